@@ -1,0 +1,18 @@
+import type { Figure } from './figure.ts';
+
+export interface BenchOptions {
+  /** Interleaved rounds; medians are over these. */
+  readonly rounds: number;
+  /** Length of one side's turn in one round. */
+  readonly seconds: number;
+  /** `swap` alone: how many swaps, over how long. */
+  readonly swaps: number;
+  readonly minutes: number;
+  /** Folder for CPU profiles of the processes measured. */
+  readonly profile?: string | undefined;
+  /** One line for each step, for people who wait. */
+  readonly say: (line: string) => void;
+}
+
+/** One benchmark: brings up both sides, measures them in turn, takes all down again. */
+export type Bench = (options: BenchOptions) => Promise<Figure[]>;

@@ -1,0 +1,82 @@
+import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+import type { BenchOptions } from '../bench.ts';
+import { type Figure, figure, ratios } from '../figure.ts';
+import { interleave, quantile, type Sample, type Side, warm } from '../interleave.ts';
+import { openLoad } from '../load/open-load.ts';
+import { benchPerceptron } from '../models/bench-models.ts';
+import { isOipFailure, OIP, oipRequest } from '../models/oip-request.ts';
+import { openComputeBench } from '../stand/compute-bench.ts';
+
+const CALLERS = 64;
+const STREAMS = { streams: 4, window: 64, isFailure: isOipFailure };
+/** Share of what 64 callers get answered without batching. */
+const IDLE_LOAD = 0.1;
+/** A tail needs more requests than a throughput. */
+const IDLE_TURNS = 4;
+
+/**
+ * One model served twice by one compute: as it is, and with `max_batch: 1`, which turns batching off. At a tenth of the load each
+ * request goes to one of the two at random, so that both meet the same moments of the machine; latency is
+ * the client's, from when the request was due. At saturation the two take turns.
+ */
+export async function batchingBench(options: BenchOptions): Promise<Figure[]> {
+  const { rounds, seconds, profile, say } = options;
+  await using stand = await openComputeBench({ profile });
+  const { compute } = stand;
+  const model = benchPerceptron('medium');
+  const requests = { on: oipRequest(model, 1, 'on'), off: oipRequest(model, 1, 'off') };
+  await compute.serve(model, { name: 'on' });
+  await compute.serve(model, { name: 'off', yaml: 'runtime: {max_batch: 1}\n' });
+
+  const unary = (request: Buffer) => (s: number) => compute.load.unary(OIP.unary, request, CALLERS, s);
+  const stream = (request: Buffer) => (s: number) => compute.load.stream(OIP.stream, request, STREAMS, s);
+  const sides: Side[] = [
+    { name: 'unary on', run: unary(requests.on) },
+    { name: 'unary off', run: unary(requests.off) },
+    { name: 'stream on', run: stream(requests.on) },
+    { name: 'stream off', run: stream(requests.off) },
+  ];
+  await warm(sides, seconds, say);
+  const results = await interleave(sides, rounds, seconds, say);
+  const perSecond = IDLE_LOAD * quantile((results.get('unary off') ?? []).map(rate), 0.5);
+
+  const idle: { ratio: number; onMs: number; offMs: number }[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const random = new SeededRandom(1000 + round);
+    const goesOn: boolean[] = [];
+    const latencies = { on: [] as number[], off: [] as number[] };
+    await openLoad({
+      perSecond,
+      seconds: seconds * IDLE_TURNS,
+      seed: round + 1,
+      async send(index) {
+        goesOn[index] = random.uniform() < 0.5;
+        const sentAt = performance.now();
+        await compute.load.call(OIP.unary, goesOn[index] ? requests.on : requests.off);
+        latencies[goesOn[index] ? 'on' : 'off'].push(performance.now() - sentAt);
+      },
+    });
+    const onMs = quantile(latencies.on, 0.99);
+    const offMs = quantile(latencies.off, 0.99);
+    idle.push({ ratio: onMs / offMs, onMs, offMs });
+    say(`idle round ${round + 1}: ${latencies.on.length} on, ${latencies.off.length} off`);
+  }
+  return [
+    figure(
+      'batching_idle_p99',
+      idle.map(({ ratio }) => ratio),
+      { atMost: 1.05 },
+    ),
+    figure(
+      'batching_idle_p99_on_ms',
+      idle.map(({ onMs }) => onMs),
+    ),
+    figure('batching_idle_per_s', [perSecond]),
+    figure('batching_unary_throughput', ratios(results, 'unary on', 'unary off', rate)),
+    figure('batching_stream_throughput', ratios(results, 'stream on', 'stream off', rate)),
+  ];
+}
+
+function rate(sample: Sample): number {
+  return sample.perSecond;
+}

@@ -1,0 +1,88 @@
+import type { BenchOptions } from '../bench.ts';
+import { type Figure, figure, ratios } from '../figure.ts';
+import { interleave, quantile, type Sample, type Side, warm } from '../interleave.ts';
+import { openLoad } from '../load/open-load.ts';
+import { benchPerceptron } from '../models/bench-models.ts';
+import { isOipFailure, OIP, oipRequest } from '../models/oip-request.ts';
+import { openComputeBench } from '../stand/compute-bench.ts';
+import type { ComputeStand } from '../stand/compute-stand.ts';
+
+const CALLERS = 64;
+const STREAMS = { streams: 4, window: 64, isFailure: isOipFailure };
+/** Share of what 64 callers get answered without the log, at which the tail is compared. */
+const TAIL_LOAD = 0.5;
+const FLUSH_MS = 60_000;
+
+/**
+ * Two computes on one Postgres, one process each: one with its log as it is, one that forgets what it answered. They take turns. What
+ * is written behind the answers during a turn costs that turn; what is left of it is shipped before the next
+ * begins, outside all turns, so that it is not the other's cost.
+ */
+export async function logBench(options: BenchOptions): Promise<Figure[]> {
+  const { rounds, seconds, profile, say } = options;
+  await using stand = await openComputeBench({ profile });
+  const model = benchPerceptron('medium');
+  const request = oipRequest(model);
+  const on = stand.compute;
+  const off = await stand.add('forgetful', false);
+  for (const compute of [on, off]) await compute.serve(model);
+  const flushed = async (sample: Sample) => {
+    await on.child.ask('flush', FLUSH_MS, FLUSH_MS + 1_000);
+    return sample;
+  };
+  const stream = (compute: ComputeStand) => async (s: number) =>
+    flushed(await compute.load.stream(OIP.stream, request, STREAMS, s));
+  const unary = (compute: ComputeStand) => async (s: number) =>
+    flushed(await compute.load.unary(OIP.unary, request, CALLERS, s));
+  const saturated: Side[] = [
+    { name: 'stream on', run: stream(on) },
+    { name: 'stream off', run: stream(off) },
+    { name: 'unary on', run: unary(on) },
+    { name: 'unary off', run: unary(off) },
+  ];
+  await warm(saturated, seconds, say);
+  const full = await interleave(saturated, rounds, seconds, say);
+  const perSecond = TAIL_LOAD * quantile((full.get('unary off') ?? []).map(rate), 0.5);
+
+  let seed = 0;
+  const tail = (compute: ComputeStand) => async (s: number) => {
+    const send = () => compute.load.call(OIP.unary, request);
+    const arrivals = await openLoad({ perSecond, seconds: s * 2, seed: ++seed, send });
+    const failed = arrivals.find((arrival) => arrival.error !== null);
+    if (failed) throw new Error(`a request failed: ${failed.error}`);
+    const latencies = arrivals.map((arrival) => arrival.latencyMs);
+    return flushed({
+      perSecond: arrivals.length / (s * 2),
+      p50Ms: quantile(latencies, 0.5),
+      p99Ms: quantile(latencies, 0.99),
+    });
+  };
+  const tails = await interleave(
+    [
+      { name: 'on', run: tail(on) },
+      { name: 'off', run: tail(off) },
+    ],
+    rounds,
+    seconds,
+    say,
+  );
+  return [
+    figure('log_throughput', ratios(full, 'stream on', 'stream off', rate), { atLeast: 0.95 }),
+    figure(
+      'log_p99',
+      ratios(tails, 'on', 'off', (sample) => sample.p99Ms),
+      { atMost: 1.1 },
+    ),
+    figure('log_throughput_unary', ratios(full, 'unary on', 'unary off', rate)),
+    figure('log_stream_per_s', (full.get('stream on') ?? []).map(rate)),
+    figure(
+      'log_p50',
+      ratios(tails, 'on', 'off', (sample) => sample.p50Ms),
+    ),
+    figure('log_p99_per_s', [perSecond]),
+  ];
+}
+
+function rate(sample: Sample): number {
+  return sample.perSecond;
+}

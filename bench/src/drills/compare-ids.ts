@@ -1,0 +1,25 @@
+export interface LogComparison {
+  /** Answered, and not in the log. */
+  readonly lost: number;
+  /** More than once in the log. */
+  readonly doubled: number;
+  readonly logged: number;
+}
+
+/** Holds the ids a client was answered for against the ids of the log's rows, read in any order. */
+export async function compareIds(
+  answered: Iterable<string>,
+  rows: AsyncIterable<string>,
+): Promise<LogComparison> {
+  const missing = new Set(answered);
+  const seen = new Set<string>();
+  let logged = 0;
+  let doubled = 0;
+  for await (const id of rows) {
+    logged++;
+    if (seen.has(id)) doubled++;
+    seen.add(id);
+    missing.delete(id);
+  }
+  return { lost: missing.size, doubled, logged };
+}

@@ -1,0 +1,20 @@
+import type { Figure } from '../figure.ts';
+
+export interface DrillOptions {
+  /** `log`: how many answered predictions. */
+  readonly predictions: number;
+  /** `log`: predictions a second at most. */
+  readonly rate: number;
+  readonly kills: number;
+  /** `log`: for how many seconds Postgres stands still. */
+  readonly outage: number;
+  /** `many`: models, their megabytes, the node's budget for them, and for how long they are asked. */
+  readonly models: number;
+  readonly megabytes: number;
+  readonly budget: number;
+  readonly seconds: number;
+  readonly say: (line: string) => void;
+}
+
+/** One drill: something breaks on purpose, and what must not happen is counted. */
+export type Drill = (options: DrillOptions) => Promise<Figure[]>;

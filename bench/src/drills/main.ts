@@ -1,0 +1,50 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { report, table } from '../report.ts';
+import type { Drill, DrillOptions } from './drill.ts';
+import { drillLog } from './drill-log.ts';
+import { drillMany } from './drill-many.ts';
+
+const DRILLS: Readonly<Record<string, Drill>> = { log: drillLog, many: drillMany };
+
+interface Flags extends Omit<DrillOptions, 'say'> {
+  readonly json?: boolean;
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
+  return value;
+}
+
+const say = (line: string) => console.error(`drill: ${line}`);
+
+const program = new Command('npm run drill --')
+  .description('Breaks things on purpose and counts what must not happen')
+  .argument('<name>', `one of ${Object.keys(DRILLS).join(', ')}`)
+  .option('--json', 'print the report as JSON on the last line')
+  .option('--predictions <n>', 'log: how many answered predictions', count, 1_000_000)
+  .option('--rate <n>', 'log: predictions a second at most', count, 5_000)
+  .option('--kills <n>', 'log: how often the front is killed', count, 20)
+  .option('--outage <s>', 'log: for how many seconds Postgres stands still', count, 60)
+  .option('--models <n>', 'many: how many models', count, 50)
+  .option('--megabytes <n>', 'many: size of a model', count, 200)
+  .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
+  .option('--seconds <s>', 'many: for how long they are asked', count, 120)
+  .action(async (name: string, flags: Flags) => {
+    const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;
+    if (!drill)
+      return program.error(`no drill is named ${name}; there are ${Object.keys(DRILLS).join(', ')}`);
+    const result = report(name, await drill({ ...flags, say }));
+    console.error(table(result));
+    if (flags.json) console.log(JSON.stringify(result));
+    if (result.figures.some((figure) => figure.met === false)) process.exitCode = 1;
+  });
+
+// Ended by Ctrl-C: what was started ends with this process, and the folders go.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+try {
+  await program.parseAsync();
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exit(1);
+}

@@ -1,0 +1,54 @@
+import { quantile, type Rounds, type Sample } from './interleave.ts';
+
+/** What a figure is held against. */
+export interface Goal {
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+/** One measured figure: the median over rounds, with its spread. */
+export interface Figure {
+  readonly key: string;
+  readonly value: number;
+  /** As written in the table of goals, such as >= 0.8; empty for a figure that is only told. */
+  readonly goal: string;
+  readonly met: boolean | null;
+  readonly low: number;
+  readonly high: number;
+  readonly n: number;
+}
+
+/** Four digits; whole numbers where that would cut into them. */
+const rounded = (value: number): number =>
+  Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(4));
+
+/** The median of what the rounds gave, held against a goal. */
+export function figure(key: string, values: readonly number[], goal: Goal = {}): Figure {
+  const value = quantile(values, 0.5);
+  const { atLeast, atMost } = goal;
+  const text = atLeast !== undefined ? `>= ${atLeast}` : atMost !== undefined ? `<= ${atMost}` : '';
+  const met = atLeast !== undefined ? value >= atLeast : atMost !== undefined ? value <= atMost : null;
+  return {
+    key,
+    value: rounded(value),
+    goal: text,
+    met,
+    low: rounded(Math.min(...values)),
+    high: rounded(Math.max(...values)),
+    n: values.length,
+  };
+}
+
+/** Ratios of one measure of two sides, round by round. */
+export function ratios(
+  rounds: Rounds,
+  over: string,
+  under: string,
+  measure: (sample: Sample) => number,
+): number[] {
+  const below = rounds.get(under) ?? [];
+  return (rounds.get(over) ?? []).flatMap((sample, index) => {
+    const other = below[index];
+    return other ? [measure(sample) / measure(other)] : [];
+  });
+}

@@ -1,0 +1,62 @@
+/** What one side of a comparison did in one round. */
+export interface Sample {
+  /** Operations finished per second. */
+  readonly perSecond: number;
+  /** Latencies in milliseconds; NaN where the side does not measure them. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/** One side of a comparison: a server and a way to load it, already warm. */
+export interface Side {
+  readonly name: string;
+  run(seconds: number): Promise<Sample>;
+}
+
+export type Rounds = ReadonlyMap<string, readonly Sample[]>;
+
+/**
+ * Runs all sides in turn, `rounds` times, each round in another order, so that a drift of the machine's speed meets
+ * every side alike and each round gives one pair.
+ */
+export async function interleave(
+  sides: readonly Side[],
+  rounds: number,
+  seconds: number,
+  say: (line: string) => void = () => undefined,
+): Promise<Rounds> {
+  const samples = new Map<string, Sample[]>(sides.map((side) => [side.name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < sides.length; turn++) {
+      const side = sides[(turn + round) % sides.length];
+      if (side) samples.get(side.name)?.push(await side.run(seconds));
+    }
+    const latest = sides.map(
+      ({ name }) => `${name} ${Math.round(samples.get(name)?.at(-1)?.perSecond ?? 0)}`,
+    );
+    say(`round ${round + 1} of ${rounds}, per second: ${latest.join(', ')}`);
+  }
+  return samples;
+}
+
+/** The two together see to it that a side which is warmed first is as warm as the one that comes last. */
+const WARM_SECONDS = 2;
+const WARM_TURNS = 2;
+
+/** Runs every side for a while before anything counts: code is compiled, costs are learnt, pages are there. */
+export async function warm(
+  sides: readonly Side[],
+  seconds: number,
+  say: (line: string) => void,
+): Promise<void> {
+  say('warming');
+  for (let turn = 0; turn < WARM_TURNS; turn++)
+    for (const side of sides) await side.run(Math.min(seconds, WARM_SECONDS));
+}
+
+/** The q-quantile (0 to 1) by the nearest-rank method; NaN of nothing. */
+export function quantile(values: readonly number[], q: number): number {
+  if (values.length === 0) return Number.NaN;
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] ?? Number.NaN;
+}

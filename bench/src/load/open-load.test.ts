@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { openLoad } from './open-load.ts';
+
+describe('open load', () => {
+  it('sends on while a slow server owes answers, and counts their whole wait', async () => {
+    const owed: PromiseWithResolvers<void>[] = [];
+    const arrivals = await openLoad({
+      perSecond: 200,
+      seconds: 0.3,
+      seed: 1,
+      send(index) {
+        const answer = Promise.withResolvers<void>();
+        owed.push(answer);
+        // Nothing is answered until 30 are owed: a closed loop would have waited for ever.
+        if (index >= 30) for (const one of owed.splice(0)) one.resolve();
+        return answer.promise;
+      },
+    });
+    expect(arrivals.length).toBeGreaterThan(30);
+    expect(arrivals.every((arrival) => arrival.error === null && arrival.latencyMs >= 0)).toBe(true);
+    expect(Math.max(...arrivals.map((arrival) => arrival.latencyMs))).toBeGreaterThan(20);
+  });
+
+  it('tells a failure as one', async () => {
+    const arrivals = await openLoad({
+      perSecond: 500,
+      seconds: 0.1,
+      seed: 2,
+      send: async (index) => {
+        if (index === 3) throw new Error('refused');
+      },
+    });
+    expect(arrivals.filter((arrival) => arrival.error !== null).map((arrival) => arrival.error)).toEqual([
+      'refused',
+    ]);
+  });
+});

@@ -1,0 +1,63 @@
+import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+
+export interface OpenLoadOptions {
+  readonly perSecond: number;
+  readonly seconds: number;
+  /** Arrivals follow from it. */
+  readonly seed: number;
+  /** Sends one request; the number counts from 0. Resolves with its answer. */
+  readonly send: (index: number) => Promise<unknown>;
+}
+
+/** One request of an open load. Times in milliseconds on the monotonic clock. */
+export interface Arrival {
+  readonly dueAt: number;
+  readonly latencyMs: number;
+  readonly error: string | null;
+}
+
+/** Arrivals are moved up to the next whole tick, so that the timer's coarseness is nobody's latency. */
+const TICK_MS = 1;
+
+/**
+ * Requests of a Poisson process, whether or not earlier ones have been answered: a slow server is not spared. The latency
+ * counts from when the request was due. Resolves when all have been answered or refused.
+ */
+export async function openLoad(options: OpenLoadOptions): Promise<Arrival[]> {
+  const random = new SeededRandom(options.seed);
+  const arrivals: Arrival[] = [];
+  const inFlight = new Set<Promise<void>>();
+  const start = performance.now();
+  const end = start + options.seconds * 1000;
+  const gap = () => (-Math.log(1 - random.uniform()) * 1000) / options.perSecond;
+  let next = start + gap();
+  let index = 0;
+  while (next < end) {
+    await tick();
+    const now = performance.now();
+    for (; next <= now && next < end; next += gap()) {
+      const dueAt = start + Math.ceil((next - start) / TICK_MS) * TICK_MS;
+      const done = answer(options.send(index++), dueAt).then((arrival) => {
+        arrivals.push(arrival);
+        inFlight.delete(done);
+      });
+      inFlight.add(done);
+    }
+  }
+  await Promise.all(inFlight);
+  return arrivals;
+}
+
+function tick(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, TICK_MS));
+}
+
+async function answer(sent: Promise<unknown>, dueAt: number): Promise<Arrival> {
+  try {
+    await sent;
+    return { dueAt, latencyMs: Math.max(0, performance.now() - dueAt), error: null };
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    return { dueAt, latencyMs: Math.max(0, performance.now() - dueAt), error: text };
+  }
+}

@@ -1,0 +1,135 @@
+import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
+import { quantile, type Sample } from '../interleave.ts';
+
+const whole = (bytes: Buffer): Buffer => bytes;
+const CHANNEL = { 'grpc.max_receive_message_length': 64 * 1024 * 1024, 'grpc.use_local_subchannel_pool': 1 };
+/** Bounds one round even when a server has stopped answering. */
+const ANSWER_MS = 10_000;
+
+/** How hard streams are driven. */
+export interface StreamShape {
+  readonly streams: number;
+  /** Messages in flight on each. */
+  readonly window: number;
+  /** Says of an answer that it carries a failure; the run then ends with an error. */
+  readonly isFailure?: (reply: Buffer) => boolean;
+}
+
+/**
+ * A client that sends bytes made beforehand, so that both sides of a comparison cost the client the same. A refused or
+ * unanswered call ends a run with an error: a benchmark of failures measures nothing.
+ */
+export interface RawLoad extends AsyncDisposable {
+  /** One call, within 10 s unless told. Rejects with the server's refusal. */
+  call(path: string, request: Buffer, timeoutMs?: number): Promise<Buffer>;
+  /** `concurrency` callers, each with one call in flight. */
+  unary(path: string, request: Buffer, concurrency: number, seconds: number): Promise<Sample>;
+  stream(path: string, message: Buffer, shape: StreamShape, seconds: number): Promise<Sample>;
+  /** A bidirectional call of raw bytes, for loads that make their messages themselves. */
+  open(path: string, deadlineMs: number): ClientDuplexStream<Buffer, Buffer>;
+}
+
+export function rawLoad(address: string): RawLoad {
+  const client = new Client(address, credentials.createInsecure(), CHANNEL);
+  return {
+    call: (path, request, timeoutMs) => call(client, path, request, timeoutMs),
+    unary: (path, request, concurrency, seconds) => runUnary(client, path, request, concurrency, seconds),
+    stream: (path, message, shape, seconds) => runStreams(client, path, message, shape, seconds),
+    open: (path, deadlineMs) => openStream(client, path, deadlineMs),
+    async [Symbol.asyncDispose]() {
+      client.close();
+    },
+  };
+}
+
+function call(client: Client, path: string, request: Buffer, timeoutMs = ANSWER_MS): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const options = { deadline: Date.now() + timeoutMs };
+    client.makeUnaryRequest(path, whole, whole, request, new Metadata(), options, (error, reply) =>
+      error ? reject(error) : resolve(reply ?? Buffer.alloc(0)),
+    );
+  });
+}
+
+async function runUnary(
+  client: Client,
+  path: string,
+  request: Buffer,
+  concurrency: number,
+  seconds: number,
+): Promise<Sample> {
+  const latencies: number[] = [];
+  const start = performance.now();
+  const end = start + seconds * 1000;
+  async function caller(): Promise<void> {
+    for (let sent = performance.now(); sent < end; sent = performance.now()) {
+      await call(client, path, request);
+      latencies.push(performance.now() - sent);
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, caller));
+  return sample(latencies, latencies.length, performance.now() - start);
+}
+
+async function runStreams(
+  client: Client,
+  path: string,
+  message: Buffer,
+  shape: StreamShape,
+  seconds: number,
+): Promise<Sample> {
+  const start = performance.now();
+  const end = start + seconds * 1000;
+  const counts = await Promise.all(
+    Array.from({ length: shape.streams }, () => runStream(client, path, message, shape, end)),
+  );
+  const answered = counts.reduce((sum, count) => sum + count, 0);
+  return sample([], answered, performance.now() - start);
+}
+
+function openStream(client: Client, path: string, deadlineMs: number): ClientDuplexStream<Buffer, Buffer> {
+  const deadline = Date.now() + deadlineMs;
+  return client.makeBidiStreamRequest(path, whole, whole, new Metadata(), { deadline });
+}
+
+/** Keeps `window` messages in flight until `end`; counts answers, which all have come when it resolves. */
+function runStream(
+  client: Client,
+  path: string,
+  message: Buffer,
+  shape: StreamShape,
+  end: number,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const stream = openStream(client, path, end - performance.now() + ANSWER_MS);
+    let inFlight = 0;
+    let answered = 0;
+    const send = (): void => {
+      inFlight++;
+      stream.write(message);
+    };
+    stream.on('data', (reply: Buffer) => {
+      if (shape.isFailure?.(reply)) {
+        stream.cancel();
+        reject(new Error(`${path} answered with a failure: ${reply.toString('latin1').slice(0, 200)}`));
+        return;
+      }
+      answered++;
+      inFlight--;
+      if (performance.now() < end) send();
+      else if (inFlight === 0) stream.end();
+    });
+    stream.on('end', () => resolve(answered));
+    stream.on('error', reject);
+    for (let i = 0; i < shape.window; i++) send();
+  });
+}
+
+/** Operations and latencies of one turn, as a comparison takes them. */
+export function sample(latencies: readonly number[], operations: number, elapsedMs: number): Sample {
+  return {
+    perSecond: operations / (elapsedMs / 1000),
+    p50Ms: quantile(latencies, 0.5),
+    p99Ms: quantile(latencies, 0.99),
+  };
+}

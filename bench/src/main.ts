@@ -1,0 +1,67 @@
+import { Command, InvalidArgumentError } from 'commander';
+import type { Bench, BenchOptions } from './bench.ts';
+import { batchingBench } from './benches/batching.ts';
+import { echoBench } from './benches/echo.ts';
+import { inferBench } from './benches/infer.ts';
+import { logBench } from './benches/log.ts';
+import { predictBench } from './benches/predict.ts';
+import { runtimeBench } from './benches/runtime.ts';
+import { swapBench } from './benches/swap.ts';
+import type { Figure } from './figure.ts';
+import { report, table } from './report.ts';
+
+const BENCHES: Readonly<Record<string, Bench>> = {
+  echo: echoBench,
+  runtime: runtimeBench,
+  infer: inferBench,
+  predict: predictBench,
+  batching: batchingBench,
+  log: logBench,
+  swap: swapBench,
+};
+
+const NAMES = [...Object.keys(BENCHES), 'all'].join(', ');
+
+interface Flags extends Omit<BenchOptions, 'say'> {
+  readonly json?: boolean;
+}
+
+const say = (line: string) => console.error(`bench: ${line}`);
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('must be a number above 0');
+  return value;
+}
+
+const program = new Command('npm run bench --')
+  .description('Ratios measured side by side in one run; medians of interleaved rounds, with their spread')
+  .argument('<name>', `one of ${NAMES}`)
+  .option('--json', 'print the report as JSON on the last line')
+  .option('--rounds <n>', 'interleaved rounds', positive, 5)
+  .option('--seconds <s>', 'length of a turn', positive, 3)
+  .option('--swaps <n>', 'swap: how many swaps', positive, 200)
+  .option('--minutes <m>', 'swap: over how many minutes', positive, 10)
+  .option('--profile <folder>', 'leave a CPU profile of each process measured in this folder')
+  .action(async (name: string, { json, ...options }: Flags) => {
+    const names = name === 'all' ? Object.keys(BENCHES) : [name];
+    const figures: Figure[] = [];
+    for (const one of names) {
+      const bench = Object.hasOwn(BENCHES, one) ? BENCHES[one] : undefined;
+      if (!bench) return program.error(`no benchmark is named ${one}; there are ${NAMES}`);
+      if (names.length > 1) say(one);
+      figures.push(...(await bench({ ...options, say })));
+    }
+    const result = report(name, figures);
+    console.error(table(result));
+    if (json) console.log(JSON.stringify(result));
+  });
+
+// Ended by Ctrl-C: what was started ends with this process, and the folders go.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+try {
+  await program.parseAsync();
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exit(1);
+}

@@ -1,0 +1,39 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { benchFolder } from './bench-folder.ts';
+import { startBenchPostgres } from './bench-postgres.ts';
+import { type ComputeStand, startComputeStand } from './compute-stand.ts';
+
+/** A folder, a Postgres, and compute on both; more computes can be added. */
+export interface ComputeBench extends AsyncDisposable {
+  readonly folder: string;
+  readonly databaseUrl: string;
+  readonly compute: ComputeStand;
+  /** Another compute on the same Postgres, its journal in a folder of its own. */
+  add(node: string, logs: boolean): Promise<ComputeStand>;
+}
+
+export interface ComputeBenchOptions {
+  readonly profile?: string | undefined;
+  readonly memoryBudgetBytes?: number;
+}
+
+export async function openComputeBench(options: ComputeBenchOptions): Promise<ComputeBench> {
+  await using opened = new AsyncDisposableStack();
+  const { path } = opened.use(await benchFolder());
+  const postgres = opened.use(await startBenchPostgres(path));
+  const start = async (node: string, logs: boolean, owner: AsyncDisposableStack) => {
+    const folder = join(path, node);
+    await mkdir(folder, { recursive: true });
+    return owner.use(await startComputeStand({ databaseUrl: postgres.url, node, folder, logs, ...options }));
+  };
+  const compute = await start('bench', true, opened);
+  const stack = opened.move();
+  return {
+    folder: path,
+    databaseUrl: postgres.url,
+    compute,
+    add: (node, logs) => start(node, logs, stack),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}

@@ -1,0 +1,186 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { memoryNodeReport } from '@hotloop/compute/nodes/node-report.ts';
+import type { PredictionRow } from '@hotloop/compute/prediction-log/prediction-row.ts';
+import { startCompute } from '@hotloop/compute/service.ts';
+import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import { Closing } from '@hotloop/platform/closing.ts';
+import type { Journal } from '@hotloop/platform/journal/journal.ts';
+import { createLog } from '@hotloop/platform/log.ts';
+import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
+import { migrate } from '@hotloop/platform/postgres/migrate.ts';
+import { openPool } from '@hotloop/platform/postgres/pool.ts';
+import { directoryBundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
+import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
+import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { startTracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { serveCommands } from './commands.ts';
+import { residentBytes } from './resident-bytes.ts';
+
+/** How compute is started; the first argument, as JSON. */
+export interface ComputeChildOptions {
+  readonly databaseUrl: string;
+  readonly node: string;
+  /** This compute's alone: store and journal. */
+  readonly folder: string;
+  /** False: what is answered is not written down. */
+  readonly logs: boolean;
+  /** What all runners together may take; compute's own choice when absent. */
+  readonly memoryBudgetBytes?: number;
+}
+
+export interface PutVersion {
+  readonly manifestYaml: string;
+  readonly version: number;
+  /** File with the model's bytes. */
+  readonly path: string;
+}
+
+export interface SetRoles {
+  readonly model: string;
+  readonly live: number | null;
+  readonly previous: number | null;
+  readonly target: number | null;
+}
+
+/** Resident memory in bytes. */
+export interface ComputeMemory {
+  readonly front: number;
+  readonly runners: number;
+}
+
+/** How late the event loop was, in milliseconds. */
+export interface LoopDelay {
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+const RESOLUTION_MS = 1;
+const DRAIN_MS = 10_000;
+const READY_MS = 60_000;
+const POLL_MS = 5;
+
+/** The journal, except that what is appended is forgotten: serving without a log, for comparison. */
+function forgetful(journal: Journal<PredictionRow>): Journal<PredictionRow> {
+  const done = Promise.resolve();
+  return new Proxy(journal, {
+    get(target, name) {
+      if (name === 'append') return () => done;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+/**
+ * Compute as it is served, in a process of its own that can be asked from outside: which versions play which role (a
+ * registry in memory), how late its event loop is, what memory it takes.
+ */
+async function main(): Promise<void> {
+  const options = JSON.parse(process.argv[2] ?? '') as ComputeChildOptions;
+  const log = createLog({ service: options.node, level: 'error' });
+  const closing = new Closing(log);
+  await migrate(options.databaseUrl, { log });
+  const pool = closing.use(
+    'Postgres',
+    openPool(options.databaseUrl, { max: 2, queryTimeoutMs: 30_000, application: options.node, log }),
+  );
+  const registry = memoryRegistry();
+  const store = directoryBundleStore(join(options.folder, 'store'));
+  const tracing = closing.use('tracing', startTracing({ service: options.node, sampleRatio: 0 }));
+  const compute = closing.use(
+    'compute',
+    await startCompute(
+      {
+        node: options.node,
+        listen: '127.0.0.1:0',
+        dataDirectory: join(options.folder, 'data'),
+        drainMs: DRAIN_MS,
+        ...(options.memoryBudgetBytes === undefined
+          ? {}
+          : { fleet: { memoryBudgetBytes: options.memoryBudgetBytes } }),
+        ...(options.logs ? {} : { wrapJournal: forgetful }),
+      },
+      {
+        registry,
+        store,
+        pool,
+        report: memoryNodeReport(),
+        authenticator: createAuthenticator(undefined),
+        tracing,
+        log,
+      },
+      new AbortController().signal,
+    ),
+  );
+
+  const records = new Map<string, Map<number, VersionRecord>>();
+  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  const announce = ({ model, live, previous, target }: SetRoles) => {
+    registry.set({
+      name: model,
+      liveVersion: live,
+      previousVersion: previous,
+      targetVersion: target,
+      generation: (live ?? 0) * 2 + 1,
+      versions: new Map(records.get(model)),
+    });
+    registry.publish();
+  };
+  serveCommands({
+    async put({ manifestYaml, version, path }: PutVersion) {
+      const onnx = await readFile(path);
+      const manifest = parseManifest(manifestYaml);
+      const bundleSha256 = await store.put({ manifestYaml, onnx });
+      const versions = records.get(manifest.name) ?? new Map<number, VersionRecord>();
+      records.set(manifest.name, versions);
+      const onnxSha256 = sha256(onnx);
+      const model = manifest.name;
+      versions.set(version, { model, version, bundleSha256, onnxSha256, manifest, parentVersion: null });
+    },
+    /** Without waiting until anything is loaded. */
+    announce: (roles: SetRoles) => announce(roles),
+    /** Resolves when the live and the target version are ready. */
+    async roles(roles: SetRoles) {
+      announce(roles);
+      const { model, live, target } = roles;
+      const end = performance.now() + READY_MS;
+      for (const version of [live, target]) {
+        if (version === null) continue;
+        for (;;) {
+          const slot = compute.fleet.find(model, version);
+          if (slot?.state === 'ready') break;
+          if (slot?.state === 'failed' || performance.now() > end)
+            throw new Error(`${model} ${version} is ${slot?.state ?? 'absent'}: ${slot?.detail ?? ''}`);
+          await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+        }
+      }
+    },
+    /** Versions this node holds. */
+    held: () => [...compute.fleet.slots()].length,
+    memory(): ComputeMemory {
+      const pids = [...compute.fleet.slots()].flatMap((slot) => slot.runnerPids);
+      const runners = pids.reduce((total, pid) => total + residentBytes(pid), 0);
+      return { front: residentBytes(process.pid), runners };
+    },
+    watchDelay() {
+      delay.reset();
+      delay.enable();
+    },
+    /** Since `watchDelay`; the timer's own period is no delay. */
+    delay(): LoopDelay {
+      delay.disable();
+      const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
+      return { p99Ms: late(delay.percentile(99)), maxMs: late(delay.max) };
+    },
+    flush: (deadlineMs: number) => compute.flushLog(deadlineMs),
+  });
+  console.log(JSON.stringify({ ready: true, port: Number(compute.address.split(':').at(-1)) }));
+  process.once('disconnect', () => {
+    void closing.close(DRAIN_MS * 2).finally(() => process.exit(0));
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { connect, type HotloopClient } from '@hotloop/client';
+import { type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import { type RawLoad, rawLoad } from '../load/raw-load.ts';
+import { benchPerceptron } from '../models/bench-models.ts';
+import { PREDICT_MODEL, predictInput, predictManifest } from '../models/bench-requests.ts';
+
+const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url));
+const START_MS = 180_000;
+const ANSWERS_MS = 60_000;
+
+/** All services as `npm start` runs them, with a model live, and two clients of the front door. */
+export interface LocalStand extends AsyncDisposable {
+  readonly local: Local;
+  readonly client: HotloopClient;
+  readonly load: RawLoad;
+}
+
+/** Backing services of their own, in a folder of their own. `single` clubs the four services into one process. */
+export async function startLocalStand(folder: string, single: boolean): Promise<LocalStand> {
+  await using opened = new AsyncDisposableStack();
+  const local = opened.use(
+    await startLocal(
+      {
+        dir: join(folder, single ? 'clubbed' : 'four'),
+        cacheDir: CACHE,
+        fresh: true,
+        single,
+        ports: {
+          preprocessor: 'any',
+          compute: 'any',
+          computeHttp: 'any',
+          postprocessor: 'any',
+          retrainer: 'any',
+        },
+        addresses: {},
+        environment: { HOTLOOP_LOG_LEVEL: 'warn', HOTLOOP_TRACE_RATIO: '0' },
+        say: () => undefined,
+      },
+      AbortSignal.timeout(START_MS),
+    ),
+  );
+  const { preprocessor, retrainer } = local.addresses;
+  const client = opened.use(await connect({ address: preprocessor, retrainerAddress: retrainer }));
+  const { onnx } = benchPerceptron('small');
+  const { version } = await client.models.push({ manifestYaml: predictManifest(), onnx }).finished();
+  await client.models.promote(PREDICT_MODEL, version.version).finished();
+  await firstAnswer(client);
+  const load = opened.use(rawLoad(preprocessor));
+  const stack = opened.move();
+  return { local, client, load, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** The front door learns of a new model within a second. */
+async function firstAnswer(client: HotloopClient): Promise<void> {
+  const end = performance.now() + ANSWERS_MS;
+  for (;;) {
+    try {
+      await client.predict(PREDICT_MODEL, predictInput(0));
+      return;
+    } catch (error) {
+      if (performance.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}

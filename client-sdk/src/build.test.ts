@@ -1,0 +1,77 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { startFakeFrontDoor } from './testing/fake-front-door.ts';
+
+const run = promisify(execFile);
+const PACKAGE = join(import.meta.dirname, '..');
+const MODULES = join(PACKAGE, '..', 'node_modules');
+
+const PROGRAM = `
+import { connect, HotloopClientError, type Prediction } from '@hotloop/client';
+
+await using hotloop = await connect({ address: process.argv[2] ?? '' });
+const prediction: Prediction = await hotloop.predict('churn', { user: 'u1', request: { value: 0.25 } });
+const code: string = await hotloop.models.list({ timeoutMs: 50 }).then(
+  () => 'answered',
+  (error: unknown) => (error instanceof HotloopClientError ? error.code : 'unknown'),
+);
+process.stdout.write(JSON.stringify({ score: prediction.score, code }));
+`;
+
+describe('the published package', { timeout: 120_000 }, () => {
+  it('is packed, installed elsewhere, compiled against and run, with its command', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hotloop-package-'));
+    try {
+      await run(process.execPath, [join(PACKAGE, 'src', 'build.ts')]);
+      const { stdout: packed } = await run('npm', ['pack', '--silent', '--pack-destination', folder], {
+        cwd: join(PACKAGE, 'dist'),
+      });
+      const installed = join(folder, 'app', 'node_modules', '@hotloop', 'client');
+      await mkdir(installed, { recursive: true });
+      await run('tar', ['-xzf', join(folder, packed.trim()), '-C', installed, '--strip-components=1']);
+      for (const name of ['@grpc', '@types', 'commander'])
+        await symlink(join(MODULES, name), join(folder, 'app', 'node_modules', name));
+
+      const app = join(folder, 'app');
+      await writeFile(join(app, 'package.json'), '{"type":"module"}');
+      await writeFile(join(app, 'program.ts'), PROGRAM);
+      const settings = [
+        '--module',
+        'nodenext',
+        '--target',
+        'es2024',
+        '--strict',
+        '--types',
+        'node',
+        '--lib',
+        'esnext',
+      ];
+      const compiler = join(MODULES, 'typescript', 'bin', 'tsc');
+      await run(process.execPath, [compiler, ...settings, 'program.ts'], { cwd: app });
+
+      await using door = await startFakeFrontDoor();
+      const { stdout } = await run(process.execPath, ['program.js', door.address], { cwd: app });
+      expect(JSON.parse(stdout)).toMatchObject({ score: 0.25 });
+      expect(JSON.parse(stdout).code).not.toBe('answered');
+
+      const command = join(installed, 'client-sdk', 'bin', 'hotloop.mjs');
+      const { stdout: predicted } = await run(
+        process.execPath,
+        [command, '--address', door.address, '--json', 'predict', 'churn', '-r', '{"value": 0.5}'],
+        { cwd: app },
+      );
+      expect(JSON.parse(predicted)).toMatchObject({ model: 'churn', score: 0.5 });
+      const { stderr } = await run(process.execPath, [command, 'up'], { cwd: app }).catch(
+        (error: { stderr: string }) => error,
+      );
+      expect(stderr).toContain('checkout');
+      expect((await readdir(join(installed, 'proto', 'hotloop', 'v1'))).length).toBeGreaterThan(5);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+});

@@ -1,0 +1,56 @@
+import type { CallOptions, ClientUnaryCall, Metadata, ServiceError } from '@grpc/grpc-js';
+import { callMetadata, openStubs, type Stubs, unaryCall } from './channel.ts';
+import type { ResolvedOptions } from './client-options.ts';
+import { RetryBudget } from './retry-budget.ts';
+import { withRetries } from './with-retries.ts';
+
+/** How patient one call is. */
+export interface CallPatience {
+  /** Deadline of the whole call, retries included, in milliseconds. Default: the client's timeoutMs. */
+  readonly timeoutMs?: number;
+  /** Aborting it cancels the call: CANCELLED. */
+  readonly signal?: AbortSignal;
+}
+
+/** Starts a unary call of a stub. */
+export type StartUnary<Reply> = (
+  metadata: Metadata,
+  options: CallOptions,
+  done: (error: ServiceError | null, reply?: Reply) => void,
+) => ClientUnaryCall;
+
+/** What every part of the client shares: stubs, options, the one retry budget. Owned and closed by the client. */
+export class CallContext {
+  readonly options: ResolvedOptions;
+  readonly stubs: Stubs;
+  readonly budget: RetryBudget;
+
+  constructor(options: ResolvedOptions) {
+    this.options = options;
+    this.stubs = openStubs(options);
+    this.budget = new RetryBudget(Math.max(100, options.maxInFlight));
+  }
+
+  /** A call that may safely be repeated: retried on UNAVAILABLE within the deadline. */
+  repeatable<Reply>(start: StartUnary<Reply>, patience: CallPatience = {}): Promise<Reply> {
+    const { options, budget } = this;
+    return withRetries(
+      (remainingMs) =>
+        unaryCall<Reply>(
+          (callOptions, done) => start(callMetadata(options), callOptions, done),
+          remainingMs,
+          patience.signal,
+        ),
+      {
+        timeoutMs: patience.timeoutMs ?? options.timeoutMs,
+        retry: options.retry,
+        budget,
+        signal: patience.signal,
+      },
+    );
+  }
+
+  close(): void {
+    for (const stub of Object.values(this.stubs)) stub.close();
+  }
+}

@@ -1,0 +1,93 @@
+import { HotloopClientError } from './hotloop-client-error.ts';
+
+/** Where the platform is and how patient to be. Every field has a default that suits one machine. */
+export interface ClientOptions {
+  /** host:port of the front door (preprocessor). Default 127.0.0.1:7400. */
+  readonly address?: string;
+  /** host:port of the retrainer, for models, runs and outcomes. Default: the host of `address`, port 7403. */
+  readonly retrainerAddress?: string;
+  /** Sent as `authorization: Bearer KEY` with every call. */
+  readonly apiKey?: string;
+  /** Deadline of a call that names none, in milliseconds. Default 5000. */
+  readonly timeoutMs?: number;
+  /** stream: one multiplexed stream, about ten times the throughput. unary: one call a prediction. Default stream. */
+  readonly transport?: 'stream' | 'unary';
+  /** Predictions sent and not yet answered; more wait on this side. Default 1024. */
+  readonly maxInFlight?: number;
+  /** Predictions that may wait for a place; more are refused with RESOURCE_EXHAUSTED. Default 8192. */
+  readonly maxWaiting?: number;
+  readonly retry?: RetryOptions;
+  /** Encrypts the connection. Default: plain text, for services on this machine or behind a mesh. */
+  readonly tls?: TlsOptions;
+}
+
+export interface TlsOptions {
+  /** Certificates to trust in PEM; the system's when absent. */
+  readonly rootCertificates?: Uint8Array;
+  /** With `certificate`: the client's own identity, in PEM. */
+  readonly privateKey?: Uint8Array;
+  readonly certificate?: Uint8Array;
+}
+
+/** What is retried: UNAVAILABLE, a lost stream included, while the deadline and the budget last. */
+export interface RetryOptions {
+  /** Attempts in all; 1 never retries. Default 5. */
+  readonly attempts?: number;
+  /** First wait is drawn from 0 to this; it doubles at every attempt. Default 20. */
+  readonly baseDelayMs?: number;
+  /** Default 1000. */
+  readonly maxDelayMs?: number;
+  /** Also retries RESOURCE_EXHAUSTED. Default false: a full server is not helped by more calls. */
+  readonly whenExhausted?: boolean;
+}
+
+export interface ResolvedOptions {
+  readonly address: string;
+  readonly retrainerAddress: string;
+  readonly apiKey: string | undefined;
+  readonly timeoutMs: number;
+  readonly transport: 'stream' | 'unary';
+  readonly maxInFlight: number;
+  readonly maxWaiting: number;
+  readonly retry: Required<RetryOptions>;
+  readonly tls: TlsOptions | undefined;
+}
+
+export const DEFAULT_ADDRESS = '127.0.0.1:7400';
+export const DEFAULT_RETRAINER_PORT = 7403;
+
+/** Fills in the defaults; throws INVALID_ARGUMENT naming the option that cannot be. */
+export function resolveOptions(options: ClientOptions): ResolvedOptions {
+  const address = options.address ?? DEFAULT_ADDRESS;
+  const host = /^(.+):\d{1,5}$/.exec(address)?.[1];
+  if (host === undefined) throw invalid('address', 'must be host:port', address);
+  const resolved: ResolvedOptions = {
+    address,
+    retrainerAddress: options.retrainerAddress ?? `${host}:${DEFAULT_RETRAINER_PORT}`,
+    apiKey: options.apiKey,
+    timeoutMs: options.timeoutMs ?? 5000,
+    transport: options.transport ?? 'stream',
+    maxInFlight: options.maxInFlight ?? 1024,
+    maxWaiting: options.maxWaiting ?? 8192,
+    retry: {
+      attempts: options.retry?.attempts ?? 5,
+      baseDelayMs: options.retry?.baseDelayMs ?? 20,
+      maxDelayMs: options.retry?.maxDelayMs ?? 1000,
+      whenExhausted: options.retry?.whenExhausted ?? false,
+    },
+    tls: options.tls,
+  };
+  atLeast(resolved.timeoutMs, 1, 'timeoutMs');
+  atLeast(resolved.maxInFlight, 1, 'maxInFlight');
+  atLeast(resolved.maxWaiting, 0, 'maxWaiting');
+  atLeast(resolved.retry.attempts, 1, 'retry.attempts');
+  return resolved;
+}
+
+function atLeast(value: number, least: number, name: string): void {
+  if (!(value >= least)) throw invalid(name, `must be at least ${least}`, String(value));
+}
+
+function invalid(name: string, rule: string, value: string): HotloopClientError {
+  return new HotloopClientError('INVALID_ARGUMENT', `option ${name} ${rule}, not ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,100 @@
+/** The codes an error may carry: gRPC's own, without OK. */
+export const CLIENT_ERROR_CODES = [
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+] as const;
+
+export type ClientErrorCode = (typeof CLIENT_ERROR_CODES)[number];
+
+/** What else is known of an error. */
+export interface ClientErrorDetails {
+  /** Machine-readable cause in lower_snake_case; empty when the code says all. */
+  readonly reason?: string;
+  /** The prediction concerned; empty for calls that concern none. */
+  readonly predictionId?: string;
+  readonly cause?: unknown;
+}
+
+/** The one error this package throws. `message` can be shown to a person; `code` and `reason` are for programs. */
+export class HotloopClientError extends Error {
+  readonly code: ClientErrorCode;
+  readonly reason: string;
+  readonly predictionId: string;
+
+  constructor(code: ClientErrorCode, message: string, details: ClientErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'HotloopClientError';
+    this.code = code;
+    this.reason = details.reason ?? '';
+    this.predictionId = details.predictionId ?? '';
+  }
+}
+
+/** The name of a gRPC status number; UNKNOWN for 0 and for numbers that gRPC does not define. */
+export function clientErrorCode(status: number): ClientErrorCode {
+  return CLIENT_ERROR_CODES[status - 1] ?? 'UNKNOWN';
+}
+
+/** The same error, told which prediction it is about. */
+export function aboutPrediction(error: unknown, predictionId: string): HotloopClientError {
+  const known = toClientError(error);
+  if (known.predictionId !== '') return known;
+  return new HotloopClientError(known.code, known.message, {
+    reason: known.reason,
+    predictionId,
+    cause: known.cause,
+  });
+}
+
+/** Name of the trailer in which services send the reason of a failed call. */
+const REASON_TRAILER = 'hotloop-reason';
+
+/** Any thrown thing as a HotloopClientError; a gRPC status keeps its code and details. */
+export function toClientError(error: unknown): HotloopClientError {
+  if (error instanceof HotloopClientError) return error;
+  if (isServiceError(error)) {
+    const [reason] = error.metadata?.get(REASON_TRAILER) ?? [];
+    return new HotloopClientError(clientErrorCode(error.code), error.details, {
+      ...(reason === undefined ? {} : { reason: String(reason) }),
+      cause: error,
+    });
+  }
+  if (error instanceof Error && error.name === 'TimeoutError')
+    return new HotloopClientError('DEADLINE_EXCEEDED', 'the deadline passed', { cause: error });
+  if (error instanceof Error && error.name === 'AbortError')
+    return new HotloopClientError('CANCELLED', 'the call was cancelled', { cause: error });
+  return new HotloopClientError('UNKNOWN', error instanceof Error ? error.message : String(error), {
+    cause: error,
+  });
+}
+
+interface StatusLike {
+  readonly code: number;
+  readonly details: string;
+  readonly metadata?: { get(key: string): readonly (string | Uint8Array)[] };
+}
+
+function isServiceError(error: unknown): error is StatusLike {
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    typeof error.code === 'number' &&
+    'details' in error &&
+    typeof error.details === 'string'
+  );
+}

@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto';
+import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
+import type { GetModelReply__Output } from '@hotloop/proto/gen/hotloop/v1/GetModelReply.ts';
+import type { ListModelsReply__Output } from '@hotloop/proto/gen/hotloop/v1/ListModelsReply.ts';
+import type { Model__Output } from '@hotloop/proto/gen/hotloop/v1/Model.ts';
+import type { ModelVersion__Output } from '@hotloop/proto/gen/hotloop/v1/ModelVersion.ts';
+import type { PromoteProgress__Output } from '@hotloop/proto/gen/hotloop/v1/PromoteProgress.ts';
+import type { PushModelReply__Output } from '@hotloop/proto/gen/hotloop/v1/PushModelReply.ts';
+import type { CallContext, CallPatience } from './call-context.ts';
+import { callMetadata, serverStream } from './channel.ts';
+import { HotloopClientError, toClientError } from './hotloop-client-error.ts';
+import { Operation } from './operation.ts';
+
+export type ModelSummary = Model__Output;
+export type ModelVersion = ModelVersion__Output;
+export type PromotionStep = PromoteProgress__Output;
+
+/**
+ * A bundle to register. Give model.yaml's text, or just a name for a bare tensor model. Without `onnx` the model begins
+ * with the untrained network that `training.network` of model.yaml declares.
+ */
+export interface ModelBundle {
+  readonly onnx?: Uint8Array;
+  readonly manifestYaml?: string;
+  readonly name?: string;
+  readonly note?: string;
+}
+
+export interface PushStep {
+  readonly sentBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface PushResult {
+  readonly version: ModelVersion;
+  /** False when the same bundle was registered before; `version` is then that one. */
+  readonly created: boolean;
+}
+
+export interface ModelDetails {
+  readonly model: ModelSummary;
+  /** Newest first or oldest first, as the service lists them. */
+  readonly versions: readonly ModelVersion[];
+}
+
+/** Loading a large model on every node takes its time. */
+const PROMOTE_TIMEOUT_MS = 300_000;
+const PUSH_TIMEOUT_MS = 300_000;
+const CHUNK_BYTES = 256 * 1024;
+
+/** Models, versions, and which of them is live. */
+export class Models {
+  readonly #context: CallContext;
+
+  constructor(context: CallContext) {
+    this.#context = context;
+  }
+
+  async list(patience?: CallPatience): Promise<readonly ModelSummary[]> {
+    const { registry } = this.#context.stubs;
+    const reply = await this.#context.repeatable<ListModelsReply__Output>(
+      (metadata, options, done) => registry.ListModels({}, metadata, options, done),
+      patience,
+    );
+    return reply.models;
+  }
+
+  /** Throws NOT_FOUND for a model that is not registered. */
+  async get(model: string, patience?: CallPatience): Promise<ModelDetails> {
+    const { registry } = this.#context.stubs;
+    const reply = await this.#context.repeatable<GetModelReply__Output>(
+      (metadata, options, done) => registry.GetModel({ model }, metadata, options, done),
+      patience,
+    );
+    if (!reply.model) throw new HotloopClientError('INTERNAL', `the service did not describe model ${model}`);
+    return { model: reply.model, versions: reply.versions };
+  }
+
+  /** Registers the next version; it serves only once promoted. Pushing the same bundle twice registers it once. */
+  push(bundle: ModelBundle, patience: CallPatience = {}): Operation<PushStep, PushResult> {
+    return new Operation((report) => this.#push(bundle, patience, report));
+  }
+
+  /** Loads and warms the version on every node, then flips. */
+  promote(
+    model: string,
+    version: number,
+    options: CallPatience & { readonly expectedGeneration?: number; readonly actor?: string } = {},
+  ): Operation<PromotionStep, PromotionStep> {
+    const { registry } = this.#context.stubs;
+    const request = {
+      model,
+      version,
+      expectedGeneration: options.expectedGeneration ?? 0,
+      actor: options.actor ?? '',
+    };
+    return this.#flip((metadata, call) => registry.Promote(request, metadata, call), options);
+  }
+
+  /** Back to the previous version, which is still warm. */
+  rollback(
+    model: string,
+    options: CallPatience & { readonly actor?: string } = {},
+  ): Operation<PromotionStep, PromotionStep> {
+    const { registry } = this.#context.stubs;
+    const request = { model, actor: options.actor ?? '' };
+    return this.#flip((metadata, call) => registry.Rollback(request, metadata, call), options);
+  }
+
+  #flip(
+    start: (
+      metadata: ReturnType<typeof callMetadata>,
+      options: { deadline: number },
+    ) => ClientReadableStream<PromotionStep>,
+    patience: CallPatience,
+  ): Operation<PromotionStep, PromotionStep> {
+    return new Operation(async (report) => {
+      const deadline = Date.now() + (patience.timeoutMs ?? PROMOTE_TIMEOUT_MS);
+      let last: PromotionStep | undefined;
+      try {
+        const call = start(callMetadata(this.#context.options), { deadline });
+        for await (const step of serverStream(call, patience.signal)) {
+          last = step;
+          report(step);
+        }
+      } catch (error) {
+        throw toClientError(error);
+      }
+      if (last?.state === 'live') return last;
+      throw new HotloopClientError('FAILED_PRECONDITION', last?.message ?? 'the service reported no step', {
+        reason: 'promotion_failed',
+      });
+    });
+  }
+
+  async #push(
+    bundle: ModelBundle,
+    patience: CallPatience,
+    report: (step: PushStep) => void,
+  ): Promise<PushResult> {
+    const { registry } = this.#context.stubs;
+    const deadline = Date.now() + (patience.timeoutMs ?? PUSH_TIMEOUT_MS);
+    const answer = Promise.withResolvers<PushModelReply__Output>();
+    answer.promise.catch(() => undefined);
+    const call = registry.PushModel(
+      callMetadata(this.#context.options),
+      { deadline },
+      (error: ServiceError | null, reply?: PushModelReply__Output) => {
+        if (reply) answer.resolve(reply);
+        else answer.reject(error ?? new HotloopClientError('INTERNAL', 'the service answered nothing'));
+      },
+    );
+    // The callback carries the failure; a write after it only says that the call has ended.
+    call.on('error', () => undefined);
+    const cancel = () => call.cancel();
+    patience.signal?.addEventListener('abort', cancel, { once: true });
+    if (patience.signal?.aborted) cancel();
+    const over = answer.promise.then(
+      () => true,
+      () => true,
+    );
+    const send = (message: Parameters<typeof call.write>[0]) => {
+      if (call.write(message)) return Promise.resolve(false);
+      return Promise.race([
+        over,
+        new Promise<boolean>((resolve) => call.once('drain', () => resolve(false))),
+      ]);
+    };
+    try {
+      const onnx = bundle.onnx ?? new Uint8Array();
+      let ended = await send({
+        header: {
+          manifestYaml: bundle.manifestYaml ?? '',
+          name: bundle.name ?? '',
+          onnxSha256: bundle.onnx ? createHash('sha256').update(onnx).digest('hex') : '',
+          onnxBytes: onnx.length,
+          note: bundle.note ?? '',
+        },
+      });
+      for (let sent = 0; sent < onnx.length && !ended; ) {
+        const chunk = Buffer.from(onnx.subarray(sent, sent + CHUNK_BYTES));
+        ended = await send({ chunk });
+        sent += chunk.length;
+        report({ sentBytes: sent, totalBytes: onnx.length });
+      }
+      call.end();
+      const reply = await answer.promise;
+      if (!reply.version) throw new HotloopClientError('INTERNAL', 'the service named no version');
+      return { version: reply.version, created: reply.created };
+    } catch (error) {
+      throw toClientError(error);
+    } finally {
+      patience.signal?.removeEventListener('abort', cancel);
+    }
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * Work that takes a while: iterate it for its steps, or await `finished()` for its result; do both if both matter.
+ * It runs from the moment it is made, iterated or not. Both ways throw the failure.
+ */
+export class Operation<Step, Result> implements AsyncIterable<Step> {
+  readonly #result: Promise<Result>;
+  readonly #steps: Step[] = [];
+  #changed = Promise.withResolvers<void>();
+  #ended = false;
+
+  constructor(run: (report: (step: Step) => void) => Promise<Result>) {
+    this.#result = run((step) => {
+      this.#steps.push(step);
+      this.#change();
+    }).finally(() => {
+      this.#ended = true;
+      this.#change();
+    });
+    // Whoever looks gets the failure; nobody looking must not end the process.
+    this.#result.catch(() => undefined);
+  }
+
+  finished(): Promise<Result> {
+    return this.#result;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Step, void, undefined> {
+    for (let next = 0; ; ) {
+      while (next < this.#steps.length) yield this.#steps[next++]!;
+      if (this.#ended) break;
+      await this.#changed.promise;
+    }
+    await this.#result;
+  }
+
+  #change(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
+  }
+}

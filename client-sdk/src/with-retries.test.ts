@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { HotloopClientError } from './hotloop-client-error.ts';
+import { RetryBudget } from './retry-budget.ts';
+import { type Patience, withRetries } from './with-retries.ts';
+
+function patience(change: Partial<Patience> = {}): Patience {
+  return {
+    timeoutMs: 2000,
+    retry: { attempts: 3, baseDelayMs: 1, maxDelayMs: 2, whenExhausted: false },
+    budget: new RetryBudget(100),
+    ...change,
+  };
+}
+
+/** Fails so many times, then answers how often it was asked. */
+function failing(times: number, reason: string): { attempt: () => Promise<number>; asked: () => number } {
+  let asked = 0;
+  return {
+    asked: () => asked,
+    attempt: async () => {
+      asked += 1;
+      if (asked <= times) throw new HotloopClientError('UNAVAILABLE', 'away', { reason });
+      return asked;
+    },
+  };
+}
+
+describe('retries', () => {
+  it('end with the attempts when the call may have run', async () => {
+    const { attempt, asked } = failing(10, 'stream_lost');
+    await expect(withRetries(attempt, patience())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(asked()).toBe(3);
+  });
+
+  it('go on until the deadline, free of charge, while no service was reached', async () => {
+    const budget = new RetryBudget(1);
+    const { attempt } = failing(10, 'not_connected');
+    expect(await withRetries(attempt, patience({ budget }))).toBe(11);
+    expect(budget.spend()).toBe(true);
+  });
+
+  it('end with the deadline', async () => {
+    const { attempt } = failing(Number.POSITIVE_INFINITY, 'not_connected');
+    await expect(withRetries(attempt, patience({ timeoutMs: 50 }))).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
+  });
+
+  it.each([Number.NaN, 0, -1])('refuse a timeout of %s ms', async (timeoutMs) => {
+    const { attempt, asked } = failing(0, '');
+    await expect(withRetries(attempt, patience({ timeoutMs }))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    expect(asked()).toBe(0);
+  });
+
+  it('take a timeout that no timer can wait for', async () => {
+    const { attempt } = failing(1, 'stream_lost');
+    expect(await withRetries(attempt, patience({ timeoutMs: 1e12 }))).toBe(2);
+  });
+});

@@ -1,0 +1,39 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BatchCost } from './batch-cost.ts';
+
+describe('batch cost', () => {
+  it('finds the line that batches lie on', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.1, max: 1000, noNaN: true }),
+        fc.double({ min: 0, max: 10_000, noNaN: true }),
+        (perRow, fixed) => {
+          const cost = new BatchCost();
+          for (let round = 0; round < 30; round++)
+            cost.observe(1 + (round % 8), fixed + perRow * (1 + (round % 8)));
+          expect(cost.perRow).toBeCloseTo(perRow, 4);
+          expect(Math.abs(cost.fixed - fixed)).toBeLessThan(1e-4 * (1 + fixed));
+        },
+      ),
+    );
+  });
+
+  it('follows a model that becomes slower', () => {
+    const cost = new BatchCost();
+    for (let round = 0; round < 1000; round++) cost.observe(1 + (round % 4), 10 * (1 + (round % 4)));
+    for (let round = 0; round < 1000; round++) cost.observe(1 + (round % 4), 40 * (1 + (round % 4)));
+    expect(cost.estimate(4)).toBeGreaterThan(159);
+  });
+
+  it('caps a batch where the fixed part hardly counts, and never past the time that is meant', () => {
+    const cost = new BatchCost();
+    expect(cost.cap(256, 20_000)).toBe(256);
+    for (const rows of [1, 2, 4, 8, 16]) cost.observe(rows, 100 + 50 * rows);
+    // 5 % of 50 a row: 100 / 2.5 = 40 rows.
+    expect(cost.cap(256, 20_000)).toBe(40);
+    expect(cost.cap(16, 20_000)).toBe(16);
+    expect(cost.cap(256, 1_110)).toBe(20);
+    expect(cost.cap(256, 10)).toBe(1);
+  });
+});

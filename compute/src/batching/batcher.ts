@@ -1,0 +1,283 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
+import { type Runner, RunnerFailure, type RunResult } from '../runner/runner.ts';
+import { BatchCost } from './batch-cost.ts';
+import { rowsToSend } from './batch-policy.ts';
+import { splitOutputs } from './split-outputs.ts';
+import { type Waiting, WorkQueue } from './work-queue.ts';
+
+/** One input of a piece of work, in the order of the model's inputs. */
+export type WorkInput = Pick<ReceivedTensor, 'datatype' | 'shape' | 'contents'>;
+
+export interface WorkResult {
+  /** In the order of the model's outputs. */
+  readonly outputs: readonly ReceivedTensor[];
+  /** Everything but the run: waiting and the way to the runner and back. */
+  readonly queueUs: number;
+  readonly runUs: number;
+  readonly batchRows: number;
+}
+
+/** What wants to run. The first of `succeed`, `fail` and `expire` counts; later ones do nothing. */
+export interface Work extends Waiting {
+  readonly inputs: readonly WorkInput[];
+  /** Milliseconds on the monotonic clock. */
+  readonly submittedAt: number;
+  shapeKey: string;
+  /** Runners that ended while they had this work. */
+  losses: number;
+  succeed(result: WorkResult): void;
+  fail(error: HotloopError): void;
+  /** Its deadline has passed while a runner had it. */
+  expire(): void;
+}
+
+export interface BatcherOptions {
+  readonly maxBatchRows: number;
+  readonly queueRows: number;
+  /** A batch should not take longer than this, so that the next is not held up. */
+  readonly targetUs: number;
+  /** A runner that does not answer for so long is taken for hung and ended. */
+  readonly hangMs: number;
+  onRun(rows: number, runUs: number): void;
+  /** Told of work that had a runner to itself when the runner ended. */
+  onKiller(work: Work): void;
+}
+
+interface RunningBatch {
+  readonly works: readonly Work[];
+  readonly rows: number;
+  readonly sentAt: number;
+}
+
+/** A lost batch is run again this often, each piece alone, before it fails. */
+const MAX_LOSSES = 1;
+
+/**
+ * Between the callers and the runners of one version: a bounded queue, batches by policy, answers split again. Owns no
+ * runner; whoever adds one takes it out when it has gone.
+ */
+export class Batcher {
+  readonly cost = new BatchCost();
+  readonly #options: BatcherOptions;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #queue: WorkQueue<Work>;
+  readonly #running = new Map<Runner, RunningBatch[]>();
+  #shareable = false;
+  #isPumping = false;
+  readonly #pumpSoon = () => {
+    this.#isPumping = false;
+    this.#pump();
+  };
+
+  constructor(options: BatcherOptions, clock: Clock, log: Log) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = log;
+    this.#queue = new WorkQueue(options.queueRows);
+  }
+
+  get shareable(): boolean {
+    return this.#shareable;
+  }
+
+  /** False when rows of one run may influence each other: each request then runs alone. */
+  setShareable(shareable: boolean): void {
+    this.#shareable = shareable;
+  }
+
+  /** Pieces of work waiting or running. */
+  get inFlight(): number {
+    let count = this.#queue.length;
+    for (const batches of this.#running.values()) for (const batch of batches) count += batch.works.length;
+    return count;
+  }
+
+  /** Batches that runners have in hand. */
+  get running(): number {
+    let count = 0;
+    for (const batches of this.#running.values()) count += batches.length;
+    return count;
+  }
+
+  /** Throws RESOURCE_EXHAUSTED when the queue is full. What is submitted in one turn of the event loop travels together. */
+  submit(work: Work): void {
+    this.#queue.push(work);
+    this.#soon();
+  }
+
+  add(runner: Runner): void {
+    this.#running.set(runner, []);
+    this.#soon();
+  }
+
+  /** Takes out a runner that has gone or is to go; its batches settle by themselves. */
+  remove(runner: Runner): void {
+    if (this.#running.get(runner)?.length === 0) this.#running.delete(runner);
+  }
+
+  /** Answers what has expired, ends runners that hang. To be called every few milliseconds. */
+  sweep(): void {
+    const now = this.#clock.monotonic();
+    for (const work of this.#queue.sweep(now)) giveUp(work, now);
+    for (const [runner, batches] of this.#running) {
+      for (const batch of batches) for (const work of batch.works) if (work.deadlineAt <= now) work.expire();
+      const first = batches[0];
+      if (first && now - first.sentAt > this.#options.hangMs) {
+        this.#log.error({ runner: runner.pid, batches: batches.length }, 'a runner hangs; it is ended');
+        runner.kill();
+      }
+    }
+  }
+
+  /** Fails all that waits; what runs settles by itself. */
+  failWaiting(error: HotloopError): void {
+    for (const work of this.#queue.clear()) work.fail(error);
+  }
+
+  #soon(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    setImmediate(this.#pumpSoon);
+  }
+
+  #pump(): void {
+    for (;;) {
+      const runner = this.#leastBusy();
+      if (!runner) return;
+      const batches = this.#running.get(runner) ?? [];
+      const { maxBatchRows, targetUs } = this.#options;
+      const rows = rowsToSend({
+        queuedRows: this.#queue.rows,
+        runningBatches: batches.length,
+        runningRows: batches.reduce((total, batch) => total + batch.rows, 0),
+        capRows: this.#shareable ? this.cost.cap(maxBatchRows, targetUs) : 1,
+      });
+      if (rows === 0) return;
+      const now = this.#clock.monotonic();
+      const taken = this.#queue.take(rows, now);
+      for (const work of taken.over) giveUp(work, now);
+      if (taken.batch.length > 0)
+        this.#send(runner, batches, { works: taken.batch, rows: taken.rows, sentAt: now });
+    }
+  }
+
+  #leastBusy(): Runner | undefined {
+    let best: Runner | undefined;
+    let fewest = Number.POSITIVE_INFINITY;
+    for (const [runner, batches] of this.#running)
+      if (batches.length < fewest) {
+        best = runner;
+        fewest = batches.length;
+      }
+    return best;
+  }
+
+  #send(runner: Runner, batches: RunningBatch[], batch: RunningBatch): void {
+    batches.push(batch);
+    runner.run(joinInputs(batch.works, batch.rows)).then(
+      (result) => {
+        batches.splice(batches.indexOf(batch), 1);
+        this.#answer(batch, result);
+        this.#pump();
+      },
+      (error: unknown) => {
+        batches.splice(batches.indexOf(batch), 1);
+        if (error instanceof RunnerFailure) this.#refused(batch, error);
+        else this.#lost(runner, batches, batch);
+        this.#soon();
+      },
+    );
+  }
+
+  #answer(batch: RunningBatch, result: RunResult): void {
+    const now = this.#clock.monotonic();
+    const { works, rows } = batch;
+    this.cost.observe(rows, result.runUs);
+    this.#options.onRun(rows, result.runUs);
+    const outputs = splitOutputs(result.tensors, works);
+    if (!outputs) {
+      this.#log.warn(
+        { rows },
+        'the outputs do not follow the rows of a batch; requests run alone from now on',
+      );
+      this.#shareable = false;
+      this.#again(works);
+      return;
+    }
+    for (const [index, work] of works.entries()) {
+      const totalUs = (now - work.submittedAt) * 1000;
+      work.succeed({
+        outputs: outputs[index] ?? [],
+        queueUs: Math.max(0, Math.round(totalUs - result.runUs)),
+        runUs: result.runUs,
+        batchRows: rows,
+      });
+    }
+  }
+
+  /** The model refused the batch. Alone, each piece shows whether it is to blame. */
+  #refused(batch: RunningBatch, error: RunnerFailure): void {
+    const [only, ...others] = batch.works;
+    if (others.length > 0 || !only) {
+      this.#again(batch.works);
+      return;
+    }
+    this.#log.warn({ error }, 'the model could not run an input');
+    only.fail(
+      new HotloopError('INTERNAL', 'the model could not run this input', {
+        reason: 'run_failed',
+        cause: error,
+      }),
+    );
+  }
+
+  #lost(runner: Runner, batches: RunningBatch[], batch: RunningBatch): void {
+    if (batches.length === 0) this.#running.delete(runner);
+    const [only] = batch.works;
+    if (batch.works.length === 1 && only) this.#options.onKiller(only);
+    const again: Work[] = [];
+    for (const work of batch.works) {
+      if (work.losses >= MAX_LOSSES)
+        work.fail(
+          new HotloopError('UNAVAILABLE', 'the runner ended twice with this request', {
+            reason: 'runner_lost',
+          }),
+        );
+      else {
+        work.losses++;
+        again.push(work);
+      }
+    }
+    this.#again(again);
+  }
+
+  #again(works: readonly Work[]): void {
+    for (const [index, work] of works.entries()) work.shapeKey = `alone ${work.submittedAt} ${index}`;
+    this.#queue.pushFront(works);
+    this.#soon();
+  }
+}
+
+function giveUp(work: Work, now: number): void {
+  work.fail(
+    work.deadlineAt <= now
+      ? new HotloopError('DEADLINE_EXCEEDED', 'the deadline passed before the model could run', {
+          reason: 'expired',
+        })
+      : new HotloopError('CANCELLED', 'the caller has gone'),
+  );
+}
+
+function joinInputs(works: readonly Work[], rows: number): FrameTensor[] {
+  const [first] = works;
+  return (first?.inputs ?? []).map((input, index) => ({
+    index,
+    datatype: input.datatype,
+    shape: works.length === 1 ? input.shape : [rows, ...input.shape.slice(1)],
+    pieces: works.map((work) => work.inputs[index]?.contents ?? new Uint8Array()),
+  }));
+}

@@ -1,0 +1,138 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+
+/** Something that waits for its turn. */
+export interface Waiting {
+  readonly rows: number;
+  /** Higher runs first. */
+  readonly priority: number;
+  /** Milliseconds on the monotonic clock. */
+  readonly deadlineAt: number;
+  /** Only work of one shape can share a batch; empty when all of the model's work can. */
+  readonly shapeKey: string;
+  /** True when nobody waits for the answer any more. */
+  isOver(): boolean;
+}
+
+export interface Taken<T> {
+  readonly batch: readonly T[];
+  readonly rows: number;
+  /** Expired or cancelled: must not run. */
+  readonly over: readonly T[];
+}
+
+/** First in, first out within a lane, higher lanes first. Bounded in rows. Pure: time comes with each call. */
+export class WorkQueue<T extends Waiting> {
+  readonly #capacityRows: number;
+  /** Lanes by falling priority. */
+  #lanes: { readonly priority: number; items: T[]; head: number }[] = [];
+  #rows = 0;
+  #length = 0;
+
+  constructor(capacityRows: number) {
+    this.#capacityRows = capacityRows;
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Throws RESOURCE_EXHAUSTED `queue_full`. Work larger than the whole queue is taken while the queue is empty. */
+  push(item: T): void {
+    if (this.#length > 0 && this.#rows + item.rows > this.#capacityRows)
+      throw new HotloopError('RESOURCE_EXHAUSTED', 'too many rows wait for this model; try again later', {
+        reason: 'queue_full',
+      });
+    this.#lane(item.priority).items.push(item);
+    this.#rows += item.rows;
+    this.#length++;
+  }
+
+  /** Puts work back before all other of its lane, bound or not: it has been accepted already. */
+  pushFront(items: readonly T[]): void {
+    for (const item of items.toReversed()) {
+      const lane = this.#lane(item.priority);
+      lane.items.splice(lane.head, 0, item);
+      this.#rows += item.rows;
+      this.#length++;
+    }
+  }
+
+  /** Takes up to `maxRows` of one shape, at least one item; sorts out what is over on the way. */
+  take(maxRows: number, now: number): Taken<T> {
+    const batch: T[] = [];
+    const over: T[] = [];
+    let rows = 0;
+    for (const lane of this.#lanes) {
+      while (lane.head < lane.items.length) {
+        const item = lane.items[lane.head] as T;
+        const isOver = item.deadlineAt <= now || item.isOver();
+        if (
+          !isOver &&
+          batch.length > 0 &&
+          (rows + item.rows > maxRows || item.shapeKey !== batch[0]?.shapeKey)
+        )
+          return { batch, rows, over };
+        this.#drop(lane, item);
+        if (isOver) over.push(item);
+        else {
+          batch.push(item);
+          rows += item.rows;
+        }
+        if (rows >= maxRows) return { batch, rows, over };
+      }
+    }
+    return { batch, rows, over };
+  }
+
+  /** Removes what is over, wherever it waits. */
+  sweep(now: number): T[] {
+    return this.#remove((item) => item.deadlineAt <= now || item.isOver());
+  }
+
+  clear(): T[] {
+    return this.#remove(() => true);
+  }
+
+  #remove(isMeant: (item: T) => boolean): T[] {
+    const removed: T[] = [];
+    for (const lane of this.#lanes) {
+      const kept: T[] = [];
+      for (let at = lane.head; at < lane.items.length; at++) {
+        const item = lane.items[at] as T;
+        if (isMeant(item)) removed.push(item);
+        else kept.push(item);
+      }
+      lane.items = kept;
+      lane.head = 0;
+    }
+    for (const item of removed) this.#rows -= item.rows;
+    this.#length -= removed.length;
+    return removed;
+  }
+
+  #drop(lane: { items: T[]; head: number }, item: T): void {
+    lane.head++;
+    this.#rows -= item.rows;
+    this.#length--;
+    // Taking from an array's front costs its length; doing it once in a while costs nothing.
+    if (lane.head === lane.items.length) {
+      lane.items = [];
+      lane.head = 0;
+    } else if (lane.head >= 1024) {
+      lane.items = lane.items.slice(lane.head);
+      lane.head = 0;
+    }
+  }
+
+  #lane(priority: number): { items: T[]; head: number } {
+    const found = this.#lanes.find((lane) => lane.priority === priority);
+    if (found) return found;
+    const lane = { priority, items: [], head: 0 };
+    this.#lanes = [...this.#lanes, lane].sort((a, b) => b.priority - a.priority);
+    return lane;
+  }
+}

@@ -1,0 +1,99 @@
+import { toHotloopError } from '@hotloop/platform/errors.ts';
+import type { CallContext } from '@hotloop/platform/grpc/call-context.ts';
+import { unary } from '@hotloop/platform/grpc/handlers.ts';
+import { orderedStream } from '@hotloop/platform/grpc/ordered-stream.ts';
+import type { ServedService } from '@hotloop/platform/grpc/server.ts';
+import type { ModelConfigRequest__Output } from '@hotloop/proto/gen/inference/ModelConfigRequest.ts';
+import type { ModelInferRequest__Output } from '@hotloop/proto/gen/inference/ModelInferRequest.ts';
+import type { ModelStreamInferResponse } from '@hotloop/proto/gen/inference/ModelStreamInferResponse.ts';
+import type { RepositoryIndexRequest__Output } from '@hotloop/proto/gen/inference/RepositoryIndexRequest.ts';
+import type { RepositoryModelLoadRequest__Output } from '@hotloop/proto/gen/inference/RepositoryModelLoadRequest.ts';
+import { camelCased } from '../oip/camel-cased.ts';
+import { encodeInferResponse } from '../oip/encode-infer-response.ts';
+import { EXTENSIONS, SERVER_NAME, SERVER_VERSION } from '../oip/model-views.ts';
+import type { OipInference } from '../oip/oip-inference.ts';
+import type { OipModels } from '../oip/oip-models.ts';
+import type { OipAnswer } from '../oip/oip-request.ts';
+import { readGrpcRequest } from '../oip/read-grpc-request.ts';
+
+export const OIP_SERVICE = 'inference.GRPCInferenceService';
+
+export interface OipParts {
+  readonly inference: OipInference;
+  readonly models: OipModels;
+  /** False from the beginning of a drain. */
+  isReady(): boolean;
+}
+
+type NameAndVersion = Pick<ModelConfigRequest__Output, 'name' | 'version'>;
+
+/**
+ * The Open Inference Protocol over gRPC: messages to domain and back; decides nothing. Its answers are encoded already:
+ * serve it with definitions that take them so.
+ */
+export function oipService({ inference, models, isReady }: OipParts): ServedService {
+  function infer(message: ModelInferRequest__Output, context: CallContext): Promise<OipAnswer> {
+    const request = readGrpcRequest(message, context.remainingMs());
+    return inference.answer(request, context.caller.subject, () => context.isOver());
+  }
+  async function streamInfer(
+    message: ModelInferRequest__Output,
+    context: CallContext,
+  ): Promise<Buffer | ModelStreamInferResponse> {
+    try {
+      return encodeInferResponse(await infer(message, context), 'stream');
+    } catch (error) {
+      // The text is the message alone, and a code would be lost on clients, which only look whether there is one.
+      const { message: text } = toHotloopError(error);
+      const { id, modelName, modelVersion } = message;
+      return { errorMessage: text, inferResponse: { id, modelName, modelVersion } };
+    }
+  }
+  return {
+    name: OIP_SERVICE,
+    handlers: {
+      ServerLive: unary(async () => ({ live: true })),
+      ServerReady: unary(async () => ({ ready: isReady() })),
+      ServerMetadata: unary(async () => ({
+        name: SERVER_NAME,
+        version: SERVER_VERSION,
+        extensions: EXTENSIONS,
+      })),
+      ModelReady: unary(async (ask: NameAndVersion) => ({ ready: models.isReady(ask.name, ask.version) })),
+      ModelMetadata: unary(async (ask: NameAndVersion) => models.metadata(ask.name, ask.version)),
+      ModelConfig: unary(async (ask: NameAndVersion) => ({
+        config: camelCased(models.config(ask.name, ask.version)),
+      })),
+      ModelStatistics: unary(async (ask: NameAndVersion) => ({
+        modelStats: camelCased(models.statistics(ask.name, ask.version)),
+      })),
+      ModelInfer: unary(async (message: ModelInferRequest__Output, context: CallContext) =>
+        encodeInferResponse(await infer(message, context), 'unary'),
+      ),
+      ModelStreamInfer: orderedStream(streamInfer),
+      RepositoryIndex: unary(async (ask: RepositoryIndexRequest__Output) => ({
+        models: models.index(ask.ready),
+      })),
+      RepositoryModelLoad: unary(async (ask: RepositoryModelLoadRequest__Output) => {
+        const modelName = modelOf(ask);
+        await models.load(modelName, versionOf(ask));
+        return { modelName, isLoaded: true };
+      }),
+      RepositoryModelUnload: unary(async (ask: RepositoryModelLoadRequest__Output) => {
+        const modelName = modelOf(ask);
+        models.unload(modelName, versionOf(ask));
+        return { modelName, isUnloaded: true };
+      }),
+    },
+  };
+}
+
+/** One family of clients has the model's name where the other has the repository's. */
+function modelOf(ask: RepositoryModelLoadRequest__Output): string {
+  return ask.modelName === '' ? ask.repositoryName : ask.modelName;
+}
+
+function versionOf(ask: RepositoryModelLoadRequest__Output): string {
+  const parameter = ask.parameters.version;
+  return parameter?.stringParam ?? String(parameter?.int64Param ?? '');
+}

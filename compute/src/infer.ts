@@ -1,0 +1,288 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
+import type { Journal } from '@hotloop/platform/journal/journal.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { InferItem, InferOutput, Variant } from '@hotloop/platform/ports/inference.ts';
+import type { Tensor } from '@hotloop/platform/ports/tensor.ts';
+import type { WorkInput, WorkResult } from './batching/batcher.ts';
+import { checkPredictionId, checkRows } from './infer-checks.ts';
+import { type LogPolicy, logPolicyOf } from './prediction-log/log-policy.ts';
+import type { PredictionRow } from './prediction-log/prediction-row.ts';
+import type { LoadedModel } from './runner/load-options.ts';
+import { firstNonFinite } from './runner/tensor-layout.ts';
+import { type Fleet, notServed } from './slots/fleet.ts';
+import type { Quarantine } from './slots/quarantine.ts';
+import type { Slot } from './slots/slot.ts';
+
+/** Who asks and for what, as the log keeps it. */
+export interface Question {
+  readonly predictionId: string;
+  readonly model: string;
+  readonly version: number;
+  readonly variant: Variant;
+  readonly caller: string;
+  readonly entities: Readonly<Record<string, string>>;
+  readonly candidates: readonly string[];
+  readonly degraded: readonly string[];
+  readonly statuses: Uint8Array;
+  readonly priority: number;
+  /** Milliseconds left. */
+  readonly timeoutMs: number;
+  /** True when nobody waits any more; asked before the work runs. */
+  isOver(): boolean;
+}
+
+export interface InferAdapters {
+  readonly fleet: Fleet;
+  readonly journal: Journal<PredictionRow>;
+  readonly quarantine: Quarantine;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Everything about a version that each of its predictions needs, worked out once. */
+interface Prepared {
+  readonly policy: LogPolicy;
+  readonly allowsNonFinite: boolean;
+  /** JSON of the outputs' names, types and shapes, by the shapes. */
+  readonly specifications: Map<string, string>;
+}
+
+const MAX_SPECIFICATIONS = 1024;
+
+/**
+ * The walk of one inference: find the version, check, queue, run, check the answer, journal the pair, answer. What was
+ * accepted stands in the journal before its caller hears of it, errors too.
+ */
+export class Infer {
+  readonly #adapters: InferAdapters;
+  readonly #node: string;
+  readonly #prepared = new WeakMap<Slot['record'], Prepared>();
+
+  constructor(adapters: InferAdapters, node: string) {
+    this.#adapters = adapters;
+    this.#node = node;
+  }
+
+  /** Feature rows for a model's one input. A version that is registered but not loaded is loaded first. */
+  rows(item: InferItem, isOver: () => boolean): Promise<InferOutput> {
+    const slot = this.#adapters.fleet.acquire(item.model, item.version, item.timeoutMs);
+    return slot instanceof Promise
+      ? slot.then((loaded) => this.#rowsOn(loaded, item, isOver))
+      : this.#rowsOn(slot, item, isOver);
+  }
+
+  #rowsOn(slot: Slot, item: InferItem, isOver: () => boolean): Promise<InferOutput> {
+    checkPredictionId(item.predictionId, this.#adapters.clock.now());
+    checkRows(item, slot.model as LoadedModel);
+    const input: WorkInput = {
+      datatype: 'FP32',
+      shape: [item.rows, item.columns],
+      contents: item.features,
+    };
+    return this.run(slot, { ...item, isOver }, [input], item.rows, item.columns);
+  }
+
+  /**
+   * Runs checked inputs, in the order of the model's inputs, under an id that was checked or made here. Rejects
+   * RESOURCE_EXHAUSTED (queue or log full), DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE (the runner ended twice),
+   * INVALID_ARGUMENT `quarantined`, INTERNAL (`nonfinite_output`, `run_failed`).
+   */
+  run(
+    slot: Slot,
+    question: Question,
+    inputs: readonly WorkInput[],
+    rows: number,
+    columns: number,
+  ): Promise<InferOutput> {
+    const { fleet, journal, quarantine, clock } = this.#adapters;
+    const { batcher } = slot;
+    if (!batcher) throw notServed(question.model, question.version, slot);
+    quarantine.check(slot, inputs);
+    if (journal.full())
+      throw new HotloopError('RESOURCE_EXHAUSTED', 'the prediction log is full; try again later', {
+        reason: 'log_full',
+      });
+    const submittedAt = clock.monotonic();
+    fleet.use(slot, submittedAt);
+    fleet.recent.offer(question.model, inputs);
+    return new Promise((resolve, reject) => {
+      const asked: Asked = { slot, question, inputs, rows, columns, isAnswered: false };
+      batcher.submit({
+        inputs,
+        rows,
+        priority: question.priority,
+        submittedAt,
+        deadlineAt: submittedAt + question.timeoutMs,
+        shapeKey: shapeKeyOf(inputs),
+        losses: 0,
+        isOver: question.isOver,
+        succeed: (result) => this.#succeed(asked, result, resolve, reject),
+        fail: (error) => this.#fail(asked, error, reject),
+        expire: () => {
+          if (!asked.isAnswered) this.#fail(asked, expired(), reject);
+        },
+      });
+    });
+  }
+
+  #succeed(asked: Asked, result: WorkResult, resolve: (output: InferOutput) => void, reject: Reject): void {
+    const { slot } = asked;
+    if (asked.isAnswered) return;
+    asked.isAnswered = true;
+    const outputs = nameOutputs(slot.model as LoadedModel, result);
+    const failure = this.#preparedOf(slot).allowsNonFinite ? undefined : nonFinite(outputs);
+    const { queueUs, runUs } = result;
+    if (failure) slot.statistics.failed(queueUs + runUs);
+    else slot.statistics.succeeded(asked.rows, queueUs, runUs, this.#adapters.clock.now());
+    try {
+      const written = this.#write(asked, outputs, result, failure ?? null);
+      written.then(
+        () =>
+          failure ? reject(failure) : resolve({ outputs, queueUs: result.queueUs, runUs: result.runUs }),
+        reject,
+      );
+    } catch (error) {
+      reject(error);
+    }
+  }
+
+  #fail(asked: Asked, error: HotloopError, reject: Reject): void {
+    if (asked.isAnswered) return;
+    asked.isAnswered = true;
+    asked.slot.statistics.failed(0);
+    try {
+      this.#write(asked, null, NOTHING_RAN, error).then(
+        () => reject(error),
+        () => reject(error),
+      );
+    } catch (cause) {
+      this.#adapters.log.warn(
+        { error: cause, predictionId: asked.question.predictionId },
+        'a failure was not logged',
+      );
+      reject(error);
+    }
+  }
+
+  #write(
+    asked: Asked,
+    outputs: readonly Tensor[] | null,
+    timing: Pick<WorkResult, 'queueUs' | 'runUs'>,
+    error: HotloopError | null,
+  ): Promise<void> {
+    const { slot, question, inputs, rows, columns } = asked;
+    const prepared = this.#preparedOf(slot);
+    const { policy } = prepared;
+    const keeps = policy.keepsTensors(question.predictionId);
+    const [features, ...others] = inputs;
+    const isFeatures = features !== undefined && others.length === 0;
+    return this.#adapters.journal.append(
+      {
+        predictionId: question.predictionId,
+        at: this.#adapters.clock.now(),
+        model: question.model,
+        version: question.version,
+        variant: question.variant,
+        caller: question.caller,
+        entities: policy.entities(question.entities),
+        candidates: question.candidates,
+        rows,
+        columns,
+        features: keeps
+          ? isFeatures
+            ? policy.features(features.contents, rows, columns)
+            : joined(inputs)
+          : null,
+        statuses: keeps ? question.statuses : null,
+        outputs: keeps && outputs ? outputs.map((output) => output.contents) : null,
+        outputSpec: outputs ? specification(prepared, outputs) : '[]',
+        degraded: question.degraded,
+        queueUs: Math.min(timing.queueUs, 0x7fffffff),
+        runUs: Math.min(timing.runUs, 0x7fffffff),
+        errorCode: error ? toHotloopError(error).code : null,
+        errorMessage: error ? error.message : null,
+        node: this.#node,
+      },
+      policy.durability,
+    );
+  }
+
+  #preparedOf(slot: Slot): Prepared {
+    const { record } = slot;
+    let prepared = this.#prepared.get(record);
+    if (!prepared) {
+      prepared = {
+        policy: logPolicyOf(record.manifest),
+        allowsNonFinite: record.manifest.runtime.allow_nonfinite,
+        specifications: new Map(),
+      };
+      this.#prepared.set(record, prepared);
+    }
+    return prepared;
+  }
+}
+
+interface Asked {
+  readonly slot: Slot;
+  readonly question: Question;
+  readonly inputs: readonly WorkInput[];
+  readonly rows: number;
+  readonly columns: number;
+  isAnswered: boolean;
+}
+
+function expired(): HotloopError {
+  return new HotloopError('DEADLINE_EXCEEDED', 'the deadline passed while the model ran', {
+    reason: 'expired',
+  });
+}
+
+type Reject = (error: unknown) => void;
+
+const NOTHING_RAN = { queueUs: 0, runUs: 0 } as const;
+
+/** Requests whose inputs agree in everything but the first dimension can share a run. */
+function shapeKeyOf(inputs: readonly WorkInput[]): string {
+  let key = '';
+  for (const input of inputs) key += `${input.datatype}${input.shape.slice(1).join('x')};`;
+  return key;
+}
+
+function nameOutputs(model: LoadedModel, result: WorkResult): Tensor[] {
+  return result.outputs.map((output, index) => ({
+    name: model.outputs[index]?.name ?? '',
+    datatype: output.datatype,
+    shape: output.shape,
+    contents: output.contents,
+  }));
+}
+
+function nonFinite(outputs: readonly Tensor[]): HotloopError | undefined {
+  for (const output of outputs) {
+    const index = firstNonFinite(output);
+    if (index >= 0)
+      return new HotloopError(
+        'INTERNAL',
+        `output ${output.name} is not a finite number at element ${index}`,
+        {
+          reason: 'nonfinite_output',
+        },
+      );
+  }
+  return undefined;
+}
+
+function specification(prepared: Prepared, outputs: readonly Tensor[]): string {
+  const key = outputs.map((output) => output.shape.join('x')).join(';');
+  let text = prepared.specifications.get(key);
+  if (text === undefined) {
+    text = JSON.stringify(outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape })));
+    if (prepared.specifications.size < MAX_SPECIFICATIONS) prepared.specifications.set(key, text);
+  }
+  return text;
+}
+
+function joined(inputs: readonly WorkInput[]): Uint8Array {
+  return Buffer.concat(inputs.map((input) => input.contents));
+}

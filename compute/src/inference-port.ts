@@ -1,0 +1,47 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { InferencePort, InferItem, InferOutput } from '@hotloop/platform/ports/inference.ts';
+import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import type { Infer } from './infer.ts';
+
+/** The direct adapter, for services clubbed into one process; the gRPC adapter stands on it too. */
+export interface DirectInference extends InferencePort {
+  /** Like `infer`, for callers that are asked, rather than tell, whether anybody still waits. */
+  inferWhile(item: InferItem, isOver: () => boolean): Promise<InferOutput>;
+  /** From now on new items are refused UNAVAILABLE; those in flight go on. */
+  stop(): void;
+}
+
+const NEVER = () => false;
+
+export function directInference(infer: Infer, tracing: Tracing): DirectInference {
+  let stopped = false;
+
+  async function traced(item: InferItem, isOver: () => boolean): Promise<InferOutput> {
+    const { predictionId, sampled, model, version } = item;
+    const attributes = { model, version, rows: item.rows };
+    const span = tracing.span('compute infer', { predictionId, sampled, kind: 'server', attributes });
+    try {
+      const output = await infer.rows(item, isOver);
+      span.set('queue_us', output.queueUs);
+      span.set('run_us', output.runUs);
+      return output;
+    } catch (error) {
+      span.fail(error);
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+  async function inferWhile(item: InferItem, isOver: () => boolean): Promise<InferOutput> {
+    if (stopped)
+      throw new HotloopError('UNAVAILABLE', 'the service is stopping', { reason: 'shutting_down' });
+    return item.sampled ? traced(item, isOver) : infer.rows(item, isOver);
+  }
+  return {
+    inferWhile,
+    infer: (item, signal) => inferWhile(item, signal ? () => signal.aborted : NEVER),
+    stop() {
+      stopped = true;
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import { DATATYPES } from '@hotloop/platform/ports/tensor.ts';
+import { loadOipDefinitions } from '@hotloop/proto/definitions.ts';
+import type { ModelInferResponse } from '@hotloop/proto/gen/inference/ModelInferResponse.ts';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { encodeInferResponse, takingEncoded } from './encode-infer-response.ts';
+import type { OipAnswer } from './oip-request.ts';
+
+const SERVICE = 'inference.GRPCInferenceService';
+const service = takingEncoded(loadOipDefinitions(), SERVICE)[SERVICE];
+if (service === undefined || 'format' in service || !service.ModelInfer || !service.ModelStreamInfer)
+  throw new Error('no definition');
+const { ModelInfer, ModelStreamInfer } = service;
+
+const text = fc.oneof(fc.string({ maxLength: 40 }), fc.string({ unit: 'binary', maxLength: 200 }));
+const answers: fc.Arbitrary<OipAnswer> = fc.record({
+  model: text,
+  version: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+  id: text,
+  predictionId: fc.uuid({ version: 7 }),
+  outputs: fc.array(
+    fc.record({
+      name: text,
+      datatype: fc.constantFrom(...DATATYPES),
+      shape: fc.array(fc.integer({ min: 0, max: 2 ** 31 - 1 }), { maxLength: 6 }),
+      contents: fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes)),
+    }),
+    { maxLength: 4 },
+  ),
+});
+
+/** An answer as the generic encoder takes it. */
+function toGrpcResponse(answer: OipAnswer): ModelInferResponse {
+  return {
+    modelName: answer.model,
+    modelVersion: String(answer.version),
+    id: answer.id,
+    parameters: { prediction_id: { stringParam: answer.predictionId } },
+    outputs: answer.outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: [...shape] })),
+    rawOutputContents: answer.outputs.map((output) => output.contents as Buffer),
+  };
+}
+
+describe('an encoded answer', () => {
+  it('reads as the generic encoder would have written it', () => {
+    fc.assert(
+      fc.property(answers, (answer) => {
+        const generic = ModelInfer.responseSerialize(toGrpcResponse(answer));
+        const encoded = ModelInfer.responseSerialize(encodeInferResponse(answer, 'unary'));
+        expect(ModelInfer.responseDeserialize(encoded)).toEqual(ModelInfer.responseDeserialize(generic));
+      }),
+    );
+  });
+
+  it('ends each answer of a stream', () => {
+    fc.assert(
+      fc.property(answers, (answer) => {
+        const response = toGrpcResponse(answer);
+        response.parameters = { ...response.parameters, triton_final_response: { boolParam: true } };
+        const message = { errorMessage: '', inferResponse: response };
+        const generic = ModelStreamInfer.responseSerialize(message);
+        const encoded = ModelStreamInfer.responseSerialize(encodeInferResponse(answer, 'stream'));
+        expect(ModelStreamInfer.responseDeserialize(encoded)).toEqual(
+          ModelStreamInfer.responseDeserialize(generic),
+        );
+      }),
+    );
+  });
+
+  it('is told apart when one byte of it is wrong', () => {
+    const answer: OipAnswer = { model: 'm', version: 1, id: '', predictionId: 'p', outputs: [] };
+    const encoded = encodeInferResponse(answer, 'unary');
+    encoded[2] = 'n'.charCodeAt(0);
+    const right = ModelInfer.responseDeserialize(encodeInferResponse(answer, 'unary'));
+    expect(ModelInfer.responseDeserialize(encoded)).not.toEqual(right);
+  });
+
+  it('leaves other replies to the generic encoder', () => {
+    const failure = { errorMessage: 'no such model', inferResponse: { id: '7', modelName: 'm' } };
+    expect(ModelStreamInfer.responseDeserialize(ModelStreamInfer.responseSerialize(failure))).toMatchObject({
+      errorMessage: 'no such model',
+      inferResponse: { id: '7', modelName: 'm' },
+    });
+  });
+});

@@ -1,0 +1,93 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { columnsOf } from '@hotloop/platform/manifest/columns.ts';
+import { isPredictionId, type PredictionIds } from '@hotloop/platform/prediction-id.ts';
+import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
+import type { RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { Infer } from '../infer.ts';
+import { checkPredictionId } from '../infer-checks.ts';
+import type { LoadedModel } from '../runner/load-options.ts';
+import { elementCount } from '../runner/tensor-layout.ts';
+import type { Slot } from '../slots/slot.ts';
+import type { OipAnswer, OipRequest, OipTensor } from './oip-request.ts';
+import { checkContents, matchInputs, matchOutputs } from './tensor-checks.ts';
+
+/** Resolves to a version's slot that takes work, loading it when it is registered but not loaded. */
+export type AcquireSlot = (model: string, version: number, timeoutMs: number) => Slot | Promise<Slot>;
+
+export interface OipInferenceAdapters {
+  readonly registry: RegistryReader;
+  readonly infer: Infer;
+  readonly ids: PredictionIds;
+  readonly clock: Clock;
+  readonly acquire: AcquireSlot;
+}
+
+/** Higher lanes run first here; the protocol counts down from the most urgent. 0 is its default. */
+const LANES = 1_000;
+
+/**
+ * Tensors for a model by name: find the version, check every tensor against it, run, log, answer. The log gets an id
+ * made here, or the request's own when that is a prediction id: then a repeated request is logged once.
+ */
+export class OipInference {
+  readonly #adapters: OipInferenceAdapters;
+  /** Features of a version; counting them anew would cost more than the rest of a request's checks. */
+  readonly #featureCounts = new WeakMap<VersionRecord, number>();
+
+  constructor(adapters: OipInferenceAdapters) {
+    this.#adapters = adapters;
+  }
+
+  async answer(request: OipRequest, caller: string, isOver: () => boolean): Promise<OipAnswer> {
+    const { registry, infer, ids, clock, acquire } = this.#adapters;
+    const { record, variant } = resolveVersion(registry.current(), request.model, request.version);
+    const found = acquire(record.model, record.version, request.timeoutMs);
+    const slot = found instanceof Promise ? await found : found;
+    const model = slot.model as LoadedModel;
+    const what = `${record.model} version ${record.version}`;
+    const inputs = matchInputs(model, request.inputs, what);
+    for (const input of inputs) checkContents(input);
+    const wanted = matchOutputs(model, request.outputs, what);
+    const now = clock.now();
+    const isCallersId = isPredictionId(request.id);
+    if (isCallersId) checkPredictionId(request.id, now);
+    const predictionId = isCallersId ? request.id : ids.next(now);
+    const { rows, columns } = sizeOf(inputs);
+    const question = {
+      predictionId,
+      model: record.model,
+      version: record.version,
+      variant,
+      caller,
+      entities: {},
+      candidates: [],
+      degraded: [],
+      statuses: new Uint8Array(this.#featureCount(slot.record) * rows),
+      priority: request.priority === 0 ? 0 : Math.max(1, LANES - request.priority),
+      timeoutMs: request.timeoutMs,
+      isOver,
+    };
+    const output = await infer.run(slot, question, inputs, rows, columns);
+    const outputs = wanted.flatMap((index) => output.outputs[index] ?? []);
+    return { model: record.model, version: record.version, id: request.id, predictionId, outputs };
+  }
+
+  /** One status byte each: whoever sends tensors has made every feature, so all count as present. */
+  #featureCount(record: VersionRecord): number {
+    let count = this.#featureCounts.get(record);
+    if (count === undefined) {
+      count = columnsOf(record.manifest).features.length;
+      this.#featureCounts.set(record, count);
+    }
+    return count;
+  }
+}
+
+/** Rows share the first dimension; columns are what a row of a single two-dimensional input holds, else 0. */
+function sizeOf(inputs: readonly OipTensor[]): { rows: number; columns: number } {
+  const [first, ...others] = inputs;
+  const shape = first?.shape ?? [];
+  const rows = shape[0] ?? 1;
+  const isTable = others.length === 0 && first?.datatype === 'FP32';
+  return { rows, columns: isTable ? elementCount(shape.slice(1)) : 0 };
+}

@@ -1,0 +1,57 @@
+import type { InferParameter__Output } from '@hotloop/proto/gen/inference/InferParameter.ts';
+import type { ModelInferRequest__Output } from '@hotloop/proto/gen/inference/ModelInferRequest.ts';
+import type { OipRequest, OipTensor } from './oip-request.ts';
+import { checkDatatype, checkShape, invalid, quoted } from './tensor-checks.ts';
+import { hasTypedContents, rawContents } from './typed-contents.ts';
+
+const MAX_TIMEOUT_MS = 600_000;
+
+/** Reads a gRPC request. Throws INVALID_ARGUMENT naming the tensor or parameter. */
+export function readGrpcRequest(message: ModelInferRequest__Output, remainingMs: number): OipRequest {
+  const raw = message.rawInputContents;
+  if (raw.length > 0 && raw.length !== message.inputs.length)
+    throw invalid(`there are ${message.inputs.length} inputs, but ${raw.length} raw_input_contents`);
+  const inputs = message.inputs.map((input, index): OipTensor => {
+    const { name, contents } = input;
+    const datatype = checkDatatype(input.datatype, name);
+    const shape = input.shape.map(Number);
+    checkShape(shape, name);
+    const bytes = raw[index];
+    if (bytes !== undefined) {
+      if (hasTypedContents(contents))
+        throw invalid(
+          `contents field must not be specified when using raw_input_contents for ${quoted(name)}`,
+        );
+      return { name, datatype, shape, contents: bytes };
+    }
+    if (!contents || !hasTypedContents(contents))
+      throw invalid(`input ${quoted(name)} has no data in the request`);
+    return { name, datatype, shape, contents: rawContents(name, datatype, contents) };
+  });
+  return {
+    model: message.modelName,
+    version: message.modelVersion,
+    id: message.id,
+    inputs,
+    outputs: message.outputs.map((output) => output.name),
+    priority: integerParameter(message.parameters, 'priority') ?? 0,
+    timeoutMs: timeoutOf(integerParameter(message.parameters, 'timeout'), remainingMs),
+  };
+}
+
+/** The protocol's timeout is in microseconds, and never longer than the call itself waits. */
+export function timeoutOf(microseconds: number | undefined, remainingMs: number): number {
+  const asked = microseconds === undefined || microseconds <= 0 ? MAX_TIMEOUT_MS : microseconds / 1000;
+  return Math.min(asked, remainingMs, MAX_TIMEOUT_MS);
+}
+
+function integerParameter(
+  parameters: Readonly<Record<string, InferParameter__Output>>,
+  name: string,
+): number | undefined {
+  const parameter = parameters[name];
+  if (!parameter) return undefined;
+  const text = parameter.int64Param ?? parameter.uint64Param;
+  if (text === undefined || text === null) throw invalid(`parameter ${quoted(name)} must be an integer`);
+  return Number(text);
+}

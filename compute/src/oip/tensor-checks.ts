@@ -1,0 +1,124 @@
+import { isUtf8 } from 'node:buffer';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import { DATATYPES, type Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
+import { ELEMENT_BYTES, elementCount } from '../runner/tensor-layout.ts';
+import type { OipTensor } from './oip-request.ts';
+
+const MAX_RANK = 32;
+const MAX_DIMENSION = 2 ** 31 - 1;
+const KNOWN: ReadonlySet<string> = new Set(DATATYPES);
+
+export function invalid(message: string): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', message, { reason: 'invalid_tensor' });
+}
+
+/** A name from outside, cut and cleaned, so that it can stand in a message. */
+export function quoted(name: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed here
+  const clean = name.replace(/[\u0000-\u001f\u007f]/g, '?');
+  return `'${clean.length > 80 ? `${clean.slice(0, 77)}...` : clean}'`;
+}
+
+/** Throws INVALID_ARGUMENT for a datatype that the protocol does not name. */
+export function checkDatatype(text: string, input: string): Datatype {
+  if (!KNOWN.has(text)) throw invalid(`input ${quoted(input)} has the unknown datatype ${quoted(text)}`);
+  return text as Datatype;
+}
+
+/** Throws INVALID_ARGUMENT unless every dimension is a whole number of at least 1. */
+export function checkShape(shape: readonly number[], input: string): void {
+  if (shape.length > MAX_RANK)
+    throw invalid(`input ${quoted(input)} has ${shape.length} dimensions; ${MAX_RANK} is the most`);
+  for (const dimension of shape) {
+    if (!Number.isInteger(dimension) || dimension < 0 || dimension > MAX_DIMENSION)
+      throw invalid(`input ${quoted(input)} has the dimension ${dimension} in its shape [${shape}]`);
+    if (dimension === 0) throw invalid(`input ${quoted(input)} is empty: its shape is [${shape}]`);
+  }
+}
+
+/** Throws INVALID_ARGUMENT unless the bytes are exactly those of the shape and type. */
+export function checkContents(tensor: OipTensor): void {
+  const { name, datatype, shape, contents } = tensor;
+  const count = elementCount(shape);
+  if (datatype === 'BYTES') {
+    checkTexts(tensor, count);
+    return;
+  }
+  const expected = count * ELEMENT_BYTES[datatype];
+  if (contents.length !== expected)
+    throw invalid(
+      `input ${quoted(name)} has ${contents.length} bytes; ${datatype} of shape [${shape}] has ${expected}`,
+    );
+  if (datatype === 'BOOL' && contents.some((byte) => byte > 1))
+    throw invalid(`input ${quoted(name)} of type BOOL holds a byte that is neither 0 nor 1`);
+}
+
+function checkTexts({ name, shape, contents }: OipTensor, count: number): void {
+  const bytes = Buffer.from(contents.buffer, contents.byteOffset, contents.byteLength);
+  let elements = 0;
+  let at = 0;
+  while (at < bytes.length) {
+    const end = at + 4 <= bytes.length ? at + 4 + bytes.readUInt32LE(at) : Number.POSITIVE_INFINITY;
+    if (end > bytes.length)
+      throw invalid(`input ${quoted(name)} of type BYTES ends inside element ${elements}`);
+    if (!isUtf8(bytes.subarray(at + 4, end)))
+      throw invalid(
+        `input ${quoted(name)}: element ${elements} is not UTF-8, which the model's text type needs`,
+      );
+    elements++;
+    at = end;
+  }
+  if (elements !== count)
+    throw invalid(`input ${quoted(name)} has ${elements} elements; its shape [${shape}] has ${count}`);
+}
+
+/**
+ * The request's tensors in the order of the model's inputs. Throws INVALID_ARGUMENT naming the tensor and what was expected:
+ * a missing, unknown or repeated name, another datatype, rank or dimension.
+ */
+export function matchInputs(model: LoadedModel, tensors: readonly OipTensor[], what: string): OipTensor[] {
+  const given = new Map<string, OipTensor>();
+  for (const tensor of tensors) {
+    if (given.has(tensor.name)) throw invalid(`input ${quoted(tensor.name)} is given twice`);
+    given.set(tensor.name, tensor);
+  }
+  const matched = model.inputs.map((description) => {
+    const tensor = given.get(description.name);
+    if (!tensor) throw invalid(`${what} needs the input ${quoted(description.name)}, which is missing`);
+    given.delete(description.name);
+    matchOne(description, tensor);
+    return tensor;
+  });
+  const [unknown] = given.keys();
+  if (unknown !== undefined) {
+    const names = model.inputs.map((input) => quoted(input.name)).join(', ');
+    throw invalid(`${what} has no input ${quoted(unknown)}; it has ${names}`);
+  }
+  return matched;
+}
+
+function matchOne(description: TensorDescription, tensor: OipTensor): void {
+  if (tensor.datatype !== description.datatype)
+    throw invalid(
+      `input ${quoted(tensor.name)} is ${tensor.datatype}; the model takes ${description.datatype}`,
+    );
+  const isSame =
+    tensor.shape.length === description.shape.length &&
+    description.shape.every((dimension, axis) => dimension === -1 || dimension === tensor.shape[axis]);
+  if (!isSame)
+    throw invalid(
+      `input ${quoted(tensor.name)} has the shape [${tensor.shape}]; the model takes [${description.shape}]`,
+    );
+}
+
+/** Indices of the outputs asked for, all when none is named. Throws INVALID_ARGUMENT for an unknown one. */
+export function matchOutputs(model: LoadedModel, names: readonly string[], what: string): number[] {
+  if (names.length === 0) return model.outputs.map((_, index) => index);
+  return names.map((name) => {
+    const index = model.outputs.findIndex((output) => output.name === name);
+    if (index >= 0) return index;
+    const known = model.outputs.map((output) => quoted(output.name)).join(', ');
+    throw invalid(`${what} has no output ${quoted(name)}; it has ${known}`);
+  });
+}

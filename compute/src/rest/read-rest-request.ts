@@ -1,0 +1,125 @@
+import { z } from '@hotloop/platform/config.ts';
+import type { OipRequest, OipTensor } from '../oip/oip-request.ts';
+import { timeoutOf } from '../oip/read-grpc-request.ts';
+import { checkDatatype, checkShape, invalid, quoted } from '../oip/tensor-checks.ts';
+import { encodeElements } from '../oip/typed-contents.ts';
+import { flatten, parseLossless } from './rest-tensors.ts';
+
+const parametersSchema = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({});
+
+const requestSchema = z.object({
+  id: z.string().default(''),
+  parameters: parametersSchema,
+  inputs: z.array(
+    z.object({
+      name: z.string(),
+      shape: z.array(z.number()),
+      datatype: z.string(),
+      parameters: parametersSchema,
+      data: z.unknown().optional(),
+    }),
+  ),
+  outputs: z.array(z.object({ name: z.string(), parameters: parametersSchema })).default([]),
+});
+
+type RequestBody = z.output<typeof requestSchema>;
+
+export interface RestRequest {
+  readonly request: OipRequest;
+  /** Whether an output is to be answered as bytes behind the JSON. */
+  isBinary(output: string): boolean;
+}
+
+export interface Target {
+  readonly model: string;
+  readonly version: string;
+}
+
+/**
+ * Reads a REST inference body: JSON, behind it the bytes of the inputs that announce `binary_data_size`. `headerBytes` is how
+ * long the JSON is, undefined when it is all of the body. Throws INVALID_ARGUMENT naming the field or tensor.
+ */
+export function readRestRequest(
+  target: Target,
+  body: Buffer,
+  headerBytes: number | undefined,
+  maxTimeoutMs: number,
+): RestRequest {
+  if (headerBytes !== undefined && (headerBytes < 0 || headerBytes > body.length))
+    throw invalid(`inference header size should be in range (0, ${body.length}), got: ${headerBytes}`);
+  const parsed = parseBody(body.toString('utf8', 0, headerBytes ?? body.length));
+  const binary = new BinaryReader(body.subarray(headerBytes ?? body.length));
+  const inputs = parsed.inputs.map((input) => readInput(input, binary));
+  if (binary.rest > 0) throw invalid(`unexpected additional input data: ${binary.rest} bytes are left over`);
+  const request: OipRequest = {
+    ...target,
+    id: parsed.id,
+    inputs,
+    outputs: parsed.outputs.map((output) => output.name),
+    priority: integer(parsed, 'priority') ?? 0,
+    timeoutMs: timeoutOf(integer(parsed, 'timeout'), maxTimeoutMs),
+  };
+  const all = parsed.parameters.binary_data_output === true;
+  const chosen = new Map(parsed.outputs.map((output) => [output.name, output.parameters.binary_data ?? all]));
+  return { request, isBinary: (output) => (chosen.get(output) ?? all) === true };
+}
+
+function parseBody(text: string): RequestBody {
+  let json: unknown;
+  try {
+    json = parseLossless(text);
+  } catch {
+    throw invalid('the request is not JSON');
+  }
+  const result = requestSchema.safeParse(json);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map(
+    (issue) => `${issue.path.map(String).join('.') || 'request'}: ${issue.message}`,
+  );
+  throw invalid(`the request does not fit the protocol: ${issues.slice(0, 5).join('; ')}`);
+}
+
+function readInput(input: RequestBody['inputs'][number], binary: BinaryReader): OipTensor {
+  const { name, shape } = input;
+  const datatype = checkDatatype(input.datatype, name);
+  checkShape(shape, name);
+  const size = input.parameters.binary_data_size;
+  if (size === undefined) {
+    if (input.data === undefined) throw invalid(`input ${quoted(name)} has no data in the request`);
+    return { name, datatype, shape, contents: encodeElements(name, datatype, flatten(name, input.data)) };
+  }
+  if (input.data !== undefined) throw invalid(`input ${quoted(name)} has both data and binary_data_size`);
+  if (typeof size !== 'number' || !Number.isInteger(size) || size < 0)
+    throw invalid(`binary_data_size of input ${quoted(name)} must be a whole number of bytes`);
+  return { name, datatype, shape, contents: binary.take(size, name) };
+}
+
+class BinaryReader {
+  #bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  get rest(): number {
+    return this.#bytes.length;
+  }
+
+  take(size: number, name: string): Buffer {
+    if (size > this.#bytes.length)
+      throw invalid(
+        `unexpected size for input ${quoted(name)}, expecting ${size - this.#bytes.length} additional bytes`,
+      );
+    const taken = this.#bytes.subarray(0, size);
+    this.#bytes = this.#bytes.subarray(size);
+    return taken;
+  }
+}
+
+function integer(body: RequestBody, name: string): number | undefined {
+  const value = body.parameters[name];
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number' || !Number.isInteger(value))
+    throw invalid(`parameter ${quoted(name)} must be an integer`);
+  return value;
+}

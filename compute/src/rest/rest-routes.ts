@@ -1,0 +1,137 @@
+import type { OipParts } from '../grpc/oip-service.ts';
+import { EXTENSIONS, SERVER_NAME, SERVER_VERSION } from '../oip/model-views.ts';
+import { invalid } from '../oip/tensor-checks.ts';
+import { readRestRequest } from './read-rest-request.ts';
+import { type RestAnswer, writeRestAnswer } from './write-rest-answer.ts';
+
+/** One request, as far as a route needs it. */
+export interface RestCall {
+  /** Model and version of the path; the version is empty when the path names none. */
+  readonly model: string;
+  readonly version: string;
+  readonly caller: string;
+  /** Milliseconds that a request without a timeout of its own may take. */
+  readonly maxTimeoutMs: number;
+  header(name: string): string | undefined;
+  body(): Promise<Buffer>;
+  isOver(): boolean;
+}
+
+export interface RestReply {
+  readonly status: number;
+  /** JSON, unless an answer with bytes is given. */
+  readonly json?: unknown;
+  readonly answer?: RestAnswer;
+}
+
+export interface RestRoute {
+  readonly method: 'GET' | 'POST';
+  /** Groups `model` and `version`. */
+  readonly path: RegExp;
+  /** The RPC that this is the twin of; its row of the authorization table is the route's. */
+  readonly rpc: string;
+  handle(call: RestCall, oip: OipParts): Promise<RestReply> | RestReply;
+}
+
+const MODEL = '/v2/models/(?<model>[^/]+)(?:/versions/(?<version>[^/]+))?';
+const RPC = '/inference.GRPCInferenceService/';
+const ok = (json: unknown): RestReply => ({ status: 200, json });
+
+function route(method: 'GET' | 'POST', path: string, rpc: string, handle: RestRoute['handle']): RestRoute {
+  return { method, path: new RegExp(`^${path}$`), rpc: `${RPC}${rpc}`, handle };
+}
+
+/** The protocol's REST side: every route stands here. */
+export const REST_ROUTES: readonly RestRoute[] = [
+  route('GET', '/v2/health/live', 'ServerLive', () => ok({ live: true })),
+  route('GET', '/v2/health/ready', 'ServerReady', (_, oip) => {
+    const ready = oip.isReady();
+    return { status: ready ? 200 : 503, json: { ready } };
+  }),
+  route('GET', '/v2/?', 'ServerMetadata', () =>
+    ok({ name: SERVER_NAME, version: SERVER_VERSION, extensions: EXTENSIONS }),
+  ),
+  route('GET', '/v2/models/stats', 'ModelStatistics', (_, oip) =>
+    ok({ model_stats: oip.models.statistics('', '') }),
+  ),
+  route('GET', `${MODEL}/ready`, 'ModelReady', ({ model, version }, oip) => {
+    const ready = oip.models.isReady(model, version);
+    return { status: ready ? 200 : 503, json: { name: model, ready } };
+  }),
+  route('GET', MODEL, 'ModelMetadata', ({ model, version }, oip) => ok(oip.models.metadata(model, version))),
+  route('GET', `${MODEL}/config`, 'ModelConfig', ({ model, version }, oip) =>
+    ok(oip.models.config(model, version)),
+  ),
+  route('GET', `${MODEL}/stats`, 'ModelStatistics', ({ model, version }, oip) =>
+    ok({ model_stats: oip.models.statistics(model, version) }),
+  ),
+  route('POST', `${MODEL}/infer`, 'ModelInfer', infer),
+  route('POST', '/v2/repository/index', 'RepositoryIndex', async (call, oip) => {
+    const { ready } = await bodyObject(call);
+    return ok(oip.models.index(ready === true));
+  }),
+  route('POST', '/v2/repository/models/(?<model>[^/]+)/load', 'RepositoryModelLoad', async (call, oip) => {
+    await oip.models.load(call.model, versionOf(await bodyObject(call)));
+    return ok({ name: call.model, load: true });
+  }),
+  route(
+    'POST',
+    '/v2/repository/models/(?<model>[^/]+)/unload',
+    'RepositoryModelUnload',
+    async (call, oip) => {
+      oip.models.unload(call.model, versionOf(await bodyObject(call)));
+      return ok({ name: call.model, unload: true });
+    },
+  ),
+];
+
+async function infer(call: RestCall, oip: OipParts): Promise<RestReply> {
+  const body = await call.body();
+  const length = call.header('inference-header-content-length');
+  const headerBytes = length === undefined ? undefined : Number(length);
+  if (headerBytes !== undefined && !Number.isInteger(headerBytes))
+    throw invalid('inference-header-content-length must be a whole number of bytes');
+  const target = { model: call.model, version: call.version };
+  const { request, isBinary } =
+    headerBytes === 0
+      ? rawRequest(call, body, oip)
+      : readRestRequest(target, body, headerBytes, call.maxTimeoutMs);
+  const answer = await oip.inference.answer(request, call.caller, call.isOver);
+  return { status: 200, answer: writeRestAnswer(answer, isBinary) };
+}
+
+/** A body that is nothing but the bytes of the model's one input. */
+function rawRequest(call: RestCall, body: Buffer, oip: OipParts): ReturnType<typeof readRestRequest> {
+  const input = oip.models.rawInput(call.model, call.version, body);
+  const { model, version, maxTimeoutMs } = call;
+  const request = {
+    model,
+    version,
+    id: '',
+    inputs: [input],
+    outputs: [],
+    priority: 0,
+    timeoutMs: maxTimeoutMs,
+  };
+  return { request, isBinary: () => true };
+}
+
+async function bodyObject(call: RestCall): Promise<Record<string, unknown>> {
+  const text = (await call.body()).toString('utf8');
+  if (text.trim() === '') return {};
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw invalid('the request is not JSON');
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw invalid('the request must be a JSON object');
+  return { ...json };
+}
+
+function versionOf(body: Record<string, unknown>): string {
+  const { parameters } = body;
+  if (typeof parameters !== 'object' || parameters === null || !('version' in parameters)) return '';
+  return String(parameters.version);
+}

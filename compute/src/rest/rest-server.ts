@@ -1,0 +1,159 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { AUTHORIZATION, type Authenticator, authorize } from '@hotloop/platform/auth/authorization.ts';
+import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
+import { formatAddress, parseListenAddress } from '@hotloop/platform/grpc/listen-address.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { OipParts } from '../grpc/oip-service.ts';
+import { HTTP_STATUS } from './http-status.ts';
+import { readBody } from './read-body.ts';
+import { refuseWebPage } from './refuse-web-page.ts';
+import { REST_ROUTES, type RestReply, type RestRoute } from './rest-routes.ts';
+
+export interface RestServerOptions {
+  /** host:port; port 0 takes a free one. Anything but loopback needs API keys. */
+  readonly listen: string;
+  readonly maxBodyBytes: number;
+  /** The longest that a request may take. */
+  readonly maxTimeoutMs: number;
+}
+
+export interface RestServer extends AsyncDisposable {
+  readonly address: string;
+  /** No new connections, then in-flight requests to their end; at the deadline the rest is cut off. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+const MAX_CONNECTIONS = 4096;
+const MAX_HEADER_BYTES = 32 * 1024;
+
+/** Serves the protocol over HTTP/1.1. Throws INVALID_ARGUMENT (open without keys), UNAVAILABLE (address in use). */
+export async function startRestServer(
+  options: RestServerOptions,
+  oip: OipParts,
+  authenticator: Authenticator,
+  log: Log,
+): Promise<RestServer> {
+  const { host, port, isLoopback } = parseListenAddress(options.listen);
+  if (!isLoopback && !authenticator.required)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `${options.listen} can be reached from other machines: set HOTLOOP_API_KEYS`,
+      {
+        reason: 'open_without_keys',
+      },
+    );
+  const server = createServer(
+    { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: options.maxTimeoutMs, keepAliveTimeout: 60_000 },
+    (request, response) => void answer(request, response, { options, oip, authenticator, log }),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  await listen(server, host, port);
+  const address = formatAddress(host, (server.address() as AddressInfo).port);
+  let drained: Promise<void> | undefined;
+  const drain = (deadlineMs: number) => {
+    drained ??= close(server, deadlineMs);
+    return drained;
+  };
+  return { address, drain, [Symbol.asyncDispose]: () => drain(0) };
+}
+
+interface Serving {
+  readonly options: RestServerOptions;
+  readonly oip: OipParts;
+  readonly authenticator: Authenticator;
+  readonly log: Log;
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, serving: Serving): Promise<void> {
+  try {
+    const reply = await route(request, response, serving);
+    write(response, reply);
+  } catch (error) {
+    const known = toHotloopError(error);
+    if (known.code === 'INTERNAL') serving.log.error({ error, path: request.url }, 'a REST request failed');
+    const status = known.reason === 'too_large' ? 413 : HTTP_STATUS[known.code];
+    // Whatever of the body was not read would be taken for the next request.
+    if (!request.complete) response.setHeader('connection', 'close');
+    write(response, { status, json: { error: known.message } });
+  }
+}
+
+async function route(
+  request: IncomingMessage,
+  response: ServerResponse,
+  serving: Serving,
+): Promise<RestReply> {
+  if (!serving.authenticator.required) refuseWebPage(request.headers);
+  const path = (request.url ?? '').split('?')[0] ?? '';
+  const matching = REST_ROUTES.filter((candidate) => candidate.path.test(path));
+  const found = matching.find((candidate) => candidate.method === request.method);
+  if (!found) {
+    if (matching.length > 0) return { status: 405, json: { error: 'Method Not Allowed' } };
+    return { status: 404, json: { error: 'Not Found' } };
+  }
+  const header = (name: string) => {
+    const value = request.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  };
+  const caller = authorize(AUTHORIZATION, found.rpc, serving.authenticator, header);
+  const { maxBodyBytes, maxTimeoutMs } = serving.options;
+  const call = {
+    ...target(found, path),
+    caller: caller.subject,
+    maxTimeoutMs,
+    header,
+    body: () => readBody(request, maxBodyBytes),
+    isOver: () => response.destroyed,
+  };
+  return found.handle(call, serving.oip);
+}
+
+function target(found: RestRoute, path: string): { model: string; version: string } {
+  const groups = found.path.exec(path)?.groups ?? {};
+  try {
+    return {
+      model: decodeURIComponent(groups.model ?? ''),
+      version: decodeURIComponent(groups.version ?? ''),
+    };
+  } catch {
+    throw new HotloopError('INVALID_ARGUMENT', 'the path is not well encoded');
+  }
+}
+
+/** Content types are exactly these: clients compare them as text. */
+function write(response: ServerResponse, reply: RestReply): void {
+  if (response.destroyed) return;
+  const body = reply.answer?.body ?? [Buffer.from(JSON.stringify(reply.json))];
+  const headerBytes = reply.answer?.headerBytes;
+  response.statusCode = reply.status;
+  response.setHeader(
+    'content-type',
+    headerBytes === undefined ? 'application/json' : 'application/octet-stream',
+  );
+  if (headerBytes !== undefined) response.setHeader('inference-header-content-length', headerBytes);
+  const [first] = body;
+  response.end(body.length === 1 && first ? first : Buffer.concat(body));
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(
+        new HotloopError('UNAVAILABLE', `cannot listen on ${formatAddress(host, port)}: is it in use?`, {
+          reason: 'cannot_listen',
+          cause,
+        }),
+      ),
+    );
+    server.listen(port, host, resolve);
+  });
+}
+
+async function close(server: Server, deadlineMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  await closed;
+  clearTimeout(timer);
+}

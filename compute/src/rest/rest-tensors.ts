@@ -1,0 +1,82 @@
+import type { OipTensor } from '../oip/oip-request.ts';
+import { invalid, quoted } from '../oip/tensor-checks.ts';
+
+type Element = boolean | number | string;
+
+/** Elements of nested or flat JSON data, row major. Throws INVALID_ARGUMENT for anything that is no element. */
+export function flatten(name: string, data: unknown): Element[] {
+  const elements: Element[] = [];
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) for (const inner of value) visit(inner);
+    else if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean')
+      elements.push(value);
+    else throw invalid(`input ${quoted(name)}: data holds ${value === null ? 'null' : `an ${typeof value}`}`);
+  };
+  visit(data);
+  return elements;
+}
+
+declare global {
+  interface JSON {
+    /** A value that is written into JSON as the text given. */
+    rawJSON(text: string): unknown;
+  }
+}
+
+/** Elements of a tensor as JSON values. Throws INVALID_ARGUMENT for 16-bit floats, which JSON cannot carry. */
+export function jsonElements(tensor: OipTensor): unknown[] {
+  const { datatype, name } = tensor;
+  // A copy, because typed arrays need aligned bytes.
+  const bytes = Uint8Array.from(tensor.contents);
+  switch (datatype) {
+    case 'BOOL':
+      return Array.from(bytes, (byte) => byte !== 0);
+    case 'UINT8':
+      return [...bytes];
+    case 'INT8':
+      return [...new Int8Array(bytes.buffer)];
+    case 'UINT16':
+      return [...new Uint16Array(bytes.buffer)];
+    case 'INT16':
+      return [...new Int16Array(bytes.buffer)];
+    case 'UINT32':
+      return [...new Uint32Array(bytes.buffer)];
+    case 'INT32':
+      return [...new Int32Array(bytes.buffer)];
+    case 'UINT64':
+      return Array.from(new BigUint64Array(bytes.buffer), (value) => JSON.rawJSON(String(value)));
+    case 'INT64':
+      return Array.from(new BigInt64Array(bytes.buffer), (value) => JSON.rawJSON(String(value)));
+    case 'FP32':
+      return [...new Float32Array(bytes.buffer)];
+    case 'FP64':
+      return [...new Float64Array(bytes.buffer)];
+    case 'BYTES':
+      return texts(bytes);
+    case 'FP16':
+    case 'BF16':
+      throw invalid(`output ${quoted(name)} is ${datatype}, which JSON cannot carry; ask for binary_data`);
+  }
+}
+
+function texts(contents: Uint8Array): string[] {
+  const bytes = Buffer.from(contents.buffer);
+  const found: string[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 4 + bytes.readUInt32LE(at);
+    found.push(bytes.toString('utf8', at + 4, end));
+    at = end;
+  }
+  return found;
+}
+
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+type ParseWithSource = (text: string, reviver: Reviver) => unknown;
+
+/** Parses JSON; where 64-bit integers are spoken of, numbers past 2^53 stay text, so that no digit is lost. */
+export function parseLossless(text: string): unknown {
+  if (!/"U?INT64"/.test(text)) return JSON.parse(text);
+  return (JSON.parse as ParseWithSource)(text, (_, value, { source }) =>
+    typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) ? source : value,
+  );
+}

@@ -1,0 +1,23 @@
+import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+
+export const EXECUTION_PROVIDERS = ['cpu', 'cuda', 'tensorrt', 'webgpu'] as const;
+export type ExecutionProvider = (typeof EXECUTION_PROVIDERS)[number];
+
+/** What a runner is told beside the model's bytes. */
+export interface LoadOptions {
+  readonly executionProviders: readonly ExecutionProvider[];
+  readonly threads: number;
+}
+
+/** An input or output as the runtime reports it. Free dimensions are -1; a named one has its name beside. */
+export interface TensorDescription {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  readonly dimensionNames: readonly (string | null)[];
+}
+
+export interface LoadedModel {
+  readonly inputs: readonly TensorDescription[];
+  readonly outputs: readonly TensorDescription[];
+}

@@ -1,0 +1,169 @@
+import { readFileSync, readSync, writeSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import {
+  decodeFrame,
+  encodeFrame,
+  FRAME_HEADER_BYTES,
+  type FrameParts,
+  textOf,
+  textTensor,
+} from './frames.ts';
+import type { LoadOptions } from './load-options.ts';
+import type { RunnerSession } from './runner-session.ts';
+
+/**
+ * One loaded version of a model, in a process of its own. Reads frames from file descriptor 3 and answers each in order.
+ * Reading blocks: there is nothing else to do meanwhile, and the end of the service ends the read, so it ends the runner.
+ */
+const SOCKET = 3;
+const LOADING_PRIORITY = 10;
+
+class FrameReader {
+  #buffer = Buffer.allocUnsafeSlow(1024 * 1024);
+  #start = 0;
+  #end = 0;
+
+  /** The next frame, valid until the next call; undefined when the other side has gone. */
+  next(): Buffer | undefined {
+    while (this.#end - this.#start < FRAME_HEADER_BYTES)
+      if (!this.#read(FRAME_HEADER_BYTES)) return undefined;
+    const length = this.#buffer.readUInt32LE(this.#start);
+    while (this.#end - this.#start < length) if (!this.#read(length)) return undefined;
+    const frame = this.#buffer.subarray(this.#start, this.#start + length);
+    this.#start += length;
+    return frame;
+  }
+
+  /** Gives large memory back, such as that of the model's file. Whatever has been read ahead is kept. */
+  shrink(): void {
+    const rest = Buffer.from(this.#buffer.subarray(this.#start, this.#end));
+    this.#buffer = Buffer.allocUnsafeSlow(Math.max(1024 * 1024, rest.length));
+    this.#buffer.set(rest);
+    this.#start = 0;
+    this.#end = rest.length;
+  }
+
+  #read(wanted: number): boolean {
+    if (this.#start === this.#end) {
+      this.#start = 0;
+      this.#end = 0;
+    }
+    if (this.#start + wanted > this.#buffer.length) {
+      const larger = wanted > this.#buffer.length ? Buffer.allocUnsafeSlow(wanted) : this.#buffer;
+      this.#buffer.copy(larger, 0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+      this.#buffer = larger;
+    }
+    const read = readSync(SOCKET, this.#buffer, this.#end, this.#buffer.length - this.#end, null);
+    this.#end += read;
+    return read > 0;
+  }
+}
+
+/** Writes each frame from the same memory, which grows with the largest. */
+class FrameWriter {
+  #buffer = Buffer.allocUnsafeSlow(256 * 1024);
+
+  send(parts: FrameParts): void {
+    const frame = encodeFrame(parts, (bytes) => {
+      if (bytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytes * 2);
+      return this.#buffer.subarray(0, bytes);
+    });
+    for (let at = 0; at < frame.length; ) at += writeSync(SOCKET, frame, at, frame.length - at);
+  }
+
+  fail(id: number, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.send({ id, kind: 'failed', tensors: [textTensor(message)] });
+  }
+}
+
+/** Bytes that end with this process; code and libraries are shared by all runners. */
+function privateMemory(): number {
+  try {
+    const kilobytes = /RssAnon:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
+    if (kilobytes !== undefined) return Number(kilobytes) * 1024;
+  } catch {
+    // Not on this system.
+  }
+  return process.memoryUsage.rss();
+}
+
+async function load(frame: Buffer, writer: FrameWriter): Promise<RunnerSession | undefined> {
+  const { id, tensors } = decodeFrame(frame);
+  try {
+    const options: LoadOptions = JSON.parse(textOf(tensors[0]));
+    const onnx = tensors[1]?.contents ?? new Uint8Array();
+    // The runtime's binding cannot read the language's own half floats; without them it takes 16-bit integers.
+    Reflect.deleteProperty(globalThis, 'Float16Array');
+    const { loadSession } = await import('./runner-session.ts');
+    const session = await loadSession(onnx, options);
+    writer.send({
+      id,
+      kind: 'loaded',
+      tensors: [textTensor(JSON.stringify(session.model))],
+      memoryBytes: privateMemory(),
+    });
+    return session;
+  } catch (error) {
+    writer.fail(id, error);
+    return undefined;
+  }
+}
+
+async function run(
+  session: RunnerSession,
+  frame: Buffer,
+  writer: FrameWriter,
+  restorePriority: () => void,
+): Promise<void> {
+  const { id, kind, tensors } = decodeFrame(frame);
+  // The first ping comes after the warm-up: from then on requests wait for this process.
+  if (kind === 'ping') restorePriority();
+  if (kind === 'ping') return writer.send({ id, kind: 'pong', tensors: [], memoryBytes: privateMemory() });
+  try {
+    const started = performance.now();
+    const outputs = await session.run(tensors);
+    writer.send({
+      id,
+      kind: 'result',
+      tensors: outputs,
+      runUs: Math.round((performance.now() - started) * 1000),
+    });
+  } catch (error) {
+    writer.fail(id, error);
+  }
+}
+
+/** Lower while loading and warming, so that neither slows what serves; only where the way back up is allowed. */
+function beKind(): () => void {
+  try {
+    setPriority(1);
+    setPriority(0);
+    setPriority(LOADING_PRIORITY);
+    return () => setPriority(0);
+  } catch {
+    return () => undefined;
+  }
+}
+
+async function main(): Promise<void> {
+  // A terminal sends Ctrl-C to all; the service decides when its runners end.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  const reader = new FrameReader();
+  const writer = new FrameWriter();
+  const restorePriority = beKind();
+  const first = reader.next();
+  if (!first) return;
+  const session = await load(first, writer);
+  reader.shrink();
+  if (!session) return;
+  for (let frame = reader.next(); frame; frame = reader.next())
+    await run(session, frame, writer, restorePriority);
+}
+
+main().then(
+  () => process.exit(0),
+  () => process.exit(1),
+);

@@ -1,0 +1,203 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import {
+  decodeFrame,
+  encodeFrame,
+  FrameAssembler,
+  type FrameTensor,
+  type ReceivedFrame,
+  textOf,
+  textTensor,
+} from './frames.ts';
+import type { LoadedModel, LoadOptions } from './load-options.ts';
+
+const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url));
+const MAX_ERROR_OUTPUT = 4096;
+
+export interface RunnerOptions extends LoadOptions {
+  readonly loadTimeoutMs: number;
+  /** What the model may take beyond the process itself; a larger allocation fails inside the runner. */
+  readonly memoryLimitBytes: number;
+}
+
+/** Addresses that the process reserves before a model is there; most of them are never backed by memory. */
+const RESERVED_BYTES = 12 * 1024 ** 3;
+/** The shell sets the limit and becomes the runner; where a system has no such limit, it only becomes the runner. */
+const LIMITED = 'ulimit -v "$0" 2>/dev/null; exec "$@"';
+/** Whatever runs in there needs to read code; it needs not write files or start processes. */
+const PERMISSIONS = ['--permission', '--allow-addons', '--allow-fs-read=*'];
+
+/** The message of the runtime, for the log; a caller gets a fixed text. */
+export class RunnerFailure extends Error {}
+
+/** Why a runner is no more. */
+export class RunnerGone extends Error {}
+
+/** What came back for a batch. Contents share the memory of what was received. */
+export type RunResult = Pick<ReceivedFrame, 'tensors' | 'runUs'>;
+
+interface Waiting {
+  readonly resolve: (frame: ReceivedFrame) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * A child process that holds one loaded version. It has no secret in its environment, reads nothing but its socket, and ends
+ * when this process ends. `run` may be called again before the first has answered: the next batch then waits in the
+ * socket, and the runner never idles. After `gone` has resolved every call rejects with RunnerGone.
+ */
+export interface Runner {
+  readonly pid: number;
+  readonly model: LoadedModel;
+  /** Memory that is its own, as last reported, in bytes. */
+  memoryBytes(): number;
+  /** Rejects RunnerFailure (the model refused this input; the runner lives) or RunnerGone. */
+  run(inputs: readonly FrameTensor[]): Promise<RunResult>;
+  /** Measures memory, and shows that the runner answers. */
+  ping(): Promise<void>;
+  /** Resolves once the process has ended, with how. */
+  readonly gone: Promise<string>;
+  /** Ends it at once; whatever it was doing rejects. */
+  kill(): void;
+}
+
+/**
+ * Starts a runner on bytes whose digest the caller has verified. Rejects INVALID_ARGUMENT `unloadable_model` (the
+ * runtime refuses the model, with its reason), DEADLINE_EXCEEDED, CANCELLED, or UNAVAILABLE (the process ended).
+ */
+export async function startRunner(
+  onnx: Uint8Array,
+  options: RunnerOptions,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Runner> {
+  signal.throwIfAborted();
+  const process = new RunnerProcess(options.memoryLimitBytes, log);
+  const abort = () => process.kill();
+  const timer = setTimeout(abort, options.loadTimeoutMs);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    await process.load(onnx, options);
+    return process;
+  } catch (error) {
+    process.kill();
+    await process.gone;
+    throw loadError(error, signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+function loadError(error: unknown, signal: AbortSignal): HotloopError {
+  if (error instanceof RunnerFailure) {
+    const reason = error.message.split('\n')[0]?.slice(0, 500);
+    return new HotloopError('INVALID_ARGUMENT', `the runtime cannot load the model: ${reason}`, {
+      reason: 'unloadable_model',
+      cause: error,
+    });
+  }
+  if (signal.aborted) return new HotloopError('CANCELLED', 'loading was cancelled', { cause: error });
+  return new HotloopError('UNAVAILABLE', 'the runner ended or took too long while it loaded the model', {
+    reason: 'runner_lost',
+    cause: error,
+  });
+}
+
+class RunnerProcess implements Runner {
+  readonly gone: Promise<string>;
+  model: LoadedModel = { inputs: [], outputs: [] };
+  readonly #child: ChildProcess;
+  readonly #socket: Socket;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #assembler = new FrameAssembler();
+  readonly #onFrame = (frame: Buffer) => this.#receive(decodeFrame(frame));
+  #memoryBytes = 0;
+  #ping: Promise<void> | undefined;
+  #nextId = 1;
+  #ended: RunnerGone | undefined;
+
+  constructor(memoryLimitBytes: number, log: Log) {
+    const kilobytes = String(Math.ceil((RESERVED_BYTES + memoryLimitBytes) / 1024));
+    const command = [process.execPath, ...PERMISSIONS, '--disable-warning=ExperimentalWarning', MAIN];
+    this.#child = spawn('/bin/sh', ['-c', LIMITED, kilobytes, ...command], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      cwd: '/',
+      env: { MALLOC_ARENA_MAX: '2' },
+    });
+    this.#socket = this.#child.stdio[3] as Socket;
+    this.#socket.on('data', (chunk: Buffer) => this.#assembler.push(chunk, this.#onFrame));
+    // The end of the process is what counts; it is reported by the child itself.
+    this.#socket.on('error', () => undefined);
+    let output = '';
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      output = (output + chunk.toString('utf8')).slice(-MAX_ERROR_OUTPUT);
+    });
+    this.gone = new Promise((resolve) => {
+      this.#child.once('error', (error) => resolve(`could not be started: ${error.message}`));
+      this.#child.once('close', (code, signal) => resolve(signal ?? `exit ${code}`));
+    });
+    void this.gone.then((how) => {
+      if (output !== '') log.warn({ runner: this.pid, output }, 'a runner wrote to its error output');
+      this.#end(how);
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  async load(onnx: Uint8Array, options: RunnerOptions): Promise<void> {
+    const { executionProviders, threads } = options;
+    const told: LoadOptions = { executionProviders, threads };
+    const bytes: FrameTensor = { index: 1, datatype: 'UINT8', shape: [onnx.length], pieces: [onnx] };
+    const frame = await this.#ask('load', [textTensor(JSON.stringify(told)), bytes]);
+    this.model = JSON.parse(textOf(frame.tensors[0]));
+  }
+
+  memoryBytes(): number {
+    return this.#memoryBytes;
+  }
+
+  run(inputs: readonly FrameTensor[]): Promise<RunResult> {
+    return this.#ask('run', inputs);
+  }
+
+  ping(): Promise<void> {
+    this.#ping ??= this.#ask('ping', []).then(() => {
+      this.#ping = undefined;
+    });
+    return this.#ping;
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  #ask(kind: 'load' | 'run' | 'ping', tensors: readonly FrameTensor[]): Promise<ReceivedFrame> {
+    if (this.#ended) return Promise.reject(this.#ended);
+    const id = this.#nextId++ & 0x7fffffff;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#socket.write(encodeFrame({ id, kind, tensors }));
+    });
+  }
+
+  #receive(frame: ReceivedFrame): void {
+    if (frame.memoryBytes > 0) this.#memoryBytes = frame.memoryBytes;
+    const waiting = this.#waiting.get(frame.id);
+    this.#waiting.delete(frame.id);
+    if (frame.kind === 'failed') waiting?.reject(new RunnerFailure(textOf(frame.tensors[0])));
+    else waiting?.resolve(frame);
+  }
+
+  #end(how: string): void {
+    this.#ended = new RunnerGone(how);
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#ended);
+    this.#waiting.clear();
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,217 @@
+import { totalmem } from 'node:os';
+import { join } from 'node:path';
+import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
+import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
+import { Closing } from '@hotloop/platform/closing.ts';
+import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
+import {
+  JOURNAL_DEFAULTS,
+  type Journal,
+  type JournalOptions,
+  openJournal,
+} from '@hotloop/platform/journal/journal.ts';
+import { startRetention } from '@hotloop/platform/journal/retention.ts';
+import { type ShipperOptions, startShipper } from '@hotloop/platform/journal/shipper.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
+import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { longestRetentionMs } from '@hotloop/platform/registry/longest-retention.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { loadOipDefinitions } from '@hotloop/proto/definitions.ts';
+import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
+import { inferenceService } from './grpc/inference-service.ts';
+import { OIP_SERVICE, type OipParts, oipService } from './grpc/oip-service.ts';
+import { Infer } from './infer.ts';
+import { directInference } from './inference-port.ts';
+import { startHeartbeat } from './nodes/heartbeat.ts';
+import type { NodeReport, VersionReport } from './nodes/node-report.ts';
+import { takingEncoded } from './oip/encode-infer-response.ts';
+import { OipInference } from './oip/oip-inference.ts';
+import { OipModels } from './oip/oip-models.ts';
+import { PREDICTION_TABLE, type PredictionRow } from './prediction-log/prediction-row.ts';
+import { startRestServer } from './rest/rest-server.ts';
+import { FLEET_DEFAULTS, Fleet, type FleetOptions } from './slots/fleet.ts';
+import { Quarantine } from './slots/quarantine.ts';
+
+/** The most that one request's tensors, or one answer's, may take. */
+const MAX_MESSAGE_BYTES = 256 * 1024 ** 2;
+const MAX_REST_MS = 60_000;
+const MEMORY_SHARE = 0.7;
+const INFERENCE_SERVICE = 'hotloop.v1.InferenceService';
+
+export interface ComputeOptions {
+  /** Name of this node, unique among those that share a Postgres. */
+  readonly node: string;
+  /** host:port of gRPC; port 0 takes a free one. */
+  readonly listen: string;
+  /** host:port of the protocol's REST side; none is served without it. */
+  readonly httpListen?: string;
+  /** Folder of this node alone; the prediction log's journal lies in it. */
+  readonly dataDirectory: string;
+  readonly drainMs: number;
+  readonly journal?: Partial<Omit<JournalOptions, 'directory'>>;
+  readonly shipper?: Partial<ShipperOptions>;
+  readonly fleet?: Partial<FleetOptions>;
+  /** For measurements: what predictions are appended to instead of the journal, which goes on being shipped. */
+  readonly wrapJournal?: (journal: Journal<PredictionRow>) => Journal<PredictionRow>;
+}
+
+/** What compute stands on. All of it stays the caller's and must outlive the service. */
+export interface ComputeAdapters {
+  readonly registry: RegistryReader;
+  readonly store: BundleStore;
+  /** For the prediction log alone, so that it never waits behind others. */
+  readonly pool: Pool;
+  readonly report: NodeReport;
+  readonly authenticator: Authenticator;
+  readonly tracing: Tracing;
+  readonly log: Log;
+  readonly clock?: Clock;
+}
+
+export interface Compute extends AsyncDisposable {
+  /** host:port of gRPC as bound. */
+  readonly address: string;
+  /** host:port of HTTP as bound; empty when none is served. */
+  readonly httpAddress: string;
+  /** For services clubbed into this process. */
+  readonly port: InferencePort;
+  readonly fleet: Fleet;
+  /** Resolves when all that was answered so far stands in Postgres. */
+  flushLog(deadlineMs: number): Promise<void>;
+}
+
+/**
+ * Starts compute and resolves when it serves; versions load behind it. Aborting the signal drains it: not ready, no new
+ * calls, in-flight work to its end, journal flushed, runners ended. Disposal does the same and waits for it.
+ */
+export async function startCompute(
+  options: ComputeOptions,
+  adapters: ComputeAdapters,
+  signal: AbortSignal,
+): Promise<Compute> {
+  const { log, store, registry, tracing } = adapters;
+  const clock = adapters.clock ?? systemClock;
+  const closing = new Closing(log);
+  try {
+    const journalOptions = {
+      ...JOURNAL_DEFAULTS,
+      ...options.journal,
+      directory: join(options.dataDirectory, 'prediction'),
+    };
+    const journal = closing.use('journal', openJournal(PREDICTION_TABLE, journalOptions, log));
+    const shipper = closing.use('shipper', startShipper(journal, adapters.pool, log, options.shipper));
+
+    const retention = { table: PREDICTION_TABLE.table, keepMs: () => longestRetentionMs(registry.current()) };
+    closing.use('retention', startRetention(adapters.pool, retention, clock, log));
+
+    const quarantine = new Quarantine();
+    const fleet: Fleet = new Fleet(
+      {
+        store,
+        clock,
+        log,
+        onChange: () => heartbeat?.changed(),
+        onKiller: (slot, work) => quarantine.blame(slot, work.inputs),
+      },
+      fleetOptions(options.fleet),
+    );
+    closing.use('runners', fleet);
+    const heartbeat = startHeartbeat(adapters.report, () => reportsOf(fleet), log);
+    closing.use('node report', heartbeat);
+    // Before the runners end: what was answered is shipped, as far as Postgres lets us; the rest waits for the next start.
+    closing.defer('prediction log', () => shipper.flush(options.drainMs / 2).catch(() => undefined));
+
+    const infer = new Infer(
+      { fleet, journal: options.wrapJournal?.(journal) ?? journal, quarantine, clock, log },
+      options.node,
+    );
+    const port = directInference(infer, tracing);
+    closing.defer('requests in flight', (deadline) => untilIdle(fleet, deadline));
+
+    let isReady = true;
+    const acquire = fleet.acquire.bind(fleet);
+    const inference = new OipInference({ registry, infer, ids: randomPredictionIds(), clock, acquire });
+    const oip: OipParts = { inference, models: new OipModels(registry, fleet), isReady: () => isReady };
+    const server = await startGrpcServer({
+      services: [inferenceService((item, isOver) => port.inferWhile(item, isOver)), oipService(oip)],
+      address: options.listen,
+      authenticator: adapters.authenticator,
+      definitions: {
+        ...loadServiceDefinitions(['hotloop/v1/inference.proto']),
+        ...takingEncoded(loadOipDefinitions(), OIP_SERVICE),
+      },
+      log,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+    });
+    closing.defer('gRPC server', async () => {
+      isReady = false;
+      await server.drain(options.drainMs / 2);
+      port.stop();
+    });
+
+    const rest =
+      options.httpListen === undefined
+        ? undefined
+        : await startRestServer(
+            { listen: options.httpListen, maxBodyBytes: MAX_MESSAGE_BYTES, maxTimeoutMs: MAX_REST_MS },
+            oip,
+            adapters.authenticator,
+            log,
+          );
+    closing.defer('HTTP server', () => {
+      isReady = false;
+      return rest?.drain(options.drainMs / 2);
+    });
+
+    const unfollow = registry.onChange((snapshot) => fleet.follow(snapshot));
+    closing.defer('registry', unfollow);
+    fleet.follow(registry.current());
+    for (const name of [INFERENCE_SERVICE, OIP_SERVICE, 'readiness', 'liveness'])
+      server.setServing(name, true);
+    closeWhenAborted(signal, closing, options.drainMs);
+    return {
+      address: server.address,
+      httpAddress: rest?.address ?? '',
+      port,
+      fleet,
+      flushLog: (deadlineMs) => shipper.flush(deadlineMs),
+      async [Symbol.asyncDispose]() {
+        await closing.close(options.drainMs);
+      },
+    };
+  } catch (error) {
+    await closing.close(options.drainMs);
+    throw error;
+  }
+}
+
+/** What was measured last; what is asked for now stands in the next report. */
+function reportsOf(fleet: Fleet): VersionReport[] {
+  void fleet.measure();
+  return fleet.reports();
+}
+
+function fleetOptions(given: Partial<FleetOptions> = {}): FleetOptions {
+  const memoryBudgetBytes = given.memoryBudgetBytes ?? defaultBudget();
+  return { ...FLEET_DEFAULTS, memoryBudgetBytes, memoryLimitBytes: memoryBudgetBytes, ...given };
+}
+
+/** Most of the memory that this process may use, leaving room for the rest of the machine. */
+function defaultBudget(): number {
+  const limit = process.constrainedMemory();
+  return MEMORY_SHARE * (limit > 0 ? Math.min(limit, totalmem()) : totalmem());
+}
+
+function closeWhenAborted(signal: AbortSignal, closing: Closing, drainMs: number): void {
+  const close = () => void closing.close(drainMs);
+  if (signal.aborted) close();
+  else signal.addEventListener('abort', close, { once: true });
+}
+
+async function untilIdle(fleet: Fleet, deadline: AbortSignal): Promise<void> {
+  while (fleet.inFlight() > 0 && !deadline.aborted) await new Promise((resolve) => setTimeout(resolve, 10));
+}

@@ -1,0 +1,275 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import type { ModelRecord, RegistrySnapshot, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { Work } from '../batching/batcher.ts';
+import type { VersionReport } from '../nodes/node-report.ts';
+import { Admission } from './admission.ts';
+import { RecentInputs } from './recent-inputs.ts';
+import { SLOT_DEFAULTS, Slot, type SlotOptions } from './slot.ts';
+
+export interface FleetAdapters {
+  readonly store: BundleStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  onChange(): void;
+  onKiller(slot: Slot, work: Work): void;
+}
+
+export interface FleetOptions extends SlotOptions {
+  /** Memory that all runners together may take. */
+  readonly memoryBudgetBytes: number;
+  /** Versions that load at the same time; more wait. */
+  readonly loadsAtOnce: number;
+  /** A version that was loaded because a request named it goes when it was not used for so long. */
+  readonly idleMs: number;
+}
+
+export const FLEET_DEFAULTS = { ...SLOT_DEFAULTS, loadsAtOnce: 2, idleMs: 600_000 } as const;
+/** How late an answer to expired work may be. */
+const SWEEP_MS = 10;
+/** While there is no work, only versions that nobody has used for long are looked for. */
+const RESTING_SWEEP_MS = 250;
+
+/**
+ * All versions that this node holds. Follows the registry: wanted are the live, the previous and the target version of each
+ * model; others are loaded when a request names them. Within the memory budget the least recently used are ended, and come back on
+ * demand. A version that is wanted no longer drains; one that is wanted anew while it drains stays.
+ */
+export class Fleet implements AsyncDisposable {
+  readonly recent = new RecentInputs();
+  readonly #adapters: FleetAdapters;
+  readonly #options: FleetOptions;
+  readonly #slots = new Map<string, Map<number, Slot>>();
+  readonly #admission: Admission;
+  #sweeper: NodeJS.Timeout | undefined;
+  #isResting = true;
+  /** Wanted, but ended for want of memory: not loaded again until somebody asks. */
+  readonly #asleep = new Set<string>();
+  /** Loaded by name, kept until released. */
+  readonly #kept = new Set<string>();
+  #snapshot: RegistrySnapshot = { models: new Map() };
+  #closed = false;
+
+  constructor(adapters: FleetAdapters, options: FleetOptions) {
+    this.#adapters = adapters;
+    this.#options = options;
+    this.#admission = new Admission(options, {
+      clock: adapters.clock,
+      log: adapters.log,
+      slots: () => this.slots(),
+      worthOf: (record) => this.#worthOf(record),
+      evict: (slot) => this.#evict(slot),
+    });
+    this.#sweepIn(RESTING_SWEEP_MS);
+  }
+
+  find(model: string, version: number): Slot | undefined {
+    return this.#slots.get(model)?.get(version);
+  }
+
+  *slots(): Generator<Slot> {
+    for (const versions of this.#slots.values()) yield* versions.values();
+  }
+
+  /**
+   * The version's slot when it takes work, at once; otherwise when it has been loaded, which this begins where it must.
+   * Throws or rejects NOT_FOUND, UNAVAILABLE (it cannot be loaded), DEADLINE_EXCEEDED.
+   */
+  acquire(model: string, version: number, timeoutMs: number): Slot | Promise<Slot> {
+    const slot = this.find(model, version);
+    if (slot?.batcher && slot.model) return slot;
+    return this.#acquireLoaded(model, version, timeoutMs);
+  }
+
+  /** To be called with each piece of work for a version: from then on its deadline is watched. */
+  use(slot: Slot, now: number): void {
+    slot.lastUsedAt = now;
+    if (this.#isResting && !this.#closed) this.#sweepIn(SWEEP_MS);
+  }
+
+  /** Loads a version and keeps it until it is released. */
+  async keep(record: VersionRecord, timeoutMs: number): Promise<void> {
+    this.#kept.add(keyOf(record));
+    await this.acquire(record.model, record.version, timeoutMs);
+  }
+
+  release(record: VersionRecord): void {
+    this.#kept.delete(keyOf(record));
+    const slot = this.find(record.model, record.version);
+    if (slot && !this.#hasRole(record)) slot.handle('unwanted');
+  }
+
+  /** Starts what is missing, lets go what is too many. */
+  follow(snapshot: RegistrySnapshot): void {
+    if (this.#closed) return;
+    this.#snapshot = snapshot;
+    for (const slot of [...this.slots()]) slot.handle(this.#isWanted(slot) ? 'wanted' : 'unwanted');
+    for (const model of snapshot.models.values())
+      for (const record of wantedOf(model)) {
+        if (record.version === model.targetVersion) this.#asleep.delete(keyOf(record));
+        if (this.#asleep.has(keyOf(record)) || this.find(record.model, record.version)) continue;
+        this.#open(record).handle('wanted');
+      }
+    for (const model of this.#slots.keys()) if (!snapshot.models.has(model)) this.recent.forget(model);
+  }
+
+  reports(): VersionReport[] {
+    const reports = [...this.slots()].map((slot) => ({
+      model: slot.record.model,
+      version: slot.record.version,
+      state: slot.state,
+      memoryBytes: slot.memoryBytes(),
+      detail: slot.detail,
+    }));
+    return reports;
+  }
+
+  /** Work that waits or runs on this node. */
+  inFlight(): number {
+    let count = 0;
+    for (const slot of this.slots()) count += slot.batcher?.inFlight ?? 0;
+    return count;
+  }
+
+  /** Measures the memory of every runner. */
+  async measure(): Promise<void> {
+    await Promise.all([...this.slots()].map((slot) => slot.measure()));
+  }
+
+  /** Ends every runner at once. Whatever is still in flight fails; drain before. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#sweeper);
+    this.#admission.close();
+    await Promise.all([...this.slots()].map((slot) => slot.close()));
+  }
+
+  async #acquireLoaded(model: string, version: number, timeoutMs: number): Promise<Slot> {
+    const record = this.#snapshot.models.get(model)?.versions.get(version);
+    let slot = this.find(model, version);
+    if (!slot) {
+      if (!record || this.#closed) throw notServed(model, version, undefined);
+      slot = this.#open(record);
+    }
+    this.#asleep.delete(keyOf(slot.record));
+    slot.lastUsedAt = this.#adapters.clock.monotonic();
+    slot.demand();
+    slot.handle('wanted');
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    await Promise.race([slot.settled, late]);
+    clearTimeout(timer);
+    if (slot.batcher && slot.model) return slot;
+    throw notServed(model, version, slot);
+  }
+
+  #isWanted(slot: Slot): boolean {
+    const { record } = slot;
+    if (this.#hasRole(record)) return true;
+    if (this.#kept.has(keyOf(record))) return true;
+    const idleMs = this.#adapters.clock.monotonic() - slot.lastUsedAt;
+    return slot.isDemanded && slot.isOnDemand && idleMs < this.#options.idleMs;
+  }
+
+  /** True for the live, the previous and the target version of a model. */
+  #hasRole(record: VersionRecord): boolean {
+    const model = this.#snapshot.models.get(record.model);
+    return model !== undefined && wantedOf(model).some((wanted) => wanted.version === record.version);
+  }
+
+  /** Higher goes later when memory is short. */
+  #worthOf(record: VersionRecord): number {
+    const model = this.#snapshot.models.get(record.model);
+    if (record.version === model?.targetVersion) return 3;
+    if (record.version === model?.liveVersion || this.#kept.has(keyOf(record))) return 2;
+    return record.version === model?.previousVersion ? 1 : 0;
+  }
+
+  /** Ends an idle version for its memory. Resolves when its processes have ended. */
+  async #evict(slot: Slot): Promise<void> {
+    this.#asleep.add(keyOf(slot.record));
+    await slot.close();
+  }
+
+  #open(record: VersionRecord): Slot {
+    const { store, clock, log, onKiller } = this.#adapters;
+    const slot = new Slot(
+      record,
+      {
+        store,
+        recent: this.recent,
+        clock,
+        log,
+        admit: (asking, bytes, signal) => this.#admission.admit(asking, bytes, signal),
+        onChange: (changed) => this.#changed(changed),
+        onKiller,
+      },
+      this.#options,
+      !this.#hasRole(record),
+    );
+    const versions = this.#slots.get(record.model) ?? new Map<number, Slot>();
+    this.#slots.set(record.model, versions.set(record.version, slot));
+    return slot;
+  }
+
+  #changed(slot: Slot): void {
+    const { model, version } = slot.record;
+    this.#admission.changed(slot);
+    if (slot.state === 'gone') {
+      if (slot.isAsleep) this.#asleep.add(keyOf(slot.record));
+      const versions = this.#slots.get(model);
+      if (versions?.get(version) === slot) versions.delete(version);
+      if (versions?.size === 0) this.#slots.delete(model);
+    }
+    const { state, detail } = slot;
+    this.#adapters.log.info({ model, version, state, detail }, 'a version changed state');
+    this.#adapters.onChange();
+  }
+
+  #sweepIn(ms: number): void {
+    clearTimeout(this.#sweeper);
+    this.#isResting = ms > SWEEP_MS;
+    this.#sweeper = setTimeout(() => {
+      this.#sweep();
+      this.#sweepIn(this.inFlight() > 0 ? SWEEP_MS : RESTING_SWEEP_MS);
+    }, ms);
+  }
+
+  #sweep(): void {
+    for (const slot of [...this.slots()]) {
+      slot.batcher?.sweep();
+      if (slot.isOnDemand && slot.state === 'ready' && !this.#isWanted(slot)) slot.handle('unwanted');
+    }
+  }
+}
+
+function keyOf(record: VersionRecord): string {
+  return `${record.model} ${record.version}`;
+}
+
+function wantedOf(model: ModelRecord): VersionRecord[] {
+  const wanted = [model.targetVersion, model.liveVersion, model.previousVersion];
+  return wanted.flatMap((version) => (version === null ? [] : (model.versions.get(version) ?? [])));
+}
+
+/** The refusal for a version that is not served here, by what the node knows of it. */
+export function notServed(model: string, version: number, slot: Slot | undefined): HotloopError {
+  const name = `${model} version ${version}`;
+  if (!slot)
+    return new HotloopError('NOT_FOUND', `${name} is not loaded here`, { reason: 'version_not_loaded' });
+  if (slot.isAsleep)
+    return new HotloopError('RESOURCE_EXHAUSTED', `${name} finds no room in memory; try again later`, {
+      reason: 'memory_budget',
+    });
+  if (slot.state === 'failed' || slot.detail !== '')
+    return new HotloopError('UNAVAILABLE', `${name} could not be loaded: ${slot.detail}`, {
+      reason: 'version_failed',
+    });
+  return new HotloopError('UNAVAILABLE', `${name} is not ready yet; try again`, {
+    reason: 'version_not_ready',
+  });
+}

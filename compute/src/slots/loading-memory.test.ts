@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
+import { describe, expect, it } from 'vitest';
+import { startRunner } from '../runner/runner.ts';
+import { loadingBytes } from './memory-budget.ts';
+
+/** Bytes of a line of the system's report on a process. */
+async function statusBytes(pid: number, name: string): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
+}
+
+describe.runIf(process.platform === 'linux')('memory of a load', () => {
+  it.each([8, 2048])('is never more than was claimed for it (two layers of %d)', async (width) => {
+    const onnx = perceptron({
+      inputs: 8,
+      hidden: [width, width],
+      outputs: 1,
+      activation: 'relu',
+      head: 'sigmoid',
+      seed: 1,
+    });
+    const options = {
+      executionProviders: ['cpu' as const],
+      threads: 1,
+      loadTimeoutMs: 60_000,
+      memoryLimitBytes: 4 * 1024 ** 3,
+    };
+    const runner = await startRunner(onnx, options, silentLog(), new AbortController().signal);
+    try {
+      // What the runner shares with all others, its code and libraries, is not of its own.
+      const shared = await statusBytes(runner.pid, 'RssFile');
+      const most = (await statusBytes(runner.pid, 'VmHWM')) - shared;
+      expect(most).toBeLessThan(loadingBytes(onnx.length, 1));
+      expect(most).toBeGreaterThan(runner.memoryBytes() / 2);
+    } finally {
+      runner.kill();
+      await runner.gone;
+    }
+  });
+});

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { WorkInput } from '../batching/batcher.ts';
+import type { Slot } from './slot.ts';
+
+/** An input that had a runner to itself this often when the runner ended is not run again. */
+const KILLS = 3;
+const REMEMBERED = 1_000;
+
+/** Remembers inputs that end runners, by digest, for each version. Forgets the oldest. */
+export class Quarantine {
+  readonly #kills = new Map<string, number>();
+
+  /** Throws INVALID_ARGUMENT `quarantined`. Costs nothing while no runner has ended. */
+  check(slot: Slot, inputs: readonly WorkInput[]): void {
+    if (this.#kills.size === 0) return;
+    if ((this.#kills.get(keyOf(slot, inputs)) ?? 0) >= KILLS)
+      throw new HotloopError(
+        'INVALID_ARGUMENT',
+        'this input has ended the model several times; it is not run again',
+        {
+          reason: 'quarantined',
+        },
+      );
+  }
+
+  blame(slot: Slot, inputs: readonly WorkInput[]): void {
+    const key = keyOf(slot, inputs);
+    const kills = (this.#kills.get(key) ?? 0) + 1;
+    this.#kills.delete(key);
+    this.#kills.set(key, kills);
+    for (const oldest of this.#kills.keys()) {
+      if (this.#kills.size <= REMEMBERED) break;
+      this.#kills.delete(oldest);
+    }
+  }
+}
+
+function keyOf(slot: Slot, inputs: readonly WorkInput[]): string {
+  const hash = createHash('sha256').update(`${slot.record.model} ${slot.record.version}`);
+  for (const input of inputs)
+    hash.update(`${input.datatype} ${input.shape.join('x')} `).update(input.contents);
+  return hash.digest('base64');
+}

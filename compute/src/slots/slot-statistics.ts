@@ -1,0 +1,46 @@
+interface Duration {
+  count: number;
+  us: number;
+}
+
+/** What a version has done since it was loaded. Durations in microseconds. */
+export class SlotStatistics {
+  readonly success: Duration = { count: 0, us: 0 };
+  readonly fail: Duration = { count: 0, us: 0 };
+  readonly queue: Duration = { count: 0, us: 0 };
+  readonly infer: Duration = { count: 0, us: 0 };
+  /** Runs by the number of their rows. */
+  readonly runs = new Map<number, Duration>();
+  /** Rows that came out. */
+  rows = 0;
+  runCount = 0;
+  /** Milliseconds since 1970; 0 before the first. */
+  lastAt = 0;
+
+  succeeded(rows: number, queueUs: number, runUs: number, nowMs: number): void {
+    add(this.success, queueUs + runUs);
+    add(this.queue, queueUs);
+    add(this.infer, runUs);
+    this.rows += rows;
+    this.lastAt = nowMs;
+  }
+
+  failed(us: number): void {
+    add(this.fail, us);
+  }
+
+  ran(rows: number, runUs: number): void {
+    this.runCount++;
+    let runs = this.runs.get(rows);
+    if (!runs) {
+      runs = { count: 0, us: 0 };
+      this.runs.set(rows, runs);
+    }
+    add(runs, runUs);
+  }
+}
+
+function add(duration: Duration, us: number): void {
+  duration.count++;
+  duration.us += us;
+}

@@ -1,0 +1,24 @@
+import { GraphBuilder } from '@hotloop/platform/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/platform/onnx/model.ts';
+import type { ElementType } from '@hotloop/platform/onnx/tensor.ts';
+
+export interface EchoTensor {
+  readonly name: string;
+  readonly elementType: ElementType;
+  readonly shape: readonly (number | string)[];
+}
+
+/** A model that gives each input back as `NAME_out`. */
+export function echoModel(tensors: readonly EchoTensor[]): Uint8Array {
+  const graph = new GraphBuilder();
+  for (const { name, elementType, shape } of tensors) {
+    graph.input(name, elementType, shape);
+    graph.node('Identity', [name], {}, { name: `echo_${name}`, outputs: [`${name}_out`] });
+    graph.output(`${name}_out`, elementType, shape);
+  }
+  return encodeModel(graph.build('echo'));
+}
+
+export function tensorManifest(name: string, extra = ''): string {
+  return `name: ${name}\ntask: tensor\n${extra}`;
+}

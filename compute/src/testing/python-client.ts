@@ -1,0 +1,39 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url));
+const INSTALL_MS = 180_000;
+
+/**
+ * A Python that has the packages, kept in the project's cache; made on first use. Returns why not when this machine has no
+ * Python, or cannot fetch them.
+ */
+export async function pythonWith(
+  name: string,
+  packages: readonly string[],
+): Promise<{ python: string } | { reason: string }> {
+  const folder = join(CACHE, name);
+  const python = join(folder, 'bin', 'python');
+  if (existsSync(python)) return { python };
+  // Python's environments hold their own path, so what was begun and not ended is recognised by its mark.
+  const unfinished = join(CACHE, `${name}.unfinished`);
+  try {
+    await mkdir(dirname(folder), { recursive: true });
+    await rm(unfinished, { recursive: true, force: true });
+    await run('python3', ['-m', 'venv', unfinished], { timeout: INSTALL_MS });
+    await run(join(unfinished, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', ...packages], {
+      timeout: INSTALL_MS,
+    });
+    await rename(unfinished, folder);
+    return { python };
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true });
+    const [first] = (error instanceof Error ? error.message : String(error)).split('\n');
+    return { reason: `${packages.join(', ')} cannot be installed here (${first})` };
+  }
+}

@@ -1,0 +1,76 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import { type Log, silentLog } from '@hotloop/platform/log.ts';
+import { migrate } from '@hotloop/platform/postgres/migrate.ts';
+import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
+import { type BundleStore, directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { type MemoryRegistry, memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
+import { createTestDatabase } from '@hotloop/platform/testing/test-services.ts';
+import { type MemoryNodeReport, memoryNodeReport } from '../nodes/node-report.ts';
+import { type Compute, type ComputeOptions, startCompute } from '../service.ts';
+import { silentTracing } from './silent-tracing.ts';
+
+export interface TestCompute extends AsyncDisposable {
+  readonly compute: Compute;
+  readonly registry: MemoryRegistry;
+  readonly store: BundleStore;
+  readonly report: MemoryNodeReport;
+  readonly pool: Pool;
+  readonly databaseUrl: string;
+  readonly folder: string;
+  /** Polls with a bound until a version is in a state. */
+  until(model: string, version: number, state: string): Promise<void>;
+}
+
+/** Compute on a real database of its own and a folder of its own; versions come through the memory registry. */
+export async function startTestCompute(
+  options: Partial<ComputeOptions> = {},
+  log: Log = silentLog(),
+): Promise<TestCompute> {
+  const stack = new AsyncDisposableStack();
+  const database = stack.use(await createTestDatabase());
+  await migrate(database.url, { log });
+  const folder = await mkdtemp(join(tmpdir(), 'hotloop-compute-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const pool = stack.use(
+    openPool(database.url, { max: 4, queryTimeoutMs: 10_000, application: 'test', log }),
+  );
+  const tracing = silentTracing();
+  const registry = memoryRegistry();
+  const store = directoryBundleStore(join(folder, 'store'));
+  const report = memoryNodeReport();
+  const compute = stack.use(
+    await startCompute(
+      {
+        node: 'test',
+        listen: '127.0.0.1:0',
+        dataDirectory: join(folder, 'data'),
+        drainMs: 5_000,
+        ...options,
+      },
+      { registry, store, pool, report, authenticator: createAuthenticator(undefined), tracing, log },
+      new AbortController().signal,
+    ),
+  );
+  return {
+    compute,
+    registry,
+    store,
+    report,
+    pool,
+    folder,
+    databaseUrl: database.url,
+    async until(model, version, state) {
+      const end = Date.now() + 15_000;
+      for (;;) {
+        const seen = compute.fleet.find(model, version)?.state ?? 'gone';
+        if (seen === state) return;
+        if (Date.now() > end) throw new Error(`${model} ${version} is ${seen}, not ${state}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}

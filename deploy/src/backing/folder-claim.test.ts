@@ -1,0 +1,69 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { claimFolder, isFolderClaimed } from './folder-claim.ts';
+import { processIdentity } from './process-identity.ts';
+
+async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), 'hotloop-claim-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+describe('a claimed folder', () => {
+  it('refuses a second owner, naming the first and what to do', async () => {
+    await using folder = await temporaryFolder();
+    await using _claim = await claimFolder(folder.path);
+    await expect(claimFolder(folder.path)).rejects.toMatchObject({
+      code: 'ALREADY_RUNNING',
+      message: expect.stringContaining(`process ${process.pid}`),
+    });
+    expect(await isFolderClaimed(folder.path)).toBe(true);
+  });
+
+  it('can be claimed again once given back, and leaves nothing in it', async () => {
+    await using folder = await temporaryFolder();
+    {
+      await using _claim = await claimFolder(folder.path);
+    }
+    expect(await isFolderClaimed(folder.path)).toBe(false);
+    expect(await readdir(folder.path)).toEqual([]);
+    await using _again = await claimFolder(folder.path);
+  });
+
+  it.each([
+    ['no such process', { pid: 2 ** 22 + 1, identity: 'gone', token: 't' }],
+    ['a later process with the same number', { pid: process.pid, identity: 'another start', token: 't' }],
+  ])('is taken over from a dead owner: %s', async (_name, owner) => {
+    await using folder = await temporaryFolder();
+    await writeFile(join(folder.path, 'owner.json'), JSON.stringify(owner));
+    await using _claim = await claimFolder(folder.path);
+    expect(await isFolderClaimed(folder.path)).toBe(true);
+  });
+
+  it('is taken over when the claim is unreadable', async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(join(folder.path, 'owner.json'), '{"pid":');
+    await using _claim = await claimFolder(folder.path);
+    expect(await isFolderClaimed(folder.path)).toBe(true);
+  });
+
+  it('has one owner when many ask at once over a dead one', async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(join(folder.path, 'owner.json'), JSON.stringify({ pid: 2 ** 22 + 1, identity: 'gone' }));
+    const claims = await Promise.allSettled(Array.from({ length: 20 }, () => claimFolder(folder.path)));
+    const won = claims.filter((claim) => claim.status === 'fulfilled');
+    expect(won).toHaveLength(1);
+    await won[0]?.value[Symbol.asyncDispose]();
+    expect(await readdir(folder.path)).toEqual([]);
+  });
+});
+
+describe('the identity of a process', () => {
+  it('is the same each time for a living one and absent for none', async () => {
+    const identity = await processIdentity(process.pid);
+    expect(identity).toBeTypeOf('string');
+    expect(await processIdentity(process.pid)).toBe(identity);
+    expect(await processIdentity(2 ** 22 + 1)).toBeUndefined();
+  });
+});

@@ -1,0 +1,116 @@
+import { rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { BackingServiceError } from './backing-service-error.ts';
+import { freePort } from './free-port.ts';
+import { keepRunning } from './keep-running.ts';
+import {
+  POSTGRES_ENVIRONMENT,
+  POSTGRES_USER,
+  type PostgresCluster,
+  preparePostgresCluster,
+} from './postgres-cluster.ts';
+import { endRecordedProcess } from './process-record.ts';
+import { type ServerProcess, type ServerProcessOptions, startServerProcess } from './server-process.ts';
+import type { Watchdog } from './watchdog.ts';
+
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 15_000;
+const PORT_ATTEMPTS = 3;
+/** Fast shutdown: ends open sessions, then writes a checkpoint. */
+const STOP_SIGNAL = 'SIGINT';
+
+/** Sound on a laptop; the names are postgresql.conf's. */
+const SETTINGS = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: '100',
+  shared_buffers: '128MB',
+  log_checkpoints: 'off',
+};
+
+export interface PostgresOptions {
+  /** This server's alone while it runs: the data, the password (0600), the process record. */
+  readonly dir: string;
+  /** More of postgresql.conf, for example `{ fsync: 'off' }` for tests. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+  readonly watchdog: Watchdog;
+  readonly log: (line: string) => void;
+}
+
+/** Disposing stops the server at once: open connections are closed, nothing committed is lost. */
+export interface RunningPostgres extends AsyncDisposable {
+  /** `postgres://user:password@127.0.0.1:port/postgres` */
+  readonly url: string;
+  readonly pid: number;
+}
+
+/**
+ * Runs a real Postgres on 127.0.0.1 from the programs that npm brought. The first start in `dir` initialises it,
+ * later ones reuse its data. Throws START_FAILED with Postgres's last words.
+ */
+export async function startPostgres(options: PostgresOptions, signal: AbortSignal): Promise<RunningPostgres> {
+  const dir = resolve(options.dir);
+  const cluster = await preparePostgresCluster({ dir, fsync: options.settings?.fsync !== 'off' }, signal);
+  const recordFile = join(dir, 'process.json');
+  await endRecordedProcess(recordFile, STOP_SIGNAL);
+  // The folder is ours alone and its server is gone: a lock file left here could only name a stranger.
+  await rm(join(cluster.data, 'postmaster.pid'), { force: true });
+  const { server, port, restart } = await startOnFreePort(options, cluster, recordFile, signal);
+  const kept = keepRunning(server, { name: 'Postgres', start: restart, log: options.log });
+  return {
+    url: `postgres://${POSTGRES_USER}:${cluster.password}@127.0.0.1:${port}/postgres`,
+    get pid() {
+      return kept.pid;
+    },
+    [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),
+  };
+}
+
+interface StartedServer {
+  readonly server: ServerProcess<true>;
+  readonly port: number;
+  /** Once more, at the same port. */
+  readonly restart: (signal: AbortSignal) => Promise<ServerProcess<true>>;
+}
+
+async function startOnFreePort(
+  options: PostgresOptions,
+  cluster: PostgresCluster,
+  recordFile: string,
+  signal: AbortSignal,
+): Promise<StartedServer> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freePort();
+    const settings = Object.entries({ ...SETTINGS, ...options.settings, port: String(port) });
+    const [command = cluster.postgres, ...args] = [
+      ...cluster.account.prefix,
+      cluster.postgres,
+      '-D',
+      cluster.data,
+      ...settings.flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ];
+    try {
+      const settled: ServerProcessOptions<true> = {
+        name: 'Postgres',
+        command,
+        args,
+        env: POSTGRES_ENVIRONMENT,
+        uid: cluster.account.spawnAs?.uid,
+        gid: cluster.account.spawnAs?.gid,
+        cwd: '/',
+        recordFile,
+        ready: (line) => line.includes('database system is ready to accept connections') || undefined,
+        startTimeoutMs: START_TIMEOUT_MS,
+        stopSignal: STOP_SIGNAL,
+        stopTimeoutMs: STOP_TIMEOUT_MS,
+        watchdog: options.watchdog,
+        log: options.log,
+      };
+      const restart = (again: AbortSignal) => startServerProcess(settled, again);
+      return { server: await restart(signal), port, restart };
+    } catch (error) {
+      const taken = error instanceof BackingServiceError && error.message.includes('could not bind');
+      if (!taken || attempt >= PORT_ATTEMPTS) throw error;
+    }
+  }
+}

@@ -1,0 +1,193 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { BackingServiceError } from './backing-service-error.ts';
+import { endRecordedProcess, recordProcess } from './process-record.ts';
+import type { Watchdog } from './watchdog.ts';
+
+const LAST_LINES = 15;
+const KILL_WAIT_MS = 5_000;
+
+/** How to run a server, how to know that it is ready, and how to end it. */
+export interface ServerProcessOptions<T> {
+  /** As people call it: "Postgres", "Redis (queue)". */
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The whole environment: a server inherits nothing. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  readonly cwd: string;
+  /** Keeps the input open until this process dies, for servers that end with their input; otherwise there is none. */
+  readonly holdInput?: boolean;
+  /** File that remembers the process for the next start. */
+  readonly recordFile: string;
+  /** Looks at each line of output; the first value that is not undefined means "ready". */
+  readonly ready: (line: string) => T | undefined;
+  readonly startTimeoutMs: number;
+  readonly stopSignal: NodeJS.Signals;
+  readonly stopTimeoutMs: number;
+  readonly watchdog: Watchdog;
+  readonly log: (line: string) => void;
+}
+
+/**
+ * A running server. Its output is read to the end, so it never blocks on a full pipe. Disposing sends the stop
+ * signal, kills after `stopTimeoutMs`, and resolves when the process is gone; disposing twice is disposing once.
+ */
+export interface ServerProcess<T> extends AsyncDisposable {
+  readonly ready: T;
+  readonly pid: number;
+  /** Resolves when the process has ended, for whatever reason. */
+  readonly exited: Promise<void>;
+}
+
+/**
+ * Starts a server in its own process group (the terminal's Ctrl-C does not reach it: it is stopped in order) and
+ * waits until it is ready. Ends what an earlier, killed run left behind first. On abort, failure or deadline the
+ * process is ended before the error is thrown; START_FAILED carries the server's last lines.
+ */
+export async function startServerProcess<T>(
+  options: ServerProcessOptions<T>,
+  signal: AbortSignal,
+): Promise<ServerProcess<T>> {
+  if (await endRecordedProcess(options.recordFile, options.stopSignal)) {
+    options.log(`${options.name}: ended the one an earlier run left behind`);
+  }
+  signal.throwIfAborted();
+
+  const child = spawn(options.command, options.args, {
+    cwd: options.cwd,
+    env: options.env,
+    ...(options.uid === undefined ? {} : { uid: options.uid }),
+    ...(options.gid === undefined ? {} : { gid: options.gid }),
+    stdio: [options.holdInput === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  child.stdin?.on('error', () => undefined);
+  const spawnFailure = new Promise<Error>((resolve) => child.once('error', resolve));
+  const pid = child.pid;
+  if (pid === undefined) {
+    throw new BackingServiceError(
+      'START_FAILED',
+      `${options.name} could not be started (${options.command})`,
+      {
+        cause: await spawnFailure,
+      },
+    );
+  }
+  options.watchdog.watch(pid, options.stopSignal);
+
+  let stopping = false;
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', (code, endSignal) => {
+      options.watchdog.forget(pid);
+      if (!stopping) options.log(`${options.name} ended by itself (${endSignal ?? `exit code ${code}`})`);
+      resolve();
+    });
+  });
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    await endChild(child, exited, options);
+    await endRecordedProcess(options.recordFile, 'SIGKILL');
+  };
+
+  try {
+    const output = readOutput(child, options.ready);
+    await recordProcess(options.recordFile, pid);
+    const ready = await firstOf(output, exited, options, signal);
+    let stopped: Promise<void> | undefined;
+    return {
+      ready,
+      pid,
+      exited,
+      [Symbol.asyncDispose]: () => {
+        stopped ??= stop();
+        return stopped;
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+interface Output<T> {
+  readonly ready: Promise<T>;
+  readonly ended: Promise<unknown>;
+  lastLines(): string;
+}
+
+function readOutput<T>(child: ChildProcess, ready: (line: string) => T | undefined): Output<T> {
+  const lines: string[] = [];
+  const ended: Promise<unknown>[] = [];
+  const firstReady = new Promise<T>((resolve) => {
+    let done = false;
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue;
+      const reader = createInterface({ input: stream });
+      ended.push(once(reader, 'close'));
+      reader.on('line', (line) => {
+        // Only the start is worth keeping and reading; afterwards lines are read so that the pipe never fills.
+        if (done) return;
+        lines.push(line);
+        if (lines.length > LAST_LINES) lines.shift();
+        const value = ready(line);
+        if (value === undefined) return;
+        done = true;
+        resolve(value);
+      });
+    }
+  });
+  return { ready: firstReady, ended: Promise.all(ended), lastLines: () => lines.join('\n') };
+}
+
+async function firstOf<T>(
+  output: Output<T>,
+  exited: Promise<void>,
+  options: ServerProcessOptions<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const late = AbortSignal.timeout(options.startTimeoutMs);
+  const either = AbortSignal.any([signal, late]);
+  const aborted = new Promise<'aborted'>((resolve) => {
+    if (either.aborted) resolve('aborted');
+    either.addEventListener('abort', () => resolve('aborted'), { once: true });
+  });
+  const died = exited.then(() => output.ended).then(() => 'died' as const);
+  const outcome = await Promise.race([output.ready.then((value) => ({ value })), died, aborted]);
+  if (typeof outcome === 'object') return outcome.value;
+  signal.throwIfAborted();
+  const what =
+    outcome === 'died' ? 'ended while starting' : `was not ready within ${options.startTimeoutMs / 1_000} s`;
+  throw new BackingServiceError(
+    'START_FAILED',
+    `${options.name} ${what}. Its last words:\n${output.lastLines()}`,
+  );
+}
+
+async function endChild<T>(
+  child: ChildProcess,
+  exited: Promise<void>,
+  options: ServerProcessOptions<T>,
+): Promise<void> {
+  child.stdin?.end();
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill(options.stopSignal);
+  if (await within(exited, options.stopTimeoutMs)) return;
+  options.log(`${options.name} did not stop within ${options.stopTimeoutMs / 1_000} s: killing it`);
+  child.kill('SIGKILL');
+  if (await within(exited, KILL_WAIT_MS)) return;
+  throw new BackingServiceError('STOP_FAILED', `${options.name} (process ${child.pid}) survived SIGKILL`);
+}
+
+async function within(event: Promise<void>, ms: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), ms);
+  try {
+    return await Promise.race([event.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

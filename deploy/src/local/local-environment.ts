@@ -1,0 +1,29 @@
+import type { BackingAddresses } from '../backing/backing-services.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Variables that are handed on to the services as they are. */
+const HANDED_ON = [
+  'PATH',
+  'TMPDIR',
+  'HOTLOOP_API_KEYS',
+  'HOTLOOP_LOG_LEVEL',
+  'HOTLOOP_TRACE_RATIO',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+] as const;
+
+/** Where backing services run, when not here. */
+export function backingAddresses(environment: Environment): BackingAddresses {
+  const { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS } = environment;
+  return { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS };
+}
+
+/** What the services take over from the environment of whoever starts them; nothing else reaches them. */
+export function serviceEnvironment(environment: Environment): Record<string, string> {
+  const handed: Record<string, string> = {};
+  for (const name of HANDED_ON) {
+    const value = environment[name];
+    if (value !== undefined && value !== '') handed[name] = value;
+  }
+  return handed;
+}

@@ -1,0 +1,220 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createLog } from '@hotloop/platform/log.ts';
+import { migrate } from '@hotloop/platform/postgres/migrate.ts';
+import {
+  type BackingAddresses,
+  type BackingServices,
+  startBackingServices,
+} from '../backing/backing-services.ts';
+import { claimFolder } from '../backing/folder-claim.ts';
+import { endRecordedProcess } from '../backing/process-record.ts';
+import { startWatchdog } from '../backing/watchdog.ts';
+import { freeAddress, type PortWish } from './free-address.ts';
+import type { ReadyLine } from './service-child.ts';
+import { openServiceLog } from './service-log.ts';
+import { type ServiceEvent, type SupervisedService, superviseService } from './supervised-service.ts';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const DRAIN_MS = 5_000;
+const STOP_TIMEOUT_MS = 10_000;
+
+export const SERVICE_NAMES = ['preprocessor', 'compute', 'postprocessor', 'retrainer'] as const;
+export type ServiceName = (typeof SERVICE_NAMES)[number];
+
+/** On which ports to listen. compute listens on a second one, for HTTP. */
+export type LocalPorts = Readonly<Record<ServiceName | 'computeHttp', PortWish>>;
+
+export interface LocalOptions {
+  /** Everything that is kept: databases, models, journals, logs. One running Hotloop at a time. */
+  readonly dir: string;
+  /** Holds unpacked system packages; shared and safe to delete. */
+  readonly cacheDir: string;
+  /** Forgets what an earlier run left in `dir`. */
+  readonly fresh: boolean;
+  /** All four services in one process. */
+  readonly single: boolean;
+  readonly ports: LocalPorts;
+  /** Backing services that run elsewhere. */
+  readonly addresses: BackingAddresses;
+  readonly postgresSettings?: Readonly<Record<string, string>>;
+  /** Further variables for the services, such as HOTLOOP_API_KEYS. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** One line for each thing a person may want to know. */
+  readonly say: (line: string) => void;
+  readonly onEvent?: (event: ServiceEvent) => void;
+}
+
+/** The whole platform on this machine. Disposing stops it: the front door first, the databases last. */
+export interface Local extends AsyncDisposable {
+  readonly addresses: Readonly<Record<ServiceName, string>>;
+  readonly backing: Readonly<Omit<BackingServices, keyof AsyncDisposable>>;
+  readonly logFolder: string;
+  /** Pids of the service processes that run at this moment. */
+  pids(): readonly number[];
+}
+
+/**
+ * Starts backing services, brings the database up to date, starts the services and waits until each serves. Throws
+ * ALREADY_RUNNING when another process holds the folder, SERVICE_FAILED with the last lines of a service that did
+ * not start, or the signal's reason; all that had started is stopped by then.
+ */
+export async function startLocal(options: LocalOptions, signal: AbortSignal): Promise<Local> {
+  const dir = resolve(options.dir);
+  await using opened = new AsyncDisposableStack();
+  opened.use(await claimFolder(dir));
+  if (options.fresh) await forget(dir);
+  options.say('starting Postgres, Redis and Kafka');
+  const backing = opened.use(
+    await startBackingServices(
+      {
+        dir: join(dir, 'backing'),
+        cacheDir: options.cacheDir,
+        addresses: options.addresses,
+        postgresSettings: options.postgresSettings,
+        log: options.say,
+      },
+      signal,
+    ),
+  );
+  await migrate(backing.databaseUrl, { log: createLog({ service: 'migrate', level: 'error' }) });
+  signal.throwIfAborted();
+  options.say(`starting ${options.single ? 'the four services in one process' : 'the four services'}`);
+  const services = await startServices({ options, dir, backing, opened }, signal);
+  const stack = opened.move();
+  let stopped: Promise<void> | undefined;
+  return {
+    addresses: services.addresses,
+    backing,
+    logFolder: join(dir, 'logs'),
+    pids: () => services.running.flatMap((service) => service.pid ?? []),
+    [Symbol.asyncDispose]: () => {
+      stopped ??= stack.disposeAsync();
+      return stopped;
+    },
+  };
+}
+
+interface StartedServices {
+  readonly addresses: Readonly<Record<ServiceName, string>>;
+  readonly running: readonly SupervisedService[];
+}
+
+interface StartContext {
+  readonly options: LocalOptions;
+  readonly dir: string;
+  readonly backing: BackingServices;
+  readonly opened: AsyncDisposableStack;
+}
+
+async function startServices(context: StartContext, signal: AbortSignal): Promise<StartedServices> {
+  const { options, dir, opened } = context;
+  const watchdog = opened.use(startWatchdog());
+  const running: SupervisedService[] = [];
+  const start = async (name: string, script: string, listen: Record<string, string>) => {
+    const log = opened.use(await openServiceLog(join(dir, 'logs', `${name}.log`)));
+    const recordFile = join(dir, `${name}.process.json`);
+    await endRecordedProcess(recordFile, 'SIGTERM');
+    const shared = { ...sharedEnvironment(context), HOTLOOP_NODE: `${name}-local` };
+    const service = await superviseService(
+      {
+        name,
+        script: join(ROOT, script),
+        cwd: ROOT,
+        recordFile,
+        log,
+        watchdog,
+        onEvent: options.onEvent ?? (() => undefined),
+        env: (first) => ({ ...shared, ...listen, ...(first ? listenAgain(first, listen) : {}) }),
+      },
+      signal,
+    );
+    running.push(service);
+    return service;
+  };
+  const { ports } = options;
+  const [preprocessor, compute, computeHttp, postprocessor, retrainer] = await Promise.all([
+    freeAddress(ports.preprocessor, 'the front door'),
+    freeAddress(ports.compute, 'compute'),
+    freeAddress(ports.computeHttp, 'compute (HTTP)'),
+    freeAddress(ports.postprocessor, 'the postprocessor'),
+    freeAddress(ports.retrainer, 'the retrainer'),
+  ]);
+  const stop = (service: SupervisedService) => service.stop(STOP_TIMEOUT_MS);
+  if (options.single) {
+    const service = await start('hotloop', 'deploy/src/single/main.ts', {
+      HOTLOOP_SINGLE: [preprocessor, compute, postprocessor, retrainer].join(','),
+    });
+    opened.defer(() => stop(service));
+    const address = (name: ServiceName) => String(service.ready[name] ?? service.ready.address);
+    return {
+      running,
+      addresses: {
+        preprocessor: address('preprocessor'),
+        compute: address('compute'),
+        postprocessor: address('postprocessor'),
+        retrainer: address('retrainer'),
+      },
+    };
+  }
+  // Those that wait for nobody start together; a failed one ends the others through the common signal.
+  const failed = new AbortController();
+  const together = AbortSignal.any([signal, failed.signal]);
+  const first = [
+    start('retrainer', 'retrainer/src/main.ts', { HOTLOOP_LISTEN: retrainer }),
+    start('postprocessor', 'postprocessor/src/main.ts', { HOTLOOP_LISTEN: postprocessor }),
+    start('compute', 'compute/src/main.ts', { HOTLOOP_LISTEN: compute, HOTLOOP_HTTP_LISTEN: computeHttp }),
+  ] as const;
+  for (const one of first) one.catch((error: unknown) => failed.abort(error));
+  const settled = await Promise.allSettled(first);
+  for (const one of settled) if (one.status === 'fulfilled') opened.defer(() => stop(one.value));
+  together.throwIfAborted();
+  const [retrainerService, postprocessorService, computeService] = await Promise.all(first);
+  const door = await start('preprocessor', 'preprocessor/src/main.ts', {
+    HOTLOOP_LISTEN: preprocessor,
+    HOTLOOP_COMPUTE: computeService.ready.address,
+    HOTLOOP_POSTPROCESSOR: postprocessorService.ready.address,
+  });
+  opened.defer(() => stop(door));
+  return {
+    running,
+    addresses: {
+      preprocessor: door.ready.address,
+      compute: computeService.ready.address,
+      postprocessor: postprocessorService.ready.address,
+      retrainer: retrainerService.ready.address,
+    },
+  };
+}
+
+function sharedEnvironment({ options, dir, backing }: StartContext): Record<string, string> {
+  return {
+    LC_ALL: 'C.UTF-8',
+    TZ: 'UTC',
+    ...options.environment,
+    DATABASE_URL: backing.databaseUrl,
+    REDIS_CACHE_URL: backing.redisCacheUrl,
+    REDIS_QUEUE_URL: backing.redisQueueUrl,
+    KAFKA_BROKERS: backing.kafkaBrokers,
+    HOTLOOP_STORE: join(dir, 'store'),
+    HOTLOOP_DATA: join(dir, 'journals'),
+    HOTLOOP_DRAIN_MS: String(DRAIN_MS),
+  };
+}
+
+/** After a crash a service comes back where the others look for it. */
+function listenAgain(first: ReadyLine, listen: Record<string, string>): Record<string, string> {
+  if (!('HOTLOOP_SINGLE' in listen)) return { HOTLOOP_LISTEN: first.address };
+  const { preprocessor, compute, postprocessor, retrainer } = first;
+  return { HOTLOOP_SINGLE: [preprocessor, compute, postprocessor, retrainer].join(',') };
+}
+
+/** Ends what an earlier, killed run may have left running, then removes what it kept. */
+async function forget(dir: string): Promise<void> {
+  const files = await readdir(dir, { recursive: true }).catch(() => []);
+  for (const file of files)
+    if (file.endsWith('process.json')) await endRecordedProcess(join(dir, file), 'SIGKILL');
+  for (const name of ['backing', 'store', 'journals', 'logs'])
+    await rm(join(dir, name), { recursive: true, force: true, maxRetries: 3 });
+}

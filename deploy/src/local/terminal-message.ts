@@ -1,0 +1,10 @@
+/** What went wrong, for the person who owns the terminal and the machine: the message, and the causes under it. */
+export function terminalMessage(error: unknown): string {
+  const lines: string[] = [];
+  for (let next: unknown = error; next !== undefined && lines.length < 5; ) {
+    const text = next instanceof Error ? next.message : String(next);
+    if (text !== '' && text !== lines.at(-1)) lines.push(text);
+    next = next instanceof Error ? next.cause : undefined;
+  }
+  return lines.join('\n  because: ');
+}

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { AUTHORIZATION, authorize, createAuthenticator, type HeaderOf } from './authorization.ts';
+
+const KEYS = 'predict-key-0123456789:shop:predict+feedback, operate-key-0123456789:ops:operate';
+const headers =
+  (values: Record<string, string>): HeaderOf =>
+  (name) =>
+    values[name];
+const bearer = (key: string) => headers({ authorization: `Bearer ${key}` });
+
+describe('an authenticator', () => {
+  it('without keys lets anyone do everything', () => {
+    for (const none of [undefined, '', ' ']) {
+      const authenticator = createAuthenticator(none);
+      expect(authenticator.required).toBe(false);
+      expect([...authenticator.authenticate(headers({})).roles]).toEqual(['predict', 'feedback', 'operate']);
+    }
+  });
+
+  it('knows a caller by either header', () => {
+    const authenticator = createAuthenticator(KEYS);
+    expect(authenticator.required).toBe(true);
+    expect(authenticator.authenticate(bearer('predict-key-0123456789')).subject).toBe('shop');
+    expect(authenticator.authenticate(headers({ 'x-api-key': 'operate-key-0123456789' })).subject).toBe(
+      'ops',
+    );
+  });
+
+  it.each([
+    ['no header', headers({})],
+    ['an empty key', headers({ 'x-api-key': '' })],
+    ['another scheme', headers({ authorization: 'Basic predict-key-0123456789' })],
+    ['an unknown key', bearer('predict-key-012345678')],
+    ['a key with something behind it', bearer('predict-key-0123456789 ')],
+    ['the subject', bearer('shop')],
+  ])('answers UNAUTHENTICATED to %s', (what, header) => {
+    const authenticate = () => createAuthenticator(KEYS).authenticate(header);
+    if (what === 'a key with something behind it') expect(authenticate).toThrow();
+    else expect(authenticate).toThrow(expect.objectContaining({ code: 'UNAUTHENTICATED' }));
+  });
+
+  it.each([
+    ['key-only-0123456789', /entry 1 is not key:subject:role/],
+    ['a-key-0123456789:s:admin', /entry 1 has an unknown role/],
+    ['short:s:predict', /fewer than 16 characters/],
+    [`${KEYS},predict-key-0123456789:other:predict`, /entry 3 repeats/],
+  ])('refuses the keys of case %# without printing them', (keys, problem) => {
+    expect(() => createAuthenticator(keys)).toThrow(problem);
+    try {
+      createAuthenticator(keys);
+    } catch (error) {
+      expect((error as Error).message).not.toContain('0123456789');
+    }
+  });
+});
+
+describe('authorization', () => {
+  const authenticator = createAuthenticator(KEYS);
+  const allowed = (path: string, key: string) =>
+    authorize(AUTHORIZATION, path, authenticator, bearer(key)).subject;
+
+  it('asks for the role of the table', () => {
+    expect(allowed('/hotloop.v1.PredictionService/Predict', 'predict-key-0123456789')).toBe('shop');
+    expect(allowed('/hotloop.v1.FeedbackService/RecordOutcomes', 'predict-key-0123456789')).toBe('shop');
+    expect(() => allowed('/hotloop.v1.RegistryService/Promote', 'predict-key-0123456789')).toThrow(
+      expect.objectContaining({ code: 'PERMISSION_DENIED', reason: 'missing_role' }),
+    );
+    expect(() => allowed('/hotloop.v1.PredictionService/Predict', 'operate-key-0123456789')).toThrow(
+      expect.objectContaining({ code: 'PERMISSION_DENIED' }),
+    );
+  });
+
+  it.each([
+    '',
+    '/hotloop.v1.RegistryService/promote',
+    '/hotloop.v1.RegistryService/Promote/',
+    '/x.Y/Z',
+    '__proto__',
+  ])('denies what has no row: %j', (path) => {
+    expect(() => allowed(path, 'operate-key-0123456789')).toThrow(
+      expect.objectContaining({ code: 'PERMISSION_DENIED', reason: 'no_authorization_row' }),
+    );
+  });
+
+  it('asks nothing where the table says public', () => {
+    expect(
+      authorize(AUTHORIZATION, '/grpc.health.v1.Health/Check', authenticator, headers({})).roles.size,
+    ).toBe(0);
+  });
+
+  it('opens nothing that changes or predicts to the public', () => {
+    const open = [...AUTHORIZATION]
+      .filter(([, requirement]) => requirement === 'public')
+      .map(([path]) => path);
+    for (const path of open) expect(path).toMatch(/Health|ServerReflection|ServerLive|ServerReady/);
+  });
+});

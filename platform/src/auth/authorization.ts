@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { HotloopError } from '../errors.ts';
+
+export const ROLES = ['predict', 'feedback', 'operate'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** What an RPC asks of its caller; public asks nothing. */
+export type Requirement = 'public' | Role;
+
+/**
+ * The one authorization table: every RPC that any server of ours may serve, by its full path. What has no row is
+ * refused: at a call, and already when a server is started with such a method.
+ */
+export const AUTHORIZATION: ReadonlyMap<string, Requirement> = new Map<string, Requirement>([
+  ...rows('hotloop.v1.PredictionService', 'predict', ['Predict', 'PredictBatch', 'PredictStream']),
+  ...rows('hotloop.v1.InferenceService', 'predict', ['InferStream']),
+  ...rows('hotloop.v1.DecisionService', 'predict', ['Decide', 'DecideStream']),
+  ...rows('hotloop.v1.FeedbackService', 'feedback', ['RecordOutcomes']),
+  ...rows('hotloop.v1.RegistryService', 'operate', [
+    'PushModel',
+    'ListModels',
+    'GetModel',
+    'Promote',
+    'Rollback',
+  ]),
+  ...rows('hotloop.v1.JobService', 'operate', [
+    'Retrain',
+    'GetRun',
+    'ListRuns',
+    'WatchRun',
+    'GetLoop',
+    'Trace',
+  ]),
+  ...rows('inference.GRPCInferenceService', 'public', ['ServerLive', 'ServerReady']),
+  ...rows('inference.GRPCInferenceService', 'predict', [
+    'ModelReady',
+    'ServerMetadata',
+    'ModelMetadata',
+    'ModelInfer',
+    'ModelStreamInfer',
+    'ModelConfig',
+    'ModelStatistics',
+    'RepositoryIndex',
+  ]),
+  ...rows('inference.GRPCInferenceService', 'operate', ['RepositoryModelLoad', 'RepositoryModelUnload']),
+  ...rows('grpc.health.v1.Health', 'public', ['Check', 'Watch', 'List']),
+  ...rows('grpc.reflection.v1.ServerReflection', 'public', ['ServerReflectionInfo']),
+  ...rows('grpc.reflection.v1alpha.ServerReflection', 'public', ['ServerReflectionInfo']),
+]);
+
+function rows(
+  service: string,
+  requirement: Requirement,
+  methods: readonly string[],
+): [string, Requirement][] {
+  return methods.map((method) => [`/${service}/${method}`, requirement]);
+}
+
+/** Who asks. `subject` is written into the prediction log and the ledger. */
+export interface Caller {
+  readonly subject: string;
+  readonly roles: ReadonlySet<Role>;
+}
+
+/** The headers of a call, by lower-case name; gRPC metadata and HTTP headers both fit. */
+export type HeaderOf = (name: string) => string | undefined;
+
+export interface Authenticator {
+  /** False: no keys are configured, every caller may do everything, and only loopback may be listened on. */
+  readonly required: boolean;
+  /** Reads `authorization: Bearer KEY` or `x-api-key: KEY`. Throws UNAUTHENTICATED for a missing or unknown key. */
+  authenticate(header: HeaderOf): Caller;
+}
+
+/** Authenticator over HOTLOOP_API_KEYS: `key:subject:role[+role...]`, comma-separated. Throws INVALID_ARGUMENT. */
+export function createAuthenticator(apiKeys: string | undefined): Authenticator {
+  const anyone: Caller = { subject: '', roles: new Set(ROLES) };
+  if (apiKeys === undefined || apiKeys.trim() === '') return { required: false, authenticate: () => anyone };
+  const callers = new Map<string, Caller>();
+  for (const [index, entry] of apiKeys.split(',').entries()) {
+    const { key, caller } = parseEntry(entry.trim(), index + 1);
+    if (callers.has(digest(key))) throw invalidKeys(`entry ${index + 1} repeats the key of another entry`);
+    callers.set(digest(key), caller);
+  }
+  return {
+    required: true,
+    authenticate(header) {
+      const bearer = /^Bearer +(\S+)$/i.exec(header('authorization') ?? '')?.[1];
+      const key = bearer ?? header('x-api-key');
+      if (key === undefined || key === '')
+        throw new HotloopError('UNAUTHENTICATED', 'send an API key as "authorization: Bearer KEY"', {
+          reason: 'missing_api_key',
+        });
+      // Looked up by digest, so that the time it takes says nothing about the keys.
+      const caller = callers.get(digest(key));
+      if (!caller)
+        throw new HotloopError('UNAUTHENTICATED', 'the API key is not known', { reason: 'unknown_api_key' });
+      return caller;
+    },
+  };
+}
+
+/** Throws PERMISSION_DENIED unless the table has a row for the RPC and the caller holds its role. */
+export function authorize(
+  table: ReadonlyMap<string, Requirement>,
+  path: string,
+  authenticator: Authenticator,
+  header: HeaderOf,
+): Caller {
+  const requirement = table.get(path);
+  if (requirement === undefined)
+    throw new HotloopError('PERMISSION_DENIED', 'this method is not open to anyone', {
+      reason: 'no_authorization_row',
+    });
+  if (requirement === 'public') return { subject: '', roles: new Set() };
+  const caller = authenticator.authenticate(header);
+  if (!caller.roles.has(requirement))
+    throw new HotloopError('PERMISSION_DENIED', `this method needs a key with the role ${requirement}`, {
+      reason: 'missing_role',
+    });
+  return caller;
+}
+
+function digest(key: string): string {
+  return createHash('sha256').update(key).digest('base64');
+}
+
+function parseEntry(entry: string, position: number): { key: string; caller: Caller } {
+  const [key, subject, roles, ...rest] = entry.split(':');
+  if (!key || !subject || !roles || rest.length > 0)
+    throw invalidKeys(`entry ${position} is not key:subject:role`);
+  if (key.length < 16) throw invalidKeys(`the key of entry ${position} has fewer than 16 characters`);
+  const names = roles.split('+');
+  const unknown = names.find((name) => !ROLES.includes(name as Role));
+  if (unknown !== undefined)
+    throw invalidKeys(`entry ${position} has an unknown role; roles are ${ROLES.join(', ')}, joined by +`);
+  return { key, caller: { subject, roles: new Set(names as Role[]) } };
+}
+
+function invalidKeys(problem: string): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', `the API keys cannot be read: ${problem}`, {
+    reason: 'invalid_configuration',
+  });
+}

@@ -1,0 +1,100 @@
+/** Something with a deadline. Belongs to one wheel at most; the links are the wheel's. */
+export interface WheelEntry {
+  /** On the wheel's clock, in milliseconds. */
+  deadlineAt: number;
+  onDeadline(): void;
+  wheelNext: WheelEntry | undefined;
+  wheelPrevious: WheelEntry | undefined;
+  wheelSlot: number;
+}
+
+/** Value of `wheelSlot` while an entry stands on no wheel. */
+export const OFF_WHEEL = -1;
+
+export interface DeadlineWheelOptions {
+  /** How late a deadline may fire at most; default 5 ms. */
+  readonly tickMs?: number;
+  readonly slots?: number;
+  readonly now?: () => number;
+}
+
+/**
+ * Deadlines of many short-lived things with one timer for all: adding and removing cost a few pointer writes, where a timer
+ * each would cost more than the work it guards. Fires at the deadline or up to one tick later, never before. The timer
+ * runs only while the wheel holds something. (Varghese and Lauck's hashed timing wheel.)
+ */
+export class DeadlineWheel implements Disposable {
+  readonly #tickMs: number;
+  readonly #slots: (WheelEntry | undefined)[];
+  readonly #now: () => number;
+  #size = 0;
+  #tick = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: DeadlineWheelOptions = {}) {
+    this.#tickMs = options.tickMs ?? 5;
+    this.#slots = new Array<WheelEntry | undefined>(options.slots ?? 1024).fill(undefined);
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add(entry: WheelEntry): void {
+    if (this.#size === 0) this.#tick = Math.floor(this.#now() / this.#tickMs);
+    const due = Math.max(Math.ceil(entry.deadlineAt / this.#tickMs), this.#tick + 1);
+    const slot = due % this.#slots.length;
+    const first = this.#slots[slot];
+    entry.wheelSlot = slot;
+    entry.wheelNext = first;
+    entry.wheelPrevious = undefined;
+    if (first) first.wheelPrevious = entry;
+    this.#slots[slot] = entry;
+    this.#size++;
+    this.#timer ??= setInterval(() => this.advance(), this.#tickMs);
+  }
+
+  /** Takes an entry off; nothing happens when it has fired or was taken off before. */
+  remove(entry: WheelEntry): void {
+    if (entry.wheelSlot === OFF_WHEEL) return;
+    const { wheelNext: next, wheelPrevious: previous } = entry;
+    if (next) next.wheelPrevious = previous;
+    if (previous) previous.wheelNext = next;
+    else this.#slots[entry.wheelSlot] = next;
+    entry.wheelNext = undefined;
+    entry.wheelPrevious = undefined;
+    entry.wheelSlot = OFF_WHEEL;
+    this.#size--;
+  }
+
+  /** Fires what is due. The timer calls it; a test with its own clock may too. */
+  advance(): void {
+    const now = this.#now();
+    const newest = Math.floor(now / this.#tickMs);
+    // After a pause longer than one turn of the wheel every slot is looked at once, not more.
+    const from = Math.max(this.#tick + 1, newest - this.#slots.length + 1);
+    this.#tick = newest;
+    for (let tick = from; tick <= newest; tick++) this.#fireSlot(tick % this.#slots.length, now);
+    if (this.#size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #fireSlot(slot: number, now: number): void {
+    const due: WheelEntry[] = [];
+    for (let entry = this.#slots[slot]; entry; entry = entry.wheelNext)
+      if (entry.deadlineAt <= now) due.push(entry);
+    for (const entry of due) {
+      // An earlier one of this slot may have taken this one off.
+      if (entry.wheelSlot === OFF_WHEEL) continue;
+      this.remove(entry);
+      entry.onDeadline();
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** Counts the calls at work, and tells when the last has ended. */
+export class ActiveCalls {
+  #count = 0;
+  #onNone: (() => void) | undefined;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Begins a call; what it returns ends it, once. */
+  begin(): () => void {
+    this.#count++;
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      this.#count--;
+      if (this.#count === 0) this.#onNone?.();
+    };
+  }
+
+  /** Resolves true when there is none, false when the time is up first. */
+  async none(timeoutMs: number): Promise<boolean> {
+    if (this.#count === 0) return true;
+    if (timeoutMs <= 0) return false;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), timeoutMs);
+      this.#onNone = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+  }
+}

@@ -1,0 +1,115 @@
+/** How much one frame may hold. */
+export interface FrameLimits {
+  readonly maxItems: number;
+  /** Approximate; a single larger item still travels, alone. */
+  readonly maxBytes: number;
+}
+
+export const DEFAULT_FRAME_LIMITS: FrameLimits = { maxItems: 256, maxBytes: 1024 * 1024 };
+
+/** Size that is assumed for an item nobody measures, in bytes. */
+export const ASSUMED_ITEM_BYTES = 512;
+
+/** Where frames go. */
+export interface FrameSink<Item> {
+  /** Writes one frame; false asks to stop until `resume`. `items` belongs to the sink. */
+  write(items: Item[]): boolean;
+  sizeOf(item: Item): number;
+  /** Last look before an item is put into a frame; false leaves it out. */
+  admit(item: Item): boolean;
+  /** True when nothing is under way that could bring more items soon. */
+  isIdle(): boolean;
+}
+
+/**
+ * Gathers what is pushed in one turn of the event loop and writes it as few frames. While others are under way the
+ * turn's end is setImmediate: it comes after all I/O callbacks of the turn and their promises, so what became ready
+ * together leaves together. On an idle stream that wait would only add a turn (it doubles the cost of a lone call),
+ * so the frame leaves as soon as the promises at hand have run. Keeps order. Stops while the sink is full.
+ */
+export class FrameWriter<Item> {
+  readonly #sink: FrameSink<Item>;
+  readonly #limits: FrameLimits;
+  #queue: Item[] = [];
+  #scheduled: NodeJS.Immediate | undefined;
+  #soon = false;
+  #blocked: boolean;
+
+  /** Starts blocked when asked to: nothing is written before `resume`. */
+  constructor(sink: FrameSink<Item>, limits: FrameLimits, blocked = false) {
+    this.#sink = sink;
+    this.#limits = limits;
+    this.#blocked = blocked;
+  }
+
+  /** Items not yet written. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  push(item: Item): void {
+    this.#queue.push(item);
+    this.#schedule();
+  }
+
+  /** The sink takes frames again. */
+  resume(): void {
+    this.#blocked = false;
+    if (this.#queue.length > 0) this.#schedule();
+  }
+
+  /** Writes what is waiting now, unless the sink is full. */
+  flush(): void {
+    this.#cancelSchedule();
+    if (this.#blocked || this.#queue.length === 0) return;
+    const queue = this.#queue;
+    this.#queue = [];
+    let next = 0;
+    while (next < queue.length && !this.#blocked) {
+      const items: Item[] = [];
+      next = this.#fill(queue, next, items);
+      if (items.length > 0 && !this.#sink.write(items)) this.#blocked = true;
+    }
+    // What was pushed while writing stands behind what was not written.
+    if (next < queue.length) this.#queue = queue.slice(next).concat(this.#queue);
+  }
+
+  /** Takes back everything that was not written; nothing is written any more. */
+  stop(): Item[] {
+    this.#cancelSchedule();
+    this.#blocked = true;
+    const left = this.#queue;
+    this.#queue = [];
+    return left;
+  }
+
+  #fill(queue: readonly Item[], from: number, items: Item[]): number {
+    let bytes = 0;
+    let next = from;
+    for (; next < queue.length && items.length < this.#limits.maxItems; next++) {
+      const item = queue[next]!;
+      if (!this.#sink.admit(item)) continue;
+      const size = this.#sink.sizeOf(item);
+      if (items.length > 0 && bytes + size > this.#limits.maxBytes) break;
+      bytes += size;
+      items.push(item);
+    }
+    return next;
+  }
+
+  #schedule(): void {
+    if (this.#blocked || this.#soon) return;
+    if (this.#sink.isIdle()) {
+      this.#soon = true;
+      process.nextTick(() => {
+        this.#soon = false;
+        this.flush();
+      });
+    } else this.#scheduled ??= setImmediate(() => this.flush());
+  }
+
+  #cancelSchedule(): void {
+    if (this.#scheduled) clearImmediate(this.#scheduled);
+    this.#scheduled = undefined;
+  }
+}

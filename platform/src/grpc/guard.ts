@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import type {
+  Metadata,
+  ServiceDefinition,
+  UntypedHandleCall,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { type Authenticator, authorize, type Caller, type Requirement } from '../auth/authorization.ts';
+import { errorCodeOf, HotloopError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { ActiveCalls } from './active-calls.ts';
+import { attachContext, type CallContext, headerOf } from './call-context.ts';
+import { toLoggedStatus } from './logged-status.ts';
+
+export interface GuardOptions {
+  readonly authenticator: Authenticator;
+  readonly authorization: ReadonlyMap<string, Requirement>;
+  /** Once fired, new calls are refused UNAVAILABLE; those at work go on. */
+  readonly draining: AbortSignal;
+  /** Where calls at work are counted; health and reflection stay out, and are served to the end. */
+  readonly active: ActiveCalls | undefined;
+  readonly log: Log;
+}
+
+/** The part of grpc-js' server calls that all four kinds share. */
+interface AnyCall {
+  readonly metadata: Metadata;
+  readonly cancelled: boolean;
+  getDeadline(): Date | number;
+  on(event: 'cancelled' | 'finish', listener: () => void): unknown;
+  emit(event: 'error', error: unknown): boolean;
+}
+
+type AnyCallback = (error: unknown, reply?: unknown, trailer?: Metadata, flags?: number) => void;
+type AnyHandler = (call: AnyCall, callback?: AnyCallback) => unknown;
+
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+
+/**
+ * Puts the door before every method of a service: the caller is authorized, the call's context attached, and whatever the
+ * handler throws becomes a status. Throws INVALID_ARGUMENT for a method without a row in the authorization table.
+ */
+export function guardService(
+  definition: ServiceDefinition,
+  handlers: UntypedServiceImplementation,
+  options: GuardOptions,
+): UntypedServiceImplementation {
+  const guarded: UntypedServiceImplementation = {};
+  for (const [name, method] of Object.entries(definition)) {
+    if (!options.authorization.has(method.path))
+      throw new HotloopError('INVALID_ARGUMENT', `${method.path} has no row in the authorization table`, {
+        reason: 'no_authorization_row',
+      });
+    const handler = handlers[name] ?? handlers[method.originalName ?? name];
+    const answersOnce = !method.responseStream;
+    guarded[name] = guard(
+      method.path,
+      answersOnce,
+      handler?.bind(handlers) as AnyHandler | undefined,
+      options,
+    );
+  }
+  return guarded;
+}
+
+function guard(
+  path: string,
+  answersOnce: boolean,
+  handler: AnyHandler | undefined,
+  options: GuardOptions,
+): UntypedHandleCall {
+  const guarded: AnyHandler = (call, callback) => {
+    const requestId = requestIdOf(call.metadata);
+    const log = new LazyLog(options.log, path, requestId);
+    const fail = (error: unknown) => {
+      const status = toLoggedStatus(fromLibraryStatus(error), log);
+      if (answersOnce) callback?.(status);
+      else call.emit('error', status);
+    };
+    try {
+      const caller = authorize(options.authorization, path, options.authenticator, (name) =>
+        headerOf(call.metadata, name),
+      );
+      if (!handler) throw new HotloopError('UNIMPLEMENTED', 'this server does not implement the method');
+      if (options.active && options.draining.aborted)
+        throw new HotloopError('UNAVAILABLE', 'this server is going away; try again', { reason: 'draining' });
+      attachContext(call, new GuardedCall(call, caller, requestId, options.draining, log));
+      const end = options.active?.begin() ?? (() => undefined);
+      call.on('cancelled', end);
+      if (!answersOnce) call.on('finish', end);
+      const pending = answersOnce
+        ? handler(call, (error, ...rest) => {
+            if (error) fail(error);
+            else callback?.(null, ...rest);
+            end();
+          })
+        : handler(call);
+      if (pending instanceof Promise) pending.catch(fail);
+    } catch (error) {
+      fail(error);
+    }
+  };
+  return guarded as unknown as UntypedHandleCall;
+}
+
+/** The libraries of health and reflection answer with plain statuses, not with errors. */
+function fromLibraryStatus(error: unknown): unknown {
+  if (error instanceof Error || typeof error !== 'object' || error === null) return error;
+  const { code, details } = error as { code?: unknown; details?: unknown };
+  if (typeof code !== 'number' || typeof details !== 'string') return error;
+  return new HotloopError(errorCodeOf(code), details);
+}
+
+function requestIdOf(metadata: Metadata): string {
+  const given = headerOf(metadata, 'x-request-id');
+  return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+}
+
+/** Makes the call's own log only when something is written: most calls write nothing. */
+class LazyLog {
+  readonly #parent: Log;
+  readonly #method: string;
+  readonly #requestId: string;
+  #log: Log | undefined;
+
+  constructor(parent: Log, method: string, requestId: string) {
+    this.#parent = parent;
+    this.#method = method;
+    this.#requestId = requestId;
+  }
+
+  get log(): Log {
+    this.#log ??= this.#parent.child({ requestId: this.#requestId, method: this.#method });
+    return this.#log;
+  }
+}
+
+class GuardedCall implements CallContext {
+  readonly caller: Caller;
+  readonly requestId: string;
+  readonly draining: AbortSignal;
+  readonly #call: AnyCall;
+  readonly #log: LazyLog;
+  #controller: AbortController | undefined;
+
+  constructor(call: AnyCall, caller: Caller, requestId: string, draining: AbortSignal, log: LazyLog) {
+    this.caller = caller;
+    this.requestId = requestId;
+    this.draining = draining;
+    this.#call = call;
+    this.#log = log;
+  }
+
+  get log(): Log {
+    return this.#log.log;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      const controller = new AbortController();
+      const abort = () => controller.abort(new DOMException('the caller has gone', 'AbortError'));
+      this.#controller = controller;
+      if (this.#call.cancelled) abort();
+      else this.#call.on('cancelled', abort);
+    }
+    return this.#controller.signal;
+  }
+
+  isOver(): boolean {
+    return this.#call.cancelled;
+  }
+
+  remainingMs(): number {
+    const deadline = this.#call.getDeadline();
+    return (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now();
+  }
+
+  header(name: string): string | undefined {
+    return headerOf(this.#call.metadata, name);
+  }
+}

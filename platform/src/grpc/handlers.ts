@@ -1,0 +1,100 @@
+import type {
+  handleBidiStreamingCall,
+  handleClientStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+} from '@grpc/grpc-js';
+import { type CallContext, contextOf } from './call-context.ts';
+import { toLoggedStatus } from './logged-status.ts';
+
+/** A unary method as an async function; what it throws becomes the call's status. */
+export function unary<Request, Reply>(
+  handle: (request: Request, context: CallContext) => Promise<Reply>,
+): handleUnaryCall<Request, Reply> {
+  return (call, callback) => {
+    const context = contextOf(call);
+    settle(() => handle(call.request, context), callback);
+  };
+}
+
+/** A client stream as an async function over the messages; one it does not read to its end is cut off. */
+export function clientStream<Request, Reply>(
+  handle: (requests: AsyncIterable<Request>, context: CallContext) => Promise<Reply>,
+): handleClientStreamingCall<Request, Reply> {
+  return (call, callback) => {
+    const context = contextOf(call);
+    settle(() => handle(call, context), callback);
+  };
+}
+
+/** A server stream as an async generator; it is asked for the next message only when the client has room for it. */
+export function serverStream<Request, Reply>(
+  handle: (request: Request, context: CallContext) => AsyncIterable<Reply>,
+): handleServerStreamingCall<Request, Reply> {
+  return (call) => {
+    const context = contextOf(call);
+    void writeAll(call, () => handle(call.request, context), context);
+  };
+}
+
+/** A bidirectional stream as an async generator over the messages. For many small items use framedHandler. */
+export function bidirectionalStream<Request, Reply>(
+  handle: (requests: AsyncIterable<Request>, context: CallContext) => AsyncIterable<Reply>,
+): handleBidiStreamingCall<Request, Reply> {
+  return (call) => {
+    const context = contextOf(call);
+    void writeAll(call, () => handle(call, context), context);
+  };
+}
+
+type UnaryCallback<Reply> = Parameters<handleUnaryCall<unknown, Reply>>[1];
+
+function settle<Reply>(handle: () => Promise<Reply>, callback: UnaryCallback<Reply>): void {
+  // The guard around every handler makes the status; made here already, it would be taken for an unknown error there.
+  const fail = callback as (error: unknown) => void;
+  try {
+    handle().then((reply) => callback(null, reply), fail);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** What server streams and bidirectional streams share on their writing side. */
+interface Writable<Reply> {
+  write(reply: Reply): boolean;
+  end(): void;
+  once(event: 'drain', listener: () => void): unknown;
+  off(event: 'drain', listener: () => void): unknown;
+  emit(event: 'error', error: unknown): boolean;
+}
+
+async function writeAll<Reply>(
+  call: Writable<Reply>,
+  handle: () => AsyncIterable<Reply>,
+  context: CallContext,
+): Promise<void> {
+  try {
+    for await (const reply of handle()) {
+      if (context.signal.aborted) return;
+      if (!call.write(reply)) await writable(call, context.signal);
+    }
+    call.end();
+  } catch (error) {
+    if (context.signal.aborted) return;
+    call.emit('error', toLoggedStatus(error, context));
+  }
+}
+
+/** Waits until the client reads on, or has gone. */
+function writable<Reply>(call: Writable<Reply>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      call.off('drain', done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    call.once('drain', done);
+    signal.addEventListener('abort', done, { once: true });
+    if (signal.aborted) done();
+  });
+}

@@ -1,0 +1,233 @@
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  setLogVerbosity,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import type { PackageDefinition } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { AUTHORIZATION, type Authenticator, type Requirement } from '../auth/authorization.ts';
+import { HotloopError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { ActiveCalls } from './active-calls.ts';
+import { guardService } from './guard.ts';
+import { createHealth, type Health } from './health.ts';
+import { formatAddress, parseListenAddress } from './listen-address.ts';
+import { widenReceiveWindow } from './receive-window.ts';
+
+export interface ServedService {
+  /** Full name, such as hotloop.v1.PredictionService; must be among the definitions. */
+  readonly name: string;
+  /** By method name. Make them with unary, serverStream, clientStream, bidirectionalStream or framedHandler. */
+  readonly handlers: UntypedServiceImplementation;
+}
+
+export interface TlsFiles {
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+  /** With it, clients must show a certificate that it signed. */
+  readonly clientCa?: Buffer;
+}
+
+export interface GrpcServerOptions {
+  readonly services: readonly ServedService[];
+  /** Of `loadServiceDefinitions`; also what reflection shows. */
+  readonly definitions: PackageDefinition;
+  /** host:port; port 0 takes a free one. Anything but loopback needs API keys. */
+  readonly address: string;
+  readonly authenticator: Authenticator;
+  /** Default: AUTHORIZATION. */
+  readonly authorization?: ReadonlyMap<string, Requirement>;
+  readonly log: Log;
+  readonly tls?: TlsFiles;
+  /** Largest message either way; default 64 MiB. */
+  readonly maxMessageBytes?: number;
+  /** Calls at once on one connection; default 1000. */
+  readonly maxConcurrentStreams?: number;
+  /** A connection without calls is closed after it; default 5 minutes. */
+  readonly maxConnectionIdleMs?: number;
+  /** A connection is renewed after it, for clients at the edge; default never. */
+  readonly maxConnectionAgeMs?: number;
+}
+
+export interface GrpcServer extends AsyncDisposable {
+  readonly port: number;
+  /** host:port as bound. */
+  readonly address: string;
+  /** Health of a name: a service's, 'readiness', 'liveness', or '' for all but liveness. All begin as not serving. */
+  setServing(service: string, serving: boolean): void;
+  /** Not serving, then no new calls, then in-flight calls to zero; at the deadline the rest is cut off. Once. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+const KEEPALIVE_MS = 10_000;
+/** How long connections get to close when no time is left. */
+const CLOSE_MS = 500;
+
+/** Throws INVALID_ARGUMENT (a method without a row, an open address without keys), UNAVAILABLE (address in use). */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  // The library prints what it also reports; a service's stderr holds JSON lines alone.
+  setLogVerbosity(logVerbosity.NONE);
+  const { host, isLoopback } = parseListenAddress(options.address);
+  if (!isLoopback && !options.authenticator.required)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `${options.address} can be reached from other machines: set HOTLOOP_API_KEYS, or listen on 127.0.0.1`,
+      { reason: 'open_without_keys' },
+    );
+  const draining = new AbortController();
+  const health = createHealth(options.services.map((service) => service.name));
+  const server = new Server(serverOptions(options));
+  const active = new ActiveCalls();
+  const guard = {
+    authenticator: options.authenticator,
+    authorization: options.authorization ?? AUTHORIZATION,
+    draining: draining.signal,
+    log: options.log,
+  };
+  const add = (
+    definition: ServiceDefinition,
+    handlers: UntypedServiceImplementation,
+    counted?: ActiveCalls,
+  ) => server.addService(definition, guardService(definition, handlers, { ...guard, active: counted }));
+  for (const service of options.services)
+    add(definitionOf(options.definitions, service.name), service.handlers, active);
+  add(health.definition, health.handlers);
+  addReflection(options, add);
+  const port = await bind(server, options);
+  widenReceiveWindow(server);
+  return new RunningServer(
+    server,
+    health,
+    { draining, active },
+    port,
+    formatAddress(host, port),
+    options.log,
+  );
+}
+
+function serverOptions(options: GrpcServerOptions) {
+  const maxBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
+  return {
+    'grpc.max_receive_message_length': maxBytes,
+    'grpc.max_send_message_length': maxBytes,
+    'grpc.max_concurrent_streams': options.maxConcurrentStreams ?? 1000,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_MS / 2,
+    'grpc.max_connection_idle_ms': options.maxConnectionIdleMs ?? 300_000,
+    ...(options.maxConnectionAgeMs === undefined
+      ? {}
+      : {
+          'grpc.max_connection_age_ms': options.maxConnectionAgeMs,
+          'grpc.max_connection_age_grace_ms': options.maxConnectionAgeMs,
+        }),
+  };
+}
+
+function definitionOf(definitions: PackageDefinition, name: string): ServiceDefinition {
+  const definition = definitions[name];
+  if (definition === undefined || 'format' in definition)
+    throw new HotloopError('INVALID_ARGUMENT', `${name} is not a service of the definitions`);
+  return definition as ServiceDefinition;
+}
+
+function addReflection(
+  options: GrpcServerOptions,
+  add: (definition: ServiceDefinition, handlers: UntypedServiceImplementation) => void,
+): void {
+  const reflection = new ReflectionService(options.definitions, {
+    services: options.services.map((service) => service.name),
+  });
+  reflection.addToServer({ addService: add } as Parameters<ReflectionService['addToServer']>[0]);
+}
+
+async function bind(server: Server, options: GrpcServerOptions): Promise<number> {
+  const { tls } = options;
+  const credentials = tls
+    ? ServerCredentials.createSsl(
+        tls.clientCa ?? null,
+        [{ cert_chain: tls.certificate, private_key: tls.key }],
+        tls.clientCa !== undefined,
+      )
+    : ServerCredentials.createInsecure();
+  return new Promise((resolve, reject) => {
+    server.bindAsync(options.address, credentials, (cause, port) => {
+      if (!cause) return resolve(port);
+      server.forceShutdown();
+      reject(
+        new HotloopError('UNAVAILABLE', `cannot listen on ${options.address}: is it in use?`, {
+          reason: 'cannot_listen',
+          cause,
+        }),
+      );
+    });
+  });
+}
+
+class RunningServer implements GrpcServer {
+  readonly port: number;
+  readonly address: string;
+  readonly #server: Server;
+  readonly #health: Health;
+  readonly #calls: { readonly draining: AbortController; readonly active: ActiveCalls };
+  readonly #log: Log;
+  #drained: Promise<void> | undefined;
+
+  constructor(
+    server: Server,
+    health: Health,
+    calls: { readonly draining: AbortController; readonly active: ActiveCalls },
+    port: number,
+    address: string,
+    log: Log,
+  ) {
+    this.#server = server;
+    this.#health = health;
+    this.#calls = calls;
+    this.port = port;
+    this.address = address;
+    this.#log = log;
+  }
+
+  setServing(service: string, serving: boolean): void {
+    this.#health.set(service, serving);
+  }
+
+  drain(deadlineMs: number): Promise<void> {
+    this.#drained ??= this.#drain(deadlineMs);
+    return this.#drained;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain(0);
+  }
+
+  /**
+   * Connections are told to go (GOAWAY) only after the last call has ended: grpc-js clients take a connection that is
+   * going away for a dead one at their next keepalive, and would fail what is still in flight on it.
+   */
+  async #drain(deadlineMs: number): Promise<void> {
+    const endAt = performance.now() + deadlineMs;
+    this.#health.drain();
+    this.#calls.draining.abort(new DOMException('the server is draining', 'AbortError'));
+    await this.#calls.active.none(deadlineMs);
+    const ended = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    if (this.#calls.active.count > 0) {
+      this.#log.warn(
+        { calls: this.#calls.active.count, deadlineMs },
+        'calls were cut off at the drain deadline',
+      );
+      this.#server.forceShutdown();
+    }
+    // Connections without calls close at once, unless their client does not answer.
+    const timer = setTimeout(
+      () => this.#server.forceShutdown(),
+      Math.max(CLOSE_MS, endAt - performance.now()),
+    );
+    await ended;
+    clearTimeout(timer);
+  }
+}

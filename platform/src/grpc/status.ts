@@ -1,0 +1,51 @@
+import { Metadata, type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
+import { ERROR_CODES, errorCodeOf, HotloopError, toHotloopError } from '../errors.ts';
+
+/** The trailer that carries HotloopError.reason. */
+export const REASON_TRAILER = 'hotloop-reason';
+
+/** hotloop.v1.Failure as the generated code gives it. */
+export interface FailureMessage {
+  readonly code?: number;
+  readonly message?: string;
+  readonly reason?: string;
+}
+
+/** The status a caller sees; everything unforeseen is INTERNAL with a fixed text. */
+export function toStatus(error: unknown): StatusObject {
+  const known = toHotloopError(error);
+  const metadata = new Metadata();
+  if (known.reason !== '') metadata.set(REASON_TRAILER, known.reason);
+  return { code: ERROR_CODES[known.code], details: known.message, metadata };
+}
+
+/** The domain's error for what a gRPC call failed with. */
+export function fromStatus(error: unknown): HotloopError {
+  if (error instanceof HotloopError) return error;
+  if (!isServiceError(error)) return toHotloopError(error);
+  const reason = error.metadata?.get(REASON_TRAILER)[0];
+  const code = errorCodeOf(error.code);
+  // The library's own text for a lost connection names addresses, which no caller may see.
+  const own = reason === undefined && code === 'UNAVAILABLE';
+  const message = own ? 'the service cannot be reached; try again' : error.details;
+  return new HotloopError(code, message, {
+    cause: error,
+    ...(reason === undefined ? {} : { reason: String(reason) }),
+  });
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error;
+}
+
+/** hotloop.v1.Failure for any thrown thing. */
+export function toFailure(error: unknown): { code: number; message: string; reason: string } {
+  const known = toHotloopError(error);
+  return { code: ERROR_CODES[known.code], message: known.message, reason: known.reason };
+}
+
+export function fromFailure(failure: FailureMessage): HotloopError {
+  return new HotloopError(errorCodeOf(failure.code ?? status.UNKNOWN), failure.message ?? '', {
+    reason: failure.reason ?? '',
+  });
+}

@@ -1,0 +1,198 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../log.ts';
+import { firstPredictionIdAt } from '../prediction-id.ts';
+import { type Journal, type JournalTable, openJournal } from './journal.ts';
+import { readChunk } from './reader.ts';
+import { listSegments, scanRecords, segmentPath } from './segment.ts';
+
+interface Row {
+  readonly id: string;
+  readonly text: string;
+}
+
+const TABLE: JournalTable<Row> = {
+  table: 'thing',
+  columns: ['id', 'content'],
+  encode(row, into) {
+    into.uuid(row.id);
+    into.text(row.text);
+  },
+};
+const LIMITS = { bytes: 1 << 20, rows: 1_000_000 };
+const START = { segment: 0, offset: 0 };
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hotloop-journal-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function open(options: { maxBytes?: number; segmentBytes?: number } = {}): Journal<Row> {
+  return openJournal(TABLE, { directory, maxBytes: 1 << 30, segmentBytes: 1 << 20, ...options }, silentLog());
+}
+
+function row(number: number, text = `text ${number}`): Row {
+  return { id: firstPredictionIdAt(1_700_000_000_000 + number), text };
+}
+
+/** Texts of all rows that can be read, in order. */
+async function textsOf(journal: Journal<Row>): Promise<string[]> {
+  const texts: string[] = [];
+  let position = START;
+  for (;;) {
+    const chunk = await readChunk(directory, position, journal.written(), LIMITS);
+    if (!chunk) return texts;
+    // Two bytes of field count, 4 + 16 of the key, 4 of the text's length.
+    for (const bytes of chunk.rows) texts.push(bytes.toString('utf8', 26));
+    position = chunk.next;
+  }
+}
+
+describe('journal', () => {
+  it('gives back what was written, across segments and openings, for both durabilities', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.string({ maxLength: 3000 }), fc.boolean()), { minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 1000, max: 20_000 }),
+        async (rows, segmentBytes) => {
+          rmSync(directory, { recursive: true, force: true });
+          const expected: string[] = [];
+          for (let opening = 0; opening < 2; opening++) {
+            await using journal = open({ segmentBytes });
+            for (const [index, [text, onDisk]] of rows.entries()) {
+              const written = journal.append(row(index, text), onDisk ? 'disk' : 'process');
+              expected.push(text.replaceAll('\0', '\ufffd'));
+              if (index % 3 === 0) await written;
+            }
+            await journal.append(row(rows.length, 'end'), 'disk');
+            expected.push('end');
+            expect(await textsOf(journal)).toEqual(expected);
+          }
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  it('writes all rows of one turn in one group', async () => {
+    await using journal = open();
+    const promises = Array.from({ length: 100 }, (_, index) => journal.append(row(index), 'process'));
+    expect(new Set(promises).size).toBe(1);
+    await promises[0];
+    expect(await textsOf(journal)).toHaveLength(100);
+  });
+
+  it('cuts a torn tail wherever the end came, and keeps every whole row before it', async () => {
+    {
+      await using journal = open();
+      for (let index = 0; index < 5; index++) await journal.append(row(index), 'process');
+    }
+    const path = segmentPath(directory, listSegments(directory)[0] ?? 0);
+    const whole = readFileSync(path);
+    const recordBytes = 8 + 2 + 20 + 4 + 'text 0'.length;
+    for (let cut = 1; cut < recordBytes * 2; cut++) {
+      writeFileSync(path, whole.subarray(0, whole.length - cut));
+      await using journal = open();
+      const kept = 5 - Math.ceil(cut / recordBytes);
+      expect(await textsOf(journal)).toEqual(Array.from({ length: kept }, (_, index) => `text ${index}`));
+    }
+  });
+
+  it('never gives a damaged row for a sound one', async () => {
+    {
+      await using journal = open();
+      for (let index = 0; index < 3; index++) await journal.append(row(index), 'process');
+    }
+    const path = segmentPath(directory, listSegments(directory)[0] ?? 0);
+    const whole = readFileSync(path);
+    const header = 8 + whole.readUInt32LE(4);
+    for (let at = header; at < whole.length; at++) {
+      const damaged = Buffer.from(whole);
+      damaged[at] = (damaged[at] ?? 0) ^ 0x10;
+      const { records } = scanRecords(damaged.subarray(header));
+      const sound = scanRecords(whole.subarray(header)).records;
+      for (const [index, record] of records.entries())
+        expect(record.equals(sound[index] ?? Buffer.of())).toBe(true);
+      expect(records.length).toBeLessThan(3);
+    }
+  });
+
+  it('refuses rows when its bound is reached, and takes them again once segments were shipped', async () => {
+    await using journal = open({ maxBytes: 20_000, segmentBytes: 5_000 });
+    let accepted = 0;
+    const fill = async () => {
+      for (;;) {
+        await journal.append(row(accepted, 'x'.repeat(500)), 'process');
+        accepted++;
+      }
+    };
+    await expect(fill()).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'log_full' });
+    expect(journal.full()).toBe(true);
+    expect(await textsOf(journal)).toHaveLength(accepted);
+    journal.release(journal.written());
+    expect(journal.full()).toBe(false);
+    expect(listSegments(directory)).toHaveLength(1);
+    await journal.append(row(accepted), 'process');
+  });
+
+  it('keeps a row that cannot be encoded out, and its neighbours in', async () => {
+    await using journal = open();
+    const first = journal.append(row(1), 'process');
+    expect(() => journal.append({ id: 'no id', text: '' }, 'process')).toThrow(RangeError);
+    const last = journal.append(row(2), 'process');
+    await Promise.all([first, last]);
+    expect(await textsOf(journal)).toEqual(['text 1', 'text 2']);
+  });
+
+  it('refuses a folder that is in use, and takes over that of a dead process', async () => {
+    {
+      await using journal = open();
+      expect(() => open()).toThrow(/in use/);
+      await journal.append(row(1), 'process');
+    }
+    writeFileSync(join(directory, 'in-use'), '4194304 12345');
+    await using journal = open();
+    expect(await textsOf(journal)).toEqual(['text 1']);
+  });
+
+  it('keeps its name for as long as its folder, and never uses a segment number twice', async () => {
+    const names = new Set<string>();
+    const numbers: number[] = [];
+    for (let opening = 0; opening < 3; opening++) {
+      await using journal = open();
+      names.add(journal.name);
+      numbers.push(journal.written().segment);
+      await journal.append(row(opening), 'process');
+      journal.release({ segment: Number.MAX_SAFE_INTEGER, offset: 0 });
+    }
+    expect(names.size).toBe(1);
+    expect(new Set(numbers).size).toBe(3);
+    rmSync(directory, { recursive: true });
+    await using wiped = open();
+    expect(names.has(wiped.name)).toBe(false);
+  });
+
+  it('passes over the damaged rest of a finished segment, says how much, and goes on', async () => {
+    await using journal = open({ segmentBytes: 4_200 });
+    for (let index = 0; index < 10; index++)
+      await journal.append(row(index, `${index} ${'x'.repeat(900)}`), 'process');
+    const [first] = listSegments(directory);
+    appendFileSync(segmentPath(directory, first ?? 0), 'garbage that is no row');
+    let position = START;
+    let lost = 0;
+    let rows = 0;
+    for (;;) {
+      const chunk = await readChunk(directory, position, journal.written(), LIMITS);
+      if (!chunk) break;
+      lost += chunk.lostBytes;
+      rows += chunk.rows.length;
+      position = chunk.next;
+    }
+    expect(lost).toBe('garbage that is no row'.length);
+    expect(rows).toBe(10);
+  });
+});

@@ -1,0 +1,292 @@
+import {
+  closeSync,
+  fdatasync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { HotloopError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { CopyRow } from '../postgres/copy-row.ts';
+import { recoverDirectory } from './recover.ts';
+import { encodeSegmentHeader, type JournalPosition, RECORD_HEADER_BYTES, segmentPath } from './segment.ts';
+
+/** process: survives the end of the process. disk: survives the end of the machine. */
+export type Durability = 'process' | 'disk';
+
+/** What a journal holds: rows of one table. Published by whoever writes the table; the journal knows no table. */
+export interface JournalTable<Row> {
+  readonly table: string;
+  /** The first column is the primary key, a UUIDv7; the table is partitioned by day on it. */
+  readonly columns: readonly string[];
+  /** Writes one field for each column, in their order, by the column's type. */
+  encode(row: Row, into: CopyRow): void;
+  /**
+   * A column that, when it is not null, marks a row as provisional (such as error_code): a row without it replaces
+   * one with it. Without this, the first row of a key stays.
+   */
+  readonly provisional?: string;
+}
+
+export interface JournalOptions {
+  /** Owned by this journal alone; made when absent. */
+  readonly directory: string;
+  /** Bytes on disk that may wait to be shipped; more are refused with RESOURCE_EXHAUSTED `log_full`. */
+  readonly maxBytes: number;
+  readonly segmentBytes: number;
+}
+
+export const JOURNAL_DEFAULTS = { maxBytes: 4 * 1024 ** 3, segmentBytes: 32 * 1024 ** 2 } as const;
+/** Bytes that may wait for a write; reached only while the disk is slower than what is asked of it. */
+const MAX_PENDING_BYTES = 64 * 1024 ** 2;
+
+/**
+ * An append-only file of rows, written before a reply and shipped behind it. All that is appended in one turn of the
+ * event loop goes out in one write; rows that want `disk` share one fdatasync, and while it runs the next group
+ * gathers. Closing writes what is left.
+ */
+export interface Journal<Row> extends AsyncDisposable {
+  /** Names this journal in `journal_position`; a folder that was wiped gets another name. */
+  readonly name: string;
+  readonly directory: string;
+  readonly table: JournalTable<Row>;
+  /**
+   * Resolves when the row is as durable as asked for; rows of one group share the promise. Throws or rejects with
+   * RESOURCE_EXHAUSTED `log_full` when the bound or the disk is full: then the row is not in the journal.
+   */
+  append(row: Row, durability: Durability): Promise<void>;
+  /** True when `append` would refuse; asked before work is begun. */
+  full(): boolean;
+  /** After the last row that has been written. */
+  written(): JournalPosition;
+  /** Bytes on disk. */
+  bytes(): number;
+  onWritten(listener: () => void): () => void;
+  /** Deletes the segments that lie wholly before a position; they have been shipped. */
+  release(before: JournalPosition): void;
+}
+
+interface Group {
+  readonly written: PromiseWithResolvers<void>;
+  readonly synced: PromiseWithResolvers<void> | undefined;
+}
+
+/** Opens the journal of a folder: cuts a torn tail, then begins a new segment. Throws when the folder is in use. */
+export function openJournal<Row>(table: JournalTable<Row>, options: JournalOptions, log: Log): Journal<Row> {
+  return new SegmentedJournal(table, options, log);
+}
+
+class SegmentedJournal<Row> implements Journal<Row> {
+  readonly name: string;
+  readonly directory: string;
+  readonly table: JournalTable<Row>;
+  readonly #options: JournalOptions;
+  readonly #log: Log;
+  readonly #buffer = new CopyRow();
+  readonly #sizes = new Map<number, number>();
+  readonly #listeners = new Set<() => void>();
+  readonly #unlock: () => void;
+  #total = 0;
+  #segment: number;
+  #offset = 0;
+  #file: number;
+  #group: { written: PromiseWithResolvers<void>; synced: PromiseWithResolvers<void> | undefined } | undefined;
+  #syncing: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #flush = () => this.#write();
+
+  constructor(table: JournalTable<Row>, options: JournalOptions, log: Log) {
+    const recovered = recoverDirectory(options.directory, table.table, log);
+    this.table = table;
+    this.directory = options.directory;
+    this.name = `${table.table}/${recovered.id}`;
+    this.#unlock = recovered.unlock;
+    this.#options = options;
+    this.#log = log;
+    for (const segment of recovered.segments) {
+      const size = statSync(segmentPath(options.directory, segment)).size;
+      this.#sizes.set(segment, size);
+      this.#total += size;
+    }
+    this.#segment = recovered.next;
+    this.#file = this.#begin(this.#segment);
+  }
+
+  append(row: Row, durability: Durability): Promise<void> {
+    if (this.#closing)
+      throw new HotloopError('UNAVAILABLE', 'the prediction log is closed', { reason: 'shutting_down' });
+    if (this.full()) throw fullError();
+    const buffer = this.#buffer;
+    const start = buffer.length;
+    try {
+      const header = buffer.reserve(RECORD_HEADER_BYTES);
+      const payload = buffer.length;
+      buffer.begin();
+      this.table.encode(row, buffer);
+      buffer.end(this.table.columns.length);
+      buffer.patchUint32LE(buffer.length - payload, header);
+      buffer.patchUint32LE(crc32(buffer.bytes(payload)), header + 4);
+    } catch (error) {
+      buffer.reset(start);
+      throw error;
+    }
+    if (!this.#group) {
+      this.#group = { written: settled(), synced: undefined };
+      if (!this.#syncing) setImmediate(this.#flush);
+    }
+    if (durability === 'process') return this.#group.written.promise;
+    this.#group.synced ??= settled();
+    return this.#group.synced.promise;
+  }
+
+  full(): boolean {
+    return (
+      this.#total + this.#buffer.length >= this.#options.maxBytes || this.#buffer.length >= MAX_PENDING_BYTES
+    );
+  }
+
+  written(): JournalPosition {
+    return { segment: this.#segment, offset: this.#offset };
+  }
+
+  bytes(): number {
+    return this.#total;
+  }
+
+  onWritten(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  release(before: JournalPosition): void {
+    for (const [segment, size] of this.#sizes) {
+      if (segment >= before.segment || segment === this.#segment) continue;
+      rmSync(segmentPath(this.directory, segment), { force: true });
+      this.#sizes.delete(segment);
+      this.#total -= size;
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    while (this.#group || this.#syncing) {
+      await this.#syncing;
+      this.#write();
+    }
+    closeSync(this.#file);
+    this.#unlock();
+  }
+
+  #begin(segment: number): number {
+    const file = openSync(segmentPath(this.directory, segment), 'wx', 0o640);
+    const { table, columns } = this.table;
+    const header = encodeSegmentHeader({ table, columns: [...columns] });
+    writeAll(file, header, 0);
+    this.#offset = header.length;
+    this.#sizes.set(segment, header.length);
+    this.#total += header.length;
+    return file;
+  }
+
+  #rotate(): void {
+    const file = this.#file;
+    this.#file = this.#begin(this.#segment + 1);
+    this.#segment++;
+    closeSync(file);
+  }
+
+  /** Writes what has gathered. Never throws: each row's promise says what became of it. */
+  #write(): void {
+    const group = this.#group;
+    if (!group || this.#syncing) return;
+    this.#group = undefined;
+    const bytes = this.#buffer.bytes();
+    try {
+      if (this.#offset + bytes.length > this.#options.segmentBytes && this.#offset > 4096) this.#rotate();
+      writeAll(this.#file, bytes, this.#offset);
+    } catch (cause) {
+      this.#fail(group, cause);
+      return;
+    } finally {
+      this.#buffer.reset();
+    }
+    this.#offset += bytes.length;
+    this.#total += bytes.length;
+    this.#sizes.set(this.#segment, this.#offset);
+    group.written.resolve();
+    if (group.synced) this.#sync(group.synced);
+    for (const listener of this.#listeners) listener();
+  }
+
+  #sync(synced: PromiseWithResolvers<void>): void {
+    const done = settled();
+    this.#syncing = done.promise;
+    fdatasync(this.#file, (error) => {
+      if (error)
+        synced.reject(
+          new HotloopError('UNAVAILABLE', 'the prediction log could not be made durable', {
+            reason: 'log_sync_failed',
+            cause: error,
+          }),
+        );
+      else synced.resolve();
+      this.#syncing = undefined;
+      done.resolve();
+      this.#write();
+    });
+  }
+
+  /** A write that failed leaves nothing behind: what was half written is cut, or left in a segment of its own. */
+  #fail(group: Group, cause: unknown): void {
+    this.#log.error({ error: cause }, 'the journal could not be written');
+    const error = isFull(cause)
+      ? fullError(cause)
+      : new HotloopError('UNAVAILABLE', 'the prediction log could not be written', {
+          reason: 'log_failed',
+          cause,
+        });
+    group.written.reject(error);
+    group.synced?.reject(error);
+    try {
+      ftruncateSync(this.#file, this.#offset);
+      fsyncSync(this.#file);
+    } catch (second) {
+      this.#log.error({ error: second }, 'the journal could not be cut back after a failed write');
+    }
+  }
+}
+
+/** A promise whose rejection nobody may be waiting for. */
+function settled(): PromiseWithResolvers<void> {
+  const resolvers = Promise.withResolvers<void>();
+  resolvers.promise.catch(() => undefined);
+  return resolvers;
+}
+
+function writeAll(file: number, bytes: Uint8Array, position: number): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at, position + at);
+}
+
+function fullError(cause?: unknown): HotloopError {
+  return new HotloopError(
+    'RESOURCE_EXHAUSTED',
+    'the prediction log is full and waits to be shipped; try again later',
+    {
+      reason: 'log_full',
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
+}
+
+function isFull(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
+}

@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { HotloopError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { decodeSegmentHeader, listSegments, scanRecords, segmentPath } from './segment.ts';
+
+export interface RecoveredDirectory {
+  /** Made once for a folder, so that a position in Postgres is never taken for that of a folder that was wiped. */
+  readonly id: string;
+  readonly segments: readonly number[];
+  /** Number of the segment to begin. */
+  readonly next: number;
+  readonly unlock: () => void;
+}
+
+const identitySchema = z.object({ id: z.string(), table: z.string(), next: z.int().min(1).default(1) });
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/** Makes or reads a journal's folder, claims it, and cuts a record that the end of a process left half written. */
+export function recoverDirectory(directory: string, table: string, log: Log): RecoveredDirectory {
+  mkdirSync(directory, { recursive: true, mode: 0o750 });
+  const unlock = claim(join(directory, 'in-use'));
+  try {
+    const identity = identify(join(directory, 'journal.json'), table);
+    const segments: number[] = [];
+    for (const segment of listSegments(directory)) {
+      const kept = cutTornTail(segmentPath(directory, segment), log.child({ segment }));
+      if (kept) segments.push(segment);
+    }
+    // Numbers are never used twice, even when all segments were shipped and deleted before this start.
+    const next = Math.max(identity.next, (segments.at(-1) ?? 0) + 1);
+    writeFileSync(join(directory, 'journal.json'), `${JSON.stringify({ ...identity, next: next + 1 })}\n`);
+    return { id: identity.id, segments, next, unlock };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+function identify(path: string, table: string): z.output<typeof identitySchema> {
+  const text = readIfThere(path);
+  if (text === undefined) return { id: randomUUID(), table, next: 1 };
+  const identity = identitySchema.parse(JSON.parse(text));
+  if (identity.table !== table)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `the journal folder belongs to ${identity.table}, not ${table}`,
+    );
+  return identity;
+}
+
+/** Returns false when nothing of the segment could be kept and it was deleted. */
+function cutTornTail(path: string, log: Log): boolean {
+  const size = statSync(path).size;
+  const file = openSync(path, 'r+');
+  try {
+    const header = decodeSegmentHeader(readAt(file, 0, Math.min(size, CHUNK_BYTES)));
+    if (!header) {
+      log.warn({ bytes: size }, 'a segment without a sound header was deleted');
+      rmSync(path, { force: true });
+      return false;
+    }
+    let at = header.bytes;
+    let want = CHUNK_BYTES;
+    while (at < size) {
+      const scan = scanRecords(readAt(file, at, Math.min(size - at, want)));
+      at += scan.end;
+      want = Math.max(CHUNK_BYTES, scan.needed);
+      const isAtEnd = at + want >= size && scan.end === 0;
+      if (scan.rest === 'damaged' || (scan.rest === 'partial' && isAtEnd)) break;
+    }
+    if (at < size) {
+      log.warn({ cutBytes: size - at }, 'a torn tail was cut from the journal');
+      ftruncateSync(file, at);
+    }
+    if (at === header.bytes) rmSync(path, { force: true });
+    return at > header.bytes;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readAt(file: number, position: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  const read = readSync(file, bytes, 0, length, position);
+  return bytes.subarray(0, read);
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** One process at a time: two writers would cut each other's tails. A dead owner's claim is taken over. */
+function claim(path: string): () => void {
+  const self = identityOf(process.pid);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    try {
+      writeFileSync(path, self, { flag: 'wx' });
+      return () => rmSync(path, { force: true });
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    }
+    const owner = readIfThere(path) ?? '';
+    const pid = Number(owner.split(' ')[0]);
+    if (isAlive(pid) && identityOf(pid) === owner) break;
+    rmSync(path, { force: true });
+  }
+  throw new HotloopError('FAILED_PRECONDITION', 'the journal folder is in use; give each service its own', {
+    reason: 'journal_in_use',
+  });
+}
+
+/** A process id comes back after a restart, in a container even the same one; with its start time it does not. */
+function identityOf(pid: number): string {
+  const stat = readIfThere(`/proc/${pid}/stat`) ?? '';
+  const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  return `${pid} ${started}`;
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

@@ -1,0 +1,55 @@
+import type { Pool } from 'pg';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import { dropPartitionsBefore, partitionDay } from '../postgres/partitions.ts';
+
+export interface RetentionOptions {
+  readonly table: string;
+  /** How long rows are kept, in milliseconds; undefined keeps all. Asked before each round. */
+  keepMs(): number | undefined;
+  /** How often old days are looked for; default one hour. The first time is at the start. */
+  readonly everyMs?: number;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Drops the days of a partitioned table that nobody wants to keep any more. What fails is tried again the next time. */
+export function startRetention(
+  pool: Pool,
+  options: RetentionOptions,
+  clock: Clock,
+  log: Log,
+): AsyncDisposable {
+  const { table } = options;
+  let running: Promise<void> | undefined;
+
+  async function round(): Promise<void> {
+    try {
+      const keepMs = options.keepMs();
+      if (keepMs === undefined) return;
+      const client = await pool.connect();
+      try {
+        // The day that holds the moment is kept whole.
+        const dropped = await dropPartitionsBefore(client, table, partitionDay(clock.now() - keepMs));
+        if (dropped.length > 0) log.info({ table, dropped }, 'days past their retention were dropped');
+      } finally {
+        client.release();
+      }
+    } catch (error) {
+      log.warn({ error, table }, 'old days could not be dropped; trying again later');
+    }
+  }
+  const begin = () => {
+    running ??= round().finally(() => {
+      running = undefined;
+    });
+  };
+  const timer = setInterval(begin, options.everyMs ?? HOUR_MS);
+  begin();
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

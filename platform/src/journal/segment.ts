@@ -1,0 +1,99 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { z } from 'zod';
+
+/**
+ * A segment file: the magic, the length of the description, the description (JSON), then records.
+ * A record: 32-bit little-endian length, 32-bit CRC of the payload, payload. A payload is one row in Postgres'
+ * binary COPY format, so what is shipped is what was written and a newer program ships an older one's segments.
+ */
+const MAGIC = 'HLJ1';
+const PREFIX_BYTES = 8;
+export const RECORD_HEADER_BYTES = 8;
+export const MAX_RECORD_BYTES = 256 * 1024 * 1024;
+
+const NAME = /^(\d{12})\.segment$/;
+
+/** Which table the rows of a segment belong to, and in which order their fields stand. */
+const descriptionSchema = z.object({ table: z.string(), columns: z.array(z.string()).min(1) });
+export type SegmentDescription = Readonly<z.output<typeof descriptionSchema>>;
+
+/** A place between two records. Segments are numbered from 1; offsets count the file's bytes. */
+export interface JournalPosition {
+  readonly segment: number;
+  readonly offset: number;
+}
+
+export function segmentPath(directory: string, segment: number): string {
+  return join(directory, `${String(segment).padStart(12, '0')}.segment`);
+}
+
+/** Numbers of the segments in a folder, ascending. */
+export function listSegments(directory: string): number[] {
+  const numbers: number[] = [];
+  for (const name of readdirSync(directory)) {
+    const match = NAME.exec(name);
+    if (match?.[1] !== undefined) numbers.push(Number(match[1]));
+  }
+  return numbers.sort((a, b) => a - b);
+}
+
+export function encodeSegmentHeader(description: SegmentDescription): Buffer {
+  const json = Buffer.from(JSON.stringify(description));
+  const header = Buffer.alloc(PREFIX_BYTES + json.length);
+  header.write(MAGIC, 0, 'latin1');
+  header.writeUInt32LE(json.length, 4);
+  json.copy(header, PREFIX_BYTES);
+  return header;
+}
+
+export interface SegmentHeader {
+  readonly description: SegmentDescription;
+  /** Where the first record starts. */
+  readonly bytes: number;
+}
+
+/** Reads a segment's header; undefined when the bytes do not hold a whole and sound one. */
+export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
+  if (bytes.length < PREFIX_BYTES || bytes.toString('latin1', 0, 4) !== MAGIC) return undefined;
+  const end = PREFIX_BYTES + bytes.readUInt32LE(4);
+  if (end > bytes.length) return undefined;
+  try {
+    const description = descriptionSchema.parse(JSON.parse(bytes.toString('utf8', PREFIX_BYTES, end)));
+    return { description, bytes: end };
+  } catch {
+    return undefined;
+  }
+}
+
+export interface Scan {
+  readonly records: readonly Buffer[];
+  /** Where the last sound record ends, relative to the bytes given. */
+  readonly end: number;
+  /** whole: nothing after `end`. partial: what follows may be a record cut short. damaged: it cannot be a record. */
+  readonly rest: 'whole' | 'partial' | 'damaged';
+  /** Bytes that the partial record at `end` would take, 0 when its length is not there yet. */
+  readonly needed: number;
+}
+
+/** Splits bytes that start between two records. The payloads share the bytes given. */
+export function scanRecords(bytes: Buffer, maxRecords = Number.POSITIVE_INFINITY): Scan {
+  const records: Buffer[] = [];
+  let at = 0;
+  while (at < bytes.length && records.length < maxRecords) {
+    if (bytes.length - at < RECORD_HEADER_BYTES) return { records, end: at, rest: 'partial', needed: 0 };
+    const length = bytes.readUInt32LE(at);
+    // A length of zero is what a hole in a file reads as; no row is empty.
+    if (length === 0 || length > MAX_RECORD_BYTES) return { records, end: at, rest: 'damaged', needed: 0 };
+    const start = at + RECORD_HEADER_BYTES;
+    if (start + length > bytes.length)
+      return { records, end: at, rest: 'partial', needed: RECORD_HEADER_BYTES + length };
+    const payload = bytes.subarray(start, start + length);
+    if (crc32(payload) !== bytes.readUInt32LE(at + 4))
+      return { records, end: at, rest: 'damaged', needed: 0 };
+    records.push(payload);
+    at = start + length;
+  }
+  return { records, end: at, rest: 'whole', needed: 0 };
+}

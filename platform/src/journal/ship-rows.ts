@@ -1,0 +1,111 @@
+import type { PoolClient } from 'pg';
+import { copyInto } from '../postgres/copy-into.ts';
+import { ensurePartition, partitionDay } from '../postgres/partitions.ts';
+import type { JournalPosition, SegmentDescription } from './segment.ts';
+
+const NAME = /^[a-z_][a-z0-9_]{0,62}$/;
+
+export interface Shipment {
+  readonly journal: string;
+  readonly description: SegmentDescription;
+  readonly rows: readonly Buffer[];
+  /** Undefined leaves the stored position where it is. */
+  readonly next: JournalPosition | undefined;
+  readonly provisional: string | undefined;
+}
+
+const MOVE_POSITION = `INSERT INTO journal_position (journal, segment, "offset", at) VALUES ($1, $2, $3, now())
+  ON CONFLICT (journal) DO UPDATE SET segment = EXCLUDED.segment, "offset" = EXCLUDED."offset", at = EXCLUDED.at`;
+
+/** Milliseconds since 1970 at which a row's key was made: the key is the first field, behind count and length. */
+export function keyTimeMs(row: Buffer): number {
+  return row.readUIntBE(6, 6);
+}
+
+/** Makes the partitions that rows need, but for days known to exist. */
+export async function preparePartitions(
+  client: PoolClient,
+  table: string,
+  rows: readonly Buffer[],
+  known: Set<number>,
+): Promise<void> {
+  for (const row of rows) {
+    const day = partitionDay(keyTimeMs(row));
+    if (known.has(day)) continue;
+    await ensurePartition(client, table, day);
+    known.add(day);
+  }
+}
+
+/**
+ * One transaction: the rows, but for those whose key is there already, and the journal's position. So a shipment that is
+ * repeated, or was cut off at any moment, changes nothing twice. Nearly all shipments hold new keys alone and go
+ * straight into the table, which costs Postgres half; one that meets a known key goes through a staging table.
+ */
+export async function shipRows(client: PoolClient, shipment: Shipment): Promise<void> {
+  const { table, columns } = shipment.description;
+  for (const name of [table, ...columns]) if (!NAME.test(name)) throw new RangeError('not a plain name');
+  await client.query('BEGIN');
+  try {
+    if (shipment.rows.length > 0 && !(await copyNew(client, shipment))) await copyStaged(client, shipment);
+    if (shipment.next)
+      await client.query(MOVE_POSITION, [shipment.journal, shipment.next.segment, shipment.next.offset]);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** False, and nothing done, when a key is in the table already or twice among the rows. */
+async function copyNew(client: PoolClient, { description, rows }: Shipment): Promise<boolean> {
+  await client.query('SAVEPOINT before_copy');
+  try {
+    await copyInto(client, description.table, description.columns, rows);
+    return true;
+  } catch (error) {
+    if (!isKnownKey(error)) throw error;
+    await client.query('ROLLBACK TO SAVEPOINT before_copy');
+    return false;
+  }
+}
+
+async function copyStaged(client: PoolClient, shipment: Shipment): Promise<void> {
+  const { table, columns } = shipment.description;
+  const stage = `stage_${table}`;
+  await client.query(
+    `CREATE TEMP TABLE IF NOT EXISTS "${stage}" (LIKE "${table}" INCLUDING DEFAULTS) ON COMMIT DELETE ROWS`,
+  );
+  await copyInto(client, stage, columns, shipment.rows);
+  await client.query(insertStatement(table, stage, columns, shipment.provisional));
+}
+
+function insertStatement(
+  table: string,
+  stage: string,
+  columns: readonly string[],
+  provisional: string | undefined,
+): string {
+  const names = columns.map((column) => `"${column}"`).join(', ');
+  const key = `"${columns[0]}"`;
+  if (provisional === undefined)
+    return `INSERT INTO "${table}" (${names}) SELECT ${names} FROM "${stage}" ON CONFLICT (${key}) DO NOTHING`;
+  const assignments = columns.slice(1).map((column) => `"${column}" = EXCLUDED."${column}"`);
+  // DISTINCT ON because a statement may not touch a row twice; the row without the mark comes first.
+  return `INSERT INTO "${table}" (${names})
+    SELECT DISTINCT ON (${key}) ${names} FROM "${stage}" ORDER BY ${key}, ("${provisional}" IS NOT NULL)
+    ON CONFLICT (${key}) DO UPDATE SET ${assignments.join(', ')}
+    WHERE "${table}"."${provisional}" IS NOT NULL AND EXCLUDED."${provisional}" IS NULL`;
+}
+
+const UNIQUE_VIOLATION = '23505';
+
+function isKnownKey(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === UNIQUE_VIOLATION;
+}
+
+/** True when Postgres refused the rows themselves: sending them again gives the same answer. */
+export function isRefusal(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && /^(22|23)/.test(code);
+}

@@ -1,0 +1,256 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../log.ts';
+import { openPool, type Pool } from '../postgres/pool.ts';
+import { firstPredictionIdAt, randomPredictionIds } from '../prediction-id.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/test-services.ts';
+import { type Journal, type JournalTable, openJournal } from './journal.ts';
+import { type Shipper, startShipper } from './shipper.ts';
+
+interface Row {
+  readonly id: string;
+  readonly at: number;
+  readonly text: string | null;
+  readonly numbers: readonly string[];
+  readonly error: string | null;
+}
+
+const TABLE: JournalTable<Row> = {
+  table: 'thing',
+  columns: ['id', 'at', 'content', 'tags', 'detail', 'size', 'big', 'score', 'raw', 'error'],
+  provisional: 'error',
+  encode(row, into) {
+    into.uuid(row.id);
+    into.timestamp(row.at);
+    if (row.text === null) into.nothing();
+    else into.text(row.text);
+    into.textArray(row.numbers);
+    into.json(JSON.stringify({ text: row.text }));
+    into.int4(-7);
+    into.int8(2 ** 40);
+    into.float8(0.25);
+    into.byteaOf([Buffer.from([1, 2]), Buffer.from([3])]);
+    if (row.error === null) into.nothing();
+    else into.text(row.error);
+  },
+};
+const SCHEMA = `
+CREATE TABLE thing (id uuid PRIMARY KEY, at timestamptz NOT NULL, content varchar(20), tags text[], detail jsonb, size int,
+  big bigint, score float8, raw bytea, error text) PARTITION BY RANGE (id);
+CREATE TABLE journal_position (journal text PRIMARY KEY, segment bigint NOT NULL, "offset" bigint NOT NULL, at timestamptz)`;
+const NOW = Date.UTC(2026, 5, 1, 12);
+const QUICK = { gatherMs: 1, backoffMs: 5, maxBackoffMs: 20 };
+
+let directory: string;
+let database: TestDatabase;
+let pool: Pool;
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'hotloop-shipper-'));
+  database = await createTestDatabase();
+  pool = newPool(database.url);
+  await pool.query(SCHEMA);
+});
+afterEach(async () => {
+  await pool.end();
+  await database[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function newPool(url: string): Pool {
+  return openPool(url, {
+    max: 3,
+    queryTimeoutMs: 5_000,
+    connectTimeoutMs: 500,
+    application: 'test',
+    log: silentLog(),
+  });
+}
+
+function open(folder = 'one', segmentBytes = 1 << 20): Journal<Row> {
+  const options = { directory: join(directory, folder), maxBytes: 1 << 30, segmentBytes };
+  return openJournal(TABLE, options, silentLog());
+}
+
+function start(journal: Journal<Row>, target = pool): Shipper {
+  return startShipper(journal, target, silentLog(), QUICK);
+}
+
+const ids = randomPredictionIds();
+function row(ms = NOW, more: Partial<Row> = {}): Row {
+  return { id: ids.next(ms), at: ms, text: 'hello', numbers: ['a', 'b'], error: null, ...more };
+}
+
+async function count(): Promise<number> {
+  return (await pool.query('SELECT count(*)::int AS n FROM thing')).rows[0].n;
+}
+
+describe('shipper', () => {
+  it('carries every type to Postgres as it was', async () => {
+    await using journal = open();
+    await using shipper = start(journal);
+    const odd = row(NOW + 0.5, { text: 'é\0"\\', numbers: ['', 'ü,"'] });
+    await journal.append(odd, 'process');
+    await journal.append(row(NOW, { text: null, numbers: [] }), 'process');
+    await shipper.flush(10_000);
+    const { rows } = await pool.query('SELECT * FROM thing WHERE id = $1', [odd.id]);
+    expect(rows[0]).toMatchObject({
+      id: odd.id,
+      content: 'é\ufffd"\\',
+      tags: ['', 'ü,"'],
+      detail: { text: 'é\ufffd"\\' },
+      size: -7,
+      big: String(2 ** 40),
+      score: 0.25,
+      raw: Buffer.from([1, 2, 3]),
+      error: null,
+    });
+    expect(rows[0].at.getTime()).toBe(NOW);
+    expect((await pool.query('SELECT content, tags FROM thing WHERE id <> $1', [odd.id])).rows).toEqual([
+      { content: null, tags: [] },
+    ]);
+  });
+
+  it.each([
+    ['half a surrogate pair', 'a\ud800b\udc00', 'a\ufffdb\ufffd'],
+    ['a whole one', 'a\u{1f600}b', 'a\u{1f600}b'],
+    ['what only looks like an escape', '\\ud800 \\u0000 \\\\\0', '\\ud800 \\u0000 \\\\\ufffd'],
+  ])('leaves no row out for %s in a text', async (_, text, kept) => {
+    await using journal = open();
+    await using shipper = start(journal);
+    const odd = row(NOW, { text, numbers: [text] });
+    await journal.append(odd, 'process');
+    await shipper.flush(10_000);
+    expect(shipper.counts()).toMatchObject({ shipped: 1, refused: 0 });
+    const { rows } = await pool.query('SELECT content, tags, detail FROM thing WHERE id = $1', [odd.id]);
+    expect(rows).toEqual([{ content: kept, tags: [kept], detail: { text: kept } }]);
+  });
+
+  it('keeps one row for a key however often it comes, and lets an answer replace a failure', async () => {
+    await using journal = open();
+    await using shipper = start(journal);
+    const answered = row(NOW, { text: 'first' });
+    const failed = row(NOW, { text: 'late', error: 'DEADLINE_EXCEEDED' });
+    await journal.append(answered, 'process');
+    await journal.append({ ...answered, text: 'again' }, 'process');
+    await journal.append(failed, 'process');
+    await shipper.flush(10_000);
+    await journal.append({ ...answered, text: 'failed later', error: 'INTERNAL' }, 'process');
+    await journal.append({ ...failed, text: 'answered', error: null }, 'process');
+    await shipper.flush(10_000);
+    const { rows } = await pool.query('SELECT id, content, error FROM thing');
+    expect(rows).toHaveLength(2);
+    expect(rows).toContainEqual({ id: answered.id, content: 'first', error: null });
+    expect(rows).toContainEqual({ id: failed.id, content: 'answered', error: null });
+  });
+
+  it('makes the partitions of the days it meets, beside others who do the same', async () => {
+    const days = [0, 1, 2, 40];
+    const folders = ['a', 'b', 'c'];
+    await Promise.all(
+      folders.map(async (folder) => {
+        await using journal = open(folder);
+        await using shipper = start(journal);
+        for (const day of days) await journal.append(row(NOW + day * 86_400_000), 'process');
+        await shipper.flush(10_000);
+      }),
+    );
+    expect(await count()).toBe(days.length * folders.length);
+    const { rows } = await pool.query(
+      "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'thing'::regclass ORDER BY 1",
+    );
+    expect(rows.map((partition) => partition.name)).toEqual([
+      'thing_20260601',
+      'thing_20260602',
+      'thing_20260603',
+      'thing_20260711',
+    ]);
+  });
+
+  it('waits while Postgres is away, loses nothing, and drains when it is back', async () => {
+    await using journal = open();
+    const nowhere = newPool('postgres://nobody@127.0.0.1:1/nothing');
+    {
+      await using shipper = start(journal, nowhere);
+      for (let index = 0; index < 50; index++) await journal.append(row(), 'process');
+      await expect(shipper.flush(200)).rejects.toMatchObject({
+        code: 'DEADLINE_EXCEEDED',
+        reason: 'log_behind',
+      });
+    }
+    await nowhere.end();
+    await using shipper = start(journal);
+    await shipper.flush(10_000);
+    expect(await count()).toBe(50);
+  });
+
+  it('gathers steady traffic into few transactions', async () => {
+    await using journal = open();
+    await using shipper = startShipper(journal, pool, silentLog(), { ...QUICK, gatherMs: 100 });
+    const begun = performance.now();
+    let appended = 0;
+    for (; performance.now() - begun < 600; appended++) {
+      await journal.append(row(), 'process');
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    const elapsed = performance.now() - begun;
+    await shipper.flush(10_000);
+    // Each shipment's rows carry the transaction that brought them.
+    const { rows } = await pool.query('SELECT count(DISTINCT xmin::text)::int AS shipments FROM thing');
+    expect(await count()).toBe(appended);
+    expect(rows[0].shipments).toBeLessThanOrEqual(elapsed / 100 + 3);
+  });
+
+  it('goes on where it stopped: nothing is shipped twice or left out by a restart', async () => {
+    let written = 0;
+    for (let opening = 0; opening < 3; opening++) {
+      await using journal = open('one', 4_000);
+      // Every second opening ships what it finds; the others only write.
+      const shipper = opening === 1 ? undefined : start(journal);
+      for (let index = 0; index < 60; index++) await journal.append(row(NOW + written++), 'process');
+      if (opening === 2) await shipper?.flush(10_000);
+      await shipper?.[Symbol.asyncDispose]();
+    }
+    expect(await count()).toBe(written);
+  });
+
+  it('leaves out a row that Postgres refuses, and only that', async () => {
+    await using journal = open();
+    await using shipper = start(journal);
+    for (let index = 0; index < 40; index++)
+      await journal.append(
+        row(NOW, index === 17 ? { text: 'longer than twenty characters' } : {}),
+        'process',
+      );
+    await shipper.flush(10_000);
+    expect(await count()).toBe(39);
+    expect(shipper.counts()).toEqual({ shipped: 39, refused: 1, lostBytes: 0 });
+    await journal.append(row(), 'process');
+    await shipper.flush(10_000);
+    expect(await count()).toBe(40);
+  });
+
+  it('deletes what it has shipped', async () => {
+    await using journal = open('one', 4_000);
+    await using shipper = start(journal);
+    for (let index = 0; index < 300; index++) await journal.append(row(), 'process');
+    await shipper.flush(10_000);
+    expect(journal.bytes()).toBeLessThan(8_000);
+    expect(await count()).toBe(300);
+  });
+
+  it('puts the smallest and the largest id of a day into that day', async () => {
+    await using journal = open();
+    await using shipper = start(journal);
+    const midnight = Date.UTC(2026, 0, 2);
+    await journal.append(row(NOW, { id: firstPredictionIdAt(midnight) }), 'process');
+    await journal.append(
+      row(NOW, { id: `${firstPredictionIdAt(midnight - 1).slice(0, 14)}7fff-bfff-ffffffffffff` }),
+      'process',
+    );
+    await shipper.flush(10_000);
+    const { rows } = await pool.query('SELECT tableoid::regclass::text AS name FROM thing ORDER BY id');
+    expect(rows.map((found) => found.name)).toEqual(['thing_20260101', 'thing_20260102']);
+  });
+});

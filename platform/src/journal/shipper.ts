@@ -1,0 +1,265 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Pool, PoolClient } from 'pg';
+import { HotloopError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Journal } from './journal.ts';
+import { type JournalChunk, readChunk } from './reader.ts';
+import type { JournalPosition } from './segment.ts';
+import { isRefusal, preparePartitions, shipRows } from './ship-rows.ts';
+
+export interface ShipperOptions {
+  /** Rows gather for this long before they are shipped, so that few transactions carry many. */
+  readonly gatherMs: number;
+  readonly chunkBytes: number;
+  readonly chunkRows: number;
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+  /** A shipment that takes longer is given up, its connection closed, and tried again. */
+  readonly timeoutMs: number;
+}
+
+export const SHIPPER_DEFAULTS: ShipperOptions = {
+  gatherMs: 100,
+  chunkBytes: 8 * 1024 ** 2,
+  chunkRows: 20_000,
+  backoffMs: 100,
+  maxBackoffMs: 5_000,
+  timeoutMs: 30_000,
+};
+
+/** Carries a journal's rows to Postgres behind the replies, each key once. */
+export interface Shipper extends AsyncDisposable {
+  /** Resolves when all that was written before the call is in Postgres. Rejects DEADLINE_EXCEEDED after the time. */
+  flush(deadlineMs: number): Promise<void>;
+  /** Rows shipped since the start; rows that Postgres refused and that were left out; lost to a damaged disk. */
+  counts(): { readonly shipped: number; readonly refused: number; readonly lostBytes: number };
+}
+
+/**
+ * Starts shipping. Owns neither the journal nor the pool: close it before them. While Postgres is away it backs off and the
+ * journal grows to its bound; nothing is lost. Closing stops after the shipment in hand; what is left is shipped by
+ * the next start.
+ */
+export function startShipper<Row>(
+  journal: Journal<Row>,
+  pool: Pool,
+  log: Log,
+  options: Partial<ShipperOptions> = {},
+): Shipper {
+  return new JournalShipper(journal, pool, log, { ...SHIPPER_DEFAULTS, ...options });
+}
+
+interface Waiter {
+  readonly until: JournalPosition;
+  readonly resolve: () => void;
+}
+
+class JournalShipper<Row> implements Shipper {
+  readonly #journal: Journal<Row>;
+  readonly #pool: Pool;
+  readonly #log: Log;
+  readonly #options: ShipperOptions;
+  readonly #stop = new AbortController();
+  readonly #knownDays = new Set<number>();
+  readonly #done: Promise<void>;
+  readonly #unlisten: () => void;
+  #waiters: Waiter[] = [];
+  #wake = Promise.withResolvers<void>();
+  #hurry = Promise.withResolvers<void>();
+  #shipped = 0;
+  #refused = 0;
+  #lostBytes = 0;
+
+  constructor(journal: Journal<Row>, pool: Pool, log: Log, options: ShipperOptions) {
+    this.#journal = journal;
+    this.#pool = pool;
+    this.#log = log;
+    this.#options = options;
+    this.#unlisten = journal.onWritten(() => this.#wake.resolve());
+    this.#done = this.#run();
+  }
+
+  async flush(deadlineMs: number): Promise<void> {
+    const reached = Promise.withResolvers<void>();
+    const waiter: Waiter = { until: this.#journal.written(), resolve: reached.resolve };
+    this.#waiters.push(waiter);
+    this.#wake.resolve();
+    this.#hurry.resolve();
+    const timer = setTimeout(() => {
+      reached.reject(
+        new HotloopError('DEADLINE_EXCEEDED', 'the prediction log could not be shipped in time', {
+          reason: 'log_behind',
+        }),
+      );
+    }, deadlineMs);
+    try {
+      await reached.promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiters = this.#waiters.filter((other) => other !== waiter);
+    }
+  }
+
+  counts() {
+    return { shipped: this.#shipped, refused: this.#refused, lostBytes: this.#lostBytes };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#unlisten();
+    this.#stop.abort();
+    this.#wake.resolve();
+    this.#hurry.resolve();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    let position: JournalPosition | undefined;
+    let failures = 0;
+    while (!this.#stop.signal.aborted) {
+      this.#wake = Promise.withResolvers();
+      try {
+        position ??= await this.#storedPosition();
+        position = await this.#shipAll(position);
+        failures = 0;
+      } catch (error) {
+        failures++;
+        if (failures === 1 || failures % 20 === 0)
+          this.#log.warn({ error, failures }, 'rows of the journal could not be shipped; trying again');
+      }
+      if (failures > 0) await this.#pause(this.#backoff(failures));
+      else {
+        await this.#wake.promise;
+        await this.#pause(this.#options.gatherMs);
+      }
+    }
+  }
+
+  #backoff(failures: number): number {
+    const { backoffMs, maxBackoffMs } = this.#options;
+    const bound = Math.min(maxBackoffMs, backoffMs * 2 ** Math.min(failures - 1, 20));
+    return bound / 2 + (Math.random() * bound) / 2;
+  }
+
+  /** Waits, but not while somebody waits for a flush. */
+  async #pause(ms: number): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const hurry = this.#hurry.promise;
+    const ended = new AbortController();
+    await Promise.race([delay(ms, undefined, { signal: ended.signal }).catch(() => undefined), hurry]);
+    ended.abort();
+    this.#hurry = Promise.withResolvers();
+    if (this.#waiters.length > 0) await delay(Math.min(ms, 20));
+  }
+
+  /** Ships what has been written by now. What comes meanwhile gathers, or steady traffic would be shipped in crumbs. */
+  async #shipAll(from: JournalPosition): Promise<JournalPosition> {
+    const until = this.#journal.written();
+    let position = from;
+    for (;;) {
+      const { chunkBytes, chunkRows } = this.#options;
+      const chunk = this.#stop.signal.aborted
+        ? undefined
+        : await readChunk(this.#journal.directory, position, until, { bytes: chunkBytes, rows: chunkRows });
+      if (!chunk) {
+        if (!this.#stop.signal.aborted) this.#reached(until);
+        return position;
+      }
+      await this.#shipChunk(chunk);
+      position = chunk.next;
+      this.#journal.release(position);
+      this.#reached(position);
+    }
+  }
+
+  #reached(position: JournalPosition): void {
+    for (const waiter of this.#waiters) {
+      const { segment, offset } = waiter.until;
+      if (position.segment > segment || (position.segment === segment && position.offset >= offset))
+        waiter.resolve();
+    }
+  }
+
+  async #shipChunk(chunk: JournalChunk): Promise<void> {
+    if (chunk.lostBytes > 0) {
+      this.#lostBytes += chunk.lostBytes;
+      const fields = { lostBytes: chunk.lostBytes, segment: chunk.next.segment };
+      this.#log.error(fields, 'a damaged part of the journal was passed over');
+    }
+    await this.#withClient((client) => this.#shipOrSplit(client, chunk, chunk.rows, chunk.next));
+  }
+
+  /**
+   * Rows that Postgres refuses are found by halving, named in the log and left out, so that one never holds up all.
+   * The position moves with the last half alone: a start after a crash in between ships the chunk again.
+   */
+  async #shipOrSplit(
+    client: PoolClient,
+    chunk: JournalChunk,
+    rows: readonly Buffer[],
+    next: JournalPosition | undefined,
+  ): Promise<void> {
+    const { name, table } = this.#journal;
+    const shipment = {
+      journal: name,
+      description: chunk.description,
+      rows,
+      next,
+      provisional: table.provisional,
+    };
+    try {
+      await preparePartitions(client, chunk.description.table, rows, this.#knownDays);
+      await shipRows(client, shipment);
+      this.#shipped += rows.length;
+      return;
+    } catch (error) {
+      if (!isRefusal(error)) {
+        this.#knownDays.clear();
+        throw error;
+      }
+      if (rows.length === 1) {
+        this.#refused++;
+        this.#log.error(
+          { error, row: rows[0]?.toString('hex', 6, 22) },
+          'Postgres refused a row; it was left out',
+        );
+        if (next) await shipRows(client, { ...shipment, rows: [] });
+        return;
+      }
+    }
+    const middle = rows.length >> 1;
+    await this.#shipOrSplit(client, chunk, rows.slice(0, middle), undefined);
+    await this.#shipOrSplit(client, chunk, rows.slice(middle), next);
+  }
+
+  async #storedPosition(): Promise<JournalPosition> {
+    return this.#withClient(async (client) => {
+      const result = await client.query<{ segment: string; offset: string }>(
+        'SELECT segment, "offset" FROM journal_position WHERE journal = $1',
+        [this.#journal.name],
+      );
+      const row = result.rows[0];
+      return row ? { segment: Number(row.segment), offset: Number(row.offset) } : { segment: 0, offset: 0 };
+    });
+  }
+
+  /** A connection that failed or took too long is closed, not given back: nothing is known of its state. */
+  async #withClient<T>(use: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect();
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new HotloopError('DEADLINE_EXCEEDED', 'Postgres took too long')),
+      this.#options.timeoutMs,
+    );
+    let failed = true;
+    try {
+      const work = use(client);
+      work.catch(() => undefined);
+      const result = await Promise.race([work, late.promise]);
+      failed = false;
+      return result;
+    } finally {
+      clearTimeout(timer);
+      client.release(failed);
+    }
+  }
+}

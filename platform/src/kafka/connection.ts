@@ -1,0 +1,60 @@
+import { Kafka, type KafkaConfig, type LogEntry, logLevel } from 'kafkajs';
+import { HotloopError } from '../errors.ts';
+import type { Log } from '../log.ts';
+
+export interface KafkaAddress {
+  /** host:port each. */
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  readonly log: Log;
+}
+
+const WRITERS = {
+  [logLevel.ERROR]: 'warn',
+  [logLevel.WARN]: 'debug',
+  [logLevel.INFO]: 'debug',
+  [logLevel.DEBUG]: 'debug',
+  [logLevel.NOTHING]: 'debug',
+} as const;
+
+/** A client whose every wait is bounded and whose own log goes into ours (its errors are retried, so they are warnings). */
+export function connectKafka(address: KafkaAddress): Kafka {
+  const config: KafkaConfig = {
+    clientId: address.clientId,
+    brokers: [...address.brokers],
+    connectionTimeout: 3000,
+    requestTimeout: 10_000,
+    enforceRequestTimeout: true,
+    retry: { initialRetryTime: 100, maxRetryTime: 2000, retries: 5 },
+    logLevel: logLevel.INFO,
+    logCreator: () => (entry) => bridge(address.log, entry),
+  };
+  return new Kafka(config);
+}
+
+function bridge(log: Log, entry: LogEntry): void {
+  const { message, error, groupId, topic, broker } = entry.log;
+  log[WRITERS[entry.level]]({ kafka: entry.namespace, problem: error, groupId, topic, broker }, message);
+}
+
+export function fromKafkaError(cause: unknown): HotloopError {
+  if (cause instanceof HotloopError) return cause;
+  return new HotloopError('UNAVAILABLE', 'the event log (Kafka) cannot be reached; try again', { cause });
+}
+
+/** The promise, or DEADLINE_EXCEEDED. What it does afterwards is ignored. */
+export async function within<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new HotloopError('DEADLINE_EXCEEDED', `${what} took longer than ${timeoutMs} ms`)),
+      timeoutMs,
+    );
+  });
+  promise.catch(() => undefined);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,257 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Consumer, EachBatchPayload } from 'kafkajs';
+import { type ErrorCode, HotloopError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { connectKafka, type KafkaAddress, within } from './connection.ts';
+import { type ParsedMessage, type RawMessage, rawMessage, sortMessages } from './message.ts';
+
+export type { ParsedMessage, RawMessage } from './message.ts';
+
+export interface ConsumerOptions<T> extends KafkaAddress {
+  readonly groupId: string;
+  readonly topics: readonly string[];
+  /** Reads one message. What it throws sets the message aside; the others go on. */
+  parse(raw: RawMessage): T;
+  /**
+   * Takes in messages of one partition, in order. Resolved: they are committed and never seen again by the group. Rejected:
+   * the same messages come again after a growing wait, until it resolves; so it must be idempotent (at least once).
+   * A HotloopError that waiting does not mend (such as INTERNAL, not UNAVAILABLE) is tried three times; then the batch is halved
+   * until the one message that causes it stands alone, which is set aside.
+   * The signal fires when the partition is lost or stopping takes too long.
+   */
+  handle(messages: readonly ParsedMessage<T>[], signal: AbortSignal): Promise<void>;
+  /** Keeps a message that cannot be read, with its bytes. Rejected: tried again like `handle`. */
+  setAside(raw: RawMessage, error: HotloopError, signal: AbortSignal): Promise<void>;
+  /** Where a group that never committed starts; default true. */
+  readonly fromBeginning?: boolean;
+  /** Messages given to `handle` at once; default 500. */
+  readonly maxBatch?: number;
+  /** How long a dead member keeps its partitions; default 10 s. Brokers usually allow 6 s to 30 minutes. */
+  readonly sessionTimeoutMs?: number;
+}
+
+export interface EventConsumer extends AsyncDisposable {
+  /** Resolves when partitions are assigned; rejects UNAVAILABLE after the timeout. */
+  joined(timeoutMs: number): Promise<void>;
+  /** Lets the batch at work end, commits, leaves the group; at the deadline it is left behind. Once. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/** What passes by itself: anything else that a sink says of a message is tried this often, then it is the message's fault. */
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  'UNAVAILABLE',
+  'ABORTED',
+  'CANCELLED',
+  'DEADLINE_EXCEEDED',
+  'RESOURCE_EXHAUSTED',
+]);
+const REFUSALS = 3;
+
+/** What came of a step: done, given up because the partition or the time is over, or refused for good. */
+type StepResult = 'done' | 'given up' | HotloopError;
+
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 5000;
+const DISPOSE_MS = 5000;
+
+/**
+ * Reads topics as a member of a group, at least once. Returns at once: it connects, and connects again, by itself until it
+ * is stopped, so that a service starts while Kafka is away. The signal stops it too. While the sink is away the
+ * consumer waits inside its batch and keeps its place in the group: partitions of one consumer share one sink.
+ */
+export async function startConsumer<T>(
+  options: ConsumerOptions<T>,
+  signal?: AbortSignal,
+): Promise<EventConsumer> {
+  const consumer = new RunningConsumer(options);
+  if (signal?.aborted) void consumer.stop(DISPOSE_MS);
+  else signal?.addEventListener('abort', () => void consumer.stop(DISPOSE_MS), { once: true });
+  return consumer;
+}
+
+class RunningConsumer<T> implements EventConsumer {
+  readonly #options: ConsumerOptions<T>;
+  readonly #log: Log;
+  readonly #consumer: Consumer;
+  readonly #heartbeatMs: number;
+  readonly #stopping = new AbortController();
+  /** Fires when stopping has taken too long. */
+  readonly #leaving = new AbortController();
+  readonly #joined = Promise.withResolvers<void>();
+  readonly #running: Promise<void>;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: ConsumerOptions<T>) {
+    this.#options = options;
+    this.#log = options.log.child({ groupId: options.groupId });
+    const sessionTimeout = options.sessionTimeoutMs ?? 10_000;
+    this.#heartbeatMs = Math.min(3000, sessionTimeout / 3);
+    this.#consumer = connectKafka({ ...options, log: this.#log }).consumer({
+      groupId: options.groupId,
+      sessionTimeout,
+      rebalanceTimeout: Math.max(sessionTimeout, 30_000),
+      heartbeatInterval: this.#heartbeatMs,
+      allowAutoTopicCreation: true,
+      minBytes: 1,
+      maxWaitTimeInMs: 250,
+      // A crash that the library deems final would otherwise end the consumer in silence.
+      retry: { restartOnFailure: async () => !this.#stopping.signal.aborted },
+    });
+    this.#consumer.on('consumer.group_join', () => this.#joined.resolve());
+    this.#running = this.#run();
+  }
+
+  async joined(timeoutMs: number): Promise<void> {
+    try {
+      await within(this.#joined.promise, timeoutMs, 'joining the consumer group');
+    } catch (cause) {
+      throw new HotloopError('UNAVAILABLE', `group ${this.#options.groupId} was not joined in time`, {
+        cause,
+      });
+    }
+  }
+
+  stop(deadlineMs: number): Promise<void> {
+    this.#stopped ??= this.#stop(deadlineMs);
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop(DISPOSE_MS);
+  }
+
+  async #stop(deadlineMs: number): Promise<void> {
+    this.#stopping.abort();
+    // Disconnecting waits for the batch at work.
+    const ended = this.#running.then(() => this.#consumer.disconnect());
+    try {
+      await within(ended, deadlineMs, 'stopping the consumer');
+    } catch (error) {
+      this.#log.warn({ error }, 'the consumer was left behind');
+      this.#leaving.abort(new DOMException('the consumer was stopped', 'AbortError'));
+    }
+  }
+
+  /** Until the library runs by itself. */
+  async #run(): Promise<void> {
+    for (let attempt = 0; !this.#stopping.signal.aborted; attempt++) {
+      try {
+        await this.#consumer.connect();
+        await this.#consumer.subscribe({
+          topics: [...this.#options.topics],
+          fromBeginning: this.#options.fromBeginning ?? true,
+        });
+        await this.#consumer.run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          eachBatch: (payload) => this.#takeBatch(payload),
+        });
+        return;
+      } catch (error) {
+        if (attempt === 0) this.#log.warn({ error }, 'Kafka cannot be reached; trying again');
+        await this.#backOff(attempt);
+      }
+    }
+  }
+
+  async #takeBatch(payload: EachBatchPayload): Promise<void> {
+    const { topic, partition, messages } = payload.batch;
+    const size = this.#options.maxBatch ?? 500;
+    for (let from = 0; from < messages.length; from += size) {
+      const raws = messages.slice(from, from + size).map((message) => rawMessage(topic, partition, message));
+      const last = raws.at(-1);
+      if (!last || !(await this.#takeIn(raws, payload))) return;
+      payload.resolveOffset(String(last.offset));
+      // Not consumer.commitOffsets: that does nothing, silently, once stopping has begun.
+      const offset = String(last.offset + 1n);
+      await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] });
+      await payload.heartbeat();
+    }
+  }
+
+  /** False when it was given up before all was taken in: nothing is committed then, and it comes again. */
+  async #takeIn(raws: readonly RawMessage[], payload: EachBatchPayload): Promise<boolean> {
+    const { readable, unreadable } = sortMessages(raws, this.#options.parse);
+    for (const { raw, error } of unreadable) {
+      if (!(await this.#keepAside(raw, error, payload))) return false;
+    }
+    return readable.length === 0 || this.#handOver(readable, payload);
+  }
+
+  async #keepAside(raw: RawMessage, error: HotloopError, payload: EachBatchPayload): Promise<boolean> {
+    const result = await this.#untilDone(
+      (signal) => this.#options.setAside(raw, error, signal),
+      payload,
+      Number.POSITIVE_INFINITY,
+    );
+    if (result !== 'done') return false;
+    this.#log.warn({ topic: raw.topic, offset: String(raw.offset), error }, 'a message was set aside');
+    return true;
+  }
+
+  /** Hands messages to the sink, without the one that it will never take. */
+  async #handOver(messages: readonly ParsedMessage<T>[], payload: EachBatchPayload): Promise<boolean> {
+    const handle = (signal: AbortSignal) => this.#options.handle(messages, signal);
+    const result = await this.#untilDone(handle, payload, REFUSALS);
+    if (!(result instanceof HotloopError)) return result === 'done';
+    const [only] = messages;
+    if (only && messages.length === 1) return this.#keepAside(only.raw, result, payload);
+    const middle = messages.length >> 1;
+    return (
+      (await this.#handOver(messages.slice(0, middle), payload)) &&
+      (await this.#handOver(messages.slice(middle), payload))
+    );
+  }
+
+  /** Tries again for as long as the partition is ours, nobody asks to stop, and it was not refused too often. */
+  async #untilDone(
+    step: (signal: AbortSignal) => Promise<void>,
+    payload: EachBatchPayload,
+    refusals: number,
+  ): Promise<StepResult> {
+    for (let attempt = 0; ; attempt++) {
+      if (this.#stopping.signal.aborted || payload.isStale() || !payload.isRunning()) return 'given up';
+      try {
+        await this.#alive(step, payload);
+        return 'done';
+      } catch (error) {
+        if (error instanceof LostPartition) throw error.cause;
+        const isRefusal = error instanceof HotloopError && !PASSING.has(error.code);
+        if (isRefusal && attempt + 1 >= refusals) return error;
+        if (attempt % 10 === 0) this.#log.warn({ error, attempt }, 'events cannot be taken in; trying again');
+      }
+      await this.#alive(() => this.#backOff(attempt), payload);
+    }
+  }
+
+  /** Runs a step while telling the group that we live. Throws LostPartition when the group says otherwise. */
+  async #alive(step: (signal: AbortSignal) => Promise<void>, payload: EachBatchPayload): Promise<void> {
+    const lost = new AbortController();
+    let lostBy: unknown;
+    const timer = setInterval(() => {
+      payload.heartbeat().catch((error: unknown) => {
+        lostBy ??= error;
+        lost.abort(new DOMException('the partition went to another consumer', 'AbortError'));
+      });
+    }, this.#heartbeatMs);
+    try {
+      await step(AbortSignal.any([lost.signal, this.#leaving.signal]));
+    } finally {
+      clearInterval(timer);
+      // biome-ignore lint/correctness/noUnsafeFinally: losing the partition outweighs what became of the step.
+      if (lostBy !== undefined) throw new LostPartition(lostBy);
+    }
+  }
+
+  async #backOff(attempt: number): Promise<void> {
+    const ms = Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS);
+    await wait(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+  }
+}
+
+/** Carries the library's own error, which makes it join the group again. */
+class LostPartition extends Error {
+  constructor(cause: unknown) {
+    super('the partition was lost', { cause });
+  }
+}

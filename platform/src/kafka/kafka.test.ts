@@ -1,0 +1,197 @@
+import { describe, expect, it } from 'vitest';
+import { HotloopError } from '../errors.ts';
+import { silentLog } from '../log.ts';
+import { testServices, uniqueName } from '../testing/test-services.ts';
+import { type ConsumerOptions, type EventConsumer, type RawMessage, startConsumer } from './consumer.ts';
+import { openProducer } from './producer.ts';
+
+/** The shortest that brokers allow: the embedded one waits so long for members after one has left. */
+const sessionTimeoutMs = 6000;
+
+function address() {
+  return { brokers: testServices().kafkaBrokers.split(','), clientId: 'test', log: silentLog() };
+}
+
+interface Sink {
+  readonly taken: string[];
+  readonly aside: { raw: RawMessage; message: string }[];
+  /** Resolves when so many have been taken. */
+  untilTaken(count: number): Promise<void>;
+  readonly options: Pick<ConsumerOptions<string>, 'parse' | 'handle' | 'setAside'>;
+}
+
+/** Takes texts in; refuses `bad...`; fails while `isAway` says so. */
+function sink(isAway: () => boolean = () => false): Sink {
+  const taken: string[] = [];
+  const aside: Sink['aside'] = [];
+  const waiting: { count: number; resolve: () => void }[] = [];
+  return {
+    taken,
+    aside,
+    untilTaken: (count) =>
+      new Promise((resolve) => {
+        if (taken.length >= count) resolve();
+        else waiting.push({ count, resolve });
+      }),
+    options: {
+      parse(raw) {
+        const text = Buffer.from(raw.value ?? []).toString();
+        if (text.startsWith('bad')) throw new Error('not an event');
+        return text;
+      },
+      async handle(messages) {
+        if (isAway()) throw new Error('the sink is away');
+        taken.push(...messages.map((message) => message.value));
+        for (const each of waiting) if (taken.length >= each.count) each.resolve();
+      },
+      async setAside(raw, error) {
+        aside.push({ raw, message: error.message });
+      },
+    },
+  };
+}
+
+async function joined(consumer: EventConsumer): Promise<EventConsumer> {
+  await consumer.joined(20_000);
+  return consumer;
+}
+
+describe.concurrent('Kafka', () => {
+  it('carries events in order, sets a malformed one aside with its bytes, and goes on', async () => {
+    const topic = uniqueName('events');
+    await using producer = await openProducer(address());
+    await producer.send(topic, [
+      { key: 'u1', value: 'one' },
+      { key: 'u1', value: 'bad {' },
+      { key: 'u1', value: 'two', headers: { kind: 'test' } },
+    ]);
+    const into = sink();
+    await using _consumer = await startConsumer({
+      ...address(),
+      groupId: uniqueName('g'),
+      topics: [topic],
+      ...into.options,
+    });
+    await into.untilTaken(2);
+    expect(into.taken).toEqual(['one', 'two']);
+    expect(into.aside).toHaveLength(1);
+    expect(Buffer.from(into.aside[0]?.raw.value ?? []).toString()).toBe('bad {');
+    expect(into.aside[0]?.message).toBe('not an event');
+  });
+
+  it('tries the same events again while the sink is away, and commits them once they are in', async () => {
+    const topic = uniqueName('events');
+    const groupId = uniqueName('g');
+    await using producer = await openProducer(address());
+    await producer.send(topic, [{ key: 'a', value: 'one' }]);
+    let failures = 2;
+    const into = sink(() => failures-- > 0);
+    {
+      await using consumer = await startConsumer({
+        ...address(),
+        groupId,
+        sessionTimeoutMs,
+        topics: [topic],
+        ...into.options,
+      });
+      await joined(consumer);
+      await into.untilTaken(1);
+    }
+    await producer.send(topic, [{ key: 'a', value: 'two' }]);
+    const after = sink();
+    await using _again = await startConsumer({
+      ...address(),
+      groupId,
+      sessionTimeoutMs,
+      topics: [topic],
+      ...after.options,
+    });
+    await after.untilTaken(1);
+    // What the first consumer committed does not come again.
+    expect(after.taken).toEqual(['two']);
+  });
+
+  it('stops within its deadline while the sink is away, and leaves the events for the next', async () => {
+    const topic = uniqueName('events');
+    const groupId = uniqueName('g');
+    await using producer = await openProducer(address());
+    await producer.send(topic, [{ key: 'a', value: 'one' }]);
+    let asked!: () => void;
+    const isAsked = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const away = sink(() => {
+      asked();
+      return true;
+    });
+    const stopped = await startConsumer({
+      ...address(),
+      groupId,
+      sessionTimeoutMs,
+      topics: [topic],
+      ...away.options,
+    });
+    await isAsked;
+    const began = performance.now();
+    await stopped.stop(5000);
+    expect(performance.now() - began).toBeLessThan(5000);
+    const into = sink();
+    await using _next = await startConsumer({
+      ...address(),
+      groupId,
+      sessionTimeoutMs,
+      topics: [topic],
+      ...into.options,
+    });
+    await into.untilTaken(1);
+    expect(into.taken).toEqual(['one']);
+  });
+
+  it('sets aside the one message that the sink never takes, and takes in its neighbours', async () => {
+    const topic = uniqueName('events');
+    await using producer = await openProducer(address());
+    const values = ['a', 'b', 'poison', 'c', 'd'];
+    await producer.send(
+      topic,
+      values.map((value) => ({ key: 'k', value })),
+    );
+    const into = sink();
+    await using _consumer = await startConsumer({
+      ...address(),
+      groupId: uniqueName('g'),
+      topics: [topic],
+      ...into.options,
+      handle: async (messages, signal) => {
+        if (messages.some(({ value }) => value === 'poison'))
+          throw new HotloopError('INTERNAL', 'the store refused');
+        await into.options.handle(messages, signal);
+      },
+    });
+    await into.untilTaken(4);
+    expect(into.taken).toEqual(['a', 'b', 'c', 'd']);
+    expect(into.aside.map(({ raw, message }) => [Buffer.from(raw.value ?? []).toString(), message])).toEqual([
+      ['poison', 'the store refused'],
+    ]);
+  });
+
+  it('refuses to open a producer where no broker is', async () => {
+    await expect(
+      openProducer({ ...address(), brokers: ['127.0.0.1:1'], timeoutMs: 300 }),
+    ).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('starts and stops a consumer while Kafka is away', async () => {
+    const into = sink();
+    const consumer = await startConsumer({
+      ...address(),
+      brokers: ['127.0.0.1:1'],
+      groupId: uniqueName('g'),
+      topics: ['t'],
+      ...into.options,
+    });
+    await expect(consumer.joined(100)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const began = performance.now();
+    await consumer.stop(3000);
+    expect(performance.now() - began).toBeLessThan(4000);
+  });
+});

@@ -1,0 +1,64 @@
+import type { KafkaMessage } from 'kafkajs';
+import { HotloopError } from '../errors.ts';
+
+/** A message as it stands on the topic. */
+export interface RawMessage {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  /** Text of each header; of one that stands several times the first. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timestampMs: number;
+}
+
+export interface ParsedMessage<T> {
+  readonly raw: RawMessage;
+  readonly value: T;
+}
+
+export interface UnreadableMessage {
+  readonly raw: RawMessage;
+  readonly error: HotloopError;
+}
+
+export function rawMessage(topic: string, partition: number, message: KafkaMessage): RawMessage {
+  const headers: Record<string, string> = Object.create(null);
+  for (const [name, value] of Object.entries(message.headers ?? {})) {
+    const first = Array.isArray(value) ? value[0] : value;
+    if (first !== undefined) headers[name] = first.toString();
+  }
+  return {
+    topic,
+    partition,
+    offset: BigInt(message.offset),
+    key: message.key,
+    value: message.value,
+    headers,
+    timestampMs: Number(message.timestamp),
+  };
+}
+
+/** Reads each message; one that cannot be read does not stop the others. */
+export function sortMessages<T>(
+  raws: readonly RawMessage[],
+  parse: (raw: RawMessage) => T,
+): { readonly readable: ParsedMessage<T>[]; readonly unreadable: UnreadableMessage[] } {
+  const readable: ParsedMessage<T>[] = [];
+  const unreadable: UnreadableMessage[] = [];
+  for (const raw of raws) {
+    try {
+      readable.push({ raw, value: parse(raw) });
+    } catch (cause) {
+      const error =
+        cause instanceof HotloopError
+          ? cause
+          : new HotloopError('INVALID_ARGUMENT', cause instanceof Error ? cause.message : String(cause), {
+              cause,
+            });
+      unreadable.push({ raw, error });
+    }
+  }
+  return { readable, unreadable };
+}

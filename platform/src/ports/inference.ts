@@ -1,0 +1,53 @@
+import type { Cancellation } from './cancellation.ts';
+import type { Tensor } from './tensor.ts';
+
+/** live: resolved by the registry. canary, shadow: chosen by a rollout. pinned: named by the caller. */
+export type Variant = 'live' | 'canary' | 'shadow' | 'pinned';
+
+/** One byte a feature and row, as logged in `statuses`. */
+export const FEATURE_STATUS = { present: 0, missing: 1, stale: 2, out_of_range: 3, degraded: 4 } as const;
+export type FeatureStatusName = keyof typeof FEATURE_STATUS;
+
+/** One prediction on its way to a model, with all that the prediction log keeps of it. */
+export interface InferItem {
+  /** UUIDv7; the log keeps one row for it however often it is sent. */
+  readonly predictionId: string;
+  readonly model: string;
+  readonly version: number;
+  readonly variant: Variant;
+  /** Who asked: the subject of the API key, or empty. */
+  readonly caller: string;
+  readonly entities: Readonly<Record<string, string>>;
+  /** Ids of the rows when they are candidates, else empty. */
+  readonly candidates: readonly string[];
+  readonly rows: number;
+  readonly columns: number;
+  /** float32 little endian, rows x columns. */
+  readonly features: Uint8Array;
+  /** rows x features of the manifest, FEATURE_STATUS codes. */
+  readonly statuses: Uint8Array;
+  /** What the feature plan had to do without. */
+  readonly degraded: readonly string[];
+  /** Milliseconds left; expired work never runs. */
+  readonly timeoutMs: number;
+  /** Higher runs first. */
+  readonly priority: number;
+  /** Whether spans of this prediction are recorded. */
+  readonly sampled: boolean;
+}
+
+export interface InferOutput {
+  readonly outputs: readonly Tensor[];
+  readonly queueUs: number;
+  readonly runUs: number;
+}
+
+/**
+ * Preprocessor -> compute. Two adapters: gRPC stream, and direct call when clubbed into one process.
+ * Resolves only after the input/output pair stands in the journal. Rejects with HotloopError:
+ * NOT_FOUND (version not loaded anywhere), INVALID_ARGUMENT (columns), DEADLINE_EXCEEDED, CANCELLED,
+ * RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (runner or connection lost), INTERNAL (nonfinite_output).
+ */
+export interface InferencePort {
+  infer(item: InferItem, signal?: Cancellation): Promise<InferOutput>;
+}

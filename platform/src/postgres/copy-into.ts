@@ -1,0 +1,18 @@
+import { finished } from 'node:stream/promises';
+import type { PoolClient } from 'pg';
+import { from } from 'pg-copy-streams';
+import { COPY_HEADER, COPY_TRAILER } from './copy-row.ts';
+
+/** Streams rows in the binary format into a table or staging table. Rejects with Postgres' own error. */
+export async function copyInto(
+  client: PoolClient,
+  table: string,
+  columns: readonly string[],
+  rows: readonly Uint8Array[],
+): Promise<void> {
+  const names = columns.map((column) => `"${column}"`).join(', ');
+  const stream = client.query(from(`COPY "${table}" (${names}) FROM STDIN (FORMAT binary)`));
+  const done = finished(stream);
+  stream.end(Buffer.concat([COPY_HEADER, ...rows, COPY_TRAILER]));
+  await done;
+}

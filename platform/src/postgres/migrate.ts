@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { HotloopError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { fromPostgresError } from './pool.ts';
+
+export interface MigrateOptions {
+  /** Folder of numbered files such as 0001-loop.sql; default: the project's own. */
+  readonly folder?: string;
+  readonly log: Log;
+  /** How long to wait for Postgres and for another service that migrates at the same moment; default 30 s. */
+  readonly timeoutMs?: number;
+}
+
+interface Migration {
+  readonly name: string;
+  readonly sql: string;
+  readonly sha256: string;
+}
+
+const OWN_FOLDER = fileURLToPath(new URL('./migrations', import.meta.url));
+const FILE_NAME = /^\d{4}-[a-z0-9-]+\.sql$/;
+/** Key of the advisory lock: 'hotloop' on a telephone's keypad. */
+const LOCK_KEY = 4_685_667;
+const RETRY_MS = 200;
+
+/**
+ * Brings the database to the newest migration; safe when several services start at once. Returns the names applied now.
+ * Each file runs in a transaction of its own, so that a failed one leaves those before it. Throws FAILED_PRECONDITION
+ * when an applied file has changed or is gone, UNAVAILABLE when Postgres is away, INTERNAL when a file's SQL fails.
+ */
+export async function migrate(url: string, options: MigrateOptions): Promise<readonly string[]> {
+  const timeoutMs = options.timeoutMs ?? 30_000;
+  const migrations = await readMigrations(options.folder ?? OWN_FOLDER);
+  const client = await connect(url, timeoutMs);
+  try {
+    await client.query(`SET lock_timeout = ${timeoutMs}`);
+    await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
+    return await applyMissing(client, migrations, options.log);
+  } catch (error) {
+    throw error instanceof HotloopError ? error : fromPostgresError(error);
+  } finally {
+    // The lock goes with the connection.
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function applyMissing(
+  client: pg.Client,
+  migrations: readonly Migration[],
+  log: Log,
+): Promise<readonly string[]> {
+  await client.query(`CREATE TABLE IF NOT EXISTS schema_migration (
+    name        text PRIMARY KEY,
+    sha256      text NOT NULL,
+    applied_at  timestamptz NOT NULL DEFAULT now()
+  )`);
+  const { rows } = await client.query<{ name: string; sha256: string }>(
+    'SELECT name, sha256 FROM schema_migration ORDER BY name',
+  );
+  const applied = new Map(rows.map((row) => [row.name, row.sha256]));
+  refuseDivergence(migrations, applied);
+  const missing = migrations.filter((migration) => !applied.has(migration.name));
+  for (const migration of missing) {
+    await applyOne(client, migration);
+    log.info({ migration: migration.name }, 'applied a migration');
+  }
+  return missing.map((migration) => migration.name);
+}
+
+function refuseDivergence(migrations: readonly Migration[], applied: ReadonlyMap<string, string>): void {
+  const byName = new Map(migrations.map((migration) => [migration.name, migration]));
+  const newest = migrations.at(-1)?.name ?? '';
+  for (const [name, sha256] of applied) {
+    const migration = byName.get(name);
+    // A newer release has been here: its tables are additions, so this one can still run on them.
+    if (!migration && name > newest) continue;
+    if (!migration) throw diverged(`migration ${name} was applied to this database but is gone`);
+    if (migration.sha256 !== sha256)
+      throw diverged(`migration ${name} has changed since it was applied; restore it and add a new file`);
+  }
+  const lastApplied = [...applied.keys()].at(-1) ?? '';
+  const late = migrations.find((migration) => migration.name < lastApplied && !applied.has(migration.name));
+  if (late)
+    throw diverged(`migration ${late.name} stands before ones that were applied already; number it later`);
+}
+
+function diverged(message: string): HotloopError {
+  return new HotloopError('FAILED_PRECONDITION', message, { reason: 'migrations_diverged' });
+}
+
+async function applyOne(client: pg.Client, migration: Migration): Promise<void> {
+  try {
+    await client.query('BEGIN');
+    await client.query(migration.sql);
+    await client.query('INSERT INTO schema_migration (name, sha256) VALUES ($1, $2)', [
+      migration.name,
+      migration.sha256,
+    ]);
+    await client.query('COMMIT');
+  } catch (cause) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw new HotloopError('INTERNAL', `migration ${migration.name} failed; nothing of it was kept`, {
+      cause,
+    });
+  }
+}
+
+async function readMigrations(folder: string): Promise<readonly Migration[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
+  const misnamed = names.find((name) => !FILE_NAME.test(name));
+  if (misnamed !== undefined)
+    throw new HotloopError('INVALID_ARGUMENT', `${misnamed} is not named like 0001-what-it-does.sql`);
+  return Promise.all(
+    names.map(async (name) => {
+      const sql = await readFile(join(folder, name), 'utf8');
+      return { name, sql, sha256: createHash('sha256').update(sql).digest('hex') };
+    }),
+  );
+}
+
+/** Postgres may still be starting: tries until the time is up. */
+async function connect(url: string, timeoutMs: number): Promise<pg.Client> {
+  const endAt = performance.now() + timeoutMs;
+  for (;;) {
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: 2000,
+      query_timeout: timeoutMs,
+      application_name: 'hotloop-migrate',
+    });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      return client;
+    } catch (cause) {
+      await client.end().catch(() => undefined);
+      const known = fromPostgresError(cause);
+      if (known.code !== 'UNAVAILABLE' || performance.now() + RETRY_MS > endAt) throw known;
+    }
+    await wait(RETRY_MS);
+  }
+}

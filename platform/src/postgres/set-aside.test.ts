@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { HotloopError } from '../errors.ts';
+import type { RawMessage } from '../kafka/message.ts';
+import { silentLog } from '../log.ts';
+import { createTestDatabase, testServices } from '../testing/test-services.ts';
+import { migrate } from './migrate.ts';
+import { openPool } from './pool.ts';
+import { postgresSetAside } from './set-aside.ts';
+
+const log = silentLog();
+
+const message = (given: Partial<RawMessage> = {}): RawMessage => ({
+  ...{ topic: 'events', partition: 3, offset: 2n ** 62n, timestampMs: 0, headers: {} },
+  key: null,
+  value: Buffer.from([0, 255, 10]),
+  ...given,
+});
+
+const problem = new HotloopError('INVALID_ARGUMENT', 'the message is not UTF-8');
+
+async function open() {
+  const stack = new AsyncDisposableStack();
+  const database = stack.use(await createTestDatabase());
+  await migrate(database.url, { log });
+  const pool = stack.use(openPool(database.url, { max: 2, queryTimeoutMs: 5000, application: 'test', log }));
+  const rows = async () => (await pool.query('SELECT * FROM set_aside ORDER BY id')).rows;
+  return { pool, rows, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+describe('setting a message aside', () => {
+  it('keeps it byte for byte, with where it stood and what was wrong with it, once', async () => {
+    await using opened = await open();
+    const setAside = postgresSetAside(opened.pool, 'history');
+    for (let index = 0; index < 2; index++) await setAside(message(), problem);
+    await setAside(message({ offset: 7n, key: Buffer.from('k'), value: null }), problem);
+    expect(await opened.rows()).toMatchObject([
+      {
+        ...{ consumer: 'history', topic: 'events', partition: 3, offset: String(2n ** 62n) },
+        ...{
+          key: null,
+          value: Buffer.from([0, 255, 10]),
+          error: 'INVALID_ARGUMENT: the message is not UTF-8',
+        },
+      },
+      { offset: '7', key: Buffer.from('k'), value: null },
+    ]);
+  });
+
+  it('keeps one apart for each consumer', async () => {
+    await using opened = await open();
+    for (const consumer of ['history', 'outcomes'])
+      await postgresSetAside(opened.pool, consumer)(message(), problem);
+    expect(await opened.rows()).toHaveLength(2);
+  });
+
+  it.each([
+    ['NUL', 'a\0b'],
+    ['what only looks like an escape of NUL', 'a\\u0000b'],
+    ['half a surrogate pair', 'a\ud800b'],
+    ['quotes', `a"'b`],
+  ])('is not kept from it by %s in a header or in the problem', async (_, text) => {
+    await using opened = await open();
+    const error = new HotloopError('INVALID_ARGUMENT', `cannot read ${text}`);
+    await postgresSetAside(opened.pool, 'history')(message({ headers: { [text]: text } }), error);
+    const [row] = await opened.rows();
+    const kept = text.replaceAll('\0', '').toWellFormed();
+    expect(row).toMatchObject({ headers: { [kept]: kept }, error: `INVALID_ARGUMENT: cannot read ${kept}` });
+  });
+
+  it('rejects UNAVAILABLE while Postgres is away, so that it is tried again', async () => {
+    const nobody = new URL(testServices().databaseUrl);
+    nobody.port = '1';
+    await using pool = openPool(nobody.href, { max: 1, queryTimeoutMs: 1000, application: 'test', log });
+    await expect(postgresSetAside(pool, 'history')(message(), problem)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
+  });
+});

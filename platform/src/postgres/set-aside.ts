@@ -1,0 +1,46 @@
+import type { HotloopError } from '../errors.ts';
+import type { RawMessage } from '../kafka/message.ts';
+import { fromPostgresError, type Queryable } from './pool.ts';
+
+/** Keeps messages that cannot be read, byte for byte. Idempotent by consumer, topic, partition and offset. */
+export type SetAside = (raw: RawMessage, error: HotloopError) => Promise<void>;
+
+/** Of the text that says what was wrong. */
+const MOST_CHARACTERS = 2000;
+
+const INSERT = `INSERT INTO set_aside (consumer, topic, "partition", "offset", key, value, headers, error)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+  ON CONFLICT (consumer, topic, "partition", "offset") DO NOTHING`;
+
+/** Into the table set_aside. Rejects UNAVAILABLE while Postgres is away; the consumer then tries again. */
+export function postgresSetAside(store: Queryable, consumer: string): SetAside {
+  return async (raw, error) => {
+    await store
+      .query(INSERT, [
+        consumer,
+        raw.topic,
+        raw.partition,
+        raw.offset.toString(),
+        bytesOf(raw.key),
+        bytesOf(raw.value),
+        JSON.stringify(cleanHeaders(raw.headers)),
+        clean(`${error.code}: ${error.message}`.slice(0, MOST_CHARACTERS)),
+      ])
+      .catch((cause: unknown) => {
+        throw fromPostgresError(cause);
+      });
+  };
+}
+
+/** What Postgres cannot hold must not keep a message from being set aside: NUL, and half surrogate pairs. */
+function clean(text: string): string {
+  return text.replaceAll('\0', '').toWellFormed();
+}
+
+function cleanHeaders(headers: RawMessage['headers']): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [clean(name), clean(value)]));
+}
+
+function bytesOf(bytes: Uint8Array | null): Buffer | null {
+  return bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,73 @@
+import { createServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { silentLog } from '../log.ts';
+import { createTestRedis } from '../testing/test-services.ts';
+import { openRedis } from './redis.ts';
+
+const options = { commandTimeoutMs: 300, name: 'test', log: silentLog() } as const;
+
+/** A port where nothing listens. */
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+describe('Redis', () => {
+  it('opens a cache and answers', async () => {
+    await using database = await createTestRedis('cache');
+    await using redis = await openRedis(database.url, { ...options, role: 'cache', autoPipelining: true });
+    await redis.set('a', '1');
+    expect(await redis.get('a')).toBe('1');
+  });
+
+  it('opens a queue whose policy keeps every job', async () => {
+    await using database = await createTestRedis('queue');
+    await using redis = await openRedis(database.url, { ...options, role: 'queue' });
+    expect(await redis.ping()).toBe('PONG');
+  });
+
+  it('refuses a queue that may evict jobs, in one clear line', async () => {
+    await using database = await createTestRedis('cache');
+    await expect(openRedis(database.url, { ...options, role: 'queue' })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringMatching(/maxmemory-policy allkeys-lru.*noeviction/),
+    });
+  });
+
+  it('goes on without a cache that is away, and fails its commands at once', async () => {
+    const url = `redis://127.0.0.1:${await closedPort()}`;
+    await using redis = await openRedis(url, { ...options, role: 'cache', connectTimeoutMs: 100 });
+    const started = performance.now();
+    await expect(redis.get('a')).rejects.toThrow();
+    expect(performance.now() - started).toBeLessThan(200);
+  });
+
+  it('refuses to open a queue that is away', async () => {
+    const url = `redis://127.0.0.1:${await closedPort()}`;
+    await expect(openRedis(url, { ...options, role: 'queue', connectTimeoutMs: 100 })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
+  });
+
+  it('ends a command by its timeout when the server is frozen', async () => {
+    // Accepts connections and never answers, as a stopped process does.
+    const frozen = createServer(() => undefined).listen(0, '127.0.0.1');
+    await new Promise((resolve) => frozen.once('listening', resolve));
+    const { port } = frozen.address() as { port: number };
+    try {
+      await using redis = await openRedis(`redis://127.0.0.1:${port}`, {
+        ...options,
+        role: 'cache',
+        connectTimeoutMs: 100,
+      });
+      const started = performance.now();
+      await expect(redis.get('a')).rejects.toThrow();
+      expect(performance.now() - started).toBeLessThan(1000);
+    } finally {
+      frozen.close();
+    }
+  });
+});

@@ -1,0 +1,123 @@
+import { Redis } from 'ioredis';
+import { HotloopError } from '../errors.ts';
+import type { Log } from '../log.ts';
+
+export type RedisClient = Redis & AsyncDisposable;
+
+export interface RedisOptions {
+  /** Every command ends by then, also when the server is frozen. */
+  readonly commandTimeoutMs: number;
+  /** cache: may be evicted and lost. queue: must be noeviction, or opening is refused. */
+  readonly role: 'cache' | 'queue';
+  /** Commands of one turn of the event loop travel together; for the hot path, never for BullMQ. Default false. */
+  readonly autoPipelining?: boolean;
+  /** For connections that BullMQ blocks on: no command timeout, commands wait for a reconnection. Default false. */
+  readonly blocking?: boolean;
+  /** How long to wait for the first connection; default 5000. A cache that is away then is opened all the same. */
+  readonly connectTimeoutMs?: number;
+  readonly name: string;
+  readonly log: Log;
+}
+
+const FIRST_WAIT_MS = 50;
+const LONGEST_WAIT_MS = 2000;
+const QUIT_MS = 500;
+
+/**
+ * Commands fail at once while the connection is away (no offline queue), and it comes back by itself. Rejects
+ * UNAVAILABLE when a queue cannot be reached, FAILED_PRECONDITION when a queue's maxmemory-policy would lose jobs.
+ */
+export async function openRedis(url: string, options: RedisOptions): Promise<RedisClient> {
+  const redis = new Redis(url, libraryOptions(options));
+  watch(redis, options);
+  const isReady = await connect(redis, options.connectTimeoutMs ?? 5000);
+  try {
+    if (!isReady && options.role === 'queue')
+      throw new HotloopError('UNAVAILABLE', 'the queue (Redis) cannot be reached', { reason: 'queue_away' });
+    if (options.role === 'queue') await refuseEviction(redis);
+  } catch (error) {
+    redis.disconnect();
+    throw error;
+  }
+  if (!isReady) options.log.warn({ redis: options.name }, 'Redis cannot be reached yet; going on without it');
+  return Object.assign(redis, { [Symbol.asyncDispose]: () => close(redis) });
+}
+
+function libraryOptions(options: RedisOptions) {
+  const blocking = options.blocking ?? false;
+  return {
+    lazyConnect: true,
+    connectionName: options.name,
+    connectTimeout: 2000,
+    keepAlive: 5000,
+    noDelay: true,
+    enableOfflineQueue: blocking,
+    enableAutoPipelining: options.autoPipelining ?? false,
+    maxRetriesPerRequest: blocking ? null : 0,
+    // A command whose answer was lost has failed; sending it again is the caller's decision.
+    autoResendUnfulfilledCommands: blocking,
+    ...(blocking ? {} : { commandTimeout: options.commandTimeoutMs }),
+    retryStrategy: (attempt: number) => Math.min(FIRST_WAIT_MS * 2 ** (attempt - 1), LONGEST_WAIT_MS),
+  };
+}
+
+/** One line when the connection is lost and one when it is back, however many attempts lie between. */
+function watch(redis: Redis, options: RedisOptions): void {
+  let away = false;
+  redis.on('error', (error) => {
+    if (!away) options.log.warn({ redis: options.name, error }, 'the Redis connection failed');
+    away = true;
+  });
+  redis.on('ready', () => {
+    if (away) options.log.info({ redis: options.name }, 'the Redis connection is back');
+    away = false;
+  });
+}
+
+/** Waits for a usable connection; the library keeps trying also after the time is up. */
+async function connect(redis: Redis, timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const done = (isReady: boolean) => {
+      clearTimeout(timer);
+      redis.off('ready', ready);
+      resolve(isReady);
+    };
+    const ready = () => done(true);
+    const timer = setTimeout(() => done(false), timeoutMs);
+    redis.once('ready', ready);
+    // The first refusal is not the end: the library goes on by retryStrategy.
+    redis.connect().catch(() => undefined);
+  });
+}
+
+/** INFO rather than CONFIG GET, which managed servers forbid. */
+async function refuseEviction(redis: Redis): Promise<void> {
+  let info: string;
+  try {
+    info = await redis.info('memory');
+  } catch (cause) {
+    throw new HotloopError('UNAVAILABLE', 'the queue (Redis) does not answer', {
+      reason: 'queue_away',
+      cause,
+    });
+  }
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'unknown';
+  if (policy !== 'noeviction')
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `the Redis of the queue has maxmemory-policy ${policy}, which may evict jobs: set it to noeviction, and use another Redis for the cache`,
+      { reason: 'queue_would_evict' },
+    );
+}
+
+async function close(redis: Redis): Promise<void> {
+  if (redis.status === 'ready') {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, QUIT_MS);
+    });
+    await Promise.race([redis.quit().catch(() => undefined), late]);
+    clearTimeout(timer);
+  }
+  redis.disconnect();
+}

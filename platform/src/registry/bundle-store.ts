@@ -1,0 +1,101 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HotloopError } from '../errors.ts';
+
+/** Both files of a model. Immutable: the digest is taken over them. */
+export interface Bundle {
+  readonly manifestYaml: string;
+  readonly onnx: Uint8Array;
+}
+
+/** Content-addressed bundles. `get` verifies every byte against the digest before it returns: DATA_LOSS otherwise. */
+export interface BundleStore {
+  /** Stores a bundle unless it is there; returns its digest. All or nothing. */
+  put(bundle: Bundle): Promise<string>;
+  get(bundleSha256: string): Promise<Bundle>;
+}
+
+export function sha256(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Digest of a bundle: SHA-256 over one line per file, each its name and its own SHA-256. */
+export function bundleDigest(bundle: Bundle): string {
+  return sha256(`model.onnx ${sha256(bundle.onnx)}\nmodel.yaml ${sha256(bundle.manifestYaml)}\n`);
+}
+
+const DIGEST = /^[0-9a-f]{64}$/;
+
+/** A bundle store in a folder that all services of one machine, or of one shared volume, can read. */
+export function directoryBundleStore(root: string): BundleStore {
+  return {
+    async put(bundle) {
+      const digest = bundleDigest(bundle);
+      const folder = join(root, digest);
+      if (await exists(join(folder, 'model.onnx'))) return digest;
+      const staging = join(root, `.staging-${randomUUID()}`);
+      try {
+        await mkdir(staging, { recursive: true });
+        await writeDurably(join(staging, 'model.onnx'), bundle.onnx);
+        await writeDurably(join(staging, 'model.yaml'), Buffer.from(bundle.manifestYaml));
+        await rename(staging, folder).catch(async (error: unknown) => {
+          // Somebody else stored the same bytes first; theirs are as good as ours.
+          if (!(await exists(join(folder, 'model.onnx')))) throw error;
+        });
+        return digest;
+      } catch (cause) {
+        throw new HotloopError('RESOURCE_EXHAUSTED', 'the model store cannot take the bundle', { cause });
+      } finally {
+        // What cannot be removed must not hide why the bundle was not stored.
+        await rm(staging, { recursive: true, force: true }).catch(() => undefined);
+      }
+    },
+    async get(bundleSha256) {
+      if (!DIGEST.test(bundleSha256)) throw new HotloopError('INVALID_ARGUMENT', 'not a bundle digest');
+      const folder = join(root, bundleSha256);
+      const [onnx, manifest] = await Promise.all([
+        readFile(join(folder, 'model.onnx')),
+        readFile(join(folder, 'model.yaml')),
+      ]).catch((cause: unknown) => {
+        throw unread(bundleSha256, cause);
+      });
+      const bundle: Bundle = { manifestYaml: manifest.toString('utf8'), onnx };
+      if (bundleDigest(bundle) !== bundleSha256)
+        throw new HotloopError(
+          'DATA_LOSS',
+          `bundle ${bundleSha256.slice(0, 12)} does not match its digest; it was not loaded`,
+          {
+            reason: 'digest_mismatch',
+          },
+        );
+      return bundle;
+    },
+  };
+}
+
+/** What is not there will not come by waiting; anything else, such as a volume that is away, may pass. */
+function unread(bundleSha256: string, cause: unknown): HotloopError {
+  const name = `bundle ${bundleSha256.slice(0, 12)}`;
+  const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+  return isMissing
+    ? new HotloopError('NOT_FOUND', `${name} is not in the model store`, { cause })
+    : new HotloopError('UNAVAILABLE', `${name} cannot be read from the model store; try again`, { cause });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o644);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

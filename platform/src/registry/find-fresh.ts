@@ -1,0 +1,41 @@
+import { HotloopError } from '../errors.ts';
+import type { RegistryReader, RegistrySnapshot } from './snapshot.ts';
+
+const REFRESH_EVERY_MS = 250;
+const REFRESH_TIMEOUT_MS = 1000;
+
+/** Looks something up in the registry's snapshot and, when it is not there, once more in a newer one. */
+export type FindFresh = <T>(find: (snapshot: RegistrySnapshot) => T) => T | Promise<T>;
+
+/**
+ * A service that was told of a version may be a moment ahead of its own snapshot. Then the registry is read again before
+ * the answer is NOT_FOUND: one reading for all who wait, at most one in 250 ms, so that callers who ask for what
+ * does not exist cost nothing. Anything but NOT_FOUND is thrown as it is.
+ */
+export function findFresh(registry: RegistryReader, monotonic: () => number): FindFresh {
+  let refreshing: Promise<void> | undefined;
+  let nextAt = Number.NEGATIVE_INFINITY;
+  const refresh = (): Promise<void> | undefined => {
+    if (refreshing || monotonic() < nextAt) return refreshing;
+    nextAt = monotonic() + REFRESH_EVERY_MS;
+    refreshing = registry.refresh(AbortSignal.timeout(REFRESH_TIMEOUT_MS)).then(
+      () => undefined,
+      // The store is away: the snapshot at hand decides.
+      () => undefined,
+    );
+    void refreshing.finally(() => {
+      refreshing = undefined;
+    });
+    return refreshing;
+  };
+  return (find) => {
+    try {
+      return find(registry.current());
+    } catch (error) {
+      if (!(error instanceof HotloopError) || error.code !== 'NOT_FOUND') throw error;
+      const waiting = refresh();
+      if (!waiting) throw error;
+      return waiting.then(() => find(registry.current()));
+    }
+  };
+}

@@ -1,0 +1,15 @@
+import { durationMs } from '@hotloop/proto/duration.ts';
+import type { RegistrySnapshot } from './snapshot.ts';
+
+/**
+ * How long the prediction and decision logs are kept: their days hold all models, so the longest that any live version asks for counts.
+ * Undefined, which keeps all, while no model is live.
+ */
+export function longestRetentionMs(snapshot: RegistrySnapshot): number | undefined {
+  let longest: number | undefined;
+  for (const model of snapshot.models.values()) {
+    const live = model.liveVersion === null ? undefined : model.versions.get(model.liveVersion);
+    if (live) longest = Math.max(longest ?? 0, durationMs(live.manifest.log.retention));
+  }
+  return longest;
+}

@@ -1,0 +1,115 @@
+import { type Manifest, manifestSchema } from '@hotloop/proto/manifest.ts';
+import type { Log } from '../log.ts';
+import type { Queryable } from '../postgres/pool.ts';
+import type { ModelRecord, VersionRecord } from './snapshot.ts';
+
+/** Grows with every change of the registry. Text, because it is a bigint and only compared. */
+export async function readRevision(database: Queryable): Promise<string> {
+  const { rows } = await database.query<{ revision: string }>('SELECT revision FROM registry_change');
+  return rows[0]?.revision ?? '';
+}
+
+interface ModelRow {
+  readonly name: string;
+  readonly live: number | null;
+  readonly previous: number | null;
+  readonly target: number | null;
+  readonly generation: number;
+}
+
+interface VersionRow {
+  readonly model: string;
+  readonly version: number;
+  readonly bundle: string;
+  readonly onnx: string;
+  readonly parent: number | null;
+}
+
+export interface RegistryRows {
+  readonly revision: string;
+  readonly models: readonly ModelRow[];
+  readonly versions: readonly VersionRow[];
+}
+
+/** Everything but the manifests, read in one statement and so at one moment. */
+export async function readRegistry(database: Queryable): Promise<RegistryRows> {
+  const { rows } = await database.query<RegistryRows>(`
+    SELECT
+      (SELECT revision::text FROM registry_change) AS revision,
+      (SELECT coalesce(json_agg(json_build_object(
+          'name', name, 'live', live_version, 'previous', previous_version, 'target', target_version,
+          'generation', generation) ORDER BY name), '[]') FROM model) AS models,
+      (SELECT coalesce(json_agg(json_build_object(
+          'model', model, 'version', version, 'bundle', bundle_sha256, 'onnx', onnx_sha256,
+          'parent', parent_version) ORDER BY model, version), '[]') FROM model_version) AS versions`);
+  return rows[0]!;
+}
+
+/** Key of a version in a map. */
+export function versionKey(model: string, version: number): string {
+  return `${model}@${version}`;
+}
+
+/**
+ * Reads versions that are not known yet; a version never changes, so each is read and parsed once. One whose manifest this
+ * release cannot read is left out and logged: the others must go on.
+ */
+export async function readVersions(
+  database: Queryable,
+  wanted: readonly VersionRow[],
+  log: Log,
+): Promise<ReadonlyMap<string, VersionRecord>> {
+  const found = new Map<string, VersionRecord>();
+  if (wanted.length === 0) return found;
+  const { rows } = await database.query<{ model: string; version: number; manifest: unknown }>(
+    `SELECT v.model, v.version, v.manifest FROM model_version v
+     JOIN unnest($1::text[], $2::integer[]) AS w (model, version) USING (model, version)`,
+    [wanted.map((row) => row.model), wanted.map((row) => row.version)],
+  );
+  const manifests = new Map(rows.map((row) => [versionKey(row.model, row.version), row.manifest]));
+  for (const row of wanted) {
+    const key = versionKey(row.model, row.version);
+    const parsed = manifestSchema.safeParse(manifests.get(key));
+    if (parsed.success) found.set(key, versionRecord(row, parsed.data));
+    else
+      log.error(
+        { model: row.model, version: row.version, error: parsed.error },
+        'a registered manifest cannot be read',
+      );
+  }
+  return found;
+}
+
+function versionRecord(row: VersionRow, manifest: Manifest): VersionRecord {
+  return {
+    model: row.model,
+    version: row.version,
+    bundleSha256: row.bundle,
+    onnxSha256: row.onnx,
+    manifest,
+    parentVersion: row.parent,
+  };
+}
+
+export function modelRecord(row: ModelRow, versions: ReadonlyMap<number, VersionRecord>): ModelRecord {
+  return {
+    name: row.name,
+    liveVersion: row.live,
+    previousVersion: row.previous,
+    targetVersion: row.target,
+    generation: row.generation,
+    versions,
+  };
+}
+
+/** Whether two records of one model say the same; version records are compared by identity. */
+export function sameModel(a: ModelRecord, b: ModelRecord): boolean {
+  return (
+    a.liveVersion === b.liveVersion &&
+    a.previousVersion === b.previousVersion &&
+    a.targetVersion === b.targetVersion &&
+    a.generation === b.generation &&
+    a.versions.size === b.versions.size &&
+    [...a.versions].every(([number, record]) => b.versions.get(number) === record)
+  );
+}

@@ -1,0 +1,43 @@
+import { HotloopError } from '../errors.ts';
+import type { ModelRecord, RegistrySnapshot, VersionRecord } from './snapshot.ts';
+
+export interface PinnedVersion {
+  readonly record: VersionRecord;
+  readonly variant: 'live' | 'pinned';
+}
+
+const LABELS = {
+  live: (model: ModelRecord) => model.liveVersion,
+  candidate: (model: ModelRecord) => model.targetVersion,
+  previous: (model: ModelRecord) => model.previousVersion,
+} as const;
+
+function isLabel(text: string): text is keyof typeof LABELS {
+  return Object.hasOwn(LABELS, text);
+}
+
+/**
+ * Which version a request means: empty or a label (live, candidate, previous), or a number.
+ * Throws NOT_FOUND for an unknown model, version or empty label; INVALID_ARGUMENT for a malformed version.
+ */
+export function resolveVersion(snapshot: RegistrySnapshot, name: string, version: string): PinnedVersion {
+  const model = snapshot.models.get(name);
+  if (!model)
+    throw new HotloopError('NOT_FOUND', `model ${JSON.stringify(name.slice(0, 80))} is not registered`);
+  const label = version === '' ? 'live' : version;
+  if (isLabel(label)) {
+    const number = LABELS[label](model);
+    const record = number === null ? undefined : model.versions.get(number);
+    if (!record)
+      throw new HotloopError('NOT_FOUND', `model ${name} has no ${label} version; promote one first`);
+    return { record, variant: label === 'live' ? 'live' : 'pinned' };
+  }
+  if (!/^[1-9][0-9]{0,8}$/.test(label))
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `version must be a number, live, candidate or previous, not ${JSON.stringify(label.slice(0, 40))}`,
+    );
+  const record = model.versions.get(Number(label));
+  if (!record) throw new HotloopError('NOT_FOUND', `model ${name} has no version ${label}`);
+  return { record, variant: 'pinned' };
+}

@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { Client } from 'pg';
+import { inject } from 'vitest';
+
+/** What the test run's global set-up hands to every test file: one set of real services, shared by all. */
+export interface TestServiceAddresses {
+  /** A superuser's URL; use `createTestDatabase` rather than this database. */
+  readonly databaseUrl: string;
+  readonly redisCacheUrl: string;
+  readonly redisQueueUrl: string;
+  /** `host:port`, the form of KAFKA_BROKERS. */
+  readonly kafkaBrokers: string;
+  /** How many logical databases each Redis has. */
+  readonly redisDatabases: number;
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    hotloopServices: TestServiceAddresses;
+  }
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** Addresses of this run's real Postgres, Redis and Kafka. Throws where the run has no global set-up. */
+export function testServices(): TestServiceAddresses {
+  const addresses: TestServiceAddresses | undefined = inject('hotloopServices');
+  if (addresses === undefined) {
+    throw new Error('no test services: run vitest from the repository root, whose configuration starts them');
+  }
+  return addresses;
+}
+
+/** A database of one's own. Disposing drops it, with whoever is still connected. */
+export interface TestDatabase extends AsyncDisposable {
+  readonly url: string;
+  readonly name: string;
+}
+
+/** Makes an empty database under a fresh name: `await using database = await createTestDatabase()`. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const { databaseUrl } = testServices();
+  const name = uniqueName('test').replaceAll('-', '_');
+  await administrate(databaseUrl, `CREATE DATABASE "${name}"`);
+  const url = new URL(databaseUrl);
+  url.pathname = `/${name}`;
+  return {
+    url: url.href,
+    name,
+    [Symbol.asyncDispose]: () => administrate(databaseUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`),
+  };
+}
+
+/** An empty logical Redis database of one's own. Disposing empties it. */
+export interface TestRedis extends AsyncDisposable {
+  readonly url: string;
+}
+
+/** `cache` forgets what is old (allkeys-lru); `queue` refuses instead (noeviction), as BullMQ needs it. */
+export async function createTestRedis(role: 'cache' | 'queue'): Promise<TestRedis> {
+  const { redisCacheUrl, redisQueueUrl, redisDatabases } = testServices();
+  const base = role === 'cache' ? redisCacheUrl : redisQueueUrl;
+  // Database 0 holds the counter that hands out the others.
+  const number = await withRedis(`${base}/0`, (redis) => redis.incr('next-test-database'));
+  if (number >= redisDatabases) throw new Error(`this run used up its ${redisDatabases} Redis databases`);
+  const url = `${base}/${number}`;
+  return {
+    url,
+    [Symbol.asyncDispose]: () => withRedis(url, (redis) => redis.flushdb()).then(() => undefined),
+  };
+}
+
+/** A name nobody else has, for topics, groups and the like: `prefix-1f0c…`. */
+export function uniqueName(prefix: string): string {
+  return `${prefix}-${randomUUID()}`;
+}
+
+async function administrate(url: string, statement: string): Promise<void> {
+  const client = new Client({
+    connectionString: url,
+    connectionTimeoutMillis: TIMEOUT_MS,
+    query_timeout: TIMEOUT_MS,
+  });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis(url, { lazyConnect: true, connectTimeout: TIMEOUT_MS, maxRetriesPerRequest: 1 });
+  try {
+    await redis.connect();
+    return await use(redis);
+  } finally {
+    redis.disconnect();
+  }
+}

@@ -1,0 +1,62 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Journal } from '@hotloop/platform/journal/journal.ts';
+import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
+import type { DecideItem, Decision, DecisionPort } from '@hotloop/platform/ports/decision.ts';
+import { isPredictionId } from '@hotloop/platform/prediction-id.ts';
+import { findFresh } from '@hotloop/platform/registry/find-fresh.ts';
+import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { versionCache } from '@hotloop/platform/registry/version-cache.ts';
+import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { compileDecisionPlan } from './decision-plan.ts';
+import type { DecisionRow } from './decision-table.ts';
+
+export interface DecideDependencies {
+  readonly registry: RegistryReader;
+  readonly journal: Journal<DecisionRow>;
+  readonly tracing: Tracing;
+  readonly clock: Clock;
+}
+
+/**
+ * The decision port's own side. Answers only after the decision stands in the journal; adds to the port's errors
+ * FAILED_PRECONDITION (the version's manifest makes no decision), RESOURCE_EXHAUSTED `log_full`, CANCELLED.
+ */
+export interface Decider extends DecisionPort, Disposable {}
+
+export function createDecider(dependencies: DecideDependencies, node: string): Decider {
+  const { registry, journal, tracing, clock } = dependencies;
+  const plans = versionCache(registry, (record) => compileDecisionPlan(record.manifest));
+  const find = findFresh(registry, () => clock.monotonic());
+
+  async function decide(item: DecideItem, signal?: Cancellation): Promise<Decision> {
+    if (!isPredictionId(item.predictionId))
+      throw new HotloopError('INVALID_ARGUMENT', 'prediction_id must be a UUIDv7 in lower case');
+    const record = await find((snapshot) => {
+      const pinned = resolveVersion(snapshot, item.model, String(item.version));
+      return pinned.record;
+    });
+    const plan = plans.of(record);
+    if (signal?.aborted) throw new HotloopError('CANCELLED', 'the caller has gone');
+    const decision = plan.decide(item);
+    await journal.append({ item, decision, atMs: clock.now(), node }, record.manifest.log.durability);
+    return decision;
+  }
+
+  return {
+    async decide(item, signal) {
+      const { predictionId, sampled } = item;
+      const span = tracing.span('decision', { predictionId, sampled, kind: 'server' });
+      try {
+        return await decide(item, signal);
+      } catch (error) {
+        span.fail(error);
+        throw error;
+      } finally {
+        span.end();
+      }
+    },
+    [Symbol.dispose]: () => plans[Symbol.dispose](),
+  };
+}

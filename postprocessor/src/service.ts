@@ -1,0 +1,97 @@
+import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
+import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
+import { Closing } from '@hotloop/platform/closing.ts';
+import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
+import { JOURNAL_DEFAULTS, openJournal } from '@hotloop/platform/journal/journal.ts';
+import { startRetention } from '@hotloop/platform/journal/retention.ts';
+import { startShipper } from '@hotloop/platform/journal/shipper.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { longestRetentionMs } from '@hotloop/platform/registry/longest-retention.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
+import { createDecider } from './decide.ts';
+import { DECISION_TABLE } from './decision-table.ts';
+import { decisionHandlers } from './server.ts';
+
+export interface PostprocessorOptions {
+  /** host:port; port 0 takes a free one. */
+  readonly listen: string;
+  /** Name of this node, written into each decision. */
+  readonly node: string;
+  /** Folder of the decision journal; this service's alone. */
+  readonly journalDirectory: string;
+  readonly drainMs: number;
+}
+
+/** Opened and closed by whoever starts the service. */
+export interface PostprocessorAdapters {
+  readonly registry: RegistryReader;
+  /** Where the journal is shipped to. */
+  readonly pool: Pool;
+  readonly authenticator: Authenticator;
+  readonly tracing: Tracing;
+  readonly log: Log;
+  readonly clock?: Clock;
+}
+
+export interface Postprocessor extends AsyncDisposable {
+  readonly address: string;
+  /** For a preprocessor in the same process. */
+  readonly decision: DecisionPort;
+  /** Resolves when every decision answered so far stands in Postgres. */
+  flush(deadlineMs: number): Promise<void>;
+}
+
+const SERVICE = 'hotloop.v1.DecisionService';
+
+/** Starts the postprocessor; serves when it resolves. Disposal, or the signal, drains and then closes what it opened. */
+export async function startPostprocessor(
+  options: PostprocessorOptions,
+  adapters: PostprocessorAdapters,
+  signal?: AbortSignal,
+): Promise<Postprocessor> {
+  const { registry, pool, tracing, log, authenticator } = adapters;
+  const closing = new Closing(log);
+  try {
+    const table = DECISION_TABLE;
+    const settings = { directory: options.journalDirectory, ...JOURNAL_DEFAULTS };
+    const journal = closing.use('decision journal', openJournal(table, settings, log));
+    const shipper = closing.use('decision shipper', startShipper(journal, pool, log));
+    // What the journal still holds is shipped by the next start; this only spares it the work.
+    closing.defer('last shipment', () => shipper.flush(options.drainMs).catch(() => undefined));
+
+    const clock = adapters.clock ?? systemClock;
+    const retention = { table: table.table, keepMs: () => longestRetentionMs(registry.current()) };
+    closing.use('retention', startRetention(pool, retention, clock, log));
+    const decider = createDecider({ registry, journal, tracing, clock }, options.node);
+    closing.defer('decision plans', () => decider[Symbol.dispose]());
+
+    const definitions = loadServiceDefinitions(['hotloop/v1/decision.proto']);
+    const server = await startGrpcServer({
+      services: [{ name: SERVICE, handlers: decisionHandlers(decider) }],
+      address: options.listen,
+      authenticator,
+      definitions,
+      log,
+    });
+    closing.defer('gRPC server', () => server.drain(options.drainMs));
+    for (const name of [SERVICE, 'readiness', 'liveness']) server.setServing(name, true);
+
+    const close = async () => {
+      await closing.close(options.drainMs + 5000);
+    };
+    signal?.addEventListener('abort', () => void close(), { once: true });
+    return {
+      address: server.address,
+      decision: decider,
+      flush: (deadlineMs) => shipper.flush(deadlineMs),
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await closing.close(5000);
+    throw error;
+  }
+}

@@ -1,0 +1,104 @@
+import { silentLog } from '@hotloop/platform/log.ts';
+import { describe, expect, it } from 'vitest';
+import type { History, HistoryEvent, HistoryRead } from './history.ts';
+import { HistoryGate } from './history-gate.ts';
+import { record } from './testing/manifests.ts';
+
+const READ: HistoryRead = {
+  ...{ entity: 'user', entityId: 'u1', event: 'view', sinceMs: 0, limit: 1, fields: true },
+};
+const EVENT: HistoryEvent = { id: 'e', atMs: 1, fields: record({}) };
+
+/** A store whose answers the test gives. */
+function manualStore() {
+  const waiting: PromiseWithResolvers<HistoryEvent[][]>[] = [];
+  const history: History = {
+    append: async () => undefined,
+    read() {
+      const answer = Promise.withResolvers<HistoryEvent[][]>();
+      waiting.push(answer);
+      return answer.promise;
+    },
+  };
+  return { history, waiting };
+}
+
+function open(policy = { budgetMs: 10, failures: 2, restMs: 1000 }) {
+  const store = manualStore();
+  let nowMs = 0;
+  const clock = { now: () => nowMs, monotonic: () => nowMs };
+  const gate = new HistoryGate(store.history, clock, silentLog(), policy);
+  return {
+    ...{ gate, waiting: store.waiting },
+    pass(ms: number) {
+      nowMs += ms;
+    },
+    answer(index: number) {
+      store.waiting[index]?.resolve([[EVENT]]);
+    },
+    fail(index: number) {
+      store.waiting[index]?.reject(new Error('away'));
+    },
+  };
+}
+
+describe('the gate before the history', () => {
+  it('asks nothing for no reads', async () => {
+    const { gate, waiting } = open();
+    expect(await gate.read([])).toEqual([]);
+    expect(waiting).toHaveLength(0);
+  });
+
+  it('answers what the store answers within the budget', async () => {
+    const { gate, answer } = open({ budgetMs: 1000, failures: 2, restMs: 1000 });
+    const reading = gate.read([READ]);
+    answer(0);
+    expect(await reading).toEqual([[EVENT]]);
+  });
+
+  it('answers null when the store is late, and an answer that comes after all changes nothing', async () => {
+    const { gate, answer, waiting } = open();
+    expect(await gate.read([READ])).toBeNull();
+    answer(0);
+    expect(gate.open).toBe(false);
+    expect(waiting).toHaveLength(1);
+  });
+
+  it('gives up on a store after failures in a row, and lets one prediction try it after the rest', async () => {
+    const { gate, waiting, fail, answer, pass } = open();
+    for (const index of [0, 1]) {
+      const reading = gate.read([READ]);
+      fail(index);
+      expect(await reading).toBeNull();
+    }
+    expect(gate.open).toBe(true);
+    expect(await gate.read([READ])).toBeNull();
+    expect(waiting).toHaveLength(2);
+    pass(1000);
+    const probe = gate.read([READ], 1000);
+    expect(await gate.read([READ])).toBeNull();
+    expect(waiting).toHaveLength(3);
+    answer(2);
+    expect(await probe).toEqual([[EVENT]]);
+    expect(gate.open).toBe(false);
+  });
+
+  it('does not count the hurry of a caller against the store', async () => {
+    const { gate } = open({ budgetMs: 1000, failures: 1, restMs: 1000 });
+    expect(await gate.read([READ], 1)).toBeNull();
+    expect(gate.open).toBe(false);
+  });
+
+  it('waits for a probe of a caller in a hurry no longer than the caller, and rests again', async () => {
+    const { gate, fail, pass, waiting } = open({ budgetMs: 1000, failures: 1, restMs: 100 });
+    const first = gate.read([READ]);
+    fail(0);
+    await first;
+    pass(100);
+    expect(await gate.read([READ], 1)).toBeNull();
+    expect(gate.open).toBe(true);
+    pass(100);
+    void gate.read([READ]);
+    expect(waiting).toHaveLength(3);
+  });
+});

@@ -1,0 +1,89 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
+import { type CircuitEvent, type CircuitPolicy, CLOSED_CIRCUIT, mayAsk, nextCircuit } from './circuit.ts';
+import type { HistoryAnswers } from './feature-plan.ts';
+import type { History, HistoryEvent, HistoryRead } from './history.ts';
+
+export interface HistoryGateOptions extends CircuitPolicy {
+  /** Longest wait of one prediction for its history. */
+  readonly budgetMs: number;
+}
+
+export const HISTORY_GATE_DEFAULTS: HistoryGateOptions = { budgetMs: 20, failures: 5, restMs: 1000 };
+
+/**
+ * Reads the history for predictions, within a budget. Never rejects: a store that is late, failing, or given up on for
+ * a while answers null, and the prediction goes on without. A dead store costs `failures` waits, then nothing.
+ */
+export class HistoryGate {
+  readonly #history: History;
+  readonly #options: HistoryGateOptions;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #state = CLOSED_CIRCUIT;
+
+  constructor(history: History, clock: Clock, log: Log, options = HISTORY_GATE_DEFAULTS) {
+    this.#history = history;
+    this.#clock = clock;
+    this.#log = log;
+    this.#options = options;
+  }
+
+  /** True while the store is not asked because it failed repeatedly. */
+  get open(): boolean {
+    return this.#state.kind !== 'closed';
+  }
+
+  /** `timeoutMs`: what is left of the prediction's own time, when that is less than the budget. */
+  async read(
+    reads: readonly HistoryRead[],
+    timeoutMs = Number.POSITIVE_INFINITY,
+    signal?: Cancellation,
+  ): Promise<HistoryAnswers> {
+    if (reads.length === 0) return [];
+    if (!mayAsk(this.#state, this.#clock.monotonic())) return null;
+    const { budgetMs } = this.#options;
+    this.#move('asked');
+    const probing = this.#state.kind === 'probing';
+    const answer = await withinBudget(this.#history.read(reads, signal), Math.min(budgetMs, timeoutMs));
+    // A caller in a greater hurry than the budget says nothing about the store, unless all wait for this one's word.
+    const hurried = answer.kind === 'late' && timeoutMs < budgetMs && !probing;
+    if (!hurried) this.#move(answer.kind === 'answered' ? 'succeeded' : 'failed', answer);
+    return answer.kind === 'answered' ? answer.events : null;
+  }
+
+  #move(event: CircuitEvent, answer?: Answer): void {
+    const before = this.#state;
+    this.#state = nextCircuit(before, event, this.#options, this.#clock.monotonic());
+    if (before.kind === 'closed' && this.#state.kind === 'open')
+      this.#log.warn(
+        answer?.kind === 'failed' ? { error: answer.error } : {},
+        'the history does not answer; predictions go on without it',
+      );
+    if (before.kind === 'probing' && this.#state.kind === 'closed')
+      this.#log.info('the history answers again');
+  }
+}
+
+type Answer =
+  | { readonly kind: 'answered'; readonly events: HistoryEvent[][] }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'late' };
+
+function withinBudget(reading: Promise<HistoryEvent[][]>, budgetMs: number): Promise<Answer> {
+  return new Promise((resolve) => {
+    // A busy event loop runs the timer before it has looked at the socket; an answer that lies there is not late.
+    const timer = setTimeout(() => setImmediate(() => resolve({ kind: 'late' })), Math.max(0, budgetMs));
+    reading.then(
+      (events) => {
+        clearTimeout(timer);
+        resolve({ kind: 'answered', events });
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        resolve({ kind: 'failed', error });
+      },
+    );
+  });
+}

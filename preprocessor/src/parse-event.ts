@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Attributes, AttributeValue } from '@hotloop/platform/ports/value.ts';
+import { z } from 'zod';
+import type { HistoryEntry } from './history.ts';
+
+const MAX_MESSAGE_BYTES = 256 * 1024;
+const MAX_FIELDS_BYTES = 4096;
+const MAX_ENTITIES = 8;
+/** Clocks differ; an event from further ahead than this is a mistake. */
+const MAX_AHEAD_MS = 5 * 60_000;
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
+const text = z.string().min(1).max(256);
+
+/** CloudEvents 1.0, JSON event format; attributes that are not named here are allowed and passed over. */
+const eventSchema = z.object({
+  specversion: z.literal('1.0'),
+  id: text,
+  source: z.string().min(1).max(1024),
+  type: z.string().regex(NAME, 'must be letters, digits and _, as history.ENTITY.EVENT names it'),
+  time: z.iso.datetime({ offset: true, message: 'must be an RFC 3339 time with its offset' }),
+  data: z.looseObject({ entity: z.record(z.string().regex(NAME), text) }),
+});
+
+/**
+ * Reads one event into the histories of the entities that it names. Fields are the numbers, texts, flags and lists of
+ * one of them at the top of `data`, and the entities' ids under their names; deeper values are passed over, since
+ * no feature can name them. Throws INVALID_ARGUMENT naming the field and what is wrong with it.
+ */
+export function parseEvent(value: Uint8Array | null, nowMs: number): HistoryEntry[] {
+  if (value === null || value.length === 0) throw invalid('the message is empty');
+  if (value.length > MAX_MESSAGE_BYTES) throw invalid(`the message has more than ${MAX_MESSAGE_BYTES} bytes`);
+  const result = eventSchema.safeParse(plainJson(value));
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw invalid(`${issue?.path.map(String).join('.') || 'event'}: ${issue?.message ?? 'malformed'}`);
+  }
+  const { id, source, type, time, data } = result.data;
+  const atMs = Date.parse(time);
+  if (Number.isNaN(atMs)) throw invalid('time: is not a time');
+  if (atMs > nowMs + MAX_AHEAD_MS) throw invalid('time: lies more than 5 minutes ahead');
+  const entities = Object.entries(data.entity);
+  if (entities.length === 0) throw invalid('data.entity: names no entity');
+  if (entities.length > MAX_ENTITIES) throw invalid(`data.entity: names more than ${MAX_ENTITIES} entities`);
+  const fields = fieldsOf(data.entity, data);
+  if (Buffer.byteLength(JSON.stringify(fields)) > MAX_FIELDS_BYTES)
+    throw invalid(`data: its fields take more than ${MAX_FIELDS_BYTES} bytes`);
+  const key = eventKey(source, id);
+  return entities.map(([entity, entityId]) => ({ entity, entityId, event: type, id: key, atMs, fields }));
+}
+
+/** CloudEvents: source and id together name an event. Hashed, because both may be long and are kept with each event. */
+function eventKey(source: string, id: string): string {
+  return createHash('sha256').update(`${source}\n${id}`).digest('base64url').slice(0, 22);
+}
+
+function plainJson(value: Uint8Array): unknown {
+  let decoded: string;
+  try {
+    decoded = new TextDecoder('utf-8', { fatal: true }).decode(value);
+  } catch (cause) {
+    throw invalid('the message is not UTF-8', cause);
+  }
+  try {
+    return JSON.parse(decoded);
+  } catch (cause) {
+    throw invalid('the message is not JSON', cause);
+  }
+}
+
+function fieldsOf(
+  entities: Readonly<Record<string, string>>,
+  data: Readonly<Record<string, unknown>>,
+): Attributes {
+  const fields = Object.create(null) as Record<string, AttributeValue>;
+  for (const name of Object.keys(entities)) fields[name] = entities[name] ?? '';
+  for (const name of Object.keys(data)) {
+    const value = data[name];
+    if (name !== 'entity' && isAttribute(value)) fields[name] = value;
+  }
+  return fields;
+}
+
+function isAttribute(value: unknown): value is AttributeValue {
+  if (typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (!Array.isArray(value)) return false;
+  return value.every((item) => typeof item === 'string') || value.every((item) => Number.isFinite(item));
+}
+
+function invalid(message: string, cause?: unknown): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', message, { reason: 'malformed_event', cause });
+}

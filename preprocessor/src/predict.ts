@@ -1,0 +1,188 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
+import type { DecideItem, DecisionPort } from '@hotloop/platform/ports/decision.ts';
+import {
+  FEATURE_STATUS,
+  type FeatureStatusName,
+  type InferencePort,
+} from '@hotloop/platform/ports/inference.ts';
+import type { Attributes } from '@hotloop/platform/ports/value.ts';
+import type { PredictionIds } from '@hotloop/platform/prediction-id.ts';
+import { findFresh } from '@hotloop/platform/registry/find-fresh.ts';
+import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { versionCache } from '@hotloop/platform/registry/version-cache.ts';
+import type { Span, SpanKind, Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import type { Manifest } from '@hotloop/proto/manifest.ts';
+import { Admission, type AdmissionLimits } from './admission.ts';
+import { compileFeaturePlan, type FeaturePlan } from './feature-plan.ts';
+import type { HistoryGate } from './history-gate.ts';
+import type { NamedFeatureStatus, Prediction, PredictionCall, PredictionRequest } from './prediction.ts';
+import { validateCandidates, validateRequest } from './validate-request.ts';
+
+export interface PredictDependencies {
+  readonly registry: RegistryReader;
+  readonly history: HistoryGate;
+  readonly inference: InferencePort;
+  readonly decision: DecisionPort;
+  readonly tracing: Tracing;
+  readonly clock: Clock;
+}
+
+export interface PredictOptions {
+  readonly limits: AdmissionLimits;
+  readonly ids: PredictionIds;
+  readonly log: Log;
+}
+
+/**
+ * Answers one prediction. Rejects with HotloopError: INVALID_ARGUMENT (the request), NOT_FOUND (model, version),
+ * RESOURCE_EXHAUSTED (too many at once), DEADLINE_EXCEEDED, CANCELLED, and what compute and postprocessor say.
+ * The same prediction_id again is answered again; the logs keep one row of it.
+ */
+export interface Predictor extends Disposable {
+  predict(request: PredictionRequest, call: PredictionCall): Promise<Prediction>;
+  /** Predictions being answered now. */
+  readonly inFlight: number;
+}
+
+export function createPredictor(dependencies: PredictDependencies, options: PredictOptions): Predictor {
+  const { registry, history, inference, decision, tracing, clock } = dependencies;
+  const plans = versionCache(registry, (record) => compileFeaturePlan(record.manifest));
+  const find = findFresh(registry, () => clock.monotonic());
+  const admission = new Admission(options.limits);
+
+  async function predict(request: PredictionRequest, call: PredictionCall): Promise<Prediction> {
+    using admitted = admission.admit();
+    const nowMs = clock.now();
+    const deadline = clock.monotonic() + call.timeoutMs;
+    const timeLeft = () => remaining(deadline - clock.monotonic(), call.signal);
+
+    validateRequest(request, nowMs);
+    const { record, variant } = await find((snapshot) =>
+      resolveVersion(snapshot, request.model, request.version),
+    );
+    const { model, version, manifest } = record;
+    const plan = plans.of(record);
+    validateCandidates(request, manifest, plan.columns);
+    admitted.hold(plan.columns * Math.max(1, request.candidates.length));
+
+    const predictionId = request.predictionId === '' ? options.ids.next(nowMs) : request.predictionId;
+    const sampled = tracing.sampled(predictionId);
+    const root = sampled
+      ? tracing.span('predict', {
+          predictionId,
+          sampled,
+          root: true,
+          kind: 'server',
+          links: request.traceparent === '' ? [] : [request.traceparent],
+          attributes: { 'hotloop.model': model, 'hotloop.version': version, 'hotloop.variant': variant },
+        })
+      : undefined;
+    /** Under a span of its own; one that nobody records is not even made. */
+    const step = <T>(name: string, kind: SpanKind, run: () => Promise<T>): Promise<T> =>
+      sampled ? ended(tracing.span(name, { predictionId, sampled, kind }), run) : run();
+    try {
+      const { rows, events } = await step('features', 'internal', async () => {
+        const reads = plan.needsHistory ? plan.reads(request, nowMs) : [];
+        const events = reads.length === 0 ? [] : await history.read(reads, timeLeft(), call.signal);
+        return { events, rows: plan.run(request, events, nowMs) };
+      });
+      const degraded = events === null ? ['history'] : [];
+
+      const inferred = await step('infer', 'client', () =>
+        inference.infer(
+          {
+            ...{ predictionId, model, version, variant, sampled, degraded },
+            ...{ caller: call.caller, entities: request.entities, priority: 0, timeoutMs: timeLeft() },
+            candidates: request.candidates.map(({ id }) => id),
+            ...rows,
+          },
+          call.signal,
+        ),
+      );
+
+      const decided = await step('decide', 'client', () =>
+        decision.decide(
+          {
+            ...{ predictionId, model, version, variant, sampled, outputs: inferred.outputs },
+            ...signals(request, manifest),
+            ...{ excluded: plan.excluded(request, events), timeoutMs: timeLeft() },
+          },
+          call.signal,
+        ),
+      );
+      const featureStatuses = request.wantFeatureStatuses
+        ? nameStatuses(plan, rows.statuses, request.candidates)
+        : [];
+      return { predictionId, model, version, variant, decision: decided, featureStatuses, degraded };
+    } catch (error) {
+      root?.fail(error);
+      if (toHotloopError(error).code === 'INTERNAL')
+        options.log.error({ predictionId, model, version, error }, 'a prediction failed');
+      throw error;
+    } finally {
+      root?.end();
+    }
+  }
+
+  return {
+    predict,
+    get inFlight() {
+      return admission.inFlight;
+    },
+    [Symbol.dispose]: () => plans[Symbol.dispose](),
+  };
+}
+
+const NO_ENTITIES: DecideItem['entities'] = Object.freeze(Object.create(null) as Record<string, string>);
+const NOTHING: Attributes = Object.freeze(Object.create(null) as Attributes);
+
+/** What the decision may look at beside the score: only `combine` does, so without it nothing else travels. */
+function signals(
+  { request, entities, candidates }: PredictionRequest,
+  { decision }: Manifest,
+): Pick<DecideItem, 'request' | 'entities' | 'candidates'> {
+  if (decision.combine !== undefined) return { request, entities, candidates };
+  return {
+    request: NOTHING,
+    entities: NO_ENTITIES,
+    candidates: candidates.map(({ id }) => ({ id, attributes: NOTHING })),
+  };
+}
+
+/** Milliseconds left. Throws when there are none, or nobody waits any more: expired work never starts. */
+function remaining(leftMs: number, signal: Cancellation): number {
+  if (signal.aborted) throw new HotloopError('CANCELLED', 'the caller has gone');
+  if (leftMs <= 0)
+    throw new HotloopError('DEADLINE_EXCEEDED', 'the deadline passed before the prediction was made');
+  return Math.max(1, Math.floor(leftMs));
+}
+
+async function ended<T>(span: Span, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    span.fail(error);
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+const STATUS_NAMES = Object.keys(FEATURE_STATUS) as FeatureStatusName[];
+
+function nameStatuses(
+  plan: FeaturePlan,
+  statuses: Uint8Array,
+  candidates: readonly { readonly id: string }[],
+): NamedFeatureStatus[] {
+  const names = plan.featureNames;
+  return Array.from(statuses, (status, at) => ({
+    feature: names[at % names.length] ?? '',
+    status: STATUS_NAMES[status] ?? 'missing',
+    candidate: candidates[Math.floor(at / names.length)]?.id ?? '',
+  }));
+}

@@ -1,0 +1,113 @@
+import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
+import {
+  attributesFromMessage,
+  candidateFromMessage,
+  textsFromMessage,
+} from '@hotloop/platform/grpc/attributes.ts';
+import type { CallContext } from '@hotloop/platform/grpc/call-context.ts';
+import { framedHandler } from '@hotloop/platform/grpc/framed-server.ts';
+import { unary } from '@hotloop/platform/grpc/handlers.ts';
+import { toLoggedStatus } from '@hotloop/platform/grpc/logged-status.ts';
+import type { Failure } from '@hotloop/proto/gen/hotloop/v1/Failure.ts';
+import type { PredictBatchReply } from '@hotloop/proto/gen/hotloop/v1/PredictBatchReply.ts';
+import type { PredictBatchRequest__Output } from '@hotloop/proto/gen/hotloop/v1/PredictBatchRequest.ts';
+import type { PredictItem__Output } from '@hotloop/proto/gen/hotloop/v1/PredictItem.ts';
+import type { PredictionServiceHandlers } from '@hotloop/proto/gen/hotloop/v1/PredictionService.ts';
+import type { PredictReply } from '@hotloop/proto/gen/hotloop/v1/PredictReply.ts';
+import type { PredictReplyItem } from '@hotloop/proto/gen/hotloop/v1/PredictReplyItem.ts';
+import type { PredictRequest__Output } from '@hotloop/proto/gen/hotloop/v1/PredictRequest.ts';
+import type { PredictResult } from '@hotloop/proto/gen/hotloop/v1/PredictResult.ts';
+import type { Predictor } from './predict.ts';
+import type { Prediction, PredictionRequest } from './prediction.ts';
+
+export interface TimeoutOptions {
+  /** For a caller that names no deadline. */
+  readonly defaultTimeoutMs: number;
+  /** The longest that is granted. */
+  readonly maxTimeoutMs: number;
+}
+
+const MAX_BATCH = 4096;
+
+/** Maps PredictionService to the predictor and back. Decides nothing. */
+export function predictionHandlers(
+  predictor: Predictor,
+  timeouts: TimeoutOptions,
+): PredictionServiceHandlers {
+  /** The shorter of what the item and the call allow; 0 of an item means that it names none. */
+  const grant = (itemTimeoutMs: number, callTimeoutMs: number): number => {
+    const wanted = itemTimeoutMs > 0 ? Math.min(itemTimeoutMs, callTimeoutMs) : callTimeoutMs;
+    return Math.min(Number.isFinite(wanted) ? wanted : timeouts.defaultTimeoutMs, timeouts.maxTimeoutMs);
+  };
+  return {
+    Predict: unary(async (message: PredictRequest__Output, context) => {
+      const timeoutMs = grant(message.timeoutMs, context.remainingMs());
+      const call = { caller: context.caller.subject, timeoutMs, signal: context.signal };
+      return replyOf(await predictor.predict(requestOf(message), call));
+    }),
+    PredictBatch: unary(
+      async ({ requests }: PredictBatchRequest__Output, context): Promise<PredictBatchReply> => {
+        if (requests.length > MAX_BATCH)
+          throw new HotloopError(
+            'INVALID_ARGUMENT',
+            `a batch holds at most ${MAX_BATCH} requests, this one ${requests.length}; use PredictStream`,
+          );
+        const { caller, signal } = context;
+        const results = requests.map(async (message): Promise<PredictResult> => {
+          const timeoutMs = grant(message.timeoutMs, context.remainingMs());
+          const call = { caller: caller.subject, timeoutMs, signal };
+          try {
+            return { reply: replyOf(await predictor.predict(requestOf(message), call)) };
+          } catch (error) {
+            return { failure: failureOf(error, context) };
+          }
+        });
+        return { results: await Promise.all(results) };
+      },
+    ),
+    PredictStream: framedHandler<PredictItem__Output, PredictReplyItem>({
+      async handle({ request }, context) {
+        if (!request) throw new HotloopError('INVALID_ARGUMENT', 'the item holds no request');
+        const { caller, cancellation: signal } = context;
+        const call = { caller: caller.subject, timeoutMs: context.remainingMs(), signal };
+        return { reply: replyOf(await predictor.predict(requestOf(request), call)) };
+      },
+      timeoutMsOf: ({ request }) => request?.timeoutMs ?? 0,
+      ...timeouts,
+      sizeOf: ({ reply }) =>
+        128 + (reply?.decision?.ranked?.length ?? 0) * 64 + (reply?.featureStatuses?.length ?? 0) * 32,
+    }),
+  };
+}
+
+/** As of a stream's item: what is our fault leaves its cause in the log, under the call's request id. */
+function failureOf(error: unknown, context: CallContext): Failure {
+  const { code, details } = toLoggedStatus(error, context);
+  return { code, message: details, reason: toHotloopError(error).reason };
+}
+
+function requestOf(message: PredictRequest__Output): PredictionRequest {
+  return {
+    model: message.model,
+    version: message.version,
+    predictionId: message.predictionId,
+    entities: textsFromMessage(message.entities),
+    request: attributesFromMessage(message.request),
+    candidates: message.candidates.map(candidateFromMessage),
+    wantFeatureStatuses: message.wantFeatureStatuses,
+    traceparent: message.traceparent,
+  };
+}
+
+function replyOf(prediction: Prediction): PredictReply {
+  const { label, score, scores, ranked } = prediction.decision;
+  return {
+    predictionId: prediction.predictionId,
+    model: prediction.model,
+    version: prediction.version,
+    variant: prediction.variant,
+    decision: { label, score, scores: [...scores], ranked: [...ranked] },
+    featureStatuses: [...prediction.featureStatuses],
+    degraded: [...prediction.degraded],
+  };
+}

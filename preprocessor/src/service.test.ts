@@ -1,0 +1,238 @@
+import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
+import { FramedClient } from '@hotloop/platform/grpc/framed-client.ts';
+import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
+import { fromStatus } from '@hotloop/platform/grpc/status.ts';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
+import { loadDefinitions } from '@hotloop/proto/definitions.ts';
+import type { PredictBatchReply__Output } from '@hotloop/proto/gen/hotloop/v1/PredictBatchReply.ts';
+import type { PredictItem } from '@hotloop/proto/gen/hotloop/v1/PredictItem.ts';
+import type { PredictionServiceClient } from '@hotloop/proto/gen/hotloop/v1/PredictionService.ts';
+import type { PredictReply__Output } from '@hotloop/proto/gen/hotloop/v1/PredictReply.ts';
+import type { PredictReplyItem__Output } from '@hotloop/proto/gen/hotloop/v1/PredictReplyItem.ts';
+import type { PredictRequest } from '@hotloop/proto/gen/hotloop/v1/PredictRequest.ts';
+import { describe, expect, it } from 'vitest';
+import { GrpcDecision } from './adapters/grpc-decision.ts';
+import { GrpcInference } from './adapters/grpc-inference.ts';
+import { MemoryHistory } from './adapters/memory-history.ts';
+import { startPreprocessor } from './service.ts';
+import { manifestOf, versionRecord } from './testing/manifests.ts';
+import { ThresholdDecision } from './testing/memory-decision.ts';
+import { LogisticInference, logistic } from './testing/memory-inference.ts';
+import { MemoryTracing } from './testing/memory-tracing.ts';
+import { serveDecision, serveInference } from './testing/port-servers.ts';
+
+const RANKER = manifestOf({
+  name: 'ranker',
+  task: 'ranking',
+  decision: { combine: 'score + 0.0 * item.price' },
+  features: [{ name: 'price', from: 'item.price' }],
+});
+const PLAIN = manifestOf({
+  name: 'plain',
+  features: [
+    { name: 'price', from: 'request.price' },
+    { name: 'month', from: 'request.month', missing: 'Jan', transform: [{ one_hot: ['Jan', 'Feb'] }] },
+    { name: 'weekend', from: 'request.weekend', type: 'flag', missing: false },
+  ],
+});
+
+/** The preprocessor between gRPC servers that stand for compute and postprocessor, and a client at its door. */
+async function open(options: { apiKeys?: string; apiKey?: string } = {}) {
+  const stack = new AsyncDisposableStack();
+  const registry = memoryRegistry();
+  for (const manifest of [PLAIN, RANKER])
+    registry.set({
+      ...{ name: manifest.name, liveVersion: 1, previousVersion: null, targetVersion: null, generation: 1 },
+      versions: new Map([[1, versionRecord(manifest)]]),
+    });
+  registry.publish();
+  const inference = new LogisticInference();
+  const decision = new ThresholdDecision();
+  const compute = stack.use(await serveInference(inference));
+  const postprocessor = stack.use(await serveDecision(decision));
+  const inferencePort = stack.use(new GrpcInference({ address: compute.address }, silentLog()));
+  const decisionPort = stack.use(new GrpcDecision({ address: postprocessor.address }, silentLog()));
+  await Promise.all([inferencePort.ready(5000), decisionPort.ready(5000)]);
+  const service = stack.use(
+    await startPreprocessor(
+      { listen: '127.0.0.1:0', drainMs: 2000 },
+      {
+        ...{ registry, inference: inferencePort, decision: decisionPort, history: new MemoryHistory() },
+        ...{ setAside: async () => undefined, tracing: new MemoryTracing(false), log: silentLog() },
+        authenticator: createAuthenticator(options.apiKeys),
+      },
+    ),
+  );
+  const channel = openChannel(service.address, {
+    ownConnection: true,
+    ...(options.apiKey ? { apiKey: options.apiKey } : {}),
+  });
+  const client = openServiceClient<PredictionServiceClient>(
+    channel,
+    loadDefinitions(['hotloop/v1/prediction.proto']),
+    'hotloop.v1.PredictionService',
+  );
+  stack.defer(() => client.close());
+  const framed = stack.use(
+    new FramedClient<PredictItem, PredictReplyItem__Output>({
+      name: 'preprocessor',
+      open: () => client.predictStream(channel.metadata()),
+    }),
+  );
+  const metadata = channel.metadata();
+  return {
+    ...{ inference, decision, service, framed, compute },
+    predict: (request: PredictRequest, timeoutMs = 5000) =>
+      new Promise<PredictReply__Output>((resolve, reject) => {
+        client.predict(request, metadata, withDeadline(timeoutMs), (error, reply) =>
+          error ? reject(fromStatus(error)) : resolve(reply as PredictReply__Output),
+        );
+      }),
+    predictBatch: (requests: PredictRequest[]) =>
+      new Promise<PredictBatchReply__Output>((resolve, reject) => {
+        client.predictBatch({ requests }, metadata, withDeadline(5000), (error, reply) =>
+          error ? reject(fromStatus(error)) : resolve(reply as PredictBatchReply__Output),
+        );
+      }),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+const plain = (price: number): PredictRequest => ({ model: 'plain', request: { price: { number: price } } });
+
+async function refusal(promise: Promise<unknown>): Promise<HotloopError> {
+  const error = await promise.then(
+    () => new Error('nothing was refused'),
+    (reason: unknown) => reason,
+  );
+  if (error instanceof HotloopError) return error;
+  throw error;
+}
+
+describe('PredictionService over gRPC', () => {
+  it('answers one prediction with its id, version, decision and feature statuses', async () => {
+    await using opened = await open();
+    const reply = await opened.predict({
+      model: 'plain',
+      entities: { user: 'u1' },
+      request: { price: { number: 2 }, month: { text: 'Feb' }, weekend: { flag: true } },
+      wantFeatureStatuses: true,
+    });
+    expect(reply).toMatchObject({ model: 'plain', version: 1, variant: 'live', degraded: [] });
+    expect(reply.predictionId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(reply.decision?.score).toBeCloseTo(logistic([2, 0, 1, 1]), 6);
+    expect(reply.featureStatuses.map(({ status }) => status)).toEqual(['present', 'present', 'present']);
+    expect(opened.inference.items[0]).toMatchObject({ entities: { user: 'u1' }, rows: 1, columns: 4 });
+  });
+
+  it('carries candidates through compute and postprocessor and back', async () => {
+    await using opened = await open();
+    const candidates = [3, 1, 2].map((price) => ({
+      id: `p${price}`,
+      attributes: { price: { number: price } },
+    }));
+    const reply = await opened.predict({ model: 'ranker', candidates });
+    expect(reply.decision?.ranked.map(({ id, rank }) => [id, rank])).toEqual([
+      ['p3', 1],
+      ['p2', 2],
+      ['p1', 3],
+    ]);
+    expect(opened.decision.items[0]?.candidates[0]?.attributes.price).toBe(3);
+  });
+
+  it('answers a batch in its order, each failed item by itself', async () => {
+    await using opened = await open();
+    const { results } = await opened.predictBatch([plain(1), { model: 'nobody' }, plain(3)]);
+    expect(results.map(({ result }) => result)).toEqual(['reply', 'failure', 'reply']);
+    expect(results[1]?.failure).toMatchObject({ code: 5 });
+    expect(results[2]?.reply?.decision?.score).toBeCloseTo(logistic([3, 1, 0, 0]), 6);
+  });
+
+  it('answers a thousand predictions over one stream, each with its own answer', async () => {
+    await using opened = await open();
+    await opened.framed.ready(5000);
+    const scores = await Promise.all(
+      Array.from({ length: 1000 }, async (_, index) => {
+        const reply = await opened.framed.call({ request: plain(index / 100) }, { timeoutMs: 10_000 });
+        return reply.reply?.decision?.score;
+      }),
+    );
+    for (const [index, score] of scores.entries())
+      expect(score).toBeCloseTo(logistic([Math.fround(index / 100), 1, 0, 0]), 5);
+  });
+
+  it('fails one item of a stream with its code, and answers its neighbours', async () => {
+    await using opened = await open();
+    const bad = refusal(opened.framed.call({ request: { model: 'plain' } }, { timeoutMs: 5000 }));
+    const good = opened.framed.call({ request: plain(1) }, { timeoutMs: 5000 });
+    expect(await bad).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'missing_feature' });
+    expect((await bad).message).toContain('price');
+    expect((await good).reply?.version).toBe(1);
+  });
+
+  it('ends a prediction by its deadline when compute does not answer, and cancels it there', async () => {
+    await using opened = await open();
+    const gate = Promise.withResolvers<void>();
+    opened.inference.hold = gate.promise;
+    expect((await refusal(opened.predict(plain(1), 150))).code).toBe('DEADLINE_EXCEEDED');
+    await expect.poll(() => opened.inference.abandoned).toHaveLength(1);
+    gate.resolve();
+  });
+
+  it('ends one item of a batch by its own time, and not its neighbours', async () => {
+    await using opened = await open();
+    const gate = Promise.withResolvers<void>();
+    opened.inference.hold = gate.promise;
+    const answering = opened.predictBatch([{ ...plain(1), timeoutMs: 100 }, plain(2)]);
+    await expect.poll(() => opened.inference.items.length).toBe(2);
+    const [hurried, patient] = opened.inference.items;
+    expect(hurried?.timeoutMs).toBeLessThanOrEqual(100);
+    expect(patient?.timeoutMs).toBeGreaterThan(1000);
+    await expect.poll(() => opened.inference.abandoned).toEqual([hurried?.predictionId]);
+    gate.resolve();
+    const { results } = await answering;
+    expect(results.map(({ result }) => result)).toEqual(['failure', 'reply']);
+    expect(results[0]?.failure).toMatchObject({ code: 4 });
+  });
+
+  it('refuses a batch of more than it takes at once', async () => {
+    await using opened = await open();
+    const error = await refusal(opened.predictBatch(Array.from({ length: 4097 }, () => plain(1))));
+    expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('4096')]);
+  });
+
+  it('says UNAVAILABLE without naming an address while compute is away', async () => {
+    await using opened = await open();
+    await opened.compute[Symbol.asyncDispose]();
+    const error = await refusal(opened.predict(plain(1)));
+    expect(error.code).toBe('UNAVAILABLE');
+    expect(error.message).not.toMatch(/127\.0\.0\.1|\d{4,5}/);
+  });
+
+  it('asks for an API key where keys are configured, and writes its subject into the log item', async () => {
+    const apiKeys = 'a-key-of-enough-length:web-shop:predict,another-key-long-enough:ops:operate';
+    await using anonymous = await open({ apiKeys });
+    expect((await refusal(anonymous.predict(plain(1)))).code).toBe('UNAUTHENTICATED');
+    await using known = await open({ apiKeys, apiKey: 'a-key-of-enough-length' });
+    await known.predict(plain(1));
+    expect(known.inference.items[0]?.caller).toBe('web-shop');
+    await using other = await open({ apiKeys, apiKey: 'another-key-long-enough' });
+    expect((await refusal(other.predict(plain(1)))).code).toBe('PERMISSION_DENIED');
+  });
+
+  it('answers what is in flight when it drains, and takes nothing new', async () => {
+    await using opened = await open();
+    const gate = Promise.withResolvers<void>();
+    opened.inference.hold = gate.promise;
+    const waiting = opened.predict(plain(1));
+    await expect.poll(() => opened.inference.items.length).toBe(1);
+    const closed = opened.service[Symbol.asyncDispose]();
+    gate.resolve();
+    expect((await waiting).version).toBe(1);
+    await closed;
+    expect((await refusal(opened.predict(plain(1)))).code).toBe('UNAVAILABLE');
+  });
+});

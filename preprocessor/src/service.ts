@@ -1,0 +1,138 @@
+import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
+import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
+import { Closing } from '@hotloop/platform/closing.ts';
+import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
+import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
+import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
+import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
+import { ADMISSION_DEFAULTS, type AdmissionLimits } from './admission.ts';
+import { type EventsOptions, startEvents } from './events.ts';
+import type { History } from './history.ts';
+import { HISTORY_GATE_DEFAULTS, HistoryGate, type HistoryGateOptions } from './history-gate.ts';
+import { createPredictor } from './predict.ts';
+import { predictionHandlers, type TimeoutOptions } from './server.ts';
+
+export interface PreprocessorOptions {
+  /** host:port; port 0 takes a free one. */
+  readonly listen: string;
+  readonly drainMs: number;
+  readonly limits?: AdmissionLimits;
+  readonly timeouts?: TimeoutOptions;
+  readonly historyGate?: HistoryGateOptions;
+  /** Without it no events are read from Kafka. */
+  readonly events?: EventsOptions;
+}
+
+/** Opened and closed by whoever starts the service. */
+export interface PreprocessorAdapters {
+  readonly registry: RegistryReader;
+  readonly inference: InferencePort;
+  readonly decision: DecisionPort;
+  readonly history: History;
+  /** Where events are written; the same store as `history`, best over a connection of its own. Default: `history`. */
+  readonly eventHistory?: History;
+  readonly setAside: SetAside;
+  readonly authenticator: Authenticator;
+  readonly tracing: Tracing;
+  readonly log: Log;
+  readonly clock?: Clock;
+}
+
+export interface Preprocessor extends AsyncDisposable {
+  readonly address: string;
+  /** Resolves when events are being read; at once without events. */
+  eventsJoined(timeoutMs: number): Promise<void>;
+}
+
+const SERVICE = 'hotloop.v1.PredictionService';
+const DEFAULT_TIMEOUTS: TimeoutOptions = { defaultTimeoutMs: 5000, maxTimeoutMs: 60_000 };
+
+/**
+ * Starts the preprocessor; serves when it resolves. Reading events begins behind it and never holds it up: predictions
+ * need no Kafka. Disposal, or the signal, drains and then closes what it opened, in reverse order.
+ */
+export async function startPreprocessor(
+  options: PreprocessorOptions,
+  adapters: PreprocessorAdapters,
+  signal?: AbortSignal,
+): Promise<Preprocessor> {
+  const { registry, inference, decision, history, tracing, log } = adapters;
+  const clock = adapters.clock ?? systemClock;
+  const closing = new Closing(log);
+  try {
+    const joined = Promise.withResolvers<void>();
+    joined.promise.catch(() => undefined);
+    if (options.events) {
+      const stop = new AbortController();
+      const started = startEvents(
+        options.events,
+        { history: adapters.eventHistory ?? history, setAside: adapters.setAside, clock, log },
+        stop.signal,
+      );
+      started.then(
+        (consumer) => joined.resolve(consumer.joined(60_000)),
+        (error: unknown) => {
+          log.error({ error }, 'events cannot be read; predictions go on with the history as it is');
+          joined.reject(error);
+        },
+      );
+      closing.defer('events', async () => {
+        stop.abort();
+        await started.then(
+          (consumer) => consumer.stop(options.drainMs),
+          () => undefined,
+        );
+      });
+    } else joined.resolve();
+
+    const gate = new HistoryGate(history, clock, log, options.historyGate ?? HISTORY_GATE_DEFAULTS);
+    const predictor = createPredictor(
+      { registry, history: gate, inference, decision, tracing, clock },
+      { limits: options.limits ?? ADMISSION_DEFAULTS, ids: randomPredictionIds(), log },
+    );
+    closing.defer('feature plans', () => predictor[Symbol.dispose]());
+
+    const server = await startGrpcServer({
+      services: [
+        { name: SERVICE, handlers: predictionHandlers(predictor, options.timeouts ?? DEFAULT_TIMEOUTS) },
+      ],
+      definitions: loadServiceDefinitions(['hotloop/v1/prediction.proto']),
+      address: options.listen,
+      authenticator: adapters.authenticator,
+      log,
+    });
+    closing.defer('gRPC server', () => server.drain(options.drainMs));
+    for (const name of [SERVICE, 'readiness', 'liveness']) server.setServing(name, true);
+
+    const close = async () => {
+      await closing.close(options.drainMs + 5000);
+    };
+    signal?.addEventListener('abort', () => void close(), { once: true });
+    return {
+      address: server.address,
+      eventsJoined: (timeoutMs) => bounded(joined.promise, timeoutMs),
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await closing.close(5000);
+    throw error;
+  }
+}
+
+async function bounded(promise: Promise<void>, timeoutMs: number): Promise<void> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new DOMException('events were not joined in time', 'TimeoutError')),
+    timeoutMs,
+  );
+  try {
+    await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

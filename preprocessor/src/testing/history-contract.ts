@@ -1,0 +1,216 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  HISTORY_AGE_MS,
+  HISTORY_LENGTH,
+  type History,
+  type HistoryEntry,
+  type HistoryRead,
+} from '../history.ts';
+import { record } from './manifests.ts';
+
+export interface OpenedHistory extends AsyncDisposable {
+  readonly history: History;
+}
+
+const NOW_MS = Date.UTC(2026, 0, 15, 12);
+
+const entry = (id: string, given: Partial<HistoryEntry> = {}): HistoryEntry => ({
+  entity: 'user',
+  entityId: 'u1',
+  event: 'view',
+  id,
+  atMs: NOW_MS - 1000,
+  fields: record({}),
+  ...given,
+});
+
+const readOf = (given: Partial<HistoryRead> = {}): HistoryRead => ({
+  entity: 'user',
+  entityId: 'u1',
+  event: 'view',
+  sinceMs: NOW_MS - HISTORY_AGE_MS,
+  limit: HISTORY_LENGTH,
+  fields: true,
+  ...given,
+});
+
+async function idsOf(history: History, given: Partial<HistoryRead> = {}): Promise<string[]> {
+  const [events = []] = await history.read([readOf(given)]);
+  return events.map(({ id }) => id);
+}
+
+export interface HistoryCase {
+  readonly title: string;
+  /** Rejects when the history, which is empty at first, breaks it. */
+  check(history: History): Promise<void>;
+}
+
+/** What every history keeps to, whatever holds it. */
+export const HISTORY_CONTRACT: readonly HistoryCase[] = [
+  {
+    title: 'answers the events of an entity newest first, whatever order they came in',
+    async check(history) {
+      const entries = [3, 1, 2].map((age) => entry(`e${age}`, { atMs: NOW_MS - age * 1000 }));
+      await history.append(entries.slice(0, 2), NOW_MS);
+      await history.append(entries.slice(2), NOW_MS);
+      expect(await idsOf(history)).toEqual(['e1', 'e2', 'e3']);
+    },
+  },
+  {
+    title: 'orders events of the same moment by their ids, the larger first',
+    async check(history) {
+      await history.append(
+        ['b', 'a', 'ab'].map((id) => entry(id)),
+        NOW_MS,
+      );
+      expect(await idsOf(history)).toEqual(['b', 'ab', 'a']);
+    },
+  },
+  {
+    title: 'gives back times and fields as they came',
+    async check(history) {
+      const fields = record({
+        price: 12.5,
+        tiny: 5e-324,
+        name: 'größe 🛒\n"\\',
+        seen: false,
+        tags: ['a', 'b'],
+        sizes: [1, 2.5],
+        __proto__x: 'plain',
+      });
+      await history.append([entry('e', { fields, atMs: NOW_MS - 123 })], NOW_MS);
+      const [[event] = []] = await history.read([readOf()]);
+      expect(event).toEqual({ id: 'e', atMs: NOW_MS - 123, fields });
+    },
+  },
+  {
+    title: 'leaves fields out when they are not asked for',
+    async check(history) {
+      await history.append([entry('e', { fields: record({ price: 1 }) })], NOW_MS);
+      const [[event] = []] = await history.read([readOf({ fields: false })]);
+      expect(Object.keys(event?.fields ?? { x: 1 })).toEqual([]);
+    },
+  },
+  {
+    title: 'keeps the first event of an id, however often and in whatever form it comes again',
+    async check(history) {
+      await history.append([entry('e', { fields: record({ n: 1 }) }), entry('e')], NOW_MS);
+      await history.append([entry('e', { fields: record({ n: 2 }), atMs: NOW_MS - 5 })], NOW_MS);
+      const [events = []] = await history.read([readOf()]);
+      expect(events).toEqual([{ id: 'e', atMs: NOW_MS - 1000, fields: record({ n: 1 }) }]);
+    },
+  },
+  {
+    title: 'keeps the same id apart for another entity, another id of it, and another event type',
+    async check(history) {
+      const entries = [
+        entry('e'),
+        entry('e', { entity: 'item' }),
+        entry('e', { entityId: 'u2' }),
+        entry('e', { event: 'buy' }),
+      ];
+      await history.append(entries, NOW_MS);
+      const answers = await history.read(
+        entries.map(({ entity, entityId, event }) => readOf({ entity, entityId, event })),
+      );
+      expect(answers.map((events) => events.length)).toEqual([1, 1, 1, 1]);
+    },
+  },
+  {
+    title: 'does not mistake one entity for another, whatever its name and id hold',
+    async check(history) {
+      const odd = ['a:b', 'a', 'a}:b', '{a', '', 'ids', 'a b\n', '🛒'];
+      await history.append(
+        odd.map((entityId, index) => entry(`e${index}`, { entityId })),
+        NOW_MS,
+      );
+      const answers = await history.read(odd.map((entityId) => readOf({ entityId })));
+      expect(answers.map((events) => events.map(({ id }) => id))).toEqual(
+        odd.map((_, index) => [`e${index}`]),
+      );
+    },
+  },
+  {
+    title: 'answers reads in their order, with nothing for an entity that it does not know',
+    async check(history) {
+      await history.append([entry('e')], NOW_MS);
+      const answers = await history.read([
+        readOf({ entityId: 'nobody' }),
+        readOf(),
+        readOf({ event: 'buy' }),
+      ]);
+      expect(answers.map((events) => events.length)).toEqual([0, 1, 0]);
+      expect(await history.read([])).toEqual([]);
+    },
+  },
+  {
+    title: 'answers no more than the limit, the newest, and none from before the time asked for',
+    async check(history) {
+      const entries = [1, 2, 3, 4].map((age) => entry(`e${age}`, { atMs: NOW_MS - age * 1000 }));
+      await history.append(entries, NOW_MS);
+      expect(await idsOf(history, { limit: 2 })).toEqual(['e1', 'e2']);
+      expect(await idsOf(history, { sinceMs: NOW_MS - 3000 })).toEqual(['e1', 'e2', 'e3']);
+    },
+  },
+  {
+    title: `keeps the newest ${HISTORY_LENGTH} events, and an old one that comes late changes nothing`,
+    async check(history) {
+      const count = HISTORY_LENGTH + 40;
+      const entries = Array.from({ length: count }, (_, age) =>
+        entry(`e${age}`, { atMs: NOW_MS - age * 1000 }),
+      );
+      await history.append(entries.toReversed(), NOW_MS);
+      const expected = entries.slice(0, HISTORY_LENGTH).map(({ id }) => id);
+      expect(await idsOf(history, { limit: 1000 })).toEqual(expected);
+      await history.append(entries.slice(-3), NOW_MS);
+      expect(await idsOf(history, { limit: 1000 })).toEqual(expected);
+    },
+  },
+  {
+    title: 'lets events go that are older than the longest age, by the time of the writing',
+    async check(history) {
+      const nearly = entry('nearly', { atMs: NOW_MS - HISTORY_AGE_MS + 60_000 });
+      await history.append([nearly, entry('older', { atMs: NOW_MS - HISTORY_AGE_MS - 1 })], NOW_MS);
+      expect(await idsOf(history, { sinceMs: 0 })).toEqual(['nearly']);
+      await history.append([entry('new', { atMs: NOW_MS + 3_600_000 })], NOW_MS + 3_600_000);
+      expect(await idsOf(history, { sinceMs: 0 })).toEqual(['new']);
+    },
+  },
+  {
+    title: 'holds the same after any batching, repetition and order of the same events',
+    async check(history) {
+      let run = 0;
+      const batches = fc.array(
+        fc.array(fc.record({ id: fc.integer({ min: 0, max: 20 }), age: fc.integer({ min: 0, max: 9 }) }), {
+          maxLength: 8,
+        }),
+        { maxLength: 4 },
+      );
+      await fc.assert(
+        fc.asyncProperty(batches, async (given) => {
+          const entityId = `u${run++}`;
+          const expected = new Map<string, number>();
+          for (const batch of [...given, ...given.toReversed()]) {
+            const entries = batch.map(({ id, age }) => entry(`e${id}`, { entityId, atMs: NOW_MS - age }));
+            for (const { id, atMs } of entries) if (!expected.has(id)) expected.set(id, atMs);
+            await history.append(entries, NOW_MS);
+          }
+          const [events = []] = await history.read([readOf({ entityId })]);
+          expect(new Map(events.map(({ id, atMs }) => [id, atMs]))).toEqual(expected);
+          expect(events.map(({ atMs }) => atMs)).toEqual([...expected.values()].sort((a, b) => b - a));
+        }),
+        { numRuns: 40 },
+      );
+    },
+  },
+];
+
+export function describeHistory(name: string, open: () => Promise<OpenedHistory>): void {
+  describe(`${name} keeps the contract of a history`, () => {
+    it.each(HISTORY_CONTRACT)('$title', async ({ check }) => {
+      await using opened = await open();
+      await check(opened.history);
+    });
+  });
+}

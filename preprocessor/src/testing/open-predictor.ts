@@ -1,0 +1,94 @@
+import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
+import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
+import { MemoryHistory } from '../adapters/memory-history.ts';
+import type { AdmissionLimits } from '../admission.ts';
+import { HistoryGate } from '../history-gate.ts';
+import { createPredictor } from '../predict.ts';
+import type { PredictionCall, PredictionRequest } from '../prediction.ts';
+import { manifestOf, record, versionRecord } from './manifests.ts';
+import { ThresholdDecision } from './memory-decision.ts';
+import { LogisticInference } from './memory-inference.ts';
+import { MemoryTracing } from './memory-tracing.ts';
+
+const SHOPPER = manifestOf({
+  name: 'shopper',
+  features: [
+    { name: 'price', from: 'request.price' },
+    { name: 'views', from: 'history.user.view.count', missing: -1 },
+  ],
+});
+export const PLAIN = manifestOf({ name: 'plain', features: [{ name: 'price', from: 'request.price' }] });
+export const RANKER = manifestOf({
+  name: 'ranker',
+  task: 'ranking',
+  features: [
+    { name: 'price', from: 'item.price' },
+    { name: 'popular', from: 'history.item.view.count', missing: 0 },
+  ],
+  decision: { rank: { exclude: 'history.user.buy.item' } },
+});
+const TENSOR = manifestOf({ name: 'raw', task: 'tensor', features: [] });
+const BROKEN = manifestOf({ name: 'broken', features: [{ name: 'who', from: 'entity.user' }] });
+
+/** A predictor over memory adapters, with models of every kind; `plain` has no live version. */
+export function openPredictor(options: { limits?: Partial<AdmissionLimits>; clock?: Clock } = {}) {
+  const registry = memoryRegistry();
+  for (const manifest of [SHOPPER, PLAIN, RANKER, TENSOR, BROKEN])
+    registry.set({
+      name: manifest.name,
+      liveVersion: manifest === PLAIN ? null : 1,
+      previousVersion: null,
+      targetVersion: null,
+      generation: 1,
+      versions: new Map([[1, versionRecord(manifest)]]),
+    });
+  registry.publish();
+  const clock = options.clock ?? systemClock;
+  const store = new MemoryHistory();
+  const inference = new LogisticInference();
+  const decision = new ThresholdDecision();
+  const tracing = new MemoryTracing();
+  const history = new HistoryGate(store, clock, silentLog());
+  const predictor = createPredictor(
+    { registry, history, inference, decision, tracing, clock },
+    {
+      limits: { maxInFlight: 10, maxCellsInFlight: 1000, ...options.limits },
+      ids: randomPredictionIds(),
+      log: silentLog(),
+    },
+  );
+  return { registry, store, inference, decision, tracing, history, predictor };
+}
+
+/** A request for the model `shopper`, but for what is given. */
+export const asked = (given: Partial<PredictionRequest> = {}): PredictionRequest => ({
+  model: 'shopper',
+  version: '',
+  predictionId: '',
+  candidates: [],
+  wantFeatureStatuses: false,
+  traceparent: '',
+  ...given,
+  entities: record(given.entities ?? { user: 'u1' }),
+  request: record(given.request ?? { price: 2 }),
+});
+
+export const call = (given: Partial<PredictionCall> = {}): PredictionCall => ({
+  caller: 'shop',
+  timeoutMs: 1000,
+  signal: new AbortController().signal,
+  ...given,
+});
+
+/** What a promise is refused with; throws anything that is not the domain's own error. */
+export async function refusal(promise: Promise<unknown>): Promise<HotloopError> {
+  const error = await promise.then(
+    () => new Error('nothing was refused'),
+    (reason: unknown) => reason,
+  );
+  if (error instanceof HotloopError) return error;
+  throw error;
+}

@@ -1,0 +1,66 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import { isPredictionId, predictionTimeMs } from '@hotloop/platform/prediction-id.ts';
+import type { Manifest } from '@hotloop/proto/manifest.ts';
+import type { PredictionRequest } from './prediction.ts';
+
+/** How old and how far ahead a caller's own id may be: the log's partitions and the journal's order rest on it. */
+const MAX_ID_AGE_MS = 24 * 3_600_000;
+const MAX_ID_AHEAD_MS = 5 * 60_000;
+const MAX_ENTITIES = 16;
+const MAX_ID_LENGTH = 256;
+const MAX_CANDIDATES = 10_000;
+/** 16 MiB of float32: what one prediction may ask of compute. */
+const MAX_CELLS = 4 * 1024 * 1024;
+
+/** Throws INVALID_ARGUMENT naming what is wrong with the request, whatever its model. */
+export function validateRequest(request: PredictionRequest, nowMs: number): void {
+  if (request.predictionId !== '') validatePredictionId(request.predictionId, nowMs);
+  const names = Object.keys(request.entities);
+  if (names.length > MAX_ENTITIES)
+    throw invalid(`entities: at most ${MAX_ENTITIES} may be named, ${names.length} are`);
+  for (const name of names) {
+    const id = request.entities[name] ?? '';
+    if (id === '' || id.length > MAX_ID_LENGTH)
+      throw invalid(`entities.${quoted(name)}: the id must have 1 to ${MAX_ID_LENGTH} characters`);
+  }
+}
+
+function validatePredictionId(id: string, nowMs: number): void {
+  if (!isPredictionId(id))
+    throw invalid(`prediction_id ${quoted(id)} must be a UUIDv7 in lower case, or be left empty`);
+  const madeAt = predictionTimeMs(id);
+  if (madeAt < nowMs - MAX_ID_AGE_MS)
+    throw invalid(`prediction_id ${id} was made more than 24 hours ago; make a new one`);
+  if (madeAt > nowMs + MAX_ID_AHEAD_MS)
+    throw invalid(`prediction_id ${id} lies more than 5 minutes ahead; check this machine's clock`);
+}
+
+/** Throws INVALID_ARGUMENT when the candidates do not fit the model's task. */
+export function validateCandidates(request: PredictionRequest, manifest: Manifest, columns: number): void {
+  const { candidates } = request;
+  if (manifest.task !== 'ranking') {
+    if (candidates.length > 0)
+      throw invalid(`model ${manifest.name} has task ${manifest.task} and takes no candidates`);
+    return;
+  }
+  if (candidates.length === 0) throw invalid(`model ${manifest.name} ranks; send at least one candidate`);
+  if (candidates.length > MAX_CANDIDATES)
+    throw invalid(`at most ${MAX_CANDIDATES} candidates may be sent, ${candidates.length} were`);
+  if (candidates.length * columns > MAX_CELLS)
+    throw invalid(`${candidates.length} candidates of ${columns} columns each are too many; send fewer`);
+  const seen = new Set<string>();
+  for (const { id } of candidates) {
+    if (id === '' || id.length > MAX_ID_LENGTH)
+      throw invalid(`every candidate needs an id of 1 to ${MAX_ID_LENGTH} characters`);
+    if (seen.has(id)) throw invalid(`candidate ${quoted(id)} stands twice`);
+    seen.add(id);
+  }
+}
+
+function invalid(message: string): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', message);
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, 80));
+}

@@ -1,0 +1,26 @@
+// Original file: hotloop/v1/types.proto
+
+
+/**
+ * Why one item of a stream or batch failed. code is a gRPC status code; message is written for the caller.
+ */
+export interface Failure {
+  'code'?: (number);
+  'message'?: (string);
+  /**
+   * Machine-readable cause in lower_snake_case, such as nonfinite_output. Empty when the code says all.
+   */
+  'reason'?: (string);
+}
+
+/**
+ * Why one item of a stream or batch failed. code is a gRPC status code; message is written for the caller.
+ */
+export interface Failure__Output {
+  'code': (number);
+  'message': (string);
+  /**
+   * Machine-readable cause in lower_snake_case, such as nonfinite_output. Empty when the code says all.
+   */
+  'reason': (string);
+}

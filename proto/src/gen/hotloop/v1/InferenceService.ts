@@ -1,0 +1,31 @@
+// Original file: hotloop/v1/inference.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { InferFrame as _hotloop_v1_InferFrame, InferFrame__Output as _hotloop_v1_InferFrame__Output } from '../../hotloop/v1/InferFrame.ts';
+import type { InferReplyFrame as _hotloop_v1_InferReplyFrame, InferReplyFrame__Output as _hotloop_v1_InferReplyFrame__Output } from '../../hotloop/v1/InferReplyFrame.ts';
+
+/**
+ * How the preprocessor asks compute: the Open Inference Protocol's content plus what the prediction log keeps,
+ * many items a frame, because the cost of a message on a stream is larger than the cost of a small model.
+ */
+export interface InferenceServiceClient extends grpc.Client {
+  InferStream(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_InferFrame, _hotloop_v1_InferReplyFrame__Output>;
+  InferStream(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_InferFrame, _hotloop_v1_InferReplyFrame__Output>;
+  inferStream(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_InferFrame, _hotloop_v1_InferReplyFrame__Output>;
+  inferStream(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_InferFrame, _hotloop_v1_InferReplyFrame__Output>;
+  
+}
+
+/**
+ * How the preprocessor asks compute: the Open Inference Protocol's content plus what the prediction log keeps,
+ * many items a frame, because the cost of a message on a stream is larger than the cost of a small model.
+ */
+export interface InferenceServiceHandlers extends grpc.UntypedServiceImplementation {
+  InferStream: grpc.handleBidiStreamingCall<_hotloop_v1_InferFrame__Output, _hotloop_v1_InferReplyFrame>;
+  
+}
+
+export interface InferenceServiceDefinition extends grpc.ServiceDefinition {
+  InferStream: MethodDefinition<_hotloop_v1_InferFrame, _hotloop_v1_InferReplyFrame, _hotloop_v1_InferFrame__Output, _hotloop_v1_InferReplyFrame__Output>
+}

@@ -1,0 +1,23 @@
+// Original file: hotloop/v1/registry.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface PromoteRequest {
+  'model'?: (string);
+  'version'?: (number);
+  /**
+   * The generation the caller saw; 0 skips the check. Another generation answers ABORTED.
+   */
+  'expectedGeneration'?: (number | string | Long);
+  'actor'?: (string);
+}
+
+export interface PromoteRequest__Output {
+  'model': (string);
+  'version': (number);
+  /**
+   * The generation the caller saw; 0 skips the check. Another generation answers ABORTED.
+   */
+  'expectedGeneration': (number);
+  'actor': (string);
+}

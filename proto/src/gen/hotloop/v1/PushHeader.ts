@@ -1,0 +1,33 @@
+// Original file: hotloop/v1/registry.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface PushHeader {
+  /**
+   * model.yaml as written. Empty with name set: served as a bare tensor model.
+   */
+  'manifestYaml'?: (string);
+  'name'?: (string);
+  /**
+   * Lower-case hexadecimal, over the bytes of model.onnx; the upload is refused when it differs.
+   * Empty, with onnx_bytes 0, begins with the untrained network that training.network declares.
+   */
+  'onnxSha256'?: (string);
+  'onnxBytes'?: (number | string | Long);
+  'note'?: (string);
+}
+
+export interface PushHeader__Output {
+  /**
+   * model.yaml as written. Empty with name set: served as a bare tensor model.
+   */
+  'manifestYaml': (string);
+  'name': (string);
+  /**
+   * Lower-case hexadecimal, over the bytes of model.onnx; the upload is refused when it differs.
+   * Empty, with onnx_bytes 0, begins with the untrained network that training.network declares.
+   */
+  'onnxSha256': (string);
+  'onnxBytes': (number);
+  'note': (string);
+}

@@ -1,0 +1,19 @@
+// Original file: hotloop/v1/registry.proto
+
+import type { ModelVersion as _hotloop_v1_ModelVersion, ModelVersion__Output as _hotloop_v1_ModelVersion__Output } from '../../hotloop/v1/ModelVersion.ts';
+
+export interface PushModelReply {
+  'version'?: (_hotloop_v1_ModelVersion | null);
+  /**
+   * False when the same bundle was already registered; version is then the existing one.
+   */
+  'created'?: (boolean);
+}
+
+export interface PushModelReply__Output {
+  'version': (_hotloop_v1_ModelVersion__Output | null);
+  /**
+   * False when the same bundle was already registered; version is then the existing one.
+   */
+  'created': (boolean);
+}

@@ -1,0 +1,18 @@
+// Original file: inference/grpc_service.proto
+
+
+export interface RepositoryIndexRequest {
+  'repositoryName'?: (string);
+  /**
+   * Only what is ready.
+   */
+  'ready'?: (boolean);
+}
+
+export interface RepositoryIndexRequest__Output {
+  'repositoryName': (string);
+  /**
+   * Only what is ready.
+   */
+  'ready': (boolean);
+}

@@ -1,0 +1,12 @@
+// Original file: inference/grpc_service.proto
+
+
+export interface RepositoryModelUnloadResponse {
+  'modelName'?: (string);
+  'isUnloaded'?: (boolean);
+}
+
+export interface RepositoryModelUnloadResponse__Output {
+  'modelName': (string);
+  'isUnloaded': (boolean);
+}

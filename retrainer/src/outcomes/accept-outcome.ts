@@ -1,0 +1,116 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { AttributeValue } from '@hotloop/platform/ports/value.ts';
+import { isPredictionId } from '@hotloop/platform/prediction-id.ts';
+import type { Manifest } from '@hotloop/proto/manifest.ts';
+import { ITEM_KEY, type OutcomeEvent } from '../join.ts';
+import type { LabelRule } from './label-rule.ts';
+
+const MAX_ID = 200;
+const MAX_KEY = 500;
+/** Postgres keeps years 4713 BC to 294276 AD; an outcome of another age than this is a mistake. */
+const EARLIEST_MS = Date.UTC(1970, 0, 1);
+const LATEST_AHEAD_MS = 24 * 3_600_000;
+
+/** An outcome as reported, before anything of it is believed. */
+export interface ReportedOutcome {
+  readonly id: string;
+  readonly source: string;
+  readonly kind: string;
+  readonly predictionId: string;
+  readonly keys: Readonly<Record<string, string>>;
+  readonly value: AttributeValue | null;
+  readonly attributes: Readonly<Record<string, AttributeValue>>;
+  /** RFC 3339; the time of arrival when empty. */
+  readonly occurredAt: string;
+}
+
+/** An outcome that fits its model, ready to be kept. */
+export interface AcceptedOutcome extends OutcomeEvent {
+  readonly model: string;
+}
+
+/**
+ * Checks a report against its model's manifest. Keeps of the keys only the declared ones, and `item`. Whether the
+ * prediction exists is not asked: its row may arrive later. Throws INVALID_ARGUMENT naming the field and the reason.
+ */
+export function acceptOutcome(
+  report: ReportedOutcome,
+  manifest: Manifest,
+  rule: LabelRule,
+  now: number,
+): AcceptedOutcome {
+  if (report.id === '' || report.id.length > MAX_ID || !isStorable(report.id))
+    throw invalid('id', `must be a text of 1 to ${MAX_ID} characters; it makes repeated reports count once`);
+  if (report.kind !== '' && report.kind !== 'label' && report.kind !== 'retract')
+    throw invalid('kind', 'must be label or retract');
+  const kind = report.kind === 'retract' ? 'retract' : 'label';
+  const outcome: AcceptedOutcome = {
+    id: report.id,
+    model: manifest.name,
+    source: report.source,
+    kind,
+    predictionId: predictionOf(report, manifest),
+    keys: keysOf(report, manifest),
+    value: kind === 'retract' ? null : report.value,
+    attributes: report.attributes,
+    occurredAt: timeOf(report.occurredAt, now),
+  };
+  if (!isStorable(outcome.value) || !isStorable(Object.entries(outcome.attributes)))
+    throw invalid('attributes', 'must not hold the character U+0000, nor half of a surrogate pair');
+  if (kind === 'label') rule.labelOf(outcome);
+  return outcome;
+}
+
+function predictionOf(report: ReportedOutcome, manifest: Manifest): string | null {
+  if (report.predictionId !== '') {
+    const id = report.predictionId.toLowerCase();
+    if (!isPredictionId(id))
+      throw invalid('prediction_id', 'must be a UUID of version 7, as Predict returns it');
+    return id;
+  }
+  if (manifest.outcome.join === undefined)
+    throw invalid('prediction_id', `is needed: model ${manifest.name} declares no outcome.join`);
+  return null;
+}
+
+function keysOf(report: ReportedOutcome, manifest: Manifest): Record<string, string> {
+  const declared = manifest.outcome.join ?? [];
+  const keys: Record<string, string> = Object.create(null);
+  for (const name of new Set([...declared, ITEM_KEY])) {
+    const value = Object.hasOwn(report.keys, name) ? report.keys[name] : undefined;
+    if (value === undefined || value === '') {
+      if (report.predictionId === '' && declared.includes(name))
+        throw invalid(
+          `keys.${name}`,
+          `is needed: model ${manifest.name} joins outcomes by ${declared.join(', ')}`,
+        );
+      continue;
+    }
+    if (value.length > MAX_KEY || !isStorable(value))
+      throw invalid(`keys.${name}`, `must be a text of at most ${MAX_KEY} characters`);
+    keys[name] = value;
+  }
+  return keys;
+}
+
+function timeOf(text: string, now: number): number {
+  if (text === '') return now;
+  const ms = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(ms)) throw invalid('occurred_at', 'must be a time as in RFC 3339');
+  if (ms < EARLIEST_MS || ms > now + LATEST_AHEAD_MS)
+    throw invalid('occurred_at', 'lies before 1970 or more than a day ahead');
+  return ms;
+}
+
+/**
+ * Whether Postgres can hold every text in it. One that it cannot hold would fail the statement that keeps its
+ * neighbours, and a topic would offer the same batch again for ever.
+ */
+function isStorable(value: unknown): boolean {
+  if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed();
+  return !Array.isArray(value) || value.every(isStorable);
+}
+
+function invalid(field: string, rule: string): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', `${field} ${rule}`, { reason: 'invalid_outcome' });
+}

@@ -1,0 +1,58 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { ModelRecord, RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import type { Manifest } from '@hotloop/proto/manifest.ts';
+import { type LabelRule, labelRule } from './label-rule.ts';
+
+export interface ModelRule {
+  readonly manifest: Manifest;
+  readonly rule: LabelRule;
+}
+
+/** The manifest that speaks for a model: the live version's, else the newest's. */
+export function currentManifest(model: ModelRecord): Manifest | undefined {
+  const newest = Math.max(...model.versions.keys());
+  return model.versions.get(model.liveVersion ?? newest)?.manifest;
+}
+
+/** How each registered model's outcomes are read. Expressions are compiled once for each manifest. */
+export interface ModelRules {
+  /** Throws NOT_FOUND for a model that is not registered. */
+  of(model: string): ModelRule;
+  /** The models whose outcomes come from a topic. */
+  ofTopic(topic: string): readonly ModelRule[];
+  /** All topics that any model takes outcomes from, sorted. */
+  topics(): readonly string[];
+}
+
+const KAFKA = 'kafka:';
+
+export function modelRules(registry: RegistryReader): ModelRules {
+  const compiled = new WeakMap<Manifest, LabelRule>();
+  const ruleOf = (manifest: Manifest): ModelRule => {
+    const rule = compiled.get(manifest) ?? labelRule(manifest);
+    compiled.set(manifest, rule);
+    return { manifest, rule };
+  };
+  const manifests = () =>
+    [...registry.current().models.values()].flatMap((model) => currentManifest(model) ?? []);
+  return {
+    of(name) {
+      const model = registry.current().models.get(name);
+      const manifest = model && currentManifest(model);
+      if (!manifest)
+        throw new HotloopError('NOT_FOUND', `model ${JSON.stringify(name.slice(0, 80))} is not registered`);
+      return ruleOf(manifest);
+    },
+    ofTopic: (topic) =>
+      manifests()
+        .filter((manifest) => manifest.outcome.from === KAFKA + topic)
+        .map(ruleOf),
+    topics() {
+      const from = manifests().map((manifest) => manifest.outcome.from);
+      const topics = from
+        .filter((place) => place.startsWith(KAFKA))
+        .map((place) => place.slice(KAFKA.length));
+      return [...new Set(topics)].sort();
+    },
+  };
+}

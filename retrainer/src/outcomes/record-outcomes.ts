@@ -1,0 +1,95 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
+import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { type AcceptedOutcome, acceptOutcome, type ReportedOutcome } from './accept-outcome.ts';
+import type { ModelRules } from './model-rules.ts';
+import { insertOutcomes, reportKey } from './outcome-store.ts';
+
+export const MAX_OUTCOMES_PER_CALL = 10_000;
+
+export interface OutcomeRequest {
+  readonly model: string;
+  readonly report: ReportedOutcome;
+}
+
+export interface OutcomeVerdict {
+  readonly id: string;
+  readonly status: 'accepted' | 'duplicate' | 'refused';
+  readonly error: HotloopError | null;
+}
+
+export interface OutcomeDependencies {
+  readonly database: Queryable;
+  readonly registry: RegistryReader;
+  readonly rules: ModelRules;
+  readonly tracing: Tracing;
+  readonly clock: Clock;
+}
+
+/**
+ * Keeps a batch of reports: one bad report is refused by itself, the others are kept in one statement, each once. Resolves
+ * with one verdict for each, in order, only after they are stored. Rejects UNAVAILABLE when none could be.
+ */
+export async function recordOutcomes(
+  requests: readonly OutcomeRequest[],
+  dependencies: OutcomeDependencies,
+): Promise<readonly OutcomeVerdict[]> {
+  if (requests.length > MAX_OUTCOMES_PER_CALL)
+    throw new HotloopError('INVALID_ARGUMENT', `at most ${MAX_OUTCOMES_PER_CALL} outcomes fit one call`);
+  await refreshIfUnknown(requests, dependencies);
+  const now = dependencies.clock.now();
+  const checked = requests.map((request) => check(request, dependencies.rules, now));
+  const accepted = checked.filter((result): result is AcceptedOutcome => !(result instanceof HotloopError));
+  const fresh = new Set(await insertOutcomes(dependencies.database, accepted));
+  return checked.map((result, index) => {
+    const id = requests[index]!.report.id;
+    if (result instanceof HotloopError) return { id, status: 'refused', error: result };
+    // Taken out at its first use, so that a repetition within the batch is the duplicate.
+    const isNew = fresh.delete(reportKey(result));
+    if (isNew) traceOutcome(dependencies.tracing, result);
+    return { id, status: isNew ? 'accepted' : 'duplicate', error: null };
+  });
+}
+
+/** A model registered a moment ago may be known to the store and not to the snapshot yet. */
+async function refreshIfUnknown(
+  requests: readonly OutcomeRequest[],
+  { registry }: OutcomeDependencies,
+): Promise<void> {
+  const { models } = registry.current();
+  if (requests.some((request) => request.model !== '' && !models.has(request.model)))
+    await registry.refresh(AbortSignal.timeout(2_000)).catch(() => undefined);
+}
+
+function check(request: OutcomeRequest, rules: ModelRules, now: number): AcceptedOutcome | HotloopError {
+  try {
+    if (request.model === '')
+      throw new HotloopError('INVALID_ARGUMENT', 'model is needed', { reason: 'invalid_outcome' });
+    const { manifest, rule } = rules.of(request.model);
+    return acceptOutcome(request.report, manifest, rule, now);
+  } catch (error) {
+    return toHotloopError(error);
+  }
+}
+
+/** What happens next lands in the trace of its prediction, days later as well. */
+export function traceOutcome(tracing: Tracing, outcome: AcceptedOutcome): void {
+  const predictionId = outcome.predictionId;
+  if (predictionId === null) return;
+  const sampled = tracing.sampled(predictionId);
+  if (!sampled) return;
+  tracing
+    .span('outcome', {
+      predictionId,
+      sampled,
+      kind: 'consumer',
+      attributes: {
+        'hotloop.model': outcome.model,
+        'hotloop.source': outcome.source,
+        'hotloop.kind': outcome.kind,
+      },
+    })
+    .end();
+}

@@ -1,0 +1,154 @@
+import { systemClock } from '@hotloop/platform/clock.ts';
+import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
+import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { digestOf, linearModel, manifestText, openStores, type Stores } from '../testing/fixture.ts';
+import { getModel } from './list-models.ts';
+import { type PushHeader, pushModel } from './push-model.ts';
+import { registerVersion } from './version-store.ts';
+
+const LIMITS = { maxOnnxBytes: 1 << 20 };
+const MODEL = linearModel();
+
+async function pushed(
+  stores: Stores,
+  change: Partial<PushHeader> = {},
+  bytes: readonly Uint8Array[] = [MODEL],
+) {
+  const whole = Buffer.concat(bytes);
+  const header = {
+    manifestYaml: manifestText('m'),
+    name: '',
+    onnxSha256: digestOf(whole),
+    onnxBytes: whole.length,
+    note: '',
+    ...change,
+  };
+  const chunks = async function* () {
+    yield* bytes;
+  };
+  return pushModel(header, chunks(), 'ada', { ...stores, clock: systemClock }, LIMITS);
+}
+
+describe('pushing a model', () => {
+  it('numbers bundles 1, 2, 3 and knows one that it has', async () => {
+    await using stores = await openStores();
+    expect(await pushed(stores)).toEqual({ model: 'm', version: 1, created: true });
+    expect(await pushed(stores, {}, [linearModel(2)])).toMatchObject({ version: 2, created: true });
+    expect(await pushed(stores)).toEqual({ model: 'm', version: 1, created: false });
+    const other = manifestText('m', 'decision: {threshold: 0.7}\n');
+    expect(await pushed(stores, { manifestYaml: other })).toMatchObject({ version: 3, created: true });
+    const { versions } = await getModel(stores.pool, 'm');
+    expect(versions.map((version) => version.version)).toEqual([3, 2, 1]);
+    const bundle = await stores.bundles.get(versions[0]!.bundleSha256);
+    expect(bundle.manifestYaml).toBe(other);
+    expect(digestOf(bundle.onnx)).toBe(versions[0]!.onnxSha256);
+  });
+
+  it('gives numbers without gaps or repetition to registrations at the same moment', async () => {
+    await using stores = await openStores();
+    await pushed(stores);
+    const bundles = Array.from({ length: 40 }, (_, index) => digestOf(Uint8Array.of(index % 30)));
+    const results = await Promise.all(
+      bundles.map((bundleSha256) =>
+        registerVersion(stores.pool, {
+          model: 'm',
+          bundleSha256,
+          onnxSha256: bundleSha256,
+          manifest: parseManifest(manifestText('m')),
+          note: '',
+          trained: null,
+          actor: 'ada',
+          at: 0,
+        }),
+      ),
+    );
+    const numbers = results.filter((one) => one.created).map((one) => one.version);
+    expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, index) => index + 2));
+    expect(results[0]!.version).toBe(results[30]!.version);
+  });
+
+  it('begins with the declared untrained network when no file comes, and says so of a tensor model', async () => {
+    await using stores = await openStores();
+    const none = { onnxSha256: '', onnxBytes: 0 };
+    const manifestYaml = manifestText('fresh', 'training: {network: {hidden: [5]}, seed: 3}\n');
+    expect(await pushed(stores, { ...none, manifestYaml }, [])).toMatchObject({ model: 'fresh', version: 1 });
+    const [version] = (await getModel(stores.pool, 'fresh')).versions;
+    const described = inspectModel((await stores.bundles.get(version!.bundleSha256)).onnx);
+    expect(described.outputs.map((output) => output.name)).toEqual(['score']);
+    expect(described.operators).toMatchObject({ Sigmoid: 1 });
+    await expect(
+      pushed(stores, { ...none, manifestYaml: 'name: bare\ntask: tensor\n' }, []),
+    ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('serves a bare ONNX file under a name as a tensor model', async () => {
+    await using stores = await openStores();
+    expect(await pushed(stores, { manifestYaml: '', name: 'bare' })).toMatchObject({
+      model: 'bare',
+      version: 1,
+    });
+    expect((await getModel(stores.pool, 'bare')).model.task).toBe('tensor');
+  });
+
+  describe('that cannot be', () => {
+    let stores: Stores;
+    beforeAll(async () => {
+      stores = await openStores();
+    });
+    afterAll(() => stores[Symbol.asyncDispose]());
+
+    it.each<[string, Partial<PushHeader>, readonly Uint8Array[], string]>([
+      ['another digest than declared', { onnxSha256: 'a'.repeat(64) }, [MODEL], 'onnx_sha256'],
+      ['a digest that is none', { onnxSha256: 'xyz' }, [MODEL], 'onnx_sha256'],
+      ['fewer bytes than declared', { onnxBytes: MODEL.length + 1 }, [MODEL], 'onnx_bytes'],
+      ['more bytes than declared', { onnxBytes: MODEL.length - 1 }, [MODEL], 'onnx_bytes'],
+      ['an empty file', {}, [], 'onnx_bytes'],
+      ['a corrupt ONNX file', {}, [MODEL.subarray(0, 40)], 'ONNX'],
+      ['text instead of ONNX', {}, [Buffer.from('not a model at all')], 'ONNX'],
+      ['a manifest that is not YAML', { manifestYaml: 'name: [m' }, [MODEL], 'model.yaml'],
+      ['an unknown field', { manifestYaml: manifestText('m', 'colour: red\n') }, [MODEL], 'colour'],
+      [
+        'columns that do not fit',
+        {
+          manifestYaml: manifestText('m', '').replace(
+            'from: request.y',
+            'from: request.y, transform: [{one_hot: [1, 2]}]',
+          ),
+        },
+        [MODEL],
+        'features',
+      ],
+      [
+        'an output that is not there',
+        { manifestYaml: manifestText('m', 'output: probability\n') },
+        [MODEL],
+        'output',
+      ],
+      [
+        'an expression that cannot be read',
+        { manifestYaml: manifestText('m', 'outcome: {positive: "event.type =="}\n') },
+        [MODEL],
+        'outcome.positive',
+      ],
+      ['another name than the manifest says', { name: 'other' }, [MODEL], 'name'],
+      ['no name and no manifest', { manifestYaml: '' }, [MODEL], 'name'],
+      ['a name that is a path', { manifestYaml: '', name: '../../etc' }, [MODEL], 'name'],
+    ])('refuses %s, naming the field, and keeps nothing', async (_title, change, bytes, field) => {
+      await expect(pushed(stores, change, bytes)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(field),
+      });
+      const { rows } = await stores.pool.query('SELECT 1 FROM model');
+      expect(rows).toEqual([]);
+    });
+  });
+
+  it('refuses more bytes than it may take before they are sent', async () => {
+    await using stores = await openStores();
+    await expect(pushed(stores, { onnxBytes: LIMITS.maxOnnxBytes + 1 })).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      reason: 'model_too_large',
+    });
+  });
+});

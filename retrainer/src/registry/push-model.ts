@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import { checkManifestFits } from '@hotloop/platform/manifest/check-model.ts';
+import { columnsOf } from '@hotloop/platform/manifest/columns.ts';
+import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
+import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
+import { type Manifest, NAME_PATTERN } from '@hotloop/proto/manifest.ts';
+import { labelRule } from '../outcomes/label-rule.ts';
+import { initialModel } from '../training/initial-model.ts';
+import { type RegisteredVersion, registerVersion } from './version-store.ts';
+
+const MAX_NOTE = 2_000;
+
+export interface PushHeader {
+  /** model.yaml as written; empty for a bare tensor model. */
+  readonly manifestYaml: string;
+  readonly name: string;
+  readonly onnxSha256: string;
+  readonly onnxBytes: number;
+  readonly note: string;
+}
+
+export interface PushLimits {
+  readonly maxOnnxBytes: number;
+}
+
+export interface PushDependencies {
+  readonly pool: Pool;
+  readonly bundles: BundleStore;
+  readonly clock: Clock;
+}
+
+export interface PushedModel extends RegisteredVersion {
+  readonly model: string;
+}
+
+/**
+ * Takes in an upload and registers it as the model's next version. Nothing is stored, and nothing loads the file, before
+ * the bytes match the declared digest, the ONNX file is sound and the manifest fits it. Throws INVALID_ARGUMENT
+ * naming the field and the reason, RESOURCE_EXHAUSTED for more bytes than allowed.
+ */
+export async function pushModel(
+  header: PushHeader,
+  chunks: AsyncIterable<Uint8Array>,
+  actor: string,
+  { pool, bundles, clock }: PushDependencies,
+  limits: PushLimits,
+): Promise<PushedModel> {
+  const { manifest, manifestYaml } = manifestOf(header);
+  if (header.note.length > MAX_NOTE)
+    throw new HotloopError('INVALID_ARGUMENT', `note is longer than ${MAX_NOTE} characters`);
+  const onnx = beginsUntrained(header, manifest)
+    ? untrainedNetwork(manifest)
+    : await receive(header, chunks, limits);
+  checkManifestFits(manifest, inspectModel(onnx, { maxBytes: limits.maxOnnxBytes }));
+  if (manifest.task !== 'tensor') labelRule(manifest);
+  const bundleSha256 = await bundles.put({ manifestYaml, onnx });
+  const registered = await registerVersion(pool, {
+    model: manifest.name,
+    bundleSha256,
+    onnxSha256: sha256(onnx),
+    manifest,
+    note: header.note,
+    trained: null,
+    actor,
+    at: clock.now(),
+  });
+  return { ...registered, model: manifest.name };
+}
+
+function beginsUntrained(header: PushHeader, manifest: Manifest): boolean {
+  return manifest.task !== 'tensor' && header.onnxBytes === 0 && header.onnxSha256 === '';
+}
+
+/** What a model begins with when there is nothing but its description. Every answer is a guess until it has learnt. */
+function untrainedNetwork(manifest: Manifest): Uint8Array {
+  const { task, decision, training } = manifest;
+  if (task === 'tensor')
+    throw new HotloopError('INVALID_ARGUMENT', 'onnx_bytes: task tensor needs a model.onnx');
+  return initialModel({
+    features: columnsOf(manifest).width,
+    task,
+    ...(task === 'multiclass' ? { classes: decision.labels?.length ?? 0 } : {}),
+    ...(training?.network ?? {}),
+    seed: training?.seed ?? 1,
+  });
+}
+
+function manifestOf(header: PushHeader): { manifest: Manifest; manifestYaml: string } {
+  if (header.manifestYaml.trim() !== '') {
+    const manifest = parseManifest(header.manifestYaml);
+    if (header.name !== '' && header.name !== manifest.name)
+      throw new HotloopError(
+        'INVALID_ARGUMENT',
+        `name: ${JSON.stringify(header.name.slice(0, 80))} was given, but model.yaml says ${manifest.name}`,
+        { reason: 'invalid_manifest' },
+      );
+    return { manifest, manifestYaml: header.manifestYaml };
+  }
+  if (!NAME_PATTERN.test(header.name))
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'name: a model without model.yaml needs a name of lower-case letters, digits, - or _, at most 63',
+      { reason: 'invalid_manifest' },
+    );
+  const manifestYaml = `name: ${JSON.stringify(header.name)}\ntask: tensor\n`;
+  return { manifest: parseManifest(manifestYaml), manifestYaml };
+}
+
+async function receive(
+  header: PushHeader,
+  chunks: AsyncIterable<Uint8Array>,
+  { maxOnnxBytes }: PushLimits,
+): Promise<Uint8Array> {
+  if (!/^[0-9a-f]{64}$/.test(header.onnxSha256))
+    throw new HotloopError('INVALID_ARGUMENT', 'onnx_sha256: must be 64 lower-case hexadecimal digits');
+  if (header.onnxBytes === 0) throw new HotloopError('INVALID_ARGUMENT', 'onnx_bytes: the file is empty');
+  if (header.onnxBytes > maxOnnxBytes)
+    throw new HotloopError(
+      'RESOURCE_EXHAUSTED',
+      `onnx_bytes: ${header.onnxBytes} bytes are more than the limit of ${maxOnnxBytes}`,
+      { reason: 'model_too_large' },
+    );
+  const digest = createHash('sha256');
+  const parts: Uint8Array[] = [];
+  let received = 0;
+  for await (const chunk of chunks) {
+    received += chunk.length;
+    if (received > header.onnxBytes)
+      throw new HotloopError(
+        'INVALID_ARGUMENT',
+        `onnx_bytes: more than the declared ${header.onnxBytes} bytes came`,
+      );
+    digest.update(chunk);
+    parts.push(chunk);
+  }
+  if (received !== header.onnxBytes)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `onnx_bytes: ${received} bytes came of the declared ${header.onnxBytes}; send the file again`,
+    );
+  if (digest.digest('hex') !== header.onnxSha256)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'onnx_sha256: the bytes that came do not match the declared digest; send the file again',
+      { reason: 'digest_mismatch' },
+    );
+  return Buffer.concat(parts, received);
+}

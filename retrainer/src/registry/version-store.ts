@@ -1,0 +1,180 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import {
+  fromPostgresError,
+  type Pool,
+  type Queryable,
+  transaction,
+} from '@hotloop/platform/postgres/pool.ts';
+import type { Manifest } from '@hotloop/proto/manifest.ts';
+import { appendLedger } from './ledger.ts';
+
+/** A bundle that stands in the bundle store and is to become a version. */
+export interface NewVersion {
+  readonly model: string;
+  readonly bundleSha256: string;
+  readonly onnxSha256: string;
+  readonly manifest: Manifest;
+  readonly note: string;
+  /** Lineage of a trained version; null for a pushed one. */
+  readonly trained: {
+    readonly parentVersion: number;
+    readonly datasetSha256: string;
+    readonly runId: string;
+    readonly metrics: Readonly<Record<string, number>>;
+  } | null;
+  readonly actor: string;
+  readonly at: number;
+}
+
+export interface RegisteredVersion {
+  readonly version: number;
+  /** False when the same bundle had been registered before. */
+  readonly created: boolean;
+}
+
+/** Registers a version by itself; see `insertVersion`. */
+export async function registerVersion(pool: Pool, version: NewVersion): Promise<RegisteredVersion> {
+  try {
+    return await transaction(pool, (client) => insertVersion(client, version), { retrySerialization: true });
+  } catch (error) {
+    throw fromPostgresError(error);
+  }
+}
+
+/**
+ * Gives a bundle the model's next number and writes the ledger, inside the caller's transaction. The same bundle again gives the number it has. Numbers have no gaps: allocation holds the model's row.
+ */
+export async function insertVersion(client: Queryable, version: NewVersion): Promise<RegisteredVersion> {
+  const { model, bundleSha256, trained } = version;
+  await holdModel(client, model);
+  const existing = await client.query<{ version: number }>(
+    'SELECT version FROM model_version WHERE model = $1 AND bundle_sha256 = $2',
+    [model, bundleSha256],
+  );
+  if (existing.rows[0]) return { version: existing.rows[0].version, created: false };
+  const { rows } = await client.query<{ version: number }>(
+    `INSERT INTO model_version
+       (model, version, bundle_sha256, onnx_sha256, manifest, parent_version, dataset_sha256, run_id, metrics, note)
+     SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9 FROM model_version WHERE model = $1
+     RETURNING version`,
+    [
+      model,
+      bundleSha256,
+      version.onnxSha256,
+      JSON.stringify(version.manifest),
+      trained?.parentVersion ?? null,
+      trained?.datasetSha256 ?? null,
+      trained?.runId ?? null,
+      JSON.stringify(trained?.metrics ?? {}),
+      version.note,
+    ],
+  );
+  const number = rows[0]?.version;
+  if (number === undefined) throw new HotloopError('INTERNAL', 'the version got no number');
+  await appendLedger(client, {
+    at: version.at,
+    actor: version.actor,
+    action: 'push',
+    model,
+    version: number,
+    detail: {
+      bundle_sha256: bundleSha256,
+      onnx_sha256: version.onnxSha256,
+      ...(trained
+        ? {
+            parent_version: trained.parentVersion,
+            dataset_sha256: trained.datasetSha256,
+            run_id: trained.runId,
+            metrics: trained.metrics,
+          }
+        : {}),
+    },
+  });
+  return { version: number, created: true };
+}
+
+/**
+ * Locks the model's row, which is made if it is not there. Whoever changes a model locks that row first, then what the
+ * registry's triggers change, then the ledger: in another order a push and a promotion would wait for each other.
+ */
+async function holdModel(client: Queryable, model: string): Promise<void> {
+  const hold = 'SELECT 1 FROM model WHERE name = $1 FOR NO KEY UPDATE';
+  const { rowCount } = await client.query(hold, [model]);
+  if (rowCount === 1) return;
+  await client.query('INSERT INTO model (name) VALUES ($1) ON CONFLICT DO NOTHING', [model]);
+  await client.query(hold, [model]);
+}
+
+/** A version as registered. */
+export interface VersionRow {
+  readonly model: string;
+  readonly version: number;
+  readonly bundleSha256: string;
+  readonly onnxSha256: string;
+  readonly task: string;
+  readonly parentVersion: number | null;
+  readonly datasetSha256: string | null;
+  readonly runId: string | null;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly note: string;
+  readonly createdAt: number;
+}
+
+interface StoredVersion {
+  readonly model: string;
+  readonly version: number;
+  readonly bundle_sha256: string;
+  readonly onnx_sha256: string;
+  readonly task: string;
+  readonly parent_version: number | null;
+  readonly dataset_sha256: string | null;
+  readonly run_id: string | null;
+  readonly metrics: Record<string, number>;
+  readonly note: string;
+  readonly created_at: Date;
+}
+
+const COLUMNS = `model, version, bundle_sha256, onnx_sha256, manifest ->> 'task' AS task, parent_version, dataset_sha256,
+  run_id, metrics, note, created_at`;
+
+/** Throws NOT_FOUND. */
+export async function findVersion(database: Queryable, model: string, version: number): Promise<VersionRow> {
+  const { rows } = await database
+    .query<StoredVersion>(`SELECT ${COLUMNS} FROM model_version WHERE model = $1 AND version = $2`, [
+      model,
+      version,
+    ])
+    .catch((error: unknown) => {
+      throw fromPostgresError(error);
+    });
+  if (!rows[0]) throw new HotloopError('NOT_FOUND', `model ${model} has no version ${version}`);
+  return versionOf(rows[0]);
+}
+
+/** All versions of a model, the newest first. */
+export async function listVersions(database: Queryable, model: string): Promise<VersionRow[]> {
+  const { rows } = await database
+    .query<StoredVersion>(`SELECT ${COLUMNS} FROM model_version WHERE model = $1 ORDER BY version DESC`, [
+      model,
+    ])
+    .catch((error: unknown) => {
+      throw fromPostgresError(error);
+    });
+  return rows.map(versionOf);
+}
+
+function versionOf(row: StoredVersion): VersionRow {
+  return {
+    model: row.model,
+    version: row.version,
+    bundleSha256: row.bundle_sha256,
+    onnxSha256: row.onnx_sha256,
+    task: row.task,
+    parentVersion: row.parent_version,
+    datasetSha256: row.dataset_sha256,
+    runId: row.run_id,
+    metrics: row.metrics,
+    note: row.note,
+    createdAt: row.created_at.getTime(),
+  };
+}

@@ -1,0 +1,265 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import {
+  fromPostgresError,
+  type Pool,
+  type PoolClient,
+  type Queryable,
+  transaction,
+} from '@hotloop/platform/postgres/pool.ts';
+import type { GateVerdict } from '../gate.ts';
+import { appendLedger } from '../registry/ledger.ts';
+import type { RunChange, TrainingRun } from './run.ts';
+import { isEnded, isRunState, nextRunState, type RunEvent, type RunState } from './run-state.ts';
+
+/** A worker's right to write a run, until a newer claim takes it. */
+export interface RunClaim {
+  readonly run: TrainingRun;
+  readonly token: number;
+}
+
+export interface NewRun {
+  readonly runId: string;
+  readonly model: string;
+  /** Repeating a key gives the run that has it. */
+  readonly key: string;
+  readonly reason: string;
+  readonly hold: boolean;
+}
+
+/** Thrown by every write whose claim is no longer the newest: the worker was too slow, and its result does not count. */
+export function staleClaim(): HotloopError {
+  return new HotloopError('ABORTED', 'another worker has taken this run over', { reason: 'stale_token' });
+}
+
+/** Asks for a run. `created` is false when the key had been used before; the run is then that one. */
+export async function createRun(
+  pool: Pool,
+  request: NewRun,
+): Promise<{ readonly run: TrainingRun; readonly created: boolean }> {
+  const inserted = await query(
+    pool,
+    `INSERT INTO training_run (run_id, model, key, reason, hold, state) VALUES ($1, $2, $3, $4, $5, 'requested')
+     ON CONFLICT (model, key) DO NOTHING RETURNING *`,
+    [request.runId, request.model, request.key, request.reason, request.hold],
+  );
+  if (inserted[0]) return { run: runOf(inserted[0]), created: true };
+  const rows = await query(pool, 'SELECT * FROM training_run WHERE model = $1 AND key = $2', [
+    request.model,
+    request.key,
+  ]);
+  if (!rows[0]) throw new HotloopError('UNAVAILABLE', 'the run could not be stored; try again');
+  return { run: runOf(rows[0]), created: false };
+}
+
+export async function findRun(database: Queryable, runId: string): Promise<TrainingRun | null> {
+  const rows = await query(database, 'SELECT * FROM training_run WHERE run_id = $1', [runId]);
+  return rows[0] ? runOf(rows[0]) : null;
+}
+
+/** Newest first; of every model when it is empty. */
+export async function listRuns(database: Queryable, model: string, limit: number): Promise<TrainingRun[]> {
+  const rows = await query(
+    database,
+    `SELECT * FROM training_run WHERE $1 = '' OR model = $1 ORDER BY created_at DESC, run_id DESC LIMIT $2`,
+    [model, limit],
+  );
+  return rows.map(runOf);
+}
+
+/**
+ * Takes a run for a worker until the lease ends, with a token greater than all before. Null when there is nothing to take:
+ * the run has ended, another worker holds it, or another run of the model is at work.
+ */
+export async function claimRun(pool: Pool, runId: string, leaseMs: number): Promise<RunClaim | null> {
+  return inTransaction(pool, async (client) => {
+    // Claims of one model wait for each other here, so that two runs of it never work at once.
+    await client.query(
+      'SELECT 1 FROM model WHERE name = (SELECT model FROM training_run WHERE run_id = $1) FOR NO KEY UPDATE',
+      [runId],
+    );
+    const { rows } = await client.query<RunRow>(
+      `SELECT * FROM training_run run WHERE run_id = $1 AND ended_at IS NULL
+           AND (lease_until IS NULL OR lease_until < now())
+           AND NOT EXISTS (SELECT 1 FROM training_run other WHERE other.model = run.model
+             AND other.run_id <> run.run_id AND other.ended_at IS NULL AND other.lease_until > now())
+         FOR UPDATE`,
+      [runId],
+    );
+    if (!rows[0]) return null;
+    const state = stateAfter(runOf(rows[0]).state, 'claimed');
+    const claimed = await client.query<RunRow>(
+      `UPDATE training_run SET token = token + 1, lease_until = now() + make_interval(secs => $2 / 1000.0),
+           state = $3, enqueued = true, progress = 0, message = '' WHERE run_id = $1 RETURNING *`,
+      [runId, leaseMs, state],
+    );
+    const run = runOf(claimed.rows[0]!);
+    return { run, token: run.token };
+  });
+}
+
+/** Lengthens the lease. Throws ABORTED with reason stale_token when the claim is not the newest any more. */
+export async function extendLease(pool: Pool, claim: RunClaim, leaseMs: number): Promise<void> {
+  const rows = await query(
+    pool,
+    `UPDATE training_run SET lease_until = now() + make_interval(secs => $3 / 1000.0)
+     WHERE run_id = $1 AND token = $2 AND ended_at IS NULL RETURNING *`,
+    [claim.run.runId, claim.token, leaseMs],
+  );
+  if (rows.length === 0) throw staleClaim();
+}
+
+/** Gives an unfinished run back, to be taken up again at once by anyone. A stale claim changes nothing. */
+export async function releaseRun(pool: Pool, claim: RunClaim): Promise<void> {
+  await query(
+    pool,
+    `UPDATE training_run SET lease_until = NULL, enqueued = false
+     WHERE run_id = $1 AND token = $2 AND ended_at IS NULL RETURNING *`,
+    [claim.run.runId, claim.token],
+  );
+}
+
+/** Writes progress within a state. A stale claim changes nothing and says nothing: the next step finds out. */
+export async function reportProgress(
+  pool: Pool,
+  claim: RunClaim,
+  progress: number,
+  message: string,
+): Promise<void> {
+  await query(
+    pool,
+    `UPDATE training_run SET progress = $3, message = $4
+     WHERE run_id = $1 AND token = $2 AND ended_at IS NULL RETURNING *`,
+    [claim.run.runId, claim.token, progress, message],
+  );
+}
+
+/**
+ * Moves a run by one event of the transition table, and with it whatever `also` does, in one transaction: all or none. The
+ * end of a run is a row of the ledger too. Throws ABORTED with reason stale_token for a claim that is not the newest.
+ */
+export async function advanceRun(
+  pool: Pool,
+  claim: RunClaim,
+  event: RunEvent,
+  change: RunChange,
+  at: number,
+  also: (client: Queryable) => Promise<RunChange> = async () => ({}),
+): Promise<TrainingRun> {
+  return inTransaction(pool, async (client) => {
+    const { rows } = await client.query<RunRow>(
+      'SELECT * FROM training_run WHERE run_id = $1 AND token = $2 AND ended_at IS NULL FOR UPDATE',
+      [claim.run.runId, claim.token],
+    );
+    if (!rows[0]) throw staleClaim();
+    const state = stateAfter(runOf(rows[0]).state, event);
+    const full: RunChange = { ...change, ...(await also(client)) };
+    const updated = await client.query<RunRow>(
+      `UPDATE training_run SET state = $3, message = coalesce($4, message),
+           parent_version = coalesce($5, parent_version), version = coalesce($6, version),
+           dataset_sha256 = coalesce($7, dataset_sha256), examples = coalesce($8, examples),
+           progress = coalesce($9, progress), metrics = coalesce($10, metrics), gate = coalesce($11, gate),
+           ended_at = CASE WHEN $12 THEN now() END, lease_until = CASE WHEN $12 THEN NULL ELSE lease_until END
+         WHERE run_id = $1 AND token = $2 RETURNING *`,
+      [claim.run.runId, claim.token, state, ...valuesOf(full), isEnded(state)],
+    );
+    const run = runOf(updated.rows[0]!);
+    if (isEnded(state)) await recordEnd(client, run, at);
+    return run;
+  });
+}
+
+function valuesOf(change: RunChange): unknown[] {
+  return [
+    change.message?.slice(0, 2000) ?? null,
+    change.parentVersion ?? null,
+    change.version ?? null,
+    change.datasetSha256 ?? null,
+    change.examples ?? null,
+    change.progress ?? null,
+    change.metrics ? JSON.stringify(change.metrics) : null,
+    change.gate ? JSON.stringify(change.gate) : null,
+  ];
+}
+
+async function recordEnd(client: Queryable, run: TrainingRun, at: number): Promise<void> {
+  await appendLedger(client, {
+    at,
+    actor: 'retrainer',
+    action: 'run',
+    model: run.model,
+    version: run.version,
+    detail: {
+      run_id: run.runId,
+      state: run.state,
+      message: run.message,
+      dataset_sha256: run.datasetSha256,
+      gate: run.gate,
+    },
+  });
+}
+
+function stateAfter(state: RunState, event: RunEvent): RunState {
+  const next = nextRunState(state, event);
+  if (next === null) throw new HotloopError('INTERNAL', `a run that is ${state} cannot take ${event}`);
+  return next;
+}
+
+export interface RunRow {
+  readonly run_id: string;
+  readonly model: string;
+  readonly key: string;
+  readonly reason: string;
+  readonly hold: boolean;
+  readonly state: string;
+  readonly message: string;
+  readonly token: string;
+  readonly parent_version: number | null;
+  readonly version: number | null;
+  readonly dataset_sha256: string | null;
+  readonly examples: string;
+  readonly progress: number;
+  readonly metrics: Record<string, number>;
+  readonly gate: GateVerdict | null;
+  readonly created_at: Date;
+  readonly ended_at: Date | null;
+}
+
+export function runOf(row: RunRow): TrainingRun {
+  if (!isRunState(row.state)) throw new HotloopError('INTERNAL', 'a run has an unknown state');
+  return {
+    runId: row.run_id,
+    model: row.model,
+    key: row.key,
+    reason: row.reason,
+    hold: row.hold,
+    state: row.state,
+    message: row.message,
+    token: Number(row.token),
+    parentVersion: row.parent_version,
+    version: row.version,
+    datasetSha256: row.dataset_sha256,
+    examples: Number(row.examples),
+    progress: row.progress,
+    metrics: row.metrics,
+    gate: row.gate,
+    createdAt: row.created_at.getTime(),
+    endedAt: row.ended_at?.getTime() ?? null,
+  };
+}
+
+async function query(database: Queryable, text: string, values: unknown[]): Promise<RunRow[]> {
+  return wrapped(async () => (await database.query<RunRow>(text, values)).rows);
+}
+
+/** Once more when Postgres found two transactions waiting for each other. */
+function inTransaction<T>(pool: Pool, fn: (client: PoolClient) => Promise<T>): Promise<T> {
+  return wrapped(() => transaction(pool, fn, { retrySerialization: true }));
+}
+
+async function wrapped<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw fromPostgresError(error);
+  }
+}

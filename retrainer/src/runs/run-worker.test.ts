@@ -1,0 +1,364 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '@hotloop/platform/clock.ts';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import { describe, expect, it } from 'vitest';
+import { COLLECT_DEFAULTS } from '../collect-dataset.ts';
+import type { RetrainDependencies, Trainer } from '../retrain.ts';
+import {
+  digestOf,
+  eventually,
+  linearModel,
+  logPredictions,
+  makeLive,
+  manifestText,
+  obedientNode,
+  openStores,
+  push,
+  type Stores,
+} from '../testing/fixture.ts';
+import { advanceRun, claimRun, createRun, findRun, releaseRun, reportProgress } from './run-store.ts';
+import { type WorkerOptions, workOnRun } from './run-worker.ts';
+
+const MANIFEST = manifestText('m', 'training: {epochs: 1, gate: {min_examples: 5}}\n');
+
+async function withLabels(stores: Stores, count = 60): Promise<void> {
+  await push(stores, MANIFEST, linearModel());
+  await makeLive(stores, 'm', 1);
+  const at = Date.now() - 60_000;
+  const rows = Array.from({ length: count }, (_, index) => [index % 2 === 0 ? 1 : -1, index / count]);
+  const ids = await logPredictions(
+    stores.pool,
+    rows.map((features, index) => ({ model: 'm', features, at: at + index })),
+  );
+  for (const [index, id] of ids.entries())
+    await stores.pool.query(
+      `INSERT INTO outcome (id, model, source, kind, prediction_id, value, occurred_at)
+       VALUES ($1, 'm', 'sdk', 'label', $2, $3, now())`,
+      [`o${index}`, id, JSON.stringify(rows[index]![0]! > 0 ? 1 : 0)],
+    );
+}
+
+async function requested(stores: Stores): Promise<string> {
+  const runId = randomUUID();
+  await createRun(stores.pool, { runId, model: 'm', key: runId, reason: 'test', hold: false });
+  return runId;
+}
+
+const runOf = async (stores: Stores, runId: string) => (await findRun(stores.pool, runId))!;
+
+const expireLease = (stores: Stores, runId: string) =>
+  stores.pool.query("UPDATE training_run SET lease_until = now() - interval '1 second' WHERE run_id = $1", [
+    runId,
+  ]);
+
+/** A trainer that trains nothing: it answers with a given model, and scores every row by its label's column, x. */
+function trainerOf(change: Partial<Trainer> = {}, seed = 2): Trainer {
+  return {
+    async train() {
+      const modelBytes = linearModel(seed);
+      const metrics = {
+        examples: 1,
+        validationExamples: 0,
+        epochs: 1,
+        steps: 1,
+        bestEpoch: 1,
+        loss: 0.5,
+        validationLossBefore: null,
+        validationLoss: null,
+      };
+      return { modelBytes, sha256: digestOf(modelBytes), metrics };
+    },
+    async score({ models, dataset }) {
+      const x = Float32Array.from(
+        { length: dataset.rows },
+        (_, row) => dataset.features[row * dataset.columns]!,
+      );
+      return models.map((_, index) => ({
+        columns: 1,
+        values: x.map((value) => (index === 0 ? 0.5 : (value + 1) / 2)),
+      }));
+    },
+    ...change,
+  };
+}
+
+const dependenciesOf = (stores: Stores, trainer: Trainer): RetrainDependencies => ({
+  ...stores,
+  clock: systemClock,
+  trainer,
+});
+
+const optionsOf = (stores: Stores, change: Partial<WorkerOptions> = {}): WorkerOptions => ({
+  collect: COLLECT_DEFAULTS,
+  promotion: { timeoutMs: 5_000, pollMs: 10, oldFailureMs: 100 },
+  trainTimeoutMs: 10_000,
+  leaseMs: 10_000,
+  maxAttempts: 3,
+  log: stores.log,
+  ...change,
+});
+
+const never = new AbortController().signal;
+
+const work = (
+  stores: Stores,
+  runId: string,
+  trainer = trainerOf(),
+  change: Partial<WorkerOptions> = {},
+  signal = never,
+) => workOnRun(runId, dependenciesOf(stores, trainer), optionsOf(stores, change), signal);
+
+describe('a claim', () => {
+  it('is given to one worker, and with a greater token after its lease has ended', async () => {
+    await using stores = await openStores();
+    await withLabels(stores, 0);
+    const runId = await requested(stores);
+    const claims = await Promise.all(Array.from({ length: 5 }, () => claimRun(stores.pool, runId, 10_000)));
+    expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
+    await expireLease(stores, runId);
+    expect((await claimRun(stores.pool, runId, 10_000))?.token).toBe(2);
+  });
+
+  it('is not given for a second run of the same model', async () => {
+    await using stores = await openStores();
+    await withLabels(stores, 0);
+    const [first, second] = [await requested(stores), await requested(stores)];
+    const claims = await Promise.all([first, second].map((runId) => claimRun(stores.pool, runId, 10_000)));
+    expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
+  });
+
+  it('that is stale writes nothing', async () => {
+    await using stores = await openStores();
+    await withLabels(stores, 0);
+    const runId = await requested(stores);
+    const stale = (await claimRun(stores.pool, runId, 10_000))!;
+    await expireLease(stores, runId);
+    const fresh = (await claimRun(stores.pool, runId, 10_000))!;
+    const before = await runOf(stores, runId);
+    await reportProgress(stores.pool, stale, 0.9, 'from the dead');
+    await releaseRun(stores.pool, stale);
+    await expect(advanceRun(stores.pool, stale, 'failed', {}, 0)).rejects.toMatchObject({
+      code: 'ABORTED',
+      reason: 'stale_token',
+    });
+    expect(await runOf(stores, runId)).toEqual(before);
+    const also = async () => {
+      throw new Error('a stale claim must not come so far');
+    };
+    await expect(advanceRun(stores.pool, stale, 'collected', {}, 0, also)).rejects.toMatchObject({
+      code: 'ABORTED',
+    });
+    await advanceRun(stores.pool, fresh, 'collected', {}, 0);
+    expect((await runOf(stores, runId)).state).toBe('training');
+  });
+});
+
+describe('a training run', () => {
+  it('counts once when a worker pauses past its lease and both write', async () => {
+    await using stores = await openStores();
+    await withLabels(stores);
+    await using _node = obedientNode(stores.pool);
+    const runId = await requested(stores);
+    const [begun, resume] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const pausing = trainerOf({
+      async train(...input) {
+        begun.resolve();
+        await resume.promise;
+        return trainerOf({}, 3).train(...input);
+      },
+    });
+    const paused = work(stores, runId, pausing, { leaseMs: 3_600_000 });
+    await begun.promise;
+    await expireLease(stores, runId);
+    await work(stores, runId);
+    const settled = await runOf(stores, runId);
+    expect(settled).toMatchObject({ state: 'succeeded', version: 2, token: 2 });
+    resume.resolve();
+    await paused;
+    expect(await runOf(stores, runId)).toEqual(settled);
+    const { rows } = await stores.pool.query(
+      'SELECT version, onnx_sha256 FROM model_version ORDER BY version',
+    );
+    expect(rows.map((row) => row.onnx_sha256)).toEqual([digestOf(linearModel(1)), digestOf(linearModel(2))]);
+  });
+
+  it('is given back when the service stops, and taken up again', async () => {
+    await using stores = await openStores();
+    await withLabels(stores);
+    await using _node = obedientNode(stores.pool);
+    const runId = await requested(stores);
+    const stop = new AbortController();
+    const stopped = trainerOf({
+      async train(_job, { signal }) {
+        stop.abort();
+        await sleep(5_000, undefined, { signal: signal! });
+        throw new Error('it was not stopped');
+      },
+    });
+    await work(stores, runId, stopped, {}, stop.signal);
+    expect(await runOf(stores, runId)).toMatchObject({ state: 'training', endedAt: null });
+    await work(stores, runId);
+    expect(await runOf(stores, runId)).toMatchObject({ state: 'succeeded', token: 2 });
+  });
+
+  it('is tried again when the training process died, and given up after too many times', async () => {
+    await using stores = await openStores();
+    await withLabels(stores);
+    const runId = await requested(stores);
+    const dying = trainerOf({
+      train: async () => {
+        throw new HotloopError('UNAVAILABLE', 'the training process died');
+      },
+    });
+    await work(stores, runId, dying);
+    expect(await runOf(stores, runId)).toMatchObject({ endedAt: null, token: 1 });
+    await work(stores, runId, dying);
+    await work(stores, runId, dying);
+    expect(await runOf(stores, runId)).toMatchObject({
+      state: 'failed',
+      message: 'the training process died',
+    });
+    const another = await requested(stores);
+    await stores.pool.query('UPDATE training_run SET token = 3 WHERE run_id = $1', [another]);
+    await work(stores, another);
+    expect(await runOf(stores, another)).toMatchObject({
+      state: 'failed',
+      message: expect.stringContaining('3 attempts'),
+    });
+  });
+
+  it('is refused by the gate with the numbers, and changes nothing that serves', async () => {
+    await using stores = await openStores();
+    await withLabels(stores);
+    const runId = await requested(stores);
+    const worse = trainerOf({
+      async score(job, options) {
+        const [live, candidate] = await trainerOf().score(job, options);
+        return [candidate!, live!];
+      },
+    });
+    await work(stores, runId, worse);
+    const run = await runOf(stores, runId);
+    expect(run).toMatchObject({
+      state: 'refused',
+      version: null,
+      gate: { passed: false, live: 1, candidate: 0.5 },
+    });
+    expect(run.message).toContain('auc 0.5000 against 1.0000');
+    expect(stores.registry.current().models.get('m')?.versions.size).toBe(1);
+  });
+
+  it('is refused before training when there are too few examples, and says how many wait', async () => {
+    await using stores = await openStores();
+    await withLabels(stores, 10);
+    const runId = await requested(stores);
+    await work(stores, runId);
+    expect(await runOf(stores, runId)).toMatchObject({
+      state: 'refused',
+      examples: 10,
+      message: expect.stringContaining('8 to learn from and 2 held out of 10; the gate asks for 5'),
+    });
+  });
+
+  it('registers and does not promote when it is held', async () => {
+    await using stores = await openStores();
+    await withLabels(stores);
+    const runId = randomUUID();
+    await createRun(stores.pool, { runId, model: 'm', key: 'k', reason: '', hold: true });
+    await work(stores, runId);
+    expect(await runOf(stores, runId)).toMatchObject({ state: 'succeeded', version: 2 });
+    await stores.registry.refresh();
+    expect(stores.registry.current().models.get('m')?.liveVersion).toBe(1);
+  });
+
+  it('goes on with the promotion when a worker was lost after registering', async () => {
+    await using stores = await openStores();
+    await withLabels(stores);
+    const runId = await requested(stores);
+    const stop = new AbortController();
+    const half = work(stores, runId, trainerOf(), {}, stop.signal);
+    await eventually(async () => (await runOf(stores, runId)).state === 'promoting');
+    stop.abort();
+    await half;
+    await using _node = obedientNode(stores.pool);
+    const untrained = trainerOf({
+      train: async () => {
+        throw new Error('it must not train again');
+      },
+    });
+    await work(stores, runId, untrained);
+    expect(await runOf(stores, runId)).toMatchObject({ state: 'succeeded', version: 2 });
+    const { rows } = await stores.pool.query('SELECT live_version FROM model');
+    expect(rows).toEqual([{ live_version: 2 }]);
+  });
+
+  it('fails when another version went live while it waited, instead of replacing it unseen', async () => {
+    await using stores = await openStores();
+    await withLabels(stores);
+    const runId = await requested(stores);
+    await push(stores, MANIFEST, linearModel(9));
+    await stores.pool.query(
+      "UPDATE training_run SET state = 'promoting', parent_version = 1, version = 1 WHERE run_id = $1",
+      [runId],
+    );
+    await makeLive(stores, 'm', 2);
+    await stores.pool.query('UPDATE training_run SET version = 3 WHERE run_id = $1', [runId]);
+    await work(stores, runId);
+    expect(await runOf(stores, runId)).toMatchObject({
+      state: 'failed',
+      message: expect.stringContaining('2 is live now'),
+    });
+  });
+
+  it('keeps its lease while it works', async () => {
+    await using stores = await openStores();
+    await withLabels(stores);
+    await using _node = obedientNode(stores.pool);
+    const runId = await requested(stores);
+    const [begun, resume] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const slow = trainerOf({
+      async train(...input) {
+        begun.resolve();
+        await resume.promise;
+        return trainerOf().train(...input);
+      },
+    });
+    const leaseUntil = async () =>
+      (await stores.pool.query<{ lease_until: Date }>('SELECT lease_until FROM training_run')).rows[0]!
+        .lease_until;
+    const working = work(stores, runId, slow, { leaseMs: 600 });
+    await begun.promise;
+    const first = (await leaseUntil()).getTime();
+    // Longer than the lease it began with.
+    await eventually(async () => (await leaseUntil()).getTime() > first + 700);
+    expect(await claimRun(stores.pool, runId, 600)).toBeNull();
+    resume.resolve();
+    await working;
+    expect(await runOf(stores, runId)).toMatchObject({ state: 'succeeded', token: 1 });
+  });
+
+  it('stops working when another worker has taken it over', async () => {
+    await using stores = await openStores();
+    await withLabels(stores);
+    const runId = await requested(stores);
+    const begun = Promise.withResolvers<void>();
+    const stopped = Promise.withResolvers<void>();
+    const training = trainerOf({
+      train: (_job, { signal }) =>
+        new Promise((_, reject) => {
+          begun.resolve();
+          signal!.addEventListener('abort', () => {
+            stopped.resolve();
+            reject(new HotloopError('CANCELLED', 'the training was cancelled'));
+          });
+        }),
+    });
+    const working = work(stores, runId, training, { leaseMs: 150 });
+    await begun.promise;
+    await stores.pool.query('UPDATE training_run SET token = token + 1');
+    await stopped.promise;
+    await working;
+    expect(await runOf(stores, runId)).toMatchObject({ state: 'training', endedAt: null, token: 2 });
+  });
+});

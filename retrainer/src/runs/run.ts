@@ -1,0 +1,38 @@
+import type { GateVerdict } from '../gate.ts';
+import type { RunState } from './run-state.ts';
+
+/** A training run as its row stands. Times are milliseconds since 1970. */
+export interface TrainingRun {
+  readonly runId: string;
+  readonly model: string;
+  readonly key: string;
+  readonly reason: string;
+  /** Registers the version but does not promote it. */
+  readonly hold: boolean;
+  readonly state: RunState;
+  readonly message: string;
+  /** The fencing token: a write that carries an older one changes nothing. Also counts the attempts. */
+  readonly token: number;
+  readonly parentVersion: number | null;
+  readonly version: number | null;
+  readonly datasetSha256: string | null;
+  readonly examples: number;
+  /** 0 to 1 within training. */
+  readonly progress: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly gate: GateVerdict | null;
+  readonly createdAt: number;
+  readonly endedAt: number | null;
+}
+
+/** What a step may write beside the state. */
+export interface RunChange {
+  readonly message?: string;
+  readonly parentVersion?: number;
+  readonly version?: number;
+  readonly datasetSha256?: string;
+  readonly examples?: number;
+  readonly progress?: number;
+  readonly metrics?: Readonly<Record<string, number>>;
+  readonly gate?: GateVerdict;
+}

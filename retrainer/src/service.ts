@@ -1,0 +1,158 @@
+import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
+import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
+import { Closing } from '@hotloop/platform/closing.ts';
+import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { loadDefinitions } from '@hotloop/proto/definitions.ts';
+import { COLLECT_DEFAULTS } from './collect-dataset.ts';
+import { loopReader } from './loop-state.ts';
+import { modelRules } from './outcomes/model-rules.ts';
+import { startOutcomeConsumers } from './outcomes/outcome-consumer.ts';
+import { openRunQueue } from './queue/run-queue.ts';
+import { PROMOTION_DEFAULTS, type PromotionOptions } from './registry/promote.ts';
+import type { Trainer } from './retrain.ts';
+import { startRuns } from './runs/start-runs.ts';
+import { RETRAINER_CONTRACTS, retrainerServices } from './server.ts';
+import { scoreInProcess } from './training/evaluator-process.ts';
+import { trainInProcess } from './training/trainer-process.ts';
+
+export interface RetrainerOptions {
+  /** host:port; port 0 takes a free one. */
+  readonly listen: string;
+  readonly drainMs: number;
+  /** The Redis of the run queue; must be noeviction. */
+  readonly queueUrl: string;
+  /** Separates deployments that share the queue's Redis, and outcome groups that share Kafka. */
+  readonly deployment?: string;
+  /** Without them no outcomes are read from Kafka. */
+  readonly kafkaBrokers?: readonly string[];
+  /** Training runs at once; 0 leaves them to other retrainers. */
+  readonly trainers?: number;
+  readonly maxModelBytes?: number;
+  readonly promotion?: Partial<PromotionOptions>;
+  readonly leaseMs?: number;
+  readonly trainTimeoutMs?: number;
+}
+
+/** Opened and closed by whoever starts the service. */
+export interface RetrainerAdapters {
+  readonly pool: Pool;
+  readonly registry: RegistryReader;
+  readonly bundles: BundleStore;
+  readonly authenticator: Authenticator;
+  readonly tracing: Tracing;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly trainer?: Trainer;
+}
+
+export interface Retrainer extends AsyncDisposable {
+  readonly address: string;
+  /** Resolves when every outcome topic declared now is being read; at once without Kafka. */
+  outcomesJoined(timeoutMs: number): Promise<void>;
+}
+
+const DEFAULTS = {
+  deployment: 'hotloop',
+  trainers: 1,
+  maxModelBytes: 1 << 30,
+  leaseMs: 30_000,
+  trainTimeoutMs: 6 * 3_600_000,
+  maxAttempts: 10,
+} as const;
+
+/** Metadata of a push travels in small chunks; this bounds what one message may hold. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Starts the retrainer; serves when it resolves. Reading outcomes begins behind it. Disposal, or the signal, drains the
+ * server, leaves the topics, gives runs at work back, and closes what it opened, in reverse order. Rejects
+ * FAILED_PRECONDITION for a queue Redis that may evict jobs, UNAVAILABLE for one that is away.
+ */
+export async function startRetrainer(
+  options: RetrainerOptions,
+  adapters: RetrainerAdapters,
+  signal?: AbortSignal,
+): Promise<Retrainer> {
+  const { pool, registry, bundles, tracing, log } = adapters;
+  const clock = adapters.clock ?? systemClock;
+  const settings = { ...DEFAULTS, ...options };
+  const promotion = { ...PROMOTION_DEFAULTS, ...options.promotion };
+  const closing = new Closing(log);
+  try {
+    const queue = closing.use(
+      'run queue',
+      await openRunQueue({
+        url: settings.queueUrl,
+        prefix: settings.deployment,
+        concurrency: Math.max(1, settings.trainers),
+        log,
+      }),
+    );
+    const runs = closing.use(
+      'training runs',
+      await startRuns(
+        { pool, registry, queue, log, clock },
+        {
+          pool,
+          bundles,
+          clock,
+          trainer: adapters.trainer ?? { train: trainInProcess, score: scoreInProcess },
+        },
+        {
+          collect: COLLECT_DEFAULTS,
+          promotion,
+          trainTimeoutMs: settings.trainTimeoutMs,
+          leaseMs: settings.leaseMs,
+          maxAttempts: settings.maxAttempts,
+          works: settings.trainers > 0,
+          log,
+        },
+      ),
+    );
+    const rules = modelRules(registry);
+    const outcomes = { database: pool, registry, rules, tracing, clock };
+    const groupPrefix = `${settings.deployment}-outcomes`;
+    const consumers = settings.kafkaBrokers
+      ? closing.use(
+          'outcome topics',
+          startOutcomeConsumers(outcomes, { brokers: settings.kafkaBrokers, groupPrefix, log }),
+        )
+      : null;
+    const services = retrainerServices(
+      { pool, bundles, clock },
+      outcomes,
+      { pool, registry, rules, loop: loopReader(pool, rules, clock), wake: runs.wake },
+      { promotion, push: { maxOnnxBytes: settings.maxModelBytes } },
+    );
+    const server = await startGrpcServer({
+      services,
+      definitions: loadDefinitions([...RETRAINER_CONTRACTS]),
+      address: settings.listen,
+      authenticator: adapters.authenticator,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      log,
+    });
+    closing.defer('gRPC server', () => server.drain(settings.drainMs));
+    for (const { name } of services) server.setServing(name, true);
+    for (const name of ['readiness', 'liveness']) server.setServing(name, true);
+
+    const close = async () => {
+      await closing.close(settings.drainMs + 10_000);
+    };
+    signal?.addEventListener('abort', () => void close(), { once: true });
+    if (signal?.aborted) await close();
+    return {
+      address: server.address,
+      outcomesJoined: async (timeoutMs) => consumers?.joined(timeoutMs),
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await closing.close(5_000);
+    throw error;
+  }
+}

@@ -1,0 +1,22 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type EvaluatorDone, type EvaluatorJob, evaluatorFiles } from './evaluator-protocol.ts';
+import { scoreModel } from './score-model.ts';
+import { serveJob } from './serve-job.ts';
+import { decodeTrainingDataset } from './training-dataset.ts';
+
+// The scoring process: one job, then the end. Started by `scoreInProcess`, never by hand.
+
+await serveJob<never, EvaluatorDone>(async (directory) => {
+  const job = JSON.parse(await readFile(join(directory, evaluatorFiles.job), 'utf8')) as EvaluatorJob;
+  const dataset = decodeTrainingDataset(await readFile(join(directory, evaluatorFiles.dataset)));
+  const columns: number[] = [];
+  for (let index = 0; index < job.models; index++) {
+    const model = await readFile(join(directory, evaluatorFiles.model(index)));
+    const { values, columns: count } = await scoreModel(model, dataset, job.output);
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    await writeFile(join(directory, evaluatorFiles.scores(index)), bytes);
+    columns.push(count);
+  }
+  return columns;
+});

@@ -1,0 +1,19 @@
+/**
+ * What the scoring process is given: a directory of its own with a dataset, a job, and one model file for each that the
+ * job counts; it writes one file of scores beside each.
+ */
+export const evaluatorFiles = {
+  dataset: 'dataset.bin',
+  job: 'job.json',
+  model: (index: number) => `model-${index}.onnx`,
+  scores: (index: number) => `scores-${index}.bin`,
+} as const;
+
+export interface EvaluatorJob {
+  readonly models: number;
+  /** The output to read; the first when absent. */
+  readonly output?: string;
+}
+
+/** What the scoring process says once all scores are written: values a row, for each model. */
+export type EvaluatorDone = readonly number[];

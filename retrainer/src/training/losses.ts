@@ -1,0 +1,196 @@
+import { int } from '@hotloop/platform/onnx/graph-builder.ts';
+import type { OnnxGraph, OnnxNode } from '@hotloop/platform/onnx/model.ts';
+import { intAttribute } from '@hotloop/platform/onnx/node-attributes.ts';
+import { elementTypeCode } from '@hotloop/platform/onnx/tensor.ts';
+import { quoted, unsound } from '@hotloop/platform/onnx/unsound.ts';
+import type { GradientWriter } from './gradient-writer.ts';
+
+/**
+ * `binary_cross_entropy`: output [N] or [N, 1] of probabilities, labels in [0, 1].
+ * `cross_entropy`: output [N, C] of probabilities, labels are class numbers 0 .. C-1.
+ * `mean_squared_error`: output [N] or [N, 1], labels any number.
+ */
+export type LossName = 'binary_cross_entropy' | 'cross_entropy' | 'mean_squared_error';
+
+/** The loss as nodes: where the forward graph is cut off, the loss itself, and the loss's gradient at the cut. */
+export interface LossNodes {
+  /** The forward value the loss reads: the model's output, or what goes into its last Sigmoid or Softmax. */
+  readonly target: string;
+  /** Writes the loss, a scalar: the mean over examples, weighted. */
+  readonly writeLoss: () => string;
+  /** Writes the gradient of the loss by `target`, in the target's shape. To be called after `writeLoss`. */
+  readonly writeGradient: () => string;
+}
+
+/** Names of the values a loss reads beside the model's output: both [N], of the graph's floating point type. */
+export interface LossInputs {
+  readonly labels: string;
+  readonly weights: string;
+}
+
+/** Probabilities are kept this far from 0 and 1 where the loss takes their logarithm. */
+const probabilityMargin = 1e-7;
+
+/**
+ * Plans a loss over one output of a model. Where the output ends in Sigmoid (binary) or Softmax (classes), the loss is
+ * taken from what goes into it: the same number, computed so that no extreme score makes it infinite.
+ */
+export function planLoss(
+  name: LossName,
+  graph: OnnxGraph,
+  output: string,
+  writer: GradientWriter,
+  inputs: LossInputs,
+): LossNodes {
+  const last = lastOperation(graph, output);
+  const width = writer.shapeOf(output);
+  if (name !== 'cross_entropy' && width?.length === 2 && typeof width[1] === 'number' && width[1] !== 1) {
+    throw unsound(`loss ${name} takes one value per row, but output ${quoted(output)} has ${width[1]}`);
+  }
+  switch (name) {
+    case 'binary_cross_entropy':
+      if (last?.operator === 'Sigmoid') return binaryFromLogits(writer, last.inputs[0]!, inputs);
+      return binaryFromProbabilities(writer, output, inputs);
+    case 'cross_entropy':
+      if (width && width.length !== 2)
+        throw unsound(`loss ${name} takes output [N, C], not rank ${width.length}`);
+      if (last?.operator === 'Softmax' && [-1, 1].includes(intAttribute(last, 'axis', -1))) {
+        return classesFromLogits(writer, last.inputs[0]!, inputs);
+      }
+      return classesFromProbabilities(writer, output, inputs);
+    case 'mean_squared_error':
+      return squaredError(writer, output, inputs);
+  }
+}
+
+/** The node an output comes from, seen through nodes that only rename. */
+function lastOperation(graph: OnnxGraph, output: string): OnnxNode | undefined {
+  const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
+  let node = producers.get(output);
+  while (node?.operator === 'Identity' && node.domain === '') node = producers.get(node.inputs[0]!);
+  return node?.domain === '' ? node : undefined;
+}
+
+/** The loss of each example becomes one number: sum(w l) / sum(w). @returns the loss and w / sum(w). */
+function weightedMean(
+  writer: GradientWriter,
+  perExample: string,
+  weights: string,
+): [loss: string, share: string] {
+  const share = writer.op('Div', [weights, writer.op('ReduceSum', [weights], { keepdims: int(0) })]);
+  const loss = writer.op('ReduceSum', [writer.op('Mul', [perExample, share])], { keepdims: int(0) });
+  return [loss, share];
+}
+
+/** Makes a loss that works on a flat [N] view of the target, given l and dl/dx per example. */
+function rowLoss(
+  writer: GradientWriter,
+  target: string,
+  weights: string,
+  write: (row: string) => { loss: string; slope: () => string },
+): LossNodes {
+  let gradient = () => '';
+  return {
+    target,
+    writeLoss: () => {
+      const { loss: perExample, slope } = write(writer.op('Reshape', [target, writer.integers([-1])]));
+      const [loss, share] = weightedMean(writer, perExample, weights);
+      gradient = () => writer.reshapeLike(writer.op('Mul', [slope(), share]), target);
+      return loss;
+    },
+    writeGradient: () => gradient(),
+  };
+}
+
+/** l = max(z, 0) - z y + log(1 + exp(-|z|)), dl/dz = sigmoid(z) - y */
+function binaryFromLogits(
+  writer: GradientWriter,
+  target: string,
+  { labels, weights }: LossInputs,
+): LossNodes {
+  return rowLoss(writer, target, weights, (z) => {
+    const tail = writer.op('Exp', [writer.op('Neg', [writer.op('Abs', [z])])]);
+    const logTerm = writer.op('Log', [writer.op('Add', [tail, writer.scalar(1)])]);
+    const linear = writer.op('Sub', [writer.op('Relu', [z]), writer.op('Mul', [z, labels])]);
+    const slope = () => writer.op('Sub', [writer.op('Sigmoid', [z]), labels]);
+    return { loss: writer.op('Add', [linear, logTerm]), slope };
+  });
+}
+
+/** l = -y log p - (1 - y) log(1 - p), dl/dp = (p - y) / (p (1 - p)), with p kept off 0 and 1 */
+function binaryFromProbabilities(
+  writer: GradientWriter,
+  target: string,
+  { labels, weights }: LossInputs,
+): LossNodes {
+  return rowLoss(writer, target, weights, (raw) => {
+    const p = writer.op('Clip', [
+      raw,
+      writer.scalar(probabilityMargin),
+      writer.scalar(1 - probabilityMargin),
+    ]);
+    const one = writer.scalar(1);
+    const rest = writer.op('Sub', [one, p]);
+    const positive = writer.op('Mul', [labels, writer.op('Log', [p])]);
+    const negative = writer.op('Mul', [writer.op('Sub', [one, labels]), writer.op('Log', [rest])]);
+    const slope = () => writer.op('Div', [writer.op('Sub', [p, labels]), writer.op('Mul', [p, rest])]);
+    return { loss: writer.op('Neg', [writer.op('Add', [positive, negative])]), slope };
+  });
+}
+
+/** l = (x - y)^2, dl/dx = 2 (x - y) */
+function squaredError(writer: GradientWriter, target: string, { labels, weights }: LossInputs): LossNodes {
+  return rowLoss(writer, target, weights, (x) => {
+    const error = writer.op('Sub', [x, labels]);
+    return {
+      loss: writer.op('Mul', [error, error]),
+      slope: () => writer.op('Mul', [error, writer.scalar(2)]),
+    };
+  });
+}
+
+/** l = -log softmax(z)[y], dl/dz = softmax(z) - onehot(y) */
+function classesFromLogits(writer: GradientWriter, target: string, inputs: LossInputs): LossNodes {
+  return classLoss(writer, target, inputs, (hot) => {
+    const logs = writer.op('LogSoftmax', [target], { axis: int(-1) });
+    return { logs, slope: () => writer.op('Sub', [writer.op('Exp', [logs]), hot]) };
+  });
+}
+
+/** l = -log p[y], dl/dp = -onehot(y) / p, with p kept off 0 */
+function classesFromProbabilities(writer: GradientWriter, target: string, inputs: LossInputs): LossNodes {
+  return classLoss(writer, target, inputs, (hot) => {
+    const p = writer.op('Clip', [target, writer.scalar(probabilityMargin)]);
+    return { logs: writer.op('Log', [p]), slope: () => writer.op('Neg', [writer.op('Div', [hot, p])]) };
+  });
+}
+
+function classLoss(
+  writer: GradientWriter,
+  target: string,
+  { labels, weights }: LossInputs,
+  write: (hot: string) => { logs: string; slope: () => string },
+): LossNodes {
+  let gradient = () => '';
+  return {
+    target,
+    writeLoss: () => {
+      const hot = oneHot(writer, target, labels);
+      const { logs, slope } = write(hot);
+      const perExample = writer.op('Neg', [writer.sum(writer.op('Mul', [hot, logs]), [-1], false)]);
+      const [loss, share] = weightedMean(writer, perExample, weights);
+      gradient = () => writer.op('Mul', [slope(), writer.op('Unsqueeze', [share, writer.integers([1])])]);
+      return loss;
+    },
+    writeGradient: () => gradient(),
+  };
+}
+
+/** @returns [N, C], 1 where the column is the row's label and 0 elsewhere. */
+function oneHot(writer: GradientWriter, target: string, labels: string): string {
+  const classes = writer.op('Gather', [writer.shapeTensor(target), writer.scalarInteger(1)]);
+  const columns = writer.op('Range', [writer.scalarInteger(0), classes, writer.scalarInteger(1)]);
+  const wanted = writer.op('Cast', [labels], { to: int(elementTypeCode('int64')) });
+  const isWanted = writer.op('Equal', [writer.op('Unsqueeze', [wanted, writer.integers([1])]), columns]);
+  return writer.op('Cast', [isWanted], { to: int(elementTypeCode(writer.floatType)) });
+}

@@ -1,0 +1,49 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import * as ort from 'onnxruntime-node';
+import { openRuntimeSession, runRuntimeSession } from './runtime-session.ts';
+import type { TrainingDataset } from './training-dataset.ts';
+
+const batch = 4096;
+
+/** Raw outputs of a model, row-major. */
+export interface ModelScores {
+  readonly columns: number;
+  /** [rows * columns] */
+  readonly values: Float32Array;
+}
+
+/**
+ * Runs a model over every row of a dataset in this process, as serving would. Runs synchronously inside the runtime.
+ *
+ * @throws a coded error: INVALID_ARGUMENT for a model that the runtime refuses or whose output is not float32 [N] or
+ *   [N, C].
+ */
+export async function scoreModel(
+  modelBytes: Uint8Array,
+  dataset: TrainingDataset,
+  output: string | undefined,
+): Promise<ModelScores> {
+  const session = await openRuntimeSession(modelBytes, 1, 'the runtime refuses the model');
+  try {
+    const name = output ?? session.outputNames[0] ?? '';
+    const input = session.inputNames[0] ?? '';
+    let values: Float32Array | undefined;
+    let columns = 0;
+    for (let start = 0; start < dataset.rows; start += batch) {
+      const rows = Math.min(batch, dataset.rows - start);
+      const features = dataset.features.subarray(start * dataset.columns, (start + rows) * dataset.columns);
+      const tensor = new ort.Tensor('float32', features.slice(), [rows, dataset.columns]);
+      const refusal = `the model cannot give output '${name}' for rows of ${dataset.columns} columns`;
+      const results = await runRuntimeSession(session, { [input]: tensor }, [name], refusal);
+      const data = results[name]?.data;
+      if (!(data instanceof Float32Array) || data.length % rows !== 0)
+        throw new HotloopError('INVALID_ARGUMENT', `output ${name} is not float32 with one entry a row`);
+      columns = data.length / rows;
+      values ??= new Float32Array(dataset.rows * columns);
+      values.set(data, start * columns);
+    }
+    return { columns, values: values ?? new Float32Array(0) };
+  } finally {
+    await session.release();
+  }
+}

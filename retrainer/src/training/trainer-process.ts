@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import { type JobLimits, runJobProcess } from './job-process.ts';
+import type { TrainingMetrics, TrainingProgress, TrainingSettings } from './train.ts';
+import { type TrainerDone, trainerFiles } from './trainer-protocol.ts';
+import { encodeTrainingDataset, type TrainingDataset } from './training-dataset.ts';
+
+export interface TrainingJob {
+  readonly modelBytes: Uint8Array;
+  readonly dataset: TrainingDataset;
+  readonly settings: TrainingSettings;
+}
+
+export interface TrainerOptions extends JobLimits {
+  /** Called with the newest report; those that come faster than they can be sent are left out. */
+  readonly onProgress?: (progress: TrainingProgress) => void;
+}
+
+export interface TrainerResult {
+  readonly modelBytes: Uint8Array;
+  /** Of `modelBytes`, in hex. */
+  readonly sha256: string;
+  readonly metrics: TrainingMetrics;
+}
+
+const mainFile = fileURLToPath(new URL('./trainer-main.ts', import.meta.url));
+
+/**
+ * Trains in a child process: see `runJobProcess` for when and how it ends.
+ *
+ * @throws a coded error: what `train` throws, or what `runJobProcess` does.
+ */
+export function trainInProcess(job: TrainingJob, options: TrainerOptions): Promise<TrainerResult> {
+  return runJobProcess<TrainingProgress, TrainerDone, TrainerResult>({
+    ...options,
+    activity: 'training',
+    mainFile,
+    prepare: async (directory) => {
+      await writeFile(join(directory, trainerFiles.model), job.modelBytes);
+      await writeFile(join(directory, trainerFiles.dataset), encodeTrainingDataset(job.dataset));
+      await writeFile(join(directory, trainerFiles.settings), JSON.stringify(job.settings));
+    },
+    collect: async (directory, { metrics, sha256 }) => {
+      const modelBytes = new Uint8Array(await readFile(join(directory, trainerFiles.trained)));
+      if (createHash('sha256').update(modelBytes).digest('hex') !== sha256) {
+        throw new HotloopError('DATA_LOSS', 'the trained model changed on its way from the training process');
+      }
+      return { modelBytes, sha256, metrics };
+    },
+  });
+}

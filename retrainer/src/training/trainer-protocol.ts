@@ -1,0 +1,16 @@
+import type { TrainingMetrics } from './train.ts';
+
+/** The files in the training process's directory: it reads the first three and writes the last. */
+export const trainerFiles = {
+  model: 'model.onnx',
+  dataset: 'dataset.bin',
+  settings: 'settings.json',
+  trained: 'trained.onnx',
+} as const;
+
+/** What the training process says once the trained model is written. */
+export interface TrainerDone {
+  readonly metrics: TrainingMetrics;
+  /** Of the file it wrote, in hex. */
+  readonly sha256: string;
+}

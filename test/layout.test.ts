@@ -1,0 +1,64 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { layoutViolations, type SourceFile } from './layout-rules.ts';
+
+const root = join(import.meta.dirname, '..');
+
+function trackedSources(): SourceFile[] {
+  const listed = execFileSync('git', ['ls-files', '*.ts'], { cwd: root, encoding: 'utf8' }).split('\n');
+  return listed
+    .filter(
+      (path) =>
+        path !== '' && !path.includes('/gen/') && !path.endsWith('.d.ts') && existsSync(join(root, path)),
+    )
+    .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+}
+
+describe('layout', () => {
+  it('keeps import directions, homes of libraries, names and sizes', () => {
+    expect(layoutViolations(trackedSources())).toEqual([]);
+  });
+
+  it('has one README, license and change log where a newcomer looks', () => {
+    for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'])
+      expect(existsSync(join(root, name)), name).toBe(true);
+  });
+});
+
+describe('the layout checker', () => {
+  const planted: [string, SourceFile][] = [
+    [
+      'a service that imports another',
+      { path: 'compute/src/a.ts', text: "import { x } from '@hotloop/retrainer/b.ts';" },
+    ],
+    [
+      'a relative way into another room',
+      { path: 'compute/src/a.ts', text: "import { x } from '../../retrainer/src/b.ts';" },
+    ],
+    [
+      'an inward room that looks out',
+      { path: 'platform/src/a.ts', text: "import { x } from '@hotloop/compute/b.ts';" },
+    ],
+    ['a library away from home', { path: 'preprocessor/src/a.ts', text: "import { Kafka } from 'kafkajs';" }],
+    ['a dynamic import away from home', { path: 'compute/src/a.ts', text: "await import('bullmq')" }],
+    ['a file that is too long', { path: 'compute/src/a.ts', text: 'x;\n'.repeat(401) }],
+    ['a name that explains nothing', { path: 'compute/src/utils.ts', text: '' }],
+    ['a name in another case', { path: 'compute/src/FooBar.ts', text: '' }],
+    ['an environment read deep inside', { path: 'compute/src/a.ts', text: 'const x = process.env.HOME;' }],
+    ['a focused test', { path: 'compute/src/a.test.ts', text: `it.${'only'}('x', () => {})` }],
+    ['a default export', { path: 'compute/src/a.ts', text: 'export default 1;' }],
+  ];
+  it.each(planted)('catches %s', (_, file) => {
+    expect(layoutViolations([file])).not.toEqual([]);
+  });
+
+  it('accepts what is allowed', () => {
+    const file = {
+      path: 'compute/src/a.ts',
+      text: "import { x } from '@hotloop/platform/errors.ts';\nimport { y } from './b.ts';\n",
+    };
+    expect(layoutViolations([file])).toEqual([]);
+  });
+});

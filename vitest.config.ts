@@ -1,0 +1,18 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: [
+      '{proto,platform,client-sdk,preprocessor,compute,postprocessor,retrainer,deploy,bench,test}/**/*.test.ts',
+      'examples/*/**/*.test.ts',
+    ],
+    globalSetup: ['test/global-setup.ts'],
+    pool: 'forks',
+    // kafkajs 2.2 sets a timer for a time long past on every new connection; Node 24 warns about it, and nothing is wrong.
+    execArgv: ['--disable-warning=TimeoutNegativeWarning'],
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    sequence: { concurrent: false },
+  },
+});
