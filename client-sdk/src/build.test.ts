@@ -13,9 +13,11 @@ const MODULES = join(PACKAGE, '..', 'node_modules');
 const PROGRAM = `
 import { connect, HotloopClientError, type Prediction } from '@hotloop/client';
 
-await using hotloop = await connect({ address: process.argv[2] ?? '' });
+const address = process.argv[2] ?? '';
+// Both addresses are named: at the default one, whatever runs on this machine might answer.
+await using hotloop = await connect({ address, retrainerAddress: address });
 const prediction: Prediction = await hotloop.predict('churn', { user: 'u1', request: { value: 0.25 } });
-const code: string = await hotloop.models.list({ timeoutMs: 50 }).then(
+const code: string = await hotloop.models.list().then(
   () => 'answered',
   (error: unknown) => (error instanceof HotloopClientError ? error.code : 'unknown'),
 );
@@ -55,8 +57,7 @@ describe('the published package', { timeout: 120_000 }, () => {
 
       await using door = await startFakeFrontDoor();
       const { stdout } = await run(process.execPath, ['program.js', door.address], { cwd: app });
-      expect(JSON.parse(stdout)).toMatchObject({ score: 0.25 });
-      expect(JSON.parse(stdout).code).not.toBe('answered');
+      expect(JSON.parse(stdout)).toEqual({ score: 0.25, code: 'UNIMPLEMENTED' });
 
       const command = join(installed, 'client-sdk', 'bin', 'hotloop.mjs');
       const { stdout: predicted } = await run(
