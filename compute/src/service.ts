@@ -28,7 +28,7 @@ import { Infer } from './infer.ts';
 import { directInference } from './inference-port.ts';
 import { startHeartbeat } from './nodes/heartbeat.ts';
 import type { NodeReport, VersionReport } from './nodes/node-report.ts';
-import { takingEncoded } from './oip/encode-infer-response.ts';
+import { hotDefinitions } from './oip/hot-definitions.ts';
 import { OipInference } from './oip/oip-inference.ts';
 import { OipModels } from './oip/oip-models.ts';
 import { PREDICTION_TABLE, type PredictionRow } from './prediction-log/prediction-row.ts';
@@ -142,7 +142,7 @@ export async function startCompute(
       authenticator: adapters.authenticator,
       definitions: {
         ...loadServiceDefinitions(['hotloop/v1/inference.proto']),
-        ...takingEncoded(loadOipDefinitions(), OIP_SERVICE),
+        ...hotDefinitions(loadOipDefinitions(), OIP_SERVICE),
       },
       log,
       maxMessageBytes: MAX_MESSAGE_BYTES,

@@ -4,12 +4,11 @@ import { unary } from '@hotloop/platform/grpc/handlers.ts';
 import { orderedStream } from '@hotloop/platform/grpc/ordered-stream.ts';
 import type { ServedService } from '@hotloop/platform/grpc/server.ts';
 import type { ModelConfigRequest__Output } from '@hotloop/proto/gen/inference/ModelConfigRequest.ts';
-import type { ModelInferRequest__Output } from '@hotloop/proto/gen/inference/ModelInferRequest.ts';
-import type { ModelStreamInferResponse } from '@hotloop/proto/gen/inference/ModelStreamInferResponse.ts';
 import type { RepositoryIndexRequest__Output } from '@hotloop/proto/gen/inference/RepositoryIndexRequest.ts';
 import type { RepositoryModelLoadRequest__Output } from '@hotloop/proto/gen/inference/RepositoryModelLoadRequest.ts';
 import { camelCased } from '../oip/camel-cased.ts';
-import { encodeInferResponse } from '../oip/encode-infer-response.ts';
+import type { InferRequestMessage } from '../oip/decode-infer-request.ts';
+import { encodeInferResponse, encodeStreamFailure } from '../oip/encode-infer-response.ts';
 import { EXTENSIONS, SERVER_NAME, SERVER_VERSION } from '../oip/model-views.ts';
 import type { OipInference } from '../oip/oip-inference.ts';
 import type { OipModels } from '../oip/oip-models.ts';
@@ -28,25 +27,22 @@ export interface OipParts {
 type NameAndVersion = Pick<ModelConfigRequest__Output, 'name' | 'version'>;
 
 /**
- * The Open Inference Protocol over gRPC: messages to domain and back; decides nothing. Its answers are encoded already:
- * serve it with definitions that take them so.
+ * The Open Inference Protocol over gRPC: messages to domain and back; decides nothing. Serve it with `hotDefinitions`: its
+ * answers are encoded already.
  */
 export function oipService({ inference, models, isReady }: OipParts): ServedService {
-  function infer(message: ModelInferRequest__Output, context: CallContext): Promise<OipAnswer> {
+  function infer(message: InferRequestMessage, context: CallContext): Promise<OipAnswer> {
     const request = readGrpcRequest(message, context.remainingMs());
     return inference.answer(request, context.caller.subject, () => context.isOver());
   }
-  async function streamInfer(
-    message: ModelInferRequest__Output,
-    context: CallContext,
-  ): Promise<Buffer | ModelStreamInferResponse> {
+  async function streamInfer(message: InferRequestMessage, context: CallContext): Promise<Buffer> {
     try {
       return encodeInferResponse(await infer(message, context), 'stream');
     } catch (error) {
       // The text is the message alone, and a code would be lost on clients, which only look whether there is one.
       const { message: text } = toHotloopError(error);
       const { id, modelName, modelVersion } = message;
-      return { errorMessage: text, inferResponse: { id, modelName, modelVersion } };
+      return encodeStreamFailure({ message: text, id, model: modelName, version: modelVersion });
     }
   }
   return {
@@ -67,7 +63,7 @@ export function oipService({ inference, models, isReady }: OipParts): ServedServ
       ModelStatistics: unary(async (ask: NameAndVersion) => ({
         modelStats: camelCased(models.statistics(ask.name, ask.version)),
       })),
-      ModelInfer: unary(async (message: ModelInferRequest__Output, context: CallContext) =>
+      ModelInfer: unary(async (message: InferRequestMessage, context: CallContext) =>
         encodeInferResponse(await infer(message, context), 'unary'),
       ),
       ModelStreamInfer: orderedStream(streamInfer),

@@ -3,11 +3,12 @@ import { loadOipDefinitions } from '@hotloop/proto/definitions.ts';
 import type { ModelInferResponse } from '@hotloop/proto/gen/inference/ModelInferResponse.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeInferResponse, takingEncoded } from './encode-infer-response.ts';
+import { encodeInferResponse, encodeStreamFailure } from './encode-infer-response.ts';
+import { hotDefinitions } from './hot-definitions.ts';
 import type { OipAnswer } from './oip-request.ts';
 
 const SERVICE = 'inference.GRPCInferenceService';
-const service = takingEncoded(loadOipDefinitions(), SERVICE)[SERVICE];
+const service = hotDefinitions(loadOipDefinitions(), SERVICE)[SERVICE];
 if (service === undefined || 'format' in service || !service.ModelInfer || !service.ModelStreamInfer)
   throw new Error('no definition');
 const { ModelInfer, ModelStreamInfer } = service;
@@ -75,11 +76,17 @@ describe('an encoded answer', () => {
     expect(ModelInfer.responseDeserialize(encoded)).not.toEqual(right);
   });
 
-  it('leaves other replies to the generic encoder', () => {
-    const failure = { errorMessage: 'no such model', inferResponse: { id: '7', modelName: 'm' } };
-    expect(ModelStreamInfer.responseDeserialize(ModelStreamInfer.responseSerialize(failure))).toMatchObject({
-      errorMessage: 'no such model',
-      inferResponse: { id: '7', modelName: 'm' },
-    });
+  it('tells of a failure as the generic encoder would', () => {
+    fc.assert(
+      fc.property(text, text, text, text, (message, id, model, version) => {
+        const failure = {
+          errorMessage: message,
+          inferResponse: { id, modelName: model, modelVersion: version },
+        };
+        expect(
+          ModelStreamInfer.responseDeserialize(encodeStreamFailure({ message, id, model, version })),
+        ).toEqual(ModelStreamInfer.responseDeserialize(ModelStreamInfer.responseSerialize(failure)));
+      }),
+    );
   });
 });

@@ -1,4 +1,3 @@
-import type { PackageDefinition } from '@grpc/proto-loader';
 import type { OipAnswer, OipTensor } from './oip-request.ts';
 
 const TEXT = 2;
@@ -10,7 +9,7 @@ const RESPONSE = {
   outputs: 5,
   rawOutputContents: 6,
 } as const;
-const STREAM_RESPONSE = { inferResponse: 2 } as const;
+const STREAM_RESPONSE = { errorMessage: 1, inferResponse: 2 } as const;
 const OUTPUT = { name: 1, datatype: 2, shape: 3 } as const;
 
 /** The entry of the parameters that says the id under which the log keeps an answer, up to the id itself. */
@@ -65,19 +64,22 @@ export function encodeInferResponse(answer: OipAnswer, kind: 'unary' | 'stream')
   return bytes;
 }
 
-/** The same definitions, whose methods of inference also take answers that have been encoded already. */
-export function takingEncoded(definitions: PackageDefinition, service: string): PackageDefinition {
-  const definition = definitions[service];
-  if (definition === undefined || 'format' in definition) throw new RangeError(`no service ${service}`);
-  const methods = { ...definition };
-  for (const name of ['ModelInfer', 'ModelStreamInfer']) {
-    const method = methods[name];
-    if (method === undefined) throw new RangeError(`${service} has no ${name}`);
-    const encode = method.responseSerialize;
-    const responseSerialize = (reply: object) => (Buffer.isBuffer(reply) ? reply : encode(reply));
-    methods[name] = { ...method, responseSerialize };
-  }
-  return { ...definitions, [service]: methods };
+/** What a stream answers for a request that failed: the message alone, beside the request's id, model and version. */
+export function encodeStreamFailure(failure: {
+  readonly message: string;
+  readonly id: string;
+  readonly model: string;
+  readonly version: string;
+}): Buffer {
+  const { message, id, model, version } = failure;
+  const size = sizeOfText(model) + sizeOfText(version) + sizeOfText(id);
+  const bytes = Buffer.allocUnsafe(sizeOfText(message) + sizeOfField(size));
+  let at = writeText(bytes, 0, STREAM_RESPONSE.errorMessage, message);
+  at = writeHead(bytes, at, STREAM_RESPONSE.inferResponse, size);
+  at = writeText(bytes, at, RESPONSE.modelName, model);
+  at = writeText(bytes, at, RESPONSE.modelVersion, version);
+  writeText(bytes, at, RESPONSE.id, id);
+  return bytes;
 }
 
 function sizeOfOutput({ name, datatype, shape }: OipTensor): number {

@@ -1,5 +1,5 @@
 import type { InferParameter__Output } from '@hotloop/proto/gen/inference/InferParameter.ts';
-import type { ModelInferRequest__Output } from '@hotloop/proto/gen/inference/ModelInferRequest.ts';
+import type { InferRequestMessage } from './decode-infer-request.ts';
 import type { OipRequest, OipTensor } from './oip-request.ts';
 import { checkDatatype, checkShape, invalid, quoted } from './tensor-checks.ts';
 import { hasTypedContents, rawContents } from './typed-contents.ts';
@@ -7,7 +7,7 @@ import { hasTypedContents, rawContents } from './typed-contents.ts';
 const MAX_TIMEOUT_MS = 600_000;
 
 /** Reads a gRPC request. Throws INVALID_ARGUMENT naming the tensor or parameter. */
-export function readGrpcRequest(message: ModelInferRequest__Output, remainingMs: number): OipRequest {
+export function readGrpcRequest(message: InferRequestMessage, remainingMs: number): OipRequest {
   const raw = message.rawInputContents;
   if (raw.length > 0 && raw.length !== message.inputs.length)
     throw invalid(`there are ${message.inputs.length} inputs, but ${raw.length} raw_input_contents`);

@@ -1,43 +1,48 @@
 import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js';
 import { type CallContext, contextOf } from './call-context.ts';
+import { openReplyWriter, type ReplyWriter } from './reply-writer.ts';
 
 /** Requests of one stream that may be at work at once; more are not read, which holds the client back. */
 const MAX_RUNNING = 256;
 
+/** The answer to one request, encoded. Resolves with bytes for failures too: must not throw or reject. */
+export type AnswerRequest<Request> = (request: Request, context: CallContext) => Promise<Buffer>;
+
 /**
  * A bidirectional stream on which each request is answered by one reply, in the order of the requests, while many are at
- * work. The handler answers failures with a reply too: it must not throw or reject. Replies are held back while the
- * client does not read. A stream that the client cancels is dropped, and its handlers' context signal fires.
+ * work. Replies are held back while the client does not read. A stream that the client cancels is dropped, and its
+ * handlers' context signal fires.
  */
-export function orderedStream<Request, Reply>(
-  handle: (request: Request, context: CallContext) => Promise<Reply>,
-): handleBidiStreamingCall<Request, Reply> {
-  return (call) => new OrderedStream(call, contextOf(call), handle).start();
+export function orderedStream<Request>(
+  answer: AnswerRequest<Request>,
+): handleBidiStreamingCall<Request, Buffer> {
+  return (call) => new OrderedStream(call, contextOf(call), answer).start();
 }
 
-interface Pending<Reply> {
-  reply: Reply | undefined;
+interface Pending {
+  reply: Buffer | undefined;
 }
 
-class OrderedStream<Request, Reply> {
-  readonly #call: ServerDuplexStream<Request, Reply>;
+class OrderedStream<Request> {
+  readonly #call: ServerDuplexStream<Request, Buffer>;
   readonly #context: CallContext;
-  readonly #handle: (request: Request, context: CallContext) => Promise<Reply>;
-  #pending: Pending<Reply>[] = [];
+  readonly #answer: AnswerRequest<Request>;
+  readonly #writer: ReplyWriter;
+  #pending: Pending[] = [];
   #head = 0;
   #isPaused = false;
-  #isBlocked = false;
   #hasEnded = false;
   #isOver = false;
 
   constructor(
-    call: ServerDuplexStream<Request, Reply>,
+    call: ServerDuplexStream<Request, Buffer>,
     context: CallContext,
-    handle: (request: Request, context: CallContext) => Promise<Reply>,
+    answer: AnswerRequest<Request>,
   ) {
     this.#call = call;
     this.#context = context;
-    this.#handle = handle;
+    this.#answer = answer;
+    this.#writer = openReplyWriter(call, () => this.#flush());
   }
 
   start(): void {
@@ -45,10 +50,6 @@ class OrderedStream<Request, Reply> {
     call.on('data', (request: Request) => this.#begin(request));
     call.on('end', () => {
       this.#hasEnded = true;
-      this.#flush();
-    });
-    call.on('drain', () => {
-      this.#isBlocked = false;
       this.#flush();
     });
     const over = () => {
@@ -59,13 +60,13 @@ class OrderedStream<Request, Reply> {
   }
 
   #begin(request: Request): void {
-    const pending: Pending<Reply> = { reply: undefined };
+    const pending: Pending = { reply: undefined };
     this.#pending.push(pending);
     if (this.#pending.length - this.#head >= MAX_RUNNING && !this.#isPaused) {
       this.#isPaused = true;
       this.#call.pause();
     }
-    void this.#handle(request, this.#context).then((reply) => {
+    void this.#answer(request, this.#context).then((reply) => {
       pending.reply = reply;
       this.#flush();
     });
@@ -73,18 +74,18 @@ class OrderedStream<Request, Reply> {
 
   #flush(): void {
     if (this.#isOver) return;
-    while (!this.#isBlocked && this.#head < this.#pending.length) {
+    while (!this.#writer.isBlocked && this.#head < this.#pending.length) {
       const reply = this.#pending[this.#head]?.reply;
       if (reply === undefined) break;
       this.#head++;
-      this.#isBlocked = !this.#call.write(reply);
+      this.#writer.write(reply);
     }
     if (this.#head === this.#pending.length) {
       this.#pending = [];
       this.#head = 0;
       if (this.#hasEnded && !this.#isOver) {
         this.#isOver = true;
-        this.#call.end();
+        this.#writer.end();
       }
     } else if (this.#head >= MAX_RUNNING) {
       this.#pending = this.#pending.slice(this.#head);
