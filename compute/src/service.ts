@@ -31,7 +31,7 @@ import type { NodeReport, VersionReport } from './nodes/node-report.ts';
 import { hotDefinitions } from './oip/hot-definitions.ts';
 import { OipInference } from './oip/oip-inference.ts';
 import { OipModels } from './oip/oip-models.ts';
-import { PREDICTION_TABLE, type PredictionRow } from './prediction-log/prediction-row.ts';
+import { PREDICTION_TABLE, type PredictionRow, predictionTable } from './prediction-log/prediction-row.ts';
 import { startRestServer } from './rest/rest-server.ts';
 import { FLEET_DEFAULTS, Fleet, type FleetOptions } from './slots/fleet.ts';
 import { Quarantine } from './slots/quarantine.ts';
@@ -102,10 +102,10 @@ export async function startCompute(
       ...options.journal,
       directory: join(options.dataDirectory, 'prediction'),
     };
-    const journal = closing.use('journal', openJournal(PREDICTION_TABLE, journalOptions, log));
+    const journal = closing.use('journal', openJournal(predictionTable(), journalOptions, log));
     const shipper = closing.use('shipper', startShipper(journal, adapters.pool, log, options.shipper));
 
-    const retention = { table: PREDICTION_TABLE.table, keepMs: () => longestRetentionMs(registry.current()) };
+    const retention = { table: PREDICTION_TABLE, keepMs: () => longestRetentionMs(registry.current()) };
     closing.use('retention', startRetention(adapters.pool, retention, clock, log));
 
     const quarantine = new Quarantine();

@@ -1,9 +1,12 @@
 import { randomFillSync } from 'node:crypto';
 
 const PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-const POOL_BYTES = 10 * 1024;
-
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+/** Four digits whose two highest bits are 10. */
+const VARIANTS = ['8', '9', 'a', 'b'];
+/** Random bits for 512 ids. */
+const POOL_BYTES = 10 * 512;
+const POOL_DIGITS = POOL_BYTES * 2;
+const DIGITS_OF_ID = 20;
 
 /** Makes prediction ids: UUIDv7 (RFC 9562), 48 bits of milliseconds since 1970 and 74 random bits. */
 export interface PredictionIds {
@@ -14,28 +17,40 @@ export interface PredictionIds {
 export function randomPredictionIds(
   fill: (bytes: Uint8Array) => void = (bytes) => randomFillSync(bytes),
 ): PredictionIds {
-  const pool = new Uint8Array(POOL_BYTES);
-  let used = POOL_BYTES;
+  const pool = Buffer.alloc(POOL_BYTES);
+  let digits = '';
+  let used = POOL_DIGITS;
+  let time = Number.NaN;
+  let start = '';
   return {
     next(nowMs) {
-      if (used + 10 > POOL_BYTES) {
+      if (used === POOL_DIGITS) {
         fill(pool);
+        digits = pool.toString('hex');
         used = 0;
       }
-      const random = pool.subarray(used, used + 10);
-      used += 10;
-      return format(nowMs, random);
+      // Many ids are made in one millisecond.
+      if (nowMs !== time) {
+        time = nowMs;
+        start = startOf(nowMs);
+      }
+      const at = used;
+      used += DIGITS_OF_ID;
+      return start + endOf(digits, at);
     },
   };
 }
 
-function format(nowMs: number, random: Uint8Array): string {
-  const time = Math.floor(nowMs).toString(16).padStart(12, '0');
-  const hex = (index: number) => HEX[random[index] ?? 0] ?? '00';
-  const version = `7${((random[0] ?? 0) & 0x0f).toString(16)}${hex(1)}`;
-  const variant = `${(0x80 | ((random[2] ?? 0) & 0x3f)).toString(16)}${hex(3)}`;
-  const node = hex(4) + hex(5) + hex(6) + hex(7) + hex(8) + hex(9);
-  return `${time.slice(0, 8)}-${time.slice(8)}-${version}-${variant}-${node}`;
+/** Time and version: the first fifteen characters. */
+function startOf(ms: number): string {
+  const time = Math.floor(ms).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7`;
+}
+
+/** The rest, from twenty random digits. */
+function endOf(digits: string, at: number): string {
+  const variant = VARIANTS[Number.parseInt(digits[at + 3] ?? '0', 16) & 3] ?? '8';
+  return `${digits.slice(at, at + 3)}-${variant}${digits.slice(at + 4, at + 7)}-${digits.slice(at + 8, at + 20)}`;
 }
 
 /** True for the text form of a UUIDv7 in lower case. */
@@ -50,7 +65,7 @@ export function predictionTimeMs(id: string): number {
 
 /** The smallest id of a moment; ids sort by time, so a range of ids is a range of time. */
 export function firstPredictionIdAt(ms: number): string {
-  return format(ms, new Uint8Array(10));
+  return startOf(ms) + endOf('0'.repeat(DIGITS_OF_ID), 0);
 }
 
 /** A prediction's trace id is its own id without the dashes: one id ties everything. */

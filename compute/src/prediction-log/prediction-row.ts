@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@hotloop/platform/errors.ts';
 import type { JournalTable } from '@hotloop/platform/journal/journal.ts';
 import type { CopyRow } from '@hotloop/platform/postgres/copy-row.ts';
+import { RepeatedFields } from '@hotloop/platform/postgres/repeated-fields.ts';
 
 /** One prediction as the log keeps it; see the table `prediction`. */
 export interface PredictionRow {
@@ -30,56 +31,99 @@ export interface PredictionRow {
   readonly node: string;
 }
 
+/** Who was asked, and by whom: the same for most rows in a row. */
+type Asked = Pick<PredictionRow, 'model' | 'version' | 'variant' | 'caller'>;
+/** How it ended and where. */
+type Ended = Pick<PredictionRow, 'errorCode' | 'errorMessage' | 'node'>;
+
+export const PREDICTION_TABLE = 'prediction';
+
 /** The prediction log as a journal: an answer replaces the row of an earlier attempt that failed. */
-export const PREDICTION_TABLE: JournalTable<PredictionRow> = {
-  table: 'prediction',
-  columns: [
-    'prediction_id',
-    'at',
-    'model',
-    'version',
-    'variant',
-    'caller',
-    'entities',
-    'candidates',
-    'rows',
-    'columns',
-    'features',
-    'statuses',
-    'outputs',
-    'output_spec',
-    'degraded',
-    'queue_us',
-    'run_us',
-    'error_code',
-    'error_message',
-    'node',
-  ],
-  provisional: 'error_code',
-  encode(row, into) {
-    into.uuid(row.predictionId);
-    into.timestamp(row.at);
-    into.text(row.model);
-    into.int4(row.version);
-    into.text(row.variant);
-    into.text(row.caller);
-    into.json(JSON.stringify(row.entities));
-    into.textArray(row.candidates);
-    into.int4(row.rows);
-    into.int4(row.columns);
-    optionalBytes(into, row.features);
-    optionalBytes(into, row.statuses);
-    if (row.outputs === null) into.nothing();
-    else into.byteaOf(row.outputs);
-    into.json(row.outputSpec);
-    into.textArray(row.degraded);
-    into.int4(row.queueUs);
-    into.int4(row.runUs);
-    optionalText(into, row.errorCode);
-    optionalText(into, row.errorMessage);
-    into.text(row.node);
-  },
-};
+export function predictionTable(): JournalTable<PredictionRow> {
+  const asked = new RepeatedFields<Asked>({
+    fields: 4,
+    isSame: (row, last) =>
+      row.model === last.model &&
+      row.version === last.version &&
+      row.variant === last.variant &&
+      row.caller === last.caller,
+    write(row, into) {
+      into.text(row.model);
+      into.int4(row.version);
+      into.text(row.variant);
+      into.text(row.caller);
+    },
+    keep: ({ model, version, variant, caller }) => ({ model, version, variant, caller }),
+  });
+  const ended = new RepeatedFields<Ended>({
+    fields: 3,
+    isSame: (row, last) =>
+      row.errorCode === last.errorCode && row.errorMessage === last.errorMessage && row.node === last.node,
+    write(row, into) {
+      optionalText(into, row.errorCode);
+      optionalText(into, row.errorMessage);
+      into.text(row.node);
+    },
+    keep: ({ errorCode, errorMessage, node }) => ({ errorCode, errorMessage, node }),
+  });
+  const outputSpec = new RepeatedFields<string>({
+    fields: 1,
+    isSame: (text, last) => text === last,
+    write: (text, into) => into.json(text),
+    keep: (text) => text,
+  });
+  return {
+    table: PREDICTION_TABLE,
+    columns: COLUMNS,
+    provisional: 'error_code',
+    encode(row, into) {
+      into.uuid(row.predictionId);
+      into.timestamp(row.at);
+      asked.write(row, into);
+      into.json(isEmpty(row.entities) ? '{}' : JSON.stringify(row.entities));
+      into.textArray(row.candidates);
+      into.int4(row.rows);
+      into.int4(row.columns);
+      optionalBytes(into, row.features);
+      optionalBytes(into, row.statuses);
+      if (row.outputs === null) into.nothing();
+      else into.byteaOf(row.outputs);
+      outputSpec.write(row.outputSpec, into);
+      into.textArray(row.degraded);
+      into.int4(row.queueUs);
+      into.int4(row.runUs);
+      ended.write(row, into);
+    },
+  };
+}
+
+const COLUMNS = [
+  'prediction_id',
+  'at',
+  'model',
+  'version',
+  'variant',
+  'caller',
+  'entities',
+  'candidates',
+  'rows',
+  'columns',
+  'features',
+  'statuses',
+  'outputs',
+  'output_spec',
+  'degraded',
+  'queue_us',
+  'run_us',
+  'error_code',
+  'error_message',
+  'node',
+] as const;
+
+function isEmpty(record: object): boolean {
+  for (const _ in record) return false;
+  return true;
+}
 
 function optionalBytes(into: CopyRow, value: Uint8Array | null): void {
   if (value === null) into.nothing();

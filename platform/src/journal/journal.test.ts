@@ -7,7 +7,7 @@ import { silentLog } from '../log.ts';
 import { firstPredictionIdAt } from '../prediction-id.ts';
 import { type Journal, type JournalTable, openJournal } from './journal.ts';
 import { readChunk } from './reader.ts';
-import { listSegments, scanRecords, segmentPath } from './segment.ts';
+import { listSegments, scanBlocks, segmentPath } from './segment.ts';
 
 interface Row {
   readonly id: string;
@@ -93,11 +93,12 @@ describe('journal', () => {
     }
     const path = segmentPath(directory, listSegments(directory)[0] ?? 0);
     const whole = readFileSync(path);
-    const recordBytes = 8 + 2 + 20 + 4 + 'text 0'.length;
-    for (let cut = 1; cut < recordBytes * 2; cut++) {
+    // Each row was waited for, so each has a block of its own: header, length, field count, key, text.
+    const blockBytes = 8 + 4 + 2 + 20 + 4 + 'text 0'.length;
+    for (let cut = 1; cut < blockBytes * 2; cut++) {
       writeFileSync(path, whole.subarray(0, whole.length - cut));
       await using journal = open();
-      const kept = 5 - Math.ceil(cut / recordBytes);
+      const kept = 5 - Math.ceil(cut / blockBytes);
       expect(await textsOf(journal)).toEqual(Array.from({ length: kept }, (_, index) => `text ${index}`));
     }
   });
@@ -113,11 +114,11 @@ describe('journal', () => {
     for (let at = header; at < whole.length; at++) {
       const damaged = Buffer.from(whole);
       damaged[at] = (damaged[at] ?? 0) ^ 0x10;
-      const { records } = scanRecords(damaged.subarray(header));
-      const sound = scanRecords(whole.subarray(header)).records;
-      for (const [index, record] of records.entries())
-        expect(record.equals(sound[index] ?? Buffer.of())).toBe(true);
-      expect(records.length).toBeLessThan(3);
+      const { rows } = scanBlocks(damaged.subarray(header));
+      const sound = scanBlocks(whole.subarray(header)).rows;
+      for (const [index, bytes] of rows.entries())
+        expect(bytes.equals(sound[index] ?? Buffer.of())).toBe(true);
+      expect(rows.length).toBeLessThan(3);
     }
   });
 

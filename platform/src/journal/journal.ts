@@ -13,7 +13,13 @@ import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { CopyRow } from '../postgres/copy-row.ts';
 import { recoverDirectory } from './recover.ts';
-import { encodeSegmentHeader, type JournalPosition, RECORD_HEADER_BYTES, segmentPath } from './segment.ts';
+import {
+  BLOCK_HEADER_BYTES,
+  encodeSegmentHeader,
+  type JournalPosition,
+  RECORD_HEADER_BYTES,
+  segmentPath,
+} from './segment.ts';
 
 /** process: survives the end of the process. disk: survives the end of the machine. */
 export type Durability = 'process' | 'disk';
@@ -23,7 +29,10 @@ export interface JournalTable<Row> {
   readonly table: string;
   /** The first column is the primary key, a UUIDv7; the table is partitioned by day on it. */
   readonly columns: readonly string[];
-  /** Writes one field for each column, in their order, by the column's type. */
+  /**
+   * Writes one field for each column, in their order, by the column's type. May keep what it wrote for the next row, so a
+   * table's description belongs to one journal.
+   */
   encode(row: Row, into: CopyRow): void;
   /**
    * A column that, when it is not null, marks a row as provisional (such as error_code): a row without it replaces
@@ -123,13 +132,12 @@ class SegmentedJournal<Row> implements Journal<Row> {
     const buffer = this.#buffer;
     const start = buffer.length;
     try {
+      if (start === 0) buffer.reserve(BLOCK_HEADER_BYTES);
       const header = buffer.reserve(RECORD_HEADER_BYTES);
-      const payload = buffer.length;
       buffer.begin();
       this.table.encode(row, buffer);
       buffer.end(this.table.columns.length);
-      buffer.patchUint32LE(buffer.length - payload, header);
-      buffer.patchUint32LE(crc32(buffer.bytes(payload)), header + 4);
+      buffer.patchUint32LE(buffer.length - header - RECORD_HEADER_BYTES, header);
     } catch (error) {
       buffer.reset(start);
       throw error;
@@ -208,6 +216,8 @@ class SegmentedJournal<Row> implements Journal<Row> {
     const group = this.#group;
     if (!group || this.#syncing) return;
     this.#group = undefined;
+    this.#buffer.patchUint32LE(this.#buffer.length - BLOCK_HEADER_BYTES, 0);
+    this.#buffer.patchUint32LE(crc32(this.#buffer.bytes(BLOCK_HEADER_BYTES)), 4);
     const bytes = this.#buffer.bytes();
     try {
       if (this.#offset + bytes.length > this.#options.segmentBytes && this.#offset > 4096) this.#rotate();

@@ -1,12 +1,12 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import {
+  BLOCK_HEADER_BYTES,
   decodeSegmentHeader,
   type JournalPosition,
   listSegments,
-  MAX_RECORD_BYTES,
-  RECORD_HEADER_BYTES,
+  MAX_BLOCK_BYTES,
   type SegmentDescription,
-  scanRecords,
+  scanBlocks,
   segmentPath,
 } from './segment.ts';
 
@@ -64,18 +64,18 @@ async function readSegment(
   const at = Math.max(start, header.bytes);
   if (at >= size) return undefined;
   const { description } = header;
-  let scan = scanRecords(await readAt(file, at, Math.min(size - at, limits.bytes)), limits.rows);
-  if (scan.records.length === 0 && scan.rest === 'partial' && scan.needed > limits.bytes) {
-    const bytes = Math.min(size - at, scan.needed, MAX_RECORD_BYTES + RECORD_HEADER_BYTES);
-    scan = scanRecords(await readAt(file, at, bytes), limits.rows);
+  let scan = scanBlocks(await readAt(file, at, Math.min(size - at, limits.bytes)), limits.rows);
+  if (scan.rows.length === 0 && scan.rest === 'partial' && scan.needed > limits.bytes) {
+    const bytes = Math.min(size - at, scan.needed, MAX_BLOCK_BYTES + BLOCK_HEADER_BYTES);
+    scan = scanBlocks(await readAt(file, at, bytes), limits.rows);
   }
   const next = at + scan.end;
-  // A finished segment has no half record: what cannot be read there is lost, and said so.
-  if (scan.records.length === 0)
+  // A finished segment has no half block: what cannot be read there is lost, and said so.
+  if (scan.rows.length === 0)
     return isFinished
       ? { description, rows: [], next: { segment, offset: size }, lostBytes: size - at }
       : undefined;
-  return { description, rows: scan.records, next: { segment, offset: next }, lostBytes: 0 };
+  return { description, rows: scan.rows, next: { segment, offset: next }, lostBytes: 0 };
 }
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {

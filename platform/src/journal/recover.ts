@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { decodeSegmentHeader, listSegments, scanRecords, segmentPath } from './segment.ts';
+import { decodeSegmentHeader, listSegments, scanBlocks, segmentPath } from './segment.ts';
 
 export interface RecoveredDirectory {
   /** Made once for a folder, so that a position in Postgres is never taken for that of a folder that was wiped. */
@@ -28,7 +28,7 @@ export interface RecoveredDirectory {
 const identitySchema = z.object({ id: z.string(), table: z.string(), next: z.int().min(1).default(1) });
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
-/** Makes or reads a journal's folder, claims it, and cuts a record that the end of a process left half written. */
+/** Makes or reads a journal's folder, claims it, and cuts a block that the end of a process left half written. */
 export function recoverDirectory(directory: string, table: string, log: Log): RecoveredDirectory {
   mkdirSync(directory, { recursive: true, mode: 0o750 });
   const unlock = claim(join(directory, 'in-use'));
@@ -75,7 +75,7 @@ function cutTornTail(path: string, log: Log): boolean {
     let at = header.bytes;
     let want = CHUNK_BYTES;
     while (at < size) {
-      const scan = scanRecords(readAt(file, at, Math.min(size - at, want)));
+      const scan = scanBlocks(readAt(file, at, Math.min(size - at, want)));
       at += scan.end;
       want = Math.max(CHUNK_BYTES, scan.needed);
       const isAtEnd = at + want >= size && scan.end === 0;

@@ -4,14 +4,16 @@ import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 
 /**
- * A segment file: the magic, the length of the description, the description (JSON), then records.
- * A record: 32-bit little-endian length, 32-bit CRC of the payload, payload. A payload is one row in Postgres'
- * binary COPY format, so what is shipped is what was written and a newer program ships an older one's segments.
+ * A segment file: the magic, the length of the description, the description (JSON), then blocks.
+ * A block is what was written at once: 32-bit little-endian length of its content, 32-bit CRC of the content, content.
+ * The content: records, each a 32-bit length and a row in Postgres' binary COPY format, so what is shipped is what was
+ * written and a newer program ships an older one's segments.
  */
 const MAGIC = 'HLJ1';
 const PREFIX_BYTES = 8;
-export const RECORD_HEADER_BYTES = 8;
-export const MAX_RECORD_BYTES = 256 * 1024 * 1024;
+export const BLOCK_HEADER_BYTES = 8;
+export const RECORD_HEADER_BYTES = 4;
+export const MAX_BLOCK_BYTES = 512 * 1024 * 1024;
 
 const NAME = /^(\d{12})\.segment$/;
 
@@ -19,7 +21,7 @@ const NAME = /^(\d{12})\.segment$/;
 const descriptionSchema = z.object({ table: z.string(), columns: z.array(z.string()).min(1) });
 export type SegmentDescription = Readonly<z.output<typeof descriptionSchema>>;
 
-/** A place between two records. Segments are numbered from 1; offsets count the file's bytes. */
+/** A place between two blocks. Segments are numbered from 1; offsets count the file's bytes. */
 export interface JournalPosition {
   readonly segment: number;
   readonly offset: number;
@@ -50,7 +52,7 @@ export function encodeSegmentHeader(description: SegmentDescription): Buffer {
 
 export interface SegmentHeader {
   readonly description: SegmentDescription;
-  /** Where the first record starts. */
+  /** Where the first block starts. */
   readonly bytes: number;
 }
 
@@ -68,32 +70,46 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
 }
 
 export interface Scan {
-  readonly records: readonly Buffer[];
-  /** Where the last sound record ends, relative to the bytes given. */
+  /** Rows of whole and sound blocks; they share the bytes given. */
+  readonly rows: readonly Buffer[];
+  /** Where the last sound block ends, relative to the bytes given. */
   readonly end: number;
-  /** whole: nothing after `end`. partial: what follows may be a record cut short. damaged: it cannot be a record. */
+  /** whole: nothing after `end`. partial: what follows may be a block cut short. damaged: it cannot be a block. */
   readonly rest: 'whole' | 'partial' | 'damaged';
-  /** Bytes that the partial record at `end` would take, 0 when its length is not there yet. */
+  /** Bytes that the partial block at `end` would take, 0 when its length is not there yet. */
   readonly needed: number;
 }
 
-/** Splits bytes that start between two records. The payloads share the bytes given. */
-export function scanRecords(bytes: Buffer, maxRecords = Number.POSITIVE_INFINITY): Scan {
-  const records: Buffer[] = [];
+/** Splits bytes that start between two blocks; stops at the first block that reaches `maxRows`. */
+export function scanBlocks(bytes: Buffer, maxRows = Number.POSITIVE_INFINITY): Scan {
+  const rows: Buffer[] = [];
   let at = 0;
-  while (at < bytes.length && records.length < maxRecords) {
-    if (bytes.length - at < RECORD_HEADER_BYTES) return { records, end: at, rest: 'partial', needed: 0 };
+  while (at < bytes.length && rows.length < maxRows) {
+    if (bytes.length - at < BLOCK_HEADER_BYTES) return { rows, end: at, rest: 'partial', needed: 0 };
     const length = bytes.readUInt32LE(at);
-    // A length of zero is what a hole in a file reads as; no row is empty.
-    if (length === 0 || length > MAX_RECORD_BYTES) return { records, end: at, rest: 'damaged', needed: 0 };
-    const start = at + RECORD_HEADER_BYTES;
-    if (start + length > bytes.length)
-      return { records, end: at, rest: 'partial', needed: RECORD_HEADER_BYTES + length };
-    const payload = bytes.subarray(start, start + length);
-    if (crc32(payload) !== bytes.readUInt32LE(at + 4))
-      return { records, end: at, rest: 'damaged', needed: 0 };
-    records.push(payload);
-    at = start + length;
+    // A length of zero is what a hole in a file reads as; no block is empty.
+    if (length === 0 || length > MAX_BLOCK_BYTES) return { rows, end: at, rest: 'damaged', needed: 0 };
+    const start = at + BLOCK_HEADER_BYTES;
+    const end = start + length;
+    if (end > bytes.length) return { rows, end: at, rest: 'partial', needed: BLOCK_HEADER_BYTES + length };
+    const content = bytes.subarray(start, end);
+    if (crc32(content) !== bytes.readUInt32LE(at + 4) || !pushRows(content, rows))
+      return { rows, end: at, rest: 'damaged', needed: 0 };
+    at = end;
   }
-  return { records, end: at, rest: 'whole', needed: 0 };
+  return { rows, end: at, rest: 'whole', needed: 0 };
+}
+
+/** False, and nothing added, when the records do not fill the content exactly. */
+function pushRows(content: Buffer, rows: Buffer[]): boolean {
+  const before = rows.length;
+  let at = 0;
+  while (at + RECORD_HEADER_BYTES <= content.length) {
+    const start = at + RECORD_HEADER_BYTES;
+    at = start + content.readUInt32LE(at);
+    if (at <= content.length) rows.push(content.subarray(start, at));
+  }
+  if (at === content.length) return true;
+  rows.length = before;
+  return false;
 }
