@@ -98,14 +98,21 @@ async function open(exporter?: Exporter) {
   const compute = stack.use(
     await startCompute(
       { node: 'c1', listen: '127.0.0.1:0', dataDirectory: join(folder, 'compute'), drainMs: 2000 },
-      { ...shared, tracing: tracings[0], store, pool, report: postgresNodeReport(pool, 'c1') },
+      {
+        ...shared,
+        tracing: tracings[0],
+        store,
+        pool,
+        databaseUrl: database.url,
+        report: postgresNodeReport(pool, 'c1'),
+      },
       new AbortController().signal,
     ),
   );
   const postprocessor = stack.use(
     await startPostprocessor(
       { node: 'p1', listen: '127.0.0.1:0', journalDirectory: join(folder, 'decision'), drainMs: 2000 },
-      { ...shared, tracing: tracings[1], pool },
+      { ...shared, tracing: tracings[1], pool, databaseUrl: database.url },
     ),
   );
   const inference = stack.use(new GrpcInference({ address: compute.address }, log));

@@ -48,10 +48,6 @@ async function main(stopping: Promise<void>): Promise<void> {
       'Postgres',
       openPool(config.DATABASE_URL, { max: 3, queryTimeoutMs: 5_000, application: 'compute', log }),
     );
-    const logPool = closing.use(
-      'Postgres of the prediction log',
-      openPool(config.DATABASE_URL, { max: 2, queryTimeoutMs: 30_000, application: 'compute-log', log }),
-    );
     const registry = closing.use('registry', await openRegistry(pool, config.DATABASE_URL, log));
     const service = closing.use(
       'compute',
@@ -66,7 +62,8 @@ async function main(stopping: Promise<void>): Promise<void> {
         {
           registry,
           store: directoryBundleStore(config.HOTLOOP_STORE),
-          pool: logPool,
+          pool,
+          databaseUrl: config.DATABASE_URL,
           report: postgresNodeReport(pool, config.HOTLOOP_NODE),
           authenticator: createAuthenticator(config.HOTLOOP_API_KEYS),
           tracing,

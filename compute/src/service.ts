@@ -11,7 +11,8 @@ import {
   openJournal,
 } from '@hotloop/platform/journal/journal.ts';
 import { startRetention } from '@hotloop/platform/journal/retention.ts';
-import { type ShipperOptions, startShipper } from '@hotloop/platform/journal/shipper.ts';
+import { startShipThread } from '@hotloop/platform/journal/ship-thread.ts';
+import type { ShipperOptions } from '@hotloop/platform/journal/shipper.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
@@ -63,7 +64,9 @@ export interface ComputeOptions {
 export interface ComputeAdapters {
   readonly registry: RegistryReader;
   readonly store: BundleStore;
-  /** For the prediction log alone, so that it never waits behind others. */
+  /** Where the prediction log is shipped to, over a connection of its own. */
+  readonly databaseUrl: string;
+  /** For the upkeep of the log's table. */
   readonly pool: Pool;
   readonly report: NodeReport;
   readonly authenticator: Authenticator;
@@ -103,7 +106,12 @@ export async function startCompute(
       directory: join(options.dataDirectory, 'prediction'),
     };
     const journal = closing.use('journal', openJournal(predictionTable(), journalOptions, log));
-    const shipper = closing.use('shipper', startShipper(journal, adapters.pool, log, options.shipper));
+    const shipping = {
+      databaseUrl: adapters.databaseUrl,
+      application: 'compute-log',
+      shipper: options.shipper,
+    };
+    const shipper = closing.use('shipper', startShipThread(journal, shipping, log));
 
     const retention = { table: PREDICTION_TABLE, keepMs: () => longestRetentionMs(registry.current()) };
     closing.use('retention', startRetention(adapters.pool, retention, clock, log));

@@ -57,7 +57,14 @@ async function main(stopping: Promise<void>): Promise<void> {
           journalDirectory: join(config.HOTLOOP_DATA, config.HOTLOOP_NODE, 'decision'),
           drainMs: config.HOTLOOP_DRAIN_MS,
         },
-        { registry, pool, authenticator: createAuthenticator(config.HOTLOOP_API_KEYS), tracing, log },
+        {
+          registry,
+          pool,
+          databaseUrl: config.DATABASE_URL,
+          authenticator: createAuthenticator(config.HOTLOOP_API_KEYS),
+          tracing,
+          log,
+        },
       ),
     );
     process.stdout.write(`${JSON.stringify({ ready: true, address: service.address })}\n`);

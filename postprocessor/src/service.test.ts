@@ -75,7 +75,8 @@ async function open(url: string, journalDirectory: string, serviceUrl = url) {
     await startPostprocessor(
       { listen: '127.0.0.1:0', node: 'post-1', journalDirectory, drainMs: 2000 },
       {
-        ...{ registry: registryOf(), pool: servicePool, authenticator: createAuthenticator(undefined), log },
+        ...{ registry: registryOf(), pool: servicePool, databaseUrl: serviceUrl },
+        ...{ authenticator: createAuthenticator(undefined), log },
         tracing: stack.use(startTracing({ service: 'postprocessor', sampleRatio: 0 })),
       },
     ),

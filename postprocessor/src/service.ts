@@ -4,7 +4,7 @@ import { Closing } from '@hotloop/platform/closing.ts';
 import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
 import { JOURNAL_DEFAULTS, openJournal } from '@hotloop/platform/journal/journal.ts';
 import { startRetention } from '@hotloop/platform/journal/retention.ts';
-import { startShipper } from '@hotloop/platform/journal/shipper.ts';
+import { startShipThread } from '@hotloop/platform/journal/ship-thread.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
@@ -29,7 +29,9 @@ export interface PostprocessorOptions {
 /** Opened and closed by whoever starts the service. */
 export interface PostprocessorAdapters {
   readonly registry: RegistryReader;
-  /** Where the journal is shipped to. */
+  /** Where the journal is shipped to, over a connection of its own. */
+  readonly databaseUrl: string;
+  /** For the upkeep of the decisions' table. */
   readonly pool: Pool;
   readonly authenticator: Authenticator;
   readonly tracing: Tracing;
@@ -59,7 +61,8 @@ export async function startPostprocessor(
     const table = DECISION_TABLE;
     const settings = { directory: options.journalDirectory, ...JOURNAL_DEFAULTS };
     const journal = closing.use('decision journal', openJournal(table, settings, log));
-    const shipper = closing.use('decision shipper', startShipper(journal, pool, log));
+    const shipping = { databaseUrl: adapters.databaseUrl, application: 'postprocessor-log' };
+    const shipper = closing.use('decision shipper', startShipThread(journal, shipping, log));
     // What the journal still holds is shipped by the next start; this only spares it the work.
     closing.defer('last shipment', () => shipper.flush(options.drainMs).catch(() => undefined));
 

@@ -106,6 +106,7 @@ async function main(): Promise<void> {
         registry,
         store,
         pool,
+        databaseUrl: options.databaseUrl,
         report: memoryNodeReport(),
         authenticator: createAuthenticator(undefined),
         tracing,

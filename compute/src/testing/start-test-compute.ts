@@ -50,7 +50,16 @@ export async function startTestCompute(
         drainMs: 5_000,
         ...options,
       },
-      { registry, store, pool, report, authenticator: createAuthenticator(undefined), tracing, log },
+      {
+        registry,
+        store,
+        pool,
+        databaseUrl: database.url,
+        report,
+        authenticator: createAuthenticator(undefined),
+        tracing,
+        log,
+      },
       new AbortController().signal,
     ),
   );

@@ -48,10 +48,10 @@ export async function openClubbedServices(
 ): Promise<Readonly<Record<ServiceName, string>>> {
   const { databaseUrl, drainMs, listen, node, kafkaBrokers } = options;
   await migrate(databaseUrl, { log });
-  const openNamedPool = (name: string, max: number, queryTimeoutMs: number) =>
-    closing.use(`Postgres ${name}`, openPool(databaseUrl, { max, queryTimeoutMs, application: name, log }));
-  const pool = openNamedPool('hotloop', 8, QUERY_TIMEOUT_MS);
-  const logPool = openNamedPool('hotloop-log', 3, 30_000);
+  const pool = closing.use(
+    'Postgres',
+    openPool(databaseUrl, { max: 8, queryTimeoutMs: QUERY_TIMEOUT_MS, application: 'hotloop', log }),
+  );
   const registry = closing.use('registry', await openRegistry(pool, databaseUrl, log));
   const authenticator = createAuthenticator(options.apiKeys);
   const bundles = directoryBundleStore(options.store);
@@ -86,7 +86,13 @@ export async function openClubbedServices(
     'compute',
     await startCompute(
       { node, listen: listen.compute, dataDirectory: join(options.data, node), drainMs },
-      { ...shared('compute'), store: bundles, pool: logPool, report: postgresNodeReport(pool, node) },
+      {
+        ...shared('compute'),
+        store: bundles,
+        pool,
+        databaseUrl,
+        report: postgresNodeReport(pool, node),
+      },
       new AbortController().signal,
     ),
   );
@@ -99,7 +105,7 @@ export async function openClubbedServices(
         journalDirectory: join(options.data, node, 'decision'),
         drainMs,
       },
-      { ...shared('postprocessor'), pool: logPool },
+      { ...shared('postprocessor'), pool, databaseUrl },
     ),
   );
   const openHistory = async (name: string, commandTimeoutMs: number) => {

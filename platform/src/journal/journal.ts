@@ -63,6 +63,8 @@ export interface Journal<Row> extends AsyncDisposable {
   readonly name: string;
   readonly directory: string;
   readonly table: JournalTable<Row>;
+  /** The table's. */
+  readonly provisional: string | undefined;
   /**
    * Resolves when the row is as durable as asked for; rows of one group share the promise. Throws or rejects with
    * RESOURCE_EXHAUSTED `log_full` when the bound or the disk is full: then the row is not in the journal.
@@ -74,6 +76,8 @@ export interface Journal<Row> extends AsyncDisposable {
   written(): JournalPosition;
   /** Bytes on disk. */
   bytes(): number;
+  /** Bytes on disk as a share of the bound. */
+  fullness(): number;
   onWritten(listener: () => void): () => void;
   /** Deletes the segments that lie wholly before a position; they have been shipped. */
   release(before: JournalPosition): void;
@@ -93,6 +97,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
   readonly name: string;
   readonly directory: string;
   readonly table: JournalTable<Row>;
+  readonly provisional: string | undefined;
   readonly #options: JournalOptions;
   readonly #log: Log;
   readonly #buffer = new CopyRow();
@@ -111,6 +116,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
   constructor(table: JournalTable<Row>, options: JournalOptions, log: Log) {
     const recovered = recoverDirectory(options.directory, table.table, log);
     this.table = table;
+    this.provisional = table.provisional;
     this.directory = options.directory;
     this.name = `${table.table}/${recovered.id}`;
     this.#unlock = recovered.unlock;
@@ -163,6 +169,10 @@ class SegmentedJournal<Row> implements Journal<Row> {
 
   bytes(): number {
     return this.#total;
+  }
+
+  fullness(): number {
+    return this.#total / this.#options.maxBytes;
   }
 
   onWritten(listener: () => void): () => void {

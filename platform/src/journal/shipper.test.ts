@@ -7,7 +7,8 @@ import { openPool, type Pool } from '../postgres/pool.ts';
 import { firstPredictionIdAt, randomPredictionIds } from '../prediction-id.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/test-services.ts';
 import { type Journal, type JournalTable, openJournal } from './journal.ts';
-import { type Shipper, startShipper } from './shipper.ts';
+import { startShipThread } from './ship-thread.ts';
+import { type Shipper, type ShipperOptions, startShipper } from './shipper.ts';
 
 interface Row {
   readonly id: string;
@@ -73,8 +74,32 @@ function open(folder = 'one', segmentBytes = 1 << 20): Journal<Row> {
   return openJournal(TABLE, options, silentLog());
 }
 
-function start(journal: Journal<Row>, target = pool): Shipper {
-  return startShipper(journal, target, silentLog(), QUICK);
+type Start = (journal: Journal<Row>, url?: string, options?: Partial<ShipperOptions>) => Shipper;
+
+/** In this thread, with a pool that ends with the shipper. */
+function startHere(
+  journal: Journal<Row>,
+  url = database.url,
+  options: Partial<ShipperOptions> = QUICK,
+): Shipper {
+  const own = newPool(url);
+  const shipper = startShipper(journal, own, silentLog(), options);
+  return {
+    flush: (deadlineMs) => shipper.flush(deadlineMs),
+    counts: () => shipper.counts(),
+    async [Symbol.asyncDispose]() {
+      await shipper[Symbol.asyncDispose]();
+      await own.end();
+    },
+  };
+}
+
+function startThread(
+  journal: Journal<Row>,
+  url = database.url,
+  options: Partial<ShipperOptions> = QUICK,
+): Shipper {
+  return startShipThread(journal, { databaseUrl: url, application: 'test', shipper: options }, silentLog());
 }
 
 const ids = randomPredictionIds();
@@ -86,7 +111,10 @@ async function count(): Promise<number> {
   return (await pool.query('SELECT count(*)::int AS n FROM thing')).rows[0].n;
 }
 
-describe('shipper', () => {
+describe.each<[string, Start]>([
+  ['in this thread', startHere],
+  ['in a thread of its own', startThread],
+])('a shipper %s', (_, start) => {
   it('carries every type to Postgres as it was', async () => {
     await using journal = open();
     await using shipper = start(journal);
@@ -170,16 +198,14 @@ describe('shipper', () => {
 
   it('waits while Postgres is away, loses nothing, and drains when it is back', async () => {
     await using journal = open();
-    const nowhere = newPool('postgres://nobody@127.0.0.1:1/nothing');
     {
-      await using shipper = start(journal, nowhere);
+      await using shipper = start(journal, 'postgres://nobody@127.0.0.1:1/nothing');
       for (let index = 0; index < 50; index++) await journal.append(row(), 'process');
       await expect(shipper.flush(200)).rejects.toMatchObject({
         code: 'DEADLINE_EXCEEDED',
         reason: 'log_behind',
       });
     }
-    await nowhere.end();
     await using shipper = start(journal);
     await shipper.flush(10_000);
     expect(await count()).toBe(50);
@@ -187,7 +213,7 @@ describe('shipper', () => {
 
   it('gathers steady traffic into few transactions', async () => {
     await using journal = open();
-    await using shipper = startShipper(journal, pool, silentLog(), { ...QUICK, gatherMs: 100 });
+    await using shipper = start(journal, database.url, { ...QUICK, gatherMs: 100 });
     const begun = performance.now();
     let appended = 0;
     for (; performance.now() - begun < 600; appended++) {

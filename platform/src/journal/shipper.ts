@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool, PoolClient } from 'pg';
 import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Journal } from './journal.ts';
 import { type JournalChunk, readChunk } from './reader.ts';
 import type { JournalPosition } from './segment.ts';
+import { busyMeter, restMs } from './ship-pace.ts';
 import { isRefusal, preparePartitions, shipRows } from './ship-rows.ts';
 
 export interface ShipperOptions {
@@ -16,6 +16,8 @@ export interface ShipperOptions {
   readonly maxBackoffMs: number;
   /** A shipment that takes longer is given up, its connection closed, and tried again. */
   readonly timeoutMs: number;
+  /** On a busy machine, rest between shipments; see restMs. */
+  readonly yields: boolean;
 }
 
 export const SHIPPER_DEFAULTS: ShipperOptions = {
@@ -25,23 +27,42 @@ export const SHIPPER_DEFAULTS: ShipperOptions = {
   backoffMs: 100,
   maxBackoffMs: 5_000,
   timeoutMs: 30_000,
+  yields: true,
 };
+
+/** What a shipper needs of a journal, which may be another thread's. */
+export interface JournalSource {
+  readonly name: string;
+  readonly directory: string;
+  /** Of the journal's table; see there. */
+  readonly provisional: string | undefined;
+  written(): JournalPosition;
+  fullness(): number;
+  onWritten(listener: () => void): () => void;
+  release(before: JournalPosition): void;
+}
+
+/** Rows shipped since the start; rows that Postgres refused and that were left out; lost to a damaged disk. */
+export interface ShipperCounts {
+  readonly shipped: number;
+  readonly refused: number;
+  readonly lostBytes: number;
+}
 
 /** Carries a journal's rows to Postgres behind the replies, each key once. */
 export interface Shipper extends AsyncDisposable {
   /** Resolves when all that was written before the call is in Postgres. Rejects DEADLINE_EXCEEDED after the time. */
   flush(deadlineMs: number): Promise<void>;
-  /** Rows shipped since the start; rows that Postgres refused and that were left out; lost to a damaged disk. */
-  counts(): { readonly shipped: number; readonly refused: number; readonly lostBytes: number };
+  counts(): ShipperCounts;
 }
 
 /**
- * Starts shipping. Owns neither the journal nor the pool: close it before them. While Postgres is away it backs off and the
+ * Starts shipping in this thread. Owns neither the journal nor the pool: close it before them. While Postgres is away it backs off and the
  * journal grows to its bound; nothing is lost. Closing stops after the shipment in hand; what is left is shipped by
  * the next start.
  */
-export function startShipper<Row>(
-  journal: Journal<Row>,
+export function startShipper(
+  journal: JournalSource,
   pool: Pool,
   log: Log,
   options: Partial<ShipperOptions> = {},
@@ -54,11 +75,12 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-class JournalShipper<Row> implements Shipper {
-  readonly #journal: Journal<Row>;
+class JournalShipper implements Shipper {
+  readonly #journal: JournalSource;
   readonly #pool: Pool;
   readonly #log: Log;
   readonly #options: ShipperOptions;
+  readonly #busy = busyMeter();
   readonly #stop = new AbortController();
   readonly #knownDays = new Set<number>();
   readonly #done: Promise<void>;
@@ -70,7 +92,7 @@ class JournalShipper<Row> implements Shipper {
   #refused = 0;
   #lostBytes = 0;
 
-  constructor(journal: Journal<Row>, pool: Pool, log: Log, options: ShipperOptions) {
+  constructor(journal: JournalSource, pool: Pool, log: Log, options: ShipperOptions) {
     this.#journal = journal;
     this.#pool = pool;
     this.#log = log;
@@ -164,10 +186,14 @@ class JournalShipper<Row> implements Shipper {
         if (!this.#stop.signal.aborted) this.#reached(until);
         return position;
       }
+      const begun = performance.now();
       await this.#shipChunk(chunk);
       position = chunk.next;
       this.#journal.release(position);
       this.#reached(position);
+      const pressure = { busy: this.#busy(), backlog: this.#journal.fullness() };
+      const rest = this.#options.yields ? restMs(performance.now() - begun, pressure) : 0;
+      if (rest > 0 && this.#waiters.length === 0) await this.#pause(rest);
     }
   }
 
@@ -198,13 +224,13 @@ class JournalShipper<Row> implements Shipper {
     rows: readonly Buffer[],
     next: JournalPosition | undefined,
   ): Promise<void> {
-    const { name, table } = this.#journal;
+    const { name, provisional } = this.#journal;
     const shipment = {
       journal: name,
       description: chunk.description,
       rows,
       next,
-      provisional: table.provisional,
+      provisional,
     };
     try {
       await preparePartitions(client, chunk.description.table, rows, this.#knownDays);

@@ -1,0 +1,48 @@
+import { cpus } from 'node:os';
+
+/** Share of the processors' time that is taken, by whomever, above which shipping steps back. */
+const BUSY = 0.7;
+/** Share of the journal's bound above which shipping no longer does. */
+const URGENT = 0.25;
+/** Shipping takes one part of the time, and leaves so many to others. */
+const REST_PARTS = 9;
+const MAX_REST_MS = 2_000;
+
+/** What counts for the pace, each from 0 to 1. */
+export interface Pressure {
+  /** How busy the machine has been since the last shipment. */
+  readonly busy: number;
+  /** How full the journal is. */
+  readonly backlog: number;
+}
+
+/**
+ * How long to rest after a shipment. Whoever waits for an answer goes before whoever reads the log: on a busy machine
+ * shipping takes a tenth of the time, until what waits is a quarter of what may wait.
+ */
+export function restMs(shipmentMs: number, { busy, backlog }: Pressure): number {
+  if (busy < BUSY || backlog >= URGENT) return 0;
+  return Math.min(MAX_REST_MS, shipmentMs * REST_PARTS);
+}
+
+/** Gives the share of the processors' time that was taken since the last call; 0 where the system does not tell. */
+export function busyMeter(read: () => readonly { times: Record<string, number> }[] = cpus): () => number {
+  let last = totals(read());
+  return () => {
+    const now = totals(read());
+    const all = now.all - last.all;
+    const idle = now.idle - last.idle;
+    last = now;
+    return all > 0 ? Math.max(0, 1 - idle / all) : 0;
+  };
+}
+
+function totals(processors: readonly { times: Record<string, number> }[]): { all: number; idle: number } {
+  let all = 0;
+  let idle = 0;
+  for (const { times } of processors) {
+    for (const time of Object.values(times)) all += time;
+    idle += times.idle ?? 0;
+  }
+  return { all, idle };
+}

@@ -1,0 +1,160 @@
+import { Worker } from 'node:worker_threads';
+import { HotloopError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Journal } from './journal.ts';
+import { type ShipOrder, type ShipReport, type ShipThreadData, ShipWords } from './ship-messages.ts';
+import type { Shipper, ShipperCounts, ShipperOptions } from './shipper.ts';
+
+const MAIN = new URL('./ship-thread-main.ts', import.meta.url);
+const RESTART_MS = 1_000;
+/** How long the shipment in hand may take at the end; what is cut off is shipped by the next start. */
+const CLOSE_MS = 35_000;
+
+export interface ShipThreadOptions {
+  readonly databaseUrl: string;
+  /** Shown by pg_stat_activity. */
+  readonly application: string;
+  readonly shipper?: Partial<ShipperOptions> | undefined;
+}
+
+/**
+ * Ships a journal in a thread of its own, with a connection of its own, so that neither the reading nor the sending ever
+ * holds up an answer. Close it before the journal. A thread that ends by itself is started again.
+ */
+export function startShipThread<Row>(journal: Journal<Row>, options: ShipThreadOptions, log: Log): Shipper {
+  return new ShipThread(journal, options, log);
+}
+
+interface Flush {
+  readonly resolve: () => void;
+}
+
+class ShipThread<Row> implements Shipper {
+  readonly #journal: Journal<Row>;
+  readonly #log: Log;
+  readonly #data: ShipThreadData;
+  readonly #words: ShipWords;
+  readonly #unlisten: () => void;
+  readonly #flushes = new Map<number, Flush>();
+  #worker: Worker;
+  #ended: Promise<void>;
+  #nextFlush = 1;
+  #restart: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | undefined;
+  /** Of the threads that have ended, and of this one. */
+  #before: ShipperCounts = { shipped: 0, refused: 0, lostBytes: 0 };
+  #counts: ShipperCounts = this.#before;
+
+  constructor(journal: Journal<Row>, options: ShipThreadOptions, log: Log) {
+    const words = new SharedArrayBuffer(ShipWords.BYTES);
+    this.#journal = journal;
+    this.#log = log;
+    this.#words = new ShipWords(words);
+    this.#data = {
+      name: journal.name,
+      directory: journal.directory,
+      provisional: journal.provisional,
+      words,
+      databaseUrl: options.databaseUrl,
+      application: options.application,
+      options: options.shipper ?? {},
+    };
+    this.#tell();
+    this.#unlisten = journal.onWritten(() => this.#tell());
+    ({ worker: this.#worker, ended: this.#ended } = this.#start());
+  }
+
+  async flush(deadlineMs: number): Promise<void> {
+    const id = this.#nextFlush++;
+    const flushed = Promise.withResolvers<void>();
+    this.#flushes.set(id, flushed);
+    this.#order({ kind: 'flush', id });
+    const timer = setTimeout(() => {
+      flushed.reject(
+        new HotloopError('DEADLINE_EXCEEDED', 'the prediction log could not be shipped in time', {
+          reason: 'log_behind',
+        }),
+      );
+    }, deadlineMs);
+    try {
+      await flushed.promise;
+    } finally {
+      clearTimeout(timer);
+      this.#flushes.delete(id);
+    }
+  }
+
+  counts(): ShipperCounts {
+    return added(this.#before, this.#counts);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#unlisten();
+    clearTimeout(this.#restart);
+    this.#order({ kind: 'close' });
+    const timer = setTimeout(() => void this.#worker.terminate(), CLOSE_MS);
+    await this.#ended;
+    clearTimeout(timer);
+  }
+
+  #tell(): void {
+    this.#words.tell(this.#journal.written(), this.#journal.fullness());
+  }
+
+  #order(order: ShipOrder): void {
+    this.#worker.postMessage(order);
+  }
+
+  #start(): { worker: Worker; ended: Promise<void> } {
+    const worker = new Worker(MAIN, { name: 'shipper', workerData: this.#data, env: {} });
+    worker.on('message', (report: ShipReport) => this.#receive(report));
+    worker.on('error', (error) => this.#log.error({ error }, 'the thread that ships the log failed'));
+    const ended = new Promise<void>((resolve) => {
+      worker.once('exit', () => {
+        resolve();
+        if (!this.#closing) this.#startAgain();
+      });
+    });
+    return { worker, ended };
+  }
+
+  #startAgain(): void {
+    this.#before = this.counts();
+    this.#counts = { shipped: 0, refused: 0, lostBytes: 0 };
+    this.#restart = setTimeout(() => {
+      ({ worker: this.#worker, ended: this.#ended } = this.#start());
+      for (const id of this.#flushes.keys()) this.#order({ kind: 'flush', id });
+    }, RESTART_MS);
+  }
+
+  #receive(report: ShipReport): void {
+    switch (report.kind) {
+      case 'shipped':
+        this.#counts = report.counts;
+        this.#journal.release(report.before);
+        this.#tell();
+        break;
+      case 'flushed':
+        this.#counts = report.counts;
+        this.#flushes.get(report.id)?.resolve();
+        break;
+      case 'log': {
+        const { level, fields, error, text } = report;
+        this.#log[level](error ? { ...fields, error: Object.assign(new Error(), error) } : fields, text);
+      }
+    }
+  }
+}
+
+function added(one: ShipperCounts, other: ShipperCounts): ShipperCounts {
+  return {
+    shipped: one.shipped + other.shipped,
+    refused: one.refused + other.refused,
+    lostBytes: one.lostBytes + other.lostBytes,
+  };
+}
