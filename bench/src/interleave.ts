@@ -11,6 +11,11 @@ export interface Sample {
 export interface Side {
   readonly name: string;
   run(seconds: number): Promise<Sample>;
+  /**
+   * Called after each run, outside its time: waits for work that the run has left behind, which would otherwise be
+   * done in the others' turns.
+   */
+  settle?(): Promise<void>;
 }
 
 export type Rounds = ReadonlyMap<string, readonly Sample[]>;
@@ -29,7 +34,9 @@ export async function interleave(
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < sides.length; turn++) {
       const side = sides[(turn + round) % sides.length];
-      if (side) samples.get(side.name)?.push(await side.run(seconds));
+      if (!side) continue;
+      samples.get(side.name)?.push(await side.run(seconds));
+      await side.settle?.();
     }
     const latest = sides.map(
       ({ name }) => `${name} ${Math.round(samples.get(name)?.at(-1)?.perSecond ?? 0)}`,
@@ -51,7 +58,10 @@ export async function warm(
 ): Promise<void> {
   say('warming');
   for (let turn = 0; turn < WARM_TURNS; turn++)
-    for (const side of sides) await side.run(Math.min(seconds, WARM_SECONDS));
+    for (const side of sides) {
+      await side.run(Math.min(seconds, WARM_SECONDS));
+      await side.settle?.();
+    }
 }
 
 /** The q-quantile (0 to 1) by the nearest-rank method; NaN of nothing. */

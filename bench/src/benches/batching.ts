@@ -30,11 +30,12 @@ export async function batchingBench(options: BenchOptions): Promise<Figure[]> {
 
   const unary = (request: Buffer) => (s: number) => compute.load.unary(OIP.unary, request, CALLERS, s);
   const stream = (request: Buffer) => (s: number) => compute.load.stream(OIP.stream, request, STREAMS, s);
+  const settle = () => compute.settle();
   const sides: Side[] = [
-    { name: 'unary on', run: unary(requests.on) },
-    { name: 'unary off', run: unary(requests.off) },
-    { name: 'stream on', run: stream(requests.on) },
-    { name: 'stream off', run: stream(requests.off) },
+    { name: 'unary on', run: unary(requests.on), settle },
+    { name: 'unary off', run: unary(requests.off), settle },
+    { name: 'stream on', run: stream(requests.on), settle },
+    { name: 'stream off', run: stream(requests.off), settle },
   ];
   await warm(sides, seconds, say);
   const results = await interleave(sides, rounds, seconds, say);

@@ -43,20 +43,25 @@ export async function inferBench(options: BenchOptions): Promise<Figure[]> {
 
   const bytes = oipRequest(small);
   const item = inferItem(small);
+  const settle = () => compute.settle();
   const sides: Side[] = [
     { name: 'echo unary', run: (s) => echo.load.unary(ECHO.unary.path, bytes, CALLERS, s) },
-    { name: 'infer unary', run: (s) => compute.load.unary(OIP.unary, bytes, CALLERS, s) },
+    { name: 'infer unary', run: (s) => compute.load.unary(OIP.unary, bytes, CALLERS, s), settle },
     { name: 'echo stream', run: (s) => echo.load.stream(ECHO.stream.path, bytes, STREAMS, s) },
-    { name: 'infer stream', run: (s) => compute.load.stream(OIP.stream, bytes, CHECKED, s) },
-    { name: 'frames', run: (s) => framedLoad(compute.load, INFER_STREAM, item, STREAMS, s) },
+    { name: 'infer stream', run: (s) => compute.load.stream(OIP.stream, bytes, CHECKED, s), settle },
+    { name: 'frames', run: (s) => framedLoad(compute.load, INFER_STREAM, item, STREAMS, s), settle },
     { name: 'echo one', run: (s) => echo.load.unary(ECHO.unary.path, bytes, 1, s) },
-    { name: 'infer one', run: (s) => compute.load.unary(OIP.unary, bytes, 1, s) },
+    { name: 'infer one', run: (s) => compute.load.unary(OIP.unary, bytes, 1, s), settle },
     { name: 'run one', run: (s) => runDirectly(s) },
     ...others.flatMap((model): Side[] => {
       const request = oipRequest(model);
       return [
         { name: `echo ${model.name}`, run: (s) => echo.load.stream(ECHO.stream.path, request, STREAMS, s) },
-        { name: `infer ${model.name}`, run: (s) => compute.load.stream(OIP.stream, request, CHECKED, s) },
+        {
+          name: `infer ${model.name}`,
+          run: (s) => compute.load.stream(OIP.stream, request, CHECKED, s),
+          settle,
+        },
       ];
     }),
   ];

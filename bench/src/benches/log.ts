@@ -11,12 +11,12 @@ const CALLERS = 64;
 const STREAMS = { streams: 4, window: 64, isFailure: isOipFailure };
 /** Share of what 64 callers get answered without the log, at which the tail is compared. */
 const TAIL_LOAD = 0.5;
-const FLUSH_MS = 60_000;
 
 /**
- * Two computes on one Postgres, one process each: one with its log as it is, one that forgets what it answered. They take turns. What
- * is written behind the answers during a turn costs that turn; what is left of it is shipped before the next
- * begins, outside all turns, so that it is not the other's cost.
+ * Computes on one Postgres, one process each: one with its log as it is, one that forgets what it answered, and, for
+ * orientation, one that ships its log at full speed however busy the machine is. They take turns. What is shipped
+ * during a turn costs that turn; what is left of it is shipped before the next begins, outside all turns, so that
+ * it is not another's cost.
  */
 export async function logBench(options: BenchOptions): Promise<Figure[]> {
   const { rounds, seconds, profile, say } = options;
@@ -24,20 +24,18 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
   const model = benchPerceptron('medium');
   const request = oipRequest(model);
   const on = stand.compute;
-  const off = await stand.add('forgetful', false);
-  for (const compute of [on, off]) await compute.serve(model);
-  const flushed = async (sample: Sample) => {
-    await on.child.ask('flush', FLUSH_MS, FLUSH_MS + 1_000);
-    return sample;
-  };
-  const stream = (compute: ComputeStand) => async (s: number) =>
-    flushed(await compute.load.stream(OIP.stream, request, STREAMS, s));
-  const unary = (compute: ComputeStand) => async (s: number) =>
-    flushed(await compute.load.unary(OIP.unary, request, CALLERS, s));
+  const off = await stand.add('forgetful', { logs: false });
+  const eager = await stand.add('eager', { logs: true, yields: false });
+  for (const compute of [on, off, eager]) await compute.serve(model);
+  const settle = () => on.settle();
+  const stream = (compute: ComputeStand) => (s: number) =>
+    compute.load.stream(OIP.stream, request, STREAMS, s);
+  const unary = (compute: ComputeStand) => (s: number) => compute.load.unary(OIP.unary, request, CALLERS, s);
   const saturated: Side[] = [
-    { name: 'stream on', run: stream(on) },
+    { name: 'stream on', run: stream(on), settle },
     { name: 'stream off', run: stream(off) },
-    { name: 'unary on', run: unary(on) },
+    { name: 'stream eager', run: stream(eager), settle: () => eager.settle() },
+    { name: 'unary on', run: unary(on), settle },
     { name: 'unary off', run: unary(off) },
   ];
   await warm(saturated, seconds, say);
@@ -51,15 +49,15 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
     const failed = arrivals.find((arrival) => arrival.error !== null);
     if (failed) throw new Error(`a request failed: ${failed.error}`);
     const latencies = arrivals.map((arrival) => arrival.latencyMs);
-    return flushed({
+    return {
       perSecond: arrivals.length / (s * 2),
       p50Ms: quantile(latencies, 0.5),
       p99Ms: quantile(latencies, 0.99),
-    });
+    };
   };
   const tails = await interleave(
     [
-      { name: 'on', run: tail(on) },
+      { name: 'on', run: tail(on), settle },
       { name: 'off', run: tail(off) },
     ],
     rounds,
@@ -73,6 +71,7 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
       ratios(tails, 'on', 'off', (sample) => sample.p99Ms),
       { atMost: 1.1 },
     ),
+    figure('log_throughput_eager', ratios(full, 'stream eager', 'stream off', rate)),
     figure('log_throughput_unary', ratios(full, 'unary on', 'unary off', rate)),
     figure('log_stream_per_s', (full.get('stream on') ?? []).map(rate)),
     figure(

@@ -32,10 +32,10 @@ export async function predictBench(options: BenchOptions): Promise<Figure[]> {
     framedLoad(stand.load, PREDICT_STREAM, item, STREAMS, s);
   const sides: Side[] = [
     { name: 'echo', run: (s) => echo.load.stream(ECHO.stream.path, item.bytes, STREAMS, s) },
-    { name: 'four', run: framed(four) },
-    { name: 'clubbed', run: framed(clubbed) },
-    { name: 'four client', run: (s) => throughClient(four.client, s) },
-    { name: 'clubbed client', run: (s) => throughClient(clubbed.client, s) },
+    { name: 'four', run: framed(four), settle: () => four.settle() },
+    { name: 'clubbed', run: framed(clubbed), settle: () => clubbed.settle() },
+    { name: 'four client', run: (s) => throughClient(four.client, s), settle: () => four.settle() },
+    { name: 'clubbed client', run: (s) => throughClient(clubbed.client, s), settle: () => clubbed.settle() },
   ];
   await warm(sides, seconds, say);
   const results = await interleave(sides, rounds, seconds, say);

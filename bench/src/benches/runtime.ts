@@ -66,6 +66,7 @@ export async function runtimeBench(options: BenchOptions): Promise<Figure[]> {
   const request = oipRequest(large, ROWS);
   const item = inferItem(large, ROWS);
   const single = inferItem(large);
+  const settle = () => compute.settle();
   const sides: Side[] = [
     ...models.map(tightSide),
     {
@@ -75,12 +76,18 @@ export async function runtimeBench(options: BenchOptions): Promise<Figure[]> {
           ROWS,
           await compute.load.stream(OIP.stream, request, { ...STREAMS, isFailure: isOipFailure }, s),
         ),
+      settle,
     },
     {
       name: 'saturated frames',
       run: async (s) => times(ROWS, await framedLoad(compute.load, INFER_STREAM, item, STREAMS, s)),
+      settle,
     },
-    { name: 'saturated single', run: (s) => framedLoad(compute.load, INFER_STREAM, single, SINGLE, s) },
+    {
+      name: 'saturated single',
+      run: (s) => framedLoad(compute.load, INFER_STREAM, single, SINGLE, s),
+      settle,
+    },
   ];
   await warm(sides, seconds, say);
   const results = await interleave(sides, rounds, seconds, say);

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { benchFolder } from './bench-folder.ts';
 import { startBenchPostgres } from './bench-postgres.ts';
+import type { ComputeChildOptions } from './compute-child.ts';
 import { type ComputeStand, startComputeStand } from './compute-stand.ts';
 
 /** A folder, a Postgres, and compute on both; more computes can be added. */
@@ -10,8 +11,10 @@ export interface ComputeBench extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly compute: ComputeStand;
   /** Another compute on the same Postgres, its journal in a folder of its own. */
-  add(node: string, logs: boolean): Promise<ComputeStand>;
+  add(node: string, how: LogKind): Promise<ComputeStand>;
 }
+
+export type LogKind = Pick<ComputeChildOptions, 'logs' | 'yields'>;
 
 export interface ComputeBenchOptions {
   readonly profile?: string | undefined;
@@ -22,18 +25,20 @@ export async function openComputeBench(options: ComputeBenchOptions): Promise<Co
   await using opened = new AsyncDisposableStack();
   const { path } = opened.use(await benchFolder());
   const postgres = opened.use(await startBenchPostgres(path));
-  const start = async (node: string, logs: boolean, owner: AsyncDisposableStack) => {
+  const start = async (node: string, how: LogKind, owner: AsyncDisposableStack) => {
     const folder = join(path, node);
     await mkdir(folder, { recursive: true });
-    return owner.use(await startComputeStand({ databaseUrl: postgres.url, node, folder, logs, ...options }));
+    return owner.use(
+      await startComputeStand({ databaseUrl: postgres.url, node, folder, ...how, ...options }),
+    );
   };
-  const compute = await start('bench', true, opened);
+  const compute = await start('bench', { logs: true }, opened);
   const stack = opened.move();
   return {
     folder: path,
     databaseUrl: postgres.url,
     compute,
-    add: (node, logs) => start(node, logs, stack),
+    add: (node, how) => start(node, how, stack),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -26,6 +26,8 @@ export interface ComputeChildOptions {
   readonly folder: string;
   /** False: what is answered is not written down. */
   readonly logs: boolean;
+  /** False: the log is shipped at full speed, however busy the machine is. */
+  readonly yields?: boolean;
   /** What all runners together may take; compute's own choice when absent. */
   readonly memoryBudgetBytes?: number;
 }
@@ -101,6 +103,7 @@ async function main(): Promise<void> {
           ? {}
           : { fleet: { memoryBudgetBytes: options.memoryBudgetBytes } }),
         ...(options.logs ? {} : { wrapJournal: forgetful }),
+        shipper: { yields: options.yields ?? true },
       },
       {
         registry,

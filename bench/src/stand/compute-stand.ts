@@ -6,6 +6,7 @@ import { type RawLoad, rawLoad } from '../load/raw-load.ts';
 import type { BenchModel } from '../models/bench-models.ts';
 import type { ComputeChildOptions, SetRoles } from './compute-child.ts';
 
+const FLUSH_MS = 120_000;
 const CHILD = fileURLToPath(new URL('./compute-child.ts', import.meta.url));
 
 export interface ComputeStandOptions extends Omit<ComputeChildOptions, 'folder'> {
@@ -21,6 +22,8 @@ export interface ComputeStand extends AsyncDisposable {
   put(model: BenchModel, version: number, options?: PutOptions): Promise<void>;
   /** Resolves when the live and the target version are ready. */
   roles(roles: SetRoles): Promise<void>;
+  /** Resolves when all that was answered stands in Postgres. */
+  settle(): Promise<void>;
   /** Registers a first version and makes it live. */
   serve(model: BenchModel, options?: PutOptions): Promise<void>;
 }
@@ -53,6 +56,7 @@ export async function startComputeStand(options: ComputeStandOptions): Promise<C
     load,
     put,
     roles,
+    settle: () => child.ask<void>('flush', FLUSH_MS, FLUSH_MS + 1_000),
     async serve(model, given = {}) {
       await put(model, 1, given);
       await roles({ model: given.name ?? model.name, live: 1, previous: null, target: null });

@@ -2,28 +2,35 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connect, type HotloopClient } from '@hotloop/client';
 import { type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import { createLog } from '@hotloop/platform/log.ts';
+import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { type RawLoad, rawLoad } from '../load/raw-load.ts';
 import { benchPerceptron } from '../models/bench-models.ts';
 import { PREDICT_MODEL, predictInput, predictManifest } from '../models/bench-requests.ts';
+import { shippedJournals } from './shipped-journals.ts';
 
 const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url));
 const START_MS = 180_000;
 const ANSWERS_MS = 60_000;
+const SETTLE_MS = 120_000;
 
 /** All services as `npm start` runs them, with a model live, and two clients of the front door. */
 export interface LocalStand extends AsyncDisposable {
   readonly local: Local;
   readonly client: HotloopClient;
   readonly load: RawLoad;
+  /** Resolves when all that was answered stands in Postgres. */
+  settle(): Promise<void>;
 }
 
 /** Backing services of their own, in a folder of their own. `single` clubs the four services into one process. */
 export async function startLocalStand(folder: string, single: boolean): Promise<LocalStand> {
   await using opened = new AsyncDisposableStack();
+  const dir = join(folder, single ? 'clubbed' : 'four');
   const local = opened.use(
     await startLocal(
       {
-        dir: join(folder, single ? 'clubbed' : 'four'),
+        dir,
         cacheDir: CACHE,
         fresh: true,
         single,
@@ -48,8 +55,18 @@ export async function startLocalStand(folder: string, single: boolean): Promise<
   await client.models.promote(PREDICT_MODEL, version.version).finished();
   await firstAnswer(client);
   const load = opened.use(rawLoad(preprocessor));
+  const databaseUrl = local.backing.databaseUrl;
+  const pool = opened.use(
+    openPool(databaseUrl, {
+      max: 1,
+      queryTimeoutMs: 10_000,
+      application: 'bench',
+      log: createLog({ service: 'bench', level: 'error' }),
+    }),
+  );
+  const settle = () => shippedJournals(dir, pool, SETTLE_MS);
   const stack = opened.move();
-  return { local, client, load, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { local, client, load, settle, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 /** The front door learns of a new model within a second. */
