@@ -1,6 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import {
@@ -13,8 +12,8 @@ import {
   textTensor,
 } from './frames.ts';
 import type { LoadedModel, LoadOptions } from './load-options.ts';
+import { spawnRunner } from './spawn-runner.ts';
 
-const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url));
 const MAX_ERROR_OUTPUT = 4096;
 
 export interface RunnerOptions extends LoadOptions {
@@ -22,13 +21,6 @@ export interface RunnerOptions extends LoadOptions {
   /** What the model may take beyond the process itself; a larger allocation fails inside the runner. */
   readonly memoryLimitBytes: number;
 }
-
-/** Addresses that the process reserves before a model is there; most of them are never backed by memory. */
-const RESERVED_BYTES = 12 * 1024 ** 3;
-/** The shell sets the limit and becomes the runner; where a system has no such limit, it only becomes the runner. */
-const LIMITED = 'ulimit -v "$0" 2>/dev/null; exec "$@"';
-/** Whatever runs in there needs to read code; it needs not write files or start processes. */
-const PERMISSIONS = ['--permission', '--allow-addons', '--allow-fs-read=*'];
 
 /** The message of the runtime, for the log; a caller gets a fixed text. */
 export class RunnerFailure extends Error {}
@@ -121,13 +113,7 @@ class RunnerProcess implements Runner {
   #ended: RunnerGone | undefined;
 
   constructor(memoryLimitBytes: number, log: Log) {
-    const kilobytes = String(Math.ceil((RESERVED_BYTES + memoryLimitBytes) / 1024));
-    const command = [process.execPath, ...PERMISSIONS, '--disable-warning=ExperimentalWarning', MAIN];
-    this.#child = spawn('/bin/sh', ['-c', LIMITED, kilobytes, ...command], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      cwd: '/',
-      env: { MALLOC_ARENA_MAX: '2' },
-    });
+    this.#child = spawnRunner(memoryLimitBytes);
     this.#socket = this.#child.stdio[3] as Socket;
     this.#socket.on('data', (chunk: Buffer) => this.#assembler.push(chunk, this.#onFrame));
     // The end of the process is what counts; it is reported by the child itself.
