@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { durationSchema } from './duration.ts';
 import { featureSchema } from './manifest-feature.ts';
+import { goldenSchema } from './manifest-golden.ts';
 
 /** Names of models and features: also used as label values, so short and plain. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
@@ -160,6 +161,7 @@ export const manifestSchema = z
     decision: decisionSchema.default({ threshold: 0.5 }),
     outcome: outcomeSchema.default({ from: 'sdk', window: '7d' }),
     training: trainingSchema.optional(),
+    golden: goldenSchema.optional(),
     rollout: rolloutSchema.default({ mode: 'at_once', promote: 'automatic' }),
     runtime: runtimeSchema.prefault({}),
     log: logSchema.prefault({}),

@@ -2,20 +2,22 @@ import type { Manifest } from '@hotloop/proto/manifest.ts';
 import { HotloopError } from '../errors.ts';
 import type { ModelDescription, TensorSpec } from '../onnx/inspect.ts';
 import { columnsOf } from './columns.ts';
+import { goldenProblems } from './golden-problems.ts';
 
 /** What of a model's description is compared; `inspectModel` gives it. */
 export type ModelInterface = Pick<ModelDescription, 'inputs' | 'outputs'>;
 
 /**
  * Throws INVALID_ARGUMENT that names every field of the manifest that does not fit the file, what the file has, and what to
- * change. A model of task tensor brings its own inputs, so only its named output is looked at.
+ * change. A model of task tensor brings its own inputs, so only its named output and its golden examples are looked at.
  */
 export function checkManifestFits(manifest: Manifest, model: ModelInterface): void {
   const problems =
     manifest.task === 'tensor'
       ? [outputProblem(manifest, model)]
       : [inputProblem(manifest, model), outputProblem(manifest, model)];
-  const found = problems.filter((problem) => problem !== undefined);
+  const fitting = problems.filter((problem) => problem !== undefined);
+  const found = [...fitting, ...goldenProblems(manifest.golden, model)];
   if (found.length > 0)
     throw new HotloopError('INVALID_ARGUMENT', `model.yaml does not fit model.onnx: ${found.join('; ')}`, {
       reason: 'manifest_does_not_fit',

@@ -10,6 +10,9 @@ import { registerVersion } from './version-store.ts';
 const LIMITS = { maxOnnxBytes: 1 << 20 };
 const MODEL = linearModel();
 
+const golden = (input: string, score: string) =>
+  `golden: {examples: [{inputs: {input: ${input}}, outputs: {score: ${score}}}]}\n`;
+
 async function pushed(
   stores: Stores,
   change: Partial<PushHeader> = {},
@@ -131,6 +134,30 @@ describe('pushing a model', () => {
         [MODEL],
         'outcome.positive',
       ],
+      [
+        'golden rows of another width',
+        { manifestYaml: manifestText('m', golden('[[1, 2, 3]]', '[[0.5]]')) },
+        [MODEL],
+        'golden.examples.0: input "input" has shape [1,3], but the model\'s is [N, 2]',
+      ],
+      [
+        'golden values that are none',
+        { manifestYaml: manifestText('m', golden('[[1, .inf]]', '[[0.5]]')) },
+        [MODEL],
+        'golden.examples.0.inputs.input',
+      ],
+      [
+        'golden outputs that the model does not have',
+        { manifestYaml: manifestText('m', golden('[[1, 2]]', '[[0.5]]').replace('score', 'probability')) },
+        [MODEL],
+        'golden.examples.0: the model has no output "probability"; it has "score"',
+      ],
+      [
+        'golden outputs of a network that is not trained yet',
+        { manifestYaml: manifestText('m', golden('[[1, 2]]', '[[0.5]]')), onnxSha256: '', onnxBytes: 0 },
+        [],
+        'golden.examples: an untrained network gives no outputs that are known',
+      ],
       ['another name than the manifest says', { name: 'other' }, [MODEL], 'name'],
       ['no name and no manifest', { manifestYaml: '' }, [MODEL], 'name'],
       ['a name that is a path', { manifestYaml: '', name: '../../etc' }, [MODEL], 'name'],
@@ -142,6 +169,20 @@ describe('pushing a model', () => {
       const { rows } = await stores.pool.query('SELECT 1 FROM model');
       expect(rows).toEqual([]);
     });
+  });
+
+  it('keeps golden examples in the bundle, and out of what every service reads of every version', async () => {
+    await using stores = await openStores();
+    const manifestYaml = manifestText('m', golden('[[1, 2], [3, 4]]', '[[0.5], [0.25]]'));
+    expect(await pushed(stores, { manifestYaml })).toMatchObject({ version: 1, created: true });
+    await stores.registry.refresh();
+    const record = stores.registry.current().models.get('m')?.versions.get(1);
+    expect(record?.manifest.golden).toBeUndefined();
+    const bundle = await stores.bundles.get(record!.bundleSha256);
+    expect(parseManifest(bundle.manifestYaml).golden?.examples).toHaveLength(1);
+    // Another expectation is another version: the digest covers it.
+    const other = manifestText('m', golden('[[1, 2], [3, 4]]', '[[0.5], [0.26]]'));
+    expect(await pushed(stores, { manifestYaml: other })).toMatchObject({ version: 2, created: true });
   });
 
   it('refuses more bytes than it may take before they are sent', async () => {

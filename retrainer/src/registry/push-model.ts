@@ -77,9 +77,15 @@ function beginsUntrained(header: PushHeader, manifest: Manifest): boolean {
 
 /** What a model begins with when there is nothing but its description. Every answer is a guess until it has learnt. */
 function untrainedNetwork(manifest: Manifest): Uint8Array {
-  const { task, decision, training } = manifest;
+  const { task, decision, training, golden } = manifest;
   if (task === 'tensor')
     throw new HotloopError('INVALID_ARGUMENT', 'onnx_bytes: task tensor needs a model.onnx');
+  if (golden && golden.examples.length > 0)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'golden.examples: an untrained network gives no outputs that are known; push model.onnx, or leave them out',
+      { reason: 'invalid_manifest' },
+    );
   return initialModel({
     features: columnsOf(manifest).width,
     task,

@@ -61,7 +61,8 @@ export async function insertVersion(client: Queryable, version: NewVersion): Pro
       model,
       bundleSha256,
       version.onnxSha256,
-      JSON.stringify(version.manifest),
+      // The examples stand in the bundle, for the node that loads it; every service reads the rest of every version.
+      JSON.stringify({ ...version.manifest, golden: undefined }),
       trained?.parentVersion ?? null,
       trained?.datasetSha256 ?? null,
       trained?.runId ?? null,
