@@ -9,6 +9,8 @@ export interface VersionReport {
   readonly memoryBytes: number;
   /** Why it failed; empty otherwise. */
   readonly detail: string;
+  /** The same as a word, such as golden_mismatch; may be empty. */
+  readonly reason: string;
 }
 
 /**
@@ -26,16 +28,16 @@ WITH seen AS (
   INSERT INTO node (node, seen_at) VALUES ($1, now())
   ON CONFLICT (node) DO UPDATE SET seen_at = EXCLUDED.seen_at
 ), reported AS (
-  SELECT * FROM unnest($2::text[], $3::int[], $4::text[], $5::bigint[], $6::text[])
-    AS r(model, version, state, memory_bytes, detail)
+  SELECT * FROM unnest($2::text[], $3::int[], $4::text[], $5::bigint[], $6::text[], $7::text[])
+    AS r(model, version, state, memory_bytes, detail, reason)
 ), removed AS (
   DELETE FROM node_version v WHERE v.node = $1
     AND NOT EXISTS (SELECT 1 FROM reported r WHERE r.model = v.model AND r.version = v.version)
 )
-INSERT INTO node_version (node, model, version, state, memory_bytes, detail, seen_at)
-SELECT $1, model, version, state, memory_bytes, detail, now() FROM reported
+INSERT INTO node_version (node, model, version, state, memory_bytes, detail, reason, seen_at)
+SELECT $1, model, version, state, memory_bytes, detail, reason, now() FROM reported
 ON CONFLICT (node, model, version) DO UPDATE SET state = EXCLUDED.state, memory_bytes = EXCLUDED.memory_bytes,
-  detail = EXCLUDED.detail, seen_at = EXCLUDED.seen_at`;
+  detail = EXCLUDED.detail, reason = EXCLUDED.reason, seen_at = EXCLUDED.seen_at`;
 
 const CLEAR = 'WITH gone AS (DELETE FROM node_version WHERE node = $1) DELETE FROM node WHERE node = $1';
 
@@ -49,6 +51,7 @@ export function postgresNodeReport(pool: Pool, node: string): NodeReport {
         versions.map((version) => version.state),
         versions.map((version) => Math.round(version.memoryBytes)),
         versions.map((version) => version.detail),
+        versions.map((version) => version.reason),
       ]);
     },
     async clear() {

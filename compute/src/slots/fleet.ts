@@ -122,6 +122,7 @@ export class Fleet implements AsyncDisposable {
       state: slot.state,
       memoryBytes: slot.memoryBytes(),
       detail: slot.detail,
+      reason: slot.reason,
     }));
     return reports;
   }

@@ -1,13 +1,16 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
 import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { Manifest } from '@hotloop/proto/manifest.ts';
 import { Batcher, type Work } from '../batching/batcher.ts';
 import type { LoadedModel } from '../runner/load-options.ts';
 import type { Runner } from '../runner/runner.ts';
 import { startAnyRunner } from '../runner/start-any-runner.ts';
+import { checkGolden } from './check-golden.ts';
 import type { RecentInputs } from './recent-inputs.ts';
 import { SlotStatistics } from './slot-statistics.ts';
 import { SLOT_TABLE, type SlotEvent, type SlotState } from './slot-table.ts';
@@ -72,6 +75,7 @@ export class Slot {
   readonly #settled = Promise.withResolvers<void>();
   #state: SlotState = 'cold';
   #detail = '';
+  #reason = '';
   #failures = 0;
   #runners: Runner[] = [];
   #model: LoadedModel | undefined;
@@ -101,6 +105,11 @@ export class Slot {
   /** Why it failed, for whoever promotes; written for callers. */
   get detail(): string {
     return this.#detail;
+  }
+
+  /** The failure's reason as a word, such as golden_mismatch; empty without one. */
+  get reason(): string {
+    return this.#reason;
   }
 
   /** What the runtime says of the model; undefined until it was loaded once. */
@@ -193,6 +202,7 @@ export class Slot {
       case 'ready':
         this.#failures = 0;
         this.#detail = '';
+        this.#reason = '';
         this.#settled.resolve();
         return;
       case 'draining':
@@ -217,6 +227,8 @@ export class Slot {
     try {
       const bundle = await this.#adapters.store.get(this.record.bundleSha256);
       inspectModel(bundle.onnx);
+      // The golden examples stand in the bundle alone, whose digest covers them.
+      const manifest = parseManifest(bundle.manifestYaml);
       await this.#adapters.admit(this, bundle.onnx.length, signal);
       const instances = Array.from({ length: this.record.manifest.runtime.instances }, () =>
         this.#start(bundle.onnx),
@@ -226,7 +238,7 @@ export class Slot {
       for (const result of started) if (result.status === 'rejected') throw result.reason;
       if (signal.aborted) return this.#endRunners();
       this.handle('loaded');
-      await this.#warm();
+      await this.#warm(manifest);
     } catch (error) {
       if (signal.aborted) return this.#endRunners();
       this.#refuse(error);
@@ -244,7 +256,7 @@ export class Slot {
     return startAnyRunner(onnx, options, this.#log, this.#end.signal);
   }
 
-  async #warm(): Promise<void> {
+  async #warm(manifest: Manifest): Promise<void> {
     const [first] = this.#runners;
     if (!first) throw new HotloopError('UNAVAILABLE', 'no runner could be started');
     const { runtime } = this.record.manifest;
@@ -254,6 +266,7 @@ export class Slot {
     const options = { maxBatchRows: runtime.max_batch, budgetMs: this.#options.warmUpMs };
     let shareable = true;
     for (const runner of this.#runners) {
+      await checkGolden(runner, manifest, this.#options.hangMs);
       const warmed = await warmUp(runner, recent, batcher.cost, options);
       shareable &&= warmed.shareable;
     }
@@ -289,6 +302,7 @@ export class Slot {
       return;
     }
     this.#detail = known.message;
+    this.#reason = known.reason;
     this.#failures++;
     this.#log.warn({ error, failures: this.#failures }, 'the version could not be made ready');
     if (!RETRIABLE.has(known.code)) {
@@ -307,6 +321,7 @@ export class Slot {
     if (this.#runners.length > 0 && this.#state === 'ready') void this.#replace(0);
     else {
       this.#detail = 'its runner ended';
+      this.#reason = 'runner_lost';
       this.handle('lost');
     }
   }
@@ -315,8 +330,12 @@ export class Slot {
     if (failures > 0) await new Promise((resolve) => setTimeout(resolve, this.#backoff(failures)).unref());
     if (this.#state !== 'ready') return;
     try {
-      const { onnx } = await this.#adapters.store.get(this.record.bundleSha256);
+      const { onnx, manifestYaml } = await this.#adapters.store.get(this.record.bundleSha256);
       const runner = await this.#start(onnx);
+      await checkGolden(runner, parseManifest(manifestYaml), this.#options.hangMs).catch((error: unknown) => {
+        runner.kill();
+        throw error;
+      });
       await runner.ping();
       if (this.#end.signal.aborted) return runner.kill();
       this.#runners.push(runner);

@@ -77,6 +77,7 @@ describe('promoting', () => {
     await nodeSays(stores.pool, 'a', 'm', 2, 'failed', 'output is not finite while warming');
     await expect(done).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
+      reason: 'load_failed',
       message: expect.stringContaining('node a: output is not finite while warming'),
     });
     expect(states().at(-1)).toBe('failed');
@@ -85,6 +86,23 @@ describe('promoting', () => {
       targetVersion: null,
       generation: 1,
     });
+  });
+
+  it("names the failure by the node's own word where it gives one", async () => {
+    await using stores = await openStores();
+    await withVersions(stores, 2);
+    await makeLive(stores, 'm', 1);
+    await nodeSays(stores.pool, 'a', 'm', 1, 'ready');
+    const { done } = begin(stores);
+    await targetIs(stores, 2);
+    const detail = "golden.examples.0: output 'score' gave 0.25 in row 0, expected 0.5";
+    await nodeSays(stores.pool, 'a', 'm', 2, 'failed', detail, 'golden_mismatch');
+    await expect(done).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      reason: 'golden_mismatch',
+      message: expect.stringContaining(detail),
+    });
+    expect(await readModelState(stores.pool, 'm')).toMatchObject({ liveVersion: 1, targetVersion: null });
   });
 
   it('takes an old failure for old, until the node had time to try again', async () => {

@@ -60,7 +60,7 @@ export type Report = (progress: PromotionProgress) => void;
  * live, and running it again is safe. Resolves with the new generation.
  *
  * Rejects NOT_FOUND (model, version), ABORTED (another promotion or rollback came first, or the expected generation is
- * not the model's), FAILED_PRECONDITION (a node cannot load it; the node's reason), DEADLINE_EXCEEDED (not ready in time), CANCELLED.
+ * not the model's), FAILED_PRECONDITION (a node cannot load it; with the node's reason), DEADLINE_EXCEEDED (not ready in time), CANCELLED.
  */
 export async function promote(
   input: PromoteInput,
@@ -162,7 +162,8 @@ async function waitUntilReady(
     const event = eventOfReports(believed);
     walk.apply(event, describe(event, believed));
     if (event === 'nodes_ready') return;
-    if (event === 'node_failed') throw walk.failed('FAILED_PRECONDITION', 'load_failed');
+    if (event === 'node_failed')
+      throw walk.failed('FAILED_PRECONDITION', failedReport(believed)?.reason || 'load_failed');
     if (clock.monotonic() - begun >= options.timeoutMs) {
       walk.apply('timed_out', `not ready after ${options.timeoutMs} ms: ${describe(event, believed)}`);
       throw walk.failed('DEADLINE_EXCEEDED', 'load_timed_out');
@@ -223,9 +224,13 @@ function failedNodes(reports: readonly NodeReport[]): Set<string> {
   return new Set(reports.filter((report) => report.state === 'failed').map((report) => report.node));
 }
 
+function failedReport(reports: readonly NodeReport[]): NodeReport | undefined {
+  return reports.find((report) => report.state === 'failed');
+}
+
 function describe(event: PromotionEvent, reports: readonly NodeReport[]): string {
   if (reports.length === 0) return 'no compute node has been seen in the last 10 s';
-  const failed = reports.find((report) => report.state === 'failed');
+  const failed = failedReport(reports);
   if (event === 'node_failed' && failed)
     return `node ${failed.node}: ${failed.detail || 'it cannot be loaded'}`;
   const ready = reports.filter((report) => report.state === 'ready').length;

@@ -8,7 +8,7 @@ import {
 } from './promotion-state.ts';
 
 const reports = (...states: string[]) =>
-  states.map((state, index) => ({ node: `n${index}`, state, detail: '' }));
+  states.map((state, index) => ({ node: `n${index}`, state, detail: '', reason: '' }));
 
 describe('the states of a promotion', () => {
   it('says of every state and event what follows', () => {

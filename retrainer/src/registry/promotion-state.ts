@@ -62,6 +62,8 @@ export interface NodeReport {
   readonly node: string;
   readonly state: string;
   readonly detail: string;
+  /** The failure as a word, such as golden_mismatch; may be empty. */
+  readonly reason: string;
 }
 
 /** The event that the nodes' reports amount to. Pure. No node at all is still loading: one may be starting. */

@@ -89,7 +89,8 @@ export async function clearTarget(
 export async function readNodeReports(pool: Pool, model: string, version: number): Promise<NodeReport[]> {
   const { rows } = await query<NodeReport>(
     pool,
-    `SELECT node.node, coalesce(said.state, 'cold') AS state, coalesce(said.detail, '') AS detail
+    `SELECT node.node, coalesce(said.state, 'cold') AS state, coalesce(said.detail, '') AS detail,
+       coalesce(said.reason, '') AS reason
      FROM node LEFT JOIN node_version said
        ON said.node = node.node AND said.model = $1 AND said.version = $2
      WHERE node.seen_at > now() - make_interval(secs => $3)

@@ -139,15 +139,16 @@ export async function nodeSays(
   version: number,
   state: string,
   detail = '',
+  reason = '',
 ): Promise<void> {
   await pool.query(
     'INSERT INTO node (node, seen_at) VALUES ($1, now()) ON CONFLICT (node) DO UPDATE SET seen_at = now()',
     [node],
   );
   await pool.query(
-    `INSERT INTO node_version (node, model, version, state, detail) VALUES ($1, $2, $3, $4, $5)
-     ON CONFLICT (node, model, version) DO UPDATE SET state = $4, detail = $5, seen_at = now()`,
-    [node, model, version, state, detail],
+    `INSERT INTO node_version (node, model, version, state, detail, reason) VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (node, model, version) DO UPDATE SET state = $4, detail = $5, reason = $6, seen_at = now()`,
+    [node, model, version, state, detail, reason],
   );
 }
 

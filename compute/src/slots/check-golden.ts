@@ -1,0 +1,119 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import { flattenValues } from '@hotloop/platform/manifest/nested-values.ts';
+import type { Manifest } from '@hotloop/proto/manifest.ts';
+import type { GoldenExample, NestedValues } from '@hotloop/proto/manifest-golden.ts';
+import { matchInputs, matchOutputs, quoted } from '../oip/tensor-checks.ts';
+import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
+import type { TensorDescription } from '../runner/load-options.ts';
+import { type Runner, RunnerFailure, RunnerGone } from '../runner/runner.ts';
+import { differences, hasFraction, toleranceOf } from './compare-golden.ts';
+import { decodeValues, encodeValues, type Value } from './golden-values.ts';
+
+/**
+ * Runs a loaded version on its golden examples, one by one, and holds it to the outputs that model.yaml declares. They are
+ * no predictions: nothing counts or logs them. A runner that hangs on one is ended. Rejects FAILED_PRECONDITION
+ * `golden_mismatch` naming the first value that differs, INVALID_ARGUMENT for an example that does not fit the model,
+ * UNAVAILABLE when the runner ended.
+ */
+export async function checkGolden(runner: Runner, manifest: Manifest, hangMs: number): Promise<void> {
+  for (const [number, example] of (manifest.golden?.examples ?? []).entries()) {
+    const where = `golden.examples.${number}`;
+    const results = await run(runner, example, where, hangMs);
+    for (const [name, values] of Object.entries(example.outputs)) {
+      const [index = 0] = matchOutputs(runner.model, [name], where);
+      const problem = outputProblem(manifest, values, results[index], runner.model.outputs[index]);
+      if (problem !== undefined) throw mismatch(`${where}: output ${quoted(name)} ${problem}`);
+    }
+  }
+}
+
+async function run(
+  runner: Runner,
+  { inputs }: GoldenExample,
+  where: string,
+  hangMs: number,
+): Promise<readonly ReceivedTensor[]> {
+  const tensors = frameTensors(runner, inputs, where);
+  const timer = setTimeout(() => runner.kill(), hangMs);
+  try {
+    return (await runner.run(tensors)).tensors;
+  } catch (error) {
+    if (error instanceof RunnerFailure) throw mismatch(`${where}: the model cannot run it`, error);
+    if (error instanceof RunnerGone)
+      throw new HotloopError('UNAVAILABLE', `${where}: the runner ended or took too long`, {
+        reason: 'runner_lost',
+        cause: error,
+      });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function frameTensors({ model }: Runner, inputs: GoldenExample['inputs'], where: string): FrameTensor[] {
+  const given = Object.entries(inputs).map(([name, values]) => {
+    const { shape, elements } = flattenValues(values);
+    const datatype = model.inputs.find((input) => input.name === name)?.datatype ?? 'FP32';
+    return { name, datatype, shape, contents: encodeValues(name, datatype, elements) };
+  });
+  return matchInputs(model, given, where).map(({ datatype, shape, contents }, index) => ({
+    index,
+    datatype,
+    shape,
+    pieces: [contents],
+  }));
+}
+
+/** What is wrong with one output, undefined when it is as expected. */
+function outputProblem(
+  manifest: Manifest,
+  values: NestedValues,
+  result: ReceivedTensor | undefined,
+  description: TensorDescription | undefined,
+): string | undefined {
+  if (!result || !description) return 'did not come';
+  const { shape, elements } = flattenValues(values);
+  if (shape.length !== result.shape.length || shape.some((size, axis) => size !== result.shape[axis]))
+    return `has shape [${result.shape}], expected [${shape}]`;
+  const { datatype } = result;
+  const got = decodeValues(datatype, result.contents);
+  if (!hasFraction(datatype)) {
+    const expected = decodeValues(datatype, encodeValues(description.name, datatype, elements));
+    return differenceText(got, expected, differences(got, expected), shape, '');
+  }
+  const expected = elements.map(Number);
+  const { relative, absolute } = toleranceOf(manifest, datatype, expected);
+  const within = ` within absolute ${shortNumber(absolute)} + relative ${shortNumber(relative)}`;
+  return differenceText(got, expected, differences(got, expected, { relative, absolute }), shape, within);
+}
+
+function differenceText(
+  got: readonly Value[],
+  expected: readonly Value[],
+  different: readonly number[],
+  shape: readonly number[],
+  within: string,
+): string | undefined {
+  const [first] = different;
+  if (first === undefined) return undefined;
+  const width = expected.length / (shape[0] ?? 1);
+  const row = Math.floor(first / width);
+  const place =
+    shape.length === 0 ? '' : width > 1 ? ` in row ${row}, value ${first % width},` : ` in row ${row}`;
+  const others = `(${different.length} of ${expected.length} values differ)`;
+  return `gave ${shown(got[first])}${place}, expected ${shown(expected[first])}${within} ${others}`;
+}
+
+function shown(value: Value | undefined): string {
+  if (typeof value === 'number') return shortNumber(value);
+  if (typeof value === 'string') return quoted(value);
+  return String(value);
+}
+
+function shortNumber(value: number): string {
+  return String(Number(value.toPrecision(9)));
+}
+
+function mismatch(message: string, cause?: unknown): HotloopError {
+  return new HotloopError('FAILED_PRECONDITION', message, { reason: 'golden_mismatch', cause });
+}

@@ -1,0 +1,111 @@
+import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import { manifestSchema } from '@hotloop/proto/manifest.ts';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { differences, toleranceOf } from './compare-golden.ts';
+
+const finite = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e12, max: 1e12 });
+const part = fc.double({ min: 0, max: 1, noNaN: true });
+const anyTolerance = fc.record({ absolute: part, relative: part });
+
+const manifestOf = (changes: object = {}) => manifestSchema.parse({ name: 'm', task: 'tensor', ...changes });
+
+describe('comparing with golden values', () => {
+  it('lets through what lies within the tolerance and nothing that lies beyond, on either side', () => {
+    // Shares of the way to the edge; the edge itself is left to rounding.
+    const share = fc.oneof(
+      fc.double({ min: -0.999, max: 0.999, noNaN: true }),
+      fc.constantFrom(-1.001, 1.001, 50),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(finite, share), { minLength: 1 }),
+        anyTolerance,
+        (pairs, { absolute, relative }) => {
+          const tolerance = { absolute: absolute + 1e-3, relative };
+          const expected = pairs.map(([value]) => value);
+          const got = pairs.map(
+            ([value, of]) => value + of * (tolerance.absolute + tolerance.relative * Math.abs(value)),
+          );
+          const beyond = pairs.flatMap(([value, of], index) =>
+            // What is added must not vanish beside the value.
+            Math.abs(of) > 1
+              ? [{ index, seen: Math.abs(got[index]! - value) / 1.0005 > 1e-6 * Math.abs(value) }]
+              : [],
+          );
+          const found = differences(got, expected, tolerance);
+          for (const { index, seen } of beyond) if (seen) expect(found).toContain(index);
+          for (const index of found) expect(beyond.map((one) => one.index)).toContain(index);
+        },
+      ),
+    );
+  });
+
+  it('says the same as numpy.allclose does element by element', () => {
+    const tolerance = { absolute: 1e-5, relative: 1e-3 };
+    // numpy.isclose(got, expected, rtol=1e-3, atol=1e-5)
+    const table: [number, number, boolean][] = [
+      [0, 0, true],
+      [-0, 0, true],
+      [1e-5, 0, true],
+      [1.1e-5, 0, false],
+      [1.001, 1, true],
+      [1.0011, 1, false],
+      [-1.001, -1, true],
+      [1, -1, false],
+      [1e6 + 1000, 1e6, true],
+      [1e6 + 1001, 1e6, false],
+      [Number.NaN, 1, false],
+      [Number.POSITIVE_INFINITY, 1, false],
+      [Number.NEGATIVE_INFINITY, -1e300, false],
+    ];
+    for (const [got, expected, fits] of table)
+      expect([got, expected, differences([got], [expected], tolerance).length === 0]).toEqual([
+        got,
+        expected,
+        fits,
+      ]);
+  });
+
+  it('lets only equal values through without a tolerance', () => {
+    const value = fc.oneof(fc.integer(), fc.bigInt(), fc.string(), fc.boolean());
+    fc.assert(
+      fc.property(fc.array(fc.tuple(value, value), { minLength: 1 }), (pairs) => {
+        const [got, expected] = [pairs.map(([one]) => one), pairs.map(([, other]) => other)];
+        const unequal = pairs.flatMap(([one, other], index) => (one === other ? [] : [index]));
+        expect(differences(got, expected)).toEqual(unequal);
+        expect(differences(expected, expected)).toEqual([]);
+      }),
+    );
+  });
+
+  it('counts a value that did not come as different', () => {
+    expect(differences([1], [1, 2], { absolute: 1, relative: 1 })).toEqual([1]);
+  });
+});
+
+describe('the tolerance of an output', () => {
+  const usual = (datatype: Datatype, providers: string[], expected: number[] = [0.5]) =>
+    toleranceOf(manifestOf({ runtime: { execution_providers: providers } }), datatype, expected);
+
+  it('is as wide as rounding on the provider and in the datatype asks for', () => {
+    expect(usual('FP32', ['cpu'])).toEqual({ relative: 1e-3, absolute: 1e-5 });
+    expect(usual('FP64', ['cpu'])).toEqual({ relative: 1e-3, absolute: 1e-5 });
+    for (const provider of ['cuda', 'tensorrt', 'webgpu'])
+      expect(usual('FP32', [provider, 'cpu'])).toEqual({ relative: 1e-2, absolute: 2e-3 });
+    expect(usual('FP16', ['cpu'])).toEqual({ relative: 1e-2, absolute: 2e-3 });
+    expect(usual('BF16', ['cuda'])).toEqual({ relative: 4e-2, absolute: 2e-2 });
+  });
+
+  it('grows with the largest expected value, because what is near zero was rounded at that size', () => {
+    expect(usual('FP32', ['cpu'], [0.001, -4000]).absolute).toBeCloseTo(4e-2, 12);
+    expect(usual('FP32', ['cpu'], []).absolute).toBe(1e-5);
+  });
+
+  it('is what the manifest declares, unscaled, where it declares', () => {
+    const declared = manifestOf({ golden: { absolute: 0.25 }, runtime: { execution_providers: ['cuda'] } });
+    expect(toleranceOf(declared, 'FP32', [1000])).toEqual({ relative: 1e-2, absolute: 0.25 });
+    const exact = manifestOf({ golden: { absolute: 0, relative: 0 } });
+    expect(toleranceOf(exact, 'BF16', [1])).toEqual({ relative: 0, absolute: 0 });
+  });
+});

@@ -1,0 +1,185 @@
+import { silentLog } from '@hotloop/platform/log.ts';
+import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
+import { GraphBuilder } from '@hotloop/platform/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/platform/onnx/model.ts';
+import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
+import { describe, expect, it } from 'vitest';
+import { startRunner } from '../runner/runner.ts';
+import { echoModel, tensorManifest } from '../testing/echo-models.ts';
+import { floatsOf, itemMaker } from '../testing/infer-items.ts';
+import { featureManifest, modelOf, SMALL, storeVersion } from '../testing/model-bundles.ts';
+import { startTestCompute, type TestCompute } from '../testing/start-test-compute.ts';
+import { checkGolden } from './check-golden.ts';
+
+const ROW = [1, 2, 3, 4];
+
+/** Serves version 1, then wishes for version 2 with golden examples; resolves when that one is in the state. */
+async function wishFor(test: TestCompute, golden: string, state: string, onnx = perceptron(SMALL)) {
+  const good = await storeVersion(test.store, 1, featureManifest('tiny', 4));
+  const next = await storeVersion(test.store, 2, featureManifest('tiny', 4, golden), onnx);
+  test.registry.set(modelOf([good, next], { live: 1 }));
+  test.registry.publish();
+  await test.until('tiny', 1, 'ready');
+  test.registry.set(modelOf([good, next], { live: 1, target: 2 }));
+  test.registry.publish();
+  await test.until('tiny', 2, state);
+  return { good, next };
+}
+
+function goldenYaml(outputs: string, rest = ''): string {
+  return `golden:\n  examples: [{inputs: {input: [[${ROW}]]}, outputs: {score: ${outputs}}}]\n${rest}`;
+}
+
+/** Loads a tensor model with golden examples; resolves with the refusal, '' when it became ready. */
+async function load(test: TestCompute, onnx: Uint8Array, examples: string, name = 'm'): Promise<string> {
+  const record = await storeVersion(
+    test.store,
+    1,
+    tensorManifest(name, `golden: {examples: [${examples}]}\n`),
+    onnx,
+  );
+  test.registry.set(modelOf([record], { live: 1 }));
+  test.registry.publish();
+  const slot = () => test.compute.fleet.find(name, 1);
+  await expect.poll(() => slot()?.state, { timeout: 15_000 }).toMatch(/ready|failed/);
+  return slot()?.detail ?? 'gone';
+}
+
+async function scoreOf(test: TestCompute, version: number): Promise<number> {
+  const { outputs } = await test.compute.port.infer(itemMaker()('tiny', version, [ROW]));
+  return floatsOf(outputs[0]!.contents)[0]!;
+}
+
+describe('golden examples at the warm-up', () => {
+  it('let a version in that gives what it must, and are no predictions', async () => {
+    await using test = await startTestCompute();
+    const onnx = perceptron({ ...SMALL, seed: 1 });
+    await wishFor(test, '', 'ready', onnx);
+    const score = await scoreOf(test, 2);
+    await using again = await startTestCompute();
+    await wishFor(again, goldenYaml(`[[${score + 5e-6}]]`), 'ready', onnx);
+    expect(await scoreOf(again, 2)).toBe(score);
+    await again.compute.flushLog(10_000);
+    const { rows } = await again.pool.query('SELECT version FROM prediction');
+    expect(rows).toEqual([{ version: 2 }]);
+    expect(again.compute.fleet.find('tiny', 2)?.statistics.runCount).toBe(1);
+  });
+
+  it('refuse one that gives something else, naming the value, and leave everything as it was', async () => {
+    await using test = await startTestCompute();
+    const { good, next } = await wishFor(test, goldenYaml('[[2.5]]'), 'failed');
+    const slot = test.compute.fleet.find('tiny', 2);
+    const gave = await scoreOf(test, 1);
+    expect(slot?.reason).toBe('golden_mismatch');
+    expect(slot?.detail).toBe(
+      `golden.examples.0: output 'score' gave ${Number(gave.toPrecision(9))} in row 0, ` +
+        'expected 2.5 within absolute 0.000025 + relative 0.001 (1 of 1 values differ)',
+    );
+    expect(slot?.runnerPids).toEqual([]);
+    expect(test.report.latest.find((report) => report.version === 2)).toMatchObject({
+      state: 'failed',
+      reason: 'golden_mismatch',
+      detail: slot?.detail,
+    });
+    await expect(scoreOf(test, 2)).rejects.toMatchObject({ code: 'UNAVAILABLE', reason: 'version_failed' });
+    expect(test.compute.fleet.find('tiny', 1)?.state).toBe('ready');
+    // Taken back, it goes, and the live version has not moved.
+    test.registry.set(modelOf([good, next], { live: 1 }));
+    test.registry.publish();
+    await test.until('tiny', 2, 'gone');
+    expect(await scoreOf(test, 1)).toBe(gave);
+  });
+
+  it('hold to the tolerance that the version declares', async () => {
+    await using test = await startTestCompute();
+    await wishFor(test, goldenYaml('[[2.5]]', '  absolute: 3\n'), 'ready');
+  });
+
+  it('do not stand in the way of a runner that replaces a lost one', async () => {
+    await using test = await startTestCompute();
+    const onnx = perceptron(SMALL);
+    await wishFor(test, goldenYaml('[[2.5]]', '  absolute: 3\nruntime: {instances: 2}\n'), 'ready', onnx);
+    const slot = test.compute.fleet.find('tiny', 2)!;
+    const [first, second] = slot.runnerPids;
+    process.kill(first!, 'SIGKILL');
+    await expect.poll(() => slot.runnerPids.filter((pid) => pid !== first).length).toBe(2);
+    expect(slot.runnerPids).toContain(second);
+    expect(slot.state).toBe('ready');
+  });
+
+  it('compare every datatype: fractions within rounding, all else exactly', async () => {
+    await using test = await startTestCompute();
+    const tensors = [
+      { name: 'half', elementType: 'float16', shape: ['N'] },
+      { name: 'brain', elementType: 'bfloat16', shape: ['N'] },
+      { name: 'double', elementType: 'float64', shape: ['N'] },
+      { name: 'long', elementType: 'int64', shape: ['N'] },
+      { name: 'text', elementType: 'string', shape: ['N', 1] },
+      { name: 'flag', elementType: 'bool', shape: ['N'] },
+    ] as const;
+    const inputs =
+      'half: [0.1, 3], brain: [0.1, 3], double: [0.1, 3], long: ["9007199254740993", -1], text: [["a"], ["ü"]], flag: [true, false]';
+    const right =
+      'half_out: [0.1, 3], brain_out: [0.1, 3], double_out: [0.1, 3.001], long_out: ["9007199254740993", -1], text_out: [["a"], ["ü"]], flag_out: [true, false]';
+    const onnx = echoModel(tensors);
+    expect(await load(test, onnx, `{inputs: {${inputs}}, outputs: {${right}}}`, 'right')).toBe('');
+    const wrong: [string, RegExp][] = [
+      ['half_out: [0.1, 3.1]', /'half_out' gave 3 in row 1, expected 3\.1 within/],
+      ['brain_out: [0.1, 4]', /'brain_out' gave 3 in row 1, expected 4 within/],
+      ['double_out: [0.1, 3.01]', /'double_out' gave 3 in row 1, expected 3\.01 within/],
+      [
+        'long_out: ["9007199254740992", -1]',
+        /'long_out' gave 9007199254740993 in row 0, expected 9007199254740992 \(1 of 2 values differ\)/,
+      ],
+      ['text_out: [["a"], ["u"]]', /'text_out' gave 'ü' in row 1, expected 'u' \(1 of 2/],
+      ['flag_out: [false, true]', /'flag_out' gave true in row 0, expected false \(2 of 2 values differ\)/],
+      ['half_out: [0.1]', /'half_out' has shape \[2\], expected \[1\]/],
+    ];
+    for (const [index, [outputs, message]] of wrong.entries()) {
+      const examples = `{inputs: {${inputs}}, outputs: {${right}}}, {inputs: {${inputs}}, outputs: {${outputs}}}`;
+      const refusal = await load(test, onnx, examples, `wrong-${index}`);
+      expect(refusal).toMatch(message);
+      expect(refusal).toMatch(/^golden\.examples\.1: /);
+    }
+  });
+
+  it('do not wait for a runner that hangs: it is ended', async () => {
+    const options = {
+      executionProviders: ['cpu'],
+      threads: 1,
+      loadTimeoutMs: 20_000,
+      memoryLimitBytes: 2 ** 32,
+    } as const;
+    const runner = await startRunner(perceptron(SMALL), options, silentLog(), new AbortController().signal);
+    const manifest = parseManifest(featureManifest('tiny', 4, goldenYaml('[[0.5]]')));
+    process.kill(runner.pid, 'SIGSTOP');
+    await expect(checkGolden(runner, manifest, 100)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      reason: 'runner_lost',
+    });
+    expect(await runner.gone).toBe('SIGKILL');
+  });
+
+  it('refuse a version that cannot run them, or does not have what they name', async () => {
+    await using test = await startTestCompute();
+    const graph = new GraphBuilder();
+    graph.input('a', 'float32', ['N']);
+    graph.input('b', 'float32', ['M']);
+    graph.node('Add', ['a', 'b'], {}, { name: 'sum', outputs: ['y'] });
+    graph.output('y', 'float32', ['K']);
+    const onnx = encodeModel(graph.build('sum'));
+    const wrong: [string, RegExp, string][] = [
+      [
+        '{inputs: {a: [1, 2], b: [1, 2, 3]}, outputs: {y: [1]}}',
+        /^golden\.examples\.0: the model cannot run it$/,
+        'golden_mismatch',
+      ],
+      ['{inputs: {a: [1]}, outputs: {y: [1]}}', /needs the input 'b'/, 'invalid_tensor'],
+      ['{inputs: {a: [1], b: [1]}, outputs: {z: [1]}}', /has no output 'z'/, 'invalid_tensor'],
+    ];
+    for (const [index, [example, message, reason]] of wrong.entries()) {
+      expect(await load(test, onnx, example, `sum-${index}`)).toMatch(message);
+      expect(test.compute.fleet.find(`sum-${index}`, 1)?.reason).toBe(reason);
+    }
+  });
+});
