@@ -6,6 +6,9 @@ import type { ModelScores } from './training/score-model.ts';
 
 const TOP_K = 10;
 
+/** Raw outputs, so many values a row. */
+type Scores = Pick<ModelScores, 'columns' | 'values'>;
+
 const OF_TASK: Record<Exclude<Task, 'tensor'>, readonly Metric[]> = {
   binary: ['auc', 'log_loss', 'accuracy'],
   multiclass: ['log_loss', 'accuracy'],
@@ -17,7 +20,7 @@ const OF_TASK: Record<Exclude<Task, 'tensor'>, readonly Metric[]> = {
 export function measureAll(
   manifest: Manifest,
   wanted: Metric,
-  scores: ModelScores,
+  scores: Scores,
   part: DatasetPart,
 ): Map<Metric, number> {
   const task = trainableTask(manifest);
@@ -43,7 +46,7 @@ export function trainableTask(manifest: Manifest): Exclude<Task, 'tensor'> {
 }
 
 /** One metric of raw outputs; NaN where it is undefined. Throws INVALID_ARGUMENT for one that does not fit the task. */
-export function measure(manifest: Manifest, metric: Metric, scores: ModelScores, part: DatasetPart): number {
+export function measure(manifest: Manifest, metric: Metric, scores: Scores, part: DatasetPart): number {
   const { labels, groups } = part;
   if (trainableTask(manifest) === 'multiclass') {
     if (metric === 'log_loss') return metrics.multiclassLogLoss(scores.values, labels, scores.columns);
@@ -66,7 +69,7 @@ export function measure(manifest: Manifest, metric: Metric, scores: ModelScores,
 }
 
 /** One score a row: the only column, or of two (negative, positive) the second. */
-function singleScores({ columns, values }: ModelScores, rows: number): Float32Array {
+function singleScores({ columns, values }: Scores, rows: number): Float32Array {
   if (columns <= 1) return values;
   return Float32Array.from({ length: rows }, (_, row) => values[row * columns + columns - 1]!);
 }

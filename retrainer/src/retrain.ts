@@ -2,12 +2,14 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import { checkManifestFits } from '@hotloop/platform/manifest/check-model.ts';
 import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
+import { replaceGolden } from '@hotloop/platform/manifest/replace-golden.ts';
 import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
-import type { Bundle, BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { type Bundle, type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import type { Manifest } from '@hotloop/proto/manifest.ts';
 import { type CollectedDataset, type CollectOptions, collectDataset } from './collect-dataset.ts';
 import { type GateVerdict, gateMetric, judgeCandidate } from './gate.ts';
+import { goldenExamples } from './golden-examples.ts';
 import { measure, measureAll, trainableTask } from './measure.ts';
 import { type PromotionOptions, promote } from './registry/promote.ts';
 import { readModelState } from './registry/promotion-store.ts';
@@ -110,7 +112,8 @@ export async function retrain(
     return advanceRun(pool, claim, 'refused', { message: gate.message, gate, metrics }, clock.now());
   await advanceRun(pool, claim, 'passed', { message: gate.message, gate, metrics }, clock.now());
 
-  const registered = await register(claim, parent, trained, dataset, metrics, dependencies);
+  const bundle = await bundleOf(parent, trained, dataset, dependencies, options, hooks.signal);
+  const registered = await register(claim, parent, bundle, dataset, metrics, dependencies);
   if (registered.endedAt !== null) return registered;
   return promoteAndEnd(claim, registered, dependencies, options, hooks, parent.generation);
 }
@@ -212,38 +215,48 @@ async function judge(
   return { gate, metrics: Object.fromEntries(entries.filter(([, value]) => Number.isFinite(value))) };
 }
 
+/** The parent's model.yaml with golden examples of the new weights, beside these. */
+async function bundleOf(
+  { manifest, bundle }: Parent,
+  { modelBytes, sha256: trainedSha256 }: TrainerResult,
+  { holdout }: CollectedDataset,
+  { trainer }: RetrainDependencies,
+  { trainTimeoutMs }: RetrainOptions,
+  signal: AbortSignal,
+): Promise<Bundle> {
+  if (trainedSha256 === sha256(bundle.onnx))
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      'training changed nothing; the trained weights are those of the live version',
+    );
+  const limits = { timeoutMs: trainTimeoutMs, signal };
+  const golden = await goldenExamples(manifest, modelBytes, holdout, trainer, limits);
+  return { manifestYaml: replaceGolden(bundle.manifestYaml, golden), onnx: modelBytes };
+}
+
 async function register(
   claim: RunClaim,
   parent: Parent,
-  trained: TrainerResult,
+  bundle: Bundle,
   dataset: CollectedDataset,
   metrics: Record<string, number>,
   { pool, bundles, clock }: RetrainDependencies,
 ): Promise<TrainingRun> {
   const { model, runId, hold } = claim.run;
   const at = clock.now();
-  const bundleSha256 = await bundles.put({
-    manifestYaml: parent.bundle.manifestYaml,
-    onnx: trained.modelBytes,
-  });
+  const bundleSha256 = await bundles.put(bundle);
   const isHeld = hold || parent.manifest.rollout.promote === 'manual';
   return advanceRun(pool, claim, isHeld ? 'held' : 'registered', {}, at, async (client) => {
     const { version } = await insertVersion(client, {
       model,
       bundleSha256,
-      onnxSha256: trained.sha256,
-      manifest: parent.manifest,
+      onnxSha256: sha256(bundle.onnx),
+      manifest: parseManifest(bundle.manifestYaml),
       note: `retrained from version ${parent.version}`,
       trained: { parentVersion: parent.version, datasetSha256: dataset.sha256, runId, metrics },
       actor: 'retrainer',
       at,
     });
-    // The version of a bundle that was known before may be the parent itself: nothing was learnt, nothing is promoted.
-    if (version === parent.version)
-      throw new HotloopError(
-        'FAILED_PRECONDITION',
-        'training changed nothing; the trained weights are those of the live version',
-      );
     return {
       version,
       message: isHeld

@@ -1,43 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '@hotloop/platform/clock.ts';
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import { describe, expect, it } from 'vitest';
-import { COLLECT_DEFAULTS } from '../collect-dataset.ts';
-import type { RetrainDependencies, Trainer } from '../retrain.ts';
 import {
   digestOf,
   eventually,
   linearModel,
-  logPredictions,
   makeLive,
-  manifestText,
   obedientNode,
   openStores,
   push,
   type Stores,
 } from '../testing/fixture.ts';
+import {
+  dependenciesOf,
+  LABELLED_MANIFEST,
+  playedTrainer,
+  withLabels,
+  workerOptions,
+} from '../testing/labelled-model.ts';
 import { advanceRun, claimRun, createRun, findRun, releaseRun, reportProgress } from './run-store.ts';
 import { type WorkerOptions, workOnRun } from './run-worker.ts';
-
-const MANIFEST = manifestText('m', 'training: {epochs: 1, gate: {min_examples: 5}}\n');
-
-async function withLabels(stores: Stores, count = 60): Promise<void> {
-  await push(stores, MANIFEST, linearModel());
-  await makeLive(stores, 'm', 1);
-  const at = Date.now() - 60_000;
-  const rows = Array.from({ length: count }, (_, index) => [index % 2 === 0 ? 1 : -1, index / count]);
-  const ids = await logPredictions(
-    stores.pool,
-    rows.map((features, index) => ({ model: 'm', features, at: at + index })),
-  );
-  for (const [index, id] of ids.entries())
-    await stores.pool.query(
-      `INSERT INTO outcome (id, model, source, kind, prediction_id, value, occurred_at)
-       VALUES ($1, 'm', 'sdk', 'label', $2, $3, now())`,
-      [`o${index}`, id, JSON.stringify(rows[index]![0]! > 0 ? 1 : 0)],
-    );
-}
 
 async function requested(stores: Stores): Promise<string> {
   const runId = randomUUID();
@@ -52,62 +35,15 @@ const expireLease = (stores: Stores, runId: string) =>
     runId,
   ]);
 
-/** A trainer that trains nothing: it answers with a given model, and scores every row by its label's column, x. */
-function trainerOf(change: Partial<Trainer> = {}, seed = 2): Trainer {
-  return {
-    async train() {
-      const modelBytes = linearModel(seed);
-      const metrics = {
-        examples: 1,
-        validationExamples: 0,
-        epochs: 1,
-        steps: 1,
-        bestEpoch: 1,
-        loss: 0.5,
-        validationLossBefore: null,
-        validationLoss: null,
-      };
-      return { modelBytes, sha256: digestOf(modelBytes), metrics };
-    },
-    async score({ models, dataset }) {
-      const x = Float32Array.from(
-        { length: dataset.rows },
-        (_, row) => dataset.features[row * dataset.columns]!,
-      );
-      return models.map((_, index) => ({
-        columns: 1,
-        values: x.map((value) => (index === 0 ? 0.5 : (value + 1) / 2)),
-      }));
-    },
-    ...change,
-  };
-}
-
-const dependenciesOf = (stores: Stores, trainer: Trainer): RetrainDependencies => ({
-  ...stores,
-  clock: systemClock,
-  trainer,
-});
-
-const optionsOf = (stores: Stores, change: Partial<WorkerOptions> = {}): WorkerOptions => ({
-  collect: COLLECT_DEFAULTS,
-  promotion: { timeoutMs: 5_000, pollMs: 10, oldFailureMs: 100 },
-  trainTimeoutMs: 10_000,
-  leaseMs: 10_000,
-  maxAttempts: 3,
-  log: stores.log,
-  ...change,
-});
-
 const never = new AbortController().signal;
 
 const work = (
   stores: Stores,
   runId: string,
-  trainer = trainerOf(),
+  trainer = playedTrainer(),
   change: Partial<WorkerOptions> = {},
   signal = never,
-) => workOnRun(runId, dependenciesOf(stores, trainer), optionsOf(stores, change), signal);
+) => workOnRun(runId, dependenciesOf(stores, trainer), workerOptions(stores, change), signal);
 
 describe('a claim', () => {
   it('is given to one worker, and with a greater token after its lease has ended', async () => {
@@ -161,11 +97,11 @@ describe('a training run', () => {
     await using _node = obedientNode(stores.pool);
     const runId = await requested(stores);
     const [begun, resume] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const pausing = trainerOf({
+    const pausing = playedTrainer({
       async train(...input) {
         begun.resolve();
         await resume.promise;
-        return trainerOf({}, 3).train(...input);
+        return playedTrainer({}, 3).train(...input);
       },
     });
     const paused = work(stores, runId, pausing, { leaseMs: 3_600_000 });
@@ -189,7 +125,7 @@ describe('a training run', () => {
     await using _node = obedientNode(stores.pool);
     const runId = await requested(stores);
     const stop = new AbortController();
-    const stopped = trainerOf({
+    const stopped = playedTrainer({
       async train(_job, { signal }) {
         stop.abort();
         await sleep(5_000, undefined, { signal: signal! });
@@ -206,7 +142,7 @@ describe('a training run', () => {
     await using stores = await openStores();
     await withLabels(stores);
     const runId = await requested(stores);
-    const dying = trainerOf({
+    const dying = playedTrainer({
       train: async () => {
         throw new HotloopError('UNAVAILABLE', 'the training process died');
       },
@@ -232,9 +168,9 @@ describe('a training run', () => {
     await using stores = await openStores();
     await withLabels(stores);
     const runId = await requested(stores);
-    const worse = trainerOf({
+    const worse = playedTrainer({
       async score(job, options) {
-        const [live, candidate] = await trainerOf().score(job, options);
+        const [live, candidate] = await playedTrainer().score(job, options);
         return [candidate!, live!];
       },
     });
@@ -277,12 +213,12 @@ describe('a training run', () => {
     await withLabels(stores);
     const runId = await requested(stores);
     const stop = new AbortController();
-    const half = work(stores, runId, trainerOf(), {}, stop.signal);
+    const half = work(stores, runId, playedTrainer(), {}, stop.signal);
     await eventually(async () => (await runOf(stores, runId)).state === 'promoting');
     stop.abort();
     await half;
     await using _node = obedientNode(stores.pool);
-    const untrained = trainerOf({
+    const untrained = playedTrainer({
       train: async () => {
         throw new Error('it must not train again');
       },
@@ -297,7 +233,7 @@ describe('a training run', () => {
     await using stores = await openStores();
     await withLabels(stores);
     const runId = await requested(stores);
-    await push(stores, MANIFEST, linearModel(9));
+    await push(stores, LABELLED_MANIFEST, linearModel(9));
     await stores.pool.query(
       "UPDATE training_run SET state = 'promoting', parent_version = 1, version = 1 WHERE run_id = $1",
       [runId],
@@ -317,11 +253,11 @@ describe('a training run', () => {
     await using _node = obedientNode(stores.pool);
     const runId = await requested(stores);
     const [begun, resume] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const slow = trainerOf({
+    const slow = playedTrainer({
       async train(...input) {
         begun.resolve();
         await resume.promise;
-        return trainerOf().train(...input);
+        return playedTrainer().train(...input);
       },
     });
     const leaseUntil = async () =>
@@ -344,7 +280,7 @@ describe('a training run', () => {
     const runId = await requested(stores);
     const begun = Promise.withResolvers<void>();
     const stopped = Promise.withResolvers<void>();
-    const training = trainerOf({
+    const training = playedTrainer({
       train: (_job, { signal }) =>
         new Promise((_, reject) => {
           begun.resolve();

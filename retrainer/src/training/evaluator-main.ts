@@ -10,13 +10,13 @@ import { decodeTrainingDataset } from './training-dataset.ts';
 await serveJob<never, EvaluatorDone>(async (directory) => {
   const job = JSON.parse(await readFile(join(directory, evaluatorFiles.job), 'utf8')) as EvaluatorJob;
   const dataset = decodeTrainingDataset(await readFile(join(directory, evaluatorFiles.dataset)));
-  const columns: number[] = [];
+  const rowShapes: (readonly number[])[] = [];
   for (let index = 0; index < job.models; index++) {
     const model = await readFile(join(directory, evaluatorFiles.model(index)));
-    const { values, columns: count } = await scoreModel(model, dataset, job.output);
+    const { values, rowShape } = await scoreModel(model, dataset, job.output);
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     await writeFile(join(directory, evaluatorFiles.scores(index)), bytes);
-    columns.push(count);
+    rowShapes.push(rowShape);
   }
-  return columns;
+  return rowShapes;
 });

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HotloopError } from '@hotloop/platform/errors.ts';
+import { elementCount } from '@hotloop/platform/onnx/tensor.ts';
 import { type EvaluatorDone, type EvaluatorJob, evaluatorFiles } from './evaluator-protocol.ts';
 import { type JobLimits, runJobProcess } from './job-process.ts';
 import type { ModelScores } from './score-model.ts';
@@ -39,16 +40,17 @@ export function scoreInProcess(job: ScoringJob, options: ScoringOptions): Promis
         await writeFile(join(directory, evaluatorFiles.model(index)), model);
       }
     },
-    collect: (directory, columns) =>
+    collect: (directory, rowShapes) =>
       Promise.all(
-        columns.map(async (count, index) => {
+        rowShapes.map(async (rowShape, index) => {
+          const columns = elementCount(rowShape);
           const bytes = await readFile(join(directory, evaluatorFiles.scores(index)));
           // A copy, because a small file's bytes are a view into a shared buffer and may start unaligned.
           const values = new Float32Array(new Uint8Array(bytes).buffer);
-          if (values.length !== job.dataset.rows * count) {
+          if (values.length !== job.dataset.rows * columns) {
             throw new HotloopError('DATA_LOSS', 'the scores do not match the rows that were scored');
           }
-          return { columns: count, values };
+          return { rowShape, columns, values };
         }),
       ),
   });

@@ -15,5 +15,5 @@ export interface EvaluatorJob {
   readonly output?: string;
 }
 
-/** What the scoring process says once all scores are written: values a row, for each model. */
-export type EvaluatorDone = readonly number[];
+/** What the scoring process says once all scores are written: the shape of one row's outputs, for each model. */
+export type EvaluatorDone = readonly (readonly number[])[];

@@ -7,6 +7,9 @@ const batch = 4096;
 
 /** Raw outputs of a model, row-major. */
 export interface ModelScores {
+  /** Of one row's outputs: [] where the output is [N], [C] where it is [N, C]. */
+  readonly rowShape: readonly number[];
+  /** Values a row. */
   readonly columns: number;
   /** [rows * columns] */
   readonly values: Float32Array;
@@ -28,6 +31,7 @@ export async function scoreModel(
     const name = output ?? session.outputNames[0] ?? '';
     const input = session.inputNames[0] ?? '';
     let values: Float32Array | undefined;
+    let rowShape: readonly number[] = [];
     let columns = 0;
     for (let start = 0; start < dataset.rows; start += batch) {
       const rows = Math.min(batch, dataset.rows - start);
@@ -35,14 +39,15 @@ export async function scoreModel(
       const tensor = new ort.Tensor('float32', features.slice(), [rows, dataset.columns]);
       const refusal = `the model cannot give output '${name}' for rows of ${dataset.columns} columns`;
       const results = await runRuntimeSession(session, { [input]: tensor }, [name], refusal);
-      const data = results[name]?.data;
-      if (!(data instanceof Float32Array) || data.length % rows !== 0)
+      const { data, dims = [] } = results[name] ?? {};
+      if (!(data instanceof Float32Array) || dims[0] !== rows)
         throw new HotloopError('INVALID_ARGUMENT', `output ${name} is not float32 with one entry a row`);
+      rowShape = dims.slice(1);
       columns = data.length / rows;
       values ??= new Float32Array(dataset.rows * columns);
       values.set(data, start * columns);
     }
-    return { columns, values: values ?? new Float32Array(0) };
+    return { rowShape, columns, values: values ?? new Float32Array(0) };
   } finally {
     await session.release();
   }
