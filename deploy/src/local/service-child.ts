@@ -28,6 +28,9 @@ export interface ReadyLine {
   readonly [name: string]: unknown;
 }
 
+/** Room for what lives as long as a request, in MiB: with the default a busy service spends a seventh of its time collecting it. */
+const MEMORY_FLAGS = ['--max-semi-space-size=32'];
+
 /** One running process of a service. */
 export interface ServiceChild {
   readonly pid: number;
@@ -49,7 +52,7 @@ export async function startServiceChild(
 ): Promise<ServiceChild> {
   signal.throwIfAborted();
   // kafkajs sets timers for moments that have passed, which is harmless and which Node would warn about.
-  const flags = ['--enable-source-maps', '--disable-warning=TimeoutNegativeWarning'];
+  const flags = ['--enable-source-maps', '--disable-warning=TimeoutNegativeWarning', ...MEMORY_FLAGS];
   const child = spawn(process.execPath, [...flags, options.script], {
     cwd: options.cwd,
     env: { ...options.env },

@@ -70,8 +70,7 @@ function guard(
   options: GuardOptions,
 ): UntypedHandleCall {
   const guarded: AnyHandler = (call, callback) => {
-    const requestId = requestIdOf(call.metadata);
-    const log = new LazyLog(options.log, path, requestId);
+    const log = new LazyLog(options.log, path, call.metadata);
     const fail = (error: unknown) => {
       const status = toLoggedStatus(fromLibraryStatus(error), log);
       if (answersOnce) callback?.(status);
@@ -84,7 +83,7 @@ function guard(
       if (!handler) throw new HotloopError('UNIMPLEMENTED', 'this server does not implement the method');
       if (options.active && options.draining.aborted)
         throw new HotloopError('UNAVAILABLE', 'this server is going away; try again', { reason: 'draining' });
-      attachContext(call, new GuardedCall(call, caller, requestId, options.draining, log));
+      attachContext(call, new GuardedCall(call, caller, options.draining, log));
       const end = options.active?.begin() ?? (() => undefined);
       call.on('cancelled', end);
       if (!answersOnce) call.on('finish', end);
@@ -116,39 +115,47 @@ function requestIdOf(metadata: Metadata): string {
   return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
-/** Makes the call's own log only when something is written: most calls write nothing. */
+/** Makes the call's own id and log only when something is written: most calls write nothing. */
 class LazyLog {
   readonly #parent: Log;
   readonly #method: string;
-  readonly #requestId: string;
+  readonly #metadata: Metadata;
+  #requestId: string | undefined;
   #log: Log | undefined;
 
-  constructor(parent: Log, method: string, requestId: string) {
+  constructor(parent: Log, method: string, metadata: Metadata) {
     this.#parent = parent;
     this.#method = method;
-    this.#requestId = requestId;
+    this.#metadata = metadata;
+  }
+
+  get requestId(): string {
+    this.#requestId ??= requestIdOf(this.#metadata);
+    return this.#requestId;
   }
 
   get log(): Log {
-    this.#log ??= this.#parent.child({ requestId: this.#requestId, method: this.#method });
+    this.#log ??= this.#parent.child({ requestId: this.requestId, method: this.#method });
     return this.#log;
   }
 }
 
 class GuardedCall implements CallContext {
   readonly caller: Caller;
-  readonly requestId: string;
   readonly draining: AbortSignal;
   readonly #call: AnyCall;
   readonly #log: LazyLog;
   #controller: AbortController | undefined;
 
-  constructor(call: AnyCall, caller: Caller, requestId: string, draining: AbortSignal, log: LazyLog) {
+  constructor(call: AnyCall, caller: Caller, draining: AbortSignal, log: LazyLog) {
     this.caller = caller;
-    this.requestId = requestId;
     this.draining = draining;
     this.#call = call;
     this.#log = log;
+  }
+
+  get requestId(): string {
+    return this.#log.requestId;
   }
 
   get log(): Log {

@@ -114,6 +114,8 @@ function serverOptions(options: GrpcServerOptions) {
   return {
     'grpc.max_receive_message_length': maxBytes,
     'grpc.max_send_message_length': maxBytes,
+    // Bookkeeping of every call for a debugging service that is not served; traces and metrics are ours.
+    'grpc.enable_channelz': 0,
     'grpc.max_concurrent_streams': options.maxConcurrentStreams ?? 1000,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_MS / 2,

@@ -38,11 +38,12 @@ export type ShipReport =
 
 const POSITION = 0;
 const FULLNESS = 1;
+const SLEEPS = 2;
 const MILLION = 1_000_000;
 
 /** Where the writer of a journal tells its shipping thread how far it is, at the price of a store. */
 export class ShipWords {
-  static readonly BYTES = 16;
+  static readonly BYTES = 24;
   readonly #words: BigInt64Array;
 
   constructor(buffer: SharedArrayBuffer) {
@@ -53,7 +54,8 @@ export class ShipWords {
   tell(written: JournalPosition, fullness: number): void {
     Atomics.store(this.#words, FULLNESS, BigInt(Math.round(fullness * MILLION)));
     Atomics.store(this.#words, POSITION, (BigInt(written.segment) << 32n) | BigInt(written.offset));
-    Atomics.notify(this.#words, POSITION);
+    // Waking costs ten times as much as the rest, and hardly ever is anybody asleep.
+    if (Atomics.exchange(this.#words, SLEEPS, 0n) === 1n) Atomics.notify(this.#words, POSITION);
   }
 
   written(): JournalPosition {
@@ -68,6 +70,7 @@ export class ShipWords {
   /** Resolves once something else than `seen` has been written, or after the time. */
   async changed(seen: JournalPosition, timeoutMs: number): Promise<void> {
     const word = (BigInt(seen.segment) << 32n) | BigInt(seen.offset);
+    Atomics.store(this.#words, SLEEPS, 1n);
     const waiting = Atomics.waitAsync(this.#words, POSITION, word, timeoutMs);
     if (waiting.async) await waiting.value;
   }

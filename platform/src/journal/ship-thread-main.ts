@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Log, LogFields } from '../log.ts';
 import { openPool } from '../postgres/pool.ts';
@@ -12,6 +13,7 @@ import { type JournalSource, startShipper } from './shipper.ts';
 
 /** The longest that the thread sleeps without having looked whether it shall end. */
 const WAKE_MS = 1_000;
+const DOZE_MS = 20;
 const QUERY_TIMEOUT_MS = 30_000;
 /** Nobody waits longer for a flush: whoever asked has a deadline of its own. */
 const FLUSH_MS = 3_600_000;
@@ -84,6 +86,8 @@ async function main(data: ShipThreadData): Promise<void> {
     for (let seen = words.written(); !isClosing; seen = words.written()) {
       await words.changed(seen, WAKE_MS);
       for (const listener of listeners) listener();
+      // Rows gather for longer than this; being woken by each of many writes would cost more than shipping them.
+      await Promise.race([delay(DOZE_MS), closed.promise]);
     }
   };
   await Promise.race([watch(), closed.promise]);
