@@ -27,8 +27,15 @@ let client: OipClient;
 beforeAll(async () => {
   test = await startTestCompute();
   const types = await storeVersion(test.store, 1, tensorManifest('types'), ALL_TYPES);
-  test.registry.set(modelOf([types], { live: 1 }));
+  const words = await storeVersion(
+    test.store,
+    1,
+    tensorManifest('words'),
+    echoModel([{ name: 'x', elementType: 'string', shape: ['N'] }]),
+  );
+  for (const version of [types, words]) test.registry.set(modelOf([version], { live: 1 }));
   test.registry.publish();
+  await Promise.all([test.until('types', 1, 'ready'), test.until('words', 1, 'ready')]);
   client = openOipClient(test.compute.address);
 });
 afterAll(async () => {
@@ -109,6 +116,15 @@ describe('datatypes of the Open Inference Protocol', () => {
       });
       expect([name, reply.rawOutputContents[0]]).toEqual([name, bytes]);
     }
+  });
+
+  it('describes a model that takes one value a row without batches, for each input needs a dimension', async () => {
+    const words = await client.call('ModelConfig', { name: 'words' });
+    expect(words).toMatchObject({ config: { maxBatchSize: 0, input: [{ dims: ['-1'] }] } });
+    expect(words).not.toHaveProperty('config.dynamicBatching');
+    expect(await client.call('ModelConfig', { name: 'types' })).toMatchObject({
+      config: { maxBatchSize: 256, dynamicBatching: {} },
+    });
   });
 });
 

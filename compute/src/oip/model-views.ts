@@ -62,10 +62,14 @@ export function metadataOf(slot: Slot, versions: readonly number[]): ModelMetada
   };
 }
 
-/** A version's configuration. Dimensions leave out the batch where requests may share a run. */
+/**
+ * A version's configuration. Dimensions leave out the batch where requests may share a run. A model that takes one value a
+ * row would be left with none, which clients cannot send: it is described like a model without batches.
+ */
 export function configOf(slot: Slot) {
   const { runtime } = slot.record.manifest;
-  const batches = slot.batcher?.shareable === true;
+  const leavesDimensions = slot.model?.inputs.every(({ shape }) => shape.length > 1) === true;
+  const batches = slot.batcher?.shareable === true && leavesDimensions;
   const tensor = (description: TensorDescription) => ({
     name: description.name,
     data_type: CONFIG_TYPE[description.datatype],

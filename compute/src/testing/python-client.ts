@@ -16,6 +16,7 @@ const INSTALL_MS = 180_000;
 export async function pythonWith(
   name: string,
   packages: readonly string[],
+  { withDependencies = true } = {},
 ): Promise<{ python: string } | { reason: string }> {
   const folder = join(CACHE, name);
   const python = join(folder, 'bin', 'python');
@@ -26,9 +27,8 @@ export async function pythonWith(
     await mkdir(dirname(folder), { recursive: true });
     await rm(unfinished, { recursive: true, force: true });
     await run('python3', ['-m', 'venv', unfinished], { timeout: INSTALL_MS });
-    await run(join(unfinished, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', ...packages], {
-      timeout: INSTALL_MS,
-    });
+    const pip = ['-m', 'pip', 'install', '--quiet', ...(withDependencies ? [] : ['--no-deps']), ...packages];
+    await run(join(unfinished, 'bin', 'python'), pip, { timeout: INSTALL_MS });
     await rename(unfinished, folder);
     return { python };
   } catch (error) {
