@@ -99,7 +99,7 @@ function differenceText(
   const width = expected.length / (shape[0] ?? 1);
   const row = Math.floor(first / width);
   const place =
-    shape.length === 0 ? '' : width > 1 ? ` in row ${row}, value ${first % width},` : ` in row ${row}`;
+    shape.length === 0 ? '' : width > 1 ? ` in row ${row}, value ${first % width}` : ` in row ${row}`;
   const others = `(${different.length} of ${expected.length} values differ)`;
   return `gave ${shown(got[first])}${place}, expected ${shown(expected[first])}${within} ${others}`;
 }

@@ -4,40 +4,31 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { differences, toleranceOf } from './compare-golden.ts';
 
-const finite = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e12, max: 1e12 });
-const part = fc.double({ min: 0, max: 1, noNaN: true });
-const anyTolerance = fc.record({ absolute: part, relative: part });
+const finite = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e6, max: 1e6 });
+const anyTolerance = fc.record({
+  absolute: fc.double({ min: 1e-3, max: 1, noNaN: true }),
+  relative: fc.double({ min: 0, max: 1, noNaN: true }),
+});
 
 const manifestOf = (changes: object = {}) => manifestSchema.parse({ name: 'm', task: 'tensor', ...changes });
 
 describe('comparing with golden values', () => {
   it('lets through what lies within the tolerance and nothing that lies beyond, on either side', () => {
-    // Shares of the way to the edge; the edge itself is left to rounding.
+    // Shares of the way to the edge. At these sizes a thousandth of the way is more than rounding can take.
     const share = fc.oneof(
       fc.double({ min: -0.999, max: 0.999, noNaN: true }),
-      fc.constantFrom(-1.001, 1.001, 50),
+      fc.constantFrom(-50, -1.001, 1.001, 50),
     );
+    const pairs = fc.array(fc.tuple(finite, share), { minLength: 1 });
     fc.assert(
-      fc.property(
-        fc.array(fc.tuple(finite, share), { minLength: 1 }),
-        anyTolerance,
-        (pairs, { absolute, relative }) => {
-          const tolerance = { absolute: absolute + 1e-3, relative };
-          const expected = pairs.map(([value]) => value);
-          const got = pairs.map(
-            ([value, of]) => value + of * (tolerance.absolute + tolerance.relative * Math.abs(value)),
-          );
-          const beyond = pairs.flatMap(([value, of], index) =>
-            // What is added must not vanish beside the value.
-            Math.abs(of) > 1
-              ? [{ index, seen: Math.abs(got[index]! - value) / 1.0005 > 1e-6 * Math.abs(value) }]
-              : [],
-          );
-          const found = differences(got, expected, tolerance);
-          for (const { index, seen } of beyond) if (seen) expect(found).toContain(index);
-          for (const index of found) expect(beyond.map((one) => one.index)).toContain(index);
-        },
-      ),
+      fc.property(pairs, anyTolerance, (given, tolerance) => {
+        const expected = given.map(([value]) => value);
+        const got = given.map(
+          ([value, of]) => value + of * (tolerance.absolute + tolerance.relative * Math.abs(value)),
+        );
+        const beyond = given.flatMap(([, of], index) => (Math.abs(of) > 1 ? [index] : []));
+        expect(differences(got, expected, tolerance)).toEqual(beyond);
+      }),
     );
   });
 

@@ -116,11 +116,12 @@ describe('golden examples at the warm-up', () => {
       { name: 'long', elementType: 'int64', shape: ['N'] },
       { name: 'text', elementType: 'string', shape: ['N', 1] },
       { name: 'flag', elementType: 'bool', shape: ['N'] },
+      { name: 'pair', elementType: 'float32', shape: ['N', 2] },
     ] as const;
     const inputs =
-      'half: [0.1, 3], brain: [0.1, 3], double: [0.1, 3], long: ["9007199254740993", -1], text: [["a"], ["ü"]], flag: [true, false]';
+      'half: [0.1, 3], brain: [0.1, 3], double: [0.1, 3], long: ["9007199254740993", -1], text: [["a"], ["ü"]], flag: [true, false], pair: [[1, 2], [3, 4]]';
     const right =
-      'half_out: [0.1, 3], brain_out: [0.1, 3], double_out: [0.1, 3.001], long_out: ["9007199254740993", -1], text_out: [["a"], ["ü"]], flag_out: [true, false]';
+      'half_out: [0.1, 3], brain_out: [0.1, 3], double_out: [0.1, 3.001], long_out: ["9007199254740993", -1], text_out: [["a"], ["ü"]], flag_out: [true, false], pair_out: [[1, 2], [3, 4]]';
     const onnx = echoModel(tensors);
     expect(await load(test, onnx, `{inputs: {${inputs}}, outputs: {${right}}}`, 'right')).toBe('');
     const wrong: [string, RegExp][] = [
@@ -133,6 +134,10 @@ describe('golden examples at the warm-up', () => {
       ],
       ['text_out: [["a"], ["u"]]', /'text_out' gave 'ü' in row 1, expected 'u' \(1 of 2/],
       ['flag_out: [false, true]', /'flag_out' gave true in row 0, expected false \(2 of 2 values differ\)/],
+      [
+        'pair_out: [[1, 2], [3.5, 4.5]]',
+        /'pair_out' gave 3 in row 1, value 0, expected 3\.5 within .* \(2 of 4/,
+      ],
       ['half_out: [0.1]', /'half_out' has shape \[2\], expected \[1\]/],
     ];
     for (const [index, [outputs, message]] of wrong.entries()) {

@@ -28,7 +28,8 @@ export async function storeVersion(
   manifestYaml: string,
   onnx: Uint8Array = perceptron({ ...SMALL, seed: version }),
 ): Promise<VersionRecord> {
-  const manifest = parseManifest(manifestYaml);
+  // The registry leaves golden examples to the bundle.
+  const { golden: _, ...manifest } = parseManifest(manifestYaml);
   const bundleSha256 = await store.put({ manifestYaml, onnx });
   return {
     model: manifest.name,

@@ -40,7 +40,9 @@ describe('replacing golden examples', () => {
     expect(replaceGolden(once, EXAMPLES)).toBe(once);
   });
 
-  it('keeps comments', () => {
+  it('keeps comments, and long lines as they are', () => {
+    const long = `description: ${'many words '.repeat(30)}end # and a remark ${'of some length '.repeat(10)}end`;
+    expect(replaceGolden(`${PLAIN}${long}\n`, EXAMPLES)).toContain(long);
     const text = replaceGolden(PLAIN, EXAMPLES);
     for (const comment of ['# ours', '# the end']) expect(text).toContain(comment);
     expect(replaceGolden(DECLARED, EXAMPLES)).toContain('# wide');
