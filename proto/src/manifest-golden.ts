@@ -8,7 +8,11 @@ export const MAX_GOLDEN_EXAMPLES = 64;
 export const MAX_GOLDEN_BYTES = 64 * 1024;
 
 const nestedSchema: z.ZodType<NestedValues> = z
-  .lazy(() => z.union([z.number(), z.string(), z.boolean(), z.array(nestedSchema)]))
+  .lazy(() =>
+    z.union([z.number(), z.string(), z.boolean(), z.array(nestedSchema)], {
+      error: 'must be finite numbers, texts, true or false, alone or in lists of lists',
+    }),
+  )
   .meta({ id: 'tensor' });
 
 const tensorsSchema = z

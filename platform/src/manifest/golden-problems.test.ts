@@ -37,8 +37,14 @@ describe('golden examples in model.yaml', () => {
     const refused: [string, RegExp][] = [
       [many(MAX_GOLDEN_EXAMPLES + 1, small), /golden\.examples: .*64/],
       [many(10, wide), /golden: the examples are larger than 65536 bytes/],
-      ['{examples: [{inputs: {x: .nan}, outputs: {p: 1}}]}', /golden\.examples\.0\.inputs\.x/],
-      ['{examples: [{inputs: {x: 1}, outputs: {p: .inf}}]}', /golden\.examples\.0\.outputs\.p/],
+      [
+        '{examples: [{inputs: {x: .nan}, outputs: {p: 1}}]}',
+        /golden\.examples\.0\.inputs\.x: must be finite numbers/,
+      ],
+      [
+        '{examples: [{inputs: {x: 1}, outputs: {p: [[.inf]]}}]}',
+        /golden\.examples\.0\.outputs\.p: must be finite numbers/,
+      ],
       ['{examples: [{inputs: {x: 1}, outputs: {p: null}}]}', /golden\.examples\.0\.outputs\.p/],
       ['{examples: [{inputs: {x: 1}, outputs: {}}]}', /golden\.examples\.0\.outputs: must name at least one/],
       ['{examples: [{inputs: {x: 1}}]}', /golden\.examples\.0\.outputs/],
