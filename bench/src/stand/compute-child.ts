@@ -15,6 +15,7 @@ import { directoryBundleStore, sha256 } from '@hotloop/platform/registry/bundle-
 import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { startTracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { countBuffersAsHeap } from '@hotloop/platform/tune-memory.ts';
 import { serveCommands } from './commands.ts';
 import { residentBytes } from './resident-bytes.ts';
 
@@ -187,4 +188,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  countBuffersAsHeap();
+  await main();
+}

@@ -29,11 +29,19 @@ describe('batch cost', () => {
   it('caps a batch where the fixed part hardly counts, and never past the time that is meant', () => {
     const cost = new BatchCost();
     expect(cost.cap(256, 20_000)).toBe(256);
-    for (const rows of [1, 2, 4, 8, 16]) cost.observe(rows, 100 + 50 * rows);
-    // 5 % of 50 a row: 100 / 2.5 = 40 rows.
-    expect(cost.cap(256, 20_000)).toBe(40);
-    expect(cost.cap(16, 20_000)).toBe(16);
-    expect(cost.cap(256, 1_110)).toBe(20);
-    expect(cost.cap(256, 10)).toBe(1);
+    for (const rows of [1, 2, 4, 8, 16]) cost.observe(rows, 1_000 + 50 * rows);
+    // 5 % of 50 a row: 1,000 / 2.5 = 400 rows.
+    expect(cost.cap(1_024, 30_000)).toBe(400);
+    expect(cost.cap(16, 30_000)).toBe(16);
+    expect(cost.cap(1_024, 2_010)).toBe(20);
+    expect(cost.cap(1_024, 10)).toBe(1);
+  });
+
+  it('lets a batch of a model without a fixed part run for five milliseconds', () => {
+    const cost = new BatchCost();
+    for (const rows of [1, 2, 4, 8, 16]) cost.observe(rows, 50 * rows);
+    // Give or take a row for the arithmetic.
+    expect(Math.abs(cost.cap(1_024, 20_000) - 100)).toBeLessThanOrEqual(1);
+    expect(Math.abs(cost.cap(1_024, 2_000) - 40)).toBeLessThanOrEqual(1);
   });
 });

@@ -2,6 +2,11 @@
 const DECAY = 0.99;
 /** The fixed part of a run may be at most this share of a full batch's time; past that, larger batches gain nothing. */
 const FIXED_SHARE = 0.05;
+/**
+ * A full batch should keep its runner busy for so long: meanwhile the next must be fetched by a thread that has other
+ * things to do, and large products cost less a row.
+ */
+const ENOUGH_US = 5_000;
 
 /**
  * Learns what a batch costs: time = perRow * rows + fixed, by least squares over decaying weights. Microseconds.
@@ -38,14 +43,15 @@ export class BatchCost {
   }
 
   /**
-   * Rows a batch should have at most: enough that the fixed part hardly counts, within `maxRows`, and no more than
-   * what runs in `targetUs`, so that one batch never holds up the next for long. At least one.
+   * Rows a batch should have at most: enough that the fixed part hardly counts and the runner is busy for a while, within
+   * `maxRows`, and no more than what runs in `targetUs`, so that one batch never holds up the next for long. At least one.
    */
   cap(maxRows: number, targetUs: number): number {
     const { perRow, fixed } = this;
     if (perRow === 0) return maxRows;
     const worthwhile = Math.ceil(fixed / (FIXED_SHARE * perRow));
+    const enough = Math.floor(ENOUGH_US / perRow);
     const timely = Math.floor((targetUs - fixed) / perRow);
-    return Math.max(1, Math.min(maxRows, Math.max(worthwhile, 8), timely));
+    return Math.max(1, Math.min(maxRows, Math.max(worthwhile, enough), timely));
   }
 }

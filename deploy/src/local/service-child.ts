@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { MEMORY_FLAGS } from '@hotloop/platform/tune-memory.ts';
 import { recordProcess } from '../backing/process-record.ts';
 import type { Watchdog } from '../backing/watchdog.ts';
 import { LocalError } from './local-error.ts';
@@ -27,9 +28,6 @@ export interface ReadyLine {
   /** Further addresses, such as those of the four services clubbed into one process. */
   readonly [name: string]: unknown;
 }
-
-/** Room for what lives as long as a request, in MiB: with the default a busy service spends a seventh of its time collecting it. */
-const MEMORY_FLAGS = ['--max-semi-space-size=32'];
 
 /** One running process of a service. */
 export interface ServiceChild {
