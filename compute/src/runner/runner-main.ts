@@ -1,5 +1,4 @@
 import { readFileSync, readSync, writeSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import {
   decodeFrame,
   encodeFrame,
@@ -16,7 +15,6 @@ import type { RunnerSession } from './runner-session.ts';
  * Reading blocks: there is nothing else to do meanwhile, and the end of the service ends the read, so it ends the runner.
  */
 const SOCKET = 3;
-const LOADING_PRIORITY = 10;
 
 class FrameReader {
   #buffer = Buffer.allocUnsafeSlow(1024 * 1024);
@@ -114,15 +112,8 @@ async function load(frame: Buffer, writer: FrameWriter): Promise<RunnerSession |
   }
 }
 
-async function run(
-  session: RunnerSession,
-  frame: Buffer,
-  writer: FrameWriter,
-  restorePriority: () => void,
-): Promise<void> {
+async function run(session: RunnerSession, frame: Buffer, writer: FrameWriter): Promise<void> {
   const { id, kind, tensors } = decodeFrame(frame);
-  // The first ping comes after the warm-up: from then on requests wait for this process.
-  if (kind === 'ping') restorePriority();
   if (kind === 'ping') return writer.send({ id, kind: 'pong', tensors: [], memoryBytes: privateMemory() });
   try {
     const started = performance.now();
@@ -138,31 +129,17 @@ async function run(
   }
 }
 
-/** Lower while loading and warming, so that neither slows what serves; only where the way back up is allowed. */
-function beKind(): () => void {
-  try {
-    setPriority(1);
-    setPriority(0);
-    setPriority(LOADING_PRIORITY);
-    return () => setPriority(0);
-  } catch {
-    return () => undefined;
-  }
-}
-
 async function main(): Promise<void> {
   // A terminal sends Ctrl-C to all; the service decides when its runners end.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const reader = new FrameReader();
   const writer = new FrameWriter();
-  const restorePriority = beKind();
   const first = reader.next();
   if (!first) return;
   const session = await load(first, writer);
   reader.shrink();
   if (!session) return;
-  for (let frame = reader.next(); frame; frame = reader.next())
-    await run(session, frame, writer, restorePriority);
+  for (let frame = reader.next(); frame; frame = reader.next()) await run(session, frame, writer);
 }
 
 main().then(

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import { type Confinement, confinementFor } from './confinement.ts';
 import {
   decodeFrame,
   encodeFrame,
@@ -12,7 +13,7 @@ import {
   textTensor,
 } from './frames.ts';
 import type { LoadedModel, LoadOptions } from './load-options.ts';
-import { spawnRunner } from './spawn-runner.ts';
+import { type SpawnedRunner, spawnRunner } from './spawn-runner.ts';
 
 const MAX_ERROR_OUTPUT = 4096;
 
@@ -37,9 +38,10 @@ interface Waiting {
 }
 
 /**
- * A child process that holds one loaded version. It has no secret in its environment, reads nothing but its socket, and ends
- * when this process ends. `run` may be called again before the first has answered: the next batch then waits in the
- * socket, and the runner never idles. After `gone` has resolved every call rejects with RunnerGone.
+ * A child process that holds one loaded version. It has no secret in its environment, no more rights than it needs, as far
+ * as the system allows that, reads nothing but its socket, and ends when this process ends. `run` may be called again
+ * before the first has answered: the next batch then waits in the socket, and the runner never idles. After `gone` has
+ * resolved every call rejects with RunnerGone.
  */
 export interface Runner {
   readonly pid: number;
@@ -66,8 +68,9 @@ export async function startRunner(
   log: Log,
   signal: AbortSignal,
 ): Promise<Runner> {
+  const confinement = await confinementFor(options, log);
   signal.throwIfAborted();
-  const process = new RunnerProcess(options.memoryLimitBytes, log);
+  const process = new RunnerProcess(confinement, options.memoryLimitBytes, log);
   const abort = () => process.kill();
   const timer = setTimeout(abort, options.loadTimeoutMs);
   signal.addEventListener('abort', abort, { once: true });
@@ -102,6 +105,7 @@ function loadError(error: unknown, signal: AbortSignal): HotloopError {
 class RunnerProcess implements Runner {
   readonly gone: Promise<string>;
   model: LoadedModel = { inputs: [], outputs: [] };
+  readonly #spawned: SpawnedRunner;
   readonly #child: ChildProcess;
   readonly #socket: Socket;
   readonly #waiting = new Map<number, Waiting>();
@@ -112,8 +116,9 @@ class RunnerProcess implements Runner {
   #nextId = 1;
   #ended: RunnerGone | undefined;
 
-  constructor(memoryLimitBytes: number, log: Log) {
-    this.#child = spawnRunner(memoryLimitBytes);
+  constructor(confinement: Confinement, memoryLimitBytes: number, log: Log) {
+    this.#spawned = spawnRunner(confinement, memoryLimitBytes);
+    this.#child = this.#spawned.child;
     this.#socket = this.#child.stdio[3] as Socket;
     this.#socket.on('data', (chunk: Buffer) => this.#assembler.push(chunk, this.#onFrame));
     // The end of the process is what counts; it is reported by the child itself.
@@ -153,6 +158,8 @@ class RunnerProcess implements Runner {
   }
 
   ping(): Promise<void> {
+    // The first comes after the warm-up: from then on requests wait for this process.
+    this.#spawned.raisePriority();
     this.#ping ??= this.#ask('ping', []).then(() => {
       this.#ping = undefined;
     });

@@ -1,21 +1,68 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import type { Confinement } from './confinement.ts';
 
 const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url));
 /** Addresses that the process reserves before a model is there; most of them are never backed by memory. */
 const RESERVED_BYTES = 12 * 1024 ** 3;
-/** The shell sets the limit and becomes the runner; where a system has no such limit, it only becomes the runner. */
-const LIMITED = 'ulimit -v "$0" 2>/dev/null; exec "$@"';
+/**
+ * The shell sets limits and becomes the runner: no image of its memory is written when it crashes, and it has so many open
+ * files and so many addresses. Where a system has no such limit, it only becomes the runner.
+ */
+const LIMITED = 'ulimit -c 0; ulimit -n 1024 2>/dev/null; ulimit -v "$0" 2>/dev/null; exec "$@"';
 /** Whatever runs in there needs to read code; it needs not write files or start processes. */
 const PERMISSIONS = ['--permission', '--allow-addons', '--allow-fs-read=*'];
+/** That types are stripped, and that native code may do what JavaScript may not: both are known. */
+const SILENCED = ['--disable-warning=ExperimentalWarning', '--disable-warning=PERM0001'];
+/** How far behind this process a runner stands while it loads and warms. */
+const LOADING_NICENESS = 10;
+const MOST_NICENESS = 19;
 
-/** Starts the process of a runner, with as little as it needs. Its socket is the fourth of its streams. */
-export function spawnRunner(memoryLimitBytes: number): ChildProcess {
+export interface SpawnedRunner {
+  /** Its socket is the fourth of its streams. */
+  readonly child: ChildProcess;
+  /** Ends the time in which it stands behind whatever serves. May be called again. */
+  raisePriority(): void;
+}
+
+/** Starts the process of a runner, with as little as it needs; lower in priority where the way back up is allowed. */
+export function spawnRunner(confinement: Confinement, memoryLimitBytes: number): SpawnedRunner {
   const kilobytes = String(Math.ceil((RESERVED_BYTES + memoryLimitBytes) / 1024));
-  const command = [process.execPath, ...PERMISSIONS, '--disable-warning=ExperimentalWarning', MAIN];
-  return spawn('/bin/sh', ['-c', LIMITED, kilobytes, ...command], {
+  const node = [process.execPath, ...PERMISSIONS, ...SILENCED, MAIN];
+  const child = spawn('/bin/sh', ['-c', LIMITED, kilobytes, ...confinement.prefix(), ...node], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     cwd: '/',
-    env: { MALLOC_ARENA_MAX: '2' },
+    env: { MALLOC_ARENA_MAX: '2', ORT_DISABLE_TELEMETRY: '1' },
   });
+  let isLowered = confinement.mayRaisePriority && child.pid !== undefined;
+  const priority = getPriority();
+  if (isLowered) setNiceness(child.pid ?? 0, Math.min(MOST_NICENESS, priority + LOADING_NICENESS));
+  return {
+    child,
+    raisePriority() {
+      const lives = child.exitCode === null && child.signalCode === null;
+      if (isLowered && lives) setNiceness(child.pid ?? 0, priority);
+      isLowered = false;
+    },
+  };
+}
+
+/** Of all threads of a process: Linux keeps it for each, and a thread begins with that of its maker. */
+function setNiceness(pid: number, niceness: number): void {
+  for (const thread of threadsOf(pid))
+    try {
+      setPriority(thread, niceness);
+    } catch {
+      // It has ended meanwhile.
+    }
+}
+
+function threadsOf(pid: number): readonly number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number);
+  } catch {
+    return [pid];
+  }
 }

@@ -1,0 +1,227 @@
+import { spawn } from 'node:child_process';
+import { chmod, cp, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
+import { describe, expect, it, type TestContext } from 'vitest';
+import { SMALL } from '../testing/model-bundles.ts';
+import { type Runner, startRunner } from './runner.ts';
+import { tryOut } from './try-out.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..', '..');
+const RUNNER = join(import.meta.dirname, 'runner.ts');
+const OWNER = join(import.meta.dirname, '..', 'testing', 'own-a-runner.ts');
+/** To end others and change users, the network and priorities: what root has where nobody took it away. */
+const POWERS = [5n, 6n, 7n, 21n, 23n];
+const NO_POWERS = '0000000000000000';
+const ONLY_READING = '0000000000000004';
+const SOMEONE = 61_001;
+const AS_SOMEONE = ['setpriv', `--reuid=${SOMEONE}`, '--clear-groups', '--'];
+
+describe.runIf(process.platform === 'linux')('a runner', () => {
+  it('of root has a user of its own, and neither powers, network, secrets nor core dumps', async (context) => {
+    if (!(await isPowerful(context)) || !(await isReadableBySomeone(context))) return;
+    await using one = await disposable(startSmall());
+    await using other = await disposable(startSmall());
+    const status = await statusOf(one.runner.pid);
+    expect(status).toMatchObject({ CapEff: NO_POWERS, NoNewPrivs: '1', Groups: '' });
+    expect(status.Uid).toMatch(/^(6\d{4})\t\1\t\1\t\1$/);
+    expect(status.Gid).toBe(status.Uid);
+    expect((await statusOf(other.runner.pid)).Uid).not.toBe(status.Uid);
+    expect(await networkOf(one.runner.pid)).not.toBe(await networkOf(process.pid));
+    const limits = await readFile(`/proc/${one.runner.pid}/limits`, 'utf8');
+    expect(limits).toMatch(/^Max core file size +0 +0 /m);
+    expect(limits).toMatch(/^Max open files +1024 +1024 /m);
+    const environment = await readFile(`/proc/${one.runner.pid}/environ`, 'utf8');
+    const names = environment.split('\0').map((line) => line.split('=')[0]);
+    expect(names.filter((name) => name !== '' && name !== 'PWD').sort()).toEqual([
+      'MALLOC_ARENA_MAX',
+      'ORT_DISABLE_TELEMETRY',
+    ]);
+  });
+
+  it('stands behind what serves until its first ping, with all its threads', async (context) => {
+    if (!(await isPowerful(context))) return;
+    await using one = await disposable(startSmall());
+    const { pid } = one.runner;
+    expect((await nicenessOf(pid)).length).toBeGreaterThan(2);
+    expect(new Set(await nicenessOf(pid))).toEqual(new Set([10]));
+    await one.runner.ping();
+    expect(new Set(await nicenessOf(pid))).toEqual(new Set([0]));
+  });
+
+  it('may read all files, and nothing else, where its code may be read by root alone', async (context) => {
+    if (!(await isPowerful(context))) return;
+    const folder = await mkdtemp(join(tmpdir(), 'hotloop-private-'));
+    try {
+      await chmod(folder, 0o700);
+      await cp(import.meta.dirname, join(folder, 'runner'), { recursive: true });
+      await writeFile(join(folder, 'package.json'), '{"type": "module"}');
+      await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+      await using owner = await startOwner(join(folder, 'runner', 'runner.ts'));
+      expect(owner.said).toMatchObject({
+        level: 'warn',
+        user: 'its own, reading all files',
+        network: 'none',
+      });
+      const status = await statusOf(owner.runner);
+      expect(status).toMatchObject({ CapEff: ONLY_READING, CapBnd: ONLY_READING, NoNewPrivs: '1' });
+      expect(status.Uid).toMatch(/^6\d{4}\t/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('of anyone else keeps that user and can gain no power', async (context) => {
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot && !(await isReadableBySomeone(context))) return;
+    await using owner = await startOwner(RUNNER, isRoot ? SOMEONE : undefined);
+    expect(owner.said).toMatchObject({ level: 'info', user: 'that of the service', endsWithService: true });
+    const status = await statusOf(owner.runner);
+    expect(status).toMatchObject({ CapEff: NO_POWERS, NoNewPrivs: '1' });
+    if (isRoot) expect(status.Uid).toMatch(new RegExp(`^${SOMEONE}\t`));
+    const isOffline = (await networkOf(owner.runner)) !== (await networkOf(owner.pid));
+    expect(isOffline).toBe(owner.said.network === 'none');
+  });
+
+  it('ends at once in the middle of a run when its service is killed', async () => {
+    await using owner = await startOwner(RUNNER);
+    const before = await ticksOf(owner.runner);
+    await until(async () => (await ticksOf(owner.runner)) > before + 20, 'the run has begun');
+    process.kill(owner.pid, 'SIGKILL');
+    await until(() => hasEnded(owner.runner), 'the runner has ended');
+  });
+});
+
+describe.runIf(process.platform === 'linux')('trying out a way to start a runner', () => {
+  it('finds a way that works, and one that does not exist', async () => {
+    expect(await tryOut([], [RUNNER])).toEqual({ mayRaisePriority: expect.any(Boolean) });
+    expect(await tryOut(['no-such-program'], [RUNNER])).toBeUndefined();
+    expect(await tryOut([], [`${RUNNER}.missing`])).toBeUndefined();
+  });
+
+  it('finds that code cannot be read', async (context) => {
+    if (!(await isPowerful(context))) return;
+    const folder = await mkdtemp(join(tmpdir(), 'hotloop-private-'));
+    const file = join(folder, 'code.ts');
+    await writeFile(file, '');
+    expect(await tryOut(AS_SOMEONE, [file])).toBeUndefined();
+    if (!(await isReadableBySomeone(context))) return;
+    await chmod(folder, 0o755);
+    expect(await tryOut(AS_SOMEONE, [file])).toEqual({ mayRaisePriority: true });
+    await rm(folder, { recursive: true });
+  });
+});
+
+async function isPowerful(context: TestContext): Promise<boolean> {
+  const held = BigInt(`0x${(await statusOf(process.pid)).CapEff}`);
+  if (POWERS.every((power) => (held >> power) & 1n)) return true;
+  notRun(context, 'it takes root');
+  return false;
+}
+
+/** Not so for a clone in a folder that only root may enter. */
+async function isReadableBySomeone(context: TestContext): Promise<boolean> {
+  if (await tryOut(AS_SOMEONE, [OWNER])) return true;
+  notRun(context, 'nobody else may read this folder');
+  return false;
+}
+
+function notRun(context: TestContext, why: string): void {
+  console.warn(`not run: ${why}`);
+  context.skip();
+}
+
+function startSmall(): Promise<Runner> {
+  const options = {
+    executionProviders: ['cpu'],
+    threads: 3,
+    loadTimeoutMs: 20_000,
+    memoryLimitBytes: 2 ** 32,
+  } as const;
+  return startRunner(perceptron(SMALL), options, silentLog(), new AbortController().signal);
+}
+
+async function disposable(starting: Promise<Runner>): Promise<AsyncDisposable & { readonly runner: Runner }> {
+  const runner = await starting;
+  return {
+    runner,
+    async [Symbol.asyncDispose]() {
+      runner.kill();
+      await runner.gone;
+    },
+  };
+}
+
+interface Owner extends AsyncDisposable {
+  readonly pid: number;
+  readonly runner: number;
+  /** What it logged of how runners are confined. */
+  readonly said: Readonly<Record<string, unknown>>;
+}
+
+/** A service of another process, with a runner that is given a long run. */
+async function startOwner(runnerFile: string, user?: number): Promise<Owner> {
+  const as = user === undefined ? {} : { uid: user, gid: user };
+  const child = spawn(process.execPath, [OWNER, runnerFile], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: '/',
+    ...as,
+  });
+  const lines: Record<string, unknown>[] = [];
+  for await (const line of createInterface(child.stdout)) {
+    lines.push(JSON.parse(line));
+    if ('runner' in (lines.at(-1) ?? {})) break;
+  }
+  const runner = Number(lines.at(-1)?.runner);
+  expect(lines.length).toBe(2);
+  return {
+    pid: child.pid ?? 0,
+    runner,
+    said: lines[0] ?? {},
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await until(() => hasEnded(runner), 'the runner has ended');
+    },
+  };
+}
+
+async function statusOf(pid: number): Promise<Readonly<Record<string, string>>> {
+  const lines = (await readFile(`/proc/${pid}/status`, 'utf8')).split('\n');
+  return Object.fromEntries(lines.map((line) => line.split(/:\t?/, 2).map((part) => part.trim())));
+}
+
+/** The fields of a process' or thread's line from its state on, which is the first. */
+async function fieldsOf(folder: string): Promise<readonly string[]> {
+  const line = await readFile(`/proc/${folder}/stat`, 'utf8');
+  return line.slice(line.lastIndexOf(')') + 2).split(' ');
+}
+
+async function nicenessOf(pid: number): Promise<readonly number[]> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const fields = await Promise.all(threads.map((thread) => fieldsOf(`${pid}/task/${thread}`)));
+  return fields.map((of) => Number(of[16]));
+}
+
+/** Hundredths of a second that it has computed. */
+const ticksOf = async (pid: number): Promise<number> => Number((await fieldsOf(String(pid)))[11]);
+const networkOf = (pid: number): Promise<string> => readlink(`/proc/${pid}/ns/net`);
+
+/** True as well for one that ended and that nobody has asked about. */
+async function hasEnded(pid: number): Promise<boolean> {
+  const state = await fieldsOf(String(pid)).then(
+    ([first]) => first,
+    () => 'X',
+  );
+  return state === 'X' || state === 'Z';
+}
+
+async function until(isTrue: () => Promise<boolean>, what: string): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!(await isTrue())) {
+    if (Date.now() > end) throw new Error(`it never came to this: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

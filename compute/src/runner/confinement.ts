@@ -1,0 +1,87 @@
+import { randomInt } from 'node:crypto';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { LoadOptions } from './load-options.ts';
+import { filesOfARunner } from './runner-files.ts';
+import { type Tried, tryOut } from './try-out.ts';
+
+/** How runners are kept from what they do not need, as far as this system lets a process do that. */
+export interface Confinement extends Tried {
+  /** What stands before a runner's command, and becomes the runner in the same process. Another for each runner. */
+  prefix(): readonly string[];
+}
+
+/** One way to start a runner. */
+interface Way {
+  readonly user: 'its own' | 'its own, reading all files' | 'that of the service';
+  readonly network: 'none' | 'that of the service';
+  prefix(): readonly string[];
+}
+
+/**
+ * Numbers that belong to no account, which systemd too hands out while a service runs. Each runner draws one, so that it may
+ * neither stop another nor look into it.
+ */
+const FIRST_USER = 61_184;
+const USERS = 4_336;
+/** Gets through folders that only their owner may enter, such as a clone under /root. */
+const READ_ALL = ['--inh-caps', '--ambient-caps', '--bounding-set'].map(
+  (set) => `${set}=-all,+dac_read_search`,
+);
+const DIES_WITH_SERVICE = '--pdeathsig=KILL';
+
+const AS_IT_IS: Way = { user: 'that of the service', network: 'that of the service', prefix: () => [] };
+
+const setpriv = (...options: readonly string[]) => ['setpriv', ...options, DIES_WITH_SERVICE, '--'];
+
+function setprivOfAnother(...options: readonly string[]): readonly string[] {
+  const user = FIRST_USER + randomInt(USERS);
+  return setpriv(`--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--no-new-privs', ...options);
+}
+
+/** The strictest first; the last works everywhere. */
+function waysOf(isRoot: boolean): readonly Way[] {
+  const ways: readonly Way[] = [
+    { ...AS_IT_IS, user: 'its own', prefix: () => setprivOfAnother() },
+    { ...AS_IT_IS, user: 'its own, reading all files', prefix: () => setprivOfAnother(...READ_ALL) },
+    { ...AS_IT_IS, prefix: () => setpriv('--no-new-privs') },
+  ];
+  // Who is not root may leave the network only together with the system's users.
+  const unshare = ['unshare', ...(isRoot ? [] : ['--user']), '--net', '--'];
+  const offline = ({ user, prefix }: Way): Way => ({
+    user,
+    network: 'none',
+    prefix: () => [...unshare, ...prefix()],
+  });
+  return [...ways.slice(isRoot ? 0 : -1).flatMap((way) => [offline(way), way]), AS_IT_IS];
+}
+
+/** Devices belong to groups, and their drivers may start programs that gain privileges: such a runner keeps what it has. */
+const WAYS_BESIDE_DEVICES: readonly Way[] = [{ ...AS_IT_IS, prefix: () => setpriv() }, AS_IT_IS];
+
+/** Facts of this system and of how this process was started, which do not change: found out once, for all runners. */
+const found = new Map<boolean, Promise<Confinement>>();
+
+/** The strictest way to start a runner that works here. Each is tried out before a model depends on it; the log says it once. */
+export function confinementFor({ executionProviders }: LoadOptions, log: Log): Promise<Confinement> {
+  const usesDevices = executionProviders.some((provider) => provider !== 'cpu');
+  const known = found.get(usesDevices) ?? findConfinement(usesDevices, log);
+  found.set(usesDevices, known);
+  return known;
+}
+
+async function findConfinement(usesDevices: boolean, log: Log): Promise<Confinement> {
+  const isRoot = process.geteuid?.() === 0;
+  const files = await filesOfARunner();
+  for (const way of usesDevices ? WAYS_BESIDE_DEVICES : waysOf(isRoot)) {
+    const tried = await tryOut(way.prefix(), files);
+    if (!tried) continue;
+    const { user, network, prefix } = way;
+    const isPowerful = isRoot && user !== 'its own' && !usesDevices;
+    const endsWithService = prefix().includes(DIES_WITH_SERVICE);
+    const facts = { usesDevices, user, network, endsWithService, ...tried };
+    if (isPowerful) log.warn(facts, 'runners may do more than they need');
+    else log.info(facts, 'how runners are confined');
+    return { ...tried, prefix };
+  }
+  return { prefix: AS_IT_IS.prefix, mayRaisePriority: false };
+}

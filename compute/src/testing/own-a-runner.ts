@@ -1,0 +1,32 @@
+import { createLog } from '@hotloop/platform/log.ts';
+import { GraphBuilder } from '@hotloop/platform/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/platform/onnx/model.ts';
+
+/**
+ * A process that owns a runner: `node own-a-runner.ts RUNNER_FILE`. Writes its log to stdout, then a line with the runner's
+ * process id, and gives it a run that takes a minute or so.
+ */
+const SIDE = 512;
+const MULTIPLICATIONS = 8_000;
+
+function slowModel(): Uint8Array {
+  const graph = new GraphBuilder();
+  let product = graph.input('x', 'float32', [SIDE, SIDE]);
+  for (let step = 0; step < MULTIPLICATIONS; step++) product = graph.node('MatMul', [product, 'x']);
+  graph.node('Identity', [product], {}, { outputs: ['y'] });
+  graph.output('y', 'float32', [SIDE, SIDE]);
+  return encodeModel(graph.build('slow'));
+}
+
+const log = createLog({ service: 'test', level: 'info' }, process.stdout);
+const { startRunner }: typeof import('../runner/runner.ts') = await import(process.argv[2] ?? '');
+const runner = await startRunner(
+  slowModel(),
+  { executionProviders: ['cpu'], threads: 1, loadTimeoutMs: 60_000, memoryLimitBytes: 2 ** 32 },
+  log,
+  new AbortController().signal,
+);
+process.stdout.write(`${JSON.stringify({ runner: runner.pid })}\n`);
+const contents = new Uint8Array(SIDE * SIDE * 4);
+await runner.run([{ index: 0, datatype: 'FP32', shape: [SIDE, SIDE], pieces: [contents] }]);
+runner.kill();
