@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { RUNTIME_ENVIRONMENT } from './platform/src/onnx/runtime-environment.ts';
 
 export default defineConfig({
   test: {
@@ -8,6 +9,8 @@ export default defineConfig({
     ],
     globalSetup: ['test/global-setup.ts'],
     pool: 'forks',
+    // Some tests run ONNX Runtime themselves.
+    env: RUNTIME_ENVIRONMENT,
     // kafkajs 2.2 sets a timer for a time long past on every new connection; Node 24 warns about it, and nothing is wrong.
     execArgv: ['--disable-warning=TimeoutNegativeWarning'],
     maxWorkers: 2,

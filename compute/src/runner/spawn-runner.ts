@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
 import type { Confinement } from './confinement.ts';
 
 const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url));
@@ -34,7 +35,7 @@ export function spawnRunner(confinement: Confinement, memoryLimitBytes: number):
   const child = spawn('/bin/sh', ['-c', LIMITED, kilobytes, ...confinement.prefix(), ...node], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     cwd: '/',
-    env: { MALLOC_ARENA_MAX: '2', ORT_DISABLE_TELEMETRY: '1' },
+    env: { MALLOC_ARENA_MAX: '2', ...RUNTIME_ENVIRONMENT },
   });
   let isLowered = confinement.mayRaisePriority && child.pid !== undefined;
   const priority = getPriority();

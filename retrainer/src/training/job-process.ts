@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ErrorCode, HotloopError } from '@hotloop/platform/errors.ts';
+import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
 
 /** What a job's process says over its channel: any number of `progress`, then one `done` or `failed`. */
 export type JobMessage<Progress, Result> =
@@ -70,7 +71,7 @@ async function resultOf<Progress, Result, Output>(
   const child = spawn(
     process.execPath,
     [`--max-old-space-size=${memoryLimitMb}`, mainFile, directory, String(memoryLimitMb)],
-    { cwd: directory, env: {}, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] },
+    { cwd: directory, env: RUNTIME_ENVIRONMENT, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] },
   );
   const kill = () => child.kill('SIGKILL');
   ending.addEventListener('abort', kill, { once: true });
