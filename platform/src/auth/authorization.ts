@@ -85,8 +85,9 @@ export function createAuthenticator(apiKeys: string | undefined): Authenticator 
   return {
     required: true,
     authenticate(header) {
-      const bearer = /^Bearer +(\S+)$/i.exec(header('authorization') ?? '')?.[1];
-      const key = bearer ?? header('x-api-key');
+      // Space around a header's value is no part of it; gRPC hands on what a client sends, perf_analyzer's space too.
+      const bearer = /^\s*Bearer +(\S+)\s*$/i.exec(header('authorization') ?? '')?.[1];
+      const key = bearer ?? header('x-api-key')?.trim();
       if (key === undefined || key === '')
         throw new HotloopError('UNAUTHENTICATED', 'send an API key as "authorization: Bearer KEY"', {
           reason: 'missing_api_key',
