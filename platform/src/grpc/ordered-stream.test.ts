@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:http2';
 import {
   Client,
@@ -17,15 +18,26 @@ import { http2StreamOf } from './reply-writer.ts';
 import { type GrpcServer, startGrpcServer } from './server.ts';
 
 const SERVICE = 'hotloop.v1.DecisionService';
+const UNREADABLE = 'unreadable';
 const whole = (bytes: Buffer): Buffer => bytes;
+function readable(bytes: Buffer): Buffer {
+  if (bytes.toString() === UNREADABLE) throw new Error('cannot be read');
+  return bytes;
+}
 const definitions = loadDefinitions(['hotloop/v1/decision.proto']);
 const contract = definitions[SERVICE] as ServiceDefinition;
 /** The contract's stream, carrying bytes as they are. */
-const rawMethod = { ...contract.DecideStream!, requestDeserialize: whole, responseSerialize: whole };
+const rawMethod = { ...contract.DecideStream!, requestDeserialize: readable, responseSerialize: whole };
 const rawDefinitions = {
   ...definitions,
   [SERVICE]: { ...contract, DecideStream: rawMethod },
 } as unknown as PackageDefinition;
+
+function framed(text: string): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(text.length, 1);
+  return Buffer.concat([head, Buffer.from(text)]);
+}
 
 type Stream = ClientDuplexStream<Buffer, Buffer>;
 
@@ -144,7 +156,7 @@ describe('a stream answered in order', () => {
       te: 'trailers',
     });
     try {
-      const message = Buffer.from([0, 0, 0, 0, 1, 120]);
+      const message = framed('x');
       stream.write(Buffer.concat(Array.from({ length: 3000 }, () => message)));
       let before = -1;
       while (before !== asked || asked === 0) {
@@ -156,6 +168,48 @@ describe('a stream answered in order', () => {
       session.destroy();
     }
   });
+
+  it.each([
+    ['before the first reply', 0],
+    ['after some replies', 3],
+  ])(
+    'ends with the status of a request that cannot be read, whatever was at work, %s',
+    async (_, answered) => {
+      const errors: Error[] = [];
+      await using server = await startServer(
+        () => Promise.resolve(Buffer.alloc(0)),
+        (call) => {
+          http2StreamOf(call)?.on('error', (error) => errors.push(error));
+          orderedStream<Buffer>(async (request) => request)(call);
+        },
+      );
+      const session = connect(`http://${server.address}`);
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': rawMethod.path,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      try {
+        const status = Promise.withResolvers<unknown>();
+        stream.on('response', (headers) => {
+          if (headers['grpc-status'] !== undefined) status.resolve(headers['grpc-status']);
+        });
+        stream.on('trailers', (headers) => status.resolve(headers['grpc-status']));
+        stream.on('close', () => status.resolve('none'));
+        for (let count = 0; count < answered; count++) {
+          stream.write(framed('x'));
+          await once(stream, 'data');
+        }
+        stream.resume();
+        stream.write(Buffer.concat(['x', 'x', UNREADABLE, 'x'].map(framed)));
+        expect(String(await status.promise)).toBe('13');
+        expect(errors).toEqual([]);
+      } finally {
+        session.destroy();
+      }
+    },
+  );
 
   it('drops what a cancelled client asked for, and serves the next', async () => {
     await using server = await startServer(late);

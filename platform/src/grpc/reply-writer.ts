@@ -74,7 +74,8 @@ class JoiningWriter implements ReplyWriter {
     const joined = Buffer.allocUnsafe(this.#bytes);
     this.#replies = [];
     this.#bytes = 0;
-    if (this.#call.cancelled || this.#stream.destroyed) return;
+    // The client has gone, or the call has ended with a status meanwhile.
+    if (!this.#stream.writable) return;
     if (!this.#hasBegun) {
       this.#hasBegun = true;
       this.#call.sendMetadata(new Metadata());
