@@ -177,6 +177,15 @@ describe('journal', () => {
     expect(names.has(wiped.name)).toBe(false);
   });
 
+  it('begins a segment anew where an attempt on a full disk left the start of one', async () => {
+    await using journal = open({ segmentBytes: 4_200 });
+    writeFileSync(segmentPath(directory, journal.written().segment + 1), 'HLJ1 and no more');
+    for (let index = 0; index < 15; index++)
+      await journal.append(row(index, `${index} ${'x'.repeat(900)}`), 'process');
+    expect(listSegments(directory).length).toBeGreaterThan(2);
+    expect(await textsOf(journal)).toHaveLength(15);
+  });
+
   it('passes over the damaged rest of a finished segment, says how much, and goes on', async () => {
     await using journal = open({ segmentBytes: 4_200 });
     for (let index = 0; index < 10; index++)

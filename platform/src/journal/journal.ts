@@ -204,10 +204,16 @@ class SegmentedJournal<Row> implements Journal<Row> {
   }
 
   #begin(segment: number): number {
-    const file = openSync(segmentPath(this.directory, segment), 'wx', 0o640);
     const { table, columns } = this.table;
     const header = encodeSegmentHeader({ table, columns: [...columns] });
-    writeAll(file, header, 0);
+    // Numbers are never used twice: what stands there is what an attempt left behind when the disk was full.
+    const file = openSync(segmentPath(this.directory, segment), 'w', 0o640);
+    try {
+      writeAll(file, header, 0);
+    } catch (error) {
+      closeSync(file);
+      throw error;
+    }
     this.#offset = header.length;
     this.#sizes.set(segment, header.length);
     this.#total += header.length;
