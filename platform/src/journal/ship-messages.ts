@@ -15,8 +15,8 @@ export interface ShipThreadData {
 
 /** To the thread. */
 export type ShipOrder =
-  /** Ship what has been written by now without resting, and tell. */
-  | { readonly kind: 'flush'; readonly id: number }
+  /** Ship what has been written by now without resting, and tell; nobody waits for it after the time. */
+  | { readonly kind: 'flush'; readonly id: number; readonly deadlineMs: number }
   /** End after the shipment in hand. */
   | { readonly kind: 'close' };
 

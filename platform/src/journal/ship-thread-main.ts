@@ -11,12 +11,10 @@ import {
 } from './ship-messages.ts';
 import { type JournalSource, startShipper } from './shipper.ts';
 
-/** The longest that the thread sleeps without having looked whether it shall end. */
+/** The longest that the thread sleeps. */
 const WAKE_MS = 1_000;
 const DOZE_MS = 20;
 const QUERY_TIMEOUT_MS = 30_000;
-/** Nobody waits longer for a flush: whoever asked has a deadline of its own. */
-const FLUSH_MS = 3_600_000;
 
 function report(message: ShipReport): void {
   parentPort?.postMessage(message);
@@ -77,14 +75,17 @@ async function main(data: ShipThreadData): Promise<void> {
       isClosing = true;
       closed.resolve();
     } else
-      shipper.flush(FLUSH_MS).then(
+      shipper.flush(order.deadlineMs).then(
         () => report({ kind: 'flushed', id: order.id, counts: shipper.counts() }),
         () => undefined,
       );
   });
   const watch = async () => {
-    for (let seen = words.written(); !isClosing; seen = words.written()) {
+    let seen = words.written();
+    while (!isClosing) {
       await words.changed(seen, WAKE_MS);
+      // What is written from here on is another change, however soon it comes.
+      seen = words.written();
       for (const listener of listeners) listener();
       // Rows gather for longer than this; being woken by each of many writes would cost more than shipping them.
       await Promise.race([delay(DOZE_MS), closed.promise]);

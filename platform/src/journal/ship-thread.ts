@@ -26,6 +26,7 @@ export function startShipThread<Row>(journal: Journal<Row>, options: ShipThreadO
 }
 
 interface Flush {
+  readonly deadlineMs: number;
   readonly resolve: () => void;
 }
 
@@ -67,8 +68,8 @@ class ShipThread<Row> implements Shipper {
   async flush(deadlineMs: number): Promise<void> {
     const id = this.#nextFlush++;
     const flushed = Promise.withResolvers<void>();
-    this.#flushes.set(id, flushed);
-    this.#order({ kind: 'flush', id });
+    this.#flushes.set(id, { deadlineMs, resolve: flushed.resolve });
+    this.#order({ kind: 'flush', id, deadlineMs });
     const timer = setTimeout(() => {
       flushed.reject(
         new HotloopError('DEADLINE_EXCEEDED', 'the prediction log could not be shipped in time', {
@@ -111,7 +112,7 @@ class ShipThread<Row> implements Shipper {
   }
 
   #start(): { worker: Worker; ended: Promise<void> } {
-    const worker = new Worker(MAIN, { name: 'shipper', workerData: this.#data, env: {} });
+    const worker = new Worker(MAIN, { name: 'shipper', workerData: this.#data });
     worker.on('message', (report: ShipReport) => this.#receive(report));
     worker.on('error', (error) => this.#log.error({ error }, 'the thread that ships the log failed'));
     const ended = new Promise<void>((resolve) => {
@@ -128,7 +129,7 @@ class ShipThread<Row> implements Shipper {
     this.#counts = { shipped: 0, refused: 0, lostBytes: 0 };
     this.#restart = setTimeout(() => {
       ({ worker: this.#worker, ended: this.#ended } = this.#start());
-      for (const id of this.#flushes.keys()) this.#order({ kind: 'flush', id });
+      for (const [id, { deadlineMs }] of this.#flushes) this.#order({ kind: 'flush', id, deadlineMs });
     }, RESTART_MS);
   }
 

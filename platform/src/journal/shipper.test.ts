@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../log.ts';
 import { openPool, type Pool } from '../postgres/pool.ts';
 import { firstPredictionIdAt, randomPredictionIds } from '../prediction-id.ts';
@@ -278,5 +278,32 @@ describe.each<[string, Start]>([
     await shipper.flush(10_000);
     const { rows } = await pool.query('SELECT tableoid::regclass::text AS name FROM thing ORDER BY id');
     expect(rows.map((found) => found.name)).toEqual(['thing_20260101', 'thing_20260102']);
+  });
+});
+
+describe('a thread that ships', () => {
+  it('ships a row at once that is written right behind another', async () => {
+    await using journal = open();
+    await using _shipper = startThread(journal, database.url, { ...QUICK, yields: false });
+    for (let written = 1; written <= 20; written++) {
+      await journal.append(row(), 'process');
+      // Well below the second after which the thread looks by itself.
+      await expect.poll(count, { interval: 3, timeout: 700 }).toBe(written);
+    }
+  });
+
+  it('finds in the environment what the address of Postgres leaves to it', async () => {
+    const url = new URL(database.url);
+    vi.stubEnv('PGUSER', url.username);
+    url.username = '';
+    try {
+      await using journal = open();
+      await using shipper = startThread(journal, url.href);
+      await journal.append(row(), 'process');
+      await shipper.flush(10_000);
+      expect(await count()).toBe(1);
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 });
