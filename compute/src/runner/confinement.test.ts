@@ -7,6 +7,7 @@ import { silentLog } from '@hotloop/platform/log.ts';
 import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import { describe, expect, it, type TestContext } from 'vitest';
 import { SMALL } from '../testing/model-bundles.ts';
+import { Confinements } from './confinement.ts';
 import { type Runner, startRunner } from './runner.ts';
 import { tryOut } from './try-out.ts';
 
@@ -86,6 +87,17 @@ describe.runIf(process.platform === 'linux')('a runner', () => {
     expect(isOffline).toBe(owner.said.network === 'none');
   });
 
+  it('is confined in a way that is found once, and logged once, for all that begin together', async () => {
+    const said: string[] = [];
+    const say = (_fields: unknown, text?: string) => void said.push(String(text));
+    const confinements = new Confinements({ ...silentLog(), info: say, warn: say });
+    const cpu = { executionProviders: ['cpu'] } as const;
+    const [one, other] = await Promise.all([confinements.for(cpu), confinements.for(cpu)]);
+    expect(other).toBe(one);
+    expect(await confinements.for({ executionProviders: ['cuda', 'cpu'] })).not.toBe(one);
+    expect(said).toHaveLength(2);
+  });
+
   it('ends at once in the middle of a run when its service is killed', async () => {
     await using owner = await startOwner(RUNNER);
     const before = await ticksOf(owner.runner);
@@ -140,6 +152,7 @@ function startSmall(): Promise<Runner> {
     threads: 3,
     loadTimeoutMs: 20_000,
     memoryLimitBytes: 2 ** 32,
+    confinements: new Confinements(silentLog()),
   } as const;
   return startRunner(perceptron(SMALL), options, silentLog(), new AbortController().signal);
 }

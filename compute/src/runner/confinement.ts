@@ -58,15 +58,28 @@ function waysOf(isRoot: boolean): readonly Way[] {
 /** Devices belong to groups, and their drivers may start programs that gain privileges: such a runner keeps what it has. */
 const WAYS_BESIDE_DEVICES: readonly Way[] = [{ ...AS_IT_IS, prefix: () => setpriv() }, AS_IT_IS];
 
-/** Facts of this system and of how this process was started, which do not change: found out once, for all runners. */
-const found = new Map<boolean, Promise<Confinement>>();
+/**
+ * The strictest ways to start runners that work here. Each is tried out before a model depends on it. They depend on this system
+ * and on how this process was started, which do not change: found out once for all runners, and logged once.
+ */
+export class Confinements {
+  readonly #log: Log;
+  readonly #found = new Map<boolean, Promise<Confinement>>();
 
-/** The strictest way to start a runner that works here. Each is tried out before a model depends on it; the log says it once. */
-export function confinementFor({ executionProviders }: LoadOptions, log: Log): Promise<Confinement> {
-  const usesDevices = executionProviders.some((provider) => provider !== 'cpu');
-  const known = found.get(usesDevices) ?? findConfinement(usesDevices, log);
-  found.set(usesDevices, known);
-  return known;
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Rejects when it could not be tried out, such as for want of open files; the next call tries again. */
+  for({ executionProviders }: Pick<LoadOptions, 'executionProviders'>): Promise<Confinement> {
+    const usesDevices = executionProviders.some((provider) => provider !== 'cpu');
+    const known = this.#found.get(usesDevices);
+    if (known) return known;
+    const finding = findConfinement(usesDevices, this.#log);
+    this.#found.set(usesDevices, finding);
+    finding.catch(() => this.#found.delete(usesDevices));
+    return finding;
+  }
 }
 
 async function findConfinement(usesDevices: boolean, log: Log): Promise<Confinement> {

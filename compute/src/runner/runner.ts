@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import { type Confinement, confinementFor } from './confinement.ts';
+import type { Confinement, Confinements } from './confinement.ts';
 import {
   decodeFrame,
   encodeFrame,
@@ -21,6 +21,8 @@ export interface RunnerOptions extends LoadOptions {
   readonly loadTimeoutMs: number;
   /** What the model may take beyond the process itself; a larger allocation fails inside the runner. */
   readonly memoryLimitBytes: number;
+  /** Shared by all runners. */
+  readonly confinements: Confinements;
 }
 
 /** The message of the runtime, for the log; a caller gets a fixed text. */
@@ -68,7 +70,7 @@ export async function startRunner(
   log: Log,
   signal: AbortSignal,
 ): Promise<Runner> {
-  const confinement = await confinementFor(options, log);
+  const confinement = await options.confinements.for(options);
   signal.throwIfAborted();
   const process = new RunnerProcess(confinement, options.memoryLimitBytes, log);
   const abort = () => process.kill();

@@ -5,6 +5,7 @@ import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { ModelRecord, RegistrySnapshot, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import type { Work } from '../batching/batcher.ts';
 import type { VersionReport } from '../nodes/node-report.ts';
+import { Confinements } from '../runner/confinement.ts';
 import { Admission } from './admission.ts';
 import { RecentInputs } from './recent-inputs.ts';
 import { SLOT_DEFAULTS, Slot, type SlotOptions } from './slot.ts';
@@ -43,6 +44,7 @@ export class Fleet implements AsyncDisposable {
   readonly #options: FleetOptions;
   readonly #slots = new Map<string, Map<number, Slot>>();
   readonly #admission: Admission;
+  readonly #confinements: Confinements;
   #sweeper: NodeJS.Timeout | undefined;
   #isResting = true;
   /** Wanted, but ended for want of memory: not loaded again until somebody asks. */
@@ -55,6 +57,7 @@ export class Fleet implements AsyncDisposable {
   constructor(adapters: FleetAdapters, options: FleetOptions) {
     this.#adapters = adapters;
     this.#options = options;
+    this.#confinements = new Confinements(adapters.log);
     this.#admission = new Admission(options, {
       clock: adapters.clock,
       log: adapters.log,
@@ -203,6 +206,7 @@ export class Fleet implements AsyncDisposable {
       {
         store,
         recent: this.recent,
+        confinements: this.#confinements,
         clock,
         log,
         admit: (asking, bytes, signal) => this.#admission.admit(asking, bytes, signal),

@@ -4,6 +4,7 @@ import { GraphBuilder } from '@hotloop/platform/onnx/graph-builder.ts';
 import { encodeModel } from '@hotloop/platform/onnx/model.ts';
 import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import { describe, expect, it } from 'vitest';
+import { Confinements } from '../runner/confinement.ts';
 import { startRunner } from '../runner/runner.ts';
 import { echoModel, tensorManifest } from '../testing/echo-models.ts';
 import { floatsOf, itemMaker } from '../testing/infer-items.ts';
@@ -154,6 +155,7 @@ describe('golden examples at the warm-up', () => {
       threads: 1,
       loadTimeoutMs: 20_000,
       memoryLimitBytes: 2 ** 32,
+      confinements: new Confinements(silentLog()),
     } as const;
     const runner = await startRunner(perceptron(SMALL), options, silentLog(), new AbortController().signal);
     const manifest = parseManifest(featureManifest('tiny', 4, goldenYaml('[[0.5]]')));

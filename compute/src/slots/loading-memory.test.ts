@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import { describe, expect, it } from 'vitest';
+import { Confinements } from '../runner/confinement.ts';
 import { startRunner } from '../runner/runner.ts';
 import { loadingBytes } from './memory-budget.ts';
 
@@ -26,6 +27,7 @@ describe.runIf(process.platform === 'linux')('memory of a load', () => {
       threads: 1,
       loadTimeoutMs: 60_000,
       memoryLimitBytes: 4 * 1024 ** 3,
+      confinements: new Confinements(silentLog()),
     };
     const runner = await startRunner(onnx, options, silentLog(), new AbortController().signal);
     try {

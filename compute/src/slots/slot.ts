@@ -7,6 +7,7 @@ import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import type { Manifest } from '@hotloop/proto/manifest.ts';
 import { Batcher, type Work } from '../batching/batcher.ts';
+import type { Confinements } from '../runner/confinement.ts';
 import type { LoadedModel } from '../runner/load-options.ts';
 import type { Runner } from '../runner/runner.ts';
 import { startAnyRunner } from '../runner/start-any-runner.ts';
@@ -43,6 +44,7 @@ export const SLOT_DEFAULTS: SlotOptions = {
 export interface SlotAdapters {
   readonly store: BundleStore;
   readonly recent: RecentInputs;
+  readonly confinements: Confinements;
   readonly clock: Clock;
   readonly log: Log;
   /** Resolves when there is memory for it; rejects RESOURCE_EXHAUSTED. */
@@ -252,6 +254,7 @@ export class Slot {
       threads: runtime.threads,
       loadTimeoutMs: this.#options.loadTimeoutMs,
       memoryLimitBytes: this.#memoryLimitBytes,
+      confinements: this.#adapters.confinements,
     };
     return startAnyRunner(onnx, options, this.#log, this.#end.signal);
   }

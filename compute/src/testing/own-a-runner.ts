@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { createLog } from '@hotloop/platform/log.ts';
 import { GraphBuilder } from '@hotloop/platform/onnx/graph-builder.ts';
 import { encodeModel } from '@hotloop/platform/onnx/model.ts';
@@ -19,10 +20,20 @@ function slowModel(): Uint8Array {
 }
 
 const log = createLog({ service: 'test', level: 'info' }, process.stdout);
-const { startRunner }: typeof import('../runner/runner.ts') = await import(process.argv[2] ?? '');
+const file = process.argv[2] ?? '';
+const { startRunner }: typeof import('../runner/runner.ts') = await import(file);
+const { Confinements }: typeof import('../runner/confinement.ts') = await import(
+  join(dirname(file), 'confinement.ts')
+);
 const runner = await startRunner(
   slowModel(),
-  { executionProviders: ['cpu'], threads: 1, loadTimeoutMs: 60_000, memoryLimitBytes: 2 ** 32 },
+  {
+    executionProviders: ['cpu'],
+    threads: 1,
+    loadTimeoutMs: 60_000,
+    memoryLimitBytes: 2 ** 32,
+    confinements: new Confinements(log),
+  },
   log,
   new AbortController().signal,
 );
