@@ -32,11 +32,17 @@ function goldenYaml(outputs: string, rest = ''): string {
 }
 
 /** Loads a tensor model with golden examples; resolves with the refusal, '' when it became ready. */
-async function load(test: TestCompute, onnx: Uint8Array, examples: string, name = 'm'): Promise<string> {
+async function load(
+  test: TestCompute,
+  onnx: Uint8Array,
+  examples: string,
+  name: string,
+  tolerance = '',
+): Promise<string> {
   const record = await storeVersion(
     test.store,
     1,
-    tensorManifest(name, `golden: {examples: [${examples}]}\n`),
+    tensorManifest(name, `golden: {${tolerance}examples: [${examples}]}\n`),
     onnx,
   );
   test.registry.set(modelOf([record], { live: 1 }));
@@ -147,6 +153,24 @@ describe('golden examples at the warm-up', () => {
       expect(refusal).toMatch(message);
       expect(refusal).toMatch(/^golden\.examples\.1: /);
     }
+  });
+
+  it('ask for the same bits with a tolerance of 0, which decimals are rounded to as inputs are', async () => {
+    await using test = await startTestCompute();
+    const onnx = echoModel([{ name: 'x', elementType: 'float32', shape: ['N'] }]);
+    const refusalOf = (name: string, expected: string) =>
+      load(
+        test,
+        onnx,
+        `{inputs: {x: [0.1]}, outputs: {x_out: [${expected}]}}`,
+        name,
+        'absolute: 0, relative: 0, ',
+      );
+    expect(await refusalOf('decimal', '0.1')).toBe('');
+    expect(await refusalOf('digits', '0.100000001')).toBe('');
+    expect(await refusalOf('neighbour', '0.10000001')).toMatch(
+      /'x_out' gave 0\.100000001 in row 0, expected 0\.10000001 within absolute 0 \+ relative 0/,
+    );
   });
 
   it('do not wait for a runner that hangs: it is ended', async () => {
