@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../log.ts';
 import { openPool, type Pool } from '../postgres/pool.ts';
@@ -289,6 +290,26 @@ describe('a thread that ships', () => {
       await journal.append(row(), 'process');
       // Well below the second after which the thread looks by itself.
       await expect.poll(count, { interval: 3, timeout: 700 }).toBe(written);
+    }
+  });
+
+  it('is started again when it ends by itself, and does what it was asked meanwhile', async () => {
+    const threads: Worker[] = [];
+    const note = (thread: Worker) => threads.push(thread);
+    process.on('worker', note);
+    try {
+      await using journal = open();
+      await using shipper = startThread(journal);
+      await journal.append(row(), 'process');
+      await shipper.flush(10_000);
+      await threads[0]?.terminate();
+      await journal.append(row(), 'process');
+      await shipper.flush(10_000);
+      expect(threads).toHaveLength(2);
+      expect(await count()).toBe(2);
+      expect(shipper.counts()).toEqual({ shipped: 2, refused: 0, lostBytes: 0 });
+    } finally {
+      process.off('worker', note);
     }
   });
 
