@@ -98,6 +98,16 @@ describe.runIf(process.platform === 'linux')('a runner', () => {
     expect(said).toHaveLength(2);
   });
 
+  it('of root never has the user of one of the thousands before it', async (context) => {
+    if (!(await isPowerful(context))) return;
+    const confinement = await new Confinements(silentLog()).for({ executionProviders: ['cpu'] });
+    const users = Array.from({ length: 4_000 }, () =>
+      confinement.prefix().find((option) => option.startsWith('--reuid=')),
+    );
+    expect(new Set(users).size).toBe(4_000);
+    for (const user of users) expect(user).toMatch(/^--reuid=6(1[1-9]|[2-4]\d|5[0-5])\d\d$/);
+  });
+
   it('ends at once in the middle of a run when its service is killed', async () => {
     await using owner = await startOwner(RUNNER);
     const before = await ticksOf(owner.runner);

@@ -18,8 +18,8 @@ interface Way {
 }
 
 /**
- * Numbers that belong to no account, which systemd too hands out while a service runs. Each runner draws one, so that it may
- * neither stop another nor look into it.
+ * Numbers that belong to no account, which systemd too hands out while a service runs. Each runner has one of its own, so that it
+ * may neither stop another nor look into it.
  */
 const FIRST_USER = 61_184;
 const USERS = 4_336;
@@ -33,13 +33,14 @@ const AS_IT_IS: Way = { user: 'that of the service', network: 'that of the servi
 
 const setpriv = (...options: readonly string[]) => ['setpriv', ...options, DIES_WITH_SERVICE, '--'];
 
-function setprivOfAnother(...options: readonly string[]): readonly string[] {
-  const user = FIRST_USER + randomInt(USERS);
-  return setpriv(`--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--no-new-privs', ...options);
-}
-
 /** The strictest first; the last works everywhere. */
 function waysOf(isRoot: boolean): readonly Way[] {
+  // From a drawn one on, because other services count too.
+  let taken = randomInt(USERS);
+  const setprivOfAnother = (...options: readonly string[]) => {
+    const user = FIRST_USER + (taken++ % USERS);
+    return setpriv(`--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--no-new-privs', ...options);
+  };
   const ways: readonly Way[] = [
     { ...AS_IT_IS, user: 'its own', prefix: () => setprivOfAnother() },
     { ...AS_IT_IS, user: 'its own, reading all files', prefix: () => setprivOfAnother(...READ_ALL) },
