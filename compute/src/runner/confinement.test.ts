@@ -98,6 +98,21 @@ describe.runIf(process.platform === 'linux')('a runner', () => {
     expect(said).toHaveLength(2);
   });
 
+  it('is not confined where that cannot be tried out, and the log says so', async () => {
+    const said: string[] = [];
+    const warn = (_fields: unknown, text?: string) => void said.push(String(text));
+    const { execPath } = process;
+    process.execPath = '/no/such/program';
+    try {
+      const confinements = new Confinements({ ...silentLog(), warn });
+      const confinement = await confinements.for({ executionProviders: ['cpu'] });
+      expect(confinement.prefix()).toEqual([]);
+    } finally {
+      process.execPath = execPath;
+    }
+    expect(said).toEqual([expect.stringMatching(/^no way to confine runners/)]);
+  });
+
   it('of root never has the user of one of the thousands before it', async (context) => {
     if (!(await isPowerful(context))) return;
     const confinement = await new Confinements(silentLog()).for({ executionProviders: ['cpu'] });

@@ -97,5 +97,9 @@ async function findConfinement(usesDevices: boolean, log: Log): Promise<Confinem
     else log.info(facts, 'how runners are confined');
     return { ...tried, prefix };
   }
+  log.warn(
+    { usesDevices },
+    'no way to confine runners could be tried out; they start with all that the service may do',
+  );
   return { prefix: AS_IT_IS.prefix, mayRaisePriority: false };
 }
