@@ -13,8 +13,6 @@ export interface Child extends AsyncDisposable {
 
 export interface ChildOptions {
   readonly args?: readonly string[];
-  /** Of the runtime. */
-  readonly flags?: readonly string[];
   /** Folder to leave a CPU profile in when the child ends. */
   readonly profile?: string | undefined;
 }
@@ -27,7 +25,7 @@ const STOP_MS = 20_000;
  * disposing ends it, by force after a while. Throws when it ends or stays silent at the start.
  */
 export async function startChild(modulePath: string, options: ChildOptions = {}): Promise<Child> {
-  const { args = [], flags = [], profile } = options;
+  const { args = [], profile } = options;
   const child = fork(modulePath, [...args], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     env: { TZ: 'UTC', ...RUNTIME_ENVIRONMENT },

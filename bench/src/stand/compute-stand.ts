@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MEMORY_FLAGS } from '@hotloop/platform/tune-memory.ts';
 import { type Child, startChild } from '../child.ts';
 import { type RawLoad, rawLoad } from '../load/raw-load.ts';
 import type { BenchModel } from '../models/bench-models.ts';
@@ -38,9 +37,7 @@ export interface PutOptions {
 export async function startComputeStand(options: ComputeStandOptions): Promise<ComputeStand> {
   const { profile, ...told } = options;
   await using opened = new AsyncDisposableStack();
-  const child = opened.use(
-    await startChild(CHILD, { args: [JSON.stringify(told)], flags: MEMORY_FLAGS, profile }),
-  );
+  const child = opened.use(await startChild(CHILD, { args: [JSON.stringify(told)], profile }));
   const load = opened.use(rawLoad(`127.0.0.1:${child.port}`));
   const put = async (
     model: BenchModel,

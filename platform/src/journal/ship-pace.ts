@@ -7,10 +7,12 @@ const URGENT = 0.25;
 /** Shipping takes one part of the time, and leaves so many to others. */
 const REST_PARTS = 9;
 const MAX_REST_MS = 2_000;
+/** How long to look at the machine after a shipment: the system counts its processors' time in steps of ten milliseconds. */
+export const LOOK_MS = 50;
 
 /** What counts for the pace, each from 0 to 1. */
 export interface Pressure {
-  /** How busy the machine has been since the last shipment. */
+  /** How busy the machine is while nothing is shipped. */
   readonly busy: number;
   /** How full the journal is. */
   readonly backlog: number;

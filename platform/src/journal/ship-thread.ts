@@ -7,6 +7,7 @@ import type { Shipper, ShipperCounts, ShipperOptions } from './shipper.ts';
 
 const MAIN = new URL('./ship-thread-main.ts', import.meta.url);
 const RESTART_MS = 1_000;
+const MAX_RESTART_MS = 30_000;
 /** How long the shipment in hand may take at the end; what is cut off is shipped by the next start. */
 const CLOSE_MS = 35_000;
 
@@ -39,6 +40,8 @@ class ShipThread<Row> implements Shipper {
   readonly #flushes = new Map<number, Flush>();
   #worker: Worker;
   #ended: Promise<void>;
+  /** Threads that ended without having shipped anything, in a row. */
+  #failures = 0;
   #nextFlush = 1;
   #restart: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
@@ -127,15 +130,17 @@ class ShipThread<Row> implements Shipper {
   #startAgain(): void {
     this.#before = this.counts();
     this.#counts = { shipped: 0, refused: 0, lostBytes: 0 };
+    const wait = Math.min(MAX_RESTART_MS, RESTART_MS * 2 ** this.#failures++);
     this.#restart = setTimeout(() => {
       ({ worker: this.#worker, ended: this.#ended } = this.#start());
       for (const [id, { deadlineMs }] of this.#flushes) this.#order({ kind: 'flush', id, deadlineMs });
-    }, RESTART_MS);
+    }, wait);
   }
 
   #receive(report: ShipReport): void {
     switch (report.kind) {
       case 'shipped':
+        this.#failures = 0;
         this.#counts = report.counts;
         this.#journal.release(report.before);
         this.#tell();

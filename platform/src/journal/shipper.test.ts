@@ -43,7 +43,7 @@ CREATE TABLE thing (id uuid PRIMARY KEY, at timestamptz NOT NULL, content varcha
   big bigint, score float8, raw bytea, error text) PARTITION BY RANGE (id);
 CREATE TABLE journal_position (journal text PRIMARY KEY, segment bigint NOT NULL, "offset" bigint NOT NULL, at timestamptz)`;
 const NOW = Date.UTC(2026, 5, 1, 12);
-const QUICK = { gatherMs: 1, backoffMs: 5, maxBackoffMs: 20 };
+const QUICK = { gatherMs: 1, backoffMs: 5, maxBackoffMs: 20, yields: false };
 
 let directory: string;
 let database: TestDatabase;
@@ -256,6 +256,16 @@ describe.each<[string, Start]>([
     await journal.append(row(), 'process');
     await shipper.flush(10_000);
     expect(await count()).toBe(40);
+  });
+
+  it('ships everything also when it yields to others', async () => {
+    await using journal = open();
+    await using shipper = start(journal, database.url, { ...QUICK, chunkRows: 5, yields: true });
+    for (let index = 0; index < 60; index++) await journal.append(row(), 'process');
+    await shipper.flush(20_000);
+    expect(await count()).toBe(60);
+    for (let index = 0; index < 12; index++) await journal.append(row(), 'process');
+    await expect.poll(count, { timeout: 10_000 }).toBe(72);
   });
 
   it('deletes what it has shipped', async () => {

@@ -4,7 +4,7 @@ import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type JournalChunk, readChunk } from './reader.ts';
 import type { JournalPosition } from './segment.ts';
-import { busyMeter, restMs } from './ship-pace.ts';
+import { busyMeter, LOOK_MS, restMs } from './ship-pace.ts';
 import { isRefusal, preparePartitions, shipRows } from './ship-rows.ts';
 
 export interface ShipperOptions {
@@ -191,10 +191,18 @@ class JournalShipper implements Shipper {
       position = chunk.next;
       this.#journal.release(position);
       this.#reached(position);
-      const pressure = { busy: this.#busy(), backlog: this.#journal.fullness() };
-      const rest = this.#options.yields ? restMs(performance.now() - begun, pressure) : 0;
-      if (rest > 0 && this.#waiters.length === 0) await this.#pause(rest);
+      if (this.#options.yields) await this.#yield(performance.now() - begun);
     }
+  }
+
+  /** Looks how busy the machine is without its own work, and rests accordingly; not while somebody waits for a flush. */
+  async #yield(shipmentMs: number): Promise<void> {
+    if (this.#waiters.length > 0) return;
+    this.#busy();
+    await this.#pause(LOOK_MS);
+    const pressure = { busy: this.#busy(), backlog: this.#journal.fullness() };
+    const rest = restMs(shipmentMs, pressure) - LOOK_MS;
+    if (rest > 0 && this.#waiters.length === 0) await this.#pause(rest);
   }
 
   #reached(position: JournalPosition): void {
