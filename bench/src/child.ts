@@ -29,7 +29,7 @@ export async function startChild(modulePath: string, options: ChildOptions = {})
   const child = fork(modulePath, [...args], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     env: { TZ: 'UTC', ...RUNTIME_ENVIRONMENT },
-    execArgv: [...flags, ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`])],
+    execArgv: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const ask = askChild(child);
