@@ -258,6 +258,18 @@ describe.each<[string, Start]>([
     expect(await count()).toBe(40);
   });
 
+  it('is flushed at once, whichever of its pauses the flush falls into', async () => {
+    await using journal = open();
+    await using shipper = start(journal, database.url, { ...QUICK, gatherMs: 3_600_000, yields: true });
+    for (let round = 0; round < 12; round++) {
+      for (let index = 0; index < 20; index++) await journal.append(row(), 'process');
+      await shipper.flush(10_000);
+      // From right behind a shipment to deep inside the pause that gathers.
+      await new Promise((resolve) => setTimeout(resolve, round * 10));
+    }
+    expect(await count()).toBe(240);
+  });
+
   it('ships everything also when it yields to others', async () => {
     await using journal = open();
     await using shipper = start(journal, database.url, { ...QUICK, chunkRows: 5, yields: true });

@@ -165,11 +165,14 @@ class JournalShipper implements Shipper {
   /** Waits, but not while somebody waits for a flush. */
   async #pause(ms: number): Promise<void> {
     if (this.#stop.signal.aborted) return;
-    const hurry = this.#hurry.promise;
-    const ended = new AbortController();
-    await Promise.race([delay(ms, undefined, { signal: ended.signal }).catch(() => undefined), hurry]);
-    ended.abort();
-    this.#hurry = Promise.withResolvers();
+    // One flush may fall into several pauses, and only the first of them is ended by it.
+    if (this.#waiters.length === 0) {
+      const hurry = this.#hurry.promise;
+      const ended = new AbortController();
+      await Promise.race([delay(ms, undefined, { signal: ended.signal }).catch(() => undefined), hurry]);
+      ended.abort();
+      this.#hurry = Promise.withResolvers();
+    }
     if (this.#waiters.length > 0) await delay(Math.min(ms, 20));
   }
 
