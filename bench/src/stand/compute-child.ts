@@ -14,6 +14,7 @@ import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { directoryBundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
 import { startTracing } from '@hotloop/platform/telemetry/tracing.ts';
 import { countBuffersAsHeap } from '@hotloop/platform/tune-memory.ts';
 import { serveCommands } from './commands.ts';
@@ -141,6 +142,7 @@ async function main(): Promise<void> {
       const versions = records.get(manifest.name) ?? new Map<number, VersionRecord>();
       records.set(manifest.name, versions);
       const onnxSha256 = sha256(onnx);
+      releaseBytes(onnx);
       const model = manifest.name;
       versions.set(version, { model, version, bundleSha256, onnxSha256, manifest, parentVersion: null });
     },

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
 import type { Confinement, Confinements } from './confinement.ts';
 import {
   decodeFrame,
@@ -147,8 +148,15 @@ class RunnerProcess implements Runner {
     const { executionProviders, threads } = options;
     const told: LoadOptions = { executionProviders, threads };
     const bytes: FrameTensor = { index: 1, datatype: 'UINT8', shape: [onnx.length], pieces: [onnx] };
-    const frame = await this.#ask('load', [textTensor(JSON.stringify(told)), bytes]);
-    this.model = JSON.parse(textOf(frame.tensors[0]));
+    const tensors = [textTensor(JSON.stringify(told)), bytes];
+    let sent = Buffer.alloc(0);
+    const reply = await this.#ask('load', tensors, (length) => {
+      sent = Buffer.allocUnsafeSlow(length);
+      return sent;
+    });
+    // It has been read whole, or there would be no answer.
+    releaseBytes(sent);
+    this.model = JSON.parse(textOf(reply.tensors[0]));
   }
 
   memoryBytes(): number {
@@ -172,12 +180,16 @@ class RunnerProcess implements Runner {
     this.#child.kill('SIGKILL');
   }
 
-  #ask(kind: 'load' | 'run' | 'ping', tensors: readonly FrameTensor[]): Promise<ReceivedFrame> {
+  #ask(
+    kind: 'load' | 'run' | 'ping',
+    tensors: readonly FrameTensor[],
+    allocate?: (bytes: number) => Buffer,
+  ): Promise<ReceivedFrame> {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = this.#nextId++ & 0x7fffffff;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#socket.write(encodeFrame({ id, kind, tensors }));
+      this.#socket.write(encodeFrame({ id, kind, tensors }, allocate));
     });
   }
 

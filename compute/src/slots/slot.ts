@@ -5,6 +5,7 @@ import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
 import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
 import type { Manifest } from '@hotloop/proto/manifest.ts';
 import { Batcher, type Work } from '../batching/batcher.ts';
 import type { Confinements } from '../runner/confinement.ts';
@@ -236,6 +237,7 @@ export class Slot {
         this.#start(bundle.onnx),
       );
       const started = await Promise.allSettled(instances);
+      releaseBytes(bundle.onnx);
       this.#runners = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
       for (const result of started) if (result.status === 'rejected') throw result.reason;
       if (signal.aborted) return this.#endRunners();
@@ -335,6 +337,7 @@ export class Slot {
     try {
       const { onnx, manifestYaml } = await this.#adapters.store.get(this.record.bundleSha256);
       const runner = await this.#start(onnx);
+      releaseBytes(onnx);
       await checkGolden(runner, parseManifest(manifestYaml), this.#options.hangMs).catch((error: unknown) => {
         runner.kill();
         throw error;

@@ -11,6 +11,8 @@ export interface ShipThreadData {
   readonly databaseUrl: string;
   readonly application: string;
   readonly options: Partial<ShipperOptions>;
+  /** The longest that the thread sleeps without looking by itself. */
+  readonly wakeMs: number;
 }
 
 /** To the thread. */

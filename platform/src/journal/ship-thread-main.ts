@@ -11,8 +11,6 @@ import {
 } from './ship-messages.ts';
 import { type JournalSource, startShipper } from './shipper.ts';
 
-/** The longest that the thread sleeps. */
-const WAKE_MS = 1_000;
 const DOZE_MS = 20;
 const QUERY_TIMEOUT_MS = 30_000;
 
@@ -83,7 +81,7 @@ async function main(data: ShipThreadData): Promise<void> {
   const watch = async () => {
     let seen = words.written();
     while (!isClosing) {
-      await words.changed(seen, WAKE_MS);
+      await words.changed(seen, data.wakeMs);
       // What is written from here on is another change, however soon it comes.
       seen = words.written();
       for (const listener of listeners) listener();

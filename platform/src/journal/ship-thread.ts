@@ -6,6 +6,7 @@ import { type ShipOrder, type ShipReport, type ShipThreadData, ShipWords } from 
 import type { Shipper, ShipperCounts, ShipperOptions } from './shipper.ts';
 
 const MAIN = new URL('./ship-thread-main.ts', import.meta.url);
+const WAKE_MS = 1_000;
 const RESTART_MS = 1_000;
 const MAX_RESTART_MS = 30_000;
 /** How long the shipment in hand may take at the end; what is cut off is shipped by the next start. */
@@ -16,6 +17,8 @@ export interface ShipThreadOptions {
   /** Shown by pg_stat_activity. */
   readonly application: string;
   readonly shipper?: Partial<ShipperOptions> | undefined;
+  /** How long the thread sleeps at most when nothing wakes it; default one second. */
+  readonly wakeMs?: number;
 }
 
 /**
@@ -62,6 +65,7 @@ class ShipThread<Row> implements Shipper {
       databaseUrl: options.databaseUrl,
       application: options.application,
       options: options.shipper ?? {},
+      wakeMs: options.wakeMs ?? WAKE_MS,
     };
     this.#tell();
     this.#unlisten = journal.onWritten(() => this.#tell());
