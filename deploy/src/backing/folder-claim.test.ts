@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,19 @@ import { processIdentity } from './process-identity.ts';
 async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
   const path = await mkdtemp(join(tmpdir(), 'hotloop-claim-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Leaves a dead process's claim of the folder, and a second one's right to take over each of `taken`. */
+async function writeDeadClaims(folder: string, taken: readonly string[]): Promise<void> {
+  const claim = JSON.stringify({ pid: 2 ** 22 + 1, identity: 'gone', token: 'first' });
+  await writeFile(join(folder, 'owner.json'), claim);
+  for (const file of taken) {
+    const right = `${file}.${createHash('sha256').update(claim).digest('hex').slice(0, 16)}`;
+    await writeFile(
+      join(folder, right),
+      JSON.stringify({ pid: 2 ** 22 + 1, identity: 'gone', token: 'second' }),
+    );
+  }
 }
 
 describe('a claimed folder', () => {
@@ -48,14 +62,19 @@ describe('a claimed folder', () => {
     expect(await isFolderClaimed(folder.path)).toBe(true);
   });
 
-  it('has one owner when many ask at once over a dead one', async () => {
-    await using folder = await temporaryFolder();
-    await writeFile(join(folder.path, 'owner.json'), JSON.stringify({ pid: 2 ** 22 + 1, identity: 'gone' }));
-    const claims = await Promise.allSettled(Array.from({ length: 20 }, () => claimFolder(folder.path)));
-    const won = claims.filter((claim) => claim.status === 'fulfilled');
-    expect(won).toHaveLength(1);
-    await won[0]?.value[Symbol.asyncDispose]();
-    expect(await readdir(folder.path)).toEqual([]);
+  it.each([
+    ['a dead claim', []],
+    ['a dead claim that a dead process was taking over', ['owner.json']],
+  ])('has one owner each time when many ask at once over %s', async (_name, takers) => {
+    for (let round = 0; round < 10; round += 1) {
+      await using folder = await temporaryFolder();
+      await writeDeadClaims(folder.path, takers);
+      const claims = await Promise.allSettled(Array.from({ length: 20 }, () => claimFolder(folder.path)));
+      const won = claims.filter((claim) => claim.status === 'fulfilled');
+      expect(won).toHaveLength(1);
+      await won[0]?.value[Symbol.asyncDispose]();
+      expect(await readdir(folder.path)).toEqual([]);
+    }
   });
 });
 

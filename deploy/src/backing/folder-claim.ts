@@ -1,11 +1,13 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { BackingServiceError } from './backing-service-error.ts';
 import { processIdentity } from './process-identity.ts';
 
 const OWNER_FILE = 'owner.json';
-const ATTEMPTS = 5;
+const ATTEMPTS = 20;
+const RETRY_MS = 10;
 
 /**
  * Makes this process the only owner of `dir` until disposed. A claim left by a process that no longer lives is
@@ -17,12 +19,10 @@ export async function claimFolder(dir: string): Promise<AsyncDisposable> {
   const token = randomUUID();
   const mine = JSON.stringify({ pid: process.pid, identity: await processIdentity(process.pid), token });
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    if (await createWhole(file, mine)) return { [Symbol.asyncDispose]: () => release(file, mine) };
-    const theirs = await readText(file);
-    if (theirs === undefined) continue;
-    const owner = await livingOwner(theirs);
-    if (owner !== undefined) throw alreadyRunning(dir, owner);
-    await removeStale(file, theirs);
+    const owner = await claimFile(file, mine);
+    if (owner === 'mine') return { [Symbol.asyncDispose]: () => release(file, mine) };
+    if (owner !== 'changing') throw alreadyRunning(dir, owner);
+    await setTimeout(RETRY_MS);
   }
   throw new BackingServiceError(
     'ALREADY_RUNNING',
@@ -51,17 +51,34 @@ async function createWhole(file: string, content: string): Promise<boolean> {
   }
 }
 
-/** Moves the stale claim aside; when a fresh one slipped in between, gives it back. */
-async function removeStale(file: string, stale: string): Promise<void> {
-  const aside = `${file}.${randomUUID()}`;
+/**
+ * Claims `file` once: 'mine', the living process that has it, or 'changing' while another one takes it.
+ *
+ * A dead owner's claim may be replaced only by the owner of a second claim, named after the dead one's content.
+ * Nobody else changes the file as long as it holds that content, so that a look at it and its replacement cannot
+ * be torn apart by a claim that came between. The second claim is taken over from a dead owner in the same way.
+ */
+async function claimFile(file: string, mine: string): Promise<'mine' | 'changing' | number> {
+  if (await createWhole(file, mine)) return 'mine';
+  const theirs = await readText(file);
+  if (theirs === undefined) return 'changing';
+  const owner = await livingOwner(theirs);
+  if (owner !== undefined) return owner;
+  const right = `${file}.${createHash('sha256').update(theirs).digest('hex').slice(0, 16)}`;
+  if ((await claimFile(right, mine)) !== 'mine') return 'changing';
   try {
-    await rename(file, aside);
-  } catch {
-    return;
+    if ((await readText(file)) !== theirs) return 'changing';
+    await replaceWhole(file, mine);
+    return 'mine';
+  } finally {
+    await release(right, mine);
   }
-  const moved = await readText(aside);
-  if (moved !== undefined && moved !== stale) await createWhole(file, moved);
-  await rm(aside, { force: true });
+}
+
+async function replaceWhole(file: string, content: string): Promise<void> {
+  const draft = `${file}.${randomUUID()}`;
+  await writeFile(draft, content, { mode: 0o600 });
+  await rename(draft, file);
 }
 
 async function livingOwner(claim: string): Promise<number | undefined> {
