@@ -11,6 +11,13 @@ export interface BatchView {
 export const PIPELINE_DEPTH = 2;
 
 /**
+ * Work that comes in one turn of the event loop is gathered for so long, in milliseconds. A turn that reads many
+ * requests takes longer than that: were nothing sent before its end, runner and callers would all wait for it, and then
+ * it for them.
+ */
+export const GATHER_MS = 0.25;
+
+/**
  * How many rows to send now; 0 waits for the next event. Greedy: an idle runner gets whatever is there. While one batch
  * runs, the next gathers, and follows it as soon as it is as large as what runs, or full: under load the
  * runner finds the next batch waiting, and at low load nothing is cut into pieces.

@@ -1,10 +1,15 @@
-import { systemClock } from '@hotloop/platform/clock.ts';
+import type { Clock } from '@hotloop/platform/clock.ts';
 import type { HotloopError } from '@hotloop/platform/errors.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { describe, expect, it } from 'vitest';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
 import { type Runner, RunnerFailure, RunnerGone } from '../runner/runner.ts';
+import { GATHER_MS } from './batch-policy.ts';
 import { Batcher, type Work, type WorkResult } from './batcher.ts';
+
+/** Stands still, unless a test moves it. */
+let nowMs = 0;
+const clock: Clock = { now: () => nowMs, monotonic: () => nowMs };
 
 type Answer = (batch: FrameTensor) => readonly ReceivedTensor[];
 
@@ -45,7 +50,7 @@ function makeBatcher(killers: Work[] = []): Batcher {
       onRun: () => undefined,
       onKiller: (work) => killers.push(work),
     },
-    systemClock,
+    clock,
     silentLog(),
   );
   batcher.setShareable(true);
@@ -54,14 +59,13 @@ function makeBatcher(killers: Work[] = []): Batcher {
 
 function ask(batcher: Batcher, ...bytes: number[]): Promise<number[]> {
   return new Promise((resolve, reject) => {
-    const now = systemClock.monotonic();
     batcher.submit({
       rows: bytes.length,
       priority: 0,
-      deadlineAt: now + 5_000,
+      deadlineAt: nowMs + 5_000,
       shapeKey: '',
       losses: 0,
-      submittedAt: now,
+      submittedAt: nowMs,
       inputs: [{ datatype: 'UINT8', shape: [bytes.length], contents: Uint8Array.from(bytes) }],
       isOver: () => false,
       succeed: (result: WorkResult) => resolve([...(result.outputs[0]?.contents ?? [])]),
@@ -80,6 +84,19 @@ describe('batcher', () => {
     expect(answers).toEqual([[2], [4, 6], [8]]);
     expect(runner.batches).toEqual([4]);
     expect(batcher.inFlight).toBe(0);
+  });
+
+  it('sends what it has got while a turn goes on for long', async () => {
+    const batcher = makeBatcher();
+    const runner = memoryRunner(twice);
+    batcher.add(runner);
+    const first = ask(batcher, 1);
+    nowMs += GATHER_MS;
+    const second = ask(batcher, 2);
+    expect(runner.batches).toEqual([2]);
+    const third = ask(batcher, 3);
+    expect(await Promise.all([first, second, third])).toEqual([[2], [4], [6]]);
+    expect(runner.batches).toEqual([2, 1]);
   });
 
   it('lets a request that the model refuses fail alone', async () => {

@@ -4,7 +4,7 @@ import type { Log } from '@hotloop/platform/log.ts';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
 import { type Runner, RunnerFailure, type RunResult } from '../runner/runner.ts';
 import { BatchCost } from './batch-cost.ts';
-import { rowsToSend } from './batch-policy.ts';
+import { GATHER_MS, rowsToSend } from './batch-policy.ts';
 import { splitOutputs } from './split-outputs.ts';
 import { type Waiting, WorkQueue } from './work-queue.ts';
 
@@ -68,8 +68,11 @@ export class Batcher {
   readonly #running = new Map<Runner, RunningBatch[]>();
   #shareable = false;
   #isPumping = false;
+  /** When the first work of this turn came, or the first since some was sent in it. */
+  #gatheredSince: number | undefined;
   readonly #pumpSoon = () => {
     this.#isPumping = false;
+    this.#gatheredSince = undefined;
     this.#pump();
   };
 
@@ -103,10 +106,16 @@ export class Batcher {
     return count;
   }
 
-  /** Throws RESOURCE_EXHAUSTED when the queue is full. What is submitted in one turn of the event loop travels together. */
+  /**
+   * Throws RESOURCE_EXHAUSTED when the queue is full. What is submitted in one turn of the event loop travels together,
+   * except that a long turn sends what it has got so far and goes on.
+   */
   submit(work: Work): void {
     this.#queue.push(work);
-    this.#soon();
+    this.#gatheredSince ??= work.submittedAt;
+    if (work.submittedAt - this.#gatheredSince < GATHER_MS) return this.#soon();
+    this.#gatheredSince = work.submittedAt;
+    this.#pump();
   }
 
   add(runner: Runner): void {
