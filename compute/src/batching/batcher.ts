@@ -113,9 +113,11 @@ export class Batcher {
   submit(work: Work): void {
     this.#queue.push(work);
     this.#gatheredSince ??= work.submittedAt;
-    if (work.submittedAt - this.#gatheredSince < GATHER_MS) return this.#soon();
-    this.#gatheredSince = work.submittedAt;
-    this.#pump();
+    if (work.submittedAt - this.#gatheredSince < GATHER_MS) this.#soon();
+    else {
+      this.#gatheredSince = work.submittedAt;
+      this.#pump();
+    }
   }
 
   add(runner: Runner): void {
