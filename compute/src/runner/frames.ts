@@ -1,7 +1,7 @@
 import { DATATYPES, type Datatype } from '@hotloop/platform/ports/tensor.ts';
 
 /**
- * What crosses between the service and a runner, over one socket: frames of 8-byte aligned little-endian parts, so that the
+ * What crosses between the service and a runner, over one socket or, if large, through a file: frames of 8-byte aligned little-endian parts, so that the
  * runner can lay typed arrays over what it received.
  *
  * Header (32 bytes): length of the frame, id, kind, number of tensors, run time in microseconds (all uint32), 4 bytes
@@ -10,7 +10,16 @@ import { DATATYPES, type Datatype } from '@hotloop/platform/ports/tensor.ts';
  */
 export const FRAME_HEADER_BYTES = 32;
 
-export const FRAME_KIND = { load: 1, loaded: 2, run: 3, result: 4, failed: 5, ping: 6, pong: 7 } as const;
+export const FRAME_KIND = {
+  load: 1,
+  loaded: 2,
+  run: 3,
+  result: 4,
+  failed: 5,
+  ping: 6,
+  pong: 7,
+  elsewhere: 8,
+} as const;
 export type FrameKind = keyof typeof FRAME_KIND;
 
 const KIND_OF = new Map<number, FrameKind>(
@@ -33,6 +42,12 @@ export interface FrameParts {
   readonly tensors: readonly FrameTensor[];
   readonly runUs?: number;
   readonly memoryBytes?: number;
+}
+
+/** Where a frame lies in a file, in bytes. */
+export interface FramePlace {
+  readonly position: number;
+  readonly length: number;
 }
 
 export interface ReceivedTensor {
@@ -61,14 +76,20 @@ function bytesOf(tensor: FrameTensor): number {
   return length;
 }
 
+/** Of the whole frame, in bytes. */
+export function frameLength({ tensors }: FrameParts): number {
+  let length = FRAME_HEADER_BYTES;
+  for (const tensor of tensors)
+    length += align(TENSOR_HEADER_BYTES + tensor.shape.length * 4) + align(bytesOf(tensor));
+  return length;
+}
+
 /** Writes a frame: the one copy of the contents on this side. `allocate` gives at least that many bytes. */
 export function encodeFrame(
   parts: FrameParts,
   allocate: (bytes: number) => Buffer = Buffer.allocUnsafe,
 ): Buffer {
-  let length = FRAME_HEADER_BYTES;
-  for (const tensor of parts.tensors)
-    length += align(TENSOR_HEADER_BYTES + tensor.shape.length * 4) + align(bytesOf(tensor));
+  const length = frameLength(parts);
   const frame = allocate(length);
   frame.writeUInt32LE(length, 0);
   frame.writeUInt32LE(parts.id, 4);
@@ -122,6 +143,27 @@ export function decodeFrame(frame: Buffer): ReceivedFrame {
     runUs: frame.readUInt32LE(16),
     memoryBytes: frame.readDoubleLE(24),
   };
+}
+
+/** What takes the socket when the frame itself lies in a file. */
+export function elsewhere(id: number, { position, length }: FramePlace): FrameParts {
+  const contents = Buffer.alloc(8);
+  contents.writeUInt32LE(position, 0);
+  contents.writeUInt32LE(length, 4);
+  return {
+    id,
+    kind: 'elsewhere',
+    tensors: [{ index: 0, datatype: 'UINT32', shape: [2], pieces: [contents] }],
+  };
+}
+
+/** Of a frame that only says where another one lies; undefined for every other. */
+export function placeOf(frame: Buffer): FramePlace | undefined {
+  if (frame.readUInt32LE(8) !== FRAME_KIND.elsewhere) return undefined;
+  const [where] = decodeFrame(frame).tensors;
+  if (!where) throw new RangeError('a frame that is nowhere');
+  const words = Buffer.from(where.contents);
+  return { position: words.readUInt32LE(0), length: words.readUInt32LE(4) };
 }
 
 /** A text in the place of a tensor, for what is not on the hot path. */

@@ -4,6 +4,8 @@ import {
   encodeFrame,
   FRAME_HEADER_BYTES,
   type FrameParts,
+  type FramePlace,
+  placeOf,
   textOf,
   textTensor,
 } from './frames.ts';
@@ -15,9 +17,12 @@ import type { RunnerSession } from './runner-session.ts';
  * Reading blocks: there is nothing else to do meanwhile, and the end of the service ends the read, so it ends the runner.
  */
 const SOCKET = 3;
+/** Large frames lie in a file, and the socket says where. */
+const FRAME_FILE = 4;
 
 class FrameReader {
   #buffer = Buffer.allocUnsafeSlow(1024 * 1024);
+  #fetched = Buffer.alloc(0);
   #start = 0;
   #end = 0;
 
@@ -29,6 +34,18 @@ class FrameReader {
     while (this.#end - this.#start < length) if (!this.#read(length)) return undefined;
     const frame = this.#buffer.subarray(this.#start, this.#start + length);
     this.#start += length;
+    const place = placeOf(frame);
+    return place ? this.#fetch(place) : frame;
+  }
+
+  #fetch({ position, length }: FramePlace): Buffer {
+    if (this.#fetched.length < length) this.#fetched = Buffer.allocUnsafeSlow(length);
+    const frame = this.#fetched.subarray(0, length);
+    for (let at = 0; at < length; ) {
+      const read = readSync(FRAME_FILE, frame, at, length - at, position + at);
+      if (read === 0) throw new RangeError('a frame is not where it should be');
+      at += read;
+    }
     return frame;
   }
 

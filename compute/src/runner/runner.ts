@@ -4,10 +4,13 @@ import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
 import type { Confinement, Confinements } from './confinement.ts';
+import { FrameFile } from './frame-file.ts';
 import {
   decodeFrame,
+  elsewhere,
   encodeFrame,
   FrameAssembler,
+  type FramePlace,
   type FrameTensor,
   type ReceivedFrame,
   textOf,
@@ -38,11 +41,13 @@ export type RunResult = Pick<ReceivedFrame, 'tensors' | 'runUs'>;
 interface Waiting {
   readonly resolve: (frame: ReceivedFrame) => void;
   readonly reject: (error: Error) => void;
+  /** Where its frame lies, when it did not take the socket. */
+  readonly place: FramePlace | undefined;
 }
 
 /**
  * A child process that holds one loaded version. It has no secret in its environment, no more rights than it needs, as far
- * as the system allows that, reads nothing but its socket, and ends when this process ends. `run` may be called again
+ * as the system allows that, reads nothing but its socket and the file of its large frames, and ends when this process ends. `run` may be called again
  * before the first has answered: the next batch then waits in the socket, and the runner never idles. After `gone` has
  * resolved every call rejects with RunnerGone.
  */
@@ -112,6 +117,7 @@ class RunnerProcess implements Runner {
   readonly #child: ChildProcess;
   readonly #socket: Socket;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #file = FrameFile.open();
   readonly #assembler = new FrameAssembler();
   readonly #onFrame = (frame: Buffer) => this.#receive(decodeFrame(frame));
   #memoryBytes = 0;
@@ -120,7 +126,8 @@ class RunnerProcess implements Runner {
   #ended: RunnerGone | undefined;
 
   constructor(confinement: Confinement, memoryLimitBytes: number, log: Log) {
-    this.#spawned = spawnRunner(confinement, memoryLimitBytes);
+    this.#spawned = spawnRunner(confinement, memoryLimitBytes, this.#file?.readable);
+    this.#file?.given();
     this.#child = this.#spawned.child;
     this.#socket = this.#child.stdio[3] as Socket;
     this.#socket.on('data', (chunk: Buffer) => this.#assembler.push(chunk, this.#onFrame));
@@ -188,8 +195,10 @@ class RunnerProcess implements Runner {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = this.#nextId++ & 0x7fffffff;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#socket.write(encodeFrame({ id, kind, tensors }, allocate));
+      const parts = { id, kind, tensors };
+      const place = kind === 'run' ? this.#file?.put(parts) : undefined;
+      this.#waiting.set(id, { resolve, reject, place });
+      this.#socket.write(encodeFrame(place ? elsewhere(id, place) : parts, allocate));
     });
   }
 
@@ -197,6 +206,7 @@ class RunnerProcess implements Runner {
     if (frame.memoryBytes > 0) this.#memoryBytes = frame.memoryBytes;
     const waiting = this.#waiting.get(frame.id);
     this.#waiting.delete(frame.id);
+    if (waiting?.place) this.#file?.release(waiting.place);
     if (frame.kind === 'failed') waiting?.reject(new RunnerFailure(textOf(frame.tensors[0])));
     else waiting?.resolve(frame);
   }
@@ -206,5 +216,6 @@ class RunnerProcess implements Runner {
     for (const waiting of this.#waiting.values()) waiting.reject(this.#ended);
     this.#waiting.clear();
     this.#socket.destroy();
+    this.#file?.close();
   }
 }

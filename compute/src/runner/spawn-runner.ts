@@ -28,12 +28,19 @@ export interface SpawnedRunner {
   raisePriority(): void;
 }
 
-/** Starts the process of a runner, with as little as it needs; lower in priority where the way back up is allowed. */
-export function spawnRunner(confinement: Confinement, memoryLimitBytes: number): SpawnedRunner {
+/**
+ * Starts the process of a runner, with as little as it needs; lower in priority where the way back up is allowed. It
+ * inherits the file of its large frames.
+ */
+export function spawnRunner(
+  confinement: Confinement,
+  memoryLimitBytes: number,
+  frameFile: number | undefined,
+): SpawnedRunner {
   const kilobytes = String(Math.ceil((RESERVED_BYTES + memoryLimitBytes) / 1024));
   const node = [process.execPath, ...PERMISSIONS, ...SILENCED, MAIN];
   const child = spawn('/bin/sh', ['-c', LIMITED, kilobytes, ...confinement.prefix(), ...node], {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', frameFile ?? 'ignore'],
     cwd: '/',
     env: { MALLOC_ARENA_MAX: '2', ...RUNTIME_ENVIRONMENT },
   });
