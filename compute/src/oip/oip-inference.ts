@@ -1,8 +1,7 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { columnsOf } from '@hotloop/platform/manifest/columns.ts';
 import { isPredictionId, type PredictionIds } from '@hotloop/platform/prediction-id.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
-import type { RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Infer } from '../infer.ts';
 import { checkPredictionId } from '../infer-checks.ts';
 import type { LoadedModel } from '../runner/load-options.ts';
@@ -22,6 +21,9 @@ export interface OipInferenceAdapters {
   readonly acquire: AcquireSlot;
 }
 
+/** Whoever sends tensors has made every feature. */
+const ALL_PRESENT = new Uint8Array();
+
 /** Higher lanes run first here; the protocol counts down from the most urgent. 0 is its default. */
 const LANES = 1_000;
 
@@ -31,8 +33,6 @@ const LANES = 1_000;
  */
 export class OipInference {
   readonly #adapters: OipInferenceAdapters;
-  /** Features of a version; counting them anew would cost more than the rest of a request's checks. */
-  readonly #featureCounts = new WeakMap<VersionRecord, number>();
 
   constructor(adapters: OipInferenceAdapters) {
     this.#adapters = adapters;
@@ -62,7 +62,7 @@ export class OipInference {
       entities: {},
       candidates: [],
       degraded: [],
-      statuses: new Uint8Array(this.#featureCount(slot.record) * rows),
+      statuses: ALL_PRESENT,
       priority: request.priority === 0 ? 0 : Math.max(1, LANES - request.priority),
       timeoutMs: request.timeoutMs,
       isOver,
@@ -70,16 +70,6 @@ export class OipInference {
     const output = await infer.run(slot, question, inputs, rows, columns);
     const outputs = wanted.flatMap((index) => output.outputs[index] ?? []);
     return { model: record.model, version: record.version, id: request.id, predictionId, outputs };
-  }
-
-  /** One status byte each: whoever sends tensors has made every feature, so all count as present. */
-  #featureCount(record: VersionRecord): number {
-    let count = this.#featureCounts.get(record);
-    if (count === undefined) {
-      count = columnsOf(record.manifest).features.length;
-      this.#featureCounts.set(record, count);
-    }
-    return count;
   }
 }
 

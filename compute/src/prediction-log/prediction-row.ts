@@ -33,6 +33,8 @@ export interface PredictionRow {
 
 /** Who was asked, and by whom: the same for most rows in a row. */
 type Asked = Pick<PredictionRow, 'model' | 'version' | 'variant' | 'caller'>;
+/** Of a prediction that names no entities and no candidates, such as one for tensors. */
+type AskedPlainly = Asked & Pick<PredictionRow, 'rows' | 'columns'>;
 /** How it ended and where. */
 type Ended = Pick<PredictionRow, 'errorCode' | 'errorMessage' | 'node'>;
 
@@ -42,18 +44,23 @@ export const PREDICTION_TABLE = 'prediction';
 export function predictionTable(): JournalTable<PredictionRow> {
   const asked = new RepeatedFields<Asked>({
     fields: 4,
-    isSame: (row, last) =>
-      row.model === last.model &&
-      row.version === last.version &&
-      row.variant === last.variant &&
-      row.caller === last.caller,
-    write(row, into) {
-      into.text(row.model);
-      into.int4(row.version);
-      into.text(row.variant);
-      into.text(row.caller);
-    },
+    isSame: isSameAsked,
+    write: writeAsked,
     keep: ({ model, version, variant, caller }) => ({ model, version, variant, caller }),
+  });
+  const askedPlainly = new RepeatedFields<AskedPlainly>({
+    fields: 8,
+    isSame: (row, last) => row.rows === last.rows && row.columns === last.columns && isSameAsked(row, last),
+    write(row, into) {
+      writeAsked(row, into);
+      into.json('{}');
+      into.textArray([]);
+      into.int4(row.rows);
+      into.int4(row.columns);
+    },
+    keep: ({ model, version, variant, caller, rows, columns }) => {
+      return { model, version, variant, caller, rows, columns };
+    },
   });
   const ended = new RepeatedFields<Ended>({
     fields: 3,
@@ -67,9 +74,12 @@ export function predictionTable(): JournalTable<PredictionRow> {
     keep: ({ errorCode, errorMessage, node }) => ({ errorCode, errorMessage, node }),
   });
   const outputSpec = new RepeatedFields<string>({
-    fields: 1,
+    fields: 2,
     isSame: (text, last) => text === last,
-    write: (text, into) => into.json(text),
+    write(text, into) {
+      into.json(text);
+      into.textArray([]);
+    },
     keep: (text) => text,
   });
   return {
@@ -79,17 +89,23 @@ export function predictionTable(): JournalTable<PredictionRow> {
     encode(row, into) {
       into.uuid(row.predictionId);
       into.timestamp(row.at);
-      asked.write(row, into);
-      into.json(isEmpty(row.entities) ? '{}' : JSON.stringify(row.entities));
-      into.textArray(row.candidates);
-      into.int4(row.rows);
-      into.int4(row.columns);
+      if (row.candidates.length === 0 && isEmpty(row.entities)) askedPlainly.write(row, into);
+      else {
+        asked.write(row, into);
+        into.json(JSON.stringify(row.entities));
+        into.textArray(row.candidates);
+        into.int4(row.rows);
+        into.int4(row.columns);
+      }
       optionalBytes(into, row.features);
       optionalBytes(into, row.statuses);
       if (row.outputs === null) into.nothing();
       else into.byteaOf(row.outputs);
-      outputSpec.write(row.outputSpec, into);
-      into.textArray(row.degraded);
+      if (row.degraded.length === 0) outputSpec.write(row.outputSpec, into);
+      else {
+        into.json(row.outputSpec);
+        into.textArray(row.degraded);
+      }
       into.int4(row.queueUs);
       into.int4(row.runUs);
       ended.write(row, into);
@@ -119,6 +135,22 @@ const COLUMNS = [
   'error_message',
   'node',
 ] as const;
+
+function isSameAsked(row: Asked, last: Asked): boolean {
+  return (
+    row.model === last.model &&
+    row.version === last.version &&
+    row.variant === last.variant &&
+    row.caller === last.caller
+  );
+}
+
+function writeAsked(row: Asked, into: CopyRow): void {
+  into.text(row.model);
+  into.int4(row.version);
+  into.text(row.variant);
+  into.text(row.caller);
+}
 
 function isEmpty(record: object): boolean {
   for (const _ in record) return false;

@@ -24,7 +24,7 @@ export interface InferItem {
   readonly columns: number;
   /** float32 little endian, rows x columns. */
   readonly features: Uint8Array;
-  /** rows x features of the manifest, FEATURE_STATUS codes. */
+  /** rows x features of the manifest, FEATURE_STATUS codes; none at all when every feature is present. */
   readonly statuses: Uint8Array;
   /** What the feature plan had to do without. */
   readonly degraded: readonly string[];
