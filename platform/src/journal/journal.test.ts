@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../log.ts';
 import { firstPredictionIdAt } from '../prediction-id.ts';
 import { type Journal, type JournalTable, openJournal } from './journal.ts';
@@ -136,7 +136,7 @@ describe('journal', () => {
     expect(await textsOf(journal)).toHaveLength(accepted);
     journal.release(journal.written());
     expect(journal.full()).toBe(false);
-    expect(listSegments(directory)).toHaveLength(1);
+    await vi.waitFor(() => expect(listSegments(directory)).toHaveLength(1));
     await journal.append(row(accepted), 'process');
   });
 

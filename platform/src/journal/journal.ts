@@ -1,13 +1,5 @@
-import {
-  closeSync,
-  fdatasync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -54,8 +46,8 @@ export const JOURNAL_DEFAULTS = { maxBytes: 4 * 1024 ** 3, segmentBytes: 32 * 10
 const MAX_PENDING_BYTES = 64 * 1024 ** 2;
 
 /**
- * An append-only file of rows, written before a reply and shipped behind it. All that is appended in one turn of the
- * event loop goes out in one write; rows that want `disk` share one fdatasync, and while it runs the next group
+ * An append-only file of rows, written before a reply and shipped behind it. All that is appended before the event loop
+ * comes to its next event, such as by the answers of a batch, goes out in one write; rows that want `disk` share one fdatasync, and while it runs the next group
  * gathers. Closing writes what is left.
  */
 export interface Journal<Row> extends AsyncDisposable {
@@ -110,6 +102,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
   #file: number;
   #group: { written: PromiseWithResolvers<void>; synced: PromiseWithResolvers<void> | undefined } | undefined;
   #syncing: Promise<void> | undefined;
+  #removals = Promise.resolve();
   #closing: Promise<void> | undefined;
   #flush = () => this.#write();
 
@@ -150,7 +143,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
     }
     if (!this.#group) {
       this.#group = { written: settled(), synced: undefined };
-      if (!this.#syncing) setImmediate(this.#flush);
+      if (!this.#syncing) process.nextTick(this.#flush);
     }
     if (durability === 'process') return this.#group.written.promise;
     this.#group.synced ??= settled();
@@ -183,7 +176,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
   release(before: JournalPosition): void {
     for (const [segment, size] of this.#sizes) {
       if (segment >= before.segment || segment === this.#segment) continue;
-      rmSync(segmentPath(this.directory, segment), { force: true });
+      this.#removals = this.#removals.then(() => this.#remove(segment));
       this.#sizes.delete(segment);
       this.#total -= size;
     }
@@ -199,6 +192,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
       await this.#syncing;
       this.#write();
     }
+    await this.#removals;
     closeSync(this.#file);
     this.#unlock();
   }
@@ -225,6 +219,15 @@ class SegmentedJournal<Row> implements Journal<Row> {
     this.#file = this.#begin(this.#segment + 1);
     this.#segment++;
     closeSync(file);
+  }
+
+  /** In the background: the system takes milliseconds to free so many pages. What stays is shipped already. */
+  async #remove(segment: number): Promise<void> {
+    try {
+      await rm(segmentPath(this.directory, segment), { force: true });
+    } catch (error) {
+      this.#log.warn({ error, segment }, 'a shipped segment of the journal could not be deleted');
+    }
   }
 
   /** Writes what has gathered. Never throws: each row's promise says what became of it. */
