@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
 import { firstPredictionIdAt } from '../prediction-id.ts';
 import { type Journal, type JournalTable, openJournal } from './journal.ts';
@@ -86,6 +86,20 @@ describe('journal', () => {
     expect(await textsOf(journal)).toHaveLength(100);
   });
 
+  it('writes all rows that follow from one event at once, however many steps they take', async () => {
+    await using journal = open();
+    let writes = 0;
+    journal.onWritten(() => writes++);
+    // From here on nothing but the steps of promises comes before the event's end.
+    await Promise.resolve();
+    const rows = Array.from({ length: 5 }, async (_, steps) => {
+      for (let step = 0; step < steps; step++) await Promise.resolve();
+      await journal.append(row(steps), 'process');
+    });
+    await Promise.all(rows);
+    expect(writes).toBe(1);
+  });
+
   it('cuts a torn tail wherever the end came, and keeps every whole row before it', async () => {
     {
       await using journal = open();
@@ -136,8 +150,22 @@ describe('journal', () => {
     expect(await textsOf(journal)).toHaveLength(accepted);
     journal.release(journal.written());
     expect(journal.full()).toBe(false);
-    await vi.waitFor(() => expect(listSegments(directory)).toHaveLength(1));
+    await expect.poll(() => listSegments(directory)).toHaveLength(1);
     await journal.append(row(accepted), 'process');
+  });
+
+  it('has deleted what was shipped when it is closed, and deletes nothing while it closes', async () => {
+    const journal = open({ segmentBytes: 4_200 });
+    for (let index = 0; index < 20; index++) await journal.append(row(index, 'x'.repeat(900)), 'process');
+    const [first = 0, second = 0] = listSegments(directory);
+    journal.release({ segment: second, offset: 0 });
+    const kept = journal.bytes();
+    const closed = journal[Symbol.asyncDispose]();
+    journal.release(journal.written());
+    await closed;
+    expect(listSegments(directory)).not.toContain(first);
+    expect(listSegments(directory)).toContain(second);
+    expect(journal.bytes()).toBe(kept);
   });
 
   it('keeps a row that cannot be encoded out, and its neighbours in', async () => {

@@ -47,8 +47,8 @@ const MAX_PENDING_BYTES = 64 * 1024 ** 2;
 
 /**
  * An append-only file of rows, written before a reply and shipped behind it. All that is appended before the event loop
- * comes to its next event, such as by the answers of a batch, goes out in one write; rows that want `disk` share one fdatasync, and while it runs the next group
- * gathers. Closing writes what is left.
+ * comes to its next event, such as by the answers of a batch, goes out in one write; rows that want `disk` share one
+ * fdatasync, and while it runs the next group gathers. Closing writes what is left.
  */
 export interface Journal<Row> extends AsyncDisposable {
   /** Names this journal in `journal_position`; a folder that was wiped gets another name. */
@@ -71,7 +71,10 @@ export interface Journal<Row> extends AsyncDisposable {
   /** Bytes on disk as a share of the bound. */
   fullness(): number;
   onWritten(listener: () => void): () => void;
-  /** Deletes the segments that lie wholly before a position; they have been shipped. */
+  /**
+   * Deletes the segments that lie wholly before a position; they have been shipped. They no longer count at once, and are
+   * gone by the time it is closed. Does nothing from then on: the folder may have another owner.
+   */
   release(before: JournalPosition): void;
 }
 
@@ -174,6 +177,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
   }
 
   release(before: JournalPosition): void {
+    if (this.#closing) return;
     for (const [segment, size] of this.#sizes) {
       if (segment >= before.segment || segment === this.#segment) continue;
       this.#removals = this.#removals.then(() => this.#remove(segment));
