@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { fstatSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import { describe, expect, it } from 'vitest';
@@ -10,6 +13,7 @@ import { startRunner } from './runner.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+const STARTER = join(import.meta.dirname, '..', 'testing', 'start-without-files.ts');
 
 /** A frame whose contents are `bytes` bytes of one value. */
 function frameOf(value: number, bytes: number): FrameParts {
@@ -61,6 +65,12 @@ describe('the file of large frames', () => {
   it('has no name that would outlive its processes', () => {
     using file = open();
     expect(fstatSync(file.readable).nlink).toBe(0);
+  });
+
+  it.runIf(process.platform === 'linux')('is closed again where no runner can be started', async () => {
+    const limited = ['-c', 'ulimit -n 200; exec "$@"', 'sh', process.execPath, STARTER, '5'];
+    const { stdout } = await promisify(execFile)('/bin/sh', limited);
+    expect(JSON.parse(stdout)).toEqual({ codes: Array(5).fill('UNAVAILABLE'), frameFiles: 0 });
   });
 
   it('carries batches of every size to a runner, many in flight, each with its own answer', async () => {

@@ -47,9 +47,9 @@ interface Waiting {
 
 /**
  * A child process that holds one loaded version. It has no secret in its environment, no more rights than it needs, as far
- * as the system allows that, reads nothing but its socket and the file of its large frames, and ends when this process ends. `run` may be called again
- * before the first has answered: the next batch then waits in the socket, and the runner never idles. After `gone` has
- * resolved every call rejects with RunnerGone.
+ * as the system allows that, reads nothing but its socket and the file of its large frames, and ends when this process
+ * ends. `run` may be called again before the first has answered: the next batch then waits in the socket or the file,
+ * and the runner never idles. After `gone` has resolved every call rejects with RunnerGone.
  */
 export interface Runner {
   readonly pid: number;
@@ -126,10 +126,16 @@ class RunnerProcess implements Runner {
   #ended: RunnerGone | undefined;
 
   constructor(confinement: Confinement, memoryLimitBytes: number, log: Log) {
-    this.#spawned = spawnRunner(confinement, memoryLimitBytes, this.#file?.readable);
-    this.#file?.given();
+    try {
+      this.#spawned = spawnRunner(confinement, memoryLimitBytes, this.#file?.readable);
+    } catch (error) {
+      this.#file?.close();
+      throw error;
+    } finally {
+      this.#file?.given();
+    }
     this.#child = this.#spawned.child;
-    this.#socket = this.#child.stdio[3] as Socket;
+    this.#socket = this.#spawned.socket;
     this.#socket.on('data', (chunk: Buffer) => this.#assembler.push(chunk, this.#onFrame));
     // The end of the process is what counts; it is reported by the child itself.
     this.#socket.on('error', () => undefined);

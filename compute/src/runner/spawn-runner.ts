@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
@@ -22,8 +23,9 @@ const LOADING_NICENESS = 10;
 const MOST_NICENESS = 19;
 
 export interface SpawnedRunner {
-  /** Its socket is the fourth of its streams. */
   readonly child: ChildProcess;
+  /** Carries its frames; a closed one where there is no process. */
+  readonly socket: Socket;
   /** Ends the time in which it stands behind whatever serves. May be called again. */
   raisePriority(): void;
 }
@@ -47,8 +49,11 @@ export function spawnRunner(
   let isLowered = confinement.mayRaisePriority && child.pid !== undefined;
   const priority = getPriority();
   if (isLowered) setNiceness(child.pid ?? 0, Math.min(MOST_NICENESS, priority + LOADING_NICENESS));
+  // For want of open files there are no streams at all; the child tells it as an error.
+  const hasStreams: boolean = child.stdio !== undefined;
   return {
     child,
+    socket: hasStreams ? (child.stdio[3] as Socket) : new Socket(),
     raisePriority() {
       const lives = child.exitCode === null && child.signalCode === null;
       if (isLowered && lives) setNiceness(child.pid ?? 0, priority);
