@@ -14,8 +14,10 @@ export default defineConfig({
     // kafkajs 2.2 sets a timer for a time long past on every new connection; Node 24 warns about it, and nothing is wrong.
     execArgv: ['--disable-warning=TimeoutNegativeWarning'],
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Bounds on what hangs. A busy machine must not reach them, so they are far above what anything takes.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 20_000 } },
     sequence: { concurrent: false },
   },
 });

@@ -48,7 +48,7 @@ describe('swap', () => {
     expect(failures).toEqual([]);
     expect(answered).toBeGreaterThan(100);
     expect(compute.fleet.find('tiny', 2)?.state).toBe('ready');
-    await expect.poll(() => isAlive(oldPid), { timeout: 5_000 }).toBe(false);
+    await expect.poll(() => isAlive(oldPid)).toBe(false);
     await compute.flushLog(10_000);
     const { rows } = await test.pool.query(
       'SELECT count(*)::int AS n FROM prediction WHERE error_code IS NULL',

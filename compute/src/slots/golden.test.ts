@@ -48,7 +48,7 @@ async function load(
   test.registry.set(modelOf([record], { live: 1 }));
   test.registry.publish();
   const slot = () => test.compute.fleet.find(name, 1);
-  await expect.poll(() => slot()?.state, { timeout: 15_000 }).toMatch(/ready|failed/);
+  await expect.poll(() => slot()?.state).toMatch(/ready|failed/);
   return slot()?.detail ?? 'gone';
 }
 

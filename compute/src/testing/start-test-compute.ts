@@ -72,7 +72,7 @@ export async function startTestCompute(
     folder,
     databaseUrl: database.url,
     async until(model, version, state) {
-      const end = Date.now() + 15_000;
+      const end = Date.now() + 30_000;
       for (;;) {
         const seen = compute.fleet.find(model, version)?.state ?? 'gone';
         if (seen === state) return;

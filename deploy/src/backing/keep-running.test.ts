@@ -39,7 +39,7 @@ describe('a server that is kept running', () => {
     await using server = await kept(lives, log);
     lives.failures = 2;
     lives.begun[0]?.end();
-    await expect.poll(() => server.pid, { timeout: 5000 }).toBe(2);
+    await expect.poll(() => server.pid).toBe(2);
     expect(log).toEqual([
       'Server could not be started again; trying once more',
       'Server could not be started again; trying once more',
@@ -51,7 +51,7 @@ describe('a server that is kept running', () => {
     const lives = new Lives();
     const server = await kept(lives);
     lives.begun[0]?.end();
-    await expect.poll(() => server.pid, { timeout: 5000 }).toBe(2);
+    await expect.poll(() => server.pid).toBe(2);
     await server[Symbol.asyncDispose]();
     await server[Symbol.asyncDispose]();
     expect(lives.begun.map((life) => life.disposed)).toEqual([false, true]);

@@ -21,7 +21,7 @@ declare module 'vitest' {
   }
 }
 
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 30_000;
 
 /** Addresses of this run's real Postgres, Redis and Kafka. Throws where the run has no global set-up. */
 export function testServices(): TestServiceAddresses {

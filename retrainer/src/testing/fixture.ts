@@ -253,7 +253,7 @@ async function ensureDay(client: PoolClient, ms: number): Promise<void> {
 /** Looks again until it holds; fails after the bound. */
 export async function eventually<T>(
   look: () => Promise<T | null | undefined | false>,
-  ms = 10_000,
+  ms = 20_000,
 ): Promise<T> {
   const end = performance.now() + ms;
   for (;;) {

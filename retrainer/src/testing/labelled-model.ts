@@ -79,7 +79,7 @@ export const dependenciesOf = (stores: Stores, trainer: Trainer): RetrainDepende
 
 export const workerOptions = (stores: Stores, change: Partial<WorkerOptions> = {}): WorkerOptions => ({
   collect: COLLECT_DEFAULTS,
-  promotion: { timeoutMs: 5_000, pollMs: 10, oldFailureMs: 100 },
+  promotion: { timeoutMs: 20_000, pollMs: 10, oldFailureMs: 100 },
   trainTimeoutMs: 10_000,
   leaseMs: 10_000,
   maxAttempts: 3,
