@@ -118,7 +118,9 @@ describe('a stream answered in order', () => {
             written.push(chunk.length);
             return write(chunk);
           };
+        let asked = 0;
         orderedStream<Buffer>(async () => {
+          if (++asked === 20) gate.resolve();
           await gate.promise;
           return Buffer.from('12345');
         })(call);
@@ -127,7 +129,6 @@ describe('a stream answered in order', () => {
     using client = open(server);
     for (let count = 0; count < 20; count++) client.stream.write(Buffer.from('x'));
     client.stream.end();
-    setTimeout(gate.resolve, 100);
     expect(await allOf(client.stream)).toHaveLength(20);
     expect(written).toEqual([20 * (5 + 5)]);
   });
