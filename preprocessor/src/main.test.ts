@@ -75,7 +75,9 @@ describe('the preprocessor process', () => {
           error ? reject(error) : resolve(reply as PredictReply__Output),
         );
       });
-    expect((await predict()).decision?.score).toBeCloseTo(logistic([0]), 6);
+    // A busy machine may answer without the history, whose budget is small.
+    const score = async () => (await predict()).decision?.score;
+    await expect.poll(score).toBeCloseTo(logistic([0]), 6);
 
     const producer = stack.use(
       await openProducer({ brokers: kafkaBrokers.split(','), clientId: 'test', log }),
@@ -85,10 +87,8 @@ describe('the preprocessor process', () => {
       data: { entity: { user } },
     };
     await producer.send(EVENTS_TOPIC, [{ key: user, value: JSON.stringify(event) }]);
-    await expect
-      .poll(async () => (await predict()).decision?.score, { timeout: 20_000, interval: 100 })
-      .toBeCloseTo(logistic([1]), 6);
-    expect((await predict()).degraded).toEqual([]);
+    await expect.poll(score, { interval: 100 }).toBeCloseTo(logistic([1]), 6);
+    await expect.poll(async () => (await predict()).degraded).toEqual([]);
 
     expect(await service.stop('SIGTERM')).toBe(0);
   });

@@ -63,8 +63,8 @@ afterEach(async () => {
 function newPool(url: string): Pool {
   return openPool(url, {
     max: 3,
-    queryTimeoutMs: 5_000,
-    connectTimeoutMs: 500,
+    queryTimeoutMs: 10_000,
+    connectTimeoutMs: 10_000,
     application: 'test',
     log: silentLog(),
   });

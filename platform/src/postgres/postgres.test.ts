@@ -9,7 +9,7 @@ import { migrate } from './migrate.ts';
 import { fromPostgresError, openPool, transaction } from './pool.ts';
 
 const log = silentLog();
-const poolOptions = { max: 4, queryTimeoutMs: 2000, application: 'test', log } as const;
+const poolOptions = { max: 4, queryTimeoutMs: 20_000, application: 'test', log } as const;
 
 async function migrationFolder(files: Readonly<Record<string, string>>) {
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-migrations-'));
@@ -83,7 +83,7 @@ describe('a pool', () => {
       const began = performance.now();
       const failure = await pool.query('SELECT 1').catch(fromPostgresError);
       expect(failure).toMatchObject({ code: 'UNAVAILABLE' });
-      expect(performance.now() - began).toBeLessThan(2000);
+      expect(performance.now() - began).toBeLessThan(10_000);
     } finally {
       frozen.close();
     }

@@ -4,7 +4,7 @@ import { silentLog } from '../log.ts';
 import { createTestRedis } from '../testing/test-services.ts';
 import { openRedis } from './redis.ts';
 
-const options = { commandTimeoutMs: 300, name: 'test', log: silentLog() } as const;
+const options = { commandTimeoutMs: 10_000, name: 'test', log: silentLog() } as const;
 
 /** A port where nothing listens. */
 async function closedPort(): Promise<number> {
@@ -42,7 +42,7 @@ describe('Redis', () => {
     await using redis = await openRedis(url, { ...options, role: 'cache', connectTimeoutMs: 100 });
     const started = performance.now();
     await expect(redis.get('a')).rejects.toThrow();
-    expect(performance.now() - started).toBeLessThan(200);
+    expect(performance.now() - started).toBeLessThan(options.commandTimeoutMs / 2);
   });
 
   it('refuses to open a queue that is away', async () => {
@@ -61,11 +61,12 @@ describe('Redis', () => {
       await using redis = await openRedis(`redis://127.0.0.1:${port}`, {
         ...options,
         role: 'cache',
+        commandTimeoutMs: 300,
         connectTimeoutMs: 100,
       });
       const started = performance.now();
       await expect(redis.get('a')).rejects.toThrow();
-      expect(performance.now() - started).toBeLessThan(1000);
+      expect(performance.now() - started).toBeLessThan(10_000);
     } finally {
       frozen.close();
     }

@@ -213,7 +213,7 @@ describe('a registry in Postgres, left to itself', () => {
   it('keeps the last snapshot while Postgres is away', async () => {
     await using database = await postgresDatabase();
     await storeInPostgres(database.pool, model('shoes', [1], 1));
-    const pool = openPool(database.url, { max: 2, queryTimeoutMs: 1000, application: 'away', log });
+    const pool = openPool(database.url, { max: 2, queryTimeoutMs: 10_000, application: 'away', log });
     await using reader = await openRegistry(pool, database.url, log);
     const before = reader.current();
     await pool.end();

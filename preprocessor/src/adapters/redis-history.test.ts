@@ -103,7 +103,7 @@ describe('Redis history', () => {
     await using opened = await openBehindProxy();
     const { proxy, history } = opened;
     const gate = new HistoryGate(history, systemClock, silentLog(), {
-      budgetMs: 500,
+      budgetMs: 5000,
       failures: 3,
       restMs: 20,
     });
@@ -112,9 +112,9 @@ describe('Redis history', () => {
     await expect.poll(() => gate.read(reads(1))).toBeNull();
     const start = performance.now();
     for (let index = 0; index < 50; index++) expect(await gate.read(reads(1))).toBeNull();
-    expect(performance.now() - start).toBeLessThan(500);
+    expect(performance.now() - start).toBeLessThan(2000);
     proxy.cut(false);
-    await expect.poll(async () => (await gate.read(reads(1)))?.[0]?.length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(async () => (await gate.read(reads(1)))?.[0]?.length).toBe(1);
   });
 
   it('costs a prediction no more than its budget when frozen, then nothing, and comes back by itself', async () => {
@@ -133,7 +133,12 @@ describe('Redis history', () => {
     const clock = { now: () => nowMs, monotonic: () => nowMs };
     const policy = { budgetMs: 20, failures: 3, restMs: 1000 };
     const gate = new HistoryGate(counted, clock, silentLog(), policy);
-    await expect.poll(async () => (await gate.read(reads(1)))?.[0]?.length).toBe(1);
+    const readsAgain = () => {
+      // A busy machine may be late more than once before it answers within the budget.
+      nowMs += policy.restMs;
+      return gate.read(reads(1));
+    };
+    await expect.poll(readsAgain).toHaveLength(1);
     proxy.freeze(true);
     asked = 0;
     const start = performance.now();
@@ -142,15 +147,7 @@ describe('Redis history', () => {
     for (let index = 0; index < 1000; index++) expect(await gate.read(reads(1))).toBeNull();
     expect([gate.open, asked]).toEqual([true, 3]);
     proxy.freeze(false);
-    await expect
-      .poll(
-        () => {
-          nowMs += policy.restMs;
-          return gate.read(reads(1));
-        },
-        { timeout: 5000 },
-      )
-      .not.toBeNull();
+    await expect.poll(readsAgain).toHaveLength(1);
     expect(gate.open).toBe(false);
   });
 });
