@@ -10,7 +10,7 @@ import { processIdentity } from '../deploy/src/backing/process-identity.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const SCRIPTS = join(ROOT, 'scripts');
-const GONE_WITHIN_MS = 10_000;
+const GONE_WITHIN_MS = 20_000;
 
 let dir: string;
 beforeAll(async () => {
@@ -49,7 +49,7 @@ async function runThroughRunner(
     '-e',
     `const { ChildRunner } = await import(${JSON.stringify(join(SCRIPTS, 'child-process.mjs'))});
      const runner = new ChildRunner();
-     try { process.exitCode = (await runner.run(process.execPath, ['-e', ${JSON.stringify(script)}], { stopGraceMs: 500 })).exitCode; }
+     try { process.exitCode = (await runner.run(process.execPath, ['-e', ${JSON.stringify(script)}], { stopGraceMs: 2000 })).exitCode; }
      catch (error) { process.exitCode = error.exitCode; }
      runner.close();`,
   );

@@ -54,7 +54,7 @@ describe('when things go wrong', () => {
   });
 
   it('answers a request whose runner does not come back in time, and ends a runner that hangs', async () => {
-    await using test = await startTestCompute({ fleet: { hangMs: 300 } });
+    await using test = await startTestCompute({ fleet: { hangMs: 1_000 } });
     await serveTiny(test);
     const pid = test.compute.fleet.find('tiny', 1)?.runnerPids[0] ?? 0;
     process.kill(pid, 'SIGSTOP');
@@ -63,9 +63,9 @@ describe('when things go wrong', () => {
     await expect(test.compute.port.infer(item('tiny', 1, ROW, { timeoutMs: 100 }))).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
     });
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(performance.now() - started).toBeLessThan(10_000);
     // The next request waits for the runner that takes the place of the one that hangs.
-    await test.compute.port.infer(item('tiny', 1, ROW));
+    await test.compute.port.infer(item('tiny', 1, ROW, { timeoutMs: 30_000 }));
     expect(test.compute.fleet.find('tiny', 1)?.runnerPids).not.toContain(pid);
   });
 

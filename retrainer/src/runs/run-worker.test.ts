@@ -263,12 +263,13 @@ describe('a training run', () => {
     const leaseUntil = async () =>
       (await stores.pool.query<{ lease_until: Date }>('SELECT lease_until FROM training_run')).rows[0]!
         .lease_until;
-    const working = work(stores, runId, slow, { leaseMs: 600 });
+    const leaseMs = 2_000;
+    const working = work(stores, runId, slow, { leaseMs });
     await begun.promise;
     const first = (await leaseUntil()).getTime();
     // Longer than the lease it began with.
-    await eventually(async () => (await leaseUntil()).getTime() > first + 700);
-    expect(await claimRun(stores.pool, runId, 600)).toBeNull();
+    await eventually(async () => (await leaseUntil()).getTime() > first + leaseMs + 100);
+    expect(await claimRun(stores.pool, runId, leaseMs)).toBeNull();
     resume.resolve();
     await working;
     expect(await runOf(stores, runId)).toMatchObject({ state: 'succeeded', token: 1 });
