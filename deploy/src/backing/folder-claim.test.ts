@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -69,7 +69,13 @@ describe('a claimed folder', () => {
     for (let round = 0; round < 10; round += 1) {
       await using folder = await temporaryFolder();
       await writeDeadClaims(folder.path, takers);
-      const claims = await Promise.allSettled(Array.from({ length: 20 }, () => claimFolder(folder.path)));
+      // Each a step behind the one before, so that some look at a claim that others are about to replace.
+      const claims = await Promise.allSettled(
+        Array.from({ length: 20 }, async (_, steps) => {
+          for (let step = 0; step < steps; step += 1) await stat(folder.path);
+          return claimFolder(folder.path);
+        }),
+      );
       const won = claims.filter((claim) => claim.status === 'fulfilled');
       expect(won).toHaveLength(1);
       await won[0]?.value[Symbol.asyncDispose]();
