@@ -1,8 +1,8 @@
 import { DATATYPES, type Datatype } from '@hotloop/platform/ports/tensor.ts';
 
 /**
- * What crosses between the service and a runner, over one socket or, if large, through a file: frames of 8-byte aligned little-endian parts, so that the
- * runner can lay typed arrays over what it received.
+ * What crosses between the service and a runner, over one socket or, if large, through a file: frames of 8-byte aligned
+ * little-endian parts, so that the runner can lay typed arrays over what it received.
  *
  * Header (32 bytes): length of the frame, id, kind, number of tensors, run time in microseconds (all uint32), 4 bytes
  * unused, resident memory in bytes (float64). Then each tensor: index among the model's inputs or outputs, datatype,
