@@ -29,7 +29,7 @@ function scratch(bytes: number): Buffer {
 export class FrameFile {
   /** For the runner, which may only read. */
   readonly readable: number;
-  readonly #writable: number;
+  #writable: number | undefined;
   readonly #free = Array.from({ length: PLACES }, (_, place) => place * PLACE_BYTES);
 
   private constructor(writable: number, readable: number) {
@@ -58,7 +58,7 @@ export class FrameFile {
     const length = frameLength(parts);
     if (length < MIN_BYTES || length > PLACE_BYTES) return undefined;
     const position = this.#free.pop();
-    if (position === undefined) return undefined;
+    if (position === undefined || this.#writable === undefined) return undefined;
     try {
       const frame = encodeFrame(parts, scratch);
       if (writeSync(this.#writable, frame, 0, length, position) === length) return { position, length };
@@ -80,6 +80,7 @@ export class FrameFile {
   }
 
   close(): void {
-    closeSync(this.#writable);
+    if (this.#writable !== undefined) closeSync(this.#writable);
+    this.#writable = undefined;
   }
 }

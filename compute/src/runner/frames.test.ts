@@ -42,6 +42,15 @@ describe('frames', () => {
     );
   });
 
+  it('hold nothing but what was given, whatever their memory held before', () => {
+    fc.assert(
+      fc.property(parts, (given) => {
+        const clean = encodeFrame(given, (bytes) => Buffer.alloc(bytes));
+        expect(encodeFrame(given, (bytes) => Buffer.alloc(bytes, 0xff))).toEqual(clean);
+      }),
+    );
+  });
+
   it('are put together from chunks cut anywhere', () => {
     fc.assert(
       fc.property(

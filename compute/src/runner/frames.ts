@@ -109,12 +109,19 @@ function writeTensor(frame: Buffer, start: number, tensor: FrameTensor): number 
   at = frame.writeUInt32LE(tensor.shape.length, at);
   at = frame.writeUInt32LE(bytesOf(tensor), at);
   for (const dimension of tensor.shape) at = frame.writeUInt32LE(dimension, at);
-  at = align(at);
+  at = pad(frame, at);
   for (const piece of tensor.pieces) {
     frame.set(piece, at);
     at += piece.length;
   }
-  return align(at);
+  return pad(frame, at);
+}
+
+/** With zeros: what the memory held before may be another model's. */
+function pad(frame: Buffer, start: number): number {
+  const end = align(start);
+  for (let at = start; at < end; at++) frame[at] = 0;
+  return end;
 }
 
 /** Reads a whole frame. Throws RangeError when it is not one: both ends are ours, so that is a defect. */

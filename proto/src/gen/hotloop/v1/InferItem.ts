@@ -20,7 +20,7 @@ export interface InferItem {
    */
   'features'?: (Buffer | Uint8Array | string);
   /**
-   * One byte a feature and row (rows x features of the manifest), see FeatureStatusCode in platform.
+   * One byte a feature and row (rows x features of the manifest), see FEATURE_STATUS in platform; none when all are present.
    */
   'statuses'?: (Buffer | Uint8Array | string);
   'timeoutMs'?: (number);
@@ -51,7 +51,7 @@ export interface InferItem__Output {
    */
   'features': (Buffer);
   /**
-   * One byte a feature and row (rows x features of the manifest), see FeatureStatusCode in platform.
+   * One byte a feature and row (rows x features of the manifest), see FEATURE_STATUS in platform; none when all are present.
    */
   'statuses': (Buffer);
   'timeoutMs': (number);
