@@ -75,7 +75,7 @@ export async function startTestRetrainer(
       listen: '127.0.0.1:0',
       drainMs: 2_000,
       queueUrl: redis.url,
-      promotion: { timeoutMs: 10_000, pollMs: 20, oldFailureMs: 300 },
+      promotion: { timeoutMs: 20_000, pollMs: 20, oldFailureMs: 300 },
       ...options,
     },
     { ...stores, authenticator: createAuthenticator(undefined), ...adapters },

@@ -25,7 +25,7 @@ await trainInProcess(
     },
   },
   {
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
     workDirectory: process.argv[2]!,
     onProgress: () => process.stdout.write('training\n'),
   },
