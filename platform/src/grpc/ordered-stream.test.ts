@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import {
   Client,
   type ClientDuplexStream,
@@ -81,6 +81,16 @@ async function late(request: Buffer): Promise<Buffer> {
   return Buffer.from(`answer ${number}`);
 }
 
+/** A call of the raw method without grpc-js, which would read on by itself and keep what went wrong to itself. */
+function rawCall(session: ClientHttp2Session): ClientHttp2Stream {
+  return session.request({
+    ':method': 'POST',
+    ':path': rawMethod.path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+}
+
 describe('a stream answered in order', () => {
   it.each([
     ['joined', orderedStream(late)],
@@ -150,12 +160,7 @@ describe('a stream answered in order', () => {
     });
     // A client of grpc-js reads on by itself; this one takes its 64 KB and no more.
     const session = connect(`http://${server.address}`);
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': rawMethod.path,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-    });
+    const stream = rawCall(session);
     try {
       const message = framed('x');
       stream.write(Buffer.concat(Array.from({ length: 3000 }, () => message)));
@@ -185,12 +190,7 @@ describe('a stream answered in order', () => {
         },
       );
       const session = connect(`http://${server.address}`);
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': rawMethod.path,
-        'content-type': 'application/grpc',
-        te: 'trailers',
-      });
+      const stream = rawCall(session);
       try {
         const status = Promise.withResolvers<unknown>();
         stream.on('response', (headers) => {
