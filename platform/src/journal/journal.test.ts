@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
+import type { CopyRows } from '../postgres/copy-rows.ts';
 import { firstPredictionIdAt } from '../prediction-id.ts';
 import { type Journal, type JournalTable, openJournal } from './journal.ts';
-import { readChunk } from './reader.ts';
-import { listSegments, scanBlocks, segmentPath } from './segment.ts';
+import { ChunkReader } from './reader.ts';
+import { gatherRows, listSegments, scanBlocks, segmentPath } from './segment.ts';
 
 interface Row {
   readonly id: string;
@@ -42,14 +43,21 @@ function row(number: number, text = `text ${number}`): Row {
 /** Texts of all rows that can be read, in order. */
 async function textsOf(journal: Journal<Row>): Promise<string[]> {
   const texts: string[] = [];
+  const reader = new ChunkReader(directory, LIMITS);
   let position = START;
   for (;;) {
-    const chunk = await readChunk(directory, position, journal.written(), LIMITS);
+    const chunk = await reader.next(position, journal.written());
     if (!chunk) return texts;
     // Two bytes of field count, 4 + 16 of the key, 4 of the text's length.
-    for (const bytes of chunk.rows) texts.push(bytes.toString('utf8', 26));
+    for (let index = 0; index < chunk.rows.length; index++)
+      texts.push(chunk.rows.at(index).toString('utf8', 26));
     position = chunk.next;
   }
+}
+
+/** What can be read of a segment's blocks. */
+function rowsOf(blocks: Buffer): CopyRows {
+  return gatherRows(blocks, scanBlocks(blocks));
 }
 
 describe('journal', () => {
@@ -128,10 +136,10 @@ describe('journal', () => {
     for (let at = header; at < whole.length; at++) {
       const damaged = Buffer.from(whole);
       damaged[at] = (damaged[at] ?? 0) ^ 0x10;
-      const { rows } = scanBlocks(damaged.subarray(header));
-      const sound = scanBlocks(whole.subarray(header)).rows;
-      for (const [index, bytes] of rows.entries())
-        expect(bytes.equals(sound[index] ?? Buffer.of())).toBe(true);
+      const rows = rowsOf(damaged.subarray(header));
+      const sound = rowsOf(Buffer.from(whole.subarray(header)));
+      for (let index = 0; index < rows.length; index++)
+        expect(rows.at(index).equals(sound.at(index))).toBe(true);
       expect(rows.length).toBeLessThan(3);
     }
   });
@@ -220,11 +228,12 @@ describe('journal', () => {
       await journal.append(row(index, `${index} ${'x'.repeat(900)}`), 'process');
     const [first] = listSegments(directory);
     appendFileSync(segmentPath(directory, first ?? 0), 'garbage that is no row');
+    const reader = new ChunkReader(directory, LIMITS);
     let position = START;
     let lost = 0;
     let rows = 0;
     for (;;) {
-      const chunk = await readChunk(directory, position, journal.written(), LIMITS);
+      const chunk = await reader.next(position, journal.written());
       if (!chunk) break;
       lost += chunk.lostBytes;
       rows += chunk.rows.length;

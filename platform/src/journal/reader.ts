@@ -1,7 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import type { CopyRows } from '../postgres/copy-rows.ts';
 import {
   BLOCK_HEADER_BYTES,
   decodeSegmentHeader,
+  gatherRows,
   type JournalPosition,
   listSegments,
   MAX_BLOCK_BYTES,
@@ -15,8 +17,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** Rows of one segment, as they lie in the file. */
 export interface JournalChunk {
   readonly description: SegmentDescription;
-  /** Rows in Postgres' binary COPY format. */
-  readonly rows: readonly Buffer[];
+  readonly rows: CopyRows;
   /** Where the chunk ends: the next one starts here. */
   readonly next: JournalPosition;
   /** Bytes of a finished segment that could not be read; 0 but for a damaged disk. */
@@ -28,63 +29,74 @@ export interface ReadLimits {
   readonly rows: number;
 }
 
-/**
- * Reads rows between two positions; undefined when there are none yet. A chunk never crosses a segment. `until` is
- * what the journal says that it has written, so that a row in the making is never read.
- */
-export async function readChunk(
-  directory: string,
-  from: JournalPosition,
-  until: JournalPosition,
-  limits: ReadLimits,
-): Promise<JournalChunk | undefined> {
-  for (const segment of listSegments(directory)) {
-    if (segment < from.segment) continue;
-    if (segment > until.segment) return undefined;
-    const end = segment === until.segment ? until.offset : undefined;
-    const start = segment === from.segment ? from.offset : 0;
-    await using file = await open(segmentPath(directory, segment), 'r');
-    const size = end ?? (await file.stat()).size;
-    const chunk = await readSegment(file, segment, start, size, limits, end === undefined);
-    if (chunk) return chunk;
-  }
-  return undefined;
-}
+/** Reads a journal's rows, always into the same memory: a chunk is good until the next is asked for. */
+export class ChunkReader {
+  readonly #directory: string;
+  readonly #limits: ReadLimits;
+  #memory = Buffer.alloc(0);
 
-async function readSegment(
-  file: FileHandle,
-  segment: number,
-  start: number,
-  size: number,
-  limits: ReadLimits,
-  isFinished: boolean,
-): Promise<JournalChunk | undefined> {
-  const header = decodeSegmentHeader(await readAt(file, 0, Math.min(size, MAX_HEADER_BYTES)));
-  if (!header) return undefined;
-  const at = Math.max(start, header.bytes);
-  if (at >= size) return undefined;
-  const { description } = header;
-  let scan = scanBlocks(await readAt(file, at, Math.min(size - at, limits.bytes)), limits.rows);
-  if (scan.rows.length === 0 && scan.rest === 'partial' && scan.needed > limits.bytes) {
-    const bytes = Math.min(size - at, scan.needed, MAX_BLOCK_BYTES + BLOCK_HEADER_BYTES);
-    scan = scanBlocks(await readAt(file, at, bytes), limits.rows);
+  constructor(directory: string, limits: ReadLimits) {
+    this.#directory = directory;
+    this.#limits = limits;
   }
-  const next = at + scan.end;
-  // A finished segment has no half block: what cannot be read there is lost, and said so.
-  if (scan.rows.length === 0)
-    return isFinished
-      ? { description, rows: [], next: { segment, offset: size }, lostBytes: size - at }
-      : undefined;
-  return { description, rows: scan.rows, next: { segment, offset: next }, lostBytes: 0 };
-}
 
-async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(length);
-  let read = 0;
-  while (read < length) {
-    const { bytesRead } = await file.read(bytes, read, length - read, position + read);
-    if (bytesRead === 0) break;
-    read += bytesRead;
+  /**
+   * Rows between two positions; undefined when there are none yet. A chunk never crosses a segment. `until` is what the
+   * journal says that it has written, so that a row in the making is never read.
+   */
+  async next(from: JournalPosition, until: JournalPosition): Promise<JournalChunk | undefined> {
+    for (const segment of listSegments(this.#directory)) {
+      if (segment < from.segment) continue;
+      if (segment > until.segment) return undefined;
+      const end = segment === until.segment ? until.offset : undefined;
+      const start = segment === from.segment ? from.offset : 0;
+      await using file = await open(segmentPath(this.#directory, segment), 'r');
+      const size = end ?? (await file.stat()).size;
+      const chunk = await this.#readSegment(file, segment, start, size, end === undefined);
+      if (chunk) return chunk;
+    }
+    return undefined;
   }
-  return bytes.subarray(0, read);
+
+  async #readSegment(
+    file: FileHandle,
+    segment: number,
+    start: number,
+    size: number,
+    isFinished: boolean,
+  ): Promise<JournalChunk | undefined> {
+    const header = decodeSegmentHeader(await this.#read(file, 0, Math.min(size, MAX_HEADER_BYTES)));
+    if (!header) return undefined;
+    const at = Math.max(start, header.bytes);
+    if (at >= size) return undefined;
+    const { description } = header;
+    const limits = this.#limits;
+    let bytes = await this.#read(file, at, Math.min(size - at, limits.bytes));
+    let scan = scanBlocks(bytes, limits.rows);
+    if (scan.rows === 0 && scan.rest === 'partial' && scan.needed > limits.bytes) {
+      const most = Math.min(size - at, scan.needed, MAX_BLOCK_BYTES + BLOCK_HEADER_BYTES);
+      bytes = await this.#read(file, at, most);
+      scan = scanBlocks(bytes, limits.rows);
+    }
+    // A finished segment has no half block: what cannot be read there is lost, and said so.
+    const isLost = scan.rows === 0;
+    if (isLost && !isFinished) return undefined;
+    const rows = gatherRows(bytes, scan);
+    return isLost
+      ? { description, rows, next: { segment, offset: size }, lostBytes: size - at }
+      : { description, rows, next: { segment, offset: at + scan.end }, lostBytes: 0 };
+  }
+
+  async #read(file: FileHandle, position: number, length: number): Promise<Buffer> {
+    // More than the usual is held only as long as it is needed.
+    const wanted = Math.max(length, this.#limits.bytes);
+    if (this.#memory.length !== wanted) this.#memory = Buffer.allocUnsafeSlow(wanted);
+    let read = 0;
+    while (read < length) {
+      const { bytesRead } = await file.read(this.#memory, read, length - read, position + read);
+      if (bytesRead === 0) break;
+      read += bytesRead;
+    }
+    return this.#memory.subarray(0, read);
+  }
 }

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
+import { CopyRows } from '../postgres/copy-rows.ts';
 
 /**
  * A segment file: the magic, the length of the description, the description (JSON), then blocks.
@@ -70,8 +71,8 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
 }
 
 export interface Scan {
-  /** Rows of whole and sound blocks; they share the bytes given. */
-  readonly rows: readonly Buffer[];
+  /** How many rows the whole and sound blocks have. */
+  readonly rows: number;
   /** Where the last sound block ends, relative to the bytes given. */
   readonly end: number;
   /** whole: nothing after `end`. partial: what follows may be a block cut short. damaged: it cannot be a block. */
@@ -80,11 +81,11 @@ export interface Scan {
   readonly needed: number;
 }
 
-/** Splits bytes that start between two blocks; stops at the first block that reaches `maxRows`. */
+/** Looks through bytes that start between two blocks; stops at the first block that reaches `maxRows`. */
 export function scanBlocks(bytes: Buffer, maxRows = Number.POSITIVE_INFINITY): Scan {
-  const rows: Buffer[] = [];
+  let rows = 0;
   let at = 0;
-  while (at < bytes.length && rows.length < maxRows) {
+  while (at < bytes.length && rows < maxRows) {
     if (bytes.length - at < BLOCK_HEADER_BYTES) return { rows, end: at, rest: 'partial', needed: 0 };
     const length = bytes.readUInt32LE(at);
     // A length of zero is what a hole in a file reads as; no block is empty.
@@ -92,24 +93,41 @@ export function scanBlocks(bytes: Buffer, maxRows = Number.POSITIVE_INFINITY): S
     const start = at + BLOCK_HEADER_BYTES;
     const end = start + length;
     if (end > bytes.length) return { rows, end: at, rest: 'partial', needed: BLOCK_HEADER_BYTES + length };
-    const content = bytes.subarray(start, end);
-    if (crc32(content) !== bytes.readUInt32LE(at + 4) || !pushRows(content, rows))
-      return { rows, end: at, rest: 'damaged', needed: 0 };
+    const isSound = crc32(bytes.subarray(start, end)) === bytes.readUInt32LE(at + 4);
+    const records = isSound ? countRecords(bytes, start, end) : undefined;
+    if (records === undefined) return { rows, end: at, rest: 'damaged', needed: 0 };
+    rows += records;
     at = end;
   }
   return { rows, end: at, rest: 'whole', needed: 0 };
 }
 
-/** False, and nothing added, when the records do not fill the content exactly. */
-function pushRows(content: Buffer, rows: Buffer[]): boolean {
-  const before = rows.length;
-  let at = 0;
-  while (at + RECORD_HEADER_BYTES <= content.length) {
-    const start = at + RECORD_HEADER_BYTES;
-    at = start + content.readUInt32LE(at);
-    if (at <= content.length) rows.push(content.subarray(start, at));
+/** Undefined when the records do not fill their block exactly. */
+function countRecords(bytes: Buffer, start: number, end: number): number | undefined {
+  let records = 0;
+  let at = start;
+  while (at + RECORD_HEADER_BYTES <= end) {
+    at += RECORD_HEADER_BYTES + bytes.readUInt32LE(at);
+    records++;
   }
-  if (at === content.length) return true;
-  rows.length = before;
-  return false;
+  return at === end ? records : undefined;
+}
+
+/** Brings the rows that a scan found together, in the very memory they lie in. */
+export function gatherRows(bytes: Buffer, { rows, end }: Scan): CopyRows {
+  const ends = new Uint32Array(rows);
+  let row = 0;
+  let to = 0;
+  for (let at = 0; at < end; ) {
+    const blockEnd = at + BLOCK_HEADER_BYTES + bytes.readUInt32LE(at);
+    at += BLOCK_HEADER_BYTES;
+    while (at < blockEnd) {
+      const start = at + RECORD_HEADER_BYTES;
+      at = start + bytes.readUInt32LE(at);
+      bytes.copyWithin(to, start, at);
+      to += at - start;
+      ends[row++] = to;
+    }
+  }
+  return new CopyRows(bytes, ends);
 }

@@ -1,5 +1,6 @@
 import type { PoolClient } from 'pg';
 import { copyInto } from '../postgres/copy-into.ts';
+import type { CopyRows } from '../postgres/copy-rows.ts';
 import { ensurePartition, partitionDay } from '../postgres/partitions.ts';
 import type { JournalPosition, SegmentDescription } from './segment.ts';
 
@@ -8,7 +9,7 @@ const NAME = /^[a-z_][a-z0-9_]{0,62}$/;
 export interface Shipment {
   readonly journal: string;
   readonly description: SegmentDescription;
-  readonly rows: readonly Buffer[];
+  readonly rows: CopyRows;
   /** Undefined leaves the stored position where it is. */
   readonly next: JournalPosition | undefined;
   readonly provisional: string | undefined;
@@ -17,20 +18,15 @@ export interface Shipment {
 const MOVE_POSITION = `INSERT INTO journal_position (journal, segment, "offset", at) VALUES ($1, $2, $3, now())
   ON CONFLICT (journal) DO UPDATE SET segment = EXCLUDED.segment, "offset" = EXCLUDED."offset", at = EXCLUDED.at`;
 
-/** Milliseconds since 1970 at which a row's key was made: the key is the first field, behind count and length. */
-export function keyTimeMs(row: Buffer): number {
-  return row.readUIntBE(6, 6);
-}
-
 /** Makes the partitions that rows need, but for days known to exist. */
 export async function preparePartitions(
   client: PoolClient,
   table: string,
-  rows: readonly Buffer[],
+  rows: CopyRows,
   known: Set<number>,
 ): Promise<void> {
-  for (const row of rows) {
-    const day = partitionDay(keyTimeMs(row));
+  for (let index = 0; index < rows.length; index++) {
+    const day = partitionDay(rows.keyTimeMs(index));
     if (known.has(day)) continue;
     await ensurePartition(client, table, day);
     known.add(day);
@@ -61,7 +57,7 @@ export async function shipRows(client: PoolClient, shipment: Shipment): Promise<
 async function copyNew(client: PoolClient, { description, rows }: Shipment): Promise<boolean> {
   await client.query('SAVEPOINT before_copy');
   try {
-    await copyInto(client, description.table, description.columns, rows);
+    await copyInto(client, description.table, description.columns, rows.bytes());
     return true;
   } catch (error) {
     if (!isKnownKey(error)) throw error;
@@ -76,7 +72,7 @@ async function copyStaged(client: PoolClient, shipment: Shipment): Promise<void>
   await client.query(
     `CREATE TEMP TABLE IF NOT EXISTS "${stage}" (LIKE "${table}" INCLUDING DEFAULTS) ON COMMIT DELETE ROWS`,
   );
-  await copyInto(client, stage, columns, shipment.rows);
+  await copyInto(client, stage, columns, shipment.rows.bytes());
   await client.query(insertStatement(table, stage, columns, shipment.provisional));
 }
 

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool, PoolClient } from 'pg';
 import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { type JournalChunk, readChunk } from './reader.ts';
+import type { CopyRows } from '../postgres/copy-rows.ts';
+import { ChunkReader, type JournalChunk } from './reader.ts';
 import type { JournalPosition } from './segment.ts';
 import { busyMeter, LOOK_MS, restMs } from './ship-pace.ts';
 import { isRefusal, preparePartitions, shipRows } from './ship-rows.ts';
@@ -85,6 +86,7 @@ class JournalShipper implements Shipper {
   readonly #knownDays = new Set<number>();
   readonly #done: Promise<void>;
   readonly #unlisten: () => void;
+  #reader: ChunkReader;
   #waiters: Waiter[] = [];
   #wake = Promise.withResolvers<void>();
   #hurry = Promise.withResolvers<void>();
@@ -97,6 +99,7 @@ class JournalShipper implements Shipper {
     this.#pool = pool;
     this.#log = log;
     this.#options = options;
+    this.#reader = this.#openReader();
     this.#unlisten = journal.onWritten(() => this.#wake.resolve());
     this.#done = this.#run();
   }
@@ -145,6 +148,8 @@ class JournalShipper implements Shipper {
         failures = 0;
       } catch (error) {
         failures++;
+        // A connection that was given up may still be sending what it was given.
+        this.#reader = this.#openReader();
         if (failures === 1 || failures % 20 === 0)
           this.#log.warn({ error, failures }, 'rows of the journal could not be shipped; trying again');
       }
@@ -154,6 +159,11 @@ class JournalShipper implements Shipper {
         await this.#pause(this.#options.gatherMs);
       }
     }
+  }
+
+  #openReader(): ChunkReader {
+    const { chunkBytes, chunkRows } = this.#options;
+    return new ChunkReader(this.#journal.directory, { bytes: chunkBytes, rows: chunkRows });
   }
 
   #backoff(failures: number): number {
@@ -181,10 +191,7 @@ class JournalShipper implements Shipper {
     const until = this.#journal.written();
     let position = from;
     for (;;) {
-      const { chunkBytes, chunkRows } = this.#options;
-      const chunk = this.#stop.signal.aborted
-        ? undefined
-        : await readChunk(this.#journal.directory, position, until, { bytes: chunkBytes, rows: chunkRows });
+      const chunk = this.#stop.signal.aborted ? undefined : await this.#reader.next(position, until);
       if (!chunk) {
         if (!this.#stop.signal.aborted) this.#reached(until);
         return position;
@@ -232,7 +239,7 @@ class JournalShipper implements Shipper {
   async #shipOrSplit(
     client: PoolClient,
     chunk: JournalChunk,
-    rows: readonly Buffer[],
+    rows: CopyRows,
     next: JournalPosition | undefined,
   ): Promise<void> {
     const { name, provisional } = this.#journal;
@@ -256,10 +263,10 @@ class JournalShipper implements Shipper {
       if (rows.length === 1) {
         this.#refused++;
         this.#log.error(
-          { error, row: rows[0]?.toString('hex', 6, 22) },
+          { error, row: rows.at(0).toString('hex', 6, 22) },
           'Postgres refused a row; it was left out',
         );
-        if (next) await shipRows(client, { ...shipment, rows: [] });
+        if (next) await shipRows(client, { ...shipment, rows: rows.slice(0, 0) });
         return;
       }
     }

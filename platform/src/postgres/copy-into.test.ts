@@ -9,8 +9,8 @@ const ROWS = 3000;
 const TEXT = 'x'.repeat(1000);
 
 /** Rows of (int4 number, text), 3 MB in all: many pieces. */
-function encoded(bytesOfNumber: (row: number) => number): Buffer[] {
-  return Array.from({ length: ROWS }, (_, number) => {
+function encoded(bytesOfNumber: (row: number) => number): Buffer {
+  const rows = Array.from({ length: ROWS }, (_, number) => {
     const head = Buffer.alloc(2 + 4 + bytesOfNumber(number));
     head.writeInt16BE(2, 0);
     head.writeInt32BE(bytesOfNumber(number), 2);
@@ -19,6 +19,7 @@ function encoded(bytesOfNumber: (row: number) => number): Buffer[] {
     row.text(TEXT);
     return Buffer.concat([head, row.bytes()]);
   });
+  return Buffer.concat(rows);
 }
 
 describe('copying into a table', () => {
@@ -39,7 +40,7 @@ describe('copying into a table', () => {
         ['number', 'text'],
         encoded(() => 4),
       );
-      await copyInto(client, 'thing', ['number', 'text'], []);
+      await copyInto(client, 'thing', ['number', 'text'], Buffer.of());
       const { rows } = await client.query(
         `SELECT count(*)::int AS count, count(DISTINCT number)::int AS different, min(length(text)) AS shortest FROM thing`,
       );

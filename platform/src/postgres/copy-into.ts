@@ -3,16 +3,21 @@ import type { PoolClient } from 'pg';
 import { from } from 'pg-copy-streams';
 import { COPY_HEADER, COPY_TRAILER } from './copy-row.ts';
 
-/** Streams rows in the binary format into a table or staging table. Rejects with Postgres' own error. */
+/**
+ * Streams rows in the binary format into a table or staging table. They are not copied: leave the memory alone until it
+ * has resolved. Rejects with Postgres' own error.
+ */
 export async function copyInto(
   client: PoolClient,
   table: string,
   columns: readonly string[],
-  rows: readonly Uint8Array[],
+  rows: Uint8Array,
 ): Promise<void> {
   const names = columns.map((column) => `"${column}"`).join(', ');
   const stream = client.query(from(`COPY "${table}" (${names}) FROM STDIN (FORMAT binary)`));
   const done = finished(stream);
-  stream.end(Buffer.concat([COPY_HEADER, ...rows, COPY_TRAILER]));
+  stream.write(COPY_HEADER);
+  if (rows.length > 0) stream.write(rows);
+  stream.end(COPY_TRAILER);
   await done;
 }

@@ -1,0 +1,43 @@
+/** Rows in Postgres' binary COPY format, end to end in one piece of memory. An object a row would cost more than the rows. */
+export class CopyRows {
+  readonly #bytes: Buffer;
+  /** Where each row ends, in the bytes. */
+  readonly #ends: Uint32Array;
+  readonly #from: number;
+  readonly #to: number;
+
+  constructor(bytes: Buffer, ends: Uint32Array, from = 0, to = ends.length) {
+    this.#bytes = bytes;
+    this.#ends = ends;
+    this.#from = from;
+    this.#to = to;
+  }
+
+  get length(): number {
+    return this.#to - this.#from;
+  }
+
+  /** All rows; the memory is shared. */
+  bytes(): Buffer {
+    return this.#bytes.subarray(this.#endBefore(this.#from), this.#endBefore(this.#to));
+  }
+
+  /** One row; the memory is shared. */
+  at(index: number): Buffer {
+    const row = this.#from + index;
+    return this.#bytes.subarray(this.#endBefore(row), this.#endBefore(row + 1));
+  }
+
+  /** Milliseconds since 1970 at which a row's key, a UUIDv7, was made: it is the first field, behind count and length. */
+  keyTimeMs(index: number): number {
+    return this.#bytes.readUIntBE(this.#endBefore(this.#from + index) + 6, 6);
+  }
+
+  slice(from: number, to = this.length): CopyRows {
+    return new CopyRows(this.#bytes, this.#ends, this.#from + from, this.#from + to);
+  }
+
+  #endBefore(row: number): number {
+    return row === 0 ? 0 : (this.#ends[row - 1] ?? 0);
+  }
+}
