@@ -15,6 +15,11 @@ const LOAD = 0.7;
 const AFTER_FLIP_MS = 500;
 const FIRST_MEASURED = 5;
 const DRAINED_MS = 30_000;
+/** Requests arrive for so long before the first swap: a process that has just begun to be used still grows by that. */
+const SETTLE_MS = 60_000;
+const SETTLE_SHARE = 0.1;
+const MEMORY_SAMPLES = 5;
+const SAMPLE_MS = 200;
 /** So many stretches of the run give one ratio each. */
 const STRETCHES = 5;
 
@@ -25,7 +30,7 @@ interface SwapWindow {
 
 /**
  * Swaps the live version again and again, as a promotion does (target, ready, flip, the one before stays warm), while
- * requests without a version arrive at 70 % of what 64 callers get answered. A request belongs to a swap's window
+ * requests without a version arrive at 70 % of what 64 callers get answered, for a while before the first swap too. A request belongs to a swap's window
  * when it was due between the start of the load and half a second after the flip.
  */
 export async function swapBench(options: BenchOptions): Promise<Figure[]> {
@@ -42,10 +47,11 @@ export async function swapBench(options: BenchOptions): Promise<Figure[]> {
   say(`${Math.round(rate)} requests per second for ${seconds} s, ${swaps} swaps`);
 
   const send = () => compute.load.call(OIP.unary, request);
-  const arriving = openLoad({ perSecond: rate, seconds, seed: 1, send });
+  const settleMs = Math.min(SETTLE_MS, seconds * 1000 * SETTLE_SHARE);
+  const arriving = openLoad({ perSecond: rate, seconds: seconds + settleMs / 1000, seed: 1, send });
   const windows: SwapWindow[] = [];
   const memory: number[] = [];
-  const start = performance.now();
+  const start = performance.now() + settleMs;
   for (let swap = 1; swap <= swaps; swap++) {
     const dueAt = start + ((swap - 0.5) / swaps) * seconds * 1000;
     await delay(Math.max(0, dueAt - performance.now()));
@@ -68,6 +74,7 @@ export async function swapBench(options: BenchOptions): Promise<Figure[]> {
       windows.map(({ from, to }) => (to - from - AFTER_FLIP_MS) / 1000),
     ),
     figure('swap_memory_mb', [(memory.at(-1) ?? Number.NaN) / 2 ** 20]),
+    figure('swap_memory_before_mb', [(memory[0] ?? Number.NaN) / 2 ** 20]),
     figure('swap_done', [windows.length]),
   ];
 }
@@ -90,8 +97,13 @@ async function memoryAfterDrain(compute: ComputeStand): Promise<number> {
     if (performance.now() > end) throw new Error('versions that are not wanted any more are still held');
     await delay(50);
   }
-  const { front, runners } = await compute.child.ask<ComputeMemory>('memory');
-  return front + runners;
+  const samples: number[] = [];
+  while (samples.length < MEMORY_SAMPLES) {
+    const { front, runners } = await compute.child.ask<ComputeMemory>('memory');
+    samples.push(front + runners);
+    await delay(SAMPLE_MS);
+  }
+  return quantile(samples, 0.5);
 }
 
 /** p99 within windows over p99 outside of them, for each stretch of the run. */
@@ -104,6 +116,7 @@ function tailRatios(
   const within = Array.from({ length: STRETCHES }, (): number[] => []);
   const outside = Array.from({ length: STRETCHES }, (): number[] => []);
   for (const { dueAt, latencyMs } of arrivals) {
+    if (dueAt < start) continue;
     const stretch = Math.min(STRETCHES - 1, Math.floor(((dueAt - start) / lengthMs) * STRETCHES));
     const isSwap = windows.some(({ from, to }) => dueAt >= from && dueAt < to);
     (isSwap ? within : outside)[stretch]?.push(latencyMs);

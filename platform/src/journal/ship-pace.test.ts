@@ -14,9 +14,21 @@ describe('the pace of shipping', () => {
     );
   });
 
-  it('leaves nine parts of the time to others on a busy machine, and never rests for long', () => {
-    expect(restMs(50, { busy: 0.9, backlog: 0.1 })).toBe(450);
-    expect(restMs(60_000, { busy: 1, backlog: 0 })).toBe(2_000);
+  it('leaves most of the time to others on a busy machine, and never rests for long', () => {
+    expect(restMs(50, { busy: 0.9, backlog: 0 })).toBe(1_500);
+    expect(restMs(60_000, { busy: 1, backlog: 0 })).toBe(3_000);
+  });
+
+  it('rests the less the more waits', () => {
+    expect(restMs(50, { busy: 0.9, backlog: 0.125 })).toBe(750);
+    fc.assert(
+      fc.property(fc.nat(60_000), share, share, (ms, one, other) => {
+        const [less, more] = [Math.min(one, other), Math.max(one, other)];
+        expect(restMs(ms, { busy: 1, backlog: more })).toBeLessThanOrEqual(
+          restMs(ms, { busy: 1, backlog: less }),
+        );
+      }),
+    );
   });
 
   it('keeps up in the end: a journal that fills faster than it is shipped is shipped without rest before it is full', () => {

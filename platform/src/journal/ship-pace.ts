@@ -4,9 +4,9 @@ import { cpus } from 'node:os';
 const BUSY = 0.7;
 /** Share of the journal's bound above which shipping no longer does. */
 const URGENT = 0.25;
-/** Shipping takes one part of the time, and leaves so many to others. */
-const REST_PARTS = 9;
-const MAX_REST_MS = 2_000;
+/** While nothing waits, shipping takes one part of the time and leaves so many to others. */
+const REST_PARTS = 30;
+const MAX_REST_MS = 3_000;
 /** How long to look at the machine after a shipment: the system counts its processors' time in steps of ten milliseconds. */
 export const LOOK_MS = 50;
 
@@ -20,11 +20,11 @@ export interface Pressure {
 
 /**
  * How long to rest after a shipment. Whoever waits for an answer goes before whoever reads the log: on a busy machine
- * shipping takes a tenth of the time, until what waits is a quarter of what may wait.
+ * shipping takes a small part of the time, more of it the more waits, and all once a quarter of what may wait does.
  */
 export function restMs(shipmentMs: number, { busy, backlog }: Pressure): number {
   if (busy < BUSY || backlog >= URGENT) return 0;
-  return Math.min(MAX_REST_MS, shipmentMs * REST_PARTS);
+  return Math.min(MAX_REST_MS, shipmentMs * REST_PARTS * (1 - backlog / URGENT));
 }
 
 /** Gives the share of the processors' time that was taken since the last call; 0 where the system does not tell. */
