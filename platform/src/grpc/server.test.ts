@@ -356,3 +356,25 @@ describe('deadlines and drains at the server', () => {
     await Promise.all([failed, told.promise]);
   });
 });
+
+describe('calls at once', () => {
+  it('runs 256 of one connection, and answers the others behind them', async () => {
+    const gate = Promise.withResolvers<void>();
+    let running = 0;
+    let most = 0;
+    await using server = await start(async ({ model }) => {
+      most = Math.max(most, ++running);
+      await gate.promise;
+      running--;
+      return { model };
+    });
+    using client = connect(server.address);
+    const calls = Array.from({ length: 300 }, (_, index) =>
+      client.unary(LOOP, { model: `m${index}` }, { timeoutMs: 30_000 }),
+    );
+    await expect.poll(() => running).toBe(256);
+    gate.resolve();
+    expect(await Promise.all(calls)).toHaveLength(300);
+    expect(most).toBe(256);
+  });
+});
