@@ -7,6 +7,7 @@ import type { Tensor } from '@hotloop/platform/ports/tensor.ts';
 import type { WorkInput, WorkResult } from './batching/batcher.ts';
 import { checkPredictionId, checkRows } from './infer-checks.ts';
 import { type LogPolicy, logPolicyOf } from './prediction-log/log-policy.ts';
+import { keptInputs, TensorSpecifications } from './prediction-log/logged-tensors.ts';
 import type { PredictionRow } from './prediction-log/prediction-row.ts';
 import type { LoadedModel } from './runner/load-options.ts';
 import { firstNonFinite } from './runner/tensor-layout.ts';
@@ -44,11 +45,9 @@ export interface InferAdapters {
 interface Prepared {
   readonly policy: LogPolicy;
   readonly allowsNonFinite: boolean;
-  /** JSON of the outputs' names, types and shapes, by the shapes. */
-  readonly specifications: Map<string, string>;
+  readonly inputs: TensorSpecifications;
+  readonly outputs: TensorSpecifications;
 }
-
-const MAX_SPECIFICATIONS = 1024;
 
 /**
  * The walk of one inference: find the version, check, queue, run, check the answer, journal the pair, answer. What was
@@ -175,8 +174,6 @@ export class Infer {
     const prepared = this.#preparedOf(slot);
     const { policy } = prepared;
     const keeps = policy.keepsTensors(question.predictionId);
-    const [features, ...others] = inputs;
-    const isFeatures = features !== undefined && others.length === 0;
     return this.#adapters.journal.append(
       {
         predictionId: question.predictionId,
@@ -189,14 +186,11 @@ export class Infer {
         candidates: question.candidates,
         rows,
         columns,
-        features: keeps
-          ? isFeatures
-            ? policy.features(features.contents, rows, columns)
-            : joined(inputs)
-          : null,
+        features: keeps ? keptInputs(policy, inputs, rows, columns) : null,
+        inputSpec: columns > 0 ? '[]' : prepared.inputs.of(inputs),
         statuses: keeps ? question.statuses : null,
         outputs: keeps && outputs ? outputs.map((output) => output.contents) : null,
-        outputSpec: outputs ? specification(prepared, outputs) : '[]',
+        outputSpec: outputs ? prepared.outputs.of(outputs) : '[]',
         degraded: question.degraded,
         queueUs: Math.min(timing.queueUs, 0x7fffffff),
         runUs: Math.min(timing.runUs, 0x7fffffff),
@@ -212,10 +206,12 @@ export class Infer {
     const { record } = slot;
     let prepared = this.#prepared.get(record);
     if (!prepared) {
+      const { inputs, outputs } = slot.model as LoadedModel;
       prepared = {
         policy: logPolicyOf(record.manifest),
         allowsNonFinite: record.manifest.runtime.allow_nonfinite,
-        specifications: new Map(),
+        inputs: new TensorSpecifications(inputs),
+        outputs: new TensorSpecifications(outputs),
       };
       this.#prepared.set(record, prepared);
     }
@@ -271,18 +267,4 @@ function nonFinite(outputs: readonly Tensor[]): HotloopError | undefined {
       );
   }
   return undefined;
-}
-
-function specification(prepared: Prepared, outputs: readonly Tensor[]): string {
-  const key = outputs.map((output) => output.shape.join('x')).join(';');
-  let text = prepared.specifications.get(key);
-  if (text === undefined) {
-    text = JSON.stringify(outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape })));
-    if (prepared.specifications.size < MAX_SPECIFICATIONS) prepared.specifications.set(key, text);
-  }
-  return text;
-}
-
-function joined(inputs: readonly WorkInput[]): Uint8Array {
-  return Buffer.concat(inputs.map((input) => input.contents));
 }

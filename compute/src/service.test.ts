@@ -34,6 +34,7 @@ describe('compute', () => {
       entities: { user: 'u1' },
       rows: 1,
       columns: 4,
+      input_spec: [],
       output_spec: [{ name: 'score', datatype: 'FP32', shape: [1, 1] }],
       error_code: null,
       node: 'test',

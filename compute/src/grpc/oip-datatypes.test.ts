@@ -97,6 +97,19 @@ describe('datatypes of the Open Inference Protocol', () => {
     for (const [index, [name, , bytes]] of cases.entries())
       expect([name, raw.rawOutputContents[index]]).toEqual([name, bytes]);
 
+    // The log says what each tensor was, so that the pair can be read again.
+    await test.compute.flushLog(10_000);
+    const { rows } = await test.pool.query('SELECT * FROM prediction WHERE prediction_id = $1', [
+      raw.parameters.prediction_id?.stringParam,
+    ]);
+    expect(rows[0]).toMatchObject({
+      columns: 0,
+      input_spec: inputs,
+      output_spec: inputs.map((input) => ({ ...input, name: `${input.name}_out` })),
+    });
+    const contents = Buffer.concat(cases.map(([, , bytes]) => bytes));
+    expect([rows[0].features, rows[0].outputs]).toEqual([contents, contents]);
+
     for (const [name, datatype, bytes, contents] of cases) {
       if (contents === null) continue;
       const typed = cases.map(([other, type, , otherContents]) => ({

@@ -20,6 +20,7 @@ const fields: { [Field in keyof PredictionRow]: fc.Arbitrary<PredictionRow[Field
   features: bytes,
   statuses: bytes,
   outputs: fc.option(fc.array(fc.uint8Array({ maxLength: 8 }), { maxLength: 2 })),
+  inputSpec: fc.constantFrom('[]', '[{"name":"x"}]'),
   outputSpec: fc.constantFrom('[]', '[{"name":"y"}]'),
   degraded: fc.oneof(fc.constant([]), someTexts),
   queueUs: fc.nat(),
@@ -57,6 +58,7 @@ function writePlainly(one: PredictionRow, into: CopyRow): void {
   bytesOrNothing(one.features);
   bytesOrNothing(one.statuses);
   bytesOrNothing(one.outputs && Buffer.concat(one.outputs));
+  into.json(one.inputSpec);
   into.json(one.outputSpec);
   into.textArray(one.degraded);
   into.int4(one.queueUs);

@@ -15,9 +15,12 @@ export interface PredictionRow {
   readonly entities: Readonly<Record<string, string>>;
   readonly candidates: readonly string[];
   readonly rows: number;
+  /** Of a table of feature rows; 0 for any other inputs. */
   readonly columns: number;
-  /** Null when the manifest's sampling leaves the tensors out. */
+  /** Feature rows, or the inputs' contents end to end in the order of their specification. Null when the manifest leaves them out. */
   readonly features: Uint8Array | null;
+  /** JSON: [{name, datatype, shape}], one for each input that is not a table of feature rows. */
+  readonly inputSpec: string;
   readonly statuses: Uint8Array | null;
   /** The outputs' contents, end to end in the order of the specification. */
   readonly outputs: readonly Uint8Array[] | null;
@@ -35,6 +38,8 @@ export interface PredictionRow {
 type Asked = Pick<PredictionRow, 'model' | 'version' | 'variant' | 'caller'>;
 /** Of a prediction that names no entities and no candidates, such as one for tensors. */
 type AskedPlainly = Asked & Pick<PredictionRow, 'rows' | 'columns'>;
+/** What the tensors are, of a prediction that lacks nothing. */
+type Specs = Pick<PredictionRow, 'inputSpec' | 'outputSpec'>;
 /** How it ended and where. */
 type Ended = Pick<PredictionRow, 'errorCode' | 'errorMessage' | 'node'>;
 
@@ -73,14 +78,15 @@ export function predictionTable(): JournalTable<PredictionRow> {
     },
     keep: ({ errorCode, errorMessage, node }) => ({ errorCode, errorMessage, node }),
   });
-  const outputSpec = new RepeatedFields<string>({
-    fields: 2,
-    isSame: (text, last) => text === last,
-    write(text, into) {
-      into.json(text);
+  const specs = new RepeatedFields<Specs>({
+    fields: 3,
+    isSame: (row, last) => row.inputSpec === last.inputSpec && row.outputSpec === last.outputSpec,
+    write(row, into) {
+      into.json(row.inputSpec);
+      into.json(row.outputSpec);
       into.textArray([]);
     },
-    keep: (text) => text,
+    keep: ({ inputSpec, outputSpec }) => ({ inputSpec, outputSpec }),
   });
   return {
     table: PREDICTION_TABLE,
@@ -101,8 +107,9 @@ export function predictionTable(): JournalTable<PredictionRow> {
       optionalBytes(into, row.statuses);
       if (row.outputs === null) into.nothing();
       else into.byteaOf(row.outputs);
-      if (row.degraded.length === 0) outputSpec.write(row.outputSpec, into);
+      if (row.degraded.length === 0) specs.write(row, into);
       else {
+        into.json(row.inputSpec);
         into.json(row.outputSpec);
         into.textArray(row.degraded);
       }
@@ -127,6 +134,7 @@ const COLUMNS = [
   'features',
   'statuses',
   'outputs',
+  'input_spec',
   'output_spec',
   'degraded',
   'queue_us',
