@@ -41,9 +41,9 @@ function row(number: number, text = `text ${number}`): Row {
 }
 
 /** Texts of all rows that can be read, in order. */
-async function textsOf(journal: Journal<Row>): Promise<string[]> {
+async function textsOf(journal: Journal<Row>, limits = LIMITS): Promise<string[]> {
   const texts: string[] = [];
-  const reader = new ChunkReader(directory, LIMITS);
+  const reader = new ChunkReader(directory, limits);
   let position = START;
   for (;;) {
     const chunk = await reader.next(position, journal.written());
@@ -220,6 +220,13 @@ describe('journal', () => {
       await journal.append(row(index, `${index} ${'x'.repeat(900)}`), 'process');
     expect(listSegments(directory).length).toBeGreaterThan(2);
     expect(await textsOf(journal)).toHaveLength(15);
+  });
+
+  it('gives rows that are larger than what is read at once, and small ones behind them', async () => {
+    await using journal = open();
+    const texts = ['a', 'b'.repeat(5_000), 'c', 'd'.repeat(70_000), 'e', 'f'.repeat(900)];
+    for (const [index, text] of texts.entries()) await journal.append(row(index, text), 'process');
+    expect(await textsOf(journal, { bytes: 1_000, rows: 1_000_000 })).toEqual(texts);
   });
 
   it('passes over the damaged rest of a finished segment, says how much, and goes on', async () => {

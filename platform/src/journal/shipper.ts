@@ -2,11 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool, PoolClient } from 'pg';
 import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { CopyRows } from '../postgres/copy-rows.ts';
 import { ChunkReader, type JournalChunk } from './reader.ts';
 import type { JournalPosition } from './segment.ts';
+import { shipChunk } from './ship-chunk.ts';
 import { busyMeter, LOOK_MS, restMs } from './ship-pace.ts';
-import { isRefusal, preparePartitions, shipRows } from './ship-rows.ts';
 
 export interface ShipperOptions {
   /** Rows gather for this long before they are shipped, so that few transactions carry many. */
@@ -229,50 +228,17 @@ class JournalShipper implements Shipper {
       const fields = { lostBytes: chunk.lostBytes, segment: chunk.next.segment };
       this.#log.error(fields, 'a damaged part of the journal was passed over');
     }
-    await this.#withClient((client) => this.#shipOrSplit(client, chunk, chunk.rows, chunk.next));
-  }
-
-  /**
-   * Rows that Postgres refuses are found by halving, named in the log and left out, so that one never holds up all.
-   * The position moves with the last half alone: a start after a crash in between ships the chunk again.
-   */
-  async #shipOrSplit(
-    client: PoolClient,
-    chunk: JournalChunk,
-    rows: CopyRows,
-    next: JournalPosition | undefined,
-  ): Promise<void> {
-    const { name, provisional } = this.#journal;
-    const shipment = {
-      journal: name,
-      description: chunk.description,
-      rows,
-      next,
-      provisional,
-    };
-    try {
-      await preparePartitions(client, chunk.description.table, rows, this.#knownDays);
-      await shipRows(client, shipment);
-      this.#shipped += rows.length;
-      return;
-    } catch (error) {
-      if (!isRefusal(error)) {
-        this.#knownDays.clear();
-        throw error;
-      }
-      if (rows.length === 1) {
+    await this.#withClient(async (client) => {
+      for await (const { shipped, refused } of shipChunk(client, this.#journal, chunk, this.#knownDays)) {
+        this.#shipped += shipped;
+        if (!refused) continue;
         this.#refused++;
         this.#log.error(
-          { error, row: rows.at(0).toString('hex', 6, 22) },
+          { error: refused.error, row: refused.key },
           'Postgres refused a row; it was left out',
         );
-        if (next) await shipRows(client, { ...shipment, rows: rows.slice(0, 0) });
-        return;
       }
-    }
-    const middle = rows.length >> 1;
-    await this.#shipOrSplit(client, chunk, rows.slice(0, middle), undefined);
-    await this.#shipOrSplit(client, chunk, rows.slice(middle), next);
+    });
   }
 
   async #storedPosition(): Promise<JournalPosition> {

@@ -1,0 +1,53 @@
+import type { PoolClient } from 'pg';
+import type { CopyRows } from '../postgres/copy-rows.ts';
+import type { JournalChunk } from './reader.ts';
+import type { JournalPosition } from './segment.ts';
+import { isRefusal, preparePartitions, shipRows } from './ship-rows.ts';
+
+/** What became of some rows of a chunk. */
+export interface ShippedPart {
+  readonly shipped: number;
+  /** A row that Postgres does not take, by its key in hexadecimal. */
+  readonly refused?: { readonly key: string; readonly error: unknown };
+}
+
+/**
+ * Ships a chunk, and tells of each part that has arrived. Rows that Postgres refuses are found by halving and left out, so
+ * that one never holds up all. The position moves with the last half alone: a start after a crash in between ships the
+ * chunk again. Throws whatever else goes wrong; `knownDays`, whose partitions exist, is then forgotten.
+ */
+export async function* shipChunk(
+  client: PoolClient,
+  journal: { readonly name: string; readonly provisional: string | undefined },
+  chunk: JournalChunk,
+  knownDays: Set<number>,
+): AsyncGenerator<ShippedPart> {
+  yield* shipOrSplit(chunk.rows, chunk.next);
+
+  async function* shipOrSplit(
+    rows: CopyRows,
+    next: JournalPosition | undefined,
+  ): AsyncGenerator<ShippedPart> {
+    const { description } = chunk;
+    const shipment = { journal: journal.name, description, rows, next, provisional: journal.provisional };
+    try {
+      await preparePartitions(client, description.table, rows, knownDays);
+      await shipRows(client, shipment);
+      yield { shipped: rows.length };
+      return;
+    } catch (error) {
+      if (!isRefusal(error)) {
+        knownDays.clear();
+        throw error;
+      }
+      if (rows.length === 1) {
+        if (next) await shipRows(client, { ...shipment, rows: rows.slice(0, 0) });
+        yield { shipped: 0, refused: { key: rows.at(0).toString('hex', 6, 22), error } };
+        return;
+      }
+    }
+    const middle = rows.length >> 1;
+    yield* shipOrSplit(rows.slice(0, middle), undefined);
+    yield* shipOrSplit(rows.slice(middle), next);
+  }
+}
