@@ -2,9 +2,9 @@ import type { BenchOptions } from '../bench.ts';
 import { type Figure, figure, ratios } from '../figure.ts';
 import { interleave, quantile, type Sample, type Side, warm } from '../interleave.ts';
 import { openLoad } from '../load/open-load.ts';
-import { benchPerceptron } from '../models/bench-models.ts';
+import { type BenchModel, benchPerceptron } from '../models/bench-models.ts';
 import { isOipFailure, OIP, oipRequest } from '../models/oip-request.ts';
-import { openComputeBench } from '../stand/compute-bench.ts';
+import { type ComputeBench, openComputeBench } from '../stand/compute-bench.ts';
 import type { ComputeStand } from '../stand/compute-stand.ts';
 
 const CALLERS = 64;
@@ -19,51 +19,11 @@ const TAIL_LOAD = 0.5;
  * it is not another's cost.
  */
 export async function logBench(options: BenchOptions): Promise<Figure[]> {
-  const { rounds, seconds, profile, say } = options;
-  await using stand = await openComputeBench({ profile });
+  await using stand = await openComputeBench({ profile: options.profile });
   const model = benchPerceptron('medium');
-  const request = oipRequest(model);
-  const on = stand.compute;
-  const off = await stand.add('forgetful', { logs: false });
-  const eager = await stand.add('eager', { logs: true, yields: false });
-  for (const compute of [on, off, eager]) await compute.serve(model);
-  const settle = () => on.settle();
-  const stream = (compute: ComputeStand) => (s: number) =>
-    compute.load.stream(OIP.stream, request, STREAMS, s);
-  const unary = (compute: ComputeStand) => (s: number) => compute.load.unary(OIP.unary, request, CALLERS, s);
-  const saturated: Side[] = [
-    { name: 'stream on', run: stream(on), settle },
-    { name: 'stream off', run: stream(off) },
-    { name: 'stream eager', run: stream(eager), settle: () => eager.settle() },
-    { name: 'unary on', run: unary(on), settle },
-    { name: 'unary off', run: unary(off) },
-  ];
-  await warm(saturated, seconds, say);
-  const full = await interleave(saturated, rounds, seconds, say);
+  const full = await saturate(stand, model, options);
   const perSecond = TAIL_LOAD * quantile((full.get('unary off') ?? []).map(rate), 0.5);
-
-  let seed = 0;
-  const tail = (compute: ComputeStand) => async (s: number) => {
-    const send = () => compute.load.call(OIP.unary, request);
-    const arrivals = await openLoad({ perSecond, seconds: s * 2, seed: ++seed, send });
-    const failed = arrivals.find((arrival) => arrival.error !== null);
-    if (failed) throw new Error(`a request failed: ${failed.error}`);
-    const latencies = arrivals.map((arrival) => arrival.latencyMs);
-    return {
-      perSecond: arrivals.length / (s * 2),
-      p50Ms: quantile(latencies, 0.5),
-      p99Ms: quantile(latencies, 0.99),
-    };
-  };
-  const tails = await interleave(
-    [
-      { name: 'on', run: tail(on), settle },
-      { name: 'off', run: tail(off) },
-    ],
-    rounds,
-    seconds,
-    say,
-  );
+  const tails = await compareTails(stand, model, perSecond, options);
   return [
     figure('log_throughput', ratios(full, 'stream on', 'stream off', rate), { atLeast: 0.95 }),
     figure(
@@ -80,6 +40,72 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
     ),
     figure('log_p99_per_s', [perSecond]),
   ];
+}
+
+/**
+ * Each round has processes of its own: how the runtime happens to compile one of them changes its speed for good, by as
+ * much as the log costs, and would otherwise decide a whole run.
+ */
+async function saturate(
+  stand: ComputeBench,
+  model: BenchModel,
+  { rounds, seconds, say }: BenchOptions,
+): Promise<Map<string, readonly Sample[]>> {
+  const request = oipRequest(model);
+  const stream = (compute: ComputeStand) => (s: number) =>
+    compute.load.stream(OIP.stream, request, STREAMS, s);
+  const unary = (compute: ComputeStand) => (s: number) => compute.load.unary(OIP.unary, request, CALLERS, s);
+  const all = new Map<string, readonly Sample[]>();
+  for (let round = 1; round <= rounds; round++) {
+    await using on = await stand.add(`on-${round}`, { logs: true });
+    await using off = await stand.add(`off-${round}`, { logs: false });
+    await using eager = await stand.add(`eager-${round}`, { logs: true, yields: false });
+    for (const compute of [on, off, eager]) await compute.serve(model);
+    const settle = () => on.settle();
+    const sides: Side[] = [
+      { name: 'stream on', run: stream(on), settle },
+      { name: 'stream off', run: stream(off) },
+      { name: 'stream eager', run: stream(eager), settle: () => eager.settle() },
+      { name: 'unary on', run: unary(on), settle },
+      { name: 'unary off', run: unary(off) },
+    ];
+    sides.push(...sides.splice(0, round % sides.length));
+    await warm(sides, seconds, say);
+    for (const [name, samples] of await interleave(sides, 1, seconds, say))
+      all.set(name, [...(all.get(name) ?? []), ...samples]);
+  }
+  return all;
+}
+
+async function compareTails(
+  stand: ComputeBench,
+  model: BenchModel,
+  perSecond: number,
+  { rounds, seconds, say }: BenchOptions,
+): Promise<ReadonlyMap<string, readonly Sample[]>> {
+  const request = oipRequest(model);
+  const on = stand.compute;
+  await using off = await stand.add('off', { logs: false });
+  for (const compute of [on, off]) await compute.serve(model);
+  let seed = 0;
+  const tail = (compute: ComputeStand) => async (s: number) => {
+    const send = () => compute.load.call(OIP.unary, request);
+    const arrivals = await openLoad({ perSecond, seconds: s * 2, seed: ++seed, send });
+    const failed = arrivals.find((arrival) => arrival.error !== null);
+    if (failed) throw new Error(`a request failed: ${failed.error}`);
+    const latencies = arrivals.map((arrival) => arrival.latencyMs);
+    return {
+      perSecond: arrivals.length / (s * 2),
+      p50Ms: quantile(latencies, 0.5),
+      p99Ms: quantile(latencies, 0.99),
+    };
+  };
+  const sides: Side[] = [
+    { name: 'on', run: tail(on), settle: () => on.settle() },
+    { name: 'off', run: tail(off) },
+  ];
+  await warm(sides, seconds, say);
+  return await interleave(sides, rounds, seconds, say);
 }
 
 function rate(sample: Sample): number {
