@@ -7,7 +7,7 @@ import type { Tensor } from '@hotloop/platform/ports/tensor.ts';
 import type { WorkInput, WorkResult } from './batching/batcher.ts';
 import { checkPredictionId, checkRows } from './infer-checks.ts';
 import { type LogPolicy, logPolicyOf } from './prediction-log/log-policy.ts';
-import { keptInputs, TensorSpecifications } from './prediction-log/logged-tensors.ts';
+import { keptInputs, LoggedTensors } from './prediction-log/logged-tensors.ts';
 import type { PredictionRow } from './prediction-log/prediction-row.ts';
 import type { LoadedModel } from './runner/load-options.ts';
 import { firstNonFinite } from './runner/tensor-layout.ts';
@@ -45,8 +45,8 @@ export interface InferAdapters {
 interface Prepared {
   readonly policy: LogPolicy;
   readonly allowsNonFinite: boolean;
-  readonly inputs: TensorSpecifications;
-  readonly outputs: TensorSpecifications;
+  readonly inputs: LoggedTensors;
+  readonly outputs: LoggedTensors;
 }
 
 /**
@@ -186,11 +186,11 @@ export class Infer {
         candidates: question.candidates,
         rows,
         columns,
-        features: keeps ? keptInputs(policy, inputs, rows, columns) : null,
-        inputSpec: columns > 0 ? '[]' : prepared.inputs.of(inputs),
+        features: keeps ? keptInputs(prepared.inputs, policy, inputs, rows, columns) : null,
+        inputSpec: columns > 0 ? '[]' : prepared.inputs.specification(inputs),
         statuses: keeps ? question.statuses : null,
-        outputs: keeps && outputs ? outputs.map((output) => output.contents) : null,
-        outputSpec: outputs ? prepared.outputs.of(outputs) : '[]',
+        outputs: keeps && outputs ? prepared.outputs.contents(outputs) : null,
+        outputSpec: outputs ? prepared.outputs.specification(outputs) : '[]',
         degraded: question.degraded,
         queueUs: Math.min(timing.queueUs, 0x7fffffff),
         runUs: Math.min(timing.runUs, 0x7fffffff),
@@ -207,11 +207,12 @@ export class Infer {
     let prepared = this.#prepared.get(record);
     if (!prepared) {
       const { inputs, outputs } = slot.model as LoadedModel;
+      const policy = logPolicyOf(record.manifest);
       prepared = {
-        policy: logPolicyOf(record.manifest),
+        policy,
         allowsNonFinite: record.manifest.runtime.allow_nonfinite,
-        inputs: new TensorSpecifications(inputs),
-        outputs: new TensorSpecifications(outputs),
+        inputs: new LoggedTensors(inputs, policy),
+        outputs: new LoggedTensors(outputs, policy),
       };
       this.#prepared.set(record, prepared);
     }

@@ -144,7 +144,7 @@ export const logSchema = z
     redact: z
       .array(z.string().min(1))
       .default([])
-      .describe('Features, entities or inputs kept out of the log'),
+      .describe('Features, entities, inputs or outputs kept out of the log, by name'),
     retention: durationSchema.default('90d'),
   })
   .describe('What the prediction log keeps');

@@ -131,6 +131,35 @@ describe('datatypes of the Open Inference Protocol', () => {
     }
   });
 
+  it('keeps tensors out of the log that the manifest names', async () => {
+    const tensors = [
+      { name: 'x', elementType: 'float32', shape: ['N', 2] },
+      { name: 'ssn', elementType: 'string', shape: ['N'] },
+    ] as const;
+    const manifest = tensorManifest('private', 'log: {redact: [ssn, ssn_out]}\n');
+    const version = await storeVersion(test.store, 1, manifest, echoModel(tensors));
+    test.registry.set(modelOf([version], { live: 1 }));
+    test.registry.publish();
+    const secret = Buffer.from('123-45-6789');
+    const number = Buffer.from(Float32Array.of(1.5, -2).buffer);
+    const reply = await client.infer({
+      modelName: 'private',
+      inputs: [
+        { name: 'x', datatype: 'FP32', shape: [1, 2] },
+        { name: 'ssn', datatype: 'BYTES', shape: [1] },
+      ],
+      rawInputContents: [number, Buffer.concat([Buffer.of(secret.length, 0, 0, 0), secret])],
+    });
+    expect(reply.rawOutputContents[1]?.includes(secret)).toBe(true);
+    await test.compute.flushLog(10_000);
+    const { rows } = await test.pool.query("SELECT * FROM prediction WHERE model = 'private'");
+    expect([rows[0].features, rows[0].outputs]).toEqual([number, number]);
+    expect(rows[0].input_spec).toEqual([
+      { name: 'x', datatype: 'FP32', shape: [1, 2] },
+      { name: 'ssn', datatype: 'BYTES', shape: [1], hidden: true },
+    ]);
+  });
+
   it('describes a model that takes one value a row without batches, for each input needs a dimension', async () => {
     const words = await client.call('ModelConfig', { name: 'words' });
     expect(words).toMatchObject({ config: { maxBatchSize: 0, input: [{ dims: ['-1'] }] } });

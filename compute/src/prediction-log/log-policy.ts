@@ -7,6 +7,8 @@ export interface LogPolicy {
   readonly durability: Durability;
   /** False leaves the tensors of this prediction out. The same answer for an id on every node and at every retry. */
   keepsTensors(predictionId: string): boolean;
+  /** True for inputs and outputs that are hidden by their name. */
+  hides(tensor: string): boolean;
   /** True when features are hidden: inputs that are no feature rows, where nobody knows which is which, are then left out. */
   readonly hidesFeatures: boolean;
   /** The feature rows as they may be kept; the given bytes themselves when nothing is hidden. */
@@ -21,6 +23,7 @@ export function logPolicyOf(manifest: Manifest): LogPolicy {
   return {
     durability,
     keepsTensors: (predictionId) => sample >= 1 || share(predictionId) < sample,
+    hides: (tensor) => hidden.has(tensor),
     hidesFeatures: hiddenColumns.length > 0,
     features: (features, rows, columns) =>
       hiddenColumns.length === 0 ? features : blank(features, rows, columns, hiddenColumns),

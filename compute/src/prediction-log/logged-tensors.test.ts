@@ -1,42 +1,62 @@
 import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
 import { describe, expect, it } from 'vitest';
+import { tensorManifest } from '../testing/echo-models.ts';
 import { featureManifest } from '../testing/model-bundles.ts';
 import { logPolicyOf } from './log-policy.ts';
-import { keptInputs, TensorSpecifications } from './logged-tensors.ts';
+import { keptInputs, LoggedTensors } from './logged-tensors.ts';
 
 const floats = (...values: number[]) => new Uint8Array(Float32Array.of(...values).buffer);
-const policyOf = (log: string) => logPolicyOf(parseManifest(featureManifest('tiny', 2, log)));
+const X = { name: 'x' };
+const SSN = { name: 'ssn' };
+
+function kept(log: string, names: readonly { name: string }[], columns: number, ...contents: Uint8Array[]) {
+  const tensors = contents.map((bytes) => ({ contents: bytes }));
+  const yaml = columns > 0 ? featureManifest('tiny', columns, log) : tensorManifest('any', log);
+  const policy = logPolicyOf(parseManifest(yaml));
+  return keptInputs(new LoggedTensors(names, policy), policy, tensors, 2, columns);
+}
 
 describe('inputs in the log', () => {
   it('are kept end to end when they are no feature rows', () => {
-    const inputs = [{ contents: Uint8Array.of(1, 2) }, { contents: Uint8Array.of(3) }];
-    expect(keptInputs(policyOf(''), inputs, 1, 0)).toEqual(Buffer.of(1, 2, 3));
-    expect(keptInputs(policyOf(''), inputs.slice(0, 1), 1, 0)).toEqual(Uint8Array.of(1, 2));
+    expect(kept('', [X, SSN], 0, Uint8Array.of(1, 2), Uint8Array.of(3))).toEqual(Buffer.of(1, 2, 3));
+    expect(kept('', [X], 0, Uint8Array.of(1, 2))).toEqual(Uint8Array.of(1, 2));
   });
 
-  it('are kept but for hidden features, and not at all when nobody knows where those stand', () => {
-    const policy = policyOf('log: {redact: [f1]}\n');
-    const rows = { contents: floats(1, 2, 3, 4) };
-    expect(keptInputs(policy, [rows], 2, 2)).toEqual(Buffer.from(floats(1, Number.NaN, 3, Number.NaN)));
-    expect(keptInputs(policy, [rows], 2, 0)).toBeNull();
-    expect(keptInputs(policy, [rows, rows], 2, 0)).toBeNull();
+  it('are kept but for hidden features', () => {
+    const rows = floats(1, 2, 3, 4);
+    expect(kept('log: {redact: [f1]}\n', [X], 2, rows)).toEqual(
+      Buffer.from(floats(1, Number.NaN, 3, Number.NaN)),
+    );
+  });
+
+  it('are not kept at all when features are hidden and nobody knows where those stand', () => {
+    const policy = logPolicyOf(parseManifest(featureManifest('tiny', 2, 'log: {redact: [f1]}\n')));
+    const inputs = [{ contents: Uint8Array.of(1) }, { contents: Uint8Array.of(2) }];
+    expect(keptInputs(new LoggedTensors([X, SSN], policy), policy, inputs, 1, 0)).toBeNull();
+  });
+
+  it('are left out by their name, one alone as among others', () => {
+    const log = 'log: {redact: [ssn]}\n';
+    expect(kept(log, [SSN, X], 0, Uint8Array.of(1, 2), Uint8Array.of(3))).toEqual(Uint8Array.of(3));
+    expect(kept(log, [SSN], 0, Uint8Array.of(1, 2))).toBeNull();
   });
 });
 
 describe('specifications of tensors', () => {
-  it('name each tensor as the model does, whatever shapes come', () => {
-    const specifications = new TensorSpecifications([{ name: 'x' }, { name: 'mask' }]);
+  it('name each tensor as the model does, whatever shapes come, and mark what is hidden', () => {
+    const policy = logPolicyOf(parseManifest(tensorManifest('any', 'log: {redact: [ssn]}\n')));
+    const logged = new LoggedTensors([X, SSN], policy);
     for (const rows of [1, 2, 1])
       expect(
         JSON.parse(
-          specifications.of([
+          logged.specification([
             { datatype: 'FP32', shape: [rows, 3] },
-            { datatype: 'BOOL', shape: [rows] },
+            { datatype: 'BYTES', shape: [rows] },
           ]),
         ),
       ).toEqual([
         { name: 'x', datatype: 'FP32', shape: [rows, 3] },
-        { name: 'mask', datatype: 'BOOL', shape: [rows] },
+        { name: 'ssn', datatype: 'BYTES', shape: [rows], hidden: true },
       ]);
   });
 });

@@ -3,42 +3,68 @@ import type { LogPolicy } from './log-policy.ts';
 
 const MAX_SPECIFICATIONS = 1024;
 
-/** JSON of tensors' names, types and shapes, made once for each shape a version meets. */
-export class TensorSpecifications {
-  readonly #names: readonly { readonly name: string }[];
-  readonly #texts = new Map<string, string>();
+interface Named {
+  readonly name: string;
+}
+
+/** What the log keeps of the inputs, or of the outputs, of one version. */
+export class LoggedTensors {
+  readonly #names: readonly string[];
+  readonly #policy: LogPolicy;
+  readonly #hidesAny: boolean;
+  readonly #specifications = new Map<string, string>();
 
   /** What the model calls them, in its order. */
-  constructor(names: readonly { readonly name: string }[]) {
-    this.#names = names;
+  constructor(tensors: readonly Named[], policy: LogPolicy) {
+    this.#names = tensors.map(({ name }) => name);
+    this.#policy = policy;
+    this.#hidesAny = this.#names.some((name) => policy.hides(name));
   }
 
-  of(tensors: readonly Pick<Tensor, 'datatype' | 'shape'>[]): string {
+  /** JSON of names, types and shapes, made once for each shape. A tensor whose contents are not kept is marked as hidden. */
+  specification(tensors: readonly Pick<Tensor, 'datatype' | 'shape'>[]): string {
     const key = tensors.map((tensor) => tensor.shape.join('x')).join(';');
-    let text = this.#texts.get(key);
+    let text = this.#specifications.get(key);
     if (text === undefined) {
       text = JSON.stringify(
-        tensors.map(({ datatype, shape }, index) => ({
-          name: this.#names[index]?.name ?? '',
-          datatype,
-          shape,
-        })),
+        tensors.map(({ datatype, shape }, index) => {
+          const name = this.#nameOf(index);
+          return { name, datatype, shape, ...(this.#policy.hides(name) ? { hidden: true } : {}) };
+        }),
       );
-      if (this.#texts.size < MAX_SPECIFICATIONS) this.#texts.set(key, text);
+      if (this.#specifications.size < MAX_SPECIFICATIONS) this.#specifications.set(key, text);
     }
     return text;
   }
+
+  /** The contents that may be kept, in the model's order; null when there are none. */
+  contents(tensors: readonly Pick<Tensor, 'contents'>[]): readonly Uint8Array[] | null {
+    const kept = this.#hidesAny
+      ? tensors.filter((_, index) => !this.#policy.hides(this.#nameOf(index)))
+      : tensors;
+    return kept.length === 0 ? null : kept.map((tensor) => tensor.contents);
+  }
+
+  #nameOf(index: number): string {
+    return this.#names[index] ?? '';
+  }
 }
 
-/** The inputs as the log may keep them. Where features are hidden and nobody knows which is which, it keeps none. */
+/**
+ * Inputs as the log keeps them: a table of feature rows, or contents end to end. Where features are hidden and nobody knows
+ * which is which, it keeps none.
+ */
 export function keptInputs(
+  logged: LoggedTensors,
   policy: LogPolicy,
   inputs: readonly Pick<Tensor, 'contents'>[],
   rows: number,
   columns: number,
 ): Uint8Array | null {
-  const [first, ...others] = inputs;
-  if (first && columns > 0) return policy.features(first.contents, rows, columns);
+  const contents = logged.contents(inputs);
+  if (contents === null) return null;
+  const [first, ...others] = contents;
+  if (first && columns > 0) return policy.features(first, rows, columns);
   if (policy.hidesFeatures) return null;
-  return first && others.length === 0 ? first.contents : Buffer.concat(inputs.map((input) => input.contents));
+  return first && others.length === 0 ? first : Buffer.concat(contents);
 }

@@ -149,6 +149,12 @@ describe('a manifest that does not fit its model', () => {
       model({ outputs: [tensor('p', ['N', 2])] }),
       /task ranking needs one/,
     ],
+    [
+      'a misspelt tensor to be kept out of the log',
+      manifestSchema.parse({ name: 'bare', task: 'tensor', log: { redact: ['x', 'snn'] } }),
+      model(),
+      /log\.redact: the model has no input or output "snn"; it has "x", "p"/,
+    ],
   ])('is refused: %s', (_, unfitting, file, problem) => {
     expect(() => checkManifestFits(unfitting, file)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(problem) }),

@@ -9,12 +9,13 @@ export type ModelInterface = Pick<ModelDescription, 'inputs' | 'outputs'>;
 
 /**
  * Throws INVALID_ARGUMENT that names every field of the manifest that does not fit the file, what the file has, and what to
- * change. A model of task tensor brings its own inputs, so only its named output and its golden examples are looked at.
+ * change. A model of task tensor brings its own inputs, so only its named output, what it keeps out of the log and its golden
+ * examples are looked at.
  */
 export function checkManifestFits(manifest: Manifest, model: ModelInterface): void {
   const problems =
     manifest.task === 'tensor'
-      ? [outputProblem(manifest, model)]
+      ? [outputProblem(manifest, model), redactProblem(manifest, model)]
       : [inputProblem(manifest, model), outputProblem(manifest, model)];
   const fitting = problems.filter((problem) => problem !== undefined);
   const found = [...fitting, ...goldenProblems(manifest.golden, model)];
@@ -77,6 +78,14 @@ function outputProblem(manifest: Manifest, model: ModelInterface): string | unde
     return `${where} holds ${output.elementType}, not numbers with a fraction${others}`;
   }
   return outputWidthProblem(manifest, output, where);
+}
+
+/** A name that is misspelt would be logged. Requests for features may name entities that no manifest knows; these do not. */
+function redactProblem(manifest: Manifest, model: ModelInterface): string | undefined {
+  const names = [...model.inputs, ...model.outputs].map((tensor) => tensor.name);
+  const unknown = manifest.log.redact.find((name) => !names.includes(name));
+  if (unknown === undefined) return undefined;
+  return `log.redact: the model has no input or output ${quoted(unknown)}; it has ${shortened(names.map(quoted).join(', '))}`;
 }
 
 /** Numbers a row by task: see the table of outputs in the contracts. */
