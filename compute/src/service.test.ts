@@ -39,6 +39,10 @@ describe('compute', () => {
       error_code: null,
       node: 'test',
     });
+    const indexes = await test.pool.query(
+      "SELECT indexdef FROM pg_indexes WHERE tablename LIKE 'prediction\\_2%' AND indexdef LIKE '%USING brin (at)%'",
+    );
+    expect(indexes.rows.length).toBeGreaterThan(0);
     expect(floatsOf(row.features)).toEqual([0, 1, -1, 0.5]);
     expect(floatsOf(row.outputs)).toEqual(floatsOf(outputs[0]?.outputs[0]?.contents ?? new Uint8Array()));
   });

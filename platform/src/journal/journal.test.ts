@@ -94,6 +94,21 @@ describe('journal', () => {
     expect(await textsOf(journal)).toHaveLength(100);
   });
 
+  it('answers a row for the disk only after the system has put it there', async () => {
+    await using journal = open();
+    let isSynced = false;
+    const synced = journal.append(row(0), 'disk').then(() => {
+      isSynced = true;
+    });
+    // Resolves when both are written; whatever is under way at the file system then is the request to sync.
+    await journal.append(row(1), 'process');
+    expect([isSynced, process.getActiveResourcesInfo()]).toEqual([
+      false,
+      expect.arrayContaining(['FSReqCallback']),
+    ]);
+    await synced;
+  });
+
   it('writes all rows that follow from one event at once, however many steps they take', async () => {
     await using journal = open();
     let writes = 0;
