@@ -17,13 +17,13 @@ import {
   textTensor,
 } from './frames.ts';
 import type { LoadedModel, LoadOptions } from './load-options.ts';
-import { type SpawnedRunner, spawnRunner } from './spawn-runner.ts';
+import { type RunnerLimits, type SpawnedRunner, spawnRunner } from './spawn-runner.ts';
 
 const MAX_ERROR_OUTPUT = 4096;
 
 export interface RunnerOptions extends LoadOptions {
   readonly loadTimeoutMs: number;
-  /** What the model may take beyond the process itself; a larger allocation fails inside the runner. */
+  /** What the model may take beyond the process itself; on the CPU a larger allocation fails inside the runner. */
   readonly memoryLimitBytes: number;
   /** Shared by all runners. */
   readonly confinements: Confinements;
@@ -78,7 +78,7 @@ export async function startRunner(
 ): Promise<Runner> {
   const confinement = await options.confinements.for(options);
   signal.throwIfAborted();
-  const process = new RunnerProcess(confinement, options.memoryLimitBytes, log);
+  const process = new RunnerProcess(confinement, options, log);
   const abort = () => process.kill();
   const timer = setTimeout(abort, options.loadTimeoutMs);
   signal.addEventListener('abort', abort, { once: true });
@@ -125,9 +125,9 @@ class RunnerProcess implements Runner {
   #nextId = 1;
   #ended: RunnerGone | undefined;
 
-  constructor(confinement: Confinement, memoryLimitBytes: number, log: Log) {
+  constructor(confinement: Confinement, limits: RunnerLimits, log: Log) {
     try {
-      this.#spawned = spawnRunner(confinement, memoryLimitBytes, this.#file?.readable);
+      this.#spawned = spawnRunner(confinement, limits, this.#file?.readable);
     } catch (error) {
       this.#file?.close();
       throw error;

@@ -5,6 +5,7 @@ import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
 import type { Confinement } from './confinement.ts';
+import type { LoadOptions } from './load-options.ts';
 
 const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url));
 /** Addresses that the process reserves before a model is there; most of them are never backed by memory. */
@@ -30,18 +31,32 @@ export interface SpawnedRunner {
   raisePriority(): void;
 }
 
+export interface RunnerLimits extends Pick<LoadOptions, 'executionProviders'> {
+  /** What the model may take beyond the process itself. */
+  readonly memoryLimitBytes: number;
+}
+
+/**
+ * What the shell limits the runner's addresses to, in kilobytes. Drivers of graphics processors reserve addresses for all
+ * memory that they may ever map, the machine's and the device's, which is far more than they take: under a limit they
+ * would not even start. There the memory that is measured is the only limit.
+ */
+function addressLimit({ executionProviders, memoryLimitBytes }: RunnerLimits): string {
+  if (executionProviders.some((provider) => provider !== 'cpu')) return 'unlimited';
+  return String(Math.ceil((RESERVED_BYTES + memoryLimitBytes) / 1024));
+}
+
 /**
  * Starts the process of a runner, with as little as it needs; lower in priority where the way back up is allowed. It
  * inherits the file of its large frames.
  */
 export function spawnRunner(
   confinement: Confinement,
-  memoryLimitBytes: number,
+  limits: RunnerLimits,
   frameFile: number | undefined,
 ): SpawnedRunner {
-  const kilobytes = String(Math.ceil((RESERVED_BYTES + memoryLimitBytes) / 1024));
   const node = [process.execPath, ...PERMISSIONS, ...SILENCED, MAIN];
-  const child = spawn('/bin/sh', ['-c', LIMITED, kilobytes, ...confinement.prefix(), ...node], {
+  const child = spawn('/bin/sh', ['-c', LIMITED, addressLimit(limits), ...confinement.prefix(), ...node], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', frameFile ?? 'ignore'],
     cwd: '/',
     env: { MALLOC_ARENA_MAX: '2', ...RUNTIME_ENVIRONMENT },
