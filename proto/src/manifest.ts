@@ -127,7 +127,8 @@ export const runtimeSchema = z
     execution_providers: z
       .array(z.enum(['cpu', 'cuda', 'tensorrt', 'webgpu']))
       .min(1)
-      .default(['cpu']),
+      .optional()
+      .describe("Tried in this order; default: the node's"),
     instances: z.int().min(1).max(64).default(1),
     threads: z.int().min(1).max(256).default(1),
     max_batch: z.int().min(1).max(65_536).default(256),

@@ -75,7 +75,7 @@ export function configOf(slot: Slot) {
     data_type: CONFIG_TYPE[description.datatype],
     dims: description.shape.slice(batches ? 1 : 0),
   });
-  const isGpu = runtime.execution_providers.some((provider) => provider !== 'cpu');
+  const isGpu = slot.executionProviders.some((provider) => provider !== 'cpu');
   return {
     name: slot.record.model,
     platform: PLATFORM,

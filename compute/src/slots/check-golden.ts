@@ -1,12 +1,11 @@
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import { flattenValues } from '@hotloop/platform/manifest/nested-values.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
 import type { GoldenExample, NestedValues } from '@hotloop/proto/manifest-golden.ts';
 import { matchInputs, matchOutputs, quoted } from '../oip/tensor-checks.ts';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
 import type { TensorDescription } from '../runner/load-options.ts';
 import { type Runner, RunnerFailure, RunnerGone } from '../runner/runner.ts';
-import { differences, hasFraction, toleranceOf } from './compare-golden.ts';
+import { differences, type GoldenTerms, hasFraction, toleranceOf } from './compare-golden.ts';
 import { decodeValues, encodeValues, type Value } from './golden-values.ts';
 
 /**
@@ -15,13 +14,13 @@ import { decodeValues, encodeValues, type Value } from './golden-values.ts';
  * `golden_mismatch` naming the first value that differs, INVALID_ARGUMENT for an example that does not fit the model,
  * UNAVAILABLE when the runner ended.
  */
-export async function checkGolden(runner: Runner, manifest: Manifest, hangMs: number): Promise<void> {
-  for (const [number, example] of (manifest.golden?.examples ?? []).entries()) {
+export async function checkGolden(runner: Runner, terms: GoldenTerms, hangMs: number): Promise<void> {
+  for (const [number, example] of (terms.golden?.examples ?? []).entries()) {
     const where = `golden.examples.${number}`;
     const results = await run(runner, example, where, hangMs);
     for (const [name, values] of Object.entries(example.outputs)) {
       const [index = 0] = matchOutputs(runner.model, [name], where);
-      const problem = outputProblem(manifest, values, results[index], runner.model.outputs[index]);
+      const problem = outputProblem(terms, values, results[index], runner.model.outputs[index]);
       if (problem !== undefined) throw mismatch(`${where}: output ${quoted(name)} ${problem}`);
     }
   }
@@ -66,7 +65,7 @@ function frameTensors({ model }: Runner, inputs: GoldenExample['inputs'], where:
 
 /** What is wrong with one output, undefined when it is as expected. */
 function outputProblem(
-  manifest: Manifest,
+  terms: GoldenTerms,
   values: NestedValues,
   result: ReceivedTensor | undefined,
   description: TensorDescription | undefined,
@@ -80,7 +79,7 @@ function outputProblem(
   // As the datatype holds them: text is not rounded as a tensor is, and a tolerance of 0 asks for the same bits.
   const expected = decodeValues(datatype, encodeValues(description.name, datatype, elements));
   if (!hasFraction(datatype)) return differenceText(got, expected, differences(got, expected), shape, '');
-  const { relative, absolute } = toleranceOf(manifest, datatype, expected.map(Number));
+  const { relative, absolute } = toleranceOf(terms, datatype, expected.map(Number));
   const within = ` within absolute ${shortNumber(absolute)} + relative ${shortNumber(relative)}`;
   const different = differences(got, expected, { relative, absolute });
   return differenceText(got, elements, different, shape, within);

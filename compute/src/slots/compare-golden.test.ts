@@ -2,6 +2,7 @@ import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
 import { manifestSchema } from '@hotloop/proto/manifest.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { ExecutionProvider } from '../runner/load-options.ts';
 import { differences, toleranceOf } from './compare-golden.ts';
 
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e6, max: 1e6 });
@@ -76,13 +77,13 @@ describe('comparing with golden values', () => {
 });
 
 describe('the tolerance of an output', () => {
-  const usual = (datatype: Datatype, providers: string[], expected: number[] = [0.5]) =>
-    toleranceOf(manifestOf({ runtime: { execution_providers: providers } }), datatype, expected);
+  const usual = (datatype: Datatype, executionProviders: ExecutionProvider[], expected: number[] = [0.5]) =>
+    toleranceOf({ executionProviders }, datatype, expected);
 
   it('is as wide as rounding on the provider and in the datatype asks for', () => {
     expect(usual('FP32', ['cpu'])).toEqual({ relative: 1e-3, absolute: 1e-5 });
     expect(usual('FP64', ['cpu'])).toEqual({ relative: 1e-3, absolute: 1e-5 });
-    for (const provider of ['cuda', 'tensorrt', 'webgpu'])
+    for (const provider of ['cuda', 'tensorrt', 'webgpu'] as const)
       expect(usual('FP32', [provider, 'cpu'])).toEqual({ relative: 1e-2, absolute: 2e-3 });
     expect(usual('FP16', ['cpu'])).toEqual({ relative: 1e-2, absolute: 2e-3 });
     expect(usual('BF16', ['cuda'])).toEqual({ relative: 4e-2, absolute: 2e-2 });
@@ -94,9 +95,12 @@ describe('the tolerance of an output', () => {
   });
 
   it('is what the manifest declares, unscaled, where it declares', () => {
-    const declared = manifestOf({ golden: { absolute: 0.25 }, runtime: { execution_providers: ['cuda'] } });
+    const declared = { ...manifestOf({ golden: { absolute: 0.25 } }), executionProviders: ['cuda'] as const };
     expect(toleranceOf(declared, 'FP32', [1000])).toEqual({ relative: 1e-2, absolute: 0.25 });
-    const exact = manifestOf({ golden: { absolute: 0, relative: 0 } });
+    const exact = {
+      ...manifestOf({ golden: { absolute: 0, relative: 0 } }),
+      executionProviders: ['cpu'] as const,
+    };
     expect(toleranceOf(exact, 'BF16', [1])).toEqual({ relative: 0, absolute: 0 });
   });
 });

@@ -1,11 +1,17 @@
 import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
 import type { Manifest } from '@hotloop/proto/manifest.ts';
+import type { LoadOptions } from '../runner/load-options.ts';
 import type { Value } from './golden-values.ts';
 
 /** How far a number with a fraction may be from what was expected: absolute + relative * |expected|. */
 export interface Tolerance {
   readonly absolute: number;
   readonly relative: number;
+}
+
+/** What a manifest declares of its answers, and what the version runs on here. */
+export interface GoldenTerms extends Pick<LoadOptions, 'executionProviders'> {
+  readonly golden?: Manifest['golden'];
 }
 
 /** What rounding alone may change, by the bits of the fractions that are multiplied; docs/decisions/0005 has the measurements. */
@@ -23,11 +29,11 @@ const ROUNDING = {
  * absolute part grows with the output's largest expected value: what cancels out near zero was rounded at that size.
  */
 export function toleranceOf(
-  { golden, runtime }: Pick<Manifest, 'golden' | 'runtime'>,
+  { golden, executionProviders }: GoldenTerms,
   datatype: Datatype,
   expected: readonly number[],
 ): Tolerance {
-  const isExactProvider = runtime.execution_providers.every((provider) => provider === 'cpu');
+  const isExactProvider = executionProviders.every((provider) => provider === 'cpu');
   const usual =
     datatype === 'BF16'
       ? ROUNDING.bfloat16

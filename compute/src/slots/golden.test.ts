@@ -182,9 +182,9 @@ describe('golden examples at the warm-up', () => {
       confinements: new Confinements(silentLog()),
     } as const;
     const runner = await startRunner(perceptron(SMALL), options, silentLog(), new AbortController().signal);
-    const manifest = parseManifest(featureManifest('tiny', 4, goldenYaml('[[0.5]]')));
+    const { golden } = parseManifest(featureManifest('tiny', 4, goldenYaml('[[0.5]]')));
     process.kill(runner.pid, 'SIGSTOP');
-    await expect(checkGolden(runner, manifest, 100)).rejects.toMatchObject({
+    await expect(checkGolden(runner, { golden, ...options }, 100)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       reason: 'runner_lost',
     });

@@ -95,6 +95,18 @@ describe('models that are not what they should be', () => {
     await test.until('fast', 1, 'failed');
     expect(test.compute.fleet.find('fast', 1)?.detail).toMatch(/cuda/i);
   });
+
+  it("runs on the node's providers what names none, and what does on its own", async () => {
+    await using test = await startTestCompute({ fleet: { executionProviders: ['cuda'] } });
+    const onnx = echoModel([{ name: 'x', elementType: 'float32', shape: ['N'] }]);
+    const runtime = 'runtime: {execution_providers: [cpu]}\n';
+    const silent = await storeVersion(test.store, 1, tensorManifest('silent'), onnx);
+    const choosing = await storeVersion(test.store, 1, tensorManifest('choosing', runtime), onnx);
+    for (const record of [silent, choosing]) test.registry.set(modelOf([record], { live: 1 }));
+    test.registry.publish();
+    await Promise.all([test.until('silent', 1, 'failed'), test.until('choosing', 1, 'ready')]);
+    expect(test.compute.fleet.find('silent', 1)?.detail).toMatch(/cuda/i);
+  });
 });
 
 function isSound(bytes: Uint8Array): boolean {

@@ -9,7 +9,7 @@ import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
 import type { Manifest } from '@hotloop/proto/manifest.ts';
 import { Batcher, type Work } from '../batching/batcher.ts';
 import type { Confinements } from '../runner/confinement.ts';
-import type { LoadedModel } from '../runner/load-options.ts';
+import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';
 import type { Runner } from '../runner/runner.ts';
 import { startAnyRunner } from '../runner/start-any-runner.ts';
 import { checkGolden } from './check-golden.ts';
@@ -22,6 +22,8 @@ export interface SlotOptions {
   readonly loadTimeoutMs: number;
   /** Memory of one runner, where the manifest sets none. */
   readonly memoryLimitBytes: number;
+  /** What models run on, where the manifest names nothing. */
+  readonly executionProviders: readonly ExecutionProvider[];
   readonly warmUpMs: number;
   /** How long a version that is no longer wanted still takes requests that were pinned to it. */
   readonly drainMs: number;
@@ -34,6 +36,7 @@ export interface SlotOptions {
 export const SLOT_DEFAULTS: SlotOptions = {
   loadTimeoutMs: 60_000,
   memoryLimitBytes: Number.MAX_SAFE_INTEGER,
+  executionProviders: ['cpu'],
   warmUpMs: 1_000,
   drainMs: 5_000,
   hangMs: 30_000,
@@ -133,6 +136,11 @@ export class Slot {
   /** True when it is gone because there was no memory for it and nobody waited. */
   get isAsleep(): boolean {
     return this.#isAsleep;
+  }
+
+  /** What it runs on: what its manifest names, else what the node does. */
+  get executionProviders(): readonly ExecutionProvider[] {
+    return this.record.manifest.runtime.execution_providers ?? this.#options.executionProviders;
   }
 
   demand(): void {
@@ -252,7 +260,7 @@ export class Slot {
   async #start(onnx: Uint8Array): Promise<Runner> {
     const { runtime } = this.record.manifest;
     const options = {
-      executionProviders: runtime.execution_providers,
+      executionProviders: this.executionProviders,
       threads: runtime.threads,
       loadTimeoutMs: this.#options.loadTimeoutMs,
       memoryLimitBytes: this.#memoryLimitBytes,
@@ -271,7 +279,7 @@ export class Slot {
     const options = { maxBatchRows: runtime.max_batch, budgetMs: this.#options.warmUpMs };
     let shareable = true;
     for (const runner of this.#runners) {
-      await checkGolden(runner, manifest, this.#options.hangMs);
+      await this.#checkGolden(runner, manifest);
       const warmed = await warmUp(runner, recent, batcher.cost, options);
       shareable &&= warmed.shareable;
     }
@@ -284,6 +292,11 @@ export class Slot {
       void runner.gone.then((how) => this.#lost(runner, how));
     }
     this.handle('warmed');
+  }
+
+  #checkGolden(runner: Runner, { golden }: Manifest): Promise<void> {
+    const { executionProviders } = this;
+    return checkGolden(runner, { golden, executionProviders }, this.#options.hangMs);
   }
 
   #makeBatcher(maxBatchRows: number, queueRows: number): Batcher {
@@ -338,7 +351,7 @@ export class Slot {
       const { onnx, manifestYaml } = await this.#adapters.store.get(this.record.bundleSha256);
       const runner = await this.#start(onnx);
       releaseBytes(onnx);
-      await checkGolden(runner, parseManifest(manifestYaml), this.#options.hangMs).catch((error: unknown) => {
+      await this.#checkGolden(runner, parseManifest(manifestYaml)).catch((error: unknown) => {
         runner.kill();
         throw error;
       });
