@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
@@ -17,13 +18,17 @@ import { openInferenceClient } from './testing/open-inference-client.ts';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
+type Environment = Readonly<Record<string, string>>;
+
 interface Site extends AsyncDisposable {
   readonly pool: Pool;
-  readonly environment: Readonly<Record<string, string>>;
+  readonly environment: Environment;
   /** Starts the process and resolves when it serves. It is killed at the end, whatever happens. */
-  start(): Promise<{ readonly child: ChildProcess; readonly address: string }>;
+  start(settings?: Environment): Promise<{ readonly child: ChildProcess; readonly address: string }>;
   /** State of the only version on the node. */
   state(): Promise<string | undefined>;
+  /** Why it could not be made ready. */
+  detail(): Promise<string | undefined>;
   logged(): Promise<number>;
 }
 
@@ -61,8 +66,10 @@ async function makeSite(): Promise<Site> {
     pool,
     environment,
     state,
-    async start() {
-      const child = startMain(environment);
+    detail: async () =>
+      (await pool.query('SELECT detail FROM node_version WHERE node = $1', ['node-1'])).rows[0]?.detail,
+    async start(settings = {}) {
+      const child = startMain({ ...environment, ...settings });
       stack.defer(() => void child.kill('SIGKILL'));
       const address = await readyAddress(child);
       return { child, address };
@@ -96,6 +103,22 @@ describe('the compute process', () => {
     expect(await site.state()).toBeUndefined();
   });
 
+  it('runs models on what the node is told to, where their manifest names nothing', async () => {
+    await using site = await makeSite();
+    await site.start({ HOTLOOP_EXECUTION_PROVIDERS: 'cuda' });
+    await expect.poll(() => site.detail(), { timeout: 20_000 }).toMatch(/cuda/i);
+  });
+
+  it('refuses to start with a provider that does not exist, in one line', async () => {
+    await using site = await makeSite();
+    const environment = { ...site.environment, HOTLOOP_EXECUTION_PROVIDERS: 'gpu' };
+    const child = spawn(process.execPath, [MAIN], { env: environment, stdio: ['ignore', 'ignore', 'pipe'] });
+    const said = text(child.stderr);
+    const [code] = await once(child, 'exit');
+    expect(code).not.toBe(0);
+    expect(await said).toMatch(/cannot start: HOTLOOP_EXECUTION_PROVIDERS: must be of cpu, cuda[^\n]*\n$/);
+  });
+
   it('loses no answered prediction when it is killed in full work, and logs none twice', async () => {
     await using site = await makeSite();
     const answered = new Set<string>();
@@ -127,7 +150,7 @@ describe('the compute process', () => {
   }, 120_000);
 });
 
-function startMain(environment: Readonly<Record<string, string>>): ChildProcess {
+function startMain(environment: Environment): ChildProcess {
   return spawn(process.execPath, [MAIN], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
 }
 

@@ -16,6 +16,7 @@ import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts
 import { openRegistry } from '@hotloop/platform/registry/postgres-registry.ts';
 import { runService } from '@hotloop/platform/run-service.ts';
 import { startProcessTracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { nodeOptions, nodeSettings } from './node-settings.ts';
 import { postgresNodeReport } from './nodes/node-report.ts';
 import { startCompute } from './service.ts';
 
@@ -29,6 +30,7 @@ const configSchema = z.object({
   HOTLOOP_API_KEYS: z.string().optional(),
   HOTLOOP_TRACE_RATIO: fractionSchema().default(0.01),
   HOTLOOP_DRAIN_MS: millisecondsSchema().default(10_000),
+  ...nodeSettings,
   DATABASE_URL: urlSchema('postgres', 'postgresql'),
   OTEL_EXPORTER_OTLP_ENDPOINT: urlSchema('http', 'https').optional(),
 });
@@ -58,6 +60,7 @@ async function main(stopping: Promise<void>): Promise<void> {
           httpListen: config.HOTLOOP_HTTP_LISTEN,
           dataDirectory: join(config.HOTLOOP_DATA, config.HOTLOOP_NODE),
           drainMs: config.HOTLOOP_DRAIN_MS,
+          ...nodeOptions(config),
         },
         {
           registry,

@@ -20,6 +20,10 @@ export const HOTLOOP_VARIABLES: readonly string[] = [
   'HOTLOOP_TRACE_RATIO',
   'HOTLOOP_DRAIN_MS',
   'HOTLOOP_SINGLE',
+  'HOTLOOP_EXECUTION_PROVIDERS',
+  'HOTLOOP_MEMORY_BUDGET_MB',
+  'HOTLOOP_JOURNAL_MAX_MB',
+  'HOTLOOP_HANG_MS',
 ];
 
 export type Environment = Readonly<Record<string, string | undefined>>;

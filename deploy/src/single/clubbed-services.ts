@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { postgresNodeReport } from '@hotloop/compute/nodes/node-report.ts';
-import { startCompute } from '@hotloop/compute/service.ts';
+import { type ComputeOptions, startCompute } from '@hotloop/compute/service.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import type { Closing } from '@hotloop/platform/closing.ts';
 import type { Log } from '@hotloop/platform/log.ts';
@@ -28,6 +28,8 @@ export interface ClubbedOptions {
   readonly traceRatio: number;
   readonly traceEndpoint: string | undefined;
   readonly drainMs: number;
+  /** What this node sets of compute. */
+  readonly compute: Pick<ComputeOptions, 'fleet' | 'journal'>;
   readonly databaseUrl: string;
   readonly redisCacheUrl: string;
   readonly redisQueueUrl: string;
@@ -85,7 +87,7 @@ export async function openClubbedServices(
   const compute = closing.use(
     'compute',
     await startCompute(
-      { node, listen: listen.compute, dataDirectory: join(options.data, node), drainMs },
+      { node, listen: listen.compute, dataDirectory: join(options.data, node), drainMs, ...options.compute },
       {
         ...shared('compute'),
         store: bundles,

@@ -1,3 +1,4 @@
+import { nodeOptions, nodeSettings } from '@hotloop/compute/node-settings.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
 import {
   addressListSchema,
@@ -23,6 +24,7 @@ const configSchema = z.object({
   HOTLOOP_API_KEYS: z.string().optional(),
   HOTLOOP_TRACE_RATIO: fractionSchema().default(0.01),
   HOTLOOP_DRAIN_MS: millisecondsSchema().default(10_000),
+  ...nodeSettings,
   DATABASE_URL: urlSchema('postgres', 'postgresql'),
   REDIS_CACHE_URL: urlSchema('redis', 'rediss'),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),
@@ -46,6 +48,7 @@ async function main(stopping: Promise<void>): Promise<void> {
         traceRatio: config.HOTLOOP_TRACE_RATIO,
         traceEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
         drainMs: config.HOTLOOP_DRAIN_MS,
+        compute: nodeOptions(config),
         databaseUrl: config.DATABASE_URL,
         redisCacheUrl: config.REDIS_CACHE_URL,
         redisQueueUrl: config.REDIS_QUEUE_URL,

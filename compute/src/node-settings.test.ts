@@ -1,0 +1,42 @@
+import { readConfig, z } from '@hotloop/platform/config.ts';
+import { describe, expect, it } from 'vitest';
+import { nodeOptions, nodeSettings } from './node-settings.ts';
+
+const read = (environment: Readonly<Record<string, string>>) =>
+  nodeOptions(readConfig(z.object(nodeSettings), environment, { prefix: 'HOTLOOP_' }));
+
+describe('the settings of a node', () => {
+  it('are what compute runs with', () => {
+    const environment = {
+      HOTLOOP_EXECUTION_PROVIDERS: 'cuda, cpu',
+      HOTLOOP_MEMORY_BUDGET_MB: '2048',
+      HOTLOOP_JOURNAL_MAX_MB: '512',
+      HOTLOOP_HANG_MS: '1500',
+    };
+    const memory = 2 * 1024 ** 3;
+    expect(read(environment)).toEqual({
+      fleet: {
+        executionProviders: ['cuda', 'cpu'],
+        memoryBudgetBytes: memory,
+        memoryLimitBytes: memory,
+        hangMs: 1500,
+      },
+      journal: { maxBytes: 512 * 1024 ** 2 },
+    });
+  });
+
+  it('leave everything as usual where nothing is set', () => {
+    expect(read({ HOTLOOP_EXECUTION_PROVIDERS: '' })).toEqual({ fleet: {}, journal: {} });
+  });
+
+  it.each([
+    ['HOTLOOP_EXECUTION_PROVIDERS', 'cpu,gpu', 'must be of cpu, cuda, tensorrt, webgpu, separated by commas'],
+    ['HOTLOOP_MEMORY_BUDGET_MB', '2GB', 'must be whole megabytes'],
+    ['HOTLOOP_MEMORY_BUDGET_MB', '0', 'must be at least 128'],
+    ['HOTLOOP_JOURNAL_MAX_MB', '1.5', 'must be whole megabytes'],
+    ['HOTLOOP_HANG_MS', '0', 'must be at least 100'],
+  ])('%s=%s refuses to start in one line', (name, value, what) => {
+    const line = `cannot start: ${name}: ${what}`;
+    expect(() => read({ [name]: value })).toThrow(new RegExp(`^${line}`));
+  });
+});
