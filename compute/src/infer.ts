@@ -5,6 +5,7 @@ import type { Log } from '@hotloop/platform/log.ts';
 import type { InferItem, InferOutput, Variant } from '@hotloop/platform/ports/inference.ts';
 import type { Tensor } from '@hotloop/platform/ports/tensor.ts';
 import type { WorkInput, WorkResult } from './batching/batcher.ts';
+import { shapeKeyOf } from './batching/shared-rows.ts';
 import { checkPredictionId, checkRows } from './infer-checks.ts';
 import { type LogPolicy, logPolicyOf } from './prediction-log/log-policy.ts';
 import { keptInputs, LoggedTensors } from './prediction-log/logged-tensors.ts';
@@ -113,7 +114,7 @@ export class Infer {
         priority: question.priority,
         submittedAt,
         deadlineAt: submittedAt + question.timeoutMs,
-        shapeKey: shapeKeyOf(inputs),
+        shapeKey: shapeKeyOf(inputs, rows),
         losses: 0,
         isOver: question.isOver,
         succeed: (result) => this.#succeed(asked, result, resolve, reject),
@@ -238,13 +239,6 @@ function expired(): HotloopError {
 type Reject = (error: unknown) => void;
 
 const NOTHING_RAN = { queueUs: 0, runUs: 0 } as const;
-
-/** Requests whose inputs agree in everything but the first dimension can share a run. */
-function shapeKeyOf(inputs: readonly WorkInput[]): string {
-  let key = '';
-  for (const input of inputs) key += `${input.datatype}${input.shape.slice(1).join('x')};`;
-  return key;
-}
 
 function nameOutputs(model: LoadedModel, result: WorkResult): Tensor[] {
   return result.outputs.map((output, index) => ({

@@ -5,8 +5,9 @@ import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
 import { type Runner, RunnerFailure, type RunResult } from '../runner/runner.ts';
 import { BatchCost } from './batch-cost.ts';
 import { GATHER_MS, rowsToSend } from './batch-policy.ts';
+import { hasSharedRows } from './shared-rows.ts';
 import { splitOutputs } from './split-outputs.ts';
-import { type Waiting, WorkQueue } from './work-queue.ts';
+import { ALONE, type Waiting, WorkQueue } from './work-queue.ts';
 
 /** One input of a piece of work, in the order of the model's inputs. */
 export type WorkInput = Pick<ReceivedTensor, 'datatype' | 'shape' | 'contents'>;
@@ -67,6 +68,7 @@ export class Batcher {
   readonly #queue: WorkQueue<Work>;
   readonly #running = new Map<Runner, RunningBatch[]>();
   #shareable = false;
+  #hasSharedRows = false;
   #isPumping = false;
   /** When the first work of this turn came, or the first since some was sent in it. */
   #gatheredSince: number | undefined;
@@ -84,10 +86,13 @@ export class Batcher {
   }
 
   get shareable(): boolean {
-    return this.#shareable;
+    return this.#shareable && this.#hasSharedRows;
   }
 
-  /** False when rows of one run may influence each other: each request then runs alone. */
+  /**
+   * False when rows of one run may influence each other: each request then runs alone. It does so, too, where the
+   * model's tensors do not share their first dimension.
+   */
   setShareable(shareable: boolean): void {
     this.#shareable = shareable;
   }
@@ -122,6 +127,7 @@ export class Batcher {
 
   add(runner: Runner): void {
     this.#running.set(runner, []);
+    this.#hasSharedRows = hasSharedRows(runner.model);
     this.#soon();
   }
 
@@ -165,7 +171,7 @@ export class Batcher {
         queuedRows: this.#queue.rows,
         runningBatches: batches.length,
         runningRows: batches.reduce((total, batch) => total + batch.rows, 0),
-        capRows: this.#shareable ? this.cost.cap(maxBatchRows, targetUs) : 1,
+        capRows: this.shareable ? this.cost.cap(maxBatchRows, targetUs) : 1,
       });
       if (rows === 0) return;
       const now = this.#clock.monotonic();
@@ -267,7 +273,7 @@ export class Batcher {
   }
 
   #again(works: readonly Work[]): void {
-    for (const [index, work] of works.entries()) work.shapeKey = `alone ${work.submittedAt} ${index}`;
+    for (const work of works) work.shapeKey = ALONE;
     this.#queue.pushFront(works);
     this.#soon();
   }

@@ -1,8 +1,8 @@
 import type { ReceivedTensor } from '../runner/frames.ts';
 
 /**
- * Gives each request of a batch its rows of each output, without copying. Undefined when an output does not have the
- * batch's rows as its first dimension, or is of text, whose elements have no fixed place.
+ * Gives each request of a batch its rows of each output, without copying; a batch of one gets all as it is. Undefined
+ * when any output does not have the batch's rows as its first dimension, or is of text, whose elements have no fixed place.
  */
 export function splitOutputs(
   outputs: readonly ReceivedTensor[],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Waiting, WorkQueue } from './work-queue.ts';
+import { ALONE, type Waiting, WorkQueue } from './work-queue.ts';
 
 interface Item extends Waiting {
   readonly id: number;
@@ -60,6 +60,14 @@ describe('work queue', () => {
     for (const one of items) queue.push(one);
     expect(idsOf(queue.take(10, 0).batch)).toEqual(idsOf(items.slice(0, 2)));
     expect(idsOf(queue.take(10, 0).batch)).toEqual(idsOf(items.slice(2, 3)));
+  });
+
+  it('joins what is to run alone with nothing, not even with its like', () => {
+    const queue = new WorkQueue<Item>(100);
+    const items = [ALONE, ALONE, '', '', ALONE].map((shapeKey) => item({ shapeKey }));
+    for (const one of items) queue.push(one);
+    const batches = Array.from({ length: 4 }, () => queue.take(10, 0).batch.length);
+    expect(batches).toEqual([1, 1, 2, 1]);
   });
 
   it('loses and doubles nothing, whatever is done to it', () => {

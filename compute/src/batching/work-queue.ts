@@ -1,5 +1,8 @@
 import { HotloopError } from '@hotloop/platform/errors.ts';
 
+/** The shape key of work that shares a run with nothing. */
+export const ALONE = 'alone';
+
 /** Something that waits for its turn. */
 export interface Waiting {
   readonly rows: number;
@@ -7,7 +10,7 @@ export interface Waiting {
   readonly priority: number;
   /** Milliseconds on the monotonic clock. */
   readonly deadlineAt: number;
-  /** Only work of one shape can share a batch; empty when all of the model's work can. */
+  /** Only work of one shape can share a batch, and `ALONE` with none; empty when all of the model's work can. */
   readonly shapeKey: string;
   /** True when nobody waits for the answer any more. */
   isOver(): boolean;
@@ -73,7 +76,7 @@ export class WorkQueue<T extends Waiting> {
         if (
           !isOver &&
           batch.length > 0 &&
-          (rows + item.rows > maxRows || item.shapeKey !== batch[0]?.shapeKey)
+          (rows + item.rows > maxRows || item.shapeKey !== batch[0]?.shapeKey || item.shapeKey === ALONE)
         )
           return { batch, rows, over };
         this.#drop(lane, item);

@@ -75,7 +75,7 @@ function checkTexts({ name, shape, contents }: OipTensor, count: number): void {
 
 /**
  * The request's tensors in the order of the model's inputs. Throws INVALID_ARGUMENT naming the tensor and what was expected:
- * a missing, unknown or repeated name, another datatype, rank or dimension.
+ * a missing, unknown or repeated name, another datatype, rank or dimension, two sizes for one named dimension.
  */
 export function matchInputs(model: LoadedModel, tensors: readonly OipTensor[], what: string): OipTensor[] {
   const given = new Map<string, OipTensor>();
@@ -95,7 +95,42 @@ export function matchInputs(model: LoadedModel, tensors: readonly OipTensor[], w
     const names = model.inputs.map((input) => quoted(input.name)).join(', ');
     throw invalid(`${what} has no input ${quoted(unknown)}; it has ${names}`);
   }
+  checkNamedDimensions(model.inputs, matched);
   return matched;
+}
+
+/** Dimensions of one name are one and the same; those without a name promise nothing. */
+function checkNamedDimensions(
+  descriptions: readonly TensorDescription[],
+  tensors: readonly OipTensor[],
+): void {
+  for (let index = 0; index < descriptions.length; index++) {
+    const names = descriptions[index]?.dimensionNames ?? [];
+    for (let axis = 0; axis < names.length; axis++) {
+      const name = names[axis];
+      if (name) checkNamedDimension(descriptions, tensors, name, index, axis);
+    }
+  }
+}
+
+/** Throws INVALID_ARGUMENT unless the dimension has the size that the first one of its name has. */
+function checkNamedDimension(
+  descriptions: readonly TensorDescription[],
+  tensors: readonly OipTensor[],
+  name: string,
+  index: number,
+  axis: number,
+): void {
+  let first = 0;
+  let firstAxis = -1;
+  while (firstAxis < 0 && first <= index)
+    firstAxis = descriptions[first++]?.dimensionNames.indexOf(name) ?? -1;
+  const known = tensors[first - 1];
+  const tensor = tensors[index];
+  if (!known || !tensor || known.shape[firstAxis] === tensor.shape[axis]) return;
+  throw invalid(
+    `dimension ${quoted(name)} is ${known.shape[firstAxis]} in input ${quoted(known.name)}, but ${tensor.shape[axis]} in input ${quoted(tensor.name)}`,
+  );
 }
 
 function matchOne(description: TensorDescription, tensor: OipTensor): void {

@@ -87,7 +87,8 @@ function describe(metadata: InferenceSession.ValueMetadata): TensorDescription {
     name: metadata.name,
     datatype,
     shape: metadata.shape.map((dimension) => (typeof dimension === 'number' ? dimension : -1)),
-    dimensionNames: metadata.shape.map((dimension) => (typeof dimension === 'string' ? dimension : null)),
+    // The runtime gives a dimension without a name an empty one.
+    dimensionNames: metadata.shape.map((dimension) => (typeof dimension === 'string' && dimension) || null),
   };
 }
 

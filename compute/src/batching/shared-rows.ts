@@ -1,0 +1,32 @@
+import type { LoadedModel } from '../runner/load-options.ts';
+import type { WorkInput } from './batcher.ts';
+import { ALONE } from './work-queue.ts';
+
+/**
+ * True when the first dimension of every input and output is free and, as far as it has a name, has the same one
+ * everywhere: only then can it mean the rows of a batch. Whether it does is for the probe of the warm-up to say.
+ */
+export function hasSharedRows({ inputs, outputs }: LoadedModel): boolean {
+  let shared: string | undefined;
+  for (const { shape, dimensionNames } of [...inputs, ...outputs]) {
+    if (shape[0] !== -1) return false;
+    // An empty name is none.
+    const name = dimensionNames[0] || undefined;
+    shared ??= name;
+    if (name !== undefined && name !== shared) return false;
+  }
+  return true;
+}
+
+/**
+ * Requests of one key agree in everything but the first dimension, so they can share a run. Those whose inputs have
+ * different numbers of rows run alone.
+ */
+export function shapeKeyOf(inputs: readonly WorkInput[], rows: number): string {
+  let key = '';
+  for (const { datatype, shape } of inputs) {
+    if (shape[0] !== rows) return ALONE;
+    key += `${datatype}${shape.slice(1).join('x')};`;
+  }
+  return key;
+}
