@@ -48,6 +48,7 @@ export class OipInference {
     const inputs = matchInputs(model, request.inputs, what);
     for (const input of inputs) checkContents(input);
     const wanted = matchOutputs(model, request.outputs, what);
+    request.checkOutputs?.(wanted.flatMap((index) => model.outputs[index] ?? []));
     const now = clock.now();
     const isCallersId = isPredictionId(request.id);
     if (isCallersId) checkPredictionId(request.id, now);

@@ -1,4 +1,5 @@
 import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { TensorDescription } from '../runner/load-options.ts';
 
 /** A tensor as a client named it; nothing of it has been compared with a model yet. */
 export interface OipTensor {
@@ -22,6 +23,8 @@ export interface OipRequest {
   readonly priority: number;
   /** Milliseconds that the caller waits. */
   readonly timeoutMs: number;
+  /** Called with the outputs asked for before anything runs; throws for those that the protocol cannot carry as asked. */
+  readonly checkOutputs?: (outputs: readonly TensorDescription[]) => void;
 }
 
 export interface OipAnswer {
