@@ -62,6 +62,20 @@ describe('work queue', () => {
     expect(idsOf(queue.take(10, 0).batch)).toEqual(idsOf(items.slice(2, 3)));
   });
 
+  it('keeps no lane that nothing waits in, however many priorities have come', () => {
+    const queue = new WorkQueue<Item>(100);
+    for (let priority = -500; priority < 500; priority++) {
+      queue.push(item({ priority }));
+      expect(queue.take(1, 0).batch).toHaveLength(1);
+    }
+    for (let priority = 0; priority < 10; priority++) queue.push(item({ priority }));
+    expect(queue.lanes).toBe(10);
+    queue.pushFront(queue.take(3, 0).batch);
+    expect(queue.lanes).toBe(10);
+    queue.sweep(1_000);
+    expect(queue.lanes).toBe(0);
+  });
+
   it('joins what is to run alone with nothing, not even with its like', () => {
     const queue = new WorkQueue<Item>(100);
     const items = [ALONE, ALONE, '', '', ALONE].map((shapeKey) => item({ shapeKey }));
@@ -112,6 +126,7 @@ describe('work queue', () => {
             for (const out of taken) inside.set(out.id, out);
             taken = [];
           }
+          expect(queue.lanes).toBe(new Set([...inside.values()].map((one) => one.priority)).size);
           expect(queue.length).toBe(inside.size);
           expect(queue.rows).toBe([...inside.values()].reduce((total, kept) => total + kept.rows, 0));
         }

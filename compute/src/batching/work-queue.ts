@@ -23,11 +23,17 @@ export interface Taken<T> {
   readonly over: readonly T[];
 }
 
+interface Lane<T> {
+  readonly priority: number;
+  items: T[];
+  head: number;
+}
+
 /** First in, first out within a lane, higher lanes first. Bounded in rows. Pure: time comes with each call. */
 export class WorkQueue<T extends Waiting> {
   readonly #capacityRows: number;
-  /** Lanes by falling priority. */
-  #lanes: { readonly priority: number; items: T[]; head: number }[] = [];
+  /** By falling priority. None is empty: priorities come from callers, and each would stay for good. */
+  #lanes: Lane<T>[] = [];
   #rows = 0;
   #length = 0;
 
@@ -37,6 +43,10 @@ export class WorkQueue<T extends Waiting> {
 
   get rows(): number {
     return this.#rows;
+  }
+
+  get lanes(): number {
+    return this.#lanes.length;
   }
 
   get length(): number {
@@ -69,23 +79,22 @@ export class WorkQueue<T extends Waiting> {
     const batch: T[] = [];
     const over: T[] = [];
     let rows = 0;
-    for (const lane of this.#lanes) {
-      while (lane.head < lane.items.length) {
-        const item = lane.items[lane.head] as T;
-        const isOver = item.deadlineAt <= now || item.isOver();
-        if (
-          !isOver &&
-          batch.length > 0 &&
-          (rows + item.rows > maxRows || item.shapeKey !== batch[0]?.shapeKey || item.shapeKey === ALONE)
-        )
-          return { batch, rows, over };
-        this.#drop(lane, item);
-        if (isOver) over.push(item);
-        else {
-          batch.push(item);
-          rows += item.rows;
-        }
-        if (rows >= maxRows) return { batch, rows, over };
+    while (rows < maxRows) {
+      const lane = this.#lanes[0];
+      if (!lane) break;
+      const item = lane.items[lane.head] as T;
+      const isOver = item.deadlineAt <= now || item.isOver();
+      if (
+        !isOver &&
+        batch.length > 0 &&
+        (rows + item.rows > maxRows || item.shapeKey !== batch[0]?.shapeKey || item.shapeKey === ALONE)
+      )
+        break;
+      this.#drop(lane, item);
+      if (isOver) over.push(item);
+      else {
+        batch.push(item);
+        rows += item.rows;
       }
     }
     return { batch, rows, over };
@@ -112,30 +121,32 @@ export class WorkQueue<T extends Waiting> {
       lane.items = kept;
       lane.head = 0;
     }
+    this.#lanes = this.#lanes.filter((lane) => lane.items.length > 0);
     for (const item of removed) this.#rows -= item.rows;
     this.#length -= removed.length;
     return removed;
   }
 
-  #drop(lane: { items: T[]; head: number }, item: T): void {
+  /** Takes the first item off the first lane. */
+  #drop(lane: Lane<T>, item: T): void {
     lane.head++;
     this.#rows -= item.rows;
     this.#length--;
     // Taking from an array's front costs its length; doing it once in a while costs nothing.
-    if (lane.head === lane.items.length) {
-      lane.items = [];
-      lane.head = 0;
-    } else if (lane.head >= 1024) {
+    if (lane.head === lane.items.length) this.#lanes.shift();
+    else if (lane.head >= 1024) {
       lane.items = lane.items.slice(lane.head);
       lane.head = 0;
     }
   }
 
-  #lane(priority: number): { items: T[]; head: number } {
-    const found = this.#lanes.find((lane) => lane.priority === priority);
-    if (found) return found;
-    const lane = { priority, items: [], head: 0 };
-    this.#lanes = [...this.#lanes, lane].sort((a, b) => b.priority - a.priority);
+  #lane(priority: number): Lane<T> {
+    let at = 0;
+    let found = this.#lanes[at];
+    while (found && found.priority > priority) found = this.#lanes[++at];
+    if (found?.priority === priority) return found;
+    const lane: Lane<T> = { priority, items: [], head: 0 };
+    this.#lanes.splice(at, 0, lane);
     return lane;
   }
 }

@@ -174,6 +174,21 @@ describe('Open Inference Protocol over gRPC', () => {
       },
       /^INVALID_ARGUMENT.*fp64_contents, not fp32_contents/,
     ],
+    [
+      'a negative priority',
+      { parameters: { priority: { int64Param: -1 } } },
+      /^INVALID_ARGUMENT.*'priority'.*-1/,
+    ],
+    [
+      'a priority without end',
+      { parameters: { priority: { uint64Param: '18446744073709551615' } } },
+      /^INVALID_ARGUMENT.*'priority'.*1000/,
+    ],
+    [
+      'a priority that is no integer',
+      { parameters: { priority: { doubleParam: 1.5 } } },
+      /^INVALID_ARGUMENT.*'priority' must be an integer/,
+    ],
     ['a number that is none', { rawInputContents: [row(Number.NaN, 0, 0, 0)] }, /^INTERNAL.*score/],
   ])('refuses %s with a clear status', async (_, more: Partial<ModelInferRequest>, expected) => {
     await expect(client.infer(ask(more))).rejects.toThrow(expected);

@@ -8,6 +8,7 @@ import type { LoadedModel } from '../runner/load-options.ts';
 import { elementCount } from '../runner/tensor-layout.ts';
 import type { Slot } from '../slots/slot.ts';
 import type { OipAnswer, OipRequest, OipTensor } from './oip-request.ts';
+import { laneOf } from './priority-lane.ts';
 import { checkContents, matchInputs, matchOutputs } from './tensor-checks.ts';
 
 /** Resolves to a version's slot that takes work, loading it when it is registered but not loaded. */
@@ -24,9 +25,6 @@ export interface OipInferenceAdapters {
 /** Whoever sends tensors has made every feature. */
 const ALL_PRESENT = new Uint8Array();
 
-/** Higher lanes run first here; the protocol counts down from the most urgent. 0 is its default. */
-const LANES = 1_000;
-
 /**
  * Tensors for a model by name: find the version, check every tensor against it, run, log, answer. The log gets an id
  * made here, or the request's own when that is a prediction id: then a repeated request is logged once.
@@ -40,6 +38,7 @@ export class OipInference {
 
   async answer(request: OipRequest, caller: string, isOver: () => boolean): Promise<OipAnswer> {
     const { registry, infer, ids, clock, acquire } = this.#adapters;
+    const priority = laneOf(request.priority);
     const { record, variant } = resolveVersion(registry.current(), request.model, request.version);
     const found = acquire(record.model, record.version, request.timeoutMs);
     const slot = found instanceof Promise ? await found : found;
@@ -64,7 +63,7 @@ export class OipInference {
       candidates: [],
       degraded: [],
       statuses: ALL_PRESENT,
-      priority: request.priority === 0 ? 0 : Math.max(1, LANES - request.priority),
+      priority,
       timeoutMs: request.timeoutMs,
       isOver,
     };

@@ -19,7 +19,7 @@ export interface OipRequest {
   readonly inputs: readonly OipTensor[];
   /** Names; empty asks for all. */
   readonly outputs: readonly string[];
-  /** The protocol's: 0 is the default, 1 the most urgent. */
+  /** The protocol's: 1 is the most urgent, 1000 the least, 0 the default. */
   readonly priority: number;
   /** Milliseconds that the caller waits. */
   readonly timeoutMs: number;
