@@ -49,9 +49,9 @@ export function rawContents(
   return encodeElements(name, datatype, contents[field]);
 }
 
-type Elements = readonly (boolean | number | string | Uint8Array)[];
+type Elements = readonly (boolean | number | bigint | string | Uint8Array)[];
 
-/** Elements as the language has them, as raw bytes; 64-bit integers may be text. */
+/** Elements as the language has them, as raw bytes; 64-bit integers may be bigint, or text in decimal digits. */
 export function encodeElements(name: string, datatype: Datatype, elements: Elements): Uint8Array {
   switch (datatype) {
     case 'BOOL':
@@ -99,7 +99,10 @@ function encodeLongs(name: string, datatype: 'INT64' | 'UINT64', elements: Eleme
   const bytes = Buffer.alloc(elements.length * 8);
   for (const [index, element] of elements.entries()) {
     try {
-      const value = BigInt(element as number | string);
+      // Empty, hexadecimal and padded texts are numbers to the language alone.
+      if (typeof element === 'string' && !/^-?\d+$/.test(element))
+        throw new SyntaxError('no decimal integer');
+      const value = BigInt(element as number | bigint | string);
       if (datatype === 'INT64') bytes.writeBigInt64LE(value, index * 8);
       else bytes.writeBigUInt64LE(value, index * 8);
     } catch {

@@ -2,10 +2,13 @@ import { z } from '@hotloop/platform/config.ts';
 import type { OipRequest, OipTensor } from '../oip/oip-request.ts';
 import { timeoutOf } from '../oip/read-grpc-request.ts';
 import { checkDatatype, checkShape, invalid, quoted } from '../oip/tensor-checks.ts';
-import { encodeElements } from '../oip/typed-contents.ts';
-import { flatten, parseLossless } from './rest-tensors.ts';
+import { refuseUnserved } from '../oip/unserved-parameters.ts';
+import { readJsonData } from './read-json-data.ts';
+import { isBeyondJson, notInJson, parseLossless } from './rest-tensors.ts';
 
-const parametersSchema = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({});
+const parametersSchema = z
+  .record(z.string(), z.union([z.string(), z.number(), z.bigint(), z.boolean()]))
+  .default({});
 
 const requestSchema = z.object({
   id: z.string().default(''),
@@ -48,9 +51,16 @@ export function readRestRequest(
   if (headerBytes !== undefined && (headerBytes < 0 || headerBytes > body.length))
     throw invalid(`inference header size should be in range (0, ${body.length}), got: ${headerBytes}`);
   const parsed = parseBody(body.toString('utf8', 0, headerBytes ?? body.length));
+  refuseUnserved('request', '', parsed.parameters);
+  for (const output of parsed.outputs) refuseUnserved('output', output.name, output.parameters);
   const binary = new BinaryReader(body.subarray(headerBytes ?? body.length));
   const inputs = parsed.inputs.map((input) => readInput(input, binary));
   if (binary.rest > 0) throw invalid(`unexpected additional input data: ${binary.rest} bytes are left over`);
+  const all = flag(parsed.parameters, 'binary_data_output', '') ?? false;
+  const chosen = new Map(
+    parsed.outputs.map(({ name, parameters }) => [name, flag(parameters, 'binary_data', name)]),
+  );
+  const isBinary = (output: string) => chosen.get(output) ?? all;
   const request: OipRequest = {
     ...target,
     id: parsed.id,
@@ -58,18 +68,20 @@ export function readRestRequest(
     outputs: parsed.outputs.map((output) => output.name),
     priority: integer(parsed, 'priority') ?? 0,
     timeoutMs: timeoutOf(integer(parsed, 'timeout'), maxTimeoutMs),
+    checkOutputs(outputs) {
+      const beyond = outputs.find(({ name, datatype }) => isBeyondJson(datatype) && !isBinary(name));
+      if (beyond) throw notInJson(beyond);
+    },
   };
-  const all = parsed.parameters.binary_data_output === true;
-  const chosen = new Map(parsed.outputs.map((output) => [output.name, output.parameters.binary_data ?? all]));
-  return { request, isBinary: (output) => (chosen.get(output) ?? all) === true };
+  return { request, isBinary };
 }
 
 function parseBody(text: string): RequestBody {
   let json: unknown;
   try {
     json = parseLossless(text);
-  } catch {
-    throw invalid('the request is not JSON');
+  } catch (error) {
+    throw invalid(`the request is ${error instanceof RangeError ? 'nested too deeply' : 'not JSON'}`);
   }
   const result = requestSchema.safeParse(json);
   if (result.success) return result.data;
@@ -81,12 +93,13 @@ function parseBody(text: string): RequestBody {
 
 function readInput(input: RequestBody['inputs'][number], binary: BinaryReader): OipTensor {
   const { name, shape } = input;
+  refuseUnserved('input', name, input.parameters);
   const datatype = checkDatatype(input.datatype, name);
   checkShape(shape, name);
   const size = input.parameters.binary_data_size;
   if (size === undefined) {
     if (input.data === undefined) throw invalid(`input ${quoted(name)} has no data in the request`);
-    return { name, datatype, shape, contents: encodeElements(name, datatype, flatten(name, input.data)) };
+    return { name, datatype, shape, contents: readJsonData({ name, datatype, shape, data: input.data }) };
   }
   if (input.data !== undefined) throw invalid(`input ${quoted(name)} has both data and binary_data_size`);
   if (typeof size !== 'number' || !Number.isInteger(size) || size < 0)
@@ -122,4 +135,12 @@ function integer(body: RequestBody, name: string): number | undefined {
   if (typeof value !== 'number' || !Number.isInteger(value))
     throw invalid(`parameter ${quoted(name)} must be an integer`);
   return value;
+}
+
+/** A parameter that is on or off; `output` is the output it stands at, empty for the request. */
+function flag(parameters: RequestBody['parameters'], name: string, output: string): boolean | undefined {
+  const value = parameters[name];
+  if (value === undefined || typeof value === 'boolean') return value;
+  const place = output === '' ? '' : ` of output ${quoted(output)}`;
+  throw invalid(`parameter ${quoted(name)}${place} must be true or false`);
 }

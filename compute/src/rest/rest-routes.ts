@@ -51,19 +51,21 @@ export const REST_ROUTES: readonly RestRoute[] = [
   route('GET', '/v2/?', 'ServerMetadata', () =>
     ok({ name: SERVER_NAME, version: SERVER_VERSION, extensions: EXTENSIONS }),
   ),
-  route('GET', '/v2/models/stats', 'ModelStatistics', (_, oip) =>
-    ok({ model_stats: oip.models.statistics('', '') }),
+  route('GET', '/v2/models/stats', 'ModelStatistics', async (call, oip) =>
+    ok({ model_stats: await oip.models.statistics('', '', call.maxTimeoutMs) }),
   ),
   route('GET', `${MODEL}/ready`, 'ModelReady', ({ model, version }, oip) => {
     const ready = oip.models.isReady(model, version);
     return { status: ready ? 200 : 503, json: { name: model, ready } };
   }),
-  route('GET', MODEL, 'ModelMetadata', ({ model, version }, oip) => ok(oip.models.metadata(model, version))),
-  route('GET', `${MODEL}/config`, 'ModelConfig', ({ model, version }, oip) =>
-    ok(oip.models.config(model, version)),
+  route('GET', MODEL, 'ModelMetadata', async ({ model, version, maxTimeoutMs }, oip) =>
+    ok(await oip.models.metadata(model, version, maxTimeoutMs)),
   ),
-  route('GET', `${MODEL}/stats`, 'ModelStatistics', ({ model, version }, oip) =>
-    ok({ model_stats: oip.models.statistics(model, version) }),
+  route('GET', `${MODEL}/config`, 'ModelConfig', async ({ model, version, maxTimeoutMs }, oip) =>
+    ok(await oip.models.config(model, version, maxTimeoutMs)),
+  ),
+  route('GET', `${MODEL}/stats`, 'ModelStatistics', async ({ model, version, maxTimeoutMs }, oip) =>
+    ok({ model_stats: await oip.models.statistics(model, version, maxTimeoutMs) }),
   ),
   route('POST', `${MODEL}/infer`, 'ModelInfer', infer),
   route('POST', '/v2/repository/index', 'RepositoryIndex', async (call, oip) => {
@@ -71,7 +73,8 @@ export const REST_ROUTES: readonly RestRoute[] = [
     return ok(oip.models.index(ready === true));
   }),
   route('POST', '/v2/repository/models/(?<model>[^/]+)/load', 'RepositoryModelLoad', async (call, oip) => {
-    await oip.models.load(call.model, versionOf(await bodyObject(call)));
+    const body = await bodyObject(call);
+    await oip.models.load(call.model, versionOf(body), Object.keys(body.parameters ?? {}));
     return ok({ name: call.model, load: true });
   }),
   route(
@@ -88,22 +91,26 @@ export const REST_ROUTES: readonly RestRoute[] = [
 async function infer(call: RestCall, oip: OipParts): Promise<RestReply> {
   const body = await call.body();
   const length = call.header('inference-header-content-length');
-  const headerBytes = length === undefined ? undefined : Number(length);
-  if (headerBytes !== undefined && !Number.isInteger(headerBytes))
+  if (length !== undefined && !/^\d+$/.test(length))
     throw invalid('inference-header-content-length must be a whole number of bytes');
+  const headerBytes = length === undefined ? undefined : Number(length);
   const target = { model: call.model, version: call.version };
   const { request, isBinary } =
     headerBytes === 0
-      ? rawRequest(call, body, oip)
+      ? await rawRequest(call, body, oip)
       : readRestRequest(target, body, headerBytes, call.maxTimeoutMs);
   const answer = await oip.inference.answer(request, call.caller, call.isOver);
   return { status: 200, answer: writeRestAnswer(answer, isBinary) };
 }
 
 /** A body that is nothing but the bytes of the model's one input. */
-function rawRequest(call: RestCall, body: Buffer, oip: OipParts): ReturnType<typeof readRestRequest> {
-  const input = oip.models.rawInput(call.model, call.version, body);
+async function rawRequest(
+  call: RestCall,
+  body: Buffer,
+  oip: OipParts,
+): Promise<ReturnType<typeof readRestRequest>> {
   const { model, version, maxTimeoutMs } = call;
+  const input = await oip.models.rawInput(model, version, body, maxTimeoutMs);
   const request = {
     model,
     version,
@@ -133,5 +140,8 @@ async function bodyObject(call: RestCall): Promise<Record<string, unknown>> {
 function versionOf(body: Record<string, unknown>): string {
   const { parameters } = body;
   if (typeof parameters !== 'object' || parameters === null || !('version' in parameters)) return '';
-  return String(parameters.version);
+  const { version } = parameters;
+  if (typeof version !== 'string' && typeof version !== 'number')
+    throw invalid("parameter 'version' must be a text or a number");
+  return String(version);
 }

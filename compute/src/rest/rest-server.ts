@@ -75,7 +75,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, servin
     const status = known.reason === 'too_large' ? 413 : HTTP_STATUS[known.code];
     // Whatever of the body was not read would be taken for the next request.
     if (!request.complete) response.setHeader('connection', 'close');
-    write(response, { status, json: { error: known.message } });
+    const reason = known.reason === '' ? {} : { reason: known.reason };
+    write(response, { status, json: { error: known.message, ...reason } });
   }
 }
 

@@ -1,20 +1,7 @@
+import type { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
 import type { OipTensor } from '../oip/oip-request.ts';
 import { invalid, quoted } from '../oip/tensor-checks.ts';
-
-type Element = boolean | number | string;
-
-/** Elements of nested or flat JSON data, row major. Throws INVALID_ARGUMENT for anything that is no element. */
-export function flatten(name: string, data: unknown): Element[] {
-  const elements: Element[] = [];
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) for (const inner of value) visit(inner);
-    else if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean')
-      elements.push(value);
-    else throw invalid(`input ${quoted(name)}: data holds ${value === null ? 'null' : `an ${typeof value}`}`);
-  };
-  visit(data);
-  return elements;
-}
 
 declare global {
   interface JSON {
@@ -23,9 +10,18 @@ declare global {
   }
 }
 
+/** True for 16-bit floats. */
+export function isBeyondJson(datatype: Datatype): boolean {
+  return datatype === 'FP16' || datatype === 'BF16';
+}
+
+export function notInJson({ name, datatype }: Pick<OipTensor, 'name' | 'datatype'>): HotloopError {
+  return invalid(`output ${quoted(name)} is ${datatype}, which JSON cannot carry; ask for binary_data`);
+}
+
 /** Elements of a tensor as JSON values. Throws INVALID_ARGUMENT for 16-bit floats, which JSON cannot carry. */
 export function jsonElements(tensor: OipTensor): unknown[] {
-  const { datatype, name } = tensor;
+  const { datatype } = tensor;
   // A copy, because typed arrays need aligned bytes.
   const bytes = Uint8Array.from(tensor.contents);
   switch (datatype) {
@@ -55,7 +51,7 @@ export function jsonElements(tensor: OipTensor): unknown[] {
       return texts(bytes);
     case 'FP16':
     case 'BF16':
-      throw invalid(`output ${quoted(name)} is ${datatype}, which JSON cannot carry; ask for binary_data`);
+      throw notInJson(tensor);
   }
 }
 
@@ -73,10 +69,15 @@ function texts(contents: Uint8Array): string[] {
 type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
 type ParseWithSource = (text: string, reviver: Reviver) => unknown;
 
-/** Parses JSON; where 64-bit integers are spoken of, numbers past 2^53 stay text, so that no digit is lost. */
+/**
+ * Parses JSON; where 64-bit integers are spoken of, whole numbers past 2^53 become bigint, so that no digit is lost. Throws
+ * SyntaxError, and RangeError for what is nested too deeply to be read like that.
+ */
 export function parseLossless(text: string): unknown {
   if (!/"U?INT64"/.test(text)) return JSON.parse(text);
   return (JSON.parse as ParseWithSource)(text, (_, value, { source }) =>
-    typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) ? source : value,
+    Number.isInteger(value) && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source)
+      ? BigInt(source)
+      : value,
   );
 }

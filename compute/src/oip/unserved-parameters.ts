@@ -1,0 +1,34 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import { quoted } from './tensor-checks.ts';
+
+export type Parameters = Readonly<Record<string, string | number | bigint | boolean>>;
+
+const ALONE = 'requests stand alone here, without sequences';
+const IN_THE_MESSAGE = 'tensors travel in the messages themselves here';
+const SHARED_MEMORY = {
+  shared_memory_region: IN_THE_MESSAGE,
+  shared_memory_byte_size: IN_THE_MESSAGE,
+  shared_memory_offset: IN_THE_MESSAGE,
+} as const;
+
+/** Parameters of the protocol that would change what an answer means, each with why it is not served. */
+const UNSERVED = {
+  request: { sequence_id: ALONE, sequence_start: ALONE, sequence_end: ALONE },
+  input: SHARED_MEMORY,
+  output: { ...SHARED_MEMORY, classification: 'outputs are answered as the model gives them' },
+} as const;
+
+/**
+ * Refuses what would be ignored otherwise. Clients send such parameters switched off, too: false, 0 and the empty text are let
+ * through. `tensor` is the input's or output's name. Throws UNIMPLEMENTED `unsupported_parameter` naming the parameter.
+ */
+export function refuseUnserved(place: keyof typeof UNSERVED, tensor: string, parameters: Parameters): void {
+  for (const [name, why] of Object.entries(UNSERVED[place])) {
+    const value = parameters[name];
+    if (value === undefined || value === false || value === '' || value === 0 || value === 0n) continue;
+    const where = place === 'request' ? '' : ` of ${place} ${quoted(tensor)}`;
+    throw new HotloopError('UNIMPLEMENTED', `parameter ${quoted(name)}${where} is not served: ${why}`, {
+      reason: 'unsupported_parameter',
+    });
+  }
+}
