@@ -8,8 +8,15 @@ export interface InferRequestMessage {
   readonly id: string;
   readonly parameters: Readonly<Record<string, InferParameter__Output>>;
   readonly inputs: readonly InferInputMessage[];
-  readonly outputs: readonly { readonly name: string }[];
+  readonly outputs: readonly InferOutputMessage[];
   readonly rawInputContents: readonly Uint8Array[];
+  /** Set when the bytes were no such message: nothing else of it means anything then. */
+  readonly isMalformed?: true;
+}
+
+export interface InferOutputMessage {
+  readonly name: string;
+  readonly parameters: InferRequestMessage['parameters'];
 }
 
 export interface InferInputMessage {
@@ -17,6 +24,7 @@ export interface InferInputMessage {
   readonly datatype: string;
   /** Text for a number that the generic decoder read. */
   readonly shape: readonly (number | string)[];
+  readonly parameters: InferRequestMessage['parameters'];
   readonly contents: InferTensorContents__Output | null;
 }
 
@@ -32,7 +40,23 @@ const INPUT_DATATYPE = 0x12;
 const INPUT_SHAPE = 0x1a;
 const OUTPUT_NAME = 0x0a;
 
-const NONE: InferRequestMessage['parameters'] = {};
+/** Of whatever was read directly: nothing needs to be looked for in it. */
+export const NO_PARAMETERS: InferRequestMessage['parameters'] = {};
+
+/**
+ * Stands for bytes that are no ModelInferRequest. The library answers INTERNAL for what its decoder throws, as if the fault were
+ * ours, and ends a whole stream for it; this is refused like any other request.
+ */
+export const MALFORMED_REQUEST: InferRequestMessage = {
+  modelName: '',
+  modelVersion: '',
+  id: '',
+  parameters: NO_PARAMETERS,
+  inputs: [],
+  outputs: [],
+  rawInputContents: [],
+  isMalformed: true,
+};
 
 /**
  * Reads a request whose tensors are raw bytes, as nearly all are: the generic decoder makes a message of every part and
@@ -45,7 +69,7 @@ export function decodeInferRequest(bytes: Buffer): InferRequestMessage | undefin
   let modelVersion = '';
   let id = '';
   const inputs: InferInputMessage[] = [];
-  const outputs: { name: string }[] = [];
+  const outputs: InferOutputMessage[] = [];
   const rawInputContents: Uint8Array[] = [];
   while (reader.next()) {
     switch (reader.tag) {
@@ -78,7 +102,7 @@ export function decodeInferRequest(bytes: Buffer): InferRequestMessage | undefin
     }
   }
   if (reader.isBroken) return undefined;
-  return { modelName, modelVersion, id, parameters: NONE, inputs, outputs, rawInputContents };
+  return { modelName, modelVersion, id, parameters: NO_PARAMETERS, inputs, outputs, rawInputContents };
 }
 
 function decodeInput(outer: FieldReader): InferInputMessage | undefined {
@@ -104,17 +128,17 @@ function decodeInput(outer: FieldReader): InferInputMessage | undefined {
         return undefined;
     }
   }
-  return reader.isBroken ? undefined : { name, datatype, shape, contents: null };
+  return reader.isBroken ? undefined : { name, datatype, shape, parameters: NO_PARAMETERS, contents: null };
 }
 
-function decodeOutput(outer: FieldReader): { name: string } | undefined {
+function decodeOutput(outer: FieldReader): InferOutputMessage | undefined {
   const reader = outer.inner();
   let name = '';
   while (reader.next()) {
     if (reader.tag !== OUTPUT_NAME) return undefined;
     name = reader.text();
   }
-  return reader.isBroken ? undefined : { name };
+  return reader.isBroken ? undefined : { name, parameters: NO_PARAMETERS };
 }
 
 /** Walks fields that have a length, one after another. */

@@ -1,13 +1,20 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { InferParameter__Output } from '@hotloop/proto/gen/inference/InferParameter.ts';
-import type { InferRequestMessage } from './decode-infer-request.ts';
+import { type InferRequestMessage, NO_PARAMETERS } from './decode-infer-request.ts';
 import type { OipRequest, OipTensor } from './oip-request.ts';
 import { checkDatatype, checkShape, invalid, quoted } from './tensor-checks.ts';
 import { hasTypedContents, rawContents } from './typed-contents.ts';
+import { type Parameters, type Place, refuseUnserved } from './unserved-parameters.ts';
 
 const MAX_TIMEOUT_MS = 600_000;
 
-/** Reads a gRPC request. Throws INVALID_ARGUMENT naming the tensor or parameter. */
+/** Reads a gRPC request. Throws INVALID_ARGUMENT naming the tensor or parameter, UNIMPLEMENTED `unsupported_parameter`. */
 export function readGrpcRequest(message: InferRequestMessage, remainingMs: number): OipRequest {
+  if (message.isMalformed)
+    throw new HotloopError('INVALID_ARGUMENT', 'the request cannot be read as a ModelInferRequest', {
+      reason: 'malformed_request',
+    });
+  checkParameters(message);
   const raw = message.rawInputContents;
   if (raw.length > 0 && raw.length !== message.inputs.length)
     throw invalid(`there are ${message.inputs.length} inputs, but ${raw.length} raw_input_contents`);
@@ -54,4 +61,22 @@ function integerParameter(
   const text = parameter.int64Param ?? parameter.uint64Param;
   if (text === undefined || text === null) throw invalid(`parameter ${quoted(name)} must be an integer`);
   return Number(text);
+}
+
+function checkParameters({ parameters, inputs, outputs }: InferRequestMessage): void {
+  const check = (place: Place, name: string, given: InferRequestMessage['parameters']) => {
+    if (given !== NO_PARAMETERS) refuseUnserved(place, name, plain(given));
+  };
+  check('request', '', parameters);
+  for (const input of inputs) check('input', input.name, input.parameters);
+  for (const output of outputs) check('output', output.name, output.parameters);
+}
+
+function plain(parameters: InferRequestMessage['parameters']): Parameters {
+  const values: Record<string, Parameters[string]> = {};
+  for (const [name, parameter] of Object.entries(parameters)) {
+    const { boolParam, stringParam, doubleParam, int64Param, uint64Param } = parameter;
+    values[name] = boolParam ?? stringParam ?? doubleParam ?? Number(int64Param ?? uint64Param ?? 0);
+  }
+  return values;
 }

@@ -18,11 +18,13 @@ const UNSERVED = {
   output: { ...SHARED_MEMORY, classification: 'outputs are answered as the model gives them' },
 } as const;
 
+export type Place = keyof typeof UNSERVED;
+
 /**
  * Refuses what would be ignored otherwise. Clients send such parameters switched off, too: false, 0 and the empty text are let
  * through. `tensor` is the input's or output's name. Throws UNIMPLEMENTED `unsupported_parameter` naming the parameter.
  */
-export function refuseUnserved(place: keyof typeof UNSERVED, tensor: string, parameters: Parameters): void {
+export function refuseUnserved(place: Place, tensor: string, parameters: Parameters): void {
   for (const [name, why] of Object.entries(UNSERVED[place])) {
     const value = parameters[name];
     if (value === undefined || value === false || value === '' || value === 0 || value === 0n) continue;
