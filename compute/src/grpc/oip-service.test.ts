@@ -87,6 +87,21 @@ describe('Open Inference Protocol over gRPC', () => {
     expect(versions.map((reply) => reply.modelVersion)).toEqual(['2', '2', '1', '1', '2']);
   });
 
+  it('takes the version that is about to be live by the label candidate', async () => {
+    const versions = [1, 2].map((version) =>
+      storeVersion(test.store, version, featureManifest('rolling', 4)),
+    );
+    test.registry.set(modelOf(await Promise.all(versions), { live: 1, target: 2 }));
+    test.registry.publish();
+    const asked = ['candidate', 'live', ''].map((modelVersion) =>
+      client.infer(ask({ modelName: 'rolling', modelVersion })),
+    );
+    expect((await Promise.all(asked)).map((reply) => reply.modelVersion)).toEqual(['2', '1', '1']);
+    await expect(client.infer(ask({ modelVersion: 'candidate' }))).rejects.toThrow(
+      /^NOT_FOUND.*tiny has no candidate version/,
+    );
+  });
+
   it('gives only the outputs asked for, in that order', async () => {
     const inputs = [{ name: 'input', datatype: 'FP32', shape: [2, 4] }];
     const reply = await client.infer(

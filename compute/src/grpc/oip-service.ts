@@ -56,12 +56,14 @@ export function oipService({ inference, models, isReady }: OipParts): ServedServ
         extensions: EXTENSIONS,
       })),
       ModelReady: unary(async (ask: NameAndVersion) => ({ ready: models.isReady(ask.name, ask.version) })),
-      ModelMetadata: unary(async (ask: NameAndVersion) => models.metadata(ask.name, ask.version)),
-      ModelConfig: unary(async (ask: NameAndVersion) => ({
-        config: camelCased(models.config(ask.name, ask.version)),
+      ModelMetadata: unary(async (ask: NameAndVersion, context) =>
+        models.metadata(ask.name, ask.version, context.remainingMs()),
+      ),
+      ModelConfig: unary(async (ask: NameAndVersion, context) => ({
+        config: camelCased(await models.config(ask.name, ask.version, context.remainingMs())),
       })),
-      ModelStatistics: unary(async (ask: NameAndVersion) => ({
-        modelStats: camelCased(models.statistics(ask.name, ask.version)),
+      ModelStatistics: unary(async (ask: NameAndVersion, context) => ({
+        modelStats: camelCased(await models.statistics(ask.name, ask.version, context.remainingMs())),
       })),
       ModelInfer: unary(async (message: InferRequestMessage, context: CallContext) =>
         encodeInferResponse(await infer(message, context), 'unary'),
@@ -72,7 +74,7 @@ export function oipService({ inference, models, isReady }: OipParts): ServedServ
       })),
       RepositoryModelLoad: unary(async (ask: RepositoryModelLoadRequest__Output) => {
         const modelName = modelOf(ask);
-        await models.load(modelName, versionOf(ask));
+        await models.load(modelName, versionOf(ask), Object.keys(ask.parameters));
         return { modelName, isLoaded: true };
       }),
       RepositoryModelUnload: unary(async (ask: RepositoryModelLoadRequest__Output) => {

@@ -1,6 +1,6 @@
 import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
 import type { TensorDescription } from '../runner/load-options.ts';
-import type { Slot } from '../slots/slot.ts';
+import type { KnownVersion } from '../slots/known-versions.ts';
 
 /** What the protocol says of a version: metadata, configuration and statistics, in the words of its messages. */
 export const PLATFORM = 'onnxruntime_onnx';
@@ -47,18 +47,18 @@ export interface ModelMetadata {
   readonly outputs: TensorMetadata[];
 }
 
-export function metadataOf(slot: Slot, versions: readonly number[]): ModelMetadata {
+export function metadataOf({ record, model }: KnownVersion, versions: readonly number[]): ModelMetadata {
   const metadata = ({ name, datatype, shape }: TensorDescription): TensorMetadata => ({
     name,
     datatype,
     shape: [...shape],
   });
   return {
-    name: slot.record.model,
+    name: record.model,
     versions: versions.map(String),
     platform: PLATFORM,
-    inputs: (slot.model?.inputs ?? []).map(metadata),
-    outputs: (slot.model?.outputs ?? []).map(metadata),
+    inputs: model.inputs.map(metadata),
+    outputs: model.outputs.map(metadata),
   };
 }
 
@@ -66,27 +66,24 @@ export function metadataOf(slot: Slot, versions: readonly number[]): ModelMetada
  * A version's configuration. Dimensions leave out the batch where requests may share a run. A model that takes one value a
  * row would be left with none, which clients cannot send: it is described like a model without batches.
  */
-export function configOf(slot: Slot) {
-  const { runtime } = slot.record.manifest;
-  const leavesDimensions = slot.model?.inputs.every(({ shape }) => shape.length > 1) === true;
-  const batches = slot.batcher?.shareable === true && leavesDimensions;
+export function configOf({ record, model, isShareable, executionProviders }: KnownVersion) {
+  const { runtime } = record.manifest;
+  const batches = isShareable && model.inputs.every(({ shape }) => shape.length > 1);
   const tensor = (description: TensorDescription) => ({
     name: description.name,
     data_type: CONFIG_TYPE[description.datatype],
     dims: description.shape.slice(batches ? 1 : 0),
   });
-  const isGpu = slot.executionProviders.some((provider) => provider !== 'cpu');
+  const isGpu = executionProviders.some((provider) => provider !== 'cpu');
   return {
-    name: slot.record.model,
+    name: record.model,
     platform: PLATFORM,
     backend: BACKEND,
-    version_policy: { specific: { versions: [slot.record.version] } },
+    version_policy: { specific: { versions: [record.version] } },
     max_batch_size: batches ? runtime.max_batch : 0,
-    input: (slot.model?.inputs ?? []).map(tensor),
-    output: (slot.model?.outputs ?? []).map(tensor),
-    instance_group: [
-      { name: slot.record.model, count: runtime.instances, kind: isGpu ? 'KIND_GPU' : 'KIND_CPU' },
-    ],
+    input: model.inputs.map(tensor),
+    output: model.outputs.map(tensor),
+    instance_group: [{ name: record.model, count: runtime.instances, kind: isGpu ? 'KIND_GPU' : 'KIND_CPU' }],
     default_model_filename: 'model.onnx',
     ...(batches ? { dynamic_batching: { preferred_batch_size: [], max_queue_delay_microseconds: 0 } } : {}),
     model_transaction_policy: { decoupled: false },
@@ -104,11 +101,11 @@ const inNanoseconds = ({ count, us }: Counted) => ({ count, ns: Math.round(us * 
 /** Done while the front assembles and splits, which is not told apart from waiting. */
 const uncounted = ({ count }: Counted) => ({ count, ns: 0 });
 
-export function statisticsOf(slot: Slot) {
-  const { statistics } = slot;
+/** `memoryBytes` is what it takes now. */
+export function statisticsOf({ record, statistics }: KnownVersion, memoryBytes: number) {
   return {
-    name: slot.record.model,
-    version: String(slot.record.version),
+    name: record.model,
+    version: String(record.version),
     last_inference: Math.round(statistics.lastAt),
     inference_count: statistics.rows,
     execution_count: statistics.runCount,
@@ -130,6 +127,6 @@ export function statisticsOf(slot: Slot) {
         compute_infer: inNanoseconds(run),
         compute_output: uncounted(run),
       })),
-    memory_usage: [{ type: 'CPU', id: 0, byte_size: slot.memoryBytes() }],
+    memory_usage: [{ type: 'CPU', id: 0, byte_size: memoryBytes }],
   };
 }

@@ -1,9 +1,9 @@
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
-import type { RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { ELEMENT_BYTES, elementCount } from '../runner/tensor-layout.ts';
-import { type Fleet, notServed } from '../slots/fleet.ts';
-import type { Slot } from '../slots/slot.ts';
+import type { Fleet } from '../slots/fleet.ts';
+import type { KnownVersion } from '../slots/known-versions.ts';
 import type { SlotState } from '../slots/slot-table.ts';
 import { configOf, metadataOf, statisticsOf } from './model-views.ts';
 import type { OipTensor } from './oip-request.ts';
@@ -38,33 +38,38 @@ export class OipModels {
     this.#fleet = fleet;
   }
 
-  /** False while it is not loaded. Throws NOT_FOUND for a model or version that is not registered. */
+  /**
+   * True when a request for it is answered, also while it sleeps for want of memory: the request wakes it. Throws NOT_FOUND
+   * for a model or version that is not registered.
+   */
   isReady(name: string, version: string): boolean {
-    const record = this.#resolve(name, version);
-    const slot = this.#fleet.find(record.model, record.version);
-    return slot?.state === 'ready';
+    return this.#fleet.isServed(this.#resolve(name, version));
   }
 
-  /** Throws NOT_FOUND, or UNAVAILABLE while the version is not loaded. */
-  metadata(name: string, version: string) {
-    const slot = this.#serving(this.#resolve(name, version));
-    const { model } = slot.record;
-    const versions = version === '' ? this.#readyVersions(model) : [slot.record.version];
-    return metadataOf(slot, versions);
+  /** Loads a version that was never loaded here. Rejects NOT_FOUND, and what loading rejects with, such as UNAVAILABLE. */
+  async metadata(name: string, version: string, timeoutMs: number) {
+    const known = await this.#describe(name, version, timeoutMs);
+    const { record } = known;
+    return metadataOf(known, version === '' ? this.#servedVersions(record.model) : [record.version]);
   }
 
-  config(name: string, version: string) {
-    return configOf(this.#serving(this.#resolve(name, version)));
+  /** Loads and rejects as metadata does. */
+  async config(name: string, version: string, timeoutMs: number) {
+    return configOf(await this.#describe(name, version, timeoutMs));
   }
 
-  /** Of one version, of all loaded versions of a model, or of all that is loaded. */
-  statistics(name: string, version: string) {
-    if (name !== '' && version !== '') return [statisticsOf(this.#serving(this.#resolve(name, version)))];
-    if (name !== '') this.#known(name);
-    const slots = [...this.#fleet.slots()].filter(
-      (slot) => slot.model && (name === '' || slot.record.model === name),
+  /** Of one version, which is loaded as for metadata; of all served versions of a model that were loaded; or of all such. */
+  async statistics(name: string, version: string, timeoutMs: number) {
+    if (name !== '' && version !== '')
+      return [this.#statisticsOf(await this.#describe(name, version, timeoutMs))];
+    const models = name === '' ? this.#registry.current().models.values() : [this.#registered(name)];
+    return [...models].flatMap((model) =>
+      [...model.versions.values()].flatMap((record) => {
+        const known = this.#fleet.known(record);
+        const isLoaded = this.#fleet.find(record.model, record.version)?.model !== undefined;
+        return known && (isLoaded || this.#fleet.isServed(record)) ? [this.#statisticsOf(known)] : [];
+      }),
     );
-    return slots.map(statisticsOf);
   }
 
   index(onlyReady: boolean): IndexEntry[] {
@@ -74,7 +79,7 @@ export class OipModels {
         const slot = this.#fleet.find(record.model, record.version);
         const state = slot ? INDEX_STATE[slot.state] : 'UNAVAILABLE';
         if (onlyReady && state !== 'READY') continue;
-        const reason = slot?.detail || (slot ? '' : 'not loaded');
+        const reason = slot?.detail || (slot ? '' : this.#whyMissing(record));
         entries.push({
           name: record.model,
           version: String(record.version),
@@ -85,41 +90,44 @@ export class OipModels {
     return entries;
   }
 
-  /** Loads a version and keeps it. Resolves when it is ready; rejects with why it cannot be. */
-  async load(name: string, version: string): Promise<void> {
+  /**
+   * Loads a version and keeps it. Resolves when it is ready; rejects with why it cannot be. `parameters` are the names of what
+   * the caller sent with it: INVALID_ARGUMENT `unsupported_parameter` for a model or a configuration of its own.
+   */
+  async load(name: string, version: string, parameters: readonly string[]): Promise<void> {
+    for (const parameter of parameters) refuseContent(parameter);
     const record = this.#resolve(name, version);
     await this.#fleet.keep(record, LOAD_TIMEOUT_MS);
   }
 
   /**
-   * Lets a version go that was loaded by name. Throws FAILED_PRECONDITION for one that the registry wants here: it is
-   * replaced by promoting another.
+   * Lets go what was loaded by name: one version, or all of a model. Throws FAILED_PRECONDITION `version_in_use`, and lets
+   * nothing go, where the registry wants one of them here: what has a role is replaced by promoting another.
    */
   unload(name: string, version: string): void {
-    const model = this.#known(name);
-    const versions =
-      version === ''
-        ? [...this.#fleet.slots()].filter((slot) => slot.record.model === name).map((slot) => slot.record)
-        : [this.#resolve(name, version)];
-    const held = versions.find((record) =>
-      [model.liveVersion, model.previousVersion, model.targetVersion].includes(record.version),
-    );
-    if (held && (version !== '' || versions.length === 1))
+    const model = this.#registered(name);
+    const records = version === '' ? [...model.versions.values()] : [this.#resolve(name, version)];
+    const inUse = records.flatMap((record) => {
+      const role = roleOf(model, record.version);
+      return role === undefined ? [] : [`${record.version} (${role})`];
+    });
+    if (inUse.length > 0)
       throw new HotloopError(
         'FAILED_PRECONDITION',
-        `${name} version ${held.version} is in use; promote another version instead`,
+        `${name} is in use: version ${inUse.join(', version ')}; what has a role goes when another version is promoted in its place` +
+          (version === '' ? ', any other when it is named' : ''),
         { reason: 'version_in_use' },
       );
-    for (const record of versions) if (record !== held) this.#fleet.release(record);
+    for (const record of records) this.#fleet.release(record);
   }
 
   /**
    * The model's one input with nothing but its bytes: at most one dimension is free, and follows from them; a single text
-   * needs no length. Throws INVALID_ARGUMENT where that does not make a tensor.
+   * needs no length. Rejects INVALID_ARGUMENT where that does not make a tensor; loads and rejects as metadata does.
    */
-  rawInput(name: string, version: string, bytes: Buffer): OipTensor {
-    const slot = this.#serving(this.#resolve(name, version));
-    const [input, ...others] = slot.model?.inputs ?? [];
+  async rawInput(name: string, version: string, bytes: Buffer, timeoutMs: number): Promise<OipTensor> {
+    const { model } = await this.#describe(name, version, timeoutMs);
+    const [input, ...others] = model.inputs;
     if (!input || others.length > 0) throw invalid('a raw request needs a model with exactly one input');
     const free = input.shape.filter((dimension) => dimension === -1).length;
     if (free > 1)
@@ -137,26 +145,49 @@ export class OipModels {
     return { name: input.name, datatype: input.datatype, shape, contents: bytes };
   }
 
-  #known(name: string) {
+  #registered(name: string): ModelRecord {
     const model = this.#registry.current().models.get(name);
     if (!model) resolveVersion(this.#registry.current(), name, '');
-    return model as NonNullable<typeof model>;
+    return model as ModelRecord;
   }
 
   #resolve(name: string, version: string): VersionRecord {
     return resolveVersion(this.#registry.current(), name, version).record;
   }
 
-  #serving(record: VersionRecord): Slot {
-    const slot = this.#fleet.find(record.model, record.version);
-    if (!slot?.model) throw notServed(record.model, record.version, slot);
-    return slot;
+  async #describe(name: string, version: string, timeoutMs: number): Promise<KnownVersion> {
+    return this.#fleet.describe(this.#resolve(name, version), Math.min(timeoutMs, LOAD_TIMEOUT_MS));
   }
 
-  #readyVersions(name: string): number[] {
-    const slots = [...this.#fleet.slots()].filter(
-      (slot) => slot.record.model === name && slot.state === 'ready',
-    );
-    return slots.map((slot) => slot.record.version).sort((a, b) => a - b);
+  #statisticsOf(known: KnownVersion) {
+    const { model, version } = known.record;
+    return statisticsOf(known, this.#fleet.find(model, version)?.memoryBytes() ?? 0);
   }
+
+  #whyMissing(record: VersionRecord): string {
+    return this.#fleet.isServed(record) ? 'asleep for want of memory; a request wakes it' : 'not loaded';
+  }
+
+  #servedVersions(name: string): number[] {
+    const records = [...this.#registered(name).versions.values()].filter((record) =>
+      this.#fleet.isServed(record),
+    );
+    return records.map((record) => record.version).sort((a, b) => a - b);
+  }
+}
+
+function roleOf(model: ModelRecord, version: number): string | undefined {
+  if (version === model.liveVersion) return 'live';
+  if (version === model.targetVersion) return 'about to be live';
+  return version === model.previousVersion ? 'previous' : undefined;
+}
+
+/** What a caller sends along to be loaded would be ignored, and something else loaded than was asked for. */
+function refuseContent(parameter: string): void {
+  if (parameter !== 'config' && !parameter.startsWith('file:')) return;
+  throw new HotloopError(
+    'INVALID_ARGUMENT',
+    `parameter ${quoted(parameter)} is not served: versions are immutable here; push a model and its model.yaml with \`hotloop push\``,
+    { reason: 'unsupported_parameter' },
+  );
 }

@@ -7,6 +7,7 @@ import type { Work } from '../batching/batcher.ts';
 import type { VersionReport } from '../nodes/node-report.ts';
 import { Confinements } from '../runner/confinement.ts';
 import { Admission } from './admission.ts';
+import { type KnownVersion, KnownVersions } from './known-versions.ts';
 import { RecentInputs } from './recent-inputs.ts';
 import { SLOT_DEFAULTS, Slot, type SlotOptions } from './slot.ts';
 
@@ -47,7 +48,8 @@ export class Fleet implements AsyncDisposable {
   readonly #confinements: Confinements;
   #sweeper: NodeJS.Timeout | undefined;
   #isResting = true;
-  /** Wanted, but ended for want of memory: not loaded again until somebody asks. */
+  readonly #known = new KnownVersions();
+  /** Ended for want of memory, or never loaded for it: not loaded again until somebody asks, and in here until that is done. */
   readonly #asleep = new Set<string>();
   /** Loaded by name, kept until released. */
   readonly #kept = new Set<string>();
@@ -86,6 +88,29 @@ export class Fleet implements AsyncDisposable {
     return this.#acquireLoaded(model, version, timeoutMs);
   }
 
+  /** True when a request for the version is answered: it is ready, or it is wanted, sleeps, and is woken by the request. */
+  isServed(record: VersionRecord): boolean {
+    if (this.find(record.model, record.version)?.state === 'ready') return true;
+    const isWanted = this.#hasRole(record) || this.#kept.has(keyOf(record));
+    return isWanted && this.#asleep.has(keyOf(record)) && !this.#closed;
+  }
+
+  /** What the version was found to be when it was loaded last; undefined when it never was. */
+  known(record: VersionRecord): KnownVersion | undefined {
+    return this.#known.find(record);
+  }
+
+  /** The same, of any registered version: one that was never loaded is loaded, as for a request. Rejects as `acquire`. */
+  async describe(record: VersionRecord, timeoutMs: number): Promise<KnownVersion> {
+    const known = this.#known.find(record);
+    if (known) return known;
+    const { model, version } = record;
+    await this.acquire(model, version, timeoutMs);
+    const loaded = this.#known.find(record);
+    if (!loaded) throw notServed(model, version, undefined);
+    return loaded;
+  }
+
   /** To be called with each piece of work for a version: from then on its deadline is watched. */
   use(slot: Slot, now: number): void {
     slot.lastUsedAt = now;
@@ -101,7 +126,10 @@ export class Fleet implements AsyncDisposable {
   release(record: VersionRecord): void {
     this.#kept.delete(keyOf(record));
     const slot = this.find(record.model, record.version);
-    if (slot && !this.#hasRole(record)) slot.handle('unwanted');
+    if (!slot || this.#hasRole(record)) return;
+    // What a request has brought here stays for a while after its last use; that time is over.
+    slot.lastUsedAt = Number.NEGATIVE_INFINITY;
+    slot.handle('unwanted');
   }
 
   /** Starts what is missing, lets go what is too many. */
@@ -115,6 +143,7 @@ export class Fleet implements AsyncDisposable {
         if (this.#asleep.has(keyOf(record)) || this.find(record.model, record.version)) continue;
         this.#open(record).handle('wanted');
       }
+    this.#known.keepOnly(snapshot);
     for (const model of this.#slots.keys()) if (!snapshot.models.has(model)) this.recent.forget(model);
   }
 
@@ -157,7 +186,6 @@ export class Fleet implements AsyncDisposable {
       if (!record || this.#closed) throw notServed(model, version, undefined);
       slot = this.#open(record);
     }
-    this.#asleep.delete(keyOf(slot.record));
     slot.lastUsedAt = this.#adapters.clock.monotonic();
     slot.demand();
     slot.handle('wanted');
@@ -224,6 +252,8 @@ export class Fleet implements AsyncDisposable {
   #changed(slot: Slot): void {
     const { model, version } = slot.record;
     this.#admission.changed(slot);
+    if (slot.state === 'ready') this.#known.remember(slot);
+    if (slot.state === 'ready' || slot.state === 'failed') this.#asleep.delete(keyOf(slot.record));
     if (slot.state === 'gone') {
       if (slot.isAsleep) this.#asleep.add(keyOf(slot.record));
       const versions = this.#slots.get(model);
