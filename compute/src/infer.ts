@@ -105,7 +105,6 @@ export class Infer {
       });
     const submittedAt = clock.monotonic();
     fleet.use(slot, submittedAt);
-    fleet.recent.offer(question.model, inputs);
     return new Promise((resolve, reject) => {
       const asked: Asked = { slot, question, inputs, rows, columns, isAnswered: false };
       batcher.submit({
@@ -134,7 +133,10 @@ export class Infer {
     const failure = this.#preparedOf(slot).allowsNonFinite ? undefined : nonFinite(outputs);
     const { queueUs, runUs } = result;
     if (failure) slot.statistics.failed(queueUs + runUs);
-    else slot.statistics.succeeded(asked.rows, queueUs, runUs, this.#adapters.clock.now());
+    else {
+      slot.statistics.succeeded(asked.rows, queueUs, runUs, this.#adapters.clock.now());
+      this.#keepForWarmUp(asked);
+    }
     try {
       const written = this.#write(asked, outputs, result, failure ?? null);
       written.then(
@@ -145,6 +147,13 @@ export class Infer {
     } catch (error) {
       reject(error);
     }
+  }
+
+  /** Only what ran well: the next version is warmed on it, and must not be stopped by it. */
+  #keepForWarmUp({ slot, inputs }: Asked): void {
+    const { recent } = this.#adapters.fleet;
+    if (recent.isDue() && !this.#adapters.quarantine.knows(slot, inputs))
+      recent.offer(slot.record.model, inputs);
   }
 
   #fail(asked: Asked, error: HotloopError, reject: Reject): void {

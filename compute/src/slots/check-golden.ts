@@ -7,6 +7,7 @@ import type { TensorDescription } from '../runner/load-options.ts';
 import { type Runner, RunnerFailure, RunnerGone } from '../runner/runner.ts';
 import { differences, type GoldenTerms, hasFraction, toleranceOf } from './compare-golden.ts';
 import { decodeValues, encodeValues, type Value } from './golden-values.ts';
+import { runWithin } from './run-within.ts';
 
 /**
  * Runs a loaded version on its golden examples, one by one, and holds it to the outputs that model.yaml declares. They are
@@ -33,9 +34,8 @@ async function run(
   hangMs: number,
 ): Promise<readonly ReceivedTensor[]> {
   const tensors = frameTensors(runner, inputs, where);
-  const timer = setTimeout(() => runner.kill(), hangMs);
   try {
-    return (await runner.run(tensors)).tensors;
+    return (await runWithin(runner, tensors, hangMs)).tensors;
   } catch (error) {
     if (error instanceof RunnerFailure) throw mismatch(`${where}: the model cannot run it`, error);
     if (error instanceof RunnerGone)
@@ -44,8 +44,6 @@ async function run(
         cause: error,
       });
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -9,7 +9,8 @@ import { Confinements } from '../runner/confinement.ts';
 import { Admission } from './admission.ts';
 import { type KnownVersion, KnownVersions } from './known-versions.ts';
 import { RecentInputs } from './recent-inputs.ts';
-import { SLOT_DEFAULTS, Slot, type SlotOptions } from './slot.ts';
+import { Slot } from './slot.ts';
+import { SLOT_DEFAULTS, type SlotOptions } from './slot-options.ts';
 
 export interface FleetAdapters {
   readonly store: BundleStore;
@@ -228,7 +229,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   #open(record: VersionRecord): Slot {
-    const { store, clock, log, onKiller } = this.#adapters;
+    const { store, clock, log } = this.#adapters;
     const slot = new Slot(
       record,
       {
@@ -239,7 +240,10 @@ export class Fleet implements AsyncDisposable {
         log,
         admit: (asking, bytes, signal) => this.#admission.admit(asking, bytes, signal),
         onChange: (changed) => this.#changed(changed),
-        onKiller,
+        onKiller: (killed, work) => {
+          this.recent.drop(killed.record.model, work.inputs);
+          this.#adapters.onKiller(killed, work);
+        },
       },
       this.#options,
       !this.#hasRole(record),

@@ -24,6 +24,11 @@ export class Quarantine {
       );
   }
 
+  /** True when it ended a runner even once. */
+  knows(slot: Slot, inputs: readonly WorkInput[]): boolean {
+    return this.#kills.size > 0 && this.#kills.has(keyOf(slot, inputs));
+  }
+
   blame(slot: Slot, inputs: readonly WorkInput[]): void {
     const key = keyOf(slot, inputs);
     const kills = (this.#kills.get(key) ?? 0) + 1;

@@ -5,13 +5,20 @@ const KEPT = 16;
 const EVERY = 16;
 const MAX_BYTES = 64 * 1024;
 
-/** A few real inputs of each model, to warm the next version on. Copies: what is kept outlives its request. */
+/**
+ * A few real inputs of each model, to warm the next version on. Only what a version has answered well belongs here, or one
+ * bad request would be run again by every version to come. Copies: what is kept outlives its request.
+ */
 export class RecentInputs {
   readonly #byModel = new Map<string, WorkInput[][]>();
   #seen = 0;
 
+  /** To be asked once for each input that was answered well: true when this one should be offered. */
+  isDue(): boolean {
+    return this.#seen++ % EVERY === 0;
+  }
+
   offer(model: string, inputs: readonly WorkInput[]): void {
-    if (this.#seen++ % EVERY !== 0) return;
     let bytes = 0;
     for (const input of inputs) bytes += input.contents.length;
     if (bytes > MAX_BYTES) return;
@@ -24,11 +31,36 @@ export class RecentInputs {
     kept.push(inputs.map((input) => ({ ...input, contents: Uint8Array.from(input.contents) })));
   }
 
+  /** As they are now; what comes or goes later does not change the list. */
   of(model: string): readonly (readonly WorkInput[])[] {
-    return this.#byModel.get(model) ?? [];
+    return [...(this.#byModel.get(model) ?? [])];
+  }
+
+  /** Takes out every input with the same values. */
+  drop(model: string, inputs: readonly WorkInput[]): void {
+    const kept = this.#byModel.get(model);
+    if (!kept) return;
+    this.#byModel.set(
+      model,
+      kept.filter((other) => !isSame(other, inputs)),
+    );
   }
 
   forget(model: string): void {
     this.#byModel.delete(model);
   }
+}
+
+function isSame(kept: readonly WorkInput[], inputs: readonly WorkInput[]): boolean {
+  return (
+    kept.length === inputs.length &&
+    kept.every((one, index) => {
+      const other = inputs[index];
+      return (
+        other?.datatype === one.datatype &&
+        other.shape.join() === one.shape.join() &&
+        Buffer.compare(other.contents, one.contents) === 0
+      );
+    })
+  );
 }

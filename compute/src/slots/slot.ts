@@ -13,37 +13,12 @@ import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';
 import type { Runner } from '../runner/runner.ts';
 import { startAnyRunner } from '../runner/start-any-runner.ts';
 import { checkGolden } from './check-golden.ts';
+import type { GoldenTerms } from './compare-golden.ts';
 import type { RecentInputs } from './recent-inputs.ts';
+import type { SlotOptions } from './slot-options.ts';
 import { SlotStatistics } from './slot-statistics.ts';
 import { SLOT_TABLE, type SlotEvent, type SlotState } from './slot-table.ts';
-import { warmUp } from './warm-up.ts';
-
-export interface SlotOptions {
-  readonly loadTimeoutMs: number;
-  /** Memory of one runner, where the manifest sets none. */
-  readonly memoryLimitBytes: number;
-  /** What models run on, where the manifest names nothing. */
-  readonly executionProviders: readonly ExecutionProvider[];
-  readonly warmUpMs: number;
-  /** How long a version that is no longer wanted still takes requests that were pinned to it. */
-  readonly drainMs: number;
-  readonly hangMs: number;
-  readonly batchTargetUs: number;
-  readonly retryMs: number;
-  readonly maxRetryMs: number;
-}
-
-export const SLOT_DEFAULTS: SlotOptions = {
-  loadTimeoutMs: 60_000,
-  memoryLimitBytes: Number.MAX_SAFE_INTEGER,
-  executionProviders: ['cpu'],
-  warmUpMs: 1_000,
-  drainMs: 5_000,
-  hangMs: 30_000,
-  batchTargetUs: 20_000,
-  retryMs: 200,
-  maxRetryMs: 30_000,
-};
+import { warmRunner } from './warm-runner.ts';
 
 export interface SlotAdapters {
   readonly store: BundleStore;
@@ -275,13 +250,20 @@ export class Slot {
     const { runtime } = this.record.manifest;
     const batcher = this.#batcher ?? this.#makeBatcher(runtime.max_batch, runtime.queue);
     this.#model = first.model;
-    const recent = this.#adapters.recent.of(this.record.model);
-    const options = { maxBatchRows: runtime.max_batch, budgetMs: this.#options.warmUpMs };
+    const { recent } = this.#adapters;
+    const startAnew = (lost: Runner) => this.#startAnew(lost);
+    const adapters = { recent, cost: batcher.cost, log: this.#log, startAnew };
+    const options = {
+      model: this.record.model,
+      terms: this.#goldenTerms(manifest),
+      maxBatchRows: runtime.max_batch,
+      budgetMs: this.#options.warmUpMs,
+      hangMs: this.#options.hangMs,
+    };
     let shareable = true;
-    for (const runner of this.#runners) {
-      await this.#checkGolden(runner, manifest);
-      const warmed = await warmUp(runner, recent, batcher.cost, options);
-      shareable &&= warmed.shareable;
+    for (const runner of [...this.#runners]) {
+      const isShareable = await warmRunner(runner, adapters, options, this.#end.signal);
+      shareable &&= isShareable;
     }
     batcher.setShareable(shareable);
     await this.measure();
@@ -294,9 +276,19 @@ export class Slot {
     this.handle('warmed');
   }
 
-  #checkGolden(runner: Runner, { golden }: Manifest): Promise<void> {
-    const { executionProviders } = this;
-    return checkGolden(runner, { golden, executionProviders }, this.#options.hangMs);
+  #goldenTerms({ golden }: Manifest): GoldenTerms {
+    return { golden, executionProviders: this.executionProviders };
+  }
+
+  /** Another runner in the place of one that has gone while the version warms up. */
+  async #startAnew(lost: Runner): Promise<Runner> {
+    this.#runners = this.#runners.filter((other) => other !== lost);
+    await lost.gone;
+    const { onnx } = await this.#adapters.store.get(this.record.bundleSha256);
+    const runner = await this.#start(onnx);
+    releaseBytes(onnx);
+    this.#runners.push(runner);
+    return runner;
   }
 
   #makeBatcher(maxBatchRows: number, queueRows: number): Batcher {
@@ -351,7 +343,8 @@ export class Slot {
       const { onnx, manifestYaml } = await this.#adapters.store.get(this.record.bundleSha256);
       const runner = await this.#start(onnx);
       releaseBytes(onnx);
-      await this.#checkGolden(runner, parseManifest(manifestYaml)).catch((error: unknown) => {
+      const terms = this.#goldenTerms(parseManifest(manifestYaml));
+      await checkGolden(runner, terms, this.#options.hangMs).catch((error: unknown) => {
         runner.kill();
         throw error;
       });

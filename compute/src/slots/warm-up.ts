@@ -2,31 +2,54 @@ import type { BatchCost } from '../batching/batch-cost.ts';
 import type { WorkInput } from '../batching/batcher.ts';
 import type { FrameTensor } from '../runner/frames.ts';
 import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
-import { type Runner, RunnerFailure } from '../runner/runner.ts';
+import { type Runner, RunnerFailure, RunnerGone, type RunResult } from '../runner/runner.ts';
 import { ELEMENT_BYTES, elementCount } from '../runner/tensor-layout.ts';
+import { type GoldenTerms, toleranceOf } from './compare-golden.ts';
+import { FREE_DIMENSION } from './probe-rows.ts';
+import { type RowProbe, rowsAreIndependent } from './row-independence.ts';
+import { runWithin } from './run-within.ts';
 
 const ROUNDS = 3;
-/** A free dimension other than the first is warmed at this size; nothing is known of it. */
-const FREE_DIMENSION = 1;
-const TOLERANCE = 1e-3;
-const PROBE_ROWS = 4;
 
 export interface WarmUpOptions {
   readonly maxBatchRows: number;
-  /** No new batch begins after this. */
+  readonly executionProviders: GoldenTerms['executionProviders'];
+  /** No new batch begins after this, but for what it takes to tell whether requests may share a run. */
   readonly budgetMs: number;
+  /** A runner that does not answer for so long is ended. */
+  readonly hangMs: number;
+  /** False when asking whether requests may share a run has cost a runner; then they may not. */
+  readonly mayProbe: boolean;
 }
 
 export interface WarmUpResult {
   /** True when rows of one run do not influence each other, as far as a probe can tell. */
   readonly shareable: boolean;
+  /** Recent inputs that the model refused. */
+  readonly refused: readonly (readonly WorkInput[])[];
 }
 
+/** The runner ended, or hung and was ended, while it ran what `step` says. */
+export class WarmUpLoss extends Error {
+  readonly step: WarmUpStep;
+
+  constructor(step: WarmUpStep, cause: RunnerGone) {
+    super('a runner was lost while it warmed up', { cause });
+    this.step = step;
+  }
+}
+
+/** `recent` names the inputs; made-up ones and those of the probe are nobody's. */
+export type WarmUpStep =
+  | { readonly kind: 'recent'; readonly inputs: readonly WorkInput[] }
+  | { readonly kind: 'made_up' }
+  | { readonly kind: 'probe' };
+
 /**
- * Runs a loaded version before it takes traffic: on recent real inputs where they fit, else on zeros, at growing batch
+ * Runs a loaded version before it takes traffic: on recent real inputs where they fit, then on zeros, at growing batch
  * sizes, and learns what a batch costs. Also finds out whether requests may share a run: the first dimension must be
- * free in every input and output, and rows run together must come out as they do alone.
- * Rejects RunnerFailure when the model cannot run even that.
+ * free in every input and output, and rows run together must come out as they do alone. A model may refuse any of it and
+ * still be sound: the first real request will tell. Rejects WarmUpLoss.
  */
 export async function warmUp(
   runner: Runner,
@@ -35,25 +58,59 @@ export async function warmUp(
   options: WarmUpOptions,
 ): Promise<WarmUpResult> {
   const { model } = runner;
+  const { executionProviders, hangMs } = options;
   const until = performance.now() + options.budgetMs;
-  const fitting = recent.filter((inputs) => fits(model, inputs));
-  for (const inputs of fitting) await runner.run(inputs.map(toFrameTensor));
+  const isLate = () => performance.now() > until;
+  const usable: (readonly WorkInput[])[] = [];
+  const refused: (readonly WorkInput[])[] = [];
+  for (const inputs of recent) {
+    if (isLate()) break;
+    if (!fits(model, inputs)) continue;
+    const result = await attempt(runner, inputs.map(toFrameTensor), hangMs, { kind: 'recent', inputs });
+    (result ? usable : refused).push(inputs);
+  }
   const rowsAreFree = [...model.inputs, ...model.outputs].every((tensor) => tensor.shape[0] === -1);
   const sizes = rowsAreFree ? powersOfTwo(options.maxBatchRows) : [1];
   for (const rows of sizes) {
-    if (performance.now() > until) break;
-    const zeros = model.inputs.map((input, index) => filled(input, index, rows, () => 0));
-    // A model may refuse zeros of an invented shape and still be sound; the first real request will tell.
-    const first = await runner.run(zeros).catch(ignoreRefusal);
-    if (!first) break;
-    for (let round = 1; round < ROUNDS; round++) cost.observe(rows, (await runner.run(zeros)).runUs);
+    if (isLate()) break;
+    if (!(await measure(runner, rows, cost, hangMs))) break;
   }
-  return { shareable: rowsAreFree && (await rowsAreIndependent(runner)) };
+  const probe: RowProbe = {
+    model,
+    run: async (tensors) => (await attempt(runner, tensors, hangMs, { kind: 'probe' }))?.tensors,
+    toleranceOf: (datatype, values) => toleranceOf({ executionProviders }, datatype, values),
+    isLate,
+  };
+  const shareable = rowsAreFree && options.mayProbe && (await rowsAreIndependent(probe, usable));
+  return { shareable, refused };
 }
 
-function ignoreRefusal(error: unknown): undefined {
-  if (!(error instanceof RunnerFailure)) throw error;
-  return undefined;
+/** False when the model refuses zeros of an invented shape. */
+async function measure(runner: Runner, rows: number, cost: BatchCost, hangMs: number): Promise<boolean> {
+  const zeros = runner.model.inputs.map((input, index) => zerosOf(input, index, rows));
+  for (let round = 0; round < ROUNDS; round++) {
+    const result = await attempt(runner, zeros, hangMs, { kind: 'made_up' });
+    if (!result) return false;
+    // The first run of a size is slower than those to come.
+    if (round > 0) cost.observe(rows, result.runUs);
+  }
+  return true;
+}
+
+/** Undefined when the model refuses the inputs. */
+async function attempt(
+  runner: Runner,
+  tensors: readonly FrameTensor[],
+  hangMs: number,
+  step: WarmUpStep,
+): Promise<RunResult | undefined> {
+  try {
+    return await runWithin(runner, tensors, hangMs);
+  } catch (error) {
+    if (error instanceof RunnerFailure) return undefined;
+    if (error instanceof RunnerGone) throw new WarmUpLoss(step, error);
+    throw error;
+  }
 }
 
 function fits(model: LoadedModel, inputs: readonly WorkInput[]): boolean {
@@ -80,65 +137,12 @@ function powersOfTwo(most: number): number[] {
   return sizes;
 }
 
-function filled(
-  input: TensorDescription,
-  index: number,
-  rows: number,
-  value: (element: number) => number,
-): FrameTensor {
+function zerosOf(input: TensorDescription, index: number, rows: number): FrameTensor {
   const shape = input.shape.map((dimension, axis) => {
     if (dimension !== -1) return dimension;
     return axis === 0 ? rows : FREE_DIMENSION;
   });
-  const count = elementCount(shape);
   // Zeros are zeros in every format; an empty text is a length of zero.
-  const contents = new Uint8Array(count * (ELEMENT_BYTES[input.datatype] || 4));
-  if (input.datatype === 'FP32') {
-    const floats = new Float32Array(contents.buffer);
-    for (let element = 0; element < count; element++) floats[element] = value(element);
-  }
+  const contents = new Uint8Array(elementCount(shape) * (ELEMENT_BYTES[input.datatype] || 4));
   return { index, datatype: input.datatype, shape, pieces: [contents] };
-}
-
-/** Runs different rows together and one by one. Only float inputs are varied; others stay zero. */
-async function rowsAreIndependent(runner: Runner): Promise<boolean> {
-  const { inputs } = runner.model;
-  const wave = (element: number) => Math.sin(element * 12.9898 + 1);
-  const together = inputs.map((input, index) => filled(input, index, PROBE_ROWS, wave));
-  const all = await runner.run(together).catch(ignoreRefusal);
-  if (!all) return false;
-  if (all.tensors.some((output) => output.shape[0] !== PROBE_ROWS)) return false;
-  for (let row = 0; row < PROBE_ROWS; row++) {
-    const alone = await runner.run(together.map((tensor) => rowOf(tensor, row))).catch(ignoreRefusal);
-    if (!alone) return false;
-    for (const [index, output] of alone.tensors.entries()) {
-      const shared = all.tensors[index];
-      if (output.datatype !== 'FP32' || !shared) continue;
-      const width = output.contents.length;
-      if (!agree(output.contents, shared.contents.subarray(row * width, (row + 1) * width))) return false;
-    }
-  }
-  return true;
-}
-
-function rowOf(tensor: FrameTensor, row: number): FrameTensor {
-  const bytes = tensor.pieces[0] ?? new Uint8Array();
-  const width = bytes.length / PROBE_ROWS;
-  return {
-    ...tensor,
-    shape: [1, ...tensor.shape.slice(1)],
-    pieces: [bytes.subarray(row * width, (row + 1) * width)],
-  };
-}
-
-function agree(a: Uint8Array, b: Uint8Array): boolean {
-  const left = Buffer.from(a.buffer, a.byteOffset, a.byteLength);
-  const right = Buffer.from(b.buffer, b.byteOffset, b.byteLength);
-  for (let at = 0; at + 4 <= left.length; at += 4) {
-    const x = left.readFloatLE(at);
-    const y = right.readFloatLE(at);
-    if (Number.isNaN(x) && Number.isNaN(y)) continue;
-    if (!(Math.abs(x - y) <= TOLERANCE * Math.max(1, Math.abs(x)) || x === y)) return false;
-  }
-  return left.length === right.length;
 }

@@ -1,0 +1,205 @@
+import { GraphBuilder, int } from '@hotloop/platform/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/platform/onnx/model.ts';
+import { float32Tensor, int64Tensor } from '@hotloop/platform/onnx/tensor.ts';
+import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { describe, expect, it } from 'vitest';
+import { tensorManifest } from '../testing/echo-models.ts';
+import { itemMaker } from '../testing/infer-items.ts';
+import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
+import { openOipClient } from '../testing/open-oip-client.ts';
+import { startTestCompute, type TestCompute } from '../testing/start-test-compute.ts';
+
+const HANGS = 10n ** 12n;
+
+async function serve(test: TestCompute, models: readonly Uint8Array[], extra = ''): Promise<VersionRecord[]> {
+  const records = [];
+  for (const [index, onnx] of models.entries())
+    records.push(await storeVersion(test.store, index + 1, tensorManifest('ids', extra), onnx));
+  test.registry.set(modelOf(records, { live: 1 }));
+  test.registry.publish();
+  await test.until('ids', 1, 'ready');
+  return records;
+}
+
+async function swapTo2(test: TestCompute, records: readonly VersionRecord[]): Promise<void> {
+  test.registry.set(modelOf(records, { live: 1, target: 2 }));
+  test.registry.publish();
+  await test.until('ids', 2, 'ready');
+}
+
+/** One request with one integer; resolves with whether it was answered. */
+async function ask(test: TestCompute, id: bigint): Promise<boolean> {
+  using client = openOipClient(test.compute.address);
+  try {
+    await client.infer({
+      modelName: 'ids',
+      inputs: [{ name: 'id', datatype: 'INT64', shape: [1] }],
+      rawInputContents: [Buffer.from(BigInt64Array.of(id).buffer)],
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function recentIds(test: TestCompute): bigint[] {
+  return test.compute.fleet.recent
+    .of('ids')
+    .map(([input]) => Buffer.from(input?.contents ?? []).readBigInt64LE());
+}
+
+/** Resolves once the version serves on another runner than this one. */
+async function replaced(test: TestCompute, pid: number): Promise<void> {
+  const slot = () => test.compute.fleet.find('ids', 1);
+  await expect
+    .poll(() => slot()?.state === 'ready' && slot()?.runnerPids[0] !== pid, { timeout: 30_000 })
+    .toBe(true);
+}
+
+describe('a request that a model cannot stand', () => {
+  it('that is refused stops neither the next version nor a new runner', async () => {
+    await using test = await startTestCompute();
+    const records = await serve(test, [table(10), table(10)]);
+    // The first request of all, which is always kept when it is answered well.
+    expect(await ask(test, 99n)).toBe(false);
+    expect(recentIds(test)).toEqual([]);
+    await swapTo2(test, records);
+    const pid = test.compute.fleet.find('ids', 1)?.runnerPids[0] ?? 0;
+    process.kill(pid, 'SIGKILL');
+    await replaced(test, pid);
+    expect(await ask(test, 9n)).toBe(true);
+    expect(recentIds(test)).toEqual([9n]);
+  });
+
+  it('that hangs is not run again by the runner that comes next, nor by the next version', async () => {
+    await using test = await startTestCompute({ fleet: { hangMs: 500, retryMs: 1 } });
+    const records = await serve(test, [rounds(), rounds()]);
+    const pid = test.compute.fleet.find('ids', 1)?.runnerPids[0] ?? 0;
+    expect(await ask(test, HANGS)).toBe(false);
+    await replaced(test, pid);
+    expect(await ask(test, 3n)).toBe(true);
+    await swapTo2(test, records);
+  });
+
+  it('that gives no finite numbers is not kept, unless the manifest allows them', async () => {
+    await using test = await startTestCompute();
+    const onnx = logarithm();
+    for (const [model, extra] of [
+      ['finite', ''],
+      ['any', 'runtime: {allow_nonfinite: true}\n'],
+    ] as const) {
+      const record = await storeVersion(test.store, 1, featureManifest(model, 1, extra), onnx);
+      test.registry.set(modelOf([record], { live: 1 }));
+      test.registry.publish();
+      await test.until(model, 1, 'ready');
+    }
+    const item = itemMaker();
+    await expect(test.compute.port.infer(item('finite', 1, [[-1]]))).rejects.toMatchObject({
+      reason: 'nonfinite_output',
+    });
+    expect(test.compute.fleet.recent.of('finite')).toEqual([]);
+    await test.compute.port.infer(item('any', 1, [[-1]]));
+    expect(test.compute.fleet.recent.of('any')).toHaveLength(1);
+  });
+});
+
+describe('a recent input that the next version cannot stand', () => {
+  it('is dropped when the version refuses it, and the version becomes ready', async () => {
+    await using test = await startTestCompute();
+    const records = await serve(test, [table(100), table(10)]);
+    expect(await ask(test, 99n)).toBe(true);
+    expect(recentIds(test)).toEqual([99n]);
+    await swapTo2(test, records);
+    expect(recentIds(test)).toEqual([]);
+    expect(test.compute.fleet.find('ids', 2)?.batcher?.shareable).toBe(true);
+  });
+
+  it('is dropped when the version hangs on it, with another runner in the place of the one that hung', async () => {
+    await using test = await startTestCompute({ fleet: { hangMs: 500, warmUpMs: 5_000 } });
+    const records = await serve(test, [table(100), rounds()], 'runtime: {instances: 2}\n');
+    const offered = [5n, HANGS, 7n].map((id) => ({
+      datatype: 'INT64' as const,
+      shape: [1],
+      contents: new Uint8Array(BigInt64Array.of(id).buffer),
+    }));
+    for (const input of offered) test.compute.fleet.recent.offer('ids', [input]);
+    await swapTo2(test, records);
+    expect(recentIds(test)).toEqual([5n, 7n]);
+    const slot = test.compute.fleet.find('ids', 2);
+    expect(slot?.runnerPids).toHaveLength(2);
+    for (const pid of slot?.runnerPids ?? []) expect(() => process.kill(pid, 0)).not.toThrow();
+  });
+
+  it('costs three runners at most: then the version warms up without recent inputs', async () => {
+    await using test = await startTestCompute({ fleet: { hangMs: 300, warmUpMs: 5_000 } });
+    const records = await serve(test, [table(100), rounds()]);
+    for (let extra = 0n; extra < 8n; extra++)
+      test.compute.fleet.recent.offer('ids', [
+        {
+          datatype: 'INT64',
+          shape: [1],
+          contents: new Uint8Array(BigInt64Array.of(HANGS + extra).buffer),
+        },
+      ]);
+    await swapTo2(test, records);
+    expect(recentIds(test)).toHaveLength(5);
+  });
+
+  it('is dropped as soon as it has ended a runner while it was asked', async () => {
+    await using test = await startTestCompute({ fleet: { retryMs: 1 } });
+    await serve(test, [table(10)]);
+    expect(await ask(test, 4n)).toBe(true);
+    expect(recentIds(test)).toEqual([4n]);
+    const slot = test.compute.fleet.find('ids', 1);
+    const pid = slot?.runnerPids[0] ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    const again = ask(test, 4n);
+    await expect.poll(() => slot?.batcher?.running).toBe(1);
+    process.kill(pid, 'SIGKILL');
+    // Answered by the next runner; the quarantine knows it from now on, so it is not kept anew.
+    expect(await again).toBe(true);
+    for (let count = 0; count < 32; count++) await ask(test, 4n);
+    expect(recentIds(test)).toEqual([]);
+  });
+});
+
+/** Looks an id up among so many; an id beyond them is refused. */
+function table(size: number): Uint8Array {
+  const graph = new GraphBuilder();
+  const values = graph.initializer('values', float32Tensor(Array.from({ length: size }, (_, id) => id)));
+  graph.input('id', 'int64', ['N']);
+  graph.node('Gather', [values, 'id'], { axis: int(0) }, { name: 'look', outputs: ['value'] });
+  graph.output('value', 'float32', ['N']);
+  return encodeModel(graph.build('table'));
+}
+
+/** Goes round as often as the largest id says. */
+function rounds(): Uint8Array {
+  const body = new GraphBuilder('body');
+  body.input('round', 'int64', []);
+  body.input('go', 'bool', []);
+  body.input('sum', 'int64', [1]);
+  body.node('Identity', ['go'], {}, { name: 'on', outputs: ['goes_on'] });
+  body.node('Add', ['sum', 'round'], {}, { name: 'add', outputs: ['next_sum'] });
+  body.output('goes_on', 'bool', []);
+  body.output('next_sum', 'int64', [1]);
+  const graph = new GraphBuilder();
+  graph.input('id', 'int64', ['N']);
+  const count = graph.node('ReduceMax', ['id'], { keepdims: int(1) });
+  const zero = graph.initializer('zero', int64Tensor([0]));
+  const sum = graph.node('Loop', [count, '', zero], {
+    body: { kind: 'graph', value: body.build('body').graph },
+  });
+  graph.node('Add', ['id', sum], {}, { name: 'answer', outputs: ['value'] });
+  graph.output('value', 'int64', ['N']);
+  return encodeModel(graph.build('rounds'));
+}
+
+/** Of a number below zero it is none. */
+function logarithm(): Uint8Array {
+  const graph = new GraphBuilder();
+  graph.input('x', 'float32', ['N', 1]);
+  graph.node('Log', ['x'], {}, { name: 'log', outputs: ['y'] });
+  graph.output('y', 'float32', ['N', 1]);
+  return encodeModel(graph.build('logarithm'));
+}

@@ -1,0 +1,113 @@
+import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { WorkInput } from '../batching/batcher.ts';
+import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
+import { elementCount } from '../runner/tensor-layout.ts';
+import { hasFraction } from './compare-golden.ts';
+import { encodeValues } from './golden-values.ts';
+
+const ROWS = 4;
+/** Made-up rows begin at one element of a pattern of so many after the other. */
+const PERIOD = 1021;
+/** Numbers with a fraction come in two sizes: what is lost among small ones may show among large ones. */
+const SCALES = [1, 100];
+/** A free dimension other than the first has this size. */
+export const FREE_DIMENSION = 1;
+
+/** Different rows, each with the bytes of every input, and what they are rows of. */
+export interface ProbeRows {
+  readonly inputs: readonly { readonly datatype: Datatype; readonly rowShape: readonly number[] }[];
+  readonly rows: readonly (readonly Uint8Array[])[];
+}
+
+/** Different rows that requests have brought, of one shape: the newest with at least two. None or one set of them. */
+export function recentRows(recent: readonly (readonly WorkInput[])[]): ProbeRows[] {
+  const byShape = new Map<string, { inputs: ProbeRows['inputs']; rows: Uint8Array[][] }>();
+  for (const inputs of recent.toReversed()) {
+    const count = inputs[0]?.shape[0] ?? 0;
+    if (count === 0 || inputs.some((input) => input.shape[0] !== count)) continue;
+    const described = inputs.map(({ datatype, shape }) => ({ datatype, rowShape: shape.slice(1) }));
+    const key = JSON.stringify(described);
+    const found = byShape.get(key) ?? { inputs: described, rows: [] };
+    byShape.set(key, found);
+    const split = inputs.map((input) => splitRows(input.datatype, input.contents, count));
+    for (let row = 0; row < count && found.rows.length < ROWS; row++) {
+      const values = split.map((rows) => rows[row] ?? new Uint8Array());
+      if (!found.rows.some((other) => isSame(other, values))) found.rows.push(values);
+    }
+  }
+  const enough = [...byShape.values()].find(({ rows }) => rows.length > 1);
+  return enough ? [enough] : [];
+}
+
+/**
+ * Rows of invented values in every datatype. Integers may be ids or counts, so they are 0 and 1 alone; texts read as the
+ * same numbers.
+ */
+export function madeUpRows({ inputs }: LoadedModel): ProbeRows[] {
+  const described = inputs.map(({ datatype, shape }) => ({
+    datatype,
+    rowShape: shape.slice(1).map((dimension) => (dimension === -1 ? FREE_DIMENSION : dimension)),
+  }));
+  const scales = inputs.some(({ datatype }) => hasFraction(datatype)) ? SCALES : [1];
+  return scales.map((scale) => {
+    const patterns = inputs.map((input) => patternOf(input, scale));
+    const rows = Array.from({ length: ROWS }, (_, row) =>
+      described.map(({ rowShape }, index) =>
+        cutOut(patterns[index] ?? new Uint8Array(), row, elementCount(rowShape)),
+      ),
+    );
+    return { inputs: described, rows };
+  });
+}
+
+/** Splits contents into their rows, which share its memory. Texts each carry their length. */
+export function splitRows(datatype: Datatype, contents: Uint8Array, rows: number): Uint8Array[] {
+  if (datatype === 'BYTES') return splitTextRows(contents, rows);
+  const width = contents.length / rows;
+  return Array.from({ length: rows }, (_, row) => contents.subarray(row * width, (row + 1) * width));
+}
+
+function splitTextRows(contents: Uint8Array, rows: number): Uint8Array[] {
+  const view = new DataView(contents.buffer, contents.byteOffset, contents.byteLength);
+  const starts: number[] = [];
+  let at = 0;
+  for (; at < contents.length; at += 4 + view.getUint32(at, true)) starts.push(at);
+  const width = starts.length / rows;
+  return Array.from({ length: rows }, (_, row) =>
+    contents.subarray(starts[row * width] ?? at, starts[(row + 1) * width] ?? at),
+  );
+}
+
+function isSame(row: readonly Uint8Array[], other: readonly Uint8Array[]): boolean {
+  return row.every((bytes, index) => Buffer.compare(bytes, other[index] ?? new Uint8Array()) === 0);
+}
+
+function patternOf({ name, datatype }: TensorDescription, scale: number): Uint8Array {
+  const elements = Array.from({ length: PERIOD }, (_, element) => {
+    // Steps of the golden angle: neighbours lie far apart, and either side of zero.
+    if (hasFraction(datatype)) return scale * Math.sin(element * 2.39996 + 1);
+    const bit = parity(element);
+    if (datatype === 'BYTES') return String(bit);
+    return datatype === 'BOOL' ? bit === 1 : bit;
+  });
+  return encodeValues(name, datatype, elements);
+}
+
+/** Of the ones among a number's bits: 0 1 1 0 1 0 0 1 ..., which never repeats, so that rows differ. */
+function parity(value: number): number {
+  let ones = 0;
+  for (let rest = value; rest > 0; rest >>= 1) ones ^= rest & 1;
+  return ones;
+}
+
+/** So many elements of a pattern that begins anew at its end. All elements of a pattern are equally long. */
+function cutOut(pattern: Uint8Array, start: number, count: number): Uint8Array {
+  const width = pattern.length / PERIOD;
+  const bytes = new Uint8Array(count * width);
+  for (let at = 0, from = start * width; at < bytes.length; from = 0) {
+    const piece = pattern.subarray(from, from + bytes.length - at);
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}

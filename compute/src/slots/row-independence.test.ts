@@ -1,0 +1,167 @@
+import { GraphBuilder, int, ints } from '@hotloop/platform/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/platform/onnx/model.ts';
+import {
+  type ElementType,
+  elementTypeCode,
+  float32Tensor,
+  int64Tensor,
+} from '@hotloop/platform/onnx/tensor.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { echoModel, tensorManifest } from '../testing/echo-models.ts';
+import { modelOf, storeVersion } from '../testing/model-bundles.ts';
+import { openOipClient } from '../testing/open-oip-client.ts';
+import { startTestCompute, type TestCompute } from '../testing/start-test-compute.ts';
+
+const TYPES: readonly ElementType[] = [
+  'bool',
+  'int8',
+  'int16',
+  'int32',
+  'int64',
+  'uint8',
+  'uint16',
+  'uint32',
+  'uint64',
+  'float16',
+  'bfloat16',
+  'float32',
+  'float64',
+  'string',
+];
+
+let test: TestCompute;
+let made = 0;
+beforeAll(async () => {
+  test = await startTestCompute();
+});
+afterAll(() => test[Symbol.asyncDispose]());
+
+/** Loads a model under a name of its own; resolves with whether requests may share its runs. */
+async function isShareable(onnx: Uint8Array, name = `model-${made++}`): Promise<boolean | undefined> {
+  const record = await storeVersion(test.store, 1, tensorManifest(name), onnx);
+  test.registry.set(modelOf([record], { live: 1 }));
+  test.registry.publish();
+  await test.until(name, 1, 'ready');
+  return test.compute.fleet.find(name, 1)?.batcher?.shareable;
+}
+
+describe('whether requests may share a run', () => {
+  it.each(TYPES)('%s: yes where rows stay apart', async (type) => {
+    expect(await isShareable(echoModel([{ name: 'x', elementType: type, shape: ['N', 2] }]))).toBe(true);
+  });
+
+  it.each(TYPES)('%s as an input: no where the other rows count', async (type) => {
+    expect(await isShareable(rectified(type, 'float32'))).toBe(true);
+    expect(await isShareable(distanceFromMean(type, 'float32'))).toBe(false);
+  });
+
+  it.each(TYPES)('%s as an output: no where the other rows count', async (type) => {
+    expect(await isShareable(rectified('float32', type))).toBe(true);
+    expect(await isShareable(distanceFromMean('float32', type))).toBe(false);
+  });
+
+  it('no where all rows come out alike, for then nothing is known', async () => {
+    expect(await isShareable(constant())).toBe(false);
+  });
+
+  it('no where a model refuses made-up rows, until real ones show it; the version is served either way', async () => {
+    // Ids below five are unknown to it.
+    const onnx = lateIds();
+    expect(await isShareable(onnx, 'late')).toBe(false);
+    for (const id of [5n, 6n]) test.compute.fleet.recent.offer('late', [idInput(id)]);
+    expect(await isShareable(onnx, 'late-again')).toBe(false);
+    for (const id of [5n, 6n]) test.compute.fleet.recent.offer('late-now', [idInput(id)]);
+    expect(await isShareable(onnx, 'late-now')).toBe(true);
+  });
+
+  it('no where real rows show what made-up ones do not', async () => {
+    const onnx = largeIdsMingle();
+    expect(await isShareable(onnx, 'small')).toBe(true);
+    for (const id of [1000n, 2000n]) test.compute.fleet.recent.offer('large', [idInput(id)]);
+    expect(await isShareable(onnx, 'large')).toBe(false);
+  });
+
+  it('so that callers at the same time get what they would get alone', async () => {
+    await isShareable(distanceFromMean('float64', 'float64'), 'distance');
+    using client = openOipClient(test.compute.address);
+    const answers = await Promise.all(
+      Array.from({ length: 32 }, async (_, caller) => {
+        const reply = await client.infer({
+          modelName: 'distance',
+          inputs: [{ name: 'x', datatype: 'FP64', shape: [1, 2] }],
+          rawInputContents: [Buffer.from(Float64Array.of(caller, -caller).buffer)],
+        });
+        return Buffer.from(reply.rawOutputContents[0] ?? []).readDoubleLE();
+      }),
+    );
+    expect(answers).toEqual(answers.map(() => 0));
+  });
+});
+
+function idInput(id: bigint) {
+  return {
+    datatype: 'INT64' as const,
+    shape: [1],
+    contents: new Uint8Array(BigInt64Array.of(id).buffer),
+  };
+}
+
+/** How far each value lies from the mean of its column over all rows; 0 for a row that is alone. */
+function distanceFromMean(from: ElementType, to: ElementType): Uint8Array {
+  return casted(from, to, (graph, x) => {
+    const mean = graph.node('ReduceMean', [x], { axes: ints([0]), keepdims: int(1) });
+    return graph.node('Sub', [x, mean]);
+  });
+}
+
+/** Each value by itself, or 0 where it is less. */
+function rectified(from: ElementType, to: ElementType): Uint8Array {
+  return casted(from, to, (graph, x) => graph.node('Relu', [x]));
+}
+
+function casted(
+  from: ElementType,
+  to: ElementType,
+  compute: (graph: GraphBuilder, x: string) => string,
+): Uint8Array {
+  const graph = new GraphBuilder();
+  graph.input('x', from, ['N', 2]);
+  const x = graph.node('Cast', ['x'], { to: int(elementTypeCode('float32')) });
+  const answer = compute(graph, x);
+  graph.node('Cast', [answer], { to: int(elementTypeCode(to)) }, { name: 'cast', outputs: ['y'] });
+  graph.output('y', to, ['N', 2]);
+  return encodeModel(graph.build('casted'));
+}
+
+function constant(): Uint8Array {
+  const graph = new GraphBuilder();
+  graph.input('x', 'float32', ['N', 2]);
+  const zero = graph.initializer('zero', float32Tensor([0]));
+  graph.node('Mul', ['x', zero], {}, { name: 'mul', outputs: ['y'] });
+  graph.output('y', 'float32', ['N', 2]);
+  return encodeModel(graph.build('constant'));
+}
+
+/** Looks up the ids five and six: a smaller one lies before the table. */
+function lateIds(): Uint8Array {
+  const graph = new GraphBuilder();
+  const values = graph.initializer('values', float32Tensor([50, 60]));
+  const first = graph.initializer('first', int64Tensor([5]));
+  graph.input('id', 'int64', ['N']);
+  const place = graph.node('Sub', ['id', first]);
+  graph.node('Gather', [values, place], { axis: int(0) }, { name: 'look', outputs: ['value'] });
+  graph.output('value', 'float32', ['N']);
+  return encodeModel(graph.build('late'));
+}
+
+/** Gives ids back, with how many whole hundreds all of them have together. */
+function largeIdsMingle(): Uint8Array {
+  const graph = new GraphBuilder();
+  const hundred = graph.initializer('hundred', int64Tensor([100]));
+  graph.input('id', 'int64', ['N']);
+  const hundreds = graph.node('Div', ['id', hundred]);
+  const total = graph.node('ReduceSum', [hundreds], { keepdims: int(1) });
+  graph.node('Add', ['id', total], {}, { name: 'add', outputs: ['value'] });
+  graph.output('value', 'int64', ['N']);
+  return encodeModel(graph.build('mingle'));
+}

@@ -1,0 +1,78 @@
+import type { WorkInput } from '../batching/batcher.ts';
+import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
+import type { LoadedModel } from '../runner/load-options.ts';
+import { hasFraction, type Tolerance } from './compare-golden.ts';
+import { decodeValues } from './golden-values.ts';
+import { madeUpRows, type ProbeRows, recentRows, splitRows } from './probe-rows.ts';
+
+export interface RowProbe {
+  readonly model: LoadedModel;
+  /** Resolves undefined where the model refuses the inputs; rejects when the runner has gone. */
+  run(tensors: readonly FrameTensor[]): Promise<readonly ReceivedTensor[] | undefined>;
+  /** How far an output run together may be from the same run alone. */
+  toleranceOf(output: ReceivedTensor['datatype'], values: readonly number[]): Tolerance;
+  /** True when what is known must do. */
+  isLate(): boolean;
+}
+
+type Verdict = 'independent' | 'dependent' | 'unknown';
+
+/**
+ * Finds out whether rows of one run leave each other alone: different rows run together must come out as they do one by
+ * one, in every output, whatever its datatype. Recent rows come first, since made-up values may be none that the model
+ * takes. What cannot be told counts as no: rows that all come out alike show nothing, nor do rows that the model refuses.
+ */
+export async function rowsAreIndependent(
+  probe: RowProbe,
+  recent: readonly (readonly WorkInput[])[],
+): Promise<boolean> {
+  let isTold = false;
+  for (const rows of [...recentRows(recent), ...madeUpRows(probe.model)]) {
+    if (isTold && probe.isLate()) break;
+    const verdict = await judge(probe, rows);
+    if (verdict === 'dependent') return false;
+    isTold ||= verdict === 'independent';
+  }
+  return isTold;
+}
+
+async function judge(probe: RowProbe, { inputs, rows }: ProbeRows): Promise<Verdict> {
+  const frame = (some: readonly (readonly Uint8Array[])[]): FrameTensor[] =>
+    inputs.map(({ datatype, rowShape }, index) => ({
+      index,
+      datatype,
+      shape: [some.length, ...rowShape],
+      pieces: some.map((row) => row[index] ?? new Uint8Array()),
+    }));
+  const together = await probe.run(frame(rows));
+  if (together?.some((output) => output.shape[0] !== rows.length)) return 'dependent';
+  const shared = together?.map((output) => splitRows(output.datatype, output.contents, rows.length));
+  let isTold = false;
+  let first: readonly ReceivedTensor[] | undefined;
+  for (const [row, values] of rows.entries()) {
+    const alone = await probe.run(frame([values]));
+    if ((alone === undefined) !== (shared === undefined)) return 'dependent';
+    for (const [index, output] of (alone ?? []).entries()) {
+      const other = shared?.[index]?.[row];
+      if (output.shape[0] !== 1 || !other || !agree(probe, output, other)) return 'dependent';
+      const before = first?.[index];
+      isTold ||= before !== undefined && !agree(probe, output, before.contents);
+    }
+    first ??= alone;
+  }
+  return isTold ? 'independent' : 'unknown';
+}
+
+function agree(probe: RowProbe, { datatype, contents }: ReceivedTensor, other: Uint8Array): boolean {
+  if (Buffer.compare(contents, other) === 0) return true;
+  if (contents.length !== other.length || !hasFraction(datatype)) return false;
+  const alone = decodeValues(datatype, contents).map(Number);
+  const together = decodeValues(datatype, other).map(Number);
+  const { absolute, relative } = probe.toleranceOf(datatype, alone.filter(Number.isFinite));
+  return alone.every((value, index) => {
+    const shared = together[index] ?? Number.NaN;
+    return value === shared || (Number.isNaN(value) && Number.isNaN(shared))
+      ? true
+      : Math.abs(value - shared) <= absolute + relative * Math.abs(value);
+  });
+}

@@ -1,0 +1,28 @@
+import type { ExecutionProvider } from '../runner/load-options.ts';
+
+export interface SlotOptions {
+  readonly loadTimeoutMs: number;
+  /** Memory of one runner, where the manifest sets none. */
+  readonly memoryLimitBytes: number;
+  /** What models run on, where the manifest names nothing. */
+  readonly executionProviders: readonly ExecutionProvider[];
+  readonly warmUpMs: number;
+  /** How long a version that is no longer wanted still takes requests that were pinned to it. */
+  readonly drainMs: number;
+  readonly hangMs: number;
+  readonly batchTargetUs: number;
+  readonly retryMs: number;
+  readonly maxRetryMs: number;
+}
+
+export const SLOT_DEFAULTS: SlotOptions = {
+  loadTimeoutMs: 60_000,
+  memoryLimitBytes: Number.MAX_SAFE_INTEGER,
+  executionProviders: ['cpu'],
+  warmUpMs: 1_000,
+  drainMs: 5_000,
+  hangMs: 30_000,
+  batchTargetUs: 20_000,
+  retryMs: 200,
+  maxRetryMs: 30_000,
+};

@@ -1,0 +1,80 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { BatchCost } from '../batching/batch-cost.ts';
+import type { Runner } from '../runner/runner.ts';
+import { checkGolden } from './check-golden.ts';
+import type { GoldenTerms } from './compare-golden.ts';
+import type { RecentInputs } from './recent-inputs.ts';
+import { WarmUpLoss, warmUp } from './warm-up.ts';
+
+/** After so many runners lost to recent inputs, a version warms up without any. */
+const MAX_LOSSES = 3;
+
+export interface WarmRunnerAdapters {
+  readonly recent: RecentInputs;
+  readonly cost: BatchCost;
+  readonly log: Log;
+  /** Another runner of the same version in the place of one that has gone. */
+  startAnew(lost: Runner): Promise<Runner>;
+}
+
+export interface WarmRunnerOptions {
+  /** By which recent inputs are kept. */
+  readonly model: string;
+  readonly terms: GoldenTerms;
+  readonly maxBatchRows: number;
+  readonly budgetMs: number;
+  readonly hangMs: number;
+}
+
+/**
+ * Holds a runner to its golden examples and warms it up; resolves with whether requests may share its runs. What others
+ * have asked for must not keep a sound version from its traffic: a recent input that the model refuses is dropped, and one
+ * that costs the runner too, with another runner in its place. A runner lost to made-up rows of the probe is replaced
+ * likewise, and its requests run alone. Rejects as checkGolden does, and UNAVAILABLE when zeros end a runner.
+ */
+export async function warmRunner(
+  first: Runner,
+  { recent, cost, log, startAnew }: WarmRunnerAdapters,
+  options: WarmRunnerOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { model, terms, maxBatchRows, budgetMs, hangMs } = options;
+  const { executionProviders } = terms;
+  let runner = first;
+  let mayProbe = true;
+  for (let losses = 0; ; ) {
+    await checkGolden(runner, terms, hangMs);
+    const inputs = losses < MAX_LOSSES ? recent.of(model) : [];
+    try {
+      const result = await warmUp(runner, inputs, cost, {
+        maxBatchRows,
+        executionProviders,
+        budgetMs,
+        hangMs,
+        mayProbe,
+      });
+      for (const refused of result.refused) recent.drop(model, refused);
+      if (result.refused.length > 0)
+        log.warn({ inputs: result.refused.length }, 'recent inputs that the version refuses are dropped');
+      return result.shareable;
+    } catch (error) {
+      // Ended from outside, the runner says nothing about what it ran.
+      signal.throwIfAborted();
+      if (!(error instanceof WarmUpLoss)) throw error;
+      const { step } = error;
+      log.warn({ error, runner: runner.pid, step: step.kind }, 'a runner was lost while it warmed up');
+      if (step.kind === 'made_up')
+        throw new HotloopError('UNAVAILABLE', 'the runner ended or took too long while it warmed up', {
+          reason: 'runner_lost',
+          cause: error,
+        });
+      if (step.kind === 'probe') mayProbe = false;
+      else {
+        recent.drop(model, step.inputs);
+        losses++;
+      }
+    }
+    runner = await startAnew(runner);
+  }
+}
