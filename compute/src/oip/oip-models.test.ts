@@ -1,5 +1,5 @@
 import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
-import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { ModelRecord, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { featureManifest, modelOf, SMALL, storeVersion } from '../testing/model-bundles.ts';
 import { type OipClient, openOipClient } from '../testing/open-oip-client.ts';
@@ -116,12 +116,14 @@ describe('a live version that sleeps for want of memory', () => {
 describe('loading and unloading by name', () => {
   let test: TestCompute;
   let client: OipClient;
+  let spare: ModelRecord;
   beforeAll(async () => {
     test = await startTestCompute();
     client = openOipClient(test.compute.address);
     const tiny = [1, 2, 3].map((version) => storeVersion(test.store, version, featureManifest('tiny', 4)));
     test.registry.set(modelOf(await Promise.all(tiny), { live: 2, previous: 1 }));
-    test.registry.set(modelOf([await storeVersion(test.store, 1, featureManifest('spare', 4))], {}));
+    spare = modelOf([await storeVersion(test.store, 1, featureManifest('spare', 4))], {});
+    test.registry.set(spare);
     test.registry.publish();
     await Promise.all([test.until('tiny', 1, 'ready'), test.until('tiny', 2, 'ready')]);
   });
@@ -144,6 +146,7 @@ describe('loading and unloading by name', () => {
     await client.call('RepositoryModelLoad', { modelName: 'spare', parameters: version('1') });
     expect(stateOf('spare', 1)).toBe('ready');
     await client.call('RepositoryModelUnload', { modelName: 'spare' });
+    test.registry.set(spare);
     test.registry.publish();
     expect(stateOf('spare', 1)).toBe('draining');
   });
