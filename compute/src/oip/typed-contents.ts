@@ -51,7 +51,7 @@ export function rawContents(
 
 type Elements = readonly (boolean | number | bigint | string | Uint8Array)[];
 
-/** Elements as the language has them, as raw bytes; 64-bit integers may be bigint, or text in decimal digits. */
+/** Elements as the language has them, as raw bytes; 64-bit integers may be bigint or text. */
 export function encodeElements(name: string, datatype: Datatype, elements: Elements): Uint8Array {
   switch (datatype) {
     case 'BOOL':
@@ -67,9 +67,9 @@ export function encodeElements(name: string, datatype: Datatype, elements: Eleme
     case 'UINT64':
       return encodeLongs(name, datatype, elements);
     case 'FP32':
-      return new Uint8Array(Float32Array.from(elements, Number).buffer);
+      return new Uint8Array(new Float32Array(elements.map(Number)).buffer);
     case 'FP64':
-      return new Uint8Array(Float64Array.from(elements, Number).buffer);
+      return new Uint8Array(new Float64Array(elements.map(Number)).buffer);
     case 'BYTES':
       return encodeTexts(elements);
     case 'FP16':
@@ -99,9 +99,6 @@ function encodeLongs(name: string, datatype: 'INT64' | 'UINT64', elements: Eleme
   const bytes = Buffer.alloc(elements.length * 8);
   for (const [index, element] of elements.entries()) {
     try {
-      // Empty, hexadecimal and padded texts are numbers to the language alone.
-      if (typeof element === 'string' && !/^-?\d+$/.test(element))
-        throw new SyntaxError('no decimal integer');
       const value = BigInt(element as number | bigint | string);
       if (datatype === 'INT64') bytes.writeBigInt64LE(value, index * 8);
       else bytes.writeBigUInt64LE(value, index * 8);

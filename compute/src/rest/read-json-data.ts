@@ -20,11 +20,11 @@ export function readJsonData(tensor: JsonTensor): Uint8Array {
   const { name, datatype, shape } = tensor;
   const { fits, takes } = TAKES[datatype];
   const elements = flatten(tensor);
-  for (const [index, element] of elements.entries())
-    if (!fits(element))
-      throw invalid(
-        `input ${quoted(name)}: element ${index} is ${described(element)}; ${datatype} takes ${takes}`,
-      );
+  const wrong = elements.findIndex((element) => !fits(element));
+  if (wrong >= 0)
+    throw invalid(
+      `input ${quoted(name)}: element ${wrong} is ${described(elements[wrong])}; ${datatype} takes ${takes}`,
+    );
   const { length } = elements;
   if (length !== elementCount(shape))
     throw invalid(

@@ -213,6 +213,19 @@ describe('what a REST request may ask for', () => {
     expect(await runs()).not.toBe(before);
   });
 
+  it.each([
+    ['an object', '{}'],
+    ['a list deeper than any stack', `${'['.repeat(100_000)}${']'.repeat(100_000)}`],
+  ])('is refused where the version to load is %s', async (_, version) => {
+    const body = `{"parameters": {"version": ${version}}}`;
+    const load = new URL('/v2/repository/models/tiny/load', base);
+    const reply = await fetch(load, { method: 'POST', body });
+    expect([reply.status, await reply.json()]).toMatchObject([
+      400,
+      { error: expect.stringMatching(/'version' must be a text or a number/) },
+    ]);
+  });
+
   it('is told the reason of a refusal beside its text, where there is one', async () => {
     const inputs = [{ name: 'input', shape: [1, 4], datatype: 'FP32', parameters: { binary_data_size: 16 } }];
     const head = Buffer.from(JSON.stringify({ inputs }));
