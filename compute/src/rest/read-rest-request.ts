@@ -40,7 +40,8 @@ export interface Target {
 
 /**
  * Reads a REST inference body: JSON, behind it the bytes of the inputs that announce `binary_data_size`. `headerBytes` is how
- * long the JSON is, undefined when it is all of the body. Throws INVALID_ARGUMENT naming the field or tensor.
+ * long the JSON is, undefined when it is all of the body. Throws INVALID_ARGUMENT naming the field or tensor, UNIMPLEMENTED
+ * `unsupported_parameter`.
  */
 export function readRestRequest(
   target: Target,
