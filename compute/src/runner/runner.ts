@@ -17,6 +17,7 @@ import {
   textTensor,
 } from './frames.ts';
 import type { LoadedModel, LoadOptions } from './load-options.ts';
+import { callersMessage } from './runtime-message.ts';
 import { type RunnerLimits, type SpawnedRunner, spawnRunner } from './spawn-runner.ts';
 
 const MAX_ERROR_OUTPUT = 4096;
@@ -97,7 +98,7 @@ export async function startRunner(
 
 function loadError(error: unknown, signal: AbortSignal): HotloopError {
   if (error instanceof RunnerFailure) {
-    const reason = error.message.split('\n')[0]?.slice(0, 500);
+    const reason = callersMessage(error.message);
     return new HotloopError('INVALID_ARGUMENT', `the runtime cannot load the model: ${reason}`, {
       reason: 'unloadable_model',
       cause: error,

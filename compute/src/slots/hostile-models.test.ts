@@ -65,6 +65,22 @@ describe('models that are not what they should be', () => {
       expect(test.compute.fleet.find('odd', version)?.detail).not.toMatch(/\/|stack/);
   });
 
+  it('says what the runtime says of a model, but not where in its sources', async () => {
+    await using test = await startTestCompute();
+    const graph = new GraphBuilder();
+    graph.input('x', 'float32', ['N']);
+    graph.node('Identity', ['x'], {}, { name: 'it', outputs: ['y'] });
+    graph.output('y', 'float32', ['N']);
+    const onnx = encodeModel(graph.build('early', { opset: 99 }));
+    const record = await storeVersion(test.store, 1, tensorManifest('early'), onnx);
+    test.registry.set(modelOf([record], { live: 1 }));
+    test.registry.publish();
+    await test.until('early', 1, 'failed');
+    const detail = test.compute.fleet.find('early', 1)?.detail ?? '';
+    expect(detail).toMatch(/^the runtime cannot load the model: .*Opset 99/);
+    expect(detail).not.toMatch(/[/\\]|::|\.(?:h|cc)\b/);
+  });
+
   it('lets a model that asks for more memory than it may fail inside its runner, and go on', async () => {
     await using test = await startTestCompute({ fleet: { memoryBudgetBytes: 1024 ** 3 } });
     const onnx = greedyModel(16 * 1024 ** 3);

@@ -163,6 +163,28 @@ describe('a recent input that the next version cannot stand', () => {
   });
 });
 
+describe('made-up inputs that a version cannot stand', () => {
+  it('cost a runner where they only ask whether requests may share a run: then they may not', async () => {
+    await using test = await startTestCompute({ fleet: { hangMs: 300, warmUpMs: 5_000 } });
+    // Zeros are no trouble to it, ones are.
+    await serve(test, [rounds(HANGS)]);
+    expect(test.compute.fleet.find('ids', 1)?.batcher?.shareable).toBe(false);
+    expect(await ask(test, 0n)).toBe(true);
+  });
+
+  it('keep a version from its traffic where even zeros end its runner, and the reason says so', async () => {
+    await using test = await startTestCompute({ fleet: { hangMs: 300, retryMs: 60_000 } });
+    const record = await storeVersion(test.store, 1, tensorManifest('ids'), rounds(1n, HANGS));
+    test.registry.set(modelOf([record], { live: 1 }));
+    test.registry.publish();
+    await test.until('ids', 1, 'failed');
+    const slot = test.compute.fleet.find('ids', 1);
+    expect(slot?.reason).toBe('runner_lost');
+    expect(slot?.detail).toBe('the runner ended or took too long while it warmed up');
+    expect(slot?.runnerPids).toEqual([]);
+  });
+});
+
 /** Looks an id up among so many; an id beyond them is refused. */
 function table(size: number): Uint8Array {
   const graph = new GraphBuilder();
@@ -173,8 +195,8 @@ function table(size: number): Uint8Array {
   return encodeModel(graph.build('table'));
 }
 
-/** Goes round as often as the largest id says. */
-function rounds(): Uint8Array {
+/** Goes round as often as the largest id says, times a factor, and so often more. */
+function rounds(factor = 1n, more = 0n): Uint8Array {
   const body = new GraphBuilder('body');
   body.input('round', 'int64', []);
   body.input('go', 'bool', []);
@@ -185,7 +207,10 @@ function rounds(): Uint8Array {
   body.output('next_sum', 'int64', [1]);
   const graph = new GraphBuilder();
   graph.input('id', 'int64', ['N']);
-  const count = graph.node('ReduceMax', ['id'], { keepdims: int(1) });
+  const largest = graph.node('ReduceMax', ['id'], { keepdims: int(1) });
+  const times = graph.initializer('factor', int64Tensor([Number(factor)]));
+  const plus = graph.initializer('more', int64Tensor([Number(more)]));
+  const count = graph.node('Add', [graph.node('Mul', [largest, times]), plus]);
   const zero = graph.initializer('zero', int64Tensor([0]));
   const sum = graph.node('Loop', [count, '', zero], {
     body: { kind: 'graph', value: body.build('body').graph },

@@ -1,0 +1,95 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { callersMessage } from './runtime-message.ts';
+
+const LAMBDA =
+  '/onnxruntime_src/onnxruntime/core/providers/webgpu/webgpu_context.cc:136 onnxruntime::webgpu::WebGpuContext::Initialize(const onnxruntime::webgpu::WebGpuContextConfig&)::<lambda()> adapter_result.status == wgpu::RequestAdapterStatus::Success was false. Failed to get a WebGPU adapter: No supported adapters\n';
+const OPSET =
+  '/onnxruntime_src/onnxruntime/core/graph/model_load_utils.h:46 void onnxruntime::model_load_utils::ValidateOpsetForDomain(const std::unordered_map<std::__cxx11::basic_string<char>, int>&, const onnxruntime::logging::Logger&, bool, const std::string&, int) ONNX Runtime only *guarantees* support for models stamped with official released onnx opset versions. Opset 99 is under development.\n';
+
+describe('what a caller sees of the message of the runtime', () => {
+  it.each([
+    [LAMBDA, 'Failed to get a WebGPU adapter: No supported adapters'],
+    [
+      OPSET,
+      'ONNX Runtime only *guarantees* support for models stamped with official released onnx opset versions. Opset 99 is under development.',
+    ],
+    [
+      '/onnxruntime_src/onnxruntime/core/graph/model.cc:202 onnxruntime::Model::Model(onnx::ModelProto&&, const onnxruntime::PathString&, const onnxruntime::ModelOptions&) Unsupported model IR version: 99, max supported IR version: 13\n',
+      'Unsupported model IR version: 99, max supported IR version: 13',
+    ],
+    [
+      '/onnxruntime_src/onnxruntime/core/session/provider_bridge_ort.cc:1539 T onnxruntime::ProviderLibrary::Get() [with T = onnxruntime::Provider&; Alloc = std::allocator<char>] [ONNXRuntimeError] : 1 : FAIL : Failed to load library /usr/lib/node_modules/onnxruntime-node/bin/libonnxruntime_providers_cuda.so with error: libcudnn.so.9: cannot open shared object file',
+      '[ONNXRuntimeError] : 1 : FAIL : Failed to load library …libonnxruntime_providers_cuda.so with error: libcudnn.so.9: cannot open shared object file',
+    ],
+    [
+      'Exception during initialization: C:\\a\\_work\\1\\s\\onnxruntime\\core\\optimizer\\initializer.cc:31 onnxruntime::(anonymous namespace)::Load(int) const !model_path.IsEmpty() was false. model_path must not be empty.',
+      'Exception during initialization: model_path must not be empty.',
+    ],
+    [
+      'Failed in onnxruntime::Graph::Resolve(const std::vector<int>&) const for node x',
+      'Failed in for node x',
+    ],
+  ])('has no place in the sources and no signature: %#', (message, seen) => {
+    expect(callersMessage(message)).toBe(seen);
+  });
+
+  it.each([
+    'This is an invalid model. In Node, ("it", NoSuch, "", -1) : ("x": tensor(float),) -> ("y": tensor(float),) , Error No Op registered for NoSuch with domain_version of 17',
+    'Error Node(it) with schema(::Add:14) has input size 1 not in range [min=2, max=2].',
+    "Type Error: Type 'tensor(float)' of input parameter (x) of operator (And) in node (encoder/And_1) is invalid.",
+    'OrtSessionOptionsAppendExecutionProvider_Cuda: Failed to load shared library',
+    'no available backend found. ERR: [coreml] backend not found.',
+    'state.h:0 is not a graph input',
+  ])('keeps the names that its author needs: %s', (message) => {
+    expect(callersMessage(message)).toBe(message);
+  });
+
+  it('keeps the last part of a name that is written as a path', () => {
+    expect(callersMessage("Node input '/encoder/layer.0/Add_output_0' is not a graph input")).toBe(
+      "Node input '…Add_output_0' is not a graph input",
+    );
+    expect(callersMessage('in node (/encoder/layer.0/Add)')).toBe('in node (…Add)');
+    expect(callersMessage("cannot open '/home/some one/their model.onnx'")).toBe(
+      "cannot open '…their model.onnx'",
+    );
+  });
+
+  it('has no stack, and is one line of bounded length', () => {
+    expect(callersMessage('\n    at load (/srv/x/runner.ts:1:2)\nbad model\n    at next (y)\n')).toBe(
+      'bad model',
+    );
+    expect(callersMessage('#0 0x7f1 in main\n')).toBe('no reason given');
+    expect(callersMessage('')).toBe('no reason given');
+    expect(callersMessage('x'.repeat(10_000)).length).toBe(501);
+  });
+
+  it('holds no absolute path, wherever one stands', () => {
+    const segment = fc.stringMatching(/^[\w.@+-]{1,12}$/).filter((text) => /\w/.test(text));
+    const segments = fc.array(segment, { minLength: 2, maxLength: 6 });
+    const path = fc.oneof(
+      segments.map((parts) => `/${parts.join('/')}`),
+      segments.map((parts) => `C:\\${parts.join('\\')}`),
+      segments.map((parts) => `\\\\${parts.join('\\')}`),
+      segments.map((parts) => `file:///${parts.join('/')}`),
+      segments.map((parts) => `~/${parts.join('/')}`),
+    );
+    const tail = fc.constantFrom('', ':12', ':12:5', '(12)', '.cc:136 a::b(int) ', '/', '.');
+    const words = fc.oneof(fc.string({ maxLength: 30 }), fc.constantFrom('x was false. ', 'a::b(', '<', '['));
+    const edge = fc.constantFrom(' ', '"', "'", '(', '=', ':', ',', '\n', '.', '[', '<', '|');
+    fc.assert(
+      fc.property(fc.array(fc.tuple(words, edge, path, tail), { maxLength: 4 }), words, (parts, last) => {
+        const message = parts.map(([text, before, at, end]) => text + before + at + end).join(' ') + last;
+        const seen = callersMessage(message);
+        for (const [, , at] of parts) expect(seen).not.toContain(at);
+        expect(seen).not.toMatch(/(?<!\w)[/\\]\w/);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('is made in time that grows no faster than it may, whatever the text', () => {
+    for (const piece of ['a', '/', 'a/', '(', '<', 'a::b(', 'a::', '::<', '"/', 'x.cc:1 '])
+      expect(callersMessage(piece.repeat(100_000)).length).toBeLessThanOrEqual(501);
+  }, 5_000);
+});
