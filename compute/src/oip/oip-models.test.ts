@@ -118,7 +118,7 @@ describe('loading and unloading by name', () => {
   let client: OipClient;
   let spare: ModelRecord;
   beforeAll(async () => {
-    test = await startTestCompute();
+    test = await startTestCompute({ httpListen: '127.0.0.1:0' });
     client = openOipClient(test.compute.address);
     const tiny = [1, 2, 3].map((version) => storeVersion(test.store, version, featureManifest('tiny', 4)));
     test.registry.set(modelOf(await Promise.all(tiny), { live: 2, previous: 1 }));
@@ -154,8 +154,14 @@ describe('loading and unloading by name', () => {
   it.each(['config', 'file:1/model.onnx'])('refuses to load with the parameter %s', async (parameter) => {
     const parameters = { ...version('1'), [parameter]: { stringParam: '{}' } };
     await expect(client.call('RepositoryModelLoad', { modelName: 'tiny', parameters })).rejects.toThrow(
-      new RegExp(`^INVALID_ARGUMENT: parameter '${parameter}'.*hotloop push`),
+      new RegExp(`^UNIMPLEMENTED: parameter '${parameter}'.*hotloop push`),
     );
+    const response = await fetch(`http://${test.compute.httpAddress}/v2/repository/models/tiny/load`, {
+      method: 'POST',
+      body: JSON.stringify({ parameters: { [parameter]: '{}' } }),
+    });
+    expect(response.status).toBe(501);
+    expect(await response.json()).toMatchObject({ error: expect.stringContaining(`'${parameter}'`) });
   });
 });
 

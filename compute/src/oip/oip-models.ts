@@ -92,7 +92,7 @@ export class OipModels {
 
   /**
    * Loads a version and keeps it. Resolves when it is ready; rejects with why it cannot be. `parameters` are the names of what
-   * the caller sent with it: INVALID_ARGUMENT `unsupported_parameter` for a model or a configuration of its own.
+   * the caller sent with it: UNIMPLEMENTED `unsupported_parameter` for a model or a configuration of its own.
    */
   async load(name: string, version: string, parameters: readonly string[]): Promise<void> {
     for (const parameter of parameters) refuseContent(parameter);
@@ -186,7 +186,7 @@ function roleOf(model: ModelRecord, version: number): string | undefined {
 function refuseContent(parameter: string): void {
   if (parameter !== 'config' && !parameter.startsWith('file:')) return;
   throw new HotloopError(
-    'INVALID_ARGUMENT',
+    'UNIMPLEMENTED',
     `parameter ${quoted(parameter)} is not served: versions are immutable here; push a model and its model.yaml with \`hotloop push\``,
     { reason: 'unsupported_parameter' },
   );
