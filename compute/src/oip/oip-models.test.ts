@@ -154,7 +154,7 @@ describe('loading and unloading by name', () => {
   it.each(['config', 'file:1/model.onnx'])('refuses to load with the parameter %s', async (parameter) => {
     const parameters = { ...version('1'), [parameter]: { stringParam: '{}' } };
     await expect(client.call('RepositoryModelLoad', { modelName: 'tiny', parameters })).rejects.toThrow(
-      new RegExp(`^UNIMPLEMENTED: parameter '${parameter}'.*hotloop push`),
+      new RegExp(`^UNIMPLEMENTED: parameter '${parameter}'.*hotloop model push`),
     );
     const response = await fetch(`http://${test.compute.httpAddress}/v2/repository/models/tiny/load`, {
       method: 'POST',

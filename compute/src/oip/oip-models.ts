@@ -187,7 +187,7 @@ function refuseContent(parameter: string): void {
   if (parameter !== 'config' && !parameter.startsWith('file:')) return;
   throw new HotloopError(
     'UNIMPLEMENTED',
-    `parameter ${quoted(parameter)} is not served: versions are immutable here; push a model and its model.yaml with \`hotloop push\``,
+    `parameter ${quoted(parameter)} is not served: versions are immutable here; push a model and its model.yaml with \`hotloop model push\``,
     { reason: 'unsupported_parameter' },
   );
 }
