@@ -82,8 +82,11 @@ describe('when things go wrong', () => {
       process.kill(pid, 'SIGSTOP');
       const answer = poison();
       await expect.poll(() => slot?.batcher?.running).toBe(1);
+      // Waits behind it each time, and has no part in it.
+      const behind = test.compute.port.infer(item('tiny', 1, ROW, { timeoutMs: 20_000 }));
+      await expect.poll(() => slot?.batcher?.running).toBe(2);
       process.kill(pid, 'SIGKILL');
-      await answer;
+      await Promise.all([answer, behind]);
     }
     await expect(async () => poison()).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',

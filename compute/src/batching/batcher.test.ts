@@ -3,12 +3,14 @@ import type { HotloopError } from '@hotloop/platform/errors.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { describe, expect, it } from 'vitest';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
-import { type Runner, RunnerFailure, RunnerGone } from '../runner/runner.ts';
+import { type Runner, RunnerFailure, RunnerGone, type RunResult } from '../runner/runner.ts';
 import { GATHER_MS } from './batch-policy.ts';
 import { Batcher, type Work, type WorkResult } from './batcher.ts';
+import { ALONE } from './work-queue.ts';
 
 /** Stands still, unless a test moves it. */
 let nowMs = 0;
+const HANG_MS = 1_000;
 const clock: Clock = { now: () => nowMs, monotonic: () => nowMs };
 
 type Answer = (batch: FrameTensor) => readonly ReceivedTensor[];
@@ -32,6 +34,41 @@ function memoryRunner(answer: Answer): Runner & { readonly batches: number[] } {
   };
 }
 
+interface HeldRunner extends Runner {
+  kills: number;
+  /** Answers the batch that it runs. */
+  answer(): Promise<void>;
+  /** Ends, as a process does: all that it had rejects, in order. */
+  end(): Promise<void>;
+}
+
+/** A runner in memory that answers when it is told to. */
+function heldRunner(): HeldRunner {
+  const held: { input: FrameTensor; resolve(result: RunResult): void; reject(error: Error): void }[] = [];
+  return {
+    ...memoryRunner(twice),
+    kills: 0,
+    kill() {
+      this.kills++;
+    },
+    run: ([input]) =>
+      new Promise((resolve, reject) => {
+        if (input) held.push({ input, resolve, reject });
+      }),
+    async answer() {
+      const first = held.shift();
+      first?.resolve({ tensors: twice(first.input), runUs: 10 });
+      await nextTurn();
+    },
+    async end() {
+      for (const { reject } of held.splice(0)) reject(new RunnerGone('SIGKILL'));
+      await nextTurn();
+    },
+  };
+}
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
 const twice: Answer = (input) => [
   { index: 0, datatype: 'UINT8', shape: input.shape, contents: double(input) },
 ];
@@ -46,7 +83,7 @@ function makeBatcher(killers: Work[] = []): Batcher {
       maxBatchRows: 8,
       queueRows: 100,
       targetUs: 1_000_000,
-      hangMs: 1_000,
+      hangMs: HANG_MS,
       onRun: () => undefined,
       onKiller: (work) => killers.push(work),
     },
@@ -58,6 +95,10 @@ function makeBatcher(killers: Work[] = []): Batcher {
 }
 
 function ask(batcher: Batcher, ...bytes: number[]): Promise<number[]> {
+  return askAs(batcher, {}, bytes);
+}
+
+function askAs(batcher: Batcher, more: Partial<Work>, bytes: readonly number[]): Promise<number[]> {
   return new Promise((resolve, reject) => {
     batcher.submit({
       rows: bytes.length,
@@ -71,6 +112,7 @@ function ask(batcher: Batcher, ...bytes: number[]): Promise<number[]> {
       succeed: (result: WorkResult) => resolve([...(result.outputs[0]?.contents ?? [])]),
       fail: (error: HotloopError) => reject(error),
       expire: () => reject(new Error('expired')),
+      ...more,
     });
   });
 }
@@ -136,6 +178,57 @@ describe('batcher', () => {
     ]);
     expect(killers).toHaveLength(1);
     expect([...(killers[0]?.inputs[0]?.contents ?? [])]).toEqual([66]);
+  });
+
+  it('does not take a slow model for hung: a run begins when the one before it is answered', async () => {
+    const batcher = makeBatcher();
+    const runner = heldRunner();
+    batcher.add(runner);
+    const first = ask(batcher, 1);
+    await nextTurn();
+    const second = ask(batcher, 2);
+    await nextTurn();
+    expect(batcher.running).toBe(2);
+    nowMs += HANG_MS * 0.9;
+    await runner.answer();
+    nowMs += HANG_MS * 0.9;
+    batcher.sweep();
+    expect(runner.kills).toBe(0);
+    await runner.answer();
+    expect(await Promise.all([first, second])).toEqual([[2], [4]]);
+    // Nor does the time count in which nothing ran.
+    nowMs += HANG_MS * 2;
+    const third = ask(batcher, 3);
+    await nextTurn();
+    nowMs += HANG_MS;
+    batcher.sweep();
+    expect(runner.kills).toBe(0);
+    nowMs += 1;
+    batcher.sweep();
+    expect(runner.kills).toBe(1);
+    await runner.answer();
+    expect(await third).toEqual([6]);
+  });
+
+  it('blames what a runner was running when it ended, not what waited behind it and has not run', async () => {
+    const killers: Work[] = [];
+    const batcher = makeBatcher(killers);
+    const behind = ask(batcher, 1);
+    for (const deadly of [66, 67, 68]) {
+      // Goes first, and joins nothing.
+      const killer = Promise.allSettled([askAs(batcher, { priority: 1, shapeKey: ALONE }, [deadly])]);
+      for (let attempt = 0; attempt < 2; attempt++) {
+        const runner = heldRunner();
+        batcher.add(runner);
+        await nextTurn();
+        expect(batcher.running).toBe(2);
+        await runner.end();
+      }
+      expect(await killer).toMatchObject([{ reason: { reason: 'runner_lost' } }]);
+    }
+    batcher.add(memoryRunner(twice));
+    expect(await behind).toEqual([2]);
+    expect(killers.map((work) => work.inputs[0]?.contents[0])).toEqual([66, 66, 67, 67, 68, 68]);
   });
 
   it('runs requests alone once it sees that outputs do not follow their rows', async () => {

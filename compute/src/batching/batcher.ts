@@ -1,10 +1,12 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
-import { type Runner, RunnerFailure, type RunResult } from '../runner/runner.ts';
+import type { ReceivedTensor } from '../runner/frames.ts';
+import { type Runner, RunnerGone, type RunResult } from '../runner/runner.ts';
 import { BatchCost } from './batch-cost.ts';
 import { GATHER_MS, rowsToSend } from './batch-policy.ts';
+import { joinInputs } from './join-inputs.ts';
+import { RunnerPipeline, type SentBatch } from './runner-pipeline.ts';
 import { hasSharedRows } from './shared-rows.ts';
 import { splitOutputs } from './split-outputs.ts';
 import { ALONE, type Waiting, WorkQueue } from './work-queue.ts';
@@ -27,7 +29,7 @@ export interface Work extends Waiting {
   /** Milliseconds on the monotonic clock. */
   readonly submittedAt: number;
   shapeKey: string;
-  /** Runners that ended while they had this work. */
+  /** Runners that ended while they ran this work. */
   losses: number;
   succeed(result: WorkResult): void;
   fail(error: HotloopError): void;
@@ -47,12 +49,6 @@ export interface BatcherOptions {
   onKiller(work: Work): void;
 }
 
-interface RunningBatch {
-  readonly works: readonly Work[];
-  readonly rows: number;
-  readonly sentAt: number;
-}
-
 /** A lost batch is run again this often, each piece alone, before it fails. */
 const MAX_LOSSES = 1;
 
@@ -66,7 +62,7 @@ export class Batcher {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #queue: WorkQueue<Work>;
-  readonly #running = new Map<Runner, RunningBatch[]>();
+  readonly #running = new Map<Runner, RunnerPipeline<Work>>();
   #shareable = false;
   #hasSharedRows = false;
   #isPumping = false;
@@ -100,14 +96,15 @@ export class Batcher {
   /** Pieces of work waiting or running. */
   get inFlight(): number {
     let count = this.#queue.length;
-    for (const batches of this.#running.values()) for (const batch of batches) count += batch.works.length;
+    for (const { batches } of this.#running.values())
+      for (const batch of batches) count += batch.works.length;
     return count;
   }
 
   /** Batches that runners have in hand. */
   get running(): number {
     let count = 0;
-    for (const batches of this.#running.values()) count += batches.length;
+    for (const { batches } of this.#running.values()) count += batches.length;
     return count;
   }
 
@@ -126,24 +123,24 @@ export class Batcher {
   }
 
   add(runner: Runner): void {
-    this.#running.set(runner, []);
+    this.#running.set(runner, new RunnerPipeline());
     this.#hasSharedRows = hasSharedRows(runner.model);
     this.#soon();
   }
 
   /** Takes out a runner that has gone or is to go; its batches settle by themselves. */
   remove(runner: Runner): void {
-    if (this.#running.get(runner)?.length === 0) this.#running.delete(runner);
+    if (this.#running.get(runner)?.batches.length === 0) this.#running.delete(runner);
   }
 
   /** Answers what has expired, ends runners that hang. To be called every few milliseconds. */
   sweep(): void {
     const now = this.#clock.monotonic();
     for (const work of this.#queue.sweep(now)) giveUp(work, now);
-    for (const [runner, batches] of this.#running) {
+    for (const [runner, pipeline] of this.#running) {
+      const { batches } = pipeline;
       for (const batch of batches) for (const work of batch.works) if (work.deadlineAt <= now) work.expire();
-      const first = batches[0];
-      if (first && now - first.sentAt > this.#options.hangMs) {
+      if (pipeline.runningMs(now) > this.#options.hangMs) {
         this.#log.error({ runner: runner.pid, batches: batches.length }, 'a runner hangs; it is ended');
         runner.kill();
       }
@@ -164,28 +161,27 @@ export class Batcher {
   #pump(): void {
     for (;;) {
       const runner = this.#leastBusy();
-      if (!runner) return;
-      const batches = this.#running.get(runner) ?? [];
+      const pipeline = runner && this.#running.get(runner);
+      if (!pipeline) return;
       const { maxBatchRows, targetUs } = this.#options;
       const rows = rowsToSend({
         queuedRows: this.#queue.rows,
-        runningBatches: batches.length,
-        runningRows: batches.reduce((total, batch) => total + batch.rows, 0),
+        runningBatches: pipeline.batches.length,
+        runningRows: pipeline.rows,
         capRows: this.shareable ? this.cost.cap(maxBatchRows, targetUs) : 1,
       });
       if (rows === 0) return;
       const now = this.#clock.monotonic();
       const taken = this.#queue.take(rows, now);
       for (const work of taken.over) giveUp(work, now);
-      if (taken.batch.length > 0)
-        this.#send(runner, batches, { works: taken.batch, rows: taken.rows, sentAt: now });
+      if (taken.batch.length > 0) this.#send(runner, pipeline, { works: taken.batch, rows: taken.rows }, now);
     }
   }
 
   #leastBusy(): Runner | undefined {
     let best: Runner | undefined;
     let fewest = Number.POSITIVE_INFINITY;
-    for (const [runner, batches] of this.#running)
+    for (const [runner, { batches }] of this.#running)
       if (batches.length < fewest) {
         best = runner;
         fewest = batches.length;
@@ -193,24 +189,23 @@ export class Batcher {
     return best;
   }
 
-  #send(runner: Runner, batches: RunningBatch[], batch: RunningBatch): void {
-    batches.push(batch);
+  #send(runner: Runner, pipeline: RunnerPipeline<Work>, batch: SentBatch<Work>, now: number): void {
+    pipeline.push(batch, now);
     runner.run(joinInputs(batch.works, batch.rows)).then(
       (result) => {
-        batches.splice(batches.indexOf(batch), 1);
+        if (!pipeline.settle(batch, this.#clock.monotonic())) return;
         this.#answer(batch, result);
         this.#pump();
       },
       (error: unknown) => {
-        batches.splice(batches.indexOf(batch), 1);
-        if (error instanceof RunnerFailure) this.#refused(batch, error);
-        else this.#lost(runner, batches, batch);
+        if (error instanceof RunnerGone) this.#lost(runner, pipeline);
+        else if (pipeline.settle(batch, this.#clock.monotonic())) this.#refused(batch, error);
         this.#soon();
       },
     );
   }
 
-  #answer(batch: RunningBatch, result: RunResult): void {
+  #answer(batch: SentBatch<Work>, result: RunResult): void {
     const now = this.#clock.monotonic();
     const { works, rows } = batch;
     this.cost.observe(rows, result.runUs);
@@ -237,7 +232,7 @@ export class Batcher {
   }
 
   /** The model refused the batch. Alone, each piece shows whether it is to blame. */
-  #refused(batch: RunningBatch, error: RunnerFailure): void {
+  #refused(batch: SentBatch<Work>, error: unknown): void {
     const [only, ...others] = batch.works;
     if (others.length > 0 || !only) {
       this.#again(batch.works);
@@ -252,12 +247,14 @@ export class Batcher {
     );
   }
 
-  #lost(runner: Runner, batches: RunningBatch[], batch: RunningBatch): void {
-    if (batches.length === 0) this.#running.delete(runner);
-    const [only] = batch.works;
-    if (batch.works.length === 1 && only) this.#options.onKiller(only);
+  /** Every batch of the runner says so, and the first that does speaks for all. What it was running is to blame. */
+  #lost(runner: Runner, pipeline: RunnerPipeline<Work>): void {
+    this.#running.delete(runner);
+    const { ran, waited } = pipeline.clear();
+    const [only] = ran;
+    if (ran.length === 1 && only) this.#options.onKiller(only);
     const again: Work[] = [];
-    for (const work of batch.works) {
+    for (const work of ran) {
       if (work.losses >= MAX_LOSSES)
         work.fail(
           new HotloopError('UNAVAILABLE', 'the runner ended twice with this request', {
@@ -269,6 +266,7 @@ export class Batcher {
         again.push(work);
       }
     }
+    this.#queue.pushFront(waited);
     this.#again(again);
   }
 
@@ -287,14 +285,4 @@ function giveUp(work: Work, now: number): void {
         })
       : new HotloopError('CANCELLED', 'the caller has gone'),
   );
-}
-
-function joinInputs(works: readonly Work[], rows: number): FrameTensor[] {
-  const [first] = works;
-  return (first?.inputs ?? []).map((input, index) => ({
-    index,
-    datatype: input.datatype,
-    shape: works.length === 1 ? input.shape : [rows, ...input.shape.slice(1)],
-    pieces: works.map((work) => work.inputs[index]?.contents ?? new Uint8Array()),
-  }));
 }

@@ -1,0 +1,48 @@
+/** What was sent to a runner in one piece. */
+export interface SentBatch<T> {
+  readonly works: readonly T[];
+  readonly rows: number;
+}
+
+/** The batches that one runner has in hand, in the order in which it runs them: it runs the first, the others wait. */
+export class RunnerPipeline<T> {
+  #batches: SentBatch<T>[] = [];
+  /** On the monotonic clock: since when the first batch is the first, so since when it runs, about. */
+  #firstSince = 0;
+
+  get batches(): readonly SentBatch<T>[] {
+    return this.#batches;
+  }
+
+  get rows(): number {
+    let rows = 0;
+    for (const batch of this.#batches) rows += batch.rows;
+    return rows;
+  }
+
+  /** How long the first batch has been running, in milliseconds; 0 without one. */
+  runningMs(now: number): number {
+    return this.#batches.length === 0 ? 0 : now - this.#firstSince;
+  }
+
+  push(batch: SentBatch<T>, now: number): void {
+    if (this.#batches.length === 0) this.#firstSince = now;
+    this.#batches.push(batch);
+  }
+
+  /** The runner has answered a batch. False when it is not here any more. */
+  settle(batch: SentBatch<T>, now: number): boolean {
+    const index = this.#batches.indexOf(batch);
+    if (index < 0) return false;
+    this.#batches.splice(index, 1);
+    if (index === 0) this.#firstSince = now;
+    return true;
+  }
+
+  /** The runner has gone: takes out what it was running, and what waited behind it and has not run. */
+  clear(): { readonly ran: readonly T[]; readonly waited: readonly T[] } {
+    const [first, ...others] = this.#batches;
+    this.#batches = [];
+    return { ran: first?.works ?? [], waited: others.flatMap((batch) => batch.works) };
+  }
+}
