@@ -3,12 +3,14 @@ import type { WorkInput } from './batcher.ts';
 import { ALONE } from './work-queue.ts';
 
 /**
- * True when the first dimension of every input and output is free and, as far as it has a name, has the same one
- * everywhere: only then can it mean the rows of a batch. Whether it does is for the probe of the warm-up to say.
+ * True when the first dimension of every input and output is free and the inputs give it one name, or none: only then can
+ * it mean the rows of a batch. Whether it does is for the probe of the warm-up to say. What outputs call it says nothing:
+ * some exporters name each output's dimension anew.
  */
 export function hasSharedRows({ inputs, outputs }: LoadedModel): boolean {
+  if (outputs.some(({ shape }) => shape[0] !== -1)) return false;
   let shared: string | undefined;
-  for (const { shape, dimensionNames } of [...inputs, ...outputs]) {
+  for (const { shape, dimensionNames } of inputs) {
     if (shape[0] !== -1) return false;
     // An empty name is none.
     const name = dimensionNames[0] || undefined;
