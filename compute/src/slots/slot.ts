@@ -154,6 +154,8 @@ export class Slot {
         'a runner takes more memory than it may; it is ended',
       );
       runner.kill();
+      // Which input made it so large is not known; with it, the next runner would come to the same end while it warms up.
+      this.#adapters.recent.forget(this.record.model);
     }
   }
 
