@@ -64,6 +64,10 @@ describe('whether requests may share a run', () => {
     expect(await isShareable(constant())).toBe(false);
   });
 
+  it('no where an answer is infinite alone and finite beside others, however wide the tolerance', async () => {
+    expect(await isShareable(infiniteAlone())).toBe(false);
+  });
+
   it('no where a model refuses made-up rows, until real ones show it; the version is served either way', async () => {
     // Ids below five are unknown to it.
     const onnx = lateIds();
@@ -131,6 +135,19 @@ function casted(
   graph.node('Cast', [answer], { to: int(elementTypeCode(to)) }, { name: 'cast', outputs: ['y'] });
   graph.output('y', to, ['N', 2]);
   return encodeModel(graph.build('casted'));
+}
+
+/** Gives numbers back, and divided by how many others there are. */
+function infiniteAlone(): Uint8Array {
+  const graph = new GraphBuilder();
+  graph.input('x', 'float32', ['N']);
+  const rows = graph.node('Cast', [graph.node('Shape', ['x'])], { to: int(elementTypeCode('float32')) });
+  const others = graph.node('Sub', [rows, graph.initializer('one', float32Tensor([1]))]);
+  graph.node('Identity', ['x'], {}, { name: 'same', outputs: ['y'] });
+  graph.node('Div', ['x', others], {}, { name: 'divide', outputs: ['z'] });
+  graph.output('y', 'float32', ['N']);
+  graph.output('z', 'float32', ['N']);
+  return encodeModel(graph.build('infinite'));
 }
 
 function constant(): Uint8Array {

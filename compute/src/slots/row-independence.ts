@@ -71,8 +71,8 @@ function agree(probe: RowProbe, { datatype, contents }: ReceivedTensor, other: U
   const { absolute, relative } = probe.toleranceOf(datatype, alone.filter(Number.isFinite));
   return alone.every((value, index) => {
     const shared = together[index] ?? Number.NaN;
-    return value === shared || (Number.isNaN(value) && Number.isNaN(shared))
-      ? true
-      : Math.abs(value - shared) <= absolute + relative * Math.abs(value);
+    // Any number is within a share of an infinite one.
+    if (!Number.isFinite(value)) return Object.is(value, shared);
+    return Math.abs(value - shared) <= absolute + relative * Math.abs(value);
   });
 }
