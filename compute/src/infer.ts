@@ -12,7 +12,8 @@ import { keptInputs, LoggedTensors } from './prediction-log/logged-tensors.ts';
 import type { PredictionRow } from './prediction-log/prediction-row.ts';
 import type { LoadedModel } from './runner/load-options.ts';
 import { firstNonFinite } from './runner/tensor-layout.ts';
-import { type Fleet, notServed } from './slots/fleet.ts';
+import type { Fleet } from './slots/fleet.ts';
+import { notServed } from './slots/not-served.ts';
 import type { Quarantine } from './slots/quarantine.ts';
 import type { Slot } from './slots/slot.ts';
 

@@ -1,5 +1,4 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { ModelRecord, RegistrySnapshot, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
@@ -8,6 +7,7 @@ import type { VersionReport } from '../nodes/node-report.ts';
 import { Confinements } from '../runner/confinement.ts';
 import { Admission } from './admission.ts';
 import { type KnownVersion, KnownVersions } from './known-versions.ts';
+import { notServed } from './not-served.ts';
 import { RecentInputs } from './recent-inputs.ts';
 import { Slot } from './slot.ts';
 import { SLOT_DEFAULTS, type SlotOptions } from './slot-options.ts';
@@ -293,22 +293,4 @@ function keyOf(record: VersionRecord): string {
 function wantedOf(model: ModelRecord): VersionRecord[] {
   const wanted = [model.targetVersion, model.liveVersion, model.previousVersion];
   return wanted.flatMap((version) => (version === null ? [] : (model.versions.get(version) ?? [])));
-}
-
-/** The refusal for a version that is not served here, by what the node knows of it. */
-export function notServed(model: string, version: number, slot: Slot | undefined): HotloopError {
-  const name = `${model} version ${version}`;
-  if (!slot)
-    return new HotloopError('NOT_FOUND', `${name} is not loaded here`, { reason: 'version_not_loaded' });
-  if (slot.isAsleep)
-    return new HotloopError('RESOURCE_EXHAUSTED', `${name} finds no room in memory; try again later`, {
-      reason: 'memory_budget',
-    });
-  if (slot.state === 'failed' || slot.detail !== '')
-    return new HotloopError('UNAVAILABLE', `${name} could not be loaded: ${slot.detail}`, {
-      reason: 'version_failed',
-    });
-  return new HotloopError('UNAVAILABLE', `${name} is not ready yet; try again`, {
-    reason: 'version_not_ready',
-  });
 }

@@ -1,0 +1,20 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Slot } from './slot.ts';
+
+/** The refusal for a version that is not served here, by what the node knows of it. */
+export function notServed(model: string, version: number, slot: Slot | undefined): HotloopError {
+  const name = `${model} version ${version}`;
+  if (!slot)
+    return new HotloopError('NOT_FOUND', `${name} is not loaded here`, { reason: 'version_not_loaded' });
+  if (slot.isAsleep)
+    return new HotloopError('RESOURCE_EXHAUSTED', `${name} finds no room in memory; try again later`, {
+      reason: 'memory_budget',
+    });
+  if (slot.state === 'failed' || slot.detail !== '')
+    return new HotloopError('UNAVAILABLE', `${name} could not be loaded: ${slot.detail}`, {
+      reason: 'version_failed',
+    });
+  return new HotloopError('UNAVAILABLE', `${name} is not ready yet; try again`, {
+    reason: 'version_not_ready',
+  });
+}
