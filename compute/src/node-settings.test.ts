@@ -13,12 +13,10 @@ describe('the settings of a node', () => {
       HOTLOOP_JOURNAL_MAX_MB: '512',
       HOTLOOP_HANG_MS: '1500',
     };
-    const memory = 2 * 1024 ** 3;
     expect(read(environment)).toEqual({
       fleet: {
         executionProviders: ['cuda', 'cpu'],
-        memoryBudgetBytes: memory,
-        memoryLimitBytes: memory,
+        memoryBudgetBytes: 2 * 1024 ** 3,
         hangMs: 1500,
       },
       journal: { maxBytes: 512 * 1024 ** 2 },
@@ -33,6 +31,7 @@ describe('the settings of a node', () => {
     ['HOTLOOP_EXECUTION_PROVIDERS', 'cpu,gpu', 'must be of cpu, cuda, tensorrt, webgpu, separated by commas'],
     ['HOTLOOP_MEMORY_BUDGET_MB', '2GB', 'must be whole megabytes'],
     ['HOTLOOP_MEMORY_BUDGET_MB', '0', 'must be at least 128'],
+    ['HOTLOOP_MEMORY_BUDGET_MB', '2147483648', 'must be at most 1048576'],
     ['HOTLOOP_JOURNAL_MAX_MB', '1.5', 'must be whole megabytes'],
     ['HOTLOOP_HANG_MS', '0', 'must be at least 100'],
   ])('%s=%s refuses to start in one line', (name, value, what) => {

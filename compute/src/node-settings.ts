@@ -5,6 +5,7 @@ import type { ComputeOptions } from './service.ts';
 const MB = 1024 ** 2;
 /** Less than this takes not even one small model, or a few segments of the journal. */
 const LEAST_MB = 128;
+const MOST_MB = 1024 ** 2;
 const LEAST_HANG_MS = 100;
 
 function megabytesSchema() {
@@ -13,7 +14,7 @@ function megabytesSchema() {
     .number(wrong)
     .int(wrong)
     .min(LEAST_MB, `must be at least ${LEAST_MB}`)
-    .max(1024 ** 2);
+    .max(MOST_MB, `must be at most ${MOST_MB}`);
 }
 
 /** What the operator of a node may set of compute, as variables of its environment; what is left out has the usual value. */
@@ -28,7 +29,7 @@ export const nodeSettings = {
       ),
     )
     .optional(),
-  /** What all runners together may take. */
+  /** What all runners together may take; also what one may, where its manifest names nothing. */
   HOTLOOP_MEMORY_BUDGET_MB: megabytesSchema().optional(),
   /** What may wait on disk to be shipped; predictions beyond it are refused. */
   HOTLOOP_JOURNAL_MAX_MB: megabytesSchema().optional(),
@@ -49,9 +50,7 @@ export function nodeOptions(settings: NodeSettings): Pick<ComputeOptions, 'fleet
   return {
     fleet: {
       ...(executionProviders === undefined ? {} : { executionProviders }),
-      ...(memoryMb === undefined
-        ? {}
-        : { memoryBudgetBytes: memoryMb * MB, memoryLimitBytes: memoryMb * MB }),
+      ...(memoryMb === undefined ? {} : { memoryBudgetBytes: memoryMb * MB }),
       ...(hangMs === undefined ? {} : { hangMs }),
     },
     journal: journalMb === undefined ? {} : { maxBytes: journalMb * MB },

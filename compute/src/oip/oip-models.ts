@@ -114,8 +114,8 @@ export class OipModels {
     if (inUse.length > 0)
       throw new HotloopError(
         'FAILED_PRECONDITION',
-        `${name} is in use: version ${inUse.join(', version ')}; what has a role goes when another version is promoted in its place` +
-          (version === '' ? ', any other when it is named' : ''),
+        `${name} is in use: version ${inUse.join(', version ')}; a version with a role goes when another is promoted in its place` +
+          (version === '' ? '; one without is unloaded by its number' : ''),
         { reason: 'version_in_use' },
       );
     for (const record of records) this.#fleet.release(record);
@@ -147,6 +147,7 @@ export class OipModels {
 
   #registered(name: string): ModelRecord {
     const model = this.#registry.current().models.get(name);
+    // Throws NOT_FOUND, as for every other question about a model that is not registered.
     if (!model) resolveVersion(this.#registry.current(), name, '');
     return model as ModelRecord;
   }

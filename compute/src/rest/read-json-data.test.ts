@@ -140,21 +140,21 @@ describe('JSON data', () => {
   ] as const)(
     'is no whole number past 2^53 unless its digits are written out: %s',
     (text, datatype, said) => {
-      expect(() => read(datatype, [1], `["INT64", ${text}]`.replace('"INT64", ', ''))).toThrow(said);
+      expect(() => read(datatype, [1], `[${text}]`)).toThrow(said);
     },
   );
 
   it.each([
-    [[2, 2], [[1, 2], [3]], 'not nested as its shape [2,2]: at depth 1, list 1 has 1 entries, not 2'],
-    [[2, 2], [[1, 2], 3], 'at depth 1, list 1 has no list, not 2'],
-    [[2, 2], [[1, 2, 3], [4]], 'at depth 1, list 0 has 3 entries, not 2'],
+    [[2, 2], [[1, 2], [3]], 'not nested as its shape [2,2]: at depth 1, list 1 has length 1, not 2'],
+    [[2, 2], [[1, 2], 3], 'at depth 1, entry 1 is no list'],
+    [[2, 2], [[1, 2, 3], [4]], 'at depth 1, list 0 has length 3, not 2'],
     [
       [1, 4],
       [
         [1, 2],
         [3, 4],
       ],
-      'at depth 0, list 0 has 2 entries, not 1',
+      'at depth 0, list 0 has length 2, not 1',
     ],
     [[2], [[1], [2]], 'is nested deeper than its shape [2]'],
     [[2, 2], [1, 2, [3], 4], 'element 2 is a list'],

@@ -52,10 +52,10 @@ function flatten({ name, shape, data }: JsonTensor): readonly unknown[] {
 }
 
 function ragged(name: string, shape: readonly number[], axis: number, index: number, given: unknown) {
-  const what = Array.isArray(given) ? `${given.length} entries` : 'no list';
-  return invalid(
-    `input ${quoted(name)} is not nested as its shape [${shape}]: at depth ${axis}, list ${index} has ${what}, not ${shape[axis]}`,
-  );
+  const what = Array.isArray(given)
+    ? `list ${index} has length ${given.length}, not ${shape[axis]}`
+    : `entry ${index} is no list`;
+  return invalid(`input ${quoted(name)} is not nested as its shape [${shape}]: at depth ${axis}, ${what}`);
 }
 
 interface Takes {
