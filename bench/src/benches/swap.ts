@@ -30,8 +30,8 @@ interface SwapWindow {
 
 /**
  * Swaps the live version again and again, as a promotion does (target, ready, flip, the one before stays warm), while
- * requests without a version arrive at 70 % of what 64 callers get answered, for a while before the first swap too. A request belongs to a swap's window
- * when it was due between the start of the load and half a second after the flip.
+ * requests without a version arrive at 70 % of what 64 callers get answered, for a while before the first swap too. A
+ * request belongs to a swap's window when it was due between the start of the load and half a second after the flip.
  */
 export async function swapBench(options: BenchOptions): Promise<Figure[]> {
   const { swaps, minutes, profile, say } = options;

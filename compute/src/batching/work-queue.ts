@@ -45,6 +45,7 @@ export class WorkQueue<T extends Waiting> {
     return this.#rows;
   }
 
+  /** Different priorities that wait. */
   get lanes(): number {
     return this.#lanes.length;
   }

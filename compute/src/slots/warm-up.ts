@@ -1,10 +1,10 @@
 import type { BatchCost } from '../batching/batch-cost.ts';
 import type { WorkInput } from '../batching/batcher.ts';
 import type { FrameTensor } from '../runner/frames.ts';
-import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
+import type { ExecutionProvider, LoadedModel, TensorDescription } from '../runner/load-options.ts';
 import { type Runner, RunnerFailure, RunnerGone, type RunResult } from '../runner/runner.ts';
 import { ELEMENT_BYTES, elementCount } from '../runner/tensor-layout.ts';
-import { type GoldenTerms, toleranceOf } from './compare-golden.ts';
+import { toleranceOf } from './compare-golden.ts';
 import { FREE_DIMENSION } from './probe-rows.ts';
 import { type RowProbe, rowsAreIndependent } from './row-independence.ts';
 import { runWithin } from './run-within.ts';
@@ -13,7 +13,7 @@ const ROUNDS = 3;
 
 export interface WarmUpOptions {
   readonly maxBatchRows: number;
-  readonly executionProviders: GoldenTerms['executionProviders'];
+  readonly executionProviders: readonly ExecutionProvider[];
   /** No new batch begins after this, but for what it takes to tell whether requests may share a run. */
   readonly budgetMs: number;
   /** A runner that does not answer for so long is ended. */

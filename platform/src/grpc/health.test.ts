@@ -43,8 +43,7 @@ function watch(client: Client, name: string) {
 
 describe('grpc.health.v1 beyond a single check', () => {
   it('tells a watcher what is, and each change, and lets it go at the drain', async () => {
-    const server = await start();
-    await using _ = server;
+    await using server = await start();
     using client = connect(server.address);
     const watcher = watch(client, 'readiness');
     const stranger = watch(client, 'nobody');

@@ -14,7 +14,7 @@ import {
 
 const MAX_HEADER_BYTES = 64 * 1024;
 
-/** Rows of one segment, as they lie in the file. */
+/** Rows of one segment, in the order in which they were written. */
 export interface JournalChunk {
   readonly description: SegmentDescription;
   readonly rows: CopyRows;

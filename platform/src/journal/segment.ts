@@ -113,7 +113,7 @@ function countRecords(bytes: Buffer, start: number, end: number): number | undef
   return at === end ? records : undefined;
 }
 
-/** Brings the rows that a scan found together, in the very memory they lie in. */
+/** The rows that a scan found, moved together in the memory that is given: it holds no blocks any more. */
 export function gatherRows(bytes: Buffer, { rows, end }: Scan): CopyRows {
   const ends = new Uint32Array(rows);
   let row = 0;
