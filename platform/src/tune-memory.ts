@@ -2,8 +2,8 @@ import { setFlagsFromString } from 'node:v8';
 
 /**
  * What the process of a service is started with. The young part of the heap stops growing at half of the runtime's own bound:
- * requests are answered as fast, with 90 MB less, and what a pause of the machine makes pile up, and the runtime then
- * never gives back, is less.
+ * requests are answered as fast, with 90 MB less. Less piles up in a pause of the machine, too, and the runtime never gives
+ * back what that takes.
  */
 export const MEMORY_FLAGS: readonly string[] = ['--max-semi-space-size=16'];
 
