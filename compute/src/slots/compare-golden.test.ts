@@ -50,6 +50,8 @@ describe('comparing with golden values', () => {
       [Number.NaN, 1, false],
       [Number.POSITIVE_INFINITY, 1, false],
       [Number.NEGATIVE_INFINITY, -1e300, false],
+      [1, Number.POSITIVE_INFINITY, false],
+      [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, false],
     ];
     for (const [got, expected, fits] of table)
       expect([got, expected, differences([got], [expected], tolerance).length === 0]).toEqual([

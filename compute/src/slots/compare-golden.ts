@@ -52,6 +52,11 @@ export function hasFraction(datatype: Datatype): boolean {
   return datatype === 'FP32' || datatype === 'FP64' || datatype === 'FP16' || datatype === 'BF16';
 }
 
+/** False for NaN and infinities on either side: any number would be within a share of an infinite one. */
+export function isWithin(value: number, expected: number, { absolute, relative }: Tolerance): boolean {
+  return Number.isFinite(expected) && Math.abs(value - expected) <= absolute + relative * Math.abs(expected);
+}
+
 /**
  * Indices where values are not what was expected. Numbers fit within the tolerance, as numpy.allclose has it; NaN and infinities
  * never do. Without a tolerance only equal values fit. Both must be equally long.
@@ -65,10 +70,7 @@ export function differences(
   for (const [index, wanted] of expected.entries()) {
     const value = got[index];
     const fits =
-      tolerance === undefined
-        ? value === wanted
-        : Math.abs(Number(value) - Number(wanted)) <=
-          tolerance.absolute + tolerance.relative * Math.abs(Number(wanted));
+      tolerance === undefined ? value === wanted : isWithin(Number(value), Number(wanted), tolerance);
     if (!fits) found.push(index);
   }
   return found;

@@ -1,7 +1,7 @@
 import type { WorkInput } from '../batching/batcher.ts';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
 import type { LoadedModel } from '../runner/load-options.ts';
-import { hasFraction, type Tolerance } from './compare-golden.ts';
+import { hasFraction, isWithin, type Tolerance } from './compare-golden.ts';
 import { decodeValues } from './golden-values.ts';
 import { madeUpRows, type ProbeRows, recentRows, splitRows } from './probe-rows.ts';
 
@@ -68,11 +68,9 @@ function agree(probe: RowProbe, { datatype, contents }: ReceivedTensor, other: U
   if (contents.length !== other.length || !hasFraction(datatype)) return false;
   const alone = decodeValues(datatype, contents).map(Number);
   const together = decodeValues(datatype, other).map(Number);
-  const { absolute, relative } = probe.toleranceOf(datatype, alone.filter(Number.isFinite));
+  const tolerance = probe.toleranceOf(datatype, alone.filter(Number.isFinite));
   return alone.every((value, index) => {
     const shared = together[index] ?? Number.NaN;
-    // Any number is within a share of an infinite one.
-    if (!Number.isFinite(value)) return Object.is(value, shared);
-    return Math.abs(value - shared) <= absolute + relative * Math.abs(value);
+    return Object.is(value, shared) || isWithin(shared, value, tolerance);
   });
 }
