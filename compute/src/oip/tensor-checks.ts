@@ -121,11 +121,9 @@ function checkNamedDimension(
   index: number,
   axis: number,
 ): void {
-  let first = 0;
-  let firstAxis = -1;
-  while (firstAxis < 0 && first <= index)
-    firstAxis = descriptions[first++]?.dimensionNames.indexOf(name) ?? -1;
-  const known = tensors[first - 1];
+  const first = descriptions.findIndex(({ dimensionNames }) => dimensionNames.includes(name));
+  const firstAxis = descriptions[first]?.dimensionNames.indexOf(name) ?? -1;
+  const known = tensors[first];
   const tensor = tensors[index];
   if (!known || !tensor || known.shape[firstAxis] === tensor.shape[axis]) return;
   throw invalid(
