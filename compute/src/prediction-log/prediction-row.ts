@@ -19,7 +19,10 @@ export interface PredictionRow {
   readonly columns: number;
   /** Feature rows, or the inputs' contents end to end in the order of their specification. Null when the manifest leaves them out. */
   readonly features: Uint8Array | null;
-  /** JSON: [{name, datatype, shape}], one for each input that is not a table of feature rows. */
+  /**
+   * JSON: [{name, datatype, shape}], one for each input that is not a table of feature rows. One whose contents the manifest keeps
+   * out of the log has `hidden: true` too.
+   */
   readonly inputSpec: string;
   readonly statuses: Uint8Array | null;
   /** The outputs' contents, end to end in the order of the specification. */

@@ -42,6 +42,14 @@ async function ask(test: TestCompute, id: bigint): Promise<boolean> {
   }
 }
 
+function idInput(id: bigint) {
+  return {
+    datatype: 'INT64' as const,
+    shape: [1],
+    contents: new Uint8Array(BigInt64Array.of(id).buffer),
+  };
+}
+
 function recentIds(test: TestCompute): bigint[] {
   return test.compute.fleet.recent
     .of('ids')
@@ -117,12 +125,7 @@ describe('a recent input that the next version cannot stand', () => {
   it('is dropped when the version hangs on it, with another runner in the place of the one that hung', async () => {
     await using test = await startTestCompute({ fleet: { hangMs: 500, warmUpMs: 5_000 } });
     const records = await serve(test, [table(100), rounds()], 'runtime: {instances: 2}\n');
-    const offered = [5n, HANGS, 7n].map((id) => ({
-      datatype: 'INT64' as const,
-      shape: [1],
-      contents: new Uint8Array(BigInt64Array.of(id).buffer),
-    }));
-    for (const input of offered) test.compute.fleet.recent.offer('ids', [input]);
+    for (const id of [5n, HANGS, 7n]) test.compute.fleet.recent.offer('ids', [idInput(id)]);
     await swapTo2(test, records);
     expect(recentIds(test)).toEqual([5n, 7n]);
     const slot = test.compute.fleet.find('ids', 2);
@@ -134,13 +137,7 @@ describe('a recent input that the next version cannot stand', () => {
     await using test = await startTestCompute({ fleet: { hangMs: 300, warmUpMs: 5_000 } });
     const records = await serve(test, [table(100), rounds()]);
     for (let extra = 0n; extra < 8n; extra++)
-      test.compute.fleet.recent.offer('ids', [
-        {
-          datatype: 'INT64',
-          shape: [1],
-          contents: new Uint8Array(BigInt64Array.of(HANGS + extra).buffer),
-        },
-      ]);
+      test.compute.fleet.recent.offer('ids', [idInput(HANGS + extra)]);
     await swapTo2(test, records);
     expect(recentIds(test)).toHaveLength(5);
   });
