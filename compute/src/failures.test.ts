@@ -69,6 +69,22 @@ describe('when things go wrong', () => {
     expect(test.compute.fleet.find('tiny', 1)?.runnerPids).not.toContain(pid);
   });
 
+  it('has no runner too many after all of a version were lost together', async () => {
+    await using test = await startTestCompute({ fleet: { retryMs: 1 } });
+    await serveTiny(test, 'runtime: {instances: 2}\n');
+    const slot = test.compute.fleet.find('tiny', 1);
+    for (let round = 0; round < 3; round++) {
+      const [first = 0, second = 0] = slot?.runnerPids ?? [];
+      process.kill(first, 'SIGKILL');
+      // Another is on its way in its place when the version is left without any.
+      await expect.poll(() => slot?.runnerPids, { interval: 1 }).toEqual([second]);
+      process.kill(second, 'SIGKILL');
+      await expect.poll(() => slot?.runnerPids, { interval: 1 }).toEqual([]);
+      await test.until('tiny', 1, 'ready');
+      expect(slot?.runnerPids).toHaveLength(2);
+    }
+  });
+
   it('sets an input aside that has ended runners three times, and serves all others', async () => {
     await using test = await startTestCompute({ fleet: { retryMs: 1 } });
     await serveTiny(test);

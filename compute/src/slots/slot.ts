@@ -351,7 +351,9 @@ export class Slot {
         throw error;
       });
       await runner.ping();
-      if (this.#end.signal.aborted) return runner.kill();
+      // Had the others been lost meanwhile, too, the version has begun anew, with all of its runners.
+      const isServing = this.#state === 'ready' || this.#state === 'draining';
+      if (!isServing || this.#runners.length >= this.record.manifest.runtime.instances) return runner.kill();
       this.#runners.push(runner);
       this.#batcher?.add(runner);
       void runner.gone.then((how) => this.#lost(runner, how));
