@@ -15,6 +15,9 @@ const MODELS: Readonly<Record<string, readonly [q: Shape, d: Shape]>> = {
   unnamed: [['', 2], ['']],
   fixed: [[1, 2], ['M']],
   square: [['N', 'K'], ['K']],
+  numbered: [['unk__1', 2], ['unk__2']],
+  listed: [['q_dynamic_axes_1', 2], ['d_dynamic_axes_1']],
+  alike: [['?', '?'], ['?']],
 };
 
 let test: TestCompute;
@@ -121,14 +124,27 @@ describe('requests that share a run', () => {
     expect(runs).toBe(answers);
   });
 
-  it('do share it where all tensors have the same rows', async () => {
-    await expectOwnAnswersOfMany('aligned', [
-      [1, 1],
-      [3, 3],
-    ]);
-    const { runs, answers } = counts('aligned');
-    expect(runs).toBeLessThan(answers);
-  });
+  it.each(['aligned', 'numbered', 'listed', 'alike'])(
+    'do share it where all tensors have the same rows: %s',
+    async (model) => {
+      await expectOwnAnswersOfMany(model, [
+        [1, 1],
+        [3, 3],
+      ]);
+      const { runs, answers } = counts(model);
+      expect(runs).toBeLessThan(answers);
+    },
+  );
+
+  it.each(['numbered', 'listed', 'alike'])(
+    'run alone where their rows differ under names that say nothing: %s',
+    (model) =>
+      expectOwnAnswersOfMany(model, [
+        [1, 3],
+        [3, 1],
+        [2, 2],
+      ]),
+  );
 
   it.each([
     ['aligned', table(1, 0), list(1, 2, 3), /dimension 'N'.*1 in input 'q'.*3 in input 'd'/],

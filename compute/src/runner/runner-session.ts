@@ -78,6 +78,12 @@ export async function loadSession(onnx: Uint8Array, options: LoadOptions): Promi
   return { model, run: (inputs) => runOnce(session, model, inputs) };
 }
 
+/**
+ * How a dimension without a name is called: empty by the runtime; by converters all alike, though they differ, or each with
+ * a number of its own, though they are one.
+ */
+const NO_NAME = /^(?:\?|-1|none|unknown|unk__\d+|.*_dynamic_axes_\d+|(?:p2o\.)?DynamicDimension\.\d+)?$/i;
+
 function describe(metadata: InferenceSession.ValueMetadata): TensorDescription {
   if (!metadata.isTensor) throw new Error(`'${metadata.name}' is not a tensor`);
   const datatype = DATATYPE_OF[metadata.type];
@@ -87,8 +93,9 @@ function describe(metadata: InferenceSession.ValueMetadata): TensorDescription {
     name: metadata.name,
     datatype,
     shape: metadata.shape.map((dimension) => (typeof dimension === 'number' ? dimension : -1)),
-    // The runtime gives a dimension without a name an empty one.
-    dimensionNames: metadata.shape.map((dimension) => (typeof dimension === 'string' && dimension) || null),
+    dimensionNames: metadata.shape.map((dimension) =>
+      typeof dimension === 'string' && !NO_NAME.test(dimension) ? dimension : null,
+    ),
   };
 }
 
