@@ -1,9 +1,10 @@
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import { flattenValues } from '@hotloop/platform/manifest/nested-values.ts';
 import type { GoldenExample, NestedValues } from '@hotloop/proto/manifest-golden.ts';
+import type { WorkInput } from '../batching/batcher.ts';
 import { matchInputs, matchOutputs, quoted } from '../oip/tensor-checks.ts';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
-import type { TensorDescription } from '../runner/load-options.ts';
+import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
 import { type Runner, RunnerFailure, RunnerGone } from '../runner/runner.ts';
 import { differences, type GoldenTerms, hasFraction, toleranceOf } from './compare-golden.ts';
 import { decodeValues, encodeValues, type Value } from './golden-values.ts';
@@ -33,7 +34,9 @@ async function run(
   where: string,
   hangMs: number,
 ): Promise<readonly ReceivedTensor[]> {
-  const tensors = frameTensors(runner, inputs, where);
+  const tensors = inputsOf(runner.model, inputs, where).map(
+    ({ datatype, shape, contents }, index): FrameTensor => ({ index, datatype, shape, pieces: [contents] }),
+  );
   try {
     return (await runWithin(runner, tensors, hangMs)).tensors;
   } catch (error) {
@@ -47,18 +50,20 @@ async function run(
   }
 }
 
-function frameTensors({ model }: Runner, inputs: GoldenExample['inputs'], where: string): FrameTensor[] {
+/** The inputs of every golden example, in the order of the model's. Throws INVALID_ARGUMENT for one that does not fit. */
+export function goldenInputs(model: LoadedModel, { golden }: GoldenTerms): WorkInput[][] {
+  return (golden?.examples ?? []).map(({ inputs }, number) =>
+    inputsOf(model, inputs, `golden.examples.${number}`),
+  );
+}
+
+function inputsOf(model: LoadedModel, inputs: GoldenExample['inputs'], where: string): WorkInput[] {
   const given = Object.entries(inputs).map(([name, values]) => {
     const { shape, elements } = flattenValues(values);
     const datatype = model.inputs.find((input) => input.name === name)?.datatype ?? 'FP32';
     return { name, datatype, shape, contents: encodeValues(name, datatype, elements) };
   });
-  return matchInputs(model, given, where).map(({ datatype, shape, contents }, index) => ({
-    index,
-    datatype,
-    shape,
-    pieces: [contents],
-  }));
+  return matchInputs(model, given, where);
 }
 
 /** What is wrong with one output, undefined when it is as expected. */

@@ -19,10 +19,10 @@ export interface ProbeRows {
   readonly rows: readonly (readonly Uint8Array[])[];
 }
 
-/** Different rows that requests have brought, of one shape: the newest with at least two. None or one set of them. */
-export function recentRows(recent: readonly (readonly WorkInput[])[]): ProbeRows[] {
+/** Different rows that requests or examples have brought, of one shape: the last with at least two. None or one set of them. */
+export function realRows(real: readonly (readonly WorkInput[])[]): ProbeRows[] {
   const byShape = new Map<string, { inputs: ProbeRows['inputs']; rows: Uint8Array[][] }>();
-  for (const inputs of recent.toReversed()) {
+  for (const inputs of real.toReversed()) {
     const count = inputs[0]?.shape[0] ?? 0;
     if (count === 0 || inputs.some((input) => input.shape[0] !== count)) continue;
     const described = inputs.map(({ datatype, shape }) => ({ datatype, rowShape: shape.slice(1) }));

@@ -37,8 +37,12 @@ beforeAll(async () => {
 afterAll(() => test[Symbol.asyncDispose]());
 
 /** Loads a model under a name of its own; resolves with whether requests may share its runs. */
-async function isShareable(onnx: Uint8Array, name = `model-${made++}`): Promise<boolean | undefined> {
-  const record = await storeVersion(test.store, 1, tensorManifest(name), onnx);
+async function isShareable(
+  onnx: Uint8Array,
+  name = `model-${made++}`,
+  yaml = '',
+): Promise<boolean | undefined> {
+  const record = await storeVersion(test.store, 1, tensorManifest(name, yaml), onnx);
   test.registry.set(modelOf([record], { live: 1 }));
   test.registry.publish();
   await test.until(name, 1, 'ready');
@@ -76,6 +80,12 @@ describe('whether requests may share a run', () => {
     expect(await isShareable(onnx, 'late-again')).toBe(false);
     for (const id of [5n, 6n]) test.compute.fleet.recent.offer('late-now', [idInput(id)]);
     expect(await isShareable(onnx, 'late-now')).toBe(true);
+  });
+
+  it('yes where golden examples show it, though the model refuses made-up rows', async () => {
+    const examples =
+      '[{inputs: {id: [5]}, outputs: {value: [50]}}, {inputs: {id: [6]}, outputs: {value: [60]}}]';
+    expect(await isShareable(lateIds(), 'late-known', `golden: {examples: ${examples}}\n`)).toBe(true);
   });
 
   it('no where real rows show what made-up ones do not', async () => {

@@ -3,7 +3,7 @@ import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
 import type { LoadedModel } from '../runner/load-options.ts';
 import { hasFraction, isWithin, type Tolerance } from './compare-golden.ts';
 import { decodeValues } from './golden-values.ts';
-import { madeUpRows, type ProbeRows, recentRows, splitRows } from './probe-rows.ts';
+import { madeUpRows, type ProbeRows, realRows, splitRows } from './probe-rows.ts';
 
 export interface RowProbe {
   readonly model: LoadedModel;
@@ -19,15 +19,15 @@ type Verdict = 'independent' | 'dependent' | 'unknown';
 
 /**
  * Finds out whether rows of one run leave each other alone: different rows run together must come out as they do one by
- * one, in every output, whatever its datatype. Recent rows come first, since made-up values may be none that the model
+ * one, in every output, whatever its datatype. Real rows come first, since made-up values may be none that the model
  * takes. What cannot be told counts as no: rows that all come out alike show nothing, nor do rows that the model refuses.
  */
 export async function rowsAreIndependent(
   probe: RowProbe,
-  recent: readonly (readonly WorkInput[])[],
+  real: readonly (readonly WorkInput[])[],
 ): Promise<boolean> {
   let isTold = false;
-  for (const rows of [...recentRows(recent), ...madeUpRows(probe.model)]) {
+  for (const rows of [...realRows(real), ...madeUpRows(probe.model)]) {
     if (isTold && probe.isLate()) break;
     const verdict = await judge(probe, rows);
     if (verdict === 'dependent') return false;

@@ -2,7 +2,7 @@ import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { BatchCost } from '../batching/batch-cost.ts';
 import type { Runner } from '../runner/runner.ts';
-import { checkGolden } from './check-golden.ts';
+import { checkGolden, goldenInputs } from './check-golden.ts';
 import type { GoldenTerms } from './compare-golden.ts';
 import type { RecentInputs } from './recent-inputs.ts';
 import { WarmUpLoss, warmUp } from './warm-up.ts';
@@ -50,6 +50,7 @@ export async function warmRunner(
       const result = await warmUp(runner, inputs, cost, {
         maxBatchRows,
         executionProviders,
+        examples: goldenInputs(runner.model, terms),
         budgetMs,
         hangMs,
         mayProbe,
@@ -57,6 +58,11 @@ export async function warmRunner(
       for (const refused of result.refused) recent.drop(model, refused);
       if (result.refused.length > 0)
         log.warn({ inputs: result.refused.length }, 'recent inputs that the version refuses are dropped');
+      if (!result.shareable)
+        log.info(
+          { runner: runner.pid },
+          'its requests run alone: that rows leave each other alone did not show',
+        );
       return result.shareable;
     } catch (error) {
       // Ended from outside, the runner says nothing about what it ran.

@@ -14,6 +14,8 @@ const ROUNDS = 3;
 export interface WarmUpOptions {
   readonly maxBatchRows: number;
   readonly executionProviders: readonly ExecutionProvider[];
+  /** Inputs that the model is known to take. */
+  readonly examples: readonly (readonly WorkInput[])[];
   /** No new batch begins after this, but for what it takes to tell whether requests may share a run. */
   readonly budgetMs: number;
   /** A runner that does not answer for so long is ended. */
@@ -81,7 +83,8 @@ export async function warmUp(
     toleranceOf: (datatype, values) => toleranceOf({ executionProviders }, datatype, values),
     isLate,
   };
-  const shareable = rowsAreFree && options.mayProbe && (await rowsAreIndependent(probe, usable));
+  const shareable =
+    rowsAreFree && options.mayProbe && (await rowsAreIndependent(probe, [...options.examples, ...usable]));
   return { shareable, refused };
 }
 
