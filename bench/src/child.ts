@@ -1,7 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
-import { MEMORY_FLAGS } from '@hotloop/platform/tune-memory.ts';
 import { type Ask, askChild } from './stand/commands.ts';
 
 /** A child process of the benchmark that says where it listens. */
@@ -30,10 +29,7 @@ export async function startChild(modulePath: string, options: ChildOptions = {})
   const child = fork(modulePath, [...args], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     env: { TZ: 'UTC', ...RUNTIME_ENVIRONMENT },
-    execArgv: [
-      ...MEMORY_FLAGS,
-      ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
-    ],
+    execArgv: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const ask = askChild(child);

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { MEMORY_FLAGS } from '@hotloop/platform/tune-memory.ts';
 
 const MAIN = fileURLToPath(new URL('../../../compute/src/main.ts', import.meta.url));
 const START_MS = 30_000;
@@ -59,7 +58,7 @@ async function start(
   signal: AbortSignal,
 ): Promise<{ child: ChildProcess; address: string }> {
   signal.throwIfAborted();
-  const child = spawn(process.execPath, [...MEMORY_FLAGS, MAIN], {
+  const child = spawn(process.execPath, [MAIN], {
     stdio: ['ignore', 'pipe', 'ignore'],
     env: {
       TZ: 'UTC',

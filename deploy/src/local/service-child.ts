@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { MEMORY_FLAGS } from '@hotloop/platform/tune-memory.ts';
 import { recordProcess } from '../backing/process-record.ts';
 import type { Watchdog } from '../backing/watchdog.ts';
 import { LocalError } from './local-error.ts';
@@ -50,7 +49,7 @@ export async function startServiceChild(
 ): Promise<ServiceChild> {
   signal.throwIfAborted();
   // kafkajs sets timers for moments that have passed, which is harmless and which Node would warn about.
-  const flags = [...MEMORY_FLAGS, '--enable-source-maps', '--disable-warning=TimeoutNegativeWarning'];
+  const flags = ['--enable-source-maps', '--disable-warning=TimeoutNegativeWarning'];
   const child = spawn(process.execPath, [...flags, options.script], {
     cwd: options.cwd,
     env: { ...options.env },
