@@ -44,8 +44,6 @@ export interface GrpcServerOptions {
   readonly tls?: TlsFiles;
   /** Largest message either way; default 64 MiB. */
   readonly maxMessageBytes?: number;
-  /** Calls at once on one connection; default 256. A client's library holds back what goes beyond. */
-  readonly maxConcurrentStreams?: number;
   /** A connection without calls is closed after it; default 5 minutes. */
   readonly maxConnectionIdleMs?: number;
   /** A connection is renewed after it, for clients at the edge; default never. */
@@ -65,9 +63,9 @@ export interface GrpcServer extends AsyncDisposable {
 const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 /**
  * A call takes 30 to 40 KB while it runs. After a pause of the machine all that came meanwhile runs at once, and the heap
- * does not shrink again under load: it is to grow by few megabytes then.
+ * does not shrink again under load: it is to grow by few megabytes then. A client's library holds back what goes beyond.
  */
-const DEFAULT_MAX_CONCURRENT_STREAMS = 256;
+const MAX_CONCURRENT_STREAMS = 256;
 const KEEPALIVE_MS = 10_000;
 /** How long connections get to close when no time is left. */
 const CLOSE_MS = 500;
@@ -121,7 +119,7 @@ function serverOptions(options: GrpcServerOptions) {
     'grpc.max_send_message_length': maxBytes,
     // Bookkeeping of every call for a debugging service that is not served; traces and metrics are ours.
     'grpc.enable_channelz': 0,
-    'grpc.max_concurrent_streams': options.maxConcurrentStreams ?? DEFAULT_MAX_CONCURRENT_STREAMS,
+    'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_MS / 2,
     'grpc.max_connection_idle_ms': options.maxConnectionIdleMs ?? 300_000,
