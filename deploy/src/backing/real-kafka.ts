@@ -88,7 +88,15 @@ export async function startRealKafka(options: RealKafkaOptions, signal: AbortSig
 /** A new cluster writes its identity into the data folder before its first start. */
 async function format(java: readonly string[], configuration: string, signal: AbortSignal): Promise<void> {
   const clusterId = randomBytes(16).toString('base64url');
-  const args = [...java, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', configuration];
+  // In one word: an identity may begin with a dash, and stand alone it would be taken for an option.
+  const args = [
+    ...java,
+    'kafka.tools.StorageTool',
+    'format',
+    `--cluster-id=${clusterId}`,
+    '--config',
+    configuration,
+  ];
   const { code, stdout, stderr } = await runCommand('java', args, { timeoutMs: FORMAT_TIMEOUT_MS }, signal);
   if (code === 0) return;
   throw new BackingServiceError(
