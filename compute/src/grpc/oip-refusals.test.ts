@@ -33,8 +33,8 @@ function ask(more: Partial<ModelInferRequest> = {}): ModelInferRequest {
   return { modelName: 'tiny', inputs: [input], rawInputContents, ...more };
 }
 
-/** Bytes as the request of ModelInfer; resolves with `CODE: message reason`. */
-function sendBytes(bytes: Buffer): Promise<string> {
+/** Bytes as the request of a method; resolves with `CODE: message reason`. */
+function sendBytes(bytes: Buffer, method = 'ModelInfer'): Promise<string> {
   const raw: Client = client.raw;
   const same = (given: Buffer) => given;
   return new Promise((resolve) => {
@@ -42,7 +42,7 @@ function sendBytes(bytes: Buffer): Promise<string> {
       resolve(
         error ? `${errorCodeOf(error.code)}: ${error.details} ${error.metadata.get('hotloop-reason')}` : 'OK',
       );
-    raw.makeUnaryRequest(`/${OIP_SERVICE}/ModelInfer`, same, same, bytes, withDeadline(10_000), done);
+    raw.makeUnaryRequest(`/${OIP_SERVICE}/${method}`, same, same, bytes, withDeadline(10_000), done);
   });
 }
 
@@ -95,6 +95,12 @@ describe('what an Open Inference Protocol request over gRPC may ask for', () => 
     ['groups without an end', Buffer.alloc(100_000, 0x7b)],
   ])("is refused as the caller's fault when it is %s", async (_, bytes) => {
     expect(await sendBytes(bytes)).toMatch(/^INVALID_ARGUMENT: .*ModelInferRequest.* malformed_request$/);
+  });
+
+  it("is refused as the caller's fault by the methods around inference, too", async () => {
+    expect(await sendBytes(Buffer.from('garbage'), 'ModelConfig')).toBe(
+      'INVALID_ARGUMENT: the request cannot be read as a ModelConfigRequest malformed_request',
+    );
   });
 
   it('is told in its place of a stream, which goes on', async () => {

@@ -68,7 +68,9 @@ export function oipService({ inference, models, isReady }: OipParts): ServedServ
       ModelInfer: unary(async (message: InferRequestMessage, context: CallContext) =>
         encodeInferResponse(await infer(message, context), 'unary'),
       ),
-      ModelStreamInfer: orderedStream(streamInfer),
+      ModelStreamInfer: orderedStream(streamInfer, ({ message }) =>
+        encodeStreamFailure({ message, id: '', model: '', version: '' }),
+      ),
       RepositoryIndex: unary(async (ask: RepositoryIndexRequest__Output) => ({
         models: models.index(ask.ready),
       })),

@@ -10,8 +10,6 @@ export interface InferRequestMessage {
   readonly inputs: readonly InferInputMessage[];
   readonly outputs: readonly InferOutputMessage[];
   readonly rawInputContents: readonly Uint8Array[];
-  /** Set when the bytes were no such message: nothing else of it means anything then. */
-  readonly isMalformed?: true;
 }
 
 export interface InferOutputMessage {
@@ -42,21 +40,6 @@ const OUTPUT_NAME = 0x0a;
 
 /** Of whatever was read directly: nothing needs to be looked for in it. */
 export const NO_PARAMETERS: InferRequestMessage['parameters'] = {};
-
-/**
- * Stands for bytes that are no ModelInferRequest. The library answers INTERNAL for what its decoder throws, as if the fault were
- * ours, and ends a whole stream for it; this is refused like any other request.
- */
-export const MALFORMED_REQUEST: InferRequestMessage = {
-  modelName: '',
-  modelVersion: '',
-  id: '',
-  parameters: NO_PARAMETERS,
-  inputs: [],
-  outputs: [],
-  rawInputContents: [],
-  isMalformed: true,
-};
 
 /**
  * Reads a request whose tensors are raw bytes, as nearly all are: the generic decoder makes a message of every part and

@@ -1,11 +1,11 @@
 import type { PackageDefinition } from '@grpc/proto-loader';
-import { decodeInferRequest, type InferRequestMessage, MALFORMED_REQUEST } from './decode-infer-request.ts';
+import { decodeInferRequest, type InferRequestMessage } from './decode-infer-request.ts';
 
 const HOT_METHODS = ['ModelInfer', 'ModelStreamInfer'];
 
 /**
  * The protocol's definitions, whose methods of inference read requests directly where they can (they then give an
- * InferRequestMessage, MALFORMED_REQUEST for bytes that are none) and also take answers that are encoded already.
+ * InferRequestMessage) and also take answers that are encoded already.
  */
 export function hotDefinitions(definitions: PackageDefinition, service: string): PackageDefinition {
   const definition = definitions[service];
@@ -18,20 +18,9 @@ export function hotDefinitions(definitions: PackageDefinition, service: string):
     const encode = method.responseSerialize;
     methods[name] = {
       ...method,
-      requestDeserialize: (bytes: Buffer) => decodeInferRequest(bytes) ?? decodeOrMalformed(decode, bytes),
+      requestDeserialize: (bytes: Buffer) => decodeInferRequest(bytes) ?? decode(bytes),
       responseSerialize: (reply: object) => (Buffer.isBuffer(reply) ? reply : encode(reply)),
     };
   }
   return { ...definitions, [service]: methods };
-}
-
-function decodeOrMalformed(
-  decode: (bytes: Buffer) => InferRequestMessage,
-  bytes: Buffer,
-): InferRequestMessage {
-  try {
-    return decode(bytes);
-  } catch {
-    return MALFORMED_REQUEST;
-  }
 }

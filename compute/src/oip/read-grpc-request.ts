@@ -1,4 +1,3 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { InferParameter__Output } from '@hotloop/proto/gen/inference/InferParameter.ts';
 import { type InferRequestMessage, NO_PARAMETERS } from './decode-infer-request.ts';
 import type { OipRequest, OipTensor } from './oip-request.ts';
@@ -10,10 +9,6 @@ const MAX_TIMEOUT_MS = 600_000;
 
 /** Reads a gRPC request. Throws INVALID_ARGUMENT naming the tensor or parameter, UNIMPLEMENTED `unsupported_parameter`. */
 export function readGrpcRequest(message: InferRequestMessage, remainingMs: number): OipRequest {
-  if (message.isMalformed)
-    throw new HotloopError('INVALID_ARGUMENT', 'the request cannot be read as a ModelInferRequest', {
-      reason: 'malformed_request',
-    });
   checkParameters(message);
   const raw = message.rawInputContents;
   if (raw.length > 0 && raw.length !== message.inputs.length)

@@ -11,6 +11,7 @@ import type { Log } from '../log.ts';
 import type { ActiveCalls } from './active-calls.ts';
 import { attachContext, type CallContext, headerOf } from './call-context.ts';
 import { toLoggedStatus } from './logged-status.ts';
+import { UnreadableRequest } from './unreadable-request.ts';
 
 export interface GuardOptions {
   readonly authenticator: Authenticator;
@@ -25,6 +26,8 @@ export interface GuardOptions {
 /** The part of grpc-js' server calls that all four kinds share. */
 interface AnyCall {
   readonly metadata: Metadata;
+  /** Of a method that takes a single one. */
+  readonly request?: unknown;
   readonly cancelled: boolean;
   getDeadline(): Date | number;
   on(event: 'cancelled' | 'finish', listener: () => void): unknown;
@@ -83,6 +86,7 @@ function guard(
       if (!handler) throw new HotloopError('UNIMPLEMENTED', 'this server does not implement the method');
       if (options.active && options.draining.aborted)
         throw new HotloopError('UNAVAILABLE', 'this server is going away; try again', { reason: 'draining' });
+      if (call.request instanceof UnreadableRequest) throw call.request.refusal();
       attachContext(call, new GuardedCall(call, caller, options.draining, log));
       const end = options.active?.begin() ?? (() => undefined);
       call.on('cancelled', end);

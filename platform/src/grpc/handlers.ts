@@ -1,11 +1,7 @@
-import type {
-  handleBidiStreamingCall,
-  handleClientStreamingCall,
-  handleServerStreamingCall,
-  handleUnaryCall,
-} from '@grpc/grpc-js';
+import type { handleClientStreamingCall, handleServerStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
 import { type CallContext, contextOf } from './call-context.ts';
 import { toLoggedStatus } from './logged-status.ts';
+import { UnreadableRequest } from './unreadable-request.ts';
 
 /** A unary method as an async function; what it throws becomes the call's status. */
 export function unary<Request, Reply>(
@@ -23,7 +19,7 @@ export function clientStream<Request, Reply>(
 ): handleClientStreamingCall<Request, Reply> {
   return (call, callback) => {
     const context = contextOf(call);
-    settle(() => handle(call, context), callback);
+    settle(() => handle(readable(call), context), callback);
   };
 }
 
@@ -37,14 +33,13 @@ export function serverStream<Request, Reply>(
   };
 }
 
-/** A bidirectional stream as an async generator over the messages. For many small items use framedHandler. */
-export function bidirectionalStream<Request, Reply>(
-  handle: (requests: AsyncIterable<Request>, context: CallContext) => AsyncIterable<Reply>,
-): handleBidiStreamingCall<Request, Reply> {
-  return (call) => {
-    const context = contextOf(call);
-    void writeAll(call, () => handle(call, context), context);
-  };
+async function* readable<Request>(
+  messages: AsyncIterable<Request | UnreadableRequest>,
+): AsyncGenerator<Request> {
+  for await (const message of messages) {
+    if (message instanceof UnreadableRequest) throw message.refusal();
+    yield message;
+  }
 }
 
 type UnaryCallback<Reply> = Parameters<handleUnaryCall<unknown, Reply>>[1];
@@ -59,7 +54,7 @@ function settle<Reply>(handle: () => Promise<Reply>, callback: UnaryCallback<Rep
   }
 }
 
-/** What server streams and bidirectional streams share on their writing side. */
+/** The writing side of a server stream. */
 interface Writable<Reply> {
   write(reply: Reply): boolean;
   end(): void;

@@ -11,6 +11,7 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import { describe, expect, it } from 'vitest';
 import { createAuthenticator } from '../auth/authorization.ts';
+import type { HotloopError } from '../errors.ts';
 import { silentLog } from '../log.ts';
 import { openChannel } from './client.ts';
 import { type AnswerRequest, orderedStream } from './ordered-stream.ts';
@@ -39,11 +40,13 @@ function framed(text: string): Buffer {
   return Buffer.concat([head, Buffer.from(text)]);
 }
 
+const refuse = ({ reason }: HotloopError): Buffer => Buffer.from(`refused ${reason}`);
+
 type Stream = ClientDuplexStream<Buffer, Buffer>;
 
 function startServer(
   answer: AnswerRequest<Buffer>,
-  serve: handleBidiStreamingCall<Buffer, Buffer> = orderedStream(answer),
+  serve: handleBidiStreamingCall<Buffer, Buffer> = orderedStream(answer, refuse),
 ): Promise<GrpcServer> {
   return startGrpcServer({
     services: [{ name: SERVICE, handlers: { DecideStream: serve } }],
@@ -88,12 +91,14 @@ function rawCall(session: ClientHttp2Session): ClientHttp2Stream {
     ':path': rawMethod.path,
     'content-type': 'application/grpc',
     te: 'trailers',
+    // One that nobody knows, for those messages that are marked as encoded.
+    'grpc-encoding': 'unknown',
   });
 }
 
 describe('a stream answered in order', () => {
   it.each([
-    ['joined', orderedStream(late)],
+    ['joined', orderedStream(late, refuse)],
     [
       'one by one, where the stream beneath the call is not found',
       (call: ServerDuplexStream<Buffer, Buffer>) => {
@@ -103,7 +108,7 @@ describe('a stream answered in order', () => {
             return typeof value === 'function' ? value.bind(target) : value;
           },
         });
-        orderedStream(late)(hidden);
+        orderedStream(late, refuse)(hidden);
       },
     ],
   ])('gives every reply once and in the order of the requests, %s', async (_, serve) => {
@@ -133,7 +138,7 @@ describe('a stream answered in order', () => {
           if (++asked === 20) gate.resolve();
           await gate.promise;
           return Buffer.from('12345');
-        })(call);
+        }, refuse)(call);
       },
     );
     using client = open(server);
@@ -179,14 +184,14 @@ describe('a stream answered in order', () => {
     ['before the first reply', 0],
     ['after some replies', 3],
   ])(
-    'ends with the status of a request that cannot be read, whatever was at work, %s',
+    'ends with the status of the library, which refuses an encoding, whatever was at work, %s',
     async (_, answered) => {
       const errors: Error[] = [];
       await using server = await startServer(
         () => Promise.resolve(Buffer.alloc(0)),
         (call) => {
           http2StreamOf(call)?.on('error', (error) => errors.push(error));
-          orderedStream<Buffer>(async (request) => request)(call);
+          orderedStream<Buffer>(async (request) => request, refuse)(call);
         },
       );
       const session = connect(`http://${server.address}`);
@@ -203,14 +208,24 @@ describe('a stream answered in order', () => {
           await once(stream, 'data');
         }
         stream.resume();
-        stream.write(Buffer.concat(['x', 'x', UNREADABLE, 'x'].map(framed)));
-        expect(String(await status.promise)).toBe('13');
+        const encoded = framed('x');
+        encoded[0] = 1;
+        stream.write(Buffer.concat([framed('x'), framed('x'), encoded, framed('x')]));
+        expect(String(await status.promise)).toBe('12');
         expect(errors).toEqual([]);
       } finally {
         session.destroy();
       }
     },
   );
+
+  it('answers what cannot be read in its place', async () => {
+    await using server = await startServer(late);
+    using client = open(server);
+    for (const request of ['3', UNREADABLE, '1']) client.stream.write(Buffer.from(request));
+    client.stream.end();
+    expect(await allOf(client.stream)).toEqual(['answer 3', 'refused malformed_request', 'answer 1']);
+  });
 
   it('drops what a cancelled client asked for, and serves the next', async () => {
     await using server = await startServer(late);

@@ -1,12 +1,17 @@
 import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js';
+import type { HotloopError } from '../errors.ts';
 import { type CallContext, contextOf } from './call-context.ts';
 import { openReplyWriter, type ReplyWriter } from './reply-writer.ts';
+import { UnreadableRequest } from './unreadable-request.ts';
 
 /** Requests of one stream that may be at work at once; more are not read, which holds the client back. */
 const MAX_RUNNING = 256;
 
 /** The answer to one request, encoded. Resolves with bytes for failures too: must not throw or reject. */
 export type AnswerRequest<Request> = (request: Request, context: CallContext) => Promise<Buffer>;
+
+/** The answer, encoded, to bytes that are no request. */
+export type RefuseUnreadable = (error: HotloopError) => Buffer;
 
 /**
  * A bidirectional stream on which each request is answered by one reply, in the order of the requests, while many are at
@@ -15,8 +20,9 @@ export type AnswerRequest<Request> = (request: Request, context: CallContext) =>
  */
 export function orderedStream<Request>(
   answer: AnswerRequest<Request>,
+  refuse: RefuseUnreadable,
 ): handleBidiStreamingCall<Request, Buffer> {
-  return (call) => new OrderedStream(call, contextOf(call), answer).start();
+  return (call) => new OrderedStream(call, contextOf(call), answer, refuse).start();
 }
 
 interface Pending {
@@ -27,6 +33,7 @@ class OrderedStream<Request> {
   readonly #call: ServerDuplexStream<Request, Buffer>;
   readonly #context: CallContext;
   readonly #answer: AnswerRequest<Request>;
+  readonly #refuse: RefuseUnreadable;
   readonly #writer: ReplyWriter;
   #pending: Pending[] = [];
   #head = 0;
@@ -38,16 +45,18 @@ class OrderedStream<Request> {
     call: ServerDuplexStream<Request, Buffer>,
     context: CallContext,
     answer: AnswerRequest<Request>,
+    refuse: RefuseUnreadable,
   ) {
     this.#call = call;
     this.#context = context;
     this.#answer = answer;
+    this.#refuse = refuse;
     this.#writer = openReplyWriter(call, () => this.#flush());
   }
 
   start(): void {
     const call = this.#call;
-    call.on('data', (request: Request) => this.#begin(request));
+    call.on('data', (request: Request | UnreadableRequest) => this.#begin(request));
     call.on('end', () => {
       this.#hasEnded = true;
       this.#flush();
@@ -59,12 +68,17 @@ class OrderedStream<Request> {
     call.on('error', over);
   }
 
-  #begin(request: Request): void {
+  #begin(request: Request | UnreadableRequest): void {
     const pending: Pending = { reply: undefined };
     this.#pending.push(pending);
     if (this.#pending.length - this.#head >= MAX_RUNNING && !this.#isPaused) {
       this.#isPaused = true;
       this.#call.pause();
+    }
+    if (request instanceof UnreadableRequest) {
+      pending.reply = this.#refuse(request.refusal());
+      this.#flush();
+      return;
     }
     void this.#answer(request, this.#context).then((reply) => {
       pending.reply = reply;

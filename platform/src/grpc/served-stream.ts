@@ -5,8 +5,10 @@ import type { CallContext } from './call-context.ts';
 import type { Frame, ItemMessage, WrittenFrame } from './frame.ts';
 import { type FrameLimits, FrameWriter } from './frame-writer.ts';
 import type { ItemContext } from './item-context.ts';
+import { toLoggedStatus } from './logged-status.ts';
 import { ServedItem } from './served-item.ts';
 import { toFailure } from './status.ts';
+import { UnreadableRequest } from './unreadable-request.ts';
 
 export interface ServedStreamSettings<Item extends ItemMessage, Reply extends object> {
   handle(item: Item, context: ItemContext): Promise<Reply>;
@@ -65,7 +67,7 @@ export class ServedStream<Item extends ItemMessage, Reply extends object> {
 
   start(): void {
     const drain = () => this.#drain();
-    this.#call.on('data', (frame: Frame<Item>) => this.#read(frame));
+    this.#call.on('data', (frame: Frame<Item> | UnreadableRequest) => this.#read(frame));
     this.#call.on('drain', () => this.#onWritable());
     this.#call.on('end', () => this.#onHalfClose());
     this.#call.on('error', () => this.#abandon());
@@ -80,8 +82,13 @@ export class ServedStream<Item extends ItemMessage, Reply extends object> {
     if (this.#context.draining.aborted) this.#drain();
   }
 
-  #read(frame: Frame<Item>): void {
+  #read(frame: Frame<Item> | UnreadableRequest): void {
     if (this.#state === 'ended') return;
+    if (frame instanceof UnreadableRequest) {
+      // Nobody can tell which items it held, so that none of them could be answered alone.
+      this.#call.emit('error', toLoggedStatus(frame.refusal(), this.#context));
+      return;
+    }
     const now = performance.now();
     for (const sequence of frame.cancelled ?? []) this.#cancel(sequence);
     for (const message of frame.items ?? []) this.#accept(message, now);

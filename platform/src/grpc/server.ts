@@ -16,11 +16,12 @@ import { guardService } from './guard.ts';
 import { createHealth, type Health } from './health.ts';
 import { formatAddress, parseListenAddress } from './listen-address.ts';
 import { widenReceiveWindow } from './receive-window.ts';
+import { markingUnreadable } from './unreadable-request.ts';
 
 export interface ServedService {
   /** Full name, such as hotloop.v1.PredictionService; must be among the definitions. */
   readonly name: string;
-  /** By method name. Make them with unary, serverStream, clientStream, bidirectionalStream or framedHandler. */
+  /** By method name. Make them with unary, serverStream, clientStream, orderedStream or framedHandler. */
   readonly handlers: UntypedServiceImplementation;
 }
 
@@ -97,8 +98,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     counted?: ActiveCalls,
   ) => server.addService(definition, guardService(definition, handlers, { ...guard, active: counted }));
   for (const service of options.services)
-    add(definitionOf(options.definitions, service.name), service.handlers, active);
-  add(health.definition, health.handlers);
+    add(markingUnreadable(definitionOf(options.definitions, service.name)), service.handlers, active);
+  add(markingUnreadable(health.definition), health.handlers);
   addReflection(options, add);
   const port = await bind(server, options);
   widenReceiveWindow(server);
