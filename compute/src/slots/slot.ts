@@ -6,19 +6,14 @@ import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
 import { Batcher, type Work } from '../batching/batcher.ts';
 import type { Confinements } from '../runner/confinement.ts';
 import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';
-import type { Runner } from '../runner/runner.ts';
-import { startAnyRunner } from '../runner/start-any-runner.ts';
-import { checkGolden } from './check-golden.ts';
-import type { GoldenTerms } from './compare-golden.ts';
 import type { RecentInputs } from './recent-inputs.ts';
 import type { SlotOptions } from './slot-options.ts';
 import { SlotStatistics } from './slot-statistics.ts';
 import { SLOT_TABLE, type SlotEvent, type SlotState } from './slot-table.ts';
-import { warmRunner } from './warm-runner.ts';
+import { executionProvidersOf, VersionRunners } from './version-runners.ts';
 
 export interface SlotAdapters {
   readonly store: BundleStore;
@@ -58,7 +53,7 @@ export class Slot {
   #detail = '';
   #reason = '';
   #failures = 0;
-  #runners: Runner[] = [];
+  #runners: VersionRunners | undefined;
   #model: LoadedModel | undefined;
   #batcher: Batcher | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -115,7 +110,7 @@ export class Slot {
 
   /** What it runs on: what its manifest names, else what the node does. */
   get executionProviders(): readonly ExecutionProvider[] {
-    return this.record.manifest.runtime.execution_providers ?? this.#options.executionProviders;
+    return executionProvidersOf(this.record, this.#options);
   }
 
   demand(): void {
@@ -123,11 +118,11 @@ export class Slot {
   }
 
   get runnerPids(): readonly number[] {
-    return this.#runners.map((runner) => runner.pid);
+    return this.#runners?.pids ?? [];
   }
 
   memoryBytes(): number {
-    return this.#runners.reduce((total, runner) => total + runner.memoryBytes(), 0);
+    return this.#runners?.memoryBytes() ?? 0;
   }
 
   /** Resolves when it is ready, failed for good, or gone for the first time. */
@@ -143,39 +138,22 @@ export class Slot {
     this.#adapters.onChange(this);
   }
 
-  /** Measures the runners' memory, and ends a runner that takes more than it may: another takes its place. */
+  /** Measures the memory of the runners that serve, and ends one that takes more than it may: another takes its place. */
   async measure(): Promise<void> {
-    await Promise.allSettled(this.#runners.map((runner) => runner.ping()));
-    for (const runner of this.#runners) {
-      const memoryBytes = runner.memoryBytes();
-      if (memoryBytes <= this.#memoryLimitBytes) continue;
-      this.#log.error(
-        { runner: runner.pid, memoryBytes },
-        'a runner takes more memory than it may; it is ended',
-      );
-      runner.kill();
-      // Which input made it so large is not known; with it, the next runner would come to the same end while it warms up.
-      this.#adapters.recent.forget(this.record.model);
-    }
-  }
-
-  get #memoryLimitBytes(): number {
-    const limit = this.record.manifest.runtime.memory_limit_mb;
-    return limit === undefined ? this.#options.memoryLimitBytes : limit * 1024 ** 2;
+    await this.#runners?.measure();
   }
 
   /** Ends it now, whatever it does; resolves when its processes have ended. */
   async close(): Promise<void> {
-    const ending = this.#runners.map((runner) => runner.gone);
     this.handle('unwanted');
     if (this.#state !== 'gone') {
       this.#batcher?.failWaiting(
         new HotloopError('UNAVAILABLE', 'the service is stopping', { reason: 'shutting_down' }),
       );
-      this.#endRunners();
+      void this.#runners?.end();
       this.handle('lost');
     }
-    await Promise.all([...ending, this.#loading]);
+    await Promise.all([this.#runners?.end(), this.#loading]);
   }
 
   #enter(state: SlotState): void {
@@ -197,12 +175,12 @@ export class Slot {
         this.#timer = setTimeout(() => this.#drain(), this.#options.drainMs);
         return;
       case 'failed':
-        this.#endRunners();
+        void this.#runners?.end();
         this.#scheduleRetry();
         return;
       case 'gone':
         this.#end.abort();
-        this.#endRunners();
+        void this.#runners?.end();
         this.#batcher?.failWaiting(new HotloopError('UNAVAILABLE', 'this version is no longer served here'));
         this.#batcher = undefined;
         this.#settled.resolve();
@@ -218,86 +196,46 @@ export class Slot {
       // The golden examples stand in the bundle alone, whose digest covers them.
       const manifest = parseManifest(bundle.manifestYaml);
       await this.#adapters.admit(this, bundle.onnx.length, signal);
-      const instances = Array.from({ length: this.record.manifest.runtime.instances }, () =>
-        this.#start(bundle.onnx),
-      );
-      const started = await Promise.allSettled(instances);
+      if (signal.aborted) return;
+      const runners = this.#makeRunners();
+      this.#runners = runners;
+      await runners.start(bundle.onnx);
       releaseBytes(bundle.onnx);
-      this.#runners = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-      for (const result of started) if (result.status === 'rejected') throw result.reason;
-      if (signal.aborted) return this.#endRunners();
+      if (signal.aborted) return;
       this.handle('loaded');
-      await this.#warm(manifest);
+      const batcher = this.#batcher ?? this.#makeBatcher();
+      const shareable = await runners.warm(manifest, batcher.cost);
+      if (signal.aborted) return;
+      batcher.setShareable(shareable);
+      this.#model = runners.model;
+      this.#batcher = batcher;
+      runners.serve(batcher);
+      this.handle('warmed');
     } catch (error) {
-      if (signal.aborted) return this.#endRunners();
-      this.#refuse(error);
+      if (!signal.aborted) this.#refuse(error);
     }
   }
 
-  async #start(onnx: Uint8Array): Promise<Runner> {
-    const { runtime } = this.record.manifest;
-    const options = {
-      executionProviders: this.executionProviders,
-      threads: runtime.threads,
-      loadTimeoutMs: this.#options.loadTimeoutMs,
-      memoryLimitBytes: this.#memoryLimitBytes,
-      confinements: this.#adapters.confinements,
+  #makeRunners(): VersionRunners {
+    const { store, recent, confinements } = this.#adapters;
+    const adapters = {
+      store,
+      recent,
+      confinements,
+      log: this.#log,
+      backoff: (failures: number) => this.#backoff(failures),
+      mayReplace: () => this.#state === 'ready',
+      onLost: (failure: HotloopError) => this.#lost(failure),
     };
-    return startAnyRunner(onnx, options, this.#log, this.#end.signal);
+    return new VersionRunners(this.record, adapters, this.#options);
   }
 
-  async #warm(manifest: Manifest): Promise<void> {
-    const [first] = this.#runners;
-    if (!first) throw new HotloopError('UNAVAILABLE', 'no runner could be started');
-    const { runtime } = this.record.manifest;
-    const batcher = this.#batcher ?? this.#makeBatcher(runtime.max_batch, runtime.queue);
-    this.#model = first.model;
-    const { recent } = this.#adapters;
-    const startAnew = (lost: Runner) => this.#startAnew(lost);
-    const adapters = { recent, cost: batcher.cost, log: this.#log, startAnew };
-    const options = {
-      model: this.record.model,
-      terms: this.#goldenTerms(manifest),
-      maxBatchRows: runtime.max_batch,
-      budgetMs: this.#options.warmUpMs,
-      hangMs: this.#options.hangMs,
-    };
-    let shareable = true;
-    for (const runner of [...this.#runners]) {
-      const isShareable = await warmRunner(runner, adapters, options, this.#end.signal);
-      shareable &&= isShareable;
-    }
-    batcher.setShareable(shareable);
-    await this.measure();
-    if (this.#end.signal.aborted) return this.#endRunners();
-    this.#batcher = batcher;
-    for (const runner of this.#runners) {
-      batcher.add(runner);
-      void runner.gone.then((how) => this.#lost(runner, how));
-    }
-    this.handle('warmed');
-  }
-
-  #goldenTerms({ golden }: Manifest): GoldenTerms {
-    return { golden, executionProviders: this.executionProviders };
-  }
-
-  /** Another runner in the place of one that has gone while the version warms up. */
-  async #startAnew(lost: Runner): Promise<Runner> {
-    this.#runners = this.#runners.filter((other) => other !== lost);
-    await lost.gone;
-    const { onnx } = await this.#adapters.store.get(this.record.bundleSha256);
-    const runner = await this.#start(onnx);
-    releaseBytes(onnx);
-    this.#runners.push(runner);
-    return runner;
-  }
-
-  #makeBatcher(maxBatchRows: number, queueRows: number): Batcher {
+  #makeBatcher(): Batcher {
     const { batchTargetUs, hangMs } = this.#options;
+    const { max_batch, queue } = this.record.manifest.runtime;
     const options = {
-      maxBatchRows,
-      queueRows,
+      maxBatchRows: max_batch,
+      queueRows: queue,
       targetUs: batchTargetUs,
       hangMs,
       onRun: (rows: number, runUs: number) => this.statistics.ran(rows, runUs),
@@ -324,43 +262,11 @@ export class Slot {
     this.handle('refused');
   }
 
-  /** A runner has ended by itself. The version starts anew; its queue waits meanwhile. */
-  #lost(runner: Runner, how: string): void {
-    if (!this.#runners.includes(runner)) return;
-    this.#log.error({ runner: runner.pid, how }, 'a runner ended by itself');
-    this.#runners = this.#runners.filter((other) => other !== runner);
-    this.#batcher?.remove(runner);
-    if (this.#runners.length > 0 && this.#state === 'ready') void this.#replace(0);
-    else {
-      this.#detail = 'its runner ended';
-      this.#reason = 'runner_lost';
-      this.handle('lost');
-    }
-  }
-
-  async #replace(failures: number): Promise<void> {
-    if (failures > 0) await new Promise((resolve) => setTimeout(resolve, this.#backoff(failures)).unref());
-    if (this.#state !== 'ready') return;
-    try {
-      const { onnx, manifestYaml } = await this.#adapters.store.get(this.record.bundleSha256);
-      const runner = await this.#start(onnx);
-      releaseBytes(onnx);
-      const terms = this.#goldenTerms(parseManifest(manifestYaml));
-      await checkGolden(runner, terms, this.#options.hangMs).catch((error: unknown) => {
-        runner.kill();
-        throw error;
-      });
-      await runner.ping();
-      // Had the others been lost meanwhile, too, the version has begun anew, with all of its runners.
-      const isServing = this.#state === 'ready' || this.#state === 'draining';
-      if (!isServing || this.#runners.length >= this.record.manifest.runtime.instances) return runner.kill();
-      this.#runners.push(runner);
-      this.#batcher?.add(runner);
-      void runner.gone.then((how) => this.#lost(runner, how));
-    } catch (error) {
-      this.#log.warn({ error, failures }, 'a lost runner could not be replaced');
-      await this.#replace(failures + 1);
-    }
+  /** The last runner has ended by itself. The version starts anew; its queue waits meanwhile. */
+  #lost(failure: HotloopError): void {
+    this.#detail = failure.message;
+    this.#reason = failure.reason;
+    this.handle('lost');
   }
 
   #scheduleRetry(): void {
@@ -384,14 +290,5 @@ export class Slot {
   #drain(): void {
     if ((this.#batcher?.inFlight ?? 0) === 0) this.handle('drained');
     else this.#timer = setTimeout(() => this.#drain(), 20);
-  }
-
-  #endRunners(): void {
-    const runners = this.#runners;
-    this.#runners = [];
-    for (const runner of runners) {
-      this.#batcher?.remove(runner);
-      runner.kill();
-    }
   }
 }
