@@ -5,21 +5,21 @@ import type { WorkInput } from '../batching/batcher.ts';
 import { matchInputs, matchOutputs, quoted } from '../oip/tensor-checks.ts';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
 import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
-import { type Runner, RunnerFailure, RunnerGone } from '../runner/runner.ts';
+import { RunnerFailure, RunnerGone } from '../runner/runner.ts';
+import type { BoundedRunner } from './bounded-runs.ts';
 import { differences, type GoldenTerms, hasFraction, toleranceOf } from './compare-golden.ts';
 import { decodeValues, encodeValues, type Value } from './golden-values.ts';
-import { runWithin } from './run-within.ts';
 
 /**
  * Runs a loaded version on its golden examples, one by one, and holds it to the outputs that model.yaml declares. They are
- * no predictions: nothing counts or logs them. A runner that hangs on one is ended. Rejects FAILED_PRECONDITION
+ * no predictions: nothing counts or logs them. Rejects FAILED_PRECONDITION
  * `golden_mismatch` naming the first value that differs, INVALID_ARGUMENT for an example that does not fit the model,
  * UNAVAILABLE when the runner ended.
  */
-export async function checkGolden(runner: Runner, terms: GoldenTerms, hangMs: number): Promise<void> {
+export async function checkGolden(runner: BoundedRunner, terms: GoldenTerms): Promise<void> {
   for (const [number, example] of (terms.golden?.examples ?? []).entries()) {
     const where = `golden.examples.${number}`;
-    const results = await run(runner, example, where, hangMs);
+    const results = await run(runner, example, where);
     for (const [name, values] of Object.entries(example.outputs)) {
       const [index = 0] = matchOutputs(runner.model, [name], where);
       const problem = outputProblem(terms, values, results[index], runner.model.outputs[index]);
@@ -29,16 +29,15 @@ export async function checkGolden(runner: Runner, terms: GoldenTerms, hangMs: nu
 }
 
 async function run(
-  runner: Runner,
+  runner: BoundedRunner,
   { inputs }: GoldenExample,
   where: string,
-  hangMs: number,
 ): Promise<readonly ReceivedTensor[]> {
   const tensors = inputsOf(runner.model, inputs, where).map(
     ({ datatype, shape, contents }, index): FrameTensor => ({ index, datatype, shape, pieces: [contents] }),
   );
   try {
-    return (await runWithin(runner, tensors, hangMs)).tensors;
+    return (await runner.run(tensors)).tensors;
   } catch (error) {
     if (error instanceof RunnerFailure) throw mismatch(`${where}: the model cannot run it`, error);
     if (error instanceof RunnerGone)

@@ -10,6 +10,7 @@ import { echoModel, tensorManifest } from '../testing/echo-models.ts';
 import { floatsOf, itemMaker } from '../testing/infer-items.ts';
 import { featureManifest, modelOf, SMALL, storeVersion } from '../testing/model-bundles.ts';
 import { startTestCompute, type TestCompute } from '../testing/start-test-compute.ts';
+import { boundRuns } from './bounded-runs.ts';
 import { checkGolden } from './check-golden.ts';
 
 const ROW = [1, 2, 3, 4];
@@ -184,7 +185,8 @@ describe('golden examples at the warm-up', () => {
     const runner = await startRunner(perceptron(SMALL), options, silentLog(), new AbortController().signal);
     const { golden } = parseManifest(featureManifest('tiny', 4, goldenYaml('[[0.5]]')));
     process.kill(runner.pid, 'SIGSTOP');
-    await expect(checkGolden(runner, { golden, ...options }, 100)).rejects.toMatchObject({
+    const bounded = boundRuns(runner, { firstMs: 100, laterMs: 60_000 });
+    await expect(checkGolden(bounded, { golden, ...options })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       reason: 'runner_lost',
     });

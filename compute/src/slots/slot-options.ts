@@ -1,6 +1,7 @@
 import type { ExecutionProvider } from '../runner/load-options.ts';
 
 export interface SlotOptions {
+  /** Loading, and then the first run of each runner, may take so long each. */
   readonly loadTimeoutMs: number;
   /** Memory of one runner, where the manifest sets none. */
   readonly memoryLimitBytes: number;
@@ -9,6 +10,7 @@ export interface SlotOptions {
   readonly warmUpMs: number;
   /** How long a version that is no longer wanted still takes requests that were pinned to it. */
   readonly drainMs: number;
+  /** Any later run may take so long; a runner that does not answer is taken for hung and ended. */
   readonly hangMs: number;
   readonly batchTargetUs: number;
   readonly retryMs: number;

@@ -151,7 +151,7 @@ export class VersionRunners {
       return runner;
     };
     const { recent, log } = this.#adapters;
-    const { warmUpMs, hangMs } = this.#options;
+    const { warmUpMs, hangMs, loadTimeoutMs } = this.#options;
     const options = {
       model: this.#record.model,
       terms: {
@@ -160,7 +160,7 @@ export class VersionRunners {
       },
       maxBatchRows: this.#record.manifest.runtime.max_batch,
       budgetMs: warmUpMs,
-      hangMs,
+      limits: { firstMs: loadTimeoutMs, laterMs: hangMs },
     };
     try {
       const isShareable = await warmRunner(

@@ -2,6 +2,7 @@ import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { BatchCost } from '../batching/batch-cost.ts';
 import type { Runner } from '../runner/runner.ts';
+import { boundRuns, type RunLimits } from './bounded-runs.ts';
 import { checkGolden, goldenInputs } from './check-golden.ts';
 import type { GoldenTerms } from './compare-golden.ts';
 import type { RecentInputs } from './recent-inputs.ts';
@@ -24,7 +25,7 @@ export interface WarmRunnerOptions {
   readonly terms: GoldenTerms;
   readonly maxBatchRows: number;
   readonly budgetMs: number;
-  readonly hangMs: number;
+  readonly limits: RunLimits;
 }
 
 /**
@@ -39,20 +40,20 @@ export async function warmRunner(
   options: WarmRunnerOptions,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { model, terms, maxBatchRows, budgetMs, hangMs } = options;
+  const { model, terms, maxBatchRows, budgetMs, limits } = options;
   const { executionProviders } = terms;
   let runner = first;
   let mayProbe = true;
   for (let losses = 0; ; ) {
-    await checkGolden(runner, terms, hangMs);
+    const bounded = boundRuns(runner, limits);
+    await checkGolden(bounded, terms);
     const inputs = losses < MAX_LOSSES ? recent.of(model) : [];
     try {
-      const result = await warmUp(runner, inputs, cost, {
+      const result = await warmUp(bounded, inputs, cost, {
         maxBatchRows,
         executionProviders,
         examples: goldenInputs(runner.model, terms),
         budgetMs,
-        hangMs,
         mayProbe,
       });
       for (const refused of result.refused) recent.drop(model, refused);

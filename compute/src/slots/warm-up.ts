@@ -2,12 +2,12 @@ import type { BatchCost } from '../batching/batch-cost.ts';
 import type { WorkInput } from '../batching/batcher.ts';
 import type { FrameTensor } from '../runner/frames.ts';
 import type { ExecutionProvider, LoadedModel, TensorDescription } from '../runner/load-options.ts';
-import { type Runner, RunnerFailure, RunnerGone, type RunResult } from '../runner/runner.ts';
+import { RunnerFailure, RunnerGone, type RunResult } from '../runner/runner.ts';
 import { ELEMENT_BYTES, elementCount } from '../runner/tensor-layout.ts';
+import type { BoundedRunner } from './bounded-runs.ts';
 import { toleranceOf } from './compare-golden.ts';
 import { FREE_DIMENSION } from './probe-rows.ts';
 import { type RowProbe, rowsAreIndependent } from './row-independence.ts';
-import { runWithin } from './run-within.ts';
 
 const ROUNDS = 3;
 
@@ -18,8 +18,6 @@ export interface WarmUpOptions {
   readonly examples: readonly (readonly WorkInput[])[];
   /** No new batch begins after this, but for what it takes to tell whether requests may share a run. */
   readonly budgetMs: number;
-  /** A runner that does not answer for so long is ended. */
-  readonly hangMs: number;
   /** False when asking whether requests may share a run has cost a runner; then they may not. */
   readonly mayProbe: boolean;
 }
@@ -31,7 +29,7 @@ export interface WarmUpResult {
   readonly refused: readonly (readonly WorkInput[])[];
 }
 
-/** The runner ended, or hung and was ended, while it ran what `step` says. */
+/** The runner ended, or took too long and was ended, while it ran what `step` says. */
 export class WarmUpLoss extends Error {
   readonly step: WarmUpStep;
 
@@ -54,13 +52,13 @@ export type WarmUpStep =
  * still be sound: the first real request will tell. Rejects WarmUpLoss.
  */
 export async function warmUp(
-  runner: Runner,
+  runner: BoundedRunner,
   recent: readonly (readonly WorkInput[])[],
   cost: BatchCost,
   options: WarmUpOptions,
 ): Promise<WarmUpResult> {
   const { model } = runner;
-  const { executionProviders, hangMs } = options;
+  const { executionProviders } = options;
   const until = performance.now() + options.budgetMs;
   const isLate = () => performance.now() > until;
   const usable: (readonly WorkInput[])[] = [];
@@ -68,18 +66,18 @@ export async function warmUp(
   for (const inputs of recent) {
     if (isLate()) break;
     if (!fits(model, inputs)) continue;
-    const result = await attempt(runner, inputs.map(toFrameTensor), hangMs, { kind: 'recent', inputs });
+    const result = await attempt(runner, inputs.map(toFrameTensor), { kind: 'recent', inputs });
     (result ? usable : refused).push(inputs);
   }
   const rowsAreFree = [...model.inputs, ...model.outputs].every((tensor) => tensor.shape[0] === -1);
   const sizes = rowsAreFree ? powersOfTwo(options.maxBatchRows) : [1];
   for (const rows of sizes) {
     if (isLate()) break;
-    if (!(await measure(runner, rows, cost, hangMs))) break;
+    if (!(await measure(runner, rows, cost))) break;
   }
   const probe: RowProbe = {
     model,
-    run: async (tensors) => (await attempt(runner, tensors, hangMs, { kind: 'probe' }))?.tensors,
+    run: async (tensors) => (await attempt(runner, tensors, { kind: 'probe' }))?.tensors,
     toleranceOf: (datatype, values) => toleranceOf({ executionProviders }, datatype, values),
     isLate,
   };
@@ -89,10 +87,10 @@ export async function warmUp(
 }
 
 /** False when the model refuses zeros of an invented shape. */
-async function measure(runner: Runner, rows: number, cost: BatchCost, hangMs: number): Promise<boolean> {
+async function measure(runner: BoundedRunner, rows: number, cost: BatchCost): Promise<boolean> {
   const zeros = runner.model.inputs.map((input, index) => zerosOf(input, index, rows));
   for (let round = 0; round < ROUNDS; round++) {
-    const result = await attempt(runner, zeros, hangMs, { kind: 'made_up' });
+    const result = await attempt(runner, zeros, { kind: 'made_up' });
     if (!result) return false;
     // The first run of a size is slower than those to come.
     if (round > 0) cost.observe(rows, result.runUs);
@@ -102,13 +100,12 @@ async function measure(runner: Runner, rows: number, cost: BatchCost, hangMs: nu
 
 /** Undefined when the model refuses the inputs. */
 async function attempt(
-  runner: Runner,
+  runner: BoundedRunner,
   tensors: readonly FrameTensor[],
-  hangMs: number,
   step: WarmUpStep,
 ): Promise<RunResult | undefined> {
   try {
-    return await runWithin(runner, tensors, hangMs);
+    return await runner.run(tensors);
   } catch (error) {
     if (error instanceof RunnerFailure) return undefined;
     if (error instanceof RunnerGone) throw new WarmUpLoss(step, error);
