@@ -170,6 +170,8 @@ export class Slot {
         this.#detail = '';
         this.#reason = '';
         this.#settled.resolve();
+        // What was lost while it drained was not replaced.
+        this.#runners?.complete();
         return;
       case 'draining':
         this.#timer = setTimeout(() => this.#drain(), this.#options.drainMs);

@@ -23,7 +23,7 @@ export interface VersionRunnersAdapters {
   readonly log: Log;
   /** How long a runner waits to be replaced that could not be so many times. */
   backoff(failures: number): number;
-  /** True while one that is lost is to be replaced. */
+  /** True while those that are lost are to be replaced. */
   mayReplace(): boolean;
   /** The last of them has ended by itself while they served. */
   onLost(failure: HotloopError): void;
@@ -31,7 +31,8 @@ export interface VersionRunnersAdapters {
 
 /**
  * The runners of one version for one load: `start`, `warm`, `serve`, `end`, in this order; `end` may come at any time and is
- * final. One that is lost while others serve is replaced; when none is left, `onLost` says so, and a new load makes new ones.
+ * final. One that is lost while others serve is replaced as long as `mayReplace` says so; when none is left, `onLost` tells, and a new load
+ * makes new ones.
  */
 export class VersionRunners {
   readonly #record: VersionRecord;
@@ -86,6 +87,15 @@ export class VersionRunners {
   serve(batcher: Batcher): void {
     this.#batcher = batcher;
     for (const runner of this.#held) this.#serve(runner, batcher);
+  }
+
+  /** Starts others in the place of those that are missing, where they may be replaced. */
+  complete(): void {
+    const missing = this.#instances - this.#serving.size - this.#replacements.size;
+    for (let started = 0; started < missing; started++) {
+      const replacement = this.#replace().finally(() => this.#replacements.delete(replacement));
+      this.#replacements.add(replacement);
+    }
   }
 
   /** Measures the memory of those that serve, and ends one that takes more than it may: another takes its place. */
@@ -200,17 +210,12 @@ export class VersionRunners {
     this.#adapters.log.error({ runner: runner.pid, how }, 'a runner ended by itself');
     this.#held = this.#held.filter((other) => other !== runner);
     this.#batcher?.remove(runner);
-    if (this.#serving.size > 0 && this.#adapters.mayReplace()) this.#replace();
+    if (this.#serving.size > 0) this.complete();
     else
       this.#adapters.onLost(new HotloopError('UNAVAILABLE', 'its runner ended', { reason: 'runner_lost' }));
   }
 
-  #replace(): void {
-    const replacement = this.#untilReplaced().finally(() => this.#replacements.delete(replacement));
-    this.#replacements.add(replacement);
-  }
-
-  async #untilReplaced(): Promise<void> {
+  async #replace(): Promise<void> {
     const { signal } = this.#end;
     for (let failures = 0; this.#isOneMissing(); failures++) {
       try {

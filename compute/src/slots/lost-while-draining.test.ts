@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { itemMaker } from '../testing/infer-items.ts';
+import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
+import { startTestCompute } from '../testing/start-test-compute.ts';
+
+const ROW = [[1, 2, 3, 4]];
+
+/** A version with two runners that nobody wants any more. */
+async function drainPair(drainMs: number) {
+  const stack = new AsyncDisposableStack();
+  const test = stack.use(await startTestCompute({ fleet: { drainMs } }));
+  const manifest = featureManifest('pair', 4, 'runtime: {instances: 2}\n');
+  const record = await storeVersion(test.store, 1, manifest);
+  const want = (isWanted: boolean) => {
+    test.registry.set(modelOf([record], isWanted ? { live: 1 } : {}));
+    test.registry.publish();
+  };
+  want(true);
+  await test.until('pair', 1, 'ready');
+  const slot = test.compute.fleet.find('pair', 1);
+  const [first = 0, second = 0] = slot?.runnerPids ?? [];
+  return { test, slot, first, second, want, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+describe('a draining version that loses one of its runners', () => {
+  it('answers what it has on the others, and goes when it is drained', async () => {
+    await using pair = await drainPair(1_000);
+    const { test, slot, first, second } = pair;
+    for (const pid of [first, second]) process.kill(pid, 'SIGSTOP');
+    const item = itemMaker();
+    const answers: Promise<unknown>[] = [];
+    // One after the other, or they would share a run.
+    for (const running of [1, 2]) {
+      answers.push(test.compute.port.infer(item('pair', 1, ROW, { timeoutMs: 20_000 })));
+      await expect.poll(() => slot?.batcher?.running).toBe(running);
+    }
+    pair.want(false);
+    expect(slot?.state).toBe('draining');
+    process.kill(first, 'SIGKILL');
+    await expect.poll(() => slot?.runnerPids).toEqual([second]);
+    expect(slot?.state).toBe('draining');
+    process.kill(second, 'SIGCONT');
+    await Promise.all(answers);
+    await test.until('pair', 1, 'gone');
+  });
+
+  it('goes when none is left', async () => {
+    await using pair = await drainPair(60_000);
+    pair.want(false);
+    for (const pid of [pair.first, pair.second]) process.kill(pid, 'SIGKILL');
+    await pair.test.until('pair', 1, 'gone');
+  });
+
+  it('has all of them again when it is wanted anew', async () => {
+    await using pair = await drainPair(60_000);
+    const { slot, first, second } = pair;
+    pair.want(false);
+    process.kill(first, 'SIGKILL');
+    await expect.poll(() => slot?.runnerPids).toEqual([second]);
+    pair.want(true);
+    expect(slot?.state).toBe('ready');
+    await expect.poll(() => slot?.runnerPids).toHaveLength(2);
+    expect(slot?.runnerPids).toContain(second);
+  });
+});
