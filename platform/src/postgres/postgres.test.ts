@@ -95,7 +95,8 @@ describe('a pool', () => {
     await using killer = openPool(database.url, { ...poolOptions, application: 'killer' });
     await pool.query('SELECT 1');
     await killer.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'",
+      // The server is shared: others' connections bear this name, too.
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()",
     );
     await expect
       .poll(() =>

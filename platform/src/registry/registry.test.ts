@@ -164,7 +164,7 @@ describe('a registry in Postgres, left to itself', () => {
     await expect
       .poll(async () => {
         const { rows } = await database.pool.query(
-          "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'hotloop-listen' AND datname = current_database() AND query LIKE 'LISTEN%'",
+          "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'hotloop-listen' AND datname = current_database() AND query LIKE 'LISTEN%' AND state = 'idle'",
         );
         return rows[0].n;
       })
@@ -186,7 +186,7 @@ describe('a registry in Postgres, left to itself', () => {
     await using reader = await openRegistry(database.pool, database.url, log, { pollMs: 3_600_000 });
     const listening = async () => {
       const { rows } = await database.pool.query<{ pid: number }>(
-        "SELECT pid FROM pg_stat_activity WHERE application_name = 'hotloop-listen' AND datname = current_database() AND query LIKE 'LISTEN%'",
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'hotloop-listen' AND datname = current_database() AND query LIKE 'LISTEN%' AND state = 'idle'",
       );
       return rows[0]?.pid ?? 0;
     };
