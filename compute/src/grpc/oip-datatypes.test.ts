@@ -164,9 +164,17 @@ describe('datatypes of the Open Inference Protocol', () => {
     const words = await client.call('ModelConfig', { name: 'words' });
     expect(words).toMatchObject({ config: { maxBatchSize: 0, input: [{ dims: ['-1'] }] } });
     expect(words).not.toHaveProperty('config.dynamicBatching');
-    expect(await client.call('ModelConfig', { name: 'types' })).toMatchObject({
-      config: { maxBatchSize: 256, dynamicBatching: {} },
+    const numbers = await storedEcho('numbers', 'FP32');
+    expect(await client.call('ModelConfig', { name: numbers })).toMatchObject({
+      config: { maxBatchSize: 256, input: [{ dims: ['2'] }], dynamicBatching: {} },
     });
+  });
+
+  it('describes a model that answers text without batches, for its requests run alone', async () => {
+    const texts = await storedEcho('texts', 'BYTES');
+    const described = await client.call('ModelConfig', { name: texts });
+    expect(described).toMatchObject({ config: { maxBatchSize: 0, input: [{ dims: ['-1', '2'] }] } });
+    expect(described).not.toHaveProperty('config.dynamicBatching');
   });
 });
 
