@@ -145,7 +145,9 @@ export const logSchema = z
     redact: z
       .array(z.string().min(1))
       .default([])
-      .describe('Features, entities, inputs or outputs kept out of the log, by name'),
+      .describe(
+        "Features, entities, inputs or outputs kept out of the log, by name. An input's name hides the whole input, with all features in it",
+      ),
     retention: durationSchema.default('90d'),
   })
   .describe('What the prediction log keeps');

@@ -1,0 +1,55 @@
+import { expect, it } from 'vitest';
+import { itemMaker } from '../testing/infer-items.ts';
+import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
+import { openOipClient } from '../testing/open-oip-client.ts';
+import { startTestCompute } from '../testing/start-test-compute.ts';
+
+const QUEUE = 4;
+const ROW = [[1, 2, 3, 4]];
+
+it('logs what was queued, whatever became of it, and nothing that was refused before', async () => {
+  await using test = await startTestCompute();
+  const manifest = featureManifest('tiny', 4, `runtime: {queue: ${QUEUE}}\n`);
+  const version = await storeVersion(test.store, 1, manifest);
+  const broken = await storeVersion(test.store, 1, featureManifest('broken', 4), Buffer.from('no model'));
+  for (const record of [version, broken]) test.registry.set(modelOf([record], { live: 1 }));
+  test.registry.publish();
+  await test.until('tiny', 1, 'ready');
+  await test.until('broken', 1, 'failed');
+  const { port, fleet } = test.compute;
+  const item = itemMaker();
+  using client = openOipClient(test.compute.address);
+
+  // Refused before they are queued.
+  await expect(port.infer(item('nobody', 1, ROW))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(port.infer(item('tiny', 9, ROW))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(port.infer(item('broken', 1, ROW))).rejects.toMatchObject({ reason: 'version_failed' });
+  await expect(port.infer(item('tiny', 1, [[1, 2]]))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  await expect(client.infer({ modelName: 'tiny', inputs: [] })).rejects.toThrow(/^INVALID_ARGUMENT/);
+  await expect(client.infer({ modelName: 'nobody', inputs: [] })).rejects.toThrow(/^NOT_FOUND/);
+
+  // Queued: while the runner stands still, some run, some wait, and the rest find the queue full.
+  const pid = fleet.find('tiny', 1)?.runnerPids[0] ?? 0;
+  process.kill(pid, 'SIGSTOP');
+  const late = port.infer(item('tiny', 1, ROW, { timeoutMs: 200 }));
+  await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  const patient = { timeoutMs: 60_000 };
+  const asked = Array.from({ length: 20 * QUEUE }, () => port.infer(item('tiny', 1, ROW, patient)));
+  const settling = Promise.allSettled(asked);
+  const refused = asked.map((one) => one.then(() => 'none').catch(({ reason }) => reason));
+  expect(await Promise.race(refused)).toBe('queue_full');
+  process.kill(pid, 'SIGCONT');
+  const settled = await settling;
+  const answered = settled.filter(({ status }) => status === 'fulfilled').length;
+  expect(answered).toBeGreaterThan(0);
+  expect(answered).toBeLessThan(asked.length);
+
+  await test.compute.flushLog(20_000);
+  const { rows } = await test.pool.query(
+    'SELECT model, error_code, count(*)::int AS count FROM prediction GROUP BY 1, 2 ORDER BY 2 NULLS FIRST',
+  );
+  expect(rows).toEqual([
+    { model: 'tiny', error_code: null, count: answered },
+    { model: 'tiny', error_code: 'DEADLINE_EXCEEDED', count: 1 },
+  ]);
+});
