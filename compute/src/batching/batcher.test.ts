@@ -231,6 +231,20 @@ describe('batcher', () => {
     expect(killers.map((work) => work.inputs[0]?.contents[0])).toEqual([66, 66, 67, 67, 68, 68]);
   });
 
+  it('does not blame what a runner was running that is ended for something else', async () => {
+    const killers: Work[] = [];
+    const batcher = makeBatcher(killers);
+    const answer = ask(batcher, 66);
+    const runner = heldRunner();
+    batcher.add(runner);
+    await nextTurn();
+    batcher.pardon(runner);
+    await runner.end();
+    batcher.add(memoryRunner(twice));
+    expect(await answer).toEqual([132]);
+    expect(killers).toEqual([]);
+  });
+
   it('runs requests alone once it sees that outputs do not follow their rows', async () => {
     const batcher = makeBatcher();
     const runner = memoryRunner((input) => [

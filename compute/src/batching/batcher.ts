@@ -133,6 +133,12 @@ export class Batcher {
     if (this.#running.get(runner)?.batches.length === 0) this.#running.delete(runner);
   }
 
+  /** To be called before a runner is ended for something else than what it runs: that is run again, but not blamed. */
+  pardon(runner: Runner): void {
+    const pipeline = this.#running.get(runner);
+    if (pipeline) pipeline.isPardoned = true;
+  }
+
   /** Answers what has expired, ends runners that hang. To be called every few milliseconds. */
   sweep(): void {
     const now = this.#clock.monotonic();
@@ -247,12 +253,12 @@ export class Batcher {
     );
   }
 
-  /** Every batch of the runner says so, and the first that does speaks for all. What it was running is to blame. */
+  /** Every batch of the runner says so, and the first that does speaks for all. What it was running is to blame, as a rule. */
   #lost(runner: Runner, pipeline: RunnerPipeline<Work>): void {
     this.#running.delete(runner);
     const { ran, waited } = pipeline.clear();
     const [only] = ran;
-    if (ran.length === 1 && only) this.#options.onKiller(only);
+    if (ran.length === 1 && only && !pipeline.isPardoned) this.#options.onKiller(only);
     const again: Work[] = [];
     for (const work of ran) {
       if (work.losses >= MAX_LOSSES)

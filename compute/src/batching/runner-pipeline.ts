@@ -9,6 +9,8 @@ export class RunnerPipeline<T> {
   #batches: SentBatch<T>[] = [];
   /** On the monotonic clock: since when the first batch is the first, so since when it runs, about. */
   #firstSince = 0;
+  /** True when what it runs has no part in that the runner ends. */
+  isPardoned = false;
 
   get batches(): readonly SentBatch<T>[] {
     return this.#batches;

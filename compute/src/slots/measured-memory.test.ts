@@ -7,17 +7,19 @@ import { tensorManifest } from '../testing/echo-models.ts';
 import { modelOf, storeVersion } from '../testing/model-bundles.ts';
 import { openOipClient } from '../testing/open-oip-client.ts';
 import { startTestCompute } from '../testing/start-test-compute.ts';
+import type { FleetOptions } from './fleet.ts';
 
 const MB = 1024 ** 2;
 const LIMIT_MB = 256;
 
-/** A node that serves a model which keeps as much memory as a request says. */
-async function serveHoarder() {
+/** A node that serves a model which keeps as much memory as a request says, and what it logs. */
+async function serveHoarder(options: Partial<FleetOptions> = {}, runtime = '') {
   const stack = new AsyncDisposableStack();
   const lines: Record<string, unknown>[] = [];
   const stream = { write: (line: string) => void lines.push(JSON.parse(line)) };
-  const test = stack.use(await startTestCompute({}, createLog({ service: 'test', level: 'error' }, stream)));
-  const manifest = tensorManifest('hoarder', `runtime: {memory_limit_mb: ${LIMIT_MB}}\n`);
+  const log = createLog({ service: 'test', level: 'info' }, stream);
+  const test = stack.use(await startTestCompute({ fleet: options }, log));
+  const manifest = tensorManifest('hoarder', `runtime: {memory_limit_mb: ${LIMIT_MB}${runtime}}\n`);
   const record = await storeVersion(test.store, 1, manifest, hoarder());
   test.registry.set(modelOf([record], { live: 1 }));
   test.registry.publish();
@@ -25,15 +27,26 @@ async function serveHoarder() {
   const client = stack.use(openOipClient(test.compute.address));
   const { fleet } = test.compute;
   const slot = () => fleet.find('hoarder', 1);
+  const linesOf = (message: RegExp, version = 1) =>
+    lines.filter((line) => line.version === version && message.test(String(line.message)));
   return {
+    test,
+    slot,
+    linesOf,
     /** Lines of the log that say why a runner was ended. */
-    ended: () => lines.filter(({ message }) => /more memory than it may/.test(String(message))),
+    ended: () => linesOf(/more memory than it may/),
     measure: () => fleet.measure(),
     pid: () => slot()?.runnerPids[0],
     take: (bytes: number) => {
       const contents = { int64Contents: [bytes / 4] };
       const inputs = [{ name: 'n', datatype: 'INT64', shape: [1], contents }];
       return client.infer({ modelName: 'hoarder', inputs });
+    },
+    /** Wishes for a version that takes more than it may on any input. */
+    async wishForGreedy() {
+      const greedy = await storeVersion(test.store, 2, manifest, hoarder((1.25 * LIMIT_MB * MB) / 4));
+      test.registry.set(modelOf([record, greedy], { live: 1, target: 2 }));
+      test.registry.publish();
     },
     /** Resolves when a runner other than this one serves. */
     replaced: (pid: number | undefined) =>
@@ -67,12 +80,73 @@ describe('the memory of a runner', () => {
     expect(site.ended()).toMatchObject([{ runner: first }]);
     await site.take(4 * MB);
   });
+
+  it('keeps a version that takes too much as soon as it is warm from its traffic, and the reason says what to do', async () => {
+    await using site = await serveHoarder({ retryMs: 1 });
+    await site.wishForGreedy();
+    const refusals = () => site.linesOf(/could not be made ready/, 2);
+    // Whoever measures meanwhile leaves alone what is not ready.
+    const refusedSoFar = async () => {
+      await site.measure();
+      return refusals().length;
+    };
+    await expect.poll(refusedSoFar).toBeGreaterThanOrEqual(3);
+    expect(refusals().map(({ retryInMs }) => retryInMs)).toEqual(expect.arrayContaining([1, 2, 4]));
+    for (const { error } of refusals()) expect(error).toMatchObject({ reason: 'memory_limit' });
+    const states = site.linesOf(/changed state/, 2).map(({ state }) => state);
+    expect(states).not.toContain('ready');
+    const slot = site.test.compute.fleet.find('hoarder', 2);
+    expect(slot?.reason).toBe('memory_limit');
+    expect(slot?.detail).toMatch(
+      /^its runner takes \d+ MB of memory and may take 256 MB: raise runtime\.memory_limit_mb, or use a smaller model or smaller batches/,
+    );
+    expect(site.slot()?.state).toBe('ready');
+    await site.take(4 * MB);
+  });
+
+  it('is said to be the reason where a version that serves is ended for it, ever later where that happens again soon', async () => {
+    await using site = await serveHoarder({ retryMs: 1, steadyMs: 600_000 });
+    const lost = () => site.linesOf(/lost its last runner/);
+    for (let count = 0; count < 3; count++) {
+      const pid = site.pid();
+      await site.take(2 * LIMIT_MB * MB);
+      await site.measure();
+      await site.replaced(pid);
+    }
+    expect(lost().map(({ retryInMs }) => retryInMs)).toEqual([1, 2, 4]);
+    const failed = site.linesOf(/changed state/).filter(({ state }) => state === 'failed');
+    expect(failed).toHaveLength(3);
+    for (const { detail } of failed) expect(detail).toMatch(/^its runner takes \d+ MB .* raise/);
+  });
+
+  it('is not the fault of what the runner has in hand when it is ended: that runs elsewhere and is not held against it', async () => {
+    await using site = await serveHoarder({ retryMs: 60_000 }, ', instances: 2');
+    const { recent } = site.test.compute.fleet;
+    const [first = 0, second = 0] = site.slot()?.runnerPids ?? [];
+    process.kill(second, 'SIGSTOP');
+    // An idle node gives everything to the first.
+    await site.take(2 * LIMIT_MB * MB);
+    const measured = site.measure();
+    // Its measurement comes before this; that of the second holds up the verdict.
+    await site.take(4);
+    process.kill(first, 'SIGSTOP');
+    const inHand = site.take(4 * MB);
+    await expect.poll(() => site.slot()?.batcher?.running).toBe(1);
+    process.kill(second, 'SIGCONT');
+    await measured;
+    await inHand;
+    expect(site.ended()).toMatchObject([{ runner: first }]);
+    // What has ended a runner even once is not kept for warming up.
+    for (let count = 0; count < 16; count++) await site.take(4 * MB);
+    expect(recent.of('hoarder')).not.toEqual([]);
+  });
 });
 
-/** Fills as many numbers as it is told to; the runtime keeps their memory for the next run. */
-function hoarder(): Uint8Array {
+/** Fills as many numbers as it is told to, and so many more; the runtime keeps their memory for the next run. */
+function hoarder(more = 0): Uint8Array {
   const graph = new GraphBuilder();
-  const count = graph.input('n', 'int64', [1]);
+  const told = graph.input('n', 'int64', [1]);
+  const count = graph.node('Add', [told, graph.initializer('more', int64Tensor([more]))]);
   const large = graph.node('ConstantOfShape', [count]);
   const axes = graph.initializer('axes', int64Tensor([0]));
   graph.node('ReduceSum', [large, axes], { keepdims: int(1) }, { name: 'sum', outputs: ['y'] });

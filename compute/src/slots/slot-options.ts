@@ -15,6 +15,8 @@ export interface SlotOptions {
   readonly batchTargetUs: number;
   readonly retryMs: number;
   readonly maxRetryMs: number;
+  /** A version that has been ready for so long has made up for its failures. */
+  readonly steadyMs: number;
 }
 
 export const SLOT_DEFAULTS: SlotOptions = {
@@ -27,4 +29,5 @@ export const SLOT_DEFAULTS: SlotOptions = {
   batchTargetUs: 20_000,
   retryMs: 200,
   maxRetryMs: 30_000,
+  steadyMs: 10_000,
 };

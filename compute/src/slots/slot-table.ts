@@ -4,8 +4,8 @@ export type SlotState = (typeof SLOT_STATES)[number];
 
 /**
  * wanted, unwanted: what the registry or a caller asks for. loaded, warmed: the step in hand is done. refused: it cannot
- * be done. lost: the last runner has ended by itself. drained: nothing is in flight any more and the time to drain has
- * passed. retry: a failure's waiting time is over.
+ * be done. lost: the last runner has ended, by itself or for its memory. drained: nothing is in flight any
+ * more and the time to drain has passed. retry: a failure's waiting time is over.
  */
 export const SLOT_EVENTS = [
   'wanted',

@@ -9,7 +9,9 @@ import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
 import { Batcher, type Work } from '../batching/batcher.ts';
 import type { Confinements } from '../runner/confinement.ts';
 import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';
+import { Backoff } from './backoff.ts';
 import type { RecentInputs } from './recent-inputs.ts';
+import { SlotFailure } from './slot-failure.ts';
 import type { SlotOptions } from './slot-options.ts';
 import { SlotStatistics } from './slot-statistics.ts';
 import { SLOT_TABLE, type SlotEvent, type SlotState } from './slot-table.ts';
@@ -28,15 +30,6 @@ export interface SlotAdapters {
   onKiller(slot: Slot, work: Work): void;
 }
 
-/** Trying again may help with these; with a bad model it does not. */
-const RETRIABLE = new Set([
-  'UNAVAILABLE',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'RESOURCE_EXHAUSTED',
-  'INTERNAL',
-]);
-
 /**
  * One version of a model on this node, from cold to gone. Owns its runners and its queue. Moves by the table; what each
  * state does stands in `#enter`. Work is taken from the first time it is ready: while lost runners are replaced, it waits.
@@ -50,9 +43,7 @@ export class Slot {
   readonly #end = new AbortController();
   readonly #settled = Promise.withResolvers<void>();
   #state: SlotState = 'cold';
-  #detail = '';
-  #reason = '';
-  #failures = 0;
+  readonly #failure: SlotFailure;
   #runners: VersionRunners | undefined;
   #model: LoadedModel | undefined;
   #batcher: Batcher | undefined;
@@ -71,6 +62,7 @@ export class Slot {
     this.lastUsedAt = adapters.clock.monotonic();
     this.#adapters = adapters;
     this.#options = options;
+    this.#failure = new SlotFailure(new Backoff(options, adapters.clock));
     this.#log = adapters.log.child({ model: record.model, version: record.version });
   }
 
@@ -80,12 +72,12 @@ export class Slot {
 
   /** Why it failed, for whoever promotes; written for callers. */
   get detail(): string {
-    return this.#detail;
+    return this.#failure.detail;
   }
 
   /** The failure's reason as a word, such as golden_mismatch; empty without one. */
   get reason(): string {
-    return this.#reason;
+    return this.#failure.reason;
   }
 
   /** What the runtime says of the model; undefined until it was loaded once. */
@@ -166,9 +158,7 @@ export class Slot {
         this.#loading = this.#load();
         return;
       case 'ready':
-        this.#failures = 0;
-        this.#detail = '';
-        this.#reason = '';
+        this.#failure.overcome();
         this.#settled.resolve();
         // What was lost while it drained was not replaced.
         this.#runners?.complete();
@@ -225,9 +215,9 @@ export class Slot {
       recent,
       confinements,
       log: this.#log,
-      backoff: (failures: number) => this.#backoff(failures),
+      backoff: this.#failure.backoff,
       mayReplace: () => this.#state === 'ready',
-      onLost: (failure: HotloopError) => this.#lost(failure),
+      onLost: (failure: HotloopError, waitMs: number) => this.#lost(failure, waitMs),
     };
     return new VersionRunners(this.record, adapters, this.#options);
   }
@@ -247,46 +237,35 @@ export class Slot {
   }
 
   #refuse(error: unknown): void {
-    const known = toHotloopError(error);
-    if (known.reason === 'asleep') {
+    if (toHotloopError(error).reason === 'asleep') {
       this.#isAsleep = true;
       this.handle('unwanted');
       return;
     }
-    this.#detail = known.message;
-    this.#reason = known.reason;
-    this.#failures++;
-    this.#log.warn({ error, failures: this.#failures }, 'the version could not be made ready');
-    if (!RETRIABLE.has(known.code)) {
-      this.#failures = Number.POSITIVE_INFINITY;
-      this.#settled.resolve();
-    }
+    this.#failure.refused(error);
+    const { retryInMs } = this.#failure;
+    this.#log.warn({ error, retryInMs }, 'the version could not be made ready');
+    if (retryInMs === Number.POSITIVE_INFINITY) this.#settled.resolve();
     this.handle('refused');
   }
 
-  /** The last runner has ended by itself. The version starts anew; its queue waits meanwhile. */
-  #lost(failure: HotloopError): void {
-    this.#detail = failure.message;
-    this.#reason = failure.reason;
+  /** The last runner has ended. The version starts anew after so long; its queue waits meanwhile. */
+  #lost(failure: HotloopError, waitMs: number): void {
+    this.#failure.lost(failure, waitMs);
+    this.#log.error({ error: failure, retryInMs: waitMs }, 'the version has lost its last runner');
     this.handle('lost');
   }
 
   #scheduleRetry(): void {
-    if (this.#failures === Number.POSITIVE_INFINITY) {
+    const { retryInMs } = this.#failure;
+    if (retryInMs === Number.POSITIVE_INFINITY) {
       this.#batcher?.failWaiting(
         new HotloopError('UNAVAILABLE', 'this version cannot be served', { reason: 'version_failed' }),
       );
       this.#batcher = undefined;
       return;
     }
-    // The first replacement of a lost runner comes at once: requests are waiting for it.
-    const wait = this.#failures === 0 ? 0 : this.#backoff(this.#failures);
-    this.#failures++;
-    this.#timer = setTimeout(() => this.handle('retry'), wait);
-  }
-
-  #backoff(failures: number): number {
-    return Math.min(this.#options.maxRetryMs, this.#options.retryMs * 2 ** Math.min(failures - 1, 16));
+    this.#timer = setTimeout(() => this.handle('retry'), retryInMs);
   }
 
   #drain(): void {

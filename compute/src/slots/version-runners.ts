@@ -12,6 +12,8 @@ import type { Confinements } from '../runner/confinement.ts';
 import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';
 import type { Runner } from '../runner/runner.ts';
 import { startAnyRunner } from '../runner/start-any-runner.ts';
+import type { Backoff } from './backoff.ts';
+import { memoryLimitBytes, overMemoryLimit } from './memory-limit.ts';
 import type { RecentInputs } from './recent-inputs.ts';
 import type { SlotOptions } from './slot-options.ts';
 import { warmRunner } from './warm-runner.ts';
@@ -21,12 +23,12 @@ export interface VersionRunnersAdapters {
   readonly recent: RecentInputs;
   readonly confinements: Confinements;
   readonly log: Log;
-  /** How long a runner waits to be replaced that could not be so many times. */
-  backoff(failures: number): number;
+  /** Shared by all loads of the version. */
+  readonly backoff: Backoff;
   /** True while those that are lost are to be replaced. */
   mayReplace(): boolean;
-  /** The last of them has ended by itself while they served. */
-  onLost(failure: HotloopError): void;
+  /** The last of them has ended while they served; another load may begin after so long. */
+  onLost(failure: HotloopError, waitMs: number): void;
 }
 
 /**
@@ -43,6 +45,8 @@ export class VersionRunners {
   #held: Runner[] = [];
   readonly #serving = new Set<Runner>();
   readonly #replacements = new Set<Promise<void>>();
+  /** Those that were ended for their memory, and why. */
+  readonly #tooLarge = new WeakMap<Runner, HotloopError>();
   #batcher: Batcher | undefined;
   #ended: Promise<unknown> | undefined;
 
@@ -72,14 +76,16 @@ export class VersionRunners {
       if (result.status === 'rejected') throw result.reason;
   }
 
-  /** Holds each to its golden examples and warms it up. Resolves with whether requests may share a run; rejects as warmRunner. */
+  /**
+   * Holds each to its golden examples and warms it up. Resolves with whether requests may share a run. Rejects as warmRunner
+   * does, and RESOURCE_EXHAUSTED `memory_limit`.
+   */
   async warm(manifest: Manifest, cost: BatchCost): Promise<boolean> {
     let shareable = true;
     for (const runner of [...this.#held]) {
       const warmed = await this.#warm(runner, manifest, cost);
       shareable &&= warmed.isShareable;
     }
-    await this.#measure(this.#held);
     return shareable;
   }
 
@@ -89,18 +95,27 @@ export class VersionRunners {
     for (const runner of this.#held) this.#serve(runner, batcher);
   }
 
-  /** Starts others in the place of those that are missing, where they may be replaced. */
-  complete(): void {
+  /** Starts others in the place of those that are missing, after so long, where they may be replaced. */
+  complete(waitMs = 0): void {
     const missing = this.#instances - this.#serving.size - this.#replacements.size;
     for (let started = 0; started < missing; started++) {
-      const replacement = this.#replace().finally(() => this.#replacements.delete(replacement));
+      const replacement = this.#replace(waitMs).finally(() => this.#replacements.delete(replacement));
       this.#replacements.add(replacement);
     }
   }
 
   /** Measures the memory of those that serve, and ends one that takes more than it may: another takes its place. */
-  measure(): Promise<void> {
-    return this.#measure([...this.#serving]);
+  async measure(): Promise<void> {
+    const runners = [...this.#serving];
+    await Promise.allSettled(runners.map((runner) => runner.ping()));
+    for (const runner of runners) {
+      if (!this.#serving.has(runner) || this.#tooLarge.has(runner)) continue;
+      const failure = this.#overLimit(runner);
+      if (!failure) continue;
+      this.#tooLarge.set(runner, failure);
+      this.#batcher?.pardon(runner);
+      runner.kill();
+    }
   }
 
   /** Ends all at once, whatever they do. Resolves when their processes have ended. */
@@ -111,6 +126,7 @@ export class VersionRunners {
     this.#held = [];
     this.#serving.clear();
     for (const runner of runners) {
+      this.#batcher?.pardon(runner);
       this.#batcher?.remove(runner);
       runner.kill();
     }
@@ -122,17 +138,12 @@ export class VersionRunners {
     return this.#record.manifest.runtime.instances;
   }
 
-  get #memoryLimitBytes(): number {
-    const limit = this.#record.manifest.runtime.memory_limit_mb;
-    return limit === undefined ? this.#options.memoryLimitBytes : limit * 1024 ** 2;
-  }
-
   async #start(onnx: Uint8Array): Promise<Runner> {
     const options = {
       executionProviders: executionProvidersOf(this.#record, this.#options),
       threads: this.#record.manifest.runtime.threads,
       loadTimeoutMs: this.#options.loadTimeoutMs,
-      memoryLimitBytes: this.#memoryLimitBytes,
+      memoryLimitBytes: memoryLimitBytes(this.#record, this.#options),
       confinements: this.#adapters.confinements,
     };
     const { signal } = this.#end;
@@ -179,6 +190,7 @@ export class VersionRunners {
         options,
         this.#end.signal,
       );
+      await this.#checkMemory(runner);
       return { runner, isShareable };
     } catch (error) {
       this.#drop(runner);
@@ -192,38 +204,50 @@ export class VersionRunners {
     void runner.gone.then((how) => this.#lost(runner, how));
   }
 
-  async #measure(runners: readonly Runner[]): Promise<void> {
-    await Promise.allSettled(runners.map((runner) => runner.ping()));
-    for (const runner of runners) {
-      const memoryBytes = runner.memoryBytes();
-      if (memoryBytes <= this.#memoryLimitBytes) continue;
-      const { log, recent } = this.#adapters;
-      log.error({ runner: runner.pid, memoryBytes }, 'a runner takes more memory than it may; it is ended');
-      runner.kill();
-      // Which input made it so large is not known; with it, the next runner would come to the same end while it warms up.
-      recent.forget(this.#record.model);
-    }
+  async #checkMemory(runner: Runner): Promise<void> {
+    await runner.ping().catch((cause: unknown) => {
+      throw new HotloopError('UNAVAILABLE', RUNNER_LOST.message, { reason: RUNNER_LOST.reason, cause });
+    });
+    const failure = this.#overLimit(runner);
+    if (failure) throw failure;
+  }
+
+  /** By what was measured last. */
+  #overLimit(runner: Runner): HotloopError | undefined {
+    const { log, recent } = this.#adapters;
+    const memoryBytes = runner.memoryBytes();
+    const failure = overMemoryLimit(memoryBytes, memoryLimitBytes(this.#record, this.#options));
+    if (!failure) return undefined;
+    log.error({ runner: runner.pid, memoryBytes }, 'a runner takes more memory than it may; it is ended');
+    // Which input made it so large is not known; with it, the next runner would come to the same end while it warms up.
+    recent.forget(this.#record.model);
+    return failure;
   }
 
   #lost(runner: Runner, how: string): void {
     if (!this.#serving.delete(runner)) return;
-    this.#adapters.log.error({ runner: runner.pid, how }, 'a runner ended by itself');
+    const tooLarge = this.#tooLarge.get(runner);
+    if (!tooLarge) this.#adapters.log.error({ runner: runner.pid, how }, 'a runner ended by itself');
     this.#held = this.#held.filter((other) => other !== runner);
     this.#batcher?.remove(runner);
-    if (this.#serving.size > 0) this.complete();
-    else
-      this.#adapters.onLost(new HotloopError('UNAVAILABLE', 'its runner ended', { reason: 'runner_lost' }));
+    // Requests wait for another, so that comes at once; but one that outgrows its limit will most likely do so again.
+    const waitMs = tooLarge ? this.#adapters.backoff.failed() : 0;
+    if (this.#serving.size > 0) this.complete(waitMs);
+    else this.#adapters.onLost(tooLarge ?? RUNNER_LOST, waitMs);
   }
 
-  async #replace(): Promise<void> {
+  async #replace(waitMs: number): Promise<void> {
     const { signal } = this.#end;
-    for (let failures = 0; this.#isOneMissing(); failures++) {
+    const { backoff, log } = this.#adapters;
+    for (let nextMs = waitMs; ; ) {
       try {
-        if (failures > 0) await wait(this.#adapters.backoff(failures), undefined, { signal, ref: false });
-        return await this.#addOne();
+        if (nextMs > 0) await wait(nextMs, undefined, { signal, ref: false });
+        if (this.#isOneMissing()) await this.#addOne();
+        return;
       } catch (error) {
         if (signal.aborted) return;
-        this.#adapters.log.warn({ error, failures }, 'a lost runner could not be replaced');
+        nextMs = backoff.failed();
+        log.warn({ error, failures: backoff.failures }, 'a lost runner could not be replaced');
       }
     }
   }
@@ -234,9 +258,9 @@ export class VersionRunners {
     releaseBytes(onnx);
     // What a batch costs is for runners to say that take work, not for one that stands behind them.
     const { runner } = await this.#warm(started, parseManifest(manifestYaml), new BatchCost());
-    await runner.ping();
-    if (this.#batcher && this.#isOneMissing()) this.#serve(runner, this.#batcher);
-    else this.#drop(runner);
+    if (!this.#batcher || !this.#isOneMissing()) return this.#drop(runner);
+    this.#serve(runner, this.#batcher);
+    this.#adapters.backoff.succeeded();
   }
 
   #isOneMissing(): boolean {
@@ -248,6 +272,8 @@ export class VersionRunners {
     runner.kill();
   }
 }
+
+const RUNNER_LOST = new HotloopError('UNAVAILABLE', 'its runner ended', { reason: 'runner_lost' });
 
 /** What a version runs on: what its manifest names, else what the node does. */
 export function executionProvidersOf(

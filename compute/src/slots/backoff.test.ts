@@ -1,0 +1,39 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { describe, expect, it } from 'vitest';
+import { Backoff } from './backoff.ts';
+
+function onClock() {
+  let nowMs = 5_000;
+  const clock: Clock = { now: () => nowMs, monotonic: () => nowMs };
+  const backoff = new Backoff({ retryMs: 200, maxRetryMs: 1_000, steadyMs: 10_000 }, clock);
+  const pass = (ms: number) => {
+    nowMs += ms;
+  };
+  return { backoff, pass };
+}
+
+describe('waiting before another try', () => {
+  it('doubles with each failure, up to a bound', () => {
+    const { backoff, pass } = onClock();
+    const waits = [1, 2, 3, 4, 5].map(() => {
+      pass(60_000);
+      return backoff.failed();
+    });
+    expect(waits).toEqual([200, 400, 800, 1_000, 1_000]);
+    expect(backoff.failures).toBe(5);
+  });
+
+  it('grows on where it went well only for a moment, and begins anew where it did for long', () => {
+    const { backoff, pass } = onClock();
+    backoff.failed();
+    backoff.succeeded();
+    pass(9_999);
+    expect(backoff.failed()).toBe(400);
+    backoff.succeeded();
+    pass(5_000);
+    // Still well, not well anew.
+    backoff.succeeded();
+    pass(5_000);
+    expect(backoff.failed()).toBe(200);
+  });
+});

@@ -1,0 +1,23 @@
+import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { SlotOptions } from './slot-options.ts';
+
+const MB = 1024 ** 2;
+
+/** What one runner of a version may take: what its manifest says, else what the node does. */
+export function memoryLimitBytes({ manifest }: VersionRecord, options: SlotOptions): number {
+  const limit = manifest.runtime.memory_limit_mb;
+  return limit === undefined ? options.memoryLimitBytes : limit * MB;
+}
+
+/** Why a runner is ended that takes more than it may; undefined where it does not. */
+export function overMemoryLimit(memoryBytes: number, limitBytes: number): HotloopError | undefined {
+  if (memoryBytes <= limitBytes) return undefined;
+  const [taken, allowed] = [Math.ceil(memoryBytes / MB), Math.floor(limitBytes / MB)];
+  return new HotloopError(
+    'RESOURCE_EXHAUSTED',
+    `its runner takes ${taken} MB of memory and may take ${allowed} MB: raise runtime.memory_limit_mb, or use a smaller model ` +
+      'or smaller batches (runtime.max_batch)',
+    { reason: 'memory_limit' },
+  );
+}
