@@ -145,7 +145,7 @@ export class Fleet implements AsyncDisposable {
         this.#open(record).handle('wanted');
       }
     this.#known.keepOnly(snapshot);
-    for (const model of this.#slots.keys()) if (!snapshot.models.has(model)) this.recent.forget(model);
+    this.recent.keepOnly(snapshot);
   }
 
   reports(): VersionReport[] {
@@ -263,6 +263,8 @@ export class Fleet implements AsyncDisposable {
       const versions = this.#slots.get(model);
       if (versions?.get(version) === slot) versions.delete(version);
       if (versions?.size === 0) this.#slots.delete(model);
+      // What it answered while it drained has come after its model was deleted.
+      this.recent.keepOnly(this.#snapshot);
     }
     const { state, detail } = slot;
     this.#adapters.log.info({ model, version, state, detail }, 'a version changed state');

@@ -1,3 +1,4 @@
+import type { RegistrySnapshot } from '@hotloop/platform/registry/snapshot.ts';
 import type { WorkInput } from '../batching/batcher.ts';
 
 const KEPT = 16;
@@ -48,6 +49,11 @@ export class RecentInputs {
 
   forget(model: string): void {
     this.#byModel.delete(model);
+  }
+
+  /** Forgets what is registered no longer. */
+  keepOnly({ models }: RegistrySnapshot): void {
+    for (const model of this.#byModel.keys()) if (!models.has(model)) this.#byModel.delete(model);
   }
 }
 
