@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { callersMessage } from './runtime-message.ts';
@@ -45,14 +46,42 @@ describe('what a caller sees of the message of the runtime', () => {
     expect(callersMessage(message)).toBe(message);
   });
 
-  it('keeps the last part of a name that is written as a path', () => {
-    expect(callersMessage("Node input '/encoder/layer.0/Add_output_0' is not a graph input")).toBe(
-      "Node input '…Add_output_0' is not a graph input",
-    );
-    expect(callersMessage('in node (/encoder/layer.0/Add)')).toBe('in node (…Add)');
-    expect(callersMessage("cannot open '/home/some one/their model.onnx'")).toBe(
-      "cannot open '…their model.onnx'",
-    );
+  it.each([
+    "Node input '/encoder/layer.0/Add_output_0' is not a graph input",
+    'in node (/encoder/layer.0/Add)',
+    'Node (/MatMul) Op (MatMul) [ShapeInferenceError] Incompatible dimensions',
+    'Nodes /MatMul_1, /Relu_2 and /down-blocks.1/Conv+Relu. All are wrong.',
+    'Type Error: (tensor(float)) of input parameter [/a/Cast_output_0]',
+  ])('keeps a name that is written as a path, and can be none here: %s', (message) => {
+    expect(callersMessage(message)).toBe(message);
+  });
+
+  it.each([
+    ["cannot open '/home/some one/their model.onnx'", "cannot open '…their model.onnx'"],
+    ['cannot open /encoder/weights.bin', 'cannot open …weights.bin'],
+    ['cannot open /encoder/libcustom.so.1.2: gone', 'cannot open …libcustom.so.1.2: gone'],
+    ['no folder /opt/models/encoder', 'no folder …encoder'],
+    ['no folder /encoder/.cache/tmp', 'no folder …tmp'],
+    ['no folder ../encoder/MatMul', 'no folder ..…MatMul'],
+    ['no folder ~/encoder/MatMul', 'no folder …MatMul'],
+    ['no folder /encoder/../MatMul', 'no folder …MatMul'],
+    ['from //host/share/MatMul', 'from …MatMul'],
+    ['from http://host/share/MatMul', 'from http:…MatMul'],
+    ['from C:\\encoder\\MatMul', 'from …MatMul'],
+  ])('keeps the last part of what may be a path: %s', (message, seen) => {
+    expect(callersMessage(message)).toBe(seen);
+  });
+
+  it('keeps no name that begins like something at the root of the machine, nor any where nobody knows what is there', () => {
+    const message = 'in node (/Encoder/MatMul)';
+    expect(callersMessage(message, new Set(['models']))).toBe(message);
+    expect(callersMessage(message, new Set(['encoder']))).toBe('in node (…MatMul)');
+    expect(callersMessage(message, null)).toBe('in node (…MatMul)');
+  });
+
+  it('knows what is at the root of the machine', () => {
+    for (const name of readdirSync('/'))
+      if (/^\w/.test(name)) expect(callersMessage(`in (/${name}/x/y)`)).toBe('in (…y)');
   });
 
   it('has no stack, and is one line of bounded length', () => {
@@ -64,9 +93,22 @@ describe('what a caller sees of the message of the runtime', () => {
     expect(callersMessage('x'.repeat(10_000)).length).toBe(501);
   });
 
+  const segment = fc.stringMatching(/^[\w.@+-]{1,12}$/).filter((text) => /\w/.test(text));
+  const segments = fc.array(segment, { minLength: 2, maxLength: 6 });
+  const tail = fc.constantFrom('', ':12', ':12:5', '(12)', '.cc:136 a::b(int) ', '/', '.');
+  const words = fc.oneof(
+    fc.string({ maxLength: 30 }),
+    fc.constantFrom('x was false. ', 'a::b(', '<', '[', '/encoder/MatMul', "'/encoder/"),
+  );
+  const edge = fc.constantFrom(' ', '"', "'", '(', '=', ':', ',', '\n', '.', '[', '<', '|');
+  /** Messages with such paths in them, and the paths. */
+  const messagesWith = (path: fc.Arbitrary<string>) =>
+    fc.tuple(fc.array(fc.tuple(words, edge, path, tail), { maxLength: 4 }), words).map(([parts, last]) => ({
+      message: [...parts.map(([text, before, at, end]) => text + before + at + end), last].join(' '),
+      paths: parts.map(([, , at]) => at),
+    }));
+
   it('holds no absolute path, wherever one stands', () => {
-    const segment = fc.stringMatching(/^[\w.@+-]{1,12}$/).filter((text) => /\w/.test(text));
-    const segments = fc.array(segment, { minLength: 2, maxLength: 6 });
     const path = fc.oneof(
       segments.map((parts) => `/${parts.join('/')}`),
       segments.map((parts) => `C:\\${parts.join('\\')}`),
@@ -74,15 +116,30 @@ describe('what a caller sees of the message of the runtime', () => {
       segments.map((parts) => `file:///${parts.join('/')}`),
       segments.map((parts) => `~/${parts.join('/')}`),
     );
-    const tail = fc.constantFrom('', ':12', ':12:5', '(12)', '.cc:136 a::b(int) ', '/', '.');
-    const words = fc.oneof(fc.string({ maxLength: 30 }), fc.constantFrom('x was false. ', 'a::b(', '<', '['));
-    const edge = fc.constantFrom(' ', '"', "'", '(', '=', ':', ',', '\n', '.', '[', '<', '|');
     fc.assert(
-      fc.property(fc.array(fc.tuple(words, edge, path, tail), { maxLength: 4 }), words, (parts, last) => {
-        const message = parts.map(([text, before, at, end]) => text + before + at + end).join(' ') + last;
-        const seen = callersMessage(message);
-        for (const [, , at] of parts) expect(seen).not.toContain(at);
+      fc.property(messagesWith(path), ({ message, paths }) => {
+        const seen = callersMessage(message, null);
+        for (const at of paths) expect(seen).not.toContain(at);
         expect(seen).not.toMatch(/(?<!\w)[/\\]\w/);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('holds no path of this machine, nor any other to a file, where it keeps names', () => {
+    const roots = fc.constantFrom(...readdirSync('/').filter((name) => /^\w/.test(name)), 'Users', 'mnt');
+    const file = fc.constantFrom('model.onnx', 'weights.bin', 'libx.so', 'libx.so.9', 'a.json', 'x.PB');
+    const path = fc.oneof(
+      fc.tuple(roots, segments).map(([root, parts]) => `/${root}/${parts.join('/')}`),
+      fc.tuple(segments, file).map(([parts, name]) => `/${parts.join('/')}/${name}`),
+      segments.map((parts) => `C:\\${parts.join('\\')}`),
+      fc.tuple(roots, segments).map(([root, parts]) => `file:///${root}/${parts.join('/')}`),
+      segments.map((parts) => `~/${parts.join('/')}`),
+    );
+    fc.assert(
+      fc.property(messagesWith(path), ({ message, paths }) => {
+        const seen = callersMessage(message);
+        for (const at of paths) expect(seen).not.toContain(at);
       }),
       { numRuns: 5_000 },
     );

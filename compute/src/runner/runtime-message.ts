@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+
 /** No message is read further; what a model's author can make long must not cost the service much. */
 const MAX_READ = 4_096;
 const MAX_LENGTH = 500;
@@ -11,36 +13,99 @@ const CONDITION = /^.{1,300}? was false\.\s+(?=\S)/;
 const QUOTED_PATH = /(["'`])(?:file:|[a-z]:|~)?[/\\][^"'`]*\1/gi;
 /** From the root, a drive, a home, a network share, or a URL. Within a name, as in `encoder/MatMul`, it is none. */
 const PATH = /(?:file:|\b[a-z]:|~)?(?<!\w)[/\\][^\s"'`()[\]{}<>,;:|]*/gi;
+/** What a name that is written as a path may look like, as `/encoder/layer.0/MatMul`, and what may stand before it. */
+const NAME = /^(?:\/(?!\.)[\w.+-]+)+$/;
+const BEFORE_NAME = /[\s"'`([{,=]/;
+/** Of a file, of a library with its version too. */
+const EXTENSION = /\.(?:so[.\d]*|[a-z][a-z\d]{0,7})\.?$/i;
+/** Where systems keep their files, this one or that on which the runtime was built. */
+const USUAL_ROOTS = [
+  'applications',
+  'bin',
+  'boot',
+  'dev',
+  'etc',
+  'home',
+  'lib',
+  'lib32',
+  'lib64',
+  'library',
+  'media',
+  'mnt',
+  'nix',
+  'onnxruntime_src',
+  'opt',
+  'private',
+  'proc',
+  'root',
+  'run',
+  'sbin',
+  'snap',
+  'srv',
+  'sys',
+  'system',
+  'tmp',
+  'users',
+  'usr',
+  'var',
+  'volumes',
+];
 const STACK_LINE = /^\s*(?:at\s.*[:(]|#\d+\s|\[?0x[\da-f]+|stack ?trace|backtrace)/i;
 /** The name of a function in a namespace or class, with what it takes behind. */
 const CALL = /[\w~]+(?:<[^<>()]*>)?(?:::[\w~]+(?:<[^<>()]*>)?)+\(/;
 const CLOSING: Readonly<Record<string, string>> = { '(': ')', '[': ']', '<': '>' };
 
+/** Null where nobody knows them: nothing passes for a name then. */
+type Roots = ReadonlySet<string> | null;
+
 /**
  * What a caller may see of the runtime's message: what is wrong, with the names of operators, tensors, providers and
- * operator sets, but no path, no place in the sources, no C++ signature and no stack. A name that is written as a path, such
- * as a node's `/encoder/MatMul`, keeps its last part. One line of about 500 characters at most; the log keeps the whole.
+ * operator sets, but no path, no place in the sources, no C++ signature and no stack. Of a path its last part is kept. A name that is
+ * written as one, such as a node's `/encoder/MatMul`, is kept whole where it can be no path here: the machine has nothing
+ * called `/encoder`, and the end is no file's. One line of about 500 characters at most; the log keeps the whole.
  */
-export function callersMessage(message: string): string {
+export function callersMessage(message: string, roots = rootNames()): string {
   const lines = message
     .slice(0, MAX_READ)
     .replaceAll(MARK, ' ')
     .split(/[\r\n\u2028\u2029]+/)
     .filter((line) => !STACK_LINE.test(line))
-    .map(cleanLine)
+    .map((line) => cleanLine(line, roots))
     .filter((line) => line !== '');
   const [first = 'no reason given'] = lines;
   return first.length > MAX_LENGTH ? `${first.slice(0, MAX_LENGTH)}…` : first;
 }
 
-function cleanLine(line: string): string {
+function cleanLine(line: string, roots: Roots): string {
   const [before = '', ...after] = line.replace(SOURCE, MARK).split(MARK);
   const parts = after.map((part) => part.slice(signatureLength(part)).trimStart().replace(CONDITION, ''));
-  return withoutCalls([before, ...parts].join(' '))
-    .replace(QUOTED_PATH, (path) => `${path[0]}${lastPart(path.slice(1, -1))}${path[0]}`)
-    .replace(PATH, lastPart)
+  const text = withoutCalls([before, ...parts].join(' '));
+  return text
+    .replace(QUOTED_PATH, (quoted) => {
+      const path = quoted.slice(1, -1);
+      return isName(path, roots) ? quoted : `${quoted[0]}${lastPart(path)}${quoted[0]}`;
+    })
+    .replace(PATH, (path, at: number, whole: string) =>
+      (at === 0 || BEFORE_NAME.test(whole[at - 1] ?? '')) && isName(path, roots) ? path : lastPart(path),
+    )
     .replace(/\s+/g, ' ')
     .trim();
+}
+
+function isName(path: string, roots: Roots): boolean {
+  if (roots === null || !NAME.test(path) || EXTENSION.test(path)) return false;
+  const [first = '', ...others] = path.slice(1).toLowerCase().split('/');
+  // In the middle, too: a path may stand right behind a name. The last alone is what is kept of any path.
+  return ![first, ...others.slice(0, -1)].some((part) => roots.has(part));
+}
+
+/** What stands at this machine's root, and at others'. */
+function rootNames(): Roots {
+  try {
+    return new Set([...USUAL_ROOTS, ...readdirSync('/').map((name) => name.toLowerCase())]);
+  } catch {
+    return null;
+  }
 }
 
 function lastPart(path: string): string {
