@@ -199,7 +199,7 @@ export async function startCompute(
 
 /** What was measured last; what is asked for now stands in the next report. */
 function reportsOf(fleet: Fleet): VersionReport[] {
-  void fleet.measure();
+  void fleet.tend();
   return fleet.reports();
 }
 

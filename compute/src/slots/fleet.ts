@@ -149,7 +149,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   reports(): VersionReport[] {
-    const reports = [...this.slots()].map((slot) => ({
+    return [...this.slots()].map((slot) => ({
       model: slot.record.model,
       version: slot.record.version,
       state: slot.state,
@@ -157,7 +157,6 @@ export class Fleet implements AsyncDisposable {
       detail: slot.detail,
       reason: slot.reason,
     }));
-    return reports;
   }
 
   /** Work that waits or runs on this node. */
@@ -167,9 +166,9 @@ export class Fleet implements AsyncDisposable {
     return count;
   }
 
-  /** Measures the memory of every runner. */
-  async measure(): Promise<void> {
-    await Promise.all([...this.slots()].map((slot) => slot.measure()));
+  /** To be called every now and then: measures the memory of every runner, and asks versions what is not known of them. */
+  async tend(): Promise<void> {
+    await Promise.all([...this.slots()].flatMap((slot) => [slot.measure(), slot.probe()]));
   }
 
   /** Ends every runner at once. Whatever is still in flight fails; drain before. */
@@ -188,7 +187,7 @@ export class Fleet implements AsyncDisposable {
       slot = this.#open(record);
     }
     slot.lastUsedAt = this.#adapters.clock.monotonic();
-    slot.demand();
+    slot.isDemanded = true;
     slot.handle('wanted');
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {

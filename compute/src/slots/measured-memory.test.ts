@@ -35,7 +35,7 @@ async function serveHoarder(options: Partial<FleetOptions> = {}, runtime = '') {
     linesOf,
     /** Lines of the log that say why a runner was ended. */
     ended: () => linesOf(/more memory than it may/),
-    measure: () => fleet.measure(),
+    measure: () => fleet.tend(),
     pid: () => slot()?.runnerPids[0],
     take: (bytes: number) => {
       const contents = { int64Contents: [bytes / 4] };

@@ -82,6 +82,32 @@ describe('whether requests may share a run', () => {
     expect(await isShareable(onnx, 'late-now')).toBe(true);
   });
 
+  it('yes as soon as real rows have shown it, of what the version has answered', async () => {
+    const { fleet } = test.compute;
+    expect(await isShareable(lateIds(), 'learning')).toBe(false);
+    const { batcher, statistics } = fleet.find('learning', 1) ?? {};
+    // One row, or one row twice, shows nothing, and costs no run.
+    for (const id of [5n, 5n]) fleet.recent.offer('learning', [idInput(id)]);
+    await fleet.tend();
+    expect(batcher?.shareable).toBe(false);
+    expect(statistics?.runCount).toBe(0);
+    fleet.recent.offer('learning', [idInput(6n)]);
+    await fleet.tend();
+    expect(batcher?.shareable).toBe(true);
+    expect(statistics?.runCount).toBe(3);
+  });
+
+  it('no where real rows show later that the others count; that is asked once', async () => {
+    const { fleet } = test.compute;
+    expect(await isShareable(lateIds('mean'), 'mingling')).toBe(false);
+    const { batcher, statistics } = fleet.find('mingling', 1) ?? {};
+    for (const id of [5n, 6n]) fleet.recent.offer('mingling', [idInput(id)]);
+    await fleet.tend();
+    await fleet.tend();
+    expect(batcher?.shareable).toBe(false);
+    expect(statistics?.runCount).toBe(2);
+  });
+
   it('yes where golden examples show it, though the model refuses made-up rows', async () => {
     const examples =
       '[{inputs: {id: [5]}, outputs: {value: [50]}}, {inputs: {id: [6]}, outputs: {value: [60]}}]';
@@ -169,14 +195,18 @@ function constant(): Uint8Array {
   return encodeModel(graph.build('constant'));
 }
 
-/** Looks up the ids five and six: a smaller one lies before the table. */
-function lateIds(): Uint8Array {
+/** Looks up the ids five and six: a smaller one lies before the table. Of several it gives each its value, or all their mean. */
+function lateIds(gives: 'each' | 'mean' = 'each'): Uint8Array {
   const graph = new GraphBuilder();
   const values = graph.initializer('values', float32Tensor([50, 60]));
   const first = graph.initializer('first', int64Tensor([5]));
   graph.input('id', 'int64', ['N']);
   const place = graph.node('Sub', ['id', first]);
-  graph.node('Gather', [values, place], { axis: int(0) }, { name: 'look', outputs: ['value'] });
+  const found = graph.node('Gather', [values, place], { axis: int(0) });
+  const mean = graph.node('ReduceMean', [found], { keepdims: int(1) });
+  const zeros = graph.node('Sub', [found, found]);
+  const given = gives === 'each' ? found : graph.node('Add', [zeros, mean]);
+  graph.node('Identity', [given], {}, { name: 'give', outputs: ['value'] });
   graph.output('value', 'float32', ['N']);
   return encodeModel(graph.build('late'));
 }

@@ -1,12 +1,9 @@
-import type { WorkInput } from '../batching/batcher.ts';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
-import type { LoadedModel } from '../runner/load-options.ts';
 import { hasFraction, isWithin, type Tolerance } from './compare-golden.ts';
 import { decodeValues } from './golden-values.ts';
-import { madeUpRows, type ProbeRows, realRows, splitRows } from './probe-rows.ts';
+import { type ProbeRows, splitRows } from './probe-rows.ts';
 
 export interface RowProbe {
-  readonly model: LoadedModel;
   /** Resolves undefined where the model refuses the inputs; rejects when the runner has gone. */
   run(tensors: readonly FrameTensor[]): Promise<readonly ReceivedTensor[] | undefined>;
   /** How far an output run together may be from the same run alone. */
@@ -15,28 +12,26 @@ export interface RowProbe {
   isLate(): boolean;
 }
 
-type Verdict = 'independent' | 'dependent' | 'unknown';
+/** Whether rows of one run leave each other alone, as far as a probe can tell. */
+export type RowVerdict = 'independent' | 'dependent' | 'unknown';
 
 /**
  * Finds out whether rows of one run leave each other alone: different rows run together must come out as they do one by
- * one, in every output, whatever its datatype. Real rows come first, since made-up values may be none that the model
- * takes. What cannot be told counts as no: rows that all come out alike show nothing, nor do rows that the model refuses.
+ * one, in every output, whatever its datatype. Rows that all come out alike show nothing, nor do rows that the model
+ * refuses. The first set of rows should be the one most likely to tell.
  */
-export async function rowsAreIndependent(
-  probe: RowProbe,
-  real: readonly (readonly WorkInput[])[],
-): Promise<boolean> {
+export async function judgeRows(probe: RowProbe, sets: readonly ProbeRows[]): Promise<RowVerdict> {
   let isTold = false;
-  for (const rows of [...realRows(real), ...madeUpRows(probe.model)]) {
+  for (const rows of sets) {
     if (isTold && probe.isLate()) break;
     const verdict = await judge(probe, rows);
-    if (verdict === 'dependent') return false;
+    if (verdict === 'dependent') return verdict;
     isTold ||= verdict === 'independent';
   }
-  return isTold;
+  return isTold ? 'independent' : 'unknown';
 }
 
-async function judge(probe: RowProbe, { inputs, rows }: ProbeRows): Promise<Verdict> {
+async function judge(probe: RowProbe, { inputs, rows }: ProbeRows): Promise<RowVerdict> {
   const frame = (some: readonly (readonly Uint8Array[])[]): FrameTensor[] =>
     inputs.map(({ datatype, rowShape }, index) => ({
       index,

@@ -11,6 +11,7 @@ import type { Confinements } from '../runner/confinement.ts';
 import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';
 import { Backoff } from './backoff.ts';
 import type { RecentInputs } from './recent-inputs.ts';
+import { RunSharing } from './run-sharing.ts';
 import { SlotFailure } from './slot-failure.ts';
 import type { SlotOptions } from './slot-options.ts';
 import { SlotStatistics } from './slot-statistics.ts';
@@ -47,10 +48,12 @@ export class Slot {
   #runners: VersionRunners | undefined;
   #model: LoadedModel | undefined;
   #batcher: Batcher | undefined;
+  #sharing: RunSharing | undefined;
   #timer: NodeJS.Timeout | undefined;
   #loading: Promise<void> = Promise.resolve();
-  #isDemanded = false;
   #isAsleep = false;
+  /** True once a request has waited for it; then it may take the room of its equals. */
+  isDemanded = false;
   /** On the monotonic clock; for the least recently used. */
   lastUsedAt = 0;
   /** True when no role in the registry, but a request, brought it here. */
@@ -90,11 +93,6 @@ export class Slot {
     return this.#batcher;
   }
 
-  /** True once a request has waited for it; then it may take the room of its equals. */
-  get isDemanded(): boolean {
-    return this.#isDemanded;
-  }
-
   /** True when it is gone because there was no memory for it and nobody waited. */
   get isAsleep(): boolean {
     return this.#isAsleep;
@@ -103,10 +101,6 @@ export class Slot {
   /** What it runs on: what its manifest names, else what the node does. */
   get executionProviders(): readonly ExecutionProvider[] {
     return executionProvidersOf(this.record, this.#options);
-  }
-
-  demand(): void {
-    this.#isDemanded = true;
   }
 
   get runnerPids(): readonly number[] {
@@ -133,6 +127,11 @@ export class Slot {
   /** Measures the memory of the runners that serve, and ends one that takes more than it may: another takes its place. */
   async measure(): Promise<void> {
     await this.#runners?.measure();
+  }
+
+  /** Asks again whether its requests may share runs, where the warm-up could not tell. */
+  async probe(): Promise<void> {
+    if (this.#state === 'ready') await this.#sharing?.probe();
   }
 
   /** Ends it now, whatever it does; resolves when its processes have ended. */
@@ -196,11 +195,14 @@ export class Slot {
       if (signal.aborted) return;
       this.handle('loaded');
       const batcher = this.#batcher ?? this.#makeBatcher();
-      const shareable = await runners.warm(manifest, batcher.cost);
+      const warmed = await runners.warm(manifest, batcher.cost);
       if (signal.aborted) return;
-      batcher.setShareable(shareable);
-      this.#model = runners.model;
+      this.#model = warmed.model;
       this.#batcher = batcher;
+      this.#sharing?.end();
+      const { executionProviders, record } = this;
+      const adapters = { ...this.#adapters, log: this.#log, batcher };
+      this.#sharing = new RunSharing(warmed, adapters, { model: record.model, executionProviders });
       runners.serve(batcher);
       this.handle('warmed');
     } catch (error) {
@@ -209,11 +211,8 @@ export class Slot {
   }
 
   #makeRunners(): VersionRunners {
-    const { store, recent, confinements } = this.#adapters;
     const adapters = {
-      store,
-      recent,
-      confinements,
+      ...this.#adapters,
       log: this.#log,
       backoff: this.#failure.backoff,
       mayReplace: () => this.#state === 'ready',

@@ -15,6 +15,7 @@ import { startAnyRunner } from '../runner/start-any-runner.ts';
 import type { Backoff } from './backoff.ts';
 import { memoryLimitBytes, overMemoryLimit } from './memory-limit.ts';
 import type { RecentInputs } from './recent-inputs.ts';
+import type { RowVerdict } from './row-independence.ts';
 import type { SlotOptions } from './slot-options.ts';
 import { warmRunner } from './warm-runner.ts';
 
@@ -29,6 +30,12 @@ export interface VersionRunnersAdapters {
   mayReplace(): boolean;
   /** The last of them has ended while they served; another load may begin after so long. */
   onLost(failure: HotloopError, waitMs: number): void;
+}
+
+/** What was found out of a version when its runners were warmed up. */
+export interface WarmedVersion {
+  readonly model: LoadedModel;
+  readonly rows: RowVerdict;
 }
 
 /**
@@ -60,11 +67,6 @@ export class VersionRunners {
     return this.#held.map((runner) => runner.pid);
   }
 
-  /** What the runtime says of the version; undefined before the first has started. */
-  get model(): LoadedModel | undefined {
-    return this.#held[0]?.model;
-  }
-
   memoryBytes(): number {
     return this.#held.reduce((total, runner) => total + runner.memoryBytes(), 0);
   }
@@ -77,16 +79,18 @@ export class VersionRunners {
   }
 
   /**
-   * Holds each to its golden examples and warms it up. Resolves with whether requests may share a run. Rejects as warmRunner
-   * does, and RESOURCE_EXHAUSTED `memory_limit`.
+   * Holds each to its golden examples and warms it up. Rejects as warmRunner does, and RESOURCE_EXHAUSTED `memory_limit`.
    */
-  async warm(manifest: Manifest, cost: BatchCost): Promise<boolean> {
-    let shareable = true;
+  async warm(manifest: Manifest, cost: BatchCost): Promise<WarmedVersion> {
+    let model: LoadedModel = { inputs: [], outputs: [] };
+    const found = new Set<RowVerdict>();
     for (const runner of [...this.#held]) {
-      const warmed = await this.#warm(runner, manifest, cost);
-      shareable &&= warmed.isShareable;
+      const warmed = await this.#warm(runner, manifest, { cost, mayProbe: true });
+      found.add(warmed.rows);
+      model = warmed.runner.model;
     }
-    return shareable;
+    const doubt = found.has('dependent') ? 'dependent' : found.has('unknown') ? 'unknown' : undefined;
+    return { model, rows: doubt ?? 'independent' };
   }
 
   /** From now on they take the batcher's work. */
@@ -160,8 +164,8 @@ export class VersionRunners {
   async #warm(
     first: Runner,
     manifest: Manifest,
-    cost: BatchCost,
-  ): Promise<{ readonly runner: Runner; readonly isShareable: boolean }> {
+    { cost, mayProbe }: { readonly cost: BatchCost; readonly mayProbe: boolean },
+  ): Promise<{ readonly runner: Runner; readonly rows: RowVerdict }> {
     let runner = first;
     const startAnew = async (lost: Runner) => {
       this.#drop(lost);
@@ -181,17 +185,13 @@ export class VersionRunners {
       },
       maxBatchRows: this.#record.manifest.runtime.max_batch,
       budgetMs: warmUpMs,
+      mayProbe,
       limits: { firstMs: loadTimeoutMs, laterMs: hangMs },
     };
     try {
-      const isShareable = await warmRunner(
-        first,
-        { recent, cost, log, startAnew },
-        options,
-        this.#end.signal,
-      );
+      const rows = await warmRunner(first, { recent, cost, log, startAnew }, options, this.#end.signal);
       await this.#checkMemory(runner);
-      return { runner, isShareable };
+      return { runner, rows };
     } catch (error) {
       this.#drop(runner);
       throw error;
@@ -256,8 +256,9 @@ export class VersionRunners {
     const { onnx, manifestYaml } = await this.#adapters.store.get(this.#record.bundleSha256);
     const started = await this.#start(onnx);
     releaseBytes(onnx);
-    // What a batch costs is for runners to say that take work, not for one that stands behind them.
-    const { runner } = await this.#warm(started, parseManifest(manifestYaml), new BatchCost());
+    // Whether requests may share runs is known, and what a batch costs is not for one to say that stands behind the others.
+    const asked = { cost: new BatchCost(), mayProbe: false };
+    const { runner } = await this.#warm(started, parseManifest(manifestYaml), asked);
     if (!this.#batcher || !this.#isOneMissing()) return this.#drop(runner);
     this.#serve(runner, this.#batcher);
     this.#adapters.backoff.succeeded();

@@ -6,6 +6,7 @@ import { boundRuns, type RunLimits } from './bounded-runs.ts';
 import { checkGolden, goldenInputs } from './check-golden.ts';
 import type { GoldenTerms } from './compare-golden.ts';
 import type { RecentInputs } from './recent-inputs.ts';
+import type { RowVerdict } from './row-independence.ts';
 import { WarmUpLoss, warmUp } from './warm-up.ts';
 
 /** After so many runners lost to recent inputs, a version warms up without any. */
@@ -26,10 +27,12 @@ export interface WarmRunnerOptions {
   readonly maxBatchRows: number;
   readonly budgetMs: number;
   readonly limits: RunLimits;
+  /** False where nobody asks whether requests may share its runs. */
+  readonly mayProbe: boolean;
 }
 
 /**
- * Holds a runner to its golden examples and warms it up; resolves with whether requests may share its runs. What others
+ * Holds a runner to its golden examples and warms it up; resolves with whether rows of one run leave each other alone. What others
  * have asked for must not keep a sound version from its traffic: a recent input that the model refuses is dropped, and one
  * that costs the runner too, with another runner in its place. A runner lost to made-up rows of the probe is replaced
  * likewise, and its requests run alone. Rejects as checkGolden does, and UNAVAILABLE when zeros end a runner.
@@ -39,11 +42,11 @@ export async function warmRunner(
   { recent, cost, log, startAnew }: WarmRunnerAdapters,
   options: WarmRunnerOptions,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<RowVerdict> {
   const { model, terms, maxBatchRows, budgetMs, limits } = options;
   const { executionProviders } = terms;
   let runner = first;
-  let mayProbe = true;
+  let { mayProbe } = options;
   for (let losses = 0; ; ) {
     const bounded = boundRuns(runner, limits);
     await checkGolden(bounded, terms);
@@ -59,12 +62,12 @@ export async function warmRunner(
       for (const refused of result.refused) recent.drop(model, refused);
       if (result.refused.length > 0)
         log.warn({ inputs: result.refused.length }, 'recent inputs that the version refuses are dropped');
-      if (!result.shareable)
+      if (result.rows !== 'independent' && options.mayProbe)
         log.info(
-          { runner: runner.pid },
+          { runner: runner.pid, rows: result.rows },
           'its requests run alone: that rows leave each other alone did not show',
         );
-      return result.shareable;
+      return result.rows;
     } catch (error) {
       // Ended from outside, the runner says nothing about what it ran.
       signal.throwIfAborted();

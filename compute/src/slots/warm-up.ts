@@ -6,8 +6,8 @@ import { RunnerFailure, RunnerGone, type RunResult } from '../runner/runner.ts';
 import { ELEMENT_BYTES, elementCount } from '../runner/tensor-layout.ts';
 import type { BoundedRunner } from './bounded-runs.ts';
 import { toleranceOf } from './compare-golden.ts';
-import { FREE_DIMENSION } from './probe-rows.ts';
-import { type RowProbe, rowsAreIndependent } from './row-independence.ts';
+import { FREE_DIMENSION, madeUpRows, realRows } from './probe-rows.ts';
+import { judgeRows, type RowProbe, type RowVerdict } from './row-independence.ts';
 
 const ROUNDS = 3;
 
@@ -18,13 +18,12 @@ export interface WarmUpOptions {
   readonly examples: readonly (readonly WorkInput[])[];
   /** No new batch begins after this, but for what it takes to tell whether requests may share a run. */
   readonly budgetMs: number;
-  /** False when asking whether requests may share a run has cost a runner; then they may not. */
+  /** False when nobody asks whether requests may share a run, or asking has cost a runner; then they may not. */
   readonly mayProbe: boolean;
 }
 
 export interface WarmUpResult {
-  /** True when rows of one run do not influence each other, as far as a probe can tell. */
-  readonly shareable: boolean;
+  readonly rows: RowVerdict;
   /** Recent inputs that the model refused. */
   readonly refused: readonly (readonly WorkInput[])[];
 }
@@ -65,7 +64,7 @@ export async function warmUp(
   const refused: (readonly WorkInput[])[] = [];
   for (const inputs of recent) {
     if (isLate()) break;
-    if (!fits(model, inputs)) continue;
+    if (!fitsModel(model, inputs)) continue;
     const result = await attempt(runner, inputs.map(toFrameTensor), { kind: 'recent', inputs });
     (result ? usable : refused).push(inputs);
   }
@@ -76,14 +75,14 @@ export async function warmUp(
     if (!(await measure(runner, rows, cost))) break;
   }
   const probe: RowProbe = {
-    model,
     run: async (tensors) => (await attempt(runner, tensors, { kind: 'probe' }))?.tensors,
     toleranceOf: (datatype, values) => toleranceOf({ executionProviders }, datatype, values),
     isLate,
   };
-  const shareable =
-    rowsAreFree && options.mayProbe && (await rowsAreIndependent(probe, [...options.examples, ...usable]));
-  return { shareable, refused };
+  if (!rowsAreFree || !options.mayProbe) return { rows: 'dependent', refused };
+  // Real rows come first: made-up values may be none that the model takes.
+  const sets = [...realRows([...options.examples, ...usable]), ...madeUpRows(model)];
+  return { rows: await judgeRows(probe, sets), refused };
 }
 
 /** False when the model refuses zeros of an invented shape. */
@@ -113,7 +112,8 @@ async function attempt(
   }
 }
 
-function fits(model: LoadedModel, inputs: readonly WorkInput[]): boolean {
+/** True when recent inputs, of any version, are of the shapes that this one takes. */
+export function fitsModel(model: LoadedModel, inputs: readonly WorkInput[]): boolean {
   return (
     inputs.length === model.inputs.length &&
     model.inputs.every((description, index) => {

@@ -1,0 +1,132 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { type HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { Batcher } from '../batching/batcher.ts';
+import { hasSharedRows } from '../batching/shared-rows.ts';
+import { ALONE } from '../batching/work-queue.ts';
+import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
+import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';
+import { toleranceOf } from './compare-golden.ts';
+import { type ProbeRows, realRows } from './probe-rows.ts';
+import type { RecentInputs } from './recent-inputs.ts';
+import { judgeRows, type RowVerdict } from './row-independence.ts';
+import type { WarmedVersion } from './version-runners.ts';
+import { fitsModel } from './warm-up.ts';
+
+const TRIES = 8;
+/** From the first try to the second; each gap is twice the one before. */
+const FIRST_GAP_MS = 5_000;
+/** Of one run, with its wait. */
+const RUN_MS = 10_000;
+
+export interface RunSharingAdapters {
+  readonly batcher: Batcher;
+  readonly recent: RecentInputs;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface RunSharingOptions {
+  /** By which recent inputs are kept. */
+  readonly model: string;
+  readonly executionProviders: readonly ExecutionProvider[];
+}
+
+/**
+ * Lets a version's requests share runs where its warm-up has told that they may. Where it could not tell, asks again, on what
+ * was answered well since: through the queue, one run after the other, a few rows each, so that other requests wait for it
+ * as for five of their own. A few times at most, and never again when that has shown that they may not, or has cost a runner.
+ */
+export class RunSharing {
+  readonly #adapters: RunSharingAdapters;
+  readonly #options: RunSharingOptions;
+  readonly #loaded: LoadedModel;
+  #triesLeft = TRIES;
+  #gapMs = FIRST_GAP_MS;
+  #nextAt = Number.NEGATIVE_INFINITY;
+  #isTrying = false;
+  #isOver: boolean;
+
+  constructor({ model, rows }: WarmedVersion, adapters: RunSharingAdapters, options: RunSharingOptions) {
+    this.#loaded = model;
+    this.#adapters = adapters;
+    this.#options = options;
+    this.#isOver = rows !== 'unknown' || !hasSharedRows(model);
+    adapters.batcher.setShareable(rows === 'independent');
+  }
+
+  /** To be called every now and then while the version takes work. */
+  async probe(): Promise<void> {
+    const { recent, clock, log } = this.#adapters;
+    if (this.#isOver || this.#isTrying || this.#triesLeft === 0 || clock.monotonic() < this.#nextAt) return;
+    const rows = realRows(recent.of(this.#options.model).filter((inputs) => fitsModel(this.#loaded, inputs)));
+    if (rows.length === 0) return;
+    this.#isTrying = true;
+    this.#triesLeft--;
+    try {
+      this.#learn(await this.#judge(rows));
+    } catch (error) {
+      if (toHotloopError(error).reason === 'runner_lost') this.end();
+      log.info({ error }, 'whether requests may share runs could not be asked of real rows');
+    }
+    this.#isTrying = false;
+    this.#nextAt = clock.monotonic() + this.#gapMs;
+    this.#gapMs *= 2;
+  }
+
+  /** The version is loaded anew: whatever is still found out here does not count. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  #learn(verdict: RowVerdict): void {
+    if (this.#isOver || verdict === 'unknown') return;
+    this.end();
+    if (verdict === 'dependent') return;
+    this.#adapters.batcher.setShareable(true);
+    this.#adapters.log.info('its requests share runs from now on: real rows leave each other alone');
+  }
+
+  #judge(rows: readonly ProbeRows[]): Promise<RowVerdict> {
+    const { executionProviders } = this.#options;
+    return judgeRows(
+      {
+        run: (tensors) => this.#run(tensors),
+        toleranceOf: (datatype, values) => toleranceOf({ executionProviders }, datatype, values),
+        isLate: () => false,
+      },
+      rows,
+    );
+  }
+
+  /** Undefined when the model refuses the rows. */
+  #run(tensors: readonly FrameTensor[]): Promise<readonly ReceivedTensor[] | undefined> {
+    const { batcher, clock } = this.#adapters;
+    const inputs = tensors.map(({ datatype, shape, pieces }) => ({
+      datatype,
+      shape,
+      contents: Buffer.concat(pieces),
+    }));
+    const submittedAt = clock.monotonic();
+    return new Promise((resolve, reject) => {
+      batcher.submit({
+        inputs,
+        rows: inputs[0]?.shape[0] ?? 1,
+        priority: 0,
+        submittedAt,
+        deadlineAt: submittedAt + RUN_MS,
+        shapeKey: ALONE,
+        // Nobody waits for the answer: once it has ended a runner, it is not run again.
+        losses: Number.POSITIVE_INFINITY,
+        isOver: () => false,
+        succeed: ({ outputs }) => resolve(outputs),
+        fail: (error: HotloopError) => (error.reason === 'run_failed' ? resolve(undefined) : reject(error)),
+        expire: () => {
+          // A runner has it and may hang on it.
+          this.end();
+          reject(new Error('a run took too long'));
+        },
+      });
+    });
+  }
+}
