@@ -72,7 +72,8 @@ export async function startTestCompute(
     folder,
     databaseUrl: database.url,
     async until(model, version, state) {
-      const end = Date.now() + 30_000;
+      // Says what was waited for before the limit of a test does not.
+      const end = Date.now() + 50_000;
       for (;;) {
         const seen = compute.fleet.find(model, version)?.state ?? 'gone';
         if (seen === state) return;
