@@ -72,7 +72,7 @@ export async function startTestCompute(
     folder,
     databaseUrl: database.url,
     async until(model, version, state) {
-      // Says what was waited for before the limit of a test does not.
+      // Shorter than the limit of a test, so that it says what was waited for.
       const end = Date.now() + 50_000;
       for (;;) {
         const seen = compute.fleet.find(model, version)?.state ?? 'gone';
