@@ -38,6 +38,16 @@ describe('the rows of a model', () => {
     ['a fixed input', false, model([[1, 2], ['N']], [['N']])],
     ['a fixed output', false, model([['N', 2]], [[1]])],
     ['an output without dimensions', false, model([['N', 2]], [[]])],
+    [
+      'an output of text',
+      false,
+      { inputs: [described('N', 2)], outputs: [{ ...described('N'), datatype: 'BYTES' }] },
+    ],
+    [
+      'an input of text',
+      true,
+      { inputs: [{ ...described('N'), datatype: 'BYTES' }], outputs: [described('N')] },
+    ],
   ])('with %s are shared: %s', (_, expected, given) => {
     expect(hasSharedRows(given)).toBe(expected);
   });

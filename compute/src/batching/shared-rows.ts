@@ -5,10 +5,10 @@ import { ALONE } from './work-queue.ts';
 /**
  * True when the first dimension of every input and output is free and the inputs give it one name, or none: only then can
  * it mean the rows of a batch. Whether it does is for the probe of the warm-up to say. What outputs call it says nothing:
- * some exporters name each output's dimension anew.
+ * some exporters name each output's dimension anew. An output of text cannot be parted: its elements have no fixed place.
  */
 export function hasSharedRows({ inputs, outputs }: LoadedModel): boolean {
-  if (outputs.some(({ shape }) => shape[0] !== -1)) return false;
+  if (outputs.some(({ shape, datatype }) => shape[0] !== -1 || datatype === 'BYTES')) return false;
   let shared: string | undefined;
   for (const { shape, dimensionNames } of inputs) {
     if (shape[0] !== -1) return false;

@@ -64,15 +64,11 @@ export function metadataOf({ record, model }: KnownVersion, versions: readonly n
 
 /**
  * A version's configuration. Dimensions leave out the batch where requests may share a run. A model that takes one value a
- * row would be left with none, which clients cannot send: it is described like a model without batches. So is one that
- * answers text, whose requests run alone: a joined answer could not be taken apart without a look at every text.
+ * row would be left with none, which clients cannot send: it is described like a model without batches.
  */
 export function configOf({ record, model, isShareable, executionProviders }: KnownVersion) {
   const { runtime } = record.manifest;
-  const batches =
-    isShareable &&
-    model.inputs.every(({ shape }) => shape.length > 1) &&
-    model.outputs.every(({ datatype }) => datatype !== 'BYTES');
+  const batches = isShareable && model.inputs.every(({ shape }) => shape.length > 1);
   const tensor = (description: TensorDescription) => ({
     name: description.name,
     data_type: CONFIG_TYPE[description.datatype],
