@@ -17,7 +17,10 @@ const ROW = [[1, 2, 3, 4]];
 /** The processes that this one has started and that have not ended. */
 async function childPids(): Promise<number[]> {
   const threads = await readdir('/proc/self/task');
-  const lists = threads.map((thread) => readFile(`/proc/self/task/${thread}/children`, 'utf8'));
+  // A thread may end meanwhile.
+  const lists = threads.map((thread) =>
+    readFile(`/proc/self/task/${thread}/children`, 'utf8').catch(() => ''),
+  );
   return (await Promise.all(lists)).join(' ').split(/\s+/).filter(Boolean).map(Number);
 }
 
@@ -88,7 +91,8 @@ describe('when things go wrong', () => {
       // Another is on its way in its place, and stands still, when the version is left without any.
       const onItsWay = async () => (await childPids()).filter((pid) => !before.includes(pid));
       await expect.poll(onItsWay, { interval: 1 }).toHaveLength(1);
-      const [late = 0] = await onItsWay();
+      const [late] = await onItsWay();
+      if (late === undefined) throw new Error('the one on its way has ended');
       process.kill(late, 'SIGSTOP');
       process.kill(second, 'SIGKILL');
       const isNew = (pid: number) => pid !== first && pid !== second;

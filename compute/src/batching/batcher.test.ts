@@ -1,5 +1,5 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
-import type { HotloopError } from '@hotloop/platform/errors.ts';
+import { HotloopError } from '@hotloop/platform/errors.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { describe, expect, it } from 'vitest';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
@@ -235,14 +235,29 @@ describe('batcher', () => {
     const killers: Work[] = [];
     const batcher = makeBatcher(killers);
     const answer = ask(batcher, 66);
-    const runner = heldRunner();
-    batcher.add(runner);
-    await nextTurn();
-    batcher.pardon(runner);
-    await runner.end();
+    for (let ended = 0; ended < 3; ended++) {
+      const runner = heldRunner();
+      batcher.add(runner);
+      await nextTurn();
+      batcher.pardon(runner);
+      await runner.end();
+    }
     batcher.add(memoryRunner(twice));
     expect(await answer).toEqual([132]);
     expect(killers).toEqual([]);
+  });
+
+  it('fails what a lost runner had in hand when nothing waits any more, and what comes then', async () => {
+    const batcher = makeBatcher();
+    const asked = [ask(batcher, 1, 2), ask(batcher, 3)];
+    const refused = asked.map((answer) => expect(answer).rejects.toThrow('over'));
+    const runner = heldRunner();
+    batcher.add(runner);
+    await nextTurn();
+    batcher.close(new HotloopError('UNAVAILABLE', 'over'));
+    await runner.end();
+    await Promise.all(refused);
+    await expect(ask(batcher, 4)).rejects.toThrow('over');
   });
 
   it('runs requests alone once it sees that outputs do not follow their rows', async () => {

@@ -5,6 +5,7 @@ import type { ReceivedTensor } from '../runner/frames.ts';
 import { type Runner, RunnerGone, type RunResult } from '../runner/runner.ts';
 import { BatchCost } from './batch-cost.ts';
 import { GATHER_MS, rowsToSend } from './batch-policy.ts';
+import { giveUp } from './give-up.ts';
 import { joinInputs } from './join-inputs.ts';
 import { RunnerPipeline, type SentBatch } from './runner-pipeline.ts';
 import { hasSharedRows } from './shared-rows.ts';
@@ -68,6 +69,7 @@ export class Batcher {
   #isPumping = false;
   /** When the first work of this turn came, or the first since some was sent in it. */
   #gatheredSince: number | undefined;
+  #closed: HotloopError | undefined;
   readonly #pumpSoon = () => {
     this.#isPumping = false;
     this.#gatheredSince = undefined;
@@ -109,10 +111,11 @@ export class Batcher {
   }
 
   /**
-   * Throws RESOURCE_EXHAUSTED when the queue is full. What is submitted in one turn of the event loop travels together,
+   * Throws RESOURCE_EXHAUSTED when the queue is full, and what `close` was given. What is submitted in one turn of the event loop travels together,
    * except that a long turn sends what it has got so far and goes on.
    */
   submit(work: Work): void {
+    if (this.#closed) throw this.#closed;
     this.#queue.push(work);
     this.#gatheredSince ??= work.submittedAt;
     if (work.submittedAt - this.#gatheredSince < GATHER_MS) this.#soon();
@@ -153,9 +156,10 @@ export class Batcher {
     }
   }
 
-  /** Fails all that waits; what runs settles by itself. */
-  failWaiting(error: HotloopError): void {
-    for (const work of this.#queue.clear()) work.fail(error);
+  /** Fails all that waits, and all that would have to wait from now on. What runs settles by itself. */
+  close(error: HotloopError): void {
+    this.#closed ??= error;
+    for (const work of this.#queue.clear()) work.fail(this.#closed);
   }
 
   #soon(): void {
@@ -261,7 +265,8 @@ export class Batcher {
     if (ran.length === 1 && only && !pipeline.isPardoned) this.#options.onKiller(only);
     const again: Work[] = [];
     for (const work of ran) {
-      if (work.losses >= MAX_LOSSES)
+      if (pipeline.isPardoned) again.push(work);
+      else if (work.losses >= MAX_LOSSES)
         work.fail(
           new HotloopError('UNAVAILABLE', 'the runner ended twice with this request', {
             reason: 'runner_lost',
@@ -272,23 +277,19 @@ export class Batcher {
         again.push(work);
       }
     }
-    this.#queue.pushFront(waited);
+    this.#putBack(waited);
     this.#again(again);
   }
 
   #again(works: readonly Work[]): void {
     for (const work of works) work.shapeKey = ALONE;
-    this.#queue.pushFront(works);
+    this.#putBack(works);
     this.#soon();
   }
-}
 
-function giveUp(work: Work, now: number): void {
-  work.fail(
-    work.deadlineAt <= now
-      ? new HotloopError('DEADLINE_EXCEEDED', 'the deadline passed before the model could run', {
-          reason: 'expired',
-        })
-      : new HotloopError('CANCELLED', 'the caller has gone'),
-  );
+  /** Before all that waits; but where nothing waits any more, nobody would ever come to it. */
+  #putBack(works: readonly Work[]): void {
+    if (this.#closed) for (const work of works) work.fail(this.#closed);
+    else this.#queue.pushFront(works);
+  }
 }

@@ -23,6 +23,14 @@ describe('waiting before another try', () => {
     expect(backoff.failures).toBe(5);
   });
 
+  it('waits for nothing at the first that may be the only one', () => {
+    const { backoff, pass } = onClock();
+    expect([backoff.stumbled(), backoff.stumbled(), backoff.stumbled()]).toEqual([0, 400, 800]);
+    backoff.succeeded();
+    pass(10_000);
+    expect(backoff.stumbled()).toBe(0);
+  });
+
   it('grows on where it went well only for a moment, and begins anew where it did for long', () => {
     const { backoff, pass } = onClock();
     backoff.failed();

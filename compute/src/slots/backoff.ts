@@ -25,6 +25,12 @@ export class Backoff {
     this.#wellSince ??= this.#clock.monotonic();
   }
 
+  /** Counts a failure that may be the only one: the first costs no wait. Returns how many milliseconds to wait. */
+  stumbled(): number {
+    const waitMs = this.failed();
+    return this.#failures === 1 ? 0 : waitMs;
+  }
+
   /** Counts a failure; returns how many milliseconds to wait. */
   failed(): number {
     const { retryMs, maxRetryMs, steadyMs } = this.#options;

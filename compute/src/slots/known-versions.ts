@@ -7,7 +7,7 @@ import type { SlotStatistics } from './slot-statistics.ts';
 export interface KnownVersion {
   readonly record: VersionRecord;
   readonly model: LoadedModel;
-  /** True when its requests may share a run. */
+  /** True when its requests could share a run by then; what real rows show later does not change how it is described. */
   readonly isShareable: boolean;
   readonly executionProviders: readonly ExecutionProvider[];
   /** Of the last time that it was loaded. */

@@ -44,11 +44,20 @@ describe('a draining version that loses one of its runners', () => {
     await test.until('pair', 1, 'gone');
   });
 
-  it('goes when none is left', async () => {
+  it('goes when none is left, and says so to whoever the last one was to answer', async () => {
     await using pair = await drainPair(60_000);
+    const { test, slot, first, second } = pair;
+    process.kill(first, 'SIGSTOP');
+    const item = itemMaker();
+    const answer = test.compute.port.infer(item('pair', 1, ROW, { timeoutMs: 50_000 }));
+    const refused = expect(answer).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect.poll(() => slot?.batcher?.running).toBe(1);
     pair.want(false);
-    for (const pid of [pair.first, pair.second]) process.kill(pid, 'SIGKILL');
-    await pair.test.until('pair', 1, 'gone');
+    process.kill(second, 'SIGKILL');
+    await expect.poll(() => slot?.runnerPids).toEqual([first]);
+    process.kill(first, 'SIGKILL');
+    await refused;
+    await test.until('pair', 1, 'gone');
   });
 
   it('has all of them again when it is wanted anew', async () => {

@@ -44,43 +44,46 @@ export class RunSharing {
   #triesLeft = TRIES;
   #gapMs = FIRST_GAP_MS;
   #nextAt = Number.NEGATIVE_INFINITY;
-  #isTrying = false;
-  #isOver: boolean;
+  #state: 'waiting' | 'trying' | 'over';
 
   constructor({ model, rows }: WarmedVersion, adapters: RunSharingAdapters, options: RunSharingOptions) {
     this.#loaded = model;
     this.#adapters = adapters;
     this.#options = options;
-    this.#isOver = rows !== 'unknown' || !hasSharedRows(model);
+    this.#state = rows === 'unknown' && hasSharedRows(model) ? 'waiting' : 'over';
     adapters.batcher.setShareable(rows === 'independent');
   }
 
   /** To be called every now and then while the version takes work. */
   async probe(): Promise<void> {
     const { recent, clock, log } = this.#adapters;
-    if (this.#isOver || this.#isTrying || this.#triesLeft === 0 || clock.monotonic() < this.#nextAt) return;
+    if (this.#state !== 'waiting' || clock.monotonic() < this.#nextAt) return;
     const rows = realRows(recent.of(this.#options.model).filter((inputs) => fitsModel(this.#loaded, inputs)));
     if (rows.length === 0) return;
-    this.#isTrying = true;
-    this.#triesLeft--;
+    this.#state = 'trying';
     try {
       this.#learn(await this.#judge(rows));
     } catch (error) {
       if (toHotloopError(error).reason === 'runner_lost') this.end();
       log.info({ error }, 'whether requests may share runs could not be asked of real rows');
     }
-    this.#isTrying = false;
     this.#nextAt = clock.monotonic() + this.#gapMs;
     this.#gapMs *= 2;
+    this.#tried();
   }
 
   /** The version is loaded anew: whatever is still found out here does not count. */
   end(): void {
-    this.#isOver = true;
+    this.#state = 'over';
+  }
+
+  #tried(): void {
+    this.#triesLeft--;
+    if (this.#state === 'trying') this.#state = this.#triesLeft > 0 ? 'waiting' : 'over';
   }
 
   #learn(verdict: RowVerdict): void {
-    if (this.#isOver || verdict === 'unknown') return;
+    if (this.#state === 'over' || verdict === 'unknown') return;
     this.end();
     if (verdict === 'dependent') return;
     this.#adapters.batcher.setShareable(true);

@@ -1,3 +1,4 @@
+import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import type { ExecutionProvider } from '../runner/load-options.ts';
 
 export interface SlotOptions {
@@ -31,3 +32,11 @@ export const SLOT_DEFAULTS: SlotOptions = {
   maxRetryMs: 30_000,
   steadyMs: 10_000,
 };
+
+/** What a version runs on: what its manifest names, else what the node does. */
+export function executionProvidersOf(
+  { manifest }: VersionRecord,
+  options: SlotOptions,
+): readonly ExecutionProvider[] {
+  return manifest.runtime.execution_providers ?? options.executionProviders;
+}

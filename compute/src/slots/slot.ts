@@ -13,10 +13,10 @@ import { Backoff } from './backoff.ts';
 import type { RecentInputs } from './recent-inputs.ts';
 import { RunSharing } from './run-sharing.ts';
 import { SlotFailure } from './slot-failure.ts';
-import type { SlotOptions } from './slot-options.ts';
+import { executionProvidersOf, type SlotOptions } from './slot-options.ts';
 import { SlotStatistics } from './slot-statistics.ts';
 import { SLOT_TABLE, type SlotEvent, type SlotState } from './slot-table.ts';
-import { executionProvidersOf, VersionRunners } from './version-runners.ts';
+import { VersionRunners } from './version-runners.ts';
 
 export interface SlotAdapters {
   readonly store: BundleStore;
@@ -138,7 +138,7 @@ export class Slot {
   async close(): Promise<void> {
     this.handle('unwanted');
     if (this.#state !== 'gone') {
-      this.#batcher?.failWaiting(
+      this.#batcher?.close(
         new HotloopError('UNAVAILABLE', 'the service is stopping', { reason: 'shutting_down' }),
       );
       void this.#runners?.end();
@@ -172,7 +172,7 @@ export class Slot {
       case 'gone':
         this.#end.abort();
         void this.#runners?.end();
-        this.#batcher?.failWaiting(new HotloopError('UNAVAILABLE', 'this version is no longer served here'));
+        this.#batcher?.close(new HotloopError('UNAVAILABLE', 'this version is no longer served here'));
         this.#batcher = undefined;
         this.#settled.resolve();
         return;
@@ -215,8 +215,10 @@ export class Slot {
       ...this.#adapters,
       log: this.#log,
       backoff: this.#failure.backoff,
-      mayReplace: () => this.#state === 'ready',
-      onLost: (failure: HotloopError, waitMs: number) => this.#lost(failure, waitMs),
+      owner: {
+        mayReplace: () => this.#state === 'ready',
+        onLost: (failure: HotloopError, waitMs: number) => this.#lost(failure, waitMs),
+      },
     };
     return new VersionRunners(this.record, adapters, this.#options);
   }
@@ -258,7 +260,7 @@ export class Slot {
   #scheduleRetry(): void {
     const { retryInMs } = this.#failure;
     if (retryInMs === Number.POSITIVE_INFINITY) {
-      this.#batcher?.failWaiting(
+      this.#batcher?.close(
         new HotloopError('UNAVAILABLE', 'this version cannot be served', { reason: 'version_failed' }),
       );
       this.#batcher = undefined;

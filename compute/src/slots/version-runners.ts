@@ -9,14 +9,14 @@ import type { Manifest } from '@hotloop/proto/manifest.ts';
 import { BatchCost } from '../batching/batch-cost.ts';
 import type { Batcher } from '../batching/batcher.ts';
 import type { Confinements } from '../runner/confinement.ts';
-import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';
+import type { LoadedModel } from '../runner/load-options.ts';
 import type { Runner } from '../runner/runner.ts';
 import { startAnyRunner } from '../runner/start-any-runner.ts';
 import type { Backoff } from './backoff.ts';
 import { memoryLimitBytes, overMemoryLimit } from './memory-limit.ts';
 import type { RecentInputs } from './recent-inputs.ts';
 import type { RowVerdict } from './row-independence.ts';
-import type { SlotOptions } from './slot-options.ts';
+import { executionProvidersOf, type SlotOptions } from './slot-options.ts';
 import { warmRunner } from './warm-runner.ts';
 
 export interface VersionRunnersAdapters {
@@ -26,6 +26,10 @@ export interface VersionRunnersAdapters {
   readonly log: Log;
   /** Shared by all loads of the version. */
   readonly backoff: Backoff;
+  readonly owner: RunnersOwner;
+}
+
+export interface RunnersOwner {
   /** True while those that are lost are to be replaced. */
   mayReplace(): boolean;
   /** The last of them has ended while they served; another load may begin after so long. */
@@ -52,6 +56,8 @@ export class VersionRunners {
   #held: Runner[] = [];
   readonly #serving = new Set<Runner>();
   readonly #replacements = new Set<Promise<void>>();
+  /** Those that were asked for their memory and have not answered. */
+  readonly #asked = new Set<Runner>();
   /** Those that were ended for their memory, and why. */
   readonly #tooLarge = new WeakMap<Runner, HotloopError>();
   #batcher: Batcher | undefined;
@@ -110,16 +116,7 @@ export class VersionRunners {
 
   /** Measures the memory of those that serve, and ends one that takes more than it may: another takes its place. */
   async measure(): Promise<void> {
-    const runners = [...this.#serving];
-    await Promise.allSettled(runners.map((runner) => runner.ping()));
-    for (const runner of runners) {
-      if (!this.#serving.has(runner) || this.#tooLarge.has(runner)) continue;
-      const failure = this.#overLimit(runner);
-      if (!failure) continue;
-      this.#tooLarge.set(runner, failure);
-      this.#batcher?.pardon(runner);
-      runner.kill();
-    }
+    await Promise.all([...this.#serving].map((runner) => this.#measureOne(runner)));
   }
 
   /** Ends all at once, whatever they do. Resolves when their processes have ended. */
@@ -204,23 +201,43 @@ export class VersionRunners {
     void runner.gone.then((how) => this.#lost(runner, how));
   }
 
+  /** A runner that has a long run in hand answers after it; whether it hangs is for the batcher to see. */
+  async #measureOne(runner: Runner): Promise<void> {
+    if (this.#asked.has(runner)) return;
+    this.#asked.add(runner);
+    await runner.ping().catch(() => undefined);
+    this.#asked.delete(runner);
+    if (!this.#serving.has(runner) || this.#tooLarge.has(runner)) return;
+    const failure = this.#overLimit(runner);
+    if (!failure) return;
+    this.#tooLarge.set(runner, failure);
+    // Which input made it so large is not known; with it, the next runner would come to the same end while it warms up.
+    this.#adapters.recent.forget(this.#record.model);
+    this.#batcher?.pardon(runner);
+    runner.kill();
+  }
+
+  /** Of one that has nothing in hand. */
   async #checkMemory(runner: Runner): Promise<void> {
-    await runner.ping().catch((cause: unknown) => {
+    const timer = setTimeout(() => runner.kill(), this.#options.hangMs);
+    try {
+      await runner.ping();
+    } catch (cause) {
       throw new HotloopError('UNAVAILABLE', RUNNER_LOST.message, { reason: RUNNER_LOST.reason, cause });
-    });
+    } finally {
+      clearTimeout(timer);
+    }
     const failure = this.#overLimit(runner);
     if (failure) throw failure;
   }
 
   /** By what was measured last. */
   #overLimit(runner: Runner): HotloopError | undefined {
-    const { log, recent } = this.#adapters;
+    const { log } = this.#adapters;
     const memoryBytes = runner.memoryBytes();
     const failure = overMemoryLimit(memoryBytes, memoryLimitBytes(this.#record, this.#options));
     if (!failure) return undefined;
     log.error({ runner: runner.pid, memoryBytes }, 'a runner takes more memory than it may; it is ended');
-    // Which input made it so large is not known; with it, the next runner would come to the same end while it warms up.
-    recent.forget(this.#record.model);
     return failure;
   }
 
@@ -230,10 +247,11 @@ export class VersionRunners {
     if (!tooLarge) this.#adapters.log.error({ runner: runner.pid, how }, 'a runner ended by itself');
     this.#held = this.#held.filter((other) => other !== runner);
     this.#batcher?.remove(runner);
+    const { backoff } = this.#adapters;
     // Requests wait for another, so that comes at once; but one that outgrows its limit will most likely do so again.
-    const waitMs = tooLarge ? this.#adapters.backoff.failed() : 0;
+    const waitMs = tooLarge ? backoff.failed() : backoff.stumbled();
     if (this.#serving.size > 0) this.complete(waitMs);
-    else this.#adapters.onLost(tooLarge ?? RUNNER_LOST, waitMs);
+    else this.#adapters.owner.onLost(tooLarge ?? RUNNER_LOST, waitMs);
   }
 
   async #replace(waitMs: number): Promise<void> {
@@ -265,7 +283,7 @@ export class VersionRunners {
   }
 
   #isOneMissing(): boolean {
-    return this.#adapters.mayReplace() && this.#serving.size < this.#instances;
+    return this.#adapters.owner.mayReplace() && this.#serving.size < this.#instances;
   }
 
   #drop(runner: Runner): void {
@@ -275,11 +293,3 @@ export class VersionRunners {
 }
 
 const RUNNER_LOST = new HotloopError('UNAVAILABLE', 'its runner ended', { reason: 'runner_lost' });
-
-/** What a version runs on: what its manifest names, else what the node does. */
-export function executionProvidersOf(
-  { manifest }: VersionRecord,
-  options: SlotOptions,
-): readonly ExecutionProvider[] {
-  return manifest.runtime.execution_providers ?? options.executionProviders;
-}
