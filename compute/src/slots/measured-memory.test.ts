@@ -90,8 +90,8 @@ describe('the memory of a runner', () => {
       await site.measure();
       return refusals().length;
     };
-    await expect.poll(refusedSoFar).toBeGreaterThanOrEqual(3);
-    expect(refusals().map(({ retryInMs }) => retryInMs)).toEqual(expect.arrayContaining([1, 2, 4]));
+    await expect.poll(refusedSoFar, { timeout: 50_000 }).toBeGreaterThanOrEqual(2);
+    expect(refusals().map(({ retryInMs }) => retryInMs)).toEqual(expect.arrayContaining([1, 2]));
     for (const { error } of refusals()) expect(error).toMatchObject({ reason: 'memory_limit' });
     const states = site.linesOf(/changed state/, 2).map(({ state }) => state);
     expect(states).not.toContain('ready');
