@@ -1,6 +1,6 @@
 import { toHotloopError } from './errors.ts';
 import { createLog } from './log.ts';
-import { countBuffersAsHeap } from './tune-memory.ts';
+import { tuneMemory } from './tune-memory.ts';
 
 /**
  * Runs a service's `main` as this process, and ends the process with it: 0 when it resolves, 1 when it rejects, after one
@@ -8,7 +8,7 @@ import { countBuffersAsHeap } from './tune-memory.ts';
  * logged before. `stopping` resolves at the first SIGTERM or SIGINT; later ones change nothing, because draining has begun.
  */
 export function runService(name: string, main: (stopping: Promise<void>) => Promise<void>): void {
-  countBuffersAsHeap();
+  tuneMemory();
   main(stopSignal()).then(
     () => process.exit(0),
     (error: unknown) => {

@@ -5,6 +5,7 @@ import { openLoad } from '../load/open-load.ts';
 import { type BenchModel, benchPerceptron } from '../models/bench-models.ts';
 import { isOipFailure, OIP, oipRequest } from '../models/oip-request.ts';
 import { type ComputeBench, openComputeBench } from '../stand/compute-bench.ts';
+import type { Collections } from '../stand/compute-child.ts';
 import type { ComputeStand } from '../stand/compute-stand.ts';
 
 const CALLERS = 64;
@@ -27,7 +28,7 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
   const model = benchPerceptron('medium');
   const full = await saturate(stand, model, options);
   const perSecond = TAIL_LOAD * quantile((full.get('unary off') ?? []).map(rate), 0.5);
-  const tails = await compareTails(stand, model, perSecond, options);
+  const { tails, collections } = await compareTails(stand, model, perSecond, options);
   return [
     figure('log_throughput', ratios(full, 'stream on', 'stream off', rate), { atLeast: 0.95 }),
     figure(
@@ -43,6 +44,12 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
       ratios(tails, 'on', 'off', (sample) => sample.p50Ms),
     ),
     figure('log_p99_per_s', [perSecond]),
+    figure(
+      'log_p99_ms',
+      (tails.get('on') ?? []).map((sample) => sample.p99Ms),
+    ),
+    figure('log_collector_young_ms', collections.youngMs),
+    figure('log_collector_full_ms', collections.fullMs),
   ];
 }
 
@@ -86,14 +93,15 @@ async function compareTails(
   model: BenchModel,
   perSecond: number,
   { rounds, seconds, say }: BenchOptions,
-): Promise<ReadonlyMap<string, readonly Sample[]>> {
+): Promise<{ tails: ReadonlyMap<string, readonly Sample[]>; collections: Collections }> {
   const request = oipRequest(model);
   const on = stand.compute;
   await using off = await stand.add('off', { logs: false });
   for (const compute of [on, off]) await compute.serve(model);
+  await using onLoad = await on.openBare();
+  await using offLoad = await off.openBare();
   let seed = 0;
-  const tail = (compute: ComputeStand) => async (s: number) => {
-    const send = () => compute.load.call(OIP.unary, request);
+  const tail = (send: () => Promise<void>) => async (s: number) => {
     const arrivals = await openLoad({ perSecond, seconds: s * TAIL_TURN, seed: ++seed, send });
     const failed = arrivals.find((arrival) => arrival.error !== null);
     if (failed) throw new Error(`a request failed: ${failed.error}`);
@@ -105,11 +113,13 @@ async function compareTails(
     };
   };
   const sides: Side[] = [
-    { name: 'on', run: tail(on), settle: () => on.settle() },
-    { name: 'off', run: tail(off) },
+    { name: 'on', run: tail(onLoad.caller(OIP.unary, request)), settle: () => on.settle() },
+    { name: 'off', run: tail(offLoad.caller(OIP.unary, request)) },
   ];
   await warm(sides, seconds, say);
-  return await interleave(sides, rounds * TAIL_ROUNDS, seconds, say);
+  await on.child.ask('collections');
+  const tails = await interleave(sides, rounds * TAIL_ROUNDS, seconds, say);
+  return { tails, collections: await on.child.ask<Collections>('collections') };
 }
 
 function rate(sample: Sample): number {

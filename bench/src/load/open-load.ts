@@ -26,7 +26,8 @@ const TICK_MS = 1;
 export async function openLoad(options: OpenLoadOptions): Promise<Arrival[]> {
   const random = new SeededRandom(options.seed);
   const arrivals: Arrival[] = [];
-  const inFlight = new Set<Promise<void>>();
+  let inFlight = 0;
+  let onNone: (() => void) | undefined;
   const start = performance.now();
   const end = start + options.seconds * 1000;
   const gap = () => (-Math.log(1 - random.uniform()) * 1000) / options.perSecond;
@@ -37,14 +38,18 @@ export async function openLoad(options: OpenLoadOptions): Promise<Arrival[]> {
     const now = performance.now();
     for (; next <= now && next < end; next += gap()) {
       const dueAt = start + Math.ceil((next - start) / TICK_MS) * TICK_MS;
-      const done = answer(options.send(index++), dueAt).then((arrival) => {
+      inFlight++;
+      void answer(options.send(index++), dueAt).then((arrival) => {
         arrivals.push(arrival);
-        inFlight.delete(done);
+        inFlight--;
+        if (inFlight === 0) onNone?.();
       });
-      inFlight.add(done);
     }
   }
-  await Promise.all(inFlight);
+  if (inFlight > 0)
+    await new Promise<void>((resolve) => {
+      onNone = resolve;
+    });
   return arrivals;
 }
 

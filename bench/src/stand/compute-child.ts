@@ -1,6 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import {
+  constants,
+  monitorEventLoopDelay,
+  type PerformanceEntry,
+  PerformanceObserver,
+} from 'node:perf_hooks';
 import { memoryNodeReport } from '@hotloop/compute/nodes/node-report.ts';
 import type { PredictionRow } from '@hotloop/compute/prediction-log/prediction-row.ts';
 import { startCompute } from '@hotloop/compute/service.ts';
@@ -16,7 +21,7 @@ import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
 import { startTracing } from '@hotloop/platform/telemetry/tracing.ts';
-import { countBuffersAsHeap } from '@hotloop/platform/tune-memory.ts';
+import { tuneMemory } from '@hotloop/platform/tune-memory.ts';
 import { serveCommands } from './commands.ts';
 import { residentBytes } from './resident-bytes.ts';
 
@@ -58,6 +63,12 @@ export interface ComputeMemory {
 export interface LoopDelay {
   readonly p99Ms: number;
   readonly maxMs: number;
+}
+
+/** What collecting garbage took, since it was asked for last. */
+export interface Collections {
+  readonly youngMs: readonly number[];
+  readonly fullMs: readonly number[];
 }
 
 const RESOLUTION_MS = 1;
@@ -144,6 +155,15 @@ async function main(): Promise<void> {
     });
     registry.publish();
   };
+  const collections = { youngMs: [] as number[], fullMs: [] as number[] };
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries() as (PerformanceEntry & { detail: { kind?: number } })[]) {
+      const { duration, detail } = entry;
+      const { kind } = detail;
+      if (kind === constants.NODE_PERFORMANCE_GC_MINOR) collections.youngMs.push(duration);
+      if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) collections.fullMs.push(duration);
+    }
+  }).observe({ entryTypes: ['gc'] });
   serveCommands({
     async put({ manifestYaml, version, path }: PutVersion) {
       const onnx = await readFile(path);
@@ -191,6 +211,10 @@ async function main(): Promise<void> {
       const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
       return { p99Ms: late(delay.percentile(99)), maxMs: late(delay.max) };
     },
+    collections(): Collections {
+      const { youngMs, fullMs } = collections;
+      return { youngMs: youngMs.splice(0), fullMs: fullMs.splice(0) };
+    },
     flush: (deadlineMs: number) => compute.flushLog(deadlineMs),
   });
   console.log(JSON.stringify({ ready: true, port: Number(compute.address.split(':').at(-1)) }));
@@ -201,6 +225,6 @@ async function main(): Promise<void> {
 }
 
 if (import.meta.main) {
-  countBuffersAsHeap();
+  tuneMemory();
   await main();
 }

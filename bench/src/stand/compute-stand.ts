@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '../child.ts';
+import { type BareLoad, openBareLoad } from '../load/bare-load.ts';
 import { type RawLoad, rawLoad } from '../load/raw-load.ts';
 import type { BenchModel } from '../models/bench-models.ts';
 import type { ComputeChildOptions, SetRoles } from './compute-child.ts';
@@ -18,6 +19,8 @@ export interface ComputeStandOptions extends Omit<ComputeChildOptions, 'folder'>
 export interface ComputeStand extends AsyncDisposable {
   readonly child: Child;
   readonly load: RawLoad;
+  /** A client for tails, whose own pauses are none. */
+  openBare(): Promise<BareLoad>;
   /** Registers a version under the model's name, or another; it is not loaded yet. */
   put(model: BenchModel, version: number, options?: PutOptions): Promise<void>;
   /** Resolves when the live and the target version are ready. */
@@ -38,7 +41,8 @@ export async function startComputeStand(options: ComputeStandOptions): Promise<C
   const { profile, ...told } = options;
   await using opened = new AsyncDisposableStack();
   const child = opened.use(await startChild(CHILD, { args: [JSON.stringify(told)], profile }));
-  const load = opened.use(rawLoad(`127.0.0.1:${child.port}`));
+  const address = `127.0.0.1:${child.port}`;
+  const load = opened.use(rawLoad(address));
   const put = async (
     model: BenchModel,
     version: number,
@@ -54,6 +58,7 @@ export async function startComputeStand(options: ComputeStandOptions): Promise<C
   return {
     child,
     load,
+    openBare: () => openBareLoad(address),
     put,
     roles,
     settle: () => child.ask<void>('flush', FLUSH_MS, FLUSH_MS + 1_000),

@@ -40,6 +40,7 @@ export class RunnerGone extends Error {}
 export type RunResult = Pick<ReceivedFrame, 'tensors' | 'runUs'>;
 
 interface Waiting {
+  readonly id: number;
   readonly resolve: (frame: ReceivedFrame) => void;
   readonly reject: (error: Error) => void;
   /** Where its frame lies, when it did not take the socket. */
@@ -117,7 +118,8 @@ class RunnerProcess implements Runner {
   readonly #spawned: SpawnedRunner;
   readonly #child: ChildProcess;
   readonly #socket: Socket;
-  readonly #waiting = new Map<number, Waiting>();
+  /** In the order in which they were sent, which is the order of the answers. */
+  #waiting: Waiting[] = [];
   readonly #file = FrameFile.open();
   readonly #assembler = new FrameAssembler();
   readonly #onFrame = (frame: Buffer) => this.#receive(decodeFrame(frame));
@@ -204,15 +206,15 @@ class RunnerProcess implements Runner {
     return new Promise((resolve, reject) => {
       const parts = { id, kind, tensors };
       const place = kind === 'run' ? this.#file?.put(parts) : undefined;
-      this.#waiting.set(id, { resolve, reject, place });
+      this.#waiting.push({ id, resolve, reject, place });
       this.#socket.write(encodeFrame(place ? elsewhere(id, place) : parts, allocate));
     });
   }
 
   #receive(frame: ReceivedFrame): void {
     if (frame.memoryBytes > 0) this.#memoryBytes = frame.memoryBytes;
-    const waiting = this.#waiting.get(frame.id);
-    this.#waiting.delete(frame.id);
+    // Few are ever in hand. A Map, whose entries come and go, would keep them beyond their time; see StreamTable.
+    const waiting = this.#waiting[0]?.id === frame.id ? this.#waiting.shift() : undefined;
     if (waiting?.place) this.#file?.release(waiting.place);
     if (frame.kind === 'failed') waiting?.reject(new RunnerFailure(textOf(frame.tensors[0])));
     else waiting?.resolve(frame);
@@ -220,8 +222,8 @@ class RunnerProcess implements Runner {
 
   #end(how: string): void {
     this.#ended = new RunnerGone(how);
-    for (const waiting of this.#waiting.values()) waiting.reject(this.#ended);
-    this.#waiting.clear();
+    for (const waiting of this.#waiting) waiting.reject(this.#ended);
+    this.#waiting = [];
     this.#socket.destroy();
     this.#file?.close();
   }

@@ -14,8 +14,10 @@ import type { Log } from '../log.ts';
 import { ActiveCalls } from './active-calls.ts';
 import { guardService } from './guard.ts';
 import { createHealth, type Health } from './health.ts';
+import { onHttp2Session } from './http2-sessions.ts';
 import { formatAddress, parseListenAddress } from './listen-address.ts';
 import { widenReceiveWindow } from './receive-window.ts';
+import { replaceStreamTable } from './stream-table.ts';
 import { markingUnreadable } from './unreadable-request.ts';
 
 export interface ServedService {
@@ -102,7 +104,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   add(markingUnreadable(health.definition), health.handlers);
   addReflection(options, add);
   const port = await bind(server, options);
-  widenReceiveWindow(server);
+  onHttp2Session(server, (session) => {
+    widenReceiveWindow(session);
+    replaceStreamTable(session);
+  });
   return new RunningServer(
     server,
     health,
