@@ -47,7 +47,7 @@ export async function batchingBench(options: BenchOptions): Promise<Figure[]> {
   for (let round = 0; round < rounds; round++) {
     const random = new SeededRandom(1000 + round);
     const latencies = { on: [] as number[], off: [] as number[] };
-    await openLoad({
+    const arrivals = await openLoad({
       perSecond,
       seconds: seconds * IDLE_TURNS,
       seed: round + 1,
@@ -58,6 +58,8 @@ export async function batchingBench(options: BenchOptions): Promise<Figure[]> {
         latencies[side].push(performance.now() - sentAt);
       },
     });
+    const failed = arrivals.find((arrival) => arrival.error !== null);
+    if (failed) throw new Error(`a request failed: ${failed.error}`);
     const onMs = quantile(latencies.on, 0.99);
     const offMs = quantile(latencies.off, 0.99);
     idle.push({ ratio: onMs / offMs, onMs, offMs });

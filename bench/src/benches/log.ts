@@ -28,7 +28,7 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
   const model = benchPerceptron('medium');
   const full = await saturate(stand, model, options);
   const perSecond = TAIL_LOAD * quantile((full.get('unary off') ?? []).map(rate), 0.5);
-  const { tails, collections } = await compareTails(stand, model, perSecond, options);
+  const { tails, beside } = await compareTails(stand, model, perSecond, options);
   return [
     figure('log_throughput', ratios(full, 'stream on', 'stream off', rate), { atLeast: 0.95 }),
     figure(
@@ -48,8 +48,9 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
       'log_p99_ms',
       (tails.get('on') ?? []).map((sample) => sample.p99Ms),
     ),
-    figure('log_collector_young_ms', collections.youngMs),
-    figure('log_collector_full_ms', collections.fullMs),
+    figure('log_p99_shipped', beside.shipped),
+    figure('log_collector_share', beside.collecting),
+    figure('log_collector_longest_ms', beside.longestPauseMs),
   ];
 }
 
@@ -88,12 +89,21 @@ async function saturate(
   return all;
 }
 
+/** What is told beside the tails, of the side with the log, a value for each of its turns. */
+interface Beside {
+  /** Share of the turn's rows that stood in Postgres at its end. */
+  readonly shipped: number[];
+  /** Share of the turn in which garbage was collected. */
+  readonly collecting: number[];
+  readonly longestPauseMs: number[];
+}
+
 async function compareTails(
   stand: ComputeBench,
   model: BenchModel,
   perSecond: number,
   { rounds, seconds, say }: BenchOptions,
-): Promise<{ tails: ReadonlyMap<string, readonly Sample[]>; collections: Collections }> {
+): Promise<{ readonly tails: ReadonlyMap<string, readonly Sample[]>; readonly beside: Beside }> {
   const request = oipRequest(model);
   const on = stand.compute;
   await using off = await stand.add('off', { logs: false });
@@ -112,14 +122,28 @@ async function compareTails(
       p99Ms: quantile(latencies, 0.99),
     };
   };
+  const beside: Beside = { shipped: [], collecting: [], longestPauseMs: [] };
+  const watched = (run: Side['run']) => async (s: number) => {
+    const from = Date.now();
+    await on.child.ask('collections');
+    const sample = await run(s);
+    const { pausesMs } = await on.child.ask<Collections>('collections');
+    const turnMs = s * TAIL_TURN * 1000;
+    beside.collecting.push(pausesMs.reduce((sum, pause) => sum + pause, 0) / turnMs);
+    beside.longestPauseMs.push(Math.max(0, ...pausesMs));
+    beside.shipped.push(
+      (await on.child.ask<number>('loggedSince', from)) / ((sample.perSecond * turnMs) / 1000),
+    );
+    return sample;
+  };
   const sides: Side[] = [
-    { name: 'on', run: tail(onLoad.caller(OIP.unary, request)), settle: () => on.settle() },
+    { name: 'on', run: watched(tail(onLoad.caller(OIP.unary, request))), settle: () => on.settle() },
     { name: 'off', run: tail(offLoad.caller(OIP.unary, request)) },
   ];
   await warm(sides, seconds, say);
-  await on.child.ask('collections');
+  for (const values of Object.values(beside)) values.length = 0;
   const tails = await interleave(sides, rounds * TAIL_ROUNDS, seconds, say);
-  return { tails, collections: await on.child.ask<Collections>('collections') };
+  return { tails, beside };
 }
 
 function rate(sample: Sample): number {

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { Server, ServerCredentials, type sendUnaryData, status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import { openBareLoad } from './bare-load.ts';
@@ -17,6 +19,8 @@ interface Peer extends AsyncDisposable {
   readonly address: string;
   readonly received: Buffer[];
   mostAtOnce(): number;
+  /** Calls that it has left without an answer. */
+  silent(): number;
   stop(): void;
 }
 
@@ -26,6 +30,7 @@ async function startPeer(): Promise<Peer> {
   const received: Buffer[] = [];
   let atOnce = 0;
   let most = 0;
+  let silent = 0;
   server.addService(
     { Echo: method('/test/Echo'), Refuse: method('/test/Refuse'), Silent: method('/test/Silent') },
     {
@@ -40,7 +45,9 @@ async function startPeer(): Promise<Peer> {
       Refuse(_: unknown, answer: sendUnaryData<Buffer>) {
         answer({ code: status.RESOURCE_EXHAUSTED, details: 'no' });
       },
-      Silent() {},
+      Silent() {
+        silent++;
+      },
     },
   );
   const port = await new Promise<number>((resolve, reject) => {
@@ -52,6 +59,7 @@ async function startPeer(): Promise<Peer> {
     address: `127.0.0.1:${port}`,
     received,
     mostAtOnce: () => most,
+    silent: () => silent,
     stop: () => server.forceShutdown(),
     async [Symbol.asyncDispose]() {
       server.forceShutdown();
@@ -81,17 +89,58 @@ describe('a bare load', () => {
     await expect(load.caller('/test/Echo', Buffer.from('x'))()).resolves.toBeUndefined();
   });
 
-  it('rejects what has no answer when the server ends, and whatever comes later', async () => {
+  it('rejects what has no answer when the server ends, what was held back, and whatever comes later', async () => {
     await using peer = await startPeer();
     await using load = await openBareLoad(peer.address);
+    // From then on it knows that the server takes four at once.
+    await load.caller('/test/Echo', Buffer.from('x'))();
     const call = load.caller('/test/Silent', Buffer.from('x'));
     const waiting = Promise.allSettled(Array.from({ length: 6 }, call));
-    await load
-      .caller('/test/Echo', Buffer.from('x'))()
-      .catch(() => undefined);
+    await expect.poll(() => peer.silent()).toBe(4);
     peer.stop();
     for (const { status: how } of await waiting) expect(how).toBe('rejected');
     await expect(call()).rejects.toThrow(/closed|goes away|reset/i);
+  });
+
+  it('reads frames that come in pieces, answers pings, and sends what is held back when the server takes more', async () => {
+    const frames: Buffer[] = [];
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.on('data', (chunk) => frames.push(chunk));
+      const send = (hex: string) => {
+        for (const byte of Buffer.from(hex, 'hex')) socket.write(Buffer.from([byte]));
+      };
+      peer = { send };
+    });
+    let peer: { send(hex: string): void } | undefined;
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      await using load = await openBareLoad(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+      const sent = () => Buffer.concat(frames).toString('latin1').split('/test/Echo').length - 1;
+      const hasSent = (hex: string) => Buffer.concat(frames).includes(Buffer.from(hex, 'hex'));
+      await expect.poll(() => peer !== undefined).toBe(true);
+      // SETTINGS with one stream at once; the acknowledgement says that they were read.
+      peer?.send('000006040000000000' + '000300000001');
+      await expect.poll(() => hasSent('000000040100000000')).toBe(true);
+      const call = load.caller('/test/Echo', Buffer.from('x'));
+      const calls = [call(), call(), call()];
+      await expect.poll(sent).toBe(1);
+      peer?.send('000008060000000000' + '0102030405060708');
+      await expect.poll(() => hasSent('000008060100000000' + '0102030405060708')).toBe(true);
+      peer?.send('000006040000000000' + '000300000002');
+      await expect.poll(sent).toBe(2);
+      // DATA with a message of one byte and HEADERS that end the first call; a reset of the second; an answer to the third.
+      peer?.send('000006000000000001' + '000000000178' + '000000010500000001');
+      await expect(calls[0]).resolves.toBeUndefined();
+      await expect.poll(sent).toBe(3);
+      peer?.send('000004030000000003' + '00000008');
+      await expect(calls[1]).rejects.toThrow('a call was refused');
+      peer?.send('000006000000000005' + '000000000178' + '000000010500000005');
+      await expect(calls[2]).resolves.toBeUndefined();
+    } finally {
+      server.close();
+    }
   });
 
   it('takes no request that needs more than one frame', async () => {

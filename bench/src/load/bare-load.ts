@@ -2,11 +2,12 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { StreamTable } from '@hotloop/platform/grpc/stream-table.ts';
 
-/** One connection for unary calls of requests made beforehand. */
+/** One connection for unary calls of requests made beforehand. It ends when the server goes away, and is good for 2 GiB of answers. */
 export interface BareLoad extends AsyncDisposable {
   /**
-   * Gives a function that sends one request each time. It resolves when the answer carries a message; it rejects when the call was
-   * refused, or the connection has ended.
+   * Gives a function that sends one request each time; no more at once than the server takes, others wait for their turn. It resolves when
+   * the answer carries a message of at least one byte; it rejects when the call was refused or not answered in time, or the connection
+   * has ended. Throws RangeError for a request of more than 16 KiB. The server must take what is sent: its windows are not looked at.
    */
   caller(path: string, message: Buffer): () => Promise<void>;
 }
@@ -14,6 +15,7 @@ export interface BareLoad extends AsyncDisposable {
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 const FRAME_HEADER_BYTES = 9;
 const STREAM_ID_AT = 5;
+const MAX_STREAM_ID = 0x7fffffff;
 const TYPE = {
   data: 0,
   headers: 1,
@@ -31,13 +33,19 @@ const LARGEST_WINDOW = 0x7fffffff;
 const FIRST_WINDOW = 65_535;
 const GRPC_PREFIX_BYTES = 5;
 const DEFAULT_CONCURRENT = 100;
-/** As the requests' own header says; a server that is silent beyond is taken for hung. */
+/** As the requests' own header says. */
 const ANSWER_SECONDS = 10;
+/** A server that leaves a call without an answer for so long is taken for hung. */
+const HUNG_MS = 15_000;
+const LOOK_MS = 1_000;
+const SETTING_BYTES = 6;
+/** What one byte can say of a text's length. */
+const MAX_TEXT = 126;
 
 /**
  * A load generator for tails: it writes HTTP/2 frames, and looks of an answer only at whether it carries a message; a refusal
- * has none. grpc-js' client makes some 30 KB of objects a call and collects them in pauses of 25 ms, several a second: at
- * a few thousand calls a second these would be the tail. This one makes next to nothing.
+ * has none. grpc-js' client makes some 20 KB of objects a call and collects them in pauses of tens of milliseconds: at a few thousand
+ * calls a second these would be the tail. This one makes next to nothing.
  */
 export async function openBareLoad(address: string): Promise<BareLoad> {
   const [host = '', port] = address.split(':');
@@ -48,6 +56,7 @@ export async function openBareLoad(address: string): Promise<BareLoad> {
 
 interface Waiting {
   readonly request: Buffer;
+  readonly sentAt: number;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
   hasMessage: boolean;
@@ -64,6 +73,7 @@ class BareConnection implements BareLoad {
   #concurrent = DEFAULT_CONCURRENT;
   #unsent: Buffer[] = [];
   #ended: Error | undefined;
+  readonly #looking: NodeJS.Timeout;
   readonly #write = () => {
     const frames = this.#unsent;
     this.#unsent = [];
@@ -76,9 +86,7 @@ class BareConnection implements BareLoad {
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (error) => this.#end(error));
     socket.on('close', () => this.#end(new Error('the server has closed the connection')));
-    socket.setTimeout(ANSWER_SECONDS * 1500, () => {
-      if (this.#waiting.size > 0) this.#end(new Error('the server does not answer'));
-    });
+    this.#looking = setInterval(() => this.#look(), LOOK_MS);
     socket.write(Buffer.concat([PREFACE, settings(), windowUpdate(LARGEST_WINDOW - FIRST_WINDOW)]));
   }
 
@@ -87,18 +95,31 @@ class BareConnection implements BareLoad {
     return () => {
       if (this.#ended) return Promise.reject(this.#ended);
       return new Promise((resolve, reject) => {
-        const waiting: Waiting = { request, resolve, reject, hasMessage: false };
-        if (this.#waiting.size < this.#concurrent) this.#send(waiting);
-        else this.#held.push(waiting);
+        this.#held.push({ request, sentAt: performance.now(), resolve, reject, hasMessage: false });
+        this.#sendHeld();
       });
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end(new Error('the load has ended'));
-    this.#socket.destroy();
   }
 
+  #look(): void {
+    const oldest = performance.now() - HUNG_MS;
+    const isHung = [...this.#waiting.values(), ...this.#held].some(({ sentAt }) => sentAt < oldest);
+    if (isHung) this.#end(new Error('the server does not answer'));
+  }
+
+  #sendHeld(): void {
+    while (this.#waiting.size < this.#concurrent) {
+      const waiting = this.#held.shift();
+      if (!waiting) return;
+      this.#send(waiting);
+    }
+  }
+
+  /** All calls of one turn of the event loop leave in one write. */
   #send(waiting: Waiting): void {
     const stream = this.#nextStream;
     this.#nextStream += 2;
@@ -115,7 +136,7 @@ class BareConnection implements BareLoad {
     while (bytes.length - at >= FRAME_HEADER_BYTES) {
       const length = bytes.readUIntBE(at, 3);
       if (bytes.length - at < FRAME_HEADER_BYTES + length) break;
-      const stream = bytes.readUInt32BE(at + STREAM_ID_AT) & 0x7fffffff;
+      const stream = bytes.readUInt32BE(at + STREAM_ID_AT) & MAX_STREAM_ID;
       this.#frame(
         bytes[at + 3] ?? 0,
         bytes[at + 4] ?? 0,
@@ -131,10 +152,11 @@ class BareConnection implements BareLoad {
     const waiting = this.#waiting.get(stream);
     if (type === TYPE.data && waiting && content.length > GRPC_PREFIX_BYTES) waiting.hasMessage = true;
     else if (type === TYPE.settings && (flags & FLAG.ack) === 0) {
-      for (let at = 0; at + 6 <= content.length; at += 6)
+      for (let at = 0; at + SETTING_BYTES <= content.length; at += SETTING_BYTES)
         if (content.readUInt16BE(at) === SETTING.maxConcurrentStreams)
           this.#concurrent = content.readUInt32BE(at + 2);
       this.#socket.write(frame(TYPE.settings, FLAG.ack, 0, Buffer.alloc(0)));
+      this.#sendHeld();
     } else if (type === TYPE.ping && (flags & FLAG.ack) === 0)
       this.#socket.write(frame(TYPE.ping, FLAG.ack, 0, content));
     else if (type === TYPE.goAway) this.#end(new Error('the server goes away'));
@@ -145,12 +167,13 @@ class BareConnection implements BareLoad {
     this.#waiting.delete(stream);
     if (waiting.hasMessage && type !== TYPE.resetStream) waiting.resolve();
     else waiting.reject(new Error('a call was refused'));
-    const next = this.#held.shift();
-    if (next) this.#send(next);
+    this.#sendHeld();
   }
 
   #end(error: Error): void {
     this.#ended ??= error;
+    clearInterval(this.#looking);
+    this.#socket.destroy();
     const { message } = this.#ended;
     this.#waiting.forEach((waiting, stream) => {
       this.#waiting.delete(stream);
@@ -185,7 +208,8 @@ function requestFrames(authority: string, path: string, message: Buffer): Buffer
 
 /** A header field with a name and value of up to 126 bytes as they are, which no table remembers (RFC 7541, 6.2.2). */
 function literal(name: string, value: string): Buffer {
-  if (name.length > 126 || value.length > 126) throw new RangeError('too long for one byte of length');
+  if (name.length > MAX_TEXT || value.length > MAX_TEXT)
+    throw new RangeError('too long for one byte of length');
   return Buffer.concat([
     Buffer.from([0, name.length]),
     Buffer.from(name, 'latin1'),

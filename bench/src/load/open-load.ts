@@ -27,7 +27,7 @@ export async function openLoad(options: OpenLoadOptions): Promise<Arrival[]> {
   const random = new SeededRandom(options.seed);
   const arrivals: Arrival[] = [];
   let inFlight = 0;
-  let onNone: (() => void) | undefined;
+  let onAllAnswered: (() => void) | undefined;
   const start = performance.now();
   const end = start + options.seconds * 1000;
   const gap = () => (-Math.log(1 - random.uniform()) * 1000) / options.perSecond;
@@ -42,13 +42,13 @@ export async function openLoad(options: OpenLoadOptions): Promise<Arrival[]> {
       void answer(options.send(index++), dueAt).then((arrival) => {
         arrivals.push(arrival);
         inFlight--;
-        if (inFlight === 0) onNone?.();
+        if (inFlight === 0) onAllAnswered?.();
       });
     }
   }
   if (inFlight > 0)
     await new Promise<void>((resolve) => {
-      onNone = resolve;
+      onAllAnswered = resolve;
     });
   return arrivals;
 }

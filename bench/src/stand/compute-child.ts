@@ -65,10 +65,9 @@ export interface LoopDelay {
   readonly maxMs: number;
 }
 
-/** What collecting garbage took, since it was asked for last. */
+/** The pauses for which its garbage was collected since they were asked for last; incremental steps are not among them. */
 export interface Collections {
-  readonly youngMs: readonly number[];
-  readonly fullMs: readonly number[];
+  readonly pausesMs: readonly number[];
 }
 
 const RESOLUTION_MS = 1;
@@ -155,14 +154,10 @@ async function main(): Promise<void> {
     });
     registry.publish();
   };
-  const collections = { youngMs: [] as number[], fullMs: [] as number[] };
+  const pausesMs: number[] = [];
   new PerformanceObserver((list) => {
-    for (const entry of list.getEntries() as (PerformanceEntry & { detail: { kind?: number } })[]) {
-      const { duration, detail } = entry;
-      const { kind } = detail;
-      if (kind === constants.NODE_PERFORMANCE_GC_MINOR) collections.youngMs.push(duration);
-      if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) collections.fullMs.push(duration);
-    }
+    for (const entry of list.getEntries() as (PerformanceEntry & { detail: { kind?: number } })[])
+      if (entry.detail.kind !== constants.NODE_PERFORMANCE_GC_INCREMENTAL) pausesMs.push(entry.duration);
   }).observe({ entryTypes: ['gc'] });
   serveCommands({
     async put({ manifestYaml, version, path }: PutVersion) {
@@ -211,10 +206,15 @@ async function main(): Promise<void> {
       const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
       return { p99Ms: late(delay.percentile(99)), maxMs: late(delay.max) };
     },
-    collections(): Collections {
-      const { youngMs, fullMs } = collections;
-      return { youngMs: youngMs.splice(0), fullMs: fullMs.splice(0) };
+    /** Rows in Postgres of what was answered from a moment on, in milliseconds since 1970. */
+    async loggedSince(at: number): Promise<number> {
+      const counted = await pool.query<{ rows: number }>(
+        'SELECT count(*)::int AS rows FROM prediction WHERE at >= to_timestamp($1 / 1000.0)',
+        [at],
+      );
+      return counted.rows[0]?.rows ?? 0;
     },
+    collections: (): Collections => ({ pausesMs: pausesMs.splice(0) }),
     flush: (deadlineMs: number) => compute.flushLog(deadlineMs),
   });
   console.log(JSON.stringify({ ready: true, port: Number(compute.address.split(':').at(-1)) }));

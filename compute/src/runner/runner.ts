@@ -51,7 +51,8 @@ interface Waiting {
  * A child process that holds one loaded version. It has no secret in its environment, no more rights than it needs, as far
  * as the system allows that, reads nothing but its socket and the file of its large frames, and ends when this process
  * ends. `run` may be called again before the first has answered: the next batch then waits in the socket or the file,
- * and the runner never idles. After `gone` has resolved every call rejects with RunnerGone.
+ * and the runner never idles. It answers in the order in which it is asked; one
+ * that does not is ended. After `gone` has resolved every call rejects with RunnerGone.
  */
 export interface Runner {
   readonly pid: number;
@@ -115,11 +116,12 @@ function loadError(error: unknown, signal: AbortSignal): HotloopError {
 class RunnerProcess implements Runner {
   readonly gone: Promise<string>;
   model: LoadedModel = { inputs: [], outputs: [] };
+  readonly #log: Log;
   readonly #spawned: SpawnedRunner;
   readonly #child: ChildProcess;
   readonly #socket: Socket;
   /** In the order in which they were sent, which is the order of the answers. */
-  #waiting: Waiting[] = [];
+  readonly #waiting: Waiting[] = [];
   readonly #file = FrameFile.open();
   readonly #assembler = new FrameAssembler();
   readonly #onFrame = (frame: Buffer) => this.#receive(decodeFrame(frame));
@@ -129,6 +131,7 @@ class RunnerProcess implements Runner {
   #ended: RunnerGone | undefined;
 
   constructor(confinement: Confinement, limits: RunnerLimits, log: Log) {
+    this.#log = log;
     try {
       this.#spawned = spawnRunner(confinement, limits, this.#file?.readable);
     } catch (error) {
@@ -206,24 +209,32 @@ class RunnerProcess implements Runner {
     return new Promise((resolve, reject) => {
       const parts = { id, kind, tensors };
       const place = kind === 'run' ? this.#file?.put(parts) : undefined;
+      // First of all, for it may throw, and what waits in the list waits for an answer.
+      const frame = encodeFrame(place ? elsewhere(id, place) : parts, allocate);
       this.#waiting.push({ id, resolve, reject, place });
-      this.#socket.write(encodeFrame(place ? elsewhere(id, place) : parts, allocate));
+      this.#socket.write(frame);
     });
   }
 
   #receive(frame: ReceivedFrame): void {
     if (frame.memoryBytes > 0) this.#memoryBytes = frame.memoryBytes;
     // Few are ever in hand. A Map, whose entries come and go, would keep them beyond their time; see StreamTable.
-    const waiting = this.#waiting[0]?.id === frame.id ? this.#waiting.shift() : undefined;
-    if (waiting?.place) this.#file?.release(waiting.place);
-    if (frame.kind === 'failed') waiting?.reject(new RunnerFailure(textOf(frame.tensors[0])));
-    else waiting?.resolve(frame);
+    const waiting = this.#waiting[0];
+    if (waiting?.id !== frame.id) {
+      const fields = { runner: this.pid, answered: frame.id, expected: waiting?.id };
+      this.#log.error(fields, 'a runner answers what it was not asked; it is ended');
+      this.kill();
+      return;
+    }
+    this.#waiting.shift();
+    if (waiting.place) this.#file?.release(waiting.place);
+    if (frame.kind === 'failed') waiting.reject(new RunnerFailure(textOf(frame.tensors[0])));
+    else waiting.resolve(frame);
   }
 
   #end(how: string): void {
     this.#ended = new RunnerGone(how);
-    for (const waiting of this.#waiting) waiting.reject(this.#ended);
-    this.#waiting = [];
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#ended);
     this.#socket.destroy();
     this.#file?.close();
   }

@@ -106,7 +106,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const port = await bind(server, options);
   onHttp2Session(server, (session) => {
     widenReceiveWindow(session);
-    replaceStreamTable(session);
+    if (!replaceStreamTable(session))
+      options.log.debug('this runtime keeps the streams of a connection in another way than is known');
   });
   return new RunningServer(
     server,

@@ -30,7 +30,16 @@ describe('a table of streams', () => {
         table.forEach((stream, id) => {
           visited.push([id, stream]);
         });
-        expect(visited).toEqual([...map].sort(([one], [other]) => one - other));
+        const sorted = [...map].sort(([one], [other]) => one - other);
+        expect(visited).toEqual(sorted);
+        expect([...table]).toEqual(sorted);
+        expect([...table.entries()]).toEqual(sorted);
+        expect([[...table.keys()], [...table.values()]]).toEqual([
+          sorted.map(([id]) => id),
+          sorted.map(([, stream]) => stream),
+        ]);
+        table.clear();
+        expect([table.size, ...table]).toEqual([0]);
       }),
     );
   });
@@ -87,9 +96,17 @@ async function connected(): Promise<Connection> {
 }
 
 /** The runtime's own state of a connection. */
+function stateOf(session: ServerHttp2Session): object {
+  const symbol = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'state');
+  return Reflect.get(session, symbol as symbol) as object;
+}
+
 function tableOf(session: ServerHttp2Session): StreamTable<unknown> {
-  const key = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'state');
-  return Reflect.get(Reflect.get(session, key as symbol) as object, 'streams') as StreamTable<unknown>;
+  return Reflect.get(stateOf(session), 'streams') as StreamTable<unknown>;
+}
+
+function setTable(session: ServerHttp2Session, table: StreamTable<unknown>): void {
+  Reflect.set(stateOf(session), 'streams', table);
 }
 
 describe('a connection of the runtime', () => {
@@ -142,7 +159,7 @@ describe('a connection of the runtime', () => {
     );
     for (const call of calls) call.on('error', () => undefined);
     await expect.poll(() => tableOf(connection.server).size).toBe(20);
-    const ended = calls.map((call) => once(call, 'close'));
+    const ended = calls.map((call) => new Promise((resolve) => call.on('close', resolve)));
     connection.server.destroy();
     await Promise.all(ended);
     expect(tableOf(connection.server).size).toBe(0);
@@ -157,5 +174,38 @@ describe('a connection of the runtime', () => {
     expect(replaceStreamTable(connection.server as unknown as Http2Session)).toBe(false);
     expect(tableOf(connection.server)).toBe(table);
     expect(replaceStreamTable({} as Http2Session)).toBe(false);
+    for (const streams of [[], new Set(), undefined])
+      expect(replaceStreamTable({ [Symbol('state')]: { streams } } as unknown as Http2Session)).toBe(false);
+    expect(replaceStreamTable({ [Symbol('state')]: { streams: new Map() } } as unknown as Http2Session)).toBe(
+      true,
+    );
+  });
+
+  it('asks its table for nothing that the table does not have, up to the end of a connection that closes with calls open', async () => {
+    await using connection = await connected();
+    const asked = new Set<string | symbol>();
+    const table = tableOf(connection.server);
+    const watched = new Proxy(table, {
+      get(target, name) {
+        asked.add(name);
+        const member: unknown = Reflect.get(target, name, target);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
+    setTable(connection.server, watched);
+    const open = () => {
+      const call = connection.client.request({ ':path': '/never', ':method': 'POST' });
+      return call.on('error', () => undefined);
+    };
+    const [one, other] = [open(), open()];
+    await expect.poll(() => table.size).toBe(2);
+    one.close(8);
+    await expect.poll(() => table.size).toBe(1);
+    const closed = new Promise((resolve) => connection.server.on('close', resolve));
+    connection.server.close();
+    other.close(8);
+    await closed;
+    expect(asked).toContain('set');
+    expect([...asked].filter((name) => !(name in table))).toEqual([]);
   });
 });

@@ -1,11 +1,11 @@
 import type { Http2Session } from './http2-sessions.ts';
 
 /**
- * The part of a Map that the runtime uses for the streams of a connection, without a Map's memory: the table that a Map has outgrown, which
- * with calls that come and go happens every few dozen calls, keeps a reference to the next one. Once one of them is old, all that follow
- * outlive the young, with every stream that stood in them and all that belongs to it.
+ * A Map for the streams of a connection, in the order of their ids, without a Map's memory: the table that a Map has outgrown, which
+ * happens again and again while calls come and go, keeps a reference to the next one. Once one of them is old, all that follow
+ * outlive the young, with every stream that stood in them and all that belongs to it. See docs/decisions/0009.
  */
-export class StreamTable<Stream> {
+export class StreamTable<Stream> implements Iterable<[number, Stream]> {
   readonly #streams: Record<number, Stream> = Object.create(null);
   #size = 0;
 
@@ -33,29 +33,50 @@ export class StreamTable<Stream> {
     return delete this.#streams[id];
   }
 
-  /** By rising id. A stream may be taken out meanwhile, as when all are destroyed. */
+  clear(): void {
+    for (const id of this.keys()) this.delete(id);
+  }
+
+  /** A stream may be taken out meanwhile, as when all are destroyed; one that comes meanwhile is not visited. */
   forEach(visit: (stream: Stream, id: number) => void): void {
+    for (const [id, stream] of this) visit(stream, id);
+  }
+
+  *keys(): Generator<number> {
+    for (const [id] of this) yield id;
+  }
+
+  *values(): Generator<Stream> {
+    for (const [, stream] of this) yield stream;
+  }
+
+  entries(): Generator<[number, Stream]> {
+    return this[Symbol.iterator]();
+  }
+
+  *[Symbol.iterator](): Generator<[number, Stream]> {
     for (const key of Object.keys(this.#streams)) {
       const id = Number(key);
-      const stream = this.#streams[id];
-      if (stream !== undefined) visit(stream, id);
+      if (this.has(id)) yield [id, this.#streams[id] as Stream];
     }
   }
 }
 
-const KNOWN_TABLE = ['get', 'set', 'delete', 'forEach', 'size'] as const;
+const MEMBERS_OF_A_MAP = Object.getOwnPropertyNames(StreamTable.prototype).filter(
+  (name) => name !== 'constructor',
+);
 
 /**
  * Gives a connection such a table in the place of its Map; to be called before its first stream. False, and nothing done, where the
- * runtime keeps its streams in another way than the one that is known: calls are then collected later, no more.
+ * runtime does not keep its streams in an empty Map where Node 20 to 24 do: what belongs to calls is then collected later, no more.
  */
 export function replaceStreamTable(session: Http2Session): boolean {
-  const key = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'state');
-  const state: unknown = key && Reflect.get(session, key);
+  const symbol = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'state');
+  const state: unknown = symbol && Reflect.get(session, symbol);
   if (!isObject(state)) return false;
-  const table = Reflect.get(state, 'streams');
-  if (!isObject(table) || !KNOWN_TABLE.every((name) => name in table)) return false;
-  if (Reflect.get(table, 'size') !== 0) return false;
+  const streams: unknown = Reflect.get(state, 'streams');
+  if (!isObject(streams) || !MEMBERS_OF_A_MAP.every((name) => name in streams)) return false;
+  if (Reflect.get(streams, 'size') !== 0) return false;
   return Reflect.set(state, 'streams', new StreamTable());
 }
 

@@ -1,13 +1,15 @@
 import { cpus } from 'node:os';
 
 /**
- * Share of the processors' time that is taken, by whomever, above which shipping steps back. It does so long before none is left: on two
- * processors at half load, rows shipped as they come made a tenth of the answers a fifth later.
+ * Share of the processors' time that is taken, by whomever, above which shipping steps back. It does so long before none is left: at half
+ * load, rows shipped as they come cost the tails of answers that are not shipped at all.
  */
 const BUSY = 0.35;
+/** Above it, shipping rests as long as it ever does. */
+const SATURATED = 0.7;
 /** Share of the journal's bound above which shipping no longer does. */
 const URGENT = 0.25;
-/** While nothing waits, shipping takes one part of the time and leaves so many to others. */
+/** On a saturated machine, while nothing waits, shipping takes one part of the time and leaves so many to others. */
 const REST_PARTS = 30;
 const MAX_REST_MS = 3_000;
 /** How long to look at the machine after a shipment: the system counts its processors' time in steps of ten milliseconds. */
@@ -23,11 +25,12 @@ export interface Pressure {
 
 /**
  * How long to rest after a shipment. Whoever waits for an answer goes before whoever reads the log: on a busy machine
- * shipping takes a small part of the time, more of it the more waits, and all once a quarter of what may wait does.
+ * shipping takes a small part of the time, less of it the busier the machine, more the more waits, and all once a quarter of what may wait does.
  */
 export function restMs(shipmentMs: number, { busy, backlog }: Pressure): number {
   if (busy < BUSY || backlog >= URGENT) return 0;
-  return Math.min(MAX_REST_MS, shipmentMs * REST_PARTS * (1 - backlog / URGENT));
+  const pressure = Math.min(1, (busy - BUSY) / (SATURATED - BUSY));
+  return Math.min(MAX_REST_MS, shipmentMs * REST_PARTS * pressure * (1 - backlog / URGENT));
 }
 
 /** Gives the share of the processors' time that was taken since the last call; 0 where the system does not tell. */
