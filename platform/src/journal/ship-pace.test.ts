@@ -19,10 +19,10 @@ describe('the pace of shipping', () => {
     expect(restMs(60_000, { busy: 1, backlog: 0 })).toBe(3_000);
   });
 
-  it('begins to rest from a third of the time on, and rests the longer the busier the machine', () => {
-    expect(restMs(50, { busy: 0.525, backlog: 0 })).toBeCloseTo(750);
-    expect(restMs(50, { busy: 0.42, backlog: 0 })).toBeCloseTo(300);
-    expect(restMs(50, { busy: 0.7, backlog: 0 })).toBeCloseTo(1_500);
+  it('begins to rest from a third of the time on, and rests the longer the busier the machine, up to half of it', () => {
+    expect(restMs(50, { busy: 0.425, backlog: 0 })).toBeCloseTo(750);
+    expect(restMs(50, { busy: 0.38, backlog: 0 })).toBeCloseTo(300);
+    expect(restMs(50, { busy: 0.5, backlog: 0 })).toBeCloseTo(1_500);
   });
 
   it('rests the less the more waits', () => {

@@ -5,11 +5,11 @@ import { cpus } from 'node:os';
  * load, rows shipped as they come cost the tails of answers that are not shipped at all.
  */
 const BUSY = 0.35;
-/** Above it, shipping rests as long as it ever does. */
-const SATURATED = 0.7;
+/** From there on shipping rests as long as it ever does: one in two processors is taken, and whoever answers finds the other one shared. */
+const TAKEN = 0.5;
 /** Share of the journal's bound above which shipping no longer does. */
 const URGENT = 0.25;
-/** On a saturated machine, while nothing waits, shipping takes one part of the time and leaves so many to others. */
+/** On a machine that is half taken, while nothing waits, shipping takes one part of the time and leaves so many to others. */
 const REST_PARTS = 30;
 const MAX_REST_MS = 3_000;
 /** How long to look at the machine after a shipment: the system counts its processors' time in steps of ten milliseconds. */
@@ -29,7 +29,7 @@ export interface Pressure {
  */
 export function restMs(shipmentMs: number, { busy, backlog }: Pressure): number {
   if (busy < BUSY || backlog >= URGENT) return 0;
-  const pressure = Math.min(1, (busy - BUSY) / (SATURATED - BUSY));
+  const pressure = Math.min(1, (busy - BUSY) / (TAKEN - BUSY));
   return Math.min(MAX_REST_MS, shipmentMs * REST_PARTS * pressure * (1 - backlog / URGENT));
 }
 
