@@ -13,6 +13,8 @@ const STREAMS = { streams: 4, window: 64, isFailure: isOipFailure };
 const IDLE_LOAD = 0.1;
 /** A tail needs more requests than a throughput. */
 const IDLE_TURNS = 4;
+/** And more of them: a p99 of a thousand requests is told by ten, so that each ratio is a fifth off, either way. */
+const IDLE_ROUNDS = 3;
 
 /**
  * One model served twice by one compute: as it is, and with `max_batch: 1`, which turns batching off. At a tenth of the load each
@@ -44,7 +46,7 @@ export async function batchingBench(options: BenchOptions): Promise<Figure[]> {
   await using bare = await compute.openBare();
   const send = { on: bare.caller(OIP.unary, requests.on), off: bare.caller(OIP.unary, requests.off) };
   const idle: { ratio: number; onMs: number; offMs: number }[] = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < rounds * IDLE_ROUNDS; round++) {
     const random = new SeededRandom(1000 + round);
     const latencies = { on: [] as number[], off: [] as number[] };
     const arrivals = await openLoad({
