@@ -37,59 +37,30 @@ export interface PredictionRow {
   readonly node: string;
 }
 
-/** Who was asked, and by whom: the same for most rows in a row. */
-type Asked = Pick<PredictionRow, 'model' | 'version' | 'variant' | 'caller'>;
-/** Of a prediction that names no entities and no candidates, such as one for tensors. */
-type AskedPlainly = Asked & Pick<PredictionRow, 'rows' | 'columns'>;
-/** What the tensors are, of a prediction that lacks nothing. */
-type Specs = Pick<PredictionRow, 'inputSpec' | 'outputSpec'>;
-/** How it ended and where. */
-type Ended = Pick<PredictionRow, 'errorCode' | 'errorMessage' | 'node'>;
+/** What is the same for most rows in a row: who was asked and by whom, what the tensors are, how it ended and where. */
+type Repeated = Omit<PredictionRow, keyof Varying | keyof Named>;
+type Varying = Pick<
+  PredictionRow,
+  'predictionId' | 'at' | 'queueUs' | 'runUs' | 'features' | 'statuses' | 'outputs'
+>;
+/** Nothing of a prediction for tensors that lacks nothing. */
+type Named = Pick<PredictionRow, 'entities' | 'candidates' | 'degraded'>;
 
 export const PREDICTION_TABLE = 'prediction';
 
 /** The prediction log as a journal: an answer replaces the row of an earlier attempt that failed. */
 export function predictionTable(): JournalTable<PredictionRow> {
-  const asked = new RepeatedFields<Asked>({
-    fields: 4,
-    isSame: isSameAsked,
-    write: writeAsked,
-    keep: ({ model, version, variant, caller }) => ({ model, version, variant, caller }),
-  });
-  const askedPlainly = new RepeatedFields<AskedPlainly>({
-    fields: 8,
-    isSame: (row, last) => row.rows === last.rows && row.columns === last.columns && isSameAsked(row, last),
+  const repeated = new RepeatedFields<Repeated>({ fields: 11, isSame, write: writeRepeated, keep });
+  const namesNothing = new RepeatedFields<Repeated>({
+    fields: 14,
+    isSame,
     write(row, into) {
-      writeAsked(row, into);
       into.json('{}');
       into.textArray([]);
-      into.int4(row.rows);
-      into.int4(row.columns);
-    },
-    keep: ({ model, version, variant, caller, rows, columns }) => {
-      return { model, version, variant, caller, rows, columns };
-    },
-  });
-  const ended = new RepeatedFields<Ended>({
-    fields: 3,
-    isSame: (row, last) =>
-      row.errorCode === last.errorCode && row.errorMessage === last.errorMessage && row.node === last.node,
-    write(row, into) {
-      optionalText(into, row.errorCode);
-      optionalText(into, row.errorMessage);
-      into.text(row.node);
-    },
-    keep: ({ errorCode, errorMessage, node }) => ({ errorCode, errorMessage, node }),
-  });
-  const specs = new RepeatedFields<Specs>({
-    fields: 3,
-    isSame: (row, last) => row.inputSpec === last.inputSpec && row.outputSpec === last.outputSpec,
-    write(row, into) {
-      into.json(row.inputSpec);
-      into.json(row.outputSpec);
       into.textArray([]);
+      writeRepeated(row, into);
     },
-    keep: ({ inputSpec, outputSpec }) => ({ inputSpec, outputSpec }),
+    keep,
   });
   return {
     table: PREDICTION_TABLE,
@@ -98,69 +69,95 @@ export function predictionTable(): JournalTable<PredictionRow> {
     encode(row, into) {
       into.uuid(row.predictionId);
       into.timestamp(row.at);
-      if (row.candidates.length === 0 && isEmpty(row.entities)) askedPlainly.write(row, into);
-      else {
-        asked.write(row, into);
-        into.json(JSON.stringify(row.entities));
-        into.textArray(row.candidates);
-        into.int4(row.rows);
-        into.int4(row.columns);
-      }
+      into.int4(row.queueUs);
+      into.int4(row.runUs);
       optionalBytes(into, row.features);
       optionalBytes(into, row.statuses);
       if (row.outputs === null) into.nothing();
       else into.byteaOf(row.outputs);
-      if (row.degraded.length === 0) specs.write(row, into);
+      if (row.candidates.length === 0 && row.degraded.length === 0 && isEmpty(row.entities))
+        namesNothing.write(row, into);
       else {
-        into.json(row.inputSpec);
-        into.json(row.outputSpec);
+        into.json(JSON.stringify(row.entities));
+        into.textArray(row.candidates);
         into.textArray(row.degraded);
+        repeated.write(row, into);
       }
-      into.int4(row.queueUs);
-      into.int4(row.runUs);
-      ended.write(row, into);
     },
   };
 }
 
+/** Those that seldom change stand together at the end, where they are copied in one piece. */
 const COLUMNS = [
   'prediction_id',
   'at',
+  'queue_us',
+  'run_us',
+  'features',
+  'statuses',
+  'outputs',
+  'entities',
+  'candidates',
+  'degraded',
   'model',
   'version',
   'variant',
   'caller',
-  'entities',
-  'candidates',
   'rows',
   'columns',
-  'features',
-  'statuses',
-  'outputs',
   'input_spec',
   'output_spec',
-  'degraded',
-  'queue_us',
-  'run_us',
   'error_code',
   'error_message',
   'node',
 ] as const;
 
-function isSameAsked(row: Asked, last: Asked): boolean {
+function isSame(row: Repeated, last: Repeated): boolean {
   return (
     row.model === last.model &&
     row.version === last.version &&
     row.variant === last.variant &&
-    row.caller === last.caller
+    row.caller === last.caller &&
+    row.rows === last.rows &&
+    row.columns === last.columns &&
+    row.inputSpec === last.inputSpec &&
+    row.outputSpec === last.outputSpec &&
+    row.errorCode === last.errorCode &&
+    row.errorMessage === last.errorMessage &&
+    row.node === last.node
   );
 }
 
-function writeAsked(row: Asked, into: CopyRow): void {
+function writeRepeated(row: Repeated, into: CopyRow): void {
   into.text(row.model);
   into.int4(row.version);
   into.text(row.variant);
   into.text(row.caller);
+  into.int4(row.rows);
+  into.int4(row.columns);
+  into.json(row.inputSpec);
+  into.json(row.outputSpec);
+  optionalText(into, row.errorCode);
+  optionalText(into, row.errorMessage);
+  into.text(row.node);
+}
+
+function keep(row: Repeated): Repeated {
+  const { model, version, variant, caller, rows, columns, inputSpec, outputSpec } = row;
+  const { errorCode, errorMessage, node } = row;
+  return {
+    model,
+    version,
+    variant,
+    caller,
+    rows,
+    columns,
+    inputSpec,
+    outputSpec,
+    errorCode,
+    errorMessage,
+    node,
+  };
 }
 
 function isEmpty(record: object): boolean {

@@ -2,16 +2,13 @@
 const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1);
 const TEXT_OID = 25;
 
+const UUID_LENGTH = 36;
 const DASH = 0x2d;
 /** Value of each hexadecimal digit by its character; all others are too large for half a byte. */
-const DIGITS = Uint16Array.from({ length: 128 }, (_, code) => {
+const DIGITS = Uint8Array.from({ length: 256 }, (_, code) => {
   const value = Number.parseInt(String.fromCharCode(code), 16);
-  return Number.isNaN(value) ? 0x100 : value;
+  return Number.isNaN(value) ? 0xff : value;
 });
-
-function digitAt(text: string, place: number): number {
-  return DIGITS[text.charCodeAt(place)] ?? 0x100;
-}
 
 /** What a binary COPY begins with: signature, flags, no header extension. */
 export const COPY_HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
@@ -24,6 +21,7 @@ export const COPY_TRAILER = Buffer.from([0xff, 0xff]);
  * Text is cleaned of NUL, which Postgres cannot hold. Order and type of the calls must be those of the columns.
  */
 export class CopyRow {
+  readonly #characters = Buffer.alloc(UUID_LENGTH);
   #buffer: Buffer;
   #at = 0;
   #row = 0;
@@ -90,16 +88,17 @@ export class CopyRow {
   /** Takes the text form with its four dashes. Throws RangeError for anything else. */
   uuid(text: string): void {
     this.#start(20, 16);
+    // Bytes, because looking at each character of a text costs three times as much; UTF-8, whose other characters hold no digit.
+    const characters = this.#characters;
+    let wrong = text.length ^ UUID_LENGTH;
+    wrong |= characters.write(text, 'utf8') ^ UUID_LENGTH;
     let at = this.#at;
-    let wrong = text.length === 36 ? 0 : 1;
-    for (let place = 0; place < 36; place += 2) {
-      if (place === 8 || place === 13 || place === 18 || place === 23) {
-        wrong |= text.charCodeAt(place) ^ DASH;
-        place++;
-      }
-      const byte = (digitAt(text, place) << 4) | digitAt(text, place + 1);
-      wrong |= byte & ~0xff;
-      this.#buffer[at++] = byte;
+    for (let place = 0; place < UUID_LENGTH; place += 2) {
+      if (place === 8 || place === 13 || place === 18 || place === 23) wrong |= characters[place++]! ^ DASH;
+      const high = DIGITS[characters[place]!]!;
+      const low = DIGITS[characters[place + 1]!]!;
+      wrong |= (high | low) & 0xf0;
+      this.#buffer[at++] = (high << 4) | low;
     }
     if (wrong !== 0) throw new RangeError('not a UUID');
     this.#at = at;
