@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { CopyRows } from '../postgres/copy-rows.ts';
 import {
   BLOCK_HEADER_BYTES,
@@ -8,6 +8,7 @@ import {
   listSegments,
   MAX_BLOCK_BYTES,
   type SegmentDescription,
+  type SegmentHeader,
   scanBlocks,
   segmentPath,
 } from './segment.ts';
@@ -29,11 +30,21 @@ export interface ReadLimits {
   readonly rows: number;
 }
 
-/** Reads a journal's rows, always into the same memory: a chunk is good until the next is asked for. */
-export class ChunkReader {
+interface OpenSegment {
+  readonly number: number;
+  readonly file: number;
+  readonly header: SegmentHeader;
+}
+
+/**
+ * Reads a journal's rows, always into the same memory: a chunk is good until the next is asked for. Keeps the segment open
+ * that it reads from, and blocks while it reads: for a thread that does nothing else.
+ */
+export class ChunkReader implements Disposable {
   readonly #directory: string;
   readonly #limits: ReadLimits;
   #memory = Buffer.alloc(0);
+  #open: OpenSegment | undefined;
 
   constructor(directory: string, limits: ReadLimits) {
     this.#directory = directory;
@@ -42,60 +53,75 @@ export class ChunkReader {
 
   /**
    * Rows between two positions; undefined when there are none yet. A chunk never crosses a segment. `until` is what the
-   * journal says that it has written, so that a row in the making is never read.
+   * journal says that it has written, so that a row in the making is never read. Of the limit of bytes a part can be used.
    */
-  async next(from: JournalPosition, until: JournalPosition): Promise<JournalChunk | undefined> {
-    for (const segment of listSegments(this.#directory)) {
-      if (segment < from.segment) continue;
-      if (segment > until.segment) return undefined;
-      const end = segment === until.segment ? until.offset : undefined;
-      const start = segment === from.segment ? from.offset : 0;
-      await using file = await open(segmentPath(this.#directory, segment), 'r');
-      const size = end ?? (await file.stat()).size;
-      const chunk = await this.#readSegment(file, segment, start, size, end === undefined);
+  next(from: JournalPosition, until: JournalPosition, part = 1): JournalChunk | undefined {
+    for (const number of this.#segments(from, until)) {
+      const segment = this.#open?.number === number ? this.#open : this.#openSegment(number);
+      const chunk = segment && this.#readSegment(segment, from, until, Math.ceil(this.#limits.bytes * part));
       if (chunk) return chunk;
     }
     return undefined;
   }
 
-  async #readSegment(
-    file: FileHandle,
-    segment: number,
-    start: number,
-    size: number,
-    isFinished: boolean,
-  ): Promise<JournalChunk | undefined> {
-    const header = decodeSegmentHeader(await this.#read(file, 0, Math.min(size, MAX_HEADER_BYTES)));
-    if (!header) return undefined;
-    const at = Math.max(start, header.bytes);
+  [Symbol.dispose](): void {
+    if (this.#open) closeSync(this.#open.file);
+    this.#open = undefined;
+  }
+
+  #segments(from: JournalPosition, until: JournalPosition): readonly number[] {
+    if (from.segment === until.segment && from.segment === this.#open?.number) return [from.segment];
+    return listSegments(this.#directory).filter(
+      (number) => number >= from.segment && number <= until.segment,
+    );
+  }
+
+  /** In place of the one that was open; undefined when it has no sound header. */
+  #openSegment(number: number): OpenSegment | undefined {
+    this[Symbol.dispose]();
+    const file = openSync(segmentPath(this.#directory, number), 'r');
+    const header = decodeSegmentHeader(this.#read(file, 0, MAX_HEADER_BYTES));
+    if (header) this.#open = { number, file, header };
+    else closeSync(file);
+    return this.#open;
+  }
+
+  #readSegment(
+    { number, file, header }: OpenSegment,
+    from: JournalPosition,
+    until: JournalPosition,
+    mostBytes: number,
+  ): JournalChunk | undefined {
+    const isFinished = number < until.segment;
+    const size = isFinished ? fstatSync(file).size : until.offset;
+    const at = Math.max(number === from.segment ? from.offset : 0, header.bytes);
     if (at >= size) return undefined;
-    const { description } = header;
-    const limits = this.#limits;
-    let bytes = await this.#read(file, at, Math.min(size - at, limits.bytes));
-    let scan = scanBlocks(bytes, limits.rows);
-    if (scan.rows === 0 && scan.rest === 'partial' && scan.needed > limits.bytes) {
+    let bytes = this.#read(file, at, Math.min(size - at, mostBytes));
+    let scan = scanBlocks(bytes, this.#limits.rows);
+    if (scan.rows === 0 && scan.rest === 'partial' && scan.needed > mostBytes) {
       const most = Math.min(size - at, scan.needed, MAX_BLOCK_BYTES + BLOCK_HEADER_BYTES);
-      bytes = await this.#read(file, at, most);
-      scan = scanBlocks(bytes, limits.rows);
+      bytes = this.#read(file, at, most);
+      scan = scanBlocks(bytes, this.#limits.rows);
     }
     // A finished segment has no half block: what cannot be read there is lost, and said so.
     const isLost = scan.rows === 0;
     if (isLost && !isFinished) return undefined;
+    const { description } = header;
     const rows = gatherRows(bytes, scan);
     return isLost
-      ? { description, rows, next: { segment, offset: size }, lostBytes: size - at }
-      : { description, rows, next: { segment, offset: at + scan.end }, lostBytes: 0 };
+      ? { description, rows, next: { segment: number, offset: size }, lostBytes: size - at }
+      : { description, rows, next: { segment: number, offset: at + scan.end }, lostBytes: 0 };
   }
 
-  async #read(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  #read(file: number, position: number, length: number): Buffer {
     // More than the usual is held only as long as it is needed.
     const wanted = Math.max(length, this.#limits.bytes);
     if (this.#memory.length !== wanted) this.#memory = Buffer.allocUnsafeSlow(wanted);
     let read = 0;
     while (read < length) {
-      const { bytesRead } = await file.read(this.#memory, read, length - read, position + read);
-      if (bytesRead === 0) break;
-      read += bytesRead;
+      const more = readSync(file, this.#memory, read, length - read, position + read);
+      if (more === 0) break;
+      read += more;
     }
     return this.#memory.subarray(0, read);
   }

@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { busyMeter, restMs } from './ship-pace.ts';
+import { busyMeter, LOOK_MS, type Pressure, paceOf } from './ship-pace.ts';
 
 const share = fc.double({ min: 0, max: 1, noNaN: true });
+
+function restMs(shipmentMs: number, pressure: Pressure): number {
+  return paceOf(pressure).restMs(shipmentMs);
+}
 
 describe('the pace of shipping', () => {
   it('never rests on a machine that has time, nor once a quarter of the journal waits', () => {
@@ -37,15 +41,34 @@ describe('the pace of shipping', () => {
     );
   });
 
+  it('ships less at once the busier the machine, more the more waits, and never nothing', () => {
+    expect(paceOf({ busy: 0.3, backlog: 0 }).part).toBe(1);
+    expect(paceOf({ busy: 0.9, backlog: 0 }).part).toBe(0.125);
+    expect(paceOf({ busy: 0.9, backlog: 0.25 }).part).toBe(1);
+    fc.assert(
+      fc.property(share, share, share, (busy, one, other) => {
+        const [less, more] = [Math.min(one, other), Math.max(one, other)];
+        const { part } = paceOf({ busy, backlog: less });
+        expect(part).toBeGreaterThanOrEqual(0.125);
+        expect(part).toBeLessThanOrEqual(paceOf({ busy, backlog: more }).part);
+        expect(paceOf({ busy: more, backlog: one }).part).toBeLessThanOrEqual(
+          paceOf({ busy: less, backlog: one }).part,
+        );
+      }),
+    );
+  });
+
   it('keeps up in the end: a journal that fills faster than it is shipped is shipped without rest before it is full', () => {
-    // One second of shipping carries 60 MB; 40 MB come each second; the bound is 4 GB.
+    // The largest shipment carries 8 MB in 130 ms; 40 MB come each second; the bound is 4 GB.
     const bound = 4_000;
     let waiting = 0;
     let highest = 0;
-    for (let second = 0; second < 3_600; ) {
-      const rest = restMs(1_000, { busy: 1, backlog: waiting / bound }) / 1_000;
-      waiting = Math.max(0, waiting - 60 + 40 * (1 + rest));
-      second += 1 + rest;
+    for (let ms = 0; ms < 3_600_000; ) {
+      const pace = paceOf({ busy: 1, backlog: waiting / bound });
+      const shipmentMs = 130 * pace.part;
+      const all = shipmentMs + Math.max(LOOK_MS, pace.restMs(shipmentMs));
+      waiting = Math.max(0, waiting - 8 * pace.part + 0.04 * all);
+      ms += all;
       highest = Math.max(highest, waiting);
     }
     expect(highest).toBeGreaterThan(bound * 0.2);

@@ -12,6 +12,11 @@ const URGENT = 0.25;
 /** On a machine that is half taken, while nothing waits, shipping takes one part of the time and leaves so many to others. */
 const REST_PARTS = 30;
 const MAX_REST_MS = 3_000;
+/**
+ * Of the largest shipment, which takes a tenth of a second of Postgres, so much is shipped at once then: whoever answers meanwhile
+ * waits for some ten milliseconds.
+ */
+const SMALLEST_PART = 1 / 8;
 /** How long to look at the machine after a shipment: the system counts its processors' time in steps of ten milliseconds. */
 export const LOOK_MS = 50;
 
@@ -23,14 +28,25 @@ export interface Pressure {
   readonly backlog: number;
 }
 
+export interface Pace {
+  /** The part of the largest shipment that the next one may have. */
+  readonly part: number;
+  /** How long to rest after a shipment that took so long. */
+  restMs(shipmentMs: number): number;
+}
+
 /**
- * How long to rest after a shipment. Whoever waits for an answer goes before whoever reads the log: on a busy machine
- * shipping takes a small part of the time, less of it the busier the machine, more the more waits, and all once a quarter of what may wait does.
+ * Whoever waits for an answer goes before whoever reads the log: on a busy machine shipping takes a small part of the time, in
+ * small shipments, less of it the busier the machine, more the more waits, and all once a quarter of what may wait does.
  */
-export function restMs(shipmentMs: number, { busy, backlog }: Pressure): number {
-  if (busy < BUSY || backlog >= URGENT) return 0;
-  const pressure = Math.min(1, (busy - BUSY) / (TAKEN - BUSY));
-  return Math.min(MAX_REST_MS, shipmentMs * REST_PARTS * pressure * (1 - backlog / URGENT));
+export function paceOf({ busy, backlog }: Pressure): Pace {
+  const taken = Math.min(1, Math.max(0, (busy - BUSY) / (TAKEN - BUSY)));
+  const waits = Math.min(1, backlog / URGENT);
+  const yielded = taken * (1 - waits);
+  return {
+    part: 1 - (1 - SMALLEST_PART) * yielded,
+    restMs: (shipmentMs) => Math.min(MAX_REST_MS, shipmentMs * REST_PARTS * yielded),
+  };
 }
 
 /** Gives the share of the processors' time that was taken since the last call; 0 where the system does not tell. */

@@ -15,9 +15,6 @@ export interface Shipment {
   readonly provisional: string | undefined;
 }
 
-const MOVE_POSITION = `INSERT INTO journal_position (journal, segment, "offset", at) VALUES ($1, $2, $3, now())
-  ON CONFLICT (journal) DO UPDATE SET segment = EXCLUDED.segment, "offset" = EXCLUDED."offset", at = EXCLUDED.at`;
-
 /** Makes the partitions that rows need, but for days known to exist. */
 export async function preparePartitions(
   client: PoolClient,
@@ -39,13 +36,29 @@ export async function preparePartitions(
  * straight into the table, which costs Postgres half; one that meets a known key goes through a staging table.
  */
 export async function shipRows(client: PoolClient, shipment: Shipment): Promise<void> {
-  const { table, columns } = shipment.description;
+  const { description, rows } = shipment;
+  const { table, columns } = description;
   for (const name of [table, ...columns]) if (!NAME.test(name)) throw new RangeError('not a plain name');
+  try {
+    // What is sent as one query is one transaction, and one exchange of messages instead of six.
+    await copyInto(client, table, columns, rows.bytes(), movePosition(client, shipment));
+  } catch (error) {
+    if (!isKnownKey(error)) throw error;
+    await shipStaged(client, shipment);
+  }
+}
+
+async function shipStaged(client: PoolClient, shipment: Shipment): Promise<void> {
+  const { table, columns } = shipment.description;
+  const stage = `stage_${table}`;
   await client.query('BEGIN');
   try {
-    if (shipment.rows.length > 0 && !(await copyNew(client, shipment))) await copyStaged(client, shipment);
-    if (shipment.next)
-      await client.query(MOVE_POSITION, [shipment.journal, shipment.next.segment, shipment.next.offset]);
+    await client.query(
+      `CREATE TEMP TABLE IF NOT EXISTS "${stage}" (LIKE "${table}" INCLUDING DEFAULTS) ON COMMIT DELETE ROWS`,
+    );
+    await copyInto(client, stage, columns, shipment.rows.bytes());
+    await client.query(insertStatement(table, stage, columns, shipment.provisional));
+    await client.query(movePosition(client, shipment));
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
@@ -53,27 +66,11 @@ export async function shipRows(client: PoolClient, shipment: Shipment): Promise<
   }
 }
 
-/** False, and nothing done, when a key is in the table already or twice among the rows. */
-async function copyNew(client: PoolClient, { description, rows }: Shipment): Promise<boolean> {
-  await client.query('SAVEPOINT before_copy');
-  try {
-    await copyInto(client, description.table, description.columns, rows.bytes());
-    return true;
-  } catch (error) {
-    if (!isKnownKey(error)) throw error;
-    await client.query('ROLLBACK TO SAVEPOINT before_copy');
-    return false;
-  }
-}
-
-async function copyStaged(client: PoolClient, shipment: Shipment): Promise<void> {
-  const { table, columns } = shipment.description;
-  const stage = `stage_${table}`;
-  await client.query(
-    `CREATE TEMP TABLE IF NOT EXISTS "${stage}" (LIKE "${table}" INCLUDING DEFAULTS) ON COMMIT DELETE ROWS`,
-  );
-  await copyInto(client, stage, columns, shipment.rows.bytes());
-  await client.query(insertStatement(table, stage, columns, shipment.provisional));
+function movePosition(client: PoolClient, { journal, next }: Shipment): string {
+  if (!next) return '';
+  return `INSERT INTO journal_position (journal, segment, "offset", at)
+    VALUES (${client.escapeLiteral(journal)}, ${next.segment}, ${next.offset}, now())
+    ON CONFLICT (journal) DO UPDATE SET segment = EXCLUDED.segment, "offset" = EXCLUDED."offset", at = EXCLUDED.at`;
 }
 
 function insertStatement(

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Log, LogFields } from '../log.ts';
 import { openPool } from '../postgres/pool.ts';
@@ -11,7 +10,6 @@ import {
 } from './ship-messages.ts';
 import { type JournalSource, startShipper } from './shipper.ts';
 
-const DOZE_MS = 20;
 const QUERY_TIMEOUT_MS = 30_000;
 
 function report(message: ShipReport): void {
@@ -52,44 +50,26 @@ async function main(data: ShipThreadData): Promise<void> {
     application: data.application,
     log,
   });
-  const listeners = new Set<() => void>();
   const closed = Promise.withResolvers<void>();
-  let isClosing = false;
   const source: JournalSource = {
     name: data.name,
     directory: data.directory,
     provisional: data.provisional,
     written: () => words.written(),
     fullness: () => words.fullness(),
-    onWritten(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    changed: (seen) => words.changed(seen, data.wakeMs),
     release: (before) => report({ kind: 'shipped', before, counts: shipper.counts() }),
   };
   await using shipper = startShipper(source, pool, log, data.options);
   parentPort?.on('message', (order: ShipOrder) => {
-    if (order.kind === 'close') {
-      isClosing = true;
-      closed.resolve();
-    } else
+    if (order.kind === 'close') closed.resolve();
+    else
       shipper.flush(order.deadlineMs).then(
         () => report({ kind: 'flushed', id: order.id, counts: shipper.counts() }),
         () => undefined,
       );
   });
-  const watch = async () => {
-    let seen = words.written();
-    while (!isClosing) {
-      await words.changed(seen, data.wakeMs);
-      // What is written from here on is another change, however soon it comes.
-      seen = words.written();
-      for (const listener of listeners) listener();
-      // Rows gather for longer than this; being woken by each of many writes would cost more than shipping them.
-      await Promise.race([delay(DOZE_MS), closed.promise]);
-    }
-  };
-  await Promise.race([watch(), closed.promise]);
+  await closed.promise;
   parentPort?.removeAllListeners('message');
 }
 

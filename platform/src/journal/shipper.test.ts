@@ -8,6 +8,7 @@ import { openPool, type Pool } from '../postgres/pool.ts';
 import { firstPredictionIdAt, randomPredictionIds } from '../prediction-id.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/test-services.ts';
 import { type Journal, type JournalTable, openJournal } from './journal.ts';
+import type { JournalPosition } from './segment.ts';
 import { startShipThread } from './ship-thread.ts';
 import { type Shipper, type ShipperOptions, startShipper } from './shipper.ts';
 
@@ -84,7 +85,23 @@ function startHere(
   options: Partial<ShipperOptions> = QUICK,
 ): Shipper {
   const own = newPool(url);
-  const shipper = startShipper(journal, own, silentLog(), options);
+  const source = {
+    name: journal.name,
+    directory: journal.directory,
+    provisional: journal.provisional,
+    written: () => journal.written(),
+    fullness: () => journal.fullness(),
+    async changed(seen: JournalPosition) {
+      const { segment, offset } = journal.written();
+      if (segment !== seen.segment || offset !== seen.offset) return;
+      const written = Promise.withResolvers<void>();
+      const unlisten = journal.onWritten(() => written.resolve());
+      await written.promise;
+      unlisten();
+    },
+    release: (before: JournalPosition) => journal.release(before),
+  };
+  const shipper = startShipper(source, own, silentLog(), options);
   return {
     flush: (deadlineMs) => shipper.flush(deadlineMs),
     counts: () => shipper.counts(),

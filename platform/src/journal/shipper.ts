@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import { ChunkReader, type JournalChunk } from './reader.ts';
 import type { JournalPosition } from './segment.ts';
 import { shipChunk } from './ship-chunk.ts';
-import { busyMeter, LOOK_MS, restMs } from './ship-pace.ts';
+import { busyMeter, LOOK_MS, paceOf } from './ship-pace.ts';
 
 export interface ShipperOptions {
   /** Rows gather for this long before they are shipped, so that few transactions carry many. */
@@ -16,7 +16,7 @@ export interface ShipperOptions {
   readonly maxBackoffMs: number;
   /** A shipment that takes longer is given up, its connection closed, and tried again. */
   readonly timeoutMs: number;
-  /** On a busy machine, rest between shipments; see restMs. */
+  /** On a busy machine, ship less at once and rest between shipments; see paceOf. */
   readonly yields: boolean;
 }
 
@@ -38,7 +38,8 @@ export interface JournalSource {
   readonly provisional: string | undefined;
   written(): JournalPosition;
   fullness(): number;
-  onWritten(listener: () => void): () => void;
+  /** Resolves once more than this has been written; may do so without a cause. */
+  changed(seen: JournalPosition): Promise<void>;
   release(before: JournalPosition): void;
 }
 
@@ -84,7 +85,7 @@ class JournalShipper implements Shipper {
   readonly #stop = new AbortController();
   readonly #knownDays = new Set<number>();
   readonly #done: Promise<void>;
-  readonly #unlisten: () => void;
+  #pace = paceOf({ busy: 0, backlog: 0 });
   #reader: ChunkReader;
   #waiters: Waiter[] = [];
   #wake = Promise.withResolvers<void>();
@@ -99,7 +100,6 @@ class JournalShipper implements Shipper {
     this.#log = log;
     this.#options = options;
     this.#reader = this.#openReader();
-    this.#unlisten = journal.onWritten(() => this.#wake.resolve());
     this.#done = this.#run();
   }
 
@@ -129,7 +129,6 @@ class JournalShipper implements Shipper {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#unlisten();
     this.#stop.abort();
     this.#wake.resolve();
     this.#hurry.resolve();
@@ -141,23 +140,26 @@ class JournalShipper implements Shipper {
     let failures = 0;
     while (!this.#stop.signal.aborted) {
       this.#wake = Promise.withResolvers();
+      const until = this.#journal.written();
       try {
         position ??= await this.#storedPosition();
-        position = await this.#shipAll(position);
+        position = await this.#shipAll(position, until);
         failures = 0;
       } catch (error) {
         failures++;
         // A connection that was given up may still be sending what it was given.
+        this.#reader[Symbol.dispose]();
         this.#reader = this.#openReader();
         if (failures === 1 || failures % 20 === 0)
           this.#log.warn({ error, failures }, 'rows of the journal could not be shipped; trying again');
       }
       if (failures > 0) await this.#pause(this.#backoff(failures));
       else {
-        await this.#wake.promise;
-        await this.#pause(this.#options.gatherMs);
+        await Promise.race([this.#journal.changed(until), this.#wake.promise]);
+        await this.#look(this.#options.gatherMs);
       }
     }
+    this.#reader[Symbol.dispose]();
   }
 
   #openReader(): ChunkReader {
@@ -185,12 +187,12 @@ class JournalShipper implements Shipper {
     if (this.#waiters.length > 0) await delay(Math.min(ms, 20));
   }
 
-  /** Ships what has been written by now. What comes meanwhile gathers, or steady traffic would be shipped in crumbs. */
-  async #shipAll(from: JournalPosition): Promise<JournalPosition> {
-    const until = this.#journal.written();
+  /** Ships what has been written until then. What comes meanwhile gathers, or steady traffic would be shipped in crumbs. */
+  async #shipAll(from: JournalPosition, until: JournalPosition): Promise<JournalPosition> {
     let position = from;
     for (;;) {
-      const chunk = this.#stop.signal.aborted ? undefined : await this.#reader.next(position, until);
+      const part = this.#waiters.length > 0 ? 1 : this.#pace.part;
+      const chunk = this.#stop.signal.aborted ? undefined : this.#reader.next(position, until, part);
       if (!chunk) {
         if (!this.#stop.signal.aborted) this.#reached(until);
         return position;
@@ -204,14 +206,20 @@ class JournalShipper implements Shipper {
     }
   }
 
-  /** Looks how busy the machine is without its own work, and rests accordingly; not while somebody waits for a flush. */
+  /** Rests after a shipment as the machine demands; not while somebody waits for a flush. */
   async #yield(shipmentMs: number): Promise<void> {
     if (this.#waiters.length > 0) return;
-    this.#busy();
-    await this.#pause(LOOK_MS);
-    const pressure = { busy: this.#busy(), backlog: this.#journal.fullness() };
-    const rest = restMs(shipmentMs, pressure) - LOOK_MS;
+    await this.#look(LOOK_MS);
+    const rest = this.#pace.restMs(shipmentMs) - LOOK_MS;
     if (rest > 0 && this.#waiters.length === 0) await this.#pause(rest);
+  }
+
+  /** Pauses, looks meanwhile how busy the machine is without what is done here, and sets the pace by it. */
+  async #look(ms: number): Promise<void> {
+    const { yields } = this.#options;
+    if (yields) this.#busy();
+    await this.#pause(ms);
+    if (yields) this.#pace = paceOf({ busy: this.#busy(), backlog: this.#journal.fullness() });
   }
 
   #reached(position: JournalPosition): void {

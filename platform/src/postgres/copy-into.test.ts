@@ -73,4 +73,38 @@ describe('copying into a table', () => {
       }
     },
   );
+
+  it('runs a statement behind the rows in the same transaction', async () => {
+    await using database = await createTestDatabase();
+    await using pool = openPool(database.url, {
+      max: 1,
+      queryTimeoutMs: 10_000,
+      application: 'test',
+      log: silentLog(),
+    });
+    await pool.query('CREATE TABLE thing (number int4 PRIMARY KEY, text text); CREATE TABLE mark (at int)');
+    const count = async () => {
+      const { rows } = await pool.query(
+        'SELECT (SELECT count(*)::int FROM thing) AS things, (SELECT count(*)::int FROM mark) AS marks',
+      );
+      return rows[0];
+    };
+    const copy = async (bytes: Buffer, statement: string) => {
+      const client = await pool.connect();
+      try {
+        await copyInto(client, 'thing', ['number', 'text'], bytes, statement);
+      } finally {
+        client.release();
+      }
+    };
+    const rows = encoded(() => 4);
+    await expect(copy(rows, "INSERT INTO mark VALUES ('no number')")).rejects.toMatchObject({
+      code: '22P02',
+    });
+    expect(await count()).toEqual({ things: 0, marks: 0 });
+    await copy(rows, 'INSERT INTO mark VALUES (1)');
+    expect(await count()).toEqual({ things: ROWS, marks: 1 });
+    await expect(copy(rows, 'INSERT INTO mark VALUES (2)')).rejects.toMatchObject({ code: '23505' });
+    expect(await count()).toEqual({ things: ROWS, marks: 1 });
+  });
 });

@@ -4,17 +4,20 @@ import { from } from 'pg-copy-streams';
 import { COPY_HEADER, COPY_TRAILER } from './copy-row.ts';
 
 /**
- * Streams rows in the binary format into a table or staging table. They are not copied: leave the memory alone until it
- * has resolved. Rejects with Postgres' own error.
+ * Streams rows in the binary format into a table or staging table, and runs another statement behind them when one is given:
+ * both, or nothing, when no transaction is open. The rows are not copied: leave the memory alone until it has resolved. Rejects
+ * with Postgres' own error.
  */
 export async function copyInto(
   client: PoolClient,
   table: string,
   columns: readonly string[],
   rows: Uint8Array,
+  statement = '',
 ): Promise<void> {
   const names = columns.map((column) => `"${column}"`).join(', ');
-  const stream = client.query(from(`COPY "${table}" (${names}) FROM STDIN (FORMAT binary)`));
+  const copy = `COPY "${table}" (${names}) FROM STDIN (FORMAT binary)`;
+  const stream = client.query(from(`${copy}; ${statement}`));
   const done = finished(stream);
   stream.write(COPY_HEADER);
   if (rows.length > 0) stream.write(rows);
