@@ -5,12 +5,16 @@ import { cpus } from 'node:os';
  * load, rows shipped as they come cost the tails of answers that are not shipped at all.
  */
 const BUSY = 0.35;
-/** From there on shipping rests as long as it ever does: one in two processors is taken, and whoever answers finds the other one shared. */
+/** From there on one in two processors is taken, and whoever answers finds the other one shared. */
 const TAKEN = 0.5;
+/** From there on no time is left that nobody else wants. */
+const FULL = 0.95;
 /** Share of the journal's bound above which shipping no longer does. */
 const URGENT = 0.25;
 /** On a machine that is half taken, while nothing waits, shipping takes one part of the time and leaves so many to others. */
 const REST_PARTS = 30;
+/** On a full one, whatever shipping takes is taken from answers. */
+const MOST_REST_PARTS = 90;
 const MAX_REST_MS = 3_000;
 /**
  * Of the largest shipment, which takes a tenth of a second of Postgres, so much is shipped at once then: whoever answers meanwhile
@@ -40,13 +44,18 @@ export interface Pace {
  * small shipments, less of it the busier the machine, more the more waits, and all once a quarter of what may wait does.
  */
 export function paceOf({ busy, backlog }: Pressure): Pace {
-  const taken = Math.min(1, Math.max(0, (busy - BUSY) / (TAKEN - BUSY)));
-  const waits = Math.min(1, backlog / URGENT);
-  const yielded = taken * (1 - waits);
+  const taken = ramp(busy, BUSY, TAKEN);
+  const urged = ramp(backlog, 0, URGENT);
+  const parts = REST_PARTS * taken + (MOST_REST_PARTS - REST_PARTS) * ramp(busy, TAKEN, FULL);
   return {
-    part: 1 - (1 - SMALLEST_PART) * yielded,
-    restMs: (shipmentMs) => Math.min(MAX_REST_MS, shipmentMs * REST_PARTS * yielded),
+    part: 1 - (1 - SMALLEST_PART) * taken * (1 - urged),
+    restMs: (shipmentMs) => Math.min(MAX_REST_MS, shipmentMs * parts * (1 - urged)),
   };
+}
+
+/** From 0 to 1 between two values. */
+function ramp(value: number, from: number, to: number): number {
+  return Math.min(1, Math.max(0, (value - from) / (to - from)));
 }
 
 /** Gives the share of the processors' time that was taken since the last call; 0 where the system does not tell. */

@@ -1,6 +1,7 @@
 /** Microseconds between 1970 and 2000, where Postgres starts counting. */
 const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1);
 const TEXT_OID = 25;
+const FEW_BYTES = 16;
 
 const UUID_LENGTH = 36;
 const DASH = 0x2d;
@@ -136,8 +137,7 @@ export class CopyRow {
 
   bytea(value: Uint8Array): void {
     this.#start(4 + value.length, value.length);
-    this.#buffer.set(value, this.#at);
-    this.#at += value.length;
+    this.#bytes(value);
   }
 
   /** Several pieces as one bytea. */
@@ -145,10 +145,7 @@ export class CopyRow {
     let length = 0;
     for (const piece of pieces) length += piece.length;
     this.#start(4 + length, length);
-    for (const piece of pieces) {
-      this.#buffer.set(piece, this.#at);
-      this.#at += piece.length;
-    }
+    for (const piece of pieces) this.#bytes(piece);
   }
 
   /** A jsonb value, given as JSON.stringify writes it. */
@@ -190,6 +187,14 @@ export class CopyRow {
     this.#ensure(capacity);
     this.#fields++;
     this.#int32(length);
+  }
+
+  /** A call that copies costs as much as some twenty bytes. */
+  #bytes(value: Uint8Array): void {
+    const at = this.#at;
+    if (value.length > FEW_BYTES) this.#buffer.set(value, at);
+    else for (let index = 0; index < value.length; index++) this.#buffer[at + index] = value[index]!;
+    this.#at = at + value.length;
   }
 
   #int32(value: number): void {
