@@ -59,6 +59,13 @@ export class Infer {
   readonly #adapters: InferAdapters;
   readonly #node: string;
   readonly #prepared = new WeakMap<Slot['record'], Prepared>();
+  #answers: Answer[] = [];
+  /** The rows of a batch are written one right behind another: each finds the code and the memory of the one before at hand. */
+  readonly #logAnswers = () => {
+    const answers = this.#answers;
+    this.#answers = [];
+    for (const answer of answers) this.#logAnswer(answer);
+  };
 
   constructor(adapters: InferAdapters, node: string) {
     this.#adapters = adapters;
@@ -138,11 +145,15 @@ export class Infer {
       slot.statistics.succeeded(asked.rows, queueUs, runUs, this.#adapters.clock.now());
       this.#keepForWarmUp(asked);
     }
+    if (this.#answers.push({ asked, outputs, result, failure, resolve, reject }) === 1)
+      process.nextTick(this.#logAnswers);
+  }
+
+  #logAnswer({ asked, outputs, result, failure, resolve, reject }: Answer): void {
+    const { queueUs, runUs } = result;
     try {
-      const written = this.#write(asked, outputs, result, failure ?? null);
-      written.then(
-        () =>
-          failure ? reject(failure) : resolve({ outputs, queueUs: result.queueUs, runUs: result.runUs }),
+      this.#write(asked, outputs, result, failure ?? null).then(
+        () => (failure ? reject(failure) : resolve({ outputs, queueUs, runUs })),
         reject,
       );
     } catch (error) {
@@ -238,6 +249,16 @@ interface Asked {
   readonly rows: number;
   readonly columns: number;
   isAnswered: boolean;
+}
+
+/** What a runner gave, to be logged and then told. */
+interface Answer {
+  readonly asked: Asked;
+  readonly outputs: readonly Tensor[];
+  readonly result: WorkResult;
+  readonly failure: HotloopError | undefined;
+  readonly resolve: (output: InferOutput) => void;
+  readonly reject: Reject;
 }
 
 function expired(): HotloopError {
