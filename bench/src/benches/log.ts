@@ -10,6 +10,12 @@ import type { ComputeStand } from '../stand/compute-stand.ts';
 
 const CALLERS = 64;
 const STREAMS = { streams: 4, window: 64, isFailure: isOipFailure };
+/**
+ * The two sides of the throughput take turns of half the length, so many a round: the machine's speed changes by more than the log
+ * costs from one second to the next.
+ */
+const PAIRS = 12;
+const PAIR_TURN = 0.5;
 /** Share of what 64 callers get answered without the log, at which the tail is compared. */
 const TAIL_LOAD = 0.5;
 /** A turn of the tail's is so much longer: a pause of the machine in it would be all that its p99 tells. */
@@ -26,11 +32,11 @@ const TAIL_ROUNDS = 3;
 export async function logBench(options: BenchOptions): Promise<Figure[]> {
   await using stand = await openComputeBench({ profile: options.profile });
   const model = benchPerceptron('medium');
-  const full = await saturate(stand, model, options);
+  const { full, throughput } = await saturate(stand, model, options);
   const perSecond = TAIL_LOAD * quantile((full.get('unary off') ?? []).map(rate), 0.5);
   const { tails, beside } = await compareTails(stand, model, perSecond, options);
   return [
-    figure('log_throughput', ratios(full, 'stream on', 'stream off', rate), { atLeast: 0.95 }),
+    figure('log_throughput', throughput, { atLeast: 0.95 }),
     figure(
       'log_p99',
       ratios(tails, 'on', 'off', (sample) => sample.p99Ms),
@@ -54,6 +60,13 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
   ];
 }
 
+/** At saturation. */
+interface Saturated {
+  readonly full: ReadonlyMap<string, readonly Sample[]>;
+  /** Streams with the log over streams without it: of each round the median of its pairs. */
+  readonly throughput: readonly number[];
+}
+
 /**
  * Each round has processes of its own: how the runtime happens to compile one of them changes its speed for good, by as
  * much as the log costs, and would otherwise decide a whole run.
@@ -62,31 +75,38 @@ async function saturate(
   stand: ComputeBench,
   model: BenchModel,
   { rounds, seconds, say }: BenchOptions,
-): Promise<Map<string, readonly Sample[]>> {
+): Promise<Saturated> {
   const request = oipRequest(model);
   const stream = (compute: ComputeStand) => (s: number) =>
     compute.load.stream(OIP.stream, request, STREAMS, s);
   const unary = (compute: ComputeStand) => (s: number) => compute.load.unary(OIP.unary, request, CALLERS, s);
-  const all = new Map<string, readonly Sample[]>();
+  const full = new Map<string, readonly Sample[]>();
+  const throughput: number[] = [];
   for (let round = 1; round <= rounds; round++) {
     await using on = await stand.add(`on-${round}`, { logs: true });
     await using off = await stand.add(`off-${round}`, { logs: false });
     await using eager = await stand.add(`eager-${round}`, { logs: true, yields: false });
     for (const compute of [on, off, eager]) await compute.serve(model);
     const settle = () => on.settle();
-    const sides: Side[] = [
+    const pair: Side[] = [
       { name: 'stream on', run: stream(on), settle },
       { name: 'stream off', run: stream(off) },
+    ];
+    const sides: Side[] = [
+      ...pair,
       { name: 'stream eager', run: stream(eager), settle: () => eager.settle() },
       { name: 'unary on', run: unary(on), settle },
       { name: 'unary off', run: unary(off) },
     ];
     sides.push(...sides.splice(0, round % sides.length));
     await warm(sides, seconds, say);
+    const pairs = await interleave(pair, PAIRS, seconds * PAIR_TURN);
+    throughput.push(quantile(ratios(pairs, 'stream on', 'stream off', rate), 0.5));
     for (const [name, samples] of await interleave(sides, 1, seconds, say))
-      all.set(name, [...(all.get(name) ?? []), ...samples]);
+      full.set(name, [...(full.get(name) ?? []), ...samples]);
+    say(`round ${round} of ${rounds}: ${throughput.at(-1)?.toFixed(3)} of the throughput with the log`);
   }
-  return all;
+  return { full, throughput };
 }
 
 /** What is told beside the tails, of the side with the log, a value for each of its turns. */
