@@ -24,10 +24,9 @@ const TAIL_TURN = 2;
 const TAIL_ROUNDS = 3;
 
 /**
- * Computes on one Postgres, one process each: one with its log as it is, one that forgets what it answered, and, for
- * orientation, one that ships its log at full speed however busy the machine is. They take turns. What is shipped
- * during a turn costs that turn; what is left of it is shipped before the next begins, outside all turns, so that
- * it is not another's cost.
+ * A compute whose log is switched on and off from turn to turn: two processes of the same code differ by more than the log costs. For
+ * orientation another that ships its log at full speed however busy the machine is. What is shipped during a turn costs that
+ * turn; what is left of it is shipped before the next begins, outside all turns, so that it is not another's cost.
  */
 export async function logBench(options: BenchOptions): Promise<Figure[]> {
   await using stand = await openComputeBench({ profile: options.profile });
@@ -39,7 +38,7 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
     figure('log_throughput', throughput, { atLeast: 0.95 }),
     figure(
       'log_p99',
-      ratios(tails, 'on', 'off', (sample) => sample.p99Ms),
+      ratios(tails, 'unary on', 'unary off', (sample) => sample.p99Ms),
       { atMost: 1.1 },
     ),
     figure('log_throughput_eager', ratios(full, 'stream eager', 'stream off', rate)),
@@ -47,17 +46,33 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
     figure('log_stream_per_s', (full.get('stream on') ?? []).map(rate)),
     figure(
       'log_p50',
-      ratios(tails, 'on', 'off', (sample) => sample.p50Ms),
+      ratios(tails, 'unary on', 'unary off', (sample) => sample.p50Ms),
     ),
     figure('log_p99_per_s', [perSecond]),
     figure(
       'log_p99_ms',
-      (tails.get('on') ?? []).map((sample) => sample.p99Ms),
+      (tails.get('unary on') ?? []).map((sample) => sample.p99Ms),
     ),
     figure('log_p99_shipped', beside.shipped),
     figure('log_collector_share', beside.collecting),
     figure('log_collector_longest_ms', beside.longestPauseMs),
   ];
+}
+
+/** One load of one compute, with its log and without. */
+function onAndOff(
+  name: string,
+  compute: ComputeStand,
+  run: (seconds: number, isOn: boolean) => Promise<Sample>,
+): Side[] {
+  return [true, false].map((isOn) => ({
+    name: `${name} ${isOn ? 'on' : 'off'}`,
+    async run(seconds) {
+      await compute.switchLog(isOn);
+      return run(seconds, isOn);
+    },
+    settle: () => compute.settle(),
+  }));
 }
 
 /** At saturation. */
@@ -68,8 +83,8 @@ interface Saturated {
 }
 
 /**
- * Each round has processes of its own: how the runtime happens to compile one of them changes its speed for good, by as
- * much as the log costs, and would otherwise decide a whole run.
+ * Each round has processes of its own: how the runtime happens to compile one of them changes its speed for good, and may
+ * change what the log costs in it.
  */
 async function saturate(
   stand: ComputeBench,
@@ -77,26 +92,19 @@ async function saturate(
   { rounds, seconds, say }: BenchOptions,
 ): Promise<Saturated> {
   const request = oipRequest(model);
-  const stream = (compute: ComputeStand) => (s: number) =>
-    compute.load.stream(OIP.stream, request, STREAMS, s);
-  const unary = (compute: ComputeStand) => (s: number) => compute.load.unary(OIP.unary, request, CALLERS, s);
+  const stream = (compute: ComputeStand, s: number) => compute.load.stream(OIP.stream, request, STREAMS, s);
+  const unary = (compute: ComputeStand, s: number) => compute.load.unary(OIP.unary, request, CALLERS, s);
   const full = new Map<string, readonly Sample[]>();
   const throughput: number[] = [];
   for (let round = 1; round <= rounds; round++) {
-    await using on = await stand.add(`on-${round}`, { logs: true });
-    await using off = await stand.add(`off-${round}`, { logs: false });
-    await using eager = await stand.add(`eager-${round}`, { logs: true, yields: false });
-    for (const compute of [on, off, eager]) await compute.serve(model);
-    const settle = () => on.settle();
-    const pair: Side[] = [
-      { name: 'stream on', run: stream(on), settle },
-      { name: 'stream off', run: stream(off) },
-    ];
+    await using compute = await stand.add(`round-${round}`, { switchesLog: true });
+    await using eager = await stand.add(`eager-${round}`, { yields: false });
+    for (const each of [compute, eager]) await each.serve(model);
+    const pair = onAndOff('stream', compute, (s) => stream(compute, s));
     const sides: Side[] = [
       ...pair,
-      { name: 'stream eager', run: stream(eager), settle: () => eager.settle() },
-      { name: 'unary on', run: unary(on), settle },
-      { name: 'unary off', run: unary(off) },
+      ...onAndOff('unary', compute, (s) => unary(compute, s)),
+      { name: 'stream eager', run: (s) => stream(eager, s), settle: () => eager.settle() },
     ];
     sides.push(...sides.splice(0, round % sides.length));
     await warm(sides, seconds, say);
@@ -125,13 +133,12 @@ async function compareTails(
   { rounds, seconds, say }: BenchOptions,
 ): Promise<{ readonly tails: ReadonlyMap<string, readonly Sample[]>; readonly beside: Beside }> {
   const request = oipRequest(model);
-  const on = stand.compute;
-  await using off = await stand.add('off', { logs: false });
-  for (const compute of [on, off]) await compute.serve(model);
-  await using onLoad = await on.openBare();
-  await using offLoad = await off.openBare();
+  const compute = await stand.add('tails', { switchesLog: true });
+  await compute.serve(model);
+  await using load = await compute.openBare();
+  const send = load.caller(OIP.unary, request);
   let seed = 0;
-  const tail = (send: () => Promise<void>) => async (s: number) => {
+  const tail = async (s: number) => {
     const arrivals = await openLoad({ perSecond, seconds: s * TAIL_TURN, seed: ++seed, send });
     const failed = arrivals.find((arrival) => arrival.error !== null);
     if (failed) throw new Error(`a request failed: ${failed.error}`);
@@ -143,23 +150,20 @@ async function compareTails(
     };
   };
   const beside: Beside = { shipped: [], collecting: [], longestPauseMs: [] };
-  const watched = (run: Side['run']) => async (s: number) => {
+  const watched = async (s: number) => {
     const from = Date.now();
-    await on.child.ask('collections');
-    const sample = await run(s);
-    const { pausesMs } = await on.child.ask<Collections>('collections');
+    await compute.child.ask('collections');
+    const sample = await tail(s);
+    const { pausesMs } = await compute.child.ask<Collections>('collections');
     const turnMs = s * TAIL_TURN * 1000;
     beside.collecting.push(pausesMs.reduce((sum, pause) => sum + pause, 0) / turnMs);
     beside.longestPauseMs.push(Math.max(0, ...pausesMs));
     beside.shipped.push(
-      (await on.child.ask<number>('loggedSince', from)) / ((sample.perSecond * turnMs) / 1000),
+      (await compute.child.ask<number>('loggedSince', from)) / ((sample.perSecond * turnMs) / 1000),
     );
     return sample;
   };
-  const sides: Side[] = [
-    { name: 'on', run: watched(tail(onLoad.caller(OIP.unary, request))), settle: () => on.settle() },
-    { name: 'off', run: tail(offLoad.caller(OIP.unary, request)) },
-  ];
+  const sides = onAndOff('unary', compute, (s, isOn) => (isOn ? watched(s) : tail(s)));
   await warm(sides, seconds, say);
   for (const values of Object.values(beside)) values.length = 0;
   const tails = await interleave(sides, rounds * TAIL_ROUNDS, seconds, say);

@@ -11,10 +11,10 @@ export interface ComputeBench extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly compute: ComputeStand;
   /** Another compute on the same Postgres, its journal in a folder of its own. */
-  add(node: string, how: LogKind): Promise<ComputeStand>;
+  add(node: string, how?: LogKind): Promise<ComputeStand>;
 }
 
-export type LogKind = Pick<ComputeChildOptions, 'logs' | 'yields'>;
+export type LogKind = Pick<ComputeChildOptions, 'switchesLog' | 'yields'>;
 
 export interface ComputeBenchOptions {
   readonly profile?: string | undefined;
@@ -32,13 +32,13 @@ export async function openComputeBench(options: ComputeBenchOptions): Promise<Co
       await startComputeStand({ databaseUrl: postgres.url, node, folder, ...how, ...options }),
     );
   };
-  const compute = await start('bench', { logs: true }, opened);
+  const compute = await start('bench', {}, opened);
   const stack = opened.move();
   return {
     folder: path,
     databaseUrl: postgres.url,
     compute,
-    add: (node, how) => start(node, how, stack),
+    add: (node, how = {}) => start(node, how, stack),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -31,8 +31,8 @@ export interface ComputeChildOptions {
   readonly node: string;
   /** This compute's alone: store and journal. */
   readonly folder: string;
-  /** False: what is answered is not written down. */
-  readonly logs: boolean;
+  /** True: the log can be switched off from outside; what is answered then is not written down. */
+  readonly switchesLog?: boolean;
   /** False: the log is shipped at full speed, however busy the machine is. */
   readonly yields?: boolean;
   /** What all runners together may take; compute's own choice when absent. */
@@ -75,25 +75,27 @@ const DRAIN_MS = 10_000;
 const READY_MS = 60_000;
 const POLL_MS = 5;
 
-/**
- * The journal, except that what is appended is forgotten: serving without a log, for comparison. Calls that each request
- * makes are plain ones, or the comparison would be with something slower than no log.
- */
-function forgetful(journal: Journal<PredictionRow>): Journal<PredictionRow> {
-  const done = Promise.resolve();
-  return {
-    name: journal.name,
-    directory: journal.directory,
-    table: journal.table,
-    provisional: journal.provisional,
-    append: () => done,
-    full: () => journal.full(),
-    written: () => journal.written(),
-    bytes: () => journal.bytes(),
-    fullness: () => journal.fullness(),
-    onWritten: (listener) => journal.onWritten(listener),
-    release: (before) => journal.release(before),
-    [Symbol.asyncDispose]: () => journal[Symbol.asyncDispose](),
+/** Serving without a log, for comparison. */
+class LogSwitch {
+  isOn = true;
+
+  /** The journal, except that what is appended is forgotten while the log is off. Calls that each request makes are plain ones. */
+  readonly wrap = (journal: Journal<PredictionRow>): Journal<PredictionRow> => {
+    const done = Promise.resolve();
+    return {
+      name: journal.name,
+      directory: journal.directory,
+      table: journal.table,
+      provisional: journal.provisional,
+      append: (row, durability) => (this.isOn ? journal.append(row, durability) : done),
+      full: () => journal.full(),
+      written: () => journal.written(),
+      bytes: () => journal.bytes(),
+      fullness: () => journal.fullness(),
+      onWritten: (listener) => journal.onWritten(listener),
+      release: (before) => journal.release(before),
+      [Symbol.asyncDispose]: () => journal[Symbol.asyncDispose](),
+    };
   };
 }
 
@@ -110,6 +112,7 @@ async function main(): Promise<void> {
     'Postgres',
     openPool(options.databaseUrl, { max: 2, queryTimeoutMs: 30_000, application: options.node, log }),
   );
+  const logSwitch = new LogSwitch();
   const registry = memoryRegistry();
   const store = directoryBundleStore(join(options.folder, 'store'));
   const tracing = closing.use('tracing', startTracing({ service: options.node, sampleRatio: 0 }));
@@ -124,7 +127,7 @@ async function main(): Promise<void> {
         ...(options.memoryBudgetBytes === undefined
           ? {}
           : { fleet: { memoryBudgetBytes: options.memoryBudgetBytes } }),
-        ...(options.logs ? {} : { wrapJournal: forgetful }),
+        ...(options.switchesLog ? { wrapJournal: logSwitch.wrap } : {}),
         shipper: { yields: options.yields ?? true },
       },
       {
@@ -213,6 +216,9 @@ async function main(): Promise<void> {
         [at],
       );
       return counted.rows[0]?.rows ?? 0;
+    },
+    switchLog(isOn: boolean) {
+      logSwitch.isOn = isOn;
     },
     collections: (): Collections => ({ pausesMs: pausesMs.splice(0) }),
     flush: (deadlineMs: number) => compute.flushLog(deadlineMs),

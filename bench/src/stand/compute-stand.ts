@@ -25,6 +25,8 @@ export interface ComputeStand extends AsyncDisposable {
   put(model: BenchModel, version: number, options?: PutOptions): Promise<void>;
   /** Resolves when the live and the target version are ready. */
   roles(roles: SetRoles): Promise<void>;
+  /** For a compute that was started so. To be called while nothing is in flight. */
+  switchLog(isOn: boolean): Promise<void>;
   /** Resolves when all that was answered stands in Postgres. */
   settle(): Promise<void>;
   /** Registers a first version and makes it live. */
@@ -61,6 +63,7 @@ export async function startComputeStand(options: ComputeStandOptions): Promise<C
     openBare: () => openBareLoad(address),
     put,
     roles,
+    switchLog: (isOn) => child.ask<void>('switchLog', isOn),
     settle: () => child.ask<void>('flush', FLUSH_MS, FLUSH_MS + 1_000),
     async serve(model, given = {}) {
       await put(model, 1, given);
