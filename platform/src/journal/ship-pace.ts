@@ -15,13 +15,15 @@ const URGENT = 0.25;
 const REST_PARTS = 30;
 /** On a full one, whatever shipping takes is taken from answers. */
 const MOST_REST_PARTS = 90;
-const MAX_REST_MS = 3_000;
+const MAX_REST_MS = 150;
 /**
- * Of the largest shipment, which takes a tenth of a second of Postgres, so much is shipped at once then: whoever answers meanwhile
- * waits for some ten milliseconds.
+ * Then rows are sent in pieces, with a rest before each: Postgres works on one for half a millisecond, and so long whoever answers
+ * meanwhile is held up. In one piece a shipment is the tail of all that it meets.
  */
+export const PIECE_BYTES = 48 * 1024;
+/** So much of the largest shipment is one then, or it would take too long. */
 const SMALLEST_PART = 1 / 8;
-/** How long to look at the machine after a shipment: the system counts its processors' time in steps of ten milliseconds. */
+/** How long to look at the machine after a shipment in one piece: the system counts its processors' time in steps of ten milliseconds. */
 export const LOOK_MS = 50;
 
 /** What counts for the pace, each from 0 to 1. */
@@ -35,13 +37,13 @@ export interface Pressure {
 export interface Pace {
   /** The part of the largest shipment that the next one may have. */
   readonly part: number;
-  /** How long to rest after a shipment that took so long. */
-  restMs(shipmentMs: number): number;
+  /** How long to rest before a piece that takes so long; 0 when all is to be sent at once. */
+  restMs(pieceMs: number): number;
 }
 
 /**
  * Whoever waits for an answer goes before whoever reads the log: on a busy machine shipping takes a small part of the time, in
- * small shipments, less of it the busier the machine, more the more waits, and all once a quarter of what may wait does.
+ * small pieces, less of it the busier the machine, more the more waits, and all once a quarter of what may wait does.
  */
 export function paceOf({ busy, backlog }: Pressure): Pace {
   const taken = ramp(busy, BUSY, TAKEN);
@@ -49,7 +51,7 @@ export function paceOf({ busy, backlog }: Pressure): Pace {
   const parts = REST_PARTS * taken + (MOST_REST_PARTS - REST_PARTS) * ramp(busy, TAKEN, FULL);
   return {
     part: 1 - (1 - SMALLEST_PART) * taken * (1 - urged),
-    restMs: (shipmentMs) => Math.min(MAX_REST_MS, shipmentMs * parts * (1 - urged)),
+    restMs: (pieceMs) => Math.min(MAX_REST_MS, pieceMs * parts * (1 - urged)),
   };
 }
 

@@ -83,6 +83,7 @@ function startHere(
   journal: Journal<Row>,
   url = database.url,
   options: Partial<ShipperOptions> = QUICK,
+  busy?: () => number,
 ): Shipper {
   const own = newPool(url);
   const source = {
@@ -101,7 +102,7 @@ function startHere(
     },
     release: (before: JournalPosition) => journal.release(before),
   };
-  const shipper = startShipper(source, own, silentLog(), options);
+  const shipper = startShipper(source, own, silentLog(), options, busy);
   return {
     flush: (deadlineMs) => shipper.flush(deadlineMs),
     counts: () => shipper.counts(),
@@ -319,6 +320,39 @@ describe.each<[string, Start]>([
     await shipper.flush(10_000);
     const { rows } = await pool.query('SELECT tableoid::regclass::text AS name FROM thing ORDER BY id');
     expect(rows.map((found) => found.name)).toEqual(['thing_20260101', 'thing_20260102']);
+  });
+});
+
+describe('a shipper on a busy machine', () => {
+  const content = { tags: Array.from({ length: 400 }, (_, index) => `tag ${index}`) };
+  async function append(journal: Journal<Row>, rows: number): Promise<void> {
+    for (let index = 0; index < rows; index++)
+      await journal.append(row(NOW, { numbers: content.tags }), 'process');
+  }
+
+  it('sends rows in pieces with rests between them, each once', async () => {
+    await using journal = open();
+    await using _ = startHere(journal, database.url, { ...QUICK, yields: true }, () => 0.6);
+    await append(journal, 200);
+    const begun = performance.now();
+    expect(await count()).toBe(0);
+    await expect.poll(count, { timeout: 20_000 }).toBe(200);
+    // Some 850 kB: seventeen pieces, a rest of about 20 ms before each.
+    expect(performance.now() - begun).toBeGreaterThan(150);
+    const { rows } = await pool.query(
+      'SELECT cardinality(tags) AS tags, count(*)::int AS n FROM thing GROUP BY 1',
+    );
+    expect(rows).toEqual([{ tags: 400, n: 200 }]);
+  });
+
+  it('sends the rest at once when somebody waits for it', async () => {
+    await using journal = open();
+    await using shipper = startHere(journal, database.url, { ...QUICK, yields: true }, () => 1);
+    await append(journal, 3_000);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    // Two hundred and fifty pieces would rest for eleven seconds.
+    await shipper.flush(8_000);
+    expect(await count()).toBe(3_000);
   });
 });
 
