@@ -23,6 +23,8 @@ const MAX_REST_MS = 150;
 export const PIECE_BYTES = 48 * 1024;
 /** So much of the largest shipment is one then, or it would take too long. */
 const SMALLEST_PART = 1 / 8;
+/** Then rows gather longer, because a shipment costs as much as a hundred rows. */
+const LONGEST_GATHER = 8;
 /** How long to look at the machine after a shipment in one piece: the system counts its processors' time in steps of ten milliseconds. */
 export const LOOK_MS = 50;
 
@@ -35,6 +37,8 @@ export interface Pressure {
 }
 
 export interface Pace {
+  /** So many times as long as usual are rows to gather before the next shipment. */
+  readonly gather: number;
   /** The part of the largest shipment that the next one may have. */
   readonly part: number;
   /** How long to rest before a piece that takes so long; 0 when all is to be sent at once. */
@@ -49,8 +53,10 @@ export function paceOf({ busy, backlog }: Pressure): Pace {
   const taken = ramp(busy, BUSY, TAKEN);
   const urged = ramp(backlog, 0, URGENT);
   const parts = REST_PARTS * taken + (MOST_REST_PARTS - REST_PARTS) * ramp(busy, TAKEN, FULL);
+  const yielded = taken * (1 - urged);
   return {
-    part: 1 - (1 - SMALLEST_PART) * taken * (1 - urged),
+    gather: 1 + (LONGEST_GATHER - 1) * yielded,
+    part: 1 - (1 - SMALLEST_PART) * yielded,
     restMs: (pieceMs) => Math.min(MAX_REST_MS, pieceMs * parts * (1 - urged)),
   };
 }

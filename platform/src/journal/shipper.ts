@@ -164,7 +164,7 @@ class JournalShipper implements Shipper {
       if (failures > 0) await this.#pause(this.#backoff(failures));
       else {
         await Promise.race([this.#journal.changed(until), this.#wake.promise]);
-        await this.#look(this.#options.gatherMs);
+        await this.#look(this.#options.gatherMs * this.#pace.gather);
       }
     }
     this.#reader[Symbol.dispose]();
