@@ -22,6 +22,16 @@ describe('a prediction id', () => {
     expect(made.size).toBe(5000);
   });
 
+  it('shows each bit that it was given, once', () => {
+    const bytes = [0x1a, 0x23, 0x45, 0xc6, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x12];
+    const ids = randomPredictionIds((into) => {
+      for (let index = 0; index < into.length; index++) into[index] = bytes[index % 10] ?? 0;
+    });
+    // The first byte gives its lower half and, of the upper one, the two bits behind the variant.
+    expect(ids.next(0x0123456789ab)).toBe('01234567-89ab-7a23-9645-789abcdef012');
+    expect(ids.next(0)).toBe('00000000-0000-7a23-9645-789abcdef012');
+  });
+
   it('holds every random bit it may, each as often set as not', () => {
     const ids = randomPredictionIds();
     const set = new Array<number>(128).fill(0);

@@ -29,7 +29,7 @@ const TAIL_ROUNDS = 3;
  * turn; what is left of it is shipped before the next begins, outside all turns, so that it is not another's cost.
  */
 export async function logBench(options: BenchOptions): Promise<Figure[]> {
-  await using stand = await openComputeBench({ profile: options.profile });
+  await using stand = await openComputeBench({ profile: options.profile, log: { switchesLog: true } });
   const model = benchPerceptron('medium');
   const { full, throughput } = await saturate(stand, model, options);
   const perSecond = TAIL_LOAD * quantile((full.get('unary off') ?? []).map(rate), 0.5);
@@ -133,7 +133,7 @@ async function compareTails(
   { rounds, seconds, say }: BenchOptions,
 ): Promise<{ readonly tails: ReadonlyMap<string, readonly Sample[]>; readonly beside: Beside }> {
   const request = oipRequest(model);
-  const compute = await stand.add('tails', { switchesLog: true });
+  const { compute } = stand;
   await compute.serve(model);
   await using load = await compute.openBare();
   const send = load.caller(OIP.unary, request);

@@ -17,11 +17,13 @@ export interface ComputeBench extends AsyncDisposable {
 export type LogKind = Pick<ComputeChildOptions, 'switchesLog' | 'yields'>;
 
 export interface ComputeBenchOptions {
+  /** The first compute's. */
+  readonly log?: LogKind;
   readonly profile?: string | undefined;
   readonly memoryBudgetBytes?: number;
 }
 
-export async function openComputeBench(options: ComputeBenchOptions): Promise<ComputeBench> {
+export async function openComputeBench({ log = {}, ...options }: ComputeBenchOptions): Promise<ComputeBench> {
   await using opened = new AsyncDisposableStack();
   const { path } = opened.use(await benchFolder());
   const postgres = opened.use(await startBenchPostgres(path));
@@ -32,7 +34,7 @@ export async function openComputeBench(options: ComputeBenchOptions): Promise<Co
       await startComputeStand({ databaseUrl: postgres.url, node, folder, ...how, ...options }),
     );
   };
-  const compute = await start('bench', {}, opened);
+  const compute = await start('bench', log, opened);
   const stack = opened.move();
   return {
     folder: path,

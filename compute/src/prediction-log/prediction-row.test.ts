@@ -52,13 +52,13 @@ function writePlainly(one: PredictionRow, into: CopyRow): void {
   bytesOrNothing(one.features);
   bytesOrNothing(one.statuses);
   bytesOrNothing(one.outputs && Buffer.concat(one.outputs));
-  into.json(JSON.stringify(one.entities));
-  into.textArray(one.candidates);
-  into.textArray(one.degraded);
   into.text(one.model);
   into.int4(one.version);
   into.text(one.variant);
   into.text(one.caller);
+  into.json(JSON.stringify(one.entities));
+  into.textArray(one.candidates);
+  into.textArray(one.degraded);
   into.int4(one.rows);
   into.int4(one.columns);
   into.json(one.inputSpec);

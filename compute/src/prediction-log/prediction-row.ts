@@ -37,30 +37,50 @@ export interface PredictionRow {
   readonly node: string;
 }
 
-/** What is the same for most rows in a row: who was asked and by whom, what the tensors are, how it ended and where. */
-type Repeated = Omit<PredictionRow, keyof Varying | keyof Named>;
-type Varying = Pick<
+/** Who was asked, and by whom: the same for most rows in a row. */
+type Asked = Pick<PredictionRow, 'model' | 'version' | 'variant' | 'caller'>;
+/** What the tensors are, how it ended and where: the same whoever asks. */
+type Answered = Pick<
   PredictionRow,
-  'predictionId' | 'at' | 'queueUs' | 'runUs' | 'features' | 'statuses' | 'outputs'
+  'rows' | 'columns' | 'inputSpec' | 'outputSpec' | 'errorCode' | 'errorMessage' | 'node'
 >;
-/** Nothing of a prediction for tensors that lacks nothing. */
-type Named = Pick<PredictionRow, 'entities' | 'candidates' | 'degraded'>;
 
 export const PREDICTION_TABLE = 'prediction';
 
 /** The prediction log as a journal: an answer replaces the row of an earlier attempt that failed. */
 export function predictionTable(): JournalTable<PredictionRow> {
-  const repeated = new RepeatedFields<Repeated>({ fields: 11, isSame, write: writeRepeated, keep });
-  const namesNothing = new RepeatedFields<Repeated>({
-    fields: 14,
-    isSame,
+  const asked = new RepeatedFields<Asked>({
+    fields: 4,
+    isSame: (row, last) =>
+      row.model === last.model &&
+      row.version === last.version &&
+      row.variant === last.variant &&
+      row.caller === last.caller,
+    write(row, into) {
+      into.text(row.model);
+      into.int4(row.version);
+      into.text(row.variant);
+      into.text(row.caller);
+    },
+    keep: ({ model, version, variant, caller }) => ({ model, version, variant, caller }),
+  });
+  const answered = new RepeatedFields<Answered>({
+    fields: 7,
+    isSame: isSameAnswered,
+    write: writeAnswered,
+    keep: keepAnswered,
+  });
+  /** The same behind no entities, no candidates and nothing that lacks, such as of a prediction for tensors. */
+  const answeredPlainly = new RepeatedFields<Answered>({
+    fields: 10,
+    isSame: isSameAnswered,
     write(row, into) {
       into.json('{}');
       into.textArray([]);
       into.textArray([]);
-      writeRepeated(row, into);
+      writeAnswered(row, into);
     },
-    keep,
+    keep: keepAnswered,
   });
   return {
     table: PREDICTION_TABLE,
@@ -75,19 +95,20 @@ export function predictionTable(): JournalTable<PredictionRow> {
       optionalBytes(into, row.statuses);
       if (row.outputs === null) into.nothing();
       else into.byteaOf(row.outputs);
+      asked.write(row, into);
       if (row.candidates.length === 0 && row.degraded.length === 0 && isEmpty(row.entities))
-        namesNothing.write(row, into);
+        answeredPlainly.write(row, into);
       else {
         into.json(JSON.stringify(row.entities));
         into.textArray(row.candidates);
         into.textArray(row.degraded);
-        repeated.write(row, into);
+        answered.write(row, into);
       }
     },
   };
 }
 
-/** Those that seldom change stand together at the end, where they are copied in one piece. */
+/** Those that seldom change stand together, so that they are copied in two pieces. */
 const COLUMNS = [
   'prediction_id',
   'at',
@@ -96,13 +117,13 @@ const COLUMNS = [
   'features',
   'statuses',
   'outputs',
-  'entities',
-  'candidates',
-  'degraded',
   'model',
   'version',
   'variant',
   'caller',
+  'entities',
+  'candidates',
+  'degraded',
   'rows',
   'columns',
   'input_spec',
@@ -112,12 +133,8 @@ const COLUMNS = [
   'node',
 ] as const;
 
-function isSame(row: Repeated, last: Repeated): boolean {
+function isSameAnswered(row: Answered, last: Answered): boolean {
   return (
-    row.model === last.model &&
-    row.version === last.version &&
-    row.variant === last.variant &&
-    row.caller === last.caller &&
     row.rows === last.rows &&
     row.columns === last.columns &&
     row.inputSpec === last.inputSpec &&
@@ -128,11 +145,7 @@ function isSame(row: Repeated, last: Repeated): boolean {
   );
 }
 
-function writeRepeated(row: Repeated, into: CopyRow): void {
-  into.text(row.model);
-  into.int4(row.version);
-  into.text(row.variant);
-  into.text(row.caller);
+function writeAnswered(row: Answered, into: CopyRow): void {
   into.int4(row.rows);
   into.int4(row.columns);
   into.json(row.inputSpec);
@@ -142,22 +155,9 @@ function writeRepeated(row: Repeated, into: CopyRow): void {
   into.text(row.node);
 }
 
-function keep(row: Repeated): Repeated {
-  const { model, version, variant, caller, rows, columns, inputSpec, outputSpec } = row;
-  const { errorCode, errorMessage, node } = row;
-  return {
-    model,
-    version,
-    variant,
-    caller,
-    rows,
-    columns,
-    inputSpec,
-    outputSpec,
-    errorCode,
-    errorMessage,
-    node,
-  };
+function keepAnswered(row: Answered): Answered {
+  const { rows, columns, inputSpec, outputSpec, errorCode, errorMessage, node } = row;
+  return { rows, columns, inputSpec, outputSpec, errorCode, errorMessage, node };
 }
 
 function isEmpty(record: object): boolean {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -263,5 +263,32 @@ describe('journal', () => {
     }
     expect(lost).toBe('garbage that is no row'.length);
     expect(rows).toBe(10);
+  });
+
+  it('is read in parts, across segments, with one of them open at a time', async () => {
+    await using journal = open({ segmentBytes: 4_200 });
+    const texts = Array.from({ length: 12 }, (_, index) => `${index} ${'x'.repeat(900)}`);
+    for (const [index, text] of texts.entries()) await journal.append(row(index, text), 'process');
+    const before = readdirSync('/proc/self/fd').length;
+    using reader = new ChunkReader(directory, { bytes: 2_500, rows: 1_000_000 });
+    let position = START;
+    let seen = 0;
+    // Half of the limit holds one row, all of it two.
+    for (let chunks = 0; ; chunks++) {
+      const chunk = reader.next(position, journal.written(), chunks % 2 === 0 ? 0.5 : 1);
+      if (!chunk) break;
+      expect(chunk.rows.length).toBeLessThanOrEqual(chunks % 2 === 0 ? 1 : 2);
+      for (let index = 0; index < chunk.rows.length; index++)
+        expect(chunk.rows.at(index).toString('utf8', 26)).toBe(texts[seen++]);
+      position = chunk.next;
+      expect(readdirSync('/proc/self/fd').length).toBe(before + 1);
+    }
+    expect(seen).toBe(12);
+    expect(reader.next(position, journal.written())).toBeUndefined();
+    await journal.append(row(12, 'later'), 'process');
+    expect(reader.next(position, journal.written())?.rows.length).toBe(1);
+    writeFileSync(segmentPath(directory, journal.written().segment + 1), 'no header');
+    reader.next({ segment: journal.written().segment + 1, offset: 0 }, { segment: 99, offset: 99 });
+    expect(readdirSync('/proc/self/fd').length).toBe(before);
   });
 });

@@ -53,7 +53,7 @@ export class ChunkReader implements Disposable {
 
   /**
    * Rows between two positions; undefined when there are none yet. A chunk never crosses a segment. `until` is what the
-   * journal says that it has written, so that a row in the making is never read. Of the limit of bytes a part can be used.
+   * journal says that it has written, so that a row in the making is never read. `part`, from 0 to 1, is the part of the limit of bytes that may be read.
    */
   next(from: JournalPosition, until: JournalPosition, part = 1): JournalChunk | undefined {
     for (const number of this.#segments(from, until)) {
@@ -65,8 +65,9 @@ export class ChunkReader implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#open) closeSync(this.#open.file);
+    const open = this.#open;
     this.#open = undefined;
+    if (open) closeSync(open.file);
   }
 
   #segments(from: JournalPosition, until: JournalPosition): readonly number[] {
@@ -80,10 +81,13 @@ export class ChunkReader implements Disposable {
   #openSegment(number: number): OpenSegment | undefined {
     this[Symbol.dispose]();
     const file = openSync(segmentPath(this.#directory, number), 'r');
-    const header = decodeSegmentHeader(this.#read(file, 0, MAX_HEADER_BYTES));
-    if (header) this.#open = { number, file, header };
-    else closeSync(file);
-    return this.#open;
+    try {
+      const header = decodeSegmentHeader(this.#read(file, 0, MAX_HEADER_BYTES));
+      if (header) this.#open = { number, file, header };
+      return this.#open;
+    } finally {
+      if (!this.#open) closeSync(file);
+    }
   }
 
   #readSegment(

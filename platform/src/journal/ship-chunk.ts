@@ -2,7 +2,7 @@ import type { PoolClient } from 'pg';
 import type { CopyRows } from '../postgres/copy-rows.ts';
 import type { JournalChunk } from './reader.ts';
 import type { JournalPosition } from './segment.ts';
-import { isRefusal, preparePartitions, type Shipment, shipRows } from './ship-rows.ts';
+import { isRefusal, preparePartitions, shipRows } from './ship-rows.ts';
 
 /** What became of some rows of a chunk. */
 export interface ShippedPart {
@@ -21,7 +21,6 @@ export async function* shipChunk(
   journal: { readonly name: string; readonly provisional: string | undefined },
   chunk: JournalChunk,
   knownDays: Set<number>,
-  pieces: Shipment['pieces'],
 ): AsyncGenerator<ShippedPart> {
   yield* shipOrSplit(chunk.rows, chunk.next);
 
@@ -30,8 +29,7 @@ export async function* shipChunk(
     next: JournalPosition | undefined,
   ): AsyncGenerator<ShippedPart> {
     const { description } = chunk;
-    const { name, provisional } = journal;
-    const shipment = { journal: name, description, rows, next, provisional, pieces };
+    const shipment = { journal: journal.name, description, rows, next, provisional: journal.provisional };
     try {
       await preparePartitions(client, description.table, rows, knownDays);
       await shipRows(client, shipment);

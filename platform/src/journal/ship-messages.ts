@@ -55,7 +55,9 @@ export class ShipWords {
   /** One word holds the whole position, so that no half of it is ever read. */
   tell(written: JournalPosition, fullness: number): void {
     Atomics.store(this.#words, FULLNESS, BigInt(Math.round(fullness * MILLION)));
-    Atomics.store(this.#words, POSITION, (BigInt(written.segment) << 32n) | BigInt(written.offset));
+    const word = (BigInt(written.segment) << 32n) | BigInt(written.offset);
+    // Whoever is about to sleep has said so, and looks at the position once more: that may be forgotten only when it has changed.
+    if (Atomics.exchange(this.#words, POSITION, word) === word) return;
     // Waking costs ten times as much as the rest, and hardly ever is anybody asleep.
     if (Atomics.exchange(this.#words, SLEEPS, 0n) === 1n) Atomics.notify(this.#words, POSITION);
   }

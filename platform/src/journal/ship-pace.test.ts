@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { busyMeter, LOOK_MS, PIECE_BYTES, type Pressure, paceOf } from './ship-pace.ts';
+import { busyMeter, LOOK_MS, type Pressure, paceOf } from './ship-pace.ts';
 
 const share = fc.double({ min: 0, max: 1, noNaN: true });
 
-function restMs(pieceMs: number, pressure: Pressure): number {
-  return paceOf(pressure).restMs(pieceMs);
+function restMs(shipmentMs: number, pressure: Pressure): number {
+  return paceOf(pressure).restMs(shipmentMs);
 }
 
 describe('the pace of shipping', () => {
@@ -19,19 +19,19 @@ describe('the pace of shipping', () => {
   });
 
   it('leaves most of the time to others on a busy machine, and never rests for long', () => {
-    expect(restMs(1, { busy: 0.5, backlog: 0 })).toBeCloseTo(30);
-    expect(restMs(1, { busy: 1, backlog: 0 })).toBeCloseTo(90);
-    expect(restMs(60_000, { busy: 1, backlog: 0 })).toBe(150);
+    expect(restMs(10, { busy: 0.5, backlog: 0 })).toBeCloseTo(300);
+    expect(restMs(10, { busy: 1, backlog: 0 })).toBeCloseTo(900);
+    expect(restMs(60_000, { busy: 1, backlog: 0 })).toBe(3_000);
   });
 
   it('begins to rest from a third of the time on, and rests the longer the busier the machine', () => {
-    expect(restMs(1, { busy: 0.38, backlog: 0 })).toBeCloseTo(6);
-    expect(restMs(1, { busy: 0.425, backlog: 0 })).toBeCloseTo(15);
-    expect(restMs(1, { busy: 0.725, backlog: 0 })).toBeCloseTo(60);
+    expect(restMs(10, { busy: 0.38, backlog: 0 })).toBeCloseTo(60);
+    expect(restMs(10, { busy: 0.425, backlog: 0 })).toBeCloseTo(150);
+    expect(restMs(10, { busy: 0.725, backlog: 0 })).toBeCloseTo(600);
   });
 
   it('rests the less the more waits', () => {
-    expect(restMs(1, { busy: 0.5, backlog: 0.125 })).toBeCloseTo(15);
+    expect(restMs(10, { busy: 0.5, backlog: 0.125 })).toBeCloseTo(150);
     fc.assert(
       fc.property(fc.nat(60_000), share, share, (ms, one, other) => {
         const [less, more] = [Math.min(one, other), Math.max(one, other)];
@@ -44,13 +44,13 @@ describe('the pace of shipping', () => {
 
   it('ships less at once the busier the machine, more the more waits, and never nothing', () => {
     expect(paceOf({ busy: 0.3, backlog: 0 }).part).toBe(1);
-    expect(paceOf({ busy: 0.9, backlog: 0 }).part).toBe(0.125);
+    expect(paceOf({ busy: 0.9, backlog: 0 }).part).toBe(1 / 16);
     expect(paceOf({ busy: 0.9, backlog: 0.25 }).part).toBe(1);
     fc.assert(
       fc.property(share, share, share, (busy, one, other) => {
         const [less, more] = [Math.min(one, other), Math.max(one, other)];
         const { part } = paceOf({ busy, backlog: less });
-        expect(part).toBeGreaterThanOrEqual(0.125);
+        expect(part).toBeGreaterThanOrEqual(1 / 16);
         expect(part).toBeLessThanOrEqual(paceOf({ busy, backlog: more }).part);
         expect(paceOf({ busy: more, backlog: one }).part).toBeLessThanOrEqual(
           paceOf({ busy: less, backlog: one }).part,
@@ -66,9 +66,8 @@ describe('the pace of shipping', () => {
     let highest = 0;
     for (let ms = 0; ms < 3_600_000; ) {
       const pace = paceOf({ busy: 1, backlog: waiting / bound });
-      const pieces = Math.ceil((8 * 1024 * 1024 * pace.part) / PIECE_BYTES);
-      const rests = pieces * pace.restMs((130 * pace.part) / pieces);
-      const all = 130 * pace.part + (rests > 0 ? rests : LOOK_MS);
+      const shipmentMs = 130 * pace.part;
+      const all = shipmentMs + Math.max(LOOK_MS, pace.restMs(shipmentMs));
       waiting = Math.max(0, waiting - 8 * pace.part + 0.04 * all);
       ms += all;
       highest = Math.max(highest, waiting);

@@ -15,49 +15,38 @@ const URGENT = 0.25;
 const REST_PARTS = 30;
 /** On a full one, whatever shipping takes is taken from answers. */
 const MOST_REST_PARTS = 90;
-const MAX_REST_MS = 150;
-/**
- * Then rows are sent in pieces, with a rest before each: Postgres works on one for half a millisecond, and so long whoever answers
- * meanwhile is held up. In one piece a shipment is the tail of all that it meets.
- */
-export const PIECE_BYTES = 48 * 1024;
-/** So much of the largest shipment is one then, or it would take too long. */
-const SMALLEST_PART = 1 / 8;
-/** Then rows gather longer, because a shipment costs as much as a hundred rows. */
-const LONGEST_GATHER = 8;
-/** How long to look at the machine after a shipment in one piece: the system counts its processors' time in steps of ten milliseconds. */
+const MAX_REST_MS = 3_000;
+/** Of the largest shipment, which takes a tenth of a second of Postgres, so much is shipped at once then: six milliseconds. */
+const SMALLEST_PART = 1 / 16;
+/** How long to look at the machine after a shipment: the system counts its processors' time in steps of ten milliseconds. */
 export const LOOK_MS = 50;
 
 /** What counts for the pace, each from 0 to 1. */
 export interface Pressure {
-  /** How busy the machine is while nothing is shipped. */
+  /** How busy the machine is while nothing is shipped here. */
   readonly busy: number;
   /** How full the journal is. */
   readonly backlog: number;
 }
 
 export interface Pace {
-  /** So many times as long as usual are rows to gather before the next shipment. */
-  readonly gather: number;
   /** The part of the largest shipment that the next one may have. */
   readonly part: number;
-  /** How long to rest before a piece that takes so long; 0 when all is to be sent at once. */
-  restMs(pieceMs: number): number;
+  /** How long to rest after a shipment that took so long. */
+  restMs(shipmentMs: number): number;
 }
 
 /**
  * Whoever waits for an answer goes before whoever reads the log: on a busy machine shipping takes a small part of the time, in
- * small pieces, less of it the busier the machine, more the more waits, and all once a quarter of what may wait does.
+ * small shipments, less of it the busier the machine, more the more waits, and all once a quarter of what may wait does.
  */
 export function paceOf({ busy, backlog }: Pressure): Pace {
   const taken = ramp(busy, BUSY, TAKEN);
   const urged = ramp(backlog, 0, URGENT);
   const parts = REST_PARTS * taken + (MOST_REST_PARTS - REST_PARTS) * ramp(busy, TAKEN, FULL);
-  const yielded = taken * (1 - urged);
   return {
-    gather: 1 + (LONGEST_GATHER - 1) * yielded,
-    part: 1 - (1 - SMALLEST_PART) * yielded,
-    restMs: (pieceMs) => Math.min(MAX_REST_MS, pieceMs * parts * (1 - urged)),
+    part: 1 - (1 - SMALLEST_PART) * taken * (1 - urged),
+    restMs: (shipmentMs) => Math.min(MAX_REST_MS, shipmentMs * parts * (1 - urged)),
   };
 }
 

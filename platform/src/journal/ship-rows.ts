@@ -13,8 +13,6 @@ export interface Shipment {
   /** Undefined leaves the stored position where it is. */
   readonly next: JournalPosition | undefined;
   readonly provisional: string | undefined;
-  /** The rows' bytes as they are to be sent, with whatever rests. */
-  readonly pieces: (bytes: Uint8Array) => AsyncIterable<Uint8Array>;
 }
 
 /** Makes the partitions that rows need, but for days known to exist. */
@@ -43,7 +41,7 @@ export async function shipRows(client: PoolClient, shipment: Shipment): Promise<
   for (const name of [table, ...columns]) if (!NAME.test(name)) throw new RangeError('not a plain name');
   try {
     // What is sent as one query is one transaction, and one exchange of messages instead of six.
-    await copyInto(client, table, columns, shipment.pieces(rows.bytes()), movePosition(client, shipment));
+    await copyInto(client, table, columns, rows.bytes(), movePosition(client, shipment));
   } catch (error) {
     if (!isKnownKey(error)) throw error;
     await shipStaged(client, shipment);
@@ -58,9 +56,9 @@ async function shipStaged(client: PoolClient, shipment: Shipment): Promise<void>
     await client.query(
       `CREATE TEMP TABLE IF NOT EXISTS "${stage}" (LIKE "${table}" INCLUDING DEFAULTS) ON COMMIT DELETE ROWS`,
     );
-    await copyInto(client, stage, columns, shipment.pieces(shipment.rows.bytes()));
+    await copyInto(client, stage, columns, shipment.rows.bytes());
     await client.query(insertStatement(table, stage, columns, shipment.provisional));
-    await client.query(movePosition(client, shipment));
+    if (shipment.next) await client.query(movePosition(client, shipment));
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);

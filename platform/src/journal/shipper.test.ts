@@ -83,7 +83,6 @@ function startHere(
   journal: Journal<Row>,
   url = database.url,
   options: Partial<ShipperOptions> = QUICK,
-  busy?: () => number,
 ): Shipper {
   const own = newPool(url);
   const source = {
@@ -102,7 +101,7 @@ function startHere(
     },
     release: (before: JournalPosition) => journal.release(before),
   };
-  const shipper = startShipper(source, own, silentLog(), options, busy);
+  const shipper = startShipper(source, own, silentLog(), options);
   return {
     flush: (deadlineMs) => shipper.flush(deadlineMs),
     counts: () => shipper.counts(),
@@ -323,48 +322,15 @@ describe.each<[string, Start]>([
   });
 });
 
-describe('a shipper on a busy machine', () => {
-  const content = { tags: Array.from({ length: 400 }, (_, index) => `tag ${index}`) };
-  async function append(journal: Journal<Row>, rows: number): Promise<void> {
-    for (let index = 0; index < rows; index++)
-      await journal.append(row(NOW, { numbers: content.tags }), 'process');
-  }
-
-  it('sends rows in pieces with rests between them, each once', async () => {
-    await using journal = open();
-    await using _ = startHere(journal, database.url, { ...QUICK, yields: true }, () => 0.6);
-    await append(journal, 200);
-    const begun = performance.now();
-    expect(await count()).toBe(0);
-    await expect.poll(count, { timeout: 20_000 }).toBe(200);
-    // Some 850 kB: seventeen pieces, a rest of about 20 ms before each.
-    expect(performance.now() - begun).toBeGreaterThan(150);
-    const { rows } = await pool.query(
-      'SELECT cardinality(tags) AS tags, count(*)::int AS n FROM thing GROUP BY 1',
-    );
-    expect(rows).toEqual([{ tags: 400, n: 200 }]);
-  });
-
-  it('sends the rest at once when somebody waits for it', async () => {
-    await using journal = open();
-    await using shipper = startHere(journal, database.url, { ...QUICK, yields: true }, () => 1);
-    await append(journal, 3_000);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    // Two hundred and fifty pieces would rest for eleven seconds.
-    await shipper.flush(8_000);
-    expect(await count()).toBe(3_000);
-  });
-});
-
 describe('a thread that ships', () => {
   it('ships a row at once that is written right behind another', async () => {
     await using journal = open();
     // A thread that is not woken sleeps on for longer than the test waits.
     const options = { databaseUrl: database.url, application: 'test', shipper: QUICK, wakeMs: 3_600_000 };
     await using _shipper = startShipThread(journal, options, silentLog());
-    for (let written = 1; written <= 20; written++) {
+    for (let written = 1; written <= 100; written++) {
       await journal.append(row(), 'process');
-      await expect.poll(count, { interval: 3, timeout: 10_000 }).toBe(written);
+      await expect.poll(count, { interval: 1, timeout: 10_000 }).toBe(written);
     }
   });
 

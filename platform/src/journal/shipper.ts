@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import { ChunkReader, type JournalChunk } from './reader.ts';
 import type { JournalPosition } from './segment.ts';
 import { shipChunk } from './ship-chunk.ts';
-import { busyMeter, LOOK_MS, PIECE_BYTES, paceOf } from './ship-pace.ts';
+import { busyMeter, LOOK_MS, paceOf } from './ship-pace.ts';
 
 export interface ShipperOptions {
   /** Rows gather for this long before they are shipped, so that few transactions carry many. */
@@ -16,7 +16,7 @@ export interface ShipperOptions {
   readonly maxBackoffMs: number;
   /** A shipment that takes longer is given up, its connection closed, and tried again. */
   readonly timeoutMs: number;
-  /** On a busy machine, ship in small pieces and rest before each; see paceOf. */
+  /** On a busy machine, ship less at once and rest between shipments; see paceOf. */
   readonly yields: boolean;
 }
 
@@ -60,22 +60,16 @@ export interface Shipper extends AsyncDisposable {
 /**
  * Starts shipping in this thread. Owns neither the journal nor the pool: close it before them. While Postgres is away it backs off and the
  * journal grows to its bound; nothing is lost. Closing stops after the shipment in hand; what is left is shipped by
- * the next start. `busy` gives the share of the processors' time that was taken since it was asked last.
+ * the next start.
  */
 export function startShipper(
   journal: JournalSource,
   pool: Pool,
   log: Log,
   options: Partial<ShipperOptions> = {},
-  busy: () => number = busyMeter(),
 ): Shipper {
-  return new JournalShipper(journal, pool, log, { ...SHIPPER_DEFAULTS, ...options }, busy);
+  return new JournalShipper(journal, pool, log, { ...SHIPPER_DEFAULTS, ...options });
 }
-
-/** What Postgres takes for a byte until it is known: seven microseconds for a row of 750. */
-const GUESSED_MS_PER_BYTE = 1e-5;
-/** Shipments below that tell what an exchange of messages takes. */
-const TELLING_BYTES = 256 * 1024;
 
 interface Waiter {
   readonly until: JournalPosition;
@@ -87,12 +81,11 @@ class JournalShipper implements Shipper {
   readonly #pool: Pool;
   readonly #log: Log;
   readonly #options: ShipperOptions;
-  readonly #busy: () => number;
+  readonly #busy = busyMeter();
   readonly #stop = new AbortController();
   readonly #knownDays = new Set<number>();
   readonly #done: Promise<void>;
   #pace = paceOf({ busy: 0, backlog: 0 });
-  #msPerByte = GUESSED_MS_PER_BYTE;
   #reader: ChunkReader;
   #waiters: Waiter[] = [];
   #wake = Promise.withResolvers<void>();
@@ -101,8 +94,7 @@ class JournalShipper implements Shipper {
   #refused = 0;
   #lostBytes = 0;
 
-  constructor(journal: JournalSource, pool: Pool, log: Log, options: ShipperOptions, busy: () => number) {
-    this.#busy = busy;
+  constructor(journal: JournalSource, pool: Pool, log: Log, options: ShipperOptions) {
     this.#journal = journal;
     this.#pool = pool;
     this.#log = log;
@@ -164,7 +156,7 @@ class JournalShipper implements Shipper {
       if (failures > 0) await this.#pause(this.#backoff(failures));
       else {
         await Promise.race([this.#journal.changed(until), this.#wake.promise]);
-        await this.#look(this.#options.gatherMs * this.#pace.gather);
+        await this.#look(this.#options.gatherMs);
       }
     }
     this.#reader[Symbol.dispose]();
@@ -199,43 +191,35 @@ class JournalShipper implements Shipper {
   async #shipAll(from: JournalPosition, until: JournalPosition): Promise<JournalPosition> {
     let position = from;
     for (;;) {
-      const part = this.#isHurried() ? 1 : this.#pace.part;
+      const part = this.#waiters.length > 0 ? 1 : this.#pace.part;
       const chunk = this.#stop.signal.aborted ? undefined : this.#reader.next(position, until, part);
       if (!chunk) {
         if (!this.#stop.signal.aborted) this.#reached(until);
         return position;
       }
       const begun = performance.now();
-      const { rested } = await this.#shipChunk(chunk);
+      await this.#shipChunk(chunk);
       position = chunk.next;
       this.#journal.release(position);
       this.#reached(position);
-      if (rested) {
-        // Less would be a step or two of what the system counts.
-        if (performance.now() - begun >= LOOK_MS) this.#setPace();
-      } else {
-        const bytes = chunk.rows.bytes().length;
-        if (bytes >= TELLING_BYTES) this.#msPerByte = (performance.now() - begun) / bytes;
-        if (this.#options.yields && !this.#isHurried()) await this.#look(LOOK_MS);
-      }
+      if (this.#options.yields) await this.#yield(performance.now() - begun);
     }
   }
 
-  /** Somebody waits for a flush, or for the end. */
-  #isHurried(): boolean {
-    return this.#waiters.length > 0 || this.#stop.signal.aborted;
+  /** Rests after a shipment as the machine demands; not while somebody waits for a flush. */
+  async #yield(shipmentMs: number): Promise<void> {
+    if (this.#waiters.length > 0) return;
+    await this.#look(LOOK_MS);
+    const rest = this.#pace.restMs(shipmentMs) - LOOK_MS;
+    if (rest > 0 && this.#waiters.length === 0) await this.#pause(rest);
   }
 
   /** Pauses, looks meanwhile how busy the machine is without what is done here, and sets the pace by it. */
   async #look(ms: number): Promise<void> {
-    this.#busy();
+    const { yields } = this.#options;
+    if (yields) this.#busy();
     await this.#pause(ms);
-    this.#setPace();
-  }
-
-  /** By how busy the machine has been since the last look. */
-  #setPace(): void {
-    if (this.#options.yields) this.#pace = paceOf({ busy: this.#busy(), backlog: this.#journal.fullness() });
+    if (yields) this.#pace = paceOf({ busy: this.#busy(), backlog: this.#journal.fullness() });
   }
 
   #reached(position: JournalPosition): void {
@@ -246,24 +230,14 @@ class JournalShipper implements Shipper {
     }
   }
 
-  async #shipChunk(chunk: JournalChunk): Promise<{ readonly rested: boolean }> {
-    let rested = false;
-    const rest = async () => {
-      const ms = this.#isHurried() ? 0 : this.#pace.restMs(PIECE_BYTES * this.#msPerByte);
-      if (ms === 0) return false;
-      await this.#pause(ms);
-      rested = true;
-      return true;
-    };
+  async #shipChunk(chunk: JournalChunk): Promise<void> {
     if (chunk.lostBytes > 0) {
       this.#lostBytes += chunk.lostBytes;
       const fields = { lostBytes: chunk.lostBytes, segment: chunk.next.segment };
       this.#log.error(fields, 'a damaged part of the journal was passed over');
     }
     await this.#withClient(async (client) => {
-      const pieces = (bytes: Uint8Array) => inPieces(bytes, rest);
-      const parts = shipChunk(client, this.#journal, chunk, this.#knownDays, pieces);
-      for await (const { shipped, refused } of parts) {
+      for await (const { shipped, refused } of shipChunk(client, this.#journal, chunk, this.#knownDays)) {
         this.#shipped += shipped;
         if (!refused) continue;
         this.#refused++;
@@ -273,7 +247,6 @@ class JournalShipper implements Shipper {
         );
       }
     });
-    return { rested };
   }
 
   async #storedPosition(): Promise<JournalPosition> {
@@ -306,14 +279,5 @@ class JournalShipper implements Shipper {
       clearTimeout(timer);
       client.release(failed);
     }
-  }
-}
-
-/** A rest before each piece; all that is left in one as soon as there is none. */
-async function* inPieces(bytes: Uint8Array, rest: () => Promise<boolean>): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; ) {
-    const end = (await rest()) ? at + PIECE_BYTES : bytes.length;
-    yield bytes.subarray(at, end);
-    at = end;
   }
 }

@@ -34,8 +34,13 @@ describe('copying into a table', () => {
     await pool.query('CREATE TABLE thing (number int4, text text)');
     const client = await pool.connect();
     try {
-      await copyInto(client, 'thing', ['number', 'text'], [encoded(() => 4)]);
-      await copyInto(client, 'thing', ['number', 'text'], []);
+      await copyInto(
+        client,
+        'thing',
+        ['number', 'text'],
+        encoded(() => 4),
+      );
+      await copyInto(client, 'thing', ['number', 'text'], Buffer.of());
       const { rows } = await client.query(
         `SELECT count(*)::int AS count, count(DISTINCT number)::int AS different, min(length(text)) AS shortest FROM thing`,
       );
@@ -59,7 +64,7 @@ describe('copying into a table', () => {
       const client = await pool.connect();
       try {
         const rows = encoded((number) => (number === bad ? 5 : 4));
-        await expect(copyInto(client, 'thing', ['number', 'text'], [rows])).rejects.toMatchObject({
+        await expect(copyInto(client, 'thing', ['number', 'text'], rows)).rejects.toMatchObject({
           code: '22P03',
         });
         expect((await client.query('SELECT count(*)::int AS count FROM thing')).rows).toEqual([{ count: 0 }]);
@@ -87,7 +92,7 @@ describe('copying into a table', () => {
     const copy = async (bytes: Buffer, statement: string) => {
       const client = await pool.connect();
       try {
-        await copyInto(client, 'thing', ['number', 'text'], [bytes], statement);
+        await copyInto(client, 'thing', ['number', 'text'], bytes, statement);
       } finally {
         client.release();
       }
@@ -101,35 +106,5 @@ describe('copying into a table', () => {
     expect(await count()).toEqual({ things: ROWS, marks: 1 });
     await expect(copy(rows, 'INSERT INTO mark VALUES (2)')).rejects.toMatchObject({ code: '23505' });
     expect(await count()).toEqual({ things: ROWS, marks: 1 });
-  });
-
-  it('stops in the middle of many pieces when a row is refused', async () => {
-    await using database = await createTestDatabase();
-    await using pool = openPool(database.url, {
-      max: 1,
-      queryTimeoutMs: 10_000,
-      application: 'test',
-      log: silentLog(),
-    });
-    await pool.query('CREATE TABLE thing (number int4, text text)');
-    const rows = encoded((number) => (number === 10 ? 5 : 4));
-    let sent = 0;
-    async function* slowly() {
-      for (let at = 0; at < rows.length; at += 10_000) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        sent = at;
-        yield rows.subarray(at, at + 10_000);
-      }
-    }
-    const client = await pool.connect();
-    try {
-      await expect(copyInto(client, 'thing', ['number', 'text'], slowly())).rejects.toMatchObject({
-        code: '22P03',
-      });
-      expect(sent).toBeLessThan(rows.length / 2);
-      expect((await client.query('SELECT count(*)::int AS count FROM thing')).rows).toEqual([{ count: 0 }]);
-    } finally {
-      client.release();
-    }
   });
 });

@@ -1,0 +1,31 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { ShipWords } from './ship-messages.ts';
+
+const LONG_MS = 3_600_000;
+
+describe('what a journal tells its shipping thread', () => {
+  it('is the position and the fullness, each as told last', () => {
+    const buffer = new SharedArrayBuffer(ShipWords.BYTES);
+    const [writer, reader] = [new ShipWords(buffer), new ShipWords(buffer)];
+    writer.tell({ segment: 70_000, offset: 4_000_000_000 }, 0.125);
+    expect(reader.written()).toEqual({ segment: 70_000, offset: 4_000_000_000 });
+    expect(reader.fullness()).toBe(0.125);
+  });
+
+  it('wakes who sleeps when more has been written, and only then', async () => {
+    const words = new ShipWords(new SharedArrayBuffer(ShipWords.BYTES));
+    words.tell({ segment: 1, offset: 10 }, 0);
+    let isAwake = false;
+    const changed = words.changed({ segment: 1, offset: 10 }, LONG_MS).then(() => {
+      isAwake = true;
+    });
+    // As after a shipment. That somebody sleeps must not be forgotten by it: the next row would wake nobody.
+    words.tell({ segment: 1, offset: 10 }, 0.5);
+    for (let turn = 0; turn < 5; turn++) await nextTurn();
+    expect(isAwake).toBe(false);
+    words.tell({ segment: 1, offset: 11 }, 0.5);
+    await changed;
+    await words.changed({ segment: 1, offset: 10 }, LONG_MS);
+  });
+});
