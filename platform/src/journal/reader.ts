@@ -53,12 +53,17 @@ export class ChunkReader implements Disposable {
 
   /**
    * Rows between two positions; undefined when there are none yet. A chunk never crosses a segment. `until` is what the
-   * journal says that it has written, so that a row in the making is never read. `part`, from 0 to 1, is the part of the limit of bytes that may be read.
+   * journal says that it has written, so that a row in the making is never read. `part`, from 0 to 1, is the part of the limits that counts.
    */
   next(from: JournalPosition, until: JournalPosition, part = 1): JournalChunk | undefined {
     for (const number of this.#segments(from, until)) {
       const segment = this.#open?.number === number ? this.#open : this.#openSegment(number);
-      const chunk = segment && this.#readSegment(segment, from, until, Math.ceil(this.#limits.bytes * part));
+      const chunk =
+        segment &&
+        this.#readSegment(segment, from, until, {
+          bytes: Math.ceil(this.#limits.bytes * part),
+          rows: Math.ceil(this.#limits.rows * part),
+        });
       if (chunk) return chunk;
     }
     return undefined;
@@ -94,18 +99,18 @@ export class ChunkReader implements Disposable {
     { number, file, header }: OpenSegment,
     from: JournalPosition,
     until: JournalPosition,
-    mostBytes: number,
+    limits: ReadLimits,
   ): JournalChunk | undefined {
     const isFinished = number < until.segment;
     const size = isFinished ? fstatSync(file).size : until.offset;
     const at = Math.max(number === from.segment ? from.offset : 0, header.bytes);
     if (at >= size) return undefined;
-    let bytes = this.#read(file, at, Math.min(size - at, mostBytes));
-    let scan = scanBlocks(bytes, this.#limits.rows);
-    if (scan.rows === 0 && scan.rest === 'partial' && scan.needed > mostBytes) {
+    let bytes = this.#read(file, at, Math.min(size - at, limits.bytes));
+    let scan = scanBlocks(bytes, limits.rows);
+    if (scan.rows === 0 && scan.rest === 'partial' && scan.needed > limits.bytes) {
       const most = Math.min(size - at, scan.needed, MAX_BLOCK_BYTES + BLOCK_HEADER_BYTES);
       bytes = this.#read(file, at, most);
-      scan = scanBlocks(bytes, this.#limits.rows);
+      scan = scanBlocks(bytes, limits.rows);
     }
     // A finished segment has no half block: what cannot be read there is lost, and said so.
     const isLost = scan.rows === 0;

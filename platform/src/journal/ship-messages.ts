@@ -40,6 +40,7 @@ export type ShipReport =
 
 const POSITION = 0;
 const FULLNESS = 1;
+/** The position on which whoever ships sleeps, or has slept. */
 const SLEEPS = 2;
 const MILLION = 1_000_000;
 
@@ -52,14 +53,14 @@ export class ShipWords {
     this.#words = new BigInt64Array(buffer);
   }
 
-  /** One word holds the whole position, so that no half of it is ever read. */
   tell(written: JournalPosition, fullness: number): void {
     Atomics.store(this.#words, FULLNESS, BigInt(Math.round(fullness * MILLION)));
-    const word = (BigInt(written.segment) << 32n) | BigInt(written.offset);
-    // Whoever is about to sleep has said so, and looks at the position once more: that may be forgotten only when it has changed.
-    if (Atomics.exchange(this.#words, POSITION, word) === word) return;
-    // Waking costs ten times as much as the rest, and hardly ever is anybody asleep.
-    if (Atomics.exchange(this.#words, SLEEPS, 0n) === 1n) Atomics.notify(this.#words, POSITION);
+    const word = wordOf(written);
+    const before = Atomics.exchange(this.#words, POSITION, word);
+    // Waking costs ten times as much as the rest, and hardly ever is anybody asleep. Whoever sleeps said on what before looking at the
+    // position once more: either that look sees this one, or what was said is seen here.
+    if (before !== word && Atomics.load(this.#words, SLEEPS) === before)
+      Atomics.notify(this.#words, POSITION);
   }
 
   written(): JournalPosition {
@@ -73,9 +74,14 @@ export class ShipWords {
 
   /** Resolves once something else than `seen` has been written, or after the time. */
   async changed(seen: JournalPosition, timeoutMs: number): Promise<void> {
-    const word = (BigInt(seen.segment) << 32n) | BigInt(seen.offset);
-    Atomics.store(this.#words, SLEEPS, 1n);
+    const word = wordOf(seen);
+    Atomics.store(this.#words, SLEEPS, word);
     const waiting = Atomics.waitAsync(this.#words, POSITION, word, timeoutMs);
     if (waiting.async) await waiting.value;
   }
+}
+
+/** The whole position, so that no half of it is ever read. */
+function wordOf({ segment, offset }: JournalPosition): bigint {
+  return (BigInt(segment) << 32n) | BigInt(offset);
 }

@@ -10,7 +10,7 @@ const TAKEN = 0.5;
 /** From there on no time is left that nobody else wants. */
 const FULL = 0.95;
 /** Share of the journal's bound above which shipping no longer does. */
-const URGENT = 0.25;
+export const URGENT = 0.25;
 /** On a machine that is half taken, while nothing waits, shipping takes one part of the time and leaves so many to others. */
 const REST_PARTS = 30;
 /** On a full one, whatever shipping takes is taken from answers. */

@@ -40,7 +40,7 @@ export async function shipRows(client: PoolClient, shipment: Shipment): Promise<
   const { table, columns } = description;
   for (const name of [table, ...columns]) if (!NAME.test(name)) throw new RangeError('not a plain name');
   try {
-    // What is sent as one query is one transaction, and one exchange of messages instead of six.
+    // What is sent as one query is one transaction, and two exchanges of messages instead of six.
     await copyInto(client, table, columns, rows.bytes(), movePosition(client, shipment));
   } catch (error) {
     if (!isKnownKey(error)) throw error;

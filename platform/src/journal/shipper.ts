@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import { ChunkReader, type JournalChunk } from './reader.ts';
 import type { JournalPosition } from './segment.ts';
 import { shipChunk } from './ship-chunk.ts';
-import { busyMeter, LOOK_MS, paceOf } from './ship-pace.ts';
+import { busyMeter, LOOK_MS, paceOf, URGENT } from './ship-pace.ts';
 
 export interface ShipperOptions {
   /** Rows gather for this long before they are shipped, so that few transactions carry many. */
@@ -70,6 +70,9 @@ export function startShipper(
 ): Shipper {
   return new JournalShipper(journal, pool, log, { ...SHIPPER_DEFAULTS, ...options });
 }
+
+/** So often does a rest look whether it may go on. */
+const REST_STEP_MS = 250;
 
 interface Waiter {
   readonly until: JournalPosition;
@@ -191,7 +194,7 @@ class JournalShipper implements Shipper {
   async #shipAll(from: JournalPosition, until: JournalPosition): Promise<JournalPosition> {
     let position = from;
     for (;;) {
-      const part = this.#waiters.length > 0 ? 1 : this.#pace.part;
+      const part = this.#mayNotRest() ? 1 : this.#pace.part;
       const chunk = this.#stop.signal.aborted ? undefined : this.#reader.next(position, until, part);
       if (!chunk) {
         if (!this.#stop.signal.aborted) this.#reached(until);
@@ -206,12 +209,17 @@ class JournalShipper implements Shipper {
     }
   }
 
-  /** Rests after a shipment as the machine demands; not while somebody waits for a flush. */
+  /** Rests after a shipment as the machine demands; not while somebody waits for a flush, nor while the journal fills up. */
   async #yield(shipmentMs: number): Promise<void> {
-    if (this.#waiters.length > 0) return;
+    if (this.#mayNotRest()) return;
     await this.#look(LOOK_MS);
-    const rest = this.#pace.restMs(shipmentMs) - LOOK_MS;
-    if (rest > 0 && this.#waiters.length === 0) await this.#pause(rest);
+    let rest = this.#pace.restMs(shipmentMs) - LOOK_MS;
+    for (; rest > 0 && !this.#mayNotRest(); rest -= REST_STEP_MS)
+      await this.#pause(Math.min(rest, REST_STEP_MS));
+  }
+
+  #mayNotRest(): boolean {
+    return this.#stop.signal.aborted || this.#waiters.length > 0 || this.#journal.fullness() >= URGENT;
   }
 
   /** Pauses, looks meanwhile how busy the machine is without what is done here, and sets the pace by it. */

@@ -20,6 +20,7 @@ export async function copyInto(
   const stream = client.query(from(`${copy}; ${statement}`));
   const done = finished(stream);
   stream.write(COPY_HEADER);
+  // In one message, which Postgres reads whole before it refuses a row: the library cannot stand an error while it has more to send.
   if (rows.length > 0) stream.write(rows);
   stream.end(COPY_TRAILER);
   await done;
