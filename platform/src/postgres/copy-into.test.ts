@@ -22,16 +22,20 @@ function encoded(bytesOfNumber: (row: number) => number): Buffer {
   return Buffer.concat(rows);
 }
 
+async function openDatabase(schema: string) {
+  await using opened = new AsyncDisposableStack();
+  const { url } = opened.use(await createTestDatabase());
+  const options = { max: 1, queryTimeoutMs: 10_000, application: 'test', log: silentLog() };
+  const pool = opened.use(openPool(url, options));
+  await pool.query(schema);
+  const stack = opened.move();
+  return { pool, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
 describe('copying into a table', () => {
   it('puts every row there once, however many pieces they take', async () => {
-    await using database = await createTestDatabase();
-    await using pool = openPool(database.url, {
-      max: 1,
-      queryTimeoutMs: 10_000,
-      application: 'test',
-      log: silentLog(),
-    });
-    await pool.query('CREATE TABLE thing (number int4, text text)');
+    await using database = await openDatabase('CREATE TABLE thing (number int4, text text)');
+    const { pool } = database;
     const client = await pool.connect();
     try {
       await copyInto(
@@ -53,14 +57,8 @@ describe('copying into a table', () => {
   it.each([0, ROWS / 2, ROWS - 1])(
     'rejects with the error of Postgres, keeps nothing and leaves the connection of use when row %d is refused',
     async (bad) => {
-      await using database = await createTestDatabase();
-      await using pool = openPool(database.url, {
-        max: 1,
-        queryTimeoutMs: 10_000,
-        application: 'test',
-        log: silentLog(),
-      });
-      await pool.query('CREATE TABLE thing (number int4, text text)');
+      await using database = await openDatabase('CREATE TABLE thing (number int4, text text)');
+      const { pool } = database;
       const client = await pool.connect();
       try {
         const rows = encoded((number) => (number === bad ? 5 : 4));
@@ -75,14 +73,10 @@ describe('copying into a table', () => {
   );
 
   it('runs a statement behind the rows in the same transaction', async () => {
-    await using database = await createTestDatabase();
-    await using pool = openPool(database.url, {
-      max: 1,
-      queryTimeoutMs: 10_000,
-      application: 'test',
-      log: silentLog(),
-    });
-    await pool.query('CREATE TABLE thing (number int4 PRIMARY KEY, text text); CREATE TABLE mark (at int)');
+    await using database = await openDatabase(
+      'CREATE TABLE thing (number int4 PRIMARY KEY, text text); CREATE TABLE mark (at int)',
+    );
+    const { pool } = database;
     const count = async () => {
       const { rows } = await pool.query(
         'SELECT (SELECT count(*)::int FROM thing) AS things, (SELECT count(*)::int FROM mark) AS marks',
