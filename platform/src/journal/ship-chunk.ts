@@ -20,6 +20,7 @@ export async function* shipChunk(
   client: PoolClient,
   journal: { readonly name: string; readonly provisional: string | undefined },
   chunk: JournalChunk,
+  from: JournalPosition,
   knownDays: Set<number>,
 ): AsyncGenerator<ShippedPart> {
   yield* shipOrSplit(chunk.rows, chunk.next);
@@ -29,7 +30,8 @@ export async function* shipChunk(
     next: JournalPosition | undefined,
   ): AsyncGenerator<ShippedPart> {
     const { description } = chunk;
-    const shipment = { journal: journal.name, description, rows, next, provisional: journal.provisional };
+    const { name, provisional } = journal;
+    const shipment = { journal: name, description, rows, from, next, provisional };
     try {
       await preparePartitions(client, description.table, rows, knownDays);
       await shipRows(client, shipment);

@@ -10,6 +10,8 @@ export interface Shipment {
   readonly journal: string;
   readonly description: SegmentDescription;
   readonly rows: CopyRows;
+  /** The stored position, of segment 0 when there is none. Finding another rejects, and nothing is shipped. */
+  readonly from: JournalPosition;
   /** Undefined leaves the stored position where it is. */
   readonly next: JournalPosition | undefined;
   readonly provisional: string | undefined;
@@ -66,11 +68,23 @@ async function shipStaged(client: PoolClient, shipment: Shipment): Promise<void>
   }
 }
 
-function movePosition(client: PoolClient, { journal, next }: Shipment): string {
+/**
+ * Whoever finds another position than the one it started from would leave a gap: somebody else ships the journal too, or the database
+ * was set back to an earlier state.
+ */
+function movePosition(client: PoolClient, { journal, from, next }: Shipment): string {
   if (!next) return '';
+  const name = client.escapeLiteral(journal);
+  const isFirst = from.segment === 0;
+  // A segment of null is refused, and with it the transaction: see isMoved.
+  const segment = isFirst
+    ? next.segment
+    : `(SELECT ${next.segment} FROM journal_position WHERE journal = ${name})`;
   return `INSERT INTO journal_position (journal, segment, "offset", at)
-    VALUES (${client.escapeLiteral(journal)}, ${next.segment}, ${next.offset}, now())
-    ON CONFLICT (journal) DO UPDATE SET segment = EXCLUDED.segment, "offset" = EXCLUDED."offset", at = EXCLUDED.at`;
+    VALUES (${name}, ${segment}, ${next.offset}, now())
+    ON CONFLICT (journal) DO UPDATE SET "offset" = EXCLUDED."offset", at = EXCLUDED.at, segment = CASE
+      WHEN journal_position.segment = ${from.segment} AND journal_position."offset" = ${from.offset}
+      THEN EXCLUDED.segment END`;
 }
 
 function insertStatement(
@@ -97,8 +111,14 @@ function isKnownKey(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === UNIQUE_VIOLATION;
 }
 
+/** True when the stored position is another than the shipment started from. */
+function isMoved(error: unknown): boolean {
+  return error instanceof Error && 'table' in error && error.table === 'journal_position';
+}
+
 /** True when Postgres refused the rows themselves: sending them again gives the same answer. */
 export function isRefusal(error: unknown): boolean {
+  if (isMoved(error)) return false;
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return typeof code === 'string' && /^(22|23)/.test(code);
 }

@@ -298,6 +298,26 @@ describe.each<[string, Start]>([
     await expect.poll(count, { timeout: 40_000 }).toBe(72);
   });
 
+  it.each([
+    ['to an earlier position', 'UPDATE journal_position SET segment = $1, "offset" = $2'],
+    ['to before all', 'DELETE FROM journal_position WHERE $1 >= 0 AND $2 >= 0'],
+  ])('ships again what a database that was set back %s has lost', async (_, setBack) => {
+    await using journal = open();
+    await using shipper = start(journal);
+    await journal.append(row(), 'process');
+    await shipper.flush(10_000);
+    const { rows } = await pool.query('SELECT * FROM journal_position');
+    for (let index = 0; index < 20; index++) await journal.append(row(NOW + 1), 'process');
+    await shipper.flush(10_000);
+    await pool.query('DELETE FROM thing WHERE at > $1', [new Date(NOW)]);
+    await pool.query(setBack, [rows[0].segment, rows[0].offset]);
+    expect(await count()).toBe(1);
+    await journal.append(row(NOW + 2), 'process');
+    await shipper.flush(10_000);
+    expect(await count()).toBe(22);
+    expect(shipper.counts().refused).toBe(0);
+  });
+
   it('deletes what it has shipped', async () => {
     await using journal = open('one', 4_000);
     await using shipper = start(journal);

@@ -150,6 +150,8 @@ class JournalShipper implements Shipper {
         failures = 0;
       } catch (error) {
         failures++;
+        // Another Postgres may answer next, or one that was set back.
+        position = undefined;
         // A connection that was given up may still be sending what it was given.
         this.#reader[Symbol.dispose]();
         this.#reader = this.#openReader();
@@ -201,7 +203,7 @@ class JournalShipper implements Shipper {
         return position;
       }
       const begun = performance.now();
-      await this.#shipChunk(chunk);
+      await this.#shipChunk(chunk, position);
       position = chunk.next;
       this.#journal.release(position);
       this.#reached(position);
@@ -238,14 +240,20 @@ class JournalShipper implements Shipper {
     }
   }
 
-  async #shipChunk(chunk: JournalChunk): Promise<void> {
+  async #shipChunk(chunk: JournalChunk, from: JournalPosition): Promise<void> {
     if (chunk.lostBytes > 0) {
       this.#lostBytes += chunk.lostBytes;
       const fields = { lostBytes: chunk.lostBytes, segment: chunk.next.segment };
       this.#log.error(fields, 'a damaged part of the journal was passed over');
     }
     await this.#withClient(async (client) => {
-      for await (const { shipped, refused } of shipChunk(client, this.#journal, chunk, this.#knownDays)) {
+      for await (const { shipped, refused } of shipChunk(
+        client,
+        this.#journal,
+        chunk,
+        from,
+        this.#knownDays,
+      )) {
         this.#shipped += shipped;
         if (!refused) continue;
         this.#refused++;
