@@ -22,7 +22,7 @@ interface Row {
 
 const TABLE: JournalTable<Row> = {
   table: 'thing',
-  columns: ['id', 'at', 'content', 'tags', 'detail', 'size', 'big', 'score', 'raw', 'error'],
+  columns: ['id', 'at', 'content', 'tags', 'detail', 'spec', 'size', 'big', 'score', 'raw', 'error'],
   provisional: 'error',
   encode(row, into) {
     into.uuid(row.id);
@@ -30,6 +30,7 @@ const TABLE: JournalTable<Row> = {
     if (row.text === null) into.nothing();
     else into.text(row.text);
     into.textArray(row.numbers);
+    into.jsonb(JSON.stringify({ text: row.text }));
     into.json(JSON.stringify({ text: row.text }));
     into.int4(-7);
     into.int8(2 ** 40);
@@ -40,7 +41,7 @@ const TABLE: JournalTable<Row> = {
   },
 };
 const SCHEMA = `
-CREATE TABLE thing (id uuid PRIMARY KEY, at timestamptz NOT NULL, content varchar(20), tags text[], detail jsonb, size int,
+CREATE TABLE thing (id uuid PRIMARY KEY, at timestamptz NOT NULL, content varchar(20), tags text[], detail jsonb, spec json, size int,
   big bigint, score float8, raw bytea, error text) PARTITION BY RANGE (id);
 CREATE TABLE journal_position (journal text PRIMARY KEY, segment bigint NOT NULL, "offset" bigint NOT NULL, at timestamptz)`;
 const NOW = Date.UTC(2026, 5, 1, 12);
@@ -146,6 +147,7 @@ describe.each<[string, Start]>([
       content: 'é\ufffd"\\',
       tags: ['', 'ü,"'],
       detail: { text: 'é\ufffd"\\' },
+      spec: { text: 'é\ufffd"\\' },
       size: -7,
       big: String(2 ** 40),
       score: 0.25,
@@ -169,8 +171,11 @@ describe.each<[string, Start]>([
     await journal.append(odd, 'process');
     await shipper.flush(10_000);
     expect(shipper.counts()).toMatchObject({ shipped: 1, refused: 0 });
-    const { rows } = await pool.query('SELECT content, tags, detail FROM thing WHERE id = $1', [odd.id]);
-    expect(rows).toEqual([{ content: kept, tags: [kept], detail: { text: kept } }]);
+    const { rows } = await pool.query(
+      "SELECT content, tags, detail, spec ->> 'text' AS spec FROM thing WHERE id = $1",
+      [odd.id],
+    );
+    expect(rows).toEqual([{ content: kept, tags: [kept], detail: { text: kept }, spec: kept }]);
   });
 
   it('keeps one row for a key however often it comes, and lets an answer replace a failure', async () => {
