@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
 import { createTestDatabase } from '../testing/test-services.ts';
@@ -30,6 +32,41 @@ async function openDatabase(schema: string) {
   await pool.query(schema);
   const stack = opened.move();
   return { pool, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+const TYPE_AT = 0;
+const COPY_IN_RESPONSE = 'G'.charCodeAt(0);
+/** An error and the readiness behind it, as Postgres sends them when a statement is cancelled. */
+const CANCELLED = Buffer.concat([
+  Buffer.from('E\0\0\0\x22SERROR\0C57014\0Mcanceled by test\0\0', 'latin1'),
+  Buffer.from('Z\0\0\0\x05I', 'latin1'),
+]);
+
+/**
+ * Stands before Postgres, and cancels a copy when its rows begin to come, before it has read them: Postgres does so by chance, when it reads
+ * faster than it is written to.
+ */
+async function cancelsCopies(url: string) {
+  const { hostname, port } = new URL(url);
+  const server = createServer((client) => {
+    const postgres = connect(Number(port), hostname);
+    client.pipe(postgres);
+    postgres.on('data', (bytes) => {
+      client.write(bytes);
+      if (bytes[TYPE_AT] !== COPY_IN_RESPONSE) return;
+      client.unpipe(postgres);
+      client.pause();
+      client.write(CANCELLED);
+      setTimeout(() => client.resume(), 200);
+    });
+    for (const socket of [client, postgres])
+      socket.on('error', () => undefined).on('close', () => client.destroy() && postgres.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const own = new URL(url);
+  own.port = String((server.address() as AddressInfo).port);
+  return { url: own.href, [Symbol.asyncDispose]: async () => void server.close() };
 }
 
 describe('copying into a table', () => {
@@ -71,6 +108,24 @@ describe('copying into a table', () => {
       }
     },
   );
+
+  it('rejects when it is cancelled while rows are on their way, and sends no more', async () => {
+    await using database = await createTestDatabase();
+    await using between = await cancelsCopies(database.url);
+    const options = { max: 1, queryTimeoutMs: 10_000, application: 'test', log: silentLog() };
+    await using pool = openPool(between.url, options);
+    await pool.query('CREATE TABLE thing (number int4, text text)');
+    const client = await pool.connect();
+    try {
+      const rows = Buffer.concat(Array.from({ length: 10 }, () => encoded(() => 4)));
+      const copied = copyInto(client, 'thing', ['number', 'text'], rows);
+      await expect(copied).rejects.toMatchObject({ code: '57014' });
+      // Until what was left has been read, and whoever wrote it is told so.
+      await new Promise((resolve) => setTimeout(resolve, 400));
+    } finally {
+      client.release(true);
+    }
+  });
 
   it('runs a statement behind the rows in the same transaction', async () => {
     await using database = await openDatabase(

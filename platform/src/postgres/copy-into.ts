@@ -19,8 +19,9 @@ export async function copyInto(
   const copy = `COPY "${table}" (${names}) FROM STDIN (FORMAT binary)`;
   const stream = client.query(from(`${copy}; ${statement}`));
   const done = finished(stream);
+  // What is left to send would be written to a connection that the library has let go of.
+  stream.once('error', () => stream.destroy());
   stream.write(COPY_HEADER);
-  // In one message, which Postgres reads whole before it refuses a row: the library cannot stand an error while it has more to send.
   if (rows.length > 0) stream.write(rows);
   stream.end(COPY_TRAILER);
   await done;
