@@ -124,6 +124,7 @@ class JournalShipper implements Shipper {
     } finally {
       clearTimeout(timer);
       this.#waiters = this.#waiters.filter((other) => other !== waiter);
+      if (this.#waiters.length === 0) this.#hurry = Promise.withResolvers();
     }
   }
 

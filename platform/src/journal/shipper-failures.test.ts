@@ -1,0 +1,165 @@
+import type { Worker } from 'node:worker_threads';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { silentLog } from '../log.ts';
+import {
+  NOW,
+  openShipperStand,
+  QUICK,
+  type ShipperStand,
+  type Start,
+  thing,
+} from '../testing/shipper-stand.ts';
+import { startShipThread } from './ship-thread.ts';
+
+let stand: ShipperStand;
+beforeEach(async () => {
+  stand = await openShipperStand();
+});
+afterEach(() => stand[Symbol.asyncDispose]());
+
+describe.each([
+  ['in this thread', 'startHere'],
+  ['in a thread of its own', 'startThread'],
+] as const)('a shipper %s', (_, how) => {
+  const start: Start = (...all) => stand[how](...all);
+
+  it('waits while Postgres is away, loses nothing, and drains when it is back', async () => {
+    await using journal = stand.open();
+    {
+      await using shipper = start(journal, QUICK, 'postgres://nobody@127.0.0.1:1/nothing');
+      for (let index = 0; index < 50; index++) await journal.append(thing(), 'process');
+      await expect(shipper.flush(200)).rejects.toMatchObject({
+        code: 'DEADLINE_EXCEEDED',
+        reason: 'log_behind',
+      });
+    }
+    await using shipper = start(journal);
+    await shipper.flush(10_000);
+    expect(await stand.count()).toBe(50);
+  });
+
+  it('goes on where it stopped: nothing is shipped twice or left out by a restart', async () => {
+    let written = 0;
+    for (let opening = 0; opening < 3; opening++) {
+      await using journal = stand.open('one', 4_000);
+      // Every second opening ships what it finds; the others only write.
+      const shipper = opening === 1 ? undefined : start(journal);
+      for (let index = 0; index < 60; index++) await journal.append(thing(NOW + written++), 'process');
+      if (opening === 2) await shipper?.flush(10_000);
+      await shipper?.[Symbol.asyncDispose]();
+    }
+    expect(await stand.count()).toBe(written);
+  });
+
+  it('leaves out a row that Postgres refuses, and only that', async () => {
+    await using journal = stand.open();
+    await using shipper = start(journal);
+    for (let index = 0; index < 40; index++)
+      await journal.append(
+        thing(NOW, index === 17 ? { text: 'longer than twenty characters' } : {}),
+        'process',
+      );
+    await shipper.flush(10_000);
+    expect(await stand.count()).toBe(39);
+    expect(shipper.counts()).toEqual({ shipped: 39, refused: 1, lostBytes: 0 });
+    await journal.append(thing(), 'process');
+    await shipper.flush(10_000);
+    expect(await stand.count()).toBe(40);
+  });
+
+  it.each(['pg_cancel_backend', 'pg_terminate_backend'])(
+    'ships every row once though a shipment is cut short by %s',
+    async (cut) => {
+      await stand.pool.query(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END'`);
+      await stand.pool.query('CREATE TRIGGER slow BEFORE INSERT ON thing EXECUTE FUNCTION wait()');
+      await using journal = stand.open();
+      await using shipper = start(journal);
+      for (let times = 0; times < 3; times++) {
+        for (let index = 0; index < 20; index++) await journal.append(thing(), 'process');
+        await expect
+          .poll(
+            async () => {
+              const { rows } = await stand.pool.query(
+                `SELECT ${cut}(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`,
+              );
+              return rows.length;
+            },
+            { interval: 5, timeout: 20_000 },
+          )
+          .toBe(1);
+      }
+      await shipper.flush(20_000);
+      expect(await stand.count()).toBe(60);
+      expect(shipper.counts()).toEqual({ shipped: 60, refused: 0, lostBytes: 0 });
+    },
+  );
+
+  it.each([
+    ['to an earlier position', 'UPDATE journal_position SET segment = $1, "offset" = $2'],
+    ['to before all', 'DELETE FROM journal_position WHERE $1 >= 0 AND $2 >= 0'],
+  ])('ships again what a database that was set back %s has lost', async (_, setBack) => {
+    await using journal = stand.open();
+    await using shipper = start(journal);
+    await journal.append(thing(), 'process');
+    await shipper.flush(10_000);
+    const { rows } = await stand.pool.query('SELECT * FROM journal_position');
+    for (let index = 0; index < 20; index++) await journal.append(thing(NOW + 1), 'process');
+    await shipper.flush(10_000);
+    await stand.pool.query('DELETE FROM thing WHERE at > $1', [new Date(NOW)]);
+    await stand.pool.query(setBack, [rows[0].segment, rows[0].offset]);
+    expect(await stand.count()).toBe(1);
+    await journal.append(thing(NOW + 2), 'process');
+    await shipper.flush(10_000);
+    expect(await stand.count()).toBe(22);
+    expect(shipper.counts().refused).toBe(0);
+  });
+});
+
+describe('a thread that ships', () => {
+  it('ships a row at once that is written right behind another', async () => {
+    await using journal = stand.open();
+    // A thread that is not woken sleeps on for longer than the test waits.
+    const options = { databaseUrl: stand.url, application: 'test', shipper: QUICK, wakeMs: 3_600_000 };
+    await using _shipper = startShipThread(journal, options, silentLog());
+    for (let written = 1; written <= 100; written++) {
+      await journal.append(thing(), 'process');
+      await expect.poll(stand.count, { interval: 1, timeout: 10_000 }).toBe(written);
+    }
+  });
+
+  it('is started again when it ends by itself, and does what it was asked meanwhile', async () => {
+    const threads: Worker[] = [];
+    const note = (thread: Worker) => threads.push(thread);
+    process.on('worker', note);
+    try {
+      await using journal = stand.open();
+      await using shipper = stand.startThread(journal);
+      await journal.append(thing(), 'process');
+      await shipper.flush(10_000);
+      await threads[0]?.terminate();
+      await journal.append(thing(), 'process');
+      await shipper.flush(10_000);
+      expect(threads).toHaveLength(2);
+      expect(await stand.count()).toBe(2);
+      expect(shipper.counts()).toEqual({ shipped: 2, refused: 0, lostBytes: 0 });
+    } finally {
+      process.off('worker', note);
+    }
+  });
+
+  it('finds in the environment what the address of Postgres leaves to it', async () => {
+    const url = new URL(stand.url);
+    vi.stubEnv('PGUSER', url.username);
+    url.username = '';
+    try {
+      await using journal = stand.open();
+      await using shipper = stand.startThread(journal, QUICK, url.href);
+      await journal.append(thing(), 'process');
+      await shipper.flush(10_000);
+      expect(await stand.count()).toBe(1);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+});

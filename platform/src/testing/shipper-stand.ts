@@ -1,0 +1,133 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Journal, type JournalTable, openJournal } from '../journal/journal.ts';
+import type { JournalPosition } from '../journal/segment.ts';
+import { startShipThread } from '../journal/ship-thread.ts';
+import { type Shipper, type ShipperOptions, startShipper } from '../journal/shipper.ts';
+import { silentLog } from '../log.ts';
+import { openPool, type Pool } from '../postgres/pool.ts';
+import { randomPredictionIds } from '../prediction-id.ts';
+import { createTestDatabase } from './test-services.ts';
+
+export interface Thing {
+  readonly id: string;
+  readonly at: number;
+  readonly text: string | null;
+  readonly numbers: readonly string[];
+  readonly error: string | null;
+}
+
+const TABLE: JournalTable<Thing> = {
+  table: 'thing',
+  columns: ['id', 'at', 'content', 'tags', 'detail', 'spec', 'size', 'big', 'score', 'raw', 'error'],
+  provisional: 'error',
+  encode(row, into) {
+    into.uuid(row.id);
+    into.timestamp(row.at);
+    if (row.text === null) into.nothing();
+    else into.text(row.text);
+    into.textArray(row.numbers);
+    into.jsonb(JSON.stringify({ text: row.text }));
+    into.json(JSON.stringify({ text: row.text }));
+    into.int4(-7);
+    into.int8(2 ** 40);
+    into.float8(0.25);
+    into.byteaOf([Buffer.from([1, 2]), Buffer.from([3])]);
+    if (row.error === null) into.nothing();
+    else into.text(row.error);
+  },
+};
+const SCHEMA = `
+CREATE TABLE thing (id uuid PRIMARY KEY, at timestamptz NOT NULL, content varchar(20), tags text[], detail jsonb, spec json, size int,
+  big bigint, score float8, raw bytea, error text) PARTITION BY RANGE (id);
+CREATE TABLE journal_position (journal text PRIMARY KEY, segment bigint NOT NULL, "offset" bigint NOT NULL, at timestamptz)`;
+
+export const NOW = Date.UTC(2026, 5, 1, 12);
+export const QUICK = { gatherMs: 1, backoffMs: 5, maxBackoffMs: 20, yields: false };
+
+export type Start = (
+  journal: Journal<Thing>,
+  options?: Partial<ShipperOptions>,
+  databaseUrl?: string,
+) => Shipper;
+
+/** A database with a table of things, a folder for journals of them, and shippers between the two. */
+export interface ShipperStand extends AsyncDisposable {
+  readonly url: string;
+  readonly pool: Pool;
+  open(folder?: string, segmentBytes?: number): Journal<Thing>;
+  /** In this thread, with a pool that ends with the shipper. */
+  readonly startHere: Start;
+  readonly startThread: Start;
+  /** Things in the table. */
+  count(): Promise<number>;
+}
+
+export async function openShipperStand(): Promise<ShipperStand> {
+  const directory = mkdtempSync(join(tmpdir(), 'hotloop-shipper-'));
+  const database = await createTestDatabase();
+  const pool = newPool(database.url);
+  await pool.query(SCHEMA);
+  return {
+    url: database.url,
+    pool,
+    open(folder = 'one', segmentBytes = 1 << 20) {
+      const options = { directory: join(directory, folder), maxBytes: 1 << 30, segmentBytes };
+      return openJournal(TABLE, options, silentLog());
+    },
+    startHere: (journal, options = QUICK, url = database.url) => startHere(journal, options, url),
+    startThread: (journal, options = QUICK, url = database.url) =>
+      startShipThread(journal, { databaseUrl: url, application: 'test', shipper: options }, silentLog()),
+    count: async () => (await pool.query('SELECT count(*)::int AS n FROM thing')).rows[0].n,
+    async [Symbol.asyncDispose]() {
+      await pool.end();
+      await database[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+const ids = randomPredictionIds();
+export function thing(ms = NOW, more: Partial<Thing> = {}): Thing {
+  return { id: ids.next(ms), at: ms, text: 'hello', numbers: ['a', 'b'], error: null, ...more };
+}
+
+function newPool(url: string): Pool {
+  return openPool(url, {
+    max: 3,
+    queryTimeoutMs: 10_000,
+    connectTimeoutMs: 10_000,
+    application: 'test',
+    log: silentLog(),
+  });
+}
+
+function startHere(journal: Journal<Thing>, options: Partial<ShipperOptions>, url: string): Shipper {
+  const own = newPool(url);
+  const source = {
+    name: journal.name,
+    directory: journal.directory,
+    provisional: journal.provisional,
+    written: () => journal.written(),
+    fullness: () => journal.fullness(),
+    async changed(seen: JournalPosition) {
+      const { segment, offset } = journal.written();
+      if (segment !== seen.segment || offset !== seen.offset) return;
+      const written = Promise.withResolvers<void>();
+      const unlisten = journal.onWritten(() => written.resolve());
+      await written.promise;
+      unlisten();
+    },
+    release: (before: JournalPosition) => journal.release(before),
+  };
+  const shipper = startShipper(source, own, silentLog(), options);
+  return {
+    flush: (deadlineMs) => shipper.flush(deadlineMs),
+    counts: () => shipper.counts(),
+    async [Symbol.asyncDispose]() {
+      await shipper[Symbol.asyncDispose]();
+      await own.end();
+    },
+  };
+}
