@@ -56,7 +56,7 @@ function writePlainly(one: PredictionRow, into: CopyRow): void {
   into.int4(one.version);
   into.text(one.variant);
   into.text(one.caller);
-  into.jsonb(JSON.stringify(one.entities));
+  into.json(JSON.stringify(one.entities));
   into.textArray(one.candidates);
   into.textArray(one.degraded);
   into.int4(one.rows);

@@ -75,7 +75,7 @@ export function predictionTable(): JournalTable<PredictionRow> {
     fields: 10,
     isSame: isSameAnswered,
     write(row, into) {
-      into.jsonb('{}');
+      into.json('{}');
       into.textArray([]);
       into.textArray([]);
       writeAnswered(row, into);
@@ -99,7 +99,7 @@ export function predictionTable(): JournalTable<PredictionRow> {
       if (row.candidates.length === 0 && row.degraded.length === 0 && isEmpty(row.entities))
         answeredPlainly.write(row, into);
       else {
-        into.jsonb(JSON.stringify(row.entities));
+        into.json(JSON.stringify(row.entities));
         into.textArray(row.candidates);
         into.textArray(row.degraded);
         answered.write(row, into);

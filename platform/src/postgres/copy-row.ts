@@ -148,16 +148,10 @@ export class CopyRow {
     for (const piece of pieces) this.#bytes(piece);
   }
 
-  /** A json value, given as JSON.stringify writes it; kept as it is written. */
+  /** A jsonb value, given as JSON.stringify writes it. */
   json(text: string): void {
     this.#fields++;
-    this.#string(cleanJson(text));
-  }
-
-  /** A jsonb value, given as JSON.stringify writes it; for what is searched, since Postgres takes it apart. */
-  jsonb(text: string): void {
-    this.#fields++;
-    const safe = cleanJson(text);
+    const safe = text.includes('\\u') ? text.replaceAll(REFUSED_ESCAPE, '$1\\ufffd') : text;
     this.#ensure(5 + safe.length * 3);
     const start = this.#at;
     this.#buffer[start + 4] = 1;
@@ -223,14 +217,10 @@ export class CopyRow {
 }
 
 /**
- * What Postgres refuses inside jsonb, and to whoever looks into json: NUL, and half a surrogate pair (JSON.stringify escapes surrogates only where they
+ * What Postgres refuses inside jsonb: NUL, and half a surrogate pair (JSON.stringify escapes surrogates only where they
  * stand alone). The replacement character says that something stood there.
  */
 const REFUSED_ESCAPE = /(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g;
-
-function cleanJson(text: string): string {
-  return text.includes('\\u') ? text.replaceAll(REFUSED_ESCAPE, '$1\\ufffd') : text;
-}
 
 function clean(text: string): string {
   return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;

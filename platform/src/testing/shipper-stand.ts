@@ -20,7 +20,7 @@ export interface Thing {
 
 const TABLE: JournalTable<Thing> = {
   table: 'thing',
-  columns: ['id', 'at', 'content', 'tags', 'detail', 'spec', 'size', 'big', 'score', 'raw', 'error'],
+  columns: ['id', 'at', 'content', 'tags', 'detail', 'size', 'big', 'score', 'raw', 'error'],
   provisional: 'error',
   encode(row, into) {
     into.uuid(row.id);
@@ -28,7 +28,6 @@ const TABLE: JournalTable<Thing> = {
     if (row.text === null) into.nothing();
     else into.text(row.text);
     into.textArray(row.numbers);
-    into.jsonb(JSON.stringify({ text: row.text }));
     into.json(JSON.stringify({ text: row.text }));
     into.int4(-7);
     into.int8(2 ** 40);
@@ -39,7 +38,7 @@ const TABLE: JournalTable<Thing> = {
   },
 };
 const SCHEMA = `
-CREATE TABLE thing (id uuid PRIMARY KEY, at timestamptz NOT NULL, content varchar(20), tags text[], detail jsonb, spec json, size int,
+CREATE TABLE thing (id uuid PRIMARY KEY, at timestamptz NOT NULL, content varchar(20), tags text[], detail jsonb, size int,
   big bigint, score float8, raw bytea, error text) PARTITION BY RANGE (id);
 CREATE TABLE journal_position (journal text PRIMARY KEY, segment bigint NOT NULL, "offset" bigint NOT NULL, at timestamptz)`;
 
