@@ -177,6 +177,27 @@ describe('journal', () => {
     await journal.append(row(accepted), 'process');
   });
 
+  it('takes rows again once the rows of its one segment were shipped, here and after a start', async () => {
+    const options = { maxBytes: 20_000, segmentBytes: 1 << 20 };
+    const fill = async (journal: Journal<Row>) => {
+      for (let number = 0; ; number++) await journal.append(row(number, 'x'.repeat(500)), 'process');
+    };
+    let shipped = START;
+    {
+      await using journal = open(options);
+      await expect(fill(journal)).rejects.toMatchObject({ reason: 'log_full' });
+      journal.release(journal.written());
+      expect(journal.fullness()).toBe(0);
+      await expect(fill(journal)).rejects.toMatchObject({ reason: 'log_full' });
+      shipped = journal.written();
+    }
+    await using journal = open(options);
+    expect(journal.full()).toBe(true);
+    journal.release(shipped);
+    await journal.append(row(0), 'process');
+    expect(journal.fullness()).toBeLessThan(0.1);
+  });
+
   it('has deleted what was shipped when it is closed, and deletes nothing while it closes', async () => {
     const journal = open({ segmentBytes: 4_200 });
     for (let index = 0; index < 20; index++) await journal.append(row(index, 'x'.repeat(900)), 'process');

@@ -68,11 +68,11 @@ export interface Journal<Row> extends AsyncDisposable {
   written(): JournalPosition;
   /** Bytes on disk. */
   bytes(): number;
-  /** Bytes on disk as a share of the bound. */
+  /** Bytes on disk that wait to be shipped, as a share of the bound. */
   fullness(): number;
   onWritten(listener: () => void): () => void;
   /**
-   * Deletes the segments that lie wholly before a position; they have been shipped. They no longer count at once, and are
+   * What lies before a position has been shipped, and waits no more. Deletes the segments that lie wholly before it; they are
    * gone by the time it is closed. Does nothing from then on: the folder may have another owner.
    */
   release(before: JournalPosition): void;
@@ -100,6 +100,8 @@ class SegmentedJournal<Row> implements Journal<Row> {
   readonly #listeners = new Set<() => void>();
   readonly #unlock: () => void;
   #total = 0;
+  /** Of the total, what is shipped and stands in a segment that is still needed. */
+  #shipped = 0;
   #segment: number;
   #offset = 0;
   #file: number;
@@ -154,9 +156,8 @@ class SegmentedJournal<Row> implements Journal<Row> {
   }
 
   full(): boolean {
-    return (
-      this.#total + this.#buffer.length >= this.#options.maxBytes || this.#buffer.length >= MAX_PENDING_BYTES
-    );
+    const pending = this.#buffer.length;
+    return this.#waiting() + pending >= this.#options.maxBytes || pending >= MAX_PENDING_BYTES;
   }
 
   written(): JournalPosition {
@@ -168,7 +169,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
   }
 
   fullness(): number {
-    return this.#total / this.#options.maxBytes;
+    return this.#waiting() / this.#options.maxBytes;
   }
 
   onWritten(listener: () => void): () => void {
@@ -184,6 +185,11 @@ class SegmentedJournal<Row> implements Journal<Row> {
       this.#sizes.delete(segment);
       this.#total -= size;
     }
+    this.#shipped = this.#sizes.has(before.segment) ? before.offset : 0;
+  }
+
+  #waiting(): number {
+    return this.#total - this.#shipped;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -14,7 +14,7 @@ export interface ShippedPart {
 /**
  * Ships a chunk, and tells of each part that has arrived. Rows that Postgres refuses are found by halving and left out, so
  * that one never holds up all. The position moves with the last half alone: a start after a crash in between ships the
- * chunk again. Throws whatever else goes wrong; `knownDays`, whose partitions exist, is then forgotten.
+ * chunk again. Throws whatever else goes wrong. `knownDays`, whose partitions exist, are forgotten whenever something does.
  */
 export async function* shipChunk(
   client: PoolClient,
@@ -38,10 +38,9 @@ export async function* shipChunk(
       yield { shipped: rows.length };
       return;
     } catch (error) {
-      if (!isRefusal(error)) {
-        knownDays.clear();
-        throw error;
-      }
+      // Rows are refused too where a partition that was known is gone.
+      knownDays.clear();
+      if (!isRefusal(error)) throw error;
       if (rows.length === 1) {
         if (next) await shipRows(client, { ...shipment, rows: rows.slice(0, 0) });
         yield { shipped: 0, refused: { key: rows.at(0).toString('hex', 6, 22), error } };

@@ -1,4 +1,5 @@
 import type { PoolClient } from 'pg';
+import { HotloopError } from '../errors.ts';
 import { copyInto } from '../postgres/copy-into.ts';
 import type { CopyRows } from '../postgres/copy-rows.ts';
 import { ensurePartition, partitionDay } from '../postgres/partitions.ts';
@@ -10,9 +11,9 @@ export interface Shipment {
   readonly journal: string;
   readonly description: SegmentDescription;
   readonly rows: CopyRows;
-  /** The stored position, of segment 0 when there is none. Finding another rejects, and nothing is shipped. */
+  /** The stored position, of segment 0 when there is none. */
   readonly from: JournalPosition;
-  /** Undefined leaves the stored position where it is. */
+  /** Undefined leaves the stored position where it is, and does not look at it. */
   readonly next: JournalPosition | undefined;
   readonly provisional: string | undefined;
 }
@@ -35,7 +36,8 @@ export async function preparePartitions(
 /**
  * One transaction: the rows, but for those whose key is there already, and the journal's position. So a shipment that is
  * repeated, or was cut off at any moment, changes nothing twice. Nearly all shipments hold new keys alone and go
- * straight into the table, which costs Postgres half; one that meets a known key goes through a staging table.
+ * straight into the table, which costs Postgres half; one that meets a known key goes through a staging table. Rejects
+ * ABORTED `journal_moved` when the stored position is not where the shipment begins, and ships nothing then.
  */
 export async function shipRows(client: PoolClient, shipment: Shipment): Promise<void> {
   const { description, rows } = shipment;
@@ -45,9 +47,27 @@ export async function shipRows(client: PoolClient, shipment: Shipment): Promise<
     // What is sent as one query is one transaction, and two exchanges of messages instead of six.
     await copyInto(client, table, columns, rows.bytes(), movePosition(client, shipment));
   } catch (error) {
-    if (!isKnownKey(error)) throw error;
-    await shipStaged(client, shipment);
+    if (!isKnownKey(error)) throw named(error);
+    await shipStaged(client, shipment).catch((cause) => {
+      throw named(cause);
+    });
   }
+}
+
+/** The error that says what it means that `movePosition` was refused; any other as it is. */
+function named(error: unknown): unknown {
+  const isMoved =
+    error instanceof Error &&
+    'table' in error &&
+    error.table === 'journal_position' &&
+    'code' in error &&
+    error.code === NOT_NULL_VIOLATION;
+  if (!isMoved) return error;
+  return new HotloopError(
+    'ABORTED',
+    'Postgres was set back to an earlier state, or the journal is shipped by somebody else too',
+    { reason: 'journal_moved', cause: error },
+  );
 }
 
 async function shipStaged(client: PoolClient, shipment: Shipment): Promise<void> {
@@ -69,17 +89,17 @@ async function shipStaged(client: PoolClient, shipment: Shipment): Promise<void>
 }
 
 /**
- * Whoever finds another position than the one it started from would leave a gap: somebody else ships the journal too, or the database
- * was set back to an earlier state.
+ * From where the shipment begins and from nowhere else, or a gap would be left: somebody else may ship the journal too, or the database was
+ * set back to an earlier state. Anywhere else it gives no segment, which the column refuses, and with it the transaction.
  */
 function movePosition(client: PoolClient, { journal, from, next }: Shipment): string {
   if (!next) return '';
   const name = client.escapeLiteral(journal);
-  const isFirst = from.segment === 0;
-  // A segment of null is refused, and with it the transaction: see isMoved.
-  const segment = isFirst
-    ? next.segment
-    : `(SELECT ${next.segment} FROM journal_position WHERE journal = ${name})`;
+  // A position that is gone is not inserted anew: only the first shipment finds none.
+  const segment =
+    from.segment === 0
+      ? next.segment
+      : `(SELECT ${next.segment} FROM journal_position WHERE journal = ${name})`;
   return `INSERT INTO journal_position (journal, segment, "offset", at)
     VALUES (${name}, ${segment}, ${next.offset}, now())
     ON CONFLICT (journal) DO UPDATE SET "offset" = EXCLUDED."offset", at = EXCLUDED.at, segment = CASE
@@ -106,19 +126,14 @@ function insertStatement(
 }
 
 const UNIQUE_VIOLATION = '23505';
+const NOT_NULL_VIOLATION = '23502';
 
 function isKnownKey(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === UNIQUE_VIOLATION;
 }
 
-/** True when the stored position is another than the shipment started from. */
-function isMoved(error: unknown): boolean {
-  return error instanceof Error && 'table' in error && error.table === 'journal_position';
-}
-
 /** True when Postgres refused the rows themselves: sending them again gives the same answer. */
 export function isRefusal(error: unknown): boolean {
-  if (isMoved(error)) return false;
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return typeof code === 'string' && /^(22|23)/.test(code);
 }

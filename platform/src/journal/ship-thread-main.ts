@@ -10,7 +10,8 @@ import {
 } from './ship-messages.ts';
 import { type JournalSource, startShipper } from './shipper.ts';
 
-const QUERY_TIMEOUT_MS = 30_000;
+/** Longer than a shipment may take: the shipper closes the connection of one that takes too long, and copyInto needs that. */
+const QUERY_TIMEOUT_MS = 60_000;
 
 function report(message: ShipReport): void {
   parentPort?.postMessage(message);

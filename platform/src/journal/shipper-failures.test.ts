@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { silentLog } from '../log.ts';
+import { createLog, silentLog } from '../log.ts';
 import {
   NOW,
   openShipperStand,
@@ -68,51 +68,94 @@ describe.each([
   });
 
   it.each(['pg_cancel_backend', 'pg_terminate_backend'])(
-    'ships every row once though a shipment is cut short by %s',
+    'ships every row once though shipments are cut short by %s',
     async (cut) => {
       await stand.pool.query(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END'`);
+        'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'`);
       await stand.pool.query('CREATE TRIGGER slow BEFORE INSERT ON thing EXECUTE FUNCTION wait()');
+      const holder = await stand.pool.connect();
+      await holder.query('SELECT pg_advisory_lock(1)');
+      const cutShipment = async () => {
+        const { rows } = await stand.pool.query(
+          `SELECT ${cut}(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`,
+        );
+        return rows.length;
+      };
       await using journal = stand.open();
       await using shipper = start(journal);
       for (let times = 0; times < 3; times++) {
         for (let index = 0; index < 20; index++) await journal.append(thing(), 'process');
-        await expect
-          .poll(
-            async () => {
-              const { rows } = await stand.pool.query(
-                `SELECT ${cut}(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`,
-              );
-              return rows.length;
-            },
-            { interval: 5, timeout: 20_000 },
-          )
-          .toBe(1);
+        await expect.poll(cutShipment, { interval: 5, timeout: 20_000 }).toBe(1);
       }
+      await holder.query('SELECT pg_advisory_unlock(1)');
+      holder.release();
       await shipper.flush(20_000);
       expect(await stand.count()).toBe(60);
       expect(shipper.counts()).toEqual({ shipped: 60, refused: 0, lostBytes: 0 });
     },
   );
 
-  it.each([
-    ['to an earlier position', 'UPDATE journal_position SET segment = $1, "offset" = $2'],
-    ['to before all', 'DELETE FROM journal_position WHERE $1 >= 0 AND $2 >= 0'],
-  ])('ships again what a database that was set back %s has lost', async (_, setBack) => {
+  describe('that finds Postgres set back', () => {
+    const DAY_MS = 86_400_000;
+    const TO_EARLIER = 'UPDATE journal_position SET segment = $1, "offset" = $2';
+    const TO_BEFORE_ALL = 'DELETE FROM journal_position WHERE $1 >= 0 AND $2 >= 0';
+
+    it.each([
+      ['to an earlier position', TO_EARLIER, 'DELETE FROM thing WHERE at >= $1'],
+      ['to before all', TO_BEFORE_ALL, 'DELETE FROM thing WHERE at >= $1'],
+      ['while a known key comes again', TO_EARLIER, 'DELETE FROM thing WHERE at > $1'],
+      ['to before a day had its partition', TO_EARLIER, 'DROP TABLE thing_20260602'],
+    ])('ships again what was lost: %s', async (how, setBack, lose) => {
+      await using journal = stand.open();
+      await using shipper = start(journal);
+      const first = thing();
+      await journal.append(first, 'process');
+      await shipper.flush(10_000);
+      const { rows } = await stand.pool.query('SELECT * FROM journal_position');
+      for (let index = 0; index < 20; index++) {
+        await journal.append(thing(NOW + DAY_MS + index), 'process');
+        if (index % 10 === 0) await shipper.flush(10_000);
+      }
+      await shipper.flush(10_000);
+      await stand.pool.query(lose, lose.includes('$1') ? [new Date(NOW + DAY_MS)] : []);
+      await stand.pool.query(setBack, [rows[0].segment, rows[0].offset]);
+      if (how.includes('known key')) await journal.append(first, 'process');
+      await journal.append(thing(NOW + DAY_MS), 'process');
+      await shipper.flush(10_000);
+      expect(await stand.count()).toBe(22);
+      expect(shipper.counts()).toMatchObject({ refused: 0, lostBytes: 0 });
+    });
+
+    it('says so when the journal does not reach back so far', async () => {
+      const lines: string[] = [];
+      const log = createLog({ service: 'test', level: 'warn' }, { write: (line) => void lines.push(line) });
+      await using journal = stand.open('one', 4_200);
+      await using shipper = start(journal, QUICK, stand.url, log);
+      await journal.append(thing(), 'process');
+      await shipper.flush(10_000);
+      const { rows } = await stand.pool.query('SELECT * FROM journal_position');
+      for (let index = 0; index < 100; index++) await journal.append(thing(), 'process');
+      await shipper.flush(10_000);
+      await stand.pool.query(TO_EARLIER, [rows[0].segment, rows[0].offset]);
+      await journal.append(thing(), 'process');
+      await shipper.flush(10_000);
+      expect(await stand.count()).toBe(102);
+      await expect.poll(() => lines.join('')).toContain('set back to before what is left of the journal');
+      expect(lines.join('')).toContain('Postgres was set back to an earlier state');
+    });
+  });
+
+  it('forgets a flush once it is over: what comes after it gathers', async () => {
     await using journal = stand.open();
-    await using shipper = start(journal);
+    await using shipper = start(journal, { ...QUICK, gatherMs: 3_600_000 });
+    await shipper.flush(10_000);
     await journal.append(thing(), 'process');
     await shipper.flush(10_000);
-    const { rows } = await stand.pool.query('SELECT * FROM journal_position');
-    for (let index = 0; index < 20; index++) await journal.append(thing(NOW + 1), 'process');
-    await shipper.flush(10_000);
-    await stand.pool.query('DELETE FROM thing WHERE at > $1', [new Date(NOW)]);
-    await stand.pool.query(setBack, [rows[0].segment, rows[0].offset]);
+    await journal.append(thing(), 'process');
+    await new Promise((resolve) => setTimeout(resolve, 300));
     expect(await stand.count()).toBe(1);
-    await journal.append(thing(NOW + 2), 'process');
     await shipper.flush(10_000);
-    expect(await stand.count()).toBe(22);
-    expect(shipper.counts().refused).toBe(0);
+    expect(await stand.count()).toBe(2);
   });
 });
 

@@ -3,7 +3,7 @@ import type { Pool, PoolClient } from 'pg';
 import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { ChunkReader, type JournalChunk } from './reader.ts';
-import type { JournalPosition } from './segment.ts';
+import { type JournalPosition, listSegments } from './segment.ts';
 import { shipChunk } from './ship-chunk.ts';
 import { busyMeter, LOOK_MS, paceOf, URGENT } from './ship-pace.ts';
 
@@ -146,7 +146,7 @@ class JournalShipper implements Shipper {
       this.#wake = Promise.withResolvers();
       const until = this.#journal.written();
       try {
-        position ??= await this.#storedPosition();
+        position ??= await this.#begin();
         position = await this.#shipAll(position, until);
         failures = 0;
       } catch (error) {
@@ -264,6 +264,19 @@ class JournalShipper implements Shipper {
         );
       }
     });
+  }
+
+  /** Where shipping goes on by what Postgres holds. What was shipped without the answer having come is let go of. */
+  async #begin(): Promise<JournalPosition> {
+    const position = await this.#storedPosition();
+    this.#journal.release(position);
+    const [oldest = 0] = listSegments(this.#journal.directory);
+    if (position.segment > 0 && oldest > position.segment)
+      this.#log.error(
+        { segment: position.segment, oldest },
+        'Postgres was set back to before what is left of the journal; the rows in between are missing there',
+      );
+    return position;
   }
 
   async #storedPosition(): Promise<JournalPosition> {

@@ -6,7 +6,7 @@ import { COPY_HEADER, COPY_TRAILER } from './copy-row.ts';
 /**
  * Streams rows in the binary format into a table or staging table, and runs another statement behind them when one is given:
  * both, or nothing, when no transaction is open. The rows are not copied: leave the memory alone until it has resolved. Rejects
- * with Postgres' own error.
+ * with Postgres' own error, and leaves the connection of use then; after any other, such as for a query that took too long, close it at once.
  */
 export async function copyInto(
   client: PoolClient,

@@ -5,7 +5,7 @@ import { type Journal, type JournalTable, openJournal } from '../journal/journal
 import type { JournalPosition } from '../journal/segment.ts';
 import { startShipThread } from '../journal/ship-thread.ts';
 import { type Shipper, type ShipperOptions, startShipper } from '../journal/shipper.ts';
-import { silentLog } from '../log.ts';
+import { type Log, silentLog } from '../log.ts';
 import { openPool, type Pool } from '../postgres/pool.ts';
 import { randomPredictionIds } from '../prediction-id.ts';
 import { createTestDatabase } from './test-services.ts';
@@ -49,6 +49,7 @@ export type Start = (
   journal: Journal<Thing>,
   options?: Partial<ShipperOptions>,
   databaseUrl?: string,
+  log?: Log,
 ) => Shipper;
 
 /** A database with a table of things, a folder for journals of them, and shippers between the two. */
@@ -64,32 +65,32 @@ export interface ShipperStand extends AsyncDisposable {
 }
 
 export async function openShipperStand(): Promise<ShipperStand> {
+  await using opened = new AsyncDisposableStack();
   const directory = mkdtempSync(join(tmpdir(), 'hotloop-shipper-'));
-  const database = await createTestDatabase();
-  const pool = newPool(database.url);
+  opened.defer(() => rmSync(directory, { recursive: true, force: true }));
+  const { url } = opened.use(await createTestDatabase());
+  const pool = opened.use(newPool(url));
   await pool.query(SCHEMA);
+  const stack = opened.move();
   return {
-    url: database.url,
+    url,
     pool,
     open(folder = 'one', segmentBytes = 1 << 20) {
       const options = { directory: join(directory, folder), maxBytes: 1 << 30, segmentBytes };
       return openJournal(TABLE, options, silentLog());
     },
-    startHere: (journal, options = QUICK, url = database.url) => startHere(journal, options, url),
-    startThread: (journal, options = QUICK, url = database.url) =>
-      startShipThread(journal, { databaseUrl: url, application: 'test', shipper: options }, silentLog()),
+    startHere: (journal, options = QUICK, databaseUrl = url, log = silentLog()) =>
+      shipHere(journal, options, databaseUrl, log),
+    startThread: (journal, options = QUICK, databaseUrl = url, log = silentLog()) =>
+      startShipThread(journal, { databaseUrl, application: 'test', shipper: options }, log),
     count: async () => (await pool.query('SELECT count(*)::int AS n FROM thing')).rows[0].n,
-    async [Symbol.asyncDispose]() {
-      await pool.end();
-      await database[Symbol.asyncDispose]();
-      rmSync(directory, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 
-const ids = randomPredictionIds();
 export function thing(ms = NOW, more: Partial<Thing> = {}): Thing {
-  return { id: ids.next(ms), at: ms, text: 'hello', numbers: ['a', 'b'], error: null, ...more };
+  const id = randomPredictionIds().next(ms);
+  return { id, at: ms, text: 'hello', numbers: ['a', 'b'], error: null, ...more };
 }
 
 function newPool(url: string): Pool {
@@ -102,7 +103,7 @@ function newPool(url: string): Pool {
   });
 }
 
-function startHere(journal: Journal<Thing>, options: Partial<ShipperOptions>, url: string): Shipper {
+function shipHere(journal: Journal<Thing>, options: Partial<ShipperOptions>, url: string, log: Log): Shipper {
   const own = newPool(url);
   const source = {
     name: journal.name,
@@ -120,13 +121,13 @@ function startHere(journal: Journal<Thing>, options: Partial<ShipperOptions>, ur
     },
     release: (before: JournalPosition) => journal.release(before),
   };
-  const shipper = startShipper(source, own, silentLog(), options);
+  const shipper = startShipper(source, own, log, options);
   return {
     flush: (deadlineMs) => shipper.flush(deadlineMs),
     counts: () => shipper.counts(),
     async [Symbol.asyncDispose]() {
+      await using _pool = own;
       await shipper[Symbol.asyncDispose]();
-      await own.end();
     },
   };
 }
