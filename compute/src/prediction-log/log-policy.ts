@@ -11,7 +11,12 @@ export interface LogPolicy {
   hides(tensor: string): boolean;
   /** True when features are hidden: inputs that are no feature rows, where nobody knows which is which, are then left out. */
   readonly hidesFeatures: boolean;
-  /** The feature rows as they may be kept; the given bytes themselves when nothing is hidden. */
+  /** How many columns a row of the manifest's features has; in rows of another width nobody knows where a feature stands. */
+  readonly width: number;
+  /**
+   * The feature rows as they may be kept; the given bytes themselves when nothing is hidden. Where features are hidden,
+   * `columns` must be `width`.
+   */
   features(features: Uint8Array, rows: number, columns: number): Uint8Array;
   entities(entities: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
 }
@@ -19,12 +24,14 @@ export interface LogPolicy {
 export function logPolicyOf(manifest: Manifest): LogPolicy {
   const { durability, sample, redact } = manifest.log;
   const hidden = new Set(redact);
-  const hiddenColumns = columnsOf(manifest).features.filter((feature) => hidden.has(feature.name));
+  const { width, features: all } = columnsOf(manifest);
+  const hiddenColumns = all.filter((feature) => hidden.has(feature.name));
   return {
     durability,
     keepsTensors: (predictionId) => sample >= 1 || share(predictionId) < sample,
     hides: (tensor) => hidden.has(tensor),
     hidesFeatures: hiddenColumns.length > 0,
+    width,
     features: (features, rows, columns) =>
       hiddenColumns.length === 0 ? features : blank(features, rows, columns, hiddenColumns),
     entities: (entities) =>

@@ -35,6 +35,24 @@ describe('inputs in the log', () => {
     expect(keptInputs(new LoggedTensors([X, SSN], policy), policy, inputs, 1, 0)).toBeNull();
   });
 
+  it('are not kept when features are hidden and rows are narrower or wider than the manifest says', () => {
+    const policy = logPolicyOf(parseManifest(featureManifest('tiny', 3, 'log: {redact: [f2]}\n')));
+    const logged = new LoggedTensors([X], policy);
+    const keep = (columns: number) => {
+      const contents = floats(...Array.from({ length: 2 * columns }, (_, index) => index));
+      return keptInputs(logged, policy, [{ contents }], 2, columns);
+    };
+    expect(keep(2)).toBeNull();
+    expect(keep(4)).toBeNull();
+    expect(keep(3)).toEqual(Buffer.from(floats(0, 1, Number.NaN, 3, 4, Number.NaN)));
+  });
+
+  it('are kept as they are, however wide, when nothing is hidden', () => {
+    const policy = logPolicyOf(parseManifest(featureManifest('tiny', 3)));
+    const contents = floats(1, 2);
+    expect(keptInputs(new LoggedTensors([X], policy), policy, [{ contents }], 1, 2)).toEqual(contents);
+  });
+
   it('are left out by their name, one alone as among others', () => {
     const log = 'log: {redact: [ssn]}\n';
     expect(kept(log, [SSN, X], 0, Uint8Array.of(1, 2), Uint8Array.of(3))).toEqual(Uint8Array.of(3));

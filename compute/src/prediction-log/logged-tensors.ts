@@ -52,7 +52,8 @@ export class LoggedTensors {
 
 /**
  * Inputs as the log keeps them: a table of feature rows, or contents end to end. Where features are hidden and nobody knows
- * which is which, it keeps none.
+ * which is which, it keeps none: of inputs that are no table, and of rows that are not as wide as the manifest's, which a
+ * model with a free width takes.
  */
 export function keptInputs(
   logged: LoggedTensors,
@@ -64,7 +65,7 @@ export function keptInputs(
   const contents = logged.contents(inputs);
   if (contents === null) return null;
   const [first, ...others] = contents;
+  if (policy.hidesFeatures && columns !== policy.width) return null;
   if (first && columns > 0) return policy.features(first, rows, columns);
-  if (policy.hidesFeatures) return null;
   return first && others.length === 0 ? first : Buffer.concat(contents);
 }

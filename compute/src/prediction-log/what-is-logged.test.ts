@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { echoModel } from '../testing/echo-models.ts';
 import { itemMaker } from '../testing/infer-items.ts';
 import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
 import { openOipClient } from '../testing/open-oip-client.ts';
@@ -51,5 +52,31 @@ it('logs what was queued, whatever became of it, and nothing that was refused be
   expect(rows).toEqual([
     { model: 'tiny', error_code: null, count: answered },
     { model: 'tiny', error_code: 'DEADLINE_EXCEEDED', count: 1 },
+  ]);
+});
+
+it('answers and logs rows of any width where features are hidden, and keeps those of which it knows what is hidden', async () => {
+  await using test = await startTestCompute();
+  const manifest = featureManifest('wide', 4, 'log: {redact: [f3]}\n');
+  const model = echoModel([{ name: 'x', elementType: 'float32', shape: ['N', 'M'] }]);
+  test.registry.set(modelOf([await storeVersion(test.store, 1, manifest, model)], { live: 1 }));
+  test.registry.publish();
+  await test.until('wide', 1, 'ready');
+  using client = openOipClient(test.compute.address);
+  for (const columns of [2, 4, 5]) {
+    const contents = Buffer.from(new Float32Array(columns).fill(7).buffer);
+    const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, columns] }];
+    const reply = await client.infer({ modelName: 'wide', inputs, rawInputContents: [contents] });
+    expect(reply.rawOutputContents).toEqual([contents]);
+  }
+  await test.compute.flushLog(20_000);
+  const { rows } = await test.pool.query(
+    'SELECT columns, features, error_code FROM prediction ORDER BY columns',
+  );
+  const hidden = Buffer.from(Float32Array.of(7, 7, 7, Number.NaN).buffer);
+  expect(rows).toEqual([
+    { columns: 2, features: null, error_code: null },
+    { columns: 4, features: hidden, error_code: null },
+    { columns: 5, features: null, error_code: null },
   ]);
 });
