@@ -167,7 +167,12 @@ describe('Open Inference Protocol over gRPC', () => {
           { name: 'b', datatype: 'FP32', shape: [1] },
         ],
       },
-      /^INVALID_ARGUMENT.*2 inputs/,
+      /^INVALID_ARGUMENT.*2 inputs, but 1 raw_input_contents: input 'b' has no data/,
+    ],
+    [
+      'too many raw contents',
+      { rawInputContents: [row(1, 2, 3, 4), row(1)] },
+      /^INVALID_ARGUMENT: there are 1 inputs, but 2 raw_input_contents$/,
     ],
     ['no data at all', { rawInputContents: [] }, /^INVALID_ARGUMENT.*'input' has no data/],
     [
@@ -177,7 +182,17 @@ describe('Open Inference Protocol over gRPC', () => {
           { name: 'input', datatype: 'FP32', shape: [1, 4], contents: { fp32Contents: [1, 2, 3, 4] } },
         ],
       },
-      /^INVALID_ARGUMENT.*contents field must not be specified when using raw_input_contents/,
+      /^INVALID_ARGUMENT.*contents field must not be specified when using raw_input_contents for 'input' for model 'tiny'/,
+    ],
+    [
+      'typed inputs and fewer raw ones',
+      {
+        inputs: [
+          { name: 'a', datatype: 'FP32', shape: [1], contents: { fp32Contents: [1] } },
+          { name: 'b', datatype: 'FP32', shape: [1], contents: { fp32Contents: [1] } },
+        ],
+      },
+      /^INVALID_ARGUMENT.*contents field must not be specified when using raw_input_contents for 'a' for model 'tiny'/,
     ],
     [
       'typed in another field',

@@ -10,22 +10,15 @@ const MAX_TIMEOUT_MS = 600_000;
 /** Reads a gRPC request. Throws INVALID_ARGUMENT naming the tensor or parameter, UNIMPLEMENTED `unsupported_parameter`. */
 export function readGrpcRequest(message: InferRequestMessage, remainingMs: number): OipRequest {
   checkParameters(message);
+  checkRawContents(message);
   const raw = message.rawInputContents;
-  if (raw.length > 0 && raw.length !== message.inputs.length)
-    throw invalid(`there are ${message.inputs.length} inputs, but ${raw.length} raw_input_contents`);
   const inputs = message.inputs.map((input, index): OipTensor => {
     const { name, contents } = input;
     const datatype = checkDatatype(input.datatype, name);
     const shape = input.shape.map(Number);
     checkShape(shape, name);
     const bytes = raw[index];
-    if (bytes !== undefined) {
-      if (hasTypedContents(contents))
-        throw invalid(
-          `contents field must not be specified when using raw_input_contents for ${quoted(name)}`,
-        );
-      return { name, datatype, shape, contents: bytes };
-    }
+    if (bytes !== undefined) return { name, datatype, shape, contents: bytes };
     if (!contents || !hasTypedContents(contents))
       throw invalid(`input ${quoted(name)} has no data in the request`);
     return { name, datatype, shape, contents: rawContents(name, datatype, contents) };
@@ -39,6 +32,23 @@ export function readGrpcRequest(message: InferRequestMessage, remainingMs: numbe
     priority: integerParameter(message.parameters, 'priority') ?? 0,
     timeoutMs: timeoutOf(integerParameter(message.parameters, 'timeout'), remainingMs),
   };
+}
+
+/**
+ * Throws INVALID_ARGUMENT unless the raw contents, if there are any, are those of all inputs. Clients look for the text about
+ * contents that are both; they send fewer raw ones then, so that is looked at before the number.
+ */
+function checkRawContents({ modelName, inputs, rawInputContents }: InferRequestMessage): void {
+  if (rawInputContents.length === 0) return;
+  const both = inputs.find((input) => hasTypedContents(input.contents));
+  if (both)
+    throw invalid(
+      `contents field must not be specified when using raw_input_contents for ${quoted(both.name)} for model ${quoted(modelName)}`,
+    );
+  if (rawInputContents.length === inputs.length) return;
+  const numbers = `there are ${inputs.length} inputs, but ${rawInputContents.length} raw_input_contents`;
+  const without = inputs[rawInputContents.length];
+  throw invalid(without ? `${numbers}: input ${quoted(without.name)} has no data in the request` : numbers);
 }
 
 /** The protocol's timeout is in microseconds, and never longer than the call itself waits. */
