@@ -63,12 +63,18 @@ export function metadataOf({ record, model }: KnownVersion, versions: readonly n
 }
 
 /**
- * A version's configuration. Dimensions leave out the batch where requests may share a run. A model that takes one value a
- * row would be left with none, which clients cannot send: it is described like a model without batches.
+ * True for a version that is described as one with batches: requests may share a run. A model that takes one value a row is
+ * not: without the batch its inputs would have no dimension left, which clients cannot send.
  */
-export function configOf({ record, model, isShareable, executionProviders }: KnownVersion) {
+function hasBatches({ model, isShareable }: KnownVersion): boolean {
+  return isShareable && model.inputs.every(({ shape }) => shape.length > 1);
+}
+
+/** A version's configuration. Dimensions leave out the batch where there is one. */
+export function configOf(known: KnownVersion) {
+  const { record, model, executionProviders } = known;
   const { runtime } = record.manifest;
-  const batches = isShareable && model.inputs.every(({ shape }) => shape.length > 1);
+  const batches = hasBatches(known);
   const tensor = (description: TensorDescription) => ({
     name: description.name,
     data_type: CONFIG_TYPE[description.datatype],
@@ -101,13 +107,32 @@ const inNanoseconds = ({ count, us }: Counted) => ({ count, ns: Math.round(us * 
 /** Done while the front assembles and splits, which is not told apart from waiting. */
 const uncounted = ({ count }: Counted) => ({ count, ns: 0 });
 
-/** `memoryBytes` is what it takes now. */
-export function statisticsOf({ record, statistics }: KnownVersion, memoryBytes: number) {
+/** Of a version described as one whose requests run alone: each run is one request, whatever its first dimension is. */
+function asBatchesOfOne(runs: Iterable<Counted>): [number, Counted][] {
+  let count = 0;
+  let us = 0;
+  for (const run of runs) {
+    count += run.count;
+    us += run.us;
+  }
+  return count === 0 ? [] : [[1, { count, us }]];
+}
+
+/**
+ * What a version has done; `memoryBytes` is what it takes now. Without batches the first dimension is no number of rows:
+ * clients, which know the configuration, count each request as one inference. Runs are still told by their rows where
+ * requests of one value a row share them: how many requests were in one is not kept.
+ */
+export function statisticsOf(known: KnownVersion, memoryBytes: number) {
+  const { record, statistics, isShareable } = known;
+  const runs: readonly [number, Counted][] = isShareable
+    ? [...statistics.runs].sort(([a], [b]) => a - b)
+    : asBatchesOfOne(statistics.runs.values());
   return {
     name: record.model,
     version: String(record.version),
     last_inference: Math.round(statistics.lastAt),
-    inference_count: statistics.rows,
+    inference_count: hasBatches(known) ? statistics.rows : statistics.success.count,
     execution_count: statistics.runCount,
     inference_stats: {
       success: inNanoseconds(statistics.success),
@@ -119,14 +144,12 @@ export function statisticsOf({ record, statistics }: KnownVersion, memoryBytes: 
       cache_hit: nothing,
       cache_miss: nothing,
     },
-    batch_stats: [...statistics.runs]
-      .sort(([a], [b]) => a - b)
-      .map(([rows, run]) => ({
-        batch_size: rows,
-        compute_input: uncounted(run),
-        compute_infer: inNanoseconds(run),
-        compute_output: uncounted(run),
-      })),
+    batch_stats: runs.map(([size, run]) => ({
+      batch_size: size,
+      compute_input: uncounted(run),
+      compute_infer: inNanoseconds(run),
+      compute_output: uncounted(run),
+    })),
     memory_usage: [{ type: 'CPU', id: 0, byte_size: memoryBytes }],
   };
 }
