@@ -86,10 +86,20 @@ function parseBody(text: string): RequestBody {
   }
   const result = requestSchema.safeParse(json);
   if (result.success) return result.data;
-  const issues = result.error.issues.map(
-    (issue) => `${issue.path.map(String).join('.') || 'request'}: ${issue.message}`,
-  );
+  const issues = result.error.issues.map((issue) => `${placeOf(issue.path, json)}: ${issue.message}`);
   throw invalid(`the request does not fit the protocol: ${issues.slice(0, 5).join('; ')}`);
+}
+
+/** Where in the body something does not fit: in an input or output by its name, where it has one, else by the position. */
+function placeOf(path: readonly PropertyKey[], json: unknown): string {
+  const [list, index, ...field] = path;
+  if (field.length > 0 && (list === 'inputs' || list === 'outputs')) {
+    // A path that long leads through a list of objects.
+    const { name } = (json as Record<typeof list, { name?: unknown }[]>)[list][Number(index)] ?? {};
+    const kind = list === 'inputs' ? 'input' : 'output';
+    if (typeof name === 'string') return `${field.map(String).join('.')} of ${kind} ${quoted(name)}`;
+  }
+  return path.map(String).join('.') || 'request';
 }
 
 function readInput(input: RequestBody['inputs'][number], binary: BinaryReader): OipTensor {

@@ -131,6 +131,34 @@ describe('JSON data over REST', () => {
   });
 });
 
+describe('a REST request that does not fit the protocol', () => {
+  it.each([
+    ['a text in a shape', tinyRequest({}, { shape: ['1', 4] }), /: shape\.0 of input 'input': Invalid input/],
+    ['an input without a shape', tinyRequest({}, { shape: undefined }), /: shape of input 'input': /],
+    [
+      'a list as a parameter of an input',
+      tinyRequest({}, { parameters: { a: [] } }),
+      /: parameters\.a of input 'input': /,
+    ],
+    [
+      'parameters of an output that are a text',
+      tinyRequest({}, {}, { parameters: 'x' }),
+      /: parameters of output 'score': /,
+    ],
+    ['an input without a name', tinyRequest({}, { name: undefined }), /: inputs\.0\.name: /],
+    ['a number as the name of an output', tinyRequest({}, {}, { name: 5 }), /: outputs\.0\.name: /],
+    ['an input that is null', tinyRequest({ inputs: [null] }), /: inputs\.0: /],
+    ['inputs that are no list', tinyRequest({ inputs: {} }), /: inputs: /],
+    ['a number as the id', tinyRequest({ id: 7 }), /: id: /],
+    ['nothing', 'null', /: request: /],
+  ])('is refused with %s, by the name of the tensor where there is one', async (_, body, error) => {
+    expect(await infer('tiny', body)).toMatchObject({
+      status: 400,
+      json: { error: expect.stringMatching(error) },
+    });
+  });
+});
+
 describe('what a REST request may ask for', () => {
   it.each([
     ['sequence_id', tinyRequest({ parameters: { sequence_id: 7 } })],
