@@ -14,6 +14,7 @@ import type { OipInference } from '../oip/oip-inference.ts';
 import type { OipModels } from '../oip/oip-models.ts';
 import type { OipAnswer } from '../oip/oip-request.ts';
 import { readGrpcRequest } from '../oip/read-grpc-request.ts';
+import { invalid } from '../oip/tensor-checks.ts';
 
 export const OIP_SERVICE = 'inference.GRPCInferenceService';
 
@@ -93,7 +94,11 @@ function modelOf(ask: RepositoryModelLoadRequest__Output): string {
   return ask.modelName === '' ? ask.repositoryName : ask.modelName;
 }
 
-function versionOf(ask: RepositoryModelLoadRequest__Output): string {
-  const parameter = ask.parameters.version;
-  return parameter?.stringParam ?? String(parameter?.int64Param ?? '');
+/** Empty where none is given. Of another kind it is refused: without it another version would be loaded, and all unloaded. */
+function versionOf({ parameters }: RepositoryModelLoadRequest__Output): string {
+  if (parameters.version === undefined) return '';
+  const { stringParam, int64Param } = parameters.version;
+  const version = stringParam ?? int64Param;
+  if (version === undefined) throw invalid("parameter 'version' must be a text or an integer");
+  return version;
 }

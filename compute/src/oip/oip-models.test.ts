@@ -1,5 +1,6 @@
 import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import type { ModelRecord, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { ModelRepositoryParameter } from '@hotloop/proto/gen/inference/ModelRepositoryParameter.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { featureManifest, modelOf, SMALL, storeVersion } from '../testing/model-bundles.ts';
 import { type OipClient, openOipClient } from '../testing/open-oip-client.ts';
@@ -162,6 +163,44 @@ describe('loading and unloading by name', () => {
     });
     expect(response.status).toBe(501);
     expect(await response.json()).toMatchObject({ error: expect.stringContaining(`'${parameter}'`) });
+  });
+
+  const unread: [string, ModelRepositoryParameter][] = [
+    ['a truth value', { boolParam: true }],
+    ['bytes', { bytesParam: Buffer.from('3') }],
+    ['nothing', {}],
+  ];
+  it.each(unread)('refuses %s as the version to load or unload, and does neither', async (_, given) => {
+    await client.call('RepositoryModelLoad', { modelName: 'tiny', parameters: version('3') });
+    for (const method of ['RepositoryModelLoad', 'RepositoryModelUnload'])
+      await expect(
+        client.call(method, { modelName: 'tiny', parameters: { version: given } }),
+      ).rejects.toThrow(/^INVALID_ARGUMENT: parameter 'version' must be a text or an integer/);
+    expect(stateOf('tiny', 3)).toBe('ready');
+  });
+
+  it.each(['"3"', '["config"]', 'null', '3'])(
+    'refuses %s as parameters over HTTP, and neither loads nor unloads',
+    async (parameters) => {
+      await client.call('RepositoryModelLoad', { modelName: 'tiny', parameters: version('3') });
+      for (const action of ['load', 'unload']) {
+        const path = `http://${test.compute.httpAddress}/v2/repository/models/tiny/${action}`;
+        const response = await fetch(path, { method: 'POST', body: `{"parameters": ${parameters}}` });
+        expect([response.status, await response.json()]).toMatchObject([
+          400,
+          { error: "'parameters' must be a JSON object" },
+        ]);
+      }
+      expect(stateOf('tiny', 3)).toBe('ready');
+    },
+  );
+
+  it('takes the version as an integer, too', async () => {
+    const parameters = { version: { int64Param: 3 } };
+    await client.call('RepositoryModelLoad', { modelName: 'tiny', parameters });
+    expect(stateOf('tiny', 3)).toBe('ready');
+    await client.call('RepositoryModelUnload', { modelName: 'tiny', parameters });
+    expect(stateOf('tiny', 3)).not.toBe('ready');
   });
 });
 

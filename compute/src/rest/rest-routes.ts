@@ -73,8 +73,8 @@ export const REST_ROUTES: readonly RestRoute[] = [
     return ok(oip.models.index(ready === true));
   }),
   route('POST', '/v2/repository/models/(?<model>[^/]+)/load', 'RepositoryModelLoad', async (call, oip) => {
-    const body = await bodyObject(call);
-    await oip.models.load(call.model, versionOf(body), Object.keys(body.parameters ?? {}));
+    const parameters = parametersOf(await bodyObject(call));
+    await oip.models.load(call.model, versionOf(parameters), Object.keys(parameters));
     return ok({ name: call.model, load: true });
   }),
   route(
@@ -82,7 +82,7 @@ export const REST_ROUTES: readonly RestRoute[] = [
     '/v2/repository/models/(?<model>[^/]+)/unload',
     'RepositoryModelUnload',
     async (call, oip) => {
-      oip.models.unload(call.model, versionOf(await bodyObject(call)));
+      oip.models.unload(call.model, versionOf(parametersOf(await bodyObject(call))));
       return ok({ name: call.model, unload: true });
     },
   ),
@@ -123,7 +123,7 @@ async function rawRequest(
   return { request, isBinary: () => true };
 }
 
-async function bodyObject(call: RestCall): Promise<Record<string, unknown>> {
+async function bodyObject(call: RestCall): Promise<JsonObject> {
   const text = (await call.body()).toString('utf8');
   if (text.trim() === '') return {};
   let json: unknown;
@@ -132,16 +132,24 @@ async function bodyObject(call: RestCall): Promise<Record<string, unknown>> {
   } catch {
     throw invalid('the request is not JSON');
   }
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw invalid('the request must be a JSON object');
-  return { ...json };
+  if (!isObject(json)) throw invalid('the request must be a JSON object');
+  return json;
 }
 
-function versionOf(body: Record<string, unknown>): string {
-  const { parameters } = body;
-  if (typeof parameters !== 'object' || parameters === null || !('version' in parameters)) return '';
-  const { version } = parameters;
+function parametersOf({ parameters = {} }: JsonObject): JsonObject {
+  if (!isObject(parameters)) throw invalid("'parameters' must be a JSON object");
+  return parameters;
+}
+
+/** Empty where none is given. Of another kind it is refused: without it another version would be loaded, and all unloaded. */
+function versionOf({ version = '' }: JsonObject): string {
   if (typeof version !== 'string' && typeof version !== 'number')
     throw invalid("parameter 'version' must be a text or a number");
   return String(version);
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+function isObject(json: unknown): json is JsonObject {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
 }
