@@ -1,7 +1,16 @@
 import { DATATYPES } from '@hotloop/platform/ports/tensor.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeFrame, encodeFrame, FrameAssembler, type FrameParts, type FrameTensor } from './frames.ts';
+import {
+  decodeFrame,
+  encodeFrame,
+  FRAME_HEADER_BYTES,
+  FrameAssembler,
+  type FrameParts,
+  type FrameTensor,
+  frameLength,
+  MAX_ANSWER_BYTES,
+} from './frames.ts';
 
 const tensor: fc.Arbitrary<FrameTensor> = fc.record({
   index: fc.nat(100),
@@ -71,6 +80,23 @@ describe('frames', () => {
           expect(received).toEqual(frames);
         },
       ),
+    );
+  });
+
+  it.each([0, 1, FRAME_HEADER_BYTES - 1, MAX_ANSWER_BYTES + 1, 0xffffffff])(
+    'have no length of %d: nothing is made of them',
+    (length) => {
+      const chunk = Buffer.alloc(64);
+      chunk.writeUInt32LE(length, 0);
+      const onFrame = () => expect.unreachable();
+      expect(() => new FrameAssembler().push(chunk, onFrame)).toThrow(RangeError);
+    },
+  );
+
+  it('are as long as they are, past what 32 bits can count', () => {
+    const huge = { index: 0, datatype: 'UINT8', shape: [], pieces: [{ length: 2 ** 33 + 1 } as Uint8Array] };
+    expect(frameLength({ id: 1, kind: 'result', tensors: [huge as FrameTensor] })).toBe(
+      FRAME_HEADER_BYTES + 16 + 2 ** 33 + 8,
     );
   });
 });

@@ -9,6 +9,12 @@ import { DATATYPES, type Datatype } from '@hotloop/platform/ports/tensor.ts';
  * rank, bytes (uint32 each), dimensions (uint32 each), padding, contents, padding.
  */
 export const FRAME_HEADER_BYTES = 32;
+/**
+ * The largest frame that a runner sends. Answers take the socket whole, whatever their size, and the service makes room for one
+ * as soon as its length is there: this is far more than a batch of answers takes, of which a call carries 64 MiB at most, and
+ * little enough that a length that is none does no harm.
+ */
+export const MAX_ANSWER_BYTES = 1024 ** 3;
 
 export const FRAME_KIND = {
   load: 1,
@@ -67,7 +73,8 @@ export interface ReceivedFrame {
 }
 
 function align(bytes: number): number {
-  return (bytes + 7) & ~7;
+  // Not rounded by bits: those of a number past 2^31 would be taken for a negative one.
+  return bytes + (-bytes & 7);
 }
 
 function bytesOf(tensor: FrameTensor): number {
@@ -140,6 +147,7 @@ export function decodeFrame(frame: Buffer): ReceivedFrame {
     for (let dimension = 0; dimension < rank; dimension++)
       shape.push(frame.readUInt32LE(at + TENSOR_HEADER_BYTES + dimension * 4));
     at = align(at + TENSOR_HEADER_BYTES + rank * 4);
+    if (at + bytes > frame.length) throw new RangeError('a tensor that goes beyond its frame');
     tensors.push({ index, datatype, shape, contents: frame.subarray(at, at + bytes) });
     at = align(at + bytes);
   }
@@ -183,13 +191,16 @@ export function textOf(tensor: ReceivedTensor | undefined): string {
   return tensor === undefined ? '' : Buffer.from(tensor.contents).toString('utf8');
 }
 
-/** Puts frames together from the chunks of a stream. A frame that lies within one chunk is not copied. */
+/** Puts answers together from the chunks of a stream. A frame that lies within one chunk is not copied. */
 export class FrameAssembler {
   #partial: Buffer | undefined;
   #filled = 0;
   #head = Buffer.alloc(0);
 
-  /** Calls back with each whole frame; a frame is valid for as long as its chunk is held. */
+  /**
+   * Calls back with each whole frame; a frame is valid for as long as its chunk is held. Throws RangeError for a length that no
+   * answer has, and whatever the callback throws; where the next frame begins is then not known, and nothing more can be read.
+   */
   push(chunk: Buffer, onFrame: (frame: Buffer) => void): void {
     let rest = chunk;
     while (rest.length > 0) {
@@ -203,6 +214,8 @@ export class FrameAssembler {
           this.#head = Buffer.alloc(0);
         }
         const length = rest.readUInt32LE(0);
+        if (length < FRAME_HEADER_BYTES || length > MAX_ANSWER_BYTES)
+          throw new RangeError(`an answer has no length of ${length}`);
         if (rest.length >= length) {
           onFrame(rest.subarray(0, length));
           rest = rest.subarray(length);

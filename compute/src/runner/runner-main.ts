@@ -5,6 +5,8 @@ import {
   FRAME_HEADER_BYTES,
   type FrameParts,
   type FramePlace,
+  frameLength,
+  MAX_ANSWER_BYTES,
   placeOf,
   textOf,
   textTensor,
@@ -80,7 +82,11 @@ class FrameReader {
 class FrameWriter {
   #buffer = Buffer.allocUnsafeSlow(256 * 1024);
 
+  /** Throws RangeError, before anything is sent, for what the other side would not take. */
   send(parts: FrameParts): void {
+    const length = frameLength(parts);
+    if (length > MAX_ANSWER_BYTES)
+      throw new RangeError(`an answer of ${length} bytes; ${MAX_ANSWER_BYTES} are the most`);
     const frame = encodeFrame(parts, (bytes) => {
       if (bytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytes * 2);
       return this.#buffer.subarray(0, bytes);

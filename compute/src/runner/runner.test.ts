@@ -1,14 +1,41 @@
+import { join } from 'node:path';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import { describe, expect, it } from 'vitest';
 import { SMALL } from '../testing/model-bundles.ts';
 import { Confinements } from './confinement.ts';
-import type { FrameTensor } from './frames.ts';
-import { startRunner } from './runner.ts';
+import { encodeFrame, type FrameTensor } from './frames.ts';
+import { RunnerGone, startRunner } from './runner.ts';
+
+const CORRUPT = join(import.meta.dirname, '..', 'testing', 'corrupt-runner.ts');
 
 function input(rows: number): FrameTensor {
   const pieces = [new Uint8Array(new Float32Array(rows * SMALL.inputs).fill(0.5).buffer)];
   return { index: 0, datatype: 'FP32', shape: [rows, SMALL.inputs], pieces };
+}
+
+function options(confinements: Confinements) {
+  const limits = { loadTimeoutMs: 60_000, memoryLimitBytes: 2 ** 30 };
+  return { executionProviders: ['cpu'] as const, threads: 1, ...limits, confinements };
+}
+
+/** In its place another program is started, which gets the bytes to answer with. */
+function startCorrupt(answer: Buffer) {
+  const prefix = () => [process.execPath, CORRUPT, answer.toString('hex')];
+  const confinements = { for: async () => ({ mayRaisePriority: false, prefix }) };
+  return startRunner(
+    perceptron(SMALL),
+    options(confinements as unknown as Confinements),
+    silentLog(),
+    new AbortController().signal,
+  );
+}
+
+/** A whole frame, but for one word. */
+function spoilt(at: number, word: number): Buffer {
+  const frame = Buffer.from(encodeFrame({ id: 2, kind: 'result', tensors: [input(1)] }));
+  frame.writeUInt32LE(word, at);
+  return frame;
 }
 
 describe('a runner', () => {
@@ -16,13 +43,7 @@ describe('a runner', () => {
     const log = silentLog();
     const runner = await startRunner(
       perceptron(SMALL),
-      {
-        executionProviders: ['cpu'],
-        threads: 1,
-        loadTimeoutMs: 60_000,
-        memoryLimitBytes: 2 ** 30,
-        confinements: new Confinements(log),
-      },
+      options(new Confinements(log)),
       log,
       new AbortController().signal,
     );
@@ -33,6 +54,31 @@ describe('a runner', () => {
       expect(results.map(({ tensors }) => tensors[0]?.shape[0])).toEqual([1, 2, 3]);
       await runner.ping();
       expect(runner.memoryBytes()).toBeGreaterThan(0);
+    } finally {
+      runner.kill();
+      await runner.gone;
+    }
+  });
+
+  it.each([
+    ['zeros', Buffer.alloc(64)],
+    ['a length beyond all answers', spoilt(0, 0xffffffff)],
+    ['a length shorter than a header', spoilt(0, 8)],
+    ['a kind that there is not', spoilt(8, 77)],
+    ['a datatype that there is not', spoilt(36, 77)],
+    ['a rank that goes beyond the frame', spoilt(40, 2 ** 31)],
+    ['contents that go beyond the frame', spoilt(44, 4096)],
+    ['more tensors than there are', spoilt(12, 2)],
+  ])('is ended where it answers with %s, and what it had in hand is told', async (_, answer) => {
+    const runner = await startCorrupt(answer);
+    try {
+      const runs = [runner.run([input(1)]), runner.run([input(1)])];
+      const told = await Promise.allSettled(runs);
+      expect(told.map((one) => one.status === 'rejected' && one.reason)).toEqual([
+        expect.any(RunnerGone),
+        expect.any(RunnerGone),
+      ]);
+      expect(await runner.gone).toBe('SIGKILL');
     } finally {
       runner.kill();
       await runner.gone;

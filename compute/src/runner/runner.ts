@@ -52,7 +52,7 @@ interface Waiting {
  * as the system allows that, reads nothing but its socket and the file of its large frames, and ends when this process
  * ends. `run` may be called again before the first has answered: the next batch then waits in the socket or the file,
  * and the runner never idles. It answers in the order in which it is asked; one
- * that does not is ended. After `gone` has resolved every call rejects with RunnerGone.
+ * that does not, or whose answers cannot be read, is ended. After `gone` has resolved every call rejects with RunnerGone.
  */
 export interface Runner {
   readonly pid: number;
@@ -142,7 +142,7 @@ class RunnerProcess implements Runner {
     }
     this.#child = this.#spawned.child;
     this.#socket = this.#spawned.socket;
-    this.#socket.on('data', (chunk: Buffer) => this.#assembler.push(chunk, this.#onFrame));
+    this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // The end of the process is what counts; it is reported by the child itself.
     this.#socket.on('error', () => undefined);
     let output = '';
@@ -214,6 +214,17 @@ class RunnerProcess implements Runner {
       this.#waiting.push({ id, resolve, reject, place });
       this.#socket.write(frame);
     });
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      this.#assembler.push(chunk, this.#onFrame);
+    } catch (error) {
+      // Whatever still comes would be taken for what it is not.
+      this.#socket.destroy();
+      this.#log.error({ runner: this.pid, error }, 'a runner sends what is no frame; it is ended');
+      this.kill();
+    }
   }
 
   #receive(frame: ReceivedFrame): void {
