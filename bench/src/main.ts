@@ -5,6 +5,7 @@ import { echoBench } from './benches/echo.ts';
 import { inferBench } from './benches/infer.ts';
 import { logBench } from './benches/log.ts';
 import { predictBench } from './benches/predict.ts';
+import { providersBench } from './benches/providers.ts';
 import { runtimeBench } from './benches/runtime.ts';
 import { swapBench } from './benches/swap.ts';
 import type { Figure } from './figure.ts';
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   batching: batchingBench,
   log: logBench,
   swap: swapBench,
+  providers: providersBench,
 };
 
 const NAMES = [...Object.keys(BENCHES), 'all'].join(', ');

@@ -28,10 +28,14 @@ describe('what a caller sees of the message of the runtime', () => {
       'Exception during initialization: model_path must not be empty.',
     ],
     [
+      'CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=node-7 ; file=/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_execution_provider.cc ; line=352 ; expr=cudaSetDevice(info_.device_id);',
+      'CUDA failure 100: no CUDA-capable device is detected',
+    ],
+    [
       'Failed in onnxruntime::Graph::Resolve(const std::vector<int>&) const for node x',
       'Failed in for node x',
     ],
-  ])('has no place in the sources and no signature: %#', (message, seen) => {
+  ])('has no place in the sources, no signature and no name of a host: %#', (message, seen) => {
     expect(callersMessage(message)).toBe(seen);
   });
 

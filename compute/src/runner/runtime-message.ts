@@ -10,6 +10,8 @@ const SOURCE =
 const MARK = '\u0000';
 /** What the runtime has checked, before it says what that means. */
 const CONDITION = /^.{1,300}? was false\.\s+(?=\S)/;
+/** What stands behind the failure of a call to CUDA or its libraries: on which device and machine, and where in the sources. */
+const CALL_SITE = /\s*;\s*(?:GPU=[^;]*;\s*)?hostname=.*$/;
 const QUOTED_PATH = /(["'`])(?:file:|[a-z]:|~)?[/\\][^"'`]*\1/gi;
 /** From the root, a drive, a home, a network share, or a URL. Within a name, as in `encoder/MatMul`, it is none. */
 const PATH = /(?:file:|\b[a-z]:|~)?(?<!\w)[/\\][^\s"'`()[\]{}<>,;:|]*/gi;
@@ -77,7 +79,7 @@ export function callersMessage(message: string, roots = rootNames()): string {
 }
 
 function cleanLine(line: string, roots: Roots): string {
-  const [before = '', ...after] = line.replace(SOURCE, MARK).split(MARK);
+  const [before = '', ...after] = line.replace(CALL_SITE, '').replace(SOURCE, MARK).split(MARK);
   const parts = after.map((part) => part.slice(signatureLength(part)).trimStart().replace(CONDITION, ''));
   const text = withoutCalls([before, ...parts].join(' '));
   return text

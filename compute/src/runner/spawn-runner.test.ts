@@ -1,28 +1,49 @@
 import { once } from 'node:events';
 import { readFile, readlink } from 'node:fs/promises';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Confinements } from './confinement.ts';
 import type { ExecutionProvider } from './load-options.ts';
 import { spawnRunner } from './spawn-runner.ts';
 
 const GB = 1024 ** 3;
 
-/** The limit of addresses that a runner has, as the system tells it. */
-async function addressLimitOf(executionProviders: readonly ExecutionProvider[]): Promise<string | undefined> {
+/** What the system tells of the process of a runner. */
+async function tellOf(executionProviders: readonly ExecutionProvider[], file: 'limits' | 'environ') {
   const confinement = await new Confinements(silentLog()).for({ executionProviders });
   const { child } = spawnRunner(confinement, { executionProviders, memoryLimitBytes: 4 * GB }, undefined);
   const ended = once(child, 'exit');
   try {
     // The limits are set before the shell becomes the runner.
     await expect.poll(() => readlink(`/proc/${child.pid}/exe`)).toBe(process.execPath);
-    const limits = await readFile(`/proc/${child.pid}/limits`, 'utf8');
-    return /^Max address space\s+(\S+)/m.exec(limits)?.[1];
+    return await readFile(`/proc/${child.pid}/${file}`, 'utf8');
   } finally {
     child.kill('SIGKILL');
     await ended;
   }
 }
+
+/** The limit of addresses that a runner has, as the system tells it. */
+async function addressLimitOf(executionProviders: readonly ExecutionProvider[]): Promise<string | undefined> {
+  const limits = await tellOf(executionProviders, 'limits');
+  return /^Max address space\s+(\S+)/m.exec(limits)?.[1];
+}
+
+describe.runIf(process.platform === 'linux')('the environment of a runner', () => {
+  it('says where the libraries of a device are, beside one, and holds nothing else of the service', async () => {
+    vi.stubEnv('CUDA_VISIBLE_DEVICES', '3');
+    vi.stubEnv('DATABASE_URL', 'postgres://secret');
+    try {
+      const beside = await tellOf(['cuda', 'cpu'], 'environ');
+      expect(beside).toContain('CUDA_VISIBLE_DEVICES=3');
+      const without = await tellOf(['cpu'], 'environ');
+      for (const all of [beside, without]) expect(all).not.toContain('secret');
+      expect(without).not.toContain('CUDA');
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+});
 
 describe.runIf(process.platform === 'linux')('the addresses of a runner', () => {
   it('are limited where the model runs on the CPU alone, and not beside a device, whose driver reserves many', async () => {

@@ -19,6 +19,14 @@ const LIMITED = 'ulimit -c 0; ulimit -n 1024 2>/dev/null; ulimit -v "$0" 2>/dev/
 const PERMISSIONS = ['--permission', '--allow-addons', '--allow-fs-read=*'];
 /** That types are stripped, and that native code may do what JavaScript may not: both are known. */
 const SILENCED = ['--disable-warning=ExperimentalWarning', '--disable-warning=PERM0001'];
+/** Where a device's libraries are, and which devices to use: all that a runner gets of this process' environment, and only beside a device. */
+const DEVICE_VARIABLES = [
+  'LD_LIBRARY_PATH',
+  'CUDA_VISIBLE_DEVICES',
+  'CUDA_DEVICE_ORDER',
+  'VK_DRIVER_FILES',
+  'VK_ICD_FILENAMES',
+] as const;
 /** How far behind this process a runner stands while it loads and warms. */
 const LOADING_NICENESS = 10;
 const MOST_NICENESS = 19;
@@ -41,9 +49,23 @@ export interface RunnerLimits extends Pick<LoadOptions, 'executionProviders'> {
  * memory that they may ever map, the machine's and the device's, which is far more than they take: under a limit they
  * would not even start. There the memory that is measured is the only limit.
  */
-function addressLimit({ executionProviders, memoryLimitBytes }: RunnerLimits): string {
-  if (executionProviders.some((provider) => provider !== 'cpu')) return 'unlimited';
-  return String(Math.ceil((RESERVED_BYTES + memoryLimitBytes) / 1024));
+function addressLimit(limits: RunnerLimits): string {
+  if (usesDevice(limits)) return 'unlimited';
+  return String(Math.ceil((RESERVED_BYTES + limits.memoryLimitBytes) / 1024));
+}
+
+function usesDevice({ executionProviders }: RunnerLimits): boolean {
+  return executionProviders.some((provider) => provider !== 'cpu');
+}
+
+function deviceEnvironment(limits: RunnerLimits): Record<string, string> {
+  const names = usesDevice(limits) ? DEVICE_VARIABLES : [];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
 }
 
 /**
@@ -59,7 +81,7 @@ export function spawnRunner(
   const child = spawn('/bin/sh', ['-c', LIMITED, addressLimit(limits), ...confinement.prefix(), ...node], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', frameFile ?? 'ignore'],
     cwd: '/',
-    env: { MALLOC_ARENA_MAX: '2', ...RUNTIME_ENVIRONMENT },
+    env: { MALLOC_ARENA_MAX: '2', ...deviceEnvironment(limits), ...RUNTIME_ENVIRONMENT },
   });
   let isLowered = confinement.mayRaisePriority && child.pid !== undefined;
   const priority = getPriority();
