@@ -1,3 +1,4 @@
+import type { DeviceEnvironment } from '@hotloop/compute/runner/device-environment.ts';
 import type { Figure } from './figure.ts';
 
 export interface BenchOptions {
@@ -8,6 +9,8 @@ export interface BenchOptions {
   /** `swap` alone: how many swaps, over how long. */
   readonly swaps: number;
   readonly minutes: number;
+  /** `providers` alone: what its runners are told of devices. */
+  readonly devices: DeviceEnvironment;
   /** Folder for CPU profiles of the processes measured. */
   readonly profile?: string | undefined;
   /** One line for each step, for people who wait. */

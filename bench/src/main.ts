@@ -1,3 +1,4 @@
+import { deviceEnvironment } from '@hotloop/compute/runner/device-environment.ts';
 import { Command, InvalidArgumentError } from 'commander';
 import type { Bench, BenchOptions } from './bench.ts';
 import { batchingBench } from './benches/batching.ts';
@@ -24,7 +25,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 
 const NAMES = [...Object.keys(BENCHES), 'all'].join(', ');
 
-interface Flags extends Omit<BenchOptions, 'say'> {
+interface Flags extends Omit<BenchOptions, 'say' | 'devices'> {
   readonly json?: boolean;
 }
 
@@ -47,12 +48,13 @@ const program = new Command('npm run bench --')
   .option('--profile <folder>', 'leave a CPU profile of each process measured in this folder')
   .action(async (name: string, { json, ...options }: Flags) => {
     const names = name === 'all' ? Object.keys(BENCHES) : [name];
+    const devices = deviceEnvironment(process.env);
     const figures: Figure[] = [];
     for (const one of names) {
       const bench = Object.hasOwn(BENCHES, one) ? BENCHES[one] : undefined;
       if (!bench) return program.error(`no benchmark is named ${one}; there are ${NAMES}`);
       if (names.length > 1) say(one);
-      figures.push(...(await bench({ ...options, say })));
+      figures.push(...(await bench({ ...options, devices, say })));
     }
     const result = report(name, figures);
     console.error(table(result));

@@ -60,7 +60,7 @@ async function main(stopping: Promise<void>): Promise<void> {
           httpListen: config.HOTLOOP_HTTP_LISTEN,
           dataDirectory: join(config.HOTLOOP_DATA, config.HOTLOOP_NODE),
           drainMs: config.HOTLOOP_DRAIN_MS,
-          ...nodeOptions(config),
+          ...nodeOptions(config, process.env),
         },
         {
           registry,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { nodeOptions, nodeSettings } from './node-settings.ts';
 
 const read = (environment: Readonly<Record<string, string>>) =>
-  nodeOptions(readConfig(z.object(nodeSettings), environment, { prefix: 'HOTLOOP_' }));
+  nodeOptions(readConfig(z.object(nodeSettings), environment, { prefix: 'HOTLOOP_' }), environment);
 
 describe('the settings of a node', () => {
   it('are what compute runs with', () => {
@@ -12,12 +12,16 @@ describe('the settings of a node', () => {
       HOTLOOP_MEMORY_BUDGET_MB: '2048',
       HOTLOOP_JOURNAL_MAX_MB: '512',
       HOTLOOP_HANG_MS: '1500',
+      LD_LIBRARY_PATH: '/opt/cuda/lib64',
+      CUDA_VISIBLE_DEVICES: '',
+      DATABASE_URL: 'postgres://secret',
     };
     expect(read(environment)).toEqual({
       fleet: {
         executionProviders: ['cuda', 'cpu'],
         memoryBudgetBytes: 2 * 1024 ** 3,
         hangMs: 1500,
+        deviceEnvironment: { LD_LIBRARY_PATH: '/opt/cuda/lib64' },
       },
       journal: { maxBytes: 512 * 1024 ** 2 },
     });

@@ -1,4 +1,5 @@
-import { millisecondsSchema, z } from '@hotloop/platform/config.ts';
+import { type Environment, millisecondsSchema, z } from '@hotloop/platform/config.ts';
+import { deviceEnvironment } from './runner/device-environment.ts';
 import { EXECUTION_PROVIDERS } from './runner/load-options.ts';
 import type { ComputeOptions } from './service.ts';
 
@@ -39,16 +40,21 @@ export const nodeSettings = {
 
 export type NodeSettings = z.output<z.ZodObject<typeof nodeSettings>>;
 
-/** The same as options of compute. What is not set stays out, so that the usual value holds. */
-export function nodeOptions(settings: NodeSettings): Pick<ComputeOptions, 'fleet' | 'journal'> {
+/** The same as options of compute. What is not set stays out, so that the usual value holds. The environment says where devices are. */
+export function nodeOptions(
+  settings: NodeSettings,
+  environment: Environment,
+): Pick<ComputeOptions, 'fleet' | 'journal'> {
   const {
     HOTLOOP_EXECUTION_PROVIDERS: executionProviders,
     HOTLOOP_MEMORY_BUDGET_MB: memoryMb,
     HOTLOOP_JOURNAL_MAX_MB: journalMb,
     HOTLOOP_HANG_MS: hangMs,
   } = settings;
+  const device = deviceEnvironment(environment);
   return {
     fleet: {
+      ...(Object.keys(device).length === 0 ? {} : { deviceEnvironment: device }),
       ...(executionProviders === undefined ? {} : { executionProviders }),
       ...(memoryMb === undefined ? {} : { memoryBudgetBytes: memoryMb * MB }),
       ...(hangMs === undefined ? {} : { hangMs }),

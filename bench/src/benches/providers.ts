@@ -21,7 +21,7 @@ const TOLERANCE = 1e-2;
  * Rows a second through a runner on each execution provider that loads here, over those on the CPU by one thread; and by how much
  * what they give differs. Throws when it is more than rounding. Of a provider that does not load it is told why.
  */
-export async function providersBench({ rounds, seconds, say }: BenchOptions): Promise<Figure[]> {
+export async function providersBench({ rounds, seconds, devices, say }: BenchOptions): Promise<Figure[]> {
   await using stack = new AsyncDisposableStack();
   const models = [
     benchPerceptron('large'),
@@ -34,6 +34,7 @@ export async function providersBench({ rounds, seconds, say }: BenchOptions): Pr
       threads: 1,
       loadTimeoutMs: LOAD_TIMEOUT_MS,
       memoryLimitBytes: MEMORY_LIMIT_BYTES,
+      deviceEnvironment: devices,
       confinements,
     };
     const runner = await startRunner(onnx, options, silentLog(), AbortSignal.timeout(LOAD_TIMEOUT_MS));

@@ -4,6 +4,7 @@ import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
 import type { Confinement, Confinements } from './confinement.ts';
+import type { DeviceEnvironment } from './device-environment.ts';
 import { FrameFile } from './frame-file.ts';
 import {
   decodeFrame,
@@ -26,6 +27,8 @@ export interface RunnerOptions extends LoadOptions {
   readonly loadTimeoutMs: number;
   /** What the model may take beyond the process itself; on the CPU a larger allocation fails inside the runner. */
   readonly memoryLimitBytes: number;
+  /** See RunnerLimits. */
+  readonly deviceEnvironment?: DeviceEnvironment;
   /** Shared by all runners. */
   readonly confinements: Confinements;
 }

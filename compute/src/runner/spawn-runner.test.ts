@@ -10,8 +10,13 @@ const GB = 1024 ** 3;
 
 /** What the system tells of the process of a runner. */
 async function tellOf(executionProviders: readonly ExecutionProvider[], file: 'limits' | 'environ') {
+  const deviceEnvironment = { CUDA_VISIBLE_DEVICES: '3' };
   const confinement = await new Confinements(silentLog()).for({ executionProviders });
-  const { child } = spawnRunner(confinement, { executionProviders, memoryLimitBytes: 4 * GB }, undefined);
+  const { child } = spawnRunner(
+    confinement,
+    { executionProviders, memoryLimitBytes: 4 * GB, deviceEnvironment },
+    undefined,
+  );
   const ended = once(child, 'exit');
   try {
     // The limits are set before the shell becomes the runner.
@@ -31,7 +36,6 @@ async function addressLimitOf(executionProviders: readonly ExecutionProvider[]):
 
 describe.runIf(process.platform === 'linux')('the environment of a runner', () => {
   it('says where the libraries of a device are, beside one, and holds nothing else of the service', async () => {
-    vi.stubEnv('CUDA_VISIBLE_DEVICES', '3');
     vi.stubEnv('DATABASE_URL', 'postgres://secret');
     try {
       const beside = await tellOf(['cuda', 'cpu'], 'environ');

@@ -5,6 +5,7 @@ import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
 import type { Confinement } from './confinement.ts';
+import type { DeviceEnvironment } from './device-environment.ts';
 import type { LoadOptions } from './load-options.ts';
 
 const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url));
@@ -19,14 +20,6 @@ const LIMITED = 'ulimit -c 0; ulimit -n 1024 2>/dev/null; ulimit -v "$0" 2>/dev/
 const PERMISSIONS = ['--permission', '--allow-addons', '--allow-fs-read=*'];
 /** That types are stripped, and that native code may do what JavaScript may not: both are known. */
 const SILENCED = ['--disable-warning=ExperimentalWarning', '--disable-warning=PERM0001'];
-/** Where a device's libraries are, and which devices to use: all that a runner gets of this process' environment, and only beside a device. */
-const DEVICE_VARIABLES = [
-  'LD_LIBRARY_PATH',
-  'CUDA_VISIBLE_DEVICES',
-  'CUDA_DEVICE_ORDER',
-  'VK_DRIVER_FILES',
-  'VK_ICD_FILENAMES',
-] as const;
 /** How far behind this process a runner stands while it loads and warms. */
 const LOADING_NICENESS = 10;
 const MOST_NICENESS = 19;
@@ -42,6 +35,8 @@ export interface SpawnedRunner {
 export interface RunnerLimits extends Pick<LoadOptions, 'executionProviders'> {
   /** What the model may take beyond the process itself. */
   readonly memoryLimitBytes: number;
+  /** Given to a runner that uses a device. */
+  readonly deviceEnvironment?: DeviceEnvironment;
 }
 
 /**
@@ -58,16 +53,6 @@ function usesDevice({ executionProviders }: RunnerLimits): boolean {
   return executionProviders.some((provider) => provider !== 'cpu');
 }
 
-function deviceEnvironment(limits: RunnerLimits): Record<string, string> {
-  const names = usesDevice(limits) ? DEVICE_VARIABLES : [];
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
-}
-
 /**
  * Starts the process of a runner, with as little as it needs; lower in priority where the way back up is allowed. It
  * inherits the file of its large frames.
@@ -81,7 +66,11 @@ export function spawnRunner(
   const child = spawn('/bin/sh', ['-c', LIMITED, addressLimit(limits), ...confinement.prefix(), ...node], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', frameFile ?? 'ignore'],
     cwd: '/',
-    env: { MALLOC_ARENA_MAX: '2', ...deviceEnvironment(limits), ...RUNTIME_ENVIRONMENT },
+    env: {
+      MALLOC_ARENA_MAX: '2',
+      ...(usesDevice(limits) ? limits.deviceEnvironment : {}),
+      ...RUNTIME_ENVIRONMENT,
+    },
   });
   let isLowered = confinement.mayRaisePriority && child.pid !== undefined;
   const priority = getPriority();

@@ -1,4 +1,5 @@
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { DeviceEnvironment } from '../runner/device-environment.ts';
 import type { ExecutionProvider } from '../runner/load-options.ts';
 
 export interface SlotOptions {
@@ -8,6 +9,8 @@ export interface SlotOptions {
   readonly memoryLimitBytes: number;
   /** What models run on, where the manifest names nothing. */
   readonly executionProviders: readonly ExecutionProvider[];
+  /** Given to runners that use a device. */
+  readonly deviceEnvironment: DeviceEnvironment;
   readonly warmUpMs: number;
   /** How long a version that is no longer wanted still takes requests that were pinned to it. */
   readonly drainMs: number;
@@ -24,6 +27,7 @@ export const SLOT_DEFAULTS: SlotOptions = {
   loadTimeoutMs: 60_000,
   memoryLimitBytes: Number.MAX_SAFE_INTEGER,
   executionProviders: ['cpu'],
+  deviceEnvironment: {},
   warmUpMs: 1_000,
   drainMs: 5_000,
   hangMs: 30_000,

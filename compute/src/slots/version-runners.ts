@@ -145,6 +145,7 @@ export class VersionRunners {
       threads: this.#record.manifest.runtime.threads,
       loadTimeoutMs: this.#options.loadTimeoutMs,
       memoryLimitBytes: memoryLimitBytes(this.#record, this.#options),
+      deviceEnvironment: this.#options.deviceEnvironment,
       confinements: this.#adapters.confinements,
     };
     const { signal } = this.#end;

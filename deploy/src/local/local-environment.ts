@@ -1,3 +1,4 @@
+import { DEVICE_VARIABLES } from '@hotloop/compute/runner/device-environment.ts';
 import type { BackingAddresses } from '../backing/backing-services.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -14,6 +15,7 @@ const HANDED_ON = [
   'HOTLOOP_JOURNAL_MAX_MB',
   'HOTLOOP_HANG_MS',
   'OTEL_EXPORTER_OTLP_ENDPOINT',
+  ...DEVICE_VARIABLES,
 ] as const;
 
 /** Where backing services run, when not here. */

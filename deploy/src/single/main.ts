@@ -48,7 +48,7 @@ async function main(stopping: Promise<void>): Promise<void> {
         traceRatio: config.HOTLOOP_TRACE_RATIO,
         traceEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
         drainMs: config.HOTLOOP_DRAIN_MS,
-        compute: nodeOptions(config),
+        compute: nodeOptions(config, process.env),
         databaseUrl: config.DATABASE_URL,
         redisCacheUrl: config.REDIS_CACHE_URL,
         redisQueueUrl: config.REDIS_QUEUE_URL,

@@ -1,0 +1,22 @@
+import type { Environment } from '@hotloop/platform/config.ts';
+
+/** Where the libraries of a device are, and which devices to use, by CUDA's and Vulkan's own names. */
+export const DEVICE_VARIABLES = [
+  'LD_LIBRARY_PATH',
+  'CUDA_VISIBLE_DEVICES',
+  'CUDA_DEVICE_ORDER',
+  'VK_DRIVER_FILES',
+  'VK_ICD_FILENAMES',
+] as const;
+
+/** All that a runner gets of its service's environment, and only beside a device. */
+export type DeviceEnvironment = Readonly<Record<string, string>>;
+
+export function deviceEnvironment(environment: Environment): DeviceEnvironment {
+  return Object.fromEntries(
+    DEVICE_VARIABLES.flatMap((name) => {
+      const value = environment[name];
+      return value === undefined || value === '' ? [] : [[name, value]];
+    }),
+  );
+}
