@@ -74,10 +74,14 @@ export class Infer {
 
   /** Feature rows for a model's one input. A version that is registered but not loaded is loaded first. */
   rows(item: InferItem, isOver: () => boolean): Promise<InferOutput> {
-    const slot = this.#adapters.fleet.acquire(item.model, item.version, item.timeoutMs);
-    return slot instanceof Promise
-      ? slot.then((loaded) => this.#rowsOn(loaded, item, isOver))
-      : this.#rowsOn(slot, item, isOver);
+    const { fleet, clock } = this.#adapters;
+    const slot = fleet.acquire(item.model, item.version, item.timeoutMs);
+    if (!(slot instanceof Promise)) return this.#rowsOn(slot, item, isOver);
+    const askedAt = clock.monotonic();
+    return slot.then((loaded) => {
+      const timeoutMs = item.timeoutMs - (clock.monotonic() - askedAt);
+      return this.#rowsOn(loaded, { ...item, timeoutMs }, isOver);
+    });
   }
 
   #rowsOn(slot: Slot, item: InferItem, isOver: () => boolean): Promise<InferOutput> {

@@ -75,9 +75,9 @@ export function oipService({ inference, models, isReady }: OipParts): ServedServ
       RepositoryIndex: unary(async (ask: RepositoryIndexRequest__Output) => ({
         models: models.index(ask.ready),
       })),
-      RepositoryModelLoad: unary(async (ask: RepositoryModelLoadRequest__Output) => {
+      RepositoryModelLoad: unary(async (ask: RepositoryModelLoadRequest__Output, context) => {
         const modelName = modelOf(ask);
-        await models.load(modelName, versionOf(ask), Object.keys(ask.parameters));
+        await models.load(modelName, versionOf(ask), Object.keys(ask.parameters), context.remainingMs());
         return { modelName, isLoaded: true };
       }),
       RepositoryModelUnload: unary(async (ask: RepositoryModelLoadRequest__Output) => {

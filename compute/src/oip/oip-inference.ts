@@ -41,7 +41,10 @@ export class OipInference {
     const priority = laneOf(request.priority);
     const { record, variant } = resolveVersion(registry.current(), request.model, request.version);
     const found = acquire(record.model, record.version, request.timeoutMs);
-    const slot = found instanceof Promise ? await found : found;
+    const isLoaded = !(found instanceof Promise);
+    const askedAt = isLoaded ? 0 : clock.monotonic();
+    const slot = isLoaded ? found : await found;
+    const loadMs = isLoaded ? 0 : clock.monotonic() - askedAt;
     const model = slot.model as LoadedModel;
     const what = `${record.model} version ${record.version}`;
     const inputs = matchInputs(model, request.inputs, what);
@@ -64,7 +67,7 @@ export class OipInference {
       degraded: [],
       statuses: ALL_PRESENT,
       priority,
-      timeoutMs: request.timeoutMs,
+      timeoutMs: request.timeoutMs - loadMs,
       isOver,
     };
     const output = await infer.run(slot, question, inputs, rows, columns);

@@ -102,13 +102,13 @@ describe('a live version that sleeps for want of memory', () => {
     expect(site.asleep()).toContain(name);
   });
 
-  it('is UNAVAILABLE to whoever cannot wait for its load, and ready meanwhile', async () => {
+  it('is DEADLINE_EXCEEDED to whoever cannot wait for its load, and ready meanwhile', async () => {
     await using site = await crowdedSite();
     const name = site.neverLoaded();
     const record = site.records.get(name) as VersionRecord;
     await expect(site.test.compute.fleet.describe(record, 1)).rejects.toMatchObject({
-      code: 'UNAVAILABLE',
-      reason: 'version_not_ready',
+      code: 'DEADLINE_EXCEEDED',
+      reason: 'expired',
     });
     expect(await site.client.call('ModelReady', { name })).toEqual({ ready: true });
   });

@@ -91,13 +91,13 @@ export class OipModels {
   }
 
   /**
-   * Loads a version and keeps it. Resolves when it is ready; rejects with why it cannot be. `parameters` are the names of what
+   * Loads a version and keeps it. Resolves when it is ready; rejects with why it could not be. `parameters` are the names of what
    * the caller sent with it: UNIMPLEMENTED `unsupported_parameter` for a model or a configuration of its own.
    */
-  async load(name: string, version: string, parameters: readonly string[]): Promise<void> {
+  async load(name: string, version: string, parameters: readonly string[], timeoutMs: number): Promise<void> {
     for (const parameter of parameters) refuseContent(parameter);
     const record = this.#resolve(name, version);
-    await this.#fleet.keep(record, LOAD_TIMEOUT_MS);
+    await this.#fleet.keep(record, Math.min(timeoutMs, LOAD_TIMEOUT_MS));
   }
 
   /**

@@ -74,7 +74,7 @@ export const REST_ROUTES: readonly RestRoute[] = [
   }),
   route('POST', '/v2/repository/models/(?<model>[^/]+)/load', 'RepositoryModelLoad', async (call, oip) => {
     const parameters = parametersOf(await bodyObject(call));
-    await oip.models.load(call.model, versionOf(parameters), Object.keys(parameters));
+    await oip.models.load(call.model, versionOf(parameters), Object.keys(parameters), call.maxTimeoutMs);
     return ok({ name: call.model, load: true });
   }),
   route(

@@ -7,7 +7,7 @@ import type { VersionReport } from '../nodes/node-report.ts';
 import { Confinements } from '../runner/confinement.ts';
 import { Admission } from './admission.ts';
 import { type KnownVersion, KnownVersions } from './known-versions.ts';
-import { notServed } from './not-served.ts';
+import { notInTime, notServed } from './not-served.ts';
 import { RecentInputs } from './recent-inputs.ts';
 import { Slot } from './slot.ts';
 import { SLOT_DEFAULTS, type SlotOptions } from './slot-options.ts';
@@ -54,6 +54,8 @@ export class Fleet implements AsyncDisposable {
   readonly #asleep = new Set<string>();
   /** Loaded by name, kept until released. */
   readonly #kept = new Set<string>();
+  /** Being loaded by name, with how many wait for it. */
+  readonly #keeping = new Map<string, number>();
   #snapshot: RegistrySnapshot = { models: new Map() };
   #closed = false;
 
@@ -86,7 +88,7 @@ export class Fleet implements AsyncDisposable {
   acquire(model: string, version: number, timeoutMs: number): Slot | Promise<Slot> {
     const slot = this.find(model, version);
     if (slot?.batcher && slot.model) return slot;
-    return this.#acquireLoaded(model, version, timeoutMs);
+    return this.#load(model, version, timeoutMs, (cold) => cold.settled);
   }
 
   /** True when a request for the version is answered: it is ready, or it is wanted, sleeps, and is woken by the request. */
@@ -118,10 +120,31 @@ export class Fleet implements AsyncDisposable {
     if (this.#isResting && !this.#closed) this.#sweepIn(SWEEP_MS);
   }
 
-  /** Loads a version and keeps it until it is released. */
+  /**
+   * Loads a version and keeps it until it is released. Rejects as `acquire`, and as soon as it could not be loaded once; then
+   * everything is as it was.
+   */
   async keep(record: VersionRecord, timeoutMs: number): Promise<void> {
-    this.#kept.add(keyOf(record));
-    await this.acquire(record.model, record.version, timeoutMs);
+    const key = keyOf(record);
+    this.#keeping.set(key, (this.#keeping.get(key) ?? 0) + 1);
+    try {
+      // What failed before, and waits to be tried again, is tried now.
+      this.find(record.model, record.version)?.handle('retry');
+      await this.#load(record.model, record.version, timeoutMs, (slot) => slot.attempted);
+      this.#kept.add(key);
+    } finally {
+      const others = (this.#keeping.get(key) ?? 1) - 1;
+      if (others > 0) this.#keeping.set(key, others);
+      else this.#keeping.delete(key);
+      this.#dropFailed(record);
+    }
+  }
+
+  /** What could not be loaded by name goes, unless somebody else wants it. */
+  #dropFailed(record: VersionRecord): void {
+    const slot = this.find(record.model, record.version);
+    const isWanted = this.#isKept(record) || this.#hasRole(record);
+    if (slot && slot.state !== 'ready' && slot.waiting === 0 && !isWanted) slot.handle('unwanted');
   }
 
   release(record: VersionRecord): void {
@@ -179,7 +202,13 @@ export class Fleet implements AsyncDisposable {
     await Promise.all([...this.slots()].map((slot) => slot.close()));
   }
 
-  async #acquireLoaded(model: string, version: number, timeoutMs: number): Promise<Slot> {
+  /** Until the version takes work, `end` of its slot has resolved, or the time is over. */
+  async #load(
+    model: string,
+    version: number,
+    timeoutMs: number,
+    end: (slot: Slot) => Promise<void>,
+  ): Promise<Slot> {
     const record = this.#snapshot.models.get(model)?.versions.get(version);
     let slot = this.find(model, version);
     if (!slot) {
@@ -189,22 +218,29 @@ export class Fleet implements AsyncDisposable {
     slot.lastUsedAt = this.#adapters.clock.monotonic();
     slot.isDemanded = true;
     slot.handle('wanted');
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs);
-    });
-    await Promise.race([slot.settled, late]);
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(true), timeoutMs);
+    slot.waiting++;
+    const isLate = await Promise.race([end(slot).then(() => false), late.promise]);
+    slot.waiting--;
     clearTimeout(timer);
     if (slot.batcher && slot.model) return slot;
-    throw notServed(model, version, slot);
+    throw isLate && slot.detail === '' ? notInTime(model, version) : notServed(model, version, slot);
   }
 
   #isWanted(slot: Slot): boolean {
     const { record } = slot;
     if (this.#hasRole(record)) return true;
-    if (this.#kept.has(keyOf(record))) return true;
-    const idleMs = this.#adapters.clock.monotonic() - slot.lastUsedAt;
-    return slot.isDemanded && slot.isOnDemand && idleMs < this.#options.idleMs;
+    if (this.#isKept(record)) return true;
+    // One that fails again and again takes others' memory each time it is tried.
+    const { idleMs, maxRetryMs } = this.#options;
+    const mostIdleMs = slot.state === 'failed' ? Math.min(idleMs, maxRetryMs) : idleMs;
+    const sinceUsedMs = this.#adapters.clock.monotonic() - slot.lastUsedAt;
+    return slot.isDemanded && slot.isOnDemand && sinceUsedMs < mostIdleMs;
+  }
+
+  #isKept(record: VersionRecord): boolean {
+    return this.#kept.has(keyOf(record)) || this.#keeping.has(keyOf(record));
   }
 
   /** True for the live, the previous and the target version of a model. */
@@ -217,7 +253,7 @@ export class Fleet implements AsyncDisposable {
   #worthOf(record: VersionRecord): number {
     const model = this.#snapshot.models.get(record.model);
     if (record.version === model?.targetVersion) return 3;
-    if (record.version === model?.liveVersion || this.#kept.has(keyOf(record))) return 2;
+    if (record.version === model?.liveVersion || this.#isKept(record)) return 2;
     return record.version === model?.previousVersion ? 1 : 0;
   }
 
@@ -282,7 +318,8 @@ export class Fleet implements AsyncDisposable {
   #sweep(): void {
     for (const slot of [...this.slots()]) {
       slot.batcher?.sweep();
-      if (slot.isOnDemand && slot.state === 'ready' && !this.#isWanted(slot)) slot.handle('unwanted');
+      const isAtRest = slot.state === 'ready' || slot.state === 'failed';
+      if (slot.isOnDemand && isAtRest && !this.#isWanted(slot)) slot.handle('unwanted');
     }
   }
 }

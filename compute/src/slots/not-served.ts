@@ -1,6 +1,15 @@
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Slot } from './slot.ts';
 
+/** The refusal for a version that was still being loaded when the caller's time was over. */
+export function notInTime(model: string, version: number): HotloopError {
+  return new HotloopError(
+    'DEADLINE_EXCEEDED',
+    `the deadline passed while ${model} version ${version} was being loaded`,
+    { reason: 'expired' },
+  );
+}
+
 /** The refusal for a version that is not served here, by what the node knows of it. */
 export function notServed(model: string, version: number, slot: Slot | undefined): HotloopError {
   const name = `${model} version ${version}`;

@@ -43,6 +43,7 @@ export class Slot {
   readonly #log: Log;
   readonly #end = new AbortController();
   readonly #settled = Promise.withResolvers<void>();
+  #attempt = Promise.withResolvers<void>();
   #state: SlotState = 'cold';
   readonly #failure: SlotFailure;
   #runners: VersionRunners | undefined;
@@ -52,6 +53,8 @@ export class Slot {
   #timer: NodeJS.Timeout | undefined;
   #loading: Promise<void> = Promise.resolve();
   #isAsleep = false;
+  /** Requests that wait until it takes work. */
+  waiting = 0;
   /** True once a request has waited for it; then it may take the room of its equals. */
   isDemanded = false;
   /** On the monotonic clock; for the least recently used. */
@@ -116,6 +119,11 @@ export class Slot {
     return this.#settled.promise;
   }
 
+  /** Resolves when it is ready, has failed once, for good or not, or is gone. */
+  get attempted(): Promise<void> {
+    return this.#attempt.promise;
+  }
+
   handle(event: SlotEvent): void {
     const next = SLOT_TABLE[this.#state][event];
     if (next === this.#state) return;
@@ -154,11 +162,13 @@ export class Slot {
       case 'warming':
         return;
       case 'loading':
+        this.#attempt = Promise.withResolvers();
         this.#loading = this.#load();
         return;
       case 'ready':
         this.#failure.overcome();
         this.#settled.resolve();
+        this.#attempt.resolve();
         // What was lost while it drained was not replaced.
         this.#runners?.complete();
         return;
@@ -166,6 +176,7 @@ export class Slot {
         this.#timer = setTimeout(() => this.#drain(), this.#options.drainMs);
         return;
       case 'failed':
+        this.#attempt.resolve();
         void this.#runners?.end();
         this.#scheduleRetry();
         return;
@@ -175,6 +186,7 @@ export class Slot {
         this.#batcher?.close(new HotloopError('UNAVAILABLE', 'this version is no longer served here'));
         this.#batcher = undefined;
         this.#settled.resolve();
+        this.#attempt.resolve();
         return;
     }
   }

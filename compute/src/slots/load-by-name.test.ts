@@ -1,0 +1,78 @@
+import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
+import { startTestCompute, type TestCompute } from '../testing/start-test-compute.ts';
+
+/** A version without a role is on its way for so long after its last use, when it fails: the longest wait between tries. */
+const MAX_RETRY_MS = 600;
+
+let test: TestCompute;
+let live: VersionRecord;
+let other: VersionRecord;
+let missing: VersionRecord;
+beforeEach(async () => {
+  test = await startTestCompute({ fleet: { retryMs: 20, maxRetryMs: MAX_RETRY_MS, drainMs: 1_000 } });
+  live = await storeVersion(test.store, 1, featureManifest('m', 4));
+  other = await storeVersion(test.store, 2, featureManifest('m', 4));
+  // Trying again might help: the store may have it the next time.
+  missing = { ...other, version: 3, bundleSha256: '0'.repeat(64) };
+  test.registry.set(modelOf([live, other, missing], { live: 1 }));
+  test.registry.publish();
+  await test.until('m', 1, 'ready');
+});
+afterEach(() => test[Symbol.asyncDispose]());
+
+const MINUTE_MS = 60_000;
+
+describe('loading a version by its name', () => {
+  it('tells the first refusal, and leaves nothing that tries again', async () => {
+    const { fleet } = test.compute;
+    await expect(fleet.keep(missing, MINUTE_MS)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('could not be loaded: '),
+    });
+    expect(fleet.find('m', 3)).toBeUndefined();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(fleet.find('m', 3)).toBeUndefined();
+    expect(fleet.find('m', 1)?.state).toBe('ready');
+  });
+
+  it('rejects when its time is over, and goes on for whoever else waits', async () => {
+    const { fleet } = test.compute;
+    const waiting = fleet.acquire('m', 2, MINUTE_MS);
+    await expect(fleet.keep(other, 1)).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      reason: 'expired',
+    });
+    expect((await waiting).record).toBe(other);
+  });
+
+  it('keeps a version that is draining', async () => {
+    const { fleet } = test.compute;
+    await fleet.keep(other, MINUTE_MS);
+    fleet.release(other);
+    expect(fleet.find('m', 2)?.state).toBe('draining');
+    await fleet.keep(other, MINUTE_MS);
+    expect(fleet.find('m', 2)?.state).toBe('ready');
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(fleet.find('m', 2)?.state).toBe('ready');
+  });
+
+  it('keeps what was loaded before when it is asked for once more and that is late', async () => {
+    const { fleet } = test.compute;
+    await fleet.keep(other, MINUTE_MS);
+    await fleet.keep(other, 1);
+    await fleet.find('m', 2)?.close();
+    await expect(fleet.keep(other, 1)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await test.until('m', 2, 'ready');
+  });
+});
+
+describe('a version that a request has named and that cannot be loaded', () => {
+  it('is let go once nobody has asked for it for the longest wait between tries', async () => {
+    const { fleet } = test.compute;
+    await expect(fleet.acquire('m', 3, 300)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(fleet.find('m', 3)).toBeDefined();
+    await expect.poll(() => fleet.find('m', 3), { timeout: 20_000 }).toBeUndefined();
+  });
+});
