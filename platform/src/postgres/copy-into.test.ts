@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
 import { createTestDatabase } from '../testing/test-services.ts';
@@ -34,6 +34,7 @@ async function openDatabase(schema: string) {
   return { pool, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
+const QUIET_MS = 100;
 const TYPE_AT = 0;
 const COPY_IN_RESPONSE = 'G'.charCodeAt(0);
 /** An error and the readiness behind it, as Postgres sends them when a statement is cancelled. */
@@ -44,10 +45,11 @@ const CANCELLED = Buffer.concat([
 
 /**
  * Stands before Postgres, and cancels a copy when its rows begin to come, before it has read them: Postgres does so by chance, when it reads
- * faster than it is written to.
+ * faster than it is written to. `read` reads what is left, and resolves once nothing more comes.
  */
 async function cancelsCopies(url: string) {
   const { hostname, port } = new URL(url);
+  const cancelled = Promise.withResolvers<Socket>();
   const server = createServer((client) => {
     const postgres = connect(Number(port), hostname);
     client.pipe(postgres);
@@ -57,7 +59,7 @@ async function cancelsCopies(url: string) {
       client.unpipe(postgres);
       client.pause();
       client.write(CANCELLED);
-      setTimeout(() => client.resume(), 200);
+      cancelled.resolve(client);
     });
     for (const socket of [client, postgres])
       socket.on('error', () => undefined).on('close', () => client.destroy() && postgres.destroy());
@@ -66,7 +68,22 @@ async function cancelsCopies(url: string) {
   await once(server, 'listening');
   const own = new URL(url);
   own.port = String((server.address() as AddressInfo).port);
-  return { url: own.href, [Symbol.asyncDispose]: async () => void server.close() };
+  return {
+    url: own.href,
+    async read() {
+      const client = await cancelled.promise;
+      let bytes = 0;
+      client.on('data', (more) => {
+        bytes += more.length;
+      });
+      client.resume();
+      for (let before = -1; bytes === 0 || bytes !== before; ) {
+        before = bytes;
+        await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+      }
+    },
+    [Symbol.asyncDispose]: async () => void server.close(),
+  };
 }
 
 describe('copying into a table', () => {
@@ -120,8 +137,8 @@ describe('copying into a table', () => {
       const rows = Buffer.concat(Array.from({ length: 10 }, () => encoded(() => 4)));
       const copied = copyInto(client, 'thing', ['number', 'text'], rows);
       await expect(copied).rejects.toMatchObject({ code: '57014' });
-      // Until what was left has been read, and whoever wrote it is told so.
-      await new Promise((resolve) => setTimeout(resolve, 400));
+      // Whoever wrote what was left is told when it is read. It must not write more; that would end the process.
+      await between.read();
     } finally {
       client.release(true);
     }
