@@ -21,14 +21,17 @@ describe('the settings of a node', () => {
         executionProviders: ['cuda', 'cpu'],
         memoryBudgetBytes: 2 * 1024 ** 3,
         hangMs: 1500,
-        deviceEnvironment: { LD_LIBRARY_PATH: '/opt/cuda/lib64' },
+        deviceEnvironment: { LD_LIBRARY_PATH: '/opt/cuda/lib64', CUDA_VISIBLE_DEVICES: '' },
       },
       journal: { maxBytes: 512 * 1024 ** 2 },
     });
   });
 
   it('leave everything as usual where nothing is set', () => {
-    expect(read({ HOTLOOP_EXECUTION_PROVIDERS: '' })).toEqual({ fleet: {}, journal: {} });
+    expect(read({ HOTLOOP_EXECUTION_PROVIDERS: '' })).toEqual({
+      fleet: { deviceEnvironment: {} },
+      journal: {},
+    });
   });
 
   it.each([

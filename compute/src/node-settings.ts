@@ -51,10 +51,9 @@ export function nodeOptions(
     HOTLOOP_JOURNAL_MAX_MB: journalMb,
     HOTLOOP_HANG_MS: hangMs,
   } = settings;
-  const device = deviceEnvironment(environment);
   return {
     fleet: {
-      ...(Object.keys(device).length === 0 ? {} : { deviceEnvironment: device }),
+      deviceEnvironment: deviceEnvironment(environment),
       ...(executionProviders === undefined ? {} : { executionProviders }),
       ...(memoryMb === undefined ? {} : { memoryBudgetBytes: memoryMb * MB }),
       ...(hangMs === undefined ? {} : { hangMs }),

@@ -107,7 +107,10 @@ const inNanoseconds = ({ count, us }: Counted) => ({ count, ns: Math.round(us * 
 /** Done while the front assembles and splits, which is not told apart from waiting. */
 const uncounted = ({ count }: Counted) => ({ count, ns: 0 });
 
-/** Of a version described as one whose requests run alone: each run is one request, whatever its first dimension is. */
+/**
+ * Of a version described as one whose requests run alone: each run is told as one request, whatever its first dimension is. Where later
+ * rows have shown that requests may share a run, some were more.
+ */
 function asBatchesOfOne(runs: Iterable<Counted>): [number, Counted][] {
   let count = 0;
   let us = 0;

@@ -41,10 +41,13 @@ export class OipInference {
     const priority = laneOf(request.priority);
     const { record, variant } = resolveVersion(registry.current(), request.model, request.version);
     const found = acquire(record.model, record.version, request.timeoutMs);
-    const isLoaded = !(found instanceof Promise);
-    const askedAt = isLoaded ? 0 : clock.monotonic();
-    const slot = isLoaded ? found : await found;
-    const loadMs = isLoaded ? 0 : clock.monotonic() - askedAt;
+    let slot: Slot;
+    let { timeoutMs } = request;
+    if (found instanceof Promise) {
+      const askedAt = clock.monotonic();
+      slot = await found;
+      timeoutMs -= clock.monotonic() - askedAt;
+    } else slot = found;
     const model = slot.model as LoadedModel;
     const what = `${record.model} version ${record.version}`;
     const inputs = matchInputs(model, request.inputs, what);
@@ -67,7 +70,7 @@ export class OipInference {
       degraded: [],
       statuses: ALL_PRESENT,
       priority,
-      timeoutMs: request.timeoutMs - loadMs,
+      timeoutMs,
       isOver,
     };
     const output = await infer.run(slot, question, inputs, rows, columns);

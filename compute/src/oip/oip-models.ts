@@ -91,7 +91,7 @@ export class OipModels {
   }
 
   /**
-   * Loads a version and keeps it. Resolves when it is ready; rejects with why it could not be. `parameters` are the names of what
+   * Loads a version and keeps it; waits two minutes at most. Resolves when it is ready; rejects with why it could not be. `parameters` are the names of what
    * the caller sent with it: UNIMPLEMENTED `unsupported_parameter` for a model or a configuration of its own.
    */
   async load(name: string, version: string, parameters: readonly string[], timeoutMs: number): Promise<void> {

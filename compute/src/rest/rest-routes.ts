@@ -74,7 +74,12 @@ export const REST_ROUTES: readonly RestRoute[] = [
   }),
   route('POST', '/v2/repository/models/(?<model>[^/]+)/load', 'RepositoryModelLoad', async (call, oip) => {
     const parameters = parametersOf(await bodyObject(call));
-    await oip.models.load(call.model, versionOf(parameters), Object.keys(parameters), call.maxTimeoutMs);
+    await oip.models.load(
+      call.model,
+      versionOf(parameters),
+      Object.keys(parameters),
+      Number.POSITIVE_INFINITY,
+    );
     return ok({ name: call.model, load: true });
   }),
   route(
@@ -110,6 +115,7 @@ async function rawRequest(
   oip: OipParts,
 ): Promise<ReturnType<typeof readRestRequest>> {
   const { model, version, maxTimeoutMs } = call;
+  const begun = performance.now();
   const input = await oip.models.rawInput(model, version, body, maxTimeoutMs);
   const request = {
     model,
@@ -118,7 +124,7 @@ async function rawRequest(
     inputs: [input],
     outputs: [],
     priority: 0,
-    timeoutMs: maxTimeoutMs,
+    timeoutMs: maxTimeoutMs - (performance.now() - begun),
   };
   return { request, isBinary: () => true };
 }

@@ -1,7 +1,7 @@
 import type { Environment } from '@hotloop/platform/config.ts';
 
 /** Where the libraries of a device are, and which devices to use, by CUDA's and Vulkan's own names. */
-export const DEVICE_VARIABLES = [
+const VARIABLES = [
   'LD_LIBRARY_PATH',
   'CUDA_VISIBLE_DEVICES',
   'CUDA_DEVICE_ORDER',
@@ -14,9 +14,10 @@ export type DeviceEnvironment = Readonly<Record<string, string>>;
 
 export function deviceEnvironment(environment: Environment): DeviceEnvironment {
   return Object.fromEntries(
-    DEVICE_VARIABLES.flatMap((name) => {
+    VARIABLES.flatMap((name) => {
       const value = environment[name];
-      return value === undefined || value === '' ? [] : [[name, value]];
+      // An empty CUDA_VISIBLE_DEVICES hides all of them.
+      return value === undefined ? [] : [[name, value]];
     }),
   );
 }

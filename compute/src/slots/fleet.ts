@@ -6,6 +6,7 @@ import type { Work } from '../batching/batcher.ts';
 import type { VersionReport } from '../nodes/node-report.ts';
 import { Confinements } from '../runner/confinement.ts';
 import { Admission } from './admission.ts';
+import { KeptVersions } from './kept-versions.ts';
 import { type KnownVersion, KnownVersions } from './known-versions.ts';
 import { notInTime, notServed } from './not-served.ts';
 import { RecentInputs } from './recent-inputs.ts';
@@ -52,10 +53,7 @@ export class Fleet implements AsyncDisposable {
   readonly #known = new KnownVersions();
   /** Ended for want of memory, or never loaded for it: not loaded again until somebody asks, and in here until that is done. */
   readonly #asleep = new Set<string>();
-  /** Loaded by name, kept until released. */
-  readonly #kept = new Set<string>();
-  /** Being loaded by name, with how many wait for it. */
-  readonly #keeping = new Map<string, number>();
+  readonly #kept = new KeptVersions();
   #snapshot: RegistrySnapshot = { models: new Map() };
   #closed = false;
 
@@ -122,33 +120,28 @@ export class Fleet implements AsyncDisposable {
 
   /**
    * Loads a version and keeps it until it is released. Rejects as `acquire`, and as soon as it could not be loaded once; then
-   * everything is as it was.
+   * it is not tried again for this. A load that takes longer than the caller waits goes on as for a request.
    */
   async keep(record: VersionRecord, timeoutMs: number): Promise<void> {
-    const key = keyOf(record);
-    this.#keeping.set(key, (this.#keeping.get(key) ?? 0) + 1);
+    const { model, version } = record;
     try {
-      // What failed before, and waits to be tried again, is tried now.
-      this.find(record.model, record.version)?.handle('retry');
-      await this.#load(record.model, record.version, timeoutMs, (slot) => slot.attempted);
-      this.#kept.add(key);
-    } finally {
-      const others = (this.#keeping.get(key) ?? 1) - 1;
-      if (others > 0) this.#keeping.set(key, others);
-      else this.#keeping.delete(key);
-      this.#dropFailed(record);
+      await this.#kept.keep(keyOf(record), async () => {
+        // What failed before, and waits to be tried again, is tried now.
+        this.find(model, version)?.handle('retry');
+        const slot = await this.#load(model, version, timeoutMs, (loading) => loading.attempted);
+        // One that lost its runners takes work, which waits for the next.
+        if (slot.state !== 'ready') throw notServed(model, version, slot);
+      });
+    } catch (error) {
+      const slot = this.find(model, version);
+      const isWanted = this.#hasRole(record) || this.#kept.has(keyOf(record));
+      if (slot?.state === 'failed' && !isWanted && !slot.isWaitedFor()) slot.handle('unwanted');
+      throw error;
     }
   }
 
-  /** What could not be loaded by name goes, unless somebody else wants it. */
-  #dropFailed(record: VersionRecord): void {
-    const slot = this.find(record.model, record.version);
-    const isWanted = this.#isKept(record) || this.#hasRole(record);
-    if (slot && slot.state !== 'ready' && slot.waiting === 0 && !isWanted) slot.handle('unwanted');
-  }
-
   release(record: VersionRecord): void {
-    this.#kept.delete(keyOf(record));
+    this.#kept.release(keyOf(record));
     const slot = this.find(record.model, record.version);
     if (!slot || this.#hasRole(record)) return;
     // What a request has brought here stays for a while after its last use; that time is over.
@@ -230,17 +223,12 @@ export class Fleet implements AsyncDisposable {
 
   #isWanted(slot: Slot): boolean {
     const { record } = slot;
-    if (this.#hasRole(record)) return true;
-    if (this.#isKept(record)) return true;
+    if (this.#hasRole(record) || this.#kept.has(keyOf(record))) return true;
+    if (!slot.isDemanded || !slot.isOnDemand) return false;
     // One that fails again and again takes others' memory each time it is tried.
     const { idleMs, maxRetryMs } = this.#options;
     const mostIdleMs = slot.state === 'failed' ? Math.min(idleMs, maxRetryMs) : idleMs;
-    const sinceUsedMs = this.#adapters.clock.monotonic() - slot.lastUsedAt;
-    return slot.isDemanded && slot.isOnDemand && sinceUsedMs < mostIdleMs;
-  }
-
-  #isKept(record: VersionRecord): boolean {
-    return this.#kept.has(keyOf(record)) || this.#keeping.has(keyOf(record));
+    return slot.isWaitedFor() || this.#adapters.clock.monotonic() - slot.lastUsedAt < mostIdleMs;
   }
 
   /** True for the live, the previous and the target version of a model. */
@@ -253,7 +241,7 @@ export class Fleet implements AsyncDisposable {
   #worthOf(record: VersionRecord): number {
     const model = this.#snapshot.models.get(record.model);
     if (record.version === model?.targetVersion) return 3;
-    if (record.version === model?.liveVersion || this.#isKept(record)) return 2;
+    if (record.version === model?.liveVersion || this.#kept.has(keyOf(record))) return 2;
     return record.version === model?.previousVersion ? 1 : 0;
   }
 

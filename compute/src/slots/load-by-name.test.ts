@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
@@ -24,6 +28,11 @@ afterEach(() => test[Symbol.asyncDispose]());
 
 const MINUTE_MS = 60_000;
 
+async function temporaryFolder() {
+  const path = await mkdtemp(join(tmpdir(), 'hotloop-store-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
 describe('loading a version by its name', () => {
   it('tells the first refusal, and leaves nothing that tries again', async () => {
     const { fleet } = test.compute;
@@ -45,6 +54,15 @@ describe('loading a version by its name', () => {
       reason: 'expired',
     });
     expect((await waiting).record).toBe(other);
+  });
+
+  it('refuses what takes work but has lost its runners, and cannot be loaded again', async () => {
+    const { fleet } = test.compute;
+    await fleet.keep(other, MINUTE_MS);
+    await rm(join(test.folder, 'store'), { recursive: true });
+    process.kill(fleet.find('m', 2)?.runnerPids[0] ?? 0, 'SIGKILL');
+    await test.until('m', 2, 'failed');
+    await expect(fleet.keep(other, MINUTE_MS)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
   it('keeps a version that is draining', async () => {
@@ -69,9 +87,22 @@ describe('loading a version by its name', () => {
 });
 
 describe('a version that a request has named and that cannot be loaded', () => {
+  it('is tried again for as long as somebody waits for it', async () => {
+    await using folder = await temporaryFolder();
+    const later = await storeVersion(directoryBundleStore(folder.path), 4, featureManifest('m', 4));
+    test.registry.set(modelOf([live, later], { live: 1 }));
+    test.registry.publish();
+    const asked = Promise.resolve(test.compute.fleet.acquire('m', 4, MINUTE_MS));
+    await new Promise((resolve) => setTimeout(resolve, 2 * MAX_RETRY_MS));
+    await storeVersion(test.store, 4, featureManifest('m', 4));
+    expect((await asked).state).toBe('ready');
+  });
+
   it('is let go once nobody has asked for it for the longest wait between tries', async () => {
     const { fleet } = test.compute;
-    await expect(fleet.acquire('m', 3, 300)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const asked = Promise.resolve(fleet.acquire('m', 3, 4 * MAX_RETRY_MS));
+    await test.until('m', 3, 'failed');
+    await expect(asked).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(fleet.find('m', 3)).toBeDefined();
     await expect.poll(() => fleet.find('m', 3), { timeout: 20_000 }).toBeUndefined();
   });

@@ -1,11 +1,11 @@
 import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Slot } from './slot.ts';
 
-/** The refusal for a version that was still being loaded when the caller's time was over. */
+/** The refusal for a version whose load takes longer than its caller may wait. */
 export function notInTime(model: string, version: number): HotloopError {
   return new HotloopError(
     'DEADLINE_EXCEEDED',
-    `the deadline passed while ${model} version ${version} was being loaded`,
+    `${model} version ${version} is still being loaded; try again`,
     { reason: 'expired' },
   );
 }
@@ -17,6 +17,10 @@ export function notServed(model: string, version: number, slot: Slot | undefined
     return new HotloopError('NOT_FOUND', `${name} is not loaded here`, { reason: 'version_not_loaded' });
   if (slot.isAsleep)
     return new HotloopError('RESOURCE_EXHAUSTED', `${name} finds no room in memory; try again later`, {
+      reason: 'memory_budget',
+    });
+  if (slot.reason === 'memory_budget')
+    return new HotloopError('RESOURCE_EXHAUSTED', `${name} could not be loaded: ${slot.detail}`, {
       reason: 'memory_budget',
     });
   if (slot.state === 'failed' || slot.detail !== '')

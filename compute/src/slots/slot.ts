@@ -53,7 +53,7 @@ export class Slot {
   #timer: NodeJS.Timeout | undefined;
   #loading: Promise<void> = Promise.resolve();
   #isAsleep = false;
-  /** Requests that wait until it takes work. */
+  /** Callers that wait until it takes work; what it has taken counts in its batcher. */
   waiting = 0;
   /** True once a request has waited for it; then it may take the room of its equals. */
   isDemanded = false;
@@ -130,6 +130,10 @@ export class Slot {
     this.#state = next;
     this.#enter(next);
     this.#adapters.onChange(this);
+  }
+
+  isWaitedFor(): boolean {
+    return this.waiting > 0 || (this.#batcher?.inFlight ?? 0) > 0;
   }
 
   /** Measures the memory of the runners that serve, and ends one that takes more than it may: another takes its place. */

@@ -1,4 +1,4 @@
-import { DEVICE_VARIABLES } from '@hotloop/compute/runner/device-environment.ts';
+import { deviceEnvironment } from '@hotloop/compute/runner/device-environment.ts';
 import type { BackingAddresses } from '../backing/backing-services.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -15,7 +15,6 @@ const HANDED_ON = [
   'HOTLOOP_JOURNAL_MAX_MB',
   'HOTLOOP_HANG_MS',
   'OTEL_EXPORTER_OTLP_ENDPOINT',
-  ...DEVICE_VARIABLES,
 ] as const;
 
 /** Where backing services run, when not here. */
@@ -31,5 +30,5 @@ export function serviceEnvironment(environment: Environment): Record<string, str
     const value = environment[name];
     if (value !== undefined && value !== '') handed[name] = value;
   }
-  return handed;
+  return { ...handed, ...deviceEnvironment(environment) };
 }

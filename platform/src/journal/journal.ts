@@ -185,7 +185,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
       this.#sizes.delete(segment);
       this.#total -= size;
     }
-    this.#shipped = this.#sizes.has(before.segment) ? before.offset : 0;
+    this.#shipped = Math.min(before.offset, this.#sizes.get(before.segment) ?? 0);
   }
 
   #waiting(): number {

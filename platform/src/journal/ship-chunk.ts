@@ -1,5 +1,6 @@
 import type { PoolClient } from 'pg';
 import type { CopyRows } from '../postgres/copy-rows.ts';
+import { partitionDay } from '../postgres/partitions.ts';
 import type { JournalChunk } from './reader.ts';
 import type { JournalPosition } from './segment.ts';
 import { isRefusal, preparePartitions, shipRows } from './ship-rows.ts';
@@ -32,6 +33,8 @@ export async function* shipChunk(
     const { description } = chunk;
     const { name, provisional } = journal;
     const shipment = { journal: name, description, rows, from, next, provisional };
+    const isAlone = rows.length === 1;
+    const isDayAssumed = isAlone && knownDays.has(partitionDay(rows.keyTimeMs(0)));
     try {
       await preparePartitions(client, description.table, rows, knownDays);
       await shipRows(client, shipment);
@@ -41,7 +44,11 @@ export async function* shipChunk(
       // Rows are refused too where a partition that was known is gone.
       knownDays.clear();
       if (!isRefusal(error)) throw error;
-      if (rows.length === 1) {
+      if (isDayAssumed) {
+        yield* shipOrSplit(rows, next);
+        return;
+      }
+      if (isAlone) {
         if (next) await shipRows(client, { ...shipment, rows: rows.slice(0, 0) });
         yield { shipped: 0, refused: { key: rows.at(0).toString('hex', 6, 22), error } };
         return;

@@ -144,7 +144,7 @@ class ShipThread<Row> implements Shipper {
   #receive(report: ShipReport): void {
     switch (report.kind) {
       case 'shipped':
-        this.#failures = 0;
+        if (report.counts.shipped + report.counts.refused > 0) this.#failures = 0;
         this.#counts = report.counts;
         this.#journal.release(report.before);
         this.#tell();

@@ -74,6 +74,11 @@ describe.each([
         'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'`);
       await stand.pool.query('CREATE TRIGGER slow BEFORE INSERT ON thing EXECUTE FUNCTION wait()');
       const holder = await stand.pool.connect();
+      await using released = new AsyncDisposableStack();
+      released.defer(async () => {
+        await holder.query('SELECT pg_advisory_unlock(1)');
+        holder.release();
+      });
       await holder.query('SELECT pg_advisory_lock(1)');
       const cutShipment = async () => {
         const { rows } = await stand.pool.query(
@@ -87,13 +92,24 @@ describe.each([
         for (let index = 0; index < 20; index++) await journal.append(thing(), 'process');
         await expect.poll(cutShipment, { interval: 5, timeout: 20_000 }).toBe(1);
       }
-      await holder.query('SELECT pg_advisory_unlock(1)');
-      holder.release();
+      await released.disposeAsync();
       await shipper.flush(20_000);
       expect(await stand.count()).toBe(60);
       expect(shipper.counts()).toEqual({ shipped: 60, refused: 0, lostBytes: 0 });
     },
   );
+
+  it('makes a partition anew that was dropped, for one row as for many', async () => {
+    await using journal = stand.open();
+    await using shipper = start(journal);
+    for (const rows of [1, 1, 5]) {
+      for (let index = 0; index < rows; index++) await journal.append(thing(), 'process');
+      await shipper.flush(10_000);
+      expect(await stand.count()).toBe(rows);
+      await stand.pool.query('DROP TABLE thing_20260601');
+    }
+    expect(shipper.counts()).toMatchObject({ shipped: 7, refused: 0 });
+  });
 
   describe('that finds Postgres set back', () => {
     const DAY_MS = 86_400_000;
@@ -140,7 +156,7 @@ describe.each([
       await journal.append(thing(), 'process');
       await shipper.flush(10_000);
       expect(await stand.count()).toBe(102);
-      await expect.poll(() => lines.join('')).toContain('set back to before what is left of the journal');
+      await expect.poll(() => lines.join('')).toContain('no longer reaches back to where Postgres has it');
       expect(lines.join('')).toContain('Postgres was set back to an earlier state');
     });
   });

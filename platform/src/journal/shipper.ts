@@ -96,6 +96,8 @@ class JournalShipper implements Shipper {
   #shipped = 0;
   #refused = 0;
   #lostBytes = 0;
+  /** The segment of a position that the journal did not reach back to; told once. */
+  #gapAt = 0;
 
   constructor(journal: JournalSource, pool: Pool, log: Log, options: ShipperOptions) {
     this.#journal = journal;
@@ -266,16 +268,20 @@ class JournalShipper implements Shipper {
     });
   }
 
-  /** Where shipping goes on by what Postgres holds. What was shipped without the answer having come is let go of. */
+  /** Where shipping goes on, by what Postgres holds; the answer to the last shipment may have been lost. */
   async #begin(): Promise<JournalPosition> {
     const position = await this.#storedPosition();
     this.#journal.release(position);
     const [oldest = 0] = listSegments(this.#journal.directory);
-    if (position.segment > 0 && oldest > position.segment)
+    const { segment } = position;
+    // Without any position it is a new database as well as one that was set back.
+    if (segment > 0 && oldest > segment && segment !== this.#gapAt) {
+      this.#gapAt = segment;
       this.#log.error(
-        { segment: position.segment, oldest },
-        'Postgres was set back to before what is left of the journal; the rows in between are missing there',
+        { segment, oldest },
+        'the journal no longer reaches back to where Postgres has it; rows in between may be missing there',
       );
+    }
     return position;
   }
 

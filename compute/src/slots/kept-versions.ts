@@ -1,0 +1,27 @@
+/** Versions that were loaded by name, or are being so, by their keys. */
+export class KeptVersions {
+  readonly #kept = new Set<string>();
+  /** With how many wait for each. */
+  readonly #loading = new Map<string, number>();
+
+  has(key: string): boolean {
+    return this.#kept.has(key) || this.#loading.has(key);
+  }
+
+  /** Keeps a version while it is loaded, and after that until it is released; no longer when the load rejects. */
+  async keep(key: string, load: () => Promise<void>): Promise<void> {
+    this.#loading.set(key, (this.#loading.get(key) ?? 0) + 1);
+    try {
+      await load();
+      this.#kept.add(key);
+    } finally {
+      const others = (this.#loading.get(key) ?? 1) - 1;
+      if (others > 0) this.#loading.set(key, others);
+      else this.#loading.delete(key);
+    }
+  }
+
+  release(key: string): void {
+    this.#kept.delete(key);
+  }
+}
