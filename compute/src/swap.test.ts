@@ -88,12 +88,11 @@ describe('swap', () => {
     test.registry.set(modelOf([version], { live: 1 }));
     test.registry.publish();
     await test.until('tiny', 1, 'ready');
-    const slot = test.compute.fleet.find('tiny', 1);
     const item = itemMaker();
     const answers = Array.from({ length: 50 }, () =>
       test.compute.port.infer(item('tiny', 1, [[1, 2, 3, 4]])),
     );
-    process.kill(slot?.runnerPids[0] ?? 0, 'SIGKILL');
+    test.killRunner('tiny', 1);
     const settled = await Promise.allSettled(answers);
     expect(settled.filter((result) => result.status === 'rejected')).toEqual([]);
     await test.until('tiny', 1, 'ready');

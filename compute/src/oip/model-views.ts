@@ -1,5 +1,5 @@
 import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
-import type { TensorDescription } from '../runner/load-options.ts';
+import { type TensorDescription, usesDevice } from '../runner/load-options.ts';
 import type { KnownVersion } from '../slots/known-versions.ts';
 
 /** What the protocol says of a version: metadata, configuration and statistics, in the words of its messages. */
@@ -80,7 +80,7 @@ export function configOf(known: KnownVersion) {
     data_type: CONFIG_TYPE[description.datatype],
     dims: description.shape.slice(batches ? 1 : 0),
   });
-  const isGpu = executionProviders.some((provider) => provider !== 'cpu');
+  const isGpu = usesDevice(executionProviders);
   return {
     name: record.model,
     platform: PLATFORM,

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Log } from '@hotloop/platform/log.ts';
-import type { LoadOptions } from './load-options.ts';
+import { type LoadOptions, usesDevice } from './load-options.ts';
 import { filesOfARunner } from './runner-files.ts';
 import { type Tried, tryOut } from './try-out.ts';
 
@@ -73,7 +73,7 @@ export class Confinements {
 
   /** Rejects when it could not be tried out, such as for want of open files; the next call tries again. */
   for({ executionProviders }: Pick<LoadOptions, 'executionProviders'>): Promise<Confinement> {
-    const usesDevices = executionProviders.some((provider) => provider !== 'cpu');
+    const usesDevices = usesDevice(executionProviders);
     const known = this.#found.get(usesDevices);
     if (known) return known;
     const finding = findConfinement(usesDevices, this.#log);

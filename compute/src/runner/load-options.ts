@@ -3,6 +3,11 @@ import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
 export const EXECUTION_PROVIDERS = ['cpu', 'cuda', 'tensorrt', 'webgpu'] as const;
 export type ExecutionProvider = (typeof EXECUTION_PROVIDERS)[number];
 
+/** True where a model may run on anything but the processor. */
+export function usesDevice(providers: readonly ExecutionProvider[]): boolean {
+  return providers.some((provider) => provider !== 'cpu');
+}
+
 /** What a runner is told beside the model's bytes. */
 export interface LoadOptions {
   readonly executionProviders: readonly ExecutionProvider[];

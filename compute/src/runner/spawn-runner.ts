@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
 import type { Confinement } from './confinement.ts';
 import type { DeviceEnvironment } from './device-environment.ts';
-import type { LoadOptions } from './load-options.ts';
+import { type LoadOptions, usesDevice } from './load-options.ts';
 
 const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url));
 /** Addresses that the process reserves before a model is there; most of them are never backed by memory. */
@@ -45,12 +45,8 @@ export interface RunnerLimits extends Pick<LoadOptions, 'executionProviders'> {
  * would not even start. There the memory that is measured is the only limit.
  */
 function addressLimit(limits: RunnerLimits): string {
-  if (usesDevice(limits)) return 'unlimited';
+  if (usesDevice(limits.executionProviders)) return 'unlimited';
   return String(Math.ceil((RESERVED_BYTES + limits.memoryLimitBytes) / 1024));
-}
-
-function usesDevice({ executionProviders }: RunnerLimits): boolean {
-  return executionProviders.some((provider) => provider !== 'cpu');
 }
 
 /**
@@ -68,7 +64,7 @@ export function spawnRunner(
     cwd: '/',
     env: {
       MALLOC_ARENA_MAX: '2',
-      ...(usesDevice(limits) ? limits.deviceEnvironment : {}),
+      ...(usesDevice(limits.executionProviders) ? limits.deviceEnvironment : {}),
       ...RUNTIME_ENVIRONMENT,
     },
   });

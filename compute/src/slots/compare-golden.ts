@@ -1,6 +1,6 @@
 import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
 import type { Manifest } from '@hotloop/proto/manifest.ts';
-import type { LoadOptions } from '../runner/load-options.ts';
+import { type LoadOptions, usesDevice } from '../runner/load-options.ts';
 import type { Value } from './golden-values.ts';
 
 /** How far a number with a fraction may be from what was expected: absolute + relative * |expected|. */
@@ -33,7 +33,7 @@ export function toleranceOf(
   datatype: Datatype,
   expected: readonly number[],
 ): Tolerance {
-  const isExactProvider = executionProviders.every((provider) => provider === 'cpu');
+  const isExactProvider = !usesDevice(executionProviders);
   const usual =
     datatype === 'BF16'
       ? ROUNDING.bfloat16

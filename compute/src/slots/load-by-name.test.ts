@@ -60,7 +60,7 @@ describe('loading a version by its name', () => {
     const { fleet } = test.compute;
     await fleet.keep(other, MINUTE_MS);
     await rm(join(test.folder, 'store'), { recursive: true });
-    process.kill(fleet.find('m', 2)?.runnerPids[0] ?? 0, 'SIGKILL');
+    test.killRunner('m', 2);
     await test.until('m', 2, 'failed');
     await expect(fleet.keep(other, MINUTE_MS)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });

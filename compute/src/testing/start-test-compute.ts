@@ -20,6 +20,8 @@ export interface TestCompute extends AsyncDisposable {
   readonly pool: Pool;
   readonly databaseUrl: string;
   readonly folder: string;
+  /** Ends a runner of a version by force. Throws when it has none. */
+  killRunner(model: string, version: number): void;
   /** Polls with a bound until a version is in a state. */
   until(model: string, version: number, state: string): Promise<void>;
 }
@@ -71,6 +73,12 @@ export async function startTestCompute(
     pool,
     folder,
     databaseUrl: database.url,
+    killRunner(model, version) {
+      const pid = compute.fleet.find(model, version)?.runnerPids[0];
+      // A signal to no process would reach all of this one's group.
+      if (pid === undefined) throw new Error(`${model} ${version} has no runner`);
+      process.kill(pid, 'SIGKILL');
+    },
     async until(model, version, state) {
       // Shorter than the limit of a test, so that it says what was waited for.
       const end = Date.now() + 50_000;
