@@ -1,10 +1,10 @@
+import { RUNTIME_ENVIRONMENT } from '@hotloop/model/onnx/runtime-environment.ts';
 import { defineConfig } from 'vitest/config';
-import { RUNTIME_ENVIRONMENT } from './platform/src/onnx/runtime-environment.ts';
 
 export default defineConfig({
   test: {
     include: [
-      '{proto,platform,client-sdk,preprocessor,compute,postprocessor,retrainer,deploy,bench,test}/**/*.test.ts',
+      '{proto,model,platform,client-sdk,cli,console,preprocessor,compute,postprocessor,retrainer,deploy,bench,test}/**/*.test.ts',
       'examples/*/**/*.test.ts',
     ],
     globalSetup: ['test/global-setup.ts'],

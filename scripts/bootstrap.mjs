@@ -129,6 +129,7 @@ async function check({ node, tool }) {
     ['types', () => tool('tsc', ['-p', 'tsconfig.json'])],
     ['lint', () => tool('biome', ['check', '.'])],
     ['generated code', () => node('proto/src/generate.ts', ['--check'])],
+    ['generated schema', () => node('model/src/manifest/generate-schema.ts', ['--check'])],
   ];
   const counts = { passed: 0, failed: 0 };
   for (const [name, step] of steps) {
@@ -139,7 +140,7 @@ async function check({ node, tool }) {
   return counts;
 }
 
-/** Ends with one plain line, "N passed, N failed"; the three checks count as one test each. */
+/** Ends with one plain line, "N passed, N failed"; the checks count as one test each. */
 async function test(tools, args) {
   const checks = args.length > 0 ? { passed: 0, failed: 0 } : await check(tools);
   const folder = mkdtempSync(join(tmpdir(), 'hotloop-test-'));

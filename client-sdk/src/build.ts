@@ -26,7 +26,7 @@ function gatherSources(): void {
     recursive: true,
     filter: (path) => !NEVER_SHIPPED.test(path),
   });
-  for (const part of ['definitions.ts', 'gen'])
+  for (const part of ['definitions.ts', 'prediction-id.ts', 'gen'])
     cpSync(join(ROOT, 'proto', 'src', part), join(SOURCES, 'proto', 'src', part), { recursive: true });
   for (const entry of readdirSync(SOURCES, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
@@ -59,7 +59,7 @@ function compile(): void {
   execFileSync(process.execPath, [join(compiler, 'bin', 'tsc'), '-p', file], { stdio: 'inherit' });
 }
 
-/** What is not compiled: the contract files themselves, the command's launcher, the licence, package.json. */
+/** What is not compiled: the contract files themselves, the licence, package.json. */
 function addFiles(): void {
   const { name, version, description, license, dependencies } = JSON.parse(
     readFileSync(join(PACKAGE, 'package.json'), 'utf8'),
@@ -72,12 +72,11 @@ function addFiles(): void {
     type: 'module',
     engines: { node: '>=24' },
     exports: { '.': { types: './client-sdk/src/index.d.ts', default: './client-sdk/src/index.js' } },
-    bin: { hotloop: 'client-sdk/bin/hotloop.mjs' },
+    bin: { hotloop: 'cli/bin/hotloop.mjs' },
     dependencies,
   };
   writeFileSync(join(OUT, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   cpSync(join(ROOT, 'proto', 'hotloop'), join(OUT, 'proto', 'hotloop'), { recursive: true });
-  cpSync(join(PACKAGE, 'bin'), join(OUT, 'client-sdk', 'bin'), { recursive: true });
   cpSync(join(ROOT, 'LICENSE'), join(OUT, 'LICENSE'));
 }
 

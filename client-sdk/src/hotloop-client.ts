@@ -1,5 +1,6 @@
 import type { PredictBatchReply__Output } from '@hotloop/proto/gen/hotloop/v1/PredictBatchReply.ts';
 import type { PredictReply__Output } from '@hotloop/proto/gen/hotloop/v1/PredictReply.ts';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { CallContext, type CallPatience } from './call-context.ts';
 import { callMetadata, unaryCall, waitForConnection } from './channel.ts';
 import { type ClientOptions, resolveOptions } from './client-options.ts';
@@ -7,7 +8,6 @@ import { aboutPrediction, HotloopClientError } from './hotloop-client-error.ts';
 import { Models } from './models.ts';
 import { type OutcomeInput, type OutcomeResult, recordOutcomes } from './outcomes.ts';
 import { decodePrediction, encodePrediction, type PredictInput, type Prediction } from './prediction.ts';
-import { predictionIdSource } from './prediction-id.ts';
 import { failureOf, PredictionStream } from './prediction-stream.ts';
 import { type RetrainOptions, type RetrainResult, Runs, retrain } from './runs.ts';
 import { type LoopState, loopState, type Story, trace } from './story.ts';
@@ -37,7 +37,7 @@ export class HotloopClient implements AsyncDisposable {
   readonly runs: Runs;
   readonly #context: CallContext;
   readonly #stream: PredictionStream;
-  readonly #ids = predictionIdSource();
+  readonly #ids = randomPredictionIds();
   #closing: Promise<void> | undefined;
 
   constructor(options: ClientOptions = {}) {

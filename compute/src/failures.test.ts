@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { describe, expect, it } from 'vitest';
 import { itemMaker } from './testing/infer-items.ts';
 import { featureManifest, modelOf, SMALL, storeVersion } from './testing/model-bundles.ts';

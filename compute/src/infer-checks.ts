@@ -1,6 +1,6 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { InferItem } from '@hotloop/platform/ports/inference.ts';
-import { isPredictionId, predictionTimeMs } from '@hotloop/platform/prediction-id.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { isPredictionId, predictionTimeMs } from '@hotloop/proto/prediction-id.ts';
 import type { LoadedModel } from './runner/load-options.ts';
 
 const DAY_MS = 86_400_000;

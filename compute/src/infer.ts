@@ -1,9 +1,10 @@
+import type { Tensor } from '@hotloop/model/tensor.ts';
+import type { Variant } from '@hotloop/model/variant.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
 import type { Journal } from '@hotloop/platform/journal/journal.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import type { InferItem, InferOutput, Variant } from '@hotloop/platform/ports/inference.ts';
-import type { Tensor } from '@hotloop/platform/ports/tensor.ts';
+import type { InferItem, InferOutput } from '@hotloop/platform/ports/inference.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { WorkInput, WorkResult } from './batching/batcher.ts';
 import { shapeKeyOf } from './batching/shared-rows.ts';
 import { checkPredictionId, checkRows } from './infer-checks.ts';

@@ -1,6 +1,6 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { InferencePort, InferItem, InferOutput } from '@hotloop/platform/ports/inference.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Infer } from './infer.ts';
 
 /** The direct adapter, for services clubbed into one process; the gRPC adapter stands on it too. */

@@ -1,9 +1,12 @@
 import { readConfig, z } from '@hotloop/platform/config.ts';
+import { computeSettings } from '@hotloop/platform/start-up/settings.ts';
 import { describe, expect, it } from 'vitest';
-import { nodeOptions, nodeSettings } from './node-settings.ts';
+import { nodeOptions } from './node-settings.ts';
+
+const NODE_SETTINGS = z.object(computeSettings).omit({ HOTLOOP_STORE: true, HOTLOOP_DATA: true });
 
 const read = (environment: Readonly<Record<string, string>>) =>
-  nodeOptions(readConfig(z.object(nodeSettings), environment, { prefix: 'HOTLOOP_' }), environment);
+  nodeOptions(readConfig(NODE_SETTINGS, environment, { prefix: 'HOTLOOP_' }), environment);
 
 describe('the settings of a node', () => {
   it('are what compute runs with', () => {

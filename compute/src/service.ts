@@ -16,12 +16,13 @@ import type { ShipperOptions } from '@hotloop/platform/journal/shipper.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
-import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { longestRetentionMs } from '@hotloop/platform/registry/longest-retention.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import type { Metrics } from '@hotloop/platform/telemetry/metrics.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
 import { loadOipDefinitions } from '@hotloop/proto/definitions.ts';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { inferenceService } from './grpc/inference-service.ts';
 import { OIP_SERVICE, type OipParts, oipService } from './grpc/oip-service.ts';
@@ -71,6 +72,8 @@ export interface ComputeAdapters {
   readonly report: NodeReport;
   readonly authenticator: Authenticator;
   readonly tracing: Tracing;
+  /** Served under /metrics of the HTTP address. */
+  readonly metrics?: Metrics;
   readonly log: Log;
   readonly clock?: Clock;
 }
@@ -167,8 +170,7 @@ export async function startCompute(
         : await startRestServer(
             { listen: options.httpListen, maxBodyBytes: MAX_MESSAGE_BYTES, maxTimeoutMs: MAX_REST_MS },
             oip,
-            adapters.authenticator,
-            log,
+            { authenticator: adapters.authenticator, metrics: adapters.metrics, log },
           );
     closing.defer('HTTP server', () => {
       isReady = false;

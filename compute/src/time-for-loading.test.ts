@@ -1,7 +1,7 @@
 import { silentLog } from '@hotloop/platform/log.ts';
 import type { InferItem } from '@hotloop/platform/ports/inference.ts';
-import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
 import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { describe, expect, it } from 'vitest';
 import { Infer, type InferAdapters, type Question } from './infer.ts';
 import { OipInference } from './oip/oip-inference.ts';

@@ -1,37 +1,14 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
-import { HotloopError } from './errors.ts';
 
 export { z } from 'zod';
-
-/** Every variable with our prefix that any service reads; one environment may be shared by all of them. */
-export const HOTLOOP_VARIABLES: readonly string[] = [
-  'HOTLOOP_LISTEN',
-  'HOTLOOP_HTTP_LISTEN',
-  'HOTLOOP_STORE',
-  'HOTLOOP_DATA',
-  'HOTLOOP_COMPUTE',
-  'HOTLOOP_POSTPROCESSOR',
-  'HOTLOOP_PREPROCESSOR',
-  'HOTLOOP_RETRAINER',
-  'HOTLOOP_NODE',
-  'HOTLOOP_LOG_LEVEL',
-  'HOTLOOP_API_KEYS',
-  'HOTLOOP_API_KEY',
-  'HOTLOOP_TRACE_RATIO',
-  'HOTLOOP_DRAIN_MS',
-  'HOTLOOP_SINGLE',
-  'HOTLOOP_EXECUTION_PROVIDERS',
-  'HOTLOOP_MEMORY_BUDGET_MB',
-  'HOTLOOP_JOURNAL_MAX_MB',
-  'HOTLOOP_HANG_MS',
-];
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ConfigOptions {
   /** A variable that begins so and that nobody knows refuses the start. */
   readonly prefix: string;
-  /** Known beside the schema's own; default HOTLOOP_VARIABLES. */
+  /** Known beside the schema's own: one environment may be shared by several services. */
   readonly known?: readonly string[];
 }
 
@@ -46,7 +23,7 @@ export function readConfig<Shape extends z.ZodRawShape>(
   options: ConfigOptions,
 ): Readonly<z.output<z.ZodObject<Shape>>> {
   const own = Object.keys(schema.shape);
-  const known = new Set([...own, ...(options.known ?? HOTLOOP_VARIABLES)]);
+  const known = new Set([...own, ...(options.known ?? [])]);
   const problems: string[] = [];
   for (const name of Object.keys(environment).sort()) {
     if (!name.startsWith(options.prefix) || known.has(name)) continue;

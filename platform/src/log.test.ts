@@ -1,5 +1,5 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
-import { HotloopError } from './errors.ts';
 import { createLog, type LogLevel } from './log.ts';
 
 function capture(level: LogLevel = 'info') {

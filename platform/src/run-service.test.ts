@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 
-const FILES = ['run-service.ts', 'errors.ts'].map((file) => new URL(file, import.meta.url).href);
+const FILES = ['./run-service.ts', '../../proto/src/errors.ts'].map(
+  (file) => new URL(file, import.meta.url).href,
+);
 
 function run(main: string) {
   const program = `

@@ -1,4 +1,4 @@
-import { toHotloopError } from './errors.ts';
+import { toHotloopError } from '@hotloop/proto/errors.ts';
 import { createLog } from './log.ts';
 import { tuneMemory } from './tune-memory.ts';
 

@@ -1,15 +1,16 @@
+import type { Decision } from '@hotloop/model/decision/decision.ts';
+import { compileDecisionPlan } from '@hotloop/model/decision/decision-plan.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Journal } from '@hotloop/platform/journal/journal.ts';
 import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
-import type { DecideItem, Decision, DecisionPort } from '@hotloop/platform/ports/decision.ts';
-import { isPredictionId } from '@hotloop/platform/prediction-id.ts';
+import type { DecideItem, DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import { findFresh } from '@hotloop/platform/registry/find-fresh.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { versionCache } from '@hotloop/platform/registry/version-cache.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
-import { compileDecisionPlan } from './decision-plan.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { isPredictionId } from '@hotloop/proto/prediction-id.ts';
 import type { DecisionRow } from './decision-table.ts';
 
 export interface DecideDependencies {

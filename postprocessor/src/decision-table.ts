@@ -1,5 +1,6 @@
+import type { Decision } from '@hotloop/model/decision/decision.ts';
 import type { JournalTable } from '@hotloop/platform/journal/journal.ts';
-import type { DecideItem, Decision } from '@hotloop/platform/ports/decision.ts';
+import type { DecideItem } from '@hotloop/platform/ports/decision.ts';
 
 /** One row of the `decision` table: what was decided, and what was shown at which rank with which propensity. */
 export interface DecisionRow {

@@ -1,14 +1,15 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Decision } from '@hotloop/model/decision/decision.ts';
+import type { Variant } from '@hotloop/model/variant.ts';
+import { framedHandler } from '@hotloop/platform/framed/framed-server.ts';
 import {
   attributesFromMessage,
   candidateFromMessage,
   textsFromMessage,
 } from '@hotloop/platform/grpc/attributes.ts';
-import { framedHandler } from '@hotloop/platform/grpc/framed-server.ts';
 import { unary } from '@hotloop/platform/grpc/handlers.ts';
 import { tensorFromMessage } from '@hotloop/platform/grpc/tensors.ts';
-import type { DecideItem, Decision, DecisionPort } from '@hotloop/platform/ports/decision.ts';
-import type { Variant } from '@hotloop/platform/ports/inference.ts';
+import type { DecideItem, DecisionPort } from '@hotloop/platform/ports/decision.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { DecideItem__Output } from '@hotloop/proto/gen/hotloop/v1/DecideItem.ts';
 import type { DecideReplyItem } from '@hotloop/proto/gen/hotloop/v1/DecideReplyItem.ts';
 import type { DecideRequest__Output } from '@hotloop/proto/gen/hotloop/v1/DecideRequest.ts';

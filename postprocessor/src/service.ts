@@ -2,6 +2,7 @@ import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
 import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
 import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
+import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import { JOURNAL_DEFAULTS, openJournal } from '@hotloop/platform/journal/journal.ts';
 import { startRetention } from '@hotloop/platform/journal/retention.ts';
 import { startShipThread } from '@hotloop/platform/journal/ship-thread.ts';
@@ -24,6 +25,8 @@ export interface PostprocessorOptions {
   /** Folder of the decision journal; this service's alone. */
   readonly journalDirectory: string;
   readonly drainMs: number;
+  /** Without it nothing is served over HTTP. */
+  readonly http?: HttpOptions;
 }
 
 /** Opened and closed by whoever starts the service. */
@@ -41,6 +44,8 @@ export interface PostprocessorAdapters {
 
 export interface Postprocessor extends AsyncDisposable {
   readonly address: string;
+  /** host:port of HTTP as bound; empty when none is served. */
+  readonly httpAddress: string;
   /** For a preprocessor in the same process. */
   readonly decision: DecisionPort;
   /** Resolves when every decision answered so far stands in Postgres. */
@@ -83,12 +88,22 @@ export async function startPostprocessor(
     closing.defer('gRPC server', () => server.drain(options.drainMs));
     for (const name of [SERVICE, 'readiness', 'liveness']) server.setServing(name, true);
 
+    const http =
+      options.http === undefined
+        ? undefined
+        : await openHttpServer(
+            { listen: options.http.listen, title: 'Hotloop postprocessor', routes: [] },
+            { authenticator: adapters.authenticator, metrics: options.http.metrics, log },
+          );
+    closing.defer('HTTP server', () => http?.drain(options.drainMs));
+
     const close = async () => {
       await closing.close(options.drainMs + 5000);
     };
     signal?.addEventListener('abort', () => void close(), { once: true });
     return {
       address: server.address,
+      httpAddress: http?.address ?? '',
       decision: decider,
       flush: (deadlineMs) => shipper.flush(deadlineMs),
       [Symbol.asyncDispose]: close,

@@ -1,8 +1,8 @@
+import { record } from '@hotloop/model/testing/manifests.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { describe, expect, it } from 'vitest';
 import type { History, HistoryEvent, HistoryRead } from './history.ts';
 import { HistoryGate } from './history-gate.ts';
-import { record } from './testing/manifests.ts';
 
 const READ: HistoryRead = {
   ...{ entity: 'user', entityId: 'u1', event: 'view', sinceMs: 0, limit: 1, fields: true },

@@ -1,8 +1,8 @@
+import type { HistoryAnswers } from '@hotloop/model/features/feature-plan.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
 import { type CircuitEvent, type CircuitPolicy, CLOSED_CIRCUIT, mayAsk, nextCircuit } from './circuit.ts';
-import type { HistoryAnswers } from './feature-plan.ts';
 import type { History, HistoryEvent, HistoryRead } from './history.ts';
 
 export interface HistoryGateOptions extends CircuitPolicy {

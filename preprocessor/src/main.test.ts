@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { manifestOf } from '@hotloop/model/testing/manifests.ts';
 import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
@@ -17,7 +18,6 @@ import type { PredictionServiceClient } from '@hotloop/proto/gen/hotloop/v1/Pred
 import type { PredictReply__Output } from '@hotloop/proto/gen/hotloop/v1/PredictReply.ts';
 import { describe, expect, it } from 'vitest';
 import { EVENTS_TOPIC } from './events.ts';
-import { manifestOf } from './testing/manifests.ts';
 import { ThresholdDecision } from './testing/memory-decision.ts';
 import { LogisticInference, logistic } from './testing/memory-inference.ts';
 import { serveDecision, serveInference } from './testing/port-servers.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import type { Attributes, AttributeValue } from '@hotloop/platform/ports/value.ts';
+import type { Attributes, AttributeValue } from '@hotloop/model/value.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
 import type { HistoryEntry } from './history.ts';
 

@@ -1,9 +1,9 @@
-import type { ErrorCode, HotloopError } from '@hotloop/platform/errors.ts';
-import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
+import { record } from '@hotloop/model/testing/manifests.ts';
+import type { ErrorCode, HotloopError } from '@hotloop/proto/errors.ts';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PredictionRequest } from './prediction.ts';
-import { record } from './testing/manifests.ts';
 import { asked, call, openPredictor, refusal } from './testing/open-predictor.ts';
 
 const ids = randomPredictionIds();

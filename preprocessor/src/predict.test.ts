@@ -1,10 +1,11 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
+import { manifestOf, record } from '@hotloop/model/testing/manifests.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { describe, expect, it } from 'vitest';
 import type { PredictionRequest } from './prediction.ts';
-import { manifestOf, record, versionRecord } from './testing/manifests.ts';
 import { logistic } from './testing/memory-inference.ts';
 import { asked, call, openPredictor, PLAIN, RANKER, refusal } from './testing/open-predictor.ts';
+import { versionRecord } from './testing/version-record.ts';
 
 const viewed = (entity: string, entityId: string, event = 'view', fields = {}) => ({
   ...{ entity, entityId, event, id: `${entityId}-${event}`, atMs: Date.now() - 1000 },

@@ -1,23 +1,20 @@
+import { compileFeaturePlan, type FeaturePlan } from '@hotloop/model/features/feature-plan.ts';
+import { FEATURE_STATUS, type FeatureStatusName } from '@hotloop/model/features/feature-status.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { Attributes } from '@hotloop/model/value.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
 import type { DecideItem, DecisionPort } from '@hotloop/platform/ports/decision.ts';
-import {
-  FEATURE_STATUS,
-  type FeatureStatusName,
-  type InferencePort,
-} from '@hotloop/platform/ports/inference.ts';
-import type { Attributes } from '@hotloop/platform/ports/value.ts';
-import type { PredictionIds } from '@hotloop/platform/prediction-id.ts';
+import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import { findFresh } from '@hotloop/platform/registry/find-fresh.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { versionCache } from '@hotloop/platform/registry/version-cache.ts';
 import type { Span, SpanKind, Tracing } from '@hotloop/platform/telemetry/tracing.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import type { PredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { Admission, type AdmissionLimits } from './admission.ts';
-import { compileFeaturePlan, type FeaturePlan } from './feature-plan.ts';
 import type { HistoryGate } from './history-gate.ts';
 import type { NamedFeatureStatus, Prediction, PredictionCall, PredictionRequest } from './prediction.ts';
 import { validateCandidates, validateRequest } from './validate-request.ts';

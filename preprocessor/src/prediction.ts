@@ -1,7 +1,8 @@
+import type { Decision, DecisionCandidate } from '@hotloop/model/decision/decision.ts';
+import type { FeatureStatusName } from '@hotloop/model/features/feature-status.ts';
+import type { Attributes } from '@hotloop/model/value.ts';
+import type { Variant } from '@hotloop/model/variant.ts';
 import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
-import type { Decision, DecisionCandidate } from '@hotloop/platform/ports/decision.ts';
-import type { FeatureStatusName, Variant } from '@hotloop/platform/ports/inference.ts';
-import type { Attributes } from '@hotloop/platform/ports/value.ts';
 
 /** What a caller asks. Records are null-prototype objects: their names come from outside. */
 export interface PredictionRequest {

@@ -1,13 +1,13 @@
-import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
+import { framedHandler } from '@hotloop/platform/framed/framed-server.ts';
 import {
   attributesFromMessage,
   candidateFromMessage,
   textsFromMessage,
 } from '@hotloop/platform/grpc/attributes.ts';
 import type { CallContext } from '@hotloop/platform/grpc/call-context.ts';
-import { framedHandler } from '@hotloop/platform/grpc/framed-server.ts';
 import { unary } from '@hotloop/platform/grpc/handlers.ts';
 import { toLoggedStatus } from '@hotloop/platform/grpc/logged-status.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { Failure } from '@hotloop/proto/gen/hotloop/v1/Failure.ts';
 import type { PredictBatchReply } from '@hotloop/proto/gen/hotloop/v1/PredictBatchReply.ts';
 import type { PredictBatchRequest__Output } from '@hotloop/proto/gen/hotloop/v1/PredictBatchRequest.ts';

@@ -1,12 +1,13 @@
+import { manifestOf } from '@hotloop/model/testing/manifests.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import { FramedClient } from '@hotloop/platform/framed/framed-client.ts';
 import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
-import { FramedClient } from '@hotloop/platform/grpc/framed-client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { fromStatus } from '@hotloop/platform/grpc/status.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { PredictBatchReply__Output } from '@hotloop/proto/gen/hotloop/v1/PredictBatchReply.ts';
 import type { PredictItem } from '@hotloop/proto/gen/hotloop/v1/PredictItem.ts';
 import type { PredictionServiceClient } from '@hotloop/proto/gen/hotloop/v1/PredictionService.ts';
@@ -18,11 +19,11 @@ import { GrpcDecision } from './adapters/grpc-decision.ts';
 import { GrpcInference } from './adapters/grpc-inference.ts';
 import { MemoryHistory } from './adapters/memory-history.ts';
 import { startPreprocessor } from './service.ts';
-import { manifestOf, versionRecord } from './testing/manifests.ts';
 import { ThresholdDecision } from './testing/memory-decision.ts';
 import { LogisticInference, logistic } from './testing/memory-inference.ts';
 import { MemoryTracing } from './testing/memory-tracing.ts';
 import { serveDecision, serveInference } from './testing/port-servers.ts';
+import { versionRecord } from './testing/version-record.ts';
 
 const RANKER = manifestOf({
   name: 'ranker',

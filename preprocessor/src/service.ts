@@ -2,18 +2,20 @@ import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
 import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
 import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
+import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
-import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from './admission.ts';
 import { type EventsOptions, startEvents } from './events.ts';
 import type { History } from './history.ts';
 import { HISTORY_GATE_DEFAULTS, HistoryGate, type HistoryGateOptions } from './history-gate.ts';
+import { predictionRoutes } from './http/prediction-routes.ts';
 import { createPredictor } from './predict.ts';
 import { predictionHandlers, type TimeoutOptions } from './server.ts';
 
@@ -21,6 +23,8 @@ export interface PreprocessorOptions {
   /** host:port; port 0 takes a free one. */
   readonly listen: string;
   readonly drainMs: number;
+  /** Without it nothing is served over HTTP. */
+  readonly http?: HttpOptions;
   readonly limits?: AdmissionLimits;
   readonly timeouts?: TimeoutOptions;
   readonly historyGate?: HistoryGateOptions;
@@ -45,6 +49,8 @@ export interface PreprocessorAdapters {
 
 export interface Preprocessor extends AsyncDisposable {
   readonly address: string;
+  /** host:port of HTTP as bound; empty when none is served. */
+  readonly httpAddress: string;
   /** Resolves when events are being read; at once without events. */
   eventsJoined(timeoutMs: number): Promise<void>;
 }
@@ -109,12 +115,22 @@ export async function startPreprocessor(
     closing.defer('gRPC server', () => server.drain(options.drainMs));
     for (const name of [SERVICE, 'readiness', 'liveness']) server.setServing(name, true);
 
+    const http =
+      options.http === undefined
+        ? undefined
+        : await openHttpServer(
+            { listen: options.http.listen, title: 'Hotloop predictions', routes: predictionRoutes() },
+            { authenticator: adapters.authenticator, metrics: options.http.metrics, log },
+          );
+    closing.defer('HTTP server', () => http?.drain(options.drainMs));
+
     const close = async () => {
       await closing.close(options.drainMs + 5000);
     };
     signal?.addEventListener('abort', () => void close(), { once: true });
     return {
       address: server.address,
+      httpAddress: http?.address ?? '',
       eventsJoined: (timeoutMs) => bounded(joined.promise, timeoutMs),
       [Symbol.asyncDispose]: close,
     };

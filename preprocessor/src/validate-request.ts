@@ -1,6 +1,6 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import { isPredictionId, predictionTimeMs } from '@hotloop/platform/prediction-id.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { isPredictionId, predictionTimeMs } from '@hotloop/proto/prediction-id.ts';
 import type { PredictionRequest } from './prediction.ts';
 
 /** How old and how far ahead a caller's own id may be: the log's partitions and the journal's order rest on it. */

@@ -1,13 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CONTRACT_FILES, OIP_FILES, PROTO_ROOT } from './definitions.ts';
-import { manifestJsonSchema } from './manifest-json-schema.ts';
 
 const GENERATED = fileURLToPath(new URL('./gen', import.meta.url));
-const SCHEMA_FILE = join(PROTO_ROOT, 'model.schema.json');
 
 /** Writes the TypeScript types of every contract into a folder. */
 function generateTypes(outDir: string): void {
@@ -53,7 +51,6 @@ function staleFiles(): string[] {
     const present = filesUnder(GENERATED);
     const names = new Set([...wanted.keys(), ...present.keys()]);
     const stale = [...names].filter((name) => wanted.get(name) !== present.get(name));
-    if (readFileSync(SCHEMA_FILE, 'utf8') !== manifestJsonSchema()) stale.push('model.schema.json');
     return stale;
   } finally {
     rmSync(fresh, { recursive: true, force: true });
@@ -69,5 +66,4 @@ if (process.argv.includes('--check')) {
 } else {
   rmSync(GENERATED, { recursive: true, force: true });
   generateTypes(GENERATED);
-  writeFileSync(SCHEMA_FILE, manifestJsonSchema());
 }

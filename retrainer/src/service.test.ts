@@ -1,7 +1,7 @@
 import { withDeadline } from '@hotloop/platform/grpc/client.ts';
 import type { Run__Output } from '@hotloop/proto/gen/hotloop/v1/Run.ts';
 import { describe, expect, it } from 'vitest';
-import { verifyLedger } from './registry/ledger.ts';
+import { verifyLedger } from './ledger/ledger.ts';
 import { all, reply, retrainerClients, upload } from './testing/clients.ts';
 import {
   linearModel,

@@ -2,21 +2,23 @@ import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
 import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
 import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
+import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
-import { COLLECT_DEFAULTS } from './collect-dataset.ts';
-import { loopReader } from './loop-state.ts';
+import { controlRoutes } from './control/control-routes.ts';
+import { RETRAINER_CONTRACTS, retrainerServices } from './control/server.ts';
+import { COLLECT_DEFAULTS } from './datasets/collect-dataset.ts';
+import { loopReader } from './datasets/loop-state.ts';
+import type { Trainer } from './improve/retrain.ts';
 import { modelRules } from './outcomes/model-rules.ts';
 import { startOutcomeConsumers } from './outcomes/outcome-consumer.ts';
-import { openRunQueue } from './queue/run-queue.ts';
-import { PROMOTION_DEFAULTS, type PromotionOptions } from './registry/promote.ts';
-import type { Trainer } from './retrain.ts';
+import { PROMOTION_DEFAULTS, type PromotionOptions } from './rollouts/promote.ts';
+import { openRunQueue } from './runs/queue/run-queue.ts';
 import { startRuns } from './runs/start-runs.ts';
-import { RETRAINER_CONTRACTS, retrainerServices } from './server.ts';
 import { scoreInProcess } from './training/evaluator-process.ts';
 import { trainInProcess } from './training/trainer-process.ts';
 
@@ -24,6 +26,8 @@ export interface RetrainerOptions {
   /** host:port; port 0 takes a free one. */
   readonly listen: string;
   readonly drainMs: number;
+  /** Without it nothing is served over HTTP. */
+  readonly http?: HttpOptions;
   /** The Redis of the run queue; must be noeviction. */
   readonly queueUrl: string;
   /** Separates deployments that share the queue's Redis, and outcome groups that share Kafka. */
@@ -52,6 +56,8 @@ export interface RetrainerAdapters {
 
 export interface Retrainer extends AsyncDisposable {
   readonly address: string;
+  /** host:port of HTTP as bound; empty when none is served. */
+  readonly httpAddress: string;
   /** Resolves when every outcome topic declared now is being read; at once without Kafka. */
   outcomesJoined(timeoutMs: number): Promise<void>;
 }
@@ -141,6 +147,15 @@ export async function startRetrainer(
     for (const { name } of services) server.setServing(name, true);
     for (const name of ['readiness', 'liveness']) server.setServing(name, true);
 
+    const http =
+      options.http === undefined
+        ? undefined
+        : await openHttpServer(
+            { listen: options.http.listen, title: 'Hotloop control', routes: controlRoutes() },
+            { authenticator: adapters.authenticator, metrics: options.http.metrics, log },
+          );
+    closing.defer('HTTP server', () => http?.drain(options.drainMs));
+
     const close = async () => {
       await closing.close(settings.drainMs + 10_000);
     };
@@ -148,6 +163,7 @@ export async function startRetrainer(
     if (signal?.aborted) await close();
     return {
       address: server.address,
+      httpAddress: http?.address ?? '',
       outcomesJoined: async (timeoutMs) => consumers?.joined(timeoutMs),
       [Symbol.asyncDispose]: close,
     };

@@ -1,4 +1,4 @@
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import type { BenchOptions } from '../bench.ts';
 import { type Figure, figure, ratios } from '../figure.ts';
 import { interleave, quantile, type Sample, type Side, warm } from '../interleave.ts';

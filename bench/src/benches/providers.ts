@@ -1,8 +1,9 @@
 import { Confinements } from '@hotloop/compute/runner/confinement.ts';
-import { EXECUTION_PROVIDERS, type ExecutionProvider } from '@hotloop/compute/runner/load-options.ts';
+import type { ExecutionProvider } from '@hotloop/compute/runner/load-options.ts';
 import { type Runner, startRunner } from '@hotloop/compute/runner/runner.ts';
+import { EXECUTION_PROVIDERS } from '@hotloop/model/manifest/runtime-schema.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
 import type { BenchOptions } from '../bench.ts';
 import { type Figure, figure, ratios } from '../figure.ts';
 import { interleave, quantile, type Sample, type Side, warm } from '../interleave.ts';

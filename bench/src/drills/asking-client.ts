@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { FramedClient } from '@hotloop/platform/framed/framed-client.ts';
 import { openChannel } from '@hotloop/platform/grpc/client.ts';
-import { FramedClient } from '@hotloop/platform/grpc/framed-client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
-import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import type { InferenceServiceClient } from '@hotloop/proto/gen/hotloop/v1/InferenceService.ts';
 import type { InferItem } from '@hotloop/proto/gen/hotloop/v1/InferItem.ts';
 import type { InferReplyItem__Output } from '@hotloop/proto/gen/hotloop/v1/InferReplyItem.ts';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { type BenchModel, benchRows, rowElements } from '../models/bench-models.ts';
 
 const CALLERS = 256;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { directoryBundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';

@@ -1,4 +1,4 @@
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { describe, expect, it } from 'vitest';
 import { zipf } from './drill-many.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { type Figure, figure } from '../figure.ts';
 import { quantile } from '../interleave.ts';
 import type { BenchModel } from '../models/bench-models.ts';

@@ -1,8 +1,8 @@
-import { GraphBuilder, ints } from '@hotloop/platform/onnx/graph-builder.ts';
-import { encodeModel } from '@hotloop/platform/onnx/model.ts';
-import { type PerceptronShape, perceptron } from '@hotloop/platform/onnx/perceptron.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
-import { float32Tensor, int64Tensor, type OnnxTensor } from '@hotloop/platform/onnx/tensor.ts';
+import { GraphBuilder, ints } from '@hotloop/model/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/model/onnx/model.ts';
+import { type PerceptronShape, perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { float32Tensor, int64Tensor, type OnnxTensor } from '@hotloop/model/onnx/tensor.ts';
 
 /** A model to measure with. One float32 input, `[N, ...row]`, and one output of one number a row. */
 export interface BenchModel {

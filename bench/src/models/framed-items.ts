@@ -1,7 +1,7 @@
-import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import type { InferItem } from '@hotloop/proto/gen/hotloop/v1/InferItem.ts';
 import type { PredictRequest } from '@hotloop/proto/gen/hotloop/v1/PredictRequest.ts';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import type { FramedItem } from '../load/framed-load.ts';
 import { type BenchModel, benchRows, rowElements } from './bench-models.ts';
 

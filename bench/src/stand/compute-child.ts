@@ -9,11 +9,11 @@ import {
 import { memoryNodeReport } from '@hotloop/compute/nodes/node-report.ts';
 import type { PredictionRow } from '@hotloop/compute/prediction-log/prediction-row.ts';
 import { startCompute } from '@hotloop/compute/service.ts';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
 import type { Journal } from '@hotloop/platform/journal/journal.ts';
 import { createLog } from '@hotloop/platform/log.ts';
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { directoryBundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';

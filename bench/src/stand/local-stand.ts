@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connect, type HotloopClient } from '@hotloop/client';
-import { type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import { ANY_PORTS, type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
 import { createLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { type RawLoad, rawLoad } from '../load/raw-load.ts';
@@ -34,13 +34,7 @@ export async function startLocalStand(folder: string, single: boolean): Promise<
         cacheDir: CACHE,
         fresh: true,
         single,
-        ports: {
-          preprocessor: 'any',
-          compute: 'any',
-          computeHttp: 'any',
-          postprocessor: 'any',
-          retrainer: 'any',
-        },
+        ports: ANY_PORTS,
         addresses: {},
         environment: { HOTLOOP_LOG_LEVEL: 'warn', HOTLOOP_TRACE_RATIO: '0' },
         say: () => undefined,

@@ -1,4 +1,4 @@
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Policy, percentile, poissonArrivals, simulate } from '../testing/simulate-batches.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
 import { type Runner, RunnerFailure, RunnerGone, type RunResult } from '../runner/runner.ts';

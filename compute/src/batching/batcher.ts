@@ -1,6 +1,6 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { ReceivedTensor } from '../runner/frames.ts';
 import { type Runner, RunnerGone, type RunResult } from '../runner/runner.ts';
 import { BatchCost } from './batch-cost.ts';

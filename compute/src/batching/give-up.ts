@@ -1,4 +1,4 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /** Fails work that was taken out of the queue because its deadline has passed, or because nobody waits for it. */
 export function giveUp(

@@ -1,4 +1,4 @@
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 import { describe, expect, it } from 'vitest';
 import type { ReceivedTensor } from '../runner/frames.ts';
 import { splitOutputs } from './split-outputs.ts';

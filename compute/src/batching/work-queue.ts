@@ -1,4 +1,4 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /** The shape key of work that shares a run with nothing. */
 export const ALONE = 'alone';

@@ -1,8 +1,9 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import { framedHandler } from '@hotloop/platform/grpc/framed-server.ts';
+import type { Variant } from '@hotloop/model/variant.ts';
+import { framedHandler } from '@hotloop/platform/framed/framed-server.ts';
 import type { ServedService } from '@hotloop/platform/grpc/server.ts';
 import { tensorToMessage } from '@hotloop/platform/grpc/tensors.ts';
-import type { InferItem, InferOutput, Variant } from '@hotloop/platform/ports/inference.ts';
+import type { InferItem, InferOutput } from '@hotloop/platform/ports/inference.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { InferItem__Output } from '@hotloop/proto/gen/hotloop/v1/InferItem.ts';
 import type { InferReplyItem } from '@hotloop/proto/gen/hotloop/v1/InferReplyItem.ts';
 

@@ -1,7 +1,7 @@
 import type { Client, ServiceDefinition, ServiceError } from '@grpc/grpc-js';
-import { errorCodeOf } from '@hotloop/platform/errors.ts';
 import { withDeadline } from '@hotloop/platform/grpc/client.ts';
 import { loadOipDefinitions } from '@hotloop/proto/definitions.ts';
+import { errorCodeOf } from '@hotloop/proto/errors.ts';
 import type { ModelInferRequest } from '@hotloop/proto/gen/inference/ModelInferRequest.ts';
 import type { ModelStreamInferResponse__Output } from '@hotloop/proto/gen/inference/ModelStreamInferResponse.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,8 +1,8 @@
-import { toHotloopError } from '@hotloop/platform/errors.ts';
+import { orderedStream } from '@hotloop/platform/framed/ordered-stream.ts';
 import type { CallContext } from '@hotloop/platform/grpc/call-context.ts';
 import { unary } from '@hotloop/platform/grpc/handlers.ts';
-import { orderedStream } from '@hotloop/platform/grpc/ordered-stream.ts';
 import type { ServedService } from '@hotloop/platform/grpc/server.ts';
+import { toHotloopError } from '@hotloop/proto/errors.ts';
 import type { ModelConfigRequest__Output } from '@hotloop/proto/gen/inference/ModelConfigRequest.ts';
 import type { RepositoryIndexRequest__Output } from '@hotloop/proto/gen/inference/RepositoryIndexRequest.ts';
 import type { RepositoryModelLoadRequest__Output } from '@hotloop/proto/gen/inference/RepositoryModelLoadRequest.ts';

@@ -1,4 +1,4 @@
-import { DATATYPES } from '@hotloop/platform/ports/tensor.ts';
+import { DATATYPES } from '@hotloop/model/tensor.ts';
 import { loadOipDefinitions } from '@hotloop/proto/definitions.ts';
 import type { ModelInferResponse } from '@hotloop/proto/gen/inference/ModelInferResponse.ts';
 import fc from 'fast-check';

@@ -1,4 +1,4 @@
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 import { type TensorDescription, usesDevice } from '../runner/load-options.ts';
 import type { KnownVersion } from '../slots/known-versions.ts';
 

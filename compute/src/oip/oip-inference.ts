@@ -1,7 +1,7 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { isPredictionId, type PredictionIds } from '@hotloop/platform/prediction-id.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { isPredictionId, type PredictionIds } from '@hotloop/proto/prediction-id.ts';
 import type { Infer } from '../infer.ts';
 import { checkPredictionId } from '../infer-checks.ts';
 import type { LoadedModel } from '../runner/load-options.ts';

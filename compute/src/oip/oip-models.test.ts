@@ -1,4 +1,4 @@
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import type { ModelRecord, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import type { ModelRepositoryParameter } from '@hotloop/proto/gen/inference/ModelRepositoryParameter.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { ELEMENT_BYTES, elementCount } from '../runner/tensor-layout.ts';
 import type { Fleet } from '../slots/fleet.ts';
 import type { KnownVersion } from '../slots/known-versions.ts';

@@ -1,4 +1,4 @@
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 import type { TensorDescription } from '../runner/load-options.ts';
 
 /** A tensor as a client named it; nothing of it has been compared with a model yet. */

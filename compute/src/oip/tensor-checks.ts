@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import { DATATYPES, type Datatype } from '@hotloop/platform/ports/tensor.ts';
+import { DATATYPES, type Datatype } from '@hotloop/model/tensor.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
 import { ELEMENT_BYTES, elementCount } from '../runner/tensor-layout.ts';
 import type { OipTensor } from './oip-request.ts';

@@ -1,4 +1,4 @@
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 import type { InferTensorContents__Output } from '@hotloop/proto/gen/inference/InferTensorContents.ts';
 import { invalid, quoted } from './tensor-checks.ts';
 

@@ -1,4 +1,4 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { quoted } from './tensor-checks.ts';
 
 export type Parameters = Readonly<Record<string, string | number | bigint | boolean>>;

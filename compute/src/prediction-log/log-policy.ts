@@ -1,6 +1,6 @@
+import { columnsOf, type FeatureColumns } from '@hotloop/model/manifest/columns.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Durability } from '@hotloop/platform/journal/journal.ts';
-import { columnsOf, type FeatureColumns } from '@hotloop/platform/manifest/columns.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
 
 /** What the log keeps of a version's predictions, worked out once from the manifest. */
 export interface LogPolicy {

@@ -1,4 +1,4 @@
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { describe, expect, it } from 'vitest';
 import { tensorManifest } from '../testing/echo-models.ts';
 import { featureManifest } from '../testing/model-bundles.ts';

@@ -1,4 +1,4 @@
-import type { Tensor } from '@hotloop/platform/ports/tensor.ts';
+import type { Tensor } from '@hotloop/model/tensor.ts';
 import type { LogPolicy } from './log-policy.ts';
 
 const MAX_SPECIFICATIONS = 1024;

@@ -1,7 +1,7 @@
-import type { ErrorCode } from '@hotloop/platform/errors.ts';
 import type { JournalTable } from '@hotloop/platform/journal/journal.ts';
 import type { CopyRow } from '@hotloop/platform/postgres/copy-row.ts';
 import { RepeatedFields } from '@hotloop/platform/postgres/repeated-fields.ts';
+import type { ErrorCode } from '@hotloop/proto/errors.ts';
 
 /** One prediction as the log keeps it; see the table `prediction`. */
 export interface PredictionRow {

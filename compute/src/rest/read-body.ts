@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { gunzip, inflate } from 'node:zlib';
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 const DECODERS = { gzip: promisify(gunzip), deflate: promisify(inflate) } as const;
 

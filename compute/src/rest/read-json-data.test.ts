@@ -1,4 +1,4 @@
-import { DATATYPES, type Datatype } from '@hotloop/platform/ports/tensor.ts';
+import { DATATYPES, type Datatype } from '@hotloop/model/tensor.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type JsonTensor, readJsonData } from './read-json-data.ts';

@@ -1,4 +1,4 @@
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 import { invalid, quoted } from '../oip/tensor-checks.ts';
 import { encodeElements } from '../oip/typed-contents.ts';
 import { elementCount } from '../runner/tensor-layout.ts';

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import { parseListenAddress } from '@hotloop/platform/grpc/listen-address.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /**
  * Throws PERMISSION_DENIED for what a browser may have sent on behalf of a web page. Without API keys everybody on this

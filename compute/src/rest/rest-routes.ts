@@ -22,6 +22,9 @@ export interface RestReply {
   /** JSON, unless an answer with bytes is given. */
   readonly json?: unknown;
   readonly answer?: RestAnswer;
+  /** Plain text of the given content type, instead of JSON. */
+  readonly text?: string;
+  readonly contentType?: string;
 }
 
 export interface RestRoute {

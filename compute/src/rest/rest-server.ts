@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AUTHORIZATION, type Authenticator, authorize } from '@hotloop/platform/auth/authorization.ts';
-import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
 import { formatAddress, parseListenAddress } from '@hotloop/platform/grpc/listen-address.ts';
+import { HTTP_STATUS } from '@hotloop/platform/http/http-status.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import { type Metrics, PROMETHEUS_CONTENT_TYPE } from '@hotloop/platform/telemetry/metrics.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { OipParts } from '../grpc/oip-service.ts';
-import { HTTP_STATUS } from './http-status.ts';
 import { readBody } from './read-body.ts';
 import { refuseWebPage } from './refuse-web-page.ts';
 import { REST_ROUTES, type RestReply, type RestRoute } from './rest-routes.ts';
@@ -24,6 +25,13 @@ export interface RestServer extends AsyncDisposable {
   drain(deadlineMs: number): Promise<void>;
 }
 
+export interface RestAdapters {
+  readonly authenticator: Authenticator;
+  /** Served under /metrics, without a key; absent: no such path. */
+  readonly metrics?: Metrics | undefined;
+  readonly log: Log;
+}
+
 const MAX_CONNECTIONS = 4096;
 const MAX_HEADER_BYTES = 32 * 1024;
 
@@ -31,9 +39,9 @@ const MAX_HEADER_BYTES = 32 * 1024;
 export async function startRestServer(
   options: RestServerOptions,
   oip: OipParts,
-  authenticator: Authenticator,
-  log: Log,
+  adapters: RestAdapters,
 ): Promise<RestServer> {
+  const { authenticator } = adapters;
   const { host, port, isLoopback } = parseListenAddress(options.listen);
   if (!isLoopback && !authenticator.required)
     throw new HotloopError(
@@ -45,7 +53,7 @@ export async function startRestServer(
     );
   const server = createServer(
     { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: options.maxTimeoutMs, keepAliveTimeout: 60_000 },
-    (request, response) => void answer(request, response, { options, oip, authenticator, log }),
+    (request, response) => void answer(request, response, { options, oip, ...adapters }),
   );
   server.maxConnections = MAX_CONNECTIONS;
   await listen(server, host, port);
@@ -58,11 +66,9 @@ export async function startRestServer(
   return { address, drain, [Symbol.asyncDispose]: () => drain(0) };
 }
 
-interface Serving {
+interface Serving extends RestAdapters {
   readonly options: RestServerOptions;
   readonly oip: OipParts;
-  readonly authenticator: Authenticator;
-  readonly log: Log;
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, serving: Serving): Promise<void> {
@@ -87,10 +93,18 @@ async function route(
 ): Promise<RestReply> {
   if (!serving.authenticator.required) refuseWebPage(request.headers);
   const path = (request.url ?? '').split('?')[0] ?? '';
+  if (path === '/metrics' && serving.metrics !== undefined && isRead(request.method))
+    return { status: 200, text: await serving.metrics.scrape(), contentType: PROMETHEUS_CONTENT_TYPE };
   const matching = REST_ROUTES.filter((candidate) => candidate.path.test(path));
-  const found = matching.find((candidate) => candidate.method === request.method);
+  // HEAD is GET without the body, which Node leaves out by itself.
+  const method = request.method === 'HEAD' ? 'GET' : request.method;
+  const found = matching.find((candidate) => candidate.method === method);
   if (!found) {
-    if (matching.length > 0) return { status: 405, json: { error: 'Method Not Allowed' } };
+    if (matching.length > 0) {
+      const allowed = matching.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+      response.setHeader('allow', allowed.join(', '));
+      return { status: 405, json: { error: 'Method Not Allowed' } };
+    }
     return { status: 404, json: { error: 'Not Found' } };
   }
   const header = (name: string) => {
@@ -110,6 +124,8 @@ async function route(
   return found.handle(call, serving.oip);
 }
 
+const isRead = (method: string | undefined) => method === 'GET' || method === 'HEAD';
+
 function target(found: RestRoute, path: string): { model: string; version: string } {
   const groups = found.path.exec(path)?.groups ?? {};
   try {
@@ -125,12 +141,12 @@ function target(found: RestRoute, path: string): { model: string; version: strin
 /** Content types are exactly these: clients compare them as text. */
 function write(response: ServerResponse, reply: RestReply): void {
   if (response.destroyed) return;
-  const body = reply.answer?.body ?? [Buffer.from(JSON.stringify(reply.json))];
+  const body = reply.answer?.body ?? [Buffer.from(reply.text ?? JSON.stringify(reply.json))];
   const headerBytes = reply.answer?.headerBytes;
   response.statusCode = reply.status;
   response.setHeader(
     'content-type',
-    headerBytes === undefined ? 'application/json' : 'application/octet-stream',
+    headerBytes === undefined ? (reply.contentType ?? 'application/json') : 'application/octet-stream',
   );
   if (headerBytes !== undefined) response.setHeader('inference-header-content-length', headerBytes);
   const [first] = body;

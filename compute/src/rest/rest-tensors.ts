@@ -1,5 +1,5 @@
-import type { HotloopError } from '@hotloop/platform/errors.ts';
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
+import type { HotloopError } from '@hotloop/proto/errors.ts';
 import type { OipTensor } from '../oip/oip-request.ts';
 import { invalid, quoted } from '../oip/tensor-checks.ts';
 

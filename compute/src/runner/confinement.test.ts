@@ -3,8 +3,8 @@ import { chmod, cp, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import { describe, expect, it, type TestContext } from 'vitest';
 import { SMALL } from '../testing/model-bundles.ts';
 import { Confinements } from './confinement.ts';

@@ -1,4 +1,4 @@
-import { DATATYPES } from '@hotloop/platform/ports/tensor.ts';
+import { DATATYPES } from '@hotloop/model/tensor.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {

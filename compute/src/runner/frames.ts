@@ -1,4 +1,4 @@
-import { DATATYPES, type Datatype } from '@hotloop/platform/ports/tensor.ts';
+import { DATATYPES, type Datatype } from '@hotloop/model/tensor.ts';
 
 /**
  * What crosses between the service and a runner, over one socket or, if large, through a file: frames of 8-byte aligned

@@ -1,6 +1,6 @@
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { EXECUTION_PROVIDERS } from '@hotloop/model/manifest/runtime-schema.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 
-export const EXECUTION_PROVIDERS = ['cpu', 'cuda', 'tensorrt', 'webgpu'] as const;
 export type ExecutionProvider = (typeof EXECUTION_PROVIDERS)[number];
 
 /** True where a model may run on anything but the processor. */

@@ -1,4 +1,4 @@
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { FrameTensor, ReceivedTensor } from './frames.ts';
 import type { LoadedModel, LoadOptions, TensorDescription } from './load-options.ts';

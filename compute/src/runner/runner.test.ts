@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import { describe, expect, it } from 'vitest';
 import { SMALL } from '../testing/model-bundles.ts';
 import { Confinements } from './confinement.ts';

@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Confinement, Confinements } from './confinement.ts';
 import type { DeviceEnvironment } from './device-environment.ts';
 import { FrameFile } from './frame-file.ts';

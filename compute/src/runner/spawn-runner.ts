@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
+import { RUNTIME_ENVIRONMENT } from '@hotloop/model/onnx/runtime-environment.ts';
 import type { Confinement } from './confinement.ts';
 import type { DeviceEnvironment } from './device-environment.ts';
 import { type LoadOptions, usesDevice } from './load-options.ts';

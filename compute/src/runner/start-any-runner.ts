@@ -1,5 +1,5 @@
+import { inspectModel, type TensorSpec } from '@hotloop/model/onnx/inspect.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import { inspectModel, type TensorSpec } from '@hotloop/platform/onnx/inspect.ts';
 import { type Runner, type RunnerOptions, startRunner } from './runner.ts';
 import { narrowed, widenBfloat16 } from './widen-bfloat16.ts';
 

@@ -1,4 +1,4 @@
-import type { Datatype, Tensor } from '@hotloop/platform/ports/tensor.ts';
+import type { Datatype, Tensor } from '@hotloop/model/tensor.ts';
 
 /** Bytes of one element; 0 for BYTES, whose elements each carry their own length. */
 export const ELEMENT_BYTES: Readonly<Record<Datatype, number>> = {

@@ -1,11 +1,11 @@
-import { GraphBuilder, int } from '@hotloop/platform/onnx/graph-builder.ts';
+import { GraphBuilder, int } from '@hotloop/model/onnx/graph-builder.ts';
 import {
   decodeModel,
   encodeModel,
   type OnnxGraph,
   type OnnxModel,
   type ValueSpec,
-} from '@hotloop/platform/onnx/model.ts';
+} from '@hotloop/model/onnx/model.ts';
 import type { FrameTensor, ReceivedTensor } from './frames.ts';
 import type { LoadedModel, TensorDescription } from './load-options.ts';
 import type { Runner } from './runner.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type Holder, loadingBytes, makeRoom } from './memory-budget.ts';
 import type { Slot } from './slot.ts';
 

@@ -1,6 +1,6 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import { flattenValues } from '@hotloop/platform/manifest/nested-values.ts';
-import type { GoldenExample, NestedValues } from '@hotloop/proto/manifest-golden.ts';
+import type { GoldenExample, NestedValues } from '@hotloop/model/manifest/golden-schema.ts';
+import { flattenValues } from '@hotloop/model/manifest/nested-values.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { WorkInput } from '../batching/batcher.ts';
 import { matchInputs, matchOutputs, quoted } from '../oip/tensor-checks.ts';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';

@@ -1,5 +1,5 @@
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
-import { manifestSchema } from '@hotloop/proto/manifest.ts';
+import { manifestSchema } from '@hotloop/model/manifest/manifest.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExecutionProvider } from '../runner/load-options.ts';

@@ -1,5 +1,5 @@
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 import { type LoadOptions, usesDevice } from '../runner/load-options.ts';
 import type { Value } from './golden-values.ts';
 

@@ -1,5 +1,5 @@
-import type { Element } from '@hotloop/platform/manifest/nested-values.ts';
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { Element } from '@hotloop/model/manifest/nested-values.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 import { encodeElements } from '../oip/typed-contents.ts';
 import { ELEMENT_BYTES } from '../runner/tensor-layout.ts';
 

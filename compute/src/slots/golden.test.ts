@@ -1,8 +1,8 @@
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { GraphBuilder } from '@hotloop/model/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/model/onnx/model.ts';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
-import { GraphBuilder } from '@hotloop/platform/onnx/graph-builder.ts';
-import { encodeModel } from '@hotloop/platform/onnx/model.ts';
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import { describe, expect, it } from 'vitest';
 import { Confinements } from '../runner/confinement.ts';
 import { startRunner } from '../runner/runner.ts';

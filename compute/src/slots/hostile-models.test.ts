@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GraphBuilder, int } from '@hotloop/platform/onnx/graph-builder.ts';
-import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
-import { encodeModel } from '@hotloop/platform/onnx/model.ts';
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
-import { int64Tensor } from '@hotloop/platform/onnx/tensor.ts';
+import { GraphBuilder, int } from '@hotloop/model/onnx/graph-builder.ts';
+import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { encodeModel } from '@hotloop/model/onnx/model.ts';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { int64Tensor } from '@hotloop/model/onnx/tensor.ts';
 import { describe, expect, it } from 'vitest';
 import { echoModel, tensorManifest } from '../testing/echo-models.ts';
 import { itemMaker } from '../testing/infer-items.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import { describe, expect, it } from 'vitest';
 import { Confinements } from '../runner/confinement.ts';
 import { startRunner } from '../runner/runner.ts';

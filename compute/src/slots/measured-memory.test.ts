@@ -1,7 +1,7 @@
+import { GraphBuilder, int } from '@hotloop/model/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/model/onnx/model.ts';
+import { int64Tensor } from '@hotloop/model/onnx/tensor.ts';
 import { createLog } from '@hotloop/platform/log.ts';
-import { GraphBuilder, int } from '@hotloop/platform/onnx/graph-builder.ts';
-import { encodeModel } from '@hotloop/platform/onnx/model.ts';
-import { int64Tensor } from '@hotloop/platform/onnx/tensor.ts';
 import { describe, expect, it } from 'vitest';
 import { tensorManifest } from '../testing/echo-models.ts';
 import { modelOf, storeVersion } from '../testing/model-bundles.ts';

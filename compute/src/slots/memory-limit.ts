@@ -1,5 +1,5 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { SlotOptions } from './slot-options.ts';
 
 const MB = 1024 ** 2;

@@ -1,4 +1,4 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Slot } from './slot.ts';
 
 /** The refusal for a version whose load takes longer than its caller may wait. */

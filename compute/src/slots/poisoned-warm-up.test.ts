@@ -1,6 +1,6 @@
-import { GraphBuilder, int } from '@hotloop/platform/onnx/graph-builder.ts';
-import { encodeModel } from '@hotloop/platform/onnx/model.ts';
-import { float32Tensor, int64Tensor } from '@hotloop/platform/onnx/tensor.ts';
+import { GraphBuilder, int } from '@hotloop/model/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/model/onnx/model.ts';
+import { float32Tensor, int64Tensor } from '@hotloop/model/onnx/tensor.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { describe, expect, it } from 'vitest';
 import { tensorManifest } from '../testing/echo-models.ts';

@@ -1,4 +1,4 @@
-import type { Datatype } from '@hotloop/platform/ports/tensor.ts';
+import type { Datatype } from '@hotloop/model/tensor.ts';
 import type { WorkInput } from '../batching/batcher.ts';
 import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
 import { elementCount } from '../runner/tensor-layout.ts';

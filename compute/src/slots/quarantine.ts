@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { WorkInput } from '../batching/batcher.ts';
 import type { Slot } from './slot.ts';
 

@@ -1,11 +1,6 @@
-import { GraphBuilder, int, ints } from '@hotloop/platform/onnx/graph-builder.ts';
-import { encodeModel } from '@hotloop/platform/onnx/model.ts';
-import {
-  type ElementType,
-  elementTypeCode,
-  float32Tensor,
-  int64Tensor,
-} from '@hotloop/platform/onnx/tensor.ts';
+import { GraphBuilder, int, ints } from '@hotloop/model/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/model/onnx/model.ts';
+import { type ElementType, elementTypeCode, float32Tensor, int64Tensor } from '@hotloop/model/onnx/tensor.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { echoModel, tensorManifest } from '../testing/echo-models.ts';
 import { modelOf, storeVersion } from '../testing/model-bundles.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { type HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import { type HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { Batcher } from '../batching/batcher.ts';
 import { hasSharedRows } from '../batching/shared-rows.ts';
 import { ALONE } from '../batching/work-queue.ts';

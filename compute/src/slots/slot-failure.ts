@@ -1,4 +1,4 @@
-import { type HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
+import { type HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { Backoff } from './backoff.ts';
 
 /** Trying again may help with these; with a bad model it does not. */

@@ -1,11 +1,11 @@
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
-import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import { Batcher, type Work } from '../batching/batcher.ts';
 import type { Confinements } from '../runner/confinement.ts';
 import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';

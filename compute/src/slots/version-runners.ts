@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { releaseBytes } from '@hotloop/platform/release-bytes.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { BatchCost } from '../batching/batch-cost.ts';
 import type { Batcher } from '../batching/batcher.ts';
 import type { Confinements } from '../runner/confinement.ts';

@@ -1,5 +1,5 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { BatchCost } from '../batching/batch-cost.ts';
 import type { Runner } from '../runner/runner.ts';
 import { boundRuns, type RunLimits } from './bounded-runs.ts';

@@ -1,6 +1,6 @@
-import { GraphBuilder } from '@hotloop/platform/onnx/graph-builder.ts';
-import { encodeModel } from '@hotloop/platform/onnx/model.ts';
-import type { ElementType } from '@hotloop/platform/onnx/tensor.ts';
+import { GraphBuilder } from '@hotloop/model/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/model/onnx/model.ts';
+import type { ElementType } from '@hotloop/model/onnx/tensor.ts';
 
 export interface EchoTensor {
   readonly name: string;

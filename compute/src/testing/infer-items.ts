@@ -1,5 +1,5 @@
 import type { InferItem } from '@hotloop/platform/ports/inference.ts';
-import { type PredictionIds, randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
+import { type PredictionIds, randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 
 /** Makes items with fresh ids: rows of the given values for `model` version `version`. */
 export function itemMaker(ids: PredictionIds = randomPredictionIds()) {

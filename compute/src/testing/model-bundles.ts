@@ -1,5 +1,5 @@
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
-import { type PerceptronShape, perceptron } from '@hotloop/platform/onnx/perceptron.ts';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { type PerceptronShape, perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import type { ModelRecord, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 

@@ -1,5 +1,5 @@
+import { FramedClient } from '@hotloop/platform/framed/framed-client.ts';
 import { openChannel } from '@hotloop/platform/grpc/client.ts';
-import { FramedClient } from '@hotloop/platform/grpc/framed-client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import type { InferenceServiceClient } from '@hotloop/proto/gen/hotloop/v1/InferenceService.ts';

@@ -1,8 +1,8 @@
 import type { ServiceError } from '@grpc/grpc-js';
-import { errorCodeOf } from '@hotloop/platform/errors.ts';
 import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { loadOipDefinitions } from '@hotloop/proto/definitions.ts';
+import { errorCodeOf } from '@hotloop/proto/errors.ts';
 import type { GRPCInferenceServiceClient } from '@hotloop/proto/gen/inference/GRPCInferenceService.ts';
 import type { ModelInferRequest } from '@hotloop/proto/gen/inference/ModelInferRequest.ts';
 import type { ModelInferResponse__Output } from '@hotloop/proto/gen/inference/ModelInferResponse.ts';

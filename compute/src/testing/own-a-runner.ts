@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
+import { GraphBuilder } from '@hotloop/model/onnx/graph-builder.ts';
+import { encodeModel } from '@hotloop/model/onnx/model.ts';
 import { createLog } from '@hotloop/platform/log.ts';
-import { GraphBuilder } from '@hotloop/platform/onnx/graph-builder.ts';
-import { encodeModel } from '@hotloop/platform/onnx/model.ts';
 
 /**
  * A process that owns a runner: `node own-a-runner.ts RUNNER_FILE`. Writes its log to stdout, then a line with the runner's

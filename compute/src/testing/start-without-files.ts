@@ -1,6 +1,6 @@
 import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
 import { Confinements } from '../runner/confinement.ts';
 import { startRunner } from '../runner/runner.ts';
 import { SMALL } from './model-bundles.ts';

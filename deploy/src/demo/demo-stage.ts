@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type HotloopClient, HotloopClientError } from '@hotloop/client';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BackingAddresses } from '../backing/backing-services.ts';
+import { localPorts } from '../local/local-ports.ts';
 import { type Local, startLocal } from '../local/start-local.ts';
 import { EventPublisher } from './event-publisher.ts';
 import { firstVersion } from './first-version.ts';
@@ -50,13 +51,7 @@ export async function openStage(options: StageOptions, signal: AbortSignal): Pro
       cacheDir: options.cacheDir,
       fresh: true,
       single: options.single,
-      ports: {
-        preprocessor: { preferably: 7400 },
-        compute: { preferably: 8001 },
-        computeHttp: { preferably: 8000 },
-        postprocessor: { preferably: 7402 },
-        retrainer: { preferably: 7403 },
-      },
+      ports: localPorts((port) => ({ preferably: port })),
       addresses: options.addresses,
       environment: options.environment,
       say,

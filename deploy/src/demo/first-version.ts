@@ -1,5 +1,5 @@
-import { compileFeaturePlan, type FeaturePlan } from '@hotloop/preprocessor/feature-plan.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
+import { compileFeaturePlan, type FeaturePlan } from '@hotloop/model/features/feature-plan.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { initialModel } from '@hotloop/retrainer/training/initial-model.ts';
 import { trainInProcess } from '@hotloop/retrainer/training/trainer-process.ts';
 import type { TrainingDataset } from '@hotloop/retrainer/training/training-dataset.ts';

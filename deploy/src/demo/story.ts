@@ -1,4 +1,4 @@
-import type { TrainingSettings } from '@hotloop/retrainer/training/train.ts';
+import type { TrainingSettings } from '@hotloop/model/training/training-settings.ts';
 
 type Fields = Readonly<Record<string, number | string | boolean>>;
 

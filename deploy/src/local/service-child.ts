@@ -24,7 +24,8 @@ export interface ServiceChildOptions {
 /** What a service prints on stdout when it serves. */
 export interface ReadyLine {
   readonly address: string;
-  /** Further addresses, such as those of the four services clubbed into one process. */
+  readonly httpAddress: string;
+  /** Further addresses, such as those of all services of a single process. */
   readonly [name: string]: unknown;
 }
 
@@ -98,7 +99,8 @@ function readyLine(line: string): ReadyLine | undefined {
     if (typeof value !== 'object' || value === null || !('ready' in value) || value.ready !== true)
       return undefined;
     if (!('address' in value) || typeof value.address !== 'string') return undefined;
-    return { ...value, address: value.address };
+    const httpAddress = 'httpAddress' in value ? String(value.httpAddress) : '';
+    return { ...value, address: value.address, httpAddress };
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLog } from '@hotloop/platform/log.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
+import type { ServiceAddresses } from '@hotloop/platform/start-up/settings.ts';
 import {
   type BackingAddresses,
   type BackingServices,
@@ -11,6 +12,12 @@ import {
 import { claimFolder } from '../backing/folder-claim.ts';
 import { endRecordedProcess } from '../backing/process-record.ts';
 import { startWatchdog } from '../backing/watchdog.ts';
+import {
+  formatSingleListen,
+  SERVICE_NAMES,
+  type ServiceName,
+  type SingleListen,
+} from '../single/single-listen.ts';
 import { freeAddress, type PortWish } from './free-address.ts';
 import type { ReadyLine } from './service-child.ts';
 import { openServiceLog } from './service-log.ts';
@@ -20,11 +27,16 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const DRAIN_MS = 5_000;
 const STOP_TIMEOUT_MS = 10_000;
 
-export const SERVICE_NAMES = ['preprocessor', 'compute', 'postprocessor', 'retrainer'] as const;
-export type ServiceName = (typeof SERVICE_NAMES)[number];
+/** On which ports each service listens. */
+export type LocalPorts = Readonly<Record<ServiceName, { readonly grpc: PortWish; readonly http: PortWish }>>;
 
-/** On which ports to listen. compute listens on a second one, for HTTP. */
-export type LocalPorts = Readonly<Record<ServiceName | 'computeHttp', PortWish>>;
+/** Free ports everywhere, for demos, benchmarks and tests. */
+export const ANY_PORTS: LocalPorts = {
+  preprocessor: { grpc: 'any', http: 'any' },
+  compute: { grpc: 'any', http: 'any' },
+  postprocessor: { grpc: 'any', http: 'any' },
+  retrainer: { grpc: 'any', http: 'any' },
+};
 
 export interface LocalOptions {
   /** Everything that is kept: databases, models, journals, logs. One running Hotloop at a time. */
@@ -48,7 +60,10 @@ export interface LocalOptions {
 
 /** The whole platform on this machine. Disposing stops it: the front door first, the databases last. */
 export interface Local extends AsyncDisposable {
+  /** gRPC address of each service. */
   readonly addresses: Readonly<Record<ServiceName, string>>;
+  /** HTTP address of each service. */
+  readonly httpAddresses: Readonly<Record<ServiceName, string>>;
   readonly backing: Readonly<Omit<BackingServices, keyof AsyncDisposable>>;
   readonly logFolder: string;
   /** Pids of the service processes that run at this moment. */
@@ -85,7 +100,8 @@ export async function startLocal(options: LocalOptions, signal: AbortSignal): Pr
   const stack = opened.move();
   let stopped: Promise<void> | undefined;
   return {
-    addresses: services.addresses,
+    addresses: pick(services.addresses, 'address'),
+    httpAddresses: pick(services.addresses, 'httpAddress'),
     backing,
     logFolder: join(dir, 'logs'),
     pids: () => services.running.flatMap((service) => service.pid ?? []),
@@ -97,7 +113,7 @@ export async function startLocal(options: LocalOptions, signal: AbortSignal): Pr
 }
 
 interface StartedServices {
-  readonly addresses: Readonly<Record<ServiceName, string>>;
+  readonly addresses: Readonly<Record<ServiceName, ServiceAddresses>>;
   readonly running: readonly SupervisedService[];
 }
 
@@ -133,58 +149,66 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
     running.push(service);
     return service;
   };
-  const { ports } = options;
-  const [preprocessor, compute, computeHttp, postprocessor, retrainer] = await Promise.all([
-    freeAddress(ports.preprocessor, 'the front door'),
-    freeAddress(ports.compute, 'compute'),
-    freeAddress(ports.computeHttp, 'compute (HTTP)'),
-    freeAddress(ports.postprocessor, 'the postprocessor'),
-    freeAddress(ports.retrainer, 'the retrainer'),
-  ]);
+  const listen = await freeAddresses(options.ports);
   const stop = (service: SupervisedService) => service.stop(STOP_TIMEOUT_MS);
   if (options.single) {
     const service = await start('hotloop', 'deploy/src/single/main.ts', {
-      HOTLOOP_SINGLE: [preprocessor, compute, postprocessor, retrainer].join(','),
+      HOTLOOP_SINGLE: formatSingleListen(listen),
     });
     opened.defer(() => stop(service));
-    const address = (name: ServiceName) => String(service.ready[name] ?? service.ready.address);
-    return {
-      running,
-      addresses: {
-        preprocessor: address('preprocessor'),
-        compute: address('compute'),
-        postprocessor: address('postprocessor'),
-        retrainer: address('retrainer'),
-      },
-    };
+    return { running, addresses: service.ready.services as StartedServices['addresses'] };
   }
-  // Those that wait for nobody start together; a failed one ends the others through the common signal.
-  const failed = new AbortController();
-  const together = AbortSignal.any([signal, failed.signal]);
-  const first = [
-    start('retrainer', 'retrainer/src/main.ts', { HOTLOOP_LISTEN: retrainer }),
-    start('postprocessor', 'postprocessor/src/main.ts', { HOTLOOP_LISTEN: postprocessor }),
-    start('compute', 'compute/src/main.ts', { HOTLOOP_LISTEN: compute, HOTLOOP_HTTP_LISTEN: computeHttp }),
-  ] as const;
-  for (const one of first) one.catch((error: unknown) => failed.abort(error));
+  const own = (name: ServiceName, more: Record<string, string> = {}) =>
+    start(name, `${name}/src/main.ts`, {
+      HOTLOOP_LISTEN: listen[name].grpc,
+      HOTLOOP_HTTP_LISTEN: listen[name].http,
+      ...more,
+    });
+  // Those that need no other start together; a failed one ends the others through the common signal.
+  const first = [own('retrainer'), own('postprocessor'), own('compute')] as const;
   const settled = await Promise.allSettled(first);
   for (const one of settled) if (one.status === 'fulfilled') opened.defer(() => stop(one.value));
-  together.throwIfAborted();
-  const [retrainerService, postprocessorService, computeService] = await Promise.all(first);
-  const door = await start('preprocessor', 'preprocessor/src/main.ts', {
-    HOTLOOP_LISTEN: preprocessor,
-    HOTLOOP_COMPUTE: computeService.ready.address,
-    HOTLOOP_POSTPROCESSOR: postprocessorService.ready.address,
+  const [retrainer, postprocessor, compute] = await Promise.all(first);
+  const preprocessor = await own('preprocessor', {
+    HOTLOOP_COMPUTE: compute.ready.address,
+    HOTLOOP_POSTPROCESSOR: postprocessor.ready.address,
+    HOTLOOP_RETRAINER: retrainer.ready.address,
   });
-  opened.defer(() => stop(door));
+  opened.defer(() => stop(preprocessor));
   return {
     running,
     addresses: {
-      preprocessor: door.ready.address,
-      compute: computeService.ready.address,
-      postprocessor: postprocessorService.ready.address,
-      retrainer: retrainerService.ready.address,
+      preprocessor: preprocessor.ready,
+      compute: compute.ready,
+      postprocessor: postprocessor.ready,
+      retrainer: retrainer.ready,
     },
+  };
+}
+
+async function freeAddresses(ports: LocalPorts): Promise<SingleListen> {
+  const found = await Promise.all(
+    SERVICE_NAMES.map(async (name) => {
+      const [grpc, http] = await Promise.all([
+        freeAddress(ports[name].grpc, name),
+        freeAddress(ports[name].http, `${name} (HTTP)`),
+      ]);
+      return [name, { grpc, http }] as const;
+    }),
+  );
+  return Object.fromEntries(found) as unknown as SingleListen;
+}
+
+function pick(
+  addresses: StartedServices['addresses'],
+  which: keyof ServiceAddresses,
+): Readonly<Record<ServiceName, string>> {
+  const { preprocessor, compute, postprocessor, retrainer } = addresses;
+  return {
+    preprocessor: preprocessor[which],
+    compute: compute[which],
+    postprocessor: postprocessor[which],
+    retrainer: retrainer[which],
   };
 }
 
@@ -205,9 +229,18 @@ function sharedEnvironment({ options, dir, backing }: StartContext): Record<stri
 
 /** After a crash a service comes back where the others look for it. */
 function listenAgain(first: ReadyLine, listen: Record<string, string>): Record<string, string> {
-  if (!('HOTLOOP_SINGLE' in listen)) return { HOTLOOP_LISTEN: first.address };
-  const { preprocessor, compute, postprocessor, retrainer } = first;
-  return { HOTLOOP_SINGLE: [preprocessor, compute, postprocessor, retrainer].join(',') };
+  if (!('HOTLOOP_SINGLE' in listen))
+    return { HOTLOOP_LISTEN: first.address, HOTLOOP_HTTP_LISTEN: first.httpAddress };
+  const services = first.services as StartedServices['addresses'];
+  const bound = (name: ServiceName) => ({ grpc: services[name].address, http: services[name].httpAddress });
+  return {
+    HOTLOOP_SINGLE: formatSingleListen({
+      preprocessor: bound('preprocessor'),
+      compute: bound('compute'),
+      postprocessor: bound('postprocessor'),
+      retrainer: bound('retrainer'),
+    }),
+  };
 }
 
 /** Ends what an earlier, killed run may have left running, then removes what it kept. */

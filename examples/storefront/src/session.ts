@@ -1,4 +1,4 @@
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { buyingProbability, type Product, type Season, type Visitor, type World } from './world.ts';
 
 /** Products on the shelf that a visitor is shown. */

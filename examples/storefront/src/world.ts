@@ -1,4 +1,4 @@
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 
 /** What the shop sells; also the categories that model.yaml names. */
 export const CATEGORIES = ['coats', 'boots', 'lamps', 'sandals', 'swimwear'] as const;

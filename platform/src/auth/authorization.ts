@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { HotloopError } from '../errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 export const ROLES = ['predict', 'feedback', 'operate'] as const;
 export type Role = (typeof ROLES)[number];

@@ -1,8 +1,8 @@
+import type { Attributes } from '@hotloop/model/value.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import type { PredictRequest, PredictRequest__Output } from '@hotloop/proto/gen/hotloop/v1/PredictRequest.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Attributes } from '../ports/value.ts';
 import { attributesFromMessage, attributesToMessage, textsFromMessage } from './attributes.ts';
 
 const service = loadDefinitions(['hotloop/v1/prediction.proto'])['hotloop.v1.PredictionService'];

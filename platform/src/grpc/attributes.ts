@@ -1,7 +1,7 @@
+import type { DecisionCandidate } from '@hotloop/model/decision/decision.ts';
+import type { Attributes, AttributeValue } from '@hotloop/model/value.ts';
 import type { Candidate, Candidate__Output } from '@hotloop/proto/gen/hotloop/v1/Candidate.ts';
 import type { Value, Value__Output } from '@hotloop/proto/gen/hotloop/v1/Value.ts';
-import type { DecisionCandidate } from '../ports/decision.ts';
-import type { Attributes, AttributeValue } from '../ports/value.ts';
 
 /** Attributes of a message, into a null-prototype object. A value of no kind is left out, as if it had not been sent. */
 export function attributesFromMessage(values: Readonly<Record<string, Value__Output>>): Attributes {

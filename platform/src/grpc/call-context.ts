@@ -1,6 +1,6 @@
 import type { Metadata } from '@grpc/grpc-js';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Caller } from '../auth/authorization.ts';
-import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 
 /** What a handler knows of the call it serves. */

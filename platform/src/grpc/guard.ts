@@ -5,8 +5,8 @@ import type {
   UntypedHandleCall,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { errorCodeOf, HotloopError } from '@hotloop/proto/errors.ts';
 import { type Authenticator, authorize, type Caller, type Requirement } from '../auth/authorization.ts';
-import { errorCodeOf, HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { ActiveCalls } from './active-calls.ts';
 import { attachContext, type CallContext, headerOf } from './call-context.ts';

@@ -1,6 +1,6 @@
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { HealthImplementation, service } from 'grpc-health-check';
-import { HotloopError } from '../errors.ts';
 
 export interface Health {
   readonly definition: ServiceDefinition;

@@ -1,5 +1,5 @@
 import type { StatusObject } from '@grpc/grpc-js';
-import { type ErrorCode, toHotloopError } from '../errors.ts';
+import { type ErrorCode, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { CallContext } from './call-context.ts';
 import { toStatus } from './status.ts';
 

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client, type Metadata, type ServiceDefinition, type ServiceError } from '@grpc/grpc-js';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
 import { AUTHORIZATION, createAuthenticator } from '../auth/authorization.ts';
-import { HotloopError } from '../errors.ts';
 import { createLog, silentLog } from '../log.ts';
 import type { CallContext } from './call-context.ts';
 import { openChannel, withDeadline } from './client.ts';

@@ -8,15 +8,15 @@ import {
 } from '@grpc/grpc-js';
 import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { AUTHORIZATION, type Authenticator, type Requirement } from '../auth/authorization.ts';
-import { HotloopError } from '../errors.ts';
+import { widenReceiveWindow } from '../framed/receive-window.ts';
 import type { Log } from '../log.ts';
 import { ActiveCalls } from './active-calls.ts';
 import { guardService } from './guard.ts';
 import { createHealth, type Health } from './health.ts';
 import { onHttp2Session } from './http2-sessions.ts';
 import { formatAddress, parseListenAddress } from './listen-address.ts';
-import { widenReceiveWindow } from './receive-window.ts';
 import { replaceStreamTable } from './stream-table.ts';
 import { markingUnreadable } from './unreadable-request.ts';
 

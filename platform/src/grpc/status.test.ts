@@ -1,7 +1,7 @@
 import { Metadata, type ServiceError } from '@grpc/grpc-js';
+import { ERROR_CODES, type ErrorCode, HotloopError, INTERNAL_MESSAGE } from '@hotloop/proto/errors.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ERROR_CODES, type ErrorCode, HotloopError, INTERNAL_MESSAGE } from '../errors.ts';
 import { fromFailure, fromStatus, REASON_TRAILER, toFailure, toStatus } from './status.ts';
 
 const codes = Object.keys(ERROR_CODES) as ErrorCode[];

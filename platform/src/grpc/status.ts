@@ -1,5 +1,5 @@
 import { Metadata, type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
-import { ERROR_CODES, errorCodeOf, HotloopError, toHotloopError } from '../errors.ts';
+import { ERROR_CODES, errorCodeOf, HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 
 /** The trailer that carries HotloopError.reason. */
 export const REASON_TRAILER = 'hotloop-reason';

@@ -1,6 +1,6 @@
+import { DATATYPES, type Datatype, type Tensor } from '@hotloop/model/tensor.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Tensor__Output, Tensor as TensorMessage } from '@hotloop/proto/gen/hotloop/v1/Tensor.ts';
-import { HotloopError } from '../errors.ts';
-import { DATATYPES, type Datatype, type Tensor } from '../ports/tensor.ts';
 
 const KNOWN: ReadonlySet<string> = new Set(DATATYPES);
 

@@ -8,9 +8,9 @@ import {
 import { HOTLOOP_FILES, loadDefinitions, OIP_FILES } from '@hotloop/proto/definitions.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthenticator } from '../auth/authorization.ts';
+import { framedHandler } from '../framed/framed-server.ts';
 import { silentLog } from '../log.ts';
 import { openChannel, withDeadline } from './client.ts';
-import { framedHandler } from './framed-server.ts';
 import { clientStream, serverStream, unary } from './handlers.ts';
 import { type GrpcServer, startGrpcServer } from './server.ts';
 import { fromStatus } from './status.ts';

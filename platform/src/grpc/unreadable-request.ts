@@ -1,5 +1,5 @@
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
-import { HotloopError } from '../errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /**
  * Stands for bytes that are no such message. The library answers INTERNAL for what its decoder throws, as if the fault were ours,

@@ -1,11 +1,11 @@
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
 import type { CopyRows } from '../postgres/copy-rows.ts';
-import { firstPredictionIdAt } from '../prediction-id.ts';
 import { type Journal, type JournalTable, openJournal } from './journal.ts';
 import { ChunkReader } from './reader.ts';
 import { gatherRows, listSegments, scanBlocks, segmentPath } from './segment.ts';

@@ -1,7 +1,7 @@
 import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { HotloopError } from '../errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Log } from '../log.ts';
 import { CopyRow } from '../postgres/copy-row.ts';
 import { recoverDirectory } from './recover.ts';

@@ -11,8 +11,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
-import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { decodeSegmentHeader, listSegments, scanBlocks, segmentPath } from './segment.ts';
 

@@ -1,5 +1,5 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { PoolClient } from 'pg';
-import { HotloopError } from '../errors.ts';
 import { copyInto } from '../postgres/copy-into.ts';
 import type { CopyRows } from '../postgres/copy-rows.ts';
 import { ensurePartition, partitionDay } from '../postgres/partitions.ts';

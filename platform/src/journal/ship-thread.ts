@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { HotloopError } from '../errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Log } from '../log.ts';
 import type { Journal } from './journal.ts';
 import { type ShipOrder, type ShipReport, type ShipThreadData, ShipWords } from './ship-messages.ts';

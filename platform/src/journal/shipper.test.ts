@@ -1,5 +1,5 @@
+import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { firstPredictionIdAt } from '../prediction-id.ts';
 import {
   NOW,
   openShipperStand,

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Pool, PoolClient } from 'pg';
-import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { ChunkReader, type JournalChunk } from './reader.ts';
 import { type JournalPosition, listSegments } from './segment.ts';

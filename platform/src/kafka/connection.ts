@@ -1,5 +1,5 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { Kafka, type KafkaConfig, type LogEntry, logLevel } from 'kafkajs';
-import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 
 export interface KafkaAddress {

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { type ErrorCode, HotloopError } from '@hotloop/proto/errors.ts';
 import type { Consumer, EachBatchPayload } from 'kafkajs';
-import { type ErrorCode, HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { connectKafka, type KafkaAddress, within } from './connection.ts';
 import { type ParsedMessage, type RawMessage, rawMessage, sortMessages } from './message.ts';

@@ -1,5 +1,5 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
-import { HotloopError } from '../errors.ts';
 import { silentLog } from '../log.ts';
 import { testServices, uniqueName } from '../testing/test-services.ts';
 import { type ConsumerOptions, type EventConsumer, type RawMessage, startConsumer } from './consumer.ts';

@@ -1,5 +1,5 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { KafkaMessage } from 'kafkajs';
-import { HotloopError } from '../errors.ts';
 
 /** A message as it stands on the topic. */
 export interface RawMessage {

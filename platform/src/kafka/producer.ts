@@ -1,5 +1,5 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { CompressionTypes, Partitioners } from 'kafkajs';
-import { HotloopError } from '../errors.ts';
 import { connectKafka, fromKafkaError, type KafkaAddress, within } from './connection.ts';
 
 export interface EventMessage {

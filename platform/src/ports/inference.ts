@@ -1,12 +1,6 @@
+import type { Tensor } from '@hotloop/model/tensor.ts';
+import type { Variant } from '@hotloop/model/variant.ts';
 import type { Cancellation } from './cancellation.ts';
-import type { Tensor } from './tensor.ts';
-
-/** live: resolved by the registry. canary, shadow: chosen by a rollout. pinned: named by the caller. */
-export type Variant = 'live' | 'canary' | 'shadow' | 'pinned';
-
-/** One byte a feature and row, as logged in `statuses`. */
-export const FEATURE_STATUS = { present: 0, missing: 1, stale: 2, out_of_range: 3, degraded: 4 } as const;
-export type FeatureStatusName = keyof typeof FEATURE_STATUS;
 
 /** One prediction on its way to a model, with all that the prediction log keeps of it. */
 export interface InferItem {

@@ -3,8 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import pg from 'pg';
-import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { fromPostgresError } from './pool.ts';
 

@@ -1,5 +1,5 @@
+import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import type { PoolClient } from 'pg';
-import { firstPredictionIdAt } from '../prediction-id.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -1,5 +1,5 @@
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import pg from 'pg';
-import { HotloopError, toHotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 
 export interface PoolOptions {

@@ -1,5 +1,5 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
-import { HotloopError } from '../errors.ts';
 import type { RawMessage } from '../kafka/message.ts';
 import { silentLog } from '../log.ts';
 import { createTestDatabase, testServices } from '../testing/test-services.ts';

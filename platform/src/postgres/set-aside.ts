@@ -1,4 +1,4 @@
-import type { HotloopError } from '../errors.ts';
+import type { HotloopError } from '@hotloop/proto/errors.ts';
 import type { RawMessage } from '../kafka/message.ts';
 import { fromPostgresError, type Queryable } from './pool.ts';
 

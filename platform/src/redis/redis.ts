@@ -1,5 +1,5 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { Redis } from 'ioredis';
-import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 
 export type RedisClient = Redis & AsyncDisposable;

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HotloopError } from '../errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /** Both files of a model. Immutable: the digest is taken over them. */
 export interface Bundle {

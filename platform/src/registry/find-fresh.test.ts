@@ -1,5 +1,5 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
-import { HotloopError } from '../errors.ts';
 import { findFresh } from './find-fresh.ts';
 import { memoryRegistry } from './memory-registry.ts';
 import type { ModelRecord, RegistryReader, RegistrySnapshot } from './snapshot.ts';

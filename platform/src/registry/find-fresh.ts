@@ -1,4 +1,4 @@
-import { HotloopError } from '../errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { RegistryReader, RegistrySnapshot } from './snapshot.ts';
 
 const REFRESH_EVERY_MS = 250;

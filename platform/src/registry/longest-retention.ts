@@ -1,4 +1,4 @@
-import { durationMs } from '@hotloop/proto/duration.ts';
+import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { RegistrySnapshot } from './snapshot.ts';
 
 /**

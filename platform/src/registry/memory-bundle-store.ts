@@ -1,4 +1,4 @@
-import { HotloopError } from '../errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type Bundle, type BundleStore, bundleDigest } from './bundle-store.ts';
 
 /** A bundle store in memory, for tests. `corrupt` flips a byte of what is stored, as a failing disk would. */

@@ -1,5 +1,5 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type Clock, systemClock } from '../clock.ts';
-import { HotloopError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type Listener, listen } from '../postgres/listener.ts';
 import { fromPostgresError, type Pool } from '../postgres/pool.ts';

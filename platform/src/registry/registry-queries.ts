@@ -1,4 +1,4 @@
-import { type Manifest, manifestSchema } from '@hotloop/proto/manifest.ts';
+import { type Manifest, manifestSchema } from '@hotloop/model/manifest/manifest.ts';
 import type { Log } from '../log.ts';
 import type { Queryable } from '../postgres/pool.ts';
 import type { ModelRecord, VersionRecord } from './snapshot.ts';

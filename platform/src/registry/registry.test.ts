@@ -1,4 +1,4 @@
-import { type Manifest, manifestSchema } from '@hotloop/proto/manifest.ts';
+import { type Manifest, manifestSchema } from '@hotloop/model/manifest/manifest.ts';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
 import { migrate } from '../postgres/migrate.ts';

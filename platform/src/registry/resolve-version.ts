@@ -1,4 +1,4 @@
-import { HotloopError } from '../errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { ModelRecord, RegistrySnapshot, VersionRecord } from './snapshot.ts';
 
 export interface PinnedVersion {

@@ -1,4 +1,4 @@
-import type { Manifest } from '@hotloop/proto/manifest.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 
 /** An immutable version as the registry knows it. */
 export interface VersionRecord {

@@ -1,4 +1,4 @@
-import { manifestSchema } from '@hotloop/proto/manifest.ts';
+import { manifestSchema } from '@hotloop/model/manifest/manifest.ts';
 import { describe, expect, it } from 'vitest';
 import { memoryRegistry } from './memory-registry.ts';
 import type { VersionRecord } from './snapshot.ts';

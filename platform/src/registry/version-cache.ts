@@ -1,4 +1,4 @@
-import { HotloopError } from '../errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { RegistryReader, RegistrySnapshot, VersionRecord } from './snapshot.ts';
 
 /** What is compiled from a version, once, for as long as the registry knows the version. */

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, it } from 'vitest';
-import { HotloopError } from '../errors.ts';
-import { randomPredictionIds } from '../prediction-id.ts';
 import { rootSpanIdOf, startProcessTracing, startTracing } from './tracing.ts';
 
 interface ReceivedSpan {

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { toHotloopError } from '@hotloop/proto/errors.ts';
+import { traceIdOf } from '@hotloop/proto/prediction-id.ts';
 import {
   SpanKind as LibraryKind,
   type Span as LibrarySpan,
@@ -9,8 +11,6 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
-import { toHotloopError } from '../errors.ts';
-import { traceIdOf } from '../prediction-id.ts';
 import { otlpExporter, providerPipeline, type SpanPipeline } from './span-pipeline.ts';
 
 export type SpanKind = 'internal' | 'server' | 'client' | 'producer' | 'consumer';

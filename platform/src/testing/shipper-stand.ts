@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { type Journal, type JournalTable, openJournal } from '../journal/journal.ts';
 import type { JournalPosition } from '../journal/segment.ts';
 import { startShipThread } from '../journal/ship-thread.ts';
 import { type Shipper, type ShipperOptions, startShipper } from '../journal/shipper.ts';
 import { type Log, silentLog } from '../log.ts';
 import { openPool, type Pool } from '../postgres/pool.ts';
-import { randomPredictionIds } from '../prediction-id.ts';
 import { createTestDatabase } from './test-services.ts';
 
 export interface Thing {

@@ -1,3 +1,4 @@
+import { record } from '@hotloop/model/testing/manifests.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openRedis, type RedisClient } from '@hotloop/platform/redis/redis.ts';
@@ -7,7 +8,6 @@ import { HISTORY_AGE_MS, type History, type HistoryEntry } from '../history.ts';
 import { HistoryGate } from '../history-gate.ts';
 import { startCountingProxy } from '../testing/counting-proxy.ts';
 import { describeHistory } from '../testing/history-contract.ts';
-import { record } from '../testing/manifests.ts';
 import { RedisHistory } from './redis-history.ts';
 
 const open = (url: string): Promise<RedisClient> =>

@@ -1,6 +1,6 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import type { AttributeValue } from '@hotloop/platform/ports/value.ts';
+import type { AttributeValue } from '@hotloop/model/value.ts';
 import type { RedisClient } from '@hotloop/platform/redis/redis.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import {
   HISTORY_AGE_MS,
   HISTORY_LENGTH,

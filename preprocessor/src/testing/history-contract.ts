@@ -1,3 +1,4 @@
+import { record } from '@hotloop/model/testing/manifests.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -7,7 +8,6 @@ import {
   type HistoryEntry,
   type HistoryRead,
 } from '../history.ts';
-import { record } from './manifests.ts';
 
 export interface OpenedHistory extends AsyncDisposable {
   readonly history: History;

@@ -1,4 +1,5 @@
-import type { DecideItem, Decision, DecisionPort } from '@hotloop/platform/ports/decision.ts';
+import type { Decision } from '@hotloop/model/decision/decision.ts';
+import type { DecideItem, DecisionPort } from '@hotloop/platform/ports/decision.ts';
 
 /** The postprocessor in a few lines: the first score against one half, candidates by score. Keeps what it was asked. */
 export class ThresholdDecision implements DecisionPort {

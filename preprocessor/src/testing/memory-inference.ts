@@ -1,5 +1,5 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { InferencePort, InferItem, InferOutput } from '@hotloop/platform/ports/inference.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /** The probability that `LogisticInference` answers for a row. */
 export function logistic(row: ArrayLike<number>): number {

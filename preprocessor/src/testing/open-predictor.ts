@@ -1,17 +1,18 @@
+import { manifestOf, record } from '@hotloop/model/testing/manifests.ts';
 import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { randomPredictionIds } from '@hotloop/platform/prediction-id.ts';
 import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { MemoryHistory } from '../adapters/memory-history.ts';
 import type { AdmissionLimits } from '../admission.ts';
 import { HistoryGate } from '../history-gate.ts';
 import { createPredictor } from '../predict.ts';
 import type { PredictionCall, PredictionRequest } from '../prediction.ts';
-import { manifestOf, record, versionRecord } from './manifests.ts';
 import { ThresholdDecision } from './memory-decision.ts';
 import { LogisticInference } from './memory-inference.ts';
 import { MemoryTracing } from './memory-tracing.ts';
+import { versionRecord } from './version-record.ts';
 
 const SHOPPER = manifestOf({
   name: 'shopper',

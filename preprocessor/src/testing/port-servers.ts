@@ -1,15 +1,16 @@
+import type { Variant } from '@hotloop/model/variant.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import { framedHandler } from '@hotloop/platform/framed/framed-server.ts';
 import {
   attributesFromMessage,
   candidateFromMessage,
   textsFromMessage,
 } from '@hotloop/platform/grpc/attributes.ts';
-import { framedHandler } from '@hotloop/platform/grpc/framed-server.ts';
 import { type GrpcServer, startGrpcServer } from '@hotloop/platform/grpc/server.ts';
 import { tensorFromMessage, tensorToMessage } from '@hotloop/platform/grpc/tensors.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
-import type { InferencePort, Variant } from '@hotloop/platform/ports/inference.ts';
+import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import type { DecideItem__Output } from '@hotloop/proto/gen/hotloop/v1/DecideItem.ts';
 import type { DecideReplyItem } from '@hotloop/proto/gen/hotloop/v1/DecideReplyItem.ts';

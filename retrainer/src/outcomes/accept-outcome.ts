@@ -1,9 +1,9 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import type { AttributeValue } from '@hotloop/platform/ports/value.ts';
-import { isPredictionId } from '@hotloop/platform/prediction-id.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
-import { ITEM_KEY, type OutcomeEvent } from '../join.ts';
-import type { LabelRule } from './label-rule.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { LabelRule } from '@hotloop/model/outcome/label-rule.ts';
+import type { AttributeValue } from '@hotloop/model/value.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { isPredictionId } from '@hotloop/proto/prediction-id.ts';
+import { ITEM_KEY, type OutcomeEvent } from '../datasets/join.ts';
 
 const MAX_ID = 200;
 const MAX_KEY = 500;

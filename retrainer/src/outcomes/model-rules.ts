@@ -1,7 +1,7 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { type LabelRule, labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { ModelRecord, RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
-import { type LabelRule, labelRule } from './label-rule.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 export interface ModelRule {
   readonly manifest: Manifest;

@@ -1,8 +1,8 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import { type EventConsumer, type RawMessage, startConsumer } from '@hotloop/platform/kafka/consumer.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { postgresSetAside } from '@hotloop/platform/postgres/set-aside.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type AcceptedOutcome, acceptOutcome, type ReportedOutcome } from './accept-outcome.ts';
 import type { ModelRule } from './model-rules.ts';
 import { readOutcomeMessage } from './outcome-message.ts';

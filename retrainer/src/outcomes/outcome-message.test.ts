@@ -1,4 +1,4 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readOutcomeMessage } from './outcome-message.ts';

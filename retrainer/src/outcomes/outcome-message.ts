@@ -1,5 +1,5 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import type { AttributeValue } from '@hotloop/platform/ports/value.ts';
+import type { AttributeValue } from '@hotloop/model/value.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { ReportedOutcome } from './accept-outcome.ts';
 
 const MAX_BYTES = 1024 * 1024;

@@ -1,6 +1,6 @@
-import type { AttributeValue } from '@hotloop/platform/ports/value.ts';
+import type { AttributeValue } from '@hotloop/model/value.ts';
 import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/pool.ts';
-import type { OutcomeEvent } from '../join.ts';
+import type { OutcomeEvent } from '../datasets/join.ts';
 import type { AcceptedOutcome } from './accept-outcome.ts';
 
 // Input: a JSON list of outcomes. Effect: one row for each that is not there yet. Output: those that were new.

@@ -1,8 +1,8 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import { type AcceptedOutcome, acceptOutcome, type ReportedOutcome } from './accept-outcome.ts';
 import type { ModelRules } from './model-rules.ts';
 import { insertOutcomes, reportKey } from './outcome-store.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { flip, setTarget } from '../rollouts/promotion-store.ts';
 import { linearModel, manifestText, nodeSays, openStores, push } from '../testing/fixture.ts';
 import { getModel } from './list-models.ts';
-import { flip, setTarget } from './promotion-store.ts';
 
 describe('the versions of a model', () => {
   it('are retired only after they were live, whatever a node has loaded', async () => {

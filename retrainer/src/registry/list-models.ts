@@ -1,5 +1,5 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { listVersions, type VersionRow } from './version-store.ts';
 
 export interface ModelSummary {

@@ -1,6 +1,6 @@
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
-import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestOf, linearModel, manifestText, openStores, type Stores } from '../testing/fixture.ts';
 import { getModel } from './list-models.ts';

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
+import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
+import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { NAME_PATTERN } from '@hotloop/model/manifest/schema-parts.ts';
+import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import { checkManifestFits } from '@hotloop/platform/manifest/check-model.ts';
-import { columnsOf } from '@hotloop/platform/manifest/columns.ts';
-import { parseManifest } from '@hotloop/platform/manifest/parse-manifest.ts';
-import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
-import { type Manifest, NAME_PATTERN } from '@hotloop/proto/manifest.ts';
-import { labelRule } from '../outcomes/label-rule.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { initialModel } from '../training/initial-model.ts';
 import { type RegisteredVersion, registerVersion } from './version-store.ts';
 

@@ -1,12 +1,12 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import {
   fromPostgresError,
   type Pool,
   type Queryable,
   transaction,
 } from '@hotloop/platform/postgres/pool.ts';
-import type { Manifest } from '@hotloop/proto/manifest.ts';
-import { appendLedger } from './ledger.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { appendLedger } from '../ledger/ledger.ts';
 
 /** A bundle that stands in the bundle store and is to become a version. */
 export interface NewVersion {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
-import { trainableTask } from '../measure.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { TrainingRun } from './run.ts';
 import { createRun } from './run-store.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
-import type { RunQueue } from '../queue/run-queue.ts';
+import type { RunQueue } from './queue/run-queue.ts';
 
 export interface OutboxOptions {
   readonly everyMs: number;

@@ -1,4 +1,3 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import {
   fromPostgresError,
   type Pool,
@@ -6,8 +5,9 @@ import {
   type Queryable,
   transaction,
 } from '@hotloop/platform/postgres/pool.ts';
-import type { GateVerdict } from '../gate.ts';
-import { appendLedger } from '../registry/ledger.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { GateVerdict } from '../improve/gate.ts';
+import { appendLedger } from '../ledger/ledger.ts';
 import type { RunChange, TrainingRun } from './run.ts';
 import { isEnded, isRunState, nextRunState, type RunEvent, type RunState } from './run-state.ts';
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { durationMs } from '@hotloop/model/manifest/duration.ts';
+import type { TrainingSpec } from '@hotloop/model/manifest/manifest.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { ModelRecord, RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
-import { durationMs } from '@hotloop/proto/duration.ts';
-import type { TrainingSpec } from '@hotloop/proto/manifest.ts';
 import { requestRun } from './request-run.ts';
 
 export type TriggerSpec = NonNullable<TrainingSpec['trigger']>;

@@ -1,6 +1,11 @@
-import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import { type RetrainDependencies, type RetrainHooks, type RetrainOptions, retrain } from '../retrain.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import {
+  type RetrainDependencies,
+  type RetrainHooks,
+  type RetrainOptions,
+  retrain,
+} from '../improve/retrain.ts';
 import { advanceRun, claimRun, extendLease, type RunClaim, releaseRun, reportProgress } from './run-store.ts';
 
 export interface WorkerOptions extends RetrainOptions {

@@ -1,4 +1,4 @@
-import type { GateVerdict } from '../gate.ts';
+import type { GateVerdict } from '../improve/gate.ts';
 import type { RunState } from './run-state.ts';
 
 /** A training run as its row stands. Times are milliseconds since 1970. */

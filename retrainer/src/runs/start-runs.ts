@@ -1,5 +1,5 @@
-import type { RunQueue } from '../queue/run-queue.ts';
-import type { RetrainDependencies } from '../retrain.ts';
+import type { RetrainDependencies } from '../improve/retrain.ts';
+import type { RunQueue } from './queue/run-queue.ts';
 import { enqueueWaitingRuns, keepEnqueueing } from './run-outbox.ts';
 import { keepTriggering, type TriggerDependencies } from './run-triggers.ts';
 import { type WorkerOptions, workOnRun } from './run-worker.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HotloopError } from '@hotloop/platform/errors.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { TrainingRun } from './run.ts';
 import { findRun } from './run-store.ts';
 

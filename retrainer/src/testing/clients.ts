@@ -7,7 +7,7 @@ import type { JobServiceClient } from '@hotloop/proto/gen/hotloop/v1/JobService.
 import type { PushHeader } from '@hotloop/proto/gen/hotloop/v1/PushHeader.ts';
 import type { PushModelReply__Output } from '@hotloop/proto/gen/hotloop/v1/PushModelReply.ts';
 import type { RegistryServiceClient } from '@hotloop/proto/gen/hotloop/v1/RegistryService.ts';
-import { RETRAINER_CONTRACTS } from '../server.ts';
+import { RETRAINER_CONTRACTS } from '../control/server.ts';
 import { digestOf } from './fixture.ts';
 
 /** Clients of the retrainer's three services: `using client = retrainerClients(address)`. */

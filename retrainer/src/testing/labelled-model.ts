@@ -1,6 +1,6 @@
 import { systemClock } from '@hotloop/platform/clock.ts';
-import { COLLECT_DEFAULTS } from '../collect-dataset.ts';
-import type { RetrainDependencies, Trainer } from '../retrain.ts';
+import { COLLECT_DEFAULTS } from '../datasets/collect-dataset.ts';
+import type { RetrainDependencies, Trainer } from '../improve/retrain.ts';
 import type { WorkerOptions } from '../runs/run-worker.ts';
 import {
   digestOf,

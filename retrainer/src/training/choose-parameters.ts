@@ -1,12 +1,7 @@
-import type { OnnxGraph, OnnxNode } from '@hotloop/platform/onnx/model.ts';
-import { quoted, unsound } from '@hotloop/platform/onnx/unsound.ts';
+import type { OnnxGraph, OnnxNode } from '@hotloop/model/onnx/model.ts';
+import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
+import type { Trainable } from '@hotloop/model/training/training-settings.ts';
 import { steeringInputs } from './gradients/gradient-rules.ts';
-
-/**
- * Which weights are trained: all of them, those named, or those at or after the n-th matrix product (MatMul or Gemm)
- * counted from the end, which is what "the last n layers" means for a network of such layers.
- */
-export type Trainable = 'all' | readonly string[] | { readonly last: number };
 
 /**
  * Chooses the initializers to train among those of the graph's floating point type that the given nodes read.

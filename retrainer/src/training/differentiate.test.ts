@@ -1,8 +1,8 @@
-import { type Attributes, GraphBuilder, int } from '@hotloop/platform/onnx/graph-builder.ts';
-import type { OnnxModel } from '@hotloop/platform/onnx/model.ts';
-import { float32Tensor } from '@hotloop/platform/onnx/tensor.ts';
+import { type Attributes, GraphBuilder, int } from '@hotloop/model/onnx/graph-builder.ts';
+import type { OnnxModel } from '@hotloop/model/onnx/model.ts';
+import { float32Tensor } from '@hotloop/model/onnx/tensor.ts';
+import type { Trainable } from '@hotloop/model/training/training-settings.ts';
 import { describe, expect, it } from 'vitest';
-import type { Trainable } from './choose-parameters.ts';
 import { checkGradient } from './testing/check-gradient.ts';
 import { writeTrainingGraph } from './write-training-graph.ts';
 

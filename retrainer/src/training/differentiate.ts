@@ -1,6 +1,6 @@
-import type { OnnxNode } from '@hotloop/platform/onnx/model.ts';
-import { namesRead } from '@hotloop/platform/onnx/node-attributes.ts';
-import { quoted, unsound } from '@hotloop/platform/onnx/unsound.ts';
+import type { OnnxNode } from '@hotloop/model/onnx/model.ts';
+import { namesRead } from '@hotloop/model/onnx/node-attributes.ts';
+import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
 import type { GradientRule, GradientWriter } from './gradient-writer.ts';
 import { gradientRuleOf } from './gradients/gradient-rules.ts';
 

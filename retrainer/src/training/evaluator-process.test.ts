@@ -1,5 +1,5 @@
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { describe, expect, it } from 'vitest';
 import { scoreInProcess } from './evaluator-process.ts';
 import { scoreModel } from './score-model.ts';

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import { elementCount } from '@hotloop/platform/onnx/tensor.ts';
+import { elementCount } from '@hotloop/model/onnx/tensor.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type EvaluatorDone, type EvaluatorJob, evaluatorFiles } from './evaluator-protocol.ts';
 import { type JobLimits, runJobProcess } from './job-process.ts';
 import type { ModelScores } from './score-model.ts';

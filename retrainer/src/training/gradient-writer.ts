@@ -1,6 +1,6 @@
-import { type Attributes, type GraphBuilder, int, tensor } from '@hotloop/platform/onnx/graph-builder.ts';
-import type { OnnxNode } from '@hotloop/platform/onnx/model.ts';
-import { float32Tensor, float64Tensor, int64Tensor, type OnnxTensor } from '@hotloop/platform/onnx/tensor.ts';
+import { type Attributes, type GraphBuilder, int, tensor } from '@hotloop/model/onnx/graph-builder.ts';
+import type { OnnxNode } from '@hotloop/model/onnx/model.ts';
+import { float32Tensor, float64Tensor, int64Tensor, type OnnxTensor } from '@hotloop/model/onnx/tensor.ts';
 import type { Shape } from './infer-shapes.ts';
 
 /** The floating point type a training graph computes in. */

@@ -1,6 +1,6 @@
-import type { Dimension, OnnxGraph, OnnxNode } from '@hotloop/platform/onnx/model.ts';
-import { floatAttribute, intAttribute, intsAttribute } from '@hotloop/platform/onnx/node-attributes.ts';
-import type { OnnxTensor } from '@hotloop/platform/onnx/tensor.ts';
+import type { Dimension, OnnxGraph, OnnxNode } from '@hotloop/model/onnx/model.ts';
+import { floatAttribute, intAttribute, intsAttribute } from '@hotloop/model/onnx/node-attributes.ts';
+import type { OnnxTensor } from '@hotloop/model/onnx/tensor.ts';
 
 /** A shape known before the graph runs: fixed sizes, named ones (the same name is the same size), unknown ones. */
 export type Shape = readonly Dimension[];

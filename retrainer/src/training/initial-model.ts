@@ -1,5 +1,5 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import { type Activation, type Head, perceptron } from '@hotloop/platform/onnx/perceptron.ts';
+import { type Activation, type Head, perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 export interface InitialModelOptions {
   /** Columns of the feature plan. */

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ErrorCode, HotloopError } from '@hotloop/platform/errors.ts';
-import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
+import { RUNTIME_ENVIRONMENT } from '@hotloop/model/onnx/runtime-environment.ts';
+import { type ErrorCode, HotloopError } from '@hotloop/proto/errors.ts';
 
 /** What a job's process says over its channel: any number of `progress`, then one `done` or `failed`. */
 export type JobMessage<Progress, Result> =

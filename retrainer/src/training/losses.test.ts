@@ -1,10 +1,10 @@
-import { GraphBuilder, int } from '@hotloop/platform/onnx/graph-builder.ts';
-import type { OnnxModel } from '@hotloop/platform/onnx/model.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
-import { float32Tensor } from '@hotloop/platform/onnx/tensor.ts';
+import { GraphBuilder, int } from '@hotloop/model/onnx/graph-builder.ts';
+import type { OnnxModel } from '@hotloop/model/onnx/model.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { float32Tensor } from '@hotloop/model/onnx/tensor.ts';
+import type { LossName } from '@hotloop/model/training/training-settings.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { LossName } from './losses.ts';
 import { checkGradient } from './testing/check-gradient.ts';
 import { writeTrainingGraph } from './write-training-graph.ts';
 

@@ -1,16 +1,10 @@
-import { int } from '@hotloop/platform/onnx/graph-builder.ts';
-import type { OnnxGraph, OnnxNode } from '@hotloop/platform/onnx/model.ts';
-import { intAttribute } from '@hotloop/platform/onnx/node-attributes.ts';
-import { elementTypeCode } from '@hotloop/platform/onnx/tensor.ts';
-import { quoted, unsound } from '@hotloop/platform/onnx/unsound.ts';
+import { int } from '@hotloop/model/onnx/graph-builder.ts';
+import type { OnnxGraph, OnnxNode } from '@hotloop/model/onnx/model.ts';
+import { intAttribute } from '@hotloop/model/onnx/node-attributes.ts';
+import { elementTypeCode } from '@hotloop/model/onnx/tensor.ts';
+import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
+import type { LossName } from '@hotloop/model/training/training-settings.ts';
 import type { GradientWriter } from './gradient-writer.ts';
-
-/**
- * `binary_cross_entropy`: output [N] or [N, 1] of probabilities, labels in [0, 1].
- * `cross_entropy`: output [N, C] of probabilities, labels are class numbers 0 .. C-1.
- * `mean_squared_error`: output [N] or [N, 1], labels any number.
- */
-export type LossName = 'binary_cross_entropy' | 'cross_entropy' | 'mean_squared_error';
 
 /** The loss as nodes: where the forward graph is cut off, the loss itself, and the loss's gradient at the cut. */
 export interface LossNodes {

@@ -1,16 +1,17 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { float, GraphBuilder, int } from '@hotloop/platform/onnx/graph-builder.ts';
-import { inspectModel } from '@hotloop/platform/onnx/inspect.ts';
-import { decodeModel, encodeModel } from '@hotloop/platform/onnx/model.ts';
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
-import { replaceInitializers } from '@hotloop/platform/onnx/replace-initializers.ts';
-import { float32Tensor } from '@hotloop/platform/onnx/tensor.ts';
+import { float, GraphBuilder, int } from '@hotloop/model/onnx/graph-builder.ts';
+import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { decodeModel, encodeModel } from '@hotloop/model/onnx/model.ts';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { replaceInitializers } from '@hotloop/model/onnx/replace-initializers.ts';
+import { float32Tensor } from '@hotloop/model/onnx/tensor.ts';
+import type { TrainingSettings } from '@hotloop/model/training/training-settings.ts';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { scoreModel } from './score-model.ts';
-import { type TrainingSettings, train } from './train.ts';
+import { train } from './train.ts';
 import type { TrainingDataset } from './training-dataset.ts';
 
 const model = perceptron({

@@ -1,20 +1,7 @@
-import { int } from '@hotloop/platform/onnx/graph-builder.ts';
-import { elementTypeCode } from '@hotloop/platform/onnx/tensor.ts';
+import { int } from '@hotloop/model/onnx/graph-builder.ts';
+import { elementTypeCode } from '@hotloop/model/onnx/tensor.ts';
+import type { Optimizer } from '@hotloop/model/training/training-settings.ts';
 import type { GradientWriter } from './gradient-writer.ts';
-
-/**
- * `adam`: Kingma and Ba 2015, with bias correction and, when `weightDecay` is above 0, decoupled decay (Loshchilov and
- * Hutter 2019). `sgd`: plain gradient descent. Decay works on weights of two or more axes, not on biases.
- */
-export type Optimizer =
-  | {
-      readonly kind: 'adam';
-      readonly beta1?: number;
-      readonly beta2?: number;
-      readonly epsilon?: number;
-      readonly weightDecay?: number;
-    }
-  | { readonly kind: 'sgd'; readonly weightDecay?: number };
 
 /** What one update reads: values in the graph. All but `step` and `learningRate` are vectors over all parameters. */
 export interface UpdateInputs {

@@ -1,4 +1,4 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import * as ort from 'onnxruntime-node';
 import { openRuntimeSession, runRuntimeSession } from './runtime-session.ts';
 import type { TrainingDataset } from './training-dataset.ts';

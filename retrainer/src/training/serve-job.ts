@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { HotloopError, toHotloopError } from '@hotloop/platform/errors.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { JobMessage } from './job-process.ts';
 
 /** How often the process looks at its own memory. */

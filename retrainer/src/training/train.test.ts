@@ -1,12 +1,12 @@
-import { decodeModel } from '@hotloop/platform/onnx/model.ts';
-import { perceptron } from '@hotloop/platform/onnx/perceptron.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+import { decodeModel } from '@hotloop/model/onnx/model.ts';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import type { Optimizer, TrainingSettings } from '@hotloop/model/training/training-settings.ts';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { initialModel } from './initial-model.ts';
 import { multiclassAccuracy, rmse, rocAuc } from './metrics.ts';
-import type { Optimizer } from './optimizers.ts';
-import { type TrainingProgress, type TrainingSettings, train } from './train.ts';
+import { type TrainingProgress, train } from './train.ts';
 import type { TrainingDataset } from './training-dataset.ts';
 import { trainingNames, writeTrainingGraph } from './write-training-graph.ts';
 

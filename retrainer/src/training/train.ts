@@ -1,39 +1,13 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import { decodeModel, type OnnxModel } from '@hotloop/platform/onnx/model.ts';
-import { replaceInitializers } from '@hotloop/platform/onnx/replace-initializers.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
-import { float32Tensor } from '@hotloop/platform/onnx/tensor.ts';
-import type { Trainable } from './choose-parameters.ts';
+import { decodeModel, type OnnxModel } from '@hotloop/model/onnx/model.ts';
+import { replaceInitializers } from '@hotloop/model/onnx/replace-initializers.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { float32Tensor } from '@hotloop/model/onnx/tensor.ts';
+import type { TrainingSettings } from '@hotloop/model/training/training-settings.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { inferShapes } from './infer-shapes.ts';
-import type { LossName } from './losses.ts';
-import type { Optimizer } from './optimizers.ts';
 import { checkTrainingDataset, type TrainingDataset } from './training-dataset.ts';
 import { TrainingSession } from './training-session.ts';
 import { type Parameter, writeTrainingGraph } from './write-training-graph.ts';
-
-export interface TrainingSettings {
-  readonly loss: LossName;
-  /** The output the loss is taken of. Default: the model's first. */
-  readonly output?: string;
-  readonly optimizer: Optimizer;
-  readonly learningRate: number;
-  readonly trainable: Trainable;
-  /** Passes over the data, at most. */
-  readonly epochs: number;
-  /** Examples per update. */
-  readonly batch: number;
-  /** Decides the order of examples and which of them validate: the same seed, model and data give the same bytes. */
-  readonly seed: number;
-  /** Share of the examples, drawn by the seed, that is not learnt from but judges when to stop. 0: none. */
-  readonly validationFraction: number;
-  /**
-   * Epochs in a row without a smaller validation loss after which training stops. Absent, or without examples that
-   * validate: all epochs run.
-   */
-  readonly patience?: number;
-  /** Threads of the runtime. Default: 1, which is fastest for small models and always gives the same bytes. */
-  readonly threads?: number;
-}
 
 export interface TrainingProgress {
   /** From 1. */

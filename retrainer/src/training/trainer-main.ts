@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { TrainingSettings } from '@hotloop/model/training/training-settings.ts';
 import { serveJob } from './serve-job.ts';
-import { type TrainingProgress, type TrainingSettings, train } from './train.ts';
+import { type TrainingProgress, train } from './train.ts';
 import { type TrainerDone, trainerFiles } from './trainer-protocol.ts';
 import { decodeTrainingDataset } from './training-dataset.ts';
 

@@ -4,11 +4,12 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { RUNTIME_ENVIRONMENT } from '@hotloop/platform/onnx/runtime-environment.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
+import { RUNTIME_ENVIRONMENT } from '@hotloop/model/onnx/runtime-environment.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import type { TrainingSettings } from '@hotloop/model/training/training-settings.ts';
 import { describe, expect, it } from 'vitest';
 import { initialModel } from './initial-model.ts';
-import { type TrainingProgress, type TrainingSettings, train } from './train.ts';
+import { type TrainingProgress, train } from './train.ts';
 import { type TrainerOptions, trainInProcess } from './trainer-process.ts';
 import type { TrainingDataset } from './training-dataset.ts';
 

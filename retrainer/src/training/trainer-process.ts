@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { HotloopError } from '@hotloop/platform/errors.ts';
+import type { TrainingSettings } from '@hotloop/model/training/training-settings.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type JobLimits, runJobProcess } from './job-process.ts';
-import type { TrainingMetrics, TrainingProgress, TrainingSettings } from './train.ts';
+import type { TrainingMetrics, TrainingProgress } from './train.ts';
 import { type TrainerDone, trainerFiles } from './trainer-protocol.ts';
 import { encodeTrainingDataset, type TrainingDataset } from './training-dataset.ts';
 

@@ -1,5 +1,5 @@
-import { HotloopError } from '@hotloop/platform/errors.ts';
-import type { LossName } from './losses.ts';
+import type { LossName } from '@hotloop/model/training/training-settings.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /** Examples to learn from, row by row: what was served, what happened, and how much each example counts. */
 export interface TrainingDataset {

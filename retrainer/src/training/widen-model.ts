@@ -1,5 +1,5 @@
-import type { OnnxAttribute, OnnxModel, OnnxNode } from '@hotloop/platform/onnx/model.ts';
-import { type ElementType, elementTypeCode, type OnnxTensor } from '@hotloop/platform/onnx/tensor.ts';
+import type { OnnxAttribute, OnnxModel, OnnxNode } from '@hotloop/model/onnx/model.ts';
+import { type ElementType, elementTypeCode, type OnnxTensor } from '@hotloop/model/onnx/tensor.ts';
 import { constantOf } from './infer-shapes.ts';
 
 /**

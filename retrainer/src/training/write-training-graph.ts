@@ -1,15 +1,16 @@
-import { GraphBuilder } from '@hotloop/platform/onnx/graph-builder.ts';
-import { encodeModel, type OnnxGraph, type OnnxModel, type OnnxNode } from '@hotloop/platform/onnx/model.ts';
-import { namesRead } from '@hotloop/platform/onnx/node-attributes.ts';
-import { elementCount, int64Tensor, type OnnxTensor } from '@hotloop/platform/onnx/tensor.ts';
-import { quoted, unsound } from '@hotloop/platform/onnx/unsound.ts';
-import { chooseParameters, type Trainable } from './choose-parameters.ts';
+import { GraphBuilder } from '@hotloop/model/onnx/graph-builder.ts';
+import { encodeModel, type OnnxGraph, type OnnxModel, type OnnxNode } from '@hotloop/model/onnx/model.ts';
+import { namesRead } from '@hotloop/model/onnx/node-attributes.ts';
+import { elementCount, int64Tensor, type OnnxTensor } from '@hotloop/model/onnx/tensor.ts';
+import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
+import type { LossName, Optimizer, Trainable } from '@hotloop/model/training/training-settings.ts';
+import { chooseParameters } from './choose-parameters.ts';
 import { differentiate } from './differentiate.ts';
 import { type FloatType, floatTensor, type GradientRule, GradientWriter } from './gradient-writer.ts';
 import { gradientRuleOf } from './gradients/gradient-rules.ts';
 import { constantOf, inferShapes } from './infer-shapes.ts';
-import { type LossName, planLoss } from './losses.ts';
-import { type Optimizer, writeUpdate } from './optimizers.ts';
+import { planLoss } from './losses.ts';
+import { writeUpdate } from './optimizers.ts';
 import { widenModel } from './widen-model.ts';
 
 /** How every name starts that training adds to a graph. */

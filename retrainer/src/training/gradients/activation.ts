@@ -1,5 +1,5 @@
-import { floatAttribute, intAttribute } from '@hotloop/platform/onnx/node-attributes.ts';
-import { quoted, unsound } from '@hotloop/platform/onnx/unsound.ts';
+import { floatAttribute, intAttribute } from '@hotloop/model/onnx/node-attributes.ts';
+import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
 import type { GradientRule } from '../gradient-writer.ts';
 
 /** Relu passes the gradient where x > 0. */

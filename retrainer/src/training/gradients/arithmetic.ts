@@ -1,6 +1,6 @@
-import { int } from '@hotloop/platform/onnx/graph-builder.ts';
-import { elementTypeCode } from '@hotloop/platform/onnx/tensor.ts';
-import { quoted, unsound } from '@hotloop/platform/onnx/unsound.ts';
+import { int } from '@hotloop/model/onnx/graph-builder.ts';
+import { elementTypeCode } from '@hotloop/model/onnx/tensor.ts';
+import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
 import type { GradientContext, GradientRule } from '../gradient-writer.ts';
 
 /** Gradients of two operands that were broadcast together: each is summed over what its operand was repeated along. */

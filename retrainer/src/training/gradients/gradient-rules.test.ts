@@ -1,5 +1,5 @@
-import { type Attributes, float, int, ints } from '@hotloop/platform/onnx/graph-builder.ts';
-import { elementCount } from '@hotloop/platform/onnx/tensor.ts';
+import { type Attributes, float, int, ints } from '@hotloop/model/onnx/graph-builder.ts';
+import { elementCount } from '@hotloop/model/onnx/tensor.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GradientRule } from '../gradient-writer.ts';

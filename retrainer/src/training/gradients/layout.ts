@@ -1,6 +1,6 @@
-import { int, ints } from '@hotloop/platform/onnx/graph-builder.ts';
-import { intAttribute, intsAttribute } from '@hotloop/platform/onnx/node-attributes.ts';
-import { quoted, unsound } from '@hotloop/platform/onnx/unsound.ts';
+import { int, ints } from '@hotloop/model/onnx/graph-builder.ts';
+import { intAttribute, intsAttribute } from '@hotloop/model/onnx/node-attributes.ts';
+import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
 import type { GradientRule } from '../gradient-writer.ts';
 
 /** Reshape, Flatten, Squeeze and Unsqueeze move no element: the gradient takes the input's shape back. */

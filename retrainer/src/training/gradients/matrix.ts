@@ -1,6 +1,6 @@
-import { float, int, ints } from '@hotloop/platform/onnx/graph-builder.ts';
-import { floatAttribute, intAttribute } from '@hotloop/platform/onnx/node-attributes.ts';
-import { quoted, unsound } from '@hotloop/platform/onnx/unsound.ts';
+import { float, int, ints } from '@hotloop/model/onnx/graph-builder.ts';
+import { floatAttribute, intAttribute } from '@hotloop/model/onnx/node-attributes.ts';
+import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
 import type { GradientContext, GradientRule, GradientWriter } from '../gradient-writer.ts';
 
 /**

@@ -1,7 +1,7 @@
-import { int } from '@hotloop/platform/onnx/graph-builder.ts';
-import { intAttribute, intsAttribute } from '@hotloop/platform/onnx/node-attributes.ts';
-import { elementTypeCode } from '@hotloop/platform/onnx/tensor.ts';
-import { quoted, unsound } from '@hotloop/platform/onnx/unsound.ts';
+import { int } from '@hotloop/model/onnx/graph-builder.ts';
+import { intAttribute, intsAttribute } from '@hotloop/model/onnx/node-attributes.ts';
+import { elementTypeCode } from '@hotloop/model/onnx/tensor.ts';
+import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
 import type { GradientContext, GradientRule } from '../gradient-writer.ts';
 
 /** A sum's gradient is its output's gradient, repeated along the axes that were summed. */

@@ -1,8 +1,7 @@
-import type { OnnxModel } from '@hotloop/platform/onnx/model.ts';
+import type { OnnxModel } from '@hotloop/model/onnx/model.ts';
+import type { LossName, Trainable } from '@hotloop/model/training/training-settings.ts';
 import * as ort from 'onnxruntime-node';
-import type { Trainable } from '../choose-parameters.ts';
 import type { GradientRule } from '../gradient-writer.ts';
-import type { LossName } from '../losses.ts';
 import { type Parameter, trainingNames, writeTrainingGraph } from '../write-training-graph.ts';
 
 /** What one check of a gradient found. */

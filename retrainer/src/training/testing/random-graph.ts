@@ -1,7 +1,7 @@
-import { GraphBuilder, int, tensor } from '@hotloop/platform/onnx/graph-builder.ts';
-import type { OnnxModel } from '@hotloop/platform/onnx/model.ts';
-import { SeededRandom } from '@hotloop/platform/onnx/seeded-random.ts';
-import { elementCount, float32Tensor, int64Tensor } from '@hotloop/platform/onnx/tensor.ts';
+import { GraphBuilder, int, tensor } from '@hotloop/model/onnx/graph-builder.ts';
+import type { OnnxModel } from '@hotloop/model/onnx/model.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { elementCount, float32Tensor, int64Tensor } from '@hotloop/model/onnx/tensor.ts';
 
 /** Which values a weight is drawn from: of either sign but not near 0, or well above 0. */
 export type Range = 'signed' | 'positive';

@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+// Starts the command line with a Node that runs TypeScript as written: the project's own when it is there, this one otherwise.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const source = join(here, '..', 'src', 'main.ts');
+const built = join(here, '..', 'src', 'main.js');
+const NEEDED = 24;
+
+function isNewEnough() {
+  return Number(process.versions.node.split('.')[0]) >= NEEDED;
+}
+
+/** The Node that came with the project as an npm package; undefined where it is not installed. */
+function projectNode() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve('node/package.json');
+    const path = join(dirname(manifest), 'bin', 'node');
+    return existsSync(path) ? path : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const script = existsSync(source) ? source : built;
+const own = script === built || isNewEnough();
+const node = own ? process.execPath : projectNode();
+if (node === undefined) {
+  process.stderr.write(`hotloop: Node ${NEEDED} or later is needed; this is ${process.versions.node}\n`);
+  process.exit(1);
+}
+if (own) await import(script);
+else {
+  const child = spawn(node, [script, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // The terminal sends Ctrl-C to both, and both of the same press count as one; one sent to this process alone is handed on.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
+}

@@ -1,0 +1,63 @@
+import { HotloopClient } from '@hotloop/client/hotloop-client.ts';
+import { ControlClient, DEFAULT_CONTROL_URL } from './control-client.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Options every command takes. */
+export interface GlobalOptions {
+  readonly address?: string;
+  readonly retrainer?: string;
+  readonly control?: string;
+  readonly apiKey?: string;
+  readonly timeout?: number;
+  readonly json?: boolean;
+}
+
+/** What `hotloop up` takes. */
+export interface UpOptions {
+  readonly single: boolean;
+  readonly portBase?: string;
+}
+
+/** What a command is given: where to write, how to reach Hotloop, and when to stop. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+  /** Reads a file named on the command line; `-` is standard input. */
+  readFile(path: string): Promise<Buffer>;
+  /** Starts Hotloop on this machine and resolves with the exit code when it has stopped. */
+  up(options: UpOptions): Promise<number>;
+}
+
+/** Runs a command's body with a client of its own, closed when the body ends. */
+export async function withClient<T>(
+  options: GlobalOptions,
+  use: (client: HotloopClient) => Promise<T>,
+): Promise<T> {
+  await using client = new HotloopClient({
+    ...(options.address === undefined ? {} : { address: options.address }),
+    ...(options.retrainer === undefined ? {} : { retrainerAddress: options.retrainer }),
+    ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
+    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+  });
+  return await use(client);
+}
+
+/** The control API of the retrainer, as the options say. */
+export function controlClient(options: GlobalOptions, signal: AbortSignal): ControlClient {
+  return new ControlClient({
+    url: options.control ?? DEFAULT_CONTROL_URL,
+    signal,
+    ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
+    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+  });
+}
+
+/** Writes a result: one line of JSON for programs, or text for a person. */
+export function present(
+  context: CommandContext,
+  options: GlobalOptions,
+  value: unknown,
+  text: () => string,
+): void {
+  context.terminal.out.write(`${options.json ? JSON.stringify(value) : text()}\n`);
+}

@@ -1,0 +1,11 @@
+import type { Command } from 'commander';
+import type { CommandContext } from '../command-context.ts';
+import { addLoopCommands } from './loop-commands.ts';
+import { addModelCommands } from './model-commands.ts';
+import { addPredictCommand } from './predict-command.ts';
+
+/** Adds one group of commands to the program. A group is one file beside this one. */
+export type AddCommands = (program: Command, context: CommandContext) => void;
+
+/** Every group of commands, in the order of the help. */
+export const COMMANDS: readonly AddCommands[] = [addPredictCommand, addModelCommands, addLoopCommands];

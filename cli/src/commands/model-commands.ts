@@ -1,0 +1,185 @@
+import { basename, join } from 'node:path';
+import type { ModelBundle, ModelDetails, PromotionStep } from '@hotloop/client/models.ts';
+import type { Operation } from '@hotloop/client/operation.ts';
+import { Command } from 'commander';
+import { type CommandContext, type GlobalOptions, present, withClient } from '../command-context.ts';
+import { CommandError } from '../command-error.ts';
+import { progressLine, table } from '../terminal.ts';
+
+interface PushOptions extends GlobalOptions {
+  readonly name?: string;
+  readonly note?: string;
+  readonly promote?: boolean;
+}
+
+interface FlipOptions extends GlobalOptions {
+  readonly actor?: string;
+}
+
+/** `hotloop model push|list|show|promote|rollback`. */
+export function addModelCommands(program: Command, context: CommandContext): void {
+  const model = new Command('model').description('register models and say which version is live');
+  program.addCommand(model);
+  addPush(model, context);
+  model
+    .command('list')
+    .description('every model and its live version')
+    .action(async (_options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const models = await withClient(options, (client) => client.models.list({ signal: context.signal }));
+      present(context, options, models, () => {
+        if (models.length === 0) return 'no models yet; `hotloop model push DIR` registers one';
+        const rows = models.map((entry) => [
+          entry.name,
+          entry.task,
+          entry.liveVersion || '-',
+          entry.previousVersion || '-',
+          entry.versions,
+        ]);
+        return table(['model', 'task', 'live', 'previous', 'versions'], rows);
+      });
+    });
+  model
+    .command('show')
+    .description('the versions of a model')
+    .argument('<model>')
+    .action(async (name: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const details = await withClient(options, (client) =>
+        client.models.get(name, { signal: context.signal }),
+      );
+      present(context, options, details, () => describe(details));
+    });
+  addFlips(model, context);
+}
+
+function addPush(model: Command, context: CommandContext): void {
+  model
+    .command('push')
+    .description('register the next version of a model')
+    .argument(
+      '<path>',
+      'a folder with model.yaml and, unless it begins untrained, model.onnx; or an .onnx file with --name',
+    )
+    .option('-n, --name <name>', 'name of a bare .onnx file, served as a tensor model')
+    .option('--note <text>', 'kept with the version')
+    .option('--promote', 'make it live as well')
+    .action(async (path: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<PushOptions>();
+      const bundle = await readBundle(path, options, context);
+      await withClient(options, async (client) => {
+        const push = client.models.push(bundle, { signal: context.signal });
+        {
+          using progress = progressLine(context.terminal);
+          for await (const { sentBytes, totalBytes } of push)
+            progress.update(`uploading ${basename(path)}`, sentBytes / totalBytes);
+        }
+        const { version, created } = await push.finished();
+        if (options.promote)
+          await follow(
+            client.models.promote(version.model, version.version, { signal: context.signal }),
+            context,
+          );
+        present(context, options, { ...version, created, promoted: options.promote ?? false }, () => {
+          const done = created ? 'registered' : 'was registered already';
+          const next = options.promote
+            ? 'and is live'
+            : `; \`hotloop model promote ${version.model} ${version.version}\` makes it live`;
+          return `${version.model} version ${version.version} ${done}${options.promote ? ' ' : ''}${next}`;
+        });
+      });
+    });
+}
+
+async function readBundle(path: string, options: PushOptions, context: CommandContext): Promise<ModelBundle> {
+  const note = options.note === undefined ? {} : { note: options.note };
+  if (path.endsWith('.onnx')) {
+    if (options.name === undefined)
+      throw new CommandError(
+        `${path} is a bare model: name it with --name, or push a folder with model.yaml`,
+      );
+    return { onnx: await context.readFile(path), name: options.name, ...note };
+  }
+  const [manifest, onnx] = await Promise.all([
+    context.readFile(join(path, 'model.yaml')),
+    context.readFile(join(path, 'model.onnx')).catch(absent),
+  ]);
+  if (!onnx)
+    context.terminal.err.write(`${path} has no model.onnx: it begins untrained, and learns from outcomes\n`);
+  return { ...(onnx ? { onnx } : {}), manifestYaml: manifest.toString('utf8'), ...note };
+}
+
+/** A folder without model.onnx begins with an untrained network; any other trouble with the file is trouble. */
+function absent(error: unknown): undefined {
+  const cause = error instanceof CommandError ? error.cause : error;
+  if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+  throw error;
+}
+
+function addFlips(model: Command, context: CommandContext): void {
+  const flip = async (
+    options: FlipOptions,
+    start: (actor: { actor?: string; signal: AbortSignal }) => Operation<PromotionStep, PromotionStep>,
+  ) => {
+    const actor = options.actor === undefined ? {} : { actor: options.actor };
+    const last = await follow(start({ ...actor, signal: context.signal }), context);
+    present(
+      context,
+      options,
+      last,
+      () => `version ${last.toVersion} is live${last.fromVersion ? ` (was ${last.fromVersion})` : ''}`,
+    );
+  };
+  model
+    .command('promote')
+    .description('load and warm a version on every node, then make it live')
+    .argument('<model>')
+    .argument('<version>', 'a version number', parseVersion)
+    .option('--actor <name>', 'who does it; stands in the ledger')
+    .action((name: string, version: number, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<FlipOptions>();
+      return withClient(options, (client) =>
+        flip(options, (given) => client.models.promote(name, version, given)),
+      );
+    });
+  model
+    .command('rollback')
+    .description('make the previous version live again; it is still warm')
+    .argument('<model>')
+    .option('--actor <name>', 'who does it; stands in the ledger')
+    .action((name: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<FlipOptions>();
+      return withClient(options, (client) => flip(options, (given) => client.models.rollback(name, given)));
+    });
+}
+
+async function follow(
+  operation: Operation<PromotionStep, PromotionStep>,
+  context: CommandContext,
+): Promise<PromotionStep> {
+  using progress = progressLine(context.terminal);
+  for await (const step of operation)
+    progress.update(`${step.state}${step.message === '' ? '' : `: ${step.message}`}`);
+  return await operation.finished();
+}
+
+function parseVersion(text: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(text))
+    throw new CommandError(`version must be a number, not ${JSON.stringify(text)}`);
+  return Number(text);
+}
+
+function describe({ model, versions }: ModelDetails): string {
+  const head = `${model.name} (${model.task || 'no task'}), live version ${model.liveVersion || 'none'}`;
+  const rows = versions.map((version) => [
+    version.version,
+    version.state,
+    version.parentVersion || '-',
+    Object.entries(version.metrics)
+      .map(([name, value]) => `${name} ${value.toFixed(4)}`)
+      .join(', '),
+    version.nodes.map((node) => `${node.node} ${node.state}`).join(', '),
+    version.createdAt,
+  ]);
+  return `${head}\n\n${table(['version', 'state', 'from', 'metrics', 'nodes', 'registered'], rows)}`;
+}

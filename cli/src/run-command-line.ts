@@ -1,0 +1,72 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import type { CommandContext, GlobalOptions } from './command-context.ts';
+import { commandFailure } from './command-error.ts';
+import { COMMANDS } from './commands/commands.ts';
+
+/** What the environment says where the command line does not. */
+export interface CommandDefaults {
+  readonly address?: string;
+  readonly retrainer?: string;
+  readonly control?: string;
+  readonly apiKey?: string;
+}
+
+/** Runs one command line (without the program's name) and resolves with its exit code; never rejects. */
+export async function runCommandLine(
+  args: readonly string[],
+  context: CommandContext,
+  defaults: CommandDefaults = {},
+): Promise<number> {
+  const { terminal } = context;
+  let exitCode = 0;
+  const program = buildProgram({ ...context, up: async (options) => (exitCode = await context.up(options)) });
+  for (const [name, value] of Object.entries(defaults)) program.setOptionValueWithSource(name, value, 'env');
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const failure = commandFailure(error);
+    const { json } = program.opts<GlobalOptions>();
+    if (json) terminal.out.write(`${JSON.stringify({ error: failure })}\n`);
+    terminal.err.write(`hotloop: ${failure.message}\n`);
+    if (failure.advice !== '') terminal.err.write(`  ${failure.advice}\n`);
+    return failure.exitCode;
+  }
+}
+
+function buildProgram(context: CommandContext): Command {
+  const { terminal } = context;
+  const program = new Command('hotloop')
+    .description('Predict, log, learn, swap.')
+    .option('-a, --address <host:port>', 'where the front door is (default 127.0.0.1:7400)')
+    .option('--retrainer <host:port>', 'where the retrainer is (default: the same host, port 7403)')
+    .option('--control <url>', 'where the control API is (default http://127.0.0.1:7404)')
+    .option('--api-key <key>', 'key to call with')
+    .option('--timeout <ms>', 'deadline of each call', parseMilliseconds)
+    .option('--json', 'one line of JSON instead of text')
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(--help shows how)');
+  for (const add of COMMANDS) add(program, context);
+  forEachCommand(program, (command) => {
+    command.exitOverride();
+    command.configureOutput({
+      writeOut: (text) => terminal.out.write(text),
+      writeErr: (text) => terminal.err.write(text),
+    });
+  });
+  return program;
+}
+
+/** Global options may stand before or after the command's name. */
+function forEachCommand(program: Command, visit: (command: Command) => void): void {
+  visit(program);
+  for (const command of program.commands) forEachCommand(command, visit);
+}
+
+function parseMilliseconds(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('must be whole milliseconds, 1 or more');
+  return value;
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import type { Environment } from '@hotloop/platform/config.ts';
+import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
+import type { ComputeSettings, Listen } from '@hotloop/platform/start-up/settings.ts';
+import { nodeOptions } from './node-settings.ts';
+import { postgresNodeReport } from './nodes/node-report.ts';
+import { type Compute, startCompute } from './service.ts';
+
+/**
+ * Opens compute out of its settings; the foundation's `closing` closes it.
+ *
+ * @param environment where devices are: LD_LIBRARY_PATH, CUDA_VISIBLE_DEVICES and the like.
+ */
+export async function openCompute(
+  settings: ComputeSettings,
+  listen: Listen,
+  environment: Environment,
+  foundation: Foundation,
+): Promise<Compute> {
+  const { closing, node, pool, log } = foundation;
+  return closing.use(
+    'compute',
+    await startCompute(
+      {
+        node,
+        listen: listen.grpc,
+        httpListen: listen.http,
+        dataDirectory: join(settings.HOTLOOP_DATA, node),
+        drainMs: foundation.drainMs,
+        ...nodeOptions(settings, environment),
+      },
+      {
+        registry: foundation.registry,
+        store: directoryBundleStore(settings.HOTLOOP_STORE),
+        pool,
+        databaseUrl: foundation.databaseUrl,
+        report: postgresNodeReport(pool, node),
+        authenticator: foundation.authenticator,
+        tracing: foundation.tracing,
+        metrics: foundation.metrics,
+        log: log.child({ part: 'compute' }),
+      },
+      new AbortController().signal,
+    ),
+  );
+}

@@ -1,0 +1,150 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { Environment } from '@marcbachmann/cel-js';
+
+/** What an expression may see, by the name of its top-level variable. */
+export type Scope = Readonly<Record<string, unknown>>;
+export type ExpressionValue = number | string | boolean | null | readonly unknown[];
+
+/** Evaluates one compiled expression. Throws INVALID_ARGUMENT when it cannot be evaluated on this scope. */
+export type Expression = (scope: Scope) => ExpressionValue;
+
+/** How a variable may be used: a number, a text, a flag, or a record of attributes (`item.margin`). */
+export type VariableKind = 'number' | 'text' | 'flag' | 'record' | 'any';
+
+const CEL_TYPES: Readonly<Record<VariableKind, string>> = {
+  number: 'double',
+  text: 'string',
+  flag: 'bool',
+  record: 'map',
+  any: 'dyn',
+};
+
+/** Expressions come with a model, from outside: their size is bounded, and CEL itself has no loops without end. */
+const LIMITS = { maxAstNodes: 2000, maxDepth: 64, maxListElements: 1000, maxMapEntries: 100 };
+const MAX_CHARACTERS = 2000;
+
+const MIXED_OPERATORS = {
+  '+': (a: number, b: number) => a + b,
+  '-': (a: number, b: number) => a - b,
+  '*': (a: number, b: number) => a * b,
+  '/': (a: number, b: number) => a / b,
+} as const;
+
+const FUNCTIONS = {
+  abs: Math.abs,
+  sqrt: Math.sqrt,
+  log: Math.log,
+  exp: Math.exp,
+  floor: Math.floor,
+  ceil: Math.ceil,
+} as const;
+
+/**
+ * Compiles a CEL expression. Throws INVALID_ARGUMENT that says where for a syntax error, and which for a variable that
+ * is not among `variables`. Values that come from outside are doubles; unlike plain CEL, a double and a whole number
+ * may be added, subtracted, multiplied and divided (`score + 1`). Two whole numbers keep CEL's whole division (`1 / 2`
+ * is 0). Beside CEL's own functions: abs, sqrt, log, exp, floor, ceil, min and max of two numbers.
+ */
+export function compileExpression(
+  text: string,
+  variables: Readonly<Record<string, VariableKind>>,
+): Expression {
+  if (text.length > MAX_CHARACTERS) throw refused(`it has more than ${MAX_CHARACTERS} characters`);
+  const parsed = parse(environmentFor(variables), text);
+  const checked = parsed.check();
+  if (!checked.valid) throw refusedBy(checked.error, variables);
+  return (scope) => {
+    let value: unknown;
+    try {
+      value = parsed(scope);
+    } catch (cause) {
+      throw new HotloopError('INVALID_ARGUMENT', `the expression cannot be evaluated: ${summaryOf(cause)}`, {
+        reason: 'expression_failed',
+        cause,
+      });
+    }
+    return plain(value);
+  };
+}
+
+function environmentFor(variables: Readonly<Record<string, VariableKind>>): Environment {
+  const environment = new Environment({
+    unlistedVariablesAreDyn: false,
+    homogeneousAggregateLiterals: false,
+    limits: LIMITS,
+  });
+  for (const [name, kind] of Object.entries(variables)) environment.registerVariable(name, CEL_TYPES[kind]);
+  for (const [operator, apply] of Object.entries(MIXED_OPERATORS)) {
+    const mixed = (a: unknown, b: unknown) => apply(Number(a), Number(b));
+    environment.registerOperator(`double ${operator} int: double`, mixed);
+    environment.registerOperator(`int ${operator} double: double`, mixed);
+  }
+  for (const [name, apply] of Object.entries(FUNCTIONS))
+    for (const type of ['double', 'int'])
+      environment.registerFunction(`${name}(${type}): double`, (value: unknown) => apply(Number(value)));
+  for (const [name, apply] of Object.entries({ min: Math.min, max: Math.max }))
+    for (const [a, b] of [
+      ['double', 'double'],
+      ['double', 'int'],
+      ['int', 'double'],
+      ['int', 'int'],
+    ])
+      environment.registerFunction(`${name}(${a}, ${b}): double`, (x: unknown, y: unknown) =>
+        apply(Number(x), Number(y)),
+      );
+  return environment;
+}
+
+function parse(environment: Environment, text: string) {
+  try {
+    return environment.parse(text);
+  } catch (error) {
+    throw refused(summaryOf(error), error);
+  }
+}
+
+function refusedBy(error: unknown, variables: Readonly<Record<string, VariableKind>>): HotloopError {
+  const summary = summaryOf(error);
+  const known = Object.keys(variables).join(', ');
+  const isUnknown = codeOf(error) === 'unknown_variable';
+  return refused(isUnknown ? `${lowerFirst(summary)}; it may use ${known}` : summary, error);
+}
+
+function refused(problem: string, cause?: unknown): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', `the expression is wrong: ${problem}`, {
+    reason: 'invalid_expression',
+    cause,
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+/** The library's one-line account of an error, with the place in the expression where it knows one. */
+function summaryOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error';
+  const summary = 'summary' in error && typeof error.summary === 'string' ? error.summary : error.message;
+  const line = (summary.split('\n')[0] ?? '').slice(0, 200);
+  const range = 'range' in error ? (error.range as { start?: unknown } | undefined) : undefined;
+  return typeof range?.start === 'number' ? `${line} (at character ${range.start + 1})` : line;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/** CEL's whole numbers are bigint; nothing outside this file should know. */
+function plain(value: unknown): ExpressionValue {
+  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === null || value === undefined) return null;
+  throw new HotloopError(
+    'INVALID_ARGUMENT',
+    'the expression gives neither a number, a text, a flag nor a list',
+    {
+      reason: 'expression_failed',
+    },
+  );
+}

@@ -1,0 +1,104 @@
+import type { CompiledFeature } from './compile-feature.ts';
+import type { ExcludeSource } from './feature-source.ts';
+import { HISTORY_AGE_MS, HISTORY_LENGTH, type HistoryRead } from './history.ts';
+
+/** One (entity, event type) that a plan reads, wide enough for every feature that uses it. */
+export interface PlannedRead {
+  readonly entity: string;
+  readonly event: string;
+  /** Read once for each candidate. */
+  readonly perCandidate: boolean;
+  readonly windowMs: number;
+  readonly limit: number;
+  readonly fields: boolean;
+}
+
+interface Identified {
+  readonly entities: Readonly<Record<string, string>>;
+  readonly candidates: readonly { readonly id: string }[];
+}
+
+/**
+ * Merges what features and decision.rank.exclude need into one read for each (entity, event type). `readOf` holds
+ * each feature's read, -1 for one that reads none; reads of one entity id come before those of the candidates.
+ */
+export function planHistoryReads(
+  features: readonly CompiledFeature[],
+  exclude: ExcludeSource | undefined,
+): { reads: readonly PlannedRead[]; readOf: Int32Array; excludeRead: number } {
+  const merged = new Map<string, PlannedRead>();
+  const keyOf = (entity: string, event: string) => `${entity}.${event}`;
+  const need = (read: PlannedRead) => {
+    const key = keyOf(read.entity, read.event);
+    const other = merged.get(key);
+    merged.set(key, {
+      ...read,
+      windowMs: Math.max(read.windowMs, other?.windowMs ?? 0),
+      limit: Math.max(read.limit, other?.limit ?? 0),
+      fields: read.fields || other?.fields === true,
+    });
+  };
+  for (const { source, shared, windowMs, maxAgeMs } of features) {
+    if (source.kind !== 'history') continue;
+    need({
+      entity: source.entity,
+      event: source.event,
+      perCandidate: !shared,
+      // Only the newest event of all tells stale from never seen, so max_age needs it whatever the window.
+      windowMs: maxAgeMs === Number.POSITIVE_INFINITY ? Math.min(windowMs, HISTORY_AGE_MS) : HISTORY_AGE_MS,
+      limit: source.function.kind === 'seconds_since' ? 1 : HISTORY_LENGTH,
+      fields: source.function.kind !== 'count' && source.function.kind !== 'seconds_since',
+    });
+  }
+  if (exclude)
+    need({
+      ...exclude,
+      perCandidate: false,
+      windowMs: HISTORY_AGE_MS,
+      limit: HISTORY_LENGTH,
+      fields: true,
+    });
+  const entries = [...merged].sort(([, a], [, b]) => Number(a.perCandidate) - Number(b.perCandidate));
+  const order = entries.map(([key]) => key);
+  const readOf = Int32Array.from(features, ({ source }) =>
+    source.kind === 'history' ? order.indexOf(keyOf(source.entity, source.event)) : -1,
+  );
+  const excludeRead = exclude ? order.indexOf(keyOf(exclude.entity, exclude.event)) : -1;
+  return { reads: entries.map(([, read]) => read), readOf, excludeRead };
+}
+
+/** The reads of one prediction; entities that the caller did not name are left out. */
+export function historyReads(
+  planned: readonly PlannedRead[],
+  input: Identified,
+  nowMs: number,
+): HistoryRead[] {
+  const reads: HistoryRead[] = [];
+  for (const { entity, event, perCandidate, windowMs, limit, fields } of planned) {
+    const read = { entity, event, sinceMs: nowMs - windowMs, limit, fields };
+    if (perCandidate) for (const { id } of input.candidates) reads.push({ ...read, entityId: id });
+    else {
+      const entityId = input.entities[entity];
+      if (entityId !== undefined) reads.push({ ...read, entityId });
+    }
+  }
+  return reads;
+}
+
+/** Where the answer of a planned read stands among the answers; -1 when the caller did not name the entity. */
+export function readIndex(
+  planned: readonly PlannedRead[],
+  wanted: number,
+  row: number,
+  input: Identified,
+): number {
+  let index = 0;
+  for (let at = 0; at < wanted; at++) {
+    const read = planned[at] as PlannedRead;
+    if (read.perCandidate) index += input.candidates.length;
+    else if (input.entities[read.entity] !== undefined) index++;
+  }
+  const read = planned[wanted] as PlannedRead;
+  if (read.perCandidate) return index + row;
+  return input.entities[read.entity] === undefined ? -1 : index;
+}

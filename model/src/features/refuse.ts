@@ -1,0 +1,87 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { FEATURE_STATUS } from '../features/feature-status.ts';
+import type { CompiledFeature } from './compile-feature.ts';
+
+type Row = { readonly id: string } | undefined;
+
+const EXPECTED = { number: 'a number', text: 'a text', flag: 'true or false' } as const;
+
+function refusal(feature: CompiledFeature, candidate: Row, problem: string, reason: string): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', `${subject(feature, candidate)} ${problem}`, { reason });
+}
+
+function subject(feature: CompiledFeature, candidate: Row): string {
+  const row = candidate && !feature.shared ? ` of candidate ${quoted(candidate.id)}` : '';
+  return `feature ${feature.name}${row} (${feature.from})`;
+}
+
+function quoted(value: unknown): string {
+  return JSON.stringify(String(value).slice(0, 80));
+}
+
+function described(value: unknown): string {
+  if (typeof value === 'number') return `the number ${value}`;
+  if (typeof value === 'string') return `the text ${quoted(value)}`;
+  if (typeof value === 'boolean') return String(value);
+  return Array.isArray(value) ? 'a list' : 'something else';
+}
+
+export function mistyped(feature: CompiledFeature, value: unknown, candidate: Row): HotloopError {
+  const problem = `must be ${EXPECTED[feature.encoder.type]}, but ${described(value)} arrived`;
+  return refusal(feature, candidate, problem, 'mistyped_feature');
+}
+
+export function notFinite(feature: CompiledFeature, value: unknown, candidate: Row): HotloopError {
+  const problem = `must be a finite number that float32 can hold, but ${described(value)} arrived`;
+  return refusal(feature, candidate, problem, 'nonfinite_feature');
+}
+
+export function outOfRange(feature: CompiledFeature, value: number, candidate: Row): HotloopError {
+  const problem = `must lie in [${feature.low}, ${feature.high}], but ${value} arrived`;
+  return refusal(feature, candidate, problem, 'feature_out_of_range');
+}
+
+export function tooFew(feature: CompiledFeature, arrived: number, candidate: Row): HotloopError {
+  const problem =
+    feature.values === 1
+      ? 'is missing and the model declares no missing value for it'
+      : `has ${arrived} of ${feature.values} values and the model declares no missing value for it`;
+  return refusal(feature, candidate, problem, 'missing_feature');
+}
+
+/** The feature's value is absent, for the reason that `status` names, and nothing is declared to stand for it. */
+export function absent(feature: CompiledFeature, status: number, candidate: Row): HotloopError {
+  if (status === FEATURE_STATUS.degraded)
+    return new HotloopError(
+      'UNAVAILABLE',
+      `${subject(feature, candidate)} needs the history, which is not there now; try again`,
+      { reason: 'history_unavailable' },
+    );
+  if (status === FEATURE_STATUS.stale)
+    return refusal(
+      feature,
+      candidate,
+      'is older than max_age and the model declares no missing value for it',
+      'stale_feature',
+    );
+  const { source } = feature;
+  const remedy =
+    source.kind === 'entity' || source.kind === 'history'
+      ? `; name the entity ${source.entity}`
+      : `; send ${feature.from}`;
+  return refusal(
+    feature,
+    candidate,
+    `is missing and the model declares no missing value for it${remedy}`,
+    'missing_feature',
+  );
+}
+
+/** A manifest that says something that cannot be served. */
+export function badManifest(model: string, where: string, error: unknown): HotloopError {
+  const why = error instanceof RangeError ? error.message : 'it cannot be compiled';
+  return new HotloopError('FAILED_PRECONDITION', `model ${model}: ${where}: ${why}`, {
+    reason: 'invalid_manifest',
+    cause: error,
+  });
+}

@@ -1,0 +1,67 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { compileExpression } from '../expression.ts';
+import { compileFeature } from '../features/compile-feature.ts';
+import { parseExcludeSource } from '../features/feature-source.ts';
+import { columnsOf } from './columns.ts';
+import type { Manifest } from './manifest.ts';
+
+/** What decision.combine may see. */
+export const COMBINE_VARIABLES = {
+  score: 'number',
+  request: 'record',
+  item: 'record',
+  entities: 'record',
+} as const;
+
+/**
+ * What is wrong with a manifest that its schema allows: parts that each may stand, but not together. One line each,
+ * beginning with the field. Empty when every service can compile its section.
+ */
+export function manifestProblems(manifest: Manifest): string[] {
+  return [...featureProblems(manifest), ...decisionProblems(manifest)];
+}
+
+function featureProblems(manifest: Manifest): string[] {
+  const layout = columnsOf(manifest);
+  return manifest.features.flatMap((feature, index) => {
+    try {
+      compileFeature(feature, layout.features[index] ?? { offset: 0, width: 0 }, manifest.task === 'ranking');
+      return [];
+    } catch (error) {
+      return [`features.${feature.name}: ${reasonOf(error)}`];
+    }
+  });
+}
+
+function decisionProblems({ task, decision }: Manifest): string[] {
+  const problems: string[] = [];
+  const { combine, labels, rank, explore } = decision;
+  if (combine !== undefined) {
+    if (task === 'multiclass')
+      problems.push('decision.combine: task multiclass has no single score to combine');
+    try {
+      compileExpression(combine, COMBINE_VARIABLES);
+    } catch (error) {
+      problems.push(`decision.combine: ${reasonOf(error)}`);
+    }
+  }
+  if (labels !== undefined && task === 'binary' && labels.length !== 2)
+    problems.push(`decision.labels: task binary has two labels, not ${labels.length}`);
+  if (rank?.exclude !== undefined) {
+    const source = parseExcludeSource(rank.exclude);
+    if (source === undefined || source.entity === 'item')
+      problems.push(
+        'decision.rank.exclude: must be history.ENTITY.EVENT.FIELD of an entity that is not item',
+      );
+  }
+  if (task !== 'ranking') {
+    if (rank !== undefined) problems.push(`decision.rank: needs task ranking, not ${task}`);
+    if ((explore?.epsilon ?? 0) > 0) problems.push(`decision.explore: needs task ranking, not ${task}`);
+  }
+  return problems;
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof RangeError || error instanceof HotloopError) return error.message;
+  throw error;
+}

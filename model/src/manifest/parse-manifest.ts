@@ -1,0 +1,42 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { parseDocument } from 'yaml';
+import { type Manifest, manifestSchema } from './manifest.ts';
+import { manifestProblems } from './manifest-problems.ts';
+
+const MAX_BYTES = 1024 * 1024;
+
+/**
+ * Reads model.yaml. Throws INVALID_ARGUMENT naming every field that is wrong and why.
+ * Aliases are bounded and custom tags refused, because the file comes from outside.
+ */
+export function parseManifest(yaml: string): Manifest {
+  if (yaml.length > MAX_BYTES) throw new HotloopError('INVALID_ARGUMENT', 'model.yaml is larger than 1 MiB');
+  const result = manifestSchema.safeParse(plainYaml(yaml));
+  const issues = result.success
+    ? manifestProblems(result.data)
+    : result.error.issues.map((issue) => {
+        const field = issue.path.map(String).join('.');
+        return field === '' ? issue.message : `${field}: ${issue.message}`;
+      });
+  if (result.success && issues.length === 0) return result.data;
+  throw new HotloopError('INVALID_ARGUMENT', `model.yaml: ${issues.join('; ')}`, {
+    reason: 'invalid_manifest',
+  });
+}
+
+function plainYaml(yaml: string): unknown {
+  const document = parseDocument(yaml, { schema: 'core', uniqueKeys: true });
+  const problem = document.errors[0];
+  if (problem)
+    throw new HotloopError('INVALID_ARGUMENT', `model.yaml: ${problem.message.split('\n')[0]}`, {
+      reason: 'invalid_manifest',
+    });
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (cause) {
+    throw new HotloopError('INVALID_ARGUMENT', 'model.yaml: too many aliases', {
+      reason: 'invalid_manifest',
+      cause,
+    });
+  }
+}

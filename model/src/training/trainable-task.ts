@@ -1,0 +1,12 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { Manifest, Task } from '../manifest/manifest.ts';
+
+/** The task of a model that can be trained. Throws FAILED_PRECONDITION for a bare tensor model. */
+export function trainableTask(manifest: Manifest): Exclude<Task, 'tensor'> {
+  if (manifest.task !== 'tensor') return manifest.task;
+  throw new HotloopError(
+    'FAILED_PRECONDITION',
+    `model ${manifest.name} is served as a bare tensor model; it needs features and an outcome to be trained`,
+    { reason: 'not_trainable' },
+  );
+}

@@ -1,0 +1,61 @@
+import type { handleBidiStreamingCall } from '@grpc/grpc-js';
+import { Metadata } from '@grpc/grpc-js';
+import { DeadlineWheel } from '../deadline-wheel.ts';
+import { contextOf } from '../grpc/call-context.ts';
+import type { ItemContext } from '../grpc/item-context.ts';
+import type { Frame, ItemMessage, WrittenFrame } from './frame.ts';
+import { ASSUMED_ITEM_BYTES, DEFAULT_FRAME_LIMITS } from './frame-writer.ts';
+import { ServedStream } from './served-stream.ts';
+
+export interface FramedHandlerOptions<Item extends ItemMessage, Reply extends object> {
+  /** Answers one item, without sequence. What it throws becomes the item's failure, nobody else's. */
+  handle(item: Item, context: ItemContext): Promise<Reply>;
+  /** Remaining milliseconds as the item says; 0 or less takes the default. */
+  timeoutMsOf(item: Item): number;
+  /** Also the longest that is granted; default 60 000. */
+  readonly maxTimeoutMs?: number;
+  readonly defaultTimeoutMs?: number;
+  /** Approximate bytes of a reply, for the bound on a frame; default 512. */
+  readonly sizeOf?: (reply: Reply) => number;
+  /** Items running at once on one stream; more wait, in order. Default 1024. */
+  readonly maxRunning?: number;
+  /** Items waiting on one stream; beyond it they are refused RESOURCE_EXHAUSTED. Default 8192. */
+  readonly maxWaiting?: number;
+  readonly maxFrameItems?: number;
+  readonly maxFrameBytes?: number;
+  /**
+   * After so long the client is asked to open another stream, so that load finds new replicas; a tenth of it is
+   * jitter. Default 5 minutes; 0 turns it off.
+   */
+  readonly maxStreamAgeMs?: number;
+}
+
+/**
+ * The serving side of FramedClient, as a handler of a bidirectional stream. Answers headers at once, so that the client knows that it
+ * stands. An item that is expired or cancelled before its turn never runs. When the stream dies every running
+ * handler's signal fires. When the server drains, the client is told to go elsewhere and the stream ends with its last answer.
+ */
+export function framedHandler<Item extends ItemMessage, Reply extends object>(
+  options: FramedHandlerOptions<Item, Reply>,
+): handleBidiStreamingCall<Frame<Item>, WrittenFrame<Reply>> {
+  const settings = {
+    handle: options.handle,
+    timeoutMsOf: options.timeoutMsOf,
+    defaultTimeoutMs: options.defaultTimeoutMs ?? 10_000,
+    maxTimeoutMs: options.maxTimeoutMs ?? 60_000,
+    sizeOf: options.sizeOf ?? (() => ASSUMED_ITEM_BYTES),
+    maxRunning: options.maxRunning ?? 1024,
+    maxWaiting: options.maxWaiting ?? 8192,
+    limits: {
+      maxItems: options.maxFrameItems ?? DEFAULT_FRAME_LIMITS.maxItems,
+      maxBytes: options.maxFrameBytes ?? DEFAULT_FRAME_LIMITS.maxBytes,
+    },
+    maxStreamAgeMs: options.maxStreamAgeMs ?? 300_000,
+    wheel: new DeadlineWheel(),
+  };
+  return (call) => {
+    const context = contextOf(call);
+    call.sendMetadata(new Metadata());
+    new ServedStream<Item, Reply>(call, context, settings).start();
+  };
+}

@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import compress from '@fastify/compress';
+import swagger from '@fastify/swagger';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
+import type { Authenticator, Caller, Requirement } from '../auth/authorization.ts';
+import { formatAddress, parseListenAddress } from '../grpc/listen-address.ts';
+import type { Log } from '../log.ts';
+import { type Metrics, PROMETHEUS_CONTENT_TYPE } from '../telemetry/metrics.ts';
+import { sendProblem } from './problem.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the route asks of its caller. A route without it is refused when the server starts: default deny. */
+    requires?: Requirement;
+  }
+  interface FastifyRequest {
+    /** Who asks; set before the handler runs. */
+    caller: Caller;
+  }
+}
+
+/** The application that routes are added to: bodies, queries and answers are described by zod schemas. */
+export type HttpApp = ReturnType<typeof typed>;
+
+/** Adds the routes of one module. Every route names the role it needs in `config.requires`. */
+export type RouteModule = (app: HttpApp) => void | Promise<void>;
+
+/** What a service is told about its HTTP address. */
+export interface HttpOptions {
+  readonly listen: string;
+  readonly metrics: Metrics;
+}
+
+export interface HttpServerOptions {
+  /** host:port; port 0 takes a free one. Anything but loopback needs API keys. */
+  readonly listen: string;
+  /** Title of the OpenAPI document. */
+  readonly title: string;
+  /** The largest body that is read, in bytes; routes may set their own. */
+  readonly maxBodyBytes?: number;
+  readonly routes: readonly RouteModule[];
+}
+
+export interface HttpServerAdapters {
+  readonly authenticator: Authenticator;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Whether the service takes requests now; false answers /readyz with 503. */
+  readonly isReady?: () => boolean;
+}
+
+export interface HttpServer extends AsyncDisposable {
+  readonly address: string;
+  /** No new connections, then requests at work to their end; at the deadline the rest is cut off. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+const DEFAULT_MAX_BODY_BYTES = 16 * 1024 * 1024;
+const ANYONE: Caller = { subject: '', roles: new Set() };
+
+/**
+ * Starts an HTTP server with the routes given, `/livez`, `/readyz`, `/metrics` (Prometheus) and `/openapi.json`
+ * (OpenAPI 3.1). Errors are `application/problem+json`. Throws INVALID_ARGUMENT for an address that other machines reach
+ * without API keys and for a route that names no role; UNAVAILABLE when the address is taken.
+ */
+export async function openHttpServer(
+  options: HttpServerOptions,
+  adapters: HttpServerAdapters,
+): Promise<HttpServer> {
+  const { host, port, isLoopback } = parseListenAddress(options.listen);
+  if (!isLoopback && !adapters.authenticator.required)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `${options.listen} can be reached from other machines: set HOTLOOP_API_KEYS`,
+      { reason: 'open_without_keys' },
+    );
+  const bare = fastify({
+    bodyLimit: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+    genReqId: (request) => String(request.headers['x-request-id'] ?? randomUUID()),
+    forceCloseConnections: 'idle',
+    logger: false,
+  });
+  const app = typed(bare);
+  app.decorateRequest('caller', null as unknown as Caller);
+  app.addHook('onRoute', (route) => {
+    if (route.config?.requires === undefined)
+      throw new HotloopError('INVALID_ARGUMENT', `${route.method} ${route.url} names no role`, {
+        reason: 'no_authorization_row',
+      });
+  });
+  app.addHook('onRequest', async (request) => {
+    request.caller = callerOf(request, adapters.authenticator);
+  });
+  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, adapters.log));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      new HotloopError('NOT_FOUND', `${request.method} ${request.url.split('?')[0]} is not served here`),
+      request,
+      reply,
+      adapters.log,
+    ),
+  );
+  await app.register(compress, { global: true, threshold: 1024 });
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: options.title, version: '1' },
+      components: {
+        securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } },
+      },
+      security: [{ apiKey: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+  addOwnRoutes(app, adapters);
+  for (const add of options.routes) await add(app);
+  const address = await listen(app, host, port);
+  let drained: Promise<void> | undefined;
+  const drain = (deadlineMs: number) => {
+    drained ??= close(app, deadlineMs);
+    return drained;
+  };
+  return { address, drain, [Symbol.asyncDispose]: () => drain(0) };
+}
+
+function typed(bare: FastifyInstance) {
+  const app = bare.withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  return app;
+}
+
+function addOwnRoutes(app: HttpApp, { metrics, isReady }: HttpServerAdapters): void {
+  const open = { config: { requires: 'public' }, schema: { hide: true } } as const;
+  app.get('/livez', open, async () => ({ live: true }));
+  app.get('/readyz', open, async (_request, reply) => {
+    const ready = isReady?.() ?? true;
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+  app.get('/metrics', open, async (_request, reply) =>
+    reply.type(PROMETHEUS_CONTENT_TYPE).send(await metrics.scrape()),
+  );
+  app.get('/openapi.json', open, async () => app.swagger());
+}
+
+/** Throws UNAUTHENTICATED or PERMISSION_DENIED. */
+function callerOf(request: FastifyRequest, authenticator: Authenticator): Caller {
+  const requires = request.routeOptions.config.requires;
+  if (requires === undefined || requires === 'public') return ANYONE;
+  const caller = authenticator.authenticate((name) => {
+    const value = request.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  });
+  if (!caller.roles.has(requires))
+    throw new HotloopError('PERMISSION_DENIED', `this route needs a key with the role ${requires}`, {
+      reason: 'missing_role',
+    });
+  return caller;
+}
+
+async function listen(app: HttpApp, host: string, port: number): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    if (error instanceof HotloopError) throw error;
+    throw new HotloopError('UNAVAILABLE', `cannot listen on ${formatAddress(host, port)}`, { cause: error });
+  }
+  return formatAddress(host, (app.server.address() as AddressInfo).port);
+}
+
+async function close(app: HttpApp, deadlineMs: number): Promise<void> {
+  const cut = setTimeout(() => app.server.closeAllConnections(), deadlineMs);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(cut);
+  }
+}

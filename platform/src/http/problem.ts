@@ -1,0 +1,57 @@
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import type { Log } from '../log.ts';
+import { HTTP_STATUS } from './http-status.ts';
+
+/** A failed request as RFC 9457 has it, with our code and reason beside it. */
+export interface Problem {
+  readonly type: 'about:blank';
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** Answers `application/problem+json`. Causes of our own faults go to the log, never to the caller. */
+export function sendProblem(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: Log,
+): FastifyReply {
+  const known = fromHttpError(error);
+  const status = HTTP_STATUS[known.code];
+  if (status >= 500 && known.code !== 'UNAVAILABLE' && known.code !== 'DEADLINE_EXCEEDED')
+    log.error({ requestId: request.id, url: request.routeOptions.url, error }, 'a request failed');
+  const problem: Problem = {
+    type: 'about:blank',
+    title: known.code,
+    status,
+    detail: known.message,
+    code: known.code,
+    reason: known.reason,
+  };
+  return reply.code(status).type('application/problem+json').send(JSON.stringify(problem));
+}
+
+/** Fastify's own refusals (schema, body too large, malformed JSON) in our codes; everything else as `toHotloopError`. */
+function fromHttpError(error: unknown): HotloopError {
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const problems = error.validation.map(({ instancePath, message }) => {
+      const path = instancePath.split('/').slice(1).join('.');
+      return path === '' ? message : `${path}: ${message}`;
+    });
+    return new HotloopError('INVALID_ARGUMENT', problems.join('; '), { reason: 'invalid_request' });
+  }
+  const { statusCode, code, message } = error as Partial<FastifyError>;
+  if (error instanceof HotloopError || statusCode === undefined || !String(code).startsWith('FST_'))
+    return toHotloopError(error);
+  if (statusCode === 413)
+    return new HotloopError('RESOURCE_EXHAUSTED', 'the body is larger than is read here', {
+      reason: 'body_too_large',
+    });
+  if (statusCode < 500) return new HotloopError('INVALID_ARGUMENT', String(message), { cause: error });
+  return toHotloopError(error);
+}

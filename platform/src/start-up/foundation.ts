@@ -1,0 +1,80 @@
+import { type Authenticator, createAuthenticator } from '../auth/authorization.ts';
+import { Closing } from '../closing.ts';
+import { createLog, type Log } from '../log.ts';
+import { migrate } from '../postgres/migrate.ts';
+import { openPool, type Pool } from '../postgres/pool.ts';
+import { openRegistry } from '../registry/postgres-registry.ts';
+import type { RegistryReader } from '../registry/snapshot.ts';
+import { type Metrics, openMetrics } from '../telemetry/metrics.ts';
+import { startProcessTracing, type Tracing } from '../telemetry/tracing.ts';
+import type { FoundationSettings } from './settings.ts';
+
+/** What every service of a process shares. Opened once, closed by `closing`, last. */
+export interface Foundation {
+  /** Name of this node, in the log and on its rows. */
+  readonly node: string;
+  readonly log: Log;
+  readonly closing: Closing;
+  readonly tracing: Tracing;
+  readonly metrics: Metrics;
+  readonly pool: Pool;
+  readonly registry: RegistryReader;
+  readonly authenticator: Authenticator;
+  /** The key of the services' own calls to each other, if keys are used. */
+  readonly apiKey: string | undefined;
+  readonly databaseUrl: string;
+  readonly drainMs: number;
+}
+
+export interface FoundationOptions {
+  /** Name of the service, or of the process when it holds several. */
+  readonly service: string;
+  readonly maxConnections: number;
+  readonly queryTimeoutMs: number;
+}
+
+/**
+ * Opens what a service stands on: tracing, metrics, the migrated database, the registry. Rejects UNAVAILABLE when
+ * Postgres is away; what was opened is closed by then.
+ */
+export async function openFoundation(
+  settings: FoundationSettings,
+  { service, maxConnections, queryTimeoutMs }: FoundationOptions,
+): Promise<Foundation> {
+  const log = createLog({ service, level: settings.HOTLOOP_LOG_LEVEL });
+  const closing = new Closing(log);
+  const databaseUrl = settings.DATABASE_URL;
+  try {
+    const metrics = closing.use('metrics', openMetrics(service));
+    const tracing = closing.use(
+      'tracing',
+      await startProcessTracing({
+        service,
+        endpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+        sampleRatio: settings.HOTLOOP_TRACE_RATIO,
+      }),
+    );
+    await migrate(databaseUrl, { log });
+    const pool = closing.use(
+      'Postgres',
+      openPool(databaseUrl, { max: maxConnections, queryTimeoutMs, application: service, log }),
+    );
+    const registry = closing.use('registry', await openRegistry(pool, databaseUrl, log));
+    return {
+      node: settings.HOTLOOP_NODE ?? service,
+      log,
+      closing,
+      tracing,
+      metrics,
+      pool,
+      registry,
+      authenticator: createAuthenticator(settings.HOTLOOP_API_KEYS),
+      apiKey: settings.HOTLOOP_API_KEY,
+      databaseUrl,
+      drainMs: settings.HOTLOOP_DRAIN_MS,
+    };
+  } catch (error) {
+    await closing.close(5000);
+    throw error;
+  }
+}

@@ -1,0 +1,126 @@
+import { EXECUTION_PROVIDERS } from '@hotloop/model/manifest/runtime-schema.ts';
+import {
+  addressListSchema,
+  addressSchema,
+  fractionSchema,
+  millisecondsSchema,
+  urlSchema,
+  z,
+} from '../config.ts';
+import { LOG_LEVELS } from '../log.ts';
+
+/** Less takes not even one small model, or a few segments of the journal. */
+const LEAST_MB = 128;
+const MOST_MB = 1024 ** 2;
+const LEAST_HANG_MS = 100;
+
+function megabytesSchema() {
+  const wrong = 'must be whole megabytes';
+  return z.coerce
+    .number(wrong)
+    .int(wrong)
+    .min(LEAST_MB, `must be at least ${LEAST_MB}`)
+    .max(MOST_MB, `must be at most ${MOST_MB}`);
+}
+
+/** What every service reads from its environment. */
+export const foundationSettings = {
+  HOTLOOP_NODE: z.string().min(1).optional(),
+  HOTLOOP_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+  HOTLOOP_API_KEYS: z.string().optional(),
+  /** The key of the services' own calls to each other. */
+  HOTLOOP_API_KEY: z.string().optional(),
+  HOTLOOP_TRACE_RATIO: fractionSchema().default(0.01),
+  HOTLOOP_DRAIN_MS: millisecondsSchema().default(10_000),
+  DATABASE_URL: urlSchema('postgres', 'postgresql'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: urlSchema('http', 'https').optional(),
+} as const;
+
+export const preprocessorSettings = {
+  HOTLOOP_STORE: z.string().min(1),
+  REDIS_CACHE_URL: urlSchema('redis', 'rediss'),
+  KAFKA_BROKERS: addressListSchema().optional(),
+} as const;
+
+/** Where the preprocessor finds the others when they are processes of their own. */
+export const peerSettings = {
+  HOTLOOP_COMPUTE: z.string().default('127.0.0.1:8001'),
+  HOTLOOP_POSTPROCESSOR: z.string().default('127.0.0.1:7402'),
+  HOTLOOP_RETRAINER: z.string().default('127.0.0.1:7403'),
+} as const;
+
+export const computeSettings = {
+  HOTLOOP_STORE: z.string().min(1),
+  HOTLOOP_DATA: z.string().min(1),
+  /** Comma-separated, tried in this order; for models whose manifest names none. */
+  HOTLOOP_EXECUTION_PROVIDERS: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .pipe(
+      z.array(
+        z.enum(EXECUTION_PROVIDERS, `must be of ${EXECUTION_PROVIDERS.join(', ')}, separated by commas`),
+      ),
+    )
+    .optional(),
+  /** What all runners together may take; also what one may, where its manifest names nothing. */
+  HOTLOOP_MEMORY_BUDGET_MB: megabytesSchema().optional(),
+  /** What may wait on disk to be shipped; predictions beyond it are refused. */
+  HOTLOOP_JOURNAL_MAX_MB: megabytesSchema().optional(),
+  /** A run that takes longer is taken for hung, and its runner is ended. */
+  HOTLOOP_HANG_MS: millisecondsSchema().min(LEAST_HANG_MS, `must be at least ${LEAST_HANG_MS}`).optional(),
+} as const;
+
+export const postprocessorSettings = {
+  HOTLOOP_DATA: z.string().min(1),
+} as const;
+
+export const retrainerSettings = {
+  HOTLOOP_STORE: z.string().min(1),
+  REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),
+  KAFKA_BROKERS: addressListSchema().optional(),
+} as const;
+
+/** The two addresses of a service that is a process of its own, with its usual ports. */
+export function listenSettings(port: number, httpPort: number) {
+  return {
+    HOTLOOP_LISTEN: addressSchema().default(`127.0.0.1:${port}`),
+    HOTLOOP_HTTP_LISTEN: addressSchema().default(`127.0.0.1:${httpPort}`),
+  };
+}
+
+export type Settings<Shape extends z.ZodRawShape> = Readonly<z.output<z.ZodObject<Shape>>>;
+export type FoundationSettings = Settings<typeof foundationSettings>;
+export type PreprocessorSettings = Settings<typeof preprocessorSettings>;
+export type PeerSettings = Settings<typeof peerSettings>;
+export type ComputeSettings = Settings<typeof computeSettings>;
+export type PostprocessorSettings = Settings<typeof postprocessorSettings>;
+export type RetrainerSettings = Settings<typeof retrainerSettings>;
+
+/** Where a service listens. */
+export interface Listen {
+  /** gRPC: host:port; port 0 takes a free one. */
+  readonly grpc: string;
+  readonly http: string;
+}
+
+/** Where a service can be reached. */
+export interface ServiceAddresses {
+  readonly address: string;
+  readonly httpAddress: string;
+}
+
+/** Every variable that some service reads; one environment may be shared by all of them. */
+export const SERVICE_VARIABLES: readonly string[] = [
+  ...new Set([
+    ...Object.keys(foundationSettings),
+    ...Object.keys(preprocessorSettings),
+    ...Object.keys(peerSettings),
+    ...Object.keys(computeSettings),
+    ...Object.keys(postprocessorSettings),
+    ...Object.keys(retrainerSettings),
+    ...Object.keys(listenSettings(0, 0)),
+    'HOTLOOP_SINGLE',
+    'HOTLOOP_PREPROCESSOR',
+    'HOTLOOP_CONTROL',
+  ]),
+];

@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
+import type { Listen, PostprocessorSettings } from '@hotloop/platform/start-up/settings.ts';
+import { type Postprocessor, startPostprocessor } from './service.ts';
+
+/** Opens the postprocessor out of its settings; the foundation's `closing` closes it. */
+export async function openPostprocessor(
+  settings: PostprocessorSettings,
+  listen: Listen,
+  foundation: Foundation,
+): Promise<Postprocessor> {
+  const { closing, node, registry, pool, databaseUrl, authenticator, tracing, log } = foundation;
+  return closing.use(
+    'postprocessor',
+    await startPostprocessor(
+      {
+        listen: listen.grpc,
+        http: { listen: listen.http, metrics: foundation.metrics },
+        node,
+        journalDirectory: join(settings.HOTLOOP_DATA, node, 'decision'),
+        drainMs: foundation.drainMs,
+      },
+      { registry, pool, databaseUrl, authenticator, tracing, log: log.child({ part: 'postprocessor' }) },
+    ),
+  );
+}

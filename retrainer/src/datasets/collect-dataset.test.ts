@@ -1,0 +1,183 @@
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { describe, expect, it } from 'vitest';
+import {
+  type LoggedPrediction,
+  linearModel,
+  logPredictions,
+  manifestText,
+  openStores,
+  push,
+  type Stores,
+} from '../testing/fixture.ts';
+import { COLLECT_DEFAULTS, collectDataset } from './collect-dataset.ts';
+
+const HOUR = 3_600_000;
+
+const KEYED = manifestText(
+  'm',
+  'outcome: {join: [user], positive: "event.type == \'buy\'", window: 1h, otherwise: 0}\n',
+);
+const RANKING = KEYED.replace('task: binary', 'task: ranking').replace('[user]', '[user, item]');
+
+async function happened(
+  stores: Stores,
+  rows: readonly {
+    id: string;
+    prediction?: string;
+    keys?: object;
+    value?: unknown;
+    type?: string;
+    at: number;
+  }[],
+) {
+  for (const row of rows)
+    await stores.pool.query(
+      `INSERT INTO outcome (id, model, source, kind, prediction_id, keys, value, attributes, occurred_at)
+       VALUES ($1, 'm', 'sdk', 'label', $2, $3, $4, $5, to_timestamp($6 / 1000.0))`,
+      [
+        row.id,
+        row.prediction ?? null,
+        JSON.stringify(row.keys ?? {}),
+        row.value === undefined ? null : JSON.stringify(row.value),
+        JSON.stringify(row.type ? { type: row.type } : {}),
+        row.at,
+      ],
+    );
+}
+
+const collect = (stores: Stores, text: string, now: number, options = COLLECT_DEFAULTS) =>
+  collectDataset(stores.pool, parseManifest(text), 0.2, now, options);
+
+describe('collecting a dataset', () => {
+  it('learns from what was served and seen: live, canary and pinned, not shadow, not failed, not another feature plan', async () => {
+    await using stores = await openStores();
+    const now = Date.now();
+    await push(stores, manifestText('m'), linearModel());
+    const other = manifestText('m').replace('from: request.y', 'from: request.z');
+    await push(stores, other, linearModel(2));
+    const rows: Partial<LoggedPrediction>[] = [
+      { variant: 'live' },
+      { variant: 'canary' },
+      { variant: 'pinned' },
+      { variant: 'shadow' },
+      { errorCode: 'INTERNAL' },
+      { version: 2 },
+      { features: [1, 2, 3], columns: 3 },
+    ];
+    const ids = await logPredictions(
+      stores.pool,
+      rows.map((row, index) => ({ model: 'm', features: [index, -index], at: now - 10_000 + index, ...row })),
+    );
+    await happened(
+      stores,
+      ids.map((prediction, index) => ({ id: `o${index}`, prediction, value: 1, at: now })),
+    );
+    const dataset = await collect(stores, manifestText('m'), now);
+    expect(dataset).toMatchObject({
+      examples: 3,
+      cut: 7,
+      unmatched: 4,
+      training: { rows: 2 },
+      holdout: { rows: 1 },
+    });
+    expect([...dataset.training.features, ...dataset.holdout.features]).toEqual([0, -0, 1, -1, 2, -2]);
+    expect((await collect(stores, manifestText('m'), now + 1)).sha256).toBe(dataset.sha256);
+  });
+
+  it('holds recent positives back until the negatives beside them are known', async () => {
+    await using stores = await openStores();
+    const now = Date.now();
+    await push(stores, KEYED, linearModel());
+    const ages = [3 * HOUR, 2 * HOUR, HOUR / 2, HOUR / 3];
+    await logPredictions(
+      stores.pool,
+      ages.map((age, index) => ({
+        model: 'm',
+        features: [index, 1],
+        at: now - age,
+        entities: { user: `u${index}` },
+      })),
+    );
+    await happened(stores, [
+      { id: 'a', keys: { user: 'u0' }, type: 'buy', at: now - 3 * HOUR + 1000 },
+      { id: 'b', keys: { user: 'u1' }, type: 'look', at: now - 2 * HOUR + 1000 },
+      { id: 'c', keys: { user: 'u2' }, type: 'buy', at: now - HOUR / 2 + 1000 },
+    ]);
+    const early = await collect(stores, KEYED, now);
+    expect(early).toMatchObject({ examples: 2, positives: 1, pending: 2 });
+    const late = await collect(stores, KEYED, now + HOUR);
+    expect(late).toMatchObject({ examples: 4, positives: 2, pending: 0 });
+  });
+
+  it('makes every candidate that was shown an example', async () => {
+    await using stores = await openStores();
+    const now = Date.now();
+    await push(stores, RANKING, linearModel());
+    const [id] = await logPredictions(stores.pool, [
+      {
+        model: 'm',
+        features: [0, 0, 1, 1, 2, 2],
+        at: now - 2 * HOUR,
+        entities: { user: 'u' },
+        candidates: ['a', 'b', 'c'],
+      },
+      { model: 'm', features: [3, 3], at: now - 2 * HOUR + 1, entities: { user: 'u' }, candidates: ['z'] },
+    ]);
+    await stores.pool.query(
+      `INSERT INTO decision (prediction_id, at, model, version, variant, shown, node) VALUES ($1, now(), 'm', 1, 'live', $2, 'n')`,
+      [
+        id,
+        JSON.stringify([
+          { id: 'b', rank: 1, score: 0.9, propensity: 1 },
+          { id: 'a', rank: 2, score: 0.1, propensity: 1 },
+        ]),
+      ],
+    );
+    await happened(stores, [
+      { id: 'o', keys: { user: 'u', item: 'b' }, type: 'buy', at: now - 2 * HOUR + 1000 },
+    ]);
+    const { training, holdout } = await collect(stores, RANKING, now);
+    expect([...training.features]).toEqual([0, 0, 1, 1]);
+    expect([...training.labels]).toEqual([0, 1]);
+    expect([...holdout.features]).toEqual([3, 3]);
+  });
+
+  it('leaves out the oldest when there are more than fit', async () => {
+    await using stores = await openStores();
+    const now = Date.now();
+    await push(stores, manifestText('m'), linearModel());
+    const ids = await logPredictions(
+      stores.pool,
+      Array.from({ length: 10 }, (_, index) => ({
+        model: 'm',
+        features: [index, 0],
+        at: now - 1000 + index,
+      })),
+    );
+    await happened(
+      stores,
+      ids.map((prediction, index) => ({ id: `o${index}`, prediction, value: 1, at: now })),
+    );
+    const few = await collect(stores, manifestText('m'), now, { ...COLLECT_DEFAULTS, maxPredictions: 4 });
+    expect([...few.training.features, ...few.holdout.features].filter((_, index) => index % 2 === 0)).toEqual(
+      [6, 7, 8, 9],
+    );
+    const short = await collect(stores, manifestText('m'), now, { ...COLLECT_DEFAULTS, maxRows: 3 });
+    expect(short.examples).toBe(3);
+    const small = await collect(stores, manifestText('m'), now, {
+      ...COLLECT_DEFAULTS,
+      maxFeatureBytes: 5 * 8,
+    });
+    expect(small.examples).toBe(5);
+  });
+
+  it('refuses a model whose log keeps one of its features out', async () => {
+    await using stores = await openStores();
+    const redacted = manifestText('m', 'log: {redact: [y]}\n');
+    await push(stores, redacted, linearModel());
+    await expect(collect(stores, redacted, Date.now())).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('feature y'),
+    });
+  });
+});

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { describe, expect, it } from 'vitest';
+import { createRun, findRun } from '../runs/run-store.ts';
+import { workOnRun } from '../runs/run-worker.ts';
+import { openStores, type Stores } from '../testing/fixture.ts';
+import {
+  dependenciesOf,
+  LABELLED_MANIFEST,
+  playedTrainer,
+  withLabels,
+  workerOptions,
+} from '../testing/labelled-model.ts';
+
+/** One run that does not promote, to its end. */
+async function heldRun(stores: Stores, trainer = playedTrainer()) {
+  const runId = randomUUID();
+  await createRun(stores.pool, { runId, model: 'm', key: runId, reason: '', hold: true });
+  const never = new AbortController().signal;
+  await workOnRun(runId, dependenciesOf(stores, trainer), workerOptions(stores), never);
+  await stores.registry.refresh();
+  return findRun(stores.pool, runId);
+}
+
+describe('a retrained version', () => {
+  it.each([
+    ['beside a model.yaml without any', LABELLED_MANIFEST, undefined],
+    [
+      'in place of those of the version that it began from, within the tolerance declared there',
+      `${LABELLED_MANIFEST}golden: {relative: 0.5, examples: [{inputs: {input: [[9, 9]]}, outputs: {score: [[0.9]]}}]}\n`,
+      0.5,
+    ],
+  ])('has golden examples of its own: %s', async (_, manifestYaml, relative) => {
+    await using stores = await openStores();
+    await withLabels(stores, 60, manifestYaml);
+    expect(await heldRun(stores)).toMatchObject({ state: 'succeeded', version: 2 });
+    const record = stores.registry.current().models.get('m')?.versions.get(2);
+    const bundle = await stores.bundles.get(record!.bundleSha256);
+    const { golden, ...rest } = parseManifest(bundle.manifestYaml);
+    expect(rest).toEqual(parseManifest(LABELLED_MANIFEST));
+    expect(golden?.relative).toBe(relative);
+    expect(golden?.examples).toHaveLength(1);
+    const { inputs, outputs } = golden!.examples[0]!;
+    const rows = inputs.input as [number, number][];
+    expect(rows).toHaveLength(8);
+    // What the trainer scores them with.
+    expect(outputs.score).toEqual(rows.map(([x]) => [(x + 1) / 2]));
+  });
+
+  it('is none when the weights are those of the live version, whatever examples it would have', async () => {
+    await using stores = await openStores();
+    await withLabels(stores);
+    expect(await heldRun(stores, playedTrainer({}, 1))).toMatchObject({
+      state: 'failed',
+      message: expect.stringContaining('training changed nothing'),
+    });
+    expect(stores.registry.current().models.get('m')?.versions.size).toBe(1);
+  });
+});

@@ -1,0 +1,296 @@
+import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
+import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
+import { trainingSettings, trainingSpec } from '@hotloop/model/training/training-settings.ts';
+import type { Clock } from '@hotloop/platform/clock.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { type Bundle, type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { type CollectedDataset, type CollectOptions, collectDataset } from '../datasets/collect-dataset.ts';
+import { storeDataset } from '../datasets/dataset-store.ts';
+import { findVersion, insertVersion } from '../registry/version-store.ts';
+import { type PromotionOptions, promote } from '../rollouts/promote.ts';
+import { readModelState } from '../rollouts/promotion-store.ts';
+import type { TrainingRun } from '../runs/run.ts';
+import { advanceRun, type RunClaim } from '../runs/run-store.ts';
+import type { scoreInProcess } from '../training/evaluator-process.ts';
+import type { TrainingProgress } from '../training/train.ts';
+import type { TrainerResult, trainInProcess } from '../training/trainer-process.ts';
+import { type GateVerdict, gateMetric, judgeCandidate } from './gate.ts';
+import { goldenExamples } from './golden-examples.ts';
+import { measure, measureAll } from './measure.ts';
+
+/** Where models are trained and scored: in child processes. */
+export interface Trainer {
+  readonly train: typeof trainInProcess;
+  readonly score: typeof scoreInProcess;
+}
+
+export interface RetrainDependencies {
+  readonly pool: Pool;
+  readonly bundles: BundleStore;
+  readonly trainer: Trainer;
+  readonly clock: Clock;
+}
+
+export interface RetrainOptions {
+  readonly collect: CollectOptions;
+  readonly promotion: PromotionOptions;
+  /** Each child process is ended after it. */
+  readonly trainTimeoutMs: number;
+}
+
+export interface RetrainHooks {
+  /** 0 to 1. */
+  readonly onProgress: (progress: number, message: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** The live version when the run began: what the candidate starts from and is judged against. */
+interface Parent {
+  readonly version: number;
+  readonly generation: number;
+  readonly manifest: Manifest;
+  readonly bundle: Bundle;
+}
+
+/**
+ * One improvement, from outcomes to the next live version: collect -> train -> judge -> register -> promote. Every step is
+ * written with the claim's token, so a worker that was thought lost changes nothing when it comes back; lost half way, the
+ * walk begins again, or goes on with the promotion once the version is registered. Resolves with the run at its end,
+ * `succeeded` or `refused`; what it rejects with is for the worker to judge.
+ */
+export async function retrain(
+  claim: RunClaim,
+  dependencies: RetrainDependencies,
+  options: RetrainOptions,
+  hooks: RetrainHooks,
+): Promise<TrainingRun> {
+  const { pool, clock } = dependencies;
+  if (claim.run.state === 'promoting') return promoteAndEnd(claim, claim.run, dependencies, options, hooks);
+
+  const parent = await readParent(claim.run.model, dependencies);
+  const spec = trainingSpec(parent.manifest);
+  const metric = gateMetric(trainableTask(parent.manifest), spec.gate.metric);
+  const dataset = await collectDataset(pool, parent.manifest, spec.holdout, clock.now(), options.collect);
+  const collected = {
+    parentVersion: parent.version,
+    datasetSha256: dataset.sha256,
+    examples: dataset.examples,
+  };
+  const keep = async (client: Parameters<typeof storeDataset>[0]) => {
+    await storeDataset(client, parent.manifest.name, dataset);
+    return {};
+  };
+  const shortage = shortageOf(dataset, spec.gate.min_examples);
+  if (shortage !== null)
+    return advanceRun(pool, claim, 'refused', { ...collected, message: shortage }, clock.now(), keep);
+  const message = `${dataset.training.rows} rows to learn from, ${dataset.holdout.rows} held out`;
+  await advanceRun(pool, claim, 'collected', { ...collected, message }, clock.now(), keep);
+
+  const trained = await train(parent, dataset, dependencies, options, hooks);
+  await advanceRun(
+    pool,
+    claim,
+    'trained',
+    { progress: 1, message: 'comparing with the live version' },
+    clock.now(),
+  );
+
+  const { gate, metrics } = await judge(
+    parent,
+    trained,
+    dataset,
+    metric,
+    dependencies,
+    options,
+    hooks.signal,
+  );
+  if (!gate.passed)
+    return advanceRun(pool, claim, 'refused', { message: gate.message, gate, metrics }, clock.now());
+  await advanceRun(pool, claim, 'passed', { message: gate.message, gate, metrics }, clock.now());
+
+  const bundle = await bundleOf(parent, trained, dataset, dependencies, options, hooks.signal);
+  const registered = await register(claim, parent, bundle, dataset, metrics, dependencies);
+  if (registered.endedAt !== null) return registered;
+  return promoteAndEnd(claim, registered, dependencies, options, hooks, parent.generation);
+}
+
+async function readParent(model: string, { pool, bundles }: RetrainDependencies): Promise<Parent> {
+  const state = await readModelState(pool, model);
+  if (state.liveVersion === null)
+    throw new HotloopError('FAILED_PRECONDITION', `model ${model} has no live version; promote one first`, {
+      reason: 'no_live_version',
+    });
+  const { bundleSha256 } = await findVersion(pool, model, state.liveVersion);
+  const bundle = await bundles.get(bundleSha256);
+  const manifest = parseManifest(bundle.manifestYaml);
+  return { version: state.liveVersion, generation: state.generation, manifest, bundle };
+}
+
+function shortageOf(dataset: CollectedDataset, minExamples: number): string | null {
+  const { training, holdout, pending, unmatched, unusable } = dataset;
+  if (training.rows > 0 && holdout.rows >= minExamples) return null;
+  const waiting = `${pending} wait for the end of their window, ${unmatched} outcomes match no prediction`;
+  const left = unusable > 0 ? `, ${unusable} logged vectors cannot be used` : '';
+  return (
+    `too few labelled examples: ${training.rows} to learn from and ${holdout.rows} held out of ${dataset.examples}; ` +
+    `the gate asks for ${minExamples} held out (${waiting}${left})`
+  );
+}
+
+async function train(
+  parent: Parent,
+  dataset: CollectedDataset,
+  { trainer }: RetrainDependencies,
+  options: RetrainOptions,
+  { onProgress, signal }: RetrainHooks,
+): Promise<TrainerResult> {
+  const settings = trainingSettings(parent.manifest);
+  const steps = settings.epochs * Math.ceil(dataset.training.rows / settings.batch);
+  const trained = await trainer.train(
+    { modelBytes: parent.bundle.onnx, dataset: dataset.training, settings },
+    {
+      timeoutMs: options.trainTimeoutMs,
+      signal,
+      onProgress: (progress) => onProgress(Math.min(1, progress.step / steps), describe(progress)),
+    },
+  );
+  const inspected = inspectModel(trained.modelBytes);
+  checkManifestFits(parent.manifest, inspected);
+  if (inspected.nonFinite.length > 0)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `training left values that are not numbers in ${inspected.nonFinite[0]}`,
+    );
+  return trained;
+}
+
+function describe({ epoch, epochs, loss, validationLoss }: TrainingProgress): string {
+  const validated = validationLoss === null ? '' : `, validation loss ${validationLoss.toFixed(4)}`;
+  return `epoch ${epoch} of ${epochs}, loss ${loss.toFixed(4)}${validated}`;
+}
+
+async function judge(
+  parent: Parent,
+  trained: TrainerResult,
+  dataset: CollectedDataset,
+  metric: ReturnType<typeof gateMetric>,
+  { trainer }: RetrainDependencies,
+  options: RetrainOptions,
+  signal: AbortSignal,
+): Promise<{ gate: GateVerdict; metrics: Record<string, number> }> {
+  const { manifest } = parent;
+  const { gate: spec } = trainingSpec(manifest);
+  const [live, candidate] = await trainer.score(
+    {
+      models: [parent.bundle.onnx, trained.modelBytes],
+      dataset: dataset.holdout,
+      ...(manifest.output === undefined ? {} : { output: manifest.output }),
+    },
+    { timeoutMs: options.trainTimeoutMs, signal },
+  );
+  if (!live || !candidate) throw new HotloopError('INTERNAL', 'the scores of both models were asked for');
+  const liveValue = measure(manifest, metric, live, dataset.holdout);
+  const measured = measureAll(manifest, metric, candidate, dataset.holdout);
+  const gate = judgeCandidate({
+    metric,
+    candidate: measured.get(metric) ?? Number.NaN,
+    live: liveValue,
+    examples: dataset.holdout.rows,
+    atLeast: spec.at_least,
+    minExamples: spec.min_examples,
+  });
+  const entries: [string, number][] = [
+    ...measured,
+    [`live_${metric}`, liveValue],
+    ['held_out', dataset.holdout.rows],
+    ['trained_on', dataset.training.rows],
+    ['loss', trained.metrics.loss],
+    ['epochs', trained.metrics.epochs],
+    ['seed', trainingSpec(manifest).seed],
+  ];
+  return { gate, metrics: Object.fromEntries(entries.filter(([, value]) => Number.isFinite(value))) };
+}
+
+/** The parent's model.yaml with golden examples of the new weights, beside these. */
+async function bundleOf(
+  { manifest, bundle }: Parent,
+  { modelBytes, sha256: trainedSha256 }: TrainerResult,
+  { holdout }: CollectedDataset,
+  { trainer }: RetrainDependencies,
+  { trainTimeoutMs }: RetrainOptions,
+  signal: AbortSignal,
+): Promise<Bundle> {
+  if (trainedSha256 === sha256(bundle.onnx))
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      'training changed nothing; the trained weights are those of the live version',
+    );
+  const limits = { timeoutMs: trainTimeoutMs, signal };
+  const golden = await goldenExamples(manifest, modelBytes, holdout, trainer, limits);
+  return { manifestYaml: replaceGolden(bundle.manifestYaml, golden), onnx: modelBytes };
+}
+
+async function register(
+  claim: RunClaim,
+  parent: Parent,
+  bundle: Bundle,
+  dataset: CollectedDataset,
+  metrics: Record<string, number>,
+  { pool, bundles, clock }: RetrainDependencies,
+): Promise<TrainingRun> {
+  const { model, runId, hold } = claim.run;
+  const at = clock.now();
+  const bundleSha256 = await bundles.put(bundle);
+  const isHeld = hold || parent.manifest.rollout.promote === 'manual';
+  return advanceRun(pool, claim, isHeld ? 'held' : 'registered', {}, at, async (client) => {
+    const { version } = await insertVersion(client, {
+      model,
+      bundleSha256,
+      onnxSha256: sha256(bundle.onnx),
+      manifest: parseManifest(bundle.manifestYaml),
+      note: `retrained from version ${parent.version}`,
+      trained: { parentVersion: parent.version, datasetSha256: dataset.sha256, runId, metrics },
+      actor: 'retrainer',
+      at,
+    });
+    return {
+      version,
+      message: isHeld
+        ? `version ${version} is registered and waits for its promotion`
+        : `version ${version} is registered`,
+    };
+  });
+}
+
+async function promoteAndEnd(
+  claim: RunClaim,
+  run: TrainingRun,
+  { pool, clock }: RetrainDependencies,
+  options: RetrainOptions,
+  hooks: RetrainHooks,
+  generation?: number,
+): Promise<TrainingRun> {
+  const { model, version, parentVersion } = run;
+  if (version === null) throw new HotloopError('INTERNAL', 'a run is promoting without a version');
+  const state = await readModelState(pool, model);
+  // A worker that was lost after the flip leaves a run whose version is live already.
+  if (state.liveVersion !== version && state.liveVersion !== parentVersion)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `version ${version} was judged against version ${parentVersion}, but ${state.liveVersion} is live now; retrain`,
+      { reason: 'live_version_changed' },
+    );
+  await promote(
+    { model, version, expectedGeneration: generation ?? state.generation, actor: 'retrainer' },
+    { pool, clock },
+    options.promotion,
+    (progress) => hooks.onProgress(1, progress.message),
+    hooks.signal,
+  );
+  return advanceRun(pool, claim, 'promoted', { message: `version ${version} is live` }, clock.now());
+}

@@ -1,0 +1,36 @@
+import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
+import type { Listen, RetrainerSettings } from '@hotloop/platform/start-up/settings.ts';
+import { type Retrainer, startRetrainer } from './service.ts';
+
+/** Collecting a dataset reads for as long as this; everything else is far quicker. */
+export const RETRAINER_QUERY_TIMEOUT_MS = 120_000;
+
+/** Opens the retrainer out of its settings; the foundation's `closing` closes it. */
+export async function openRetrainer(
+  settings: RetrainerSettings,
+  listen: Listen,
+  foundation: Foundation,
+): Promise<Retrainer> {
+  const { closing, pool, registry, authenticator, tracing, log } = foundation;
+  return closing.use(
+    'retrainer',
+    await startRetrainer(
+      {
+        listen: listen.grpc,
+        http: { listen: listen.http, metrics: foundation.metrics },
+        drainMs: foundation.drainMs,
+        queueUrl: settings.REDIS_QUEUE_URL,
+        ...(settings.KAFKA_BROKERS ? { kafkaBrokers: settings.KAFKA_BROKERS } : {}),
+      },
+      {
+        pool,
+        registry,
+        bundles: directoryBundleStore(settings.HOTLOOP_STORE),
+        authenticator,
+        tracing,
+        log: log.child({ part: 'retrainer' }),
+      },
+    ),
+  );
+}

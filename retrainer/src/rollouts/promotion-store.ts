@@ -1,0 +1,147 @@
+import { fromPostgresError, type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { appendLedger, type LedgerAction } from '../ledger/ledger.ts';
+import type { NodeReport } from './promotion-state.ts';
+
+/** A node that was not seen for this long is gone; a promotion does not wait for it. */
+const NODE_ALIVE_SECONDS = 10;
+
+export interface ModelState {
+  readonly liveVersion: number | null;
+  readonly previousVersion: number | null;
+  readonly targetVersion: number | null;
+  readonly generation: number;
+}
+
+export interface Flip {
+  readonly model: string;
+  readonly version: number;
+  /** The generation that the promotion began at: the compare-and-swap's expectation. */
+  readonly generation: number;
+  readonly action: Extract<LedgerAction, 'promote' | 'rollback'>;
+  readonly actor: string;
+  readonly at: number;
+}
+
+interface ModelRow {
+  readonly live_version: number | null;
+  readonly previous_version: number | null;
+  readonly target_version: number | null;
+  readonly generation: string;
+}
+
+/** What the registry says of a model now. Throws NOT_FOUND. */
+export async function readModelState(pool: Pool, model: string): Promise<ModelState> {
+  const { rows } = await query<ModelRow>(
+    pool,
+    'SELECT live_version, previous_version, target_version, generation FROM model WHERE name = $1',
+    [model],
+  );
+  const row = rows[0];
+  if (!row)
+    throw new HotloopError('NOT_FOUND', `model ${JSON.stringify(model.slice(0, 80))} is not registered`);
+  return {
+    liveVersion: row.live_version,
+    previousVersion: row.previous_version,
+    targetVersion: row.target_version,
+    generation: Number(row.generation),
+  };
+}
+
+export async function hasVersion(pool: Pool, model: string, version: number): Promise<boolean> {
+  const { rows } = await query(pool, 'SELECT 1 FROM model_version WHERE model = $1 AND version = $2', [
+    model,
+    version,
+  ]);
+  return rows.length > 0;
+}
+
+/** Asks every node to load a version. False when the model has moved on from the generation. */
+export async function setTarget(
+  pool: Pool,
+  model: string,
+  version: number,
+  generation: number,
+): Promise<boolean> {
+  const { rowCount } = await query(
+    pool,
+    'UPDATE model SET target_version = $2 WHERE name = $1 AND generation = $3',
+    [model, version, generation],
+  );
+  return rowCount === 1;
+}
+
+/** Takes the wish back, unless another promotion has put its own there. */
+export async function clearTarget(
+  pool: Pool,
+  model: string,
+  version: number,
+  generation: number,
+): Promise<void> {
+  await query(
+    pool,
+    'UPDATE model SET target_version = NULL WHERE name = $1 AND target_version = $2 AND generation = $3',
+    [model, version, generation],
+  );
+}
+
+/** What every node that is alive said last of the version, by name. A node that said nothing yet is `cold`. */
+export async function readNodeReports(pool: Pool, model: string, version: number): Promise<NodeReport[]> {
+  const { rows } = await query<NodeReport>(
+    pool,
+    `SELECT node.node, coalesce(said.state, 'cold') AS state, coalesce(said.detail, '') AS detail,
+       coalesce(said.reason, '') AS reason
+     FROM node LEFT JOIN node_version said
+       ON said.node = node.node AND said.model = $1 AND said.version = $2
+     WHERE node.seen_at > now() - make_interval(secs => $3)
+     ORDER BY node.node`,
+    [model, version, NODE_ALIVE_SECONDS],
+  );
+  return rows;
+}
+
+/**
+ * The flip: one compare-and-swap and its ledger row, all or none. Returns the new generation, or null
+ * when the model has moved on (another flip, or another promotion's target). A rollback asks for no target: the
+ * previous version is still loaded everywhere.
+ */
+export async function flip(pool: Pool, flip: Flip): Promise<number | null> {
+  return inTransaction(pool, async (client) => {
+    const expectation = flip.action === 'promote' ? 'target_version = $2' : 'previous_version = $2';
+    const { rows } = await client.query<{ generation: string; previous_version: number | null }>(
+      `UPDATE model SET live_version = $2, previous_version = live_version, target_version = NULL,
+              generation = generation + 1
+       WHERE name = $1 AND generation = $3 AND ${expectation}
+       RETURNING generation, previous_version`,
+      [flip.model, flip.version, flip.generation],
+    );
+    const row = rows[0];
+    if (!row) return null;
+    const generation = Number(row.generation);
+    await appendLedger(client, {
+      at: flip.at,
+      actor: flip.actor,
+      action: flip.action,
+      model: flip.model,
+      version: flip.version,
+      detail: { from_version: row.previous_version, generation },
+    });
+    return generation;
+  });
+}
+
+async function query<Row extends object>(pool: Pool, text: string, values: unknown[]) {
+  try {
+    return await pool.query<Row>(text, values);
+  } catch (error) {
+    throw fromPostgresError(error);
+  }
+}
+
+async function inTransaction<T>(pool: Pool, fn: Parameters<typeof transaction<T>>[1]): Promise<T> {
+  try {
+    return await transaction(pool, fn, { retrySerialization: true });
+  } catch (error) {
+    throw fromPostgresError(error);
+  }
+}

@@ -1,0 +1,153 @@
+import type { AttributeValue } from '@hotloop/model/value.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { ITEM_KEY } from '../datasets/join.ts';
+import type { GateVerdict } from '../improve/gate.ts';
+
+export interface PredictionRow {
+  readonly at: Date;
+  readonly model: string;
+  readonly version: number;
+  readonly variant: string;
+  readonly caller: string;
+  readonly entities: Record<string, string>;
+  readonly candidates: string[];
+  readonly rows: number;
+  readonly columns: number;
+  readonly degraded: string[];
+  readonly queue_us: number;
+  readonly run_us: number;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+  readonly node: string;
+}
+
+export interface DecisionRow {
+  readonly at: Date;
+  readonly version: number;
+  readonly label: string;
+  readonly score: number | null;
+  readonly shown: unknown;
+}
+
+export interface OutcomeRow {
+  readonly sequence: string;
+  readonly id: string;
+  readonly source: string;
+  readonly kind: string;
+  readonly value: AttributeValue | null;
+  readonly attributes: Record<string, AttributeValue>;
+  readonly occurred_at: Date;
+  readonly received_at: Date;
+}
+
+/** A run whose dataset was collected after the prediction's outcome had come. */
+export interface LearningRow {
+  readonly sha256: string;
+  readonly examples: string;
+  readonly cut: string;
+  readonly collected_at: Date;
+  readonly run_id: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly version: number | null;
+  readonly gate: GateVerdict | null;
+  readonly created_at: Date;
+  readonly ended_at: Date | null;
+  readonly promotions: readonly {
+    sequence: number;
+    at: string;
+    actor: string;
+    action: string;
+    hash: string;
+  }[];
+}
+
+export interface PredictionChain {
+  readonly prediction: PredictionRow | null;
+  readonly decision: DecisionRow | null;
+  readonly outcomes: readonly OutcomeRow[];
+  readonly learnings: readonly LearningRow[];
+}
+
+export interface JoinRule {
+  readonly join: readonly string[];
+  readonly windowMs: number;
+  readonly skewMs: number;
+}
+
+const PREDICTION = `
+  SELECT at, model, version, variant, caller, entities, candidates, "rows", "columns", degraded, queue_us, run_us,
+         error_code, error_message, node
+  FROM prediction WHERE prediction_id = $1`;
+
+const DECISION = 'SELECT at, version, label, score, shown FROM decision WHERE prediction_id = $1';
+
+const OUTCOME = 'sequence, id, source, kind, value, attributes, occurred_at, received_at';
+
+const OUTCOMES_BY_ID = `SELECT ${OUTCOME} FROM outcome WHERE prediction_id = $1 ORDER BY sequence LIMIT 200`;
+
+// Input: model, the entities among the join keys, the candidates, the bounds of the window in milliseconds.
+const OUTCOMES_BY_KEYS = `
+  SELECT ${OUTCOME} FROM outcome
+  WHERE model = $1 AND prediction_id IS NULL AND keys @> $2::jsonb
+    AND (cardinality($3::text[]) = 0 OR NOT keys ? '${ITEM_KEY}' OR keys ->> '${ITEM_KEY}' = ANY ($3))
+    AND occurred_at BETWEEN to_timestamp($4 / 1000.0) AND to_timestamp($5 / 1000.0)
+  ORDER BY sequence LIMIT 200`;
+
+// Input: model, the sequence of the first outcome (null: none), since when the prediction can have counted. Output: the runs that followed.
+const LEARNINGS = `
+  SELECT dataset.sha256, dataset.examples, dataset.cut, dataset.created_at AS collected_at,
+         run.run_id, run.state, run.reason, run.message, run.version, run.gate, run.created_at, run.ended_at,
+         coalesce((SELECT jsonb_agg(jsonb_build_object('sequence', ledger.sequence, 'at', ledger.at, 'actor', ledger.actor,
+                     'action', ledger.action, 'hash', ledger.hash) ORDER BY ledger.sequence)
+                   FROM ledger WHERE ledger.model = run.model AND ledger.version = run.version
+                     AND ledger.action IN ('promote', 'rollback')), '[]') AS promotions
+  FROM training_run run JOIN dataset ON dataset.sha256 = run.dataset_sha256
+  WHERE run.model = $1 AND dataset.created_at >= to_timestamp($3 / 1000.0) AND ($2::bigint IS NULL OR dataset.cut >= $2)
+  ORDER BY run.created_at LIMIT 20`;
+
+/** Everything in Postgres that belongs to one prediction. */
+export async function readChain(
+  pool: Pool,
+  predictionId: string,
+  ruleOf: (model: string) => JoinRule,
+): Promise<PredictionChain> {
+  const [predictions, decisions, named] = await Promise.all([
+    pool.query<PredictionRow>(PREDICTION, [predictionId]),
+    pool.query<DecisionRow>(DECISION, [predictionId]),
+    pool.query<OutcomeRow>(OUTCOMES_BY_ID, [predictionId]),
+  ]);
+  const prediction = predictions.rows[0] ?? null;
+  const decision = decisions.rows[0] ?? null;
+  if (!prediction) return { prediction, decision, outcomes: named.rows, learnings: [] };
+  const rule = ruleOf(prediction.model);
+  const outcomes = [...named.rows, ...(await outcomesByKeys(pool, prediction, rule))];
+  const at = prediction.at.getTime();
+  const first = outcomes.length > 0 ? Math.min(...outcomes.map((row) => Number(row.sequence))) : null;
+  // Without an outcome it can only have counted by the default label, once its window had ended.
+  const since = first === null ? at + rule.windowMs : at;
+  const learnings = await pool.query<LearningRow>(LEARNINGS, [prediction.model, first, since]);
+  return { prediction, decision, outcomes, learnings: learnings.rows };
+}
+
+async function outcomesByKeys(pool: Pool, prediction: PredictionRow, rule: JoinRule): Promise<OutcomeRow[]> {
+  const { join, windowMs, skewMs } = rule;
+  if (join.length === 0) return [];
+  const isRanking = prediction.candidates.length > 0;
+  const wanted = join.filter((key) => !(isRanking && key === ITEM_KEY));
+  const keys = wanted.flatMap((key) => {
+    const value = Object.hasOwn(prediction.entities, key) ? prediction.entities[key] : undefined;
+    return value === undefined ? [] : [[key, value] as const];
+  });
+  if (keys.length < wanted.length) return [];
+  const at = prediction.at.getTime();
+  const { rows } = await pool.query<OutcomeRow>(OUTCOMES_BY_KEYS, [
+    prediction.model,
+    JSON.stringify(Object.fromEntries(keys)),
+    isRanking ? prediction.candidates : [],
+    at - skewMs,
+    at + windowMs,
+  ]);
+  return rows;
+}
