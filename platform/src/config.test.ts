@@ -19,7 +19,8 @@ const schema = z.object({
 });
 const prefix = 'HOTLOOP_';
 const DATABASE_URL = 'postgres://u:hunter2@127.0.0.1/x';
-const read = (environment: Record<string, string>) => readConfig(schema, environment, { prefix });
+const read = (environment: Record<string, string>) =>
+  readConfig(schema, environment, { prefix, known: ['HOTLOOP_COMPUTE'] });
 
 describe('the configuration', () => {
   it('is parsed, completed by defaults and frozen', () => {

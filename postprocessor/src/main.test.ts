@@ -39,6 +39,7 @@ describe('the postprocessor process', () => {
     const environment = {
       ...{
         HOTLOOP_LISTEN: '127.0.0.1:0',
+        HOTLOOP_HTTP_LISTEN: '127.0.0.1:0',
         HOTLOOP_DATA: folder,
         HOTLOOP_NODE: 'post-1',
         HOTLOOP_DRAIN_MS: '3000',

@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { manifestOf } from '@hotloop/model/testing/manifests.ts';
 import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
@@ -53,6 +55,8 @@ describe('the preprocessor process', () => {
     const service = stack.use(
       startServiceProcess(MAIN, {
         HOTLOOP_LISTEN: '127.0.0.1:0',
+        HOTLOOP_HTTP_LISTEN: '127.0.0.1:0',
+        HOTLOOP_STORE: join(tmpdir(), 'hotloop-preprocessor-test'),
         HOTLOOP_COMPUTE: compute.address,
         HOTLOOP_POSTPROCESSOR: postprocessor.address,
         HOTLOOP_DRAIN_MS: '3000',

@@ -41,6 +41,7 @@ async function environment(
     DATABASE_URL: database.url,
     REDIS_QUEUE_URL: redis.url,
     HOTLOOP_LISTEN: '127.0.0.1:0',
+    HOTLOOP_HTTP_LISTEN: '127.0.0.1:0',
     HOTLOOP_STORE: store,
     HOTLOOP_LOG_LEVEL: 'error',
   };
