@@ -16,14 +16,17 @@ export type ModelVersion = ModelVersion__Output;
 export type PromotionStep = PromoteProgress__Output;
 
 /**
- * A bundle to register. Give model.yaml's text, or just a name for a bare tensor model. Without `onnx` the model begins
- * with the untrained network that `training.network` of model.yaml declares.
+ * A bundle to register. Give model.yaml's text, or just a name for a bare tensor model. Without `onnx` the version keeps the
+ * live version's weights where they have been trained and fit; a model that has none begins with the untrained network that
+ * `training.network` of model.yaml declares.
  */
 export interface ModelBundle {
   readonly onnx?: Uint8Array;
   readonly manifestYaml?: string;
   readonly name?: string;
   readonly note?: string;
+  /** Without `onnx`: begin with an untrained network even where the model has been trained. */
+  readonly untrained?: boolean;
 }
 
 export interface PushStep {
@@ -35,6 +38,8 @@ export interface PushResult {
   readonly version: ModelVersion;
   /** False when the same bundle was registered before; `version` is then that one. */
   readonly created: boolean;
+  /** The version whose weights were kept, because no `onnx` was given; 0 when none were. */
+  readonly weightsFrom: number;
 }
 
 export interface ModelDetails {
@@ -175,6 +180,7 @@ export class Models {
           onnxSha256: bundle.onnx ? createHash('sha256').update(onnx).digest('hex') : '',
           onnxBytes: onnx.length,
           note: bundle.note ?? '',
+          untrained: bundle.untrained ?? false,
         },
       });
       for (let sent = 0; sent < onnx.length && !ended; ) {
@@ -186,7 +192,7 @@ export class Models {
       call.end();
       const reply = await answer.promise;
       if (!reply.version) throw new HotloopClientError('INTERNAL', 'the service named no version');
-      return { version: reply.version, created: reply.created };
+      return { version: reply.version, created: reply.created, weightsFrom: reply.weightsFrom };
     } catch (error) {
       throw toClientError(error);
     } finally {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Outcome } from '@hotloop/proto/gen/hotloop/v1/Outcome.ts';
 import type { OutcomeResult__Output } from '@hotloop/proto/gen/hotloop/v1/OutcomeResult.ts';
 import type { RecordOutcomesReply__Output } from '@hotloop/proto/gen/hotloop/v1/RecordOutcomesReply.ts';
+import { parseRfc3339 } from '@hotloop/proto/rfc3339.ts';
 import { type Attributes, type AttributeValue, encodeAttribute, encodeAttributes } from './attributes.ts';
 import type { CallContext, CallPatience } from './call-context.ts';
 import { clientErrorCode, HotloopClientError } from './hotloop-client-error.ts';
@@ -63,10 +64,14 @@ function encodeOutcome(outcome: OutcomeInput, index: number): Outcome {
 }
 
 function timeText(time: Date | string | undefined, index: number): string {
-  if (!(time instanceof Date)) return time ?? '';
-  if (Number.isNaN(time.getTime()))
-    throw new HotloopClientError('INVALID_ARGUMENT', `outcomes.${index}.occurredAt is not a time`);
-  return time.toISOString();
+  if (time === undefined || time === '') return '';
+  const isTime = time instanceof Date ? !Number.isNaN(time.getTime()) : parseRfc3339(time) !== null;
+  if (!isTime)
+    throw new HotloopClientError(
+      'INVALID_ARGUMENT',
+      `outcomes.${index}.occurredAt is not a time of RFC 3339 with its offset, such as 2026-02-28T10:00:00Z`,
+    );
+  return time instanceof Date ? time.toISOString() : time;
 }
 
 function decodeResult(result: OutcomeResult__Output): OutcomeResult {

@@ -10,6 +10,7 @@ interface PushOptions extends GlobalOptions {
   readonly name?: string;
   readonly note?: string;
   readonly promote?: boolean;
+  readonly untrained?: boolean;
 }
 
 interface FlipOptions extends GlobalOptions {
@@ -64,6 +65,7 @@ function addPush(model: Command, context: CommandContext): void {
     .option('-n, --name <name>', 'name of a bare .onnx file, served as a tensor model')
     .option('--note <text>', 'kept with the version')
     .option('--promote', 'make it live as well')
+    .option('--untrained', 'without model.onnx: begin with untrained weights, even where trained ones fit')
     .action(async (path: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<PushOptions>();
       const bundle = await readBundle(path, options, context);
@@ -74,19 +76,25 @@ function addPush(model: Command, context: CommandContext): void {
           for await (const { sentBytes, totalBytes } of push)
             progress.update(`uploading ${basename(path)}`, sentBytes / totalBytes);
         }
-        const { version, created } = await push.finished();
+        const { version, created, weightsFrom } = await push.finished();
         if (options.promote)
           await follow(
             client.models.promote(version.model, version.version, { signal: context.signal }),
             context,
           );
-        present(context, options, { ...version, created, promoted: options.promote ?? false }, () => {
-          const done = created ? 'registered' : 'was registered already';
-          const next = options.promote
-            ? 'and is live'
-            : `; \`hotloop model promote ${version.model} ${version.version}\` makes it live`;
-          return `${version.model} version ${version.version} ${done}${options.promote ? ' ' : ''}${next}`;
-        });
+        present(
+          context,
+          options,
+          { ...version, created, weightsFrom, promoted: options.promote ?? false },
+          () => {
+            const done = created ? 'registered' : 'was registered already';
+            const next = options.promote
+              ? 'and is live'
+              : `; \`hotloop model promote ${version.model} ${version.version}\` makes it live`;
+            const kept = weightsFrom > 0 ? ` with the weights of version ${weightsFrom}` : '';
+            return `${version.model} version ${version.version} ${done}${kept}${options.promote ? ' ' : ''}${next}`;
+          },
+        );
       });
     });
 }
@@ -105,8 +113,17 @@ async function readBundle(path: string, options: PushOptions, context: CommandCo
     context.readFile(join(path, 'model.onnx')).catch(absent),
   ]);
   if (!onnx)
-    context.terminal.err.write(`${path} has no model.onnx: it begins untrained, and learns from outcomes\n`);
-  return { ...(onnx ? { onnx } : {}), manifestYaml: manifest.toString('utf8'), ...note };
+    context.terminal.err.write(
+      options.untrained
+        ? `${path} has no model.onnx: it begins untrained, and learns from outcomes\n`
+        : `${path} has no model.onnx: trained weights of the model are kept where they fit; a new model begins untrained\n`,
+    );
+  return {
+    untrained: options.untrained ?? false,
+    ...(onnx ? { onnx } : {}),
+    manifestYaml: manifest.toString('utf8'),
+    ...note,
+  };
 }
 
 /** A folder without model.onnx begins with an untrained network; any other trouble with the file is trouble. */

@@ -49,7 +49,11 @@ export function registryHandlers(
         const pushed = await pushModel(header, chunksOf(parts), actor, dependencies, options.push);
         const { versions } = await getModel(pool, pushed.model);
         const version = versions.find((candidate) => candidate.version === pushed.version);
-        return { version: version ? versionMessage(version) : null, created: pushed.created };
+        return {
+          version: version ? versionMessage(version) : null,
+          created: pushed.created,
+          weightsFrom: pushed.weightsFrom ?? 0,
+        };
       },
     ),
     ListModels: unary(async (): Promise<ListModelsReply> => ({ models: [...(await listModels(pool))] })),

@@ -1,3 +1,4 @@
+import { canonicalJson } from '@hotloop/model/canonical-json.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
@@ -9,7 +10,6 @@ import {
   transaction,
 } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { canonicalJson } from '../ledger/ledger.ts';
 import { outcomeCut, readOutcomes } from '../outcomes/outcome-store.ts';
 import { assembleDataset, type Dataset } from './dataset.ts';
 import {

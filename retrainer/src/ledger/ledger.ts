@@ -1,3 +1,4 @@
+import { canonicalJson } from '@hotloop/model/canonical-json.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 import { sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 
@@ -34,18 +35,6 @@ export function ledgerHash(row: Omit<LedgerRow, 'hash'>): string {
   const { previousHash, sequence, at, actor, action, model, version, detail } = row;
   const content = [previousHash, sequence, new Date(at).toISOString(), actor, action, model, version, detail];
   return sha256(canonicalJson(content));
-}
-
-/** JSON with the keys of every object sorted: what Postgres gives back of a jsonb value has another order. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(sorted(JSON.parse(JSON.stringify(value)) as unknown));
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([key, inner]) => [key, sorted(inner)] as const);
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
 }
 
 /**

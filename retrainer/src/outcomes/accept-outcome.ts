@@ -3,6 +3,7 @@ import type { LabelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { isPredictionId } from '@hotloop/proto/prediction-id.ts';
+import { parseRfc3339 } from '@hotloop/proto/rfc3339.ts';
 import { ITEM_KEY, type OutcomeEvent } from '../datasets/join.ts';
 
 const MAX_ID = 200;
@@ -95,8 +96,12 @@ function keysOf(report: ReportedOutcome, manifest: Manifest): Record<string, str
 
 function timeOf(text: string, now: number): number {
   if (text === '') return now;
-  const ms = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) throw invalid('occurred_at', 'must be a time as in RFC 3339');
+  const ms = parseRfc3339(text);
+  if (ms === null)
+    throw invalid(
+      'occurred_at',
+      'must be a time of RFC 3339 with its offset, such as 2026-02-28T10:00:00Z, and a day that exists',
+    );
   if (ms < EARLIEST_MS || ms > now + LATEST_AHEAD_MS)
     throw invalid('occurred_at', 'lies before 1970 or more than a day ahead');
   return ms;

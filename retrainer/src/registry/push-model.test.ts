@@ -85,6 +85,47 @@ describe('pushing a model', () => {
     ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
+  it('keeps trained weights under an edited model.yaml without a file, and refuses where they would be lost', async () => {
+    await using stores = await openStores();
+    const none = { onnxSha256: '', onnxBytes: 0 };
+    await pushed(stores, { manifestYaml: manifestText('m', golden('[[0, 0]]', '[[0.5]]')) }, [
+      linearModel(7),
+    ]);
+    const edited = manifestText('m', 'decision: {threshold: 0.9}\n');
+    const kept = await pushed(stores, { ...none, manifestYaml: edited }, []);
+    expect(kept).toEqual({ model: 'm', version: 2, created: true, weightsFrom: 1 });
+    const [version] = (await getModel(stores.pool, 'm')).versions;
+    expect(version).toMatchObject({
+      onnxSha256: digestOf(linearModel(7)),
+      note: expect.stringContaining('version 1'),
+    });
+    const { manifestYaml } = await stores.bundles.get(version!.bundleSha256);
+    expect(parseManifest(manifestYaml)).toMatchObject({
+      decision: { threshold: 0.9 },
+      golden: { examples: [{ outputs: { score: [[0.5]] } }] },
+    });
+    const other = edited.replace('{name: y, from: request.y}', '{name: z, from: request.z}');
+    await expect(pushed(stores, { ...none, manifestYaml: other }, [])).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      reason: 'weights_do_not_fit',
+      message: expect.stringMatching(/version 2.*added z; removed y.*--untrained/),
+    });
+    expect(await pushed(stores, { ...none, manifestYaml: other, untrained: true }, [])).toEqual({
+      model: 'm',
+      version: 3,
+      created: true,
+    });
+  });
+
+  it('begins anew where the weights had not been trained yet', async () => {
+    await using stores = await openStores();
+    const none = { onnxSha256: '', onnxBytes: 0 };
+    await pushed(stores, { ...none, manifestYaml: manifestText('m') }, []);
+    const wider = manifestText('m').replace('  - {name: y', '  - {name: z, from: request.z}\n  - {name: y');
+    const again = await pushed(stores, { ...none, manifestYaml: wider }, []);
+    expect(again).toEqual({ model: 'm', version: 2, created: true });
+  });
+
   it('serves a bare ONNX file under a name as a tensor model', async () => {
     await using stores = await openStores();
     expect(await pushed(stores, { manifestYaml: '', name: 'bare' })).toMatchObject({

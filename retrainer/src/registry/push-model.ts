@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
-import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
 import { NAME_PATTERN } from '@hotloop/model/manifest/schema-parts.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
@@ -10,8 +10,8 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { initialModel } from '../training/initial-model.ts';
 import { type RegisteredVersion, registerVersion } from './version-store.ts';
+import { type Weights, weightsWithoutFile } from './weights-without-file.ts';
 
 const MAX_NOTE = 2_000;
 
@@ -22,6 +22,8 @@ export interface PushHeader {
   readonly onnxSha256: string;
   readonly onnxBytes: number;
   readonly note: string;
+  /** Without a file: begin untrained even where the model has been trained. */
+  readonly untrained?: boolean;
 }
 
 export interface PushLimits {
@@ -36,6 +38,8 @@ export interface PushDependencies {
 
 export interface PushedModel extends RegisteredVersion {
   readonly model: string;
+  /** The version whose weights were kept, when no file came and they fit. */
+  readonly weightsFrom?: number;
 }
 
 /**
@@ -53,47 +57,37 @@ export async function pushModel(
   const { manifest, manifestYaml } = manifestOf(header);
   if (header.note.length > MAX_NOTE)
     throw new HotloopError('INVALID_ARGUMENT', `note is longer than ${MAX_NOTE} characters`);
-  const onnx = beginsUntrained(header, manifest)
-    ? untrainedNetwork(manifest)
-    : await receive(header, chunks, limits);
+  const { onnx, from }: Weights = comesWithoutFile(header, manifest)
+    ? await weightsWithoutFile(manifest, header.untrained ?? false, { pool, bundles })
+    : { onnx: await receive(header, chunks, limits), from: null };
   checkManifestFits(manifest, inspectModel(onnx, { maxBytes: limits.maxOnnxBytes }));
   if (manifest.task !== 'tensor') labelRule(manifest);
-  const bundleSha256 = await bundles.put({ manifestYaml, onnx });
+  const bundleSha256 = await bundles.put({ manifestYaml: withGoldenOf(from, manifest, manifestYaml), onnx });
   const registered = await registerVersion(pool, {
     model: manifest.name,
     bundleSha256,
     onnxSha256: sha256(onnx),
     manifest,
-    note: header.note,
+    note: header.note || (from === null ? '' : `edited model.yaml, weights of version ${from.version}`),
     trained: null,
     actor,
     at: clock.now(),
   });
-  return { ...registered, model: manifest.name };
+  return {
+    ...registered,
+    model: manifest.name,
+    ...(from === null ? {} : { weightsFrom: from.version }),
+  };
 }
 
-function beginsUntrained(header: PushHeader, manifest: Manifest): boolean {
+/** Golden outputs belong to the weights: a pushed model.yaml that declares none takes over those of the weights it keeps. */
+function withGoldenOf(from: Weights['from'], manifest: Manifest, manifestYaml: string): string {
+  const examples = from?.manifest.golden?.examples ?? [];
+  return manifest.golden || examples.length === 0 ? manifestYaml : replaceGolden(manifestYaml, examples);
+}
+
+function comesWithoutFile(header: PushHeader, manifest: Manifest): boolean {
   return manifest.task !== 'tensor' && header.onnxBytes === 0 && header.onnxSha256 === '';
-}
-
-/** What a model begins with when there is nothing but its description. Every answer is a guess until it has learnt. */
-function untrainedNetwork(manifest: Manifest): Uint8Array {
-  const { task, decision, training, golden } = manifest;
-  if (task === 'tensor')
-    throw new HotloopError('INVALID_ARGUMENT', 'onnx_bytes: task tensor needs a model.onnx');
-  if (golden && golden.examples.length > 0)
-    throw new HotloopError(
-      'INVALID_ARGUMENT',
-      'golden.examples: an untrained network gives no outputs that are known; push model.onnx, or leave them out',
-      { reason: 'invalid_manifest' },
-    );
-  return initialModel({
-    features: columnsOf(manifest).width,
-    task,
-    ...(task === 'multiclass' ? { classes: decision.labels?.length ?? 0 } : {}),
-    ...(training?.network ?? {}),
-    seed: training?.seed ?? 1,
-  });
 }
 
 function manifestOf(header: PushHeader): { manifest: Manifest; manifestYaml: string } {

@@ -152,6 +152,20 @@ export async function findVersion(database: Queryable, model: string, version: n
   return versionOf(rows[0]);
 }
 
+/** The live version of a model, else its newest; null for a model that is not registered. */
+export async function findLiveOrNewest(database: Queryable, model: string): Promise<VersionRow | null> {
+  const { rows } = await database
+    .query<StoredVersion>(
+      `SELECT ${COLUMNS} FROM model_version WHERE model = $1
+       ORDER BY version = (SELECT live_version FROM model WHERE name = $1) DESC NULLS LAST, version DESC LIMIT 1`,
+      [model],
+    )
+    .catch((error: unknown) => {
+      throw fromPostgresError(error);
+    });
+  return rows[0] ? versionOf(rows[0]) : null;
+}
+
 /** All versions of a model, the newest first. */
 export async function listVersions(database: Queryable, model: string): Promise<VersionRow[]> {
   const { rows } = await database

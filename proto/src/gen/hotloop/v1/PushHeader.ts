@@ -10,11 +10,16 @@ export interface PushHeader {
   'name'?: (string);
   /**
    * Lower-case hexadecimal, over the bytes of model.onnx; the upload is refused when it differs.
-   * Empty, with onnx_bytes 0, begins with the untrained network that training.network declares.
+   * Empty, with onnx_bytes 0: the weights of the live version where it has been trained and they fit, otherwise the
+   * untrained network that training.network declares.
    */
   'onnxSha256'?: (string);
   'onnxBytes'?: (number | string | Long);
   'note'?: (string);
+  /**
+   * Without a file: begin with an untrained network even where the model has been trained.
+   */
+  'untrained'?: (boolean);
 }
 
 export interface PushHeader__Output {
@@ -25,9 +30,14 @@ export interface PushHeader__Output {
   'name': (string);
   /**
    * Lower-case hexadecimal, over the bytes of model.onnx; the upload is refused when it differs.
-   * Empty, with onnx_bytes 0, begins with the untrained network that training.network declares.
+   * Empty, with onnx_bytes 0: the weights of the live version where it has been trained and they fit, otherwise the
+   * untrained network that training.network declares.
    */
   'onnxSha256': (string);
   'onnxBytes': (number);
   'note': (string);
+  /**
+   * Without a file: begin with an untrained network even where the model has been trained.
+   */
+  'untrained': (boolean);
 }

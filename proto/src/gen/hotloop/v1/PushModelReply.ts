@@ -8,6 +8,10 @@ export interface PushModelReply {
    * False when the same bundle was already registered; version is then the existing one.
    */
   'created'?: (boolean);
+  /**
+   * The version whose weights were kept because no file came; 0 when none were.
+   */
+  'weightsFrom'?: (number);
 }
 
 export interface PushModelReply__Output {
@@ -16,4 +20,8 @@ export interface PushModelReply__Output {
    * False when the same bundle was already registered; version is then the existing one.
    */
   'created': (boolean);
+  /**
+   * The version whose weights were kept because no file came; 0 when none were.
+   */
+  'weightsFrom': (number);
 }

@@ -1,0 +1,84 @@
+import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
+import { columnDifference, describeDifference } from '@hotloop/model/manifest/column-keys.ts';
+import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { type Bundle, type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { initialModel } from '../training/initial-model.ts';
+import { findLiveOrNewest } from './version-store.ts';
+
+export interface Weights {
+  readonly onnx: Uint8Array;
+  /** The trained version they belong to; null when they are new. */
+  readonly from: { readonly version: number; readonly manifest: Manifest } | null;
+}
+
+/**
+ * The weights of a version that is pushed as model.yaml alone: those of the live version (or of the newest, when none is live)
+ * where it has been trained and the new manifest has the same columns, labels and task; otherwise the untrained network that
+ * the manifest declares. Throws FAILED_PRECONDITION (weights_do_not_fit) where trained weights would be lost, unless
+ * `untrained` asks for that.
+ */
+export async function weightsWithoutFile(
+  manifest: Manifest,
+  untrained: boolean,
+  stores: { readonly pool: Pool; readonly bundles: BundleStore },
+): Promise<Weights> {
+  const current = untrained ? null : await findLiveOrNewest(stores.pool, manifest.name);
+  if (current === null) return { onnx: untrainedNetwork(manifest), from: null };
+  const bundle = await stores.bundles.get(current.bundleSha256);
+  const before = parseManifest(bundle.manifestYaml);
+  if (isUntrained(before, bundle)) return { onnx: untrainedNetwork(manifest), from: null };
+  const misfit = misfitOf(before, manifest, bundle);
+  if (misfit !== null)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `the trained weights of version ${current.version} do not fit this model.yaml (${misfit}). ` +
+        `Push a model.onnx that fits, undo the change, or push with --untrained to begin with an untrained network`,
+      { reason: 'weights_do_not_fit' },
+    );
+  return { onnx: bundle.onnx, from: { version: current.version, manifest: before } };
+}
+
+function misfitOf(before: Manifest, after: Manifest, bundle: Bundle): string | null {
+  if (before.task !== after.task) return `task was ${before.task} and is ${after.task}`;
+  const difference = columnDifference(before, after);
+  if (difference !== null) return `features: ${describeDifference(difference)}`;
+  const labels = (manifest: Manifest) => JSON.stringify(manifest.decision.labels ?? []);
+  if (after.task === 'multiclass' && labels(before) !== labels(after)) return 'decision.labels have changed';
+  try {
+    checkManifestFits(after, inspectModel(bundle.onnx));
+    return null;
+  } catch (error) {
+    return error instanceof HotloopError ? error.message : String(error);
+  }
+}
+
+/** A version whose weights are still those that its manifest begins with has nothing to lose. */
+function isUntrained(manifest: Manifest, bundle: Bundle): boolean {
+  if (manifest.task === 'tensor' || manifest.golden?.examples.length) return false;
+  return sha256(untrainedNetwork(manifest)) === sha256(bundle.onnx);
+}
+
+/** What a model begins with when there is nothing but its description. Its answers are random until it has been trained. */
+export function untrainedNetwork(manifest: Manifest): Uint8Array {
+  const { task, decision, training, golden } = manifest;
+  if (task === 'tensor')
+    throw new HotloopError('INVALID_ARGUMENT', 'onnx_bytes: task tensor needs a model.onnx');
+  if (golden && golden.examples.length > 0)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'golden.examples: an untrained network gives no outputs that are known; push model.onnx, or leave them out',
+      { reason: 'invalid_manifest' },
+    );
+  return initialModel({
+    features: columnsOf(manifest).width,
+    task,
+    ...(task === 'multiclass' ? { classes: decision.labels?.length ?? 0 } : {}),
+    ...(training?.network ?? {}),
+    seed: training?.seed ?? 1,
+  });
+}
