@@ -16,6 +16,8 @@ export interface GlobalOptions {
 export interface UpOptions {
   readonly single: boolean;
   readonly portBase?: string;
+  readonly listen?: string;
+  readonly dir?: string;
 }
 
 /** What a command is given: where to write, how to reach Hotloop, and when to stop. */

@@ -44,6 +44,5 @@ export function commandFailure(error: unknown): CommandFailure {
   const known = toClientError(error);
   const advice =
     known.code === 'UNAVAILABLE' ? 'is Hotloop running? `hotloop up` starts it; --address names another' : '';
-  const message = known.code === 'UNAVAILABLE' ? 'nothing answers at the address' : known.message;
-  return { exitCode: EXIT_CODES[known.code], code: known.code, message, advice };
+  return { exitCode: EXIT_CODES[known.code], code: known.code, message: known.message, advice };
 }

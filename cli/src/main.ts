@@ -23,7 +23,7 @@ async function readNamedFile(path: string): Promise<Buffer> {
 }
 
 /** `up` belongs to the project's checkout: the platform itself is no part of the published package. */
-async function up({ single, portBase }: UpOptions): Promise<number> {
+async function up({ single, portBase, listen, dir }: UpOptions): Promise<number> {
   const script = fileURLToPath(new URL('../../deploy/src/up/main.ts', import.meta.url));
   if (!existsSync(script))
     throw new CommandError(
@@ -31,7 +31,13 @@ async function up({ single, portBase }: UpOptions): Promise<number> {
     );
   const child = spawn(
     process.execPath,
-    [script, ...(single ? ['--single'] : []), ...(portBase ? ['--port-base', portBase] : [])],
+    [
+      script,
+      ...(single ? ['--single'] : []),
+      ...(portBase ? ['--port-base', portBase] : []),
+      ...(listen ? ['--listen', listen] : []),
+      ...(dir ? ['--dir', dir] : []),
+    ],
     { stdio: 'inherit' },
   );
   // The terminal's Ctrl-C reaches the child by itself, and twice in a moment is once to it; one sent here alone is handed on.

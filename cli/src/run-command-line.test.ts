@@ -196,6 +196,7 @@ describe('hotloop predict', () => {
     door.kill();
     const { code, err } = await run(['--address', door.address, '--timeout', '300', 'predict', 'm']);
     expect(code).toBe(5);
+    expect(err).toContain(door.address);
     expect(err).toContain('`hotloop up` starts it');
   });
 });

@@ -31,8 +31,16 @@ export class CallContext {
     this.budget = new RetryBudget(Math.max(100, options.maxInFlight));
   }
 
-  /** A call that may safely be repeated: retried on UNAVAILABLE within the deadline. */
-  repeatable<Reply>(start: StartUnary<Reply>, patience: CallPatience = {}): Promise<Reply> {
+  /**
+   * A call that may safely be repeated: retried on UNAVAILABLE within the deadline.
+   *
+   * @param address of the service that `start` calls; default: the retrainer's.
+   */
+  repeatable<Reply>(
+    start: StartUnary<Reply>,
+    patience: CallPatience = {},
+    address: string = this.options.retrainerAddress,
+  ): Promise<Reply> {
     const { options, budget } = this;
     return withRetries(
       (remainingMs) =>
@@ -46,6 +54,7 @@ export class CallContext {
         retry: options.retry,
         budget,
         signal: patience.signal,
+        address,
       },
     );
   }

@@ -71,6 +71,7 @@ export class HotloopClient implements AsyncDisposable {
           retry: options.retry,
           budget,
           signal: patience.signal,
+          address: options.address,
         },
       );
       return decodePrediction(reply);
@@ -87,10 +88,12 @@ export class HotloopClient implements AsyncDisposable {
   ): Promise<readonly BatchResult[]> {
     const ids = inputs.map((input) => input.predictionId ?? this.#ids.next(Date.now()));
     const requests = inputs.map((input, index) => encodePrediction(model, input, ids[index]!));
-    const { prediction } = this.#context.stubs;
+    const { options, stubs } = this.#context;
     const reply = await this.#context.repeatable<PredictBatchReply__Output>(
-      (metadata, options, done) => prediction.PredictBatch({ requests }, metadata, options, done),
+      (metadata, callOptions, done) =>
+        stubs.prediction.PredictBatch({ requests }, metadata, callOptions, done),
       patience,
+      options.address,
     );
     return ids.map((id, index): BatchResult => {
       const result = reply.results[index];

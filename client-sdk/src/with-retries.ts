@@ -12,6 +12,8 @@ export interface Patience {
   readonly retry: Required<RetryOptions>;
   readonly budget: RetryBudget;
   readonly signal?: AbortSignal | undefined;
+  /** host:port that is called; named when nothing answers. */
+  readonly address?: string;
 }
 
 /**
@@ -40,11 +42,21 @@ export async function withRetries<T>(
       const failure = toClientError(error);
       const waitMs = Math.random() * Math.min(retry.maxDelayMs, retry.baseDelayMs * 2 ** (made - 1));
       const inTime = performance.now() + waitMs < endsAt;
-      if (!inTime || !mayRetry(failure, retry)) throw failure;
-      if (!neverRan(failure) && (made >= retry.attempts || !budget.spend())) throw failure;
+      if (!inTime || !mayRetry(failure, retry)) throw atAddress(failure, patience.address);
+      if (!neverRan(failure) && (made >= retry.attempts || !budget.spend()))
+        throw atAddress(failure, patience.address);
       await delay(waitMs, undefined, signal ? { signal } : {}).catch(() => undefined);
     }
   }
+}
+
+/** UNAVAILABLE with the address that was tried: the first thing to check is whether it is the right one. */
+function atAddress(failure: HotloopClientError, address?: string): HotloopClientError {
+  if (failure.code !== 'UNAVAILABLE' || address === undefined) return failure;
+  const noConnection =
+    failure.reason === 'not_connected' || /^No connection established/.test(failure.message);
+  const message = noConnection ? `nothing answers at ${address}` : `${failure.message} (${address})`;
+  return new HotloopClientError('UNAVAILABLE', message, { reason: failure.reason, cause: failure });
 }
 
 /** No service behind the front door was reached: asking again costs next to nothing, so only the deadline ends it. */

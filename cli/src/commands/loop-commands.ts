@@ -2,7 +2,13 @@ import { HotloopClientError } from '@hotloop/client/hotloop-client-error.ts';
 import type { Run } from '@hotloop/client/runs.ts';
 import type { Story } from '@hotloop/client/story.ts';
 import type { Command } from 'commander';
-import { type CommandContext, type GlobalOptions, present, withClient } from '../command-context.ts';
+import {
+  type CommandContext,
+  type GlobalOptions,
+  present,
+  type UpOptions,
+  withClient,
+} from '../command-context.ts';
 import { progressLine } from '../terminal.ts';
 
 interface RetrainCommandOptions extends GlobalOptions {
@@ -18,9 +24,10 @@ export function addLoopCommands(program: Command, context: CommandContext): void
     .description('run Hotloop on this machine until Ctrl-C')
     .option('--single', 'all four services in one process')
     .option('--port-base <port>', 'listen on the ports from this one on instead of the usual ones')
-    .action(async (options: { readonly single?: boolean; readonly portBase?: string }) => {
-      const portBase = options.portBase === undefined ? {} : { portBase: options.portBase };
-      await context.up({ single: options.single ?? false, ...portBase });
+    .option('--listen <host>', 'where clients reach it; other than 127.0.0.1 needs HOTLOOP_API_KEYS')
+    .option('--dir <folder>', 'where everything is kept (default: .hotloop)')
+    .action(async (options: Partial<UpOptions>) => {
+      await context.up({ ...options, single: options.single ?? false });
     });
   program
     .command('retrain')

@@ -149,6 +149,28 @@ describe('embedded backing services', () => {
     await consumer.disconnect();
   });
 
+  it('start a Kafka that was killed again at the same address', async () => {
+    const dir = freshFolder();
+    await using services = await start(dir, {
+      DATABASE_URL: 'x',
+      REDIS_CACHE_URL: 'x',
+      REDIS_QUEUE_URL: 'x',
+    });
+    const kafka = new Kafka({ brokers: [services.kafkaBrokers], logLevel: logLevel.NOTHING });
+    const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+    await producer.connect();
+    await producer.send({ topic: 'before', messages: [{ value: 'lost' }] });
+    const killed = (await runningFor(dir)).get('kafka') as number;
+    process.kill(killed, 'SIGKILL');
+    await producer.send({ topic: 'after', messages: [{ value: 'kept' }] });
+    await producer.disconnect();
+    const admin = kafka.admin();
+    await admin.connect();
+    expect(await admin.listTopics()).toContain('after');
+    expect((await runningFor(dir)).get('kafka')).not.toBe(killed);
+    await admin.disconnect();
+  });
+
   it('keep what was stored over a restart in the same folder, with the password readable by the owner alone', async () => {
     const dir = freshFolder();
     {

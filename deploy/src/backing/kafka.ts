@@ -1,5 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { startKafkaRelay } from './kafka-relay.ts';
+import { keepRunning } from './keep-running.ts';
 import { startServerProcess } from './server-process.ts';
 import type { SystemProgram } from './system-programs.ts';
 import type { Watchdog } from './watchdog.ts';
@@ -30,39 +32,53 @@ export interface RunningKafka extends AsyncDisposable {
  * kcat is started as a producer that waits for input which never comes: the broker then lives in a process that
  * costs nothing while idle (a consumer would fetch from it for ever) and that ends with its input, should we die.
  * Its log tells every request, and is read and dropped.
+ *
+ * When it dies it is started again, empty. The broker chooses its own port, so a relay keeps the address that clients know.
  */
 export async function startKafka(options: KafkaOptions, signal: AbortSignal): Promise<RunningKafka> {
   const dir = resolve(options.dir);
   await mkdir(dir, { recursive: true });
-  const server = await startServerProcess(
-    {
+  const start = (again: AbortSignal) =>
+    startServerProcess(
+      {
+        name: 'Kafka',
+        command: options.program.command,
+        args: ['-P', '-b', 'embedded', '-t', 'unused', '-X', 'test.mock.num.brokers=1', '-d', 'mock'],
+        env: options.program.env,
+        cwd: dir,
+        holdInput: true,
+        recordFile: join(dir, 'process.json'),
+        ready: (line) => Number(/bootstrap\.servers=127\.0\.0\.1:(\d+)/.exec(line)?.[1]) || undefined,
+        startTimeoutMs: START_TIMEOUT_MS,
+        stopSignal: 'SIGTERM',
+        stopTimeoutMs: STOP_TIMEOUT_MS,
+        watchdog: options.watchdog,
+        log: options.log,
+      },
+      again,
+    );
+  const first = await start(signal);
+  await using opened = new AsyncDisposableStack();
+  const relay = opened.use(await startKafkaRelay());
+  relay.moveTo(first.ready);
+  const kept = opened.use(
+    keepRunning(first, {
       name: 'Kafka',
-      command: options.program.command,
-      args: ['-P', '-b', 'embedded', '-t', 'unused', '-X', 'test.mock.num.brokers=1', '-d', 'mock'],
-      env: options.program.env,
-      cwd: dir,
-      holdInput: true,
-      recordFile: join(dir, 'process.json'),
-      ready: (line) => /bootstrap\.servers=(127\.0\.0\.1:\d+)/.exec(line)?.[1],
-      startTimeoutMs: START_TIMEOUT_MS,
-      stopSignal: 'SIGTERM',
-      stopTimeoutMs: STOP_TIMEOUT_MS,
-      watchdog: options.watchdog,
+      start: async (again) => {
+        const server = await start(again);
+        relay.moveTo(server.ready);
+        options.log('Kafka: its topics were in memory and begin empty');
+        return server;
+      },
       log: options.log,
-    },
-    signal,
+    }),
   );
-  let stopping = false;
-  // It would come back at another port and empty: only a new start of everything helps, and until then nothing else stops.
-  void server.exited.then(() => {
-    if (!stopping) options.log('Kafka: events and outcomes on topics wait until Hotloop is started again');
-  });
+  const stack = opened.move();
   return {
-    brokers: server.ready,
-    pid: server.pid,
-    [Symbol.asyncDispose]: () => {
-      stopping = true;
-      return server[Symbol.asyncDispose]();
+    brokers: `127.0.0.1:${relay.port}`,
+    get pid() {
+      return kept.pid;
     },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -1,28 +1,39 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { formatAddress } from '@hotloop/platform/grpc/listen-address.ts';
 import { LocalError } from './local-error.ts';
 
-const HOST = '127.0.0.1';
+const LOOPBACK = '127.0.0.1';
 
 /** How a port is chosen: that one or nothing, that one if it is free, or any. */
 export type PortWish = { readonly exactly: number } | { readonly preferably: number } | 'any';
 
-/** host:port to listen on; port 0 lets the system choose. Throws PORT_TAKEN where the wish leaves no other. */
-export async function freeAddress(wish: PortWish, what: string): Promise<string> {
-  if (wish === 'any') return `${HOST}:0`;
+/**
+ * host:port to listen on; port 0 lets the system choose. Throws PORT_TAKEN where the wish leaves no other.
+ *
+ * @param host an IPv4 address, an IPv6 address without brackets, or a name.
+ */
+export async function freeAddress(wish: PortWish, what: string, host: string = LOOPBACK): Promise<string> {
+  if (wish === 'any') return formatAddress(host, 0);
   const port = 'exactly' in wish ? wish.exactly : wish.preferably;
-  if (await isFree(port)) return `${HOST}:${port}`;
-  if ('preferably' in wish) return `${HOST}:0`;
+  if (await isFree(port, host)) return formatAddress(host, port);
+  if ('preferably' in wish) return formatAddress(host, 0);
   throw new LocalError(
     'PORT_TAKEN',
-    `port ${port} of ${HOST}, where ${what} listens, is taken by another program; stop that one first`,
+    `port ${port} of ${host}, where ${what} listens, is taken by another program; stop that one, or choose ` +
+      'other ports with --port-base',
   );
 }
 
-async function isFree(port: number): Promise<boolean> {
+/** Where this machine reaches what listens at an address: listening everywhere includes the loopback address. */
+export function dialAddress(listening: string): string {
+  return listening.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:');
+}
+
+async function isFree(port: number, host: string): Promise<boolean> {
   const server = createServer();
   try {
-    server.listen(port, HOST);
+    server.listen(port, host);
     await once(server, 'listening');
     return true;
   } catch {

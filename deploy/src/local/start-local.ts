@@ -18,7 +18,8 @@ import {
   type ServiceName,
   type SingleListen,
 } from '../single/single-listen.ts';
-import { freeAddress, type PortWish } from './free-address.ts';
+import { dialAddress, freeAddress, type PortWish } from './free-address.ts';
+import { withInternalKey } from './internal-key.ts';
 import type { ReadyLine } from './service-child.ts';
 import { openServiceLog } from './service-log.ts';
 import { type ServiceEvent, type SupervisedService, superviseService } from './supervised-service.ts';
@@ -48,6 +49,8 @@ export interface LocalOptions {
   /** All four services in one process. */
   readonly single: boolean;
   readonly ports: LocalPorts;
+  /** Where the services that clients call listen; default 127.0.0.1. Other hosts need HOTLOOP_API_KEYS. */
+  readonly host?: string;
   /** Backing services that run elsewhere. */
   readonly addresses: BackingAddresses;
   readonly postgresSettings?: Readonly<Record<string, string>>;
@@ -75,7 +78,8 @@ export interface Local extends AsyncDisposable {
  * ALREADY_RUNNING when another process holds the folder, SERVICE_FAILED with the last lines of a service that did
  * not start, or the signal's reason; all that had started is stopped by then.
  */
-export async function startLocal(options: LocalOptions, signal: AbortSignal): Promise<Local> {
+export async function startLocal(given: LocalOptions, signal: AbortSignal): Promise<Local> {
+  const options = { ...given, environment: withInternalKey(given.environment) };
   const dir = resolve(options.dir);
   await using opened = new AsyncDisposableStack();
   opened.use(await claimFolder(dir));
@@ -149,7 +153,7 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
     running.push(service);
     return service;
   };
-  const listen = await freeAddresses(options.ports);
+  const listen = await freeAddresses(options.ports, options.host);
   const stop = (service: SupervisedService) => service.stop(STOP_TIMEOUT_MS);
   if (options.single) {
     const service = await start('hotloop', 'deploy/src/single/main.ts', {
@@ -170,9 +174,9 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
   for (const one of settled) if (one.status === 'fulfilled') opened.defer(() => stop(one.value));
   const [retrainer, postprocessor, compute] = await Promise.all(first);
   const preprocessor = await own('preprocessor', {
-    HOTLOOP_COMPUTE: compute.ready.address,
-    HOTLOOP_POSTPROCESSOR: postprocessor.ready.address,
-    HOTLOOP_RETRAINER: retrainer.ready.address,
+    HOTLOOP_COMPUTE: dialAddress(compute.ready.address),
+    HOTLOOP_POSTPROCESSOR: dialAddress(postprocessor.ready.address),
+    HOTLOOP_RETRAINER: dialAddress(retrainer.ready.address),
   });
   opened.defer(() => stop(preprocessor));
   return {
@@ -186,12 +190,14 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
   };
 }
 
-async function freeAddresses(ports: LocalPorts): Promise<SingleListen> {
+/** Clients call all services but the postprocessor, which stays on the loopback address. */
+async function freeAddresses(ports: LocalPorts, host?: string): Promise<SingleListen> {
   const found = await Promise.all(
     SERVICE_NAMES.map(async (name) => {
+      const where = name === 'postprocessor' ? undefined : host;
       const [grpc, http] = await Promise.all([
-        freeAddress(ports[name].grpc, name),
-        freeAddress(ports[name].http, `${name} (HTTP)`),
+        freeAddress(ports[name].grpc, name, where),
+        freeAddress(ports[name].http, `${name} (HTTP)`, where),
       ]);
       return [name, { grpc, http }] as const;
     }),

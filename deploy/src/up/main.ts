@@ -1,4 +1,6 @@
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { takeInterruption } from '../local/interruption.ts';
@@ -7,17 +9,44 @@ import { localPorts, PORTS_FROM_BASE } from '../local/local-ports.ts';
 import { type Local, startLocal } from '../local/start-local.ts';
 import { terminalMessage } from '../local/terminal-message.ts';
 
-const STATE = fileURLToPath(new URL('../../../.hotloop', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 const say = (line: string) => process.stderr.write(`hotloop: ${line}\n`);
 
+interface UpFlags {
+  readonly single: boolean;
+  readonly portBase?: number;
+  readonly listen: string;
+  readonly dir?: string;
+}
+
+/**
+ * A checkout keeps its state in its own .hotloop, a package in the folder where the command is run. System programs that were
+ * unpacked are shared: they are in the checkout or, for a package, in the user's cache.
+ */
+function stateFolders(dir: string | undefined): { readonly data: string; readonly cache: string } {
+  const isCheckout = existsSync(join(ROOT, 'scripts', 'bootstrap.mjs'));
+  const state = resolve(dir ?? (isCheckout ? join(ROOT, '.hotloop') : '.hotloop'));
+  const cache = isCheckout
+    ? join(ROOT, '.hotloop', 'cache')
+    : join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'hotloop');
+  return { data: join(state, 'data'), cache };
+}
+
 async function main(): Promise<number> {
   const program = new Command('hotloop up')
-    .description('Run Hotloop on this machine until Ctrl-C; what it learns stays in .hotloop/data.')
+    .description('Run Hotloop on this machine until Ctrl-C; what it learns stays in the folder of --dir.')
     .option('--single', 'all four services in one process', false)
     .option('--port-base <port>', 'listen on the ports from this one on instead of the usual ones', parsePort)
+    .option(
+      '--listen <host>',
+      'where clients reach it; other than 127.0.0.1 needs HOTLOOP_API_KEYS',
+      '127.0.0.1',
+    )
+    .option('--dir <folder>', 'where everything is kept (default: .hotloop)')
     .parse();
-  const { single, portBase } = program.opts<{ single: boolean; portBase?: number }>();
+  const { single, portBase, listen, dir } = program.opts<UpFlags>();
+  const folders = stateFolders(dir);
   using interruption = takeInterruption({
     first: () => say('stopping; Ctrl-C again to stop at once'),
     force: () => process.exit(130),
@@ -26,11 +55,12 @@ async function main(): Promise<number> {
   try {
     await using local = await startLocal(
       {
-        dir: join(STATE, 'data'),
-        cacheDir: join(STATE, 'cache'),
+        dir: folders.data,
+        cacheDir: folders.cache,
         fresh: false,
         single,
         ports: localPorts((port) => ({ exactly: port }), portBase),
+        host: listen,
         addresses: backingAddresses(process.env),
         environment: serviceEnvironment(process.env),
         say,
