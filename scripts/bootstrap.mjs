@@ -31,6 +31,11 @@ const COMMANDS = {
     systemPrograms: false,
     run: async (tools) => ((await check(tools)).failed === 0 ? 0 : 1),
   },
+  tour: {
+    about: 'one story through everything, on real parts, in under 10 minutes',
+    systemPrograms: true,
+    run: ({ node }, args) => node('deploy/src/tour/main.ts', args),
+  },
   bench: {
     about: 'measure',
     systemPrograms: true,

@@ -71,6 +71,8 @@ export interface Local extends AsyncDisposable {
   readonly logFolder: string;
   /** Pids of the service processes that run at this moment. */
   pids(): readonly number[];
+  /** The pid of one service at this moment; of the one process when all are in it. */
+  pidOf(service: ServiceName): number | undefined;
 }
 
 /**
@@ -109,6 +111,7 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
     backing,
     logFolder: join(dir, 'logs'),
     pids: () => services.running.flatMap((service) => service.pid ?? []),
+    pidOf: (name) => services.running.find((service) => service.name === name || options.single)?.pid,
     [Symbol.asyncDispose]: () => {
       stopped ??= stack.disposeAsync();
       return stopped;

@@ -26,6 +26,7 @@ export interface SupervisedOptions extends Omit<ServiceChildOptions, 'env'> {
 export interface SupervisedService {
   /** What the first process said: restarts keep the address. */
   readonly ready: ReadyLine;
+  readonly name: string;
   /** The present process; undefined between a crash and the restart. */
   readonly pid: number | undefined;
   stop(timeoutMs: number): Promise<void>;
@@ -67,6 +68,7 @@ export async function superviseService(
   })();
   return {
     ready: first.ready,
+    name: options.name,
     get pid() {
       return current?.pid;
     },

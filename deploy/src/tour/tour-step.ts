@@ -1,0 +1,31 @@
+import type { TourContext } from './tour-context.ts';
+
+/** What a step that ran says of itself: one line for the reader, or why it was skipped on this machine. */
+export type StepResult = string | { readonly skipped: string };
+
+/** One step of the tour: a thing that a user does, and the check that it worked. */
+export interface TourStep {
+  /** Short, in kebab-case, unique. */
+  readonly name: string;
+  /** One sentence for the reader. */
+  readonly about: string;
+  /**
+   * Does it on the running platform. Resolves with a line that says what was seen. Throws TourFailure with what was
+   * expected and what happened; any other error fails the step as well.
+   */
+  run(context: TourContext): Promise<StepResult>;
+}
+
+/** A step that did not do what the product promises. */
+export class TourFailure extends Error {
+  override readonly name = 'TourFailure';
+
+  constructor(expected: string, happened: string) {
+    super(`expected ${expected}; ${happened}`);
+  }
+}
+
+/** Throws TourFailure unless the condition holds. */
+export function expectThat(condition: boolean, expected: string, happened: string): asserts condition {
+  if (!condition) throw new TourFailure(expected, happened);
+}
