@@ -4,6 +4,7 @@ import { compileFeature } from '../features/compile-feature.ts';
 import { parseExcludeSource } from '../features/feature-source.ts';
 import { columnsOf } from './columns.ts';
 import type { Manifest } from './manifest.ts';
+import { monitorProblems } from './monitor-problems.ts';
 
 /** What decision.combine may see. */
 export const COMBINE_VARIABLES = {
@@ -18,7 +19,7 @@ export const COMBINE_VARIABLES = {
  * beginning with the field. Empty when every service can compile its section.
  */
 export function manifestProblems(manifest: Manifest): string[] {
-  return [...featureProblems(manifest), ...decisionProblems(manifest)];
+  return [...featureProblems(manifest), ...decisionProblems(manifest), ...monitorProblems(manifest)];
 }
 
 function featureProblems(manifest: Manifest): string[] {

@@ -3,6 +3,7 @@ import { featureSchema } from '../features/feature-schema.ts';
 import { decisionSchema } from './decision-schema.ts';
 import { goldenSchema } from './golden-schema.ts';
 import { logSchema } from './log-schema.ts';
+import { monitorSchema } from './monitor-schema.ts';
 import { outcomeSchema } from './outcome-schema.ts';
 import { rolloutSchema } from './rollout-schema.ts';
 import { runtimeSchema } from './runtime-schema.ts';
@@ -28,6 +29,7 @@ export const manifestSchema = z
     rollout: rolloutSchema.default({ mode: 'at_once', promote: 'automatic' }),
     runtime: runtimeSchema.prefault({}),
     log: logSchema.prefault({}),
+    monitor: monitorSchema.prefault({}),
   })
   .superRefine((manifest, context) => {
     if (manifest.task === 'tensor' && manifest.features.length > 0)

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { durationSchema } from './duration.ts';
+import { fractionSchema } from './schema-parts.ts';
+
+/** What a rule may be about. */
+export const SIGNAL_KINDS = [
+  'drift',
+  'domain_drift',
+  'prediction_drift',
+  'label_drift',
+  'missing',
+  'out_of_range',
+  'new_category',
+  'constant',
+  'duplicates',
+  'schema',
+  'stale',
+  'late_events',
+  'silence',
+  'traffic',
+  'errors',
+  'decay',
+  'estimated_decay',
+] as const;
+export type SignalKind = (typeof SIGNAL_KINDS)[number];
+
+const severitySchema = z.enum(['info', 'warning', 'critical']);
+
+/** Where incidents go: an address, or an address with the format of its body. */
+const receiverSchema = z.union([
+  z.string().min(1).max(2000),
+  z.strictObject({
+    webhook: z.string().min(1).max(2000).describe('https, or http on loopback'),
+    format: z.enum(['alertmanager', 'slack']).default('alertmanager'),
+  }),
+  z.strictObject({ email: z.string().min(3).max(320) }),
+]);
+
+const ruleSchema = z
+  .strictObject({
+    signal: z.enum(SIGNAL_KINDS),
+    feature: z.string().min(1).max(63).optional().describe('All features when absent'),
+    off: z.boolean().default(false).describe('Never alarm on this'),
+    at_least: z.number().min(0).optional().describe('The smallest effect that alarms'),
+    severity: severitySchema.optional(),
+  })
+  .describe('A difference from the defaults for one signal, and one feature if named');
+
+export const monitorSchema = z
+  .strictObject({
+    enabled: z.boolean().default(true),
+    drift: z
+      .strictObject({
+        features: z.enum(['psi', 'jensen_shannon', 'wasserstein']).default('psi'),
+        at_least: z
+          .number()
+          .positive()
+          .optional()
+          .describe('Default: psi 0.1, jensen_shannon 0.1, wasserstein 0.2 training deviations'),
+        window: durationSchema.default('1d').describe('Rows compared with the baseline'),
+        min_rows: z.int().min(10).default(200).describe('Fewer rows are not judged'),
+        false_alarms: fractionSchema
+          .default(0.0005)
+          .describe('False discovery rate over the features of one evaluation'),
+      })
+      .prefault({}),
+    silence: z
+      .strictObject({
+        after: durationSchema
+          .default('60s')
+          .describe('No call for so long, where calls are expected, alarms'),
+        probability: fractionSchema.default(1e-6).describe('Alarm where the rate is less likely than this'),
+      })
+      .prefault({}),
+    missing: z.strictObject({ tolerance: fractionSchema.default(0.02) }).prefault({}),
+    decay: z
+      .strictObject({
+        at_least: z.number().positive().default(0.02).describe("Loss in the gate's metric that alarms"),
+        retrain: z.boolean().default(false).describe('Start a training run'),
+        pause_rollout: z.boolean().default(true),
+      })
+      .prefault({}),
+    rules: z.array(ruleSchema).max(200).default([]),
+    notify: z.array(receiverSchema).max(10).default([]),
+    escalate: z
+      .strictObject({ after: durationSchema.default('1h'), to: z.array(receiverSchema).min(1).max(10) })
+      .optional()
+      .describe('Where an incident goes that nobody acknowledged'),
+  })
+  .describe('What is watched, when it alarms, and where alarms go');
+
+export type MonitorSpec = z.output<typeof monitorSchema>;
+export type MonitorRule = z.output<typeof ruleSchema>;
+export type Receiver = z.output<typeof receiverSchema>;
