@@ -7,16 +7,17 @@ import type { Log } from '@hotloop/platform/log.ts';
 import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
 import type { DecideItem, DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
+import { chooseVersion } from '@hotloop/platform/registry/choose-version.ts';
 import { findFresh } from '@hotloop/platform/registry/find-fresh.ts';
-import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { versionCache } from '@hotloop/platform/registry/version-cache.ts';
 import type { Span, SpanKind, Tracing } from '@hotloop/platform/telemetry/tracing.ts';
-import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import { type ErrorCode, HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { PredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { Admission, type AdmissionLimits } from './admission.ts';
 import type { HistoryGate } from './history-gate.ts';
 import type { NamedFeatureStatus, Prediction, PredictionCall, PredictionRequest } from './prediction.ts';
+import { startCopies } from './send-copies.ts';
 import { validateCandidates, validateRequest } from './validate-request.ts';
 
 export interface PredictDependencies {
@@ -50,23 +51,44 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
   const plans = versionCache(registry, (record) => compileFeaturePlan(record.manifest));
   const find = findFresh(registry, () => clock.monotonic());
   const admission = new Admission(options.limits);
+  const copies = startCopies({ history, inference, planOf: (record) => plans.of(record), log: options.log });
 
-  async function predict(request: PredictionRequest, call: PredictionCall): Promise<Prediction> {
+  /** The model's own answer or, where it cannot answer and its manifest names another model, that one's. */
+  async function predict(asked: PredictionRequest, call: PredictionCall): Promise<Prediction> {
+    const begun = clock.monotonic();
+    const predictionId = asked.predictionId === '' ? options.ids.next(clock.now()) : asked.predictionId;
+    const request = { ...asked, predictionId };
+    try {
+      return await answer(request, call);
+    } catch (error) {
+      const fallback = fallbackOf(registry, request.model, error);
+      if (fallback === undefined) throw error;
+      const timeoutMs = call.timeoutMs - (clock.monotonic() - begun);
+      try {
+        const other = await answer({ ...request, model: fallback, version: '' }, { ...call, timeoutMs });
+        return { ...other, degraded: [...other.degraded, 'fallback'] };
+      } catch {
+        throw error;
+      }
+    }
+  }
+
+  async function answer(request: PredictionRequest, call: PredictionCall): Promise<Prediction> {
     using admitted = admission.admit();
     const nowMs = clock.now();
     const deadline = clock.monotonic() + call.timeoutMs;
     const timeLeft = () => remaining(deadline - clock.monotonic(), call.signal);
 
     validateRequest(request, nowMs);
-    const { record, variant } = await find((snapshot) =>
-      resolveVersion(snapshot, request.model, request.version),
+    const { record, variant, shadows } = await find((snapshot) =>
+      chooseVersion(snapshot, request.model, request.version, request),
     );
     const { model, version, manifest } = record;
     const plan = plans.of(record);
     validateCandidates(request, manifest, plan.columns);
     admitted.hold(plan.columns * Math.max(1, request.candidates.length));
 
-    const predictionId = request.predictionId === '' ? options.ids.next(nowMs) : request.predictionId;
+    const { predictionId } = request;
     const sampled = tracing.sampled(predictionId);
     const root = sampled
       ? tracing.span('predict', {
@@ -111,6 +133,7 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
           call.signal,
         ),
       );
+      if (shadows.length > 0) copies.send(request, shadows, { predictionId, caller: call.caller, nowMs });
       const featureStatuses = request.wantFeatureStatuses
         ? nameStatuses(plan, rows.statuses, request.candidates)
         : [];
@@ -132,6 +155,22 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
     },
     [Symbol.dispose]: () => plans[Symbol.dispose](),
   };
+}
+
+/** Failures of the model rather than of the request. */
+const CANNOT_ANSWER: ReadonlySet<ErrorCode> = new Set([
+  'UNAVAILABLE',
+  'INTERNAL',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'DATA_LOSS',
+]);
+
+/** The model that answers instead, as the live version's manifest says; undefined for none, or when the request is to blame. */
+function fallbackOf(registry: RegistryReader, name: string, error: unknown): string | undefined {
+  if (!CANNOT_ANSWER.has(toHotloopError(error).code)) return undefined;
+  const model = registry.current().models.get(name);
+  return model?.versions.get(model.liveVersion ?? 0)?.manifest.rollout.fallback;
 }
 
 const NO_ENTITIES: DecideItem['entities'] = Object.freeze(Object.create(null) as Record<string, string>);

@@ -231,7 +231,7 @@ export class Fleet implements AsyncDisposable {
     return slot.isWaitedFor() || this.#adapters.clock.monotonic() - slot.lastUsedAt < mostIdleMs;
   }
 
-  /** True for the live, the previous and the target version of a model. */
+  /** True for the live, the previous and the target version of a model, and for the versions of its rollouts. */
   #hasRole(record: VersionRecord): boolean {
     const model = this.#snapshot.models.get(record.model);
     return model !== undefined && wantedOf(model).some((wanted) => wanted.version === record.version);
@@ -241,6 +241,7 @@ export class Fleet implements AsyncDisposable {
   #worthOf(record: VersionRecord): number {
     const model = this.#snapshot.models.get(record.model);
     if (record.version === model?.targetVersion) return 3;
+    if (model?.rollouts?.some(({ arms }) => arms.some(({ version }) => version === record.version))) return 2;
     if (record.version === model?.liveVersion || this.#kept.has(keyOf(record))) return 2;
     return record.version === model?.previousVersion ? 1 : 0;
   }
@@ -317,6 +318,7 @@ function keyOf(record: VersionRecord): string {
 }
 
 function wantedOf(model: ModelRecord): VersionRecord[] {
-  const wanted = [model.targetVersion, model.liveVersion, model.previousVersion];
-  return wanted.flatMap((version) => (version === null ? [] : (model.versions.get(version) ?? [])));
+  const inRollouts = (model.rollouts ?? []).flatMap(({ arms }) => arms.map(({ version }) => version));
+  const wanted = new Set([model.targetVersion, model.liveVersion, model.previousVersion, ...inRollouts]);
+  return [...wanted].flatMap((version) => (version === null ? [] : (model.versions.get(version) ?? [])));
 }

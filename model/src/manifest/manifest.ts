@@ -26,7 +26,7 @@ export const manifestSchema = z
     outcome: outcomeSchema.default({ from: 'sdk', window: '7d' }),
     training: trainingSchema.optional(),
     golden: goldenSchema.optional(),
-    rollout: rolloutSchema.default({ mode: 'at_once', promote: 'automatic' }),
+    rollout: rolloutSchema.prefault({}),
     runtime: runtimeSchema.prefault({}),
     log: logSchema.prefault({}),
     monitor: monitorSchema.prefault({}),

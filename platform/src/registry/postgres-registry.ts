@@ -145,11 +145,12 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
   /** What did not change keeps its identity, so that readers may compare by it. */
   #publish(rows: RegistryRows): void {
     const byModel = Map.groupBy(this.#versions.values(), (record) => record.model);
+    const rollouts = Map.groupBy(rows.rollouts, (rollout) => rollout.model);
     const models = new Map<string, ModelRecord>();
     let changed = rows.models.length !== this.#snapshot.models.size;
     for (const row of rows.models) {
       const own = new Map((byModel.get(row.name) ?? []).map((record) => [record.version, record]));
-      const record = modelRecord(row, own);
+      const record = modelRecord(row, own, rollouts.get(row.name));
       const before = this.#snapshot.models.get(row.name);
       const same = before !== undefined && sameModel(before, record);
       models.set(row.name, same ? before : record);

@@ -1,7 +1,7 @@
 import { type Manifest, manifestSchema } from '@hotloop/model/manifest/manifest.ts';
 import type { Log } from '../log.ts';
 import type { Queryable } from '../postgres/pool.ts';
-import type { ModelRecord, VersionRecord } from './snapshot.ts';
+import type { ModelRecord, RolloutTraffic, VersionRecord } from './snapshot.ts';
 
 /** Grows with every change of the registry. Text, because it is a bigint and only compared. */
 export async function readRevision(database: Queryable): Promise<string> {
@@ -25,8 +25,12 @@ interface VersionRow {
   readonly parent: number | null;
 }
 
+/** A rollout's traffic as the table keeps it. */
+type RolloutRow = RolloutTraffic & { readonly model: string };
+
 export interface RegistryRows {
   readonly revision: string;
+  readonly rollouts: readonly RolloutRow[];
   readonly models: readonly ModelRow[];
   readonly versions: readonly VersionRow[];
 }
@@ -39,6 +43,8 @@ export async function readRegistry(database: Queryable): Promise<RegistryRows> {
       (SELECT coalesce(json_agg(json_build_object(
           'name', name, 'live', live_version, 'previous', previous_version, 'target', target_version,
           'generation', generation) ORDER BY name), '[]') FROM model) AS models,
+      (SELECT coalesce(json_agg(traffic || jsonb_build_object('rolloutId', rollout_id, 'model', model)
+          ORDER BY model, created_at, rollout_id), '[]') FROM rollout WHERE traffic IS NOT NULL) AS rollouts,
       (SELECT coalesce(json_agg(json_build_object(
           'model', model, 'version', version, 'bundle', bundle_sha256, 'onnx', onnx_sha256,
           'parent', parent_version) ORDER BY model, version), '[]') FROM model_version) AS versions`);
@@ -91,7 +97,11 @@ function versionRecord(row: VersionRow, manifest: Manifest): VersionRecord {
   };
 }
 
-export function modelRecord(row: ModelRow, versions: ReadonlyMap<number, VersionRecord>): ModelRecord {
+export function modelRecord(
+  row: ModelRow,
+  versions: ReadonlyMap<number, VersionRecord>,
+  rollouts: readonly RolloutTraffic[] = [],
+): ModelRecord {
   return {
     name: row.name,
     liveVersion: row.live,
@@ -99,6 +109,7 @@ export function modelRecord(row: ModelRow, versions: ReadonlyMap<number, Version
     targetVersion: row.target,
     generation: row.generation,
     versions,
+    ...(rollouts.length === 0 ? {} : { rollouts }),
   };
 }
 
@@ -109,6 +120,7 @@ export function sameModel(a: ModelRecord, b: ModelRecord): boolean {
     a.previousVersion === b.previousVersion &&
     a.targetVersion === b.targetVersion &&
     a.generation === b.generation &&
+    JSON.stringify(a.rollouts ?? []) === JSON.stringify(b.rollouts ?? []) &&
     a.versions.size === b.versions.size &&
     [...a.versions].every(([number, record]) => b.versions.get(number) === record)
   );

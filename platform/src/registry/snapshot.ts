@@ -22,6 +22,27 @@ export interface ModelRecord {
   /** Grows by one at every flip; the compare-and-swap's expectation. */
   readonly generation: number;
   readonly versions: ReadonlyMap<number, VersionRecord>;
+  /** What the rollouts in progress ask for; nothing when there are none. */
+  readonly rollouts?: readonly RolloutTraffic[];
+}
+
+/** What one rollout in progress asks of the services. */
+export interface RolloutTraffic {
+  readonly rolloutId: string;
+  /**
+   * load: keep the versions of the arms ready, send them nothing. shadow: send them a copy of the requests. split: each arm
+   * answers its share of the entities, and the live version the rest. At most one rollout of a model splits.
+   */
+  readonly kind: 'load' | 'shadow' | 'split';
+  /** Decides, with the entity, who falls to which arm. */
+  readonly salt: string;
+  readonly arms: readonly RolloutArm[];
+}
+
+export interface RolloutArm {
+  readonly version: number;
+  /** From 0 to 1. */
+  readonly share: number;
 }
 
 /** All that services need of the registry, read at one moment. */

@@ -1,0 +1,92 @@
+import { resolveVersion } from './resolve-version.ts';
+import type { ModelRecord, RegistrySnapshot, RolloutTraffic, VersionRecord } from './snapshot.ts';
+
+/** Who asks, as far as the choice of a version depends on it. */
+export interface Choosing {
+  readonly entities: Readonly<Record<string, string>>;
+  readonly predictionId: string;
+}
+
+export interface ChosenVersion {
+  readonly record: VersionRecord;
+  readonly variant: 'live' | 'canary' | 'pinned';
+  /** Versions that get a copy of the request; their answers are logged and nobody sees them. */
+  readonly shadows: readonly VersionRecord[];
+}
+
+const NO_SHADOWS: readonly VersionRecord[] = [];
+
+/**
+ * Which version answers a request, and which versions get a copy of it. A request that names a version or an alias gets that one.
+ * One that names none gets the live version, or the version of a rollout's split. The choice is a pure function of the rollout's salt
+ * and of the entity, so that an entity stays with its version while the shares stay, and a share that grows only adds entities.
+ * Throws as `resolveVersion`.
+ */
+export function chooseVersion(
+  snapshot: RegistrySnapshot,
+  name: string,
+  version: string,
+  who: Choosing,
+): ChosenVersion {
+  const pinned = resolveVersion(snapshot, name, version);
+  const model = snapshot.models.get(name);
+  const rollouts = model?.rollouts;
+  if (version !== '' || model === undefined || rollouts === undefined || rollouts.length === 0)
+    return { ...pinned, shadows: NO_SHADOWS };
+  const split = rollouts.find((rollout) => rollout.kind === 'split');
+  const chosen = split ? armOf(split, who) : undefined;
+  const record = chosen === undefined ? undefined : model.versions.get(chosen);
+  const answer: Omit<ChosenVersion, 'shadows'> = record ? { record, variant: 'canary' } : pinned;
+  return { ...answer, shadows: shadowsOf(model, rollouts, answer.record, who) };
+}
+
+/** The version that the entity falls to; undefined for the live one, which has what the arms leave. */
+function armOf({ salt, arms }: RolloutTraffic, who: Choosing): number | undefined {
+  const drawn = unitHash(salt, stickyKey(who));
+  let upTo = 0;
+  for (const { version, share } of arms) {
+    upTo += share;
+    if (drawn < upTo) return version;
+  }
+  return undefined;
+}
+
+function shadowsOf(
+  model: ModelRecord,
+  rollouts: readonly RolloutTraffic[],
+  answering: VersionRecord,
+  who: Choosing,
+): VersionRecord[] {
+  const shadows: VersionRecord[] = [];
+  for (const { kind, salt, arms } of rollouts) {
+    if (kind !== 'shadow') continue;
+    for (const { version, share } of arms) {
+      const record = model.versions.get(version);
+      if (!record || record === answering || shadows.includes(record)) continue;
+      if (unitHash(salt, stickyKey(who)) < share) shadows.push(record);
+    }
+  }
+  return shadows;
+}
+
+/** The entity `user` where there is one, else the first by name, else the prediction itself. */
+export function stickyKey({ entities, predictionId }: Choosing): string {
+  const user = entities.user;
+  if (user !== undefined && user !== '') return user;
+  const first = Object.keys(entities).sort()[0];
+  return first === undefined ? predictionId : (entities[first] ?? predictionId);
+}
+
+/**
+ * A number from 0 to 1 (exclusive) drawn from two texts: FNV-1a over their UTF-16 units, then the finalizer of MurmurHash3, without
+ * which texts that differ in their last letter alone would fall close together.
+ */
+export function unitHash(salt: string, key: string): number {
+  let hash = 0x811c9dc5;
+  for (const text of [salt, '\u0000', key])
+    for (let index = 0; index < text.length; index++)
+      hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+}

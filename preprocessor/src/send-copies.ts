@@ -1,0 +1,93 @@
+import type { FeaturePlan } from '@hotloop/model/features/feature-plan.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
+import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
+import type { HistoryGate } from './history-gate.ts';
+import type { PredictionRequest } from './prediction.ts';
+
+export interface CopyDependencies {
+  readonly history: HistoryGate;
+  readonly inference: InferencePort;
+  readonly planOf: (record: VersionRecord) => FeaturePlan;
+  readonly log: Log;
+}
+
+export interface CopyOptions {
+  /** Copies under way; more are dropped. A shadow that hangs holds up nothing but these. */
+  readonly maxInFlight: number;
+  readonly timeoutMs: number;
+}
+
+export const COPY_DEFAULTS: CopyOptions = { maxInFlight: 256, timeoutMs: 2_000 };
+
+/** Sends copies of answered requests to shadow versions. */
+export interface Copies {
+  /** Returns at once and never throws. */
+  send(request: PredictionRequest, to: readonly VersionRecord[], about: CopiedPrediction): void;
+  readonly sent: number;
+  /** For want of room. */
+  readonly dropped: number;
+}
+
+export interface CopiedPrediction {
+  readonly predictionId: string;
+  readonly caller: string;
+  /** When the prediction was made: features are those of that moment. */
+  readonly nowMs: number;
+}
+
+/**
+ * A copy starts in a later turn of the event loop, when the primary's answer is on its way, and nothing waits for it. Each version
+ * computes its own features. What fails is compute's to log; here it is dropped.
+ */
+export function startCopies(dependencies: CopyDependencies, options: CopyOptions = COPY_DEFAULTS): Copies {
+  const { history, inference, planOf, log } = dependencies;
+  const never = new AbortController().signal;
+  let inFlight = 0;
+  let sent = 0;
+  let dropped = 0;
+
+  async function copy(request: PredictionRequest, record: VersionRecord, about: CopiedPrediction) {
+    const { model, version } = record;
+    try {
+      const plan = planOf(record);
+      const reads = plan.needsHistory ? plan.reads(request, about.nowMs) : [];
+      const events = reads.length === 0 ? [] : await history.read(reads, options.timeoutMs, never);
+      await inference.infer(
+        {
+          ...{ predictionId: shadowIdOf(about.predictionId, version), model, version, variant: 'shadow' },
+          ...{ caller: about.caller, entities: request.entities, priority: 0, timeoutMs: options.timeoutMs },
+          ...{ sampled: false, degraded: events === null ? ['history'] : [] },
+          candidates: request.candidates.map(({ id }) => id),
+          ...plan.run(request, events, about.nowMs),
+        },
+        never,
+      );
+    } catch (error) {
+      log.debug({ model, version, predictionId: about.predictionId, error }, 'a copy was not answered');
+    } finally {
+      inFlight--;
+    }
+  }
+
+  return {
+    send(request, to, about) {
+      for (const record of to) {
+        if (inFlight >= options.maxInFlight) {
+          dropped++;
+          continue;
+        }
+        inFlight++;
+        sent++;
+        setImmediate(() => void copy(request, record, about));
+      }
+    },
+    get sent() {
+      return sent;
+    },
+    get dropped() {
+      return dropped;
+    },
+  };
+}
