@@ -1,0 +1,112 @@
+import type { Transform } from '../features/feature-schema.ts';
+import { type GraphBuilder, int } from '../onnx/graph-builder.ts';
+import { elementTypeCode, float64Tensor, int64Tensor } from '../onnx/tensor.ts';
+import { type FusedColumn, ML_DOMAIN, NotFusable, numberConstant, RUNTIME_DOMAIN } from './fused-column.ts';
+
+type KindOf<T> = T extends string ? T : keyof T & string;
+type TransformKind = KindOf<Transform>;
+type ArgumentOf<Kind extends string> =
+  Extract<Transform, Readonly<Record<Kind, unknown>>> extends infer Found
+    ? Found extends Readonly<Record<Kind, infer Argument>>
+      ? Argument
+      : undefined
+    : undefined;
+type Fuse<Kind extends string> = (
+  graph: GraphBuilder,
+  column: FusedColumn,
+  argument: ArgumentOf<Kind>,
+) => FusedColumn;
+
+const DOUBLE = { to: int(elementTypeCode('float64')) };
+
+/** How each transform is written as operators. A new transform needs its line here; NotFusable is a valid answer. */
+const FUSE: { readonly [Kind in TransformKind]: Fuse<Kind> } = {
+  abs: (graph, column) => numbers(column, (value) => graph.node('Abs', [value])),
+  log1p: (graph, column) =>
+    numbers(column, (value) => {
+      const size = graph.node('Add', [graph.node('Abs', [value]), numberConstant(graph, 1)]);
+      return graph.node('Mul', [graph.node('Sign', [value]), graph.node('Log', [size])]);
+    }),
+  standardize: (graph, column, { mean, std }) =>
+    numbers(column, (value) =>
+      graph.node('Div', [
+        graph.node('Sub', [value, numberConstant(graph, mean)]),
+        numberConstant(graph, std),
+      ]),
+    ),
+  scale: (graph, column, { min, max }) =>
+    numbers(column, (value) =>
+      graph.node('Div', [
+        graph.node('Sub', [value, numberConstant(graph, min)]),
+        numberConstant(graph, max - min),
+      ]),
+    ),
+  clip: (graph, column, [low, high]) =>
+    numbers(column, (value) =>
+      graph.node('Min', [
+        graph.node('Max', [value, numberConstant(graph, low)]),
+        numberConstant(graph, high),
+      ]),
+    ),
+  bucketize: (graph, column, boundaries) =>
+    numbers(column, (value) => {
+      const list = graph.constant('boundaries', float64Tensor(boundaries, [1, boundaries.length]));
+      const reached = graph.node('Cast', [graph.node('Not', [graph.node('Less', [value, list])])], DOUBLE);
+      const ones = graph.constant(
+        'ones',
+        float64Tensor(
+          boundaries.map(() => 1),
+          [boundaries.length, 1],
+        ),
+      );
+      return graph.node('MatMul', [reached, ones]);
+    }),
+  one_hot: (graph, column, categories) => {
+    const width = categories.length;
+    if (column.kind === 'number') {
+      const list = graph.constant('categories', float64Tensor(categories.map(Number), [1, width]));
+      const value = graph.node('Cast', [graph.node('Equal', [column.value, list])], DOUBLE);
+      return { kind: 'number', value, width };
+    }
+    const hot = graph.node(
+      'OneHotEncoder',
+      [column.value],
+      { cats_strings: { kind: 'strings', value: categories.map(String) }, zeros: int(1) },
+      { domain: ML_DOMAIN },
+    );
+    const flat = graph.node('Reshape', [hot, graph.constant('shape', int64Tensor([-1, width]))]);
+    return { kind: 'number', value: graph.node('Cast', [flat], DOUBLE), width };
+  },
+  hash: (graph, column, buckets) => {
+    if (column.kind === 'number')
+      throw new NotFusable('hash of a number needs its text as JavaScript has it');
+    const hash = graph.node(
+      'MurmurHash3',
+      [column.value],
+      { seed: int(0), positive: int(1) },
+      { domain: RUNTIME_DOMAIN },
+    );
+    const whole = graph.node('Cast', [hash], { to: int(elementTypeCode('int64')) });
+    const bucket = graph.node('Mod', [whole, graph.constant('buckets', int64Tensor([buckets], [1, 1]))]);
+    return { kind: 'number', value: graph.node('Cast', [bucket], DOUBLE), width: 1 };
+  },
+};
+
+/** Writes one transform after `column`. Throws NotFusable when no operators say the same. */
+export function fuseTransform(graph: GraphBuilder, column: FusedColumn, transform: Transform): FusedColumn {
+  const kind = typeof transform === 'string' ? transform : Object.keys(transform)[0];
+  const argument = typeof transform === 'string' ? undefined : Object.values(transform)[0];
+  const fuse = (FUSE as unknown as Readonly<Record<string, Fuse<string> | undefined>>)[kind ?? ''];
+  if (fuse === undefined) throw new NotFusable(`${kind} has no operators`);
+  return fuse(graph, column, argument as never);
+}
+
+function numbers(column: FusedColumn, write: (value: string) => string): FusedColumn {
+  if (column.kind === 'text') throw new NotFusable('a text is no number');
+  return { kind: 'number', value: write(column.value), width: column.width };
+}
+
+/** Gives every value of a list a row of its own, or puts them back side by side. */
+export function reshape(graph: GraphBuilder, value: string, width: number): string {
+  return graph.node('Reshape', [value, graph.constant('shape', int64Tensor([-1, width]))]);
+}

@@ -1,0 +1,35 @@
+import type { GraphBuilder } from '../onnx/graph-builder.ts';
+import { float64Tensor, type OnnxTensor } from '../onnx/tensor.ts';
+
+/** The domain of ONNX's own operators for classical models; part of the standard. */
+export const ML_DOMAIN = 'ai.onnx.ml';
+/** ONNX Runtime's own operators. Used only where the standard has none. */
+export const RUNTIME_DOMAIN = 'com.microsoft';
+
+/** Text that stands for an absent value: the control character SUBSTITUTE, which no text of a request should hold. */
+export const ABSENT_TEXT = '\u001a';
+
+/**
+ * A value on its way from the raw field to the columns of the network: float64[M, width], or text[M, 1]. M is the number
+ * of rows, times N for a list of N values.
+ */
+export interface FusedColumn {
+  readonly kind: 'number' | 'text';
+  /** Name of the value in the graph. */
+  readonly value: string;
+  readonly width: number;
+}
+
+/** What the graph cannot compute; the feature's columns then become an input of the file. */
+export class NotFusable extends Error {
+  override readonly name = 'NotFusable';
+}
+
+/** Writes one float64 constant that is broadcast over all rows. @returns its name. */
+export function numberConstant(graph: GraphBuilder, value: number): string {
+  return graph.constant('number', float64Tensor([value], [1, 1]));
+}
+
+export function textTensor(values: readonly string[], dims: readonly number[]): OnnxTensor {
+  return { elementType: 'string', dims, data: values };
+}
