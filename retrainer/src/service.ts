@@ -151,7 +151,11 @@ export async function startRetrainer(
       options.http === undefined
         ? undefined
         : await openHttpServer(
-            { listen: options.http.listen, title: 'Hotloop control', routes: controlRoutes() },
+            {
+              listen: options.http.listen,
+              title: 'Hotloop control',
+              routes: controlRoutes({ registry, bundles }),
+            },
             { authenticator: adapters.authenticator, metrics: options.http.metrics, log },
           );
     closing.defer('HTTP server', () => http?.drain(options.drainMs));

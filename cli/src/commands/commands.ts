@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-context.ts';
+import { addExportCommand } from './export-commands.ts';
 import { addLoopCommands } from './loop-commands.ts';
 import { addModelCommands } from './model-commands.ts';
 import { addPredictCommand } from './predict-command.ts';
@@ -8,4 +9,9 @@ import { addPredictCommand } from './predict-command.ts';
 export type AddCommands = (program: Command, context: CommandContext) => void;
 
 /** Every group of commands, in the order of the help. */
-export const COMMANDS: readonly AddCommands[] = [addPredictCommand, addModelCommands, addLoopCommands];
+export const COMMANDS: readonly AddCommands[] = [
+  addPredictCommand,
+  addModelCommands,
+  addExportCommand,
+  addLoopCommands,
+];
