@@ -1,10 +1,12 @@
 import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
+import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import { postgresSetAside } from '@hotloop/platform/postgres/set-aside.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, PeerSettings, PreprocessorSettings } from '@hotloop/platform/start-up/settings.ts';
 import { GrpcDecision } from './adapters/grpc-decision.ts';
+import { GrpcFeedback } from './adapters/grpc-feedback.ts';
 import { GrpcInference } from './adapters/grpc-inference.ts';
 import { RedisHistory } from './adapters/redis-history.ts';
 import { EVENTS_GROUP } from './events.ts';
@@ -14,6 +16,7 @@ import { type Preprocessor, startPreprocessor } from './service.ts';
 export interface Peers {
   readonly inference: InferencePort;
   readonly decision: DecisionPort;
+  readonly feedback: FeedbackPort;
 }
 
 /** The peers as processes of their own, over gRPC; the foundation's `closing` closes the connections. */
@@ -27,6 +30,10 @@ export function openPeers(settings: PeerSettings, { closing, apiKey, log }: Foun
     decision: closing.use(
       'connection to the postprocessor',
       new GrpcDecision({ address: settings.HOTLOOP_POSTPROCESSOR, channel }, log),
+    ),
+    feedback: closing.use(
+      'connection to the retrainer',
+      new GrpcFeedback({ address: settings.HOTLOOP_RETRAINER, channel }),
     ),
   };
 }
@@ -60,6 +67,7 @@ export async function openPreprocessor(
         registry: foundation.registry,
         inference: peers.inference,
         decision: peers.decision,
+        feedback: peers.feedback,
         history,
         eventHistory,
         setAside: postgresSetAside(pool, EVENTS_GROUP),

@@ -5,6 +5,7 @@ import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
 import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
+import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
@@ -40,6 +41,8 @@ export interface PreprocessorAdapters {
   readonly history: History;
   /** Where events are written; the same store as `history`, best over a connection of its own. Default: `history`. */
   readonly eventHistory?: History;
+  /** Where outcomes that come over HTTP are sent. Without it they are not taken. */
+  readonly feedback?: FeedbackPort;
   readonly setAside: SetAside;
   readonly authenticator: Authenticator;
   readonly tracing: Tracing;
@@ -103,10 +106,9 @@ export async function startPreprocessor(
     );
     closing.defer('feature plans', () => predictor[Symbol.dispose]());
 
+    const timeouts = options.timeouts ?? DEFAULT_TIMEOUTS;
     const server = await startGrpcServer({
-      services: [
-        { name: SERVICE, handlers: predictionHandlers(predictor, options.timeouts ?? DEFAULT_TIMEOUTS) },
-      ],
+      services: [{ name: SERVICE, handlers: predictionHandlers(predictor, timeouts) }],
       definitions: loadServiceDefinitions(['hotloop/v1/prediction.proto']),
       address: options.listen,
       authenticator: adapters.authenticator,
@@ -119,7 +121,15 @@ export async function startPreprocessor(
       options.http === undefined
         ? undefined
         : await openHttpServer(
-            { listen: options.http.listen, title: 'Hotloop predictions', routes: predictionRoutes() },
+            {
+              listen: options.http.listen,
+              title: 'Hotloop predictions',
+              routes: predictionRoutes({
+                predictor,
+                timeouts,
+                ...(adapters.feedback ? { feedback: adapters.feedback } : {}),
+              }),
+            },
             { authenticator: adapters.authenticator, metrics: options.http.metrics, log },
           );
     closing.defer('HTTP server', () => http?.drain(options.drainMs));

@@ -4,6 +4,7 @@ import { Closing } from '@hotloop/platform/closing.ts';
 import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
 import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
@@ -14,6 +15,7 @@ import { RETRAINER_CONTRACTS, retrainerServices } from './control/server.ts';
 import { COLLECT_DEFAULTS } from './datasets/collect-dataset.ts';
 import { loopReader } from './datasets/loop-state.ts';
 import type { Trainer } from './improve/retrain.ts';
+import { directFeedback } from './outcomes/direct-feedback.ts';
 import { modelRules } from './outcomes/model-rules.ts';
 import { startOutcomeConsumers } from './outcomes/outcome-consumer.ts';
 import { PROMOTION_DEFAULTS, type PromotionOptions } from './rollouts/promote.ts';
@@ -58,6 +60,8 @@ export interface Retrainer extends AsyncDisposable {
   readonly address: string;
   /** host:port of HTTP as bound; empty when none is served. */
   readonly httpAddress: string;
+  /** Takes outcomes by direct call, for a preprocessor in the same process. */
+  readonly feedback: FeedbackPort;
   /** Resolves when every outcome topic declared now is being read; at once without Kafka. */
   outcomesJoined(timeoutMs: number): Promise<void>;
 }
@@ -168,6 +172,7 @@ export async function startRetrainer(
     return {
       address: server.address,
       httpAddress: http?.address ?? '',
+      feedback: directFeedback(outcomes),
       outcomesJoined: async (timeoutMs) => consumers?.joined(timeoutMs),
       [Symbol.asyncDispose]: close,
     };

@@ -27,7 +27,7 @@ serviceMain(
     const retrainer = await openRetrainer(settings, listen.retrainer, foundation);
     const compute = await openCompute(settings, listen.compute, process.env, foundation);
     const postprocessor = await openPostprocessor(settings, listen.postprocessor, foundation);
-    const peers = { inference: compute.port, decision: postprocessor.decision };
+    const peers = { inference: compute.port, decision: postprocessor.decision, feedback: retrainer.feedback };
     const preprocessor = await openPreprocessor(settings, listen.preprocessor, peers, foundation);
     const addresses = ({ address, httpAddress }: { address: string; httpAddress: string }) => ({
       address,

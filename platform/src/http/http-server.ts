@@ -15,6 +15,7 @@ import { formatAddress, parseListenAddress } from '../grpc/listen-address.ts';
 import type { Log } from '../log.ts';
 import { type Metrics, PROMETHEUS_CONTENT_TYPE } from '../telemetry/metrics.ts';
 import { sendProblem } from './problem.ts';
+import { parseStrictJson } from './strict-json.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -64,6 +65,9 @@ export interface HttpServer extends AsyncDisposable {
 }
 
 const DEFAULT_MAX_BODY_BYTES = 16 * 1024 * 1024;
+const JSON_TYPES = ['application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json'];
+/** Bodies of these are handed to the route as a stream, see `readLines`. */
+const LINE_TYPES = ['application/x-ndjson', 'application/jsonl'];
 const ANYONE: Caller = { subject: '', roles: new Set() };
 
 /**
@@ -89,6 +93,13 @@ export async function openHttpServer(
     logger: false,
   });
   const app = typed(bare);
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser(
+    JSON_TYPES,
+    { parseAs: 'buffer' },
+    async (_request: FastifyRequest, body: Buffer) => parseStrictJson(body),
+  );
+  app.addContentTypeParser(LINE_TYPES, async (_request: FastifyRequest, lines: unknown) => lines);
   app.decorateRequest('caller', null as unknown as Caller);
   app.addHook('onRoute', (route) => {
     if (route.config?.requires === undefined)

@@ -25,15 +25,17 @@ export function sendProblem(
   const status = HTTP_STATUS[known.code];
   if (status >= 500 && known.code !== 'UNAVAILABLE' && known.code !== 'DEADLINE_EXCEEDED')
     log.error({ requestId: request.id, url: request.routeOptions.url, error }, 'a request failed');
-  const problem: Problem = {
-    type: 'about:blank',
-    title: known.code,
-    status,
-    detail: known.message,
-    code: known.code,
-    reason: known.reason,
-  };
+  const problem = problemFrom(known);
   return reply.code(status).type('application/problem+json').send(JSON.stringify(problem));
+}
+
+/** What a caller may see of an error, for one line of a stream. */
+export function problemOf(error: unknown): Problem {
+  return problemFrom(fromHttpError(error));
+}
+
+function problemFrom({ code, message, reason }: HotloopError): Problem {
+  return { type: 'about:blank', title: code, status: HTTP_STATUS[code], detail: message, code, reason };
 }
 
 /** Fastify's own refusals (schema, body too large, malformed JSON) in our codes; everything else as `toHotloopError`. */
@@ -49,7 +51,7 @@ function fromHttpError(error: unknown): HotloopError {
   if (error instanceof HotloopError || statusCode === undefined || !String(code).startsWith('FST_'))
     return toHotloopError(error);
   if (statusCode === 413)
-    return new HotloopError('RESOURCE_EXHAUSTED', 'the body is larger than is read here', {
+    return new HotloopError('INVALID_ARGUMENT', 'the body is larger than is read here; send less at once', {
       reason: 'body_too_large',
     });
   if (statusCode < 500) return new HotloopError('INVALID_ARGUMENT', String(message), { cause: error });

@@ -1,0 +1,177 @@
+import { gzipSync } from 'node:zlib';
+import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import { openHttpServer } from '@hotloop/platform/http/http-server.ts';
+import { silentLog } from '@hotloop/platform/log.ts';
+import type { FeedbackItem, FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
+import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { describe, expect, it } from 'vitest';
+import { logistic } from '../testing/memory-inference.ts';
+import { openPredictor } from '../testing/open-predictor.ts';
+import { predictionRoutes } from './prediction-routes.ts';
+
+/** Refuses what has no model `shopper`; keeps the rest. */
+class MemoryFeedback implements FeedbackPort {
+  readonly items: FeedbackItem[] = [];
+
+  async recordOutcomes(items: readonly FeedbackItem[]) {
+    this.items.push(...items);
+    return items.map(({ id, model }) =>
+      model === 'shopper'
+        ? { id, status: 'accepted' as const, error: null }
+        : { id, status: 'refused' as const, error: new HotloopError('NOT_FOUND', `no model ${model}`) },
+    );
+  }
+}
+
+async function open(apiKeys?: string) {
+  const stack = new AsyncDisposableStack();
+  const metrics = stack.use(openMetrics('test'));
+  const opened = openPredictor();
+  const feedback = new MemoryFeedback();
+  const server = stack.use(
+    await openHttpServer(
+      {
+        listen: '127.0.0.1:0',
+        title: 'test',
+        routes: predictionRoutes({
+          predictor: opened.predictor,
+          timeouts: { defaultTimeoutMs: 5000, maxTimeoutMs: 5000 },
+          feedback,
+        }),
+      },
+      { authenticator: createAuthenticator(apiKeys), metrics, log: silentLog() },
+    ),
+  );
+  const url = `http://${server.address}`;
+  const post = (path: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) =>
+    fetch(`${url}${path}`, {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json', ...headers },
+    });
+  return { ...opened, feedback, url, post, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** The document of an answer, for assertions. */
+// biome-ignore lint/suspicious/noExplicitAny: what an answer holds is what the test asserts.
+const documentOf = (response: Response): Promise<any> => response.json();
+
+const PREDICT = '/v1/models/shopper/predict';
+
+describe('the front door over HTTP', () => {
+  it('answers one prediction', async () => {
+    await using door = await open();
+    const body = { entities: { user: 'u1' }, request: { price: 2 }, want_feature_statuses: true };
+    const response = await door.post(PREDICT, JSON.stringify(body));
+    expect(response.status).toBe(200);
+    const reply = await documentOf(response);
+    expect(reply).toMatchObject({ model: 'shopper', version: 1, variant: 'live', degraded: [] });
+    expect(reply.decision.score).toBeCloseTo(logistic([2, 0]), 2);
+    expect(reply.feature_statuses).toHaveLength(2);
+  });
+
+  it('ranks candidates', async () => {
+    await using door = await open();
+    const candidates = [1, 3, 2].map((price) => ({ id: `p${price}`, attributes: { price } }));
+    const response = await door.post('/v1/models/ranker/predict', JSON.stringify({ candidates }));
+    const { decision } = await documentOf(response);
+    expect(decision.ranked.map(({ id }: { id: string }) => id)).toEqual(['p3', 'p2', 'p1']);
+  });
+
+  it('answers a stream of lines in its order, each failed line by itself', async () => {
+    await using door = await open();
+    const lines = Array.from({ length: 300 }, (_, index) =>
+      index === 7
+        ? '{"request": {"price": 1, "price": 2}}'
+        : JSON.stringify({ request: { price: index / 100 } }),
+    );
+    const response = await door.post('/v1/models/shopper/predict-batch', lines.join('\r\n'), {
+      'content-type': 'application/x-ndjson',
+    });
+    const answers = (await response.text())
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(answers).toHaveLength(300);
+    expect(answers[7]).toMatchObject({ line: 8, error: { status: 400, reason: 'invalid_json' } });
+    expect(answers[7].error.detail).toContain('request.price');
+    expect(answers[299].decision.score).toBeCloseTo(logistic([2.99, -1]), 2);
+  });
+
+  it('forwards outcomes and says which were refused', async () => {
+    await using door = await open();
+    const outcomes = [
+      { id: 'a', model: 'shopper', prediction_id: 'p', value: true },
+      { id: 'b', model: 'nobody', keys: { user: 'u' }, attributes: { paid: 2 } },
+    ];
+    const response = await door.post('/v1/outcomes', JSON.stringify({ outcomes }));
+    expect(await documentOf(response)).toMatchObject({
+      ...{ accepted: 1, duplicates: 0, refused: 1 },
+      results: [{ status: 'accepted' }, { status: 'refused', code: 'NOT_FOUND', detail: 'no model nobody' }],
+    });
+    expect(door.feedback.items[1]).toMatchObject({ id: 'b', value: null, attributes: { paid: 2 } });
+  });
+
+  it.each([
+    ['a key twice', '{"request":{"price":1,"price":2}}', 'request.price'],
+    ['__proto__', '{"request":{"__proto__":1}}', 'request.__proto__'],
+    ['deep nesting', `{"request":${'['.repeat(100)}`, '32 levels'],
+    ['a number that is text', '{"request":{"price":"cheap"}}', 'price'],
+    ['NaN', '{"request":{"price":NaN}}', 'not JSON'],
+    ['infinity', '{"request":{"price":1e999}}', 'request.price'],
+    ['null', '{"request":{"price":null}}', 'request.price'],
+    ['a mixed list', '{"request":{"price":[1,"a"]}}', 'request.price'],
+    ['an unknown field', '{"requests":{}}', 'requests'],
+    ['a list too long', `{"request":{"price":[${'1,'.repeat(20_000)}1]}}`, 'request.price'],
+    ['another kind of field', '{"entities":{"user":7}}', 'entities.user'],
+    ['a list instead of a request', '[]', 'expected object'],
+    ['nothing', '', 'empty'],
+    ['10 MB', `{"request":{"price":"${'x'.repeat(10_000_000)}"}}`, 'larger than'],
+    ['a text that is no id', '{"prediction_id":"7"}', 'prediction_id'],
+  ])('refuses %s with 400 and the field', async (_name, body, named) => {
+    await using door = await open();
+    const response = await door.post(PREDICT, body);
+    expect([response.status, response.headers.get('content-type')]).toEqual([
+      400,
+      expect.stringContaining('application/problem+json'),
+    ]);
+    const problem = await documentOf(response);
+    expect(problem).toMatchObject({ code: 'INVALID_ARGUMENT', status: 400 });
+    expect(problem.detail).toContain(named);
+    expect((await door.post(PREDICT, '{"request":{"price":1}}')).status).toBe(200);
+  });
+
+  it('refuses bytes that are not UTF-8', async () => {
+    await using door = await open();
+    const response = await door.post(PREDICT, new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]));
+    expect((await documentOf(response)).detail).toContain('UTF-8');
+  });
+
+  it('says 404 for an unknown model, 401 without a key and 403 without the role', async () => {
+    await using door = await open();
+    expect((await door.post('/v1/models/nobody/predict', '{}')).status).toBe(404);
+    await using closed = await open('a-key-of-enough-length:shop:predict');
+    expect((await closed.post(PREDICT, '{}')).status).toBe(401);
+    const key = { 'x-api-key': 'a-key-of-enough-length' };
+    expect((await closed.post(PREDICT, '{"request":{"price":1}}', key)).status).toBe(200);
+    expect((await closed.post('/v1/outcomes', '{"outcomes":[]}', key)).status).toBe(403);
+  });
+
+  it('takes and gives gzip, and describes itself as OpenAPI 3.1', async () => {
+    await using door = await open();
+    const response = await fetch(`${door.url}/openapi.json`, { headers: { 'accept-encoding': 'gzip' } });
+    expect(response.headers.get('content-encoding')).toBe('gzip');
+    const description = await documentOf(response);
+    expect(description.openapi).toBe('3.1.0');
+    expect(Object.keys(description.paths)).toEqual(
+      expect.arrayContaining([
+        '/v1/models/{model}/predict',
+        '/v1/models/{model}/predict-batch',
+        '/v1/outcomes',
+      ]),
+    );
+    const zipped = gzipSync('{"request":{"price":1}}');
+    expect((await door.post(PREDICT, zipped, { 'content-encoding': 'gzip' })).status).toBe(200);
+  });
+});

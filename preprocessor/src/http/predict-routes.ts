@@ -1,0 +1,113 @@
+import { Readable } from 'node:stream';
+import type { HttpApp, RouteModule } from '@hotloop/platform/http/http-server.ts';
+import { problemOf } from '@hotloop/platform/http/problem.ts';
+import { type Line, readLines } from '@hotloop/platform/http/read-lines.ts';
+import { parseStrictJson } from '@hotloop/platform/http/strict-json.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { z } from 'zod';
+import type { Predictor } from '../predict.ts';
+import type { PredictionCall } from '../prediction.ts';
+import type { TimeoutOptions } from '../server.ts';
+import { predictionBody, predictionReply, replyOfPrediction, requestOfBody } from './prediction-body.ts';
+
+const MAX_BODY_BYTES = 8 * 1024 * 1024;
+const MAX_LINE_BYTES = 1024 * 1024;
+/** Lines of one batch being answered at once: memory is bounded by this times the longest line. */
+const LINES_AT_ONCE = 64;
+
+const params = z.object({ model: z.string().min(1).max(128) });
+
+/** POST /v1/models/{model}/predict and its batch, one JSON document a line both ways. */
+export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): RouteModule {
+  const granted = (wanted: number | undefined) =>
+    Math.min(wanted ?? timeouts.defaultTimeoutMs, timeouts.maxTimeoutMs);
+  const answer = async (model: string, body: unknown, call: Omit<PredictionCall, 'timeoutMs'>) => {
+    const parsed = parseBody(body);
+    const timeoutMs = granted(parsed.timeout_ms);
+    return replyOfPrediction(await predictor.predict(requestOfBody(model, parsed), { ...call, timeoutMs }));
+  };
+  return (app: HttpApp) => {
+    app.post(
+      '/v1/models/:model/predict',
+      {
+        config: { requires: 'predict' },
+        bodyLimit: MAX_BODY_BYTES,
+        schema: {
+          summary: 'One prediction',
+          tags: ['predictions'],
+          params,
+          body: predictionBody,
+          response: { 200: predictionReply },
+        },
+      },
+      async ({ params: { model }, body, caller, raw }, reply) => {
+        const gone = new AbortController();
+        reply.raw.once('close', () => !reply.raw.writableFinished && gone.abort());
+        if (raw.destroyed && !raw.complete) gone.abort();
+        return answer(model, body, { caller: caller.subject, signal: gone.signal });
+      },
+    );
+
+    app.post(
+      '/v1/models/:model/predict-batch',
+      {
+        config: { requires: 'predict' },
+        schema: {
+          summary:
+            'Predictions as a stream: one JSON document a line (application/x-ndjson), answered in its order',
+          description:
+            'A line that fails is answered with {"error": problem, "line": number}; the others go on.',
+          tags: ['predictions'],
+          params,
+          consumes: ['application/x-ndjson'],
+        },
+      },
+      async ({ params: { model }, body, caller }, reply) => {
+        if (!(body instanceof Readable))
+          throw new HotloopError('INVALID_ARGUMENT', 'send content-type application/x-ndjson', {
+            reason: 'invalid_request',
+          });
+        const gone = new AbortController();
+        reply.raw.once('close', () => gone.abort());
+        const call = { caller: caller.subject, signal: gone.signal };
+        const one = async ({ number, bytes }: Line): Promise<string> => {
+          try {
+            return `${JSON.stringify(await answer(model, parseStrictJson(bytes), call))}\n`;
+          } catch (error) {
+            return `${JSON.stringify({ line: number, error: problemOf(error) })}\n`;
+          }
+        };
+        const answers = Readable.from(inOrder(readLines(body, MAX_LINE_BYTES), one), { objectMode: true });
+        return reply.type('application/x-ndjson').send(answers);
+      },
+    );
+  };
+}
+
+/** Runs up to LINES_AT_ONCE at once and yields in the order of the lines. A stream that cannot be read ends with a line that says so. */
+async function* inOrder(
+  lines: AsyncIterable<Line>,
+  run: (line: Line) => Promise<string>,
+): AsyncGenerator<string, void, undefined> {
+  const running: Promise<string>[] = [];
+  let failure: unknown;
+  try {
+    for await (const line of lines) {
+      running.push(run(line));
+      if (running.length >= LINES_AT_ONCE) yield await (running.shift() as Promise<string>);
+    }
+  } catch (error) {
+    failure = error;
+  }
+  for (const answer of running) yield await answer;
+  if (failure !== undefined) yield `${JSON.stringify({ error: problemOf(failure) })}\n`;
+}
+
+function parseBody(body: unknown): z.output<typeof predictionBody> {
+  const result = predictionBody.safeParse(body);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ path, message }) =>
+    path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`,
+  );
+  throw new HotloopError('INVALID_ARGUMENT', problems.slice(0, 10).join('; '), { reason: 'invalid_request' });
+}
