@@ -1,3 +1,5 @@
+import { importCycles } from './import-cycles.ts';
+
 /** One source file of the project. */
 export interface SourceFile {
   /** Relative to the repository's root, with forward slashes. */
@@ -75,6 +77,9 @@ const VAGUE_NAME = /(^|\/)(utils?|helpers?|misc|common)(\.ts|\/)/;
 const IMPORT = /(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
 const KEBAB = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|bench|config))?\.ts$/;
 
+const SLEEP =
+  /\bawait (?:new Promise\(\(?\w+\)? => setTimeout\(\w+, *\d{3,}\)\)|(?:sleep|delay|wait)\(\d{3,}\))/;
+
 const isTest = (path: string): boolean => path.endsWith('.test.ts') || /(^|\/)(test|testing)\//.test(path);
 
 const folderOf = (path: string): string => path.split('/')[0] ?? '';
@@ -86,6 +91,16 @@ function importedFolder(path: string, specifier: string): string | undefined {
   }
   if (!specifier.startsWith('.')) return undefined;
   return new URL(specifier, `file:///${path}`).pathname.split('/')[1];
+}
+
+/** The repository path that a specifier means; undefined for an outside library. */
+function resolveImport(path: string, specifier: string): string | undefined {
+  if (specifier.startsWith('.')) return new URL(specifier, `file:///${path}`).pathname.slice(1);
+  if (!specifier.startsWith('@hotloop/')) return undefined;
+  const [scope, name = '', ...rest] = specifier.split('/');
+  const example = /^example-(.+)$/.exec(name)?.[1];
+  const folder = example === undefined ? (PACKAGE_FOLDER[`${scope}/${name}`] ?? name) : `examples/${example}`;
+  return `${folder}/src/${rest.length === 0 ? 'index.ts' : rest.join('/')}`;
 }
 
 function importsOf(file: SourceFile): string[] {
@@ -127,6 +142,8 @@ function textViolations(file: SourceFile): string[] {
     found.push(`${file.path} reads process.env; only main.ts does`);
   if (/\b(it|describe|test)\.(only|skip)\(/.test(file.text))
     found.push(`${file.path}: focused or skipped test`);
+  // Tests wait for what they look for, not for a time; `delay` in a polling loop has a bound of its own.
+  if (isTest(file.path) && SLEEP.test(file.text)) found.push(`${file.path}: sleeps in a test`);
   if (/^export default /m.test(file.text) && file.path !== 'vitest.config.ts')
     found.push(`${file.path}: default export`);
   return found;
@@ -139,6 +156,7 @@ export function layoutViolations(files: readonly SourceFile[]): string[] {
     ...homeViolations(file),
     ...textViolations(file),
   ]);
+  for (const cycle of importCycles(files, resolveImport, importsOf)) found.push(`import cycle: ${cycle}`);
   const long = files.filter((file) => file.text.split('\n').length - 1 > USUAL_LINES);
   if (long.length > files.length * (1 - USUAL_SHARE))
     found.push(

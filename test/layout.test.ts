@@ -34,11 +34,11 @@ describe('the layout checker', () => {
       { path: 'compute/src/a.ts', text: "import { x } from '@hotloop/retrainer/b.ts';" },
     ],
     [
-      'a relative way into another room',
+      'a relative path into another folder',
       { path: 'compute/src/a.ts', text: "import { x } from '../../retrainer/src/b.ts';" },
     ],
     [
-      'an inward room that looks out',
+      'an inner folder that imports an outer one',
       { path: 'platform/src/a.ts', text: "import { x } from '@hotloop/compute/b.ts';" },
     ],
     ['a library away from home', { path: 'preprocessor/src/a.ts', text: "import { Kafka } from 'kafkajs';" }],
@@ -48,10 +48,32 @@ describe('the layout checker', () => {
     ['a name in another case', { path: 'compute/src/FooBar.ts', text: '' }],
     ['an environment read deep inside', { path: 'compute/src/a.ts', text: 'const x = process.env.HOME;' }],
     ['a focused test', { path: 'compute/src/a.test.ts', text: `it.${'only'}('x', () => {})` }],
+    [
+      'a test that sleeps',
+      {
+        path: 'compute/src/a.test.ts',
+        text: `await new ${'Promise'}((resolve) => setTimeout(resolve, 500));`,
+      },
+    ],
+    [
+      'a library whose folder only begins like its home',
+      { path: 'platform/src/kafka-extra/a.ts', text: "import { Kafka } from 'kafkajs';" },
+    ],
     ['a default export', { path: 'compute/src/a.ts', text: 'export default 1;' }],
   ];
   it.each(planted)('catches %s', (_, file) => {
     expect(layoutViolations([file])).not.toEqual([]);
+  });
+
+  it('catches an import cycle, type-only imports included, and names it', () => {
+    const files: SourceFile[] = [
+      { path: 'compute/src/a.ts', text: "import type { B } from './b.ts';" },
+      { path: 'compute/src/b.ts', text: "import { c } from '@hotloop/compute/c.ts';" },
+      { path: 'compute/src/c.ts', text: "import { a } from './a.ts';" },
+    ];
+    expect(layoutViolations(files)).toContain(
+      'import cycle: compute/src/a.ts -> compute/src/b.ts -> compute/src/c.ts -> compute/src/a.ts',
+    );
   });
 
   it('accepts what is allowed', () => {

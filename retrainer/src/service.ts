@@ -14,7 +14,7 @@ import { controlRoutes } from './control/control-routes.ts';
 import { RETRAINER_CONTRACTS, retrainerServices } from './control/server.ts';
 import { COLLECT_DEFAULTS } from './datasets/collect-dataset.ts';
 import { loopReader } from './datasets/loop-state.ts';
-import type { Trainer } from './improve/retrain.ts';
+import type { Trainer } from './improve/trainer.ts';
 import { directFeedback } from './outcomes/direct-feedback.ts';
 import { modelRules } from './outcomes/model-rules.ts';
 import { startOutcomeConsumers } from './outcomes/outcome-consumer.ts';

@@ -10,10 +10,8 @@ import { joinInputs } from './join-inputs.ts';
 import { RunnerPipeline, type SentBatch } from './runner-pipeline.ts';
 import { hasSharedRows } from './shared-rows.ts';
 import { splitOutputs } from './split-outputs.ts';
+import type { WorkInput } from './work-input.ts';
 import { ALONE, type Waiting, WorkQueue } from './work-queue.ts';
-
-/** One input of a piece of work, in the order of the model's inputs. */
-export type WorkInput = Pick<ReceivedTensor, 'datatype' | 'shape' | 'contents'>;
 
 export interface WorkResult {
   /** In the order of the model's outputs. */

@@ -1,5 +1,5 @@
 import type { FrameTensor } from '../runner/frames.ts';
-import type { WorkInput } from './batcher.ts';
+import type { WorkInput } from './work-input.ts';
 
 /** The inputs of a batch, one behind another; what runs alone keeps its shapes. Copies nothing. */
 export function joinInputs(

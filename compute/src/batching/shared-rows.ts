@@ -1,5 +1,5 @@
 import type { LoadedModel } from '../runner/load-options.ts';
-import type { WorkInput } from './batcher.ts';
+import type { WorkInput } from './work-input.ts';
 import { ALONE } from './work-queue.ts';
 
 /**

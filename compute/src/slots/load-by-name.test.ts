@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { stays } from '@hotloop/platform/testing/stays.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
 import { startTestCompute, type TestCompute } from '../testing/start-test-compute.ts';
@@ -40,9 +41,7 @@ describe('loading a version by its name', () => {
       code: 'UNAVAILABLE',
       message: expect.stringContaining('could not be loaded: '),
     });
-    expect(fleet.find('m', 3)).toBeUndefined();
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(fleet.find('m', 3)).toBeUndefined();
+    await stays(200, () => fleet.find('m', 3), undefined);
     expect(fleet.find('m', 1)?.state).toBe('ready');
   });
 

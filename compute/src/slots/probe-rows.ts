@@ -1,5 +1,5 @@
 import type { Datatype } from '@hotloop/model/tensor.ts';
-import type { WorkInput } from '../batching/batcher.ts';
+import type { WorkInput } from '../batching/work-input.ts';
 import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
 import { elementCount } from '../runner/tensor-layout.ts';
 import { hasFraction } from './compare-golden.ts';

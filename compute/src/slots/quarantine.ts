@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import type { WorkInput } from '../batching/batcher.ts';
+import type { WorkInput } from '../batching/work-input.ts';
 import type { Slot } from './slot.ts';
 
 /** An input that had a runner to itself this often when the runner ended is not run again. */

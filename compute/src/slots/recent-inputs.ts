@@ -1,5 +1,5 @@
 import type { RegistrySnapshot } from '@hotloop/platform/registry/snapshot.ts';
-import type { WorkInput } from '../batching/batcher.ts';
+import type { WorkInput } from '../batching/work-input.ts';
 
 const KEPT = 16;
 /** One request in so many is looked at, so that keeping costs nothing. */

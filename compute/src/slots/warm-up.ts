@@ -1,5 +1,5 @@
 import type { BatchCost } from '../batching/batch-cost.ts';
-import type { WorkInput } from '../batching/batcher.ts';
+import type { WorkInput } from '../batching/work-input.ts';
 import type { FrameTensor } from '../runner/frames.ts';
 import type { ExecutionProvider, LoadedModel, TensorDescription } from '../runner/load-options.ts';
 import { RunnerFailure, RunnerGone, type RunResult } from '../runner/runner.ts';

@@ -8,7 +8,7 @@ import type { HotloopClient } from '@hotloop/client';
 import type { EventProducer } from '@hotloop/platform/kafka/producer.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { Local } from '../local/start-local.ts';
-import { TourFailure } from './tour-step.ts';
+import { TourFailure } from './tour-failure.ts';
 
 const COMMAND = fileURLToPath(new URL('../../../cli/bin/hotloop.mjs', import.meta.url));
 const POLL_MS = 100;

@@ -15,6 +15,7 @@ import { createAuthenticator } from '../auth/authorization.ts';
 import { openChannel } from '../grpc/client.ts';
 import { type GrpcServer, startGrpcServer } from '../grpc/server.ts';
 import { silentLog } from '../log.ts';
+import { stays } from '../testing/stays.ts';
 import { type AnswerRequest, orderedStream } from './ordered-stream.ts';
 import { http2StreamOf } from './reply-writer.ts';
 
@@ -169,12 +170,8 @@ describe('a stream answered in order', () => {
     try {
       const message = framed('x');
       stream.write(Buffer.concat(Array.from({ length: 3000 }, () => message)));
-      let before = -1;
-      while (before !== asked || asked === 0) {
-        before = asked;
-        await new Promise((resolve) => setTimeout(resolve, 200));
-      }
-      expect(asked).toBeLessThan(300);
+      await expect.poll(() => asked).toBeGreaterThan(0);
+      await stays(400, () => asked < 300, true);
     } finally {
       session.destroy();
     }

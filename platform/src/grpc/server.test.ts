@@ -1,10 +1,10 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { Client, type Metadata, type ServiceDefinition, type ServiceError } from '@grpc/grpc-js';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
 import { AUTHORIZATION, createAuthenticator } from '../auth/authorization.ts';
 import { createLog, silentLog } from '../log.ts';
+import { stays } from '../testing/stays.ts';
 import type { CallContext } from './call-context.ts';
 import { openChannel, withDeadline } from './client.ts';
 import { serverStream, unary } from './handlers.ts';
@@ -328,9 +328,12 @@ describe('deadlines and drains at the server', () => {
     using client = connect(server.address, undefined, 50);
     const call = client.unary(LOOP, {}, { timeoutMs: 10_000 });
     await started.promise;
-    const drained = server.drain(10_000);
-    // Not a wait for something to become true: several keepalives of the client must fall into the drain.
-    await wait(300);
+    let isDrained = false;
+    const drained = server.drain(10_000).then(() => {
+      isDrained = true;
+    });
+    // Several keepalives of the client must fall into the drain.
+    await stays(300, () => isDrained, false);
     release.resolve();
     expect(await call).toMatchObject({ model: 'done' });
     await drained;

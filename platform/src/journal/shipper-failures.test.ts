@@ -9,6 +9,7 @@ import {
   type Start,
   thing,
 } from '../testing/shipper-stand.ts';
+import { stays } from '../testing/stays.ts';
 import { startShipThread } from './ship-thread.ts';
 
 let stand: ShipperStand;
@@ -168,8 +169,7 @@ describe.each([
     await journal.append(thing(), 'process');
     await shipper.flush(10_000);
     await journal.append(thing(), 'process');
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(await stand.count()).toBe(1);
+    await stays(300, () => stand.count(), 1);
     await shipper.flush(10_000);
     expect(await stand.count()).toBe(2);
   });

@@ -11,7 +11,7 @@ import { describe, expect, it } from 'vitest';
 import type { DatasetPart } from '../datasets/dataset.ts';
 import { scoreModel } from '../training/score-model.ts';
 import { goldenExamples } from './golden-examples.ts';
-import type { Trainer } from './retrain.ts';
+import type { Trainer } from './trainer.ts';
 
 const limits = { timeoutMs: 60_000 };
 

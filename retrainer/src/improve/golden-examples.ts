@@ -8,7 +8,7 @@ import type { DatasetPart } from '../datasets/dataset.ts';
 import type { JobLimits } from '../training/job-process.ts';
 import type { ModelScores } from '../training/score-model.ts';
 import type { TrainingDataset } from '../training/training-dataset.ts';
-import type { Trainer } from './retrain.ts';
+import type { Trainer } from './trainer.ts';
 
 const ROWS = 8;
 /** Half of what a manifest may carry: a node that loads the version reads them while it serves, in about 1 ms a KiB. */

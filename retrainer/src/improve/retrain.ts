@@ -16,18 +16,12 @@ import { type PromotionOptions, promote } from '../rollouts/promote.ts';
 import { readModelState } from '../rollouts/promotion-store.ts';
 import type { TrainingRun } from '../runs/run.ts';
 import { advanceRun, type RunClaim } from '../runs/run-store.ts';
-import type { scoreInProcess } from '../training/evaluator-process.ts';
 import type { TrainingProgress } from '../training/train.ts';
-import type { TrainerResult, trainInProcess } from '../training/trainer-process.ts';
+import type { TrainerResult } from '../training/trainer-process.ts';
 import { type GateVerdict, gateMetric, judgeCandidate } from './gate.ts';
 import { goldenExamples } from './golden-examples.ts';
 import { measure, measureAll } from './measure.ts';
-
-/** Where models are trained and scored: in child processes. */
-export interface Trainer {
-  readonly train: typeof trainInProcess;
-  readonly score: typeof scoreInProcess;
-}
+import type { Trainer } from './trainer.ts';
 
 export interface RetrainDependencies {
   readonly pool: Pool;

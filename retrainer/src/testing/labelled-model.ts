@@ -1,6 +1,7 @@
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { COLLECT_DEFAULTS } from '../datasets/collect-dataset.ts';
-import type { RetrainDependencies, Trainer } from '../improve/retrain.ts';
+import type { RetrainDependencies } from '../improve/retrain.ts';
+import type { Trainer } from '../improve/trainer.ts';
 import type { WorkerOptions } from '../runs/run-worker.ts';
 import {
   digestOf,

@@ -1,4 +1,5 @@
-import { expectThat, type TourStep } from '../tour-step.ts';
+import { expectThat } from '../tour-failure.ts';
+import type { TourStep } from '../tour-step.ts';
 
 /** The model of the first part: does a visitor of the shop leave? */
 export const CHURN_MANIFEST = `name: churn

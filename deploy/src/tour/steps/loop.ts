@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { TourContext } from '../tour-context.ts';
-import { expectThat, type TourStep } from '../tour-step.ts';
+import { expectThat } from '../tour-failure.ts';
+import type { TourStep } from '../tour-step.ts';
 import { CHURN_MANIFEST } from './first-model.ts';
 
 const VISITORS = 1200;

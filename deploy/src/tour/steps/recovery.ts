@@ -1,4 +1,5 @@
-import { expectThat, type TourStep } from '../tour-step.ts';
+import { expectThat } from '../tour-failure.ts';
+import type { TourStep } from '../tour-step.ts';
 
 const metrics: TourStep = {
   name: 'metrics',
