@@ -133,10 +133,11 @@ export async function startRetrainer(
           startOutcomeConsumers(outcomes, { brokers: settings.kafkaBrokers, groupPrefix, log }),
         )
       : null;
+    const loop = loopReader(pool, rules, clock);
     const services = retrainerServices(
       { pool, bundles, clock },
       outcomes,
-      { pool, registry, rules, loop: loopReader(pool, rules, clock), wake: runs.wake },
+      { pool, registry, rules, loop, wake: runs.wake },
       { promotion, push: { maxOnnxBytes: settings.maxModelBytes } },
     );
     const server = await startGrpcServer({
@@ -158,7 +159,7 @@ export async function startRetrainer(
             {
               listen: options.http.listen,
               title: 'Hotloop control',
-              routes: controlRoutes({ registry, bundles }),
+              routes: controlRoutes({ registry, bundles, outcomes, loop }),
             },
             { authenticator: adapters.authenticator, metrics: options.http.metrics, log },
           );

@@ -53,6 +53,11 @@ it('logs what was queued, whatever became of it, and nothing that was refused be
     { model: 'tiny', error_code: null, count: answered },
     { model: 'tiny', error_code: 'DEADLINE_EXCEEDED', count: 1 },
   ]);
+  // What is counted while it is shipped is what is there, requests that were repeated included.
+  const counted = await test.pool.query(
+    'SELECT model, sum(predictions)::int AS count FROM logged_count GROUP BY 1',
+  );
+  expect(counted.rows).toEqual([{ model: 'tiny', count: answered + 1 }]);
 });
 
 it('answers and logs rows of any width where features are hidden, and keeps those of which it knows what is hidden', async () => {

@@ -45,7 +45,10 @@ export async function shipRows(client: PoolClient, shipment: Shipment): Promise<
   for (const name of [table, ...columns]) if (!NAME.test(name)) throw new RangeError('not a plain name');
   try {
     // What is sent as one query is one transaction, and two exchanges of messages instead of six.
-    await copyInto(client, table, columns, rows.bytes(), movePosition(client, shipment));
+    const behind = [movePosition(client, shipment), addToCounts(client, shipment)].filter(
+      (sql) => sql !== '',
+    );
+    await copyInto(client, table, columns, rows.bytes(), behind.join('; '));
   } catch (error) {
     if (!isKnownKey(error)) throw named(error);
     await shipStaged(client, shipment).catch((cause) => {
@@ -79,7 +82,7 @@ async function shipStaged(client: PoolClient, shipment: Shipment): Promise<void>
       `CREATE TEMP TABLE IF NOT EXISTS "${stage}" (LIKE "${table}" INCLUDING DEFAULTS) ON COMMIT DELETE ROWS`,
     );
     await copyInto(client, stage, columns, shipment.rows.bytes());
-    await client.query(insertStatement(table, stage, columns, shipment.provisional));
+    await client.query(insertStatement(client, shipment, stage));
     if (shipment.next) await client.query(movePosition(client, shipment));
     await client.query('COMMIT');
   } catch (error) {
@@ -107,7 +110,39 @@ function movePosition(client: PoolClient, { journal, from, next }: Shipment): st
       THEN EXCLUDED.segment END`;
 }
 
+/**
+ * Predictions are counted as they are stored, so that nobody has to count the table. One row for each journal and model: a
+ * journal has one shipper, so shippers do not wait for each other.
+ */
+const COUNTED_TABLE = 'prediction';
+const ADD_COUNTS = `ON CONFLICT (journal, model) DO UPDATE SET predictions = logged_count.predictions + EXCLUDED.predictions`;
+
+function addToCounts(client: PoolClient, { journal, description, rows }: Shipment): string {
+  const field = description.columns.indexOf('model');
+  if (description.table !== COUNTED_TABLE || field < 0 || rows.length === 0) return '';
+  const values = [...rows.countTexts(field)]
+    .sort()
+    .map(([model, count]) => `(${client.escapeLiteral(journal)}, ${client.escapeLiteral(model)}, ${count})`);
+  return `INSERT INTO logged_count (journal, model, predictions) VALUES ${values.join(', ')} ${ADD_COUNTS}`;
+}
+
 function insertStatement(
+  client: PoolClient,
+  { journal, description: { table, columns }, provisional }: Shipment,
+  stage: string,
+): string {
+  const insert = insertFrom(table, stage, columns, provisional);
+  if (table !== COUNTED_TABLE || !columns.includes('model')) return insert;
+  const key = `"${columns[0]}"`;
+  // The first part sees the table as it was before the insertion: a row that takes the place of a provisional one is known.
+  return `WITH known AS (SELECT ${key} FROM "${table}" WHERE ${key} IN (SELECT ${key} FROM "${stage}")),
+    stored AS (${insert} RETURNING ${key}, model)
+    INSERT INTO logged_count (journal, model, predictions)
+    SELECT ${client.escapeLiteral(journal)}, model, count(*) FROM stored
+    WHERE ${key} NOT IN (SELECT ${key} FROM known) GROUP BY model ${ADD_COUNTS}`;
+}
+
+function insertFrom(
   table: string,
   stage: string,
   columns: readonly string[],

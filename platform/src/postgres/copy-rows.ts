@@ -40,4 +40,25 @@ export class CopyRows {
   #endBefore(row: number): number {
     return row === 0 ? 0 : (this.#ends[row - 1] ?? 0);
   }
+
+  /** How many rows have each value of a text field, by its place in the row. Neighbours usually have the same. */
+  countTexts(field: number): Map<string, number> {
+    const counts = new Map<string, number>();
+    let last: Buffer | undefined;
+    let text = '';
+    for (let index = 0; index < this.length; index++) {
+      const value = this.#field(index, field);
+      if (!last?.equals(value)) text = value.toString('utf8');
+      last = value;
+      counts.set(text, (counts.get(text) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  /** A row is the number of its fields (int16), then each field's length (int32, -1 for null) and bytes. */
+  #field(index: number, field: number): Buffer {
+    let at = this.#endBefore(this.#from + index) + 2;
+    for (let before = 0; before < field; before++) at += 4 + Math.max(0, this.#bytes.readInt32BE(at));
+    return this.#bytes.subarray(at + 4, at + 4 + Math.max(0, this.#bytes.readInt32BE(at)));
+  }
 }

@@ -76,7 +76,7 @@ describe('the state of the loop', () => {
     let counts = 0;
     const pool: Pool = Object.assign(Object.create(stores.pool) as Pool, {
       query: (...input: Parameters<Pool['query']>) => {
-        if (String(input[0]).includes('set_aside')) {
+        if (String(input[0]).includes('outcome_match')) {
           counts++;
           now += 50;
         }

@@ -1,12 +1,11 @@
-import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { ModelRules } from '../outcomes/model-rules.ts';
+import { countWaiting } from '../outcomes/waiting-outcomes.ts';
 import { readModelState } from '../rollouts/promotion-store.ts';
 import type { TrainingRun } from '../runs/run.ts';
 import { listRuns } from '../runs/run-store.ts';
-import { CLOCK_SKEW_MS, ITEM_KEY } from './join.ts';
 
 export interface LoopState {
   readonly model: string;
@@ -24,109 +23,66 @@ export interface LoopReader {
   read(model: string): Promise<LoopState>;
 }
 
-interface Counts {
-  readonly predictions: number;
-  readonly outcomes: number;
-  readonly unknown: number;
-  readonly setAside: number;
-}
-
 /** Counting may take this share of the time, however often it is asked for. */
 const DUTY = 0.05;
 const SHORTEST_MS = 100;
 /** A caller waits for a new count when the last one took no longer. */
 const QUICK_MS = 250;
 
-// Input: model, outcome topic. Output: one row of counts; unknown: outcomes that name a prediction nobody has logged.
+// Input: model, outcome topic. Output: one row of counts, all from counters.
 const COUNTS = `
   SELECT
-    (SELECT count(*) FROM prediction WHERE model = $1) AS predictions,
-    (SELECT count(*) FROM outcome WHERE model = $1) AS outcomes,
-    (SELECT count(*) FROM outcome WHERE model = $1 AND prediction_id IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM prediction WHERE prediction.prediction_id = outcome.prediction_id)) AS unknown,
-    (SELECT count(*) FROM set_aside WHERE topic = $2) AS set_aside`;
+    (SELECT coalesce(sum(predictions), 0) FROM logged_count WHERE model = $1) AS predictions,
+    (SELECT coalesce(sum(outcomes), 0) FROM outcome_count WHERE model = $1) AS outcomes,
+    (SELECT coalesce(sum(messages), 0) FROM dead_letter_count WHERE topic = $2) AS dead_letters`;
+
+// Input: model. Output: how many outcomes with keys match no row.
+const UNMATCHED_BY_KEYS = `
+  SELECT count(*) AS unmatched FROM outcome WHERE model = $1 AND prediction_id IS NULL
+    AND sequence NOT IN (SELECT sequence FROM outcome_match WHERE model = $1)`;
 
 /**
- * Counts the outcomes with keys that match no prediction, as the join would. Input: model, clock skew and window in seconds,
- * then the join keys. Plain equalities on both sides, so that Postgres hashes the predictions once.
- */
-function unmatchedByKeys(keys: readonly string[]): string {
-  const byItem = keys.includes(ITEM_KEY);
-  const equalities = keys.map((key, index) =>
-    key === ITEM_KEY
-      ? `asked.item = outcome.keys ->> $${index + 4}`
-      : `asked.entities ->> $${index + 4} = outcome.keys ->> $${index + 4}`,
-  );
-  const asked = byItem
-    ? `SELECT at, entities, coalesce(candidate, entities ->> '${ITEM_KEY}') AS item
-       FROM prediction LEFT JOIN LATERAL unnest(candidates) AS candidate ON true WHERE model = $1`
-    : 'SELECT at, entities FROM prediction WHERE model = $1 AND cardinality(candidates) <= 1';
-  return `SELECT count(*) AS unmatched FROM outcome WHERE model = $1 AND prediction_id IS NULL
-    AND NOT EXISTS (SELECT 1 FROM (${asked}) asked WHERE ${equalities.join(' AND ')}
-      AND outcome.occurred_at BETWEEN asked.at - make_interval(secs => $2) AND asked.at + make_interval(secs => $3))`;
-}
-
-/**
- * Where a model's loop stands. The counts are exact when they are taken; taking them may cost a scan, so one that took long
- * is not repeated for twenty times as long, and callers meanwhile get the last one.
+ * Where a model's loop stands. Counters are kept as predictions, outcomes and dead letters are stored, so reading them takes
+ * the same time whatever their number. Outcomes that name their prediction count as unmatched until it is in Postgres. Only
+ * outcomes with keys have to be joined to be counted: that is repeated no sooner than after twenty times as long as it took, and
+ * callers meanwhile get the last count.
  */
 export function loopReader(pool: Pool, rules: ModelRules, clock: Clock): LoopReader {
-  const countings = new Map<string, { counts(): Promise<Counts>; unmatched(): Promise<number> }>();
+  const countings = new Map<string, () => Promise<number>>();
 
-  const countAll = async (model: string): Promise<Counts> => {
-    const { from } = rules.of(model).manifest.outcome;
-    const topic = from.startsWith('kafka:') ? from.slice('kafka:'.length) : '';
-    const { rows } = await pool.query<Record<'predictions' | 'outcomes' | 'unknown' | 'set_aside', string>>(
-      COUNTS,
-      [model, topic],
-    );
-    const row = rows[0]!;
-    return {
-      predictions: Number(row.predictions),
-      outcomes: Number(row.outcomes),
-      unknown: Number(row.unknown),
-      setAside: Number(row.set_aside),
-    };
-  };
   const countUnmatched = async (model: string): Promise<number> => {
-    const { join: keys, window } = rules.of(model).manifest.outcome;
-    if (keys === undefined) return 0;
-    const bounds = [CLOCK_SKEW_MS / 1000, durationMs(window) / 1000];
-    const { rows } = await pool.query<{ unmatched: string }>(unmatchedByKeys(keys), [
-      model,
-      ...bounds,
-      ...keys,
-    ]);
+    if (rules.of(model).manifest.outcome.join === undefined) return 0;
+    const { rows } = await pool.query<{ unmatched: string }>(UNMATCHED_BY_KEYS, [model]);
     return Number(rows[0]!.unmatched);
   };
-  const countingOf = (model: string) => {
-    const counting = countings.get(model) ?? {
-      counts: sparingly(() => countAll(model), clock),
-      unmatched: sparingly(() => countUnmatched(model), clock),
-    };
+  const unmatchedOf = (model: string) => {
+    const counting = countings.get(model) ?? sparingly(() => countUnmatched(model), clock);
     countings.set(model, counting);
-    return counting;
+    return counting();
   };
 
   return {
     async read(model) {
       if (model === '') throw new HotloopError('INVALID_ARGUMENT', 'model is needed');
       const state = await readModelState(pool, model);
-      const counting = countingOf(model);
-      const [counts, unmatched, runs] = await Promise.all([
-        counting.counts(),
-        counting.unmatched(),
+      const { from } = rules.of(model).manifest.outcome;
+      const topic = from.startsWith('kafka:') ? from.slice('kafka:'.length) : '';
+      const [counts, waiting, unmatched, runs] = await Promise.all([
+        pool.query<Record<'predictions' | 'outcomes' | 'dead_letters', string>>(COUNTS, [model, topic]),
+        countWaiting(pool, model),
+        unmatchedOf(model),
         listRuns(pool, model, 1),
       ]).catch((error: unknown) => {
         throw fromPostgresError(error);
       });
+      const row = counts.rows[0]!;
       return {
         model,
         liveVersion: state.liveVersion ?? 0,
-        predictionsLogged: counts.predictions,
-        outcomes: counts.outcomes,
-        outcomesUnmatched: counts.unknown + unmatched,
-        messagesSetAside: counts.setAside,
+        predictionsLogged: Number(row.predictions),
+        outcomes: Number(row.outcomes),
+        outcomesUnmatched: waiting + unmatched,
+        messagesSetAside: Number(row.dead_letters),
         latestRun: runs[0] ?? null,
       };
     },

@@ -230,6 +230,11 @@ export async function logPredictions(pool: Pool, rows: readonly LoggedPrediction
           row.errorCode ?? null,
         ],
       );
+      await client.query(
+        `INSERT INTO logged_count VALUES ('fixture', $1, 1)
+         ON CONFLICT (journal, model) DO UPDATE SET predictions = logged_count.predictions + 1`,
+        [row.model],
+      );
       logged.push(id);
     }
     return logged;
