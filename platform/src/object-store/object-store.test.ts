@@ -1,0 +1,88 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { keyPart } from './object-key.ts';
+import type { ObjectStore } from './object-store.ts';
+import { openObjectStore } from './open-object-store.ts';
+import { startFakeS3 } from './testing/start-fake-s3.ts';
+
+interface Opened extends AsyncDisposable {
+  readonly store: ObjectStore;
+  readonly folder: string;
+}
+
+async function openFolder(): Promise<Opened> {
+  const folder = await mkdtemp(join(tmpdir(), 'hotloop-store-'));
+  return {
+    store: openObjectStore(join(folder, 'store')),
+    folder,
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+async function openBucket(): Promise<Opened> {
+  const stack = new AsyncDisposableStack();
+  const { folder } = stack.use(await openFolder());
+  const { endpoint } = stack.use(await startFakeS3());
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+  const store = stack.use(openObjectStore('s3://bucket/some/prefix/', { endpoint, credentials }));
+  return { store, folder, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+describe.each([
+  ['a folder', openFolder],
+  ['a bucket', openBucket],
+])('objects in %s', (_name, open) => {
+  it('are read as they were put, from memory and from files', async () => {
+    await using opened = await open();
+    const { store, folder } = opened;
+    await store.put('a/b.bin', new Uint8Array([1, 2, 3]));
+    await store.put('a/b.bin', new Uint8Array([4, 5]));
+    expect([...(await store.get('a/b.bin'))]).toEqual([4, 5]);
+    const path = join(folder, 'local');
+    await writeFile(path, 'x'.repeat(100_000));
+    await store.putFile('a/large', path);
+    await store.getFile('a/large', `${path}-copy`);
+    expect((await readFile(`${path}-copy`)).length).toBe(100_000);
+  });
+
+  it('are listed by prefix in the order of their keys, and removed', async () => {
+    await using opened = await open();
+    const { store } = opened;
+    for (const key of ['e/a-b/1', 'e/a/2', 'e/a/1', 'e/b/1', 'f/1']) await store.put(key, Buffer.from(key));
+    const keys = async (prefix: string) => {
+      const found: string[] = [];
+      for await (const { key, bytes } of store.list(prefix)) {
+        expect(bytes).toBe(key.length);
+        found.push(key);
+      }
+      return found;
+    };
+    expect(await keys('e/')).toEqual(['e/a-b/1', 'e/a/1', 'e/a/2', 'e/b/1']);
+    expect(await keys('e/a/')).toEqual(['e/a/1', 'e/a/2']);
+    expect(await keys('nothing/')).toEqual([]);
+    await store.remove('e/a/1');
+    await store.remove('e/a/1');
+    expect(await keys('e/a/')).toEqual(['e/a/2']);
+  });
+
+  it('that are not there are NOT_FOUND, and keys that leave the store are refused', async () => {
+    await using opened = await open();
+    await expect(opened.store.get('a/none')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    for (const key of ['../x', 'a/../x', '/x', 'a//b', '.staging/x', '', 'a b'])
+      await expect(opened.store.put(key, new Uint8Array())).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+  });
+});
+
+describe('addresses and keys', () => {
+  it('of an unknown scheme are refused', () => {
+    expect(() => openObjectStore('ftp://host/x')).toThrow('s3://');
+  });
+
+  it('take any text as a part', () => {
+    expect([keyPart('view'), keyPart('a b/..'), keyPart('')]).toEqual(['view', 'a=20b=2f=2e=2e', '=']);
+  });
+});
