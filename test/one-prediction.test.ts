@@ -222,7 +222,7 @@ describe('one prediction through preprocessor, compute and postprocessor', () =>
       expect(decision?.ranked.map(({ rank }) => rank)).toEqual([1, 2]);
       expect(decision?.ranked.map(({ id }) => id)).not.toContain('c');
       for (const { propensity } of decision?.ranked ?? []) expect(ofThree(propensity)).toBe(true);
-      expect(new Set(featureStatuses.map(({ status }) => status))).toEqual(new Set(['present']));
+      expect(new Set(featureStatuses.map(({ status }) => status))).toEqual(new Set(['FRESH']));
     }
 
     await Promise.all([opened.compute.flushLog(10_000), opened.postprocessor.flush(10_000)]);

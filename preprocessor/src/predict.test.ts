@@ -82,7 +82,7 @@ describe('one prediction', () => {
       const answer = await predictor.predict(asked({ wantFeatureStatuses: true }), call());
       expect(answer.degraded).toEqual(['history']);
       expect(answer.featureStatuses).toEqual([
-        { feature: 'price', status: 'present', candidate: '' },
+        { feature: 'price', status: 'FRESH', candidate: '' },
         { feature: 'views', status: 'degraded', candidate: '' },
       ]);
     }

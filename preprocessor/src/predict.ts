@@ -1,5 +1,5 @@
 import { compileFeaturePlan, type FeaturePlan } from '@hotloop/model/features/feature-plan.ts';
-import { FEATURE_STATUS, type FeatureStatusName } from '@hotloop/model/features/feature-status.ts';
+import { FEATURE_STATUS_NAMES } from '@hotloop/model/features/feature-status.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Attributes } from '@hotloop/model/value.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
@@ -208,8 +208,6 @@ async function ended<T>(span: Span, run: () => Promise<T>): Promise<T> {
   }
 }
 
-const STATUS_NAMES = Object.keys(FEATURE_STATUS) as FeatureStatusName[];
-
 function nameStatuses(
   plan: FeaturePlan,
   statuses: Uint8Array,
@@ -218,7 +216,7 @@ function nameStatuses(
   const names = plan.featureNames;
   return Array.from(statuses, (status, at) => ({
     feature: names[at % names.length] ?? '',
-    status: STATUS_NAMES[status] ?? 'missing',
+    status: FEATURE_STATUS_NAMES[status] ?? 'MISSING',
     candidate: candidates[Math.floor(at / names.length)]?.id ?? '',
   }));
 }

@@ -125,7 +125,7 @@ describe('PredictionService over gRPC', () => {
     expect(reply).toMatchObject({ model: 'plain', version: 1, variant: 'live', degraded: [] });
     expect(reply.predictionId).toMatch(/^[0-9a-f-]{36}$/);
     expect(reply.decision?.score).toBeCloseTo(logistic([2, 0, 1, 1]), 6);
-    expect(reply.featureStatuses.map(({ status }) => status)).toEqual(['present', 'present', 'present']);
+    expect(reply.featureStatuses.map(({ status }) => status)).toEqual(['FRESH', 'FRESH', 'FRESH']);
     expect(opened.inference.items[0]).toMatchObject({ entities: { user: 'u1' }, rows: 1, columns: 4 });
   });
 

@@ -143,7 +143,7 @@ async function isAnswered(
     const input = { ...predictInput(session.input), featureStatuses: true };
     const { featureStatuses, degraded } = await client.predict(story.model, input, { signal });
     if (session.past.length === 0) return true;
-    return degraded.length === 0 && featureStatuses.every(({ status }) => status === 'present');
+    return degraded.length === 0 && featureStatuses.every(({ status }) => status === 'FRESH');
   } catch (error) {
     if (error instanceof HotloopClientError && (error.code === 'NOT_FOUND' || error.code === 'UNAVAILABLE'))
       return undefined;

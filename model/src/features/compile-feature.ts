@@ -1,94 +1,144 @@
-import { durationMs } from '../manifest/duration.ts';
-import { compileEncoder, type Encoder, type RawType } from './encoder.ts';
-import type { Feature } from './feature-schema.ts';
-import { type FeatureSource, parseFeatureSource } from './feature-source.ts';
+import { compileEncoder, type Encoder } from './encoder.ts';
+import { type Feature, MISSING_NAN } from './feature-schema.ts';
+import { isOfType, type RawType, type RawValue } from './raw-value.ts';
+import { parseSource } from './registry.ts';
+import { encodeValues } from './run-stages.ts';
+import type { CompiledSource } from './sources/source-kind.ts';
 
 /** A feature of a plan, with everything about it that does not depend on the request. */
 export interface CompiledFeature {
   readonly name: string;
   /** The source as the manifest writes it, for messages. */
   readonly from: string;
-  readonly source: FeatureSource;
+  readonly source: CompiledSource;
   readonly encoder: Encoder;
-  /** First column and number of columns: the encoder's width, times N for last(N). */
-  readonly offset: number;
+  readonly type: RawType;
+  /** Columns: the encoder's width, times N for last(N). */
   readonly width: number;
   /** Values that make the columns: N for last(N), otherwise 1. */
   readonly values: number;
-  /** Columns of one value when it is absent; undefined: the feature is required. */
-  readonly missing: Float32Array | undefined;
-  /** Raw numbers outside are refused. */
+  /** Raw value that stands for an absent one; undefined: the feature is required. */
+  readonly missing: RawValue | undefined;
+  /** NaN stands for an absent value, so a NaN is no mistake. */
+  readonly takesNaN: boolean;
   readonly low: number;
   readonly high: number;
+  readonly allowed: ReadonlySet<unknown> | undefined;
+  readonly outside: 'reject' | 'clip' | 'default' | 'keep';
   /** The same for every candidate. */
   readonly shared: boolean;
-  /** Infinity: as far back as the history goes. */
-  readonly windowMs: number;
-  readonly maxAgeMs: number;
+  /** Features that it is made of, by their place in the manifest. */
+  readonly uses: readonly number[];
+  readonly input: string | undefined;
+  readonly hidden: boolean;
 }
 
-/** Throws RangeError with the reason when a feature's parts do not fit together. */
+/**
+ * Compiles all features of a manifest, in order. Throws FeatureProblem that names the feature and the reason when its parts
+ * do not fit together.
+ */
+export function compileFeatures(features: readonly Feature[], ranking: boolean): CompiledFeature[] {
+  const compiled: CompiledFeature[] = [];
+  for (const feature of features) {
+    try {
+      compiled.push(compileFeature(feature, compiled, ranking));
+    } catch (error) {
+      if (error instanceof RangeError) throw new FeatureProblem(feature.name, error.message);
+      throw error;
+    }
+  }
+  return compiled;
+}
+
+/** A feature whose parts do not fit together. */
+export class FeatureProblem extends RangeError {
+  readonly feature: string;
+
+  constructor(feature: string, reason: string) {
+    super(reason);
+    this.feature = feature;
+  }
+}
+
+/** Throws RangeError with the reason. `earlier`: the compiled features that stand before it. */
 export function compileFeature(
   feature: Feature,
-  columns: { offset: number; width: number },
+  earlier: readonly CompiledFeature[],
   ranking: boolean,
 ): CompiledFeature {
-  const source = parseFeatureSource(feature.from);
-  const perCandidate = source.kind === 'item' || ('entity' in source && source.entity === 'item');
-  if (source.kind === 'item' && !ranking) throw new RangeError(`${feature.from} needs task ranking`);
-  if (source.kind !== 'history' && (feature.window !== undefined || feature.max_age !== undefined))
-    throw new RangeError('window and max_age belong to a history source');
-  const encoder = compileEncoder(feature, typeOfSource(source));
-  const values = source.kind === 'history' && source.function.kind === 'last' ? source.function.count : 1;
-  if (values * encoder.width !== columns.width)
-    throw new RangeError(`makes ${values * encoder.width} columns where ${columns.width} are laid out`);
+  const { kind, source: parsed } = parseSource(feature.from);
+  for (const field of ['window', 'max_age', 'where', 'by'] as const)
+    if (feature[field] !== undefined && !kind.takes.includes(field))
+      throw new RangeError(
+        `${field} belongs to ${field === 'by' ? 'a reference' : field === 'max_age' ? 'a history or reference' : 'a history'} source`,
+      );
+  if (kind.name === 'item' && !ranking) throw new RangeError(`${feature.from} needs task ranking`);
+  const source = parsed.compile(feature);
+  const uses = (parsed.uses ?? []).map((name) => placeOf(name, earlier));
+  const encoder = compileEncoder(feature, source.type);
+  const { type } = encoder;
   if (feature.range !== undefined) {
-    if (encoder.type !== 'number') throw new RangeError(`range needs a number, not ${encoder.type}`);
+    if (type !== 'number') throw new RangeError(`range needs a number, not ${type}`);
     if (feature.range[0] > feature.range[1]) throw new RangeError('range needs its smaller end first');
   }
+  const perCandidate = source.perCandidate || uses.some((place) => earlier[place]?.shared === false);
+  const missing = missingOf(feature, encoder);
+  const outside = feature.quality?.outside ?? 'reject';
+  if (outside === 'default' && missing === undefined)
+    throw new RangeError('quality.outside: default needs a missing value');
+  if (outside === 'clip' && feature.range === undefined)
+    throw new RangeError('quality.outside: clip needs range');
   return {
     name: feature.name,
     from: feature.from,
     source,
     encoder,
-    offset: columns.offset,
-    width: columns.width,
-    values,
-    missing: missingColumns(feature, encoder),
+    type,
+    width: source.values * encoder.width,
+    values: source.values,
+    missing,
+    takesNaN: Number.isNaN(missing),
     low: feature.range?.[0] ?? Number.NEGATIVE_INFINITY,
     high: feature.range?.[1] ?? Number.POSITIVE_INFINITY,
+    allowed: allowedOf(feature, type),
+    outside,
     shared: !(perCandidate && ranking),
-    windowMs: feature.window === undefined ? Number.POSITIVE_INFINITY : durationMs(feature.window),
-    maxAgeMs: feature.max_age === undefined ? Number.POSITIVE_INFINITY : durationMs(feature.max_age),
+    uses,
+    input: feature.input,
+    hidden: feature.hidden === true,
   };
 }
 
-/** The type that a source always gives; undefined where the feature itself decides. */
-function typeOfSource(source: FeatureSource): RawType | undefined {
-  if (source.kind === 'entity') return 'text';
-  if (source.kind === 'history' && source.function.kind !== 'last') return 'number';
-  return undefined;
+function placeOf(name: string, earlier: readonly CompiledFeature[]): number {
+  const place = earlier.findIndex((other) => other.name === name);
+  if (place < 0) throw new RangeError(`uses feature ${name}, which must stand before it`);
+  if (earlier[place]?.values !== 1)
+    throw new RangeError(`uses feature ${name}, which has more than one value`);
+  return place;
 }
 
-function missingColumns(feature: Feature, encoder: Encoder): Float32Array | undefined {
-  const value = feature.missing;
-  if (value === undefined) return undefined;
-  if (!isOfType(value, encoder.type))
-    throw new RangeError(`missing is ${JSON.stringify(value)}, but the feature is a ${encoder.type}`);
-  const columns = new Float32Array(encoder.width);
-  if (!encoder.encode(value, columns, 0))
-    throw new RangeError(`missing becomes a number that float32 cannot hold`);
-  return columns;
+function allowedOf({ allowed }: Feature, type: RawType): ReadonlySet<unknown> | undefined {
+  if (allowed === undefined) return undefined;
+  if (type === 'texts') throw new RangeError('allowed takes single values, not lists of texts');
+  const wrong = allowed.find((value) => !isOfType(value, type));
+  if (wrong !== undefined)
+    throw new RangeError(`allowed names ${JSON.stringify(wrong)}, but the feature is a ${type}`);
+  return new Set<unknown>(allowed);
 }
 
-/** Whether a raw value is what a type asks for: number for number, string for text, boolean for flag. */
-export function isOfType(value: unknown, type: RawType): boolean {
-  switch (type) {
-    case 'number':
-      return typeof value === 'number';
-    case 'text':
-      return typeof value === 'string';
-    case 'flag':
-      return typeof value === 'boolean';
+function missingOf(feature: Feature, encoder: Encoder): RawValue | undefined {
+  const { type } = encoder;
+  const given = feature.missing;
+  if (given === undefined) return undefined;
+  if (type === 'number' && given === MISSING_NAN) {
+    if (encoder.dtype !== 'float32' && encoder.dtype !== 'float64')
+      throw new RangeError(`missing is .nan, which ${encoder.dtype} cannot hold`);
+    return Number.NaN;
   }
+  const value = type === 'texts' && typeof given === 'string' ? (given === '' ? [] : [given]) : given;
+  if (!isOfType(value, type))
+    throw new RangeError(`missing is ${JSON.stringify(given)}, but the feature is a ${type}`);
+  if (!encodeValues(encoder, [value]))
+    throw new RangeError(`missing becomes a number that ${encoder.dtype} cannot hold`);
+  return value;
 }

@@ -136,7 +136,7 @@ describe('the comparison with the naive reading', () => {
 
   it('catches one wrong number, a NaN, and rows in another order', () => {
     const rows = (...numbers: number[]): FeatureRows => ({
-      ...{ rows: numbers.length, columns: 1, statuses: new Uint8Array(numbers.length) },
+      ...{ rows: numbers.length, columns: 1, tensors: [], statuses: new Uint8Array(numbers.length) },
       features: new Uint8Array(Float32Array.from(numbers).buffer),
     });
     expect(disagreement([[1], [2]], rows(1, 2))).toBe('');

@@ -1,67 +1,98 @@
 import { z } from 'zod';
 import { durationSchema } from '../manifest/duration.ts';
+import { expressionSchema, fractionSchema } from '../manifest/schema-parts.ts';
+import { RAW_TYPES } from './raw-value.ts';
+import { parseSource, SOURCE_FORMS, TRANSFORMS } from './registry.ts';
 
-const PATH = '[A-Za-z_][A-Za-z0-9_]*';
-/**
- * Where a feature comes from:
- * request.FIELD, item.FIELD (attribute of a candidate), entity.NAME,
- * history.ENTITY.EVENT.count | sum(FIELD) | mean(FIELD) | last(N).FIELD | seconds_since.
- */
-export const SOURCE_PATTERN = new RegExp(
-  `^(request\\.${PATH}|item\\.${PATH}|entity\\.${PATH}|` +
-    `history\\.${PATH}\\.${PATH}\\.(count|seconds_since|sum\\(${PATH}\\)|mean\\(${PATH}\\)|last\\([1-9][0-9]{0,2}\\)\\.${PATH}))$`,
-);
+type Schemas<T extends readonly { schema: z.ZodType }[]> = { -readonly [K in keyof T]: T[K]['schema'] };
 
-/** One step from a raw value to numbers. A step that widens (one_hot, hash with several values) makes several columns. */
-export const transformSchema = z.union([
-  z.literal('log1p').describe('sign(x) * ln(1 + |x|)'),
-  z.literal('abs'),
-  z.strictObject({ standardize: z.strictObject({ mean: z.number(), std: z.number().positive() }) }),
-  z
-    .strictObject({ scale: z.strictObject({ min: z.number(), max: z.number() }) })
-    .describe('(x - min) / (max - min)'),
-  z.strictObject({ clip: z.tuple([z.number(), z.number()]) }),
-  z
-    .strictObject({ bucketize: z.array(z.number()).min(1).max(1000) })
-    .describe('Index of the bucket, boundaries ascending'),
-  z.strictObject({
-    one_hot: z
-      .array(z.union([z.string(), z.number(), z.boolean()]))
-      .min(1)
-      .max(10_000),
-  }),
-  z
-    .strictObject({
-      hash: z
-        .int()
-        .min(2)
-        .max(2 ** 31 - 1),
-    })
-    .describe('FNV-1a 32 of the text, modulo'),
-]);
+/** One step from a raw value to numbers. A step that widens, such as one_hot, makes several columns. */
+export const transformSchema = z.union(TRANSFORMS.map(({ schema }) => schema) as Schemas<typeof TRANSFORMS>);
+
+export const DTYPES = ['float32', 'float64', 'int64', 'int32', 'bool', 'string'] as const;
+export type Dtype = (typeof DTYPES)[number];
+
+/** What a number feature's `missing` holds for NaN, because JSON has no word for it. */
+export const MISSING_NAN = 'NaN';
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
+
+export const qualitySchema = z.strictObject({
+  max_missing: fractionSchema
+    .optional()
+    .describe('Largest share of predictions in which the value may be absent; more is reported'),
+  outside: z
+    .enum(['reject', 'clip', 'default', 'keep'])
+    .default('reject')
+    .describe(
+      'A value outside range or allowed: refuse the request, take the nearest end of range, take missing, or use it as it is',
+    ),
+});
 
 export const featureSchema = z
   .strictObject({
-    name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'must be letters, digits and _, at most 63'),
+    name: z.string().regex(NAME, 'must be letters, digits and _, at most 63'),
     from: z
       .string()
-      .regex(SOURCE_PATTERN, 'must be request.X, item.X, entity.X or history.ENTITY.EVENT.FUNCTION'),
-    type: z
-      .enum(['number', 'text', 'flag'])
-      .optional()
-      .describe('Default: text before one_hot or hash, otherwise number'),
+      .superRefine((from, context) => {
+        try {
+          parseSource(from);
+        } catch (error) {
+          if (!(error instanceof RangeError)) throw error;
+          context.addIssue({ code: 'custom', message: error.message });
+        }
+      })
+      .describe(`Where it comes from: ${SOURCE_FORMS}`),
+    type: z.enum(RAW_TYPES).optional().describe('Default: what the first transform reads, otherwise number'),
     missing: z
-      .union([z.number(), z.string(), z.boolean()])
+      .union([z.number(), z.nan().transform(() => MISSING_NAN), z.string(), z.boolean()])
       .optional()
-      .describe('Value when absent; without it the feature is required'),
-    range: z.tuple([z.number(), z.number()]).optional().describe('Raw values outside are refused'),
+      .describe(
+        'Value when absent; without it the feature is required. .nan for models that take NaN as missing',
+      ),
+    range: z
+      .tuple([z.number(), z.number()])
+      .optional()
+      .describe('Raw values outside are refused, or as quality.outside says'),
+    allowed: z
+      .array(z.union([z.string(), z.number(), z.boolean()]))
+      .min(1)
+      .max(10_000)
+      .optional()
+      .describe('The only raw values that are taken'),
+    quality: qualitySchema
+      .optional()
+      .describe('How missing values and values outside range or allowed are treated'),
     window: durationSchema.optional().describe('history only: how far back'),
     max_age: durationSchema
       .optional()
-      .describe('history only: older than this is stale, and the missing value is used'),
+      .describe('history and reference only: older than this is stale, and the missing value is used'),
+    where: expressionSchema
+      .optional()
+      .describe('history only: a CEL condition on `event`; others do not count'),
+    by: z
+      .string()
+      .regex(NAME)
+      .optional()
+      .describe('reference only: the entity whose id is the key of the row'),
     transform: z.array(transformSchema).default([]),
+    input: z
+      .string()
+      .min(1)
+      .max(256)
+      .optional()
+      .describe('The ONNX input that it feeds, when the model has several'),
+    dtype: z
+      .enum(DTYPES)
+      .optional()
+      .describe('Element type of that input. Default: int64 after id, string for a text, otherwise float32'),
+    hidden: z.boolean().optional().describe('Makes no column: it is there for cross and ratio'),
+    shared: z
+      .strictObject({ name: z.string(), version: z.int().min(1) })
+      .optional()
+      .describe('Written by push: the shared feature it was taken from, and the version of features.yaml'),
   })
-  .describe('One column of the input, or several after one_hot');
+  .describe('One column of the input, or several after one_hot, multi_hot or text');
 
 export type Feature = z.output<typeof featureSchema>;
 export type Transform = z.output<typeof transformSchema>;

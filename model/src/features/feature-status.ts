@@ -1,3 +1,40 @@
-/** One byte a feature and row, as logged in `statuses`. */
-export const FEATURE_STATUS = { present: 0, missing: 1, stale: 2, out_of_range: 3, degraded: 4 } as const;
-export type FeatureStatusName = keyof typeof FEATURE_STATUS;
+/** How the value of a feature in one row came about. */
+export type FeatureStatusName =
+  | 'FRESH'
+  | 'MISSING'
+  | 'STALE'
+  | 'OUT_OF_RANGE'
+  | 'DEGRADED'
+  | 'CLIPPED'
+  | 'DEFAULTED';
+
+/**
+ * One byte a feature and row, as logged in `statuses`. The codes are stored: never change one, only add.
+ *
+ * - FRESH: the value itself.
+ * - MISSING: it did not arrive, or is not known; the declared `missing` value was used.
+ * - STALE: it is older than `max_age`; the declared `missing` value was used.
+ * - OUT_OF_RANGE: it lies outside `range` or `allowed`, and was used as it is (`quality.outside: keep`).
+ * - DEGRADED: its store did not answer in time; the declared `missing` value was used.
+ * - CLIPPED: it lies outside `range`; the nearest end of the range was used (`quality.outside: clip`).
+ * - DEFAULTED: it lies outside `range` or `allowed`; the declared `missing` value was used (`quality.outside: default`).
+ */
+export const FEATURE_STATUS = {
+  FRESH: 0,
+  MISSING: 1,
+  STALE: 2,
+  OUT_OF_RANGE: 3,
+  DEGRADED: 4,
+  CLIPPED: 5,
+  DEFAULTED: 6,
+} as const satisfies Record<FeatureStatusName, number>;
+
+export const FEATURE_STATUS_NAMES: readonly FeatureStatusName[] = [
+  'FRESH',
+  'MISSING',
+  'STALE',
+  'OUT_OF_RANGE',
+  'DEGRADED',
+  'CLIPPED',
+  'DEFAULTED',
+];

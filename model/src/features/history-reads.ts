@@ -1,5 +1,5 @@
 import type { CompiledFeature } from './compile-feature.ts';
-import type { ExcludeSource } from './feature-source.ts';
+import type { ExcludeSource } from './exclude-source.ts';
 import { HISTORY_AGE_MS, HISTORY_LENGTH, type HistoryRead } from './history.ts';
 
 /** One (entity, event type) that a plan reads, wide enough for every feature that uses it. */
@@ -38,21 +38,12 @@ export function planHistoryReads(
       fields: read.fields || other?.fields === true,
     });
   };
-  for (const { source, shared, windowMs, maxAgeMs } of features) {
-    if (source.kind !== 'history') continue;
-    need({
-      entity: source.entity,
-      event: source.event,
-      perCandidate: !shared,
-      // Only the newest event of all tells stale from never seen, so max_age needs it whatever the window.
-      windowMs: maxAgeMs === Number.POSITIVE_INFINITY ? Math.min(windowMs, HISTORY_AGE_MS) : HISTORY_AGE_MS,
-      limit: source.function.kind === 'seconds_since' ? 1 : HISTORY_LENGTH,
-      fields: source.function.kind !== 'count' && source.function.kind !== 'seconds_since',
-    });
-  }
+  for (const { source, shared } of features)
+    if (source.history) need({ ...source.history, perCandidate: !shared });
   if (exclude)
     need({
-      ...exclude,
+      entity: exclude.entity,
+      event: exclude.event,
       perCandidate: false,
       windowMs: HISTORY_AGE_MS,
       limit: HISTORY_LENGTH,
@@ -61,7 +52,7 @@ export function planHistoryReads(
   const entries = [...merged].sort(([, a], [, b]) => Number(a.perCandidate) - Number(b.perCandidate));
   const order = entries.map(([key]) => key);
   const readOf = Int32Array.from(features, ({ source }) =>
-    source.kind === 'history' ? order.indexOf(keyOf(source.entity, source.event)) : -1,
+    source.history ? order.indexOf(keyOf(source.history.entity, source.history.event)) : -1,
   );
   const excludeRead = exclude ? order.indexOf(keyOf(exclude.entity, exclude.event)) : -1;
   return { reads: entries.map(([, read]) => read), readOf, excludeRead };
@@ -85,20 +76,13 @@ export function historyReads(
   return reads;
 }
 
-/** Where the answer of a planned read stands among the answers; -1 when the caller did not name the entity. */
-export function readIndex(
-  planned: readonly PlannedRead[],
-  wanted: number,
-  row: number,
-  input: Identified,
-): number {
-  let index = 0;
-  for (let at = 0; at < wanted; at++) {
-    const read = planned[at] as PlannedRead;
-    if (read.perCandidate) index += input.candidates.length;
-    else if (input.entities[read.entity] !== undefined) index++;
+/** Where the first answer of each planned read stands among the answers; -1 when the caller did not name the entity. */
+export function readOffsets(planned: readonly PlannedRead[], input: Identified, offsets: Int32Array): void {
+  let next = 0;
+  for (let at = 0; at < planned.length; at++) {
+    const { perCandidate, entity } = planned[at] as PlannedRead;
+    const isNamed = perCandidate || input.entities[entity] !== undefined;
+    offsets[at] = isNamed ? next : -1;
+    next += perCandidate ? input.candidates.length : Number(isNamed);
   }
-  const read = planned[wanted] as PlannedRead;
-  if (read.perCandidate) return index + row;
-  return input.entities[read.entity] === undefined ? -1 : index;
 }

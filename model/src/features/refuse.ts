@@ -1,10 +1,15 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { FEATURE_STATUS } from '../features/feature-status.ts';
 import type { CompiledFeature } from './compile-feature.ts';
+import { FEATURE_STATUS } from './feature-status.ts';
 
 type Row = { readonly id: string } | undefined;
 
-const EXPECTED = { number: 'a number', text: 'a text', flag: 'true or false' } as const;
+const EXPECTED = {
+  number: 'a number',
+  text: 'a text',
+  flag: 'true or false',
+  texts: 'a list of texts',
+} as const;
 
 function refusal(feature: CompiledFeature, candidate: Row, problem: string, reason: string): HotloopError {
   return new HotloopError('INVALID_ARGUMENT', `${subject(feature, candidate)} ${problem}`, { reason });
@@ -27,18 +32,25 @@ function described(value: unknown): string {
 }
 
 export function mistyped(feature: CompiledFeature, value: unknown, candidate: Row): HotloopError {
-  const problem = `must be ${EXPECTED[feature.encoder.type]}, but ${described(value)} arrived`;
+  const problem = `must be ${EXPECTED[feature.type]}, but ${described(value)} arrived`;
   return refusal(feature, candidate, problem, 'mistyped_feature');
 }
 
 export function notFinite(feature: CompiledFeature, value: unknown, candidate: Row): HotloopError {
-  const problem = `must be a finite number that float32 can hold, but ${described(value)} arrived`;
+  const problem = `must be a finite number that ${feature.encoder.dtype} can hold, but ${described(value)} arrived`;
   return refusal(feature, candidate, problem, 'nonfinite_feature');
 }
 
 export function outOfRange(feature: CompiledFeature, value: number, candidate: Row): HotloopError {
   const problem = `must lie in [${feature.low}, ${feature.high}], but ${value} arrived`;
   return refusal(feature, candidate, problem, 'feature_out_of_range');
+}
+
+export function notAllowed(feature: CompiledFeature, value: unknown, candidate: Row): HotloopError {
+  const shown = [...(feature.allowed ?? [])].slice(0, 10).map(String).join(', ');
+  const more = (feature.allowed?.size ?? 0) > 10 ? ', ...' : '';
+  const problem = `must be one of ${shown}${more}, but ${described(value)} arrived`;
+  return refusal(feature, candidate, problem, 'feature_not_allowed');
 }
 
 export function tooFew(feature: CompiledFeature, arrived: number, candidate: Row): HotloopError {
@@ -51,28 +63,23 @@ export function tooFew(feature: CompiledFeature, arrived: number, candidate: Row
 
 /** The feature's value is absent, for the reason that `status` names, and nothing is declared to stand for it. */
 export function absent(feature: CompiledFeature, status: number, candidate: Row): HotloopError {
-  if (status === FEATURE_STATUS.degraded)
+  if (status === FEATURE_STATUS.DEGRADED)
     return new HotloopError(
       'UNAVAILABLE',
-      `${subject(feature, candidate)} needs the history, which is not there now; try again`,
-      { reason: 'history_unavailable' },
+      `${subject(feature, candidate)} needs the ${feature.source.kind}, which is not there now; try again`,
+      { reason: `${feature.source.kind}_unavailable` },
     );
-  if (status === FEATURE_STATUS.stale)
+  if (status === FEATURE_STATUS.STALE)
     return refusal(
       feature,
       candidate,
       'is older than max_age and the model declares no missing value for it',
       'stale_feature',
     );
-  const { source } = feature;
-  const remedy =
-    source.kind === 'entity' || source.kind === 'history'
-      ? `; name the entity ${source.entity}`
-      : `; send ${feature.from}`;
   return refusal(
     feature,
     candidate,
-    `is missing and the model declares no missing value for it${remedy}`,
+    `is missing and the model declares no missing value for it; ${feature.source.remedy}`,
     'missing_feature',
   );
 }

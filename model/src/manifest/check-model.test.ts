@@ -34,7 +34,7 @@ describe('the columns of a manifest', () => {
         { name: 'kinds', from: 'history.user.view.last(2).kind', transform: [{ one_hot: ['a', 'b'] }] },
       ],
     });
-    expect(columnsOf(widths)).toEqual({
+    expect(columnsOf(widths)).toMatchObject({
       width: 1 + 3 + 5 + 4,
       features: [
         { name: 'price', offset: 0, width: 1 },

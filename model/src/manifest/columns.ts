@@ -1,37 +1,38 @@
-import type { Feature } from '../features/feature-schema.ts';
+import { compileFeatures } from '../features/compile-feature.ts';
+import { type InputLayout, layOut } from '../features/input-layout.ts';
 import type { Manifest } from './manifest.ts';
 
 export interface FeatureColumns {
   readonly name: string;
-  /** First column of the feature. */
+  /** First column of the feature in its input. */
   readonly offset: number;
-  /** How many columns it takes. */
+  /** How many columns it takes; 0 for a hidden one. */
   readonly width: number;
+  /** The ONNX input it feeds; undefined: the only one. */
+  readonly input: string | undefined;
 }
 
-/** Where each feature stands in a row float32[F], in the order of the manifest. */
+/** Where each feature stands, in the order of the manifest. */
 export interface Columns {
-  /** F: the sum of the features' widths. */
+  /** Columns a row, over all inputs. */
   readonly width: number;
   readonly features: readonly FeatureColumns[];
+  readonly inputs: readonly InputLayout[];
+  /** All features together are one row float32[width] of one input, which is what the log keeps and training reads. */
+  readonly isMatrix: boolean;
 }
 
-/** Columns a feature makes: one for each value (last(N) has N), times the number of categories after one_hot. */
-export function featureWidth(feature: Feature): number {
-  const values = Number(/\.last\((\d+)\)\./.exec(feature.from)?.[1] ?? 1);
-  let categories = 1;
-  for (const step of feature.transform)
-    if (typeof step === 'object' && 'one_hot' in step) categories = step.one_hot.length;
-  return values * categories;
-}
-
-export function columnsOf(manifest: Manifest): Columns {
-  let offset = 0;
-  const features = manifest.features.map((feature) => {
-    const width = featureWidth(feature);
-    const columns = { name: feature.name, offset, width };
-    offset += width;
-    return columns;
-  });
-  return { width: offset, features };
+/** Throws RangeError when a feature cannot be compiled; a manifest that was parsed has none such. */
+export function columnsOf(manifest: Pick<Manifest, 'features' | 'task'>): Columns {
+  const compiled = compileFeatures(manifest.features, manifest.task === 'ranking');
+  const { inputs, placed, isMatrix } = layOut(compiled);
+  return {
+    width: inputs.reduce((sum, { width }) => sum + width, 0),
+    features: compiled.map(({ name, input }, index) => {
+      const { offset, width } = placed[index] ?? { offset: 0, width: 0 };
+      return { name, offset, width, input };
+    }),
+    inputs,
+    isMatrix,
+  };
 }

@@ -1,8 +1,8 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { compileExpression } from '../expression.ts';
-import { compileFeature } from '../features/compile-feature.ts';
-import { parseExcludeSource } from '../features/feature-source.ts';
-import { columnsOf } from './columns.ts';
+import { type CompiledFeature, compileFeature } from '../features/compile-feature.ts';
+import { parseExcludeSource } from '../features/exclude-source.ts';
+import { layOut } from '../features/input-layout.ts';
 import type { Manifest } from './manifest.ts';
 import { monitorProblems } from './monitor-problems.ts';
 
@@ -23,15 +23,22 @@ export function manifestProblems(manifest: Manifest): string[] {
 }
 
 function featureProblems(manifest: Manifest): string[] {
-  const layout = columnsOf(manifest);
-  return manifest.features.flatMap((feature, index) => {
+  const compiled: CompiledFeature[] = [];
+  const problems = manifest.features.flatMap((feature) => {
     try {
-      compileFeature(feature, layout.features[index] ?? { offset: 0, width: 0 }, manifest.task === 'ranking');
+      compiled.push(compileFeature(feature, compiled, manifest.task === 'ranking'));
       return [];
     } catch (error) {
       return [`features.${feature.name}: ${reasonOf(error)}`];
     }
   });
+  if (problems.length > 0) return problems;
+  try {
+    layOut(compiled);
+    return [];
+  } catch (error) {
+    return [`features: ${reasonOf(error)}`];
+  }
 }
 
 function decisionProblems({ task, decision }: Manifest): string[] {

@@ -19,6 +19,11 @@ const finite = fc.oneof(
   fc.constantFrom(0, -0, 1e30, -1e38, 1e300),
 );
 
+const anyHash = fc.oneof(
+  fc.constantFrom(7, 1024),
+  fc.record({ buckets: fc.constantFrom(5, 1000), function: fc.constant('murmur3' as const) }),
+);
+
 const numberTransform = fc.oneof(
   fc.constant('log1p' as const),
   fc.constant('abs' as const),
@@ -26,12 +31,12 @@ const numberTransform = fc.oneof(
   fc.record({ scale: fc.constantFrom({ min: 0, max: 10 }, { min: -5, max: 5 }) }),
   fc.record({ clip: fc.constantFrom([-1, 1] as [number, number], [0, 1000] as [number, number]) }),
   fc.record({ bucketize: fc.constantFrom([0, 1, 10, 100], [2.5]) }),
-  fc.record({ hash: fc.constantFrom(7, 1024) }),
+  fc.record({ hash: anyHash }),
 );
 const numberOneHot = fc.record({ one_hot: fc.constantFrom([0, 1, 2, 3], [5]) });
 const textEnd = fc.oneof(
   fc.record({ one_hot: fc.constantFrom(['red', 'blue'], ['🛒', 'größe', 'red']) }),
-  fc.record({ hash: fc.constantFrom(7, 1024) }),
+  fc.record({ hash: anyHash }),
 );
 
 const chains = {
@@ -54,6 +59,11 @@ const missingOf: Record<keyof typeof chains, fc.Arbitrary<number | string | bool
   flag: fc.boolean(),
 };
 
+const FOLDS = [
+  ...['sum(price)', 'mean(price)', 'sum(seen)', 'min(price)', 'max(price)', 'max(seen)'],
+  ...['distinct(label)', 'distinct(price)'],
+] as const;
+
 const duration = fc.constantFrom('10m', '2h', '3d', '40d');
 
 function featureOf(index: number, ranking: boolean): fc.Arbitrary<Feature> {
@@ -66,7 +76,7 @@ function featureOf(index: number, ranking: boolean): fc.Arbitrary<Feature> {
     .map(([source, name, kind]) => ({ from: `${source}.${name}`, kind }));
   const identity = entity.map((name) => ({ from: `entity.${name}`, kind: 'text' as const }));
   const folded = fc
-    .tuple(entity, event, fc.constantFrom('count', 'seconds_since', 'sum(price)', 'mean(price)', 'sum(seen)'))
+    .tuple(entity, event, fc.constantFrom('count', 'seconds_since', ...FOLDS))
     .map(([who, what, fold]) => ({ from: `history.${who}.${what}.${fold}`, kind: 'number' as const }));
   const last = fc
     .tuple(entity, event, fc.integer({ min: 1, max: 4 }), field, type)

@@ -5,6 +5,7 @@ import { durationMs } from '../manifest/duration.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 
 type Raw = number | string | boolean;
+type Wanted = 'number' | 'text' | 'flag' | 'texts';
 
 /** All events of an entity's event type, newest first. */
 export type EventsOf = (entity: string, entityId: string, event: string) => readonly HistoryEvent[];
@@ -65,12 +66,13 @@ function referenceFeature(
           : input.entities[name];
   const value = found ?? feature.missing;
   if (value === undefined || typeof value === 'object') return undefined;
-  if (typeof value !== { number: 'number', text: 'string', flag: 'boolean' }[wanted]) return undefined;
+  if (typeof value !== { number: 'number', text: 'string', flag: 'boolean', texts: 'list' }[wanted])
+    return undefined;
   if (found !== undefined && isRefused(feature, value as Raw)) return undefined;
   return transformed(feature.transform, value as Raw);
 }
 
-function wantedType(kind: string, feature: Feature): 'number' | 'text' | 'flag' {
+function wantedType(kind: string, feature: Feature): Wanted {
   if (kind === 'entity') return 'text';
   if (kind === 'history' && !feature.from.includes('.last(')) return 'number';
   const first = feature.transform[0];
@@ -92,7 +94,7 @@ function historyRaw(
   feature: Feature,
   call: string,
   all: readonly HistoryEvent[],
-  wanted: 'number' | 'text' | 'flag',
+  wanted: Wanted,
   nowMs: number,
 ): Raw[] {
   const newest = Math.max(...all.map(({ atMs }) => atMs));
@@ -109,8 +111,22 @@ function historyRaw(
   if (call === 'count') return [events.length];
   if (call === 'seconds_since') return events.length === 0 ? [] : [Math.max(0, nowMs - newest) / 1000];
   if (call.startsWith('sum')) return [sum];
+  if (call.startsWith('min') || call.startsWith('max')) {
+    const sorted = numbers.toSorted((a, b) => a - b);
+    const value = call.startsWith('min') ? sorted[0] : sorted.at(-1);
+    return value === undefined ? [] : [value];
+  }
+  if (call.startsWith('distinct'))
+    return [
+      new Set(
+        events
+          .map(({ fields }) => fields[field])
+          .filter((value) => value !== undefined && !Array.isArray(value))
+          .map((value) => `${typeof value} ${value}`),
+      ).size,
+    ];
   if (call.startsWith('mean')) return numbers.length === 0 ? [] : [sum / numbers.length];
-  const type = { number: 'number', text: 'string', flag: 'boolean' }[wanted];
+  const type = { number: 'number', text: 'string', flag: 'boolean', texts: 'list' }[wanted];
   const values = events.map(({ fields }) => fields[field]).filter((value) => typeof value === type);
   return values.slice(0, Number(/\d+/.exec(call)?.[0])) as Raw[];
 }
@@ -129,8 +145,12 @@ function transformed(transforms: readonly Transform[], raw: Raw): number[] {
     else if ('bucketize' in transform) {
       const number = Number(value);
       value = transform.bucketize.filter((boundary) => boundary <= number).length;
-    } else if ('hash' in transform) value = Number(referenceFnv(String(value)) % BigInt(transform.hash));
-    else {
+    } else if ('hash' in transform) {
+      const { hash } = transform;
+      if (typeof hash === 'number') value = Number(referenceFnv(String(value)) % BigInt(hash));
+      else value = Number(absolute(referenceMurmur(String(value))) % BigInt(hash.buckets));
+    } else {
+      if (!('one_hot' in transform)) throw new Error('the reference does not know this transform');
       const last = value;
       return transform.one_hot.map((category) =>
         Number(typeof last === 'string' ? String(category) === last : Number(category) === Number(last)),
@@ -145,4 +165,28 @@ function referenceFnv(text: string): bigint {
   for (const byte of new TextEncoder().encode(text))
     hash = ((hash ^ BigInt(byte)) * 0x01000193n) & 0xffffffffn;
   return hash;
+}
+
+/** MurmurHash3_x86_32 with seed 0, from its description; signed. */
+function referenceMurmur(text: string): bigint {
+  const bytes = [...new TextEncoder().encode(text)];
+  const mask = 0xffffffffn;
+  const rotate = (value: bigint, by: bigint) => ((value << by) | (value >> (32n - by))) & mask;
+  const scramble = (block: bigint) => (rotate((block * 0xcc9e2d51n) & mask, 15n) * 0x1b873593n) & mask;
+  let hash = 0n;
+  for (let at = 0; at < bytes.length; at += 4) {
+    const block = bytes
+      .slice(at, at + 4)
+      .reduce((sum, byte, index) => sum | (BigInt(byte) << BigInt(8 * index)), 0n);
+    hash ^= scramble(block);
+    if (at + 4 <= bytes.length) hash = (rotate(hash, 13n) * 5n + 0xe6546b64n) & mask;
+  }
+  hash ^= BigInt(bytes.length);
+  hash = ((hash ^ (hash >> 16n)) * 0x85ebca6bn) & mask;
+  hash = ((hash ^ (hash >> 13n)) * 0xc2b2ae35n) & mask;
+  return BigInt.asIntN(32, hash ^ (hash >> 16n));
+}
+
+function absolute(value: bigint): bigint {
+  return value < 0n ? -value : value;
 }

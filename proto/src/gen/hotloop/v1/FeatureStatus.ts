@@ -4,8 +4,8 @@
 export interface FeatureStatus {
   'feature'?: (string);
   /**
-   * present, missing or stale (older than max_age) or degraded (store late): the declared missing value was used. out_of_range is
-   * reserved: such a value is refused today.
+   * FRESH; MISSING, STALE (older than max_age) or DEGRADED (store late): the declared missing value was used; CLIPPED, DEFAULTED
+   * or OUT_OF_RANGE: outside range or allowed, as quality.outside of the feature says.
    */
   'status'?: (string);
   /**
@@ -17,8 +17,8 @@ export interface FeatureStatus {
 export interface FeatureStatus__Output {
   'feature': (string);
   /**
-   * present, missing or stale (older than max_age) or degraded (store late): the declared missing value was used. out_of_range is
-   * reserved: such a value is refused today.
+   * FRESH; MISSING, STALE (older than max_age) or DEGRADED (store late): the declared missing value was used; CLIPPED, DEFAULTED
+   * or OUT_OF_RANGE: outside range or allowed, as quality.outside of the feature says.
    */
   'status': (string);
   /**

@@ -1,0 +1,18 @@
+import { checkPlain, type HistoryFunctionKind } from './function-kind.ts';
+
+export const countFunction: HistoryFunctionKind = {
+  name: 'count',
+  form: 'count',
+  documentation: 'How many events there are; 0 when there are none.',
+  state: 'times',
+  parse(call) {
+    checkPlain(call, 'count');
+    return {
+      values: 1,
+      type: 'number',
+      fields: false,
+      newestOnly: false,
+      fold: (events, _nowMs, _type, out) => out.push(events.length),
+    };
+  },
+};

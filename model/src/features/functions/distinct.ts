@@ -1,0 +1,29 @@
+import { fieldOf, type HistoryFunctionKind } from './function-kind.ts';
+
+const FORM = 'distinct(FIELD)';
+
+export const distinctFunction: HistoryFunctionKind = {
+  name: 'distinct',
+  form: FORM,
+  documentation:
+    'How many different values a field has, texts, numbers and flags counted apart; 0 when there are no events.',
+  state: 'events',
+  parse(call) {
+    const field = fieldOf(call, FORM);
+    const seen = new Set<unknown>();
+    return {
+      values: 1,
+      type: 'number',
+      fields: true,
+      newestOnly: false,
+      fold(events, _nowMs, _type, out) {
+        seen.clear();
+        for (const { fields } of events) {
+          const value = fields[field];
+          if (value !== undefined && typeof value !== 'object') seen.add(value);
+        }
+        out.push(seen.size);
+      },
+    };
+  },
+};

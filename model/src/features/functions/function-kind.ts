@@ -1,0 +1,88 @@
+import type { HistoryEvent } from '../history.ts';
+import type { RawType } from '../raw-value.ts';
+import type { PathPart } from '../source-path.ts';
+
+/** A function of the events of one entity and type: one file each in this folder, listed in `registry.ts`. */
+export interface HistoryFunctionKind {
+  readonly name: string;
+  /** How it is written, such as `sum(FIELD)`. */
+  readonly form: string;
+  readonly documentation: string;
+  /**
+   * What it needs: `times` only counts or dates events; `sums` can be kept as one number a field and slice of time;
+   * `events` needs the events themselves.
+   */
+  readonly state: 'times' | 'sums' | 'events';
+  /** Reads its part of `from`. Throws RangeError that says how it must be written. */
+  parse(call: readonly PathPart[]): HistoryFold;
+}
+
+export interface HistoryFold {
+  /** Values that it gives at most: N for last(N), otherwise 1. */
+  readonly values: number;
+  /** The type it always gives; undefined where the feature decides. */
+  readonly type: RawType | undefined;
+  /** Looks at fields of the events, not only at their times. */
+  readonly fields: boolean;
+  /** The newest event is enough. */
+  readonly newestOnly: boolean;
+  /**
+   * Adds up to `values` values to the empty `out`; none: the value is absent. `events` are newest first. A field that an event
+   * lacks, or has with another type, is passed over: it is others' data, and no reason to refuse this caller.
+   */
+  fold(events: readonly HistoryEvent[], nowMs: number, type: RawType, out: unknown[]): void;
+}
+
+/** Reads `NAME(FIELD)`. */
+export function fieldOf(call: readonly PathPart[], form: string): string {
+  const field = call.length === 1 && call[0]?.arguments?.length === 1 ? call[0].arguments[0] : undefined;
+  if (field === undefined || !/^[A-Za-z_]/.test(field)) throw new RangeError(`must be written ${form}`);
+  return field;
+}
+
+/** Reads `NAME`. */
+export function checkPlain(call: readonly PathPart[], form: string): void {
+  if (call.length !== 1 || call[0]?.arguments !== undefined) throw new RangeError(`must be written ${form}`);
+}
+
+/** A field as a number: true is 1, false is 0; undefined for anything else. */
+export function numberOf(event: HistoryEvent, field: string): number | undefined {
+  const value = event.fields[field];
+  if (typeof value === 'number') return value;
+  return typeof value === 'boolean' ? Number(value) : undefined;
+}
+
+/** A function that folds the numbers of one field; undefined: the value is absent. */
+export function numberFold(
+  name: string,
+  documentation: string,
+  state: HistoryFunctionKind['state'],
+  apply: (numbers: readonly number[]) => number | undefined,
+): HistoryFunctionKind {
+  const form = `${name}(FIELD)`;
+  return {
+    name,
+    form,
+    documentation,
+    state,
+    parse(call) {
+      const field = fieldOf(call, form);
+      const numbers: number[] = [];
+      return {
+        values: 1,
+        type: 'number',
+        fields: true,
+        newestOnly: false,
+        fold(events, _nowMs, _type, out) {
+          numbers.length = 0;
+          for (const event of events) {
+            const number = numberOf(event, field);
+            if (number !== undefined) numbers.push(number);
+          }
+          const value = apply(numbers);
+          if (value !== undefined) out.push(value);
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,22 @@
+import { checkPlain, type HistoryFunctionKind } from './function-kind.ts';
+
+export const secondsSinceFunction: HistoryFunctionKind = {
+  name: 'seconds_since',
+  form: 'seconds_since',
+  documentation:
+    'Seconds since the newest event; absent when there is none. An event from a clock ahead happened now.',
+  state: 'times',
+  parse(call) {
+    checkPlain(call, 'seconds_since');
+    return {
+      values: 1,
+      type: 'number',
+      fields: false,
+      newestOnly: true,
+      fold(events, nowMs, _type, out) {
+        const newest = events[0];
+        if (newest !== undefined) out.push(Math.max(0, nowMs - newest.atMs) / 1000);
+      },
+    };
+  },
+};

@@ -1,0 +1,56 @@
+import type { CompiledFeature } from './compile-feature.ts';
+import type { Dtype } from './feature-schema.ts';
+
+/** One ONNX input that features feed. */
+export interface InputLayout {
+  /** Undefined: the manifest's `input`, or the model's only one. */
+  readonly name: string | undefined;
+  readonly dtype: Dtype;
+  /** Columns a row. */
+  readonly width: number;
+  /** The tensor of one row when a single feature makes it; undefined: a row of numbers. */
+  readonly shape: readonly number[] | undefined;
+}
+
+/** Where a feature stands: which input, and its first column there. Input -1: it makes no column. */
+export interface Placed {
+  readonly input: number;
+  readonly offset: number;
+  readonly width: number;
+}
+
+export interface Layout {
+  readonly inputs: readonly InputLayout[];
+  readonly placed: readonly Placed[];
+  /** Everything feeds one float32 matrix: what the log keeps as a table of feature rows. */
+  readonly isMatrix: boolean;
+}
+
+/** Lays the columns of each input out in the order of the manifest. Throws RangeError when features of one input differ. */
+export function layOut(features: readonly CompiledFeature[]): Layout {
+  const inputs: InputLayout[] = [];
+  const placed = features.map((feature): Placed => {
+    const { input: name, encoder, width, hidden } = feature;
+    if (hidden) return { input: -1, offset: 0, width: 0 };
+    const found = inputs.findIndex((other) => other.name === name);
+    const before = inputs[found];
+    if (before === undefined) {
+      const shape = encoder.shape !== undefined && feature.values === 1 ? encoder.shape : undefined;
+      inputs.push({ name, dtype: encoder.dtype, width, shape });
+      return { input: inputs.length - 1, offset: 0, width };
+    }
+    const where = name === undefined ? 'the one input' : `input ${name}`;
+    if (before.dtype !== encoder.dtype)
+      throw new RangeError(
+        `${feature.name} is ${encoder.dtype}, but ${where} holds ${before.dtype}; name another input, or set dtype`,
+      );
+    if (before.shape !== undefined || encoder.shape !== undefined)
+      throw new RangeError(`${feature.name} shares ${where} with a feature that fills it alone`);
+    inputs[found] = { ...before, width: before.width + width };
+    return { input: found, offset: before.width, width };
+  });
+  const [only] = inputs;
+  const isMatrix =
+    inputs.length <= 1 && (only?.dtype ?? 'float32') === 'float32' && only?.shape === undefined;
+  return { inputs, placed, isMatrix };
+}

@@ -1,0 +1,264 @@
+import type { CompiledFeature } from './compile-feature.ts';
+import { FEATURE_STATUS } from './feature-status.ts';
+import type { InputBuffer } from './input-buffer.ts';
+import type { Placed } from './input-layout.ts';
+import type { FeatureInput, HistoryAnswers } from './plan-input.ts';
+import { isOfType } from './raw-value.ts';
+import type { ReferenceAnswers } from './reference-reads.ts';
+import * as refuse from './refuse.ts';
+import { runStages } from './run-stages.ts';
+import type { GatherContext } from './sources/source-kind.ts';
+
+/** One prediction on its way through the plan. */
+export interface PlanRun {
+  readonly input: FeatureInput;
+  /** Empty unless the task is ranking. */
+  readonly candidates: FeatureInput['candidates'];
+  readonly rows: number;
+  readonly nowMs: number;
+  readonly history: HistoryAnswers;
+  /** Of each planned read, where its first answer stands; -1: none. */
+  readonly readOffsets: Int32Array;
+  readonly references: ReferenceAnswers;
+  readonly referenceOffsets: Int32Array;
+  readonly buffers: readonly InputBuffer[];
+  /** rows x features. */
+  readonly statuses: Uint8Array;
+  readonly program: readonly FeatureRunner[];
+}
+
+export interface FeaturePlace {
+  readonly index: number;
+  /** Features of the plan. */
+  readonly features: number;
+  readonly placed: Placed;
+  /** Planned read and planned reference; -1: none. */
+  readonly read: number;
+  readonly reference: number;
+  /** Other features are made of its raw values. */
+  readonly keepsRaw: boolean;
+}
+
+const NO_EVENTS = () => undefined;
+
+/**
+ * One step of a plan's program: gathers a feature's raw values of all rows, checks them, runs its transforms over all of
+ * them at once, and writes its columns. The arrays are kept from one prediction to the next and grow to the largest; a plan
+ * never waits between filling and reading them.
+ */
+export class FeatureRunner {
+  readonly #feature: CompiledFeature;
+  readonly #place: FeaturePlace;
+  readonly #raw: unknown[] = [];
+  #numbers = new Float64Array(16);
+  #found = new Uint16Array(16);
+  #absence = new Uint8Array(16);
+  readonly #context: { -readonly [K in keyof GatherContext]: GatherContext[K] };
+
+  constructor(feature: CompiledFeature, place: FeaturePlace) {
+    this.#feature = feature;
+    this.#place = place;
+    this.#context = {
+      request: {},
+      entities: {},
+      candidates: [],
+      nowMs: 0,
+      type: feature.type,
+      events: NO_EVENTS,
+      reference: NO_EVENTS,
+      used: [],
+    };
+  }
+
+  /** The raw values of the last run, one a row; those of other rows than the first only when they differ. */
+  get raw(): readonly unknown[] {
+    return this.#raw;
+  }
+
+  run(run: PlanRun): void {
+    const feature = this.#feature;
+    const { shared, values } = feature;
+    const rows = shared ? Math.min(run.rows, 1) : run.rows;
+    this.#grow(rows * values, rows);
+    this.#gather(run, rows);
+    this.#check(run, rows);
+    const { index, features, placed } = this.#place;
+    if (this.#place.keepsRaw) for (let row = rows; row < run.rows; row++) this.#raw[row] = this.#raw[0];
+    if (shared) {
+      const status = run.statuses[index] as number;
+      if (status !== 0)
+        for (let row = rows; row < run.rows; row++) run.statuses[row * features + index] = status;
+    }
+    const buffer = run.buffers[placed.input];
+    if (buffer === undefined) return;
+    runStages(feature.encoder.stages, this.#raw, this.#numbers, rows * values);
+    this.#write(run, buffer, rows);
+    if (shared && run.rows > 1) buffer.repeat(placed.offset, placed.width);
+  }
+
+  #grow(cells: number, rows: number): void {
+    if (this.#numbers.length < cells) this.#numbers = new Float64Array(2 * cells);
+    if (this.#found.length < rows) {
+      this.#found = new Uint16Array(2 * rows);
+      this.#absence = new Uint8Array(2 * rows);
+    }
+  }
+
+  #gather(run: PlanRun, rows: number): void {
+    const { source, shared, uses } = this.#feature;
+    const context = this.#context;
+    const { read, reference } = this.#place;
+    context.request = run.input.request;
+    context.entities = run.input.entities;
+    context.candidates = run.candidates;
+    context.nowMs = run.nowMs;
+    if (read >= 0) context.events = answersFor(run.history, run.readOffsets[read] as number, shared);
+    if (reference >= 0)
+      context.reference = answersFor(run.references, run.referenceOffsets[reference] as number, shared);
+    if (uses.length > 0) context.used = uses.map((place) => run.program[place]?.raw ?? []);
+    source.gather(context, rows, { raw: this.#raw, found: this.#found, absence: this.#absence });
+  }
+
+  /** Checks what was found, puts the missing value where nothing was, and fills the numbers and the statuses. */
+  #check(run: PlanRun, rows: number): void {
+    const feature = this.#feature;
+    const { values, type } = feature;
+    const { index, features } = this.#place;
+    const isNumber = type === 'number';
+    const raw = this.#raw;
+    const numbers = this.#numbers;
+    const { low, high } = feature;
+    const plain = feature.allowed === undefined;
+    for (let row = 0; row < rows; row++) {
+      const found = this.#found[row] as number;
+      let status: number = FEATURE_STATUS.FRESH;
+      const first = row * values;
+      for (let at = first; at < first + found; at++) {
+        const value = raw[at];
+        // Written so that NaN fails it too.
+        if (
+          isNumber &&
+          plain &&
+          typeof value === 'number' &&
+          value >= low &&
+          value <= high &&
+          value - value === 0
+        )
+          numbers[at] = value;
+        else status = this.#checkOne(run, row, at, value) || status;
+      }
+      if (found < values) {
+        if (feature.missing === undefined) throw this.#absent(run, row, found);
+        for (let at = first + found; at < first + values; at++) this.#put(at, feature.missing);
+        if (found === 0) status = this.#absence[row] as number;
+      }
+      if (status !== 0) run.statuses[row * features + index] = status;
+    }
+  }
+
+  /** Returns the status of a value that needs a closer look; throws when it is refused. */
+  #checkOne(run: PlanRun, row: number, at: number, value: unknown): number {
+    const feature = this.#feature;
+    const candidate = run.candidates[row];
+    if (!isOfType(value, feature.type)) throw refuse.mistyped(feature, value, candidate);
+    if (typeof value === 'number') {
+      if (feature.takesNaN && Number.isNaN(value)) {
+        this.#put(at, value);
+        return FEATURE_STATUS.MISSING;
+      }
+      if (!Number.isFinite(value)) throw refuse.notFinite(feature, value, candidate);
+    }
+    const isOutside = typeof value === 'number' && (value < feature.low || value > feature.high);
+    if (!isOutside && (feature.allowed === undefined || feature.allowed.has(value))) {
+      this.#put(at, value);
+      return FEATURE_STATUS.FRESH;
+    }
+    switch (feature.outside) {
+      case 'keep':
+        this.#put(at, value);
+        return FEATURE_STATUS.OUT_OF_RANGE;
+      case 'default':
+        this.#put(at, feature.missing);
+        return FEATURE_STATUS.DEFAULTED;
+      case 'clip':
+        if (isOutside) {
+          this.#put(at, (value as number) < feature.low ? feature.low : feature.high);
+          return FEATURE_STATUS.CLIPPED;
+        }
+        throw refuse.notAllowed(feature, value, candidate);
+      case 'reject':
+        throw isOutside
+          ? refuse.outOfRange(feature, value as number, candidate)
+          : refuse.notAllowed(feature, value, candidate);
+    }
+  }
+
+  #put(at: number, value: unknown): void {
+    this.#raw[at] = value;
+    if (typeof value === 'number' || typeof value === 'boolean') this.#numbers[at] = Number(value);
+  }
+
+  #absent(run: PlanRun, row: number, found: number): Error {
+    const feature = this.#feature;
+    const candidate = run.candidates[row];
+    const absence = this.#absence[row] as number;
+    if (feature.values > 1 && absence === FEATURE_STATUS.MISSING)
+      return refuse.tooFew(feature, found, candidate);
+    return refuse.absent(feature, absence, candidate);
+  }
+
+  #write(run: PlanRun, buffer: InputBuffer, rows: number): void {
+    const { encoder, values, takesNaN } = this.#feature;
+    const { offset } = this.#place.placed;
+    const stride = buffer.width;
+    if (values === 1 && encoder.leaves === 'numbers' && encoder.dtype === 'float32') {
+      const bad = writeFloats(this.#numbers, buffer.floats, rows, offset, stride, takesNaN);
+      if (bad >= 0) throw this.#notHeld(run, bad, 1);
+      return;
+    }
+    const width = encoder.width;
+    for (let row = 0; row < rows; row++)
+      for (let index = 0; index < values; index++) {
+        const at = row * stride + offset + index * width;
+        const place = row * values + index;
+        if (!buffer.write(encoder, this.#raw, this.#numbers, place, at, takesNaN))
+          throw this.#notHeld(run, place, values);
+      }
+  }
+
+  #notHeld(run: PlanRun, place: number, values: number): Error {
+    const candidate = run.candidates[Math.floor(place / values)];
+    return refuse.notFinite(this.#feature, this.#raw[place], candidate);
+  }
+}
+
+/** float32 cannot hold anything from here on. */
+const FLOAT32_LIMIT = 3.4028235677973366e38;
+
+/** Writes one column; returns the first row whose number float32 cannot hold, or -1. */
+function writeFloats(
+  numbers: Float64Array,
+  floats: Float32Array,
+  rows: number,
+  offset: number,
+  stride: number,
+  takesNaN: boolean,
+): number {
+  for (let row = 0, at = offset; row < rows; row++, at += stride) {
+    const number = numbers[row] as number;
+    // Written as a comparison so that NaN fails it too.
+    if (!(Math.abs(number) < FLOAT32_LIMIT) && !(takesNaN && Number.isNaN(number))) return row;
+    floats[at] = number;
+  }
+  return -1;
+}
+
+function answersFor<T>(
+  answers: readonly (T | undefined)[] | null,
+  offset: number,
+  shared: boolean,
+): ((row: number) => T | undefined) | null {
+  if (answers === null) return null;
+  if (offset < 0) return NO_EVENTS;
+  return shared ? () => answers[offset] : (row) => answers[offset + row];
+}

@@ -1,0 +1,33 @@
+import type { Encoder } from './encoder.ts';
+import { InputBuffer } from './input-buffer.ts';
+import type { Stage } from './transforms/transform-kind.ts';
+
+/**
+ * Runs the stages that change numbers over the first `count` values; what remains is written by `InputBuffer`. `numbers`
+ * must hold the values already when `raw` are numbers or flags.
+ */
+export function runStages(
+  stages: readonly Stage[],
+  raw: readonly unknown[],
+  numbers: Float64Array,
+  count: number,
+): void {
+  for (let index = 0; index < stages.length; index++) {
+    const stage = stages[index] as Stage;
+    if (stage.stage !== 'columns')
+      if (stage.stage === 'numbers') stage.apply(numbers, count);
+      else stage.apply(raw, numbers, count);
+  }
+}
+
+/** Whether raw values can be encoded, and the floats they make; undefined when one cannot be held. */
+export function encodeValues(encoder: Encoder, raw: readonly unknown[]): InputBuffer | undefined {
+  const numbers = Float64Array.from(raw, (value) =>
+    typeof value === 'object' || typeof value === 'string' ? 0 : Number(value),
+  );
+  runStages(encoder.stages, raw, numbers, raw.length);
+  const buffer = new InputBuffer(encoder.dtype, raw.length, encoder.width);
+  for (let index = 0; index < raw.length; index++)
+    if (!buffer.write(encoder, raw, numbers, index, index * encoder.width, false)) return undefined;
+  return buffer;
+}
