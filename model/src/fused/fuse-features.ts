@@ -53,6 +53,10 @@ export class FeatureWriter {
 
   /** Tries the transforms on a graph that is thrown away, so that nothing half-written stays. */
   #problem(feature: Feature, compiled: CompiledFeature): string | undefined {
+    if (compiled.uses.length > 0) return 'it is made of other features';
+    if (compiled.type === 'texts') return 'it reads a list of texts';
+    if (compiled.takesNaN) return 'NaN stands for its missing value';
+    if (compiled.allowed || compiled.outside !== 'reject') return 'its values are checked outside the file';
     try {
       const graph = new GraphBuilder();
       const start: FusedColumn = {
@@ -85,12 +89,14 @@ export class FeatureWriter {
 
   #input(feature: Feature, { encoder, source, values }: CompiledFeature): string {
     const mayBeAbsent = feature.missing !== undefined;
-    const why = source.kind === 'history' ? 'history is read outside the file' : undefined;
+    const isRead = source.kind === 'history' || source.kind === 'reference';
+    const why = isRead ? `${source.kind} is read outside the file` : undefined;
     const common = { name: feature.from, width: values, ...(why === undefined ? {} : { why }) };
     switch (encoder.type) {
       case 'number':
         return this.#declare({ ...common, type: 'float64', ...(mayBeAbsent ? { absent: 'NaN' } : {}) });
       case 'text':
+      case 'texts':
         return this.#declare({ ...common, type: 'string', ...(mayBeAbsent ? { absent: 'U+001A' } : {}) });
       case 'flag':
         return this.#declare({

@@ -205,14 +205,23 @@ describe('a fused file', () => {
 
   it('names the operators of the runtime that it needs', () => {
     const manifest = manifestOf({
-      features: [{ name: 'city', from: 'request.city', transform: [{ hash: 100 }] }],
+      features: [
+        { name: 'city', from: 'request.city', transform: [{ hash: { buckets: 100, function: 'murmur3' } }] },
+      ],
     });
     expect(fuseModel(manifest, networkOf(manifest), ORIGIN).runtimeOperators).toEqual(['MurmurHash3']);
   });
 
   it('takes ready columns where a transform has no operators', () => {
     const manifest = manifestOf({
-      features: [{ name: 'zip', from: 'request.zip', type: 'number', transform: [{ hash: 100 }] }],
+      features: [
+        {
+          name: 'zip',
+          from: 'request.zip',
+          type: 'number',
+          transform: [{ hash: { buckets: 100, function: 'murmur3' } }],
+        },
+      ],
     });
     expect(fuseModel(manifest, networkOf(manifest), ORIGIN).inputs).toEqual([
       { name: 'feature.zip', type: 'float32', width: 1, why: expect.stringContaining('hash') },

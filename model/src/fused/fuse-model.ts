@@ -1,5 +1,5 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { compileFeature } from '../features/compile-feature.ts';
+import { compileFeatures } from '../features/compile-feature.ts';
 import { columnsOf } from '../manifest/columns.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { GraphBuilder, int } from '../onnx/graph-builder.ts';
@@ -49,12 +49,17 @@ export function fuseModel(manifest: Manifest, onnx: Uint8Array, origin: FusedOri
   const writer = new FeatureWriter(graph);
   const ranking = manifest.task === 'ranking';
   const layout = columnsOf(manifest);
-  const features = manifest.features.map((feature, index) =>
-    writer.write(
-      feature,
-      compileFeature(feature, layout.features[index] ?? { offset: 0, width: 0 }, ranking),
-    ),
-  );
+  const compiled = compileFeatures(manifest.features, ranking);
+  if (!layout.isMatrix)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `model ${manifest.name}: features that feed several inputs cannot be fused`,
+      { reason: 'not_fusable' },
+    );
+  const features = manifest.features.flatMap((feature, index) => {
+    const one = compiled[index];
+    return one === undefined || one.hidden ? [] : [writer.write(feature, one)];
+  });
   if (features.length === 0)
     throw new HotloopError('FAILED_PRECONDITION', `model ${manifest.name} has no features to fuse`, {
       reason: 'not_fusable',

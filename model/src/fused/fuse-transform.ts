@@ -77,20 +77,39 @@ const FUSE: { readonly [Kind in TransformKind]: Fuse<Kind> } = {
     const flat = graph.node('Reshape', [hot, graph.constant('shape', int64Tensor([-1, width]))]);
     return { kind: 'number', value: graph.node('Cast', [flat], DOUBLE), width };
   },
-  hash: (graph, column, buckets) => {
-    if (column.kind === 'number')
-      throw new NotFusable('hash of a number needs its text as JavaScript has it');
-    const hash = graph.node(
-      'MurmurHash3',
-      [column.value],
-      { seed: int(0), positive: int(1) },
-      { domain: RUNTIME_DOMAIN },
-    );
-    const whole = graph.node('Cast', [hash], { to: int(elementTypeCode('int64')) });
-    const bucket = graph.node('Mod', [whole, graph.constant('buckets', int64Tensor([buckets], [1, 1]))]);
-    return { kind: 'number', value: graph.node('Cast', [bucket], DOUBLE), width: 1 };
+  hash: (graph, column, given) => {
+    if (typeof given === 'number' || given.function !== 'murmur3')
+      throw new NotFusable('FNV-1a has no operator; push again, and hash becomes MurmurHash3');
+    return hashed(graph, column, given.buckets);
+  },
+  id: (graph, column, given) => {
+    if ('buckets' in given) return hashed(graph, column, given.buckets);
+    throw new NotFusable('id with values has no operators here');
+  },
+  multi_hot: () => {
+    throw new NotFusable('multi_hot has no operators');
+  },
+  text: () => {
+    throw new NotFusable('text has no operators');
+  },
+  time: () => {
+    throw new NotFusable('time has no operators');
   },
 };
+
+/** As scikit-learn's FeatureHasher: the absolute value of the signed hash, modulo. */
+function hashed(graph: GraphBuilder, column: FusedColumn, buckets: number): FusedColumn {
+  if (column.kind === 'number') throw new NotFusable('hash of a number needs its text as JavaScript has it');
+  const hash = graph.node(
+    'MurmurHash3',
+    [column.value],
+    { seed: int(0), positive: int(0) },
+    { domain: RUNTIME_DOMAIN },
+  );
+  const whole = graph.node('Abs', [graph.node('Cast', [hash], { to: int(elementTypeCode('int64')) })]);
+  const bucket = graph.node('Mod', [whole, graph.constant('buckets', int64Tensor([buckets], [1, 1]))]);
+  return { kind: 'number', value: graph.node('Cast', [bucket], DOUBLE), width: 1 };
+}
 
 /** Writes one transform after `column`. Throws NotFusable when no operators say the same. */
 export function fuseTransform(graph: GraphBuilder, column: FusedColumn, transform: Transform): FusedColumn {
