@@ -83,7 +83,7 @@ describe('one prediction', () => {
       expect(answer.degraded).toEqual(['history']);
       expect(answer.featureStatuses).toEqual([
         { feature: 'price', status: 'FRESH', candidate: '' },
-        { feature: 'views', status: 'degraded', candidate: '' },
+        { feature: 'views', status: 'DEGRADED', candidate: '' },
       ]);
     }
     expect(inference.items.at(-1)?.degraded).toEqual(['history']);
