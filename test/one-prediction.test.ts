@@ -125,7 +125,7 @@ async function open(exporter?: Exporter) {
         ...{ listen: '127.0.0.1:0', drainMs: 2000 },
         // A busy machine may be late; what a late history costs is tested beside the gate.
         historyGate: { budgetMs: 5000, failures: 5, restMs: 1000 },
-        events: { brokers, clientId: 'test', topic, groupId: uniqueName('history') },
+        events: { brokers, clientId: 'test', topics: [topic], groupId: uniqueName('history') },
       },
       {
         ...shared,

@@ -15,6 +15,7 @@ import { describe, expect, it } from 'vitest';
 import { RedisHistory } from './adapters/redis-history.ts';
 import { startEvents } from './events.ts';
 import type { History } from './history.ts';
+import { takeEvents } from './take-events.ts';
 
 /** A consumer of a topic of its own, over a Redis and a Postgres of its own. */
 async function open() {
@@ -34,8 +35,12 @@ async function open() {
   const groupId = uniqueName('history');
   const start = async (store: History = history) => {
     const consumer = await startEvents(
-      { brokers, clientId: 'test', topic, groupId },
-      { history: store, setAside: postgresSetAside(pool, groupId), clock: systemClock, log },
+      { brokers, clientId: 'test', topics: [topic], groupId },
+      {
+        take: takeEvents(store, undefined, systemClock),
+        setAside: postgresSetAside(pool, groupId),
+        ...{ clock: systemClock, log },
+      },
     );
     await consumer.joined(20_000);
     return consumer;

@@ -2,8 +2,8 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import { type EventConsumer, startConsumer } from '@hotloop/platform/kafka/consumer.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
-import type { History, HistoryEntry } from './history.ts';
-import { parseEvent } from './parse-event.ts';
+import { type ParsedEvent, parseEvent } from './parse-event.ts';
+import type { TakeEvents } from './take-events.ts';
 
 /** The topic that events of entities are sent to. */
 export const EVENTS_TOPIC = 'hotloop.events';
@@ -14,40 +14,47 @@ export const EVENTS_GROUP = 'hotloop-history';
 export interface EventsOptions {
   readonly brokers: readonly string[];
   readonly clientId: string;
-  readonly topic?: string;
+  /** Default: EVENTS_TOPIC alone. */
+  readonly topics?: readonly string[];
   readonly groupId?: string;
 }
 
 export interface EventsDependencies {
-  readonly history: History;
+  readonly take: TakeEvents;
   readonly setAside: SetAside;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told how many messages of a partition wait. */
+  readonly onLag?: (topic: string, partition: number, messages: number) => void;
 }
 
+/** Messages taken in at once: a batch is one pipeline to the history and one write to the archive's spool. */
+const MAX_BATCH = 2000;
+
 /**
- * Carries events from the topic into the history, at least once; the history drops what it has. A message that cannot
- * be read is set aside with its bytes, and the others go on. While the history is away the topic waits.
+ * Carries events from topics into the history and the archive, at least once; both drop what they have. A message that
+ * cannot be read is set aside with its bytes, and the others go on. While the history is away the topics wait.
  */
 export function startEvents(
   options: EventsOptions,
-  { history, setAside, clock, log }: EventsDependencies,
+  { take, setAside, clock, log, onLag }: EventsDependencies,
   signal?: AbortSignal,
 ): Promise<EventConsumer> {
-  return startConsumer<HistoryEntry[]>(
+  return startConsumer<ParsedEvent>(
     {
       brokers: options.brokers,
       clientId: options.clientId,
       groupId: options.groupId ?? EVENTS_GROUP,
-      topics: [options.topic ?? EVENTS_TOPIC],
+      topics: options.topics ?? [EVENTS_TOPIC],
       parse: (raw) => parseEvent(raw.value, clock.now()),
       handle: (messages, stopped) =>
-        history.append(
-          messages.flatMap(({ value }) => value),
-          clock.now(),
+        take(
+          messages.map(({ value }) => value),
           stopped,
         ),
       setAside,
+      maxBatch: MAX_BATCH,
+      ...(onLag ? { onLag } : {}),
       log,
     },
     signal,

@@ -13,6 +13,8 @@ export interface HistoryEntry extends HistoryEvent {
   readonly entity: string;
   readonly entityId: string;
   readonly event: string;
+  /** When it was taken in, in microseconds; grows from event to event. Orders events of the same moment. */
+  readonly arrivalUs: number;
 }
 
 /**
@@ -28,8 +30,16 @@ export interface History {
    */
   append(entries: readonly HistoryEntry[], nowMs: number, signal?: AbortSignal): Promise<void>;
   /**
-   * Answers all reads in one round trip, in their order, each newest first (equal times: larger id first); an
+   * Answers all reads in one round trip, in their order, each newest first (equal times: the later arrival first); an
    * unknown entity has no events. Rejects with UNAVAILABLE when the store is away.
    */
   read(reads: readonly HistoryRead[], signal?: Cancellation): Promise<HistoryEvent[][]>;
+}
+
+/** A history that tells when it was lost. */
+export interface FillableHistory extends History {
+  /** False for a store that is new or was emptied, until `markFilled`. Rejects with UNAVAILABLE when it is away. */
+  isFilled(): Promise<boolean>;
+  /** Says that the store holds all events there are. Lost with the store's contents. */
+  markFilled(): Promise<void>;
 }

@@ -1,3 +1,9 @@
+import { join } from 'node:path';
+import { openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
+import { systemClock } from '@hotloop/platform/clock.ts';
+import { lazyProducer } from '@hotloop/platform/kafka/lazy-producer.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
@@ -9,6 +15,9 @@ import { GrpcDecision } from './adapters/grpc-decision.ts';
 import { GrpcFeedback } from './adapters/grpc-feedback.ts';
 import { GrpcInference } from './adapters/grpc-inference.ts';
 import { RedisHistory } from './adapters/redis-history.ts';
+import { type EventSpool, openEventSpool } from './archive/event-spool.ts';
+import { watchHistory } from './archive/rebuild-history.ts';
+import { deadLetters } from './dead-letters.ts';
 import { EVENTS_GROUP } from './events.ts';
 import { type Preprocessor, startPreprocessor } from './service.ts';
 
@@ -54,6 +63,16 @@ export async function openPreprocessor(
   // Two connections: a prediction's read must not wait behind a batch of events.
   const history = await openHistory('history', 1000);
   const eventHistory = await openHistory('events', 5000);
+  const spool = await openArchiving(settings, eventHistory, foundation, log);
+  const lag = foundation.metrics.meter.createGauge('hotloop.events.lag', {
+    description: 'Messages of a partition that are not taken in yet',
+    unit: '{message}',
+  });
+  const brokers = settings.KAFKA_BROKERS;
+  const keep = postgresSetAside(pool, EVENTS_GROUP);
+  const setAside = brokers
+    ? deadLetters(closing.use('dead letters', lazyProducer({ brokers, clientId: node, log })), keep)
+    : keep;
   return closing.use(
     'preprocessor',
     await startPreprocessor(
@@ -61,7 +80,7 @@ export async function openPreprocessor(
         listen: listen.grpc,
         http: { listen: listen.http, metrics: foundation.metrics },
         drainMs: foundation.drainMs,
-        ...(settings.KAFKA_BROKERS ? { events: { brokers: settings.KAFKA_BROKERS, clientId: node } } : {}),
+        ...(brokers ? { events: { brokers, clientId: node, topics: settings.HOTLOOP_EVENT_TOPICS } } : {}),
       },
       {
         registry: foundation.registry,
@@ -70,11 +89,30 @@ export async function openPreprocessor(
         feedback: peers.feedback,
         history,
         eventHistory,
-        setAside: postgresSetAside(pool, EVENTS_GROUP),
+        setAside,
+        ...(spool ? { spool } : {}),
+        onLag: (topic, partition, messages) => lag.record(messages, { topic, partition }),
         authenticator: foundation.authenticator,
         tracing: foundation.tracing,
         log,
       },
     ),
   );
+}
+
+/** Archiving of events, and rebuilding of a history that was emptied; without a folder of its own a node has neither. */
+async function openArchiving(
+  settings: PreprocessorSettings,
+  history: RedisHistory,
+  { closing }: Foundation,
+  log: Log,
+): Promise<EventSpool | undefined> {
+  if (settings.HOTLOOP_DATA === undefined) return undefined;
+  const store = openObjectStore(settings.HOTLOOP_STORE);
+  closing.defer('archive store', async () => store[Symbol.dispose]());
+  const archive = closing.use('archive', await openEventArchive(store));
+  const folder = join(settings.HOTLOOP_DATA, 'event-spool');
+  const spool = closing.use('event spool', await openEventSpool({ folder }, archive, log));
+  closing.use('history watch', watchHistory({ history, archive, spool, clock: systemClock, log }));
+  return spool;
 }

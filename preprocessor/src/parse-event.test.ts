@@ -1,7 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseEvent } from './parse-event.ts';
+import { entriesOf, parseEvent } from './parse-event.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12);
 
@@ -25,7 +25,7 @@ function refusal(value: Uint8Array | null): HotloopError {
 
 describe('parseEvent', () => {
   it('makes one entry for each entity, with the fields and the ids of all', () => {
-    const entries = parseEvent(bytes(event), NOW_MS);
+    const entries = entriesOf(parseEvent(bytes(event), NOW_MS), 7);
     const fields = { user: 'u1', item: 'i9', price: 12.5 };
     expect(entries.map(({ entity, entityId }) => [entity, entityId])).toEqual([
       ['user', 'u1'],
@@ -33,12 +33,12 @@ describe('parseEvent', () => {
     ]);
     for (const entry of entries) {
       expect({ ...entry.fields }).toEqual(fields);
-      expect(entry).toMatchObject({ event: 'view', atMs: NOW_MS - 59_750 });
+      expect(entry).toMatchObject({ event: 'view', atMs: NOW_MS - 59_750, arrivalUs: 7 });
     }
   });
 
   it('names an event by source and id together', () => {
-    const idOf = (given: object) => parseEvent(bytes({ ...event, ...given }), NOW_MS)[0]?.id;
+    const idOf = (given: object) => parseEvent(bytes({ ...event, ...given }), NOW_MS).key;
     expect(idOf({})).toBe(idOf({ time: '2026-01-15T11:00:00Z' }));
     expect(idOf({})).not.toBe(idOf({ id: 'e2' }));
     expect(idOf({})).not.toBe(idOf({ source: '/other' }));
@@ -53,8 +53,8 @@ describe('parseEvent', () => {
       tags: ['a'],
       sizes: [1, 2],
     };
-    const [entry] = parseEvent(bytes({ ...event, data, traceparent: 'x', datacontenttype: 'a/b' }), NOW_MS);
-    expect({ ...entry?.fields }).toEqual({ user: 'u', tags: ['a'], sizes: [1, 2] });
+    const entry = parseEvent(bytes({ ...event, data, traceparent: 'x', datacontenttype: 'a/b' }), NOW_MS);
+    expect({ ...entry.fields }).toEqual({ user: 'u', tags: ['a'], sizes: [1, 2] });
   });
 
   it('keeps names of properties that every object has apart from its own', () => {
@@ -62,9 +62,9 @@ describe('parseEvent', () => {
       '"price"',
       '"__proto__": {"polluted": true}, "constructor": "c", "price"',
     );
-    const [entry] = parseEvent(bytes(raw), NOW_MS);
-    expect(Object.getPrototypeOf(entry?.fields)).toBeNull();
-    expect(Object.keys(entry?.fields ?? {}).sort()).toEqual(['constructor', 'item', 'price', 'user']);
+    const entry = parseEvent(bytes(raw), NOW_MS);
+    expect(Object.getPrototypeOf(entry.fields)).toBeNull();
+    expect(Object.keys(entry.fields).sort()).toEqual(['constructor', 'item', 'price', 'user']);
   });
 
   const cases: [string, Uint8Array | null, string][] = [
@@ -99,7 +99,7 @@ describe('parseEvent', () => {
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array(), fc.json().map(bytes), mutated), (value) => {
         try {
-          for (const entry of parseEvent(value, NOW_MS)) expect(entry.id).toHaveLength(22);
+          expect(parseEvent(value, NOW_MS).key).toHaveLength(22);
         } catch (error) {
           expect(error).toBeInstanceOf(HotloopError);
         }

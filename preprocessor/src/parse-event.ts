@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Attributes, AttributeValue } from '@hotloop/model/value.ts';
+import type { ArchivedEvent } from '@hotloop/platform/archive/event-archive.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
 import type { HistoryEntry } from './history.ts';
@@ -23,15 +24,23 @@ const eventSchema = z.object({
   data: z.looseObject({ entity: z.record(z.string().regex(NAME), text) }),
 });
 
+/** An event that can be taken in. */
+export type ParsedEvent = Omit<ArchivedEvent, 'arrivalUs'>;
+
 /**
- * Reads one event into the histories of the entities that it names. Fields are the numbers, texts, flags and lists of
+ * Reads one event. Fields are the numbers, texts, flags and lists of
  * one of them at the top of `data`, and the entities' ids under their names; deeper values are passed over, since
  * no feature can name them. Throws INVALID_ARGUMENT naming the field and what is wrong with it.
  */
-export function parseEvent(value: Uint8Array | null, nowMs: number): HistoryEntry[] {
+export function parseEvent(value: Uint8Array | null, nowMs: number): ParsedEvent {
   if (value === null || value.length === 0) throw invalid('the message is empty');
   if (value.length > MAX_MESSAGE_BYTES) throw invalid(`the message has more than ${MAX_MESSAGE_BYTES} bytes`);
-  const result = eventSchema.safeParse(plainJson(value));
+  return readEvent(plainJson(value), nowMs);
+}
+
+/** As `parseEvent`, of an event that is parsed JSON already. */
+export function readEvent(document: unknown, nowMs: number): ParsedEvent {
+  const result = eventSchema.safeParse(document);
   if (!result.success) {
     const issue = result.error.issues[0];
     throw invalid(`${issue?.path.map(String).join('.') || 'event'}: ${issue?.message ?? 'malformed'}`);
@@ -46,8 +55,21 @@ export function parseEvent(value: Uint8Array | null, nowMs: number): HistoryEntr
   const fields = fieldsOf(data.entity, data);
   if (Buffer.byteLength(JSON.stringify(fields)) > MAX_FIELDS_BYTES)
     throw invalid(`data: its fields take more than ${MAX_FIELDS_BYTES} bytes`);
-  const key = eventKey(source, id);
-  return entities.map(([entity, entityId]) => ({ entity, entityId, event: type, id: key, atMs, fields }));
+  return { key: eventKey(source, id), type, atMs, entities: bareTexts(entities), fields };
+}
+
+/** The histories that an event belongs to: one entry for each entity that it names. */
+export function entriesOf(
+  { key, type, atMs, entities, fields }: ParsedEvent,
+  arrivalUs: number,
+): HistoryEntry[] {
+  return Object.entries(entities).map(([entity, entityId]) => ({
+    ...{ entity, entityId, event: type, id: key, atMs, arrivalUs, fields },
+  }));
+}
+
+function bareTexts(entries: readonly (readonly [string, string])[]): Record<string, string> {
+  return Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(entries));
 }
 
 /** CloudEvents: source and id together name an event. Hashed, because both may be long and are kept with each event. */

@@ -9,6 +9,7 @@ import { versionRecord } from './testing/version-record.ts';
 
 const viewed = (entity: string, entityId: string, event = 'view', fields = {}) => ({
   ...{ entity, entityId, event, id: `${entityId}-${event}`, atMs: Date.now() - 1000 },
+  arrivalUs: 0,
   fields: record<string>(fields),
 });
 

@@ -13,12 +13,14 @@ import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
 import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from './admission.ts';
-import { type EventsOptions, startEvents } from './events.ts';
+import type { EventSpool } from './archive/event-spool.ts';
+import { type EventsDependencies, type EventsOptions, startEvents } from './events.ts';
 import type { History } from './history.ts';
 import { HISTORY_GATE_DEFAULTS, HistoryGate, type HistoryGateOptions } from './history-gate.ts';
 import { predictionRoutes } from './http/prediction-routes.ts';
 import { createPredictor } from './predict.ts';
 import { predictionHandlers, type TimeoutOptions } from './server.ts';
+import { takeEvents } from './take-events.ts';
 
 export interface PreprocessorOptions {
   /** host:port; port 0 takes a free one. */
@@ -43,7 +45,11 @@ export interface PreprocessorAdapters {
   readonly eventHistory?: History;
   /** Where outcomes that come over HTTP are sent. Without it they are not taken. */
   readonly feedback?: FeedbackPort;
+  /** Towards the archive. Without it events are in the history alone. */
+  readonly spool?: EventSpool;
   readonly setAside: SetAside;
+  /** Told how many messages of a topic's partition are not taken in yet. */
+  readonly onLag?: NonNullable<EventsDependencies['onLag']>;
   readonly authenticator: Authenticator;
   readonly tracing: Tracing;
   readonly log: Log;
@@ -74,13 +80,17 @@ export async function startPreprocessor(
   const clock = adapters.clock ?? systemClock;
   const closing = new Closing(log);
   try {
+    const take = takeEvents(adapters.eventHistory ?? history, adapters.spool, clock);
     const joined = Promise.withResolvers<void>();
     joined.promise.catch(() => undefined);
     if (options.events) {
       const stop = new AbortController();
       const started = startEvents(
         options.events,
-        { history: adapters.eventHistory ?? history, setAside: adapters.setAside, clock, log },
+        {
+          ...{ take, setAside: adapters.setAside, clock, log },
+          ...(adapters.onLag ? { onLag: adapters.onLag } : {}),
+        },
         stop.signal,
       );
       started.then(
@@ -126,7 +136,7 @@ export async function startPreprocessor(
               title: 'Hotloop predictions',
               routes: predictionRoutes({
                 predictor,
-                timeouts,
+                ...{ timeouts, take, clock },
                 ...(adapters.feedback ? { feedback: adapters.feedback } : {}),
               }),
             },

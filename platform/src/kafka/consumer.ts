@@ -26,6 +26,8 @@ export interface ConsumerOptions<T> extends KafkaAddress {
   readonly fromBeginning?: boolean;
   /** Messages given to `handle` at once; default 500. */
   readonly maxBatch?: number;
+  /** Told after each batch how many messages of a partition are not taken in yet. */
+  readonly onLag?: (topic: string, partition: number, messages: number) => void;
   /** How long a dead member keeps its partitions; default 10 s. Brokers usually allow 6 s to 30 minutes. */
   readonly sessionTimeoutMs?: number;
 }
@@ -165,6 +167,7 @@ class RunningConsumer<T> implements EventConsumer {
       // Not consumer.commitOffsets: that does nothing, silently, once stopping has begun.
       const offset = String(last.offset + 1n);
       await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] });
+      this.#options.onLag?.(topic, partition, Number(BigInt(payload.batch.highWatermark) - last.offset - 1n));
       await payload.heartbeat();
     }
   }

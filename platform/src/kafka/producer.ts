@@ -4,7 +4,7 @@ import { connectKafka, fromKafkaError, type KafkaAddress, within } from './conne
 
 export interface EventMessage {
   /** Messages of one key keep their order. */
-  readonly key?: string;
+  readonly key?: string | Uint8Array;
   readonly value: Uint8Array | string;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -53,7 +53,7 @@ export async function openProducer(options: ProducerOptions): Promise<EventProdu
         timeout: timeoutMs,
         compression: CompressionTypes.None,
         messages: messages.map((message) => ({
-          key: message.key ?? null,
+          key: message.key instanceof Uint8Array ? Buffer.from(message.key) : (message.key ?? null),
           value: typeof message.value === 'string' ? message.value : Buffer.from(message.value),
           ...(message.headers ? { headers: { ...message.headers } } : {}),
         })),

@@ -38,6 +38,16 @@ export const foundationSettings = {
 
 export const preprocessorSettings = {
   HOTLOOP_STORE: z.string().min(1),
+  /** Where events wait for the archive. Without it they are not archived. */
+  HOTLOOP_DATA: z.string().min(1).optional(),
+  /** Topics that events of entities are read from, comma-separated. */
+  HOTLOOP_EVENT_TOPICS: z
+    .string()
+    .default('hotloop.events')
+    .transform((text) => text.split(',').map((topic) => topic.trim()))
+    .pipe(
+      z.array(z.string().regex(/^[A-Za-z0-9._-]{1,249}$/, 'must be names of topics, separated by commas')),
+    ),
   REDIS_CACHE_URL: urlSchema('redis', 'rediss'),
   KAFKA_BROKERS: addressListSchema().optional(),
 } as const;

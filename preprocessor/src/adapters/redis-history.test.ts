@@ -20,6 +20,19 @@ describeHistory('Redis', async () => {
   return { history: new RedisHistory(redis), [Symbol.asyncDispose]: () => stack.disposeAsync() };
 });
 
+describe('a Redis that was emptied', () => {
+  it('is not filled until it is told so again', async () => {
+    await using database = await createTestRedis('cache');
+    await using redis = await open(database.url);
+    const history = new RedisHistory(redis);
+    expect(await history.isFilled()).toBe(false);
+    await history.markFilled();
+    expect(await history.isFilled()).toBe(true);
+    await redis.flushdb();
+    expect(await history.isFilled()).toBe(false);
+  });
+});
+
 const entries = (count: number): HistoryEntry[] =>
   Array.from({ length: count }, (_, index) => ({
     entity: 'item',
@@ -27,6 +40,7 @@ const entries = (count: number): HistoryEntry[] =>
     event: 'view',
     id: 'e',
     atMs: Date.now() - 1000,
+    arrivalUs: index,
     fields: record({ price: index }),
   }));
 

@@ -2,9 +2,9 @@ import type { AttributeValue } from '@hotloop/model/value.ts';
 import type { RedisClient } from '@hotloop/platform/redis/redis.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import {
+  type FillableHistory,
   HISTORY_AGE_MS,
   HISTORY_LENGTH,
-  type History,
   type HistoryEntry,
   type HistoryEvent,
   type HistoryRead,
@@ -15,12 +15,14 @@ import { APPEND_SCRIPT, READ_SCRIPT } from './history-scripts.ts';
 const APPEND_CHUNK = 500;
 /** Lists that one script reads; between two scripts Redis serves others. */
 const READ_CHUNK = 64;
+/** Present while the store holds all events: lost with them when it is emptied. */
+const FILLED_KEY = 'history:filled';
 const NO_FIELDS = Object.freeze(Object.create(null) as HistoryEvent['fields']);
 
 type PipelineResults = readonly (readonly [Error | null, unknown])[] | null;
 
 /** History on Redis: one sorted set for each (entity, id, event type). The client stays the caller's. */
-export class RedisHistory implements History {
+export class RedisHistory implements FillableHistory {
   readonly #redis: RedisClient;
 
   constructor(redis: RedisClient) {
@@ -40,7 +42,9 @@ export class RedisHistory implements History {
           HISTORY_LENGTH,
           nowMs - HISTORY_AGE_MS,
           HISTORY_AGE_MS,
-          ...group.flatMap(({ id, atMs, fields }) => [id, atMs, JSON.stringify(fields)]),
+          ...group.flatMap(({ id, atMs, arrivalUs, fields }) => [
+            ...[id, atMs, arrivalText(arrivalUs), JSON.stringify(fields)],
+          ]),
         );
       valuesOf(await pipeline.exec().catch(away));
     }
@@ -62,6 +66,19 @@ export class RedisHistory implements History {
     const texts = valuesOf(await pipeline.exec().catch(away)).flat();
     return reads.map((read, index) => eventsOf(String(texts[index] ?? ''), read.fields));
   }
+
+  async isFilled(): Promise<boolean> {
+    return (await this.#redis.get(FILLED_KEY).catch(away)) !== null;
+  }
+
+  async markFilled(): Promise<void> {
+    await this.#redis.set(FILLED_KEY, '1').catch(away);
+  }
+}
+
+/** Eleven characters, which sort as the numbers do: microseconds until the year 6000. */
+function arrivalText(arrivalUs: number): string {
+  return Math.max(0, Math.trunc(arrivalUs)).toString(36).padStart(11, '0').slice(-11);
 }
 
 /** The braces keep the two keys of a list on one node of a cluster. */

@@ -1,11 +1,13 @@
 import { gzipSync } from 'node:zlib';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import { systemClock } from '@hotloop/platform/clock.ts';
 import { openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import type { FeedbackItem, FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
+import { takeEvents } from '../take-events.ts';
 import { logistic } from '../testing/memory-inference.ts';
 import { openPredictor } from '../testing/open-predictor.ts';
 import { predictionRoutes } from './prediction-routes.ts';
@@ -38,6 +40,8 @@ async function open(apiKeys?: string) {
           predictor: opened.predictor,
           timeouts: { defaultTimeoutMs: 5000, maxTimeoutMs: 5000 },
           feedback,
+          take: takeEvents(opened.store, undefined, systemClock),
+          clock: systemClock,
         }),
       },
       { authenticator: createAuthenticator(apiKeys), metrics, log: silentLog() },
@@ -111,6 +115,25 @@ describe('the front door over HTTP', () => {
       results: [{ status: 'accepted' }, { status: 'refused', code: 'NOT_FOUND', detail: 'no model nobody' }],
     });
     expect(door.feedback.items[1]).toMatchObject({ id: 'b', value: null, attributes: { paid: 2 } });
+  });
+
+  it('takes events in, which the next prediction sees', async () => {
+    await using door = await open();
+    const event = (given: object) => ({
+      ...{ specversion: '1.0', id: '1', source: '/shop', type: 'view', time: new Date().toISOString() },
+      data: { entity: { user: 'u7' } },
+      ...given,
+    });
+    const send = (body: unknown) => door.post('/v1/events', JSON.stringify(body));
+    expect(await documentOf(await send(event({})))).toEqual({ accepted: 1, refused: [] });
+    const list = [event({}), event({ id: '2' }), event({ id: '3', time: 'yesterday' })];
+    expect(await documentOf(await send(list))).toEqual({
+      accepted: 2,
+      refused: [{ index: 2, detail: expect.stringContaining('time') }],
+    });
+    const response = await door.post(PREDICT, '{"entities":{"user":"u7"},"request":{"price":2}}');
+    expect((await documentOf(response)).decision.score).toBeCloseTo(logistic([2, 2]), 4);
+    expect((await send(event({ data: {} }))).status).toBe(400);
   });
 
   it.each([

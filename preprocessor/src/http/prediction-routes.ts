@@ -1,7 +1,10 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import type { Predictor } from '../predict.ts';
 import type { TimeoutOptions } from '../server.ts';
+import type { TakeEvents } from '../take-events.ts';
+import { eventRoutes } from './event-routes.ts';
 import { outcomeRoutes } from './outcome-routes.ts';
 import { predictRoutes } from './predict-routes.ts';
 
@@ -10,9 +13,15 @@ export interface FrontDoor {
   readonly timeouts: TimeoutOptions;
   /** Without it outcomes are not taken here. */
   readonly feedback?: FeedbackPort;
+  readonly take: TakeEvents;
+  readonly clock: Clock;
 }
 
 /** The front door over HTTP: one route module for each resource. */
-export function predictionRoutes({ predictor, timeouts, feedback }: FrontDoor): readonly RouteModule[] {
-  return [predictRoutes(predictor, timeouts), ...(feedback ? [outcomeRoutes(feedback)] : [])];
+export function predictionRoutes(door: FrontDoor): readonly RouteModule[] {
+  return [
+    predictRoutes(door.predictor, door.timeouts),
+    ...(door.feedback ? [outcomeRoutes(door.feedback)] : []),
+    eventRoutes(door.take, door.clock),
+  ];
 }

@@ -21,6 +21,7 @@ const entry = (id: string, given: Partial<HistoryEntry> = {}): HistoryEntry => (
   event: 'view',
   id,
   atMs: NOW_MS - 1000,
+  arrivalUs: NOW_MS * 1000,
   fields: record({}),
   ...given,
 });
@@ -58,13 +59,12 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: 'orders events of the same moment by their ids, the larger first',
+    title: 'orders events of the same moment by their arrival, the later first',
     async check(history) {
-      await history.append(
-        ['b', 'a', 'ab'].map((id) => entry(id)),
-        NOW_MS,
-      );
-      expect(await idsOf(history)).toEqual(['b', 'ab', 'a']);
+      const entries = ['b', 'a', 'ab'].map((id, index) => entry(id, { arrivalUs: NOW_MS * 1000 + index }));
+      await history.append(entries, NOW_MS);
+      await history.append(entries.toReversed(), NOW_MS);
+      expect(await idsOf(history)).toEqual(['ab', 'a', 'b']);
     },
   },
   {

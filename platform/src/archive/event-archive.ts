@@ -1,0 +1,206 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Attributes } from '@hotloop/model/value.ts';
+import { type DuckDb, openDuckDb, parquetSource, sqlText } from '../duckdb/duckdb.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+
+/** One event as it is kept for good. Times are milliseconds since 1970. */
+export interface ArchivedEvent {
+  /** Names the event: the same key again is the same event. */
+  readonly key: string;
+  readonly type: string;
+  readonly atMs: number;
+  /** When it was taken in, in microseconds; grows from event to event of one process. Breaks ties of `atMs`. */
+  readonly arrivalUs: number;
+  /** Kind of entity to its id. */
+  readonly entities: Readonly<Record<string, string>>;
+  readonly fields: Attributes;
+}
+
+export interface ArchiveRange {
+  readonly sinceMs: number;
+  /** Exclusive. */
+  readonly untilMs: number;
+  /** Default: all types. */
+  readonly types?: readonly string[];
+}
+
+/**
+ * Events of all time as Parquet in the store: `events/TYPE/HOUR/NAME.parquet`, HOUR such as 2026-01-02T03 (UTC). Columns: key,
+ * type, at (ms), arrival (us), entities and fields (JSON). New files come every few seconds; `compact` makes one of them
+ * for each type and hour.
+ */
+export interface EventArchive extends AsyncDisposable {
+  /**
+   * Adds a file of JSON lines, as `eventLine` writes them. The same file again (by its name) replaces what it gave. Answers how
+   * many events it holds.
+   */
+  addFile(path: string): Promise<number>;
+  /**
+   * The events of a range, ordered by time and then arrival, hour by hour; each key once within an hour (the first arrival).
+   * Holds one hour of events on disk and one batch in memory.
+   */
+  read(range: ArchiveRange): AsyncGenerator<ArchivedEvent[], void, undefined>;
+  /** Makes one file of each type and hour that ended before `beforeMs` and has several; answers how many files went. */
+  compact(beforeMs: number): Promise<number>;
+}
+
+const ROOT = 'events';
+const HOUR_MS = 3_600_000;
+const COLUMNS =
+  "{key: 'VARCHAR', type: 'VARCHAR', at_ms: 'BIGINT', arrival_us: 'BIGINT', entities: 'VARCHAR', fields: 'VARCHAR'}";
+const HOUR_OF = "strftime(make_timestamp(at_ms * 1000), '%Y-%m-%dT%H')";
+const FIRST_OF_KEY = 'QUALIFY row_number() OVER (PARTITION BY type, key ORDER BY arrival_us) = 1';
+
+/** One event as a line of a file that `addFile` takes. */
+export function eventLine({ key, type, atMs, arrivalUs, entities, fields }: ArchivedEvent): string {
+  const row = { key, type, at_ms: atMs, arrival_us: arrivalUs };
+  return `${JSON.stringify({ ...row, entities: JSON.stringify(entities), fields: JSON.stringify(fields) })}\n`;
+}
+
+/** Opens the archive over a store; disposal closes the database and removes its temporary files. */
+export async function openEventArchive(store: ObjectStore): Promise<EventArchive> {
+  return new ParquetArchive(store, await openDuckDb({ memoryMb: 256 }));
+}
+
+class ParquetArchive implements EventArchive {
+  readonly #store: ObjectStore;
+  readonly #database: DuckDb;
+
+  constructor(store: ObjectStore, database: DuckDb) {
+    this.#store = store;
+    this.#database = database;
+  }
+
+  async addFile(path: string): Promise<number> {
+    const table = temporaryName();
+    const name = basename(path).replace(/\..*$/, '');
+    try {
+      await this.#database.run(
+        `CREATE TABLE ${table} AS SELECT *, ${HOUR_OF} AS hour
+         FROM read_json(${sqlText(path)}, format = 'newline_delimited', columns = ${COLUMNS})`,
+      );
+      const groups = await this.#database.query(
+        `SELECT type, hour, count(*)::INTEGER AS events FROM ${table} GROUP BY type, hour ORDER BY hour, type`,
+      );
+      let count = 0;
+      for (const { type, hour, events } of groups) {
+        const local = join(this.#database.temporaryFolder, `${table}.parquet`);
+        await this.#database.writeParquet(
+          `SELECT * EXCLUDE (hour) FROM ${table}
+           WHERE type = ${sqlText(String(type))} AND hour = ${sqlText(String(hour))} ORDER BY at_ms, arrival_us`,
+          local,
+        );
+        await this.#store.putFile(`${ROOT}/${type}/${hour}/${name}.parquet`, local);
+        await rm(local, { force: true });
+        count += Number(events);
+      }
+      return count;
+    } finally {
+      await this.#database.run(`DROP TABLE IF EXISTS ${table}`);
+    }
+  }
+
+  async *read({ sinceMs, untilMs, types }: ArchiveRange): AsyncGenerator<ArchivedEvent[], void, undefined> {
+    const hours = new Map<string, string[]>();
+    for await (const { key } of this.#store.list(`${ROOT}/`)) {
+      const [, type = '', hour = ''] = key.split('/');
+      const startMs = hourStartMs(hour);
+      if (types && !types.includes(type)) continue;
+      if (startMs + HOUR_MS <= sinceMs || startMs >= untilMs) continue;
+      hours.set(hour, [...(hours.get(hour) ?? []), key]);
+    }
+    for (const hour of [...hours.keys()].sort()) {
+      const folder = join(this.#database.temporaryFolder, temporaryName());
+      try {
+        const paths = await this.#fetch(hours.get(hour) ?? [], folder);
+        if (paths.length === 0) continue;
+        const rows = this.#database.stream(
+          `SELECT * FROM ${parquetSource(paths)} WHERE at_ms >= $1 AND at_ms < $2 ${FIRST_OF_KEY} ORDER BY at_ms, arrival_us`,
+          [BigInt(Math.trunc(sinceMs)), BigInt(Math.trunc(untilMs))],
+        );
+        for await (const batch of rows) yield batch.map(eventOf);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    }
+  }
+
+  async compact(beforeMs: number): Promise<number> {
+    const groups = new Map<string, string[]>();
+    for await (const { key } of this.#store.list(`${ROOT}/`)) {
+      const [root, type, hour = ''] = key.split('/');
+      if (hourStartMs(hour) + HOUR_MS > beforeMs) continue;
+      const group = `${root}/${type}/${hour}`;
+      groups.set(group, [...(groups.get(group) ?? []), key]);
+    }
+    let gone = 0;
+    for (const [group, keys] of groups) if (keys.length > 1) gone += await this.#merge(group, keys);
+    return gone;
+  }
+
+  /** The merged file is put before the others are removed: a reader in between sees events twice, never too few. */
+  async #merge(group: string, keys: readonly string[]): Promise<number> {
+    const folder = join(this.#database.temporaryFolder, temporaryName());
+    try {
+      const paths = await this.#fetch(keys, folder);
+      if (paths.length < keys.length) return 0;
+      const merged = join(folder, 'merged.parquet');
+      await this.#database.writeParquet(
+        `SELECT * FROM ${parquetSource(paths)} ${FIRST_OF_KEY} ORDER BY at_ms, arrival_us`,
+        merged,
+      );
+      await this.#store.putFile(`${group}/${randomUUID()}.parquet`, merged);
+      for (const key of keys) await this.#store.remove(key);
+      return keys.length - 1;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Copies objects into a folder; one that a compaction removed meanwhile is left out, its events are in another. */
+  async #fetch(keys: readonly string[], folder: string): Promise<string[]> {
+    await mkdir(folder, { recursive: true });
+    const paths: string[] = [];
+    for (const [index, key] of keys.entries()) {
+      const path = join(folder, `${index}.parquet`);
+      const found = await this.#store.getFile(key, path).then(
+        () => true,
+        (error: unknown) => {
+          if ((error as { code?: string }).code === 'NOT_FOUND') return false;
+          throw error;
+        },
+      );
+      if (found) paths.push(path);
+    }
+    return paths;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#database[Symbol.asyncDispose]();
+  }
+}
+
+function hourStartMs(hour: string): number {
+  return Date.parse(`${hour}:00:00Z`);
+}
+
+function temporaryName(): string {
+  return `t_${randomUUID().replaceAll('-', '')}`;
+}
+
+function eventOf(row: Readonly<Record<string, unknown>>): ArchivedEvent {
+  return {
+    key: String(row.key),
+    type: String(row.type),
+    atMs: Number(row.at_ms),
+    arrivalUs: Number(row.arrival_us),
+    entities: bare<string>(row.entities),
+    fields: bare<Attributes[string]>(row.fields),
+  };
+}
+
+function bare<Value>(json: unknown): Record<string, Value> {
+  return Object.assign(Object.create(null) as Record<string, Value>, JSON.parse(String(json)));
+}

@@ -1,0 +1,27 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import type { EventSpool } from './archive/event-spool.ts';
+import type { History } from './history.ts';
+import { entriesOf, type ParsedEvent } from './parse-event.ts';
+
+/**
+ * Takes events in, from Kafka or over HTTP: first into the history, then towards the archive. Resolved: they are in both. Rejected
+ * (UNAVAILABLE, RESOURCE_EXHAUSTED): send the same events again; an event that is there already changes nothing.
+ */
+export type TakeEvents = (events: readonly ParsedEvent[], signal?: AbortSignal) => Promise<void>;
+
+export function takeEvents(history: History, spool: EventSpool | undefined, clock: Clock): TakeEvents {
+  let lastUs = 0;
+  return async (events, signal) => {
+    const nowMs = clock.now();
+    const arrived = events.map((event) => {
+      lastUs = Math.max(lastUs + 1, nowMs * 1000);
+      return { ...event, arrivalUs: lastUs };
+    });
+    await history.append(
+      arrived.flatMap((event) => entriesOf(event, event.arrivalUs)),
+      nowMs,
+      signal,
+    );
+    await spool?.append(arrived);
+  };
+}
