@@ -132,6 +132,7 @@ async function fetchSystemPrograms({ quiet }) {
 async function check({ node, tool }) {
   const steps = [
     ['types', () => tool('tsc', ['-p', 'tsconfig.json'])],
+    ['types of the console', () => tool('tsc', ['-p', 'console/tsconfig.json'])],
     ['lint', () => tool('biome', ['check', '.'])],
     ['generated code', () => node('proto/src/generate.ts', ['--check'])],
     ['generated schema', () => node('model/src/manifest/generate-schema.ts', ['--check'])],

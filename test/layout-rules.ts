@@ -53,6 +53,12 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   nodemailer: ['retrainer/src/monitoring'],
   sharp: ['preprocessor/src/images'],
   react: ['console/src'],
+  'react-dom': ['console/src'],
+  '@tanstack': ['console/src'],
+  wouter: ['console/src'],
+  vite: ['console'],
+  'playwright-core': ['bench/src'],
+  'axe-core': ['bench/src'],
   uplot: ['console/src'],
   '@opentelemetry/sdk-trace': ['platform/src/telemetry'],
   '@opentelemetry/sdk-metrics': ['platform/src/telemetry'],
@@ -73,9 +79,9 @@ export const USUAL_LINES = 300;
 /** Share of files that keep to USUAL_LINES. */
 export const USUAL_SHARE = 0.9;
 
-const VAGUE_NAME = /(^|\/)(utils?|helpers?|misc|common)(\.ts|\/)/;
+const VAGUE_NAME = /(^|\/)(utils?|helpers?|misc|common)(\.tsx?|\/)/;
 const IMPORT = /(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
-const KEBAB = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|bench|config))?\.ts$/;
+const KEBAB = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|bench|config))?\.tsx?$/;
 
 const SLEEP =
   /\bawait (?:new Promise\(\(?\w+\)? => setTimeout\(\w+, *\d{3,}\)\)|(?:sleep|delay|wait)\(\d{3,}\))/;

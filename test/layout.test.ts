@@ -7,7 +7,9 @@ import { layoutViolations, type SourceFile } from './layout-rules.ts';
 const root = join(import.meta.dirname, '..');
 
 function trackedSources(): SourceFile[] {
-  const listed = execFileSync('git', ['ls-files', '*.ts'], { cwd: root, encoding: 'utf8' }).split('\n');
+  const listed = execFileSync('git', ['ls-files', '*.ts', '*.tsx'], { cwd: root, encoding: 'utf8' }).split(
+    '\n',
+  );
   return listed
     .filter(
       (path) =>
@@ -46,6 +48,7 @@ describe('the layout checker', () => {
     ['a file that is too long', { path: 'compute/src/a.ts', text: 'x;\n'.repeat(401) }],
     ['a name that explains nothing', { path: 'compute/src/utils.ts', text: '' }],
     ['a name in another case', { path: 'compute/src/FooBar.ts', text: '' }],
+    ['a component in another case', { path: 'console/src/FooBar.tsx', text: '' }],
     ['an environment read deep inside', { path: 'compute/src/a.ts', text: 'const x = process.env.HOME;' }],
     ['a focused test', { path: 'compute/src/a.test.ts', text: `it.${'only'}('x', () => {})` }],
     [

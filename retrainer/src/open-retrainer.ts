@@ -1,7 +1,11 @@
+import { fileURLToPath } from 'node:url';
 import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, RetrainerSettings } from '@hotloop/platform/start-up/settings.ts';
 import { type Retrainer, startRetrainer } from './service.ts';
+
+/** Where the console is built, beside this package. */
+const CONSOLE_FOLDER = fileURLToPath(new URL('../../console/dist', import.meta.url));
 
 /** Collecting a dataset reads for as long as this; everything else is far quicker. */
 export const RETRAINER_QUERY_TIMEOUT_MS = 120_000;
@@ -19,12 +23,17 @@ export async function openRetrainer(
       {
         listen: listen.grpc,
         http: { listen: listen.http, metrics: foundation.metrics },
+        console: {
+          folder: settings.HOTLOOP_CONSOLE ?? CONSOLE_FOLDER,
+          sessionSecret: settings.HOTLOOP_SESSION_SECRET,
+        },
         drainMs: foundation.drainMs,
         queueUrl: settings.REDIS_QUEUE_URL,
         ...(settings.KAFKA_BROKERS ? { kafkaBrokers: settings.KAFKA_BROKERS } : {}),
       },
       {
         pool,
+        databaseUrl: foundation.databaseUrl,
         registry,
         bundles: directoryBundleStore(settings.HOTLOOP_STORE),
         authenticator,

@@ -2,6 +2,7 @@ import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
 import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
 import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
+import { browserSessions } from '@hotloop/platform/http/browser-session.ts';
 import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
@@ -10,6 +11,7 @@ import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
+import { openChangeFeed } from './control/console/change-stream.ts';
 import { controlRoutes } from './control/control-routes.ts';
 import { RETRAINER_CONTRACTS, retrainerServices } from './control/server.ts';
 import { COLLECT_DEFAULTS } from './datasets/collect-dataset.ts';
@@ -30,6 +32,8 @@ export interface RetrainerOptions {
   readonly drainMs: number;
   /** Without it nothing is served over HTTP. */
   readonly http?: HttpOptions;
+  /** The console's built files, and the secret of its sessions. Without it HTTP serves the API alone. */
+  readonly console?: { readonly folder: string; readonly sessionSecret?: string | undefined };
   /** The Redis of the run queue; must be noeviction. */
   readonly queueUrl: string;
   /** Separates deployments that share the queue's Redis, and outcome groups that share Kafka. */
@@ -47,6 +51,8 @@ export interface RetrainerOptions {
 /** Opened and closed by whoever starts the service. */
 export interface RetrainerAdapters {
   readonly pool: Pool;
+  /** Listened on for what open pages of the console should show; without it they do not change by themselves. */
+  readonly databaseUrl?: string;
   readonly registry: RegistryReader;
   readonly bundles: BundleStore;
   readonly authenticator: Authenticator;
@@ -152,6 +158,27 @@ export async function startRetrainer(
     for (const { name } of services) server.setServing(name, true);
     for (const name of ['readiness', 'liveness']) server.setServing(name, true);
 
+    const changes =
+      options.http !== undefined && adapters.databaseUrl !== undefined
+        ? openChangeFeed(adapters.databaseUrl, log)
+        : null;
+    const routes = () =>
+      controlRoutes({
+        pool,
+        registry,
+        bundles,
+        rules,
+        outcomes,
+        loop,
+        clock,
+        promotion,
+        wake: runs.wake,
+        changes,
+      });
+    const pages = options.console && {
+      folder: options.console.folder,
+      sessions: browserSessions(options.console.sessionSecret, () => clock.now()),
+    };
     const http =
       options.http === undefined
         ? undefined
@@ -159,11 +186,14 @@ export async function startRetrainer(
             {
               listen: options.http.listen,
               title: 'Hotloop control',
-              routes: controlRoutes({ registry, bundles, outcomes, loop }),
+              routes: routes(),
+              ...(pages ? { pages } : {}),
             },
             { authenticator: adapters.authenticator, metrics: options.http.metrics, log },
           );
     closing.defer('HTTP server', () => http?.drain(options.drainMs));
+    // Before the server, which waits for its open streams.
+    closing.defer('change feed', async () => changes?.close());
 
     const close = async () => {
       await closing.close(settings.drainMs + 10_000);

@@ -3,12 +3,12 @@ import type { AddressInfo } from 'node:net';
 import { AUTHORIZATION, type Authenticator, authorize } from '@hotloop/platform/auth/authorization.ts';
 import { formatAddress, parseListenAddress } from '@hotloop/platform/grpc/listen-address.ts';
 import { HTTP_STATUS } from '@hotloop/platform/http/http-status.ts';
+import { refuseWebPage } from '@hotloop/platform/http/refuse-web-page.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { type Metrics, PROMETHEUS_CONTENT_TYPE } from '@hotloop/platform/telemetry/metrics.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { OipParts } from '../grpc/oip-service.ts';
 import { readBody } from './read-body.ts';
-import { refuseWebPage } from './refuse-web-page.ts';
 import { REST_ROUTES, type RestReply, type RestRoute } from './rest-routes.ts';
 
 export interface RestServerOptions {

@@ -50,6 +50,7 @@ export async function openStage(options: StageOptions, signal: AbortSignal): Pro
       dir: options.folder,
       cacheDir: options.cacheDir,
       fresh: true,
+      console: true,
       single: options.single,
       ports: localPorts((port) => ({ preferably: port })),
       addresses: options.addresses,
@@ -71,6 +72,7 @@ export async function openStage(options: StageOptions, signal: AbortSignal): Pro
   if (started.status === 'rejected') throw signal.aborted ? signal.reason : started.reason;
   if (learnt.status === 'rejected') throw signal.aborted ? signal.reason : learnt.reason;
   const local = started.value;
+  say(`the console is at http://${local.httpAddresses.retrainer}/`);
 
   const { preprocessor, retrainer } = local.addresses;
   const client = opened.use(

@@ -18,6 +18,7 @@ import {
   type ServiceName,
   type SingleListen,
 } from '../single/single-listen.ts';
+import { buildConsole } from './build-console.ts';
 import { dialAddress, freeAddress, type PortWish } from './free-address.ts';
 import { withInternalKey } from './internal-key.ts';
 import type { ReadyLine } from './service-child.ts';
@@ -51,6 +52,8 @@ export interface LocalOptions {
   readonly ports: LocalPorts;
   /** Where the services that clients call listen; default 127.0.0.1. Other hosts need HOTLOOP_API_KEYS. */
   readonly host?: string;
+  /** Builds the console when its sources are newer than what was built. */
+  readonly console?: boolean;
   /** Backing services that run elsewhere. */
   readonly addresses: BackingAddresses;
   readonly postgresSettings?: Readonly<Record<string, string>>;
@@ -86,6 +89,7 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
   await using opened = new AsyncDisposableStack();
   opened.use(await claimFolder(dir));
   if (options.fresh) await forget(dir);
+  const building = options.console === true ? buildConsole(ROOT, options.say, signal) : undefined;
   options.say('starting Postgres, Redis and Kafka');
   const backing = opened.use(
     await startBackingServices(
@@ -103,6 +107,7 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
   signal.throwIfAborted();
   options.say(`starting ${options.single ? 'the four services in one process' : 'the four services'}`);
   const services = await startServices({ options, dir, backing, opened }, signal);
+  await building;
   const stack = opened.move();
   let stopped: Promise<void> | undefined;
   return {

@@ -58,6 +58,7 @@ async function main(): Promise<number> {
         dir: folders.data,
         cacheDir: folders.cache,
         fresh: false,
+        console: true,
         single,
         ports: localPorts((port) => ({ exactly: port }), portBase),
         host: listen,
@@ -92,6 +93,7 @@ async function main(): Promise<number> {
 /** Every address that somebody may want, in words. */
 function describeAddresses({ addresses, httpAddresses, backing }: Local): string[] {
   const rows: [string, string][] = [
+    ['console', `http://${httpAddresses.retrainer}/`],
     ['predictions', `${addresses.preprocessor} (gRPC), http://${httpAddresses.preprocessor} (REST)`],
     [
       'Open Inference Protocol',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import compress from '@fastify/compress';
+import cookie from '@fastify/cookie';
 import swagger from '@fastify/swagger';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
@@ -14,7 +15,11 @@ import type { Authenticator, Caller, Requirement } from '../auth/authorization.t
 import { formatAddress, parseListenAddress } from '../grpc/listen-address.ts';
 import type { Log } from '../log.ts';
 import { type Metrics, PROMETHEUS_CONTENT_TYPE } from '../telemetry/metrics.ts';
+import type { BrowserSessions } from './browser-session.ts';
+import { pageRoutes } from './page-routes.ts';
 import { sendProblem } from './problem.ts';
+import { refuseForeignPage } from './refuse-web-page.ts';
+import { credentialsOf, sessionRoutes } from './session-routes.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 declare module 'fastify' {
@@ -48,6 +53,14 @@ export interface HttpServerOptions {
   /** The largest body that is read, in bytes; routes may set their own. */
   readonly maxBodyBytes?: number;
   readonly routes: readonly RouteModule[];
+  /** A web application that this server serves and that calls its routes. */
+  readonly pages?: Pages;
+}
+
+export interface Pages {
+  /** Holds `index.html` and `assets/`. */
+  readonly folder: string;
+  readonly sessions: BrowserSessions;
 }
 
 export interface HttpServerAdapters {
@@ -107,8 +120,10 @@ export async function openHttpServer(
         reason: 'no_authorization_row',
       });
   });
+  await app.register(cookie);
   app.addHook('onRequest', async (request) => {
-    request.caller = callerOf(request, adapters.authenticator);
+    if (!adapters.authenticator.required) refuseForeignPage(request.headers);
+    request.caller = callerOf(request, adapters.authenticator, options.pages?.sessions);
   });
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, adapters.log));
   app.setNotFoundHandler((request, reply) =>
@@ -133,6 +148,10 @@ export async function openHttpServer(
   });
   addOwnRoutes(app, adapters);
   for (const add of options.routes) await add(app);
+  if (options.pages) {
+    await sessionRoutes(adapters.authenticator, options.pages.sessions)(app);
+    await pageRoutes(options.pages.folder)(app);
+  }
   const address = await listen(app, host, port);
   let drained: Promise<void> | undefined;
   const drain = (deadlineMs: number) => {
@@ -163,13 +182,14 @@ function addOwnRoutes(app: HttpApp, { metrics, isReady }: HttpServerAdapters): v
 }
 
 /** Throws UNAUTHENTICATED or PERMISSION_DENIED. */
-function callerOf(request: FastifyRequest, authenticator: Authenticator): Caller {
+function callerOf(
+  request: FastifyRequest,
+  authenticator: Authenticator,
+  sessions: BrowserSessions | undefined,
+): Caller {
   const requires = request.routeOptions.config.requires;
   if (requires === undefined || requires === 'public') return ANYONE;
-  const caller = authenticator.authenticate((name) => {
-    const value = request.headers[name];
-    return Array.isArray(value) ? value[0] : value;
-  });
+  const caller = authenticator.authenticate(credentialsOf(request, sessions));
   if (!caller.roles.has(requires))
     throw new HotloopError('PERMISSION_DENIED', `this route needs a key with the role ${requires}`, {
       reason: 'missing_role',

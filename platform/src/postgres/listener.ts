@@ -9,10 +9,16 @@ const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2000;
 
 /**
- * Listens on a Postgres channel over a connection of its own, opened again whenever it is lost. `onNotify` runs at each
- * notification, and after each opening, because what was sent meanwhile is lost. It must not throw.
+ * Listens on a Postgres channel over a connection of its own, opened again whenever it is lost. `onNotify` runs with the
+ * payload of each notification, and without one after each opening, because what was sent meanwhile is lost. It must not
+ * throw.
  */
-export function listen(url: string, channel: string, onNotify: () => void, log: Log): Listener {
+export function listen(
+  url: string,
+  channel: string,
+  onNotify: (payload?: string) => void,
+  log: Log,
+): Listener {
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let failures = 0;
@@ -41,7 +47,7 @@ export function listen(url: string, channel: string, onNotify: () => void, log: 
     };
     opening.on('error', lose);
     opening.on('end', lose);
-    opening.on('notification', onNotify);
+    opening.on('notification', ({ payload }) => onNotify(payload ?? ''));
     try {
       await opening.connect();
       await opening.query(`LISTEN ${pg.escapeIdentifier(channel)}`);

@@ -1,17 +1,27 @@
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
-import type { LoopReader } from '../datasets/loop-state.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
+import { type ChangeFeed, changeRoutes } from './console/change-stream.ts';
+import { type ConsoleDependencies, consoleActions, consoleRoutes } from './console/console-routes.ts';
 
 /** What the modules' routes read and write. */
-export interface ControlDependencies extends PortableDependencies {
+export interface ControlDependencies extends PortableDependencies, ConsoleDependencies {
   readonly outcomes: OutcomeDependencies;
-  readonly loop: LoopReader;
+  /** Without it pages do not learn of changes by themselves. */
+  readonly changes: ChangeFeed | null;
 }
 
 /** The control API over HTTP: one route module for each part of the retrainer, written beside it. */
 export function controlRoutes(dependencies: ControlDependencies): readonly RouteModule[] {
-  return [portableRoutes(dependencies), outcomeRoutes(dependencies.outcomes), loopRoutes(dependencies.loop)];
+  const { changes } = dependencies;
+  return [
+    portableRoutes(dependencies),
+    outcomeRoutes(dependencies.outcomes),
+    loopRoutes(dependencies.loop),
+    consoleRoutes(dependencies),
+    consoleActions(dependencies),
+    ...(changes ? [changeRoutes(changes)] : []),
+  ];
 }

@@ -149,3 +149,12 @@ function ledgerRowOf(row: StoredRow): LedgerRow {
     hash: row.hash,
   };
 }
+
+/** What happened to a model, the newest first. */
+export async function modelHistory(database: Queryable, model: string, limit: number): Promise<LedgerRow[]> {
+  const { rows } = await database.query<StoredRow>(
+    'SELECT * FROM ledger WHERE model = $1 ORDER BY sequence DESC LIMIT $2',
+    [model, limit],
+  );
+  return rows.map(ledgerRowOf);
+}

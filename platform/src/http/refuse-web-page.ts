@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { parseListenAddress } from '@hotloop/platform/grpc/listen-address.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { parseListenAddress } from '../grpc/listen-address.ts';
 
 /**
  * Throws PERMISSION_DENIED for what a browser may have sent on behalf of a web page. Without API keys everybody on this
@@ -10,7 +10,26 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 export function refuseWebPage(headers: IncomingHttpHeaders): void {
   if (headers.origin !== undefined)
     throw refusal('requests of web pages (with an Origin header) need an API key: set HOTLOOP_API_KEYS');
-  if (headers.host !== undefined && !isLoopback(headers.host.toLowerCase()))
+  refuseForeignHost(headers);
+}
+
+/**
+ * As `refuseWebPage`, for a server that has a page of its own: that page may ask, any other may not. Its `Origin` is the
+ * `Host` it was loaded from.
+ */
+export function refuseForeignPage(headers: IncomingHttpHeaders): void {
+  refuseForeignHost(headers);
+  const { origin, host } = headers;
+  if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`)
+    throw refusal('requests of pages from elsewhere need an API key: set HOTLOOP_API_KEYS');
+  const site = headers['sec-fetch-site'];
+  const isNavigation = headers['sec-fetch-mode'] === 'navigate';
+  if (site !== undefined && site !== 'same-origin' && site !== 'none' && !isNavigation)
+    throw refusal('requests of pages from elsewhere need an API key: set HOTLOOP_API_KEYS');
+}
+
+function refuseForeignHost({ host }: IncomingHttpHeaders): void {
+  if (host !== undefined && !isLoopback(host.toLowerCase()))
     throw refusal('without API keys the Host must be localhost or a loopback address: set HOTLOOP_API_KEYS');
 }
 

@@ -1,0 +1,84 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { get, post } from './http.ts';
+import type {
+  LedgerEntry,
+  ModelDetails,
+  ModelOverview,
+  PredictionDetails,
+  PredictionSummary,
+  Run,
+  Session,
+} from './types.ts';
+
+/** Counts change with every request: they are asked for now and then. Everything else comes by events. */
+const COUNTS_MS = 4_000;
+
+const at = (model: string) => `/v1/console/models/${encodeURIComponent(model)}`;
+
+export const useSession = () =>
+  useQuery({ queryKey: ['session'], queryFn: () => get<Session>('/v1/session'), staleTime: 60_000 });
+
+export const useOverview = () =>
+  useQuery({
+    queryKey: ['overview'],
+    queryFn: async () => (await get<{ models: readonly ModelOverview[] }>('/v1/console/overview')).models,
+    refetchInterval: COUNTS_MS,
+  });
+
+export const useModel = (model: string) =>
+  useQuery({
+    queryKey: ['model', model],
+    queryFn: () => get<ModelDetails>(at(model)),
+    refetchInterval: COUNTS_MS,
+  });
+
+export const useRuns = (model: string) =>
+  useQuery({
+    queryKey: ['runs', model],
+    queryFn: async () => (await get<{ runs: readonly Run[] }>(`${at(model)}/runs`)).runs,
+  });
+
+export const useRun = (runId: string) =>
+  useQuery({ queryKey: ['run', runId], queryFn: () => get<Run>(`/v1/console/runs/${runId}`) });
+
+export interface PredictionQuery {
+  readonly only: string;
+  readonly version: string;
+  readonly before: string;
+}
+
+export const usePredictions = (model: string, query: PredictionQuery) =>
+  useQuery({
+    queryKey: ['predictions', model, query],
+    queryFn: async () => {
+      const search = new URLSearchParams({ only: query.only, limit: '50' });
+      if (query.version !== '') search.set('version', query.version);
+      if (query.before !== '') search.set('before', query.before);
+      const path = `${at(model)}/predictions?${search}`;
+      return (await get<{ predictions: readonly PredictionSummary[] }>(path)).predictions;
+    },
+    placeholderData: (previous) => previous,
+  });
+
+export const usePrediction = (id: string) =>
+  useQuery({
+    queryKey: ['prediction', id],
+    queryFn: () => get<PredictionDetails>(`/v1/console/predictions/${encodeURIComponent(id)}`),
+  });
+
+export const useLedger = (model: string) =>
+  useQuery({
+    queryKey: ['ledger', model],
+    queryFn: async () => (await get<{ entries: readonly LedgerEntry[] }>(`${at(model)}/ledger`)).entries,
+  });
+
+/** A write; what it changed is asked for again. */
+export function useAction<Input>(path: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (input: Input) => post<unknown>(path, input),
+    onSettled: () => client.invalidateQueries(),
+  });
+}
+
+export const modelPath = at;

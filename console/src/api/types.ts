@@ -1,0 +1,164 @@
+/** What the control API answers. Times are milliseconds since 1970, durations milliseconds, shares fractions. */
+export interface Session {
+  readonly loginRequired: boolean;
+  readonly loggedIn: boolean;
+  readonly subject: string;
+  readonly roles: readonly string[];
+  readonly csrfToken: string;
+}
+
+export interface ModelSummary {
+  readonly name: string;
+  readonly task: string;
+  /** 0: none. */
+  readonly liveVersion: number;
+  readonly previousVersion: number;
+  readonly generation: number;
+  readonly versions: number;
+}
+
+export interface TrafficPoint {
+  readonly at: number;
+  readonly requests: number;
+  readonly errors: number;
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+}
+
+export interface Traffic {
+  readonly stepMs: number;
+  readonly points: readonly TrafficPoint[];
+}
+
+export interface Gate {
+  readonly passed: boolean;
+  readonly metric: string;
+  readonly candidate: number | null;
+  readonly live: number | null;
+  readonly improvement: number | null;
+  readonly examples: number;
+  readonly message: string;
+}
+
+export interface Run {
+  readonly runId: string;
+  readonly model: string;
+  readonly reason: string;
+  readonly state: string;
+  readonly message: string;
+  readonly parentVersion: number | null;
+  readonly version: number | null;
+  readonly datasetSha256: string | null;
+  readonly examples: number;
+  readonly progress: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly gate: Gate | null;
+  readonly createdAt: number;
+  readonly endedAt: number | null;
+}
+
+export interface Loop {
+  readonly predictionsLogged: number;
+  readonly outcomes: number;
+  readonly outcomesUnmatched: number;
+  readonly messagesSetAside: number;
+  readonly latestRun: Run | null;
+}
+
+export interface Attention {
+  readonly level: 'critical' | 'warning' | 'notice';
+  readonly text: string;
+  readonly link: string;
+}
+
+export interface ModelOverview {
+  readonly model: ModelSummary;
+  readonly traffic: Traffic | null;
+  readonly loop: Loop | null;
+  readonly attention: readonly Attention[];
+}
+
+export interface NodeState {
+  readonly node: string;
+  readonly state: string;
+  readonly memoryBytes: number;
+  readonly detail: string;
+}
+
+export interface Version {
+  readonly version: number;
+  readonly bundleSha256: string;
+  readonly parentVersion: number | null;
+  readonly datasetSha256: string | null;
+  readonly runId: string | null;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly note: string;
+  readonly createdAt: number;
+  readonly state: 'registered' | 'live' | 'previous' | 'retired';
+  readonly nodes: readonly NodeState[];
+}
+
+export interface LedgerEntry {
+  readonly sequence: number;
+  readonly at: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly model: string;
+  readonly version: number | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly previousHash: string;
+  readonly hash: string;
+}
+
+export interface ModelDetails {
+  readonly model: ModelSummary;
+  readonly versions: readonly Version[];
+  readonly loop: Loop;
+  readonly traffic: Traffic | null;
+  readonly history: readonly LedgerEntry[];
+}
+
+export interface PredictionSummary {
+  readonly predictionId: string;
+  readonly at: number;
+  readonly version: number;
+  readonly variant: string;
+  readonly entities: Readonly<Record<string, string>>;
+  readonly candidates: number;
+  readonly label: string;
+  readonly score: number | null;
+  readonly durationMs: number;
+  readonly degraded: readonly string[];
+  readonly error: string | null;
+  readonly outcome: unknown;
+}
+
+export interface FeatureValue {
+  readonly name: string;
+  readonly from: string;
+  readonly status: string;
+  readonly values: readonly number[];
+}
+
+export interface TraceStep {
+  readonly kind: string;
+  readonly at: number;
+  readonly service: string;
+  readonly summary: string;
+  readonly attributes: Readonly<Record<string, unknown>>;
+}
+
+export interface PredictionDetails {
+  readonly predictionId: string;
+  readonly model: string;
+  readonly version: number;
+  readonly at: number;
+  readonly error: string | null;
+  readonly degraded: readonly string[];
+  readonly candidates: readonly string[];
+  readonly label: string;
+  readonly score: number | null;
+  readonly shown: unknown;
+  readonly rows: readonly (readonly FeatureValue[])[];
+  readonly steps: readonly TraceStep[];
+}

@@ -1,0 +1,85 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { type ComponentType, lazy, Suspense, useEffect } from 'react';
+import { Route, Switch } from 'wouter';
+import { setCsrfToken } from './api/http.ts';
+import { followChanges } from './api/live-updates.ts';
+import { useSession } from './api/queries.ts';
+import type { Session } from './api/types.ts';
+import { Shell } from './components/shell.tsx';
+import { Empty, Failure, Loading } from './components/states.tsx';
+import { LoginScreen } from './screens/login-screen.tsx';
+import { OverviewScreen } from './screens/overview-screen.tsx';
+
+/** A screen that is loaded when it is first opened. */
+function screen<Name extends string>(
+  load: () => Promise<Record<Name, ComponentType<{ model: string; id: string }>>>,
+  name: Name,
+) {
+  return lazy(async () => ({ default: (await load())[name] }));
+}
+
+const ModelScreen = screen(() => import('./screens/model-screen.tsx'), 'ModelScreen');
+const PredictionsScreen = screen(() => import('./screens/predictions-screen.tsx'), 'PredictionsScreen');
+const PredictionScreen = screen(() => import('./screens/prediction-screen.tsx'), 'PredictionScreen');
+const RunsScreen = screen(() => import('./screens/runs-screen.tsx'), 'RunsScreen');
+const RunScreen = screen(() => import('./screens/run-screen.tsx'), 'RunScreen');
+const CompareScreen = screen(() => import('./screens/compare-screen.tsx'), 'CompareScreen');
+const LedgerScreen = screen(() => import('./screens/ledger-screen.tsx'), 'LedgerScreen');
+
+/** Path -> screen; `:model` and `:id` are handed to it. */
+const SCREENS = [
+  ['/models/:model', ModelScreen],
+  ['/models/:model/predictions', PredictionsScreen],
+  ['/models/:model/runs', RunsScreen],
+  ['/models/:model/compare', CompareScreen],
+  ['/models/:model/ledger', LedgerScreen],
+  ['/predictions/:id', PredictionScreen],
+  ['/runs/:id', RunScreen],
+] as const;
+
+export function App() {
+  const session = useSession();
+  if (session.isError)
+    return (
+      <main>
+        <Failure error={session.error} retry={() => void session.refetch()} />
+      </main>
+    );
+  if (session.data === undefined)
+    return (
+      <main>
+        <Loading />
+      </main>
+    );
+  if (!session.data.loggedIn) return <LoginScreen />;
+  return <Console session={session.data} />;
+}
+
+function Console({ session }: { session: Session }) {
+  const client = useQueryClient();
+  setCsrfToken(session.csrfToken);
+  useEffect(() => followChanges(client), [client]);
+  return (
+    <Shell session={session}>
+      <Suspense fallback={<Loading lines={6} />}>
+        <Switch>
+          <Route path="/">
+            <OverviewScreen />
+          </Route>
+          {SCREENS.map(([path, Screen]) => (
+            <Route key={path} path={path}>
+              {(params: { model?: string; id?: string }) => (
+                <Screen model={params.model ?? ''} id={params.id ?? ''} />
+              )}
+            </Route>
+          ))}
+          <Route>
+            <Empty title="There is no such page" icon="file">
+              The address may have been mistyped.
+            </Empty>
+          </Route>
+        </Switch>
+      </Suspense>
+    </Shell>
+  );
+}

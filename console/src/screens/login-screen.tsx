@@ -1,0 +1,54 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, useState } from 'react';
+import { post } from '../api/http.ts';
+import { Icon } from '../components/icon.tsx';
+import { Callout } from '../components/states.tsx';
+
+export function LoginScreen() {
+  const client = useQueryClient();
+  const [key, setKey] = useState('');
+  const [problem, setProblem] = useState('');
+  const [busy, setBusy] = useState(false);
+  const login = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem('');
+    try {
+      client.setQueryData(['session'], await post('/v1/session', { apiKey: key }));
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <main className="login">
+      <form className="card login-card" onSubmit={login}>
+        <span className="brand">
+          <Icon name="loop" size={22} />
+          Hotloop
+        </span>
+        <div>
+          <h1>Log in</h1>
+          <p className="soft small">With an API key that may operate this platform.</p>
+        </div>
+        <div className="field">
+          <label htmlFor="api-key">API key</label>
+          <input
+            id="api-key"
+            className="input"
+            type="password"
+            autoComplete="current-password"
+            required
+            value={key}
+            onChange={(event) => setKey(event.target.value)}
+          />
+        </div>
+        {problem !== '' && <Callout tone="bad">{problem}</Callout>}
+        <button type="submit" className="button primary" disabled={busy || key.trim() === ''}>
+          {busy ? 'Logging in…' : 'Log in'}
+        </button>
+        <p className="tiny faint">The key is kept in a sealed cookie of this browser for twelve hours.</p>
+      </form>
+    </main>
+  );
+}

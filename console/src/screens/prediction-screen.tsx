@@ -1,0 +1,198 @@
+import { usePrediction } from '../api/queries.ts';
+import type { FeatureValue, PredictionDetails, TraceStep } from '../api/types.ts';
+import { Age } from '../components/age.tsx';
+import { Badge, type Tone } from '../components/badge.tsx';
+import { Card, Stat, TableFrame } from '../components/card.tsx';
+import { Page } from '../components/page.tsx';
+import { Answer, Callout, Empty } from '../components/states.tsx';
+import { formatFeature, formatMetric } from '../number-format.ts';
+
+export function PredictionScreen({ id }: { id: string }) {
+  const query = usePrediction(id);
+  const model = query.data?.model;
+  return (
+    <Page
+      title="Prediction"
+      about={<span className="mono">{id}</span>}
+      crumbs={
+        model === undefined
+          ? []
+          : [
+              [model, `/models/${model}`],
+              ['Predictions', `/models/${model}/predictions`],
+            ]
+      }
+    >
+      <Answer query={query} lines={10}>
+        {(value) => <Details details={value} />}
+      </Answer>
+    </Page>
+  );
+}
+
+function Details({ details }: { details: PredictionDetails }) {
+  const outcome = details.steps.findLast(({ kind }) => kind === 'outcome');
+  return (
+    <>
+      {details.error && <Callout tone="bad">It failed: {details.error}</Callout>}
+      {details.degraded.length > 0 && (
+        <Callout tone="warn">
+          Answered without {details.degraded.join(', ')}: declared defaults were used.
+        </Callout>
+      )}
+      <Card flush>
+        <div className="grid stats">
+          <Stat
+            label="Answer"
+            value={details.label || (details.candidates.length > 0 ? 'ranking' : 'score')}
+          />
+          <Stat label="Score" value={formatMetric(details.score)} />
+          <Stat label="Version" value={`v${details.version}`} hint={<Age at={details.at} />} />
+          <Stat label="Outcome" value={outcome ? 'arrived' : 'none yet'} hint={outcome?.summary} />
+        </div>
+      </Card>
+      <Card title="What happened" flush>
+        <Timeline steps={details.steps} />
+      </Card>
+      <Features details={details} />
+    </>
+  );
+}
+
+const KINDS: Readonly<Record<string, { readonly name: string; readonly tone: string }>> = {
+  request: { name: 'Asked', tone: 'good' },
+  output: { name: 'Model answered', tone: 'good' },
+  decision: { name: 'Decided', tone: 'good' },
+  outcome: { name: 'Outcome', tone: 'busy' },
+  dataset: { name: 'Joined a dataset', tone: '' },
+  run: { name: 'Trained on', tone: '' },
+  gate: { name: 'Candidate judged', tone: '' },
+  promotion: { name: 'Went live', tone: 'good' },
+};
+
+function Timeline({ steps }: { steps: readonly TraceStep[] }) {
+  const first = steps[0]?.at ?? 0;
+  return (
+    <ol className="timeline">
+      {steps.map((step, index) => {
+        const kind = KINDS[step.kind] ?? { name: step.kind, tone: '' };
+        const facts = Object.entries(step.attributes);
+        return (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the steps of a past prediction keep their order
+          <li key={index} className="timeline-step">
+            <span className="when">{index === 0 ? clock(step.at) : sinceStart(step.at - first)}</span>
+            <span className="mark">
+              <span className={`dot ${kind.tone}`} />
+            </span>
+            <div>
+              <div className="what">
+                {kind.name}
+                <span className="service">{step.service}</span>
+              </div>
+              <div className="summary">{step.summary}</div>
+              {facts.length > 0 && (
+                <details>
+                  <summary>Details</summary>
+                  <dl className="facts">
+                    {facts.map(([name, value]) => (
+                      <Fact key={name} name={name} value={value} />
+                    ))}
+                  </dl>
+                </details>
+              )}
+            </div>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function Fact({ name, value }: { name: string; value: unknown }) {
+  return (
+    <>
+      <dt>{name.replaceAll('_', ' ')}</dt>
+      <dd className="mono">{typeof value === 'string' ? value : JSON.stringify(value)}</dd>
+    </>
+  );
+}
+
+function clock(at: number): string {
+  return new Date(at).toLocaleTimeString('en', { hour12: false });
+}
+
+function sinceStart(ms: number): string {
+  if (ms < 1000) return `+${ms} ms`;
+  if (ms < 120_000) return `+${(ms / 1000).toFixed(1)} s`;
+  return ms < 7_200_000 ? `+${Math.round(ms / 60_000)} min` : `+${Math.round(ms / 3_600_000)} h`;
+}
+
+const STATUS_TONES: Readonly<Record<string, Tone>> = {
+  present: 'good',
+  missing: 'warn',
+  stale: 'warn',
+  out_of_range: 'bad',
+  degraded: 'bad',
+};
+
+function Features({ details }: { details: PredictionDetails }) {
+  const { rows, candidates } = details;
+  if (rows.length === 0)
+    return (
+      <Card title="Features">
+        <Empty title="No features were logged with this prediction">
+          Tensor models log their input as it came; a model may also declare that features are not kept.
+        </Empty>
+      </Card>
+    );
+  return (
+    <>
+      {rows.map((features, row) => (
+        <Card
+          // biome-ignore lint/suspicious/noArrayIndexKey: rows of a past prediction keep their order
+          key={row}
+          title={candidates.length > 0 ? `Features of ${candidates[row] ?? `row ${row + 1}`}` : 'Features'}
+          aside={<span className="note">as they went into the model</span>}
+          flush
+        >
+          <FeatureTable features={features} />
+        </Card>
+      ))}
+    </>
+  );
+}
+
+function FeatureTable({ features }: { features: readonly FeatureValue[] }) {
+  return (
+    <TableFrame label="Features">
+      <thead>
+        <tr>
+          <th>Feature</th>
+          <th>Comes from</th>
+          <th>Status</th>
+          <th className="number">Value</th>
+        </tr>
+      </thead>
+      <tbody>
+        {features.map((feature) => (
+          <tr key={feature.name}>
+            <td>
+              <span className="strong">{feature.name}</span>
+            </td>
+            <td className="soft mono">{feature.from}</td>
+            <td>
+              <Badge tone={STATUS_TONES[feature.status] ?? 'neutral'}>
+                {feature.status.replaceAll('_', ' ')}
+              </Badge>
+            </td>
+            <td className="number mono">
+              {feature.values.length > 8
+                ? `${feature.values.slice(0, 8).map(formatFeature).join(' ')} … (${feature.values.length})`
+                : feature.values.map(formatFeature).join(' ')}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </TableFrame>
+  );
+}

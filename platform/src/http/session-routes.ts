@@ -1,0 +1,100 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { FastifyRequest } from 'fastify';
+import type { Authenticator, HeaderOf } from '../auth/authorization.ts';
+import { ROLES } from '../auth/authorization.ts';
+import { z } from '../config.ts';
+import { type BrowserSessions, CSRF_HEADER, SESSION_COOKIE } from './browser-session.ts';
+import type { RouteModule } from './http-server.ts';
+
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+const sessionSchema = z.object({
+  /** False: no keys are configured, and everybody on this machine may do everything. */
+  loginRequired: z.boolean(),
+  loggedIn: z.boolean(),
+  subject: z.string(),
+  roles: z.array(z.string()),
+  /** Sent with every write as x-csrf-token. */
+  csrfToken: z.string(),
+});
+
+/** The headers that authenticate a request: its own, or those that its session cookie stands for. */
+export function credentialsOf(request: FastifyRequest, sessions: BrowserSessions | undefined): HeaderOf {
+  const own: HeaderOf = (name) => {
+    const value = request.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  };
+  const cookie = request.cookies?.[SESSION_COOKIE];
+  if (sessions === undefined || cookie === undefined) return own;
+  if (own('authorization') !== undefined || own('x-api-key') !== undefined) return own;
+  const key = sessions.open(cookie);
+  if (key === undefined) return own;
+  if (!SAFE.has(request.method) && !sessions.isCsrfToken(cookie, own(CSRF_HEADER) ?? ''))
+    throw new HotloopError('PERMISSION_DENIED', 'the page is out of date: load it again (no CSRF token)', {
+      reason: 'csrf',
+    });
+  return (name) => (name === 'authorization' ? `Bearer ${key}` : undefined);
+}
+
+/** Log in with an API key, who is logged in, and log out. */
+export function sessionRoutes(authenticator: Authenticator, sessions: BrowserSessions): RouteModule {
+  const describe = async (header: HeaderOf, csrf: string) => {
+    if (!authenticator.required)
+      return { loginRequired: false, loggedIn: true, subject: '', roles: [...ROLES], csrfToken: '' };
+    const { subject, roles } = await authenticator.authenticate(header);
+    return { loginRequired: true, loggedIn: true, subject, roles: [...roles], csrfToken: csrf };
+  };
+  const nobody = { loginRequired: true, loggedIn: false, subject: '', roles: [], csrfToken: '' };
+  return (app) => {
+    app.get(
+      '/v1/session',
+      { config: { requires: 'public' }, schema: { response: { 200: sessionSchema } } },
+      async (request) => {
+        try {
+          const cookie = request.cookies[SESSION_COOKIE];
+          return await describe(
+            credentialsOf(request, sessions),
+            cookie === undefined ? '' : sessions.csrfToken(cookie),
+          );
+        } catch (error) {
+          if (error instanceof HotloopError && error.code === 'UNAUTHENTICATED') return nobody;
+          throw error;
+        }
+      },
+    );
+    app.post(
+      '/v1/session',
+      {
+        config: { requires: 'public' },
+        schema: {
+          body: z.strictObject({ apiKey: z.string().trim().min(1).max(8192) }),
+          response: { 200: sessionSchema },
+        },
+      },
+      async (request, reply) => {
+        const key = request.body.apiKey;
+        const cookie = sessions.seal(key);
+        const session = await describe(
+          (name) => (name === 'authorization' ? `Bearer ${key}` : undefined),
+          sessions.csrfToken(cookie),
+        );
+        reply.setCookie(SESSION_COOKIE, cookie, {
+          httpOnly: true,
+          sameSite: 'strict',
+          secure: request.protocol === 'https',
+          path: '/',
+          maxAge: Math.floor(sessions.lifetimeMs / 1000),
+        });
+        return session;
+      },
+    );
+    app.delete(
+      '/v1/session',
+      { config: { requires: 'public' }, schema: { response: { 200: sessionSchema } } },
+      async (_request, reply) => {
+        reply.clearCookie(SESSION_COOKIE, { path: '/' });
+        return authenticator.required ? nobody : describe(() => undefined, '');
+      },
+    );
+  };
+}

@@ -1,0 +1,162 @@
+import type { Caller } from '@hotloop/platform/auth/authorization.ts';
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { z } from '@hotloop/platform/config.ts';
+import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import type { LoopReader } from '../../datasets/loop-state.ts';
+import { modelHistory } from '../../ledger/ledger.ts';
+import type { ModelRules } from '../../outcomes/model-rules.ts';
+import { getModel } from '../../registry/list-models.ts';
+import { type PromotionOptions, type PromotionProgress, promote, rollback } from '../../rollouts/promote.ts';
+import { requestRun } from '../../runs/request-run.ts';
+import { listRuns } from '../../runs/run-store.ts';
+import { getRun } from '../../runs/watch-run.ts';
+import { readOverview } from './overview.ts';
+import { readPrediction } from './prediction-details.ts';
+import { recentPredictions } from './recent-predictions.ts';
+import { trafficReader } from './traffic.ts';
+
+export interface ConsoleDependencies {
+  readonly pool: Pool;
+  readonly registry: RegistryReader;
+  readonly rules: ModelRules;
+  readonly loop: LoopReader;
+  readonly clock: Clock;
+  readonly promotion: PromotionOptions;
+  /** Tells the outbox that a run waits. */
+  readonly wake: () => void;
+}
+
+const reads = { requires: 'operate' } as const;
+const model = z.object({ model: z.string().min(1).max(63) });
+const reason = z.string().trim().max(500).default('');
+
+/** What the console reads, each as one answer that its screens show, and the actions of its buttons. */
+export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
+  const { pool, registry, rules, loop, clock } = dependencies;
+  const traffic = trafficReader(pool, clock);
+  return (app) => {
+    app.get('/v1/console/overview', { config: reads, schema: { response: {} } }, async () => ({
+      models: await readOverview({ pool, loop, traffic }),
+    }));
+    app.get('/v1/console/models/:model', { config: reads, schema: { params: model } }, async ({ params }) => {
+      const [details, state, recent, history] = await Promise.all([
+        getModel(pool, params.model),
+        loop.read(params.model),
+        traffic.recent(),
+        modelHistory(pool, params.model, 200),
+      ]);
+      return { ...details, loop: state, traffic: recent.get(params.model) ?? null, history };
+    });
+    app.get(
+      '/v1/console/models/:model/predictions',
+      {
+        config: reads,
+        schema: {
+          params: model,
+          querystring: z.object({
+            only: z.enum(['all', 'failed', 'degraded', 'uncertain']).default('all'),
+            version: z.coerce.number().int().positive().optional(),
+            before: z.string().optional(),
+            limit: z.coerce.number().int().min(1).max(200).default(50),
+          }),
+        },
+      },
+      async ({ params, query }) => ({
+        predictions: await recentPredictions(
+          pool,
+          {
+            ...query,
+            model: params.model,
+            version: query.version ?? null,
+            before: query.before ?? null,
+          },
+          clock.now(),
+        ),
+      }),
+    );
+    app.get(
+      '/v1/console/predictions/:id',
+      { config: reads, schema: { params: z.object({ id: z.string().max(64) }) } },
+      ({ params }) => readPrediction(params.id, { pool, registry, rules }),
+    );
+    app.get(
+      '/v1/console/models/:model/runs',
+      { config: reads, schema: { params: model } },
+      async ({ params }) => ({ runs: await listRuns(pool, params.model, 100) }),
+    );
+    app.get(
+      '/v1/console/runs/:id',
+      { config: reads, schema: { params: z.object({ id: z.uuid() }) } },
+      ({ params }) => getRun(pool, params.id),
+    );
+    app.get(
+      '/v1/console/models/:model/ledger',
+      { config: reads, schema: { params: model } },
+      async ({ params }) => ({ entries: await modelHistory(pool, params.model, 500) }),
+    );
+  };
+}
+
+/** Promote, roll back and retrain, for the buttons of the console. */
+export function consoleActions(dependencies: ConsoleDependencies): RouteModule {
+  const { pool, registry, clock, promotion, wake } = dependencies;
+  return (app) => {
+    app.post(
+      '/v1/console/models/:model/promote',
+      {
+        config: reads,
+        schema: { params: model, body: z.strictObject({ version: z.number().int().positive(), reason }) },
+      },
+      ({ params, body, caller }) =>
+        lastReport((report, signal) =>
+          promote(
+            {
+              model: params.model,
+              version: body.version,
+              expectedGeneration: 0,
+              actor: actorOf(caller),
+            },
+            { pool, clock },
+            promotion,
+            report,
+            signal,
+          ),
+        ),
+    );
+    app.post(
+      '/v1/console/models/:model/rollback',
+      { config: reads, schema: { params: model, body: z.strictObject({ reason }) } },
+      ({ params, caller }) =>
+        lastReport((report, signal) =>
+          rollback(params.model, actorOf(caller), { pool, clock }, promotion, report, signal),
+        ),
+    );
+    app.post(
+      '/v1/console/models/:model/retrain',
+      { config: reads, schema: { params: model, body: z.strictObject({ reason }) } },
+      async ({ params, body }) => {
+        const request = { model: params.model, key: '', reason: body.reason, hold: false };
+        const { run, created } = await requestRun(request, pool, registry);
+        wake();
+        return { runId: run.runId, created };
+      },
+    );
+  };
+}
+
+/** The promotion goes on when the page is closed: its own time limit ends it. */
+async function lastReport(
+  run: (report: (progress: PromotionProgress) => void, signal: AbortSignal) => Promise<unknown>,
+): Promise<PromotionProgress | null> {
+  let last: PromotionProgress | null = null;
+  await run((progress) => {
+    last = progress;
+  }, new AbortController().signal);
+  return last;
+}
+
+function actorOf({ subject }: Caller): string {
+  return subject || 'console';
+}
