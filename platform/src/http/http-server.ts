@@ -4,40 +4,21 @@ import compress from '@fastify/compress';
 import cookie from '@fastify/cookie';
 import swagger from '@fastify/swagger';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
-import {
-  jsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-  type ZodTypeProvider,
-} from 'fastify-type-provider-zod';
-import type { Authenticator, Caller, Requirement } from '../auth/authorization.ts';
+import fastify, { type FastifyRequest } from 'fastify';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import type { Authenticator, Caller } from '../auth/authorization.ts';
 import { formatAddress, parseListenAddress } from '../grpc/listen-address.ts';
 import type { Log } from '../log.ts';
 import { type Metrics, PROMETHEUS_CONTENT_TYPE } from '../telemetry/metrics.ts';
 import type { BrowserSessions } from './browser-session.ts';
+import { type HttpApp, type RouteModule, typed } from './http-app.ts';
 import { pageRoutes } from './page-routes.ts';
 import { sendProblem } from './problem.ts';
 import { refuseForeignPage } from './refuse-web-page.ts';
 import { credentialsOf, sessionRoutes } from './session-routes.ts';
 import { parseStrictJson } from './strict-json.ts';
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** What the route asks of its caller. A route without it is refused when the server starts: default deny. */
-    requires?: Requirement;
-  }
-  interface FastifyRequest {
-    /** Who asks; set before the handler runs. */
-    caller: Caller;
-  }
-}
-
-/** The application that routes are added to: bodies, queries and answers are described by zod schemas. */
-export type HttpApp = ReturnType<typeof typed>;
-
-/** Adds the routes of one module. Every route names the role it needs in `config.requires`. */
-export type RouteModule = (app: HttpApp) => void | Promise<void>;
+export type { HttpApp, RouteModule } from './http-app.ts';
 
 /** What a service is told about its HTTP address. */
 export interface HttpOptions {
@@ -159,13 +140,6 @@ export async function openHttpServer(
     return drained;
   };
   return { address, drain, [Symbol.asyncDispose]: () => drain(0) };
-}
-
-function typed(bare: FastifyInstance) {
-  const app = bare.withTypeProvider<ZodTypeProvider>();
-  app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
-  return app;
 }
 
 function addOwnRoutes(app: HttpApp, { metrics, isReady }: HttpServerAdapters): void {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from '../config.ts';
-import type { RouteModule } from './http-server.ts';
+import type { RouteModule } from './http-app.ts';
 
 /** Nothing inline, nothing from elsewhere, in no frame of another page. */
 const CONTENT_SECURITY_POLICY = [

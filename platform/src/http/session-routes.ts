@@ -4,7 +4,7 @@ import type { Authenticator, HeaderOf } from '../auth/authorization.ts';
 import { ROLES } from '../auth/authorization.ts';
 import { z } from '../config.ts';
 import { type BrowserSessions, CSRF_HEADER, SESSION_COOKIE } from './browser-session.ts';
-import type { RouteModule } from './http-server.ts';
+import type { RouteModule } from './http-app.ts';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
