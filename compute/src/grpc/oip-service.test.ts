@@ -146,7 +146,7 @@ describe('Open Inference Protocol over gRPC', () => {
     [
       'an empty batch',
       { inputs: [{ name: 'input', datatype: 'FP32', shape: [0, 4] }], rawInputContents: [Buffer.of()] },
-      /^INVALID_ARGUMENT.*empty/,
+      /^INVALID_ARGUMENT.*no rows/,
     ],
     [
       'a negative dimension',

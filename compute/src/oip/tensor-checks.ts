@@ -26,15 +26,16 @@ export function checkDatatype(text: string, input: string): Datatype {
   return text as Datatype;
 }
 
-/** Throws INVALID_ARGUMENT unless every dimension is a whole number of at least 1. */
+/** Throws INVALID_ARGUMENT unless every dimension is a whole number, and the first at least 1. */
 export function checkShape(shape: readonly number[], input: string): void {
   if (shape.length > MAX_RANK)
     throw invalid(`input ${quoted(input)} has ${shape.length} dimensions; ${MAX_RANK} is the most`);
   for (const dimension of shape) {
     if (!Number.isInteger(dimension) || dimension < 0 || dimension > MAX_DIMENSION)
       throw invalid(`input ${quoted(input)} has the dimension ${dimension} in its shape [${shape}]`);
-    if (dimension === 0) throw invalid(`input ${quoted(input)} is empty: its shape is [${shape}]`);
   }
+  // No rows are no request; other dimensions may be empty, as the cache of a generation that begins is.
+  if (shape[0] === 0) throw invalid(`input ${quoted(input)} has no rows: its shape is [${shape}]`);
 }
 
 /** Throws INVALID_ARGUMENT unless the bytes are exactly those of the shape and type. */
@@ -65,6 +66,10 @@ function checkTexts({ name, shape, contents }: OipTensor, count: number): void {
     if (!isUtf8(bytes.subarray(at + 4, end)))
       throw invalid(
         `input ${quoted(name)}: element ${elements} is not UTF-8, which the model's text type needs`,
+      );
+    if (bytes.subarray(at + 4, end).includes(0))
+      throw invalid(
+        `input ${quoted(name)}: element ${elements} holds the character U+0000, where the runtime would cut the text off`,
       );
     elements++;
     at = end;

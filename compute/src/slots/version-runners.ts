@@ -1,6 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { decodeModel } from '@hotloop/model/onnx/model.ts';
+import { rowsAreIndependent } from '@hotloop/model/onnx/rows/rows-are-independent.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
@@ -60,6 +62,8 @@ export class VersionRunners {
   readonly #asked = new Set<Runner>();
   /** Those that were ended for their memory, and why. */
   readonly #tooLarge = new WeakMap<Runner, HotloopError>();
+  /** Whether the graph shows that the rows of a batch leave each other alone; if not, requests run alone. */
+  #showsRows = false;
   #batcher: Batcher | undefined;
   #ended: Promise<unknown> | undefined;
 
@@ -79,6 +83,7 @@ export class VersionRunners {
 
   /** As many as the manifest says. Rejects as startRunner does, when the others have started, too, or have failed. */
   async start(onnx: Uint8Array): Promise<void> {
+    this.#showsRows = rowsAreIndependent(decodeModel(onnx));
     const instances = Array.from({ length: this.#instances }, () => this.#start(onnx));
     for (const result of await Promise.allSettled(instances))
       if (result.status === 'rejected') throw result.reason;
@@ -91,7 +96,7 @@ export class VersionRunners {
     let model: LoadedModel = { inputs: [], outputs: [] };
     const found = new Set<RowVerdict>();
     for (const runner of [...this.#held]) {
-      const warmed = await this.#warm(runner, manifest, { cost, mayProbe: true });
+      const warmed = await this.#warm(runner, manifest, { cost, mayProbe: this.#showsRows });
       found.add(warmed.rows);
       model = warmed.runner.model;
     }

@@ -24,10 +24,11 @@ describe('inspectModel', () => {
     ['a file without graph', encodeMessage({ ir_version: 8 }), /no graph/],
     ['a file cut short', model().subarray(0, -20), /not an ONNX file/],
     [
-      'no standard operator set',
+      'standard operators without their operator set',
       model({}, { opset_import: [{ domain: 'ai.onnx.ml', version: 3 }] }),
-      /standard operator set/,
+      /domain '', whose operator set the file does not import/,
     ],
+    ['no operator set at all', model({}, { opset_import: [] }), /imports no operator set/],
     ['a training algorithm', model({}, { training_info: [{ algorithm: {} }] }), /training algorithm/],
     [
       'external data of an initializer',

@@ -17,7 +17,7 @@ export interface ModelDescription {
   /** The inputs a caller must give, in the file's order. */
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  /** Version of the standard operator set. */
+  /** Version of the standard operator set; 0 where the file does not import it. */
   readonly opset: number;
   readonly opsets: Readonly<Record<string, number>>;
   /** How often each operator occurs, subgraphs included; outside the standard set as 'domain:operator'. */
@@ -43,6 +43,7 @@ const defaults = {
   maxNodes: 100_000,
   domains: ['ai.onnx.ml', 'com.microsoft'],
 } as const satisfies Required<InspectionLimits>;
+const NO_STANDARD_SET = 0;
 const maxInterface = 1024;
 const maxElements = 2 ** 32;
 
@@ -65,9 +66,10 @@ export function inspectModel(bytes: Uint8Array, limits: InspectionLimits = {}): 
     throw unsound('the file carries a training algorithm; export the model for inference only');
   }
   const model = readModel(message);
-  const version = model.opsets.get('');
-  if (version === undefined) throw unsound('the file does not import the standard operator set');
-  if (version < 1) throw unsound(`the standard operator set has version ${version}`);
+  if (model.opsets.size === 0) throw unsound('the file imports no operator set');
+  // Models of other domains alone need no standard operators.
+  const version = model.opsets.get('') ?? NO_STANDARD_SET;
+  if (version < NO_STANDARD_SET) throw unsound(`the standard operator set has version ${version}`);
 
   const functions = new Set(message.functions.map((fn) => `${fn.domain}:${fn.name}`));
   const operators: Record<string, number> = {};
@@ -226,7 +228,7 @@ function describe(model: OnnxModel, operators: Record<string, number>): ModelDes
   return {
     inputs: graph.inputs.filter((input) => !graph.initializers.has(input.name)),
     outputs: graph.outputs,
-    opset: model.opsets.get('')!,
+    opset: model.opsets.get('') ?? NO_STANDARD_SET,
     opsets: Object.fromEntries(model.opsets),
     operators,
     parameterCount: floats.reduce((total, [, tensor]) => total + tensor.data.length, 0),
