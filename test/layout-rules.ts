@@ -33,8 +33,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
  * libraries too.
  */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
-  bullmq: ['retrainer/src/runs/queue'],
-  'onnxruntime-node': ['compute/src/runner', 'retrainer/src/training', 'bench/src'],
+  bullmq: ['retrainer/src/runs/queue', 'retrainer/src/batch/queue'],
+  'onnxruntime-node': ['compute/src/runner', 'retrainer/src/training', 'retrainer/src/scoring', 'bench/src'],
   kafkajs: ['platform/src/kafka'],
   ioredis: ['platform/src/redis'],
   '@marcbachmann/cel-js': ['model/src/expression.ts'],

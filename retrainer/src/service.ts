@@ -11,6 +11,7 @@ import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
+import { startBatches } from './batch/start-batches.ts';
 import { openChangeFeed } from './control/console/change-stream.ts';
 import { controlRoutes } from './control/control-routes.ts';
 import { RETRAINER_CONTRACTS, retrainerServices } from './control/server.ts';
@@ -130,6 +131,13 @@ export async function startRetrainer(
         },
       ),
     );
+    const batches = closing.use(
+      'batches',
+      await startBatches(
+        { pool, registry, clock, log },
+        { queueUrl: settings.queueUrl, prefix: settings.deployment },
+      ),
+    );
     const rules = modelRules(registry);
     const outcomes = { database: pool, registry, rules, tracing, clock };
     const groupPrefix = `${settings.deployment}-outcomes`;
@@ -174,6 +182,7 @@ export async function startRetrainer(
         promotion,
         wake: runs.wake,
         changes,
+        batches: batches.dependencies,
       });
     const pages = options.console && {
       folder: options.console.folder,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-context.ts';
+import { addBatchCommands } from './batch-commands.ts';
 import { addExportCommand } from './export-commands.ts';
 import { addLoopCommands } from './loop-commands.ts';
 import { addModelCommands } from './model-commands.ts';
@@ -13,5 +14,6 @@ export const COMMANDS: readonly AddCommands[] = [
   addPredictCommand,
   addModelCommands,
   addExportCommand,
+  addBatchCommands,
   addLoopCommands,
 ];

@@ -94,6 +94,16 @@ export const retrainerSettings = {
   KAFKA_BROKERS: addressListSchema().optional(),
 } as const;
 
+/** A process that works on batch parts. */
+export const workerSettings = {
+  HOTLOOP_STORE: z.string().min(1),
+  REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),
+  /** Memory of the rows of one part before they are spilled to disk. */
+  HOTLOOP_BATCH_MEMORY_MB: megabytesSchema().default(512),
+  /** How long a worker may be silent before another takes its part over. */
+  HOTLOOP_BATCH_LEASE_MS: millisecondsSchema().min(500).default(15_000),
+} as const;
+
 /** The two addresses of a service that is a process of its own, with its usual ports. */
 export function listenSettings(port: number, httpPort: number) {
   return {
@@ -132,6 +142,7 @@ export const SERVICE_VARIABLES: readonly string[] = [
     ...Object.keys(computeSettings),
     ...Object.keys(postprocessorSettings),
     ...Object.keys(retrainerSettings),
+    ...Object.keys(workerSettings),
     ...Object.keys(listenSettings(0, 0)),
     'HOTLOOP_SINGLE',
     'HOTLOOP_PREPROCESSOR',

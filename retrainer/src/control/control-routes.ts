@@ -1,4 +1,6 @@
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
+import { batchRoutes } from '../batch/batch-routes.ts';
+import type { Batches } from '../batch/start-batches.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
@@ -11,6 +13,7 @@ export interface ControlDependencies extends PortableDependencies, ConsoleDepend
   readonly outcomes: OutcomeDependencies;
   /** Without it pages do not learn of changes by themselves. */
   readonly changes: ChangeFeed | null;
+  readonly batches: Batches['dependencies'];
 }
 
 /** The control API over HTTP: one route module for each part of the retrainer, written beside it. */
@@ -18,6 +21,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
   const { changes } = dependencies;
   return [
     portableRoutes(dependencies),
+    batchRoutes(dependencies.batches),
     outcomeRoutes(dependencies.outcomes),
     loopRoutes(dependencies.loop),
     consoleRoutes(dependencies),

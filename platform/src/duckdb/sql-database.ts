@@ -1,0 +1,205 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  BOOLEAN,
+  DOUBLE,
+  type DuckDBConnection,
+  DuckDBInstance,
+  type DuckDBPreparedStatement,
+  DuckDBScalarFunction,
+  type DuckDBValue,
+  type DuckDBVector,
+  FLOAT,
+  LIST,
+  TINYINT,
+  VARCHAR,
+} from '@duckdb/node-api';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { textOf } from './sql-text.ts';
+
+/** Types of the values that a column function reads. */
+export type ColumnType = 'float64' | 'float32' | 'string' | 'bool' | 'int8';
+export type ReturnType = 'float64' | 'string' | 'bool' | 'float64[]';
+export type ColumnData = readonly (number | string | boolean | null)[];
+
+/** A function over whole columns, called with up to 2,048 rows at a time on this process's main thread. */
+export interface ColumnFunction {
+  readonly name: string;
+  readonly parameters: readonly ColumnType[];
+  readonly returns: ReturnType;
+  /** One value a row; null becomes NULL. What it throws ends the statement with its message. */
+  run(
+    columns: readonly ColumnData[],
+    rows: number,
+  ): ArrayLike<number | string | boolean | null | readonly number[]>;
+}
+
+export interface SqlColumn {
+  readonly name: string;
+  /** DuckDB's name of the type, such as DOUBLE or VARCHAR[]. */
+  readonly type: string;
+}
+
+/** A statement whose columns are known before it runs. */
+export interface SqlStatement extends Disposable {
+  readonly columns: readonly SqlColumn[];
+  readonly parameterTypes: readonly string[];
+  /** What it is: SELECT, INSERT, CREATE ... by DuckDB's number. */
+  readonly isQuery: boolean;
+  /**
+   * Runs it and gives the rows in batches, each value as text (null: NULL). The generator's return value is the number of
+   * changed rows.
+   */
+  run(parameters: readonly (string | null)[]): AsyncGenerator<(string | null)[][], number>;
+}
+
+export interface SqlConnection extends Disposable {
+  /** Throws INVALID_ARGUMENT with DuckDB's own message, whose first word names the kind of error. */
+  prepare(sql: string): Promise<SqlStatement>;
+  run(sql: string): Promise<void>;
+  /** All rows as objects of plain JavaScript values; for small results. */
+  rows(sql: string): Promise<Record<string, unknown>[]>;
+  /** Ends the statement that runs on this connection. */
+  interrupt(): void;
+}
+
+export interface SqlDatabase extends AsyncDisposable {
+  connect(): Promise<SqlConnection>;
+  /** Makes a function known to all connections. */
+  register(fn: ColumnFunction): Promise<void>;
+}
+
+export interface SqlDatabaseOptions {
+  readonly memoryMb: number;
+  readonly threads: number;
+  /** False: statements cannot read or write files, whatever their text says. */
+  readonly files: boolean;
+  /** Folders that may be read and written although `files` is false. */
+  readonly folders?: readonly string[];
+}
+
+/** Opens an in-memory database for many connections. Nothing is downloaded, no extension is loaded. */
+export async function openSqlDatabase(options: SqlDatabaseOptions): Promise<SqlDatabase> {
+  const spill = await mkdtemp(join(tmpdir(), 'hotloop-sql-'));
+  const instance = await DuckDBInstance.create(':memory:', {
+    memory_limit: `${options.memoryMb}MB`,
+    threads: String(options.threads),
+    temp_directory: spill,
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+  });
+  const own = await instance.connect();
+  await own.run("SET TimeZone = 'UTC'");
+  if (!options.files) {
+    const folders = [spill, ...(options.folders ?? [])].map((folder) => `'${folder.replaceAll("'", "''")}/'`);
+    await own.run(`SET allowed_directories = [${folders.join(', ')}]`);
+    await own.run('SET enable_external_access = false; SET lock_configuration = true');
+  }
+  return {
+    async connect() {
+      return connectionOf(await instance.connect());
+    },
+    async register(fn) {
+      own.registerScalarFunction(scalarFunctionOf(fn));
+    },
+    async [Symbol.asyncDispose]() {
+      own.closeSync();
+      instance.closeSync();
+      await rm(spill, { recursive: true, force: true });
+    },
+  };
+}
+
+const TYPES = { float64: DOUBLE, float32: FLOAT, string: VARCHAR, bool: BOOLEAN, int8: TINYINT } as const;
+
+function scalarFunctionOf(fn: ColumnFunction): DuckDBScalarFunction {
+  return DuckDBScalarFunction.create({
+    name: fn.name,
+    parameterTypes: fn.parameters.map((type) => TYPES[type]),
+    returnType: fn.returns === 'float64[]' ? LIST(DOUBLE) : TYPES[fn.returns],
+    specialHandling: true,
+    mainFunction(_info, chunk, out) {
+      const rows = chunk.rowCount;
+      const columns = fn.parameters.map((_type, index) => readColumn(chunk.getColumnVector(index), rows));
+      const values = fn.run(columns, rows);
+      for (let row = 0; row < rows; row++) {
+        const value = values[row];
+        out.setItem(row, (Array.isArray(value) ? { items: value } : (value ?? null)) as never);
+      }
+      out.flush();
+    },
+  });
+}
+
+function readColumn(vector: DuckDBVector, rows: number): ColumnData {
+  const values = new Array<number | string | boolean | null>(rows);
+  for (let row = 0; row < rows; row++) values[row] = vector.getItem(row) as number | string | boolean | null;
+  return values;
+}
+
+function connectionOf(connection: DuckDBConnection): SqlConnection {
+  return {
+    async prepare(sql) {
+      const extracted = await said(() => connection.extractStatements(sql));
+      if (extracted.count !== 1)
+        throw new HotloopError('INVALID_ARGUMENT', `one statement is needed, not ${extracted.count}`, {
+          reason: 'not_one_statement',
+        });
+      return statementOf(await said(() => connection.prepare(sql)));
+    },
+    run: (sql) => said(async () => void (await connection.run(sql))),
+    rows: (sql) =>
+      said(async () => (await connection.runAndReadAll(sql)).getRowObjectsJS() as Record<string, unknown>[]),
+    interrupt: () => connection.interrupt(),
+    [Symbol.dispose]: () => connection.closeSync(),
+  };
+}
+
+function statementOf(prepared: DuckDBPreparedStatement): SqlStatement {
+  const columns = Array.from({ length: prepared.columnCount }, (_, index) => ({
+    name: prepared.columnName(index),
+    type: String(prepared.columnType(index)),
+  }));
+  const parameters = Array.from({ length: prepared.parameterCount }, (_, index) => index + 1);
+  const isQuery = QUERIES.has(prepared.statementType);
+  return {
+    columns,
+    parameterTypes: parameters.map((index) => String(prepared.parameterType(index))),
+    isQuery,
+    async *run(values) {
+      for (const index of parameters) {
+        const value = values[index - 1];
+        if (value === null || value === undefined) prepared.bindNull(index);
+        else prepared.bindVarchar(index, value);
+      }
+      const result = await said(() => prepared.stream());
+      let changed = 0;
+      for (;;) {
+        const chunk = await said(() => result.fetchChunk());
+        if (!chunk || chunk.rowCount === 0) break;
+        const rows = chunk.getRows() as DuckDBValue[][];
+        if (isQuery) yield rows.map((row) => row.map(textOf));
+        else changed += Number(rows[0]?.[0] ?? 0) || 0;
+      }
+      return changed;
+    },
+    [Symbol.dispose]: () => prepared.destroySync(),
+  };
+}
+
+/** SELECT, EXPLAIN, EXECUTE, PRAGMA, CALL by DuckDB's numbers of statement types; the others answer a count. */
+const QUERIES: ReadonlySet<number> = new Set([1, 4, 8, 17, 19]);
+
+async function said<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    if (/^INTERRUPT/i.test(message))
+      throw new HotloopError('CANCELLED', 'the statement was cancelled', { cause });
+    if (/^Out of Memory/i.test(message))
+      throw new HotloopError('RESOURCE_EXHAUSTED', message, { reason: 'duckdb_memory', cause });
+    throw new HotloopError('INVALID_ARGUMENT', message, { reason: 'duckdb', cause });
+  }
+}

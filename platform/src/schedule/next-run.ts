@@ -1,0 +1,28 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { Cron } from 'croner';
+
+/** When something repeats: a cron pattern in a time zone, or an interval that counts from the last time. */
+export type Recurrence = { readonly cron: string; readonly timezone: string } | { readonly everyMs: number };
+
+/** Throws INVALID_ARGUMENT for a pattern or time zone that cannot be read. */
+export function checkRecurrence(recurrence: Recurrence): void {
+  nextRunAt(recurrence, Date.UTC(2026, 0, 1));
+}
+
+/**
+ * The first time after `afterMs`, in milliseconds since 1970; null when there is none any more. Around a change of the clock, cron
+ * follows Vixie's rule as croner has it: a fixed time that is skipped runs at the change, one that repeats runs once.
+ */
+export function nextRunAt(recurrence: Recurrence, afterMs: number): number | null {
+  if ('everyMs' in recurrence) return afterMs + recurrence.everyMs;
+  try {
+    const cron = new Cron(recurrence.cron, { timezone: recurrence.timezone, paused: true });
+    return cron.nextRun(new Date(afterMs))?.getTime() ?? null;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : '';
+    throw new HotloopError('INVALID_ARGUMENT', `the schedule cannot be read: ${why}`, {
+      reason: 'bad_schedule',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,253 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { systemClock } from '@hotloop/platform/clock.ts';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { createTestRedis } from '@hotloop/platform/testing/test-services.ts';
+import { describe, expect, it } from 'vitest';
+import { eventually, makeLive, openStores, push, type Stores } from '../testing/fixture.ts';
+import { type BatchRun, isEnded } from './batch-run.ts';
+import { batchProgress, claimPart, readBatchRun } from './batch-store.ts';
+import { startBatchWorker } from './batch-worker.ts';
+import { openBatchQueue } from './queue/batch-queue.ts';
+import { requestBatch } from './request-batch.ts';
+import { startDueBatches, stepOf } from './run-schedules.ts';
+import { putSchedule, scheduleSchema } from './schedule-store.ts';
+
+const MANIFEST = `name: churn
+task: binary
+decision: {labels: [stays, leaves]}
+features:
+  - {name: visits, from: request.visits, transform: [log1p]}
+  - {name: age, from: request.age, missing: 30, range: [0, 120]}
+  - {name: plan, from: request.plan, transform: [{one_hot: [free, pro]}]}
+`;
+const ONNX = perceptron({ inputs: 4, hidden: [4], outputs: 1, activation: 'tanh', head: 'sigmoid', seed: 3 });
+
+/** 5,000 rows, of which every hundredth has an age that is refused. */
+function csv(rows = 5000): string {
+  const lines = Array.from(
+    { length: rows },
+    (_, row) =>
+      `u${row},${row % 17},${row % 100 === 99 ? 300 : row % 3 === 0 ? '' : row % 90},${row % 2 ? 'free' : 'pro'}`,
+  );
+  return `id,visits,age,plan\n${lines.join('\n')}\n`;
+}
+
+async function openStand(log = silentLog()) {
+  const stores = await openStores(log);
+  const redis = await createTestRedis('queue');
+  const folder = await mkdtemp(join(tmpdir(), 'hotloop-batch-'));
+  await makeLive(stores, 'churn', await push(stores, MANIFEST, ONNX));
+  const queue = await openBatchQueue({ url: redis.url, prefix: 'test', log });
+  const dependencies = { ...stores, clock: systemClock, wake: (id: string) => void queue.call(id, 1) };
+  const startWorker = (env: Record<string, string> = {}) =>
+    startBatchWorker(
+      queue,
+      { ...stores, databases: (name) => env[name] },
+      {
+        folder: join(folder, 'work'),
+        memoryMb: 256,
+        threads: 1,
+        leaseMs: 5000,
+        maxAttempts: 3,
+        sweepMs: 50,
+        log,
+      },
+    );
+  return {
+    stores,
+    folder,
+    dependencies,
+    startWorker,
+    async [Symbol.asyncDispose]() {
+      await queue[Symbol.asyncDispose]();
+      await redis[Symbol.asyncDispose]();
+      await stores[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const ended = (stores: Stores, runId: string): Promise<BatchRun> =>
+  eventually(async () => {
+    const run = await readBatchRun(stores.pool, runId);
+    return run && isEnded(run.state) ? run : null;
+  });
+
+const asked = { model: 'churn', version: 'live', key: '', schedule: null, caller: 'test' };
+
+describe('a batch', () => {
+  it('reads CSV, writes parts and one file, reports refused rows, and gives the same bytes again', async () => {
+    await using stand = await openStand();
+    const { stores, folder, dependencies } = stand;
+    const source = join(folder, 'in.csv');
+    await writeFile(source, csv());
+    await using _worker = await stand.startWorker();
+    const options = { part_rows: 1000 };
+    const digests: string[] = [];
+    for (const name of ['a.jsonl', 'b.jsonl']) {
+      const request = { ...asked, source, sink: join(folder, name), options };
+      const { run } = await requestBatch(dependencies, request, Date.now());
+      const done = await ended(stores, run.runId);
+      expect(done).toMatchObject({ state: 'done', rows: 5000, version: 1, message: '4950 rows, 50 refused' });
+      expect(await batchProgress(stores.pool, run.runId)).toMatchObject({
+        parts: 5,
+        partsDone: 5,
+        refused: 50,
+      });
+      digests.push(await readFile(join(folder, name), 'utf8'));
+    }
+    expect(digests[0]).toBe(digests[1]);
+    const rows = digests[0]!
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(rows[0]).toMatchObject({ row: 0, id: 'u0', model: 'churn', version: 1 });
+    expect(rows.map(({ row }) => row)).not.toContain(99);
+    const report = JSON.parse(await readFile(join(folder, 'a.jsonl.result.json'), 'utf8')) as object;
+    expect(report).toMatchObject({
+      accepted: 4950,
+      refused: 50,
+      dataset_sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect((await readdir(folder)).sort()).toEqual([
+      'a.jsonl',
+      'a.jsonl.result.json',
+      'b.jsonl',
+      'b.jsonl.result.json',
+      'in.csv',
+      'work',
+    ]);
+  });
+
+  it('says what does not fit before the first row, and never overwrites unless asked', async () => {
+    await using stand = await openStand();
+    const { stores, folder, dependencies } = stand;
+    await using _worker = await stand.startWorker();
+    const source = join(folder, 'in.jsonl');
+    await writeFile(source, '{"visits": "many", "age": 3}\n');
+    const wrong = await requestBatch(
+      dependencies,
+      { ...asked, source, sink: join(folder, 'out'), options: {} },
+      Date.now(),
+    );
+    const { message } = await ended(stores, wrong.run.runId);
+    expect(message).toContain('visits is VARCHAR where the model takes a number');
+    expect(message).toContain('plan is missing');
+    await writeFile(source, '{"visits": 2, "age": 3, "plan": "pro"}\n');
+    await mkdir(join(folder, 'out'), { recursive: true });
+    await writeFile(join(folder, 'out', 'precious.parquet'), 'x');
+    const request = { ...asked, source, sink: join(folder, 'out'), options: {} };
+    const refused = await requestBatch(dependencies, request, Date.now());
+    expect(await ended(stores, refused.run.runId)).toMatchObject({
+      state: 'failed',
+      message: expect.stringContaining('--overwrite'),
+    });
+    const again = await requestBatch(dependencies, { ...request, options: { overwrite: true } }, Date.now());
+    expect((await ended(stores, again.run.runId)).state).toBe('done');
+    expect((await readdir(join(folder, 'out'))).sort()).toEqual([
+      '_result.json',
+      'part-00000.parquet',
+      'precious.parquet',
+    ]);
+  });
+
+  it('reads a query of Postgres by the name of a variable; an address with a password is refused and not repeated', async () => {
+    await using stand = await openStand();
+    const { stores, folder, dependencies } = stand;
+    await stores.pool.query(
+      `CREATE TABLE people AS SELECT n AS id, n AS visits, NULL::integer AS age, 'pro' AS plan FROM generate_series(1, 50) n`,
+    );
+    await using _worker = await stand.startWorker({ SHOP_URL: stores.databaseUrl });
+    const request = {
+      ...asked,
+      source: 'postgres:SHOP_URL?SELECT * FROM people ORDER BY id',
+      sink: join(folder, 'out.csv'),
+      options: {},
+    };
+    const { run } = await requestBatch(dependencies, request, Date.now());
+    expect(await ended(stores, run.runId)).toMatchObject({ state: 'done', message: '50 rows' });
+    expect((await readFile(join(folder, 'out.csv'), 'utf8')).split('\n')[0]).toBe(
+      'row,id,label,score,model,version',
+    );
+    const secret = { ...request, source: 'postgres://ada:hunter2@db/shop' };
+    const refusal: unknown = await requestBatch(dependencies, secret, Date.now()).catch(
+      (error: unknown) => error,
+    );
+    expect(String(refusal)).toContain('postgres:SHOP_URL');
+    expect(String(refusal)).not.toContain('hunter2');
+  });
+
+  it('fails when its source changes, and hands a part whose worker was lost to another', async () => {
+    await using stand = await openStand();
+    const { stores, folder, dependencies } = stand;
+    const first = join(folder, 'first.csv');
+    const source = join(folder, 'in.parquet');
+    await writeFile(first, csv(3000));
+    const make = { ...asked, source: first, sink: source, options: { keep: ['visits', 'age', 'plan'] } };
+    const options = { part_rows: 1000 };
+    let runId: string;
+    {
+      await using _worker = await stand.startWorker();
+      const made = await requestBatch(dependencies, make, Date.now());
+      expect((await ended(stores, made.run.runId)).state).toBe('done');
+    }
+    const { run } = await requestBatch(
+      dependencies,
+      { ...asked, source, sink: join(folder, 'out'), options },
+      Date.now(),
+    );
+    // A worker that claims the planning and is never heard of again.
+    expect(await claimPart(stores.pool, 1, run.runId)).toMatchObject({ part: -1, token: 1 });
+    runId = run.runId;
+    {
+      await using _worker = await stand.startWorker();
+      expect((await ended(stores, runId)).state).toBe('done');
+    }
+    const changed = await requestBatch(
+      dependencies,
+      { ...asked, source, sink: join(folder, 'out2'), options },
+      Date.now(),
+    );
+    runId = changed.run.runId;
+    {
+      await using _worker = await stand.startWorker();
+      await eventually(async () => (await readBatchRun(stores.pool, runId))?.state !== 'planning');
+      await writeFile(source, 'no longer');
+      const end = await ended(stores, runId);
+      if (end.state === 'failed') expect(end.message).toContain('changed while it was being read');
+    }
+    await expect(stat(join(folder, 'out', 'part-00002.parquet'))).resolves.toBeDefined();
+  });
+});
+
+describe('a schedule', () => {
+  const spec = scheduleSchema.parse({ model: 'churn', source: 'in.csv', sink: 'out/{date}', every: '1h' });
+
+  it('runs one for all times that passed, each of them, or none, as its policy says', () => {
+    const hour = 3_600_000;
+    const step = (catch_up: 'skip' | 'one' | 'all') =>
+      stepOf({ spec: { ...spec, catch_up } }, hour, 5.5 * hour);
+    expect(step('one')).toEqual({ due: 5 * hour, next: 6 * hour });
+    expect(step('all')).toEqual({ due: hour, next: 2 * hour });
+    expect(step('skip')).toEqual({ due: null, next: 6 * hour });
+    expect(stepOf({ spec }, hour, 1.5 * hour)).toEqual({ due: hour, next: 2 * hour });
+  });
+
+  it('starts each time once, into a dated partition, and never while its last run is at work', async () => {
+    await using stand = await openStand();
+    const { dependencies, stores } = stand;
+    const now = Date.UTC(2026, 4, 1, 10);
+    await putSchedule(stores.pool, 'hourly', spec, now - 3_600_000);
+    const started = await Promise.all([
+      startDueBatches(dependencies, now, stores.log),
+      startDueBatches(dependencies, now, stores.log),
+    ]);
+    expect(Math.max(...started)).toBe(1);
+    const { rows } = await stores.pool.query('SELECT sink, key FROM batch_run');
+    expect(rows).toEqual([{ sink: 'out/2026-05-01', key: 'hourly@2026-05-01T10:00:00.000Z' }]);
+    expect(await startDueBatches(dependencies, now + 3_600_000, stores.log)).toBe(0);
+  });
+});

@@ -1,0 +1,129 @@
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
+import type { SqlConnection } from '@hotloop/platform/duckdb/sql-database.ts';
+import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { BatchRun } from './batch-run.ts';
+import { type Format, type Location, parseLocation } from './location.ts';
+
+/** Where the parts of a run are written before the result is complete. */
+export function partsFolder(run: BatchRun, work: string): string {
+  const location = sinkOf(run);
+  if (location.kind === 'file')
+    return join(dirname(location.path), `.${basename(location.path)}-${run.runId}`);
+  if (location.kind === 'folder') return join(location.path, `.parts-${run.runId}`);
+  return join(work, 'parts');
+}
+
+export function sinkFormat(run: BatchRun): Format {
+  const location = sinkOf(run);
+  return location.kind === 'file' ? location.format : 'parquet';
+}
+
+export function partName(part: number, format: Format): string {
+  return `part-${String(part).padStart(5, '0')}.${format}`;
+}
+
+/** How a query's rows are written to one file, the same bytes for the same rows. */
+export function copyOptions(format: Format): string {
+  switch (format) {
+    case 'parquet':
+      return 'FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 100000';
+    case 'csv':
+      return 'FORMAT csv, HEADER';
+    case 'jsonl':
+      return 'FORMAT json';
+  }
+}
+
+/** Throws ALREADY_EXISTS when something is there and the run may not replace it, INVALID_ARGUMENT for what is no sink. */
+export async function checkSink(run: BatchRun): Promise<void> {
+  const location = sinkOf(run);
+  if (run.options.overwrite) return;
+  if (location.kind === 's3') {
+    using store = openObjectStore(location.url);
+    for await (const _ of store.list('')) throw exists(run.sink);
+    return;
+  }
+  const found = await stat(location.path).catch(() => undefined);
+  if (found === undefined) return;
+  if (location.kind === 'folder' && found.isDirectory()) {
+    const names = await readdir(location.path);
+    if (names.every((name) => name.startsWith('.parts-'))) return;
+  }
+  throw exists(run.sink);
+}
+
+/** Puts the parts in their place. Doing it again after a crash in between ends in the same result. */
+export async function publish(
+  run: BatchRun,
+  parts: readonly string[],
+  work: string,
+  connection: SqlConnection,
+  report: object,
+): Promise<void> {
+  const location = sinkOf(run);
+  const folder = partsFolder(run, work);
+  const text = `${JSON.stringify(report, null, 2)}\n`;
+  if (location.kind === 's3') {
+    using store = openObjectStore(location.url);
+    for (const name of parts) await store.putFile(name, join(folder, name));
+    await store.put('_result.json', Buffer.from(text));
+    return;
+  }
+  if (location.kind === 'folder') {
+    if (run.options.overwrite)
+      for (const name of await readdir(location.path))
+        if (/^(part-\d+\.\w+|_result\.json)$/.test(name) && !parts.includes(name))
+          await rm(join(location.path, name));
+    for (const name of parts)
+      await rename(join(folder, name), join(location.path, name)).catch(async (error: unknown) => {
+        // Moved by an earlier attempt.
+        if ((await stat(join(location.path, name)).catch(() => undefined)) === undefined) throw error;
+      });
+    await writeFile(join(location.path, '_result.json'), text);
+    await rm(folder, { recursive: true, force: true });
+    return;
+  }
+  const whole = join(folder, `whole.${location.format}`);
+  const list = `[${parts.map((name) => sqlText(join(folder, name))).join(', ')}]`;
+  const reader =
+    location.format === 'parquet'
+      ? `read_parquet(${list})`
+      : location.format === 'csv'
+        ? `read_csv(${list}, header = true, all_varchar = true)`
+        : `read_json(${list}, format = 'newline_delimited')`;
+  await connection.run(
+    `COPY (SELECT * FROM ${reader}) TO ${sqlText(whole)} (${copyOptions(location.format)})`,
+  );
+  await rename(whole, location.path);
+  await writeFile(`${location.path}.result.json`, text);
+  await rm(folder, { recursive: true, force: true });
+}
+
+export async function makePartsFolder(run: BatchRun, work: string): Promise<string> {
+  const folder = partsFolder(run, work);
+  await mkdir(folder, { recursive: true });
+  return folder;
+}
+
+function sinkOf(run: BatchRun): Extract<Location, { kind: 'file' | 'folder' | 's3' }> {
+  const location = parseLocation(run.sink);
+  if (location.kind === 'table' || location.kind === 'query')
+    throw new HotloopError('INVALID_ARGUMENT', 'a sink is a file, a folder or s3://BUCKET/PREFIX', {
+      reason: 'bad_location',
+    });
+  return location;
+}
+
+/** Throws INVALID_ARGUMENT for a text that is no sink. */
+export function checkSinkText(sink: string): void {
+  sinkOf({ sink } as BatchRun);
+}
+
+function exists(sink: string): HotloopError {
+  return new HotloopError('ALREADY_EXISTS', `${sink} is there already; say --overwrite to replace it`, {
+    reason: 'sink_exists',
+  });
+}

@@ -1,0 +1,81 @@
+import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
+import type { SqlColumn } from '@hotloop/platform/duckdb/sql-database.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+
+const NUMERIC = /^(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|U\w*INT\w*|FLOAT|DOUBLE|DECIMAL.*)$/;
+const PREFIX = /^(request|item|entity)\./;
+
+/** The column of a source that an input reads: `request.price` is in `price`; anything else has its own name. */
+export function columnOfInput(input: FusedInput): string {
+  return input.name.replace(PREFIX, '');
+}
+
+/**
+ * Holds a source's columns to what the model takes, before any row is read. Throws INVALID_ARGUMENT that lists every
+ * column that is missing or has another type.
+ */
+export function checkColumns(
+  model: string,
+  inputs: readonly FusedInput[],
+  columns: readonly SqlColumn[],
+): void {
+  const problems: string[] = [];
+  for (const input of inputs) {
+    const name = columnOfInput(input);
+    const column = columns.find((each) => each.name === name);
+    if (column === undefined) {
+      if (input.absent === undefined && input.why === undefined)
+        problems.push(`${name} is missing and the model declares no missing value for it`);
+      else if (input.absent === undefined) problems.push(`${name} is missing: ${input.why}`);
+    } else if (!fits(input, column.type))
+      problems.push(`${name} is ${column.type} where the model takes ${wordOf(input)}`);
+  }
+  if (problems.length > 0)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `the source does not fit model ${model}: ${problems.join('; ')}`,
+      {
+        reason: 'schema_mismatch',
+      },
+    );
+}
+
+function fits(input: FusedInput, type: string): boolean {
+  if (type === '"NULL"' || type === 'NULL') return input.absent !== undefined;
+  switch (input.type) {
+    case 'float64':
+    case 'float32':
+      return NUMERIC.test(type);
+    case 'string':
+      return type === 'VARCHAR' || type.startsWith('ENUM');
+    case 'bool':
+    case 'int8':
+      return type === 'BOOLEAN';
+  }
+}
+
+function wordOf(input: FusedInput): string {
+  if (input.type === 'string') return 'a text';
+  return input.type === 'bool' || input.type === 'int8' ? 'true or false' : 'a number';
+}
+
+/** The type that a text file's column is read as, so that a postcode such as 007 stays a text. */
+export function readAs(input: FusedInput): string {
+  if (input.type === 'string') return 'VARCHAR';
+  return input.type === 'bool' || input.type === 'int8' ? 'BOOLEAN' : 'DOUBLE';
+}
+
+/** The SQL expression that hands a column, or its absence, to a model's function. */
+export function inputExpression(input: FusedInput, has: (column: string) => boolean, alias = ''): string {
+  const name = columnOfInput(input);
+  const type =
+    input.type === 'string'
+      ? 'VARCHAR'
+      : input.type === 'float64'
+        ? 'DOUBLE'
+        : input.type === 'float32'
+          ? 'FLOAT'
+          : 'BOOLEAN';
+  const value = has(name) ? `${alias}"${name.replaceAll('"', '""')}"` : 'NULL';
+  return input.type === 'int8' ? `CAST(CAST(${value} AS BOOLEAN) AS TINYINT)` : `CAST(${value} AS ${type})`;
+}

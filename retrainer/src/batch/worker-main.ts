@@ -1,0 +1,40 @@
+import { join } from 'node:path';
+import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { serviceMain } from '@hotloop/platform/start-up/service-main.ts';
+import { workerSettings } from '@hotloop/platform/start-up/settings.ts';
+import { startBatchWorker } from './batch-worker.ts';
+import { openBatchQueue } from './queue/batch-queue.ts';
+
+const QUERY_TIMEOUT_MS = 30_000;
+
+/** `hotloop worker`: works on batch parts apart from the control API. Start as many as there are processors for it. */
+serviceMain(
+  { service: 'batch-worker', maxConnections: 4, queryTimeoutMs: QUERY_TIMEOUT_MS },
+  process.env,
+  workerSettings,
+  async (settings, { closing, pool, registry, log }) => {
+    const queue = closing.use(
+      'batch queue',
+      await openBatchQueue({ url: settings.REDIS_QUEUE_URL, prefix: 'hotloop', log }),
+    );
+    const bundles = directoryBundleStore(settings.HOTLOOP_STORE);
+    const databases = (variable: string) => process.env[variable];
+    closing.use(
+      'batch worker',
+      await startBatchWorker(
+        queue,
+        { pool, registry, bundles, databases },
+        {
+          folder: join(settings.HOTLOOP_STORE, '.batch'),
+          memoryMb: settings.HOTLOOP_BATCH_MEMORY_MB,
+          threads: 1,
+          leaseMs: settings.HOTLOOP_BATCH_LEASE_MS,
+          maxAttempts: 10,
+          sweepMs: 1000,
+          log,
+        },
+      ),
+    );
+    return { address: '' };
+  },
+);
