@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, RetrainerSettings } from '@hotloop/platform/start-up/settings.ts';
@@ -17,6 +18,8 @@ export async function openRetrainer(
   foundation: Foundation,
 ): Promise<Retrainer> {
   const { closing, pool, registry, authenticator, tracing, log } = foundation;
+  const objects = openObjectStore(settings.HOTLOOP_STORE);
+  closing.defer('dataset store', async () => objects[Symbol.dispose]());
   return closing.use(
     'retrainer',
     await startRetrainer(
@@ -36,6 +39,7 @@ export async function openRetrainer(
         databaseUrl: foundation.databaseUrl,
         registry,
         bundles: directoryBundleStore(settings.HOTLOOP_STORE),
+        objects,
         authenticator,
         tracing,
         log: log.child({ part: 'retrainer' }),

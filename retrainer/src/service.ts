@@ -5,6 +5,7 @@ import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
 import { browserSessions } from '@hotloop/platform/http/browser-session.ts';
 import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
@@ -16,6 +17,7 @@ import { openChangeFeed } from './control/console/change-stream.ts';
 import { controlRoutes } from './control/control-routes.ts';
 import { RETRAINER_CONTRACTS, retrainerServices } from './control/server.ts';
 import { COLLECT_DEFAULTS } from './datasets/collect-dataset.ts';
+import { datasetCollector } from './datasets/dataset-collector.ts';
 import { loopReader } from './datasets/loop-state.ts';
 import type { Trainer } from './improve/trainer.ts';
 import { directFeedback } from './outcomes/direct-feedback.ts';
@@ -47,15 +49,22 @@ export interface RetrainerOptions {
   readonly promotion?: Partial<PromotionOptions>;
   readonly leaseMs?: number;
   readonly trainTimeoutMs?: number;
+  /** How long a run waits for predictions that labels name and that are not in Postgres yet. */
+  readonly labelWaitMs?: number;
 }
 
 /** Opened and closed by whoever starts the service. */
 export interface RetrainerAdapters {
   readonly pool: Pool;
-  /** Listened on for what open pages of the console should show; without it they do not change by themselves. */
+  /**
+   * Listened on for what open pages of the console should show, and where processes that join datasets connect to. Without it
+   * pages do not change by themselves, and datasets are joined in this process.
+   */
   readonly databaseUrl?: string;
   readonly registry: RegistryReader;
   readonly bundles: BundleStore;
+  /** The model store, for datasets. */
+  readonly objects: ObjectStore;
   readonly authenticator: Authenticator;
   readonly tracing: Tracing;
   readonly log: Log;
@@ -80,6 +89,7 @@ const DEFAULTS = {
   leaseMs: 30_000,
   trainTimeoutMs: 6 * 3_600_000,
   maxAttempts: 10,
+  labelWaitMs: 15_000,
 } as const;
 
 /** Metadata of a push travels in small chunks; this bounds what one message may hold. */
@@ -118,6 +128,12 @@ export async function startRetrainer(
           pool,
           bundles,
           clock,
+          datasets: datasetCollector({
+            pool,
+            objects: adapters.objects,
+            ...(adapters.databaseUrl === undefined ? {} : { databaseUrl: adapters.databaseUrl }),
+            waitMs: settings.labelWaitMs,
+          }),
           trainer: adapters.trainer ?? { train: trainInProcess, score: scoreInProcess },
         },
         {

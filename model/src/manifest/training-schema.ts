@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { dataSchema } from './data-schema.ts';
 import { durationSchema } from './duration.ts';
 
 export const LOSSES = ['binary_cross_entropy', 'cross_entropy', 'mean_squared_error'] as const;
@@ -34,6 +35,7 @@ export const trainingSchema = z
       .lt(0.9)
       .default(0.2)
       .describe('Share of the newest labelled predictions kept for the gate'),
+    data: dataSchema.default({ split: 'time', frozen: 0, classes: 'as_they_are' }),
     network: z
       .strictObject({
         hidden: z

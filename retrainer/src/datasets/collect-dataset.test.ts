@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { describe, expect, it } from 'vitest';
 import {
@@ -10,6 +13,7 @@ import {
   type Stores,
 } from '../testing/fixture.ts';
 import { COLLECT_DEFAULTS, collectDataset } from './collect-dataset.ts';
+import { loadDataset } from './dataset.ts';
 
 const HOUR = 3_600_000;
 
@@ -45,8 +49,16 @@ async function happened(
     );
 }
 
-const collect = (stores: Stores, text: string, now: number, options = COLLECT_DEFAULTS) =>
-  collectDataset(stores.pool, parseManifest(text), 0.2, now, options);
+async function collect(stores: Stores, text: string, now: number, options = COLLECT_DEFAULTS) {
+  const folder = await mkdtemp(join(tmpdir(), 'hotloop-collect-'));
+  try {
+    const request = { manifest: parseManifest(text), now, options, imports: [], parentTo: null };
+    const { path, ...collected } = await collectDataset(stores.pool, request, folder);
+    return { ...collected, ...(await loadDataset(path)) };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
 
 describe('collecting a dataset', () => {
   it('learns from what was served and seen: live, canary and pinned, not shadow, not failed, not another feature plan', async () => {
@@ -169,6 +181,41 @@ describe('collecting a dataset', () => {
       maxFeatureBytes: 5 * 8,
     });
     expect(small.examples).toBe(5);
+  });
+
+  it('keeps the history when a feature or category is added, and says what it fills in or cannot use', async () => {
+    await using stores = await openStores();
+    const now = Date.now();
+    const before = manifestText('m').replace(
+      '{name: y, from: request.y}',
+      '{name: y, from: request.y, transform: [{one_hot: [a, b]}]}',
+    );
+    await push(stores, before, linearModel(1, 3));
+    const ids = await logPredictions(
+      stores.pool,
+      Array.from({ length: 4 }, (_, index) => ({
+        model: 'm',
+        features: [index, 0, 1],
+        columns: 3,
+        at: now - 1000 + index,
+      })),
+    );
+    await happened(
+      stores,
+      ids.map((prediction, index) => ({ id: `o${index}`, prediction, value: index % 2, at: now })),
+    );
+    const wider = before
+      .replace('one_hot: [a, b]', 'one_hot: [c, b, a]')
+      .replace('  - {name: x', '  - {name: z, from: request.z, missing: 7}\n  - {name: x');
+    const dataset = await collect(stores, wider, now);
+    expect(dataset).toMatchObject({ examples: 4, unusable: 0 });
+    // z is filled in, x is kept, of y = c, b, a the category b was logged.
+    expect([...dataset.training.features.subarray(5, 10)]).toEqual([7, 1, 0, 1, 0]);
+    expect(dataset.notes).toEqual([expect.stringContaining('added z, y = c')]);
+    const required = wider.replace(', missing: 7', '');
+    const refused = await collect(stores, required, now);
+    expect(refused.examples).toBe(0);
+    expect(refused.notes).toEqual([expect.stringMatching(/version 1 are not used: feature z is new/)]);
   });
 
   it('refuses a model whose log keeps one of its features out', async () => {

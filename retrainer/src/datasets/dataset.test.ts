@@ -1,84 +1,117 @@
-import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import { assembleDataset } from './dataset.ts';
-import type { LabelledExample } from './join.ts';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { columnKeys } from '@hotloop/model/manifest/column-keys.ts';
+import { dataSchema } from '@hotloop/model/manifest/data-schema.ts';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { openDuckDb, parquetSource } from '@hotloop/platform/duckdb/duckdb.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { manifestText } from '../testing/fixture.ts';
+import { loadDataset } from './dataset.ts';
+import { RowSpool } from './row-spool.ts';
+import { writeDataset } from './write-dataset.ts';
 
-const example = (prediction: number, row = 0, label = 1): LabelledExample => ({
-  predictionId: `p${prediction}`,
-  row,
-  at: prediction,
-  label,
-  outcome: null,
-  open: false,
+interface Example {
+  readonly id: number;
+  readonly row?: number;
+  readonly label?: number;
+}
+
+const COLUMNS = columnKeys(parseManifest(manifestText('m')));
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hotloop-dataset-'));
 });
-const vectorsOf = (rows: number) => (id: string) =>
-  Float32Array.from({ length: rows * 2 }, (_, index) => Number(id.slice(1)) + index / 10);
+afterAll(() => rm(folder, { recursive: true }));
 
-describe('assembling a dataset', () => {
-  it('keeps the vectors that were served, and the newest predictions for the gate', () => {
-    const examples = Array.from({ length: 10 }, (_, index) => example(index, 0, index % 2));
-    const dataset = assembleDataset(examples, vectorsOf(1), 2, 0.2);
-    expect(dataset).toMatchObject({ examples: 10, positives: 5, unusable: 0 });
-    expect(dataset.training).toMatchObject({ rows: 8, columns: 2 });
-    expect([...dataset.holdout.groups]).toEqual([8, 9]);
-    expect([...dataset.holdout.labels]).toEqual([0, 1]);
-    expect([...dataset.training.features.subarray(2, 4)]).toEqual([1, Math.fround(1.1)]);
-  });
-
-  it('never divides the candidates of one prediction', () => {
-    const examples = Array.from({ length: 5 }, (_, prediction) =>
-      [0, 1, 2].map((row) => example(prediction, row)),
-    ).flat();
-    void fc.assert(
-      fc.property(fc.double({ min: 0.01, max: 0.89, noNaN: true }), (share) => {
-        const { training, holdout } = assembleDataset(examples, vectorsOf(3), 2, share);
-        expect(training.rows + holdout.rows).toBe(15);
-        expect(training.rows % 3).toBe(0);
-        expect(holdout.rows).toBeGreaterThan(0);
-        expect(Math.max(...training.groups)).toBeLessThan(Math.min(...holdout.groups));
-      }),
+async function written(
+  examples: readonly Example[],
+  { holdout = 0.3, data = {}, newest = examples.length, add = 0 } = {},
+) {
+  const own = await mkdtemp(join(folder, 'one-'));
+  await using spool = await RowSpool.create(own, 2);
+  for (const { id, row = 0, label = 1 } of examples)
+    await spool.append(
+      { predictionId: `p${id}`, row, at: id, label, weight: 1, source: 'sdk', version: 1, key: `p${id}` },
+      Float32Array.of(id + add, row),
     );
-  });
+  spool.keepNewest(newest);
+  const path = join(own, 'dataset.parquet');
+  const split = { holdout, data: dataSchema.parse(data), hasParent: false };
+  const dataset = await writeDataset(spool, path, { model: 'm', columns: COLUMNS, split, parentTo: 0 });
+  return { ...dataset, path };
+}
 
-  it('leaves out rows whose vector is gone, of another width, or not finite', () => {
-    const vectors = new Map([
-      ['p1', Float32Array.of(1, 2)],
-      ['p2', Float32Array.of(1)],
-      ['p3', Float32Array.of(1, Number.NaN)],
+describe('a dataset', () => {
+  it('is read as it was written, with its parts, and by any reader of Parquet', async () => {
+    const examples = Array.from({ length: 10 }, (_, id) => ({ id: id >> 1, row: id % 2, label: id % 2 }));
+    const { path, ...made } = await written(examples, { holdout: 0.2 });
+    expect(made).toMatchObject({
+      examples: 10,
+      positives: 5,
+      parts: { training: 8, holdout: 2, frozen: 0, left_out: 0 },
+      from: 1,
+      to: 4,
+    });
+    const { training, holdout } = await loadDataset(path);
+    expect(training).toMatchObject({ rows: 8, columns: 2 });
+    expect([...training.features.subarray(0, 6)]).toEqual([0, 0, 0, 1, 1, 0]);
+    expect([...holdout.groups]).toEqual([4, 4]);
+    expect([...holdout.labels]).toEqual([0, 1]);
+    await using database = await openDuckDb();
+    const rows = await database.query(
+      `SELECT part, label, x, y FROM ${parquetSource([path])} WHERE "group" = 4`,
+    );
+    expect(rows).toEqual([
+      { part: 'holdout', label: 0, x: 4, y: 0 },
+      { part: 'holdout', label: 1, x: 4, y: 1 },
     ]);
-    const dataset = assembleDataset(
-      [1, 2, 3, 4].map((id) => example(id)),
-      (id) => vectors.get(id),
-      2,
-      0.5,
+  });
+
+  it('has the same digest for the same rows, and another for any change', async () => {
+    const examples = [{ id: 1 }, { id: 2, label: 0 }, { id: 3 }];
+    const { sha256 } = await written(examples);
+    expect((await written(examples)).sha256).toBe(sha256);
+    const changes = await Promise.all([
+      written([{ id: 1 }, { id: 2, label: 1 }, { id: 3 }]),
+      written([{ id: 1 }, { id: 2, label: 0 }]),
+      written([{ id: 1 }, { id: 2, label: 0 }, { id: 4 }]),
+      written(examples, { holdout: 0.6 }),
+      written(examples, { add: 1 }),
+    ]);
+    expect(new Set([sha256, ...changes.map((one) => one.sha256)]).size).toBe(6);
+  });
+
+  it('keeps the newest rows that fit, never parts of a prediction', async () => {
+    const examples = Array.from({ length: 9 }, (_, index) => ({ id: Math.floor(index / 3), row: index % 3 }));
+    const { path, examples: kept } = await written(examples, { newest: 5 });
+    expect(kept).toBe(3);
+    const { training, holdout } = await loadDataset(path);
+    expect([...training.features, ...holdout.features].filter((_, index) => index % 2 === 0)).toEqual([
+      2, 2, 2,
+    ]);
+  });
+
+  it('weighs the classes alike where that is declared, and numbers the folds', async () => {
+    const examples = Array.from({ length: 100 }, (_, id) => ({ id, label: id % 10 === 0 ? 1 : 0 }));
+    const { path } = await written(examples, { data: { classes: 'balanced', folds: 5 } });
+    const { training } = await loadDataset(path);
+    const weightOf = (label: number) =>
+      training.weights.reduce((sum, weight, row) => sum + (training.labels[row] === label ? weight : 0), 0);
+    expect(weightOf(1)).toBeCloseTo(weightOf(0), 2);
+    await using database = await openDuckDb();
+    const folds = await database.query(
+      `SELECT DISTINCT part, fold FROM ${parquetSource([path])} ORDER BY ALL`,
     );
-    expect(dataset).toMatchObject({ examples: 1, unusable: 3 });
+    expect(folds).toEqual([
+      { part: 'holdout', fold: -1 },
+      ...[0, 1, 2, 3, 4].map((fold) => ({ part: 'training', fold })),
+    ]);
   });
 
-  it('gives the same digest for the same rows, and another for any change', () => {
-    const examples = [example(1), example(2, 0, 0), example(3)];
-    const digest = (rows: readonly LabelledExample[], vectors = vectorsOf(1), share = 0.3) =>
-      assembleDataset(rows, vectors, 2, share).sha256;
-    expect(digest(examples)).toBe(digest(examples.map((one) => ({ ...one }))));
-    const changes = [
-      digest([example(1), example(2, 0, 1), example(3)]),
-      digest([example(1), example(2, 0, 0)]),
-      digest([example(1), example(2, 0, 0), example(4)]),
-      digest(examples, vectorsOf(1), 0.6),
-      digest(examples, (id) => vectorsOf(1)(id).map((value) => value + 1)),
-    ];
-    expect(new Set([digest(examples), ...changes]).size).toBe(6);
-  });
-
-  it('says nothing of nothing', () => {
-    expect(assembleDataset([], vectorsOf(1), 2, 0.2)).toMatchObject({
-      examples: 0,
-      training: { rows: 0 },
-      holdout: { rows: 0 },
-    });
-    expect(assembleDataset([example(1)], vectorsOf(1), 2, 0.2)).toMatchObject({
-      training: { rows: 1 },
-      holdout: { rows: 0 },
-    });
+  it('may be empty', async () => {
+    const { path, ...made } = await written([]);
+    expect(made).toMatchObject({ examples: 0, from: 0, to: 0 });
+    expect(await loadDataset(path)).toMatchObject({ training: { rows: 0 }, holdout: { rows: 0 } });
   });
 });

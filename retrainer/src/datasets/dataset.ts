@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import type { LabelledExample } from './join.ts';
+import { ParquetReader } from '@hotloop/platform/parquet/parquet-file.ts';
+import { FIRST_FEATURE } from './write-dataset.ts';
 
 /** Rows of one part of a dataset, oldest prediction first. */
 export interface DatasetPart {
@@ -15,99 +15,64 @@ export interface DatasetPart {
   readonly groups: Uint32Array;
 }
 
+/** A stored dataset in memory. */
 export interface Dataset {
-  readonly sha256: string;
   /** What is learnt from. */
   readonly training: DatasetPart;
   /**
-   * The newest predictions, kept for the gate. The candidate has not learnt from them. Nor has the live version, unless labels
-   * of much older predictions came since it was trained; it is then judged too kindly, and stays.
+   * What the gate judges on. The candidate has not learnt from it. Nor has the live version, unless labels of much older
+   * predictions came since it was trained; it is then judged too kindly, and stays.
    */
   readonly holdout: DatasetPart;
-  readonly examples: number;
-  /** Rows with a label above 0. */
-  readonly positives: number;
-  /** Labelled rows that could not be used: their logged vector is missing, of another width, or not finite. */
-  readonly unusable: number;
+  /** Rows that no version ever learns from; empty unless training.data.frozen asks for them. */
+  readonly frozen: DatasetPart;
 }
 
-/** The logged vectors of one prediction, rows x columns; undefined when there are none. */
-export type FeaturesOf = (predictionId: string) => Float32Array | undefined;
+const [PART, LABEL, WEIGHT, GROUP] = [3, 4, 5, 8] as const;
 
-/**
- * Builds a dataset out of labelled rows and the vectors that were served with them, never computed again. Pure: the same
- * rows give the same bytes and digest. Rows of one prediction never stand on both sides of the cut.
- *
- * @param examples in the order of prediction time, as the join gives them.
- * @param holdout share of the newest predictions that is kept for the gate; at least one is, where there are two.
- */
-export function assembleDataset(
-  examples: readonly LabelledExample[],
-  featuresOf: FeaturesOf,
-  columns: number,
-  holdout: number,
-): Dataset {
-  const usable = examples.flatMap((example) => {
-    const vectors = featuresOf(example.predictionId);
-    const values = vectors?.subarray(example.row * columns, (example.row + 1) * columns);
-    return values?.length === columns && values.every(Number.isFinite) ? [{ example, values }] : [];
-  });
-  const predictions = [...new Set(usable.map(({ example }) => example.predictionId))];
-  const groupOf = new Map(predictions.map((id, index) => [id, index]));
-  const kept = Math.min(Math.max(Math.round(predictions.length * holdout), 1), predictions.length - 1);
-  const firstKept = predictions.length - Math.max(kept, 0);
-  const isKept = ({ example }: LabelledRow) => groupOf.get(example.predictionId)! >= firstKept;
-  const training = partOf(
-    usable.filter((row) => !isKept(row)),
-    columns,
-    groupOf,
-  );
-  const held = partOf(usable.filter(isKept), columns, groupOf);
-  return {
-    sha256: digest(usable, training, held),
-    training,
-    holdout: held,
-    examples: usable.length,
-    positives: usable.filter(({ example }) => example.label > 0).length,
-    unusable: examples.length - usable.length,
-  };
-}
-
-interface LabelledRow {
-  readonly example: LabelledExample;
-  readonly values: Float32Array;
-}
-
-function partOf(
-  rows: readonly LabelledRow[],
-  columns: number,
-  groupOf: ReadonlyMap<string, number>,
-): DatasetPart {
-  const features = new Float32Array(rows.length * columns);
-  const labels = new Float32Array(rows.length);
-  const groups = new Uint32Array(rows.length);
-  for (const [index, { example, values }] of rows.entries()) {
-    features.set(values, index * columns);
-    labels[index] = example.label;
-    groups[index] = groupOf.get(example.predictionId)!;
+/** Reads a dataset that writeDataset wrote. Throws DATA_LOSS for a file that is damaged. */
+export async function loadDataset(path: string): Promise<Dataset> {
+  await using reader = await ParquetReader.open(path);
+  const columns = reader.columns.length - FIRST_FEATURE;
+  const parts: string[][] = [];
+  for (let group = 0; group < reader.groups.length; group++)
+    parts.push((await reader.read(group, PART)) as string[]);
+  const countOf = (name: string) =>
+    parts.reduce((sum, group) => sum + group.filter((part) => part === name).length, 0);
+  const names = ['training', 'holdout', 'frozen'] as const;
+  const made = names.map((name) => emptyPart(countOf(name), columns));
+  const filled = [0, 0, 0];
+  for (let group = 0; group < reader.groups.length; group++) {
+    const target = parts[group]!.map((part) => names.indexOf(part as (typeof names)[number]));
+    const place = target.map((part) => (part < 0 ? -1 : filled[part]!++));
+    const [labels, weights, groups] = (await Promise.all(
+      [LABEL, WEIGHT, GROUP].map((column) => reader.read(group, column)),
+    )) as [Float32Array, Float32Array, Int32Array];
+    for (let row = 0; row < target.length; row++) {
+      const part = made[target[row]!];
+      if (!part) continue;
+      part.labels[place[row]!] = labels[row]!;
+      part.weights[place[row]!] = weights[row]!;
+      part.groups[place[row]!] = groups[row]!;
+    }
+    for (let column = 0; column < columns; column++) {
+      const values = (await reader.read(group, FIRST_FEATURE + column)) as Float32Array;
+      for (let row = 0; row < target.length; row++) {
+        const part = made[target[row]!];
+        if (part) part.features[place[row]! * columns + column] = values[row]!;
+      }
+    }
   }
-  return {
-    rows: rows.length,
-    columns,
-    features,
-    labels,
-    weights: new Float32Array(rows.length).fill(1),
-    groups,
-  };
+  return { training: made[0]!, holdout: made[1]!, frozen: made[2]! };
 }
 
-/** SHA-256 over a header, the identity of every row, and each part's values (float32, little endian). */
-function digest(rows: readonly LabelledRow[], training: DatasetPart, holdout: DatasetPart): string {
-  const hash = createHash('sha256');
-  hash.update(JSON.stringify({ columns: training.columns, training: training.rows, holdout: holdout.rows }));
-  for (const { example } of rows) hash.update(`\n${example.predictionId} ${example.row}`);
-  for (const part of [training, holdout])
-    for (const values of [part.features, part.labels, part.weights])
-      hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-  return hash.digest('hex');
+function emptyPart(rows: number, columns: number): DatasetPart {
+  return {
+    rows,
+    columns,
+    features: new Float32Array(rows * columns),
+    labels: new Float32Array(rows),
+    weights: new Float32Array(rows),
+    groups: new Uint32Array(rows),
+  };
 }

@@ -9,7 +9,8 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type Bundle, type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { type CollectedDataset, type CollectOptions, collectDataset } from '../datasets/collect-dataset.ts';
+import type { CollectOptions } from '../datasets/collect-dataset.ts';
+import type { CollectedDataset, DatasetCollector } from '../datasets/dataset-collector.ts';
 import { storeDataset } from '../datasets/dataset-store.ts';
 import { findVersion, insertVersion } from '../registry/version-store.ts';
 import { type PromotionOptions, promote } from '../rollouts/promote.ts';
@@ -26,6 +27,7 @@ import type { Trainer } from './trainer.ts';
 export interface RetrainDependencies {
   readonly pool: Pool;
   readonly bundles: BundleStore;
+  readonly datasets: DatasetCollector;
   readonly trainer: Trainer;
   readonly clock: Clock;
 }
@@ -69,20 +71,27 @@ export async function retrain(
   const parent = await readParent(claim.run.model, dependencies);
   const spec = trainingSpec(parent.manifest);
   const metric = gateMetric(trainableTask(parent.manifest), spec.gate.metric);
-  const dataset = await collectDataset(pool, parent.manifest, spec.holdout, clock.now(), options.collect);
+  hooks.onProgress(0, 'collecting what was logged and what happened');
+  const dataset = await dependencies.datasets.collect(
+    parent.manifest,
+    parent.version,
+    clock.now(),
+    options.collect,
+    { timeoutMs: options.trainTimeoutMs, signal: hooks.signal },
+  );
   const collected = {
     parentVersion: parent.version,
     datasetSha256: dataset.sha256,
     examples: dataset.examples,
   };
   const keep = async (client: Parameters<typeof storeDataset>[0]) => {
-    await storeDataset(client, parent.manifest.name, dataset);
+    await storeDataset(client, dataset.row);
     return {};
   };
   const shortage = shortageOf(dataset, spec.gate.min_examples);
   if (shortage !== null)
     return advanceRun(pool, claim, 'refused', { ...collected, message: shortage }, clock.now(), keep);
-  const message = `${dataset.training.rows} rows to learn from, ${dataset.holdout.rows} held out`;
+  const message = `${dataset.training.rows} rows to learn from, ${dataset.holdout.rows} held out${absence(dataset)}`;
   await advanceRun(pool, claim, 'collected', { ...collected, message }, clock.now(), keep);
 
   const trained = await train(parent, dataset, dependencies, options, hooks);
@@ -125,6 +134,15 @@ async function readParent(model: string, { pool, bundles }: RetrainDependencies)
   return { version: state.liveVersion, generation: state.generation, manifest, bundle };
 }
 
+/** What a person must know of labels that are not in the dataset; empty when all are. */
+function absence({ missing, notes }: CollectedDataset): string {
+  const late =
+    missing === 0
+      ? ''
+      : `; ${missing} labels are missing, because their predictions are not in the log yet: retrain again later`;
+  return `${late}${notes.length === 0 ? '' : `; ${notes.join('; ')}`}`;
+}
+
 function shortageOf(dataset: CollectedDataset, minExamples: number): string | null {
   const { training, holdout, pending, unmatched, unusable } = dataset;
   if (training.rows > 0 && holdout.rows >= minExamples) return null;
@@ -132,7 +150,7 @@ function shortageOf(dataset: CollectedDataset, minExamples: number): string | nu
   const left = unusable > 0 ? `, ${unusable} logged vectors cannot be used` : '';
   return (
     `too few labelled examples: ${training.rows} to learn from and ${holdout.rows} held out of ${dataset.examples}; ` +
-    `the gate asks for ${minExamples} held out (${waiting}${left})`
+    `the gate asks for ${minExamples} held out (${waiting}${left})${absence(dataset)}`
   );
 }
 

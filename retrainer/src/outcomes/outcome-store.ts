@@ -1,5 +1,12 @@
 import type { AttributeValue } from '@hotloop/model/value.ts';
-import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/pool.ts';
+import {
+  type BinaryRow,
+  copyOut,
+  jsonbOf,
+  timestampMsOf,
+  uuidOf,
+} from '@hotloop/platform/postgres/copy-out.ts';
+import { fromPostgresError, type PoolClient, type Queryable } from '@hotloop/platform/postgres/pool.ts';
 import type { OutcomeEvent } from '../datasets/join.ts';
 import type { AcceptedOutcome } from './accept-outcome.ts';
 
@@ -13,11 +20,7 @@ const INSERT = `
   ON CONFLICT (model, source, id) DO NOTHING
   RETURNING model, source, id`;
 
-const SELECT = `
-  SELECT sequence, id, source, kind, prediction_id, keys, value, attributes,
-         extract(epoch FROM occurred_at) * 1000 AS occurred_ms
-  FROM outcome WHERE model = $1 AND sequence <= $2 AND occurred_at >= to_timestamp($3 / 1000.0)
-  ORDER BY sequence`;
+const FIELDS = 'sequence, id, source, kind, prediction_id, keys, value, attributes, occurred_at';
 
 /** Identifies a report within the store. */
 export function reportKey(report: { model: string; source: string; id: string }): string {
@@ -65,33 +68,69 @@ export async function outcomeCut(database: Queryable, model: string): Promise<nu
   return Number(rows[0]?.cut ?? 0);
 }
 
-interface OutcomeRow {
-  readonly id: string;
-  readonly source: string;
-  readonly kind: 'label' | 'retract';
-  readonly prediction_id: string | null;
-  readonly keys: Record<string, string>;
-  readonly value: AttributeValue | null;
-  readonly attributes: Record<string, AttributeValue>;
-  readonly occurred_ms: string;
+/** A report with the number of its arrival. */
+export interface StoredOutcome extends OutcomeEvent {
+  readonly sequence: number;
 }
 
-/** The reports of a model up to a cut, that happened at or after a moment. */
-export async function readOutcomes(
+/** Which reports can be about some predictions. */
+export interface OutcomesWanted {
+  readonly model: string;
+  /** The newest sequence number that counts. */
+  readonly cut: number;
+  /** Reports that name a prediction from the first to the last of these ids, inclusive. */
+  readonly firstId: string;
+  readonly lastId: string;
+  /** Reports with keys that happened between these times; null where the model declares no keys. */
+  readonly keyed: readonly [fromMs: number, toMs: number] | null;
+}
+
+/** Reads reports through COPY, in the order of no field. */
+export async function readOutcomesOf(client: PoolClient, wanted: OutcomesWanted): Promise<StoredOutcome[]> {
+  const { model, cut, firstId, lastId, keyed } = wanted;
+  const where = `model = ${client.escapeLiteral(model)} AND sequence <= ${Number(cut)}`;
+  const selects = [
+    `SELECT ${FIELDS} FROM outcome WHERE ${where}
+       AND prediction_id BETWEEN ${client.escapeLiteral(firstId)} AND ${client.escapeLiteral(lastId)}`,
+    ...(keyed === null
+      ? []
+      : [
+          `SELECT ${FIELDS} FROM outcome WHERE ${where} AND prediction_id IS NULL
+             AND occurred_at BETWEEN to_timestamp(${keyed[0] / 1000}) AND to_timestamp(${keyed[1] / 1000})`,
+        ]),
+  ];
+  const outcomes: StoredOutcome[] = [];
+  for await (const rows of copyOut(client, selects.join(' UNION ALL ')))
+    for (const row of rows) outcomes.push(outcomeOf(row));
+  return outcomes;
+}
+
+/** How many reports of a model, up to a cut, happened at or after a moment. */
+export async function countOutcomes(
   database: Queryable,
   model: string,
   cut: number,
   sinceMs: number,
-): Promise<OutcomeEvent[]> {
-  const { rows } = await database.query<OutcomeRow>(SELECT, [model, cut, sinceMs]);
-  return rows.map((row) => ({
-    id: row.id,
-    source: row.source,
-    kind: row.kind,
-    predictionId: row.prediction_id,
-    keys: row.keys,
-    value: row.value,
-    attributes: row.attributes,
-    occurredAt: Math.round(Number(row.occurred_ms)),
-  }));
+): Promise<number> {
+  const { rows } = await database.query<{ count: string }>(
+    `SELECT count(*) AS count FROM outcome
+     WHERE model = $1 AND sequence <= $2 AND occurred_at >= to_timestamp($3 / 1000.0)`,
+    [model, cut, sinceMs],
+  );
+  return Number(rows[0]?.count ?? 0);
+}
+
+function outcomeOf(row: BinaryRow): StoredOutcome {
+  const [sequence, id, source, kind, predictionId, keys, value, attributes, occurredAt] = row;
+  return {
+    sequence: Number(sequence!.readBigInt64BE(0)),
+    id: id!.toString('utf8'),
+    source: source!.toString('utf8'),
+    kind: kind!.toString('utf8') === 'retract' ? 'retract' : 'label',
+    predictionId: predictionId ? uuidOf(predictionId) : null,
+    keys: keys!.length <= 3 ? {} : (jsonbOf(keys!) as Record<string, string>),
+    value: value ? (jsonbOf(value) as AttributeValue | null) : null,
+    attributes: attributes!.length <= 3 ? {} : (jsonbOf(attributes!) as Record<string, AttributeValue>),
+    occurredAt: timestampMsOf(occurredAt!),
+  };
 }

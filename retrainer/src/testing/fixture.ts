@@ -8,6 +8,8 @@ import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
 import { type Log, silentLog } from '@hotloop/platform/log.ts';
+import { directoryObjectStore } from '@hotloop/platform/object-store/directory-object-store.ts';
+import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { ensurePartition, partitionDay } from '@hotloop/platform/postgres/partitions.ts';
 import { openPool, type Pool, type PoolClient } from '@hotloop/platform/postgres/pool.ts';
@@ -25,6 +27,7 @@ export interface Stores extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly pool: Pool;
   readonly bundles: BundleStore;
+  readonly objects: ObjectStore;
   readonly registry: RegistryReader;
   readonly tracing: Tracing;
   readonly log: Log;
@@ -47,6 +50,7 @@ export async function openStores(log: Log = silentLog()): Promise<Stores> {
       databaseUrl: database.url,
       pool,
       bundles: directoryBundleStore(folder),
+      objects: directoryObjectStore(folder),
       registry,
       tracing,
       log,
@@ -95,8 +99,8 @@ export function digestOf(bytes: Uint8Array): string {
 }
 
 /** A linear model over two columns, x and y, with the output `score`. */
-export function linearModel(seed = 1): Uint8Array {
-  return perceptron({ inputs: 2, hidden: [], outputs: 1, activation: 'relu', head: 'sigmoid', seed });
+export function linearModel(seed = 1, inputs = 2): Uint8Array {
+  return perceptron({ inputs, hidden: [], outputs: 1, activation: 'relu', head: 'sigmoid', seed });
 }
 
 export function manifestText(name: string, rest = ''): string {

@@ -1,5 +1,6 @@
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { COLLECT_DEFAULTS } from '../datasets/collect-dataset.ts';
+import { datasetCollector } from '../datasets/dataset-collector.ts';
 import type { RetrainDependencies } from '../improve/retrain.ts';
 import type { Trainer } from '../improve/trainer.ts';
 import type { WorkerOptions } from '../runs/run-worker.ts';
@@ -74,6 +75,7 @@ export function playedTrainer(change: Partial<Trainer> = {}, seed = 2): Trainer 
 
 export const dependenciesOf = (stores: Stores, trainer: Trainer): RetrainDependencies => ({
   ...stores,
+  datasets: datasetCollector({ pool: stores.pool, objects: stores.objects, waitMs: 0 }),
   clock: systemClock,
   trainer,
 });

@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { durationSchema } from './duration.ts';
+
+/** Which labelled rows are learnt from, and which only judge. */
+export const dataSchema = z
+  .strictObject({
+    split: z
+      .enum(['time', 'entity', 'time_and_entity'])
+      .default('time')
+      .describe(
+        'The holdout is the newest predictions, those of some entities, or the newest of some entities',
+      ),
+    entity: z
+      .string()
+      .optional()
+      .describe('The entity (such as user) that must not be on both sides; needed by the splits that say so'),
+    frozen: z
+      .number()
+      .min(0)
+      .lt(0.9)
+      .default(0)
+      .describe('Share of entities (or predictions) that is never learnt from, only judged on'),
+    max_age: durationSchema.optional().describe('Older predictions are left out'),
+    max_rows: z.int().min(1).optional().describe('The newest so many labelled rows'),
+    replay: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe(
+        'Learn from what is new since the parent was trained, with this share of older rows mixed in',
+      ),
+    max_per_source: z
+      .number()
+      .gt(0)
+      .max(1)
+      .optional()
+      .describe('Largest share of the training rows whose label comes from one source'),
+    propensity: z
+      .strictObject({ clip: z.number().min(1).default(10) })
+      .optional()
+      .describe('Weigh shown rows by 1 / propensity, at most clip'),
+    classes: z.enum(['as_they_are', 'balanced']).default('as_they_are').describe('Weights of the classes'),
+    folds: z
+      .int()
+      .min(2)
+      .max(20)
+      .optional()
+      .describe('Number the training rows for k-fold cross-validation, where the holdout would be small'),
+  })
+  .superRefine((data, context) => {
+    if (data.split !== 'time' && data.entity === undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['entity'],
+        message: `split ${data.split} needs the entity by which rows are divided, such as user`,
+      });
+  })
+  .describe('Which labelled rows are learnt from, and which only judge');
+
+export type DataSpec = z.output<typeof dataSchema>;

@@ -1,0 +1,318 @@
+import { columnKeys } from '@hotloop/model/manifest/column-keys.ts';
+import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import { durationMs } from '@hotloop/model/manifest/duration.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { type LabelRule, labelRule } from '@hotloop/model/outcome/label-rule.ts';
+import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
+import {
+  type BinaryRow,
+  copyOut,
+  jsonbOf,
+  textArrayOf,
+  timestampMsOf,
+  uuidOf,
+} from '@hotloop/platform/postgres/copy-out.ts';
+import type { PoolClient } from '@hotloop/platform/postgres/pool.ts';
+import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
+import { countOutcomes, outcomeCut, readOutcomesOf, type StoredOutcome } from '../outcomes/outcome-store.ts';
+import { CLOCK_SKEW_MS, type JoinPrediction, joinOutcomes } from './join.ts';
+import { type ColumnMap, mapColumns } from './map-columns.ts';
+import type { RowSpool } from './row-spool.ts';
+import { readShown, type Shown } from './shown-candidates.ts';
+
+export interface CollectOptions {
+  /** The newest predictions that are looked at. */
+  readonly maxPredictions: number;
+  /** Rows (candidates) of them at most. */
+  readonly maxRows: number;
+  /** Memory for feature vectors in training; older examples beyond it are left out. */
+  readonly maxFeatureBytes: number;
+}
+
+export interface CollectedRows {
+  /** The newest outcome that could count, by sequence. */
+  readonly cut: number;
+  /** Rows whose window is still open, and rows held back with them. */
+  readonly pending: number;
+  /** Outcomes that match no prediction that was looked at. */
+  readonly unmatched: number;
+  /** Labelled rows that could not be used: their logged vector is missing, of another width, or not finite. */
+  readonly unusable: number;
+  /** What was filled in, dropped or left out because versions have other features, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** Predictions joined at once, which bounds the memory of the join. */
+const SLICE_PREDICTIONS = 20_000;
+const SLICE_BYTES = 48 * 1024 * 1024;
+
+interface LoggedPrediction extends JoinPrediction {
+  readonly version: number;
+  readonly vectors: Buffer | null;
+}
+
+/**
+ * Joins a model's predictions with its outcomes and appends the labelled rows to the spool, in the order of their prediction ids,
+ * which begin with their time. Works through slices of predictions, so that memory does not grow with the log: a label
+ * depends on a prediction's own outcomes alone. `log` streams predictions while `lookups` answers questions about each
+ * slice; both must see the same snapshot.
+ */
+export async function collectRows(
+  { log, lookups }: { readonly log: PoolClient; readonly lookups: PoolClient },
+  manifest: Manifest,
+  spool: RowSpool,
+  now: number,
+  options: CollectOptions,
+): Promise<CollectedRows> {
+  const rule = labelRule(manifest);
+  const { maps, notes } = await versionMaps(lookups, manifest);
+  const cut = await outcomeCut(lookups, manifest.name);
+  const first = await firstPrediction(lookups, manifest, maps, now, options);
+  const totals = { pending: 0, unusable: 0 };
+  const matched = new Bits();
+  let earliest = now;
+  let slice: LoggedPrediction[] = [];
+  let bytes = 0;
+  const join = async () => {
+    if (slice.length === 0) return;
+    for (const { at } of slice) earliest = Math.min(earliest, at);
+    await joinSlice(slice, { lookups, manifest, rule, maps, spool, now, cut, totals, matched });
+    slice = [];
+    bytes = 0;
+  };
+  if (first !== null) {
+    for await (const rows of copyOut(log, predictionsFrom(log, manifest, first, maps))) {
+      for (const row of rows) {
+        const prediction = predictionOf(row);
+        const map = maps.get(prediction.version);
+        if (map === undefined) continue;
+        slice.push(prediction);
+        bytes += prediction.vectors?.length ?? 0;
+        if (slice.length >= SLICE_PREDICTIONS || bytes >= SLICE_BYTES) await join();
+      }
+    }
+    await join();
+  }
+  const total = await countOutcomes(lookups, manifest.name, cut, earliest - CLOCK_SKEW_MS);
+  return { cut, ...totals, unmatched: Math.max(0, total - matched.count), notes };
+}
+
+interface Slice {
+  readonly lookups: PoolClient;
+  readonly manifest: Manifest;
+  readonly rule: LabelRule;
+  readonly maps: ReadonlyMap<number, ColumnMap>;
+  readonly spool: RowSpool;
+  readonly now: number;
+  readonly cut: number;
+  readonly totals: { pending: number; unusable: number };
+  readonly matched: Bits;
+}
+
+async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice): Promise<void> {
+  const { lookups, manifest, rule, maps, spool, now, cut, totals, matched } = slice;
+  const windowMs = durationMs(manifest.outcome.window);
+  const times = predictions.map(({ at }) => at);
+  const [from, to] = [times.reduce((a, b) => Math.min(a, b)), times.reduce((a, b) => Math.max(a, b))];
+  const events = await readOutcomesOf(lookups, {
+    model: manifest.name,
+    cut,
+    firstId: predictions[0]!.predictionId,
+    lastId: predictions.at(-1)!.predictionId,
+    keyed: manifest.outcome.join === undefined ? null : [from - CLOCK_SKEW_MS, to + windowMs + CLOCK_SKEW_MS],
+  });
+  const asksShown = manifest.task === 'ranking';
+  const shown = asksShown ? await readShown(lookups, predictions) : new Map<string, Shown>();
+  const byId = new Map(predictions.map((prediction) => [prediction.predictionId, prediction]));
+  const joined = joinOutcomes(
+    predictions.map((prediction) => ({
+      ...prediction,
+      shown: shown.get(prediction.predictionId)?.items ?? null,
+    })),
+    events,
+    {
+      keys: manifest.outcome.join ?? [],
+      windowMs,
+      otherwise: rule.otherwise,
+      labelOf: (event) => rule.labelOf(event),
+    },
+    now,
+  );
+  const unmatched = new Set(joined.unmatched.map(({ event }) => event));
+  for (const event of events) if (!unmatched.has(event)) matched.set((event as StoredOutcome).sequence);
+  totals.pending += joined.pending;
+  const { data } = trainingSpec(manifest);
+  const width = columnsOf(manifest).width;
+  const examples = [...joined.examples].sort(
+    (a, b) => compare(a.predictionId, b.predictionId) || a.row - b.row,
+  );
+  for (const example of examples) {
+    // Where only positives are reported, a recent label is known only if it is positive. Learning from those alone would
+    // show a world without negatives; so both wait until the window has ended.
+    if (rule.isOneSided && example.open) {
+      totals.pending++;
+      continue;
+    }
+    const prediction = byId.get(example.predictionId)!;
+    const map = maps.get(prediction.version)!;
+    const vector = vectorOf(prediction, example.row, map, width);
+    if (vector === null) {
+      totals.unusable++;
+      continue;
+    }
+    const propensity = shown
+      .get(example.predictionId)
+      ?.propensityOf(prediction.candidates[example.row] ?? '');
+    await spool.append(
+      {
+        predictionId: example.predictionId,
+        row: example.row,
+        at: example.at,
+        label: example.label,
+        weight: data.propensity && propensity ? Math.min(data.propensity.clip, 1 / propensity) : 1,
+        source: example.outcome?.source ?? '',
+        version: prediction.version,
+        key:
+          (data.entity === undefined ? undefined : prediction.entities[data.entity]) ?? example.predictionId,
+      },
+      vector,
+    );
+  }
+}
+
+/** The row's vector with the wanted columns, or null when what was logged cannot be used. */
+function vectorOf(
+  { vectors, rows }: LoggedPrediction,
+  row: number,
+  map: ColumnMap,
+  width: number,
+): Float32Array | null {
+  if (vectors === null || vectors.length !== rows * map.width * 4) return null;
+  const start = row * map.width * 4;
+  // A copy, because a view into a larger buffer may start unaligned.
+  const own = new Float32Array(new Uint8Array(vectors.subarray(start, start + map.width * 4)).buffer);
+  const out = new Float32Array(width);
+  map.write(own, 0, out, 0);
+  return out.every(Number.isFinite) ? out : null;
+}
+
+/**
+ * The versions whose rows can be used, each with how its columns become those of `manifest`; and what to say of the others.
+ */
+async function versionMaps(
+  client: PoolClient,
+  manifest: Manifest,
+): Promise<{ maps: Map<number, ColumnMap>; notes: string[] }> {
+  const { rows } = await client.query<{ version: number; manifest: Manifest }>(
+    'SELECT version, manifest FROM model_version WHERE model = $1 ORDER BY version',
+    [manifest.name],
+  );
+  const maps = new Map<number, ColumnMap>();
+  const notes: string[] = [];
+  for (const { version, manifest: older } of rows) {
+    if (older.task !== manifest.task) {
+      notes.push(`rows of version ${version} are not used: its task was ${older.task}`);
+      continue;
+    }
+    const map = mapColumns(
+      columnKeys(older).map(({ key }) => key),
+      manifest,
+      older,
+    );
+    if ('problem' in map) notes.push(`rows of version ${version} are not used: ${map.problem}`);
+    else {
+      maps.set(version, map);
+      if (map.note !== null)
+        notes.push(`rows of version ${version} are used with other columns: ${map.note}`);
+    }
+  }
+  return { maps, notes };
+}
+
+/**
+ * Predictions that may be learnt from: the caller saw the answer and can have acted on it. So live, canary and pinned, but not
+ * shadow, whose answer nobody saw and whose live twin is logged already; and none that failed.
+ */
+const USABLE = `variant IN ('live', 'canary', 'pinned') AND error_code IS NULL AND features IS NOT NULL`;
+
+// Input: model, most predictions, most rows, first id. Output: the oldest prediction within them.
+const FIRST = `
+  SELECT prediction_id FROM (
+    SELECT prediction_id, sum("rows") OVER (ORDER BY prediction_id DESC) AS rows_so_far FROM (
+      SELECT prediction_id, "rows" FROM prediction
+      WHERE model = $1 AND prediction_id >= $4 AND ${USABLE} AND version = ANY ($5) AND "columns" = ANY ($6)
+      ORDER BY prediction_id DESC LIMIT $2) newest) counted
+  WHERE rows_so_far <= $3 ORDER BY prediction_id LIMIT 1`;
+
+async function firstPrediction(
+  client: PoolClient,
+  manifest: Manifest,
+  maps: ReadonlyMap<number, ColumnMap>,
+  now: number,
+  options: CollectOptions,
+): Promise<string | null> {
+  const { data } = trainingSpec(manifest);
+  const since = data.max_age === undefined ? 0 : Math.max(0, now - durationMs(data.max_age));
+  const { rows } = await client.query<{ prediction_id: string }>(FIRST, [
+    manifest.name,
+    options.maxPredictions,
+    options.maxRows,
+    firstPredictionIdAt(since),
+    [...maps.keys()],
+    [...new Set([...maps.values()].map(({ width }) => width))],
+  ]);
+  return rows[0]?.prediction_id ?? null;
+}
+
+function predictionsFrom(
+  client: PoolClient,
+  manifest: Manifest,
+  first: string,
+  maps: ReadonlyMap<number, ColumnMap>,
+): string {
+  const widths = new Set([...maps.values()].map(({ width }) => width));
+  const list = (numbers: Iterable<number>) =>
+    `ANY (ARRAY[${[...numbers].map(Number).join(', ')}]::integer[])`;
+  return `SELECT prediction_id, at, version, entities, candidates, "rows", features FROM prediction
+    WHERE model = ${client.escapeLiteral(manifest.name)} AND prediction_id >= ${client.escapeLiteral(first)}
+      AND version = ${list(maps.keys())} AND "columns" = ${list(widths)} AND ${USABLE}
+    ORDER BY prediction_id`;
+}
+
+function predictionOf(row: BinaryRow): LoggedPrediction {
+  const [id, at, version, entities, candidates, rows, features] = row as readonly Buffer[];
+  return {
+    predictionId: uuidOf(id!),
+    at: timestampMsOf(at!),
+    version: version!.readInt32BE(0),
+    entities: entities!.length <= 3 ? {} : (jsonbOf(entities!) as Record<string, string>),
+    candidates: textArrayOf(candidates!),
+    rows: rows!.readInt32BE(0),
+    // A copy: the chunk would be kept for the few vectors that are wanted of it.
+    vectors: features === null ? null : Buffer.from(features!),
+    shown: null,
+  };
+}
+
+/** A set of sequence numbers. */
+class Bits {
+  #words = new Uint32Array(1024);
+  count = 0;
+
+  set(number: number): void {
+    const word = Math.floor(number / 32);
+    if (word >= this.#words.length) {
+      const larger = new Uint32Array(Math.max(word + 1, this.#words.length * 2));
+      larger.set(this.#words);
+      this.#words = larger;
+    }
+    const bit = 1 << (number % 32);
+    if (((this.#words[word] ?? 0) & bit) !== 0) return;
+    this.#words[word] = (this.#words[word] ?? 0) | bit;
+    this.count++;
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,93 @@
+import { dataSchema } from '@hotloop/model/manifest/data-schema.ts';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PARTS, type RowReader, type SplitRow, splitRows } from './split-rows.ts';
+
+const readerOf = (rows: readonly SplitRow[]): RowReader => ({
+  length: rows.length,
+  at: (index) => rows[index]!,
+});
+
+const rowsOf = (
+  predictions: number,
+  candidates: number,
+  change: (group: number) => Partial<SplitRow> = () => ({}),
+) =>
+  Array.from({ length: predictions * candidates }, (_, index): SplitRow => {
+    const group = Math.floor(index / candidates);
+    return { group, key: `p${group}`, source: 'sdk', isNew: true, ...change(group) };
+  });
+
+function partsOf(rows: readonly SplitRow[], data: object = {}, holdout = 0.2, hasParent = false) {
+  return [...splitRows(readerOf(rows), { holdout, data: dataSchema.parse(data), hasParent })].map(
+    (part) => PARTS[part]!,
+  );
+}
+const count = (parts: readonly string[], part: string) => parts.filter((one) => one === part).length;
+
+describe('dividing rows', () => {
+  it('keeps the newest predictions for the gate, never a part of one', () => {
+    void fc.assert(
+      fc.property(fc.double({ min: 0.01, max: 0.89, noNaN: true }), (share) => {
+        const rows = rowsOf(5, 3);
+        const parts = partsOf(rows, {}, share);
+        const held = rows.filter((_, index) => parts[index] === 'holdout').map(({ group }) => group);
+        const learnt = rows.filter((_, index) => parts[index] === 'training').map(({ group }) => group);
+        expect(held.length % 3).toBe(0);
+        expect(held.length).toBeGreaterThan(0);
+        expect(Math.max(...learnt)).toBeLessThan(Math.min(...held));
+      }),
+    );
+    expect(partsOf(rowsOf(1, 1))).toEqual(['training']);
+    expect(partsOf([])).toEqual([]);
+  });
+
+  it('never has an entity on two sides, whatever comes later', () => {
+    void fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g'), { minLength: 2, maxLength: 60 }),
+        fc.constantFrom('entity', 'time_and_entity'),
+        (users, split) => {
+          const rows = rowsOf(users.length, 1, (group) => ({ key: users[group]! }));
+          const data = { split, entity: 'user', frozen: 0.2 };
+          const parts = partsOf(rows, data, 0.3);
+          const sides = new Map<string, Set<string>>();
+          for (const [index, part] of parts.entries())
+            if (part !== 'left_out')
+              sides.set(users[index]!, (sides.get(users[index]!) ?? new Set()).add(part));
+          for (const side of sides.values()) expect(side.size).toBe(1);
+          if (split !== 'entity') return;
+          const more = [...rows, ...rowsOf(9, 1, (group) => ({ group: group + 1000, key: `new${group}` }))];
+          expect(partsOf(more, data, 0.3).slice(0, rows.length)).toEqual(parts);
+        },
+      ),
+    );
+  });
+
+  it('freezes a share that no later dataset learns from', () => {
+    const parts = partsOf(rowsOf(5000, 1), { frozen: 0.1 });
+    expect(count(parts, 'frozen') / 5000).toBeCloseTo(0.1, 1);
+    expect(partsOf(rowsOf(4000, 1), { frozen: 0.1 }).map((part) => part === 'frozen')).toEqual(
+      parts.slice(0, 4000).map((part) => part === 'frozen'),
+    );
+  });
+
+  it('mixes the declared share of older rows into the new ones', () => {
+    const rows = rowsOf(10_000, 1, (group) => ({ isNew: group >= 9_000 }));
+    const parts = partsOf(rows, { replay: 0.5 }, 0.01, true);
+    const old = rows.filter((row, index) => parts[index] === 'training' && !row.isNew).length;
+    const fresh = rows.filter((row, index) => parts[index] === 'training' && row.isNew).length;
+    expect(old / (old + fresh)).toBeGreaterThan(0.45);
+    expect(old / (old + fresh)).toBeLessThan(0.55);
+    expect(count(partsOf(rows, { replay: 0.5 }, 0.01, false), 'left_out')).toBe(0);
+  });
+
+  it('caps what one source may contribute', () => {
+    const rows = rowsOf(10_000, 1, (group) => ({ source: group % 10 === 0 ? 'sdk' : 'analyst:mallory' }));
+    const parts = partsOf(rows, { max_per_source: 0.6 });
+    const learnt = rows.filter((_, index) => parts[index] === 'training');
+    const mallory = learnt.filter(({ source }) => source === 'analyst:mallory').length / learnt.length;
+    expect(mallory).toBeGreaterThan(0.55);
+    expect(mallory).toBeLessThan(0.65);
+  });
+});

@@ -1,0 +1,145 @@
+import type { DataSpec } from '@hotloop/model/manifest/data-schema.ts';
+
+/** What a row is for. `left_out`: it would leak into the holdout, or is beyond a cap. */
+export const PARTS = ['training', 'holdout', 'frozen', 'left_out'] as const;
+export type Part = (typeof PARTS)[number];
+
+/** What the division looks at, one entry for each row, in the order of prediction time. */
+export interface SplitRow {
+  /** Rows of one prediction share a group and are never divided. Groups ascend. */
+  readonly group: number;
+  /** Value of the declared entity, or the id of the prediction: decides the side by its hash. */
+  readonly key: string;
+  /** Where the label comes from; empty for the default label. */
+  readonly source: string;
+  /** Made after the parent's dataset. */
+  readonly isNew: boolean;
+}
+
+export interface RowReader {
+  readonly length: number;
+  at(index: number): SplitRow;
+}
+
+export interface SplitSpec {
+  /** Share of the predictions (or entities) that is kept for the gate. */
+  readonly holdout: number;
+  readonly data: DataSpec;
+  /** Whether the model has been trained on an earlier dataset, so that `replay` means something. */
+  readonly hasParent: boolean;
+}
+
+/**
+ * Says what each row is for, as an index into PARTS. Pure, and a row's side by entity depends on its entity alone, so that it
+ * stays on its side in every later dataset.
+ *
+ * - frozen: by hash of the key; never in training or holdout.
+ * - holdout: `time`: the newest predictions; `entity`: by hash of the entity; `time_and_entity`: the newest predictions of the
+ *   entities on that side, while older rows of those entities and newer rows of the others are left out.
+ * - replay: with a parent, older rows are drawn by hash until they are this share of the training rows.
+ * - max_per_source: rows beyond the cap are drawn out by hash.
+ */
+export function splitRows(rows: RowReader, spec: SplitSpec): Uint8Array {
+  const parts = new Uint8Array(rows.length);
+  const mark = (index: number, part: Part) => {
+    parts[index] = PARTS.indexOf(part);
+  };
+  const { data } = spec;
+  for (let index = 0; index < rows.length; index++)
+    if (data.frozen > 0 && share(rows.at(index).key, 'frozen') < data.frozen) mark(index, 'frozen');
+  const firstHeld = firstHeldGroup(rows, parts, spec.holdout);
+  for (let index = 0; index < rows.length; index++) {
+    if (PARTS[parts[index]!] === 'frozen') continue;
+    const { group, key } = rows.at(index);
+    const isNewest = group >= firstHeld;
+    const isHeldEntity = data.split !== 'time' && share(key, 'holdout') < entityShare(spec);
+    mark(index, sideOf(data.split, isNewest, isHeldEntity));
+  }
+  if (data.replay !== undefined && spec.hasParent) thinOld(rows, parts, data.replay, mark);
+  if (data.max_per_source !== undefined) capSources(rows, parts, data.max_per_source, mark);
+  return parts;
+}
+
+function sideOf(split: DataSpec['split'], isNewest: boolean, isHeldEntity: boolean): Part {
+  switch (split) {
+    case 'time':
+      return isNewest ? 'holdout' : 'training';
+    case 'entity':
+      return isHeldEntity ? 'holdout' : 'training';
+    case 'time_and_entity':
+      if (isNewest !== isHeldEntity) return 'left_out';
+      return isNewest ? 'holdout' : 'training';
+  }
+}
+
+/** By both, rows of the holdout are the newest share of a share: the square root of it keeps more of them. */
+function entityShare({ holdout, data }: SplitSpec): number {
+  return data.split === 'time_and_entity' ? Math.sqrt(holdout) : holdout;
+}
+
+/** The first group of the newest share; at least one is held out and one is not, where there are two. */
+function firstHeldGroup(rows: RowReader, parts: Uint8Array, holdout: number): number {
+  const groups: number[] = [];
+  for (let index = 0; index < rows.length; index++) {
+    const { group } = rows.at(index);
+    if (parts[index] === 0 && groups.at(-1) !== group) groups.push(group);
+  }
+  const held = Math.min(Math.max(Math.round(groups.length * holdout), 1), groups.length - 1);
+  return held <= 0 ? Number.POSITIVE_INFINITY : groups[groups.length - held]!;
+}
+
+type Mark = (index: number, part: Part) => void;
+
+function thinOld(rows: RowReader, parts: Uint8Array, replay: number, mark: Mark): void {
+  const isTraining = (index: number) => parts[index] === 0;
+  let fresh = 0;
+  let old = 0;
+  for (let index = 0; index < rows.length; index++)
+    if (isTraining(index)) rows.at(index).isNew ? fresh++ : old++;
+  if (fresh === 0 || replay === 1) return;
+  // old' / (old' + fresh) = replay
+  const wanted = (fresh * replay) / (1 - replay);
+  if (wanted >= old) return;
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows.at(index);
+    if (isTraining(index) && !row.isNew && share(String(row.group), 'replay') >= wanted / old)
+      mark(index, 'left_out');
+  }
+}
+
+function capSources(rows: RowReader, parts: Uint8Array, cap: number, mark: Mark): void {
+  const counts = new Map<string, number>();
+  let total = 0;
+  for (let index = 0; index < rows.length; index++) {
+    if (parts[index] !== 0) continue;
+    const { source } = rows.at(index);
+    // Default labels were reported by nobody.
+    if (source !== '') counts.set(source, (counts.get(source) ?? 0) + 1);
+    total++;
+  }
+  const kept = new Map<string, number>();
+  for (const [source, count] of counts) {
+    const others = total - count;
+    // count' / (count' + others) = cap
+    const allowed = cap >= 1 ? count : (others * cap) / (1 - cap);
+    kept.set(source, Math.min(1, allowed / count));
+  }
+  // A single source has nobody to be measured against: it stays.
+  if (counts.size < 2) return;
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows.at(index);
+    if (parts[index] === 0 && share(`${row.group} ${row.source}`, 'source') >= (kept.get(row.source) ?? 1))
+      mark(index, 'left_out');
+  }
+}
+
+/** A number in [0, 1) that depends on the text alone: FNV-1a, then the finalizer of MurmurHash3. */
+export function share(text: string, purpose: string): number {
+  let hash = 0x811c9dc5;
+  for (const part of [purpose, '\0', text])
+    for (let index = 0; index < part.length; index++)
+      hash = Math.imul(hash ^ part.charCodeAt(index), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+}
