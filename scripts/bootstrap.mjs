@@ -41,6 +41,11 @@ const COMMANDS = {
     systemPrograms: true,
     run: ({ node }, args) => node('bench/src/main.ts', args),
   },
+  package: {
+    about: 'build the npm packages that are published',
+    systemPrograms: false,
+    run: ({ node }, args) => node('deploy/src/packages/main.ts', args),
+  },
   drill: {
     about: 'break things on purpose, and count what is lost',
     systemPrograms: false,

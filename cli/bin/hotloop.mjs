@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Starts the command line with a Node that runs TypeScript as written: the project's own when it is there, this one otherwise.
+// Starts the command line with a Node that is new enough: this one, or the one that npm installed beside it.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,19 +16,21 @@ function isNewEnough() {
   return Number(process.versions.node.split('.')[0]) >= NEEDED;
 }
 
-/** The Node that came with the project as an npm package; undefined where it is not installed. */
+/** The Node that came as an npm package, with the project or with this package; undefined where there is none. */
 function projectNode() {
-  try {
-    const manifest = createRequire(import.meta.url).resolve('node/package.json');
-    const path = join(dirname(manifest), 'bin', 'node');
-    return existsSync(path) ? path : undefined;
-  } catch {
-    return undefined;
-  }
+  for (const name of ['node', `node-${process.platform}-${process.arch}`])
+    try {
+      const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+      const path = join(dirname(manifest), 'bin', 'node');
+      if (existsSync(path)) return path;
+    } catch {
+      // Not installed; the next one may be.
+    }
+  return undefined;
 }
 
 const script = existsSync(source) ? source : built;
-const own = script === built || isNewEnough();
+const own = isNewEnough();
 const node = own ? process.execPath : projectNode();
 if (node === undefined) {
   process.stderr.write(`hotloop: Node ${NEEDED} or later is needed; this is ${process.versions.node}\n`);

@@ -8,6 +8,7 @@ import type { PromoteProgress__Output } from '@hotloop/proto/gen/hotloop/v1/Prom
 import type { PushModelReply__Output } from '@hotloop/proto/gen/hotloop/v1/PushModelReply.ts';
 import type { CallContext, CallPatience } from './call-context.ts';
 import { callMetadata, serverStream } from './channel.ts';
+import { deferred } from './deferred.ts';
 import { HotloopClientError, toClientError } from './hotloop-client-error.ts';
 import { Operation } from './operation.ts';
 
@@ -145,7 +146,7 @@ export class Models {
   ): Promise<PushResult> {
     const { registry } = this.#context.stubs;
     const deadline = Date.now() + (patience.timeoutMs ?? PUSH_TIMEOUT_MS);
-    const answer = Promise.withResolvers<PushModelReply__Output>();
+    const answer = deferred<PushModelReply__Output>();
     answer.promise.catch(() => undefined);
     const call = registry.PushModel(
       callMetadata(this.#context.options),

@@ -1,3 +1,5 @@
+import { deferred } from './deferred.ts';
+
 /**
  * Work that takes a while: iterate it for its steps, or await `finished()` for its result; do both if both matter.
  * It runs from the moment it is made, iterated or not. Both ways throw the failure.
@@ -5,7 +7,7 @@
 export class Operation<Step, Result> implements AsyncIterable<Step> {
   readonly #result: Promise<Result>;
   readonly #steps: Step[] = [];
-  #changed = Promise.withResolvers<void>();
+  #changed = deferred<void>();
   #ended = false;
 
   constructor(run: (report: (step: Step) => void) => Promise<Result>) {
@@ -35,6 +37,6 @@ export class Operation<Step, Result> implements AsyncIterable<Step> {
 
   #change(): void {
     this.#changed.resolve();
-    this.#changed = Promise.withResolvers<void>();
+    this.#changed = deferred<void>();
   }
 }

@@ -5,6 +5,7 @@ import type { PredictItem } from '@hotloop/proto/gen/hotloop/v1/PredictItem.ts';
 import type { PredictReply__Output } from '@hotloop/proto/gen/hotloop/v1/PredictReply.ts';
 import type { PredictReplyFrame__Output } from '@hotloop/proto/gen/hotloop/v1/PredictReplyFrame.ts';
 import type { PredictRequest } from '@hotloop/proto/gen/hotloop/v1/PredictRequest.ts';
+import { deferred } from './deferred.ts';
 import { clientErrorCode, HotloopClientError, toClientError } from './hotloop-client-error.ts';
 
 export type PredictionCall = ClientDuplexStream<PredictFrame, PredictReplyFrame__Output>;
@@ -125,7 +126,7 @@ export class PredictionStream {
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true;
     if (this.size > 0) {
-      const idle = Promise.withResolvers<void>();
+      const idle = deferred<void>();
       this.#whenIdle = idle.resolve;
       const timer = setTimeout(idle.resolve, timeoutMs);
       await idle.promise;

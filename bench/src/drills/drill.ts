@@ -14,6 +14,8 @@ export interface DrillOptions {
   readonly budget: number;
   readonly seconds: number;
   readonly say: (line: string) => void;
+  /** Of this process; for programs that are started as a user starts them. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** One drill: something breaks on purpose, and what must not happen is counted. */

@@ -3,10 +3,11 @@ import { report, table } from '../report.ts';
 import type { Drill, DrillOptions } from './drill.ts';
 import { drillLog } from './drill-log.ts';
 import { drillMany } from './drill-many.ts';
+import { drillPackage } from './drill-package.ts';
 
-const DRILLS: Readonly<Record<string, Drill>> = { log: drillLog, many: drillMany };
+const DRILLS: Readonly<Record<string, Drill>> = { package: drillPackage, log: drillLog, many: drillMany };
 
-interface Flags extends Omit<DrillOptions, 'say'> {
+interface Flags extends Omit<DrillOptions, 'say' | 'environment'> {
   readonly json?: boolean;
 }
 
@@ -34,7 +35,7 @@ const program = new Command('npm run drill --')
     const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;
     if (!drill)
       return program.error(`no drill is named ${name}; there are ${Object.keys(DRILLS).join(', ')}`);
-    const result = report(name, await drill({ ...flags, say }));
+    const result = report(name, await drill({ ...flags, say, environment: process.env }));
     console.error(table(result));
     if (flags.json) console.log(JSON.stringify(result));
     if (result.figures.some((figure) => figure.met === false)) process.exitCode = 1;

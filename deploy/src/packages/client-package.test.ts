@@ -1,14 +1,26 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { startFakeFrontDoor } from '@hotloop/client/testing/fake-front-door.ts';
 import { describe, expect, it } from 'vitest';
-import { startFakeFrontDoor } from './testing/fake-front-door.ts';
 
 const run = promisify(execFile);
-const PACKAGE = join(import.meta.dirname, '..');
-const MODULES = join(PACKAGE, '..', 'node_modules');
+const ROOT = join(import.meta.dirname, '..', '..', '..');
+const MODULES = join(ROOT, 'node_modules');
+const PACKED = ['client-sdk', 'proto', 'deploy', 'platform', 'package.json', 'tsconfig.base.json', 'LICENSE'];
+
+/** A copy of what packing needs: packing replaces package.json for a moment, which other tests must not see. */
+async function copyOfTheProject(folder: string): Promise<string> {
+  for (const name of PACKED)
+    await cp(join(ROOT, name), join(folder, name), {
+      recursive: true,
+      filter: (path) => !/\/(node_modules|dist)(\/|$)/.test(path.slice(ROOT.length)),
+    });
+  await symlink(MODULES, join(folder, 'node_modules'));
+  return folder;
+}
 
 const PROGRAM = `
 import { connect, HotloopClientError, type Prediction } from '@hotloop/client';
@@ -28,10 +40,12 @@ describe('the published package', { timeout: 120_000 }, () => {
   it('is packed, installed elsewhere, compiled against and run', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'hotloop-package-'));
     try {
-      await run(process.execPath, [join(PACKAGE, 'src', 'build.ts')]);
+      const project = await copyOfTheProject(await mkdtemp(join(folder, 'project-')));
+      const before = await readFile(join(project, 'client-sdk', 'package.json'), 'utf8');
       const { stdout: packed } = await run('npm', ['pack', '--silent', '--pack-destination', folder], {
-        cwd: join(PACKAGE, 'dist'),
+        cwd: join(project, 'client-sdk'),
       });
+      expect(await readFile(join(project, 'client-sdk', 'package.json'), 'utf8')).toBe(before);
       const installed = join(folder, 'app', 'node_modules', '@hotloop', 'client');
       await mkdir(installed, { recursive: true });
       await run('tar', ['-xzf', join(folder, packed.trim()), '-C', installed, '--strip-components=1']);
@@ -59,7 +73,7 @@ describe('the published package', { timeout: 120_000 }, () => {
       const { stdout } = await run(process.execPath, ['program.js', door.address], { cwd: app });
       expect(JSON.parse(stdout)).toEqual({ score: 0.25, code: 'UNIMPLEMENTED' });
 
-      expect((await readdir(join(installed, 'proto', 'hotloop', 'v1'))).length).toBeGreaterThan(5);
+      expect((await readdir(join(installed, 'dist', 'proto', 'hotloop', 'v1'))).length).toBeGreaterThan(5);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

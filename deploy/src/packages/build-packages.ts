@@ -1,0 +1,90 @@
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { compilePackage } from './compile-package.ts';
+import { BUNDLED, clientManifest, PLATFORM_FOLDERS, platformManifest } from './package-manifests.ts';
+
+/** Not needed to run the platform. */
+const LEFT_OUT =
+  /^(deploy\/src\/(demo|tour|packages|images|backing\/(test-services|real-kafka)\.ts)|proto\/src\/generate\.ts)(\/|$)/;
+/** What of a package of ours is not code: contracts, migrations, the schema of model.yaml. */
+const BESIDE_SOURCES: Readonly<Record<string, readonly string[]>> = {
+  proto: ['hotloop', 'inference', 'onnx'],
+  model: ['model.schema.json'],
+  cli: ['bin'],
+};
+
+function format(manifest: Readonly<Record<string, unknown>>): string {
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** Compiles the `hotloop` package (command, services, local runner, console where it is built) into a folder. */
+export function buildPlatformPackage(root: string, out: string): void {
+  compilePackage({
+    root,
+    out,
+    sources: PLATFORM_FOLDERS.flatMap((folder) => [
+      { path: `${folder}/src`, include: (path: string) => !LEFT_OUT.test(path) },
+      ...(BESIDE_SOURCES[folder] ?? []).map((name) => ({ path: `${folder}/${name}` })),
+    ]),
+    target: 'ES2024',
+    declarations: false,
+  });
+  const console = join(root, 'console', 'dist');
+  if (existsSync(console)) cpSync(console, join(out, 'console', 'dist'), { recursive: true });
+  writeFileSync(join(out, 'package.json'), format(platformManifest(root)));
+  cpSync(join(root, 'LICENSE'), join(out, 'LICENSE'));
+}
+
+/**
+ * Puts ONNX Runtime into the package. Its own package runs a script when it is installed, which downloads libraries for graphics
+ * processors and fails where it cannot; the bundled copy has no script and no libraries for Windows.
+ */
+export function bundleRuntime(root: string, out: string): void {
+  for (const name of BUNDLED) {
+    const from = join(root, 'node_modules', name);
+    const to = join(out, 'node_modules', name);
+    cpSync(from, to, {
+      recursive: true,
+      filter: (path) => !/\/(win32|script|test)(\/|$)|\.map$/.test(path.slice(from.length)),
+    });
+    const manifest = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8')) as Record<string, unknown>;
+    const { scripts: _scripts, dependencies, devDependencies: _dev, ...kept } = manifest;
+    const common = Object.entries(dependencies ?? {}).filter(([dependency]) => BUNDLED.includes(dependency));
+    const own = { ...kept, dependencies: Object.fromEntries(common) };
+    writeFileSync(join(to, 'package.json'), format(own));
+  }
+}
+
+/**
+ * Makes `client-sdk/` ready for npm to pack: compiles it into `dist/` and replaces its package.json, whose exports name the
+ * sources, by the published one. `restoreClient` undoes the latter.
+ */
+export function prepareClient(root: string): void {
+  const folder = join(root, 'client-sdk');
+  // A pack that was interrupted left the published one in place.
+  restoreClient(root);
+  compilePackage({
+    root,
+    out: join(folder, 'dist'),
+    sources: [
+      { path: 'client-sdk/src' },
+      { path: 'proto/src', include: (path: string) => !path.endsWith('/generate.ts') },
+      { path: 'proto/hotloop' },
+    ],
+    target: 'ES2022',
+    declarations: true,
+  });
+  const manifest = format(clientManifest(root));
+  renameSync(join(folder, 'package.json'), join(folder, 'dist', 'package.source.json'));
+  writeFileSync(join(folder, 'package.json'), manifest);
+  cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
+}
+
+export function restoreClient(root: string): void {
+  const folder = join(root, 'client-sdk');
+  const kept = join(folder, 'dist', 'package.source.json');
+  if (!existsSync(kept)) return;
+  writeFileSync(join(folder, 'package.json'), readFileSync(kept));
+  rmSync(kept);
+  rmSync(join(folder, 'LICENSE'), { force: true });
+}
