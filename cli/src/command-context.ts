@@ -2,11 +2,14 @@ import { HotloopClient } from '@hotloop/client/hotloop-client.ts';
 import { ControlClient, DEFAULT_CONTROL_URL } from './control-client.ts';
 import type { Terminal } from './terminal.ts';
 
+const DEFAULT_FRONT_DOOR_URL = 'http://127.0.0.1:7480';
+
 /** Options every command takes. */
 export interface GlobalOptions {
   readonly address?: string;
   readonly retrainer?: string;
   readonly control?: string;
+  readonly frontDoor?: string;
   readonly apiKey?: string;
   readonly timeout?: number;
   readonly json?: boolean;
@@ -52,6 +55,11 @@ export function controlClient(options: GlobalOptions, signal: AbortSignal): Cont
     ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
   });
+}
+
+/** The front door over HTTP, as the options say: events and reference tables. */
+export function frontDoorClient(options: GlobalOptions, signal: AbortSignal): ControlClient {
+  return controlClient({ ...options, control: options.frontDoor ?? DEFAULT_FRONT_DOOR_URL }, signal);
 }
 
 /** Writes a result: one line of JSON for programs, or text for a person. */

@@ -7,7 +7,8 @@ import type { UpOptions } from './command-context.ts';
 import { CommandError } from './command-error.ts';
 import { runCommandLine } from './run-command-line.ts';
 
-const { HOTLOOP_PREPROCESSOR, HOTLOOP_RETRAINER, HOTLOOP_CONTROL, HOTLOOP_API_KEY } = process.env;
+const { HOTLOOP_PREPROCESSOR, HOTLOOP_RETRAINER, HOTLOOP_CONTROL, HOTLOOP_FRONT_DOOR, HOTLOOP_API_KEY } =
+  process.env;
 const interrupted = new AbortController();
 
 async function readNamedFile(path: string): Promise<Buffer> {
@@ -50,6 +51,7 @@ const defaults = {
   ...(HOTLOOP_PREPROCESSOR ? { address: HOTLOOP_PREPROCESSOR } : {}),
   ...(HOTLOOP_RETRAINER ? { retrainer: HOTLOOP_RETRAINER } : {}),
   ...(HOTLOOP_CONTROL ? { control: HOTLOOP_CONTROL } : {}),
+  ...(HOTLOOP_FRONT_DOOR ? { frontDoor: HOTLOOP_FRONT_DOOR } : {}),
   ...(HOTLOOP_API_KEY ? { apiKey: HOTLOOP_API_KEY } : {}),
 };
 process.exitCode = await runCommandLine(

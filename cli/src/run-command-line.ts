@@ -8,6 +8,7 @@ export interface CommandDefaults {
   readonly address?: string;
   readonly retrainer?: string;
   readonly control?: string;
+  readonly frontDoor?: string;
   readonly apiKey?: string;
 }
 
@@ -42,6 +43,7 @@ function buildProgram(context: CommandContext): Command {
     .option('-a, --address <host:port>', 'where the front door is (default 127.0.0.1:7400)')
     .option('--retrainer <host:port>', 'where the retrainer is (default: the same host, port 7403)')
     .option('--control <url>', 'where the control API is (default http://127.0.0.1:7404)')
+    .option('--front-door <url>', 'where REST is (default http://127.0.0.1:7480)')
     .option('--api-key <key>', 'key to call with')
     .option('--timeout <ms>', 'deadline of each call', parseMilliseconds)
     .option('--json', 'one line of JSON instead of text')

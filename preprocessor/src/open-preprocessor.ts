@@ -20,6 +20,8 @@ import { watchHistory } from './archive/rebuild-history.ts';
 import { deadLetters } from './dead-letters.ts';
 import { EVENTS_GROUP } from './events.ts';
 import { type Preprocessor, startPreprocessor } from './service.ts';
+import { openReferenceReader } from './tables/reference-reader.ts';
+import { TableStore } from './tables/table-store.ts';
 
 /** The services that the preprocessor asks. */
 export interface Peers {
@@ -56,13 +58,17 @@ export async function openPreprocessor(
 ): Promise<Preprocessor> {
   const { closing, node, pool } = foundation;
   const log = foundation.log.child({ part: 'preprocessor' });
-  const openHistory = async (name: string, commandTimeoutMs: number) => {
-    const redis = await openRedis(settings.REDIS_CACHE_URL, { commandTimeoutMs, role: 'cache', name, log });
-    return new RedisHistory(closing.use(`Redis ${name}`, redis));
-  };
+  const openCache = async (name: string, commandTimeoutMs: number) =>
+    closing.use(
+      `Redis ${name}`,
+      await openRedis(settings.REDIS_CACHE_URL, { commandTimeoutMs, role: 'cache', name, log }),
+    );
   // Two connections: a prediction's read must not wait behind a batch of events.
-  const history = await openHistory('history', 1000);
-  const eventHistory = await openHistory('events', 5000);
+  const cache = await openCache('history', 1000);
+  const history = new RedisHistory(cache);
+  const eventHistory = new RedisHistory(await openCache('events', 5000));
+  const tables = new TableStore(pool);
+  const references = closing.use('reference tables', await openReferenceReader(tables, cache, log));
   const spool = await openArchiving(settings, eventHistory, foundation, log);
   const lag = foundation.metrics.meter.createGauge('hotloop.events.lag', {
     description: 'Messages of a partition that are not taken in yet',
@@ -90,6 +96,7 @@ export async function openPreprocessor(
         history,
         eventHistory,
         setAside,
+        ...{ tables, references },
         ...(spool ? { spool } : {}),
         onLag: (topic, partition, messages) => lag.record(messages, { topic, partition }),
         authenticator: foundation.authenticator,

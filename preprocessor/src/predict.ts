@@ -18,11 +18,14 @@ import { Admission, type AdmissionLimits } from './admission.ts';
 import type { HistoryGate } from './history-gate.ts';
 import type { NamedFeatureStatus, Prediction, PredictionCall, PredictionRequest } from './prediction.ts';
 import { startCopies } from './send-copies.ts';
+import type { ReferenceReader } from './tables/reference-reader.ts';
 import { validateCandidates, validateRequest } from './validate-request.ts';
 
 export interface PredictDependencies {
   readonly registry: RegistryReader;
   readonly history: HistoryGate;
+  /** Without it features of reference tables take their missing value. */
+  readonly references?: ReferenceReader;
   readonly inference: InferencePort;
   readonly decision: DecisionPort;
   readonly tracing: Tracing;
@@ -47,7 +50,7 @@ export interface Predictor extends Disposable {
 }
 
 export function createPredictor(dependencies: PredictDependencies, options: PredictOptions): Predictor {
-  const { registry, history, inference, decision, tracing, clock } = dependencies;
+  const { registry, history, references, inference, decision, tracing, clock } = dependencies;
   const plans = versionCache(registry, (record) => compileFeaturePlan(record.manifest));
   const find = findFresh(registry, () => clock.monotonic());
   const admission = new Admission(options.limits);
@@ -104,12 +107,16 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
     const step = <T>(name: string, kind: SpanKind, run: () => Promise<T>): Promise<T> =>
       sampled ? ended(tracing.span(name, { predictionId, sampled, kind }), run) : run();
     try {
-      const { rows, events } = await step('features', 'internal', async () => {
+      const { rows, events, found } = await step('features', 'internal', async () => {
         const reads = plan.needsHistory ? plan.reads(request, nowMs) : [];
-        const events = reads.length === 0 ? [] : await history.read(reads, timeLeft(), call.signal);
-        return { events, rows: plan.run(request, events, nowMs) };
+        const lookups = plan.needsReference ? plan.references(request) : [];
+        const [events, found] = await Promise.all([
+          reads.length === 0 ? [] : history.read(reads, timeLeft(), call.signal),
+          lookups.length === 0 ? [] : (references?.read(lookups, timeLeft()) ?? null),
+        ]);
+        return { events, found, rows: plan.run(request, events, nowMs, found) };
       });
-      const degraded = events === null ? ['history'] : [];
+      const degraded = [...(events === null ? ['history'] : []), ...(found === null ? ['reference'] : [])];
 
       const inferred = await step('infer', 'client', () =>
         inference.infer(

@@ -20,6 +20,8 @@ import { HISTORY_GATE_DEFAULTS, HistoryGate, type HistoryGateOptions } from './h
 import { predictionRoutes } from './http/prediction-routes.ts';
 import { createPredictor } from './predict.ts';
 import { predictionHandlers, type TimeoutOptions } from './server.ts';
+import type { ReferenceReader } from './tables/reference-reader.ts';
+import type { TableStore } from './tables/table-store.ts';
 import { takeEvents } from './take-events.ts';
 
 export interface PreprocessorOptions {
@@ -45,6 +47,10 @@ export interface PreprocessorAdapters {
   readonly eventHistory?: History;
   /** Where outcomes that come over HTTP are sent. Without it they are not taken. */
   readonly feedback?: FeedbackPort;
+  /** Rows of uploaded tables. Without it features that need them take their missing value. */
+  readonly references?: ReferenceReader;
+  /** Where uploaded tables are kept. Without it none can be uploaded here. */
+  readonly tables?: TableStore;
   /** Towards the archive. Without it events are in the history alone. */
   readonly spool?: EventSpool;
   readonly setAside: SetAside;
@@ -111,7 +117,10 @@ export async function startPreprocessor(
 
     const gate = new HistoryGate(history, clock, log, options.historyGate ?? HISTORY_GATE_DEFAULTS);
     const predictor = createPredictor(
-      { registry, history: gate, inference, decision, tracing, clock },
+      {
+        ...{ registry, history: gate, inference, decision, tracing, clock },
+        ...(adapters.references ? { references: adapters.references } : {}),
+      },
       { limits: options.limits ?? ADMISSION_DEFAULTS, ids: randomPredictionIds(), log },
     );
     closing.defer('feature plans', () => predictor[Symbol.dispose]());
@@ -138,6 +147,7 @@ export async function startPreprocessor(
                 predictor,
                 ...{ timeouts, take, clock },
                 ...(adapters.feedback ? { feedback: adapters.feedback } : {}),
+                ...(adapters.tables ? { tables: adapters.tables } : {}),
               }),
             },
             { authenticator: adapters.authenticator, metrics: options.http.metrics, log },

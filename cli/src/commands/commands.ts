@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-context.ts';
 import { addBatchCommands } from './batch-commands.ts';
+import { addEventCommands } from './events-commands.ts';
 import { addExportCommand } from './export-commands.ts';
 import { addLoopCommands } from './loop-commands.ts';
 import { addModelCommands } from './model-commands.ts';
 import { addPredictCommand } from './predict-command.ts';
+import { addTableCommands } from './tables-commands.ts';
 
 /** Adds one group of commands to the program. A group is one file beside this one. */
 export type AddCommands = (program: Command, context: CommandContext) => void;
@@ -16,4 +18,6 @@ export const COMMANDS: readonly AddCommands[] = [
   addExportCommand,
   addBatchCommands,
   addLoopCommands,
+  addEventCommands,
+  addTableCommands,
 ];

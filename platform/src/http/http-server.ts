@@ -60,8 +60,13 @@ export interface HttpServer extends AsyncDisposable {
 
 const DEFAULT_MAX_BODY_BYTES = 16 * 1024 * 1024;
 const JSON_TYPES = ['application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json'];
-/** Bodies of these are handed to the route as a stream, see `readLines`. */
-const LINE_TYPES = ['application/x-ndjson', 'application/jsonl'];
+/** Bodies of these are handed to the route as a stream. */
+const STREAM_TYPES = [
+  'application/x-ndjson',
+  'application/jsonl',
+  'text/csv',
+  'application/vnd.apache.parquet',
+];
 const ANYONE: Caller = { subject: '', roles: new Set() };
 
 /**
@@ -93,7 +98,7 @@ export async function openHttpServer(
     { parseAs: 'buffer' },
     async (_request: FastifyRequest, body: Buffer) => parseStrictJson(body),
   );
-  app.addContentTypeParser(LINE_TYPES, async (_request: FastifyRequest, lines: unknown) => lines);
+  app.addContentTypeParser(STREAM_TYPES, async (_request: FastifyRequest, body: unknown) => body);
   app.decorateRequest('caller', null as unknown as Caller);
   app.addHook('onRoute', (route) => {
     if (route.config?.requires === undefined)

@@ -147,5 +147,6 @@ export const SERVICE_VARIABLES: readonly string[] = [
     'HOTLOOP_SINGLE',
     'HOTLOOP_PREPROCESSOR',
     'HOTLOOP_CONTROL',
+    'HOTLOOP_FRONT_DOOR',
   ]),
 ];

@@ -3,16 +3,20 @@ import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import type { Predictor } from '../predict.ts';
 import type { TimeoutOptions } from '../server.ts';
+import type { TableStore } from '../tables/table-store.ts';
 import type { TakeEvents } from '../take-events.ts';
 import { eventRoutes } from './event-routes.ts';
 import { outcomeRoutes } from './outcome-routes.ts';
 import { predictRoutes } from './predict-routes.ts';
+import { tableRoutes } from './table-routes.ts';
 
 export interface FrontDoor {
   readonly predictor: Predictor;
   readonly timeouts: TimeoutOptions;
   /** Without it outcomes are not taken here. */
   readonly feedback?: FeedbackPort;
+  /** Without it no tables are uploaded here. */
+  readonly tables?: TableStore;
   readonly take: TakeEvents;
   readonly clock: Clock;
 }
@@ -22,6 +26,7 @@ export function predictionRoutes(door: FrontDoor): readonly RouteModule[] {
   return [
     predictRoutes(door.predictor, door.timeouts),
     ...(door.feedback ? [outcomeRoutes(door.feedback)] : []),
+    ...(door.tables ? [tableRoutes(door.tables)] : []),
     eventRoutes(door.take, door.clock),
   ];
 }

@@ -1,0 +1,93 @@
+import { Readable } from 'node:stream';
+import type { HttpApp, RouteModule } from '@hotloop/platform/http/http-server.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { z } from 'zod';
+import { readRows, TABLE_TYPES } from '../tables/read-rows.ts';
+import { tableName, tableSchema } from '../tables/table-schema.ts';
+import type { TableStore } from '../tables/table-store.ts';
+import { uploadTable } from '../tables/upload-table.ts';
+
+const params = z.object({ table: tableName });
+const tags = ['reference tables'];
+const summary = z.object({
+  name: z.string(),
+  version: z.int().nullable(),
+  rows: z.number(),
+  uploaded_at: z.string().nullable(),
+  schema: tableSchema,
+});
+const uploaded = z.object({
+  table: z.string(),
+  version: z.int(),
+  rows: z.int(),
+  refused: z.int(),
+  refused_rows: z.array(z.object({ line: z.int(), problem: z.string() })),
+});
+
+/** Reference tables: declare, upload, list. */
+export function tableRoutes(store: TableStore): RouteModule {
+  return (app: HttpApp) => {
+    app.get(
+      '/v1/tables',
+      {
+        config: { requires: 'operate' },
+        schema: {
+          summary: 'Reference tables',
+          tags,
+          response: { 200: z.object({ tables: z.array(summary) }) },
+        },
+      },
+      async () => ({
+        tables: (await store.list()).map(({ uploadedAt, ...table }) => ({
+          ...table,
+          uploaded_at: uploadedAt,
+        })),
+      }),
+    );
+
+    app.put(
+      '/v1/tables/:table',
+      {
+        config: { requires: 'operate' },
+        schema: {
+          summary: 'Declares a table, or changes its schema for the uploads to come',
+          ...{ tags, params, body: tableSchema },
+          response: { 200: z.object({ table: z.string() }) },
+        },
+      },
+      async ({ params: { table }, body }) => {
+        if (Object.hasOwn(body.columns, body.key))
+          throw new HotloopError('INVALID_ARGUMENT', `key: ${body.key} is also one of columns`);
+        await store.declare(table, body);
+        return { table };
+      },
+    );
+
+    app.post(
+      '/v1/tables/:table/versions',
+      {
+        config: { requires: 'operate' },
+        schema: {
+          summary:
+            'Uploads a file (CSV, JSON lines or Parquet), verifies every row, and swaps it in as a new version',
+          ...{ tags, params, consumes: [...TABLE_TYPES] },
+          querystring: z.object({
+            max_refused: z.coerce.number().int().min(0).default(0).describe('Rows that may be refused'),
+          }),
+          response: { 200: uploaded },
+        },
+      },
+      async ({ params: { table }, query, body, headers }) => {
+        const type = TABLE_TYPES.find((known) => headers['content-type']?.startsWith(known));
+        if (!type || !(body instanceof Readable))
+          throw new HotloopError('INVALID_ARGUMENT', `send content-type ${TABLE_TYPES.join(', ')}`);
+        const schema = await store.schemaOf(table);
+        const needed = Object.keys(schema.columns).filter((name) => !schema.columns[name]?.optional);
+        const rows = readRows(body, type, [schema.key, ...needed]);
+        const result = await uploadTable(store, { name: table, schema, rows, maxRefused: query.max_refused });
+        const { refusedRows, ...counts } = result;
+        return { ...counts, refused_rows: refusedRows.map((row) => ({ ...row })) };
+      },
+    );
+  };
+}

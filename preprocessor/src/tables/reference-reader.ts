@@ -1,0 +1,175 @@
+import type { ReferenceAnswers, ReferenceRead } from '@hotloop/model/features/reference-reads.ts';
+import type { ReferenceRow } from '@hotloop/model/features/sources/source-kind.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { RedisClient } from '@hotloop/platform/redis/redis.ts';
+import type { LiveVersion, TableStore } from './table-store.ts';
+
+/**
+ * Rows of uploaded tables for predictions. `read` answers all lookups at once, in their order, within its budget; null when it could
+ * not, and then the declared missing values are used. Never rejects.
+ */
+export interface ReferenceReader {
+  read(reads: readonly ReferenceRead[], timeoutMs: number): Promise<ReferenceAnswers>;
+}
+
+/** A reader that follows new versions of tables until it is disposed of. */
+export interface FollowingReader extends ReferenceReader, AsyncDisposable {
+  /** Looks at once which versions are live. */
+  refresh(): Promise<void>;
+}
+
+export interface ReferenceOptions {
+  /** Rows in the memory of this process; default 100 000. */
+  readonly maxRows?: number;
+  /** Longest wait of one prediction; default 20 ms. */
+  readonly budgetMs?: number;
+  /** How soon a new version of a table is seen; default 1 s. */
+  readonly refreshMs?: number;
+}
+
+const NONE = '';
+const REDIS_SECONDS = 24 * 3600;
+
+/** Opens the reader: a bounded cache of this process, then Redis, then Postgres. Disposal stops following new versions. */
+export async function openReferenceReader(
+  store: Pick<TableStore, 'liveVersions' | 'rows'>,
+  redis: RedisClient,
+  log: Log,
+  options: ReferenceOptions = {},
+): Promise<FollowingReader> {
+  const reader = new CachedReader(store, redis, log, options);
+  await reader.refresh();
+  return reader;
+}
+
+class CachedReader implements FollowingReader {
+  readonly #store: Pick<TableStore, 'liveVersions' | 'rows'>;
+  readonly #redis: RedisClient;
+  readonly #log: Log;
+  readonly #maxRows: number;
+  readonly #budgetMs: number;
+  readonly #timer: NodeJS.Timeout;
+  #live: ReadonlyMap<string, LiveVersion> = new Map();
+  /** By `TABLE VERSION KEY`, least recently used first; null: the table has no such row. */
+  readonly #rows = new Map<string, ReferenceRow | null>();
+
+  constructor(
+    store: Pick<TableStore, 'liveVersions' | 'rows'>,
+    redis: RedisClient,
+    log: Log,
+    options: ReferenceOptions,
+  ) {
+    this.#store = store;
+    this.#redis = redis;
+    this.#log = log;
+    this.#maxRows = options.maxRows ?? 100_000;
+    this.#budgetMs = options.budgetMs ?? 20;
+    this.#timer = setInterval(() => void this.refresh(), options.refreshMs ?? 1000);
+    this.#timer.unref();
+  }
+
+  /** Looks which versions are live. While Postgres is away the last known ones are read on. */
+  async refresh(): Promise<void> {
+    try {
+      this.#live = await this.#store.liveVersions();
+    } catch (error) {
+      this.#log.debug({ error }, 'the versions of reference tables cannot be read');
+    }
+  }
+
+  async read(reads: readonly ReferenceRead[], timeoutMs: number): Promise<ReferenceAnswers> {
+    if (reads.length === 0) return [];
+    const { promise: late, resolve } = Promise.withResolvers<null>();
+    const timer = setTimeout(() => resolve(null), Math.min(this.#budgetMs, timeoutMs));
+    try {
+      return await Promise.race([this.#answer(reads), late]);
+    } catch (error) {
+      this.#log.debug({ error }, 'reference tables cannot be read');
+      return null;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #answer(reads: readonly ReferenceRead[]): Promise<ReferenceAnswers> {
+    const answers: (ReferenceRow | null | undefined)[] = reads.map((read) => this.#cached(read));
+    const missing = reads.filter((_, at) => answers[at] === undefined);
+    if (missing.length > 0) {
+      await this.#load(missing);
+      for (const [at, read] of reads.entries()) answers[at] ??= this.#cached(read);
+    }
+    return answers.map((row) => row ?? undefined);
+  }
+
+  /** Null: no such row, or no such table; undefined: not known here. */
+  #cached({ table, key }: ReferenceRead): ReferenceRow | null | undefined {
+    const live = this.#live.get(table);
+    if (!live) return null;
+    const id = idOf(table, live.version, key);
+    const row = this.#rows.get(id);
+    if (row === undefined) return undefined;
+    this.#rows.delete(id);
+    this.#rows.set(id, row);
+    return row;
+  }
+
+  async #load(reads: readonly ReferenceRead[]): Promise<void> {
+    const wanted = reads.map(({ table, key }) => {
+      const live = this.#live.get(table) as LiveVersion;
+      return { table, key, live, id: idOf(table, live.version, key) };
+    });
+    const texts = await this.#redis
+      .mget(wanted.map(({ id }) => `reference:${id}`))
+      .catch((): (string | null)[] => wanted.map(() => null));
+    const unknown: typeof wanted = [];
+    for (const [at, want] of wanted.entries()) {
+      const text = texts[at];
+      if (text === null || text === undefined) unknown.push(want);
+      else
+        this.#keep(
+          want.id,
+          text === NONE ? null : { fields: bare(JSON.parse(text)), atMs: want.live.uploadedMs },
+        );
+    }
+    const pipeline = this.#redis.pipeline();
+    for (const [table, wants] of Map.groupBy(unknown, (want) => want.table)) {
+      const live = this.#live.get(table) as LiveVersion;
+      const rows = await this.#store.rows(
+        table,
+        live.version,
+        wants.map(({ key }) => key),
+      );
+      const found = new Map(rows.map(({ key, fields }) => [key, fields]));
+      for (const { id, key } of wants) {
+        const fields = found.get(key);
+        this.#keep(id, fields === undefined ? null : { fields: bare(fields), atMs: live.uploadedMs });
+        pipeline.set(
+          `reference:${id}`,
+          fields === undefined ? NONE : JSON.stringify(fields),
+          'EX',
+          REDIS_SECONDS,
+        );
+      }
+    }
+    if (unknown.length > 0) void pipeline.exec().catch(() => undefined);
+  }
+
+  #keep(id: string, row: ReferenceRow | null): void {
+    this.#rows.set(id, row);
+    if (this.#rows.size <= this.#maxRows) return;
+    const [oldest] = this.#rows.keys();
+    if (oldest !== undefined) this.#rows.delete(oldest);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+  }
+}
+
+function idOf(table: string, version: number, key: string): string {
+  return `${table} ${version} ${key}`;
+}
+
+function bare(fields: object): ReferenceRow['fields'] {
+  return Object.assign(Object.create(null) as Record<string, never>, fields);
+}

@@ -1,0 +1,83 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { FileRow } from './read-rows.ts';
+import { checkRow, type TableRow, type TableSchema } from './table-schema.ts';
+import type { TableStore } from './table-store.ts';
+
+export interface RefusedRow {
+  readonly line: number;
+  readonly problem: string;
+}
+
+export interface UploadResult {
+  readonly table: string;
+  readonly version: number;
+  readonly rows: number;
+  readonly refused: number;
+  /** The first of them. */
+  readonly refusedRows: readonly RefusedRow[];
+}
+
+const BATCH = 1000;
+const SHOWN = 100;
+
+/**
+ * Verifies a file row by row, keeps the good rows as a new version of the table, and swaps it in. When more than `maxRefused` rows are
+ * refused, nothing changes: INVALID_ARGUMENT with the first lines and their problems. A second row of the same key is
+ * refused. Memory: one batch of rows.
+ */
+export async function uploadTable(
+  store: TableStore,
+  given: { name: string; schema: TableSchema; rows: AsyncIterable<FileRow>; maxRefused: number },
+): Promise<UploadResult> {
+  const { name, schema, rows, maxRefused } = given;
+  const version = await store.begin(name);
+  const refusedRows: RefusedRow[] = [];
+  let refused = 0;
+  let kept = 0;
+  const refuse = (line: number, problem: string) => {
+    refused++;
+    if (refusedRows.length < SHOWN) refusedRows.push({ line, problem });
+    // Past the limit the rest is read for no reason but to be refused.
+    if (refused > maxRefused + SHOWN) throw tooMany(refused, maxRefused, refusedRows);
+  };
+  try {
+    let batch: { line: number; row: TableRow }[] = [];
+    const flush = async () => {
+      const repeated = await store.add(
+        name,
+        version,
+        batch.map(({ row }) => row),
+      );
+      kept += batch.length - repeated.length;
+      for (const at of repeated) {
+        const { line, row } = batch[at] as { line: number; row: TableRow };
+        refuse(line, `${schema.key}: ${JSON.stringify(row.key.slice(0, 40))} appears in an earlier row`);
+      }
+      batch = [];
+    };
+    for await (const { line, values, problem } of rows) {
+      const row = values === undefined ? (problem ?? 'cannot be read') : checkRow(schema, values);
+      if (typeof row === 'string') refuse(line, row);
+      else if (batch.push({ line, row }) >= BATCH) await flush();
+    }
+    if (batch.length > 0) await flush();
+    refusedRows.sort((a, b) => a.line - b.line);
+    if (refused > maxRefused) throw tooMany(refused, maxRefused, refusedRows);
+    if (kept === 0)
+      throw new HotloopError('INVALID_ARGUMENT', 'the file has no rows', { reason: 'invalid_table' });
+    await store.publish(name, version, { rows: kept, refused });
+    return { table: name, version, rows: kept, refused, refusedRows };
+  } catch (error) {
+    await store.discard(name, version).catch(() => undefined);
+    throw error;
+  }
+}
+
+function tooMany(refused: number, most: number, rows: readonly RefusedRow[]): HotloopError {
+  const shown = rows.slice(0, 20).map(({ line, problem }) => `line ${line}: ${problem}`);
+  return new HotloopError(
+    'INVALID_ARGUMENT',
+    `${refused} rows are refused, at most ${most} may be; the table is unchanged. ${shown.join('; ')}`,
+    { reason: 'refused_rows' },
+  );
+}
