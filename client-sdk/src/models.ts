@@ -49,6 +49,8 @@ export interface ModelDetails {
   readonly versions: readonly ModelVersion[];
 }
 
+/** Live, or under way in the way that the manifest asks for; a rollout goes on without its caller. */
+const BEGUN: ReadonlySet<string> = new Set(['live', 'approval', 'shadow', 'canary', 'measuring', 'held']);
 /** Loading a large model on every node takes its time. */
 const PROMOTE_TIMEOUT_MS = 300_000;
 const PUSH_TIMEOUT_MS = 300_000;
@@ -132,7 +134,7 @@ export class Models {
       } catch (error) {
         throw toClientError(error);
       }
-      if (last?.state === 'live') return last;
+      if (last && BEGUN.has(last.state)) return last;
       throw new HotloopClientError('FAILED_PRECONDITION', last?.message ?? 'the service reported no step', {
         reason: 'promotion_failed',
       });

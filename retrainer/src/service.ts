@@ -23,7 +23,9 @@ import type { Trainer } from './improve/trainer.ts';
 import { directFeedback } from './outcomes/direct-feedback.ts';
 import { modelRules } from './outcomes/model-rules.ts';
 import { startOutcomeConsumers } from './outcomes/outcome-consumer.ts';
+import { DRIVE_DEFAULTS } from './rollouts/drive-rollout.ts';
 import { PROMOTION_DEFAULTS, type PromotionOptions } from './rollouts/promote.ts';
+import { startReconciler } from './rollouts/reconciler.ts';
 import { openRunQueue } from './runs/queue/run-queue.ts';
 import { startRuns } from './runs/start-runs.ts';
 import { scoreInProcess } from './training/evaluator-process.ts';
@@ -154,6 +156,10 @@ export async function startRetrainer(
         { queueUrl: settings.queueUrl, prefix: settings.deployment },
       ),
     );
+    const reconciler = closing.use(
+      'rollouts',
+      startReconciler({ pool, clock }, log, { ...DRIVE_DEFAULTS, pollMs: promotion.pollMs }),
+    );
     const rules = modelRules(registry);
     const outcomes = { database: pool, registry, rules, tracing, clock };
     const groupPrefix = `${settings.deployment}-outcomes`;
@@ -196,6 +202,7 @@ export async function startRetrainer(
         loop,
         clock,
         promotion,
+        reconciler,
         wake: runs.wake,
         changes,
         batches: batches.dependencies,

@@ -5,11 +5,15 @@ import { loopRoutes } from '../datasets/loop-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
+import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
 import { type ChangeFeed, changeRoutes } from './console/change-stream.ts';
 import { type ConsoleDependencies, consoleActions, consoleRoutes } from './console/console-routes.ts';
 
 /** What the modules' routes read and write. */
-export interface ControlDependencies extends PortableDependencies, ConsoleDependencies {
+export interface ControlDependencies
+  extends PortableDependencies,
+    ConsoleDependencies,
+    RolloutRouteDependencies {
   readonly outcomes: OutcomeDependencies;
   /** Without it pages do not learn of changes by themselves. */
   readonly changes: ChangeFeed | null;
@@ -27,5 +31,6 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     consoleRoutes(dependencies),
     consoleActions(dependencies),
     ...(changes ? [changeRoutes(changes)] : []),
+    rolloutRoutes(dependencies),
   ];
 }

@@ -297,12 +297,16 @@ async function promoteAndEnd(
       `version ${version} was judged against version ${parentVersion}, but ${state.liveVersion} is live now; retrain`,
       { reason: 'live_version_changed' },
     );
+  let last = `version ${version} is live`;
   await promote(
     { model, version, expectedGeneration: generation ?? state.generation, actor: 'retrainer' },
     { pool, clock },
     options.promotion,
-    (progress) => hooks.onProgress(1, progress.message),
+    (progress) => {
+      last = progress.message;
+      hooks.onProgress(1, last);
+    },
     hooks.signal,
   );
-  return advanceRun(pool, claim, 'promoted', { message: `version ${version} is live` }, clock.now());
+  return advanceRun(pool, claim, 'promoted', { message: last }, clock.now());
 }

@@ -9,7 +9,15 @@ export const LEDGER_GENESIS = '0'.repeat(64);
 const LEDGER_LOCK = 7_403_001;
 const PAGE = 1_000;
 
-export type LedgerAction = 'push' | 'promote' | 'rollback' | 'run';
+export type LedgerAction =
+  | 'push'
+  | 'promote'
+  | 'rollback'
+  | 'run'
+  | 'rollout'
+  | 'label'
+  | 'archive'
+  | 'delete';
 
 export interface LedgerEntry {
   readonly at: number;

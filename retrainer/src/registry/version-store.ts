@@ -118,6 +118,9 @@ export interface VersionRow {
   readonly runId: string | null;
   readonly metrics: Readonly<Record<string, number>>;
   readonly note: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Null unless the version was put away: kept, but not to be promoted. */
+  readonly archivedAt: number | null;
   readonly createdAt: number;
 }
 
@@ -132,11 +135,13 @@ interface StoredVersion {
   readonly run_id: string | null;
   readonly metrics: Record<string, number>;
   readonly note: string;
+  readonly labels: Record<string, string>;
+  readonly archived_at: Date | null;
   readonly created_at: Date;
 }
 
 const COLUMNS = `model, version, bundle_sha256, onnx_sha256, manifest ->> 'task' AS task, parent_version, dataset_sha256,
-  run_id, metrics, note, created_at`;
+  run_id, metrics, note, labels, archived_at, created_at`;
 
 /** Throws NOT_FOUND. */
 export async function findVersion(database: Queryable, model: string, version: number): Promise<VersionRow> {
@@ -190,6 +195,8 @@ function versionOf(row: StoredVersion): VersionRow {
     runId: row.run_id,
     metrics: row.metrics,
     note: row.note,
+    labels: row.labels,
+    archivedAt: row.archived_at?.getTime() ?? null,
     createdAt: row.created_at.getTime(),
   };
 }

@@ -1,7 +1,13 @@
-import { fromPostgresError, type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
+import {
+  fromPostgresError,
+  type Pool,
+  type Queryable,
+  transaction,
+} from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { didYouMean } from '@hotloop/proto/nearest-name.ts';
 import { appendLedger, type LedgerAction } from '../ledger/ledger.ts';
-import type { NodeReport } from './promotion-state.ts';
+import type { NodeReport } from './rollout-state.ts';
 
 /** A node that was not seen for this long is gone; a promotion does not wait for it. */
 const NODE_ALIVE_SECONDS = 10;
@@ -21,6 +27,8 @@ export interface Flip {
   readonly action: Extract<LedgerAction, 'promote' | 'rollback'>;
   readonly actor: string;
   readonly at: number;
+  /** Kept with the ledger's row. */
+  readonly detail?: Readonly<Record<string, unknown>>;
 }
 
 interface ModelRow {
@@ -31,15 +39,14 @@ interface ModelRow {
 }
 
 /** What the registry says of a model now. Throws NOT_FOUND. */
-export async function readModelState(pool: Pool, model: string): Promise<ModelState> {
+export async function readModelState(pool: Queryable, model: string): Promise<ModelState> {
   const { rows } = await query<ModelRow>(
     pool,
     'SELECT live_version, previous_version, target_version, generation FROM model WHERE name = $1',
     [model],
   );
   const row = rows[0];
-  if (!row)
-    throw new HotloopError('NOT_FOUND', `model ${JSON.stringify(model.slice(0, 80))} is not registered`);
+  if (!row) throw await unknownModel(pool, model);
   return {
     liveVersion: row.live_version,
     previousVersion: row.previous_version,
@@ -48,7 +55,24 @@ export async function readModelState(pool: Pool, model: string): Promise<ModelSt
   };
 }
 
-export async function hasVersion(pool: Pool, model: string, version: number): Promise<boolean> {
+/** NOT_FOUND, with the registered name that is meant most likely. */
+export async function unknownModel(database: Queryable, model: string): Promise<HotloopError> {
+  const { rows } = await query<{ name: string }>(
+    database,
+    'SELECT name FROM model ORDER BY name LIMIT 10000',
+    [],
+  );
+  const meant = didYouMean(
+    model,
+    rows.map((row) => row.name),
+  );
+  return new HotloopError(
+    'NOT_FOUND',
+    `model ${JSON.stringify(model.slice(0, 80))} is not registered${meant}`,
+  );
+}
+
+export async function hasVersion(pool: Queryable, model: string, version: number): Promise<boolean> {
   const { rows } = await query(pool, 'SELECT 1 FROM model_version WHERE model = $1 AND version = $2', [
     model,
     version,
@@ -58,7 +82,7 @@ export async function hasVersion(pool: Pool, model: string, version: number): Pr
 
 /** Asks every node to load a version. False when the model has moved on from the generation. */
 export async function setTarget(
-  pool: Pool,
+  pool: Queryable,
   model: string,
   version: number,
   generation: number,
@@ -73,7 +97,7 @@ export async function setTarget(
 
 /** Takes the wish back, unless another promotion has put its own there. */
 export async function clearTarget(
-  pool: Pool,
+  pool: Queryable,
   model: string,
   version: number,
   generation: number,
@@ -86,7 +110,11 @@ export async function clearTarget(
 }
 
 /** What every node that is alive said last of the version, by name. A node that said nothing yet is `cold`. */
-export async function readNodeReports(pool: Pool, model: string, version: number): Promise<NodeReport[]> {
+export async function readNodeReports(
+  pool: Queryable,
+  model: string,
+  version: number,
+): Promise<NodeReport[]> {
   const { rows } = await query<NodeReport>(
     pool,
     `SELECT node.node, coalesce(said.state, 'cold') AS state, coalesce(said.detail, '') AS detail,
@@ -100,37 +128,40 @@ export async function readNodeReports(pool: Pool, model: string, version: number
   return rows;
 }
 
+/** The flip in a transaction of its own; see `flipWithin`. */
+export async function flip(pool: Pool, flip: Flip): Promise<number | null> {
+  return inTransaction(pool, (client) => flipWithin(client, flip));
+}
+
 /**
- * The flip: one compare-and-swap and its ledger row, all or none. Returns the new generation, or null
+ * The flip: one compare-and-swap and its ledger row, inside the caller's transaction. Returns the new generation, or null
  * when the model has moved on (another flip, or another promotion's target). A rollback asks for no target: the
  * previous version is still loaded everywhere.
  */
-export async function flip(pool: Pool, flip: Flip): Promise<number | null> {
-  return inTransaction(pool, async (client) => {
-    const expectation = flip.action === 'promote' ? 'target_version = $2' : 'previous_version = $2';
-    const { rows } = await client.query<{ generation: string; previous_version: number | null }>(
-      `UPDATE model SET live_version = $2, previous_version = live_version, target_version = NULL,
-              generation = generation + 1
-       WHERE name = $1 AND generation = $3 AND ${expectation}
-       RETURNING generation, previous_version`,
-      [flip.model, flip.version, flip.generation],
-    );
-    const row = rows[0];
-    if (!row) return null;
-    const generation = Number(row.generation);
-    await appendLedger(client, {
-      at: flip.at,
-      actor: flip.actor,
-      action: flip.action,
-      model: flip.model,
-      version: flip.version,
-      detail: { from_version: row.previous_version, generation },
-    });
-    return generation;
+export async function flipWithin(client: Queryable, flip: Flip): Promise<number | null> {
+  const expectation = flip.action === 'promote' ? 'target_version = $2' : 'previous_version = $2';
+  const { rows } = await client.query<{ generation: string; previous_version: number | null }>(
+    `UPDATE model SET live_version = $2, previous_version = live_version, target_version = NULL,
+            generation = generation + 1
+     WHERE name = $1 AND generation = $3 AND ${expectation}
+     RETURNING generation, previous_version`,
+    [flip.model, flip.version, flip.generation],
+  );
+  const row = rows[0];
+  if (!row) return null;
+  const generation = Number(row.generation);
+  await appendLedger(client, {
+    at: flip.at,
+    actor: flip.actor,
+    action: flip.action,
+    model: flip.model,
+    version: flip.version,
+    detail: { ...flip.detail, from_version: row.previous_version, generation },
   });
+  return generation;
 }
 
-async function query<Row extends object>(pool: Pool, text: string, values: unknown[]) {
+async function query<Row extends object>(pool: Queryable, text: string, values: unknown[]) {
   try {
     return await pool.query<Row>(text, values);
   } catch (error) {

@@ -167,8 +167,10 @@ export function obedientNode(pool: Pool, node = 'node-1'): AsyncDisposable {
       );
       await pool.query(
         `INSERT INTO node_version (node, model, version, state)
-         SELECT DISTINCT $1, name, wished, 'ready'
-         FROM model, unnest(array[live_version, previous_version, target_version]) wished WHERE wished IS NOT NULL
+         SELECT DISTINCT $1, name, wished, 'ready' FROM (
+           SELECT name, unnest(array[live_version, previous_version, target_version]) AS wished FROM model
+           UNION SELECT model, (arm ->> 'version')::integer FROM rollout, jsonb_array_elements(traffic -> 'arms') arm
+         ) known WHERE wished IS NOT NULL
          ON CONFLICT (node, model, version) DO UPDATE SET state = 'ready', seen_at = now()`,
         [node],
       );

@@ -23,8 +23,6 @@ CREATE TABLE rollout (
   evidence         jsonb NOT NULL DEFAULT '{}',
   failure          jsonb,
   approvals        jsonb NOT NULL DEFAULT '[]',
-  -- What a person asked for and the driver has not done yet: {event, actor, reason}.
-  wish             jsonb,
   -- The fencing token: grows at every claim; a write that carries an older one changes nothing.
   token            bigint NOT NULL DEFAULT 0,
   lease_until      timestamptz,
@@ -47,13 +45,21 @@ CREATE TRIGGER rollout_deleted AFTER DELETE ON rollout FOR EACH ROW
 CREATE TRIGGER rollout_inserted AFTER INSERT ON rollout FOR EACH ROW
   WHEN (NEW.traffic IS NOT NULL) EXECUTE FUNCTION registry_changed();
 
--- Written by the retrainer's rollouts/. The shares in force from a moment on: the propensity of every answer since.
-CREATE TABLE rollout_share (
+-- Written by the retrainer's rollouts/. What happened to a rollout, in order. `traffic` holds the shares in force from `at` on: the
+-- propensity of every answer until the next row.
+CREATE TABLE rollout_event (
   rollout_id  uuid NOT NULL REFERENCES rollout (rollout_id) ON DELETE CASCADE,
-  at          timestamptz NOT NULL,
-  kind        text NOT NULL,
-  arms        jsonb NOT NULL,
-  PRIMARY KEY (rollout_id, at)
+  sequence    integer NOT NULL,
+  at          timestamptz NOT NULL DEFAULT now(),
+  event       text NOT NULL,
+  state       text NOT NULL,
+  step        integer NOT NULL,
+  traffic     jsonb,
+  message     text NOT NULL,
+  actor       text NOT NULL,
+  reason      text NOT NULL DEFAULT '',
+  evidence    jsonb NOT NULL DEFAULT '{}',
+  PRIMARY KEY (rollout_id, sequence)
 );
 
 -- Written by the retrainer's registry/.

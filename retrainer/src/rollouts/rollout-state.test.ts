@@ -1,31 +1,34 @@
 import { describe, expect, it } from 'vitest';
 import {
   eventOfReports,
-  PROMOTION_EVENTS,
-  PROMOTION_STATES,
-  PROMOTION_TRANSITIONS,
-  type PromotionState,
-} from './promotion-state.ts';
+  isRolloutEnded,
+  ROLLOUT_EVENTS,
+  ROLLOUT_STATES,
+  ROLLOUT_TRANSITIONS,
+  type RolloutState,
+} from './rollout-state.ts';
 
 const reports = (...states: string[]) =>
   states.map((state, index) => ({ node: `n${index}`, state, detail: '', reason: '' }));
 
-describe('the states of a promotion', () => {
+describe('the states of a rollout', () => {
   it('says of every state and event what follows', () => {
-    for (const state of PROMOTION_STATES)
-      expect(Object.keys(PROMOTION_TRANSITIONS[state]).sort()).toEqual([...PROMOTION_EVENTS].sort());
+    for (const state of ROLLOUT_STATES)
+      expect(Object.keys(ROLLOUT_TRANSITIONS[state]).sort()).toEqual([...ROLLOUT_EVENTS].sort());
   });
 
-  it('goes live only out of the flip, and flips only when ready', () => {
-    const into = (target: PromotionState) =>
-      PROMOTION_STATES.filter((state) => Object.values(PROMOTION_TRANSITIONS[state]).includes(target));
+  it('goes live only out of the flip, and flips only when every node is ready', () => {
+    const into = (target: RolloutState) =>
+      ROLLOUT_STATES.filter((state) => Object.values(ROLLOUT_TRANSITIONS[state]).includes(target));
     expect(into('live')).toEqual(['flipping']);
-    expect(into('flipping')).toEqual(['ready']);
+    expect(into('flipping')).toEqual(['ready', 'shadow', 'canary', 'measuring']);
+    expect(into('canary')).toEqual(['ready', 'shadow', 'canary', 'held']);
+    expect(into('reverting')).toEqual(['live']);
   });
 
   it('does not leave its end', () => {
-    for (const state of ['live', 'failed'] as const)
-      expect(Object.values(PROMOTION_TRANSITIONS[state]).every((next) => next === null)).toBe(true);
+    for (const state of ROLLOUT_STATES.filter(isRolloutEnded))
+      expect(Object.values(ROLLOUT_TRANSITIONS[state]).every((next) => next === null)).toBe(true);
   });
 });
 

@@ -1,0 +1,143 @@
+import { confidenceSequence, SequenceGatherer, type SequenceSums } from './confidence-sequence.ts';
+
+/** One answer whose outcome is known. */
+export interface JudgedAnswer {
+  readonly version: 'candidate' | 'live';
+  /** From 0 (wrong) to 1 (right). */
+  readonly quality: number;
+  /** The share of the candidate when it was given; from 0 to 1, exclusive. */
+  readonly share: number;
+}
+
+/** What is known of a candidate against the live version. Qualities are from 0 to 1. */
+export interface Comparison {
+  readonly candidate: VersionQuality;
+  readonly live: VersionQuality;
+  /** Candidate minus live. */
+  readonly difference: number;
+  /** Bounds of the difference, valid at every moment; infinite without observations. */
+  readonly lower: number;
+  readonly upper: number;
+  readonly design: 'split' | 'paired' | 'before_after';
+}
+
+export interface VersionQuality {
+  readonly outcomes: number;
+  readonly mean: number;
+}
+
+/** Each bound is wrong with this probability, over the whole life of a rollout. */
+export const ALPHA = 0.025;
+
+/** What the judgement is a function of; scaled up, it tells how it would look with more outcomes. */
+export interface ComparisonSums {
+  readonly design: Comparison['design'];
+  readonly candidate: VersionQuality;
+  readonly live: VersionQuality;
+  /** split and paired: one sequence of differences. before_after: one for each version, candidate first. */
+  readonly sequences: readonly SequenceSums[];
+}
+
+/**
+ * Answers of a random split, in the order in which their outcomes became known. Each gives an unbiased estimate of the difference:
+ * (quality - guess) / share for the candidate, -(quality - guess) / (1 - share) for the live version (inverse propensity weights; the
+ * guess is the mean of earlier qualities and only lowers the variance). Each lies in a range of width 1 / (share (1 - share)). Pure.
+ */
+export function compareSplit(answers: Iterable<JudgedAnswer>): ComparisonSums {
+  const gatherer = new SequenceGatherer();
+  const [candidate, live] = [new Mean(), new Mean()];
+  let guess = 0.5;
+  let seen = 0;
+  for (const { version, quality, share } of answers) {
+    const isCandidate = version === 'candidate';
+    const weight = isCandidate ? 1 / share : -1 / (1 - share);
+    gatherer.add((quality - guess) * weight, 1 / (share * (1 - share)));
+    (isCandidate ? candidate : live).add(quality);
+    seen++;
+    guess += (quality - guess) / seen;
+  }
+  return { design: 'split', candidate: candidate.value, live: live.value, sequences: [gatherer.sums] };
+}
+
+/** Both versions' answers to the same requests: shadows. Differences lie between -1 and 1. Pure. */
+export function comparePairs(
+  pairs: Iterable<{ readonly candidate: number; readonly live: number }>,
+): ComparisonSums {
+  const gatherer = new SequenceGatherer();
+  const [candidate, live] = [new Mean(), new Mean()];
+  for (const pair of pairs) {
+    gatherer.add(pair.candidate - pair.live, 2);
+    candidate.add(pair.candidate);
+    live.add(pair.live);
+  }
+  return { design: 'paired', candidate: candidate.value, live: live.value, sequences: [gatherer.sums] };
+}
+
+/**
+ * The candidate since it became live against the former version before: what changed in the world meanwhile is taken for the
+ * version's doing, so this shows large differences only. Pure.
+ */
+export function compareBeforeAfter(candidate: Iterable<number>, live: Iterable<number>): ComparisonSums {
+  const gathered = [candidate, live].map((qualities) => {
+    const gatherer = new SequenceGatherer();
+    const mean = new Mean();
+    for (const quality of qualities) {
+      gatherer.add(quality, 1);
+      mean.add(quality);
+    }
+    return { sums: gatherer.sums, mean: mean.value };
+  });
+  const [after, before] = gathered;
+  if (!after || !before) throw new RangeError('two versions are compared');
+  return {
+    design: 'before_after',
+    candidate: after.mean,
+    live: before.mean,
+    sequences: [after.sums, before.sums],
+  };
+}
+
+/** The difference with its bounds. Pure. */
+export function comparisonOf(sums: ComparisonSums): Comparison {
+  const { design, candidate, live, sequences } = sums;
+  const [first, second] = sequences;
+  if (!first) throw new RangeError('there is nothing to compare');
+  const known = { design, candidate, live };
+  if (!second) {
+    const difference = first.n === 0 ? 0 : first.sum / first.n;
+    return { ...known, difference, ...confidenceSequence(first, ALPHA) };
+  }
+  const [after, before] = [confidenceSequence(first, ALPHA / 2), confidenceSequence(second, ALPHA / 2)];
+  return {
+    ...known,
+    difference: candidate.mean - live.mean,
+    lower: after.lower - before.upper,
+    upper: after.upper - before.lower,
+  };
+}
+
+/** The same evidence, were there `factor` times as much of it. Pure. */
+export function scaled(sums: ComparisonSums, factor: number): ComparisonSums {
+  return {
+    ...sums,
+    sequences: sums.sequences.map((sequence) => ({
+      n: sequence.n * factor,
+      sum: sequence.sum * factor,
+      squares: sequence.squares.map(({ width, sum }) => ({ width, sum: sum * factor })),
+    })),
+  };
+}
+
+class Mean {
+  #outcomes = 0;
+  #sum = 0;
+
+  add(value: number): void {
+    this.#outcomes++;
+    this.#sum += value;
+  }
+
+  get value(): VersionQuality {
+    return { outcomes: this.#outcomes, mean: this.#outcomes === 0 ? 0 : this.#sum / this.#outcomes };
+  }
+}

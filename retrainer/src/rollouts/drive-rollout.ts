@@ -1,0 +1,384 @@
+import { durationMs } from '@hotloop/model/manifest/duration.ts';
+import type { PoolClient } from '@hotloop/platform/postgres/pool.ts';
+import { toHotloopError } from '@hotloop/proto/errors.ts';
+import { banditShare } from './bandit-share.ts';
+import { judgeQuality, type QualityVerdict } from './judge-quality.ts';
+import { breachOf } from './judge-traffic.ts';
+import { clearTarget, flipWithin, readModelState, readNodeReports } from './promotion-store.ts';
+import { readQuality } from './read-quality.ts';
+import { readTraffic } from './read-traffic.ts';
+import { begin, overtakenUpdate, type PromotionDependencies } from './request-rollout.ts';
+import type { Evidence, Rollout } from './rollout.ts';
+import { eventOfReports, isRolloutEnded, type NodeReport } from './rollout-state.ts';
+import { DEFAULT_GUARDS, firstStep, type NextStep, nextShare, stepAfter } from './rollout-steps.ts';
+import {
+  applyEvent,
+  changeRollout,
+  claimRollout,
+  type RolloutClaim,
+  type RolloutUpdate,
+  releaseRollout,
+  reportMessage,
+} from './rollout-store.ts';
+
+export interface DriveOptions {
+  /** How long another driver waits for one that was lost. */
+  readonly leaseMs: number;
+  /** How often nodes are asked, in milliseconds. */
+  readonly pollMs: number;
+  /** How often evidence is looked at, in milliseconds. */
+  readonly evidenceMs: number;
+}
+
+export const DRIVE_DEFAULTS: DriveOptions = { leaseMs: 5_000, pollMs: 100, evidenceMs: 2_000 };
+
+/** A bandit's share is changed when the evidence moved it by so much. */
+const LEAST_SHARE_CHANGE = 0.02;
+
+type Update = Omit<RolloutUpdate, 'isRecorded'> & { readonly isRecorded?: boolean };
+
+/**
+ * Takes a rollout one step further: claims it, looks, decides, and writes what follows in one transaction under the claim's token. Lost at
+ * any point, it leaves the old version live or the new one, never anything between, and whoever drives next goes on from
+ * there. Several drivers at once do no harm. Does nothing for a rollout that has ended or that another driver holds.
+ */
+export async function driveRollout(
+  rolloutId: string,
+  dependencies: PromotionDependencies,
+  options: DriveOptions,
+): Promise<void> {
+  const claim = await claimRollout(dependencies.pool, rolloutId, options.leaseMs);
+  if (claim === null) return;
+  try {
+    await drive(claim, dependencies, options);
+  } catch (error) {
+    if (toHotloopError(error).reason === 'stale_token') return;
+    await releaseRollout(dependencies.pool, claim, options.evidenceMs).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function drive(claim: RolloutClaim, dependencies: PromotionDependencies, options: DriveOptions) {
+  const { pool, clock } = dependencies;
+  const { rollout } = claim;
+  switch (rollout.state) {
+    case 'approval':
+      return releaseRollout(pool, claim, 60_000);
+    case 'requested':
+      await changeRollout(pool, claim, (client, current) => begin(client, current, clock.now()));
+      return releaseRollout(pool, claim, 0);
+    case 'loading':
+    case 'warming':
+    case 'ready':
+    case 'flipping':
+      return driveLoading(claim, dependencies, options);
+    case 'shadow':
+    case 'canary':
+    case 'measuring':
+    case 'held':
+      return driveServing(claim, dependencies, options);
+    case 'live':
+      return driveWatching(claim, dependencies, options);
+    case 'reverting':
+      return driveReverting(claim, dependencies, options);
+    case 'settled':
+    case 'rolled_back':
+    case 'aborted':
+    case 'failed':
+      return;
+  }
+}
+
+async function driveLoading(claim: RolloutClaim, dependencies: PromotionDependencies, options: DriveOptions) {
+  const { pool, clock } = dependencies;
+  const { rollout } = claim;
+  const { model, version, plan } = rollout;
+  if (await isOvertaken(rollout, dependencies)) return finish(claim, dependencies, overtakenUpdate(model));
+  const reports = await readNodeReports(pool, model, version);
+  const waitedMs = clock.now() - rollout.stepAt;
+  const old = waitedMs < plan.oldFailureMs ? new Set(plan.oldFailures) : new Set<string>();
+  const believed = reports.map((report) =>
+    report.state === 'failed' && old.has(report.node) ? { ...report, state: 'cold' } : report,
+  );
+  const event = eventOfReports(believed);
+  const message = describe(event, believed);
+  if (event === 'node_failed') {
+    const reason = believed.find((report) => report.state === 'failed')?.reason || 'load_failed';
+    const failure = { code: 'FAILED_PRECONDITION', reason } as const;
+    return finish(claim, dependencies, { event, message, failure });
+  }
+  if (event !== 'nodes_ready' && waitedMs >= plan.timeoutMs) {
+    const failure = { code: 'DEADLINE_EXCEEDED', reason: 'load_timed_out' } as const;
+    const late = `not ready after ${plan.timeoutMs} ms: ${message}`;
+    return finish(claim, dependencies, { event: 'timed_out', message: late, failure });
+  }
+  if (event !== 'nodes_ready') {
+    const isNew = message !== rollout.message || rollout.state !== stateOf(event);
+    if (isNew) await change(claim, dependencies, [{ event, message, isRecorded: false }]);
+    return releaseRollout(pool, claim, options.pollMs);
+  }
+  await changeRollout(pool, claim, async (client, current) => {
+    const ready = await applyEvent(client, current, { event, message, isRecorded: false }, clock.now());
+    await take(client, ready, firstStep(ready), dependencies);
+  });
+  return releaseRollout(pool, claim, 0);
+}
+
+async function driveServing(claim: RolloutClaim, dependencies: PromotionDependencies, options: DriveOptions) {
+  const { pool, clock } = dependencies;
+  const { rollout } = claim;
+  const { plan } = rollout;
+  if (await isOvertaken(rollout, dependencies))
+    return finish(claim, dependencies, overtakenUpdate(rollout.model));
+  const { evidence, breach, verdict } = await gather(rollout, dependencies);
+  if (breach !== null)
+    return finish(claim, dependencies, { event: 'breached', message: `rolled back: ${breach}`, evidence });
+  if (rollout.state !== 'held') {
+    const update = advanceOf(rollout, evidence, verdict, clock.now());
+    if (update !== null) {
+      await changeRollout(pool, claim, (client, current) =>
+        take(client, current, stepAfter(current), dependencies, { evidence, reason: update }),
+      );
+      return releaseRollout(pool, claim, 0);
+    }
+    const share = banditShareOf(rollout, verdict);
+    if (share !== null) {
+      const traffic = {
+        kind: 'split',
+        salt: rollout.salt,
+        arms: [{ version: rollout.version, share }],
+      } as const;
+      const message = `version ${rollout.version} answers ${(share * 100).toFixed(0)} % of the entities`;
+      await change(claim, dependencies, [{ event: 'step_advanced', message, traffic, evidence }]);
+    }
+  }
+  const message =
+    rollout.state === 'held' ? rollout.message : waitingMessage(rollout, evidence, verdict, plan);
+  if (message !== rollout.message) await reportMessage(pool, claim, message, evidence);
+  return releaseRollout(pool, claim, options.evidenceMs, evidence);
+}
+
+async function driveWatching(
+  claim: RolloutClaim,
+  dependencies: PromotionDependencies,
+  options: DriveOptions,
+) {
+  const { pool, clock } = dependencies;
+  const { rollout } = claim;
+  const { guards } = rollout.plan;
+  const now = await readModelState(pool, rollout.model);
+  const isStillLive = now.generation === rollout.generation + 1 && now.liveVersion === rollout.version;
+  const watchedMs = clock.now() - (rollout.flippedAt ?? clock.now());
+  if (
+    guards === null ||
+    !isStillLive ||
+    rollout.fromVersion === null ||
+    watchedMs >= durationMs(guards.watch)
+  )
+    return finish(claim, dependencies, { event: 'settled', message: `version ${rollout.version} is live` });
+  const { evidence, breach } = await gather(rollout, dependencies);
+  if (breach === null) return releaseRollout(pool, claim, options.evidenceMs, evidence);
+  const message = `going back to version ${rollout.fromVersion}: ${breach}`;
+  await change(claim, dependencies, [{ event: 'breached', message, evidence, isRecorded: true }]);
+  return releaseRollout(pool, claim, 0);
+}
+
+/** The former version is still loaded everywhere, as the model's previous one: the first look finds it ready. */
+async function driveReverting(
+  claim: RolloutClaim,
+  dependencies: PromotionDependencies,
+  options: DriveOptions,
+) {
+  const { pool, clock } = dependencies;
+  const { rollout } = claim;
+  const { model, fromVersion, message } = rollout;
+  if (fromVersion === null) return finish(claim, dependencies, overtakenUpdate(model));
+  const reports = await readNodeReports(pool, model, fromVersion);
+  if (eventOfReports(reports) !== 'nodes_ready' && clock.now() - rollout.stateAt < rollout.plan.timeoutMs)
+    return releaseRollout(pool, claim, options.pollMs);
+  await changeRollout(pool, claim, async (client, current) => {
+    const generation = await flipWithin(client, {
+      ...{ model, version: fromVersion, generation: rollout.generation + 1, action: 'rollback' },
+      ...{ actor: 'hotloop', at: clock.now() },
+      detail: { rollout_id: rollout.rolloutId, reason: message, evidence: rollout.evidence },
+    });
+    const update: RolloutUpdate =
+      generation === null
+        ? overtakenUpdate(model)
+        : {
+            event: 'reverted',
+            message: `version ${fromVersion} is live again: ${message}`,
+            isRecorded: true,
+          };
+    await applyEvent(client, current, update, clock.now());
+  });
+}
+
+/** Takes a step inside the caller's transaction; the flip is one of them. */
+export async function take(
+  client: PoolClient,
+  rollout: Rollout,
+  next: NextStep,
+  { clock }: PromotionDependencies,
+  about: { readonly evidence?: Evidence; readonly reason?: string; readonly actor?: string } = {},
+): Promise<Rollout> {
+  const { model, version, action, generation } = rollout;
+  const isFlip = next.event === 'flip_begun';
+  const { event, message, step } = next;
+  const traffic = isFlip ? {} : { traffic: next.traffic };
+  const begun = await applyEvent(
+    client,
+    rollout,
+    { event, message, step, ...traffic, ...about, isRecorded: !isFlip },
+    clock.now(),
+  );
+  if (!isFlip) return begun;
+  // What several shadows and a canary have in common is the target: the flip expects it.
+  if (rollout.plan.mode === 'shadow')
+    await client.query('UPDATE model SET target_version = $2 WHERE name = $1', [model, version]);
+  const flipped = await flipWithin(client, {
+    ...{ model, version, generation, action, actor: rollout.actor, at: clock.now() },
+    detail: { rollout_id: rollout.rolloutId, reason: about.reason ?? rollout.reason },
+  });
+  if (flipped === null) return applyEvent(client, begun, overtakenUpdate(model), clock.now());
+  const live = await applyEvent(
+    client,
+    begun,
+    { event: 'flipped', message: `version ${version} is live`, traffic: null, isRecorded: false },
+    clock.now(),
+  );
+  if (rollout.plan.guards !== null && action === 'promote') return live;
+  const settled = { event: 'settled', message: live.message, isRecorded: false } as const;
+  return applyEvent(client, live, settled, clock.now());
+}
+
+interface Gathered {
+  readonly evidence: Evidence;
+  /** Why it must be rolled back; null when nothing speaks against it. */
+  readonly breach: string | null;
+  readonly verdict: QualityVerdict | null;
+}
+
+async function gather(rollout: Rollout, { pool, clock }: PromotionDependencies): Promise<Gathered> {
+  const guards = rollout.plan.guards ?? DEFAULT_GUARDS;
+  const [traffic, quality] = await Promise.all([
+    readTraffic(pool, rollout, clock.now()),
+    readQuality(pool, rollout, clock.now()),
+  ]);
+  const verdict = quality
+    ? judgeQuality(quality.sums, {
+        drop: guards.metric_drop,
+        minOutcomes: guards.min_outcomes,
+        nextShare: nextShare(rollout),
+      })
+    : null;
+  const evidence: Evidence = {
+    traffic,
+    ...(verdict ? { quality: verdict } : {}),
+    ...(quality ? { outcomesPerDay: quality.outcomesPerDay } : {}),
+  };
+  const breach = breachOf(traffic, guards) ?? (verdict?.kind === 'roll_back' ? verdict.message : null);
+  return { evidence, breach, verdict };
+}
+
+/** Why the present step ends now; null when it does not. */
+function advanceOf(
+  { plan, state, stepAt }: Rollout,
+  { traffic }: Evidence,
+  verdict: QualityVerdict | null,
+  now: number,
+): string | null {
+  if (plan.mode === 'shadow' || plan.mode === 'ab' || plan.advance === 'manual') return null;
+  if (plan.mode === 'bandit' || plan.advance === 'evidence')
+    return verdict?.kind === 'advance' ? verdict.message : null;
+  if (plan.advance === 'requests')
+    return (traffic?.requests ?? 0) >= plan.requests ? `${traffic?.requests} answers (${state})` : null;
+  return now - stepAt >= plan.everyMs ? `${plan.everyMs} ms have passed (${state})` : null;
+}
+
+function banditShareOf({ plan, state, traffic }: Rollout, verdict: QualityVerdict | null): number | null {
+  if (plan.mode !== 'bandit' || state !== 'measuring' || verdict === null) return null;
+  const { candidate, live } = verdict.comparison;
+  if (candidate.outcomes === 0 || live.outcomes === 0) return null;
+  const share = banditShare(candidate, live);
+  return Math.abs(share - (traffic?.arms[0]?.share ?? 0)) >= LEAST_SHARE_CHANGE ? share : null;
+}
+
+function waitingMessage(
+  rollout: Rollout,
+  { traffic, outcomesPerDay }: Evidence,
+  verdict: QualityVerdict | null,
+  { mode, advance, requests }: Rollout['plan'],
+): string {
+  const where = firstOf(rollout.message);
+  if (mode === 'shadow' || mode === 'ab' || advance === 'manual')
+    return `${where}; waits for a person${verdict ? `; ${verdict.message}` : ''}`;
+  if (advance === 'requests') return `${where}; ${traffic?.requests ?? 0} of ${requests} answers`;
+  if (advance === 'time') return where;
+  if (verdict === null) return `${where}; waits for a person: the model has no outcomes to judge by`;
+  if (verdict.needed === null) return `${where}; more outcomes alone will not do: ${verdict.message}`;
+  const days = outcomesPerDay ? verdict.needed / outcomesPerDay : null;
+  const time =
+    days === null || !Number.isFinite(days) ? 'none come in now' : `${duration(days)} at the present rate`;
+  return `${where}; waits for about ${verdict.needed} more outcomes (${time}): ${verdict.message}`;
+}
+
+/** The part of a message that says what is done; what it waits for is said anew. */
+function firstOf(message: string): string {
+  return message.split(';')[0] ?? message;
+}
+
+function duration(days: number): string {
+  if (days >= 1) return `${days.toFixed(1)} days`;
+  return days >= 1 / 24 ? `${(days * 24).toFixed(1)} hours` : `${Math.ceil(days * 1440)} minutes`;
+}
+
+async function isOvertaken(rollout: Rollout, { pool }: PromotionDependencies): Promise<boolean> {
+  const { model, version, generation, plan, action } = rollout;
+  const now = await readModelState(pool, model);
+  if (plan.mode === 'shadow') return now.liveVersion === version;
+  const expected = action === 'promote' ? now.targetVersion : now.previousVersion;
+  return now.generation !== generation || expected !== version;
+}
+
+/** Applies the last event, which is recorded, and takes the wish for the version back. */
+async function finish(
+  claim: RolloutClaim,
+  dependencies: PromotionDependencies,
+  update: Update,
+): Promise<void> {
+  await change(claim, dependencies, [{ ...update, isRecorded: update.isRecorded ?? true }]);
+}
+
+async function change(
+  claim: RolloutClaim,
+  { pool, clock }: PromotionDependencies,
+  updates: readonly Update[],
+) {
+  await changeRollout(pool, claim, async (client, rollout) => {
+    let current = rollout;
+    for (const update of updates) {
+      current = await applyEvent(client, current, { isRecorded: true, ...update }, clock.now());
+      await withdrawWish(client, current);
+    }
+  });
+}
+
+/** A rollout that ends without having flipped wishes for its version no longer. */
+export async function withdrawWish(client: PoolClient, rollout: Rollout): Promise<void> {
+  const { state, model, version, generation, flippedAt } = rollout;
+  if (isRolloutEnded(state) && flippedAt === null) await clearTarget(client, model, version, generation);
+}
+
+function stateOf(event: 'node_loading' | 'node_warming'): Rollout['state'] {
+  return event === 'node_loading' ? 'loading' : 'warming';
+}
+
+function describe(event: string, reports: readonly NodeReport[]): string {
+  if (reports.length === 0) return 'no compute node has been seen in the last 10 s';
+  const failed = reports.find((report) => report.state === 'failed');
+  if (event === 'node_failed' && failed)
+    return `node ${failed.node}: ${failed.detail || 'it cannot be loaded'}`;
+  const ready = reports.filter((report) => report.state === 'ready').length;
+  return `${ready} of ${reports.length} nodes ready`;
+}
