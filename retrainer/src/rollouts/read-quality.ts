@@ -10,7 +10,7 @@ import {
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
 import { CLOCK_SKEW_MS, joinOutcomes, type LabelledExample } from '../datasets/join.ts';
-import { outcomeCut, readOutcomes } from '../outcomes/outcome-store.ts';
+import { outcomeCut, readOutcomesOf } from '../outcomes/outcome-store.ts';
 import { type AnsweredRow, answerQuality, deviationOf } from './answer-quality.ts';
 import { type ComparisonSums, compareBeforeAfter, comparePairs, compareSplit } from './compare-quality.ts';
 import { type LoggedOutputs, loggedNumbers } from './logged-outputs.ts';
@@ -209,8 +209,8 @@ async function readLabels(
 ): Promise<Map<string, LabelledExample[]>> {
   const rule = labelRule(manifest);
   const asked = predictions.filter((row) => row.variant !== 'shadow');
-  const first = asked[0];
-  if (!first) return new Map();
+  const [first, last] = [asked[0], asked.at(-1)];
+  if (!first || !last) return new Map();
   const cut = await outcomeCut(client, manifest.name);
   const joined = joinOutcomes(
     asked.map((row) => ({
@@ -221,7 +221,10 @@ async function readLabels(
       rows: row.rows,
       shown: null,
     })),
-    await readOutcomes(client, manifest.name, cut, Number(first.at_ms) - CLOCK_SKEW_MS),
+    await readOutcomesOf(client, {
+      ...{ model: manifest.name, cut, firstId: first.prediction_id, lastId: last.prediction_id },
+      keyed: manifest.outcome.join ? [Number(first.at_ms) - CLOCK_SKEW_MS, now + CLOCK_SKEW_MS] : null,
+    }),
     {
       keys: manifest.outcome.join ?? [],
       windowMs: durationMs(manifest.outcome.window),
