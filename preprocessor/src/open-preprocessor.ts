@@ -76,9 +76,10 @@ export async function openPreprocessor(
   });
   const brokers = settings.KAFKA_BROKERS;
   const keep = postgresSetAside(pool, EVENTS_GROUP);
-  const setAside = brokers
-    ? deadLetters(closing.use('dead letters', lazyProducer({ brokers, clientId: node, log })), keep)
-    : keep;
+  const producer = brokers
+    ? closing.use('Kafka producer', lazyProducer({ brokers, clientId: node, log }))
+    : undefined;
+  const setAside = producer ? deadLetters(producer, keep) : keep;
   return closing.use(
     'preprocessor',
     await startPreprocessor(
@@ -96,6 +97,7 @@ export async function openPreprocessor(
         history,
         eventHistory,
         setAside,
+        ...(producer ? { replies: producer } : {}),
         ...{ tables, references },
         ...(spool ? { spool } : {}),
         onLag: (topic, partition, messages) => lag.record(messages, { topic, partition }),

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
 import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
 import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
+import type { EventProducer } from '@hotloop/platform/kafka/producer.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
@@ -23,6 +24,7 @@ import { predictionHandlers, type TimeoutOptions } from './server.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';
 import type { TableStore } from './tables/table-store.ts';
 import { takeEvents } from './take-events.ts';
+import { startAnswerTopics } from './topics/answer-topics.ts';
 
 export interface PreprocessorOptions {
   /** host:port; port 0 takes a free one. */
@@ -35,6 +37,8 @@ export interface PreprocessorOptions {
   readonly historyGate?: HistoryGateOptions;
   /** Without it no events are read from Kafka. */
   readonly events?: EventsOptions;
+  /** Consumer groups of request topics begin with it; default hotloop-requests. */
+  readonly requestGroup?: string;
 }
 
 /** Opened and closed by whoever starts the service. */
@@ -53,6 +57,8 @@ export interface PreprocessorAdapters {
   readonly tables?: TableStore;
   /** Towards the archive. Without it events are in the history alone. */
   readonly spool?: EventSpool;
+  /** Where answers to requests of topics are sent. Without it no such topics are read. */
+  readonly replies?: EventProducer;
   readonly setAside: SetAside;
   /** Told how many messages of a topic's partition are not taken in yet. */
   readonly onLag?: NonNullable<EventsDependencies['onLag']>;
@@ -124,6 +130,19 @@ export async function startPreprocessor(
       { limits: options.limits ?? ADMISSION_DEFAULTS, ids: randomPredictionIds(), log },
     );
     closing.defer('feature plans', () => predictor[Symbol.dispose]());
+
+    if (options.events && adapters.replies)
+      closing.use(
+        'request topics',
+        startAnswerTopics(
+          {
+            brokers: options.events.brokers,
+            clientId: options.events.clientId,
+            groupPrefix: options.requestGroup ?? 'hotloop-requests',
+          },
+          { registry, predictor, producer: adapters.replies, setAside: adapters.setAside, clock, log },
+        ),
+      );
 
     const timeouts = options.timeouts ?? DEFAULT_TIMEOUTS;
     const server = await startGrpcServer({

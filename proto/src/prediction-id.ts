@@ -41,6 +41,13 @@ export function randomPredictionIds(
   };
 }
 
+/** The id of a moment and ten bytes: the same give the same id, so that what comes twice is one prediction. */
+export function predictionIdOf(ms: number, bytes: Uint8Array): string {
+  const text = Buffer.from(firstPredictionIdAt(ms), 'latin1');
+  writeEnd(bytes, 0, text);
+  return text.toString('latin1');
+}
+
 /** Time and version: the first fifteen characters. */
 function startOf(ms: number): string {
   const time = Math.floor(ms).toString(16).padStart(12, '0');

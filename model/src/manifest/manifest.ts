@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { featureSchema } from '../features/feature-schema.ts';
 import { decisionSchema } from './decision-schema.ts';
 import { goldenSchema } from './golden-schema.ts';
+import { kafkaSchema } from './kafka-schema.ts';
 import { logSchema } from './log-schema.ts';
 import { monitorSchema } from './monitor-schema.ts';
 import { outcomeSchema } from './outcome-schema.ts';
@@ -23,6 +24,7 @@ export const manifestSchema = z
     input: z.string().optional().describe('The ONNX input fed with the features; the only one when absent'),
     output: z.string().optional().describe('The ONNX output that holds the score; the first when absent'),
     decision: decisionSchema.default({ threshold: 0.5 }),
+    kafka: kafkaSchema.optional(),
     outcome: outcomeSchema.default({ from: 'sdk', window: '7d' }),
     training: trainingSchema.optional(),
     golden: goldenSchema.optional(),

@@ -8,7 +8,13 @@ import { z } from 'zod';
 import type { Predictor } from '../predict.ts';
 import type { PredictionCall } from '../prediction.ts';
 import type { TimeoutOptions } from '../server.ts';
-import { predictionBody, predictionReply, replyOfPrediction, requestOfBody } from './prediction-body.ts';
+import {
+  parsePredictionBody,
+  predictionBody,
+  predictionReply,
+  replyOfPrediction,
+  requestOfBody,
+} from './prediction-body.ts';
 
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 const MAX_LINE_BYTES = 1024 * 1024;
@@ -22,7 +28,7 @@ export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): R
   const granted = (wanted: number | undefined) =>
     Math.min(wanted ?? timeouts.defaultTimeoutMs, timeouts.maxTimeoutMs);
   const answer = async (model: string, body: unknown, call: Omit<PredictionCall, 'timeoutMs'>) => {
-    const parsed = parseBody(body);
+    const parsed = parsePredictionBody(body);
     const timeoutMs = granted(parsed.timeout_ms);
     return replyOfPrediction(await predictor.predict(requestOfBody(model, parsed), { ...call, timeoutMs }));
   };
@@ -101,13 +107,4 @@ async function* inOrder(
   }
   for (const answer of running) yield await answer;
   if (failure !== undefined) yield `${JSON.stringify({ error: problemOf(failure) })}\n`;
-}
-
-function parseBody(body: unknown): z.output<typeof predictionBody> {
-  const result = predictionBody.safeParse(body);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path, message }) =>
-    path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`,
-  );
-  throw new HotloopError('INVALID_ARGUMENT', problems.slice(0, 10).join('; '), { reason: 'invalid_request' });
 }

@@ -1,3 +1,4 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
 import type { Prediction, PredictionRequest } from '../prediction.ts';
 
@@ -52,6 +53,16 @@ export const predictionReply = z.object({
 });
 
 export type PredictionReply = z.output<typeof predictionReply>;
+
+/** Throws INVALID_ARGUMENT naming the fields by their paths. */
+export function parsePredictionBody(body: unknown): PredictionBody {
+  const result = predictionBody.safeParse(body);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ path, message }) =>
+    path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`,
+  );
+  throw new HotloopError('INVALID_ARGUMENT', problems.slice(0, 10).join('; '), { reason: 'invalid_request' });
+}
 
 export function requestOfBody(model: string, body: PredictionBody): PredictionRequest {
   return {
