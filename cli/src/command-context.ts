@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import type { TlsOptions } from '@hotloop/client';
 import { HotloopClient } from '@hotloop/client/hotloop-client.ts';
 import { ControlClient, DEFAULT_CONTROL_URL } from './control-client.ts';
 import type { Terminal } from './terminal.ts';
@@ -13,6 +15,10 @@ export interface GlobalOptions {
   readonly apiKey?: string;
   readonly timeout?: number;
   readonly json?: boolean;
+  /** Files in PEM: what signs the services' certificates; with the others, one's own certificate. */
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
 }
 
 /** What `hotloop up` takes. */
@@ -43,8 +49,20 @@ export async function withClient<T>(
     ...(options.retrainer === undefined ? {} : { retrainerAddress: options.retrainer }),
     ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+    ...tlsOptions(options),
   });
   return await use(client);
+}
+
+function tlsOptions({ tlsCa, tlsCert, tlsKey }: GlobalOptions): { readonly tls?: TlsOptions } {
+  if (tlsCa === undefined && tlsCert === undefined) return {};
+  return {
+    tls: {
+      ...(tlsCa === undefined ? {} : { rootCertificates: readFileSync(tlsCa) }),
+      ...(tlsCert === undefined ? {} : { certificate: readFileSync(tlsCert) }),
+      ...(tlsKey === undefined ? {} : { privateKey: readFileSync(tlsKey) }),
+    },
+  };
 }
 
 /** The control API of the retrainer, as the options say. */

@@ -9,6 +9,7 @@ import { runCommandLine } from './run-command-line.ts';
 
 const { HOTLOOP_PREPROCESSOR, HOTLOOP_RETRAINER, HOTLOOP_CONTROL, HOTLOOP_FRONT_DOOR, HOTLOOP_API_KEY } =
   process.env;
+const { HOTLOOP_TLS_CA, HOTLOOP_TLS_CERT, HOTLOOP_TLS_KEY } = process.env;
 const interrupted = new AbortController();
 
 async function readNamedFile(path: string): Promise<Buffer> {
@@ -53,6 +54,9 @@ const defaults = {
   ...(HOTLOOP_CONTROL ? { control: HOTLOOP_CONTROL } : {}),
   ...(HOTLOOP_FRONT_DOOR ? { frontDoor: HOTLOOP_FRONT_DOOR } : {}),
   ...(HOTLOOP_API_KEY ? { apiKey: HOTLOOP_API_KEY } : {}),
+  ...(HOTLOOP_TLS_CA ? { tlsCa: HOTLOOP_TLS_CA } : {}),
+  ...(HOTLOOP_TLS_CERT ? { tlsCert: HOTLOOP_TLS_CERT } : {}),
+  ...(HOTLOOP_TLS_KEY ? { tlsKey: HOTLOOP_TLS_KEY } : {}),
 };
 process.exitCode = await runCommandLine(
   process.argv.slice(2),

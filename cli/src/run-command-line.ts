@@ -10,6 +10,9 @@ export interface CommandDefaults {
   readonly control?: string;
   readonly frontDoor?: string;
   readonly apiKey?: string;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
 }
 
 /** Runs one command line (without the program's name) and resolves with its exit code; never rejects. */
@@ -45,6 +48,9 @@ function buildProgram(context: CommandContext): Command {
     .option('--control <url>', 'where the control API is (default http://127.0.0.1:7404)')
     .option('--front-door <url>', 'where REST is (default http://127.0.0.1:7480)')
     .option('--api-key <key>', 'key to call with')
+    .option('--tls-ca <file>', 'certificates that sign those of the services; without it: no TLS')
+    .option('--tls-cert <file>', 'own certificate, where the services ask for one')
+    .option('--tls-key <file>', 'its key')
     .option('--timeout <ms>', 'deadline of each call', parseMilliseconds)
     .option('--json', 'one line of JSON instead of text')
     .configureHelp({ showGlobalOptions: true })

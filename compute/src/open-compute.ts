@@ -37,6 +37,7 @@ export async function openCompute(
         databaseUrl: foundation.databaseUrl,
         report: postgresNodeReport(pool, node),
         authenticator: foundation.authenticator,
+        tls: foundation.tls,
         tracing: foundation.tracing,
         metrics: foundation.metrics,
         log: log.child({ part: 'compute' }),

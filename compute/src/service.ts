@@ -21,6 +21,7 @@ import { longestRetentionMs } from '@hotloop/platform/registry/longest-retention
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Metrics } from '@hotloop/platform/telemetry/metrics.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import type { TlsIdentity } from '@hotloop/platform/tls/tls-identity.ts';
 import { loadOipDefinitions } from '@hotloop/proto/definitions.ts';
 import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
@@ -71,6 +72,7 @@ export interface ComputeAdapters {
   readonly pool: Pool;
   readonly report: NodeReport;
   readonly authenticator: Authenticator;
+  readonly tls?: TlsIdentity | undefined;
   readonly tracing: Tracing;
   /** Served under /metrics of the HTTP address. */
   readonly metrics?: Metrics;
@@ -151,6 +153,7 @@ export async function startCompute(
       services: [inferenceService((item, isOver) => port.inferWhile(item, isOver)), oipService(oip)],
       address: options.listen,
       authenticator: adapters.authenticator,
+      tls: adapters.tls,
       definitions: {
         ...loadServiceDefinitions(['hotloop/v1/inference.proto']),
         ...hotDefinitions(loadOipDefinitions(), OIP_SERVICE),
@@ -170,7 +173,7 @@ export async function startCompute(
         : await startRestServer(
             { listen: options.httpListen, maxBodyBytes: MAX_MESSAGE_BYTES, maxTimeoutMs: MAX_REST_MS },
             oip,
-            { authenticator: adapters.authenticator, metrics: adapters.metrics, log },
+            { authenticator: adapters.authenticator, tls: adapters.tls, metrics: adapters.metrics, log },
           );
     closing.defer('HTTP server', () => {
       isReady = false;

@@ -20,7 +20,15 @@ export async function openPostprocessor(
         journalDirectory: join(settings.HOTLOOP_DATA, node, 'decision'),
         drainMs: foundation.drainMs,
       },
-      { registry, pool, databaseUrl, authenticator, tracing, log: log.child({ part: 'postprocessor' }) },
+      {
+        registry,
+        pool,
+        databaseUrl,
+        authenticator,
+        tls: foundation.tls,
+        tracing,
+        log: log.child({ part: 'postprocessor' }),
+      },
     ),
   );
 }

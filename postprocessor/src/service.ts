@@ -12,6 +12,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { longestRetentionMs } from '@hotloop/platform/registry/longest-retention.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import type { TlsIdentity } from '@hotloop/platform/tls/tls-identity.ts';
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { createDecider } from './decide.ts';
 import { DECISION_TABLE } from './decision-table.ts';
@@ -37,6 +38,7 @@ export interface PostprocessorAdapters {
   /** For the upkeep of the decisions' table. */
   readonly pool: Pool;
   readonly authenticator: Authenticator;
+  readonly tls?: TlsIdentity | undefined;
   readonly tracing: Tracing;
   readonly log: Log;
   readonly clock?: Clock;
@@ -82,6 +84,7 @@ export async function startPostprocessor(
       services: [{ name: SERVICE, handlers: decisionHandlers(decider) }],
       address: options.listen,
       authenticator,
+      tls: adapters.tls,
       definitions,
       log,
     });
@@ -93,7 +96,7 @@ export async function startPostprocessor(
         ? undefined
         : await openHttpServer(
             { listen: options.http.listen, title: 'Hotloop postprocessor', routes: [] },
-            { authenticator: adapters.authenticator, metrics: options.http.metrics, log },
+            { authenticator: adapters.authenticator, tls: adapters.tls, metrics: options.http.metrics, log },
           );
     closing.defer('HTTP server', () => http?.drain(options.drainMs));
 

@@ -31,8 +31,8 @@ export interface Peers {
 }
 
 /** The peers as processes of their own, over gRPC; the foundation's `closing` closes the connections. */
-export function openPeers(settings: PeerSettings, { closing, apiKey, log }: Foundation): Peers {
-  const channel = apiKey === undefined ? {} : { apiKey };
+export function openPeers(settings: PeerSettings, { closing, apiKey, tls, log }: Foundation): Peers {
+  const channel = { tls, ...(apiKey === undefined ? {} : { apiKey }) };
   return {
     inference: closing.use(
       'connection to compute',
@@ -102,6 +102,7 @@ export async function openPreprocessor(
         ...(spool ? { spool } : {}),
         onLag: (topic, partition, messages) => lag.record(messages, { topic, partition }),
         authenticator: foundation.authenticator,
+        tls: foundation.tls,
         tracing: foundation.tracing,
         log,
       },

@@ -11,6 +11,7 @@ import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import type { TlsIdentity } from '@hotloop/platform/tls/tls-identity.ts';
 import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from './admission.ts';
@@ -63,6 +64,7 @@ export interface PreprocessorAdapters {
   /** Told how many messages of a topic's partition are not taken in yet. */
   readonly onLag?: NonNullable<EventsDependencies['onLag']>;
   readonly authenticator: Authenticator;
+  readonly tls?: TlsIdentity | undefined;
   readonly tracing: Tracing;
   readonly log: Log;
   readonly clock?: Clock;
@@ -150,6 +152,7 @@ export async function startPreprocessor(
       definitions: loadServiceDefinitions(['hotloop/v1/prediction.proto']),
       address: options.listen,
       authenticator: adapters.authenticator,
+      tls: adapters.tls,
       log,
     });
     closing.defer('gRPC server', () => server.drain(options.drainMs));
@@ -169,7 +172,7 @@ export async function startPreprocessor(
                 ...(adapters.tables ? { tables: adapters.tables } : {}),
               }),
             },
-            { authenticator: adapters.authenticator, metrics: options.http.metrics, log },
+            { authenticator: adapters.authenticator, tls: adapters.tls, metrics: options.http.metrics, log },
           );
     closing.defer('HTTP server', () => http?.drain(options.drainMs));
 

@@ -41,6 +41,7 @@ export async function openRetrainer(
         bundles: directoryBundleStore(settings.HOTLOOP_STORE),
         objects,
         authenticator,
+        tls: foundation.tls,
         tracing,
         log: log.child({ part: 'retrainer' }),
       },

@@ -11,6 +11,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
+import type { TlsIdentity } from '@hotloop/platform/tls/tls-identity.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import { startBatches } from './batch/start-batches.ts';
 import { openChangeFeed } from './control/console/change-stream.ts';
@@ -68,6 +69,7 @@ export interface RetrainerAdapters {
   /** The model store, for datasets. */
   readonly objects: ObjectStore;
   readonly authenticator: Authenticator;
+  readonly tls?: TlsIdentity | undefined;
   readonly tracing: Tracing;
   readonly log: Log;
   readonly clock?: Clock;
@@ -181,6 +183,7 @@ export async function startRetrainer(
       definitions: loadDefinitions([...RETRAINER_CONTRACTS]),
       address: settings.listen,
       authenticator: adapters.authenticator,
+      tls: adapters.tls,
       maxMessageBytes: MAX_MESSAGE_BYTES,
       log,
     });
@@ -221,7 +224,7 @@ export async function startRetrainer(
               routes: routes(),
               ...(pages ? { pages } : {}),
             },
-            { authenticator: adapters.authenticator, metrics: options.http.metrics, log },
+            { authenticator: adapters.authenticator, tls: adapters.tls, metrics: options.http.metrics, log },
           );
     closing.defer('HTTP server', () => http?.drain(options.drainMs));
     // Before the server, which waits for its open streams.

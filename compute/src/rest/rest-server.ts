@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { AUTHORIZATION, type Authenticator, authorize } from '@hotloop/platform/auth/authorization.ts';
 import { formatAddress, parseListenAddress } from '@hotloop/platform/grpc/listen-address.ts';
@@ -6,6 +7,8 @@ import { HTTP_STATUS } from '@hotloop/platform/http/http-status.ts';
 import { refuseWebPage } from '@hotloop/platform/http/refuse-web-page.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { type Metrics, PROMETHEUS_CONTENT_TYPE } from '@hotloop/platform/telemetry/metrics.ts';
+import { followCertificates, httpsOptions, refuseUnverified } from '@hotloop/platform/tls/https-options.ts';
+import type { TlsIdentity } from '@hotloop/platform/tls/tls-identity.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { OipParts } from '../grpc/oip-service.ts';
 import { readBody } from './read-body.ts';
@@ -27,6 +30,8 @@ export interface RestServer extends AsyncDisposable {
 
 export interface RestAdapters {
   readonly authenticator: Authenticator;
+  /** Without it connections are not encrypted. */
+  readonly tls?: TlsIdentity | undefined;
   /** Served under /metrics, without a key; absent: no such path. */
   readonly metrics?: Metrics | undefined;
   readonly log: Log;
@@ -51,10 +56,18 @@ export async function startRestServer(
         reason: 'open_without_keys',
       },
     );
-  const server = createServer(
-    { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: options.maxTimeoutMs, keepAliveTimeout: 60_000 },
-    (request, response) => void answer(request, response, { options, oip, ...adapters }),
-  );
+  const { tls } = adapters;
+  const limits = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    requestTimeout: options.maxTimeoutMs,
+    keepAliveTimeout: 60_000,
+  };
+  const serve = (request: IncomingMessage, response: ServerResponse) =>
+    void answer(request, response, { options, oip, ...adapters });
+  const server = tls
+    ? createSecureServer({ ...limits, ...httpsOptions(tls) }, serve)
+    : createServer(limits, serve);
+  if (tls) followCertificates(server, tls);
   server.maxConnections = MAX_CONNECTIONS;
   await listen(server, host, port);
   const address = formatAddress(host, (server.address() as AddressInfo).port);
@@ -95,6 +108,7 @@ async function route(
   const path = (request.url ?? '').split('?')[0] ?? '';
   if (path === '/metrics' && serving.metrics !== undefined && isRead(request.method))
     return { status: 200, text: await serving.metrics.scrape(), contentType: PROMETHEUS_CONTENT_TYPE };
+  if (!path.startsWith('/v2/health/')) refuseUnverified(request, serving.tls);
   const matching = REST_ROUTES.filter((candidate) => candidate.path.test(path));
   // HEAD is GET without the body, which Node leaves out by itself.
   const method = request.method === 'HEAD' ? 'GET' : request.method;

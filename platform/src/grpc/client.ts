@@ -5,6 +5,7 @@ import {
   credentials,
   Metadata,
 } from '@grpc/grpc-js';
+import type { TlsIdentity } from '../tls/tls-identity.ts';
 
 export interface ChannelSettings {
   /** Sent with every call as `authorization: Bearer KEY`. */
@@ -15,7 +16,8 @@ export interface ChannelSettings {
   readonly keepaliveMs?: number;
   /** One TCP connection of its own instead of one shared with other channels to the same address. */
   readonly ownConnection?: boolean;
-  readonly tls?: { readonly rootCertificates: Buffer };
+  /** Without it the connection is not encrypted. */
+  readonly tls?: TlsIdentity | undefined;
 }
 
 /** All that a generated client's constructor takes: `new Client(channel.address, channel.credentials, channel.options)`. */
@@ -37,9 +39,7 @@ export function openChannel(address: string, settings: ChannelSettings = {}): Ch
   const keepaliveMs = settings.keepaliveMs ?? DEFAULT_KEEPALIVE_MS;
   return {
     address: targetOf(address),
-    credentials: settings.tls
-      ? credentials.createSsl(settings.tls.rootCertificates)
-      : credentials.createInsecure(),
+    credentials: settings.tls ? settings.tls.channelCredentials() : credentials.createInsecure(),
     options: {
       'grpc.max_receive_message_length': maxBytes,
       'grpc.max_send_message_length': maxBytes,

@@ -12,6 +12,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { AUTHORIZATION, type Authenticator, type Requirement } from '../auth/authorization.ts';
 import { widenReceiveWindow } from '../framed/receive-window.ts';
 import type { Log } from '../log.ts';
+import type { TlsIdentity } from '../tls/tls-identity.ts';
 import { ActiveCalls } from './active-calls.ts';
 import { guardService } from './guard.ts';
 import { createHealth, type Health } from './health.ts';
@@ -27,13 +28,6 @@ export interface ServedService {
   readonly handlers: UntypedServiceImplementation;
 }
 
-export interface TlsFiles {
-  readonly certificate: Buffer;
-  readonly key: Buffer;
-  /** With it, clients must show a certificate that it signed. */
-  readonly clientCa?: Buffer;
-}
-
 export interface GrpcServerOptions {
   readonly services: readonly ServedService[];
   /** Of `loadServiceDefinitions`; also what reflection shows. */
@@ -44,7 +38,8 @@ export interface GrpcServerOptions {
   /** Default: AUTHORIZATION. */
   readonly authorization?: ReadonlyMap<string, Requirement>;
   readonly log: Log;
-  readonly tls?: TlsFiles;
+  /** Without it connections are not encrypted. */
+  readonly tls?: TlsIdentity | undefined;
   /** Largest message either way; default 64 MiB. */
   readonly maxMessageBytes?: number;
   /** A connection without calls is closed after it; default 5 minutes. */
@@ -158,13 +153,7 @@ function addReflection(
 
 async function bind(server: Server, options: GrpcServerOptions): Promise<number> {
   const { tls } = options;
-  const credentials = tls
-    ? ServerCredentials.createSsl(
-        tls.clientCa ?? null,
-        [{ cert_chain: tls.certificate, private_key: tls.key }],
-        tls.clientCa !== undefined,
-      )
-    : ServerCredentials.createInsecure();
+  const credentials = tls ? tls.serverCredentials() : ServerCredentials.createInsecure();
   return new Promise((resolve, reject) => {
     server.bindAsync(options.address, credentials, (cause, port) => {
       if (!cause) return resolve(port);

@@ -10,6 +10,8 @@ import type { Authenticator, Caller } from '../auth/authorization.ts';
 import { formatAddress, parseListenAddress } from '../grpc/listen-address.ts';
 import type { Log } from '../log.ts';
 import { type Metrics, PROMETHEUS_CONTENT_TYPE } from '../telemetry/metrics.ts';
+import { followCertificates, httpsOptions, refuseUnverified } from '../tls/https-options.ts';
+import type { TlsIdentity } from '../tls/tls-identity.ts';
 import type { BrowserSessions } from './browser-session.ts';
 import { type HttpApp, type RouteModule, typed } from './http-app.ts';
 import { pageRoutes } from './page-routes.ts';
@@ -46,6 +48,8 @@ export interface Pages {
 
 export interface HttpServerAdapters {
   readonly authenticator: Authenticator;
+  /** Without it connections are not encrypted. */
+  readonly tls?: TlsIdentity | undefined;
   readonly metrics: Metrics;
   readonly log: Log;
   /** Whether the service takes requests now; false answers /readyz with 503. */
@@ -90,6 +94,7 @@ export async function openHttpServer(
     genReqId: (request) => String(request.headers['x-request-id'] ?? randomUUID()),
     forceCloseConnections: 'idle',
     logger: false,
+    ...(adapters.tls === undefined ? {} : { https: httpsOptions(adapters.tls) }),
   });
   const app = typed(bare);
   app.removeContentTypeParser('application/json');
@@ -108,6 +113,7 @@ export async function openHttpServer(
   });
   await app.register(cookie);
   app.addHook('onRequest', async (request) => {
+    if (request.routeOptions.config.requires !== 'public') refuseUnverified(request.raw, adapters.tls);
     if (!adapters.authenticator.required) refuseForeignPage(request.headers);
     request.caller = callerOf(request, adapters.authenticator, options.pages?.sessions);
   });
@@ -139,6 +145,7 @@ export async function openHttpServer(
     await pageRoutes(options.pages.folder)(app);
   }
   const address = await listen(app, host, port);
+  if (adapters.tls) followCertificates(app.server, adapters.tls);
   let drained: Promise<void> | undefined;
   const drain = (deadlineMs: number) => {
     drained ??= close(app, deadlineMs);

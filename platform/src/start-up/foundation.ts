@@ -1,3 +1,4 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type Authenticator, createAuthenticator } from '../auth/authorization.ts';
 import { Closing } from '../closing.ts';
 import { createLog, type Log } from '../log.ts';
@@ -7,6 +8,7 @@ import { openRegistry } from '../registry/postgres-registry.ts';
 import type { RegistryReader } from '../registry/snapshot.ts';
 import { type Metrics, openMetrics } from '../telemetry/metrics.ts';
 import { startProcessTracing, type Tracing } from '../telemetry/tracing.ts';
+import { TlsIdentity } from '../tls/tls-identity.ts';
 import type { FoundationSettings } from './settings.ts';
 
 /** What every service of a process shares. Opened once, closed by `closing`, last. */
@@ -20,6 +22,8 @@ export interface Foundation {
   readonly pool: Pool;
   readonly registry: RegistryReader;
   readonly authenticator: Authenticator;
+  /** The certificate of this process; undefined where connections are not encrypted. */
+  readonly tls: TlsIdentity | undefined;
   /** The key of the services' own calls to each other, if keys are used. */
   readonly apiKey: string | undefined;
   readonly databaseUrl: string;
@@ -45,6 +49,8 @@ export async function openFoundation(
   const closing = new Closing(log);
   const databaseUrl = settings.DATABASE_URL;
   try {
+    const tls = await openTls(settings, log);
+    closing.defer('TLS files', () => tls?.[Symbol.dispose]());
     const metrics = closing.use('metrics', openMetrics(service));
     const tracing = closing.use(
       'tracing',
@@ -69,6 +75,7 @@ export async function openFoundation(
       pool,
       registry,
       authenticator: createAuthenticator(settings.HOTLOOP_API_KEYS),
+      tls,
       apiKey: settings.HOTLOOP_API_KEY,
       databaseUrl,
       drainMs: settings.HOTLOOP_DRAIN_MS,
@@ -77,4 +84,15 @@ export async function openFoundation(
     await closing.close(5000);
     throw error;
   }
+}
+
+/** Throws INVALID_ARGUMENT for a certificate without its key, or the other way round. */
+async function openTls(settings: FoundationSettings, log: Log): Promise<TlsIdentity | undefined> {
+  const { HOTLOOP_TLS_CERT: certificate, HOTLOOP_TLS_KEY: key, HOTLOOP_TLS_CA: ca } = settings;
+  if (certificate === undefined && key === undefined && ca === undefined) return undefined;
+  if (certificate === undefined || key === undefined)
+    throw new HotloopError('INVALID_ARGUMENT', 'set HOTLOOP_TLS_CERT and HOTLOOP_TLS_KEY together', {
+      reason: 'invalid_configuration',
+    });
+  return TlsIdentity.open({ certificate, key, ca }, log);
 }

@@ -30,6 +30,10 @@ export const foundationSettings = {
   HOTLOOP_API_KEYS: z.string().optional(),
   /** The key of the services' own calls to each other. */
   HOTLOOP_API_KEY: z.string().optional(),
+  /** Files in PEM: the certificate and key of this service, and what signs the certificates of its callers. */
+  HOTLOOP_TLS_CERT: z.string().min(1).optional(),
+  HOTLOOP_TLS_KEY: z.string().min(1).optional(),
+  HOTLOOP_TLS_CA: z.string().min(1).optional(),
   HOTLOOP_TRACE_RATIO: fractionSchema().default(0.01),
   HOTLOOP_DRAIN_MS: millisecondsSchema().default(10_000),
   DATABASE_URL: urlSchema('postgres', 'postgresql'),

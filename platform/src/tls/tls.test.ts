@@ -1,0 +1,176 @@
+import { execFile } from 'node:child_process';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { promisify } from 'node:util';
+import { makeClientConstructor } from '@grpc/grpc-js';
+import { loadDefinitions } from '@hotloop/proto/definitions.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createAuthenticator } from '../auth/authorization.ts';
+import { openChannel } from '../grpc/client.ts';
+import { unary } from '../grpc/handlers.ts';
+import { startGrpcServer } from '../grpc/server.ts';
+import { openHttpServer } from '../http/http-server.ts';
+import { silentLog } from '../log.ts';
+import { openMetrics } from '../telemetry/metrics.ts';
+import { TlsIdentity } from './tls-identity.ts';
+
+const run = promisify(execFile);
+let folder = '';
+const at = (name: string) => join(folder, name);
+
+/** A certificate for localhost, signed by a CA of the test. */
+async function makeCertificate(name: string, ca: string): Promise<void> {
+  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  const signer = ['-CA', at(`${ca}.crt`), '-CAkey', at(`${ca}.key`)];
+  const files = ['-keyout', at(`${name}.key`), '-out', at(`${name}.crt`), '-days', '2'];
+  await run('openssl', ['req', '-x509', ...key, ...subject, ...signer, ...files]);
+}
+
+async function makeCa(name: string): Promise<void> {
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  const files = ['-keyout', at(`${name}.key`), '-out', at(`${name}.crt`), '-days', '2'];
+  await run('openssl', ['req', '-x509', ...key, '-subj', `/CN=${name}`, ...files]);
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hotloop-tls-'));
+  await makeCa('ca');
+  await makeCa('other-ca');
+  await makeCertificate('one', 'ca');
+  await makeCertificate('two', 'ca');
+  await makeCertificate('stranger', 'other-ca');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const open = (name: string, ca = 'ca') =>
+  TlsIdentity.open(
+    { certificate: at(`${name}.crt`), key: at(`${name}.key`), ca: at(`${ca}.crt`) },
+    silentLog(),
+    1e9,
+  );
+
+async function startServer(tls: TlsIdentity) {
+  return startGrpcServer({
+    services: [
+      {
+        name: 'hotloop.v1.FeedbackService',
+        handlers: { RecordOutcomes: unary(async () => ({ results: [] })) },
+      },
+    ],
+    definitions: loadDefinitions(['hotloop/v1/feedback.proto']),
+    address: '127.0.0.1:0',
+    authenticator: createAuthenticator(undefined),
+    log: silentLog(),
+    tls,
+  });
+}
+
+/** The gRPC status of a call; 0 is OK. */
+async function call(address: string, tls: TlsIdentity | undefined): Promise<number> {
+  const channel = openChannel(address.replace('127.0.0.1', 'localhost'), { tls });
+  const definition = loadDefinitions(['hotloop/v1/feedback.proto'])['hotloop.v1.FeedbackService'];
+  const Client = makeClientConstructor(definition as Parameters<typeof makeClientConstructor>[0], 'x');
+  const client = new Client(channel.address, channel.credentials, channel.options);
+  const method = client.RecordOutcomes?.bind(client);
+  if (method === undefined) throw new Error('no method');
+  try {
+    return await new Promise((resolve) => {
+      method({ outcomes: [] }, { deadline: Date.now() + 3000 }, (error: { code: number } | null) =>
+        resolve(error?.code ?? 0),
+      );
+    });
+  } finally {
+    client.close();
+  }
+}
+
+function nameShownBy(address: string): Promise<string> {
+  const [host, port] = address.split(':');
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port: Number(port), rejectUnauthorized: false }, () => {
+      resolve(String(socket.getPeerCertificate().subject.CN));
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
+
+describe('gRPC over mutual TLS', () => {
+  it('answers callers with a certificate of the CA, and nobody else', async () => {
+    using one = await open('one');
+    using two = await open('two');
+    using stranger = await open('stranger', 'ca');
+    await using server = await startServer(one);
+    expect(await call(server.address, two)).toBe(0);
+    expect(await call(server.address, stranger)).not.toBe(0);
+    expect(await call(server.address, undefined)).not.toBe(0);
+  });
+
+  it('shows a renewed certificate to new connections, and keeps the old one while the new one is incomplete', async () => {
+    await copyFile(at('one.crt'), at('served.crt'));
+    await copyFile(at('one.key'), at('served.key'));
+    using served = await open('served');
+    using caller = await open('two');
+    await using server = await startServer(served);
+    expect(await nameShownBy(server.address)).toBe('one');
+    await copyFile(at('two.crt'), at('served.crt'));
+    await served.reload();
+    expect(await call(server.address, caller)).toBe(0);
+    expect(await nameShownBy(server.address)).toBe('one');
+    await copyFile(at('two.key'), at('served.key'));
+    await served.reload();
+    expect(await nameShownBy(server.address)).toBe('two');
+    expect(await call(server.address, caller)).toBe(0);
+  });
+});
+
+describe('HTTP over mutual TLS', () => {
+  it('asks for a certificate everywhere but at the probes', async () => {
+    using tls = await open('one');
+    const metrics = openMetrics('test');
+    await using server = await openHttpServer(
+      {
+        listen: '127.0.0.1:0',
+        title: 'test',
+        routes: [
+          (app) => void app.get('/secret', { config: { requires: 'operate' } }, async () => ({ ok: 1 })),
+        ],
+      },
+      { authenticator: createAuthenticator(undefined), metrics, log: silentLog(), tls },
+    );
+    const status = (path: string, caller?: TlsIdentity) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const identity = caller ? { cert: caller.material.certificate, key: caller.material.key } : {};
+        request(
+          `https://${server.address}${path}`,
+          { ca: tls.material.ca, ...identity, agent: false },
+          (response) => {
+            response.resume();
+            resolve(response.statusCode);
+          },
+        )
+          .on('error', reject)
+          .end();
+      });
+    expect(await status('/livez')).toBe(200);
+    expect(await status('/secret')).toBe(401);
+    using stranger = await open('stranger', 'ca');
+    expect(await status('/secret', stranger)).toBe(401);
+    using two = await open('two');
+    expect(await status('/secret', two)).toBe(200);
+    await metrics[Symbol.asyncDispose]?.();
+  });
+});
+
+describe('TLS files', () => {
+  it('that do not belong together refuse the start', async () => {
+    await writeFile(at('bad.crt'), 'no certificate');
+    await copyFile(at('one.key'), at('bad.key'));
+    await expect(open('bad')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(open('absent')).rejects.toThrow('absent.crt cannot be read');
+  });
+});
