@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   proto: [],
   model: ['proto'],
   platform: ['model', 'proto'],
-  'client-sdk': ['proto'],
+  'client-sdk': ['platform', 'proto'],
   preprocessor: INNER,
   compute: INNER,
   postprocessor: INNER,
@@ -127,6 +127,35 @@ function directionViolations(file: SourceFile): string[] {
   });
 }
 
+/** Parts of a folder with rules of their own: a path's files may import only what begins with one of these. */
+const PARTS: Readonly<Record<string, readonly string[]>> = {
+  // Travels with the client library.
+  'platform/src/framed/': ['platform/src/framed/', 'proto/'],
+  'platform/src/journal/': ['platform/src/', 'model/', 'proto/'],
+};
+
+function partViolations(file: SourceFile): string[] {
+  if (isTest(file.path)) return [];
+  const found: string[] = [];
+  for (const [part, allowed] of Object.entries(PARTS)) {
+    if (!file.path.startsWith(part) || file.path.startsWith(`${part}served/`)) continue;
+    for (const specifier of importsOf(file)) {
+      const target = resolveImport(file.path, specifier);
+      if (target !== undefined && !allowed.some((start) => target.startsWith(start)))
+        found.push(`${file.path} imports ${target}: it may import only ${allowed.join(', ')}`);
+    }
+  }
+  if (file.path.startsWith('client-sdk/'))
+    for (const specifier of importsOf(file)) {
+      const target = resolveImport(file.path, specifier);
+      if (target?.startsWith('platform/') && !target.startsWith('platform/src/framed/'))
+        found.push(
+          `${file.path} imports ${target}: of platform the client may import the framed client alone`,
+        );
+    }
+  return found;
+}
+
 function homeViolations(file: SourceFile): string[] {
   if (isTest(file.path)) return [];
   return importsOf(file).flatMap((specifier) => {
@@ -159,6 +188,7 @@ function textViolations(file: SourceFile): string[] {
 export function layoutViolations(files: readonly SourceFile[]): string[] {
   const found = files.flatMap((file) => [
     ...directionViolations(file),
+    ...partViolations(file),
     ...homeViolations(file),
     ...textViolations(file),
   ]);

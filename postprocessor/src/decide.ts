@@ -1,8 +1,8 @@
 import type { Decision } from '@hotloop/model/decision/decision.ts';
 import { compileDecisionPlan } from '@hotloop/model/decision/decision-plan.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
+import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 import type { Journal } from '@hotloop/platform/journal/journal.ts';
-import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
 import type { DecideItem, DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import { findFresh } from '@hotloop/platform/registry/find-fresh.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';

@@ -1,6 +1,6 @@
 import type { Decision } from '@hotloop/model/decision/decision.ts';
 import type { Variant } from '@hotloop/model/variant.ts';
-import { framedHandler } from '@hotloop/platform/framed/framed-server.ts';
+import { framedHandler } from '@hotloop/platform/framed/served/framed-server.ts';
 import {
   attributesFromMessage,
   candidateFromMessage,

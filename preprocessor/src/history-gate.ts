@@ -1,7 +1,7 @@
 import type { HistoryAnswers } from '@hotloop/model/features/feature-plan.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
+import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
 import { type CircuitEvent, type CircuitPolicy, CLOSED_CIRCUIT, mayAsk, nextCircuit } from './circuit.ts';
 import type { History, HistoryEvent, HistoryRead } from './history.ts';
 

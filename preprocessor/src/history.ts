@@ -1,5 +1,5 @@
 import type { HistoryEvent, HistoryRead } from '@hotloop/model/features/history.ts';
-import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
+import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 
 export {
   HISTORY_AGE_MS,

@@ -3,8 +3,8 @@ import { FEATURE_STATUS_NAMES } from '@hotloop/model/features/feature-status.ts'
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Attributes } from '@hotloop/model/value.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
+import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
 import type { DecideItem, DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import { chooseVersion } from '@hotloop/platform/registry/choose-version.ts';

@@ -2,7 +2,7 @@ import type { Decision, DecisionCandidate } from '@hotloop/model/decision/decisi
 import type { FeatureStatusName } from '@hotloop/model/features/feature-status.ts';
 import type { Attributes } from '@hotloop/model/value.ts';
 import type { Variant } from '@hotloop/model/variant.ts';
-import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
+import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 
 /** What a caller asks. Records are null-prototype objects: their names come from outside. */
 export interface PredictionRequest {

@@ -1,4 +1,4 @@
-import { framedHandler } from '@hotloop/platform/framed/framed-server.ts';
+import { framedHandler } from '@hotloop/platform/framed/served/framed-server.ts';
 import {
   attributesFromMessage,
   candidateFromMessage,

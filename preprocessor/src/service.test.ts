@@ -1,9 +1,9 @@
 import { manifestOf } from '@hotloop/model/testing/manifests.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { FramedClient } from '@hotloop/platform/framed/framed-client.ts';
+import { fromStatus } from '@hotloop/platform/framed/status.ts';
 import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
-import { fromStatus } from '@hotloop/platform/grpc/status.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';

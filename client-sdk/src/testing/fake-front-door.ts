@@ -93,6 +93,8 @@ export async function startFakeFrontDoor(options: FakeOptions = {}): Promise<Fak
     PredictStream: (stream: Stream) => {
       streams += 1;
       open.add(stream);
+      // As the front door does: the client writes once its call was taken.
+      stream.sendMetadata(new Metadata());
       note(stream.metadata);
       let unanswered = 0;
       let halfClosed = false;

@@ -1,5 +1,5 @@
 import type { Variant } from '@hotloop/model/variant.ts';
-import { framedHandler } from '@hotloop/platform/framed/framed-server.ts';
+import { framedHandler } from '@hotloop/platform/framed/served/framed-server.ts';
 import type { ServedService } from '@hotloop/platform/grpc/server.ts';
 import { tensorToMessage } from '@hotloop/platform/grpc/tensors.ts';
 import type { InferItem, InferOutput } from '@hotloop/platform/ports/inference.ts';

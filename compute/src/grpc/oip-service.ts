@@ -1,4 +1,4 @@
-import { orderedStream } from '@hotloop/platform/framed/ordered-stream.ts';
+import { orderedStream } from '@hotloop/platform/framed/served/ordered-stream.ts';
 import type { CallContext } from '@hotloop/platform/grpc/call-context.ts';
 import { unary } from '@hotloop/platform/grpc/handlers.ts';
 import type { ServedService } from '@hotloop/platform/grpc/server.ts';

@@ -70,6 +70,8 @@ export function prepareClient(root: string): void {
       { path: 'client-sdk/src' },
       { path: 'proto/src', include: (path: string) => !path.endsWith('/generate.ts') },
       { path: 'proto/hotloop' },
+      // The framed client is the services' own; what serves frames stays out.
+      { path: 'platform/src/framed', include: (path: string) => !path.includes('/served') },
     ],
     target: 'ES2022',
     declarations: true,

@@ -1,4 +1,4 @@
-import type { FailureMessage } from '../grpc/status.ts';
+import type { FailureMessage } from './status.ts';
 
 /** A message that the client numbers. The rest is the contract's own. */
 export interface ItemMessage {

@@ -1,12 +1,12 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { DeadlineWheel } from '../deadline-wheel.ts';
-import type { Log } from '../log.ts';
-import type { Cancellation } from '../ports/cancellation.ts';
+import type { Cancellation } from './cancellation.ts';
+import { DeadlineWheel } from './deadline-wheel.ts';
 import type { Frame, ItemMessage, ReplyFrame, ReplyMessage } from './frame.ts';
 import { ASSUMED_ITEM_BYTES, DEFAULT_FRAME_LIMITS } from './frame-writer.ts';
 import { FramedSlot } from './framed-slot.ts';
 import { type CallOwner, PendingCall } from './pending-call.ts';
+import type { StreamLog } from './stream-log.ts';
 
 export type { Frame, ItemMessage, ReplyFrame, ReplyMessage } from './frame.ts';
 
@@ -34,7 +34,7 @@ export interface FramedClientOptions<Item extends ItemMessage, Reply extends Rep
   /** Wait before the second attempt, doubled up to the maximum; default 50 and 1000. */
   readonly backoffMs?: number;
   readonly maxBackoffMs?: number;
-  readonly log?: Log;
+  readonly log?: StreamLog;
 }
 
 export interface CallSettings {

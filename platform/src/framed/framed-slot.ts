@@ -1,10 +1,10 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import type { Log } from '../log.ts';
 import type { Frame, ItemMessage, ReplyFrame, ReplyMessage } from './frame.ts';
 import type { FrameLimits } from './frame-writer.ts';
-import { FramedStream } from './framed-stream.ts';
+import { FramedStream, isFinal } from './framed-stream.ts';
 import type { PendingCall } from './pending-call.ts';
+import type { StreamLog } from './stream-log.ts';
 
 export interface FramedSlotOptions<Item extends ItemMessage, Reply extends ReplyMessage> {
   readonly name: string;
@@ -14,7 +14,7 @@ export interface FramedSlotOptions<Item extends ItemMessage, Reply extends Reply
   readonly connectTimeoutMs: number;
   readonly backoffMs: number;
   readonly maxBackoffMs: number;
-  readonly log: Log | undefined;
+  readonly log: StreamLog | undefined;
 }
 
 /**
@@ -133,7 +133,7 @@ export class FramedSlot<Item extends ItemMessage, Reply extends ReplyMessage> {
     const unsent = stream.takeUnsent();
     this.#stream = undefined;
     if (opened && performance.now() - this.#openedAt > STABLE_MS) this.#failures = 0;
-    if (opened && this.#failures === 0) {
+    if (opened && this.#failures === 0 && !isFinal(error)) {
       this.#options.log?.warn({ peer: this.#options.name, error }, 'a stream was lost; opening another');
       this.#failures = 1;
       this.#connect();
@@ -150,10 +150,9 @@ export class FramedSlot<Item extends ItemMessage, Reply extends ReplyMessage> {
     if (this.#failures <= QUICK_ATTEMPTS + 1)
       this.#options.log?.warn({ peer: this.#options.name, error }, 'no connection; trying again');
     this.#state = 'waiting';
-    const wait = Math.min(
-      this.#options.backoffMs * 2 ** Math.max(0, this.#failures - QUICK_ATTEMPTS - 1),
-      this.#options.maxBackoffMs,
-    );
+    // A refusal lasts; trying again at once would only repeat it.
+    const doublings = isFinal(error) ? Number.POSITIVE_INFINITY : this.#failures - QUICK_ATTEMPTS - 1;
+    const wait = Math.min(this.#options.backoffMs * 2 ** Math.max(0, doublings), this.#options.maxBackoffMs);
     this.#timer = setTimeout(() => this.#connect(), wait);
     for (const call of unsent) call.fail(this.#notConnected(error));
   }

@@ -1,9 +1,9 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { type ErrorCode, HotloopError } from '@hotloop/proto/errors.ts';
-import { fromStatus } from '../grpc/status.ts';
 import type { Frame, ItemMessage, ReplyFrame, ReplyMessage } from './frame.ts';
 import { type FrameLimits, FrameWriter } from './frame-writer.ts';
 import type { CallCarrier, PendingCall } from './pending-call.ts';
+import { fromStatus } from './status.ts';
 
 /** What a stream tells its owner, each once and in this order; the last may come at any time. */
 export interface FramedStreamEvents {
@@ -20,9 +20,12 @@ const MAX_SEQUENCE = 2 ** 32;
 /** What a stream's end means for its calls: they may be tried again, unless the server refuses us for good. */
 const FINAL: ReadonlySet<ErrorCode> = new Set(['UNAUTHENTICATED', 'PERMISSION_DENIED', 'UNIMPLEMENTED']);
 
+/** Whether another stream would meet the same refusal. */
+export const isFinal = ({ code }: HotloopError): boolean => FINAL.has(code);
+
 function lossOf(error: unknown): HotloopError {
   const known = fromStatus(error);
-  if (FINAL.has(known.code)) return known;
+  if (isFinal(known)) return known;
   return new HotloopError('UNAVAILABLE', 'the connection was lost before the answer came; try again', {
     reason: 'connection_lost',
     cause: error,

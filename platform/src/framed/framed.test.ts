@@ -14,7 +14,7 @@ import { type GrpcServer, startGrpcServer } from '../grpc/server.ts';
 import { silentLog } from '../log.ts';
 import type { Frame, ReplyFrame } from './frame.ts';
 import { FramedClient, type FramedClientOptions } from './framed-client.ts';
-import { type FramedHandlerOptions, framedHandler } from './framed-server.ts';
+import { type FramedHandlerOptions, framedHandler } from './served/framed-server.ts';
 
 const definitions = loadDefinitions(['hotloop/v1/decision.proto']);
 const SERVICE = 'hotloop.v1.DecisionService';

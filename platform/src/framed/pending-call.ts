@@ -1,8 +1,8 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { OFF_WHEEL, type WheelEntry } from '../deadline-wheel.ts';
-import { fromFailure } from '../grpc/status.ts';
-import type { Cancellation } from '../ports/cancellation.ts';
+import type { Cancellation } from './cancellation.ts';
+import { OFF_WHEEL, type WheelEntry } from './deadline-wheel.ts';
 import type { ItemMessage, ReplyMessage } from './frame.ts';
+import { fromFailure } from './status.ts';
 
 /** What a call needs of the client that holds it. */
 export interface CallOwner<Item extends ItemMessage, Reply extends ReplyMessage> {

@@ -1,5 +1,5 @@
 import type { Caller } from '../auth/authorization.ts';
-import type { Cancellation } from '../ports/cancellation.ts';
+import type { Cancellation } from '../framed/cancellation.ts';
 
 /** What a handler knows of the item it works on. */
 export interface ItemContext {

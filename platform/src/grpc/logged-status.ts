@@ -1,7 +1,7 @@
 import type { StatusObject } from '@grpc/grpc-js';
 import { type ErrorCode, toHotloopError } from '@hotloop/proto/errors.ts';
+import { toStatus } from '../framed/status.ts';
 import type { CallContext } from './call-context.ts';
-import { toStatus } from './status.ts';
 
 /** Codes that say that we are at fault, so that the cause must be found in the log. */
 const OUR_FAULT: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'UNKNOWN', 'DATA_LOSS']);

@@ -3,13 +3,13 @@ import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
 import { AUTHORIZATION, createAuthenticator } from '../auth/authorization.ts';
+import { fromStatus } from '../framed/status.ts';
 import { createLog, silentLog } from '../log.ts';
 import { stays } from '../testing/stays.ts';
 import type { CallContext } from './call-context.ts';
 import { openChannel, withDeadline } from './client.ts';
 import { serverStream, unary } from './handlers.ts';
 import { type GrpcServerOptions, startGrpcServer } from './server.ts';
-import { fromStatus } from './status.ts';
 
 const definitions = loadDefinitions(['hotloop/v1/jobs.proto']);
 const SERVICE = 'hotloop.v1.JobService';

@@ -10,7 +10,7 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { AUTHORIZATION, type Authenticator, type Requirement } from '../auth/authorization.ts';
-import { widenReceiveWindow } from '../framed/receive-window.ts';
+import { widenReceiveWindow } from '../framed/served/receive-window.ts';
 import type { Log } from '../log.ts';
 import type { TlsIdentity } from '../tls/tls-identity.ts';
 import { ActiveCalls } from './active-calls.ts';

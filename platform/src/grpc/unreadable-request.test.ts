@@ -8,12 +8,12 @@ import {
 import { HOTLOOP_FILES, loadDefinitions, OIP_FILES } from '@hotloop/proto/definitions.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthenticator } from '../auth/authorization.ts';
-import { framedHandler } from '../framed/framed-server.ts';
+import { framedHandler } from '../framed/served/framed-server.ts';
+import { fromStatus } from '../framed/status.ts';
 import { silentLog } from '../log.ts';
 import { openChannel, withDeadline } from './client.ts';
 import { clientStream, serverStream, unary } from './handlers.ts';
 import { type GrpcServer, startGrpcServer } from './server.ts';
-import { fromStatus } from './status.ts';
 
 type Method = MethodDefinition<unknown, unknown>;
 

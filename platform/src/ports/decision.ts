@@ -1,6 +1,6 @@
 import type { Decision, DecisionInput } from '@hotloop/model/decision/decision.ts';
 import type { Variant } from '@hotloop/model/variant.ts';
-import type { Cancellation } from './cancellation.ts';
+import type { Cancellation } from '../framed/cancellation.ts';
 
 export interface DecideItem extends DecisionInput {
   readonly model: string;

@@ -1,6 +1,6 @@
 import type { Tensor } from '@hotloop/model/tensor.ts';
 import type { Variant } from '@hotloop/model/variant.ts';
-import type { Cancellation } from './cancellation.ts';
+import type { Cancellation } from '../framed/cancellation.ts';
 
 /** One prediction on its way to a model, with all that the prediction log keeps of it. */
 export interface InferItem {

@@ -1,11 +1,11 @@
 import type { Decision } from '@hotloop/model/decision/decision.ts';
+import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 import { FramedClient } from '@hotloop/platform/framed/framed-client.ts';
 import { attributesToMessage, candidateToMessage } from '@hotloop/platform/grpc/attributes.ts';
 import { openChannel } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { tensorToMessage } from '@hotloop/platform/grpc/tensors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
 import type { DecideItem, DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { DecideItem as ItemMessage } from '@hotloop/proto/gen/hotloop/v1/DecideItem.ts';

@@ -1,7 +1,7 @@
+import { fromFailure, fromStatus } from '@hotloop/platform/framed/status.ts';
 import { attributesToMessage } from '@hotloop/platform/grpc/attributes.ts';
 import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
-import { fromFailure, fromStatus } from '@hotloop/platform/grpc/status.ts';
 import type { FeedbackItem, FeedbackPort, FeedbackVerdict } from '@hotloop/platform/ports/feedback.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { FeedbackServiceClient } from '@hotloop/proto/gen/hotloop/v1/FeedbackService.ts';

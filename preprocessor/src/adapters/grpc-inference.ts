@@ -1,9 +1,9 @@
+import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 import { FramedClient } from '@hotloop/platform/framed/framed-client.ts';
 import { openChannel } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { tensorFromMessage } from '@hotloop/platform/grpc/tensors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import type { Cancellation } from '@hotloop/platform/ports/cancellation.ts';
 import type { InferencePort, InferItem, InferOutput } from '@hotloop/platform/ports/inference.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { InferenceServiceClient } from '@hotloop/proto/gen/hotloop/v1/InferenceService.ts';

@@ -1,6 +1,6 @@
+import { toFailure } from '@hotloop/platform/framed/status.ts';
 import { attributesFromMessage, textsFromMessage } from '@hotloop/platform/grpc/attributes.ts';
 import { unary } from '@hotloop/platform/grpc/handlers.ts';
-import { toFailure } from '@hotloop/platform/grpc/status.ts';
 import type { FeedbackServiceHandlers } from '@hotloop/proto/gen/hotloop/v1/FeedbackService.ts';
 import type { Outcome__Output } from '@hotloop/proto/gen/hotloop/v1/Outcome.ts';
 import type { RecordOutcomesReply } from '@hotloop/proto/gen/hotloop/v1/RecordOutcomesReply.ts';

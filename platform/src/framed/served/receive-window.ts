@@ -1,4 +1,4 @@
-import type { Http2Session } from '../grpc/http2-sessions.ts';
+import type { Http2Session } from '../../grpc/http2-sessions.ts';
 
 /** What a connection may send before it hears from us; also the bound on what it can make us buffer. */
 const CONNECTION_BYTES = 16 * 1024 * 1024;

@@ -1,13 +1,13 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import type { CallContext } from '../../grpc/call-context.ts';
+import type { ItemContext } from '../../grpc/item-context.ts';
+import { toLoggedStatus } from '../../grpc/logged-status.ts';
+import { UnreadableRequest } from '../../grpc/unreadable-request.ts';
 import type { DeadlineWheel } from '../deadline-wheel.ts';
-import type { CallContext } from '../grpc/call-context.ts';
-import type { ItemContext } from '../grpc/item-context.ts';
-import { toLoggedStatus } from '../grpc/logged-status.ts';
-import { toFailure } from '../grpc/status.ts';
-import { UnreadableRequest } from '../grpc/unreadable-request.ts';
-import type { Frame, ItemMessage, WrittenFrame } from './frame.ts';
-import { type FrameLimits, FrameWriter } from './frame-writer.ts';
+import type { Frame, ItemMessage, WrittenFrame } from '../frame.ts';
+import { type FrameLimits, FrameWriter } from '../frame-writer.ts';
+import { toFailure } from '../status.ts';
 import { ServedItem } from './served-item.ts';
 
 export interface ServedStreamSettings<Item extends ItemMessage, Reply extends object> {

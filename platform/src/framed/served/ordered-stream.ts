@@ -1,7 +1,7 @@
 import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js';
 import type { HotloopError } from '@hotloop/proto/errors.ts';
-import { type CallContext, contextOf } from '../grpc/call-context.ts';
-import { UnreadableRequest } from '../grpc/unreadable-request.ts';
+import { type CallContext, contextOf } from '../../grpc/call-context.ts';
+import { UnreadableRequest } from '../../grpc/unreadable-request.ts';
 import { openReplyWriter, type ReplyWriter } from './reply-writer.ts';
 
 /** Requests of one stream that may be at work at once; more are not read, which holds the client back. */

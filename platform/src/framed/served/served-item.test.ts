@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { CallContext } from '../../grpc/call-context.ts';
 import { DeadlineWheel } from '../deadline-wheel.ts';
-import type { CallContext } from '../grpc/call-context.ts';
 import { ServedItem } from './served-item.ts';
 
 const servedItem = (timeoutMs = 60_000) =>

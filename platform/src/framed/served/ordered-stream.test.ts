@@ -11,11 +11,11 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import type { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
-import { createAuthenticator } from '../auth/authorization.ts';
-import { openChannel } from '../grpc/client.ts';
-import { type GrpcServer, startGrpcServer } from '../grpc/server.ts';
-import { silentLog } from '../log.ts';
-import { stays } from '../testing/stays.ts';
+import { createAuthenticator } from '../../auth/authorization.ts';
+import { openChannel } from '../../grpc/client.ts';
+import { type GrpcServer, startGrpcServer } from '../../grpc/server.ts';
+import { silentLog } from '../../log.ts';
+import { stays } from '../../testing/stays.ts';
 import { type AnswerRequest, orderedStream } from './ordered-stream.ts';
 import { http2StreamOf } from './reply-writer.ts';
 

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import { expect, it } from 'vitest';
-import { createAuthenticator } from '../auth/authorization.ts';
-import { startGrpcServer } from '../grpc/server.ts';
-import { silentLog } from '../log.ts';
+import { createAuthenticator } from '../../auth/authorization.ts';
+import { startGrpcServer } from '../../grpc/server.ts';
+import { silentLog } from '../../log.ts';
 
 it('lets a client send large messages without a round trip for every 64 KiB', async () => {
   await using server = await startGrpcServer({

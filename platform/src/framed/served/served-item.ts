@@ -1,8 +1,8 @@
-import type { Caller } from '../auth/authorization.ts';
+import type { Caller } from '../../auth/authorization.ts';
+import type { CallContext } from '../../grpc/call-context.ts';
+import type { ItemContext } from '../../grpc/item-context.ts';
+import type { Cancellation } from '../cancellation.ts';
 import { type DeadlineWheel, OFF_WHEEL, type WheelEntry } from '../deadline-wheel.ts';
-import type { CallContext } from '../grpc/call-context.ts';
-import type { ItemContext } from '../grpc/item-context.ts';
-import type { Cancellation } from '../ports/cancellation.ts';
 
 /** One item at the server, and what its handler knows of it. */
 export class ServedItem<Item> implements ItemContext, Cancellation, WheelEntry {

@@ -1,10 +1,10 @@
 import type { handleBidiStreamingCall } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
+import { contextOf } from '../../grpc/call-context.ts';
+import type { ItemContext } from '../../grpc/item-context.ts';
 import { DeadlineWheel } from '../deadline-wheel.ts';
-import { contextOf } from '../grpc/call-context.ts';
-import type { ItemContext } from '../grpc/item-context.ts';
-import type { Frame, ItemMessage, WrittenFrame } from './frame.ts';
-import { ASSUMED_ITEM_BYTES, DEFAULT_FRAME_LIMITS } from './frame-writer.ts';
+import type { Frame, ItemMessage, WrittenFrame } from '../frame.ts';
+import { ASSUMED_ITEM_BYTES, DEFAULT_FRAME_LIMITS } from '../frame-writer.ts';
 import { ServedStream } from './served-stream.ts';
 
 export interface FramedHandlerOptions<Item extends ItemMessage, Reply extends object> {
