@@ -23,6 +23,10 @@ const PredictionsScreen = screen(() => import('./screens/predictions-screen.tsx'
 const PredictionScreen = screen(() => import('./screens/prediction-screen.tsx'), 'PredictionScreen');
 const RunsScreen = screen(() => import('./screens/runs-screen.tsx'), 'RunsScreen');
 const RunScreen = screen(() => import('./screens/run-screen.tsx'), 'RunScreen');
+const RolloutScreen = screen(() => import('./screens/rollout-screen.tsx'), 'RolloutScreen');
+const CorrectionsScreen = screen(() => import('./screens/corrections-screen.tsx'), 'CorrectionsScreen');
+const FeaturesScreen = screen(() => import('./screens/features-screen.tsx'), 'FeaturesScreen');
+const IncidentsScreen = screen(() => import('./screens/incidents-screen.tsx'), 'IncidentsScreen');
 const CompareScreen = screen(() => import('./screens/compare-screen.tsx'), 'CompareScreen');
 const LedgerScreen = screen(() => import('./screens/ledger-screen.tsx'), 'LedgerScreen');
 
@@ -31,10 +35,14 @@ const SCREENS = [
   ['/models/:model', ModelScreen],
   ['/models/:model/predictions', PredictionsScreen],
   ['/models/:model/runs', RunsScreen],
+  ['/models/:model/rollout', RolloutScreen],
   ['/models/:model/compare', CompareScreen],
+  ['/models/:model/corrections', CorrectionsScreen],
+  ['/models/:model/features', FeaturesScreen],
   ['/models/:model/ledger', LedgerScreen],
   ['/predictions/:id', PredictionScreen],
   ['/runs/:id', RunScreen],
+  ['/incidents', IncidentsScreen],
 ] as const;
 
 export function App() {

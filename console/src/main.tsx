@@ -9,6 +9,7 @@ import './styles/base.css';
 import './styles/components.css';
 import './styles/parts.css';
 import './styles/charts.css';
+import './styles/rollout.css';
 
 startTheme();
 

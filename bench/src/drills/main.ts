@@ -1,11 +1,17 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { report, table } from '../report.ts';
 import type { Drill, DrillOptions } from './drill.ts';
+import { drillConsole } from './drill-console.ts';
 import { drillLog } from './drill-log.ts';
 import { drillMany } from './drill-many.ts';
 import { drillPackage } from './drill-package.ts';
 
-const DRILLS: Readonly<Record<string, Drill>> = { package: drillPackage, log: drillLog, many: drillMany };
+const DRILLS: Readonly<Record<string, Drill>> = {
+  console: drillConsole,
+  package: drillPackage,
+  log: drillLog,
+  many: drillMany,
+};
 
 interface Flags extends Omit<DrillOptions, 'say' | 'environment'> {
   readonly json?: boolean;

@@ -8,6 +8,7 @@ import type {
   PredictionSummary,
   Run,
   Session,
+  VersionAnswers,
 } from './types.ts';
 
 /** Counts change with every request: they are asked for now and then. Everything else comes by events. */
@@ -47,7 +48,8 @@ export interface PredictionQuery {
   readonly before: string;
 }
 
-export const usePredictions = (model: string, query: PredictionQuery) =>
+/** `live`: the list follows what is answered; otherwise it stays as it was read. */
+export const usePredictions = (model: string, query: PredictionQuery, live = true) =>
   useQuery({
     queryKey: ['predictions', model, query],
     queryFn: async () => {
@@ -58,6 +60,7 @@ export const usePredictions = (model: string, query: PredictionQuery) =>
       return (await get<{ predictions: readonly PredictionSummary[] }>(path)).predictions;
     },
     placeholderData: (previous) => previous,
+    ...(live ? {} : { staleTime: Number.POSITIVE_INFINITY, refetchOnWindowFocus: false }),
   });
 
 export const usePrediction = (id: string) =>
@@ -70,6 +73,12 @@ export const useLedger = (model: string) =>
   useQuery({
     queryKey: ['ledger', model],
     queryFn: async () => (await get<{ entries: readonly LedgerEntry[] }>(`${at(model)}/ledger`)).entries,
+  });
+
+export const useComparison = (model: string, a: number, b: number) =>
+  useQuery({
+    queryKey: ['compare', model, a, b],
+    queryFn: () => get<{ a: VersionAnswers; b: VersionAnswers }>(`${at(model)}/compare?a=${a}&b=${b}`),
   });
 
 /** A write; what it changed is asked for again. */

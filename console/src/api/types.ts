@@ -116,6 +116,8 @@ export interface ModelDetails {
   readonly loop: Loop;
   readonly traffic: Traffic | null;
   readonly history: readonly LedgerEntry[];
+  /** What a person may say of its predictions. */
+  readonly labelling: { readonly task: string; readonly labels: readonly string[] };
 }
 
 export interface PredictionSummary {
@@ -138,6 +140,8 @@ export interface FeatureValue {
   readonly from: string;
   readonly status: string;
   readonly values: readonly number[];
+  /** The category that one_hot columns stand for. */
+  readonly category: string | null;
 }
 
 export interface TraceStep {
@@ -161,4 +165,19 @@ export interface PredictionDetails {
   readonly shown: unknown;
   readonly rows: readonly (readonly FeatureValue[])[];
   readonly steps: readonly TraceStep[];
+}
+
+export interface VersionAnswers {
+  readonly version: number;
+  readonly answers: number;
+  readonly errors: number;
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+  /** Share of the scores in each of 20 equal parts of [0, 1]; empty without scores. */
+  readonly scores: readonly number[];
+  readonly calibration: readonly {
+    readonly score: number;
+    readonly positive: number;
+    readonly outcomes: number;
+  }[];
 }

@@ -51,8 +51,11 @@ export function Page({
 const TABS = [
   ['', 'Loop'],
   ['/predictions', 'Predictions'],
+  ['/corrections', 'Corrections'],
   ['/runs', 'Runs'],
+  ['/rollout', 'Rollout'],
   ['/compare', 'Compare'],
+  ['/features', 'Features'],
   ['/ledger', 'Ledger'],
 ] as const;
 

@@ -69,6 +69,9 @@ function Sidebar({ session, open }: { session: Session; open: boolean }) {
         <NavLink href="/" icon="home" current={location === '/'}>
           Overview
         </NavLink>
+        <NavLink href="/incidents" icon="alert" current={location === '/incidents'}>
+          Incidents
+        </NavLink>
       </div>
       {models.length > 0 && (
         <div className="nav">

@@ -42,7 +42,9 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
   const message = error instanceof Error ? error.message : String(error);
   const title =
     error instanceof ApiError && error.status === 404
-      ? 'Not found'
+      ? message.endsWith('is not served here')
+        ? 'This server does not have it'
+        : 'Not found'
       : error instanceof ApiError && error.status === 403
         ? 'Not allowed'
         : 'This could not be loaded';

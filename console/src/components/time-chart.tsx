@@ -55,7 +55,7 @@ export function TimeChart({ label, at, series, boundaries, height = 220, plain =
       height,
       padding: [12, 8, 0, 0],
       cursor: { y: false, points: { size: 7 } },
-      legend: { show: true },
+      legend: { show: series.length > 1 },
       scales: {
         x: { time: !plain },
         y: {
@@ -67,7 +67,7 @@ export function TimeChart({ label, at, series, boundaries, height = 220, plain =
         },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 70, ...(plain ? {} : { values: clockLabels }) },
+        { ...axis, grid: { show: false }, size: 30, space: 70, ...(plain ? {} : { values: clockLabels }) },
         { ...axis, size: 54, values: (_plot, splits) => splits.map(format) },
       ],
       series: [
@@ -106,6 +106,7 @@ function drawBoundaries(plot: uPlot, boundaries: readonly Boundary[], color: (na
   const { ctx, bbox } = plot;
   const scale = devicePixelRatio;
   ctx.save();
+  ctx.textAlign = 'left';
   ctx.font = `${11 * scale}px ${getComputedStyle(plot.root).fontFamily}`;
   for (const { at, label } of boundaries) {
     const x = plot.valToPos(at / 1000, 'x', true);

@@ -1,10 +1,10 @@
 import { useSearchParams } from 'wouter';
-import { useModel } from '../api/queries.ts';
-import type { ModelDetails, Version } from '../api/types.ts';
+import { useComparison, useModel } from '../api/queries.ts';
+import type { ModelDetails, Version, VersionAnswers } from '../api/types.ts';
 import { Card, TableFrame } from '../components/card.tsx';
 import { ModelTabs, Page } from '../components/page.tsx';
 import { Answer, Empty } from '../components/states.tsx';
-import { formatMetric, metricName } from '../number-format.ts';
+import { formatCount, formatMetric, formatMs, formatShare, metricName } from '../number-format.ts';
 
 export function CompareScreen({ model }: { model: string }) {
   const query = useModel(model);
@@ -68,7 +68,134 @@ function Comparison({ details }: { details: ModelDetails }) {
           </TableFrame>
         )}
       </Card>
+      <Answers model={details.model.name} a={a.version} b={b.version} />
     </>
+  );
+}
+
+/** How both answered lately: their scores, what came of them, and how fast. */
+function Answers({ model, a, b }: { model: string; a: number; b: number }) {
+  const query = useComparison(model, a, b);
+  return (
+    <Answer query={query}>
+      {(both) => (
+        <>
+          <div className="grid two">
+            <Card title="Score distributions" aside={<Keys a={a} b={b} />}>
+              <Distributions a={both.a} b={both.b} />
+            </Card>
+            <Card
+              title="Calibration"
+              flush
+              aside={<span className="note">outcomes that name their prediction</span>}
+            >
+              <Calibration a={both.a} b={both.b} />
+            </Card>
+          </div>
+          <Card title="Answers of the last seven days" flush>
+            <TableFrame label="Answers of the last seven days">
+              <thead>
+                <tr>
+                  <th>Version</th>
+                  <th className="number">Answers</th>
+                  <th className="number">Failed</th>
+                  <th className="number">p50</th>
+                  <th className="number">p99</th>
+                </tr>
+              </thead>
+              <tbody>
+                {[both.a, both.b].map((each) => (
+                  <tr key={each.version}>
+                    <td>Version {each.version}</td>
+                    <td className="number">{formatCount(each.answers)}</td>
+                    <td className="number">
+                      {each.answers > 0 ? formatShare(each.errors / each.answers, 2) : '–'}
+                    </td>
+                    <td className="number">{formatMs(each.p50Ms)}</td>
+                    <td className="number">{formatMs(each.p99Ms)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </TableFrame>
+          </Card>
+        </>
+      )}
+    </Answer>
+  );
+}
+
+function Keys({ a, b }: { a: number; b: number }) {
+  return (
+    <span className="row">
+      <span className="key">Version {a}</span>
+      <span className="key second">Version {b}</span>
+    </span>
+  );
+}
+
+function Distributions({ a, b }: { a: VersionAnswers; b: VersionAnswers }) {
+  const bins = Math.max(a.scores.length, b.scores.length);
+  if (bins === 0) return <Empty title="Neither version gave scores lately" />;
+  const most = Math.max(...a.scores, ...b.scores);
+  return (
+    <figure>
+      <div className="bars" aria-hidden="true">
+        {Array.from({ length: bins }, (_, bin) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: bins keep their order
+          <span key={bin} className="pair">
+            <span style={{ height: `${((a.scores[bin] ?? 0) / most) * 100}%` }} />
+            <span style={{ height: `${((b.scores[bin] ?? 0) / most) * 100}%` }} />
+          </span>
+        ))}
+      </div>
+      <div className="scale" aria-hidden="true">
+        <span>0</span>
+        <span>score</span>
+        <span>1</span>
+      </div>
+      <figcaption className="visually-hidden">
+        The mean score is {meanScore(a)} for version {a.version} and {meanScore(b)} for version {b.version}.
+      </figcaption>
+    </figure>
+  );
+}
+
+function meanScore({ scores }: VersionAnswers): string {
+  const mean = scores.reduce((sum, share, bin) => sum + share * ((bin + 0.5) / scores.length), 0);
+  return scores.length === 0 ? 'unknown' : mean.toFixed(2);
+}
+
+function Calibration({ a, b }: { a: VersionAnswers; b: VersionAnswers }) {
+  const rows = [a, b].flatMap((each) =>
+    each.calibration.map((point) => ({ ...point, version: each.version })),
+  );
+  if (rows.length === 0)
+    return (
+      <Empty title="No outcomes to compare with">
+        Calibration needs outcomes of 0 or 1 that name their prediction.
+      </Empty>
+    );
+  return (
+    <TableFrame label="Calibration">
+      <thead>
+        <tr>
+          <th>Version</th>
+          <th className="number">Mean score</th>
+          <th className="number">Positive</th>
+          <th className="number">Outcomes</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <tr key={`${row.version}-${row.score}`}>
+            <td>v{row.version}</td>
+            <td className="number">{row.score.toFixed(3)}</td>
+            <td className="number">{row.positive.toFixed(3)}</td>
+            <td className="number">{formatCount(row.outcomes)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </TableFrame>
   );
 }
 

@@ -146,23 +146,21 @@ function Features({ details }: { details: PredictionDetails }) {
       </Card>
     );
   return (
-    <>
-      {rows.map((features, row) => (
-        <Card
-          // biome-ignore lint/suspicious/noArrayIndexKey: rows of a past prediction keep their order
-          key={row}
-          title={candidates.length > 0 ? `Features of ${candidates[row] ?? `row ${row + 1}`}` : 'Features'}
-          aside={<span className="note">as they went into the model</span>}
-          flush
-        >
-          <FeatureTable features={features} />
-        </Card>
-      ))}
-    </>
+    <Card title="Features" flush aside={<span className="note">as they went into the model</span>}>
+      <FeatureTable rows={rows} candidates={candidates} />
+    </Card>
   );
 }
 
-function FeatureTable({ features }: { features: readonly FeatureValue[] }) {
+/** One line for each feature, one column for each candidate. */
+function FeatureTable({
+  rows,
+  candidates,
+}: {
+  rows: PredictionDetails['rows'];
+  candidates: readonly string[];
+}) {
+  const features = rows[0] ?? [];
   return (
     <TableFrame label="Features">
       <thead>
@@ -170,29 +168,44 @@ function FeatureTable({ features }: { features: readonly FeatureValue[] }) {
           <th>Feature</th>
           <th>Comes from</th>
           <th>Status</th>
-          <th className="number">Value</th>
+          {rows.map((_, row) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: rows of a past prediction keep their order
+            <th key={row} className="number">
+              {candidates[row] ?? 'Value'}
+            </th>
+          ))}
         </tr>
       </thead>
       <tbody>
-        {features.map((feature) => (
-          <tr key={feature.name}>
-            <td>
-              <span className="strong">{feature.name}</span>
-            </td>
-            <td className="soft mono">{feature.from}</td>
-            <td>
-              <Badge tone={STATUS_TONES[feature.status] ?? 'neutral'}>
-                {feature.status.replaceAll('_', ' ')}
-              </Badge>
-            </td>
-            <td className="number mono">
-              {feature.values.length > 8
-                ? `${feature.values.slice(0, 8).map(formatFeature).join(' ')} … (${feature.values.length})`
-                : feature.values.map(formatFeature).join(' ')}
-            </td>
-          </tr>
-        ))}
+        {features.map((feature, index) => {
+          const across = rows.flatMap((row) => row[index] ?? []);
+          const status = across.find((each) => each.status !== 'present')?.status ?? 'present';
+          return (
+            <tr key={feature.name}>
+              <td>
+                <span className="strong">{feature.name}</span>
+              </td>
+              <td className="soft mono">{feature.from}</td>
+              <td>
+                <Badge tone={STATUS_TONES[status] ?? 'neutral'}>{status.replaceAll('_', ' ')}</Badge>
+              </td>
+              {across.map((value, row) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: rows of a past prediction keep their order
+                <td key={row} className="number">
+                  {describe(value)}
+                </td>
+              ))}
+            </tr>
+          );
+        })}
       </tbody>
     </TableFrame>
   );
+}
+
+function describe({ values, category }: FeatureValue): string {
+  if (category !== null) return category;
+  if (values.length === 0) return '–';
+  const shown = values.slice(0, 6).map(formatFeature).join(' ');
+  return values.length > 6 ? `${shown} … (${values.length})` : shown;
 }

@@ -3,7 +3,6 @@ import { batchRoutes } from '../batch/batch-routes.ts';
 import type { Batches } from '../batch/start-batches.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
-import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
 import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
 import { type ChangeFeed, changeRoutes } from './console/change-stream.ts';
@@ -14,7 +13,6 @@ export interface ControlDependencies
   extends PortableDependencies,
     ConsoleDependencies,
     RolloutRouteDependencies {
-  readonly outcomes: OutcomeDependencies;
   /** Without it pages do not learn of changes by themselves. */
   readonly changes: ChangeFeed | null;
   readonly batches: Batches['dependencies'];

@@ -7,11 +7,14 @@ import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { LoopReader } from '../../datasets/loop-state.ts';
 import { modelHistory } from '../../ledger/ledger.ts';
 import type { ModelRules } from '../../outcomes/model-rules.ts';
+import type { OutcomeDependencies } from '../../outcomes/record-outcomes.ts';
 import { getModel } from '../../registry/list-models.ts';
 import { type PromotionOptions, type PromotionProgress, promote, rollback } from '../../rollouts/promote.ts';
 import { requestRun } from '../../runs/request-run.ts';
 import { listRuns } from '../../runs/run-store.ts';
 import { getRun } from '../../runs/watch-run.ts';
+import { readVersionAnswers } from './compare-versions.ts';
+import { labelChoices, labelPrediction } from './label-prediction.ts';
 import { readOverview } from './overview.ts';
 import { readPrediction } from './prediction-details.ts';
 import { recentPredictions } from './recent-predictions.ts';
@@ -23,6 +26,7 @@ export interface ConsoleDependencies {
   readonly rules: ModelRules;
   readonly loop: LoopReader;
   readonly clock: Clock;
+  readonly outcomes: OutcomeDependencies;
   readonly promotion: PromotionOptions;
   /** Tells the outbox that a run waits. */
   readonly wake: () => void;
@@ -47,7 +51,8 @@ export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
         traffic.recent(),
         modelHistory(pool, params.model, 200),
       ]);
-      return { ...details, loop: state, traffic: recent.get(params.model) ?? null, history };
+      const labelling = labelChoices(registry, params.model);
+      return { ...details, loop: state, traffic: recent.get(params.model) ?? null, history, labelling };
     });
     app.get(
       '/v1/console/models/:model/predictions',
@@ -82,6 +87,25 @@ export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
       ({ params }) => readPrediction(params.id, { pool, registry, rules }),
     );
     app.get(
+      '/v1/console/models/:model/compare',
+      {
+        config: reads,
+        schema: {
+          params: model,
+          querystring: z.object({
+            a: z.coerce.number().int().positive(),
+            b: z.coerce.number().int().positive(),
+          }),
+        },
+      },
+      async ({ params, query }) => {
+        const [a, b] = await Promise.all(
+          [query.a, query.b].map((version) => readVersionAnswers(pool, params.model, version, clock.now())),
+        );
+        return { a, b };
+      },
+    );
+    app.get(
       '/v1/console/models/:model/runs',
       { config: reads, schema: { params: model } },
       async ({ params }) => ({ runs: await listRuns(pool, params.model, 100) }),
@@ -101,8 +125,27 @@ export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
 
 /** Promote, roll back and retrain, for the buttons of the console. */
 export function consoleActions(dependencies: ConsoleDependencies): RouteModule {
-  const { pool, registry, clock, promotion, wake } = dependencies;
+  const { pool, registry, clock, promotion, outcomes, wake } = dependencies;
   return (app) => {
+    app.post(
+      '/v1/console/predictions/:id/label',
+      {
+        config: { requires: 'feedback' },
+        schema: {
+          params: z.object({ id: z.string().max(64) }),
+          body: z.strictObject({
+            model: z.string().min(1).max(63),
+            item: z.string().min(1).max(500).optional(),
+            value: z.union([z.string().max(500), z.number(), z.boolean()]),
+          }),
+        },
+      },
+      async ({ params, body, caller }) => {
+        const analyst = actorOf(caller);
+        await labelPrediction({ ...body, item: body.item, predictionId: params.id, analyst }, outcomes);
+        return { labelled: true };
+      },
+    );
     app.post(
       '/v1/console/models/:model/promote',
       {

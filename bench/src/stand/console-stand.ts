@@ -1,0 +1,169 @@
+import { fileURLToPath } from 'node:url';
+import { connect, type HotloopClient } from '@hotloop/client';
+import type { BackingAddresses } from '@hotloop/deploy/backing/backing-services.ts';
+import { ANY_PORTS, type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+
+const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url));
+const START_MS = 180_000;
+const ANSWERS_MS = 30_000;
+
+export const CONSOLE_MODEL = 'card-payments';
+/** What a caller could send to attack whoever reads the log. */
+export const HOSTILE = '<img src=x onerror="document.title=\'attacked\'">';
+const COUNTRIES = ['DE', 'FR', 'GB', 'PL', 'US'] as const;
+const DEVICES = ['phone', 'desktop', 'tablet'] as const;
+const COLUMNS = 4 + COUNTRIES.length + DEVICES.length;
+
+const MANIFEST = `name: ${CONSOLE_MODEL}
+task: binary
+features:
+  - {name: amount,    from: request.amount, range: [0, 20000], transform: [log1p, {standardize: {mean: 4, std: 1.2}}]}
+  - {name: account_days, from: request.account_days, missing: 0, transform: [log1p, {standardize: {mean: 5, std: 1.5}}]}
+  - {name: attempts,  from: request.attempts, missing: 1, transform: [{scale: {min: 0, max: 10}}]}
+  - {name: night,     from: request.night, missing: 0}
+  - {name: country,   from: request.country, transform: [{one_hot: [${COUNTRIES.join(', ')}]}]}
+  - {name: device,    from: request.device, transform: [{one_hot: [${DEVICES.join(', ')}]}]}
+decision: {labels: [genuine, fraud]}
+outcome: {from: sdk}
+training: {loss: binary_cross_entropy, optimizer: {adam: {learning_rate: 5e-3}}, epochs: 6, batch: 64, gate: {metric: auc, at_least: 0.0, min_examples: 20}}
+rollout: {mode: at_once}
+`;
+
+export interface ConsoleStandOptions {
+  readonly folder: string;
+  readonly apiKeys?: string;
+  /** One of the keys, with every role. */
+  readonly apiKey?: string;
+  readonly addresses?: BackingAddresses;
+  readonly predictions: number;
+  readonly train: boolean;
+  readonly say: (line: string) => void;
+}
+
+/** The platform with a model whose loop has a past: versions, predictions, outcomes, a run. */
+export interface ConsoleStand extends AsyncDisposable {
+  readonly local: Local;
+  readonly client: HotloopClient;
+  /** Address of the console, without a slash at the end. */
+  readonly url: string;
+  /** The newest first. */
+  readonly predictionIds: readonly string[];
+}
+
+/** Starts everything on free ports and tells the model's past through the front door; nothing is written past it. */
+export async function openConsoleStand(options: ConsoleStandOptions): Promise<ConsoleStand> {
+  await using opened = new AsyncDisposableStack();
+  const { apiKey, apiKeys } = options;
+  const local = opened.use(
+    await startLocal(
+      {
+        dir: options.folder,
+        cacheDir: CACHE,
+        fresh: true,
+        single: true,
+        console: true,
+        ports: ANY_PORTS,
+        addresses: options.addresses ?? {},
+        environment: {
+          HOTLOOP_LOG_LEVEL: 'warn',
+          HOTLOOP_TRACE_RATIO: '0',
+          ...(apiKeys === undefined ? {} : { HOTLOOP_API_KEYS: apiKeys }),
+        },
+        say: options.say,
+      },
+      AbortSignal.timeout(START_MS),
+    ),
+  );
+  const { preprocessor, retrainer } = local.addresses;
+  const client = opened.use(
+    await connect({
+      address: preprocessor,
+      retrainerAddress: retrainer,
+      ...(apiKey === undefined ? {} : { apiKey }),
+    }),
+  );
+  const predictionIds = await tellPast(client, options);
+  const stack = opened.move();
+  return {
+    local,
+    client,
+    url: `http://${local.httpAddresses.retrainer}`,
+    predictionIds,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+async function tellPast(client: HotloopClient, options: ConsoleStandOptions): Promise<string[]> {
+  const random = new SeededRandom(7);
+  const ids: string[] = [];
+  for (const version of [1, 2]) {
+    const note = version === 1 ? 'first rules, learnt from 2025' : 'wider network';
+    await client.models.push({ manifestYaml: MANIFEST, onnx: network(version), note }).finished();
+    await client.models.promote(CONSOLE_MODEL, version, { actor: 'ada' }).finished();
+    await firstAnswer(client, version);
+    for (let asked = 0; asked < options.predictions / 2; asked++) {
+      const request = payment(random);
+      const hostile = version === 2 && asked % 40 === 0;
+      const user = hostile ? HOSTILE : `card-${1000 + Math.floor(random.uniform() * 9000)}`;
+      const { predictionId } = await client.predict(CONSOLE_MODEL, { user, request });
+      ids.unshift(predictionId);
+      if (random.uniform() < 0.6)
+        await client.recordOutcomes([
+          { model: CONSOLE_MODEL, predictionId, value: isFraud(request, random) ? 1 : 0 },
+        ]);
+    }
+  }
+  await client.models.push({ manifestYaml: MANIFEST, onnx: network(3), note: 'candidate' }).finished();
+  if (options.train) {
+    const { runId } = await client.retrain(CONSOLE_MODEL, { reason: 'weekly training' });
+    for await (const _run of client.runs.watch(runId)) void _run;
+  }
+  return ids;
+}
+
+function network(seed: number): Uint8Array {
+  return perceptron({ inputs: COLUMNS, hidden: [8], outputs: 1, activation: 'relu', head: 'sigmoid', seed });
+}
+
+interface Payment {
+  readonly amount: number;
+  readonly account_days: number;
+  readonly attempts: number;
+  readonly night: number;
+  readonly country: string;
+  readonly device: string;
+  readonly [name: string]: string | number;
+}
+
+function payment(random: SeededRandom): Payment {
+  const any = <T>(list: readonly T[]): T => list[Math.floor(random.uniform() * list.length)] as T;
+  return {
+    amount: Math.round(Math.exp(2 + random.uniform() * 5) * 100) / 100,
+    account_days: Math.floor(random.uniform() ** 2 * 2000),
+    attempts: 1 + Math.floor(random.uniform() ** 3 * 6),
+    night: random.uniform() < 0.3 ? 1 : 0,
+    country: any(COUNTRIES),
+    device: any(DEVICES),
+  };
+}
+
+function isFraud({ amount, account_days: days, attempts, night }: Payment, random: SeededRandom): boolean {
+  const score = Math.log(amount) - 4.2 + attempts * 0.5 - days / 600 + night;
+  return random.uniform() < 1 / (1 + Math.exp(-2 * score));
+}
+
+/** The front door learns of a promotion a moment later. */
+async function firstAnswer(client: HotloopClient, version: number): Promise<void> {
+  const end = performance.now() + ANSWERS_MS;
+  const request = payment(new SeededRandom(1));
+  for (;;) {
+    const answer = await client.predict(CONSOLE_MODEL, { request }).catch((error: unknown) => {
+      if (performance.now() > end) throw error;
+      return undefined;
+    });
+    if (answer?.version === version) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,81 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { get, post } from './http.ts';
+
+export interface Incident {
+  readonly id: string;
+  readonly model: string;
+  readonly title: string;
+  readonly severity: 'info' | 'warning' | 'critical';
+  readonly state: 'open' | 'acknowledged' | 'closed';
+  readonly cost: {
+    readonly metric: string;
+    readonly loss: number;
+    readonly known: boolean;
+    readonly method: string;
+  } | null;
+  readonly evidence: { readonly examples?: readonly string[]; readonly action?: string };
+  readonly openedAt: number;
+  readonly closedAt: number | null;
+  readonly acknowledgedBy: string | null;
+}
+
+export interface FeatureReport {
+  readonly name: string;
+  readonly kind: string;
+  readonly rows: number;
+  readonly missingShare: number;
+  readonly outOfRangeShare: number;
+  readonly before: string;
+  readonly now: string;
+  readonly drift: {
+    readonly effect: number;
+    readonly low: number;
+    readonly high: number;
+    readonly threshold: number;
+  } | null;
+}
+
+export interface QualityPoint {
+  readonly at: number;
+  readonly version: number;
+  readonly metric: string;
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+  readonly labels: number;
+}
+
+export interface MonitoringReport {
+  readonly version: number | null;
+  readonly baseline: string | null;
+  readonly features: readonly FeatureReport[];
+  readonly quality: readonly Record<string, unknown>[];
+  readonly incidents: readonly Incident[];
+  readonly notJudged: readonly { readonly feature: string | null; readonly reason: string }[];
+}
+
+export const useIncidents = (model?: string) =>
+  useQuery({
+    queryKey: ['incidents', model ?? ''],
+    queryFn: async () => {
+      const search = model === undefined ? '' : `?model=${encodeURIComponent(model)}`;
+      return (await get<{ incidents: readonly Incident[] }>(`/v1/incidents${search}`)).incidents;
+    },
+    refetchInterval: 10_000,
+  });
+
+export const useMonitoring = (model: string, since: string) =>
+  useQuery({
+    queryKey: ['monitoring', model, since],
+    queryFn: () => get<MonitoringReport>(`/v1/models/${encodeURIComponent(model)}/monitoring?since=${since}`),
+    refetchInterval: 30_000,
+  });
+
+export function useIncidentAction(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ action, note }: { action: 'acknowledge' | 'close'; note: string }) =>
+      post<unknown>(`/v1/incidents/${id}/${action}`, { note }),
+    onSettled: () => client.invalidateQueries({ queryKey: ['incidents'] }),
+  });
+}

@@ -1,0 +1,111 @@
+import { useSearchParams } from 'wouter';
+import { type FeatureReport, useMonitoring } from '../api/monitoring-queries.ts';
+import { Badge } from '../components/badge.tsx';
+import { Card, TableFrame } from '../components/card.tsx';
+import { ModelTabs, Page } from '../components/page.tsx';
+import { Segments } from '../components/segments.tsx';
+import { Answer, Empty } from '../components/states.tsx';
+import { formatCount, formatShare } from '../number-format.ts';
+
+const SINCE = [
+  ['1h', '1 hour'],
+  ['1d', '1 day'],
+  ['7d', '7 days'],
+  ['30d', '30 days'],
+] as const;
+
+/** What the model sees now against what it was trained on. */
+export function FeaturesScreen({ model }: { model: string }) {
+  const [search, setSearch] = useSearchParams();
+  const since = search.get('since') ?? '1d';
+  const query = useMonitoring(model, since);
+  return (
+    <Page title={model}>
+      <ModelTabs model={model} />
+      <Card
+        title="Features now against training"
+        flush
+        aside={
+          <Segments
+            label="Since"
+            options={SINCE}
+            value={since}
+            onChange={(value) => setSearch({ since: value })}
+          />
+        }
+      >
+        <Answer query={query} lines={8}>
+          {({ features, notJudged, baseline }) =>
+            features.length === 0 ? (
+              <Empty title="Nothing to compare yet">
+                {notJudged[0]?.reason ?? 'Features are summarised once predictions are logged.'}
+              </Empty>
+            ) : (
+              <>
+                <FeatureTable features={features} />
+                <div className="card-foot tiny faint row">
+                  {baseline === null
+                    ? 'There is no baseline yet: drift cannot be judged.'
+                    : `Compared with ${baseline}.`}
+                </div>
+              </>
+            )
+          }
+        </Answer>
+      </Card>
+    </Page>
+  );
+}
+
+function FeatureTable({ features }: { features: readonly FeatureReport[] }) {
+  return (
+    <TableFrame label="Features now against training">
+      <thead>
+        <tr>
+          <th>Feature</th>
+          <th>In training</th>
+          <th>Now</th>
+          <th className="number">Rows</th>
+          <th className="number">Missing</th>
+          <th className="number">Out of range</th>
+          <th>Drift</th>
+        </tr>
+      </thead>
+      <tbody>
+        {features.map((feature) => (
+          <tr key={feature.name}>
+            <td>
+              <span className="strong">{feature.name}</span>{' '}
+              <span className="faint tiny">{feature.kind}</span>
+            </td>
+            <td className="soft clip">{feature.before || '–'}</td>
+            <td className="clip">{feature.now || '–'}</td>
+            <td className="number">{formatCount(feature.rows)}</td>
+            <td className="number">{formatShare(feature.missingShare)}</td>
+            <td className="number">{formatShare(feature.outOfRangeShare)}</td>
+            <td>
+              <Drift feature={feature} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </TableFrame>
+  );
+}
+
+function Drift({ feature: { drift } }: { feature: FeatureReport }) {
+  if (!drift) return <span className="faint">–</span>;
+  const over = drift.low >= drift.threshold;
+  return (
+    <span className="row">
+      <span
+        className={over ? 'drift over' : 'drift'}
+        title={`${drift.low.toFixed(3)} to ${drift.high.toFixed(3)}`}
+      >
+        <span style={{ width: `${Math.min(100, (drift.effect / (drift.threshold * 2)) * 100)}%` }} />
+      </span>
+      <span className="number tiny">{drift.effect.toFixed(3)}</span>
+      {over && <Badge tone="bad">drifted</Badge>}
+    </span>
+  );
+}

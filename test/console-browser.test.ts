@@ -1,0 +1,163 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromiumPath, launchChromium } from '@hotloop/bench/browser/chromium.ts';
+import { accessibilityFindings } from '@hotloop/bench/browser/console-screens.ts';
+import {
+  CONSOLE_MODEL,
+  type ConsoleStand,
+  HOSTILE,
+  openConsoleStand,
+} from '@hotloop/bench/stand/console-stand.ts';
+import {
+  createTestDatabase,
+  createTestRedis,
+  testServices,
+} from '@hotloop/platform/testing/test-services.ts';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const KEY = 'a-key-for-the-console-test';
+const SHOWN_MS = 15_000;
+/** With HOTLOOP_SCREENSHOTS=1 the walk writes the pictures of docs/console.md anew. */
+const PICTURES =
+  process.env.HOTLOOP_SCREENSHOTS === '1' ? join(import.meta.dirname, '..', 'docs', 'console') : undefined;
+const executable = chromiumPath();
+
+if (executable === undefined) console.log('the console is not tried in a browser: there is no Chromium here');
+
+describe.runIf(executable !== undefined)('the console in a browser', { timeout: 90_000 }, () => {
+  const opened = new AsyncDisposableStack();
+  let stand: ConsoleStand;
+  let browser: Browser;
+  let page: Page;
+  const elsewhere: string[] = [];
+  const complaints: string[] = [];
+
+  beforeAll(async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hotloop-console-'));
+    opened.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+    const [database, cache, queue] = await Promise.all([
+      createTestDatabase(),
+      createTestRedis('cache'),
+      createTestRedis('queue'),
+    ]);
+    for (const service of [database, cache, queue]) opened.use(service);
+    stand = opened.use(
+      await openConsoleStand({
+        folder,
+        apiKeys: `${KEY}:ada:predict+feedback+operate`,
+        apiKey: KEY,
+        addresses: {
+          DATABASE_URL: database.url,
+          REDIS_CACHE_URL: cache.url,
+          REDIS_QUEUE_URL: queue.url,
+          KAFKA_BROKERS: testServices().kafkaBrokers,
+        },
+        predictions: 160,
+        train: true,
+        say: () => undefined,
+      }),
+    );
+    browser = opened.use(await launchChromium(executable ?? ''));
+    const context = await browser.newContext({ viewport: { width: 1280, height: 820 } });
+    page = await context.newPage();
+    page.setDefaultTimeout(SHOWN_MS);
+    page.on('request', (request) => {
+      if (!request.url().startsWith(`${stand.url}/`)) elsewhere.push(request.url());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('console', (message) => {
+      if (message.text().includes('Content Security Policy')) complaints.push(message.text());
+    });
+    if (PICTURES) await mkdir(PICTURES, { recursive: true });
+  }, 120_000);
+  afterAll(() => opened.disposeAsync());
+
+  const picture = async (name: string) => {
+    if (PICTURES) await page.screenshot({ path: join(PICTURES, `${name}.png`) });
+  };
+  const shown = (text: string | RegExp) => page.getByText(text).first().waitFor();
+
+  it('refuses a key that is not known, and lets one in that is', async () => {
+    await page.goto(`${stand.url}/`);
+    await page.getByLabel('API key').fill('some-other-key-of-length');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByRole('alert').getByText('not known').waitFor();
+    await page.getByLabel('API key').fill(KEY);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
+  });
+
+  it('shows every model with its traffic, and follows to its loop', async () => {
+    await shown('v2 live');
+    await picture('overview');
+    await page.getByRole('article').getByRole('link', { name: CONSOLE_MODEL }).click();
+    await page.getByRole('heading', { name: 'The loop' }).waitFor();
+    await page
+      .getByRole('img', { name: /Requests a minute/ })
+      .locator('canvas')
+      .waitFor();
+    await picture('model');
+  });
+
+  it('rolls back with a reason, and an open page shows it by itself', async () => {
+    const other = await page.context().newPage();
+    await other.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
+    await other.getByText('Version 2 is live').waitFor();
+    await page.getByRole('button', { name: 'Roll back' }).click();
+    const dialog = page.getByRole('dialog');
+    expect(await dialog.getByRole('button', { name: /Roll back to/ }).isDisabled()).toBe(true);
+    await dialog.getByLabel('Reason').fill('chargebacks doubled since noon');
+    await picture('rollback');
+    await dialog.getByRole('button', { name: /Roll back to/ }).click();
+    await shown('Version 1 is live');
+    await other.getByText('Version 1 is live').waitFor();
+    await other.close();
+    await page.getByRole('link', { name: 'Ledger' }).click();
+    await page.getByRole('cell', { name: 'rollback' }).waitFor();
+  });
+
+  it('labels with the keyboard', async () => {
+    await page.getByRole('link', { name: 'Corrections' }).click();
+    await page.getByRole('button', { name: /fraud/ }).waitFor();
+    for (let labelled = 1; labelled <= 3; labelled++) {
+      await page.keyboard.press(labelled === 2 ? '2' : '1');
+      await page.getByRole('status').getByText(`${labelled} labelled`).waitFor();
+    }
+    await picture('corrections');
+  });
+
+  it('tells the story of a prediction, and shows what was logged without running it', async () => {
+    const hostile = stand.predictionIds.at(79) ?? '';
+    await page.goto(`${stand.url}/predictions/${hostile}`);
+    await shown('What happened');
+    await shown(HOSTILE.slice(0, 10));
+    await picture('prediction');
+    expect(await page.title()).toContain('Prediction');
+    expect(await page.locator('img').count()).toBe(0);
+  });
+
+  it('can be used with a narrow screen, in the dark, and by those who do not see it', async () => {
+    await page.emulateMedia({ colorScheme: 'dark' });
+    for (const [width, path] of [
+      [1280, '/'],
+      [390, `/models/${CONSOLE_MODEL}`],
+      [390, `/models/${CONSOLE_MODEL}/predictions`],
+    ] as const) {
+      await page.setViewportSize({ width, height: 844 });
+      await page.goto(stand.url + path);
+      await page.getByText(CONSOLE_MODEL).first().waitFor({ state: 'attached' });
+      expect(await accessibilityFindings(page, path)).toEqual([]);
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
+    }
+    await page.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
+    await shown('The loop');
+    await picture('narrow-dark');
+  });
+
+  it('asks nobody else, and broke no policy on the way', () => {
+    expect(elsewhere).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+});
