@@ -115,7 +115,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await other.getByText('Version 1 is live').waitFor();
     await other.close();
     await page.getByRole('link', { name: 'Ledger' }).click();
-    await page.getByRole('cell', { name: 'rollback' }).waitFor();
+    await shown('chargebacks doubled since noon');
   });
 
   it('labels with the keyboard', async () => {
@@ -126,6 +126,29 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
       await page.getByRole('status').getByText(`${labelled} labelled`).waitFor();
     }
     await picture('corrections');
+  });
+
+  it('shows a canary as a verdict, and holds it with a reason', async () => {
+    const begun = await fetch(`${stand.url}/v1/models/${CONSOLE_MODEL}/rollouts`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ version: 3, mode: 'canary', steps: [25, 50, 100], advance: 'evidence' }),
+    });
+    expect(begun.status).toBe(202);
+    await page.getByRole('link', { name: 'Rollout' }).click();
+    await page.getByRole('button', { name: 'Hold' }).waitFor();
+    await stand.ask(80);
+    await shown('Evidence since the step began');
+    await page
+      .getByText(/Wait for about|Safe to continue|Roll back/)
+      .first()
+      .waitFor();
+    await picture('rollout');
+    await page.getByRole('button', { name: 'Hold' }).click();
+    await page.getByRole('dialog').getByLabel('Reason').fill('the weekend has other customers');
+    await page.getByRole('dialog').getByRole('button', { name: 'Hold' }).click();
+    await page.getByRole('heading', { name: 'On hold' }).waitFor();
+    await shown('the weekend has other customers');
   });
 
   it('tells the story of a prediction, and shows what was logged without running it', async () => {

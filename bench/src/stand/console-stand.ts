@@ -50,6 +50,8 @@ export interface ConsoleStand extends AsyncDisposable {
   readonly url: string;
   /** The newest first. */
   readonly predictionIds: readonly string[];
+  /** Asks so many times more, and tells what came of most of them. Ids, the newest first. */
+  ask(times: number): Promise<string[]>;
 }
 
 /** Starts everything on free ports and tells the model's past through the front door; nothing is written past it. */
@@ -84,43 +86,69 @@ export async function openConsoleStand(options: ConsoleStandOptions): Promise<Co
       ...(apiKey === undefined ? {} : { apiKey }),
     }),
   );
-  const predictionIds = await tellPast(client, options);
+  const past = pastOf(client);
+  const predictionIds = await tellPast(client, options, past);
   const stack = opened.move();
   return {
     local,
     client,
     url: `http://${local.httpAddresses.retrainer}`,
     predictionIds,
+    ask: past.ask,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 
-async function tellPast(client: HotloopClient, options: ConsoleStandOptions): Promise<string[]> {
-  const random = new SeededRandom(7);
+async function tellPast(client: HotloopClient, options: ConsoleStandOptions, past: Past): Promise<string[]> {
   const ids: string[] = [];
   for (const version of [1, 2]) {
     const note = version === 1 ? 'first rules, learnt from 2025' : 'wider network';
     await client.models.push({ manifestYaml: MANIFEST, onnx: network(version), note }).finished();
     await client.models.promote(CONSOLE_MODEL, version, { actor: 'ada' }).finished();
     await firstAnswer(client, version);
-    for (let asked = 0; asked < options.predictions / 2; asked++) {
-      const request = payment(random);
-      const hostile = version === 2 && asked % 40 === 0;
-      const user = hostile ? HOSTILE : `card-${1000 + Math.floor(random.uniform() * 9000)}`;
-      const { predictionId } = await client.predict(CONSOLE_MODEL, { user, request });
-      ids.unshift(predictionId);
-      if (random.uniform() < 0.6)
-        await client.recordOutcomes([
-          { model: CONSOLE_MODEL, predictionId, value: isFraud(request, random) ? 1 : 0 },
-        ]);
-    }
+    ids.unshift(...(await past.ask(options.predictions / 2)));
   }
   await client.models.push({ manifestYaml: MANIFEST, onnx: network(3), note: 'candidate' }).finished();
   if (options.train) {
-    const { runId } = await client.retrain(CONSOLE_MODEL, { reason: 'weekly training' });
+    await allLogged(client, options.predictions);
+    const { runId } = await client.retrain(CONSOLE_MODEL, { reason: 'weekly training', hold: true });
     for await (const _run of client.runs.watch(runId)) void _run;
   }
   return ids;
+}
+
+interface Past {
+  ask(times: number): Promise<string[]>;
+}
+
+function pastOf(client: HotloopClient): Past {
+  const random = new SeededRandom(7);
+  return {
+    async ask(times) {
+      const ids: string[] = [];
+      for (let asked = 0; asked < times; asked++) {
+        const request = payment(random);
+        const user = asked % 40 === 0 ? HOSTILE : `card-${1000 + Math.floor(random.uniform() * 9000)}`;
+        const { predictionId } = await client.predict(CONSOLE_MODEL, { user, request });
+        ids.unshift(predictionId);
+        if (random.uniform() > 0.7) continue;
+        const value = isFraud(request, random) ? 1 : 0;
+        await client.recordOutcomes([{ model: CONSOLE_MODEL, predictionId, value }]);
+      }
+      return ids;
+    },
+  };
+}
+
+/** Training reads the log, which is shipped a moment after the answers. */
+async function allLogged(client: HotloopClient, predictions: number): Promise<void> {
+  const end = performance.now() + ANSWERS_MS;
+  for (;;) {
+    const { predictionsLogged } = await client.loop(CONSOLE_MODEL);
+    if (predictionsLogged >= predictions) return;
+    if (performance.now() > end) throw new Error(`${predictionsLogged} of ${predictions} are logged`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 function network(seed: number): Uint8Array {

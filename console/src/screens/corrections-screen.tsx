@@ -64,7 +64,10 @@ interface Choice {
 }
 
 /** Classes are known at once; candidates come with the prediction. */
-function choicesOf({ labelling }: ModelDetails, prediction: PredictionDetails | undefined): readonly Choice[] {
+function choicesOf(
+  { labelling }: ModelDetails,
+  prediction: PredictionDetails | undefined,
+): readonly Choice[] {
   if (labelling.task === 'binary')
     return labelling.labels.map((text, value) => ({ text, value })).toReversed();
   if (labelling.labels.length > 0)

@@ -102,7 +102,10 @@ function Drift({ feature: { drift } }: { feature: FeatureReport }) {
         className={over ? 'drift over' : 'drift'}
         title={`${drift.low.toFixed(3)} to ${drift.high.toFixed(3)}`}
       >
-        <span style={{ width: `${Math.min(100, (drift.effect / (drift.threshold * 2)) * 100)}%` }} />
+        <span
+          className="level"
+          style={{ width: `${Math.min(100, (drift.effect / (drift.threshold * 2)) * 100)}%` }}
+        />
       </span>
       <span className="number tiny">{drift.effect.toFixed(3)}</span>
       {over && <Badge tone="bad">drifted</Badge>}

@@ -35,7 +35,17 @@ export function LoopView({ details }: { details: ModelDetails }) {
         />
         <Step
           name="Training run"
-          tone={run === null ? '' : running ? 'busy' : run.state === 'failed' ? 'bad' : 'good'}
+          tone={
+            run === null
+              ? ''
+              : running
+                ? 'busy'
+                : run.state === 'failed'
+                  ? 'bad'
+                  : run.state === 'succeeded'
+                    ? 'good'
+                    : 'warn'
+          }
           value={run === null ? '–' : running ? `${run.state} ${Math.round(run.progress * 100)}%` : run.state}
           hint={run === null ? 'not trained yet' : <Age at={run.endedAt ?? run.createdAt} />}
         />

@@ -72,7 +72,11 @@ export function ModelScreen({ model: name }: { model: string }) {
 function Ask({ asked, details, onClose }: { asked: Asked; details: ModelDetails; onClose: () => void }) {
   const { name, liveVersion, previousVersion } = details.model;
   const [, goTo] = useLocation();
-  const act = useAction<object>(`${modelPath(name)}/${asked.kind}`);
+  const act = useAction<object>(
+    asked.kind === 'retrain'
+      ? `${modelPath(name)}/retrain`
+      : `/v1/models/${encodeURIComponent(name)}/rollouts`,
+  );
   if (asked.kind === 'retrain')
     return (
       <ConfirmDialog
@@ -98,7 +102,10 @@ function Ask({ asked, details, onClose }: { asked: Asked; details: ModelDetails;
       action={isRollback ? `Roll back to version ${target}` : `Promote version ${target}`}
       danger={isRollback}
       onClose={onClose}
-      onConfirm={(reason) => act.mutateAsync(isRollback ? { reason } : { version: target, reason })}
+      onConfirm={async (reason) => {
+        await act.mutateAsync({ reason, actor: 'console', ...(isRollback ? {} : { version: target }) });
+        if (!isRollback) goTo(`/models/${name}/rollout`);
+      }}
     >
       {liveVersion > 0 && `Version ${liveVersion} answers now. `}
       {isRollback

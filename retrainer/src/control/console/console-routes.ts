@@ -9,7 +9,6 @@ import { modelHistory } from '../../ledger/ledger.ts';
 import type { ModelRules } from '../../outcomes/model-rules.ts';
 import type { OutcomeDependencies } from '../../outcomes/record-outcomes.ts';
 import { getModel } from '../../registry/list-models.ts';
-import { type PromotionOptions, type PromotionProgress, promote, rollback } from '../../rollouts/promote.ts';
 import { requestRun } from '../../runs/request-run.ts';
 import { listRuns } from '../../runs/run-store.ts';
 import { getRun } from '../../runs/watch-run.ts';
@@ -27,7 +26,6 @@ export interface ConsoleDependencies {
   readonly loop: LoopReader;
   readonly clock: Clock;
   readonly outcomes: OutcomeDependencies;
-  readonly promotion: PromotionOptions;
   /** Tells the outbox that a run waits. */
   readonly wake: () => void;
 }
@@ -123,9 +121,9 @@ export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
   };
 }
 
-/** Promote, roll back and retrain, for the buttons of the console. */
+/** What the console's buttons do that no other route does. Promotion and rollback are rollouts. */
 export function consoleActions(dependencies: ConsoleDependencies): RouteModule {
-  const { pool, registry, clock, promotion, outcomes, wake } = dependencies;
+  const { pool, registry, outcomes, wake } = dependencies;
   return (app) => {
     app.post(
       '/v1/console/predictions/:id/label',
@@ -147,36 +145,6 @@ export function consoleActions(dependencies: ConsoleDependencies): RouteModule {
       },
     );
     app.post(
-      '/v1/console/models/:model/promote',
-      {
-        config: reads,
-        schema: { params: model, body: z.strictObject({ version: z.number().int().positive(), reason }) },
-      },
-      ({ params, body, caller }) =>
-        lastReport((report, signal) =>
-          promote(
-            {
-              model: params.model,
-              version: body.version,
-              expectedGeneration: 0,
-              actor: actorOf(caller),
-            },
-            { pool, clock },
-            promotion,
-            report,
-            signal,
-          ),
-        ),
-    );
-    app.post(
-      '/v1/console/models/:model/rollback',
-      { config: reads, schema: { params: model, body: z.strictObject({ reason }) } },
-      ({ params, caller }) =>
-        lastReport((report, signal) =>
-          rollback(params.model, actorOf(caller), { pool, clock }, promotion, report, signal),
-        ),
-    );
-    app.post(
       '/v1/console/models/:model/retrain',
       { config: reads, schema: { params: model, body: z.strictObject({ reason }) } },
       async ({ params, body }) => {
@@ -187,17 +155,6 @@ export function consoleActions(dependencies: ConsoleDependencies): RouteModule {
       },
     );
   };
-}
-
-/** The promotion goes on when the page is closed: its own time limit ends it. */
-async function lastReport(
-  run: (report: (progress: PromotionProgress) => void, signal: AbortSignal) => Promise<unknown>,
-): Promise<PromotionProgress | null> {
-  let last: PromotionProgress | null = null;
-  await run((progress) => {
-    last = progress;
-  }, new AbortController().signal);
-  return last;
 }
 
 function actorOf({ subject }: Caller): string {
