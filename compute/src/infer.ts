@@ -8,6 +8,7 @@ import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { WorkResult } from './batching/batcher.ts';
 import { shapeKeyOf } from './batching/shared-rows.ts';
 import type { WorkInput } from './batching/work-input.ts';
+import { featureTensors } from './feature-tensors.ts';
 import { checkPredictionId, checkRows } from './infer-checks.ts';
 import { type LogPolicy, logPolicyOf } from './prediction-log/log-policy.ts';
 import { keptInputs, LoggedTensors } from './prediction-log/logged-tensors.ts';
@@ -74,7 +75,7 @@ export class Infer {
     this.#node = node;
   }
 
-  /** Feature rows for a model's one input. A version that is registered but not loaded is loaded first. */
+  /** Feature rows for a model's one input, or one tensor for each of its inputs. A version that is registered but not loaded is loaded first. */
   rows(item: InferItem, isOver: () => boolean): Promise<InferOutput> {
     const { fleet, clock } = this.#adapters;
     const slot = fleet.acquire(item.model, item.version, item.timeoutMs);
@@ -88,7 +89,10 @@ export class Infer {
 
   #rowsOn(slot: Slot, item: InferItem, isOver: () => boolean): Promise<InferOutput> {
     checkPredictionId(item.predictionId, this.#adapters.clock.now());
-    checkRows(item, slot.model as LoadedModel);
+    const model = slot.model as LoadedModel;
+    if (item.tensors !== undefined && item.tensors.length > 0)
+      return this.run(slot, { ...item, isOver }, featureTensors(item, item.tensors, model), item.rows, 0);
+    checkRows(item, model);
     const input: WorkInput = {
       datatype: 'FP32',
       shape: [item.rows, item.columns],

@@ -1,7 +1,7 @@
 import type { Variant } from '@hotloop/model/variant.ts';
 import { framedHandler } from '@hotloop/platform/framed/served/framed-server.ts';
 import type { ServedService } from '@hotloop/platform/grpc/server.ts';
-import { tensorToMessage } from '@hotloop/platform/grpc/tensors.ts';
+import { tensorFromMessage, tensorToMessage } from '@hotloop/platform/grpc/tensors.ts';
 import type { InferItem, InferOutput } from '@hotloop/platform/ports/inference.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { InferItem__Output } from '@hotloop/proto/gen/hotloop/v1/InferItem.ts';
@@ -10,6 +10,8 @@ import type { InferReplyItem } from '@hotloop/proto/gen/hotloop/v1/InferReplyIte
 const NAME = 'hotloop.v1.InferenceService';
 const DEFAULT_TIMEOUT_MS = 5_000;
 const VARIANTS: ReadonlySet<string> = new Set<Variant>(['live', 'canary', 'shadow', 'pinned']);
+
+const NO_TENSORS: InferItem['tensors'] = [];
 
 type InferWith = (item: InferItem, isOver: () => boolean) => Promise<InferOutput>;
 
@@ -34,7 +36,8 @@ export function inferenceService(infer: InferWith): ServedService {
 function toDomain(item: InferItem__Output, timeoutMs: number): InferItem {
   if (!VARIANTS.has(item.variant))
     throw new HotloopError('INVALID_ARGUMENT', 'variant must be live, canary, shadow or pinned');
-  return { ...item, variant: item.variant as Variant, timeoutMs };
+  const tensors = item.tensors.length === 0 ? NO_TENSORS : item.tensors.map(tensorFromMessage);
+  return { ...item, tensors, variant: item.variant as Variant, timeoutMs };
 }
 
 function toWire(output: InferOutput): NonNullable<InferReplyItem['output']> {

@@ -1,14 +1,17 @@
 import type { InferItem } from '@hotloop/platform/ports/inference.ts';
 import { type PredictionIds, randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 
+/** An item of feature rows. */
+type RowsItem = Omit<InferItem, 'tensors'>;
+
 /** Makes items with fresh ids: rows of the given values for `model` version `version`. */
 export function itemMaker(ids: PredictionIds = randomPredictionIds()) {
   return (
     model: string,
     version: number,
     values: readonly (readonly number[])[],
-    overrides: Partial<InferItem> = {},
-  ): InferItem => {
+    overrides: Partial<RowsItem> = {},
+  ): RowsItem => {
     const columns = values[0]?.length ?? 0;
     return {
       predictionId: ids.next(Date.now()),

@@ -1,5 +1,6 @@
 import { compileFeaturePlan, type FeaturePlan } from '@hotloop/model/features/feature-plan.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import { initialModel } from '@hotloop/retrainer/training/initial-model.ts';
 import { trainInProcess } from '@hotloop/retrainer/training/trainer-process.ts';
 import type { TrainingDataset } from '@hotloop/retrainer/training/training-dataset.ts';
@@ -14,11 +15,11 @@ export async function firstVersion(
   sessions: readonly KnownSession[],
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  if (manifest.task === 'tensor') throw new RangeError('a tensor model has no feature plan to learn from');
+  const task = trainableTask(manifest);
   const plan = compileFeaturePlan(manifest);
   const modelBytes = initialModel({
     features: plan.columns,
-    task: manifest.task,
+    task,
     hidden: first.hidden,
     seed: first.settings.seed,
   });

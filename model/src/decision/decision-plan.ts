@@ -31,6 +31,8 @@ function decideOf(manifest: Manifest): DecisionPlan['decide'] {
       return binary(manifest);
     case 'multiclass':
       return multiclass(manifest);
+    case 'multilabel':
+      return multilabel(manifest);
     case 'regression':
       return regression(manifest);
     case 'ranking':
@@ -48,6 +50,11 @@ function binary(manifest: Manifest): DecisionPlan['decide'] {
   const combine = compileCombine(manifest);
   return (input) => {
     const output = outputOf(manifest, input);
+    if (isLabel(output)) {
+      const label = labelText(output, [negative, positive]);
+      const score = combine(label === positive ? 1 : 0, input, -1);
+      return { label: score >= threshold ? positive : negative, score, scores: [], ranked: [] };
+    }
     const numbers = outputNumbers(output);
     if (numbers.length !== 1 && numbers.length !== 2)
       throw unfit(output, `holds ${numbers.length} numbers where task binary needs one, or two`);
@@ -63,6 +70,11 @@ function multiclass(manifest: Manifest): DecisionPlan['decide'] {
     throw refusal(manifest, 'decision.combine', 'task multiclass has no single score to combine');
   return (input) => {
     const output = outputOf(manifest, input);
+    if (isLabel(output)) {
+      const label = labelText(output, labels);
+      const sure = labels.map((other) => Number(other === label));
+      return { label, score: 1, scores: sure, ranked: [] };
+    }
     const scores = [...outputNumbers(output)];
     if (scores.length !== labels.length)
       throw unfit(output, `holds ${scores.length} numbers for ${labels.length} labels`);
@@ -72,6 +84,20 @@ function multiclass(manifest: Manifest): DecisionPlan['decide'] {
       if (score > (scores[best] ?? 0)) best = index;
     }
     return { label: labels[best] ?? '', score: scores[best] ?? 0, scores, ranked: [] };
+  };
+}
+
+/** Every label whose probability reaches the threshold, separated by commas; none: an empty text. */
+function multilabel(manifest: Manifest): DecisionPlan['decide'] {
+  const labels = manifest.decision.labels ?? [];
+  const { threshold } = manifest.decision;
+  return (input) => {
+    const output = outputOf(manifest, input);
+    const scores = [...outputNumbers(output)].map((score) => probability(output, score));
+    if (scores.length !== labels.length)
+      throw unfit(output, `holds ${scores.length} numbers for ${labels.length} labels`);
+    const label = labels.filter((_, index) => (scores[index] ?? 0) >= threshold).join(',');
+    return { label, score: Math.max(0, ...scores), scores, ranked: [] };
   };
 }
 
@@ -103,9 +129,40 @@ function ranking(manifest: Manifest): DecisionPlan['decide'] {
   };
 }
 
+/** Labels instead of scores, as classifiers of scikit-learn give them beside their probabilities. */
+function isLabel({ datatype }: Tensor): boolean {
+  return datatype === 'BYTES' || datatype === 'INT64' || datatype === 'INT32';
+}
+
+/** The label that an output names: a text, or a whole number as text where the manifest's labels are such, or its index. */
+function labelText(output: Tensor, labels: readonly string[]): string {
+  let text: string;
+  if (output.datatype === 'BYTES') {
+    const { contents } = output;
+    if (contents.length < 4) throw unfit(output, 'holds no label');
+    text = Buffer.from(contents.buffer, contents.byteOffset + 4, contents.byteLength - 4).toString();
+  } else {
+    const numbers = outputNumbers(output);
+    if (numbers.length !== 1) throw unfit(output, `holds ${numbers.length} labels where one is needed`);
+    text = String(numbers[0]);
+  }
+  if (labels.includes(text)) return text;
+  const byIndex = output.datatype === 'BYTES' ? undefined : labels[Number(text)];
+  if (byIndex !== undefined) return byIndex;
+  throw unfit(
+    output,
+    `holds the label ${JSON.stringify(text.slice(0, 80))}, which decision.labels does not name`,
+  );
+}
+
+/** The named output; otherwise the first that holds numbers with a fraction, or the first of all. */
 function outputOf(manifest: Manifest, input: DecisionInput): Tensor {
   const wanted = manifest.output;
-  const output = wanted === undefined ? input.outputs[0] : input.outputs.find(({ name }) => name === wanted);
+  const scores = ({ datatype }: Tensor) => datatype === 'FP32' || datatype === 'FP64';
+  const output =
+    wanted === undefined
+      ? (input.outputs.find(scores) ?? input.outputs[0])
+      : input.outputs.find(({ name }) => name === wanted);
   if (output) return output;
   const problem = wanted === undefined ? 'no output arrived' : `output ${wanted} did not arrive`;
   throw new HotloopError('INVALID_ARGUMENT', `model ${manifest.name}: ${problem}`, {

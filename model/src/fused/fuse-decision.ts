@@ -48,6 +48,12 @@ export function fuseDecision(
       finish(graph, { score: value, label }, graph.node('And', [accepted, fits]));
       break;
     }
+    case 'multilabel':
+      throw new HotloopError(
+        'FAILED_PRECONDITION',
+        `model ${manifest.name} has task multilabel, which cannot be fused`,
+        { reason: 'not_fusable' },
+      );
     case 'multiclass': {
       const labels = manifest.decision.labels ?? [];
       const { value, fits } = probabilities(graph, numbers);

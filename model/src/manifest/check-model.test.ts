@@ -122,7 +122,7 @@ describe('a manifest that does not fit its model', () => {
     [
       'an output of labels',
       manifest(),
-      model({ outputs: [tensor('label', ['N'], 'int64'), tensor('p', ['N', 2])] }),
+      model({ outputs: [tensor('label', ['N'], 'int64'), tensor('p', ['N', 2], 'int64')] }),
       /output: "label" holds int64.*name the one that holds the scores among "label", "p"/,
     ],
     [

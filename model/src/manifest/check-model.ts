@@ -1,6 +1,6 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { ModelDescription, TensorSpec } from '../onnx/inspect.ts';
-import { columnsOf } from './columns.ts';
+import { type Columns, columnsOf } from './columns.ts';
 import { goldenProblems } from './golden-problems.ts';
 import type { Manifest } from './manifest.ts';
 
@@ -26,11 +26,59 @@ export function checkManifestFits(manifest: Manifest, model: ModelInterface): vo
 }
 
 function inputProblem(manifest: Manifest, model: ModelInterface): string | undefined {
+  const columns = columnsOf(manifest);
+  if (!columns.isMatrix || columns.inputs[0]?.name !== undefined)
+    return typedInputProblem(manifest, model, columns);
   const picked = pickInput(manifest, model);
   if (typeof picked === 'string') return picked;
   if (picked.elementType !== 'float32')
-    return `input: ${quoted(picked.name)} takes ${picked.elementType}; features are float32, so cast inside the model`;
+    return `input: ${quoted(picked.name)} takes ${picked.elementType}; features are float32, so set dtype, or cast inside the model`;
   return batchProblem(manifest, picked) ?? widthProblem(manifest, picked);
+}
+
+/** Features that feed several inputs, or one that is not a float32 matrix: each input must be fed, and by what it takes. */
+function typedInputProblem(manifest: Manifest, model: ModelInterface, columns: Columns): string | undefined {
+  const names = model.inputs.map((input) => quoted(input.name)).join(', ') || 'none';
+  const fed = new Set<string>();
+  for (const { name, dtype, width, shape } of columns.inputs) {
+    const wanted = name ?? manifest.input ?? (model.inputs.length === 1 ? model.inputs[0]?.name : undefined);
+    if (wanted === undefined) {
+      const unnamed =
+        columns.features.find(({ input, width: own }) => input === undefined && own > 0)?.name ?? '';
+      return `features.${unnamed}: the model has ${model.inputs.length} inputs (${names}); name the one it feeds with \`input\``;
+    }
+    const input = model.inputs.find((candidate) => candidate.name === wanted);
+    const feature =
+      columns.features.find((candidate) => candidate.input === name && candidate.width > 0)?.name ?? '';
+    if (!input) return `features.${feature}: the model has no input ${quoted(wanted)}; it has ${names}`;
+    fed.add(wanted);
+    if (input.elementType !== dtype)
+      return `features.${feature}: input ${quoted(wanted)} takes ${input.elementType}, not ${dtype}; set ${input.elementType === 'string' ? 'type: text' : `dtype: ${input.elementType}`}`;
+    const problem = batchShapeProblem(manifest, input, shape ?? [width]);
+    if (problem !== undefined) return problem;
+  }
+  const hungry = model.inputs.find(({ name }) => !fed.has(name));
+  return hungry && `input: no feature feeds ${quoted(hungry.name)}; name it with \`input\` on a feature`;
+}
+
+function batchShapeProblem(
+  manifest: Manifest,
+  input: TensorSpec,
+  row: readonly number[],
+): string | undefined {
+  if (input.shape === null) return undefined;
+  const [batch, ...rest] = input.shape;
+  const where = `input: ${quoted(input.name)}`;
+  if (typeof batch === 'number' && (batch !== 1 || manifest.task === 'ranking'))
+    return `${where} always takes ${batch} rows ${shown(input.shape)}; make the first dimension free`;
+  const isFlat = rest.length === 0 && row.length === 1 && row[0] === 1;
+  const fits =
+    isFlat ||
+    (rest.length === row.length &&
+      rest.every((size, axis) => typeof size !== 'number' || size === row[axis]));
+  return fits
+    ? undefined
+    : `${where} takes ${shown(input.shape)}, but its features make [N, ${row.join(', ')}]`;
 }
 
 function pickInput(manifest: Manifest, model: ModelInterface): TensorSpec | string {
@@ -38,7 +86,7 @@ function pickInput(manifest: Manifest, model: ModelInterface): TensorSpec | stri
   if (manifest.input !== undefined && !model.inputs.some((input) => input.name === manifest.input))
     return `input: the model has no input ${quoted(manifest.input)}; it has ${names}`;
   if (model.inputs.length !== 1)
-    return `input: the features fill one input, but the model has ${model.inputs.length} (${names}); export it with one, or use task tensor`;
+    return `input: the features fill one input, but the model has ${model.inputs.length} (${names}); name the one that each feature feeds with \`input\`, export it with one, or use task tensor`;
   return model.inputs[0]!;
 }
 
@@ -67,17 +115,28 @@ function widthProblem(manifest: Manifest, input: TensorSpec): string | undefined
 function outputProblem(manifest: Manifest, model: ModelInterface): string | undefined {
   const output =
     manifest.output === undefined
-      ? model.outputs[0]
+      ? (model.outputs.find(({ elementType }) => isFraction(elementType)) ?? model.outputs[0])
       : model.outputs.find((candidate) => candidate.name === manifest.output);
   const names = model.outputs.map((candidate) => quoted(candidate.name)).join(', ');
   if (!output) return `output: the model has no output ${quoted(manifest.output ?? '')}; it has ${names}`;
   if (manifest.task === 'tensor') return undefined;
   const where = `output: ${quoted(output.name)}`;
-  if (output.elementType !== 'float32' && output.elementType !== 'float64') {
+  if (isLabelOutput(manifest, output)) return undefined;
+  if (!isFraction(output.elementType)) {
     const others = model.outputs.length > 1 ? `; name the one that holds the scores among ${names}` : '';
     return `${where} holds ${output.elementType}, not numbers with a fraction${others}`;
   }
   return outputWidthProblem(manifest, output, where);
+}
+
+/** Classifiers of scikit-learn give their label as an output of its own; it is a decision as well, without scores. */
+function isLabelOutput({ task, output: named }: Manifest, { elementType }: TensorSpec): boolean {
+  const isLabel = elementType === 'string' || elementType === 'int64' || elementType === 'int32';
+  return named !== undefined && isLabel && (task === 'binary' || task === 'multiclass');
+}
+
+function isFraction(type: TensorSpec['elementType']): boolean {
+  return type === 'float32' || type === 'float64';
 }
 
 /** A name that is misspelt would be logged. Requests for features may name entities that no manifest knows; these do not. */
@@ -105,6 +164,7 @@ function outputWidthProblem(manifest: Manifest, output: TensorSpec, where: strin
         ? undefined
         : `${where} has ${width} numbers a row ${shape}; task binary needs one or two`;
     case 'multiclass':
+    case 'multilabel':
       return labels === undefined || labels === width
         ? undefined
         : `decision.labels: there are ${labels}, but ${quoted(output.name)} has ${width} numbers a row ${shape}`;

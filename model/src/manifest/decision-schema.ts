@@ -3,12 +3,14 @@ import { expressionSchema, fractionSchema } from './schema-parts.ts';
 
 export const decisionSchema = z
   .strictObject({
-    threshold: fractionSchema.default(0.5).describe('binary: at or above it the positive label is chosen'),
+    threshold: fractionSchema
+      .default(0.5)
+      .describe('binary: at or above it the positive label is chosen; multilabel: each label at or above it'),
     labels: z
       .array(z.string().min(1))
       .min(2)
       .optional()
-      .describe('binary: [negative, positive]; multiclass: one per class'),
+      .describe('binary: [negative, positive]; multiclass and multilabel: one per class'),
     combine: expressionSchema.optional().describe('Final score from score, request, item and entities'),
     rank: z
       .strictObject({

@@ -45,8 +45,8 @@ function decisionProblems({ task, decision }: Manifest): string[] {
   const problems: string[] = [];
   const { combine, labels, rank, explore } = decision;
   if (combine !== undefined) {
-    if (task === 'multiclass')
-      problems.push('decision.combine: task multiclass has no single score to combine');
+    if (task === 'multiclass' || task === 'multilabel')
+      problems.push(`decision.combine: task ${task} has no single score to combine`);
     try {
       compileExpression(combine, COMBINE_VARIABLES);
     } catch (error) {
@@ -55,6 +55,14 @@ function decisionProblems({ task, decision }: Manifest): string[] {
   }
   if (labels !== undefined && task === 'binary' && labels.length !== 2)
     problems.push(`decision.labels: task binary has two labels, not ${labels.length}`);
+  if (task === 'multilabel') {
+    if ((labels?.length ?? 0) > 50) problems.push('decision.labels: task multilabel has at most 50 labels');
+    const comma = labels?.find((label) => label.includes(','));
+    if (comma !== undefined)
+      problems.push(
+        `decision.labels: ${JSON.stringify(comma)} has a comma, which separates labels in the answer`,
+      );
+  }
   if (rank?.exclude !== undefined) {
     const source = parseExcludeSource(rank.exclude);
     if (source === undefined || source.entity === 'item')

@@ -11,7 +11,7 @@ import { runtimeSchema } from './runtime-schema.ts';
 import { nameSchema } from './schema-parts.ts';
 import { trainingSchema } from './training-schema.ts';
 
-export const TASKS = ['binary', 'multiclass', 'regression', 'ranking', 'tensor'] as const;
+export const TASKS = ['binary', 'multiclass', 'multilabel', 'regression', 'ranking', 'tensor'] as const;
 export type Task = (typeof TASKS)[number];
 
 /** model.yaml. Everything but name and features has a sound default. */
@@ -54,11 +54,12 @@ export const manifestSchema = z
     }
     if (manifest.outcome.positive !== undefined && manifest.outcome.label !== undefined)
       context.addIssue({ code: 'custom', path: ['outcome'], message: 'give positive or label, not both' });
-    if (manifest.task === 'multiclass' && manifest.decision.labels === undefined)
+    const { task, decision } = manifest;
+    if ((task === 'multiclass' || task === 'multilabel') && decision.labels === undefined)
       context.addIssue({
         code: 'custom',
         path: ['decision', 'labels'],
-        message: 'task multiclass needs labels',
+        message: `task ${task} needs labels`,
       });
   });
 

@@ -78,6 +78,17 @@ function labelOfValue(manifest: Manifest, value: AttributeValue): number {
         return index;
       throw misfit(manifest, `must be one of ${labels.slice(0, 20).join(', ')}`, value);
     }
+    case 'multilabel': {
+      const chosen = typeof value === 'string' ? value.split(',').filter((text) => text !== '') : value;
+      const indices = Array.isArray(chosen) ? chosen.map((one) => labels.indexOf(String(one))) : [-1];
+      if (indices.includes(-1))
+        throw misfit(manifest, `must be a list of ${labels.slice(0, 20).join(', ')}`, value);
+      // A set of labels as one number: bit i is label i. The manifest has at most 50 of them.
+      return indices.reduce(
+        (sum, index) => sum + (Math.floor(sum / 2 ** index) % 2 === 0 ? 2 ** index : 0),
+        0,
+      );
+    }
     case 'regression':
       if (typeof value === 'number' && Number.isFinite(Math.fround(value))) return value;
       throw misfit(manifest, 'must be a finite number', value);

@@ -18,6 +18,11 @@ export interface InferItem {
   readonly columns: number;
   /** float32 little endian, rows x columns. */
   readonly features: Uint8Array;
+  /**
+   * Instead of feature rows, one tensor of `rows` rows for each input of a model that has several, or one that is not
+   * float32; `columns` is 0 then. Absent or empty: the feature rows.
+   */
+  readonly tensors?: readonly Tensor[] | undefined;
   /** rows x features of the manifest, FEATURE_STATUS codes; none at all when every feature is present. */
   readonly statuses: Uint8Array;
   /** What the feature plan had to do without. */

@@ -2,7 +2,7 @@ import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 import { FramedClient } from '@hotloop/platform/framed/framed-client.ts';
 import { openChannel } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
-import { tensorFromMessage } from '@hotloop/platform/grpc/tensors.ts';
+import { tensorFromMessage, tensorToMessage } from '@hotloop/platform/grpc/tensors.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { InferencePort, InferItem, InferOutput } from '@hotloop/platform/ports/inference.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -29,7 +29,7 @@ export class GrpcInference implements InferencePort, AsyncDisposable {
     this.#framed = new FramedClient({
       name: 'compute',
       open: () => client.inferStream(channel.metadata()),
-      sizeOf: (item) => 256 + (item.features?.length ?? 0) + (item.statuses?.length ?? 0),
+      sizeOf,
       setTimeoutMs: (item, timeoutMs) => {
         item.timeoutMs = Math.max(1, Math.floor(timeoutMs));
       },
@@ -64,6 +64,12 @@ export class GrpcInference implements InferencePort, AsyncDisposable {
   }
 }
 
+function sizeOf({ features, statuses, tensors }: ItemMessage): number {
+  let bytes = 256 + (features?.length ?? 0) + (statuses?.length ?? 0);
+  for (const { contents } of tensors ?? []) bytes += 64 + (contents?.length ?? 0);
+  return bytes;
+}
+
 function toMessage(item: InferItem): ItemMessage {
   return {
     predictionId: item.predictionId,
@@ -81,5 +87,6 @@ function toMessage(item: InferItem): ItemMessage {
     degraded: [...item.degraded],
     sampled: item.sampled,
     priority: item.priority,
+    tensors: item.tensors?.map(tensorToMessage) ?? [],
   };
 }

@@ -23,7 +23,10 @@ export function serveInference(port: InferencePort, address = '127.0.0.1:0'): Pr
     async handle(item, { signal }) {
       const variant = item.variant as Variant;
       const entities = textsFromMessage(item.entities);
-      const { outputs, queueUs, runUs } = await port.infer({ ...item, variant, entities }, signal);
+      const { outputs, queueUs, runUs } = await port.infer(
+        { ...item, tensors: item.tensors.map(tensorFromMessage), variant, entities },
+        signal,
+      );
       return { output: { outputs: outputs.map(tensorToMessage), queueUs, runUs } };
     },
     timeoutMsOf: ({ timeoutMs }) => timeoutMs,

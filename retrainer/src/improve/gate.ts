@@ -1,5 +1,5 @@
-import type { Task } from '@hotloop/model/manifest/manifest.ts';
 import type { Metric } from '@hotloop/model/manifest/training-schema.ts';
+import type { TrainableTask } from '@hotloop/model/training/trainable-task.ts';
 
 const LARGER_IS_BETTER: Record<Metric, boolean> = {
   auc: true,
@@ -9,7 +9,7 @@ const LARGER_IS_BETTER: Record<Metric, boolean> = {
   rmse: false,
 };
 
-const DEFAULT_METRIC: Record<Exclude<Task, 'tensor'>, Metric> = {
+const DEFAULT_METRIC: Record<TrainableTask, Metric> = {
   binary: 'auc',
   multiclass: 'log_loss',
   regression: 'rmse',
@@ -17,7 +17,7 @@ const DEFAULT_METRIC: Record<Exclude<Task, 'tensor'>, Metric> = {
 };
 
 /** The metric a candidate is judged by: the declared one, else the task's. */
-export function gateMetric(task: Exclude<Task, 'tensor'>, declared: Metric | undefined): Metric {
+export function gateMetric(task: TrainableTask, declared: Metric | undefined): Metric {
   return declared ?? DEFAULT_METRIC[task];
 }
 

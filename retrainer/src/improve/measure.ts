@@ -1,6 +1,6 @@
-import type { Manifest, Task } from '@hotloop/model/manifest/manifest.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Metric } from '@hotloop/model/manifest/training-schema.ts';
-import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
+import { type TrainableTask, trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { DatasetPart } from '../datasets/dataset.ts';
 import * as metrics from '../training/metrics.ts';
@@ -11,7 +11,7 @@ const TOP_K = 10;
 /** Raw outputs, so many values a row. */
 type Scores = Pick<ModelScores, 'columns' | 'values'>;
 
-const OF_TASK: Record<Exclude<Task, 'tensor'>, readonly Metric[]> = {
+const OF_TASK: Record<TrainableTask, readonly Metric[]> = {
   binary: ['auc', 'log_loss', 'accuracy'],
   multiclass: ['log_loss', 'accuracy'],
   regression: ['rmse'],

@@ -66,8 +66,15 @@ function isUntrained(manifest: Manifest, bundle: Bundle): boolean {
 /** What a model begins with when there is nothing but its description. Its answers are random until it has been trained. */
 export function untrainedNetwork(manifest: Manifest): Uint8Array {
   const { task, decision, training, golden } = manifest;
-  if (task === 'tensor')
-    throw new HotloopError('INVALID_ARGUMENT', 'onnx_bytes: task tensor needs a model.onnx');
+  if (task === 'tensor' || task === 'multilabel')
+    throw new HotloopError('INVALID_ARGUMENT', `onnx_bytes: task ${task} needs a model.onnx`);
+  const layout = columnsOf(manifest);
+  if (!layout.isMatrix)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'onnx_bytes: an untrained network has one float32 input; features with input or dtype need a model.onnx',
+      { reason: 'invalid_manifest' },
+    );
   if (golden && golden.examples.length > 0)
     throw new HotloopError(
       'INVALID_ARGUMENT',
@@ -75,7 +82,7 @@ export function untrainedNetwork(manifest: Manifest): Uint8Array {
       { reason: 'invalid_manifest' },
     );
   return initialModel({
-    features: columnsOf(manifest).width,
+    features: layout.width,
     task,
     ...(task === 'multiclass' ? { classes: decision.labels?.length ?? 0 } : {}),
     ...(training?.network ?? {}),

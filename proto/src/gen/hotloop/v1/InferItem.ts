@@ -1,5 +1,6 @@
 // Original file: hotloop/v1/inference.proto
 
+import type { Tensor as _hotloop_v1_Tensor, Tensor__Output as _hotloop_v1_Tensor__Output } from '../../hotloop/v1/Tensor.ts';
 
 export interface InferItem {
   'sequence'?: (number);
@@ -30,6 +31,10 @@ export interface InferItem {
    * Priority lane: 0 is the default, higher runs first.
    */
   'priority'?: (number);
+  /**
+   * Instead of features: one tensor for each input, when the model has several, or one that is not float32. columns is 0 then.
+   */
+  'tensors'?: (_hotloop_v1_Tensor)[];
 }
 
 export interface InferItem__Output {
@@ -61,4 +66,8 @@ export interface InferItem__Output {
    * Priority lane: 0 is the default, higher runs first.
    */
   'priority': (number);
+  /**
+   * Instead of features: one tensor for each input, when the model has several, or one that is not float32. columns is 0 then.
+   */
+  'tensors': (_hotloop_v1_Tensor__Output)[];
 }
