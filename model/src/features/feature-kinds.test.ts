@@ -6,7 +6,7 @@ import { parseManifest } from '../manifest/parse-manifest.ts';
 import { inspectModel } from '../onnx/inspect.ts';
 import { manifestOf, record } from '../testing/manifests.ts';
 import type { AttributeValue } from '../value.ts';
-import { compileFeaturePlan, type FeatureRows } from './feature-plan.ts';
+import { compileFeaturePlan, type FeatureInput, type FeatureRows } from './feature-plan.ts';
 import { FEATURE_STATUS_NAMES } from './feature-status.ts';
 import type { HistoryEvent } from './history.ts';
 import { parseInstant } from './local-time.ts';
@@ -89,7 +89,7 @@ describe('kinds of features', () => {
         ],
       }),
     );
-    const input = { request: record({}), entities: record({ user: 'u7' }), candidates: [] };
+    const input: FeatureInput = { request: record({}), entities: record({ user: 'u7' }), candidates: [] };
     expect(plan.references(input)).toEqual([{ table: 'customers', key: 'u7' }]);
     const row = { fields: record<AttributeValue>({ age: 30, city: 'Rome' }), atMs: NOW_MS };
     expect(floats(plan.run(input, [], NOW_MS, [row]))).toEqual([30, 1]);
