@@ -1,9 +1,11 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { parseDocument } from 'yaml';
 import { type Manifest, manifestSchema } from './manifest.ts';
+import { describeIssues } from './manifest-issues.ts';
 import { manifestProblems } from './manifest-problems.ts';
 
 const MAX_BYTES = 1024 * 1024;
+const TWO_DOCUMENTS = 'holds two documents, parted by ---; one model is one document';
 
 /**
  * Reads model.yaml. Throws INVALID_ARGUMENT naming every field that is wrong and why.
@@ -11,26 +13,25 @@ const MAX_BYTES = 1024 * 1024;
  */
 export function parseManifest(yaml: string): Manifest {
   if (yaml.length > MAX_BYTES) throw new HotloopError('INVALID_ARGUMENT', 'model.yaml is larger than 1 MiB');
-  const result = manifestSchema.safeParse(plainYaml(yaml));
-  const issues = result.success
-    ? manifestProblems(result.data)
-    : result.error.issues.map((issue) => {
-        const field = issue.path.map(String).join('.');
-        return field === '' ? issue.message : `${field}: ${issue.message}`;
-      });
+  const value = plainYaml(yaml);
+  const result = manifestSchema.safeParse(value);
+  const issues = result.success ? manifestProblems(result.data) : describeIssues(result.error.issues, value);
   if (result.success && issues.length === 0) return result.data;
   throw new HotloopError('INVALID_ARGUMENT', `model.yaml: ${issues.join('; ')}`, {
     reason: 'invalid_manifest',
   });
 }
 
+function invalid(problem: string): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', `model.yaml: ${problem}`, { reason: 'invalid_manifest' });
+}
+
 function plainYaml(yaml: string): unknown {
   const document = parseDocument(yaml, { schema: 'core', uniqueKeys: true });
   const problem = document.errors[0];
   if (problem)
-    throw new HotloopError('INVALID_ARGUMENT', `model.yaml: ${problem.message.split('\n')[0]}`, {
-      reason: 'invalid_manifest',
-    });
+    throw invalid(problem.code === 'MULTIPLE_DOCS' ? TWO_DOCUMENTS : (problem.message.split('\n')[0] ?? ''));
+  if (document.contents === null) throw invalid('the file is empty; write at least name and features');
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch (cause) {

@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto';
 import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
+import { completeManifest, type SharedFeatures } from '@hotloop/model/manifest/complete-manifest.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { misleadingFeatures } from '@hotloop/model/manifest/misleading-features.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
 import { NAME_PATTERN } from '@hotloop/model/manifest/schema-parts.ts';
+import { dropZipMap } from '@hotloop/model/onnx/drop-zip-map.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { currentSharedFeatures } from './shared-features.ts';
 import { type RegisteredVersion, registerVersion } from './version-store.ts';
 import { type Weights, weightsWithoutFile } from './weights-without-file.ts';
 
@@ -54,13 +58,15 @@ export async function pushModel(
   { pool, bundles, clock }: PushDependencies,
   limits: PushLimits,
 ): Promise<PushedModel> {
-  const { manifest, manifestYaml } = manifestOf(header);
+  const { manifest, manifestYaml } = manifestOf(header, await currentSharedFeatures(pool));
   if (header.note.length > MAX_NOTE)
     throw new HotloopError('INVALID_ARGUMENT', `note is longer than ${MAX_NOTE} characters`);
   const { onnx, from }: Weights = comesWithoutFile(header, manifest)
     ? await weightsWithoutFile(manifest, header.untrained ?? false, { pool, bundles })
-    : { onnx: await receive(header, chunks, limits), from: null };
-  checkManifestFits(manifest, inspectModel(onnx, { maxBytes: limits.maxOnnxBytes }));
+    : { onnx: withoutZipMap(await receive(header, chunks, limits)), from: null };
+  const description = inspectModel(onnx, { maxBytes: limits.maxOnnxBytes });
+  checkManifestFits(manifest, description);
+  refuseMisleading(manifest, description.operators);
   if (manifest.task !== 'tensor') labelRule(manifest);
   const bundleSha256 = await bundles.put({ manifestYaml: withGoldenOf(from, manifest, manifestYaml), onnx });
   const registered = await registerVersion(pool, {
@@ -90,16 +96,33 @@ function comesWithoutFile(header: PushHeader, manifest: Manifest): boolean {
   return manifest.task !== 'tensor' && header.onnxBytes === 0 && header.onnxSha256 === '';
 }
 
-function manifestOf(header: PushHeader): { manifest: Manifest; manifestYaml: string } {
+/** Outputs that are sequences of maps become the matrix they were made of: that is what a decision reads. */
+function withoutZipMap(onnx: Uint8Array): Uint8Array {
+  return dropZipMap(onnx)?.onnx ?? onnx;
+}
+
+function refuseMisleading(manifest: Manifest, operators: Readonly<Record<string, number>>): void {
+  const problems = misleadingFeatures(manifest, operators);
+  if (problems.length > 0)
+    throw new HotloopError('INVALID_ARGUMENT', `model.yaml: ${problems.join('; ')}`, {
+      reason: 'misleading_feature',
+    });
+}
+
+function manifestOf(
+  header: PushHeader,
+  shared: SharedFeatures | undefined,
+): { manifest: Manifest; manifestYaml: string } {
   if (header.manifestYaml.trim() !== '') {
-    const manifest = parseManifest(header.manifestYaml);
+    const manifestYaml = completeManifest(header.manifestYaml, shared);
+    const manifest = parseManifest(manifestYaml);
     if (header.name !== '' && header.name !== manifest.name)
       throw new HotloopError(
         'INVALID_ARGUMENT',
         `name: ${JSON.stringify(header.name.slice(0, 80))} was given, but model.yaml says ${manifest.name}`,
         { reason: 'invalid_manifest' },
       );
-    return { manifest, manifestYaml: header.manifestYaml };
+    return { manifest, manifestYaml };
   }
   if (!NAME_PATTERN.test(header.name))
     throw new HotloopError(

@@ -1,0 +1,31 @@
+import { columnsOf } from './columns.ts';
+import type { Manifest } from './manifest.ts';
+
+/** Operators that take a number as an index or a category, so that a hash may feed them. */
+const INDEXERS =
+  /^(Gather|GatherND|GatherElements|OneHot|ScatterND|ScatterElements|EmbedLayerNormalization|ai\.onnx\.ml:(OneHotEncoder|LabelEncoder|CategoryMapper|TreeEnsemble\w*))$/;
+
+/**
+ * Features that a model can be served with, but that cannot mean what was meant: a hash is an index without an order, and a
+ * dense layer takes it for a size. One line each. Checked at push only, so that stored versions go on.
+ *
+ * @param operators of the ONNX file, as inspectModel gives them; undefined for a network that hotloop makes.
+ */
+export function misleadingFeatures(
+  manifest: Manifest,
+  operators: Readonly<Record<string, number>> | undefined,
+): string[] {
+  if (Object.keys(operators ?? {}).some((name) => INDEXERS.test(name))) return [];
+  const { features } = columnsOf(manifest);
+  return manifest.features.flatMap(({ name, transform, dtype, hidden, type }, index) => {
+    const last = transform.at(-1);
+    if (typeof last !== 'object' || !('hash' in last) || hidden || (features[index]?.width ?? 0) === 0)
+      return [];
+    if (dtype === 'int64' || dtype === 'int32') return [];
+    const remedy =
+      type === 'number' ? 'one_hot' : 'one_hot after it, `text` for sentences, or `id` with an embedding';
+    return [
+      `features.${name}: hash makes the index of a bucket, which a dense layer takes for a size, so the model cannot learn from it; use ${remedy}`,
+    ];
+  });
+}
