@@ -17,6 +17,7 @@ import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from './admission.ts';
 import type { EventSpool } from './archive/event-spool.ts';
 import { type EventsDependencies, type EventsOptions, startEvents } from './events.ts';
+import { createExplainer } from './explain.ts';
 import type { History } from './history.ts';
 import { HISTORY_GATE_DEFAULTS, HistoryGate, type HistoryGateOptions } from './history-gate.ts';
 import { predictionRoutes } from './http/prediction-routes.ts';
@@ -132,6 +133,8 @@ export async function startPreprocessor(
       { limits: options.limits ?? ADMISSION_DEFAULTS, ids: randomPredictionIds(), log },
     );
     closing.defer('feature plans', () => predictor[Symbol.dispose]());
+    const explainer = createExplainer(registry, gate, clock);
+    closing.defer('explained plans', () => explainer[Symbol.dispose]());
 
     if (options.events && adapters.replies)
       closing.use(
@@ -166,7 +169,7 @@ export async function startPreprocessor(
               listen: options.http.listen,
               title: 'Hotloop predictions',
               routes: predictionRoutes({
-                predictor,
+                ...{ predictor, explainer },
                 ...{ timeouts, take, clock },
                 ...(adapters.feedback ? { feedback: adapters.feedback } : {}),
                 ...(adapters.tables ? { tables: adapters.tables } : {}),

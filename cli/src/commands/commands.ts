@@ -3,6 +3,7 @@ import type { CommandContext } from '../command-context.ts';
 import { addBatchCommands } from './batch-commands.ts';
 import { addEventCommands } from './events-commands.ts';
 import { addExportCommand } from './export-commands.ts';
+import { addFeaturesCommands } from './features-commands.ts';
 import { addLoopCommands } from './loop-commands.ts';
 import { addModelCommands } from './model-commands.ts';
 import { addPredictCommand } from './predict-command.ts';
@@ -20,4 +21,5 @@ export const COMMANDS: readonly AddCommands[] = [
   addLoopCommands,
   addEventCommands,
   addTableCommands,
+  addFeaturesCommands,
 ];

@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
 import type { ModelBundle, ModelDetails, PromotionStep } from '@hotloop/client/models.ts';
 import type { Operation } from '@hotloop/client/operation.ts';
+import { decodeManifest } from '@hotloop/model/manifest/decode-manifest.ts';
 import { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present, withClient } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
@@ -121,7 +122,7 @@ async function readBundle(path: string, options: PushOptions, context: CommandCo
   return {
     untrained: options.untrained ?? false,
     ...(onnx ? { onnx } : {}),
-    manifestYaml: manifest.toString('utf8'),
+    manifestYaml: decodeManifest(manifest),
     ...note,
   };
 }

@@ -3,6 +3,8 @@ import type { Manifest } from '../manifest/manifest.ts';
 import type { Tensor } from '../tensor.ts';
 import { type CompiledFeature, compileFeatures, FeatureProblem } from './compile-feature.ts';
 import { type ExcludeSource, parseExcludeSource } from './exclude-source.ts';
+import { columnNames, type ExplainedFeature } from './explain-features.ts';
+import { FEATURE_STATUS_NAMES } from './feature-status.ts';
 import type { HistoryRead } from './history.ts';
 import { historyReads, type PlannedRead, planHistoryReads, readOffsets } from './history-reads.ts';
 import { DATATYPE_OF, InputBuffer } from './input-buffer.ts';
@@ -59,6 +61,13 @@ export interface FeaturePlan {
     nowMs: number,
     references?: ReferenceAnswers,
   ): FeatureRows;
+  /** What `run` makes, in words: every feature of every row with its raw values, columns and status. Throws as `run` does. */
+  explain(
+    input: FeatureInput,
+    history: HistoryAnswers,
+    nowMs: number,
+    references?: ReferenceAnswers,
+  ): ExplainedFeature[];
   /** Ids that decision.rank.exclude rules out; empty when it names none, or history is null. */
   excluded(input: FeatureInput, history: HistoryAnswers): string[];
 }
@@ -112,6 +121,8 @@ class CompiledPlan implements FeaturePlan {
   readonly #excludeRead: number;
   readonly #exclude: ExcludeSource | undefined;
   readonly #program: readonly FeatureRunner[];
+  readonly #features: readonly CompiledFeature[];
+  readonly #columnNames: readonly (readonly string[])[];
 
   constructor(
     manifest: Manifest,
@@ -136,6 +147,10 @@ class CompiledPlan implements FeaturePlan {
     this.#referenceOffsets = new Int32Array(references.length);
     this.#excludeRead = excludeRead;
     this.#exclude = exclude;
+    this.#features = features;
+    this.#columnNames = features.map(({ name, values, encoder }, index) =>
+      columnNames(name, manifest.features[index]?.transform ?? [], values, encoder.width),
+    );
     const isUsed = new Set(features.flatMap(({ uses }) => uses));
     this.#program = features.map(
       (feature, index) =>
@@ -164,6 +179,58 @@ class CompiledPlan implements FeaturePlan {
     nowMs: number,
     references: ReferenceAnswers = NO_ROWS,
   ): FeatureRows {
+    const { rows, buffers, statuses } = this.#compute(input, history, nowMs, references);
+    if (this.#isMatrix) {
+      const features = buffers[0]?.contents() ?? new Uint8Array();
+      return { rows, columns: this.columns, features, tensors: NO_TENSORS, statuses };
+    }
+    const tensors = buffers.map((buffer, index) => {
+      const { name, dtype, shape, width } = this.inputs[index] as InputLayout;
+      return {
+        name: name ?? this.#name,
+        datatype: DATATYPE_OF[dtype],
+        shape: [rows, ...(shape ?? [width])],
+        contents: buffer.contents(),
+      };
+    });
+    return { rows, columns: 0, features: new Uint8Array(), tensors, statuses };
+  }
+
+  explain(
+    input: FeatureInput,
+    history: HistoryAnswers,
+    nowMs: number,
+    references: ReferenceAnswers = NO_ROWS,
+  ): ExplainedFeature[] {
+    const { rows, buffers, statuses } = this.#compute(input, history, nowMs, references);
+    return Array.from({ length: rows }, (_, row) => row).flatMap((row) =>
+      this.#features.map((feature, index): ExplainedFeature => {
+        const { input: place, offset, width } = this.placed[index] as Placed;
+        const buffer = buffers[place];
+        const first = (feature.shared ? 0 : row) * feature.values;
+        return {
+          feature: feature.name,
+          source: feature.from,
+          status: FEATURE_STATUS_NAMES[statuses[row * this.#features.length + index] as number] ?? 'MISSING',
+          candidate: this.#ranking ? (input.candidates[row]?.id ?? '') : '',
+          raw: (this.#program[index] as FeatureRunner).raw.slice(first, first + feature.values),
+          input: feature.input ?? '',
+          columns: Array.from({ length: width }, (_, column) => ({
+            index: offset + column,
+            name: this.#columnNames[index]?.[column] ?? '',
+            value: buffer?.cell(row * buffer.width + offset + column) ?? null,
+          })),
+        };
+      }),
+    );
+  }
+
+  #compute(
+    input: FeatureInput,
+    history: HistoryAnswers,
+    nowMs: number,
+    references: ReferenceAnswers,
+  ): { rows: number; buffers: readonly InputBuffer[]; statuses: Uint8Array } {
     const rows = this.#ranking ? input.candidates.length : 1;
     const statuses = new Uint8Array(rows * this.#program.length);
     const buffers = this.inputs.map(({ dtype, width }) => new InputBuffer(dtype, rows, width));
@@ -184,20 +251,7 @@ class CompiledPlan implements FeaturePlan {
     };
     for (let index = 0; index < this.#program.length; index++)
       (this.#program[index] as FeatureRunner).run(run);
-    if (this.#isMatrix) {
-      const features = buffers[0]?.contents() ?? new Uint8Array();
-      return { rows, columns: this.columns, features, tensors: NO_TENSORS, statuses };
-    }
-    const tensors = buffers.map((buffer, index) => {
-      const { name, dtype, shape, width } = this.inputs[index] as InputLayout;
-      return {
-        name: name ?? this.#name,
-        datatype: DATATYPE_OF[dtype],
-        shape: [rows, ...(shape ?? [width])],
-        contents: buffer.contents(),
-      };
-    });
-    return { rows, columns: 0, features: new Uint8Array(), tensors, statuses };
+    return { rows, buffers, statuses };
   }
 
   excluded(input: FeatureInput, history: HistoryAnswers): string[] {

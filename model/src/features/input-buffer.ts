@@ -109,6 +109,17 @@ export class InputBuffer {
       cells.copyWithin((row * stride + offset) * size, offset * size, (offset + width) * size);
   }
 
+  /** One cell, for people. NaN is null. */
+  cell(at: number): number | string | null {
+    if (this.#texts) return this.#texts[at] ?? '';
+    if (this.dtype === 'int64') {
+      const integers = this.#integers as Int32Array;
+      return (integers[2 * at + 1] as number) * 2 ** 32 + ((integers[2 * at] as number) >>> 0);
+    }
+    const value = (this.#doubles ?? this.#flags ?? this.#integers ?? this.floats)[at] as number;
+    return Number.isNaN(value) ? null : value;
+  }
+
   /** Little endian, because every platform that Node 24 runs on is; texts as uint32 length and UTF-8. */
   contents(): Uint8Array {
     if (this.#texts) return textContents(this.#texts);

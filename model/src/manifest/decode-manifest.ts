@@ -18,7 +18,7 @@ export function decodeManifest(bytes: Uint8Array, file = 'model.yaml'): string {
   }
 }
 
-/** The longest prefix that is UTF-8, when the next character may be cut, ends at the byte that is not. */
+/** Where the longest prefix of whole characters ends. */
 function firstBadByte(bytes: Uint8Array): number {
   let good = 0;
   let bad = bytes.length;
@@ -31,5 +31,16 @@ function firstBadByte(bytes: Uint8Array): number {
       bad = middle - 1;
     }
   }
+  // Up to three bytes of a character that is not finished.
+  while (good > 0 && !isWhole(bytes.subarray(0, good))) good--;
   return good;
+}
+
+function isWhole(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -12,6 +12,10 @@ function describe(issue: Issue, path: readonly PropertyKey[], root: unknown): st
   const field = path.map(String).join('.');
   const say = (text: string) => [field === '' ? text : `${field}: ${text}`];
   const given = at(root, path);
+  // A schema's own words are better than any made here.
+  const isPlain = issue.message.startsWith('Invalid input');
+  if (!isPlain && (issue.code === 'invalid_union' || issue.code === 'invalid_type'))
+    return say(issue.message);
   if (issue.code === 'invalid_union') {
     if (path.at(-2) === 'transform') return describeTransform(issue, path, root);
     // The alternatives that take this kind of value know best what is wrong with it.

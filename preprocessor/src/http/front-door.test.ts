@@ -38,6 +38,7 @@ async function open(apiKeys?: string) {
         title: 'test',
         routes: predictionRoutes({
           predictor: opened.predictor,
+          explainer: opened.explainer,
           timeouts: { defaultTimeoutMs: 5000, maxTimeoutMs: 5000 },
           feedback,
           take: takeEvents(opened.store, undefined, systemClock),

@@ -14,7 +14,8 @@ export const attributeSchema = z.union(
       Array.isArray(input) && input.length > MAX_LIST ? `has more than ${MAX_LIST} entries` : VALUE,
   },
 );
-export const attributesSchema = z.record(z.string(), attributeSchema);
+/** JSON null means that the attribute is missing. */
+export const attributesSchema = z.record(z.string(), attributeSchema.nullable());
 export const textsSchema = z.record(z.string(), z.string());
 
 /** What one prediction is asked with; the model is named by the path. */
@@ -97,7 +98,9 @@ export function replyOfPrediction(prediction: Prediction): PredictionReply {
   };
 }
 
-/** Without a prototype: the names come from outside, and `constructor` must not be found. */
-export function bare<Value>(record: Readonly<Record<string, Value>>): Record<string, Value> {
-  return Object.assign(Object.create(null) as Record<string, Value>, record);
+/** Without what is null, and without a prototype: the names come from outside, and `constructor` must not be found. */
+export function bare<Value>(record: Readonly<Record<string, Value | null>>): Record<string, Value> {
+  const bared = Object.create(null) as Record<string, Value>;
+  for (const [name, value] of Object.entries(record)) if (value !== null) bared[name] = value;
+  return bared;
 }

@@ -1,17 +1,20 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
+import type { Explainer } from '../explain.ts';
 import type { Predictor } from '../predict.ts';
 import type { TimeoutOptions } from '../server.ts';
 import type { TableStore } from '../tables/table-store.ts';
 import type { TakeEvents } from '../take-events.ts';
 import { eventRoutes } from './event-routes.ts';
+import { explainRoutes } from './explain-routes.ts';
 import { outcomeRoutes } from './outcome-routes.ts';
 import { predictRoutes } from './predict-routes.ts';
 import { tableRoutes } from './table-routes.ts';
 
 export interface FrontDoor {
   readonly predictor: Predictor;
+  readonly explainer: Explainer;
   readonly timeouts: TimeoutOptions;
   /** Without it outcomes are not taken here. */
   readonly feedback?: FeedbackPort;
@@ -25,6 +28,7 @@ export interface FrontDoor {
 export function predictionRoutes(door: FrontDoor): readonly RouteModule[] {
   return [
     predictRoutes(door.predictor, door.timeouts),
+    explainRoutes(door.explainer, door.timeouts),
     ...(door.feedback ? [outcomeRoutes(door.feedback)] : []),
     ...(door.tables ? [tableRoutes(door.tables)] : []),
     eventRoutes(door.take, door.clock),

@@ -6,6 +6,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { MemoryHistory } from '../adapters/memory-history.ts';
 import type { AdmissionLimits } from '../admission.ts';
+import { createExplainer } from '../explain.ts';
 import { HistoryGate } from '../history-gate.ts';
 import { createPredictor } from '../predict.ts';
 import type { PredictionCall, PredictionRequest } from '../prediction.ts';
@@ -53,6 +54,7 @@ export function openPredictor(options: { limits?: Partial<AdmissionLimits>; cloc
   const decision = new ThresholdDecision();
   const tracing = new MemoryTracing();
   const history = new HistoryGate(store, clock, silentLog());
+  const explainer = createExplainer(registry, history, clock);
   const predictor = createPredictor(
     { registry, history, inference, decision, tracing, clock },
     {
@@ -61,7 +63,7 @@ export function openPredictor(options: { limits?: Partial<AdmissionLimits>; cloc
       log: silentLog(),
     },
   );
-  return { registry, store, inference, decision, tracing, history, predictor };
+  return { registry, store, inference, decision, tracing, history, predictor, explainer };
 }
 
 /** A request for the model `shopper`, but for what is given. */

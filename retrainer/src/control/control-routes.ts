@@ -5,6 +5,7 @@ import { loopRoutes } from '../datasets/loop-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
 import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
+import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
 import { type ChangeFeed, changeRoutes } from './console/change-stream.ts';
 import { type ConsoleDependencies, consoleActions, consoleRoutes } from './console/console-routes.ts';
 
@@ -26,6 +27,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     batchRoutes(dependencies.batches),
     outcomeRoutes(dependencies.outcomes),
     loopRoutes(dependencies.loop),
+    sharedFeatureRoutes(dependencies.pool),
     consoleRoutes(dependencies),
     consoleActions(dependencies),
     ...(changes ? [changeRoutes(changes)] : []),

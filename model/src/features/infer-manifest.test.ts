@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { parseManifest } from '../manifest/parse-manifest.ts';
+import { inferManifest, type TextTable } from './infer-manifest.ts';
+
+const table = (columns: Record<string, (row: number) => string>, rows = 200): TextTable => ({
+  columns: Object.keys(columns),
+  rows: Array.from({ length: rows }, (_, row) => Object.values(columns).map((cell) => cell(row))),
+});
+
+describe('a drafted model.yaml', () => {
+  const data = table({
+    customer_id: (row) => String(1000 + row),
+    age: (row) => (row % 10 === 0 ? '' : String(20 + (row % 50))),
+    plan: (row) => ['free', 'pro', 'team'][row % 3] ?? '',
+    'Plan again': (row) => ['free', 'pro', 'team'][row % 3] ?? '',
+    country: () => 'DE',
+    comment: (row) => `my card number ${row} has not arrived`,
+    active: (row) => (row % 2 === 0 ? 'true' : 'false'),
+    signed_up: (row) => `2026-01-${String(1 + (row % 28)).padStart(2, '0')}T10:00:00Z`,
+    reason: (row) => (row % 7 < 3 ? 'left' : 'stays'),
+    churn: (row) => String(row % 7 < 3 ? 1 : 0),
+  });
+
+  it('can be read, names the task, and has a feature for each column that can be learnt from', () => {
+    const { yaml, task, label, features } = inferManifest('churn', data, undefined);
+    const manifest = parseManifest(yaml);
+    expect([task, label]).toEqual(['binary', 'churn']);
+    expect(manifest.task).toBe('binary');
+    expect(features).toEqual(
+      ['age', 'plan', 'comment', 'active', 'signed_up_hour', 'signed_up_weekday'].filter((name) =>
+        features.includes(name),
+      ),
+    );
+    expect(features).toContain('comment');
+    expect(manifest.features.find(({ name }) => name === 'age')).toMatchObject({
+      missing: expect.any(Number),
+      range: expect.any(Array),
+    });
+    expect(manifest.features.find(({ name }) => name === 'plan')?.transform).toEqual([
+      { one_hot: ['free', 'pro', 'team'] },
+    ]);
+  });
+
+  it('reports columns without variance, duplicates, label leaks and ids', () => {
+    const findings = inferManifest('churn', data, 'churn').findings.map(({ column, finding }) => [
+      column,
+      finding,
+    ]);
+    expect(findings).toEqual(
+      expect.arrayContaining([
+        ['customer_id', 'id'],
+        ['Plan again', 'duplicate'],
+        ['country', 'no_variance'],
+        ['reason', 'leak'],
+      ]),
+    );
+  });
+
+  it('tells regression and many classes apart, and refuses what it cannot draft', () => {
+    const numbers = table({ x: (row) => String(Math.sin(row)), y: (row) => String(Math.cos(3 * row)) });
+    expect(inferManifest('m', numbers, 'y').task).toBe('regression');
+    const classes = table({
+      x: (row) => String(Math.sin(row)),
+      kind: (row) => ['a', 'b', 'c'][row % 3] ?? '',
+    });
+    const { yaml, task } = inferManifest('m', classes, undefined);
+    expect([task, parseManifest(yaml).decision.labels]).toEqual(['multiclass', ['a', 'b', 'c']]);
+    expect(() => inferManifest('m', numbers, 'z')).toThrow(/no column "z"; there are x, y/);
+    expect(() => inferManifest('m', { columns: ['a'], rows: [] }, undefined)).toThrow(/no rows/);
+  });
+});

@@ -1,0 +1,302 @@
+import { stringify } from 'yaml';
+
+/** A table as a CSV file gives it: texts, row by row. */
+export interface TextTable {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+export interface ColumnFinding {
+  readonly column: string;
+  readonly finding: 'no_variance' | 'duplicate' | 'leak' | 'id' | 'too_many_missing';
+  readonly detail: string;
+}
+
+export interface InferredManifest {
+  readonly yaml: string;
+  readonly task: 'binary' | 'multiclass' | 'regression';
+  readonly label: string;
+  /** Columns that became features. */
+  readonly features: readonly string[];
+  /** Columns that were left out, or need a look, and why. */
+  readonly findings: readonly ColumnFinding[];
+}
+
+/** Distinct texts of a column from which on it is no category any more. */
+const MOST_CATEGORIES = 50;
+const ABSENT: ReadonlySet<string> = new Set(['', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '?']);
+const TRUE_FALSE: ReadonlySet<string> = new Set(['true', 'false', 'True', 'False', 'TRUE', 'FALSE']);
+const LABEL_NAMES = [
+  'label',
+  'target',
+  'y',
+  'outcome',
+  'class',
+  'churn',
+  'revenue',
+  'converted',
+  'clicked',
+  'bought',
+];
+const INSTANT = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}/;
+
+interface Column {
+  readonly name: string;
+  readonly texts: readonly string[];
+  readonly kind: 'number' | 'flag' | 'category' | 'text' | 'time';
+  /** Of the values that are there. */
+  readonly distinct: ReadonlyMap<string, number>;
+  readonly missing: number;
+  readonly numbers: Float64Array;
+}
+
+/**
+ * Drafts a model.yaml from data: types, ranges, means, categories, the task and the label. Throws RangeError when the table has
+ * no rows, no such label, or nothing that can be a feature.
+ *
+ * @param label the column to be predicted; undefined: one that is called like a label, otherwise the last.
+ */
+export function inferManifest(name: string, table: TextTable, label: string | undefined): InferredManifest {
+  if (table.rows.length === 0) throw new RangeError('the file has no rows');
+  const columns = table.columns.map((column, index) =>
+    profile(
+      column,
+      table.rows.map((row) => row[index] ?? ''),
+    ),
+  );
+  const target = pickLabel(columns, label);
+  const task = taskOf(target);
+  const findings: ColumnFinding[] = [];
+  const features: Record<string, unknown>[] = [];
+  const seen = new Map<string, string>();
+  const used = new Set<string>();
+  for (const column of columns) {
+    if (column === target) continue;
+    const finding = problemOf(column, target, seen);
+    if (finding) findings.push({ column: column.name, ...finding });
+    if (finding && finding.finding !== 'too_many_missing') continue;
+    features.push(...featuresOf(column, used));
+  }
+  if (features.length === 0) throw new RangeError('no column can be a feature; see the findings');
+  const labels = [...target.distinct.keys()].sort(byNumber);
+  const manifest = {
+    name,
+    task,
+    features,
+    ...(task === 'multiclass' || (task === 'binary' && !isZeroOne(labels)) ? { decision: { labels } } : {}),
+    training: { epochs: 20 },
+  };
+  const yaml = `# Drafted by \`hotloop features infer\` from ${table.rows.length} rows; the label is ${JSON.stringify(target.name)}.\n${stringify(manifest, { collectionStyle: 'any', lineWidth: 110 })}`;
+  return { yaml, task, label: target.name, features: features.map((one) => String(one.name)), findings };
+}
+
+function profile(name: string, texts: readonly string[]): Column {
+  const distinct = new Map<string, number>();
+  let missing = 0;
+  for (const text of texts)
+    if (ABSENT.has(text.trim())) missing++;
+    else distinct.set(text, (distinct.get(text) ?? 0) + 1);
+  const values = [...distinct.keys()];
+  const isNumeric =
+    values.length > 0 && values.every((text) => Number.isFinite(Number(text)) && text.trim() !== '');
+  const isFlag = values.length > 0 && values.every((text) => TRUE_FALSE.has(text));
+  const isTime = values.length > 0 && values.every((text) => INSTANT.test(text));
+  const present = texts.length - missing;
+  const kind = isFlag
+    ? 'flag'
+    : isNumeric
+      ? 'number'
+      : isTime
+        ? 'time'
+        : distinct.size <= Math.max(2, Math.min(MOST_CATEGORIES, present / 2))
+          ? 'category'
+          : 'text';
+  const numbers = Float64Array.from(texts, (text) =>
+    ABSENT.has(text.trim()) ? Number.NaN : isFlag ? Number(/^t/i.test(text)) : Number(text),
+  );
+  return { name, texts, kind, distinct, missing, numbers };
+}
+
+function pickLabel(columns: readonly Column[], wanted: string | undefined): Column {
+  const found =
+    wanted === undefined
+      ? (columns.find(({ name }) => LABEL_NAMES.includes(name.toLowerCase())) ?? columns.at(-1))
+      : columns.find(({ name }) => name === wanted);
+  if (!found)
+    throw new RangeError(
+      `there is no column ${JSON.stringify(wanted)}; there are ${columns.map(({ name }) => name).join(', ')}`,
+    );
+  if (found.distinct.size < 2) throw new RangeError(`the label ${found.name} has fewer than two values`);
+  return found;
+}
+
+function taskOf({ kind, distinct }: Column): InferredManifest['task'] {
+  if (distinct.size === 2) return 'binary';
+  const isWhole = [...distinct.keys()].every((text) => Number.isInteger(Number(text)));
+  return kind === 'number' && (!isWhole || distinct.size > 20) ? 'regression' : 'multiclass';
+}
+
+function problemOf(
+  column: Column,
+  target: Column,
+  seen: Map<string, string>,
+): Omit<ColumnFinding, 'column'> | undefined {
+  const { name, texts, distinct, missing, kind } = column;
+  const rows = texts.length;
+  if (distinct.size <= 1)
+    return {
+      finding: 'no_variance',
+      detail: distinct.size === 0 ? 'it is empty' : `it is always ${[...distinct.keys()][0]}`,
+    };
+  const key = texts.join('\u0000');
+  const twin = seen.get(key);
+  if (twin !== undefined) return { finding: 'duplicate', detail: `it is the same as ${twin}` };
+  seen.set(key, name);
+  const leak = leakOf(column, target);
+  if (leak !== undefined) return { finding: 'leak', detail: leak };
+  const isUnique = distinct.size === rows - missing && rows > 20;
+  const isWhole = kind === 'number' && [...distinct.keys()].every((text) => Number.isInteger(Number(text)));
+  const averageLength = [...distinct.keys()].reduce((sum, text) => sum + text.length, 0) / distinct.size;
+  if (
+    isUnique &&
+    (isWhole ||
+      (kind === 'text' && averageLength < 40 && ![...distinct.keys()].some((text) => text.includes(' '))))
+  )
+    return { finding: 'id', detail: 'every row has its own value, so nothing can be learnt from it' };
+  if (missing > rows / 2)
+    return {
+      finding: 'too_many_missing',
+      detail: `${Math.round((100 * missing) / rows)} % of its values are missing`,
+    };
+  return undefined;
+}
+
+/** A column that tells the label: each of its values goes with one label only, or it is the label times a number. */
+function leakOf(column: Column, target: Column): string | undefined {
+  if (column.kind === 'number' && target.kind === 'number') {
+    const correlation = correlationOf(column.numbers, target.numbers);
+    if (Math.abs(correlation) > 0.999)
+      return `it moves with the label (correlation ${correlation.toFixed(4)})`;
+  }
+  if (column.distinct.size > column.texts.length / 5 || target.distinct.size > 50) return undefined;
+  const labelOf = new Map<string, string>();
+  for (const [row, text] of column.texts.entries()) {
+    const label = target.texts[row] ?? '';
+    const before = labelOf.get(text);
+    if (before !== undefined && before !== label) return undefined;
+    labelOf.set(text, label);
+  }
+  return column.texts.length > 20 ? 'each of its values goes with one label only' : undefined;
+}
+
+function correlationOf(a: Float64Array, b: Float64Array): number {
+  let [count, sumA, sumB, sumAA, sumBB, sumAB] = [0, 0, 0, 0, 0, 0];
+  for (let row = 0; row < a.length; row++) {
+    const [x, y] = [a[row] as number, b[row] as number];
+    if (Number.isNaN(x) || Number.isNaN(y)) continue;
+    count++;
+    sumA += x;
+    sumB += y;
+    sumAA += x * x;
+    sumBB += y * y;
+    sumAB += x * y;
+  }
+  const variance = (count * sumAA - sumA * sumA) * (count * sumBB - sumB * sumB);
+  return variance > 0 ? (count * sumAB - sumA * sumB) / Math.sqrt(variance) : 0;
+}
+
+function featuresOf(column: Column, used: Set<string>): Record<string, unknown>[] {
+  const name = uniqueName(column.name, used);
+  const from = `request.${/^[A-Za-z_]\w*$/.test(column.name) ? column.name : name}`;
+  switch (column.kind) {
+    case 'number': {
+      const { mean, std, min, max } = statisticsOf(column.numbers);
+      const missing = column.missing > 0 ? { missing: rounded(mean) } : {};
+      return [
+        {
+          name,
+          from,
+          ...missing,
+          range: widened(min, max),
+          quality: { outside: 'keep' },
+          transform: [{ standardize: { mean: rounded(mean), std: rounded(std) || 1 } }],
+        },
+      ];
+    }
+    case 'flag':
+      return [{ name, from, type: 'flag', ...(column.missing > 0 ? { missing: false } : {}) }];
+    case 'category': {
+      const categories = [...column.distinct].sort((a, b) => b[1] - a[1]).map(([text]) => text);
+      return [
+        {
+          name,
+          from,
+          type: 'text',
+          ...(column.missing > 0 ? { missing: '' } : {}),
+          transform: [{ one_hot: categories }],
+        },
+      ];
+    }
+    case 'time':
+      return (['hour', 'weekday'] as const).map((part) => ({
+        name: uniqueName(`${column.name}_${part}`, used),
+        from,
+        type: 'text',
+        transform: [{ time: { part, as: 'cyclic' } }],
+      }));
+    case 'text':
+      return [
+        {
+          name,
+          from,
+          type: 'text',
+          ...(column.missing > 0 ? { missing: '' } : {}),
+          transform: [{ text: { ngrams: [1, 2], buckets: 4096 } }],
+        },
+      ];
+  }
+}
+
+function statisticsOf(numbers: Float64Array): { mean: number; std: number; min: number; max: number } {
+  const present = numbers.filter((value) => !Number.isNaN(value));
+  let [min, max, sum] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0];
+  for (const value of present) {
+    min = Math.min(min, value);
+    max = Math.max(max, value);
+    sum += value;
+  }
+  const mean = sum / present.length;
+  const variance = present.reduce((total, value) => total + (value - mean) ** 2, 0) / present.length;
+  return { mean, std: Math.sqrt(variance), min, max };
+}
+
+/** Values seen so far, and as much again on both sides: what lies outside is reported, not refused. */
+function widened(min: number, max: number): [number, number] {
+  const length = max - min;
+  return [rounded(min >= 0 ? Math.max(0, min - length) : min - length), rounded(max + length)];
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(6));
+}
+
+function uniqueName(column: string, used: Set<string>): string {
+  const plain =
+    column
+      .replace(/[^A-Za-z0-9_]+/g, '_')
+      .replace(/^(?=[0-9])/, '_')
+      .slice(0, 58) || 'column';
+  let name = plain;
+  for (let number = 2; used.has(name); number++) name = `${plain}_${number}`;
+  used.add(name);
+  return name;
+}
+
+function isZeroOne(labels: readonly string[]): boolean {
+  return labels.join() === '0,1';
+}
+
+function byNumber(a: string, b: string): number {
+  const difference = Number(a) - Number(b);
+  return Number.isNaN(difference) ? (a < b ? -1 : 1) : difference;
+}

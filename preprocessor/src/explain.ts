@@ -1,0 +1,51 @@
+import type { ExplainedFeature } from '@hotloop/model/features/explain-features.ts';
+import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
+import type { Clock } from '@hotloop/platform/clock.ts';
+import { findFresh } from '@hotloop/platform/registry/find-fresh.ts';
+import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { versionCache } from '@hotloop/platform/registry/version-cache.ts';
+import type { HistoryGate } from './history-gate.ts';
+import type { PredictionCall, PredictionRequest } from './prediction.ts';
+import { validateCandidates, validateRequest } from './validate-request.ts';
+
+export interface Explanation {
+  readonly model: string;
+  readonly version: number;
+  readonly features: readonly ExplainedFeature[];
+  /** What was missing when the features were computed, such as history. */
+  readonly degraded: readonly string[];
+}
+
+/** Computes the features of a request as `predict` would, and says how. Nothing is inferred, decided or logged. */
+export interface Explainer extends Disposable {
+  /** Rejects as `Predictor.predict` does for the request, the model and its features. */
+  explain(request: PredictionRequest, call: PredictionCall): Promise<Explanation>;
+}
+
+/** Candidates of one explanation: each is told in full. */
+const MOST_CANDIDATES = 100;
+
+export function createExplainer(registry: RegistryReader, history: HistoryGate, clock: Clock): Explainer {
+  const plans = versionCache(registry, (record) => compileFeaturePlan(record.manifest));
+  const find = findFresh(registry, () => clock.monotonic());
+  return {
+    async explain(asked, call) {
+      const nowMs = clock.now();
+      validateRequest(asked, nowMs);
+      const request = { ...asked, candidates: asked.candidates.slice(0, MOST_CANDIDATES) };
+      const { record } = await find((snapshot) => resolveVersion(snapshot, request.model, request.version));
+      const plan = plans.of(record);
+      validateCandidates(request, record.manifest, plan.columns);
+      const reads = plan.needsHistory ? plan.reads(request, nowMs) : [];
+      const events = reads.length === 0 ? [] : await history.read(reads, call.timeoutMs, call.signal);
+      return {
+        model: record.model,
+        version: record.version,
+        features: plan.explain(request, events, nowMs),
+        degraded: events === null ? ['history'] : [],
+      };
+    },
+    [Symbol.dispose]: () => plans[Symbol.dispose](),
+  };
+}
