@@ -4,8 +4,8 @@ import type { Batches } from '../batch/start-batches.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
-import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
 import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
+import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
 import { type ChangeFeed, changeRoutes } from './console/change-stream.ts';
 import { type ConsoleDependencies, consoleActions, consoleRoutes } from './console/console-routes.ts';
 
