@@ -7,6 +7,7 @@ import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { versionCache } from '@hotloop/platform/registry/version-cache.ts';
 import type { HistoryGate } from './history-gate.ts';
 import type { PredictionCall, PredictionRequest } from './prediction.ts';
+import type { ReferenceReader } from './tables/reference-reader.ts';
 import { validateCandidates, validateRequest } from './validate-request.ts';
 
 export interface Explanation {
@@ -26,7 +27,12 @@ export interface Explainer extends Disposable {
 /** Candidates of one explanation: each is told in full. */
 const MOST_CANDIDATES = 100;
 
-export function createExplainer(registry: RegistryReader, history: HistoryGate, clock: Clock): Explainer {
+export function createExplainer(
+  registry: RegistryReader,
+  history: HistoryGate,
+  clock: Clock,
+  references?: ReferenceReader,
+): Explainer {
   const plans = versionCache(registry, (record) => compileFeaturePlan(record.manifest));
   const find = findFresh(registry, () => clock.monotonic());
   return {
@@ -38,12 +44,16 @@ export function createExplainer(registry: RegistryReader, history: HistoryGate, 
       const plan = plans.of(record);
       validateCandidates(request, record.manifest, plan.columns);
       const reads = plan.needsHistory ? plan.reads(request, nowMs) : [];
-      const events = reads.length === 0 ? [] : await history.read(reads, call.timeoutMs, call.signal);
+      const lookups = plan.needsReference ? plan.references(request) : [];
+      const [events, found] = await Promise.all([
+        reads.length === 0 ? [] : history.read(reads, call.timeoutMs, call.signal),
+        lookups.length === 0 ? [] : (references?.read(lookups, call.timeoutMs) ?? null),
+      ]);
       return {
         model: record.model,
         version: record.version,
-        features: plan.explain(request, events, nowMs),
-        degraded: events === null ? ['history'] : [],
+        features: plan.explain(request, events, nowMs, found),
+        degraded: [...(events === null ? ['history'] : []), ...(found === null ? ['reference'] : [])],
       };
     },
     [Symbol.dispose]: () => plans[Symbol.dispose](),

@@ -133,7 +133,7 @@ export async function startPreprocessor(
       { limits: options.limits ?? ADMISSION_DEFAULTS, ids: randomPredictionIds(), log },
     );
     closing.defer('feature plans', () => predictor[Symbol.dispose]());
-    const explainer = createExplainer(registry, gate, clock);
+    const explainer = createExplainer(registry, gate, clock, adapters.references);
     closing.defer('explained plans', () => explainer[Symbol.dispose]());
 
     if (options.events && adapters.replies)

@@ -1,13 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { ExplainedFeature } from '@hotloop/model/features/explain-features.ts';
+import { HISTORY_FUNCTIONS, SOURCES, TRANSFORMS } from '@hotloop/model/features/registry.ts';
+import { decodeManifest } from '@hotloop/model/manifest/decode-manifest.ts';
 import {
   type InferredManifest,
   inferManifest,
   type TextTable,
-} from '@hotloop/model/features/infer-manifest.ts';
-import { HISTORY_FUNCTIONS, SOURCES, TRANSFORMS } from '@hotloop/model/features/registry.ts';
-import { decodeManifest } from '@hotloop/model/manifest/decode-manifest.ts';
+} from '@hotloop/model/manifest/infer-manifest.ts';
 import type { Command } from 'commander';
 import { parse } from 'csv-parse/sync';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';

@@ -65,6 +65,29 @@ const documentOf = (response: Response): Promise<any> => response.json();
 const PREDICT = '/v1/models/shopper/predict';
 
 describe('the front door over HTTP', () => {
+  it('explains every column of a request with its source and status, and takes null for missing', async () => {
+    await using door = await open();
+    const body = JSON.stringify({ request: { price: 2, colour: null }, entities: { user: 'u1' } });
+    const answer = await door.post('/v1/models/shopper/explain', body);
+    expect(answer.status).toBe(200);
+    const { features } = (await answer.json()) as { features: { feature: string }[] };
+    expect(features.find(({ feature }) => feature === 'price')).toEqual({
+      feature: 'price',
+      source: 'request.price',
+      status: 'FRESH',
+      candidate: '',
+      raw: [2],
+      input: '',
+      columns: [{ index: expect.any(Number), name: 'price', value: 2 }],
+    });
+    const refused = await door.post(
+      '/v1/models/shopper/explain',
+      JSON.stringify({ request: { price: 'two' } }),
+    );
+    expect(refused.status).toBe(400);
+    expect(await refused.text()).toContain('price');
+  });
+
   it('answers one prediction', async () => {
     await using door = await open();
     const body = { entities: { user: 'u1' }, request: { price: 2 }, want_feature_statuses: true };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parseManifest } from '../manifest/parse-manifest.ts';
 import { inferManifest, type TextTable } from './infer-manifest.ts';
+import { parseManifest } from './parse-manifest.ts';
 
 const table = (columns: Record<string, (row: number) => string>, rows = 200): TextTable => ({
   columns: Object.keys(columns),
