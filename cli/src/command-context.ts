@@ -37,6 +37,10 @@ export interface CommandContext {
   readFile(path: string): Promise<Buffer>;
   /** Starts Hotloop on this machine and resolves with the exit code when it has stopped. */
   up(options: UpOptions): Promise<number>;
+  /** For commands that work on the stores directly: where those are. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Ends the program with this exit code after a result that was printed. */
+  fail?(exitCode: number): void;
 }
 
 /** Runs a command's body with a client of its own, closed when the body ends. */

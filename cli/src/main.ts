@@ -64,6 +64,7 @@ process.exitCode = await runCommandLine(
     terminal: { out: process.stdout, err: process.stderr },
     signal: interrupted.signal,
     readFile: readNamedFile,
+    environment: process.env,
     up,
   },
   defaults,

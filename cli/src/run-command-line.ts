@@ -23,7 +23,13 @@ export async function runCommandLine(
 ): Promise<number> {
   const { terminal } = context;
   let exitCode = 0;
-  const program = buildProgram({ ...context, up: async (options) => (exitCode = await context.up(options)) });
+  const program = buildProgram({
+    ...context,
+    up: async (options) => (exitCode = await context.up(options)),
+    fail: (code) => {
+      exitCode = code;
+    },
+  });
   for (const [name, value] of Object.entries(defaults)) program.setOptionValueWithSource(name, value, 'env');
   try {
     await program.parseAsync(args, { from: 'user' });

@@ -6,6 +6,7 @@ import { addExportCommand } from './export-commands.ts';
 import { addFeaturesCommands } from './features-commands.ts';
 import { addLoopCommands } from './loop-commands.ts';
 import { addModelCommands } from './model-commands.ts';
+import { addOperationsCommands } from './operations-commands.ts';
 import { addPredictCommand } from './predict-command.ts';
 import { addTableCommands } from './tables-commands.ts';
 
@@ -22,4 +23,5 @@ export const COMMANDS: readonly AddCommands[] = [
   addEventCommands,
   addTableCommands,
   addFeaturesCommands,
+  addOperationsCommands,
 ];

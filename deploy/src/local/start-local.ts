@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLog } from '@hotloop/platform/log.ts';
@@ -108,6 +108,17 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
   options.say(`starting ${options.single ? 'the four services in one process' : 'the four services'}`);
   const services = await startServices({ options, dir, backing, opened }, signal);
   await building;
+  // For commands that work on the stores directly, by the same user; it holds passwords.
+  const environmentFile = join(dir, 'environment.json');
+  const { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS, HOTLOOP_STORE } = sharedEnvironment({
+    options,
+    dir,
+    backing,
+    opened,
+  });
+  const stores = { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS, HOTLOOP_STORE };
+  await writeFile(environmentFile, JSON.stringify(stores), { mode: 0o600 });
+  opened.defer(() => rm(environmentFile, { force: true }));
   const stack = opened.move();
   let stopped: Promise<void> | undefined;
   return {

@@ -17,7 +17,8 @@ export type LedgerAction =
   | 'rollout'
   | 'label'
   | 'archive'
-  | 'delete';
+  | 'delete'
+  | 'forget';
 
 export interface LedgerEntry {
   readonly at: number;

@@ -1,0 +1,119 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeBackup, restoreBackup } from '@hotloop/retrainer/operations/backup.ts';
+import { examine } from '@hotloop/retrainer/operations/doctor.ts';
+import { forgetEntity } from '@hotloop/retrainer/operations/forget.ts';
+import { type Operations, openOperations } from '@hotloop/retrainer/operations/open-operations.ts';
+import type { Command } from 'commander';
+import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
+import { CommandError } from '../command-error.ts';
+import { table } from '../terminal.ts';
+
+interface OperationsOptions extends GlobalOptions {
+  readonly dir?: string;
+  readonly yes?: boolean;
+  readonly replace?: boolean;
+}
+
+const WHERE = 'folder of a running `hotloop up` (default: DATABASE_URL, HOTLOOP_STORE … of the environment)';
+
+/** `hotloop backup`, `restore`, `forget` and `doctor`: they work on the stores directly, for the operator of a Hotloop. */
+export function addOperationsCommands(program: Command, context: CommandContext): void {
+  program
+    .command('backup')
+    .description('copy everything that is kept (Postgres and the store) into a folder, while it runs')
+    .argument('<folder>')
+    .option('--dir <folder>', WHERE)
+    .addHelpText('after', '\nExample: hotloop backup ./backup-monday --dir .hotloop')
+    .action(async (folder: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<OperationsOptions>();
+      await using stores = await open(context, options);
+      const { at, database, objects } = await makeBackup(stores, folder);
+      const value = { folder, at, tables: database.tables.length, objects: objects.length };
+      present(
+        context,
+        options,
+        value,
+        () => `${folder}: ${value.tables} tables as of ${at}, ${objects.length} objects`,
+      );
+    });
+  program
+    .command('restore')
+    .description('put a backup back, into an empty database and store')
+    .argument('<folder>')
+    .option('--dir <folder>', WHERE)
+    .option('--replace', 'delete what the database holds now')
+    .addHelpText('after', '\nExample: hotloop restore ./backup-monday --dir .hotloop')
+    .action(async (folder: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<OperationsOptions>();
+      await using stores = await open(context, options);
+      await stores.migrate();
+      const { at, database, objects } = await restoreBackup(stores, folder, {
+        replace: options.replace ?? false,
+      });
+      const value = { folder, at, tables: database.tables.length, objects: objects.length };
+      present(context, options, value, () => `restored what was kept at ${at}`);
+    });
+  program
+    .command('forget')
+    .description('erase an entity, such as a user, wherever it is kept')
+    .argument('<entity>', 'kind, such as user')
+    .argument('<id>')
+    .option('--dir <folder>', WHERE)
+    .option('--yes', 'do it; nothing can be brought back')
+    .addHelpText('after', '\nExample: hotloop forget user 42 --yes --dir .hotloop')
+    .action(async (entity: string, id: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<OperationsOptions>();
+      if (!options.yes) throw new CommandError(`this erases ${entity} ${id} for good; add --yes to confirm`);
+      await using stores = await open(context, options);
+      const forgotten = await forgetEntity(stores, { entity, id, actor: 'operator', now: Date.now() });
+      present(context, options, forgotten, () =>
+        [
+          `erased: ${forgotten.predictions} predictions, ${forgotten.outcomes} outcomes, ` +
+            `${forgotten.archivedEvents} archived events, ${forgotten.historyKeys} keys of history`,
+          `datasets removed: ${forgotten.datasets.join(', ') || 'none'}`,
+          `trained on them: ${
+            forgotten.versions.map(({ model, version }) => `${model} ${version}`).join(', ') || 'none'
+          }`,
+        ].join('\n'),
+      );
+    });
+  program
+    .command('doctor')
+    .description('look for problems, and say what to do about them')
+    .option('--dir <folder>', WHERE)
+    .action(async (_options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<OperationsOptions>();
+      await using stores = await open(context, options);
+      const findings = await examine(stores);
+      present(context, options, findings, () =>
+        table(
+          ['', 'check', 'found'],
+          findings.map(({ check, ok, says, remedy }) => [
+            ok ? 'ok' : '!!',
+            check,
+            remedy === '' ? says : `${says}: ${remedy}`,
+          ]),
+        ),
+      );
+      if (findings.some((finding) => !finding.ok)) context.fail?.(1);
+    });
+}
+
+async function open(context: CommandContext, options: OperationsOptions): Promise<Operations> {
+  const environment = context.environment ?? {};
+  if (options.dir === undefined) return openOperations(environment);
+  const file = join(options.dir, 'data', 'environment.json');
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new CommandError(
+      `no Hotloop runs in ${options.dir}: ${file} is missing; start it with \`hotloop up\``,
+      {
+        cause,
+      },
+    );
+  }
+  return openOperations(JSON.parse(text) as Record<string, string>);
+}

@@ -1,0 +1,129 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createGzip } from 'node:zlib';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { z } from 'zod';
+import type { PoolClient } from './pool.ts';
+
+/** What a copy of all tables consists of, beside the files. */
+export const tableCopySchema = z.object({
+  /** Names of the migrations that had been applied. */
+  migrations: z.array(z.string()),
+  tables: z.array(z.object({ name: z.string(), columns: z.array(z.string()) })),
+  /** Partitions, as the database writes their bounds. */
+  partitions: z.array(z.object({ name: z.string(), parent: z.string(), bound: z.string() })),
+  sequences: z.array(z.object({ name: z.string(), value: z.string() })),
+});
+export type TableCopy = z.output<typeof tableCopySchema>;
+
+const MIGRATIONS = 'schema_migration';
+
+/** Quotes a name for SQL. */
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/**
+ * Writes every table of the schema `public` to `folder/NAME.copy.gz`, in Postgres' text format. Must run inside one repeatable-read
+ * transaction: then all files show one moment.
+ */
+export async function copyTablesOut(client: PoolClient, folder: string): Promise<TableCopy> {
+  await mkdir(folder, { recursive: true });
+  const tables: TableCopy['tables'] = [];
+  for (const name of await tableNames(client)) {
+    const columns = await columnsOf(client, name);
+    const list = columns.map(quoted).join(', ');
+    const rows = client.query(copyTo(`COPY (SELECT ${list} FROM ${quoted(name)}) TO STDOUT`));
+    await pipeline(rows, createGzip(), createWriteStream(join(folder, `${name}.copy.gz`)));
+    tables.push({ name, columns });
+  }
+  const migrations = await client.query<{ name: string }>(`SELECT name FROM ${MIGRATIONS} ORDER BY name`);
+  const partitions = await client.query<TableCopy['partitions'][number]>(
+    `SELECT child.relname AS name, parent.relname AS parent, pg_get_expr(child.relpartbound, child.oid) AS bound
+     FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid JOIN pg_class parent ON parent.oid = inhparent
+     WHERE parent.relkind = 'p' AND child.relnamespace = 'public'::regnamespace ORDER BY 1`,
+  );
+  const sequences = await client.query<{ name: string; value: string }>(
+    `SELECT sequencename AS name, last_value::text AS value FROM pg_sequences
+     WHERE schemaname = 'public' AND last_value IS NOT NULL ORDER BY 1`,
+  );
+  return {
+    migrations: migrations.rows.map((row) => row.name),
+    tables,
+    partitions: partitions.rows,
+    sequences: sequences.rows,
+  };
+}
+
+/**
+ * Replaces the content of every table by what `copyTablesOut` wrote. Must run inside a transaction of the tables' owner, on a
+ * database with at least the migrations of the copy. Triggers do not run: what they maintain is in the copy too. Throws
+ * FAILED_PRECONDITION for a copy of a newer schema.
+ */
+export async function copyTablesIn(client: PoolClient, folder: string, copy: TableCopy): Promise<void> {
+  const applied = await client.query<{ name: string }>(`SELECT name FROM ${MIGRATIONS}`);
+  const known = new Set(applied.rows.map((row) => row.name));
+  const missing = copy.migrations.find((name) => !known.has(name));
+  if (missing !== undefined)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `the backup was made with migration ${missing}, which this version does not have: restore it with a newer version`,
+      { reason: 'newer_schema' },
+    );
+  const present = await tableNames(client);
+  for (const { name, parent, bound } of copy.partitions)
+    await client.query(`CREATE TABLE IF NOT EXISTS ${quoted(name)} PARTITION OF ${quoted(parent)} ${bound}`);
+  await client.query(`TRUNCATE ${present.map(quoted).join(', ')}`);
+  const columns = new Map(copy.tables.map((table) => [table.name, table.columns]));
+  for (const name of await inOrderOfReferences(client, present)) {
+    const list = columns.get(name);
+    if (list === undefined) continue;
+    await client.query(`ALTER TABLE ${quoted(name)} DISABLE TRIGGER USER`);
+    const into = client.query(copyFrom(`COPY ${quoted(name)} (${list.map(quoted).join(', ')}) FROM STDIN`));
+    await pipeline(createReadStream(join(folder, `${name}.copy.gz`)), createGunzip(), into);
+    await client.query(`ALTER TABLE ${quoted(name)} ENABLE TRIGGER USER`);
+  }
+  for (const { name, value } of copy.sequences)
+    await client.query('SELECT setval($1::regclass, $2)', [quoted(name), value]);
+}
+
+/** Tables that hold rows of ours; partitions are reached through their parents. */
+async function tableNames(client: PoolClient): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class
+     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> $1
+     ORDER BY 1`,
+    [MIGRATIONS],
+  );
+  return rows.map((row) => row.name);
+}
+
+/** Columns that can be written: a generated one follows from the others. */
+async function columnsOf(client: PoolClient, table: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT attname AS name FROM pg_attribute
+     WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum`,
+    [quoted(table)],
+  );
+  return rows.map((row) => row.name);
+}
+
+/** A table comes after those that it references. */
+async function inOrderOfReferences(client: PoolClient, names: readonly string[]): Promise<string[]> {
+  const { rows } = await client.query<{ name: string; target: string }>(
+    `SELECT DISTINCT source.relname AS name, target.relname AS target FROM pg_constraint
+     JOIN pg_class source ON source.oid = conrelid JOIN pg_class target ON target.oid = confrelid
+     WHERE contype = 'f' AND conrelid <> confrelid`,
+  );
+  const ordered: string[] = [];
+  const visit = (name: string) => {
+    if (ordered.includes(name) || !names.includes(name)) return;
+    for (const row of rows) if (row.name === name) visit(row.target);
+    ordered.push(name);
+  };
+  for (const name of names) visit(name);
+  return ordered;
+}
