@@ -124,6 +124,7 @@ export async function startRetrainer(
         log,
       }),
     );
+    const trainer = adapters.trainer ?? { train: trainInProcess, score: scoreInProcess };
     const runs = closing.use(
       'training runs',
       await startRuns(
@@ -138,7 +139,7 @@ export async function startRetrainer(
             ...(adapters.databaseUrl === undefined ? {} : { databaseUrl: adapters.databaseUrl }),
             waitMs: settings.labelWaitMs,
           }),
-          trainer: adapters.trainer ?? { train: trainInProcess, score: scoreInProcess },
+          trainer,
         },
         {
           collect: COLLECT_DEFAULTS,
@@ -209,6 +210,7 @@ export async function startRetrainer(
         wake: runs.wake,
         changes,
         batches: batches.dependencies,
+        data: { pool, bundles, objects: adapters.objects, trainer, clock },
       });
     const pages = options.console && {
       folder: options.console.folder,

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-context.ts';
 import { addBatchCommands } from './batch-commands.ts';
+import { addDatasetCommands } from './dataset-commands.ts';
 import { addEventCommands } from './events-commands.ts';
 import { addExportCommand } from './export-commands.ts';
 import { addFeaturesCommands } from './features-commands.ts';
@@ -19,6 +20,7 @@ export const COMMANDS: readonly AddCommands[] = [
   addModelCommands,
   addExportCommand,
   addBatchCommands,
+  addDatasetCommands,
   addLoopCommands,
   addEventCommands,
   addTableCommands,

@@ -1,6 +1,7 @@
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { batchRoutes } from '../batch/batch-routes.ts';
 import type { Batches } from '../batch/start-batches.ts';
+import { type DatasetRouteDependencies, datasetRoutes } from '../datasets/dataset-routes.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
@@ -17,6 +18,7 @@ export interface ControlDependencies
   /** Without it pages do not learn of changes by themselves. */
   readonly changes: ChangeFeed | null;
   readonly batches: Batches['dependencies'];
+  readonly data: DatasetRouteDependencies;
 }
 
 /** The control API over HTTP: one route module for each part of the retrainer, written beside it. */
@@ -28,6 +30,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     outcomeRoutes(dependencies.outcomes),
     loopRoutes(dependencies.loop),
     sharedFeatureRoutes(dependencies.pool),
+    datasetRoutes(dependencies.data),
     consoleRoutes(dependencies),
     consoleActions(dependencies),
     ...(changes ? [changeRoutes(changes)] : []),

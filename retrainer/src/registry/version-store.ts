@@ -17,9 +17,10 @@ export interface NewVersion {
   readonly note: string;
   /** Lineage of a trained version; null for a pushed one. */
   readonly trained: {
-    readonly parentVersion: number;
+    /** Null for a version that was trained from a file. */
+    readonly parentVersion: number | null;
     readonly datasetSha256: string;
-    readonly runId: string;
+    readonly runId: string | null;
     readonly metrics: Readonly<Record<string, number>>;
   } | null;
   readonly actor: string;

@@ -1,0 +1,207 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Command } from 'commander';
+import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
+import { CommandError } from '../command-error.ts';
+import { progressLine, table } from '../terminal.ts';
+
+interface DatasetShown {
+  readonly sha256: string;
+  readonly model: string;
+  readonly kind: string;
+  readonly examples: number;
+  readonly columns: number;
+  readonly positives: number;
+  readonly bytes: number;
+  readonly parts: Readonly<Record<string, number>>;
+  readonly parentSha256: string | null;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly createdAt: string;
+}
+
+interface FileOptions extends GlobalOptions {
+  readonly label?: string;
+  readonly at?: string;
+}
+
+interface Imported {
+  readonly sha256: string;
+  readonly examples: number;
+  readonly refused: number;
+  readonly problems: readonly string[];
+}
+
+interface Trained extends Omit<Imported, 'sha256'> {
+  readonly model: string;
+  readonly version: number;
+  readonly dataset: string;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** A first version is trained while the caller waits. */
+const TRAIN_TIMEOUT_MS = 3_600_000;
+
+/** `hotloop dataset list|show|export`, `hotloop train` and `hotloop outcomes import`. */
+export function addDatasetCommands(program: Command, context: CommandContext): void {
+  const dataset = new Command('dataset').description('what versions were trained on');
+  program.addCommand(dataset);
+  dataset
+    .command('list')
+    .description('the newest datasets')
+    .argument('[model]')
+    .addHelpText('after', '\nExample: hotloop dataset list churn')
+    .action(async (model: string | undefined, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const { datasets } = await controlClient(options, context.signal).get<{ datasets: DatasetShown[] }>(
+        '/v1/datasets',
+        { model },
+      );
+      present(context, options, datasets, () =>
+        datasets.length === 0
+          ? 'no datasets yet; `hotloop retrain MODEL` or `hotloop train FILE` makes one'
+          : table(
+              ['dataset', 'model', 'kind', 'rows', 'positives', 'held out', 'made'],
+              datasets.map((one) => [
+                one.sha256.slice(0, 12),
+                one.model.slice(0, 24),
+                one.kind,
+                one.examples,
+                one.positives,
+                one.parts.holdout ?? 0,
+                one.createdAt.slice(0, 19),
+              ]),
+            ),
+      );
+    });
+  dataset
+    .command('show')
+    .description('what a dataset is made of, and what could not be used')
+    .argument('<digest>', 'the digest, or the first digits of it')
+    .action(async (digest: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const one = await controlClient(options, context.signal).get<DatasetShown>(`/v1/datasets/${digest}`);
+      present(context, options, one, () => describe(one));
+    });
+  dataset
+    .command('export')
+    .description('save the rows as Parquet')
+    .argument('<digest>')
+    .requiredOption('-o, --output <file>', 'where to')
+    .addHelpText('after', '\nExample: hotloop dataset export 3f2a9c -o churn.parquet')
+    .action(async (digest: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { output: string }>();
+      const answer = await controlClient(options, context.signal).open(`/v1/datasets/${digest}/file`);
+      if (!answer.body) throw new CommandError('the control API answered nothing');
+      await pipeline(Readable.fromWeb(answer.body as never), createWriteStream(options.output));
+      const { size } = await stat(options.output);
+      present(
+        context,
+        options,
+        { file: options.output, bytes: size },
+        () => `${options.output}: ${size} bytes`,
+      );
+    });
+  addTrain(program, context);
+  const outcomes = new Command('outcomes').description('what happened after predictions');
+  program.addCommand(outcomes);
+  outcomes
+    .command('import')
+    .description('labelled examples from a file: history that later versions learn from')
+    .argument('<file>', 'CSV, JSONL or Parquet, with the features and the label of each example')
+    .requiredOption('-m, --model <name>', 'whose history it is')
+    .requiredOption('-l, --label <column>', 'the column that holds the label')
+    .option('--at <column>', 'the column that holds the time of each row, in RFC 3339')
+    .addHelpText('after', '\nExample: hotloop outcomes import 2025.csv --model churn --label left --at day')
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<FileOptions & { model: string }>();
+      const path = `/v1/models/${encodeURIComponent(options.model)}/history`;
+      const imported = await upload<Imported>(context, options, file, path, {});
+      present(context, options, imported, () =>
+        [
+          `${imported.examples} labelled rows, dataset ${imported.sha256.slice(0, 12)}`,
+          ...refusals(imported),
+        ].join('\n'),
+      );
+    });
+}
+
+function addTrain(program: Command, context: CommandContext): void {
+  program
+    .command('train')
+    .description('train a first version from a file, without live predictions')
+    .argument('<file>', 'CSV, JSONL or Parquet, with a header')
+    .requiredOption('-m, --model <model.yaml>', 'describes the model')
+    .requiredOption('-l, --label <column>', 'the column that holds the label')
+    .option('--at <column>', 'the column that holds the time of each row, in RFC 3339')
+    .addHelpText('after', '\nExample: hotloop train churn.csv --model model.yaml --label left')
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<FileOptions & { model: string }>();
+      const manifest = (await context.readFile(options.model)).toString('base64url');
+      const trained = await upload<Trained>(context, options, file, '/v1/models/first-version', { manifest });
+      present(context, options, trained, () =>
+        [
+          `${trained.model} version ${trained.version}, trained on ${trained.examples} rows (dataset ${trained.dataset.slice(0, 12)})`,
+          ...Object.entries(trained.metrics).map(
+            ([name, value]) => `  ${name.padEnd(18)}${Number(value.toFixed(4))}`,
+          ),
+          ...refusals(trained),
+          `\`hotloop model promote ${trained.model} ${trained.version}\` makes it live`,
+        ].join('\n'),
+      );
+    });
+}
+
+async function upload<T>(
+  context: CommandContext,
+  options: FileOptions,
+  file: string,
+  path: string,
+  query: Readonly<Record<string, string>>,
+): Promise<T> {
+  const { size } = await stat(file).catch((cause: unknown) => {
+    throw new CommandError(`${file} cannot be read`, { cause });
+  });
+  using progress = progressLine(context.terminal);
+  let sent = 0;
+  const stream = createReadStream(file).on('data', (chunk) => {
+    sent += chunk.length;
+    progress.update(
+      sent < size ? `sending ${file}` : 'sent; waiting for the answer',
+      sent / Math.max(size, 1),
+    );
+  });
+  const client = controlClient({ timeout: TRAIN_TIMEOUT_MS, ...options }, context.signal);
+  return client.upload<T>(
+    path,
+    Readable.toWeb(stream) as ReadableStream<Uint8Array>,
+    'application/octet-stream',
+    {
+      ...query,
+      label: options.label,
+      at: options.at,
+    },
+  );
+}
+
+function refusals({ refused, problems }: Pick<Imported, 'refused' | 'problems'>): string[] {
+  if (refused === 0) return [];
+  return [`${refused} rows were refused:`, ...problems.slice(0, 10).map((problem) => `  ${problem}`)];
+}
+
+function describe(one: DatasetShown): string {
+  const parts = Object.entries(one.parts).map(([part, rows]) => `${rows} ${part.replace('_', ' ')}`);
+  return [
+    `${one.sha256}`,
+    `${one.model}: ${one.kind}, ${one.examples} rows of ${one.columns} columns, ${one.positives} positive, ${one.bytes} bytes`,
+    `rows        ${parts.join(', ')}`,
+    `from        ${one.from ?? '-'} to ${one.to ?? '-'}`,
+    `parent      ${one.parentSha256 ?? '-'}`,
+    ...Object.entries(one.detail).map(
+      ([name, value]) => `${name.padEnd(12)}${typeof value === 'string' ? value : JSON.stringify(value)}`,
+    ),
+  ].join('\n');
+}

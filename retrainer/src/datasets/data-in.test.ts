@@ -1,0 +1,109 @@
+import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openStores, type StartedRetrainer, type Stores, startTestRetrainer } from '../testing/fixture.ts';
+
+const MANIFEST = `name: churn
+task: binary
+features:
+  - {name: visits, from: request.visits, transform: [{standardize: {mean: 20, std: 12}}]}
+  - {name: plan, from: request.plan, transform: [{one_hot: [free, pro]}]}
+training: {epochs: 20, optimizer: {adam: {learning_rate: 0.05}}}
+`;
+
+const rowsOf = (count: number) =>
+  Array.from({ length: count }, (_, index) => {
+    const [visits, plan] = [(index * 7) % 40, index % 2 === 0 ? 'free' : 'pro'];
+    return { visits, plan, left: visits < 20 && plan === 'free' ? 1 : 0 };
+  });
+const csvOf = (count: number) =>
+  `\ufeffvisits,plan,left\r\n${rowsOf(count)
+    .map(({ visits, plan, left }) => `${visits},${plan},${left}`)
+    .join('\r\n')}\r\n`;
+
+describe('a file with labels', () => {
+  let stores: Stores;
+  let metrics: ReturnType<typeof openMetrics>;
+  let started: StartedRetrainer;
+  beforeAll(async () => {
+    stores = await openStores();
+    metrics = openMetrics('retrainer');
+    started = await startTestRetrainer(stores, { trainers: 0, http: { listen: '127.0.0.1:0', metrics } });
+  });
+  afterAll(async () => {
+    await started[Symbol.asyncDispose]();
+    await metrics[Symbol.asyncDispose]();
+    await stores[Symbol.asyncDispose]();
+  });
+
+  async function call(path: string, body?: string | Buffer) {
+    const answer = await fetch(`http://${started.retrainer.httpAddress}/v1${path}`, {
+      ...(body === undefined
+        ? {}
+        : { method: 'POST', body, headers: { 'content-type': 'application/octet-stream' } }),
+    });
+    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+  }
+  const train = (body: string | Buffer, manifest = MANIFEST, label = 'left') =>
+    call(
+      `/models/first-version?label=${label}&manifest=${Buffer.from(manifest).toString('base64url')}`,
+      body,
+    );
+
+  it('becomes a trained first version and its history, whatever its line ends and BOM', async () => {
+    const trained = await train(csvOf(400));
+    expect(trained).toMatchObject({
+      status: 200,
+      body: { model: 'churn', version: 1, examples: 400, refused: 0, metrics: { held_out: 80 } },
+    });
+    expect(Number((trained.body.metrics as { readonly auc: number }).auc)).toBeGreaterThan(0.95);
+    const json = rowsOf(50)
+      .map((row) => JSON.stringify(row))
+      .join('\n');
+    const imported = await call('/models/churn/history?label=left', json);
+    expect(imported).toMatchObject({ status: 200, body: { examples: 50, refused: 0 } });
+    const listed = await call('/datasets?model=churn');
+    expect(listed.body.datasets).toMatchObject([
+      { kind: 'imported', examples: 50 },
+      { kind: 'imported', examples: 400, sha256: trained.body.dataset },
+    ]);
+    const file = await fetch(
+      `http://${started.retrainer.httpAddress}/v1/datasets/${trained.body.dataset}/file`,
+    );
+    expect(
+      Buffer.from(await file.arrayBuffer())
+        .subarray(0, 4)
+        .toString(),
+    ).toBe('PAR1');
+  });
+
+  it('reports refused rows by their line', async () => {
+    const broken = csvOf(100).replace('\n7,pro,0', '\nmany,pro,0');
+    expect(await train(broken, MANIFEST.replace('churn', 'lines'))).toMatchObject({
+      status: 200,
+      body: { refused: 1, problems: ['line 3: visits must be a number, not "many"'] },
+    });
+  });
+
+  it.each<[string, string | Buffer, string]>([
+    ['is empty', '', 'empty'],
+    ['holds NULs', Buffer.from('visits,plan,left\n1,\0,1\n'), 'NUL'],
+    ['is divided by semicolons', csvOf(50).replaceAll(',', ';'), 'semicolons'],
+    ['has one endless line', Buffer.alloc(3 << 20, 'x'), 'longer than'],
+    ['has a million columns', `${'c,'.repeat(1_000_000)}\n`, 'longer than'],
+    ['has ten thousand columns', `${'c,'.repeat(10_000)}\n`, '10001 columns'],
+    ['has ragged rows', `${csvOf(50)}1,free\n`, 'line 52'],
+    ['has a column twice', csvOf(50).replace('plan', 'visits'), 'twice'],
+    ['is text of another encoding', Buffer.from('visits,plän,left\n', 'latin1'), 'UTF-8'],
+    ['has one class alone', csvOf(50).replaceAll(/,[01]\r/g, ',1\r'), 'one class'],
+    ['has one row', csvOf(1), '1 rows'],
+    ['has constant columns', csvOf(60).replaceAll(/\d+,(free|pro),/g, '1,free,'), 'constant'],
+  ])('that %s is refused with the reason', async (_what, body, words) => {
+    const answer = await train(body, MANIFEST.replace('churn', 'refused'));
+    expect(answer.status).toBe(400);
+    expect(answer.body.detail).toContain(words);
+  });
+
+  it('without the named label column is refused with the columns it has', async () => {
+    expect((await train(csvOf(50), MANIFEST, 'churned')).body.detail).toContain('visits, plan, left');
+  });
+});

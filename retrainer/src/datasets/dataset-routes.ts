@@ -1,0 +1,149 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
+import { z } from 'zod';
+import { type FirstVersionDependencies, trainFirstVersion } from '../improve/train-first-version.ts';
+import { findVersionManifest } from '../registry/find-manifest.ts';
+import { type DatasetRow, datasetKey, findDataset, listDatasets } from './dataset-store.ts';
+import { importDataset } from './import-dataset.ts';
+import { MOST_UPLOAD_BYTES, receiveTable } from './uploads.ts';
+
+export interface DatasetRouteDependencies extends FirstVersionDependencies {}
+
+const TRAIN_MS = 3_600_000;
+/** A manifest travels in the query, as base64url, beside the file in the body. */
+const MOST_MANIFEST_CHARACTERS = 60_000;
+
+const datasetSchema = z.object({
+  sha256: z.string(),
+  model: z.string(),
+  kind: z.enum(['collected', 'imported', 'built']),
+  examples: z.int(),
+  columns: z.int(),
+  positives: z.int(),
+  cut: z.int(),
+  bytes: z.int(),
+  parts: z.record(z.string(), z.number()),
+  parentSha256: z.string().nullable(),
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  detail: z.record(z.string(), z.unknown()),
+  createdAt: z.string(),
+});
+
+const columnsQuery = z.object({
+  label: z.string().min(1).describe('The column that holds the label'),
+  at: z.string().optional().describe('The column that holds the time of each row, in RFC 3339'),
+});
+
+/** `/v1/datasets` and imports: list, show, download; history from a file; a first version from a file. */
+export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModule {
+  const { pool, objects } = dependencies;
+  return (app) => {
+    app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
+    app.get(
+      '/v1/datasets',
+      {
+        config: { requires: 'operate' },
+        schema: {
+          summary: 'The newest datasets',
+          querystring: z.object({ model: z.string().optional() }),
+          response: { 200: z.object({ datasets: z.array(datasetSchema) }) },
+        },
+      },
+      async ({ query }) => ({ datasets: (await listDatasets(pool, query.model ?? null)).map(shown) }),
+    );
+    app.get(
+      '/v1/datasets/:sha256',
+      {
+        config: { requires: 'operate' },
+        schema: {
+          summary: 'One dataset, by its digest or the beginning of it',
+          params: z.object({ sha256: z.string() }),
+          response: { 200: datasetSchema },
+        },
+      },
+      async ({ params }) => shown(await findDataset(pool, params.sha256)),
+    );
+    app.get(
+      '/v1/datasets/:sha256/file',
+      {
+        config: { requires: 'operate' },
+        schema: { summary: 'The rows of a dataset, as Parquet', params: z.object({ sha256: z.string() }) },
+      },
+      async ({ params }, reply) => {
+        const { sha256 } = await findDataset(pool, params.sha256);
+        const folder = await mkdtemp(join(tmpdir(), 'hotloop-download-'));
+        const path = join(folder, 'dataset.parquet');
+        const clean = () => rm(folder, { recursive: true, force: true });
+        await objects.getFile(datasetKey(sha256), path).catch(async (error: unknown) => {
+          await clean();
+          throw error;
+        });
+        const stream = createReadStream(path);
+        stream.once('close', () => void clean());
+        return reply.type('application/vnd.apache.parquet').send(stream);
+      },
+    );
+    app.post(
+      '/v1/models/:model/history',
+      {
+        config: { requires: 'operate' },
+        bodyLimit: MOST_UPLOAD_BYTES + 1,
+        schema: {
+          summary:
+            'Labelled examples from a file (CSV, JSONL or Parquet): history that later versions learn from',
+          params: z.object({ model: z.string() }),
+          querystring: columnsQuery,
+        },
+      },
+      async ({ params, query, body }) => {
+        await using file = await receiveTable(body as Readable);
+        const manifest = await findVersionManifest(dependencies, params.model);
+        const columns = { label: query.label, at: query.at ?? null };
+        const imported = await importDataset(file.path, manifest, columns, dependencies);
+        const { sha256, examples, positives, refused, problems } = imported;
+        return { sha256, examples, positives, refused, problems };
+      },
+    );
+    app.post(
+      '/v1/models/first-version',
+      {
+        config: { requires: 'operate' },
+        bodyLimit: MOST_UPLOAD_BYTES + 1,
+        schema: {
+          summary: 'Train a first version from a file with labels, and register it',
+          querystring: columnsQuery.extend({
+            manifest: z.string().max(MOST_MANIFEST_CHARACTERS).describe('model.yaml as base64url'),
+          }),
+        },
+      },
+      async ({ query, body, caller }) => {
+        const manifestYaml = Buffer.from(query.manifest, 'base64url').toString('utf8');
+        parseManifest(manifestYaml);
+        await using file = await receiveTable(body as Readable);
+        const columns = { label: query.label, at: query.at ?? null };
+        const actor = caller.subject || 'anonymous';
+        return await trainFirstVersion(file.path, manifestYaml, columns, actor, dependencies, {
+          timeoutMs: TRAIN_MS,
+        });
+      },
+    );
+  };
+}
+
+function shown(dataset: DatasetRow) {
+  const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+  return {
+    ...dataset,
+    detail: { ...dataset.detail },
+    parts: { ...dataset.parts },
+    from: time(dataset.from),
+    to: time(dataset.to),
+    createdAt: new Date(dataset.createdAt).toISOString(),
+  };
+}
