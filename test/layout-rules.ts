@@ -77,6 +77,7 @@ const PACKAGE_FOLDER: Readonly<Record<string, string>> = {
   '@hotloop/client': 'client-sdk',
   '@hotloop/example-storefront': 'examples',
   '@hotloop/example-shoppers': 'examples',
+  '@hotloop/example-documents': 'examples',
 };
 
 export const MOST_LINES = 400;

@@ -1,3 +1,4 @@
+import { permit } from '@hotloop/platform/auth/authorization.ts';
 import { framedHandler } from '@hotloop/platform/framed/served/framed-server.ts';
 import {
   attributesFromMessage,
@@ -41,6 +42,7 @@ export function predictionHandlers(
   };
   return {
     Predict: unary(async (message: PredictRequest__Output, context) => {
+      permit(context.caller, message.model);
       const timeoutMs = grant(message.timeoutMs, context.remainingMs());
       const call = { caller: context.caller.subject, timeoutMs, signal: context.signal };
       return replyOf(await predictor.predict(requestOf(message), call));
@@ -57,6 +59,7 @@ export function predictionHandlers(
           const timeoutMs = grant(message.timeoutMs, context.remainingMs());
           const call = { caller: caller.subject, timeoutMs, signal };
           try {
+            permit(caller, message.model);
             return { reply: replyOf(await predictor.predict(requestOf(message), call)) };
           } catch (error) {
             return { failure: failureOf(error, context) };
@@ -69,6 +72,7 @@ export function predictionHandlers(
       async handle({ request }, context) {
         if (!request) throw new HotloopError('INVALID_ARGUMENT', 'the item holds no request');
         const { caller, cancellation: signal } = context;
+        permit(caller, request.model);
         const call = { caller: caller.subject, timeoutMs: context.remainingMs(), signal };
         return { reply: replyOf(await predictor.predict(requestOf(request), call)) };
       },

@@ -13,6 +13,8 @@ export interface DrillOptions {
   readonly megabytes: number;
   readonly budget: number;
   readonly seconds: number;
+  /** `documents`: the folder of its data. */
+  readonly data?: string;
   readonly say: (line: string) => void;
   /** Of this process; for programs that are started as a user starts them. */
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -2,8 +2,11 @@ import { Command, InvalidArgumentError } from 'commander';
 import { report, table } from '../report.ts';
 import type { Drill, DrillOptions } from './drill.ts';
 import { drillConsole } from './drill-console.ts';
+import { drillDocuments } from './drill-documents.ts';
+import { drillHistory } from './drill-history.ts';
 import { drillLog } from './drill-log.ts';
 import { drillMany } from './drill-many.ts';
+import { drillOutage } from './drill-outage.ts';
 import { drillPackage } from './drill-package.ts';
 
 const DRILLS: Readonly<Record<string, Drill>> = {
@@ -11,6 +14,9 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   package: drillPackage,
   log: drillLog,
   many: drillMany,
+  documents: drillDocuments,
+  history: drillHistory,
+  outage: drillOutage,
 };
 
 interface Flags extends Omit<DrillOptions, 'say' | 'environment'> {
@@ -37,6 +43,7 @@ const program = new Command('npm run drill --')
   .option('--megabytes <n>', 'many: size of a model', count, 200)
   .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
   .option('--seconds <s>', 'many: for how long they are asked', count, 120)
+  .option('--data <folder>', 'documents: where the data are')
   .action(async (name: string, flags: Flags) => {
     const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;
     if (!drill)

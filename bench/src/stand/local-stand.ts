@@ -9,7 +9,8 @@ import { benchPerceptron } from '../models/bench-models.ts';
 import { PREDICT_MODEL, predictInput, predictManifest } from '../models/bench-requests.ts';
 import { shippedJournals } from './shipped-journals.ts';
 
-const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url));
+/** System packages that were unpacked once. */
+export const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url));
 const START_MS = 180_000;
 const ANSWERS_MS = 60_000;
 const SETTLE_MS = 120_000;

@@ -21,6 +21,7 @@ export async function firstVersion(
     features: plan.columns,
     task,
     hidden: first.hidden,
+    ...(first.classes === undefined ? {} : { classes: first.classes }),
     seed: first.settings.seed,
   });
   const dataset = datasetOf(plan, sessions);

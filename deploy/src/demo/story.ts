@@ -50,6 +50,8 @@ export interface Visit {
 /** How version 1 is learnt. */
 export interface FirstTraining {
   readonly hidden: readonly number[];
+  /** How many, for task multiclass. */
+  readonly classes?: number;
   readonly settings: TrainingSettings;
 }
 

@@ -60,6 +60,22 @@ function rows(
 export interface Caller {
   readonly subject: string;
   readonly roles: ReadonlySet<Role>;
+  /** Models that it may name; absent: all. */
+  readonly models?: ReadonlySet<string>;
+  /** Takes one of its quota; false when there is none left. Absent: no quota. */
+  readonly mayAsk?: () => boolean;
+}
+
+/** Throws PERMISSION_DENIED for a model outside of the caller's scope, RESOURCE_EXHAUSTED when its quota is used up. */
+export function permit(caller: Caller, model: string): void {
+  if (caller.models !== undefined && !caller.models.has(model))
+    throw new HotloopError('PERMISSION_DENIED', `this key may not name model ${model.slice(0, 128)}`, {
+      reason: 'model_not_in_scope',
+    });
+  if (caller.mayAsk?.() === false)
+    throw new HotloopError('RESOURCE_EXHAUSTED', 'the quota of this key is used up; try again in a moment', {
+      reason: 'quota',
+    });
 }
 
 /** The headers of a call, by lower-case name; gRPC metadata and HTTP headers both fit. */
@@ -85,9 +101,7 @@ export function createAuthenticator(apiKeys: string | undefined): Authenticator 
   return {
     required: true,
     authenticate(header) {
-      // Space around a header's value is no part of it; gRPC hands on what a client sends, perf_analyzer's space too.
-      const bearer = /^\s*Bearer +(\S+)\s*$/i.exec(header('authorization') ?? '')?.[1];
-      const key = bearer ?? header('x-api-key')?.trim();
+      const key = keyOf(header);
       if (key === undefined || key === '')
         throw new HotloopError('UNAUTHENTICATED', 'send an API key as "authorization: Bearer KEY"', {
           reason: 'missing_api_key',
@@ -99,6 +113,13 @@ export function createAuthenticator(apiKeys: string | undefined): Authenticator 
       return caller;
     },
   };
+}
+
+/** The key of a call, if it has one. */
+export function keyOf(header: HeaderOf): string | undefined {
+  // Space around a header's value is no part of it; gRPC hands on what a client sends, perf_analyzer's space too.
+  const bearer = /^\s*Bearer +(\S+)\s*$/i.exec(header('authorization') ?? '')?.[1];
+  return bearer ?? header('x-api-key')?.trim();
 }
 
 /** Throws PERMISSION_DENIED unless the table has a row for the RPC and the caller holds its role. */

@@ -1,5 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { type Authenticator, createAuthenticator } from '../auth/authorization.ts';
+import { ApiKeyStore } from '../auth/api-key-store.ts';
+import type { Authenticator } from '../auth/authorization.ts';
+import { openKeyring } from '../auth/keyring.ts';
 import { Closing } from '../closing.ts';
 import { createLog, type Log } from '../log.ts';
 import { migrate } from '../postgres/migrate.ts';
@@ -66,6 +68,10 @@ export async function openFoundation(
       openPool(databaseUrl, { max: maxConnections, queryTimeoutMs, application: service, log }),
     );
     const registry = closing.use('registry', await openRegistry(pool, databaseUrl, log));
+    const authenticator = closing.use(
+      'API keys',
+      await openKeyring(new ApiKeyStore(pool), log, { apiKeys: settings.HOTLOOP_API_KEYS }),
+    );
     return {
       node: settings.HOTLOOP_NODE ?? service,
       log,
@@ -74,7 +80,7 @@ export async function openFoundation(
       metrics,
       pool,
       registry,
-      authenticator: createAuthenticator(settings.HOTLOOP_API_KEYS),
+      authenticator,
       tls,
       apiKey: settings.HOTLOOP_API_KEY,
       databaseUrl,

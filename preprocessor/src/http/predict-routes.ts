@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { type Caller, permit } from '@hotloop/platform/auth/authorization.ts';
 import type { HttpApp, RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { problemOf } from '@hotloop/platform/http/problem.ts';
 import { type Line, readLines } from '@hotloop/platform/http/read-lines.ts';
@@ -6,7 +7,6 @@ import { parseStrictJson } from '@hotloop/platform/http/strict-json.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
 import type { Predictor } from '../predict.ts';
-import type { PredictionCall } from '../prediction.ts';
 import type { TimeoutOptions } from '../server.ts';
 import {
   parsePredictionBody,
@@ -27,10 +27,13 @@ const params = z.object({ model: z.string().min(1).max(128) });
 export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): RouteModule {
   const granted = (wanted: number | undefined) =>
     Math.min(wanted ?? timeouts.defaultTimeoutMs, timeouts.maxTimeoutMs);
-  const answer = async (model: string, body: unknown, call: Omit<PredictionCall, 'timeoutMs'>) => {
+  const answer = async (model: string, body: unknown, by: Caller, signal: AbortSignal) => {
+    permit(by, model);
     const parsed = parsePredictionBody(body);
     const timeoutMs = granted(parsed.timeout_ms);
-    return replyOfPrediction(await predictor.predict(requestOfBody(model, parsed), { ...call, timeoutMs }));
+    return replyOfPrediction(
+      await predictor.predict(requestOfBody(model, parsed), { caller: by.subject, signal, timeoutMs }),
+    );
   };
   return (app: HttpApp) => {
     app.post(
@@ -50,7 +53,7 @@ export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): R
         const gone = new AbortController();
         reply.raw.once('close', () => !reply.raw.writableFinished && gone.abort());
         if (raw.destroyed && !raw.complete) gone.abort();
-        return answer(model, body, { caller: caller.subject, signal: gone.signal });
+        return answer(model, body, caller, gone.signal);
       },
     );
 
@@ -75,10 +78,9 @@ export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): R
           });
         const gone = new AbortController();
         reply.raw.once('close', () => gone.abort());
-        const call = { caller: caller.subject, signal: gone.signal };
         const one = async ({ number, bytes }: Line): Promise<string> => {
           try {
-            return `${JSON.stringify(await answer(model, parseStrictJson(bytes), call))}\n`;
+            return `${JSON.stringify(await answer(model, parseStrictJson(bytes), caller, gone.signal))}\n`;
           } catch (error) {
             return `${JSON.stringify({ line: number, error: problemOf(error) })}\n`;
           }

@@ -1,0 +1,131 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { openProducer } from '@hotloop/platform/kafka/producer.ts';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { openRedis } from '@hotloop/platform/redis/redis.ts';
+import { RedisHistory } from '@hotloop/preprocessor/adapters/redis-history.ts';
+import { type Figure, figure } from '../figure.ts';
+import { benchFolder } from '../stand/bench-folder.ts';
+import { CACHE } from '../stand/local-stand.ts';
+import type { Drill } from './drill.ts';
+
+const USERS = 500;
+const EVENTS = 30_000;
+const BATCH = 500;
+const WINDOWS_MS = [3_600_000, 24 * 3_600_000, 7 * 24 * 3_600_000];
+const LONGEST_MS = Math.max(...WINDOWS_MS);
+const SETTLE_MS = 120_000;
+
+interface Sent {
+  readonly user: string;
+  readonly id: string;
+  readonly atMs: number;
+  readonly price: number;
+}
+
+/**
+ * All events are sent twice, out of order, while the preprocessor is killed again and again. Then the windows of every user are
+ * compared with an exact count of what was sent: numbers and sums of three windows.
+ */
+export const drillHistory: Drill = async ({ kills, say }): Promise<Figure[]> => {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await benchFolder());
+  const local = stack.use(
+    await startLocal(
+      {
+        ...{ dir: join(folder.path, 'local'), cacheDir: CACHE, fresh: true, single: false, ports: ANY_PORTS },
+        ...{ addresses: {}, environment: { HOTLOOP_LOG_LEVEL: 'error' }, say: () => undefined },
+      },
+      AbortSignal.timeout(180_000),
+    ),
+  );
+  const log = silentLog();
+  const brokers = local.backing.kafkaBrokers.split(',');
+  const producer = stack.use(await openProducer({ brokers, clientId: 'drill', log }));
+  const redis = stack.use(
+    await openRedis(local.backing.redisCacheUrl, {
+      commandTimeoutMs: 10_000,
+      role: 'cache',
+      name: 'drill',
+      log,
+    }),
+  );
+  const history = new RedisHistory(redis);
+  const events = someEvents(Date.now());
+  const all = [...events, ...events];
+  const everyBatches = Math.max(1, Math.floor(all.length / BATCH / kills));
+  let killed = 0;
+  for (let from = 0; from < all.length; from += BATCH) {
+    await producer.send('hotloop.events', all.slice(from, from + BATCH).map(messageOf));
+    if ((from / BATCH) % everyBatches === 0 && killed < kills) {
+      const pid = local.pidOf('preprocessor');
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+      killed++;
+      await delay(1000);
+    }
+  }
+  say(`${all.length} events sent, ${killed} kills`);
+  // A marker on every partition would be exact; a count that no longer changes is simpler, and bounded.
+  const end = performance.now() + SETTLE_MS;
+  let wrong = await wrongUsers(history, events);
+  while (wrong > 0 && performance.now() < end) {
+    await delay(1000);
+    wrong = await wrongUsers(history, events);
+  }
+  await delay(3000);
+  return [
+    figure('replay_wrong', [await wrongUsers(history, events)], { atMost: 0 }),
+    figure('replay_kills', [killed]),
+    figure('replay_users', [USERS]),
+  ];
+};
+
+function someEvents(nowMs: number): Sent[] {
+  const random = new SeededRandom(7);
+  return Array.from({ length: EVENTS }, (_, index) => ({
+    user: `u${Math.floor(random.uniform() * USERS)}`,
+    id: `e${index}`,
+    atMs: Math.floor(nowMs - random.uniform() * LONGEST_MS * 1.2),
+    price: Math.round(random.uniform() * 100),
+  }));
+}
+
+const messageOf = ({ user, id, atMs, price }: Sent) => ({
+  key: user,
+  value: JSON.stringify({
+    ...{ specversion: '1.0', id, source: '/drill', type: 'view', time: new Date(atMs).toISOString() },
+    data: { entity: { user }, price },
+  }),
+});
+
+/** Users of whom some window differs from what was sent. */
+async function wrongUsers(history: RedisHistory, events: readonly Sent[]): Promise<number> {
+  const nowMs = Date.now();
+  const sent = Map.groupBy(events, ({ user }) => user);
+  const users = [...sent.keys()];
+  const answers = await history.read(
+    users.map((entityId) => ({
+      entity: 'user',
+      entityId,
+      event: 'view',
+      sinceMs: 0,
+      limit: 256,
+      fields: true,
+    })),
+  );
+  return users.filter((user, at) => {
+    const found = answers[at] ?? [];
+    return WINDOWS_MS.some((windowMs) => {
+      const expected = (sent.get(user) ?? []).filter(({ atMs }) => atMs >= nowMs - windowMs);
+      const got = found.filter(({ atMs }) => atMs >= nowMs - windowMs);
+      const sum = (prices: readonly unknown[]) =>
+        prices.reduce((total: number, price) => total + Number(price), 0);
+      return (
+        expected.length !== got.length ||
+        sum(expected.map(({ price }) => price)) !== sum(got.map(({ fields }) => fields.price))
+      );
+    });
+  }).length;
+}

@@ -1,0 +1,99 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { fromPostgresError, type Queryable } from '../postgres/pool.ts';
+import { ROLES, type Role } from './authorization.ts';
+
+export interface NewApiKey {
+  readonly subject: string;
+  readonly roles: readonly Role[];
+  /** Models that it may name; absent: all. */
+  readonly models?: readonly string[];
+  /** Predictions a second and node; absent: no quota. */
+  readonly perSecond?: number;
+  readonly expiresAt?: Date;
+}
+
+export interface ApiKeyRecord extends NewApiKey {
+  readonly id: string;
+  /** Hexadecimal SHA-256 of the key. */
+  readonly digest: string;
+  readonly revoked: boolean;
+  readonly createdAt: Date;
+}
+
+export function keyDigest(key: string): string {
+  return createHash('sha256').update(key).digest('hex');
+}
+
+/** Writes and reads the table api_key. Rejects UNAVAILABLE while Postgres is away. */
+export class ApiKeyStore {
+  readonly #database: Queryable;
+
+  constructor(database: Queryable) {
+    this.#database = database;
+  }
+
+  /** Makes a key; the only moment at which it can be read. Throws INVALID_ARGUMENT. */
+  async create(given: NewApiKey): Promise<{ id: string; key: string }> {
+    if (given.subject === '' || given.subject.length > 200)
+      throw invalid('subject must have 1 to 200 characters');
+    if (given.roles.length === 0 || given.roles.some((role) => !ROLES.includes(role)))
+      throw invalid(`roles must be some of ${ROLES.join(', ')}`);
+    if (given.perSecond !== undefined && !(given.perSecond > 0)) throw invalid('per_second must be above 0');
+    const key = `hl_${randomBytes(24).toString('base64url')}`;
+    const [row] = await this.#query(
+      `INSERT INTO api_key (subject, key_sha256, roles, models, per_second, expires_at)
+       VALUES ($1, decode($2, 'hex'), $3, $4, $5, $6) RETURNING id`,
+      [
+        given.subject,
+        keyDigest(key),
+        given.roles,
+        given.models ?? null,
+        given.perSecond ?? null,
+        given.expiresAt ?? null,
+      ],
+    );
+    return { id: String(row?.id), key };
+  }
+
+  /** Newest first. */
+  async list(): Promise<ApiKeyRecord[]> {
+    const rows = await this.#query(
+      `SELECT id, subject, encode(key_sha256, 'hex') AS digest, roles, models, per_second, expires_at,
+              revoked_at IS NOT NULL AS revoked, created_at FROM api_key ORDER BY created_at DESC, id`,
+      [],
+    );
+    return rows.map((row) => ({
+      id: row.id as string,
+      subject: row.subject as string,
+      digest: row.digest as string,
+      roles: row.roles as Role[],
+      ...(row.models === null ? {} : { models: row.models as string[] }),
+      ...(row.per_second === null ? {} : { perSecond: row.per_second as number }),
+      ...(row.expires_at === null ? {} : { expiresAt: row.expires_at as Date }),
+      revoked: row.revoked as boolean,
+      createdAt: row.created_at as Date,
+    }));
+  }
+
+  /** Throws NOT_FOUND. A key that was revoked before stays revoked. */
+  async revoke(id: string): Promise<void> {
+    const rows = await this.#query(
+      'UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id::text = $1 RETURNING id',
+      [id],
+    );
+    if (rows.length === 0) throw new HotloopError('NOT_FOUND', `no API key has the id ${id.slice(0, 80)}`);
+  }
+
+  async #query(sql: string, values: unknown[]): Promise<Record<string, unknown>[]> {
+    try {
+      return (await this.#database.query(sql, values)).rows as Record<string, unknown>[];
+    } catch (error) {
+      throw fromPostgresError(error);
+    }
+  }
+}
+
+function invalid(message: string): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', message, { reason: 'invalid_api_key' });
+}
