@@ -15,6 +15,13 @@ export interface StreamShape {
   readonly isFailure?: (reply: Buffer) => boolean;
 }
 
+/** A steady load. */
+export interface PacedShape {
+  readonly streams: number;
+  readonly perSecond: number;
+  readonly isFailure?: (reply: Buffer) => boolean;
+}
+
 /**
  * A client that sends bytes made beforehand, so that both sides of a comparison cost the client the same. A refused or
  * unanswered call ends a run with an error: a benchmark of failures measures nothing.
@@ -25,6 +32,8 @@ export interface RawLoad extends AsyncDisposable {
   /** `concurrency` callers, each with one call in flight. */
   unary(path: string, request: Buffer, concurrency: number, seconds: number): Promise<Sample>;
   stream(path: string, message: Buffer, shape: StreamShape, seconds: number): Promise<Sample>;
+  /** Messages at a steady rate over so many streams, whether or not earlier ones were answered. Resolves with the answers. */
+  paced(path: string, message: Buffer, shape: PacedShape, seconds: number): Promise<number>;
   /** A bidirectional call of raw bytes, for loads that make their messages themselves. */
   open(path: string, deadlineMs: number): ClientDuplexStream<Buffer, Buffer>;
 }
@@ -35,6 +44,7 @@ export function rawLoad(address: string): RawLoad {
     call: (path, request, timeoutMs) => call(client, path, request, timeoutMs),
     unary: (path, request, concurrency, seconds) => runUnary(client, path, request, concurrency, seconds),
     stream: (path, message, shape, seconds) => runStreams(client, path, message, shape, seconds),
+    paced: (path, message, shape, seconds) => runPaced(client, path, message, shape, seconds),
     open: (path, deadlineMs) => openStream(client, path, deadlineMs),
     async [Symbol.asyncDispose]() {
       client.close();
@@ -122,6 +132,47 @@ function runStream(
     stream.on('end', () => resolve(answered));
     stream.on('error', reject);
     for (let i = 0; i < shape.window; i++) send();
+  });
+}
+
+const PACE_TICK_MS = 5;
+
+function runPaced(
+  client: Client,
+  path: string,
+  message: Buffer,
+  { streams, perSecond, isFailure }: PacedShape,
+  seconds: number,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const opened = Array.from({ length: streams }, () =>
+      openStream(client, path, seconds * 1000 + ANSWER_MS),
+    );
+    const start = performance.now();
+    let sent = 0;
+    let answered = 0;
+    let ended = 0;
+    const timer = setInterval(() => {
+      const elapsed = Math.min(seconds, (performance.now() - start) / 1000);
+      for (const due = Math.floor(elapsed * perSecond); sent < due; sent++)
+        opened[sent % streams]?.write(message);
+      if (elapsed < seconds) return;
+      clearInterval(timer);
+      for (const stream of opened) stream.end();
+    }, PACE_TICK_MS);
+    for (const stream of opened) {
+      stream.on('data', (reply: Buffer) => {
+        answered++;
+        if (isFailure?.(reply)) stream.destroy(new Error(`${path} answered with a failure`));
+      });
+      stream.on('end', () => {
+        if (++ended === streams) resolve(answered);
+      });
+      stream.on('error', (error) => {
+        clearInterval(timer);
+        reject(error);
+      });
+    }
   });
 }
 

@@ -10,13 +10,18 @@ export interface BenchPostgres extends AsyncDisposable {
 
 const START_MS = 90_000;
 
-/** A Postgres of the benchmark's own, with the settings that `npm start` uses; disposing stops it. */
+/** A Postgres of the benchmark's own, with the settings that `npm start` uses and commit times; disposing stops it. */
 export async function startBenchPostgres(folder: string): Promise<BenchPostgres> {
   await using opened = new AsyncDisposableStack();
   const watchdog = opened.use(startWatchdog());
   const postgres = opened.use(
     await startPostgres(
-      { dir: join(folder, 'postgres'), watchdog, log: () => undefined },
+      {
+        dir: join(folder, 'postgres'),
+        settings: { track_commit_timestamp: 'on' },
+        watchdog,
+        log: () => undefined,
+      },
       AbortSignal.timeout(START_MS),
     ),
   );

@@ -14,7 +14,7 @@ export interface ComputeBench extends AsyncDisposable {
   add(node: string, how?: LogKind): Promise<ComputeStand>;
 }
 
-export type LogKind = Pick<ComputeChildOptions, 'switchesLog' | 'yields'>;
+export type LogKind = Pick<ComputeChildOptions, 'switchesLog'>;
 
 export interface ComputeBenchOptions {
   /** The first compute's. */

@@ -33,8 +33,6 @@ export interface ComputeChildOptions {
   readonly folder: string;
   /** True: the log can be switched off from outside; what is answered then is not written down. */
   readonly switchesLog?: boolean;
-  /** False: the log is shipped at full speed, however busy the machine is. */
-  readonly yields?: boolean;
   /** What all runners together may take; compute's own choice when absent. */
   readonly memoryBudgetBytes?: number;
 }
@@ -128,7 +126,6 @@ async function main(): Promise<void> {
           ? {}
           : { fleet: { memoryBudgetBytes: options.memoryBudgetBytes } }),
         ...(options.switchesLog ? { wrapJournal: logSwitch.wrap } : {}),
-        shipper: { yields: options.yields ?? true },
       },
       {
         registry,
@@ -216,6 +213,19 @@ async function main(): Promise<void> {
         [at],
       );
       return counted.rows[0]?.rows ?? 0;
+    },
+    /**
+     * How long after their answers the rows since a moment were committed, in seconds: quantile `q`. Needs Postgres'
+     * track_commit_timestamp.
+     */
+    async logLag({ at, q }: { at: number; q: number }): Promise<number> {
+      const lags = await pool.query<{ lag: number }>(
+        `SELECT percentile_cont($2) WITHIN GROUP (
+           ORDER BY extract(epoch FROM pg_xact_commit_timestamp(xmin) - at))::float8 AS lag
+         FROM prediction WHERE at >= to_timestamp($1 / 1000.0)`,
+        [at, q],
+      );
+      return lags.rows[0]?.lag ?? Number.NaN;
     },
     switchLog(isOn: boolean) {
       logSwitch.isOn = isOn;

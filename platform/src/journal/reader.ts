@@ -53,17 +53,12 @@ export class ChunkReader implements Disposable {
 
   /**
    * Rows between two positions; undefined when there are none yet. A chunk never crosses a segment. `until` is what the
-   * journal says that it has written, so that a row in the making is never read. `part`, from 0 to 1, is the part of the limits that counts.
+   * journal says that it has written, so that a row in the making is never read.
    */
-  next(from: JournalPosition, until: JournalPosition, part = 1): JournalChunk | undefined {
+  next(from: JournalPosition, until: JournalPosition): JournalChunk | undefined {
     for (const number of this.#segments(from, until)) {
       const segment = this.#open?.number === number ? this.#open : this.#openSegment(number);
-      const chunk =
-        segment &&
-        this.#readSegment(segment, from, until, {
-          bytes: Math.ceil(this.#limits.bytes * part),
-          rows: Math.ceil(this.#limits.rows * part),
-        });
+      const chunk = segment && this.#readSegment(segment, from, until, this.#limits);
       if (chunk) return chunk;
     }
     return undefined;

@@ -123,7 +123,7 @@ describe.each([
 
   it('is flushed at once, whichever of its pauses the flush falls into', async () => {
     await using journal = stand.open();
-    await using shipper = start(journal, { ...QUICK, gatherMs: 3_600_000, yields: true });
+    await using shipper = start(journal, { ...QUICK, gatherMs: 3_600_000 });
     for (let round = 0; round < 12; round++) {
       for (let index = 0; index < 20; index++) await journal.append(thing(), 'process');
       await shipper.flush(10_000);
@@ -131,17 +131,6 @@ describe.each([
       await new Promise((resolve) => setTimeout(resolve, round * 10));
     }
     expect(await stand.count()).toBe(240);
-  });
-
-  it('ships everything also when it yields to others', async () => {
-    await using journal = stand.open();
-    await using shipper = start(journal, { ...QUICK, chunkRows: 5, yields: true });
-    for (let index = 0; index < 60; index++) await journal.append(thing(), 'process');
-    await shipper.flush(20_000);
-    expect(await stand.count()).toBe(60);
-    for (let index = 0; index < 12; index++) await journal.append(thing(), 'process');
-    // On a busy machine it rests for up to three seconds after each of the three shipments.
-    await expect.poll(stand.count, { timeout: 40_000 }).toBe(72);
   });
 
   it('deletes what it has shipped', async () => {

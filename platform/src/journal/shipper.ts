@@ -5,10 +5,9 @@ import type { Log } from '../log.ts';
 import { ChunkReader, type JournalChunk } from './reader.ts';
 import { type JournalPosition, listSegments } from './segment.ts';
 import { shipChunk } from './ship-chunk.ts';
-import { busyMeter, LOOK_MS, paceOf, URGENT } from './ship-pace.ts';
 
 export interface ShipperOptions {
-  /** Rows gather for this long before they are shipped, so that few transactions carry many. */
+  /** Rows gather for so long between shipments, so that few transactions carry many. This is the usual age of the log. */
   readonly gatherMs: number;
   readonly chunkBytes: number;
   readonly chunkRows: number;
@@ -16,18 +15,15 @@ export interface ShipperOptions {
   readonly maxBackoffMs: number;
   /** A shipment that takes longer is given up, its connection closed, and tried again. */
   readonly timeoutMs: number;
-  /** On a busy machine, ship less at once and rest between shipments; see paceOf. */
-  readonly yields: boolean;
 }
 
 export const SHIPPER_DEFAULTS: ShipperOptions = {
-  gatherMs: 100,
+  gatherMs: 250,
   chunkBytes: 8 * 1024 ** 2,
   chunkRows: 20_000,
   backoffMs: 100,
   maxBackoffMs: 5_000,
   timeoutMs: 30_000,
-  yields: true,
 };
 
 /** What a shipper needs of a journal, which may be another thread's. */
@@ -71,9 +67,6 @@ export function startShipper(
   return new JournalShipper(journal, pool, log, { ...SHIPPER_DEFAULTS, ...options });
 }
 
-/** So often does a rest look whether it may go on. */
-const REST_STEP_MS = 250;
-
 interface Waiter {
   readonly until: JournalPosition;
   readonly resolve: () => void;
@@ -84,11 +77,9 @@ class JournalShipper implements Shipper {
   readonly #pool: Pool;
   readonly #log: Log;
   readonly #options: ShipperOptions;
-  readonly #busy = busyMeter();
   readonly #stop = new AbortController();
   readonly #knownDays = new Set<number>();
   readonly #done: Promise<void>;
-  #pace = paceOf({ busy: 0, backlog: 0 });
   #reader: ChunkReader;
   #waiters: Waiter[] = [];
   #wake = Promise.withResolvers<void>();
@@ -164,7 +155,7 @@ class JournalShipper implements Shipper {
       if (failures > 0) await this.#pause(this.#backoff(failures));
       else {
         await Promise.race([this.#journal.changed(until), this.#wake.promise]);
-        await this.#look(this.#options.gatherMs);
+        await this.#pause(this.#options.gatherMs);
       }
     }
     this.#reader[Symbol.dispose]();
@@ -195,44 +186,20 @@ class JournalShipper implements Shipper {
     if (this.#waiters.length > 0) await delay(Math.min(ms, 20));
   }
 
-  /** Ships what has been written until then. What comes meanwhile gathers, or steady traffic would be shipped in crumbs. */
+  /** Ships what was written until then. What comes meanwhile gathers for the next shipment. */
   async #shipAll(from: JournalPosition, until: JournalPosition): Promise<JournalPosition> {
     let position = from;
     for (;;) {
-      const part = this.#mayNotRest() ? 1 : this.#pace.part;
-      const chunk = this.#stop.signal.aborted ? undefined : this.#reader.next(position, until, part);
+      const chunk = this.#stop.signal.aborted ? undefined : this.#reader.next(position, until);
       if (!chunk) {
         if (!this.#stop.signal.aborted) this.#reached(until);
         return position;
       }
-      const begun = performance.now();
       await this.#shipChunk(chunk, position);
       position = chunk.next;
       this.#journal.release(position);
       this.#reached(position);
-      if (this.#options.yields) await this.#yield(performance.now() - begun);
     }
-  }
-
-  /** Rests after a shipment as the machine demands; not while somebody waits for a flush, nor while the journal fills up. */
-  async #yield(shipmentMs: number): Promise<void> {
-    if (this.#mayNotRest()) return;
-    await this.#look(LOOK_MS);
-    let rest = this.#pace.restMs(shipmentMs) - LOOK_MS;
-    for (; rest > 0 && !this.#mayNotRest(); rest -= REST_STEP_MS)
-      await this.#pause(Math.min(rest, REST_STEP_MS));
-  }
-
-  #mayNotRest(): boolean {
-    return this.#stop.signal.aborted || this.#waiters.length > 0 || this.#journal.fullness() >= URGENT;
-  }
-
-  /** Pauses, looks meanwhile how busy the machine is without what is done here, and sets the pace by it. */
-  async #look(ms: number): Promise<void> {
-    const { yields } = this.#options;
-    if (yields) this.#busy();
-    await this.#pause(ms);
-    if (yields) this.#pace = paceOf({ busy: this.#busy(), backlog: this.#journal.fullness() });
   }
 
   #reached(position: JournalPosition): void {

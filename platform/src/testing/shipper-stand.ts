@@ -43,7 +43,7 @@ CREATE TABLE thing (id uuid PRIMARY KEY, at timestamptz NOT NULL, content varcha
 CREATE TABLE journal_position (journal text PRIMARY KEY, segment bigint NOT NULL, "offset" bigint NOT NULL, at timestamptz)`;
 
 export const NOW = Date.UTC(2026, 5, 1, 12);
-export const QUICK = { gatherMs: 1, backoffMs: 5, maxBackoffMs: 20, yields: false };
+export const QUICK = { gatherMs: 1, backoffMs: 5, maxBackoffMs: 20 };
 
 export type Start = (
   journal: Journal<Thing>,
