@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
@@ -203,6 +206,24 @@ describe('the front door over HTTP', () => {
     const key = { 'x-api-key': 'a-key-of-enough-length' };
     expect((await closed.post(PREDICT, '{"request":{"price":1}}', key)).status).toBe(200);
     expect((await closed.post('/v1/outcomes', '{"outcomes":[]}', key)).status).toBe(403);
+  });
+
+  it('answers the Python client', async ({ skip }) => {
+    await using door = await open();
+    const clients = fileURLToPath(new URL('../../../clients/python', import.meta.url));
+    const run = promisify(execFile);
+    const isThere = await run('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 9))']).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) return skip('there is no Python 3.9 here');
+    const environment = { PATH: process.env.PATH ?? '', PYTHONPATH: clients, PYTHONDONTWRITEBYTECODE: '1' };
+    const script = `${clients}/tests/front_door.py`;
+    const { stdout } = await run('python3', [script, door.url], { env: environment });
+    expect(JSON.parse(stdout)).toEqual({
+      ...{ score: expect.closeTo(logistic([2, 0]), 5), statuses: 2, batch: [1, 'INVALID_ARGUMENT'] },
+      ...{ outcomes: ['accepted'], events: 1, error: 'NOT_FOUND' },
+    });
   });
 
   it('takes and gives gzip, and describes itself as OpenAPI 3.1', async () => {
