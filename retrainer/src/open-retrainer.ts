@@ -3,6 +3,7 @@ import { openObjectStore } from '@hotloop/platform/object-store/open-object-stor
 import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, RetrainerSettings } from '@hotloop/platform/start-up/settings.ts';
+import type { MailSettings } from './monitoring/notify/send-email.ts';
 import { type Retrainer, startRetrainer } from './service.ts';
 
 /** Where the console is built, beside this package. */
@@ -32,6 +33,7 @@ export async function openRetrainer(
         },
         drainMs: foundation.drainMs,
         queueUrl: settings.REDIS_QUEUE_URL,
+        ...mailOf(settings),
         ...(settings.KAFKA_BROKERS ? { kafkaBrokers: settings.KAFKA_BROKERS } : {}),
       },
       {
@@ -47,4 +49,9 @@ export async function openRetrainer(
       },
     ),
   );
+}
+
+function mailOf(settings: RetrainerSettings): { readonly mail?: MailSettings } {
+  const { HOTLOOP_SMTP_URL: url, HOTLOOP_MAIL_FROM: from } = settings;
+  return url === undefined ? {} : { mail: { url, from } };
 }

@@ -21,6 +21,9 @@ import { COLLECT_DEFAULTS } from './datasets/collect-dataset.ts';
 import { datasetCollector } from './datasets/dataset-collector.ts';
 import { loopReader } from './datasets/loop-state.ts';
 import type { Trainer } from './improve/trainer.ts';
+import type { MailSettings } from './monitoring/notify/send-email.ts';
+import { rolloutPause } from './monitoring/pause-rollouts.ts';
+import { Monitor, type MonitoringOptions, reportAbsence } from './monitoring/start-monitoring.ts';
 import { directFeedback } from './outcomes/direct-feedback.ts';
 import { modelRules } from './outcomes/model-rules.ts';
 import { startOutcomeConsumers } from './outcomes/outcome-consumer.ts';
@@ -54,6 +57,11 @@ export interface RetrainerOptions {
   readonly trainTimeoutMs?: number;
   /** How long a run waits for predictions that labels name and that are not in Postgres yet. */
   readonly labelWaitMs?: number;
+  /** False leaves monitoring to other retrainers. Default true. */
+  readonly monitors?: boolean;
+  readonly monitoring?: Partial<MonitoringOptions>;
+  /** Without it alarms by e-mail wait. */
+  readonly mail?: MailSettings;
 }
 
 /** Opened and closed by whoever starts the service. */
@@ -94,6 +102,7 @@ const DEFAULTS = {
   trainTimeoutMs: 6 * 3_600_000,
   maxAttempts: 10,
   labelWaitMs: 15_000,
+  monitors: true,
 } as const;
 
 /** Metadata of a push travels in small chunks; this bounds what one message may hold. */
@@ -163,6 +172,13 @@ export async function startRetrainer(
       'rollouts',
       startReconciler({ pool, clock }, log, { ...DRIVE_DEFAULTS, pollMs: promotion.pollMs }),
     );
+    if (settings.monitors) {
+      await reportAbsence(pool, clock.now());
+      const mail = options.mail ? { mail: options.mail } : {};
+      const pauseRollout = rolloutPause({ pool, clock }, log);
+      const monitoring = { pool, registry, bundles, score: trainer.score, clock, log, pauseRollout, ...mail };
+      closing.use('monitoring', new Monitor(monitoring, options.monitoring).start());
+    }
     const rules = modelRules(registry);
     const outcomes = { database: pool, registry, rules, tracing, clock };
     const groupPrefix = `${settings.deployment}-outcomes`;

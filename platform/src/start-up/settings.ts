@@ -89,6 +89,9 @@ export const postprocessorSettings = {
 } as const;
 
 export const retrainerSettings = {
+  /** Where alarms by e-mail are handed over. */
+  HOTLOOP_SMTP_URL: urlSchema('smtp', 'smtps').optional(),
+  HOTLOOP_MAIL_FROM: z.string().min(3).default('hotloop@localhost'),
   HOTLOOP_STORE: z.string().min(1),
   /** The console's built files, when they are not beside the service. */
   HOTLOOP_CONSOLE: z.string().min(1).optional(),

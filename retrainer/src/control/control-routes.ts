@@ -3,6 +3,7 @@ import { batchRoutes } from '../batch/batch-routes.ts';
 import type { Batches } from '../batch/start-batches.ts';
 import { type DatasetRouteDependencies, datasetRoutes } from '../datasets/dataset-routes.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
+import { type MonitoringRoutesDependencies, monitoringRoutes } from '../monitoring/monitoring-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
 import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
@@ -14,7 +15,8 @@ import { type ConsoleDependencies, consoleActions, consoleRoutes } from './conso
 export interface ControlDependencies
   extends PortableDependencies,
     ConsoleDependencies,
-    RolloutRouteDependencies {
+    RolloutRouteDependencies,
+    MonitoringRoutesDependencies {
   /** Without it pages do not learn of changes by themselves. */
   readonly changes: ChangeFeed | null;
   readonly batches: Batches['dependencies'];
@@ -35,5 +37,6 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     consoleActions(dependencies),
     ...(changes ? [changeRoutes(changes)] : []),
     rolloutRoutes(dependencies),
+    monitoringRoutes(dependencies),
   ];
 }

@@ -12,6 +12,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { CollectOptions } from '../datasets/collect-dataset.ts';
 import type { CollectedDataset, DatasetCollector } from '../datasets/dataset-collector.ts';
 import { storeDataset } from '../datasets/dataset-store.ts';
+import { keepBaseline } from '../monitoring/keep-baseline.ts';
 import { findVersion, insertVersion } from '../registry/version-store.ts';
 import { type PromotionOptions, promote } from '../rollouts/promote.ts';
 import { readModelState } from '../rollouts/promotion-store.ts';
@@ -270,6 +271,7 @@ async function register(
       actor: 'retrainer',
       at,
     });
+    await keepBaseline(client, parent.manifest, version, dataset.training);
     return {
       version,
       message: isHeld

@@ -78,6 +78,7 @@ export async function startTestRetrainer(
     {
       listen: '127.0.0.1:0',
       drainMs: 2_000,
+      monitors: false,
       queueUrl: redis.url,
       promotion: { timeoutMs: 20_000, pollMs: 20, oldFailureMs: 300 },
       ...options,

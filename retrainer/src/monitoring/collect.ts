@@ -1,0 +1,313 @@
+import { outputNumbers } from '@hotloop/model/decision/output-numbers.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { Tensor } from '@hotloop/model/tensor.ts';
+import { type Pool, type Queryable, transaction } from '@hotloop/platform/postgres/pool.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { addCalls, type CallCount } from './sketches/call-store.ts';
+import type { SketchLayout } from './sketches/feature-sketch.ts';
+import { addRows, FeatureSketch, type FeatureSketches, sketchLayout } from './sketches/feature-sketch.ts';
+import { addToSpan, SPANS } from './sketches/sketch-store.ts';
+
+/** Names of what is summarised beside the features; no feature can be called so. */
+export const SCORE = '$score';
+export const QUEUE_US = '$queue_us';
+export const RUN_US = '$run_us';
+/** A hash of each row: how many distinct ones tells of duplicates. */
+export const ROW = '$row';
+
+interface LoggedRow {
+  readonly ingested: string;
+  readonly at_ms: string;
+  readonly model: string;
+  readonly version: number;
+  readonly variant: string;
+  readonly caller: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly features: Buffer | null;
+  readonly statuses: Buffer | null;
+  readonly outputs: Buffer | null;
+  readonly output_spec: readonly { name: string; datatype: Tensor['datatype']; shape: number[] }[];
+  readonly degraded: readonly string[];
+  readonly queue_us: number;
+  readonly run_us: number;
+  readonly error_code: string | null;
+}
+
+// Input: last position, how many rows at most. Output: the position to read up to, which no open transaction can write below.
+const BOUND = `
+  SELECT coalesce(
+    (SELECT ingested FROM prediction WHERE ingested > $1 AND ingested < edge.xmin
+     ORDER BY ingested OFFSET $2 LIMIT 1),
+    edge.xmin - 1) AS upper,
+    edge.xmin - 1 AS newest
+  FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin) edge`;
+
+const ROWS = `
+  SELECT ingested, extract(epoch FROM at) * 1000 AS at_ms, model, version, variant, caller, "rows", "columns", features,
+         statuses, outputs, output_spec, degraded, queue_us, run_us, error_code
+  FROM prediction WHERE ingested > $1 AND ingested <= $2`;
+
+const ROWS_AT_ONCE = 20_000;
+const FETCH = 1_000;
+/** Distinct callers of a minute; more are counted as `other`. */
+const MAX_CALLERS = 50;
+/** Versions whose rows are all this wide have their features summarised; wider rows cost more than they tell. */
+const MAX_COLUMNS = 20_000;
+
+export interface Collected {
+  readonly rows: number;
+  /** More rows wait. */
+  readonly more: boolean;
+}
+
+/**
+ * Adds the rows that were logged since the last time to the summaries and moves the position, in one transaction: a monitor
+ * that is killed has added all of them or none, and of several monitors one works while the others find it locked.
+ */
+export async function collectLoggedRows(
+  pool: Pool,
+  registry: RegistryReader,
+  now: number,
+  rowsAtOnce = ROWS_AT_ONCE,
+): Promise<Collected> {
+  return transaction(pool, async (client) => {
+    const held = await client.query<{ ingested: string }>(
+      'SELECT ingested FROM monitor_position FOR UPDATE SKIP LOCKED',
+    );
+    const from = held.rows[0]?.ingested;
+    if (from === undefined) return { rows: 0, more: false };
+    const bound = await client.query<{ upper: string; newest: string }>(BOUND, [from, rowsAtOnce]);
+    const { upper, newest } = bound.rows[0]!;
+    const summary = new Summary(registry);
+    const rows = BigInt(upper) > BigInt(from) ? await readInto(client, summary, from, upper) : 0;
+    await summary.write(client);
+    const isNewest = upper === newest;
+    await client.query(
+      `UPDATE monitor_position SET ingested = $1, heartbeat_at = to_timestamp($2 / 1000.0),
+         read_to = CASE WHEN $3 THEN to_timestamp($2 / 1000.0) ELSE read_to END`,
+      // A server restored from a dump counts its transactions from the start again.
+      [upper, now, isNewest],
+    );
+    return { rows, more: !isNewest };
+  });
+}
+
+async function readInto(client: Queryable, summary: Summary, from: string, upper: string): Promise<number> {
+  await client.query(`DECLARE logged NO SCROLL CURSOR FOR ${ROWS}`.replace('$1', from).replace('$2', upper));
+  let count = 0;
+  for (;;) {
+    const { rows } = await client.query<LoggedRow>(`FETCH ${FETCH} FROM logged`);
+    for (const row of rows) summary.add(row);
+    summary.flush();
+    count += rows.length;
+    if (rows.length < FETCH) break;
+  }
+  await client.query('CLOSE logged');
+  return count;
+}
+
+interface Group {
+  readonly model: string;
+  readonly version: number;
+  readonly layout: SketchLayout;
+  readonly manifest: Manifest;
+  readonly at: number;
+  readonly sketches: FeatureSketches;
+  features: Float32Array[];
+  statuses: Uint8Array[];
+  rows: number;
+  scores: number[];
+  queue: number[];
+  run: number[];
+}
+
+/** What the rows of one transaction add. */
+class Summary {
+  readonly #registry: RegistryReader;
+  readonly #groups = new Map<string, Group>();
+  readonly #calls = new Map<string, CallCount>();
+  readonly #callers = new Map<string, Set<string>>();
+  readonly #layouts = new Map<string, SketchLayout>();
+
+  constructor(registry: RegistryReader) {
+    this.#registry = registry;
+  }
+
+  add(row: LoggedRow): void {
+    const at = Number(row.at_ms);
+    this.#count(row, at);
+    const record = this.#registry.current().models.get(row.model)?.versions.get(row.version);
+    if (!record?.manifest.monitor.enabled || row.variant === 'shadow') return;
+    const group = this.#groupOf(
+      row,
+      record.manifest,
+      Math.floor(at / 1000 / SPANS.recent) * SPANS.recent * 1000,
+    );
+    group.queue.push(row.queue_us);
+    group.run.push(row.run_us);
+    if (row.error_code !== null) return;
+    const { layout } = group;
+    if (row.features && row.columns === layout.width && row.columns <= MAX_COLUMNS) {
+      const values = new Float32Array(new Uint8Array(row.features).buffer);
+      if (values.length === row.rows * row.columns) {
+        const wanted = row.rows * layout.features.length;
+        group.features.push(values);
+        group.statuses.push(
+          row.statuses?.length === wanted ? new Uint8Array(row.statuses) : new Uint8Array(wanted),
+        );
+        group.rows += row.rows;
+      }
+    }
+    for (const score of scoresOf(row, record.manifest)) group.scores.push(score);
+  }
+
+  /** Moves what was gathered into the sketches, column by column. */
+  flush(): void {
+    for (const group of this.#groups.values()) {
+      const { layout, sketches } = group;
+      if (group.rows > 0) {
+        const features = joined(group.features, group.rows * layout.width);
+        const statuses = new Uint8Array(group.rows * layout.features.length);
+        let offset = 0;
+        for (const part of group.statuses) {
+          statuses.set(part, offset);
+          offset += part.length;
+        }
+        addRows(sketches, layout, { rows: group.rows, columns: layout.width, features, statuses });
+        numbers(sketches, ROW, rowHashes(features, group.rows, layout.width));
+      }
+      numbers(sketches, SCORE, Float32Array.from(group.scores));
+      numbers(sketches, QUEUE_US, Float32Array.from(group.queue));
+      numbers(sketches, RUN_US, Float32Array.from(group.run));
+      Object.assign(group, { features: [], statuses: [], rows: 0, scores: [], queue: [], run: [] });
+    }
+  }
+
+  async write(client: Queryable): Promise<void> {
+    const hours = new Map<string, Group>();
+    for (const group of this.#groups.values()) {
+      await addToSpan(client, { ...group, span: SPANS.recent }, group.sketches);
+      const at = Math.floor(group.at / 3_600_000) * 3_600_000;
+      const key = JSON.stringify([group.model, group.version, at]);
+      const hour = hours.get(key);
+      if (hour) mergeAll(hour.sketches, group.sketches);
+      else hours.set(key, { ...group, at });
+    }
+    for (const hour of hours.values()) await addToSpan(client, { ...hour, span: SPANS.hour }, hour.sketches);
+    await addCalls(client, [...this.#calls.values()]);
+  }
+
+  #groupOf(row: LoggedRow, manifest: Manifest, at: number): Group {
+    const key = `${row.model} ${row.version} ${at}`;
+    let group = this.#groups.get(key);
+    if (!group) {
+      const version = `${row.model} ${row.version}`;
+      const layout = this.#layouts.get(version) ?? sketchLayout(manifest);
+      this.#layouts.set(version, layout);
+      group = {
+        ...{ model: row.model, version: row.version, layout, manifest, at, sketches: new Map() },
+        ...{ features: [], statuses: [], rows: 0, scores: [], queue: [], run: [] },
+      };
+      this.#groups.set(key, group);
+    }
+    return group;
+  }
+
+  #count(row: LoggedRow, at: number): void {
+    const minute = Math.floor(at / 60_000) * 60_000;
+    const callers = this.#callers.get(row.model) ?? new Set();
+    this.#callers.set(row.model, callers);
+    if (callers.size < MAX_CALLERS) callers.add(row.caller);
+    const caller = callers.has(row.caller) ? row.caller : 'other';
+    const { model, version, variant } = row;
+    const key = JSON.stringify([model, version, variant, caller, minute]);
+    let count = this.#calls.get(key);
+    if (!count) {
+      count = { model, version, variant, caller, minute, calls: 0, errors: 0, degraded: 0, codes: {} };
+      this.#calls.set(key, count);
+    }
+    count.calls++;
+    if (row.degraded.length > 0) count.degraded++;
+    if (row.error_code === null) return;
+    count.errors++;
+    count.codes[row.error_code] = (count.codes[row.error_code] ?? 0) + 1;
+  }
+}
+
+function joined(parts: readonly Float32Array[], length: number): Float32Array {
+  const all = new Float32Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}
+
+function numbers(sketches: FeatureSketches, name: string, values: Float32Array): void {
+  if (values.length === 0) return;
+  let sketch = sketches.get(name);
+  if (!sketch) {
+    sketch = new FeatureSketch('number', 1);
+    sketches.set(name, sketch);
+  }
+  sketch.rows += values.length;
+  sketch.statuses[0]! += values.length;
+  sketch.values.addColumn(values);
+}
+
+function mergeAll(into: FeatureSketches, from: FeatureSketches): void {
+  for (const [name, sketch] of from) {
+    const known = into.get(name);
+    if (known) known.merge(sketch);
+    else into.set(name, sketch);
+  }
+}
+
+/** FNV-1a over each row's bits, as 24-bit numbers, which float32 holds exactly. */
+function rowHashes(features: Float32Array, rows: number, width: number): Float32Array {
+  const bits = new Uint32Array(features.buffer, features.byteOffset, features.length);
+  const hashes = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    let hash = 0x811c9dc5;
+    for (let column = 0; column < width; column++)
+      hash = Math.imul(hash ^ bits[row * width + column]!, 0x01000193);
+    hashes[row] = (hash ^ (hash >>> 15)) & 0xffffff;
+  }
+  return hashes;
+}
+
+/** One number a row: the score, the second of two, or the index of the largest of several classes. */
+export function scoresOf(
+  { outputs, output_spec, rows }: Pick<LoggedRow, 'outputs' | 'output_spec' | 'rows'>,
+  manifest: Manifest,
+): number[] {
+  if (outputs === null || manifest.task === 'tensor' || rows === 0) return [];
+  let offset = 0;
+  for (const [index, { name, datatype, shape }] of output_spec.entries()) {
+    const size = bytesOf(datatype) * shape.reduce((product, one) => product * one, 1);
+    const isScore = manifest.output === undefined ? index === 0 : name === manifest.output;
+    if (!isScore) {
+      offset += size;
+      continue;
+    }
+    try {
+      const contents = new Uint8Array(outputs.subarray(offset, offset + size));
+      const values = outputNumbers({ name, datatype, shape, contents });
+      const width = values.length / rows;
+      return Array.from({ length: rows }, (_v, row) => {
+        const own = values.subarray(row * width, (row + 1) * width);
+        return width <= 2 ? own[width - 1]! : own.indexOf(Math.max(...own));
+      });
+    } catch {
+      return [];
+    }
+  }
+  return [];
+}
+
+function bytesOf(datatype: Tensor['datatype']): number {
+  const bits = /(\d+)$/.exec(datatype);
+  return bits ? Number(bits[1]) / 8 : 1;
+}

@@ -1,0 +1,154 @@
+import { durationMs } from '@hotloop/model/manifest/duration.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import type { ModelRecord, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { SCORE } from './collect.ts';
+import { measureDrift } from './signals/drift.ts';
+import { declaredMissing, judgeFeatures, ruleFor } from './signals/judge-features.ts';
+import type { NotJudged, Signal } from './signals/signal.ts';
+import { judgeTraffic } from './signals/traffic.ts';
+import { lastCallAt, readCalls } from './sketches/call-store.ts';
+import { type FeatureSketches, sketchLayout } from './sketches/feature-sketch.ts';
+import { readBaseline, readSketches, SPANS, type StoredBaseline } from './sketches/sketch-store.ts';
+
+export interface Evaluation {
+  readonly signals: readonly Signal[];
+  readonly notJudged: readonly NotJudged[];
+  /** What the features are compared with; null while there is nothing to compare with. */
+  readonly baseline: string | null;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** Past that the calls of an hour are learned from. */
+const LEARNED_MS = 60 * DAY_MS;
+/** The window in which breakage is judged. */
+export const RECENT_MS = 10 * 60_000;
+const SHORTEST_SCORES = 200;
+
+/** Calls that stop or fail, judged every few seconds: reads a few hundred rows. */
+export async function evaluateTraffic(
+  pool: Pool,
+  model: ModelRecord,
+  live: VersionRecord,
+  readTo: number,
+  now: number,
+): Promise<Signal[]> {
+  const { monitor } = live.manifest;
+  const hours = await readCalls(pool, model.name, 'hour', now - LEARNED_MS, now);
+  const minutes = await readCalls(pool, model.name, 'minute', now - HOUR_MS, now);
+  const lastAt = await lastCallAt(pool, model.name);
+  const silenceMs = durationMs(monitor.silence.after);
+  return judgeTraffic({ hours, minutes, lastAt, readTo }, monitor, now, silenceMs).filter(
+    ({ kind }) => !ruleFor(monitor, kind, null)?.off,
+  );
+}
+
+/**
+ * A feature that broke just now: the last minutes against the baseline. Reads the spans of five minutes.
+ */
+export async function evaluateRecent(pool: Pool, live: VersionRecord, now: number): Promise<Evaluation> {
+  const { model, version, manifest } = live;
+  const baseline = await baselineFor(pool, live, now - RECENT_MS - SPANS.recent * 1000, now);
+  if (!baseline) return { signals: [], notJudged: [], baseline: null };
+  const current = await readSketches(pool, {
+    ...{
+      model,
+      versions: [version],
+      span: SPANS.recent,
+      since: now - RECENT_MS,
+      until: now + SPANS.recent * 1000,
+    },
+  });
+  const judged = judgeFeatures({
+    ...{ layout: sketchLayout(manifest), current, baseline: baseline.sketches, monitor: manifest.monitor },
+    ...{ maxMissing: declaredMissing(manifest), against: baseline.source, recent: true },
+  });
+  return { ...judged, baseline: baseline.source };
+}
+
+/** The window of `monitor.drift` against training and against the week before: drift of features and of predictions. */
+export async function evaluateDay(pool: Pool, live: VersionRecord, now: number): Promise<Evaluation> {
+  const { model, version, manifest } = live;
+  const { monitor } = manifest;
+  const until = now + HOUR_MS;
+  const windowMs = durationMs(monitor.drift.window);
+  const layout = sketchLayout(manifest);
+  const read = (since: number, end: number) =>
+    readSketches(pool, { model, versions: [version], span: SPANS.hour, since, until: end });
+  let since = now - windowMs;
+  let current = await read(since, until);
+  // A model with few calls is judged by its week.
+  if (largest(current) < monitor.drift.min_rows) {
+    since = now - Math.max(windowMs, 7 * DAY_MS);
+    current = await read(since, until);
+  }
+  const baseline = await baselineFor(pool, live, since, now);
+  const lastWeek = await read(since - 7 * DAY_MS, since);
+  const shared = { layout, current, monitor, maxMissing: declaredMissing(manifest) };
+  const training = baseline
+    ? judgeFeatures({ ...shared, baseline: baseline.sketches, against: baseline.source })
+    : {
+        signals: [],
+        notJudged: [{ feature: null, reason: 'there is no baseline yet: too few rows were logged' }],
+      };
+  const week =
+    lastWeek.size === 0
+      ? { signals: [], notJudged: [] }
+      : judgeFeatures({ ...shared, baseline: lastWeek, against: 'last week' });
+  const seen = new Set(training.signals.map(({ feature }) => feature));
+  const scores = scoreDrift(current, baseline?.sketches.has(SCORE) ? baseline.sketches : lastWeek, live);
+  return {
+    signals: [...training.signals, ...week.signals.filter(({ feature }) => !seen.has(feature)), ...scores],
+    notJudged: training.notJudged,
+    baseline: baseline?.source ?? null,
+  };
+}
+
+/** Training's baseline where there is one; else what the version was asked before the window, at most its first week. */
+export async function baselineFor(
+  pool: Pool,
+  { model, version }: VersionRecord,
+  before: number,
+  now: number,
+): Promise<StoredBaseline | null> {
+  const stored = await readBaseline(pool, model, version);
+  if (stored) return stored;
+  const first = await pool.query<{ at_ms: string | null }>(
+    `SELECT extract(epoch FROM min(at)) * 1000 AS at_ms FROM monitor_sketch WHERE model = $1 AND version = $2 AND span = $3`,
+    [model, version, SPANS.hour],
+  );
+  const from = first.rows[0]?.at_ms;
+  if (from === null || from === undefined) return null;
+  const start = Number(from);
+  const query = { model, versions: [version], since: start, until: Math.min(before, start + 7 * DAY_MS) };
+  // In its first hours the spans of five minutes still hold all of it, and end where the window begins.
+  const span = now - start < 5 * HOUR_MS ? SPANS.recent : SPANS.hour;
+  const sketches = await readSketches(pool, { ...query, span });
+  return largest(sketches) === 0 ? null : { source: 'its first rows', sketches };
+}
+
+const largest = (sketches: FeatureSketches): number =>
+  [...sketches.values()].reduce((most, { rows }) => Math.max(most, rows), 0);
+
+function scoreDrift(
+  current: FeatureSketches,
+  before: FeatureSketches,
+  { manifest }: VersionRecord,
+): Signal[] {
+  const [now, past] = [current.get(SCORE), before.get(SCORE)];
+  if (!now || !past || now.rows < SHORTEST_SCORES || past.rows < SHORTEST_SCORES) return [];
+  const { monitor } = manifest;
+  const rule = ruleFor(monitor, 'prediction_drift', null);
+  const drift = measureDrift(past, now, 'psi');
+  const threshold = rule?.at_least ?? 0.2;
+  if (rule?.off || drift.effect < threshold || drift.p > monitor.drift.false_alarms) return [];
+  const at = (sketch: typeof now) => sketch.values.quantile(0.5).toPrecision(3);
+  return [
+    {
+      kind: 'prediction_drift',
+      ...{ feature: null, source: 'predictions', effect: drift.effect, low: drift.low, high: drift.high },
+      ...{ unit: 'psi', threshold, p: drift.p, n: drift.n, severity: rule?.severity ?? 'warning' },
+      message: `the scores are not distributed as before: median ${at(past)} before, ${at(now)} now`,
+    },
+  ];
+}

@@ -1,0 +1,118 @@
+import { durationMs } from '@hotloop/model/manifest/duration.ts';
+import type { MonitorSpec } from '@hotloop/model/manifest/monitor-schema.ts';
+import { type Pool, type Queryable, transaction } from '@hotloop/platform/postgres/pool.ts';
+import { deliveriesOf } from '../notify/alert-body.ts';
+import { enqueueDeliveries } from '../notify/delivery-store.ts';
+import type { Signal } from '../signals/signal.ts';
+import { type Cost, type Evidence, groupSignals, type Incident, type IncidentDraft } from './incident.ts';
+import {
+  insertIncident,
+  listIncidents,
+  listSilences,
+  markEscalated,
+  quietIncident,
+  updateIncident,
+} from './incident-store.ts';
+
+/** What an incident is given beside its signals. Called once when it opens, and again when its signals change. */
+export interface Investigation {
+  costOf(draft: IncidentDraft): Promise<Cost | null>;
+  evidenceOf(draft: IncidentDraft): Promise<Evidence>;
+}
+
+export interface ApplyOptions {
+  readonly model: string;
+  readonly monitor: MonitorSpec;
+  readonly now: number;
+  /** How long an incident has no signal before it closes. */
+  readonly closeAfterMs: number;
+}
+
+export interface AppliedChanges {
+  readonly opened: readonly Incident[];
+  readonly closed: readonly Incident[];
+}
+
+/**
+ * Opens, updates, escalates and closes the incidents of a model as its signals say, with what is to be sent, in one
+ * transaction. The same signals again change nothing.
+ */
+export async function applySignals(
+  pool: Pool,
+  signals: readonly Signal[],
+  investigation: Investigation,
+  options: ApplyOptions,
+): Promise<AppliedChanges> {
+  const drafts = groupSignals(options.model, signals);
+  const open = await listIncidents(pool, { model: options.model, open: true, limit: 1000 });
+  const byCause = new Map(open.map((incident) => [incident.cause, incident]));
+  // What takes long is done before the transaction.
+  const found = new Map<string, { cost: Cost | null; evidence: Evidence }>();
+  for (const draft of drafts) {
+    const known = byCause.get(draft.cause);
+    if (known && !isNews(known, draft))
+      found.set(draft.cause, { cost: known.cost, evidence: known.evidence });
+    else
+      found.set(draft.cause, {
+        cost: await investigation.costOf(draft),
+        evidence: { ...known?.evidence, ...(await investigation.evidenceOf(draft)) },
+      });
+  }
+  return transaction(pool, async (client) => {
+    await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`hotloop monitor ${options.model}`]);
+    return write(client, drafts, found, options);
+  });
+}
+
+async function write(
+  client: Queryable,
+  drafts: readonly IncidentDraft[],
+  found: ReadonlyMap<string, { cost: Cost | null; evidence: Evidence }>,
+  { model, monitor, now, closeAfterMs }: ApplyOptions,
+): Promise<AppliedChanges> {
+  const open = await listIncidents(client, { model, open: true, limit: 1000 });
+  const byCause = new Map(open.map((incident) => [incident.cause, incident]));
+  const silences = await listSilences(client, model, now);
+  const tell = async (incident: Incident, receivers = monitor.notify) => {
+    if (silences.some(({ cause }) => cause === '' || cause === incident.cause)) return;
+    await enqueueDeliveries(client, deliveriesOf(incident, receivers));
+  };
+  const opened: Incident[] = [];
+  const closed: Incident[] = [];
+  for (const draft of drafts) {
+    const { cost, evidence } = found.get(draft.cause)!;
+    const known = byCause.get(draft.cause);
+    if (!known) {
+      const incident = await insertIncident(client, draft, cost, evidence, now);
+      if (!incident) continue;
+      opened.push(incident);
+      await tell(incident);
+      continue;
+    }
+    const news = isNews(known, draft);
+    const incident = await updateIncident(client, known.id, { ...draft, cost, evidence }, now, news);
+    if (news) await tell(incident);
+    if (monitor.escalate && now - known.openedAt >= durationMs(monitor.escalate.after)) {
+      const escalated = await markEscalated(client, known.id, now);
+      if (escalated) await tell(escalated, monitor.escalate.to);
+    }
+  }
+  const causes = new Set(drafts.map(({ cause }) => cause));
+  for (const incident of open) {
+    if (causes.has(incident.cause)) continue;
+    const over = await quietIncident(client, incident.id, now, closeAfterMs);
+    if (!over) continue;
+    closed.push(over);
+    await tell(over);
+  }
+  return { opened, closed };
+}
+
+const RANK = { info: 0, warning: 1, critical: 2 } as const;
+
+/** Worth telling: it got worse, or shows in a way it did not before. */
+function isNews(known: Incident, draft: IncidentDraft): boolean {
+  if (RANK[draft.severity] > RANK[known.severity]) return true;
+  const before = new Set(known.signals.map(({ kind, feature }) => `${kind} ${feature}`));
+  return draft.signals.some(({ kind, feature }) => !before.has(`${kind} ${feature}`));
+}

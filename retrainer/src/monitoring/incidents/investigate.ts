@@ -1,0 +1,177 @@
+import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { gateMetric } from '../../improve/gate.ts';
+import { measure } from '../../improve/measure.ts';
+import type { Trainer } from '../../improve/trainer.ts';
+import { readScoredRows, readVectors } from '../performance/scored-rows.ts';
+import type { Investigation } from './apply-signals.ts';
+import type { Cost, Evidence, IncidentDraft } from './incident.ts';
+import { replayCost, unknownCost } from './replay-cost.ts';
+
+export interface InvestigateDependencies {
+  readonly pool: Pool;
+  readonly bundles: BundleStore;
+  readonly score: Trainer['score'];
+}
+
+const LABELLED_ROWS = 2_000;
+const LABELLED_DAYS = 60;
+const BROKEN_ROWS = 500;
+const SCORE_TIMEOUT_MS = 60_000;
+/** What was found about a cause holds for so long. */
+const KEEP_MS = 10 * 60_000;
+
+/** Finds what incidents cost and predictions that show them. What takes long is done once and kept for ten minutes. */
+export class Investigator {
+  readonly #dependencies: InvestigateDependencies;
+  readonly #costs = new Map<string, { readonly at: number; readonly cost: Cost | null }>();
+
+  constructor(dependencies: InvestigateDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** For one evaluation of a model. `since`: where the judged window begins. */
+  of(record: VersionRecord, since: number, now: number, signal: AbortSignal): Investigation {
+    return {
+      costOf: async (draft) => {
+        const key = `${draft.model} ${record.version} ${draft.cause}`;
+        const kept = this.#costs.get(key);
+        if (kept && now - kept.at < KEEP_MS) return kept.cost;
+        const cost = await this.#costOf(draft, record, since, now, signal);
+        if (this.#costs.size > 1_000) this.#costs.clear();
+        this.#costs.set(key, { at: now, cost });
+        return cost;
+      },
+      evidenceOf: (draft) => this.#evidenceOf(draft, record, since),
+    };
+  }
+
+  async #costOf(
+    draft: IncidentDraft,
+    record: VersionRecord,
+    since: number,
+    now: number,
+    signal: AbortSignal,
+  ): Promise<Cost | null> {
+    const { manifest } = record;
+    if (manifest.task === 'tensor' || manifest.task === 'multilabel')
+      return unknownCost('', `a model of task ${manifest.task} has no metric here`);
+    const metric = gateMetric(manifest.task, manifest.training?.gate?.metric);
+    const quality = draft.signals.find(({ kind }) => kind === 'decay' || kind === 'estimated_decay');
+    if (quality)
+      return {
+        ...{ metric: quality.unit, loss: quality.effect, low: quality.low, high: quality.high, known: true },
+        method: quality.kind === 'decay' ? 'measured with labels' : 'estimated from calibrated scores',
+      };
+    const features = [...new Set(draft.signals.flatMap(({ feature }) => feature ?? []))];
+    if (features.length === 0) return unknownCost(metric, 'calls that are not answered have no metric');
+    try {
+      return await this.#replay(features, record, since, now, signal, metric);
+    } catch (error) {
+      if (error instanceof HotloopError) return unknownCost(metric, error.message);
+      throw error;
+    }
+  }
+
+  async #replay(
+    features: readonly string[],
+    { manifest, bundleSha256, version }: VersionRecord,
+    since: number,
+    now: number,
+    signal: AbortSignal,
+    metric: ReturnType<typeof gateMetric>,
+  ): Promise<Cost> {
+    const { pool, bundles, score } = this.#dependencies;
+    const { width: columns } = columnsOf(manifest);
+    const scored = await readScoredRows(
+      pool,
+      manifest,
+      now - LABELLED_DAYS * 86_400_000,
+      now,
+      4 * LABELLED_ROWS,
+    );
+    const labelled = scored.rows
+      .filter(({ at, label }) => label !== null && at < since)
+      .slice(-LABELLED_ROWS);
+    const { rows, features: vectors } = await readVectors(pool, labelled, columns);
+    const dataset = {
+      rows: rows.length,
+      columns,
+      features: vectors,
+      labels: Float32Array.from(rows, ({ label }) => label ?? 0),
+      weights: new Float32Array(rows.length).fill(1),
+    };
+    const ids = new Map(
+      [...new Set(rows.map(({ predictionId }) => predictionId))].map((id, index) => [id, index]),
+    );
+    const groups = Uint32Array.from(rows, ({ predictionId }) => ids.get(predictionId)!);
+    const broken = await this.#loggedSince(manifest, version, since, columns);
+    const { onnx } = await bundles.get(bundleSha256);
+    const output = manifest.output === undefined ? {} : { output: manifest.output };
+    return replayCost(
+      manifest,
+      features,
+      { dataset, broken },
+      { name: metric, higherIsBetter: metric !== 'rmse' && metric !== 'log_loss' },
+      async (values, labels) => {
+        const [scores] = await score(
+          { models: [onnx], dataset: { ...dataset, features: values }, ...output },
+          { timeoutMs: SCORE_TIMEOUT_MS, signal },
+        );
+        if (!scores) throw new HotloopError('INTERNAL', 'the model gave no scores');
+        const { columns: width } = scores;
+        return (sample) => {
+          const chosen = new Float32Array(sample.length * width);
+          for (const [at, row] of sample.entries())
+            chosen.set(scores.values.subarray(row * width, (row + 1) * width), at * width);
+          const own = Float32Array.from(sample, (row) => labels[row]!);
+          const part = { labels: own, groups: Uint32Array.from(sample, (row) => groups[row]!) };
+          return measure(
+            manifest,
+            metric,
+            { columns: width, values: chosen },
+            {
+              ...dataset,
+              rows: sample.length,
+              ...part,
+            },
+          );
+        };
+      },
+    );
+  }
+
+  async #loggedSince(
+    manifest: Manifest,
+    version: number,
+    since: number,
+    columns: number,
+  ): Promise<Float32Array> {
+    const { rows } = await this.#dependencies.pool.query<{ features: Buffer }>(
+      `SELECT features FROM prediction WHERE model = $1 AND version = $2 AND at >= to_timestamp($3 / 1000.0)
+         AND "columns" = $4 AND features IS NOT NULL AND error_code IS NULL ORDER BY prediction_id DESC LIMIT $5`,
+      [manifest.name, version, since, columns, BROKEN_ROWS],
+    );
+    const bytes = Buffer.concat(rows.map(({ features }) => features));
+    return new Float32Array(new Uint8Array(bytes).buffer, 0, Math.floor(bytes.length / 4));
+  }
+
+  /** Predictions in which a feature named has a status other than present; else the newest of the window. */
+  async #evidenceOf(draft: IncidentDraft, record: VersionRecord, since: number): Promise<Evidence> {
+    const { manifest, model, version } = record;
+    const index = manifest.features.findIndex(({ name }) =>
+      draft.signals.some(({ feature }) => feature === name),
+    );
+    const { rows } = await this.#dependencies.pool.query<{ prediction_id: string }>(
+      `SELECT prediction_id FROM prediction WHERE model = $1 AND version = $2 AND at >= to_timestamp($3 / 1000.0)
+       ORDER BY ($4 >= 0 AND statuses IS NOT NULL AND length(statuses) > $4 AND get_byte(statuses, greatest($4, 0)) <> 0) DESC,
+         prediction_id DESC LIMIT 5`,
+      [model, version, since, index],
+    );
+    return { examples: rows.map(({ prediction_id }) => prediction_id), versions: [version] };
+  }
+}

@@ -1,0 +1,81 @@
+import { lookup } from 'node:dns';
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { isIP, type LookupFunction } from 'node:net';
+import {
+  isLoopbackAddress,
+  isMetadataAddress,
+  webhookProblem,
+} from '@hotloop/model/manifest/monitor-problems.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+
+/**
+ * Posts JSON to a webhook. The address is checked as written, and again when its name is resolved, on the very addresses
+ * that are connected to: a name cannot lead to a metadata service. Redirects are not followed. Throws INVALID_ARGUMENT for
+ * an address that is refused, UNAVAILABLE for an answer that is not 2xx or for none in time.
+ *
+ * @param key sent as `Idempotency-Key`: the same for each try of one message.
+ */
+export async function postWebhook(
+  address: string,
+  body: unknown,
+  key: string,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  const problem = webhookProblem(address);
+  if (problem) throw new HotloopError('INVALID_ARGUMENT', `the webhook is refused: ${problem}`);
+  const url = new URL(address);
+  const text = JSON.stringify(body);
+  const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const sent = send(
+    url,
+    {
+      method: 'POST',
+      lookup: checkedLookup(url.hostname),
+      signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]),
+      headers: {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(text),
+        'idempotency-key': key,
+        'user-agent': 'hotloop',
+      },
+    },
+    (answer) => {
+      answer.resume();
+      const status = answer.statusCode ?? 0;
+      if (status >= 200 && status < 300) resolve();
+      else reject(new HotloopError('UNAVAILABLE', `the webhook answered ${status}`));
+    },
+  );
+  sent.on('error', (cause) =>
+    reject(
+      cause instanceof HotloopError
+        ? cause
+        : new HotloopError('UNAVAILABLE', `the webhook cannot be reached: ${cause.message}`, { cause }),
+    ),
+  );
+  sent.end(text);
+  await promise;
+}
+
+/** Resolves a name and refuses it when any of its addresses is one that a webhook must not reach. */
+function checkedLookup(host: string): LookupFunction {
+  const mayBeLoopback = host === 'localhost' || isIP(host.replace(/^\[|\]$/g, '')) !== 0;
+  return (name, options, callback) => {
+    lookup(name, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '', 0);
+      const refused = addresses.find(
+        ({ address }) => isMetadataAddress(address) || (isLoopbackAddress(address) && !mayBeLoopback),
+      );
+      const first = addresses[0];
+      if (refused || !first) {
+        const message = `the webhook's name resolves to ${refused?.address ?? 'nothing'}, which is refused`;
+        return callback(new HotloopError('INVALID_ARGUMENT', message), '', 0);
+      }
+      if (options.all) return callback(null, addresses);
+      callback(null, first.address, first.family);
+    });
+  };
+}

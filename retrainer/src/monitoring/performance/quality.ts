@@ -1,0 +1,143 @@
+import type { Task } from '@hotloop/model/manifest/manifest.ts';
+import { aucStandardError, weightedRocAuc } from '@hotloop/model/statistics/area-under-curve.ts';
+import { fitPlatt, plattProbability } from '@hotloop/model/statistics/calibration.ts';
+import {
+  type Estimate,
+  estimateClassMetric,
+  estimateSquaredLoss,
+} from '@hotloop/model/statistics/estimated-performance.ts';
+import type { ScoredRow } from './scored-rows.ts';
+
+export type QualityMetric = 'auc' | 'accuracy' | 'rmse';
+
+/** Quality of one version in one span of time. */
+export interface Quality {
+  readonly version: number;
+  /** Milliseconds since 1970 of the start. */
+  readonly at: number;
+  readonly metric: QualityMetric;
+  readonly rows: number;
+  /** Rows whose label is known: the matured share is labelled / rows. */
+  readonly labelled: number;
+  readonly measured: Estimate | null;
+  readonly estimated: Estimate | null;
+}
+
+/** The metric that monitoring follows, by task; null where none applies. */
+export function qualityMetric(task: Task): QualityMetric | null {
+  switch (task) {
+    case 'binary':
+    case 'ranking':
+      return 'auc';
+    case 'multiclass':
+      return 'accuracy';
+    case 'regression':
+      return 'rmse';
+    case 'multilabel':
+    case 'tensor':
+      return null;
+  }
+}
+
+/** Labels that a calibration needs: of both classes, or of numbers. */
+const CALIBRATION_LABELS = 200;
+const CALIBRATION_POSITIVES = 20;
+const Z = 1.959963984540054;
+
+/** The metric of labelled rows with its 95 % interval; null where it is not defined. */
+export function measureQuality(metric: QualityMetric, rows: readonly ScoredRow[]): Estimate | null {
+  const known = rows.filter((row): row is ScoredRow & { label: number } => row.label !== null);
+  const n = known.length;
+  if (n < 2) return null;
+  if (metric === 'auc') {
+    const positive = known.map(({ label }) => (label > 0.5 ? 1 : 0));
+    const positives = positive.filter((one) => one === 1).length;
+    const value = weightedRocAuc(
+      known.map(({ score }) => score),
+      positive,
+      positive.map((one) => 1 - one),
+    );
+    const error = aucStandardError(value, positives, n - positives);
+    return Number.isNaN(value) || Number.isNaN(error) ? null : interval(value, error, n);
+  }
+  if (metric === 'accuracy') {
+    const right = known.filter(({ score, label }) => score === label).length / n;
+    return interval(right, Math.sqrt((right * (1 - right)) / n), n);
+  }
+  const losses = known.map(({ score, label }) => (score - label) ** 2);
+  const mean = losses.reduce((sum, loss) => sum + loss, 0) / n;
+  const variance = losses.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / (n - 1);
+  const value = Math.sqrt(mean);
+  return interval(value, value === 0 ? 0 : Math.sqrt(variance / n) / (2 * value), n);
+}
+
+/**
+ * The metric expected of rows without their labels (CBPE, DLE), from what earlier rows with labels teach. Null where too few
+ * labels are known, or the task has no estimator (accuracy of classes).
+ */
+export function estimateQuality(
+  metric: QualityMetric,
+  rows: readonly ScoredRow[],
+  earlier: readonly ScoredRow[],
+  errorOfEstimator = 0,
+): Estimate | null {
+  const known = earlier.filter((row): row is ScoredRow & { label: number } => row.label !== null);
+  if (known.length < CALIBRATION_LABELS || rows.length < 50) return null;
+  const labels = known.map(({ label }) => label);
+  const scores = rows.map(({ score }) => score);
+  if (metric === 'rmse') {
+    const reference = { predictions: known.map(({ score }) => score), labels };
+    const squared = estimateSquaredLoss(reference, scores);
+    const root = (value: number) => Math.sqrt(Math.max(0, value));
+    return { ...squared, value: root(squared.value), low: root(squared.low), high: root(squared.high) };
+  }
+  if (metric === 'accuracy') return null;
+  const positives = labels.filter((label) => label > 0.5).length;
+  if (Math.min(positives, labels.length - positives) < CALIBRATION_POSITIVES) return null;
+  const platt = fitPlatt(
+    known.map(({ score }) => score),
+    labels,
+  );
+  const probabilities = scores.map((score) => plattProbability(platt, score));
+  const estimate = estimateClassMetric('auc', scores, probabilities, { errorOfEstimator });
+  return Number.isNaN(estimate.value) ? null : estimate;
+}
+
+/** Quality by span and version; each span is estimated from the labels of the spans before it. Pure. */
+export function qualityOverTime(
+  metric: QualityMetric,
+  rows: readonly ScoredRow[],
+  startOf: (at: number) => number,
+): Quality[] {
+  const spans = Map.groupBy(rows, ({ at, version }) => `${String(startOf(at)).padStart(16)} ${version}`);
+  const found: Quality[] = [];
+  const gaps: number[] = [];
+  for (const [, own] of [...spans].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const { at, version } = own[0]!;
+    const start = startOf(at);
+    const earlier = rows.filter((row) => row.at < start && row.version === version);
+    const error = gaps.length < 3 ? 0 : Math.sqrt(gaps.reduce((sum, gap) => sum + gap ** 2, 0) / gaps.length);
+    const measured = measureQuality(metric, own);
+    const estimated = estimateQuality(metric, own, earlier, error);
+    // The estimator's own error: beyond what the sampling of the labels explains.
+    if (measured && estimated) {
+      const noise = (measured.high - measured.low) / (2 * Z);
+      gaps.push(Math.sqrt(Math.max(0, (estimated.value - measured.value) ** 2 - noise ** 2)));
+    }
+    const labelled = own.filter(({ label }) => label !== null).length;
+    found.push({ version, at: start, metric, rows: own.length, labelled, measured, estimated });
+  }
+  return found;
+}
+
+/** How much worse a metric is: positive is a loss, for AUC and accuracy as for errors. */
+export function lossBetween(metric: QualityMetric, before: Estimate, now: Estimate): Estimate {
+  const sign = metric === 'rmse' ? -1 : 1;
+  const half = Math.hypot((before.high - before.low) / 2, (now.high - now.low) / 2);
+  const value = sign * (before.value - now.value);
+  return { value, low: value - half, high: value + half, n: now.n };
+}
+
+function interval(value: number, error: number, n: number): Estimate {
+  return { value, low: value - Z * error, high: value + Z * error, n };
+}

@@ -1,0 +1,121 @@
+import { durationMs } from '@hotloop/model/manifest/duration.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
+import type { Tensor } from '@hotloop/model/tensor.ts';
+import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
+import { CLOCK_SKEW_MS, joinOutcomes } from '../../datasets/join.ts';
+import { outcomeCut, readOutcomesOf } from '../../outcomes/outcome-store.ts';
+import { scoresOf } from '../collect.ts';
+
+/** What the model said of one row, and what was then reported; null while no label is known. */
+export interface ScoredRow {
+  readonly at: number;
+  readonly version: number;
+  /** NaN where the outputs were not kept. */
+  readonly score: number;
+  readonly label: number | null;
+  readonly predictionId: string;
+  /** Of the prediction, which has several in task ranking. */
+  readonly row: number;
+}
+
+export interface ScoredRows {
+  readonly rows: readonly ScoredRow[];
+  /** Reports that belong to no prediction. */
+  readonly unmatched: number;
+}
+
+const PREDICTIONS = `
+  SELECT prediction_id, extract(epoch FROM at) * 1000 AS at_ms, version, entities, candidates, "rows", outputs, output_spec
+  FROM prediction WHERE model = $1 AND variant IN ('live', 'canary', 'pinned') AND error_code IS NULL
+    AND at >= to_timestamp($2 / 1000.0)
+  ORDER BY prediction_id DESC LIMIT $3`;
+
+interface PredictionRow {
+  readonly prediction_id: string;
+  readonly at_ms: string;
+  readonly version: number;
+  readonly entities: Record<string, string>;
+  readonly candidates: string[];
+  readonly rows: number;
+  readonly outputs: Buffer | null;
+  readonly output_spec: { name: string; datatype: Tensor['datatype']; shape: number[] }[];
+}
+
+/** The newest predictions since a moment with their scores and labels, ascending by time. */
+export async function readScoredRows(
+  pool: Pool,
+  manifest: Manifest,
+  since: number,
+  now: number,
+  limit: number,
+): Promise<ScoredRows> {
+  const { rows } = await pool.query<PredictionRow>(PREDICTIONS, [manifest.name, since, limit]);
+  const first = rows.at(-1);
+  if (!first) return { rows: [], unmatched: 0 };
+  const rule = labelRule(manifest);
+  const cut = await outcomeCut(pool, manifest.name);
+  const keys = manifest.outcome.join ?? [];
+  const earliest = Number(first.at_ms) - CLOCK_SKEW_MS;
+  const events = await transaction(pool, (client) =>
+    readOutcomesOf(client, {
+      ...{ model: manifest.name, cut, firstId: first.prediction_id, lastId: rows[0]!.prediction_id },
+      keyed: keys.length === 0 ? null : [earliest, now],
+    }),
+  );
+  const joined = joinOutcomes(
+    rows.map((row) => ({
+      predictionId: row.prediction_id,
+      at: Math.round(Number(row.at_ms)),
+      entities: row.entities,
+      candidates: row.candidates,
+      rows: row.rows,
+      shown: null,
+    })),
+    events,
+    {
+      keys,
+      windowMs: durationMs(manifest.outcome.window),
+      otherwise: rule.otherwise,
+      labelOf: (event) => rule.labelOf(event),
+    },
+    now,
+  );
+  const labels = new Map<string, number>();
+  for (const example of joined.examples)
+    if (!(rule.isOneSided && example.open))
+      labels.set(`${example.predictionId} ${example.row}`, example.label);
+  const scored = rows.flatMap((row) => {
+    const scores = scoresOf(row, manifest);
+    return Array.from({ length: row.rows }, (_v, index) => ({
+      at: Math.round(Number(row.at_ms)),
+      version: row.version,
+      score: scores[index] ?? Number.NaN,
+      label: labels.get(`${row.prediction_id} ${index}`) ?? null,
+      predictionId: row.prediction_id,
+      row: index,
+    }));
+  });
+  return { rows: scored.reverse(), unmatched: joined.unmatched.length };
+}
+
+/** The logged vectors of rows, end to end, [rows x columns]; rows whose vector has another width are left out. */
+export async function readVectors(
+  pool: Pool,
+  rows: readonly ScoredRow[],
+  columns: number,
+): Promise<{ readonly rows: readonly ScoredRow[]; readonly features: Float32Array }> {
+  const found = await pool.query<{ prediction_id: string; features: Buffer }>(
+    'SELECT prediction_id, features FROM prediction WHERE prediction_id = ANY($1::uuid[]) AND "columns" = $2 AND features IS NOT NULL',
+    [[...new Set(rows.map(({ predictionId }) => predictionId))], columns],
+  );
+  const vectors = new Map(found.rows.map((one) => [one.prediction_id, one.features]));
+  const size = columns * 4;
+  const kept = rows.filter(
+    ({ predictionId, row }) => (vectors.get(predictionId)?.length ?? 0) >= (row + 1) * size,
+  );
+  const bytes = new Uint8Array(kept.length * size);
+  for (const [at, { predictionId, row }] of kept.entries())
+    bytes.set(vectors.get(predictionId)!.subarray(row * size, (row + 1) * size), at * size);
+  return { rows: kept, features: new Float32Array(bytes.buffer) };
+}

@@ -1,0 +1,193 @@
+import { durationMs } from '@hotloop/model/manifest/duration.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { QUEUE_US, ROW, RUN_US, SCORE } from '../collect.ts';
+import { baselineFor, evaluateDay, evaluateRecent, RECENT_MS } from '../evaluate-model.ts';
+import type { Incident } from '../incidents/incident.ts';
+import { listIncidents } from '../incidents/incident-store.ts';
+import type { Quality } from '../performance/quality.ts';
+import { listQuality } from '../performance/quality-store.ts';
+import { DRIFT_DEFAULTS, measureDrift } from '../signals/drift.ts';
+import { summaryOf } from '../signals/judge-features.ts';
+import type { NotJudged, Signal } from '../signals/signal.ts';
+import { expectedCalls, type HourOfCalls } from '../signals/traffic.ts';
+import { type CallSummary, readCalls, summariseCalls } from '../sketches/call-store.ts';
+import { type FeatureSketch, type SketchedFeature, sketchLayout } from '../sketches/feature-sketch.ts';
+import { readSketches, SPANS } from '../sketches/sketch-store.ts';
+
+export interface FeatureReport {
+  readonly name: string;
+  readonly kind: string;
+  readonly rows: number;
+  readonly missingShare: number;
+  readonly outOfRangeShare: number;
+  readonly distinct: number;
+  readonly before: string;
+  readonly now: string;
+  /** Null while there is nothing to compare with. */
+  readonly drift: {
+    readonly effect: number;
+    readonly low: number;
+    readonly high: number;
+    readonly threshold: number;
+  } | null;
+}
+
+export interface LatencyReport {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** All that monitoring says of one model. */
+export interface MonitoringReport {
+  readonly model: string;
+  readonly version: number | null;
+  readonly since: number;
+  readonly until: number;
+  readonly baseline: string | null;
+  readonly calls: readonly CallSummary[];
+  readonly hours: readonly HourOfCalls[];
+  readonly expectedCallsAnHour: number | null;
+  readonly queueMs: LatencyReport | null;
+  readonly runMs: LatencyReport | null;
+  /** Share of rows that are repeats, estimated; null without rows. */
+  readonly duplicateShare: number | null;
+  readonly features: readonly FeatureReport[];
+  readonly quality: readonly Quality[];
+  readonly signals: readonly Signal[];
+  readonly notJudged: readonly NotJudged[];
+  readonly incidents: readonly Incident[];
+  /** Versions by the day they were registered, for the marks of the chart. */
+  readonly versions: readonly { readonly version: number; readonly at: number }[];
+}
+
+/** Throws NOT_FOUND for a model that is not registered. */
+export function findModel(registry: RegistryReader, name: string): ModelRecord {
+  const model = registry.current().models.get(name);
+  if (!model)
+    throw new HotloopError('NOT_FOUND', `model ${JSON.stringify(name.slice(0, 80))} is not registered`);
+  return model;
+}
+
+/** What happened to a model since a moment, with what could not be judged and why. */
+export async function monitoringReport(
+  pool: Pool,
+  model: ModelRecord,
+  since: number,
+  now: number,
+): Promise<MonitoringReport> {
+  const live = model.liveVersion === null ? undefined : model.versions.get(model.liveVersion);
+  const hours = await readCalls(pool, model.name, 'hour', since, now);
+  const shared = {
+    model: model.name,
+    version: live?.version ?? null,
+    since,
+    until: now,
+    hours,
+    calls: await summariseCalls(pool, model.name, since),
+    expectedCallsAnHour: expectedCalls(hours, now)?.rate ?? null,
+    quality: await listQuality(pool, model.name, since),
+    incidents: (await listIncidents(pool, { model: model.name, limit: 100 })).filter(
+      ({ closedAt }) => closedAt === null || closedAt >= since,
+    ),
+    versions: await versionDays(pool, model.name),
+  };
+  if (!live || live.manifest.task === 'tensor')
+    return {
+      ...shared,
+      ...{ baseline: null, queueMs: null, runMs: null, duplicateShare: null, features: [], signals: [] },
+      notJudged: [
+        {
+          feature: null,
+          reason: live ? 'a model of task tensor declares no features' : 'no version is live',
+        },
+      ],
+    };
+  const day = await evaluateDay(pool, live, now);
+  const recent = await evaluateRecent(pool, live, now);
+  const sketches = await readSketches(pool, {
+    ...{ model: model.name, versions: [live.version], span: SPANS.hour, since, until: now + 3_600_000 },
+  });
+  const rows = sketches.get(ROW);
+  return {
+    ...shared,
+    baseline: day.baseline,
+    queueMs: latencyOf(sketches.get(QUEUE_US)),
+    runMs: latencyOf(sketches.get(RUN_US)),
+    duplicateShare: rows ? Math.max(0, 1 - rows.values.distinct.estimate() / rows.rows) : null,
+    features: await featureReports(pool, live, now, sketches),
+    signals: [...recent.signals, ...day.signals],
+    notJudged: day.notJudged,
+  };
+}
+
+async function featureReports(
+  pool: Pool,
+  live: VersionRecord,
+  now: number,
+  sketches: ReadonlyMap<string, FeatureSketch>,
+): Promise<FeatureReport[]> {
+  const { manifest } = live;
+  const baseline = await baselineFor(pool, live, now - RECENT_MS, now);
+  const { features: measure, at_least } = manifest.monitor.drift;
+  const threshold = at_least ?? DRIFT_DEFAULTS[measure];
+  const scores: SketchedFeature = {
+    name: SCORE,
+    kind: 'number',
+    offset: 0,
+    width: 1,
+    categories: [],
+    source: 'predictions',
+  };
+  return [...sketchLayout(manifest).features, scores].flatMap((feature) => {
+    const sketch = sketches.get(feature.name);
+    if (!sketch) return [];
+    const past = baseline?.sketches.get(feature.name);
+    const isJudged = past !== undefined && past.present > 0 && sketch.present > 0;
+    const drift = isJudged ? measureDrift(past, sketch, measure) : null;
+    return [
+      {
+        name: feature.name,
+        kind: feature.kind,
+        rows: sketch.rows,
+        missingShare: sketch.missingShare,
+        outOfRangeShare: sketch.rows === 0 ? 0 : sketch.outOfRange / sketch.rows,
+        distinct:
+          feature.kind === 'number'
+            ? Math.round(sketch.values.distinct.estimate())
+            : sketch.categories.filter((count) => count > 0).length,
+        before: past ? summaryOf(feature, past) : '',
+        now: summaryOf(feature, sketch),
+        drift: drift && { effect: drift.effect, low: drift.low, high: drift.high, threshold },
+      },
+    ];
+  });
+}
+
+function latencyOf(sketch: FeatureSketch | undefined): LatencyReport | null {
+  if (!sketch || sketch.values.count === 0) return null;
+  return { p50: sketch.values.quantile(0.5) / 1000, p99: sketch.values.quantile(0.99) / 1000 };
+}
+
+async function versionDays(pool: Pool, model: string): Promise<{ version: number; at: number }[]> {
+  const { rows } = await pool.query<{ version: number; ms: string }>(
+    'SELECT version, extract(epoch FROM created_at) * 1000 AS ms FROM model_version WHERE model = $1 ORDER BY version',
+    [model],
+  );
+  return rows.map(({ version, ms }) => ({ version, at: Number(ms) }));
+}
+
+/** Milliseconds since 1970 of `7d` (so long ago) or of a date. Throws INVALID_ARGUMENT for anything else. */
+export function parseSince(text: string, now: number): number {
+  try {
+    return now - durationMs(text);
+  } catch {
+    const at = Date.parse(text);
+    if (!Number.isNaN(at)) return at;
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `since: ${JSON.stringify(text.slice(0, 40))} is neither a duration such as 7d nor a date`,
+    );
+  }
+}

@@ -1,0 +1,260 @@
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { MonitorRule, MonitorSpec, SignalKind } from '@hotloop/model/manifest/monitor-schema.ts';
+import { adjustedForFalseDiscoveries } from '@hotloop/model/statistics/benjamini-hochberg.ts';
+import { sharesDiffer, wilsonInterval } from '@hotloop/model/statistics/distributions.ts';
+import type {
+  FeatureSketch,
+  FeatureSketches,
+  SketchedFeature,
+  SketchLayout,
+} from '../sketches/feature-sketch.ts';
+import { DRIFT_DEFAULTS, measureDrift } from './drift.ts';
+import type { NotJudged, Severity, Signal } from './signal.ts';
+
+export interface FeatureJudgement {
+  readonly signals: readonly Signal[];
+  readonly notJudged: readonly NotJudged[];
+}
+
+export interface JudgedWindow {
+  readonly layout: SketchLayout;
+  readonly current: FeatureSketches;
+  /** Training, or the first week; absent or too small features are said not to be judged. */
+  readonly baseline: FeatureSketches;
+  readonly monitor: MonitorSpec;
+  /** Declared by `quality.max_missing`, by feature. */
+  readonly maxMissing: ReadonlyMap<string, number>;
+  /** What the baseline is, for messages: "training", "last week". */
+  readonly against: string;
+  /** A few minutes rather than a day: only breakage is judged, for the mix of values changes with the hour. */
+  readonly recent?: boolean;
+}
+
+/** Share of `quality.max_missing` by feature, where the manifest declares it. */
+export function declaredMissing(manifest: Manifest): ReadonlyMap<string, number> {
+  const declared = new Map<string, number>();
+  for (const feature of manifest.features) {
+    const { quality } = feature as { quality?: { max_missing?: number } };
+    if (quality?.max_missing !== undefined) declared.set(feature.name, quality.max_missing);
+  }
+  return declared;
+}
+
+/** Rows that a baseline needs before anything is compared with it. */
+const BASELINE_ROWS = 200;
+/** Breakage is judged every few seconds, so its tests must be far stricter than those of a day. */
+const RECENT_P = 1e-9;
+const RECENT_GAP = 0.1;
+
+interface Candidate {
+  readonly signal: Omit<Signal, 'p'>;
+  readonly p: number;
+}
+
+/** All signals of a window's features against one baseline. Pure. */
+export function judgeFeatures(window: JudgedWindow): FeatureJudgement {
+  const { layout, current, baseline, monitor, recent = false } = window;
+  const notJudged: NotJudged[] = [];
+  const drifts: Candidate[] = [];
+  const others: Candidate[] = [];
+  for (const feature of layout.features) {
+    const now = current.get(feature.name);
+    const past = baseline.get(feature.name);
+    const reason = reasonNotToJudge(now, past, window);
+    if (reason !== null) {
+      notJudged.push({ feature: feature.name, reason });
+      continue;
+    }
+    const pair = { feature, now: now!, past: past!, window };
+    others.push(...[missingOf(pair), newCategoryOf(pair), rangeOf(pair)].filter(isThere));
+    if (recent) continue;
+    others.push(...[constantOf(pair)].filter(isThere));
+    drifts.push(...[driftOf(pair)].filter(isThere));
+  }
+  const rate = recent ? RECENT_P : monitor.drift.false_alarms;
+  return { signals: [...passing(drifts, rate, monitor), ...passing(others, rate, monitor)], notJudged };
+}
+
+const isThere = <T>(value: T | null): value is T => value !== null;
+
+/** Those that are both too unlikely for chance over all features and as large as the rule asks for. */
+function passing(candidates: readonly Candidate[], rate: number, monitor: MonitorSpec): Signal[] {
+  const adjusted = adjustedForFalseDiscoveries(candidates.map(({ p }) => p));
+  return candidates.flatMap(({ signal }, index) => {
+    const rule = ruleFor(monitor, signal.kind, signal.feature);
+    if (rule?.off) return [];
+    const threshold = rule?.at_least ?? signal.threshold;
+    const p = adjusted[index]!;
+    if (p > rate || signal.effect < threshold) return [];
+    return [{ ...signal, p, threshold, severity: rule?.severity ?? signal.severity }];
+  });
+}
+
+/** The rule that names the feature, or else the one for all features. */
+export function ruleFor(
+  monitor: MonitorSpec,
+  kind: SignalKind,
+  feature: string | null,
+): MonitorRule | undefined {
+  const rules = monitor.rules.filter((rule) => rule.signal === kind);
+  return (
+    rules.find((rule) => rule.feature === feature && feature !== null) ??
+    rules.find((rule) => rule.feature === undefined)
+  );
+}
+
+interface Pair {
+  readonly feature: SketchedFeature;
+  readonly now: FeatureSketch;
+  readonly past: FeatureSketch;
+  readonly window: JudgedWindow;
+}
+
+function reasonNotToJudge(
+  now: FeatureSketch | undefined,
+  past: FeatureSketch | undefined,
+  { monitor, against, recent }: JudgedWindow,
+): string | null {
+  const least = recent ? 50 : monitor.drift.min_rows;
+  if (!now || now.rows === 0) return 'no rows in the window';
+  if (now.rows < least) return `${now.rows} rows in the window; ${least} are needed`;
+  if (!past) return `${against} holds no values of it`;
+  if (past.rows < BASELINE_ROWS) return `${against} holds ${past.rows} rows; ${BASELINE_ROWS} are needed`;
+  return null;
+}
+
+function driftOf({ feature, now, past, window }: Pair): Candidate | null {
+  if (now.present < window.monitor.drift.min_rows || past.present < BASELINE_ROWS) return null;
+  const measure = window.monitor.drift.features;
+  const threshold = window.monitor.drift.at_least ?? DRIFT_DEFAULTS[measure];
+  const drift = measureDrift(past, now, measure);
+  const severity: Severity = drift.effect >= 3 * threshold ? 'critical' : 'warning';
+  return {
+    p: drift.p,
+    signal: {
+      kind: 'drift',
+      ...aboutOf(feature),
+      ...{ effect: drift.effect, low: drift.low, high: drift.high, unit: measure, threshold },
+      ...{ n: now.present, severity },
+      message: `${feature.name} is not distributed as in ${window.against}: ${summaryOf(feature, past)} before, ${summaryOf(feature, now)} now`,
+    },
+  };
+}
+
+function missingOf({ feature, now, past, window }: Pair): Candidate | null {
+  const declared = window.maxMissing.get(feature.name);
+  const allowed = declared ?? past.missingShare + window.monitor.missing.tolerance;
+  const gap = now.missingShare - allowed;
+  if (gap <= 0 || (window.recent && now.missingShare - past.missingShare < RECENT_GAP)) return null;
+  const { low, high } = wilsonInterval(now.missing, now.rows);
+  // Against a declared limit the baseline is the limit itself, exactly known.
+  const p =
+    declared === undefined
+      ? sharesDiffer(now.missing, now.rows, past.missing, past.rows)
+      : sharesDiffer(now.missing, now.rows, Math.round(declared * 1e6), 1e6);
+  return {
+    p,
+    signal: {
+      kind: 'missing',
+      ...aboutOf(feature),
+      ...{ effect: now.missingShare, low, high, unit: 'share', threshold: allowed, n: now.rows },
+      severity: now.missingShare > 0.5 ? 'critical' : 'warning',
+      message: `${feature.name} is missing in ${percent(now.missingShare)} of rows; ${declared === undefined ? `${percent(past.missingShare)} in ${window.against}` : `${percent(declared)} is declared as the most`}`,
+    },
+  };
+}
+
+function newCategoryOf({ feature, now, past, window }: Pair): Candidate | null {
+  if (feature.kind !== 'category') return null;
+  const [other, before] = [now.categories.at(-1) ?? 0, past.categories.at(-1) ?? 0];
+  const share = other / Math.max(1, now.present);
+  const shareBefore = before / Math.max(1, past.present);
+  if (share - shareBefore < (window.recent ? RECENT_GAP : 0.01)) return null;
+  const { low, high } = wilsonInterval(other, now.present);
+  return {
+    p: sharesDiffer(other, now.present, before, past.present),
+    signal: {
+      kind: 'new_category',
+      ...aboutOf(feature),
+      ...{ effect: share, low, high, unit: 'share', threshold: 0.01, n: now.present },
+      severity: share > 0.2 ? 'critical' : 'warning',
+      message: `${percent(share)} of the values of ${feature.name} are none of its ${feature.categories.length} categories; ${percent(shareBefore)} in ${window.against}`,
+    },
+  };
+}
+
+/** Values that the manifest's range refuses, and numbers outside all that the baseline has seen. */
+function rangeOf({ feature, now, past, window }: Pair): Candidate | null {
+  let outside = now.outOfRange;
+  let before = past.outOfRange;
+  if (feature.kind === 'number' && past.values.count > 0) {
+    const width = past.values.max - past.values.min || Math.abs(past.values.max) || 1;
+    const [low, high] = [past.values.min - width / 2, past.values.max + width / 2];
+    for (const [bin, count] of now.values.sortedBins()) {
+      const value = numberOf(bin);
+      if (value < low || value > high) outside += count;
+    }
+  } else before = Math.max(0, before);
+  const share = outside / Math.max(1, now.present);
+  const least = window.recent ? RECENT_GAP : 0.01;
+  if (share - before / Math.max(1, past.present) < least) return null;
+  const interval = wilsonInterval(outside, now.present);
+  return {
+    p: sharesDiffer(outside, now.present, before, past.present),
+    signal: {
+      kind: 'out_of_range',
+      ...aboutOf(feature),
+      ...{ effect: share, low: interval.low, high: interval.high, unit: 'share', threshold: least },
+      n: now.present,
+      severity: share > 0.2 ? 'critical' : 'warning',
+      message: `${percent(share)} of the values of ${feature.name} lie outside its range: ${summaryOf(feature, past)} before, ${summaryOf(feature, now)} now`,
+    },
+  };
+}
+
+const FLOAT = new Float32Array(1);
+const FLOAT_BITS = new Uint32Array(FLOAT.buffer);
+function numberOf(bin: number): number {
+  FLOAT_BITS[0] = (bin << 16) >>> 0;
+  return FLOAT[0]!;
+}
+
+function constantOf({ feature, now, past }: Pair): Candidate | null {
+  if (feature.kind !== 'number' || now.values.count < BASELINE_ROWS) return null;
+  if (now.values.min !== now.values.max || past.values.min === past.values.max) return null;
+  // The chance that so many rows all take the value that is most frequent in the baseline.
+  let most = 0;
+  for (const count of past.values.bins.values()) most = Math.max(most, count);
+  const p = (most / Math.max(1, past.values.count)) ** now.values.count;
+  return {
+    p,
+    signal: {
+      kind: 'constant',
+      ...aboutOf(feature),
+      ...{ effect: 1, low: 1, high: 1, unit: 'share', threshold: 1, n: now.values.count },
+      severity: 'warning',
+      message: `${feature.name} is ${short(now.values.min)} in every row; before it took about ${Math.round(past.values.distinct.estimate())} values`,
+    },
+  };
+}
+
+const aboutOf = ({ name, source }: SketchedFeature) => ({ feature: name, source });
+
+/** The middle and the spread of a number, or the commonest categories. */
+export function summaryOf(feature: SketchedFeature, sketch: FeatureSketch): string {
+  if (feature.kind === 'number') {
+    const at = (q: number) => short(sketch.values.quantile(q));
+    return sketch.values.count === 0 ? 'no values' : `median ${at(0.5)} (${at(0.05)} to ${at(0.95)})`;
+  }
+  if (feature.kind === 'wide') return `${Math.round(sketch.categories.reduce((a, b) => a + b, 0))} tokens`;
+  const total = sketch.categories.reduce((sum, count) => sum + count, 0) || 1;
+  return [...sketch.categories]
+    .map((count, index) => ({ name: feature.categories[index] ?? 'other', share: count / total }))
+    .sort((a, b) => b.share - a.share)
+    .slice(0, 3)
+    .map(({ name, share }) => `${name} ${percent(share)}`)
+    .join(', ');
+}
+
+export const percent = (share: number): string => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+export const short = (value: number): string => String(Number(value.toPrecision(4)));

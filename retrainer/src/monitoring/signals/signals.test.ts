@@ -1,0 +1,109 @@
+import { manifestSchema } from '@hotloop/model/manifest/manifest.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { describe, expect, it } from 'vitest';
+import { groupSignals } from '../incidents/incident.ts';
+import { baselineOf, sketchLayout } from '../sketches/feature-sketch.ts';
+import { judgeFeatures } from './judge-features.ts';
+import { expectedCalls, judgeTraffic } from './traffic.ts';
+
+const manifest = manifestSchema.parse({
+  name: 'm',
+  features: [
+    { name: 'price', from: 'request.price', missing: 0 },
+    { name: 'month', from: 'request.month', transform: [{ one_hot: ['Jan', 'Feb', 'Mar'] }] },
+    { name: 'age', from: 'request.age', missing: 0 },
+  ],
+});
+const seed = 11;
+
+function rows(
+  n: number,
+  random: SeededRandom,
+  change: { shift?: number; times?: number; swap?: boolean } = {},
+) {
+  const features = new Float32Array(n * 5);
+  for (let row = 0; row < n; row++) {
+    features[row * 5] = (random.normal() * 3 + 10 + (change.shift ?? 0)) * (change.times ?? 1);
+    const month = random.uniform() < 0.6 ? 0 : random.uniform() < 0.7 ? 1 : 2;
+    features[row * 5 + 1 + (change.swap ? (month + 1) % 3 : month)] = 1;
+    features[row * 5 + 4] = random.normal();
+  }
+  return features;
+}
+
+function judge(now: Float32Array, statuses = new Uint8Array(0)) {
+  const random = new SeededRandom(seed);
+  return judgeFeatures({
+    layout: sketchLayout(manifest),
+    baseline: baselineOf(manifest, rows(10_000, random), 10_000),
+    current: baselineOf(manifest, now, now.length / 5, statuses),
+    monitor: manifest.monitor,
+    maxMissing: new Map(),
+    against: 'training',
+  });
+}
+
+describe('features against their baseline', () => {
+  const random = new SeededRandom(seed + 1);
+  const kinds = (found: ReturnType<typeof judge>) =>
+    found.signals.map(({ kind, feature }) => `${kind} ${feature}`);
+
+  it('finds nothing where nothing changed', () => {
+    expect(judge(rows(5_000, random)).signals).toEqual([]);
+  });
+
+  it('finds a shift, a swap of categories and a change of unit, each on its feature alone', () => {
+    expect(kinds(judge(rows(5_000, random, { shift: 1.5 })))).toEqual(['drift price']);
+    expect(kinds(judge(rows(5_000, random, { swap: true })))).toEqual(['drift month']);
+    expect(kinds(judge(rows(5_000, random, { times: 1000 })))).toEqual(['drift price', 'out_of_range price']);
+  });
+
+  it('finds 5 % missing', () => {
+    const statuses = new Uint8Array(5_000 * 3);
+    for (let row = 0; row < 250; row++) statuses[row * 3] = 1;
+    expect(kinds(judge(rows(5_000, random), statuses))).toEqual(['missing price']);
+  });
+
+  it('says what it cannot judge', () => {
+    expect(judge(rows(20, random)).notJudged[0]).toEqual({
+      feature: 'price',
+      reason: '20 rows in the window; 200 are needed',
+    });
+  });
+
+  it('makes one incident of the features of one source', () => {
+    const { signals } = judge(rows(5_000, random, { times: 1000 }));
+    const twice = [...signals, ...signals.map((signal) => ({ ...signal, feature: 'age' }))];
+    expect(groupSignals('m', signals).map(({ cause }) => cause)).toEqual(['feature:price']);
+    expect(groupSignals('m', twice).map(({ cause }) => cause)).toEqual(['source:request.price']);
+  });
+});
+
+describe('traffic', () => {
+  const hour = 3_600_000;
+  const start = Date.UTC(2026, 0, 5);
+  const now = start + 28 * 24 * hour;
+  // Busy from 8 to 20, quiet at night.
+  const hours = Array.from({ length: 28 * 24 }, (_v, index) => ({
+    at: start + index * hour,
+    calls: index % 24 >= 8 && index % 24 < 20 ? 1_000 + ((index * 37) % 60) : 5,
+    errors: 0,
+  }));
+
+  it('expects the rate of the hour of the week', () => {
+    expect(expectedCalls(hours, now)!.rate).toBeLessThan(300);
+    expect(expectedCalls(hours, now - 12 * hour)!.rate).toBeGreaterThan(700);
+  });
+
+  it('is silent about a quiet night, and alarms on the same silence by day', () => {
+    const judgeAt = (at: number) =>
+      judgeTraffic(
+        { hours: hours.filter((one) => one.at < at), minutes: [], lastAt: at - 90_000, readTo: at },
+        manifest.monitor,
+        at,
+        60_000,
+      );
+    expect(judgeAt(now - 22 * hour).map(({ kind }) => kind)).toEqual([]);
+    expect(judgeAt(now - 10 * hour).map(({ kind }) => kind)).toEqual(['silence']);
+  });
+});

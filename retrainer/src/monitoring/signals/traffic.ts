@@ -1,0 +1,192 @@
+import type { MonitorSpec } from '@hotloop/model/manifest/monitor-schema.ts';
+import { poissonAtLeast, poissonAtMost } from '@hotloop/model/statistics/distributions.ts';
+import { percent } from './judge-features.ts';
+import type { Signal } from './signal.ts';
+
+const HOUR_MS = 3_600_000;
+const WEEK_HOURS = 168;
+const MINUTE_MS = 60_000;
+
+/** Calls of one model in one hour. */
+export interface HourOfCalls {
+  /** Milliseconds since 1970 of its start. */
+  readonly at: number;
+  readonly calls: number;
+  readonly errors: number;
+}
+
+export interface TrafficFacts {
+  /** Whole hours before now, ascending; hours without a call may be left out. */
+  readonly hours: readonly HourOfCalls[];
+  /** Calls by minute of the last hour, ascending. */
+  readonly minutes: readonly HourOfCalls[];
+  /** When the last call was made; null: never. */
+  readonly lastAt: number | null;
+  /** How far the log has been read; later calls are not known yet. */
+  readonly readTo: number;
+}
+
+export interface ExpectedCalls {
+  /** Calls an hour. */
+  readonly rate: number;
+  /** Variance of an hour's calls over its mean; 1 for Poisson. */
+  readonly dispersion: number;
+  /** Hours it was learned from. */
+  readonly hours: number;
+}
+
+/**
+ * What the model's own past lets expect of an hour: the same hour of the week in earlier weeks, shrunk to the same
+ * hour of other days with the weight of one week; with how much more hours vary than chance. Null without a whole hour of past.
+ */
+export function expectedCalls(hours: readonly HourOfCalls[], now: number): ExpectedCalls | null {
+  const first = hours[0];
+  if (!first) return null;
+  const thisHour = Math.floor(now / HOUR_MS) * HOUR_MS;
+  const past = Math.round((thisHour - first.at) / HOUR_MS);
+  if (past < 1) return null;
+  const byHour = new Map(hours.map((hour) => [hour.at, hour.calls]));
+  const callsAt = (at: number) => byHour.get(at) ?? 0;
+  const recent = Math.min(past, WEEK_HOURS * 4);
+  let [sum, squares] = [0, 0];
+  for (let back = 1; back <= recent; back++) {
+    const calls = callsAt(thisHour - back * HOUR_MS);
+    sum += calls;
+    squares += calls * calls;
+  }
+  const mean = sum / recent;
+  const same: number[] = [];
+  for (let week = 1; thisHour - week * WEEK_HOURS * HOUR_MS >= first.at && week <= 8; week++)
+    same.push(callsAt(thisHour - week * WEEK_HOURS * HOUR_MS));
+  if (same.length === 0) {
+    const variance = Math.max(0, squares / recent - mean * mean);
+    return { rate: mean, dispersion: Math.max(1, mean > 0 ? variance / mean : 1), hours: recent };
+  }
+  const daily: number[] = [];
+  for (let day = 1; day <= 14 && thisHour - day * 24 * HOUR_MS >= first.at; day++)
+    daily.push(callsAt(thisHour - day * 24 * HOUR_MS));
+  const sameHour = daily.reduce((total, calls) => total + calls, 0) / daily.length;
+  const rate = (same.reduce((total, calls) => total + calls, 0) + sameHour) / (same.length + 1);
+  return { rate, dispersion: weeklyDispersion(hours, first.at, thisHour), hours: recent };
+}
+
+/** How far hours of the week are from their own means, over what chance gives. */
+function weeklyDispersion(hours: readonly HourOfCalls[], from: number, to: number): number {
+  const weeks = Math.floor((to - from) / HOUR_MS / WEEK_HOURS);
+  if (weeks < 2) return 2;
+  const sums = new Float64Array(WEEK_HOURS);
+  const squares = new Float64Array(WEEK_HOURS);
+  const start = to - weeks * WEEK_HOURS * HOUR_MS;
+  for (const { at, calls } of hours) {
+    if (at < start || at >= to) continue;
+    const hour = Math.round((at - start) / HOUR_MS) % WEEK_HOURS;
+    sums[hour]! += calls;
+    squares[hour]! += calls * calls;
+  }
+  let [total, used] = [0, 0];
+  for (let hour = 0; hour < WEEK_HOURS; hour++) {
+    const mean = sums[hour]! / weeks;
+    if (mean < 1) continue;
+    total += Math.max(0, (squares[hour]! - weeks * mean * mean) / (weeks - 1)) / mean;
+    used++;
+  }
+  return used === 0 ? 1 : Math.max(1, total / used);
+}
+
+/** Calls that stop, are far too few or far too many, and errors. Pure. */
+export function judgeTraffic(
+  facts: TrafficFacts,
+  monitor: MonitorSpec,
+  now: number,
+  silenceMs: number,
+): Signal[] {
+  const signals: Signal[] = [];
+  const silent = silenceOf(facts, monitor, now, silenceMs);
+  if (silent) signals.push(silent);
+  else {
+    const rate = rateOf(facts, monitor, now);
+    if (rate) signals.push(rate);
+  }
+  const errors = errorsOf(facts, now);
+  if (errors) signals.push(errors);
+  return signals;
+}
+
+/** The rate expected now: of the hour of the week, or while the past is shorter than an hour, of the last minutes. */
+function rateNow({ hours, minutes }: TrafficFacts, now: number): ExpectedCalls | null {
+  const learned = expectedCalls(hours, now);
+  if (learned && learned.hours >= 24) return learned;
+  const first = hours[0]?.at ?? minutes[0]?.at;
+  const active = minutes.filter(({ calls }) => calls > 0);
+  if (first === undefined || active.length < 2) return learned;
+  const calls = active.reduce((sum, minute) => sum + minute.calls, 0);
+  const span = active.at(-1)!.at - active[0]!.at + MINUTE_MS;
+  return { rate: (calls * HOUR_MS) / span, dispersion: 2, hours: span / HOUR_MS };
+}
+
+function silenceOf(facts: TrafficFacts, monitor: MonitorSpec, now: number, silenceMs: number): Signal | null {
+  const { lastAt, readTo } = facts;
+  const until = Math.min(now, readTo);
+  if (lastAt === null || until - lastAt < silenceMs) return null;
+  const expected = rateNow(facts, now);
+  if (!expected) return null;
+  const mean = (expected.rate * (until - lastAt)) / HOUR_MS;
+  const p = Math.exp(-mean / expected.dispersion);
+  if (p > monitor.silence.probability) return null;
+  const seconds = Math.round((until - lastAt) / 1000);
+  return {
+    kind: 'silence',
+    ...{ feature: null, source: 'traffic', effect: seconds, low: seconds, high: seconds, unit: 'seconds' },
+    ...{ threshold: silenceMs / 1000, p, n: 0, severity: 'critical' },
+    message: `no call for ${seconds} s; ${mean.toFixed(mean < 10 ? 1 : 0)} were expected, and none has the probability ${p.toExponential(1)}`,
+  };
+}
+
+/** The last whole hour against what its hour of the week lets expect. */
+function rateOf({ hours }: TrafficFacts, monitor: MonitorSpec, now: number): Signal | null {
+  const start = Math.floor(now / HOUR_MS) * HOUR_MS - HOUR_MS;
+  const past = hours.filter((hour) => hour.at < start);
+  const expected = expectedCalls(past, start);
+  if (!expected || expected.hours < WEEK_HOURS * 2) return null;
+  const calls = hours.find((hour) => hour.at === start)?.calls ?? 0;
+  const scaled = expected.rate / expected.dispersion;
+  const few = poissonAtMost(calls / expected.dispersion, scaled);
+  const many = poissonAtLeast(calls / expected.dispersion, scaled);
+  const p = Math.min(1, 2 * Math.min(few, many));
+  const ratio = calls / Math.max(1, expected.rate);
+  if (p > monitor.silence.probability || (ratio > 0.5 && ratio < 2)) return null;
+  return {
+    kind: 'traffic',
+    ...{
+      feature: null,
+      source: 'traffic',
+      effect: ratio,
+      low: ratio,
+      high: ratio,
+      unit: 'times the expected calls',
+    },
+    ...{ threshold: ratio < 1 ? 0.5 : 2, p, n: calls, severity: 'warning' },
+    message: `${calls} calls in the last hour; ${Math.round(expected.rate)} were expected (probability ${p.toExponential(1)})`,
+  };
+}
+
+function errorsOf({ minutes, hours }: TrafficFacts, now: number): Signal | null {
+  const recent = minutes.filter(({ at }) => at >= now - 10 * MINUTE_MS);
+  const calls = recent.reduce((sum, minute) => sum + minute.calls, 0);
+  const errors = recent.reduce((sum, minute) => sum + minute.errors, 0);
+  const before = hours.reduce(
+    (sum, hour) => ({ calls: sum.calls + hour.calls, errors: sum.errors + hour.errors }),
+    { calls: 0, errors: 0 },
+  );
+  const usual = Math.max(0.01, before.calls === 0 ? 0 : before.errors / before.calls);
+  if (calls < 50 || errors / calls < usual + 0.05) return null;
+  const p = poissonAtLeast(errors, usual * calls);
+  if (p > 1e-9) return null;
+  const share = errors / calls;
+  return {
+    kind: 'errors',
+    ...{ feature: null, source: 'errors', effect: share, low: share, high: share, unit: 'share' },
+    ...{ threshold: usual + 0.05, p, n: calls, severity: share > 0.5 ? 'critical' : 'warning' },
+    message: `${percent(share)} of the calls of the last ten minutes failed; ${percent(usual)} is usual`,
+  };
+}

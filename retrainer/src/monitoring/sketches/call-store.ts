@@ -1,0 +1,111 @@
+import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
+import type { HourOfCalls } from '../signals/traffic.ts';
+
+/** Calls of one minute, by who asked what. */
+export interface CallCount {
+  readonly model: string;
+  readonly version: number;
+  readonly variant: string;
+  readonly caller: string;
+  /** Milliseconds since 1970 of its start. */
+  readonly minute: number;
+  calls: number;
+  errors: number;
+  degraded: number;
+  readonly codes: Record<string, number>;
+}
+
+/** Adds counts to those stored, inside the transaction that moves the position. */
+export async function addCalls(database: Queryable, counts: readonly CallCount[]): Promise<void> {
+  if (counts.length === 0) return;
+  await database.query(
+    `INSERT INTO monitor_calls AS known (model, version, variant, caller, minute, calls, errors, degraded, codes)
+     SELECT model, version, variant, caller, to_timestamp(minute / 1000.0), calls, errors, degraded, codes
+     FROM jsonb_to_recordset($1::jsonb) AS one (model text, version integer, variant text, caller text,
+       minute double precision, calls bigint, errors bigint, degraded bigint, codes jsonb)
+     ON CONFLICT (model, minute, version, variant, caller) DO UPDATE SET calls = known.calls + EXCLUDED.calls,
+       errors = known.errors + EXCLUDED.errors, degraded = known.degraded + EXCLUDED.degraded,
+       codes = (SELECT coalesce(jsonb_object_agg(code, total), '{}') FROM (
+         SELECT code, sum(count::bigint) AS total FROM (
+           SELECT * FROM jsonb_each_text(known.codes) UNION ALL SELECT * FROM jsonb_each_text(EXCLUDED.codes)
+         ) AS both_codes (code, count) GROUP BY code) summed)`,
+    [JSON.stringify(counts)],
+  );
+}
+
+/** Calls that people or programs waited for, by hour or by minute; copies to a shadow are not counted. */
+export async function readCalls(
+  database: Queryable,
+  model: string,
+  unit: 'hour' | 'minute',
+  since: number,
+  until: number,
+): Promise<HourOfCalls[]> {
+  const { rows } = await database.query<{ at_ms: string; calls: string; errors: string }>(
+    `SELECT extract(epoch FROM date_trunc('${unit}', minute)) * 1000 AS at_ms, sum(calls) AS calls, sum(errors) AS errors
+     FROM monitor_calls WHERE model = $1 AND variant <> 'shadow'
+       AND minute >= to_timestamp($2 / 1000.0) AND minute < to_timestamp($3 / 1000.0)
+     GROUP BY 1 ORDER BY 1`,
+    [model, since, until],
+  );
+  return rows.map((row) => ({
+    at: Number(row.at_ms),
+    calls: Number(row.calls),
+    errors: Number(row.errors),
+  }));
+}
+
+export interface CallSummary {
+  readonly version: number;
+  readonly variant: string;
+  readonly caller: string;
+  readonly calls: number;
+  readonly errors: number;
+  readonly degraded: number;
+  readonly codes: Readonly<Record<string, number>>;
+}
+
+/** Calls since a moment by version, variant and caller. */
+export async function summariseCalls(
+  database: Queryable,
+  model: string,
+  since: number,
+): Promise<CallSummary[]> {
+  const { rows } = await database.query<{
+    version: number;
+    variant: string;
+    caller: string;
+    calls: string;
+    errors: string;
+    degraded: string;
+    codes: Record<string, number>;
+  }>(
+    `SELECT version, variant, caller, sum(calls) AS calls, sum(errors) AS errors, sum(degraded) AS degraded,
+       (SELECT coalesce(jsonb_object_agg(code, total), '{}') FROM (
+          SELECT code, sum(count::bigint) AS total FROM monitor_calls again, jsonb_each_text(again.codes) AS one (code, count)
+          WHERE again.model = $1 AND again.minute >= to_timestamp($2 / 1000.0) AND again.version = monitor_calls.version
+            AND again.variant = monitor_calls.variant AND again.caller = monitor_calls.caller
+          GROUP BY code) summed) AS codes
+     FROM monitor_calls WHERE model = $1 AND minute >= to_timestamp($2 / 1000.0)
+     GROUP BY version, variant, caller ORDER BY sum(calls) DESC LIMIT 200`,
+    [model, since],
+  );
+  return rows.map((row) => ({
+    ...row,
+    calls: Number(row.calls),
+    errors: Number(row.errors),
+    degraded: Number(row.degraded),
+  }));
+}
+
+/** When the model was last called, as far as the log has been read; null: never. */
+export async function lastCallAt(database: Queryable, model: string): Promise<number | null> {
+  const { rows } = await database.query<{ at_ms: string | null }>(
+    `SELECT extract(epoch FROM max(at)) * 1000 AS at_ms FROM prediction
+     WHERE model = $1 AND variant <> 'shadow' AND at >= (
+       SELECT coalesce(max(minute), now()) FROM monitor_calls WHERE model = $1 AND variant <> 'shadow')`,
+    [model],
+  );
+  const ms = rows[0]?.at_ms;
+  return ms === null || ms === undefined ? null : Number(ms);
+}

@@ -1,0 +1,263 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '@hotloop/platform/clock.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
+import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { Trainer } from '../improve/trainer.ts';
+import { requestRun } from '../runs/request-run.ts';
+import { collectLoggedRows } from './collect.ts';
+import { evaluateDay, evaluateRecent, evaluateTraffic, RECENT_MS } from './evaluate-model.ts';
+import { applySignals } from './incidents/apply-signals.ts';
+import type { Incident } from './incidents/incident.ts';
+import { Investigator } from './incidents/investigate.ts';
+import { deliverDue } from './notify/deliver.ts';
+import type { MailSettings } from './notify/send-email.ts';
+import { judgeQuality } from './performance/judge-quality.ts';
+import { qualityMetric, qualityOverTime } from './performance/quality.ts';
+import { writeQuality } from './performance/quality-store.ts';
+import { readScoredRows } from './performance/scored-rows.ts';
+import type { NotJudged, Signal } from './signals/signal.ts';
+import { dropOldSpans } from './sketches/sketch-store.ts';
+
+/** What the rollouts offer to the monitor. Answers what was done, or null when no rollout runs. */
+export type PauseRollout = (model: string, reason: string) => Promise<string | null>;
+
+export interface MonitoringDependencies {
+  readonly pool: Pool;
+  readonly registry: RegistryReader;
+  readonly bundles: BundleStore;
+  readonly score: Trainer['score'];
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly mail?: MailSettings;
+  readonly pauseRollout?: PauseRollout;
+}
+
+export interface MonitoringOptions {
+  readonly collectEveryMs: number;
+  readonly evaluateEveryMs: number;
+  readonly dayEveryMs: number;
+  readonly deliverEveryMs: number;
+  readonly closeAfterMs: number;
+}
+
+export const MONITORING_DEFAULTS: MonitoringOptions = {
+  collectEveryMs: 5_000,
+  evaluateEveryMs: 10_000,
+  dayEveryMs: 5 * 60_000,
+  deliverEveryMs: 1_000,
+  closeAfterMs: 2 * 60_000,
+};
+
+const DAY_MS = 86_400_000;
+const QUALITY_DAYS = 60;
+const QUALITY_ROWS = 50_000;
+/** The monitor was away for so long: an incident of the platform. */
+const AWAY_MS = 5 * 60_000;
+
+/** What the slower judgements of a version found last. */
+interface Slow {
+  readonly at: number;
+  readonly version: number;
+  readonly signals: readonly Signal[];
+  readonly notJudged: readonly NotJudged[];
+}
+
+/** The monitor of one process. Several may run: each piece of work is locked in Postgres. */
+export class Monitor implements AsyncDisposable {
+  readonly #dependencies: MonitoringDependencies;
+  readonly #options: MonitoringOptions;
+  readonly #stop = new AbortController();
+  readonly #investigator: Investigator;
+  readonly #slow = new Map<string, Slow>();
+  #loops: readonly Promise<void>[] = [];
+
+  constructor(dependencies: MonitoringDependencies, options: Partial<MonitoringOptions> = {}) {
+    this.#dependencies = dependencies;
+    this.#options = { ...MONITORING_DEFAULTS, ...options };
+    this.#investigator = new Investigator(dependencies);
+  }
+
+  start(): this {
+    const { collectEveryMs, evaluateEveryMs, deliverEveryMs } = this.#options;
+    this.#loops = [
+      this.#repeat('read the log', collectEveryMs, () => this.collect()),
+      this.#repeat('judge the models', evaluateEveryMs, () => this.evaluate()),
+      this.#repeat('deliver alarms', deliverEveryMs, () => this.deliver()),
+    ];
+    return this;
+  }
+
+  /** Reads all rows that wait. */
+  async collect(): Promise<void> {
+    const { pool, registry, clock } = this.#dependencies;
+    for (;;) {
+      const { more } = await collectLoggedRows(pool, registry, clock.now());
+      if (!more || this.#stop.signal.aborted) break;
+    }
+  }
+
+  async deliver(): Promise<number> {
+    return deliverDue(this.#dependencies, this.#stop.signal);
+  }
+
+  /** Judges every model that is live; one that cannot be judged does not keep the others from it. */
+  async evaluate(): Promise<void> {
+    const { pool, registry, clock, log } = this.#dependencies;
+    const readTo = await this.#begin();
+    if (readTo === null) return;
+    for (const model of registry.current().models.values()) {
+      const live = model.liveVersion === null ? undefined : model.versions.get(model.liveVersion);
+      if (!live?.manifest.monitor.enabled || this.#stop.signal.aborted) continue;
+      try {
+        await this.#evaluateModel(model, live, readTo);
+      } catch (error) {
+        log.warn({ model: model.name, error }, 'a model could not be judged; trying again');
+      }
+    }
+    await dropOldSpans(pool, clock.now());
+  }
+
+  /** What could not be judged of a model, and why, as of the last time. */
+  notJudged(model: string): readonly NotJudged[] {
+    return this.#slow.get(model)?.notJudged ?? [];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#loops);
+  }
+
+  /** Takes the turn, unless another monitor had it just now. Says how far the log has been read; null: not our turn. */
+  async #begin(): Promise<number | null> {
+    const { pool, clock } = this.#dependencies;
+    const now = clock.now();
+    const { rows } = await pool.query<{ read_ms: string }>(
+      `UPDATE monitor_position SET evaluated_at = to_timestamp($1 / 1000.0)
+       WHERE evaluated_at <= to_timestamp($2 / 1000.0) OR evaluated_at > to_timestamp($1 / 1000.0)
+       RETURNING extract(epoch FROM read_to) * 1000 AS read_ms`,
+      [now, now - this.#options.evaluateEveryMs / 2],
+    );
+    return rows[0] ? Number(rows[0].read_ms) : null;
+  }
+
+  async #evaluateModel(model: ModelRecord, live: VersionRecord, readTo: number): Promise<void> {
+    const { pool, clock } = this.#dependencies;
+    const now = clock.now();
+    const traffic = await evaluateTraffic(pool, model, live, readTo, now);
+    const recent = await evaluateRecent(pool, live, now);
+    const slow = await this.#slowOf(live, now);
+    const signals = distinct([...traffic, ...recent.signals, ...slow.signals]);
+    const isRecent = recent.signals.length > 0;
+    const changes = await applySignals(
+      pool,
+      signals,
+      this.#investigator.of(live, now - (isRecent ? RECENT_MS : DAY_MS), now, this.#stop.signal),
+      {
+        ...{ model: model.name, monitor: live.manifest.monitor, now },
+        closeAfterMs: this.#options.closeAfterMs,
+      },
+    );
+    for (const incident of changes.opened) await this.#act(incident, live);
+  }
+
+  async #slowOf(live: VersionRecord, now: number): Promise<Slow> {
+    const { pool } = this.#dependencies;
+    const known = this.#slow.get(live.model);
+    if (known && known.version === live.version && now - known.at < this.#options.dayEveryMs) return known;
+    const day = await evaluateDay(pool, live, now);
+    const quality = await this.#qualityOf(live, now);
+    const slow = {
+      ...{ at: now, version: live.version, notJudged: day.notJudged },
+      signals: [...day.signals, ...quality],
+    };
+    this.#slow.set(live.model, slow);
+    return slow;
+  }
+
+  async #qualityOf({ manifest, model, version }: VersionRecord, now: number): Promise<Signal[]> {
+    const { pool } = this.#dependencies;
+    const metric = qualityMetric(manifest.task);
+    if (metric === null) return [];
+    const scored = await readScoredRows(pool, manifest, now - QUALITY_DAYS * DAY_MS, now, QUALITY_ROWS);
+    const rows = scored.rows.filter(({ score }) => Number.isFinite(score));
+    await writeQuality(
+      pool,
+      model,
+      qualityOverTime(metric, rows, (at) => Math.floor(at / DAY_MS) * DAY_MS),
+    );
+    const own = rows.filter((row) => row.version === version);
+    return judgeQuality(metric, own, manifest.monitor, now);
+  }
+
+  /** What an incident starts: a training run, a rollout that pauses. */
+  async #act(incident: Incident, live: VersionRecord): Promise<void> {
+    const { pool, registry, log, pauseRollout } = this.#dependencies;
+    const { decay } = live.manifest.monitor;
+    const hasLoss =
+      incident.cost?.known === true && incident.cost.low > 0 && incident.cost.loss >= decay.at_least;
+    log.warn({ model: incident.model, incident: incident.id, cause: incident.cause }, incident.title);
+    if (!hasLoss) return;
+    const done: string[] = [];
+    if (decay.pause_rollout && pauseRollout) {
+      const paused = await pauseRollout(incident.model, `incident ${incident.id}: ${incident.title}`);
+      if (paused !== null) done.push(paused);
+    }
+    const isAboutQuality = incident.signals.some(({ kind }) => ['decay', 'drift'].includes(kind));
+    if (decay.retrain && isAboutQuality) {
+      const request = { model: incident.model, key: `incident:${incident.id}`, hold: false };
+      const { run } = await requestRun(
+        { ...request, reason: `incident: ${incident.title}`.slice(0, 500) },
+        pool,
+        registry,
+      );
+      done.push(`started training run ${run.runId}`);
+    }
+    if (done.length > 0)
+      await pool.query(
+        `UPDATE incident SET evidence = evidence || jsonb_build_object('action', $2::text) WHERE id = $1`,
+        [incident.id, done.join('; ')],
+      );
+  }
+
+  async #repeat(what: string, everyMs: number, work: () => Promise<unknown>): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await work().catch((error: unknown) => {
+        if (!signal.aborted)
+          this.#dependencies.log.warn({ error }, `the monitor could not ${what}; trying again`);
+      });
+      await sleep(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+}
+
+/** One signal of a kind and feature: the first found is the newest. */
+function distinct(signals: readonly Signal[]): Signal[] {
+  const seen = new Set<string>();
+  return signals.filter(({ kind, feature }) => {
+    const key = `${kind} ${feature}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+/** An incident of the platform when no monitor worked for minutes: it tells what nobody was watching. */
+export async function reportAbsence(pool: Pool, now: number, notBefore = AWAY_MS): Promise<void> {
+  await transaction(pool, async (client) => {
+    const { rows } = await client.query<{ ms: string }>(
+      'SELECT extract(epoch FROM heartbeat_at) * 1000 AS ms FROM monitor_position FOR UPDATE',
+    );
+    const last = Number(rows[0]?.ms ?? now);
+    if (now - last < notBefore) return;
+    const minutes = Math.round((now - last) / 60_000);
+    await client.query(
+      `INSERT INTO incident (id, model, cause, state, severity, title, signals, opened_at, updated_at, closed_at)
+       VALUES (gen_random_uuid(), '', 'platform:monitor', 'closed', 'warning', $1, '[]', to_timestamp($2 / 1000.0),
+         to_timestamp($3 / 1000.0), to_timestamp($3 / 1000.0))`,
+      [`no monitor worked for ${minutes} minutes; nothing was watched`, last, now],
+    );
+  });
+}
