@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { Bench, BenchOptions } from './bench.ts';
 import { batchingBench } from './benches/batching.ts';
 import { echoBench } from './benches/echo.ts';
+import { featuresBench } from './benches/features.ts';
 import { inferBench } from './benches/infer.ts';
 import { logBench } from './benches/log.ts';
 import { predictBench } from './benches/predict.ts';
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   log: logBench,
   swap: swapBench,
   providers: providersBench,
+  features: featuresBench,
 };
 
 const NAMES = [...Object.keys(BENCHES), 'all'].join(', ');

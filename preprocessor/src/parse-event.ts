@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Attributes, AttributeValue } from '@hotloop/model/value.ts';
 import type { ArchivedEvent } from '@hotloop/platform/archive/event-archive.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { parseRfc3339 } from '@hotloop/proto/rfc3339.ts';
 import { z } from 'zod';
 import type { HistoryEntry } from './history.ts';
 
@@ -46,8 +47,11 @@ export function readEvent(document: unknown, nowMs: number): ParsedEvent {
     throw invalid(`${issue?.path.map(String).join('.') || 'event'}: ${issue?.message ?? 'malformed'}`);
   }
   const { id, source, type, time, data } = result.data;
-  const atMs = Date.parse(time);
-  if (Number.isNaN(atMs)) throw invalid('time: is not a time');
+  const atMs = parseRfc3339(time);
+  if (atMs === null)
+    throw invalid(
+      'time: must be a time of RFC 3339 with its offset, such as 2026-02-28T10:00:00Z, and a day that exists',
+    );
   if (atMs > nowMs + MAX_AHEAD_MS) throw invalid('time: lies more than 5 minutes ahead');
   const entities = Object.entries(data.entity);
   if (entities.length === 0) throw invalid('data.entity: names no entity');

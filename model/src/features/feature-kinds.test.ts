@@ -9,7 +9,6 @@ import type { AttributeValue } from '../value.ts';
 import { compileFeaturePlan, type FeatureInput, type FeatureRows } from './feature-plan.ts';
 import { FEATURE_STATUS_NAMES } from './feature-status.ts';
 import type { HistoryEvent } from './history.ts';
-import { parseInstant } from './local-time.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12);
 type Features = NonNullable<Parameters<typeof manifestOf>[0]['features']>;
@@ -254,13 +253,5 @@ features:
     expect([numbers[1], numbers[3]]).toEqual([2n, 0n]);
     expect(ids?.shape).toEqual([2, 2]);
     expect([...(flags?.contents ?? [])]).toEqual([1, 0]);
-  });
-});
-
-describe('a moment', () => {
-  it('needs an offset and a day that exists', () => {
-    expect(parseInstant('2026-01-15T12:00:00.5+01:30')).toBe(Date.UTC(2026, 0, 15, 10, 30, 0, 500));
-    for (const text of ['2026-02-30T10:00:00Z', '2026-01-15T12:00:00', '2026-13-01T00:00:00Z', '2026-01-15'])
-      expect(parseInstant(text)).toBeUndefined();
   });
 });

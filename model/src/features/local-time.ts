@@ -10,36 +10,6 @@ export const PARTS: Readonly<Record<TimePart, { first: number; length: number }>
   month: { first: 1, length: 12 },
 };
 
-const INSTANT =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(?:[Zz]|([+-])(\d{2}):?(\d{2}))$/;
-
-/**
- * Milliseconds since 1970 of an RFC 3339 time with an offset. Undefined for anything else: a time without an offset, and a
- * day that does not exist, such as 30 February.
- */
-export function parseInstant(text: string): number | undefined {
-  const match = INSTANT.exec(text);
-  if (!match) return undefined;
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const fraction = Number(`0.${match[7] ?? 0}`) * 1000;
-  const offset = match[8] === undefined ? 0 : (Number(match[9]) * 60 + Number(match[10])) * 60_000;
-  if (hour > 23 || minute > 59 || second > 60 || Number(match[9] ?? 0) > 23 || Number(match[10] ?? 0) > 59)
-    return undefined;
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
-  const local =
-    date.getTime() + ((hour * 60 + minute) * 60 + Math.min(second, 59)) * 1000 + Math.floor(fraction);
-  return match[8] === '-' ? local + offset : local - offset;
-}
-
 /**
  * A part of a moment as clocks in `zone` show it. Throws RangeError for an unknown zone. Offsets change at whole quarters
  * of an hour, so one is looked up once for each; looking it up costs far more than the rest.

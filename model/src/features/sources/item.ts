@@ -23,12 +23,12 @@ export const itemSource: SourceKind = {
         perCandidate: true,
         remedy: `send item.${field}`,
         gather({ candidates }, rows, { raw, found, absence }) {
+          absence.fill(FEATURE_STATUS.MISSING, 0, rows);
           for (let row = 0; row < rows; row++) {
-            const candidate = candidates[row];
-            const value = candidate?.attributes[field] ?? (isId ? candidate?.id : undefined);
+            let value: unknown = candidates[row]?.attributes[field];
+            if (isId) value ??= candidates[row]?.id;
             raw[row] = value;
             found[row] = value === undefined ? 0 : 1;
-            absence[row] = FEATURE_STATUS.MISSING;
           }
         },
       }),

@@ -1,5 +1,6 @@
+import { parseRfc3339 } from '@hotloop/proto/rfc3339.ts';
 import { z } from 'zod';
-import { localTime, PARTS, parseInstant } from '../local-time.ts';
+import { localTime, PARTS } from '../local-time.ts';
 import { type Before, transformKind } from './transform-kind.ts';
 
 export const time = transformKind({
@@ -43,6 +44,6 @@ export const time = transformKind({
 });
 
 function reader(before: Before): (raw: readonly unknown[], numbers: Float64Array, index: number) => number {
-  if (before === 'text') return (raw, _numbers, index) => parseInstant(String(raw[index])) ?? Number.NaN;
+  if (before === 'text') return (raw, _numbers, index) => parseRfc3339(String(raw[index])) ?? Number.NaN;
   return (raw, numbers, index) => Number(before === 'numbers' ? numbers[index] : raw[index]);
 }
