@@ -35,6 +35,8 @@ export interface ColumnFunction {
   ): ArrayLike<number | string | boolean | null | readonly number[]>;
 }
 
+export type SqlParameter = string | number | bigint | boolean | null;
+
 export interface SqlColumn {
   readonly name: string;
   /** DuckDB's name of the type, such as DOUBLE or VARCHAR[]. */
@@ -51,7 +53,7 @@ export interface SqlStatement extends Disposable {
    * Runs it and gives the rows in batches, each value as text (null: NULL). The generator's return value is the number of
    * changed rows.
    */
-  run(parameters: readonly (string | null)[]): AsyncGenerator<(string | null)[][], number>;
+  run(parameters: readonly SqlParameter[]): AsyncGenerator<(string | null)[][], number>;
 }
 
 export interface SqlConnection extends Disposable {
@@ -159,20 +161,16 @@ function connectionOf(connection: DuckDBConnection): SqlConnection {
 function statementOf(prepared: DuckDBPreparedStatement): SqlStatement {
   const columns = Array.from({ length: prepared.columnCount }, (_, index) => ({
     name: prepared.columnName(index),
-    type: String(prepared.columnType(index)),
+    type: prepared.columnTypeId(index) === 0 ? '' : String(prepared.columnType(index)),
   }));
   const parameters = Array.from({ length: prepared.parameterCount }, (_, index) => index + 1);
   const isQuery = QUERIES.has(prepared.statementType);
   return {
     columns,
-    parameterTypes: parameters.map((index) => String(prepared.parameterType(index))),
+    parameterTypes: parameters.map((index) => parameterType(prepared, index)),
     isQuery,
     async *run(values) {
-      for (const index of parameters) {
-        const value = values[index - 1];
-        if (value === null || value === undefined) prepared.bindNull(index);
-        else prepared.bindVarchar(index, value);
-      }
+      for (const index of parameters) bind(prepared, index, values[index - 1] ?? null);
       const result = await said(() => prepared.stream());
       let changed = 0;
       for (;;) {
@@ -191,11 +189,25 @@ function statementOf(prepared: DuckDBPreparedStatement): SqlStatement {
 /** SELECT, EXPLAIN, EXECUTE, PRAGMA, CALL by DuckDB's numbers of statement types; the others answer a count. */
 const QUERIES: ReadonlySet<number> = new Set([1, 4, 8, 17, 19]);
 
+/** Empty where the statement leaves the type open, which the library has no name for. */
+function parameterType(prepared: DuckDBPreparedStatement, index: number): string {
+  return prepared.parameterTypeId(index) === 0 ? '' : String(prepared.parameterType(index));
+}
+
+function bind(prepared: DuckDBPreparedStatement, index: number, value: SqlParameter): void {
+  if (typeof value === 'string') prepared.bindVarchar(index, value);
+  else if (typeof value === 'bigint') prepared.bindBigInt(index, value);
+  else if (typeof value === 'number') prepared.bindDouble(index, value);
+  else if (typeof value === 'boolean') prepared.bindBoolean(index, value);
+  else prepared.bindNull(index);
+}
+
 async function said<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const whole = cause instanceof Error ? cause.message : String(cause);
+    const message = whole.replace(/^Failed to extract statements: /, '');
     if (/^INTERRUPT/i.test(message))
       throw new HotloopError('CANCELLED', 'the statement was cancelled', { cause });
     if (/^Out of Memory/i.test(message))

@@ -111,6 +111,17 @@ export const workerSettings = {
   HOTLOOP_BATCH_LEASE_MS: millisecondsSchema().min(500).default(15_000),
 } as const;
 
+/** The process that answers SQL over the Postgres protocol. */
+export const sqlSettings = {
+  HOTLOOP_STORE: z.string().min(1),
+  HOTLOOP_SQL_LISTEN: addressSchema().default('127.0.0.1:7405'),
+  /** A statement that takes longer is cancelled; a session may choose less by SET statement_timeout. */
+  HOTLOOP_SQL_TIMEOUT_MS: millisecondsSchema().default(60_000),
+  HOTLOOP_SQL_MEMORY_MB: megabytesSchema().default(1024),
+  /** A folder whose Parquet, CSV and JSON files statements may read and write. */
+  HOTLOOP_SQL_FILES: z.string().optional(),
+} as const;
+
 /** The two addresses of a service that is a process of its own, with its usual ports. */
 export function listenSettings(port: number, httpPort: number) {
   return {
@@ -150,6 +161,7 @@ export const SERVICE_VARIABLES: readonly string[] = [
     ...Object.keys(postprocessorSettings),
     ...Object.keys(retrainerSettings),
     ...Object.keys(workerSettings),
+    ...Object.keys(sqlSettings),
     ...Object.keys(listenSettings(0, 0)),
     'HOTLOOP_SINGLE',
     'HOTLOOP_PREPROCESSOR',

@@ -1,0 +1,67 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
+import type { SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
+import { copyQueryToCsv } from '@hotloop/platform/postgres/copy-query.ts';
+import { scanSql } from './sql-scan.ts';
+
+/** The loop's tables as SQL sees them. The newest rows of each, read from Postgres when a statement names the table. */
+const TABLES: Readonly<Record<string, string>> = {
+  predictions: `SELECT prediction_id, at, model, version, variant, caller, entities::text AS entities,
+    array_to_string(candidates, ',') AS candidates, "rows", "columns", array_to_string(degraded, ',') AS degraded,
+    queue_us, run_us, error_code, node FROM prediction ORDER BY prediction_id DESC`,
+  decisions: `SELECT prediction_id, at, model, version, variant, label, score, shown::text AS shown, node
+    FROM decision ORDER BY prediction_id DESC`,
+  outcomes: `SELECT sequence, id, model, source, kind, prediction_id, keys::text AS keys, value::text AS value,
+    attributes::text AS attributes, occurred_at, received_at FROM outcome ORDER BY sequence DESC`,
+  versions: `SELECT v.model, v.version, v.bundle_sha256, v.parent_version, v.dataset_sha256, v.run_id, v.note, v.created_at,
+    CASE v.version WHEN m.live_version THEN 'live' WHEN m.target_version THEN 'candidate'
+      WHEN m.previous_version THEN 'previous' END AS label
+    FROM model_version v JOIN model m ON m.name = v.model ORDER BY v.model, v.version`,
+};
+
+const FRESH_MS = 2_000;
+const MOST_ROWS = 1_000_000;
+
+export interface LoopTables extends AsyncDisposable {
+  /** Brings the tables that a statement names up to date. True when it names one. */
+  refresh(sql: string, signal: AbortSignal): Promise<boolean>;
+}
+
+export async function openLoopTables(
+  database: SqlDatabase,
+  databaseUrl: string,
+  folder?: string,
+): Promise<LoopTables> {
+  const work = folder ?? (await mkdtemp(join(tmpdir(), 'hotloop-sql-tables-')));
+  const readAt = new Map<string, number>();
+  let turn: Promise<void> = Promise.resolve();
+
+  async function read(name: string, query: string, signal: AbortSignal): Promise<void> {
+    if (performance.now() - (readAt.get(name) ?? Number.NEGATIVE_INFINITY) < FRESH_MS) return;
+    const path = join(work, `${name}.csv`);
+    const types = await copyQueryToCsv(databaseUrl, `${query} LIMIT ${MOST_ROWS}`, path, signal);
+    const list = Object.entries(types).map(([column, type]) => `${sqlName(column)}: '${type}'`);
+    using connection = await database.connect();
+    await connection.run(
+      `CREATE OR REPLACE TABLE ${name} AS SELECT * FROM read_csv(${sqlText(path)}, header = true, types = {${list.join(', ')}})`,
+    );
+    readAt.set(name, performance.now());
+    await rm(path, { force: true });
+  }
+
+  return {
+    async refresh(sql, signal) {
+      const words = new Set(scanSql(sql).map(({ text }) => text.toLowerCase().replaceAll('"', '')));
+      const named = Object.entries(TABLES).filter(([name]) => words.has(name));
+      const work = turn.then(async () => {
+        for (const [name, query] of named) await read(name, query, signal);
+      });
+      turn = work.catch(() => undefined);
+      await work;
+      return named.length > 0;
+    },
+    [Symbol.asyncDispose]: () => rm(work, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
+import { Closing } from '@hotloop/platform/closing.ts';
+import { openSqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
+import type { Log } from '@hotloop/platform/log.ts';
+import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { openLoopTables } from './loop-tables.ts';
+import { addPredictFunctions } from './predict-functions.ts';
+import { createSqlEngine } from './sql-engine.ts';
+import { startWireServer, type WireServer } from './wire/wire-server.ts';
+
+export interface SqlOptions {
+  readonly listen: string;
+  readonly statementTimeoutMs: number;
+  readonly memoryMb: number;
+  readonly databaseUrl: string;
+  /** A folder whose Parquet, CSV and JSON files statements may read and write; without it none. */
+  readonly files?: string;
+}
+
+export interface SqlAdapters {
+  readonly registry: RegistryReader;
+  readonly bundles: BundleStore;
+  readonly authenticator: Authenticator;
+  readonly log: Log;
+}
+
+const MAX_SESSIONS = 64;
+
+/** Opens the embedded database with its functions and tables, and serves it over the Postgres protocol. */
+export async function openSql(options: SqlOptions, adapters: SqlAdapters): Promise<WireServer> {
+  const { registry, bundles, authenticator, log } = adapters;
+  const closing = new Closing(log);
+  try {
+    const tablesFolder = await mkdtemp(join(tmpdir(), 'hotloop-sql-tables-'));
+    closing.defer('SQL folder', () => rm(tablesFolder, { recursive: true, force: true }));
+    const database = closing.use(
+      'SQL database',
+      await openSqlDatabase({
+        memoryMb: options.memoryMb,
+        threads: 1,
+        files: false,
+        folders: [tablesFolder, ...(options.files === undefined ? [] : [options.files])],
+      }),
+    );
+    const tables = closing.use(
+      'loop tables',
+      await openLoopTables(database, options.databaseUrl, tablesFolder),
+    );
+    const functions = await addPredictFunctions(database, registry, bundles);
+    const engine = createSqlEngine(database, functions, tables);
+    const server = closing.use(
+      'SQL server',
+      await startWireServer(
+        engine,
+        authenticator,
+        { listen: options.listen, statementTimeoutMs: options.statementTimeoutMs, maxSessions: MAX_SESSIONS },
+        log,
+      ),
+    );
+    return { address: server.address, [Symbol.asyncDispose]: async () => void (await closing.close(5_000)) };
+  } catch (error) {
+    await closing.close(5_000);
+    throw error;
+  }
+}

@@ -1,0 +1,220 @@
+import { sqlName } from '@hotloop/platform/duckdb/duckdb.ts';
+import type { ColumnData, SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
+import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { columnOfInput, inputExpression } from '../batch/source-columns.ts';
+import { openVersionScorer, type VersionScorer } from '../scoring/version-scorer.ts';
+import { literalOf, scanSql } from './sql-scan.ts';
+
+/** What each function answers with. Refused rows are NULL. */
+const FUNCTIONS = ['predict', 'predict_label', 'predict_proba'] as const;
+type PredictFunction = (typeof FUNCTIONS)[number];
+const RETURNS = { predict: 'float64', predict_label: 'string', predict_proba: 'float64[]' } as const;
+
+export interface PredictFunctions {
+  /** Loads what a statement names. Throws NOT_FOUND for a model or version that does not exist. */
+  prepare(sql: string): Promise<void>;
+  /**
+   * The statement with each predict('model', row) replaced by the function of that version over the columns it needs: whole
+   * columns then reach the model without JSON. The same text where there is nothing to replace.
+   */
+  fast(sql: string): string;
+}
+
+/**
+ * Adds `predict(model, row)` (the score), `predict_label` and `predict_proba` to a database. The model is a name, or
+ * NAME@VERSION with a number or label; the row is a struct, a table's alias, or JSON.
+ */
+export async function addPredictFunctions(
+  database: SqlDatabase,
+  registry: RegistryReader,
+  bundles: BundleStore,
+): Promise<PredictFunctions> {
+  const scorers = new Map<string, VersionScorer>();
+  const loaded = (name: string): VersionScorer => {
+    const { record } = resolve(registry, name);
+    const scorer = scorers.get(`${record.model}@${record.version}`);
+    if (scorer) return scorer;
+    throw new HotloopError('UNAVAILABLE', `load ${name}`, { reason: 'not_loaded' });
+  };
+  for (const name of FUNCTIONS)
+    await database.register({
+      name: `${name}_json`,
+      parameters: ['string', 'string'],
+      returns: RETURNS[name],
+      run: ([models = [], rows = []], count) => scoreJson(name, models, rows, count, loaded),
+    });
+  using connection = await database.connect();
+  for (const name of FUNCTIONS)
+    await connection.run(
+      `CREATE OR REPLACE MACRO ${name}(model, r) AS ${name}_json(model, CAST(to_json(r) AS VARCHAR))`,
+    );
+
+  async function load(name: string): Promise<void> {
+    await registry.refresh();
+    const { record } = resolve(registry, name);
+    const key = `${record.model}@${record.version}`;
+    if (scorers.has(key)) return;
+    const scorer = await openVersionScorer(bundles, record);
+    if (scorers.has(key)) return scorer[Symbol.dispose]();
+    scorers.set(key, scorer);
+    for (const fn of FUNCTIONS) await registerFast(database, fn, key, scorer);
+  }
+
+  return {
+    async prepare(sql) {
+      for (const { model } of calls(sql)) if (model !== undefined) await load(model);
+      if (calls(sql).some(({ model }) => model === undefined)) {
+        await registry.refresh();
+        const live = [...registry.current().models.values()].filter((each) => each.liveVersion !== null);
+        for (const { name } of live) await load(name).catch(() => undefined);
+      }
+    },
+    fast(sql) {
+      let text = sql;
+      for (const { fn, model, start, end } of calls(sql).reverse()) {
+        if (model === undefined) continue;
+        const { record } = resolve(registry, model);
+        text = `${text.slice(0, start)}${sqlName(`${fn}:${record.model}@${record.version}`)}(${text.slice(end)}`;
+      }
+      return text;
+    },
+  };
+}
+
+function resolve(registry: RegistryReader, name: string) {
+  const at = name.indexOf('@');
+  return at < 0
+    ? resolveVersion(registry.current(), name, 'live')
+    : resolveVersion(registry.current(), name.slice(0, at), name.slice(at + 1));
+}
+
+/** A function over the columns of one version, and a macro that takes them out of a row. */
+async function registerFast(
+  database: SqlDatabase,
+  fn: PredictFunction,
+  key: string,
+  scorer: VersionScorer,
+): Promise<void> {
+  const name = `${fn}:${key}`;
+  await database.register({
+    name: `${name} columns`,
+    parameters: scorer.inputs.map(({ type }) => type),
+    returns: RETURNS[fn],
+    run: (columns, rows) => answerOf(fn, scorer, columns, rows),
+  });
+  const values = scorer.inputs.map((input) => inputExpression(input, () => true, 'r.')).join(', ');
+  using connection = await database.connect();
+  await connection.run(
+    `CREATE OR REPLACE MACRO ${sqlName(name)}(r) AS ${sqlName(`${name} columns`)}(${values})`,
+  );
+}
+
+function answerOf(
+  fn: PredictFunction,
+  scorer: VersionScorer,
+  columns: readonly ColumnData[],
+  rows: number,
+): (number | string | number[] | null)[] {
+  const { accepted, score, label, scores } = scorer.score(columns, rows);
+  const width = scores === undefined ? 0 : scores.length / rows;
+  return Array.from({ length: rows }, (_, row) => {
+    if (accepted[row] === 0) return null;
+    if (fn === 'predict') return score[row] as number;
+    if (fn === 'predict_label') return label?.[row] ?? null;
+    if (scores) return [...scores.subarray(row * width, (row + 1) * width)];
+    const one = score[row] as number;
+    return scorer.manifest.task === 'binary' ? [1 - one, one] : [one];
+  });
+}
+
+/** Rows as JSON texts, of any models: grouped by model, so that each model runs once. */
+function scoreJson(
+  fn: PredictFunction,
+  models: ColumnData,
+  rows: ColumnData,
+  count: number,
+  loaded: (name: string) => VersionScorer,
+): (number | string | number[] | null)[] {
+  const answers = new Array<number | string | number[] | null>(count).fill(null);
+  const groups = new Map<string, number[]>();
+  for (let row = 0; row < count; row++) {
+    const name = models[row];
+    if (typeof name !== 'string' || rows[row] === null) continue;
+    const group = groups.get(name);
+    if (group) group.push(row);
+    else groups.set(name, [row]);
+  }
+  for (const [name, at] of groups) {
+    const scorer = loaded(name);
+    const parsed = at.map((row) => parseRow(String(rows[row])));
+    const columns = scorer.inputs.map((input) => {
+      const column = columnOfInput(input);
+      return parsed.map((row) => checked(input, row[column] ?? null, column));
+    });
+    const found = answerOf(fn, scorer, columns, at.length);
+    for (const [index, row] of at.entries()) answers[row] = found[index] ?? null;
+  }
+  return answers;
+}
+
+function parseRow(text: string): Record<string, number | string | boolean | null> {
+  let row: unknown;
+  try {
+    row = JSON.parse(text);
+    // JSON in a text of JSON: to_json of a value that was JSON already.
+    if (typeof row === 'string') row = JSON.parse(row);
+  } catch {
+    row = undefined;
+  }
+  if (typeof row !== 'object' || row === null || Array.isArray(row))
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'predict takes a row: a struct, a table alias or a JSON object',
+    );
+  return row as Record<string, number | string | boolean | null>;
+}
+
+function checked(
+  { type }: VersionScorer['inputs'][number],
+  value: number | string | boolean | null,
+  column: string,
+): number | string | boolean | null {
+  const wanted = type === 'string' ? 'string' : type === 'bool' || type === 'int8' ? 'boolean' : 'number';
+  if (value === null || typeof value === wanted) return value;
+  throw new HotloopError(
+    'INVALID_ARGUMENT',
+    `${column} must be a ${wanted}, but ${JSON.stringify(value)?.slice(0, 60)} arrived`,
+  );
+}
+
+interface Call {
+  readonly fn: PredictFunction;
+  /** Undefined when it is no literal. */
+  readonly model: string | undefined;
+  /** From the function's name to behind the comma. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where a statement calls a predict function. */
+function calls(sql: string): Call[] {
+  const tokens = scanSql(sql);
+  return tokens.flatMap((token, index) => {
+    const fn = FUNCTIONS.find((name) => token.kind === 'word' && token.text.toLowerCase() === name);
+    if (fn === undefined || tokens[index + 1]?.text !== '(') return [];
+    const first = tokens[index + 2];
+    const comma = tokens[index + 3];
+    const isLiteral = first?.kind === 'text' && comma?.text === ',';
+    return [
+      {
+        fn,
+        model: isLiteral ? literalOf(first) : undefined,
+        start: token.start,
+        end: isLiteral ? comma.end : token.end,
+      },
+    ];
+  });
+}

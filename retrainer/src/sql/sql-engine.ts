@@ -1,0 +1,86 @@
+import type { SqlConnection, SqlDatabase, SqlStatement } from '@hotloop/platform/duckdb/sql-database.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import type { LoopTables } from './loop-tables.ts';
+import type { PredictFunctions } from './predict-functions.ts';
+import { scanSql } from './sql-scan.ts';
+
+/** What one session may do and for how long. */
+export interface SqlRights {
+  /** Read the loop's tables, and make tables. Without it only expressions such as predict(...) are answered. */
+  readonly mayReadTables: boolean;
+}
+
+export interface SqlEngine {
+  readonly database: SqlDatabase;
+  /**
+   * Makes a statement ready: refreshes the tables it names, loads the models, replaces predict calls by their fast form. Rejects
+   * with the error of the text as it was written.
+   */
+  prepare(
+    connection: SqlConnection,
+    sql: string,
+    rights: SqlRights,
+    signal: AbortSignal,
+  ): Promise<SqlStatement>;
+}
+
+export function createSqlEngine(
+  database: SqlDatabase,
+  functions: PredictFunctions,
+  tables: LoopTables,
+): SqlEngine {
+  return {
+    database,
+    async prepare(connection, given, rights, signal) {
+      const sql = mlPredict(given);
+      await functions.prepare(sql);
+      if ((await tables.refresh(sql, signal)) && !rights.mayReadTables)
+        throw new HotloopError('PERMISSION_DENIED', 'these tables need a key with the role operate');
+      if (!rights.mayReadTables && !/^\s*(select|with|values|explain|show)\b/i.test(sql))
+        throw new HotloopError('PERMISSION_DENIED', 'this statement needs a key with the role operate');
+      const fast = functions.fast(sql);
+      if (fast !== sql) {
+        try {
+          return await connection.prepare(fast);
+        } catch (error) {
+          // A row without one of the columns, or JSON: the general form says what is wrong, or answers.
+          if (toHotloopError(error).reason !== 'duckdb') throw error;
+        }
+      }
+      return connection.prepare(sql);
+    },
+  };
+}
+
+/** BigQuery's `ML.PREDICT(MODEL name, TABLE t | (SELECT ...))` after FROM: all columns, predicted_score and predicted_label. */
+function mlPredict(sql: string): string {
+  const tokens = scanSql(sql);
+  for (const [index, token] of tokens.entries()) {
+    const words = tokens.slice(index, index + 5).map(({ text }) => text.toUpperCase());
+    if (words.join(' ') !== 'ML . PREDICT ( MODEL') continue;
+    const comma = tokens.findIndex((each, at) => at > index + 5 && each.text === ',');
+    if (comma < 0) return sql;
+    const model = tokens
+      .slice(index + 5, comma)
+      .map(({ text }) => text)
+      .join('')
+      .replaceAll(/["`]/g, '');
+    const close = closing(tokens, index + 3);
+    if (close < 0) return sql;
+    const source = sql.slice(tokens[comma]?.end, tokens[close]?.start).replace(/^\s*TABLE\s+/i, '');
+    const literal = `'${model.replaceAll("'", "''")}'`;
+    const select = `(SELECT t.*, predict(${literal}, t) AS predicted_score, predict_label(${literal}, t) AS predicted_label FROM ${source} AS t)`;
+    return mlPredict(sql.slice(0, token.start) + select + sql.slice(tokens[close]?.end));
+  }
+  return sql;
+}
+
+/** Index of the parenthesis that closes the one at `open`. */
+function closing(tokens: readonly { readonly text: string }[], open: number): number {
+  let depth = 0;
+  for (let at = open; at < tokens.length; at++) {
+    if (tokens[at]?.text === '(') depth++;
+    if (tokens[at]?.text === ')' && --depth === 0) return at;
+  }
+  return -1;
+}

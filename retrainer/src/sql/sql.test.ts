@@ -1,0 +1,224 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import pg from 'pg';
+import { describe, expect, it } from 'vitest';
+import { logPredictions, makeLive, openStores, push } from '../testing/fixture.ts';
+import { openSql } from './open-sql.ts';
+import { scanSql, splitStatements } from './sql-scan.ts';
+
+const MANIFEST = `name: churn
+task: binary
+decision: {labels: [stays, leaves]}
+features:
+  - {name: visits, from: request.visits, transform: [log1p]}
+  - {name: age, from: request.age, missing: 30, range: [0, 120]}
+  - {name: plan, from: request.plan, transform: [{one_hot: [free, pro]}]}
+`;
+const ONNX = perceptron({ inputs: 4, hidden: [4], outputs: 1, activation: 'tanh', head: 'sigmoid', seed: 3 });
+
+async function openStand(keys?: string) {
+  const stores = await openStores();
+  const folder = await mkdtemp(join(tmpdir(), 'hotloop-sql-test-'));
+  await makeLive(stores, 'churn', await push(stores, MANIFEST, ONNX));
+  const server = await openSql(
+    {
+      listen: '127.0.0.1:0',
+      statementTimeoutMs: 20_000,
+      memoryMb: 256,
+      databaseUrl: stores.databaseUrl,
+      files: folder,
+    },
+    { ...stores, authenticator: createAuthenticator(keys) },
+  );
+  const url = `postgres://anyone@${server.address}/hotloop`;
+  return {
+    stores,
+    folder,
+    url,
+    async connect(password?: string) {
+      const client = new pg.Client({
+        connectionString: password === undefined ? url : url.replace('anyone@', `anyone:${password}@`),
+      });
+      client.on('error', () => undefined);
+      await client.connect();
+      return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+    },
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await stores[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const ROWS = `(SELECT n::DOUBLE AS visits, CASE WHEN n % 3 = 0 THEN NULL ELSE n % 90 END AS age, CASE WHEN n % 2 = 0 THEN 'pro' ELSE 'free' END AS plan FROM range(5000) t(n)) t`;
+
+async function failure(
+  work: Promise<unknown>,
+): Promise<{ code?: string; position?: string; message?: string }> {
+  return work.then(
+    () => ({}),
+    (error: unknown) => error as { code?: string },
+  );
+}
+
+describe('SQL over the Postgres protocol', () => {
+  it('answers predictions over rows, structs and JSON alike, and by version', async () => {
+    await using stand = await openStand();
+    await using client = await stand.connect();
+    const { rows } = await client.query(
+      `SELECT count(*) AS n, sum(predict('churn', t)) AS total, count(predict('churn', t)) AS answered FROM ${ROWS}`,
+    );
+    expect(rows[0]).toMatchObject({ n: '5000', answered: '5000', total: expect.any(Number) });
+    const one = await client.query(
+      `SELECT predict('churn', {visits: 4, age: NULL, plan: 'pro'}) AS a, predict('churn@1', '{"visits": 4, "plan": "pro"}') AS b,
+         predict($1, $2::JSON) AS c, predict_label('churn', {visits: 4, plan: 'pro'}) AS label, predict_proba('churn', {visits: 4, plan: 'pro'}) AS p`,
+      ['churn@live', '{"visits": 4, "plan": "pro"}'],
+    );
+    const { a, b, c, label, p } = one.rows[0] as Record<string, number> & { p: number[] };
+    expect([b, c]).toEqual([a, a]);
+    expect(label).toBe((a as number) >= 0.5 ? 'leaves' : 'stays');
+    expect(p[1]).toBe(a);
+    const refused = await client.query(`SELECT predict('churn', {visits: 1, age: 300, plan: 'pro'}) AS x`);
+    expect(refused.rows).toEqual([{ x: null }]);
+    const big = await client.query(
+      `SELECT predicted_label, count(*)::INTEGER AS n FROM ML.PREDICT(MODEL churn, TABLE ${ROWS.replace(/ t$/, '')}) GROUP BY ALL`,
+    );
+    expect(big.rows.reduce((sum, row) => sum + Number((row as { n: number }).n), 0)).toBe(5000);
+  });
+
+  it('reads the tables of the loop, keeps tables made from predictions, and reads and writes files of its folder only', async () => {
+    await using stand = await openStand();
+    await logPredictions(stand.stores.pool, [
+      { model: 'churn', features: [1, 2] },
+      { model: 'churn', features: [3, 4] },
+    ]);
+    await using client = await stand.connect();
+    const counted = await client.query(
+      `SELECT model, count(*)::INTEGER AS n FROM predictions GROUP BY model`,
+    );
+    expect(counted.rows).toEqual([{ model: 'churn', n: 2 }]);
+    const versions = await client.query(`SELECT version, label FROM versions`);
+    expect(versions.rows).toEqual([{ version: 1, label: 'live' }]);
+    const made = await client.query(
+      `CREATE TABLE scored AS SELECT visits, predict('churn', t) AS score FROM ${ROWS}`,
+    );
+    expect(made.command).toBe('SELECT');
+    await client.query(`COPY scored TO '${stand.folder}/scored.parquet'`);
+    await using other = await stand.connect();
+    expect(
+      (await other.query(`SELECT count(*)::INTEGER AS n FROM '${stand.folder}/scored.parquet'`)).rows,
+    ).toEqual([{ n: 5000 }]);
+    expect(await failure(other.query(`SELECT * FROM read_csv('/etc/passwd')`))).toMatchObject({
+      code: '42501',
+    });
+    expect(
+      await failure(other.query(`SET enable_external_access = true; SELECT * FROM read_csv('/etc/passwd')`)),
+    ).toMatchObject({ code: '42501' });
+  });
+
+  it('says what is wrong with the codes and positions of Postgres, and goes on', async () => {
+    await using stand = await openStand();
+    await using client = await stand.connect();
+    const cases: [string, string, string | undefined][] = [
+      ['SELEC 1', '42601', '1'],
+      ['SELECT 1 +\n  nothing', '42703', '14'],
+      ['SELECT * FROM nowhere', '42P01', '15'],
+      ['SELECT no_such_function(1)', '42883', undefined],
+      [`SELECT 'x'::INTEGER`, '22P02', undefined],
+      [`SELECT predict('nobody', {a: 1})`, '42704', undefined],
+      [`SELECT predict('churn', {visits: 'many', plan: 'pro'})`, '22023', undefined],
+      [`SELECT predict('churn', 3)`, '22023', undefined],
+    ];
+    for (const [sql, code, position] of cases) {
+      const found = await failure(client.query(sql));
+      expect({ sql, code: found.code }).toEqual({ sql, code });
+      if (position !== undefined) expect({ sql, position: found.position }).toEqual({ sql, position });
+      expect(found.message).not.toMatch(/Error:|hotloop-sql/);
+    }
+    await client.query('BEGIN');
+    await failure(client.query('SELECT nothing'));
+    expect(await failure(client.query('SELECT 1'))).toMatchObject({ code: '25P02' });
+    await client.query('ROLLBACK');
+    expect(await client.query('SELECT 1 AS one; SELECT 2 AS two')).toHaveLength(2);
+  });
+
+  it('ends a long statement by timeout and by the client', async () => {
+    await using stand = await openStand();
+    await using client = await stand.connect();
+    await client.query("SET statement_timeout = '100ms'");
+    const long = 'SELECT max(hash(a.range) + b.range) FROM range(1000000) a, range(1000000) b';
+    expect(await failure(client.query(long))).toMatchObject({
+      code: '57014',
+      message: expect.stringContaining('timeout'),
+    });
+    await client.query('SET statement_timeout = 0');
+    const running = failure(client.query(long));
+    const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
+    let ended = false;
+    const result = running.finally(() => {
+      ended = true;
+    });
+    const { hostname, port } = new URL(stand.url);
+    const cancel = Buffer.alloc(16);
+    for (const [at, value] of [16, 80877102, processID, secretKey].entries())
+      cancel.writeInt32BE(value, at * 4);
+    // A cancellation that comes before the statement runs does nothing, as in Postgres.
+    while (!ended) {
+      const socket = createConnection(Number(port), hostname);
+      socket.end(cancel);
+      await once(socket, 'close');
+    }
+    expect(await result).toMatchObject({ code: '57014', message: expect.stringContaining('user request') });
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+
+  it('takes an API key as password, and keeps the log from one that may only predict', async () => {
+    await using stand = await openStand('secret-predict-key-1:app:predict,secret-operate-key-1:ops:operate');
+    expect(await failure(stand.connect('wrong'))).toMatchObject({ code: '28P01' });
+    await using app = await stand.connect('secret-predict-key-1');
+    expect((await app.query(`SELECT predict('churn', {visits: 1, plan: 'pro'}) AS x`)).rows).toHaveLength(1);
+    expect(await failure(app.query('SELECT * FROM predictions'))).toMatchObject({ code: '42501' });
+    expect(await failure(app.query('CREATE TABLE x AS SELECT 1'))).toMatchObject({ code: '42501' });
+  });
+
+  it('answers psql as it answers node-postgres', async () => {
+    await using stand = await openStand();
+    const query = `SELECT visits, predict_label('churn', t) AS label, predict('churn', t) AS score FROM ${ROWS} ORDER BY visits LIMIT 20`;
+    const psql = await promisify(execFile)('psql', [stand.url, '-At', '-c', query]).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return null;
+        throw error;
+      },
+    );
+    if (psql === null) return void process.stderr.write('skipped: psql is not installed\n');
+    await using client = await stand.connect();
+    const { rows } = await client.query({ text: query, rowMode: 'array' });
+    expect(psql.stdout.trim().split('\n')).toEqual(rows.map((row: unknown[]) => row.join('|')));
+  });
+});
+
+describe('scanning SQL', () => {
+  it('leaves texts, names and comments alone', () => {
+    const sql = `SELECT 'a;b', "c;d", $$e;f$$ -- ;\n; /* ; */ SELECT 2;`;
+    expect(splitStatements(sql).map((each) => each.sql)).toEqual([
+      `SELECT 'a;b', "c;d", $$e;f$$`,
+      'SELECT 2',
+    ]);
+    expect(scanSql(`predict('it''s', t)`).map(({ kind }) => kind)).toEqual([
+      'word',
+      'symbol',
+      'text',
+      'symbol',
+      'word',
+      'symbol',
+    ]);
+  });
+});
