@@ -9,6 +9,7 @@ import { addLoopCommands } from './loop-commands.ts';
 import { addModelCommands } from './model-commands.ts';
 import { addOperationsCommands } from './operations-commands.ts';
 import { addPredictCommand } from './predict-command.ts';
+import { addSqlCommands } from './sql-commands.ts';
 import { addTableCommands } from './tables-commands.ts';
 
 /** Adds one group of commands to the program. A group is one file beside this one. */
@@ -21,6 +22,7 @@ export const COMMANDS: readonly AddCommands[] = [
   addExportCommand,
   addBatchCommands,
   addDatasetCommands,
+  addSqlCommands,
   addLoopCommands,
   addEventCommands,
   addTableCommands,

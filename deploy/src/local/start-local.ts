@@ -54,6 +54,8 @@ export interface LocalOptions {
   readonly host?: string;
   /** Builds the console when its sources are newer than what was built. */
   readonly console?: boolean;
+  /** Where SQL is answered, host:port; with it a batch worker and SQL run beside the services. */
+  readonly sqlListen?: string;
   /** Backing services that run elsewhere. */
   readonly addresses: BackingAddresses;
   readonly postgresSettings?: Readonly<Record<string, string>>;
@@ -172,6 +174,22 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
     running.push(service);
     return service;
   };
+  const beside = async (name: string, script: string, more: Record<string, string>) => {
+    // Serving does not depend on these: one that does not start is told, and that is all.
+    const service = await start(name, script, more).catch((error: unknown) => {
+      signal.throwIfAborted();
+      options.say(`${name} could not be started: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    });
+    if (service) opened.defer(() => service.stop(STOP_TIMEOUT_MS));
+  };
+  const startBeside = async () => {
+    if (options.sqlListen === undefined) return;
+    await Promise.all([
+      beside('batch-worker', 'retrainer/src/batch/worker-main.ts', {}),
+      beside('sql', 'retrainer/src/sql/sql-main.ts', { HOTLOOP_SQL_LISTEN: options.sqlListen }),
+    ]);
+  };
   const listen = await freeAddresses(options.ports, options.host);
   const stop = (service: SupervisedService) => service.stop(STOP_TIMEOUT_MS);
   if (options.single) {
@@ -179,6 +197,7 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
       HOTLOOP_SINGLE: formatSingleListen(listen),
     });
     opened.defer(() => stop(service));
+    await startBeside();
     return { running, addresses: service.ready.services as StartedServices['addresses'] };
   }
   const own = (name: ServiceName, more: Record<string, string> = {}) =>
@@ -198,6 +217,7 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
     HOTLOOP_RETRAINER: dialAddress(retrainer.ready.address),
   });
   opened.defer(() => stop(preprocessor));
+  await startBeside();
   return {
     running,
     addresses: {
@@ -255,7 +275,9 @@ function sharedEnvironment({ options, dir, backing }: StartContext): Record<stri
 /** After a crash a service comes back where the others look for it. */
 function listenAgain(first: ReadyLine, listen: Record<string, string>): Record<string, string> {
   if (!('HOTLOOP_SINGLE' in listen))
-    return { HOTLOOP_LISTEN: first.address, HOTLOOP_HTTP_LISTEN: first.httpAddress };
+    return first.httpAddress === ''
+      ? {}
+      : { HOTLOOP_LISTEN: first.address, HOTLOOP_HTTP_LISTEN: first.httpAddress };
   const services = first.services as StartedServices['addresses'];
   const bound = (name: ServiceName) => ({ grpc: services[name].address, http: services[name].httpAddress });
   return {

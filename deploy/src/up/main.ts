@@ -62,6 +62,7 @@ async function main(): Promise<number> {
         single,
         ports: localPorts((port) => ({ exactly: port }), portBase),
         host: listen,
+        sqlListen: sqlAddress(process.env.HOTLOOP_SQL_LISTEN, portBase),
         addresses: backingAddresses(process.env),
         environment: serviceEnvironment(process.env),
         say,
@@ -88,6 +89,11 @@ async function main(): Promise<number> {
     say(terminalMessage(error));
     return 1;
   }
+}
+
+/** Where SQL is answered: as the environment says, or behind the other ports. */
+function sqlAddress(wanted: string | undefined, portBase: number | undefined): string {
+  return wanted ?? `127.0.0.1:${portBase === undefined ? 7405 : portBase + PORTS_FROM_BASE}`;
 }
 
 /** Every address that somebody may want, in words. */

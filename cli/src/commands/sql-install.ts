@@ -1,0 +1,35 @@
+/** What the person reads who has installed the functions. */
+export const INSTALL_NOTES =
+  "hotloop.predict(model, row) is there; try: SELECT hotloop.predict('MODEL', to_jsonb(t)) FROM (SELECT 1 AS visits) t";
+
+/**
+ * The statements that let an unmodified Postgres call a model: a schema, a dblink server, two functions. The key is kept by
+ * Postgres in the user mapping, which only its owner reads, and never in a function's text.
+ *
+ * @param key undefined: a placeholder, for statements that are printed.
+ */
+export function installStatements(endpoint: string, key: string | undefined): string {
+  const split = endpoint.lastIndexOf(':');
+  const [host, port] = [endpoint.slice(0, split), endpoint.slice(split + 1)].map(quoted);
+  const password = quoted(key ?? 'unused');
+  return `CREATE EXTENSION IF NOT EXISTS dblink;
+CREATE SCHEMA IF NOT EXISTS hotloop;
+DROP SERVER IF EXISTS hotloop CASCADE;
+CREATE SERVER hotloop FOREIGN DATA WRAPPER dblink_fdw
+  OPTIONS (host ${host}, port ${port}, dbname 'hotloop', connect_timeout '5');
+CREATE USER MAPPING FOR CURRENT_USER SERVER hotloop OPTIONS (user 'hotloop', password ${password});
+CREATE OR REPLACE FUNCTION hotloop.predict(model text, input jsonb) RETURNS double precision
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT score FROM dblink('hotloop', format('SELECT predict(%L, %L)', model, input::text)) AS t(score double precision)
+$$;
+CREATE OR REPLACE FUNCTION hotloop.predict(model text, inputs jsonb[]) RETURNS double precision[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT array_agg(score ORDER BY n) FROM dblink('hotloop', format(
+    'SELECT i, predict(%L, list[i]) FROM (SELECT CAST(CAST(%L AS JSON) AS JSON[]) AS list), range(1, %s) r(i)',
+    model, to_jsonb(inputs)::text, cardinality(inputs) + 1)) AS t(n bigint, score double precision)
+$$;`;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

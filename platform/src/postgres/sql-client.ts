@@ -1,0 +1,50 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import pg from 'pg';
+
+export interface SqlAnswer {
+  readonly command: string;
+  readonly columns: readonly string[];
+  /** Each value as the server wrote it; null is NULL. */
+  readonly rows: readonly (readonly (string | null)[])[];
+}
+
+/** One connection to a server of the Postgres protocol, for a person at a prompt. */
+export interface SqlClient extends AsyncDisposable {
+  /** Runs one or more statements. Throws INVALID_ARGUMENT with what the server says, and where. */
+  query(sql: string): Promise<SqlAnswer[]>;
+}
+
+/** Connects. Throws UNAVAILABLE or UNAUTHENTICATED; the address, which may hold a password, is in neither. */
+export async function connectSql(url: string): Promise<SqlClient> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'hotloop sql',
+    types: { getTypeParser: () => (value: unknown) => value },
+  });
+  client.on('error', () => undefined);
+  await client.connect().catch((cause: unknown) => {
+    const refused = cause instanceof pg.DatabaseError;
+    throw new HotloopError(
+      refused ? 'UNAUTHENTICATED' : 'UNAVAILABLE',
+      refused ? cause.message : 'nothing answers SQL at the address',
+      { cause },
+    );
+  });
+  return {
+    async query(sql) {
+      const answer: unknown = await client.query({ text: sql, rowMode: 'array' }).catch((cause: unknown) => {
+        if (!(cause instanceof pg.DatabaseError))
+          throw new HotloopError('UNAVAILABLE', 'the connection was lost', { cause });
+        const at = cause.position === undefined ? '' : ` at character ${cause.position}`;
+        throw new HotloopError('INVALID_ARGUMENT', `${cause.message} (${cause.code}${at})`, { cause });
+      });
+      const answers = (Array.isArray(answer) ? answer : [answer]) as pg.QueryArrayResult<(string | null)[]>[];
+      return answers.map(({ command, fields, rows }) => ({
+        command,
+        columns: fields.map(({ name }) => name),
+        rows,
+      }));
+    },
+    [Symbol.asyncDispose]: () => client.end(),
+  };
+}
