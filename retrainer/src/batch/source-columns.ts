@@ -66,7 +66,7 @@ export function readAs(input: FusedInput): string {
 }
 
 /** The SQL expression that hands a column, or its absence, to a model's function. */
-export function inputExpression(input: FusedInput, has: (column: string) => boolean, alias = ''): string {
+export function inputExpression(input: FusedInput, has: (column: string) => boolean): string {
   const name = columnOfInput(input);
   const type =
     input.type === 'string'
@@ -76,6 +76,6 @@ export function inputExpression(input: FusedInput, has: (column: string) => bool
         : input.type === 'float32'
           ? 'FLOAT'
           : 'BOOLEAN';
-  const value = has(name) ? `${alias}"${name.replaceAll('"', '""')}"` : 'NULL';
+  const value = has(name) ? `"${name.replaceAll('"', '""')}"` : 'NULL';
   return input.type === 'int8' ? `CAST(CAST(${value} AS BOOLEAN) AS TINYINT)` : `CAST(${value} AS ${type})`;
 }

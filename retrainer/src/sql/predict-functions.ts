@@ -1,10 +1,11 @@
-import { sqlName } from '@hotloop/platform/duckdb/duckdb.ts';
+import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
+import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { ColumnData, SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { columnOfInput, inputExpression } from '../batch/source-columns.ts';
+import { columnOfInput } from '../batch/source-columns.ts';
 import { openVersionScorer, type VersionScorer } from '../scoring/version-scorer.ts';
 import { literalOf, scanSql } from './sql-scan.ts';
 
@@ -105,11 +106,21 @@ async function registerFast(
     returns: RETURNS[fn],
     run: (columns, rows) => answerOf(fn, scorer, columns, rows),
   });
-  const values = scorer.inputs.map((input) => inputExpression(input, () => true, 'r.')).join(', ');
+  const values = scorer.inputs.map(fieldOf).join(', ');
   using connection = await database.connect();
   await connection.run(
     `CREATE OR REPLACE MACRO ${sqlName(name)}(r) AS ${sqlName(`${name} columns`)}(${values})`,
   );
+}
+
+/**
+ * Takes an input out of a struct. JSON is no struct: its texts would come with their quotes, so the general form reads it. Texts and
+ * numbers are not cast, so that a number where a text is needed is refused, as at the front door.
+ */
+function fieldOf(input: FusedInput): string {
+  const field = `struct_extract(r, ${sqlText(columnOfInput(input))})`;
+  if (input.type === 'int8') return `CAST(CAST(${field} AS BOOLEAN) AS TINYINT)`;
+  return input.type === 'float32' ? `CAST(${field} AS FLOAT)` : field;
 }
 
 function answerOf(
