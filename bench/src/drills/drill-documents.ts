@@ -162,8 +162,9 @@ async function file(
 /** Waits until the labels have reached the loop. */
 async function labelled(client: HotloopClient, wanted: number, signal: AbortSignal): Promise<void> {
   for (;;) {
-    const loop = await client.loop('letters');
-    if (loop.outcomes >= wanted && loop.outcomesUnmatched === 0) return;
+    // While thousands of letters are being joined the count may take longer than a call.
+    const loop = await client.loop('letters').catch(() => undefined);
+    if (loop && loop.outcomes >= wanted && loop.outcomesUnmatched === 0) return;
     await delay(500, undefined, { signal });
   }
 }

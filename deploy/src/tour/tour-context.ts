@@ -84,6 +84,7 @@ export class TourContext {
       NO_COLOR: '1',
       HOTLOOP_PREPROCESSOR: addresses.preprocessor,
       HOTLOOP_RETRAINER: addresses.retrainer,
+      HOTLOOP_FRONT_DOOR: `http://${httpAddresses.preprocessor}`,
       HOTLOOP_CONTROL: `http://${httpAddresses.retrainer}`,
     };
     return new Promise((resolve) => {

@@ -1,7 +1,13 @@
 import { FIRST_MODEL_STEPS } from './steps/first-model.ts';
+import { INGEST_STEPS } from './steps/ingest.ts';
 import { LOOP_STEPS } from './steps/loop.ts';
 import { RECOVERY_STEPS } from './steps/recovery.ts';
 import type { TourStep } from './tour-step.ts';
 
 /** The whole tour, in order. Each part is one file in `steps/`; a part may use what earlier parts made. */
-export const TOUR_STEPS: readonly TourStep[] = [...FIRST_MODEL_STEPS, ...LOOP_STEPS, ...RECOVERY_STEPS];
+export const TOUR_STEPS: readonly TourStep[] = [
+  ...FIRST_MODEL_STEPS,
+  ...LOOP_STEPS,
+  ...INGEST_STEPS,
+  ...RECOVERY_STEPS,
+];
