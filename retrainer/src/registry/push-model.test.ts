@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestOf, linearModel, manifestText, openStores, type Stores } from '../testing/fixture.ts';
 import { getModel } from './list-models.ts';
 import { type PushHeader, pushModel } from './push-model.ts';
+import { pushSharedFeatures } from './shared-features.ts';
 import { registerVersion } from './version-store.ts';
 
 const LIMITS = { maxOnnxBytes: 1 << 20 };
@@ -46,6 +47,29 @@ describe('pushing a model', () => {
     const bundle = await stores.bundles.get(versions[0]!.bundleSha256);
     expect(bundle.manifestYaml).toBe(other);
     expect(digestOf(bundle.onnx)).toBe(versions[0]!.onnxSha256);
+  });
+
+  it('pins shared features: a later features.yaml changes nothing that was pushed', async () => {
+    await using stores = await openStores();
+    const shared = (missing: number) => `features:\n  - {name: a, from: request.a, missing: ${missing}}\n`;
+    const manifestYaml = 'name: m\nfeatures: [{use: a}, {name: b, from: request.b}]\n';
+    await expect(pushed(stores, { manifestYaml })).rejects.toThrow(/features.0.use.*no features.yaml/);
+    const put = (yaml: string) => pushSharedFeatures(stores.pool, yaml, 'ada', Date.now());
+    expect(await put(shared(1))).toEqual({ version: 1, features: ['a'] });
+    expect(await put(shared(1))).toMatchObject({ version: 1 });
+    await pushed(stores, { manifestYaml });
+    expect(await put(shared(2))).toMatchObject({ version: 2 });
+    await pushed(stores, { manifestYaml });
+    const { versions } = await getModel(stores.pool, 'm');
+    const taken = versions.map(async ({ bundleSha256 }) => {
+      const bundle = await stores.bundles.get(bundleSha256);
+      const [feature] = parseManifest(bundle.manifestYaml).features;
+      return [feature?.missing, feature?.shared?.version];
+    });
+    expect(await Promise.all(taken)).toEqual([
+      [2, 2],
+      [1, 1],
+    ]);
   });
 
   it('gives numbers without gaps or repetition to registrations at the same moment', async () => {
