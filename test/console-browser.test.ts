@@ -9,6 +9,7 @@ import {
   HOSTILE,
   openConsoleStand,
 } from '@hotloop/bench/stand/console-stand.ts';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import {
   createTestDatabase,
   createTestRedis,
@@ -60,7 +61,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
       }),
     );
     browser = opened.use(await launchChromium(executable ?? ''));
-    const context = await browser.newContext({ viewport: { width: 1280, height: 820 } });
+    const context = await browser.newContext({ viewport: { width: 1200, height: 720 } });
     page = await context.newPage();
     page.setDefaultTimeout(SHOWN_MS);
     page.on('request', (request) => {
@@ -95,7 +96,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await page.getByRole('article').getByRole('link', { name: CONSOLE_MODEL }).click();
     await page.getByRole('heading', { name: 'The loop' }).waitFor();
     await page
-      .getByRole('img', { name: /Requests a minute/ })
+      .getByRole('img', { name: /Requests in 10 s/ })
       .locator('canvas')
       .waitFor();
     await picture('model');
@@ -138,7 +139,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await page.getByRole('link', { name: 'Rollout' }).click();
     await page.getByRole('button', { name: 'Hold' }).waitFor();
     await stand.ask(80);
-    await shown('Evidence since the step began');
+    await page.locator('.stat', { hasText: /^Answers[1-9]/ }).waitFor();
     await page
       .getByText(/Wait for about|Safe to continue|Roll back/)
       .first()
@@ -149,6 +150,23 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await page.getByRole('dialog').getByRole('button', { name: 'Hold' }).click();
     await page.getByRole('heading', { name: 'On hold' }).waitFor();
     await shown('the weekend has other customers');
+  });
+
+  it('leads from an ONNX file to a first prediction', async () => {
+    await page.goto(`${stand.url}/new`);
+    await page.locator('input[type=file]').setInputFiles({
+      name: 'doubler.onnx',
+      mimeType: 'application/octet-stream',
+      buffer: Buffer.from(
+        perceptron({ inputs: 2, hidden: [], outputs: 1, activation: 'relu', head: 'sigmoid', seed: 1 }),
+      ),
+    });
+    await page.getByRole('button', { name: 'Upload and make it live' }).click();
+    const request = page.getByLabel('Request');
+    await request.waitFor();
+    await page.getByRole('button', { name: 'Predict' }).and(page.locator(':enabled')).click();
+    await page.getByRole('link', { name: "The model's loop" }).waitFor();
+    await page.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
   });
 
   it('tells the story of a prediction, and shows what was logged without running it', async () => {

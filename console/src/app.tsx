@@ -26,6 +26,7 @@ const RunScreen = screen(() => import('./screens/run-screen.tsx'), 'RunScreen');
 const RolloutScreen = screen(() => import('./screens/rollout-screen.tsx'), 'RolloutScreen');
 const CorrectionsScreen = screen(() => import('./screens/corrections-screen.tsx'), 'CorrectionsScreen');
 const FeaturesScreen = screen(() => import('./screens/features-screen.tsx'), 'FeaturesScreen');
+const FirstRunScreen = screen(() => import('./screens/first-run-screen.tsx'), 'FirstRunScreen');
 const IncidentsScreen = screen(() => import('./screens/incidents-screen.tsx'), 'IncidentsScreen');
 const CompareScreen = screen(() => import('./screens/compare-screen.tsx'), 'CompareScreen');
 const LedgerScreen = screen(() => import('./screens/ledger-screen.tsx'), 'LedgerScreen');
@@ -43,6 +44,7 @@ const SCREENS = [
   ['/predictions/:id', PredictionScreen],
   ['/runs/:id', RunScreen],
   ['/incidents', IncidentsScreen],
+  ['/new', FirstRunScreen],
 ] as const;
 
 export function App() {

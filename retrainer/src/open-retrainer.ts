@@ -3,6 +3,7 @@ import { openObjectStore } from '@hotloop/platform/object-store/open-object-stor
 import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, RetrainerSettings } from '@hotloop/platform/start-up/settings.ts';
+import type { FrontDoor } from './control/console/first-run-routes.ts';
 import type { MailSettings } from './monitoring/notify/send-email.ts';
 import { type Retrainer, startRetrainer } from './service.ts';
 
@@ -31,6 +32,7 @@ export async function openRetrainer(
           folder: settings.HOTLOOP_CONSOLE ?? CONSOLE_FOLDER,
           sessionSecret: settings.HOTLOOP_SESSION_SECRET,
         },
+        frontDoor: frontDoorOf(settings, foundation),
         drainMs: foundation.drainMs,
         queueUrl: settings.REDIS_QUEUE_URL,
         ...mailOf(settings),
@@ -54,4 +56,13 @@ export async function openRetrainer(
 function mailOf(settings: RetrainerSettings): { readonly mail?: MailSettings } {
   const { HOTLOOP_SMTP_URL: url, HOTLOOP_MAIL_FROM: from } = settings;
   return url === undefined ? {} : { mail: { url, from } };
+}
+
+/** Between processes that encrypt, a person asks by the command line or an application instead. */
+function frontDoorOf(
+  { HOTLOOP_FRONT_DOOR: predictions, HOTLOOP_INFERENCE_HTTP: inference }: RetrainerSettings,
+  { tls, apiKey }: Foundation,
+): FrontDoor | null {
+  if (predictions === undefined || inference === undefined || tls !== undefined) return null;
+  return { predictions, inference, apiKey };
 }

@@ -15,6 +15,7 @@ import type { TlsIdentity } from '@hotloop/platform/tls/tls-identity.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import { startBatches } from './batch/start-batches.ts';
 import { openChangeFeed } from './control/console/change-stream.ts';
+import type { FrontDoor } from './control/console/first-run-routes.ts';
 import { controlRoutes } from './control/control-routes.ts';
 import { RETRAINER_CONTRACTS, retrainerServices } from './control/server.ts';
 import { COLLECT_DEFAULTS } from './datasets/collect-dataset.ts';
@@ -52,6 +53,8 @@ export interface RetrainerOptions {
   /** Training runs at once; 0 leaves them to other retrainers. */
   readonly trainers?: number;
   readonly maxModelBytes?: number;
+  /** Where predictions are answered; the console asks for a first one. */
+  readonly frontDoor?: FrontDoor | null;
   readonly promotion?: Partial<PromotionOptions>;
   readonly leaseMs?: number;
   readonly trainTimeoutMs?: number;
@@ -224,6 +227,7 @@ export async function startRetrainer(
         promotion,
         reconciler,
         wake: runs.wake,
+        frontDoor: options.frontDoor ?? null,
         changes,
         batches: batches.dependencies,
         data: { pool, bundles, objects: adapters.objects, trainer, clock },

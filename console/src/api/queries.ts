@@ -8,6 +8,7 @@ import type {
   PredictionSummary,
   Run,
   Session,
+  Traffic,
   VersionAnswers,
 } from './types.ts';
 
@@ -31,6 +32,15 @@ export const useModel = (model: string) =>
     queryKey: ['model', model],
     queryFn: () => get<ModelDetails>(at(model)),
     refetchInterval: COUNTS_MS,
+  });
+
+export const useTraffic = (model: string, window: string) =>
+  useQuery({
+    queryKey: ['traffic', model, window],
+    queryFn: async () =>
+      (await get<{ traffic: Traffic | null }>(`${at(model)}/traffic?window=${window}`)).traffic,
+    refetchInterval: COUNTS_MS,
+    placeholderData: (previous) => previous,
   });
 
 export const useRuns = (model: string) =>

@@ -72,6 +72,9 @@ function Sidebar({ session, open }: { session: Session; open: boolean }) {
         <NavLink href="/incidents" icon="alert" current={location === '/incidents'}>
           Incidents
         </NavLink>
+        <NavLink href="/new" icon="plus" current={location === '/new'}>
+          New model
+        </NavLink>
       </div>
       {models.length > 0 && (
         <div className="nav">

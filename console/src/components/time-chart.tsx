@@ -81,7 +81,7 @@ export function TimeChart({ label, at, series, boundaries, height = 220, plain =
             spanGaps: true,
             ...(each.dashed ? { dash: [5, 4] } : {}),
             ...(index === 0 && series.length === 1 ? { fill: `${stroke}18` } : {}),
-            points: { show: at.length < 3 },
+            points: { show: each.values.filter((value) => value !== null).length < 4, size: 6 },
             value: (_plot: uPlot, value: number | null) =>
               value === null || value === undefined ? '–' : (each.format ?? format)(value),
           };
@@ -108,7 +108,8 @@ function drawBoundaries(plot: uPlot, boundaries: readonly Boundary[], color: (na
   ctx.save();
   ctx.textAlign = 'left';
   ctx.font = `${11 * scale}px ${getComputedStyle(plot.root).fontFamily}`;
-  for (const { at, label } of boundaries) {
+  let free = Number.NEGATIVE_INFINITY;
+  for (const { at, label } of boundaries.toSorted((a, b) => a.at - b.at)) {
     const x = plot.valToPos(at / 1000, 'x', true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
     ctx.strokeStyle = color('text-faint');
@@ -118,7 +119,13 @@ function drawBoundaries(plot: uPlot, boundaries: readonly Boundary[], color: (na
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
     ctx.fillStyle = color('text-soft');
-    ctx.fillText(label, x + 4 * scale, bbox.top + 10 * scale);
+    // A label that would cover the one before, or leave the chart, is left out; the line says enough.
+    const width = ctx.measureText(label).width + 8 * scale;
+    const fits = x + width < bbox.left + bbox.width;
+    const left = fits ? x + 4 * scale : x - width + 4 * scale;
+    if (left < free) continue;
+    ctx.fillText(label, left, bbox.top + 10 * scale);
+    free = left + width;
   }
   ctx.restore();
 }

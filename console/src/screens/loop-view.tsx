@@ -46,13 +46,19 @@ export function LoopView({ details }: { details: ModelDetails }) {
                     ? 'good'
                     : 'warn'
           }
-          value={run === null ? '–' : running ? `${run.state} ${Math.round(run.progress * 100)}%` : run.state}
+          value={
+            run === null
+              ? '–'
+              : running
+                ? `${capital(run.state)} ${Math.round(run.progress * 100)}%`
+                : capital(run.state)
+          }
           hint={run === null ? 'not trained yet' : <Age at={run.endedAt ?? run.createdAt} />}
         />
         <Step
           name="Gate"
           tone={run?.gate ? (run.gate.passed ? 'good' : 'warn') : ''}
-          value={run?.gate ? (run.gate.passed ? 'passed' : 'refused') : '–'}
+          value={run?.gate ? (run.gate.passed ? 'Passed' : 'Refused') : '–'}
           hint={
             run?.gate
               ? `${metricName(run.gate.metric)} ${formatMetric(run.gate.candidate)} against ${formatMetric(run.gate.live)}`
@@ -89,4 +95,8 @@ function Step({ name, tone, value, hint }: { name: string; tone: string; value: 
       <span className="hint">{hint}</span>
     </li>
   );
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,17 +1,17 @@
-import { useMemo, useState } from 'react';
+import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { modelPath, useAction, useModel } from '../api/queries.ts';
-import type { LedgerEntry, ModelDetails, Traffic, Version } from '../api/types.ts';
+import type { ModelDetails, Version } from '../api/types.ts';
 import { Age } from '../components/age.tsx';
 import { Badge, VersionBadge } from '../components/badge.tsx';
 import { Card, TableFrame } from '../components/card.tsx';
 import { ConfirmDialog } from '../components/confirm-dialog.tsx';
 import { Icon } from '../components/icon.tsx';
-import { LazyChart } from '../components/lazy-chart.tsx';
 import { ModelTabs, Page } from '../components/page.tsx';
-import { Answer, Empty } from '../components/states.tsx';
-import { formatMetric, formatMs, metricName } from '../number-format.ts';
+import { Answer } from '../components/states.tsx';
+import { formatMetric, metricName } from '../number-format.ts';
 import { LoopView } from './loop-view.tsx';
+import { TrafficCards } from './traffic-cards.tsx';
 
 type Asked =
   | { readonly kind: 'promote'; readonly version: number }
@@ -119,81 +119,20 @@ function Details({ details, onPromote }: { details: ModelDetails; onPromote: (ve
   return (
     <>
       <LoopView details={details} />
-      <TrafficCard traffic={details.traffic} history={details.history} />
+      <TrafficCards details={details} />
       <Versions details={details} onPromote={onPromote} />
     </>
   );
 }
 
-function TrafficCard({ traffic, history }: { traffic: Traffic | null; history: readonly LedgerEntry[] }) {
-  const at = useMemo(() => traffic?.points.map((point) => point.at) ?? [], [traffic]);
-  const requests = useMemo(
-    () => [
-      {
-        label: 'Requests a minute',
-        values: traffic?.points.map((point) => point.requests) ?? [],
-        format: (value: number) => value.toFixed(0),
-      },
-    ],
-    [traffic],
-  );
-  const latency = useMemo(
-    () => [
-      {
-        label: 'p50',
-        values: traffic?.points.map((point) => point.p50Ms) ?? [],
-        format: formatMs,
-        color: 2 as const,
-      },
-      {
-        label: 'p99',
-        values: traffic?.points.map((point) => point.p99Ms) ?? [],
-        format: formatMs,
-        color: 3 as const,
-      },
-    ],
-    [traffic],
-  );
-  const boundaries = useMemo(
-    () =>
-      history
-        .filter(({ action }) => action === 'promote' || action === 'rollback')
-        .map(({ at: moment, version }) => ({ at: moment, label: `v${version}` })),
-    [history],
-  );
-  if (!traffic)
-    return (
-      <Card title="Traffic">
-        <Empty title="Nobody has asked in the last half hour" icon="clock" />
-      </Card>
-    );
-  return (
-    <div className="grid two">
-      <Card title="Traffic" aside={<span className="note">last half hour</span>}>
-        <LazyChart
-          label="Requests a minute over the last half hour"
-          at={at}
-          series={requests}
-          boundaries={boundaries}
-          from={0}
-        />
-      </Card>
-      <Card title="Latency" aside={<span className="note">waiting and running in compute</span>}>
-        <LazyChart
-          label="Latency over the last half hour"
-          at={at}
-          series={latency}
-          boundaries={boundaries}
-          from={0}
-        />
-      </Card>
-    </div>
-  );
-}
+/** What is worth a column; the rest is told on the run's screen. */
+const NAMED = new Set(['auc', 'accuracy', 'ndcg', 'rmse', 'log_loss', 'loss', 'f1', 'mae', 'r2']);
 
 function Versions({ details, onPromote }: { details: ModelDetails; onPromote: (version: number) => void }) {
   const { versions, model } = details;
-  const metrics = [...new Set(versions.flatMap((version) => Object.keys(version.metrics)))].slice(0, 3);
+  const metrics = [...new Set(versions.flatMap((version) => Object.keys(version.metrics)))]
+    .filter((name) => NAMED.has(name))
+    .slice(0, 3);
   return (
     <Card title="Versions" flush aside={<span className="note">{versions.length} registered</span>}>
       <TableFrame label="Versions">

@@ -27,8 +27,17 @@ export function OverviewScreen() {
 function NoModels() {
   return (
     <Card>
-      <Empty title="No models yet" icon="loop">
-        <code>npx hotloop model push DIR --promote</code> registers the first one and makes it live.
+      <Empty
+        title="No models yet"
+        icon="loop"
+        action={
+          <Link href="/new" className="button primary">
+            Upload a CSV or an ONNX file
+          </Link>
+        }
+      >
+        A first prediction takes a minute. From a terminal, <code>npx hotloop model push DIR --promote</code>{' '}
+        does the same.
       </Empty>
     </Card>
   );

@@ -1,6 +1,6 @@
 import { useMemo, useState } from 'react';
 import { useRollout, useRolloutAction, useRollouts } from '../api/rollout-queries.ts';
-import type { Rollout, RolloutChange } from '../api/rollout-types.ts';
+import type { Arm, Rollout, RolloutChange } from '../api/rollout-types.ts';
 import { Age } from '../components/age.tsx';
 import { Badge, type Tone } from '../components/badge.tsx';
 import { Card, Stat, TableFrame } from '../components/card.tsx';
@@ -157,9 +157,7 @@ function Steps({ rollout }: { rollout: Rollout }) {
           aria-current={index === step && !done ? 'step' : undefined}
         >
           <span className="number">{share === 0 ? 'shadow' : `${share}%`}</span>
-          {index === step && !done && (
-            <span className="tiny"> {sharePercent.toFixed(0)}% of traffic now</span>
-          )}
+          {index === step && !done && sharePercent !== share && ` (${sharePercent.toFixed(0)}% now)`}
         </li>
       ))}
     </ol>
@@ -168,7 +166,10 @@ function Steps({ rollout }: { rollout: Rollout }) {
 
 function Evidence({ rollout, changes }: { rollout: Rollout; changes: readonly RolloutChange[] }) {
   const { traffic, quality, outcomesPerDay } = rollout.evidence;
-  const history = useMemo(() => changes.filter(({ evidence }) => evidence.quality !== undefined), [changes]);
+  const history = useMemo(
+    () => changes.filter(({ evidence }) => (evidence.quality?.comparison.candidate.outcomes ?? 0) > 0),
+    [changes],
+  );
   const at = useMemo(() => history.map((change) => Date.parse(change.at)), [history]);
   const series = useMemo(
     () => [
@@ -219,18 +220,22 @@ function Evidence({ rollout, changes }: { rollout: Rollout; changes: readonly Ro
         <div className="grid stats divided">
           <Stat
             label={`Version ${rollout.version}`}
-            value={formatMetric(quality.comparison.candidate.mean)}
+            value={meanOf(quality.comparison.candidate)}
             hint={`${formatCount(quality.comparison.candidate.outcomes)} outcomes`}
           />
           <Stat
             label="Live"
-            value={formatMetric(quality.comparison.live.mean)}
+            value={meanOf(quality.comparison.live)}
             hint={`${formatCount(quality.comparison.live.outcomes)} outcomes`}
           />
           <Stat
             label="Difference"
-            value={signed(quality.comparison.difference)}
-            hint={`${signed(quality.comparison.lower)} to ${signed(quality.comparison.upper)}, at any time`}
+            value={Number.isFinite(quality.comparison.lower) ? signed(quality.comparison.difference) : '–'}
+            hint={
+              Number.isFinite(quality.comparison.lower)
+                ? `${signed(quality.comparison.lower)} to ${signed(quality.comparison.upper)}, at any time`
+                : 'too few outcomes to bound it'
+            }
           />
           <Stat
             label="Outcomes a day"
@@ -246,6 +251,11 @@ function Evidence({ rollout, changes }: { rollout: Rollout; changes: readonly Ro
       )}
     </Card>
   );
+}
+
+/** Nothing is known of the mean of no outcomes. */
+function meanOf({ mean, outcomes }: Arm): string {
+  return outcomes === 0 ? '–' : formatMetric(mean);
 }
 
 function signed(value: number): string {

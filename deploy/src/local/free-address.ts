@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { formatAddress } from '@hotloop/platform/grpc/listen-address.ts';
 import { LocalError } from './local-error.ts';
 
@@ -23,6 +23,20 @@ export async function freeAddress(wish: PortWish, what: string, host: string = L
     `port ${port} of ${host}, where ${what} listens, is taken by another program; stop that one, or choose ` +
       'other ports with --port-base',
   );
+}
+
+/** The same with a port that is free now, where the system would choose one later: others can be told of it before. */
+export async function knownAddress(address: string): Promise<string> {
+  const split = address.lastIndexOf(':');
+  if (address.slice(split) !== ':0') return address;
+  const host = address.slice(0, split).replace(/^\[|\]$/g, '');
+  const server = createServer();
+  server.listen(0, host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return formatAddress(host, port);
 }
 
 /** Where this machine reaches what listens at an address: listening everywhere includes the loopback address. */

@@ -19,7 +19,7 @@ import {
   type SingleListen,
 } from '../single/single-listen.ts';
 import { buildConsole } from './build-console.ts';
-import { dialAddress, freeAddress, type PortWish } from './free-address.ts';
+import { dialAddress, freeAddress, knownAddress, type PortWish } from './free-address.ts';
 import { withInternalKey } from './internal-key.ts';
 import type { ReadyLine } from './service-child.ts';
 import { openServiceLog } from './service-log.ts';
@@ -153,11 +153,17 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
   const { options, dir, opened } = context;
   const watchdog = opened.use(startWatchdog());
   const running: SupervisedService[] = [];
+  const addresses = await freeAddresses(options.ports, options.host, options.console === true);
   const start = async (name: string, script: string, listen: Record<string, string>) => {
     const log = opened.use(await openServiceLog(join(dir, 'logs', `${name}.log`)));
     const recordFile = join(dir, `${name}.process.json`);
     await endRecordedProcess(recordFile, 'SIGTERM');
-    const shared = { ...sharedEnvironment(context), HOTLOOP_NODE: `${name}-local` };
+    const shared = {
+      ...sharedEnvironment(context),
+      HOTLOOP_NODE: `${name}-local`,
+      HOTLOOP_FRONT_DOOR: dialAddress(addresses.preprocessor.http),
+      HOTLOOP_INFERENCE_HTTP: dialAddress(addresses.compute.http),
+    };
     const service = await superviseService(
       {
         name,
@@ -190,11 +196,10 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
       beside('sql', 'retrainer/src/sql/sql-main.ts', { HOTLOOP_SQL_LISTEN: options.sqlListen }),
     ]);
   };
-  const listen = await freeAddresses(options.ports, options.host);
   const stop = (service: SupervisedService) => service.stop(STOP_TIMEOUT_MS);
   if (options.single) {
     const service = await start('hotloop', 'deploy/src/single/main.ts', {
-      HOTLOOP_SINGLE: formatSingleListen(listen),
+      HOTLOOP_SINGLE: formatSingleListen(addresses),
     });
     opened.defer(() => stop(service));
     await startBeside();
@@ -202,8 +207,8 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
   }
   const own = (name: ServiceName, more: Record<string, string> = {}) =>
     start(name, `${name}/src/main.ts`, {
-      HOTLOOP_LISTEN: listen[name].grpc,
-      HOTLOOP_HTTP_LISTEN: listen[name].http,
+      HOTLOOP_LISTEN: addresses[name].grpc,
+      HOTLOOP_HTTP_LISTEN: addresses[name].http,
       ...more,
     });
   // Those that need no other start together; a failed one ends the others through the common signal.
@@ -230,7 +235,12 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
 }
 
 /** Clients call all services but the postprocessor, which stays on the loopback address. */
-async function freeAddresses(ports: LocalPorts, host?: string): Promise<SingleListen> {
+/** `known`: the console is told where the others answer before they start. */
+async function freeAddresses(
+  ports: LocalPorts,
+  host: string | undefined,
+  known: boolean,
+): Promise<SingleListen> {
   const found = await Promise.all(
     SERVICE_NAMES.map(async (name) => {
       const where = name === 'postprocessor' ? undefined : host;
@@ -238,7 +248,7 @@ async function freeAddresses(ports: LocalPorts, host?: string): Promise<SingleLi
         freeAddress(ports[name].grpc, name, where),
         freeAddress(ports[name].http, `${name} (HTTP)`, where),
       ]);
-      return [name, { grpc, http }] as const;
+      return [name, { grpc, http: known ? await knownAddress(http) : http }] as const;
     }),
   );
   return Object.fromEntries(found) as unknown as SingleListen;

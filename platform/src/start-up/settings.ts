@@ -95,6 +95,9 @@ export const retrainerSettings = {
   HOTLOOP_STORE: z.string().min(1),
   /** The console's built files, when they are not beside the service. */
   HOTLOOP_CONSOLE: z.string().min(1).optional(),
+  /** host:port of the preprocessor's and of compute's HTTP, for the console's first prediction. */
+  HOTLOOP_FRONT_DOOR: z.string().min(1).optional(),
+  HOTLOOP_INFERENCE_HTTP: z.string().min(1).optional(),
   /** Seals the console's sessions. Without it they end when the retrainer restarts; several retrainers share it. */
   HOTLOOP_SESSION_SECRET: z.string().min(32, 'must be at least 32 characters').optional(),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),

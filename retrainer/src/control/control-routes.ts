@@ -10,11 +10,13 @@ import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
 import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
 import { type ChangeFeed, changeRoutes } from './console/change-stream.ts';
 import { type ConsoleDependencies, consoleActions, consoleRoutes } from './console/console-routes.ts';
+import { type FirstRunDependencies, firstRunRoutes } from './console/first-run-routes.ts';
 
 /** What the modules' routes read and write. */
 export interface ControlDependencies
   extends PortableDependencies,
     ConsoleDependencies,
+    FirstRunDependencies,
     RolloutRouteDependencies,
     MonitoringRoutesDependencies {
   /** Without it pages do not learn of changes by themselves. */
@@ -35,6 +37,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     datasetRoutes(dependencies.data),
     consoleRoutes(dependencies),
     consoleActions(dependencies),
+    firstRunRoutes(dependencies),
     ...(changes ? [changeRoutes(changes)] : []),
     rolloutRoutes(dependencies),
     monitoringRoutes(dependencies),

@@ -17,7 +17,7 @@ import { labelChoices, labelPrediction } from './label-prediction.ts';
 import { readOverview } from './overview.ts';
 import { readPrediction } from './prediction-details.ts';
 import { recentPredictions } from './recent-predictions.ts';
-import { trafficReader } from './traffic.ts';
+import { TRAFFIC_WINDOWS, type TrafficWindow, trafficReader } from './traffic.ts';
 
 export interface ConsoleDependencies {
   readonly pool: Pool;
@@ -52,6 +52,23 @@ export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
       const labelling = labelChoices(registry, params.model);
       return { ...details, loop: state, traffic: recent.get(params.model) ?? null, history, labelling };
     });
+    app.get(
+      '/v1/console/models/:model/traffic',
+      {
+        config: reads,
+        schema: {
+          params: model,
+          querystring: z.object({
+            window: z.enum(Object.keys(TRAFFIC_WINDOWS) as [TrafficWindow, ...TrafficWindow[]]),
+          }),
+        },
+      },
+      async ({ params, query }) => {
+        // Unknown models are refused, so that nothing is kept for names that anybody makes up.
+        await getModel(pool, params.model);
+        return { traffic: await traffic.of(params.model, query.window) };
+      },
+    );
     app.get(
       '/v1/console/models/:model/predictions',
       {

@@ -27,27 +27,50 @@ interface TrafficRow {
   readonly p99: number | null;
 }
 
-// Input: first id of the window, step in milliseconds. Output: one row for each model and step. Effect: none. What the primary
+// Input: first id of the window, step in milliseconds, model or null for all. Output: one row for each model and step. Effect: none. What the primary
 // answered; shadow answers are no traffic.
 const TRAFFIC = `
   SELECT model, floor(extract(epoch FROM at) * 1000 / $2)::bigint AS step, count(*) AS requests,
     count(error_code) AS errors,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY (queue_us + run_us) / 1000.0) AS p50,
     percentile_cont(0.99) WITHIN GROUP (ORDER BY (queue_us + run_us) / 1000.0) AS p99
-  FROM prediction WHERE prediction_id >= $1 AND variant <> 'shadow' GROUP BY model, step`;
+  FROM prediction WHERE prediction_id >= $1 AND variant <> 'shadow' AND ($3::text IS NULL OR model = $3)
+  GROUP BY model, step`;
 
 const MINUTE_MS = 60_000;
 const STEPS = 30;
 
+/** What a person may look at: steps of ten seconds, a minute, half an hour. */
+export const TRAFFIC_WINDOWS = {
+  '5m': { stepMs: 10_000, steps: 30 },
+  '30m': { stepMs: MINUTE_MS, steps: STEPS },
+  '1d': { stepMs: 30 * MINUTE_MS, steps: 48 },
+} as const;
+export type TrafficWindow = keyof typeof TRAFFIC_WINDOWS;
+
 export interface TrafficReader {
   /** The last half hour by minutes, of every model that was asked. */
   recent(): Promise<ReadonlyMap<string, Traffic>>;
+  /** One model's; null when nobody asked it in that time. */
+  of(model: string, window: TrafficWindow): Promise<Traffic | null>;
 }
 
 /** Reads the prediction log; seldom when that takes long. */
 export function trafficReader(pool: Pool, clock: Clock): TrafficReader {
   const recent = sparingly(() => readTraffic(pool, clock.now(), MINUTE_MS, STEPS), clock);
-  return { recent };
+  const readings = new Map<string, () => Promise<Traffic | null>>();
+  return {
+    recent,
+    of(model, window) {
+      const key = `${window} ${model}`;
+      const { stepMs, steps } = TRAFFIC_WINDOWS[window];
+      const read = async () =>
+        (await readTraffic(pool, clock.now(), stepMs, steps, model)).get(model) ?? null;
+      const reading = readings.get(key) ?? sparingly(read, clock);
+      readings.set(key, reading);
+      return reading();
+    },
+  };
 }
 
 export async function readTraffic(
@@ -55,20 +78,21 @@ export async function readTraffic(
   now: number,
   stepMs: number,
   steps: number,
+  model: string | null = null,
 ): Promise<ReadonlyMap<string, Traffic>> {
   const last = Math.floor(now / stepMs);
   const first = last - steps + 1;
   const { rows } = await pool
-    .query<TrafficRow>(TRAFFIC, [firstPredictionIdAt(first * stepMs), stepMs])
+    .query<TrafficRow>(TRAFFIC, [firstPredictionIdAt(first * stepMs), stepMs, model])
     .catch((error: unknown) => {
       throw fromPostgresError(error);
     });
   const byModel = Map.groupBy(rows, ({ model }) => model);
   return new Map(
-    [...byModel].map(([model, own]) => {
+    [...byModel].map(([name, own]) => {
       const found = new Map(own.map((row) => [Number(row.step), row]));
       const points = Array.from({ length: steps }, (_, index) => pointOf(first + index, stepMs, found));
-      return [model, { stepMs, points }] as const;
+      return [name, { stepMs, points }] as const;
     }),
   );
 }
