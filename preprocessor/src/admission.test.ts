@@ -33,4 +33,18 @@ describe('admission', () => {
       }),
     );
   });
+
+  it('refuses early what would be answered after its time, and only after it was busy for a while', () => {
+    const admission = new Admission({ maxInFlight: 1000, maxCellsInFlight: 1 });
+    const held = Array.from({ length: 200 }, () => admission.admit(100, 0));
+    // 100 answers in 1000 ms: one that comes while 200 are in flight would wait 2 s.
+    for (const one of held.splice(0, 100)) {
+      one[Symbol.dispose]();
+      held.push(admission.admit(100, 1));
+    }
+    expect(() => admission.admit(1000, 1001)).toThrow('too many predictions');
+    held.push(admission.admit(3000, 1001));
+    for (const one of held.splice(0, 180)) one[Symbol.dispose]();
+    expect(() => admission.admit(10, 1002)).not.toThrow();
+  });
 });

@@ -19,11 +19,20 @@ export interface Admitted extends Disposable {
   hold(cells: number): void;
 }
 
+/** Fewer than these in flight are no overload, however slow they are. */
+const BUSY = 64;
+/** How long it must have been busy before the rate of answers says what can be done. */
+const WINDOW_MS = 500;
+
 /** Bounds what is in flight. What does not fit is refused at once: a caller that is told can turn elsewhere. */
 export class Admission {
   readonly #limits: AdmissionLimits;
   #inFlight = 0;
   #cells = 0;
+  /** While at least BUSY are in flight: since when they are counted, and how many were answered. */
+  #window: { sinceMs: number; answered: number } | undefined;
+  /** Answers a millisecond in the last busy window. */
+  #rate: number | undefined;
 
   constructor(limits: AdmissionLimits) {
     this.#limits = limits;
@@ -37,9 +46,14 @@ export class Admission {
     return this.#cells;
   }
 
-  /** Throws RESOURCE_EXHAUSTED when there are too many already. */
-  admit(): Admitted {
+  /**
+   * Throws RESOURCE_EXHAUSTED when there are too many already, or so many that, at the rate of the last busy moments, this
+   * one would be answered after its time (Little's law: in flight / rate). What is refused early costs nothing.
+   */
+  admit(timeoutMs = Number.POSITIVE_INFINITY, nowMs = 0): Admitted {
     if (this.#inFlight >= this.#limits.maxInFlight) throw full();
+    this.#measure(nowMs);
+    if (this.#rate !== undefined && this.#inFlight / this.#rate > timeoutMs) throw full();
     this.#inFlight++;
     let held = 0;
     let released = false;
@@ -56,8 +70,22 @@ export class Admission {
         released = true;
         this.#inFlight--;
         this.#cells -= held;
+        if (this.#window) this.#window.answered++;
       },
     };
+  }
+
+  /** A rate that was measured while there was little to do says nothing, so only busy windows count. */
+  #measure(nowMs: number): void {
+    if (this.#inFlight < BUSY) {
+      this.#window = undefined;
+      this.#rate = undefined;
+    } else if (!this.#window) this.#window = { sinceMs: nowMs, answered: 0 };
+    else if (nowMs - this.#window.sinceMs >= WINDOW_MS) {
+      const { sinceMs, answered } = this.#window;
+      this.#rate = answered > 0 ? answered / (nowMs - sinceMs) : undefined;
+      this.#window = { sinceMs: nowMs, answered: 0 };
+    }
   }
 }
 

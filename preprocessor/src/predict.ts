@@ -77,7 +77,7 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
   }
 
   async function answer(request: PredictionRequest, call: PredictionCall): Promise<Prediction> {
-    using admitted = admission.admit();
+    using admitted = admission.admit(call.timeoutMs, clock.monotonic());
     const nowMs = clock.now();
     const deadline = clock.monotonic() + call.timeoutMs;
     const timeLeft = () => remaining(deadline - clock.monotonic(), call.signal);
