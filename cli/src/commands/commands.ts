@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-context.ts';
 import { addBatchCommands } from './batch-commands.ts';
+import { addCorrectionCommands } from './corrections-commands.ts';
 import { addDatasetCommands } from './dataset-commands.ts';
 import { addEventCommands } from './events-commands.ts';
 import { addExportCommand } from './export-commands.ts';
@@ -23,6 +24,7 @@ export const COMMANDS: readonly AddCommands[] = [
   addBatchCommands,
   addDatasetCommands,
   addSqlCommands,
+  addCorrectionCommands,
   addLoopCommands,
   addEventCommands,
   addTableCommands,

@@ -16,5 +16,13 @@ export const outcomeSchema = z
       .union([z.number(), z.string()])
       .optional()
       .describe('Label of a prediction unanswered when its window ends'),
+    corrections: z
+      .strictObject({
+        approvals: z
+          .union([z.literal(0), z.literal(1)])
+          .default(0)
+          .describe('1: an upload counts only after another key than the one that sent it has approved it'),
+      })
+      .optional(),
   })
   .describe('Where the truth comes from');

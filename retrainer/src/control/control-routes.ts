@@ -4,6 +4,7 @@ import type { Batches } from '../batch/start-batches.ts';
 import { type DatasetRouteDependencies, datasetRoutes } from '../datasets/dataset-routes.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
 import { type MonitoringRoutesDependencies, monitoringRoutes } from '../monitoring/monitoring-routes.ts';
+import { correctionRoutes } from '../outcomes/corrections/correction-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
 import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
@@ -35,6 +36,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     loopRoutes(dependencies.loop),
     sharedFeatureRoutes(dependencies.pool),
     datasetRoutes(dependencies.data),
+    correctionRoutes(dependencies.data),
     consoleRoutes(dependencies),
     consoleActions(dependencies),
     firstRunRoutes(dependencies),

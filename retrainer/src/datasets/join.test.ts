@@ -314,3 +314,41 @@ describe('whatever the events', () => {
   it('repetition does not matter', () => holds(duplicatesDoNotMatter));
   it('time only adds labels', () => holds(timeOnlyAddsLabels));
 });
+
+describe('10,000 orders of arrival', () => {
+  it('give the same labels', () => {
+    const asked = Array.from({ length: 6 }, (_, index) =>
+      prediction({
+        predictionId: P1.slice(0, -1) + index,
+        at: T0 + index * 10_000,
+        entities: { user: `u${index % 3}` },
+      }),
+    );
+    const happened = Array.from({ length: 24 }, (_, index) =>
+      event({
+        id: `o${index}`,
+        source: index % 5 === 0 ? 'analyst:ada' : 'sdk',
+        kind: index % 7 === 0 ? 'retract' : 'label',
+        predictionId: index % 2 === 0 ? P1.slice(0, -1) + (index % 6) : null,
+        keys: { user: `u${index % 3}` },
+        value: index % 4,
+        occurredAt: T0 + (index % 9) * 7_000,
+      }),
+    );
+    const rule = spec({ keys: ['user'], otherwise: 0 });
+    const known = JSON.stringify(joinOutcomes(asked, happened, rule, later));
+    const orders = fc.shuffledSubarray(happened, { minLength: happened.length, maxLength: happened.length });
+    void fc.assert(
+      fc.property(
+        orders,
+        fc.shuffledSubarray(asked, { minLength: 6, maxLength: 6 }),
+        (events, predictions) => {
+          expect(
+            JSON.stringify(joinOutcomes(predictions, [...events, ...events.slice(0, 5)], rule, later)),
+          ).toBe(known);
+        },
+      ),
+      { numRuns: 10_000 },
+    );
+  });
+});

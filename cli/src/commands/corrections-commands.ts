@@ -1,0 +1,107 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { Command } from 'commander';
+import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
+import { CommandError } from '../command-error.ts';
+import { progressLine, table } from '../terminal.ts';
+
+interface Upload {
+  readonly uploadId: string;
+  readonly model: string;
+  readonly state: string;
+  readonly uploadedBy: string;
+  readonly rows: number;
+  readonly accepted: number;
+  readonly refused: number;
+  readonly problems: readonly { readonly line: number; readonly problem: string }[];
+  readonly counts: Readonly<Record<string, number>>;
+  readonly createdAt: string;
+}
+
+/** `hotloop corrections upload|list|show|approve|withdraw`. */
+export function addCorrectionCommands(program: Command, context: CommandContext): void {
+  const corrections = new Command('corrections').description('what analysts say about predictions');
+  program.addCommand(corrections);
+  corrections
+    .command('upload')
+    .description('stage a file of corrections; nothing counts before it is approved')
+    .argument('<file>', 'CSV, JSONL or Parquet with prediction_id and label; item and note if there are any')
+    .requiredOption('-m, --model <name>', 'whose predictions they are')
+    .option('--note <text>', 'kept with the upload')
+    .addHelpText('after', '\nExample: hotloop corrections upload wrong.csv --model churn')
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { model: string; note?: string }>();
+      const { size } = await stat(file).catch((cause: unknown) => {
+        throw new CommandError(`${file} cannot be read`, { cause });
+      });
+      let upload: Upload;
+      {
+        using progress = progressLine(context.terminal);
+        let sent = 0;
+        const stream = createReadStream(file).on('data', (chunk) => {
+          sent += chunk.length;
+          progress.update(`sending ${file}`, sent / Math.max(size, 1));
+        });
+        upload = await controlClient(options, context.signal).upload<Upload>(
+          `/v1/models/${encodeURIComponent(options.model)}/corrections/file`,
+          Readable.toWeb(stream) as ReadableStream<Uint8Array>,
+          'application/octet-stream',
+          { note: options.note },
+        );
+      }
+      present(context, options, upload, () =>
+        [describe(upload), `\`hotloop corrections approve ${upload.uploadId}\` lets it count`].join('\n'),
+      );
+    });
+  corrections
+    .command('list')
+    .description('the newest uploads')
+    .argument('[model]')
+    .action(async (model: string | undefined, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const { uploads } = await controlClient(options, context.signal).get<{ uploads: Upload[] }>(
+        '/v1/corrections',
+        { model },
+      );
+      present(context, options, uploads, () =>
+        table(
+          ['upload', 'model', 'state', 'by', 'usable', 'refused'],
+          uploads.map((one) => [
+            one.uploadId,
+            one.model.slice(0, 20),
+            one.state,
+            one.uploadedBy.slice(0, 12),
+            one.accepted,
+            one.refused,
+          ]),
+        ),
+      );
+    });
+  for (const [name, about] of [
+    ['show', 'the report of an upload: refused rows by line, contradictions'],
+    ['approve', 'let an upload count: its labels are used and later versions must answer them rightly'],
+    ['withdraw', 'take an upload back, with its labels'],
+  ] as const)
+    corrections
+      .command(name)
+      .description(about)
+      .argument('<upload>')
+      .action(async (id: string, _options: unknown, command: Command) => {
+        const options = command.optsWithGlobals<GlobalOptions>();
+        const client = controlClient(options, context.signal);
+        const path = `/v1/corrections/${encodeURIComponent(id)}`;
+        const upload =
+          name === 'show' ? await client.get<Upload>(path) : await client.post<Upload>(`${path}/${name}`);
+        present(context, options, upload, () => describe(upload));
+      });
+}
+
+function describe(upload: Upload): string {
+  const counts = Object.entries(upload.counts).map(([state, rows]) => `${rows} ${state}`);
+  return [
+    `${upload.uploadId} (${upload.model}): ${upload.state}`,
+    `${upload.rows} rows, ${upload.accepted} usable (${counts.join(', ') || 'none'}), ${upload.refused} refused`,
+    ...upload.problems.slice(0, 20).map(({ line, problem }) => `  line ${line}: ${problem}`),
+  ].join('\n');
+}

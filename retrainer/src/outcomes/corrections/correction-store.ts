@@ -1,0 +1,188 @@
+import {
+  fromPostgresError,
+  type Pool,
+  type PoolClient,
+  type Queryable,
+  transaction,
+} from '@hotloop/platform/postgres/pool.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+
+export type UploadState = 'staged' | 'approved' | 'withdrawn';
+
+export interface CorrectionUpload {
+  readonly uploadId: string;
+  readonly model: string;
+  readonly state: UploadState;
+  readonly uploadedBy: string;
+  readonly approvedBy: string | null;
+  readonly note: string;
+  readonly rows: number;
+  readonly accepted: number;
+  readonly refused: number;
+  readonly problems: readonly { readonly line: number; readonly problem: string }[];
+  /** What approving it changes: rows that get another label than they have, and contradictions. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly createdAt: string;
+}
+
+/** A correction that counts: later candidates must answer it rightly. */
+export interface RegressionCase {
+  readonly predictionId: string;
+  readonly item: string | null;
+  readonly label: number;
+}
+
+const UPLOAD = `upload_id AS "uploadId", model, state, uploaded_by AS "uploadedBy", approved_by AS "approvedBy", note, rows,
+  accepted, refused, problems, created_at AS "createdAt",
+  (SELECT coalesce(jsonb_object_agg(state, count), '{}') FROM (
+     SELECT state, count(*) FROM correction WHERE correction.upload_id = correction_upload.upload_id GROUP BY state) counted) AS counts`;
+
+type StoredUpload = Omit<CorrectionUpload, 'createdAt'> & { readonly createdAt: Date };
+
+export async function listUploads(database: Queryable, model: string | null): Promise<CorrectionUpload[]> {
+  const { rows } = await database
+    .query<StoredUpload>(
+      `SELECT ${UPLOAD} FROM correction_upload WHERE $1::text IS NULL OR model = $1 ORDER BY created_at DESC LIMIT 200`,
+      [model],
+    )
+    .catch((error: unknown) => {
+      throw fromPostgresError(error);
+    });
+  return rows.map((row) => ({ ...row, createdAt: row.createdAt.toISOString() }));
+}
+
+/** Throws NOT_FOUND. */
+export async function findUpload(database: Queryable, uploadId: string): Promise<CorrectionUpload> {
+  const isId = /^[0-9a-f-]{36}$/.test(uploadId);
+  const { rows } = isId
+    ? await database.query<StoredUpload>(`SELECT ${UPLOAD} FROM correction_upload WHERE upload_id = $1`, [
+        uploadId,
+      ])
+    : { rows: [] };
+  if (!rows[0]) throw new HotloopError('NOT_FOUND', `there is no upload ${uploadId.slice(0, 80)}`);
+  return { ...rows[0], createdAt: rows[0].createdAt.toISOString() };
+}
+
+/** The corrections of a model that count, for the gate. */
+export async function acceptedCorrections(database: Queryable, model: string): Promise<RegressionCase[]> {
+  const { rows } = await database.query<RegressionCase>(
+    `SELECT prediction_id AS "predictionId", item, label FROM correction JOIN correction_upload USING (upload_id)
+     WHERE model = $1 AND correction.state = 'counts' ORDER BY prediction_id, item`,
+    [model],
+  );
+  return rows;
+}
+
+// Outcomes of counted corrections: the analyst's label, by upload and line, so that each counts once.
+const REPORT = `
+  INSERT INTO outcome (id, model, source, kind, prediction_id, keys, value, occurred_at)
+  SELECT $2 || upload_id || '/' || line, model, 'analyst:' || uploaded_by, $3, prediction_id,
+         CASE WHEN item IS NULL THEN '{}'::jsonb ELSE jsonb_build_object('item', item) END,
+         CASE WHEN $3 = 'label' THEN value END, now()
+  FROM correction JOIN correction_upload USING (upload_id)
+  WHERE (upload_id, line) IN (SELECT * FROM unnest($1::uuid[], $4::integer[]))
+  ON CONFLICT (model, source, id) DO NOTHING`;
+
+interface RowKey {
+  readonly upload_id: string;
+  readonly line: number;
+}
+
+async function report(client: PoolClient, rows: readonly RowKey[], kind: 'label' | 'retract'): Promise<void> {
+  if (rows.length === 0) return;
+  const prefix = kind === 'label' ? '' : 'retract ';
+  await client.query(REPORT, [rows.map((row) => row.upload_id), prefix, kind, rows.map((row) => row.line)]);
+}
+
+/**
+ * Lets a staged upload count. Rows that contradict an approved correction of another upload stop counting on both sides.
+ * Throws PERMISSION_DENIED where another key must approve, FAILED_PRECONDITION for an upload that is not staged.
+ */
+export async function approveUpload(
+  pool: Pool,
+  uploadId: string,
+  actor: string,
+  needsAnother: boolean,
+): Promise<CorrectionUpload> {
+  await change(pool, uploadId, 'staged', async (client, upload) => {
+    if (needsAnother && upload.uploaded_by === actor)
+      throw new HotloopError(
+        'PERMISSION_DENIED',
+        'another key than the one that sent the upload must approve it',
+        {
+          reason: 'second_key_needed',
+        },
+      );
+    const { rows: against } = await client.query<RowKey>(
+      `UPDATE correction AS older SET state = 'contradicted' FROM correction AS newer, correction_upload AS home
+       WHERE newer.upload_id = $1 AND newer.state = 'staged' AND older.upload_id <> $1 AND older.state = 'counts'
+         AND home.upload_id = older.upload_id AND home.model = $2 AND older.prediction_id = newer.prediction_id
+         AND older.item IS NOT DISTINCT FROM newer.item AND older.label <> newer.label
+       RETURNING older.upload_id, older.line`,
+      [uploadId, upload.model],
+    );
+    await report(client, against, 'retract');
+    await client.query(
+      `UPDATE correction AS newer SET state = 'contradicted' WHERE upload_id = $1 AND state = 'staged' AND EXISTS (
+         SELECT 1 FROM correction AS older WHERE older.upload_id <> $1 AND older.state = 'contradicted'
+           AND older.prediction_id = newer.prediction_id AND older.item IS NOT DISTINCT FROM newer.item
+           AND older.label <> newer.label)`,
+      [uploadId],
+    );
+    const { rows } = await client.query<RowKey>(
+      `UPDATE correction SET state = 'counts' WHERE upload_id = $1 AND state = 'staged' RETURNING upload_id, line`,
+      [uploadId],
+    );
+    await report(client, rows, 'label');
+    await client.query(
+      `UPDATE correction_upload SET state = 'approved', approved_by = $2, ended_at = now() WHERE upload_id = $1`,
+      [uploadId, actor],
+    );
+  });
+  return findUpload(pool, uploadId);
+}
+
+/** Takes an upload back, with its labels, whether it counted or not. Throws FAILED_PRECONDITION when it was taken back before. */
+export async function withdrawUpload(pool: Pool, uploadId: string): Promise<CorrectionUpload> {
+  await change(pool, uploadId, null, async (client) => {
+    const { rows } = await client.query<RowKey>(
+      `SELECT upload_id, line FROM correction WHERE upload_id = $1 AND state = 'counts'`,
+      [uploadId],
+    );
+    await report(client, rows, 'retract');
+    await client.query(`UPDATE correction SET state = 'withdrawn' WHERE upload_id = $1`, [uploadId]);
+    await client.query(
+      `UPDATE correction_upload SET state = 'withdrawn', ended_at = now() WHERE upload_id = $1`,
+      [uploadId],
+    );
+  });
+  return findUpload(pool, uploadId);
+}
+
+async function change(
+  pool: Pool,
+  uploadId: string,
+  from: UploadState | null,
+  apply: (
+    client: PoolClient,
+    upload: { readonly model: string; readonly uploaded_by: string },
+  ) => Promise<void>,
+): Promise<void> {
+  const { state: _before } = await findUpload(pool, uploadId);
+  try {
+    await transaction(pool, async (client) => {
+      const { rows } = await client.query<{ model: string; uploaded_by: string; state: UploadState }>(
+        'SELECT model, uploaded_by, state FROM correction_upload WHERE upload_id = $1 FOR UPDATE',
+        [uploadId],
+      );
+      const upload = rows[0]!;
+      if (from === null ? upload.state === 'withdrawn' : upload.state !== from)
+        throw new HotloopError('FAILED_PRECONDITION', `the upload is ${upload.state} already`, {
+          reason: 'upload_state',
+        });
+      await apply(client, upload);
+    });
+  } catch (error) {
+    throw fromPostgresError(error);
+  }
+}

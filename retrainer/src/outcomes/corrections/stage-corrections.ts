@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
+import type { AttributeValue } from '@hotloop/model/value.ts';
+import { fromPostgresError, type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { isPredictionId } from '@hotloop/proto/prediction-id.ts';
+import { labelValue } from '../../datasets/labelled-rows.ts';
+import { type Cell, readTable } from '../../datasets/read-table.ts';
+import { type CorrectionUpload, findUpload } from './correction-store.ts';
+
+const MOST_ROWS = 1_000_000;
+const MOST_PROBLEMS = 100;
+const BATCH = 1_000;
+
+interface Correction {
+  readonly line: number;
+  readonly predictionId: string;
+  readonly item: string | null;
+  readonly value: AttributeValue;
+  readonly label: number;
+  readonly note: string;
+  state: 'staged' | 'contradicted';
+}
+
+export interface UploadSource {
+  readonly by: string;
+  readonly fileSha256: string;
+  readonly note: string;
+}
+
+/**
+ * Checks a file of corrections (columns prediction_id and label; item and note if there are any) and stages what can be used.
+ * Nothing counts yet. Each refused row is reported with its line: unknown or malformed ids, labels outside the task's domain,
+ * duplicates. Rows of the file that contradict each other are kept and marked; none of them will count.
+ */
+export async function stageCorrections(
+  rows: AsyncIterable<{ readonly line: number; readonly cells: Readonly<Record<string, Cell>> }>,
+  manifest: Manifest,
+  source: UploadSource,
+  pool: Pool,
+): Promise<CorrectionUpload> {
+  const rule = labelRule(manifest);
+  const problems: { line: number; problem: string }[] = [];
+  let refused = 0;
+  let total = 0;
+  const refuse = (line: number, problem: string) => {
+    refused++;
+    if (problems.length < MOST_PROBLEMS) problems.push({ line, problem });
+  };
+  const byRow = new Map<string, Correction>();
+  const corrections: Correction[] = [];
+  for await (const { line, cells } of rows) {
+    if (++total > MOST_ROWS)
+      throw new HotloopError('INVALID_ARGUMENT', `at most ${MOST_ROWS} corrections fit one upload`);
+    const read = readCorrection(cells, line, manifest, (value) => rule.labelOf({ value, attributes: {} }));
+    if (typeof read === 'string') {
+      refuse(line, read);
+      continue;
+    }
+    const key = JSON.stringify([read.predictionId, read.item]);
+    const earlier = byRow.get(key);
+    if (earlier && earlier.label === read.label) {
+      refuse(line, `says the same as line ${earlier.line}`);
+      continue;
+    }
+    if (earlier) {
+      earlier.state = 'contradicted';
+      read.state = 'contradicted';
+      if (problems.length < MOST_PROBLEMS)
+        problems.push({ line, problem: `contradicts line ${earlier.line}: neither counts` });
+    } else byRow.set(key, read);
+    corrections.push(read);
+  }
+  const known = await knownOnes(corrections, manifest.name, pool);
+  const usable = corrections.filter((one) => {
+    if (known.has(one.predictionId)) return true;
+    refuse(one.line, `prediction ${one.predictionId} is not known for model ${manifest.name}`);
+    return false;
+  });
+  const uploadId = randomUUID();
+  await store(uploadId, manifest.name, source, { total, refused, problems, usable }, pool);
+  return findUpload(pool, uploadId);
+}
+
+/** One correction, or why it cannot be used. */
+function readCorrection(
+  cells: Readonly<Record<string, Cell>>,
+  line: number,
+  manifest: Manifest,
+  labelOf: (value: AttributeValue) => number | null,
+): Correction | string {
+  const id = String(cells.prediction_id ?? '').toLowerCase();
+  if (!isPredictionId(id)) return 'prediction_id must be a prediction id as Predict returns it';
+  const cell = cells.label ?? null;
+  if (cell === null) return 'label is empty';
+  try {
+    const value = labelValue(cell, manifest);
+    const label = labelOf(value);
+    if (label === null) return 'label gives no label';
+    const item = cells.item ?? null;
+    const note = String(cells.note ?? '').slice(0, 500);
+    return {
+      line,
+      predictionId: id,
+      item: item === null ? null : String(item),
+      value,
+      label,
+      note,
+      state: 'staged',
+    };
+  } catch (error) {
+    if (error instanceof HotloopError) return error.message;
+    throw error;
+  }
+}
+
+async function knownOnes(
+  corrections: readonly Correction[],
+  model: string,
+  pool: Pool,
+): Promise<ReadonlySet<string>> {
+  const known = new Set<string>();
+  for (let from = 0; from < corrections.length; from += BATCH) {
+    const ids = corrections.slice(from, from + BATCH).map(({ predictionId }) => predictionId);
+    const { rows } = await pool.query<{ prediction_id: string }>(
+      'SELECT prediction_id FROM prediction WHERE prediction_id = ANY ($1::uuid[]) AND model = $2',
+      [ids, model],
+    );
+    for (const row of rows) known.add(row.prediction_id);
+  }
+  return known;
+}
+
+async function store(
+  uploadId: string,
+  model: string,
+  { by, fileSha256, note }: UploadSource,
+  found: {
+    readonly total: number;
+    readonly refused: number;
+    readonly problems: readonly { line: number; problem: string }[];
+    readonly usable: readonly Correction[];
+  },
+  pool: Pool,
+): Promise<void> {
+  try {
+    await transaction(pool, async (client) => {
+      await client.query(
+        `INSERT INTO correction_upload (upload_id, model, state, uploaded_by, file_sha256, note, rows, accepted, refused, problems)
+         VALUES ($1, $2, 'staged', $3, $4, $5, $6, $7, $8, $9)`,
+        [
+          uploadId,
+          model,
+          by,
+          fileSha256,
+          note,
+          found.total,
+          found.usable.length,
+          found.refused,
+          JSON.stringify(found.problems),
+        ],
+      );
+      for (let from = 0; from < found.usable.length; from += BATCH)
+        await client.query(
+          `INSERT INTO correction (upload_id, line, prediction_id, item, value, label, note, state)
+           SELECT $1, line, "predictionId", item, value, label, note, state
+           FROM jsonb_to_recordset($2::jsonb) AS given (line integer, "predictionId" uuid, item text, value jsonb,
+             label double precision, note text, state text)`,
+          [uploadId, JSON.stringify(found.usable.slice(from, from + BATCH))],
+        );
+    });
+  } catch (error) {
+    throw fromPostgresError(error);
+  }
+}
+
+/** The rows of an uploaded file. Throws INVALID_ARGUMENT when it has not the columns of corrections. */
+export async function* correctionRows(path: string): ReturnType<typeof readTable> {
+  let isFirst = true;
+  for await (const row of readTable(path)) {
+    if (isFirst && !('prediction_id' in row.cells && 'label' in row.cells))
+      throw new HotloopError(
+        'INVALID_ARGUMENT',
+        `corrections need the columns prediction_id and label; the file has ${Object.keys(row.cells).slice(0, 20).join(', ')}`,
+        { reason: 'invalid_corrections' },
+      );
+    isFirst = false;
+    yield row;
+  }
+}
