@@ -34,7 +34,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
  */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   bullmq: ['retrainer/src/runs/queue', 'retrainer/src/batch/queue'],
-  'onnxruntime-node': ['compute/src/runner', 'retrainer/src/training', 'retrainer/src/scoring', 'bench/src'],
+  'onnxruntime-node': [
+    'compute/src/runner',
+    'retrainer/src/training',
+    'retrainer/src/scoring',
+    'deploy/src/serverless',
+    'bench/src',
+  ],
   kafkajs: ['platform/src/kafka'],
   ioredis: ['platform/src/redis'],
   '@marcbachmann/cel-js': ['model/src/expression.ts'],

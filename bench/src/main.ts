@@ -1,6 +1,7 @@
 import { deviceEnvironment } from '@hotloop/compute/runner/device-environment.ts';
 import { Command, InvalidArgumentError } from 'commander';
 import type { Bench, BenchOptions } from './bench.ts';
+import { batchBench, sparkBench } from './benches/batch.ts';
 import { batchingBench } from './benches/batching.ts';
 import { echoBench } from './benches/echo.ts';
 import { featuresBench } from './benches/features.ts';
@@ -18,6 +19,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   runtime: runtimeBench,
   infer: inferBench,
   predict: predictBench,
+  batch: batchBench,
+  spark: sparkBench,
   batching: batchingBench,
   log: logBench,
   swap: swapBench,
@@ -49,7 +52,7 @@ const program = new Command('npm run bench --')
   .option('--minutes <m>', 'swap: over how many minutes', positive, 10)
   .option('--profile <folder>', 'leave a CPU profile of each process measured in this folder')
   .action(async (name: string, { json, ...options }: Flags) => {
-    const names = name === 'all' ? Object.keys(BENCHES) : [name];
+    const names = name === 'all' ? Object.keys(BENCHES).filter((each) => each !== 'spark') : [name];
     const devices = deviceEnvironment(process.env);
     const figures: Figure[] = [];
     for (const one of names) {

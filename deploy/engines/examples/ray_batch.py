@@ -1,0 +1,20 @@
+"""Answers a folder of Parquet files with Ray Data, by the fused file. pip install ray[data] hotloop-spark"""
+
+import sys
+
+import hotloop_spark
+import ray
+
+
+class Score:
+    def __init__(self, path: str):
+        self._model = hotloop_spark.load(path)
+
+    def __call__(self, frame):
+        return frame.join(self._model.answer(frame))
+
+
+if __name__ == "__main__":
+    fused, source, sink = sys.argv[1:4]
+    rows = ray.data.read_parquet(source)
+    rows.map_batches(Score, fn_constructor_args=(fused,), batch_format="pandas", concurrency=2).write_parquet(sink)
