@@ -7,6 +7,7 @@ import { echoBench } from './benches/echo.ts';
 import { featuresBench } from './benches/features.ts';
 import { inferBench } from './benches/infer.ts';
 import { logBench } from './benches/log.ts';
+import { monitoringBench } from './benches/monitoring.ts';
 import { predictBench } from './benches/predict.ts';
 import { providersBench } from './benches/providers.ts';
 import { runtimeBench } from './benches/runtime.ts';
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   predict: predictBench,
   batch: batchBench,
   spark: sparkBench,
+  monitoring: monitoringBench,
   batching: batchingBench,
   log: logBench,
   swap: swapBench,

@@ -6,6 +6,7 @@ import { drillDocuments } from './drill-documents.ts';
 import { drillHistory } from './drill-history.ts';
 import { drillLog } from './drill-log.ts';
 import { drillMany } from './drill-many.ts';
+import { drillMonitoring } from './drill-monitoring.ts';
 import { drillOutage } from './drill-outage.ts';
 import { drillPackage } from './drill-package.ts';
 
@@ -14,6 +15,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   package: drillPackage,
   log: drillLog,
   many: drillMany,
+  monitoring: drillMonitoring,
   documents: drillDocuments,
   history: drillHistory,
   outage: drillOutage,

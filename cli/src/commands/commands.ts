@@ -8,6 +8,7 @@ import { addExportCommand } from './export-commands.ts';
 import { addFeaturesCommands } from './features-commands.ts';
 import { addLoopCommands } from './loop-commands.ts';
 import { addModelCommands } from './model-commands.ts';
+import { addMonitorCommands } from './monitor-commands.ts';
 import { addOperationsCommands } from './operations-commands.ts';
 import { addPredictCommand } from './predict-command.ts';
 import { addSqlCommands } from './sql-commands.ts';
@@ -30,4 +31,5 @@ export const COMMANDS: readonly AddCommands[] = [
   addTableCommands,
   addFeaturesCommands,
   addOperationsCommands,
+  addMonitorCommands,
 ];

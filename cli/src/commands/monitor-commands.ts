@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
+
+interface Incident {
+  readonly id: string;
+  readonly model: string;
+  readonly state: string;
+  readonly severity: string;
+  readonly title: string;
+  readonly cost: {
+    metric: string;
+    loss: number;
+    low: number;
+    high: number;
+    method: string;
+    known: boolean;
+  } | null;
+}
+
+interface Report {
+  readonly version: number | null;
+  readonly baseline: string | null;
+  readonly calls: readonly { calls: number; errors: number }[];
+  readonly features: readonly {
+    name: string;
+    rows: number;
+    missingShare: number;
+    drift: { effect: number; threshold: number } | null;
+  }[];
+  readonly notJudged: readonly { feature: string | null; reason: string }[];
+  readonly incidents: readonly Incident[];
+}
+
+/** `hotloop monitor` and `hotloop incidents`. */
+export function addMonitorCommands(program: Command, context: CommandContext): void {
+  program
+    .command('monitor')
+    .description('calls, drift and incidents of a model')
+    .argument('<model>')
+    .option('--since <time>', 'a duration such as 7d, or a date', '7d')
+    .option('--html', 'the report as one HTML file, on standard output')
+    .addHelpText(
+      'after',
+      '\nExample:\n  hotloop monitor shoppers --since 1d\n  hotloop monitor shoppers --html > report.html',
+    )
+    .action(async (model: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { since: string; html?: boolean }>();
+      const client = controlClient(options, context.signal);
+      const path = `/v1/models/${encodeURIComponent(model)}/monitoring`;
+      if (options.html) {
+        const answer = await client.open(`${path}/report.html`, { since: options.since });
+        context.terminal.out.write(await answer.text());
+        return;
+      }
+      const report = await client.get<Report>(path, { since: options.since });
+      present(context, options, report, () => describeReport(model, report));
+    });
+  program
+    .command('incidents')
+    .description('what is wrong now')
+    .option('--all', 'those that are over, too')
+    .addHelpText('after', '\nExample:\n  hotloop incidents --all')
+    .action(async (_options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { all?: boolean }>();
+      const query = options.all ? {} : { open: true };
+      const { incidents } = await controlClient(options, context.signal).get<{ incidents: Incident[] }>(
+        '/v1/incidents',
+        query,
+      );
+      present(
+        context,
+        options,
+        incidents,
+        () => incidents.map(describeIncident).join('\n') || 'no incidents',
+      );
+    });
+}
+
+function describeReport(model: string, report: Report): string {
+  const calls = report.calls.reduce((sum, one) => sum + one.calls, 0);
+  const errors = report.calls.reduce((sum, one) => sum + one.errors, 0);
+  const features = report.features.map(({ name, rows, missingShare, drift }) => {
+    const mark = drift && drift.effect >= drift.threshold ? '  drifted' : '';
+    const effect = drift ? drift.effect.toFixed(3) : '-';
+    return `  ${name.slice(0, 40).padEnd(42)}${String(rows).padStart(9)}${`${(missingShare * 100).toFixed(1)} %`.padStart(10)}${effect.padStart(9)}${mark}`;
+  });
+  return [
+    `${model}, version ${report.version ?? 'none live'}: ${calls} calls, ${errors} failed; compared with ${report.baseline ?? 'nothing yet'}`,
+    `  ${'feature'.padEnd(42)}${'rows'.padStart(9)}${'missing'.padStart(10)}${'drift'.padStart(9)}`,
+    ...features,
+    ...report.notJudged
+      .slice(0, 10)
+      .map(({ feature, reason }) => `  not judged: ${feature ?? 'the model'}: ${reason}`),
+    ...report.incidents.map(describeIncident),
+  ].join('\n');
+}
+
+function describeIncident({ id, model, state, severity, title, cost }: Incident): string {
+  const loss = cost?.known
+    ? `costs ${cost.loss.toFixed(3)} ${cost.metric} (${cost.low.toFixed(3)} to ${cost.high.toFixed(3)})`
+    : `cost not known${cost ? `: ${cost.method}` : ''}`;
+  return `${severity} ${state} ${model}: ${title}\n  ${loss}; ${id}`;
+}
