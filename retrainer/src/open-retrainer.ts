@@ -64,5 +64,7 @@ function frontDoorOf(
   { tls, apiKey }: Foundation,
 ): FrontDoor | null {
   if (predictions === undefined || inference === undefined || tls !== undefined) return null;
-  return { predictions, inference, apiKey };
+  // The command line reads the same variable as a URL; one environment may serve both.
+  const bare = (address: string) => address.replace(/^http:\/\//, '').replace(/\/$/, '');
+  return { predictions: bare(predictions), inference: bare(inference), apiKey };
 }

@@ -35,21 +35,31 @@ export interface FeatureReport {
   } | null;
 }
 
-export interface QualityPoint {
-  readonly at: number;
-  readonly version: number;
-  readonly metric: string;
+export interface Estimate {
   readonly value: number;
   readonly low: number;
   readonly high: number;
-  readonly labels: number;
+  readonly n: number;
+}
+
+/** Quality of one version in one span of time. */
+export interface Quality {
+  readonly version: number;
+  readonly at: number;
+  readonly metric: string;
+  readonly rows: number;
+  readonly labelled: number;
+  readonly measured: Estimate | null;
+  readonly estimated: Estimate | null;
 }
 
 export interface MonitoringReport {
   readonly version: number | null;
   readonly baseline: string | null;
+  /** Versions by when they were registered. */
+  readonly versions: readonly { readonly version: number; readonly at: number }[];
   readonly features: readonly FeatureReport[];
-  readonly quality: readonly Record<string, unknown>[];
+  readonly quality: readonly Quality[];
   readonly incidents: readonly Incident[];
   readonly notJudged: readonly { readonly feature: string | null; readonly reason: string }[];
 }

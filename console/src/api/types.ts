@@ -113,7 +113,8 @@ export interface LedgerEntry {
 export interface ModelDetails {
   readonly model: ModelSummary;
   readonly versions: readonly Version[];
-  readonly loop: Loop;
+  /** Null while its counts are being taken. */
+  readonly loop: Loop | null;
   readonly traffic: Traffic | null;
   readonly history: readonly LedgerEntry[];
   /** What a person may say of its predictions. */

@@ -7,6 +7,7 @@ export function ConfirmDialog({
   children,
   action,
   danger = false,
+  asksReason = true,
   onConfirm,
   onClose,
 }: {
@@ -15,6 +16,8 @@ export function ConfirmDialog({
   /** What the button says: the act itself. */
   action: string;
   danger?: boolean;
+  /** Whether a reason must be given. */
+  asksReason?: boolean;
   /** The dialog closes when it resolves, and tells what it rejects with. */
   onConfirm: (reason: string) => Promise<unknown>;
   onClose: () => void;
@@ -49,19 +52,21 @@ export function ConfirmDialog({
         <div className="dialog-body">
           <h2 id={`${id}-title`}>{title}</h2>
           <div className="soft small">{children}</div>
-          <div className="field">
-            <label htmlFor={`${id}-reason`}>Reason</label>
-            <textarea
-              id={`${id}-reason`}
-              className="input"
-              rows={2}
-              required
-              maxLength={500}
-              value={reason}
-              onChange={(event) => setReason(event.target.value)}
-              placeholder="Why now? It is kept in the ledger."
-            />
-          </div>
+          {asksReason && (
+            <div className="field">
+              <label htmlFor={`${id}-reason`}>Reason</label>
+              <textarea
+                id={`${id}-reason`}
+                className="input"
+                rows={2}
+                required
+                maxLength={500}
+                value={reason}
+                onChange={(event) => setReason(event.target.value)}
+                placeholder="Why now? It is kept in the ledger."
+              />
+            </div>
+          )}
           {problem !== '' && <Callout tone="bad">{problem}</Callout>}
         </div>
         <div className="dialog-foot">
@@ -71,7 +76,7 @@ export function ConfirmDialog({
           <button
             type="submit"
             className={`button ${danger ? 'danger' : 'primary'}`}
-            disabled={busy || reason.trim() === ''}
+            disabled={busy || (asksReason && reason.trim() === '')}
           >
             {busy ? 'Working…' : action}
           </button>

@@ -9,6 +9,7 @@ import { ModelTabs, Page } from '../components/page.tsx';
 import { Segments } from '../components/segments.tsx';
 import { Answer, Callout, Empty, Loading } from '../components/states.tsx';
 import { formatFeature, formatMetric } from '../number-format.ts';
+import { CorrectionUploads } from './correction-uploads.tsx';
 
 const ONLY = [
   ['uncertain', 'Uncertain'],
@@ -48,6 +49,7 @@ export function CorrectionsScreen({ model }: { model: string }) {
           )
         }
       </Answer>
+      <CorrectionUploads model={model} />
     </Page>
   );
 }

@@ -75,7 +75,7 @@ function FeatureTable({ features }: { features: readonly FeatureReport[] }) {
         {features.map((feature) => (
           <tr key={feature.name}>
             <td>
-              <span className="strong">{feature.name}</span>{' '}
+              <span className="strong">{feature.name === '$score' ? 'score' : feature.name}</span>{' '}
               <span className="faint tiny">{feature.kind}</span>
             </td>
             <td className="soft clip">{feature.before || '–'}</td>

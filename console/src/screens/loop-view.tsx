@@ -7,26 +7,28 @@ import { formatCount, formatMetric, formatRate, metricName } from '../number-for
 /** Where the loop of a model stands: each step with its number and its age. */
 export function LoopView({ details }: { details: ModelDetails }) {
   const { loop, traffic, model, history } = details;
-  const run = loop.latestRun;
+  const run = loop?.latestRun ?? null;
   const lastAsked = traffic?.points.findLast(({ requests }) => requests > 0);
   const running = run !== null && run.endedAt === null;
   const change = history.find(({ action }) => action === 'promote' || action === 'rollback');
-  const rate = loop.predictionsLogged > 0 ? loop.outcomes / loop.predictionsLogged : 0;
+  const logged = loop?.predictionsLogged ?? 0;
+  const outcomes = loop?.outcomes ?? 0;
+  const rate = logged > 0 ? outcomes / logged : 0;
   return (
     <Card title="The loop" flush>
       <ol className="loop">
         <Step
           name="Predictions"
           tone={lastAsked ? 'good' : ''}
-          value={formatCount(loop.predictionsLogged)}
+          value={loop ? formatCount(logged) : '…'}
           hint={lastAsked ? <Age at={lastAsked.at} /> : 'none in the last half hour'}
         />
         <Step
           name="Outcomes"
-          tone={loop.outcomes > 0 ? 'good' : ''}
-          value={formatCount(loop.outcomes)}
+          tone={outcomes > 0 ? 'good' : ''}
+          value={loop ? formatCount(outcomes) : '…'}
           hint={
-            loop.outcomes > 0
+            outcomes > 0
               ? rate <= 1
                 ? `${formatRate(rate)} of predictions`
                 : `${rate.toFixed(1)} for each prediction`

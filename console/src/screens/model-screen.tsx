@@ -11,6 +11,7 @@ import { ModelTabs, Page } from '../components/page.tsx';
 import { Answer } from '../components/states.tsx';
 import { formatMetric, metricName } from '../number-format.ts';
 import { LoopView } from './loop-view.tsx';
+import { QualityCard } from './quality-card.tsx';
 import { TrafficCards } from './traffic-cards.tsx';
 
 type Asked =
@@ -120,6 +121,7 @@ function Details({ details, onPromote }: { details: ModelDetails; onPromote: (ve
     <>
       <LoopView details={details} />
       <TrafficCards details={details} />
+      <QualityCard details={details} />
       <Versions details={details} onPromote={onPromote} />
     </>
   );

@@ -69,6 +69,7 @@ async function tour(
         cacheDir: CACHE,
         fresh: true,
         single: false,
+        console: true,
         ports: ANY_PORTS,
         addresses: backingAddresses(process.env),
         environment: serviceEnvironment(process.env),

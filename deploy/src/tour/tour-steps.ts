@@ -1,3 +1,4 @@
+import { CONSOLE_STEPS } from './steps/console.ts';
 import { FIRST_MODEL_STEPS } from './steps/first-model.ts';
 import { INGEST_STEPS } from './steps/ingest.ts';
 import { LOOP_STEPS } from './steps/loop.ts';
@@ -9,5 +10,6 @@ export const TOUR_STEPS: readonly TourStep[] = [
   ...FIRST_MODEL_STEPS,
   ...LOOP_STEPS,
   ...INGEST_STEPS,
+  ...CONSOLE_STEPS,
   ...RECOVERY_STEPS,
 ];

@@ -14,7 +14,7 @@ import { listRuns } from '../../runs/run-store.ts';
 import { getRun } from '../../runs/watch-run.ts';
 import { readVersionAnswers } from './compare-versions.ts';
 import { labelChoices, labelPrediction } from './label-prediction.ts';
-import { readOverview } from './overview.ts';
+import { loopSoon, readOverview } from './overview.ts';
 import { readPrediction } from './prediction-details.ts';
 import { recentPredictions } from './recent-predictions.ts';
 import { TRAFFIC_WINDOWS, type TrafficWindow, trafficReader } from './traffic.ts';
@@ -45,7 +45,7 @@ export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
     app.get('/v1/console/models/:model', { config: reads, schema: { params: model } }, async ({ params }) => {
       const [details, state, recent, history] = await Promise.all([
         getModel(pool, params.model),
-        loop.read(params.model),
+        loopSoon(loop, params.model),
         traffic.recent(),
         modelHistory(pool, params.model, 200),
       ]);

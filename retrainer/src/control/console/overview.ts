@@ -29,13 +29,23 @@ export interface OverviewDependencies {
   readonly traffic: TrafficReader;
 }
 
+/** Counting may need a scan the first time; a page does not wait for it, and asks again soon. */
+const COUNTS_MS = 400;
+
+/** Where a model's loop stands; null when it is not known within a moment. Throws NOT_FOUND. */
+export function loopSoon(loop: LoopReader, model: string): Promise<LoopState | null> {
+  const { promise, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => resolve(null), COUNTS_MS);
+  return Promise.race([loop.read(model), promise]).finally(() => clearTimeout(timer));
+}
+
 /** Every model with its traffic, its loop and what needs attention, the most urgent first. */
 export async function readOverview(dependencies: OverviewDependencies): Promise<readonly ModelOverview[]> {
   const [models, traffic] = await Promise.all([listModels(dependencies.pool), dependencies.traffic.recent()]);
   return Promise.all(
     models.map(async (model) => {
       // Its counts are a part of the row only: without them the row still stands.
-      const loop = await dependencies.loop.read(model.name).catch(() => null);
+      const loop = await loopSoon(dependencies.loop, model.name).catch(() => null);
       const own = traffic.get(model.name) ?? null;
       return { model, traffic: own, loop, attention: attentionOf(model, own, loop) };
     }),
