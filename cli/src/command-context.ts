@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { TlsOptions } from '@hotloop/client';
-import { HotloopClient } from '@hotloop/client/hotloop-client.ts';
+import type { HotloopClient } from '@hotloop/client/hotloop-client.ts';
+import type { CommandTree } from './commands/completion-command.ts';
 import { ControlClient, DEFAULT_CONTROL_URL } from './control-client.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -41,6 +42,12 @@ export interface CommandContext {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Ends the program with this exit code after a result that was printed. */
   fail?(exitCode: number): void;
+  /** Of the command itself. */
+  readonly version?: string;
+  /** The configuration file of the command. */
+  readonly configPath?: string;
+  /** What may be typed, for completion. */
+  commandTree?(): Promise<CommandTree>;
 }
 
 /** Runs a command's body with a client of its own, closed when the body ends. */
@@ -48,7 +55,9 @@ export async function withClient<T>(
   options: GlobalOptions,
   use: (client: HotloopClient) => Promise<T>,
 ): Promise<T> {
-  await using client = new HotloopClient({
+  // The client loads gRPC, which takes longer than everything else that a command loads.
+  const { HotloopClient: Client } = await import('@hotloop/client/hotloop-client.ts');
+  await using client = new Client({
     ...(options.address === undefined ? {} : { address: options.address }),
     ...(options.retrainer === undefined ? {} : { retrainerAddress: options.retrainer }),
     ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),

@@ -211,8 +211,8 @@ describe('hotloop model', () => {
     expect((await run(['model', 'show', 'churn'], { others: registry })).out).toMatchInlineSnapshot(`
       "churn (binary), live version 2
 
-      version  state  from  metrics     nodes            registered
-            2  live      1  auc 0.8123  compute-1 ready  2026-01-02T03:04:05Z
+      version  state  from  metrics     nodes    registered
+            2  live      1  auc 0.8123  1 ready  2026-01-02 03:04
       "
     `);
   });

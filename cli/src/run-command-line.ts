@@ -1,7 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { CommandContext, GlobalOptions } from './command-context.ts';
 import { commandFailure } from './command-error.ts';
-import { COMMANDS } from './commands/commands.ts';
+import { COMMAND_GROUPS, type CommandGroup } from './commands/commands.ts';
+import type { CommandTree } from './commands/completion-command.ts';
 
 /** What the environment says where the command line does not. */
 export interface CommandDefaults {
@@ -23,8 +24,9 @@ export async function runCommandLine(
 ): Promise<number> {
   const { terminal } = context;
   let exitCode = 0;
-  const program = buildProgram({
+  const program = await buildProgram(typedGroups(args), {
     ...context,
+    commandTree: () => commandTree(context),
     up: async (options) => (exitCode = await context.up(options)),
     fail: (code) => {
       exitCode = code;
@@ -45,7 +47,31 @@ export async function runCommandLine(
   }
 }
 
-function buildProgram(context: CommandContext): Command {
+/** Options of the program that take a value: what follows one is no command. */
+const VALUED =
+  /^(-a|--(address|retrainer|control|front-door|api-key|tls-ca|tls-cert|tls-key|timeout|context))$/;
+
+/** The groups whose files are needed: that of the first word that is no option, or that `help` names. */
+function typedGroups(args: readonly string[]): readonly CommandGroup[] {
+  const words = args.filter((word, index) => !word.startsWith('-') && !VALUED.test(args[index - 1] ?? ''));
+  const name = words[0] === 'help' ? words[1] : words[0];
+  return COMMAND_GROUPS.filter(({ commands }) => name !== undefined && Object.hasOwn(commands, name));
+}
+
+async function commandTree(context: CommandContext): Promise<CommandTree> {
+  const program = await buildProgram(COMMAND_GROUPS, context);
+  const words = (command: Command) => [
+    ...command.commands.map((inner) => inner.name()),
+    ...command.options.flatMap((option) => option.long ?? []),
+  ];
+  return Object.fromEntries([
+    ['', program.commands.map((command) => command.name())],
+    ...program.commands.map((command) => [command.name(), words(command)] as const),
+  ]);
+}
+
+/** The program with the commands of the groups given; of the others it knows the names. */
+async function buildProgram(groups: readonly CommandGroup[], context: CommandContext): Promise<Command> {
   const { terminal } = context;
   const program = new Command('hotloop')
     .description('Predict, log, learn, swap.')
@@ -57,11 +83,17 @@ function buildProgram(context: CommandContext): Command {
     .option('--tls-ca <file>', 'certificates that sign those of the services; without it: no TLS')
     .option('--tls-cert <file>', 'own certificate, where the services ask for one')
     .option('--tls-key <file>', 'its key')
+    .option('--context <name>', 'a context of the configuration file; see `hotloop config`')
     .option('--timeout <ms>', 'deadline of each call', parseMilliseconds)
     .option('--json', 'one line of JSON instead of text')
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(--help shows how)');
-  for (const add of COMMANDS) add(program, context);
+  if (context.version !== undefined) program.version(context.version, '-v, --version');
+  for (const group of COMMAND_GROUPS)
+    if (groups.includes(group)) for (const add of await group.load()) add(program, context);
+    else
+      for (const [name, description] of Object.entries(group.commands))
+        program.command(name).description(description);
   forEachCommand(program, (command) => {
     command.exitOverride();
     command.configureOutput({

@@ -73,3 +73,14 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
       .trimEnd();
   return [line(headings), ...cells.map(line)].join('\n');
 }
+
+/** What a table may take at most. */
+export const TABLE_COLUMNS = 100;
+
+/** A table whose last column is cut so that no line is longer than 100 characters. */
+export function fitted(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  return table(headings, rows)
+    .split('\n')
+    .map((line) => (line.length <= TABLE_COLUMNS ? line : `${line.slice(0, TABLE_COLUMNS - 1)}…`))
+    .join('\n');
+}

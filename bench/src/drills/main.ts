@@ -9,6 +9,7 @@ import { drillMany } from './drill-many.ts';
 import { drillMonitoring } from './drill-monitoring.ts';
 import { drillOutage } from './drill-outage.ts';
 import { drillPackage } from './drill-package.ts';
+import { drillRollout } from './drill-rollout.ts';
 
 const DRILLS: Readonly<Record<string, Drill>> = {
   console: drillConsole,
@@ -19,6 +20,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   documents: drillDocuments,
   history: drillHistory,
   outage: drillOutage,
+  rollout: drillRollout,
 };
 
 interface Flags extends Omit<DrillOptions, 'say' | 'environment'> {

@@ -1,11 +1,16 @@
 import { basename, join } from 'node:path';
 import type { ModelBundle, ModelDetails, PromotionStep } from '@hotloop/client/models.ts';
 import type { Operation } from '@hotloop/client/operation.ts';
+import type { Run } from '@hotloop/client/runs.ts';
 import { decodeManifest } from '@hotloop/model/manifest/decode-manifest.ts';
 import { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present, withClient } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
-import { progressLine, table } from '../terminal.ts';
+import { fitted, progressLine, table } from '../terminal.ts';
+
+const MOST_METRICS = 2;
+const RUNS_LOOKED_AT = 20;
+const REJECTED_SHOWN = 3;
 
 interface PushOptions extends GlobalOptions {
   readonly name?: string;
@@ -47,10 +52,17 @@ export function addModelCommands(program: Command, context: CommandContext): voi
     .argument('<model>')
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      const details = await withClient(options, (client) =>
-        client.models.get(name, { signal: context.signal }),
+      const { details, refused } = await withClient(options, async (client) => {
+        const details = await client.models.get(name, { signal: context.signal });
+        // Why the newest candidates were rejected is a part of the page only: without it the page still stands.
+        const runs = await client.runs
+          .list(name, { limit: RUNS_LOOKED_AT, signal: context.signal })
+          .catch(() => []);
+        return { details, refused: runs.filter((run) => run.state === 'refused' || run.state === 'failed') };
+      });
+      present(context, options, { ...details, rejected: refused }, () =>
+        describe(details, refused.slice(0, REJECTED_SHOWN)),
       );
-      present(context, options, details, () => describe(details));
     });
   addFlips(model, context);
 }
@@ -187,17 +199,35 @@ function parseVersion(text: string): number {
   return Number(text);
 }
 
-function describe({ model, versions }: ModelDetails): string {
+function describe({ model, versions }: ModelDetails, refused: readonly Run[]): string {
   const head = `${model.name} (${model.task || 'no task'}), live version ${model.liveVersion || 'none'}`;
   const rows = versions.map((version) => [
     version.version,
     version.state,
     version.parentVersion || '-',
-    Object.entries(version.metrics)
-      .map(([name, value]) => `${name} ${value.toFixed(4)}`)
-      .join(', '),
-    version.nodes.map((node) => `${node.node} ${node.state}`).join(', '),
-    version.createdAt,
+    metricsOf(version.metrics),
+    nodesOf(version.nodes),
+    version.createdAt.slice(0, 16).replace('T', ' '),
   ]);
-  return `${head}\n\n${table(['version', 'state', 'from', 'metrics', 'nodes', 'registered'], rows)}`;
+  const failures = versions.flatMap((version) =>
+    version.nodes
+      .filter((node) => node.detail !== '')
+      .map((node) => `version ${version.version} on ${node.node}: ${node.detail}`),
+  );
+  const rejected = refused.map(
+    (run) => `rejected ${run.endedAt.slice(0, 16).replace('T', ' ')}: ${run.message}`,
+  );
+  const shown = fitted(['version', 'state', 'from', 'metrics', 'nodes', 'registered'], rows);
+  return [`${head}\n`, shown, ...[...failures, ...rejected].map((line) => `\n${line}`)].join('\n');
+}
+
+/** As many as fit; the rest is in `--json`. */
+function metricsOf(metrics: Readonly<Record<string, number>>): string {
+  const all = Object.entries(metrics).map(([name, value]) => `${name} ${Number(value.toFixed(4))}`);
+  return all.length > MOST_METRICS ? `${all.slice(0, MOST_METRICS).join(', ')}, …` : all.join(', ');
+}
+
+function nodesOf(nodes: ModelDetails['versions'][number]['nodes']): string {
+  const counts = Map.groupBy(nodes, (node) => node.state);
+  return [...counts].map(([state, some]) => `${some.length} ${state}`).join(', ');
 }

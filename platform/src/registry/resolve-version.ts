@@ -1,4 +1,5 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { didYouMean } from '@hotloop/proto/nearest-name.ts';
 import type { ModelRecord, RegistrySnapshot, VersionRecord } from './snapshot.ts';
 
 export interface PinnedVersion {
@@ -23,7 +24,10 @@ function isLabel(text: string): text is keyof typeof LABELS {
 export function resolveVersion(snapshot: RegistrySnapshot, name: string, version: string): PinnedVersion {
   const model = snapshot.models.get(name);
   if (!model)
-    throw new HotloopError('NOT_FOUND', `model ${JSON.stringify(name.slice(0, 80))} is not registered`);
+    throw new HotloopError(
+      'NOT_FOUND',
+      `model ${JSON.stringify(name.slice(0, 80))} is not registered${didYouMean(name, firstNames(snapshot))}`,
+    );
   const label = version === '' ? 'live' : version;
   if (isLabel(label)) {
     const number = LABELS[label](model);
@@ -40,4 +44,15 @@ export function resolveVersion(snapshot: RegistrySnapshot, name: string, version
   const record = model.versions.get(Number(label));
   if (!record) throw new HotloopError('NOT_FOUND', `model ${name} has no version ${label}`);
   return { record, variant: 'pinned' };
+}
+
+/** A suggestion is not worth going through very many names for every request that is wrong. */
+const MOST_NAMES = 200;
+
+function* firstNames({ models }: RegistrySnapshot): Generator<string> {
+  let count = 0;
+  for (const name of models.keys()) {
+    if (count++ >= MOST_NAMES) return;
+    yield name;
+  }
 }

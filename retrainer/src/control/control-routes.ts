@@ -3,12 +3,15 @@ import { batchRoutes } from '../batch/batch-routes.ts';
 import type { Batches } from '../batch/start-batches.ts';
 import { type DatasetRouteDependencies, datasetRoutes } from '../datasets/dataset-routes.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
+import { ledgerRoutes } from '../ledger/ledger-routes.ts';
 import { type MonitoringRoutesDependencies, monitoringRoutes } from '../monitoring/monitoring-routes.ts';
 import { correctionRoutes } from '../outcomes/corrections/correction-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
+import { registryRoutes } from '../registry/registry-routes.ts';
 import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
 import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
+import { statusRoutes } from '../status/status-routes.ts';
 import { type ChangeFeed, changeRoutes } from './console/change-stream.ts';
 import { type ConsoleDependencies, consoleActions, consoleRoutes } from './console/console-routes.ts';
 import { type FirstRunDependencies, firstRunRoutes } from './console/first-run-routes.ts';
@@ -43,5 +46,8 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     ...(changes ? [changeRoutes(changes)] : []),
     rolloutRoutes(dependencies),
     monitoringRoutes(dependencies),
+    ledgerRoutes(dependencies.pool),
+    registryRoutes(dependencies),
+    statusRoutes(dependencies),
   ];
 }

@@ -125,7 +125,7 @@ export async function verifyLedger(database: Queryable): Promise<LedgerVerdict> 
   }
 }
 
-interface StoredRow {
+export interface StoredRow {
   readonly sequence: string;
   readonly at: Date;
   readonly actor: string;
@@ -145,7 +145,7 @@ async function readLedger(database: Queryable, after: number, limit: number): Pr
   return rows.map(ledgerRowOf);
 }
 
-function ledgerRowOf(row: StoredRow): LedgerRow {
+export function ledgerRowOf(row: StoredRow): LedgerRow {
   return {
     sequence: Number(row.sequence),
     at: row.at.getTime(),

@@ -1,5 +1,5 @@
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
-import { HotloopError } from '@hotloop/proto/errors.ts';
+import { unknownModel } from '../rollouts/promotion-store.ts';
 import { listVersions, type VersionRow } from './version-store.ts';
 
 export interface ModelSummary {
@@ -80,8 +80,7 @@ export async function getModel(pool: Pool, name: string): Promise<ModelDetails> 
   ]);
   const wereLive = new Set(lived.map((row) => row.version));
   const model = summaries[0];
-  if (!model)
-    throw new HotloopError('NOT_FOUND', `model ${JSON.stringify(name.slice(0, 80))} is not registered`);
+  if (!model) throw await unknownModel(pool, name);
   return {
     model,
     versions: versions.map((version) => ({

@@ -44,19 +44,36 @@ export interface ComparisonSums {
  * guess is the mean of earlier qualities and only lowers the variance). Each lies in a range of width 1 / (share (1 - share)). Pure.
  */
 export function compareSplit(answers: Iterable<JudgedAnswer>): ComparisonSums {
-  const gatherer = new SequenceGatherer();
-  const [candidate, live] = [new Mean(), new Mean()];
-  let guess = 0.5;
-  let seen = 0;
-  for (const { version, quality, share } of answers) {
+  const comparison = new SplitComparison();
+  for (const answer of answers) comparison.add(answer);
+  return comparison.sums;
+}
+
+/** The same, one answer after another. */
+export class SplitComparison {
+  readonly #gatherer = new SequenceGatherer();
+  readonly #candidate = new Mean();
+  readonly #live = new Mean();
+  #guess = 0.5;
+  #seen = 0;
+
+  add({ version, quality, share }: JudgedAnswer): void {
     const isCandidate = version === 'candidate';
     const weight = isCandidate ? 1 / share : -1 / (1 - share);
-    gatherer.add((quality - guess) * weight, 1 / (share * (1 - share)));
-    (isCandidate ? candidate : live).add(quality);
-    seen++;
-    guess += (quality - guess) / seen;
+    this.#gatherer.add((quality - this.#guess) * weight, 1 / (share * (1 - share)));
+    (isCandidate ? this.#candidate : this.#live).add(quality);
+    this.#seen++;
+    this.#guess += (quality - this.#guess) / this.#seen;
   }
-  return { design: 'split', candidate: candidate.value, live: live.value, sequences: [gatherer.sums] };
+
+  get sums(): ComparisonSums {
+    return {
+      design: 'split',
+      candidate: this.#candidate.value,
+      live: this.#live.value,
+      sequences: [this.#gatherer.sums],
+    };
+  }
 }
 
 /** Both versions' answers to the same requests: shadows. Differences lie between -1 and 1. Pure. */

@@ -1,0 +1,18 @@
+import { Command } from 'commander';
+import { describe, expect, it } from 'vitest';
+import type { CommandContext } from '../command-context.ts';
+import { COMMAND_GROUPS } from './commands.ts';
+
+const context = { terminal: process, signal: new AbortController().signal } as unknown as CommandContext;
+
+describe('the groups of commands', () => {
+  it.each(COMMAND_GROUPS.map((group) => [Object.keys(group.commands).join(', '), group] as const))(
+    'say of %s what the files say',
+    async (_names, group) => {
+      const program = new Command();
+      for (const add of await group.load()) add(program, context);
+      const found = program.commands.map((command) => [command.name(), command.description()]);
+      expect(Object.fromEntries(found)).toEqual(group.commands);
+    },
+  );
+});
