@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { TlsOptions } from '@hotloop/client';
 import type { HotloopClient } from '@hotloop/client/hotloop-client.ts';
-import type { CommandTree } from './commands/completion-command.ts';
 import { ControlClient, DEFAULT_CONTROL_URL } from './control-client.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -29,6 +28,9 @@ export interface UpOptions {
   readonly listen?: string;
   readonly dir?: string;
 }
+
+/** The words that may follow each command, the program itself under the empty name. */
+export type CommandTree = Readonly<Record<string, readonly string[]>>;
 
 /** What a command is given: where to write, how to reach Hotloop, and when to stop. */
 export interface CommandContext {

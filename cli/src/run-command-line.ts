@@ -1,8 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import type { CommandContext, GlobalOptions } from './command-context.ts';
+import type { CommandContext, CommandTree, GlobalOptions } from './command-context.ts';
 import { commandFailure } from './command-error.ts';
 import { COMMAND_GROUPS, type CommandGroup } from './commands/commands.ts';
-import type { CommandTree } from './commands/completion-command.ts';
 
 /** What the environment says where the command line does not. */
 export interface CommandDefaults {

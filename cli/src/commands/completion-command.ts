@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { CommandContext } from '../command-context.ts';
+import type { CommandContext, CommandTree } from '../command-context.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof SHELLS)[number];
@@ -24,9 +24,6 @@ export function addCompletionCommand(program: Command, context: CommandContext):
       context.terminal.out.write(`${script(shell, tree ?? {})}\n`);
     });
 }
-
-/** The words that may follow each command, the program itself under the empty name. */
-export type CommandTree = Readonly<Record<string, readonly string[]>>;
 
 function script(shell: Shell, tree: CommandTree): string {
   const top = (tree[''] ?? []).join(' ');
