@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { layoutViolations, type SourceFile } from './layout-rules.ts';
@@ -21,6 +21,11 @@ function trackedSources(): SourceFile[] {
 describe('layout', () => {
   it('keeps import directions, homes of libraries, names and sizes', () => {
     expect(layoutViolations(trackedSources())).toEqual([]);
+  });
+
+  it('numbers every migration once, without a gap', () => {
+    const names = readdirSync(join(root, 'platform/src/postgres/migrations')).sort();
+    expect(names.map((name) => Number(name.slice(0, 4)))).toEqual(names.map((_, index) => index + 1));
   });
 
   it('has one README, license and change log where a newcomer looks', () => {
