@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
+import type { CorrectionUpload } from '../api/correction-queries.ts';
 import { post } from '../api/http.ts';
 import { useModel, usePrediction, usePredictions } from '../api/queries.ts';
 import type { ModelDetails, PredictionDetails, PredictionSummary } from '../api/types.ts';
@@ -98,11 +99,15 @@ function Labelling({
     async (choice: Choice) => {
       setProblem('');
       try {
-        await post(`/v1/console/predictions/${id}/label`, {
-          model: details.model.name,
-          value: choice.value,
-          ...(choice.item === undefined ? {} : { item: choice.item }),
-        });
+        const kept = await post<CorrectionUpload>(
+          `/v1/models/${encodeURIComponent(details.model.name)}/corrections`,
+          {
+            predictionId: id,
+            label: choice.value,
+            ...(choice.item === undefined ? {} : { item: choice.item }),
+          },
+        );
+        if (kept.accepted === 0) throw new Error(kept.problems[0]?.problem ?? 'it was refused');
         setLabels((before) => ({ ...before, [id]: choice.text }));
         setPlace((before) => Math.min(before + 1, predictions.length - 1));
       } catch (error) {

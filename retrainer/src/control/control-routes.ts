@@ -7,6 +7,7 @@ import { ledgerRoutes } from '../ledger/ledger-routes.ts';
 import { type MonitoringRoutesDependencies, monitoringRoutes } from '../monitoring/monitoring-routes.ts';
 import { correctionRoutes } from '../outcomes/corrections/correction-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
+import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
 import { registryRoutes } from '../registry/registry-routes.ts';
 import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
@@ -23,6 +24,7 @@ export interface ControlDependencies
     FirstRunDependencies,
     RolloutRouteDependencies,
     MonitoringRoutesDependencies {
+  readonly outcomes: OutcomeDependencies;
   /** Without it pages do not learn of changes by themselves. */
   readonly changes: ChangeFeed | null;
   readonly batches: Batches['dependencies'];

@@ -1,4 +1,3 @@
-import type { Caller } from '@hotloop/platform/auth/authorization.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { z } from '@hotloop/platform/config.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
@@ -7,13 +6,12 @@ import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { LoopReader } from '../../datasets/loop-state.ts';
 import { modelHistory } from '../../ledger/ledger.ts';
 import type { ModelRules } from '../../outcomes/model-rules.ts';
-import type { OutcomeDependencies } from '../../outcomes/record-outcomes.ts';
 import { getModel } from '../../registry/list-models.ts';
 import { requestRun } from '../../runs/request-run.ts';
 import { listRuns } from '../../runs/run-store.ts';
 import { getRun } from '../../runs/watch-run.ts';
 import { readVersionAnswers } from './compare-versions.ts';
-import { labelChoices, labelPrediction } from './label-prediction.ts';
+import { labelChoices } from './label-choices.ts';
 import { loopSoon, readOverview } from './overview.ts';
 import { readPrediction } from './prediction-details.ts';
 import { recentPredictions } from './recent-predictions.ts';
@@ -25,7 +23,6 @@ export interface ConsoleDependencies {
   readonly rules: ModelRules;
   readonly loop: LoopReader;
   readonly clock: Clock;
-  readonly outcomes: OutcomeDependencies;
   /** Tells the outbox that a run waits. */
   readonly wake: () => void;
 }
@@ -140,27 +137,8 @@ export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
 
 /** What the console's buttons do that no other route does. Promotion and rollback are rollouts. */
 export function consoleActions(dependencies: ConsoleDependencies): RouteModule {
-  const { pool, registry, outcomes, wake } = dependencies;
+  const { pool, registry, wake } = dependencies;
   return (app) => {
-    app.post(
-      '/v1/console/predictions/:id/label',
-      {
-        config: { requires: 'feedback' },
-        schema: {
-          params: z.object({ id: z.string().max(64) }),
-          body: z.strictObject({
-            model: z.string().min(1).max(63),
-            item: z.string().min(1).max(500).optional(),
-            value: z.union([z.string().max(500), z.number(), z.boolean()]),
-          }),
-        },
-      },
-      async ({ params, body, caller }) => {
-        const analyst = actorOf(caller);
-        await labelPrediction({ ...body, item: body.item, predictionId: params.id, analyst }, outcomes);
-        return { labelled: true };
-      },
-    );
     app.post(
       '/v1/console/models/:model/retrain',
       { config: reads, schema: { params: model, body: z.strictObject({ reason }) } },
@@ -172,8 +150,4 @@ export function consoleActions(dependencies: ConsoleDependencies): RouteModule {
       },
     );
   };
-}
-
-function actorOf({ subject }: Caller): string {
-  return subject || 'console';
 }
