@@ -95,6 +95,14 @@ describe('the retrainer', () => {
 
     const back = await all(registry.Rollback({ model: 'clicks', actor: 'ada' }, withDeadline(10_000)));
     expect(back.at(-1)).toMatchObject({ state: 'live', fromVersion: 2, toVersion: 1, generation: 3 });
-    expect(await verifyLedger(stores.pool)).toMatchObject({ rows: 6, broken: null });
+    const { rows: ledger } = await stores.pool.query<{ action: string }>(
+      'SELECT action FROM ledger ORDER BY sequence',
+    );
+    expect(ledger.map(({ action }) => action)).toEqual([
+      ...['push', 'rollout', 'promote'],
+      ...['push', 'rollout', 'promote', 'run'],
+      ...['rollout', 'rollback'],
+    ]);
+    expect(await verifyLedger(stores.pool)).toMatchObject({ rows: ledger.length, broken: null });
   }, 180_000);
 });
