@@ -26,6 +26,7 @@ import type { MailSettings } from './monitoring/notify/send-email.ts';
 import { rolloutPause } from './monitoring/pause-rollouts.ts';
 import { Monitor, type MonitoringOptions, reportAbsence } from './monitoring/start-monitoring.ts';
 import { directFeedback } from './outcomes/direct-feedback.ts';
+import { startMatching } from './outcomes/match-outcomes.ts';
 import { modelRules } from './outcomes/model-rules.ts';
 import { startOutcomeConsumers } from './outcomes/outcome-consumer.ts';
 import { DRIVE_DEFAULTS } from './rollouts/drive-rollout.ts';
@@ -184,6 +185,7 @@ export async function startRetrainer(
     }
     const rules = modelRules(registry);
     const outcomes = { database: pool, registry, rules, tracing, clock };
+    closing.use('outcome matching', startMatching({ pool, rules, clock, log }));
     const groupPrefix = `${settings.deployment}-outcomes`;
     const consumers = settings.kafkaBrokers
       ? closing.use(
@@ -191,7 +193,7 @@ export async function startRetrainer(
           startOutcomeConsumers(outcomes, { brokers: settings.kafkaBrokers, groupPrefix, log }),
         )
       : null;
-    const loop = loopReader(pool, rules, clock);
+    const loop = loopReader(pool, rules);
     const services = retrainerServices(
       { pool, bundles, clock },
       outcomes,

@@ -1,34 +1,101 @@
-import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/pool.ts';
+import { fromPostgresError, type Pool, type Queryable, transaction } from '@hotloop/platform/postgres/pool.ts';
+import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
+import { CLOCK_SKEW_MS } from '../datasets/join.ts';
 
 /** What one look settles at most, so that it stays short. */
-const MOST_AT_ONCE = 5_000;
+const MOST_NAMED = 5_000;
+const MOST_KEYED = 20_000;
 
-// Input: model, most rows. Effect: takes those off the list whose prediction has arrived. Output: how many.
-const SETTLE = `
+/** Keyed outcomes without a match are looked up again after these many seconds, and after the last of them no more. */
+const LOOK_AGAIN_S = [2, 10, 60, 600, 3_600, 86_400];
+
+// Input: model, most rows. Effect: takes those off the list whose prediction has arrived.
+const SETTLE_NAMED = `
   DELETE FROM outcome_waiting USING (
     SELECT waiting.sequence FROM (
-      SELECT sequence, prediction_id FROM outcome_waiting WHERE model = $1 ORDER BY sequence DESC LIMIT $2
+      SELECT sequence, prediction_id FROM outcome_waiting WHERE model = $1 AND prediction_id IS NOT NULL
+      ORDER BY sequence DESC LIMIT $2
     ) AS waiting
     WHERE EXISTS (SELECT 1 FROM prediction WHERE prediction.prediction_id = waiting.prediction_id)
   ) AS arrived
   WHERE outcome_waiting.sequence = arrived.sequence`;
 
+// Input: model, most rows. Output: keyed outcomes that are due, with their times; locked, so that no other retrainer looks them up.
+const DUE_KEYED = `
+  SELECT sequence, extract(epoch FROM occurred_at)::double precision * 1000 AS occurred_ms
+  FROM outcome_waiting JOIN outcome USING (sequence)
+  WHERE outcome_waiting.model = $1 AND outcome_waiting.prediction_id IS NULL AND look_at <= now()
+  ORDER BY sequence DESC LIMIT $2 FOR UPDATE OF outcome_waiting SKIP LOCKED`;
+
+// Input: model, sequences, bounds of the predictions' times in milliseconds, the first id of that time. Output: those that match.
+const MATCHED = `
+  SELECT DISTINCT sequence FROM outcome_match_by_keys
+  WHERE model = $1 AND sequence = ANY ($2::bigint[]) AND prediction_id >= $5
+    AND at BETWEEN to_timestamp($3 / 1000.0) AND to_timestamp($4 / 1000.0)`;
+
+const LOOK_AGAIN = `
+  UPDATE outcome_waiting SET looks = looks + 1,
+    look_at = coalesce(now() + make_interval(secs => ($2::integer[])[looks + 1]), 'infinity')
+  WHERE sequence = ANY ($1::bigint[])`;
+
 /**
- * How many outcomes of a model name a prediction that is not in Postgres. Predictions arrive there a moment after they are
- * answered, so outcomes may come first; those whose prediction has come since are taken off the list here, the newest first.
- *
- * @param withinMs counts only outcomes that came within this time: their predictions may still be on their way.
+ * Looks once for the predictions of a model's waiting outcomes and takes those off the list that have one. Predictions arrive in
+ * Postgres a moment after they are answered, so outcomes may come first. Returns how many keyed ones were looked up: when they are
+ * `MOST_KEYED`, there are more.
  */
-export async function countWaiting(
-  database: Queryable,
-  model: string,
-  withinMs: number | null = null,
-): Promise<number> {
+export async function settleOutcomes(pool: Pool, model: string, windowMs: number): Promise<number> {
   try {
-    await database.query(SETTLE, [model, MOST_AT_ONCE]);
+    await pool.query(SETTLE_NAMED, [model, MOST_NAMED]);
+    return await transaction(pool, async (client) => {
+      const { rows: due } = await client.query<{ sequence: string; occurred_ms: number }>(DUE_KEYED, [
+        model,
+        MOST_KEYED,
+      ]);
+      if (due.length === 0) return 0;
+      const times = due.map((row) => row.occurred_ms);
+      const from = Math.max(0, times.reduce((a, b) => Math.min(a, b)) - windowMs);
+      const to = times.reduce((a, b) => Math.max(a, b)) + CLOCK_SKEW_MS;
+      const sequences = due.map((row) => row.sequence);
+      // One pass over the predictions, rather than one for each outcome.
+      await client.query('SET LOCAL enable_nestloop = off');
+      const { rows: matched } = await client.query<{ sequence: string }>(MATCHED, [
+        model,
+        sequences,
+        from,
+        to,
+        firstPredictionIdAt(Math.floor(from)),
+      ]);
+      const found = new Set(matched.map((row) => row.sequence));
+      await client.query('SET LOCAL enable_nestloop = on');
+      await client.query('DELETE FROM outcome_waiting WHERE sequence = ANY ($1::bigint[])', [[...found]]);
+      await client.query(LOOK_AGAIN, [sequences.filter((sequence) => !found.has(sequence)), LOOK_AGAIN_S]);
+      return due.length;
+    });
+  } catch (error) {
+    throw fromPostgresError(error);
+  }
+}
+
+/** The models that have outcomes to be looked up now. */
+export async function modelsWaiting(database: Queryable): Promise<string[]> {
+  const { rows } = await database.query<{ model: string }>(
+    `SELECT name AS model FROM model WHERE EXISTS (
+       SELECT 1 FROM outcome_waiting WHERE outcome_waiting.model = name AND prediction_id IS NOT NULL)
+     UNION SELECT DISTINCT model FROM outcome_waiting WHERE prediction_id IS NULL AND look_at <= now()`,
+  );
+  return rows.map((row) => row.model);
+}
+
+/**
+ * How many outcomes that came within a time name a prediction which is not in Postgres: it may still be on its way. Those whose
+ * prediction has come since are taken off the list first.
+ */
+export async function countWaiting(database: Queryable, model: string, withinMs: number): Promise<number> {
+  try {
+    await database.query(SETTLE_NAMED, [model, MOST_NAMED]);
     const { rows } = await database.query<{ waiting: string }>(
       `SELECT count(*) AS waiting FROM outcome_waiting
-       WHERE model = $1 AND ($2::double precision IS NULL OR since > now() - make_interval(secs => $2 / 1000.0))`,
+       WHERE model = $1 AND prediction_id IS NOT NULL AND since > now() - make_interval(secs => $2 / 1000.0)`,
       [model, withinMs],
     );
     return Number(rows[0]?.waiting ?? 0);

@@ -1,6 +1,5 @@
 import type { AttributeValue } from '@hotloop/model/value.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
-import { ITEM_KEY } from '../datasets/join.ts';
 import type { GateVerdict } from '../improve/gate.ts';
 
 export interface PredictionRow {
@@ -70,12 +69,6 @@ export interface PredictionChain {
   readonly learnings: readonly LearningRow[];
 }
 
-export interface JoinRule {
-  readonly join: readonly string[];
-  readonly windowMs: number;
-  readonly skewMs: number;
-}
-
 const PREDICTION = `
   SELECT at, model, version, variant, caller, entities, candidates, "rows", "columns", degraded, queue_us, run_us,
          error_code, error_message, node
@@ -87,12 +80,10 @@ const OUTCOME = 'sequence, id, source, kind, value, attributes, occurred_at, rec
 
 const OUTCOMES_BY_ID = `SELECT ${OUTCOME} FROM outcome WHERE prediction_id = $1 ORDER BY sequence LIMIT 200`;
 
-// Input: model, the entities among the join keys, the candidates, the bounds of the window in milliseconds.
+// Input: id. Output: the outcomes whose keys and window hold one of the prediction's rows.
 const OUTCOMES_BY_KEYS = `
   SELECT ${OUTCOME} FROM outcome
-  WHERE model = $1 AND prediction_id IS NULL AND keys @> $2::jsonb
-    AND (cardinality($3::text[]) = 0 OR NOT keys ? '${ITEM_KEY}' OR keys ->> '${ITEM_KEY}' = ANY ($3))
-    AND occurred_at BETWEEN to_timestamp($4 / 1000.0) AND to_timestamp($5 / 1000.0)
+  WHERE sequence IN (SELECT sequence FROM outcome_match_by_keys WHERE prediction_id = $1)
   ORDER BY sequence LIMIT 200`;
 
 // Input: model, the sequence of the first outcome (null: none), since when the prediction can have counted. Output: the runs that followed.
@@ -107,47 +98,30 @@ const LEARNINGS = `
   WHERE run.model = $1 AND dataset.created_at >= to_timestamp($3 / 1000.0) AND ($2::bigint IS NULL OR dataset.cut >= $2)
   ORDER BY run.created_at LIMIT 20`;
 
-/** Everything in Postgres that belongs to one prediction. */
+/**
+ * Everything in Postgres that belongs to one prediction.
+ *
+ * @param windowOf how long after a prediction of a model its outcomes count, in milliseconds.
+ */
 export async function readChain(
   pool: Pool,
   predictionId: string,
-  ruleOf: (model: string) => JoinRule,
+  windowOf: (model: string) => number,
 ): Promise<PredictionChain> {
-  const [predictions, decisions, named] = await Promise.all([
+  const [predictions, decisions, named, keyed] = await Promise.all([
     pool.query<PredictionRow>(PREDICTION, [predictionId]),
     pool.query<DecisionRow>(DECISION, [predictionId]),
     pool.query<OutcomeRow>(OUTCOMES_BY_ID, [predictionId]),
+    pool.query<OutcomeRow>(OUTCOMES_BY_KEYS, [predictionId]),
   ]);
   const prediction = predictions.rows[0] ?? null;
   const decision = decisions.rows[0] ?? null;
   if (!prediction) return { prediction, decision, outcomes: named.rows, learnings: [] };
-  const rule = ruleOf(prediction.model);
-  const outcomes = [...named.rows, ...(await outcomesByKeys(pool, prediction, rule))];
+  const outcomes = [...named.rows, ...keyed.rows];
   const at = prediction.at.getTime();
   const first = outcomes.length > 0 ? Math.min(...outcomes.map((row) => Number(row.sequence))) : null;
   // Without an outcome it can only have counted by the default label, once its window had ended.
-  const since = first === null ? at + rule.windowMs : at;
+  const since = first === null ? at + windowOf(prediction.model) : at;
   const learnings = await pool.query<LearningRow>(LEARNINGS, [prediction.model, first, since]);
   return { prediction, decision, outcomes, learnings: learnings.rows };
-}
-
-async function outcomesByKeys(pool: Pool, prediction: PredictionRow, rule: JoinRule): Promise<OutcomeRow[]> {
-  const { join, windowMs, skewMs } = rule;
-  if (join.length === 0) return [];
-  const isRanking = prediction.candidates.length > 0;
-  const wanted = join.filter((key) => !(isRanking && key === ITEM_KEY));
-  const keys = wanted.flatMap((key) => {
-    const value = Object.hasOwn(prediction.entities, key) ? prediction.entities[key] : undefined;
-    return value === undefined ? [] : [[key, value] as const];
-  });
-  if (keys.length < wanted.length) return [];
-  const at = prediction.at.getTime();
-  const { rows } = await pool.query<OutcomeRow>(OUTCOMES_BY_KEYS, [
-    prediction.model,
-    JSON.stringify(Object.fromEntries(keys)),
-    isRanking ? prediction.candidates : [],
-    at - skewMs,
-    at + windowMs,
-  ]);
-  return rows;
 }

@@ -3,7 +3,6 @@ import type { AttributeValue } from '@hotloop/model/value.ts';
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { isPredictionId } from '@hotloop/proto/prediction-id.ts';
-import { CLOCK_SKEW_MS } from '../datasets/join.ts';
 import type { ModelRules } from '../outcomes/model-rules.ts';
 import {
   type DecisionRow,
@@ -57,10 +56,9 @@ export async function tracePrediction(
       'INVALID_ARGUMENT',
       'prediction_id must be a UUID of version 7, as Predict returns it',
     );
-  const chain = await readChain(pool, predictionId, (model) => {
-    const { outcome } = rules.of(model).manifest;
-    return { join: outcome.join ?? [], windowMs: durationMs(outcome.window), skewMs: CLOCK_SKEW_MS };
-  }).catch((error: unknown) => {
+  const chain = await readChain(pool, predictionId, (model) =>
+    durationMs(rules.of(model).manifest.outcome.window),
+  ).catch((error: unknown) => {
     throw fromPostgresError(error);
   });
   const steps = [
