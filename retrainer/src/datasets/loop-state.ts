@@ -42,7 +42,10 @@ export function loopReader(pool: Pool, rules: ModelRules): LoopReader {
       const { from } = rules.of(model).manifest.outcome;
       const topic = from.startsWith('kafka:') ? from.slice('kafka:'.length) : '';
       const [counts, runs] = await Promise.all([
-        pool.query<Record<'predictions' | 'outcomes' | 'unmatched' | 'dead_letters', string>>(COUNTS, [model, topic]),
+        pool.query<Record<'predictions' | 'outcomes' | 'unmatched' | 'dead_letters', string>>(COUNTS, [
+          model,
+          topic,
+        ]),
         listRuns(pool, model, 1),
       ]).catch((error: unknown) => {
         throw fromPostgresError(error);

@@ -1,4 +1,9 @@
-import { fromPostgresError, type Pool, type Queryable, transaction } from '@hotloop/platform/postgres/pool.ts';
+import {
+  fromPostgresError,
+  type Pool,
+  type Queryable,
+  transaction,
+} from '@hotloop/platform/postgres/pool.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { CLOCK_SKEW_MS } from '../datasets/join.ts';
 
