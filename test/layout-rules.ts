@@ -39,6 +39,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
     'retrainer/src/training',
     'retrainer/src/scoring',
     'deploy/src/serverless',
+    'deploy/src/tour/steps/doors.ts',
     'bench/src',
   ],
   kafkajs: ['platform/src/kafka'],

@@ -72,6 +72,8 @@ export interface Local extends AsyncDisposable {
   readonly addresses: Readonly<Record<ServiceName, string>>;
   /** HTTP address of each service. */
   readonly httpAddresses: Readonly<Record<ServiceName, string>>;
+  /** Where SQL is answered; absent where it was not asked for or did not start. */
+  readonly sqlAddress?: string;
   readonly backing: Readonly<Omit<BackingServices, keyof AsyncDisposable>>;
   readonly logFolder: string;
   /** Pids of the service processes that run at this moment. */
@@ -126,6 +128,7 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
   return {
     addresses: pick(services.addresses, 'address'),
     httpAddresses: pick(services.addresses, 'httpAddress'),
+    ...sqlAddressOf(services.running),
     backing,
     logFolder: join(dir, 'logs'),
     pids: () => services.running.flatMap((service) => service.pid ?? []),
@@ -135,6 +138,11 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
       return stopped;
     },
   };
+}
+
+function sqlAddressOf(running: readonly SupervisedService[]): Pick<Local, 'sqlAddress'> {
+  const sql = running.find(({ name }) => name === 'sql');
+  return sql ? { sqlAddress: sql.ready.address } : {};
 }
 
 interface StartedServices {

@@ -7,6 +7,7 @@ import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { Command } from 'commander';
+import { freePort } from '../backing/free-port.ts';
 import { takeInterruption } from '../local/interruption.ts';
 import { backingAddresses, serviceEnvironment } from '../local/local-environment.ts';
 import { ANY_PORTS, startLocal } from '../local/start-local.ts';
@@ -71,6 +72,7 @@ async function tour(
         single: false,
         console: true,
         ports: ANY_PORTS,
+        sqlListen: `127.0.0.1:${await freePort()}`,
         addresses: backingAddresses(process.env),
         environment: serviceEnvironment(process.env),
         say: tell,

@@ -75,6 +75,17 @@ export class TourContext {
     return path;
   }
 
+  /** Runs another program that may be on this machine; undefined where it is not. */
+  program(name: string, ...args: readonly string[]): Promise<CommandResult | undefined> {
+    return new Promise((resolve) => {
+      const options = { cwd: this.folder, env: { PATH: this.#path }, signal: this.signal };
+      execFile(name, [...args], options, (error, out, err) => {
+        if (error?.code === ('ENOENT' as unknown)) resolve(undefined);
+        else resolve({ exitCode: typeof error?.code === 'number' ? error.code : error ? 1 : 0, out, err });
+      });
+    });
+  }
+
   /** Runs `hotloop` with these arguments against the running platform; never rejects for an exit code. */
   command(...args: readonly string[]): Promise<CommandResult> {
     const { addresses, httpAddresses } = this.local;

@@ -1,4 +1,5 @@
 import { CONSOLE_STEPS } from './steps/console.ts';
+import { DOOR_STEPS } from './steps/doors.ts';
 import { FIRST_MODEL_STEPS } from './steps/first-model.ts';
 import { INGEST_STEPS } from './steps/ingest.ts';
 import { LOOP_STEPS } from './steps/loop.ts';
@@ -10,6 +11,7 @@ export const TOUR_STEPS: readonly TourStep[] = [
   ...FIRST_MODEL_STEPS,
   ...LOOP_STEPS,
   ...INGEST_STEPS,
+  ...DOOR_STEPS,
   ...CONSOLE_STEPS,
   ...RECOVERY_STEPS,
 ];

@@ -77,7 +77,8 @@ async function main(): Promise<number> {
     );
     for (const line of describeAddresses(local)) say(line);
     say(`logs are in ${local.logFolder}; Ctrl-C stops`);
-    const ready = { ready: true, ...local.addresses, http: local.httpAddresses };
+    const { sqlAddress: sql } = local;
+    const ready = { ready: true, ...local.addresses, http: local.httpAddresses, ...(sql ? { sql } : {}) };
     process.stdout.write(`${JSON.stringify(ready)}\n`);
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
@@ -97,7 +98,7 @@ function sqlAddress(wanted: string | undefined, portBase: number | undefined): s
 }
 
 /** Every address that somebody may want, in words. */
-function describeAddresses({ addresses, httpAddresses, backing }: Local): string[] {
+function describeAddresses({ addresses, httpAddresses, sqlAddress, backing }: Local): string[] {
   const rows: [string, string][] = [
     ['console', `http://${httpAddresses.retrainer}/`],
     ['predictions', `${addresses.preprocessor} (gRPC), http://${httpAddresses.preprocessor} (REST)`],
@@ -107,6 +108,9 @@ function describeAddresses({ addresses, httpAddresses, backing }: Local): string
     ],
     ['models, outcomes, runs', `${addresses.retrainer} (gRPC), http://${httpAddresses.retrainer} (control)`],
     ['decisions', `${addresses.postprocessor} (gRPC), http://${httpAddresses.postprocessor} (metrics)`],
+    ...(sqlAddress === undefined
+      ? []
+      : [['SQL', `postgres://hotloop@${sqlAddress}/hotloop`] satisfies [string, string]]),
     ['Kafka', `${backing.kafkaBrokers} (in memory unless KAFKA_BROKERS is set)`],
     ['Postgres', withoutPassword(backing.databaseUrl)],
     ['Redis', `${withoutPassword(backing.redisCacheUrl)}, ${withoutPassword(backing.redisQueueUrl)}`],
