@@ -4,6 +4,7 @@ import type { Drill, DrillOptions } from './drill.ts';
 import { drillConsole } from './drill-console.ts';
 import { drillDocuments } from './drill-documents.ts';
 import { drillHistory } from './drill-history.ts';
+import { drillImages } from './drill-images.ts';
 import { drillLog } from './drill-log.ts';
 import { drillMany } from './drill-many.ts';
 import { drillMonitoring } from './drill-monitoring.ts';
@@ -14,6 +15,7 @@ import { drillRollout } from './drill-rollout.ts';
 const DRILLS: Readonly<Record<string, Drill>> = {
   console: drillConsole,
   package: drillPackage,
+  images: drillImages,
   log: drillLog,
   many: drillMany,
   monitoring: drillMonitoring,
