@@ -81,6 +81,10 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     load: async () => [(await import('./operations-commands.ts')).addOperationsCommands],
   },
   {
+    commands: { keys: 'API keys that are kept in Postgres' },
+    load: async () => [(await import('./keys-commands.ts')).addKeyCommands],
+  },
+  {
     commands: { sql: 'ask with SQL: predictions, the log, labels, files' },
     load: async () => [(await import('./sql-commands.ts')).addSqlCommands],
   },

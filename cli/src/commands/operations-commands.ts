@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeBackup, restoreBackup } from '@hotloop/retrainer/operations/backup.ts';
@@ -15,7 +16,8 @@ interface OperationsOptions extends GlobalOptions {
   readonly replace?: boolean;
 }
 
-const WHERE = 'folder of a running `hotloop up` (default: DATABASE_URL, HOTLOOP_STORE … of the environment)';
+export const WHERE =
+  'folder of a running `hotloop up` (default: DATABASE_URL, HOTLOOP_STORE … of the environment)';
 
 /** `hotloop backup`, `restore`, `forget` and `doctor`: they work on the stores directly, for the operator of a Hotloop. */
 export function addOperationsCommands(program: Command, context: CommandContext): void {
@@ -27,7 +29,7 @@ export function addOperationsCommands(program: Command, context: CommandContext)
     .addHelpText('after', '\nExample: hotloop backup ./backup-monday --dir .hotloop')
     .action(async (folder: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OperationsOptions>();
-      await using stores = await open(context, options);
+      await using stores = await openStores(context, options);
       const { at, database, objects } = await makeBackup(stores, folder);
       const value = { folder, at, tables: database.tables.length, objects: objects.length };
       present(
@@ -46,7 +48,7 @@ export function addOperationsCommands(program: Command, context: CommandContext)
     .addHelpText('after', '\nExample: hotloop restore ./backup-monday --dir .hotloop')
     .action(async (folder: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OperationsOptions>();
-      await using stores = await open(context, options);
+      await using stores = await openStores(context, options);
       await stores.migrate();
       const { at, database, objects } = await restoreBackup(stores, folder, {
         replace: options.replace ?? false,
@@ -65,7 +67,7 @@ export function addOperationsCommands(program: Command, context: CommandContext)
     .action(async (entity: string, id: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OperationsOptions>();
       if (!options.yes) throw new CommandError(`this erases ${entity} ${id} for good; add --yes to confirm`);
-      await using stores = await open(context, options);
+      await using stores = await openStores(context, options);
       const forgotten = await forgetEntity(stores, { entity, id, actor: 'operator', now: Date.now() });
       present(context, options, forgotten, () =>
         [
@@ -84,7 +86,7 @@ export function addOperationsCommands(program: Command, context: CommandContext)
     .option('--dir <folder>', WHERE)
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OperationsOptions>();
-      await using stores = await open(context, options);
+      await using stores = await openStores(context, options);
       const findings = await examine(stores);
       present(context, options, findings, () =>
         table(
@@ -100,10 +102,15 @@ export function addOperationsCommands(program: Command, context: CommandContext)
     });
 }
 
-async function open(context: CommandContext, options: OperationsOptions): Promise<Operations> {
+/** The stores of the Hotloop that runs in `options.dir`, or of the environment. */
+export async function openStores(
+  context: CommandContext,
+  options: { readonly dir?: string },
+): Promise<Operations> {
   const environment = context.environment ?? {};
   if (options.dir === undefined) return openOperations(environment);
-  const file = join(options.dir, 'data', 'environment.json');
+  const places = [join(options.dir, 'data'), options.dir].map((folder) => join(folder, 'environment.json'));
+  const file = places.find((place) => existsSync(place)) ?? join(options.dir, 'data', 'environment.json');
   let text: string;
   try {
     text = await readFile(file, 'utf8');

@@ -3,6 +3,7 @@ import { DOOR_STEPS } from './steps/doors.ts';
 import { FIRST_MODEL_STEPS } from './steps/first-model.ts';
 import { INGEST_STEPS } from './steps/ingest.ts';
 import { LOOP_STEPS } from './steps/loop.ts';
+import { OPERATIONS_STEPS } from './steps/operations.ts';
 import { RECOVERY_STEPS } from './steps/recovery.ts';
 import type { TourStep } from './tour-step.ts';
 
@@ -14,4 +15,5 @@ export const TOUR_STEPS: readonly TourStep[] = [
   ...DOOR_STEPS,
   ...CONSOLE_STEPS,
   ...RECOVERY_STEPS,
+  ...OPERATIONS_STEPS,
 ];

@@ -37,7 +37,8 @@ export function openOperations(environment: Environment): Operations {
   const closing = new Closing(log);
   const pool = closing.use(
     'Postgres',
-    openPool(settings.DATABASE_URL, { max: 2, queryTimeoutMs: 600_000, application: 'hotloop', log }),
+    // No query timeout: pg never clears its timer for a COPY, which would keep the command from ending until the timeout.
+    openPool(settings.DATABASE_URL, { max: 2, queryTimeoutMs: 0, application: 'hotloop', log }),
   );
   const store = openObjectStore(settings.HOTLOOP_STORE);
   closing.defer('store', () => store[Symbol.dispose]());

@@ -1,0 +1,83 @@
+import { dirname, join } from 'node:path';
+import { expectThat } from '../tour-failure.ts';
+import type { TourStep } from '../tour-step.ts';
+
+const examined: TourStep = {
+  name: 'doctor',
+  about: 'The doctor looks at every part and says what it found.',
+  async run(context) {
+    const dir = dirname(context.local.logFolder);
+    const { out } = await context.command('doctor', '--dir', dir, '--json');
+    const findings = JSON.parse(out) as { check: string; ok: boolean; says: string }[];
+    const stores = findings.filter(({ check }) =>
+      ['postgres', 'redis cache', 'redis queue', 'store'].includes(check),
+    );
+    expectThat(stores.length === 4 && stores.every(({ ok }) => ok), 'all stores to answer', out.trim());
+    return `${findings.length} checks, ${findings.filter(({ ok }) => ok).length} well`;
+  },
+};
+
+const keys: TourStep = {
+  name: 'api-keys',
+  about: 'A key is made, listed without itself, and revoked.',
+  async run(context) {
+    const dir = dirname(context.local.logFolder);
+    const made = await context.json<{ id: string; key: string }>(
+      'keys',
+      'create',
+      'shop',
+      '--role',
+      'predict',
+      '--dir',
+      dir,
+    );
+    const { out } = await context.command('keys', 'list', '--dir', dir);
+    expectThat(out.includes(made.id) && !out.includes(made.key), 'a list without the key itself', out.trim());
+    await context.json('keys', 'revoke', made.id, '--yes', '--dir', dir);
+    return 'made, listed and revoked';
+  },
+};
+
+const backup: TourStep = {
+  name: 'backup',
+  about: 'Everything that is kept is copied while it runs.',
+  async run(context) {
+    const dir = dirname(context.local.logFolder);
+    const folder = join(context.folder, 'backup');
+    const { tables, objects } = await context.json<{ tables: number; objects: number }>(
+      'backup',
+      folder,
+      '--dir',
+      dir,
+    );
+    expectThat(
+      tables > 10 && objects > 0,
+      'tables and objects in the backup',
+      `${tables} tables, ${objects} objects`,
+    );
+    return `${tables} tables, ${objects} objects`;
+  },
+};
+
+const forget: TourStep = {
+  name: 'forget',
+  about: 'A user is forgotten: nothing of them is left in the log.',
+  async run(context) {
+    const dir = dirname(context.local.logFolder);
+    const user = 'user-to-forget';
+    await context.client.predict('churn', { user, request: { visits: 1, plan: 'pro' } });
+    const logged = async () => {
+      const { rowCount } = await context.pool.query(
+        `SELECT FROM prediction WHERE entities @> jsonb_build_object('user', $1::text)`,
+        [user],
+      );
+      return rowCount ?? 0;
+    };
+    await context.until('the prediction in the log', async () => ((await logged()) > 0 ? true : undefined));
+    const gone = await context.json<{ predictions: number }>('forget', 'user', user, '--yes', '--dir', dir);
+    expectThat((await logged()) === 0, 'no prediction of theirs', 'there is one');
+    return `${gone.predictions} predictions erased`;
+  },
+};
+
+export const OPERATIONS_STEPS: readonly TourStep[] = [examined, keys, backup, forget];
