@@ -2,7 +2,7 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { ReceivedTensor } from '../runner/frames.ts';
-import { type Runner, RunnerGone, type RunResult } from '../runner/runner.ts';
+import { type Runner, RunnerFailure, RunnerGone, type RunResult } from '../runner/runner.ts';
 import { BatchCost } from './batch-cost.ts';
 import { GATHER_MS, rowsToSend } from './batch-policy.ts';
 import { giveUp } from './give-up.ts';
@@ -199,15 +199,18 @@ export class Batcher {
 
   #send(runner: Runner, pipeline: RunnerPipeline<Work>, batch: SentBatch<Work>, now: number): void {
     pipeline.push(batch, now);
-    runner.run(joinInputs(batch.works, batch.rows)).then(
+    const timeoutMs = Math.max(1, Math.max(...batch.works.map(({ deadlineAt }) => deadlineAt)) - now);
+    runner.run(joinInputs(batch.works, batch.rows), timeoutMs).then(
       (result) => {
         if (!pipeline.settle(batch, this.#clock.monotonic())) return;
         this.#answer(batch, result);
         this.#pump();
       },
       (error: unknown) => {
-        if (error instanceof RunnerGone) this.#lost(runner, pipeline);
-        else if (pipeline.settle(batch, this.#clock.monotonic())) this.#refused(batch, error);
+        if (error instanceof RunnerGone) {
+          if (error.isBlameless) pipeline.isPardoned = true;
+          this.#lost(runner, pipeline);
+        } else if (pipeline.settle(batch, this.#clock.monotonic())) this.#refused(batch, error);
         this.#soon();
       },
     );
@@ -242,16 +245,24 @@ export class Batcher {
   /** The model refused the batch. Alone, each piece shows whether it is to blame. */
   #refused(batch: SentBatch<Work>, error: unknown): void {
     const [only, ...others] = batch.works;
+    const told =
+      error instanceof RunnerFailure && error.cause instanceof HotloopError ? error.cause : undefined;
+    if (told && told.code !== 'INVALID_ARGUMENT' && told.code !== 'INTERNAL' && told.code !== 'UNKNOWN') {
+      // Not about one input: each by itself would be told the same.
+      for (const work of batch.works) work.fail(told);
+      return;
+    }
     if (others.length > 0 || !only) {
       this.#again(batch.works);
       return;
     }
     this.#log.warn({ error }, 'the model could not run an input');
     only.fail(
-      new HotloopError('INTERNAL', 'the model could not run this input', {
-        reason: 'run_failed',
-        cause: error,
-      }),
+      told ??
+        new HotloopError('INTERNAL', 'the model could not run this input', {
+          reason: 'run_failed',
+          cause: error,
+        }),
     );
   }
 

@@ -37,7 +37,15 @@ export interface RunnerOptions extends LoadOptions {
 export class RunnerFailure extends Error {}
 
 /** Why a runner is no more. */
-export class RunnerGone extends Error {}
+export class RunnerGone extends Error {
+  /** True when what it ran has no part in that. */
+  readonly isBlameless: boolean;
+
+  constructor(how: string, isBlameless = false) {
+    super(how);
+    this.isBlameless = isBlameless;
+  }
+}
 
 /** What came back for a batch. Contents share the memory of what was received. */
 export type RunResult = Pick<ReceivedFrame, 'tensors' | 'runUs'>;
@@ -62,8 +70,11 @@ export interface Runner {
   readonly model: LoadedModel;
   /** Memory that is its own, as last reported, in bytes. */
   memoryBytes(): number;
-  /** Rejects RunnerFailure (the model refused this input; the runner lives) or RunnerGone. */
-  run(inputs: readonly FrameTensor[]): Promise<RunResult>;
+  /**
+   * Rejects RunnerFailure (the model refused this input; the runner lives) or RunnerGone. `timeoutMs`: nobody waits longer, so a runner
+   * that can give up by then may.
+   */
+  run(inputs: readonly FrameTensor[], timeoutMs?: number): Promise<RunResult>;
   /** Measures memory, and shows that the runner answers. */
   ping(): Promise<void>;
   /** Resolves once the process has ended, with how. */

@@ -1,5 +1,6 @@
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { ownDomains } from '@hotloop/model/onnx/remote-interface.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
@@ -199,9 +200,9 @@ export class Slot {
     const { signal } = this.#end;
     try {
       const bundle = await this.#adapters.store.get(this.record.bundleSha256);
-      inspectModel(bundle.onnx);
       // The golden examples stand in the bundle alone, whose digest covers them.
       const manifest = parseManifest(bundle.manifestYaml);
+      inspectModel(bundle.onnx, { domains: ownDomains(manifest) });
       await this.#adapters.admit(this, bundle.onnx.length, signal);
       if (signal.aborted) return;
       const runners = this.#makeRunners();

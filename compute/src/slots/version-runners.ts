@@ -12,7 +12,8 @@ import { BatchCost } from '../batching/batch-cost.ts';
 import type { Batcher } from '../batching/batcher.ts';
 import type { Confinements } from '../runner/confinement.ts';
 import type { LoadedModel } from '../runner/load-options.ts';
-import type { Runner } from '../runner/runner.ts';
+import { startRemoteRunner } from '../runner/remote-runner.ts';
+import type { Runner, RunnerOptions } from '../runner/runner.ts';
 import { startAnyRunner } from '../runner/start-any-runner.ts';
 import type { Backoff } from './backoff.ts';
 import { memoryLimitBytes, overMemoryLimit } from './memory-limit.ts';
@@ -74,7 +75,8 @@ export class VersionRunners {
   }
 
   get pids(): readonly number[] {
-    return this.#held.map((runner) => runner.pid);
+    // A remote model has no process.
+    return this.#held.flatMap((runner) => (runner.pid === 0 ? [] : [runner.pid]));
   }
 
   memoryBytes(): number {
@@ -83,7 +85,8 @@ export class VersionRunners {
 
   /** As many as the manifest says. Rejects as startRunner does, when the others have started, too, or have failed. */
   async start(onnx: Uint8Array): Promise<void> {
-    this.#showsRows = rowsAreIndependent(decodeModel(onnx));
+    // Of a remote model the graph is not known; running rows together and alone tells.
+    this.#showsRows = this.#isRemote || rowsAreIndependent(decodeModel(onnx));
     const instances = Array.from({ length: this.#instances }, () => this.#start(onnx));
     for (const result of await Promise.allSettled(instances))
       if (result.status === 'rejected') throw result.reason;
@@ -144,6 +147,19 @@ export class VersionRunners {
     return this.#record.manifest.runtime.instances;
   }
 
+  get #isRemote(): boolean {
+    return this.#record.manifest.runtime.remote !== undefined;
+  }
+
+  #startOne(onnx: Uint8Array, options: RunnerOptions, signal: AbortSignal): Promise<Runner> {
+    const { log } = this.#adapters;
+    const { model, manifest } = this.#record;
+    const { remote: url, model: name = model, model_version: version = '' } = manifest.runtime;
+    if (url === undefined) return startAnyRunner(onnx, options, log, signal);
+    const { loadTimeoutMs, hangMs } = this.#options;
+    return startRemoteRunner({ url, model: name, version }, onnx, { loadTimeoutMs, hangMs }, log, signal);
+  }
+
   async #start(onnx: Uint8Array): Promise<Runner> {
     const options = {
       executionProviders: executionProvidersOf(this.#record, this.#options),
@@ -154,7 +170,7 @@ export class VersionRunners {
       confinements: this.#adapters.confinements,
     };
     const { signal } = this.#end;
-    const runner = await startAnyRunner(onnx, options, this.#adapters.log, signal);
+    const runner = await this.#startOne(onnx, options, signal);
     if (signal.aborted) {
       runner.kill();
       throw new HotloopError('CANCELLED', 'loading was cancelled');

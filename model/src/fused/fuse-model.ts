@@ -37,6 +37,12 @@ const FLOAT32_LIMIT = 3.4028235677973366e38;
  * Throws FAILED_PRECONDITION `not_fusable` naming what stands in the way.
  */
 export function fuseModel(manifest: Manifest, onnx: Uint8Array, origin: FusedOrigin): FusedModel {
+  if (manifest.runtime.remote !== undefined)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `model ${manifest.name} is served by another server, so there is no file of it; ask the front door`,
+      { reason: 'not_fusable' },
+    );
   const network = readNetwork(onnx);
   const opset = network.opsets.get('') ?? 0;
   if (opset < LEAST_OPSET)

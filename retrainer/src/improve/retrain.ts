@@ -132,6 +132,12 @@ async function readParent(model: string, { pool, bundles }: RetrainDependencies)
   const { bundleSha256 } = await findVersion(pool, model, state.liveVersion);
   const bundle = await bundles.get(bundleSha256);
   const manifest = parseManifest(bundle.manifestYaml);
+  if (manifest.runtime.remote !== undefined)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `model ${model} is served by another server and cannot be trained here; train it there and push its new version`,
+      { reason: 'remote_model' },
+    );
   return { version: state.liveVersion, generation: state.generation, manifest, bundle };
 }
 

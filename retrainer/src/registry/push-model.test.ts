@@ -1,6 +1,10 @@
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
+import { unary } from '@hotloop/platform/grpc/handlers.ts';
+import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
+import { loadOipDefinitions } from '@hotloop/proto/definitions.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestOf, linearModel, manifestText, openStores, type Stores } from '../testing/fixture.ts';
 import { getModel } from './list-models.ts';
@@ -255,6 +259,45 @@ describe('pushing a model', () => {
     await expect(pushed(stores, { onnxBytes: LIMITS.maxOnnxBytes + 1 })).rejects.toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
       reason: 'model_too_large',
+    });
+  });
+});
+
+describe('a model that another server runs', () => {
+  it('is registered with the inputs and outputs that the server declares', async () => {
+    await using stores = await openStores();
+    const tensor = (name: string, width: number) => ({ name, datatype: 'FP32', shape: [-1, width] });
+    const refused = async () => {
+      throw new Error('not asked');
+    };
+    const handlers = Object.fromEntries(
+      Object.keys(loadOipDefinitions()['inference.GRPCInferenceService'] ?? {}).map((method) => [
+        method,
+        unary(
+          method === 'ModelMetadata'
+            ? async () => ({ name: 'far', inputs: [tensor('input', 2)], outputs: [tensor('y', 1)] })
+            : refused,
+        ),
+      ]),
+    );
+    await using server = await startGrpcServer({
+      services: [{ name: 'inference.GRPCInferenceService', handlers }],
+      address: '127.0.0.1:0',
+      authenticator: createAuthenticator(undefined),
+      definitions: loadOipDefinitions(),
+      log: stores.log,
+    });
+    const none = { onnxSha256: '', onnxBytes: 0 };
+    const yaml = (address: string) =>
+      manifestText('m', `runtime: {remote: "grpc://${address}", model: far}\n`);
+    const manifestYaml = yaml(server.address);
+    await expect(pushed(stores, { manifestYaml })).rejects.toThrow(/runtime.remote.*no model.onnx/);
+    expect(await pushed(stores, { manifestYaml, ...none }, [])).toMatchObject({ version: 1, created: true });
+    expect(await pushed(stores, { manifestYaml, ...none }, [])).toMatchObject({ version: 1, created: false });
+    await server.drain(100);
+    await expect(pushed(stores, { manifestYaml: yaml('127.0.0.1:1'), ...none }, [])).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      reason: 'remote_model',
     });
   });
 });

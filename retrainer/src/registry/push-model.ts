@@ -8,8 +8,10 @@ import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
 import { NAME_PATTERN } from '@hotloop/model/manifest/schema-parts.ts';
 import { dropZipMap } from '@hotloop/model/onnx/drop-zip-map.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { ownDomains, remoteInterfaceFile } from '@hotloop/model/onnx/remote-interface.ts';
 import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
+import { openRemoteModel } from '@hotloop/platform/grpc/remote-model.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -18,6 +20,7 @@ import { type RegisteredVersion, registerVersion } from './version-store.ts';
 import { type Weights, weightsWithoutFile } from './weights-without-file.ts';
 
 const MAX_NOTE = 2_000;
+const REMOTE_TIMEOUT_MS = 10_000;
 
 export interface PushHeader {
   /** model.yaml as written; empty for a bare tensor model. */
@@ -61,10 +64,15 @@ export async function pushModel(
   const { manifest, manifestYaml } = manifestOf(header, await currentSharedFeatures(pool));
   if (header.note.length > MAX_NOTE)
     throw new HotloopError('INVALID_ARGUMENT', `note is longer than ${MAX_NOTE} characters`);
-  const { onnx, from }: Weights = comesWithoutFile(header, manifest)
-    ? await weightsWithoutFile(manifest, header.untrained ?? false, { pool, bundles })
-    : { onnx: withoutZipMap(await receive(header, chunks, limits)), from: null };
-  const description = inspectModel(onnx, { maxBytes: limits.maxOnnxBytes });
+  const { onnx, from }: Weights = manifest.runtime.remote
+    ? { onnx: await remoteInterface(header, manifest), from: null }
+    : comesWithoutFile(header, manifest)
+      ? await weightsWithoutFile(manifest, header.untrained ?? false, { pool, bundles })
+      : { onnx: withoutZipMap(await receive(header, chunks, limits)), from: null };
+  const description = inspectModel(onnx, {
+    maxBytes: limits.maxOnnxBytes,
+    domains: ownDomains(manifest),
+  });
   checkManifestFits(manifest, description);
   refuseMisleading(manifest, description.operators);
   if (manifest.task !== 'tensor') labelRule(manifest);
@@ -94,6 +102,20 @@ function withGoldenOf(from: Weights['from'], manifest: Manifest, manifestYaml: s
 
 function comesWithoutFile(header: PushHeader, manifest: Manifest): boolean {
   return manifest.task !== 'tensor' && header.onnxBytes === 0 && header.onnxSha256 === '';
+}
+
+/** Asks the server that runs the model for its inputs and outputs. Throws what it says, UNAVAILABLE when it cannot be reached. */
+async function remoteInterface(header: PushHeader, { name, runtime }: Manifest): Promise<Uint8Array> {
+  if (header.onnxBytes > 0)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'runtime.remote: another server runs this model, so it has no model.onnx; remove one of the two',
+      { reason: 'invalid_manifest' },
+    );
+  const { remote: url = '', model = name, model_version: version = '' } = runtime;
+  using remote = openRemoteModel({ url, model, version });
+  const { inputs, outputs } = await remote.metadata(REMOTE_TIMEOUT_MS);
+  return remoteInterfaceFile(inputs, outputs);
 }
 
 /** Outputs that are sequences of maps become the matrix they were made of: that is what a decision reads. */

@@ -31,7 +31,8 @@ export async function weightsWithoutFile(
   if (current === null) return { onnx: untrainedNetwork(manifest), from: null };
   const bundle = await stores.bundles.get(current.bundleSha256);
   const before = parseManifest(bundle.manifestYaml);
-  if (isUntrained(before, bundle)) return { onnx: untrainedNetwork(manifest), from: null };
+  if (before.runtime.remote !== undefined || isUntrained(before, bundle))
+    return { onnx: untrainedNetwork(manifest), from: null };
   const misfit = misfitOf(before, manifest, bundle);
   if (misfit !== null)
     throw new HotloopError(
