@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import { dataSchema } from './data-schema.ts';
 import { durationSchema } from './duration.ts';
+import { GATE_DEFAULTS, gateSchema } from './gate-schema.ts';
 
 export const LOSSES = ['binary_cross_entropy', 'cross_entropy', 'mean_squared_error'] as const;
 export type Loss = (typeof LOSSES)[number];
-
-export const METRICS = ['auc', 'log_loss', 'accuracy', 'rmse', 'ndcg'] as const;
-export type Metric = (typeof METRICS)[number];
 
 export const trainingSchema = z
   .strictObject({
@@ -56,12 +54,6 @@ export const trainingSchema = z
       .strictObject({ labels: z.int().min(1).optional(), every: durationSchema.optional() })
       .optional()
       .describe('When a run starts by itself'),
-    gate: z
-      .strictObject({
-        metric: z.enum(METRICS).optional().describe('Default: by task'),
-        at_least: z.number().default(0).describe('Smallest improvement over the live version'),
-        min_examples: z.int().min(1).default(100),
-      })
-      .default({ at_least: 0, min_examples: 100 }),
+    gate: gateSchema.default(GATE_DEFAULTS),
   })
   .describe('How the next version is learnt');

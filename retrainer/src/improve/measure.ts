@@ -1,5 +1,5 @@
+import type { Metric } from '@hotloop/model/manifest/gate-schema.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
-import type { Metric } from '@hotloop/model/manifest/training-schema.ts';
 import { type TrainableTask, trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { DatasetPart } from '../datasets/dataset.ts';
@@ -9,7 +9,7 @@ import type { ModelScores } from '../training/score-model.ts';
 const TOP_K = 10;
 
 /** Raw outputs, so many values a row. */
-type Scores = Pick<ModelScores, 'columns' | 'values'>;
+export type Scores = Pick<ModelScores, 'columns' | 'values'>;
 
 const OF_TASK: Record<TrainableTask, readonly Metric[]> = {
   binary: ['auc', 'log_loss', 'accuracy'],
@@ -61,7 +61,7 @@ export function measure(manifest: Manifest, metric: Metric, scores: Scores, part
 }
 
 /** One score a row: the only column, or of two (negative, positive) the second. */
-function singleScores({ columns, values }: Scores, rows: number): Float32Array {
+export function singleScores({ columns, values }: Scores, rows: number): Float32Array {
   if (columns <= 1) return values;
   return Float32Array.from({ length: rows }, (_, row) => values[row * columns + columns - 1]!);
 }

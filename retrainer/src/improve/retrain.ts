@@ -3,7 +3,6 @@ import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
-import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import { trainingSettings, trainingSpec } from '@hotloop/model/training/training-settings.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
@@ -20,9 +19,10 @@ import type { TrainingRun } from '../runs/run.ts';
 import { advanceRun, type RunClaim } from '../runs/run-store.ts';
 import type { TrainingProgress } from '../training/train.ts';
 import type { TrainerResult } from '../training/trainer-process.ts';
-import { type GateVerdict, gateMetric, judgeCandidate } from './gate.ts';
+import type { GateVerdict } from './gate.ts';
 import { goldenExamples } from './golden-examples.ts';
-import { measure, measureAll } from './measure.ts';
+import { judgeOnHoldout } from './judge-candidate.ts';
+import { readRegressionCases } from './regression-cases.ts';
 import type { Trainer } from './trainer.ts';
 
 export interface RetrainDependencies {
@@ -71,7 +71,6 @@ export async function retrain(
 
   const parent = await readParent(claim.run.model, dependencies);
   const spec = trainingSpec(parent.manifest);
-  const metric = gateMetric(trainableTask(parent.manifest), spec.gate.metric);
   hooks.onProgress(0, 'collecting what was logged and what happened');
   const dataset = await dependencies.datasets.collect(
     parent.manifest,
@@ -104,15 +103,7 @@ export async function retrain(
     clock.now(),
   );
 
-  const { gate, metrics } = await judge(
-    parent,
-    trained,
-    dataset,
-    metric,
-    dependencies,
-    options,
-    hooks.signal,
-  );
+  const { gate, metrics } = await judge(parent, trained, dataset, dependencies, options, hooks.signal);
   if (!gate.passed)
     return advanceRun(pool, claim, 'refused', { message: gate.message, gate, metrics }, clock.now());
   await advanceRun(pool, claim, 'passed', { message: gate.message, gate, metrics }, clock.now());
@@ -197,35 +188,22 @@ async function judge(
   parent: Parent,
   trained: TrainerResult,
   dataset: CollectedDataset,
-  metric: ReturnType<typeof gateMetric>,
-  { trainer }: RetrainDependencies,
+  { trainer, pool }: RetrainDependencies,
   options: RetrainOptions,
   signal: AbortSignal,
 ): Promise<{ gate: GateVerdict; metrics: Record<string, number> }> {
-  const { manifest } = parent;
-  const { gate: spec } = trainingSpec(manifest);
-  const [live, candidate] = await trainer.score(
+  const { manifest, bundle } = parent;
+  const { gate, metrics } = await judgeOnHoldout(
     {
-      models: [parent.bundle.onnx, trained.modelBytes],
-      dataset: dataset.holdout,
-      ...(manifest.output === undefined ? {} : { output: manifest.output }),
+      ...{ manifest, live: bundle.onnx, candidate: trained.modelBytes },
+      ...{ training: dataset.training, holdout: dataset.holdout },
+      corrections: await readRegressionCases(pool, manifest),
     },
+    trainer,
     { timeoutMs: options.trainTimeoutMs, signal },
   );
-  if (!live || !candidate) throw new HotloopError('INTERNAL', 'the scores of both models were asked for');
-  const liveValue = measure(manifest, metric, live, dataset.holdout);
-  const measured = measureAll(manifest, metric, candidate, dataset.holdout);
-  const gate = judgeCandidate({
-    metric,
-    candidate: measured.get(metric) ?? Number.NaN,
-    live: liveValue,
-    examples: dataset.holdout.rows,
-    atLeast: spec.at_least,
-    minExamples: spec.min_examples,
-  });
   const entries: [string, number][] = [
-    ...measured,
-    [`live_${metric}`, liveValue],
+    ...metrics,
     ['held_out', dataset.holdout.rows],
     ['trained_on', dataset.training.rows],
     ['loss', trained.metrics.loss],

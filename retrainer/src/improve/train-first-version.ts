@@ -1,4 +1,5 @@
 import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
+import type { Metric } from '@hotloop/model/manifest/gate-schema.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
@@ -8,11 +9,15 @@ import { trainingSettings, trainingSpec } from '@hotloop/model/training/training
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { Dataset } from '../datasets/dataset.ts';
 import { type ImportDependencies, importDataset } from '../datasets/import-dataset.ts';
 import type { LabelledColumns } from '../datasets/labelled-rows.ts';
 import { registerVersion } from '../registry/version-store.ts';
 import { untrainedNetwork } from '../registry/weights-without-file.ts';
-import { gateMetric } from './gate.ts';
+import type { ModelScores } from '../training/score-model.ts';
+import { compareScores } from './compare-scores.ts';
+import { constantScores } from './constant-baseline.ts';
+import { gateMetric, shown } from './gate.ts';
 import { goldenExamples } from './golden-examples.ts';
 import { measureAll } from './measure.ts';
 import type { Trainer } from './trainer.ts';
@@ -65,11 +70,13 @@ export async function trainFirstVersion(
     { models: [trained.modelBytes], dataset: dataset.holdout, ...output },
     limits,
   );
+  if (!scores) throw new HotloopError('INTERNAL', 'the scores of the trained model were asked for');
   const metric = gateMetric(task, trainingSpec(manifest).gate.metric);
-  const measured = scores ? measureAll(manifest, metric, scores, dataset.holdout) : new Map<string, number>();
+  const constant = refuseConstant(manifest, metric, scores, dataset);
   const metrics = Object.fromEntries(
     [
-      ...measured,
+      ...measureAll(manifest, metric, scores, dataset.holdout),
+      [`constant_${metric}`, constant] as const,
       ['held_out', dataset.holdout.rows] as const,
       ['trained_on', dataset.training.rows] as const,
       ['loss', trained.metrics.loss] as const,
@@ -97,6 +104,30 @@ export async function trainFirstVersion(
     problems: dataset.problems,
     metrics,
   };
+}
+
+/**
+ * The metric of the best constant prediction on what is held out. Throws FAILED_PRECONDITION where the trained model is no
+ * better: it has learnt nothing.
+ */
+function refuseConstant(
+  manifest: Manifest,
+  metric: Metric,
+  scores: ModelScores,
+  { training, holdout }: Pick<Dataset, 'training' | 'holdout'>,
+): number {
+  const constant = constantScores(manifest, training, holdout.rows, scores.columns);
+  if (constant === null || holdout.rows === 0) return Number.NaN;
+  const { candidate, against, improvement } = compareScores(manifest, metric, scores, constant, holdout);
+  if (improvement <= 0)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `the trained model is no better than always predicting the same: ${metric} ${shown(candidate)} against ` +
+        `${shown(against)} on ${holdout.rows} held-out rows; raise training.epochs or the learning rate, or add features ` +
+        'that tell more about the label',
+      { reason: 'no_better_than_constant' },
+    );
+  return against;
 }
 
 /** A file with one class, all-equal labels or only constant columns teaches nothing: better said than trained. */

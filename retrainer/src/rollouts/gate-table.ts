@@ -1,17 +1,27 @@
 import type { GateVerdict } from '../improve/gate.ts';
 
-/** What a gate found, as a small table for people. Pure. */
+/** What a gate found, as a table for people: one line for each check. Pure. */
 export function gateTable(gate: GateVerdict): string {
-  const text = (value: number | null) => (value === null ? 'undefined' : value.toFixed(4));
-  return [
-    'metric      candidate  live       improvement  examples',
-    [
-      gate.metric.padEnd(10),
-      text(gate.candidate).padEnd(9),
-      text(gate.live).padEnd(9),
-      text(gate.improvement).padEnd(11),
-      String(gate.examples),
-    ].join('  '),
-    gate.message,
-  ].join('\n');
+  const text = (value: number | null) => (value === null ? '-' : String(Number(value.toPrecision(4))));
+  const rows = (gate.checks ?? []).map(
+    ({ name, outcome, candidate, against, interval, examples, message }) => [
+      outcome,
+      name,
+      text(candidate),
+      text(against),
+      interval === null ? '-' : `${text(interval.low)} to ${text(interval.high)}`,
+      String(examples),
+      outcome === 'failed' ? message : '',
+    ],
+  );
+  const head = ['', 'check', 'candidate', 'against', 'better by', 'rows', ''];
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
+  );
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column]!)))
+      .join('  ')
+      .trimEnd();
+  return [...(rows.length === 0 ? [] : [line(head), ...rows.map(line)]), gate.message].join('\n');
 }

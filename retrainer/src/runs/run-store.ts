@@ -241,7 +241,7 @@ export function runOf(row: RunRow): TrainingRun {
     examples: Number(row.examples),
     progress: row.progress,
     metrics: row.metrics,
-    gate: row.gate,
+    gate: row.gate && { ...row.gate, checks: row.gate.checks ?? [] },
     createdAt: row.created_at.getTime(),
     endedAt: row.ended_at?.getTime() ?? null,
   };

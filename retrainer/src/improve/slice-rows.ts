@@ -1,0 +1,59 @@
+import { columnKeys } from '@hotloop/model/manifest/column-keys.ts';
+import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { DatasetPart } from '../datasets/dataset.ts';
+
+/** Held-out rows that share a value of a feature. */
+export interface Slice {
+  /** Such as `country = IT`, or `price 10 to 20`. */
+  readonly name: string;
+  readonly rows: readonly number[];
+}
+
+/** Numbers of a feature that has more are divided at their quartiles. */
+const MOST_VALUES = 12;
+
+/**
+ * The rows divided by the values of one feature: by category where it is one_hot, by value where it has few, else at the
+ * quartiles. Throws INVALID_ARGUMENT for a feature that the manifest does not have.
+ */
+export function sliceRows(manifest: Manifest, feature: string, part: DatasetPart): Slice[] {
+  const place = columnsOf(manifest).features.find(({ name }) => name === feature);
+  if (!place || place.width === 0)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `training.gate.slices: ${JSON.stringify(feature)} is no feature of model ${manifest.name}`,
+      { reason: 'invalid_manifest' },
+    );
+  const { offset, width } = place;
+  const at = (row: number, column: number) => part.features[row * part.columns + offset + column]!;
+  const categories = columnKeys(manifest)
+    .filter((key) => key.feature === feature)
+    .map(({ category }) => category);
+  const all = Array.from({ length: part.rows }, (_, row) => row);
+  if (width > 1 || categories[0] !== null)
+    return grouped(all, feature, (row) => {
+      for (let column = 0; column < width; column++)
+        if (at(row, column) > 0.5) return `= ${categories[column] ?? column}`;
+      return '= other';
+    });
+  const values = [...new Set(all.map((row) => at(row, 0)))].sort((a, b) => a - b);
+  if (values.length <= MOST_VALUES) return grouped(all, feature, (row) => `= ${text(at(row, 0))}`);
+  const sorted = all.map((row) => at(row, 0)).sort((a, b) => a - b);
+  const edges = [0.25, 0.5, 0.75].map((share) => sorted[Math.floor(share * sorted.length)]!);
+  return grouped(all, feature, (row) => {
+    const value = at(row, 0);
+    const quartile = edges.filter((edge) => value >= edge).length;
+    return `${text(edges[quartile - 1] ?? sorted[0]!)} to ${text(edges[quartile] ?? sorted.at(-1)!)}`;
+  });
+}
+
+function grouped(rows: readonly number[], feature: string, labelOf: (row: number) => string): Slice[] {
+  return [...Map.groupBy(rows, labelOf)].map(([value, members]) => ({
+    name: `${feature} ${value}`,
+    rows: members,
+  }));
+}
+
+const text = (value: number): string => String(Number(value.toPrecision(4)));
