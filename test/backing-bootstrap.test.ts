@@ -74,7 +74,7 @@ describe('the set-up script', () => {
     const { code, stdout, stderr } = await resultOf(node(join(SCRIPTS, 'bootstrap.mjs'), ...args));
     expect(code).toBe(2);
     expect(stdout).toBe('');
-    expect(stderr).toMatch(/start .*\n.*test .*\n.*check .*\n.*bench /);
+    expect(stderr).toMatch(/start .*\n.*test .*\n.*check .*\n.*tour .*\n.*bench /);
   });
 });
 
