@@ -42,6 +42,13 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   },
   {
     commands: {
+      plan: 'what pushing a folder of models would change; changes nothing',
+      apply: 'push a folder of models, and roll out what is not live as each model.yaml says',
+    },
+    load: async () => [(await import('./plan-commands.ts')).addPlanCommands],
+  },
+  {
+    commands: {
       ledger: 'who changed what, when and why',
       which: 'which version of a model was live at a moment',
     },

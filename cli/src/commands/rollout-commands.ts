@@ -8,7 +8,7 @@ import type { ControlClient } from '../control-client.ts';
 import { fitted, progressLine, table } from '../terminal.ts';
 
 /** A rollout as the control API tells it. */
-interface RolloutView {
+export interface RolloutView {
   readonly rolloutId: string;
   readonly model: string;
   readonly version: number;
@@ -196,9 +196,7 @@ async function tell(
   context: CommandContext,
   control: ControlClient,
 ): Promise<void> {
-  const last = options.detach
-    ? begun
-    : await follow(begun.rolloutId, control, context, ({ state }) => LASTING.has(state));
+  const last = options.detach ? begun : await followRollout(begun.rolloutId, control, context);
   if (last.state === 'failed')
     throw new HotloopClientError(
       'FAILED_PRECONDITION',
@@ -208,6 +206,15 @@ async function tell(
       },
     );
   present(context, options, last, () => describe(last));
+}
+
+/** Waits until a rollout has ended, or stays in a state for a while, such as a canary's. */
+export function followRollout(
+  rolloutId: string,
+  control: ControlClient,
+  context: CommandContext,
+): Promise<RolloutView> {
+  return follow(rolloutId, control, context, ({ state }) => LASTING.has(state));
 }
 
 async function follow(

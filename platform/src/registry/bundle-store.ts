@@ -22,7 +22,12 @@ export function sha256(bytes: Uint8Array | string): string {
 
 /** Digest of a bundle: SHA-256 over one line per file, each its name and its own SHA-256. */
 export function bundleDigest(bundle: Bundle): string {
-  return sha256(`model.onnx ${sha256(bundle.onnx)}\nmodel.yaml ${sha256(bundle.manifestYaml)}\n`);
+  return bundleDigestOf(bundle.manifestYaml, sha256(bundle.onnx));
+}
+
+/** The same, where the digest of the ONNX file is known. */
+export function bundleDigestOf(manifestYaml: string, onnxSha256: string): string {
+  return sha256(`model.onnx ${onnxSha256}\nmodel.yaml ${sha256(manifestYaml)}\n`);
 }
 
 const DIGEST = /^[0-9a-f]{64}$/;

@@ -9,6 +9,7 @@ import { correctionRoutes } from '../outcomes/corrections/correction-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
+import { planRoutes } from '../registry/plan-routes.ts';
 import { registryRoutes } from '../registry/registry-routes.ts';
 import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
 import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
@@ -50,6 +51,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     monitoringRoutes(dependencies),
     ledgerRoutes(dependencies.pool),
     registryRoutes(dependencies),
+    planRoutes(dependencies),
     statusRoutes(dependencies),
   ];
 }

@@ -1,0 +1,43 @@
+import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { z } from 'zod';
+import { PLANNED_CHANGES, planPush } from './plan-push.ts';
+
+/** What a push would change, over HTTP. */
+export function planRoutes(stores: { readonly pool: Pool; readonly bundles: BundleStore }): RouteModule {
+  return (app) => {
+    app.post(
+      '/v1/plan',
+      {
+        config: { requires: 'operate' },
+        schema: {
+          summary: 'What a push of this model.yaml and file, and its rollout, would change; changes nothing',
+          body: z.strictObject({
+            manifest_yaml: z.string().min(1),
+            onnx_sha256: z
+              .string()
+              .regex(/^([0-9a-f]{64})?$/)
+              .default('')
+              .describe('Empty for a folder without model.onnx'),
+          }),
+          response: {
+            200: z.object({
+              model: z.string(),
+              change: z.enum(PLANNED_CHANGES),
+              version: z.int().nullable(),
+              live_version: z.int().nullable(),
+              mode: z.string(),
+              message: z.string(),
+            }),
+          },
+        },
+      },
+      async ({ body }) => {
+        const given = { manifestYaml: body.manifest_yaml, onnxSha256: body.onnx_sha256 };
+        const { liveVersion, ...plan } = await planPush(given, stores);
+        return { ...plan, live_version: liveVersion };
+      },
+    );
+  };
+}
