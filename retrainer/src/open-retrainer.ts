@@ -36,6 +36,7 @@ export async function openRetrainer(
         drainMs: foundation.drainMs,
         queueUrl: settings.REDIS_QUEUE_URL,
         ...mailOf(settings),
+        external: { scripts: settings.HOTLOOP_TRAINERS, path: settings.HOTLOOP_TRAINERS_PATH },
         ...(settings.KAFKA_BROKERS ? { kafkaBrokers: settings.KAFKA_BROKERS } : {}),
       },
       {

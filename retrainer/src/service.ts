@@ -21,6 +21,7 @@ import { RETRAINER_CONTRACTS, retrainerServices } from './control/server.ts';
 import { COLLECT_DEFAULTS } from './datasets/collect-dataset.ts';
 import { datasetCollector } from './datasets/dataset-collector.ts';
 import { loopReader } from './datasets/loop-state.ts';
+import { type ExternalOptions, externalTrainer } from './improve/external-trainer.ts';
 import type { Trainer } from './improve/trainer.ts';
 import type { MailSettings } from './monitoring/notify/send-email.ts';
 import { rolloutPause } from './monitoring/pause-rollouts.ts';
@@ -64,6 +65,8 @@ export interface RetrainerOptions {
   /** False leaves monitoring to other retrainers. Default true. */
   readonly monitors?: boolean;
   readonly monitoring?: Partial<MonitoringOptions>;
+  /** Where the programs are that training.trainer may name. Without it none is run. */
+  readonly external?: ExternalOptions;
   /** Without it alarms by e-mail wait. */
   readonly mail?: MailSettings;
 }
@@ -153,6 +156,7 @@ export async function startRetrainer(
             waitMs: settings.labelWaitMs,
           }),
           trainer,
+          ...(settings.external ? { external: externalTrainer(adapters.objects, settings.external) } : {}),
         },
         {
           collect: COLLECT_DEFAULTS,

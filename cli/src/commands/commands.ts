@@ -67,6 +67,14 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     load: async () => [(await import('./loop-commands.ts')).addLoopCommands],
   },
   {
+    commands: { runs: 'training runs: what they learnt from, with what, and how good' },
+    load: async () => [(await import('./runs-commands.ts')).addRunsCommands],
+  },
+  {
+    commands: { worker: 'work on training runs (or batches) apart from the control API' },
+    load: async () => [(await import('./worker-command.ts')).addWorkerCommand],
+  },
+  {
     commands: {
       dataset: 'what versions were trained on',
       outcomes: 'what happened after predictions',

@@ -4,6 +4,7 @@ import type { Story } from '@hotloop/client/story.ts';
 import type { Command } from 'commander';
 import {
   type CommandContext,
+  controlClient,
   type GlobalOptions,
   present,
   type UpOptions,
@@ -15,6 +16,7 @@ interface RetrainCommandOptions extends GlobalOptions {
   readonly reason?: string;
   readonly hold?: boolean;
   readonly detach?: boolean;
+  readonly whyNot?: boolean;
 }
 
 /** `hotloop up`, `hotloop retrain` and `hotloop trace`. */
@@ -36,8 +38,10 @@ export function addLoopCommands(program: Command, context: CommandContext): void
     .option('--reason <text>', 'kept with the run')
     .option('--hold', 'register the version, but do not make it live')
     .option('-d, --detach', 'do not wait for the end')
+    .option('--why-not', 'say why no run has started by itself, and start none')
     .action(async (model: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<RetrainCommandOptions>();
+      if (options.whyNot) return explain(context, options, model);
       await withClient(options, async (client) => {
         const reason = options.reason === undefined ? {} : { reason: options.reason };
         const started = await client.retrain(model, {
@@ -58,7 +62,8 @@ export function addLoopCommands(program: Command, context: CommandContext): void
         if (!last)
           throw new HotloopClientError('INTERNAL', `the service said nothing of run ${started.runId}`);
         const ended = last;
-        present(context, options, ended, () => describeRun(ended));
+        const gate = await gateOf(context, options, ended.runId);
+        present(context, options, ended, () => describeRun(ended, gate));
         if (ended.state !== 'succeeded')
           throw new HotloopClientError('FAILED_PRECONDITION', `the run was ${ended.state}: ${ended.message}`);
       });
@@ -74,7 +79,36 @@ export function addLoopCommands(program: Command, context: CommandContext): void
     });
 }
 
-function describeRun(run: Run): string {
+interface WhyNot {
+  readonly due: boolean;
+  readonly reasons: readonly string[];
+}
+
+async function explain(context: CommandContext, options: GlobalOptions, model: string): Promise<void> {
+  const path = `/v1/models/${encodeURIComponent(model)}/why-not-retrained`;
+  const answer = await controlClient(options, context.signal).get<WhyNot>(path);
+  present(context, options, answer, () =>
+    [
+      answer.due ? 'a run is due, and will be asked for at the next look' : 'no run is due',
+      ...answer.reasons,
+    ].join('\n'),
+  );
+}
+
+/** The table of the run's gate; null without one, or where the control API cannot be reached. */
+async function gateOf(
+  context: CommandContext,
+  options: GlobalOptions,
+  runId: string,
+): Promise<string | null> {
+  if (options.json) return null;
+  const run = await controlClient(options, context.signal)
+    .get<{ gateTable: string | null }>(`/v1/runs/${runId}`)
+    .catch(() => null);
+  return run?.gateTable ?? null;
+}
+
+function describeRun(run: Run, gate: string | null): string {
   const metrics = Object.entries(run.metrics).map(
     ([name, value]) => `  ${name.padEnd(18)}${value.toFixed(4)}`,
   );
@@ -82,7 +116,7 @@ function describeRun(run: Run): string {
   return [
     `${run.model}: ${run.state}, ${made} from version ${run.parentVersion || 'none'}, ${run.examples} examples`,
     ...metrics,
-    ...(run.message === '' ? [] : [run.message]),
+    ...(gate === null ? (run.message === '' ? [] : [run.message]) : [gate]),
   ].join('\n');
 }
 

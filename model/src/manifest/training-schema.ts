@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { dataSchema } from './data-schema.ts';
-import { durationSchema } from './duration.ts';
 import { GATE_DEFAULTS, gateSchema } from './gate-schema.ts';
+import { searchSchema } from './search-schema.ts';
+import { trainerSchema } from './trainer-schema.ts';
+import { triggerSchema } from './trigger-schema.ts';
 
 export const LOSSES = ['binary_cross_entropy', 'cross_entropy', 'mean_squared_error'] as const;
 export type Loss = (typeof LOSSES)[number];
@@ -50,10 +52,9 @@ export const trainingSchema = z
       .min(1)
       .optional()
       .describe('Epochs without a better validation loss before training stops'),
-    trigger: z
-      .strictObject({ labels: z.int().min(1).optional(), every: durationSchema.optional() })
-      .optional()
-      .describe('When a run starts by itself'),
+    trigger: triggerSchema.optional(),
+    trainer: trainerSchema.optional(),
+    search: searchSchema.optional(),
     gate: gateSchema.default(GATE_DEFAULTS),
   })
   .describe('How the next version is learnt');

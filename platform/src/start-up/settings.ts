@@ -88,7 +88,16 @@ export const postprocessorSettings = {
   HOTLOOP_DATA: z.string().min(1),
 } as const;
 
+/** Programs that may train instead of Hotloop; docs/trainers.md. */
+export const externalTrainerSettings = {
+  /** The folder of the programs that training.trainer may name. Without it none is run. */
+  HOTLOOP_TRAINERS: z.string().optional(),
+  /** The PATH of these programs. */
+  HOTLOOP_TRAINERS_PATH: z.string().default('/usr/local/bin:/usr/bin:/bin'),
+} as const;
+
 export const retrainerSettings = {
+  ...externalTrainerSettings,
   /** Where alarms by e-mail are handed over. */
   HOTLOOP_SMTP_URL: urlSchema('smtp', 'smtps').optional(),
   HOTLOOP_MAIL_FROM: z.string().min(3).default('hotloop@localhost'),
@@ -112,6 +121,15 @@ export const workerSettings = {
   HOTLOOP_BATCH_MEMORY_MB: megabytesSchema().default(512),
   /** How long a worker may be silent before another takes its part over. */
   HOTLOOP_BATCH_LEASE_MS: millisecondsSchema().min(500).default(15_000),
+} as const;
+
+/** A process that works on training runs. */
+export const trainingWorkerSettings = {
+  ...externalTrainerSettings,
+  HOTLOOP_STORE: z.string().min(1),
+  REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),
+  /** Ends the process when no run waits or works. */
+  HOTLOOP_WORKER_EXIT_WHEN_IDLE: z.stringbool().default(false),
 } as const;
 
 /** The process that answers SQL over the Postgres protocol. */
@@ -164,6 +182,7 @@ export const SERVICE_VARIABLES: readonly string[] = [
     ...Object.keys(postprocessorSettings),
     ...Object.keys(retrainerSettings),
     ...Object.keys(workerSettings),
+    ...Object.keys(trainingWorkerSettings),
     ...Object.keys(sqlSettings),
     ...Object.keys(listenSettings(0, 0)),
     'HOTLOOP_SINGLE',

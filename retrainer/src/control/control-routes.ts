@@ -13,6 +13,7 @@ import { planRoutes } from '../registry/plan-routes.ts';
 import { registryRoutes } from '../registry/registry-routes.ts';
 import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
 import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
+import { runsRoutes } from '../runs/runs-routes.ts';
 import { statusRoutes } from '../status/status-routes.ts';
 import { type ChangeFeed, changeRoutes } from './console/change-stream.ts';
 import { type ConsoleDependencies, consoleActions, consoleRoutes } from './console/console-routes.ts';
@@ -48,6 +49,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     firstRunRoutes(dependencies),
     ...(changes ? [changeRoutes(changes)] : []),
     rolloutRoutes(dependencies),
+    runsRoutes(dependencies),
     monitoringRoutes(dependencies),
     ledgerRoutes(dependencies.pool),
     registryRoutes(dependencies),

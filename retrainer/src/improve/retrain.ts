@@ -1,28 +1,31 @@
-import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
-import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
-import { trainingSettings, trainingSpec } from '@hotloop/model/training/training-settings.ts';
+import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type Bundle, type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { CollectOptions } from '../datasets/collect-dataset.ts';
+import type { DatasetPart } from '../datasets/dataset.ts';
 import type { CollectedDataset, DatasetCollector } from '../datasets/dataset-collector.ts';
 import { storeDataset } from '../datasets/dataset-store.ts';
 import { keepBaseline } from '../monitoring/keep-baseline.ts';
 import { findVersion, insertVersion } from '../registry/version-store.ts';
+import { untrainedNetwork } from '../registry/weights-without-file.ts';
 import { type PromotionOptions, promote } from '../rollouts/promote.ts';
 import { readModelState } from '../rollouts/promotion-store.ts';
 import type { TrainingRun } from '../runs/run.ts';
 import { advanceRun, type RunClaim } from '../runs/run-store.ts';
-import type { TrainingProgress } from '../training/train.ts';
 import type { TrainerResult } from '../training/trainer-process.ts';
+import type { ExternalTrainer } from './external-trainer.ts';
 import type { GateVerdict } from './gate.ts';
 import { goldenExamples } from './golden-examples.ts';
 import { judgeOnHoldout } from './judge-candidate.ts';
+import { judgeTrial, splitForTrials } from './judge-trial.ts';
 import { readRegressionCases } from './regression-cases.ts';
+import { changesNetwork, hardware, parametersOf, withOverrides } from './run-overrides.ts';
+import { runTrainer, type TrainedCandidate, type TrainingTask } from './run-trainer.ts';
 import type { Trainer } from './trainer.ts';
 
 export interface RetrainDependencies {
@@ -30,6 +33,8 @@ export interface RetrainDependencies {
   readonly bundles: BundleStore;
   readonly datasets: DatasetCollector;
   readonly trainer: Trainer;
+  /** Runs the programs that training.trainer names; absent: none is run here. */
+  readonly external?: ExternalTrainer;
   readonly clock: Clock;
 }
 
@@ -43,6 +48,8 @@ export interface RetrainOptions {
 export interface RetrainHooks {
   /** 0 to 1. */
   readonly onProgress: (progress: number, message: string) => void;
+  /** One value of a curve, such as the loss at a step. */
+  readonly onCurve?: (name: string, step: number, value: number | null) => void;
   readonly signal: AbortSignal;
 }
 
@@ -52,6 +59,8 @@ interface Parent {
   readonly generation: number;
   readonly manifest: Manifest;
   readonly bundle: Bundle;
+  /** The weights that fine-tuning begins with. */
+  readonly start: Uint8Array;
 }
 
 /**
@@ -69,7 +78,7 @@ export async function retrain(
   const { pool, clock } = dependencies;
   if (claim.run.state === 'promoting') return promoteAndEnd(claim, claim.run, dependencies, options, hooks);
 
-  const parent = await readParent(claim.run.model, dependencies);
+  const parent = await readParent(claim.run, dependencies);
   const spec = trainingSpec(parent.manifest);
   hooks.onProgress(0, 'collecting what was logged and what happened');
   const dataset = await dependencies.datasets.collect(
@@ -83,6 +92,8 @@ export async function retrain(
     parentVersion: parent.version,
     datasetSha256: dataset.sha256,
     examples: dataset.examples,
+    parameters: parametersOf(parent.manifest),
+    hardware: hardware(),
   };
   const keep = async (client: Parameters<typeof storeDataset>[0]) => {
     await storeDataset(client, dataset.row);
@@ -94,7 +105,13 @@ export async function retrain(
   const message = `${dataset.training.rows} rows to learn from, ${dataset.holdout.rows} held out${absence(dataset)}`;
   await advanceRun(pool, claim, 'collected', { ...collected, message }, clock.now(), keep);
 
-  const trained = await train(parent, dataset, dependencies, options, hooks);
+  if (claim.run.kind === 'trial') return tryOut(claim, parent, dataset, dependencies, options, hooks);
+  const trained = await runTrainer(
+    taskOf(parent, dataset, dataset.training),
+    dependencies,
+    options.trainTimeoutMs,
+    hooks,
+  );
   await advanceRun(
     pool,
     claim,
@@ -114,7 +131,10 @@ export async function retrain(
   return promoteAndEnd(claim, registered, dependencies, options, hooks, parent.generation);
 }
 
-async function readParent(model: string, { pool, bundles }: RetrainDependencies): Promise<Parent> {
+async function readParent(
+  { model, overrides }: TrainingRun,
+  { pool, bundles }: RetrainDependencies,
+): Promise<Parent> {
   const state = await readModelState(pool, model);
   if (state.liveVersion === null)
     throw new HotloopError('FAILED_PRECONDITION', `model ${model} has no live version; promote one first`, {
@@ -122,14 +142,18 @@ async function readParent(model: string, { pool, bundles }: RetrainDependencies)
     });
   const { bundleSha256 } = await findVersion(pool, model, state.liveVersion);
   const bundle = await bundles.get(bundleSha256);
-  const manifest = parseManifest(bundle.manifestYaml);
+  const manifest = withOverrides(parseManifest(bundle.manifestYaml), overrides);
   if (manifest.runtime.remote !== undefined)
     throw new HotloopError(
       'FAILED_PRECONDITION',
       `model ${model} is served by another server and cannot be trained here; train it there and push its new version`,
       { reason: 'remote_model' },
     );
-  return { version: state.liveVersion, generation: state.generation, manifest, bundle };
+  // Another network begins untrained; golden outputs are those of the parent's weights.
+  const start = changesNetwork(overrides)
+    ? untrainedNetwork({ ...manifest, golden: undefined })
+    : bundle.onnx;
+  return { version: state.liveVersion, generation: state.generation, manifest, bundle, start };
 }
 
 /** What a person must know of labels that are not in the dataset; empty when all are. */
@@ -152,41 +176,37 @@ function shortageOf(dataset: CollectedDataset, minExamples: number): string | nu
   );
 }
 
-async function train(
-  parent: Parent,
+function taskOf(
+  { manifest, bundle, start }: Parent,
   dataset: CollectedDataset,
-  { trainer }: RetrainDependencies,
-  options: RetrainOptions,
-  { onProgress, signal }: RetrainHooks,
-): Promise<TrainerResult> {
-  const settings = trainingSettings(parent.manifest);
-  const steps = settings.epochs * Math.ceil(dataset.training.rows / settings.batch);
-  const trained = await trainer.train(
-    { modelBytes: parent.bundle.onnx, dataset: dataset.training, settings },
-    {
-      timeoutMs: options.trainTimeoutMs,
-      signal,
-      onProgress: (progress) => onProgress(Math.min(1, progress.step / steps), describe(progress)),
-    },
-  );
-  const inspected = inspectModel(trained.modelBytes);
-  checkManifestFits(parent.manifest, inspected);
-  if (inspected.nonFinite.length > 0)
-    throw new HotloopError(
-      'FAILED_PRECONDITION',
-      `training left values that are not numbers in ${inspected.nonFinite[0]}`,
-    );
-  return trained;
+  rows: DatasetPart,
+): TrainingTask {
+  return { manifest, parent: bundle, start, datasetSha256: dataset.sha256, rows };
 }
 
-function describe({ epoch, epochs, loss, validationLoss }: TrainingProgress): string {
-  const validated = validationLoss === null ? '' : `, validation loss ${validationLoss.toFixed(4)}`;
-  return `epoch ${epoch} of ${epochs}, loss ${loss.toFixed(4)}${validated}`;
+/** A trial of a search: learns from the older training rows, is measured on the newer ones, and is never registered. */
+async function tryOut(
+  claim: RunClaim,
+  parent: Parent,
+  dataset: CollectedDataset,
+  dependencies: RetrainDependencies,
+  { trainTimeoutMs }: RetrainOptions,
+  hooks: RetrainHooks,
+): Promise<TrainingRun> {
+  const { pool, clock, trainer } = dependencies;
+  const { fit, judge: judges } = splitForTrials(dataset.training);
+  const trained = await runTrainer(taskOf(parent, dataset, fit), dependencies, trainTimeoutMs, hooks);
+  await advanceRun(pool, claim, 'trained', { progress: 1 }, clock.now());
+  const limits = { timeoutMs: trainTimeoutMs, signal: hooks.signal };
+  const metrics = await judgeTrial(parent.manifest, trained.modelBytes, judges, trainer, limits);
+  await advanceRun(pool, claim, 'passed', { metrics: { ...metrics, trained_on: fit.rows } }, clock.now());
+  const message = `measured on ${judges.rows} rows that it has not learnt from`;
+  return advanceRun(pool, claim, 'held', { message }, clock.now());
 }
 
 async function judge(
   parent: Parent,
-  trained: TrainerResult,
+  trained: TrainedCandidate,
   dataset: CollectedDataset,
   { trainer, pool }: RetrainDependencies,
   options: RetrainOptions,
@@ -203,6 +223,7 @@ async function judge(
     { timeoutMs: options.trainTimeoutMs, signal },
   );
   const entries: [string, number][] = [
+    ...Object.entries(trained.reported),
     ...metrics,
     ['held_out', dataset.holdout.rows],
     ['trained_on', dataset.training.rows],

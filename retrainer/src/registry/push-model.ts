@@ -15,6 +15,7 @@ import { openRemoteModel } from '@hotloop/platform/grpc/remote-model.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { checkTrainable } from './check-trainable.ts';
 import { currentSharedFeatures } from './shared-features.ts';
 import { type RegisteredVersion, registerVersion } from './version-store.ts';
 import { type Weights, weightsWithoutFile } from './weights-without-file.ts';
@@ -76,6 +77,7 @@ export async function pushModel(
   checkManifestFits(manifest, description);
   refuseMisleading(manifest, description.operators);
   if (manifest.task !== 'tensor') labelRule(manifest);
+  checkTrainable(manifest, onnx, description);
   const bundleSha256 = await bundles.put({ manifestYaml: withGoldenOf(from, manifest, manifestYaml), onnx });
   const registered = await registerVersion(pool, {
     model: manifest.name,

@@ -1,4 +1,4 @@
-/** Where a training run stands. The last three are the end. */
+/** Where a training run stands. The last four are the end. */
 export const RUN_STATES = [
   'requested',
   'collecting',
@@ -9,10 +9,11 @@ export const RUN_STATES = [
   'succeeded',
   'refused',
   'failed',
+  'cancelled',
 ] as const;
 export type RunState = (typeof RUN_STATES)[number];
 
-/** claimed: a worker begins, or begins again after another was lost. held: registered, and not to be promoted. */
+/** A person's `cancelled` is no event: it ends the run from outside, whatever a worker does (`cancel-run.ts`). claimed: a worker begins, or begins again after another was lost. held: registered, and not to be promoted. */
 export const RUN_EVENTS = [
   'claimed',
   'collected',
@@ -60,6 +61,7 @@ export const RUN_TRANSITIONS: Record<RunState, Record<RunEvent, RunState | null>
   succeeded: none,
   refused: none,
   failed: none,
+  cancelled: none,
 };
 
 export function nextRunState(state: RunState, event: RunEvent): RunState | null {
@@ -67,7 +69,7 @@ export function nextRunState(state: RunState, event: RunEvent): RunState | null 
 }
 
 export function isEnded(state: RunState): boolean {
-  return state === 'succeeded' || state === 'refused' || state === 'failed';
+  return state === 'succeeded' || state === 'refused' || state === 'failed' || state === 'cancelled';
 }
 
 export function isRunState(text: string): text is RunState {

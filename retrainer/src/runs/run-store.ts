@@ -24,6 +24,9 @@ export interface NewRun {
   readonly key: string;
   readonly reason: string;
   readonly hold: boolean;
+  readonly kind?: TrainingRun['kind'];
+  readonly experiment?: string;
+  readonly overrides?: Readonly<Record<string, unknown>>;
 }
 
 /** Thrown by every write whose claim is no longer the newest: the worker was too slow, and its result does not count. */
@@ -38,9 +41,13 @@ export async function createRun(
 ): Promise<{ readonly run: TrainingRun; readonly created: boolean }> {
   const inserted = await query(
     pool,
-    `INSERT INTO training_run (run_id, model, key, reason, hold, state) VALUES ($1, $2, $3, $4, $5, 'requested')
+    `INSERT INTO training_run (run_id, model, key, reason, hold, state, kind, experiment, overrides)
+     VALUES ($1, $2, $3, $4, $5, 'requested', $6, $7, $8)
      ON CONFLICT (model, key) DO NOTHING RETURNING *`,
-    [request.runId, request.model, request.key, request.reason, request.hold],
+    [
+      ...[request.runId, request.model, request.key, request.reason, request.hold],
+      ...[request.kind ?? 'retrain', request.experiment ?? '', JSON.stringify(request.overrides ?? {})],
+    ],
   );
   if (inserted[0]) return { run: runOf(inserted[0]), created: true };
   const rows = await query(pool, 'SELECT * FROM training_run WHERE model = $1 AND key = $2', [
@@ -56,19 +63,25 @@ export async function findRun(database: Queryable, runId: string): Promise<Train
   return rows[0] ? runOf(rows[0]) : null;
 }
 
-/** Newest first; of every model when it is empty. */
-export async function listRuns(database: Queryable, model: string, limit: number): Promise<TrainingRun[]> {
+/** Newest first; of every model, and every experiment, when it is empty. */
+export async function listRuns(
+  database: Queryable,
+  model: string,
+  limit: number,
+  experiment = '',
+): Promise<TrainingRun[]> {
   const rows = await query(
     database,
-    `SELECT * FROM training_run WHERE $1 = '' OR model = $1 ORDER BY created_at DESC, run_id DESC LIMIT $2`,
-    [model, limit],
+    `SELECT * FROM training_run WHERE ($1 = '' OR model = $1) AND ($3 = '' OR experiment = $3)
+     ORDER BY created_at DESC, run_id DESC LIMIT $2`,
+    [model, limit, experiment],
   );
   return rows.map(runOf);
 }
 
 /**
  * Takes a run for a worker until the lease ends, with a token greater than all before. Null when there is nothing to take:
- * the run has ended, another worker holds it, or another run of the model is at work.
+ * the run has ended, another worker holds it, or another run of the model is at work; trials of a search may work side by side.
  */
 export async function claimRun(pool: Pool, runId: string, leaseMs: number): Promise<RunClaim | null> {
   return inTransaction(pool, async (client) => {
@@ -80,8 +93,9 @@ export async function claimRun(pool: Pool, runId: string, leaseMs: number): Prom
     const { rows } = await client.query<RunRow>(
       `SELECT * FROM training_run run WHERE run_id = $1 AND ended_at IS NULL
            AND (lease_until IS NULL OR lease_until < now())
-           AND NOT EXISTS (SELECT 1 FROM training_run other WHERE other.model = run.model
-             AND other.run_id <> run.run_id AND other.ended_at IS NULL AND other.lease_until > now())
+           AND (kind = 'trial' OR NOT EXISTS (SELECT 1 FROM training_run other WHERE other.model = run.model
+             AND other.kind <> 'trial'
+             AND other.run_id <> run.run_id AND other.ended_at IS NULL AND other.lease_until > now()))
          FOR UPDATE`,
       [runId],
     );
@@ -89,7 +103,8 @@ export async function claimRun(pool: Pool, runId: string, leaseMs: number): Prom
     const state = stateAfter(runOf(rows[0]).state, 'claimed');
     const claimed = await client.query<RunRow>(
       `UPDATE training_run SET token = token + 1, lease_until = now() + make_interval(secs => $2 / 1000.0),
-           state = $3, enqueued = true, progress = 0, message = '' WHERE run_id = $1 RETURNING *`,
+           state = $3, enqueued = true, progress = 0, message = '',
+           started_at = coalesce(started_at, now()) WHERE run_id = $1 RETURNING *`,
       [runId, leaseMs, state],
     );
     const run = runOf(claimed.rows[0]!);
@@ -158,7 +173,8 @@ export async function advanceRun(
            parent_version = coalesce($5, parent_version), version = coalesce($6, version),
            dataset_sha256 = coalesce($7, dataset_sha256), examples = coalesce($8, examples),
            progress = coalesce($9, progress), metrics = coalesce($10, metrics), gate = coalesce($11, gate),
-           ended_at = CASE WHEN $12 THEN now() END, lease_until = CASE WHEN $12 THEN NULL ELSE lease_until END
+           parameters = coalesce($12, parameters), hardware = coalesce($13, hardware),
+           ended_at = CASE WHEN $14 THEN now() END, lease_until = CASE WHEN $14 THEN NULL ELSE lease_until END
          WHERE run_id = $1 AND token = $2 RETURNING *`,
       [claim.run.runId, claim.token, state, ...valuesOf(full), isEnded(state)],
     );
@@ -178,6 +194,8 @@ function valuesOf(change: RunChange): unknown[] {
     change.progress ?? null,
     change.metrics ? JSON.stringify(change.metrics) : null,
     change.gate ? JSON.stringify(change.gate) : null,
+    change.parameters ? JSON.stringify(change.parameters) : null,
+    change.hardware ? JSON.stringify(change.hardware) : null,
   ];
 }
 
@@ -210,6 +228,12 @@ export interface RunRow {
   readonly key: string;
   readonly reason: string;
   readonly hold: boolean;
+  readonly kind: TrainingRun['kind'];
+  readonly experiment: string;
+  readonly overrides: Record<string, unknown>;
+  readonly parameters: Record<string, unknown>;
+  readonly hardware: Record<string, unknown>;
+  readonly started_at: Date | null;
   readonly state: string;
   readonly message: string;
   readonly token: string;
@@ -232,6 +256,11 @@ export function runOf(row: RunRow): TrainingRun {
     key: row.key,
     reason: row.reason,
     hold: row.hold,
+    kind: row.kind,
+    experiment: row.experiment,
+    overrides: row.overrides,
+    parameters: row.parameters,
+    hardware: row.hardware,
     state: row.state,
     message: row.message,
     token: Number(row.token),
@@ -243,6 +272,7 @@ export function runOf(row: RunRow): TrainingRun {
     metrics: row.metrics,
     gate: row.gate && { ...row.gate, checks: row.gate.checks ?? [] },
     createdAt: row.created_at.getTime(),
+    startedAt: row.started_at?.getTime() ?? null,
     endedAt: row.ended_at?.getTime() ?? null,
   };
 }

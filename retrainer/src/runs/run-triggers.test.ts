@@ -1,8 +1,9 @@
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { describe, expect, it } from 'vitest';
 import { linearModel, makeLive, manifestText, openStores, push, type Stores } from '../testing/fixture.ts';
+import { dueRun, explainTriggers } from './due-run.ts';
 import { requestRun } from './request-run.ts';
-import { dueRun, triggerModel } from './run-triggers.ts';
+import { triggerModel, whyNot } from './run-triggers.ts';
 
 const facts = { busy: false, cut: 7, newLabels: 0, lastAt: 1_000 };
 
@@ -16,8 +17,40 @@ describe('whether a run is due', () => {
     ['either', { labels: 10, every: '500ms' }, { newLabels: 3 }, 'every:1000'],
     ['a run at work', { labels: 1, every: '1ms' }, { busy: true, newLabels: 50 }, null],
     ['no trigger', {}, { newLabels: 50 }, null],
+    ['a cooldown', { labels: 1, cooldown: '1s' }, { newLabels: 50 }, null],
+    ['a spent budget', { labels: 1, per_day: 2 }, { newLabels: 50, runsToday: 2 }, null],
+    ['decay that was measured', { decay: true }, { newLabels: 1, decay: 'i' }, 'decay:i:7'],
+    ['decay without new labels', { decay: true }, { decay: 'i' }, null],
+    ['drift that costs', { drift: true }, { newLabels: 1, costlyDrift: 'i' }, 'drift:i:7'],
+    ['drift that costs nothing', { drift: true }, { newLabels: 1 }, null],
   ])('%s', (_title, trigger, change, key) => {
     expect(dueRun(trigger, { ...facts, ...change }, 1_600)?.key ?? null).toBe(key);
+  });
+});
+
+describe('why no run has started', () => {
+  it('says what each condition waits for, and what holds back', () => {
+    const trigger = { labels: 10, every: '1h', decay: true, cooldown: '2m', per_day: 3 };
+    expect(explainTriggers(trigger, { ...facts, newLabels: 4 }, 61_000)).toEqual([
+      'the cooldown of 2m ends in 1 min',
+      'labels: 4 new ones of 10; 6 are missing',
+      'every 1h: due in 59 min',
+      'decay: monitoring has measured none',
+    ]);
+  });
+
+  it('is asked of the registered model', async () => {
+    await using stores = await openStores();
+    await push(stores, manifestText('m', 'training: {trigger: {labels: 5, drift: true}}\n'), linearModel());
+    const ask = () => whyNot('m', { ...stores, now: Date.now() });
+    expect(await ask()).toMatchObject({ due: false, reasons: ['no version is live: promote one first'] });
+    await makeLive(stores, 'm', 1);
+    await labels(stores, 5, 'a');
+    expect(await ask()).toMatchObject({
+      due: true,
+      reasons: ['labels: 5 new ones, 5 are needed: due', expect.any(String)],
+    });
+    await expect(whyNot('n', { ...stores, now: 0 })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 

@@ -1,53 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { durationMs } from '@hotloop/model/manifest/duration.ts';
-import type { TrainingSpec } from '@hotloop/model/manifest/manifest.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { ModelRecord, RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { dueRun, explainTriggers, type TriggerFacts } from './due-run.ts';
 import { requestRun } from './request-run.ts';
-
-export type TriggerSpec = NonNullable<TrainingSpec['trigger']>;
-
-/** What a trigger looks at. Times are milliseconds since 1970. */
-export interface TriggerFacts {
-  /** A run of the model has not ended. */
-  readonly busy: boolean;
-  /** Sequence of the newest outcome that any dataset of the model could have held. */
-  readonly cut: number;
-  /** Outcomes after it. */
-  readonly newLabels: number;
-  /** When the last run was asked for, or else when the live version was registered. */
-  readonly lastAt: number;
-}
-
-export interface DueRun {
-  /** The same for whoever sees the same facts, so that several retrainers ask for one run. */
-  readonly key: string;
-  readonly reason: string;
-}
-
-/** Whether a run is due, and why. Pure. A failed run is not asked for again on the same labels. */
-export function dueRun(trigger: TriggerSpec, facts: TriggerFacts, now: number): DueRun | null {
-  if (facts.busy) return null;
-  if (trigger.labels !== undefined && facts.newLabels >= trigger.labels) {
-    const share = Math.floor(facts.newLabels / trigger.labels);
-    return { key: `labels:${facts.cut}:${share}`, reason: `${facts.newLabels} new outcomes` };
-  }
-  if (trigger.every !== undefined && now - facts.lastAt >= durationMs(trigger.every))
-    return { key: `every:${facts.lastAt}`, reason: `${trigger.every} since the last run` };
-  return null;
-}
 
 // Input: model, live version, how many outcomes are worth counting. Output: one row of facts.
 const FACTS = `
   SELECT
-    EXISTS (SELECT 1 FROM training_run WHERE model = $1 AND ended_at IS NULL) AS busy,
+    EXISTS (SELECT 1 FROM training_run WHERE model = $1 AND kind = 'retrain' AND ended_at IS NULL) AS busy,
+    (SELECT count(*) FROM training_run WHERE model = $1 AND kind = 'retrain'
+       AND created_at > now() - interval '24 hours') AS runs_today,
+    (SELECT id FROM incident WHERE model = $1 AND closed_at IS NULL AND signals @> '[{"kind": "decay"}]' LIMIT 1) AS decay,
+    (SELECT id FROM incident WHERE model = $1 AND closed_at IS NULL AND cost IS NOT NULL
+       AND signals::text ~ '"kind": "[a-z_]*drift"' LIMIT 1) AS costly_drift,
     seen.cut,
     (SELECT count(*) FROM (
        SELECT 1 FROM outcome WHERE model = $1 AND sequence > seen.cut AND kind = 'label' LIMIT $3) few) AS new_labels,
     extract(epoch FROM coalesce(
-       (SELECT max(created_at) FROM training_run WHERE model = $1),
+       (SELECT max(created_at) FROM training_run WHERE model = $1 AND kind = 'retrain'),
        (SELECT created_at FROM model_version WHERE model = $1 AND version = $2),
        now())) * 1000 AS last_ms
   FROM (SELECT coalesce(max(dataset.cut), 0) AS cut FROM training_run
@@ -56,17 +29,27 @@ const FACTS = `
 /** How many shares of new labels are told apart; more are one. */
 const MAX_SHARES = 100;
 
+interface FactsRow {
+  readonly busy: boolean;
+  readonly runs_today: string;
+  readonly decay: string | null;
+  readonly costly_drift: string | null;
+  readonly cut: string;
+  readonly new_labels: string;
+  readonly last_ms: string;
+}
+
 async function readFacts(pool: Pool, model: string, live: number, labels: number): Promise<TriggerFacts> {
-  const { rows } = await pool.query<{ busy: boolean; cut: string; new_labels: string; last_ms: string }>(
-    FACTS,
-    [model, live, labels * MAX_SHARES],
-  );
+  const { rows } = await pool.query<FactsRow>(FACTS, [model, live, Math.max(1, labels * MAX_SHARES)]);
   const row = rows[0]!;
   return {
     busy: row.busy,
     cut: Number(row.cut),
     newLabels: Number(row.new_labels),
     lastAt: Math.round(Number(row.last_ms)),
+    runsToday: Number(row.runs_today),
+    decay: row.decay,
+    costlyDrift: row.costly_drift,
   };
 }
 
@@ -104,4 +87,35 @@ export async function keepTriggering(
       );
     await sleep(everyMs, undefined, { signal }).catch(() => undefined);
   }
+}
+
+export interface WhyNot {
+  readonly model: string;
+  /** What the live version's model.yaml declares; null where it declares no trigger. */
+  readonly trigger: Readonly<Record<string, unknown>> | null;
+  /** True when a run will be asked for at the next look. */
+  readonly due: boolean;
+  /** One sentence for each condition. */
+  readonly reasons: readonly string[];
+}
+
+/** Explains why no run of a model has started by itself. Throws NOT_FOUND. */
+export async function whyNot(
+  name: string,
+  { pool, registry, now }: Pick<TriggerDependencies, 'pool' | 'registry'> & { readonly now: number },
+): Promise<WhyNot> {
+  const model = registry.current().models.get(name);
+  if (!model)
+    throw new HotloopError('NOT_FOUND', `model ${JSON.stringify(name.slice(0, 80))} is not registered`);
+  const live = model.liveVersion === null ? undefined : model.versions.get(model.liveVersion);
+  const none = (reason: string): WhyNot => ({ model: name, trigger: null, due: false, reasons: [reason] });
+  if (!live) return none('no version is live: promote one first');
+  if (live.manifest.task === 'tensor')
+    return none('a bare tensor model has no features and outcome to learn from');
+  const trigger = live.manifest.training?.trigger;
+  if (!trigger)
+    return none('model.yaml declares no training.trigger: only a person starts a run (`hotloop retrain`)');
+  const facts = await readFacts(pool, name, live.version, trigger.labels ?? 0);
+  const due = dueRun(trigger, facts, now) !== null;
+  return { model: name, trigger: { ...trigger }, due, reasons: explainTriggers(trigger, facts, now) };
 }

@@ -6,6 +6,7 @@ import {
   type RetrainOptions,
   retrain,
 } from '../improve/retrain.ts';
+import { curveWriter } from './run-metrics.ts';
 import { advanceRun, claimRun, extendLease, type RunClaim, releaseRun, reportProgress } from './run-store.ts';
 
 export interface WorkerOptions extends RetrainOptions {
@@ -65,14 +66,16 @@ async function underLease(
     });
   }, options.leaseMs / 3);
   const progress = progressWriter(claim, dependencies);
+  const curve = curveWriter(dependencies.pool, claim);
   try {
     return await retrain(claim, dependencies, options, {
       onProgress: progress.onProgress,
+      onCurve: curve.add,
       signal: AbortSignal.any([signal, lost.signal]),
     });
   } finally {
     clearInterval(heartbeat);
-    await progress.settled();
+    await Promise.all([progress.settled(), curve.settled()]);
   }
 }
 

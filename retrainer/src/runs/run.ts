@@ -9,6 +9,15 @@ export interface TrainingRun {
   readonly reason: string;
   /** Registers the version but does not promote it. */
   readonly hold: boolean;
+  /** A trial of a search is never registered. */
+  readonly kind: 'retrain' | 'trial';
+  /** Groups runs that belong together; empty without. */
+  readonly experiment: string;
+  /** What was asked for instead of what model.yaml says. */
+  readonly overrides: Readonly<Record<string, unknown>>;
+  /** What it was trained with, complete; empty before training. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly hardware: Readonly<Record<string, unknown>>;
   readonly state: RunState;
   readonly message: string;
   /** The fencing token: a write that carries an older one changes nothing. Also counts the attempts. */
@@ -22,6 +31,7 @@ export interface TrainingRun {
   readonly metrics: Readonly<Record<string, number>>;
   readonly gate: GateVerdict | null;
   readonly createdAt: number;
+  readonly startedAt: number | null;
   readonly endedAt: number | null;
 }
 
@@ -35,4 +45,6 @@ export interface RunChange {
   readonly progress?: number;
   readonly metrics?: Readonly<Record<string, number>>;
   readonly gate?: GateVerdict;
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly hardware?: Readonly<Record<string, unknown>>;
 }

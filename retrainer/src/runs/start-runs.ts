@@ -11,6 +11,8 @@ export interface RunsDependencies extends TriggerDependencies {
 export interface RunsOptions extends WorkerOptions {
   /** Whether runs are worked on here; without it they are only asked for and put in line. */
   readonly works: boolean;
+  /** False: runs are asked for by others. Default true. */
+  readonly triggers?: boolean;
 }
 
 export interface Runs extends AsyncDisposable {
@@ -32,7 +34,7 @@ export async function startRuns(
   const stop = new AbortController();
   const loops = [
     keepEnqueueing(pool, queue, { everyMs: OUTBOX_MS, resendMs: RESEND_MS, log }, stop.signal),
-    keepTriggering(dependencies, TRIGGER_MS, stop.signal),
+    ...(options.triggers === false ? [] : [keepTriggering(dependencies, TRIGGER_MS, stop.signal)]),
   ];
   const atWork = new Set<Promise<void>>();
   if (options.works)

@@ -1,0 +1,114 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { trainerSchema } from '@hotloop/model/manifest/trainer-schema.ts';
+import { directoryObjectStore } from '@hotloop/platform/object-store/directory-object-store.ts';
+import { describe, expect, it } from 'vitest';
+import { datasetKey } from '../datasets/dataset-store.ts';
+import { linearModel } from '../testing/fixture.ts';
+import { type ExternalLimits, externalTrainer } from './external-trainer.ts';
+
+const DATASET = 'a'.repeat(64);
+const PATH = '/usr/local/bin:/usr/bin:/bin';
+
+/** Runs a shell script as trainer. */
+async function trainWith(script: string, spec: object = {}, limits: Partial<ExternalLimits> = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'hotloop-external-'));
+  try {
+    const scripts = join(folder, 'trainers');
+    await mkdir(scripts);
+    await writeFile(join(scripts, 'train.sh'), `#!/bin/sh\n${script}\n`);
+    await chmod(join(scripts, 'train.sh'), 0o755);
+    const objects = directoryObjectStore(join(folder, 'store'));
+    const data = join(folder, 'data');
+    await writeFile(data, 'rows');
+    await objects.putFile(datasetKey(DATASET), data);
+    return await externalTrainer(objects, { scripts, path: PATH }).train(
+      {
+        spec: trainerSchema.parse({ command: ['sh', 'train.sh'], settings: { depth: 3 }, ...spec }),
+        parent: { manifestYaml: 'name: m\n', onnx: linearModel() },
+        datasetSha256: DATASET,
+        settings: { seed: 7 },
+      },
+      { timeoutMs: 20_000, ...limits },
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Expected {
+  readonly reason?: string;
+  readonly code?: string;
+  readonly message?: RegExp;
+}
+
+const COPY = 'cp parent/model.onnx model.onnx';
+
+describe('an external trainer', () => {
+  it('gets the dataset, the parent and the settings in a folder, and leaves a model with metrics', async () => {
+    const { modelBytes, reported } = await trainWith(
+      `test "$(cat dataset.parquet)" = rows && test -s parent/model.yaml && grep -q '"depth": 3' settings.json &&
+       grep -q '"seed": 7' settings.json && ${COPY} && echo '{"trees": 12, "name": "x"}' > metrics.json`,
+    );
+    expect(Buffer.from(modelBytes).equals(Buffer.from(linearModel()))).toBe(true);
+    expect(reported).toEqual({ trees: 12 });
+  });
+
+  it('sees no secret of the service', async () => {
+    const seen = await trainWith(`env | cut -d= -f1 | sort | tr '\\n' ' ' >&2; exit 3`).catch(
+      (error: Error) => error.message,
+    );
+    expect(seen).toMatch(
+      /^the trainer ended with 3: (HOME|HOTLOOP_JOB|LANG|PATH|PWD|OLDPWD|PYTHONUNBUFFERED|SHLVL|TMPDIR|_| )+$/,
+    );
+  });
+
+  it.each<[string, string, object, Expected]>([
+    [
+      'fails',
+      'echo no memory of last month >&2; exit 2',
+      {},
+      { reason: 'trainer_failed', message: /ended with 2: no memory/ },
+    ],
+    ['leaves no model', 'true', {}, { reason: 'trainer_left_no_model' }],
+    [
+      'leaves metrics that are no JSON',
+      `${COPY}; echo { > metrics.json`,
+      {},
+      { message: /metrics.json that is no JSON/ },
+    ],
+    [
+      'takes too long, with its children',
+      'sleep 60 & sleep 60',
+      { timeout: '300ms' },
+      { code: 'DEADLINE_EXCEEDED' },
+    ],
+    ['is not installed', '', { command: ['no-such-program'] }, { reason: 'trainer_missing' }],
+    ['is a path', '', { command: ['/bin/sh', 'train.sh'] }, { message: /is a path/ }],
+    [
+      'uses too much memory',
+      // A string that doubles.
+      'x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done',
+      { memory_mb: 64 },
+      { reason: 'trainer_memory' },
+    ],
+  ])(
+    'is refused with the reason when it %s',
+    async (_title, script, spec, { message, ...expected }: Expected) => {
+      const failure = trainWith(script, spec);
+      await expect(failure).rejects.toMatchObject(expected);
+      if (message) await expect(failure).rejects.toThrow(message);
+    },
+  );
+
+  it('is ended by the signal, and not run at all where no folder of programs is set', async () => {
+    await expect(trainWith('sleep 60', {}, { signal: AbortSignal.timeout(200) })).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
+    const none = externalTrainer(directoryObjectStore(tmpdir()), { scripts: undefined, path: PATH });
+    await expect(none.train({} as never, { timeoutMs: 1 })).rejects.toMatchObject({
+      reason: 'no_external_trainers',
+    });
+  });
+});

@@ -1,0 +1,106 @@
+import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { trainingSettings } from '@hotloop/model/training/training-settings.ts';
+import type { Bundle } from '@hotloop/platform/registry/bundle-store.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { DatasetPart } from '../datasets/dataset.ts';
+import type { TrainingProgress } from '../training/train.ts';
+import type { TrainerResult } from '../training/trainer-process.ts';
+import type { RetrainDependencies, RetrainHooks } from './retrain.ts';
+
+/** What a run trains. */
+export interface TrainingTask {
+  readonly manifest: Manifest;
+  readonly parent: Bundle;
+  /** What fine-tuning begins with: the parent's weights, or an untrained network. */
+  readonly start: Uint8Array;
+  readonly datasetSha256: string;
+  readonly rows: DatasetPart;
+}
+
+export interface TrainedCandidate extends TrainerResult {
+  /** Numbers that an external trainer reported. */
+  readonly reported: Readonly<Record<string, number>>;
+}
+
+/**
+ * Trains a candidate: by fine-tuning, or by the program that training.trainer names. What comes back fits the manifest and holds
+ * numbers only. Rejects with what the trainer throws, INVALID_ARGUMENT for a model that does not fit.
+ */
+export async function runTrainer(
+  task: TrainingTask,
+  { trainer, external }: Pick<RetrainDependencies, 'trainer' | 'external'>,
+  timeoutMs: number,
+  hooks: RetrainHooks,
+): Promise<TrainedCandidate> {
+  const { manifest } = task;
+  const spec = manifest.training?.trainer;
+  const trained =
+    spec === undefined
+      ? { ...(await fineTune(task, trainer, timeoutMs, hooks)), reported: {} }
+      : await (external ?? refuseExternal()).train(
+          {
+            ...{ spec, parent: task.parent, datasetSha256: task.datasetSha256 },
+            settings: externalSettings(manifest),
+          },
+          { timeoutMs, signal: hooks.signal },
+        );
+  const inspected = inspectModel(trained.modelBytes);
+  checkManifestFits(manifest, inspected);
+  if (inspected.nonFinite.length > 0)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `training left values that are not numbers in ${inspected.nonFinite[0]}`,
+    );
+  return trained;
+}
+
+function refuseExternal(): never {
+  throw new HotloopError(
+    'FAILED_PRECONDITION',
+    'training.trainer names a program, but this worker runs none: set HOTLOOP_TRAINERS to the folder of the programs',
+    { reason: 'no_external_trainers' },
+  );
+}
+
+/** What settings.json says of the model, beside training.trainer.settings. */
+function externalSettings({ name, task, training, output, features }: Manifest): Record<string, unknown> {
+  const { epochs, batch, seed } = training ?? {};
+  return {
+    model: name,
+    task,
+    output: output ?? null,
+    features: features.map((one) => one.name),
+    epochs,
+    batch,
+    seed,
+  };
+}
+
+async function fineTune(
+  { manifest, start, rows }: TrainingTask,
+  trainer: RetrainDependencies['trainer'],
+  timeoutMs: number,
+  { onProgress, onCurve, signal }: RetrainHooks,
+): Promise<TrainerResult> {
+  const settings = trainingSettings(manifest);
+  const steps = settings.epochs * Math.ceil(rows.rows / settings.batch);
+  return trainer.train(
+    { modelBytes: start, dataset: rows, settings },
+    {
+      timeoutMs,
+      signal,
+      onProgress: (progress) => {
+        onCurve?.('loss', progress.step, progress.loss);
+        onCurve?.('validation_loss', progress.step, progress.validationLoss);
+        onProgress(Math.min(1, progress.step / steps), describe(progress));
+      },
+    },
+  );
+}
+
+function describe({ epoch, epochs, loss, validationLoss }: TrainingProgress): string {
+  const validated = validationLoss === null ? '' : `, validation loss ${validationLoss.toFixed(4)}`;
+  return `epoch ${epoch} of ${epochs}, loss ${loss.toFixed(4)}${validated}`;
+}

@@ -1,0 +1,54 @@
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { ModelDescription } from '@hotloop/model/onnx/inspect.ts';
+import { decodeModel } from '@hotloop/model/onnx/model.ts';
+import { quoted } from '@hotloop/model/onnx/unsound.ts';
+import { trainingSettings } from '@hotloop/model/training/training-settings.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { gradientRuleOf } from '../training/gradients/gradient-rules.ts';
+import { writeTrainingGraph } from '../training/write-training-graph.ts';
+
+/**
+ * Refuses a manifest with a `training` section whose model cannot be fine-tuned, at push instead of at the first retraining:
+ * its training graph is written, and thrown away. A declared external trainer needs no gradients. Throws INVALID_ARGUMENT
+ * (not_trainable) with the node and with what helps.
+ */
+export function checkTrainable(
+  manifest: Manifest,
+  onnx: Uint8Array,
+  description: Pick<ModelDescription, 'inputs'>,
+): void {
+  if (manifest.training === undefined || manifest.training.trainer !== undefined) return;
+  // Another server trains what it serves.
+  if (manifest.runtime.remote !== undefined) return;
+  try {
+    const settings = trainingSettings(manifest);
+    const [input] = description.inputs;
+    if (description.inputs.length !== 1 || input?.elementType !== 'float32')
+      throw new HotloopError('INVALID_ARGUMENT', 'it has other inputs than one float32[N, F]');
+    writeTrainingGraph(decodeModel(onnx), {
+      loss: settings.loss,
+      trainable: settings.trainable,
+      ...(settings.output === undefined ? {} : { output: settings.output }),
+      until: settings.optimizer,
+    });
+  } catch (error) {
+    if (!(error instanceof HotloopError)) throw error;
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `model.yaml has a training section, but this model cannot be fine-tuned: ${error.message}${culprit(onnx, error.message)}. ` +
+        'Name a program that trains it in training.trainer (docs/trainers.md), or remove the training section to only serve it',
+      { reason: 'not_trainable', cause: error },
+    );
+  }
+}
+
+/** The first node without a gradient, where the message does not name one. */
+function culprit(onnx: Uint8Array, message: string): string {
+  if (message.includes('node ')) return '';
+  const node = decodeModel(onnx).graph.nodes.find(
+    ({ domain, operator }) => !gradientRuleOf(domain, operator),
+  );
+  if (!node) return '';
+  const operator = node.domain === '' ? node.operator : `${node.domain}:${node.operator}`;
+  return ` (node ${quoted(node.name || (node.outputs[0] ?? ''))} of type ${quoted(operator)} has no gradient)`;
+}
