@@ -20,7 +20,7 @@ interface WorkerOptions extends GlobalOptions {
 export function addWorkerCommand(program: Command, context: CommandContext): void {
   program
     .command('worker')
-    .description('work on training runs (or batches) apart from the control API; start as many as you like')
+    .description('work on training runs (or batches) apart from the control API')
     .option('--training', 'training runs and trials of searches (the default)')
     .option('--batch', 'parts of batches')
     .option('--exit-when-idle', 'end when no training run waits or works: for jobs of a cluster')

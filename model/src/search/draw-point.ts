@@ -1,10 +1,6 @@
 import type { Searched, SearchRange, SearchSpec } from '../manifest/search-schema.ts';
 import { SeededRandom } from '../onnx/seeded-random.ts';
-import type { Trial } from './next-trials.ts';
-
-export type PointValue = number | string | readonly number[];
-/** One choice of every searched parameter. */
-export type Point = Readonly<Partial<Record<Searched, PointValue>>>;
+import type { Point, PointValue, Trial } from './trial.ts';
 
 const WHOLE: ReadonlySet<string> = new Set(['epochs', 'batch', 'seed']);
 /** Random trials before TPE has something to learn from. */

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type SearchSpec, searchSchema } from '../manifest/search-schema.ts';
-import { nextTrials, roundEpochs, type Trial } from './next-trials.ts';
+import { nextTrials, roundEpochs } from './next-trials.ts';
+import type { Trial } from './trial.ts';
 
 const specOf = (change: object = {}): SearchSpec =>
   searchSchema.parse({

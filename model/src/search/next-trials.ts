@@ -1,14 +1,6 @@
 import type { SearchSpec } from '../manifest/search-schema.ts';
-import { drawPoint, type Point } from './draw-point.ts';
-
-/** A trial as it stands. */
-export interface Trial {
-  /** `round:index`, counted from 0. */
-  readonly key: string;
-  readonly point: Point;
-  /** Loss on the rows that judge trials, smaller is better; null while it works; NaN when it failed. */
-  readonly loss: number | null;
-}
+import { drawPoint } from './draw-point.ts';
+import type { Point, Trial } from './trial.ts';
 
 export interface NewTrial {
   readonly key: string;

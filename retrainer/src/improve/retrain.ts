@@ -26,7 +26,7 @@ import { judgeTrial, splitForTrials } from './judge-trial.ts';
 import { readRegressionCases } from './regression-cases.ts';
 import { changesNetwork, hardware, parametersOf, withOverrides } from './run-overrides.ts';
 import { runTrainer, type TrainedCandidate, type TrainingTask } from './run-trainer.ts';
-import type { Trainer } from './trainer.ts';
+import type { RetrainHooks, Trainer } from './trainer.ts';
 
 export interface RetrainDependencies {
   readonly pool: Pool;
@@ -43,14 +43,6 @@ export interface RetrainOptions {
   readonly promotion: PromotionOptions;
   /** Each child process is ended after it. */
   readonly trainTimeoutMs: number;
-}
-
-export interface RetrainHooks {
-  /** 0 to 1. */
-  readonly onProgress: (progress: number, message: string) => void;
-  /** One value of a curve, such as the loss at a step. */
-  readonly onCurve?: (name: string, step: number, value: number | null) => void;
-  readonly signal: AbortSignal;
 }
 
 /** The live version when the run began: what the candidate starts from and is judged against. */

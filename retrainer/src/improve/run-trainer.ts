@@ -7,7 +7,8 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { DatasetPart } from '../datasets/dataset.ts';
 import type { TrainingProgress } from '../training/train.ts';
 import type { TrainerResult } from '../training/trainer-process.ts';
-import type { RetrainDependencies, RetrainHooks } from './retrain.ts';
+import type { ExternalTrainer } from './external-trainer.ts';
+import type { RetrainHooks, Trainer } from './trainer.ts';
 
 /** What a run trains. */
 export interface TrainingTask {
@@ -30,7 +31,7 @@ export interface TrainedCandidate extends TrainerResult {
  */
 export async function runTrainer(
   task: TrainingTask,
-  { trainer, external }: Pick<RetrainDependencies, 'trainer' | 'external'>,
+  { trainer, external }: { readonly trainer: Trainer; readonly external?: ExternalTrainer },
   timeoutMs: number,
   hooks: RetrainHooks,
 ): Promise<TrainedCandidate> {
@@ -80,7 +81,7 @@ function externalSettings({ name, task, training, output, features }: Manifest):
 
 async function fineTune(
   { manifest, start, rows }: TrainingTask,
-  trainer: RetrainDependencies['trainer'],
+  trainer: Trainer,
   timeoutMs: number,
   { onProgress, onCurve, signal }: RetrainHooks,
 ): Promise<TrainerResult> {

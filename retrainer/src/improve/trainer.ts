@@ -6,3 +6,12 @@ export interface Trainer {
   readonly train: typeof trainInProcess;
   readonly score: typeof scoreInProcess;
 }
+
+/** What a run is told, and tells, while it works. */
+export interface RetrainHooks {
+  /** 0 to 1. */
+  readonly onProgress: (progress: number, message: string) => void;
+  /** One value of a curve, such as the loss at a step. */
+  readonly onCurve?: (name: string, step: number, value: number | null) => void;
+  readonly signal: AbortSignal;
+}

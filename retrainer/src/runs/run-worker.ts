@@ -1,11 +1,7 @@
 import type { Log } from '@hotloop/platform/log.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
-import {
-  type RetrainDependencies,
-  type RetrainHooks,
-  type RetrainOptions,
-  retrain,
-} from '../improve/retrain.ts';
+import { type RetrainDependencies, type RetrainOptions, retrain } from '../improve/retrain.ts';
+import type { RetrainHooks } from '../improve/trainer.ts';
 import { curveWriter } from './run-metrics.ts';
 import { advanceRun, claimRun, extendLease, type RunClaim, releaseRun, reportProgress } from './run-store.ts';
 
