@@ -145,6 +145,26 @@ export class GraphBuilder {
     return outputs;
   }
 
+  /**
+   * Asks a node that was written before for an output it left out.
+   *
+   * @param first the name of one of the node's outputs. @param position which output is asked for.
+   * @returns that output's name, invented where the node did not have it.
+   */
+  outputOf(first: string, position: number): string {
+    const index = this.#nodes.findIndex((node) => node.outputs.includes(first));
+    const node = this.#nodes[index];
+    if (!node) throw new RangeError(`no node of the graph being built gives '${first}'`);
+    const present = node.outputs[position];
+    if (present) return present;
+    const name = this.uniqueName(node.operator);
+    const outputs = Array.from({ length: Math.max(node.outputs.length, position + 1) }, (_, i) =>
+      i === position ? name : (node.outputs[i] ?? ''),
+    );
+    this.#nodes[index] = { ...node, outputs };
+    return name;
+  }
+
   /** Takes a node of another graph as it is; its names are reserved already. */
   adopt(node: OnnxNode): void {
     this.#nodes.push(node);

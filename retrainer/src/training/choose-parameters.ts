@@ -25,10 +25,12 @@ export function chooseParameters(
     )
     .map(([name]) => name);
 
-  if (trainable === 'all') return refuseNone(candidates);
+  // Exporters write a graph's own numbers (a scale, an epsilon) as scalars. They are trained only when named.
+  const isWeight = (name: string) => graph.initializers.get(name)!.dims.length > 0;
+  if (trainable === 'all') return refuseNone(candidates.filter(isWeight));
   if ('last' in trainable) {
     const allowed = new Set(lastLayers(nodes, trainable.last).flatMap(weightInputs));
-    return refuseNone(candidates.filter((name) => allowed.has(name)));
+    return refuseNone(candidates.filter((name) => isWeight(name) && allowed.has(name)));
   }
   for (const name of trainable) {
     if (candidates.includes(name)) continue;
@@ -50,7 +52,9 @@ function weightInputs(node: OnnxNode): readonly string[] {
   return node.inputs.filter((_, index) => !steering.includes(index));
 }
 
+const layerOperators = new Set(['Conv', 'ConvTranspose', 'GRU', 'Gemm', 'LSTM', 'MatMul']);
+
 function lastLayers(nodes: readonly OnnxNode[], count: number): readonly OnnxNode[] {
-  const products = [...nodes.keys()].filter((i) => ['MatMul', 'Gemm'].includes(nodes[i]!.operator));
+  const products = [...nodes.keys()].filter((i) => layerOperators.has(nodes[i]!.operator));
   return nodes.slice(products.at(-Math.max(1, count)) ?? 0);
 }

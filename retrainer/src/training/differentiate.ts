@@ -2,7 +2,8 @@ import type { OnnxNode } from '@hotloop/model/onnx/model.ts';
 import { namesRead } from '@hotloop/model/onnx/node-attributes.ts';
 import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
 import type { GradientRule, GradientWriter } from './gradient-writer.ts';
-import { gradientRuleOf } from './gradients/gradient-rules.ts';
+import { gradientRuleOf, manyOutputs } from './gradients/gradient-rules.ts';
+import { stopsGradient } from './gradients/stops-gradient.ts';
 
 export interface Differentiation {
   /** The forward nodes, in topological order. */
@@ -42,11 +43,13 @@ export function differentiate({
     const reached = node.outputs.filter((output) => gradients.has(output));
     if (reached.length === 0 || !namesRead(node).some((name) => dependent.has(name))) continue;
     const rule = ruleOf(node.domain, node.operator);
-    if (!rule || reached.some((output) => output !== node.outputs[0])) throw noRule(node);
+    const isMany = node.domain === '' && manyOutputs.has(node.operator);
+    if (!rule || (!isMany && reached.some((output) => output !== node.outputs[0]))) throw noRule(node);
     const byInput = rule({
       node,
       writer,
-      gradient: gradients.get(node.outputs[0]!)!,
+      gradient: gradients.get(node.outputs[0]!) ?? '',
+      gradients: node.outputs.map((output) => gradients.get(output) ?? null),
       needs: (input) => dependent.has(node.inputs[input] ?? ''),
     });
     for (const [index, gradient] of byInput.entries()) {
@@ -57,11 +60,11 @@ export function differentiate({
   return new Map([...gradients].filter(([name]) => wanted.has(name)));
 }
 
-/** @returns the wanted values and everything computed from them. */
+/** @returns the wanted values and everything that changes smoothly with them. */
 function dependentValues(nodes: readonly OnnxNode[], wanted: ReadonlySet<string>): ReadonlySet<string> {
   const dependent = new Set(wanted);
   for (const node of nodes) {
-    if (!namesRead(node).some((name) => dependent.has(name))) continue;
+    if (stopsGradient(node) || !namesRead(node).some((name) => dependent.has(name))) continue;
     for (const output of node.outputs) if (output !== '') dependent.add(output);
   }
   return dependent;

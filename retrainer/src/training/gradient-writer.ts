@@ -58,6 +58,46 @@ export class GradientWriter {
     return this.#graph.nodeOf(operator, inputs, outputs, attributes);
   }
 
+  /** @returns output `position` of the forward node that gives `first`; the node is made to give it where it did not. */
+  outputOf(first: string, position: number): string {
+    return this.#graph.outputOf(first, position);
+  }
+
+  /** @returns a name that nothing in the graph has yet, for the inside of a subgraph. */
+  uniqueName(stem: string): string {
+    return this.#graph.uniqueName(stem);
+  }
+
+  /** @returns zeros in the shape that a value has when the graph runs. */
+  zerosLike(value: string): string {
+    return this.#once(`zeros ${value}`, () => this.zeros(this.shapeTensor(value)));
+  }
+
+  /** @returns zeros of a shape that is a value in the graph. */
+  zeros(shape: string): string {
+    return this.op('ConstantOfShape', [shape], { value: tensor(floatTensor(this.floatType, [0], [1])) });
+  }
+
+  /** @returns the numbers 0, 1, ... of a value's elements in row-major order, in the value's shape: int64. */
+  elementNumbers(value: string): string {
+    return this.#once(`numbers ${value}`, () => {
+      const count = this.op('Size', [value]);
+      const flat = this.op('Range', [this.scalarInteger(0), count, this.scalarInteger(1)]);
+      return this.reshapeLike(flat, value);
+    });
+  }
+
+  /** Adds a gradient up at element numbers of `like`. @returns it in the shape of `like`; elements not named are 0. */
+  scatterTo(like: string, numbers: string, gradient: string): string {
+    const flat = (value: string) => this.op('Reshape', [value, this.integers([-1])]);
+    const empty = this.zeros(this.op('Reshape', [this.op('Size', [like]), this.integers([1])]));
+    const sums = this.op('ScatterElements', [empty, flat(numbers), flat(gradient)], {
+      axis: int(0),
+      reduction: { kind: 'string', value: 'add' },
+    });
+    return this.reshapeLike(sums, like);
+  }
+
   /** @returns the static shape of a forward value, where it is known. */
   shapeOf(name: string): Shape | undefined {
     return this.#shapes.get(name);
@@ -73,6 +113,11 @@ export class GradientWriter {
     return this.#once(`scalar ${value}`, () =>
       this.#graph.constant('scalar', floatTensor(this.floatType, [value], [])),
     );
+  }
+
+  /** Writes a constant under an invented name. @returns that name. */
+  constant(stem: string, value: OnnxTensor): string {
+    return this.#graph.constant(stem, value);
   }
 
   /** @returns a float64 scalar, whatever type the graph computes in. */
@@ -164,11 +209,14 @@ function broadcastAxes(from: Shape, to: Shape): readonly number[] | undefined {
   return axes;
 }
 
-/** What a gradient rule is given: one forward node, and the gradient of the loss by that node's first output. */
+/** What a gradient rule is given: one forward node, and the gradient of the loss by its outputs.
+ * `gradient` is that by the first output; only operators of `manyOutputs` may be reached through others. */
 export interface GradientContext {
   readonly node: OnnxNode;
   readonly writer: GradientWriter;
   readonly gradient: string;
+  /** The gradient of the loss by each of the node's outputs; null for those the loss does not depend on. */
+  readonly gradients: readonly (string | null)[];
   /** Whether anything to be trained lies behind this input; gradients of others need not be written. */
   needs(input: number): boolean;
 }

@@ -78,6 +78,11 @@ export interface TrainingGraphOptions {
 
 /** The oldest operator set whose ReduceSum, Squeeze and Softmax mean what gradients write. */
 const minOpset = 13;
+/**
+ * The oldest operator set a training graph is written in: ScatterElements can add up from here on. What operator sets
+ * 13 to 15 mean, 16 means too for every operator with a gradient rule.
+ */
+const writtenOpset = 16;
 
 /**
  * Writes the graph of one training step from a model: its forward nodes, the loss, the gradients and the optimizer's
@@ -89,12 +94,13 @@ const minOpset = 13;
 export function writeTrainingGraph(original: OnnxModel, options: TrainingGraphOptions): TrainingGraph {
   const floatType = options.floatType ?? 'float32';
   const model = floatType === 'float64' ? widenModel(original) : original;
-  const opset = model.opsets.get('') ?? 0;
-  if (opset < minOpset) {
+  const declared = model.opsets.get('') ?? 0;
+  if (declared < minOpset) {
     throw unsound(
-      `training needs operator set ${minOpset} or newer; the model uses ${opset}: export it again`,
+      `training needs operator set ${minOpset} or newer; the model uses ${declared}: export it again`,
     );
   }
+  const opset = Math.max(declared, writtenOpset);
   const { graph } = model;
   const output = chosenOutput(graph, options.output);
   const builder = new GraphBuilder(reserved, namesOf(graph));
@@ -127,7 +133,7 @@ export function writeTrainingGraph(original: OnnxModel, options: TrainingGraphOp
     if (options.until === 'gradient') yieldAs(builder, gradient, trainingNames.gradient, floatType, [total]);
     else update(builder, writer, options.until, gradient, parameters, total);
   }
-  const header = { irVersion: Math.max(model.irVersion, 8), opset: model.opsets };
+  const header = { irVersion: Math.max(model.irVersion, 8), opset: new Map([...model.opsets, ['', opset]]) };
   return {
     bytes: encodeModel(builder.build('training_step', header)),
     floatType,

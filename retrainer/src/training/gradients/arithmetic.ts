@@ -62,6 +62,12 @@ export const log: GradientRule = ({ node, writer, gradient }) => [
   writer.op('Div', [gradient, node.inputs[0]!]),
 ];
 
+/** d (1 / x) = -dx / x^2 */
+export const reciprocal: GradientRule = ({ node, writer, gradient }) => {
+  const y = node.outputs[0]!;
+  return [writer.op('Neg', [writer.op('Mul', [gradient, writer.op('Mul', [y, y])])])];
+};
+
 /** d sqrt(x) = dx / (2 sqrt(x)) */
 export const sqrt: GradientRule = ({ node, writer, gradient }) => {
   const half = writer.op('Mul', [gradient, writer.scalar(0.5)]);

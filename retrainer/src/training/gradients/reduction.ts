@@ -39,3 +39,16 @@ function reducedAxes({ node, writer }: Pick<GradientContext, 'node' | 'writer'>)
   }
   return Array.from(constant.data, Number);
 }
+
+/** The gradient of a largest (or smallest) element goes to where it was found, in equal shares where several were. */
+export const reduceExtreme: GradientRule = (context) => {
+  const { node, writer, gradient } = context;
+  const x = node.inputs[0]!;
+  const isFound = writer.op('Equal', [x, repeated({ ...context, gradient: node.outputs[0]! })]);
+  const found = writer.op('CastLike', [isFound, gradient]);
+  const axes = reducedAxes(context);
+  if (axes.length === 0 && intAttribute(node, 'noop_with_empty_axes', 0) === 1) return [gradient, null];
+  const count =
+    axes.length === 0 ? writer.op('ReduceSum', [found], { keepdims: int(1) }) : writer.sum(found, axes, true);
+  return [writer.op('Div', [writer.op('Mul', [repeated(context), found]), count]), null];
+};

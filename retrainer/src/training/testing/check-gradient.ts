@@ -35,7 +35,7 @@ export async function checkGradient(model: OnnxModel, options: GradientCheckOpti
   const common = {
     loss: options.loss,
     floatType: 'float64' as const,
-    trainable: options.trainable ?? ('all' as const),
+    trainable: options.trainable ?? 'all',
     ...(options.ruleOf ? { ruleOf: options.ruleOf } : {}),
   };
   const graph = writeTrainingGraph(model, { ...common, until: 'gradient' });
@@ -74,6 +74,66 @@ export async function checkGradient(model: OnnxModel, options: GradientCheckOpti
   }
 }
 
+/**
+ * Compares the gradient of a squared error that `writeTrainingGraph` writes in float32, as training uses it, with central
+ * differences of a reference in float64. For operators that the runtime does not have in float64. What is small beside
+ * its tensor's largest gradient, or beside the gradient that reaches the operator, is compared on the scale of those:
+ * float32 carries no more. `labels` are the distances from the outputs to their labels.
+ *
+ * @param reference the model's output from its weights.
+ */
+export async function checkAgainstReference(
+  model: OnnxModel,
+  reference: (weights: readonly Float64Array[]) => Float64Array,
+  options: Omit<GradientCheckOptions, 'loss' | 'inputs'>,
+): Promise<GradientCheck> {
+  const graph = writeTrainingGraph(model, {
+    loss: 'mean_squared_error',
+    until: 'gradient',
+    trainable: options.trainable ?? 'all',
+    ...(options.ruleOf ? { ruleOf: options.ruleOf } : {}),
+  });
+  const cutApart = (parameters: Float64Array) =>
+    graph.parameters.map(({ offset, length }) => parameters.subarray(offset, offset + length));
+  // Labels beside the outputs, or the errors would be differences in which float32 keeps too few digits.
+  const outputs = reference(cutApart(Float64Array.from(graph.initial)));
+  const labels = outputs.map((value, i) => Math.fround(value + options.labels[i]!));
+  const weights = Float64Array.from(options.weights ?? new Float64Array(labels.length).fill(1));
+  const total = weights.reduce((a, b) => a + b, 0);
+  const lossOf = (parameters: Float64Array) =>
+    reference(cutApart(parameters)).reduce(
+      (sum, value, i) => sum + (weights[i]! * (value - labels[i]!) ** 2) / total,
+      0,
+    );
+  const reaching = outputs.map((value, i) => (2 * weights[i]! * Math.abs(value - labels[i]!)) / total);
+  const parameters = Float64Array.from(graph.initial);
+  const central = (index: number, h: number) => {
+    const [up, down] = [parameters.slice(), parameters.slice()];
+    up[index]! += h;
+    down[index]! -= h;
+    return (lossOf(up) - lossOf(down)) / (2 * h);
+  };
+  const session = await ort.InferenceSession.create(graph.bytes, { intraOpNumThreads: 1 });
+  try {
+    const vector = (values: ArrayLike<number>) =>
+      new ort.Tensor('float32', Float32Array.from(values), [values.length]);
+    const result = await session.run({
+      [trainingNames.labels]: vector(labels),
+      [trainingNames.weights]: vector(weights),
+      [trainingNames.parameters]: vector(parameters),
+    });
+    const written = Float64Array.from(result[trainingNames.gradient]!.data as Float32Array);
+    const wide = parameters.map((_, index) => central(index, step));
+    const narrow = parameters.map((_, index) => central(index, step / 4));
+    return compare(graph.parameters, written, wide, narrow, lossOf(parameters), {
+      share: 1,
+      least: 0.1 * Math.max(...reaching),
+    });
+  } finally {
+    await session.release();
+  }
+}
+
 function feedsOf({ labels, weights, inputs }: GradientCheckOptions): Record<string, ort.Tensor> {
   const vector = (values: ArrayLike<number>) =>
     new ort.Tensor('float64', Float64Array.from(values), [values.length]);
@@ -93,6 +153,7 @@ function compare(
   wide: Float64Array,
   narrow: Float64Array,
   loss: number,
+  { share, least } = { share: smallShare, least: 1e-4 },
 ): GradientCheck {
   let [worst, at, checked, kinks] = [0, '', 0, 0];
   for (const { name, offset, length } of parameters) {
@@ -102,7 +163,7 @@ function compare(
     for (let i = 0; i < length; i++) {
       const [g, d, fine] = [written[offset + i]!, wide[offset + i]!, narrow[offset + i]!];
       // Rounding: a loss of size 1 carries 1e-16, divided by the step.
-      const scale = Math.max(Math.abs(d), largest * smallShare, 1e-4);
+      const scale = Math.max(Math.abs(d), largest * share, least);
       if (Math.abs(d - fine) > 5e-6 * scale) {
         kinks++;
         continue;

@@ -6,6 +6,17 @@ import { elementCount, float32Tensor, int64Tensor } from '@hotloop/model/onnx/te
 /** Which values a weight is drawn from: of either sign but not near 0, or well above 0. */
 export type Range = 'signed' | 'positive';
 
+/**
+ * One operator on random shapes: its result's name and shape, and the operator set to use. `reference` computes the result
+ * in float64 from the weights in the order they were drawn, where the runtime has the operator in float32 only.
+ */
+export type OperatorCase = (g: RandomGraph) => {
+  value: string;
+  dims: readonly number[];
+  opset?: number;
+  reference?: (weights: readonly Float64Array[]) => Float64Array;
+};
+
 /** A graph under test: one operator fed by weights of random shapes, its result read as a column of values. */
 export class RandomGraph {
   readonly random: SeededRandom;
