@@ -5,12 +5,14 @@ import { INGEST_STEPS } from './steps/ingest.ts';
 import { LOOP_STEPS } from './steps/loop.ts';
 import { OPERATIONS_STEPS } from './steps/operations.ts';
 import { RECOVERY_STEPS } from './steps/recovery.ts';
+import { ROLLOUT_STEPS } from './steps/rollouts.ts';
 import type { TourStep } from './tour-step.ts';
 
 /** The whole tour, in order. Each part is one file in `steps/`; a part may use what earlier parts made. */
 export const TOUR_STEPS: readonly TourStep[] = [
   ...FIRST_MODEL_STEPS,
   ...LOOP_STEPS,
+  ...ROLLOUT_STEPS,
   ...INGEST_STEPS,
   ...DOOR_STEPS,
   ...CONSOLE_STEPS,
