@@ -85,6 +85,7 @@ const PACKAGE_FOLDER: Readonly<Record<string, string>> = {
   '@hotloop/example-storefront': 'examples',
   '@hotloop/example-shoppers': 'examples',
   '@hotloop/example-documents': 'examples',
+  '@hotloop/example-movies': 'examples',
 };
 
 export const MOST_LINES = 400;

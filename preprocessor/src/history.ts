@@ -18,8 +18,8 @@ export interface HistoryEntry extends HistoryEvent {
 }
 
 /**
- * What happened to entities lately. A cache: it may be lost, and is filled again by events. Holds at most
- * HISTORY_LENGTH events of each (entity, id, event type), none older than HISTORY_AGE_MS.
+ * What happened to entities lately. A cache: it may be lost, and is filled again by events. Holds the newest
+ * HISTORY_LENGTH events of each (entity, id, event type) and at most a sixteenth more, back to HISTORY_AGE_MS.
  *
  * Adapters: redis-history.ts, memory-history.ts. Both pass history-contract.ts.
  */
@@ -31,7 +31,8 @@ export interface History {
   append(entries: readonly HistoryEntry[], nowMs: number, signal?: AbortSignal): Promise<void>;
   /**
    * Answers all reads in one round trip, in their order, each newest first (equal times: the later arrival first); an
-   * unknown entity has no events. Rejects with UNAVAILABLE when the store is away.
+   * unknown entity has no events. Where a read permits it, older events may come as summaries, which together with the events
+   * leave nothing out. Rejects with UNAVAILABLE when the store is away.
    */
   read(reads: readonly HistoryRead[], signal?: Cancellation): Promise<HistoryEvent[][]>;
 }

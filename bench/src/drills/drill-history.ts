@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
+import { HISTORY_LENGTH } from '@hotloop/model/features/history.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { RedisHistory } from '@hotloop/preprocessor/adapters/redis-history.ts';
@@ -13,6 +14,9 @@ import type { Drill } from './drill.ts';
 
 const USERS = 500;
 const EVENTS = 30_000;
+/** Every so many events belong to one of a few users, who have thousands each. */
+const HEAVY_SHARE = 0.5;
+const HEAVY_USERS = 5;
 const BATCH = 500;
 const WINDOWS_MS = [3_600_000, 24 * 3_600_000, 7 * 24 * 3_600_000];
 const LONGEST_MS = Math.max(...WINDOWS_MS);
@@ -79,13 +83,16 @@ export const drillHistory: Drill = async ({ kills, say }): Promise<Figure[]> => 
     figure('replay_wrong', [await wrongUsers(history, events)], { atMost: 0 }),
     figure('replay_kills', [killed]),
     figure('replay_users', [USERS]),
+    figure('replay_most_events_of_a_user', [
+      Math.max(...[...Map.groupBy(events, ({ user }) => user).values()].map(({ length }) => length)),
+    ]),
   ];
 };
 
 function someEvents(nowMs: number): Sent[] {
   const random = new SeededRandom(7);
   return Array.from({ length: EVENTS }, (_, index) => ({
-    user: `u${Math.floor(random.uniform() * USERS)}`,
+    user: `u${Math.floor(random.uniform() * (random.uniform() < HEAVY_SHARE ? HEAVY_USERS : USERS))}`,
     id: `e${index}`,
     atMs: Math.floor(nowMs - random.uniform() * LONGEST_MS * 1.2),
     price: Math.round(random.uniform() * 100),
@@ -111,8 +118,9 @@ async function wrongUsers(history: RedisHistory, events: readonly Sent[]): Promi
       entityId,
       event: 'view',
       sinceMs: 0,
-      limit: 256,
+      limit: HISTORY_LENGTH,
       fields: true,
+      summarize: { events: 0, edgesMs: WINDOWS_MS.map((windowMs) => nowMs - windowMs) },
     })),
   );
   return users.filter((user, at) => {
@@ -120,11 +128,11 @@ async function wrongUsers(history: RedisHistory, events: readonly Sent[]): Promi
     return WINDOWS_MS.some((windowMs) => {
       const expected = (sent.get(user) ?? []).filter(({ atMs }) => atMs >= nowMs - windowMs);
       const got = found.filter(({ atMs }) => atMs >= nowMs - windowMs);
-      const sum = (prices: readonly unknown[]) =>
-        prices.reduce((total: number, price) => total + Number(price), 0);
+      const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
       return (
-        expected.length !== got.length ||
-        sum(expected.map(({ price }) => price)) !== sum(got.map(({ fields }) => fields.price))
+        expected.length !== sum(got.map(({ summary }) => summary?.count ?? 1)) ||
+        sum(expected.map(({ price }) => price)) !==
+          sum(got.map(({ fields, summary }) => summary?.fields.price?.sum ?? Number(fields.price)))
       );
     });
   }).length;

@@ -13,7 +13,7 @@ export interface DrillOptions {
   readonly megabytes: number;
   readonly budget: number;
   readonly seconds: number;
-  /** `documents`: the folder of its data. */
+  /** `documents`, `movies`: the folder of its data. */
   readonly data?: string;
   readonly say: (line: string) => void;
   /** Of this process; for programs that are started as a user starts them. */

@@ -8,6 +8,7 @@ import { drillImages } from './drill-images.ts';
 import { drillLog } from './drill-log.ts';
 import { drillMany } from './drill-many.ts';
 import { drillMonitoring } from './drill-monitoring.ts';
+import { drillMovies } from './drill-movies.ts';
 import { drillOutage } from './drill-outage.ts';
 import { drillPackage } from './drill-package.ts';
 import { drillRollout } from './drill-rollout.ts';
@@ -21,6 +22,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   monitoring: drillMonitoring,
   documents: drillDocuments,
   history: drillHistory,
+  movies: drillMovies,
   outage: drillOutage,
   rollout: drillRollout,
 };
@@ -49,7 +51,7 @@ const program = new Command('npm run drill --')
   .option('--megabytes <n>', 'many: size of a model', count, 200)
   .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
   .option('--seconds <s>', 'many: for how long they are asked', count, 120)
-  .option('--data <folder>', 'documents: where the data are')
+  .option('--data <folder>', 'documents, movies: where the data are')
   .action(async (name: string, flags: Flags) => {
     const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;
     if (!drill)

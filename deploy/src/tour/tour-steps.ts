@@ -3,6 +3,7 @@ import { DOOR_STEPS } from './steps/doors.ts';
 import { FIRST_MODEL_STEPS } from './steps/first-model.ts';
 import { INGEST_STEPS } from './steps/ingest.ts';
 import { LOOP_STEPS } from './steps/loop.ts';
+import { MOVIE_STEPS } from './steps/movies.ts';
 import { OPERATIONS_STEPS } from './steps/operations.ts';
 import { RECOVERY_STEPS } from './steps/recovery.ts';
 import { ROLLOUT_STEPS } from './steps/rollouts.ts';
@@ -15,6 +16,7 @@ export const TOUR_STEPS: readonly TourStep[] = [
   ...ROLLOUT_STEPS,
   ...INGEST_STEPS,
   ...DOOR_STEPS,
+  ...MOVIE_STEPS,
   ...CONSOLE_STEPS,
   ...RECOVERY_STEPS,
   ...OPERATIONS_STEPS,

@@ -1,6 +1,6 @@
 import type { CompiledFeature } from './compile-feature.ts';
 import type { ExcludeSource } from './exclude-source.ts';
-import { HISTORY_AGE_MS, HISTORY_LENGTH, type HistoryRead } from './history.ts';
+import { HISTORY_AGE_MS, HISTORY_EVENTS, type HistoryRead } from './history.ts';
 
 /** One (entity, event type) that a plan reads, wide enough for every feature that uses it. */
 export interface PlannedRead {
@@ -10,6 +10,10 @@ export interface PlannedRead {
   readonly perCandidate: boolean;
   readonly windowMs: number;
   readonly limit: number;
+  /** Newest events that must be events; when fewer than `limit`, older ones may come as summaries. */
+  readonly events: number;
+  /** Where windows begin, before now. */
+  readonly edgesMs: readonly number[];
   readonly fields: boolean;
 }
 
@@ -35,18 +39,25 @@ export function planHistoryReads(
       ...read,
       windowMs: Math.max(read.windowMs, other?.windowMs ?? 0),
       limit: Math.max(read.limit, other?.limit ?? 0),
+      events: Math.max(read.events, other?.events ?? 0),
+      edgesMs: [...new Set([...read.edgesMs, ...(other?.edgesMs ?? [])])],
       fields: read.fields || other?.fields === true,
     });
   };
   for (const { source, shared } of features)
-    if (source.history) need({ ...source.history, perCandidate: !shared });
+    if (source.history) {
+      const { edgeMs, ...rest } = source.history;
+      need({ ...rest, edgesMs: Number.isFinite(edgeMs) ? [edgeMs] : [], perCandidate: !shared });
+    }
   if (exclude)
     need({
       entity: exclude.entity,
       event: exclude.event,
       perCandidate: false,
       windowMs: HISTORY_AGE_MS,
-      limit: HISTORY_LENGTH,
+      limit: HISTORY_EVENTS,
+      events: HISTORY_EVENTS,
+      edgesMs: [],
       fields: true,
     });
   const entries = [...merged].sort(([, a], [, b]) => Number(a.perCandidate) - Number(b.perCandidate));
@@ -65,8 +76,13 @@ export function historyReads(
   nowMs: number,
 ): HistoryRead[] {
   const reads: HistoryRead[] = [];
-  for (const { entity, event, perCandidate, windowMs, limit, fields } of planned) {
-    const read = { entity, event, sinceMs: nowMs - windowMs, limit, fields };
+  for (const { entity, event, perCandidate, windowMs, limit, events, edgesMs, fields } of planned) {
+    const summarize =
+      events < limit && limit > 1 ? { events, edgesMs: edgesMs.map((edge) => nowMs - edge) } : undefined;
+    const read = {
+      ...{ entity, event, sinceMs: nowMs - windowMs, limit, fields },
+      ...(summarize === undefined ? {} : { summarize }),
+    };
     if (perCandidate) for (const { id } of input.candidates) reads.push({ ...read, entityId: id });
     else {
       const entityId = input.entities[entity];

@@ -9,9 +9,15 @@ import {
 
 const NO_FIELDS = Object.freeze(Object.create(null) as HistoryEvent['fields']);
 
+interface EventList {
+  readonly events: Map<string, HistoryEntry>;
+  /** Of the newest event that had to make room: older ones are not taken again. */
+  floorMs: number;
+}
+
 /** A history within this process: for tests, and for a node that has no Redis. */
 export class MemoryHistory implements FillableHistory {
-  readonly #lists = new Map<string, HistoryEntry[]>();
+  readonly #lists = new Map<string, EventList>();
   #filled = false;
   #failing = false;
 
@@ -26,19 +32,22 @@ export class MemoryHistory implements FillableHistory {
       const { entity, entityId, event, id, atMs } = entry;
       if (atMs < nowMs - HISTORY_AGE_MS) continue;
       const key = keyOf(entity, entityId, event);
-      const list = this.#lists.get(key) ?? [];
-      if (list.some((other) => other.id === id)) continue;
-      list.push(entry);
-      const kept = list.filter((other) => other.atMs >= nowMs - HISTORY_AGE_MS).sort(newestFirst);
-      this.#lists.set(key, kept.slice(0, HISTORY_LENGTH));
+      const list = this.#lists.get(key) ?? { events: new Map<string, HistoryEntry>(), floorMs: 0 };
+      this.#lists.set(key, list);
+      if (list.events.has(id) || atMs <= list.floorMs) continue;
+      list.events.set(id, entry);
+      if (list.events.size > HISTORY_LENGTH * 1.0625) this.#dropOldest(list);
     }
+    for (const list of this.#lists.values())
+      for (const [id, { atMs }] of list.events) if (atMs < nowMs - HISTORY_AGE_MS) list.events.delete(id);
   }
 
   async read(reads: Parameters<FillableHistory['read']>[0]): Promise<HistoryEvent[][]> {
     this.#refuseWhenAway();
     return reads.map(({ entity, entityId, event, sinceMs, limit, fields }) =>
-      (this.#lists.get(keyOf(entity, entityId, event)) ?? [])
+      [...(this.#lists.get(keyOf(entity, entityId, event))?.events.values() ?? [])]
         .filter(({ atMs }) => atMs >= sinceMs)
+        .sort(newestFirst)
         .slice(0, limit)
         .map(({ id, atMs, fields: found }) => ({ id, atMs, fields: fields ? found : NO_FIELDS })),
     );
@@ -58,6 +67,14 @@ export class MemoryHistory implements FillableHistory {
   empty(): void {
     this.#lists.clear();
     this.#filled = false;
+  }
+
+  #dropOldest(list: EventList): void {
+    const sorted = [...list.events.values()].sort(newestFirst);
+    for (const { id, atMs } of sorted.slice(HISTORY_LENGTH)) {
+      list.events.delete(id);
+      list.floorMs = Math.max(list.floorMs, atMs);
+    }
   }
 
   #refuseWhenAway(): void {

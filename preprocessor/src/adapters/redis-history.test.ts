@@ -82,14 +82,14 @@ describe('Redis history', () => {
   it('lets keys that nobody writes to any more expire', async () => {
     await using opened = await openBehindProxy();
     await opened.history.append(entries(1), Date.now());
-    for (const key of ['history:{item:i0}:view', 'history:{item:i0}:view:ids']) {
+    for (const key of ['', ':ids', ':sums'].map((end) => `history:{item:i0}:view${end}`)) {
       const ttl = await opened.redis.pttl(key);
       expect(ttl).toBeGreaterThan(HISTORY_AGE_MS - 60_000);
     }
   });
 
-  it('goes on soundly when the cache has evicted one of the two keys of a list', async () => {
-    for (const evicted of ['history:{item:i0}:view', 'history:{item:i0}:view:ids']) {
+  it('goes on soundly when the cache has evicted one of the keys of a list', async () => {
+    for (const evicted of ['', ':ids', ':sums'].map((end) => `history:{item:i0}:view${end}`)) {
       await using opened = await openBehindProxy();
       const { history, redis } = opened;
       const [entry] = entries(1);
@@ -105,11 +105,12 @@ describe('Redis history', () => {
       );
       const [events = []] = await history.read(reads(1));
       expect(events.map(({ id }) => id)).toEqual(['new', 'e']);
-      const [listed, ids] = await Promise.all([
+      const [listed, ids, summed] = await Promise.all([
         redis.zcard('history:{item:i0}:view'),
         redis.scard('history:{item:i0}:view:ids'),
+        redis.hget('history:{item:i0}:view:sums', 'n'),
       ]);
-      expect([listed, ids]).toEqual([2, 2]);
+      expect([listed, ids, summed]).toEqual([2, 2, '2']);
     }
   });
 

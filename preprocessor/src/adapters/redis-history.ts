@@ -1,3 +1,4 @@
+import type { EventSummary } from '@hotloop/model/features/history.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
 import type { RedisClient } from '@hotloop/platform/redis/redis.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -21,7 +22,7 @@ const NO_FIELDS = Object.freeze(Object.create(null) as HistoryEvent['fields']);
 
 type PipelineResults = readonly (readonly [Error | null, unknown])[] | null;
 
-/** History on Redis: one sorted set for each (entity, id, event type). The client stays the caller's. */
+/** History on Redis: events and summaries of each (entity, id, event type), read and written by scripts. The client stays the caller's. */
 export class RedisHistory implements FillableHistory {
   readonly #redis: RedisClient;
 
@@ -36,9 +37,10 @@ export class RedisHistory implements FillableHistory {
       for (const [key, group] of groupByKey(entries.slice(from, from + APPEND_CHUNK)))
         pipeline.eval(
           APPEND_SCRIPT,
-          2,
+          3,
           key,
           `${key}:ids`,
+          `${key}:sums`,
           HISTORY_LENGTH,
           nowMs - HISTORY_AGE_MS,
           HISTORY_AGE_MS,
@@ -58,9 +60,9 @@ export class RedisHistory implements FillableHistory {
       const chunk = reads.slice(from, from + READ_CHUNK);
       pipeline.eval(
         READ_SCRIPT,
-        chunk.length,
-        ...chunk.map(keyOf),
-        ...chunk.flatMap((read) => [Math.max(0, Math.floor(read.sinceMs)), read.limit, read.fields ? 1 : 0]),
+        2 * chunk.length,
+        ...chunk.flatMap((read) => [keyOf(read), `${keyOf(read)}:sums`]),
+        ...chunk.flatMap(argumentsOf),
       );
     }
     const texts = valuesOf(await pipeline.exec().catch(away)).flat();
@@ -81,7 +83,7 @@ function arrivalText(arrivalUs: number): string {
   return Math.max(0, Math.trunc(arrivalUs)).toString(36).padStart(11, '0').slice(-11);
 }
 
-/** The braces keep the two keys of a list on one node of a cluster. */
+/** The braces keep all keys of an entity on one node of a cluster. */
 function keyOf(list: { entity: string; entityId: string; event: string }): string {
   return `history:{${list.entity}:${list.entityId}}:${list.event}`;
 }
@@ -90,18 +92,48 @@ function groupByKey(entries: readonly HistoryEntry[]): Map<string, HistoryEntry[
   return Map.groupBy(entries, keyOf);
 }
 
-/** Lines of two or three to an event: time, id, fields. */
+/** What the script wants to know of a read. A window begins at a whole millisecond, as events happen at one. */
+function argumentsOf({ sinceMs, limit, fields, summarize }: HistoryRead): number[] {
+  const edges = summarize?.edgesMs ?? [];
+  return [
+    ...[Math.max(0, Math.floor(sinceMs)), limit, fields ? 1 : 0, summarize?.events ?? -1],
+    ...[edges.length, ...edges.map((edge) => Math.max(0, Math.ceil(edge)))],
+  ];
+}
+
+/** Lines of two or three to an event: time, id, fields. Those of a summary begin with S. */
 function eventsOf(text: string, withFields: boolean): HistoryEvent[] {
   if (text === '') return [];
   const lines = text.split('\n');
   const events: HistoryEvent[] = [];
-  for (let at = 0; at + 1 < lines.length; at += withFields ? 3 : 2)
-    events.push({
-      id: lines[at + 1] ?? '',
-      atMs: Number(lines[at]),
-      fields: withFields ? parseFields(lines[at + 2] ?? '') : NO_FIELDS,
-    });
+  for (let at = 0; at + 1 < lines.length; at += withFields ? 3 : 2) {
+    const time = lines[at] ?? '';
+    const second = lines[at + 1] ?? '';
+    events.push(
+      time.startsWith('S')
+        ? { id: time, atMs: Number(time.slice(1)), fields: NO_FIELDS, summary: summaryOf(second) }
+        : {
+            id: second,
+            atMs: Number(time),
+            fields: withFields ? parseFields(lines[at + 2] ?? '') : NO_FIELDS,
+          },
+    );
+  }
   return events;
+}
+
+/** "count newest" and, for each field, "name count sum min max". */
+function summaryOf(text: string): EventSummary {
+  const words = text.split(' ');
+  const fields = Object.create(null) as Record<string, EventSummary['fields'][string]>;
+  for (let at = 2; at + 4 < words.length; at += 5)
+    fields[words[at] ?? ''] = {
+      count: Number(words[at + 1]),
+      sum: Number(words[at + 2]),
+      min: Number(words[at + 3]),
+      max: Number(words[at + 4]),
+    };
+  return { count: Number(words[0]), fields };
 }
 
 /** What stands in the store was written by `append`; anything else there is as good as no fields. */

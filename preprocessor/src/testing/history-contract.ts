@@ -1,3 +1,4 @@
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { record } from '@hotloop/model/testing/manifests.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -6,6 +7,7 @@ import {
   HISTORY_LENGTH,
   type History,
   type HistoryEntry,
+  type HistoryEvent,
   type HistoryRead,
 } from '../history.ts';
 
@@ -14,6 +16,24 @@ export interface OpenedHistory extends AsyncDisposable {
 }
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12);
+
+const DAY_MS = 86_400_000;
+
+/** What functions of history would make of the events since a moment. */
+function totalOf(events: readonly Pick<HistoryEvent, 'atMs' | 'fields' | 'summary'>[], sinceMs: number) {
+  const total = { count: 0, sum: 0, least: Number.POSITIVE_INFINITY, most: 0, bought: 0, rare: 0 };
+  for (const { atMs, fields, summary } of events) {
+    if (atMs < sinceMs) continue;
+    const { price, bought, rare } = summary?.fields ?? {};
+    total.count += summary?.count ?? 1;
+    total.sum += price?.sum ?? Number(fields.price ?? 0);
+    total.least = Math.min(total.least, price?.min ?? Number(fields.price ?? Number.POSITIVE_INFINITY));
+    total.most = Math.max(total.most, price?.max ?? Number(fields.price ?? 0));
+    total.bought += bought?.sum ?? Number(fields.bought ?? 0);
+    total.rare += rare?.count ?? (fields.rare === undefined ? 0 : 1);
+  }
+  return total;
+}
 
 const entry = (id: string, given: Partial<HistoryEntry> = {}): HistoryEntry => ({
   entity: 'user',
@@ -154,26 +174,64 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: `keeps the newest ${HISTORY_LENGTH} events, and an old one that comes late changes nothing`,
+    title: `keeps the newest ${HISTORY_LENGTH} events at least, and an old one that had to go changes nothing when it comes again`,
     async check(history) {
-      const count = HISTORY_LENGTH + 40;
+      const count = HISTORY_LENGTH + 1100;
       const entries = Array.from({ length: count }, (_, age) =>
-        entry(`e${age}`, { atMs: NOW_MS - age * 1000 }),
+        entry(`e${age}`, { atMs: NOW_MS - age * 10_000, fields: record({ price: 1 }) }),
       );
       await history.append(entries.toReversed(), NOW_MS);
-      const expected = entries.slice(0, HISTORY_LENGTH).map(({ id }) => id);
-      expect(await idsOf(history, { limit: 1000 })).toEqual(expected);
+      const kept = await idsOf(history, { limit: 50_000, fields: false });
+      expect(kept.length).toBeGreaterThanOrEqual(HISTORY_LENGTH);
+      expect(kept.length).toBeLessThan(HISTORY_LENGTH * 1.07);
+      expect(kept).toEqual(entries.slice(0, kept.length).map(({ id }) => id));
       await history.append(entries.slice(-3), NOW_MS);
-      expect(await idsOf(history, { limit: 1000 })).toEqual(expected);
+      expect(await idsOf(history, { limit: 50_000, fields: false })).toEqual(kept);
+      const permit = { events: 10, edgesMs: [] };
+      const [events = []] = await history.read([readOf({ limit: 50_000, summarize: permit })]);
+      expect(totalOf(events, 0)).toMatchObject({ count: kept.length, sum: kept.length });
+    },
+  },
+  {
+    title:
+      'counts every window exactly, summaries or not, whatever the order and repetition of thousands of events',
+    async check(history) {
+      const seed = 11;
+      const random = new SeededRandom(seed);
+      const entries = Array.from({ length: 1500 }, (_, index) =>
+        entry(`e${index}`, {
+          atMs: Math.floor(NOW_MS - random.uniform() * 20 * DAY_MS),
+          arrivalUs: NOW_MS * 1000 + index,
+          fields: record({
+            price: Math.round(random.uniform() * 100),
+            bought: index % 3 === 0,
+            ...(index % 2 === 0 ? { rare: index } : {}),
+          }),
+        }),
+      );
+      for (const from of [0, 700, 300, 1200, 0])
+        await history.append(entries.slice(from, from + 700), NOW_MS);
+      const windows = [3_600_000, DAY_MS, 7 * DAY_MS, 16.37 * DAY_MS, 90 * DAY_MS];
+      const edgesMs = windows.map((window) => NOW_MS - window);
+      for (const events of [0, 1, 40, 300]) {
+        const read = readOf({ limit: HISTORY_LENGTH, summarize: { events, edgesMs } });
+        const [found = []] = await history.read([read]);
+        expect(found.slice(0, events).some(({ summary }) => summary)).toBe(false);
+        expect(found.map(({ atMs }) => atMs)).toEqual(found.map(({ atMs }) => atMs).sort((a, b) => b - a));
+        for (const sinceMs of edgesMs)
+          expect(totalOf(found, sinceMs), `seed ${seed}, ${events} events, since ${sinceMs}`).toEqual(
+            totalOf(entries, sinceMs),
+          );
+      }
     },
   },
   {
     title: 'lets events go that are older than the longest age, by the time of the writing',
     async check(history) {
       const nearly = entry('nearly', { atMs: NOW_MS - HISTORY_AGE_MS + 60_000 });
-      await history.append([nearly, entry('older', { atMs: NOW_MS - HISTORY_AGE_MS - 1 })], NOW_MS);
+      await history.append([nearly, entry('older', { atMs: NOW_MS - HISTORY_AGE_MS - DAY_MS })], NOW_MS);
       expect(await idsOf(history, { sinceMs: 0 })).toEqual(['nearly']);
-      await history.append([entry('new', { atMs: NOW_MS + 3_600_000 })], NOW_MS + 3_600_000);
+      await history.append([entry('new', { atMs: NOW_MS + DAY_MS })], NOW_MS + DAY_MS);
       expect(await idsOf(history, { sinceMs: 0 })).toEqual(['new']);
     },
   },

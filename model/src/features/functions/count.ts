@@ -12,7 +12,12 @@ export const countFunction: HistoryFunctionKind = {
       type: 'number',
       fields: false,
       newestOnly: false,
-      fold: (events, _nowMs, _type, out) => out.push(events.length),
+      summaries: true,
+      fold(events, _nowMs, _type, out) {
+        let count = 0;
+        for (const { summary } of events) count += summary === undefined ? 1 : summary.count;
+        out.push(count);
+      },
     };
   },
 };

@@ -16,6 +16,7 @@ export const distinctFunction: HistoryFunctionKind = {
       type: 'number',
       fields: true,
       newestOnly: false,
+      summaries: false,
       fold(events, _nowMs, _type, out) {
         seen.clear();
         for (const { fields } of events) {

@@ -1,4 +1,4 @@
-import type { HistoryEvent } from '../history.ts';
+import type { FieldSummary, HistoryEvent } from '../history.ts';
 import type { RawType } from '../raw-value.ts';
 import type { PathPart } from '../source-path.ts';
 
@@ -26,6 +26,10 @@ export interface HistoryFold {
   readonly fields: boolean;
   /** The newest event is enough. */
   readonly newestOnly: boolean;
+  /** Understands events that stand for several; otherwise it is given those before the first of them. */
+  readonly summaries: boolean;
+  /** Newest events that it looks at, where not as many as there are. */
+  readonly most?: number;
   /**
    * Adds up to `values` values to the empty `out`; none: the value is absent. `events` are newest first. A field that an event
    * lacks, or has with another type, is passed over: it is others' data, and no reason to refuse this caller.
@@ -57,7 +61,7 @@ export function numberFold(
   name: string,
   documentation: string,
   state: HistoryFunctionKind['state'],
-  apply: (numbers: readonly number[]) => number | undefined,
+  apply: (numbers: FieldSummary) => number | undefined,
 ): HistoryFunctionKind {
   const form = `${name}(FIELD)`;
   return {
@@ -67,22 +71,37 @@ export function numberFold(
     state,
     parse(call) {
       const field = fieldOf(call, form);
-      const numbers: number[] = [];
       return {
         values: 1,
         type: 'number',
         fields: true,
         newestOnly: false,
+        summaries: true,
         fold(events, _nowMs, _type, out) {
-          numbers.length = 0;
+          const all = { count: 0, sum: 0, min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
           for (const event of events) {
-            const number = numberOf(event, field);
-            if (number !== undefined) numbers.push(number);
+            if (event.summary === undefined) {
+              const number = numberOf(event, field);
+              if (number !== undefined) add(all, 1, number, number, number);
+            } else {
+              const part = event.summary.fields[field];
+              if (part !== undefined) add(all, part.count, part.sum, part.min, part.max);
+            }
           }
-          const value = apply(numbers);
+          const value = apply(all);
           if (value !== undefined) out.push(value);
         },
       };
     },
   };
+}
+
+function add(
+  all: { count: number; sum: number; min: number; max: number },
+  ...[count, sum, min, max]: readonly [number, number, number, number]
+): void {
+  all.count += count;
+  all.sum += sum;
+  if (min < all.min) all.min = min;
+  if (max > all.max) all.max = max;
 }

@@ -1,3 +1,4 @@
+import { LAST_EVENTS } from '../history.ts';
 import { isOfType } from '../raw-value.ts';
 import type { HistoryFunctionKind } from './function-kind.ts';
 
@@ -21,6 +22,8 @@ export const lastFunction: HistoryFunctionKind = {
       type: undefined,
       fields: true,
       newestOnly: false,
+      summaries: false,
+      most: Math.max(values, LAST_EVENTS),
       fold(events, _nowMs, type, out) {
         for (const { fields } of events) {
           const value = fields[field];

@@ -13,6 +13,7 @@ export const secondsSinceFunction: HistoryFunctionKind = {
       type: 'number',
       fields: false,
       newestOnly: true,
+      summaries: true,
       fold(events, nowMs, _type, out) {
         const newest = events[0];
         if (newest !== undefined) out.push(Math.max(0, nowMs - newest.atMs) / 1000);

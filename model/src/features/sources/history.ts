@@ -3,7 +3,13 @@ import { compileExpression, type Expression } from '../../expression.ts';
 import { durationMs } from '../../manifest/duration.ts';
 import { FEATURE_STATUS } from '../feature-status.ts';
 import type { HistoryFold } from '../functions/function-kind.ts';
-import { HISTORY_AGE_MS, HISTORY_LENGTH, type HistoryEvent } from '../history.ts';
+import {
+  CANDIDATE_EVENTS,
+  HISTORY_AGE_MS,
+  HISTORY_EVENTS,
+  HISTORY_LENGTH,
+  type HistoryEvent,
+} from '../history.ts';
 import { plainName } from '../source-path.ts';
 import type { CompiledSource, ParsedSource, SourceFields, SourceKind } from './source-kind.ts';
 
@@ -35,6 +41,9 @@ function compile(entity: string, event: string, fold: HistoryFold, feature: Sour
   const windowMs = feature.window === undefined ? Number.POSITIVE_INFINITY : durationMs(feature.window);
   const maxAgeMs = feature.max_age === undefined ? Number.POSITIVE_INFINITY : durationMs(feature.max_age);
   const where = feature.where === undefined ? undefined : compileWhere(feature.where);
+  const summaries = fold.summaries && where === undefined;
+  const most = (where === undefined ? fold.most : undefined) ?? Number.POSITIVE_INFINITY;
+  const events = Math.min(most, entity === 'item' ? CANDIDATE_EVENTS : HISTORY_EVENTS);
   const chosen: HistoryEvent[] = [];
   const values: unknown[] = [];
   return {
@@ -47,7 +56,9 @@ function compile(entity: string, event: string, fold: HistoryFold, feature: Sour
       event,
       // Only the newest event of all tells stale from never seen, so max_age needs it whatever the window.
       windowMs: maxAgeMs === Number.POSITIVE_INFINITY ? Math.min(windowMs, HISTORY_AGE_MS) : HISTORY_AGE_MS,
-      limit: fold.newestOnly && where === undefined ? 1 : HISTORY_LENGTH,
+      limit: fold.newestOnly && where === undefined ? 1 : summaries ? HISTORY_LENGTH : events,
+      events: summaries ? 0 : events,
+      edgeMs: windowMs,
       fields: fold.fields || where !== undefined,
     },
     remedy: `name the entity ${entity}`,
@@ -65,7 +76,7 @@ function compile(entity: string, event: string, fold: HistoryFold, feature: Sour
         }
         chosen.length = 0;
         for (const one of all) {
-          if (one.atMs < sinceMs) break;
+          if (one.atMs < sinceMs || (one.summary !== undefined && !summaries)) break;
           if (where === undefined || isTrue(where, event, one)) chosen.push(one);
         }
         values.length = 0;

@@ -42,6 +42,10 @@ export interface HistoryNeed {
   readonly event: string;
   readonly windowMs: number;
   readonly limit: number;
+  /** Newest events that must be events; 0 where summaries do. */
+  readonly events: number;
+  /** Where its own window begins, before now; infinite without one. */
+  readonly edgeMs: number;
   /** Whether fields of the events are looked at, or only their times. */
   readonly fields: boolean;
 }
