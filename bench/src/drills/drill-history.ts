@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import { HISTORY_LENGTH } from '@hotloop/model/features/history.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
-import { HISTORY_LENGTH } from '@hotloop/model/features/history.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { RedisHistory } from '@hotloop/preprocessor/adapters/redis-history.ts';
