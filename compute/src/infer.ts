@@ -34,6 +34,8 @@ export interface Question {
   readonly priority: number;
   /** Milliseconds left. */
   readonly timeoutMs: number;
+  /** The time of the log row, ms since 1970; absent or 0: when it is answered. */
+  readonly atMs?: number | undefined;
   /** True when nobody waits any more; asked before the work runs. */
   isOver(): boolean;
 }
@@ -209,7 +211,7 @@ export class Infer {
     return this.#adapters.journal.append(
       {
         predictionId: question.predictionId,
-        at: this.#adapters.clock.now(),
+        at: question.atMs || this.#adapters.clock.now(),
         model: question.model,
         version: question.version,
         variant: question.variant,

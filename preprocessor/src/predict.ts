@@ -54,7 +54,13 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
   const plans = versionCache(registry, (record) => compileFeaturePlan(record.manifest));
   const find = findFresh(registry, () => clock.monotonic());
   const admission = new Admission(options.limits);
-  const copies = startCopies({ history, inference, planOf: (record) => plans.of(record), log: options.log });
+  const copies = startCopies({
+    history,
+    ...(references ? { references } : {}),
+    inference,
+    planOf: (record) => plans.of(record),
+    log: options.log,
+  });
 
   /** The model's own answer or, where it cannot answer and its manifest names another model, that one's. */
   async function predict(asked: PredictionRequest, call: PredictionCall): Promise<Prediction> {
@@ -124,6 +130,7 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
             ...{ predictionId, model, version, variant, sampled, degraded },
             ...{ caller: call.caller, entities: request.entities, priority: 0, timeoutMs: timeLeft() },
             candidates: request.candidates.map(({ id }) => id),
+            atMs: nowMs,
             ...rows,
           },
           call.signal,

@@ -5,8 +5,11 @@ import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
 import type { HistoryGate } from './history-gate.ts';
 import type { PredictionRequest } from './prediction.ts';
+import type { ReferenceReader } from './tables/reference-reader.ts';
 
 export interface CopyDependencies {
+  /** As for predictions. */
+  readonly references?: ReferenceReader;
   readonly history: HistoryGate;
   readonly inference: InferencePort;
   readonly planOf: (record: VersionRecord) => FeaturePlan;
@@ -42,7 +45,7 @@ export interface CopiedPrediction {
  * computes its own features. What fails is compute's to log; here it is dropped.
  */
 export function startCopies(dependencies: CopyDependencies, options: CopyOptions = COPY_DEFAULTS): Copies {
-  const { history, inference, planOf, log } = dependencies;
+  const { history, references, inference, planOf, log } = dependencies;
   const never = new AbortController().signal;
   let inFlight = 0;
   let sent = 0;
@@ -53,14 +56,19 @@ export function startCopies(dependencies: CopyDependencies, options: CopyOptions
     try {
       const plan = planOf(record);
       const reads = plan.needsHistory ? plan.reads(request, about.nowMs) : [];
-      const events = reads.length === 0 ? [] : await history.read(reads, options.timeoutMs, never);
+      const lookups = plan.needsReference ? plan.references(request) : [];
+      const [events, found] = await Promise.all([
+        reads.length === 0 ? [] : history.read(reads, options.timeoutMs, never),
+        lookups.length === 0 ? [] : (references?.read(lookups, options.timeoutMs) ?? null),
+      ]);
+      const degraded = [...(events === null ? ['history'] : []), ...(found === null ? ['reference'] : [])];
       await inference.infer(
         {
           ...{ predictionId: shadowIdOf(about.predictionId, version), model, version, variant: 'shadow' },
           ...{ caller: about.caller, entities: request.entities, priority: 0, timeoutMs: options.timeoutMs },
-          ...{ sampled: false, degraded: events === null ? ['history'] : [] },
+          ...{ sampled: false, degraded, atMs: about.nowMs },
           candidates: request.candidates.map(({ id }) => id),
-          ...plan.run(request, events, about.nowMs),
+          ...plan.run(request, events, about.nowMs, found),
         },
         never,
       );

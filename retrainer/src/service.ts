@@ -226,6 +226,7 @@ export async function startRetrainer(
         pool,
         registry,
         bundles,
+        objects: adapters.objects,
         rules,
         outcomes,
         loop,

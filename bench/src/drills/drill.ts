@@ -1,7 +1,7 @@
 import type { Figure } from '../figure.ts';
 
 export interface DrillOptions {
-  /** `log`: how many answered predictions. */
+  /** `log`: how many answered predictions; `parity`: at most 100,000. */
   readonly predictions: number;
   /** `log`: predictions a second at most. */
   readonly rate: number;

@@ -11,6 +11,7 @@ import { drillMonitoring } from './drill-monitoring.ts';
 import { drillMovies } from './drill-movies.ts';
 import { drillOutage } from './drill-outage.ts';
 import { drillPackage } from './drill-package.ts';
+import { drillParity } from './drill-parity.ts';
 import { drillRollout } from './drill-rollout.ts';
 
 const DRILLS: Readonly<Record<string, Drill>> = {
@@ -23,6 +24,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   documents: drillDocuments,
   history: drillHistory,
   movies: drillMovies,
+  parity: drillParity,
   outage: drillOutage,
   rollout: drillRollout,
 };
@@ -43,7 +45,12 @@ const program = new Command('npm run drill --')
   .description('Breaks things on purpose and counts what must not happen')
   .argument('<name>', `one of ${Object.keys(DRILLS).join(', ')}`)
   .option('--json', 'print the report as JSON on the last line')
-  .option('--predictions <n>', 'log: how many answered predictions', count, 1_000_000)
+  .option(
+    '--predictions <n>',
+    'log: how many answered predictions; parity: at most 100,000',
+    count,
+    1_000_000,
+  )
   .option('--rate <n>', 'log: predictions a second at most', count, 5_000)
   .option('--kills <n>', 'log: how often the front is killed', count, 20)
   .option('--outage <s>', 'log: for how many seconds Postgres stands still', count, 60)

@@ -35,6 +35,25 @@ interface InferOptions extends GlobalOptions {
   readonly output?: string;
 }
 
+interface ParityOptions extends GlobalOptions {
+  readonly since?: string;
+  readonly most: string;
+}
+
+interface Parity {
+  readonly compared: number;
+  readonly equal: number;
+  readonly skipped: number;
+  readonly features: readonly string[];
+  readonly disagreeing: readonly {
+    readonly feature: string;
+    readonly differing: number;
+    readonly first_prediction: string;
+    readonly served: number | null;
+    readonly recomputed: number | null;
+  }[];
+}
+
 interface Explanation {
   readonly model: string;
   readonly version: number;
@@ -70,6 +89,22 @@ export function addFeaturesCommands(program: Command, context: CommandContext): 
         body,
       );
       present(context, options, explained, () => describeExplanation(explained));
+    });
+
+  features
+    .command('parity')
+    .description('recompute logged requests from archived events, and name the features that disagree')
+    .argument('<model>')
+    .option('--since <time>', 'RFC 3339 (default: a day ago)')
+    .option('--most <n>', 'requests at most', '100000')
+    .addHelpText('after', '\nExample: hotloop features parity product-ranker --since 2026-01-15T00:00:00Z')
+    .action(async (model: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<ParityOptions>();
+      const parity = await controlClient(options, context.signal).post<Parity>(
+        `/v1/models/${encodeURIComponent(model)}/parity`,
+        { most: Number(options.most), ...(options.since === undefined ? {} : { since: options.since }) },
+      );
+      present(context, options, parity, () => describeParity(parity));
     });
 
   features
@@ -142,6 +177,16 @@ export function addFeaturesCommands(program: Command, context: CommandContext): 
         kinds.map(({ kind, form, documentation }) => `${kind} ${form}\n  ${documentation}`).join('\n'),
       );
     });
+}
+
+function describeParity({ compared, equal, skipped, features, disagreeing }: Parity): string {
+  const head = `${equal} of ${compared} requests agree in ${features.length} features from history; ${skipped} could not be compared`;
+  if (disagreeing.length === 0) return head;
+  const rows = disagreeing.map((one) => [
+    ...[one.feature, one.differing, one.first_prediction],
+    ...[one.served ?? 'NaN', one.recomputed ?? 'NaN'],
+  ]);
+  return `${head}\n${table(['feature', 'differing', 'first request', 'served', 'recomputed'], rows)}`;
 }
 
 async function explainBody(

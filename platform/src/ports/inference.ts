@@ -33,6 +33,8 @@ export interface InferItem {
   readonly priority: number;
   /** Whether spans of this prediction are recorded. */
   readonly sampled: boolean;
+  /** The moment that the features were computed for, ms since 1970: the time of the log row. Absent or 0: when it is answered. */
+  readonly atMs?: number;
 }
 
 export interface InferOutput {

@@ -88,5 +88,6 @@ function toMessage(item: InferItem): ItemMessage {
     sampled: item.sampled,
     priority: item.priority,
     tensors: item.tensors?.map(tensorToMessage) ?? [],
+    atMs: item.atMs ?? 0,
   };
 }

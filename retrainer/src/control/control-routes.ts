@@ -8,6 +8,7 @@ import { type MonitoringRoutesDependencies, monitoringRoutes } from '../monitori
 import { correctionRoutes } from '../outcomes/corrections/correction-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
+import { type ParityRouteDependencies, parityRoutes } from '../parity/parity-routes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
 import { planRoutes } from '../registry/plan-routes.ts';
 import { registryRoutes } from '../registry/registry-routes.ts';
@@ -25,7 +26,8 @@ export interface ControlDependencies
     ConsoleDependencies,
     FirstRunDependencies,
     RolloutRouteDependencies,
-    MonitoringRoutesDependencies {
+    MonitoringRoutesDependencies,
+    ParityRouteDependencies {
   readonly outcomes: OutcomeDependencies;
   /** Without it pages do not learn of changes by themselves. */
   readonly changes: ChangeFeed | null;
@@ -42,6 +44,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     outcomeRoutes(dependencies.outcomes),
     loopRoutes(dependencies.loop),
     sharedFeatureRoutes(dependencies.pool),
+    parityRoutes(dependencies),
     datasetRoutes(dependencies.data),
     correctionRoutes(dependencies.data),
     consoleRoutes(dependencies),

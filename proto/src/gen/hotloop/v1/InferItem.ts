@@ -35,6 +35,10 @@ export interface InferItem {
    * Instead of features: one tensor for each input, when the model has several, or one that is not float32. columns is 0 then.
    */
   'tensors'?: (_hotloop_v1_Tensor)[];
+  /**
+   * Milliseconds since 1970 that the features were computed for: the time of the log row. 0: when it is answered.
+   */
+  'atMs'?: (number | string);
 }
 
 export interface InferItem__Output {
@@ -70,4 +74,8 @@ export interface InferItem__Output {
    * Instead of features: one tensor for each input, when the model has several, or one that is not float32. columns is 0 then.
    */
   'tensors': (_hotloop_v1_Tensor__Output)[];
+  /**
+   * Milliseconds since 1970 that the features were computed for: the time of the log row. 0: when it is answered.
+   */
+  'atMs': (number);
 }
