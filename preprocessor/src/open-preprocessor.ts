@@ -15,6 +15,7 @@ import { GrpcDecision } from './adapters/grpc-decision.ts';
 import { GrpcFeedback } from './adapters/grpc-feedback.ts';
 import { GrpcInference } from './adapters/grpc-inference.ts';
 import { RedisHistory } from './adapters/redis-history.ts';
+import { startCompaction } from './archive/compact-archive.ts';
 import { type EventSpool, openEventSpool } from './archive/event-spool.ts';
 import { watchHistory } from './archive/rebuild-history.ts';
 import { deadLetters } from './dead-letters.ts';
@@ -123,6 +124,7 @@ async function openArchiving(
   const archive = closing.use('archive', await openEventArchive(store));
   const folder = join(settings.HOTLOOP_DATA, 'event-spool');
   const spool = closing.use('event spool', await openEventSpool({ folder }, archive, log));
+  closing.use('archive compaction', startCompaction({ archive, clock: systemClock, log }));
   closing.use('history watch', watchHistory({ history, archive, spool, clock: systemClock, log }));
   return spool;
 }

@@ -30,7 +30,8 @@ async function open() {
       events.push(...batch);
     return events;
   };
-  return { archive, add, keys, read, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const openAnother = async () => stack.use(await openEventArchive(store));
+  return { archive, openAnother, add, keys, read, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 const event = (key: string, minutes: number, given: Partial<ArchivedEvent> = {}): ArchivedEvent => ({
@@ -83,5 +84,18 @@ describe('the archive of events', () => {
     expect(await opened.keys()).toHaveLength(4);
     expect(await opened.read()).toEqual(before);
     expect(await opened.archive.compact(START_MS + HOUR_MS)).toBe(0);
+  });
+
+  it('gives a reader every event of the hours that are compacted while it reads', async () => {
+    await using opened = await open();
+    for (const [index, key] of ['a', 'b', 'c'].entries())
+      await opened.add(`s${index}.jsonl`, [event(key, index), event(`${key}2`, 60 + index)]);
+    const before = await opened.read();
+    const reader = opened.archive.read({ sinceMs: 0, untilMs: Number.MAX_SAFE_INTEGER });
+    const found = [...((await reader.next()).value ?? [])];
+    const another = await opened.openAnother();
+    expect(await another.compact(START_MS + 24 * HOUR_MS)).toBeGreaterThan(2);
+    for await (const batch of reader) found.push(...batch);
+    expect(found).toEqual(before);
   });
 });

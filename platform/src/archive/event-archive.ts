@@ -48,6 +48,7 @@ export interface EventArchive extends AsyncDisposable {
 
 const ROOT = 'events';
 const HOUR_MS = 3_600_000;
+const MOST_LISTINGS = 5;
 const COLUMNS =
   "{key: 'VARCHAR', type: 'VARCHAR', at_ms: 'BIGINT', arrival_us: 'BIGINT', entities: 'VARCHAR', fields: 'VARCHAR'}";
 const HOUR_OF = "strftime(make_timestamp(at_ms * 1000), '%Y-%m-%dT%H')";
@@ -102,19 +103,13 @@ class ParquetArchive implements EventArchive {
     }
   }
 
-  async *read({ sinceMs, untilMs, types }: ArchiveRange): AsyncGenerator<ArchivedEvent[], void, undefined> {
-    const hours = new Map<string, string[]>();
-    for await (const { key } of this.#store.list(`${ROOT}/`)) {
-      const [, type = '', hour = ''] = key.split('/');
-      const startMs = hourStartMs(hour);
-      if (types && !types.includes(type)) continue;
-      if (startMs + HOUR_MS <= sinceMs || startMs >= untilMs) continue;
-      hours.set(hour, [...(hours.get(hour) ?? []), key]);
-    }
+  async *read(range: ArchiveRange): AsyncGenerator<ArchivedEvent[], void, undefined> {
+    const { sinceMs, untilMs } = range;
+    const hours = await this.#hoursOf(range);
     for (const hour of [...hours.keys()].sort()) {
       const folder = join(this.#database.temporaryFolder, temporaryName());
       try {
-        const paths = await this.#fetch(hours.get(hour) ?? [], folder);
+        const paths = await this.#fetchHour(range, hour, hours.get(hour) ?? [], folder);
         if (paths.length === 0) continue;
         const rows = this.#database.stream(
           `SELECT * FROM ${parquetSource(paths)} WHERE at_ms >= $1 AND at_ms < $2 ${FIRST_OF_KEY} ORDER BY at_ms, arrival_us`,
@@ -124,6 +119,34 @@ class ParquetArchive implements EventArchive {
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
+    }
+  }
+
+  /** The objects of each hour of a range. */
+  async #hoursOf({ sinceMs, untilMs, types }: ArchiveRange): Promise<Map<string, string[]>> {
+    const hours = new Map<string, string[]>();
+    for await (const { key } of this.#store.list(`${ROOT}/`)) {
+      const [, type = '', hour = ''] = key.split('/');
+      const startMs = hourStartMs(hour);
+      if (types && !types.includes(type)) continue;
+      if (startMs + HOUR_MS <= sinceMs || startMs >= untilMs) continue;
+      hours.set(hour, [...(hours.get(hour) ?? []), key]);
+    }
+    return hours;
+  }
+
+  /** An hour that a compaction changes meanwhile is listed again: what was removed is in the file that replaced it. */
+  async #fetchHour(
+    range: ArchiveRange,
+    hour: string,
+    listed: readonly string[],
+    folder: string,
+  ): Promise<string[]> {
+    let keys = listed;
+    for (let attempt = 1; ; attempt++) {
+      const paths = await this.#fetch(keys, join(folder, String(attempt)));
+      if (paths.length === keys.length || attempt === MOST_LISTINGS) return paths;
+      keys = (await this.#hoursOf(range)).get(hour) ?? [];
     }
   }
 
@@ -159,7 +182,7 @@ class ParquetArchive implements EventArchive {
     }
   }
 
-  /** Copies objects into a folder; one that a compaction removed meanwhile is left out, its events are in another. */
+  /** Copies objects into a folder; one that a compaction removed meanwhile is left out. */
   async #fetch(keys: readonly string[], folder: string): Promise<string[]> {
     await mkdir(folder, { recursive: true });
     const paths: string[] = [];

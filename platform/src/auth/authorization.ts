@@ -68,13 +68,18 @@ export interface Caller {
 
 /** Throws PERMISSION_DENIED for a model outside of the caller's scope, RESOURCE_EXHAUSTED when its quota is used up. */
 export function permit(caller: Caller, model: string): void {
-  if (caller.models !== undefined && !caller.models.has(model))
-    throw new HotloopError('PERMISSION_DENIED', `this key may not name model ${model.slice(0, 128)}`, {
-      reason: 'model_not_in_scope',
-    });
+  permitModel(caller, model);
   if (caller.mayAsk?.() === false)
     throw new HotloopError('RESOURCE_EXHAUSTED', 'the quota of this key is used up; try again in a moment', {
       reason: 'quota',
+    });
+}
+
+/** Throws PERMISSION_DENIED for a model outside of the caller's scope. */
+export function permitModel(caller: Caller, model: string): void {
+  if (caller.models !== undefined && !caller.models.has(model))
+    throw new HotloopError('PERMISSION_DENIED', `this key may not name model ${model.slice(0, 128)}`, {
+      reason: 'model_not_in_scope',
     });
 }
 

@@ -10,6 +10,7 @@ import { describe, expect, it } from 'vitest';
 import { MemoryHistory } from '../adapters/memory-history.ts';
 import { readEvent } from '../parse-event.ts';
 import { takeEvents } from '../take-events.ts';
+import { startCompaction } from './compact-archive.ts';
 import { openEventSpool } from './event-spool.ts';
 import { watchHistory } from './rebuild-history.ts';
 
@@ -86,6 +87,20 @@ describe('events on their way to the archive', () => {
     await second.flush();
     expect(await readdir(opened.spoolFolder)).toEqual([]);
     expect(await opened.archived()).toHaveLength(2);
+  });
+
+  it('are compacted from time to time, and a store that is away is tried again', async () => {
+    const asked: number[] = [];
+    const archive = {
+      async compact(beforeMs: number) {
+        asked.push(beforeMs);
+        if (asked.length === 1) throw new HotloopError('UNAVAILABLE', 'the store is away');
+        return 2;
+      },
+    };
+    await using _compaction = startCompaction({ archive, clock: systemClock, log }, 5);
+    await expect.poll(() => asked.length).toBeGreaterThan(2);
+    expect(asked[0]).toBeLessThan(Date.now() - 3_500_000);
   });
 
   it('are refused when too many wait', async () => {

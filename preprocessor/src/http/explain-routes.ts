@@ -1,3 +1,4 @@
+import { permit } from '@hotloop/platform/auth/authorization.ts';
 import type { HttpApp, RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { z } from 'zod';
 import type { Explainer } from '../explain.ts';
@@ -43,6 +44,7 @@ export function explainRoutes(explainer: Explainer, timeouts: TimeoutOptions): R
         },
       },
       async ({ params: { model }, body, caller }) => {
+        permit(caller, model);
         const call = {
           caller: caller.subject,
           timeoutMs: timeouts.defaultTimeoutMs,

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import { createAuthenticator, ROLES } from '@hotloop/platform/auth/authorization.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
@@ -29,7 +29,7 @@ class MemoryFeedback implements FeedbackPort {
   }
 }
 
-async function open(apiKeys?: string) {
+async function open(apiKeys?: string, authenticator = createAuthenticator(apiKeys)) {
   const stack = new AsyncDisposableStack();
   const metrics = stack.use(openMetrics('test'));
   const opened = openPredictor();
@@ -48,7 +48,7 @@ async function open(apiKeys?: string) {
           clock: systemClock,
         }),
       },
-      { authenticator: createAuthenticator(apiKeys), metrics, log: silentLog() },
+      { authenticator, metrics, log: silentLog() },
     ),
   );
   const url = `http://${server.address}`;
@@ -89,6 +89,23 @@ describe('the front door over HTTP', () => {
     );
     expect(refused.status).toBe(400);
     expect(await refused.text()).toContain('price');
+  });
+
+  it('refuses outcomes and explanations of a model that is not in the scope of the key', async () => {
+    const caller = { subject: 'shop', roles: new Set(ROLES), models: new Set(['ranker']) };
+    await using door = await open(undefined, { required: true, authenticate: () => caller });
+    const outcomes = { outcomes: [{ model: 'ranker', prediction_id: 'p' }, { model: 'shopper' }] };
+    for (const [path, body] of [
+      ['/v1/outcomes', outcomes],
+      ['/v1/models/shopper/explain', { request: { price: 2 } }],
+    ] as const) {
+      const refused = await door.post(path, JSON.stringify(body));
+      expect([refused.status, await documentOf(refused)]).toMatchObject([
+        403,
+        { reason: 'model_not_in_scope' },
+      ]);
+    }
+    expect(door.feedback.items).toEqual([]);
   });
 
   it('answers one prediction', async () => {

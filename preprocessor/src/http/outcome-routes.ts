@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { permitModel } from '@hotloop/platform/auth/authorization.ts';
 import type { HttpApp, RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import { z } from 'zod';
@@ -46,7 +47,8 @@ export function outcomeRoutes(feedback: FeedbackPort): RouteModule {
           response: { 200: outcomesReply },
         },
       },
-      async ({ body }) => {
+      async ({ body, caller }) => {
+        for (const { model } of body.outcomes) permitModel(caller, model);
         const items = body.outcomes.map((outcome) => ({
           id: outcome.id ?? randomUUID(),
           model: outcome.model,

@@ -1,3 +1,4 @@
+import { permitModel } from '@hotloop/platform/auth/authorization.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { z } from 'zod';
 import { MAX_OUTCOMES_PER_CALL, type OutcomeDependencies, recordOutcomes } from './record-outcomes.ts';
@@ -42,7 +43,8 @@ export function outcomeRoutes(dependencies: OutcomeDependencies): RouteModule {
           },
         },
       },
-      async ({ body }) => {
+      async ({ body, caller }) => {
+        for (const { model } of body.outcomes) permitModel(caller, model);
         const requests = body.outcomes.map(({ model, ...report }) => ({
           model,
           report: { ...report, source: 'sdk' },
