@@ -141,6 +141,12 @@ export async function startRetrainer(
       }),
     );
     const trainer = adapters.trainer ?? { train: trainInProcess, score: scoreInProcess };
+    const datasets = datasetCollector({
+      pool,
+      objects: adapters.objects,
+      ...(adapters.databaseUrl === undefined ? {} : { databaseUrl: adapters.databaseUrl }),
+      waitMs: settings.labelWaitMs,
+    });
     const runs = closing.use(
       'training runs',
       await startRuns(
@@ -149,12 +155,7 @@ export async function startRetrainer(
           pool,
           bundles,
           clock,
-          datasets: datasetCollector({
-            pool,
-            objects: adapters.objects,
-            ...(adapters.databaseUrl === undefined ? {} : { databaseUrl: adapters.databaseUrl }),
-            waitMs: settings.labelWaitMs,
-          }),
+          datasets,
           trainer,
           ...(settings.external ? { external: externalTrainer(adapters.objects, settings.external) } : {}),
         },
@@ -237,6 +238,7 @@ export async function startRetrainer(
         frontDoor: options.frontDoor ?? null,
         changes,
         batches: batches.dependencies,
+        datasets,
         data: { pool, bundles, objects: adapters.objects, trainer, clock },
       });
     const pages = options.console && {

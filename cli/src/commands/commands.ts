@@ -71,6 +71,14 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     load: async () => [(await import('./runs-commands.ts')).addRunsCommands],
   },
   {
+    commands: { search: 'search for better training settings over the ranges of training.search' },
+    load: async () => [(await import('./search-command.ts')).addSearchCommand],
+  },
+  {
+    commands: { replay: 'what a version would have shown for logged requests, and its value' },
+    load: async () => [(await import('./replay-command.ts')).addReplayCommand],
+  },
+  {
     commands: { worker: 'work on training runs (or batches) apart from the control API' },
     load: async () => [(await import('./worker-command.ts')).addWorkerCommand],
   },

@@ -1,8 +1,10 @@
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { batchRoutes } from '../batch/batch-routes.ts';
 import type { Batches } from '../batch/start-batches.ts';
+import type { DatasetCollector } from '../datasets/dataset-collector.ts';
 import { type DatasetRouteDependencies, datasetRoutes } from '../datasets/dataset-routes.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
+import { replayRoutes } from '../improve/replay-routes.ts';
 import { ledgerRoutes } from '../ledger/ledger-routes.ts';
 import { type MonitoringRoutesDependencies, monitoringRoutes } from '../monitoring/monitoring-routes.ts';
 import { correctionRoutes } from '../outcomes/corrections/correction-routes.ts';
@@ -15,6 +17,7 @@ import { registryRoutes } from '../registry/registry-routes.ts';
 import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
 import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
 import { runsRoutes } from '../runs/runs-routes.ts';
+import { searchRoutes } from '../runs/search-routes.ts';
 import { statusRoutes } from '../status/status-routes.ts';
 import { type ChangeFeed, changeRoutes } from './console/change-stream.ts';
 import { type ConsoleDependencies, consoleActions, consoleRoutes } from './console/console-routes.ts';
@@ -33,6 +36,7 @@ export interface ControlDependencies
   readonly changes: ChangeFeed | null;
   readonly batches: Batches['dependencies'];
   readonly data: DatasetRouteDependencies;
+  readonly datasets: DatasetCollector;
 }
 
 /** The control API over HTTP: one route module for each part of the retrainer, written beside it. */
@@ -53,6 +57,8 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     ...(changes ? [changeRoutes(changes)] : []),
     rolloutRoutes(dependencies),
     runsRoutes(dependencies),
+    searchRoutes(dependencies),
+    replayRoutes({ ...dependencies.data, datasets: dependencies.datasets }),
     monitoringRoutes(dependencies),
     ledgerRoutes(dependencies.pool),
     registryRoutes(dependencies),

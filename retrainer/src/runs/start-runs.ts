@@ -1,4 +1,5 @@
 import type { RetrainDependencies } from '../improve/retrain.ts';
+import { keepSearching } from './drive-search.ts';
 import type { RunQueue } from './queue/run-queue.ts';
 import { enqueueWaitingRuns, keepEnqueueing } from './run-outbox.ts';
 import { keepTriggering, type TriggerDependencies } from './run-triggers.ts';
@@ -23,6 +24,7 @@ export interface Runs extends AsyncDisposable {
 const OUTBOX_MS = 1_000;
 const RESEND_MS = 15_000;
 const TRIGGER_MS = 1_000;
+const SEARCH_MS = 500;
 
 /** Triggers, outbox and worker. Disposal stops all three; a run at work is given back, and goes on elsewhere or later. */
 export async function startRuns(
@@ -34,7 +36,12 @@ export async function startRuns(
   const stop = new AbortController();
   const loops = [
     keepEnqueueing(pool, queue, { everyMs: OUTBOX_MS, resendMs: RESEND_MS, log }, stop.signal),
-    ...(options.triggers === false ? [] : [keepTriggering(dependencies, TRIGGER_MS, stop.signal)]),
+    ...(options.triggers === false
+      ? []
+      : [
+          keepTriggering(dependencies, TRIGGER_MS, stop.signal),
+          keepSearching(dependencies, SEARCH_MS, stop.signal),
+        ]),
   ];
   const atWork = new Set<Promise<void>>();
   if (options.works)
