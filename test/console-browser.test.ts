@@ -119,6 +119,17 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await shown('chargebacks doubled since noon');
   });
 
+  it('shows the loss of a training run', async () => {
+    await page.getByRole('link', { name: 'Runs' }).click();
+    await page
+      .getByRole('cell')
+      .getByRole('link', { name: /^[0-9a-f]{8}$/ })
+      .first()
+      .click();
+    await page.getByRole('img', { name: 'Loss by step' }).locator('canvas').waitFor();
+    await page.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
+  });
+
   it('labels with the keyboard', async () => {
     await page.getByRole('link', { name: 'Corrections' }).click();
     await page.getByRole('button', { name: /fraud/ }).waitFor();

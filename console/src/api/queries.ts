@@ -52,6 +52,19 @@ export const useRuns = (model: string) =>
 export const useRun = (runId: string) =>
   useQuery({ queryKey: ['run', runId], queryFn: () => get<Run>(`/v1/console/runs/${runId}`) });
 
+/** One value of a metric at one step of a run. */
+export interface CurvePoint {
+  readonly name: string;
+  readonly step: number;
+  readonly value: number;
+}
+
+export const useRunCurve = (runId: string) =>
+  useQuery({
+    queryKey: ['run', 'curve', runId],
+    queryFn: async () => (await get<{ curve: readonly CurvePoint[] }>(`/v1/runs/${runId}`)).curve,
+  });
+
 export interface PredictionQuery {
   readonly only: string;
   readonly version: string;

@@ -1,8 +1,11 @@
-import { useRun } from '../api/queries.ts';
+import { useMemo, useState } from 'react';
+import { useAction, useRun, useRunCurve } from '../api/queries.ts';
 import type { Run } from '../api/types.ts';
 import { Age } from '../components/age.tsx';
 import { RunBadge } from '../components/badge.tsx';
 import { Card, Stat } from '../components/card.tsx';
+import { ConfirmDialog } from '../components/confirm-dialog.tsx';
+import { LazyChart } from '../components/lazy-chart.tsx';
 import { Page } from '../components/page.tsx';
 import { Answer, Callout } from '../components/states.tsx';
 import { formatCount, formatMetric, formatMs, metricName } from '../number-format.ts';
@@ -15,6 +18,7 @@ export function RunScreen({ id }: { id: string }) {
       title={`Run ${id.slice(0, 8)}`}
       badge={run && <RunBadge state={run.state} />}
       about={run?.reason}
+      actions={run && <CancelButton run={run} />}
       crumbs={
         run
           ? [
@@ -61,6 +65,7 @@ function Details({ run }: { run: Run }) {
           </div>
         </Card>
       )}
+      <LossCurve runId={run.runId} />
       {metrics.length > 0 && (
         <Card title="Metrics on held-out examples" flush>
           <div className="grid stats">
@@ -69,6 +74,59 @@ function Details({ run }: { run: Run }) {
             ))}
           </div>
         </Card>
+      )}
+    </>
+  );
+}
+
+const CURVES = [
+  ['loss', 'Training', 1],
+  ['validation_loss', 'Validation', 3],
+] as const;
+
+function LossCurve({ runId }: { runId: string }) {
+  const query = useRunCurve(runId);
+  const curve = query.data;
+  const at = useMemo(() => [...new Set(curve?.map(({ step }) => step))].sort((a, b) => a - b), [curve]);
+  const series = useMemo(
+    () =>
+      CURVES.map(([name, label, color]) => {
+        const values = new Map(
+          curve?.filter((point) => point.name === name).map(({ step, value }) => [step, value]),
+        );
+        return { label, color, values: at.map((step) => values.get(step) ?? null), format: formatMetric };
+      }),
+    [curve, at],
+  );
+  if (at.length < 2) return null;
+  return (
+    <Card title="Loss" aside={<span className="note">by training step</span>}>
+      <LazyChart label="Loss by step" at={at} series={series} plain />
+    </Card>
+  );
+}
+
+/** Ends a run that is at work; what it has learnt so far is dropped. */
+function CancelButton({ run }: { run: Run }) {
+  const [asked, setAsked] = useState(false);
+  const cancel = useAction<object>(`/v1/runs/${run.runId}/cancel`);
+  if (run.endedAt !== null) return null;
+  return (
+    <>
+      <button type="button" className="button" onClick={() => setAsked(true)}>
+        Cancel
+      </button>
+      {asked && (
+        <ConfirmDialog
+          title="Cancel this run?"
+          action="Cancel the run"
+          danger
+          asksReason={false}
+          onClose={() => setAsked(false)}
+          onConfirm={() => cancel.mutateAsync({})}
+        >
+          What it has learnt so far is dropped; the live version stays.
+        </ConfirmDialog>
       )}
     </>
   );
