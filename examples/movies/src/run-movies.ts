@@ -17,6 +17,7 @@ const BATCH = 5000;
 const POLL_MS = 50;
 const SPAN_MS = 60 * 86_400_000;
 const PARALLEL = 4;
+const ASK_AGAIN = 5;
 
 export interface MoviesPlatform {
   readonly client: HotloopClient;
@@ -143,10 +144,11 @@ async function judge(
   candidates: readonly string[],
 ): Promise<MoviesQuality> {
   const one = async (user: string) => {
-    const prediction = await client.predict('movies', {
-      user,
-      candidates: candidates.map((id) => ({ id })),
-    });
+    const input = { user, candidates: candidates.map((id) => ({ id })) };
+    let prediction = await client.predict('movies', input);
+    // Without its history the platform cannot know what was rated; it says so, and the page asks again.
+    for (let again = 0; again < ASK_AGAIN && prediction.degraded.length > 0; again++)
+      prediction = await client.predict('movies', input);
     const seen = new Set(known.get(user)?.map(({ item }) => item));
     const wanted = new Set(later.get(user)?.map(({ item }) => item));
     const shown = prediction.ranked.map(({ id }) => id);

@@ -1,3 +1,4 @@
+import { permitModel } from '@hotloop/platform/auth/authorization.ts';
 import { toFailure } from '@hotloop/platform/framed/status.ts';
 import { attributesFromMessage, textsFromMessage } from '@hotloop/platform/grpc/attributes.ts';
 import { unary } from '@hotloop/platform/grpc/handlers.ts';
@@ -17,7 +18,8 @@ const SOURCE = 'sdk';
 export function feedbackHandlers(dependencies: OutcomeDependencies): FeedbackServiceHandlers {
   return {
     RecordOutcomes: unary(
-      async ({ outcomes }: RecordOutcomesRequest__Output): Promise<RecordOutcomesReply> => {
+      async ({ outcomes }: RecordOutcomesRequest__Output, { caller }): Promise<RecordOutcomesReply> => {
+        for (const { model } of outcomes) permitModel(caller, model);
         const verdicts = await recordOutcomes(outcomes.map(requestOf), dependencies);
         return {
           accepted: verdicts.filter((verdict) => verdict.status === 'accepted').length,
