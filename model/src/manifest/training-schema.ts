@@ -5,26 +5,84 @@ import { searchSchema } from './search-schema.ts';
 import { trainerSchema } from './trainer-schema.ts';
 import { triggerSchema } from './trigger-schema.ts';
 
-export const LOSSES = ['binary_cross_entropy', 'cross_entropy', 'mean_squared_error'] as const;
+export const LOSSES = [
+  'binary_cross_entropy',
+  'cross_entropy',
+  'mean_squared_error',
+  'mean_absolute_error',
+  'huber',
+  'quantile',
+  'bpr',
+  'listwise_softmax',
+] as const;
 export type Loss = (typeof LOSSES)[number];
+
+const smoothing = z.number().min(0).lt(1).optional();
+
+const lossSchema = z.union([
+  z.enum(LOSSES),
+  z.strictObject({
+    binary_cross_entropy: z.strictObject({
+      positive_weight: z.number().positive().optional().describe('How many times a positive example counts'),
+      label_smoothing: smoothing,
+    }),
+  }),
+  z.strictObject({
+    cross_entropy: z.strictObject({
+      class_weights: z.array(z.number().positive()).min(2).optional().describe('One per class'),
+      label_smoothing: smoothing,
+    }),
+  }),
+  z.strictObject({
+    huber: z.strictObject({
+      delta: z
+        .number()
+        .positive()
+        .describe('From which error on the loss grows linearly, in units of the label'),
+    }),
+  }),
+  z.strictObject({ quantile: z.strictObject({ quantile: z.number().gt(0).lt(1) }) }),
+]);
+
+const adamSchema = z.strictObject({
+  learning_rate: z.number().positive().default(1e-3),
+  beta1: z.number().min(0).lt(1).default(0.9),
+  beta2: z.number().min(0).lt(1).default(0.999),
+  epsilon: z.number().positive().default(1e-8),
+  weight_decay: z.number().min(0).default(0),
+});
+
+const optimizerSchema = z.union([
+  z.strictObject({ adam: adamSchema }),
+  z.strictObject({ adamw: adamSchema.extend({ weight_decay: z.number().min(0).default(0.01) }) }),
+  z.strictObject({
+    sgd: z.strictObject({
+      learning_rate: z.number().positive().default(1e-2),
+      momentum: z.number().min(0).lt(1).default(0),
+      weight_decay: z.number().min(0).default(0),
+    }),
+  }),
+]);
 
 export const trainingSchema = z
   .strictObject({
-    loss: z.enum(LOSSES).optional().describe('Default: by task'),
-    optimizer: z
-      .union([
-        z.strictObject({
-          adam: z.strictObject({
-            learning_rate: z.number().positive().default(1e-3),
-            beta1: z.number().min(0).lt(1).default(0.9),
-            beta2: z.number().min(0).lt(1).default(0.999),
-            epsilon: z.number().positive().default(1e-8),
-            weight_decay: z.number().min(0).default(0),
-          }),
-        }),
-        z.strictObject({ sgd: z.strictObject({ learning_rate: z.number().positive().default(1e-2) }) }),
-      ])
-      .default({ adam: { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0 } }),
+    loss: lossSchema.optional().describe('Default: by task'),
+    optimizer: optimizerSchema.default({
+      adam: { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0 },
+    }),
+    schedule: z
+      .strictObject({
+        kind: z.enum(['constant', 'linear', 'cosine']).default('constant'),
+        warmup: z.int().min(0).default(0).describe('Steps during which the learning rate rises'),
+      })
+      .optional()
+      .describe('How the learning rate goes over a run; linear and cosine fall towards 0'),
+    clip_norm: z.number().positive().optional().describe('The largest length of a gradient'),
+    parent_penalty: z
+      .number()
+      .positive()
+      .optional()
+      .describe('How strongly weights are drawn to those of the version that training begins with'),
     trainable: z.union([z.literal('all'), z.array(z.string().min(1)).min(1)]).default('all'),
     epochs: z.int().min(1).max(10_000).default(3),
     batch: z.int().min(1).max(65_536).default(256),

@@ -5,13 +5,36 @@ import { trainableTask } from './trainable-task.ts';
 /**
  * `binary_cross_entropy`: output [N] or [N, 1] of probabilities, labels in [0, 1].
  * `cross_entropy`: output [N, C] of probabilities, labels are class numbers 0 .. C-1.
- * `mean_squared_error`: output [N] or [N, 1], labels any number.
+ * `mean_squared_error`, `mean_absolute_error`, `huber`, `quantile`: output [N] or [N, 1], labels any number.
+ * `bpr`, `listwise_softmax`: output [N] or [N, 1] of scores; labels at least 0; rows of one group are ranked among
+ * themselves.
  */
-export type LossName = 'binary_cross_entropy' | 'cross_entropy' | 'mean_squared_error';
+export type LossName = Loss;
+
+/** A loss with its options; each option belongs to the losses that its comment names. */
+export interface LossSpec {
+  readonly name: LossName;
+  /** Both cross-entropies: the share of each label given to all classes alike, from 0 to below 1. */
+  readonly labelSmoothing?: number;
+  /** `binary_cross_entropy`: how many times a positive example counts. */
+  readonly positiveWeight?: number;
+  /** `cross_entropy`: how much an example of each class counts. */
+  readonly classWeights?: readonly number[];
+  /** `huber`: the error from which on the loss grows linearly, in the label's units. */
+  readonly delta?: number;
+  /** `quantile`: which quantile of the label to predict, between 0 and 1. */
+  readonly quantile?: number;
+}
+
+/** @returns a loss as its name and options. */
+export function lossSpec(loss: LossName | LossSpec): LossSpec {
+  return typeof loss === 'string' ? { name: loss } : loss;
+}
 
 /**
- * `adam`: Kingma and Ba 2015, with bias correction and, when `weightDecay` is above 0, decoupled decay (Loshchilov and
- * Hutter 2019). `sgd`: plain gradient descent. Decay works on weights of two or more axes, not on biases.
+ * `adam`: Kingma and Ba 2015, with bias correction and, when `weightDecay` is above 0, decoupled decay (AdamW, Loshchilov
+ * and Hutter 2019). `sgd`: gradient descent, with momentum where it is above 0 (Sutskever et al. 2013, as in PyTorch). Decay
+ * works on weights of two or more axes, not on biases.
  */
 export type Optimizer =
   | {
@@ -21,7 +44,14 @@ export type Optimizer =
       readonly epsilon?: number;
       readonly weightDecay?: number;
     }
-  | { readonly kind: 'sgd'; readonly weightDecay?: number };
+  | { readonly kind: 'sgd'; readonly momentum?: number; readonly weightDecay?: number };
+
+/** How the learning rate goes over a run: it rises linearly during `warmup` steps, then stays, or falls towards 0. */
+export interface Schedule {
+  readonly kind: 'constant' | 'linear' | 'cosine';
+  /** Steps. */
+  readonly warmup: number;
+}
 
 /**
  * Which weights are trained: all of them, those named, or those at or after the n-th matrix product (MatMul or Gemm)
@@ -30,11 +60,17 @@ export type Optimizer =
 export type Trainable = 'all' | readonly string[] | { readonly last: number };
 
 export interface TrainingSettings {
-  readonly loss: LossName;
+  readonly loss: LossName | LossSpec;
   /** The output the loss is taken of. Default: the model's first. */
   readonly output?: string;
   readonly optimizer: Optimizer;
   readonly learningRate: number;
+  /** Default: constant. */
+  readonly schedule?: Schedule;
+  /** The largest length of the gradient; longer ones are shortened to it. Absent: none is. */
+  readonly clipNorm?: number;
+  /** How strongly weights are drawn to those that training began with: adds this / 2 times the squared distance. */
+  readonly parentPenalty?: number;
   readonly trainable: Trainable;
   /** Passes over the data, at most. */
   readonly epochs: number;
@@ -66,25 +102,45 @@ export function trainingSettings(manifest: Manifest): TrainingSettings {
   const spec = trainingSpec(manifest);
   const { optimizer, patience } = spec;
   return {
-    loss: spec.loss ?? defaultLoss(manifest),
+    loss: spec.loss === undefined ? defaultLoss(manifest) : declaredLoss(spec.loss),
     ...(manifest.output === undefined ? {} : { output: manifest.output }),
-    optimizer:
-      'adam' in optimizer
-        ? {
-            kind: 'adam',
-            beta1: optimizer.adam.beta1,
-            beta2: optimizer.adam.beta2,
-            epsilon: optimizer.adam.epsilon,
-            weightDecay: optimizer.adam.weight_decay,
-          }
-        : { kind: 'sgd' },
-    learningRate: 'adam' in optimizer ? optimizer.adam.learning_rate : optimizer.sgd.learning_rate,
+    ...declaredOptimizer(optimizer),
+    ...(spec.schedule === undefined ? {} : { schedule: spec.schedule }),
+    ...(spec.clip_norm === undefined ? {} : { clipNorm: spec.clip_norm }),
+    ...(spec.parent_penalty === undefined ? {} : { parentPenalty: spec.parent_penalty }),
     trainable: spec.trainable,
     epochs: spec.epochs,
     batch: spec.batch,
     seed: spec.seed,
     validationFraction: patience === undefined ? 0 : VALIDATION_SHARE,
     ...(patience === undefined ? {} : { patience }),
+  };
+}
+
+function declaredLoss(loss: NonNullable<TrainingSpec['loss']>): LossName | LossSpec {
+  if (typeof loss === 'string') return loss;
+  const [[name, options]] = Object.entries(loss) as [[LossName, Record<string, unknown>]];
+  const { label_smoothing, positive_weight, class_weights, ...rest } = options;
+  return {
+    name,
+    ...rest,
+    ...(label_smoothing === undefined ? {} : { labelSmoothing: label_smoothing }),
+    ...(positive_weight === undefined ? {} : { positiveWeight: positive_weight }),
+    ...(class_weights === undefined ? {} : { classWeights: class_weights }),
+  } as LossSpec;
+}
+
+function declaredOptimizer(
+  spec: TrainingSpec['optimizer'],
+): Pick<TrainingSettings, 'optimizer' | 'learningRate'> {
+  if ('sgd' in spec) {
+    const { learning_rate, momentum, weight_decay } = spec.sgd;
+    return { optimizer: { kind: 'sgd', momentum, weightDecay: weight_decay }, learningRate: learning_rate };
+  }
+  const { learning_rate, beta1, beta2, epsilon, weight_decay } = 'adam' in spec ? spec.adam : spec.adamw;
+  return {
+    optimizer: { kind: 'adam', beta1, beta2, epsilon, weightDecay: weight_decay },
+    learningRate: learning_rate,
   };
 }
 

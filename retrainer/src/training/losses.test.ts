@@ -2,7 +2,7 @@ import { GraphBuilder, int } from '@hotloop/model/onnx/graph-builder.ts';
 import type { OnnxModel } from '@hotloop/model/onnx/model.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { float32Tensor } from '@hotloop/model/onnx/tensor.ts';
-import type { LossName } from '@hotloop/model/training/training-settings.ts';
+import type { LossName, LossSpec } from '@hotloop/model/training/training-settings.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkGradient } from './testing/check-gradient.ts';
@@ -14,7 +14,7 @@ const runs = 10;
 /** One way a model ends, and the loss it is trained with. */
 interface Ending {
   readonly title: string;
-  readonly loss: LossName;
+  readonly loss: LossName | LossSpec;
   readonly classes: number;
   /** Writes the last operations on the last layer's values. @returns the model's output. */
   readonly write: (graph: GraphBuilder, value: string) => string;
@@ -57,6 +57,24 @@ const endings: readonly Ending[] = [
     classes: 4,
     write: (graph, value) => graph.node('Exp', [graph.node('LogSoftmax', [value])]),
   },
+  {
+    title: 'binary_cross_entropy, weighted and smoothed',
+    loss: { name: 'binary_cross_entropy', positiveWeight: 3, labelSmoothing: 0.2 },
+    classes: 1,
+    write: (graph, value) => graph.node('Sigmoid', [value]),
+  },
+  {
+    title: 'cross_entropy, weighted and smoothed',
+    loss: { name: 'cross_entropy', classWeights: [1, 2, 0.5], labelSmoothing: 0.1 },
+    classes: 3,
+    write: (graph, value) => graph.node('Softmax', [value], { axis: int(1) }),
+  },
+  ...(['mean_absolute_error', 'huber', 'quantile', 'bpr', 'listwise_softmax'] as const).map((loss) => ({
+    title: loss,
+    loss: { name: loss, quantile: 0.8 },
+    classes: 1,
+    write: (_graph: GraphBuilder, value: string) => value,
+  })),
   {
     title: 'mean_squared_error',
     loss: 'mean_squared_error',

@@ -23,21 +23,39 @@ export interface Update {
   readonly secondMoment: string;
 }
 
-/** Writes one update of all parameters. SGD hands its moments through unchanged. */
+/** Writes one update of all parameters. A moment that the optimizer does not use is handed through unchanged. */
 export function writeUpdate(optimizer: Optimizer, writer: GradientWriter, inputs: UpdateInputs): Update {
   const { parameters, learningRate, decay } = inputs;
-  const written = optimizer.kind === 'adam' ? adam(optimizer, writer, inputs) : sgd(writer, inputs);
+  const written =
+    optimizer.kind === 'adam' ? adam(optimizer, writer, inputs) : sgd(optimizer, writer, inputs);
   if (decay === null) return written;
   const share = writer.op('Mul', [decay, narrowed(writer, learningRate)]);
   const shrink = writer.op('Mul', [parameters, share]);
   return { ...written, parameters: writer.op('Sub', [written.parameters, shrink]) };
 }
 
-function sgd(writer: GradientWriter, inputs: UpdateInputs): Update {
-  const change = writer.op('Mul', [inputs.gradient, narrowed(writer, inputs.learningRate)]);
+/** Shortens a gradient that is longer than `norm` to that length. Pascanu et al. 2013. */
+export function writeClipped(writer: GradientWriter, gradient: string, norm: number): string {
+  const squares = writer.op('ReduceSum', [writer.op('Mul', [gradient, gradient])], { keepdims: int(0) });
+  const length = writer.op('Max', [writer.op('Sqrt', [squares]), writer.scalar(norm)]);
+  return writer.op('Mul', [gradient, writer.op('Div', [writer.scalar(norm), length])]);
+}
+
+/** m' = momentum m + g, p' = p - rate m' */
+function sgd(
+  { momentum = 0 }: Extract<Optimizer, { kind: 'sgd' }>,
+  writer: GradientWriter,
+  inputs: UpdateInputs,
+): Update {
+  const { firstMoment, gradient } = inputs;
+  const first =
+    momentum === 0
+      ? writer.op('Identity', [firstMoment])
+      : writer.op('Add', [writer.op('Mul', [firstMoment, writer.scalar(momentum)]), gradient]);
+  const change = writer.op('Mul', [momentum === 0 ? gradient : first, narrowed(writer, inputs.learningRate)]);
   return {
     parameters: writer.op('Sub', [inputs.parameters, change]),
-    firstMoment: writer.op('Identity', [inputs.firstMoment]),
+    firstMoment: first,
     secondMoment: writer.op('Identity', [inputs.secondMoment]),
   };
 }

@@ -2,12 +2,29 @@ import { decodeModel, type OnnxModel } from '@hotloop/model/onnx/model.ts';
 import { replaceInitializers } from '@hotloop/model/onnx/replace-initializers.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { float32Tensor } from '@hotloop/model/onnx/tensor.ts';
-import type { TrainingSettings } from '@hotloop/model/training/training-settings.ts';
+import {
+  type LossSpec,
+  lossSpec,
+  type Optimizer,
+  type TrainingSettings,
+} from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { inferShapes } from './infer-shapes.ts';
+import { learningRateAt } from './learning-rate.ts';
+import {
+  findUnits,
+  lossFactor,
+  type NaturalUnits,
+  standardised,
+  standardisedLoss,
+  toNatural,
+  toStandard,
+  type Weights,
+} from './natural-units.ts';
+import { needsGroups } from './ranking-losses.ts';
 import { checkTrainingDataset, type TrainingDataset } from './training-dataset.ts';
 import { TrainingSession } from './training-session.ts';
-import { type Parameter, writeTrainingGraph } from './write-training-graph.ts';
+import { type Parameter, type TrainingGraph, writeTrainingGraph } from './write-training-graph.ts';
 
 export interface TrainingProgress {
   /** From 1. */
@@ -45,6 +62,9 @@ export interface TrainingHooks {
   readonly signal?: AbortSignal;
 }
 
+/** Rows that decide how training in standard units begins. */
+const beginningRows = 4096;
+
 /** Steps between two reports inside an epoch. */
 const reportEvery = 100;
 
@@ -65,25 +85,107 @@ export async function train(
   hooks: TrainingHooks = {},
 ): Promise<TrainedModel> {
   const model = decodeModel(modelBytes);
-  const { input, classes } = signatureOf(model, dataset, settings);
+  const { input, output, classes, rowShape } = signatureOf(model, dataset, settings);
   checkTrainingDataset(dataset, settings.loss, classes);
   const random = new SeededRandom(settings.seed);
-  const { training, validation } = splitRows(dataset, settings.validationFraction, random);
-  const common = {
-    loss: settings.loss,
-    trainable: settings.trainable,
-    ...(settings.output === undefined ? {} : { output: settings.output }),
-  };
-  const step = writeTrainingGraph(model, { ...common, until: settings.optimizer });
-  const judge = writeTrainingGraph(model, { ...common, until: 'loss' });
-  const session = await TrainingSession.open(step, judge, input, settings.threads ?? 1);
+  const { training, validation } = splitRows(dataset, settings, random);
+  const { optimizer, clipNorm, parentPenalty } = settings;
+  const write = (loss: LossSpec, until: 'loss' | Optimizer, of = model) =>
+    writeTrainingGraph(of, {
+      loss,
+      trainable: settings.trainable,
+      output,
+      until,
+      ...(clipNorm === undefined ? {} : { clipNorm }),
+      ...(parentPenalty === undefined ? {} : { parentPenalty }),
+    });
+  const declared = lossSpec(settings.loss);
+  const judge = write(declared, 'loss');
+  const trained = new Set(judge.parameters.map(({ name }) => name));
+  const units = findUnits(model.graph, { input, output, trained }, declared, dataset, training);
+  const loss = standardisedLoss(declared, units);
+  const data = standardised(dataset, units);
+  const open = async (of: OnnxModel) =>
+    TrainingSession.open(
+      write(loss, optimizer, of),
+      write(loss, 'loss', of),
+      { name: input, rowShape },
+      settings.threads ?? 1,
+    );
+  const begun = await beginInUnits(model, judge, units, open, data, training);
+  const { session } = begun;
   try {
-    const outcome = await runEpochs(session, dataset, { training, validation }, settings, random, hooks);
-    const weights = namedWeights(step.parameters, outcome.parameters);
-    return { modelBytes: replaceInitializers(modelBytes, weights), metrics: outcome.metrics };
+    const { parameters, metrics } = await runEpochs(
+      session,
+      data,
+      { training, validation },
+      settings,
+      random,
+      {
+        ...hooks,
+        onProgress: (progress) => hooks.onProgress?.(inNaturalUnits(progress, lossFactor(declared, units))),
+      },
+    );
+    const weights = naturalWeights(judge.parameters, parameters, units);
+    const natural = inNaturalUnits(metrics, lossFactor(declared, units));
+    return { modelBytes: replaceInitializers(modelBytes, weights), metrics: natural };
   } finally {
     await session.close();
   }
+}
+
+/**
+ * Opens the session. Where training is in standard units, a model that was trained in natural ones begins with its weights
+ * changed to standard units, an untrained one with its weights as they are: whichever loses less on the first rows.
+ */
+async function beginInUnits(
+  model: OnnxModel,
+  { parameters, initial }: TrainingGraph,
+  units: NaturalUnits,
+  open: (model: OnnxModel) => Promise<TrainingSession>,
+  data: TrainingDataset,
+  rows: Uint32Array,
+): Promise<{ session: TrainingSession }> {
+  if (!units.columns && !units.target) return { session: await open(model) };
+  const changed = toStandard(cutApart(parameters, initial as Float32Array), units);
+  const initializers = new Map(model.graph.initializers);
+  for (const { name, dims } of parameters) initializers.set(name, float32Tensor(changed.get(name)!, dims));
+  const asTrained = await open({ ...model, graph: { ...model.graph, initializers } });
+  try {
+    const some = rows.slice(0, beginningRows);
+    const trainedLoss = await asTrained.lossOf(data, some);
+    const asItIs = await open(model);
+    const isUntrained = !(trainedLoss <= (await asItIs.lossOf(data, some)));
+    await (isUntrained ? asTrained : asItIs).close();
+    return { session: isUntrained ? asItIs : asTrained };
+  } catch (error) {
+    await asTrained.close();
+    throw error;
+  }
+}
+
+function cutApart(parameters: readonly Parameter[], values: Float32Array): Weights {
+  return new Map(
+    parameters.map(({ name, offset, length }) => [
+      name,
+      Float64Array.from(values.subarray(offset, offset + length)),
+    ]),
+  );
+}
+
+function inNaturalUnits<T extends { loss: number; validationLoss: number | null }>(
+  told: T,
+  factor: number,
+): T {
+  if (factor === 1) return told;
+  const scaled = (loss: number | null) => (loss === null ? null : loss * factor);
+  const before = 'validationLossBefore' in told ? (told.validationLossBefore as number | null) : undefined;
+  return {
+    ...told,
+    loss: told.loss * factor,
+    validationLoss: scaled(told.validationLoss),
+    ...(before === undefined ? {} : { validationLossBefore: scaled(before) }),
+  };
 }
 
 interface Split {
@@ -100,18 +202,19 @@ async function runEpochs(
   { onProgress, signal }: TrainingHooks,
 ): Promise<{ parameters: Float32Array; metrics: TrainingMetrics }> {
   const judges = validation.length > 0;
+  const schedule = settings.schedule ?? { kind: 'constant', warmup: 0 };
   const before = judges ? await session.lossOf(dataset, validation) : null;
   let best = { epoch: 0, loss: before ?? Number.POSITIVE_INFINITY, parameters: session.parameters };
   let [step, epoch, loss] = [0, 0, Number.NaN];
   while (epoch < settings.epochs && !isPatienceOver(judges, epoch, best.epoch, settings.patience)) {
     epoch++;
-    random.shuffle(training);
     let [sum, seen] = [0, 0];
-    for (let start = 0; start < training.length; start += settings.batch) {
+    const batches = drawBatches(dataset, training, settings, random);
+    for (const rows of batches) {
       if (signal?.aborted) throw new HotloopError('CANCELLED', 'the training was cancelled');
-      const rows = training.subarray(start, start + settings.batch);
-      const batchLoss = await session.step(dataset, rows, settings.learningRate);
       step++;
+      const rate = learningRateAt(settings.learningRate, schedule, step, batches.length * settings.epochs);
+      const batchLoss = await session.step(dataset, rows, rate);
       if (!Number.isFinite(batchLoss)) throw diverged(epoch, step, batchLoss);
       sum += batchLoss * rows.length;
       seen += rows.length;
@@ -164,19 +267,22 @@ function signatureOf(
   model: OnnxModel,
   dataset: TrainingDataset,
   settings: TrainingSettings,
-): { input: string; classes: number | null } {
+): { input: string; output: string; classes: number | null; rowShape: readonly number[] } {
   const { graph } = model;
   const inputs = graph.inputs.filter(({ name }) => !graph.initializers.has(name));
   const [input] = inputs;
-  if (!input || inputs.length > 1 || input.elementType !== 'float32' || input.shape?.length !== 2) {
+  const inner = input?.shape?.slice(1) ?? [];
+  const isFixed = inner.length === 1 || inner.every((dim) => typeof dim === 'number');
+  if (!input || inputs.length > 1 || input.elementType !== 'float32' || inner.length === 0 || !isFixed) {
     const found = inputs.map(({ name, elementType, shape }) => `${name} ${elementType}[${shape}]`).join(', ');
     throw new HotloopError(
       'INVALID_ARGUMENT',
-      `training needs a model of one input float32[N, F]; this has ${found}`,
+      `training needs a model of one input float32[N, F], or [N, ...] of fixed sizes; this has ${found}`,
     );
   }
-  const width = input.shape[1];
-  if (typeof width === 'number' && width !== dataset.columns) {
+  const rowShape = inner.map((dim) => (typeof dim === 'number' ? dim : dataset.columns));
+  const width = rowShape.reduce((a, b) => a * b, 1);
+  if (width !== dataset.columns) {
     throw new HotloopError(
       'INVALID_ARGUMENT',
       `the model's input '${input.name}' takes ${width} columns; the dataset has ${dataset.columns}`,
@@ -186,21 +292,65 @@ function signatureOf(
   // What follows from the weights is surer than what the file declares, which may be an open dimension.
   const inferred = inferShapes(graph).get(output?.name ?? '')?.[1];
   const classes = typeof inferred === 'number' ? inferred : output?.shape?.[1];
-  return { input: input.name, classes: typeof classes === 'number' ? classes : null };
+  return {
+    input: input.name,
+    output: output?.name ?? '',
+    classes: typeof classes === 'number' ? classes : null,
+    rowShape,
+  };
 }
 
-/** Leaves out examples of weight 0, and draws those that validate. */
-function splitRows(dataset: TrainingDataset, fraction: number, random: SeededRandom): Split {
+/** Leaves out examples of weight 0, and draws those that validate. Groups that are ranked stay together. */
+function splitRows(dataset: TrainingDataset, settings: TrainingSettings, random: SeededRandom): Split {
+  const fraction = settings.validationFraction;
   const rows = Uint32Array.from(dataset.weights.keys()).filter((row) => dataset.weights[row]! > 0);
+  const groups = needsGroups(lossSpec(settings.loss).name) ? dataset.groups : undefined;
+  if (groups) {
+    const numbers = [...new Set(rows.map((row) => groups[row]!))];
+    random.shuffle(numbers);
+    const kept = new Set(
+      numbers.slice(0, Math.min(Math.round(numbers.length * fraction), numbers.length - 1)),
+    );
+    return {
+      validation: rows.filter((row) => kept.has(groups[row]!)),
+      training: rows.filter((row) => !kept.has(groups[row]!)),
+    };
+  }
   random.shuffle(rows);
   const kept = Math.min(Math.round(rows.length * fraction), rows.length - 1);
   return { validation: rows.slice(0, kept).sort(), training: rows.slice(kept) };
 }
 
-function namedWeights(parameters: readonly Parameter[], values: Float32Array) {
+/** The batches of one epoch, in a new order. Of a loss that ranks, a batch takes whole groups. */
+function drawBatches(
+  { groups }: TrainingDataset,
+  training: Uint32Array,
+  { loss, batch }: TrainingSettings,
+  random: SeededRandom,
+): readonly Uint32Array[] {
+  if (!groups || !needsGroups(lossSpec(loss).name)) {
+    random.shuffle(training);
+    return Array.from({ length: Math.ceil(training.length / batch) }, (_, i) =>
+      training.subarray(i * batch, (i + 1) * batch),
+    );
+  }
+  const byGroup = [...Map.groupBy(training, (row) => groups[row]!).values()];
+  random.shuffle(byGroup);
+  const batches: Uint32Array[] = [];
+  let rows: number[] = [];
+  for (const group of byGroup) {
+    rows.push(...group);
+    if (rows.length < batch) continue;
+    batches.push(Uint32Array.from(rows));
+    rows = [];
+  }
+  if (rows.length > 0) batches.push(Uint32Array.from(rows));
+  return batches;
+}
+
+function naturalWeights(parameters: readonly Parameter[], values: Float32Array, units: NaturalUnits) {
+  const natural = toNatural(cutApart(parameters, values), units);
   return new Map(
-    parameters.map(({ name, dims, offset, length }) => {
-      return [name, float32Tensor(values.subarray(offset, offset + length), dims)] as const;
-    }),
+    parameters.map(({ name, dims }) => [name, float32Tensor(natural.get(name)!, dims)] as const),
   );
 }

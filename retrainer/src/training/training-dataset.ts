@@ -1,5 +1,6 @@
-import type { LossName } from '@hotloop/model/training/training-settings.ts';
+import { type LossName, type LossSpec, lossSpec } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { needsGroups } from './ranking-losses.ts';
 
 /** Examples to learn from, row by row: what was served, what happened, and how much each example counts. */
 export interface TrainingDataset {
@@ -11,6 +12,8 @@ export interface TrainingDataset {
   readonly labels: Float32Array;
   /** [rows]: at least 0; an example of weight 0 is left out. */
   readonly weights: Float32Array;
+  /** [rows], for losses that rank: rows of the same number were shown together, and are learnt from together. */
+  readonly groups?: Uint32Array;
 }
 
 const magic = 'HLDATA1\n';
@@ -19,19 +22,20 @@ const alignment = 8;
 /**
  * Writes a dataset as one file: the 8 bytes `HLDATA1\n`; the header's length as little-endian uint32; the header, JSON
  * `{"rows":N,"columns":F}` padded with spaces so that what follows starts at a multiple of 8; then little-endian float32
- * values: features [N, F] row-major, labels [N], weights [N]. The same dataset gives the same bytes.
+ * values: features [N, F] row-major, labels [N], weights [N]; where the header says `"groups":true`, uint32 groups [N]. The same dataset gives the same bytes.
  */
 export function encodeTrainingDataset(dataset: TrainingDataset): Uint8Array {
-  const { rows, columns, features, labels, weights } = dataset;
+  const { rows, columns, features, labels, weights, groups } = dataset;
   const start = magic.length + 4;
-  let header = JSON.stringify({ rows, columns });
+  const parts = [features, labels, weights, ...(groups ? [groups] : [])];
+  let header = JSON.stringify({ rows, columns, ...(groups ? { groups: true } : {}) });
   while ((start + header.length) % alignment !== 0) header += ' ';
-  const bytes = Buffer.alloc(start + header.length + 4 * (features.length + labels.length + weights.length));
+  const bytes = Buffer.alloc(start + header.length + 4 * parts.reduce((sum, { length }) => sum + length, 0));
   bytes.write(magic, 0, 'latin1');
   bytes.writeUInt32LE(header.length, magic.length);
   bytes.write(header, start, 'latin1');
   let offset = start + header.length;
-  for (const values of [features, labels, weights]) {
+  for (const values of parts) {
     bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), offset);
     offset += values.byteLength;
   }
@@ -46,8 +50,8 @@ export function decodeTrainingDataset(bytes: Uint8Array): TrainingDataset {
     throw damaged('it does not begin as one');
   const headerEnd = start + view.readUInt32LE(magic.length);
   if (headerEnd > view.length) throw damaged('its header is cut short');
-  const { rows, columns } = readHeader(view.toString('latin1', start, headerEnd));
-  if (view.length - headerEnd !== 4 * rows * (columns + 2)) {
+  const { rows, columns, groups } = readHeader(view.toString('latin1', start, headerEnd));
+  if (view.length - headerEnd !== 4 * rows * (columns + (groups ? 3 : 2))) {
     throw damaged(`${rows} rows of ${columns} columns do not take ${view.length - headerEnd} bytes`);
   }
   // A copy, because a view into foreign bytes may start unaligned.
@@ -57,21 +61,22 @@ export function decodeTrainingDataset(bytes: Uint8Array): TrainingDataset {
     columns,
     features: values.subarray(0, rows * columns),
     labels: values.subarray(rows * columns, rows * (columns + 1)),
-    weights: values.subarray(rows * (columns + 1)),
+    weights: values.subarray(rows * (columns + 1), rows * (columns + 2)),
+    ...(groups ? { groups: new Uint32Array(values.buffer, 4 * rows * (columns + 2), rows) } : {}),
   };
 }
 
-function readHeader(text: string): { rows: number; columns: number } {
+function readHeader(text: string): { rows: number; columns: number; groups: boolean } {
   let header: unknown;
   try {
     header = JSON.parse(text);
   } catch (cause) {
     throw damaged('its header is not JSON', cause);
   }
-  const { rows, columns } = (header ?? {}) as { rows?: unknown; columns?: unknown };
+  const { rows, columns, groups } = (header ?? {}) as Partial<Record<'rows' | 'columns' | 'groups', unknown>>;
   const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
   if (!isCount(rows) || !isCount(columns)) throw damaged('its header names no rows and columns');
-  return { rows, columns };
+  return { rows, columns, groups: groups === true };
 }
 
 function damaged(what: string, cause?: unknown): HotloopError {
@@ -84,7 +89,12 @@ function damaged(what: string, cause?: unknown): HotloopError {
  * @param classes how many classes the model tells apart, for `cross_entropy`.
  * @throws a coded error (INVALID_ARGUMENT) naming the first row that does not fit.
  */
-export function checkTrainingDataset(dataset: TrainingDataset, loss: LossName, classes: number | null): void {
+export function checkTrainingDataset(
+  dataset: TrainingDataset,
+  loss: LossName | LossSpec,
+  classes: number | null,
+): void {
+  const { name } = lossSpec(loss);
   const { rows, columns, features, labels, weights } = dataset;
   if (features.length !== rows * columns || labels.length !== rows || weights.length !== rows) {
     throw unfit(`${rows} rows of ${columns} columns do not match its ${features.length} feature values`);
@@ -98,15 +108,25 @@ export function checkTrainingDataset(dataset: TrainingDataset, loss: LossName, c
   const badWeight = weights.findIndex((weight) => !(weight >= 0 && Number.isFinite(weight)));
   if (badWeight >= 0) throw unfit(`row ${badWeight} has weight ${weights[badWeight]}`);
   if (!weights.some((weight) => weight > 0)) throw unfit('it holds no example of weight above 0');
-  const fits = labelRules[loss];
+  if (needsGroups(name) && dataset.groups?.length !== rows) {
+    throw unfit(
+      `${name} ranks the rows of a group, and the dataset does not say which rows were shown together`,
+    );
+  }
+  const fits = labelRules[name];
   const badLabel = labels.findIndex((label) => !fits(label, classes ?? Number.POSITIVE_INFINITY));
-  if (badLabel >= 0) throw unfit(`row ${badLabel} has label ${labels[badLabel]}, which ${loss} cannot take`);
+  if (badLabel >= 0) throw unfit(`row ${badLabel} has label ${labels[badLabel]}, which ${name} cannot take`);
 }
 
 const labelRules: Readonly<Record<LossName, (label: number, classes: number) => boolean>> = {
   binary_cross_entropy: (label) => label >= 0 && label <= 1,
   cross_entropy: (label, classes) => Number.isInteger(label) && label >= 0 && label < classes,
   mean_squared_error: (label) => Number.isFinite(label),
+  mean_absolute_error: (label) => Number.isFinite(label),
+  huber: (label) => Number.isFinite(label),
+  quantile: (label) => Number.isFinite(label),
+  bpr: (label) => label >= 0 && Number.isFinite(label),
+  listwise_softmax: (label) => label >= 0 && Number.isFinite(label),
 };
 
 function unfit(what: string): HotloopError {

@@ -9,6 +9,12 @@ const refusedStep = 'the runtime stopped in a training step: the shapes in the m
 /** Rows per run when a loss is only measured. */
 const judgingBatch = 4096;
 
+/** The input that takes the dataset's columns: [N, ...rowShape]. */
+export interface TrainingInput {
+  readonly name: string;
+  readonly rowShape: readonly number[];
+}
+
 /**
  * Executes a training graph: holds the parameters and the optimizer's state, and advances them one batch at a time.
  * Owns two runtime sessions; the caller closes it. Calls must not overlap.
@@ -16,7 +22,7 @@ const judgingBatch = 4096;
 export class TrainingSession {
   readonly #training: ort.InferenceSession;
   readonly #judging: ort.InferenceSession;
-  readonly #input: string;
+  readonly #input: TrainingInput;
   #parameters: ort.Tensor;
   #firstMoment: ort.Tensor;
   #secondMoment: ort.Tensor;
@@ -24,7 +30,7 @@ export class TrainingSession {
 
   private constructor(
     sessions: { training: ort.InferenceSession; judging: ort.InferenceSession },
-    input: string,
+    input: TrainingInput,
     initial: Float32Array,
   ) {
     this.#training = sessions.training;
@@ -38,12 +44,12 @@ export class TrainingSession {
 
   /**
    * @param graph a training step in float32, and `judge`, the loss graph of the same model and trainable weights.
-   * @param input the name of the model's one input.
+   * @param input the model's one input.
    */
   static async open(
     graph: TrainingGraph,
     judge: TrainingGraph,
-    input: string,
+    input: TrainingInput,
     threads: number,
   ): Promise<TrainingSession> {
     const training = await openRuntimeSession(graph.bytes, threads, refusedGraph);
@@ -104,8 +110,12 @@ export class TrainingSession {
       labels[i] = dataset.labels[row]!;
       weights[i] = dataset.weights[row]!;
     }
+    const groups = dataset.groups;
+    const isGrouped = groups && this.#training.inputNames.includes(trainingNames.groups);
+    const numbers = isGrouped && BigInt64Array.from(rows, (row) => BigInt(groups[row]!));
     return {
-      [this.#input]: new ort.Tensor('float32', features, [rows.length, columns]),
+      ...(numbers ? { [trainingNames.groups]: new ort.Tensor('int64', numbers, [rows.length]) } : {}),
+      [this.#input.name]: new ort.Tensor('float32', features, [rows.length, ...this.#input.rowShape]),
       [trainingNames.labels]: new ort.Tensor('float32', labels, [rows.length]),
       [trainingNames.weights]: new ort.Tensor('float32', weights, [rows.length]),
       [trainingNames.parameters]: this.#parameters,

@@ -3,14 +3,21 @@ import { encodeModel, type OnnxGraph, type OnnxModel, type OnnxNode } from '@hot
 import { namesRead } from '@hotloop/model/onnx/node-attributes.ts';
 import { elementCount, int64Tensor, type OnnxTensor } from '@hotloop/model/onnx/tensor.ts';
 import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
-import type { LossName, Optimizer, Trainable } from '@hotloop/model/training/training-settings.ts';
+import {
+  type LossName,
+  type LossSpec,
+  lossSpec,
+  type Optimizer,
+  type Trainable,
+} from '@hotloop/model/training/training-settings.ts';
 import { chooseParameters } from './choose-parameters.ts';
 import { differentiate } from './differentiate.ts';
 import { type FloatType, floatTensor, type GradientRule, GradientWriter } from './gradient-writer.ts';
 import { gradientRuleOf } from './gradients/gradient-rules.ts';
 import { constantOf, inferShapes } from './infer-shapes.ts';
 import { planLoss } from './losses.ts';
-import { writeUpdate } from './optimizers.ts';
+import { writeClipped, writeUpdate } from './optimizers.ts';
+import { needsGroups } from './ranking-losses.ts';
 import { widenModel } from './widen-model.ts';
 
 /** How every name starts that training adds to a graph. */
@@ -34,6 +41,8 @@ export const trainingNames = {
   labels: 'hotloop/labels',
   /** in, float[N]: above 0 */
   weights: 'hotloop/weights',
+  /** in, int64[N], for losses that rank: rows of the same number are ranked among themselves */
+  groups: 'hotloop/groups',
   /** out, float scalar: the batch's weighted mean loss before the update */
   loss: 'hotloop/loss',
   /** out, float[P] */
@@ -61,7 +70,11 @@ export interface TrainingGraph {
 }
 
 export interface TrainingGraphOptions {
-  readonly loss: LossName;
+  readonly loss: LossName | LossSpec;
+  /** The largest length of the gradient in an update. Default: any. */
+  readonly clipNorm?: number;
+  /** Weights are drawn to their initial values: this / 2 times the squared distance joins the loss of an update. */
+  readonly parentPenalty?: number;
   /** Which of the model's outputs the loss is taken of. Default: its first. */
   readonly output?: string;
   readonly trainable?: Trainable;
@@ -110,8 +123,9 @@ export function writeTrainingGraph(original: OnnxModel, options: TrainingGraphOp
     shapes: inferShapes(graph),
     constants: constantsOf(graph),
   });
-  const { labels, weights } = trainingNames;
-  const loss = planLoss(options.loss, graph, output, writer, { labels, weights });
+  const { labels, weights, groups } = trainingNames;
+  const chosenLoss = lossSpec(options.loss);
+  const loss = planLoss(chosenLoss, graph, output, writer, { labels, weights, groups });
   const forward = nodesBefore(graph, loss.target);
   const names = chooseParameters(graph, forward, loss.target, options.trainable ?? 'all', floatType);
   const parameters = layOut(names, graph);
@@ -120,10 +134,23 @@ export function writeTrainingGraph(original: OnnxModel, options: TrainingGraphOp
   const total = parameters.reduce((sum, parameter) => sum + parameter.length, 0);
   builder.input(labels, floatType, ['N']);
   builder.input(weights, floatType, ['N']);
+  if (needsGroups(chosenLoss.name)) builder.input(groups, 'int64', ['N']);
   builder.input(trainingNames.parameters, floatType, [total]);
   unpack(builder, writer, parameters);
   for (const node of forward) builder.adopt(node);
   yieldAs(builder, loss.writeLoss(), trainingNames.loss, floatType, []);
+
+  const initial = initialValues(graph, parameters, floatType, total);
+  const shaped = (gradient: string): string => {
+    const { clipNorm, parentPenalty = 0 } = options;
+    const pull = () => {
+      const parent = builder.constant('parent', floatTensor(floatType, initial));
+      const away = writer.op('Sub', [trainingNames.parameters, parent]);
+      return writer.op('Add', [gradient, writer.op('Mul', [away, writer.scalar(parentPenalty)])]);
+    };
+    const pulled = parentPenalty > 0 ? pull() : gradient;
+    return clipNorm === undefined ? pulled : writeClipped(writer, pulled, clipNorm);
+  };
 
   if (options.until !== 'loss') {
     const seeds = new Map([[loss.target, loss.writeGradient()]]);
@@ -131,14 +158,14 @@ export function writeTrainingGraph(original: OnnxModel, options: TrainingGraphOp
     const gradients = differentiate({ nodes: forward, writer, seeds, wanted: new Set(names), ruleOf });
     const gradient = pack(writer, parameters, gradients);
     if (options.until === 'gradient') yieldAs(builder, gradient, trainingNames.gradient, floatType, [total]);
-    else update(builder, writer, options.until, gradient, parameters, total);
+    else update(builder, writer, options.until, shaped(gradient), parameters, total);
   }
   const header = { irVersion: Math.max(model.irVersion, 8), opset: new Map([...model.opsets, ['', opset]]) };
   return {
     bytes: encodeModel(builder.build('training_step', header)),
     floatType,
     parameters,
-    initial: initialValues(graph, parameters, floatType, total),
+    initial,
   };
 }
 

@@ -1,7 +1,13 @@
 import type { OnnxModel } from '@hotloop/model/onnx/model.ts';
-import type { LossName, Trainable } from '@hotloop/model/training/training-settings.ts';
+import {
+  type LossName,
+  type LossSpec,
+  lossSpec,
+  type Trainable,
+} from '@hotloop/model/training/training-settings.ts';
 import * as ort from 'onnxruntime-node';
 import type { GradientRule } from '../gradient-writer.ts';
+import { needsGroups } from '../ranking-losses.ts';
 import { type Parameter, trainingNames, writeTrainingGraph } from '../write-training-graph.ts';
 
 /** What one check of a gradient found. */
@@ -17,7 +23,7 @@ export interface GradientCheck {
 }
 
 export interface GradientCheckOptions {
-  readonly loss: LossName;
+  readonly loss: LossName | LossSpec;
   readonly labels: ArrayLike<number>;
   readonly weights?: ArrayLike<number>;
   /** The model's inputs: values and shape by name. */
@@ -134,13 +140,17 @@ export async function checkAgainstReference(
   }
 }
 
-function feedsOf({ labels, weights, inputs }: GradientCheckOptions): Record<string, ort.Tensor> {
+function feedsOf({ labels, weights, inputs, loss }: GradientCheckOptions): Record<string, ort.Tensor> {
   const vector = (values: ArrayLike<number>) =>
     new ort.Tensor('float64', Float64Array.from(values), [values.length]);
   const feeds: Record<string, ort.Tensor> = {
     [trainingNames.labels]: vector(labels),
     [trainingNames.weights]: vector(weights ?? new Float64Array(labels.length).fill(1)),
   };
+  // Losses that rank see two groups.
+  const groups = BigInt64Array.from(labels, (_, i) => BigInt(i % 2));
+  if (needsGroups(lossSpec(loss).name))
+    feeds[trainingNames.groups] = new ort.Tensor('int64', groups, [groups.length]);
   for (const [name, { values, dims }] of Object.entries(inputs ?? {})) {
     feeds[name] = new ort.Tensor('float64', Float64Array.from(values), dims);
   }

@@ -1,0 +1,218 @@
+import type { OnnxGraph, OnnxNode } from '@hotloop/model/onnx/model.ts';
+import { floatAttribute, intAttribute } from '@hotloop/model/onnx/node-attributes.ts';
+import type { LossName, LossSpec } from '@hotloop/model/training/training-settings.ts';
+import type { TrainingDataset } from './training-dataset.ts';
+
+/** Where a value of natural units lies and how wide it spreads: standard = (natural - mean) / deviation. */
+export interface Unit {
+  readonly mean: number;
+  readonly deviation: number;
+}
+
+/** One layer y = x W + b whose weights can take a change of units in: W [in, out] or, flipped, [out, in]; b [out]. */
+export interface FoldingLayer {
+  readonly weight: string;
+  readonly bias: string;
+  readonly isFlipped: boolean;
+  readonly inputs: number;
+  readonly outputs: number;
+}
+
+/** The change of units of one run. A part is null where it is not needed or the model cannot take it in. */
+export interface NaturalUnits {
+  readonly columns: readonly Unit[] | null;
+  readonly first: FoldingLayer | null;
+  readonly target: Unit | null;
+  readonly last: FoldingLayer | null;
+}
+
+/** Values by initializer name. */
+export type Weights = ReadonlyMap<string, Float64Array>;
+
+const regressions: ReadonlySet<LossName> = new Set([
+  'mean_squared_error',
+  'mean_absolute_error',
+  'huber',
+  'quantile',
+]);
+
+/** Beyond this a column's mean or deviation disturbs training with usual learning rates. */
+const usualScale = 5;
+
+/**
+ * Finds the units to train in: columns and, for a regression, labels of usual size stay as they are; others are standardised
+ * where the model's first and last layer are such that the change can be folded into their trained weights afterwards.
+ *
+ * @param trained the names of the trained weights. @param rows the rows that are learnt from.
+ */
+export function findUnits(
+  graph: OnnxGraph,
+  names: { readonly input: string; readonly output: string; readonly trained: ReadonlySet<string> },
+  loss: LossSpec,
+  dataset: TrainingDataset,
+  rows: Uint32Array,
+): NaturalUnits {
+  const foldable = (layer: FoldingLayer | null) =>
+    layer && names.trained.has(layer.weight) && names.trained.has(layer.bias) ? layer : null;
+  const first = foldable(firstLayer(graph, names.input));
+  const last = regressions.has(loss.name) ? foldable(lastLayer(graph, names.output)) : null;
+  const columns = first?.inputs === dataset.columns ? columnUnits(dataset, rows) : null;
+  const target =
+    last?.outputs === 1
+      ? unitOf(
+          rows,
+          (row) => dataset.labels[row]!,
+          (row) => dataset.weights[row]!,
+        )
+      : null;
+  const isUnusual = target && !(isUsual(target) && target.deviation > 1 / usualScale);
+  return { columns, first, target: isUnusual ? target : null, last };
+}
+
+const isUsual = ({ mean, deviation }: Unit) => Math.abs(mean) <= usualScale && deviation <= usualScale;
+
+function columnUnits(dataset: TrainingDataset, rows: Uint32Array): readonly Unit[] | null {
+  const { columns, features, weights } = dataset;
+  const units = Array.from({ length: columns }, (_, column) => {
+    const unit = unitOf(
+      rows,
+      (row) => features[row * columns + column]!,
+      (row) => weights[row]!,
+    );
+    return isUsual(unit) ? { mean: 0, deviation: 1 } : unit;
+  });
+  return units.some(({ mean, deviation }) => mean !== 0 || deviation !== 1) ? units : null;
+}
+
+/** The weighted mean and deviation; a constant has deviation 1. Two passes: large means do not cancel. */
+function unitOf(rows: Uint32Array, value: (row: number) => number, weight: (row: number) => number): Unit {
+  let [total, sum, squares] = [0, 0, 0];
+  for (const row of rows) {
+    total += weight(row);
+    sum += weight(row) * value(row);
+  }
+  const mean = sum / total;
+  for (const row of rows) squares += weight(row) * (value(row) - mean) ** 2;
+  const deviation = Math.sqrt(squares / total);
+  return { mean, deviation: deviation > 1e-12 * Math.max(1, Math.abs(mean)) ? deviation : 1 };
+}
+
+/** @returns the dataset in standard units. */
+export function standardised(dataset: TrainingDataset, { columns, target }: NaturalUnits): TrainingDataset {
+  if (!columns && !target) return dataset;
+  const features = columns
+    ? dataset.features.map((value, i) => {
+        const { mean, deviation } = columns[i % columns.length]!;
+        return (value - mean) / deviation;
+      })
+    : dataset.features;
+  const labels = target
+    ? dataset.labels.map((value) => (value - target.mean) / target.deviation)
+    : dataset.labels;
+  return { ...dataset, features, labels };
+}
+
+/** @returns the loss with its options in standard units. */
+export function standardisedLoss(loss: LossSpec, { target }: NaturalUnits): LossSpec {
+  return loss.name === 'huber' && target ? { ...loss, delta: (loss.delta ?? 1) / target.deviation } : loss;
+}
+
+/** @returns what a loss in standard units is multiplied by to be the loss in natural ones. */
+export function lossFactor({ name }: LossSpec, { target }: NaturalUnits): number {
+  if (!target) return 1;
+  return name === 'mean_squared_error' || name === 'huber' ? target.deviation ** 2 : target.deviation;
+}
+
+/** Weights for natural units become weights for standard ones: the same function. */
+export function toStandard(weights: Weights, { columns, first, target, last }: NaturalUnits): Weights {
+  const changed = new Map([...weights].map(([name, values]) => [name, values.slice()]));
+  if (columns && first) {
+    const [w, b] = [changed.get(first.weight)!, changed.get(first.bias)!];
+    eachWeight(first, (at, i, o) => {
+      b[o]! += columns[i]!.mean * w[at]!;
+      w[at]! *= columns[i]!.deviation;
+    });
+  }
+  if (target && last) {
+    const [w, b] = [changed.get(last.weight)!, changed.get(last.bias)!];
+    eachWeight(last, (at) => {
+      w[at]! /= target.deviation;
+    });
+    b[0] = (b[0]! - target.mean) / target.deviation;
+  }
+  return changed;
+}
+
+/** Undoes `toStandard`. */
+export function toNatural(weights: Weights, { columns, first, target, last }: NaturalUnits): Weights {
+  const changed = new Map([...weights].map(([name, values]) => [name, values.slice()]));
+  if (target && last) {
+    const [w, b] = [changed.get(last.weight)!, changed.get(last.bias)!];
+    eachWeight(last, (at) => {
+      w[at]! *= target.deviation;
+    });
+    b[0] = b[0]! * target.deviation + target.mean;
+  }
+  if (columns && first) {
+    const [w, b] = [changed.get(first.weight)!, changed.get(first.bias)!];
+    eachWeight(first, (at, i, o) => {
+      w[at]! /= columns[i]!.deviation;
+      b[o]! -= columns[i]!.mean * w[at]!;
+    });
+  }
+  return changed;
+}
+
+function eachWeight(layer: FoldingLayer, visit: (at: number, input: number, output: number) => void): void {
+  for (let i = 0; i < layer.inputs; i++) {
+    for (let o = 0; o < layer.outputs; o++) {
+      visit(layer.isFlipped ? o * layer.inputs + i : i * layer.outputs + o, i, o);
+    }
+  }
+}
+
+function firstLayer(graph: OnnxGraph, input: string): FoldingLayer | null {
+  const readers = graph.nodes.filter((node) => node.inputs.includes(input));
+  return readers.length === 1 && readers[0]!.inputs[0] === input ? layerOf(graph, readers[0]!) : null;
+}
+
+function lastLayer(graph: OnnxGraph, output: string): FoldingLayer | null {
+  const producer = (name: string) => graph.nodes.find((node) => node.outputs.includes(name));
+  let node = producer(output);
+  while (node?.operator === 'Identity' || node?.operator === 'Reshape' || node?.operator === 'Squeeze')
+    node = producer(node.inputs[0]!);
+  if (node?.operator === 'Add') node = node.inputs.map(producer).find((each) => each?.operator === 'MatMul');
+  return node ? layerOf(graph, node) : null;
+}
+
+/** Reads a Gemm, or a MatMul whose product goes into one Add with a bias. */
+function layerOf(graph: OnnxGraph, node: OnnxNode): FoldingLayer | null {
+  const weight = node.inputs[1] ?? '';
+  const bias =
+    node.operator === 'Gemm'
+      ? node.inputs[2]
+      : node.operator === 'MatMul'
+        ? biasAfter(graph, node)
+        : undefined;
+  const dims = graph.initializers.get(weight)?.dims;
+  if (!bias || dims?.length !== 2 || !graph.initializers.has(bias)) return null;
+  const isPlain =
+    intAttribute(node, 'transA', 0) === 0 &&
+    floatAttribute(node, 'alpha', 1) === 1 &&
+    floatAttribute(node, 'beta', 1) === 1;
+  const uses = (name: string) =>
+    graph.nodes.flatMap(({ inputs }) => inputs).filter((each) => each === name).length;
+  if (!isPlain || uses(weight) !== 1 || uses(bias) !== 1) return null;
+  const isFlipped = intAttribute(node, 'transB', 0) === 1;
+  const [inputs, outputs] = (isFlipped ? dims.toReversed() : dims) as [number, number];
+  return graph.initializers.get(bias)!.data.length === outputs
+    ? { weight, bias, isFlipped, inputs, outputs }
+    : null;
+}
+
+function biasAfter(graph: OnnxGraph, product: OnnxNode): string | undefined {
+  const readers = graph.nodes.filter((node) => node.inputs.includes(product.outputs[0]!));
+  const [add] = readers;
+  if (readers.length !== 1 || add?.operator !== 'Add') return undefined;
+  return add.inputs.find((name) => name !== product.outputs[0]);
+}
