@@ -62,10 +62,12 @@ export interface OnnxGraph {
   readonly initializers: ReadonlyMap<string, OnnxTensor>;
   readonly inputs: readonly ValueSpec[];
   readonly outputs: readonly ValueSpec[];
+  /** Shapes of values in between, where the file tells them: what its exporter found, by value name. */
+  readonly told?: ReadonlyMap<string, readonly Dimension[]>;
 }
 
 /**
- * An ONNX model as the platform works on it. It is a reading of the file, not the file: doc strings, value infos,
+ * An ONNX model as the platform works on it. It is a reading of the file, not the file: doc strings,
  * functions, sparse initializers and unknown fields are not in it. To change weights in a file and keep all the
  * rest, use `replaceInitializers`.
  */
@@ -118,7 +120,26 @@ function readGraph(graph: WireGraph, where: string, depth: number): OnnxGraph {
     initializers,
     inputs: graph.input.map((value) => readValue(value, 'input', depth)),
     outputs: graph.output.map((value) => readValue(value, 'output', depth)),
+    ...toldShapes(graph),
   };
+}
+
+/** Value infos are hints: what cannot be read in them is left out. */
+function toldShapes(graph: WireGraph): { told?: ReadonlyMap<string, readonly Dimension[]> } {
+  const told = new Map<string, readonly Dimension[]>();
+  for (const { name, type } of graph.value_info) {
+    const dims = type?.tensor_type?.shape?.dim;
+    if (!dims) continue;
+    told.set(
+      name,
+      dims.map((dim): Dimension => {
+        if (dim.value === 'dim_value')
+          return Math.max(0, wireNumber(dim.dim_value!, `a dimension of ${quoted(name)}`));
+        return dim.value === 'dim_param' && dim.dim_param ? dim.dim_param : null;
+      }),
+    );
+  }
+  return told.size > 0 ? { told } : {};
 }
 
 function readValue(value: WireValueInfo, kind: string, depth: number): ValueSpec {

@@ -56,9 +56,18 @@ const flatten: ShapeRule = (node, [x]) => {
   return [product(x.slice(0, split)), product(x.slice(split))];
 };
 
-/** Of the operators not named here, the shape stays unknown, and gradients read it when the graph runs. */
+/** Of the operators not named here, the shape is what the file tells; where it tells none, gradients read it when the graph runs. */
 const rules: Readonly<Record<string, ShapeRule>> = {
   Abs: sameAsFirst,
+  BatchNormalization: sameAsFirst,
+  Elu: sameAsFirst,
+  Erf: sameAsFirst,
+  Gelu: sameAsFirst,
+  HardSigmoid: sameAsFirst,
+  LayerNormalization: sameAsFirst,
+  PRelu: sameAsFirst,
+  Reciprocal: sameAsFirst,
+  Softplus: sameAsFirst,
   Add: broadcast,
   Cast: sameAsFirst,
   Clip: sameAsFirst,
@@ -92,6 +101,10 @@ export function inferShapes(graph: OnnxGraph): ReadonlyMap<string, Shape> {
   for (const node of graph.nodes) {
     const constant = constantOf(node);
     if (constant) shapes.set(node.outputs[0]!, constant.dims);
+    for (const output of node.outputs) {
+      const told = graph.told?.get(output);
+      if (told && !shapes.has(output)) shapes.set(output, told);
+    }
     if (node.domain !== '') continue;
     const shape = rules[node.operator]?.(
       node,
