@@ -7,6 +7,7 @@ import { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present, withClient } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
 import { fitted, progressLine, table } from '../terminal.ts';
+import { addModelInit } from './model-init-command.ts';
 
 const MOST_METRICS = 2;
 const RUNS_LOOKED_AT = 20;
@@ -23,7 +24,7 @@ interface FlipOptions extends GlobalOptions {
   readonly actor?: string;
 }
 
-/** `hotloop model push|list|show|promote|rollback`. */
+/** `hotloop model init|push|list|show|promote|rollback`. */
 export function addModelCommands(program: Command, context: CommandContext): void {
   const model = new Command('model').description('register models and say which version is live');
   program.addCommand(model);
@@ -65,6 +66,7 @@ export function addModelCommands(program: Command, context: CommandContext): voi
       );
     });
   addFlips(model, context);
+  addModelInit(model, context);
 }
 
 function addPush(model: Command, context: CommandContext): void {
