@@ -35,10 +35,14 @@ export function addModelInit(model: Command, context: CommandContext): void {
     .addOption(new Option('--task <task>').choices(['binary', 'regression', 'ranking']).default('binary'))
     .option('--name <name>', 'name of the model', 'model')
     .option('--seed <n>', 'decides the first weights', count, 1)
-    .addHelpText('after', '\nExample:\n  hotloop model init wide-and-deep ./ranker --features 12 --task ranking')
+    .addHelpText(
+      'after',
+      '\nExample:\n  hotloop model init wide-and-deep ./ranker --features 12 --task ranking',
+    )
     .action(async (kind: string, folder: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<InitOptions>();
-      if (!isKind(kind)) throw new CommandError(`no network is named ${kind}; there are ${NETWORK_KINDS.join(', ')}`);
+      if (!isKind(kind))
+        throw new CommandError(`no network is named ${kind}; there are ${NETWORK_KINDS.join(', ')}`);
       const userInputs = options.userFeatures ?? Math.ceil(options.features / 2);
       if (kind === 'two-tower' && userInputs >= options.features)
         throw new CommandError('two-tower needs at least one feature of the user and one of the item');
@@ -64,7 +68,12 @@ export function addModelInit(model: Command, context: CommandContext): void {
       await writeFile(path('model.onnx'), onnx);
       await writeFile(path('model.yaml'), manifestStub(options));
       const files = [path('model.onnx'), path('model.yaml')];
-      present(context, options, { kind, files }, () => `wrote ${files.join(' and ')}; name your features in model.yaml`);
+      present(
+        context,
+        options,
+        { kind, files },
+        () => `wrote ${files.join(' and ')}; name your features in model.yaml`,
+      );
     });
 }
 

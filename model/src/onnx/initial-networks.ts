@@ -112,6 +112,8 @@ class NetworkParts {
 
   /** Sums rows: [N, K] -> [N, 1]. */
   sum(value: string): string {
-    return this.graph.node('ReduceSum', [value, this.graph.constant('axes', int64Tensor([1]))], { keepdims: int(1) });
+    return this.graph.node('ReduceSum', [value, this.graph.constant('axes', int64Tensor([1]))], {
+      keepdims: int(1),
+    });
   }
 }

@@ -15,12 +15,10 @@ export function withOverrides(manifest: Manifest, overrides: Readonly<Record<str
   if (unknown !== undefined) throw refusal(`${unknown} is none of ${SEARCHED.join(', ')}`);
   const spec = trainingSpec(manifest);
   const { learning_rate: rate, weight_decay: decay, hidden, activation, ...plain } = overrides;
-  const optimizer =
-    'sgd' in spec.optimizer
-      ? { sgd: { ...spec.optimizer.sgd, ...given('learning_rate', rate) } }
-      : {
-          adam: { ...spec.optimizer.adam, ...given('learning_rate', rate), ...given('weight_decay', decay) },
-        };
+  const [[kind, declared]] = Object.entries(spec.optimizer) as [[string, Record<string, unknown>]];
+  const optimizer = {
+    [kind]: { ...declared, ...given('learning_rate', rate), ...given('weight_decay', decay) },
+  };
   const network =
     hidden === undefined && activation === undefined
       ? {}
@@ -50,8 +48,8 @@ function refusal(problem: string): HotloopError {
 export function parametersOf(manifest: Manifest): Record<string, unknown> {
   const { optimizer, epochs, batch, seed, patience, trainable, loss, network, trainer } =
     trainingSpec(manifest);
-  const chosen =
-    'adam' in optimizer ? { optimizer: 'adam', ...optimizer.adam } : { optimizer: 'sgd', ...optimizer.sgd };
+  const [[kind, options]] = Object.entries(optimizer) as [[string, Record<string, unknown>]];
+  const chosen = { optimizer: kind, ...options };
   return {
     ...(trainer ? { trainer: trainer.command.join(' '), ...trainer.settings } : chosen),
     ...{ epochs, batch, seed },

@@ -1,5 +1,5 @@
-import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { initialNetwork, NETWORK_KINDS, type NetworkShape } from '@hotloop/model/onnx/initial-networks.ts';
+import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { describe, expect, it } from 'vitest';
 import { train } from './train.ts';
