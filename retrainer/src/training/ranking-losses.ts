@@ -1,7 +1,7 @@
 import { int } from '@hotloop/model/onnx/graph-builder.ts';
 import type { LossName } from '@hotloop/model/training/training-settings.ts';
 import type { GradientWriter } from './gradient-writer.ts';
-import type { LossInputs, LossNodes } from './losses.ts';
+import type { LossInputs, LossNodes } from './loss-nodes.ts';
 
 /** @returns whether a loss compares the rows of a group. */
 export function needsGroups(name: LossName): boolean {
