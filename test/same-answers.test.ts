@@ -89,6 +89,7 @@ it('gives the same answers by front door, batch, SQL and Postgres', async () => 
       queue,
       { ...stores, databases: () => undefined },
       {
+        files: 'any',
         folder: join(folder, 'work'),
         memoryMb: 256,
         threads: 1,

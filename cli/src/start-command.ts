@@ -31,6 +31,7 @@ export async function startCommand(args: readonly string[], environment: Environ
         signal: interrupted.signal,
         readFile: readNamedFile,
         up,
+        worker,
         environment,
         configPath,
         version: ownVersion(),
@@ -112,17 +113,23 @@ async function up({ single, portBase, listen, dir }: UpOptions): Promise<number>
     throw new CommandError(
       '`hotloop up` runs from a checkout of the project; with the package alone, use --address',
     );
-  const child = spawn(
-    process.execPath,
-    [
-      script,
-      ...(single ? ['--single'] : []),
-      ...(portBase ? ['--port-base', portBase] : []),
-      ...(listen ? ['--listen', listen] : []),
-      ...(dir ? ['--dir', dir] : []),
-    ],
-    { stdio: 'inherit' },
-  );
+  return runScript(script, [
+    ...(single ? ['--single'] : []),
+    ...(portBase ? ['--port-base', portBase] : []),
+    ...(listen ? ['--listen', listen] : []),
+    ...(dir ? ['--dir', dir] : []),
+  ]);
+}
+
+/** Like `up`, from a checkout. */
+async function worker(): Promise<number> {
+  const script = fileURLToPath(new URL('../../retrainer/src/batch/worker-main.ts', import.meta.url));
+  if (!existsSync(script)) throw new CommandError('`hotloop worker` runs from a checkout of the project');
+  return runScript(script, []);
+}
+
+async function runScript(script: string, args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, [script, ...args], { stdio: 'inherit' });
   // The terminal's Ctrl-C reaches the child by itself, and twice in a moment is once to it; one sent here alone is handed on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   return await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { HotloopClientError } from '@hotloop/client/hotloop-client-error.ts';
 import { Command, InvalidArgumentError } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
@@ -38,6 +39,16 @@ const WAIT_MS = 10_000;
 
 /** `hotloop batch run|list|show|cancel|schedule|schedules|unschedule`. */
 export function addBatchCommands(program: Command, context: CommandContext): void {
+  program
+    .command('worker')
+    .description('work on batches until Ctrl-C, beside those that `hotloop up` started')
+    .addHelpText(
+      'after',
+      '\nIts environment: DATABASE_URL, REDIS_QUEUE_URL, HOTLOOP_STORE, HOTLOOP_BATCH_FILES.\n\nExample:\n  HOTLOOP_BATCH_FILES=/data hotloop worker',
+    )
+    .action(async () => {
+      await context.worker?.();
+    });
   const batch = new Command('batch').description('predict all rows of a file, folder, bucket or table');
   program.addCommand(batch);
   addRun(batch, context);
@@ -88,14 +99,19 @@ function bodyOf(model: string, options: RunOptions) {
   return {
     model,
     version: options.useVersion,
-    source: options.from,
-    sink: options.to,
+    source: absolute(options.from),
+    sink: absolute(options.to),
     options: {
       overwrite: options.overwrite ?? false,
       ...(options.keep === undefined ? {} : { keep: options.keep }),
       ...(options.partRows === undefined ? {} : { part_rows: options.partRows }),
     },
   };
+}
+
+/** Workers have folders of their own, so a file is named in full. */
+function absolute(location: string): string {
+  return /^(postgres:|[a-z][a-z0-9+.-]*:\/\/)/i.test(location) ? location : resolve(location);
 }
 
 async function follow(

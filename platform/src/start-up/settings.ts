@@ -116,6 +116,8 @@ export const retrainerSettings = {
 /** A process that works on batch parts. */
 export const workerSettings = {
   HOTLOOP_STORE: z.string().min(1),
+  /** The folder that sources and sinks must be in. Without it any file may be used, or none where API keys are set. */
+  HOTLOOP_BATCH_FILES: z.string().optional(),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),
   /** Memory of the rows of one part before they are spilled to disk. */
   HOTLOOP_BATCH_MEMORY_MB: megabytesSchema().default(512),

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
@@ -7,6 +7,7 @@ import { silentLog } from '@hotloop/platform/log.ts';
 import { createTestRedis } from '@hotloop/platform/testing/test-services.ts';
 import { describe, expect, it } from 'vitest';
 import { eventually, makeLive, openStores, push, type Stores } from '../testing/fixture.ts';
+import type { AllowedFiles } from './allowed-files.ts';
 import { type BatchRun, isEnded } from './batch-run.ts';
 import { batchProgress, claimPart, readBatchRun } from './batch-store.ts';
 import { startBatchWorker } from './batch-worker.ts';
@@ -42,11 +43,12 @@ async function openStand(log = silentLog()) {
   await makeLive(stores, 'churn', await push(stores, MANIFEST, ONNX));
   const queue = await openBatchQueue({ url: redis.url, prefix: 'test', log });
   const dependencies = { ...stores, clock: systemClock, wake: (id: string) => void queue.call(id, 1) };
-  const startWorker = (env: Record<string, string> = {}) =>
+  const startWorker = (env: Record<string, string> = {}, files: AllowedFiles = 'any') =>
     startBatchWorker(
       queue,
       { ...stores, databases: (name) => env[name] },
       {
+        files,
         folder: join(folder, 'work'),
         memoryMb: 256,
         threads: 1,
@@ -112,10 +114,15 @@ describe('a batch', () => {
       refused: 50,
       dataset_sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
+    const refused = (await readFile(join(folder, 'a.jsonl.refused.jsonl'), 'utf8')).trim().split('\n');
+    expect(refused).toHaveLength(50);
+    expect(JSON.parse(refused[1] ?? '')).toEqual({ row: 199, reason: expect.stringMatching(/age.*\[0, 120\]/) });
     expect((await readdir(folder)).sort()).toEqual([
       'a.jsonl',
+      'a.jsonl.refused.jsonl',
       'a.jsonl.result.json',
       'b.jsonl',
+      'b.jsonl.refused.jsonl',
       'b.jsonl.result.json',
       'in.csv',
       'work',
@@ -152,6 +159,26 @@ describe('a batch', () => {
       'part-00000.parquet',
       'precious.parquet',
     ]);
+  });
+
+  it('uses no file outside the folder of its machine, also not by a link', async () => {
+    await using stand = await openStand();
+    const { stores, folder, dependencies } = stand;
+    const inside = join(folder, 'inside');
+    await mkdir(inside);
+    await writeFile(join(folder, 'secret.csv'), csv(10));
+    await symlink(join(folder, 'secret.csv'), join(inside, 'link.csv'));
+    await writeFile(join(inside, 'in.csv'), csv(10));
+    await using _worker = await stand.startWorker({}, { below: inside });
+    const run = async (source: string, sink: string) => {
+      const request = { ...asked, source, sink, options: {} };
+      return ended(stores, (await requestBatch(dependencies, request, Date.now())).run.runId);
+    };
+    const refusal = { state: 'failed', message: expect.stringContaining('outside the folder') };
+    expect(await run(join(folder, 'secret.csv'), join(inside, 'out.csv'))).toMatchObject(refusal);
+    expect(await run(join(inside, 'link.csv'), join(inside, 'out.csv'))).toMatchObject(refusal);
+    expect(await run(join(inside, 'in.csv'), join(inside, '..', 'out.csv'))).toMatchObject(refusal);
+    expect(await run(join(inside, 'in.csv'), join(inside, 'new', 'out'))).toMatchObject({ state: 'done' });
   });
 
   it('reads a query of Postgres by the name of a variable; an address with a password is refused and not repeated', async () => {

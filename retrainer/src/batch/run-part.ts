@@ -13,9 +13,11 @@ import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { openVersionScorer, type VersionScorer } from '../scoring/version-scorer.ts';
+import { type AllowedFiles, checkAllowed } from './allowed-files.ts';
 import { type BatchClaim, FINISH, PLANNING } from './batch-run.ts';
 import { batchProgress, endBatch, endPlanning, endRows, partDigests } from './batch-store.ts';
 import { checkUnchanged, type DatabaseAddresses, readSource } from './read-source.ts';
+import { gatherRefused, writeRefused } from './refused-rows.ts';
 import { checkSink, copyOptions, makePartsFolder, partName, publish, sinkFormat } from './sink.ts';
 import { checkColumns, columnOfInput, inputExpression } from './source-columns.ts';
 
@@ -27,6 +29,7 @@ export interface PartDependencies {
 }
 
 export interface PartOptions {
+  readonly files: AllowedFiles;
   /** Folder that all workers share, for what is staged. */
   readonly folder: string;
   readonly memoryMb: number;
@@ -40,7 +43,10 @@ export async function runPart(
   options: PartOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  await using database = await openSqlDatabase({ ...options, files: true });
+  await checkAllowed(claim.run.source, options.files);
+  await checkAllowed(claim.run.sink, options.files);
+  const { memoryMb, threads } = options;
+  await using database = await openSqlDatabase({ memoryMb, threads, files: true });
   using connection = await database.connect();
   const stop = () => connection.interrupt();
   signal.addEventListener('abort', stop, { once: true });
@@ -110,10 +116,10 @@ async function scoreRows({ claim, dependencies, database, connection, work }: Pa
   const kept = run.options.keep ?? columns.map(({ name }) => name).filter((name) => !inputs.has(name));
   const given = scorer.inputs.map((input) => inputExpression(input, (name) => names.has(name))).join(', ');
   const keep = kept.map((name) => `${sqlName(name)}, `).join('');
+  const source = `SELECT *, row_number() OVER () - 1 + ${claim.firstRow} AS "row"
+     FROM ${await slice(connection, files, claim.firstRow, claim.endRow)}`;
   await connection.run(
-    `CREATE TEMP TABLE answered AS SELECT "row", ${keep}answer(${given}) AS answer
-     FROM (SELECT *, row_number() OVER () - 1 + ${claim.firstRow} AS "row"
-           FROM ${await slice(connection, files, claim.firstRow, claim.endRow)})`,
+    `CREATE TEMP TABLE answered AS SELECT "row", ${keep}answer(${given}) AS answer FROM (${source})`,
   );
   const format = sinkFormat(run);
   const folder = await makePartsFolder(run, work);
@@ -131,9 +137,12 @@ async function scoreRows({ claim, dependencies, database, connection, work }: Pa
     );
     const refused = Number(counts?.refused ?? 0);
     if (refused > 0)
-      await connection.run(
-        `COPY (SELECT "row" FROM answered WHERE answer[1] = 0 ORDER BY "row" LIMIT 1000)
-         TO ${sqlText(join(work, `refused-${claim.part}.jsonl`))} (FORMAT json)`,
+      await writeRefused(
+        connection,
+        scorer,
+        `SELECT s.* FROM (${source}) s SEMI JOIN answered a ON s."row" = a."row" AND a.answer[1] = 0`,
+        names,
+        { work, part: claim.part, token: claim.token },
       );
     const sha256 = await digestOf(temporary);
     await rename(temporary, path);
@@ -160,7 +169,9 @@ async function finish({ claim, dependencies, connection, work }: PartContext): P
     refused: progress.refused,
     parts_sha256: await partDigests(pool, run.runId),
   };
-  await publish(run, parts, work, connection, report);
+  const refusedFile = join(work, 'refused.jsonl');
+  const told = (await gatherRefused(work, progress.parts, refusedFile)) ? refusedFile : undefined;
+  await publish(run, parts, { work, connection, report, refused: told });
   await rm(work, { recursive: true, force: true });
   const refused = progress.refused === 0 ? '' : `, ${progress.refused} refused`;
   await endBatch(pool, claim, `${progress.accepted} rows${refused}`);

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlConnection } from '@hotloop/platform/duckdb/sql-database.ts';
@@ -55,13 +55,19 @@ export async function checkSink(run: BatchRun): Promise<void> {
   throw exists(run.sink);
 }
 
+export interface Published {
+  readonly work: string;
+  readonly connection: SqlConnection;
+  readonly report: object;
+  /** The file that says which rows were refused and why. */
+  readonly refused: string | undefined;
+}
+
 /** Puts the parts in their place. Doing it again after a crash in between ends in the same result. */
 export async function publish(
   run: BatchRun,
   parts: readonly string[],
-  work: string,
-  connection: SqlConnection,
-  report: object,
+  { work, connection, report, refused }: Published,
 ): Promise<void> {
   const location = sinkOf(run);
   const folder = partsFolder(run, work);
@@ -69,19 +75,21 @@ export async function publish(
   if (location.kind === 's3') {
     using store = openObjectStore(location.url);
     for (const name of parts) await store.putFile(name, join(folder, name));
+    if (refused !== undefined) await store.putFile('_refused.jsonl', refused);
     await store.put('_result.json', Buffer.from(text));
     return;
   }
   if (location.kind === 'folder') {
     if (run.options.overwrite)
       for (const name of await readdir(location.path))
-        if (/^(part-\d+\.\w+|_result\.json)$/.test(name) && !parts.includes(name))
+        if (/^(part-\d+\.\w+|_result\.json|_refused\.jsonl)$/.test(name) && !parts.includes(name))
           await rm(join(location.path, name));
     for (const name of parts)
       await rename(join(folder, name), join(location.path, name)).catch(async (error: unknown) => {
         // Moved by an earlier attempt.
         if ((await stat(join(location.path, name)).catch(() => undefined)) === undefined) throw error;
       });
+    if (refused !== undefined) await copyFile(refused, join(location.path, '_refused.jsonl'));
     await writeFile(join(location.path, '_result.json'), text);
     await rm(folder, { recursive: true, force: true });
     return;
@@ -98,6 +106,7 @@ export async function publish(
     `COPY (SELECT * FROM ${reader}) TO ${sqlText(whole)} (${copyOptions(location.format)})`,
   );
   await rename(whole, location.path);
+  if (refused !== undefined) await copyFile(refused, `${location.path}.refused.jsonl`);
   await writeFile(`${location.path}.result.json`, text);
   await rm(folder, { recursive: true, force: true });
 }

@@ -2,10 +2,17 @@ import { join } from 'node:path';
 import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { serviceMain } from '@hotloop/platform/start-up/service-main.ts';
 import { workerSettings } from '@hotloop/platform/start-up/settings.ts';
+import type { AllowedFiles } from './allowed-files.ts';
 import { startBatchWorker } from './batch-worker.ts';
 import { openBatchQueue } from './queue/batch-queue.ts';
 
 const QUERY_TIMEOUT_MS = 30_000;
+
+/** Where keys are used, whoever holds one is not the person whose files these are. */
+function allowedFiles(folder: string | undefined, keys: string | undefined): AllowedFiles {
+  if (folder !== undefined) return { below: folder };
+  return keys === undefined || keys.trim() === '' ? 'any' : 'none';
+}
 
 /** `hotloop worker`: works on batch parts apart from the control API. Start as many as there are processors for it. */
 serviceMain(
@@ -25,6 +32,7 @@ serviceMain(
         queue,
         { pool, registry, bundles, databases },
         {
+          files: allowedFiles(settings.HOTLOOP_BATCH_FILES, process.env.HOTLOOP_API_KEYS),
           folder: join(settings.HOTLOOP_STORE, '.batch'),
           memoryMb: settings.HOTLOOP_BATCH_MEMORY_MB,
           threads: 1,
