@@ -49,6 +49,8 @@ export interface SqlStatement extends Disposable {
   readonly parameterTypes: readonly string[];
   /** What it is: SELECT, INSERT, CREATE ... by DuckDB's number. */
   readonly isQuery: boolean;
+  /** It only reads: a SELECT, and no EXPLAIN ANALYZE of something else. */
+  readonly isSelect: boolean;
   /**
    * Runs it and gives the rows in batches, each value as text (null: NULL). The generator's return value is the number of
    * changed rows.
@@ -60,6 +62,8 @@ export interface SqlConnection extends Disposable {
   /** Throws INVALID_ARGUMENT with DuckDB's own message, whose first word names the kind of error. */
   prepare(sql: string): Promise<SqlStatement>;
   run(sql: string): Promise<void>;
+  /** The tables that a statement reads, qualified where the text is; empty for one that cannot be read. */
+  tableNames(sql: string): readonly string[];
   /** All rows as objects of plain JavaScript values; for small results. */
   rows(sql: string): Promise<Record<string, unknown>[]>;
   /** Ends the statement that runs on this connection. */
@@ -153,6 +157,7 @@ function connectionOf(connection: DuckDBConnection): SqlConnection {
     run: (sql) => said(async () => void (await connection.run(sql))),
     rows: (sql) =>
       said(async () => (await connection.runAndReadAll(sql)).getRowObjectsJS() as Record<string, unknown>[]),
+    tableNames: (sql) => connection.getTableNames(sql, true),
     interrupt: () => connection.interrupt(),
     [Symbol.dispose]: () => connection.closeSync(),
   };
@@ -169,6 +174,7 @@ function statementOf(prepared: DuckDBPreparedStatement): SqlStatement {
     columns,
     parameterTypes: parameters.map((index) => parameterType(prepared, index)),
     isQuery,
+    isSelect: prepared.statementType === SELECT,
     async *run(values) {
       for (const index of parameters) bind(prepared, index, values[index - 1] ?? null);
       const result = await said(() => prepared.stream());
@@ -187,6 +193,7 @@ function statementOf(prepared: DuckDBPreparedStatement): SqlStatement {
 }
 
 /** SELECT, EXPLAIN, EXECUTE, PRAGMA, CALL by DuckDB's numbers of statement types; the others answer a count. */
+const SELECT = 1;
 const QUERIES: ReadonlySet<number> = new Set([1, 4, 8, 17, 19]);
 
 /** Empty where the statement leaves the type open, which the library has no name for. */

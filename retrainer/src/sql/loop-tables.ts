@@ -15,6 +15,12 @@ const TABLES: Readonly<Record<string, string>> = {
     FROM decision ORDER BY prediction_id DESC`,
   outcomes: `SELECT sequence, id, model, source, kind, prediction_id, keys::text AS keys, value::text AS value,
     attributes::text AS attributes, occurred_at, received_at FROM outcome ORDER BY sequence DESC`,
+  labels: `SELECT m.prediction_id, m."row", m.model, m.at, o.kind, o.source, o.value::text AS value, o.occurred_at
+    FROM outcome_match m JOIN outcome o ON o.model = m.model AND o.sequence = m.sequence ORDER BY o.sequence DESC`,
+  corrections: `SELECT u.model, c.prediction_id, c.item, c.value::text AS value, c.label, c.state, c.note, u.uploaded_by, u.approved_by
+    FROM correction c JOIN correction_upload u USING (upload_id) ORDER BY u.created_at DESC, c.line`,
+  reference_rows: `SELECT r.table_name, r.key, r.fields::text AS fields FROM reference_row r
+    JOIN reference_table t ON t.name = r.table_name AND t.live_version = r.version ORDER BY r.table_name, r.key`,
   versions: `SELECT v.model, v.version, v.bundle_sha256, v.parent_version, v.dataset_sha256, v.run_id, v.note, v.created_at,
     CASE v.version WHEN m.live_version THEN 'live' WHEN m.target_version THEN 'candidate'
       WHEN m.previous_version THEN 'previous' END AS label

@@ -1,13 +1,18 @@
+import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
 import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
+import type { AttributeValue } from '@hotloop/model/value.ts';
 import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { ColumnData, SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
-import { HotloopError } from '@hotloop/proto/errors.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import { columnOfInput } from '../batch/source-columns.ts';
 import { openVersionScorer, type VersionScorer } from '../scoring/version-scorer.ts';
 import { literalOf, scanSql } from './sql-scan.ts';
+
+/** In words how a row becomes the model's columns: the features as JSON. */
+const EXPLAIN = 'explain';
 
 /** What each function answers with. Refused rows are NULL. */
 const FUNCTIONS = ['predict', 'predict_label', 'predict_proba'] as const;
@@ -47,8 +52,19 @@ export async function addPredictFunctions(
       returns: RETURNS[name],
       run: ([models = [], rows = []], count) => scoreJson(name, models, rows, count, loaded),
     });
+  await database.register({
+    name: `${EXPLAIN}_json`,
+    parameters: ['string', 'string'],
+    returns: 'string',
+    run: ([models = [], rows = []], count) =>
+      Array.from({ length: count }, (_, row) =>
+        rows[row] === null || models[row] === null
+          ? null
+          : explainJson(loaded(String(models[row])), parseRow(String(rows[row]))),
+      ),
+  });
   using connection = await database.connect();
-  for (const name of FUNCTIONS)
+  for (const name of [...FUNCTIONS, EXPLAIN])
     await connection.run(
       `CREATE OR REPLACE MACRO ${name}(model, r) AS ${name}_json(model, CAST(to_json(r) AS VARCHAR))`,
     );
@@ -76,7 +92,7 @@ export async function addPredictFunctions(
     fast(sql) {
       let text = sql;
       for (const { fn, model, start, end } of calls(sql).reverse()) {
-        if (model === undefined) continue;
+        if (model === undefined || fn === EXPLAIN) continue;
         const { record } = resolve(registry, model);
         text = `${text.slice(0, start)}${sqlName(`${fn}:${record.model}@${record.version}`)}(${text.slice(end)}`;
       }
@@ -201,8 +217,23 @@ function checked(
   );
 }
 
+/** The values, statuses and columns of each feature, or the reason why the front door would refuse the row, as JSON. */
+function explainJson({ manifest }: VersionScorer, row: Readonly<Record<string, unknown>>): string {
+  const request = Object.create(null) as Record<string, AttributeValue>;
+  for (const [name, value] of Object.entries(row))
+    if (value !== null) request[name] = value as AttributeValue;
+  const nothing = Object.create(null) as Record<string, never>;
+  try {
+    const input = { request, entities: nothing, candidates: [] };
+    return JSON.stringify(compileFeaturePlan(manifest).explain(input, null, 0));
+  } catch (error) {
+    const { code, message } = toHotloopError(error);
+    return JSON.stringify({ refused: { code, message } });
+  }
+}
+
 interface Call {
-  readonly fn: PredictFunction;
+  readonly fn: PredictFunction | typeof EXPLAIN;
   /** Undefined when it is no literal. */
   readonly model: string | undefined;
   /** From the function's name to behind the comma. */
@@ -214,7 +245,9 @@ interface Call {
 function calls(sql: string): Call[] {
   const tokens = scanSql(sql);
   return tokens.flatMap((token, index) => {
-    const fn = FUNCTIONS.find((name) => token.kind === 'word' && token.text.toLowerCase() === name);
+    const fn = [...FUNCTIONS, EXPLAIN as typeof EXPLAIN].find(
+      (name) => token.kind === 'word' && token.text.toLowerCase() === name,
+    );
     if (fn === undefined || tokens[index + 1]?.text !== '(') return [];
     const first = tokens[index + 2];
     const comma = tokens[index + 3];

@@ -1,7 +1,8 @@
 import type { SqlConnection, SqlDatabase, SqlStatement } from '@hotloop/platform/duckdb/sql-database.ts';
-import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import { toHotloopError } from '@hotloop/proto/errors.ts';
 import type { LoopTables } from './loop-tables.ts';
 import type { PredictFunctions } from './predict-functions.ts';
+import { refuseChanging, refuseReading } from './predict-role.ts';
 import { scanSql } from './sql-scan.ts';
 
 /** What one session may do and for how long. */
@@ -34,20 +35,28 @@ export function createSqlEngine(
     async prepare(connection, given, rights, signal) {
       const sql = mlPredict(given);
       await functions.prepare(sql);
-      if ((await tables.refresh(sql, signal)) && !rights.mayReadTables)
-        throw new HotloopError('PERMISSION_DENIED', 'these tables need a key with the role operate');
-      if (!rights.mayReadTables && !/^\s*(select|with|values|explain|show)\b/i.test(sql))
-        throw new HotloopError('PERMISSION_DENIED', 'this statement needs a key with the role operate');
+      if (rights.mayReadTables) await tables.refresh(sql, signal);
+      else refuseReading(sql, connection);
+      const allowed = async (text: string) => {
+        const statement = await connection.prepare(text);
+        try {
+          if (!rights.mayReadTables) refuseChanging(statement);
+          return statement;
+        } catch (error) {
+          statement[Symbol.dispose]();
+          throw error;
+        }
+      };
       const fast = functions.fast(sql);
       if (fast !== sql) {
         try {
-          return await connection.prepare(fast);
+          return await allowed(fast);
         } catch (error) {
           // A row without one of the columns, or JSON: the general form says what is wrong, or answers.
           if (toHotloopError(error).reason !== 'duckdb') throw error;
         }
       }
-      return connection.prepare(sql);
+      return allowed(sql);
     },
   };
 }

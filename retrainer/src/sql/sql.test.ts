@@ -187,6 +187,39 @@ describe('SQL over the Postgres protocol', () => {
     expect((await app.query(`SELECT predict('churn', {visits: 1, plan: 'pro'}) AS x`)).rows).toHaveLength(1);
     expect(await failure(app.query('SELECT * FROM predictions'))).toMatchObject({ code: '42501' });
     expect(await failure(app.query('CREATE TABLE x AS SELECT 1'))).toMatchObject({ code: '42501' });
+    await using ops = await stand.connect('secret-operate-key-1');
+    await ops.query("CREATE TABLE secrets AS SELECT 'ada' AS name");
+    for (const sneaky of [
+      'SELECT * FROM secrets',
+      'WITH s AS (SELECT * FROM secrets) SELECT count(*) FROM s',
+      'SELECT (SELECT max(name) FROM secrets) AS x',
+      "SELECT * FROM query_table('secrets')",
+      "SELECT * FROM query('FROM secrets')",
+      "SELECT * FROM read_csv('/etc/passwd')",
+      'SELECT * FROM "read_csv"(\'x.csv\')',
+      "FROM 'x.parquet'",
+      'EXPLAIN ANALYZE INSERT INTO secrets SELECT 1',
+      'WITH s AS (SELECT 1) INSERT INTO secrets SELECT * FROM s',
+      'DROP TABLE secrets',
+      'SELECT * FROM duckdb_tables()',
+    ])
+      expect(await failure(app.query(sneaky)), sneaky).toMatchObject({ code: '42501' });
+    expect((await ops.query('SELECT name FROM secrets')).rows).toEqual([{ name: 'ada' }]);
+    const over = `SELECT predict('churn', t) AS x FROM (SELECT n::DOUBLE AS visits, 1.0 AS age, 'pro' AS plan FROM range(3) r(n)) t`;
+    expect((await app.query(over)).rows).toHaveLength(3);
+  });
+
+  it('explains rows, and has labels, corrections and reference rows as tables', async () => {
+    await using stand = await openStand();
+    await using client = await stand.connect();
+    const { rows } = await client.query(
+      `SELECT explain('churn', {visits: 4, plan: 'pro'}) AS a, explain('churn', {visits: 4, age: 300, plan: 'pro'}) AS b`,
+    );
+    const [{ a, b }] = rows as [{ a: string; b: string }];
+    expect(JSON.parse(a)).toMatchObject([{ feature: 'visits' }, { feature: 'age' }, { feature: 'plan' }]);
+    expect(JSON.parse(b)).toMatchObject({ refused: { message: expect.stringContaining('age') } });
+    for (const name of ['labels', 'corrections', 'reference_rows'])
+      expect((await client.query(`SELECT count(*)::INTEGER AS n FROM ${name}`)).rows).toEqual([{ n: 0 }]);
   });
 
   it('answers psql as it answers node-postgres', async () => {
