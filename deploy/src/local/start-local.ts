@@ -79,7 +79,7 @@ export interface Local extends AsyncDisposable {
   /** Pids of the service processes that run at this moment. */
   pids(): readonly number[];
   /** The pid of one service at this moment; of the one process when all are in it. */
-  pidOf(service: ServiceName): number | undefined;
+  pidOf(service: ServiceName | 'batch-worker' | 'sql'): number | undefined;
 }
 
 /**
@@ -132,7 +132,10 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
     backing,
     logFolder: join(dir, 'logs'),
     pids: () => services.running.flatMap((service) => service.pid ?? []),
-    pidOf: (name) => services.running.find((service) => service.name === name || options.single)?.pid,
+    pidOf: (name) =>
+      services.running.find(
+        (service) => service.name === name || (options.single && service.name === 'hotloop'),
+      )?.pid,
     [Symbol.asyncDispose]: () => {
       stopped ??= stack.disposeAsync();
       return stopped;

@@ -116,7 +116,10 @@ describe('a batch', () => {
     });
     const refused = (await readFile(join(folder, 'a.jsonl.refused.jsonl'), 'utf8')).trim().split('\n');
     expect(refused).toHaveLength(50);
-    expect(JSON.parse(refused[1] ?? '')).toEqual({ row: 199, reason: expect.stringMatching(/age.*\[0, 120\]/) });
+    expect(JSON.parse(refused[1] ?? '')).toEqual({
+      row: 199,
+      reason: expect.stringMatching(/age.*\[0, 120\]/),
+    });
     expect((await readdir(folder)).sort()).toEqual([
       'a.jsonl',
       'a.jsonl.refused.jsonl',

@@ -91,11 +91,13 @@ function arrayOf(input: FusedInput, column: ColumnData, rows: number): unknown {
     case 'int8':
       return Int8Array.from({ length: rows }, (_, row) => Number(column[row] ?? -1));
     case 'float64': {
+      if (column instanceof Float64Array) return column;
       const numbers = new Float64Array(rows);
       for (let row = 0; row < rows; row++) numbers[row] = (column[row] as number | null) ?? Number.NaN;
       return numbers;
     }
     case 'float32': {
+      if (column instanceof Float32Array) return column;
       const numbers = new Float32Array(rows);
       for (let row = 0; row < rows; row++) numbers[row] = (column[row] as number | null) ?? Number.NaN;
       return numbers;
