@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { report, table } from '../report.ts';
 import type { Drill, DrillOptions } from './drill.ts';
+import { drillBatch } from './drill-batch.ts';
 import { drillConsole } from './drill-console.ts';
 import { drillDocuments } from './drill-documents.ts';
 import { drillHistory } from './drill-history.ts';
@@ -15,6 +16,7 @@ import { drillParity } from './drill-parity.ts';
 import { drillRollout } from './drill-rollout.ts';
 
 const DRILLS: Readonly<Record<string, Drill>> = {
+  batch: drillBatch,
   console: drillConsole,
   package: drillPackage,
   images: drillImages,
@@ -47,12 +49,12 @@ const program = new Command('npm run drill --')
   .option('--json', 'print the report as JSON on the last line')
   .option(
     '--predictions <n>',
-    'log: how many answered predictions; parity: at most 100,000',
+    'log: how many answered predictions; batch: rows; parity: at most 100,000',
     count,
     1_000_000,
   )
   .option('--rate <n>', 'log: predictions a second at most', count, 5_000)
-  .option('--kills <n>', 'log: how often the front is killed', count, 20)
+  .option('--kills <n>', 'log, batch, history: how often something is killed', count, 20)
   .option('--outage <s>', 'log: for how many seconds Postgres stands still', count, 60)
   .option('--models <n>', 'many: how many models', count, 50)
   .option('--megabytes <n>', 'many: size of a model', count, 200)
