@@ -78,19 +78,16 @@ export function spread(
     });
     return writer.op('ConvTranspose', [gradient, kernel], { ...attributes, output_padding: ints(rest) });
   }
-  const begins = window.pads.slice(0, axes.length);
+  // Nothing is cut off by the operator itself: it refuses to leave nothing, as where a window lies in the padding alone.
+  const begins = writer.integers(window.pads.slice(0, axes.length));
   const uncut = writer.op('ConvTranspose', [gradient, kernel], {
     ...attributes,
-    pads: ints([...begins, ...zeros(axes.length)]),
+    pads: ints(zeros(2 * axes.length)),
   });
   const more = writer.integers([...zeros(axes.length + 4), ...window.strides.map((stride) => stride - 1)]);
   const roomy = writer.op('Pad', [uncut, more]);
-  return writer.op('Slice', [
-    roomy,
-    writer.integers(zeros(axes.length)),
-    spatialShape(writer, wide),
-    writer.integers(axes.map((axis) => axis + 2)),
-  ]);
+  const ends = writer.op('Add', [spatialShape(writer, wide), begins]);
+  return writer.op('Slice', [roomy, begins, ends, writer.integers(axes.map((axis) => axis + 2))]);
 }
 
 export function zeros(count: number): number[] {
