@@ -17,6 +17,7 @@ import { postgresSetAside } from '@hotloop/platform/postgres/set-aside.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { directoryBundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { openRegistry } from '@hotloop/platform/registry/postgres-registry.ts';
+import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
 import { startTracing } from '@hotloop/platform/telemetry/tracing.ts';
 import {
   createTestDatabase,
@@ -95,9 +96,17 @@ async function open(exporter?: Exporter) {
     stack.use(startTracing({ service, sampleRatio: exporter ? 1 : 0, ...(exporter ? { exporter } : {}) }));
   const tracings = [tracingOf('compute'), tracingOf('postprocessor'), tracingOf('preprocessor')] as const;
   const shared = { registry, authenticator, log };
+  const http = (service: string) => ({
+    listen: '127.0.0.1:0',
+    metrics: stack.use(openMetrics(service)),
+  });
+  const computeMetrics = stack.use(openMetrics('compute'));
   const compute = stack.use(
     await startCompute(
-      { node: 'c1', listen: '127.0.0.1:0', dataDirectory: join(folder, 'compute'), drainMs: 2000 },
+      {
+        ...{ node: 'c1', listen: '127.0.0.1:0', httpListen: '127.0.0.1:0', drainMs: 2000 },
+        dataDirectory: join(folder, 'compute'),
+      },
       {
         ...shared,
         tracing: tracings[0],
@@ -105,13 +114,17 @@ async function open(exporter?: Exporter) {
         pool,
         databaseUrl: database.url,
         report: postgresNodeReport(pool, 'c1'),
+        metrics: computeMetrics,
       },
       new AbortController().signal,
     ),
   );
   const postprocessor = stack.use(
     await startPostprocessor(
-      { node: 'p1', listen: '127.0.0.1:0', journalDirectory: join(folder, 'decision'), drainMs: 2000 },
+      {
+        ...{ node: 'p1', listen: '127.0.0.1:0', drainMs: 2000, http: http('postprocessor') },
+        journalDirectory: join(folder, 'decision'),
+      },
       { ...shared, tracing: tracings[1], pool, databaseUrl: database.url },
     ),
   );
@@ -122,7 +135,7 @@ async function open(exporter?: Exporter) {
   const preprocessor = stack.use(
     await startPreprocessor(
       {
-        ...{ listen: '127.0.0.1:0', drainMs: 2000 },
+        ...{ listen: '127.0.0.1:0', drainMs: 2000, http: http('preprocessor') },
         // A busy machine may be late; what a late history costs is tested beside the gate.
         historyGate: { budgetMs: 5000, failures: 5, restMs: 1000 },
         events: { brokers, clientId: 'test', topics: [topic], groupId: uniqueName('history') },
@@ -251,6 +264,57 @@ describe('one prediction through preprocessor, compute and postprocessor', () =>
       ]);
       expect(features).toEqual(expected);
     }
+  });
+
+  it('is counted under /metrics of each service, with a trace behind slow buckets', async () => {
+    await using opened = await open();
+    const { predict } = opened;
+    const user = { user: 'u1' };
+    await expect
+      .poll(
+        () =>
+          predict({ entities: user, candidates }).then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe(true);
+    const { predictionId } = await predict({ entities: user, candidates });
+    await expect(predict({ model: 'nobody-knows-it', entities: user, candidates })).rejects.toThrow();
+    const scrape = async (address: string, accept = 'text/plain') =>
+      (await fetch(`http://${address}/metrics`, { headers: { accept } })).text();
+    const [front, compute, post] = await Promise.all(
+      [opened.preprocessor, opened.compute, opened.postprocessor].map(({ httpAddress }) =>
+        scrape(httpAddress),
+      ),
+    );
+    const version = 'hotloop_model="ranker",hotloop_version="1"';
+    expect(front).toMatch(
+      new RegExp(
+        `^hotloop_predictions_total{${version},hotloop_variant="live",hotloop_code="OK"} [1-9]`,
+        'm',
+      ),
+    );
+    expect(front).toContain('hotloop_model="unknown"');
+    expect(front).not.toContain('nobody-knows-it');
+    expect(front).toMatch(/^hotloop_history_read_duration_seconds_count{hotloop_outcome="ok"} [1-9]/m);
+    expect(front).toMatch(/^hotloop_predictions_in_flight 0$/m);
+    expect(compute).toMatch(/^nv_inference_request_success{model="ranker",version="1"} [1-9]/m);
+    expect(compute).toMatch(/^nv_inference_count{model="ranker",version="1"} [48]/m);
+    expect(compute).toMatch(
+      new RegExp(`^hotloop_inference_run_duration_seconds_bucket{${version},le="\\+Inf"} [1-9]`, 'm'),
+    );
+    expect(compute).toMatch(new RegExp(`^hotloop_batch_size_count{${version}} [1-9]`, 'm'));
+    expect(compute).toMatch(new RegExp(`^hotloop_version_memory_bytes{${version}} \\d`, 'm'));
+    expect(compute).toMatch(new RegExp(`^hotloop_queue_depth{${version}} 0`, 'm'));
+    expect(compute).toMatch(/^hotloop_journal_lag_seconds{hotloop_journal="prediction"} \d/m);
+    expect(post).toMatch(new RegExp(`^hotloop_decisions_total{${version},hotloop_code="OK"} [1-9]`, 'm'));
+    const again = await scrape(opened.postprocessor.httpAddress, 'application/openmetrics-text');
+    expect(again).toMatch(/http_server_request_duration_seconds_count{.*http_route="\/metrics".*} 1/);
+    const traced = await scrape(opened.compute.httpAddress, 'application/openmetrics-text; version=1.0.0');
+    expect(traced).toContain(`# {trace_id="${predictionId.replaceAll('-', '')}"}`);
+    expect(traced.endsWith('# EOF\n')).toBe(true);
   });
 
   it('leaves one trace, whose id is the prediction, across the services', async () => {

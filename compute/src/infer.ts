@@ -46,6 +46,8 @@ export interface InferAdapters {
   readonly quarantine: Quarantine;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of a request that was turned away before it stood in a queue. */
+  readonly onRefused?: (model: string, error: unknown) => void;
 }
 
 /** Everything about a version that each of its predictions needs, worked out once. */
@@ -79,14 +81,29 @@ export class Infer {
 
   /** Feature rows for a model's one input, or one tensor for each of its inputs. A version that is registered but not loaded is loaded first. */
   rows(item: InferItem, isOver: () => boolean): Promise<InferOutput> {
-    const { fleet, clock } = this.#adapters;
-    const slot = fleet.acquire(item.model, item.version, item.timeoutMs);
+    const { clock } = this.#adapters;
+    const slot = this.acquire(item.model, item.version, item.timeoutMs);
     if (!(slot instanceof Promise)) return this.#rowsOn(slot, item, isOver);
     const askedAt = clock.monotonic();
     return slot.then((loaded) => {
       const timeoutMs = item.timeoutMs - (clock.monotonic() - askedAt);
       return this.#rowsOn(loaded, { ...item, timeoutMs }, isOver);
     });
+  }
+
+  /** As `acquire` of the fleet. */
+  acquire(model: string, version: number, timeoutMs: number): Slot | Promise<Slot> {
+    const { fleet, onRefused } = this.#adapters;
+    const refuse = (error: unknown): never => {
+      onRefused?.(model, error);
+      throw error;
+    };
+    try {
+      const slot = fleet.acquire(model, version, timeoutMs);
+      return slot instanceof Promise ? slot.catch(refuse) : slot;
+    } catch (error) {
+      return refuse(error);
+    }
   }
 
   #rowsOn(slot: Slot, item: InferItem, isOver: () => boolean): Promise<InferOutput> {
@@ -115,6 +132,21 @@ export class Infer {
     rows: number,
     columns: number,
   ): Promise<InferOutput> {
+    try {
+      return this.#submit(slot, question, inputs, rows, columns);
+    } catch (error) {
+      this.#adapters.onRefused?.(question.model, error);
+      throw error;
+    }
+  }
+
+  #submit(
+    slot: Slot,
+    question: Question,
+    inputs: readonly WorkInput[],
+    rows: number,
+    columns: number,
+  ): Promise<InferOutput> {
     const { fleet, journal, quarantine, clock } = this.#adapters;
     const { batcher } = slot;
     if (!batcher) throw notServed(question.model, question.version, slot);
@@ -125,24 +157,24 @@ export class Infer {
       });
     const submittedAt = clock.monotonic();
     fleet.use(slot, submittedAt);
-    return new Promise((resolve, reject) => {
-      const asked: Asked = { slot, question, inputs, rows, columns, isAnswered: false };
-      batcher.submit({
-        inputs,
-        rows,
-        priority: question.priority,
-        submittedAt,
-        deadlineAt: submittedAt + question.timeoutMs,
-        shapeKey: shapeKeyOf(inputs, rows),
-        losses: 0,
-        isOver: question.isOver,
-        succeed: (result) => this.#succeed(asked, result, resolve, reject),
-        fail: (error) => this.#fail(asked, error, reject),
-        expire: () => {
-          if (!asked.isAnswered) this.#fail(asked, expired(), reject);
-        },
-      });
+    const { promise, resolve, reject } = Promise.withResolvers<InferOutput>();
+    const asked: Asked = { slot, question, inputs, rows, columns, isAnswered: false };
+    batcher.submit({
+      inputs,
+      rows,
+      priority: question.priority,
+      submittedAt,
+      deadlineAt: submittedAt + question.timeoutMs,
+      shapeKey: shapeKeyOf(inputs, rows),
+      losses: 0,
+      isOver: question.isOver,
+      succeed: (result) => this.#succeed(asked, result, resolve, reject),
+      fail: (error) => this.#fail(asked, error, reject),
+      expire: () => {
+        if (!asked.isAnswered) this.#fail(asked, expired(), reject);
+      },
     });
+    return promise;
   }
 
   #succeed(asked: Asked, result: WorkResult, resolve: (output: InferOutput) => void, reject: Reject): void {
@@ -152,9 +184,10 @@ export class Infer {
     const outputs = nameOutputs(slot.model as LoadedModel, result);
     const failure = this.#preparedOf(slot).allowsNonFinite ? undefined : nonFinite(outputs);
     const { queueUs, runUs } = result;
-    if (failure) slot.statistics.failed(queueUs + runUs);
+    if (failure) slot.statistics.failed(queueUs + runUs, failure.code);
     else {
-      slot.statistics.succeeded(asked.rows, queueUs, runUs, this.#adapters.clock.now());
+      const { predictionId } = asked.question;
+      slot.statistics.succeeded(asked.rows, queueUs, runUs, this.#adapters.clock.now(), predictionId);
       this.#keepForWarmUp(asked);
     }
     if (this.#answers.push({ asked, outputs, result, failure, resolve, reject }) === 1)
@@ -183,7 +216,7 @@ export class Infer {
   #fail(asked: Asked, error: HotloopError, reject: Reject): void {
     if (asked.isAnswered) return;
     asked.isAnswered = true;
-    asked.slot.statistics.failed(0);
+    asked.slot.statistics.failed(0, error.code);
     try {
       this.#write(asked, null, NOTHING_RAN, error).then(
         () => reject(error),

@@ -29,6 +29,7 @@ import { inferenceService } from './grpc/inference-service.ts';
 import { OIP_SERVICE, type OipParts, oipService } from './grpc/oip-service.ts';
 import { Infer } from './infer.ts';
 import { directInference } from './inference-port.ts';
+import { computeTallies, observeCompute } from './metrics/measure-compute.ts';
 import { startHeartbeat } from './nodes/heartbeat.ts';
 import type { NodeReport, VersionReport } from './nodes/node-report.ts';
 import { hotDefinitions } from './oip/hot-definitions.ts';
@@ -121,6 +122,8 @@ export async function startCompute(
     const retention = { table: PREDICTION_TABLE, keepMs: () => longestRetentionMs(registry.current()) };
     closing.use('retention', startRetention(adapters.pool, retention, clock, log));
 
+    const tallies = adapters.metrics?.tallies;
+    const counted = tallies && computeTallies(tallies, (name) => registry.current().models.has(name));
     const quarantine = new Quarantine();
     const fleet: Fleet = new Fleet(
       {
@@ -129,24 +132,29 @@ export async function startCompute(
         log,
         onChange: () => heartbeat?.changed(),
         onKiller: (slot, work) => quarantine.blame(slot, work.inputs),
+        ...(counted ? { tallyOf: counted.tallyOf } : {}),
       },
       fleetOptions(options.fleet),
     );
     closing.use('runners', fleet);
+    if (tallies) closing.defer('metrics of compute', observeCompute(tallies, fleet, journal, shipper));
     const heartbeat = startHeartbeat(adapters.report, () => reportsOf(fleet), log);
     closing.use('node report', heartbeat);
     // Before the runners end: what was answered is shipped, as far as Postgres lets us; the rest waits for the next start.
     closing.defer('prediction log', () => shipper.flush(options.drainMs / 2).catch(() => undefined));
 
     const infer = new Infer(
-      { fleet, journal: options.wrapJournal?.(journal) ?? journal, quarantine, clock, log },
+      {
+        ...{ fleet, journal: options.wrapJournal?.(journal) ?? journal, quarantine, clock, log },
+        ...(counted ? { onRefused: counted.refused } : {}),
+      },
       options.node,
     );
     const port = directInference(infer, tracing);
     closing.defer('requests in flight', (deadline) => untilIdle(fleet, deadline));
 
     let isReady = true;
-    const acquire = fleet.acquire.bind(fleet);
+    const acquire = infer.acquire.bind(infer);
     const inference = new OipInference({ registry, infer, ids: randomPredictionIds(), clock, acquire });
     const oip: OipParts = { inference, models: new OipModels(registry, fleet), isReady: () => isReady };
     const server = await startGrpcServer({
@@ -158,6 +166,7 @@ export async function startCompute(
         ...loadServiceDefinitions(['hotloop/v1/inference.proto']),
         ...hotDefinitions(loadOipDefinitions(), OIP_SERVICE),
       },
+      tallies,
       log,
       maxMessageBytes: MAX_MESSAGE_BYTES,
     });

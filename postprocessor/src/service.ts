@@ -4,6 +4,7 @@ import { Closing } from '@hotloop/platform/closing.ts';
 import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
 import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import { JOURNAL_DEFAULTS, openJournal } from '@hotloop/platform/journal/journal.ts';
+import { measureJournal } from '@hotloop/platform/journal/measure-journal.ts';
 import { startRetention } from '@hotloop/platform/journal/retention.ts';
 import { startShipThread } from '@hotloop/platform/journal/ship-thread.ts';
 import type { Log } from '@hotloop/platform/log.ts';
@@ -16,6 +17,7 @@ import type { TlsIdentity } from '@hotloop/platform/tls/tls-identity.ts';
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { createDecider } from './decide.ts';
 import { DECISION_TABLE } from './decision-table.ts';
+import { measureDecisions } from './measure-decisions.ts';
 import { decisionHandlers } from './server.ts';
 
 export interface PostprocessorOptions {
@@ -76,7 +78,10 @@ export async function startPostprocessor(
     const clock = adapters.clock ?? systemClock;
     const retention = { table: table.table, keepMs: () => longestRetentionMs(registry.current()) };
     closing.use('retention', startRetention(pool, retention, clock, log));
-    const decider = createDecider({ registry, journal, tracing, clock }, options.node);
+    const tallies = options.http?.metrics.tallies;
+    if (tallies) closing.defer('journal metrics', measureJournal(tallies, 'decision', journal, shipper));
+    const deciding = createDecider({ registry, journal, tracing, clock }, options.node);
+    const decider = tallies ? measureDecisions(deciding, tallies) : deciding;
     closing.defer('decision plans', () => decider[Symbol.dispose]());
 
     const definitions = loadServiceDefinitions(['hotloop/v1/decision.proto']);
@@ -86,6 +91,7 @@ export async function startPostprocessor(
       authenticator,
       tls: adapters.tls,
       definitions,
+      tallies,
       log,
     });
     closing.defer('gRPC server', () => server.drain(options.drainMs));

@@ -21,6 +21,7 @@ import { createExplainer } from './explain.ts';
 import type { History } from './history.ts';
 import { HISTORY_GATE_DEFAULTS, HistoryGate, type HistoryGateOptions } from './history-gate.ts';
 import { predictionRoutes } from './http/prediction-routes.ts';
+import { measureHistory, measurePredictions } from './measure-predictions.ts';
 import { createPredictor } from './predict.ts';
 import { predictionHandlers, type TimeoutOptions } from './server.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';
@@ -124,14 +125,18 @@ export async function startPreprocessor(
       });
     } else joined.resolve();
 
-    const gate = new HistoryGate(history, clock, log, options.historyGate ?? HISTORY_GATE_DEFAULTS);
-    const predictor = createPredictor(
+    const tallies = options.http?.metrics.tallies;
+    const timed = tallies ? measureHistory(history, tallies) : history;
+    const gate = new HistoryGate(timed, clock, log, options.historyGate ?? HISTORY_GATE_DEFAULTS);
+    const answering = createPredictor(
       {
         ...{ registry, history: gate, inference, decision, tracing, clock },
         ...(adapters.references ? { references: adapters.references } : {}),
       },
       { limits: options.limits ?? ADMISSION_DEFAULTS, ids: randomPredictionIds(), log },
     );
+    const isModel = (name: string) => registry.current().models.has(name);
+    const predictor = tallies ? measurePredictions(answering, tallies, isModel) : answering;
     closing.defer('feature plans', () => predictor[Symbol.dispose]());
     const explainer = createExplainer(registry, gate, clock, adapters.references);
     closing.defer('explained plans', () => explainer[Symbol.dispose]());
@@ -156,6 +161,7 @@ export async function startPreprocessor(
       address: options.listen,
       authenticator: adapters.authenticator,
       tls: adapters.tls,
+      tallies,
       log,
     });
     closing.defer('gRPC server', () => server.drain(options.drainMs));

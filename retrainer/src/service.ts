@@ -17,6 +17,7 @@ import { startBatches } from './batch/start-batches.ts';
 import { openChangeFeed } from './control/console/change-stream.ts';
 import type { FrontDoor } from './control/console/first-run-routes.ts';
 import { controlRoutes } from './control/control-routes.ts';
+import { observeRetrainer, outcomeCounter } from './control/observe-retrainer.ts';
 import { RETRAINER_CONTRACTS, retrainerServices } from './control/server.ts';
 import { COLLECT_DEFAULTS } from './datasets/collect-dataset.ts';
 import { datasetCollector } from './datasets/dataset-collector.ts';
@@ -189,7 +190,11 @@ export async function startRetrainer(
       closing.use('monitoring', new Monitor(monitoring, options.monitoring).start());
     }
     const rules = modelRules(registry);
-    const outcomes = { database: pool, registry, rules, tracing, clock };
+    const tallies = options.http?.metrics.tallies;
+    const isModel = (name: string) => registry.current().models.has(name);
+    if (tallies) closing.defer('metrics of the retrainer', observeRetrainer(tallies, pool, clock));
+    const count = tallies ? { count: outcomeCounter(tallies, isModel, clock) } : {};
+    const outcomes = { database: pool, registry, rules, tracing, clock, ...count };
     closing.use('outcome matching', startMatching({ pool, rules, clock, log }));
     const groupPrefix = `${settings.deployment}-outcomes`;
     const consumers = settings.kafkaBrokers
@@ -212,6 +217,7 @@ export async function startRetrainer(
       authenticator: adapters.authenticator,
       tls: adapters.tls,
       maxMessageBytes: MAX_MESSAGE_BYTES,
+      tallies,
       log,
     });
     closing.defer('gRPC server', () => server.drain(settings.drainMs));

@@ -6,7 +6,8 @@ import { formatAddress, parseListenAddress } from '@hotloop/platform/grpc/listen
 import { HTTP_STATUS } from '@hotloop/platform/http/http-status.ts';
 import { refuseWebPage } from '@hotloop/platform/http/refuse-web-page.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import { type Metrics, PROMETHEUS_CONTENT_TYPE } from '@hotloop/platform/telemetry/metrics.ts';
+import { type HttpDurations, httpDurations } from '@hotloop/platform/telemetry/call-durations.ts';
+import type { Metrics } from '@hotloop/platform/telemetry/metrics.ts';
 import { followCertificates, httpsOptions, refuseUnverified } from '@hotloop/platform/tls/https-options.ts';
 import type { TlsIdentity } from '@hotloop/platform/tls/tls-identity.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
@@ -62,8 +63,11 @@ export async function startRestServer(
     requestTimeout: options.maxTimeoutMs,
     keepAliveTimeout: 60_000,
   };
-  const serve = (request: IncomingMessage, response: ServerResponse) =>
+  const durations = adapters.metrics && httpDurations(adapters.metrics.tallies);
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    if (durations) measure(request, response, durations);
     void answer(request, response, { options, oip, ...adapters });
+  };
   const server = tls
     ? createSecureServer({ ...limits, ...httpsOptions(tls) }, serve)
     : createServer(limits, serve);
@@ -77,6 +81,20 @@ export async function startRestServer(
     return drained;
   };
   return { address, drain, [Symbol.asyncDispose]: () => drain(0) };
+}
+
+/** A route is named by its RPC; what matches none shares one name. */
+function measure(request: IncomingMessage, response: ServerResponse, durations: HttpDurations): void {
+  const startedAt = performance.now();
+  const path = (request.url ?? '').split('?')[0] ?? '';
+  response.once('close', () => {
+    const route =
+      REST_ROUTES.find((candidate) => candidate.path.test(path))
+        ?.rpc.split('/')
+        .at(-1) ?? 'none';
+    const seconds = (performance.now() - startedAt) / 1000;
+    durations(request.method ?? 'GET', route, response.statusCode, seconds);
+  });
 }
 
 interface Serving extends RestAdapters {
@@ -107,7 +125,7 @@ async function route(
   if (!serving.authenticator.required) refuseWebPage(request.headers);
   const path = (request.url ?? '').split('?')[0] ?? '';
   if (path === '/metrics' && serving.metrics !== undefined && isRead(request.method))
-    return { status: 200, text: await serving.metrics.scrape(), contentType: PROMETHEUS_CONTENT_TYPE };
+    return { status: 200, ...(await serving.metrics.scrape(request.headers.accept)) };
   if (!path.startsWith('/v2/health/')) refuseUnverified(request, serving.tls);
   const matching = REST_ROUTES.filter((candidate) => candidate.path.test(path));
   // HEAD is GET without the body, which Node leaves out by itself.

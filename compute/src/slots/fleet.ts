@@ -3,6 +3,7 @@ import type { Log } from '@hotloop/platform/log.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { ModelRecord, RegistrySnapshot, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import type { Work } from '../batching/batcher.ts';
+import type { VersionTally } from '../metrics/version-tally.ts';
 import type { VersionReport } from '../nodes/node-report.ts';
 import { Confinements } from '../runner/confinement.ts';
 import { Admission } from './admission.ts';
@@ -19,6 +20,8 @@ export interface FleetAdapters {
   readonly log: Log;
   onChange(): void;
   onKiller(slot: Slot, work: Work): void;
+  /** Where a version's work is counted. */
+  tallyOf?(record: VersionRecord): VersionTally;
 }
 
 export interface FleetOptions extends SlotOptions {
@@ -272,6 +275,7 @@ export class Fleet implements AsyncDisposable {
       this.#options,
       !this.#hasRole(record),
     );
+    slot.statistics.tally = this.#adapters.tallyOf?.(record);
     const versions = this.#slots.get(record.model) ?? new Map<number, Slot>();
     this.#slots.set(record.model, versions.set(record.version, slot));
     return slot;

@@ -1,3 +1,6 @@
+import type { ErrorCode } from '@hotloop/proto/errors.ts';
+import type { VersionTally } from '../metrics/version-tally.ts';
+
 interface Duration {
   count: number;
   us: number;
@@ -16,21 +19,26 @@ export class SlotStatistics {
   runCount = 0;
   /** Milliseconds since 1970; 0 before the first. */
   lastAt = 0;
+  /** Where the same is counted for the metrics of the process, which outlive the slot. */
+  tally: VersionTally | undefined;
 
-  succeeded(rows: number, queueUs: number, runUs: number, nowMs: number): void {
+  succeeded(rows: number, queueUs: number, runUs: number, nowMs: number, predictionId: string): void {
     add(this.success, queueUs + runUs);
     add(this.queue, queueUs);
     add(this.infer, runUs);
     this.rows += rows;
     this.lastAt = nowMs;
+    this.tally?.succeeded(rows, queueUs, runUs, predictionId);
   }
 
-  failed(us: number): void {
+  failed(us: number, code: ErrorCode): void {
     add(this.fail, us);
+    this.tally?.failed(us, code);
   }
 
   ran(rows: number, runUs: number): void {
     this.runCount++;
+    this.tally?.ran(rows);
     let runs = this.runs.get(rows);
     if (!runs) {
       runs = { count: 0, us: 0 };

@@ -8,6 +8,7 @@ import type {
 import { errorCodeOf, HotloopError } from '@hotloop/proto/errors.ts';
 import { type Authenticator, authorize, type Caller, type Requirement } from '../auth/authorization.ts';
 import type { Log } from '../log.ts';
+import type { RpcDurations } from '../telemetry/call-durations.ts';
 import type { ActiveCalls } from './active-calls.ts';
 import { attachContext, type CallContext, headerOf } from './call-context.ts';
 import { toLoggedStatus } from './logged-status.ts';
@@ -20,6 +21,7 @@ export interface GuardOptions {
   readonly draining: AbortSignal;
   /** Where calls at work are counted; health and reflection stay out, and are served to the end. */
   readonly active: ActiveCalls | undefined;
+  readonly durations: RpcDurations | undefined;
   readonly log: Log;
 }
 
@@ -74,8 +76,10 @@ function guard(
 ): UntypedHandleCall {
   const guarded: AnyHandler = (call, callback) => {
     const log = new LazyLog(options.log, path, call.metadata);
+    const measured = options.durations && measure(path, options.durations);
     const fail = (error: unknown) => {
       const status = toLoggedStatus(fromLibraryStatus(error), log);
+      measured?.(errorCodeOf(status.code));
       if (answersOnce) callback?.(status);
       else call.emit('error', status);
     };
@@ -91,10 +95,17 @@ function guard(
       const end = options.active?.begin() ?? (() => undefined);
       call.on('cancelled', end);
       if (!answersOnce) call.on('finish', end);
+      if (measured) {
+        call.on('cancelled', () => measured('CANCELLED'));
+        if (!answersOnce) call.on('finish', () => measured('OK'));
+      }
       const pending = answersOnce
         ? handler(call, (error, ...rest) => {
             if (error) fail(error);
-            else callback?.(null, ...rest);
+            else {
+              measured?.('OK');
+              callback?.(null, ...rest);
+            }
             end();
           })
         : handler(call);
@@ -104,6 +115,17 @@ function guard(
     }
   };
   return guarded as unknown as UntypedHandleCall;
+}
+
+/** What is returned is told how the call ended; the first time counts. */
+function measure(path: string, durations: RpcDurations): (code: string) => void {
+  const startedAt = performance.now();
+  let isOver = false;
+  return (code) => {
+    if (isOver) return;
+    isOver = true;
+    durations(path.slice(1), code, (performance.now() - startedAt) / 1000);
+  };
 }
 
 /** The libraries of health and reflection answer with plain statuses, not with errors. */

@@ -12,6 +12,8 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { AUTHORIZATION, type Authenticator, type Requirement } from '../auth/authorization.ts';
 import { widenReceiveWindow } from '../framed/served/receive-window.ts';
 import type { Log } from '../log.ts';
+import { rpcDurations } from '../telemetry/call-durations.ts';
+import type { Tallies } from '../telemetry/tallies.ts';
 import type { TlsIdentity } from '../tls/tls-identity.ts';
 import { ActiveCalls } from './active-calls.ts';
 import { guardService } from './guard.ts';
@@ -40,6 +42,8 @@ export interface GrpcServerOptions {
   readonly log: Log;
   /** Without it connections are not encrypted. */
   readonly tls?: TlsIdentity | undefined;
+  /** Where calls are counted, health and reflection too. */
+  readonly tallies?: Tallies | undefined;
   /** Largest message either way; default 64 MiB. */
   readonly maxMessageBytes?: number;
   /** A connection without calls is closed after it; default 5 minutes. */
@@ -87,6 +91,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     authenticator: options.authenticator,
     authorization: options.authorization ?? AUTHORIZATION,
     draining: draining.signal,
+    durations: options.tallies && rpcDurations(options.tallies),
     log: options.log,
   };
   const add = (

@@ -9,7 +9,8 @@ import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { Authenticator, Caller } from '../auth/authorization.ts';
 import { formatAddress, parseListenAddress } from '../grpc/listen-address.ts';
 import type { Log } from '../log.ts';
-import { type Metrics, PROMETHEUS_CONTENT_TYPE } from '../telemetry/metrics.ts';
+import { httpDurations } from '../telemetry/call-durations.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { followCertificates, httpsOptions, refuseUnverified } from '../tls/https-options.ts';
 import type { TlsIdentity } from '../tls/tls-identity.ts';
 import type { BrowserSessions } from './browser-session.ts';
@@ -117,6 +118,11 @@ export async function openHttpServer(
     if (!adapters.authenticator.required) refuseForeignPage(request.headers);
     request.caller = callerOf(request, adapters.authenticator, options.pages?.sessions);
   });
+  const durations = httpDurations(adapters.metrics.tallies);
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'none';
+    durations(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
+  });
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, adapters.log));
   app.setNotFoundHandler((request, reply) =>
     sendProblem(
@@ -161,9 +167,10 @@ function addOwnRoutes(app: HttpApp, { metrics, isReady }: HttpServerAdapters): v
     const ready = isReady?.() ?? true;
     return reply.code(ready ? 200 : 503).send({ ready });
   });
-  app.get('/metrics', open, async (_request, reply) =>
-    reply.type(PROMETHEUS_CONTENT_TYPE).send(await metrics.scrape()),
-  );
+  app.get('/metrics', open, async (request, reply) => {
+    const { contentType, text } = await metrics.scrape(request.headers.accept);
+    return reply.type(contentType).send(text);
+  });
   app.get('/openapi.json', open, async () => app.swagger());
 }
 

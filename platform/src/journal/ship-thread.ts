@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Log } from '../log.ts';
 import type { Journal } from './journal.ts';
+import type { JournalPosition } from './segment.ts';
 import { type ShipOrder, type ShipReport, type ShipThreadData, ShipWords } from './ship-messages.ts';
 import type { Shipper, ShipperCounts, ShipperOptions } from './shipper.ts';
 
@@ -21,11 +22,30 @@ export interface ShipThreadOptions {
   readonly wakeMs?: number;
 }
 
+export interface ThreadShipper extends Shipper {
+  /** How long the oldest row that is not in Postgres yet has waited, within a tenth of a second; 0 when none waits. */
+  lagMs(): number;
+}
+
+/** A position, and when the journal had come so far. */
+interface Mark {
+  readonly position: JournalPosition;
+  readonly at: number;
+}
+
+/** Marks are no closer than this, and no more than an hour of them is kept: the oldest is what counts. */
+const MARK_MS = 100;
+const MAX_MARKS = 36_000;
+
 /**
  * Ships a journal in a thread of its own, with a connection of its own, so that neither the reading nor the sending ever
  * holds up an answer. Close it before the journal. A thread that ends by itself is started again.
  */
-export function startShipThread<Row>(journal: Journal<Row>, options: ShipThreadOptions, log: Log): Shipper {
+export function startShipThread<Row>(
+  journal: Journal<Row>,
+  options: ShipThreadOptions,
+  log: Log,
+): ThreadShipper {
   return new ShipThread(journal, options, log);
 }
 
@@ -34,13 +54,14 @@ interface Flush {
   readonly resolve: () => void;
 }
 
-class ShipThread<Row> implements Shipper {
+class ShipThread<Row> implements ThreadShipper {
   readonly #journal: Journal<Row>;
   readonly #log: Log;
   readonly #data: ShipThreadData;
   readonly #words: ShipWords;
   readonly #unlisten: () => void;
   readonly #flushes = new Map<number, Flush>();
+  readonly #marks: Mark[] = [];
   #worker: Worker;
   #ended: Promise<void>;
   /** Threads that ended without having shipped anything, in a row. */
@@ -68,7 +89,10 @@ class ShipThread<Row> implements Shipper {
       wakeMs: options.wakeMs ?? WAKE_MS,
     };
     this.#tell();
-    this.#unlisten = journal.onWritten(() => this.#tell());
+    this.#unlisten = journal.onWritten(() => {
+      this.#mark();
+      this.#tell();
+    });
     ({ worker: this.#worker, ended: this.#ended } = this.#start());
   }
 
@@ -96,6 +120,11 @@ class ShipThread<Row> implements Shipper {
     return added(this.#before, this.#counts);
   }
 
+  lagMs(): number {
+    const oldest = this.#marks[0];
+    return oldest === undefined ? 0 : performance.now() - oldest.at;
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -108,6 +137,13 @@ class ShipThread<Row> implements Shipper {
     const timer = setTimeout(() => void this.#worker.terminate(), CLOSE_MS);
     await this.#ended;
     clearTimeout(timer);
+  }
+
+  #mark(): void {
+    const now = performance.now();
+    const last = this.#marks.at(-1);
+    if (this.#marks.length >= MAX_MARKS || (last !== undefined && now - last.at < MARK_MS)) return;
+    this.#marks.push({ position: this.#journal.written(), at: now });
   }
 
   #tell(): void {
@@ -147,6 +183,8 @@ class ShipThread<Row> implements Shipper {
         if (report.counts.shipped + report.counts.refused > 0) this.#failures = 0;
         this.#counts = report.counts;
         this.#journal.release(report.before);
+        while (this.#marks[0] !== undefined && isReached(this.#marks[0].position, report.before))
+          this.#marks.shift();
         this.#tell();
         break;
       case 'flushed':
@@ -159,6 +197,13 @@ class ShipThread<Row> implements Shipper {
       }
     }
   }
+}
+
+function isReached(position: JournalPosition, shipped: JournalPosition): boolean {
+  return (
+    position.segment < shipped.segment ||
+    (position.segment === shipped.segment && position.offset <= shipped.offset)
+  );
 }
 
 function added(one: ShipperCounts, other: ShipperCounts): ShipperCounts {

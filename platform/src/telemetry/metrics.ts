@@ -2,6 +2,7 @@ import type { Meter } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { serviceResource } from './span-pipeline.ts';
+import { Tallies } from './tallies.ts';
 
 /**
  * Metrics of one process. Instruments are created once, at start-up, and named after OpenTelemetry's semantic
@@ -9,21 +10,41 @@ import { serviceResource } from './span-pipeline.ts';
  */
 export interface Metrics extends AsyncDisposable {
   readonly meter: Meter;
-  /** Everything measured so far, in Prometheus' text format 0.0.4. */
-  scrape(): Promise<string>;
+  /** What hot paths count. */
+  readonly tallies: Tallies;
+  /** Everything measured so far, in the format that the scraper asks for with its Accept header. */
+  scrape(accept?: string): Promise<Scraped>;
+}
+
+export interface Scraped {
+  readonly contentType: string;
+  readonly text: string;
 }
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+const OPENMETRICS_CONTENT_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
 export function openMetrics(service: string): Metrics {
   const reader = new PrometheusExporter({ preventServerStart: true });
   const serializer = new PrometheusSerializer();
   const provider = new MeterProvider({ resource: serviceResource(service), readers: [reader] });
+  const tallies = new Tallies();
   return {
     meter: provider.getMeter('hotloop'),
-    async scrape() {
+    tallies,
+    async scrape(accept = '') {
       const { resourceMetrics } = await reader.collect();
-      return serializer.serialize(resourceMetrics);
+      const metered = serializer.serialize(resourceMetrics);
+      if (!accept.includes('application/openmetrics-text'))
+        return { contentType: PROMETHEUS_CONTENT_TYPE, text: metered + (await tallies.text(false)) };
+      // The library writes the older format; in this one the name of a counter's family has no `_total`.
+      const families = metered
+        .replaceAll(/^(# (?:HELP|TYPE|UNIT) \S+?)_total( .*)$/gm, '$1$2')
+        .replaceAll(/^# (?!HELP|TYPE|UNIT).*\n/gm, '');
+      return {
+        contentType: OPENMETRICS_CONTENT_TYPE,
+        text: `${families}${await tallies.text(true)}# EOF\n`,
+      };
     },
     [Symbol.asyncDispose]: () => provider.shutdown(),
   };

@@ -53,6 +53,11 @@ describe('outcomes and the loop over HTTP', () => {
       deadLetters: 0,
       latestRun: null,
     });
+    const scraped = await (await fetch(`http://${started.retrainer.httpAddress}/metrics`)).text();
+    expect(scraped).toMatch(/^hotloop_outcomes_total{hotloop_model="m",hotloop_status="accepted"} 2$/m);
+    expect(scraped).toMatch(/^hotloop_label_delay_seconds_count{hotloop_model="m"} 2$/m);
+    expect(scraped).toMatch(/^hotloop_monitor_heartbeat_age_seconds \d/m);
+    expect(scraped).toMatch(/^hotloop_runs_waiting 0$/m);
     const nobody = await fetch(`${url}/models/nope/loop`);
     expect(nobody.status).toBe(404);
   });

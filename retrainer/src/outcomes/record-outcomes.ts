@@ -26,6 +26,8 @@ export interface OutcomeDependencies {
   readonly rules: ModelRules;
   readonly tracing: Tracing;
   readonly clock: Clock;
+  /** Told of each verdict, for metrics. */
+  readonly count?: (model: string, verdict: OutcomeVerdict, predictionId: string | null) => void;
 }
 
 /**
@@ -43,7 +45,7 @@ export async function recordOutcomes(
   const checked = requests.map((request) => check(request, dependencies.rules, now));
   const accepted = checked.filter((result): result is AcceptedOutcome => !(result instanceof HotloopError));
   const fresh = new Set(await insertOutcomes(dependencies.database, accepted));
-  return checked.map((result, index) => {
+  const verdicts = checked.map((result, index): OutcomeVerdict => {
     const id = requests[index]!.report.id;
     if (result instanceof HotloopError) return { id, status: 'refused', error: result };
     // Taken out at its first use, so that a repetition within the batch is the duplicate.
@@ -51,6 +53,12 @@ export async function recordOutcomes(
     if (isNew) traceOutcome(dependencies.tracing, result);
     return { id, status: isNew ? 'accepted' : 'duplicate', error: null };
   });
+  for (const [index, verdict] of verdicts.entries()) {
+    const result = checked[index]!;
+    const predictionId = result instanceof HotloopError ? null : result.predictionId;
+    dependencies.count?.(requests[index]!.model, verdict, predictionId);
+  }
+  return verdicts;
 }
 
 /** A model registered a moment ago may be known to the store and not to the snapshot yet. */

@@ -17,6 +17,12 @@ export interface RunClaim {
   readonly token: number;
 }
 
+export interface RunCount {
+  readonly model: string;
+  readonly state: RunState;
+  readonly runs: number;
+}
+
 export interface NewRun {
   readonly runId: string;
   readonly model: string;
@@ -292,4 +298,14 @@ async function wrapped<T>(run: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw fromPostgresError(error);
   }
+}
+
+/** How many runs stand in each state; ended ones of the last week alone. */
+export async function countRuns(database: Queryable): Promise<RunCount[]> {
+  const { rows } = await database.query<{ model: string; state: RunState; runs: string }>(
+    `SELECT model, state, count(*) AS runs FROM training_run
+     WHERE state NOT IN ('succeeded', 'refused', 'failed') OR created_at > now() - interval '7 days'
+     GROUP BY model, state`,
+  );
+  return rows.map((row) => ({ ...row, runs: Number(row.runs) }));
 }

@@ -51,6 +51,15 @@ export interface IncidentQuery {
   readonly limit: number;
 }
 
+export async function countOpenIncidents(
+  database: Queryable,
+): Promise<{ readonly model: string; readonly severity: string; readonly count: number }[]> {
+  const { rows } = await database.query<{ model: string; severity: string; count: string }>(
+    'SELECT model, severity, count(*) AS count FROM incident WHERE closed_at IS NULL GROUP BY model, severity',
+  );
+  return rows.map((row) => ({ ...row, count: Number(row.count) }));
+}
+
 /** The newest first. */
 export async function listIncidents(database: Queryable, query: IncidentQuery): Promise<Incident[]> {
   const { rows } = await database.query<StoredIncident>(

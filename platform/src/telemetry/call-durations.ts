@@ -1,0 +1,34 @@
+import { DURATION_BOUNDARIES, type Tallies } from './tallies.ts';
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** Told of each HTTP request when its answer has gone. */
+export type HttpDurations = (method: string, route: string, status: number, seconds: number) => void;
+
+/** The HTTP server's metric of OpenTelemetry's semantic conventions. `route` is the template, never the path. */
+export function httpDurations(tallies: Tallies): HttpDurations {
+  const family = tallies.histogram({
+    name: 'http.server.request.duration',
+    description: 'Duration of HTTP requests',
+    unit: 's',
+    labels: ['http.request.method', 'http.route', 'http.response.status_code'],
+    boundaries: DURATION_BOUNDARIES,
+  });
+  return (method, route, status, seconds) =>
+    family.record(seconds, METHODS.has(method) ? method : '_OTHER', route, status);
+}
+
+/** Told of each gRPC call when it has ended; a stream counts once, with its whole life. */
+export type RpcDurations = (method: string, code: string, seconds: number) => void;
+
+/** The gRPC server's metric of OpenTelemetry's semantic conventions. */
+export function rpcDurations(tallies: Tallies): RpcDurations {
+  const family = tallies.histogram({
+    name: 'rpc.server.call.duration',
+    description: 'Duration of gRPC calls',
+    unit: 's',
+    labels: ['rpc.method', 'rpc.response.status_code'],
+    boundaries: DURATION_BOUNDARIES,
+  });
+  return (method, code, seconds) => family.record(seconds, method, code);
+}

@@ -1,0 +1,102 @@
+import { DURATION_BOUNDARIES, type Tallies } from '@hotloop/platform/telemetry/tallies.ts';
+import { toHotloopError } from '@hotloop/proto/errors.ts';
+import type { History } from './history.ts';
+import type { Predictor } from './predict.ts';
+
+/**
+ * Counts what a predictor answers, and how long it takes.
+ *
+ * @param isModel whether a name is a registered model's: other names come from callers and are no labels.
+ */
+export function measurePredictions(
+  predictor: Predictor,
+  tallies: Tallies,
+  isModel: (name: string) => boolean,
+): Predictor {
+  const labels = ['hotloop.model', 'hotloop.version', 'hotloop.variant', 'hotloop.code'];
+  const predictions = tallies.counter({
+    ...{
+      name: 'hotloop.predictions',
+      description: 'Predictions by version, variant and code',
+      unit: '{prediction}',
+    },
+    labels,
+  });
+  const degraded = tallies.counter({
+    name: 'hotloop.predictions.degraded',
+    description: 'Predictions answered without something: history, reference tables, their own model',
+    unit: '{prediction}',
+    labels: ['hotloop.model', 'hotloop.version', 'hotloop.degraded'],
+  });
+  const durations = tallies.histogram({
+    name: 'hotloop.prediction.duration',
+    description: 'From the request to the decision',
+    unit: 's',
+    labels: ['hotloop.model', 'hotloop.version'],
+    boundaries: DURATION_BOUNDARIES,
+  });
+  const refused = tallies.counter({
+    name: 'hotloop.predictions.refused',
+    description: 'Predictions that were not admitted: too many at once',
+    unit: '{prediction}',
+    labels: ['hotloop.model'],
+  });
+  const inFlight = tallies.gauge({
+    name: 'hotloop.predictions.in_flight',
+    description: 'Predictions being answered now',
+    unit: '{prediction}',
+    labels: [],
+  });
+  const end = inFlight.observe(() => [[[], predictor.inFlight]]);
+  return {
+    async predict(request, call) {
+      const startedAt = performance.now();
+      try {
+        const answer = await predictor.predict(request, call);
+        const { model, version, variant } = answer;
+        predictions.add(1, model, version, variant, 'OK');
+        for (const what of answer.degraded) degraded.add(1, model, version, what);
+        durations.of(model, version).record((performance.now() - startedAt) / 1000, answer.predictionId);
+        return answer;
+      } catch (error) {
+        const { code, reason } = toHotloopError(error);
+        const model = isModel(request.model) ? request.model : 'unknown';
+        predictions.add(1, model, '', '', code);
+        if (reason === 'too_many_in_flight') refused.add(1, model);
+        throw error;
+      }
+    },
+    get inFlight() {
+      return predictor.inFlight;
+    },
+    [Symbol.dispose]() {
+      end();
+      predictor[Symbol.dispose]();
+    },
+  };
+}
+
+/** A history whose reads are timed. */
+export function measureHistory(history: History, tallies: Tallies): History {
+  const durations = tallies.histogram({
+    name: 'hotloop.history.read.duration',
+    description: 'Reads of the history, all of a prediction in one',
+    unit: 's',
+    labels: ['hotloop.outcome'],
+    boundaries: DURATION_BOUNDARIES,
+  });
+  return {
+    append: (entries, nowMs, signal) => history.append(entries, nowMs, signal),
+    async read(reads, signal) {
+      const startedAt = performance.now();
+      try {
+        const answers = await history.read(reads, signal);
+        durations.record((performance.now() - startedAt) / 1000, 'ok');
+        return answers;
+      } catch (error) {
+        durations.record((performance.now() - startedAt) / 1000, 'failed');
+        throw error;
+      }
+    },
+  };
+}
