@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
+import { addMonitorCheck } from './monitor-check.ts';
 
 interface Incident {
   readonly id: string;
@@ -33,7 +34,7 @@ interface Report {
 
 /** `hotloop monitor` and `hotloop incidents`. */
 export function addMonitorCommands(program: Command, context: CommandContext): void {
-  program
+  const monitor = program
     .command('monitor')
     .description('calls, drift and incidents of a model')
     .argument('<model>')
@@ -55,7 +56,8 @@ export function addMonitorCommands(program: Command, context: CommandContext): v
       const report = await client.get<Report>(path, { since: options.since });
       present(context, options, report, () => describeReport(model, report));
     });
-  program
+  addMonitorCheck(monitor, context);
+  const incidents = program
     .command('incidents')
     .description('what is wrong now')
     .option('--all', 'those that are over, too')
@@ -73,6 +75,52 @@ export function addMonitorCommands(program: Command, context: CommandContext): v
         incidents,
         () => incidents.map(describeIncident).join('\n') || 'no incidents',
       );
+    });
+  addIncidentActions(incidents, context);
+}
+
+interface ActionOptions extends GlobalOptions {
+  readonly note?: string;
+  readonly for?: string;
+  readonly cause?: string;
+  readonly reason?: string;
+}
+
+function addIncidentActions(incidents: Command, context: CommandContext): void {
+  const changed = (name: string, path: string, description: string, done: string) =>
+    incidents
+      .command(name)
+      .description(description)
+      .argument('<id>')
+      .option('--note <text>', 'why', '')
+      .action(async (id: string, _options: unknown, command: Command) => {
+        const options = command.optsWithGlobals<ActionOptions>();
+        const client = controlClient(options, context.signal);
+        const incident = await client.post<Incident>(`/v1/incidents/${encodeURIComponent(id)}/${path}`, {
+          note: options.note ?? '',
+        });
+        present(context, options, incident, () => `${done}: ${incident.title}`);
+      });
+  changed('ack', 'acknowledge', 'say that somebody looks after it: it is not escalated', 'acknowledged');
+  changed('close', 'close', 'close it now', 'closed');
+  incidents
+    .command('silence')
+    .description('send nothing about a model, or one cause of it, for a time')
+    .argument('<model>')
+    .requiredOption('--reason <text>', 'why')
+    .option('--for <time>', 'such as 2h', '1h')
+    .option('--cause <cause>', 'as an incident names it, such as feature:price', '')
+    .addHelpText(
+      'after',
+      '\nExample:\n  hotloop incidents silence shoppers --for 2h --reason "price import is being repaired"',
+    )
+    .action(async (model: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<ActionOptions>();
+      const silence = await controlClient(options, context.signal).post(
+        `/v1/models/${encodeURIComponent(model)}/silences`,
+        { for: options.for, cause: options.cause, reason: options.reason },
+      );
+      present(context, options, silence, () => `nothing is sent about ${model} for ${options.for}`);
     });
 }
 

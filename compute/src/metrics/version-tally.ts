@@ -36,9 +36,9 @@ type TritonName = keyof typeof TRITON_METRICS;
 
 function familiesOf(tallies: Tallies): Families {
   const labels = VERSION_LABELS;
-  const duration = (what: string, description: string) =>
+  const duration = (name: string, description: string) =>
     tallies.histogram({
-      ...{ name: `hotloop.inference.${what}.duration`, description, unit: 's', labels },
+      ...{ name, description, unit: 's', labels },
       boundaries: DURATION_BOUNDARIES,
     });
   const triton = (name: TritonName) =>
@@ -53,9 +53,9 @@ function familiesOf(tallies: Tallies): Families {
     rows: tallies.counter({
       ...{ name: 'hotloop.inference.rows', description: 'Rows that came out', unit: '{row}', labels },
     }),
-    queue: duration('queue', 'Waiting for a runner, and the way to it and back'),
-    run: duration('run', 'The run of the model'),
-    whole: duration('whole', 'Queue and run'),
+    queue: duration('hotloop.inference.queue.duration', 'Waiting for a runner, and the way to it and back'),
+    run: duration('hotloop.inference.run.duration', 'The run of the model'),
+    whole: duration('hotloop.inference.whole.duration', 'Queue and run'),
     batch: tallies.histogram({
       ...{ name: 'hotloop.batch.size', description: 'Rows of one run of a model', unit: '{row}', labels },
       boundaries: ROW_BOUNDARIES,

@@ -5,26 +5,26 @@ import type { ThreadShipper } from './ship-thread.ts';
 /** Backlog and lag of a journal, read at each scrape. Call what is returned when it closes. */
 export function measureJournal<Row>(
   tallies: Tallies,
-  name: string,
+  which: string,
   journal: Journal<Row>,
   shipper: ThreadShipper,
 ): () => void {
   const labels = ['hotloop.journal'];
-  const family = (what: string, description: string, unit: string) =>
-    tallies.gauge({ name: `hotloop.journal.${what}`, description, unit, labels });
+  const family = (name: string, description: string, unit: string) =>
+    tallies.gauge({ name, description, unit, labels });
   const ends = [
-    family('fullness', 'Bytes that wait to be shipped, as a share of the bound', '1').observe(() => [
-      [[name], journal.fullness()],
+    family('hotloop.journal.fullness', 'Bytes that wait to be shipped, as a share of the bound', '1').observe(
+      () => [[[which], journal.fullness()]],
+    ),
+    family('hotloop.journal.size', 'Bytes on disk', 'By').observe(() => [[[which], journal.bytes()]]),
+    family('hotloop.journal.lag', 'How long the oldest row has waited to be shipped', 's').observe(() => [
+      [[which], shipper.lagMs() / 1000],
     ]),
-    family('size', 'Bytes on disk', 'By').observe(() => [[[name], journal.bytes()]]),
-    family('lag', 'How long the oldest row has waited to be shipped', 's').observe(() => [
-      [[name], shipper.lagMs() / 1000],
+    family('hotloop.journal.shipped', 'Rows that reached Postgres since the start', '{row}').observe(() => [
+      [[which], shipper.counts().shipped],
     ]),
-    family('shipped', 'Rows that reached Postgres since the start', '{row}').observe(() => [
-      [[name], shipper.counts().shipped],
-    ]),
-    family('refused', 'Rows that Postgres refused since the start', '{row}').observe(() => [
-      [[name], shipper.counts().refused],
+    family('hotloop.journal.refused', 'Rows that Postgres refused since the start', '{row}').observe(() => [
+      [[which], shipper.counts().refused],
     ]),
   ];
   return () => {

@@ -1,0 +1,26 @@
+import type { DomainDifference } from '@hotloop/model/statistics/domain-classifier.ts';
+import type { Signal } from './signal.ts';
+
+/** An AUC that matters, however many rows show it. */
+const LEAST_AUC = 0.6;
+/** Standard errors above one half. */
+const LEAST_ERRORS = 4;
+
+/** All features together, with those that tell most; null when nothing tells the two apart. */
+export function domainSignal(
+  { auc, error, columns, rows }: DomainDifference,
+  names: readonly string[],
+  against: string,
+): Signal | null {
+  if (auc < LEAST_AUC || auc - 0.5 < LEAST_ERRORS * error) return null;
+  const reasons = columns
+    .slice(0, 3)
+    .map(({ column, share }) => `${names[column] ?? column} ${(share * 100).toFixed(0)} %`)
+    .join(', ');
+  return {
+    ...{ kind: 'domain_drift', feature: null, source: 'domain', unit: 'auc', threshold: LEAST_AUC },
+    ...{ effect: auc, low: auc - 1.96 * error, high: Math.min(1, auc + 1.96 * error), p: null, n: rows },
+    severity: auc >= 0.8 ? 'critical' : 'warning',
+    message: `rows can be told from those of ${against} with an AUC of ${auc.toFixed(2)}, mostly by ${reasons}`,
+  };
+}
