@@ -26,6 +26,7 @@ import { type ExternalOptions, externalTrainer } from './improve/external-traine
 import type { Trainer } from './improve/trainer.ts';
 import type { MailSettings } from './monitoring/notify/send-email.ts';
 import { rolloutPause } from './monitoring/pause-rollouts.ts';
+import { qualityInThread } from './monitoring/performance/quality-thread.ts';
 import { Monitor, type MonitoringOptions, reportAbsence } from './monitoring/start-monitoring.ts';
 import { directFeedback } from './outcomes/direct-feedback.ts';
 import { startMatching } from './outcomes/match-outcomes.ts';
@@ -186,7 +187,13 @@ export async function startRetrainer(
       await reportAbsence(pool, clock.now());
       const mail = options.mail ? { mail: options.mail } : {};
       const pauseRollout = rolloutPause({ pool, clock }, log);
-      const monitoring = { pool, registry, bundles, score: trainer.score, clock, log, pauseRollout, ...mail };
+      const { databaseUrl } = adapters;
+      const quality = databaseUrl === undefined ? {} : { evaluateQuality: qualityInThread(databaseUrl) };
+      const monitoring = {
+        ...{ pool, registry, bundles, score: trainer.score, clock, log, pauseRollout },
+        ...mail,
+        ...quality,
+      };
       closing.use('monitoring', new Monitor(monitoring, options.monitoring).start());
     }
     const rules = modelRules(registry);

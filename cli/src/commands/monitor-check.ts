@@ -47,7 +47,9 @@ export function addMonitorCheck(monitor: Command, context: CommandContext): void
       });
       if (!spec.success)
         throw new CommandError(
-          spec.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; '),
+          spec.error.issues
+            .map(({ path, message }) => `${path.map(String).join('.')}: ${message}`)
+            .join('; '),
         );
       await using database = await openDuckDb();
       const ignored = new Set((options.ignore ?? '').split(',').map((name) => name.trim()));

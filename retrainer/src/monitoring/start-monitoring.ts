@@ -13,10 +13,7 @@ import type { Incident } from './incidents/incident.ts';
 import { Investigator } from './incidents/investigate.ts';
 import { deliverDue } from './notify/deliver.ts';
 import type { MailSettings } from './notify/send-email.ts';
-import { judgeQuality } from './performance/judge-quality.ts';
-import { qualityMetric, qualityOverTime } from './performance/quality.ts';
-import { writeQuality } from './performance/quality-store.ts';
-import { readScoredRows } from './performance/scored-rows.ts';
+import { type EvaluateQuality, evaluateQuality } from './performance/evaluate-quality.ts';
 import type { NotJudged, Signal } from './signals/signal.ts';
 import { dropOldSpans } from './sketches/sketch-store.ts';
 
@@ -32,6 +29,8 @@ export interface MonitoringDependencies {
   readonly log: Log;
   readonly mail?: MailSettings;
   readonly pauseRollout?: PauseRollout;
+  /** Where quality is worked out; default in this thread. */
+  readonly evaluateQuality?: EvaluateQuality;
 }
 
 export interface MonitoringOptions {
@@ -51,8 +50,6 @@ export const MONITORING_DEFAULTS: MonitoringOptions = {
 };
 
 const DAY_MS = 86_400_000;
-const QUALITY_DAYS = 60;
-const QUALITY_ROWS = 50_000;
 /** The monitor was away for so long: an incident of the platform. */
 const AWAY_MS = 5 * 60_000;
 
@@ -167,28 +164,18 @@ export class Monitor implements AsyncDisposable {
     const known = this.#slow.get(live.model);
     if (known && known.version === live.version && now - known.at < this.#options.dayEveryMs) return known;
     const day = await evaluateDay(pool, live, now);
-    const quality = await this.#qualityOf(live, now);
+    const { manifest, version } = live;
+    const question = { manifest, version, now };
+    const { evaluateQuality: elsewhere } = this.#dependencies;
+    const quality = elsewhere
+      ? await elsewhere(question, this.#stop.signal)
+      : await evaluateQuality(pool, question);
     const slow = {
       ...{ at: now, version: live.version, notJudged: day.notJudged },
       signals: [...day.signals, ...quality],
     };
     this.#slow.set(live.model, slow);
     return slow;
-  }
-
-  async #qualityOf({ manifest, model, version }: VersionRecord, now: number): Promise<Signal[]> {
-    const { pool } = this.#dependencies;
-    const metric = qualityMetric(manifest.task);
-    if (metric === null) return [];
-    const scored = await readScoredRows(pool, manifest, now - QUALITY_DAYS * DAY_MS, now, QUALITY_ROWS);
-    const rows = scored.rows.filter(({ score }) => Number.isFinite(score));
-    await writeQuality(
-      pool,
-      model,
-      qualityOverTime(metric, rows, (at) => Math.floor(at / DAY_MS) * DAY_MS),
-    );
-    const own = rows.filter((row) => row.version === version);
-    return judgeQuality(metric, own, manifest.monitor, now);
   }
 
   /** What an incident starts: a training run, a rollout that pauses. */

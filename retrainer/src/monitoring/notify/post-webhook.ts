@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns';
+import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
@@ -8,6 +8,12 @@ import {
   webhookProblem,
 } from '@hotloop/model/manifest/monitor-problems.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+
+type ResolveAll = (
+  name: string,
+  options: LookupAllOptions,
+  done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
 
 /**
  * Posts JSON to a webhook. The address is checked as written, and again when its name is resolved, on the very addresses
@@ -60,11 +66,15 @@ export async function postWebhook(
   await promise;
 }
 
-/** Resolves a name and refuses it when any of its addresses is one that a webhook must not reach. */
-function checkedLookup(host: string): LookupFunction {
+/**
+ * Resolves a name and refuses it when any of its addresses is one that a webhook must not reach.
+ *
+ * @param resolve the resolver of the machine.
+ */
+export function checkedLookup(host: string, resolve: ResolveAll = lookup): LookupFunction {
   const mayBeLoopback = host === 'localhost' || isIP(host.replace(/^\[|\]$/g, '')) !== 0;
   return (name, options, callback) => {
-    lookup(name, { ...options, all: true }, (error, addresses) => {
+    resolve(name, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, '', 0);
       const refused = addresses.find(
         ({ address }) => isMetadataAddress(address) || (isLoopbackAddress(address) && !mayBeLoopback),

@@ -1,4 +1,5 @@
 import type { MonitorSpec } from '@hotloop/model/manifest/monitor-schema.ts';
+import { normalTwoSided } from '@hotloop/model/statistics/distributions.ts';
 import { ruleFor } from '../signals/judge-features.ts';
 import type { Signal } from '../signals/signal.ts';
 import { estimateQuality, lossBetween, measureQuality, type QualityMetric } from './quality.ts';
@@ -7,6 +8,7 @@ import type { ScoredRow } from './scored-rows.ts';
 const DAY_MS = 86_400_000;
 /** Labels of the newest days are compared once there are so many. */
 const LEAST_LABELS = 200;
+const Z95 = 1.959963984540054;
 
 /**
  * Decay: the newest labelled week against the version's first labels; and before labels come, what the scores of the last
@@ -63,7 +65,10 @@ function signalOf(
 ): Signal[] {
   const rule = ruleFor(monitor, kind, null);
   const threshold = rule?.at_least ?? monitor.decay.at_least;
-  if (rule?.off || loss.value < threshold || loss.low <= 0) return [];
+  // The interval is one of 95 %; an alarm has to be as unlikely by chance as those of features.
+  const error = (loss.value - loss.low) / Z95;
+  const p = error > 0 ? normalTwoSided(loss.value / error) : loss.value > 0 ? 0 : 1;
+  if (rule?.off || loss.value < threshold || p > monitor.drift.false_alarms) return [];
   const name = kind === 'decay' ? metric : `estimated ${metric}`;
   return [
     {
@@ -78,7 +83,7 @@ function signalOf(
       },
       ...{
         threshold,
-        p: null,
+        p,
         n: loss.n,
         severity: rule?.severity ?? (loss.value > 3 * threshold ? 'critical' : 'warning'),
       },
