@@ -4,6 +4,7 @@ import { FIRST_MODEL_STEPS } from './steps/first-model.ts';
 import { INGEST_STEPS } from './steps/ingest.ts';
 import { LOOP_STEPS } from './steps/loop.ts';
 import { MOVIE_STEPS } from './steps/movies.ts';
+import { MONITORING_STEPS } from './steps/monitoring.ts';
 import { OPERATIONS_STEPS } from './steps/operations.ts';
 import { RECOVERY_STEPS } from './steps/recovery.ts';
 import { ROLLOUT_STEPS } from './steps/rollouts.ts';
@@ -18,6 +19,7 @@ export const TOUR_STEPS: readonly TourStep[] = [
   ...DOOR_STEPS,
   ...MOVIE_STEPS,
   ...CONSOLE_STEPS,
+  ...MONITORING_STEPS,
   ...RECOVERY_STEPS,
   ...OPERATIONS_STEPS,
 ];

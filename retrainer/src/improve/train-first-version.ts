@@ -12,6 +12,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Dataset } from '../datasets/dataset.ts';
 import { type ImportDependencies, importDataset } from '../datasets/import-dataset.ts';
 import type { LabelledColumns } from '../datasets/labelled-rows.ts';
+import { keepBaseline } from '../monitoring/keep-baseline.ts';
 import { registerVersion } from '../registry/version-store.ts';
 import { untrainedNetwork } from '../registry/weights-without-file.ts';
 import type { ModelScores } from '../training/score-model.ts';
@@ -85,7 +86,7 @@ export async function trainFirstVersion(
   const golden = await goldenExamples(manifest, trained.modelBytes, dataset.holdout, trainer, limits);
   const bundle = { manifestYaml: replaceGolden(manifestYaml, golden), onnx: trained.modelBytes };
   const bundleSha256 = await bundles.put(bundle);
-  const registered = await registerVersion(pool, {
+  const version = {
     model: manifest.name,
     bundleSha256,
     onnxSha256: sha256(bundle.onnx),
@@ -94,7 +95,10 @@ export async function trainFirstVersion(
     trained: { parentVersion: null, datasetSha256: dataset.sha256, runId: null, metrics },
     actor,
     at: clock.now(),
-  });
+  };
+  const registered = await registerVersion(pool, version, (client, number) =>
+    keepBaseline(client, manifest, number, dataset.training),
+  );
   return {
     model: manifest.name,
     ...registered,

@@ -33,10 +33,19 @@ export interface RegisteredVersion {
   readonly created: boolean;
 }
 
-/** Registers a version by itself; see `insertVersion`. */
-export async function registerVersion(pool: Pool, version: NewVersion): Promise<RegisteredVersion> {
+/** Registers a version by itself, with what belongs to it in the same transaction; see `insertVersion`. */
+export async function registerVersion(
+  pool: Pool,
+  version: NewVersion,
+  also: (client: Queryable, version: number) => Promise<void> = async () => undefined,
+): Promise<RegisteredVersion> {
+  const register = async (client: Queryable) => {
+    const registered = await insertVersion(client, version);
+    if (registered.created) await also(client, registered.version);
+    return registered;
+  };
   try {
-    return await transaction(pool, (client) => insertVersion(client, version), { retrySerialization: true });
+    return await transaction(pool, register, { retrySerialization: true });
   } catch (error) {
     throw fromPostgresError(error);
   }

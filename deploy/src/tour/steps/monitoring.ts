@@ -1,0 +1,145 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { TourContext } from '../tour-context.ts';
+import { expectThat } from '../tour-failure.ts';
+import type { TourStep } from '../tour-step.ts';
+
+const MODEL = 'watched';
+const TRAINED_ROWS = 1500;
+const GOOD = 300;
+const BROKEN = 300;
+/** From the last broken prediction to the webhook. */
+const WITHIN_MS = 120_000;
+
+interface Alarm {
+  readonly status: string;
+  readonly commonLabels: { readonly model: string; readonly cause: string };
+  readonly commonAnnotations: { readonly summary: string; readonly cost: string };
+}
+
+const inputOf = (index: number) => ({
+  visits: (index * 7919) % 41,
+  plan: ['free', 'pro', 'team'][(index * 31) % 3] as string,
+});
+const leaves = ({ visits, plan }: ReturnType<typeof inputOf>) =>
+  plan === 'free' ? visits < 30 : visits < 10;
+
+/** A webhook of Alertmanager's format. */
+async function webhook() {
+  const alarms: Alarm[] = [];
+  const server = createServer(async (request, response) => {
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    alarms.push(JSON.parse(text) as Alarm);
+    response.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    alarms,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/alerts`,
+    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  };
+}
+
+const manifestOf = (url: string) => `name: ${MODEL}
+task: binary
+features:
+  - {name: visits, from: request.visits, missing: 0}
+  - {name: plan, from: request.plan, transform: [{one_hot: [free, pro, team]}]}
+outcome: {from: sdk}
+training: {epochs: 20, optimizer: {adam: {learning_rate: 0.01}}}
+monitor: {notify: ["${url}"]}
+`;
+
+/** Asks `count` times, some hundred at once; every request lacks `visits` where it is broken. */
+async function ask(context: TourContext, count: number, isBroken: boolean): Promise<string[]> {
+  const ids: string[] = [];
+  for (let from = 0; from < count; from += 100) {
+    const answers = await Promise.all(
+      Array.from({ length: Math.min(100, count - from) }, (_, at) => {
+        const { visits, plan } = inputOf(from + at);
+        return context.client.predict(MODEL, { request: isBroken ? { plan } : { visits, plan } });
+      }),
+    );
+    ids.push(...answers.map(({ predictionId }) => predictionId));
+  }
+  return ids;
+}
+
+const incident: TourStep = {
+  name: 'drift-incident-at-a-webhook',
+  about:
+    'A caller stops sending a feature: a webhook hears of it within two minutes, with its cause and its cost.',
+  async run(context) {
+    await using hook = await webhook();
+    const rows = Array.from({ length: TRAINED_ROWS }, (_, index) => inputOf(index));
+    const csv = rows.map((row) => `${row.visits},${row.plan},${leaves(row) ? 1 : 0}`);
+    const data = await context.write(`${MODEL}/data.csv`, `visits,plan,left\n${csv.join('\n')}\n`);
+    const manifest = await context.write(`${MODEL}/model.yaml`, manifestOf(hook.url));
+    await context.json('train', data, '--model', manifest, '--label', 'left');
+    await context.json('model', 'promote', MODEL, '1', '--actor', 'tour');
+    await context.until('the model to answer', () => ask(context, 1, false));
+    const good = await ask(context, GOOD, false);
+    await context.client.recordOutcomes(
+      good.map((predictionId, index) => ({ model: MODEL, predictionId, value: leaves(inputOf(index)) })),
+    );
+    await ask(context, BROKEN, true);
+    const brokenAt = performance.now();
+    const alarm = await context.until(
+      'an alarm at the webhook',
+      async () => hook.alarms.find(({ commonLabels }) => commonLabels.cause === 'feature:visits'),
+      WITHIN_MS,
+    );
+    const seconds = (performance.now() - brokenAt) / 1000;
+    const { summary, cost } = alarm.commonAnnotations;
+    expectThat(/^visits is missing in/.test(summary), 'its cause in words', summary);
+    expectThat(/ auc \(/.test(cost), 'its cost in AUC with an interval', cost);
+    const listed =
+      await context.json<readonly { readonly model: string; readonly title: string }[]>('incidents');
+    expectThat(
+      listed.some(({ model, title }) => model === MODEL && title === summary),
+      'the same incident in `hotloop incidents`',
+      JSON.stringify(listed),
+    );
+    return `${seconds.toFixed(0)} s later: ${summary}; it costs ${cost}`;
+  },
+};
+
+const check: TourStep = {
+  name: 'two-files-compared',
+  about: 'A pipeline compares two files without a server and stops where they drifted.',
+  async run(context) {
+    const lines = (times: number) =>
+      Array.from({ length: 1000 }, (_, index) => `${inputOf(index).visits * times},${inputOf(index).plan}`);
+    const reference = await context.write('check/before.csv', `visits,plan\n${lines(1).join('\n')}\n`);
+    const current = await context.write('check/now.csv', `visits,plan\n${lines(1000).join('\n')}\n`);
+    const files = ['monitor', 'check', '--reference', reference, '--current'];
+    const same = await context.command(...files, reference, '--fail-on', 'any');
+    expectThat(same.exitCode === 0, 'a file to equal itself', same.out + same.err);
+    const drifted = await context.command(...files, current, '--fail-on', 'drift', '--json');
+    expectThat(drifted.exitCode === 1, 'the exit code 1', `${drifted.exitCode}: ${drifted.err}`);
+    const { signals } = JSON.parse(drifted.out) as { signals: { message: string }[] };
+    return signals[0]?.message ?? '';
+  },
+};
+
+const metrics: TourStep = {
+  name: 'metrics-scraped',
+  about: 'Every service shows what it did to Prometheus.',
+  async run(context) {
+    const scrape = (service: keyof typeof context.local.httpAddresses) =>
+      context.http<string>(service, 'GET', '/metrics');
+    const wanted = [
+      ['preprocessor', `hotloop_predictions_total{hotloop_model="${MODEL}"`],
+      ['compute', `nv_inference_request_success{model="${MODEL}"`],
+      ['postprocessor', `hotloop_decisions_total{hotloop_model="${MODEL}"`],
+      ['retrainer', `hotloop_outcomes_total{hotloop_model="${MODEL}"`],
+    ] as const;
+    for (const [service, name] of wanted)
+      expectThat((await scrape(service)).includes(name), `${name} on ${service}`, 'it is not there');
+    return 'predictions, inferences, decisions and outcomes are counted';
+  },
+};
+
+/** What goes wrong is noticed. */
+export const MONITORING_STEPS: readonly TourStep[] = [incident, metrics, check];
