@@ -7,7 +7,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { gateMetric } from '../../improve/gate.ts';
 import { measure } from '../../improve/measure.ts';
 import type { Trainer } from '../../improve/trainer.ts';
-import { readScoredRows, readVectors } from '../performance/scored-rows.ts';
+import { readScoredRows, readVectors, type ScoredRow } from '../performance/scored-rows.ts';
 import type { Investigation } from './apply-signals.ts';
 import type { Cost, Evidence, IncidentDraft } from './incident.ts';
 import { replayCost, unknownCost } from './replay-cost.ts';
@@ -20,6 +20,7 @@ export interface InvestigateDependencies {
 
 const LABELLED_ROWS = 2_000;
 const LABELLED_DAYS = 60;
+const LEAST_LABELLED = 100;
 const BROKEN_ROWS = 500;
 const SCORE_TIMEOUT_MS = 60_000;
 /** What was found about a cause holds for so long. */
@@ -94,9 +95,12 @@ export class Investigator {
       now,
       4 * LABELLED_ROWS,
     );
-    const labelled = scored.rows
-      .filter(({ at, label }) => label !== null && at < since)
-      .slice(-LABELLED_ROWS);
+    const known = scored.rows.filter(({ label }) => label !== null);
+    const earlier = known.filter(({ at }) => at < since);
+    // A model that is new has its labels in the judged window itself: rows in which the features were there.
+    const labelled = (
+      earlier.length >= LEAST_LABELLED ? earlier : await this.#whole(known, features, manifest)
+    ).slice(-LABELLED_ROWS);
     const { rows, features: vectors } = await readVectors(pool, labelled, columns);
     const dataset = {
       rows: rows.length,
@@ -143,6 +147,23 @@ export class Investigator {
         };
       },
     );
+  }
+
+  /** Rows in which each of the features had a value of its own. */
+  async #whole(
+    rows: readonly ScoredRow[],
+    features: readonly string[],
+    manifest: Manifest,
+  ): Promise<readonly ScoredRow[]> {
+    const places = manifest.features.flatMap(({ name }, index) => (features.includes(name) ? [index] : []));
+    const { rows: found } = await this.#dependencies.pool.query<{ prediction_id: string }>(
+      `SELECT prediction_id FROM prediction WHERE prediction_id = ANY($1::uuid[]) AND statuses IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM unnest($2::int[]) AS place
+           WHERE place >= length(statuses) OR get_byte(statuses, place) <> 0)`,
+      [[...new Set(rows.map(({ predictionId }) => predictionId))], places],
+    );
+    const whole = new Set(found.map(({ prediction_id }) => prediction_id));
+    return rows.filter(({ predictionId }) => whole.has(predictionId));
   }
 
   async #loggedSince(
