@@ -13,7 +13,9 @@ export interface DrillOptions {
   readonly megabytes: number;
   readonly budget: number;
   readonly seconds: number;
-  /** `documents`, `movies`: the folder of its data. */
+  /** `monitoring`: for how many seconds the receiver of alarms is away. */
+  readonly down: number;
+  /** `documents`, `monitoring`, `movies`: the folder of its data. */
   readonly data?: string;
   readonly say: (line: string) => void;
   /** Of this process; for programs that are started as a user starts them. */

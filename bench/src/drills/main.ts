@@ -60,7 +60,8 @@ const program = new Command('npm run drill --')
   .option('--megabytes <n>', 'many: size of a model', count, 200)
   .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
   .option('--seconds <s>', 'many: for how long they are asked', count, 120)
-  .option('--data <folder>', 'documents, movies: where the data are')
+  .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
+  .option('--data <folder>', 'documents, monitoring, movies: where the data are')
   .action(async (name: string, flags: Flags) => {
     const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;
     if (!drill)

@@ -136,6 +136,8 @@ export function wilsonInterval(successes: number, trials: number, z = 1.95996398
 
 /** Two-sided p-value that two shares are equal: chi-square of the 2 x 2 table with Yates' correction. */
 export function sharesDiffer(a: number, trialsA: number, b: number, trialsB: number): number {
+  if (a + b <= EXACT_SUCCESSES && a + b > 0 && a <= trialsA && b <= trialsB)
+    return sharesDifferExactly(a, trialsA, b, trialsB);
   const all = trialsA + trialsB;
   const hits = a + b;
   if (trialsA <= 0 || trialsB <= 0 || hits <= 0 || hits >= all) return 1;
@@ -143,4 +145,22 @@ export function sharesDiffer(a: number, trialsA: number, b: number, trialsB: num
   const corrected = Math.max(0, gap - all / 2);
   const statistic = (all * corrected * corrected) / (trialsA * trialsB * hits * (all - hits));
   return chiSquareSurvival(statistic, 1);
+}
+
+/** Up to so many successes the normal approximation is too bold, and the exact sum is short. */
+const EXACT_SUCCESSES = 1_000;
+
+/** Fisher's exact test, twice the smaller tail: of all successes, those of the first sample are hypergeometric. */
+function sharesDifferExactly(a: number, trialsA: number, b: number, trialsB: number): number {
+  const successes = a + b;
+  const choose = (n: number, k: number) => logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1);
+  const all = choose(trialsA + trialsB, successes);
+  const chance = (k: number) =>
+    k > trialsA || successes - k > trialsB
+      ? 0
+      : Math.exp(choose(trialsA, k) + choose(trialsB, successes - k) - all);
+  let [low, high] = [0, 0];
+  for (let k = 0; k <= a; k++) low += chance(k);
+  for (let k = a; k <= successes; k++) high += chance(k);
+  return Math.min(1, 2 * Math.min(low, high));
 }

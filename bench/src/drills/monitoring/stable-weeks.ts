@@ -21,7 +21,7 @@ const CATEGORIES = 10;
 const MISSING = 0.01;
 const TRAINING_ROWS = 10_000;
 /** Judgements a day of the window of a day, which rolls; the monitor's own, every five minutes, differ little between. */
-const JUDGED_A_DAY = 4;
+const JUDGED_A_DAY = 2;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_HOURS = 168;
@@ -172,6 +172,31 @@ function merged(parts: readonly FeatureSketches[]): FeatureSketches {
   return all;
 }
 
+/** Up to so many calls a day their times are drawn one by one. */
+const FEW = 2_000;
+
+/** By hour, the longest pause that ends in it or lasts at its start: calls lie anywhere in their hours. */
+function pausesOf(hours: readonly { readonly at: number; readonly calls: number }[], random: SeededRandom) {
+  const longest: number[] = [0];
+  let last = 0;
+  for (const { at, calls } of hours) {
+    const times = Array.from({ length: calls }, () => at + random.uniform() * HOUR_MS).sort((a, b) => a - b);
+    let most = 0;
+    for (const time of times) {
+      most = Math.max(most, time - last);
+      last = time;
+    }
+    longest.push(Math.max(most, at + HOUR_MS - last));
+  }
+  return longest;
+}
+
+/** Of an hour of independent calls: Gumbel's distribution. */
+function longestPause(calls: number, random: SeededRandom): number {
+  const gumbel = -Math.log(-Math.log(Math.max(1e-12, random.uniform())));
+  return (HOUR_MS / Math.max(1, calls)) * (Math.log(Math.max(1, calls)) + gumbel);
+}
+
 /** Incidents that calls open in one stable week: hours vary with the hour of the week, and by chance. */
 export function trafficIncidents(n: number, random: SeededRandom): number {
   const { monitor } = MANIFEST;
@@ -180,6 +205,7 @@ export function trafficIncidents(n: number, random: SeededRandom): number {
     const calls = poisson(expected(at), random);
     return { at: at * HOUR_MS, calls, errors: binomial(calls, 0.005, random) };
   });
+  const pauses = n <= FEW ? pausesOf(hours, random) : [];
   let opened = 0;
   let isOpen = false;
   for (let hour = 4 * WEEK_HOURS; hour < 5 * WEEK_HOURS; hour++) {
@@ -190,9 +216,7 @@ export function trafficIncidents(n: number, random: SeededRandom): number {
       const own = poisson(expected(hour) / 60, random);
       return { at: now - minute * 60_000, calls: own, errors: binomial(own, 0.005, random) };
     }).reverse();
-    // The longest pause of an hour of independent calls (Gumbel).
-    const gumbel = -Math.log(-Math.log(Math.max(1e-12, random.uniform())));
-    const pauseMs = (HOUR_MS / Math.max(1, calls)) * (Math.log(Math.max(1, calls)) + gumbel);
+    const pauseMs = n <= FEW ? pauses[hour]! : longestPause(calls, random);
     const facts = { hours: past, minutes, lastAt: now - Math.max(0, pauseMs), readTo: now };
     const signals = judgeTraffic(facts, monitor, now, 60_000);
     if (signals.length > 0 && !isOpen) opened++;

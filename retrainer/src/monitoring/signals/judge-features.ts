@@ -46,6 +46,9 @@ const BASELINE_ROWS = 200;
 const RECENT_P = 1e-9;
 const RECENT_GAP = 0.1;
 
+/** Missing, new categories, range, constant. */
+const OTHER_TESTS = 4;
+
 interface Candidate {
   readonly signal: Omit<Signal, 'p'>;
   readonly p: number;
@@ -72,14 +75,28 @@ export function judgeFeatures(window: JudgedWindow): FeatureJudgement {
     drifts.push(...[driftOf(pair)].filter(isThere));
   }
   const rate = recent ? RECENT_P : monitor.drift.false_alarms;
-  return { signals: [...passing(drifts, rate, monitor), ...passing(others, rate, monitor)], notJudged };
+  const tested = layout.features.length - notJudged.length;
+  return {
+    signals: [
+      ...passing(drifts, tested, rate, monitor),
+      ...passing(others, tested * OTHER_TESTS, rate, monitor),
+    ],
+    notJudged,
+  };
 }
 
 const isThere = <T>(value: T | null): value is T => value !== null;
 
 /** Those that are both too unlikely for chance over all features and as large as the rule asks for. */
-function passing(candidates: readonly Candidate[], rate: number, monitor: MonitorSpec): Signal[] {
-  const adjusted = adjustedForFalseDiscoveries(candidates.map(({ p }) => p));
+function passing(
+  candidates: readonly Candidate[],
+  tested: number,
+  rate: number,
+  monitor: MonitorSpec,
+): Signal[] {
+  // What was looked at and showed nothing counts as well: the largest of many would be taken for one of few.
+  const silent = Array.from({ length: Math.max(0, tested - candidates.length) }, () => 1);
+  const adjusted = adjustedForFalseDiscoveries([...candidates.map(({ p }) => p), ...silent]);
   return candidates.flatMap(({ signal }, index) => {
     const rule = ruleFor(monitor, signal.kind, signal.feature);
     if (rule?.off) return [];

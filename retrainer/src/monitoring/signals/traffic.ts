@@ -6,6 +6,8 @@ import type { Signal } from './signal.ts';
 const HOUR_MS = 3_600_000;
 const WEEK_HOURS = 168;
 const MINUTE_MS = 60_000;
+/** Of a longer pause the rest is left out. */
+const MOST_PAUSE_HOURS = 72;
 
 /** Calls of one model in one hour. */
 export interface HourOfCalls {
@@ -124,13 +126,26 @@ function rateNow({ hours, minutes }: TrafficFacts, now: number): ExpectedCalls |
   return { rate: (calls * HOUR_MS) / span, dispersion: 2, hours: span / HOUR_MS };
 }
 
+/** Calls expected of a pause: a pause that began at night is not judged by the rate of the morning alone. */
+function expectedBetween(facts: TrafficFacts, current: ExpectedCalls, from: number, to: number): number {
+  if (current.hours < 24) return (current.rate * (to - from)) / HOUR_MS;
+  let mean = 0;
+  let at = Math.max(from, to - MOST_PAUSE_HOURS * HOUR_MS);
+  while (at < to) {
+    const end = Math.min(to, (Math.floor(at / HOUR_MS) + 1) * HOUR_MS);
+    mean += ((expectedCalls(facts.hours, at)?.rate ?? 0) * (end - at)) / HOUR_MS;
+    at = end;
+  }
+  return mean;
+}
+
 function silenceOf(facts: TrafficFacts, monitor: MonitorSpec, now: number, silenceMs: number): Signal | null {
   const { lastAt, readTo } = facts;
   const until = Math.min(now, readTo);
   if (lastAt === null || until - lastAt < silenceMs) return null;
   const expected = rateNow(facts, now);
   if (!expected) return null;
-  const mean = (expected.rate * (until - lastAt)) / HOUR_MS;
+  const mean = expectedBetween(facts, expected, lastAt, until);
   const p = Math.exp(-mean / expected.dispersion);
   if (p > monitor.silence.probability) return null;
   const seconds = Math.round((until - lastAt) / 1000);

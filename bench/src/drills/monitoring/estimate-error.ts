@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import { fitLogistic, logisticProbability } from '@hotloop/model/statistics/logistic-regression.ts';
+import { type Quality, qualityOverTime } from '@hotloop/retrainer/monitoring/performance/quality.ts';
+import type { ScoredRow } from '@hotloop/retrainer/monitoring/performance/scored-rows.ts';
+
+/** The months of the sessions, as the file has them. */
+export const MONTHS = ['Feb', 'Mar', 'May', 'June', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
+const NUMBERS = 10;
+/** Months that the model learns from; of the last, every other session, and the rest calibrates. */
+const LEARNED = 3;
+
+/**
+ * The real sessions, month by month: a model that learnt from the first months, its AUC as later labels show it, and as it
+ * is estimated before they come from calibrated scores alone.
+ *
+ * @param text `online_shoppers_intention.csv`.
+ */
+export function sessionsByMonth(text: string): Quality[] {
+  const sessions = text
+    .trim()
+    .split(/\r?\n/)
+    .slice(1)
+    .map((line) => line.split(','))
+    .map((cells) => ({
+      month: MONTHS.indexOf(cells[10] as (typeof MONTHS)[number]),
+      features: [
+        ...cells.slice(0, NUMBERS).map((cell) => Math.log1p(Math.max(0, Number(cell)) * 10)),
+        cells[15] === 'New_Visitor' ? 1 : 0,
+        cells[16] === 'TRUE' ? 1 : 0,
+      ],
+      label: cells[17] === 'TRUE' ? 1 : 0,
+    }));
+  const columns = NUMBERS + 2;
+  const learned = sessions.filter(
+    ({ month }, index) => month < LEARNED - 1 || (month === LEARNED - 1 && index % 2 === 0),
+  );
+  const model = fitLogistic(
+    learned.flatMap(({ features }) => features),
+    columns,
+    learned.map(({ label }) => label),
+  );
+  const rows = sessions.flatMap(({ month, features, label }, index): ScoredRow[] => {
+    if (month < LEARNED - 1 || (month === LEARNED - 1 && index % 2 === 0)) return [];
+    const score = logisticProbability(model, features);
+    return [{ at: month, version: 1, score, label, predictionId: String(index), row: 0 }];
+  });
+  return qualityOverTime('auc', rows, (at) => at).filter(({ at }) => at >= LEARNED);
+}
+
+export interface EstimateError {
+  readonly mean: number;
+  readonly given: number;
+  readonly months: number;
+}
+
+/** Mean distance of the estimate from the later truth, over the months where one is given. */
+export function estimateError(months: readonly Quality[]): EstimateError {
+  const errors = months.flatMap(({ measured, estimated }) =>
+    measured && estimated ? [Math.abs(measured.value - estimated.value)] : [],
+  );
+  return {
+    mean: errors.length === 0 ? Number.NaN : errors.reduce((sum, error) => sum + error, 0) / errors.length,
+    given: errors.length,
+    months: months.length,
+  };
+}
+
+export async function readSessions(path: string): Promise<string> {
+  return readFile(path, 'utf8');
+}
