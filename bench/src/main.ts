@@ -5,6 +5,7 @@ import { batchBench, sparkBench } from './benches/batch.ts';
 import { batchingBench } from './benches/batching.ts';
 import { echoBench } from './benches/echo.ts';
 import { featuresBench } from './benches/features.ts';
+import { feedbackBench } from './benches/feedback.ts';
 import { inferBench } from './benches/infer.ts';
 import { logBench } from './benches/log.ts';
 import { monitoringBench } from './benches/monitoring.ts';
@@ -30,6 +31,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   providers: providersBench,
   features: featuresBench,
   train: trainBench,
+  feedback: feedbackBench,
 };
 
 const NAMES = [...Object.keys(BENCHES), 'all'].join(', ');

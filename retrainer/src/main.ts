@@ -8,7 +8,12 @@ serviceMain(
   { ...retrainerSettings, ...listenSettings(7403, 7404) },
   async (settings, foundation) => {
     const listen = { grpc: settings.HOTLOOP_LISTEN, http: settings.HOTLOOP_HTTP_LISTEN };
-    const { address, httpAddress } = await openRetrainer(settings, listen, foundation);
+    const { address, httpAddress } = await openRetrainer(
+      settings,
+      listen,
+      foundation,
+      (name) => process.env[name],
+    );
     return { address, httpAddress };
   },
 );

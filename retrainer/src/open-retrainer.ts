@@ -5,6 +5,7 @@ import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, RetrainerSettings } from '@hotloop/platform/start-up/settings.ts';
 import type { FrontDoor } from './control/console/first-run-routes.ts';
 import type { MailSettings } from './monitoring/notify/send-email.ts';
+import type { Databases } from './outcomes/sql/read-sql-outcomes.ts';
 import { type Retrainer, startRetrainer } from './service.ts';
 
 /** Where the console is built, beside this package. */
@@ -13,11 +14,16 @@ const CONSOLE_FOLDER = fileURLToPath(new URL('../../console/dist', import.meta.u
 /** Collecting a dataset reads for as long as this; everything else is far quicker. */
 export const RETRAINER_QUERY_TIMEOUT_MS = 120_000;
 
-/** Opens the retrainer out of its settings; the foundation's `closing` closes it. */
+/**
+ * Opens the retrainer out of its settings; the foundation's `closing` closes it.
+ *
+ * @param databases addresses of databases that outcomes are read from, by the name of their variable.
+ */
 export async function openRetrainer(
   settings: RetrainerSettings,
   listen: Listen,
   foundation: Foundation,
+  databases: Databases,
 ): Promise<Retrainer> {
   const { closing, pool, registry, authenticator, tracing, log } = foundation;
   const objects = openObjectStore(settings.HOTLOOP_STORE);
@@ -35,6 +41,7 @@ export async function openRetrainer(
         frontDoor: frontDoorOf(settings, foundation),
         drainMs: foundation.drainMs,
         queueUrl: settings.REDIS_QUEUE_URL,
+        databases,
         ...mailOf(settings),
         external: { scripts: settings.HOTLOOP_TRAINERS, path: settings.HOTLOOP_TRAINERS_PATH },
         ...(settings.KAFKA_BROKERS ? { kafkaBrokers: settings.KAFKA_BROKERS } : {}),

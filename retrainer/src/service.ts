@@ -28,10 +28,14 @@ import type { MailSettings } from './monitoring/notify/send-email.ts';
 import { rolloutPause } from './monitoring/pause-rollouts.ts';
 import { qualityInThread } from './monitoring/performance/quality-thread.ts';
 import { Monitor, type MonitoringOptions, reportAbsence } from './monitoring/start-monitoring.ts';
+import type { AcceptedOutcome } from './outcomes/accept-outcome.ts';
 import { directFeedback } from './outcomes/direct-feedback.ts';
 import { startMatching } from './outcomes/match-outcomes.ts';
 import { modelRules } from './outcomes/model-rules.ts';
 import { startOutcomeConsumers } from './outcomes/outcome-consumer.ts';
+import { traceOutcome } from './outcomes/record-outcomes.ts';
+import type { Databases } from './outcomes/sql/read-sql-outcomes.ts';
+import { startSqlOutcomes } from './outcomes/sql/start-sql-outcomes.ts';
 import { DRIVE_DEFAULTS } from './rollouts/drive-rollout.ts';
 import { PROMOTION_DEFAULTS, type PromotionOptions } from './rollouts/promote.ts';
 import { startReconciler } from './rollouts/reconciler.ts';
@@ -59,6 +63,8 @@ export interface RetrainerOptions {
   readonly maxModelBytes?: number;
   /** Where predictions are answered; the console asks for a first one. */
   readonly frontDoor?: FrontDoor | null;
+  /** Addresses of databases that outcomes are read from, by the name of their variable. */
+  readonly databases?: Databases;
   readonly promotion?: Partial<PromotionOptions>;
   readonly leaseMs?: number;
   readonly trainTimeoutMs?: number;
@@ -210,6 +216,12 @@ export async function startRetrainer(
           startOutcomeConsumers(outcomes, { brokers: settings.kafkaBrokers, groupPrefix, log }),
         )
       : null;
+    const onAccepted = (outcome: AcceptedOutcome) => {
+      traceOutcome(tracing, outcome);
+      count.count?.(outcome.model, { id: outcome.id, status: 'accepted', error: null }, outcome.predictionId);
+    };
+    const sql = { pool, databases: options.databases ?? (() => undefined), clock, onAccepted };
+    closing.use('outcomes by SQL', startSqlOutcomes(rules, sql, log));
     const loop = loopReader(pool, rules);
     const services = retrainerServices(
       { pool, bundles, clock },

@@ -127,8 +127,9 @@ function runs({ runs }: Status): string {
   );
 }
 
-function rest({ logLagSeconds, alarms, unread }: Status): string {
+function rest({ models, logLagSeconds, alarms, unread }: Status): string {
   const lines = [
+    ...models.flatMap(sqlProblems),
     logLagSeconds === null
       ? 'the prediction log is empty'
       : `newest logged prediction: ${logLagSeconds.toFixed(1)} s ago`,
@@ -136,6 +137,19 @@ function rest({ logLagSeconds, alarms, unread }: Status): string {
     ...Object.entries(unread).map(([name, why]) => `${name} could not be read: ${why}`),
   ];
   return lines.join('\n');
+}
+
+/** What an operator must know of outcomes that are read by SQL. */
+function sqlProblems({ name, loop }: ModelStatus): string[] {
+  const source = loop.sqlSource as
+    | { error?: string; refused?: number; problems?: string[] }
+    | null
+    | undefined;
+  if (!source) return [];
+  if (source.error) return [`outcomes of ${name} by SQL: ${source.error}`];
+  return source.refused
+    ? [`outcomes of ${name} by SQL: ${source.refused} rows refused; ${source.problems?.[0] ?? ''}`]
+    : [];
 }
 
 function megabytes(bytes: number): number {

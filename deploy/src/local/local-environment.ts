@@ -25,6 +25,9 @@ const HANDED_ON = [
   'OTEL_EXPORTER_OTLP_ENDPOINT',
 ] as const;
 
+/** Addresses of databases that model.yaml and batches name: BOOKINGS_URL. */
+const OUTSIDE_DATABASE = /^(?!HOTLOOP_|DATABASE_URL$|REDIS_)[A-Z][A-Z0-9_]*_URL$/;
+
 /** Where backing services run, when not here. */
 export function backingAddresses(environment: Environment): BackingAddresses {
   const { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS } = environment;
@@ -38,5 +41,7 @@ export function serviceEnvironment(environment: Environment): Record<string, str
     const value = environment[name];
     if (value !== undefined && value !== '') handed[name] = value;
   }
+  for (const [name, value] of Object.entries(environment))
+    if (OUTSIDE_DATABASE.test(name) && value) handed[name] = value;
   return { ...handed, ...deviceEnvironment(environment) };
 }

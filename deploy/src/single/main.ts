@@ -24,7 +24,12 @@ serviceMain(
   },
   async (settings, foundation) => {
     const listen = settings.HOTLOOP_SINGLE;
-    const retrainer = await openRetrainer(settings, listen.retrainer, foundation);
+    const retrainer = await openRetrainer(
+      settings,
+      listen.retrainer,
+      foundation,
+      (name) => process.env[name],
+    );
     const compute = await openCompute(settings, listen.compute, process.env, foundation);
     const postprocessor = await openPostprocessor(settings, listen.postprocessor, foundation);
     const peers = { inference: compute.port, decision: postprocessor.decision, feedback: retrainer.feedback };

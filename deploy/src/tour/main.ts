@@ -12,6 +12,7 @@ import { takeInterruption } from '../local/interruption.ts';
 import { backingAddresses, serviceEnvironment } from '../local/local-environment.ts';
 import { ANY_PORTS, startLocal } from '../local/start-local.ts';
 import { terminalMessage } from '../local/terminal-message.ts';
+import { openBusinessDatabase } from './business-database.ts';
 import { runTour, type TourReport } from './run-tour.ts';
 import { TourContext } from './tour-context.ts';
 import { TOUR_STEPS } from './tour-steps.ts';
@@ -63,6 +64,7 @@ async function tour(
   signal: AbortSignal,
 ): Promise<TourReport> {
   await using opened = new AsyncDisposableStack();
+  const business = opened.use(await openBusinessDatabase());
   const local = opened.use(
     await startLocal(
       {
@@ -74,12 +76,13 @@ async function tour(
         ports: ANY_PORTS,
         sqlListen: `127.0.0.1:${await freePort()}`,
         addresses: backingAddresses(process.env),
-        environment: serviceEnvironment(process.env),
+        environment: { ...serviceEnvironment(process.env), BOOKINGS_URL: business.url },
         say: tell,
       },
       signal,
     ),
   );
+  business.forwardTo(local.backing.databaseUrl);
   const client = opened.use(
     await connect({ address: local.addresses.preprocessor, retrainerAddress: local.addresses.retrainer }),
   );
@@ -97,6 +100,7 @@ async function tour(
     client,
     producer,
     pool,
+    business,
     signal,
   });
   const steps = TOUR_STEPS.filter(({ name }) => options.only?.includes(name) ?? true);

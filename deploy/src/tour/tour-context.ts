@@ -8,6 +8,7 @@ import type { HotloopClient } from '@hotloop/client';
 import type { EventProducer } from '@hotloop/platform/kafka/producer.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { Local } from '../local/start-local.ts';
+import type { BusinessDatabase } from './business-database.ts';
 import { TourFailure } from './tour-failure.ts';
 
 const COMMAND = fileURLToPath(new URL('../../../cli/bin/hotloop.mjs', import.meta.url));
@@ -31,6 +32,7 @@ export interface TourContextOptions {
   readonly client: HotloopClient;
   readonly producer: EventProducer;
   readonly pool: Pool;
+  readonly business: BusinessDatabase;
   readonly signal: AbortSignal;
 }
 
@@ -41,8 +43,10 @@ export class TourContext {
   readonly client: HotloopClient;
   /** Sends to the platform's Kafka. */
   readonly producer: EventProducer;
-  /** For looking at the platform's tables, never for writing. */
+  /** For looking at the platform's tables, never for writing to them. */
   readonly pool: Pool;
+  /** Where the variable BOOKINGS_URL of the services leads. */
+  readonly business: BusinessDatabase;
   readonly signal: AbortSignal;
   /** What earlier steps leave for later ones, by name. */
   readonly notes = new Map<string, string>();
@@ -55,6 +59,7 @@ export class TourContext {
     this.client = options.client;
     this.producer = options.producer;
     this.pool = options.pool;
+    this.business = options.business;
     this.signal = options.signal;
     this.#dataFolder = options.dataFolder;
     this.#path = options.path;

@@ -1,4 +1,5 @@
 import { CONSOLE_STEPS } from './steps/console.ts';
+import { DATA_STEPS } from './steps/data.ts';
 import { DOOR_STEPS } from './steps/doors.ts';
 import { FIRST_MODEL_STEPS } from './steps/first-model.ts';
 import { INGEST_STEPS } from './steps/ingest.ts';
@@ -15,6 +16,7 @@ export const TOUR_STEPS: readonly TourStep[] = [
   ...FIRST_MODEL_STEPS,
   ...LOOP_STEPS,
   ...ROLLOUT_STEPS,
+  ...DATA_STEPS,
   ...INGEST_STEPS,
   ...DOOR_STEPS,
   ...MOVIE_STEPS,

@@ -2,11 +2,31 @@ import { z } from 'zod';
 import { durationSchema } from './duration.ts';
 import { expressionSchema } from './schema-parts.ts';
 
+const sqlSchema = z
+  .strictObject({
+    url_env: z
+      .string()
+      .regex(
+        /^(?!HOTLOOP_|DATABASE_URL$|REDIS_)[A-Z][A-Z0-9_]{0,58}_URL$/,
+        "must name a variable such as BOOKINGS_URL that holds the database's address; Hotloop's own are not allowed",
+      )
+      .describe('The variable of the retrainer that holds the address; never the address itself'),
+    query: z.string().min(1).max(20_000).describe('SELECT of rows that tell what happened'),
+    watermark: z.string().min(1).describe('Column that grows: a time or a whole number'),
+    id: z.string().min(1).default('id').describe('Column that names a row'),
+    every: durationSchema.default('5m'),
+  })
+  .describe('Reads outcomes from any Postgres on a schedule');
+
+export type SqlOutcomes = z.output<typeof sqlSchema>;
+
 export const outcomeSchema = z
   .strictObject({
     from: z
-      .string()
-      .regex(/^(kafka:[A-Za-z0-9._-]{1,249}|sdk)$/, 'must be sdk or kafka:TOPIC')
+      .union([
+        z.string().regex(/^(kafka:[A-Za-z0-9._-]{1,249}|sdk)$/, 'must be sdk or kafka:TOPIC'),
+        z.strictObject({ sql: sqlSchema }),
+      ])
       .default('sdk'),
     join: z.array(z.string().min(1)).min(1).optional().describe('Keys that match an outcome to predictions'),
     positive: expressionSchema.optional().describe('Judges an event: true is label 1, false is no label'),

@@ -12,6 +12,17 @@ const loopSchema = z.object({
   latestRun: z
     .object({ runId: z.string(), state: z.string(), message: z.string(), examples: z.int() })
     .nullable(),
+  sqlSource: z
+    .object({
+      outcomes: z.int(),
+      refused: z.int().describe('Rows of the latest reading that could not be used'),
+      problems: z.array(z.string()).readonly(),
+      error: z.string().describe('Why the latest reading failed; empty when it did not'),
+      readAt: z.number().nullable(),
+      watermark: z.string().nullable(),
+    })
+    .nullable()
+    .describe('Where outcome.from.sql stands'),
 });
 
 /** `GET /v1/models/{model}/loop`: where the model's loop stands. */

@@ -1,6 +1,7 @@
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { ModelRules } from '../outcomes/model-rules.ts';
+import { findSource, type SqlSource } from '../outcomes/sql/sql-source-store.ts';
 import { readModelState } from '../rollouts/promotion-store.ts';
 import type { TrainingRun } from '../runs/run.ts';
 import { listRuns } from '../runs/run-store.ts';
@@ -14,6 +15,8 @@ export interface LoopState {
   readonly outcomesUnmatched: number;
   readonly messagesSetAside: number;
   readonly latestRun: TrainingRun | null;
+  /** Where the reading of outcomes by SQL stands; null where none is declared or before the first. */
+  readonly sqlSource: SqlSource | null;
 }
 
 export interface LoopReader {
@@ -40,13 +43,15 @@ export function loopReader(pool: Pool, rules: ModelRules): LoopReader {
       if (model === '') throw new HotloopError('INVALID_ARGUMENT', 'model is needed');
       const state = await readModelState(pool, model);
       const { from } = rules.of(model).manifest.outcome;
-      const topic = from.startsWith('kafka:') ? from.slice('kafka:'.length) : '';
-      const [counts, runs] = await Promise.all([
+      const isTopic = typeof from === 'string' && from.startsWith('kafka:');
+      const topic = isTopic ? from.slice('kafka:'.length) : '';
+      const [counts, runs, source] = await Promise.all([
         pool.query<Record<'predictions' | 'outcomes' | 'unmatched' | 'dead_letters', string>>(COUNTS, [
           model,
           topic,
         ]),
         listRuns(pool, model, 1),
+        typeof from === 'string' ? null : findSource(pool, model),
       ]).catch((error: unknown) => {
         throw fromPostgresError(error);
       });
@@ -59,6 +64,7 @@ export function loopReader(pool: Pool, rules: ModelRules): LoopReader {
         outcomesUnmatched: Number(row.unmatched),
         messagesSetAside: Number(row.dead_letters),
         latestRun: runs[0] ?? null,
+        sqlSource: source,
       };
     },
   };

@@ -1,4 +1,5 @@
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { SqlOutcomes } from '@hotloop/model/manifest/outcome-schema.ts';
 import { type LabelRule, labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { ModelRecord, RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -22,6 +23,8 @@ export interface ModelRules {
   ofTopic(topic: string): readonly ModelRule[];
   /** All topics that any model takes outcomes from, sorted. */
   topics(): readonly string[];
+  /** The models whose outcomes are read by SQL. */
+  sqlSources(): readonly (readonly [ModelRule, SqlOutcomes])[];
 }
 
 const KAFKA = 'kafka:';
@@ -50,9 +53,15 @@ export function modelRules(registry: RegistryReader): ModelRules {
     topics() {
       const from = manifests().map((manifest) => manifest.outcome.from);
       const topics = from
+        .filter((place) => typeof place === 'string')
         .filter((place) => place.startsWith(KAFKA))
         .map((place) => place.slice(KAFKA.length));
       return [...new Set(topics)].sort();
     },
+    sqlSources: () =>
+      manifests().flatMap((manifest) => {
+        const { from } = manifest.outcome;
+        return typeof from === 'string' ? [] : [[ruleOf(manifest), from.sql] as const];
+      }),
   };
 }
