@@ -66,6 +66,7 @@ describe('the state of the loop', () => {
       outcomesUnmatched: 3,
       messagesSetAside: 1,
       latestRun: null,
+      sqlSource: null,
     });
     await expect(loop.read('nope')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });

@@ -9,7 +9,7 @@ import { CLOCK_SKEW_MS } from '../datasets/join.ts';
 
 /** What one look settles at most, so that it stays short. */
 const MOST_NAMED = 5_000;
-const MOST_KEYED = 20_000;
+const MOST_KEYED = 100_000;
 
 /** Keyed outcomes without a match are looked up again after these many seconds, and after the last of them no more. */
 const LOOK_AGAIN_S = [2, 10, 60, 600, 3_600, 86_400];
