@@ -115,8 +115,17 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     load: async () => [(await import('./sql-commands.ts')).addSqlCommands],
   },
   {
-    commands: { corrections: 'what analysts say about predictions' },
-    load: async () => [(await import('./corrections-commands.ts')).addCorrectionCommands],
+    commands: {
+      predictions: 'predictions for people to look at',
+      corrections: 'what analysts say about predictions',
+    },
+    load: async () => {
+      const [predictions, corrections] = await Promise.all([
+        import('./predictions-commands.ts'),
+        import('./corrections-commands.ts'),
+      ]);
+      return [predictions.addPredictionsCommands, corrections.addCorrectionCommands];
+    },
   },
   {
     commands: {

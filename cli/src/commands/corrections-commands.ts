@@ -19,6 +19,14 @@ interface Upload {
   readonly createdAt: string;
 }
 
+interface Preview {
+  readonly changed: number;
+  readonly added: number;
+  readonly same: number;
+  readonly contradicting: number;
+  readonly versions: readonly number[];
+}
+
 /** `hotloop corrections upload|list|show|approve|withdraw`. */
 export function addCorrectionCommands(program: Command, context: CommandContext): void {
   const corrections = new Command('corrections').description('what analysts say about predictions');
@@ -50,8 +58,15 @@ export function addCorrectionCommands(program: Command, context: CommandContext)
           { note: options.note },
         );
       }
-      present(context, options, upload, () =>
-        [describe(upload), `\`hotloop corrections approve ${upload.uploadId}\` lets it count`].join('\n'),
+      const preview = await controlClient(options, context.signal).get<Preview>(
+        `/v1/corrections/${upload.uploadId}/preview`,
+      );
+      present(context, options, { ...upload, preview }, () =>
+        [
+          describe(upload),
+          describePreview(preview),
+          `\`hotloop corrections approve ${upload.uploadId}\` lets it count`,
+        ].join('\n'),
       );
     });
   corrections
@@ -104,4 +119,10 @@ function describe(upload: Upload): string {
     `${upload.rows} rows, ${upload.accepted} usable (${counts.join(', ') || 'none'}), ${upload.refused} refused`,
     ...upload.problems.slice(0, 20).map(({ line, problem }) => `  line ${line}: ${problem}`),
   ].join('\n');
+}
+
+function describePreview({ changed, added, same, contradicting, versions }: Preview): string {
+  const against =
+    contradicting === 0 ? '' : `; ${contradicting} contradict approved corrections, and neither will count`;
+  return `approving it changes ${changed} labels and adds ${added}; ${same} stay${against}; answers of version ${versions.join(', ') || 'none'}`;
 }

@@ -5,6 +5,7 @@ import type { DatasetCollector } from '../datasets/dataset-collector.ts';
 import { type DatasetRouteDependencies, datasetRoutes } from '../datasets/dataset-routes.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
 import { replayRoutes } from '../improve/replay-routes.ts';
+import { predictionRoutes } from '../datasets/predictions/prediction-routes.ts';
 import { ledgerRoutes } from '../ledger/ledger-routes.ts';
 import { type MonitoringRoutesDependencies, monitoringRoutes } from '../monitoring/monitoring-routes.ts';
 import { correctionRoutes } from '../outcomes/corrections/correction-routes.ts';
@@ -51,6 +52,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     parityRoutes(dependencies),
     datasetRoutes(dependencies.data),
     correctionRoutes(dependencies.data),
+    predictionRoutes(dependencies.data),
     consoleRoutes(dependencies),
     consoleActions(dependencies),
     firstRunRoutes(dependencies),

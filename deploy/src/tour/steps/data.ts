@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { expectThat } from '../tour-failure.ts';
@@ -52,4 +54,34 @@ const outcomesBySql: TourStep = {
   },
 };
 
-export const DATA_STEPS: readonly TourStep[] = [outcomesBySql];
+const correctionUpload: TourStep = {
+  name: 'correction-upload',
+  about:
+    'An analyst exports predictions, fills in what is right, uploads the file, sees what it changes and approves it.',
+  async run(context) {
+    const file = await context.until('an exported prediction', async () => {
+      await context.json('predictions', 'export', 'bookings', '-o', 'look.csv');
+      const text = await readFile(join(context.folder, 'look.csv'), 'utf8');
+      return text.trim().split('\r\n').length > 1 ? text.trim() : undefined;
+    });
+    const [head = '', first = ''] = file.split('\r\n');
+    const corrected = await context.write('corrected.csv', `${head}\r\n${first.replace(/,,$/, ',0,')}\r\n`);
+    const upload = await context.json<{ uploadId: string; accepted: number; preview: { changed: number } }>(
+      'corrections',
+      'upload',
+      corrected,
+      '--model',
+      'bookings',
+    );
+    expectThat(upload.accepted === 1, 'one usable row', JSON.stringify(upload));
+    const approved = await context.json<{ state: string; counts: { counts?: number } }>(
+      'corrections',
+      'approve',
+      upload.uploadId,
+    );
+    expectThat(approved.counts.counts === 1, 'one correction that counts', JSON.stringify(approved));
+    return 'one correction counts';
+  },
+};
+
+export const DATA_STEPS: readonly TourStep[] = [outcomesBySql, correctionUpload];

@@ -5,7 +5,7 @@ import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { z } from 'zod';
 import { MOST_UPLOAD_BYTES, receiveTable } from '../../datasets/uploads.ts';
 import { findVersionManifest } from '../../registry/find-manifest.ts';
-import { approveUpload, findUpload, listUploads, withdrawUpload } from './correction-store.ts';
+import { approveUpload, findUpload, listUploads, previewUpload, withdrawUpload } from './correction-store.ts';
 import { correctionRows, stageCorrections } from './stage-corrections.ts';
 
 export interface CorrectionDependencies {
@@ -94,6 +94,11 @@ export function correctionRoutes(dependencies: CorrectionDependencies): RouteMod
       '/v1/corrections/:uploadId',
       { config: operate, schema: { summary: 'One upload and its report', params: byId } },
       async ({ params }) => findUpload(pool, params.uploadId),
+    );
+    app.get(
+      '/v1/corrections/:uploadId/preview',
+      { config: operate, schema: { summary: 'What approving an upload would change', params: byId } },
+      async ({ params }) => previewUpload(pool, params.uploadId),
     );
     app.post(
       '/v1/corrections/:uploadId/approve',

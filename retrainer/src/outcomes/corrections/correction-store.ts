@@ -63,6 +63,44 @@ export async function findUpload(database: Queryable, uploadId: string): Promise
   return { ...rows[0], createdAt: rows[0].createdAt.toISOString() };
 }
 
+/** What approving an upload would change. */
+export interface CorrectionPreview {
+  /** Rows whose known label is another one. */
+  readonly changed: number;
+  /** Rows without a label so far. */
+  readonly added: number;
+  /** Rows whose label is the same already. */
+  readonly same: number;
+  /** Rows that contradict an approved correction: neither will count. */
+  readonly contradicting: number;
+  /** Versions whose answers are corrected. */
+  readonly versions: readonly number[];
+}
+
+// Input: upload. Output: one row of counts over what is staged. The known label is an analyst's latest, else the latest of anyone.
+const PREVIEW = `
+  SELECT count(*) FILTER (WHERE known.value IS NULL)::int AS added,
+    count(*) FILTER (WHERE known.value IS NOT NULL AND known.value = staged.value)::int AS same,
+    count(*) FILTER (WHERE known.value IS NOT NULL AND known.value <> staged.value)::int AS changed,
+    count(*) FILTER (WHERE EXISTS (
+      SELECT 1 FROM correction older WHERE older.state = 'counts' AND older.upload_id <> staged.upload_id
+        AND older.prediction_id = staged.prediction_id AND older.item IS NOT DISTINCT FROM staged.item
+        AND older.label <> staged.label))::int AS contradicting,
+    coalesce(array_agg(DISTINCT prediction.version), '{}') AS versions
+  FROM correction staged JOIN prediction USING (prediction_id)
+  LEFT JOIN LATERAL (
+    SELECT outcome.value FROM outcome WHERE outcome.prediction_id = staged.prediction_id AND kind = 'label'
+      AND (staged.item IS NULL OR outcome.keys ->> 'item' = staged.item)
+    ORDER BY source = 'analyst' OR source LIKE 'analyst:%' DESC, occurred_at DESC LIMIT 1) AS known ON true
+  WHERE staged.upload_id = $1 AND staged.state = 'staged'`;
+
+/** Throws NOT_FOUND. */
+export async function previewUpload(database: Queryable, uploadId: string): Promise<CorrectionPreview> {
+  await findUpload(database, uploadId);
+  const { rows } = await database.query<CorrectionPreview>(PREVIEW, [uploadId]);
+  return rows[0]!;
+}
+
 /** The corrections of a model that count, for the gate. */
 export async function acceptedCorrections(database: Queryable, model: string): Promise<RegressionCase[]> {
   const { rows } = await database.query<RegressionCase>(

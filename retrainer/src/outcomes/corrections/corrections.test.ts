@@ -1,7 +1,7 @@
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { describe, expect, it } from 'vitest';
 import { linearModel, logPredictions, manifestText, openStores, push } from '../../testing/fixture.ts';
-import { acceptedCorrections, approveUpload, withdrawUpload } from './correction-store.ts';
+import { acceptedCorrections, approveUpload, previewUpload, withdrawUpload } from './correction-store.ts';
 import { stageCorrections } from './stage-corrections.ts';
 
 describe('corrections', () => {
@@ -43,6 +43,13 @@ describe('corrections', () => {
     });
     expect(first.problems.map(({ line }) => line).sort()).toEqual([3, 6, 7, 8, 9]);
     expect(await acceptedCorrections(pool, 'm')).toEqual([]);
+    expect(await previewUpload(pool, first.uploadId)).toEqual({
+      added: 2,
+      changed: 0,
+      same: 0,
+      contradicting: 0,
+      versions: [1],
+    });
     await expect(approveUpload(pool, first.uploadId, 'ada', true)).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
     });
@@ -52,6 +59,11 @@ describe('corrections', () => {
     });
     expect((await acceptedCorrections(pool, 'm')).map(({ label }) => label)).toEqual([1, 0]);
     const second = await stage('eve', [[ids[0], '0']]);
+    expect(await previewUpload(pool, second.uploadId)).toMatchObject({
+      changed: 1,
+      added: 0,
+      contradicting: 1,
+    });
     expect(await approveUpload(pool, second.uploadId, 'bob', true)).toMatchObject({
       counts: { contradicted: 1 },
     });

@@ -31,7 +31,7 @@ export interface UploadSource {
 
 /**
  * Checks a file of corrections (columns prediction_id and label; item and note if there are any) and stages what can be used.
- * Nothing counts yet. Each refused row is reported with its line: unknown or malformed ids, labels outside the task's domain,
+ * Nothing counts yet. Rows without a label are passed over. Each refused row is reported with its line: unknown or malformed ids, labels outside the task's domain,
  * duplicates. Rows of the file that contradict each other are kept and marked; none of them will count.
  */
 export async function stageCorrections(
@@ -51,6 +51,8 @@ export async function stageCorrections(
   const byRow = new Map<string, Correction>();
   const corrections: Correction[] = [];
   for await (const { line, cells } of rows) {
+    // A row of an export that nobody has judged.
+    if ('label' in cells && (cells.label ?? null) === null) continue;
     if (++total > MOST_ROWS)
       throw new HotloopError('INVALID_ARGUMENT', `at most ${MOST_ROWS} corrections fit one upload`);
     const read = readCorrection(cells, line, manifest, (value) => rule.labelOf({ value, attributes: {} }));
@@ -93,7 +95,7 @@ function readCorrection(
   const id = String(cells.prediction_id ?? '').toLowerCase();
   if (!isPredictionId(id)) return 'prediction_id must be a prediction id as Predict returns it';
   const cell = cells.label ?? null;
-  if (cell === null) return 'label is empty';
+  if (cell === null) return 'there is no label';
   try {
     const value = labelValue(cell, manifest);
     const label = labelOf(value);
