@@ -1,10 +1,13 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { decodeManifest } from '@hotloop/model/manifest/decode-manifest.ts';
 import { Command } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
+import { draft, modelName } from '../draft-model.ts';
 import { progressLine, table } from '../terminal.ts';
 
 interface DatasetShown {
@@ -134,13 +137,17 @@ function addTrain(program: Command, context: CommandContext): void {
     .command('train')
     .description('train a first version from a file, without live predictions')
     .argument('<file>', 'CSV, JSONL or Parquet, with a header')
-    .requiredOption('-m, --model <model.yaml>', 'describes the model')
+    .option(
+      '-m, --model <model.yaml>',
+      'describes the model; without it one is drafted from the CSV and kept beside it',
+    )
     .requiredOption('-l, --label <column>', 'the column that holds the label')
     .option('--at <column>', 'the column that holds the time of each row, in RFC 3339')
-    .addHelpText('after', '\nExample: hotloop train churn.csv --model model.yaml --label left')
+    .addHelpText('after', '\nExample: hotloop train churn.csv --label left')
     .action(async (file: string, _options: unknown, command: Command) => {
-      const options = command.optsWithGlobals<FileOptions & { model: string }>();
-      const manifest = (await context.readFile(options.model)).toString('base64url');
+      const options = command.optsWithGlobals<FileOptions & { model?: string }>();
+      const described = options.model ?? (await draftBeside(context, file, options.label));
+      const manifest = (await context.readFile(described)).toString('base64url');
       const trained = await upload<Trained>(context, options, file, '/v1/models/first-version', { manifest });
       present(context, options, trained, () =>
         [
@@ -153,6 +160,26 @@ function addTrain(program: Command, context: CommandContext): void {
         ].join('\n'),
       );
     });
+}
+
+/** Drafts a model.yaml from a CSV, prints it and keeps it beside the file. Returns its path. */
+async function draftBeside(
+  context: CommandContext,
+  file: string,
+  label: string | undefined,
+): Promise<string> {
+  if (/\.(parquet|jsonl|ndjson)$/i.test(file))
+    throw new CommandError('a model.yaml is drafted from CSV alone; write one and pass --model');
+  const path = join(dirname(file), 'model.yaml');
+  const text = decodeManifest(await context.readFile(file), file);
+  const { yaml } = draft(modelName(file), text, file, label);
+  await writeFile(path, yaml, { flag: 'wx' }).catch((cause: unknown) => {
+    throw new CommandError(`${path} is there already, or cannot be written; pass --model ${path} to use it`, {
+      cause,
+    });
+  });
+  context.terminal.err.write(`${yaml}\ndrafted as ${path}; edit it and pass --model to train again\n`);
+  return path;
 }
 
 async function upload<T>(

@@ -1,23 +1,16 @@
 import { writeFile } from 'node:fs/promises';
-import { basename } from 'node:path';
 import type { ExplainedFeature } from '@hotloop/model/features/explain-features.ts';
 import { HISTORY_FUNCTIONS, SOURCES, TRANSFORMS } from '@hotloop/model/features/registry.ts';
 import { decodeManifest } from '@hotloop/model/manifest/decode-manifest.ts';
-import {
-  type InferredManifest,
-  inferManifest,
-  type TextTable,
-} from '@hotloop/model/manifest/infer-manifest.ts';
+import type { InferredManifest } from '@hotloop/model/manifest/infer-manifest.ts';
 import type { Command } from 'commander';
-import { parse } from 'csv-parse/sync';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
 import { ControlClient } from '../control-client.ts';
+import { draft, modelName } from '../draft-model.ts';
 import { table } from '../terminal.ts';
 
 const DEFAULT_FRONT_DOOR = 'http://127.0.0.1:7480';
-/** Rows of a file that a draft looks at. */
-const MOST_ROWS = 100_000;
 /** Columns of one feature that the text form shows; --json has them all. */
 const SHOWN_COLUMNS = 8;
 
@@ -265,37 +258,6 @@ function describeExplanation({ model, version, features, degraded }: Explanation
 
 function short(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
-}
-
-function draft(name: string, text: string, file: string, label: string | undefined): InferredManifest {
-  const all = readCsv(text, file);
-  try {
-    return inferManifest(name, all, label);
-  } catch (error) {
-    if (error instanceof RangeError) throw new CommandError(`${file}: ${error.message}`);
-    throw error;
-  }
-}
-
-function readCsv(text: string, file: string): TextTable {
-  try {
-    const records = parse(text, { bom: true, skip_empty_lines: true, to_line: MOST_ROWS + 1 }) as string[][];
-    const [columns = [], ...rows] = records;
-    return { columns, rows };
-  } catch (error) {
-    throw new CommandError(
-      `${file} is no CSV file: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-}
-
-function modelName(file: string): string {
-  const plain = basename(file)
-    .replace(/\.[^.]*$/, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9_-]+/g, '-')
-    .replace(/^-+/, '');
-  return plain.slice(0, 63) || 'model';
 }
 
 function describeFindings({ findings }: InferredManifest): string {

@@ -227,4 +227,29 @@ describe('collecting a dataset', () => {
       message: expect.stringContaining('feature y'),
     });
   });
+
+  it('keeps corrections out of the frozen holdout, and uses them everywhere else', async () => {
+    await using stores = await openStores();
+    const text = manifestText('m', 'training: {data: {frozen: 0.5}}\n');
+    await push(stores, text, linearModel());
+    const at = Date.now() - HOUR;
+    const ids = await logPredictions(
+      stores.pool,
+      Array.from({ length: 30 }, (_, index) => ({ model: 'm', features: [index, 1], at: at + index })),
+    );
+    await happened(
+      stores,
+      ids.map((prediction) => ({ id: `o ${prediction}`, prediction, value: 0, at: at + 1000 })),
+    );
+    await stores.pool.query(
+      `INSERT INTO outcome (id, model, source, kind, prediction_id, value, occurred_at)
+       SELECT 'a ' || id, 'm', 'analyst:ada', 'label', id, '1', now() FROM unnest($1::uuid[]) id`,
+      [ids],
+    );
+    const { training, holdout, frozen } = await collect(stores, text, Date.now());
+    expect(frozen.rows).toBeGreaterThan(3);
+    expect(frozen.rows + training.rows + holdout.rows).toBe(30);
+    expect([...frozen.labels].every((label) => label === 0)).toBe(true);
+    expect([...training.labels, ...holdout.labels].every((label) => label === 1)).toBe(true);
+  });
 });

@@ -15,10 +15,18 @@ import {
 import type { PoolClient } from '@hotloop/platform/postgres/pool.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { countOutcomes, outcomeCut, readOutcomesOf, type StoredOutcome } from '../outcomes/outcome-store.ts';
-import { CLOCK_SKEW_MS, type JoinPrediction, joinOutcomes } from './join.ts';
+import {
+  CLOCK_SKEW_MS,
+  isAnalyst,
+  type JoinPrediction,
+  type JoinSpec,
+  joinOutcomes,
+  type LabelledExample,
+} from './join.ts';
 import { type ColumnMap, mapColumns } from './map-columns.ts';
 import type { RowSpool } from './row-spool.ts';
 import { readShown, type Shown } from './shown-candidates.ts';
+import { isFrozenKey } from './split-rows.ts';
 
 export interface CollectOptions {
   /** The newest predictions that are looked at. */
@@ -124,28 +132,39 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
   const asksShown = manifest.task === 'ranking';
   const shown = asksShown ? await readShown(lookups, predictions) : new Map<string, Shown>();
   const byId = new Map(predictions.map((prediction) => [prediction.predictionId, prediction]));
-  const joined = joinOutcomes(
-    predictions.map((prediction) => ({
-      ...prediction,
-      shown: shown.get(prediction.predictionId)?.items ?? null,
-    })),
-    events,
-    {
-      keys: manifest.outcome.join ?? [],
-      windowMs,
-      otherwise: rule.otherwise,
-      labelOf: (event) => rule.labelOf(event),
-    },
-    now,
-  );
+  const asked = predictions.map((prediction) => ({
+    ...prediction,
+    shown: shown.get(prediction.predictionId)?.items ?? null,
+  }));
+  const spec: JoinSpec = {
+    keys: manifest.outcome.join ?? [],
+    windowMs,
+    otherwise: rule.otherwise,
+    labelOf: (event) => rule.labelOf(event),
+  };
+  const joined = joinOutcomes(asked, events, spec, now);
   const unmatched = new Set(joined.unmatched.map(({ event }) => event));
   for (const event of events) if (!unmatched.has(event)) matched.set((event as StoredOutcome).sequence);
   totals.pending += joined.pending;
   const { data } = trainingSpec(manifest);
+  const keyOf = ({ predictionId, entities }: LoggedPrediction) =>
+    (data.entity === undefined ? undefined : entities[data.entity]) ?? predictionId;
+  const isFrozen = ({ predictionId }: LabelledExample) => isFrozenKey(keyOf(byId.get(predictionId)!), data);
+  const observed =
+    data.frozen === 0
+      ? joined
+      : joinOutcomes(
+          asked,
+          events.filter(({ source }) => !isAnalyst(source)),
+          spec,
+          now,
+        );
   const width = columnsOf(manifest).width;
-  const examples = [...joined.examples].sort(
-    (a, b) => compare(a.predictionId, b.predictionId) || a.row - b.row,
-  );
+  // The frozen holdout knows no corrections: what analysts say must not move what versions are measured by.
+  const examples = [
+    ...joined.examples.filter((example) => !isFrozen(example)),
+    ...observed.examples.filter(isFrozen),
+  ].sort((a, b) => compare(a.predictionId, b.predictionId) || a.row - b.row);
   for (const example of examples) {
     // Where only positives are reported, a recent label is known only if it is positive. Learning from those alone would
     // show a world without negatives; so both wait until the window has ended.
@@ -172,8 +191,7 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
         weight: data.propensity && propensity ? Math.min(data.propensity.clip, 1 / propensity) : 1,
         source: example.outcome?.source ?? '',
         version: prediction.version,
-        key:
-          (data.entity === undefined ? undefined : prediction.entities[data.entity]) ?? example.predictionId,
+        key: keyOf(prediction),
       },
       vector,
     );

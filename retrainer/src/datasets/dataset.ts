@@ -28,6 +28,11 @@ export interface Dataset {
   readonly frozen: DatasetPart;
 }
 
+/** The frozen holdout for the gate, or null where the model keeps none. Corrections never change its labels. */
+export function frozenPart(dataset: Dataset): DatasetPart | null {
+  return dataset.frozen.rows === 0 ? null : dataset.frozen;
+}
+
 const [PART, LABEL, WEIGHT, GROUP] = [3, 4, 5, 8] as const;
 
 /** Reads a dataset that writeDataset wrote. Throws DATA_LOSS for a file that is damaged. */

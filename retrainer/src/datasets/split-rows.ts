@@ -46,7 +46,7 @@ export function splitRows(rows: RowReader, spec: SplitSpec): Uint8Array {
   };
   const { data } = spec;
   for (let index = 0; index < rows.length; index++)
-    if (data.frozen > 0 && share(rows.at(index).key, 'frozen') < data.frozen) mark(index, 'frozen');
+    if (isFrozenKey(rows.at(index).key, data)) mark(index, 'frozen');
   const firstHeld = firstHeldGroup(rows, parts, spec.holdout);
   for (let index = 0; index < rows.length; index++) {
     if (PARTS[parts[index]!] === 'frozen') continue;
@@ -58,6 +58,11 @@ export function splitRows(rows: RowReader, spec: SplitSpec): Uint8Array {
   if (data.replay !== undefined && spec.hasParent) thinOld(rows, parts, data.replay, mark);
   if (data.max_per_source !== undefined) capSources(rows, parts, data.max_per_source, mark);
   return parts;
+}
+
+/** Whether rows of a key belong to the frozen holdout: it depends on the key alone. */
+export function isFrozenKey(key: string, { frozen }: Pick<DataSpec, 'frozen'>): boolean {
+  return frozen > 0 && share(key, 'frozen') < frozen;
 }
 
 function sideOf(split: DataSpec['split'], isNewest: boolean, isHeldEntity: boolean): Part {
