@@ -21,7 +21,7 @@ describe('suspected labels', () => {
 
   it('never name the given label, and are none where all probabilities are alike', () => {
     const probability = fc.double({ min: 0, max: 1, noNaN: true });
-    fc.assert(
+    void fc.assert(
       fc.property(fc.array(fc.tuple(probability, fc.nat(1)), { minLength: 1 }), (rows) => {
         const found = suspectedLabels(
           rows.map(([p]) => [1 - p, p]),
