@@ -75,7 +75,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'csv-parse': [
     'retrainer/src',
     'preprocessor/src/tables',
-    'cli/src/commands/features-commands.ts',
+    'cli/src/draft-model.ts',
     'examples',
   ],
 };
