@@ -80,7 +80,8 @@ function startTopic(
       async handle(messages) {
         const outcomes = messages.flatMap((message) => message.value);
         const fresh = await insertOutcomes(database, outcomes);
-        for (const outcome of outcomes) if (fresh.has(reportKey(outcome))) traceOutcome(dependencies.tracing, outcome);
+        for (const outcome of outcomes)
+          if (fresh.has(reportKey(outcome))) traceOutcome(dependencies.tracing, outcome);
       },
       async setAside(raw, error) {
         // A model pushed a moment ago may be the one the message means: look again before it is set aside.

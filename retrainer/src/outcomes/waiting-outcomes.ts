@@ -52,10 +52,10 @@ export async function settleOutcomes(pool: Pool, model: string, windowMs: number
   try {
     await pool.query(SETTLE_NAMED, [model, MOST_NAMED]);
     return await transaction(pool, async (client) => {
-      const { rows: due } = await client.query<{ sequence: string; occurred_ms: number }>(
-        DUE_KEYED,
-        [model, MOST_KEYED],
-      );
+      const { rows: due } = await client.query<{ sequence: string; occurred_ms: number }>(DUE_KEYED, [
+        model,
+        MOST_KEYED,
+      ]);
       if (due.length === 0) return 0;
       const times = due.map((row) => row.occurred_ms);
       const from = Math.max(0, times.reduce((a, b) => Math.min(a, b)) - windowMs);
