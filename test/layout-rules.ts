@@ -72,12 +72,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@opentelemetry/exporter-prometheus': ['platform/src/telemetry'],
   '@opentelemetry/resources': ['platform/src/telemetry'],
   '@opentelemetry/exporter-trace-otlp-proto': ['platform/src/telemetry'],
-  'csv-parse': [
-    'retrainer/src',
-    'preprocessor/src/tables',
-    'cli/src/draft-model.ts',
-    'examples',
-  ],
+  'csv-parse': ['retrainer/src', 'preprocessor/src/tables', 'cli/src/draft-model.ts', 'examples'],
 };
 
 const PACKAGE_FOLDER: Readonly<Record<string, string>> = {
