@@ -40,8 +40,6 @@ export interface CommandContext {
   readFile(path: string): Promise<Buffer>;
   /** Starts Hotloop on this machine and resolves with the exit code when it has stopped. */
   up(options: UpOptions): Promise<number>;
-  /** Works on batches until Ctrl-C, with the stores of the environment; resolves with the exit code. */
-  worker?(): Promise<number>;
   /** For commands that work on the stores directly: where those are. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Ends the program with this exit code after a result that was printed. */

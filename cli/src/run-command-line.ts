@@ -27,7 +27,6 @@ export async function runCommandLine(
     ...context,
     commandTree: () => commandTree(context),
     up: async (options) => (exitCode = await context.up(options)),
-    worker: async () => (exitCode = (await context.worker?.()) ?? 1),
     fail: (code) => {
       exitCode = code;
     },

@@ -31,7 +31,6 @@ export async function startCommand(args: readonly string[], environment: Environ
         signal: interrupted.signal,
         readFile: readNamedFile,
         up,
-        worker,
         environment,
         configPath,
         version: ownVersion(),
@@ -119,13 +118,6 @@ async function up({ single, portBase, listen, dir }: UpOptions): Promise<number>
     ...(listen ? ['--listen', listen] : []),
     ...(dir ? ['--dir', dir] : []),
   ]);
-}
-
-/** Like `up`, from a checkout. */
-async function worker(): Promise<number> {
-  const script = fileURLToPath(new URL('../../retrainer/src/batch/worker-main.ts', import.meta.url));
-  if (!existsSync(script)) throw new CommandError('`hotloop worker` runs from a checkout of the project');
-  return runScript(script, []);
 }
 
 async function runScript(script: string, args: readonly string[]): Promise<number> {

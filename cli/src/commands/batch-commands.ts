@@ -39,16 +39,6 @@ const WAIT_MS = 10_000;
 
 /** `hotloop batch run|list|show|cancel|schedule|schedules|unschedule`. */
 export function addBatchCommands(program: Command, context: CommandContext): void {
-  program
-    .command('worker')
-    .description('work on batches until Ctrl-C, beside those that `hotloop up` started')
-    .addHelpText(
-      'after',
-      '\nIts environment: DATABASE_URL, REDIS_QUEUE_URL, HOTLOOP_STORE, HOTLOOP_BATCH_FILES.\n\nExample:\n  HOTLOOP_BATCH_FILES=/data hotloop worker',
-    )
-    .action(async () => {
-      await context.worker?.();
-    });
   const batch = new Command('batch').description('predict all rows of a file, folder, bucket or table');
   program.addCommand(batch);
   addRun(batch, context);
@@ -71,7 +61,7 @@ function withSource(command: Command): Command {
 
 function addRun(batch: Command, context: CommandContext): void {
   withSource(batch.command('run'))
-    .description('predict every row of a source; the workers are `hotloop worker`')
+    .description('predict every row of a source; the workers are `hotloop worker --batch`')
     .argument('<model>')
     .option('--key <key>', 'the same key again is the same run')
     .option('--no-wait', 'do not wait for the end')

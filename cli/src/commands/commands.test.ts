@@ -6,6 +6,11 @@ import { COMMAND_GROUPS } from './commands.ts';
 const context = { terminal: process, signal: new AbortController().signal } as unknown as CommandContext;
 
 describe('the groups of commands', () => {
+  it('name every command once', () => {
+    const names = COMMAND_GROUPS.flatMap((group) => Object.keys(group.commands));
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  });
+
   it.each(COMMAND_GROUPS.map((group) => [Object.keys(group.commands).join(', '), group] as const))(
     'say of %s what the files say',
     async (_names, group) => {

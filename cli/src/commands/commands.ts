@@ -55,10 +55,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     load: async () => [(await import('./ledger-commands.ts')).addLedgerCommands],
   },
   {
-    commands: {
-      batch: 'predict all rows of a file, folder, bucket or table',
-      worker: 'work on batches until Ctrl-C, beside those that `hotloop up` started',
-    },
+    commands: { batch: 'predict all rows of a file, folder, bucket or table' },
     load: async () => [(await import('./batch-commands.ts')).addBatchCommands],
   },
   {

@@ -26,7 +26,7 @@ export function addWorkerCommand(program: Command, context: CommandContext): voi
     .option('--exit-when-idle', 'end when no training run waits or works: for jobs of a cluster')
     .addHelpText(
       'after',
-      '\nReads DATABASE_URL, REDIS_QUEUE_URL and HOTLOOP_STORE, as the services do.' +
+      '\nReads DATABASE_URL, REDIS_QUEUE_URL and HOTLOOP_STORE, as the services do; batches also HOTLOOP_BATCH_FILES.' +
         '\nExample: HOTLOOP_TRAINERS=./trainers hotloop worker --training --exit-when-idle',
     )
     .action(async (_options: unknown, command: Command) => {

@@ -13,7 +13,7 @@ export interface Batches extends AsyncDisposable {
   readonly dependencies: BatchDependencies & { readonly clock: Clock };
 }
 
-/** The control side of batches: the queue that calls workers, and the schedules. The work itself runs in `hotloop worker`. */
+/** The control side of batches: the queue that calls workers, and the schedules. The work itself runs in `hotloop worker --batch`. */
 export async function startBatches(
   adapters: {
     readonly pool: Pool;

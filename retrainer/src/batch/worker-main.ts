@@ -14,7 +14,7 @@ function allowedFiles(folder: string | undefined, keys: string | undefined): All
   return keys === undefined || keys.trim() === '' ? 'any' : 'none';
 }
 
-/** `hotloop worker`: works on batch parts apart from the control API. Start as many as there are processors for it. */
+/** `hotloop worker --batch`: works on batch parts apart from the control API. Start as many as there are processors for it. */
 serviceMain(
   { service: 'batch-worker', maxConnections: 4, queryTimeoutMs: QUERY_TIMEOUT_MS },
   process.env,
