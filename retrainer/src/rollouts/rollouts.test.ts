@@ -261,7 +261,18 @@ describe('approvals', () => {
 describe('a version that its gate refused', () => {
   it('is promoted by force and with a reason only, which the ledger keeps', async () => {
     await using stores = await opened('{mode: at_once}');
-    const gate = { passed: false, metric: 'auc', candidate: 0.6, live: 0.7, improvement: -0.1, examples: 50 };
+    const check = {
+      name: 'auc',
+      outcome: 'failed',
+      candidate: 0.6,
+      against: 0.7,
+      interval: null,
+      examples: 50,
+    };
+    const gate = {
+      ...{ passed: false, metric: 'auc', candidate: 0.6, live: 0.7, improvement: -0.1, examples: 50 },
+      checks: [{ ...check, message: 'worse than the live version' }],
+    };
     await stores.pool.query(
       `INSERT INTO training_run (run_id, model, key, state, gate) VALUES ($1, 'm', 'k', 'refused', $2)`,
       ['018bcfe5-6800-7000-8000-000000000001', { ...gate, message: 'refused: the candidate is worse' }],
@@ -271,7 +282,9 @@ describe('a version that its gate refused', () => {
     );
     await expect(started(stores)).rejects.toMatchObject({
       reason: 'gate_failed',
-      message: expect.stringMatching(/metric +candidate[\s\S]*0\.6000/),
+      message: expect.stringMatching(
+        /check +candidate[\s\S]*failed +auc +0\.6 +0\.7[\s\S]*worse than the live version/,
+      ),
     });
     await expect(started(stores, { force: true })).rejects.toMatchObject({ reason: 'gate_failed' });
     await started(stores, { force: true, reason: 'the labels were wrong' });
