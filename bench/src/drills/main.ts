@@ -6,6 +6,7 @@ import { drillConsole } from './drill-console.ts';
 import { drillDocuments } from './drill-documents.ts';
 import { drillHistory } from './drill-history.ts';
 import { drillImages } from './drill-images.ts';
+import { drillLearning } from './drill-learning.ts';
 import { drillLog } from './drill-log.ts';
 import { drillMany } from './drill-many.ts';
 import { drillMonitoring } from './drill-monitoring.ts';
@@ -20,6 +21,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   console: drillConsole,
   package: drillPackage,
   images: drillImages,
+  learning: drillLearning,
   log: drillLog,
   many: drillMany,
   monitoring: drillMonitoring,

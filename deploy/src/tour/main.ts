@@ -17,6 +17,8 @@ import { runTour, type TourReport } from './run-tour.ts';
 import { TourContext } from './tour-context.ts';
 import { TOUR_STEPS } from './tour-steps.ts';
 
+/** Worked examples of external trainers. */
+const TRAINERS = fileURLToPath(new URL('../../engines/trainers', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url));
 
 interface TourOptions {
@@ -76,7 +78,12 @@ async function tour(
         ports: ANY_PORTS,
         sqlListen: `127.0.0.1:${await freePort()}`,
         addresses: backingAddresses(process.env),
-        environment: { ...serviceEnvironment(process.env), BOOKINGS_URL: business.url },
+        environment: {
+          HOTLOOP_TRAINERS: TRAINERS,
+          HOTLOOP_TRAINERS_PATH: process.env.PATH ?? '',
+          ...serviceEnvironment(process.env),
+          BOOKINGS_URL: business.url,
+        },
         say: tell,
       },
       signal,

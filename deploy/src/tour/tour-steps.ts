@@ -2,6 +2,7 @@ import { CONSOLE_STEPS } from './steps/console.ts';
 import { DATA_STEPS } from './steps/data.ts';
 import { DOOR_STEPS } from './steps/doors.ts';
 import { FIRST_MODEL_STEPS } from './steps/first-model.ts';
+import { IMPROVE_STEPS } from './steps/improve.ts';
 import { INGEST_STEPS } from './steps/ingest.ts';
 import { LOOP_STEPS } from './steps/loop.ts';
 import { MONITORING_STEPS } from './steps/monitoring.ts';
@@ -24,4 +25,5 @@ export const TOUR_STEPS: readonly TourStep[] = [
   ...MONITORING_STEPS,
   ...RECOVERY_STEPS,
   ...OPERATIONS_STEPS,
+  ...IMPROVE_STEPS,
 ];

@@ -100,11 +100,14 @@ function calibrationCheck({ manifest, spec, holdout, candidate, live }: CheckSub
   ];
 }
 
+/** How far a sum of float32 shares may miss 0 or 1. */
+const ROUNDING = 1e-5;
+
 /** Null for tasks without probabilities, and for outputs outside [0, 1]. */
 function calibrationOf(manifest: Manifest, scores: Scores, { rows, labels }: DatasetPart): number | null {
   const task = trainableTask(manifest);
   if (task === 'regression' || rows === 0) return null;
-  if (scores.values.some((value) => !(value >= 0 && value <= 1))) return null;
+  if (scores.values.some((value) => !(value >= -ROUNDING && value <= 1 + ROUNDING))) return null;
   if (task !== 'multiclass')
     return calibrationError(
       singleScores(scores, rows),
