@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDb, openDuckDb, parquetSource, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
@@ -110,8 +111,9 @@ async function rewriteEvents(
     OR ${VALUE_IN_JSON('fields', id)}`;
   let gone = 0;
   for await (const { key } of store.list('events/')) {
-    const local = join(database.temporaryFolder, 'events.parquet');
-    const rewritten = join(database.temporaryFolder, 'rewritten.parquet');
+    // DuckDB keeps what it read of a path: a name that is used again could give the bytes of the file before.
+    const local = join(database.temporaryFolder, `events-${randomUUID()}.parquet`);
+    const rewritten = join(database.temporaryFolder, `rewritten-${randomUUID()}.parquet`);
     await store.getFile(key, local);
     const [found] = await database.query(
       `SELECT count(*)::INTEGER AS events FROM ${parquetSource([local])} WHERE ${isTheirs}`,
@@ -145,7 +147,7 @@ async function datasetsWith(
   const found: string[] = [];
   for await (const { key } of store.list('datasets/')) {
     if (!key.endsWith('.parquet')) continue;
-    const local = join(database.temporaryFolder, 'dataset.parquet');
+    const local = join(database.temporaryFolder, `dataset-${randomUUID()}.parquet`);
     await store.getFile(key, local);
     const [row] = await database.query(
       `SELECT count(*)::INTEGER AS rows FROM ${parquetSource([local])} JOIN forgotten USING (prediction_id)`,
