@@ -46,7 +46,7 @@ export interface InferAdapters {
   readonly quarantine: Quarantine;
   readonly clock: Clock;
   readonly log: Log;
-  /** Told of a request that was turned away before it stood in a queue. */
+  /** Called for a request that was refused before it was queued. */
   readonly onRefused?: (model: string, error: unknown) => void;
 }
 

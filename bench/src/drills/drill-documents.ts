@@ -35,7 +35,7 @@ const LIMIT_MS = 18 * 60_000;
 /**
  * Letters of bank customers arrive on a topic; each is sent on to the topic of its department. A department says for each letter where
  * it was filed in the end: there, or returned to the right one. From that the next versions learn. Accuracy is that of each live
- * version on test letters that nobody learnt from.
+ * version on test letters that were not trained on.
  */
 export const drillDocuments: Drill = async ({ say, data }): Promise<Figure[]> => {
   if (data === undefined) throw new RangeError('give the folder of banking77 with --data');

@@ -10,7 +10,7 @@ const START_MS = 180_000;
 const ANSWERS_MS = 30_000;
 
 export const CONSOLE_MODEL = 'card-payments';
-/** What a caller could send to attack whoever reads the log. */
+/** What a caller could send to attack a reader of the log. */
 export const HOSTILE = '<img src=x onerror="document.title=\'attacked\'">';
 const COUNTRIES = ['DE', 'FR', 'GB', 'PL', 'US'] as const;
 const DEVICES = ['phone', 'desktop', 'tablet'] as const;

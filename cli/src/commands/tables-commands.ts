@@ -67,7 +67,7 @@ export function addTableCommands(program: Command, context: CommandContext): voi
     .command('push')
     .description('upload a file, verified row by row, as the new version of a table')
     .argument('<name>')
-    .argument('<file>', 'CSV with a header, JSON lines or Parquet, told by its ending')
+    .argument('<file>', 'CSV with a header, JSON lines or Parquet, by its file extension')
     .option('--max-refused <rows>', 'rows that may be refused before the upload is', '0')
     .addHelpText('after', '\nExample:\n  hotloop tables push customers customers.csv')
     .action(async (name: string, file: string, _options: unknown, command: Command) => {

@@ -12,7 +12,7 @@ import { VersionTally } from './version-tally.ts';
 export interface ComputeTallies {
   /** The tally of a version; the same for every slot it gets. */
   tallyOf(record: VersionRecord): VersionTally;
-  /** A request that was turned away before it stood in a queue. */
+  /** A request that was refused before it was queued. */
   refused(model: string, error: unknown): void;
 }
 

@@ -104,7 +104,7 @@ export const useComparison = (model: string, a: number, b: number) =>
     queryFn: () => get<{ a: VersionAnswers; b: VersionAnswers }>(`${at(model)}/compare?a=${a}&b=${b}`),
   });
 
-/** A write; what it changed is asked for again. */
+/** A write; the queries it affects are fetched again. */
 export function useAction<Input>(path: string) {
   const client = useQueryClient();
   return useMutation({
