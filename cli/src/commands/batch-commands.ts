@@ -30,6 +30,9 @@ interface RunOptions extends GlobalOptions {
   readonly useVersion: string;
   readonly keep?: string[];
   readonly overwrite?: boolean;
+  readonly append?: boolean;
+  readonly log?: boolean;
+  readonly asOf?: string;
   readonly partRows?: number;
   readonly key?: string;
   readonly wait: boolean;
@@ -52,10 +55,16 @@ function withSource(command: Command): Command {
       '--from <source>',
       'file, folder, s3://BUCKET/PREFIX, postgres:VARIABLE/TABLE or postgres:VARIABLE?SELECT',
     )
-    .option('--to <sink>', 'file (.parquet, .csv, .jsonl), folder of Parquet parts, or s3://BUCKET/PREFIX')
+    .option(
+      '--to <sink>',
+      'file (.parquet, .csv, .jsonl), folder of Parquet parts, s3://BUCKET/PREFIX or postgres:VARIABLE/TABLE',
+    )
     .option('--use-version <version>', 'a number, or live, candidate, previous', 'live')
     .option('--keep <columns>', 'columns of the source to keep, separated by commas', commaList)
     .option('--overwrite', 'replace what the sink holds')
+    .option('--append', 'add to what a Postgres table holds')
+    .option('--log', 'log each prediction, so that outcomes can be joined to it')
+    .option('--as-of <time>', 'history and reference data as of a time, or of the time in this column')
     .option('--part-rows <rows>', 'rows of one part', positive);
 }
 
@@ -93,6 +102,9 @@ function bodyOf(model: string, options: RunOptions) {
     sink: absolute(options.to),
     options: {
       overwrite: options.overwrite ?? false,
+      append: options.append ?? false,
+      log: options.log ?? false,
+      ...(options.asOf === undefined ? {} : { as_of: options.asOf }),
       ...(options.keep === undefined ? {} : { keep: options.keep }),
       ...(options.partRows === undefined ? {} : { part_rows: options.partRows }),
     },

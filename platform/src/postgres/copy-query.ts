@@ -11,6 +11,7 @@ const TYPES: Readonly<Record<number, string>> = {
   21: 'SMALLINT',
   23: 'INTEGER',
   25: 'VARCHAR',
+  114: 'VARCHAR',
   700: 'FLOAT',
   701: 'DOUBLE',
   1042: 'VARCHAR',
@@ -20,6 +21,7 @@ const TYPES: Readonly<Record<number, string>> = {
   1184: 'TIMESTAMPTZ',
   1700: 'DOUBLE',
   2950: 'UUID',
+  3802: 'VARCHAR',
 };
 
 /**

@@ -118,6 +118,8 @@ export const workerSettings = {
   HOTLOOP_STORE: z.string().min(1),
   /** The folder that sources and sinks must be in. Without it any file may be used, or none where API keys are set. */
   HOTLOOP_BATCH_FILES: z.string().optional(),
+  /** host:port of the preprocessor's HTTP: answers rows whose features are read, and those that are logged. */
+  HOTLOOP_FRONT_DOOR: z.string().min(1).optional(),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),
   /** Memory of the rows of one part before they are spilled to disk. */
   HOTLOOP_BATCH_MEMORY_MB: megabytesSchema().default(512),

@@ -17,12 +17,31 @@ export const batchOptionsSchema = z.strictObject({
   log: z
     .boolean()
     .default(false)
-    .describe('Give each row a prediction_id, and log its decision so that outcomes can be joined'),
+    .describe(
+      'Predict by the front door: each row has a prediction_id, is logged, and outcomes can be joined to it',
+    ),
+  append: z
+    .boolean()
+    .default(false)
+    .describe('Add to what a Postgres table holds; rows of an earlier run stay'),
+  as_of: z
+    .string()
+    .optional()
+    .describe(
+      'Features of history and reference data as of this time (RFC 3339), or of the time in this column of each row',
+    ),
 });
 export type BatchOptions = z.output<typeof batchOptionsSchema>;
 
+/**
+ * How rows are answered: `fused` by whole columns, `front-door` one request at a time by the front door, `as-of` in the worker with
+ * features as of a time.
+ */
+export type BatchMode = 'fused' | 'front-door' | 'as-of';
+
 /** Where the rows lie after planning. */
 export interface BatchPlan {
+  readonly mode: BatchMode;
   /** Parquet files, read in this order as one table. */
   readonly files: readonly string[];
   /** Of the files that the source named: what must not change while the run lasts. */

@@ -1,89 +1,23 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
-import { systemClock } from '@hotloop/platform/clock.ts';
-import { silentLog } from '@hotloop/platform/log.ts';
-import { createTestRedis } from '@hotloop/platform/testing/test-services.ts';
-import { describe, expect, it } from 'vitest';
-import { eventually, makeLive, openStores, push, type Stores } from '../testing/fixture.ts';
-import type { AllowedFiles } from './allowed-files.ts';
-import { type BatchRun, isEnded } from './batch-run.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../testing/fixture.ts';
 import { batchProgress, claimPart, readBatchRun } from './batch-store.ts';
-import { startBatchWorker } from './batch-worker.ts';
-import { openBatchQueue } from './queue/batch-queue.ts';
 import { requestBatch } from './request-batch.ts';
 import { startDueBatches, stepOf } from './run-schedules.ts';
 import { putSchedule, scheduleSchema } from './schedule-store.ts';
+import { asked, csv, ended, openStand } from './testing/batch-stand.ts';
 
-const MANIFEST = `name: churn
-task: binary
-decision: {labels: [stays, leaves]}
-features:
-  - {name: visits, from: request.visits, transform: [log1p]}
-  - {name: age, from: request.age, missing: 30, range: [0, 120]}
-  - {name: plan, from: request.plan, transform: [{one_hot: [free, pro]}]}
-`;
-const ONNX = perceptron({ inputs: 4, hidden: [4], outputs: 1, activation: 'tanh', head: 'sigmoid', seed: 3 });
-
-/** 5,000 rows, of which every hundredth has an age that is refused. */
-function csv(rows = 5000): string {
-  const lines = Array.from(
-    { length: rows },
-    (_, row) =>
-      `u${row},${row % 17},${row % 100 === 99 ? 300 : row % 3 === 0 ? '' : row % 90},${row % 2 ? 'free' : 'pro'}`,
-  );
-  return `id,visits,age,plan\n${lines.join('\n')}\n`;
-}
-
-async function openStand(log = silentLog()) {
-  const stores = await openStores(log);
-  const redis = await createTestRedis('queue');
-  const folder = await mkdtemp(join(tmpdir(), 'hotloop-batch-'));
-  await makeLive(stores, 'churn', await push(stores, MANIFEST, ONNX));
-  const queue = await openBatchQueue({ url: redis.url, prefix: 'test', log });
-  const dependencies = { ...stores, clock: systemClock, wake: (id: string) => void queue.call(id, 1) };
-  const startWorker = (env: Record<string, string> = {}, files: AllowedFiles = 'any') =>
-    startBatchWorker(
-      queue,
-      { ...stores, databases: (name) => env[name] },
-      {
-        files,
-        folder: join(folder, 'work'),
-        memoryMb: 256,
-        threads: 1,
-        leaseMs: 5000,
-        maxAttempts: 3,
-        sweepMs: 50,
-        log,
-      },
-    );
-  return {
-    stores,
-    folder,
-    dependencies,
-    startWorker,
-    async [Symbol.asyncDispose]() {
-      await queue[Symbol.asyncDispose]();
-      await redis[Symbol.asyncDispose]();
-      await stores[Symbol.asyncDispose]();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-const ended = (stores: Stores, runId: string): Promise<BatchRun> =>
-  eventually(async () => {
-    const run = await readBatchRun(stores.pool, runId);
-    return run && isEnded(run.state) ? run : null;
-  });
-
-const asked = { model: 'churn', version: 'live', key: '', schedule: null, caller: 'test' };
+let stand: Awaited<ReturnType<typeof openStand>>;
+beforeAll(async () => {
+  stand = await openStand();
+});
+afterAll(() => stand[Symbol.asyncDispose]());
 
 describe('a batch', () => {
   it('reads CSV, writes parts and one file, reports refused rows, and gives the same bytes again', async () => {
-    await using stand = await openStand();
-    const { stores, folder, dependencies } = stand;
+    const { stores, dependencies } = stand;
+    const folder = await stand.newFolder();
     const source = join(folder, 'in.csv');
     await writeFile(source, csv());
     await using _worker = await stand.startWorker();
@@ -128,13 +62,12 @@ describe('a batch', () => {
       'b.jsonl.refused.jsonl',
       'b.jsonl.result.json',
       'in.csv',
-      'work',
     ]);
   });
 
   it('says what does not fit before the first row, and never overwrites unless asked', async () => {
-    await using stand = await openStand();
-    const { stores, folder, dependencies } = stand;
+    const { stores, dependencies } = stand;
+    const folder = await stand.newFolder();
     await using _worker = await stand.startWorker();
     const source = join(folder, 'in.jsonl');
     await writeFile(source, '{"visits": "many", "age": 3}\n');
@@ -165,8 +98,8 @@ describe('a batch', () => {
   });
 
   it('uses no file outside the folder of its machine, also not by a link', async () => {
-    await using stand = await openStand();
-    const { stores, folder, dependencies } = stand;
+    const { stores, dependencies } = stand;
+    const folder = await stand.newFolder();
     const inside = join(folder, 'inside');
     await mkdir(inside);
     await writeFile(join(folder, 'secret.csv'), csv(10));
@@ -185,8 +118,8 @@ describe('a batch', () => {
   });
 
   it('reads a query of Postgres by the name of a variable; an address with a password is refused and not repeated', async () => {
-    await using stand = await openStand();
-    const { stores, folder, dependencies } = stand;
+    const { stores, dependencies } = stand;
+    const folder = await stand.newFolder();
     await stores.pool.query(
       `CREATE TABLE people AS SELECT n AS id, n AS visits, NULL::integer AS age, 'pro' AS plan FROM generate_series(1, 50) n`,
     );
@@ -210,9 +143,33 @@ describe('a batch', () => {
     expect(String(refusal)).not.toContain('hunter2');
   });
 
+  it('writes a table of Postgres once, adds to it or replaces it only when asked', async () => {
+    const { stores, dependencies } = stand;
+    const folder = await stand.newFolder();
+    const source = join(folder, 'in.csv');
+    await writeFile(source, csv(300));
+    await using _worker = await stand.startWorker({ SHOP_URL: stores.databaseUrl });
+    const run = async (options: object) => {
+      const request = { ...asked, source, sink: 'postgres:SHOP_URL/public.scores', options };
+      return ended(stores, (await requestBatch(dependencies, request, Date.now())).run.runId);
+    };
+    const rows = async () =>
+      Number((await stores.pool.query('SELECT count(*) AS n FROM scores')).rows[0]?.n ?? 0);
+    expect(await run({})).toMatchObject({ state: 'done', message: '297 rows, 3 refused' });
+    const { rows: first } = await stores.pool.query('SELECT * FROM scores ORDER BY "row" LIMIT 1');
+    expect(first).toMatchObject([
+      { row: '0', id: 'u0', score: expect.any(Number), version: 1, run_id: expect.any(String) },
+    ]);
+    expect(await run({})).toMatchObject({ state: 'failed', message: expect.stringContaining('--append') });
+    expect((await run({ append: true })).state).toBe('done');
+    expect(await rows()).toBe(594);
+    expect((await run({ overwrite: true })).state).toBe('done');
+    expect(await rows()).toBe(297);
+  });
+
   it('fails when its source changes, and hands a part whose worker was lost to another', async () => {
-    await using stand = await openStand();
-    const { stores, folder, dependencies } = stand;
+    const { stores, dependencies } = stand;
+    const folder = await stand.newFolder();
     const first = join(folder, 'first.csv');
     const source = join(folder, 'in.parquet');
     await writeFile(first, csv(3000));

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
 import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlConnection } from '@hotloop/platform/duckdb/sql-database.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
@@ -10,7 +9,6 @@ import { copyQueryToCsv } from '@hotloop/platform/postgres/copy-query.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Fingerprint } from './batch-run.ts';
 import { type Format, formatOf, type Location, parseLocation } from './location.ts';
-import { columnOfInput, readAs } from './source-columns.ts';
 
 /** Addresses of databases, by the name of the variable that holds them. */
 export type DatabaseAddresses = (variable: string) => string | undefined;
@@ -24,12 +22,13 @@ export interface ReadSource {
 
 /**
  * Makes a source readable in parts: Parquet files stay where they are; CSV, JSONL, S3 objects and Postgres rows are copied once
- * into `folder`, so that all parts see the same rows whatever happens to the source. Throws NOT_FOUND or INVALID_ARGUMENT.
+ * into `folder`, so that all parts see the same rows whatever happens to the source. `types` says what columns of text files are
+ * read as, where the file does not say. Throws NOT_FOUND or INVALID_ARGUMENT.
  */
 export async function readSource(
   text: string,
   folder: string,
-  inputs: readonly FusedInput[],
+  types: Readonly<Record<string, string>>,
   connection: SqlConnection,
   databases: DatabaseAddresses,
   signal: AbortSignal,
@@ -44,7 +43,7 @@ export async function readSource(
   const list = `[${local.files.map(sqlText).join(', ')}]`;
   const select =
     local.format === 'csv'
-      ? `read_csv(${list}, header = true, union_by_name = true${await csvTypes(connection, list, inputs, local.types)})`
+      ? `read_csv(${list}, header = true, union_by_name = true${await csvTypes(connection, list, { ...types, ...local.types })})`
       : `read_json(${list}, format = 'newline_delimited', union_by_name = true)`;
   await connection.run(
     `COPY (SELECT * FROM ${select}) TO ${sqlText(staged)} (FORMAT parquet, ROW_GROUP_SIZE 100000)`,
@@ -137,15 +136,12 @@ function ofOneFormat(where: string, files: readonly string[]): LocalFiles {
 async function csvTypes(
   connection: SqlConnection,
   list: string,
-  inputs: readonly FusedInput[],
-  known: Readonly<Record<string, string>> = {},
+  types: Readonly<Record<string, string>>,
 ): Promise<string> {
   const described = await connection.rows(
     `DESCRIBE SELECT * FROM read_csv(${list}, header = true, union_by_name = true)`,
   );
   const names = new Set(described.map((row) => String(row.column_name)));
-  const types: Record<string, string> = { ...known };
-  for (const input of inputs) types[columnOfInput(input)] ??= readAs(input);
   const given = Object.entries(types).filter(([name]) => names.has(name));
   if (given.length === 0) return '';
   return `, types = {${given.map(([name, type]) => `${sqlName(name)}: '${type}'`).join(', ')}}`;

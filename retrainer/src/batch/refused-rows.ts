@@ -30,7 +30,7 @@ export async function writeRefused(
     `SELECT ${['"row"', ...columns].join(', ')} FROM (${refused}) ORDER BY "row" LIMIT ${MOST_TOLD}`,
   );
   const plan = compileFeaturePlan(scorer.manifest);
-  const lines = rows.map((row) => {
+  const told = rows.map((row) => {
     const request = Object.create(null) as Record<string, AttributeValue>;
     for (const { input, column } of inputs) {
       const value = row[column];
@@ -45,8 +45,17 @@ export async function writeRefused(
     } catch (error) {
       reason = toHotloopError(error).message;
     }
-    return `${JSON.stringify({ row: Number(row.row), reason })}\n`;
+    return { row: Number(row.row), reason };
   });
+  await writeRefusals(told, where);
+}
+
+/** The same, of reasons that are known. */
+export async function writeRefusals(
+  refusals: readonly { readonly row: number; readonly reason: string }[],
+  where: { readonly work: string; readonly part: number; readonly token: number },
+): Promise<void> {
+  const lines = refusals.slice(0, MOST_TOLD).map((refusal) => `${JSON.stringify(refusal)}\n`);
   const path = fileOf(where.work, where.part);
   const temporary = `${path}.${where.token}.tmp`;
   await writeFile(temporary, lines.join(''));

@@ -1,11 +1,13 @@
 import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
+import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlConnection } from '@hotloop/platform/duckdb/sql-database.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
+import { copyIntoTable, type TableSink, tableHasRows } from '@hotloop/platform/postgres/copy-into-table.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { BatchRun } from './batch-run.ts';
 import { type Format, type Location, parseLocation } from './location.ts';
+import type { DatabaseAddresses } from './read-source.ts';
 
 /** Where the parts of a run are written before the result is complete. */
 export function partsFolder(run: BatchRun, work: string): string {
@@ -38,8 +40,14 @@ export function copyOptions(format: Format): string {
 }
 
 /** Throws ALREADY_EXISTS when something is there and the run may not replace it, INVALID_ARGUMENT for what is no sink. */
-export async function checkSink(run: BatchRun): Promise<void> {
+export async function checkSink(run: BatchRun, databases: DatabaseAddresses): Promise<void> {
   const location = sinkOf(run);
+  if (location.kind === 'table') {
+    const table = tableOf(location, databases);
+    if ((await tableHasRows(table)) && !run.options.overwrite && !run.options.append)
+      throw exists(run.sink, '--overwrite to replace it, or --append to add to it');
+    return;
+  }
   if (run.options.overwrite) return;
   if (location.kind === 's3') {
     using store = openObjectStore(location.url);
@@ -61,16 +69,32 @@ export interface Published {
   readonly report: object;
   /** The file that says which rows were refused and why. */
   readonly refused: string | undefined;
+  readonly databases: DatabaseAddresses;
+  readonly signal: AbortSignal;
 }
 
 /** Puts the parts in their place. Doing it again after a crash in between ends in the same result. */
 export async function publish(
   run: BatchRun,
   parts: readonly string[],
-  { work, connection, report, refused }: Published,
+  { work, connection, report, refused, databases, signal }: Published,
 ): Promise<void> {
   const location = sinkOf(run);
   const folder = partsFolder(run, work);
+  if (location.kind === 'table') {
+    const files = `[${parts.map((name) => sqlText(join(folder, name))).join(', ')}]`;
+    const select = `SELECT *, ${sqlText(run.runId)} AS run_id FROM read_parquet(${files})`;
+    const path = join(work, 'rows-of-table.csv');
+    const described = await connection.rows(`DESCRIBE ${select}`);
+    await connection.run(`COPY (${asTexts(select, described)}) TO ${sqlText(path)} (FORMAT csv, HEADER)`);
+    const columns = described.map((row) => ({
+      name: String(row.column_name),
+      type: postgresType(String(row.column_name), String(row.column_type)),
+    }));
+    const existing = run.options.overwrite ? 'replace' : run.options.append ? 'append' : 'refuse';
+    await copyIntoTable(tableOf(location, databases), { path, columns, runId: run.runId, existing }, signal);
+    return;
+  }
   const text = `${JSON.stringify(report, null, 2)}\n`;
   if (location.kind === 's3') {
     using store = openObjectStore(location.url);
@@ -117,12 +141,57 @@ export async function makePartsFolder(run: BatchRun, work: string): Promise<stri
   return folder;
 }
 
-function sinkOf(run: BatchRun): Extract<Location, { kind: 'file' | 'folder' | 's3' }> {
+/** Lists and structs travel as JSON. */
+function asTexts(select: string, described: readonly Record<string, unknown>[]): string {
+  const columns = described.map(({ column_name, column_type }) => {
+    const name = sqlName(String(column_name));
+    return /[[(]/.test(String(column_type)) && !/^DECIMAL/.test(String(column_type))
+      ? `CAST(to_json(${name}) AS VARCHAR) AS ${name}`
+      : name;
+  });
+  return `SELECT ${columns.join(', ')} FROM (${select})`;
+}
+
+/** By DuckDB's type; what Postgres has no like of is kept as text. */
+const POSTGRES_TYPES: Readonly<Record<string, string>> = {
+  BOOLEAN: 'boolean',
+  TINYINT: 'smallint',
+  SMALLINT: 'smallint',
+  INTEGER: 'integer',
+  BIGINT: 'bigint',
+  FLOAT: 'real',
+  DOUBLE: 'double precision',
+  DATE: 'date',
+  TIMESTAMP: 'timestamp',
+  'TIMESTAMP WITH TIME ZONE': 'timestamptz',
+  UUID: 'uuid',
+};
+
+function postgresType(name: string, type: string): string {
+  if (name === 'run_id' || name === 'prediction_id') return 'uuid';
+  if (/^DECIMAL/.test(type)) return 'numeric';
+  return /[[(]/.test(type) ? 'jsonb' : (POSTGRES_TYPES[type] ?? 'text');
+}
+
+function tableOf(
+  { variable, table }: Extract<Location, { kind: 'table' }>,
+  databases: DatabaseAddresses,
+): TableSink {
+  const url = databases(variable);
+  if (url !== undefined) return { url, table };
+  throw new HotloopError('INVALID_ARGUMENT', `the worker has no variable ${variable}`, {
+    reason: 'bad_location',
+  });
+}
+
+function sinkOf(run: BatchRun): Exclude<Location, { kind: 'query' }> {
   const location = parseLocation(run.sink);
-  if (location.kind === 'table' || location.kind === 'query')
-    throw new HotloopError('INVALID_ARGUMENT', 'a sink is a file, a folder or s3://BUCKET/PREFIX', {
-      reason: 'bad_location',
-    });
+  if (location.kind === 'query')
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'a sink is a file, a folder, s3://BUCKET/PREFIX or postgres:VARIABLE/TABLE',
+      { reason: 'bad_location' },
+    );
   return location;
 }
 
@@ -131,8 +200,8 @@ export function checkSinkText(sink: string): void {
   sinkOf({ sink } as BatchRun);
 }
 
-function exists(sink: string): HotloopError {
-  return new HotloopError('ALREADY_EXISTS', `${sink} is there already; say --overwrite to replace it`, {
+function exists(sink: string, remedy = '--overwrite to replace it'): HotloopError {
+  return new HotloopError('ALREADY_EXISTS', `${sink} is there already; say ${remedy}`, {
     reason: 'sink_exists',
   });
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { serviceMain } from '@hotloop/platform/start-up/service-main.ts';
 import { workerSettings } from '@hotloop/platform/start-up/settings.ts';
@@ -19,18 +20,27 @@ serviceMain(
   { service: 'batch-worker', maxConnections: 4, queryTimeoutMs: QUERY_TIMEOUT_MS },
   process.env,
   workerSettings,
-  async (settings, { closing, pool, registry, log }) => {
+  async (settings, { closing, pool, registry, log, tls, apiKey }) => {
     const queue = closing.use(
       'batch queue',
       await openBatchQueue({ url: settings.REDIS_QUEUE_URL, prefix: 'hotloop', log }),
     );
     const bundles = directoryBundleStore(settings.HOTLOOP_STORE);
-    const databases = (variable: string) => process.env[variable];
+    const objects = openObjectStore(settings.HOTLOOP_STORE);
+    closing.defer('store', () => objects[Symbol.dispose]());
+    // Not our own: a batch must not name the variable of the control database.
+    const databases = (variable: string) =>
+      /^(HOTLOOP_|DATABASE_URL$|REDIS_)/.test(variable) ? undefined : process.env[variable];
+    const door = settings.HOTLOOP_FRONT_DOOR;
+    const frontDoor =
+      door === undefined
+        ? {}
+        : { frontDoor: { url: `${tls === undefined ? 'http' : 'https'}://${door}`, apiKey } };
     closing.use(
       'batch worker',
       await startBatchWorker(
         queue,
-        { pool, registry, bundles, databases },
+        { pool, registry, bundles, objects, databases, ...frontDoor },
         {
           files: allowedFiles(settings.HOTLOOP_BATCH_FILES, process.env.HOTLOOP_API_KEYS),
           folder: join(settings.HOTLOOP_STORE, '.batch'),

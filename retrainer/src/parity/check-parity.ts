@@ -1,9 +1,10 @@
 import { HISTORY_AGE_MS } from '@hotloop/model/features/history.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
-import type { ArchivedEvent, EventArchive } from '@hotloop/platform/archive/event-archive.ts';
+import type { EventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
+import { type EventsOf, entityKey, eventsOfEntities } from './events-of-entities.ts';
 import { type Recomputation, recomputationOf, type ServedRequest } from './recompute-features.ts';
 
 export interface ParityDependencies {
@@ -128,31 +129,17 @@ function servedOf(row: LoggedRow, columns: number): ServedRequest | undefined {
 async function eventsOfSlice(
   archive: Pick<EventArchive, 'read'>,
   slice: readonly { readonly request: ServedRequest; readonly made: Recomputation }[],
-): Promise<(entity: string, id: string, type: string) => readonly ArchivedEvent[]> {
-  const lists = new Map<string, ArchivedEvent[]>();
+): Promise<EventsOf> {
   const wanted = new Set<string>();
   for (const { request } of slice) {
-    for (const [entity, id] of Object.entries(request.entities)) wanted.add(keyOf(entity, id));
-    for (const id of request.candidates) wanted.add(keyOf('item', id));
+    for (const [entity, id] of Object.entries(request.entities)) wanted.add(entityKey(entity, id));
+    for (const id of request.candidates) wanted.add(entityKey('item', id));
   }
   const times = slice.map(({ request }) => request.atMs);
   if (times.length === 0) return () => [];
-  const range = {
+  return eventsOfEntities(archive, wanted, {
     sinceMs: times.reduce((a, b) => Math.min(a, b)) - HISTORY_AGE_MS,
     untilMs: Number.MAX_SAFE_INTEGER,
     types: [...new Set(slice.flatMap(({ made }) => made.types))],
-  };
-  for await (const events of archive.read(range))
-    for (const event of events)
-      for (const [entity, id] of Object.entries(event.entities)) {
-        const key = keyOf(entity, id);
-        if (!wanted.has(key)) continue;
-        const list = lists.get(`${key}\n${event.type}`);
-        if (list) list.push(event);
-        else lists.set(`${key}\n${event.type}`, [event]);
-      }
-  for (const list of lists.values()) list.sort((a, b) => b.atMs - a.atMs || b.arrivalUs - a.arrivalUs);
-  return (entity, id, type) => lists.get(`${keyOf(entity, id)}\n${type}`) ?? [];
+  });
 }
-
-const keyOf = (entity: string, id: string): string => JSON.stringify([entity, id]);
