@@ -260,6 +260,7 @@ export async function startRetrainer(
         promotion,
         reconciler,
         wake: runs.wake,
+        runs,
         frontDoor: options.frontDoor ?? null,
         changes,
         batches: batches.dependencies,

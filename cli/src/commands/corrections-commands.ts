@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { Command } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
+import { confirmed } from '../confirmed.ts';
 import { progressLine, table } from '../terminal.ts';
 
 interface Upload {
@@ -27,14 +28,14 @@ interface Preview {
   readonly versions: readonly number[];
 }
 
-/** `hotloop corrections upload|list|show|approve|withdraw`. */
+/** `hotloop corrections upload|list|show|approve|withdraw|waive`. */
 export function addCorrectionCommands(program: Command, context: CommandContext): void {
   const corrections = new Command('corrections').description('what analysts say about predictions');
   program.addCommand(corrections);
   corrections
     .command('upload')
     .description('stage a file of corrections; nothing counts before it is approved')
-    .argument('<file>', 'CSV, JSONL or Parquet with prediction_id and label; item and note if there are any')
+    .argument('<file>', 'CSV, JSONL or Parquet with label and prediction_id, or label and the features')
     .requiredOption('-m, --model <name>', 'whose predictions they are')
     .option('--note <text>', 'kept with the upload')
     .addHelpText('after', '\nExample: hotloop corrections upload wrong.csv --model churn')
@@ -110,6 +111,28 @@ export function addCorrectionCommands(program: Command, context: CommandContext)
           name === 'show' ? await client.get<Upload>(path) : await client.post<Upload>(`${path}/${name}`);
         present(context, options, upload, () => describe(upload));
       });
+  corrections
+    .command('waive')
+    .description('let later versions pass without answering corrections rightly; their labels stay')
+    .argument('<upload>')
+    .requiredOption('--reason <text>', 'why; kept in the ledger')
+    .option('--line <numbers...>', 'these lines of the upload alone; default all')
+    .option('--yes', 'do it')
+    .addHelpText(
+      'after',
+      '\nExample: hotloop corrections waive 3f2a9c1d-... --line 17 --reason "rare case" --yes',
+    )
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<
+        GlobalOptions & { reason: string; line?: string[]; yes?: boolean }
+      >();
+      await confirmed(context, options, `let later versions answer corrections of upload ${id} wrongly?`);
+      const upload = await controlClient(options, context.signal).post<Upload>(
+        `/v1/corrections/${encodeURIComponent(id)}/waive`,
+        { reason: options.reason, lines: options.line?.map(Number) ?? null },
+      );
+      present(context, options, upload, () => describe(upload));
+    });
 }
 
 function describe(upload: Upload): string {

@@ -29,12 +29,29 @@ interface RunDetails extends RunShown {
 
 const number = (value: number): string => String(Number(value.toPrecision(4)));
 
-/** `hotloop runs list|show|compare|cancel`. */
+/** `hotloop runs list|show|compare|cancel|dead-letters`. */
 export function addRunsCommands(program: Command, context: CommandContext): void {
   const runs = new Command('runs').description(
     'training runs: what they learnt from, with what, and how good',
   );
   program.addCommand(runs);
+  runs
+    .command('dead-letters')
+    .description('jobs of the training queue that were no run')
+    .action(async (_options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const { deadLetters } = await controlClient(options, context.signal).get<{
+        deadLetters: { at: string; reason: string; job: string }[];
+      }>('/v1/runs/dead-letters');
+      present(context, options, deadLetters, () =>
+        deadLetters.length === 0
+          ? 'none: every job of the queue was a run'
+          : fitted(
+              ['at', 'reason', 'job'],
+              deadLetters.map(({ at, reason, job }) => [at.slice(0, 19), reason, job]),
+            ),
+      );
+    });
   runs
     .command('list')
     .description('training runs, newest first')

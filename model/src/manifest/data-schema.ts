@@ -41,12 +41,22 @@ export const dataSchema = z
       .optional()
       .describe('Weigh shown rows by 1 / propensity, at most clip'),
     classes: z.enum(['as_they_are', 'balanced']).default('as_they_are').describe('Weights of the classes'),
+    validation: z
+      .number()
+      .gt(0)
+      .max(0.5)
+      .optional()
+      .describe(
+        'Share of the training predictions, the newest (or of the entities), that decides when to stop. Default: 0.1 with patience',
+      ),
     folds: z
       .int()
       .min(2)
       .max(20)
       .optional()
-      .describe('Number the training rows for k-fold cross-validation, where the holdout would be small'),
+      .describe(
+        'Folds of the cross-validation that judges instead of a holdout of less than min_examples rows',
+      ),
   })
   .superRefine((data, context) => {
     if (data.split !== 'time' && data.entity === undefined)

@@ -32,6 +32,11 @@ export const gateSchema = z
       .max(1)
       .default(1)
       .describe('Share of the accepted corrections that the candidate must get right'),
+    frozen_drop: z
+      .number()
+      .min(0)
+      .default(0.005)
+      .describe('Largest loss of the metric on the frozen holdout, where training.data.frozen keeps one'),
     calibration: z.number().gt(0).max(1).optional().describe('Largest expected calibration error'),
     drift: z
       .number()
@@ -43,7 +48,7 @@ export const gateSchema = z
       .number()
       .gt(0)
       .optional()
-      .describe('Largest time to score the held-out rows, as a multiple of what the live version takes'),
+      .describe('Largest time to score a batch, as a multiple of what the live version takes'),
   })
   .describe('What a candidate must show before it becomes a version');
 

@@ -80,6 +80,8 @@ export interface TrainingSettings {
   readonly seed: number;
   /** Share of the examples, drawn by the seed, that is not learnt from but judges when to stop. 0: none. */
   readonly validationFraction: number;
+  /** The last so many rows of the dataset validate instead of drawn ones. */
+  readonly validationRows?: number;
   /**
    * Epochs in a row without a smaller validation loss after which training stops. Absent, or without examples that
    * validate: all epochs run.
@@ -89,7 +91,11 @@ export interface TrainingSettings {
   readonly threads?: number;
 }
 
-/** Share of the training rows that decides when to stop, where patience is declared. */
+/** Share of the training rows that decides when to stop: declared, or a tenth where patience is. */
+export function validationShare({ patience, data }: TrainingSpec): number {
+  return data.validation ?? (patience === undefined ? 0 : VALIDATION_SHARE);
+}
+
 const VALIDATION_SHARE = 0.1;
 
 /** The declared training section, or the defaults. */
@@ -112,7 +118,7 @@ export function trainingSettings(manifest: Manifest): TrainingSettings {
     epochs: spec.epochs,
     batch: spec.batch,
     seed: spec.seed,
-    validationFraction: patience === undefined ? 0 : VALIDATION_SHARE,
+    validationFraction: validationShare(spec),
     ...(patience === undefined ? {} : { patience }),
   };
 }

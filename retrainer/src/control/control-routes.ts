@@ -17,7 +17,7 @@ import { planRoutes } from '../registry/plan-routes.ts';
 import { registryRoutes } from '../registry/registry-routes.ts';
 import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
 import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
-import { runsRoutes } from '../runs/runs-routes.ts';
+import { type RunsRouteDependencies, runsRoutes } from '../runs/runs-routes.ts';
 import { searchRoutes } from '../runs/search-routes.ts';
 import { statusRoutes } from '../status/status-routes.ts';
 import { type ChangeFeed, changeRoutes } from './console/change-stream.ts';
@@ -38,6 +38,7 @@ export interface ControlDependencies
   readonly batches: Batches['dependencies'];
   readonly data: DatasetRouteDependencies;
   readonly datasets: DatasetCollector;
+  readonly runs: RunsRouteDependencies['runs'];
 }
 
 /** The control API over HTTP: one route module for each part of the retrainer, written beside it. */

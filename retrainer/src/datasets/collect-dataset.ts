@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { columnKeys } from '@hotloop/model/manifest/column-keys.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
-import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
+import { trainingSpec, validationShare } from '@hotloop/model/training/training-settings.ts';
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type CollectedRows, type CollectOptions, collectRows } from './collect-rows.ts';
 import { appendImported, type ImportedFile } from './imported-rows.ts';
 import { RowSpool } from './row-spool.ts';
+import { appendTold } from './told-examples.ts';
 import { type WrittenDataset, writeDataset } from './write-dataset.ts';
 
 export type { CollectOptions } from './collect-rows.ts';
@@ -51,17 +52,20 @@ export async function collectDataset(
   const columns = columnsOf(manifest).width;
   await using spool = await RowSpool.create(folder, columns);
   const importNotes = await appendImported(request.imports, manifest, spool);
-  const collected = await inSnapshot(pool, (clients) =>
-    collectRows(clients, manifest, spool, request.now, options),
-  );
-  const { data, holdout } = trainingSpec(manifest);
+  const collected = await inSnapshot(pool, async (clients) => {
+    const notes = await appendTold(clients.lookups, manifest, spool);
+    const rows = await collectRows(clients, manifest, spool, request.now, options);
+    return { ...rows, notes: [...notes, ...rows.notes] };
+  });
+  const spec = trainingSpec(manifest);
+  const { data, holdout } = spec;
   const fitting = Math.max(1, Math.floor(options.maxFeatureBytes / (4 * Math.max(columns, 1))));
   spool.keepNewest(Math.min(fitting, data.max_rows ?? fitting));
   const path = join(folder, 'dataset.parquet');
   const written = await writeDataset(spool, path, {
     model: manifest.name,
     columns: columnKeys(manifest),
-    split: { holdout, data, hasParent: request.parentTo !== null },
+    split: { holdout, validation: validationShare(spec), data, hasParent: request.parentTo !== null },
     parentTo: request.parentTo ?? 0,
   });
   return { ...collected, ...written, notes: [...importNotes, ...collected.notes], path };

@@ -61,6 +61,10 @@ describe('a file with labels', () => {
       .join('\n');
     const imported = await call('/models/churn/history?label=left', json);
     expect(imported).toMatchObject({ status: 200, body: { examples: 50, refused: 0 } });
+    const runs = await call('/runs?model=churn');
+    expect(runs.body.runs).toMatchObject([
+      { kind: 'first', state: 'succeeded', version: 1, examples: 400, parameters: { optimizer: 'adam' } },
+    ]);
     const listed = await call('/datasets?model=churn');
     expect(listed.body.datasets).toMatchObject([
       { kind: 'imported', examples: 50 },

@@ -49,7 +49,7 @@ describe('a dataset', () => {
     expect(made).toMatchObject({
       examples: 10,
       positives: 5,
-      parts: { training: 8, holdout: 2, frozen: 0, left_out: 0 },
+      parts: { training: 8, holdout: 2, frozen: 0, left_out: 0, validation: 0 },
       from: 1,
       to: 4,
     });
@@ -104,7 +104,7 @@ describe('a dataset', () => {
       `SELECT DISTINCT part, fold FROM ${parquetSource([path])} ORDER BY ALL`,
     );
     expect(folds).toEqual([
-      { part: 'holdout', fold: -1 },
+      ...[0, 1, 2, 3, 4].map((fold) => ({ part: 'holdout', fold })),
       ...[0, 1, 2, 3, 4].map((fold) => ({ part: 'training', fold })),
     ]);
   });

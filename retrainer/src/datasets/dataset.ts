@@ -13,6 +13,8 @@ export interface DatasetPart {
   readonly weights: Float32Array;
   /** [rows] Which prediction each row belongs to: candidates of one request share a number. */
   readonly groups: Uint32Array;
+  /** [rows] Fold of cross-validation; -1 where training.data.folds is not declared. */
+  readonly folds?: Int32Array;
 }
 
 /** A stored dataset in memory. */
@@ -26,6 +28,8 @@ export interface Dataset {
   readonly holdout: DatasetPart;
   /** Rows that no version ever learns from; empty unless training.data.frozen asks for them. */
   readonly frozen: DatasetPart;
+  /** Rows that decide when training stops; empty unless patience or training.data.validation ask for them. */
+  readonly validation: DatasetPart;
 }
 
 /** The frozen holdout for the gate, or null where the model keeps none. Corrections never change its labels. */
@@ -33,7 +37,7 @@ export function frozenPart(dataset: Dataset): DatasetPart | null {
   return dataset.frozen.rows === 0 ? null : dataset.frozen;
 }
 
-const [PART, LABEL, WEIGHT, GROUP] = [3, 4, 5, 8] as const;
+const [PART, LABEL, WEIGHT, GROUP, FOLD] = [3, 4, 5, 8, 9] as const;
 
 /** Reads a dataset that writeDataset wrote. Throws DATA_LOSS for a file that is damaged. */
 export async function loadDataset(path: string): Promise<Dataset> {
@@ -44,21 +48,22 @@ export async function loadDataset(path: string): Promise<Dataset> {
     parts.push((await reader.read(group, PART)) as string[]);
   const countOf = (name: string) =>
     parts.reduce((sum, group) => sum + group.filter((part) => part === name).length, 0);
-  const names = ['training', 'holdout', 'frozen'] as const;
+  const names = ['training', 'holdout', 'frozen', 'validation'] as const;
   const made = names.map((name) => emptyPart(countOf(name), columns));
-  const filled = [0, 0, 0];
+  const filled = [0, 0, 0, 0];
   for (let group = 0; group < reader.groups.length; group++) {
     const target = parts[group]!.map((part) => names.indexOf(part as (typeof names)[number]));
     const place = target.map((part) => (part < 0 ? -1 : filled[part]!++));
-    const [labels, weights, groups] = (await Promise.all(
-      [LABEL, WEIGHT, GROUP].map((column) => reader.read(group, column)),
-    )) as [Float32Array, Float32Array, Int32Array];
+    const [labels, weights, groups, folds] = (await Promise.all(
+      [LABEL, WEIGHT, GROUP, FOLD].map((column) => reader.read(group, column)),
+    )) as [Float32Array, Float32Array, Int32Array, Int32Array];
     for (let row = 0; row < target.length; row++) {
       const part = made[target[row]!];
       if (!part) continue;
       part.labels[place[row]!] = labels[row]!;
       part.weights[place[row]!] = weights[row]!;
       part.groups[place[row]!] = groups[row]!;
+      part.folds[place[row]!] = folds[row]!;
     }
     for (let column = 0; column < columns; column++) {
       const values = (await reader.read(group, FIRST_FEATURE + column)) as Float32Array;
@@ -68,10 +73,43 @@ export async function loadDataset(path: string): Promise<Dataset> {
       }
     }
   }
-  return { training: made[0]!, holdout: made[1]!, frozen: made[2]! };
+  return { training: made[0]!, holdout: made[1]!, frozen: made[2]!, validation: made[3]! };
 }
 
-function emptyPart(rows: number, columns: number): DatasetPart {
+/** Some rows of a part, in this order. */
+export function pickRows(part: DatasetPart, rows: readonly number[]): DatasetPart {
+  const { columns } = part;
+  const picked = emptyPart(rows.length, columns);
+  for (const [index, row] of rows.entries()) {
+    picked.features.set(part.features.subarray(row * columns, (row + 1) * columns), index * columns);
+    picked.labels[index] = part.labels[row]!;
+    picked.weights[index] = part.weights[row]!;
+    picked.groups[index] = part.groups[row]!;
+    picked.folds[index] = part.folds?.[row] ?? -1;
+  }
+  return picked;
+}
+
+/** Rows of several parts, one part after another. */
+export function joinParts(parts: readonly DatasetPart[]): DatasetPart {
+  const columns = parts[0]?.columns ?? 0;
+  const joined = emptyPart(
+    parts.reduce((sum, { rows }) => sum + rows, 0),
+    columns,
+  );
+  let at = 0;
+  for (const { rows, features, labels, weights, groups, folds } of parts) {
+    joined.features.set(features, at * columns);
+    joined.labels.set(labels, at);
+    joined.weights.set(weights, at);
+    joined.groups.set(groups, at);
+    joined.folds.set(folds ?? new Int32Array(rows).fill(-1), at);
+    at += rows;
+  }
+  return joined;
+}
+
+function emptyPart(rows: number, columns: number): DatasetPart & { readonly folds: Int32Array } {
   return {
     rows,
     columns,
@@ -79,5 +117,6 @@ function emptyPart(rows: number, columns: number): DatasetPart {
     labels: new Float32Array(rows),
     weights: new Float32Array(rows),
     groups: new Uint32Array(rows),
+    folds: new Int32Array(rows).fill(-1),
   };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { columnKeys } from '@hotloop/model/manifest/column-keys.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
-import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
+import { trainingSpec, validationShare } from '@hotloop/model/training/training-settings.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -68,11 +68,12 @@ export async function importDataset(
         `${refused} of ${spool.length + refused} rows were refused: ${problems.slice(0, 3).join('; ') || 'the file has no rows'}`,
         { reason: 'refused_rows' },
       );
-    const { data, holdout } = trainingSpec(manifest);
+    const spec = trainingSpec(manifest);
+    const { data, holdout } = spec;
     const written = await writeDataset(spool, join(folder, 'dataset.parquet'), {
       model: manifest.name,
       columns: columnKeys(manifest),
-      split: { holdout, data, hasParent: false },
+      split: { holdout, validation: validationShare(spec), data, hasParent: false },
       parentTo: 0,
     });
     await objects.putFile(datasetKey(written.sha256), join(folder, 'dataset.parquet'));

@@ -59,6 +59,13 @@ export function labelledRowReader(manifest: Manifest, columns: LabelledColumns):
   };
 }
 
+/** Turns the features of one example into its vector, by the plan that serves it. Throws INVALID_ARGUMENT naming the column. */
+export function exampleReader(manifest: Manifest): (cells: Readonly<Record<string, Cell>>) => Float32Array {
+  const plan = compileFeaturePlan(manifest);
+  const features = compileFeatures(manifest.features, false);
+  return (cells) => vectorOf(plan, features, cells, 0);
+}
+
 function vectorOf(
   plan: FeaturePlan,
   features: readonly CompiledFeature[],

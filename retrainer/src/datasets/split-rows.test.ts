@@ -18,10 +18,15 @@ const rowsOf = (
     return { group, key: `p${group}`, source: 'sdk', isNew: true, ...change(group) };
   });
 
-function partsOf(rows: readonly SplitRow[], data: object = {}, holdout = 0.2, hasParent = false) {
-  return [...splitRows(readerOf(rows), { holdout, data: dataSchema.parse(data), hasParent })].map(
-    (part) => PARTS[part]!,
-  );
+function partsOf(
+  rows: readonly SplitRow[],
+  data: object = {},
+  holdout = 0.2,
+  hasParent = false,
+  validation = 0,
+) {
+  const spec = { holdout, validation, data: dataSchema.parse(data), hasParent };
+  return [...splitRows(readerOf(rows), spec)].map((part) => PARTS[part]!);
 }
 const count = (parts: readonly string[], part: string) => parts.filter((one) => one === part).length;
 
@@ -40,6 +45,28 @@ describe('dividing rows', () => {
     );
     expect(partsOf(rowsOf(1, 1))).toEqual(['training']);
     expect(partsOf([])).toEqual([]);
+  });
+
+  it('validates on the newest of what is learnt from, or on entities of their own', () => {
+    const parts = partsOf(rowsOf(10, 2), {}, 0.2, false, 0.25);
+    expect(parts.map((part) => part[0]).join('')).toBe('ttttttttttttvvvvhhhh');
+    const rows = rowsOf(60, 1, (group) => ({ key: `u${group % 7}` }));
+    const sides = new Map<string, Set<string>>();
+    for (const [index, part] of partsOf(
+      rows,
+      { split: 'entity', entity: 'user' },
+      0.3,
+      false,
+      0.4,
+    ).entries()) {
+      const { key } = rows[index]!;
+      sides.set(key, (sides.get(key) ?? new Set()).add(part));
+    }
+    expect([...sides.values()].every(({ size }) => size === 1)).toBe(true);
+    expect(new Set([...sides.values()].flatMap((side) => [...side]))).toEqual(
+      new Set(['training', 'validation', 'holdout']),
+    );
+    expect(partsOf(rowsOf(1, 1), {}, 0.2, false, 0.5)).toEqual(['training']);
   });
 
   it('never has an entity on two sides, whatever comes later', () => {

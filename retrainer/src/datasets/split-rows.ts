@@ -1,7 +1,7 @@
 import type { DataSpec } from '@hotloop/model/manifest/data-schema.ts';
 
-/** What a row is for. `left_out`: it would leak into the holdout, or is beyond a cap. */
-export const PARTS = ['training', 'holdout', 'frozen', 'left_out'] as const;
+/** What a row is for. `left_out`: it would leak into the holdout, or is beyond a cap. `validation`: decides when training stops. */
+export const PARTS = ['training', 'holdout', 'frozen', 'left_out', 'validation'] as const;
 export type Part = (typeof PARTS)[number];
 
 /** What the division looks at, one entry for each row, in the order of prediction time. */
@@ -24,6 +24,8 @@ export interface RowReader {
 export interface SplitSpec {
   /** Share of the predictions (or entities) that is kept for the gate. */
   readonly holdout: number;
+  /** Share of the training predictions (or entities) that validates; 0: none. */
+  readonly validation?: number;
   readonly data: DataSpec;
   /** Whether the model has been trained on an earlier dataset, so that `replay` means something. */
   readonly hasParent: boolean;
@@ -38,6 +40,7 @@ export interface SplitSpec {
  *   entities on that side, while older rows of those entities and newer rows of the others are left out.
  * - replay: with a parent, older rows are drawn by hash until they are this share of the training rows.
  * - max_per_source: rows beyond the cap are drawn out by hash.
+ * - validation: of what is left for training, the newest predictions, or the entities on that side where the split is by entity.
  */
 export function splitRows(rows: RowReader, spec: SplitSpec): Uint8Array {
   const parts = new Uint8Array(rows.length);
@@ -57,6 +60,7 @@ export function splitRows(rows: RowReader, spec: SplitSpec): Uint8Array {
   }
   if (data.replay !== undefined && spec.hasParent) thinOld(rows, parts, data.replay, mark);
   if (data.max_per_source !== undefined) capSources(rows, parts, data.max_per_source, mark);
+  validate(rows, parts, spec, mark);
   return parts;
 }
 
@@ -91,6 +95,21 @@ function firstHeldGroup(rows: RowReader, parts: Uint8Array, holdout: number): nu
   }
   const held = Math.min(Math.max(Math.round(groups.length * holdout), 1), groups.length - 1);
   return held <= 0 ? Number.POSITIVE_INFINITY : groups[groups.length - held]!;
+}
+
+/** Never all: something is left to learn from. */
+function validate(rows: RowReader, parts: Uint8Array, { validation = 0, data }: SplitSpec, mark: Mark): void {
+  if (validation === 0) return;
+  const training = [...parts.keys()].filter((index) => parts[index] === 0);
+  if (data.split !== 'time') {
+    const chosen = training.filter((index) => share(rows.at(index).key, 'validation') < validation);
+    if (chosen.length < training.length) for (const index of chosen) mark(index, 'validation');
+    return;
+  }
+  const groups = [...new Set(training.map((index) => rows.at(index).group))];
+  const count = Math.min(Math.round(groups.length * validation), groups.length - 1);
+  const first = count < 1 ? Number.POSITIVE_INFINITY : groups[groups.length - count]!;
+  for (const index of training) if (rows.at(index).group >= first) mark(index, 'validation');
 }
 
 type Mark = (index: number, part: Part) => void;

@@ -18,6 +18,9 @@ const OWN_COLUMNS: readonly ParquetColumn[] = [
 ];
 export const FIRST_FEATURE = OWN_COLUMNS.length;
 
+/** What cross-validation divides: all but the frozen holdout. */
+const FOLDED: ReadonlySet<string> = new Set(['training', 'validation', 'holdout']);
+
 const MOST_GROUP_BYTES = 32 * 1024 * 1024;
 const MOST_GROUP_ROWS = 65_536;
 
@@ -69,7 +72,7 @@ export async function writeDataset(
   const rowBytes = columns.length * 4 + 64;
   const perGroup = Math.max(1, Math.min(MOST_GROUP_ROWS, Math.floor(MOST_GROUP_BYTES / rowBytes)));
   await using writer = await ParquetWriter.create(path, columns);
-  const counts = { training: 0, holdout: 0, frozen: 0, left_out: 0 };
+  const counts = { training: 0, holdout: 0, frozen: 0, left_out: 0, validation: 0 };
   const totals = { examples: 0, positives: 0, from: 0, to: 0 };
   const { folds } = target.split.data;
   for (let from = 0; from < spool.length; from += perGroup) {
@@ -94,7 +97,9 @@ export async function writeDataset(
       Int32Array.from(rows, ({ version }) => version),
       Int32Array.from(kept, (index) => groups[index]!),
       Int32Array.from(kept, (index, at) =>
-        folds === undefined || parts[index] !== 0 ? -1 : Math.floor(share(rows[at]!.key, 'fold') * folds),
+        folds === undefined || !FOLDED.has(PARTS[parts[index]!]!)
+          ? -1
+          : Math.floor(share(rows[at]!.key, 'fold') * folds),
       ),
       ...transposed(vectors, spool.columns, kept, from),
     ]);

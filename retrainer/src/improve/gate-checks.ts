@@ -5,7 +5,7 @@ import { populationStabilityIndex } from '@hotloop/model/statistics/distances.ts
 import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import type { DatasetPart } from '../datasets/dataset.ts';
 import { compareScores, selectRows, selectScores } from './compare-scores.ts';
-import { type GateCheck, orNull, shown } from './gate.ts';
+import { type Compared, type GateCheck, orNull, shown } from './gate.ts';
 import { type Scores, singleScores } from './measure.ts';
 import { sliceRows } from './slice-rows.ts';
 
@@ -19,7 +19,7 @@ export interface CheckSubject {
   readonly live: Scores;
   /** Of the model files. */
   readonly bytes: { readonly candidate: number; readonly live: number };
-  /** Time to score the held-out rows, in milliseconds; absent where it was not measured. */
+  /** Median time to score a batch, in milliseconds; absent where it was not measured. */
   readonly elapsed?: { readonly candidate: number; readonly live: number };
 }
 
@@ -36,6 +36,27 @@ export function checkOutputs(subject: CheckSubject): GateCheck[] {
     sizeCheck(subject),
     ...latencyCheck(subject),
   ];
+}
+
+/**
+ * The metric on the frozen holdout, whose labels corrections and training never touch: labels that were tampered with make a candidate
+ * look better on the ordinary holdout, not here.
+ */
+export function frozenCheck(
+  metric: Metric,
+  { candidate, against, improvement, interval }: Compared,
+  rows: number,
+  drop: number,
+): GateCheck {
+  const isWorse = !(improvement >= -drop);
+  return {
+    ...{ name: 'frozen holdout', candidate: orNull(candidate), against: orNull(against), examples: rows },
+    interval: Number.isFinite(interval.low) ? interval : null,
+    outcome: isWorse ? 'failed' : 'passed',
+    message: isWorse
+      ? `${metric} on the frozen holdout is worse by ${shown(-improvement)}, more than ${drop}`
+      : `no worse than by ${drop} on rows that no version learns from`,
+  };
 }
 
 function finiteCheck({ candidate, holdout }: CheckSubject): GateCheck {
@@ -184,7 +205,9 @@ function latencyCheck({ spec, elapsed, holdout }: CheckSubject): GateCheck[] {
         examples: holdout.rows,
       },
       outcome: spec.latency === undefined ? 'reported' : isTooSlow ? 'failed' : 'passed',
-      message: `scoring the held-out rows took ${elapsed.candidate.toFixed(1)} ms, live ${elapsed.live.toFixed(1)} ms`,
+      message:
+        `a batch takes ${elapsed.candidate.toFixed(2)} ms, live ${elapsed.live.toFixed(2)} ms (medians)` +
+        (isTooSlow ? `; at most ${spec.latency} times as long is allowed` : ''),
     },
   ];
 }

@@ -3,7 +3,9 @@ import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { describe, expect, it } from 'vitest';
 import type { DatasetPart } from '../datasets/dataset.ts';
 import { playedTrainer } from '../testing/labelled-model.ts';
+import { crossValidate, foldedRows } from './cross-validate.ts';
 import { judgeOnHoldout } from './judge-candidate.ts';
+import { nothingToLearn } from './nothing-to-learn.ts';
 
 const manifestOf = (task: string, gate = '') =>
   parseManifest(`name: m
@@ -38,6 +40,7 @@ async function judged(
   scoreOf: (x: number, isItalian: boolean) => number,
   corrections = none,
   liveOf: (x: number) => number = () => 0.5,
+  frozen: DatasetPart | null = null,
 ) {
   const trainer = playedTrainer({
     async score({ dataset }) {
@@ -50,7 +53,7 @@ async function judged(
   });
   const bytes = { live: new Uint8Array(100), candidate: new Uint8Array(120) };
   return judgeOnHoldout(
-    { manifest, ...bytes, training: part(100, 1), holdout: part(80, 2), corrections },
+    { manifest, ...bytes, training: part(100, 1), holdout: part(80, 2), corrections, frozen },
     trainer,
     { timeoutMs: 1000 },
   );
@@ -69,6 +72,61 @@ describe('a candidate on the held-out rows', () => {
       'prediction drift': 'reported',
       size: 'reported',
     });
+  });
+
+  it('is refused when rows that no version learns from get worse, however good the ordinary holdout looks', async () => {
+    const frozen = part(60, 7);
+    const honest = await judged(manifestOf('binary'), (x) => x, none, undefined, frozen);
+    expect(outcomes(honest)).toMatchObject({ 'frozen holdout': 'passed' });
+    // Someone turned labels round where feedback reaches: only the frozen rows still say what is right.
+    frozen.labels.forEach((label, row) => {
+      frozen.labels[row] = 1 - label;
+    });
+    const poisoned = await judged(manifestOf('binary'), (x) => x, none, undefined, frozen);
+    expect(poisoned.gate.passed).toBe(false);
+    expect(poisoned.gate.message).toContain('on the frozen holdout is worse by 0.5');
+  });
+
+  it('is judged in folds by trainings that have not seen the row, where the holdout would be small', async () => {
+    const rows = { ...part(60, 4), folds: Int32Array.from({ length: 60 }, (_, row) => row % 3) };
+    const learnt: number[][] = [];
+    const trainer = playedTrainer({
+      async score({ models, dataset }) {
+        // What the fold's training left: the rows that it learnt from.
+        const seen = new Set(learnt[models[1]![0]!]);
+        const values = Float32Array.from(dataset.groups ?? [], (group) => (seen.has(group) ? 1 : 0));
+        const zeros = new Float32Array(dataset.rows);
+        return [zeros, values].map((own) => ({ rowShape: [1], columns: 1, values: own }));
+      },
+    });
+    const train = async (part: DatasetPart, fold: number) => {
+      learnt[fold] = [...part.groups];
+      return Uint8Array.of(fold);
+    };
+    const limits = { timeoutMs: 1000 };
+    const scored = await crossValidate(rows, new Uint8Array(1), undefined, train, trainer, limits);
+    expect(learnt.map(({ length }) => length)).toEqual([40, 40, 40]);
+    expect(scored.candidate.values).toEqual(new Float32Array(60));
+    const one = { ...rows, folds: new Int32Array(60) };
+    const refused = crossValidate(one, new Uint8Array(1), undefined, train, trainer, limits);
+    await expect(refused).rejects.toMatchObject({ reason: 'one_fold' });
+    const folded = parseManifest(
+      `name: m\ntask: binary\nfeatures:\n  - {name: x, from: request.x}\ntraining: {data: {folds: 3}}\n`,
+    );
+    const dataset = { training: part(8, 1), validation: part(0, 1), holdout: part(2, 1), frozen: part(5, 1) };
+    expect(foldedRows(folded, dataset)?.rows).toBe(10);
+    expect(foldedRows(manifestOf('binary'), dataset)).toBeNull();
+  });
+
+  it('has nothing to learn from one class, one row or constant columns', () => {
+    const manifest = manifestOf('binary');
+    const rows = part(30, 5);
+    expect(nothingToLearn(manifest, rows)).toBeNull();
+    expect(nothingToLearn(manifest, part(1, 5))).toContain('there are 1 rows to learn from; at least 20');
+    expect(nothingToLearn(manifest, { ...rows, labels: rows.labels.map(() => 1) })).toContain('one class');
+    expect(nothingToLearn(manifest, { ...rows, features: rows.features.map(() => 2) })).toContain(
+      'all 3 columns are constant',
+    );
   });
 
   it('is refused when it always says the same, whatever the task', async () => {

@@ -6,8 +6,9 @@ import type { DatasetPart } from '../datasets/dataset.ts';
 import type { JobLimits } from '../training/job-process.ts';
 import { compareScores } from './compare-scores.ts';
 import { constantScores } from './constant-baseline.ts';
+import type { FoldedScores } from './cross-validate.ts';
 import { type GateVerdict, gateMetric, judgeCandidate } from './gate.ts';
-import { checkOutputs } from './gate-checks.ts';
+import { checkOutputs, frozenCheck } from './gate-checks.ts';
 import { measureAll } from './measure.ts';
 import { correctionsCheck, type RegressionCases } from './regression-cases.ts';
 import type { Trainer } from './trainer.ts';
@@ -19,6 +20,10 @@ export interface Contest {
   readonly candidate: Uint8Array;
   readonly training: DatasetPart;
   readonly holdout: DatasetPart;
+  /** Rows that no version learns from; null where none are kept. */
+  readonly frozen?: DatasetPart | null;
+  /** Scores of the holdout where cross-validation has made them; otherwise both models are run. */
+  readonly scored?: FoldedScores;
   readonly corrections: RegressionCases;
 }
 
@@ -33,7 +38,7 @@ export interface Judgement {
  * correction, and what the candidate's outputs are like. Rejects with what `trainer.score` throws.
  */
 export async function judgeOnHoldout(
-  { manifest, live, candidate, training, holdout, corrections }: Contest,
+  { manifest, live, candidate, training, holdout, corrections, frozen = null, scored }: Contest,
   trainer: Trainer,
   limits: JobLimits,
 ): Promise<Judgement> {
@@ -45,14 +50,25 @@ export async function judgeOnHoldout(
     if (!first || !second) throw new HotloopError('INTERNAL', 'the scores of both models were asked for');
     return { live: first, candidate: second };
   };
-  const scores = await score(holdout);
+  const scores = scored ?? (await score(holdout));
   const constant = constantScores(manifest, training, holdout.rows, scores.candidate.columns);
   const confidence = spec.confidence === undefined ? {} : { confidence: spec.confidence };
   const compared = compareScores(manifest, metric, scores.candidate, scores.live, holdout, confidence);
   const baseline =
     constant && compareScores(manifest, metric, scores.candidate, constant, holdout, confidence);
   const onCases = corrections.rows.rows === 0 ? null : await score(corrections.rows);
+  const onFrozen = frozen === null ? null : await score(frozen);
   const checks = [
+    ...(frozen && onFrozen
+      ? [
+          frozenCheck(
+            metric,
+            compareScores(manifest, metric, onFrozen.candidate, onFrozen.live, frozen, confidence),
+            frozen.rows,
+            spec.frozen_drop,
+          ),
+        ]
+      : []),
     ...(onCases === null
       ? []
       : correctionsCheck(manifest, corrections, onCases.candidate, onCases.live, holdout, spec.corrections)),

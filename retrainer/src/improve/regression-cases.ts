@@ -2,7 +2,10 @@ import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { DatasetPart } from '../datasets/dataset.ts';
+import { exampleReader } from '../datasets/labelled-rows.ts';
+import type { Cell } from '../datasets/read-table.ts';
 import { acceptedCorrections } from '../outcomes/corrections/correction-store.ts';
 import type { GateCheck } from './gate.ts';
 import type { Scores } from './measure.ts';
@@ -30,12 +33,20 @@ const SERVED = `
 export async function readRegressionCases(pool: Pool, manifest: Manifest): Promise<RegressionCases> {
   const corrections = await acceptedCorrections(pool, manifest.name);
   const { width } = columnsOf(manifest);
-  const ids = [...new Set(corrections.map(({ predictionId }) => predictionId))];
+  const ids = [...new Set(corrections.flatMap(({ predictionId }) => predictionId ?? []))];
   const { rows } = ids.length === 0 ? { rows: [] } : await pool.query<LoggedRow>(SERVED, [ids]);
   const served = new Map(rows.map((row) => [row.prediction_id, row]));
   const vectors: Float32Array[] = [];
   const labels: number[] = [];
-  for (const { predictionId, item, label } of corrections) {
+  const read = vectorReader(manifest);
+  for (const { predictionId, features, item, label } of corrections) {
+    if (predictionId === null) {
+      const vector = features && read(features);
+      if (!vector) continue;
+      vectors.push(vector);
+      labels.push(label);
+      continue;
+    }
     const logged = served.get(predictionId);
     const index = item === null ? 0 : (logged?.candidates.indexOf(item) ?? -1);
     if (!logged?.features || logged.columns !== width || index < 0) continue;
@@ -53,6 +64,20 @@ export async function readRegressionCases(pool: Pool, manifest: Manifest): Promi
       groups: Uint32Array.from(vectors.keys()),
     },
     untried: corrections.length - vectors.length,
+  };
+}
+
+/** Computes this version's columns of an example that was told by its features; null where they cannot be computed. */
+function vectorReader(manifest: Manifest): (features: Readonly<Record<string, Cell>>) => Float32Array | null {
+  if (manifest.task === 'ranking' || manifest.task === 'tensor') return () => null;
+  const reader = exampleReader(manifest);
+  return (features) => {
+    try {
+      return reader(features);
+    } catch (error) {
+      if (error instanceof HotloopError) return null;
+      throw error;
+    }
   };
 }
 

@@ -7,7 +7,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type Bundle, type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { CollectOptions } from '../datasets/collect-dataset.ts';
-import type { DatasetPart } from '../datasets/dataset.ts';
+import { type DatasetPart, frozenPart } from '../datasets/dataset.ts';
 import type { CollectedDataset, DatasetCollector } from '../datasets/dataset-collector.ts';
 import { storeDataset } from '../datasets/dataset-store.ts';
 import { keepBaseline } from '../monitoring/keep-baseline.ts';
@@ -18,11 +18,13 @@ import { readModelState } from '../rollouts/promotion-store.ts';
 import type { TrainingRun } from '../runs/run.ts';
 import { advanceRun, type RunClaim } from '../runs/run-store.ts';
 import type { TrainerResult } from '../training/trainer-process.ts';
+import { crossValidate, type FoldedScores, foldedRows } from './cross-validate.ts';
 import type { ExternalTrainer } from './external-trainer.ts';
 import type { GateVerdict } from './gate.ts';
 import { goldenExamples } from './golden-examples.ts';
 import { judgeOnHoldout } from './judge-candidate.ts';
 import { judgeTrial, splitForTrials } from './judge-trial.ts';
+import { nothingToLearn } from './nothing-to-learn.ts';
 import { readRegressionCases } from './regression-cases.ts';
 import { changesNetwork, hardware, parametersOf, withOverrides } from './run-overrides.ts';
 import { runTrainer, type TrainedCandidate, type TrainingTask } from './run-trainer.ts';
@@ -91,19 +93,29 @@ export async function retrain(
     await storeDataset(client, dataset.row);
     return {};
   };
-  const shortage = shortageOf(dataset, spec.gate.min_examples);
+  const folded = foldedRows(parent.manifest, dataset);
+  const learnt = folded ?? dataset.training;
+  const hopeless = nothingToLearn(parent.manifest, learnt);
+  const shortage =
+    shortageOf(dataset, folded, spec.gate.min_examples) ??
+    (hopeless === null ? null : `nothing can be learnt: ${hopeless}${absence(dataset)}`);
   if (shortage !== null)
     return advanceRun(pool, claim, 'refused', { ...collected, message: shortage }, clock.now(), keep);
-  const message = `${dataset.training.rows} rows to learn from, ${dataset.holdout.rows} held out${absence(dataset)}`;
+  const judges = folded === null ? `${dataset.holdout.rows} held out` : `judged in ${spec.data.folds} folds`;
+  const message = `${learnt.rows} rows to learn from, ${judges}${absence(dataset)}`;
   await advanceRun(pool, claim, 'collected', { ...collected, message }, clock.now(), keep);
 
   if (claim.run.kind === 'trial') return tryOut(claim, parent, dataset, dependencies, options, hooks);
   const trained = await runTrainer(
-    taskOf(parent, dataset, dataset.training),
+    {
+      ...taskOf(parent, dataset, learnt),
+      ...(folded === null ? { validation: dataset.validation } : {}),
+    },
     dependencies,
     options.trainTimeoutMs,
     hooks,
   );
+  const scored = folded && (await scoreInFolds(folded, parent, dataset, dependencies, options, hooks));
   await advanceRun(
     pool,
     claim,
@@ -112,7 +124,8 @@ export async function retrain(
     clock.now(),
   );
 
-  const { gate, metrics } = await judge(parent, trained, dataset, dependencies, options, hooks.signal);
+  const judged = folded && scored ? { ...dataset, training: folded, holdout: folded, scored } : dataset;
+  const { gate, metrics } = await judge(parent, trained, judged, dependencies, options, hooks.signal);
   if (!gate.passed)
     return advanceRun(pool, claim, 'refused', { message: gate.message, gate, metrics }, clock.now());
   await advanceRun(pool, claim, 'passed', { message: gate.message, gate, metrics }, clock.now());
@@ -157,9 +170,13 @@ function absence({ missing, notes }: CollectedDataset): string {
   return `${late}${notes.length === 0 ? '' : `; ${notes.join('; ')}`}`;
 }
 
-function shortageOf(dataset: CollectedDataset, minExamples: number): string | null {
+function shortageOf(
+  dataset: CollectedDataset,
+  folded: DatasetPart | null,
+  minExamples: number,
+): string | null {
   const { training, holdout, pending, unmatched, unusable } = dataset;
-  if (training.rows > 0 && holdout.rows >= minExamples) return null;
+  if (training.rows > 0 && (folded ?? holdout).rows >= minExamples) return null;
   const waiting = `${pending} wait for the end of their window, ${unmatched} outcomes match no prediction`;
   const left = unusable > 0 ? `, ${unusable} logged vectors cannot be used` : '';
   return (
@@ -174,6 +191,29 @@ function taskOf(
   rows: DatasetPart,
 ): TrainingTask {
   return { manifest, parent: bundle, start, datasetSha256: dataset.sha256, rows };
+}
+
+/** Every row scored by a training that has not learnt from it. */
+function scoreInFolds(
+  folded: DatasetPart,
+  parent: Parent,
+  dataset: CollectedDataset,
+  dependencies: RetrainDependencies,
+  { trainTimeoutMs }: RetrainOptions,
+  hooks: RetrainHooks,
+): Promise<FoldedScores> {
+  const { manifest, bundle } = parent;
+  const train = async (rows: DatasetPart, fold: number) => {
+    const quiet = {
+      signal: hooks.signal,
+      onProgress: (progress: number, message: string) =>
+        hooks.onProgress(progress, `fold ${fold + 1}: ${message}`),
+    };
+    const task = taskOf(parent, dataset, rows);
+    return (await runTrainer(task, dependencies, trainTimeoutMs, quiet)).modelBytes;
+  };
+  const limits = { timeoutMs: trainTimeoutMs, signal: hooks.signal };
+  return crossValidate(folded, bundle.onnx, manifest.output, train, dependencies.trainer, limits);
 }
 
 /** A trial of a search: learns from the older training rows, is measured on the newer ones, and is never registered. */
@@ -199,7 +239,7 @@ async function tryOut(
 async function judge(
   parent: Parent,
   trained: TrainedCandidate,
-  dataset: CollectedDataset,
+  dataset: CollectedDataset & { readonly scored?: FoldedScores },
   { trainer, pool }: RetrainDependencies,
   options: RetrainOptions,
   signal: AbortSignal,
@@ -208,7 +248,8 @@ async function judge(
   const { gate, metrics } = await judgeOnHoldout(
     {
       ...{ manifest, live: bundle.onnx, candidate: trained.modelBytes },
-      ...{ training: dataset.training, holdout: dataset.holdout },
+      ...{ training: dataset.training, holdout: dataset.holdout, frozen: frozenPart(dataset) },
+      ...(dataset.scored === undefined ? {} : { scored: dataset.scored }),
       corrections: await readRegressionCases(pool, manifest),
     },
     trainer,

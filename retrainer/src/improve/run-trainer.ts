@@ -4,7 +4,7 @@ import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { trainingSettings } from '@hotloop/model/training/training-settings.ts';
 import type { Bundle } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import type { DatasetPart } from '../datasets/dataset.ts';
+import { type DatasetPart, joinParts } from '../datasets/dataset.ts';
 import type { TrainingProgress } from '../training/train.ts';
 import type { TrainerResult } from '../training/trainer-process.ts';
 import type { ExternalTrainer } from './external-trainer.ts';
@@ -18,6 +18,8 @@ export interface TrainingTask {
   readonly start: Uint8Array;
   readonly datasetSha256: string;
   readonly rows: DatasetPart;
+  /** Rows that decide when to stop; without them they are drawn from `rows` where the settings ask for it. */
+  readonly validation?: DatasetPart;
 }
 
 export interface TrainedCandidate extends TrainerResult {
@@ -80,15 +82,20 @@ function externalSettings({ name, task, training, output, features }: Manifest):
 }
 
 async function fineTune(
-  { manifest, start, rows }: TrainingTask,
+  { manifest, start, rows, validation }: TrainingTask,
   trainer: Trainer,
   timeoutMs: number,
   { onProgress, onCurve, signal }: RetrainHooks,
 ): Promise<TrainerResult> {
-  const settings = trainingSettings(manifest);
+  const judges = validation !== undefined && validation.rows > 0 ? validation : null;
+  const dataset = judges === null ? rows : joinParts([rows, judges]);
+  const settings = {
+    ...trainingSettings(manifest),
+    ...(judges === null ? {} : { validationRows: judges.rows }),
+  };
   const steps = settings.epochs * Math.ceil(rows.rows / settings.batch);
   return trainer.train(
-    { modelBytes: start, dataset: rows, settings },
+    { modelBytes: start, dataset, settings },
     {
       timeoutMs,
       signal,

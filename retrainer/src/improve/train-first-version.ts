@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
 import type { Metric } from '@hotloop/model/manifest/gate-schema.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
@@ -9,18 +10,21 @@ import { trainingSettings, trainingSpec } from '@hotloop/model/training/training
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import type { Dataset } from '../datasets/dataset.ts';
+import { type Dataset, joinParts } from '../datasets/dataset.ts';
 import { type ImportDependencies, importDataset } from '../datasets/import-dataset.ts';
 import type { LabelledColumns } from '../datasets/labelled-rows.ts';
 import { keepBaseline } from '../monitoring/keep-baseline.ts';
 import { registerVersion } from '../registry/version-store.ts';
 import { untrainedNetwork } from '../registry/weights-without-file.ts';
+import { insertFirstRun } from '../runs/run-store.ts';
 import type { ModelScores } from '../training/score-model.ts';
 import { compareScores } from './compare-scores.ts';
 import { constantScores } from './constant-baseline.ts';
 import { gateMetric, shown } from './gate.ts';
 import { goldenExamples } from './golden-examples.ts';
 import { measureAll } from './measure.ts';
+import { nothingToLearn } from './nothing-to-learn.ts';
+import { hardware, parametersOf } from './run-overrides.ts';
 import type { Trainer } from './trainer.ts';
 
 export interface FirstVersionDependencies extends ImportDependencies {
@@ -40,8 +44,6 @@ export interface FirstVersion {
   readonly metrics: Readonly<Record<string, number>>;
 }
 
-const LEAST_ROWS = 20;
-
 /**
  * Trains a version from a file with labels: no live predictions are needed. The file becomes the model's imported history, the
  * network is the one that training.network declares, and what is held out measures it. The version is registered, not promoted.
@@ -56,13 +58,23 @@ export async function trainFirstVersion(
   limits: { readonly timeoutMs: number; readonly signal?: AbortSignal },
 ): Promise<FirstVersion> {
   const { pool, bundles, trainer, clock } = dependencies;
+  const startedAt = clock.now();
+  const runId = randomUUID();
   const manifest = parseManifest(manifestYaml);
   const task = trainableTask(manifest);
   const untrained = untrainedNetwork(manifest);
   const dataset = await importDataset(path, manifest, columns, dependencies);
-  refuseHopeless(manifest, dataset.training.labels, dataset.training.features, dataset.training.columns);
+  const hopeless = nothingToLearn(manifest, dataset.training);
+  if (hopeless !== null)
+    throw new HotloopError('INVALID_ARGUMENT', `the file cannot be learnt from: ${hopeless}`, {
+      reason: 'nothing_to_learn',
+    });
   const trained = await trainer.train(
-    { modelBytes: untrained, dataset: dataset.training, settings: trainingSettings(manifest) },
+    {
+      modelBytes: untrained,
+      dataset: joinParts([dataset.training, dataset.validation]),
+      settings: { ...trainingSettings(manifest), validationRows: dataset.validation.rows },
+    },
     limits,
   );
   checkManifestFits(manifest, inspectModel(trained.modelBytes));
@@ -92,13 +104,19 @@ export async function trainFirstVersion(
     onnxSha256: sha256(bundle.onnx),
     manifest: parseManifest(bundle.manifestYaml),
     note: `trained on ${dataset.training.rows} rows of a file`,
-    trained: { parentVersion: null, datasetSha256: dataset.sha256, runId: null, metrics },
+    trained: { parentVersion: null, datasetSha256: dataset.sha256, runId, metrics },
     actor,
     at: clock.now(),
   };
-  const registered = await registerVersion(pool, version, (client, number) =>
-    keepBaseline(client, manifest, number, dataset.training),
-  );
+  const registered = await registerVersion(pool, version, async (client, number) => {
+    await insertFirstRun(client, {
+      ...{ runId, model: manifest.name, version: number, datasetSha256: dataset.sha256 },
+      ...{ reason: 'a first version from a file', examples: dataset.examples, metrics },
+      message: `version ${number} is registered; trained on ${dataset.training.rows} rows of a file`,
+      ...{ parameters: parametersOf(manifest), hardware: hardware(), startedAt, endedAt: clock.now() },
+    });
+    await keepBaseline(client, manifest, number, dataset.training);
+  });
   return {
     model: manifest.name,
     ...registered,
@@ -132,28 +150,4 @@ function refuseConstant(
       { reason: 'no_better_than_constant' },
     );
   return against;
-}
-
-/** A file with one class, all-equal labels or only constant columns teaches nothing: better said than trained. */
-function refuseHopeless(
-  manifest: Manifest,
-  labels: Float32Array,
-  features: Float32Array,
-  columns: number,
-): void {
-  const refuse = (problem: string) => {
-    throw new HotloopError('INVALID_ARGUMENT', `the file cannot be learnt from: ${problem}`, {
-      reason: 'nothing_to_learn',
-    });
-  };
-  if (labels.length < LEAST_ROWS)
-    refuse(`it has ${labels.length} rows to learn from; at least ${LEAST_ROWS} are needed`);
-  if (labels.every((label) => label === labels[0]))
-    refuse(
-      manifest.task === 'regression'
-        ? `all ${labels.length} labels are ${labels[0]}`
-        : `all ${labels.length} rows to learn from have one class (label ${labels[0]}); rows of another are missing`,
-    );
-  const varies = features.some((value, index) => index >= columns && value !== features[index % columns]);
-  if (!varies) refuse(`all ${columns} columns are constant`);
 }

@@ -18,7 +18,8 @@ export type LedgerAction =
   | 'label'
   | 'archive'
   | 'delete'
-  | 'forget';
+  | 'forget'
+  | 'waive_corrections';
 
 export interface LedgerEntry {
   readonly at: number;

@@ -309,3 +309,29 @@ export async function countRuns(database: Queryable): Promise<RunCount[]> {
   );
   return rows.map((row) => ({ ...row, runs: Number(row.runs) }));
 }
+
+/** A run that ended when it is written: a first version from a file. */
+export interface EndedRun
+  extends Pick<TrainingRun, 'runId' | 'model' | 'reason' | 'message' | 'datasetSha256' | 'examples'>,
+    Pick<TrainingRun, 'metrics' | 'parameters' | 'hardware'> {
+  readonly version: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+/** Writes the run of a first version, in the transaction that registers it. */
+export async function insertFirstRun(client: Queryable, run: EndedRun): Promise<void> {
+  await query(
+    client,
+    `INSERT INTO training_run (run_id, model, key, reason, hold, state, message, kind, version, dataset_sha256, examples, progress,
+       metrics, parameters, hardware, enqueued, started_at, created_at, ended_at)
+     VALUES ($1::uuid, $2, $1::uuid::text, $3, true, 'succeeded', $4, 'first', $5, $6, $7, 1, $8, $9, $10, true,
+       to_timestamp($11::double precision / 1000), to_timestamp($11::double precision / 1000),
+       to_timestamp($12::double precision / 1000)) RETURNING *`,
+    [
+      ...[run.runId, run.model, run.reason, run.message, run.version, run.datasetSha256, run.examples],
+      ...[JSON.stringify(run.metrics), JSON.stringify(run.parameters), JSON.stringify(run.hardware)],
+      ...[run.startedAt, run.endedAt],
+    ],
+  );
+}

@@ -9,8 +9,8 @@ export interface TrainingRun {
   readonly reason: string;
   /** Registers the version but does not promote it. */
   readonly hold: boolean;
-  /** A trial of a search is never registered. */
-  readonly kind: 'retrain' | 'trial';
+  /** A trial of a search is never registered; `first` made a first version from a file. */
+  readonly kind: 'retrain' | 'trial' | 'first';
   /** Groups runs that belong together; empty without. */
   readonly experiment: string;
   /** What was asked for instead of what model.yaml says. */

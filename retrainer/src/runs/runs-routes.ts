@@ -11,12 +11,14 @@ import type { TrainingRun } from './run.ts';
 import { readCurve } from './run-metrics.ts';
 import { listRuns } from './run-store.ts';
 import { whyNot } from './run-triggers.ts';
+import type { Runs } from './start-runs.ts';
 import { getRun } from './watch-run.ts';
 
 export interface RunsRouteDependencies {
   readonly pool: Pool;
   readonly registry: RegistryReader;
   readonly clock: Clock;
+  readonly runs: Pick<Runs, 'deadLetters'>;
 }
 
 const reads = { requires: 'operate' } as const;
@@ -45,9 +47,23 @@ const runSchema = z.object({
   seconds: z.number().nullable().describe('From its start to its end'),
 });
 
+const deadLetterSchema = z.object({ at: z.string(), reason: z.string(), job: z.string() });
+
 /** `/v1/runs`, and the gate of a version. */
-export function runsRoutes({ pool, registry, clock }: RunsRouteDependencies): RouteModule {
+export function runsRoutes({ pool, registry, clock, runs: started }: RunsRouteDependencies): RouteModule {
   return (app) => {
+    app.get(
+      '/v1/runs/dead-letters',
+      {
+        config: reads,
+        schema: {
+          summary: 'Jobs of the training queue that were no run, newest first',
+          querystring: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(50) }),
+          response: { 200: z.object({ deadLetters: z.array(deadLetterSchema) }) },
+        },
+      },
+      async ({ query }) => ({ deadLetters: await started.deadLetters(query.limit) }),
+    );
     app.get(
       '/v1/runs',
       {

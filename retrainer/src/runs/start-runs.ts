@@ -1,7 +1,8 @@
 import type { RetrainDependencies } from '../improve/retrain.ts';
 import { keepSearching } from './drive-search.ts';
-import type { RunQueue } from './queue/run-queue.ts';
+import type { DeadLetter, RunQueue } from './queue/run-queue.ts';
 import { enqueueWaitingRuns, keepEnqueueing } from './run-outbox.ts';
+import { findRun } from './run-store.ts';
 import { keepTriggering, type TriggerDependencies } from './run-triggers.ts';
 import { type WorkerOptions, workOnRun } from './run-worker.ts';
 
@@ -19,6 +20,8 @@ export interface RunsOptions extends WorkerOptions {
 export interface Runs extends AsyncDisposable {
   /** Puts runs that were just asked for in line at once, rather than at the outbox's next turn. */
   wake(): void;
+  /** Jobs of the queue that could not be a run, newest first. */
+  deadLetters(limit: number): Promise<DeadLetter[]>;
 }
 
 const OUTBOX_MS = 1_000;
@@ -45,10 +48,12 @@ export async function startRuns(
   ];
   const atWork = new Set<Promise<void>>();
   if (options.works)
-    await queue.consume((runId) => {
+    await queue.consume(async (runId) => {
+      if ((await findRun(pool, runId)) === null) return 'there is no such run in Postgres';
       const work = workOnRun(runId, retraining, options, stop.signal).finally(() => atWork.delete(work));
       atWork.add(work);
-      return work;
+      await work;
+      return undefined;
     });
   return {
     wake() {
@@ -56,6 +61,7 @@ export async function startRuns(
         log.warn({ error }, 'a run could not be put in line at once; the outbox will'),
       );
     },
+    deadLetters: (limit) => queue.deadLetters(limit),
     async [Symbol.asyncDispose]() {
       stop.abort();
       await Promise.all([...loops, ...atWork]);

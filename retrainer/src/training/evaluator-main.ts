@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type EvaluatorDone, type EvaluatorJob, evaluatorFiles } from './evaluator-protocol.ts';
-import { scoreModel } from './score-model.ts';
+import { scoreModel, timeModels } from './score-model.ts';
 import { serveJob } from './serve-job.ts';
 import { decodeTrainingDataset } from './training-dataset.ts';
 
@@ -11,12 +11,15 @@ await serveJob<never, EvaluatorDone>(async (directory) => {
   const job = JSON.parse(await readFile(join(directory, evaluatorFiles.job), 'utf8')) as EvaluatorJob;
   const dataset = decodeTrainingDataset(await readFile(join(directory, evaluatorFiles.dataset)));
   const rowShapes: (readonly number[])[] = [];
+  const models: Uint8Array[] = [];
   for (let index = 0; index < job.models; index++) {
     const model = await readFile(join(directory, evaluatorFiles.model(index)));
+    models.push(model);
     const { values, rowShape } = await scoreModel(model, dataset, job.output);
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     await writeFile(join(directory, evaluatorFiles.scores(index)), bytes);
     rowShapes.push(rowShape);
   }
-  return rowShapes;
+  const times = models.length > 1 ? await timeModels(models, dataset, job.output) : null;
+  return rowShapes.map((rowShape, index) => ({ rowShape, milliseconds: times?.[index] ?? null }));
 });

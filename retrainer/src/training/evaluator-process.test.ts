@@ -29,8 +29,8 @@ describe('scoreInProcess', { timeout: timeoutMs }, () => {
     const data = dataset(5000);
     const scores = await scoreInProcess({ models: [binary, classes], dataset: data }, { timeoutMs });
     expect(scores).toEqual([
-      await scoreModel(binary, data, undefined),
-      await scoreModel(classes, data, undefined),
+      { ...(await scoreModel(binary, data, undefined)), milliseconds: expect.any(Number) },
+      { ...(await scoreModel(classes, data, undefined)), milliseconds: expect.any(Number) },
     ]);
     expect(scores.map(({ columns, values }) => [columns, values.length])).toEqual([
       [1, 5000],

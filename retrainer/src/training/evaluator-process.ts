@@ -40,9 +40,9 @@ export function scoreInProcess(job: ScoringJob, options: ScoringOptions): Promis
         await writeFile(join(directory, evaluatorFiles.model(index)), model);
       }
     },
-    collect: (directory, rowShapes) =>
+    collect: (directory, models) =>
       Promise.all(
-        rowShapes.map(async (rowShape, index) => {
+        models.map(async ({ rowShape, milliseconds }, index) => {
           const columns = elementCount(rowShape);
           const bytes = await readFile(join(directory, evaluatorFiles.scores(index)));
           // A copy, because a small file's bytes are a view into a shared buffer and may start unaligned.
@@ -50,7 +50,7 @@ export function scoreInProcess(job: ScoringJob, options: ScoringOptions): Promis
           if (values.length !== job.dataset.rows * columns) {
             throw new HotloopError('DATA_LOSS', 'the scores do not match the rows that were scored');
           }
-          return { rowShape, columns, values };
+          return { rowShape, columns, values, ...(milliseconds === null ? {} : { milliseconds }) };
         }),
       ),
   });

@@ -15,5 +15,10 @@ export interface EvaluatorJob {
   readonly output?: string;
 }
 
-/** What the scoring process says once all scores are written: the shape of one row's outputs, for each model. */
-export type EvaluatorDone = readonly (readonly number[])[];
+/** What the scoring process says of each model once all scores are written. */
+export type EvaluatorDone = readonly {
+  /** Of one row's outputs. */
+  readonly rowShape: readonly number[];
+  /** Median time of one batch; null for a model that was scored alone. */
+  readonly milliseconds: number | null;
+}[];

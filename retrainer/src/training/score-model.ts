@@ -13,6 +13,8 @@ export interface ModelScores {
   readonly columns: number;
   /** [rows * columns] */
   readonly values: Float32Array;
+  /** Median time of one batch, where models were compared. */
+  readonly milliseconds?: number;
 }
 
 /**
@@ -50,5 +52,46 @@ export async function scoreModel(
     return { rowShape, columns, values: values ?? new Float32Array(0) };
   } finally {
     await session.release();
+  }
+}
+
+const TIMED_ROWS = 64;
+const TIMED_ROUNDS = 15;
+const TIMED_MS = 1_000;
+
+/**
+ * Median time of one batch of each model, in milliseconds. The models take turns, so that what else the machine does falls on all of
+ * them alike. Takes a second at most, or one round.
+ */
+export async function timeModels(
+  models: readonly Uint8Array[],
+  { rows, columns, features }: TrainingDataset,
+  output: string | undefined,
+): Promise<number[]> {
+  const count = Math.min(rows, TIMED_ROWS);
+  if (count === 0) return [];
+  const sessions = await Promise.all(
+    models.map((model) => openRuntimeSession(model, 1, 'the runtime refuses the model')),
+  );
+  try {
+    const taken = sessions.map((): number[] => []);
+    const end = performance.now() + TIMED_MS;
+    // The first round warms up.
+    for (let round = 0; round <= TIMED_ROUNDS && (round < 2 || performance.now() < end); round++)
+      for (const [index, session] of sessions.entries()) {
+        const tensor = new ort.Tensor('float32', features.slice(0, count * columns), [count, columns]);
+        const begun = performance.now();
+        const feeds = { [session.inputNames[0] ?? '']: tensor };
+        await runRuntimeSession(
+          session,
+          feeds,
+          [output ?? session.outputNames[0] ?? ''],
+          'the model stopped',
+        );
+        if (round > 0) taken[index]!.push(performance.now() - begun);
+      }
+    return taken.map((times) => times.sort((a, b) => a - b)[times.length >> 1]!);
+  } finally {
+    for (const session of sessions) await session.release();
   }
 }

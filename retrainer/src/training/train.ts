@@ -304,6 +304,10 @@ function signatureOf(
 function splitRows(dataset: TrainingDataset, settings: TrainingSettings, random: SeededRandom): Split {
   const fraction = settings.validationFraction;
   const rows = Uint32Array.from(dataset.weights.keys()).filter((row) => dataset.weights[row]! > 0);
+  if (settings.validationRows !== undefined) {
+    const first = dataset.rows - settings.validationRows;
+    return { training: rows.filter((row) => row < first), validation: rows.filter((row) => row >= first) };
+  }
   const groups = needsGroups(lossSpec(settings.loss).name) ? dataset.groups : undefined;
   if (groups) {
     const numbers = [...new Set(rows.map((row) => groups[row]!))];

@@ -1,11 +1,19 @@
 import type { Readable } from 'node:stream';
+import { systemClock } from '@hotloop/platform/clock.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { z } from 'zod';
 import { MOST_UPLOAD_BYTES, receiveTable } from '../../datasets/uploads.ts';
 import { findVersionManifest } from '../../registry/find-manifest.ts';
-import { approveUpload, findUpload, listUploads, previewUpload, withdrawUpload } from './correction-store.ts';
+import {
+  approveUpload,
+  findUpload,
+  listUploads,
+  previewUpload,
+  waiveCases,
+  withdrawUpload,
+} from './correction-store.ts';
 import { correctionRows, stageCorrections } from './stage-corrections.ts';
 
 export interface CorrectionDependencies {
@@ -30,7 +38,8 @@ export function correctionRoutes(dependencies: CorrectionDependencies): RouteMod
         config: feedback,
         bodyLimit: MOST_UPLOAD_BYTES + 1,
         schema: {
-          summary: 'Stage a file of corrections (CSV, JSONL or Parquet: prediction_id, label, item, note)',
+          summary:
+            'Stage a file of corrections (CSV, JSONL or Parquet: label, and prediction_id or the features; item, note)',
           params: z.object({ model: z.string() }),
           querystring: z.object({ note: z.string().max(500).default('') }),
         },
@@ -39,7 +48,7 @@ export function correctionRoutes(dependencies: CorrectionDependencies): RouteMod
         await using file = await receiveTable(body as Readable);
         const manifest = await findVersionManifest(dependencies, params.model);
         const source = { by: caller.subject || ANYONE, fileSha256: file.sha256, note: query.note };
-        return await stageCorrections(correctionRows(file.path), manifest, source, pool);
+        return await stageCorrections(correctionRows(file.path, manifest), manifest, source, pool);
       },
     );
     app.post(
@@ -112,6 +121,26 @@ export function correctionRoutes(dependencies: CorrectionDependencies): RouteMod
       '/v1/corrections/:uploadId/withdraw',
       { config: operate, schema: { summary: 'Take an upload back, with its labels', params: byId } },
       async ({ params }) => withdrawUpload(pool, params.uploadId),
+    );
+    app.post(
+      '/v1/corrections/:uploadId/waive',
+      {
+        config: operate,
+        schema: {
+          summary: 'Let later versions pass without answering these corrections rightly; their labels stay',
+          params: byId,
+          body: z.strictObject({
+            lines: z.array(z.int().min(1)).min(1).max(10_000).nullable().default(null),
+            reason: z.string().max(500),
+          }),
+        },
+      },
+      async ({ params, body, caller }) =>
+        waiveCases(pool, params.uploadId, {
+          ...body,
+          actor: caller.subject || ANYONE,
+          at: systemClock.now(),
+        }),
     );
   };
 }

@@ -6,6 +6,8 @@ import {
   transaction,
 } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { Cell } from '../../datasets/read-table.ts';
+import { appendLedger } from '../../ledger/ledger.ts';
 
 export type UploadState = 'staged' | 'approved' | 'withdrawn';
 
@@ -27,7 +29,9 @@ export interface CorrectionUpload {
 
 /** A correction that counts: later candidates must answer it rightly. */
 export interface RegressionCase {
-  readonly predictionId: string;
+  /** Null for an example that was told by its features. */
+  readonly predictionId: string | null;
+  readonly features: Readonly<Record<string, Cell>> | null;
   readonly item: string | null;
   readonly label: number;
 }
@@ -63,6 +67,9 @@ export async function findUpload(database: Queryable, uploadId: string): Promise
   return { ...rows[0], createdAt: rows[0].createdAt.toISOString() };
 }
 
+/** Whether two corrections speak of the same example. */
+const SAME_ROW = '(older.prediction_id = newer.prediction_id OR older.features = newer.features)';
+
 /** What approving an upload would change. */
 export interface CorrectionPreview {
   /** Rows whose known label is another one. */
@@ -84,10 +91,10 @@ const PREVIEW = `
     count(*) FILTER (WHERE known.value IS NOT NULL AND known.value <> staged.value)::int AS changed,
     count(*) FILTER (WHERE EXISTS (
       SELECT 1 FROM correction older WHERE older.state = 'counts' AND older.upload_id <> staged.upload_id
-        AND older.prediction_id = staged.prediction_id AND older.item IS NOT DISTINCT FROM staged.item
+        AND (older.prediction_id = staged.prediction_id OR older.features = staged.features) AND older.item IS NOT DISTINCT FROM staged.item
         AND older.label <> staged.label))::int AS contradicting,
-    coalesce(array_agg(DISTINCT prediction.version), '{}') AS versions
-  FROM correction staged JOIN prediction USING (prediction_id)
+    coalesce(array_agg(DISTINCT prediction.version) FILTER (WHERE prediction.version IS NOT NULL), '{}') AS versions
+  FROM correction staged LEFT JOIN prediction USING (prediction_id)
   LEFT JOIN LATERAL (
     SELECT outcome.value FROM outcome WHERE outcome.prediction_id = staged.prediction_id AND kind = 'label'
       AND (staged.item IS NULL OR outcome.keys ->> 'item' = staged.item)
@@ -104,11 +111,34 @@ export async function previewUpload(database: Queryable, uploadId: string): Prom
 /** The corrections of a model that count, for the gate. */
 export async function acceptedCorrections(database: Queryable, model: string): Promise<RegressionCase[]> {
   const { rows } = await database.query<RegressionCase>(
-    `SELECT prediction_id AS "predictionId", item, label FROM correction JOIN correction_upload USING (upload_id)
-     WHERE model = $1 AND correction.state = 'counts' ORDER BY prediction_id, item`,
+    `SELECT prediction_id AS "predictionId", features, item, label FROM correction JOIN correction_upload USING (upload_id)
+     WHERE model = $1 AND correction.state = 'counts' ORDER BY prediction_id, item, upload_id, line`,
     [model],
   );
   return rows;
+}
+
+/** An example that analysts told by its features, with its label. */
+export interface ToldExample {
+  /** Names the row of the upload. */
+  readonly id: string;
+  readonly features: Readonly<Record<string, Cell>>;
+  readonly label: number;
+  readonly by: string;
+  /** When it was sent, in milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** Approved examples of a model that name no prediction; a waived one is learnt from all the same. */
+export async function toldExamples(database: Queryable, model: string): Promise<ToldExample[]> {
+  const { rows } = await database.query<Omit<ToldExample, 'at'> & { readonly at: Date }>(
+    `SELECT upload_id || '/' || line AS id, features, label, uploaded_by AS by, created_at AS at
+     FROM correction JOIN correction_upload USING (upload_id)
+     WHERE model = $1 AND correction.state IN ('counts', 'waived') AND features IS NOT NULL
+     ORDER BY created_at, upload_id, line`,
+    [model],
+  );
+  return rows.map((row) => ({ ...row, at: row.at.getTime() }));
 }
 
 // Outcomes of counted corrections: the analyst's label, by upload and line, so that each counts once.
@@ -118,7 +148,7 @@ const REPORT = `
          CASE WHEN item IS NULL THEN '{}'::jsonb ELSE jsonb_build_object('item', item) END,
          CASE WHEN $3 = 'label' THEN value END, now()
   FROM correction JOIN correction_upload USING (upload_id)
-  WHERE (upload_id, line) IN (SELECT * FROM unnest($1::uuid[], $4::integer[]))
+  WHERE (upload_id, line) IN (SELECT * FROM unnest($1::uuid[], $4::integer[])) AND prediction_id IS NOT NULL
   ON CONFLICT (model, source, id) DO NOTHING`;
 
 interface RowKey {
@@ -154,7 +184,7 @@ export async function approveUpload(
     const { rows: against } = await client.query<RowKey>(
       `UPDATE correction AS older SET state = 'contradicted' FROM correction AS newer, correction_upload AS home
        WHERE newer.upload_id = $1 AND newer.state = 'staged' AND older.upload_id <> $1 AND older.state = 'counts'
-         AND home.upload_id = older.upload_id AND home.model = $2 AND older.prediction_id = newer.prediction_id
+         AND home.upload_id = older.upload_id AND home.model = $2 AND ${SAME_ROW}
          AND older.item IS NOT DISTINCT FROM newer.item AND older.label <> newer.label
        RETURNING older.upload_id, older.line`,
       [uploadId, upload.model],
@@ -163,7 +193,7 @@ export async function approveUpload(
     await client.query(
       `UPDATE correction AS newer SET state = 'contradicted' WHERE upload_id = $1 AND state = 'staged' AND EXISTS (
          SELECT 1 FROM correction AS older WHERE older.upload_id <> $1 AND older.state = 'contradicted'
-           AND older.prediction_id = newer.prediction_id AND older.item IS NOT DISTINCT FROM newer.item
+           AND ${SAME_ROW} AND older.item IS NOT DISTINCT FROM newer.item
            AND older.label <> newer.label)`,
       [uploadId],
     );
@@ -184,7 +214,7 @@ export async function approveUpload(
 export async function withdrawUpload(pool: Pool, uploadId: string): Promise<CorrectionUpload> {
   await change(pool, uploadId, null, async (client) => {
     const { rows } = await client.query<RowKey>(
-      `SELECT upload_id, line FROM correction WHERE upload_id = $1 AND state = 'counts'`,
+      `SELECT upload_id, line FROM correction WHERE upload_id = $1 AND state IN ('counts', 'waived')`,
       [uploadId],
     );
     await report(client, rows, 'retract');
@@ -193,6 +223,43 @@ export async function withdrawUpload(pool: Pool, uploadId: string): Promise<Corr
       `UPDATE correction_upload SET state = 'withdrawn', ended_at = now() WHERE upload_id = $1`,
       [uploadId],
     );
+  });
+  return findUpload(pool, uploadId);
+}
+
+/** Which regression cases to waive, and why. */
+export interface Waiver {
+  /** Lines of the upload; null: all of it. */
+  readonly lines: readonly number[] | null;
+  readonly reason: string;
+  readonly actor: string;
+  readonly at: number;
+}
+
+/**
+ * Lets later versions pass without answering some corrections rightly. Their labels still count; the ledger says who waived them and
+ * why. Throws FAILED_PRECONDITION where none of them is a regression case.
+ */
+export async function waiveCases(pool: Pool, uploadId: string, waiver: Waiver): Promise<CorrectionUpload> {
+  const { lines, reason, actor, at } = waiver;
+  if (reason.trim() === '')
+    throw new HotloopError('INVALID_ARGUMENT', 'a reason is needed: it is kept in the ledger');
+  await change(pool, uploadId, 'approved', async (client, { model }) => {
+    const { rows } = await client.query<RowKey>(
+      `UPDATE correction SET state = 'waived', waived_by = $3, waived_because = $4
+       WHERE upload_id = $1 AND state = 'counts' AND ($2::integer[] IS NULL OR line = ANY ($2)) RETURNING upload_id, line`,
+      [uploadId, lines, actor, reason.slice(0, 500)],
+    );
+    if (rows.length === 0)
+      throw new HotloopError(
+        'FAILED_PRECONDITION',
+        `${lines === null ? 'no row' : `none of the lines ${lines.join(', ')}`} of the upload is a regression case; \`hotloop corrections show ${uploadId}\` tells their states`,
+        { reason: 'no_regression_case' },
+      );
+    await appendLedger(client, {
+      ...{ at, actor, action: 'waive_corrections', model, version: null },
+      detail: { upload_id: uploadId, lines: rows.map(({ line }) => line), reason },
+    });
   });
   return findUpload(pool, uploadId);
 }

@@ -1,7 +1,19 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { describe, expect, it } from 'vitest';
+import { RowSpool } from '../../datasets/row-spool.ts';
+import { appendTold } from '../../datasets/told-examples.ts';
+import { readRegressionCases } from '../../improve/regression-cases.ts';
 import { linearModel, logPredictions, manifestText, openStores, push } from '../../testing/fixture.ts';
-import { acceptedCorrections, approveUpload, previewUpload, withdrawUpload } from './correction-store.ts';
+import {
+  acceptedCorrections,
+  approveUpload,
+  previewUpload,
+  waiveCases,
+  withdrawUpload,
+} from './correction-store.ts';
 import { stageCorrections } from './stage-corrections.ts';
 
 describe('corrections', () => {
@@ -68,6 +80,21 @@ describe('corrections', () => {
       counts: { contradicted: 1 },
     });
     expect((await acceptedCorrections(pool, 'm')).map(({ label }) => label)).toEqual([0]);
+    await expect(
+      waiveCases(pool, first.uploadId, { lines: [2], reason: ' ', actor: 'bob', at: 1 }),
+    ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(
+      waiveCases(pool, first.uploadId, { lines: [99], reason: 'rare', actor: 'bob', at: 1 }),
+    ).rejects.toMatchObject({ reason: 'no_regression_case' });
+    const waived = await waiveCases(pool, first.uploadId, {
+      ...{ lines: null, reason: 'rare', actor: 'bob', at: Date.now() },
+    });
+    expect(waived.counts).toMatchObject({ waived: 1 });
+    expect(await acceptedCorrections(pool, 'm')).toEqual([]);
+    const { rows: told } = await pool.query(
+      `SELECT actor, detail FROM ledger WHERE action = 'waive_corrections'`,
+    );
+    expect(told).toEqual([{ actor: 'bob', detail: expect.objectContaining({ lines: [4], reason: 'rare' }) }]);
     await withdrawUpload(pool, first.uploadId);
     expect(await acceptedCorrections(pool, 'm')).toEqual([]);
     const { rows } = await pool.query(
@@ -77,5 +104,48 @@ describe('corrections', () => {
       { source: 'analyst:ada', kind: 'label', count: 2 },
       { source: 'analyst:ada', kind: 'retract', count: 2 },
     ]);
+  });
+
+  it('may tell the features of an example instead of naming a prediction', async () => {
+    await using stores = await openStores();
+    const { pool } = stores;
+    await push(stores, manifestText('m'), linearModel());
+    const manifest = parseManifest(manifestText('m'));
+    const stage = (rows: readonly Record<string, string>[]) =>
+      stageCorrections(
+        (async function* () {
+          for (const [index, cells] of rows.entries()) yield { line: index + 2, cells };
+        })(),
+        manifest,
+        { by: 'ada', fileSha256: '', note: '' },
+        pool,
+      );
+    const first = await stage([
+      { x: '1', y: '2', label: '1' },
+      { x: '3', y: 'many', label: '1' },
+      { x: '5', y: '6', label: '7' },
+      { x: '7', y: '8', label: '0' },
+      { other: '1', label: '0' },
+    ]);
+    expect(first).toMatchObject({ accepted: 2, refused: 3, counts: { staged: 2 } });
+    expect(first.problems.map(({ line }) => line)).toEqual([3, 4, 6]);
+    await approveUpload(pool, first.uploadId, 'bob', false);
+    const cases = await readRegressionCases(pool, manifest);
+    expect([...cases.rows.features]).toEqual([1, 2, 7, 8]);
+    expect([...cases.rows.labels]).toEqual([1, 0]);
+    const folder = await mkdtemp(join(tmpdir(), 'hotloop-told-'));
+    {
+      await using spool = await RowSpool.create(folder, 2);
+      expect(await appendTold(pool, manifest, spool)).toEqual([]);
+      expect([0, 1].map((row) => spool.at(row))).toMatchObject([
+        { label: 1, source: 'analyst:ada' },
+        { label: 0, source: 'analyst:ada' },
+      ]);
+    }
+    await rm(folder, { recursive: true });
+    // Another upload says otherwise of one of them: neither counts.
+    const second = await stage([{ x: '1', y: '2', label: '0' }]);
+    await approveUpload(pool, second.uploadId, 'bob', false);
+    expect((await acceptedCorrections(pool, 'm')).map(({ label }) => label)).toEqual([0]);
   });
 });

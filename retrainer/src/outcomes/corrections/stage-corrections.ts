@@ -5,8 +5,8 @@ import type { AttributeValue } from '@hotloop/model/value.ts';
 import { fromPostgresError, type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { isPredictionId } from '@hotloop/proto/prediction-id.ts';
-import { labelValue } from '../../datasets/labelled-rows.ts';
-import { type Cell, readTable } from '../../datasets/read-table.ts';
+import { labelledRowReader, labelValue } from '../../datasets/labelled-rows.ts';
+import { type Cell, readTable, type TableRow } from '../../datasets/read-table.ts';
 import { type CorrectionUpload, findUpload } from './correction-store.ts';
 
 const MOST_ROWS = 1_000_000;
@@ -15,7 +15,9 @@ const BATCH = 1_000;
 
 interface Correction {
   readonly line: number;
-  readonly predictionId: string;
+  /** Null where the row tells the features of an example instead. */
+  readonly predictionId: string | null;
+  readonly features: Readonly<Record<string, Cell>> | null;
   readonly item: string | null;
   readonly value: AttributeValue;
   readonly label: number;
@@ -30,7 +32,7 @@ export interface UploadSource {
 }
 
 /**
- * Checks a file of corrections (columns prediction_id and label; item and note if there are any) and stages what can be used.
+ * Checks a file of corrections (columns label and prediction_id, or the model's features; item and note if there are any) and stages what can be used.
  * Nothing counts yet. Rows without a label are passed over. Each refused row is reported with its line: unknown or malformed ids, labels outside the task's domain,
  * duplicates. Rows of the file that contradict each other are kept and marked; none of them will count.
  */
@@ -48,6 +50,7 @@ export async function stageCorrections(
     refused++;
     if (problems.length < MOST_PROBLEMS) problems.push({ line, problem });
   };
+  const example = exampleReader(manifest);
   const byRow = new Map<string, Correction>();
   const corrections: Correction[] = [];
   for await (const { line, cells } of rows) {
@@ -55,12 +58,13 @@ export async function stageCorrections(
     if ('label' in cells && (cells.label ?? null) === null) continue;
     if (++total > MOST_ROWS)
       throw new HotloopError('INVALID_ARGUMENT', `at most ${MOST_ROWS} corrections fit one upload`);
-    const read = readCorrection(cells, line, manifest, (value) => rule.labelOf({ value, attributes: {} }));
+    const labelOf = (value: AttributeValue) => rule.labelOf({ value, attributes: {} });
+    const read = readCorrection({ line, cells }, manifest, labelOf, example);
     if (typeof read === 'string') {
       refuse(line, read);
       continue;
     }
-    const key = JSON.stringify([read.predictionId, read.item]);
+    const key = JSON.stringify([read.predictionId, read.features, read.item]);
     const earlier = byRow.get(key);
     if (earlier && earlier.label === read.label) {
       refuse(line, `says the same as line ${earlier.line}`);
@@ -76,7 +80,7 @@ export async function stageCorrections(
   }
   const known = await knownOnes(corrections, manifest.name, pool);
   const usable = corrections.filter((one) => {
-    if (known.has(one.predictionId)) return true;
+    if (one.predictionId === null || known.has(one.predictionId)) return true;
     refuse(one.line, `prediction ${one.predictionId} is not known for model ${manifest.name}`);
     return false;
   });
@@ -87,13 +91,15 @@ export async function stageCorrections(
 
 /** One correction, or why it cannot be used. */
 function readCorrection(
-  cells: Readonly<Record<string, Cell>>,
-  line: number,
+  { line, cells }: TableRow,
   manifest: Manifest,
   labelOf: (value: AttributeValue) => number | null,
+  example: ExampleReader | null,
 ): Correction | string {
   const id = String(cells.prediction_id ?? '').toLowerCase();
-  if (!isPredictionId(id)) return 'prediction_id must be a prediction id as Predict returns it';
+  const named = id !== '';
+  if (named && !isPredictionId(id)) return 'prediction_id must be a prediction id as Predict returns it';
+  if (!named && example === null) return 'prediction_id is missing, and the file has no column of a feature';
   const cell = cells.label ?? null;
   if (cell === null) return 'there is no label';
   try {
@@ -101,10 +107,12 @@ function readCorrection(
     const label = labelOf(value);
     if (label === null) return 'label gives no label';
     const item = cells.item ?? null;
+    const features = named ? null : example!({ line, cells });
     const note = String(cells.note ?? '').slice(0, 500);
     return {
       line,
-      predictionId: id,
+      predictionId: named ? id : null,
+      features,
       item: item === null ? null : String(item),
       value,
       label,
@@ -117,6 +125,34 @@ function readCorrection(
   }
 }
 
+type ExampleReader = (row: TableRow) => Readonly<Record<string, Cell>>;
+
+/**
+ * Reads the cells that features read, and checks that the plan can compute them; null for tasks whose rows are no examples by
+ * themselves. Throws INVALID_ARGUMENT naming the column.
+ */
+function exampleReader(manifest: Manifest): ExampleReader | null {
+  if (manifest.task === 'ranking' || manifest.task === 'tensor') return null;
+  const fields = fieldsOf(manifest);
+  const reader = labelledRowReader(manifest, { label: 'label', at: null });
+  return (row) => {
+    const own = fields.filter((name) => (row.cells[name] ?? null) !== null);
+    if (own.length === 0)
+      throw new HotloopError('INVALID_ARGUMENT', `no feature of model ${manifest.name} has a value`);
+    reader.read(row);
+    return Object.fromEntries(own.map((name) => [name, row.cells[name] ?? null]));
+  };
+}
+
+/** The columns of a file that features read: the field of their source, or their name. */
+function fieldsOf(manifest: Manifest): string[] {
+  const fields = manifest.features.flatMap((feature) => {
+    const [, field = ''] = 'from' in feature ? String(feature.from).split('.') : [];
+    return [field, feature.name].filter((name) => name !== '' && name !== 'label');
+  });
+  return [...new Set(fields)];
+}
+
 async function knownOnes(
   corrections: readonly Correction[],
   model: string,
@@ -124,7 +160,10 @@ async function knownOnes(
 ): Promise<ReadonlySet<string>> {
   const known = new Set<string>();
   for (let from = 0; from < corrections.length; from += BATCH) {
-    const ids = corrections.slice(from, from + BATCH).map(({ predictionId }) => predictionId);
+    const ids = corrections
+      .slice(from, from + BATCH)
+      .map(({ predictionId }) => predictionId)
+      .filter((id) => id !== null);
     const { rows } = await pool.query<{ prediction_id: string }>(
       'SELECT prediction_id FROM prediction WHERE prediction_id = ANY ($1::uuid[]) AND model = $2',
       [ids, model],
@@ -165,9 +204,9 @@ async function store(
       );
       for (let from = 0; from < found.usable.length; from += BATCH)
         await client.query(
-          `INSERT INTO correction (upload_id, line, prediction_id, item, value, label, note, state)
-           SELECT $1, line, "predictionId", item, value, label, note, state
-           FROM jsonb_to_recordset($2::jsonb) AS given (line integer, "predictionId" uuid, item text, value jsonb,
+          `INSERT INTO correction (upload_id, line, prediction_id, features, item, value, label, note, state)
+           SELECT $1, line, "predictionId", nullif(features, 'null'), item, value, label, note, state
+           FROM jsonb_to_recordset($2::jsonb) AS given (line integer, "predictionId" uuid, features jsonb, item text, value jsonb,
              label double precision, note text, state text)`,
           [uploadId, JSON.stringify(found.usable.slice(from, from + BATCH))],
         );
@@ -178,13 +217,15 @@ async function store(
 }
 
 /** The rows of an uploaded file. Throws INVALID_ARGUMENT when it has not the columns of corrections. */
-export async function* correctionRows(path: string): ReturnType<typeof readTable> {
+export async function* correctionRows(path: string, manifest: Manifest): ReturnType<typeof readTable> {
+  const fields = new Set(fieldsOf(manifest));
   let isFirst = true;
   for await (const row of readTable(path)) {
-    if (isFirst && !('prediction_id' in row.cells && 'label' in row.cells))
+    const isUsable = 'prediction_id' in row.cells || Object.keys(row.cells).some((name) => fields.has(name));
+    if (isFirst && !('label' in row.cells && isUsable))
       throw new HotloopError(
         'INVALID_ARGUMENT',
-        `corrections need the columns prediction_id and label; the file has ${Object.keys(row.cells).slice(0, 20).join(', ')}`,
+        `corrections need the columns label and prediction_id, or label and the model's features; the file has ${Object.keys(row.cells).slice(0, 20).join(', ')}`,
         { reason: 'invalid_corrections' },
       );
     isFirst = false;

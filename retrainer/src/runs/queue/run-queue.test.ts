@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { createTestRedis } from '@hotloop/platform/testing/test-services.ts';
+import { Queue } from 'bullmq';
 import { describe, expect, it } from 'vitest';
 import { eventually, linearModel, manifestText, openStores, push } from '../../testing/fixture.ts';
 import { enqueueWaitingRuns } from '../run-outbox.ts';
@@ -25,7 +27,10 @@ describe('the queue', () => {
     await redis[Symbol.asyncDispose]();
     expect(await enqueueWaitingRuns(stores.pool, queue, true)).toBe(1);
     const seen: string[] = [];
-    await queue.consume(async (id) => void seen.push(id));
+    await queue.consume(async (id) => {
+      seen.push(id);
+      return undefined;
+    });
     await eventually(async () => seen.length > 0);
     expect(seen).toEqual([runId]);
   });
@@ -39,12 +44,48 @@ describe('the queue', () => {
       concurrency: 1,
       log: stores.log,
     });
-    for (let times = 0; times < 5; times++) await queue.add({ runId: 'r1', token: 0 });
-    await queue.add({ runId: 'r2', token: 0 });
+    const [first, second] = [randomUUID(), randomUUID()];
+    for (let times = 0; times < 5; times++) await queue.add({ runId: first, token: 0 });
+    await queue.add({ runId: second, token: 0 });
     const seen: string[] = [];
-    await queue.consume(async (id) => void seen.push(id));
-    await eventually(async () => seen.includes('r2'));
-    expect(seen).toEqual(['r1', 'r2']);
+    await queue.consume(async (id) => {
+      seen.push(id);
+      return undefined;
+    });
+    await eventually(async () => seen.includes(second));
+    expect(seen).toEqual([first, second]);
+  });
+
+  it('puts forged and unknown jobs with the dead letters, and goes on', async () => {
+    await using redis = await createTestRedis('queue');
+    await using stores = await openStores();
+    const options = { url: redis.url, prefix: 'test', concurrency: 1, log: stores.log };
+    await using queue = await openRunQueue(options);
+    const role = { role: 'queue', blocking: true, commandTimeoutMs: 10_000, log: stores.log } as const;
+    await using connection = await openRedis(redis.url, { ...role, name: 'forger' });
+    const forger = new Queue('hotloop-training', { connection, prefix: 'test' });
+    await forger.add('rm -rf', { runId: randomUUID() });
+    await forger.add('run', { runId: "'; DROP TABLE training_run" });
+    await forger.add('run', 'x'.repeat(5_000));
+    const [unknown, known] = [randomUUID(), randomUUID()];
+    await queue.add({ runId: unknown, token: 0 });
+    await queue.add({ runId: known, token: 0 });
+    const seen: string[] = [];
+    await queue.consume(async (id) => {
+      seen.push(id);
+      return id === unknown ? 'there is no such run' : undefined;
+    });
+    await eventually(async () => (await queue.deadLetters(10)).length === 4 && seen.includes(known));
+    await forger.close();
+    const letters = await queue.deadLetters(10);
+    expect(letters.map(({ reason }) => reason).sort()).toEqual([
+      'it names no run',
+      'it names no run',
+      'it names no run',
+      'there is no such run',
+    ]);
+    expect(Math.max(...letters.map(({ job }) => job.length))).toBe(2_000);
+    expect(seen).toEqual([unknown, known]);
   });
 
   it('refuses a Redis that may evict jobs', async () => {

@@ -4,6 +4,10 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { Queue, Worker } from 'bullmq';
 
 const QUEUE = 'hotloop-training';
+const DEAD = 'hotloop-training-dead-letters';
+const MOST_DEAD = 1_000;
+const MOST_TEXT = 2_000;
+const RUN_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ADD_MS = 5_000;
 const CLOSE_MS = 5_000;
 
@@ -13,12 +17,26 @@ export interface QueuedRun {
   readonly token: number;
 }
 
+/** A job of the queue that nothing was done with. */
+export interface DeadLetter {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly reason: string;
+  /** What the job held, at most 2,000 characters of JSON. */
+  readonly job: string;
+}
+
 /** Carries run ids to workers. It may lose or repeat them: the rows in Postgres are the truth, and a claim decides. */
 export interface RunQueue extends AsyncDisposable {
   /** Adds a run unless it waits there already. Rejects UNAVAILABLE. */
   add(run: QueuedRun): Promise<void>;
-  /** Runs `work` on one run after another until disposal, which waits for the one at work. At most one consumer. */
-  consume(work: (runId: string) => Promise<void>): Promise<void>;
+  /**
+   * Runs `work` on one run after another until disposal, which waits for the one at work. At most one consumer. A job that is none of
+   * ours, or for which `work` gives a reason, becomes a dead letter.
+   */
+  consume(work: (runId: string) => Promise<string | undefined>): Promise<void>;
+  /** Jobs that could not be a run, newest first. */
+  deadLetters(limit: number): Promise<DeadLetter[]>;
 }
 
 export interface RunQueueOptions {
@@ -36,6 +54,14 @@ export async function openRunQueue(options: RunQueueOptions): Promise<RunQueue> 
   const redisOptions = { role: 'queue', blocking: true, log } as const;
   const connection = await openRedis(url, { ...redisOptions, commandTimeoutMs: ADD_MS, name: 'run-queue' });
   const queue = new Queue(QUEUE, { connection, prefix });
+  const dead = new Queue<DeadLetter>(DEAD, { connection, prefix });
+  dead.on('error', (error) => log.warn({ error }, 'the queue of dead letters reported an error'));
+  const bury = async (name: string, data: unknown, reason: string) => {
+    log.warn({ job: name, reason }, 'a job of the run queue was put with the dead letters');
+    const letter = { at: new Date().toISOString(), reason, job: textOf({ name, data }) };
+    await dead.add('dead', letter, { attempts: 1 });
+    if ((await dead.getWaitingCount()) > MOST_DEAD) await dead.clean(0, MOST_DEAD / 10, 'wait');
+  };
   queue.on('error', (error) => log.warn({ error }, 'the run queue reported an error'));
   let worker: { readonly worker: Worker; close(): Promise<void> } | undefined;
   return {
@@ -50,11 +76,15 @@ export async function openRunQueue(options: RunQueueOptions): Promise<RunQueue> 
     async consume(work) {
       if (worker) throw new HotloopError('FAILED_PRECONDITION', 'the run queue is being consumed already');
       const own = await openRedis(url, { ...redisOptions, commandTimeoutMs: ADD_MS, name: 'run-worker' });
-      const running = new Worker<{ runId: string }>(QUEUE, (job) => work(String(job.data.runId)), {
-        connection: own,
-        prefix,
-        concurrency: options.concurrency,
-      });
+      const running = new Worker<unknown>(
+        QUEUE,
+        async ({ name, data }) => {
+          const runId = name === 'run' ? runIdOf(data) : null;
+          const reason = runId === null ? 'it names no run' : await work(runId);
+          if (reason !== undefined) await bury(name, data, reason);
+        },
+        { connection: own, prefix, concurrency: options.concurrency },
+      );
       running.on('error', (error) => log.warn({ error }, 'the run worker reported an error'));
       worker = {
         worker: running,
@@ -64,9 +94,16 @@ export async function openRunQueue(options: RunQueueOptions): Promise<RunQueue> 
         },
       };
     },
+    async deadLetters(limit) {
+      const jobs = await withinTime(dead.getJobs(['wait'], 0, limit - 1, false), ADD_MS);
+      return jobs.map(({ data }) => data);
+    },
     async [Symbol.asyncDispose]() {
       await withinTime(worker?.close(), CLOSE_MS).catch((error) =>
         log.warn({ error }, 'closing the run worker'),
+      );
+      await withinTime(dead.close(), CLOSE_MS).catch((error) =>
+        log.warn({ error }, 'closing the queue of dead letters'),
       );
       await withinTime(queue.close(), CLOSE_MS).catch((error) =>
         log.warn({ error }, 'closing the run queue'),
@@ -76,13 +113,22 @@ export async function openRunQueue(options: RunQueueOptions): Promise<RunQueue> 
   };
 }
 
-async function withinTime(promise: Promise<unknown> | undefined, ms: number): Promise<void> {
+function runIdOf(data: unknown): string | null {
+  const id = typeof data === 'object' && data !== null && 'runId' in data ? data.runId : undefined;
+  return typeof id === 'string' && RUN_ID.test(id) ? id : null;
+}
+
+function textOf(job: unknown): string {
+  return (JSON.stringify(job) ?? '').slice(0, MOST_TEXT);
+}
+
+async function withinTime<T>(promise: Promise<T> | undefined, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new HotloopError('UNAVAILABLE', 'the queue did not answer in time')), ms);
   });
   try {
-    await Promise.race([promise, late]);
+    return (await Promise.race([promise, late])) as T;
   } finally {
     clearTimeout(timer);
   }

@@ -1,0 +1,21 @@
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { DatasetPart } from '../datasets/dataset.ts';
+
+const LEAST_ROWS = 20;
+
+/**
+ * Why nothing can be learnt from these rows: too few, one class, all-equal labels or constant columns, with the count and what is
+ * missing; null where there is something to learn. Pure.
+ */
+export function nothingToLearn(
+  manifest: Manifest,
+  { rows, columns, labels, features }: Pick<DatasetPart, 'rows' | 'columns' | 'labels' | 'features'>,
+): string | null {
+  if (rows < LEAST_ROWS) return `there are ${rows} rows to learn from; at least ${LEAST_ROWS} are needed`;
+  if (labels.every((label) => label === labels[0]))
+    return manifest.task === 'regression'
+      ? `all ${rows} labels are ${labels[0]}; rows with another label are missing`
+      : `all ${rows} rows to learn from have one class (label ${labels[0]}); rows of another are missing`;
+  const varies = features.some((value, index) => index >= columns && value !== features[index % columns]);
+  return varies ? null : `all ${columns} columns are constant in ${rows} rows; rows that differ are missing`;
+}
