@@ -2,12 +2,12 @@
 // Needs Node 20 and npm, and nothing installed: only what comes with Node is imported here.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ChildRunner, Interrupted } from './child-process.mjs';
 import { installPackages, packagesAreCurrent, projectNode } from './npm-packages.mjs';
 import { takeSetUpLock } from './set-up-lock.mjs';
-import { readTestCounts, summaryLine } from './test-summary.mjs';
+import { failedTestFiles, readTestCounts, summaryLine } from './test-summary.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const MINIMUM_NODE = 20;
@@ -151,18 +151,37 @@ async function check({ node, tool }) {
   return counts;
 }
 
-/** Ends with one plain line, "N passed, N failed"; the checks count as one test each. */
+/** More failing files than this are no accident of timing. */
+const RUN_AGAIN_AT_MOST = 3;
+
+/**
+ * Ends with one plain line, "N passed, N failed"; the checks count as one test each. Of a whole run, a few failing files are run
+ * again alone: what passes then is named as unstable. That is a defect to fix, but not one of the change under test.
+ */
 async function test(tools, args) {
   const checks = args.length > 0 ? { passed: 0, failed: 0 } : await check(tools);
   const folder = mkdtempSync(join(tmpdir(), 'hotloop-test-'));
-  try {
-    const report = join(folder, 'report.json');
+  const vitest = async (name, more) => {
+    const report = join(folder, `${name}.json`);
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const exitCode = await tools.tool('vitest', ['run', ...reporters, ...args]);
-    const tests = readTestCounts(report, exitCode);
-    const failed = checks.failed + tests.failed;
-    process.stdout.write(`${summaryLine({ ...tests, passed: checks.passed + tests.passed, failed })}\n`);
-    return failed === 0 ? 0 : exitCode || 1;
+    return { report, exitCode: await tools.tool('vitest', ['run', ...reporters, ...more]) };
+  };
+  try {
+    const first = await vitest('first', args);
+    const failing = args.length > 0 ? [] : failedTestFiles(first.report);
+    const again = failing.length > 0 && failing.length <= RUN_AGAIN_AT_MOST ? failing : [];
+    const counts = [checks, readTestCounts(first.report, first.exitCode, again)];
+    if (again.length > 0) {
+      const second = await vitest('second', ['--maxWorkers=1', ...again.map((file) => relative(ROOT, file))]);
+      counts.push(readTestCounts(second.report, second.exitCode));
+      const still = failedTestFiles(second.report);
+      for (const file of again.filter((one) => second.exitCode === 0 || !still.includes(one)))
+        process.stdout.write(`UNSTABLE ${relative(ROOT, file)}: failed beside others, passed alone\n`);
+    }
+    const sum = (key) => counts.reduce((total, one) => total + (one[key] ?? 0), 0);
+    const failed = sum('failed');
+    process.stdout.write(`${summaryLine({ passed: sum('passed'), failed, skipped: sum('skipped') })}\n`);
+    return failed === 0 ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

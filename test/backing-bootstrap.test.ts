@@ -172,7 +172,8 @@ describe('the last line of a test run', () => {
     readonly skipped: number;
   }
   interface TestSummary {
-    readTestCounts(file: string, exitCode: number): Counts;
+    failedTestFiles(file: string): string[];
+    readTestCounts(file: string, exitCode: number, except?: readonly string[]): Counts;
     summaryLine(counts: Counts): string;
   }
 
@@ -192,6 +193,21 @@ describe('the last line of a test run', () => {
     const file = join(dir, `${name}.json`);
     await writeFile(file, JSON.stringify({ testResults }));
     expect(summaryLine(readTestCounts(file, exitCode))).toBe(line);
+  });
+
+  it('leaves out the failing files that were run again, and only these', async () => {
+    const { failedTestFiles, readTestCounts, summaryLine }: TestSummary = await import(
+      join(SCRIPTS, 'test-summary.mjs')
+    );
+    const file = join(dir, 'again.json');
+    const testResults = [
+      { ...suite('failed', 'passed', 'failed'), name: 'a.test.ts' },
+      { ...suite('passed', 'passed'), name: 'b.test.ts' },
+    ];
+    await writeFile(file, JSON.stringify({ testResults }));
+    expect(failedTestFiles(file)).toEqual(['a.test.ts']);
+    expect(summaryLine(readTestCounts(file, 1, failedTestFiles(file)))).toBe('1 passed, 0 failed');
+    expect(failedTestFiles(join(dir, 'none.json'))).toEqual([]);
   });
 
   it('is a failure when there is no report', async () => {

@@ -11,7 +11,6 @@ import { openChannel } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { postgresSetAside } from '@hotloop/platform/postgres/set-aside.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
@@ -20,7 +19,7 @@ import { openRegistry } from '@hotloop/platform/registry/postgres-registry.ts';
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
 import { startTracing } from '@hotloop/platform/telemetry/tracing.ts';
 import {
-  createTestDatabase,
+  createMigratedDatabase,
   createTestRedis,
   testServices,
   uniqueName,
@@ -69,11 +68,10 @@ class SpanCollector implements Exporter {
 async function open(exporter?: Exporter) {
   const stack = new AsyncDisposableStack();
   const log = silentLog();
-  const database = stack.use(await createTestDatabase());
+  const database = stack.use(await createMigratedDatabase());
   const cache = stack.use(await createTestRedis('cache'));
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-one-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
-  await migrate(database.url, { log });
   const pool = stack.use(
     openPool(database.url, { max: 8, queryTimeoutMs: 10_000, application: 'test', log }),
   );

@@ -7,10 +7,9 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
-import { createTestDatabase } from '@hotloop/platform/testing/test-services.ts';
+import { createMigratedDatabase } from '@hotloop/platform/testing/test-services.ts';
 import { describe, expect, it } from 'vitest';
 import { itemMaker } from './testing/infer-items.ts';
 import { featureManifest, storeVersion } from './testing/model-bundles.ts';
@@ -36,8 +35,7 @@ interface Site extends AsyncDisposable {
 async function makeSite(): Promise<Site> {
   const stack = new AsyncDisposableStack();
   const log = silentLog();
-  const database = stack.use(await createTestDatabase());
-  await migrate(database.url, { log });
+  const database = stack.use(await createMigratedDatabase());
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-main-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const pool = stack.use(openPool(database.url, { max: 2, queryTimeoutMs: 5_000, application: 'test', log }));

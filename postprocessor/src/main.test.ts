@@ -6,10 +6,9 @@ import { manifestSchema } from '@hotloop/model/manifest/manifest.ts';
 import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { startServiceProcess } from '@hotloop/platform/testing/service-process.ts';
-import { createTestDatabase } from '@hotloop/platform/testing/test-services.ts';
+import { createMigratedDatabase } from '@hotloop/platform/testing/test-services.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import type { DecideReply__Output } from '@hotloop/proto/gen/hotloop/v1/DecideReply.ts';
 import type { DecisionServiceClient } from '@hotloop/proto/gen/hotloop/v1/DecisionService.ts';
@@ -26,8 +25,7 @@ describe('the postprocessor process', () => {
     const log = silentLog();
     const folder = await mkdtemp(join(tmpdir(), 'hotloop-post-'));
     stack.defer(() => rm(folder, { recursive: true, force: true }));
-    const database = stack.use(await createTestDatabase());
-    await migrate(database.url, { log });
+    const database = stack.use(await createMigratedDatabase());
     const pool = stack.use(
       openPool(database.url, { max: 1, queryTimeoutMs: 5000, application: 'test', log }),
     );

@@ -8,11 +8,10 @@ import { fromStatus } from '@hotloop/platform/framed/status.ts';
 import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
 import { startTracing } from '@hotloop/platform/telemetry/tracing.ts';
-import { createTestDatabase, testServices } from '@hotloop/platform/testing/test-services.ts';
+import { createMigratedDatabase, testServices } from '@hotloop/platform/testing/test-services.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import { type HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { DecideItem } from '@hotloop/proto/gen/hotloop/v1/DecideItem.ts';
@@ -124,15 +123,9 @@ async function refusal(promise: Promise<unknown>): Promise<HotloopError> {
   );
 }
 
-async function migrated() {
-  const database = await createTestDatabase();
-  await migrate(database.url, { log: silentLog() });
-  return database;
-}
-
 describe('DecisionService', () => {
   it('decides, and its decisions stand in Postgres once, with what was shown', async () => {
-    await using database = await migrated();
+    await using database = await createMigratedDatabase();
     await using folder = await temporaryFolder();
     await using opened = await open(database.url, folder.path);
     const predictionId = ids.next(Date.now());
@@ -169,7 +162,7 @@ describe('DecisionService', () => {
   });
 
   it('decides a thousand predictions over one stream and ships every one of them', async () => {
-    await using database = await migrated();
+    await using database = await createMigratedDatabase();
     await using folder = await temporaryFolder();
     await using opened = await open(database.url, folder.path);
     const labels = await Promise.all(
@@ -187,7 +180,7 @@ describe('DecisionService', () => {
   });
 
   it('goes on deciding while Postgres is away, and the next start ships what was decided', async () => {
-    await using database = await migrated();
+    await using database = await createMigratedDatabase();
     await using folder = await temporaryFolder();
     const nobody = new URL(testServices().databaseUrl);
     nobody.port = '1';
@@ -204,7 +197,7 @@ describe('DecisionService', () => {
   });
 
   it('refuses what it cannot decide, by name, and writes nothing of it', async () => {
-    await using database = await migrated();
+    await using database = await createMigratedDatabase();
     await using folder = await temporaryFolder();
     await using opened = await open(database.url, folder.path);
     const good = binary(0.5);

@@ -1,12 +1,11 @@
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { postgresSetAside } from '@hotloop/platform/postgres/set-aside.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import {
-  createTestDatabase,
+  createMigratedDatabase,
   createTestRedis,
   testServices,
   uniqueName,
@@ -22,8 +21,7 @@ async function open() {
   const stack = new AsyncDisposableStack();
   const log = silentLog();
   const brokers = testServices().kafkaBrokers.split(',');
-  const database = stack.use(await createTestDatabase());
-  await migrate(database.url, { log });
+  const database = stack.use(await createMigratedDatabase());
   const pool = stack.use(openPool(database.url, { max: 2, queryTimeoutMs: 5000, application: 'test', log }));
   const cache = stack.use(await createTestRedis('cache'));
   const redis = stack.use(

@@ -6,11 +6,10 @@ import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { startServiceProcess } from '@hotloop/platform/testing/service-process.ts';
 import {
-  createTestDatabase,
+  createMigratedDatabase,
   createTestRedis,
   testServices,
   uniqueName,
@@ -35,9 +34,8 @@ describe('the preprocessor process', () => {
   it('serves from a registry in Postgres and a history fed by Kafka, and drains when it is told to', async () => {
     await using stack = new AsyncDisposableStack();
     const log = silentLog();
-    const database = stack.use(await createTestDatabase());
+    const database = stack.use(await createMigratedDatabase());
     const cache = stack.use(await createTestRedis('cache'));
-    await migrate(database.url, { log });
     const pool = stack.use(
       openPool(database.url, { max: 1, queryTimeoutMs: 5000, application: 'test', log }),
     );

@@ -1,7 +1,6 @@
 import { silentLog } from '@hotloop/platform/log.ts';
-import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
-import { createTestDatabase } from '@hotloop/platform/testing/test-services.ts';
+import { createMigratedDatabase } from '@hotloop/platform/testing/test-services.ts';
 import { describe, expect, it } from 'vitest';
 import { postgresNodeReport, type VersionReport } from './node-report.ts';
 
@@ -23,9 +22,8 @@ const FAILED: VersionReport = {
 
 describe('what a node reports', () => {
   it('stands in Postgres as said last, and leaves other nodes alone', async () => {
-    await using database = await createTestDatabase();
+    await using database = await createMigratedDatabase();
     const log = silentLog();
-    await migrate(database.url, { log });
     await using pool = openPool(database.url, { max: 2, queryTimeoutMs: 10_000, application: 'test', log });
     const [one, other] = [postgresNodeReport(pool, 'one'), postgresNodeReport(pool, 'other')];
     const reported = async () => {

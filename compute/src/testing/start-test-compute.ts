@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { type Log, silentLog } from '@hotloop/platform/log.ts';
-import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type BundleStore, directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { type MemoryRegistry, memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
-import { createTestDatabase } from '@hotloop/platform/testing/test-services.ts';
+import { createMigratedDatabase } from '@hotloop/platform/testing/test-services.ts';
 import { type MemoryNodeReport, memoryNodeReport } from '../nodes/node-report.ts';
 import { type Compute, type ComputeOptions, startCompute } from '../service.ts';
 import { silentTracing } from './silent-tracing.ts';
@@ -32,8 +31,7 @@ export async function startTestCompute(
   log: Log = silentLog(),
 ): Promise<TestCompute> {
   const stack = new AsyncDisposableStack();
-  const database = stack.use(await createTestDatabase());
-  await migrate(database.url, { log });
+  const database = stack.use(await createMigratedDatabase());
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-compute-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const pool = stack.use(

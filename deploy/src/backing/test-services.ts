@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { migrate } from '@hotloop/platform/postgres/migrate.ts';
+import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import type { TestServiceAddresses } from '@hotloop/platform/testing/test-services.ts';
 import { startBackingServices } from './backing-services.ts';
 import { isFolderClaimed } from './folder-claim.ts';
@@ -46,7 +49,14 @@ export async function startTestServices(
   );
   const { databaseUrl, redisCacheUrl, redisQueueUrl, kafkaBrokers } = services;
   return {
-    addresses: { databaseUrl, redisCacheUrl, redisQueueUrl, kafkaBrokers, redisDatabases: REDIS_DATABASES },
+    addresses: {
+      databaseUrl,
+      migratedDatabase: await createMigratedDatabase(databaseUrl),
+      redisCacheUrl,
+      redisQueueUrl,
+      kafkaBrokers,
+      redisDatabases: REDIS_DATABASES,
+    },
     async [Symbol.asyncDispose]() {
       try {
         await services[Symbol.asyncDispose]();
@@ -55,6 +65,22 @@ export async function startTestServices(
       }
     },
   };
+}
+
+/** Makes the database that tests copy instead of migrating one of their own; returns its name. */
+async function createMigratedDatabase(databaseUrl: string): Promise<string> {
+  const name = 'hotloop_migrated';
+  const log = silentLog();
+  const pool = openPool(databaseUrl, { max: 1, queryTimeoutMs: 30_000, application: 'test-services', log });
+  try {
+    await pool.query(`CREATE DATABASE ${name}`);
+  } finally {
+    await pool.end();
+  }
+  const url = new URL(databaseUrl);
+  url.pathname = `/${name}`;
+  await migrate(url.href, { log });
+  return name;
 }
 
 /** Removes what killed runs left in `runs`. */

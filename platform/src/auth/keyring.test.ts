@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
-import { migrate } from '../postgres/migrate.ts';
 import { openPool } from '../postgres/pool.ts';
-import { createTestDatabase } from '../testing/test-services.ts';
+import { createMigratedDatabase } from '../testing/test-services.ts';
 import { ApiKeyStore } from './api-key-store.ts';
 import { permit } from './authorization.ts';
 import { openKeyring } from './keyring.ts';
@@ -12,8 +11,7 @@ const header = (key: string) => (name: string) => (name === 'x-api-key' ? key : 
 
 async function open(apiKeys: string | undefined = 'environment-key-01:ops:operate') {
   const stack = new AsyncDisposableStack();
-  const database = stack.use(await createTestDatabase());
-  await migrate(database.url, { log });
+  const database = stack.use(await createMigratedDatabase());
   const pool = stack.use(openPool(database.url, { max: 1, queryTimeoutMs: 5000, application: 'test', log }));
   const store = new ApiKeyStore(pool);
   const clock = { nowMs: Date.now() };

@@ -3,9 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
 import { CopyRow } from '../postgres/copy-row.ts';
 import { CopyRows } from '../postgres/copy-rows.ts';
-import { migrate } from '../postgres/migrate.ts';
 import { openPool } from '../postgres/pool.ts';
-import { createTestDatabase } from '../testing/test-services.ts';
+import { createMigratedDatabase } from '../testing/test-services.ts';
 import { preparePartitions, shipRows } from './ship-rows.ts';
 
 const COLUMNS = [
@@ -46,8 +45,7 @@ function rowsOf(rows: readonly { id: string; model: string; error?: string }[]):
 
 describe('the counts of what is shipped', () => {
   it('are those of the rows in the table, also when some came before or replace others', async () => {
-    await using database = await createTestDatabase();
-    await migrate(database.url, { log: silentLog() });
+    await using database = await createMigratedDatabase();
     await using pool = openPool(database.url, {
       max: 1,
       queryTimeoutMs: 10_000,

@@ -2,8 +2,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
 import type { RawMessage } from '../kafka/message.ts';
 import { silentLog } from '../log.ts';
-import { createTestDatabase, testServices } from '../testing/test-services.ts';
-import { migrate } from './migrate.ts';
+import { createMigratedDatabase, testServices } from '../testing/test-services.ts';
 import { openPool } from './pool.ts';
 import { postgresSetAside } from './set-aside.ts';
 
@@ -20,8 +19,7 @@ const problem = new HotloopError('INVALID_ARGUMENT', 'the message is not UTF-8')
 
 async function open() {
   const stack = new AsyncDisposableStack();
-  const database = stack.use(await createTestDatabase());
-  await migrate(database.url, { log });
+  const database = stack.use(await createMigratedDatabase());
   const pool = stack.use(openPool(database.url, { max: 2, queryTimeoutMs: 5000, application: 'test', log }));
   const rows = async () => (await pool.query('SELECT * FROM set_aside ORDER BY id')).rows;
   return { pool, rows, [Symbol.asyncDispose]: () => stack.disposeAsync() };

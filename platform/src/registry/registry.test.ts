@@ -1,9 +1,8 @@
 import { type Manifest, manifestSchema } from '@hotloop/model/manifest/manifest.ts';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
-import { migrate } from '../postgres/migrate.ts';
 import { openPool, type Pool, type Queryable, transaction } from '../postgres/pool.ts';
-import { createTestDatabase } from '../testing/test-services.ts';
+import { createMigratedDatabase } from '../testing/test-services.ts';
 import { memoryRegistry } from './memory-registry.ts';
 import { openRegistry } from './postgres-registry.ts';
 import type { ModelRecord, RegistryReader } from './snapshot.ts';
@@ -67,8 +66,7 @@ async function insertModel(client: Queryable, record: ModelRecord): Promise<void
 
 async function postgresDatabase() {
   const stack = new AsyncDisposableStack();
-  const database = stack.use(await createTestDatabase());
-  await migrate(database.url, { log });
+  const database = stack.use(await createMigratedDatabase());
   const pool = stack.use(
     openPool(database.url, { max: 3, queryTimeoutMs: 5000, application: 'registry-test', log }),
   );

@@ -7,6 +7,8 @@ import { inject } from 'vitest';
 export interface TestServiceAddresses {
   /** A superuser's URL; use `createTestDatabase` rather than this database. */
   readonly databaseUrl: string;
+  /** A database of the same server with every migration applied, which `createMigratedDatabase` copies. */
+  readonly migratedDatabase: string;
   readonly redisCacheUrl: string;
   readonly redisQueueUrl: string;
   /** `host:port`, the form of KAFKA_BROKERS. */
@@ -40,9 +42,18 @@ export interface TestDatabase extends AsyncDisposable {
 
 /** Makes an empty database under a fresh name: `await using database = await createTestDatabase()`. */
 export async function createTestDatabase(): Promise<TestDatabase> {
+  return createDatabase('');
+}
+
+/** Makes a database with every migration applied. Copying one takes a fifth of the time of migrating it. */
+export async function createMigratedDatabase(): Promise<TestDatabase> {
+  return createDatabase(`TEMPLATE "${testServices().migratedDatabase}"`);
+}
+
+async function createDatabase(like: string): Promise<TestDatabase> {
   const { databaseUrl } = testServices();
   const name = uniqueName('test').replaceAll('-', '_');
-  await administrate(databaseUrl, `CREATE DATABASE "${name}"`);
+  await administrate(databaseUrl, `CREATE DATABASE "${name}" ${like}`);
   const url = new URL(databaseUrl);
   url.pathname = `/${name}`;
   return {

@@ -4,11 +4,10 @@ import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { openDuckDb } from '@hotloop/platform/duckdb/duckdb.ts';
 import { openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
-import { createTestDatabase, createTestRedis } from '@hotloop/platform/testing/test-services.ts';
+import { createMigratedDatabase, createTestRedis } from '@hotloop/platform/testing/test-services.ts';
 import { describe, expect, it } from 'vitest';
 import { tableRoutes } from '../http/table-routes.ts';
 import { openReferenceReader } from './reference-reader.ts';
@@ -26,8 +25,7 @@ const SCHEMA = {
 
 async function open() {
   const stack = new AsyncDisposableStack();
-  const database = stack.use(await createTestDatabase());
-  await migrate(database.url, { log });
+  const database = stack.use(await createMigratedDatabase());
   const pool = stack.use(openPool(database.url, { max: 2, queryTimeoutMs: 5000, application: 'test', log }));
   const cache = stack.use(await createTestRedis('cache'));
   const redis = stack.use(

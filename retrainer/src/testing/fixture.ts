@@ -10,14 +10,13 @@ import { Closing } from '@hotloop/platform/closing.ts';
 import { type Log, silentLog } from '@hotloop/platform/log.ts';
 import { directoryObjectStore } from '@hotloop/platform/object-store/directory-object-store.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
-import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { ensurePartition, partitionDay } from '@hotloop/platform/postgres/partitions.ts';
 import { openPool, type Pool, type PoolClient } from '@hotloop/platform/postgres/pool.ts';
 import { type BundleStore, directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { openRegistry } from '@hotloop/platform/registry/postgres-registry.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { startTracing, type Tracing } from '@hotloop/platform/telemetry/tracing.ts';
-import { createTestDatabase, createTestRedis } from '@hotloop/platform/testing/test-services.ts';
+import { createMigratedDatabase, createTestRedis } from '@hotloop/platform/testing/test-services.ts';
 import { predictionTimeMs, randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { pushModel } from '../registry/push-model.ts';
 import { type Retrainer, type RetrainerAdapters, type RetrainerOptions, startRetrainer } from '../service.ts';
@@ -36,10 +35,9 @@ export interface Stores extends AsyncDisposable {
 export async function openStores(log: Log = silentLog()): Promise<Stores> {
   const closing = new Closing(log);
   try {
-    const database = closing.use('database', await createTestDatabase());
+    const database = closing.use('database', await createMigratedDatabase());
     const folder = await mkdtemp(join(tmpdir(), 'hotloop-retrainer-'));
     closing.defer('folder', () => rm(folder, { recursive: true, force: true }));
-    await migrate(database.url, { log });
     const pool = closing.use(
       'pool',
       openPool(database.url, { max: 6, queryTimeoutMs: 20_000, application: 'retrainer-test', log }),
