@@ -13,6 +13,7 @@ import { predictBench } from './benches/predict.ts';
 import { providersBench } from './benches/providers.ts';
 import { runtimeBench } from './benches/runtime.ts';
 import { swapBench } from './benches/swap.ts';
+import { tlsBench } from './benches/tls.ts';
 import { trainBench } from './benches/train.ts';
 import type { Figure } from './figure.ts';
 import { report, table } from './report.ts';
@@ -28,6 +29,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   batching: batchingBench,
   log: logBench,
   swap: swapBench,
+  tls: tlsBench,
   providers: providersBench,
   features: featuresBench,
   train: trainBench,

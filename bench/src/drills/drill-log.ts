@@ -1,16 +1,15 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
-import { directoryBundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { type Figure, figure } from '../figure.ts';
-import { type BenchModel, benchPerceptron } from '../models/bench-models.ts';
+import { benchPerceptron } from '../models/bench-models.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
 import { type BenchPostgres, startBenchPostgres } from '../stand/bench-postgres.ts';
 import { type ComputeService, startComputeService } from '../stand/compute-service.ts';
 import { signalTree } from '../stand/process-tree.ts';
+import { registerModel } from '../stand/register-model.ts';
 import { AskingClient } from './asking-client.ts';
 import { compareIds } from './compare-ids.ts';
 import type { Drill, DrillOptions } from './drill.ts';
@@ -42,7 +41,7 @@ export const drillLog: Drill = async (options): Promise<Figure[]> => {
     log,
   });
   const model = benchPerceptron('small');
-  await register(pool, join(folder.path, 'store'), model);
+  await registerModel(pool, join(folder.path, 'store'), model);
   await using compute = await startComputeService(
     { databaseUrl: postgres.url, folder: folder.path, node: 'drill' },
     signal,
@@ -98,16 +97,6 @@ async function breakThings(options: DrillOptions, victims: Victims, signal: Abor
     await compute.crash();
     say(`kill ${kill} of ${kills}, ${client.answered.size} answered`);
   }
-}
-
-async function register(pool: Pool, store: string, model: BenchModel): Promise<void> {
-  const manifestYaml = `name: ${model.name}\ntask: tensor\n`;
-  const bundle = await directoryBundleStore(store).put({ manifestYaml, onnx: model.onnx });
-  await pool.query('INSERT INTO model (name, live_version) VALUES ($1, 1)', [model.name]);
-  await pool.query(
-    'INSERT INTO model_version (model, version, bundle_sha256, onnx_sha256, manifest) VALUES ($1, 1, $2, $3, $4)',
-    [model.name, bundle, sha256(model.onnx), parseManifest(manifestYaml)],
-  );
 }
 
 /** Until as many rows stand in the log as were answered, or it grows no more. */

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { report, table } from '../report.ts';
 import type { Drill, DrillOptions } from './drill.ts';
+import { drillBackup } from './drill-backup.ts';
 import { drillBatch } from './drill-batch.ts';
 import { drillConsole } from './drill-console.ts';
 import { drillDocuments } from './drill-documents.ts';
@@ -17,6 +18,7 @@ import { drillParity } from './drill-parity.ts';
 import { drillRollout } from './drill-rollout.ts';
 
 const DRILLS: Readonly<Record<string, Drill>> = {
+  backup: drillBackup,
   batch: drillBatch,
   console: drillConsole,
   package: drillPackage,
@@ -61,7 +63,7 @@ const program = new Command('npm run drill --')
   .option('--models <n>', 'many: how many models', count, 50)
   .option('--megabytes <n>', 'many: size of a model', count, 200)
   .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
-  .option('--seconds <s>', 'many: for how long they are asked', count, 120)
+  .option('--seconds <s>', 'many: for how long they are asked; backup: length of the load', count, 120)
   .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
   .option('--data <folder>', 'documents, monitoring, movies: where the data are')
   .action(async (name: string, flags: Flags) => {

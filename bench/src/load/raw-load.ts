@@ -1,4 +1,10 @@
-import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  Metadata,
+} from '@grpc/grpc-js';
 import { quantile, type Sample } from '../interleave.ts';
 
 const whole = (bytes: Buffer): Buffer => bytes;
@@ -38,8 +44,9 @@ export interface RawLoad extends AsyncDisposable {
   open(path: string, deadlineMs: number): ClientDuplexStream<Buffer, Buffer>;
 }
 
-export function rawLoad(address: string): RawLoad {
-  const client = new Client(address, credentials.createInsecure(), CHANNEL);
+/** `as`: credentials of an encrypted connection; default: none. */
+export function rawLoad(address: string, as: ChannelCredentials = credentials.createInsecure()): RawLoad {
+  const client = new Client(address, as, CHANNEL);
   return {
     call: (path, request, timeoutMs) => call(client, path, request, timeoutMs),
     unary: (path, request, concurrency, seconds) => runUnary(client, path, request, concurrency, seconds),

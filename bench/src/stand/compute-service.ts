@@ -11,8 +11,12 @@ const RETRY_MS = 200;
 
 export interface ComputeServiceOptions {
   readonly databaseUrl: string;
+  /** Holds the store and, unless `data` says otherwise, the journals. */
   readonly folder: string;
+  readonly data?: string;
   readonly node: string;
+  /** Further settings, such as TLS. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Compute as it is installed: its own main.ts, its settings in the environment, the registry in Postgres. */
@@ -53,7 +57,7 @@ export async function startComputeService(
 }
 
 async function start(
-  { databaseUrl, folder, node }: ComputeServiceOptions,
+  { databaseUrl, folder, node, data, environment }: ComputeServiceOptions,
   listen: string,
   signal: AbortSignal,
 ): Promise<{ child: ChildProcess; address: string }> {
@@ -66,10 +70,11 @@ async function start(
       HOTLOOP_LISTEN: listen,
       HOTLOOP_HTTP_LISTEN: '127.0.0.1:0',
       HOTLOOP_STORE: join(folder, 'store'),
-      HOTLOOP_DATA: join(folder, 'data'),
+      HOTLOOP_DATA: data ?? join(folder, 'data'),
       HOTLOOP_NODE: node,
       HOTLOOP_LOG_LEVEL: 'error',
       HOTLOOP_TRACE_RATIO: '0',
+      ...environment,
     },
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), START_MS);

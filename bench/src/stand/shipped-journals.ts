@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { listSegments, segmentPath } from '@hotloop/platform/journal/segment.ts';
+import { decodeSegmentHeader, listSegments, segmentPath } from '@hotloop/platform/journal/segment.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 
 const POLL_MS = 50;
@@ -26,15 +26,26 @@ async function isShipped(journal: string, postgres: Queryable): Promise<boolean>
     id: string;
     table: string;
   };
-  const last = listSegments(journal).at(-1);
+  const segments = listSegments(journal);
+  const last = segments.at(-1);
   if (last === undefined) return true;
-  const { size } = await stat(segmentPath(journal, last));
+  const before = segments.at(-2);
+  const path = segmentPath(journal, last);
+  const { size } = await stat(path);
+  const isEmpty = size === decodeSegmentHeader(await readFile(path))?.bytes;
   const { rows } = await postgres.query<{ segment: string; offset: string }>(
     'SELECT segment, "offset" FROM journal_position WHERE journal = $1',
     [`${identity.table}/${identity.id}`],
   );
   const [position] = rows;
-  // A journal that nothing was written to yet holds its header alone, and has no position.
-  if (!position) return size < 4096 && listSegments(journal).length === 1;
-  return Number(position.segment) === last && Number(position.offset) === size;
+  // A journal that nothing was written to yet holds headers alone, and has no position.
+  if (!position) return isEmpty && (before === undefined || (await isCut(segmentPath(journal, before))));
+  if (Number(position.segment) === last && Number(position.offset) === size) return true;
+  // A segment that was shipped whole is cut to its header, and a new one is begun.
+  return isEmpty && before === Number(position.segment) && (await isCut(segmentPath(journal, before)));
+}
+
+async function isCut(path: string): Promise<boolean> {
+  const bytes = await readFile(path);
+  return bytes.length === decodeSegmentHeader(bytes)?.bytes;
 }

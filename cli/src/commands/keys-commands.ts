@@ -1,5 +1,6 @@
 import { ApiKeyStore } from '@hotloop/platform/auth/api-key-store.ts';
 import { ROLES, type Role } from '@hotloop/platform/auth/authorization.ts';
+import { recordAct } from '@hotloop/retrainer/operations/record-act.ts';
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
@@ -47,6 +48,13 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
           ? {}
           : { expiresAt: new Date(Date.now() + numberOf('--days', options.days) * DAY_MS) }),
       });
+      await recordAct(stores.pool, 'key', {
+        act: 'create',
+        id: created.id,
+        subject,
+        roles: options.role,
+        models: options.model ?? null,
+      });
       present(
         context,
         options,
@@ -92,6 +100,7 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
           ? {}
           : { expiresAt: new Date(Date.now() + (old.expiresAt.getTime() - old.createdAt.getTime())) }),
       });
+      await recordAct(stores.pool, 'key', { act: 'rotate', id: created.id, replaces: id, subject, roles });
       present(
         context,
         options,
@@ -111,6 +120,7 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
         throw new CommandError(`callers with key ${id} will be refused; add --yes to confirm`);
       await using stores = await openStores(context, options);
       await new ApiKeyStore(stores.pool).revoke(id);
+      await recordAct(stores.pool, 'key', { act: 'revoke', id });
       present(context, options, { id, revoked: true }, () => `${id} is revoked`);
     });
 }

@@ -1,19 +1,23 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { makeBackup, restoreBackup } from '@hotloop/retrainer/operations/backup.ts';
 import { examine } from '@hotloop/retrainer/operations/doctor.ts';
-import { forgetEntity } from '@hotloop/retrainer/operations/forget.ts';
+import { type Forgotten, forgetEntity } from '@hotloop/retrainer/operations/forget.ts';
 import { type Operations, openOperations } from '@hotloop/retrainer/operations/open-operations.ts';
+import { recordAct } from '@hotloop/retrainer/operations/record-act.ts';
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
+import { serviceErasers } from '../service-erasers.ts';
 import { table } from '../terminal.ts';
 
 interface OperationsOptions extends GlobalOptions {
   readonly dir?: string;
   readonly yes?: boolean;
   readonly replace?: boolean;
+  readonly againAfter: number;
 }
 
 export const WHERE =
@@ -31,6 +35,7 @@ export function addOperationsCommands(program: Command, context: CommandContext)
       const options = command.optsWithGlobals<OperationsOptions>();
       await using stores = await openStores(context, options);
       const { at, database, objects } = await makeBackup(stores, folder);
+      await recordAct(stores.pool, 'backup', { at, tables: database.tables.length, objects: objects.length });
       const value = { folder, at, tables: database.tables.length, objects: objects.length };
       present(
         context,
@@ -53,6 +58,7 @@ export function addOperationsCommands(program: Command, context: CommandContext)
       const { at, database, objects } = await restoreBackup(stores, folder, {
         replace: options.replace ?? false,
       });
+      await recordAct(stores.pool, 'restore', { from: at });
       const value = { folder, at, tables: database.tables.length, objects: objects.length };
       present(context, options, value, () => `restored what was kept at ${at}`);
     });
@@ -63,22 +69,27 @@ export function addOperationsCommands(program: Command, context: CommandContext)
     .argument('<id>')
     .option('--dir <folder>', WHERE)
     .option('--yes', 'do it; nothing can be brought back')
+    .option(
+      '--again-after <seconds>',
+      'erase once more after this time, for what nodes had not shipped yet; 0: once',
+      secondsOf,
+      45,
+    )
     .addHelpText('after', '\nExample: hotloop forget user 42 --yes --dir .hotloop')
     .action(async (entity: string, id: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OperationsOptions>();
+      if (id === '') throw new CommandError('the id is empty');
       if (!options.yes) throw new CommandError(`this erases ${entity} ${id} for good; add --yes to confirm`);
       await using stores = await openStores(context, options);
-      const forgotten = await forgetEntity(stores, { entity, id, actor: 'operator', now: Date.now() });
-      present(context, options, forgotten, () =>
-        [
-          `erased: ${forgotten.predictions} predictions, ${forgotten.outcomes} outcomes, ` +
-            `${forgotten.archivedEvents} archived events, ${forgotten.historyKeys} keys of history`,
-          `datasets removed: ${forgotten.datasets.join(', ') || 'none'}`,
-          `trained on them: ${
-            forgotten.versions.map(({ model, version }) => `${model} ${version}`).join(', ') || 'none'
-          }`,
-        ].join('\n'),
-      );
+      const erase = () =>
+        forgetEntity(serviceErasers(stores), { entity, id, actor: 'operator', now: Date.now() });
+      const first = await erase();
+      if (options.againAfter > 0) {
+        context.terminal.err.write(`erased; once more in ${options.againAfter} s, for what was on its way\n`);
+        await delay(options.againAfter * 1000, undefined, { signal: context.signal });
+      }
+      const forgotten = options.againAfter > 0 ? bothOf(first, await erase()) : first;
+      present(context, options, forgotten, () => describeForgotten(forgotten));
     });
   program
     .command('doctor')
@@ -123,4 +134,35 @@ export async function openStores(
     );
   }
   return openOperations(JSON.parse(text) as Record<string, string>);
+}
+
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds >= 0 && seconds <= 3600)) throw new CommandError('--again-after takes 0 to 3600 seconds');
+  return seconds;
+}
+
+function bothOf(first: Forgotten, second: Forgotten): Forgotten {
+  const erased = { ...first.erased };
+  for (const [what, count] of Object.entries(second.erased)) erased[what] = (erased[what] ?? 0) + count;
+  return {
+    ...second,
+    erased,
+    datasets: [...first.datasets, ...second.datasets],
+    versions: [...first.versions, ...second.versions],
+  };
+}
+
+function describeForgotten({ erased, datasets, versions, unreachable, topics }: Forgotten): string {
+  const counts = Object.entries(erased).filter(([, count]) => count > 0);
+  const list = (values: readonly string[]) => values.join(', ') || 'none';
+  return [
+    `erased: ${list(counts.map(([what, count]) => `${count} ${what}`))}`,
+    `datasets removed: ${list(datasets)}`,
+    `trained on them: ${list(versions.map(({ model, version }) => `${model} ${version}`))}`,
+    ...(unreachable.length === 0
+      ? []
+      : [`results of batches that cannot be reached from here: ${list(unreachable)}`]),
+    ...(topics.length === 0 ? [] : [`topics keep messages until their retention ends: ${list(topics)}`]),
+  ].join('\n');
 }

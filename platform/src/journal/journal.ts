@@ -1,4 +1,13 @@
-import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -39,7 +48,11 @@ export interface JournalOptions {
   /** Bytes on disk that may wait to be shipped; more are refused with RESOURCE_EXHAUSTED `log_full`. */
   readonly maxBytes: number;
   readonly segmentBytes: number;
+  /** How often a segment whose rows are all shipped is replaced by an empty one; default 30 s. */
+  readonly renewMs?: number;
 }
+
+const RENEW_MS = 30_000;
 
 export const JOURNAL_DEFAULTS = { maxBytes: 4 * 1024 ** 3, segmentBytes: 32 * 1024 ** 2 } as const;
 /** Bytes that may wait for a write; reached only while the disk is slower than what is asked of it. */
@@ -104,6 +117,11 @@ class SegmentedJournal<Row> implements Journal<Row> {
   #shipped = 0;
   #segment: number;
   #offset = 0;
+  /** Where the header of the current segment ends: nothing else is in it yet. */
+  #headerEnd = 0;
+  /** What was shipped at last. */
+  #released: JournalPosition = { segment: 0, offset: 0 };
+  readonly #renewing: NodeJS.Timeout;
   #file: number;
   #group: { written: PromiseWithResolvers<void>; synced: PromiseWithResolvers<void> | undefined } | undefined;
   #syncing: Promise<void> | undefined;
@@ -127,6 +145,8 @@ class SegmentedJournal<Row> implements Journal<Row> {
     }
     this.#segment = recovered.next;
     this.#file = this.#begin(this.#segment);
+    this.#renewing = setInterval(() => this.#renew(), options.renewMs ?? RENEW_MS);
+    this.#renewing.unref();
   }
 
   append(row: Row, durability: Durability): Promise<void> {
@@ -179,6 +199,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
 
   release(before: JournalPosition): void {
     if (this.#closing) return;
+    this.#released = before;
     for (const [segment, size] of this.#sizes) {
       if (segment >= before.segment || segment === this.#segment) continue;
       this.#removals = this.#removals.then(() => this.#remove(segment));
@@ -198,6 +219,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
   }
 
   async #close(): Promise<void> {
+    clearInterval(this.#renewing);
     while (this.#group || this.#syncing) {
       await this.#syncing;
       this.#write();
@@ -219,6 +241,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
       throw error;
     }
     this.#offset = header.length;
+    this.#headerEnd = header.length;
     this.#sizes.set(segment, header.length);
     this.#total += header.length;
     return file;
@@ -229,6 +252,26 @@ class SegmentedJournal<Row> implements Journal<Row> {
     this.#file = this.#begin(this.#segment + 1);
     this.#segment++;
     closeSync(file);
+  }
+
+  /** Rows that are in Postgres do not stay on the node until their segment is full: who is forgotten there is gone here, too. */
+  #renew(): void {
+    const { segment, offset } = this.#released;
+    const isShipped = segment === this.#segment && offset >= this.#offset;
+    if (!isShipped || this.#offset === this.#headerEnd || this.#group || this.#syncing || this.#closing)
+      return;
+    const header = this.#headerEnd;
+    try {
+      this.#rotate();
+      // Its number stays until rows of the next one are shipped: a gap in the numbers says that a database was set back.
+      truncateSync(segmentPath(this.directory, segment), header);
+    } catch (error) {
+      this.#log.warn({ error }, 'a segment of the journal could not be renewed');
+      return;
+    }
+    this.#total -= (this.#sizes.get(segment) ?? header) - header;
+    this.#sizes.set(segment, header);
+    this.#shipped = header;
   }
 
   /** In the background: the system takes milliseconds to free so many pages. What stays is shipped already. */

@@ -34,14 +34,18 @@ export function recoverDirectory(directory: string, table: string, log: Log): Re
   const unlock = claim(join(directory, 'in-use'));
   try {
     const identity = identify(join(directory, 'journal.json'), table);
-    const segments: number[] = [];
-    for (const segment of listSegments(directory)) {
-      const kept = cutTornTail(segmentPath(directory, segment), log.child({ segment }));
-      if (kept) segments.push(segment);
-    }
+    const listed = listSegments(directory);
     // Numbers are never used twice, even when all segments were shipped and deleted before this start.
-    const next = Math.max(identity.next, (segments.at(-1) ?? 0) + 1);
+    const next = Math.max(identity.next, (listed.at(-1) ?? 0) + 1);
     writeFileSync(join(directory, 'journal.json'), `${JSON.stringify({ ...identity, next: next + 1 })}\n`);
+    const segments: number[] = [];
+    for (const segment of listed) {
+      const path = segmentPath(directory, segment);
+      const holds = cutTornTail(path, log.child({ segment }));
+      // The oldest says how far back the journal reaches, also when its rows are shipped and cut.
+      if (holds === 'rows' || (holds === 'header' && segment === listed[0])) segments.push(segment);
+      else rmSync(path, { force: true });
+    }
     return { id: identity.id, segments, next, unlock };
   } catch (error) {
     unlock();
@@ -61,16 +65,15 @@ function identify(path: string, table: string): z.output<typeof identitySchema> 
   return identity;
 }
 
-/** Returns false when nothing of the segment could be kept and it was deleted. */
-function cutTornTail(path: string, log: Log): boolean {
+/** Says what the segment holds afterwards. */
+function cutTornTail(path: string, log: Log): 'rows' | 'header' | 'nothing' {
   const size = statSync(path).size;
   const file = openSync(path, 'r+');
   try {
     const header = decodeSegmentHeader(readAt(file, 0, Math.min(size, CHUNK_BYTES)));
     if (!header) {
       log.warn({ bytes: size }, 'a segment without a sound header was deleted');
-      rmSync(path, { force: true });
-      return false;
+      return 'nothing';
     }
     let at = header.bytes;
     let want = CHUNK_BYTES;
@@ -85,8 +88,7 @@ function cutTornTail(path: string, log: Log): boolean {
       log.warn({ cutBytes: size - at }, 'a torn tail was cut from the journal');
       ftruncateSync(file, at);
     }
-    if (at === header.bytes) rmSync(path, { force: true });
-    return at > header.bytes;
+    return at > header.bytes ? 'rows' : 'header';
   } finally {
     closeSync(file);
   }

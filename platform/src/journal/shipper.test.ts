@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -8,6 +10,12 @@ import {
   type Start,
   thing,
 } from '../testing/shipper-stand.ts';
+
+/** Files that hold the word. */
+function secretsIn(directory: string): number {
+  return readdirSync(directory).filter((name) => readFileSync(join(directory, name)).includes('secret'))
+    .length;
+}
 
 let stand: ShipperStand;
 beforeEach(async () => {
@@ -140,6 +148,22 @@ describe.each([
     await shipper.flush(10_000);
     expect(journal.bytes()).toBeLessThan(8_000);
     expect(await stand.count()).toBe(300);
+  });
+
+  it('leaves nothing of shipped rows on disk for long, and goes on after that, also in a new process', async () => {
+    const logged: string[] = [];
+    for (const round of [1, 2]) {
+      await using journal = stand.open('renewed', 1 << 20, 20);
+      await using shipper = start(journal);
+      for (const text of ['first', 'second']) {
+        await journal.append(thing(NOW, { text: `${text}-secret` }), 'process');
+        await shipper.flush(10_000);
+        await expect.poll(() => secretsIn(journal.directory), { timeout: 20_000 }).toBe(0);
+      }
+      expect(await stand.count()).toBe(round * 2);
+      logged.push(`${shipper.counts().lostBytes}`);
+    }
+    expect(logged).toEqual(['0', '0']);
   });
 
   it('puts the smallest and the largest id of a day into that day', async () => {

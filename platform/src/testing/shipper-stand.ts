@@ -56,7 +56,7 @@ export type Start = (
 export interface ShipperStand extends AsyncDisposable {
   readonly url: string;
   readonly pool: Pool;
-  open(folder?: string, segmentBytes?: number): Journal<Thing>;
+  open(folder?: string, segmentBytes?: number, renewMs?: number): Journal<Thing>;
   /** In this thread, with a pool that ends with the shipper. */
   readonly startHere: Start;
   readonly startThread: Start;
@@ -75,8 +75,8 @@ export async function openShipperStand(): Promise<ShipperStand> {
   return {
     url,
     pool,
-    open(folder = 'one', segmentBytes = 1 << 20) {
-      const options = { directory: join(directory, folder), maxBytes: 1 << 30, segmentBytes };
+    open(folder = 'one', segmentBytes = 1 << 20, renewMs = 30_000) {
+      const options = { directory: join(directory, folder), maxBytes: 1 << 30, segmentBytes, renewMs };
       return openJournal(TABLE, options, silentLog());
     },
     startHere: (journal, options = QUICK, databaseUrl = url, log = silentLog()) =>

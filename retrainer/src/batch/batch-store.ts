@@ -68,6 +68,14 @@ export async function readBatchRun(database: Queryable, runId: string): Promise<
   return rows[0] ? runOf(rows[0]) : null;
 }
 
+/** Where the results of all runs that are done were put, each once. */
+export async function readEndedSinks(database: Queryable): Promise<string[]> {
+  const { rows } = await database.query<{ sink: string }>(
+    `SELECT DISTINCT sink FROM batch_run WHERE state = 'done' ORDER BY sink`,
+  );
+  return rows.map(({ sink }) => sink);
+}
+
 /** Newest first; of every model when it is empty, of every schedule when that is. */
 export async function listBatchRuns(
   database: Queryable,

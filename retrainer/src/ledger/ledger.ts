@@ -19,7 +19,11 @@ export type LedgerAction =
   | 'archive'
   | 'delete'
   | 'forget'
-  | 'waive_corrections';
+  | 'waive_corrections'
+  | 'backup'
+  | 'restore'
+  | 'key'
+  | 'project';
 
 export interface LedgerEntry {
   readonly at: number;

@@ -5,8 +5,7 @@ import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
-import { deleteKeys, literalPattern } from '@hotloop/platform/redis/delete-keys.ts';
-import { openRedis } from '@hotloop/platform/redis/redis.ts';
+import { openRedis, type RedisClient } from '@hotloop/platform/redis/redis.ts';
 import { SERVICE_VARIABLES } from '@hotloop/platform/start-up/settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
@@ -26,7 +25,8 @@ export interface Operations extends AsyncDisposable {
   readonly folder: string | undefined;
   /** Brings an empty database to the newest schema. */
   migrate(): Promise<void>;
-  forgetHistory(entity: string, id: string): Promise<number>;
+  /** Lends a connection to the cache. Throws INVALID_ARGUMENT where REDIS_CACHE_URL is not set. */
+  withCache<T>(use: (redis: RedisClient) => Promise<T>): Promise<T>;
   readonly redis: Readonly<Record<'cache' | 'queue', () => Promise<void>>>;
 }
 
@@ -45,7 +45,7 @@ export function openOperations(environment: Environment): Operations {
   const withRedis = async <T>(
     role: 'cache' | 'queue',
     url: string | undefined,
-    use: (redis: Awaited<ReturnType<typeof openRedis>>) => Promise<T>,
+    use: (redis: RedisClient) => Promise<T>,
   ): Promise<T> => {
     const variable = role === 'cache' ? 'REDIS_CACHE_URL' : 'REDIS_QUEUE_URL';
     if (url === undefined) throw new HotloopError('INVALID_ARGUMENT', `${variable} is not set`);
@@ -59,10 +59,7 @@ export function openOperations(environment: Environment): Operations {
     store,
     folder: settings.HOTLOOP_STORE.startsWith('s3://') ? undefined : settings.HOTLOOP_STORE,
     migrate: async () => void (await migrate(settings.DATABASE_URL, { log })),
-    forgetHistory: (entity, id) =>
-      withRedis('cache', settings.REDIS_CACHE_URL, (redis) =>
-        deleteKeys(redis, `*{${literalPattern(`${entity}:${id}`)}}*`),
-      ),
+    withCache: (use) => withRedis('cache', settings.REDIS_CACHE_URL, use),
     redis: {
       cache: () => ping('cache', settings.REDIS_CACHE_URL),
       queue: () => ping('queue', settings.REDIS_QUEUE_URL),

@@ -1,12 +1,6 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventLine, openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
-import { openDuckDb } from '@hotloop/platform/duckdb/duckdb.ts';
-import { silentLog } from '@hotloop/platform/log.ts';
-import { deleteKeys, literalPattern } from '@hotloop/platform/redis/delete-keys.ts';
-import { openRedis } from '@hotloop/platform/redis/redis.ts';
-import { createTestRedis } from '@hotloop/platform/testing/test-services.ts';
 import { describe, expect, it } from 'vitest';
 import { verifyLedger } from '../ledger/ledger.ts';
 import {
@@ -20,7 +14,6 @@ import {
 } from '../testing/fixture.ts';
 import { makeBackup, restoreBackup } from './backup.ts';
 import { examine } from './doctor.ts';
-import { forgetEntity } from './forget.ts';
 
 const SECRET = 'person-4711';
 
@@ -108,88 +101,6 @@ describe('a backup', () => {
     expect((await stores.pool.query('SELECT FROM outcome')).rowCount).toBe(2);
   });
 });
-
-describe('an entity that is forgotten', () => {
-  it('is nowhere afterwards, and others stay', async () => {
-    await using stores = await openStores();
-    await using place = await folder();
-    await using cache = await createTestRedis('cache');
-    const ids = await used(stores);
-    await using redis = await openRedis(cache.url, {
-      commandTimeoutMs: 5000,
-      role: 'cache',
-      name: 'test',
-      log: silentLog(),
-    });
-    await redis.set(`history:{user:${SECRET}}:view`, '1');
-    await redis.set('history:{user:person-2}:view', '1');
-    await using archive = await openEventArchive(stores.objects);
-    const event = { type: 'view', atMs: 1_700_000_000_000, arrivalUs: 1 };
-    const lines = [
-      eventLine({ ...event, key: 'a', entities: { user: SECRET }, fields: {} }),
-      eventLine({ ...event, key: 'b', entities: { user: 'person-2' }, fields: {} }),
-      eventLine({ ...event, key: 'c', entities: { item: 'i' }, fields: { buyer: SECRET } }),
-    ];
-    await writeFile(join(place.path, 'events.jsonl'), lines.join(''));
-    await archive.addFile(join(place.path, 'events.jsonl'));
-    await using database = await openDuckDb();
-    const dataset = join(place.path, 'dataset.parquet');
-    await database.writeParquet(`SELECT '${ids[0]}' AS prediction_id, 1.0 AS x`, dataset);
-    const digest = 'd'.repeat(64);
-    await stores.objects.putFile(`datasets/${digest}.parquet`, dataset);
-    await stores.pool.query('UPDATE model_version SET dataset_sha256 = $1', [digest]);
-
-    const forget = () =>
-      forgetEntity(
-        {
-          pool: stores.pool,
-          store: stores.objects,
-          forgetHistory: (entity, id) => deleteKeys(redis, `*{${literalPattern(`${entity}:${id}`)}}*`),
-        },
-        { entity: 'user', id: SECRET, actor: 'test', now: 1_700_000_000_000 },
-      );
-    expect(await forget()).toEqual({
-      historyKeys: 1,
-      predictions: 1,
-      outcomes: 1,
-      deadLetters: 0,
-      archivedEvents: 2,
-      datasets: [digest],
-      versions: [{ model: 'm', version: 1 }],
-    });
-
-    await using backup = await folder();
-    await makeBackup({ pool: stores.pool, store: stores.objects }, join(backup.path, 'after'));
-    expect(await placesOf(SECRET, join(backup.path, 'after'))).toEqual([]);
-    expect(await redis.keys('*')).toEqual(['history:{user:person-2}:view']);
-    expect((await stores.pool.query('SELECT FROM prediction')).rowCount).toBe(1);
-    expect(await verifyLedger(stores.pool)).toMatchObject({ broken: null });
-    expect(await forget()).toMatchObject({ predictions: 0, archivedEvents: 0, datasets: [] });
-  });
-});
-
-/** Files of a backup that hold the text, decompressed where they are compressed. */
-async function placesOf(text: string, path: string): Promise<string[]> {
-  const { gunzipSync } = await import('node:zlib');
-  const found: string[] = [];
-  await using database = await openDuckDb();
-  for (const entry of await readdir(path, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const file = join(entry.parentPath, entry.name);
-    const bytes = await readFile(file);
-    const plain = file.endsWith('.gz')
-      ? gunzipSync(bytes)
-      : file.endsWith('.parquet')
-        ? Buffer.from(
-            JSON.stringify(await database.query(`SELECT * FROM read_parquet('${file}')`), (_, value) =>
-              typeof value === 'bigint' ? String(value) : value,
-            ),
-          )
-        : bytes;
-    if (plain.includes(text)) found.push(file);
-  }
-  return found;
-}
 
 describe('the doctor', () => {
   it('finds a missing bundle and a store that is away, and says what to do', async () => {

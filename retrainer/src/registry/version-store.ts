@@ -210,3 +210,15 @@ function versionOf(row: StoredVersion): VersionRow {
     createdAt: row.created_at.getTime(),
   };
 }
+
+/** Versions that were trained on one of these datasets. */
+export async function versionsTrainedOn(
+  database: Queryable,
+  datasets: readonly string[],
+): Promise<{ readonly model: string; readonly version: number }[]> {
+  const { rows } = await database.query<{ model: string; version: number }>(
+    'SELECT model, version FROM model_version WHERE dataset_sha256 = ANY($1) ORDER BY model, version',
+    [datasets],
+  );
+  return rows;
+}

@@ -74,9 +74,18 @@ const forget: TourStep = {
       return rowCount ?? 0;
     };
     await context.until('the prediction in the log', async () => ((await logged()) > 0 ? true : undefined));
-    const gone = await context.json<{ predictions: number }>('forget', 'user', user, '--yes', '--dir', dir);
+    const { erased } = await context.json<{ erased: { predictions: number } }>(
+      'forget',
+      'user',
+      user,
+      '--yes',
+      '--again-after',
+      '0',
+      '--dir',
+      dir,
+    );
     expectThat((await logged()) === 0, 'no prediction of theirs', 'there is one');
-    return `${gone.predictions} predictions erased`;
+    return `${erased.predictions} predictions erased`;
   },
 };
 

@@ -1,0 +1,67 @@
+import { openDuckDb, parquetSource, sqlText } from '../duckdb/duckdb.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import { type Entity, type Eraser, jsonValue } from '../ports/erasure.ts';
+import {
+  columnsOf,
+  eraseFromParquet,
+  eventsOf,
+  nameForgotten,
+  rowsAbout,
+  withLocalCopy,
+} from './erase-parquet.ts';
+
+const MEMORY_MB = 256;
+/** Events, datasets and bundles are known by other rules. */
+const OWN_RULES = /^(events|datasets|bundles|doctor)\//;
+
+/** Other entities whose archived events hold the id in a field: their history holds it too. */
+export async function othersWithEventsOf(store: ObjectStore, entity: Entity): Promise<Entity[]> {
+  await using database = await openDuckDb({ memoryMb: MEMORY_MB });
+  const found = new Map<string, Entity>();
+  for await (const { key } of store.list('events/')) {
+    const rows = await withLocalCopy(database, store, key, (path) =>
+      database.query(
+        `SELECT DISTINCT entities FROM ${parquetSource([path])} WHERE contains(fields, ${sqlText(jsonValue(entity.id))})`,
+      ),
+    );
+    for (const row of rows)
+      for (const [kind, id] of Object.entries(JSON.parse(String(row.entities)) as Record<string, string>))
+        if (kind !== entity.kind || id !== entity.id) found.set(JSON.stringify([kind, id]), { kind, id });
+  }
+  return [...found.values()];
+}
+
+/** Erases events from the archive, which the preprocessor fills: those of the entity, and those that name it in a field. */
+export function eventEraser(store: ObjectStore): Eraser {
+  return {
+    what: 'archivedEvents',
+    async erase({ entity }) {
+      await using database = await openDuckDb({ memoryMb: MEMORY_MB });
+      let gone = 0;
+      for await (const { key } of store.list('events/'))
+        gone += await eraseFromParquet(database, store, key, eventsOf(entity));
+      return gone;
+    },
+  };
+}
+
+/** Erases rows from all other tables in the store, such as the archived prediction log. */
+export function archivedTableEraser(store: ObjectStore): Eraser {
+  return {
+    what: 'archivedRows',
+    async erase(traces) {
+      await using database = await openDuckDb({ memoryMb: MEMORY_MB });
+      await nameForgotten(database, traces.predictions);
+      let gone = 0;
+      for await (const { key } of store.list('')) {
+        if (!key.endsWith('.parquet') || OWN_RULES.test(key)) continue;
+        const columns = await withLocalCopy(database, store, key, (path) =>
+          columnsOf(database, parquetSource([path])),
+        );
+        const condition = rowsAbout(columns, traces);
+        if (condition !== undefined) gone += await eraseFromParquet(database, store, key, condition);
+      }
+      return gone;
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type DuckDb, parquetSource, sqlName, sqlText } from '../duckdb/duckdb.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import { type Entity, jsonValue, type Traces } from '../ports/erasure.ts';
+
+/** Copies an object, tells what of it concerns somebody, and removes the copy. */
+export async function withLocalCopy<T>(
+  database: DuckDb,
+  store: ObjectStore,
+  key: string,
+  use: (path: string) => Promise<T>,
+): Promise<T> {
+  // DuckDB keeps what it read of a path: a name that is used again could give the bytes of the file before.
+  const path = join(database.temporaryFolder, `copy-${randomUUID()}.parquet`);
+  try {
+    await store.getFile(key, path);
+    return await use(path);
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** Writes a Parquet object again without the rows that a condition names; answers how many went. A file without any is left as it is. */
+export async function eraseFromParquet(
+  database: DuckDb,
+  store: ObjectStore,
+  key: string,
+  isTheirs: string,
+): Promise<number> {
+  return withLocalCopy(database, store, key, async (path) => {
+    const source = parquetSource([path]);
+    const [found] = await database.query(
+      `SELECT count(*)::INTEGER AS theirs, (SELECT count(*)::INTEGER FROM ${source}) AS total FROM ${source} WHERE ${isTheirs}`,
+    );
+    const theirs = Number(found?.theirs ?? 0);
+    if (theirs === 0) return 0;
+    if (theirs === Number(found?.total)) {
+      await store.remove(key);
+      return theirs;
+    }
+    const rewritten = `${path}.rewritten.parquet`;
+    try {
+      await database.writeParquet(
+        `SELECT * FROM ${source} WHERE (${isTheirs}) IS DISTINCT FROM true`,
+        rewritten,
+      );
+      await store.putFile(key, rewritten);
+    } finally {
+      await rm(rewritten, { force: true });
+    }
+    return theirs;
+  });
+}
+
+/** Names and types of a query's columns. */
+export async function columnsOf(database: DuckDb, source: string): Promise<Map<string, string>> {
+  const rows = await database.query(`DESCRIBE SELECT * FROM ${source}`);
+  return new Map(rows.map((row) => [String(row.column_name), String(row.column_type)]));
+}
+
+/**
+ * The condition for rows of a table of unknown making that are about an entity: a column that is named as its kind, or else any
+ * text that is the id or JSON text that holds it; and rows of its predictions. Undefined where no column can tell.
+ */
+export function rowsAbout(columns: ReadonlyMap<string, string>, traces: Traces): string | undefined {
+  const { kind, id } = traces.entity;
+  const conditions: string[] = [];
+  if (columns.has(kind)) conditions.push(`CAST(${sqlName(kind)} AS VARCHAR) = ${sqlText(id)}`);
+  for (const [name, type] of columns) {
+    const column = sqlName(name);
+    if (type === 'VARCHAR[]') conditions.push(`list_contains(${column}, ${sqlText(id)})`);
+    if (type !== 'VARCHAR' && type !== 'JSON') continue;
+    if (!columns.has(kind)) conditions.push(`${column} = ${sqlText(id)}`);
+    conditions.push(`contains(CAST(${column} AS VARCHAR), ${sqlText(jsonValue(id))})`);
+  }
+  if (columns.has('prediction_id') && traces.predictions.length > 0)
+    conditions.push('CAST(prediction_id AS VARCHAR) IN (SELECT prediction_id FROM forgotten)');
+  return conditions.length === 0 ? undefined : conditions.join(' OR ');
+}
+
+/** Makes the table `forgotten` of the ids of predictions, for conditions. */
+export async function nameForgotten(database: DuckDb, predictions: readonly string[]): Promise<void> {
+  await database.createTable('forgotten', { prediction_id: 'VARCHAR' });
+  await database.append(
+    'forgotten',
+    predictions.map((id) => [id]),
+  );
+}
+
+/** The condition for archived events that name an entity. */
+export function eventsOf({ kind, id }: Entity): string {
+  return `json_extract_string(entities, ${sqlText(`$."${kind}"`)}) = ${sqlText(id)}
+    OR contains(fields, ${sqlText(jsonValue(id))})`;
+}

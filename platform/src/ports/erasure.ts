@@ -1,0 +1,31 @@
+/** Whose traces are erased, such as user 42. */
+export interface Entity {
+  /** As models name it: user, item … */
+  readonly kind: string;
+  readonly id: string;
+}
+
+/** Where an entity occurs, found before anything is erased. */
+export interface Traces {
+  readonly entity: Entity;
+  /** Predictions for it, and those in which it was a candidate. */
+  readonly predictions: readonly string[];
+  /** Other entities whose events name it, such as the item that a user bought. */
+  readonly others: readonly Entity[];
+}
+
+/**
+ * What one module erases of an entity: every module that writes a table or a place of its own exports one. May be repeated: what is
+ * gone is not found again. Throws UNAVAILABLE while its store is away; what it has erased by then stays erased.
+ */
+export interface Eraser {
+  /** What is counted, as the report names it, such as `predictions`. */
+  readonly what: string;
+  /** Answers how many rows, keys or files went. */
+  erase(traces: Traces): Promise<number>;
+}
+
+/** JSON text holds the id as a whole value. */
+export function jsonValue(id: string): string {
+  return JSON.stringify(id);
+}

@@ -1,0 +1,24 @@
+import type { Eraser } from '@hotloop/platform/ports/erasure.ts';
+import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
+
+/**
+ * Erases rows of reference tables: those with the entity's id as their key, in tables that are looked into by this kind of
+ * entity or by none yet, and those with the id in a field. `usedBy` says which kinds of entities look into a table.
+ */
+export function tableRowEraser(
+  database: Queryable,
+  usedBy: () => Promise<ReadonlyMap<string, ReadonlySet<string>>>,
+): Eraser {
+  return {
+    what: 'tableRows',
+    async erase({ entity: { kind, id } }) {
+      const others = [...(await usedBy())].filter(([, kinds]) => !kinds.has(kind)).map(([table]) => table);
+      const { rowCount } = await database.query(
+        `DELETE FROM reference_row WHERE (key = $1 AND table_name <> ALL($2))
+           OR EXISTS (SELECT FROM jsonb_each_text(fields) WHERE value = $1)`,
+        [id, others],
+      );
+      return rowCount ?? 0;
+    },
+  };
+}

@@ -1,0 +1,14 @@
+import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
+import { appendLedger, type LedgerAction } from '../ledger/ledger.ts';
+
+/** Writes what an operator did into the ledger; `detail` holds no secrets. */
+export async function recordAct(
+  pool: Pool,
+  action: LedgerAction,
+  detail: Readonly<Record<string, unknown>>,
+  now = Date.now(),
+): Promise<void> {
+  await transaction(pool, (client) =>
+    appendLedger(client, { at: now, actor: 'operator', action, model: '', version: null, detail }),
+  );
+}
