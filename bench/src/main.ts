@@ -8,7 +8,9 @@ import { featuresBench } from './benches/features.ts';
 import { feedbackBench } from './benches/feedback.ts';
 import { inferBench } from './benches/infer.ts';
 import { logBench } from './benches/log.ts';
+import { memoryBench } from './benches/memory.ts';
 import { monitoringBench } from './benches/monitoring.ts';
+import { peersBench } from './benches/peers.ts';
 import { predictBench } from './benches/predict.ts';
 import { providersBench } from './benches/providers.ts';
 import { runtimeBench } from './benches/runtime.ts';
@@ -28,6 +30,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   monitoring: monitoringBench,
   batching: batchingBench,
   log: logBench,
+  memory: memoryBench,
+  peers: peersBench,
   swap: swapBench,
   tls: tlsBench,
   providers: providersBench,

@@ -5,7 +5,14 @@ import { tensorManifest } from './testing/echo-models.ts';
 import { modelOf, storeVersion } from './testing/model-bundles.ts';
 import { startTestCompute, type TestCompute } from './testing/start-test-compute.ts';
 
-const CASES = ['empty-past', 'ml-only-import', 'rows-that-meet', 'skl-double-import', 'text-to-number'];
+const CASES = [
+  'empty-past',
+  'ml-only-import',
+  'overridable',
+  'rows-that-meet',
+  'skl-double-import',
+  'text-to-number',
+];
 
 let test: TestCompute;
 beforeAll(async () => {
@@ -90,6 +97,28 @@ describe('models as exporters write them', () => {
     expect(whole.outputs?.[0]?.data).toEqual([30, 10]);
   });
 
+  it('use the default of an input that is left out, and what a request sends in its place', async () => {
+    const x = fp32('x', [1, 2], [1, 2]);
+    const answers = await Promise.all([
+      ask('overridable', x),
+      ask('overridable', x, fp32('scale', [1], [10])),
+      ask('overridable', fp32('scale', [1], [-1]), x),
+      ask('overridable', x),
+    ]);
+    expect(answers.map(({ outputs }) => outputs?.[0]?.data)).toEqual([
+      [3, 6],
+      [10, 20],
+      [-1, -2],
+      [3, 6],
+    ]);
+    expect((await ask('overridable', x, fp32('scale', [2], [1, 1]))).error).toContain("'scale'");
+    const url = `http://${test.compute.httpAddress}/v2/models/overridable`;
+    const metadata = (await (await fetch(url)).json()) as { inputs: { name: string }[] };
+    expect(metadata.inputs.map(({ name }) => name)).toEqual(['x', 'scale']);
+    const config = (await (await fetch(`${url}/config`)).json()) as { input: object[] };
+    expect(config.input[1]).toMatchObject({ name: 'scale', dims: [1], optional: true });
+  });
+
   it('answer each request as alone, whatever others send at the same moment', async () => {
     const answers = await Promise.all(
       Array.from({ length: 200 }, (_, index) =>
@@ -98,6 +127,6 @@ describe('models as exporters write them', () => {
     );
     for (const [index, { outputs }] of answers.entries())
       if (index % 2 === 0) expect(outputs?.[0]?.data).toEqual([2, 1]);
-    expect(test.compute.fleet.find('rows-that-meet', 1)?.batcher?.shareable).toBe(false);
+    expect(test.compute.fleet.find('rows-that-meet', 1)?.serving?.batcher.shareable).toBe(false);
   });
 });

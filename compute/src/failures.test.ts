@@ -117,10 +117,10 @@ describe('when things go wrong', () => {
       // Stands in for a model that crashes on this input: the runner ends with it in hand, and the next one answers.
       process.kill(pid, 'SIGSTOP');
       const answer = poison();
-      await expect.poll(() => slot?.batcher?.running).toBe(1);
+      await expect.poll(() => slot?.serving?.batcher.running).toBe(1);
       // Waits behind it each time, and has no part in it.
       const behind = test.compute.port.infer(item('tiny', 1, ROW, { timeoutMs: 20_000 }));
-      await expect.poll(() => slot?.batcher?.running).toBe(2);
+      await expect.poll(() => slot?.serving?.batcher.running).toBe(2);
       process.kill(pid, 'SIGKILL');
       await Promise.all([answer, behind]);
     }

@@ -39,7 +39,7 @@ it('answers all requests of a light model while another one is flooded and sheds
   process.kill(pid, 'SIGSTOP');
   const held = flood(20 * QUEUE);
   await expect.poll(() => outcomes.shed).toBeGreaterThan(QUEUE);
-  expect(test.compute.fleet.find('heavy', 1)?.batcher?.inFlight).toBeGreaterThanOrEqual(QUEUE);
+  expect(test.compute.fleet.find('heavy', 1)?.serving?.batcher.inFlight).toBeGreaterThanOrEqual(QUEUE);
   for (let round = 0; round < 20; round++) {
     const { shed } = outcomes;
     await Promise.all([flood(QUEUE), askLight()]);

@@ -16,9 +16,8 @@ import type { PredictionRow } from './prediction-log/prediction-row.ts';
 import type { LoadedModel } from './runner/load-options.ts';
 import { firstNonFinite } from './runner/tensor-layout.ts';
 import type { Fleet } from './slots/fleet.ts';
-import { notServed } from './slots/not-served.ts';
 import type { Quarantine } from './slots/quarantine.ts';
-import type { Slot } from './slots/slot.ts';
+import type { Serving, Slot } from './slots/slot.ts';
 
 /** Who asks and for what, as the log keeps it. */
 export interface Question {
@@ -82,42 +81,42 @@ export class Infer {
   /** Feature rows for a model's one input, or one tensor for each of its inputs. A version that is registered but not loaded is loaded first. */
   rows(item: InferItem, isOver: () => boolean): Promise<InferOutput> {
     const { clock } = this.#adapters;
-    const slot = this.acquire(item.model, item.version, item.timeoutMs);
-    if (!(slot instanceof Promise)) return this.#rowsOn(slot, item, isOver);
+    const serving = this.acquire(item.model, item.version, item.timeoutMs);
+    if (!(serving instanceof Promise)) return this.#rowsOn(serving, item, isOver);
     const askedAt = clock.monotonic();
-    return slot.then((loaded) => {
+    return serving.then((loaded) => {
       const timeoutMs = item.timeoutMs - (clock.monotonic() - askedAt);
       return this.#rowsOn(loaded, { ...item, timeoutMs }, isOver);
     });
   }
 
   /** As `acquire` of the fleet. */
-  acquire(model: string, version: number, timeoutMs: number): Slot | Promise<Slot> {
+  acquire(model: string, version: number, timeoutMs: number): Serving | Promise<Serving> {
     const { fleet, onRefused } = this.#adapters;
     const refuse = (error: unknown): never => {
       onRefused?.(model, error);
       throw error;
     };
     try {
-      const slot = fleet.acquire(model, version, timeoutMs);
-      return slot instanceof Promise ? slot.catch(refuse) : slot;
+      const serving = fleet.acquire(model, version, timeoutMs);
+      return serving instanceof Promise ? serving.catch(refuse) : serving;
     } catch (error) {
       return refuse(error);
     }
   }
 
-  #rowsOn(slot: Slot, item: InferItem, isOver: () => boolean): Promise<InferOutput> {
+  #rowsOn(serving: Serving, item: InferItem, isOver: () => boolean): Promise<InferOutput> {
     checkPredictionId(item.predictionId, this.#adapters.clock.now());
-    const model = slot.model as LoadedModel;
+    const { model } = serving;
     if (item.tensors !== undefined && item.tensors.length > 0)
-      return this.run(slot, { ...item, isOver }, featureTensors(item, item.tensors, model), item.rows, 0);
+      return this.run(serving, { ...item, isOver }, featureTensors(item, item.tensors, model), item.rows, 0);
     checkRows(item, model);
     const input: WorkInput = {
       datatype: 'FP32',
       shape: [item.rows, item.columns],
       contents: item.features,
     };
-    return this.run(slot, { ...item, isOver }, [input], item.rows, item.columns);
+    return this.run(serving, { ...item, isOver }, [input], item.rows, item.columns);
   }
 
   /**
@@ -126,14 +125,14 @@ export class Infer {
    * INVALID_ARGUMENT `quarantined`, INTERNAL (`nonfinite_output`, `run_failed`).
    */
   run(
-    slot: Slot,
+    serving: Serving,
     question: Question,
     inputs: readonly WorkInput[],
     rows: number,
     columns: number,
   ): Promise<InferOutput> {
     try {
-      return this.#submit(slot, question, inputs, rows, columns);
+      return this.#submit(serving, question, inputs, rows, columns);
     } catch (error) {
       this.#adapters.onRefused?.(question.model, error);
       throw error;
@@ -141,15 +140,14 @@ export class Infer {
   }
 
   #submit(
-    slot: Slot,
+    serving: Serving,
     question: Question,
     inputs: readonly WorkInput[],
     rows: number,
     columns: number,
   ): Promise<InferOutput> {
     const { fleet, journal, quarantine, clock } = this.#adapters;
-    const { batcher } = slot;
-    if (!batcher) throw notServed(question.model, question.version, slot);
+    const { slot, batcher } = serving;
     quarantine.check(slot, inputs);
     if (journal.full())
       throw new HotloopError('RESOURCE_EXHAUSTED', 'the prediction log is full; try again later', {
@@ -158,7 +156,7 @@ export class Infer {
     const submittedAt = clock.monotonic();
     fleet.use(slot, submittedAt);
     const { promise, resolve, reject } = Promise.withResolvers<InferOutput>();
-    const asked: Asked = { slot, question, inputs, rows, columns, isAnswered: false };
+    const asked: Asked = { serving, question, inputs, rows, columns, isAnswered: false };
     batcher.submit({
       inputs,
       rows,
@@ -178,11 +176,11 @@ export class Infer {
   }
 
   #succeed(asked: Asked, result: WorkResult, resolve: (output: InferOutput) => void, reject: Reject): void {
-    const { slot } = asked;
+    const { slot, model } = asked.serving;
     if (asked.isAnswered) return;
     asked.isAnswered = true;
-    const outputs = nameOutputs(slot.model as LoadedModel, result);
-    const failure = this.#preparedOf(slot).allowsNonFinite ? undefined : nonFinite(outputs);
+    const outputs = nameOutputs(model, result);
+    const failure = this.#preparedOf(asked.serving).allowsNonFinite ? undefined : nonFinite(outputs);
     const { queueUs, runUs } = result;
     if (failure) slot.statistics.failed(queueUs + runUs, failure.code);
     else {
@@ -207,8 +205,10 @@ export class Infer {
   }
 
   /** Only what ran well: the next version is warmed on it, and must not be stopped by it. */
-  #keepForWarmUp({ slot, inputs }: Asked): void {
+  #keepForWarmUp({ serving: { slot }, inputs }: Asked): void {
     const { recent } = this.#adapters.fleet;
+    // A replaced default says nothing of what the next version will be asked for.
+    if (inputs.at(-1)?.index !== undefined) return;
     if (recent.isDue() && !this.#adapters.quarantine.knows(slot, inputs))
       recent.offer(slot.record.model, inputs);
   }
@@ -216,7 +216,7 @@ export class Infer {
   #fail(asked: Asked, error: HotloopError, reject: Reject): void {
     if (asked.isAnswered) return;
     asked.isAnswered = true;
-    asked.slot.statistics.failed(0, error.code);
+    asked.serving.slot.statistics.failed(0, error.code);
     try {
       this.#write(asked, null, NOTHING_RAN, error).then(
         () => reject(error),
@@ -237,8 +237,8 @@ export class Infer {
     timing: Pick<WorkResult, 'queueUs' | 'runUs'>,
     error: HotloopError | null,
   ): Promise<void> {
-    const { slot, question, inputs, rows, columns } = asked;
-    const prepared = this.#preparedOf(slot);
+    const { serving, question, inputs, rows, columns } = asked;
+    const prepared = this.#preparedOf(serving);
     const { policy } = prepared;
     const keeps = policy.keepsTensors(question.predictionId);
     return this.#adapters.journal.append(
@@ -269,16 +269,16 @@ export class Infer {
     );
   }
 
-  #preparedOf(slot: Slot): Prepared {
+  #preparedOf({ slot, model }: Serving): Prepared {
     const { record } = slot;
     let prepared = this.#prepared.get(record);
     if (!prepared) {
-      const { inputs, outputs } = slot.model as LoadedModel;
+      const { inputs, optional = [], outputs } = model;
       const policy = logPolicyOf(record.manifest);
       prepared = {
         policy,
         allowsNonFinite: record.manifest.runtime.allow_nonfinite,
-        inputs: new LoggedTensors(inputs, policy),
+        inputs: new LoggedTensors([...inputs, ...optional], policy),
         outputs: new LoggedTensors(outputs, policy),
       };
       this.#prepared.set(record, prepared);
@@ -288,7 +288,7 @@ export class Infer {
 }
 
 interface Asked {
-  readonly slot: Slot;
+  readonly serving: Serving;
   readonly question: Question;
   readonly inputs: readonly WorkInput[];
   readonly rows: number;

@@ -7,10 +7,14 @@ const MB = 1024 ** 2;
 
 export type NodeSettings = Pick<
   ComputeSettings,
-  'HOTLOOP_EXECUTION_PROVIDERS' | 'HOTLOOP_MEMORY_BUDGET_MB' | 'HOTLOOP_JOURNAL_MAX_MB' | 'HOTLOOP_HANG_MS'
+  | 'HOTLOOP_EXECUTION_PROVIDERS'
+  | 'HOTLOOP_MEMORY_BUDGET_MB'
+  | 'HOTLOOP_JOURNAL_MAX_MB'
+  | 'HOTLOOP_IDLE_UNLOAD_MS'
+  | 'HOTLOOP_HANG_MS'
 >;
 
-/** The same as options of compute. What is not set stays out, so that the usual value holds. The environment says where devices are. */
+/** The settings as options of compute. What is not set is left out, so that the default holds. The environment says where devices are. */
 export function nodeOptions(
   settings: NodeSettings,
   environment: Environment,
@@ -20,6 +24,7 @@ export function nodeOptions(
     HOTLOOP_MEMORY_BUDGET_MB: memoryMb,
     HOTLOOP_JOURNAL_MAX_MB: journalMb,
     HOTLOOP_HANG_MS: hangMs,
+    HOTLOOP_IDLE_UNLOAD_MS: idleUnloadMs,
   } = settings;
   return {
     fleet: {
@@ -27,6 +32,7 @@ export function nodeOptions(
       ...(executionProviders === undefined ? {} : { executionProviders }),
       ...(memoryMb === undefined ? {} : { memoryBudgetBytes: memoryMb * MB }),
       ...(hangMs === undefined ? {} : { hangMs }),
+      ...(idleUnloadMs === undefined ? {} : { idleUnloadMs }),
     },
     journal: journalMb === undefined ? {} : { maxBytes: journalMb * MB },
   };

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { Infer, type InferAdapters, type Question } from './infer.ts';
 import { OipInference } from './oip/oip-inference.ts';
 import type { LoadedModel } from './runner/load-options.ts';
-import type { Slot } from './slots/slot.ts';
+import type { Serving } from './slots/slot.ts';
 
 const TIMEOUT_MS = 1_000;
 const LOAD_MS = 300;
@@ -17,15 +17,15 @@ const MODEL: LoadedModel = { inputs: [tensor('input', 2)], outputs: [tensor('sco
 const IS_NEVER_OVER = () => false;
 
 /** A clock that goes on only while a version is loaded. */
-function loading<Loaded extends object>(slot: Loaded, isCold: boolean) {
+function loading<Loaded extends object>(serving: Loaded, isCold: boolean) {
   let now = 0;
   const clock = { now: () => NOW, monotonic: () => now };
   const load = async () => {
     await null;
     now += LOAD_MS;
-    return slot as Slot;
+    return serving as Serving;
   };
-  return { clock, acquire: () => (isCold ? load() : (slot as Slot)) };
+  return { clock, acquire: () => (isCold ? load() : (serving as Serving)) };
 }
 
 describe.each([
@@ -48,7 +48,7 @@ describe.each([
     registry.publish();
     const asked: Question[] = [];
     const infer = {
-      async run(_: Slot, question: Question) {
+      async run(_: Serving, question: Question) {
         asked.push(question);
         return { outputs: [], queueUs: 0, runUs: 0 };
       },

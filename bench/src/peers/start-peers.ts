@@ -22,6 +22,7 @@ export async function startEcho(profile?: string): Promise<EchoPeer> {
 
 /** The bare runtime in its process. */
 export interface TightPeer extends AsyncDisposable {
+  readonly pid: number;
   load(model: BenchModel, path: string): Promise<void>;
   run(loop: TightLoop): Promise<TightRun>;
 }
@@ -29,6 +30,7 @@ export interface TightPeer extends AsyncDisposable {
 export async function startTightLoop(): Promise<TightPeer> {
   const child: Child = await startChild(TIGHT_LOOP);
   return {
+    pid: child.process.pid ?? 0,
     load: ({ name, input, row }, path) => child.ask('load', { name, input, row, path }),
     run: (loop) => child.ask<TightRun>('run', loop),
     [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),

@@ -8,7 +8,7 @@ export function joinInputs(
 ): FrameTensor[] {
   const [first] = works;
   return (first?.inputs ?? []).map((input, index) => ({
-    index,
+    index: input.index ?? index,
     datatype: input.datatype,
     shape: works.length === 1 ? input.shape : [rows, ...input.shape.slice(1)],
     pieces: works.map((work) => work.inputs[index]?.contents ?? new Uint8Array()),

@@ -22,12 +22,12 @@ export function hasSharedRows({ inputs, outputs }: LoadedModel): boolean {
 
 /**
  * Requests of one key agree in everything but the first dimension, so they can share a run. Those whose inputs have
- * different numbers of rows run alone.
+ * different numbers of rows run alone, and so do those that replace a default, which has no rows.
  */
 export function shapeKeyOf(inputs: readonly WorkInput[], rows: number): string {
   let key = '';
-  for (const { datatype, shape } of inputs) {
-    if (shape[0] !== rows) return ALONE;
+  for (const { datatype, shape, index } of inputs) {
+    if (shape[0] !== rows || index !== undefined) return ALONE;
     key += `${datatype}${shape.slice(1).join('x')};`;
   }
   return key;

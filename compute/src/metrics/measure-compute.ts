@@ -69,9 +69,9 @@ export function observeCompute(
   });
   const ends = [
     depth.observe(() =>
-      [...fleet.slots()].map(({ record, batcher }) => [
+      [...fleet.slots()].map(({ record, serving }) => [
         [record.model, record.version],
-        batcher?.inFlight ?? 0,
+        serving?.batcher.inFlight ?? 0,
       ]),
     ),
     memory.observe(() =>

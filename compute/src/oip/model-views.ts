@@ -57,7 +57,7 @@ export function metadataOf({ record, model }: KnownVersion, versions: readonly n
     name: record.model,
     versions: versions.map(String),
     platform: PLATFORM,
-    inputs: model.inputs.map(metadata),
+    inputs: [...model.inputs, ...(model.optional ?? [])].map(metadata),
     outputs: model.outputs.map(metadata),
   };
 }
@@ -87,7 +87,14 @@ export function configOf(known: KnownVersion) {
     backend: BACKEND,
     version_policy: { specific: { versions: [record.version] } },
     max_batch_size: batches ? runtime.max_batch : 0,
-    input: model.inputs.map(tensor),
+    input: [
+      ...model.inputs.map(tensor),
+      ...(model.optional ?? []).map((input) => ({
+        ...tensor(input),
+        dims: [...input.shape],
+        optional: true,
+      })),
+    ],
     output: model.outputs.map(tensor),
     instance_group: [{ name: record.model, count: runtime.instances, kind: isGpu ? 'KIND_GPU' : 'KIND_CPU' }],
     default_model_filename: 'model.onnx',

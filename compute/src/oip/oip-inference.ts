@@ -4,25 +4,28 @@ import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { isPredictionId, type PredictionIds } from '@hotloop/proto/prediction-id.ts';
 import type { Infer } from '../infer.ts';
 import { checkPredictionId } from '../infer-checks.ts';
-import type { LoadedModel } from '../runner/load-options.ts';
 import { elementCount } from '../runner/tensor-layout.ts';
-import type { Slot } from '../slots/slot.ts';
+import type { Serving } from '../slots/slot.ts';
 import type { OipAnswer, OipRequest, OipTensor } from './oip-request.ts';
 import { laneOf } from './priority-lane.ts';
 import { checkContents, matchInputs, matchOutputs } from './tensor-checks.ts';
 
-/** Resolves to a version's slot that takes work, loading it when it is registered but not loaded. */
-export type AcquireSlot = (model: string, version: number, timeoutMs: number) => Slot | Promise<Slot>;
+/** Resolves to a version that takes work, loading it when it is registered but not loaded. */
+export type AcquireVersion = (
+  model: string,
+  version: number,
+  timeoutMs: number,
+) => Serving | Promise<Serving>;
 
 export interface OipInferenceAdapters {
   readonly registry: RegistryReader;
   readonly infer: Infer;
   readonly ids: PredictionIds;
   readonly clock: Clock;
-  readonly acquire: AcquireSlot;
+  readonly acquire: AcquireVersion;
 }
 
-/** Whoever sends tensors has made every feature. */
+/** A caller that sends tensors has computed every feature. */
 const ALL_PRESENT = new Uint8Array();
 
 /**
@@ -41,14 +44,14 @@ export class OipInference {
     const priority = laneOf(request.priority);
     const { record, variant } = resolveVersion(registry.current(), request.model, request.version);
     const found = acquire(record.model, record.version, request.timeoutMs);
-    let slot: Slot;
+    let serving: Serving;
     let { timeoutMs } = request;
     if (found instanceof Promise) {
       const askedAt = clock.monotonic();
-      slot = await found;
+      serving = await found;
       timeoutMs -= clock.monotonic() - askedAt;
-    } else slot = found;
-    const model = slot.model as LoadedModel;
+    } else serving = found;
+    const { model } = serving;
     const what = `${record.model} version ${record.version}`;
     const inputs = matchInputs(model, request.inputs, what);
     for (const input of inputs) checkContents(input);
@@ -73,16 +76,16 @@ export class OipInference {
       timeoutMs,
       isOver,
     };
-    const output = await infer.run(slot, question, inputs, rows, columns);
+    const output = await infer.run(serving, question, inputs, rows, columns);
     const outputs = wanted.flatMap((index) => output.outputs[index] ?? []);
     return { model: record.model, version: record.version, id: request.id, predictionId, outputs };
   }
 }
 
-/** Rows share the first dimension; columns are what a row of a single two-dimensional input holds, else 0. */
+/** Rows share the first dimension of what has no default; columns are what a row of a single two-dimensional input holds, else 0. */
 function sizeOf(inputs: readonly OipTensor[]): { rows: number; columns: number } {
   const [first, ...others] = inputs;
-  const shape = first?.shape ?? [];
+  const shape = first === undefined || first.index !== undefined ? [] : first.shape;
   const rows = shape[0] ?? 1;
   const isTable = others.length === 0 && first?.datatype === 'FP32';
   return { rows, columns: isTable ? elementCount(shape.slice(1)) : 0 };

@@ -66,8 +66,8 @@ export class OipModels {
     return [...models].flatMap((model) =>
       [...model.versions.values()].flatMap((record) => {
         const known = this.#fleet.known(record);
-        const isLoaded = this.#fleet.find(record.model, record.version)?.model !== undefined;
-        return known && (isLoaded || this.#fleet.isServed(record)) ? [this.#statisticsOf(known)] : [];
+        const isHeld = this.#fleet.find(record.model, record.version) !== undefined;
+        return known && (isHeld || this.#fleet.isServed(record)) ? [this.#statisticsOf(known)] : [];
       }),
     );
   }

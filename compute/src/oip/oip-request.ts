@@ -8,6 +8,8 @@ export interface OipTensor {
   readonly shape: readonly number[];
   /** Raw: little endian, row major; BYTES as 32-bit length and bytes for each element. */
   readonly contents: Uint8Array;
+  /** See WorkInput. */
+  readonly index?: number;
 }
 
 /** One inference as both protocols, gRPC and REST, ask for it. */

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { MOST_DEFAULT_ELEMENTS, MOST_DEFAULTS } from '@hotloop/model/onnx/open-defaults.ts';
 import { DATATYPES, type Datatype } from '@hotloop/model/tensor.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
@@ -79,7 +80,7 @@ function checkTexts({ name, shape, contents }: OipTensor, count: number): void {
 }
 
 /**
- * The request's tensors in the order of the model's inputs. Throws INVALID_ARGUMENT naming the tensor and what was expected:
+ * The request's tensors in the order of the model's inputs, then those that replace a default. Throws INVALID_ARGUMENT naming the tensor and what was expected:
  * a missing, unknown or repeated name, another datatype, rank or dimension, two sizes for one named dimension.
  */
 export function matchInputs(model: LoadedModel, tensors: readonly OipTensor[], what: string): OipTensor[] {
@@ -95,13 +96,29 @@ export function matchInputs(model: LoadedModel, tensors: readonly OipTensor[], w
     matchOne(description, tensor);
     return tensor;
   });
-  const [unknown] = given.keys();
-  if (unknown !== undefined) {
-    const names = model.inputs.map((input) => quoted(input.name)).join(', ');
-    throw invalid(`${what} has no input ${quoted(unknown)}; it has ${names}`);
+  const { optional = [] } = model;
+  for (const [place, description] of optional.entries()) {
+    const tensor = given.get(description.name);
+    if (!tensor) continue;
+    given.delete(description.name);
+    matchOne(description, tensor);
+    matched.push({ ...tensor, index: model.inputs.length + place });
   }
+  const [unknown] = given.keys();
+  if (unknown !== undefined) throw unknownInput(model, unknown, what);
   checkNamedDimensions(model.inputs, matched);
   return matched;
+}
+
+function unknownInput({ inputs, optional = [], fixed = [] }: LoadedModel, name: string, what: string): Error {
+  if (fixed.includes(name))
+    return new HotloopError(
+      'INVALID_ARGUMENT',
+      `input ${quoted(name)} of ${what} has a default that requests cannot replace: that works for at most ${MOST_DEFAULTS} inputs of at most ${MOST_DEFAULT_ELEMENTS} elements each, in files of IR version 4 or later; leave it out`,
+      { reason: 'fixed_default' },
+    );
+  const names = [...inputs, ...optional].map((input) => quoted(input.name)).join(', ');
+  return invalid(`${what} has no input ${quoted(name)}; it has ${names}`);
 }
 
 /** Dimensions of one name are one and the same; those without a name promise nothing. */

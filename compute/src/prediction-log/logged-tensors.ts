@@ -7,6 +7,9 @@ interface Named {
   readonly name: string;
 }
 
+/** A tensor whose place among the model's is its place in the list, unless it has an index. */
+type Placed<Key extends keyof Tensor> = Pick<Tensor, Key> & { readonly index?: number | undefined };
+
 /** What the log keeps of the inputs, or of the outputs, of one version. */
 export class LoggedTensors {
   readonly #names: readonly string[];
@@ -22,13 +25,13 @@ export class LoggedTensors {
   }
 
   /** JSON of names, types and shapes, made once for each shape. A tensor whose contents are not kept is marked as hidden. */
-  specification(tensors: readonly Pick<Tensor, 'datatype' | 'shape'>[]): string {
-    const key = tensors.map((tensor) => tensor.shape.join('x')).join(';');
+  specification(tensors: readonly Placed<'datatype' | 'shape'>[]): string {
+    const key = tensors.map(({ index = '', shape }) => `${index}:${shape.join('x')}`).join(';');
     let text = this.#specifications.get(key);
     if (text === undefined) {
       text = JSON.stringify(
-        tensors.map(({ datatype, shape }, index) => {
-          const name = this.#nameOf(index);
+        tensors.map(({ datatype, shape, index }, position) => {
+          const name = this.#nameOf(index ?? position);
           return { name, datatype, shape, ...(this.#policy.hides(name) ? { hidden: true } : {}) };
         }),
       );
@@ -38,9 +41,9 @@ export class LoggedTensors {
   }
 
   /** The contents that may be kept, in the model's order; null when there are none. */
-  contents(tensors: readonly Pick<Tensor, 'contents'>[]): readonly Uint8Array[] | null {
+  contents(tensors: readonly Placed<'contents'>[]): readonly Uint8Array[] | null {
     const kept = this.#hidesAny
-      ? tensors.filter((_, index) => !this.#policy.hides(this.#nameOf(index)))
+      ? tensors.filter(({ index }, position) => !this.#policy.hides(this.#nameOf(index ?? position)))
       : tensors;
     return kept.length === 0 ? null : kept.map((tensor) => tensor.contents);
   }

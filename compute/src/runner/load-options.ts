@@ -12,6 +12,8 @@ export function usesDevice(providers: readonly ExecutionProvider[]): boolean {
 export interface LoadOptions {
   readonly executionProviders: readonly ExecutionProvider[];
   readonly threads: number;
+  /** Names of inputs that have a default; the defaults follow the model's bytes, in this order. */
+  readonly defaults: readonly string[];
 }
 
 /** An input or output as the runtime reports it. Free dimensions are -1; a named one has its name beside. */
@@ -23,6 +25,28 @@ export interface TensorDescription {
 }
 
 export interface LoadedModel {
+  /** What every request gives. */
   readonly inputs: readonly TensorDescription[];
+  /** Inputs with a default, which a request may give too; their indices follow those of `inputs`. */
+  readonly optional?: readonly TensorDescription[];
+  /** Inputs whose default no request can replace. */
+  readonly fixed?: readonly string[];
   readonly outputs: readonly TensorDescription[];
 }
+
+/** Datatypes by what ONNX and the runtime call them. */
+export const DATATYPE_OF: Readonly<Record<string, Datatype>> = {
+  float32: 'FP32',
+  float64: 'FP64',
+  float16: 'FP16',
+  int8: 'INT8',
+  int16: 'INT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  uint8: 'UINT8',
+  uint16: 'UINT16',
+  uint32: 'UINT32',
+  uint64: 'UINT64',
+  bool: 'BOOL',
+  string: 'BYTES',
+};

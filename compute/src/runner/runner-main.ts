@@ -121,7 +121,7 @@ async function load(frame: Buffer, writer: FrameWriter): Promise<RunnerSession |
     // It also waits a turn of the event loop before every run, to let others go first. There are no others here.
     Reflect.set(globalThis, 'setImmediate', queueMicrotask);
     const { loadSession } = await import('./runner-session.ts');
-    const session = await loadSession(onnx, options);
+    const session = await loadSession(onnx, options, tensors.slice(2));
     writer.send({
       id,
       kind: 'loaded',

@@ -1,23 +1,7 @@
 import type { Datatype } from '@hotloop/model/tensor.ts';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { FrameTensor, ReceivedTensor } from './frames.ts';
-import type { LoadedModel, LoadOptions, TensorDescription } from './load-options.ts';
-
-const DATATYPE_OF: Readonly<Record<string, Datatype>> = {
-  float32: 'FP32',
-  float64: 'FP64',
-  float16: 'FP16',
-  int8: 'INT8',
-  int16: 'INT16',
-  int32: 'INT32',
-  int64: 'INT64',
-  uint8: 'UINT8',
-  uint16: 'UINT16',
-  uint32: 'UINT32',
-  uint64: 'UINT64',
-  bool: 'BOOL',
-  string: 'BYTES',
-};
+import { DATATYPE_OF, type LoadedModel, type LoadOptions, type TensorDescription } from './load-options.ts';
 
 type NumericArray =
   | Float32Array
@@ -62,7 +46,11 @@ export interface RunnerSession {
 }
 
 /** Loads a model from memory. One thread has no pool and does not spin; several must not either. */
-export async function loadSession(onnx: Uint8Array, options: LoadOptions): Promise<RunnerSession> {
+export async function loadSession(
+  onnx: Uint8Array,
+  options: LoadOptions,
+  defaults: readonly ReceivedTensor[],
+): Promise<RunnerSession> {
   const session = await InferenceSession.create(onnx, {
     executionProviders: [...options.executionProviders],
     intraOpNumThreads: options.threads,
@@ -71,11 +59,20 @@ export async function loadSession(onnx: Uint8Array, options: LoadOptions): Promi
     graphOptimizationLevel: 'all',
     extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
   });
-  const model: LoadedModel = {
-    inputs: session.inputMetadata.map(describe),
+  const described = session.inputMetadata.map(describe);
+  const model = {
+    inputs: described.filter(({ name }) => !options.defaults.includes(name)),
+    optional: options.defaults.flatMap((name) => described.find((input) => input.name === name) ?? []),
     outputs: session.outputMetadata.map(describe),
   };
-  return { model, run: (inputs) => runOnce(session, model, inputs) };
+  const feeds: Record<string, Tensor> = {};
+  for (const [index, tensor] of defaults.entries()) {
+    const name = options.defaults[index];
+    // A copy: the memory in which it came is used for the next frame.
+    if (name !== undefined)
+      feeds[name] = toRuntime({ ...tensor, contents: Uint8Array.from(tensor.contents) });
+  }
+  return { model, run: (inputs) => runOnce(session, model, feeds, inputs) };
 }
 
 /**
@@ -101,12 +98,13 @@ function describe(metadata: InferenceSession.ValueMetadata): TensorDescription {
 
 async function runOnce(
   session: InferenceSession,
-  model: LoadedModel,
+  model: Required<Pick<LoadedModel, 'inputs' | 'optional' | 'outputs'>>,
+  defaults: Readonly<Record<string, Tensor>>,
   inputs: readonly ReceivedTensor[],
 ): Promise<FrameTensor[]> {
-  const feeds: Record<string, Tensor> = {};
+  const feeds = { ...defaults };
   for (const input of inputs) {
-    const description = model.inputs[input.index];
+    const description = model.inputs[input.index] ?? model.optional[input.index - model.inputs.length];
     if (description) feeds[description.name] = toRuntime(input);
   }
   const results = await session.run(feeds);

@@ -23,7 +23,16 @@ import { type RunnerLimits, type SpawnedRunner, spawnRunner } from './spawn-runn
 
 const MAX_ERROR_OUTPUT = 4096;
 
-export interface RunnerOptions extends LoadOptions {
+/** The value of an input that a request may leave out. */
+export interface DefaultTensor {
+  readonly name: string;
+  readonly tensor: FrameTensor;
+}
+
+export interface RunnerOptions extends Omit<LoadOptions, 'defaults'> {
+  readonly defaults?: readonly DefaultTensor[];
+  /** Names of inputs whose default stays as it is. */
+  readonly fixed?: readonly string[];
   readonly loadTimeoutMs: number;
   /** What the model may take beyond the process itself; on the CPU a larger allocation fails inside the runner. */
   readonly memoryLimitBytes: number;
@@ -178,10 +187,10 @@ class RunnerProcess implements Runner {
   }
 
   async load(onnx: Uint8Array, options: RunnerOptions): Promise<void> {
-    const { executionProviders, threads } = options;
-    const told: LoadOptions = { executionProviders, threads };
+    const { executionProviders, threads, defaults = [], fixed = [] } = options;
+    const told: LoadOptions = { executionProviders, threads, defaults: defaults.map(({ name }) => name) };
     const bytes: FrameTensor = { index: 1, datatype: 'UINT8', shape: [onnx.length], pieces: [onnx] };
-    const tensors = [textTensor(JSON.stringify(told)), bytes];
+    const tensors = [textTensor(JSON.stringify(told)), bytes, ...defaults.map(({ tensor }) => tensor)];
     let sent = Buffer.alloc(0);
     const reply = await this.#ask('load', tensors, (length) => {
       sent = Buffer.allocUnsafeSlow(length);
@@ -189,7 +198,7 @@ class RunnerProcess implements Runner {
     });
     // It has been read whole, or there would be no answer.
     releaseBytes(sent);
-    this.model = JSON.parse(textOf(reply.tensors[0]));
+    this.model = { ...JSON.parse(textOf(reply.tensors[0])), fixed };
   }
 
   memoryBytes(): number {

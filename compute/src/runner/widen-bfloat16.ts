@@ -64,6 +64,7 @@ export function narrowed(runner: Runner, inputs: ReadonlySet<string>, outputs: R
     (tensor: TensorDescription): TensorDescription =>
       names.has(tensor.name) ? { ...tensor, datatype: 'BF16' } : tensor;
   const model: LoadedModel = {
+    ...runner.model,
     inputs: runner.model.inputs.map(describe(inputs)),
     outputs: runner.model.outputs.map(describe(outputs)),
   };

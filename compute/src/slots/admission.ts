@@ -19,19 +19,19 @@ export interface AdmissionAdapters {
   evict(slot: Slot): Promise<void>;
 }
 
-/** A version that is to become live is never put to sleep. */
+/** A version that is to become live is never evicted. */
 const TARGET_WORTH = 3;
 const POLL_MS = 10;
 const MAX_WAIT_MS = 30_000;
 
 /**
- * Lets versions load within the node's memory: a few at once, each when there is room for it, ending others where that is
- * allowed. What a version took is remembered: where that is more than loading takes, its next load asks for it.
+ * Lets versions load within the node's memory: a few at once, each when there is room for it, evicting others where that is
+ * allowed. The memory that a version used is remembered: its next load asks for it where it is more than loading takes.
  */
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #adapters: AdmissionAdapters;
-  /** Bytes that a loading version may take, until it is measured. */
+  /** Bytes reserved for a version that loads, until it is measured. */
   readonly #claims = new Map<Slot, number>();
   readonly #measured = new Map<string, number>();
   #turn: Promise<void> = Promise.resolve();
@@ -42,14 +42,14 @@ export class Admission {
     this.#adapters = adapters;
   }
 
-  /** Resolves when the version may load. Rejects RESOURCE_EXHAUSTED (`asleep`: nobody waits for it; `memory_budget`), CANCELLED. One at a time is judged. */
+  /** Resolves when the version may load. Rejects RESOURCE_EXHAUSTED (`evicted`: nobody waits for it; `memory_budget`) or CANCELLED. Versions are judged one at a time. */
   admit(slot: Slot, onnxBytes: number, signal: AbortSignal): Promise<void> {
     const judged = this.#turn.then(() => this.#judge(slot, onnxBytes, signal));
     this.#turn = judged.catch(() => undefined);
     return judged;
   }
 
-  /** To be called when a version's state has changed: what loaded is measured, what ended gives its claim back. */
+  /** To be called when a version's state has changed: measures what has loaded, and releases its reservation. */
   changed(slot: Slot): void {
     if (slot.state === 'loading' || slot.state === 'warming') return;
     this.#claims.delete(slot);
@@ -92,7 +92,8 @@ export class Admission {
       const claimed = this.#claims.get(slot);
       const bytes = claimed ?? slot.memoryBytes();
       if (bytes === 0) continue;
-      const isIdle = claimed === undefined && slot.state === 'ready' && (slot.batcher?.inFlight ?? 0) === 0;
+      const isIdle =
+        claimed === undefined && slot.state === 'ready' && (slot.serving?.batcher.inFlight ?? 0) === 0;
       holders.push({
         key: slot,
         bytes,
@@ -114,9 +115,9 @@ export class Admission {
   }
 }
 
-/** A version that nobody waits for sleeps until somebody does; others are tried again. */
-function noRoom(maySleep: boolean): HotloopError {
+/** A version that nobody waits for is not loaded until a request comes; others are tried again. */
+function noRoom(mayBeEvicted: boolean): HotloopError {
   return new HotloopError('RESOURCE_EXHAUSTED', 'there is no room in memory for this version', {
-    reason: maySleep ? 'asleep' : 'memory_budget',
+    reason: mayBeEvicted ? 'evicted' : 'memory_budget',
   });
 }

@@ -34,7 +34,12 @@ async function run(
   where: string,
 ): Promise<readonly ReceivedTensor[]> {
   const tensors = inputsOf(runner.model, inputs, where).map(
-    ({ datatype, shape, contents }, index): FrameTensor => ({ index, datatype, shape, pieces: [contents] }),
+    ({ datatype, shape, contents, index }, position): FrameTensor => ({
+      index: index ?? position,
+      datatype,
+      shape,
+      pieces: [contents],
+    }),
   );
   try {
     return (await runner.run(tensors)).tensors;
@@ -59,7 +64,8 @@ export function goldenInputs(model: LoadedModel, { golden }: GoldenTerms): WorkI
 function inputsOf(model: LoadedModel, inputs: GoldenExample['inputs'], where: string): WorkInput[] {
   const given = Object.entries(inputs).map(([name, values]) => {
     const { shape, elements } = flattenValues(values);
-    const datatype = model.inputs.find((input) => input.name === name)?.datatype ?? 'FP32';
+    const datatype =
+      [...model.inputs, ...(model.optional ?? [])].find((input) => input.name === name)?.datatype ?? 'FP32';
     return { name, datatype, shape, contents: encodeValues(name, datatype, elements) };
   });
   return matchInputs(model, given, where);

@@ -11,7 +11,7 @@ import { KeptVersions } from './kept-versions.ts';
 import { type KnownVersion, KnownVersions } from './known-versions.ts';
 import { notInTime, notServed } from './not-served.ts';
 import { RecentInputs } from './recent-inputs.ts';
-import { Slot } from './slot.ts';
+import { type Serving, Slot } from './slot.ts';
 import { SLOT_DEFAULTS, type SlotOptions } from './slot-options.ts';
 
 export interface FleetAdapters {
@@ -29,20 +29,28 @@ export interface FleetOptions extends SlotOptions {
   readonly memoryBudgetBytes: number;
   /** Versions that load at the same time; more wait. */
   readonly loadsAtOnce: number;
-  /** A version that was loaded because a request named it goes when it was not used for so long. */
+  /** A version that was loaded because a request named it is unloaded when it was not used for so long. */
   readonly idleMs: number;
+  /** The live and the previous version are unloaded when neither was used for so long; the next request loads them again. 0: never. */
+  readonly idleUnloadMs: number;
 }
 
-export const FLEET_DEFAULTS = { ...SLOT_DEFAULTS, loadsAtOnce: 2, idleMs: 600_000 } as const;
+export const FLEET_DEFAULTS = {
+  ...SLOT_DEFAULTS,
+  loadsAtOnce: 2,
+  idleMs: 600_000,
+  idleUnloadMs: 3_600_000,
+} as const;
 /** How late an answer to expired work may be. */
 const SWEEP_MS = 10;
-/** While there is no work, only versions that nobody has used for long are looked for. */
+/** While there is no work, only idle versions are looked for. */
 const RESTING_SWEEP_MS = 250;
 
 /**
- * All versions that this node holds. Follows the registry: wanted are the live, the previous and the target version of each
- * model; others are loaded when a request names them. Within the memory budget the least recently used are ended, and come back on
- * demand. A version that is wanted no longer drains; one that is wanted anew while it drains stays.
+ * All versions that this node holds. Follows the registry: the live, the previous and the target version of each model are wanted, and those of
+ * its rollouts; others are loaded when a request names them. To stay within the memory budget the least recently used are evicted, and so are
+ * versions that nobody uses for long; a request loads them again. A version that is no longer wanted drains, unless it is wanted again
+ * meanwhile.
  */
 export class Fleet implements AsyncDisposable {
   readonly recent = new RecentInputs();
@@ -54,8 +62,8 @@ export class Fleet implements AsyncDisposable {
   #sweeper: NodeJS.Timeout | undefined;
   #isResting = true;
   readonly #known = new KnownVersions();
-  /** Ended for want of memory, or never loaded for it: not loaded again until somebody asks, and in here until that is done. */
-  readonly #asleep = new Set<string>();
+  /** Evicted, or not loaded for want of memory: not loaded again until a request comes, and in here until it is loaded. */
+  readonly #evicted = new Set<string>();
   readonly #kept = new KeptVersions();
   #snapshot: RegistrySnapshot = { models: new Map() };
   #closed = false;
@@ -83,28 +91,28 @@ export class Fleet implements AsyncDisposable {
   }
 
   /**
-   * The version's slot when it takes work, at once; otherwise when it has been loaded, which this begins where it must.
+   * What the version answers with: at once where it takes work; otherwise when it has been loaded, which this begins where it must.
    * Throws or rejects NOT_FOUND, UNAVAILABLE (it cannot be loaded), DEADLINE_EXCEEDED.
    */
-  acquire(model: string, version: number, timeoutMs: number): Slot | Promise<Slot> {
-    const slot = this.find(model, version);
-    if (slot?.batcher && slot.model) return slot;
-    return this.#load(model, version, timeoutMs, (cold) => cold.settled);
+  acquire(model: string, version: number, timeoutMs: number): Serving | Promise<Serving> {
+    return (
+      this.find(model, version)?.serving ?? this.#load(model, version, timeoutMs, (cold) => cold.settled)
+    );
   }
 
-  /** True when a request for the version is answered: it is ready, or it is wanted, sleeps, and is woken by the request. */
+  /** True when a request for the version is answered: it is ready, or it is wanted and evicted, and the request loads it again. */
   isServed(record: VersionRecord): boolean {
     if (this.find(record.model, record.version)?.state === 'ready') return true;
     const isWanted = this.#hasRole(record) || this.#kept.has(keyOf(record));
-    return isWanted && this.#asleep.has(keyOf(record)) && !this.#closed;
+    return isWanted && this.#evicted.has(keyOf(record)) && !this.#closed;
   }
 
-  /** What the version was found to be when it was loaded last; undefined when it never was. */
+  /** What was found out about the version when it was loaded last; undefined when it never was. */
   known(record: VersionRecord): KnownVersion | undefined {
     return this.#known.find(record);
   }
 
-  /** The same, of any registered version: one that was never loaded is loaded, as for a request. Rejects as `acquire`. */
+  /** The same for any registered version: one that was never loaded is loaded, as for a request. Rejects as `acquire`. */
   async describe(record: VersionRecord, timeoutMs: number): Promise<KnownVersion> {
     const known = this.#known.find(record);
     if (known) return known;
@@ -122,17 +130,17 @@ export class Fleet implements AsyncDisposable {
   }
 
   /**
-   * Loads a version and keeps it until it is released. Rejects as `acquire`, and as soon as it could not be loaded once; then
-   * it is not tried again for this. A load that takes longer than the caller waits goes on as for a request.
+   * Loads a version and keeps it until it is released. Rejects as `acquire`, and as soon as loading has failed once; then
+   * it is not tried again for this caller. A load that takes longer than the caller waits goes on as for a request.
    */
   async keep(record: VersionRecord, timeoutMs: number): Promise<void> {
     const { model, version } = record;
     try {
       await this.#kept.keep(keyOf(record), async () => {
-        // What failed before, and waits to be tried again, is tried now.
+        // One that failed before and waits for its next try is tried now.
         this.find(model, version)?.handle('retry');
-        const slot = await this.#load(model, version, timeoutMs, (loading) => loading.attempted);
-        // One that lost its runners takes work, which waits for the next.
+        const { slot } = await this.#load(model, version, timeoutMs, (loading) => loading.attempted);
+        // One that lost its runners takes work too, which waits for new ones.
         if (slot.state !== 'ready') throw notServed(model, version, slot);
       });
     } catch (error) {
@@ -147,20 +155,20 @@ export class Fleet implements AsyncDisposable {
     this.#kept.release(keyOf(record));
     const slot = this.find(record.model, record.version);
     if (!slot || this.#hasRole(record)) return;
-    // What a request has brought here stays for a while after its last use; that time is over.
+    // A version that a request has loaded stays for a while after its last use; that time is over.
     slot.lastUsedAt = Number.NEGATIVE_INFINITY;
     slot.handle('unwanted');
   }
 
-  /** Starts what is missing, lets go what is too many. */
+  /** Loads versions that are missing, and lets go of those that nobody wants. */
   follow(snapshot: RegistrySnapshot): void {
     if (this.#closed) return;
     this.#snapshot = snapshot;
     for (const slot of [...this.slots()]) slot.handle(this.#isWanted(slot) ? 'wanted' : 'unwanted');
     for (const model of snapshot.models.values())
       for (const record of wantedOf(model)) {
-        if (record.version === model.targetVersion) this.#asleep.delete(keyOf(record));
-        if (this.#asleep.has(keyOf(record)) || this.find(record.model, record.version)) continue;
+        if (record.version === model.targetVersion) this.#evicted.delete(keyOf(record));
+        if (this.#evicted.has(keyOf(record)) || this.find(record.model, record.version)) continue;
         this.#open(record).handle('wanted');
       }
     this.#known.keepOnly(snapshot);
@@ -181,16 +189,16 @@ export class Fleet implements AsyncDisposable {
   /** Work that waits or runs on this node. */
   inFlight(): number {
     let count = 0;
-    for (const slot of this.slots()) count += slot.batcher?.inFlight ?? 0;
+    for (const slot of this.slots()) count += slot.serving?.batcher.inFlight ?? 0;
     return count;
   }
 
-  /** To be called every now and then: measures the memory of every runner, and asks versions what is not known of them. */
+  /** To be called regularly: measures the memory of every runner, and finds out what is still unknown about versions. */
   async tend(): Promise<void> {
     await Promise.all([...this.slots()].flatMap((slot) => [slot.measure(), slot.probe()]));
   }
 
-  /** Ends every runner at once. Whatever is still in flight fails; drain before. */
+  /** Ends every runner at once. Work in flight fails: drain before. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#sweeper);
@@ -204,7 +212,7 @@ export class Fleet implements AsyncDisposable {
     version: number,
     timeoutMs: number,
     end: (slot: Slot) => Promise<void>,
-  ): Promise<Slot> {
+  ): Promise<Serving> {
     const record = this.#snapshot.models.get(model)?.versions.get(version);
     let slot = this.find(model, version);
     if (!slot) {
@@ -220,7 +228,7 @@ export class Fleet implements AsyncDisposable {
     const isLate = await Promise.race([end(slot).then(() => false), late.promise]);
     slot.waiting--;
     clearTimeout(timer);
-    if (slot.batcher && slot.model) return slot;
+    if (slot.serving) return slot.serving;
     throw isLate && slot.detail === '' ? notInTime(model, version) : notServed(model, version, slot);
   }
 
@@ -228,7 +236,7 @@ export class Fleet implements AsyncDisposable {
     const { record } = slot;
     if (this.#hasRole(record) || this.#kept.has(keyOf(record))) return true;
     if (!slot.isDemanded || !slot.isOnDemand) return false;
-    // One that fails again and again takes others' memory each time it is tried.
+    // One that fails again and again takes memory from others at each try.
     const { idleMs, maxRetryMs } = this.#options;
     const mostIdleMs = slot.state === 'failed' ? Math.min(idleMs, maxRetryMs) : idleMs;
     return slot.isWaitedFor() || this.#adapters.clock.monotonic() - slot.lastUsedAt < mostIdleMs;
@@ -240,7 +248,7 @@ export class Fleet implements AsyncDisposable {
     return model !== undefined && wantedOf(model).some((wanted) => wanted.version === record.version);
   }
 
-  /** Higher goes later when memory is short. */
+  /** The higher, the later it is evicted when memory is short. */
   #worthOf(record: VersionRecord): number {
     const model = this.#snapshot.models.get(record.model);
     if (record.version === model?.targetVersion) return 3;
@@ -249,9 +257,9 @@ export class Fleet implements AsyncDisposable {
     return record.version === model?.previousVersion ? 1 : 0;
   }
 
-  /** Ends an idle version for its memory. Resolves when its processes have ended. */
+  /** Unloads an idle version until a request comes for it. Resolves when its processes have ended. */
   async #evict(slot: Slot): Promise<void> {
-    this.#asleep.add(keyOf(slot.record));
+    this.#evicted.add(keyOf(slot.record));
     await slot.close();
   }
 
@@ -284,14 +292,14 @@ export class Fleet implements AsyncDisposable {
   #changed(slot: Slot): void {
     const { model, version } = slot.record;
     this.#admission.changed(slot);
-    if (slot.state === 'ready') this.#known.remember(slot);
-    if (slot.state === 'ready' || slot.state === 'failed') this.#asleep.delete(keyOf(slot.record));
+    if (slot.state === 'ready' && slot.serving) this.#known.remember(slot.serving);
+    if (slot.state === 'ready' || slot.state === 'failed') this.#evicted.delete(keyOf(slot.record));
     if (slot.state === 'gone') {
-      if (slot.isAsleep) this.#asleep.add(keyOf(slot.record));
+      if (slot.isEvicted) this.#evicted.add(keyOf(slot.record));
       const versions = this.#slots.get(model);
       if (versions?.get(version) === slot) versions.delete(version);
       if (versions?.size === 0) this.#slots.delete(model);
-      // What it answered while it drained has come after its model was deleted.
+      // Inputs that it answered while it drained may have come after its model was deleted.
       this.recent.keepOnly(this.#snapshot);
     }
     const { state, detail } = slot;
@@ -310,9 +318,32 @@ export class Fleet implements AsyncDisposable {
 
   #sweep(): void {
     for (const slot of [...this.slots()]) {
-      slot.batcher?.sweep();
+      slot.serving?.batcher.sweep();
       const isAtRest = slot.state === 'ready' || slot.state === 'failed';
       if (slot.isOnDemand && isAtRest && !this.#isWanted(slot)) slot.handle('unwanted');
+    }
+    if (this.#isResting) this.#unloadIdle();
+  }
+
+  /** Evicts the live and the previous version of every model that nobody has used for long. Rollouts keep all their versions loaded. */
+  #unloadIdle(): void {
+    const { idleUnloadMs } = this.#options;
+    if (idleUnloadMs === 0) return;
+    const since = this.#adapters.clock.monotonic() - idleUnloadMs;
+    for (const [name, versions] of this.#slots) {
+      const model = this.#snapshot.models.get(name);
+      if (model?.targetVersion !== null || (model.rollouts ?? []).length > 0) continue;
+      const slots = [...versions.values()];
+      if (slots.some((slot) => slot.isWaitedFor() || slot.lastUsedAt > since)) continue;
+      for (const slot of slots) {
+        if (slot.state !== 'ready' || !this.#hasRole(slot.record) || this.#kept.has(keyOf(slot.record)))
+          continue;
+        this.#adapters.log.info(
+          { model: name, version: slot.record.version, idleUnloadMs },
+          'a version that nobody used for long is unloaded; a request loads it again',
+        );
+        void this.#evict(slot);
+      }
     }
   }
 }

@@ -1,27 +1,27 @@
 import type { RegistrySnapshot, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';
-import type { Slot } from './slot.ts';
+import type { Serving } from './slot.ts';
 import type { SlotStatistics } from './slot-statistics.ts';
 
-/** What a version turned out to be when it was ready: true of it whether it is loaded or not. */
+/** What was found out about a version when it was ready; it stays true when the version is unloaded. */
 export interface KnownVersion {
   readonly record: VersionRecord;
   readonly model: LoadedModel;
-  /** True when its requests could share a run by then; what real rows show later does not change how it is described. */
+  /** True when its requests could share a run at that time; what real rows show later does not change the description. */
   readonly isShareable: boolean;
   readonly executionProviders: readonly ExecutionProvider[];
   /** Of the last time that it was loaded. */
   readonly statistics: SlotStatistics;
 }
 
-/** All versions that were ready here once and are still registered, so that one can be described while it sleeps. */
+/** All versions that were ready here once and are still registered, so that one can be described while it is unloaded. */
 export class KnownVersions {
   readonly #versions = new Map<string, KnownVersion>();
 
-  /** To be called with a slot that is ready. */
-  remember({ record, model, batcher, executionProviders, statistics }: Slot): void {
-    if (!model) return;
-    const isShareable = batcher?.shareable === true;
+  /** To be called when a version is ready. */
+  remember({ slot, model, batcher }: Serving): void {
+    const { record, executionProviders, statistics } = slot;
+    const isShareable = batcher.shareable;
     this.#versions.set(keyOf(record), { record, model, isShareable, executionProviders, statistics });
   }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,7 +53,7 @@ describe('loading a version by its name', () => {
       code: 'DEADLINE_EXCEEDED',
       reason: 'expired',
     });
-    expect((await waiting).record).toBe(other);
+    expect((await waiting).slot.record).toBe(other);
   });
 
   it('refuses what takes work but has lost its runners, and cannot be loaded again', async () => {
@@ -85,6 +86,23 @@ describe('loading a version by its name', () => {
   });
 });
 
+describe('a live version that nobody uses', () => {
+  it('is unloaded after a while, and loaded again by the next request', async () => {
+    await using idle = await startTestCompute({ fleet: { idleUnloadMs: 300 } });
+    const record = await storeVersion(idle.store, 1, featureManifest('m', 4));
+    idle.registry.set(modelOf([record], { live: 1 }));
+    idle.registry.publish();
+    const { fleet } = idle.compute;
+    await idle.until('m', 1, 'ready');
+    const [pid] = fleet.find('m', 1)?.runnerPids ?? [];
+    await expect.poll(() => fleet.find('m', 1), { timeout: 20_000 }).toBeUndefined();
+    await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 20_000 }).toBe(false);
+    // Clients still see it as ready: a request is answered.
+    expect(fleet.isServed(record)).toBe(true);
+    expect((await fleet.acquire('m', 1, MINUTE_MS)).slot.state).toBe('ready');
+  });
+});
+
 describe('a version that a request has named and that cannot be loaded', () => {
   it('is tried again for as long as somebody waits for it', async () => {
     await using folder = await temporaryFolder();
@@ -94,7 +112,7 @@ describe('a version that a request has named and that cannot be loaded', () => {
     const asked = Promise.resolve(test.compute.fleet.acquire('m', 4, MINUTE_MS));
     await new Promise((resolve) => setTimeout(resolve, 2 * MAX_RETRY_MS));
     await storeVersion(test.store, 4, featureManifest('m', 4));
-    expect((await asked).state).toBe('ready');
+    expect((await asked).slot.state).toBe('ready');
   });
 
   it('is let go once nobody has asked for it for the longest wait between tries', async () => {

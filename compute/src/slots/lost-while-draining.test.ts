@@ -32,7 +32,7 @@ describe('a draining version that loses one of its runners', () => {
     // One after the other, or they would share a run.
     for (const running of [1, 2]) {
       answers.push(test.compute.port.infer(item('pair', 1, ROW, { timeoutMs: 20_000 })));
-      await expect.poll(() => slot?.batcher?.running).toBe(running);
+      await expect.poll(() => slot?.serving?.batcher.running).toBe(running);
     }
     pair.want(false);
     expect(slot?.state).toBe('draining');
@@ -51,7 +51,7 @@ describe('a draining version that loses one of its runners', () => {
     const item = itemMaker();
     const answer = test.compute.port.infer(item('pair', 1, ROW, { timeoutMs: 50_000 }));
     const refused = expect(answer).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-    await expect.poll(() => slot?.batcher?.running).toBe(1);
+    await expect.poll(() => slot?.serving?.batcher.running).toBe(1);
     pair.want(false);
     process.kill(second, 'SIGKILL');
     await expect.poll(() => slot?.runnerPids).toEqual([first]);

@@ -130,7 +130,7 @@ describe('the memory of a runner', () => {
     const measured = site.measure();
     const some = (LIMIT_MB * MB) / 4;
     const inHand = site.take(some);
-    await expect.poll(() => site.slot()?.batcher?.running).toBe(1);
+    await expect.poll(() => site.slot()?.serving?.batcher.running).toBe(1);
     process.kill(first, 'SIGCONT');
     await measured;
     await inHand;

@@ -3,7 +3,7 @@ import { notServed } from './not-served.ts';
 import type { Slot } from './slot.ts';
 
 it.each([
-  [{ isAsleep: true, state: 'gone', detail: '', reason: '' }, 'RESOURCE_EXHAUSTED', 'memory_budget'],
+  [{ isEvicted: true, state: 'gone', detail: '', reason: '' }, 'RESOURCE_EXHAUSTED', 'memory_budget'],
   [{ state: 'failed', detail: 'no room', reason: 'memory_budget' }, 'RESOURCE_EXHAUSTED', 'memory_budget'],
   [{ state: 'failed', detail: 'a bad model', reason: '' }, 'UNAVAILABLE', 'version_failed'],
   [{ state: 'loading', detail: 'lost its runner', reason: '' }, 'UNAVAILABLE', 'version_failed'],

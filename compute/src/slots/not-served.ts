@@ -15,7 +15,7 @@ export function notServed(model: string, version: number, slot: Slot | undefined
   const name = `${model} version ${version}`;
   if (!slot)
     return new HotloopError('NOT_FOUND', `${name} is not loaded here`, { reason: 'version_not_loaded' });
-  if (slot.isAsleep)
+  if (slot.isEvicted)
     return new HotloopError('RESOURCE_EXHAUSTED', `${name} finds no room in memory; try again later`, {
       reason: 'memory_budget',
     });

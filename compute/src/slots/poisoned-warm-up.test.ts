@@ -118,7 +118,7 @@ describe('a recent input that the next version cannot stand', () => {
     expect(recentIds(test)).toEqual([99n]);
     await swapTo2(test, records);
     expect(recentIds(test)).toEqual([]);
-    expect(test.compute.fleet.find('ids', 2)?.batcher?.shareable).toBe(true);
+    expect(test.compute.fleet.find('ids', 2)?.serving?.batcher.shareable).toBe(true);
   });
 
   it('is dropped when the version hangs on it, with another runner in the place of the one that hung', async () => {
@@ -167,7 +167,7 @@ describe('a recent input that the next version cannot stand', () => {
     const pid = slot?.runnerPids[0] ?? 0;
     process.kill(pid, 'SIGSTOP');
     const again = ask(test, 4n);
-    await expect.poll(() => slot?.batcher?.running).toBe(1);
+    await expect.poll(() => slot?.serving?.batcher.running).toBe(1);
     process.kill(pid, 'SIGKILL');
     // Answered by the next runner; the quarantine knows it from now on, so it is not kept anew.
     expect(await again).toBe(true);
@@ -181,7 +181,7 @@ describe('made-up inputs that a version cannot stand', () => {
     await using test = await startTestCompute({ fleet: { hangMs: 300, warmUpMs: 5_000 } });
     // Zeros are no trouble to it, ones are.
     await serve(test, [rounds(HANGS)]);
-    expect(test.compute.fleet.find('ids', 1)?.batcher?.shareable).toBe(false);
+    expect(test.compute.fleet.find('ids', 1)?.serving?.batcher.shareable).toBe(false);
     expect(await ask(test, 0n)).toBe(true);
   });
 

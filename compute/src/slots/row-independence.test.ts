@@ -43,7 +43,7 @@ async function isShareable(
   test.registry.set(modelOf([record], { live: 1 }));
   test.registry.publish();
   await test.until(name, 1, 'ready');
-  return test.compute.fleet.find(name, 1)?.batcher?.shareable;
+  return test.compute.fleet.find(name, 1)?.serving?.batcher.shareable;
 }
 
 describe('whether requests may share a run', () => {
@@ -86,26 +86,26 @@ describe('whether requests may share a run', () => {
   it('yes as soon as real rows have shown it, of what the version has answered', async () => {
     const { fleet } = test.compute;
     expect(await isShareable(lateIds(), 'learning')).toBe(false);
-    const { batcher, statistics } = fleet.find('learning', 1) ?? {};
+    const { serving, statistics } = fleet.find('learning', 1) ?? {};
     // One row, or one row twice, shows nothing, and costs no run.
     for (const id of [5n, 5n]) fleet.recent.offer('learning', [idInput(id)]);
     await fleet.tend();
-    expect(batcher?.shareable).toBe(false);
+    expect(serving?.batcher.shareable).toBe(false);
     expect(statistics?.runCount).toBe(0);
     fleet.recent.offer('learning', [idInput(6n)]);
     await fleet.tend();
-    expect(batcher?.shareable).toBe(true);
+    expect(serving?.batcher.shareable).toBe(true);
     expect(statistics?.runCount).toBe(3);
   });
 
   it('no where the graph looks across rows, whatever its rows show; then nothing is asked', async () => {
     const { fleet } = test.compute;
     expect(await isShareable(lateIds('mean'), 'mingling')).toBe(false);
-    const { batcher, statistics } = fleet.find('mingling', 1) ?? {};
+    const { serving, statistics } = fleet.find('mingling', 1) ?? {};
     for (const id of [5n, 6n]) fleet.recent.offer('mingling', [idInput(id)]);
     await fleet.tend();
     await fleet.tend();
-    expect(batcher?.shareable).toBe(false);
+    expect(serving?.batcher.shareable).toBe(false);
     expect(statistics?.runCount).toBe(0);
   });
 

@@ -1,11 +1,21 @@
-/** What a loaded version is doing. `gone` ends a slot; a version that is wanted again gets a new one. */
+/**
+ * What a version on this node is doing:
+ *
+ *     cold --> loading --> warming --> ready <--> draining
+ *                 ^ |         |          |           |
+ *                 | v         v          |           v
+ *                 failed <----+----------+          gone
+ *
+ * cold, loading, warming and failed also end in gone when nobody wants the version any more. `gone` ends a slot; a version that is wanted
+ * again gets a new one. The data of each state is in slot.ts.
+ */
 export const SLOT_STATES = ['cold', 'loading', 'warming', 'ready', 'draining', 'gone', 'failed'] as const;
 export type SlotState = (typeof SLOT_STATES)[number];
 
 /**
- * wanted, unwanted: what the registry or a caller asks for. loaded, warmed: the step in hand is done. refused: it cannot
- * be done. lost: the last runner has ended, by itself or for its memory. drained: nothing is in flight any
- * more and the time to drain has passed. retry: a failure's waiting time is over.
+ * wanted, unwanted: the registry or a caller needs the version, or nobody does. loaded, warmed: this step has succeeded. refused: this step
+ * has failed. lost: the last runner has ended, by itself or because of its memory. drained: nothing is in flight and the time to drain is
+ * over. retry: the waiting time after a failure is over.
  */
 export const SLOT_EVENTS = [
   'wanted',
@@ -19,7 +29,7 @@ export const SLOT_EVENTS = [
 ] as const;
 export type SlotEvent = (typeof SLOT_EVENTS)[number];
 
-/** Every state knows every event; staying is an answer too. */
+/** The next state for every state and event; the same state means that the event changes nothing. */
 export const SLOT_TABLE: Readonly<Record<SlotState, Readonly<Record<SlotEvent, SlotState>>>> = {
   cold: {
     wanted: 'loading',

@@ -33,8 +33,32 @@ export interface SlotAdapters {
 }
 
 /**
- * One version of a model on this node, from cold to gone. Owns its runners and its queue. Moves by the table; what each
- * state does stands in `#enter`. Work is taken from the first time it is ready: while lost runners are replaced, it waits.
+ * What a version answers with: complete, or not there at all. It exists from the first time the version is ready until it is gone, also while
+ * lost runners are replaced: its queue waits for them.
+ */
+export interface Serving {
+  readonly slot: Slot;
+  /** What the runtime says of the model. */
+  readonly model: LoadedModel;
+  /** Where work is submitted; refuses it once the version is gone. */
+  readonly batcher: Batcher;
+  readonly sharing: RunSharing;
+}
+
+/** A state with the data that exists in it. */
+type Phase =
+  | { readonly state: 'cold' }
+  /** `serving` where this is not the first load. */
+  | { readonly state: 'loading' | 'warming'; readonly serving: Serving | undefined }
+  | { readonly state: 'ready' | 'draining'; readonly serving: Serving }
+  /** `serving` where it was ready before and another try follows. */
+  | { readonly state: 'failed'; readonly serving: Serving | undefined }
+  /** `isEvicted` where there was no memory for it and nobody waited. */
+  | { readonly state: 'gone'; readonly isEvicted: boolean };
+
+/**
+ * One version of a model on this node, from cold to gone. Owns its runners and its queue. Moves by the table in slot-table.ts; what each
+ * state does is in `#enter`.
  */
 export class Slot {
   readonly record: VersionRecord;
@@ -45,22 +69,19 @@ export class Slot {
   readonly #end = new AbortController();
   readonly #settled = Promise.withResolvers<void>();
   #attempt = Promise.withResolvers<void>();
-  #state: SlotState = 'cold';
+  #phase: Phase = { state: 'cold' };
   readonly #failure: SlotFailure;
   #runners: VersionRunners | undefined;
-  #model: LoadedModel | undefined;
-  #batcher: Batcher | undefined;
-  #sharing: RunSharing | undefined;
   #timer: NodeJS.Timeout | undefined;
   #loading: Promise<void> = Promise.resolve();
-  #isAsleep = false;
-  /** Callers that wait until it takes work; what it has taken counts in its batcher. */
+  #isEvicted = false;
+  /** Callers that wait until it takes work; work that it has taken is counted by its batcher. */
   waiting = 0;
-  /** True once a request has waited for it; then it may take the room of its equals. */
+  /** True once a request has waited for it; then it may take the memory of versions that are worth as much. */
   isDemanded = false;
-  /** On the monotonic clock; for the least recently used. */
+  /** Monotonic clock, milliseconds. The least recently used version is unloaded first. */
   lastUsedAt = 0;
-  /** True when no role in the registry, but a request, brought it here. */
+  /** True when a request loaded it, not a role in the registry. */
   readonly isOnDemand: boolean;
 
   constructor(record: VersionRecord, adapters: SlotAdapters, options: SlotOptions, isOnDemand = false) {
@@ -74,10 +95,10 @@ export class Slot {
   }
 
   get state(): SlotState {
-    return this.#state;
+    return this.#phase.state;
   }
 
-  /** Why it failed, for whoever promotes; written for callers. */
+  /** Why it failed, in words for callers. */
   get detail(): string {
     return this.#failure.detail;
   }
@@ -87,22 +108,17 @@ export class Slot {
     return this.#failure.reason;
   }
 
-  /** What the runtime says of the model; undefined until it was loaded once. */
-  get model(): LoadedModel | undefined {
-    return this.#model;
-  }
-
-  /** Where work is submitted; undefined until ready once, and when gone. */
-  get batcher(): Batcher | undefined {
-    return this.#batcher;
+  /** Undefined until it is ready for the first time, after a failure that is final, and when it is gone. */
+  get serving(): Serving | undefined {
+    return 'serving' in this.#phase ? this.#phase.serving : undefined;
   }
 
   /** True when it is gone because there was no memory for it and nobody waited. */
-  get isAsleep(): boolean {
-    return this.#isAsleep;
+  get isEvicted(): boolean {
+    return this.#phase.state === 'gone' && this.#phase.isEvicted;
   }
 
-  /** What it runs on: what its manifest names, else what the node does. */
+  /** Execution providers: those of its manifest, else those of the node. */
   get executionProviders(): readonly ExecutionProvider[] {
     return executionProvidersOf(this.record, this.#options);
   }
@@ -126,32 +142,33 @@ export class Slot {
   }
 
   handle(event: SlotEvent): void {
-    const next = SLOT_TABLE[this.#state][event];
-    if (next === this.#state) return;
-    this.#state = next;
-    this.#enter(next);
+    const next = SLOT_TABLE[this.state][event];
+    if (next === this.state) return;
+    const { serving } = this;
+    this.#phase = this.#phaseOf(next);
+    this.#enter(next, serving);
     this.#adapters.onChange(this);
   }
 
   isWaitedFor(): boolean {
-    return this.waiting > 0 || (this.#batcher?.inFlight ?? 0) > 0;
+    return this.waiting > 0 || (this.serving?.batcher.inFlight ?? 0) > 0;
   }
 
-  /** Measures the memory of the runners that serve, and ends one that takes more than it may: another takes its place. */
+  /** Measures the memory of the runners that serve. One that uses more than its limit is ended and replaced. */
   async measure(): Promise<void> {
     await this.#runners?.measure();
   }
 
-  /** Asks again whether its requests may share runs, where the warm-up could not tell. */
+  /** Tries again to find out whether requests may share a run, where the warm-up could not. */
   async probe(): Promise<void> {
-    if (this.#state === 'ready') await this.#sharing?.probe();
+    if (this.#phase.state === 'ready') await this.#phase.serving.sharing.probe();
   }
 
-  /** Ends it now, whatever it does; resolves when its processes have ended. */
+  /** Ends it now, in whatever state it is. Resolves when its processes have ended. */
   async close(): Promise<void> {
     this.handle('unwanted');
-    if (this.#state !== 'gone') {
-      this.#batcher?.close(
+    if (this.state !== 'gone') {
+      this.serving?.batcher.close(
         new HotloopError('UNAVAILABLE', 'the service is stopping', { reason: 'shutting_down' }),
       );
       void this.#runners?.end();
@@ -160,7 +177,28 @@ export class Slot {
     await Promise.all([this.#runners?.end(), this.#loading]);
   }
 
-  #enter(state: SlotState): void {
+  /** The data of the next state, from that of this one. */
+  #phaseOf(state: SlotState): Phase {
+    const { serving } = this;
+    switch (state) {
+      case 'cold':
+        return { state };
+      case 'loading':
+      case 'warming':
+      case 'failed':
+        return { state, serving };
+      case 'ready':
+      case 'draining':
+        // The table reaches these states through `warmed` only, which comes with it.
+        if (!serving) throw new Error(`a version cannot be ${state} before it was warmed up`);
+        return { state, serving };
+      case 'gone':
+        return { state, isEvicted: this.#isEvicted };
+    }
+  }
+
+  /** `serving` is that of the state before. */
+  #enter(state: SlotState, serving: Serving | undefined): void {
     clearTimeout(this.#timer);
     switch (state) {
       case 'cold':
@@ -174,7 +212,7 @@ export class Slot {
         this.#failure.overcome();
         this.#settled.resolve();
         this.#attempt.resolve();
-        // What was lost while it drained was not replaced.
+        // Runners that were lost while it drained were not replaced.
         this.#runners?.complete();
         return;
       case 'draining':
@@ -188,8 +226,7 @@ export class Slot {
       case 'gone':
         this.#end.abort();
         void this.#runners?.end();
-        this.#batcher?.close(new HotloopError('UNAVAILABLE', 'this version is no longer served here'));
-        this.#batcher = undefined;
+        serving?.batcher.close(new HotloopError('UNAVAILABLE', 'this version is no longer served here'));
         this.#settled.resolve();
         this.#attempt.resolve();
         return;
@@ -200,7 +237,7 @@ export class Slot {
     const { signal } = this.#end;
     try {
       const bundle = await this.#adapters.store.get(this.record.bundleSha256);
-      // The golden examples stand in the bundle alone, whose digest covers them.
+      // Golden examples are read from the bundle, whose digest covers them; the registry's copy leaves them out.
       const manifest = parseManifest(bundle.manifestYaml);
       inspectModel(bundle.onnx, { domains: ownDomains(manifest) });
       await this.#adapters.admit(this, bundle.onnx.length, signal);
@@ -211,15 +248,14 @@ export class Slot {
       releaseBytes(bundle.onnx);
       if (signal.aborted) return;
       this.handle('loaded');
-      const batcher = this.#batcher ?? this.#makeBatcher();
+      const batcher = this.serving?.batcher ?? this.#makeBatcher();
       const warmed = await runners.warm(manifest, batcher.cost);
       if (signal.aborted) return;
-      this.#model = warmed.model;
-      this.#batcher = batcher;
-      this.#sharing?.end();
+      this.serving?.sharing.end();
       const { executionProviders, record } = this;
       const adapters = { ...this.#adapters, log: this.#log, batcher };
-      this.#sharing = new RunSharing(warmed, adapters, { model: record.model, executionProviders });
+      const sharing = new RunSharing(warmed, adapters, { model: record.model, executionProviders });
+      this.#phase = { state: 'warming', serving: { slot: this, model: warmed.model, batcher, sharing } };
       runners.serve(batcher);
       this.handle('warmed');
     } catch (error) {
@@ -233,7 +269,7 @@ export class Slot {
       log: this.#log,
       backoff: this.#failure.backoff,
       owner: {
-        mayReplace: () => this.#state === 'ready',
+        mayReplace: () => this.state === 'ready',
         onLost: (failure: HotloopError, waitMs: number) => this.#lost(failure, waitMs),
       },
     };
@@ -255,8 +291,8 @@ export class Slot {
   }
 
   #refuse(error: unknown): void {
-    if (toHotloopError(error).reason === 'asleep') {
-      this.#isAsleep = true;
+    if (toHotloopError(error).reason === 'evicted') {
+      this.#isEvicted = true;
       this.handle('unwanted');
       return;
     }
@@ -267,7 +303,7 @@ export class Slot {
     this.handle('refused');
   }
 
-  /** The last runner has ended. The version starts anew after so long; its queue waits meanwhile. */
+  /** The last runner has ended. The version is loaded again after `waitMs`; its queue waits meanwhile. */
   #lost(failure: HotloopError, waitMs: number): void {
     this.#failure.lost(failure, waitMs);
     this.#log.error({ error: failure, retryInMs: waitMs }, 'the version has lost its last runner');
@@ -277,17 +313,17 @@ export class Slot {
   #scheduleRetry(): void {
     const { retryInMs } = this.#failure;
     if (retryInMs === Number.POSITIVE_INFINITY) {
-      this.#batcher?.close(
+      this.serving?.batcher.close(
         new HotloopError('UNAVAILABLE', 'this version cannot be served', { reason: 'version_failed' }),
       );
-      this.#batcher = undefined;
+      this.#phase = { state: 'failed', serving: undefined };
       return;
     }
     this.#timer = setTimeout(() => this.handle('retry'), retryInMs);
   }
 
   #drain(): void {
-    if ((this.#batcher?.inFlight ?? 0) === 0) this.handle('drained');
+    if ((this.serving?.batcher.inFlight ?? 0) === 0) this.handle('drained');
     else this.#timer = setTimeout(() => this.#drain(), 20);
   }
 }

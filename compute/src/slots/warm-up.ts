@@ -128,7 +128,12 @@ export function fitsModel(model: LoadedModel, inputs: readonly WorkInput[]): boo
 }
 
 function toFrameTensor(input: WorkInput, index: number): FrameTensor {
-  return { index, datatype: input.datatype, shape: input.shape, pieces: [input.contents] };
+  return {
+    index: input.index ?? index,
+    datatype: input.datatype,
+    shape: input.shape,
+    pieces: [input.contents],
+  };
 }
 
 function powersOfTwo(most: number): number[] {

@@ -17,6 +17,8 @@ export interface ModelDescription {
   /** The inputs a caller must give, in the file's order. */
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  /** Inputs that a caller may leave out, because an initializer of the same name is their default. */
+  readonly withDefault: readonly string[];
   /** Version of the standard operator set; 0 where the file does not import it. */
   readonly opset: number;
   readonly opsets: Readonly<Record<string, number>>;
@@ -228,6 +230,7 @@ function describe(model: OnnxModel, operators: Record<string, number>): ModelDes
   return {
     inputs: graph.inputs.filter((input) => !graph.initializers.has(input.name)),
     outputs: graph.outputs,
+    withDefault: graph.inputs.flatMap(({ name }) => (graph.initializers.has(name) ? [name] : [])),
     opset: model.opsets.get('') ?? NO_STANDARD_SET,
     opsets: Object.fromEntries(model.opsets),
     operators,

@@ -10,6 +10,10 @@ export interface ModelInput {
    * Without the batch dimension when max_batch_size is above 0; -1 is free.
    */
   'dims'?: (number | string | Long)[];
+  /**
+   * True for an input with a default, which a request may leave out.
+   */
+  'optional'?: (boolean);
 }
 
 export interface ModelInput__Output {
@@ -19,4 +23,8 @@ export interface ModelInput__Output {
    * Without the batch dimension when max_batch_size is above 0; -1 is free.
    */
   'dims': (string)[];
+  /**
+   * True for an input with a default, which a request may leave out.
+   */
+  'optional': (boolean);
 }
