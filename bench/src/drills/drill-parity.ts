@@ -8,6 +8,7 @@ import { silentLog } from '@hotloop/platform/log.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
 import { CACHE } from '../stand/local-stand.ts';
+import { countLeaks, LEAKS_MANIFEST } from './count-leaks.ts';
 import type { Drill } from './drill.ts';
 
 const MOST_REQUESTS = 100_000;
@@ -43,7 +44,8 @@ interface Answer {
 
 /**
  * Events and requests run side by side; afterwards every logged request is computed again from the archived events and compared with the
- * vector that was served.
+ * vector that was served. Then a training set of past labels is built from the archive and compared, cell by cell, with a recomputation
+ * that shares no code with it.
  */
 export const drillParity: Drill = async ({ predictions, say }): Promise<Figure[]> => {
   const requests = Math.min(predictions, MOST_REQUESTS);
@@ -101,7 +103,17 @@ export const drillParity: Drill = async ({ predictions, say }): Promise<Figure[]
   if (!response.ok) throw new Error(`parity was refused: ${await response.text()}`);
   const { compared, equal, skipped, disagreeing } = (await response.json()) as Answer;
   for (const one of disagreeing) say(`disagrees: ${JSON.stringify(one)}`);
+  await client.models.push({ manifestYaml: LEAKS_MANIFEST }).finished();
+  const { leaks, cells, rows } = await countLeaks({
+    url: `http://${local.httpAddresses.retrainer}`,
+    store: join(folder.path, 'local', 'store'),
+    folder: folder.path,
+    signal,
+  });
+  say(`training set from history: ${rows} rows, ${cells} cells compared`);
   return [
+    figure('leaks', [leaks], { atMost: 0 }),
+    figure('leaks_rows', [rows]),
     figure('parity', [equal / Math.max(1, compared)], { atLeast: 0.9999 }),
     figure('parity_compared', [compared]),
     figure('parity_skipped', [skipped]),

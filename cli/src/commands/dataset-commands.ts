@@ -38,6 +38,17 @@ interface Imported {
   readonly problems: readonly string[];
 }
 
+interface BuildOptions extends GlobalOptions {
+  readonly labels: string;
+  readonly label: string;
+  readonly at: string;
+  readonly events: string;
+}
+
+interface Built extends Imported {
+  readonly rows_with_events: number;
+}
+
 interface Trained extends Omit<Imported, 'sha256'> {
   readonly model: string;
   readonly version: number;
@@ -108,6 +119,7 @@ export function addDatasetCommands(program: Command, context: CommandContext): v
         () => `${options.output}: ${size} bytes`,
       );
     });
+  addBuild(dataset, context);
   addTrain(program, context);
   const outcomes = new Command('outcomes').description('what happened after predictions');
   program.addCommand(outcomes);
@@ -132,6 +144,40 @@ export function addDatasetCommands(program: Command, context: CommandContext): v
     });
 }
 
+/** `arrival` is what serving would have seen; `time` is for events that were imported long after they happened. */
+const EVENTS_OPTION = [
+  '--events <from>',
+  'from when on an event counts: its arrival, or its own time (for events imported later)',
+  'arrival',
+] as const;
+
+function addBuild(dataset: Command, context: CommandContext): void {
+  dataset
+    .command('build')
+    .description('a training set from past labels: features as they were at each row’s time, never later')
+    .argument('<model>', 'a registered model; its features are computed from the archived events')
+    .requiredOption('--labels <file>', 'CSV, JSONL or Parquet: entities, request fields, label and time')
+    .requiredOption('--at <column>', 'the column that holds the time of each row, in RFC 3339')
+    .option('-l, --label <column>', 'the column that holds the label', 'label')
+    .option(...EVENTS_OPTION)
+    .addHelpText('after', '\nExample: hotloop dataset build churn --labels 2025.csv --at day --label left')
+    .action(async (model: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<BuildOptions>();
+      const path = `/v1/models/${encodeURIComponent(model)}/datasets`;
+      const built = await upload<Built>(context, options, options.labels, path, { events: options.events });
+      present(context, options, built, () =>
+        [
+          `${built.examples} rows, dataset ${built.sha256.slice(0, 12)}; ${built.rows_with_events} of them had events`,
+          ...(built.rows_with_events === 0
+            ? ['no event counted for any row; were the events imported later? then pass --events time']
+            : []),
+          ...refusals(built),
+          `\`hotloop retrain ${model}\` learns from it; \`hotloop dataset export\` saves it`,
+        ].join('\n'),
+      );
+    });
+}
+
 function addTrain(program: Command, context: CommandContext): void {
   program
     .command('train')
@@ -143,12 +189,14 @@ function addTrain(program: Command, context: CommandContext): void {
     )
     .requiredOption('-l, --label <column>', 'the column that holds the label')
     .option('--at <column>', 'the column that holds the time of each row, in RFC 3339')
+    .option(...EVENTS_OPTION)
     .addHelpText('after', '\nExample: hotloop train churn.csv --label left')
     .action(async (file: string, _options: unknown, command: Command) => {
-      const options = command.optsWithGlobals<FileOptions & { model?: string }>();
+      const options = command.optsWithGlobals<FileOptions & { model?: string; events: string }>();
       const described = options.model ?? (await draftBeside(context, file, options.label));
       const manifest = (await context.readFile(described)).toString('base64url');
-      const trained = await upload<Trained>(context, options, file, '/v1/models/first-version', { manifest });
+      const query = { manifest, events: options.events };
+      const trained = await upload<Trained>(context, options, file, '/v1/models/first-version', query);
       present(context, options, trained, () =>
         [
           `${trained.model} version ${trained.version}, trained on ${trained.examples} rows (dataset ${trained.dataset.slice(0, 12)})`,

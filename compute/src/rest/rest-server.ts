@@ -143,7 +143,7 @@ async function route(
     const value = request.headers[name];
     return Array.isArray(value) ? value[0] : value;
   };
-  const caller = authorize(AUTHORIZATION, found.rpc, serving.authenticator, header);
+  const caller = await authorize(AUTHORIZATION, found.rpc, serving.authenticator, header);
   const { maxBodyBytes, maxTimeoutMs } = serving.options;
   const call = {
     ...target(found, path),

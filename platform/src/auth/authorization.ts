@@ -89,12 +89,20 @@ export type HeaderOf = (name: string) => string | undefined;
 export interface Authenticator {
   /** False: no keys are configured, every caller may do everything, and only loopback may be listened on. */
   readonly required: boolean;
-  /** Reads `authorization: Bearer KEY` or `x-api-key: KEY`. Throws UNAUTHENTICATED for a missing or unknown key. */
+  /**
+   * Reads `authorization: Bearer KEY` or `x-api-key: KEY`; KEY may be a token of the issuer that is configured. Throws or rejects
+   * UNAUTHENTICATED for a missing or unknown key. A promise only where a token is seen for the first time.
+   */
+  authenticate(header: HeaderOf): Caller | Promise<Caller>;
+}
+
+/** An authenticator that never has to wait. */
+export interface KeyAuthenticator extends Authenticator {
   authenticate(header: HeaderOf): Caller;
 }
 
 /** Authenticator over HOTLOOP_API_KEYS: `key:subject:role[+role...]`, comma-separated. Throws INVALID_ARGUMENT. */
-export function createAuthenticator(apiKeys: string | undefined): Authenticator {
+export function createAuthenticator(apiKeys: string | undefined): KeyAuthenticator {
   const anyone: Caller = { subject: '', roles: new Set(ROLES) };
   if (apiKeys === undefined || apiKeys.trim() === '') return { required: false, authenticate: () => anyone };
   const callers = new Map<string, Caller>();
@@ -127,13 +135,25 @@ export function keyOf(header: HeaderOf): string | undefined {
   return bearer ?? header('x-api-key')?.trim();
 }
 
-/** Throws PERMISSION_DENIED unless the table has a row for the RPC and the caller holds its role. */
+/** Throws or rejects PERMISSION_DENIED unless the table has a row for the RPC and the caller holds its role. */
+export function authorize(
+  table: ReadonlyMap<string, Requirement>,
+  path: string,
+  authenticator: KeyAuthenticator,
+  header: HeaderOf,
+): Caller;
 export function authorize(
   table: ReadonlyMap<string, Requirement>,
   path: string,
   authenticator: Authenticator,
   header: HeaderOf,
-): Caller {
+): Caller | Promise<Caller>;
+export function authorize(
+  table: ReadonlyMap<string, Requirement>,
+  path: string,
+  authenticator: Authenticator,
+  header: HeaderOf,
+): Caller | Promise<Caller> {
   const requirement = table.get(path);
   if (requirement === undefined)
     throw new HotloopError('PERMISSION_DENIED', 'this method is not open to anyone', {
@@ -141,11 +161,17 @@ export function authorize(
     });
   if (requirement === 'public') return { subject: '', roles: new Set() };
   const caller = authenticator.authenticate(header);
-  if (!caller.roles.has(requirement))
-    throw new HotloopError('PERMISSION_DENIED', `this method needs a key with the role ${requirement}`, {
-      reason: 'missing_role',
-    });
-  return caller;
+  return caller instanceof Promise
+    ? caller.then((known) => withRole(known, requirement))
+    : withRole(caller, requirement);
+}
+
+/** Throws PERMISSION_DENIED unless the caller holds the role. */
+export function withRole(caller: Caller, role: Role): Caller {
+  if (caller.roles.has(role)) return caller;
+  throw new HotloopError('PERMISSION_DENIED', `this call needs a key with the role ${role}`, {
+    reason: 'missing_role',
+  });
 }
 
 function digest(key: string): string {

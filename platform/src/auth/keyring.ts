@@ -8,6 +8,7 @@ import {
   type HeaderOf,
   keyOf,
 } from './authorization.ts';
+import { isJwt, type JwtVerifier } from './jwt-verifier.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 export interface KeyringOptions {
@@ -15,6 +16,8 @@ export interface KeyringOptions {
   readonly apiKeys: string | undefined;
   /** How soon a key that was made or revoked is known; default 2 s. */
   readonly refreshMs?: number;
+  /** Takes tokens of an issuer beside keys. */
+  readonly tokens?: JwtVerifier | undefined;
   readonly now?: () => number;
 }
 
@@ -29,13 +32,17 @@ interface Known {
   readonly expiresMs: number;
 }
 
-/** Opens the keyring. Keys of the table count only where HOTLOOP_API_KEYS is set: without it everything is open. */
+/**
+ * Opens the keyring. Keys of the table count only where HOTLOOP_API_KEYS or an issuer of tokens is set: without either everything is
+ * open.
+ */
 export async function openKeyring(
   store: Pick<ApiKeyStore, 'list'>,
   log: Log,
-  { apiKeys, refreshMs = 2000, now = Date.now }: KeyringOptions,
+  { apiKeys, refreshMs = 2000, tokens, now = Date.now }: KeyringOptions,
 ): Promise<Keyring> {
   const fixed = createAuthenticator(apiKeys);
+  const required = fixed.required || tokens !== undefined;
   let known = new Map<string, Known>();
   const callers = new Map<string, Caller>();
   const callerOf = (record: ApiKeyRecord): Caller => {
@@ -57,15 +64,16 @@ export async function openKeyring(
       log.debug({ error }, 'API keys cannot be read; those known before count on');
     }
   };
-  if (fixed.required) await refresh();
-  const timer = fixed.required ? setInterval(() => void refresh(), refreshMs) : undefined;
+  if (required) await refresh();
+  const timer = required ? setInterval(() => void refresh(), refreshMs) : undefined;
   timer?.unref();
   return {
-    required: fixed.required,
-    authenticate(header: HeaderOf): Caller {
-      const key = fixed.required ? keyOf(header) : undefined;
+    required,
+    authenticate(header: HeaderOf): Caller | Promise<Caller> {
+      const key = required ? keyOf(header) : undefined;
+      if (key !== undefined && tokens && isJwt(key)) return tokens.verify(key);
       const found = key === undefined ? undefined : known.get(keyDigest(key));
-      if (found === undefined) return fixed.authenticate(header);
+      if (found === undefined) return fixed.required || !required ? fixed.authenticate(header) : unknown(key);
       if (found.expiresMs > now()) return found.caller;
       throw new HotloopError('UNAUTHENTICATED', 'the API key has expired', { reason: 'expired_api_key' });
     },
@@ -85,4 +93,12 @@ function newCaller({ subject, roles, models, perSecond }: ApiKeyRecord, now: () 
     ...(models === undefined ? {} : { models: new Set(models) }),
     ...(bucket === undefined ? {} : { mayAsk: () => bucket.take(now()) }),
   };
+}
+
+function unknown(key: string | undefined): never {
+  throw new HotloopError(
+    'UNAUTHENTICATED',
+    key ? 'the API key is not known' : 'send a token or an API key as "authorization: Bearer KEY"',
+    { reason: key ? 'unknown_api_key' : 'missing_api_key' },
+  );
 }

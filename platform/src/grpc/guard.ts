@@ -83,10 +83,7 @@ function guard(
       if (answersOnce) callback?.(status);
       else call.emit('error', status);
     };
-    try {
-      const caller = authorize(options.authorization, path, options.authenticator, (name) =>
-        headerOf(call.metadata, name),
-      );
+    const serve = (caller: Caller) => {
       if (!handler) throw new HotloopError('UNIMPLEMENTED', 'this server does not implement the method');
       if (options.active && options.draining.aborted)
         throw new HotloopError('UNAVAILABLE', 'this server is going away; try again', { reason: 'draining' });
@@ -110,6 +107,19 @@ function guard(
           })
         : handler(call);
       if (pending instanceof Promise) pending.catch(fail);
+    };
+    try {
+      const caller = authorize(options.authorization, path, options.authenticator, (name) =>
+        headerOf(call.metadata, name),
+      );
+      if (caller instanceof Promise)
+        caller
+          .then((known) => {
+            if (call.cancelled) throw new HotloopError('CANCELLED', 'the caller has gone');
+            serve(known);
+          })
+          .catch(fail);
+      else serve(caller);
     } catch (error) {
       fail(error);
     }

@@ -6,7 +6,7 @@ import swagger from '@fastify/swagger';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import fastify, { type FastifyRequest } from 'fastify';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
-import type { Authenticator, Caller } from '../auth/authorization.ts';
+import { type Authenticator, type Caller, withRole } from '../auth/authorization.ts';
 import { formatAddress, parseListenAddress } from '../grpc/listen-address.ts';
 import type { Log } from '../log.ts';
 import { httpDurations } from '../telemetry/call-durations.ts';
@@ -116,7 +116,7 @@ export async function openHttpServer(
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.requires !== 'public') refuseUnverified(request.raw, adapters.tls);
     if (!adapters.authenticator.required) refuseForeignPage(request.headers);
-    request.caller = callerOf(request, adapters.authenticator, options.pages?.sessions);
+    request.caller = await callerOf(request, adapters.authenticator, options.pages?.sessions);
   });
   const durations = httpDurations(adapters.metrics.tallies);
   app.addHook('onResponse', async (request, reply) => {
@@ -174,20 +174,15 @@ function addOwnRoutes(app: HttpApp, { metrics, isReady }: HttpServerAdapters): v
   app.get('/openapi.json', open, async () => app.swagger());
 }
 
-/** Throws UNAUTHENTICATED or PERMISSION_DENIED. */
-function callerOf(
+/** Rejects UNAUTHENTICATED or PERMISSION_DENIED. */
+async function callerOf(
   request: FastifyRequest,
   authenticator: Authenticator,
   sessions: BrowserSessions | undefined,
-): Caller {
+): Promise<Caller> {
   const requires = request.routeOptions.config.requires;
   if (requires === undefined || requires === 'public') return ANYONE;
-  const caller = authenticator.authenticate(credentialsOf(request, sessions));
-  if (!caller.roles.has(requires))
-    throw new HotloopError('PERMISSION_DENIED', `this route needs a key with the role ${requires}`, {
-      reason: 'missing_role',
-    });
-  return caller;
+  return withRole(await authenticator.authenticate(credentialsOf(request, sessions)), requires);
 }
 
 async function listen(app: HttpApp, host: string, port: number): Promise<string> {

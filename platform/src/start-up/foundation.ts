@@ -1,6 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { ApiKeyStore } from '../auth/api-key-store.ts';
 import type { Authenticator } from '../auth/authorization.ts';
+import { createJwtVerifier, type JwtVerifier } from '../auth/jwt-verifier.ts';
 import { openKeyring } from '../auth/keyring.ts';
 import { Closing } from '../closing.ts';
 import { createLog, type Log } from '../log.ts';
@@ -70,7 +71,10 @@ export async function openFoundation(
     const registry = closing.use('registry', await openRegistry(pool, databaseUrl, log));
     const authenticator = closing.use(
       'API keys',
-      await openKeyring(new ApiKeyStore(pool), log, { apiKeys: settings.HOTLOOP_API_KEYS }),
+      await openKeyring(new ApiKeyStore(pool), log, {
+        apiKeys: settings.HOTLOOP_API_KEYS,
+        tokens: tokensOf(settings),
+      }),
     );
     return {
       node: settings.HOTLOOP_NODE ?? service,
@@ -101,4 +105,20 @@ async function openTls(settings: FoundationSettings, log: Log): Promise<TlsIdent
       reason: 'invalid_configuration',
     });
   return TlsIdentity.open({ certificate, key, ca }, log);
+}
+
+/** Throws INVALID_ARGUMENT for an issuer without an audience: a token that was made for another service must not count here. */
+function tokensOf(settings: FoundationSettings): JwtVerifier | undefined {
+  const { HOTLOOP_OIDC_ISSUER: issuer, HOTLOOP_OIDC_AUDIENCE: audience } = settings;
+  if (issuer === undefined) return undefined;
+  if (audience === undefined)
+    throw new HotloopError('INVALID_ARGUMENT', 'set HOTLOOP_OIDC_AUDIENCE beside HOTLOOP_OIDC_ISSUER', {
+      reason: 'invalid_configuration',
+    });
+  return createJwtVerifier({
+    ...{ issuer, audience },
+    jwksUrl: settings.HOTLOOP_OIDC_JWKS_URL,
+    rolesClaim: settings.HOTLOOP_OIDC_ROLES_CLAIM,
+    modelsClaim: settings.HOTLOOP_OIDC_MODELS_CLAIM,
+  });
 }

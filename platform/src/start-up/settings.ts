@@ -28,6 +28,13 @@ export const foundationSettings = {
   HOTLOOP_NODE: z.string().min(1).optional(),
   HOTLOOP_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
   HOTLOOP_API_KEYS: z.string().optional(),
+  /** Tokens (JWT) of this OpenID Connect issuer are taken beside API keys, if they are made for this audience. */
+  HOTLOOP_OIDC_ISSUER: urlSchema('http', 'https').optional(),
+  HOTLOOP_OIDC_AUDIENCE: z.string().min(1).optional(),
+  /** The issuer's keys; default: as its OpenID configuration says. */
+  HOTLOOP_OIDC_JWKS_URL: urlSchema('http', 'https').optional(),
+  HOTLOOP_OIDC_ROLES_CLAIM: z.string().min(1).default('roles'),
+  HOTLOOP_OIDC_MODELS_CLAIM: z.string().min(1).default('hotloop_models'),
   /** The key of the services' own calls to each other. */
   HOTLOOP_API_KEY: z.string().optional(),
   /** Files in PEM: the certificate and key of this service, and what signs the certificates of its callers. */

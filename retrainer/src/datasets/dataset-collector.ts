@@ -59,7 +59,7 @@ export function datasetCollector(dependencies: CollectorDependencies): DatasetCo
     async collect(manifest, parentVersion, now, options, limits) {
       const missing = await awaitPredictions(dependencies, manifest.name, limits.signal);
       const parent = await parentDataset(pool, manifest.name, parentVersion);
-      const imported = await listDatasets(pool, manifest.name, 'imported');
+      const imported = await listDatasets(pool, manifest.name, ['imported', 'built']);
       const folder = await mkdtemp(join(tmpdir(), 'hotloop-collect-'));
       try {
         const imports = await Promise.all(

@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { z } from 'zod';
 import { type FirstVersionDependencies, trainFirstVersion } from '../improve/train-first-version.ts';
 import { findVersionManifest } from '../registry/find-manifest.ts';
 import { type DatasetRow, datasetKey, findDataset, listDatasets } from './dataset-store.ts';
 import { importDataset } from './import-dataset.ts';
+import { EVENTS_COUNT_FROM } from './past-events.ts';
 import { MOST_UPLOAD_BYTES, receiveTable } from './uploads.ts';
 
 export interface DatasetRouteDependencies extends FirstVersionDependencies {}
@@ -39,6 +41,11 @@ const columnsQuery = z.object({
   label: z.string().min(1).describe('The column that holds the label'),
   at: z.string().optional().describe('The column that holds the time of each row, in RFC 3339'),
 });
+
+const eventsQuery = z
+  .enum(EVENTS_COUNT_FROM)
+  .default('arrival')
+  .describe('From when on an event counts: its arrival, or its own time where it was imported later');
 
 /** `/v1/datasets` and imports: list, show, download; history from a file; a first version from a file. */
 export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModule {
@@ -111,6 +118,31 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
       },
     );
     app.post(
+      '/v1/models/:model/datasets',
+      {
+        config: { requires: 'operate' },
+        bodyLimit: MOST_UPLOAD_BYTES + 1,
+        schema: {
+          summary:
+            'A training set from a file of labels with times: features as they were then, from archived events',
+          params: z.object({ model: z.string() }),
+          querystring: columnsQuery.extend({
+            at: z.string().min(1).describe('The column that holds the time of each row, in RFC 3339'),
+            events: eventsQuery,
+          }),
+        },
+      },
+      async ({ params, query, body }) => {
+        await using file = await receiveTable(body as Readable);
+        const manifest = await findVersionManifest(dependencies, params.model);
+        await using archive = await openEventArchive(objects);
+        const past = { archive, countFrom: query.events };
+        const built = await importDataset(file.path, manifest, query, dependencies, past);
+        const { sha256, examples, positives, refused, problems, withEvents } = built;
+        return { sha256, examples, positives, refused, problems, rows_with_events: withEvents };
+      },
+    );
+    app.post(
       '/v1/models/first-version',
       {
         config: { requires: 'operate' },
@@ -119,6 +151,7 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
           summary: 'Train a first version from a file with labels, and register it',
           querystring: columnsQuery.extend({
             manifest: z.string().max(MOST_MANIFEST_CHARACTERS).describe('model.yaml as base64url'),
+            events: eventsQuery,
           }),
         },
       },
@@ -130,6 +163,7 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
         const actor = caller.subject || 'anonymous';
         return await trainFirstVersion(file.path, manifestYaml, columns, actor, dependencies, {
           timeoutMs: TRAIN_MS,
+          eventsCountFrom: query.events,
         });
       },
     );

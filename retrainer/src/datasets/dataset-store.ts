@@ -86,14 +86,14 @@ const MOST_LISTED = 200;
 export async function listDatasets(
   database: Queryable,
   model: string | null,
-  kind: DatasetKind | null = null,
+  kinds: readonly DatasetKind[] | null = null,
 ): Promise<DatasetRow[]> {
   const { rows } = await database
     .query<StoredDataset>(
-      `SELECT ${COLUMNS} FROM dataset WHERE ($1::text IS NULL OR model = $1) AND ($2::text IS NULL OR kind = $2)
+      `SELECT ${COLUMNS} FROM dataset WHERE ($1::text IS NULL OR model = $1) AND ($2::text[] IS NULL OR kind = ANY($2))
          AND withdrawn_at IS NULL
        ORDER BY created_at DESC, sha256 LIMIT ${MOST_LISTED}`,
-      [model, kind],
+      [model, kinds],
     )
     .catch((error: unknown) => {
       throw fromPostgresError(error);

@@ -2,8 +2,9 @@ import { type CompiledFeature, compileFeatures } from '@hotloop/model/features/c
 import {
   compileFeaturePlan,
   type FeatureInput,
-  type FeaturePlan,
+  type HistoryAnswers,
 } from '@hotloop/model/features/feature-plan.ts';
+import type { HistoryRead } from '@hotloop/model/features/history.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { type LabelRule, labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
@@ -11,10 +12,25 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { parseRfc3339 } from '@hotloop/proto/rfc3339.ts';
 import type { Cell, TableRow } from './read-table.ts';
 
+/** A row of a file as a request with its label. */
+export interface LabelledRow {
+  readonly line: number;
+  readonly input: FeatureInput;
+  readonly label: number;
+  /** Milliseconds since 1970; null without a column of times. */
+  readonly at: number | null;
+}
+
 /** Turns rows of a file into vectors and labels of a model, by the plan that serves it. */
 export interface RowReader {
+  /** The event types that features look at. */
+  readonly eventTypes: readonly string[];
   /** Throws INVALID_ARGUMENT naming the line and the column. */
-  read(row: TableRow): { readonly vector: Float32Array; readonly label: number; readonly at: number | null };
+  parse(row: TableRow): LabelledRow;
+  /** What is read from the history for a row; empty when no feature comes from it. */
+  reads(row: LabelledRow): readonly HistoryRead[];
+  /** `history`: the answers to `reads`. Throws INVALID_ARGUMENT naming the line and the feature. */
+  vector(row: LabelledRow, history: NonNullable<HistoryAnswers>): Float32Array;
 }
 
 export interface LabelledColumns {
@@ -25,37 +41,50 @@ export interface LabelledColumns {
 }
 
 /**
- * A feature reads the column that is named as the field of its source (`request.price` reads `price`), or else as the feature.
- * Sources that a file does not have, such as history, take their missing value. Throws FAILED_PRECONDITION for a ranking model,
- * whose rows are candidates.
+ * A feature reads the column that is named as the field of its source (`request.price` reads `price`), or else as the feature. An
+ * entity is read from the column of its name. A ranking model reads one candidate a row: its id from the column `item`, its attributes
+ * from the columns of their names. Throws FAILED_PRECONDITION for a model without features.
  */
 export function labelledRowReader(manifest: Manifest, columns: LabelledColumns): RowReader {
-  if (manifest.task === 'ranking' || manifest.task === 'tensor')
+  if (manifest.task === 'tensor')
     throw new HotloopError(
       'FAILED_PRECONDITION',
-      `model ${manifest.name} has task ${manifest.task}: rows of a file have no candidates; report outcomes instead`,
+      `model ${manifest.name} has task tensor: rows of a file cannot become its tensors`,
       { reason: 'no_rows_from_files' },
     );
-  const plan = compileFeaturePlan(manifest);
-  const features = compileFeatures(manifest.features, false);
+  const ranking = manifest.task === 'ranking';
+  const plan = compileFeaturePlan(withoutExclude(manifest));
+  const features = compileFeatures(manifest.features, ranking);
   const rule = labelRule(manifest);
+  const entityNames = new Set(
+    features.flatMap(({ source }) => source.history?.entity ?? source.reference?.entity ?? []),
+  );
+  const ofLine = <T>(line: number, run: () => T): T => {
+    try {
+      return run();
+    } catch (error) {
+      if (!(error instanceof HotloopError)) throw error;
+      throw new HotloopError(error.code, `line ${line}: ${error.message}`, {
+        reason: 'invalid_row',
+        cause: error,
+      });
+    }
+  };
   return {
-    read: ({ line, cells }) => {
-      try {
-        const at = timeOf(cells, columns.at);
-        return {
-          vector: vectorOf(plan, features, cells, at ?? 0),
-          label: labelOf(cells, columns.label, rule, manifest),
-          at,
-        };
-      } catch (error) {
-        if (!(error instanceof HotloopError)) throw error;
-        throw new HotloopError(error.code, `line ${line}: ${error.message}`, {
-          reason: 'invalid_row',
-          cause: error,
-        });
-      }
-    },
+    eventTypes: [...new Set(features.flatMap(({ source }) => source.history?.event ?? []))],
+    parse: ({ line, cells }) =>
+      ofLine(line, () => ({
+        line,
+        input: inputOf(features, entityNames, cells, ranking),
+        label: labelOf(cells, columns.label, rule, manifest),
+        at: timeOf(cells, columns.at),
+      })),
+    reads: ({ input, at }) => (plan.needsHistory ? plan.reads(input, at ?? 0) : []),
+    vector: ({ line, input, at }, history) =>
+      ofLine(line, () => {
+        const { features: bytes } = plan.run(input, history, at ?? 0);
+        return new Float32Array(new Uint8Array(bytes).buffer);
+      }),
   };
 }
 
@@ -63,17 +92,36 @@ export function labelledRowReader(manifest: Manifest, columns: LabelledColumns):
 export function exampleReader(manifest: Manifest): (cells: Readonly<Record<string, Cell>>) => Float32Array {
   const plan = compileFeaturePlan(manifest);
   const features = compileFeatures(manifest.features, false);
-  return (cells) => vectorOf(plan, features, cells, 0);
+  return (cells) => {
+    const input = inputOf(features, NO_ENTITIES, cells, false);
+    const history = plan.needsHistory ? plan.reads(input, 0).map(() => []) : null;
+    return new Float32Array(new Uint8Array(plan.run(input, history, 0).features).buffer);
+  };
 }
 
-function vectorOf(
-  plan: FeaturePlan,
+const NO_ENTITIES: ReadonlySet<string> = new Set();
+
+/** What a decision leaves out makes no difference to a row of features. */
+function withoutExclude(manifest: Manifest): Manifest {
+  const { rank } = manifest.decision;
+  if (rank === undefined) return manifest;
+  const { exclude: _, ...rest } = rank;
+  return { ...manifest, decision: { ...manifest.decision, rank: rest } };
+}
+
+function inputOf(
   features: readonly CompiledFeature[],
+  entityNames: ReadonlySet<string>,
   cells: Readonly<Record<string, Cell>>,
-  at: number,
-): Float32Array {
+  ranking: boolean,
+): FeatureInput {
   const request: Record<string, AttributeValue> = Object.create(null);
+  const attributes: Record<string, AttributeValue> = Object.create(null);
   const entities: Record<string, string> = Object.create(null);
+  for (const name of entityNames) {
+    const cell = cells[name];
+    if (cell !== undefined && cell !== null) entities[name] = String(cell);
+  }
   for (const feature of features) {
     const [kind, field = ''] = feature.from.split('.');
     const column = field in cells ? field : feature.name in cells ? feature.name : undefined;
@@ -82,11 +130,13 @@ function vectorOf(
     if (cell === null) continue;
     if (kind === 'entity') entities[field] = String(cell);
     else if (kind === 'request') request[field] = typed(cell, feature, column);
+    else if (kind === 'item') attributes[field] = typed(cell, feature, column);
   }
-  const input: FeatureInput = { request, entities, candidates: [] };
-  const history = plan.needsHistory ? plan.reads(input, at).map(() => []) : null;
-  const rows = plan.run(input, history, at);
-  return new Float32Array(new Uint8Array(rows.features).buffer);
+  if (!ranking) return { request, entities, candidates: [] };
+  const item = cells.item;
+  if (item === undefined || item === null)
+    throw invalid('item', 'is empty; a row of a ranking model names its candidate there');
+  return { request, entities, candidates: [{ id: String(item), attributes }] };
 }
 
 /** CSV has texts alone: they become what the feature asks for. */

@@ -7,12 +7,14 @@ import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import { trainingSettings, trainingSpec } from '@hotloop/model/training/training-settings.ts';
+import { openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type Dataset, joinParts } from '../datasets/dataset.ts';
 import { type ImportDependencies, importDataset } from '../datasets/import-dataset.ts';
 import type { LabelledColumns } from '../datasets/labelled-rows.ts';
+import type { EventsCountFrom } from '../datasets/past-events.ts';
 import { keepBaseline } from '../monitoring/keep-baseline.ts';
 import { registerVersion } from '../registry/version-store.ts';
 import { untrainedNetwork } from '../registry/weights-without-file.ts';
@@ -47,6 +49,7 @@ export interface FirstVersion {
 /**
  * Trains a version from a file with labels: no live predictions are needed. The file becomes the model's imported history, the
  * network is the one that training.network declares, and what is held out measures it. The version is registered, not promoted.
+ * Features from history are those of each row's time, from archived events, where the file has a column of times.
  * Throws INVALID_ARGUMENT for a file that cannot be learnt from, with the count and what is missing.
  */
 export async function trainFirstVersion(
@@ -55,15 +58,21 @@ export async function trainFirstVersion(
   columns: LabelledColumns,
   actor: string,
   dependencies: FirstVersionDependencies,
-  limits: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  limits: {
+    readonly timeoutMs: number;
+    readonly signal?: AbortSignal;
+    readonly eventsCountFrom?: EventsCountFrom | undefined;
+  },
 ): Promise<FirstVersion> {
-  const { pool, bundles, trainer, clock } = dependencies;
+  const { pool, bundles, objects, trainer, clock } = dependencies;
   const startedAt = clock.now();
   const runId = randomUUID();
   const manifest = parseManifest(manifestYaml);
   const task = trainableTask(manifest);
   const untrained = untrainedNetwork(manifest);
-  const dataset = await importDataset(path, manifest, columns, dependencies);
+  await using archive = readsHistory(manifest, columns) ? await openEventArchive(objects) : undefined;
+  const past = archive && ({ archive, countFrom: limits.eventsCountFrom ?? 'arrival' } as const);
+  const dataset = await importDataset(path, manifest, columns, dependencies, past);
   const hopeless = nothingToLearn(manifest, dataset.training);
   if (hopeless !== null)
     throw new HotloopError('INVALID_ARGUMENT', `the file cannot be learnt from: ${hopeless}`, {
@@ -150,4 +159,8 @@ function refuseConstant(
       { reason: 'no_better_than_constant' },
     );
   return against;
+}
+
+function readsHistory(manifest: Manifest, { at }: LabelledColumns): boolean {
+  return at !== null && manifest.features.some(({ from }) => from.startsWith('history.'));
 }

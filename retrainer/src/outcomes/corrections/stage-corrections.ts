@@ -139,7 +139,11 @@ function exampleReader(manifest: Manifest): ExampleReader | null {
     const own = fields.filter((name) => (row.cells[name] ?? null) !== null);
     if (own.length === 0)
       throw new HotloopError('INVALID_ARGUMENT', `no feature of model ${manifest.name} has a value`);
-    reader.read(row);
+    const example = reader.parse(row);
+    reader.vector(
+      example,
+      reader.reads(example).map(() => []),
+    );
     return Object.fromEntries(own.map((name) => [name, row.cells[name] ?? null]));
   };
 }
