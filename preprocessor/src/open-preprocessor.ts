@@ -34,11 +34,11 @@ export interface Peers {
 /** The peers as processes of their own, over gRPC; the foundation's `closing` closes the connections. */
 export function openPeers(settings: PeerSettings, { closing, apiKey, tls, log }: Foundation): Peers {
   const channel = { tls, ...(apiKey === undefined ? {} : { apiKey }) };
+  const address = settings.HOTLOOP_COMPUTE;
+  // One stream reaches one node: each of the nodes that are listed gets its share.
+  const streams = address.split(',').length;
   return {
-    inference: closing.use(
-      'connection to compute',
-      new GrpcInference({ address: settings.HOTLOOP_COMPUTE, channel }, log),
-    ),
+    inference: closing.use('connection to compute', new GrpcInference({ address, channel, streams }, log)),
     decision: closing.use(
       'connection to the postprocessor',
       new GrpcDecision({ address: settings.HOTLOOP_POSTPROCESSOR, channel }, log),

@@ -1,34 +1,31 @@
-import { type CanaryWorld, simulateCanary } from '@hotloop/retrainer/rollouts/testing/simulate-canary.ts';
-import { type Figure, figure } from '../figure.ts';
+import type { Figure } from '../figure.ts';
 import type { Drill } from './drill.ts';
+import { drillBadModel } from './rollout/drill-bad-model.ts';
+import { drillCanary } from './rollout/drill-canary.ts';
+import { drillCrash } from './rollout/drill-crash.ts';
+import { drillLedger } from './rollout/drill-ledger.ts';
+import { drillRollback } from './rollout/drill-rollback.ts';
+import { drillShadow } from './rollout/drill-shadow.ts';
 
-const ROLLOUTS = 500;
-const WORLD: Omit<CanaryWorld, 'seed' | 'candidate'> = {
-  live: 0.8,
-  steps: [0.05, 0.25, 0.5],
-  drop: 0.02,
-  delay: 20_000,
-  requests: 200_000,
-  lookEvery: 1_000,
+const PARTS: Readonly<Record<string, Drill>> = {
+  canary: drillCanary,
+  ledger: drillLedger,
+  rollback: drillRollback,
+  crash: drillCrash,
+  bad_model: drillBadModel,
+  shadow: drillShadow,
 };
 
-/**
- * Simulated canaries with late labels, under the rules that real ones are judged by: how often an equal version is rolled back, and how
- * often one that is three points worse becomes live. The seeds are 1 to 500.
- */
-export const drillRollout: Drill = async ({ say }): Promise<Figure[]> => {
-  const share = (candidate: number, end: ReturnType<typeof simulateCanary>) => {
-    const ends = Array.from({ length: ROLLOUTS }, (_, index) =>
-      simulateCanary({ ...WORLD, candidate, seed: index + 1 }),
-    );
-    const count = (wanted: string) => ends.filter((one) => one === wanted).length;
-    say(
-      `${candidate}: ${count('live')} live, ${count('rolled_back')} rolled back, ${count('waiting')} waiting`,
-    );
-    return count(end) / ROLLOUTS;
-  };
-  return [
-    figure('canary_false', [share(WORLD.live, 'rolled_back')], { atMost: 0.05 }),
-    figure('canary_missed', [share(WORLD.live - 0.03, 'live')], { atMost: 0.05 }),
-  ];
+/** Everything that a rollout must hold, one part after another; `--parts ledger,crash` runs some of them. */
+export const drillRollout: Drill = async (options): Promise<Figure[]> => {
+  const names = options.parts?.split(',') ?? Object.keys(PARTS);
+  const figures: Figure[] = [];
+  for (const name of names) {
+    const part = Object.hasOwn(PARTS, name) ? PARTS[name] : undefined;
+    if (part === undefined)
+      throw new Error(`no part is named ${name}; there are ${Object.keys(PARTS).join(', ')}`);
+    options.say(`${name} ...`);
+    figures.push(...(await part(options)));
+  }
+  return figures;
 };

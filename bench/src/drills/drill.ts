@@ -17,6 +17,8 @@ export interface DrillOptions {
   readonly down: number;
   /** `documents`, `monitoring`, `movies`: the folder of its data. */
   readonly data?: string;
+  /** `rollout`: which parts, comma-separated; all when absent. */
+  readonly parts?: string;
   readonly say: (line: string) => void;
   /** Of this process; for programs that are started as a user starts them. */
   readonly environment: Readonly<Record<string, string | undefined>>;

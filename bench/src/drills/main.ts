@@ -65,6 +65,7 @@ const program = new Command('npm run drill --')
   .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
   .option('--seconds <s>', 'many: for how long they are asked; backup: length of the load', count, 120)
   .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
+  .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow')
   .option('--data <folder>', 'documents, monitoring, movies: where the data are')
   .action(async (name: string, flags: Flags) => {
     const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;

@@ -1,13 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-
-const MAIN = fileURLToPath(new URL('../../../compute/src/main.ts', import.meta.url));
-const START_MS = 30_000;
-const STOP_MS = 30_000;
-const RETRY_MS = 200;
+import { startKillableService } from './killable-service.ts';
 
 export interface ComputeServiceOptions {
   readonly databaseUrl: string;
@@ -28,75 +20,28 @@ export interface ComputeService extends AsyncDisposable {
 }
 
 export async function startComputeService(
-  options: ComputeServiceOptions,
+  { databaseUrl, folder, node, data, environment }: ComputeServiceOptions,
   signal: AbortSignal,
 ): Promise<ComputeService> {
-  const first = await start(options, '127.0.0.1:0', signal);
-  const { address } = first;
-  let child = first.child;
+  const service = await startKillableService(
+    {
+      script: 'compute/src/main.ts',
+      environment: {
+        DATABASE_URL: databaseUrl,
+        HOTLOOP_STORE: join(folder, 'store'),
+        HOTLOOP_DATA: data ?? join(folder, 'data'),
+        HOTLOOP_NODE: node,
+        ...environment,
+      },
+    },
+    signal,
+  );
   return {
-    address,
+    address: service.address,
     async crash() {
-      await end(child, 'SIGKILL');
-      for (;;) {
-        try {
-          ({ child } = await start(options, address, signal));
-          return;
-        } catch (error) {
-          if (signal.aborted) throw error;
-          await delay(RETRY_MS, undefined, { signal });
-        }
-      }
+      await service.kill();
+      await service.start();
     },
-    async [Symbol.asyncDispose]() {
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-      await end(child, 'SIGTERM');
-      clearTimeout(timer);
-    },
+    [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
   };
-}
-
-async function start(
-  { databaseUrl, folder, node, data, environment }: ComputeServiceOptions,
-  listen: string,
-  signal: AbortSignal,
-): Promise<{ child: ChildProcess; address: string }> {
-  signal.throwIfAborted();
-  const child = spawn(process.execPath, [MAIN], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-    env: {
-      TZ: 'UTC',
-      DATABASE_URL: databaseUrl,
-      HOTLOOP_LISTEN: listen,
-      HOTLOOP_HTTP_LISTEN: '127.0.0.1:0',
-      HOTLOOP_STORE: join(folder, 'store'),
-      HOTLOOP_DATA: data ?? join(folder, 'data'),
-      HOTLOOP_NODE: node,
-      HOTLOOP_LOG_LEVEL: 'error',
-      HOTLOOP_TRACE_RATIO: '0',
-      ...environment,
-    },
-  });
-  const timer = setTimeout(() => child.kill('SIGKILL'), START_MS);
-  try {
-    for await (const line of createInterface({ input: child.stdout })) {
-      if (!line.startsWith('{')) continue;
-      const { address } = JSON.parse(line) as { address: string };
-      child.stdout.resume();
-      return { child, address };
-    }
-    throw new Error('compute ended before it served');
-  } catch (error) {
-    await end(child, 'SIGKILL');
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill(signal);
-  await ended;
 }

@@ -67,6 +67,10 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     load: async () => [(await import('./loop-commands.ts')).addLoopCommands],
   },
   {
+    commands: { explain: 'which features moved a prediction, and by how much' },
+    load: async () => [(await import('./explain-command.ts')).addExplainCommand],
+  },
+  {
     commands: { runs: 'training runs: what they learnt from, with what, and how good' },
     load: async () => [(await import('./runs-commands.ts')).addRunsCommands],
   },

@@ -5,6 +5,7 @@ import { Writable } from 'node:stream';
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
 import {
   linearModel,
+  logPredictions,
   manifestText,
   obedientNode,
   openStores,
@@ -54,6 +55,18 @@ it('takes versions through the registry, rollouts and the ledger from the comman
     'no version of churn was live',
   );
 
+  const [id = ''] = await logPredictions(stores.pool, [
+    { model: 'churn', version: 2, features: [1, -2] },
+    { model: 'churn', version: 2, features: [0.5, 0.25] },
+  ]);
+  const why = await run('explain', id);
+  expect(why.out).toMatch(
+    /^churn version 2: score 0\.\d{4}, against 0\.\d{4} for the mean features of 1 recent rows/,
+  );
+  expect(why.out).toMatch(/sum [+-]0\.\d{4}, off by .*; by integrated gradients/);
+  expect(await run('explain', id.replace(/^./, 'f'))).toMatchObject({ code: 3 });
+  expect(await run('explain', 'nonsense')).toMatchObject({ code: 4 });
+
   const canary = await run(
     'promote',
     'churn',
@@ -99,6 +112,8 @@ it('takes versions through the registry, rollouts and the ledger from the comman
   for (const command of [['status'], ['ledger', 'show', 'churn'], ['rollout', 'list']])
     for (const line of (await run(...command)).out.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
   expect((await run('ledger', 'verify')).out).toMatch(/^\d+ rows, none altered/);
-  await stores.pool.query("UPDATE ledger SET actor = 'somebody else' WHERE sequence = 4");
+  await stores.pool.query(
+    "SET session_replication_role = replica; UPDATE ledger SET actor = 'somebody else' WHERE sequence = 4; RESET session_replication_role",
+  );
   expect(await run('ledger', 'verify')).toMatchObject({ code: 7, err: expect.stringContaining('row 4') });
 });

@@ -5,6 +5,7 @@ import type { DatasetCollector } from '../datasets/dataset-collector.ts';
 import { type DatasetRouteDependencies, datasetRoutes } from '../datasets/dataset-routes.ts';
 import { loopRoutes } from '../datasets/loop-routes.ts';
 import { predictionRoutes } from '../datasets/predictions/prediction-routes.ts';
+import { explainRoutes } from '../explain/explain-routes.ts';
 import { replayRoutes } from '../improve/replay-routes.ts';
 import { ledgerRoutes } from '../ledger/ledger-routes.ts';
 import { type MonitoringRoutesDependencies, monitoringRoutes } from '../monitoring/monitoring-routes.ts';
@@ -59,6 +60,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     firstRunRoutes(dependencies),
     ...(changes ? [changeRoutes(changes)] : []),
     rolloutRoutes(dependencies),
+    explainRoutes(dependencies.data),
     runsRoutes(dependencies),
     searchRoutes(dependencies),
     replayRoutes({ ...dependencies.data, datasets: dependencies.datasets }),

@@ -42,6 +42,8 @@ describe('the ledger', () => {
       const client = await stores.pool.connect();
       try {
         await client.query('BEGIN');
+        // Past the trigger, as an intruder with all rights would go.
+        await client.query('SET LOCAL session_replication_role = replica');
         await client.query(change);
         return await verifyLedger(client);
       } finally {
@@ -69,6 +71,8 @@ describe('the ledger', () => {
     const cut = await plant('DELETE FROM ledger WHERE sequence = 5');
     expect(cut.broken).toBeNull();
     expect(cut.head).not.toBe(whole.head);
+    await expect(stores.pool.query("UPDATE ledger SET actor = 'eve'")).rejects.toThrow(/append-only/);
+    await expect(stores.pool.query('DELETE FROM ledger')).rejects.toThrow(/append-only/);
   });
 
   it('keeps one chain when many write at once', async () => {

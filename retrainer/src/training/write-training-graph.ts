@@ -21,7 +21,7 @@ import { needsGroups } from './ranking-losses.ts';
 import { widenModel } from './widen-model.ts';
 
 /** How every name starts that training adds to a graph. */
-const reserved = 'hotloop/';
+export const reserved = 'hotloop/';
 
 /**
  * The names of a training graph's own inputs and outputs; the model's inputs keep theirs. N is the batch, P the
@@ -90,12 +90,12 @@ export interface TrainingGraphOptions {
 }
 
 /** The oldest operator set whose ReduceSum, Squeeze and Softmax mean what gradients write. */
-const minOpset = 13;
+export const minOpset = 13;
 /**
  * The oldest operator set a training graph is written in: ScatterElements can add up from here on. What operator sets
  * 13 to 15 mean, 16 means too for every operator with a gradient rule.
  */
-const writtenOpset = 16;
+export const writtenOpset = 16;
 
 /**
  * Writes the graph of one training step from a model: its forward nodes, the loss, the gradients and the optimizer's
@@ -178,7 +178,7 @@ function chosenOutput(graph: OnnxGraph, wanted: string | undefined): string {
 }
 
 /** @returns every name of the graph but its inputs', which the training graph declares anew. */
-function namesOf(graph: OnnxGraph): ReadonlySet<string> {
+export function namesOf(graph: OnnxGraph): ReadonlySet<string> {
   const names = new Set([...graph.initializers.keys(), ...graph.nodes.flatMap((node) => node.outputs)]);
   for (const name of [...names, ...graph.inputs.map((input) => input.name)]) {
     if (name.startsWith(reserved))
@@ -187,7 +187,8 @@ function namesOf(graph: OnnxGraph): ReadonlySet<string> {
   return names;
 }
 
-function constantsOf(graph: OnnxGraph): ReadonlyMap<string, OnnxTensor> {
+/** @returns the constants of a graph by name: its initializers and what its Constant nodes hold. */
+export function constantsOf(graph: OnnxGraph): ReadonlyMap<string, OnnxTensor> {
   const constants = new Map(graph.initializers);
   for (const node of graph.nodes) {
     const tensor = constantOf(node);
@@ -197,7 +198,7 @@ function constantsOf(graph: OnnxGraph): ReadonlyMap<string, OnnxTensor> {
 }
 
 /** @returns the nodes that a value is computed by, in topological order. */
-function nodesBefore(graph: OnnxGraph, target: string): readonly OnnxNode[] {
+export function nodesBefore(graph: OnnxGraph, target: string): readonly OnnxNode[] {
   const needed = new Set([target]);
   const kept: OnnxNode[] = [];
   for (const node of graph.nodes.toReversed()) {
@@ -219,7 +220,7 @@ function layOut(names: readonly string[], graph: OnnxGraph): readonly Parameter[
 }
 
 /** Takes over the inputs and the constant initializers that the forward nodes read. */
-function adoptForward(
+export function adoptForward(
   builder: GraphBuilder,
   graph: OnnxGraph,
   forward: readonly OnnxNode[],

@@ -1,0 +1,65 @@
+import { FEATURE_STATUS } from '@hotloop/model/features/feature-status.ts';
+import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+
+/** What one feature was for one candidate (or for the request). */
+export interface FeatureValue {
+  readonly name: string;
+  readonly from: string;
+  readonly status: string;
+  /** As it went into the model: one number for each of its columns. */
+  readonly values: readonly number[];
+  /** The category that the columns stand for, where they are one_hot; null for none of them, and for other features. */
+  readonly category: string | null;
+}
+
+/** The features of a row of the prediction log. */
+export interface LoggedFeatures {
+  readonly rows: number;
+  readonly columns: number;
+  /** float32[rows, columns], little-endian. */
+  readonly features: Buffer | null;
+  readonly statuses: Buffer | null;
+}
+
+const MAX_ROWS = 20;
+const STATUS_NAMES = new Map<number, string>(
+  Object.entries(FEATURE_STATUS).map(([name, code]) => [code, name]),
+);
+
+/** Cuts the logged rows into features. Pure. Empty for inputs that are no feature rows. */
+export function featureRows(
+  manifest: Manifest,
+  logged: LoggedFeatures,
+): readonly (readonly FeatureValue[])[] {
+  const { features, statuses, columns } = logged;
+  if (!features || manifest.features.length === 0) return [];
+  const layout = columnsOf(manifest);
+  if (!layout.isMatrix || layout.width !== columns || features.length !== logged.rows * columns * 4)
+    return [];
+  const view = new DataView(features.buffer, features.byteOffset, features.byteLength);
+  return Array.from({ length: Math.min(logged.rows, MAX_ROWS) }, (_, row) =>
+    layout.features.map(({ name, offset, width }, index) => {
+      const values = Array.from({ length: width }, (_, column) =>
+        view.getFloat32((row * columns + offset + column) * 4, true),
+      );
+      const feature = manifest.features[index];
+      return {
+        name,
+        from: feature?.from ?? '',
+        status: STATUS_NAMES.get(statuses?.[row * layout.features.length + index] ?? 0) ?? 'present',
+        values,
+        category: categoryOf(feature?.transform.at(-1), values),
+      };
+    }),
+  );
+}
+
+/** The category of a one_hot step; null when no column is set, or more than one. */
+function categoryOf(last: unknown, values: readonly number[]): string | null {
+  if (typeof last !== 'object' || last === null || !('one_hot' in last)) return null;
+  const categories = last.one_hot;
+  if (!Array.isArray(categories) || categories.length !== values.length) return null;
+  const set = values.flatMap((value, index) => (value === 1 ? [index] : []));
+  return set.length === 1 ? String(categories[set[0] ?? 0]) : null;
+}
