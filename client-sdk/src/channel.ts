@@ -35,10 +35,11 @@ const CHANNEL_OPTIONS = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.min_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 2000,
-  // A connection that a middle box dropped silently is noticed within half a minute.
-  'grpc.keepalive_time_ms': 20_000,
-  'grpc.keepalive_timeout_ms': 10_000,
+  // A connection whose other end is silently gone is noticed within three seconds, so that its predictions are asked again elsewhere.
+  'grpc.keepalive_time_ms': 1_500,
+  'grpc.keepalive_timeout_ms': 1_500,
   'grpc.service_config_disable_resolution': 1,
+  'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
 };
 
 /** Opens the connections lazily: nothing travels before the first call. */
@@ -47,11 +48,16 @@ export function openStubs(options: ResolvedOptions): Stubs {
   const { PredictionService, FeedbackService, RegistryService, JobService } = contracts.hotloop.v1;
   const credentials = credentialsOf(options);
   return {
-    prediction: new PredictionService(options.address, credentials, CHANNEL_OPTIONS),
+    prediction: new PredictionService(targetOf(options.address), credentials, CHANNEL_OPTIONS),
     feedback: new FeedbackService(options.retrainerAddress, credentials, CHANNEL_OPTIONS),
     registry: new RegistryService(options.retrainerAddress, credentials, CHANNEL_OPTIONS),
     jobs: new JobService(options.retrainerAddress, credentials, CHANNEL_OPTIONS),
   };
+}
+
+/** How the library names several addresses; one may also be a name that resolves to several. */
+function targetOf(address: string): string {
+  return address.includes(',') ? `ipv4:${address}` : address;
 }
 
 function credentialsOf({ tls }: ResolvedOptions): ChannelCredentials {

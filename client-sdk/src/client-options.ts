@@ -1,8 +1,12 @@
+import { isIP } from 'node:net';
 import { HotloopClientError } from './hotloop-client-error.ts';
 
 /** Where the platform is and how patient to be. Every field has a default that suits one machine. */
 export interface ClientOptions {
-  /** host:port of the front door (preprocessor). Default 127.0.0.1:7400. */
+  /**
+   * host:port of the front door (preprocessor). Default 127.0.0.1:7400. Of several, either one name that resolves to all of
+   * them, or their IP addresses, comma-separated: predictions are spread over them, and one that is lost is left out.
+   */
   readonly address?: string;
   /** host:port of the retrainer, for models, runs and outcomes. Default: the host of `address`, port 7403. */
   readonly retrainerAddress?: string;
@@ -44,6 +48,8 @@ export interface RetryOptions {
 export interface ResolvedOptions {
   readonly address: string;
   readonly retrainerAddress: string;
+  /** Predictions' streams; one for each front door that is named. */
+  readonly streams: number;
   readonly apiKey: string | undefined;
   readonly timeoutMs: number;
   readonly transport: 'stream' | 'unary';
@@ -59,11 +65,16 @@ export const DEFAULT_RETRAINER_PORT = 7403;
 /** Fills in the defaults; throws INVALID_ARGUMENT naming the option that cannot be. */
 export function resolveOptions(options: ClientOptions): ResolvedOptions {
   const address = options.address ?? DEFAULT_ADDRESS;
-  const host = /^(.+):\d{1,5}$/.exec(address)?.[1];
-  if (host === undefined) throw invalid('address', 'must be host:port', address);
+  const doors = address.split(',');
+  const host = /^(.+):\d{1,5}$/.exec(doors[0] ?? '')?.[1];
+  if (host === undefined || !doors.every((door) => /^.+:\d{1,5}$/.test(door)))
+    throw invalid('address', 'must be host:port', address);
+  if (doors.length > 1 && !doors.every((door) => isIP(door.slice(0, door.lastIndexOf(':'))) === 4))
+    throw invalid('address', 'must be IPv4 addresses where there are several, or one name', address);
   const resolved: ResolvedOptions = {
     address,
     retrainerAddress: options.retrainerAddress ?? `${host}:${DEFAULT_RETRAINER_PORT}`,
+    streams: doors.length,
     apiKey: options.apiKey,
     timeoutMs: options.timeoutMs ?? 5000,
     transport: options.transport ?? 'stream',

@@ -49,7 +49,7 @@ export class HotloopClient implements AsyncDisposable {
         metadata.setOptions({ waitForReady });
         return this.#context.stubs.prediction.PredictStream(metadata);
       },
-      { maxInFlight: resolved.maxInFlight, maxWaiting: resolved.maxWaiting },
+      { maxInFlight: resolved.maxInFlight, maxWaiting: resolved.maxWaiting, streams: resolved.streams },
     );
     this.models = new Models(this.#context);
     this.runs = new Runs(this.#context);

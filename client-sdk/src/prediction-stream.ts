@@ -16,6 +16,8 @@ export type PredictionCall = ClientDuplexStream<PredictFrame, PredictReplyFrame_
 export interface PredictionStreamOptions {
   readonly maxInFlight: number;
   readonly maxWaiting: number;
+  /** Default 1. */
+  readonly streams?: number;
 }
 
 /** Predictions in one frame, which keeps a frame far below the server's message limit. */
@@ -101,6 +103,7 @@ export class PredictionStream {
         if (request) request.timeoutMs = remainingMs;
       },
       sizeOf: ({ request }) => ITEM_BYTES + CANDIDATE_BYTES * (request?.candidates?.length ?? 0),
+      streams: this.#options.streams ?? 1,
       maxInFlight: this.#options.maxInFlight,
       maxFrameItems: MAX_FRAME_ITEMS,
     });

@@ -14,7 +14,8 @@ export const HISTORY_GATE_DEFAULTS: HistoryGateOptions = { budgetMs: 20, failure
 
 /**
  * Reads the history for predictions, within a budget. Never rejects: a store that is late, failing, or given up on for
- * a while answers null, and the prediction goes on without. A dead store costs `failures` waits, then nothing.
+ * a while answers null, and the prediction goes on without. A dead store costs `failures` waits, then nothing: whether it is
+ * back is tried beside a prediction, which does not wait for it.
  */
 export class HistoryGate {
   readonly #history: History;
@@ -45,12 +46,20 @@ export class HistoryGate {
     if (!mayAsk(this.#state, this.#clock.monotonic())) return null;
     const { budgetMs } = this.#options;
     this.#move('asked');
-    const probing = this.#state.kind === 'probing';
+    if (this.#state.kind === 'probing') {
+      // Nobody waits for the word of a store that was given up on: with one probe a second it would be one prediction a second.
+      void withinBudget(this.#history.read(reads), budgetMs).then((probed) => this.#judge(probed));
+      return null;
+    }
     const answer = await withinBudget(this.#history.read(reads, signal), Math.min(budgetMs, timeoutMs));
-    // A caller in a greater hurry than the budget says nothing about the store, unless all wait for this one's word.
-    const hurried = answer.kind === 'late' && timeoutMs < budgetMs && !probing;
-    if (!hurried) this.#move(answer.kind === 'answered' ? 'succeeded' : 'failed', answer);
+    // A caller in a greater hurry than the budget says nothing about the store.
+    const hurried = answer.kind === 'late' && timeoutMs < budgetMs;
+    if (!hurried) this.#judge(answer);
     return answer.kind === 'answered' ? answer.events : null;
+  }
+
+  #judge(answer: Answer): void {
+    this.#move(answer.kind === 'answered' ? 'succeeded' : 'failed', answer);
   }
 
   #move(event: CircuitEvent, answer?: Answer): void {

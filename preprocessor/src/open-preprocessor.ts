@@ -34,20 +34,26 @@ export interface Peers {
 /** The peers as processes of their own, over gRPC; the foundation's `closing` closes the connections. */
 export function openPeers(settings: PeerSettings, { closing, apiKey, tls, log }: Foundation): Peers {
   const channel = { tls, ...(apiKey === undefined ? {} : { apiKey }) };
-  const address = settings.HOTLOOP_COMPUTE;
-  // One stream reaches one node: each of the nodes that are listed gets its share.
-  const streams = address.split(',').length;
+  const peer = (address: string) => ({ address, channel, streams: streamsTo(address) });
   return {
-    inference: closing.use('connection to compute', new GrpcInference({ address, channel, streams }, log)),
+    inference: closing.use('connection to compute', new GrpcInference(peer(settings.HOTLOOP_COMPUTE), log)),
     decision: closing.use(
       'connection to the postprocessor',
-      new GrpcDecision({ address: settings.HOTLOOP_POSTPROCESSOR, channel }, log),
+      new GrpcDecision(peer(settings.HOTLOOP_POSTPROCESSOR), log),
     ),
     feedback: closing.use(
       'connection to the retrainer',
       new GrpcFeedback({ address: settings.HOTLOOP_RETRAINER, channel }),
     ),
   };
+}
+
+/** A name may stand for any number of servers; so many streams, opened in turn, reach most of them. */
+const STREAMS_TO_A_NAME = 4;
+
+/** One stream for each server that is named: a stream leads to one of them. */
+function streamsTo(address: string): number {
+  return address.startsWith('dns:') ? STREAMS_TO_A_NAME : address.split(',').length;
 }
 
 /** Opens the preprocessor out of its settings; the foundation's `closing` closes it. */

@@ -16,10 +16,12 @@ import { drillOutage } from './drill-outage.ts';
 import { drillPackage } from './drill-package.ts';
 import { drillParity } from './drill-parity.ts';
 import { drillRollout } from './drill-rollout.ts';
+import { drillFailures } from './failures/drill-failures.ts';
 
 const DRILLS: Readonly<Record<string, Drill>> = {
   backup: drillBackup,
   batch: drillBatch,
+  failures: drillFailures,
   console: drillConsole,
   package: drillPackage,
   images: drillImages,
@@ -59,13 +61,16 @@ const program = new Command('npm run drill --')
   )
   .option('--rate <n>', 'log: predictions a second at most', count, 5_000)
   .option('--kills <n>', 'log, batch, history: how often something is killed', count, 20)
-  .option('--outage <s>', 'log: for how many seconds Postgres stands still', count, 60)
+  .option('--outage <s>', 'log, failures: for how many seconds a store is away', count, 60)
   .option('--models <n>', 'many: how many models', count, 50)
   .option('--megabytes <n>', 'many: size of a model', count, 200)
   .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
   .option('--seconds <s>', 'many: for how long they are asked; backup: length of the load', count, 120)
   .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
   .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow')
+  .option('--only <ids>', 'failures: rows of the matrix, such as 1,5,9-12')
+  .option('--hours <h>', 'soak: for how long', Number, 0.33)
+  .option('--from <commit>', 'upgrade: the state to upgrade from')
   .option('--data <folder>', 'documents, monitoring, movies: where the data are')
   .action(async (name: string, flags: Flags) => {
     const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;

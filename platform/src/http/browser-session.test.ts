@@ -19,6 +19,12 @@ const ROUTES: RouteModule = (app) => {
 };
 
 describe('sealed sessions', () => {
+  it('survive the server that sealed them where its successor has the same secret', () => {
+    const cookie = browserSessions('s'.repeat(32)).seal('key');
+    expect(browserSessions('s'.repeat(32)).open(cookie)).toBe('key');
+    expect(browserSessions(undefined).open(cookie)).toBeUndefined();
+  });
+
   it('give the key back until they end, and on the server that sealed them alone', () => {
     let now = 0;
     const sessions = browserSessions('s'.repeat(32), () => now);

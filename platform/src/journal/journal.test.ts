@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -250,6 +251,33 @@ describe('journal', () => {
     rmSync(directory, { recursive: true });
     await using wiped = open();
     expect(names.has(wiped.name)).toBe(false);
+  });
+
+  it('refuses rows on a full disk, keeps those before, and goes on when a full disk has room again', async (context) => {
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', directory], { stdio: 'ignore' });
+    } catch {
+      return context.skip('a small disk needs the right to mount one');
+    }
+    try {
+      await using journal = open({ segmentBytes: 1 << 20 });
+      writeFileSync(join(directory, 'filler'), Buffer.alloc(128 * 1024));
+      const kept: string[] = [];
+      const fill = async () => {
+        for (let index = kept.length; ; index++) {
+          const text = `${index} ${'x'.repeat(4_000)}`;
+          await journal.append(row(index, text), 'disk');
+          kept.push(text);
+        }
+      };
+      await expect(fill()).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'log_full' });
+      expect(kept.length).toBeGreaterThan(10);
+      rmSync(join(directory, 'filler'));
+      await journal.append(row(kept.length, 'after'), 'disk');
+      expect(await textsOf(journal)).toEqual([...kept, 'after']);
+    } finally {
+      execFileSync('umount', ['-l', directory]);
+    }
   });
 
   it('begins a segment anew where an attempt on a full disk left the start of one', async () => {

@@ -52,6 +52,20 @@ describe.each([
     expect(await stand.count()).toBe(written);
   });
 
+  it('waits while the disk of Postgres is full, and loses nothing', async () => {
+    await stand.pool.query(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$`);
+    await stand.pool.query('CREATE TRIGGER disk BEFORE INSERT ON thing EXECUTE FUNCTION full_disk()');
+    await using journal = stand.open();
+    await using shipper = start(journal);
+    for (let index = 0; index < 40; index++) await journal.append(thing(), 'process');
+    await expect(shipper.flush(200)).rejects.toMatchObject({ reason: 'log_behind' });
+    await stand.pool.query('DROP TRIGGER disk ON thing');
+    await shipper.flush(10_000);
+    expect(await stand.count()).toBe(40);
+    expect(shipper.counts()).toEqual({ shipped: 40, refused: 0, lostBytes: 0 });
+  });
+
   it('leaves out a row that Postgres refuses, and only that', async () => {
     await using journal = stand.open();
     await using shipper = start(journal);

@@ -49,6 +49,17 @@ describe('migrate', () => {
     );
   });
 
+  it('runs on the tables of a newer release, so that one can go back', async () => {
+    await using database = await createTestDatabase();
+    await using newer = await migrationFolder({
+      '0001-a.sql': 'CREATE TABLE a (x int)',
+      '0002-b.sql': 'CREATE TABLE b (x int)',
+    });
+    await migrate(database.url, { log, folder: newer.folder });
+    await using older = await migrationFolder({ '0001-a.sql': 'CREATE TABLE a (x int)' });
+    expect(await migrate(database.url, { log, folder: older.folder })).toEqual([]);
+  });
+
   it('keeps nothing of a file that fails, and all of those before it', async () => {
     await using database = await createTestDatabase();
     await using files = await migrationFolder({

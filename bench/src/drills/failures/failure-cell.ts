@@ -1,0 +1,63 @@
+import type { HotloopClient } from '@hotloop/client';
+import type { FaultProxy } from '../../load/fault-proxy.ts';
+import type { Cluster } from '../../stand/cluster.ts';
+import type { PlantedBug } from '../../stand/source-tree.ts';
+import type { Stores } from '../../stand/stores.ts';
+
+/** A test of the suite; `name` is part of its full name. */
+export interface NamedTest {
+  readonly file: string;
+  readonly name: string;
+}
+
+export interface TestOutcome {
+  readonly passed: number;
+  readonly failed: number;
+  readonly messages: readonly string[];
+}
+
+/** Services under load, to be broken. Cells leave it as they found it: everything up, nothing frozen. */
+export interface Scene {
+  readonly stores: Stores;
+  readonly cluster: Cluster;
+  readonly client: HotloopClient;
+  /** Between the preprocessors and each compute node, in their order. */
+  readonly toCompute: readonly FaultProxy[];
+  /** Shifts the wall clock of all services, in milliseconds. */
+  setClock(shiftMs: number): void;
+  /** Of these ids, those that are not in the log once it was shipped, within a bound. */
+  notLogged(ids: readonly string[]): Promise<readonly string[]>;
+  /** How long a store is away. */
+  readonly outageMs: number;
+  readonly say: (line: string) => void;
+  /** A figure that the drill reports beside the count of cells. */
+  readonly record: (key: 'recovery_ms' | 'answered', value: number) => void;
+}
+
+/** What was wrong, one line each; empty when the cell holds. */
+export type Problems = readonly string[];
+
+interface AnyCell {
+  /** The row of the failure matrix. */
+  readonly id: number;
+  readonly fault: string;
+  readonly holds: string;
+  /** A change of the product that this cell must notice. */
+  readonly bug: PlantedBug;
+}
+
+/** Shown by tests of the suite: all of them pass, and at least one fails with the bug. */
+export interface TestCell extends AnyCell {
+  readonly tests: readonly NamedTest[];
+}
+
+/** Shown on running services: `run` finds nothing, and something with the bug. */
+export interface LiveCell extends AnyCell {
+  run(scene: Scene): Promise<Problems>;
+}
+
+export type FailureCell = TestCell | LiveCell;
+
+export function isLive(cell: FailureCell): cell is LiveCell {
+  return 'run' in cell;
+}

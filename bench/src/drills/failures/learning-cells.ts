@@ -1,0 +1,201 @@
+import type { TestCell } from './failure-cell.ts';
+
+/** Rows of the failure matrix about outcomes, runs, rollouts and releases that tests of the suite show, on real services. */
+export const LEARNING_CELLS: readonly TestCell[] = [
+  {
+    id: 30,
+    fault: 'the same outcome comes again and again',
+    holds: 'it is kept once; another body under the same id is refused',
+    tests: [
+      {
+        file: 'retrainer/src/outcomes/record-outcomes.test.ts',
+        name: 'keeps each report once, across calls and within one',
+      },
+    ],
+    bug: {
+      file: 'retrainer/src/outcomes/outcome-store.ts',
+      from: 'ON CONFLICT (model, source, id) DO NOTHING',
+      to: 'ON CONFLICT (model, source, id) DO UPDATE SET value = EXCLUDED.value',
+    },
+  },
+  {
+    id: 31,
+    fault: 'an outcome of a prediction that nobody knows, too early or too late',
+    holds:
+      'it is kept and counted, and labels its prediction when that arrives; outside the window it does not',
+    tests: [
+      {
+        file: 'retrainer/src/outcomes/record-outcomes.test.ts',
+        name: 'keeps an outcome of a prediction that nobody knows',
+      },
+      {
+        file: 'retrainer/src/datasets/join.test.ts',
+        name: 'counts an outcome whose prediction is not known',
+      },
+      {
+        file: 'retrainer/src/datasets/join.test.ts',
+        name: 'matches every prediction whose window holds the event',
+      },
+      {
+        file: 'retrainer/src/datasets/join.test.ts',
+        name: 'comes when the window has ended, and not before',
+      },
+    ],
+    bug: {
+      file: 'retrainer/src/datasets/join.ts',
+      from: 'const open = now < at + spec.windowMs;',
+      to: 'const open = now < 0;',
+    },
+  },
+  {
+    id: 32,
+    fault: 'poisoned outcomes',
+    holds: 'what they make worse is refused by the gate: slices, corrections and the frozen holdout decide',
+    tests: [
+      {
+        file: 'retrainer/src/improve/judge-candidate.test.ts',
+        name: 'is refused when it answers accepted corrections wrongly',
+      },
+      {
+        file: 'retrainer/src/improve/judge-candidate.test.ts',
+        name: 'is refused when a declared slice gets worse',
+      },
+    ],
+    bug: {
+      file: 'retrainer/src/improve/gate-checks.ts',
+      from: '    ...sliceChecks(subject),\n',
+      to: '',
+    },
+  },
+  {
+    id: 33,
+    fault: 'two workers on one run, one of them stalled and resumed',
+    holds: 'a fencing token decides: one candidate, the other worker is refused ABORTED',
+    tests: [
+      {
+        file: 'retrainer/src/runs/run-worker.test.ts',
+        name: 'counts once when a worker pauses past its lease and both write',
+      },
+      { file: 'retrainer/src/runs/run-worker.test.ts', name: 'that is stale writes nothing' },
+    ],
+    bug: {
+      file: 'retrainer/src/runs/run-store.ts',
+      from: "'SELECT * FROM training_run WHERE run_id = $1 AND token = $2 AND ended_at IS NULL FOR UPDATE'",
+      to: "'SELECT * FROM training_run WHERE run_id = $1 AND token >= $2 AND ended_at IS NULL FOR UPDATE'",
+    },
+  },
+  {
+    id: 34,
+    fault: 'a promoter dies half way',
+    holds: 'before the flip the old version is live, after it the new one; another promoter goes on',
+    tests: [
+      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'goes on where a promoter was lost half way' },
+      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'goes on when its caller leaves' },
+    ],
+    bug: {
+      file: 'retrainer/src/rollouts/reconciler.ts',
+      from: 'of await dueRollouts(dependencies.pool)) {',
+      to: 'of (await dueRollouts(dependencies.pool)).slice(0, 0)) {',
+    },
+  },
+  {
+    id: 35,
+    fault: 'many promoters at once',
+    holds: 'one wins, the others are told ABORTED; the history is one chain',
+    tests: [
+      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'lets one of many promoters win' },
+      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'changes nothing for another generation' },
+    ],
+    bug: {
+      file: 'retrainer/src/rollouts/promotion-store.ts',
+      from: 'WHERE name = $1 AND generation = $3 AND $',
+      to: 'WHERE name = $1 AND generation >= $3 AND $',
+    },
+  },
+  {
+    id: 36,
+    fault: 'a node that cannot reach the registry',
+    holds:
+      'it serves on with the last snapshot, and follows when the registry is back (DESIGN: serving continues)',
+    tests: [
+      {
+        file: 'platform/src/registry/registry.test.ts',
+        name: 'keeps the last snapshot while Postgres is away',
+      },
+      { file: 'platform/src/registry/registry.test.ts', name: 'finds a change by polling' },
+      { file: 'platform/src/registry/registry.test.ts', name: 'listens again after its connection was cut' },
+    ],
+    bug: {
+      file: 'platform/src/registry/postgres-registry.ts',
+      from: '      this.#away = true;\n',
+      to: '      this.#away = true;\n      this.#snapshot = { ...this.#snapshot, models: new Map() };\n',
+    },
+  },
+  {
+    id: 37,
+    fault: 'a rollback',
+    holds: 'it needs no load: the version before is still warm; with nothing to go back to it is refused',
+    tests: [
+      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'goes to the previous version at once' },
+      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'refuses when there is nothing to go back to' },
+    ],
+    bug: {
+      file: 'retrainer/src/rollouts/promotion-store.ts',
+      from: 'UPDATE model SET live_version = $2, previous_version = live_version,',
+      to: 'UPDATE model SET live_version = $2, previous_version = NULL,',
+    },
+  },
+  {
+    id: 39,
+    fault: 'services of two versions beside each other',
+    holds:
+      'an older one runs on newer tables, and leaves out what it cannot read (`drill upgrade` runs them under load)',
+    tests: [
+      { file: 'platform/src/postgres/postgres.test.ts', name: 'runs on the tables of a newer release' },
+      {
+        file: 'platform/src/registry/registry.test.ts',
+        name: 'leaves out a version whose manifest it cannot read',
+      },
+    ],
+    bug: {
+      file: 'platform/src/postgres/migrate.ts',
+      from: 'if (!migration && name > newest) continue;',
+      to: 'if (!migration && name < newest) continue;',
+    },
+  },
+  {
+    id: 40,
+    fault: 'a runner takes more memory than it may',
+    holds: 'it alone is ended and replaced; what it had in hand runs elsewhere',
+    tests: [
+      {
+        file: 'compute/src/slots/measured-memory.test.ts',
+        name: 'keeps more than its model may take is ended and replaced',
+      },
+      {
+        file: 'compute/src/slots/measured-memory.test.ts',
+        name: 'is not the fault of what the runner has in hand',
+      },
+    ],
+    bug: {
+      file: 'compute/src/slots/memory-limit.ts',
+      from: 'if (memoryBytes <= limitBytes) return undefined;',
+      to: 'if (memoryBytes <= limitBytes * 1000) return undefined;',
+    },
+  },
+  {
+    id: 42,
+    fault: 'a wrong configuration',
+    holds: 'the start is refused in one line that names each variable, and never prints a value',
+    tests: [
+      { file: 'platform/src/config.test.ts', name: 'the configuration' },
+      { file: 'compute/src/main.test.ts', name: 'refuses to start with a provider that does not exist' },
+      { file: 'retrainer/src/main.test.ts', name: 'in one line' },
+    ],
+    bug: {
+      file: 'platform/src/config.ts',
+      from: '  if (problems.length > 0)\n',
+      to: '  if (problems.length > 99)\n',
+    },
+  },
+];

@@ -1,0 +1,333 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { quantile } from '../../interleave.ts';
+import {
+  type AskedPrediction,
+  answeredShare,
+  between,
+  p99Ms,
+  recoveryMs,
+  steadyLoad,
+} from '../../load/steady-load.ts';
+import { DRILL_MODEL, drillInput, HEAVY_MODEL as HEAVY, makeLive } from '../../stand/drill-model.ts';
+import { signalTree } from '../../stand/process-tree.ts';
+import { residentBytes } from '../../stand/resident-bytes.ts';
+import type { StoreName } from '../../stand/stores.ts';
+import type { LiveCell, Scene } from './failure-cell.ts';
+
+const PER_SECOND = 100;
+const CALM_MS = 3_000;
+const AFTER_KILL_MS = 6_000;
+const RECOVERY_MS = 2_000;
+const ADDED_P99_MS = 25;
+const GROWTH_BYTES = 64 * 2 ** 20;
+
+const load = ({ client }: Scene) =>
+  steadyLoad({ client, model: DRILL_MODEL, perSecond: PER_SECOND, input: drillInput });
+
+/** Failed predictions and those that are missing in the log. */
+async function lossesOf(scene: Scene, asked: readonly AskedPrediction[], mayFail = 0): Promise<string[]> {
+  const failures = asked.flatMap(({ failure }) => failure ?? []);
+  const ids = asked.flatMap(({ answer }) => (answer ? [answer.id] : []));
+  const missing = await scene.notLogged(ids);
+  return [
+    ...(failures.length > mayFail * asked.length
+      ? [`${failures.length} of ${asked.length} predictions failed: ${failures[0]}`]
+      : []),
+    ...(missing.length > 0 ? [`${missing.length} of ${ids.length} answers are not in the log`] : []),
+  ];
+}
+
+/** Kills a process under load, again and again; nothing may fail, and goodput is back soon. */
+async function killed(scene: Scene, kills: number, victims: () => readonly (number | undefined)[]) {
+  const under = load(scene);
+  await delay(CALM_MS);
+  const recoveries: number[] = [];
+  for (let kill = 0; kill < kills; kill++) {
+    const alive = victims().filter((pid) => pid !== undefined);
+    const victim = alive[kill % Math.max(1, alive.length)];
+    if (victim === undefined) return ['there was nothing to kill'];
+    const at = performance.now();
+    const perSecond =
+      between(under.asked, at - CALM_MS, at - 500).filter(({ answer }) => answer).length /
+      ((CALM_MS - 500) / 1000);
+    process.kill(victim, 'SIGKILL');
+    await delay(AFTER_KILL_MS);
+    recoveries.push(recoveryMs(under.asked, at, perSecond));
+  }
+  const asked = await under.stop();
+  for (const one of recoveries) scene.record('recovery_ms', one);
+  const slow = quantile(recoveries, 0.95);
+  return [
+    ...(slow > RECOVERY_MS ? [`goodput came back after ${Math.round(slow)} ms`] : []),
+    ...(await lossesOf(scene, asked)),
+  ];
+}
+
+/** A store is away for a while; predictions go on. */
+async function away(
+  scene: Scene,
+  store: StoreName,
+  how: 'stop' | 'freeze',
+  check: (calm: readonly AskedPrediction[], during: readonly AskedPrediction[]) => string[] = () => [],
+): Promise<string[]> {
+  const under = load(scene);
+  await delay(CALM_MS);
+  const from = performance.now();
+  {
+    using _broken = scene.stores[how](store);
+    await delay(scene.outageMs);
+  }
+  const until = performance.now();
+  await delay(CALM_MS);
+  const asked = await under.stop();
+  const during = between(asked, from, until);
+  const share = answeredShare(during);
+  scene.record('answered', share);
+  const what = `${store} ${how === 'stop' ? 'stopped' : 'frozen'}`;
+  scene.say(
+    `${what}: ${(share * 100).toFixed(2)} % of ${during.length} answered, p99 ${Math.round(p99Ms(during))} ms`,
+  );
+  return [
+    ...(share < 0.999 ? [`${what}: ${(share * 100).toFixed(2)} % answered`] : []),
+    ...check(between(asked, from - CALM_MS, from), during).map((problem) => `${what}: ${problem}`),
+    ...(await lossesOf(scene, asked, 0.001)).map((problem) => `${what}: ${problem}`),
+  ];
+}
+
+const mustSayDegraded = (_calm: readonly AskedPrediction[], during: readonly AskedPrediction[]) => {
+  const silent = during.filter(({ answer }) => answer && !answer.degraded.includes('history')).length;
+  // Reads that were under way, and those within the time in which the first failures are counted.
+  return silent > during.length * 0.2 ? [`${silent} of ${during.length} answers do not say "history"`] : [];
+};
+const mustBeQuick = (calm: readonly AskedPrediction[], during: readonly AskedPrediction[]) => {
+  const added = p99Ms(during) - p99Ms(calm);
+  return added > ADDED_P99_MS ? [`p99 rose by ${Math.round(added)} ms`] : [];
+};
+
+const DROPPED_ROWS = {
+  file: 'compute/src/infer.ts',
+  from: '      this.#write(asked, outputs, result, failure ?? null).then(',
+  to: '      (Math.random() < 0.02 ? Promise.resolve() : this.#write(asked, outputs, result, failure ?? null)).then(',
+} as const;
+const NO_BUDGET = {
+  file: 'preprocessor/src/history-gate.ts',
+  from: 'Math.min(budgetMs, timeoutMs)',
+  to: 'timeoutMs + budgetMs',
+} as const;
+
+/** Rows of the failure matrix that are shown on running services under load. Those with the same bug share services with it. */
+export const LIVE_CELLS: readonly LiveCell[] = [
+  {
+    id: 1,
+    fault: 'kill -9 of a preprocessor under load',
+    holds:
+      'the client library goes on with the other one, no prediction fails, and every answer is in the log',
+    bug: DROPPED_ROWS,
+    run: (scene) => killed(scene, 2, () => scene.cluster.of('preprocessor').map(({ pid }) => pid)),
+  },
+  {
+    id: 2,
+    fault: 'kill -9 of a compute front and of a runner under load',
+    holds: 'as row 1; the front’s runners end with it, and its journal is shipped by its successor',
+    bug: DROPPED_ROWS,
+    run: async (scene) => [
+      ...(await killed(scene, 2, () => scene.cluster.of('compute').map(({ pid }) => pid))),
+      ...(await killed(scene, 2, () =>
+        scene.cluster.of('compute').flatMap((node) => node.children().slice(0, 1)),
+      )),
+      ...(await killed(scene, 1, () => scene.cluster.of('postprocessor').map(({ pid }) => pid))),
+      ...(await killed(scene, 1, () => scene.cluster.of('retrainer').map(({ pid }) => pid))),
+    ],
+  },
+  {
+    id: 8,
+    fault: 'kill -9 of everything at once, Postgres and Redis too',
+    holds:
+      'answers within 15 s of the restart, and every answer from before is in the log (a kill is not a power cut)',
+    bug: DROPPED_ROWS,
+    async run(scene) {
+      const under = load(scene);
+      await delay(CALM_MS);
+      const at = performance.now();
+      for (const { pid } of scene.cluster.nodes) if (pid !== undefined) signalTree(pid, 'SIGKILL');
+      for (const store of ['redis', 'postgres'] as const) {
+        using _ended = scene.stores.stop(store);
+      }
+      const before = under.asked.filter(({ answer }) => answer);
+      while (
+        performance.now() - at < 60_000 &&
+        !under.asked.some(({ dueAt, answer }) => answer && dueAt > at + 500)
+      )
+        await delay(100);
+      const backMs = performance.now() - at;
+      await under.stop();
+      scene.say(`everything killed: answers again after ${Math.round(backMs)} ms`);
+      return [
+        ...(backMs > 15_000 ? [`the first answer came after ${Math.round(backMs)} ms`] : []),
+        ...(await lossesOf(scene, before)),
+      ];
+    },
+  },
+  {
+    id: 9,
+    fault: 'Redis stopped',
+    holds: 'predictions go on with defaults, say `degraded`, and are not slower',
+    bug: NO_BUDGET,
+    run: (scene) => away(scene, 'redis', 'stop', (calm, during) => [...mustBeQuick(calm, during)]),
+  },
+  {
+    id: 10,
+    fault: 'Redis frozen',
+    holds: 'a few predictions wait for the budget of 20 ms, then none',
+    bug: NO_BUDGET,
+    run: (scene) =>
+      away(scene, 'redis', 'freeze', (calm, during) => [
+        ...mustBeQuick(calm, during),
+        ...mustSayDegraded(calm, during),
+      ]),
+  },
+  {
+    id: 13,
+    fault: 'Postgres stopped',
+    holds:
+      'predictions go on; the log waits in journals and loses nothing; a promotion is refused UNAVAILABLE',
+    bug: DROPPED_ROWS,
+    run: (scene) => away(scene, 'postgres', 'stop'),
+  },
+  {
+    id: 14,
+    fault: 'Postgres frozen',
+    holds: 'as row 13; no service grows by more than 64 MB',
+    bug: DROPPED_ROWS,
+    async run(scene) {
+      const bytes = () => scene.cluster.nodes.map(({ pid }) => (pid === undefined ? 0 : residentBytes(pid)));
+      const before = bytes();
+      const problems = await away(scene, 'postgres', 'freeze');
+      const grown = Math.max(...bytes().map((now, index) => now - (before[index] ?? 0)));
+      return grown > GROWTH_BYTES
+        ? [...problems, `a service grew by ${Math.round(grown / 2 ** 20)} MB`]
+        : problems;
+    },
+  },
+  {
+    id: 16,
+    fault: 'Kafka stopped, and frozen',
+    holds: 'predictions go on; events wait where they are',
+    bug: DROPPED_ROWS,
+    run: async (scene) => [
+      ...(await away(scene, 'kafka', 'stop')),
+      ...(await away(scene, 'kafka', 'freeze')),
+    ],
+  },
+  {
+    id: 29,
+    fault: 'three times what can be answered',
+    holds:
+      'goodput stays at 90 % of the peak or more; what is too much is told so at once (RESOURCE_EXHAUSTED)',
+    bug: {
+      file: 'preprocessor/src/admission.ts',
+      from: '    if (this.#rate !== undefined && this.#inFlight / this.#rate > timeoutMs) throw full();\n',
+      to: '',
+    },
+    run: overload,
+  },
+  {
+    id: 38,
+    fault: 'the wall clock jumps by an hour, and five seconds back',
+    holds: 'no deadline passes by it: time that passes is measured by the monotonic clock',
+    bug: {
+      file: 'preprocessor/src/predict.ts',
+      from: 'const deadline = clock.monotonic() + call.timeoutMs;\n    const timeLeft = () => remaining(deadline - clock.monotonic(), call.signal);',
+      to: 'const deadline = clock.now() + call.timeoutMs;\n    const timeLeft = () => remaining(deadline - clock.now(), call.signal);',
+    },
+    async run(scene) {
+      const under = load(scene);
+      await delay(1_000);
+      for (let jump = 0; jump < 20; jump++) {
+        for (const shift of [3_600_000, -5_000, 0]) {
+          scene.setClock(shift);
+          await delay(60);
+        }
+      }
+      await delay(1_000);
+      return lossesOf(scene, await under.stop());
+    },
+  },
+  {
+    id: 41,
+    fault: 'a connection of which one end is silently gone',
+    holds: 'it is noticed within 3 s, and what was in flight is answered by another node',
+    bug: {
+      file: 'platform/src/grpc/client.ts',
+      from: 'const DEFAULT_KEEPALIVE_MS = 1000;',
+      to: 'const DEFAULT_KEEPALIVE_MS = 3_600_000;',
+    },
+    async run(scene) {
+      const under = load(scene);
+      await delay(CALM_MS);
+      const from = performance.now();
+      const [first] = scene.toCompute;
+      first?.inject({ swallow: 'both' });
+      await delay(8_000);
+      first?.heal();
+      first?.cut();
+      await delay(1_000);
+      const asked = await under.stop();
+      const longest = Math.max(
+        ...between(asked, from, from + 8_000).map(({ dueAt, doneAt }) => doneAt - dueAt),
+      );
+      scene.say(`half-open: the longest answer took ${Math.round(longest)} ms`);
+      return [
+        ...(longest > 4_000 ? [`an answer took ${Math.round(longest)} ms`] : []),
+        ...(await lossesOf(scene, asked)),
+      ];
+    },
+  },
+];
+
+const CALLERS = 32;
+const PEAK_MS = 4_000;
+const FLOOD_MS = 8_000;
+
+/** A model of which each run takes milliseconds, one row a run, asked for three times what it gives. */
+async function overload(scene: Scene): Promise<string[]> {
+  await makeLive(scene.client, 2, HEAVY);
+  const end = performance.now() + PEAK_MS;
+  let peakAnswers = 0;
+  const input = (index: number) => ({ user: `u${index}`, request: { price: index % 10 } });
+  await Promise.all(
+    Array.from({ length: CALLERS }, async (_, index) => {
+      while (performance.now() < end)
+        await scene.client.predict(HEAVY, input(index)).then(
+          () => peakAnswers++,
+          () => undefined,
+        );
+    }),
+  );
+  const peak = peakAnswers / (PEAK_MS / 1000);
+  const impatient = {
+    predict: (model: string, asked: ReturnType<typeof input>) =>
+      scene.client.predict(model, asked, { timeoutMs: 1_000 }),
+  } as Pick<Scene['client'], 'predict'>;
+  const flood = steadyLoad({ client: impatient, model: HEAVY, perSecond: peak * 3, input });
+  const from = performance.now();
+  await delay(FLOOD_MS);
+  const asked = await flood.stop();
+  const answered = asked.filter(
+    ({ answer, doneAt }) => answer && doneAt > from + 1000 && doneAt < from + FLOOD_MS,
+  );
+  const goodput = answered.length / (FLOOD_MS / 1000 - 1);
+  const failures = asked.flatMap(({ failure }) => failure ?? []);
+  const late = failures.filter((failure) => failure.includes('DEADLINE')).length;
+  scene.say(
+    `overload: ${Math.round(peak)} a second at most; asked for three times that, ${Math.round(goodput)} a second answered, ${failures.length} refused, ${late} of them late`,
+  );
+  return [
+    ...(goodput < 0.9 * peak
+      ? [`goodput fell to ${Math.round(goodput)} of ${Math.round(peak)} a second`]
+      : []),
+    ...(failures.length > 0 && late > failures.length / 2
+      ? [`${late} of ${failures.length} were not refused but ran into their deadline: ${failures[0]}`]
+      : []),
+  ];
+}

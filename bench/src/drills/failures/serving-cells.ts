@@ -1,0 +1,342 @@
+import type { TestCell } from './failure-cell.ts';
+
+/** Rows of the failure matrix about serving, storing and models that tests of the suite show, on real services. */
+export const SERVING_CELLS: readonly TestCell[] = [
+  {
+    id: 3,
+    fault: 'kill -9 of a model runner; an input that ends runners',
+    holds:
+      'its batch runs again on another one; an input that ends runners again and again is not run any more',
+    tests: [
+      { file: 'compute/src/swap.test.ts', name: 'replaces a runner that is killed' },
+      { file: 'compute/src/failures.test.ts', name: 'sets an input aside that has ended runners' },
+      { file: 'compute/src/batching/batcher.test.ts', name: 'runs a lost batch again' },
+    ],
+    bug: {
+      file: 'compute/src/batching/batcher.ts',
+      from: '    this.#again(again);',
+      to: "    for (const work of again) work.fail(new HotloopError('UNAVAILABLE', 'planted'));",
+    },
+  },
+  {
+    id: 4,
+    fault: 'kill -9 of the postprocessor',
+    holds: 'every decision that was answered is in the log',
+    tests: [{ file: 'postprocessor/src/main.test.ts', name: 'kill -9 right after the answer does not lose' }],
+    bug: {
+      file: 'postprocessor/src/decide.ts',
+      from: '    await journal.append(',
+      to: '    if (item.version === 0) await journal.append(',
+    },
+  },
+  {
+    id: 5,
+    fault: 'kill -9 of what ships the log',
+    holds: 'no row is lost and none is there twice (the log travels by journal, not by topic)',
+    tests: [
+      {
+        file: 'compute/src/main.test.ts',
+        name: 'loses no answered prediction when it is killed in full work',
+      },
+      { file: 'platform/src/journal/shipper-failures.test.ts', name: 'goes on where it stopped' },
+    ],
+    bug: {
+      file: 'platform/src/journal/ship-rows.ts',
+      from: 'DO UPDATE SET "offset" = EXCLUDED."offset",',
+      to: 'DO UPDATE SET "offset" = EXCLUDED."offset" + 100,',
+    },
+  },
+  {
+    id: 6,
+    fault: 'kill -9 of a worker in the middle of a run',
+    holds: 'the run is taken up again, and what it registers counts once',
+    tests: [
+      {
+        file: 'retrainer/src/runs/run-worker.test.ts',
+        name: 'goes on with the promotion when a worker was lost after registering',
+      },
+      {
+        file: 'retrainer/src/runs/run-worker.test.ts',
+        name: 'is tried again when the training process died',
+      },
+      { file: 'retrainer/src/runs/run-worker.test.ts', name: 'is given to one worker' },
+    ],
+    bug: {
+      file: 'retrainer/src/runs/run-store.ts',
+      from: 'AND (lease_until IS NULL OR lease_until < now())\n           AND (kind',
+      to: 'AND lease_until IS NULL\n           AND (kind',
+    },
+  },
+  {
+    id: 7,
+    fault: 'kill -9 of the web console',
+    holds: 'a login survives: the server keeps nothing of it',
+    tests: [
+      { file: 'platform/src/http/browser-session.test.ts', name: 'survive the server that sealed them' },
+    ],
+    bug: {
+      file: 'platform/src/http/browser-session.ts',
+      from: 'secret === undefined ? randomBytes(32)',
+      to: 'secret !== undefined ? randomBytes(32)',
+    },
+  },
+  {
+    id: 11,
+    fault: 'Redis comes back empty',
+    holds: 'the history is rebuilt from the archive by itself',
+    tests: [
+      { file: 'preprocessor/src/archive/archive-events.test.ts', name: 'rebuild a history that was emptied' },
+      {
+        file: 'preprocessor/src/adapters/redis-history.test.ts',
+        name: 'is not filled until it is told so again',
+      },
+    ],
+    bug: {
+      file: 'preprocessor/src/archive/rebuild-history.ts',
+      from: '  if (await history.isFilled()) return undefined;',
+      to: '  if (!(await history.isFilled())) return undefined;',
+    },
+  },
+  {
+    id: 12,
+    fault: 'the queue (Redis) is gone with all that it held',
+    holds: 'runs that wait are put there again from Postgres, each once',
+    tests: [{ file: 'retrainer/src/runs/queue/run-queue.test.ts', name: 'brings back runs that it lost' }],
+    bug: {
+      file: 'retrainer/src/runs/run-outbox.ts',
+      from: 'rows.filter((row) => all || row.urgent)',
+      to: 'rows.filter((row) => row.urgent)',
+    },
+  },
+  {
+    id: 15,
+    fault: 'Postgres ends a connection in the middle of a batch',
+    holds: 'the batch is sent again, and its rows are there once',
+    tests: [
+      { file: 'platform/src/journal/shipper-failures.test.ts', name: 'pg_terminate_backend' },
+      {
+        file: 'platform/src/journal/shipper-failures.test.ts',
+        name: 'waits while Postgres is away, loses nothing',
+      },
+    ],
+    bug: {
+      file: 'platform/src/journal/ship-rows.ts',
+      from: "return typeof code === 'string' && /^(22|23)/.test(code);",
+      to: "return typeof code === 'string' && /^(22|23|57|E)/.test(code);",
+    },
+  },
+  {
+    id: 17,
+    fault: 'events are delivered twice, consumers come and go',
+    holds: 'each event counts once',
+    tests: [
+      {
+        file: 'preprocessor/src/events.test.ts',
+        name: 'reach the history once each, however often they are sent',
+      },
+      { file: 'preprocessor/src/adapters/redis-history.test.ts', name: 'holds the same after any batching' },
+      { file: 'platform/src/kafka/kafka.test.ts', name: 'stops within its deadline while the sink is away' },
+    ],
+    bug: {
+      file: 'preprocessor/src/adapters/history-scripts.ts',
+      from: "redis.call('SADD', ids, ARGV[i]) == 1 then",
+      to: "redis.call('SADD', ids, ARGV[i]) >= 0 then",
+    },
+  },
+  {
+    id: 18,
+    fault: 'a message on a topic that nobody can read',
+    holds: 'it is kept apart with its bytes, and its neighbours go on',
+    tests: [
+      { file: 'platform/src/kafka/kafka.test.ts', name: 'sets a malformed one aside with its bytes' },
+      {
+        file: 'platform/src/kafka/kafka.test.ts',
+        name: 'sets aside the one message that the sink never takes',
+      },
+    ],
+    bug: {
+      file: 'platform/src/kafka/consumer.ts',
+      from: 'for (const { raw, error } of unreadable) {',
+      to: 'for (const { raw, error } of unreadable.slice(1)) {',
+    },
+  },
+  {
+    id: 19,
+    fault: 'the disk of the journal is full',
+    holds:
+      'strict models refuse with RESOURCE_EXHAUSTED, what was accepted stays, and it goes on when there is room',
+    tests: [
+      { file: 'platform/src/journal/journal.test.ts', name: 'refuses rows when its bound is reached' },
+      {
+        file: 'platform/src/journal/journal.test.ts',
+        name: 'where an attempt on a full disk left the start of one',
+      },
+      { file: 'platform/src/journal/journal.test.ts', name: 'goes on when a full disk has room again' },
+      { file: 'compute/src/failures.test.ts', name: 'refuses when the log is full' },
+    ],
+    bug: {
+      file: 'platform/src/journal/journal.ts',
+      from: "code === 'ENOSPC' || ",
+      to: '',
+    },
+  },
+  {
+    id: 20,
+    fault: 'the disk of Postgres is full (53100)',
+    holds: 'shipping waits and goes on by itself; predictions are answered as long as the journal has room',
+    tests: [
+      {
+        file: 'platform/src/journal/shipper-failures.test.ts',
+        name: 'waits while the disk of Postgres is full',
+      },
+    ],
+    bug: {
+      file: 'platform/src/journal/ship-rows.ts',
+      from: '/^(22|23)/.test(code)',
+      to: '/^(22|23|53)/.test(code)',
+    },
+  },
+  {
+    id: 21,
+    fault: 'the disk of the model store is full or cannot be written',
+    holds: 'nothing half-written is left, and the push says what was wrong',
+    tests: [
+      {
+        file: 'platform/src/registry/bundle-store.test.ts',
+        name: 'leaves nothing half-written beside the bundles',
+      },
+      {
+        file: 'platform/src/registry/bundle-store.test.ts',
+        name: 'says that the store cannot take a bundle',
+      },
+    ],
+    bug: {
+      file: 'platform/src/registry/bundle-store.ts',
+      from: "new HotloopError('RESOURCE_EXHAUSTED', 'the model store",
+      to: "new HotloopError('INTERNAL', 'the model store",
+    },
+  },
+  {
+    id: 22,
+    fault: 'a model file with a changed byte, or cut',
+    holds: 'the digest refuses it before the runtime sees it; what is live stays',
+    tests: [
+      {
+        file: 'compute/src/slots/hostile-models.test.ts',
+        name: 'copies of a good model with a byte flipped',
+      },
+      { file: 'model/src/onnx/inspect-refusals.test.ts', name: 'refuses a file cut anywhere' },
+      { file: 'platform/src/registry/bundle-store.test.ts', name: 'of which one bit has changed' },
+    ],
+    bug: {
+      file: 'platform/src/registry/bundle-store.ts',
+      from: 'if (bundleDigest(bundle) !== bundleSha256)',
+      to: "if (bundleDigest(bundle) === '')",
+    },
+  },
+  {
+    id: 23,
+    fault: 'a model that does not fit its manifest',
+    holds: 'it is refused when it is pushed, with the reason',
+    tests: [
+      { file: 'model/src/manifest/check-model.test.ts', name: 'a manifest that does not fit its model' },
+      { file: 'retrainer/src/registry/push-model.test.ts', name: 'that cannot be' },
+    ],
+    bug: {
+      file: 'model/src/manifest/check-model.ts',
+      from: '  if (found.length > 0)\n',
+      to: '  if (found.length > 99)\n',
+    },
+  },
+  {
+    id: 24,
+    fault: 'outputs that are no numbers',
+    holds: 'INTERNAL nonfinite_output, the pair stays in the log; a canary that gives them is rolled back',
+    tests: [
+      { file: 'compute/src/grpc/inference-service.test.ts', name: 'one that is wrong fails alone' },
+      { file: 'compute/src/rest/rest-refusals.test.ts', name: 'where JSON cannot carry' },
+      { file: 'retrainer/src/rollouts/rollouts.test.ts', name: 'is rolled back by failed answers' },
+    ],
+    bug: {
+      file: 'compute/src/infer.ts',
+      from: '    if (index >= 0)\n      return new HotloopError(',
+      to: '    if (index >= 1e9)\n      return new HotloopError(',
+    },
+  },
+  {
+    id: 25,
+    fault: 'a model that is too slow, hangs, or asks for too much memory',
+    holds: 'it fails inside its runner; a hung runner is ended, and others are served',
+    tests: [
+      { file: 'compute/src/failures.test.ts', name: 'ends a runner that hangs' },
+      {
+        file: 'compute/src/slots/hostile-models.test.ts',
+        name: 'lets a model that asks for more memory than it may fail',
+      },
+    ],
+    bug: {
+      file: 'compute/src/batching/batcher.ts',
+      from: '        runner.kill();\n',
+      to: '',
+    },
+  },
+  {
+    id: 26,
+    fault: 'oversized, malformed and compressed requests',
+    holds: 'refused before they cost much, with the code of the caller’s fault',
+    tests: [
+      {
+        file: 'platform/src/grpc/server.test.ts',
+        name: 'answer RESOURCE_EXHAUSTED to a message that is too large',
+      },
+      { file: 'platform/src/grpc/unreadable-request.test.ts', name: 'bytes that are no request' },
+      { file: 'compute/src/rest/rest-server.test.ts', name: 'Open Inference Protocol over REST' },
+      {
+        file: 'model/src/onnx/inspect.test.ts',
+        name: 'refuses a small file that would decode into a large one',
+      },
+    ],
+    bug: {
+      file: 'platform/src/grpc/server.ts',
+      from: "    'grpc.max_receive_message_length': maxBytes,",
+      to: "    'grpc.max_receive_message_length': -1,",
+    },
+  },
+  {
+    id: 27,
+    fault: 'a client that does not read',
+    holds: 'nothing piles up for it: no more is read from it',
+    tests: [
+      {
+        file: 'platform/src/framed/served/ordered-stream.test.ts',
+        name: 'asks for no more while the client does not read',
+      },
+    ],
+    bug: {
+      file: 'platform/src/framed/served/ordered-stream.ts',
+      from: 'this.#call.pause();',
+      to: 'void this.#call;',
+    },
+  },
+  {
+    id: 28,
+    fault: 'a deadline passes, a caller leaves',
+    holds: 'what has not begun never runs, what runs is told',
+    tests: [
+      {
+        file: 'compute/src/failures.test.ts',
+        name: 'fails what has expired or was cancelled without running it',
+      },
+      { file: 'platform/src/framed/framed.test.ts', name: 'cancel a running item at the server' },
+      {
+        file: 'compute/src/batching/work-queue.test.ts',
+        name: 'never hands out what has expired or was cancelled',
+      },
+    ],
+    bug: {
+      file: 'compute/src/batching/work-queue.ts',
+      from: 'const isOver = item.deadlineAt <= now || item.isOver();',
+      to: 'const isOver = item.deadlineAt <= now;',
+    },
+  },
+];

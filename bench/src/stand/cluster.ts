@@ -1,0 +1,180 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '@hotloop/deploy/backing/free-port.ts';
+import { startWatchdog } from '@hotloop/deploy/backing/watchdog.ts';
+import { openServiceLog } from '@hotloop/deploy/local/service-log.ts';
+import { type SupervisedService, superviseService } from '@hotloop/deploy/local/supervised-service.ts';
+import type { ServiceName } from '@hotloop/deploy/single/single-listen.ts';
+import { processTree } from './process-tree.ts';
+import type { StoreAddresses } from './stores.ts';
+
+/** The sources that run here. */
+export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const START_MS = 180_000;
+const STOP_MS = 20_000;
+
+export interface ClusterOptions {
+  readonly folder: string;
+  readonly stores: StoreAddresses;
+  /** How many of each. */
+  readonly counts: Readonly<Record<ServiceName, number>>;
+  /** Further variables of the services, such as HOTLOOP_DRAIN_MS. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Whose main.ts files are run; default: this checkout. */
+  readonly root?: string;
+  /** What the preprocessors call instead of a compute node's own address. */
+  readonly computeProxy?: (address: string) => Promise<string>;
+}
+
+/** One process of a service, started again when it crashes. */
+export interface ClusterNode {
+  readonly name: string;
+  readonly service: ServiceName;
+  readonly address: string;
+  readonly httpAddress: string;
+  readonly pid: number | undefined;
+  /** Its children: of compute, the runners. */
+  children(): number[];
+  /** Ends it with SIGTERM, so that it drains; it stays away. */
+  stop(): Promise<void>;
+  /** Starts it where it was, with the code of another checkout if `root` says so; resolves when it serves. */
+  start(root?: string): Promise<void>;
+}
+
+/** The services as processes beside each other, on one set of stores, each node with a folder of its own. */
+export interface Cluster extends AsyncDisposable {
+  readonly nodes: readonly ClusterNode[];
+  of(service: ServiceName): readonly ClusterNode[];
+  /** Comma-separated addresses, as the client library and the services take them. */
+  addresses(service: ServiceName): string;
+}
+
+const ORDER: readonly ServiceName[] = ['retrainer', 'postprocessor', 'compute', 'preprocessor'];
+
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  await using opened = new AsyncDisposableStack();
+  const watchdog = opened.use(startWatchdog());
+  const { folder, stores, counts } = options;
+  const nodes: StartableNode[] = [];
+  const addresses = (service: ServiceName) =>
+    nodes
+      .filter((node) => node.service === service)
+      .map(({ address }) => address)
+      .join(',');
+  const shared: Readonly<Record<string, string>> = {
+    LC_ALL: 'C.UTF-8',
+    TZ: 'UTC',
+    DATABASE_URL: stores.databaseUrl,
+    REDIS_CACHE_URL: stores.redisCacheUrl,
+    REDIS_QUEUE_URL: stores.redisQueueUrl,
+    KAFKA_BROKERS: stores.kafkaBrokers,
+    HOTLOOP_STORE: join(folder, 'store'),
+    HOTLOOP_DRAIN_MS: '5000',
+    HOTLOOP_LOG_LEVEL: 'info',
+    HOTLOOP_TRACE_RATIO: '0',
+    ...options.environment,
+  };
+  for (const service of ORDER) {
+    for (let index = 1; index <= counts[service]; index++) {
+      const name = `${service}-${index}`;
+      const listen = {
+        HOTLOOP_LISTEN: `127.0.0.1:${await freePort()}`,
+        HOTLOOP_HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
+        HOTLOOP_DATA: join(folder, 'data', name),
+      };
+      const log = opened.use(await openServiceLog(join(folder, 'logs', `${name}.log`)));
+      nodes.push(
+        new StartableNode(name, service, listen, options.root ?? ROOT, (root, env) =>
+          superviseService(
+            {
+              name,
+              script: join(root, service, 'src', 'main.ts'),
+              cwd: root,
+              recordFile: join(folder, `${name}.process.json`),
+              ...{ log, watchdog },
+              onEvent: () => undefined,
+              env: () => ({ ...shared, ...env, ...peers() }),
+            },
+            AbortSignal.timeout(START_MS),
+          ),
+        ),
+      );
+    }
+  }
+  const computes = await Promise.all(
+    addresses('compute')
+      .split(',')
+      .map((address) => options.computeProxy?.(address) ?? address),
+  );
+  const peers = () => ({
+    HOTLOOP_COMPUTE: computes.join(','),
+    HOTLOOP_POSTPROCESSOR: addresses('postprocessor'),
+    HOTLOOP_RETRAINER: addresses('retrainer'),
+  });
+  // The first one migrates; the others then find it done.
+  for (const service of ORDER)
+    await Promise.all(
+      nodes
+        .filter((node) => node.service === service)
+        .map(async (node) => {
+          opened.defer(() => node.stop());
+          await node.start();
+        }),
+    );
+  const stack = opened.move();
+  return {
+    nodes,
+    of: (service) => nodes.filter((node) => node.service === service),
+    addresses,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+type Supervise = (root: string, env: Readonly<Record<string, string>>) => Promise<SupervisedService>;
+
+class StartableNode implements ClusterNode {
+  readonly name: string;
+  readonly service: ServiceName;
+  readonly address: string;
+  readonly httpAddress: string;
+  readonly #environment: Readonly<Record<string, string>>;
+  readonly #supervise: Supervise;
+  #root: string;
+  #running: SupervisedService | undefined;
+
+  constructor(
+    name: string,
+    service: ServiceName,
+    listen: { readonly HOTLOOP_LISTEN: string; readonly HOTLOOP_HTTP_LISTEN: string },
+    root: string,
+    supervise: Supervise,
+  ) {
+    this.name = name;
+    this.service = service;
+    this.address = listen.HOTLOOP_LISTEN;
+    this.httpAddress = listen.HOTLOOP_HTTP_LISTEN;
+    this.#environment = { ...listen, HOTLOOP_NODE: name };
+    this.#root = root;
+    this.#supervise = supervise;
+  }
+
+  get pid(): number | undefined {
+    return this.#running?.pid;
+  }
+
+  children(): number[] {
+    const { pid } = this;
+    return pid === undefined ? [] : processTree(pid).slice(1);
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    await running?.stop(STOP_MS);
+  }
+
+  async start(root = this.#root): Promise<void> {
+    this.#root = root;
+    this.#running = await this.#supervise(root, this.#environment);
+  }
+}
