@@ -17,6 +17,7 @@ import { drillPackage } from './drill-package.ts';
 import { drillParity } from './drill-parity.ts';
 import { drillRollout } from './drill-rollout.ts';
 import { drillFailures } from './failures/drill-failures.ts';
+import { drillHostile } from './hostile/drill-hostile.ts';
 
 const DRILLS: Readonly<Record<string, Drill>> = {
   backup: drillBackup,
@@ -31,6 +32,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   monitoring: drillMonitoring,
   documents: drillDocuments,
   history: drillHistory,
+  hostile: drillHostile,
   movies: drillMovies,
   parity: drillParity,
   outage: drillOutage,
