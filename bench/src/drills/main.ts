@@ -3,6 +3,7 @@ import { report, table } from '../report.ts';
 import type { Drill, DrillOptions } from './drill.ts';
 import { drillBackup } from './drill-backup.ts';
 import { drillBatch } from './drill-batch.ts';
+import { drillCluster } from './drill-cluster.ts';
 import { drillConsole } from './drill-console.ts';
 import { drillDocuments } from './drill-documents.ts';
 import { drillHistory } from './drill-history.ts';
@@ -16,6 +17,8 @@ import { drillOutage } from './drill-outage.ts';
 import { drillPackage } from './drill-package.ts';
 import { drillParity } from './drill-parity.ts';
 import { drillRollout } from './drill-rollout.ts';
+import { drillSoak } from './drill-soak.ts';
+import { drillUpgrade } from './drill-upgrade.ts';
 import { drillFailures } from './failures/drill-failures.ts';
 import { drillHostile } from './hostile/drill-hostile.ts';
 
@@ -23,6 +26,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   backup: drillBackup,
   batch: drillBatch,
   failures: drillFailures,
+  cluster: drillCluster,
   console: drillConsole,
   package: drillPackage,
   images: drillImages,
@@ -37,6 +41,8 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   parity: drillParity,
   outage: drillOutage,
   rollout: drillRollout,
+  soak: drillSoak,
+  upgrade: drillUpgrade,
 };
 
 interface Flags extends Omit<DrillOptions, 'say' | 'environment'> {
@@ -61,7 +67,7 @@ const program = new Command('npm run drill --')
     count,
     1_000_000,
   )
-  .option('--rate <n>', 'log: predictions a second at most', count, 5_000)
+  .option('--rate <n>', 'log, cluster, upgrade, soak: predictions a second at most', count, 5_000)
   .option('--kills <n>', 'log, batch, history: how often something is killed', count, 20)
   .option('--outage <s>', 'log, failures: for how many seconds a store is away', count, 60)
   .option('--models <n>', 'many: how many models', count, 50)

@@ -21,7 +21,7 @@ async function run({ tests, services }: Order): Promise<TestOutcome[]> {
       testNamePattern: new RegExp(tests.map(({ name }) => escaped(name)).join('|')),
       provide: { hotloopServices: services },
     },
-    { cacheDir: resolve(root, '.vitest-drill-cache') },
+    { cacheDir: resolve(root, 'node_modules', '.vitest-drill-cache') },
   );
   const outcomes = new Map(tests.map((test) => [test, { passed: 0, failed: 0, messages: [] as string[] }]));
   for (const module of vitest.state.getTestModules()) {
