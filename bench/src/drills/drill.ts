@@ -6,6 +6,8 @@ export interface DrillOptions {
   /** `log`: predictions a second at most. */
   readonly rate: number;
   readonly kills: number;
+  /** `promote`: at how many points of a promotion something is killed. */
+  readonly points: number;
   /** `log`: for how many seconds Postgres stands still. */
   readonly outage: number;
   /** `many`: models, their megabytes, the node's budget for them, and for how long they are asked. */

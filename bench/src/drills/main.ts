@@ -16,6 +16,7 @@ import { drillMovies } from './drill-movies.ts';
 import { drillOutage } from './drill-outage.ts';
 import { drillPackage } from './drill-package.ts';
 import { drillParity } from './drill-parity.ts';
+import { drillPromote } from './drill-promote.ts';
 import { drillRollout } from './drill-rollout.ts';
 import { drillSoak } from './drill-soak.ts';
 import { drillUpgrade } from './drill-upgrade.ts';
@@ -40,6 +41,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   movies: drillMovies,
   parity: drillParity,
   outage: drillOutage,
+  promote: drillPromote,
   rollout: drillRollout,
   soak: drillSoak,
   upgrade: drillUpgrade,
@@ -74,6 +76,7 @@ const program = new Command('npm run drill --')
   .option('--megabytes <n>', 'many: size of a model', count, 200)
   .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
   .option('--seconds <s>', 'many: for how long they are asked; backup: length of the load', count, 120)
+  .option('--points <n>', 'promote: at how many points of a promotion something is killed', count, 40)
   .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
   .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow')
   .option('--only <ids>', 'failures: rows of the matrix, such as 1,5,9-12')

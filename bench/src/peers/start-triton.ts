@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmod, copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -36,7 +36,7 @@ export async function startTriton(
   if ('reason' in found) return found;
   try {
     const installed = await findServer(join(found.python, '..', '..'));
-    await writeRepository(model, folder);
+    await writeRepository(model, folder, installed);
     return await serve(installed, folder);
   } catch (error) {
     return { reason: `Triton cannot be started here (${error instanceof Error ? error.message : error})` };
@@ -68,12 +68,18 @@ async function findServer(environment: string): Promise<InstalledServer> {
   return { program, backends: join(server, 'backends'), sitePackages };
 }
 
-async function writeRepository(model: BenchModel, folder: string): Promise<void> {
+async function writeRepository(
+  model: BenchModel,
+  folder: string,
+  { sitePackages }: InstalledServer,
+): Promise<void> {
   const [output] = inspectModel(model.onnx).outputs;
   if (!output) throw new Error('the model has no output');
   const version = join(folder, model.name, '1');
   await mkdir(version, { recursive: true });
-  await copyFile(MODEL, join(version, 'model.py'));
+  // The stub looks for packages in the system's Python alone.
+  const path = `import sys\n\nsys.path.insert(0, ${JSON.stringify(sitePackages)})\n`;
+  await writeFile(join(version, 'model.py'), path + (await readFile(MODEL, 'utf8')));
   await writeFile(join(version, 'model.onnx'), model.onnx);
   const tensor = (name: string, columns: number) =>
     `[{name: "${name}", data_type: TYPE_FP32, dims: [${columns}]}]`;
@@ -104,7 +110,7 @@ async function serve(installed: InstalledServer, repository: string): Promise<Tr
     Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
     {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { TZ: 'UTC', PATH: '/usr/local/bin:/usr/bin:/bin', PYTHONPATH: installed.sitePackages },
+      env: { TZ: 'UTC', PATH: '/usr/local/bin:/usr/bin:/bin' },
     },
   );
   const ended = new Promise<void>((resolve) => {

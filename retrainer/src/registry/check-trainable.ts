@@ -42,12 +42,13 @@ export function checkTrainable(
   }
 }
 
-/** The first node without a gradient, where the message does not name one. */
+/** The node that stands in the way, where the message does not name one: of classical operators the last, which holds the weights. */
 function culprit(onnx: Uint8Array, message: string): string {
   if (message.includes('node ')) return '';
-  const node = decodeModel(onnx).graph.nodes.find(
+  const fixed = decodeModel(onnx).graph.nodes.filter(
     ({ domain, operator }) => !gradientRuleOf(domain, operator),
   );
+  const node = fixed.findLast(({ domain }) => domain === 'ai.onnx.ml') ?? fixed[0];
   if (!node) return '';
   const operator = node.domain === '' ? node.operator : `${node.domain}:${node.operator}`;
   return ` (node ${quoted(node.name || (node.outputs[0] ?? ''))} of type ${quoted(operator)} has no gradient)`;

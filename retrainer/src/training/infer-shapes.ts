@@ -56,6 +56,16 @@ const flatten: ShapeRule = (node, [x]) => {
   return [product(x.slice(0, split)), product(x.slice(split))];
 };
 
+const concat: ShapeRule = (node, inputs) => {
+  const [first] = inputs;
+  if (!first) return undefined;
+  const given = intAttribute(node, 'axis', 0);
+  const axis = given < 0 ? given + first.length : given;
+  const sizes = inputs.map((shape) => shape?.[axis]);
+  const isKnown = sizes.every((size) => typeof size === 'number');
+  return first.with(axis, isKnown ? sizes.reduce((sum, size) => sum + size, 0) : null);
+};
+
 /** Of the operators not named here, the shape is what the file tells; where it tells none, gradients read it when the graph runs. */
 const rules: Readonly<Record<string, ShapeRule>> = {
   Abs: sameAsFirst,
@@ -71,6 +81,7 @@ const rules: Readonly<Record<string, ShapeRule>> = {
   Add: broadcast,
   Cast: sameAsFirst,
   Clip: sameAsFirst,
+  Concat: concat,
   Div: broadcast,
   Dropout: sameAsFirst,
   Exp: sameAsFirst,
@@ -93,6 +104,19 @@ const rules: Readonly<Record<string, ShapeRule>> = {
   Transpose: transpose,
 };
 
+/** Of ONNX's operators for classical models: those that exporters of scikit-learn put before a network. */
+const classicalRules: Readonly<Record<string, ShapeRule>> = {
+  Binarizer: sameAsFirst,
+  Imputer: sameAsFirst,
+  Normalizer: sameAsFirst,
+  Scaler: sameAsFirst,
+};
+
+const rulesOfDomain: Readonly<Record<string, typeof rules | undefined>> = {
+  '': rules,
+  'ai.onnx.ml': classicalRules,
+};
+
 /** Finds what shapes can be known before the graph runs. @returns them by value name; unknown ones are left out. */
 export function inferShapes(graph: OnnxGraph): ReadonlyMap<string, Shape> {
   const shapes = new Map<string, Shape>();
@@ -105,8 +129,7 @@ export function inferShapes(graph: OnnxGraph): ReadonlyMap<string, Shape> {
       const told = graph.told?.get(output);
       if (told && !shapes.has(output)) shapes.set(output, told);
     }
-    if (node.domain !== '') continue;
-    const shape = rules[node.operator]?.(
+    const shape = rulesOfDomain[node.domain]?.[node.operator]?.(
       node,
       node.inputs.map((input) => shapes.get(input)),
     );

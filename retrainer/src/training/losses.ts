@@ -3,7 +3,7 @@ import type { OnnxGraph, OnnxNode } from '@hotloop/model/onnx/model.ts';
 import { intAttribute } from '@hotloop/model/onnx/node-attributes.ts';
 import { elementTypeCode } from '@hotloop/model/onnx/tensor.ts';
 import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
-import type { LossSpec } from '@hotloop/model/training/training-settings.ts';
+import type { LossName, LossSpec } from '@hotloop/model/training/training-settings.ts';
 import { floatTensor, type GradientWriter } from './gradient-writer.ts';
 import type { LossInputs, LossNodes } from './loss-nodes.ts';
 import { rankingLoss } from './ranking-losses.ts';
@@ -22,9 +22,9 @@ export function planLoss(
   writer: GradientWriter,
   inputs: LossInputs,
 ): LossNodes {
-  const { name } = spec;
   const last = lastOperation(graph, output);
-  const width = writer.shapeOf(output);
+  const width = writer.shapeOf(output) ?? graph.outputs.find((one) => one.name === output)?.shape;
+  const name = nameFor(spec, width?.length === 2 ? width[1] : undefined);
   if (name !== 'cross_entropy' && width?.length === 2 && typeof width[1] === 'number' && width[1] !== 1) {
     throw unsound(`loss ${name} takes one value per row, but output ${quoted(output)} has ${width[1]}`);
   }
@@ -53,6 +53,11 @@ export function planLoss(
     case 'listwise_softmax':
       return rankingLoss(name, writer, last?.operator === 'Sigmoid' ? last.inputs[0]! : output, inputs);
   }
+}
+
+/** Two probabilities a row, of no and of yes, as scikit-learn gives them: their cross-entropy is the binary one. */
+function nameFor({ name, positiveWeight = 1 }: LossSpec, columns: unknown): LossName {
+  return name === 'binary_cross_entropy' && positiveWeight === 1 && columns === 2 ? 'cross_entropy' : name;
 }
 
 /** Binary labels drawn towards a half, y (1 - s) + s / 2, and weights of positive examples multiplied. */

@@ -45,6 +45,7 @@ const networks = [
   { name: 'lstm', columns: 15, classes: 2 },
   { name: 'encoder', columns: 15, classes: 2 },
   { name: 'sklearn-mlp', columns: 4, classes: 2, loss: 'cross_entropy', output: 'probabilities' },
+  { name: 'sklearn-pipeline', columns: 4, classes: 2, output: 'probabilities' },
 ] as const;
 
 describe('a network exported by PyTorch or scikit-learn', () => {

@@ -9,6 +9,8 @@ import onnx
 import torch
 from skl2onnx import to_onnx
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 torch.manual_seed(1)
@@ -69,6 +71,11 @@ mlp = MLPClassifier((8,), activation="relu", max_iter=20, random_state=1).fit(x,
 exported = to_onnx(mlp, x[:1], options={"zipmap": False}, target_opset=17)
 with open("sklearn-mlp.onnx", "wb") as file:
     file.write(exported.SerializeToString())
+# As most people write it: the scaler becomes an operator of ai.onnx.ml.
+pipeline = make_pipeline(StandardScaler(), mlp).fit(3 * x + 1, (x[:, 0] + x[:, 1] > 0).astype(int))
+exported = to_onnx(pipeline, x[:1], options={id(pipeline): {"zipmap": False}}, target_opset=17)
+with open("sklearn-pipeline.onnx", "wb") as file:
+    file.write(exported.SerializeToString())
 
 
 def without_comments(path):
@@ -81,5 +88,5 @@ def without_comments(path):
     onnx.save(model, path)
 
 
-for name in [*networks, "sklearn-mlp"]:
+for name in [*networks, "sklearn-mlp", "sklearn-pipeline"]:
     without_comments(f"{name}.onnx")

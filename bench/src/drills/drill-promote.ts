@@ -1,0 +1,176 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect, type HotloopClient } from '@hotloop/client';
+import { ANY_PORTS, type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
+import { type Figure, figure } from '../figure.ts';
+import { benchPerceptron } from '../models/bench-models.ts';
+import { PREDICT_MODEL, predictManifest } from '../models/bench-requests.ts';
+import { benchFolder } from '../stand/bench-folder.ts';
+import { CACHE } from '../stand/local-stand.ts';
+import type { Drill } from './drill.ts';
+
+const START_MS = 180_000;
+/** Every promotion must have ended by then: restarts, the lease of a lost retrainer and the liveness of nodes included. */
+const END_MS = 90_000;
+const VICTIMS = ['caller', 'retrainer', 'compute'] as const;
+type Victim = (typeof VICTIMS)[number];
+
+/** How a promotion ended, by what Postgres says. */
+type End = 'completed' | 'rolled back' | 'never begun' | 'lost';
+
+interface Stand {
+  readonly local: Local;
+  readonly pool: Pool;
+  connect(): Promise<HotloopClient>;
+}
+
+/**
+ * Promotes again and again and kills the caller, the retrainer or the compute node at 40 points (`--points`) that are spread evenly over a
+ * promotion.
+ * `promote_lost` counts promotions that were begun and are neither completed (their version is live) nor rolled back (the version before
+ * is live and nothing is under way).
+ */
+export const drillPromote: Drill = async ({ points, say }): Promise<Figure[]> => {
+  await using stack = new AsyncDisposableStack();
+  const { path } = stack.use(await benchFolder());
+  const local = stack.use(
+    await startLocal(
+      {
+        ...{ dir: join(path, 'local'), cacheDir: CACHE, fresh: true, single: false, ports: ANY_PORTS },
+        ...{ addresses: {}, say: () => undefined },
+        environment: { HOTLOOP_LOG_LEVEL: 'error', HOTLOOP_TRACE_RATIO: '0' },
+      },
+      AbortSignal.timeout(START_MS),
+    ),
+  );
+  const log = silentLog();
+  const pool = stack.use(
+    openPool(local.backing.databaseUrl, { max: 2, queryTimeoutMs: 20_000, application: 'drill', log }),
+  );
+  const { preprocessor, retrainer } = local.addresses;
+  const stand: Stand = {
+    local,
+    pool,
+    connect: () => connect({ address: preprocessor, retrainerAddress: retrainer }),
+  };
+  const lengthMs = await calmPromotion(stand);
+  say(`a promotion takes ${Math.round(lengthMs)} ms; ${points} kills`);
+
+  const ends: Record<End, number> = { completed: 0, 'rolled back': 0, 'never begun': 0, lost: 0 };
+  const seconds: number[] = [];
+  for (let point = 0; point < points; point++) {
+    const victim = VICTIMS[point % VICTIMS.length] ?? 'caller';
+    const atMs = (lengthMs * (point + 0.5)) / points;
+    const begun = performance.now();
+    const end = await promoteAndKill(stand, victim, atMs);
+    ends[end]++;
+    seconds.push((performance.now() - begun) / 1000);
+    say(`${victim} killed after ${Math.round(atMs)} ms: ${end} (${seconds.at(-1)?.toFixed(1)} s)`);
+  }
+  return [
+    figure('promote_lost', [ends.lost], { atMost: 0 }),
+    figure('promote_kills', [points]),
+    figure('promote_completed', [ends.completed]),
+    figure('promote_rolled_back', [ends['rolled back']]),
+    figure('promote_never_begun', [ends['never begun']]),
+    figure('promote_end_s', seconds),
+  ];
+};
+
+/** Two versions, the first live; then one promotion in peace. Resolves with how long it took. */
+async function calmPromotion({ connect: open }: Stand): Promise<number> {
+  await using client = await open();
+  for (const seed of [1, 2])
+    await client.models
+      .push({ manifestYaml: predictManifest(), onnx: benchPerceptron('small', seed).onnx })
+      .finished();
+  await client.models.promote(PREDICT_MODEL, 1).finished();
+  const begun = performance.now();
+  await client.models.promote(PREDICT_MODEL, 2).finished();
+  return performance.now() - begun;
+}
+
+async function promoteAndKill(stand: Stand, victim: Victim, atMs: number): Promise<End> {
+  const before = await readModel(stand.pool);
+  const version = before.live === 1 ? 2 : 1;
+  const rolloutsBefore = await countRollouts(stand.pool);
+  const leaving = new AbortController();
+  const client = await stand.connect();
+  const promotion = client.models
+    .promote(PREDICT_MODEL, version, { signal: leaving.signal, timeoutMs: END_MS })
+    .finished()
+    .then(
+      () => undefined,
+      () => undefined,
+    );
+  await delay(atMs);
+  if (victim === 'caller') leaving.abort();
+  else {
+    const pid = stand.local.pidOf(victim);
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  }
+  await promotion;
+  await client[Symbol.asyncDispose]();
+  return waitForEnd(stand, { version, before: before.live, rolloutsBefore });
+}
+
+interface Expected {
+  readonly version: number;
+  readonly before: number | null;
+  readonly rolloutsBefore: number;
+}
+
+/** Until all services run again and the promotion has ended, one way or the other. */
+async function waitForEnd({ local, pool }: Stand, expected: Expected): Promise<End> {
+  const until = performance.now() + END_MS;
+  for (;;) {
+    const areUp = local.pidOf('retrainer') !== undefined && local.pidOf('compute') !== undefined;
+    const end = areUp ? await endOf(pool, expected) : undefined;
+    if (end !== undefined) return end;
+    if (performance.now() > until) return 'lost';
+    await delay(200);
+  }
+}
+
+/** Undefined while the promotion is under way, or a node does not serve the live version yet. */
+async function endOf(pool: Pool, { version, before, rolloutsBefore }: Expected): Promise<End | undefined> {
+  const model = await readModel(pool);
+  if (model.target !== null || !model.isServed) return undefined;
+  if ((await countRollouts(pool)) === rolloutsBefore)
+    return model.live === before ? 'never begun' : undefined;
+  const { rows } = await pool.query<{ state: string }>(
+    'SELECT state FROM rollout WHERE model = $1 AND version = $2 ORDER BY created_at DESC LIMIT 1',
+    [PREDICT_MODEL, version],
+  );
+  const state = rows[0]?.state ?? '';
+  if (state === 'live' || state === 'settled') return model.live === version ? 'completed' : undefined;
+  if (state === 'failed' || state === 'aborted' || state === 'rolled_back')
+    return model.live === before ? 'rolled back' : undefined;
+  return undefined;
+}
+
+interface ModelState {
+  readonly live: number | null;
+  readonly target: number | null;
+  /** True when the node is alive and has the live version ready. */
+  readonly isServed: boolean;
+}
+
+async function readModel(pool: Pool): Promise<ModelState> {
+  const { rows } = await pool.query<{ live: number | null; target: number | null; served: boolean }>(
+    `SELECT live_version AS live, target_version AS target, EXISTS (
+       SELECT FROM node_version v JOIN node n ON n.node = v.node WHERE v.model = name AND v.version = live_version
+         AND v.state = 'ready' AND n.seen_at > now() - interval '10 s') AS served
+     FROM model WHERE name = $1`,
+    [PREDICT_MODEL],
+  );
+  const [row] = rows;
+  return { live: row?.live ?? null, target: row?.target ?? null, isServed: row?.served ?? false };
+}
+
+async function countRollouts(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int AS count FROM rollout');
+  return rows[0]?.count ?? 0;
+}
