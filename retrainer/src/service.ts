@@ -17,6 +17,7 @@ import { startBatches } from './batch/start-batches.ts';
 import { openChangeFeed } from './control/console/change-stream.ts';
 import type { FrontDoor } from './control/console/first-run-routes.ts';
 import { controlRoutes } from './control/control-routes.ts';
+import { modelOf } from './control/model-of.ts';
 import { observeRetrainer, outcomeCounter } from './control/observe-retrainer.ts';
 import { RETRAINER_CONTRACTS, retrainerServices } from './control/server.ts';
 import { COLLECT_DEFAULTS } from './datasets/collect-dataset.ts';
@@ -278,6 +279,7 @@ export async function startRetrainer(
             {
               listen: options.http.listen,
               title: 'Hotloop control',
+              modelOf: modelOf(pool),
               routes: routes(),
               ...(pages ? { pages } : {}),
             },

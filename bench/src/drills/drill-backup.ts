@@ -146,7 +146,7 @@ async function declarePeople(local: Local): Promise<void> {
   const base = `http://${local.httpAddresses.preprocessor}/v1/tables/people`;
   await send(base, 'PUT', 'application/json', '{"key":"person","columns":{"age":{"type":"number"}}}');
   const rows = [FORGOTTEN, 'visitor-1'].map((person) => JSON.stringify({ person, age: 40 })).join('\n');
-  await send(`${base}/rows`, 'POST', 'application/x-ndjson', `${rows}\n`);
+  await send(`${base}/versions`, 'POST', 'application/x-ndjson', `${rows}\n`);
 }
 
 async function send(url: string, method: string, type: string, body: string): Promise<void> {

@@ -112,6 +112,10 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     load: async () => [(await import('./keys-commands.ts')).addKeyCommands],
   },
   {
+    commands: { projects: 'teams that share an installation' },
+    load: async () => [(await import('./projects-commands.ts')).addProjectCommands],
+  },
+  {
     commands: { sql: 'ask with SQL: predictions, the log, labels, files' },
     load: async () => [(await import('./sql-commands.ts')).addSqlCommands],
   },

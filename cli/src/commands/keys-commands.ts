@@ -13,6 +13,7 @@ interface KeyOptions extends GlobalOptions {
   readonly model?: readonly string[];
   readonly days?: string;
   readonly perSecond?: string;
+  readonly project?: string;
   readonly yes?: boolean;
 }
 
@@ -27,6 +28,7 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
     .argument('<subject>', 'who will use it; written into the log and the ledger')
     .requiredOption('--role <role...>', `some of ${ROLES.join(', ')}`)
     .option('--model <model...>', 'models that it may name (default: all)')
+    .option('--project <name>', 'only models and topics of this project')
     .option('--days <n>', 'days until it expires (default: never)')
     .option('--per-second <n>', 'predictions a second on each node')
     .option('--dir <folder>', WHERE)
@@ -41,6 +43,7 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
         subject,
         roles: options.role as Role[],
         ...(options.model === undefined ? {} : { models: options.model }),
+        ...(options.project === undefined ? {} : { project: options.project }),
         ...(options.perSecond === undefined
           ? {}
           : { perSecond: numberOf('--per-second', options.perSecond) }),
@@ -54,6 +57,7 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
         subject,
         roles: options.role,
         models: options.model ?? null,
+        project: options.project ?? null,
       });
       present(
         context,
@@ -74,8 +78,14 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
       );
       present(context, options, records, () =>
         table(
-          ['id', 'subject', 'roles', 'state'],
-          records.map((record) => [record.id, record.subject, record.roles.join('+'), stateOf(record)]),
+          ['id', 'subject', 'roles', 'reaches', 'state'],
+          records.map((record) => [
+            record.id,
+            record.subject,
+            record.roles.join('+'),
+            record.models?.join(' ') ?? (record.project === undefined ? 'all' : `${record.project}-...`),
+            stateOf(record),
+          ]),
         ),
       );
     });
@@ -90,11 +100,12 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
       const store = new ApiKeyStore(stores.pool);
       const old = (await store.list()).find((record) => record.id === id);
       if (!old) throw new CommandError(`no API key has the id ${id}; \`hotloop keys list\` shows them`);
-      const { subject, roles, models, perSecond } = old;
+      const { subject, roles, models, perSecond, project } = old;
       const created = await store.create({
         subject,
         roles,
         ...(models === undefined ? {} : { models }),
+        ...(project === undefined ? {} : { project }),
         ...(perSecond === undefined ? {} : { perSecond }),
         ...(old.expiresAt === undefined
           ? {}

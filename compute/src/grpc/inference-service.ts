@@ -1,4 +1,5 @@
 import type { Variant } from '@hotloop/model/variant.ts';
+import { permitModel } from '@hotloop/platform/auth/authorization.ts';
 import { framedHandler } from '@hotloop/platform/framed/served/framed-server.ts';
 import type { ServedService } from '@hotloop/platform/grpc/server.ts';
 import { tensorFromMessage, tensorToMessage } from '@hotloop/platform/grpc/tensors.ts';
@@ -25,6 +26,7 @@ export function inferenceService(infer: InferWith): ServedService {
         timeoutMsOf: (item) => item.timeoutMs,
         sizeOf: sizeOfReply,
         async handle(item, context) {
+          permitModel(context.caller, item.model);
           const output = await infer(toDomain(item, context.remainingMs()), () => context.isOver());
           return { output: toWire(output) };
         },

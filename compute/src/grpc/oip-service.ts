@@ -1,3 +1,4 @@
+import { permitModel } from '@hotloop/platform/auth/authorization.ts';
 import { orderedStream } from '@hotloop/platform/framed/served/ordered-stream.ts';
 import type { CallContext } from '@hotloop/platform/grpc/call-context.ts';
 import { unary } from '@hotloop/platform/grpc/handlers.ts';
@@ -33,6 +34,7 @@ type NameAndVersion = Pick<ModelConfigRequest__Output, 'name' | 'version'>;
  */
 export function oipService({ inference, models, isReady }: OipParts): ServedService {
   function infer(message: InferRequestMessage, context: CallContext): Promise<OipAnswer> {
+    permitModel(context.caller, message.modelName);
     const request = readGrpcRequest(message, context.remainingMs());
     return inference.answer(request, context.caller.subject, () => context.isOver());
   }

@@ -1,7 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { AUTHORIZATION, type Authenticator, authorize } from '@hotloop/platform/auth/authorization.ts';
+import {
+  AUTHORIZATION,
+  type Authenticator,
+  authorize,
+  permitNamed,
+} from '@hotloop/platform/auth/authorization.ts';
 import { formatAddress, parseListenAddress } from '@hotloop/platform/grpc/listen-address.ts';
 import { HTTP_STATUS } from '@hotloop/platform/http/http-status.ts';
 import { refuseWebPage } from '@hotloop/platform/http/refuse-web-page.ts';
@@ -145,8 +150,11 @@ async function route(
   };
   const caller = await authorize(AUTHORIZATION, found.rpc, serving.authenticator, header);
   const { maxBodyBytes, maxTimeoutMs } = serving.options;
+  const asked = target(found, path);
+  // A key that is limited to some models sees no list of all.
+  permitNamed(caller, found.rpc.endsWith('/RepositoryIndex') ? 'operate' : 'predict', asked.model);
   const call = {
-    ...target(found, path),
+    ...asked,
     caller: caller.subject,
     maxTimeoutMs,
     header,

@@ -1,7 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { fromPostgresError, type Queryable } from '../postgres/pool.ts';
+import { fromPostgresError, postgresErrorCode, type Queryable } from '../postgres/pool.ts';
 import { ROLES, type Role } from './authorization.ts';
+import type { Project } from './project-store.ts';
+
+const FOREIGN_KEY_VIOLATION = '23503';
 
 export interface NewApiKey {
   readonly subject: string;
@@ -11,6 +14,8 @@ export interface NewApiKey {
   /** Predictions a second and node; absent: no quota. */
   readonly perSecond?: number;
   readonly expiresAt?: Date;
+  /** The key reaches models of this project alone. */
+  readonly project?: string;
 }
 
 export interface ApiKeyRecord extends NewApiKey {
@@ -19,6 +24,8 @@ export interface ApiKeyRecord extends NewApiKey {
   readonly digest: string;
   readonly revoked: boolean;
   readonly createdAt: Date;
+  /** With its limits; of `project`. */
+  readonly limits?: Project;
 }
 
 export function keyDigest(key: string): string {
@@ -42,8 +49,8 @@ export class ApiKeyStore {
     if (given.perSecond !== undefined && !(given.perSecond > 0)) throw invalid('per_second must be above 0');
     const key = `hl_${randomBytes(24).toString('base64url')}`;
     const [row] = await this.#query(
-      `INSERT INTO api_key (subject, key_sha256, roles, models, per_second, expires_at)
-       VALUES ($1, decode($2, 'hex'), $3, $4, $5, $6) RETURNING id`,
+      `INSERT INTO api_key (subject, key_sha256, roles, models, per_second, expires_at, project)
+       VALUES ($1, decode($2, 'hex'), $3, $4, $5, $6, $7) RETURNING id`,
       [
         given.subject,
         keyDigest(key),
@@ -51,6 +58,7 @@ export class ApiKeyStore {
         given.models ?? null,
         given.perSecond ?? null,
         given.expiresAt ?? null,
+        given.project ?? null,
       ],
     );
     return { id: String(row?.id), key };
@@ -59,8 +67,10 @@ export class ApiKeyStore {
   /** Newest first. */
   async list(): Promise<ApiKeyRecord[]> {
     const rows = await this.#query(
-      `SELECT id, subject, encode(key_sha256, 'hex') AS digest, roles, models, per_second, expires_at,
-              revoked_at IS NOT NULL AS revoked, created_at FROM api_key ORDER BY created_at DESC, id`,
+      `SELECT id, subject, encode(key_sha256, 'hex') AS digest, roles, models, api_key.per_second, expires_at,
+              revoked_at IS NOT NULL AS revoked, api_key.created_at, api_key.project, project.per_second AS project_per_second,
+              project.max_models
+       FROM api_key LEFT JOIN project ON project.name = api_key.project ORDER BY api_key.created_at DESC, id`,
       [],
     );
     return rows.map((row) => ({
@@ -71,6 +81,7 @@ export class ApiKeyStore {
       ...(row.models === null ? {} : { models: row.models as string[] }),
       ...(row.per_second === null ? {} : { perSecond: row.per_second as number }),
       ...(row.expires_at === null ? {} : { expiresAt: row.expires_at as Date }),
+      ...(row.project === null ? {} : { project: row.project as string, limits: limitsOf(row) }),
       revoked: row.revoked as boolean,
       createdAt: row.created_at as Date,
     }));
@@ -89,9 +100,19 @@ export class ApiKeyStore {
     try {
       return (await this.#database.query(sql, values)).rows as Record<string, unknown>[];
     } catch (error) {
+      if (postgresErrorCode(error) === FOREIGN_KEY_VIOLATION)
+        throw invalid('there is no such project; make it with `hotloop projects create`');
       throw fromPostgresError(error);
     }
   }
+}
+
+function limitsOf(row: Readonly<Record<string, unknown>>): Project {
+  return {
+    name: row.project as string,
+    ...(row.project_per_second === null ? {} : { perSecond: row.project_per_second as number }),
+    ...(row.max_models === null ? {} : { maxModels: row.max_models as number }),
+  };
 }
 
 function invalid(message: string): HotloopError {

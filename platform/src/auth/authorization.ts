@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { Project } from './project-store.ts';
 
 export const ROLES = ['predict', 'feedback', 'operate'] as const;
 export type Role = (typeof ROLES)[number];
@@ -56,12 +57,19 @@ function rows(
   return methods.map((method) => [`/${service}/${method}`, requirement]);
 }
 
+/** The models that a key may name. */
+export interface ModelScope {
+  has(model: string): boolean;
+}
+
 /** Who asks. `subject` is written into the prediction log and the ledger. */
 export interface Caller {
   readonly subject: string;
   readonly roles: ReadonlySet<Role>;
   /** Models that it may name; absent: all. */
-  readonly models?: ReadonlySet<string>;
+  readonly models?: ModelScope;
+  /** The project that the key belongs to; absent: the whole installation. */
+  readonly project?: Project;
   /** Takes one of its quota; false when there is none left. Absent: no quota. */
   readonly mayAsk?: () => boolean;
 }
@@ -81,6 +89,21 @@ export function permitModel(caller: Caller, model: string): void {
     throw new HotloopError('PERMISSION_DENIED', `this key may not name model ${model.slice(0, 128)}`, {
       reason: 'model_not_in_scope',
     });
+}
+
+/**
+ * For doors that see what a call is about. A key that is limited to some models may name these; calls of operators that name
+ * none are about the whole installation, and refused with PERMISSION_DENIED `whole_installation`.
+ */
+export function permitNamed(caller: Caller, requirement: Requirement, model: string | undefined): void {
+  if (caller.models === undefined || requirement === 'public') return;
+  if (model !== undefined && model !== '') permitModel(caller, model);
+  else if (requirement === 'operate')
+    throw new HotloopError(
+      'PERMISSION_DENIED',
+      'this key is limited to some models, and the call is about all of them; name a model, or use another key',
+      { reason: 'whole_installation' },
+    );
 }
 
 /** The headers of a call, by lower-case name; gRPC metadata and HTTP headers both fit. */

@@ -3,8 +3,9 @@ import { silentLog } from '../log.ts';
 import { openPool } from '../postgres/pool.ts';
 import { createMigratedDatabase } from '../testing/test-services.ts';
 import { ApiKeyStore } from './api-key-store.ts';
-import { permit } from './authorization.ts';
+import { permit, permitModel, permitNamed } from './authorization.ts';
 import { openKeyring } from './keyring.ts';
+import { ProjectStore } from './project-store.ts';
 
 const log = silentLog();
 const header = (key: string) => (name: string) => (name === 'x-api-key' ? key : undefined);
@@ -56,6 +57,43 @@ describe('the keyring', () => {
     permit(caller, 'ranker');
     clock.nowMs += 10_000;
     expect(() => ring.authenticate(header(key))).toThrow('expired');
+  });
+
+  it('holds the keys of a project to its models and to one quota', async () => {
+    await using opened = await open();
+    const { store, ring, clock, pool } = opened;
+    const projects = new ProjectStore(pool);
+    await projects.put({ name: 'shop', perSecond: 2, maxModels: 3 });
+    await expect(projects.put({ name: 'shop-eu' })).rejects.toMatchObject({ reason: 'invalid_project' });
+    await expect(store.create({ subject: 'a', roles: ['predict'], project: 'none' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    const given = { roles: ['predict', 'operate'], project: 'shop' } as const;
+    const [one, two] = [
+      await store.create({ subject: 'one', ...given }),
+      await store.create({ subject: 'two', ...given, models: ['shop-a', 'bank-a'] }),
+    ];
+    await ring.refresh();
+    const [first, second] = await Promise.all(
+      [one, two].map(async ({ key }) => ring.authenticate(header(key))),
+    );
+    if (!first || !second) throw new Error('both are known');
+    permit(first, 'shop-ranker');
+    permit(second, 'shop-a');
+    expect(() => permit(first, 'shop-ranker')).toThrow(expect.objectContaining({ reason: 'quota' }));
+    clock.nowMs += 1000;
+    for (const model of ['bank-a', 'shop', 'shopping-a'])
+      expect(() => permitModel(first, model), model).toThrow('may not name');
+    expect(() => permitModel(second, 'shop-b')).toThrow('may not name');
+    expect(() => permitModel(second, 'bank-a')).toThrow('may not name');
+    permitNamed(first, 'predict', undefined);
+    expect(() => permitNamed(first, 'operate', undefined)).toThrow(
+      expect.objectContaining({ reason: 'whole_installation' }),
+    );
+    await expect(projects.remove('shop')).rejects.toMatchObject({ reason: 'project_in_use' });
+    await projects.put({ name: 'bank' });
+    await projects.remove('bank');
+    expect(await projects.list()).toEqual([{ name: 'shop', perSecond: 2, maxModels: 3 }]);
   });
 
   it('refuses keys that make no sense', async () => {

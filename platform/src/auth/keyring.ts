@@ -7,8 +7,10 @@ import {
   createAuthenticator,
   type HeaderOf,
   keyOf,
+  type ModelScope,
 } from './authorization.ts';
 import { isJwt, type JwtVerifier } from './jwt-verifier.ts';
+import { isModelOf } from './project-store.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 export interface KeyringOptions {
@@ -45,8 +47,12 @@ export async function openKeyring(
   const required = fixed.required || tokens !== undefined;
   let known = new Map<string, Known>();
   const callers = new Map<string, Caller>();
+  const quotas = new Map<string, ProjectQuota>();
   const callerOf = (record: ApiKeyRecord): Caller => {
-    const caller = callers.get(record.id) ?? newCaller(record, now);
+    const projectBucket = quotaOf(record, quotas, now);
+    const before = callers.get(record.id);
+    const isSame = before?.project?.maxModels === record.limits?.maxModels;
+    const caller = before && isSame ? before : newCaller(record, projectBucket, now);
     callers.set(record.id, caller);
     return caller;
   };
@@ -84,14 +90,49 @@ export async function openKeyring(
   };
 }
 
+/** The bucket that all keys of a project share, and the rate that it was made for. */
+interface ProjectQuota {
+  readonly perSecond: number | undefined;
+  readonly bucket: TokenBucket | undefined;
+}
+
+/** A new rate makes a new bucket; keys are given it when they are read next. */
+function quotaOf(
+  { limits }: ApiKeyRecord,
+  quotas: Map<string, ProjectQuota>,
+  now: () => number,
+): () => TokenBucket | undefined {
+  if (limits === undefined) return () => undefined;
+  const { name, perSecond } = limits;
+  if (!quotas.has(name) || quotas.get(name)?.perSecond !== perSecond)
+    quotas.set(name, {
+      perSecond,
+      bucket: perSecond === undefined ? undefined : new TokenBucket(perSecond, now()),
+    });
+  return () => quotas.get(name)?.bucket;
+}
+
 /** Its quota lives as long as the key: reading the table again does not fill it up. */
-function newCaller({ subject, roles, models, perSecond }: ApiKeyRecord, now: () => number): Caller {
-  const bucket = perSecond === undefined ? undefined : new TokenBucket(perSecond, now());
+function newCaller(
+  { subject, roles, models, perSecond, limits }: ApiKeyRecord,
+  projectBucket: () => TokenBucket | undefined,
+  now: () => number,
+): Caller {
+  const own = perSecond === undefined ? undefined : new TokenBucket(perSecond, now());
+  const named = models === undefined ? undefined : new Set(models);
+  const scope: ModelScope | undefined =
+    limits === undefined
+      ? named
+      : { has: (model) => isModelOf(limits.name, model) && (named?.has(model) ?? true) };
+  const hasQuota = own !== undefined || limits !== undefined;
   return {
     subject,
     roles: new Set(roles),
-    ...(models === undefined ? {} : { models: new Set(models) }),
-    ...(bucket === undefined ? {} : { mayAsk: () => bucket.take(now()) }),
+    ...(scope === undefined ? {} : { models: scope }),
+    ...(limits === undefined ? {} : { project: limits }),
+    ...(hasQuota
+      ? { mayAsk: () => (projectBucket()?.take(now()) ?? true) && (own?.take(now()) ?? true) }
+      : {}),
   };
 }
 

@@ -6,7 +6,13 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { errorCodeOf, HotloopError } from '@hotloop/proto/errors.ts';
-import { type Authenticator, authorize, type Caller, type Requirement } from '../auth/authorization.ts';
+import {
+  type Authenticator,
+  authorize,
+  type Caller,
+  permitNamed,
+  type Requirement,
+} from '../auth/authorization.ts';
 import type { Log } from '../log.ts';
 import type { RpcDurations } from '../telemetry/call-durations.ts';
 import type { ActiveCalls } from './active-calls.ts';
@@ -84,6 +90,7 @@ function guard(
       else call.emit('error', status);
     };
     const serve = (caller: Caller) => {
+      if (caller.models !== undefined) permitCall(caller, path, call.request, options.authorization);
       if (!handler) throw new HotloopError('UNIMPLEMENTED', 'this server does not implement the method');
       if (options.active && options.draining.aborted)
         throw new HotloopError('UNAVAILABLE', 'this server is going away; try again', { reason: 'draining' });
@@ -125,6 +132,28 @@ function guard(
     }
   };
   return guarded as unknown as UntypedHandleCall;
+}
+
+/** Lists every model, though it needs the role predict alone. */
+const ABOUT_ALL: ReadonlySet<string> = new Set(['/inference.GRPCInferenceService/RepositoryIndex']);
+/** Their handlers look at every message. */
+const BY_MESSAGE: ReadonlySet<string> = new Set([
+  '/hotloop.v1.RegistryService/PushModel',
+  '/inference.GRPCInferenceService/ModelStreamInfer',
+]);
+
+/** Holds a key that is limited to some models to what the call names. */
+function permitCall(
+  caller: Caller,
+  path: string,
+  request: unknown,
+  authorization: ReadonlyMap<string, Requirement>,
+): void {
+  if (BY_MESSAGE.has(path)) return;
+  const { model, modelName, name } = (request ?? {}) as Readonly<Record<string, unknown>>;
+  const named = [model, modelName, name].find((value) => typeof value === 'string' && value !== '');
+  const requirement = ABOUT_ALL.has(path) ? 'operate' : (authorization.get(path) ?? 'operate');
+  permitNamed(caller, requirement, named as string | undefined);
 }
 
 /** What is returned is told how the call ended; the first time counts. */

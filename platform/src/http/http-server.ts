@@ -6,7 +6,7 @@ import swagger from '@fastify/swagger';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import fastify, { type FastifyRequest } from 'fastify';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
-import { type Authenticator, type Caller, withRole } from '../auth/authorization.ts';
+import { type Authenticator, type Caller, permitNamed, withRole } from '../auth/authorization.ts';
 import { formatAddress, parseListenAddress } from '../grpc/listen-address.ts';
 import type { Log } from '../log.ts';
 import { httpDurations } from '../telemetry/call-durations.ts';
@@ -39,7 +39,12 @@ export interface HttpServerOptions {
   readonly routes: readonly RouteModule[];
   /** A web application that this server serves and that calls its routes. */
   readonly pages?: Pages;
+  /** For keys that are limited to some models: the model of a thing that a path names by its parameter, such as `rollout`. */
+  readonly modelOf?: Readonly<Record<string, ModelOf>>;
 }
+
+/** Null: there is no such thing. */
+export type ModelOf = (id: string) => Promise<string | null>;
 
 export interface Pages {
   /** Holds `index.html` and `assets/`. */
@@ -118,6 +123,11 @@ export async function openHttpServer(
     if (!adapters.authenticator.required) refuseForeignPage(request.headers);
     request.caller = await callerOf(request, adapters.authenticator, options.pages?.sessions);
   });
+  app.addHook('preHandler', async (request) => {
+    const { requires = 'operate' } = request.routeOptions.config;
+    if (request.caller.models !== undefined)
+      permitNamed(request.caller, requires, await namedModel(request, options.modelOf));
+  });
   const durations = httpDurations(adapters.metrics.tallies);
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';
@@ -172,6 +182,23 @@ function addOwnRoutes(app: HttpApp, { metrics, isReady }: HttpServerAdapters): v
     return reply.type(contentType).send(text);
   });
   app.get('/openapi.json', open, async () => app.swagger());
+}
+
+/** The model that a request is about, by its path, query or body. */
+async function namedModel(
+  request: FastifyRequest,
+  modelOf: HttpServerOptions['modelOf'] = {},
+): Promise<string | undefined> {
+  const params = (request.params ?? {}) as Readonly<Record<string, unknown>>;
+  for (const [parameter, find] of Object.entries(modelOf)) {
+    const id = params[parameter];
+    if (typeof id === 'string') return (await find(id)) ?? undefined;
+  }
+  for (const part of [params, request.query, request.body]) {
+    const model = (part as Readonly<Record<string, unknown>> | null | undefined)?.model;
+    if (typeof model === 'string' && model !== '') return model;
+  }
+  return undefined;
 }
 
 /** Rejects UNAUTHENTICATED or PERMISSION_DENIED. */

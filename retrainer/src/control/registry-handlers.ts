@@ -12,6 +12,7 @@ import type { PushModelRequest__Output } from '@hotloop/proto/gen/hotloop/v1/Pus
 import type { RegistryServiceHandlers } from '@hotloop/proto/gen/hotloop/v1/RegistryService.ts';
 import type { RollbackRequest__Output } from '@hotloop/proto/gen/hotloop/v1/RollbackRequest.ts';
 import { getModel, listModels, type VersionDetails } from '../registry/list-models.ts';
+import { permitPush } from '../registry/permit-push.ts';
 import { type PushDependencies, type PushLimits, pushModel } from '../registry/push-model.ts';
 import { type PromotionOptions, promote, type Report, rollback } from '../rollouts/promote.ts';
 import { reportsOf } from './reports-of.ts';
@@ -46,7 +47,10 @@ export function registryHandlers(
             'header: the first message of an upload must be the header',
           );
         const actor = actorOf(context, '');
-        const pushed = await pushModel(header, chunksOf(parts), actor, dependencies, options.push);
+        const pushed = await pushModel(header, chunksOf(parts), actor, dependencies, {
+          ...options.push,
+          permit: (manifest) => permitPush(context.caller, manifest, pool),
+        });
         const { versions } = await getModel(pool, pushed.model);
         const version = versions.find((candidate) => candidate.version === pushed.version);
         return {

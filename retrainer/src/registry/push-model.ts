@@ -36,6 +36,8 @@ export interface PushHeader {
 
 export interface PushLimits {
   readonly maxOnnxBytes: number;
+  /** Throws when the caller may not push this model. */
+  readonly permit?: (manifest: Manifest) => Promise<void>;
 }
 
 export interface PushDependencies {
@@ -63,6 +65,7 @@ export async function pushModel(
   limits: PushLimits,
 ): Promise<PushedModel> {
   const { manifest, manifestYaml } = manifestOf(header, await currentSharedFeatures(pool));
+  await limits.permit?.(manifest);
   if (header.note.length > MAX_NOTE)
     throw new HotloopError('INVALID_ARGUMENT', `note is longer than ${MAX_NOTE} characters`);
   const { onnx, from }: Weights = manifest.runtime.remote

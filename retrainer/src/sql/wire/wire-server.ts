@@ -118,9 +118,13 @@ export async function startWireServer(
     if (type !== 'p') return undefined;
     try {
       const bearer = `Bearer ${key.toString('utf8', 0, key.length - 1)}`;
-      const { roles } = await authenticator.authenticate((name) =>
+      const { roles, models } = await authenticator.authenticate((name) =>
         name === 'authorization' ? bearer : undefined,
       );
+      if (models !== undefined) {
+        await refuse(socket, '42501', 'the key is limited to some models, and SQL sees all of them');
+        return undefined;
+      }
       if (roles.has('predict') || roles.has('operate')) return { mayReadTables: roles.has('operate') };
       await refuse(socket, '42501', 'the key has neither the role predict nor operate');
     } catch (error) {

@@ -1,0 +1,85 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { fromPostgresError, postgresErrorCode, type Queryable } from '../postgres/pool.ts';
+
+const NAME = /^[a-z0-9][a-z0-9_]{0,30}$/;
+const RESTRICT_VIOLATION = '23001';
+
+/** A team's share of an installation. Its models are named `NAME-...`, its topics `NAME....` or `NAME-...`. */
+export interface Project {
+  readonly name: string;
+  /** Predictions a second and node of all its keys together; absent: no quota. */
+  readonly perSecond?: number;
+  /** Absent: as many as it likes. */
+  readonly maxModels?: number;
+}
+
+/** Whether a model belongs to a project. A project's name holds no hyphen, so no model belongs to two. */
+export function isModelOf(project: string, model: string): boolean {
+  return model.startsWith(`${project}-`);
+}
+
+export function isTopicOf(project: string, topic: string): boolean {
+  return topic.startsWith(`${project}.`) || topic.startsWith(`${project}-`);
+}
+
+/** Writes and reads the table project. Rejects UNAVAILABLE while Postgres is away. */
+export class ProjectStore {
+  readonly #database: Queryable;
+
+  constructor(database: Queryable) {
+    this.#database = database;
+  }
+
+  /** Makes a project, or changes the limits of one. Throws INVALID_ARGUMENT. */
+  async put({ name, perSecond, maxModels }: Project): Promise<void> {
+    if (!NAME.test(name))
+      throw invalid('the name of a project has 1 to 31 of a-z, 0-9 and _, and begins with a letter or digit');
+    if (perSecond !== undefined && !(perSecond > 0)) throw invalid('per_second must be above 0');
+    if (maxModels !== undefined && !(Number.isInteger(maxModels) && maxModels > 0))
+      throw invalid('max_models must be a whole number above 0');
+    await this.#query(
+      `INSERT INTO project (name, per_second, max_models) VALUES ($1, $2, $3)
+       ON CONFLICT (name) DO UPDATE SET per_second = $2, max_models = $3`,
+      [name, perSecond ?? null, maxModels ?? null],
+    );
+  }
+
+  async list(): Promise<Project[]> {
+    const rows = await this.#query('SELECT name, per_second, max_models FROM project ORDER BY name', []);
+    return rows.map((row) => ({
+      name: row.name as string,
+      ...(row.per_second === null ? {} : { perSecond: row.per_second as number }),
+      ...(row.max_models === null ? {} : { maxModels: row.max_models as number }),
+    }));
+  }
+
+  /** Throws NOT_FOUND; FAILED_PRECONDITION while keys, revoked ones included, belong to it. Its models stay. */
+  async remove(name: string): Promise<void> {
+    const rows = await this.#query('DELETE FROM project WHERE name = $1 RETURNING name', [name]);
+    if (rows.length === 0)
+      throw new HotloopError('NOT_FOUND', `there is no project ${name.slice(0, 80)}`, {
+        reason: 'unknown_project',
+      });
+  }
+
+  async #query(sql: string, values: unknown[]): Promise<Record<string, unknown>[]> {
+    try {
+      return (await this.#database.query(sql, values)).rows as Record<string, unknown>[];
+    } catch (error) {
+      if (postgresErrorCode(error) === RESTRICT_VIOLATION)
+        throw new HotloopError(
+          'FAILED_PRECONDITION',
+          'API keys belong to the project; it cannot be removed',
+          {
+            reason: 'project_in_use',
+            cause: error,
+          },
+        );
+      throw fromPostgresError(error);
+    }
+  }
+}
+
+function invalid(message: string): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', message, { reason: 'invalid_project' });
+}

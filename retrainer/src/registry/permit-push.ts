@@ -1,0 +1,56 @@
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { type Caller, permitModel } from '@hotloop/platform/auth/authorization.ts';
+import { isTopicOf } from '@hotloop/platform/auth/project-store.ts';
+import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/pool.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+
+/**
+ * Holds a push to the key's models and to the limits of its project: the topics that the manifest names, and how many models the
+ * project may have. Throws PERMISSION_DENIED, or RESOURCE_EXHAUSTED for one model too many.
+ */
+export async function permitPush(caller: Caller, manifest: Manifest, database: Queryable): Promise<void> {
+  permitModel(caller, manifest.name);
+  const { project } = caller;
+  if (project === undefined) return;
+  const foreign = topicsOf(manifest).find((topic) => !isTopicOf(project.name, topic));
+  if (foreign !== undefined)
+    throw new HotloopError(
+      'PERMISSION_DENIED',
+      `topic ${foreign} is none of project ${project.name}; its topics begin with ${project.name}. or ${project.name}-`,
+      { reason: 'topic_not_in_project' },
+    );
+  if (project.maxModels === undefined) return;
+  const { models, exists } = await countModels(database, project.name, manifest.name);
+  if (!exists && models >= project.maxModels)
+    throw new HotloopError(
+      'RESOURCE_EXHAUSTED',
+      `project ${project.name} has ${models} models, and may have ${project.maxModels}`,
+      { reason: 'project_models' },
+    );
+}
+
+/** Topics that a manifest reads or writes. `{label}` stands for a label. */
+function topicsOf({ outcome, kafka }: Manifest): string[] {
+  const from = outcome?.from;
+  return [
+    ...(typeof from === 'string' && from.startsWith('kafka:') ? [from.slice('kafka:'.length)] : []),
+    ...[kafka?.requests, kafka?.replies, kafka?.replies_by_label].filter((topic) => topic !== undefined),
+  ];
+}
+
+async function countModels(
+  database: Queryable,
+  project: string,
+  model: string,
+): Promise<{ models: number; exists: boolean }> {
+  try {
+    const { rows } = await database.query<{ models: number; exists: boolean }>(
+      `SELECT count(*)::int AS models, coalesce(bool_or(name = $2), false) AS exists FROM model
+       WHERE starts_with(name, $1 || '-')`,
+      [project, model],
+    );
+    return rows[0] ?? { models: 0, exists: false };
+  } catch (error) {
+    throw fromPostgresError(error);
+  }
+}
