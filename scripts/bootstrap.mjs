@@ -11,6 +11,8 @@ import { failedTestFiles, readTestCounts, summaryLine } from './test-summary.mjs
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const MINIMUM_NODE = 20;
+/** Node keeps compiled code here, which halves the start of the many processes that the commands start. */
+const COMPILED = join(ROOT, '.hotloop', 'cache', 'compiled');
 /** kafkajs 2.2 sets a timer for a time long past on every new connection; Node 24 warns about it, and nothing is wrong. */
 const QUIET = '--disable-warning=TimeoutNegativeWarning';
 
@@ -100,7 +102,7 @@ function projectTools(runner) {
   const run = async (args, stdio = 'inherit') => {
     const { exitCode } = await runner.run(nodePath, args, {
       cwd: ROOT,
-      env: { ...process.env, PATH: path },
+      env: { NODE_COMPILE_CACHE: COMPILED, ...process.env, PATH: path },
       stdio,
     });
     return exitCode;

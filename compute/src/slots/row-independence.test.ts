@@ -1,5 +1,6 @@
 import { GraphBuilder, int, ints } from '@hotloop/model/onnx/graph-builder.ts';
-import { encodeModel } from '@hotloop/model/onnx/model.ts';
+import { decodeModel, encodeModel } from '@hotloop/model/onnx/model.ts';
+import { rowsAreIndependent } from '@hotloop/model/onnx/rows/rows-are-independent.ts';
 import { type ElementType, elementTypeCode, float32Tensor, int64Tensor } from '@hotloop/model/onnx/tensor.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { echoModel, tensorManifest } from '../testing/echo-models.ts';
@@ -53,12 +54,16 @@ describe('whether requests may share a run', () => {
 
   it.each(TYPES)('%s as an input: no where the other rows count', async (type) => {
     expect(await isShareable(rectified(type, 'float32'))).toBe(true);
-    expect(await isShareable(distanceFromMean(type, 'float32'))).toBe(false);
+    expect(rowsAreIndependent(decodeModel(distanceFromMean(type, 'float32')))).toBe(false);
   });
 
   it.each(PARTED)('%s as an output: no where the other rows count', async (type) => {
     expect(await isShareable(rectified('float32', type))).toBe(true);
-    expect(await isShareable(distanceFromMean('float32', type))).toBe(false);
+    expect(rowsAreIndependent(decodeModel(distanceFromMean('float32', type)))).toBe(false);
+  });
+
+  it('no where the graph shows that the other rows count', async () => {
+    expect(await isShareable(distanceFromMean('float32', 'float32'))).toBe(false);
   });
 
   it('no where an answer is text, which cannot be parted', async () => {

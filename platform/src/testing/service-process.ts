@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
 const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 20_000;
+const COMPILED = fileURLToPath(new URL('../../../.hotloop/cache/compiled', import.meta.url));
 
 /** A service as its own process, for tests of its main.ts. Disposal kills it. */
 export interface ServiceProcess extends AsyncDisposable {
@@ -16,13 +18,13 @@ export interface ServiceProcess extends AsyncDisposable {
   stderr(): string;
 }
 
-/** Starts a main.ts with exactly this environment. */
+/** Starts a main.ts with this environment, and with nothing else but Node's own cache of compiled code. */
 export function startServiceProcess(
   main: string,
   environment: Readonly<Record<string, string>>,
 ): ServiceProcess {
   const child = spawn(process.execPath, [main], {
-    env: { ...environment },
+    env: { NODE_COMPILE_CACHE: COMPILED, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let errors = '';
