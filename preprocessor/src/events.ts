@@ -2,6 +2,7 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import { type EventConsumer, startConsumer } from '@hotloop/platform/kafka/consumer.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
+import type { CountShapes } from './event-shapes.ts';
 import { type ParsedEvent, parseEvent } from './parse-event.ts';
 import type { TakeEvents } from './take-events.ts';
 
@@ -21,6 +22,8 @@ export interface EventsOptions {
 
 export interface EventsDependencies {
   readonly take: TakeEvents;
+  /** Told of each message that was taken in. */
+  readonly countShapes?: CountShapes;
   readonly setAside: SetAside;
   readonly clock: Clock;
   readonly log: Log;
@@ -37,7 +40,7 @@ const MAX_BATCH = 2000;
  */
 export function startEvents(
   options: EventsOptions,
-  { take, setAside, clock, log, onLag }: EventsDependencies,
+  { take, countShapes, setAside, clock, log, onLag }: EventsDependencies,
   signal?: AbortSignal,
 ): Promise<EventConsumer> {
   return startConsumer<ParsedEvent>(
@@ -47,11 +50,18 @@ export function startEvents(
       groupId: options.groupId ?? EVENTS_GROUP,
       topics: options.topics ?? [EVENTS_TOPIC],
       parse: (raw) => parseEvent(raw.value, clock.now()),
-      handle: (messages, stopped) =>
-        take(
+      async handle(messages, stopped) {
+        await take(
           messages.map(({ value }) => value),
           stopped,
-        ),
+        );
+        countShapes?.(
+          messages.map(({ raw, value }) => ({
+            ...{ topic: raw.topic, partition: raw.partition, offset: raw.offset },
+            ...{ event: value.type, fields: value.fields, atMs: value.atMs },
+          })),
+        );
+      },
       setAside,
       maxBatch: MAX_BATCH,
       ...(onLag ? { onLag } : {}),

@@ -19,6 +19,7 @@ import { startCompaction } from './archive/compact-archive.ts';
 import { type EventSpool, openEventSpool } from './archive/event-spool.ts';
 import { watchHistory } from './archive/rebuild-history.ts';
 import { deadLetters } from './dead-letters.ts';
+import { followShapes } from './event-shapes.ts';
 import { EVENTS_GROUP } from './events.ts';
 import { type Preprocessor, startPreprocessor } from './service.ts';
 import { openReferenceReader } from './tables/reference-reader.ts';
@@ -77,6 +78,7 @@ export async function openPreprocessor(
   const tables = new TableStore(pool);
   const references = closing.use('reference tables', await openReferenceReader(tables, cache, log));
   const spool = await openArchiving(settings, eventHistory, foundation, log);
+  const shapes = closing.use('event shapes', await followShapes(pool, systemClock, log));
   const lag = foundation.metrics.meter.createGauge('hotloop.events.lag', {
     description: 'Messages of a partition that are not taken in yet',
     unit: '{message}',
@@ -107,6 +109,7 @@ export async function openPreprocessor(
         ...(producer ? { replies: producer } : {}),
         ...{ tables, references },
         ...(spool ? { spool } : {}),
+        countShapes: shapes.count,
         onLag: (topic, partition, messages) => lag.record(messages, { topic, partition }),
         authenticator: foundation.authenticator,
         tls: foundation.tls,

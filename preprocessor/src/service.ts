@@ -16,6 +16,7 @@ import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from './admission.ts';
 import type { EventSpool } from './archive/event-spool.ts';
+import type { CountShapes } from './event-shapes.ts';
 import { type EventsDependencies, type EventsOptions, startEvents } from './events.ts';
 import { createExplainer } from './explain.ts';
 import type { History } from './history.ts';
@@ -26,7 +27,7 @@ import { createPredictor } from './predict.ts';
 import { predictionHandlers, type TimeoutOptions } from './server.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';
 import type { TableStore } from './tables/table-store.ts';
-import { takeEvents } from './take-events.ts';
+import { type TakeEvents, takeEvents } from './take-events.ts';
 import { startAnswerTopics } from './topics/answer-topics.ts';
 
 export interface PreprocessorOptions {
@@ -63,6 +64,8 @@ export interface PreprocessorAdapters {
   /** Where answers to requests of topics are sent. Without it no such topics are read. */
   readonly replies?: EventProducer;
   readonly setAside: SetAside;
+  /** Told what messages look like that were taken in. */
+  readonly countShapes?: CountShapes;
   /** Told how many messages of a topic's partition are not taken in yet. */
   readonly onLag?: NonNullable<EventsDependencies['onLag']>;
   readonly authenticator: Authenticator;
@@ -97,6 +100,7 @@ export async function startPreprocessor(
   const closing = new Closing(log);
   try {
     const take = takeEvents(adapters.eventHistory ?? history, adapters.spool, clock);
+    const counted = adapters.countShapes ? { countShapes: adapters.countShapes } : {};
     const joined = Promise.withResolvers<void>();
     joined.promise.catch(() => undefined);
     if (options.events) {
@@ -106,6 +110,7 @@ export async function startPreprocessor(
         {
           ...{ take, setAside: adapters.setAside, clock, log },
           ...(adapters.onLag ? { onLag: adapters.onLag } : {}),
+          ...counted,
         },
         stop.signal,
       );
@@ -150,7 +155,10 @@ export async function startPreprocessor(
             clientId: options.events.clientId,
             groupPrefix: options.requestGroup ?? 'hotloop-requests',
           },
-          { registry, predictor, producer: adapters.replies, setAside: adapters.setAside, clock, log },
+          {
+            ...{ registry, predictor, producer: adapters.replies, setAside: adapters.setAside, clock, log },
+            ...counted,
+          },
         ),
       );
 
@@ -176,7 +184,7 @@ export async function startPreprocessor(
               title: 'Hotloop predictions',
               routes: predictionRoutes({
                 ...{ predictor, explainer },
-                ...{ timeouts, take, clock },
+                ...{ timeouts, clock, take: countedTake(take, adapters.countShapes) },
                 ...(adapters.feedback ? { feedback: adapters.feedback } : {}),
                 ...(adapters.tables ? { tables: adapters.tables } : {}),
               }),
@@ -199,6 +207,19 @@ export async function startPreprocessor(
     await closing.close(5000);
     throw error;
   }
+}
+
+/** Events that come over HTTP have no place on a topic. */
+function countedTake(take: TakeEvents, countShapes: CountShapes | undefined): TakeEvents {
+  if (!countShapes) return take;
+  return async (events, signal) => {
+    await take(events, signal);
+    countShapes(
+      events.map(({ type, fields, atMs }) => ({
+        ...{ topic: 'http', partition: null, offset: null, event: type, fields, atMs },
+      })),
+    );
+  };
 }
 
 async function bounded(promise: Promise<void>, timeoutMs: number): Promise<void> {

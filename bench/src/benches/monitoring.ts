@@ -1,11 +1,22 @@
 import { ValueSketch } from '@hotloop/model/statistics/value-sketch.ts';
-import type { Bench } from '../bench.ts';
-import { figure } from '../figure.ts';
+import type { Bench, BenchOptions } from '../bench.ts';
+import { type Figure, figure } from '../figure.ts';
+import { monitorCost } from './monitoring/monitor-cost.ts';
+import { peerAgreement } from './monitoring/peer-agreement.ts';
 
 const VALUES = 1_000_000;
 
-/** How fast feature values are summarised, on one core. The cost to serving and agreement with peers are not measured yet. */
-export const monitoringBench: Bench = async ({ rounds, seconds }) => {
+/** What monitoring costs serving, how fast feature values are summarised on one core, and whether its statistics are right. */
+export const monitoringBench: Bench = async (options) => {
+  const agreement = await peerAgreement(options.say);
+  return [
+    sketchRate(options),
+    ...(agreement === null ? [] : [figure('peer_agreement', [agreement], { atMost: 1e-6 })]),
+    figure('monitor_cost', await monitorCost(options), { atLeast: 0.95 }),
+  ];
+};
+
+function sketchRate({ rounds, seconds }: Pick<BenchOptions, 'rounds' | 'seconds'>): Figure {
   const values = Float32Array.from({ length: VALUES }, (_v, at) => Math.sin(at) * 1000);
   const rates: number[] = [];
   for (let round = 0; round < rounds; round++) {
@@ -19,5 +30,5 @@ export const monitoringBench: Bench = async ({ rounds, seconds }) => {
     }
     rates.push((done * 1000) / (performance.now() - start));
   }
-  return [figure('sketch_rows_s', rates, { atLeast: 5_000_000 })];
-};
+  return figure('sketch_rows_s', rates, { atLeast: 5_000_000 });
+}

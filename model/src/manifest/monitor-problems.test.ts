@@ -15,6 +15,12 @@ it('refuses a rule about a feature that does not exist', () => {
   );
 });
 
+it('refuses a slice by a feature that does not exist', () => {
+  expect(() => parseManifest(manifest('{slices: [price, prise]}'))).toThrow(
+    /monitor.slices.1: there is no feature "prise"/,
+  );
+});
+
 it('refuses webhooks without TLS, in metadata ranges, or with a password', () => {
   for (const bad of [
     'http://hooks.example/x',

@@ -9,9 +9,14 @@ export function monitorProblems({ features, monitor }: Manifest): string[] {
     rule.feature === undefined || names.has(rule.feature)
       ? []
       : [
-          `monitor.rules.${index}.feature: there is no feature ${JSON.stringify(rule.feature)}; name one of ${[...names].slice(0, 20).join(', ') || 'none'}`,
+          `monitor.rules.${index}.feature: there is no feature ${JSON.stringify(rule.feature)}; name one of ${listed(names)}`,
         ],
   );
+  for (const [index, slice] of (monitor.slices ?? []).entries())
+    if (!names.has(slice))
+      problems.push(
+        `monitor.slices.${index}: there is no feature ${JSON.stringify(slice)}; name one of ${listed(names)}`,
+      );
   for (const [field, receivers] of [
     ['notify', monitor.notify],
     ['escalate.to', monitor.escalate?.to ?? []],
@@ -22,6 +27,8 @@ export function monitorProblems({ features, monitor }: Manifest): string[] {
     }
   return problems;
 }
+
+const listed = (names: ReadonlySet<string>): string => [...names].slice(0, 20).join(', ') || 'none';
 
 function receiverProblem(receiver: Receiver): string | undefined {
   const { webhook, email } = addressesOf(receiver);

@@ -8,6 +8,7 @@ export const SIGNAL_KINDS = [
   'domain_drift',
   'prediction_drift',
   'label_drift',
+  'concept_drift',
   'missing',
   'out_of_range',
   'new_category',
@@ -16,6 +17,7 @@ export const SIGNAL_KINDS = [
   'schema',
   'stale',
   'late_events',
+  'join',
   'silence',
   'traffic',
   'errors',
@@ -80,6 +82,11 @@ export const monitorSchema = z
         pause_rollout: z.boolean().default(true),
       })
       .prefault({}),
+    slices: z
+      .array(z.string().min(1))
+      .max(5)
+      .optional()
+      .describe("Features whose values divide what is watched; default: the gate's slices"),
     rules: z.array(ruleSchema).max(200).default([]),
     notify: z.array(receiverSchema).max(10).default([]),
     escalate: z

@@ -3,9 +3,11 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import { type EventConsumer, type ParsedMessage, startConsumer } from '@hotloop/platform/kafka/consumer.ts';
 import type { EventMessage, EventProducer } from '@hotloop/platform/kafka/producer.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import { REQUEST_EVENT } from '@hotloop/platform/postgres/event-shape-store.ts';
 import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import type { CountShapes } from '../event-shapes.ts';
 import type { Predictor } from '../predict.ts';
 import {
   answerMessage,
@@ -27,6 +29,8 @@ export interface AnswerTopicsDependencies {
   readonly predictor: Predictor;
   readonly producer: EventProducer;
   readonly setAside: SetAside;
+  /** Told of each request that was answered. */
+  readonly countShapes?: CountShapes;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -96,7 +100,7 @@ function answerTopic(
   model: string,
   spec: KafkaSpec,
   { brokers, clientId, groupPrefix }: AnswerTopicsOptions,
-  { predictor, producer, setAside, clock, log }: AnswerTopicsDependencies,
+  { predictor, producer, setAside, countShapes, clock, log }: AnswerTopicsDependencies,
 ): Promise<EventConsumer> {
   const answer = async ({ raw, value }: ParsedMessage<TopicRequest>, signal: AbortSignal) => {
     try {
@@ -132,6 +136,12 @@ function answerTopic(
             byTopic.set(answered.topic, [...(byTopic.get(answered.topic) ?? []), answered.message]);
       }
       for (const [topic, replies] of byTopic) await producer.send(topic, replies);
+      countShapes?.(
+        messages.map(({ raw, value }) => ({
+          ...{ topic: raw.topic, partition: raw.partition, offset: raw.offset, event: REQUEST_EVENT },
+          ...{ fields: Object(value.document.request), atMs: raw.timestampMs },
+        })),
+      );
     },
     setAside,
     log,

@@ -82,7 +82,8 @@ export async function judgeOnHoldout(
     ...{ metric, spec, live: compared, baseline, examples: holdout.rows, holdout: heldShare, checks },
   });
   const metrics = new Map<string, number>(measureAll(manifest, metric, scores.candidate, holdout));
-  return { gate, metrics: metrics.set(`live_${metric}`, compared.against) };
+  metrics.set(`live_${metric}`, compared.against).set('held_out', holdout.rows);
+  return { gate, metrics };
 }
 
 function elapsedOf({ live, candidate }: { live: object; candidate: object }) {

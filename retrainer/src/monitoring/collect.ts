@@ -7,6 +7,7 @@ import { addCalls, type CallCount } from './sketches/call-store.ts';
 import type { SketchLayout } from './sketches/feature-sketch.ts';
 import { addRows, FeatureSketch, type FeatureSketches, sketchLayout } from './sketches/feature-sketch.ts';
 import { addToSpan, SPANS } from './sketches/sketch-store.ts';
+import { type SlicesOfRow, slicesOfRows } from './slices.ts';
 
 /** Names of what is summarised beside the features; no feature can be called so. */
 export const SCORE = '$score';
@@ -107,10 +108,16 @@ async function readInto(client: Queryable, summary: Summary, from: string, upper
   return count;
 }
 
-interface Group {
+interface Layout {
+  readonly layout: SketchLayout;
+  readonly slicesOf: SlicesOfRow | null;
+}
+
+interface Group extends Layout {
   readonly model: string;
   readonly version: number;
-  readonly layout: SketchLayout;
+  /** Empty: all rows. */
+  readonly slice: string;
   readonly manifest: Manifest;
   readonly at: number;
   readonly sketches: FeatureSketches;
@@ -128,7 +135,7 @@ class Summary {
   readonly #groups = new Map<string, Group>();
   readonly #calls = new Map<string, CallCount>();
   readonly #callers = new Map<string, Set<string>>();
-  readonly #layouts = new Map<string, SketchLayout>();
+  readonly #layouts = new Map<string, Layout>();
 
   constructor(registry: RegistryReader) {
     this.#registry = registry;
@@ -139,27 +146,31 @@ class Summary {
     this.#count(row, at);
     const record = this.#registry.current().models.get(row.model)?.versions.get(row.version);
     if (!record?.manifest.monitor.enabled || row.variant === 'shadow') return;
-    const group = this.#groupOf(
-      row,
-      record.manifest,
-      Math.floor(at / 1000 / SPANS.recent) * SPANS.recent * 1000,
-    );
+    const { manifest } = record;
+    const startsAt = Math.floor(at / 1000 / SPANS.recent) * SPANS.recent * 1000;
+    const group = this.#groupOf(row, manifest, startsAt, '');
     group.queue.push(row.queue_us);
     group.run.push(row.run_us);
     if (row.error_code !== null) return;
-    const { layout } = group;
-    if (row.features && row.columns === layout.width && row.columns <= MAX_COLUMNS) {
-      const values = new Float32Array(new Uint8Array(row.features).buffer);
-      if (values.length === row.rows * row.columns) {
-        const wanted = row.rows * layout.features.length;
-        group.features.push(values);
-        group.statuses.push(
-          row.statuses?.length === wanted ? new Uint8Array(row.statuses) : new Uint8Array(wanted),
-        );
-        group.rows += row.rows;
+    const { layout, slicesOf } = group;
+    const scores = scoresOf(row, manifest);
+    for (const score of scores) group.scores.push(score);
+    if (!row.features || row.columns !== layout.width || row.columns > MAX_COLUMNS) return;
+    const values = new Float32Array(new Uint8Array(row.features).buffer);
+    if (values.length !== row.rows * row.columns) return;
+    const width = layout.features.length;
+    const wanted = row.rows * width;
+    const statuses = row.statuses?.length === wanted ? new Uint8Array(row.statuses) : new Uint8Array(wanted);
+    addBlock(group, values, statuses, row.rows);
+    if (!slicesOf) return;
+    for (let at = 0; at < row.rows; at++)
+      for (const slice of slicesOf(values, at * row.columns)) {
+        const part = this.#groupOf(row, manifest, startsAt, slice);
+        const own = values.subarray(at * row.columns, (at + 1) * row.columns);
+        addBlock(part, own, statuses.subarray(at * width, (at + 1) * width), 1);
+        const score = scores[at];
+        if (score !== undefined) part.scores.push(score);
       }
-    }
-    for (const score of scoresOf(row, record.manifest)) group.scores.push(score);
   }
 
   /** Moves what was gathered into the sketches, column by column. */
@@ -175,7 +186,7 @@ class Summary {
           offset += part.length;
         }
         addRows(sketches, layout, { rows: group.rows, columns: layout.width, features, statuses });
-        numbers(sketches, ROW, rowHashes(features, group.rows, layout.width));
+        if (group.slice === '') numbers(sketches, ROW, rowHashes(features, group.rows, layout.width));
       }
       numbers(sketches, SCORE, Float32Array.from(group.scores));
       numbers(sketches, QUEUE_US, Float32Array.from(group.queue));
@@ -187,9 +198,9 @@ class Summary {
   async write(client: Queryable): Promise<void> {
     const hours = new Map<string, Group>();
     for (const group of this.#groups.values()) {
-      await addToSpan(client, { ...group, span: SPANS.recent }, group.sketches);
+      if (group.slice === '') await addToSpan(client, { ...group, span: SPANS.recent }, group.sketches);
       const at = Math.floor(group.at / 3_600_000) * 3_600_000;
-      const key = JSON.stringify([group.model, group.version, at]);
+      const key = JSON.stringify([group.model, group.version, group.slice, at]);
       const hour = hours.get(key);
       if (hour) mergeAll(hour.sketches, group.sketches);
       else hours.set(key, { ...group, at });
@@ -198,15 +209,15 @@ class Summary {
     await addCalls(client, [...this.#calls.values()]);
   }
 
-  #groupOf(row: LoggedRow, manifest: Manifest, at: number): Group {
-    const key = `${row.model} ${row.version} ${at}`;
+  #groupOf(row: LoggedRow, manifest: Manifest, at: number, slice: string): Group {
+    const key = `${row.model} ${row.version} ${at} ${slice}`;
     let group = this.#groups.get(key);
     if (!group) {
       const version = `${row.model} ${row.version}`;
-      const layout = this.#layouts.get(version) ?? sketchLayout(manifest);
-      this.#layouts.set(version, layout);
+      const known = this.#layouts.get(version) ?? layoutOf(manifest);
+      this.#layouts.set(version, known);
       group = {
-        ...{ model: row.model, version: row.version, layout, manifest, at, sketches: new Map() },
+        ...{ model: row.model, version: row.version, slice, ...known, manifest, at, sketches: new Map() },
         ...{ features: [], statuses: [], rows: 0, scores: [], queue: [], run: [] },
       };
       this.#groups.set(key, group);
@@ -233,6 +244,17 @@ class Summary {
     count.errors++;
     count.codes[row.error_code] = (count.codes[row.error_code] ?? 0) + 1;
   }
+}
+
+function layoutOf(manifest: Manifest): Layout {
+  const layout = sketchLayout(manifest);
+  return { layout, slicesOf: slicesOfRows(manifest, layout) };
+}
+
+function addBlock(group: Group, features: Float32Array, statuses: Uint8Array, rows: number): void {
+  group.features.push(features);
+  group.statuses.push(statuses);
+  group.rows += rows;
 }
 
 function joined(parts: readonly Float32Array[], length: number): Float32Array {

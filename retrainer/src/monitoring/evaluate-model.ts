@@ -1,14 +1,22 @@
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { ModelRecord, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
-import { SCORE } from './collect.ts';
+import { ROW, SCORE } from './collect.ts';
+import { evaluateSlices } from './evaluate-slices.ts';
 import { measureDrift } from './signals/drift.ts';
+import { judgeDuplicates } from './signals/duplicates.ts';
 import { declaredMissing, judgeFeatures, ruleFor } from './signals/judge-features.ts';
 import type { NotJudged, Signal } from './signals/signal.ts';
 import { judgeTraffic } from './signals/traffic.ts';
 import { lastCallAt, readCalls } from './sketches/call-store.ts';
 import { type FeatureSketches, sketchLayout } from './sketches/feature-sketch.ts';
-import { readBaseline, readSketches, SPANS, type StoredBaseline } from './sketches/sketch-store.ts';
+import {
+  listSketches,
+  readBaseline,
+  readSketches,
+  SPANS,
+  type StoredBaseline,
+} from './sketches/sketch-store.ts';
 
 export interface Evaluation {
   readonly signals: readonly Signal[];
@@ -95,10 +103,22 @@ export async function evaluateDay(pool: Pool, live: VersionRecord, now: number):
     lastWeek.size === 0
       ? { signals: [], notJudged: [] }
       : judgeFeatures({ ...shared, baseline: lastWeek, against: 'last week' });
+  const rows = await listSketches(pool, {
+    ...{ model, versions: [version], span: SPANS.hour, feature: ROW, since: since - 7 * DAY_MS, until },
+  });
+  const repeats = judgeDuplicates(rows, since, monitor);
   const seen = new Set(training.signals.map(({ feature }) => feature));
+  // What shows in all rows shows in their slices too.
+  const slices = (await evaluateSlices(pool, live, now)).filter(({ feature }) => !seen.has(feature));
   const scores = scoreDrift(current, baseline?.sketches.has(SCORE) ? baseline.sketches : lastWeek, live);
   return {
-    signals: [...training.signals, ...week.signals.filter(({ feature }) => !seen.has(feature)), ...scores],
+    signals: [
+      ...training.signals,
+      ...week.signals.filter(({ feature }) => !seen.has(feature)),
+      ...scores,
+      ...slices,
+      ...(repeats ? [repeats] : []),
+    ],
     notJudged: training.notJudged,
     baseline: baseline?.source ?? null,
   };

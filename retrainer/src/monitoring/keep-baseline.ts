@@ -1,7 +1,8 @@
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
-import { baselineOf, sketchLayout } from './sketches/feature-sketch.ts';
-import { writeBaseline } from './sketches/sketch-store.ts';
+import { addRows, baselineOf, type FeatureSketches, sketchLayout } from './sketches/feature-sketch.ts';
+import { writeBaseline, writeSample } from './sketches/sketch-store.ts';
+import { slicesOfRows } from './slices.ts';
 
 /** The rows that a version was trained on. */
 export interface TrainedRows {
@@ -10,16 +11,63 @@ export interface TrainedRows {
   readonly features: Float32Array;
 }
 
+/** Rows that are kept as they are, at even distances, for the classifier that tells rows of today apart from them. */
+export const SAMPLED_ROWS = 2_000;
+/** Values of a sample at most: 8 MB. */
+const SAMPLED_VALUES = 2_000_000;
+
 /**
- * Keeps what the features looked like in a version's training, in the transaction that registers it. Rows whose columns
- * the manifest does not lay out as one matrix are not summarised; the version is then compared with its first week.
+ * Keeps what the features looked like in a version's training, as a whole and by slice, in the transaction that registers
+ * it. Rows whose columns the manifest does not lay out as one matrix are not summarised; the version is then compared with
+ * its first week.
  */
 export async function keepBaseline(
   database: Queryable,
   manifest: Manifest,
   version: number,
-  { rows, columns, features }: TrainedRows,
+  trained: TrainedRows,
 ): Promise<void> {
+  const { rows, columns, features } = trained;
   if (rows === 0 || sketchLayout(manifest).width !== columns) return;
-  await writeBaseline(database, manifest.name, version, 'training', baselineOf(manifest, features, rows));
+  const { name } = manifest;
+  await writeBaseline(database, name, version, 'training', baselineOf(manifest, features, rows));
+  for (const [slice, sketches] of sliceBaselines(manifest, trained))
+    await writeBaseline(database, name, version, 'training', sketches, slice);
+  if (columns * Math.min(rows, SAMPLED_ROWS) <= SAMPLED_VALUES)
+    await writeSample(database, name, version, sampleOf(trained));
+}
+
+function sliceBaselines(manifest: Manifest, { rows, columns, features }: TrainedRows) {
+  const layout = sketchLayout(manifest);
+  const slicesOf = slicesOfRows(manifest, layout);
+  const found = new Map<string, FeatureSketches>();
+  if (!slicesOf) return found;
+  const members = new Map<string, number[]>();
+  for (let row = 0; row < rows; row++)
+    for (const slice of slicesOf(features, row * columns)) {
+      const own = members.get(slice);
+      if (own) own.push(row);
+      else members.set(slice, [row]);
+    }
+  for (const [slice, own] of members) {
+    const values = new Float32Array(own.length * columns);
+    for (const [at, row] of own.entries())
+      values.set(features.subarray(row * columns, (row + 1) * columns), at * columns);
+    const sketches: FeatureSketches = new Map();
+    addRows(sketches, layout, {
+      ...{ rows: own.length, columns, features: values, statuses: new Uint8Array(0) },
+    });
+    found.set(slice, sketches);
+  }
+  return found;
+}
+
+function sampleOf({ rows, columns, features }: TrainedRows): TrainedRows {
+  const count = Math.min(rows, SAMPLED_ROWS);
+  const values = new Float32Array(count * columns);
+  for (let at = 0; at < count; at++) {
+    const row = Math.floor((at * rows) / count);
+    values.set(features.subarray(row * columns, (row + 1) * columns), at * columns);
+  }
+  return { rows: count, columns, features: values };
 }

@@ -8,12 +8,14 @@ import type { Trainer } from '../improve/trainer.ts';
 import { requestRun } from '../runs/request-run.ts';
 import { collectLoggedRows } from './collect.ts';
 import { evaluateDay, evaluateRecent, evaluateTraffic, RECENT_MS } from './evaluate-model.ts';
+import { evaluateRows } from './evaluate-rows.ts';
+import { evaluateSources } from './evaluate-sources.ts';
 import { applySignals } from './incidents/apply-signals.ts';
-import type { Incident } from './incidents/incident.ts';
+import { costs, DRIFT_KINDS, type Incident } from './incidents/incident.ts';
 import { Investigator } from './incidents/investigate.ts';
 import { deliverDue } from './notify/deliver.ts';
 import type { MailSettings } from './notify/send-email.ts';
-import { type EvaluateQuality, evaluateQuality } from './performance/evaluate-quality.ts';
+import type { EvaluateQuality } from './performance/evaluate-quality.ts';
 import type { NotJudged, Signal } from './signals/signal.ts';
 import { dropOldSpans } from './sketches/sketch-store.ts';
 
@@ -169,10 +171,10 @@ export class Monitor implements AsyncDisposable {
     const { evaluateQuality: elsewhere } = this.#dependencies;
     const quality = elsewhere
       ? await elsewhere(question, this.#stop.signal)
-      : await evaluateQuality(pool, question);
+      : await evaluateRows(pool, question);
     const slow = {
       ...{ at: now, version: live.version, notJudged: day.notJudged },
-      signals: [...day.signals, ...quality],
+      signals: [...day.signals, ...(await evaluateSources(pool, live, now)), ...quality],
     };
     this.#slow.set(live.model, slow);
     return slow;
@@ -182,8 +184,7 @@ export class Monitor implements AsyncDisposable {
   async #act(incident: Incident, live: VersionRecord): Promise<void> {
     const { pool, registry, log, pauseRollout } = this.#dependencies;
     const { decay } = live.manifest.monitor;
-    const hasLoss =
-      incident.cost?.known === true && incident.cost.low > 0 && incident.cost.loss >= decay.at_least;
+    const hasLoss = costs(incident) && (incident.cost?.loss ?? 0) >= decay.at_least;
     log.warn({ model: incident.model, incident: incident.id, cause: incident.cause }, incident.title);
     if (!hasLoss) return;
     const done: string[] = [];
@@ -191,7 +192,7 @@ export class Monitor implements AsyncDisposable {
       const paused = await pauseRollout(incident.model, `incident ${incident.id}: ${incident.title}`);
       if (paused !== null) done.push(paused);
     }
-    const isAboutQuality = incident.signals.some(({ kind }) => ['decay', 'drift'].includes(kind));
+    const isAboutQuality = incident.signals.some(({ kind }) => kind === 'decay' || DRIFT_KINDS.has(kind));
     if (decay.retrain && isAboutQuality) {
       const request = { model: incident.model, key: `incident:${incident.id}`, hold: false };
       const { run } = await requestRun(
@@ -220,11 +221,11 @@ export class Monitor implements AsyncDisposable {
   }
 }
 
-/** One signal of a kind and feature: the first found is the newest. */
+/** One signal of a kind, feature and slice: the first found is the newest. */
 function distinct(signals: readonly Signal[]): Signal[] {
   const seen = new Set<string>();
-  return signals.filter(({ kind, feature }) => {
-    const key = `${kind} ${feature}`;
+  return signals.filter(({ kind, feature, source, slice }) => {
+    const key = `${kind} ${feature} ${feature === null ? source : ''} ${slice ?? ''}`;
     if (seen.has(key)) return false;
     seen.add(key);
     return true;

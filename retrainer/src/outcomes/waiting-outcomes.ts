@@ -108,3 +108,24 @@ export async function countWaiting(database: Queryable, model: string, withinMs:
     throw fromPostgresError(error);
   }
 }
+
+/** Labels that came in a time, and those of them that belong to no prediction so far. Milliseconds since 1970. */
+export async function countUnmatched(
+  database: Queryable,
+  model: string,
+  since: number,
+  until: number,
+): Promise<{ readonly outcomes: number; readonly unmatched: number }> {
+  const { rows } = await database
+    .query<{ outcomes: string; unmatched: string }>(
+      `SELECT count(*) AS outcomes, count(waiting.sequence) AS unmatched
+       FROM outcome LEFT JOIN outcome_waiting waiting USING (sequence)
+       WHERE outcome.model = $1 AND outcome.kind = 'label'
+         AND received_at >= to_timestamp($2 / 1000.0) AND received_at < to_timestamp($3 / 1000.0)`,
+      [model, since, until],
+    )
+    .catch((error: unknown) => {
+      throw fromPostgresError(error);
+    });
+  return { outcomes: Number(rows[0]!.outcomes), unmatched: Number(rows[0]!.unmatched) };
+}

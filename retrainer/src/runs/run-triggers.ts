@@ -4,6 +4,8 @@ import type { Log } from '@hotloop/platform/log.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { ModelRecord, RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { lossesOf } from '../monitoring/incidents/incident.ts';
+import { listIncidents } from '../monitoring/incidents/incident-store.ts';
 import { dueRun, explainTriggers, type TriggerFacts } from './due-run.ts';
 import { requestRun } from './request-run.ts';
 
@@ -13,9 +15,6 @@ const FACTS = `
     EXISTS (SELECT 1 FROM training_run WHERE model = $1 AND kind = 'retrain' AND ended_at IS NULL) AS busy,
     (SELECT count(*) FROM training_run WHERE model = $1 AND kind = 'retrain'
        AND created_at > now() - interval '24 hours') AS runs_today,
-    (SELECT id FROM incident WHERE model = $1 AND closed_at IS NULL AND signals @> '[{"kind": "decay"}]' LIMIT 1) AS decay,
-    (SELECT id FROM incident WHERE model = $1 AND closed_at IS NULL AND cost IS NOT NULL
-       AND signals::text ~ '"kind": "[a-z_]*drift"' LIMIT 1) AS costly_drift,
     seen.cut,
     (SELECT count(*) FROM (
        SELECT 1 FROM outcome WHERE model = $1 AND sequence > seen.cut AND kind = 'label' LIMIT $3) few) AS new_labels,
@@ -32,8 +31,6 @@ const MAX_SHARES = 100;
 interface FactsRow {
   readonly busy: boolean;
   readonly runs_today: string;
-  readonly decay: string | null;
-  readonly costly_drift: string | null;
   readonly cut: string;
   readonly new_labels: string;
   readonly last_ms: string;
@@ -48,8 +45,7 @@ async function readFacts(pool: Pool, model: string, live: number, labels: number
     newLabels: Number(row.new_labels),
     lastAt: Math.round(Number(row.last_ms)),
     runsToday: Number(row.runs_today),
-    decay: row.decay,
-    costlyDrift: row.costly_drift,
+    ...lossesOf(await listIncidents(pool, { model, open: true, limit: 1_000 })),
   };
 }
 

@@ -3,6 +3,7 @@ import { type Manifest, manifestSchema } from '@hotloop/model/manifest/manifest.
 import type { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { valueOfBin } from '@hotloop/model/statistics/value-sketch.ts';
 import { groupSignals } from '@hotloop/retrainer/monitoring/incidents/incident.ts';
+import { judgeLabels } from '@hotloop/retrainer/monitoring/performance/judge-labels.ts';
 import { judgeQuality } from '@hotloop/retrainer/monitoring/performance/judge-quality.ts';
 import type { ScoredRow } from '@hotloop/retrainer/monitoring/performance/scored-rows.ts';
 import { judgeFeatures } from '@hotloop/retrainer/monitoring/signals/judge-features.ts';
@@ -238,6 +239,9 @@ export function qualityIncidents(n: number, random: SeededRandom): number {
     const label = at > now - DAY_MS ? null : random.uniform() < score ? 1 : 0;
     rows.push({ at, version: 1, score, label, predictionId: '', row: 0 });
   }
-  const signals: Signal[] = judgeQuality('auc', rows, MANIFEST.monitor, now);
+  const signals: Signal[] = [
+    ...judgeQuality(rows, { metric: 'auc', monitor: MANIFEST.monitor, now }),
+    ...judgeLabels('binary', rows, MANIFEST.monitor, now),
+  ];
   return groupSignals('stable', signals).length;
 }

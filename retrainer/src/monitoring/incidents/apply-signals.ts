@@ -113,6 +113,7 @@ const RANK = { info: 0, warning: 1, critical: 2 } as const;
 /** Worth telling: it got worse, or shows in a way it did not before. */
 function isNews(known: Incident, draft: IncidentDraft): boolean {
   if (RANK[draft.severity] > RANK[known.severity]) return true;
-  const before = new Set(known.signals.map(({ kind, feature }) => `${kind} ${feature}`));
-  return draft.signals.some(({ kind, feature }) => !before.has(`${kind} ${feature}`));
+  const nameOf = ({ kind, feature, slice }: Signal) => `${kind} ${feature} ${slice ?? ''}`;
+  const before = new Set(known.signals.map(nameOf));
+  return draft.signals.some((signal) => !before.has(nameOf(signal)));
 }

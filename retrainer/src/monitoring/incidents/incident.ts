@@ -1,4 +1,5 @@
-import type { Severity, Signal } from '../signals/signal.ts';
+import type { SignalKind } from '@hotloop/model/manifest/monitor-schema.ts';
+import type { Producer, Severity, Signal } from '../signals/signal.ts';
 
 export type IncidentState = 'open' | 'acknowledged' | 'closed';
 export type IncidentEvent = 'signal' | 'quiet' | 'acknowledge' | 'close';
@@ -55,8 +56,36 @@ export interface Evidence {
   readonly examples?: readonly string[];
   readonly versions?: readonly number[];
   /** Of a schema change: where it began. */
-  readonly producer?: { readonly topic: string; readonly field: string; readonly firstOffset: string };
+  readonly producer?: Producer;
   readonly action?: string;
+}
+
+/** Kinds of drift, of features, predictions, labels and of what relates them. */
+export const DRIFT_KINDS: ReadonlySet<SignalKind> = new Set([
+  'drift',
+  'domain_drift',
+  'prediction_drift',
+  'label_drift',
+  'concept_drift',
+]);
+
+/** Whether an incident certainly costs something: its loss is known, and its interval lies above 0. */
+export const costs = ({ cost }: Pick<Incident, 'cost'>): boolean =>
+  cost?.known === true && cost.low > 0 && cost.loss > 0;
+
+/** The incidents that may start a training run: one that measured decay with labels, one of a drift that costs. Pure. */
+export function lossesOf(open: readonly Pick<Incident, 'id' | 'signals' | 'cost'>[]): {
+  readonly decay: string | null;
+  readonly costlyDrift: string | null;
+} {
+  const first = (isOne: (incident: Pick<Incident, 'signals' | 'cost'>) => boolean) =>
+    open.find(isOne)?.id ?? null;
+  return {
+    decay: first(({ signals }) => signals.some(({ kind }) => kind === 'decay')),
+    costlyDrift: first(
+      (incident) => costs(incident) && incident.signals.some(({ kind }) => DRIFT_KINDS.has(kind)),
+    ),
+  };
 }
 
 const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, critical: 2 };
@@ -68,37 +97,47 @@ export function worst(signals: readonly Signal[]): Severity {
   );
 }
 
+/** What happened before a feature was made of it: the cause of what its features show. */
+const SOURCE_KINDS: ReadonlySet<SignalKind> = new Set(['schema', 'stale', 'late_events', 'join']);
+/** What the model does with broken features. */
+const CONSEQUENCES: ReadonlySet<SignalKind> = new Set([
+  'prediction_drift',
+  'estimated_decay',
+  'decay',
+  'concept_drift',
+  'domain_drift',
+]);
+
 /**
  * Groups signals by cause: those of one feature, and those of several features with one source where each is missing or
- * broken alike. What the model does (predictions, quality) is a consequence of a broken feature if there is one, and an
- * incident of its own only if there is none. Pure.
+ * broken alike, together with what is known of that source. What the model does (predictions, quality) is a consequence of a
+ * broken feature if there is one, and an incident of its own only if there is none. Pure.
  */
 export function groupSignals(model: string, signals: readonly Signal[]): IncidentDraft[] {
   const features = signals.filter((signal) => signal.feature !== null);
   const whole = signals.filter((signal) => signal.feature === null);
-  const bySource = Map.groupBy(features, (signal) => signal.source);
   const groups = new Map<string, Signal[]>();
-  for (const [source, own] of bySource) {
-    const names = new Set(own.map(({ feature }) => feature));
-    const isProducer = names.size > 1;
+  const add = (cause: string, signal: Signal) => groups.set(cause, [...(groups.get(cause) ?? []), signal]);
+  const causeOfSource = new Map<string, string>();
+  for (const [source, own] of Map.groupBy(features, (signal) => signal.source)) {
+    const isProducer = new Set(own.map(({ feature }) => feature)).size > 1;
     for (const signal of own) {
       const cause = isProducer ? `source:${source}` : `feature:${signal.feature}`;
-      groups.set(cause, [...(groups.get(cause) ?? []), signal]);
+      causeOfSource.set(source, cause);
+      add(cause, signal);
     }
   }
+  const broken = [...groups].find(([, own]) => worst(own) !== 'info')?.[0];
   for (const signal of whole) {
-    const isConsequence =
-      groups.size > 0 &&
-      ['prediction_drift', 'estimated_decay', 'decay', 'domain_drift'].includes(signal.kind);
-    if (isConsequence) {
-      const [first] = [...groups.keys()].filter((cause) => !cause.startsWith('model:'));
-      if (first !== undefined) {
-        groups.set(first, [...groups.get(first)!, signal]);
-        continue;
-      }
+    const ofSource = SOURCE_KINDS.has(signal.kind) ? causeOfSource.get(signal.source) : undefined;
+    if (ofSource !== undefined) add(ofSource, signal);
+    else if (broken !== undefined && CONSEQUENCES.has(signal.kind)) add(broken, signal);
+    else {
+      const isPart =
+        signal.slice !== undefined &&
+        !whole.some(({ kind, slice }) => kind === signal.kind && slice === undefined);
+      add(isPart ? `slice:${signal.slice}` : `model:${signal.source}`, signal);
     }
-    const cause = `model:${signal.source}`;
-    groups.set(cause, [...(groups.get(cause) ?? []), signal]);
   }
   return [...groups].map(([cause, own]) => ({
     model,
@@ -109,8 +148,10 @@ export function groupSignals(model: string, signals: readonly Signal[]): Inciden
   }));
 }
 
+/** The cause comes before its effects, then the worst. */
 function titleOf(cause: string, signals: readonly Signal[]): string {
-  const first = signals.toSorted((a, b) => RANK[b.severity] - RANK[a.severity])[0]!;
+  const rank = ({ kind, severity }: Signal) => (SOURCE_KINDS.has(kind) ? 3 : 0) + RANK[severity];
+  const first = signals.toSorted((a, b) => rank(b) - rank(a))[0]!;
   if (!cause.startsWith('source:')) return first.message;
   const names = [...new Set(signals.flatMap(({ feature }) => (feature === null ? [] : [feature])))];
   return `${names.length} features from ${cause.slice(7)} changed together (${names.slice(0, 4).join(', ')}): ${first.message}`;

@@ -62,14 +62,22 @@ export class Investigator {
     if (manifest.task === 'tensor' || manifest.task === 'multilabel')
       return unknownCost('', `a model of task ${manifest.task} has no metric here`);
     const metric = gateMetric(manifest.task, manifest.training?.gate?.metric);
-    const quality = draft.signals.find(({ kind }) => kind === 'decay' || kind === 'estimated_decay');
+    const quality =
+      draft.signals.find(({ kind }) => kind === 'decay') ??
+      draft.signals.find(({ kind }) => kind === 'estimated_decay');
     if (quality)
       return {
         ...{ metric: quality.unit, loss: quality.effect, low: quality.low, high: quality.high, known: true },
         method: quality.kind === 'decay' ? 'measured with labels' : 'estimated from calibrated scores',
       };
     const features = [...new Set(draft.signals.flatMap(({ feature }) => feature ?? []))];
-    if (features.length === 0) return unknownCost(metric, 'calls that are not answered have no metric');
+    if (features.length === 0)
+      return unknownCost(
+        metric,
+        draft.signals.some(({ source }) => source === 'traffic' || source === 'errors')
+          ? 'calls that are not answered have no metric'
+          : 'no single feature is broken that rows could be scored again with',
+      );
     try {
       return await this.#replay(features, record, since, now, signal, metric);
     } catch (error) {
@@ -193,6 +201,11 @@ export class Investigator {
          prediction_id DESC LIMIT 5`,
       [model, version, since, index],
     );
-    return { examples: rows.map(({ prediction_id }) => prediction_id), versions: [version] };
+    const producer = draft.signals.find((signal) => signal.producer)?.producer;
+    return {
+      examples: rows.map(({ prediction_id }) => prediction_id),
+      versions: [version],
+      ...(producer ? { producer } : {}),
+    };
   }
 }

@@ -1,10 +1,17 @@
+import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { aucStandardError } from '@hotloop/model/statistics/area-under-curve.ts';
+import type { Estimate } from '@hotloop/model/statistics/estimated-performance.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { sliceRows } from '../../improve/slice-rows.ts';
+import { findVersion } from '../../registry/version-store.ts';
 import type { Signal } from '../signals/signal.ts';
+import { sliceFeatures } from '../slices.ts';
+import { judgeLabels } from './judge-labels.ts';
 import { judgeQuality } from './judge-quality.ts';
-import { qualityMetric, qualityOverTime } from './quality.ts';
+import { type QualityMetric, qualityMetric, qualityOverTime } from './quality.ts';
 import { writeQuality } from './quality-store.ts';
-import { readScoredRows } from './scored-rows.ts';
+import { readScoredRows, readVectors, type ScoredRow } from './scored-rows.ts';
 
 /** Plain data, so that it can be given to a thread. */
 export interface QualityQuestion {
@@ -18,11 +25,17 @@ export interface QualityQuestion {
 export type EvaluateQuality = (question: QualityQuestion, signal: AbortSignal) => Promise<readonly Signal[]>;
 
 const DAY_MS = 86_400_000;
+const WEEK_MS = 7 * DAY_MS;
 const QUALITY_DAYS = 60;
 /** The newest rows; more would not change the verdict, only its cost. */
 const QUALITY_ROWS = 50_000;
+/** Rows whose vectors are read to tell their slices, the newest. */
+const SLICED_ROWS = 20_000;
 
-/** Joins the newest predictions with their labels, keeps quality by day, and judges decay. Takes seconds of a processor. */
+/**
+ * Joins the newest predictions with their labels, keeps quality by day and by week and slice, and judges decay, the labels, and
+ * what relates them to the scores. Takes seconds of a processor.
+ */
 export async function evaluateQuality(
   pool: Pool,
   { manifest, version, now }: QualityQuestion,
@@ -30,9 +43,75 @@ export async function evaluateQuality(
   const metric = qualityMetric(manifest.task);
   if (metric === null) return [];
   const scored = await readScoredRows(pool, manifest, now - QUALITY_DAYS * DAY_MS, now, QUALITY_ROWS);
-  const rows = scored.rows.filter(({ score }) => Number.isFinite(score));
+  const finite = scored.rows.filter(({ score }) => Number.isFinite(score));
+  const rows = await withSlices(pool, manifest, finite);
   const days = qualityOverTime(metric, rows, (at) => Math.floor(at / DAY_MS) * DAY_MS);
-  await writeQuality(pool, manifest.name, days);
+  const slices = [...new Set(rows.flatMap(({ slices = [] }) => slices))];
+  const weeks = slices.flatMap((slice) =>
+    qualityOverTime(
+      metric,
+      rows.filter((row) => row.slices?.includes(slice)),
+      (at) => Math.floor(at / WEEK_MS) * WEEK_MS,
+    ).map((week) => ({ ...week, slice })),
+  );
+  await writeQuality(pool, manifest.name, [...days, ...weeks]);
   const own = rows.filter((row) => row.version === version);
-  return judgeQuality(metric, own, manifest.monitor, now);
+  const gate = await gateFigure(pool, manifest, version, metric, own);
+  return [
+    ...judgeQuality(own, { metric, monitor: manifest.monitor, now, gate }),
+    ...judgeLabels(manifest.task, own, manifest.monitor, now),
+  ];
+}
+
+/** Rows with the slices that they belong to. */
+async function withSlices(
+  pool: Pool,
+  manifest: Manifest,
+  rows: readonly ScoredRow[],
+): Promise<readonly ScoredRow[]> {
+  const wanted = sliceFeatures(manifest);
+  const { width, isMatrix } = columnsOf(manifest);
+  if (wanted.length === 0 || !isMatrix || rows.length === 0) return rows;
+  const newest = rows.slice(-SLICED_ROWS);
+  const { rows: found, features } = await readVectors(pool, newest, width);
+  const slices = found.map((): string[] => []);
+  const part = {
+    ...{ rows: found.length, columns: width, features },
+    labels: new Float32Array(0),
+    weights: new Float32Array(0),
+    groups: new Uint32Array(0),
+  };
+  for (const feature of wanted)
+    for (const { name, rows: members } of sliceRows(manifest, feature, part))
+      for (const row of members) slices[row]!.push(name);
+  const byRow = new Map(found.map(({ predictionId, row }, at) => [`${predictionId} ${row}`, slices[at]!]));
+  return rows.map((one) => {
+    const own = byRow.get(`${one.predictionId} ${one.row}`);
+    return own === undefined ? one : { ...one, slices: own };
+  });
+}
+
+/**
+ * What the gate measured on held-out rows, with a 95 % interval: for AUC from the numbers of positives and negatives that the
+ * labels lead to expect (Hanley and McNeil), for accuracy binomial, for rmse as of normal errors. Null where none is known.
+ */
+async function gateFigure(
+  pool: Pool,
+  manifest: Manifest,
+  version: number,
+  metric: QualityMetric,
+  rows: readonly ScoredRow[],
+): Promise<Estimate | null> {
+  const { metrics } = await findVersion(pool, manifest.name, version);
+  const [value, n] = [metrics[metric], metrics.held_out];
+  if (value === undefined || n === undefined || n < 2) return null;
+  const labelled = rows.filter(({ label }) => label !== null);
+  const positives = (n * labelled.filter(({ label }) => label! > 0.5).length) / Math.max(1, labelled.length);
+  const error =
+    metric === 'auc'
+      ? aucStandardError(value, Math.max(1, positives), Math.max(1, n - positives))
+      : metric === 'accuracy'
+        ? Math.sqrt((value * (1 - value)) / n)
+        : value / Math.sqrt(2 * n);
+  return Number.isFinite(error) ? { value, low: value - 1.96 * error, high: value + 1.96 * error, n } : null;
 }

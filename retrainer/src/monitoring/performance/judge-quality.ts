@@ -1,6 +1,8 @@
 import type { MonitorSpec } from '@hotloop/model/manifest/monitor-schema.ts';
+import { adjustedForFalseDiscoveries } from '@hotloop/model/statistics/benjamini-hochberg.ts';
 import { normalTwoSided } from '@hotloop/model/statistics/distributions.ts';
-import { ruleFor } from '../signals/judge-features.ts';
+import type { Estimate } from '@hotloop/model/statistics/estimated-performance.ts';
+import { percent, ruleFor } from '../signals/judge-features.ts';
 import type { Signal } from '../signals/signal.ts';
 import { estimateQuality, lossBetween, measureQuality, type QualityMetric } from './quality.ts';
 import type { ScoredRow } from './scored-rows.ts';
@@ -8,86 +10,139 @@ import type { ScoredRow } from './scored-rows.ts';
 const DAY_MS = 86_400_000;
 /** Labels of the newest days are compared once there are so many. */
 const LEAST_LABELS = 200;
+/** A day whose labelled share is below this part of what older days have has not matured. */
+const MATURE_PART = 0.5;
 const Z95 = 1.959963984540054;
 
+export interface JudgedQuality {
+  readonly metric: QualityMetric;
+  readonly monitor: MonitorSpec;
+  readonly now: number;
+  /** What the gate measured on held-out rows when the version was registered; absent: its first labels are the measure. */
+  readonly gate?: Estimate | null;
+}
+
+/** The labels of a version in two parts: before, and the newest week whose labels have come. */
+export interface LabelledWeeks {
+  readonly before: readonly ScoredRow[];
+  readonly recent: readonly ScoredRow[];
+  /** Labelled rows of all rows of the week. */
+  readonly maturedShare: number;
+  /** Milliseconds since 1970: days from here on have too few labels yet to be judged. */
+  readonly maturedUntil: number;
+}
+
 /**
- * Decay: the newest labelled week against the version's first labels; and before labels come, what the scores of the last
- * day lead to expect. Pure.
+ * Divides labelled rows at the begin of the newest matured week: days from the end on whose labelled share is less than half
+ * of the usual one are left out, for the labels that come early are not like those that come late. Pure.
  */
-export function judgeQuality(
-  metric: QualityMetric,
-  rows: readonly ScoredRow[],
-  monitor: MonitorSpec,
-  now: number,
-): Signal[] {
-  const labelled = rows.filter(({ label }) => label !== null);
-  const recentFrom = now - 7 * DAY_MS;
-  const reference = labelled.filter(({ at }) => at < recentFrom);
-  const recent = labelled.filter(({ at }) => at >= recentFrom);
-  const before = measureQuality(metric, reference);
-  if (!before || reference.length < LEAST_LABELS) return [];
-  const signals: Signal[] = [];
-  const measured = measureQuality(metric, recent);
-  if (measured && recent.length >= LEAST_LABELS)
-    signals.push(
-      ...signalOf(
-        'decay',
-        metric,
-        lossBetween(metric, before, measured),
-        before.value,
-        measured.value,
-        monitor,
-      ),
-    );
+export function labelledWeeks(rows: readonly ScoredRow[], now: number): LabelledWeeks {
+  const days = Map.groupBy(rows, ({ at }) => Math.floor((now - at) / DAY_MS));
+  const shares = [...days].map(([back, own]) => ({
+    back,
+    share: own.filter(({ label }) => label !== null).length / own.length,
+  }));
+  const usual = shares.map(({ share }) => share).sort((a, b) => a - b)[Math.floor(shares.length / 2)] ?? 0;
+  let skipped = 0;
+  for (const { back, share } of shares.sort((a, b) => a.back - b.back)) {
+    if (share >= usual * MATURE_PART) break;
+    skipped = back + 1;
+  }
+  const maturedUntil = now - skipped * DAY_MS;
+  const from = maturedUntil - 7 * DAY_MS;
+  const mature = rows.filter(({ at }) => at < maturedUntil || skipped === 0);
+  const week = mature.filter(({ at }) => at >= from);
+  const isLabelled = ({ label }: ScoredRow) => label !== null;
+  const recent = week.filter(isLabelled);
+  return {
+    before: mature.filter(({ at }) => at < from).filter(isLabelled),
+    ...{ recent, maturedUntil, maturedShare: week.length === 0 ? 0 : recent.length / week.length },
+  };
+}
+
+/**
+ * Decay: the newest week of labels against what the gate measured, or else against the version's earlier labels, as a whole
+ * and by slice; and before labels come, what the scores of the last day lead to expect. Pure.
+ */
+export function judgeQuality(rows: readonly ScoredRow[], judged: JudgedQuality): Signal[] {
+  const { metric, monitor, now, gate } = judged;
+  const { before, recent, maturedShare } = labelledWeeks(rows, now);
+  const earlier = before.length < LEAST_LABELS ? null : measureQuality(metric, before);
+  const reference = gate ?? earlier;
+  if (!reference) return [];
+  const found: Finding[] = [];
+  const share = `${percent(maturedShare)} of the rows have labels`;
+  const than = gate ? 'as the gate measured it' : 'in earlier weeks';
+  const measured = recent.length < LEAST_LABELS ? null : measureQuality(metric, recent);
+  if (measured)
+    found.push({
+      ...{ kind: 'decay', loss: lossBetween(metric, reference, measured) },
+      message: `${metric} fell from ${reference.value.toFixed(3)} ${than} to ${measured.value.toFixed(3)}; ${share}`,
+    });
   const newest = rows.filter(({ at, label }) => at >= now - DAY_MS && label === null);
-  const estimated = estimateQuality(metric, newest, labelled);
-  if (estimated && newest.length >= monitor.drift.min_rows)
-    signals.push(
-      ...signalOf(
-        'estimated_decay',
-        metric,
-        lossBetween(metric, before, estimated),
-        before.value,
-        estimated.value,
-        monitor,
-      ),
-    );
-  return signals;
+  const estimated = estimateQuality(metric, newest, [...before, ...recent]);
+  // Two estimates with the same bias are compared: the estimator against what was measured of the same labels.
+  if (estimated && earlier && newest.length >= monitor.drift.min_rows)
+    found.push({
+      ...{ kind: 'estimated_decay', loss: lossBetween(metric, earlier, estimated) },
+      message: `estimated ${metric} fell from ${earlier.value.toFixed(3)} to ${estimated.value.toFixed(3)}`,
+    });
+  const whole = found.flatMap((one) => signalOf(one, judged));
+  return [...whole, ...sliceDecay(before, recent, judged)];
+}
+
+/** Slices that got worse against their own past, where the whole did not show it already. */
+function sliceDecay(
+  before: readonly ScoredRow[],
+  recent: readonly ScoredRow[],
+  judged: JudgedQuality,
+): Signal[] {
+  const { metric } = judged;
+  const names = new Set(recent.flatMap(({ slices = [] }) => slices));
+  const findings = [...names].flatMap((slice): Finding[] => {
+    const of = (rows: readonly ScoredRow[]) => rows.filter(({ slices = [] }) => slices.includes(slice));
+    const [past, now] = [of(before), of(recent)];
+    if (past.length < LEAST_LABELS || now.length < LEAST_LABELS) return [];
+    const [reference, measured] = [measureQuality(metric, past), measureQuality(metric, now)];
+    if (!reference || !measured) return [];
+    return [
+      {
+        ...{ kind: 'decay', slice, loss: lossBetween(metric, reference, measured) },
+        message: `where ${slice}, ${metric} fell from ${reference.value.toFixed(3)} to ${measured.value.toFixed(3)}`,
+      },
+    ];
+  });
+  const adjusted = adjustedForFalseDiscoveries(findings.map(({ loss }) => chanceOf(loss)));
+  return findings.flatMap((one, at) => signalOf(one, judged, adjusted[at]));
+}
+
+interface Finding {
+  readonly kind: 'decay' | 'estimated_decay';
+  readonly loss: Estimate;
+  readonly message: string;
+  readonly slice?: string;
+}
+
+/** The interval is one of 95 %; an alarm has to be as unlikely by chance as those of features. */
+function chanceOf({ value, low }: Estimate): number {
+  const error = (value - low) / Z95;
+  return error > 0 ? normalTwoSided(value / error) : value > 0 ? 0 : 1;
 }
 
 function signalOf(
-  kind: 'decay' | 'estimated_decay',
-  metric: QualityMetric,
-  loss: { value: number; low: number; high: number; n: number },
-  before: number,
-  now: number,
-  monitor: MonitorSpec,
+  { kind, loss, message, slice }: Finding,
+  { metric, monitor }: JudgedQuality,
+  p = chanceOf(loss),
 ): Signal[] {
   const rule = ruleFor(monitor, kind, null);
   const threshold = rule?.at_least ?? monitor.decay.at_least;
-  // The interval is one of 95 %; an alarm has to be as unlikely by chance as those of features.
-  const error = (loss.value - loss.low) / Z95;
-  const p = error > 0 ? normalTwoSided(loss.value / error) : loss.value > 0 ? 0 : 1;
   if (rule?.off || loss.value < threshold || p > monitor.drift.false_alarms) return [];
-  const name = kind === 'decay' ? metric : `estimated ${metric}`;
   return [
     {
-      kind,
-      ...{
-        feature: null,
-        source: 'quality',
-        effect: loss.value,
-        low: loss.low,
-        high: loss.high,
-        unit: metric,
-      },
-      ...{
-        threshold,
-        p,
-        n: loss.n,
-        severity: rule?.severity ?? (loss.value > 3 * threshold ? 'critical' : 'warning'),
-      },
-      message: `${name} fell from ${before.toFixed(3)} to ${now.toFixed(3)}`,
+      ...{ kind, feature: null, source: 'quality', ...(slice === undefined ? {} : { slice }) },
+      ...{ effect: loss.value, low: loss.low, high: loss.high, unit: metric, threshold, p, n: loss.n },
+      severity: rule?.severity ?? (loss.value > 3 * threshold ? 'critical' : 'warning'),
+      message,
     },
   ];
 }

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
-import { evaluateQuality } from './evaluate-quality.ts';
+import { evaluateRows } from '../evaluate-rows.ts';
 import type { QualityAnswer, QualityThreadData } from './quality-thread.ts';
 
 const QUERY_TIMEOUT_MS = 60_000;
@@ -15,7 +15,7 @@ async function answer({ databaseUrl, question }: QualityThreadData): Promise<Qua
     log: silentLog(),
   });
   try {
-    return { signals: await evaluateQuality(pool, question) };
+    return { signals: await evaluateRows(pool, question) };
   } catch (error) {
     return { failed: error instanceof Error ? error.message : 'it failed' };
   }

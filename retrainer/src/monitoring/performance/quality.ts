@@ -16,6 +16,8 @@ export interface Quality {
   /** Milliseconds since 1970 of the start. */
   readonly at: number;
   readonly metric: QualityMetric;
+  /** Such as `country = IT`; absent: all rows. */
+  readonly slice?: string;
   readonly rows: number;
   /** Rows whose label is known: the matured share is labelled / rows. */
   readonly labelled: number;

@@ -17,6 +17,8 @@ export interface ScoredRow {
   readonly predictionId: string;
   /** Of the prediction, which has several in task ranking. */
   readonly row: number;
+  /** Parts that it belongs to, such as `country = IT`; absent where they were not looked up. */
+  readonly slices?: readonly string[];
 }
 
 export interface ScoredRows {

@@ -1,3 +1,4 @@
+import { FEATURE_STATUS } from '@hotloop/model/features/feature-status.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { MonitorRule, MonitorSpec, SignalKind } from '@hotloop/model/manifest/monitor-schema.ts';
 import { adjustedForFalseDiscoveries } from '@hotloop/model/statistics/benjamini-hochberg.ts';
@@ -46,8 +47,8 @@ const BASELINE_ROWS = 200;
 const RECENT_P = 1e-9;
 const RECENT_GAP = 0.1;
 
-/** Missing, new categories, range, constant. */
-const OTHER_TESTS = 4;
+/** Missing, stale, new categories, range, constant. */
+const OTHER_TESTS = 5;
 
 interface Candidate {
   readonly signal: Omit<Signal, 'p'>;
@@ -69,7 +70,7 @@ export function judgeFeatures(window: JudgedWindow): FeatureJudgement {
       continue;
     }
     const pair = { feature, now: now!, past: past!, window };
-    others.push(...[missingOf(pair), newCategoryOf(pair), rangeOf(pair)].filter(isThere));
+    others.push(...[missingOf(pair), staleOf(pair), newCategoryOf(pair), rangeOf(pair)].filter(isThere));
     if (recent) continue;
     others.push(...[constantOf(pair)].filter(isThere));
     drifts.push(...[driftOf(pair)].filter(isThere));
@@ -164,6 +165,8 @@ function missingOf({ feature, now, past, window }: Pair): Candidate | null {
   const gap = now.missingShare - allowed;
   if (gap <= 0 || (window.recent && now.missingShare - past.missingShare < RECENT_GAP)) return null;
   const { low, high } = wilsonInterval(now.missing, now.rows);
+  const table = /^reference\.(.+)$/.exec(feature.source)?.[1];
+  const finds = table === undefined ? '' : `the join with table ${table} finds nothing: `;
   // Against a declared limit the baseline is the limit itself, exactly known.
   const p =
     declared === undefined
@@ -172,11 +175,30 @@ function missingOf({ feature, now, past, window }: Pair): Candidate | null {
   return {
     p,
     signal: {
-      kind: 'missing',
+      kind: table === undefined ? 'missing' : 'join',
       ...aboutOf(feature),
       ...{ effect: now.missingShare, low, high, unit: 'share', threshold: allowed, n: now.rows },
       severity: now.missingShare > 0.5 ? 'critical' : 'warning',
-      message: `${feature.name} is missing in ${percent(now.missingShare)} of rows; ${declared === undefined ? `${percent(past.missingShare)} in ${window.against}` : `${percent(declared)} is declared as the most`}`,
+      message: `${finds}${feature.name} is missing in ${percent(now.missingShare)} of rows; ${declared === undefined ? `${percent(past.missingShare)} in ${window.against}` : `${percent(declared)} is declared as the most`}`,
+    },
+  };
+}
+
+/** Values that are there but older than the feature's `max_age`. */
+function staleOf({ feature, now, past, window }: Pair): Candidate | null {
+  const [stale, before] = [now.statuses[FEATURE_STATUS.STALE]!, past.statuses[FEATURE_STATUS.STALE]!];
+  const [share, shareBefore] = [stale / now.rows, before / past.rows];
+  if (share - shareBefore < Math.max(window.monitor.missing.tolerance, window.recent ? RECENT_GAP : 0))
+    return null;
+  const { low, high } = wilsonInterval(stale, now.rows);
+  return {
+    p: sharesDiffer(stale, now.rows, before, past.rows),
+    signal: {
+      kind: 'stale',
+      ...aboutOf(feature),
+      ...{ effect: share, low, high, unit: 'share', threshold: window.monitor.missing.tolerance },
+      ...{ n: now.rows, severity: share > 0.5 ? 'critical' : 'warning' },
+      message: `${percent(share)} of the values of ${feature.name} are older than its max_age; ${percent(shareBefore)} in ${window.against}`,
     },
   };
 }

@@ -103,7 +103,7 @@ export function judgeTraffic(
   silenceMs: number,
 ): Signal[] {
   const signals: Signal[] = [];
-  const silent = silenceOf(facts, monitor, now, silenceMs);
+  const silent = judgeSilence(facts, monitor, now, silenceMs);
   if (silent) signals.push(silent);
   else {
     const rate = rateOf(facts, monitor, now);
@@ -139,7 +139,13 @@ function expectedBetween(facts: TrafficFacts, current: ExpectedCalls, from: numb
   return mean;
 }
 
-function silenceOf(facts: TrafficFacts, monitor: MonitorSpec, now: number, silenceMs: number): Signal | null {
+/** Nothing for longer than the rate of the hour of the week explains. Pure. */
+export function judgeSilence(
+  facts: TrafficFacts,
+  monitor: MonitorSpec,
+  now: number,
+  silenceMs: number,
+): Signal | null {
   const { lastAt, readTo } = facts;
   const until = Math.min(now, readTo);
   if (lastAt === null || until - lastAt < silenceMs) return null;

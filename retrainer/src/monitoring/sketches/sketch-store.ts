@@ -13,6 +13,8 @@ export const SPANS = { recent: 300, hour: 3600 } as const;
 export interface SpanKey {
   readonly model: string;
   readonly version: number;
+  /** Empty: all rows. */
+  readonly slice: string;
   readonly span: number;
   /** Milliseconds since 1970 of its start. */
   readonly at: number;
@@ -27,11 +29,11 @@ interface StoredRow {
 
 /** Adds sketches to what is stored of their span; inside the transaction that moves the position. */
 export async function addToSpan(database: Queryable, key: SpanKey, sketches: FeatureSketches): Promise<void> {
-  const { model, version, span, at } = key;
+  const { model, version, slice, span, at } = key;
   const { rows } = await database.query<StoredRow>(
     `SELECT feature, sketch FROM monitor_sketch
-     WHERE model = $1 AND version = $2 AND span = $3 AND at = to_timestamp($4 / 1000.0)`,
-    [model, version, span, at],
+     WHERE model = $1 AND version = $2 AND slice = $5 AND span = $3 AND at = to_timestamp($4 / 1000.0)`,
+    [model, version, span, at, slice],
   );
   const stored = new Map(rows.map((row) => [row.feature, row.sketch]));
   const merged = [...sketches].map(([feature, added]) => {
@@ -42,11 +44,11 @@ export async function addToSpan(database: Queryable, key: SpanKey, sketches: Fea
     return { feature, sketch: storeFeatureSketch(sketch) };
   });
   await database.query(
-    `INSERT INTO monitor_sketch (model, version, feature, span, at, sketch)
-     SELECT $1, $2, feature, $3, to_timestamp($4 / 1000.0), sketch
+    `INSERT INTO monitor_sketch (model, version, slice, feature, span, at, sketch)
+     SELECT $1, $2, $6, feature, $3, to_timestamp($4 / 1000.0), sketch
      FROM jsonb_to_recordset($5::jsonb) AS one (feature text, sketch jsonb)
-     ON CONFLICT (model, span, at, version, feature) DO UPDATE SET sketch = EXCLUDED.sketch`,
-    [model, version, span, at, JSON.stringify(merged)],
+     ON CONFLICT (model, span, at, version, slice, feature) DO UPDATE SET sketch = EXCLUDED.sketch`,
+    [model, version, span, at, JSON.stringify(merged), slice],
   );
 }
 
@@ -59,17 +61,20 @@ export interface SketchQuery {
   readonly since: number;
   readonly until: number;
   readonly feature?: string;
+  /** All rows when absent. */
+  readonly slice?: string;
 }
 
 const SELECT = `
   SELECT feature, version, extract(epoch FROM at) * 1000 AS at_ms, sketch FROM monitor_sketch
   WHERE model = $1 AND span = $2 AND at >= to_timestamp($3 / 1000.0) AND at < to_timestamp($4 / 1000.0)
     AND ($5::integer[] IS NULL OR version = ANY($5)) AND ($6::text IS NULL OR feature = $6)
+    AND slice = $7
   ORDER BY at`;
 
 function parametersOf(query: SketchQuery): unknown[] {
-  const { model, span, since, until, versions, feature } = query;
-  return [model, span, since, until, versions ?? null, feature ?? null];
+  const { model, span, since, until, versions, feature, slice } = query;
+  return [model, span, since, until, versions ?? null, feature ?? null, slice ?? ''];
 }
 
 /** The merged sketches of a time, by feature. */
@@ -115,13 +120,14 @@ export async function writeBaseline(
   version: number,
   source: string,
   sketches: FeatureSketches,
+  slice = '',
 ): Promise<void> {
   const list = [...sketches].map(([feature, sketch]) => ({ feature, sketch: storeFeatureSketch(sketch) }));
   await database.query(
-    `INSERT INTO monitor_baseline (model, version, feature, source, sketch)
-     SELECT $1, $2, feature, $3, sketch FROM jsonb_to_recordset($4::jsonb) AS one (feature text, sketch jsonb)
-     ON CONFLICT (model, version, feature) DO UPDATE SET source = EXCLUDED.source, sketch = EXCLUDED.sketch`,
-    [model, version, source, JSON.stringify(list)],
+    `INSERT INTO monitor_baseline (model, version, slice, feature, source, sketch)
+     SELECT $1, $2, $5, feature, $3, sketch FROM jsonb_to_recordset($4::jsonb) AS one (feature text, sketch jsonb)
+     ON CONFLICT (model, version, slice, feature) DO UPDATE SET source = EXCLUDED.source, sketch = EXCLUDED.sketch`,
+    [model, version, source, JSON.stringify(list), slice],
   );
 }
 
@@ -129,10 +135,11 @@ export async function readBaseline(
   database: Queryable,
   model: string,
   version: number,
+  slice = '',
 ): Promise<StoredBaseline | null> {
   const { rows } = await database.query<{ feature: string; source: string; sketch: StoredFeatureSketch }>(
-    'SELECT feature, source, sketch FROM monitor_baseline WHERE model = $1 AND version = $2',
-    [model, version],
+    'SELECT feature, source, sketch FROM monitor_baseline WHERE model = $1 AND version = $2 AND slice = $3',
+    [model, version, slice],
   );
   if (!rows[0]) return null;
   return {
@@ -151,4 +158,59 @@ export async function dropOldSpans(database: Queryable, now: number): Promise<vo
       span,
       now - keptMs,
     ]);
+}
+
+/** Slices that a version has sketches of since a moment. */
+export async function listSlices(
+  database: Queryable,
+  model: string,
+  version: number,
+  since: number,
+): Promise<string[]> {
+  const { rows } = await database.query<{ slice: string }>(
+    `SELECT DISTINCT slice FROM monitor_sketch WHERE model = $1 AND version = $2 AND span = $3
+       AND at >= to_timestamp($4 / 1000.0) AND slice <> '' ORDER BY slice`,
+    [model, version, SPANS.hour, since],
+  );
+  return rows.map(({ slice }) => slice);
+}
+
+/** Rows x columns, float32, row by row. */
+export interface SampledRows {
+  readonly rows: number;
+  readonly columns: number;
+  readonly features: Float32Array;
+}
+
+/** Keeps rows of a version's training; replaces earlier ones. */
+export async function writeSample(
+  database: Queryable,
+  model: string,
+  version: number,
+  { rows, columns, features }: SampledRows,
+): Promise<void> {
+  const bytes = Buffer.from(features.buffer, features.byteOffset, features.byteLength);
+  await database.query(
+    `INSERT INTO monitor_sample (model, version, "rows", "columns", features) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (model, version) DO UPDATE SET "rows" = $3, "columns" = $4, features = $5`,
+    [model, version, rows, columns, bytes],
+  );
+}
+
+export async function readSample(
+  database: Queryable,
+  model: string,
+  version: number,
+): Promise<SampledRows | null> {
+  const { rows } = await database.query<{ rows: number; columns: number; features: Buffer }>(
+    'SELECT "rows", "columns", features FROM monitor_sample WHERE model = $1 AND version = $2',
+    [model, version],
+  );
+  const [found] = rows;
+  return found
+    ? {
+        ...{ rows: found.rows, columns: found.columns },
+        features: new Float32Array(new Uint8Array(found.features).buffer),
+      }
+    : null;
 }

@@ -1,0 +1,94 @@
+import { fromPostgresError, type Queryable } from './pool.ts';
+
+/** `absent`: a field that earlier messages have. `message` and `late` are about the whole message, their field is empty. */
+export type ShapeKind = 'number' | 'text' | 'flag' | 'list' | 'absent' | 'message' | 'late';
+
+/** So many messages of one event had one field of one type in a span of `SHAPE_SPAN_MS`. */
+export interface EventShape {
+  /** `http` for what came over HTTP. */
+  readonly topic: string;
+  readonly event: string;
+  readonly field: string;
+  readonly kind: ShapeKind;
+  /** Milliseconds since 1970 of the span's start. */
+  readonly at: number;
+  messages: number;
+  /** Where the first of them lies; null over HTTP. */
+  readonly firstPartition: number | null;
+  readonly firstOffset: string | null;
+  /** When the first and the last came. */
+  readonly firstAt: number;
+  lastAt: number;
+}
+
+export const SHAPE_SPAN_MS = 600_000;
+/** The event under which requests of a topic are counted. */
+export const REQUEST_EVENT = '$request';
+
+// Input: shapes as JSON. Effect: adds their counts to what is there; the first of each span stays the first.
+const ADD = `
+  INSERT INTO event_shape AS known (topic, event, field, kind, at, messages, first_partition, first_offset, first_at, last_at)
+  SELECT topic, event, field, kind, to_timestamp(at / 1000.0), messages, "firstPartition", "firstOffset",
+    to_timestamp("firstAt" / 1000.0), to_timestamp("lastAt" / 1000.0)
+  FROM jsonb_to_recordset($1::jsonb) AS one (topic text, event text, field text, kind text, at double precision, messages bigint,
+    "firstPartition" integer, "firstOffset" bigint, "firstAt" double precision, "lastAt" double precision)
+  ORDER BY event, topic, field, kind, at
+  ON CONFLICT (event, topic, field, kind, at) DO UPDATE SET messages = known.messages + EXCLUDED.messages,
+    last_at = greatest(known.last_at, EXCLUDED.last_at)`;
+
+/** Adds counts. Rejects UNAVAILABLE while Postgres is away. */
+export async function addEventShapes(database: Queryable, shapes: readonly EventShape[]): Promise<void> {
+  if (shapes.length === 0) return;
+  await database.query(ADD, [JSON.stringify(shapes)]).catch((cause: unknown) => {
+    throw fromPostgresError(cause);
+  });
+}
+
+/** Counts of some events since a moment, in the order of time. */
+export async function readEventShapes(
+  database: Queryable,
+  events: readonly string[],
+  since: number,
+): Promise<EventShape[]> {
+  if (events.length === 0) return [];
+  const { rows } = await database.query<{
+    topic: string;
+    event: string;
+    field: string;
+    kind: ShapeKind;
+    at_ms: string;
+    messages: string;
+    first_partition: number | null;
+    first_offset: string | null;
+    first_ms: string;
+    last_ms: string;
+  }>(
+    `SELECT topic, event, field, kind, extract(epoch FROM at) * 1000 AS at_ms, messages, first_partition, first_offset,
+       extract(epoch FROM first_at) * 1000 AS first_ms, extract(epoch FROM last_at) * 1000 AS last_ms
+     FROM event_shape WHERE event = ANY($1) AND at >= to_timestamp($2 / 1000.0) ORDER BY at`,
+    [events, since],
+  );
+  return rows.map((row) => ({
+    ...{ topic: row.topic, event: row.event, field: row.field, kind: row.kind, at: Number(row.at_ms) },
+    ...{ messages: Number(row.messages), firstPartition: row.first_partition, firstOffset: row.first_offset },
+    ...{ firstAt: Number(row.first_ms), lastAt: Number(row.last_ms) },
+  }));
+}
+
+/** Fields that messages since a moment had: a message without one of them lacks it. */
+export async function knownFields(
+  database: Queryable,
+  since: number,
+): Promise<{ readonly topic: string; readonly event: string; readonly field: string }[]> {
+  const { rows } = await database.query<{ topic: string; event: string; field: string }>(
+    `SELECT DISTINCT topic, event, field FROM event_shape
+     WHERE field <> '' AND kind <> 'absent' AND at >= to_timestamp($1 / 1000.0)`,
+    [since],
+  );
+  return rows;
+}
+
+/** Drops what is older than anything is compared with. */
+export async function dropOldShapes(database: Queryable, before: number): Promise<void> {
+  await database.query('DELETE FROM event_shape WHERE at < to_timestamp($1 / 1000.0)', [before]);
+}

@@ -1,0 +1,46 @@
+import { durationMs } from '@hotloop/model/manifest/duration.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { declaredMissing, judgeFeatures } from './signals/judge-features.ts';
+import type { Signal } from './signals/signal.ts';
+import { sketchLayout } from './sketches/feature-sketch.ts';
+import { listSlices, readBaseline, readSketches, SPANS } from './sketches/sketch-store.ts';
+import { MOST_SLICES, sliceFeatures } from './slices.ts';
+
+const HOUR_MS = 3_600_000;
+const WEEK_MS = 168 * HOUR_MS;
+
+/**
+ * Features of each slice against the same slice in training, or else in the week before. All slices together may raise as many
+ * false alarms as the whole: the rate of each is divided by their number.
+ */
+export async function evaluateSlices(pool: Pool, live: VersionRecord, now: number): Promise<Signal[]> {
+  const { model, version, manifest } = live;
+  const slicing = new Set(sliceFeatures(manifest));
+  if (slicing.size === 0) return [];
+  const { monitor } = manifest;
+  const since = now - durationMs(monitor.drift.window);
+  const slices = (await listSlices(pool, model, version, since)).slice(0, MOST_SLICES);
+  const whole = sketchLayout(manifest);
+  // A slice by country has one country: the feature itself is judged in the whole.
+  const layout = { ...whole, features: whole.features.filter(({ name }) => !slicing.has(name)) };
+  const strict = {
+    ...monitor,
+    drift: { ...monitor.drift, false_alarms: monitor.drift.false_alarms / Math.max(1, slices.length) },
+  };
+  const signals: Signal[] = [];
+  for (const slice of slices) {
+    const shared = { model, versions: [version], span: SPANS.hour, slice };
+    const current = await readSketches(pool, { ...shared, since, until: now + HOUR_MS });
+    const stored = await readBaseline(pool, model, version, slice);
+    const baseline =
+      stored?.sketches ?? (await readSketches(pool, { ...shared, since: since - WEEK_MS, until: since }));
+    const judged = judgeFeatures({
+      ...{ layout, current, baseline, monitor: strict, maxMissing: declaredMissing(manifest) },
+      against: stored ? 'training' : 'the week before',
+    });
+    for (const signal of judged.signals)
+      signals.push({ ...signal, slice, message: `where ${slice}: ${signal.message}` });
+  }
+  return signals;
+}
