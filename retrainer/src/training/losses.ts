@@ -5,6 +5,7 @@ import { elementTypeCode } from '@hotloop/model/onnx/tensor.ts';
 import { quoted, unsound } from '@hotloop/model/onnx/unsound.ts';
 import type { LossName, LossSpec } from '@hotloop/model/training/training-settings.ts';
 import { floatTensor, type GradientWriter } from './gradient-writer.ts';
+import type { Shape } from './infer-shapes.ts';
 import type { LossInputs, LossNodes } from './loss-nodes.ts';
 import { rankingLoss } from './ranking-losses.ts';
 
@@ -24,7 +25,7 @@ export function planLoss(
 ): LossNodes {
   const last = lastOperation(graph, output);
   const width = writer.shapeOf(output) ?? graph.outputs.find((one) => one.name === output)?.shape;
-  const name = nameFor(spec, width?.length === 2 ? width[1] : undefined);
+  const name = isPair(width) && last && SUM_TO_ONE.has(last.operator) ? nameForPair(spec) : spec.name;
   if (name !== 'cross_entropy' && width?.length === 2 && typeof width[1] === 'number' && width[1] !== 1) {
     throw unsound(`loss ${name} takes one value per row, but output ${quoted(output)} has ${width[1]}`);
   }
@@ -55,9 +56,16 @@ export function planLoss(
   }
 }
 
-/** Two probabilities a row, of no and of yes, as scikit-learn gives them: their cross-entropy is the binary one. */
-function nameFor({ name, positiveWeight = 1 }: LossSpec, columns: unknown): LossName {
-  return name === 'binary_cross_entropy' && positiveWeight === 1 && columns === 2 ? 'cross_entropy' : name;
+/** What two probabilities a row, of no and of yes, come from; scikit-learn concatenates 1 - p and p. */
+const SUM_TO_ONE: ReadonlySet<string> = new Set(['Concat', 'Softmax']);
+
+function isPair(shape: Shape | null | undefined): boolean {
+  return shape?.length === 2 && shape[1] === 2;
+}
+
+/** The cross-entropy of two probabilities that sum to 1 is the binary one. */
+function nameForPair({ name, positiveWeight = 1 }: LossSpec): LossName {
+  return name === 'binary_cross_entropy' && positiveWeight === 1 ? 'cross_entropy' : name;
 }
 
 /** Binary labels drawn towards a half, y (1 - s) + s / 2, and weights of positive examples multiplied. */
