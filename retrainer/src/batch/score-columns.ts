@@ -8,6 +8,9 @@ import { columnOfInput, inputExpression } from './source-columns.ts';
 import { columnsOf, slice } from './source-rows.ts';
 import { writePart } from './write-part.ts';
 
+/** A name that no column of a source should have. */
+const ANSWER = '"answer of the model"';
+
 /** Answers the rows of one part by the fused file, whole columns at a time. */
 export async function scoreColumns(context: PartContext): Promise<void> {
   const { claim, dependencies, database, connection, work } = context;
@@ -23,28 +26,17 @@ export async function scoreColumns(context: PartContext): Promise<void> {
   const kept = run.options.keep ?? columns.map(({ name }) => name).filter((name) => !inputs.has(name));
   const given = scorer.inputs.map((input) => inputExpression(input, (name) => names.has(name))).join(', ');
   const keep = kept.map((name) => `${sqlName(name)}, `).join('');
-  const source = `SELECT *, row_number() OVER () - 1 + ${claim.firstRow} AS "row"
-     FROM ${await slice(connection, files, claim.firstRow, claim.endRow)}`;
-  await connection.run(
-    `CREATE TEMP TABLE answered AS SELECT "row", ${keep}answer(${given}) AS answer FROM (${source})`,
-  );
-  const [found] = await connection.rows(
-    `SELECT count(*) FILTER (WHERE ${accepted}) AS accepted, count(*) FILTER (WHERE NOT ${accepted}) AS refused FROM answered`,
-  );
-  const counts = { accepted: Number(found?.accepted ?? 0), refused: Number(found?.refused ?? 0) };
+  const answered = `SELECT *, answer(${given}) AS ${ANSWER} FROM ${await slice(connection, files, claim.firstRow, claim.endRow)}`;
   await writePart(
     context,
     `SELECT "row", ${keep}${outputColumns(scorer).join(', ')}, ${sqlText(run.model)} AS model, ${run.version} AS version
-     FROM answered WHERE ${accepted} ORDER BY "row"`,
-    counts,
+     FROM (${answered}) WHERE ${accepted}`,
     () =>
-      writeRefused(
-        connection,
-        scorer,
-        `SELECT s.* FROM (${source}) s SEMI JOIN answered a ON s."row" = a."row" AND NOT ${accepted.replaceAll('answer', 'a.answer')}`,
-        names,
-        { work, part: claim.part, token: claim.token },
-      ),
+      writeRefused(connection, scorer, `SELECT * FROM (${answered}) WHERE NOT ${accepted}`, names, {
+        work,
+        part: claim.part,
+        token: claim.token,
+      }),
   );
 }
 
@@ -85,7 +77,7 @@ function isList({ manifest }: VersionScorer): boolean {
 
 /** SQL that says whether a row of `answered` was accepted. */
 function acceptedOf(scorer: VersionScorer): string {
-  return isList(scorer) ? '(answer[1] = 1)' : '(NOT isnan(answer))';
+  return isList(scorer) ? `(${ANSWER}[1] = 1)` : `(NOT isnan(${ANSWER}))`;
 }
 
 function labelsOf({ manifest }: VersionScorer): readonly string[] {
@@ -98,12 +90,12 @@ function outputColumns(scorer: VersionScorer): string[] {
   const { task, decision } = scorer.manifest;
   if (task === 'multiclass')
     return [
-      `[${labels.join(', ')}][CAST(answer[3] AS INTEGER) + 1] AS label`,
-      'answer[2] AS score',
-      'answer[4:] AS scores',
+      `[${labels.join(', ')}][CAST(${ANSWER}[3] AS INTEGER) + 1] AS label`,
+      `${ANSWER}[2] AS score`,
+      `${ANSWER}[4:] AS scores`,
     ];
-  if (task !== 'binary') return ['answer AS score'];
+  if (task !== 'binary') return [`${ANSWER} AS score`];
   // The comparison of the decision, on the same number.
-  const label = `CASE WHEN answer < CAST(${decision.threshold} AS DOUBLE) THEN ${labels[0]} ELSE ${labels[1]} END`;
-  return [`${label} AS label`, 'answer AS score'];
+  const label = `CASE WHEN ${ANSWER} < CAST(${decision.threshold} AS DOUBLE) THEN ${labels[0]} ELSE ${labels[1]} END`;
+  return [`${label} AS label`, `${ANSWER} AS score`];
 }
