@@ -66,7 +66,8 @@ const program = new Command('npm run bench --')
   .option('--seconds <s>', 'length of a turn', positive, 3)
   .option('--swaps <n>', 'swap: how many swaps', positive, 200)
   .option('--minutes <m>', 'swap: over how many minutes', positive, 10)
-  .option('--rows <n>', 'batch, sql, spark: how many rows', positive)
+  .option('--rows <n>', 'batch, sql, spark, train: how many rows', positive)
+  .option('--only <part>', 'train: steps, serving or dataset alone')
   .option('--profile <folder>', 'leave a CPU profile of each process measured in this folder')
   .action(async (name: string, { json, ...options }: Flags) => {
     const names =

@@ -17,13 +17,13 @@ export interface DrillOptions {
   readonly seconds: number;
   /** `monitoring`: for how many seconds the receiver of alarms is away. */
   readonly down: number;
-  /** `failures`: rows of the matrix, such as 1,5,9-12. */
+  /** `failures`: rows of the matrix, such as 1,5,9-12; `learning`: this part alone. */
   readonly only?: string;
   /** `soak`: for how long. */
   readonly hours: number;
   /** `upgrade`: the commit whose state is upgraded from. */
   readonly from?: string;
-  /** `documents`, `monitoring`, `movies`: the folder of its data. */
+  /** `documents`, `learning`, `monitoring`, `movies`: the folder of its data. */
   readonly data?: string;
   /** `rollout`: which parts, comma-separated; all when absent. */
   readonly parts?: string;

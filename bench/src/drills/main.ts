@@ -79,10 +79,10 @@ const program = new Command('npm run drill --')
   .option('--points <n>', 'promote: at how many points of a promotion something is killed', count, 40)
   .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
   .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow')
-  .option('--only <ids>', 'failures: rows of the matrix, such as 1,5,9-12')
+  .option('--only <ids>', 'failures: rows of the matrix, such as 1,5,9-12; learning: one part')
   .option('--hours <h>', 'soak: for how long', Number, 0.33)
   .option('--from <commit>', 'upgrade: the state to upgrade from')
-  .option('--data <folder>', 'documents, monitoring, movies: where the data are')
+  .option('--data <folder>', 'documents, learning, monitoring, movies: where the data are')
   .action(async (name: string, flags: Flags) => {
     const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;
     if (!drill)
