@@ -9,10 +9,6 @@ export interface BenchOptions {
   /** `swap` alone: how many swaps, over how long. */
   readonly swaps: number;
   readonly minutes: number;
-  /** `batch`, `sql`, `spark`, `train`: how many rows; without it each has its own number. */
-  readonly rows?: number | undefined;
-  /** `train`: this part alone (`steps`, `serving`, `dataset`). */
-  readonly only?: string;
   /** `providers` alone: what its runners are told of devices. */
   readonly devices: DeviceEnvironment;
   /** Folder for CPU profiles of the processes measured. */

@@ -14,8 +14,6 @@ import { peersBench } from './benches/peers.ts';
 import { predictBench } from './benches/predict.ts';
 import { providersBench } from './benches/providers.ts';
 import { runtimeBench } from './benches/runtime.ts';
-import { serverlessBench } from './benches/serverless.ts';
-import { sqlBench } from './benches/sql.ts';
 import { swapBench } from './benches/swap.ts';
 import { tlsBench } from './benches/tls.ts';
 import { trainBench } from './benches/train.ts';
@@ -29,8 +27,6 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   predict: predictBench,
   batch: batchBench,
   spark: sparkBench,
-  sql: sqlBench,
-  serverless: serverlessBench,
   monitoring: monitoringBench,
   batching: batchingBench,
   log: logBench,
@@ -66,14 +62,9 @@ const program = new Command('npm run bench --')
   .option('--seconds <s>', 'length of a turn', positive, 3)
   .option('--swaps <n>', 'swap: how many swaps', positive, 200)
   .option('--minutes <m>', 'swap: over how many minutes', positive, 10)
-  .option('--rows <n>', 'batch, sql, spark, train: how many rows', positive)
-  .option('--only <part>', 'train: steps, serving or dataset alone')
   .option('--profile <folder>', 'leave a CPU profile of each process measured in this folder')
   .action(async (name: string, { json, ...options }: Flags) => {
-    const names =
-      name === 'all'
-        ? Object.keys(BENCHES).filter((each) => !['spark', 'sql', 'serverless'].includes(each))
-        : [name];
+    const names = name === 'all' ? Object.keys(BENCHES).filter((each) => each !== 'spark') : [name];
     const devices = deviceEnvironment(process.env);
     const figures: Figure[] = [];
     for (const one of names) {

@@ -41,6 +41,13 @@ export function measurePredictions(
     unit: '{prediction}',
     labels: ['hotloop.model'],
   });
+  const byCaller = tallies.counter({
+    name: 'hotloop.predictions.by_caller',
+    description: 'Predictions by caller and code; callers beyond the first fifty are counted as other',
+    unit: '{prediction}',
+    labels: ['hotloop.model', 'hotloop.caller', 'hotloop.code'],
+  });
+  const callers = boundedNames(MOST_CALLERS);
   const inFlight = tallies.gauge({
     name: 'hotloop.predictions.in_flight',
     description: 'Predictions being answered now',
@@ -55,6 +62,7 @@ export function measurePredictions(
         const answer = await predictor.predict(request, call);
         const { model, version, variant } = answer;
         predictions.add(1, model, version, variant, 'OK');
+        byCaller.add(1, model, callers(call.caller), 'OK');
         for (const what of answer.degraded) degraded.add(1, model, version, what);
         durations.of(model, version).record((performance.now() - startedAt) / 1000, answer.predictionId);
         return answer;
@@ -62,6 +70,7 @@ export function measurePredictions(
         const { code, reason } = toHotloopError(error);
         const model = isModel(request.model) ? request.model : 'unknown';
         predictions.add(1, model, '', '', code);
+        byCaller.add(1, model, callers(call.caller), code);
         if (reason === 'too_many_in_flight') refused.add(1, model);
         throw error;
       }
@@ -73,6 +82,20 @@ export function measurePredictions(
       end();
       predictor[Symbol.dispose]();
     },
+  };
+}
+
+/** Callers hold keys, of which there are few; a token for each user must not become a label for each. */
+const MOST_CALLERS = 50;
+
+/** The name itself for the first `most` names, `other` for the rest. */
+function boundedNames(most: number): (name: string) => string {
+  const known = new Set<string>();
+  return (name) => {
+    if (known.has(name)) return name;
+    if (known.size >= most) return 'other';
+    known.add(name);
+    return name;
   };
 }
 

@@ -17,14 +17,16 @@ export interface DrillOptions {
   readonly seconds: number;
   /** `monitoring`: for how many seconds the receiver of alarms is away. */
   readonly down: number;
-  /** `failures`: rows of the matrix, such as 1,5,9-12; `learning`: this part alone. */
+  /** `failures`: rows of the matrix, such as 1,5,9-12. */
   readonly only?: string;
   /** `soak`: for how long. */
   readonly hours: number;
   /** `upgrade`: the commit whose state is upgraded from. */
   readonly from?: string;
-  /** `documents`, `learning`, `monitoring`, `movies`: the folder of its data. */
+  /** `documents`, `months`, `monitoring`, `movies`: the folder of its data. */
   readonly data?: string;
+  /** `months`: where its charts are written. */
+  readonly pictures?: string;
   /** `rollout`: which parts, comma-separated; all when absent. */
   readonly parts?: string;
   readonly say: (line: string) => void;

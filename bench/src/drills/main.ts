@@ -12,6 +12,7 @@ import { drillLearning } from './drill-learning.ts';
 import { drillLog } from './drill-log.ts';
 import { drillMany } from './drill-many.ts';
 import { drillMonitoring } from './drill-monitoring.ts';
+import { drillMonths } from './drill-months.ts';
 import { drillMovies } from './drill-movies.ts';
 import { drillOutage } from './drill-outage.ts';
 import { drillPackage } from './drill-package.ts';
@@ -35,6 +36,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   log: drillLog,
   many: drillMany,
   monitoring: drillMonitoring,
+  months: drillMonths,
   documents: drillDocuments,
   history: drillHistory,
   hostile: drillHostile,
@@ -79,10 +81,11 @@ const program = new Command('npm run drill --')
   .option('--points <n>', 'promote: at how many points of a promotion something is killed', count, 40)
   .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
   .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow')
-  .option('--only <ids>', 'failures: rows of the matrix, such as 1,5,9-12; learning: one part')
+  .option('--only <ids>', 'failures: rows of the matrix, such as 1,5,9-12')
   .option('--hours <h>', 'soak: for how long', Number, 0.33)
   .option('--from <commit>', 'upgrade: the state to upgrade from')
-  .option('--data <folder>', 'documents, learning, monitoring, movies: where the data are')
+  .option('--pictures <folder>', 'months: writes its charts there')
+  .option('--data <folder>', 'documents, months, monitoring, movies: where the data are')
   .action(async (name: string, flags: Flags) => {
     const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;
     if (!drill)

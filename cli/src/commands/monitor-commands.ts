@@ -16,12 +16,41 @@ interface Incident {
     method: string;
     known: boolean;
   } | null;
+  readonly evidence?: {
+    readonly producer?: {
+      topic: string;
+      field: string;
+      partition: number | null;
+      firstOffset: string | null;
+    };
+  };
+}
+
+interface Quality {
+  readonly metric: string;
+  readonly slice?: string;
+  readonly rows: number;
+  readonly labelled: number;
+  readonly measured: { value: number; low: number; high: number } | null;
+  readonly estimated: { value: number; low: number; high: number } | null;
 }
 
 interface Report {
   readonly version: number | null;
   readonly baseline: string | null;
-  readonly calls: readonly { calls: number; errors: number }[];
+  readonly calls: readonly {
+    version: number;
+    variant: string;
+    caller: string;
+    calls: number;
+    errors: number;
+    degraded: number;
+    codes: Readonly<Record<string, number>>;
+  }[];
+  readonly quality: readonly Quality[];
+  readonly slices: readonly Quality[];
+  readonly estimatorError: { mean: number; days: number } | null;
+  readonly duplicateShare: number | null;
   readonly features: readonly {
     name: string;
     rows: number;
@@ -134,6 +163,8 @@ function describeReport(model: string, report: Report): string {
   });
   return [
     `${model}, version ${report.version ?? 'none live'}: ${calls} calls, ${errors} failed; compared with ${report.baseline ?? 'nothing yet'}`,
+    ...callLines(report),
+    ...qualityLines(report),
     `  ${'feature'.padEnd(42)}${'rows'.padStart(9)}${'missing'.padStart(10)}${'drift'.padStart(9)}`,
     ...features,
     ...report.notJudged
@@ -143,9 +174,49 @@ function describeReport(model: string, report: Report): string {
   ].join('\n');
 }
 
-function describeIncident({ id, model, state, severity, title, cost }: Incident): string {
+/** Who asked how often, the most first. */
+function callLines({ calls, duplicateShare }: Report): string[] {
+  if (calls.length === 0) return [];
+  const lines = calls.slice(0, 10).map((one) => {
+    const share = (count: number) => `${((100 * count) / Math.max(1, one.calls)).toFixed(1)} %`;
+    const codes = Object.entries(one.codes).map(([code, count]) => ` ${code} ${count}`);
+    const who = `${one.caller || '(no key)'}, version ${one.version} ${one.variant}`.slice(0, 42);
+    return `  ${who.padEnd(42)}${String(one.calls).padStart(9)}${share(one.calls - one.errors).padStart(10)}${share(one.degraded).padStart(10)}${codes.join(',')}`;
+  });
+  return [
+    `  ${'caller'.padEnd(42)}${'calls'.padStart(9)}${'answered'.padStart(10)}${'degraded'.padStart(10)}`,
+    ...lines,
+    ...(duplicateShare === null
+      ? []
+      : [`  about ${(duplicateShare * 100).toFixed(1)} % of the rows are repeats`]),
+  ];
+}
+
+function qualityLines({ quality, slices, estimatorError }: Report): string[] {
+  const newest = quality.findLast(({ measured, estimated }) => measured !== null || estimated !== null);
+  const shown = (one: Quality['measured']) =>
+    one ? `${one.value.toFixed(3)} (${one.low.toFixed(3)} to ${one.high.toFixed(3)})` : 'not yet';
+  const line = (name: string, one: Quality) =>
+    `  ${name.slice(0, 40)}: measured ${shown(one.measured)}, estimated ${shown(one.estimated)}; labels of ${((100 * one.labelled) / Math.max(1, one.rows)).toFixed(0)} %`;
+  return [
+    ...(newest ? [line(`${newest.metric} of the newest day`, newest)] : []),
+    ...(estimatorError
+      ? [
+          `  estimates were off by ${estimatorError.mean.toFixed(3)} over ${estimatorError.days} days with labels`,
+        ]
+      : []),
+    ...slices.slice(0, 10).map((one) => line(`${one.metric} where ${one.slice ?? ''}`, one)),
+  ];
+}
+
+function describeIncident({ id, model, state, severity, title, cost, evidence }: Incident): string {
   const loss = cost?.known
     ? `costs ${cost.loss.toFixed(3)} ${cost.metric} (${cost.low.toFixed(3)} to ${cost.high.toFixed(3)})`
     : `cost not known${cost ? `: ${cost.method}` : ''}`;
-  return `${severity} ${state} ${model}: ${title}\n  ${loss}; ${id}`;
+  const place = evidence?.producer;
+  const from =
+    place === undefined
+      ? ''
+      : `\n  began in field ${place.field} of topic ${place.topic}${place.firstOffset === null ? '' : `, partition ${place.partition}, offset ${place.firstOffset}`}`;
+  return `${severity} ${state} ${model}: ${title}\n  ${loss}; ${id}${from}`;
 }

@@ -1,6 +1,15 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { get, post } from './http.ts';
 
+/** Where a producer changed its messages. */
+export interface Producer {
+  readonly topic: string;
+  readonly field: string;
+  readonly partition: number | null;
+  readonly firstOffset: string | null;
+  readonly firstAt: number;
+}
+
 export interface Incident {
   readonly id: string;
   readonly model: string;
@@ -13,7 +22,16 @@ export interface Incident {
     readonly known: boolean;
     readonly method: string;
   } | null;
-  readonly evidence: { readonly examples?: readonly string[]; readonly action?: string };
+  readonly signals: readonly {
+    readonly kind: string;
+    readonly message: string;
+    readonly producer?: Producer;
+  }[];
+  readonly evidence: {
+    readonly examples?: readonly string[];
+    readonly action?: string;
+    readonly producer?: Producer;
+  };
   readonly openedAt: number;
   readonly closedAt: number | null;
   readonly acknowledgedBy: string | null;
@@ -42,11 +60,21 @@ export interface Estimate {
   readonly n: number;
 }
 
+export interface CallerReport {
+  readonly version: number;
+  readonly variant: string;
+  readonly caller: string;
+  readonly calls: number;
+  readonly errors: number;
+  readonly degraded: number;
+}
+
 /** Quality of one version in one span of time. */
 export interface Quality {
   readonly version: number;
   readonly at: number;
   readonly metric: string;
+  readonly slice?: string;
   readonly rows: number;
   readonly labelled: number;
   readonly measured: Estimate | null;
@@ -60,6 +88,9 @@ export interface MonitoringReport {
   readonly versions: readonly { readonly version: number; readonly at: number }[];
   readonly features: readonly FeatureReport[];
   readonly quality: readonly Quality[];
+  readonly slices: readonly Quality[];
+  readonly estimatorError: { readonly mean: number; readonly days: number } | null;
+  readonly calls: readonly CallerReport[];
   readonly incidents: readonly Incident[];
   readonly notJudged: readonly { readonly feature: string | null; readonly reason: string }[];
 }

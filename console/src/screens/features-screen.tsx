@@ -1,5 +1,5 @@
 import { useSearchParams } from 'wouter';
-import { type FeatureReport, useMonitoring } from '../api/monitoring-queries.ts';
+import { type CallerReport, type FeatureReport, useMonitoring } from '../api/monitoring-queries.ts';
 import { Badge } from '../components/badge.tsx';
 import { Card, TableFrame } from '../components/card.tsx';
 import { ModelTabs, Page } from '../components/page.tsx';
@@ -53,7 +53,48 @@ export function FeaturesScreen({ model }: { model: string }) {
           }
         </Answer>
       </Card>
+      <Card title="Callers" flush>
+        <Answer query={query} lines={3}>
+          {({ calls }) =>
+            calls.length === 0 ? (
+              <Empty title="No calls in this time" icon="clock" />
+            ) : (
+              <CallerTable calls={calls} />
+            )
+          }
+        </Answer>
+      </Card>
     </Page>
+  );
+}
+
+/** Who asks, by version and variant. */
+function CallerTable({ calls }: { calls: readonly CallerReport[] }) {
+  return (
+    <TableFrame label="Callers">
+      <thead>
+        <tr>
+          <th>Caller</th>
+          <th>Version</th>
+          <th className="number">Calls</th>
+          <th className="number">Answered</th>
+          <th className="number">Degraded</th>
+        </tr>
+      </thead>
+      <tbody>
+        {calls.slice(0, 50).map((one) => (
+          <tr key={`${one.caller} ${one.version} ${one.variant}`}>
+            <td className="mono">{one.caller === '' ? 'no key' : one.caller}</td>
+            <td>
+              {one.version} {one.variant}
+            </td>
+            <td className="number">{formatCount(one.calls)}</td>
+            <td className="number">{formatShare((one.calls - one.errors) / Math.max(1, one.calls))}</td>
+            <td className="number">{formatShare(one.degraded / Math.max(1, one.calls))}</td>
+          </tr>
+        ))}
+      </tbody>
+    </TableFrame>
   );
 }
 

@@ -79,6 +79,15 @@ function IncidentRow({ incident }: { incident: Incident }) {
             : `Its cost is not known: ${cost.method}`}
         </p>
       )}
+      {evidence.producer && (
+        <p className="small soft">
+          Began in field <span className="mono">{evidence.producer.field}</span> of topic{' '}
+          <span className="mono">{evidence.producer.topic}</span>
+          {evidence.producer.firstOffset !== null &&
+            `, partition ${evidence.producer.partition}, offset ${evidence.producer.firstOffset}`}
+        </p>
+      )}
+      {evidence.action && <p className="small soft">Done: {evidence.action}</p>}
       <div className="row spread">
         <span className="row tiny">
           {(evidence.examples ?? []).slice(0, 3).map((id) => (

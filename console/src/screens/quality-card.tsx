@@ -60,11 +60,16 @@ function QualityChart({ report, details }: { report: MonitoringReport; details: 
     ];
   }, [at, points]);
   const boundaries = useMemo(
-    () =>
-      details.history
+    () => [
+      ...details.history
         .filter(({ action }) => action === 'promote' || action === 'rollback')
         .map(({ at: moment, version }) => ({ at: moment, label: `v${version}` })),
-    [details.history],
+      // A producer that changed its messages explains a fall as a version does.
+      ...report.incidents.flatMap(({ evidence: { producer } }) =>
+        producer ? [{ at: producer.firstAt, label: `${producer.field} changed` }] : [],
+      ),
+    ],
+    [details.history, report.incidents],
   );
   if (at.length === 0)
     return (
@@ -72,5 +77,35 @@ function QualityChart({ report, details }: { report: MonitoringReport; details: 
         Quality is measured by the hour, once outcomes have arrived.
       </Empty>
     );
-  return <LazyChart label="Quality over time" at={at} series={series} boundaries={boundaries} />;
+  return (
+    <>
+      <LazyChart label="Quality over time" at={at} series={series} boundaries={boundaries} />
+      <SliceList report={report} />
+    </>
+  );
+}
+
+/** The newest week of each slice, and how far estimates were off. */
+function SliceList({ report: { slices, estimatorError } }: { report: MonitoringReport }) {
+  return (
+    <>
+      {estimatorError && (
+        <p className="tiny faint">
+          Estimates were off by {formatMetric(estimatorError.mean)} on average over {estimatorError.days} days
+          with outcomes.
+        </p>
+      )}
+      {slices.length > 0 && (
+        <ul className="small">
+          {slices.map(({ slice, measured, rows }) => (
+            <li key={slice} className="row spread">
+              <span>{slice}</span>
+              <span className="mono">{measured ? formatMetric(measured.value) : 'no outcomes'}</span>
+              <span className="faint">{rows} rows</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
 }

@@ -56,26 +56,42 @@ export interface Platt {
 }
 
 const EDGE = 1e-6;
+/** Strength of the pull of `a` towards 1. */
+const RIDGE = 1e-3;
 const logit = (p: number): number => {
   const kept = Math.min(1 - EDGE, Math.max(EDGE, p));
   return Math.log(kept / (1 - kept));
 };
 
-/** Newton's method on the log loss, with Platt's targets and a weak pull of `a` towards 1. */
+/**
+ * Newton's method on the log loss, with Platt's targets and a weak pull of `a` towards 1. A step that would make the loss larger is
+ * halved (Lin, Lin and Weng 2007): without that it runs away on scores that say too much or too little.
+ */
 export function fitPlatt(scores: ArrayLike<number>, labels: ArrayLike<number>): Platt {
   const n = scores.length;
   let positives = 0;
   for (let index = 0; index < n; index++) positives += labels[index]! > 0.5 ? 1 : 0;
   const high = (positives + 1) / (positives + 2);
   const low = 1 / (n - positives + 2);
-  let [a, b] = [1, 0];
-  const ridge = 1e-3;
-  for (let step = 0; step < 50; step++) {
-    let [ga, gb, haa, hab, hbb] = [ridge * (a - 1), 0, ridge, 0, 1e-9];
+  const targets = Float64Array.from({ length: n }, (_v, index) => (labels[index]! > 0.5 ? high : low));
+  const logits = Float64Array.from({ length: n }, (_v, index) => logit(scores[index]!));
+  const lossOf = (a: number, b: number): number => {
+    let loss = (RIDGE * (a - 1) ** 2) / 2;
     for (let index = 0; index < n; index++) {
-      const x = logit(scores[index]!);
+      const z = a * logits[index]! + b;
+      // ln(1 + e^z) - target z, without overflow.
+      loss += Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))) - targets[index]! * z;
+    }
+    return loss;
+  };
+  let [a, b] = [1, 0];
+  let loss = lossOf(a, b);
+  for (let step = 0; step < 50; step++) {
+    let [ga, gb, haa, hab, hbb] = [RIDGE * (a - 1), 0, RIDGE, 0, 1e-9];
+    for (let index = 0; index < n; index++) {
+      const x = logits[index]!;
       const p = 1 / (1 + Math.exp(-(a * x + b)));
-      const gap = p - (labels[index]! > 0.5 ? high : low);
+      const gap = p - targets[index]!;
       const weight = Math.max(p * (1 - p), 1e-12);
       ga += gap * x;
       gb += gap;
@@ -87,11 +103,28 @@ export function fitPlatt(scores: ArrayLike<number>, labels: ArrayLike<number>): 
     if (Math.abs(determinant) < 1e-18) break;
     const da = (ga * hbb - gb * hab) / determinant;
     const db = (haa * gb - hab * ga) / determinant;
-    a -= da;
-    b -= db;
-    if (Math.abs(da) + Math.abs(db) < 1e-9) break;
+    let size = 1;
+    let next = lossOf(a - da, b - db);
+    while (!(next <= loss) && size > 1e-8) {
+      size /= 2;
+      next = lossOf(a - size * da, b - size * db);
+    }
+    if (!(next <= loss)) break;
+    [a, b, loss] = [a - size * da, b - size * db, next];
+    if (size * (Math.abs(da) + Math.abs(db)) < 1e-9) break;
   }
   return { a, b };
+}
+
+/** Sum over rows of -ln of the probability given to what happened. */
+export function logLoss(
+  platt: Platt,
+  rows: readonly { readonly score: number; readonly label: number }[],
+): number {
+  return rows.reduce((sum, { score, label }) => {
+    const p = Math.min(1 - 1e-12, Math.max(1e-12, plattProbability(platt, score)));
+    return sum - Math.log(label > 0.5 ? p : 1 - p);
+  }, 0);
 }
 
 export function plattProbability({ a, b }: Platt, score: number): number {

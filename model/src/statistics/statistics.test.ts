@@ -144,6 +144,19 @@ describe('performance without labels', () => {
     expect(plattProbability(platt, 0.7)).toBeCloseTo(0.7, 1);
   });
 
+  it('calibrates scores that say far too much, where a full step of Newton runs away', () => {
+    // Scores near 0 and 1 that are right four times in five.
+    const sure = labels.map((label, at) => ((at % 5 === 0) === (label === 1) ? 1e-5 : 1 - 1e-5));
+    const platt = fitPlatt(sure, labels);
+    expect(plattProbability(platt, 1 - 1e-5)).toBeCloseTo(
+      labels.filter((label, at) => sure[at]! > 0.5 && label === 1).length /
+        sure.filter((p) => p > 0.5).length,
+      2,
+    );
+    const few = sure.slice(0, 60).map((p, at) => (at % 3 === 0 ? p : at % 3 === 1 ? 0.3 : 1e-6));
+    expect(Math.abs(fitPlatt(few, labels.slice(0, 60)).b)).toBeLessThan(50);
+  });
+
   it('fits a logistic regression that finds the true weights', () => {
     const model = fitLogistic(rows.flat(), 2, labels, { ridge: 1e-6 });
     expect(logisticProbability(model, [0.5, 0.5])).toBeCloseTo(0.5, 1);

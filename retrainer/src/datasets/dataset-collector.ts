@@ -18,9 +18,6 @@ import { datasetKey, listDatasets, type NewDataset, parentDataset } from './data
 export interface CollectedDataset extends Dataset, Omit<CollectedFile, 'path'> {
   /** Outcomes whose prediction was not in Postgres when the waiting for it ended. */
   readonly missing: number;
-  /** What collecting took, where it ran in a process of its own. */
-  readonly seconds?: number;
-  readonly peakMb?: number;
   /** For `storeDataset`, in the transaction that uses it. */
   readonly row: NewDataset;
 }

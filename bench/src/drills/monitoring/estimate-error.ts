@@ -8,6 +8,9 @@ export const MONTHS = ['Feb', 'Mar', 'May', 'June', 'Jul', 'Aug', 'Sep', 'Oct', 
 const NUMBERS = 10;
 /** Months that the model learns from; of the last, every other session, and the rest calibrates. */
 const LEARNED = 3;
+/** 12,330 sessions of ten months. */
+const SESSIONS_A_DAY = 40;
+const DAY_MS = 86_400_000;
 
 /**
  * The real sessions, month by month: a model that learnt from the first months, its AUC as later labels show it, and as it
@@ -39,12 +42,19 @@ export function sessionsByMonth(text: string): Quality[] {
     columns,
     learned.map(({ label }) => label),
   );
-  const rows = sessions.flatMap(({ month, features, label }, index): ScoredRow[] => {
-    if (month < LEARNED - 1 || (month === LEARNED - 1 && index % 2 === 0)) return [];
+  const later = sessions
+    .filter(({ month }, index) => month > LEARNED - 1 || (month === LEARNED - 1 && index % 2 === 1))
+    .toSorted((a, b) => a.month - b.month);
+  // The file tells months only: within one, sessions lie in its order, so many a day.
+  const starts: number[] = [];
+  const rows = later.map(({ month, features, label }, index): ScoredRow => {
+    const at = Math.floor(index / SESSIONS_A_DAY) * DAY_MS + (index % SESSIONS_A_DAY);
+    starts[month] ??= at;
     const score = logisticProbability(model, features);
-    return [{ at: month, version: 1, score, label, predictionId: String(index), row: 0 }];
+    return { at, version: 1, score, label, predictionId: String(index), row: 0 };
   });
-  return qualityOverTime('auc', rows, (at) => at).filter(({ at }) => at >= LEARNED);
+  const monthOf = (at: number) => starts.findLastIndex((start) => start !== undefined && start <= at);
+  return qualityOverTime('auc', rows, monthOf).filter(({ at }) => at >= LEARNED);
 }
 
 export interface EstimateError {

@@ -87,16 +87,13 @@ export function frontDoorAnswers(run: BatchRun, door: FrontDoor, now: () => numb
     return lines.map((line) => parsed(line) as Line);
   }
 
-  function bodyOf({ row, predictionId, request, entities, candidates }: RowRequest): object {
-    const rest = { version: run.version, request, entities, timeout_ms: ROW_TIMEOUT_MS };
-    const shown = candidates.length === 0 ? {} : { candidates };
-    if (predictionId !== '') return { prediction_id: predictionId, ...rest, ...shown };
+  function bodyOf({ row, request, entities, candidates }: RowRequest): object {
     const digest = createHash('sha256').update(`${run.runId}\n${row}`).digest();
     const oldest = Math.ceil((now() - OLDEST_ID_MS) / HOUR_MS) * HOUR_MS;
     return {
       prediction_id: predictionIdOf(Math.max(run.createdAt, oldest), digest.subarray(0, 10)),
-      ...rest,
-      ...shown,
+      ...{ version: run.version, request, entities, timeout_ms: ROW_TIMEOUT_MS },
+      ...(candidates.length === 0 ? {} : { candidates }),
     };
   }
 }

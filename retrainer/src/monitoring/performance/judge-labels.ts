@@ -1,6 +1,6 @@
 import type { Task } from '@hotloop/model/manifest/manifest.ts';
 import type { MonitorSpec } from '@hotloop/model/manifest/monitor-schema.ts';
-import { fitPlatt, type Platt, plattProbability } from '@hotloop/model/statistics/calibration.ts';
+import { fitPlatt, logLoss, plattProbability } from '@hotloop/model/statistics/calibration.ts';
 import { chiSquareSurvival, normalTwoSided } from '@hotloop/model/statistics/distributions.ts';
 import { driftOfCounts } from '../signals/drift.ts';
 import { percent, ruleFor, short } from '../signals/judge-features.ts';
@@ -103,12 +103,6 @@ function conceptDrift(
     message: `the same scores mean something else now: ${percent(expected)} positive were to be expected of them, ${percent(positives(recent) / recent.length)} were`,
   });
 }
-
-const logLoss = (platt: Platt, rows: readonly Labelled[]): number =>
-  rows.reduce((sum, { score, label }) => {
-    const p = Math.min(1 - 1e-12, Math.max(1e-12, plattProbability(platt, score)));
-    return sum - Math.log(label > 0.5 ? p : 1 - p);
-  }, 0);
 
 function residualShift(
   before: readonly Labelled[],

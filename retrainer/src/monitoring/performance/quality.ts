@@ -1,6 +1,6 @@
 import type { Task } from '@hotloop/model/manifest/manifest.ts';
 import { aucStandardError, weightedRocAuc } from '@hotloop/model/statistics/area-under-curve.ts';
-import { fitPlatt, plattProbability } from '@hotloop/model/statistics/calibration.ts';
+import { fitPlatt, logLoss, plattProbability } from '@hotloop/model/statistics/calibration.ts';
 import {
   type Estimate,
   estimateClassMetric,
@@ -44,6 +44,11 @@ export function qualityMetric(task: Task): QualityMetric | null {
 /** Labels that a calibration needs: of both classes, or of numbers. */
 const CALIBRATION_LABELS = 200;
 const CALIBRATION_POSITIVES = 20;
+/** Labels of a calibration that follows change, and of one that does not waver. */
+const FRESH_LABELS = 100;
+const MANY_LABELS = 5_000;
+const ESTIMATED_ROWS = 50;
+const DAY_MS = 86_400_000;
 const Z = 1.959963984540054;
 
 /** The metric of labelled rows with its 95 % interval; null where it is not defined. */
@@ -84,7 +89,7 @@ export function estimateQuality(
   errorOfEstimator = 0,
 ): Estimate | null {
   const known = earlier.filter((row): row is ScoredRow & { label: number } => row.label !== null);
-  if (known.length < CALIBRATION_LABELS || rows.length < 50) return null;
+  if (known.length < CALIBRATION_LABELS || rows.length < ESTIMATED_ROWS) return null;
   const labels = known.map(({ label }) => label);
   const scores = rows.map(({ score }) => score);
   if (metric === 'rmse') {
@@ -105,22 +110,33 @@ export function estimateQuality(
   return Number.isNaN(estimate.value) ? null : estimate;
 }
 
-/** Quality by span and version; each span is estimated from the labels of the spans before it. Pure. */
+/**
+ * Quality by span and version. Each day is estimated from the labels of the days before it, and a longer span from its days
+ * together; so an estimate follows a relation that changes, a day behind it. Pure.
+ */
 export function qualityOverTime(
   metric: QualityMetric,
   rows: readonly ScoredRow[],
   startOf: (at: number) => number,
 ): Quality[] {
+  const expected = metric === 'auc' ? expectedLabels(rows) : new Map<ScoredRow, number>();
   const spans = Map.groupBy(rows, ({ at, version }) => `${String(startOf(at)).padStart(16)} ${version}`);
   const found: Quality[] = [];
   const gaps: number[] = [];
   for (const [, own] of [...spans].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const { at, version } = own[0]!;
     const start = startOf(at);
-    const earlier = rows.filter((row) => row.at < start && row.version === version);
     const error = gaps.length < 3 ? 0 : Math.sqrt(gaps.reduce((sum, gap) => sum + gap ** 2, 0) / gaps.length);
     const measured = measureQuality(metric, own);
-    const estimated = estimateQuality(metric, own, earlier, error);
+    const estimated =
+      metric === 'auc'
+        ? estimateOf(own, expected, error)
+        : estimateQuality(
+            metric,
+            own,
+            rows.filter((row) => row.at < start && row.version === version),
+            error,
+          );
     // The estimator's own error: beyond what the sampling of the labels explains.
     if (measured && estimated) {
       const noise = (measured.high - measured.low) / (2 * Z);
@@ -130,6 +146,69 @@ export function qualityOverTime(
     found.push({ version, at: start, metric, rows: own.length, labelled, measured, estimated });
   }
   return found;
+}
+
+/** Null unless most rows have an expected label. */
+function estimateOf(
+  rows: readonly ScoredRow[],
+  expected: ReadonlyMap<ScoredRow, number>,
+  errorOfEstimator: number,
+): Estimate | null {
+  const known = rows.filter((row) => expected.has(row));
+  if (known.length < ESTIMATED_ROWS || known.length < rows.length / 2) return null;
+  const estimate = estimateClassMetric(
+    'auc',
+    known.map(({ score }) => score),
+    known.map((row) => expected.get(row)!),
+    { errorOfEstimator },
+  );
+  return Number.isNaN(estimate.value) ? null : estimate;
+}
+
+type LabelledRow = ScoredRow & { readonly label: number };
+
+/**
+ * The probability of a positive label of each row, day by day from the labels of the days before. Two calibrations compete, one
+ * of the newest labels and one of many more: each day takes the one that has foretold the labels of the last days better (log
+ * loss, forgotten by a tenth a day). The few newest follow change, the many do not waver where nothing changes.
+ */
+function expectedLabels(rows: readonly ScoredRow[]): Map<ScoredRow, number> {
+  const expected = new Map<ScoredRow, number>();
+  for (const own of Map.groupBy(rows, ({ version }) => version).values()) {
+    const days = Map.groupBy(own, ({ at }) => Math.floor(at / DAY_MS));
+    const earlier: LabelledRow[] = [];
+    const losses = [0, 0];
+    for (const [, today] of [...days].sort(([a], [b]) => a - b)) {
+      const fits = [newestOf(earlier, FRESH_LABELS), newestOf(earlier, MANY_LABELS)].map(
+        (labels) =>
+          labels &&
+          fitPlatt(
+            labels.map(({ score }) => score),
+            labels.map(({ label }) => label),
+          ),
+      );
+      const [fresh, many] = fits;
+      const chosen = fresh && (losses[0]! <= losses[1]! ? fresh : (many ?? fresh));
+      const labelled = today.filter((row): row is LabelledRow => row.label !== null);
+      if (chosen) for (const row of today) expected.set(row, plattProbability(chosen, row.score));
+      for (const [at, fit] of fits.entries())
+        if (fit) losses[at] = losses[at]! * 0.9 + logLoss(fit, labelled);
+      earlier.push(...labelled);
+    }
+  }
+  return expected;
+}
+
+/** The newest labels, as many as asked for or as it takes to hold enough of both classes; null where there are too few. */
+function newestOf(labels: readonly LabelledRow[], count: number): readonly LabelledRow[] | null {
+  if (labels.length < CALIBRATION_LABELS) return null;
+  let [positives, taken] = [0, 0];
+  while (
+    taken < labels.length &&
+    (taken < count || Math.min(positives, taken - positives) < CALIBRATION_POSITIVES)
+  )
+    positives += labels[labels.length - 1 - taken++]!.label > 0.5 ? 1 : 0;
+  return Math.min(positives, taken - positives) < CALIBRATION_POSITIVES ? null : labels.slice(-taken);
 }
 
 /** How much worse a metric is: positive is a loss, for AUC and accuracy as for errors. */

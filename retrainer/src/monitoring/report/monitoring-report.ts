@@ -16,6 +16,8 @@ import { type CallSummary, readCalls, summariseCalls } from '../sketches/call-st
 import { type FeatureSketch, type SketchedFeature, sketchLayout } from '../sketches/feature-sketch.ts';
 import { readSketches, SPANS } from '../sketches/sketch-store.ts';
 
+const DAY_MS = 86_400_000;
+
 export interface FeatureReport {
   readonly name: string;
   readonly kind: string;
@@ -55,6 +57,10 @@ export interface MonitoringReport {
   readonly duplicateShare: number | null;
   readonly features: readonly FeatureReport[];
   readonly quality: readonly Quality[];
+  /** The newest week of each slice. */
+  readonly slices: readonly Quality[];
+  /** How far estimates were from what labels showed later; null where none could be held against labels. */
+  readonly estimatorError: { readonly mean: number; readonly days: number } | null;
   readonly signals: readonly Signal[];
   readonly notJudged: readonly NotJudged[];
   readonly incidents: readonly Incident[];
@@ -79,6 +85,7 @@ export async function monitoringReport(
 ): Promise<MonitoringReport> {
   const live = model.liveVersion === null ? undefined : model.versions.get(model.liveVersion);
   const hours = await readCalls(pool, model.name, 'hour', since, now);
+  const quality = await listQuality(pool, model.name, since);
   const shared = {
     model: model.name,
     version: live?.version ?? null,
@@ -87,7 +94,9 @@ export async function monitoringReport(
     hours,
     calls: await summariseCalls(pool, model.name, since),
     expectedCallsAnHour: expectedCalls(hours, now)?.rate ?? null,
-    quality: await listQuality(pool, model.name, since),
+    quality,
+    slices: newestOfSlices(await listQuality(pool, model.name, since - 7 * DAY_MS, 'slices')),
+    estimatorError: estimatorError(quality),
     incidents: (await listIncidents(pool, { model: model.name, limit: 100 })).filter(
       ({ closedAt }) => closedAt === null || closedAt >= since,
     ),
@@ -120,6 +129,18 @@ export async function monitoringReport(
     signals: [...recent.signals, ...day.signals],
     notJudged: day.notJudged,
   };
+}
+
+function newestOfSlices(weeks: readonly Quality[]): Quality[] {
+  return [...new Map(weeks.map((week) => [week.slice, week])).values()];
+}
+
+function estimatorError(quality: readonly Quality[]): MonitoringReport['estimatorError'] {
+  const errors = quality.flatMap(({ measured, estimated }) =>
+    measured && estimated ? [Math.abs(measured.value - estimated.value)] : [],
+  );
+  if (errors.length === 0) return null;
+  return { mean: errors.reduce((sum, error) => sum + error, 0) / errors.length, days: errors.length };
 }
 
 async function featureReports(
