@@ -6,6 +6,7 @@ import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { versionCache } from '@hotloop/platform/registry/version-cache.ts';
 import type { HistoryGate } from './history-gate.ts';
+import type { ImageDecoder } from './images/decode-images.ts';
 import type { PredictionCall, PredictionRequest } from './prediction.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';
 import { validateCandidates, validateRequest } from './validate-request.ts';
@@ -31,6 +32,7 @@ export function createExplainer(
   registry: RegistryReader,
   history: HistoryGate,
   clock: Clock,
+  images: ImageDecoder,
   references?: ReferenceReader,
 ): Explainer {
   const plans = versionCache(registry, (record) => compileFeaturePlan(record.manifest));
@@ -45,14 +47,15 @@ export function createExplainer(
       validateCandidates(request, record.manifest, plan.columns);
       const reads = plan.needsHistory ? plan.reads(request, nowMs) : [];
       const lookups = plan.needsReference ? plan.references(request) : [];
-      const [events, found] = await Promise.all([
+      const [events, found, decoded] = await Promise.all([
         reads.length === 0 ? [] : history.read(reads, call.timeoutMs, call.signal),
         lookups.length === 0 ? [] : (references?.read(lookups, call.timeoutMs) ?? null),
+        images.decode(plan, request),
       ]);
       return {
         model: record.model,
         version: record.version,
-        features: plan.explain(request, events, nowMs, found),
+        features: plan.explain(decoded, events, nowMs, found),
         degraded: [...(events === null ? ['history'] : []), ...(found === null ? ['reference'] : [])],
       };
     },

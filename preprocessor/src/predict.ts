@@ -16,6 +16,7 @@ import { type ErrorCode, HotloopError, toHotloopError } from '@hotloop/proto/err
 import type { PredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { Admission, type AdmissionLimits } from './admission.ts';
 import type { HistoryGate } from './history-gate.ts';
+import type { ImageDecoder } from './images/decode-images.ts';
 import type { NamedFeatureStatus, Prediction, PredictionCall, PredictionRequest } from './prediction.ts';
 import { startCopies } from './send-copies.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';
@@ -26,6 +27,7 @@ export interface PredictDependencies {
   readonly history: HistoryGate;
   /** Without it features of reference tables take their missing value. */
   readonly references?: ReferenceReader;
+  readonly images: ImageDecoder;
   readonly inference: InferencePort;
   readonly decision: DecisionPort;
   readonly tracing: Tracing;
@@ -50,14 +52,14 @@ export interface Predictor extends Disposable {
 }
 
 export function createPredictor(dependencies: PredictDependencies, options: PredictOptions): Predictor {
-  const { registry, history, references, inference, decision, tracing, clock } = dependencies;
+  const { registry, history, references, images, inference, decision, tracing, clock } = dependencies;
   const plans = versionCache(registry, (record) => compileFeaturePlan(record.manifest));
   const find = findFresh(registry, () => clock.monotonic());
   const admission = new Admission(options.limits);
   const copies = startCopies({
     history,
     ...(references ? { references } : {}),
-    inference,
+    ...{ images, inference },
     planOf: (record) => plans.of(record),
     log: options.log,
   });
@@ -116,11 +118,12 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
       const { rows, events, found } = await step('features', 'internal', async () => {
         const reads = plan.needsHistory ? plan.reads(request, nowMs) : [];
         const lookups = plan.needsReference ? plan.references(request) : [];
-        const [events, found] = await Promise.all([
+        const [events, found, decoded] = await Promise.all([
           reads.length === 0 ? [] : history.read(reads, timeLeft(), call.signal),
           lookups.length === 0 ? [] : (references?.read(lookups, timeLeft()) ?? null),
+          plan.needsImages ? images.decode(plan, request) : request,
         ]);
-        return { events, found, rows: plan.run(request, events, nowMs, found) };
+        return { events, found, rows: plan.run(decoded, events, nowMs, found) };
       });
       const degraded = [...(events === null ? ['history'] : []), ...(found === null ? ['reference'] : [])];
 

@@ -4,6 +4,7 @@ import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
 import type { HistoryGate } from './history-gate.ts';
+import type { ImageDecoder } from './images/decode-images.ts';
 import type { PredictionRequest } from './prediction.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';
 
@@ -11,6 +12,7 @@ export interface CopyDependencies {
   /** As for predictions. */
   readonly references?: ReferenceReader;
   readonly history: HistoryGate;
+  readonly images: ImageDecoder;
   readonly inference: InferencePort;
   readonly planOf: (record: VersionRecord) => FeaturePlan;
   readonly log: Log;
@@ -45,7 +47,7 @@ export interface CopiedPrediction {
  * computes its own features. What fails is compute's to log; here it is dropped.
  */
 export function startCopies(dependencies: CopyDependencies, options: CopyOptions = COPY_DEFAULTS): Copies {
-  const { history, references, inference, planOf, log } = dependencies;
+  const { history, references, images, inference, planOf, log } = dependencies;
   const never = new AbortController().signal;
   let inFlight = 0;
   let sent = 0;
@@ -57,9 +59,10 @@ export function startCopies(dependencies: CopyDependencies, options: CopyOptions
       const plan = planOf(record);
       const reads = plan.needsHistory ? plan.reads(request, about.nowMs) : [];
       const lookups = plan.needsReference ? plan.references(request) : [];
-      const [events, found] = await Promise.all([
+      const [events, found, decoded] = await Promise.all([
         reads.length === 0 ? [] : history.read(reads, options.timeoutMs, never),
         lookups.length === 0 ? [] : (references?.read(lookups, options.timeoutMs) ?? null),
+        images.decode(plan, request),
       ]);
       const degraded = [...(events === null ? ['history'] : []), ...(found === null ? ['reference'] : [])];
       await inference.infer(
@@ -68,7 +71,7 @@ export function startCopies(dependencies: CopyDependencies, options: CopyOptions
           ...{ caller: about.caller, entities: request.entities, priority: 0, timeoutMs: options.timeoutMs },
           ...{ sampled: false, degraded, atMs: about.nowMs },
           candidates: request.candidates.map(({ id }) => id),
-          ...plan.run(request, events, about.nowMs, found),
+          ...plan.run(decoded, events, about.nowMs, found),
         },
         never,
       );

@@ -22,6 +22,7 @@ import { createExplainer } from './explain.ts';
 import type { History } from './history.ts';
 import { HISTORY_GATE_DEFAULTS, HistoryGate, type HistoryGateOptions } from './history-gate.ts';
 import { predictionRoutes } from './http/prediction-routes.ts';
+import { createImageDecoder } from './images/decode-images.ts';
 import { measureHistory, measurePredictions } from './measure-predictions.ts';
 import { createPredictor } from './predict.ts';
 import { predictionHandlers, type TimeoutOptions } from './server.ts';
@@ -133,9 +134,10 @@ export async function startPreprocessor(
     const tallies = options.http?.metrics.tallies;
     const timed = tallies ? measureHistory(history, tallies) : history;
     const gate = new HistoryGate(timed, clock, log, options.historyGate ?? HISTORY_GATE_DEFAULTS);
+    const images = createImageDecoder();
     const answering = createPredictor(
       {
-        ...{ registry, history: gate, inference, decision, tracing, clock },
+        ...{ registry, history: gate, images, inference, decision, tracing, clock },
         ...(adapters.references ? { references: adapters.references } : {}),
       },
       { limits: options.limits ?? ADMISSION_DEFAULTS, ids: randomPredictionIds(), log },
@@ -143,7 +145,7 @@ export async function startPreprocessor(
     const isModel = (name: string) => registry.current().models.has(name);
     const predictor = tallies ? measurePredictions(answering, tallies, isModel) : answering;
     closing.defer('feature plans', () => predictor[Symbol.dispose]());
-    const explainer = createExplainer(registry, gate, clock, adapters.references);
+    const explainer = createExplainer(registry, gate, clock, images, adapters.references);
     closing.defer('explained plans', () => explainer[Symbol.dispose]());
 
     if (options.events && adapters.replies)

@@ -1,5 +1,6 @@
 import { compileEncoder, type Encoder } from './encoder.ts';
 import { type Feature, MISSING_NAN } from './feature-schema.ts';
+import type { ImageSettings } from './image.ts';
 import { isOfType, type RawType, type RawValue } from './raw-value.ts';
 import { parseSource } from './registry.ts';
 import { encodeValues } from './run-stages.ts';
@@ -31,6 +32,8 @@ export interface CompiledFeature {
   readonly uses: readonly number[];
   readonly input: string | undefined;
   readonly hidden: boolean;
+  /** How its pictures are decoded; undefined for other features. */
+  readonly image: ImageSettings | undefined;
 }
 
 /**
@@ -82,6 +85,10 @@ export function compileFeature(
     if (feature.range[0] > feature.range[1]) throw new RangeError('range needs its smaller end first');
   }
   const perCandidate = source.perCandidate || uses.some((place) => earlier[place]?.shared === false);
+  const image = imageOf(encoder);
+  if (image !== undefined && kind.name !== 'request' && kind.name !== 'item')
+    throw new RangeError('image reads a field of the request or of an item');
+  if (type === 'image' && image === undefined) throw new RangeError('an image needs the transform image');
   const missing = missingOf(feature, encoder);
   const outside = feature.quality?.outside ?? 'reject';
   if (outside === 'default' && missing === undefined)
@@ -106,7 +113,13 @@ export function compileFeature(
     uses,
     input: feature.input,
     hidden: feature.hidden === true,
+    image,
   };
+}
+
+function imageOf({ stages }: Encoder): ImageSettings | undefined {
+  const last = stages.at(-1);
+  return last?.stage === 'columns' ? last.image : undefined;
 }
 
 function placeOf(name: string, earlier: readonly CompiledFeature[]): number {
@@ -119,7 +132,8 @@ function placeOf(name: string, earlier: readonly CompiledFeature[]): number {
 
 function allowedOf({ allowed }: Feature, type: RawType): ReadonlySet<unknown> | undefined {
   if (allowed === undefined) return undefined;
-  if (type === 'texts') throw new RangeError('allowed takes single values, not lists of texts');
+  if (type === 'texts' || type === 'image')
+    throw new RangeError('allowed takes single values, not lists of texts or images');
   const wrong = allowed.find((value) => !isOfType(value, type));
   if (wrong !== undefined)
     throw new RangeError(`allowed names ${JSON.stringify(wrong)}, but the feature is a ${type}`);
@@ -134,6 +148,10 @@ function missingOf(feature: Feature, encoder: Encoder): RawValue | undefined {
     if (encoder.dtype !== 'float32' && encoder.dtype !== 'float64')
       throw new RangeError(`missing is .nan, which ${encoder.dtype} cannot hold`);
     return Number.NaN;
+  }
+  if (type === 'image') {
+    if (given !== 0) throw new RangeError('missing of an image must be 0: a tensor of zeros');
+    return new Float32Array(encoder.width);
   }
   const value = type === 'texts' && typeof given === 'string' ? (given === '' ? [] : [given]) : given;
   if (!isOfType(value, type))

@@ -7,6 +7,8 @@ import { columnNames, type ExplainedFeature } from './explain-features.ts';
 import { FEATURE_STATUS_NAMES } from './feature-status.ts';
 import type { HistoryRead } from './history.ts';
 import { historyReads, type PlannedRead, planHistoryReads, readOffsets } from './history-reads.ts';
+import type { ImageRead } from './image.ts';
+import { imageReads } from './image-reads.ts';
 import { DATATYPE_OF, InputBuffer } from './input-buffer.ts';
 import { type InputLayout, type Layout, layOut, type Placed } from './input-layout.ts';
 import type { FeatureInput, HistoryAnswers } from './plan-input.ts';
@@ -46,10 +48,14 @@ export interface FeaturePlan {
   readonly needsHistory: boolean;
   /** False: no prediction of this version ever looks into an uploaded table. */
   readonly needsReference: boolean;
+  /** False: no prediction of this version has pictures. */
+  readonly needsImages: boolean;
   /** The history reads of one prediction, all to be answered in one round trip. Empty when nothing is to be read. */
   reads(input: FeatureInput, nowMs: number): HistoryRead[];
   /** The rows of uploaded tables that one prediction needs. */
   references(input: FeatureInput): ReferenceRead[];
+  /** The pictures to decode into `FeatureInput.images` before `run`. */
+  images(input: FeatureInput): ImageRead[];
   /**
    * Computes the rows. Throws HotloopError naming the feature: INVALID_ARGUMENT (absent without a declared missing
    * value, of the wrong type, not finite, out of range), UNAVAILABLE (history is null and the feature declares no
@@ -111,6 +117,7 @@ class CompiledPlan implements FeaturePlan {
   readonly placed: readonly Placed[];
   readonly needsHistory: boolean;
   readonly needsReference: boolean;
+  readonly needsImages: boolean;
   readonly #name: string;
   readonly #ranking: boolean;
   readonly #isMatrix: boolean;
@@ -138,6 +145,7 @@ class CompiledPlan implements FeaturePlan {
     this.placed = layout.placed;
     this.needsHistory = reads.length > 0;
     this.needsReference = references.length > 0;
+    this.needsImages = features.some(({ image }) => image !== undefined);
     this.#name = manifest.input ?? 'features';
     this.#ranking = manifest.task === 'ranking';
     this.#isMatrix = layout.isMatrix;
@@ -171,6 +179,10 @@ class CompiledPlan implements FeaturePlan {
 
   references(input: FeatureInput): ReferenceRead[] {
     return referenceReads(this.#references, input);
+  }
+
+  images(input: FeatureInput): ImageRead[] {
+    return imageReads(this.#features, input, this.#ranking);
   }
 
   run(
@@ -213,9 +225,11 @@ class CompiledPlan implements FeaturePlan {
           source: feature.from,
           status: FEATURE_STATUS_NAMES[statuses[row * this.#features.length + index] as number] ?? 'MISSING',
           candidate: this.#ranking ? (input.candidates[row]?.id ?? '') : '',
-          raw: (this.#program[index] as FeatureRunner).raw.slice(first, first + feature.values),
+          raw: (this.#program[index] as FeatureRunner).raw
+            .slice(first, first + feature.values)
+            .map((value) => (value instanceof Float32Array ? 'an image' : value)),
           input: feature.input ?? '',
-          columns: Array.from({ length: width }, (_, column) => ({
+          columns: Array.from({ length: Math.min(width, EXPLAINED_COLUMNS) }, (_, column) => ({
             index: offset + column,
             name: this.#columnNames[index]?.[column] ?? '',
             value: buffer?.cell(row * buffer.width + offset + column) ?? null,
@@ -268,6 +282,9 @@ class CompiledPlan implements FeaturePlan {
     return [...ids];
   }
 }
+
+/** Columns of one feature that an explanation tells; a picture has more. */
+const EXPLAINED_COLUMNS = 4096;
 
 const NO_ROWS: ReferenceAnswers = [];
 const NO_TENSORS: readonly Tensor[] = [];

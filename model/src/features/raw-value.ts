@@ -1,7 +1,7 @@
-/** What a raw value must be: a number, a text, true or false, or a list of texts. */
-export const RAW_TYPES = ['number', 'text', 'flag', 'texts'] as const;
+/** What a raw value must be: a number, a text, true or false, a list of texts, or a picture, which the front door has decoded. */
+export const RAW_TYPES = ['number', 'text', 'flag', 'texts', 'image'] as const;
 export type RawType = (typeof RAW_TYPES)[number];
-export type RawValue = number | string | boolean | readonly string[];
+export type RawValue = number | string | boolean | readonly string[] | Float32Array;
 
 /** Whether a raw value is what a type asks for. */
 export function isOfType(value: unknown, type: RawType): value is RawValue {
@@ -14,5 +14,7 @@ export function isOfType(value: unknown, type: RawType): value is RawValue {
       return typeof value === 'boolean';
     case 'texts':
       return Array.isArray(value) && value.every((item) => typeof item === 'string');
+    case 'image':
+      return value instanceof Float32Array;
   }
 }

@@ -9,6 +9,7 @@ const EXPECTED = {
   text: 'a text',
   flag: 'true or false',
   texts: 'a list of texts',
+  image: 'a JPEG or PNG file as base64, which the front door decodes',
 } as const;
 
 function refusal(feature: CompiledFeature, candidate: Row, problem: string, reason: string): HotloopError {

@@ -21,6 +21,7 @@ import { bucketize } from './transforms/bucketize.ts';
 import { clip } from './transforms/clip.ts';
 import { hash } from './transforms/hash.ts';
 import { id } from './transforms/id.ts';
+import { image } from './transforms/image.ts';
 import { log1p } from './transforms/log1p.ts';
 import { multiHot } from './transforms/multi-hot.ts';
 import { oneHot } from './transforms/one-hot.ts';
@@ -68,6 +69,7 @@ export const TRANSFORMS = [
   textTransform,
   time,
   id,
+  image,
 ] as const satisfies readonly TransformKind[];
 
 const sources = new Map(SOURCES.map((kind) => [kind.name, kind]));

@@ -117,6 +117,9 @@ export class FeatureRunner {
       context.reference = answersFor(run.references, run.referenceOffsets[reference] as number, shared);
     if (uses.length > 0) context.used = uses.map((place) => run.program[place]?.raw ?? []);
     source.gather(context, rows, { raw: this.#raw, found: this.#found, absence: this.#absence });
+    if (this.#feature.image === undefined) return;
+    const decoded = run.input.images?.get(this.#feature.name);
+    for (let row = 0; row < rows; row++) this.#raw[row] = decoded?.[row] ?? this.#raw[row];
   }
 
   /** Checks what was found, puts the missing value where nothing was, and fills the numbers and the statuses. */

@@ -103,6 +103,8 @@ export class FeatureWriter {
           ...common,
           ...(mayBeAbsent ? { type: 'int8', absent: '-1' } : { type: 'bool' }),
         });
+      case 'image':
+        throw new NotFusable('image has no operators');
     }
   }
 

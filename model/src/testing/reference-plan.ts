@@ -44,6 +44,7 @@ function referenceFeature(
   const [kind = '', ...path] = feature.from.split('.');
   const candidate = input.candidates[row];
   const wanted = feature.type ?? wantedType(kind, feature);
+  if (wanted === 'image') return undefined;
   if (kind === 'history') {
     const [entity = '', event = '', ...call] = path;
     const id = entity === 'item' && candidate ? candidate.id : input.entities[entity];

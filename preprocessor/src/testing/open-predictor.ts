@@ -8,6 +8,7 @@ import { MemoryHistory } from '../adapters/memory-history.ts';
 import type { AdmissionLimits } from '../admission.ts';
 import { createExplainer } from '../explain.ts';
 import { HistoryGate } from '../history-gate.ts';
+import { createImageDecoder } from '../images/decode-images.ts';
 import { createPredictor } from '../predict.ts';
 import type { PredictionCall, PredictionRequest } from '../prediction.ts';
 import { ThresholdDecision } from './memory-decision.ts';
@@ -54,9 +55,10 @@ export function openPredictor(options: { limits?: Partial<AdmissionLimits>; cloc
   const decision = new ThresholdDecision();
   const tracing = new MemoryTracing();
   const history = new HistoryGate(store, clock, silentLog());
-  const explainer = createExplainer(registry, history, clock);
+  const images = createImageDecoder();
+  const explainer = createExplainer(registry, history, clock, images);
   const predictor = createPredictor(
-    { registry, history, inference, decision, tracing, clock },
+    { registry, history, images, inference, decision, tracing, clock },
     {
       limits: { maxInFlight: 10, maxCellsInFlight: 1000, ...options.limits },
       ids: randomPredictionIds(),

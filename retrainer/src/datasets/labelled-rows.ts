@@ -161,6 +161,8 @@ function typed(cell: Exclude<Cell, null>, { type }: CompiledFeature, column: str
         .map((part) => part.trim());
     case 'text':
       return String(cell);
+    case 'image':
+      throw invalid(column, 'is a picture, which files of examples cannot hold');
   }
 }
 

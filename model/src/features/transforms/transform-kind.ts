@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { ImageSettings } from '../image.ts';
 import type { RawType } from '../raw-value.ts';
 
 /** What stands before a transform: raw values of a type, or numbers that an earlier transform made. */
@@ -11,7 +12,8 @@ export type Before = RawType | 'numbers';
  * - `numbers` changes numbers in place.
  * - `encode` makes a number of each raw value. `whole`: the numbers are indices, so their natural type is int64.
  * - `columns` ends the chain: it writes `width` columns of one value into `out` from `at`, which hold zeros, and returns false
- *   when one is not a finite float32. `shape`: the columns are a tensor of that shape, row major.
+ *   when one is not a finite float32. `shape`: the columns are a tensor of that shape, row major. `image`: raw values are pictures that
+ *   must be decoded so before the plan runs.
  */
 export type Stage =
   | { readonly stage: 'numbers'; apply(numbers: Float64Array, count: number): void }
@@ -25,6 +27,7 @@ export type Stage =
       readonly width: number;
       readonly reads: 'raw' | 'numbers';
       readonly shape?: readonly number[];
+      readonly image?: ImageSettings;
       write(
         raw: readonly unknown[],
         numbers: Float64Array,
