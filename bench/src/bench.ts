@@ -9,6 +9,10 @@ export interface BenchOptions {
   /** `swap` alone: how many swaps, over how long. */
   readonly swaps: number;
   readonly minutes: number;
+  /** `users` alone: how many are in the history. */
+  readonly users: number;
+  /** `features` alone: the folder of banking77; without it accuracy is not measured. */
+  readonly data?: string | undefined;
   /** `providers` alone: what its runners are told of devices. */
   readonly devices: DeviceEnvironment;
   /** Folder for CPU profiles of the processes measured. */

@@ -7,6 +7,7 @@ import { echoBench } from './benches/echo.ts';
 import { featuresBench } from './benches/features.ts';
 import { feedbackBench } from './benches/feedback.ts';
 import { inferBench } from './benches/infer.ts';
+import { ingestBench } from './benches/ingest.ts';
 import { logBench } from './benches/log.ts';
 import { memoryBench } from './benches/memory.ts';
 import { monitoringBench } from './benches/monitoring.ts';
@@ -17,6 +18,7 @@ import { runtimeBench } from './benches/runtime.ts';
 import { swapBench } from './benches/swap.ts';
 import { tlsBench } from './benches/tls.ts';
 import { trainBench } from './benches/train.ts';
+import { usersBench } from './benches/users.ts';
 import type { Figure } from './figure.ts';
 import { report, table } from './report.ts';
 
@@ -36,6 +38,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   tls: tlsBench,
   providers: providersBench,
   features: featuresBench,
+  ingest: ingestBench,
+  users: usersBench,
   train: trainBench,
   feedback: feedbackBench,
 };
@@ -62,9 +66,12 @@ const program = new Command('npm run bench --')
   .option('--seconds <s>', 'length of a turn', positive, 3)
   .option('--swaps <n>', 'swap: how many swaps', positive, 200)
   .option('--minutes <m>', 'swap: over how many minutes', positive, 10)
+  .option('--users <n>', 'users: how many are in the history', positive, 10_000_000)
+  .option('--data <folder>', 'features: the folder of banking77, for documents_accuracy')
   .option('--profile <folder>', 'leave a CPU profile of each process measured in this folder')
   .action(async (name: string, { json, ...options }: Flags) => {
-    const names = name === 'all' ? Object.keys(BENCHES).filter((each) => each !== 'spark') : [name];
+    const names =
+      name === 'all' ? Object.keys(BENCHES).filter((each) => each !== 'spark' && each !== 'users') : [name];
     const devices = deviceEnvironment(process.env);
     const figures: Figure[] = [];
     for (const one of names) {

@@ -3,6 +3,8 @@ import { manifestOf, record } from '@hotloop/model/testing/manifests.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
 import type { BenchOptions } from '../bench.ts';
 import { type Figure, figure } from '../figure.ts';
+import { documentsAccuracy } from './documents-accuracy.ts';
+import { featureReads } from './feature-reads.ts';
 
 const CANDIDATES = 200;
 const NUMBERS = 30;
@@ -11,9 +13,11 @@ const TURN = 20;
 
 /**
  * Execution of a compiled feature plan on one core: `cells`, numeric cells a second of a ranking with 200 candidates and 30
- * features with the usual transforms; `cells_text`, MB of UTF-8 a second through hashed words and pairs of words.
+ * features with the usual transforms; `cells_text`, MB of UTF-8 a second through hashed words and pairs of words. Then what reading takes
+ * (`read_200`, `read_1`) and, with `--data`, how well letters are told apart (`documents_accuracy`).
  */
-export async function featuresBench({ rounds, seconds, say }: BenchOptions): Promise<Figure[]> {
+export async function featuresBench(options: BenchOptions): Promise<Figure[]> {
+  const { rounds, seconds, data, say } = options;
   const numeric = numericWork();
   const text = textWork();
   const cells: number[] = [];
@@ -28,7 +32,12 @@ export async function featuresBench({ rounds, seconds, say }: BenchOptions): Pro
       `round ${round + 1}: ${((cells.at(-1) as number) / 1e6).toFixed(1)} million cells/s, ${megabytes.at(-1)?.toFixed(1)} MB/s`,
     );
   }
-  return [figure('cells', cells, { atLeast: 50e6 }), figure('cells_text', megabytes, { atLeast: 15 })];
+  return [
+    figure('cells', cells, { atLeast: 50e6 }),
+    figure('cells_text', megabytes, { atLeast: 15 }),
+    ...(await featureReads(options)),
+    ...(data === undefined ? [] : await documentsAccuracy(data, say)),
+  ];
 }
 
 interface Work {

@@ -6,6 +6,7 @@ import { drillBatch } from './drill-batch.ts';
 import { drillCluster } from './drill-cluster.ts';
 import { drillConsole } from './drill-console.ts';
 import { drillDocuments } from './drill-documents.ts';
+import { drillFreshness } from './drill-freshness.ts';
 import { drillHistory } from './drill-history.ts';
 import { drillImages } from './drill-images.ts';
 import { drillLearning } from './drill-learning.ts';
@@ -15,6 +16,7 @@ import { drillMonitoring } from './drill-monitoring.ts';
 import { drillMonths } from './drill-months.ts';
 import { drillMovies } from './drill-movies.ts';
 import { drillOutage } from './drill-outage.ts';
+import { drillOverload } from './drill-overload.ts';
 import { drillPackage } from './drill-package.ts';
 import { drillParity } from './drill-parity.ts';
 import { drillPromote } from './drill-promote.ts';
@@ -40,6 +42,8 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   documents: drillDocuments,
   history: drillHistory,
   hostile: drillHostile,
+  freshness: drillFreshness,
+  overload: drillOverload,
   movies: drillMovies,
   parity: drillParity,
   outage: drillOutage,
