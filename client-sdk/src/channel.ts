@@ -10,17 +10,19 @@ import {
 } from '@grpc/grpc-js';
 import { HOTLOOP_FILES, loadDefinitions } from '@hotloop/proto/definitions.ts';
 import type { ProtoGrpcType as FeedbackTypes } from '@hotloop/proto/gen/feedback.ts';
+import type { ProtoGrpcType as IntakeTypes } from '@hotloop/proto/gen/intake.ts';
 import type { ProtoGrpcType as JobTypes } from '@hotloop/proto/gen/jobs.ts';
 import type { ProtoGrpcType as PredictionTypes } from '@hotloop/proto/gen/prediction.ts';
 import type { ProtoGrpcType as RegistryTypes } from '@hotloop/proto/gen/registry.ts';
 import type { ResolvedOptions } from './client-options.ts';
 import { HotloopClientError } from './hotloop-client-error.ts';
 
-type Contracts = PredictionTypes & FeedbackTypes & RegistryTypes & JobTypes;
+type Contracts = PredictionTypes & FeedbackTypes & RegistryTypes & JobTypes & IntakeTypes;
 
-/** The four services as grpc-js clients; they share one connection per address. */
+/** The five services as grpc-js clients; they share one connection per address. */
 export interface Stubs {
   readonly prediction: InstanceType<PredictionTypes['hotloop']['v1']['PredictionService']>;
+  readonly intake: InstanceType<IntakeTypes['hotloop']['v1']['IntakeService']>;
   readonly feedback: InstanceType<FeedbackTypes['hotloop']['v1']['FeedbackService']>;
   readonly registry: InstanceType<RegistryTypes['hotloop']['v1']['RegistryService']>;
   readonly jobs: InstanceType<JobTypes['hotloop']['v1']['JobService']>;
@@ -45,10 +47,12 @@ const CHANNEL_OPTIONS = {
 /** Opens the connections lazily: nothing travels before the first call. */
 export function openStubs(options: ResolvedOptions): Stubs {
   const contracts = loadPackageDefinition(loadDefinitions(HOTLOOP_FILES)) as unknown as Contracts;
-  const { PredictionService, FeedbackService, RegistryService, JobService } = contracts.hotloop.v1;
+  const { PredictionService, IntakeService, FeedbackService, RegistryService, JobService } =
+    contracts.hotloop.v1;
   const credentials = credentialsOf(options);
   return {
     prediction: new PredictionService(targetOf(options.address), credentials, CHANNEL_OPTIONS),
+    intake: new IntakeService(targetOf(options.address), credentials, CHANNEL_OPTIONS),
     feedback: new FeedbackService(options.retrainerAddress, credentials, CHANNEL_OPTIONS),
     registry: new RegistryService(options.retrainerAddress, credentials, CHANNEL_OPTIONS),
     jobs: new JobService(options.retrainerAddress, credentials, CHANNEL_OPTIONS),

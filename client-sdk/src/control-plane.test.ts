@@ -66,6 +66,68 @@ describe('outcomes', () => {
   });
 });
 
+describe('events and tables', () => {
+  it('sends events message by message, and tells the refused ones by their place in all', async () => {
+    const messages: { events: { type: string; id: string; entities: object }[] }[] = [];
+    await using door = await startFakeFrontDoor({
+      others: {
+        IntakeService: {
+          IngestEvents: (call: StreamedCall<never>) => {
+            call.on('data', ((message: (typeof messages)[number]) => {
+              messages.push(message);
+              const refused = [{ index: 0, failure: { code: 3, message: 'time: lies ahead', reason: 'r' } }];
+              call.write({ accepted: message.events.length - 1, refused });
+            }) as never);
+            call.on('end', () => call.end());
+          },
+        },
+      },
+    });
+    await using client = new HotloopClient({ address: door.address });
+    const events = Array.from({ length: 1500 }, () => ({ type: 'view', entities: { user: 'u1' } }));
+    const { accepted, refused } = await client.sendEvents(events);
+    expect(messages.map(({ events: sent }) => sent.length)).toEqual([1000, 500]);
+    expect(messages[0]?.events[0]).toMatchObject({ type: 'view', entities: { user: 'u1' } });
+    expect(accepted).toBe(1498);
+    expect(refused.map(({ index }) => index)).toEqual([0, 1000]);
+    expect(refused[0]?.error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'r' });
+  });
+
+  it('uploads a table in chunks and tells the refused rows', async () => {
+    const parts: { header?: object; chunk?: Buffer }[] = [];
+    await using door = await startFakeFrontDoor({
+      others: {
+        IntakeService: {
+          DeclareTable: (_call: never, done: Done) => done(null, {}),
+          UploadTable: (call: StreamedCall<never>, done: Done) => {
+            call.on('data', ((part: (typeof parts)[number]) => parts.push(part)) as never);
+            call.on('end', () =>
+              done(null, {
+                table: 't',
+                version: 2,
+                rows: 9,
+                refused: 1,
+                refusedRows: [{ line: 3, problem: 'p' }],
+              }),
+            );
+          },
+        },
+      },
+    });
+    await using client = new HotloopClient({ address: door.address });
+    await client.tables.declare('t', { key: 'id', columns: { age: { type: 'number' } } });
+    const progress: number[] = [];
+    const file = new Uint8Array(300_000).fill(65);
+    const uploaded = await client.tables.upload('t', file, {
+      ...{ type: 'text/csv', maxRefused: 1, onProgress: (bytes: number) => progress.push(bytes) },
+    });
+    expect(uploaded).toMatchObject({ version: 2, rows: 9, refusedRows: [{ line: 3, problem: 'p' }] });
+    expect(parts[0]).toMatchObject({ header: { table: 't', contentType: 'text/csv', maxRefused: 1 } });
+    expect(Buffer.concat(parts.slice(1).map(({ chunk }) => chunk as Buffer))).toEqual(Buffer.from(file));
+    expect(progress.at(-1)).toBe(300_000);
+  });
+});
+
 describe('models', () => {
   it('uploads the header and then the bytes in chunks, reporting progress', async () => {
     const onnx = new Uint8Array(600_000).map((_, index) => index % 251);

@@ -4,6 +4,7 @@ import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { CallContext, type CallPatience } from './call-context.ts';
 import { callMetadata, unaryCall, waitForConnection } from './channel.ts';
 import { type ClientOptions, resolveOptions } from './client-options.ts';
+import { type EventInput, type EventsResult, sendEvents } from './events.ts';
 import { aboutPrediction, HotloopClientError } from './hotloop-client-error.ts';
 import { Models } from './models.ts';
 import { type OutcomeInput, type OutcomeResult, recordOutcomes } from './outcomes.ts';
@@ -11,6 +12,7 @@ import { decodePrediction, encodePrediction, type PredictInput, type Prediction 
 import { failureOf, PredictionStream } from './prediction-stream.ts';
 import { type RetrainOptions, type RetrainResult, Runs, retrain } from './runs.ts';
 import { type LoopState, loopState, type Story, trace } from './story.ts';
+import { Tables } from './tables.ts';
 import { withRetries } from './with-retries.ts';
 
 /** One answer of a batch: failed items do not fail their neighbours. */
@@ -35,6 +37,7 @@ const CLOSE_TIMEOUT_MS = 5000;
 export class HotloopClient implements AsyncDisposable {
   readonly models: Models;
   readonly runs: Runs;
+  readonly tables: Tables;
   readonly #context: CallContext;
   readonly #stream: PredictionStream;
   readonly #ids = randomPredictionIds();
@@ -53,6 +56,7 @@ export class HotloopClient implements AsyncDisposable {
     );
     this.models = new Models(this.#context);
     this.runs = new Runs(this.#context);
+    this.tables = new Tables(this.#context);
   }
 
   /** One prediction. */
@@ -117,6 +121,14 @@ export class HotloopClient implements AsyncDisposable {
     patience?: CallPatience,
   ): Promise<readonly OutcomeResult[]> {
     return recordOutcomes(this.#context, outcomes, patience);
+  }
+
+  /** Takes events in without Kafka; refused ones are told in the result. */
+  sendEvents(
+    events: Iterable<EventInput> | AsyncIterable<EventInput>,
+    patience?: CallPatience,
+  ): Promise<EventsResult> {
+    return sendEvents(this.#context, events, patience);
   }
 
   /** Asks for a training run; follow it with `runs.watch`. */

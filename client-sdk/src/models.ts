@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
-import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
+import type { ClientReadableStream } from '@grpc/grpc-js';
 import type { GetModelReply__Output } from '@hotloop/proto/gen/hotloop/v1/GetModelReply.ts';
 import type { ListModelsReply__Output } from '@hotloop/proto/gen/hotloop/v1/ListModelsReply.ts';
 import type { Model__Output } from '@hotloop/proto/gen/hotloop/v1/Model.ts';
 import type { ModelVersion__Output } from '@hotloop/proto/gen/hotloop/v1/ModelVersion.ts';
 import type { PromoteProgress__Output } from '@hotloop/proto/gen/hotloop/v1/PromoteProgress.ts';
 import type { PushModelReply__Output } from '@hotloop/proto/gen/hotloop/v1/PushModelReply.ts';
+import type { PushModelRequest } from '@hotloop/proto/gen/hotloop/v1/PushModelRequest.ts';
 import type { CallContext, CallPatience } from './call-context.ts';
 import { callMetadata, serverStream } from './channel.ts';
-import { deferred } from './deferred.ts';
 import { HotloopClientError, toClientError } from './hotloop-client-error.ts';
 import { Operation } from './operation.ts';
+import { upload } from './upload.ts';
 
 export type ModelSummary = Model__Output;
 export type ModelVersion = ModelVersion__Output;
@@ -147,59 +148,33 @@ export class Models {
     report: (step: PushStep) => void,
   ): Promise<PushResult> {
     const { registry } = this.#context.stubs;
-    const deadline = Date.now() + (patience.timeoutMs ?? PUSH_TIMEOUT_MS);
-    const answer = deferred<PushModelReply__Output>();
-    answer.promise.catch(() => undefined);
-    const call = registry.PushModel(
-      callMetadata(this.#context.options),
-      { deadline },
-      (error: ServiceError | null, reply?: PushModelReply__Output) => {
-        if (reply) answer.resolve(reply);
-        else answer.reject(error ?? new HotloopClientError('INTERNAL', 'the service answered nothing'));
-      },
+    const reply = await upload<PushModelRequest, PushModelReply__Output>(
+      this.#context,
+      (metadata, options, done) => registry.PushModel(metadata, options, done),
+      pushMessages(bundle, report),
+      { ...patience, timeoutMs: patience.timeoutMs ?? PUSH_TIMEOUT_MS },
     );
-    // The callback carries the failure; a write after it only says that the call has ended.
-    call.on('error', () => undefined);
-    const cancel = () => call.cancel();
-    patience.signal?.addEventListener('abort', cancel, { once: true });
-    if (patience.signal?.aborted) cancel();
-    const over = answer.promise.then(
-      () => true,
-      () => true,
-    );
-    const send = (message: Parameters<typeof call.write>[0]) => {
-      if (call.write(message)) return Promise.resolve(false);
-      return Promise.race([
-        over,
-        new Promise<boolean>((resolve) => call.once('drain', () => resolve(false))),
-      ]);
-    };
-    try {
-      const onnx = bundle.onnx ?? new Uint8Array();
-      let ended = await send({
-        header: {
-          manifestYaml: bundle.manifestYaml ?? '',
-          name: bundle.name ?? '',
-          onnxSha256: bundle.onnx ? createHash('sha256').update(onnx).digest('hex') : '',
-          onnxBytes: onnx.length,
-          note: bundle.note ?? '',
-          untrained: bundle.untrained ?? false,
-        },
-      });
-      for (let sent = 0; sent < onnx.length && !ended; ) {
-        const chunk = Buffer.from(onnx.subarray(sent, sent + CHUNK_BYTES));
-        ended = await send({ chunk });
-        sent += chunk.length;
-        report({ sentBytes: sent, totalBytes: onnx.length });
-      }
-      call.end();
-      const reply = await answer.promise;
-      if (!reply.version) throw new HotloopClientError('INTERNAL', 'the service named no version');
-      return { version: reply.version, created: reply.created, weightsFrom: reply.weightsFrom };
-    } catch (error) {
-      throw toClientError(error);
-    } finally {
-      patience.signal?.removeEventListener('abort', cancel);
-    }
+    if (!reply.version) throw new HotloopClientError('INTERNAL', 'the service named no version');
+    return { version: reply.version, created: reply.created, weightsFrom: reply.weightsFrom };
+  }
+}
+
+function* pushMessages(bundle: ModelBundle, report: (step: PushStep) => void): Generator<PushModelRequest> {
+  const onnx = bundle.onnx ?? new Uint8Array();
+  yield {
+    header: {
+      manifestYaml: bundle.manifestYaml ?? '',
+      name: bundle.name ?? '',
+      onnxSha256: bundle.onnx ? createHash('sha256').update(onnx).digest('hex') : '',
+      onnxBytes: onnx.length,
+      note: bundle.note ?? '',
+      untrained: bundle.untrained ?? false,
+    },
+  };
+  for (let sent = 0; sent < onnx.length; ) {
+    const chunk = Buffer.from(onnx.subarray(sent, sent + CHUNK_BYTES));
+    yield { chunk };
+    sent += chunk.length;
+    report({ sentBytes: sent, totalBytes: onnx.length });
   }
 }

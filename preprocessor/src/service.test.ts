@@ -8,6 +8,8 @@ import { silentLog } from '@hotloop/platform/log.ts';
 import { memoryRegistry } from '@hotloop/platform/registry/memory-registry.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { IngestEventsReply__Output } from '@hotloop/proto/gen/hotloop/v1/IngestEventsReply.ts';
+import type { IntakeServiceClient } from '@hotloop/proto/gen/hotloop/v1/IntakeService.ts';
 import type { PredictBatchReply__Output } from '@hotloop/proto/gen/hotloop/v1/PredictBatchReply.ts';
 import type { PredictItem } from '@hotloop/proto/gen/hotloop/v1/PredictItem.ts';
 import type { PredictionServiceClient } from '@hotloop/proto/gen/hotloop/v1/PredictionService.ts';
@@ -57,11 +59,12 @@ async function open(options: { apiKeys?: string; apiKey?: string } = {}) {
   const inferencePort = stack.use(new GrpcInference({ address: compute.address }, silentLog()));
   const decisionPort = stack.use(new GrpcDecision({ address: postprocessor.address }, silentLog()));
   await Promise.all([inferencePort.ready(5000), decisionPort.ready(5000)]);
+  const history = new MemoryHistory();
   const service = stack.use(
     await startPreprocessor(
       { listen: '127.0.0.1:0', drainMs: 2000 },
       {
-        ...{ registry, inference: inferencePort, decision: decisionPort, history: new MemoryHistory() },
+        ...{ registry, inference: inferencePort, decision: decisionPort, history },
         ...{ setAside: async () => undefined, tracing: new MemoryTracing(false), log: silentLog() },
         authenticator: createAuthenticator(options.apiKeys),
       },
@@ -85,7 +88,7 @@ async function open(options: { apiKeys?: string; apiKey?: string } = {}) {
   );
   const metadata = channel.metadata();
   return {
-    ...{ inference, decision, service, framed, compute },
+    ...{ inference, decision, service, framed, compute, history },
     predict: (request: PredictRequest, timeoutMs = 5000) =>
       new Promise<PredictReply__Output>((resolve, reject) => {
         client.predict(request, metadata, withDeadline(timeoutMs), (error, reply) =>
@@ -112,6 +115,37 @@ async function refusal(promise: Promise<unknown>): Promise<HotloopError> {
   if (error instanceof HotloopError) return error;
   throw error;
 }
+
+describe('IntakeService over gRPC', () => {
+  it('takes events in message by message; the refused ones are told with their place', async () => {
+    await using opened = await open();
+    const channel = openChannel(opened.service.address);
+    const intake = openServiceClient<IntakeServiceClient>(
+      channel,
+      loadDefinitions(['hotloop/v1/intake.proto']),
+      'hotloop.v1.IntakeService',
+    );
+    const call = intake.ingestEvents(channel.metadata(), withDeadline(20_000));
+    const answers = (call as AsyncIterable<IngestEventsReply__Output>)[Symbol.asyncIterator]();
+    const event = (id: string, time: string) => ({
+      ...{ id, source: '/test', type: 'view', time, entities: { user: 'u1' } },
+      fields: { price: { number: 2 } },
+    });
+    const now = new Date().toISOString();
+    call.write({ events: [event('a', now), event('b', 'yesterday'), event('c', now)] });
+    expect((await answers.next()).value).toMatchObject({
+      accepted: 2,
+      refused: [{ index: 1, failure: { code: 3, reason: 'malformed_event' } }],
+    });
+    call.write({ events: [event('a', now)] });
+    expect((await answers.next()).value).toMatchObject({ accepted: 1, refused: [] });
+    call.end();
+    expect((await answers.next()).done).toBe(true);
+    const read = { entity: 'user', entityId: 'u1', event: 'view', sinceMs: 0, limit: 9, fields: true };
+    expect((await opened.history.read([read]))[0]?.map(({ fields }) => fields.price)).toEqual([2, 2]);
+    intake.close();
+  });
+});
 
 describe('PredictionService over gRPC', () => {
   it('answers one prediction with its id, version, decision and feature statuses', async () => {

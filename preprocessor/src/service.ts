@@ -23,6 +23,7 @@ import type { History } from './history.ts';
 import { HISTORY_GATE_DEFAULTS, HistoryGate, type HistoryGateOptions } from './history-gate.ts';
 import { predictionRoutes } from './http/prediction-routes.ts';
 import { createImageDecoder } from './images/decode-images.ts';
+import { intakeHandlers } from './intake-server.ts';
 import { measureHistory, measurePredictions } from './measure-predictions.ts';
 import { createPredictor } from './predict.ts';
 import { predictionHandlers, type TimeoutOptions } from './server.ts';
@@ -85,6 +86,7 @@ export interface Preprocessor extends AsyncDisposable {
 }
 
 const SERVICE = 'hotloop.v1.PredictionService';
+const INTAKE = 'hotloop.v1.IntakeService';
 const DEFAULT_TIMEOUTS: TimeoutOptions = { defaultTimeoutMs: 5000, maxTimeoutMs: 60_000 };
 
 /**
@@ -166,8 +168,11 @@ export async function startPreprocessor(
 
     const timeouts = options.timeouts ?? DEFAULT_TIMEOUTS;
     const server = await startGrpcServer({
-      services: [{ name: SERVICE, handlers: predictionHandlers(predictor, timeouts) }],
-      definitions: loadServiceDefinitions(['hotloop/v1/prediction.proto']),
+      services: [
+        { name: SERVICE, handlers: predictionHandlers(predictor, timeouts) },
+        { name: INTAKE, handlers: intakeHandlers(take, adapters.tables, clock) },
+      ],
+      definitions: loadServiceDefinitions(['hotloop/v1/prediction.proto', 'hotloop/v1/intake.proto']),
       address: options.listen,
       authenticator: adapters.authenticator,
       tls: adapters.tls,
@@ -175,7 +180,7 @@ export async function startPreprocessor(
       log,
     });
     closing.defer('gRPC server', () => server.drain(options.drainMs));
-    for (const name of [SERVICE, 'readiness', 'liveness']) server.setServing(name, true);
+    for (const name of [SERVICE, INTAKE, 'readiness', 'liveness']) server.setServing(name, true);
 
     const http =
       options.http === undefined

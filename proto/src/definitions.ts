@@ -23,6 +23,7 @@ export const HOTLOOP_FILES = [
   'hotloop/v1/feedback.proto',
   'hotloop/v1/registry.proto',
   'hotloop/v1/jobs.proto',
+  'hotloop/v1/intake.proto',
 ] as const;
 
 /** Every contract of ours that has generated types. */

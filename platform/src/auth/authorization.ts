@@ -17,6 +17,8 @@ export const AUTHORIZATION: ReadonlyMap<string, Requirement> = new Map<string, R
   ...rows('hotloop.v1.InferenceService', 'predict', ['InferStream']),
   ...rows('hotloop.v1.DecisionService', 'predict', ['Decide', 'DecideStream']),
   ...rows('hotloop.v1.FeedbackService', 'feedback', ['RecordOutcomes']),
+  ...rows('hotloop.v1.IntakeService', 'feedback', ['IngestEvents']),
+  ...rows('hotloop.v1.IntakeService', 'operate', ['DeclareTable', 'UploadTable']),
   ...rows('hotloop.v1.RegistryService', 'operate', [
     'PushModel',
     'ListModels',

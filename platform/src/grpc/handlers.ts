@@ -1,4 +1,9 @@
-import type { handleClientStreamingCall, handleServerStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
+import type {
+  handleBidiStreamingCall,
+  handleClientStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+} from '@grpc/grpc-js';
 import { type CallContext, contextOf } from './call-context.ts';
 import { toLoggedStatus } from './logged-status.ts';
 import { UnreadableRequest } from './unreadable-request.ts';
@@ -30,6 +35,16 @@ export function serverStream<Request, Reply>(
   return (call) => {
     const context = contextOf(call);
     void writeAll(call, () => handle(call.request, context), context);
+  };
+}
+
+/** Both sides stream: an async generator over the messages. The client is read only as fast as answers are made and taken. */
+export function bidiStream<Request, Reply>(
+  handle: (requests: AsyncIterable<Request>, context: CallContext) => AsyncIterable<Reply>,
+): handleBidiStreamingCall<Request, Reply> {
+  return (call) => {
+    const context = contextOf(call);
+    void writeAll(call, () => handle(readable(call), context), context);
   };
 }
 

@@ -2,10 +2,10 @@ import { Readable } from 'node:stream';
 import type { HttpApp, RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
-import { readRows, TABLE_TYPES } from '../tables/read-rows.ts';
+import { TABLE_TYPES } from '../tables/read-rows.ts';
+import { declareTable, uploadFile } from '../tables/table-intake.ts';
 import { tableName, tableSchema } from '../tables/table-schema.ts';
 import type { TableStore } from '../tables/table-store.ts';
-import { uploadTable } from '../tables/upload-table.ts';
 
 const params = z.object({ table: tableName });
 const tags = ['reference tables'];
@@ -56,9 +56,7 @@ export function tableRoutes(store: TableStore): RouteModule {
         },
       },
       async ({ params: { table }, body }) => {
-        if (Object.hasOwn(body.columns, body.key))
-          throw new HotloopError('INVALID_ARGUMENT', `key: ${body.key} is also one of columns`);
-        await store.declare(table, body);
+        await declareTable(store, table, body);
         return { table };
       },
     );
@@ -78,13 +76,10 @@ export function tableRoutes(store: TableStore): RouteModule {
         },
       },
       async ({ params: { table }, query, body, headers }) => {
-        const type = TABLE_TYPES.find((known) => headers['content-type']?.startsWith(known));
-        if (!type || !(body instanceof Readable))
+        if (!(body instanceof Readable))
           throw new HotloopError('INVALID_ARGUMENT', `send content-type ${TABLE_TYPES.join(', ')}`);
-        const schema = await store.schemaOf(table);
-        const needed = Object.keys(schema.columns).filter((name) => !schema.columns[name]?.optional);
-        const rows = readRows(body, type, [schema.key, ...needed]);
-        const result = await uploadTable(store, { name: table, schema, rows, maxRefused: query.max_refused });
+        const type = headers['content-type'] ?? '';
+        const result = await uploadFile(store, { table, type, maxRefused: query.max_refused, file: body });
         const { refusedRows, ...counts } = result;
         return { ...counts, refused_rows: refusedRows.map((row) => ({ ...row })) };
       },

@@ -1,0 +1,87 @@
+// Original file: hotloop/v1/intake.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { DeclareTableReply as _hotloop_v1_DeclareTableReply, DeclareTableReply__Output as _hotloop_v1_DeclareTableReply__Output } from '../../hotloop/v1/DeclareTableReply.ts';
+import type { DeclareTableRequest as _hotloop_v1_DeclareTableRequest, DeclareTableRequest__Output as _hotloop_v1_DeclareTableRequest__Output } from '../../hotloop/v1/DeclareTableRequest.ts';
+import type { IngestEventsReply as _hotloop_v1_IngestEventsReply, IngestEventsReply__Output as _hotloop_v1_IngestEventsReply__Output } from '../../hotloop/v1/IngestEventsReply.ts';
+import type { IngestEventsRequest as _hotloop_v1_IngestEventsRequest, IngestEventsRequest__Output as _hotloop_v1_IngestEventsRequest__Output } from '../../hotloop/v1/IngestEventsRequest.ts';
+import type { UploadTableReply as _hotloop_v1_UploadTableReply, UploadTableReply__Output as _hotloop_v1_UploadTableReply__Output } from '../../hotloop/v1/UploadTableReply.ts';
+import type { UploadTableRequest as _hotloop_v1_UploadTableRequest, UploadTableRequest__Output as _hotloop_v1_UploadTableRequest__Output } from '../../hotloop/v1/UploadTableRequest.ts';
+
+/**
+ * What features are made of: events of entities, and tables. Served by the preprocessor.
+ */
+export interface IntakeServiceClient extends grpc.Client {
+  /**
+   * Declares a reference table, or changes its schema for the uploads to come.
+   */
+  DeclareTable(argument: _hotloop_v1_DeclareTableRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
+  DeclareTable(argument: _hotloop_v1_DeclareTableRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
+  DeclareTable(argument: _hotloop_v1_DeclareTableRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
+  DeclareTable(argument: _hotloop_v1_DeclareTableRequest, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
+  /**
+   * Declares a reference table, or changes its schema for the uploads to come.
+   */
+  declareTable(argument: _hotloop_v1_DeclareTableRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
+  declareTable(argument: _hotloop_v1_DeclareTableRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
+  declareTable(argument: _hotloop_v1_DeclareTableRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
+  declareTable(argument: _hotloop_v1_DeclareTableRequest, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * Takes events in without Kafka. Each message is answered once its events are in the history and on their way to the archive; send the
+   * next without waiting, or send the same again after a failure: an event that is there already changes nothing.
+   */
+  IngestEvents(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_IngestEventsRequest, _hotloop_v1_IngestEventsReply__Output>;
+  IngestEvents(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_IngestEventsRequest, _hotloop_v1_IngestEventsReply__Output>;
+  /**
+   * Takes events in without Kafka. Each message is answered once its events are in the history and on their way to the archive; send the
+   * next without waiting, or send the same again after a failure: an event that is there already changes nothing.
+   */
+  ingestEvents(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_IngestEventsRequest, _hotloop_v1_IngestEventsReply__Output>;
+  ingestEvents(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_IngestEventsRequest, _hotloop_v1_IngestEventsReply__Output>;
+  
+  /**
+   * Verifies a file row by row and swaps it in as the table's next version. First message: the header; then the bytes.
+   */
+  UploadTable(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
+  UploadTable(metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
+  UploadTable(options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
+  UploadTable(callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
+  /**
+   * Verifies a file row by row and swaps it in as the table's next version. First message: the header; then the bytes.
+   */
+  uploadTable(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
+  uploadTable(metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
+  uploadTable(options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
+  uploadTable(callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
+  
+}
+
+/**
+ * What features are made of: events of entities, and tables. Served by the preprocessor.
+ */
+export interface IntakeServiceHandlers extends grpc.UntypedServiceImplementation {
+  /**
+   * Declares a reference table, or changes its schema for the uploads to come.
+   */
+  DeclareTable: grpc.handleUnaryCall<_hotloop_v1_DeclareTableRequest__Output, _hotloop_v1_DeclareTableReply>;
+  
+  /**
+   * Takes events in without Kafka. Each message is answered once its events are in the history and on their way to the archive; send the
+   * next without waiting, or send the same again after a failure: an event that is there already changes nothing.
+   */
+  IngestEvents: grpc.handleBidiStreamingCall<_hotloop_v1_IngestEventsRequest__Output, _hotloop_v1_IngestEventsReply>;
+  
+  /**
+   * Verifies a file row by row and swaps it in as the table's next version. First message: the header; then the bytes.
+   */
+  UploadTable: grpc.handleClientStreamingCall<_hotloop_v1_UploadTableRequest__Output, _hotloop_v1_UploadTableReply>;
+  
+}
+
+export interface IntakeServiceDefinition extends grpc.ServiceDefinition {
+  DeclareTable: MethodDefinition<_hotloop_v1_DeclareTableRequest, _hotloop_v1_DeclareTableReply, _hotloop_v1_DeclareTableRequest__Output, _hotloop_v1_DeclareTableReply__Output>
+  IngestEvents: MethodDefinition<_hotloop_v1_IngestEventsRequest, _hotloop_v1_IngestEventsReply, _hotloop_v1_IngestEventsRequest__Output, _hotloop_v1_IngestEventsReply__Output>
+  UploadTable: MethodDefinition<_hotloop_v1_UploadTableRequest, _hotloop_v1_UploadTableReply, _hotloop_v1_UploadTableRequest__Output, _hotloop_v1_UploadTableReply__Output>
+}

@@ -1,0 +1,26 @@
+// Original file: hotloop/v1/intake.proto
+
+
+export interface UploadTableHeader {
+  'table'?: (string);
+  /**
+   * text/csv, application/x-ndjson or application/vnd.apache.parquet.
+   */
+  'contentType'?: (string);
+  /**
+   * Rows that may be refused.
+   */
+  'maxRefused'?: (number);
+}
+
+export interface UploadTableHeader__Output {
+  'table': (string);
+  /**
+   * text/csv, application/x-ndjson or application/vnd.apache.parquet.
+   */
+  'contentType': (string);
+  /**
+   * Rows that may be refused.
+   */
+  'maxRefused': (number);
+}
