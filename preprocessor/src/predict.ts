@@ -17,6 +17,7 @@ import type { PredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { Admission, type AdmissionLimits } from './admission.ts';
 import type { HistoryGate } from './history-gate.ts';
 import type { ImageDecoder } from './images/decode-images.ts';
+import { MissingShares } from './missing-shares.ts';
 import type { NamedFeatureStatus, Prediction, PredictionCall, PredictionRequest } from './prediction.ts';
 import { startCopies } from './send-copies.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';
@@ -54,6 +55,7 @@ export interface Predictor extends Disposable {
 export function createPredictor(dependencies: PredictDependencies, options: PredictOptions): Predictor {
   const { registry, history, references, images, inference, decision, tracing, clock } = dependencies;
   const plans = versionCache(registry, (record) => compileFeaturePlan(record.manifest));
+  const shares = versionCache(registry, (record) => new MissingShares(record.manifest));
   const find = findFresh(registry, () => clock.monotonic());
   const admission = new Admission(options.limits);
   const copies = startCopies({
@@ -125,7 +127,11 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
         ]);
         return { events, found, rows: plan.run(decoded, events, nowMs, found) };
       });
-      const degraded = [...(events === null ? ['history'] : []), ...(found === null ? ['reference'] : [])];
+      const degraded = [
+        ...(events === null ? ['history'] : []),
+        ...(found === null ? ['reference'] : []),
+        ...shares.of(record).record(rows.statuses),
+      ];
 
       const inferred = await step('infer', 'client', () =>
         inference.infer(
@@ -170,7 +176,10 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
     get inFlight() {
       return admission.inFlight;
     },
-    [Symbol.dispose]: () => plans[Symbol.dispose](),
+    [Symbol.dispose]() {
+      plans[Symbol.dispose]();
+      shares[Symbol.dispose]();
+    },
   };
 }
 
