@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Environment } from '@hotloop/platform/config.ts';
-import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { ComputeSettings, Listen } from '@hotloop/platform/start-up/settings.ts';
 import { nodeOptions } from './node-settings.ts';
@@ -19,6 +19,8 @@ export async function openCompute(
   foundation: Foundation,
 ): Promise<Compute> {
   const { closing, node, pool, log } = foundation;
+  const store = openBundleStore(settings.HOTLOOP_STORE);
+  closing.defer('model store', async () => store[Symbol.dispose]());
   return closing.use(
     'compute',
     await startCompute(
@@ -32,7 +34,7 @@ export async function openCompute(
       },
       {
         registry: foundation.registry,
-        store: directoryBundleStore(settings.HOTLOOP_STORE),
+        store,
         pool,
         databaseUrl: foundation.databaseUrl,
         report: postgresNodeReport(pool, node),

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
-import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, RetrainerSettings } from '@hotloop/platform/start-up/settings.ts';
 import type { FrontDoor } from './control/console/first-run-routes.ts';
@@ -28,10 +28,15 @@ export async function openRetrainer(
   const { closing, pool, registry, authenticator, tracing, log } = foundation;
   const objects = openObjectStore(settings.HOTLOOP_STORE);
   closing.defer('dataset store', async () => objects[Symbol.dispose]());
+  const bundles = openBundleStore(settings.HOTLOOP_STORE);
+  closing.defer('model store', async () => bundles[Symbol.dispose]());
+  const watched = settings.HOTLOOP_WATCH === undefined ? undefined : openObjectStore(settings.HOTLOOP_WATCH);
+  closing.defer('watched prefix', async () => watched?.[Symbol.dispose]());
   return closing.use(
     'retrainer',
     await startRetrainer(
       {
+        ...(watched ? { watched } : {}),
         listen: listen.grpc,
         http: { listen: listen.http, metrics: foundation.metrics },
         console: {
@@ -50,7 +55,7 @@ export async function openRetrainer(
         pool,
         databaseUrl: foundation.databaseUrl,
         registry,
-        bundles: directoryBundleStore(settings.HOTLOOP_STORE),
+        bundles,
         objects,
         authenticator,
         tls: foundation.tls,

@@ -37,6 +37,8 @@ import { startOutcomeConsumers } from './outcomes/outcome-consumer.ts';
 import { traceOutcome } from './outcomes/record-outcomes.ts';
 import type { Databases } from './outcomes/sql/read-sql-outcomes.ts';
 import { startSqlOutcomes } from './outcomes/sql/start-sql-outcomes.ts';
+import { startCollecting } from './registry/collect-garbage.ts';
+import { startWatching } from './registry/watch-bundles.ts';
 import { DRIVE_DEFAULTS } from './rollouts/drive-rollout.ts';
 import { PROMOTION_DEFAULTS, type PromotionOptions } from './rollouts/promote.ts';
 import { startReconciler } from './rollouts/reconciler.ts';
@@ -76,6 +78,8 @@ export interface RetrainerOptions {
   readonly monitoring?: Partial<MonitoringOptions>;
   /** Where the programs are that training.trainer may name. Without it none is run. */
   readonly external?: ExternalOptions;
+  /** Bundles that land there are registered. */
+  readonly watched?: ObjectStore;
   /** Without it alarms by e-mail wait. */
   readonly mail?: MailSettings;
 }
@@ -120,6 +124,9 @@ const DEFAULTS = {
   labelWaitMs: 15_000,
   monitors: true,
 } as const;
+
+/** How often the watched prefix is looked at. */
+const WATCH_MS = 5_000;
 
 /** Metadata of a push travels in small chunks; this bounds what one message may hold. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
@@ -190,6 +197,14 @@ export async function startRetrainer(
       'rollouts',
       startReconciler({ pool, clock }, log, { ...DRIVE_DEFAULTS, pollMs: promotion.pollMs }),
     );
+    closing.use(
+      'store garbage',
+      startCollecting(pool, adapters.objects, () => clock.now(), log),
+    );
+    if (options.watched) {
+      const watching = { pollMs: WATCH_MS, limits: { maxOnnxBytes: settings.maxModelBytes }, promotion };
+      closing.use('watched prefix', startWatching(options.watched, { pool, bundles, clock }, watching, log));
+    }
     if (settings.monitors) {
       await reportAbsence(pool, clock.now());
       const mail = options.mail ? { mail: options.mail } : {};

@@ -4,6 +4,7 @@ import { drillBadModel } from './rollout/drill-bad-model.ts';
 import { drillCanary } from './rollout/drill-canary.ts';
 import { drillCrash } from './rollout/drill-crash.ts';
 import { drillLedger } from './rollout/drill-ledger.ts';
+import { drillRestart } from './rollout/drill-restart.ts';
 import { drillRollback } from './rollout/drill-rollback.ts';
 import { drillShadow } from './rollout/drill-shadow.ts';
 
@@ -14,6 +15,7 @@ const PARTS: Readonly<Record<string, Drill>> = {
   crash: drillCrash,
   bad_model: drillBadModel,
   shadow: drillShadow,
+  restart: drillRestart,
 };
 
 /** Everything that a rollout must hold, one part after another; `--parts ledger,crash` runs some of them. */

@@ -23,8 +23,8 @@ export interface KillableService extends AsyncDisposable {
   readonly pid: number;
   /** Ends it as a crash does. */
   kill(): Promise<void>;
-  /** Starts it again and resolves when it serves; tries again while what it depends on is away. */
-  start(): Promise<void>;
+  /** Starts it again, with some settings changed, and resolves when it serves; tries again while what it depends on is away. */
+  start(changed?: Readonly<Record<string, string>>): Promise<void>;
 }
 
 interface Started {
@@ -47,10 +47,11 @@ export async function startKillableService(
       return child.pid ?? 0;
     },
     kill: () => end(child, 'SIGKILL'),
-    async start() {
+    async start(changed = {}) {
+      const environment = { ...options.environment, ...changed };
       for (;;) {
         try {
-          ({ child } = await startOnce(options, address, httpAddress, signal));
+          ({ child } = await startOnce({ ...options, environment }, address, httpAddress, signal));
           return;
         } catch (error) {
           if (signal.aborted) throw error;

@@ -25,6 +25,8 @@ export interface RolloutStand extends AsyncDisposable {
   readonly client: HotloopClient;
   readonly retrainer: KillableService;
   readonly computes: readonly KillableService[];
+  readonly postprocessor: KillableService;
+  readonly preprocessor: KillableService;
   /** Starts the command line as a user does; resolves when it has ended. */
   command(...args: string[]): RunningCommand;
 }
@@ -75,6 +77,7 @@ export async function openRolloutStand({
   });
   const preprocessor = await start('preprocessor/src/main.ts', {
     HOTLOOP_NODE: 'front',
+    HOTLOOP_DATA: join(folder, 'data'),
     REDIS_CACHE_URL: backing.redisCacheUrl,
     HOTLOOP_COMPUTE: computes.map(({ address }) => address).join(','),
     HOTLOOP_POSTPROCESSOR: postprocessor.address,
@@ -89,6 +92,8 @@ export async function openRolloutStand({
     client,
     retrainer,
     computes,
+    postprocessor,
+    preprocessor,
     command: (...args) => startCommand([...args, '--control', `http://${retrainer.httpAddress}`]),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };

@@ -67,6 +67,10 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     load: async () => [(await import('./loop-commands.ts')).addLoopCommands],
   },
   {
+    commands: { client: 'typed clients of models' },
+    load: async () => [(await import('./client-command.ts')).addClientCommand],
+  },
+  {
     commands: { explain: 'which features moved a prediction, and by how much' },
     load: async () => [(await import('./explain-command.ts')).addExplainCommand],
   },

@@ -15,7 +15,18 @@ interface Live {
   readonly version: number | null;
 }
 
-/** `hotloop model label|archive|restore|delete|pull|card`. */
+interface GarbageOptions extends SaidOptions {
+  readonly dryRun?: boolean;
+  readonly olderThan: number;
+}
+
+interface GarbageView {
+  readonly bundles: number;
+  readonly datasets: number;
+  readonly bytes: number;
+}
+
+/** `hotloop model label|archive|restore|delete|gc|pull|card`. */
 export function addVersionCommands(program: Command, context: CommandContext): void {
   const model = program.commands.find((command) => command.name() === 'model');
   if (!model) throw new RangeError('the group `model` comes first');
@@ -64,6 +75,23 @@ export function addVersionCommands(program: Command, context: CommandContext): v
       const query = { reason: options.reason, ...(options.force ? { force: true } : {}) };
       const done = await controlClient(options, context.signal).delete(at(name, version), query);
       present(context, options, done, () => `${what}: deleted`);
+    });
+  model
+    .command('gc')
+    .description('remove bundles and datasets of the store that nothing refers to')
+    .option('--dry-run', 'only tell what would go')
+    .option('--older-than <hours>', 'what is younger stays', Number, 24)
+    .option('-y, --yes', 'do not ask first')
+    .addHelpText('after', '\nExample:\n  hotloop model gc --dry-run')
+    .action(async (_options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GarbageOptions>();
+      const dryRun = options.dryRun ?? false;
+      if (!dryRun) await confirmed(context, options, 'remove what nothing in the store refers to?');
+      const body = { dryRun, olderThanHours: options.olderThan };
+      const found = await controlClient(options, context.signal).post<GarbageView>('/v1/store/garbage', body);
+      const { bundles, datasets, bytes } = found;
+      const what = `${bundles} bundles and ${datasets} datasets, ${(bytes / 1e6).toFixed(1)} MB`;
+      present(context, options, found, () => (dryRun ? `${what} would be removed` : `removed ${what}`));
     });
   model
     .command('pull')

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { directoryObjectStore } from '../object-store/directory-object-store.ts';
 import { type BundleStore, bundleDigest, directoryBundleStore } from './bundle-store.ts';
 import { memoryBundleStore } from './memory-bundle-store.ts';
+import { objectBundleStore } from './object-bundle-store.ts';
 
 interface Subject extends AsyncDisposable {
   readonly store: BundleStore;
@@ -27,6 +29,11 @@ async function directorySubject(): Promise<Subject & { readonly root: string }> 
   };
 }
 
+async function objectSubject(): Promise<Subject> {
+  const directory = await directorySubject();
+  return { ...directory, store: objectBundleStore(directoryObjectStore(directory.root)) };
+}
+
 async function memorySubject(): Promise<Subject> {
   const store = memoryBundleStore();
   return {
@@ -40,6 +47,7 @@ const bundle = { manifestYaml: 'name: shoes\n', onnx: new Uint8Array([8, 1, 2, 3
 
 describe.each([
   ['a directory', directorySubject],
+  ['an object store', objectSubject],
   ['memory', memorySubject],
 ])('a bundle store in %s', (_, open) => {
   it('gives back what was put, under the digest of both files', async () => {

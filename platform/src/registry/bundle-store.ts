@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
@@ -38,7 +38,12 @@ export function directoryBundleStore(root: string): BundleStore {
     async put(bundle) {
       const digest = bundleDigest(bundle);
       const folder = join(root, digest);
-      if (await exists(join(folder, 'model.onnx'))) return digest;
+      if (await exists(join(folder, 'model.onnx'))) {
+        // Its time says that somebody still wants it: what is young is no garbage.
+        const now = new Date();
+        await utimes(join(folder, 'model.yaml'), now, now).catch(() => undefined);
+        return digest;
+      }
       const staging = join(root, `.staging-${randomUUID()}`);
       try {
         await mkdir(staging, { recursive: true });

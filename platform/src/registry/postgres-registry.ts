@@ -13,6 +13,7 @@ import {
   versionKey,
 } from './registry-queries.ts';
 import type { ModelRecord, RegistryReader, RegistrySnapshot, VersionRecord } from './snapshot.ts';
+import { decodeRegistry, encodeRegistry, type SnapshotFile } from './snapshot-file.ts';
 
 /** The channel that says the registry has changed; the tables' triggers send on it. */
 export const REGISTRY_CHANNEL = 'hotloop_registry';
@@ -21,10 +22,13 @@ export interface RegistryOptions {
   /** How often the revision is compared in case a notification was lost; default 1000. */
   readonly pollMs?: number;
   readonly clock?: Clock;
+  /** Keeps the newest snapshot on disk; with it the registry also opens while Postgres is away. */
+  readonly file?: SnapshotFile | undefined;
 }
 
 /**
- * A registry over Postgres. Resolves when the first snapshot is read; rejects UNAVAILABLE when it cannot be. Reads again
+ * A registry over Postgres. Resolves when the first snapshot is read, from disk where Postgres is away; rejects UNAVAILABLE when neither
+ * can be. Reads again
  * when Postgres notifies, when the listening connection comes back, and when a poll sees another revision. The pool stays
  * the caller's; disposal ends the listening connection and the poll.
  */
@@ -35,7 +39,9 @@ export async function openRegistry(
   options: RegistryOptions = {},
 ): Promise<RegistryReader & AsyncDisposable> {
   const registry = new PostgresRegistry(pool, log, options);
-  await registry.refresh();
+  await registry.refresh().catch(async (error: unknown) => {
+    if (!(await registry.readFile())) throw error;
+  });
   registry.start(listenUrl);
   return registry;
 }
@@ -45,6 +51,7 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
   readonly #log: Log;
   readonly #pollMs: number;
   readonly #clock: Clock;
+  readonly #file: SnapshotFile | undefined;
   readonly #listeners = new Set<(snapshot: RegistrySnapshot) => void>();
   #snapshot: RegistrySnapshot = { models: new Map() };
   #versions: ReadonlyMap<string, VersionRecord> = new Map();
@@ -62,6 +69,25 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
     this.#log = log;
     this.#pollMs = options.pollMs ?? 1000;
     this.#clock = options.clock ?? systemClock;
+    this.#file = options.file;
+  }
+
+  /** Takes what an earlier process left on disk. False where there is nothing that can be read. */
+  async readFile(): Promise<boolean> {
+    const kept = decodeRegistry(await this.#file?.read());
+    if (kept === null) return false;
+    this.#snapshot = kept.snapshot;
+    this.#confirmedAt = kept.confirmedAt;
+    for (const model of kept.snapshot.models.values())
+      this.#versions = new Map([
+        ...this.#versions,
+        ...[...model.versions.values()].map(
+          (record) => [versionKey(record.model, record.version), record] as const,
+        ),
+      ]);
+    const since = new Date(kept.confirmedAt).toISOString();
+    this.#log.warn({ since }, 'Postgres is away: the registry is what it was when this node last read it');
+    return true;
   }
 
   start(listenUrl: string): void {
@@ -100,6 +126,7 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
     this.#listeners.clear();
     await this.#listener?.close();
     await Promise.allSettled([this.#reading, this.#next]);
+    await this.#file?.written();
   }
 
   #startReading(): Promise<void> {
@@ -158,6 +185,7 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
     }
     if (!changed) return;
     this.#snapshot = { models };
+    this.#file?.write(encodeRegistry(this.#snapshot, this.#clock.now()));
     for (const listener of [...this.#listeners]) this.#tell(listener);
   }
 

@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Manifest, manifestSchema } from '@hotloop/model/manifest/manifest.ts';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
@@ -6,6 +9,7 @@ import { createMigratedDatabase } from '../testing/test-services.ts';
 import { memoryRegistry } from './memory-registry.ts';
 import { openRegistry } from './postgres-registry.ts';
 import type { ModelRecord, RegistryReader } from './snapshot.ts';
+import { snapshotFile } from './snapshot-file.ts';
 
 const log = silentLog();
 
@@ -206,6 +210,33 @@ describe('a registry in Postgres, left to itself', () => {
     );
     await using reader = await openRegistry(database.pool, database.url, log);
     expect([...(reader.current().models.get('shoes')?.versions.keys() ?? [])]).toEqual([1]);
+  });
+
+  it('opens from disk while Postgres is away, but not from a damaged file', async () => {
+    await using database = await createMigratedDatabase();
+    const folder = await mkdtemp(join(tmpdir(), 'hotloop-registry-'));
+    await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+    const path = join(folder, 'registry.json');
+    await using pool = openPool(database.url, { max: 2, queryTimeoutMs: 10_000, application: 'kept', log });
+    await storeInPostgres(pool, model('churn', [1, 2], 2));
+    {
+      await using registry = await openRegistry(pool, database.url, log, { file: snapshotFile(path, log) });
+      expect(registry.current().models.get('churn')?.liveVersion).toBe(2);
+    }
+    const nowhere = 'postgres://u:p@127.0.0.1:9/none';
+    await using away = openPool(nowhere, { max: 1, queryTimeoutMs: 1_000, application: 'kept', log });
+    await expect(openRegistry(away, nowhere, log)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    {
+      await using registry = await openRegistry(away, nowhere, log, { file: snapshotFile(path, log) });
+      const record = registry.current().models.get('churn');
+      expect(record).toMatchObject({ liveVersion: 2, generation: 2 });
+      expect(record?.versions.get(1)?.manifest).toEqual(manifestNamed('churn'));
+      expect(registry.confirmedAt()).toBeGreaterThan(0);
+    }
+    await writeFile(path, (await readFile(path, 'utf8')).replace('churn', 'chorn'));
+    await expect(openRegistry(away, nowhere, log, { file: snapshotFile(path, log) })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
   });
 
   it('keeps the last snapshot while Postgres is away', async () => {

@@ -1,14 +1,18 @@
-import { HotloopError } from '@hotloop/proto/errors.ts';
+import { join } from 'node:path';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import { ApiKeyStore } from '../auth/api-key-store.ts';
 import type { Authenticator } from '../auth/authorization.ts';
 import { createJwtVerifier, type JwtVerifier } from '../auth/jwt-verifier.ts';
+import { keptKeys } from '../auth/kept-keys.ts';
 import { openKeyring } from '../auth/keyring.ts';
 import { Closing } from '../closing.ts';
 import { createLog, type Log } from '../log.ts';
 import { migrate } from '../postgres/migrate.ts';
+import { migrateWhenBack } from '../postgres/migrate-when-back.ts';
 import { openPool, type Pool } from '../postgres/pool.ts';
 import { openRegistry } from '../registry/postgres-registry.ts';
 import type { RegistryReader } from '../registry/snapshot.ts';
+import { type SnapshotFile, snapshotFile } from '../registry/snapshot-file.ts';
 import { type Metrics, openMetrics } from '../telemetry/metrics.ts';
 import { startProcessTracing, type Tracing } from '../telemetry/tracing.ts';
 import { TlsIdentity } from '../tls/tls-identity.ts';
@@ -40,9 +44,13 @@ export interface FoundationOptions {
   readonly queryTimeoutMs: number;
 }
 
+/** How long a node that could serve from disk waits for Postgres when it starts. */
+const PATIENCE_MS = 3_000;
+
 /**
- * Opens what a service stands on: tracing, metrics, the migrated database, the registry. Rejects UNAVAILABLE when
- * Postgres is away; what was opened is closed by then.
+ * Opens what a service stands on: tracing, metrics, the migrated database, the registry. While Postgres is away, a node that keeps files
+ * (HOTLOOP_DATA) opens with the registry and the keys that it read last. Rejects UNAVAILABLE when there is neither; what was opened
+ * is closed by then.
  */
 export async function openFoundation(
   settings: FoundationSettings,
@@ -63,21 +71,28 @@ export async function openFoundation(
         sampleRatio: settings.HOTLOOP_TRACE_RATIO,
       }),
     );
-    await migrate(databaseUrl, { log });
+    const node = settings.HOTLOOP_NODE ?? service;
+    const kept = (what: string) =>
+      settings.HOTLOOP_DATA === undefined
+        ? undefined
+        : snapshotFile(join(settings.HOTLOOP_DATA, `${what}-${encodeURIComponent(node)}.json`), log);
+    const file = kept('registry');
+    await migrateOrGoOn(databaseUrl, file, closing, log);
     const pool = closing.use(
       'Postgres',
       openPool(databaseUrl, { max: maxConnections, queryTimeoutMs, application: service, log }),
     );
-    const registry = closing.use('registry', await openRegistry(pool, databaseUrl, log));
+    const registry = closing.use('registry', await openRegistry(pool, databaseUrl, log, { file }));
+    const [keyStore, keyFile] = [new ApiKeyStore(pool), kept('keys')];
     const authenticator = closing.use(
       'API keys',
-      await openKeyring(new ApiKeyStore(pool), log, {
+      await openKeyring(keyFile ? keptKeys(keyStore, keyFile) : keyStore, log, {
         apiKeys: settings.HOTLOOP_API_KEYS,
         tokens: tokensOf(settings),
       }),
     );
     return {
-      node: settings.HOTLOOP_NODE ?? service,
+      node,
       log,
       closing,
       tracing,
@@ -93,6 +108,23 @@ export async function openFoundation(
   } catch (error) {
     await closing.close(5000);
     throw error;
+  }
+}
+
+/** With a registry on disk a database that is away is waited for only shortly, and migrated when it is back. */
+async function migrateOrGoOn(
+  databaseUrl: string,
+  file: SnapshotFile | undefined,
+  closing: Closing,
+  log: Log,
+): Promise<void> {
+  if (file === undefined || (await file.read()) === null) return void (await migrate(databaseUrl, { log }));
+  try {
+    await migrate(databaseUrl, { log, timeoutMs: PATIENCE_MS });
+  } catch (error) {
+    const { code } = toHotloopError(error);
+    if (code !== 'UNAVAILABLE' && code !== 'DEADLINE_EXCEEDED') throw error;
+    closing.use('migration', migrateWhenBack(databaseUrl, log));
   }
 }
 

@@ -44,6 +44,8 @@ export const foundationSettings = {
   HOTLOOP_TRACE_RATIO: fractionSchema().default(0.01),
   HOTLOOP_DRAIN_MS: millisecondsSchema().default(10_000),
   DATABASE_URL: urlSchema('postgres', 'postgresql'),
+  /** A folder of this node: what must outlive the process without Postgres. */
+  HOTLOOP_DATA: z.string().min(1).optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: urlSchema('http', 'https').optional(),
 } as const;
 
@@ -111,6 +113,8 @@ export const retrainerSettings = {
   HOTLOOP_SMTP_URL: urlSchema('smtp', 'smtps').optional(),
   HOTLOOP_MAIL_FROM: z.string().min(3).default('hotloop@localhost'),
   HOTLOOP_STORE: z.string().min(1),
+  /** A folder or s3://BUCKET/PREFIX: bundles that land there are registered, and rolled out as they say. */
+  HOTLOOP_WATCH: z.string().min(1).optional(),
   /** The console's built files, when they are not beside the service. */
   HOTLOOP_CONSOLE: z.string().min(1).optional(),
   /** host:port of the preprocessor's and of compute's HTTP, for the console's first prediction. */

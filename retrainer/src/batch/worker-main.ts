@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
-import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import { serviceMain } from '@hotloop/platform/start-up/service-main.ts';
 import { workerSettings } from '@hotloop/platform/start-up/settings.ts';
 import type { AllowedFiles } from './allowed-files.ts';
@@ -25,7 +25,7 @@ serviceMain(
       'batch queue',
       await openBatchQueue({ url: settings.REDIS_QUEUE_URL, prefix: 'hotloop', log }),
     );
-    const bundles = directoryBundleStore(settings.HOTLOOP_STORE);
+    const bundles = openBundleStore(settings.HOTLOOP_STORE);
     const objects = openObjectStore(settings.HOTLOOP_STORE);
     closing.defer('store', () => objects[Symbol.dispose]());
     // Not our own: a batch must not name the variable of the control database.

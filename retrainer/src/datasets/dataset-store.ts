@@ -30,6 +30,19 @@ export function datasetKey(sha256: string): string {
   return `datasets/${sha256}.parquet`;
 }
 
+/** Keys of datasets in the store; the first group is the digest. */
+export const DATASET_KEY = /^datasets\/([0-9a-f]{64})\.parquet$/;
+
+/** Digests of every dataset that is known. */
+export async function knownDatasets(database: Queryable): Promise<string[]> {
+  try {
+    const { rows } = await database.query<{ sha256: string }>('SELECT sha256 FROM dataset');
+    return rows.map(({ sha256 }) => sha256);
+  } catch (error) {
+    throw fromPostgresError(error);
+  }
+}
+
 /** Keeps what a dataset was made of. The same rows have the same digest: once is enough. */
 export async function storeDataset(client: Queryable, dataset: NewDataset): Promise<void> {
   await client

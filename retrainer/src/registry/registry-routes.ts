@@ -1,5 +1,6 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
+import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { z } from 'zod';
@@ -7,6 +8,7 @@ import { modelHistory } from '../ledger/ledger.ts';
 import { readManifest } from '../rollouts/read-traffic.ts';
 import { actorOf } from '../rollouts/rollout-routes.ts';
 import { findRun } from '../runs/run-store.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { getModel } from './list-models.ts';
 import { archiveVersion, deleteModel, deleteVersion, labelVersion } from './manage-versions.ts';
 import { modelCard, modelCardMarkdown } from './model-card.ts';
@@ -15,6 +17,7 @@ import { findVersion, listVersions } from './version-store.ts';
 export interface RegistryRouteDependencies {
   readonly pool: Pool;
   readonly bundles: BundleStore;
+  readonly objects: ObjectStore;
   readonly clock: Clock;
 }
 
@@ -22,11 +25,38 @@ const operate = { requires: 'operate' } as const;
 const model = z.object({ model: z.string() });
 const one = z.object({ model: z.string(), version: z.coerce.number().int().min(1) });
 const said = { actor: z.string().max(200).default(''), reason: z.string().max(2_000).default('') };
+const HOUR_MS = 3_600_000;
 const done = z.object({ model: z.string(), version: z.int(), done: z.string() });
 
 /** What is done to registered versions over HTTP: labels, notes, archive, delete, download, model card. */
-export function registryRoutes({ pool, bundles, clock }: RegistryRouteDependencies): RouteModule {
+export function registryRoutes({ pool, bundles, objects, clock }: RegistryRouteDependencies): RouteModule {
   return (app) => {
+    app.post(
+      '/v1/store/garbage',
+      {
+        config: operate,
+        schema: {
+          summary: 'Remove bundles and datasets of the store that nothing refers to',
+          body: z.strictObject({
+            dryRun: z.boolean().default(false).describe('Only tell what would go'),
+            olderThanHours: z.number().min(1).max(87_600).default(24),
+          }),
+          response: {
+            200: z.object({
+              bundles: z.int(),
+              datasets: z.int(),
+              bytes: z.number(),
+              keys: z.array(z.string()).describe('At most 1000 of them'),
+            }),
+          },
+        },
+      },
+      async ({ body }) => {
+        const options = { minAgeMs: body.olderThanHours * HOUR_MS, isDryRun: body.dryRun };
+        const { keys, ...counts } = await collectGarbage(pool, objects, clock.now(), options);
+        return { ...counts, keys: keys.slice(0, 1_000) };
+      },
+    );
     app.put(
       '/v1/models/:model/versions/:version/labels',
       {

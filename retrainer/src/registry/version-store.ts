@@ -52,7 +52,8 @@ export async function registerVersion(
 }
 
 /**
- * Gives a bundle the model's next number and writes the ledger, inside the caller's transaction. The same bundle again gives the number it has. Numbers have no gaps: allocation holds the model's row.
+ * Gives a bundle the model's next number and writes the ledger, inside the caller's transaction. The same bundle again gives the number it has. Numbers are never given twice, also after
+ * the newest version was deleted: allocation holds the model's row and looks at the ledger.
  */
 export async function insertVersion(client: Queryable, version: NewVersion): Promise<RegisteredVersion> {
   const { model, bundleSha256, trained } = version;
@@ -65,7 +66,7 @@ export async function insertVersion(client: Queryable, version: NewVersion): Pro
   const { rows } = await client.query<{ version: number }>(
     `INSERT INTO model_version
        (model, version, bundle_sha256, onnx_sha256, manifest, parent_version, dataset_sha256, run_id, metrics, note)
-     SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9 FROM model_version WHERE model = $1
+     SELECT $1, greatest(max(version), (SELECT max(version) FROM ledger WHERE model = $1), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9 FROM model_version WHERE model = $1
      RETURNING version`,
     [
       model,

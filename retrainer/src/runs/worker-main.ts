@@ -1,6 +1,6 @@
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
-import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import { serviceMain } from '@hotloop/platform/start-up/service-main.ts';
 import { trainingWorkerSettings } from '@hotloop/platform/start-up/settings.ts';
 import { COLLECT_DEFAULTS } from '../datasets/collect-dataset.ts';
@@ -34,7 +34,7 @@ serviceMain(
       await startRuns(
         { pool, registry, queue, log, clock },
         {
-          ...{ pool, clock, bundles: directoryBundleStore(settings.HOTLOOP_STORE) },
+          ...{ pool, clock, bundles: openBundleStore(settings.HOTLOOP_STORE) },
           datasets: datasetCollector({ pool, objects, databaseUrl, waitMs: LABEL_WAIT_MS }),
           trainer: { train: trainInProcess, score: scoreInProcess },
           external: externalTrainer(objects, {

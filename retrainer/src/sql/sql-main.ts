@@ -1,4 +1,4 @@
-import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import { serviceMain } from '@hotloop/platform/start-up/service-main.ts';
 import { sqlSettings } from '@hotloop/platform/start-up/settings.ts';
 import { openSql } from './open-sql.ts';
@@ -21,7 +21,7 @@ serviceMain(
           databaseUrl,
           ...(settings.HOTLOOP_SQL_FILES === undefined ? {} : { files: settings.HOTLOOP_SQL_FILES }),
         },
-        { registry, bundles: directoryBundleStore(settings.HOTLOOP_STORE), authenticator, log },
+        { registry, bundles: openBundleStore(settings.HOTLOOP_STORE), authenticator, log },
       ),
     );
     return { address: server.address };

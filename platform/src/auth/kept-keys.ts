@@ -1,0 +1,52 @@
+import { z } from '../config.ts';
+import type { SnapshotFile } from '../registry/snapshot-file.ts';
+import type { ApiKeyRecord, ApiKeyStore } from './api-key-store.ts';
+import { ROLES } from './authorization.ts';
+
+const keptSchema = z.array(
+  z.object({
+    id: z.string(),
+    digest: z.string(),
+    subject: z.string(),
+    roles: z.array(z.enum(ROLES)),
+    models: z.array(z.string()).optional(),
+    perSecond: z.number().optional(),
+    expiresAt: z.coerce.date().optional(),
+    createdAt: z.coerce.date(),
+    revoked: z.boolean(),
+  }),
+);
+
+/** The store of keys, which answers from disk while Postgres is away. Digests are kept there, never keys. */
+export function keptKeys(store: Pick<ApiKeyStore, 'list'>, file: SnapshotFile): Pick<ApiKeyStore, 'list'> {
+  let last = '';
+  return {
+    async list() {
+      try {
+        const records = await store.list();
+        const text = JSON.stringify(records);
+        if (text !== last) file.write(records);
+        last = text;
+        return records;
+      } catch (error) {
+        const kept = keptSchema.safeParse(await file.read());
+        if (!kept.success) throw error;
+        return kept.data.map(recordOf);
+      }
+    },
+  };
+}
+
+function recordOf({
+  models,
+  perSecond,
+  expiresAt,
+  ...record
+}: z.output<typeof keptSchema>[number]): ApiKeyRecord {
+  return {
+    ...record,
+    ...(models === undefined ? {} : { models }),
+    ...(perSecond === undefined ? {} : { perSecond }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  };
+}

@@ -1,0 +1,32 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { toHotloopError } from '@hotloop/proto/errors.ts';
+import type { Log } from '../log.ts';
+import { migrate } from './migrate.ts';
+
+const RETRY_MS = 1_000;
+const TRY_MS = 2_000;
+
+/** Brings the database up to date as soon as it is there. Disposal gives up. */
+export function migrateWhenBack(url: string, log: Log): AsyncDisposable {
+  const stop = new AbortController();
+  const running = (async () => {
+    while (!stop.signal.aborted) {
+      try {
+        await migrate(url, { log, timeoutMs: TRY_MS });
+        return;
+      } catch (error) {
+        const { code } = toHotloopError(error);
+        // What waiting does not heal is told once; the registry keeps its snapshot.
+        if (code !== 'UNAVAILABLE' && code !== 'DEADLINE_EXCEEDED')
+          return log.error({ error }, 'the database came back and cannot be migrated');
+      }
+      await wait(RETRY_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+    }
+  })();
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running;
+    },
+  };
+}

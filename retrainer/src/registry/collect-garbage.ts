@@ -1,0 +1,109 @@
+import type { Log } from '@hotloop/platform/log.ts';
+import type { ObjectStore, StoredObject } from '@hotloop/platform/object-store/object-store.ts';
+import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
+import { DATASET_KEY, knownDatasets } from '../datasets/dataset-store.ts';
+
+/** What of the store nothing refers to. */
+export interface Garbage {
+  readonly bundles: number;
+  readonly datasets: number;
+  readonly bytes: number;
+  readonly keys: readonly string[];
+}
+
+export interface GarbageOptions {
+  /** Younger objects stay: an upload may be about to register them. */
+  readonly minAgeMs: number;
+  /** Looks, and removes nothing. */
+  readonly isDryRun: boolean;
+}
+
+const BUNDLE_KEY = /^([0-9a-f]{64})\/model\.(onnx|yaml)$/;
+const EVERY_MS = 6 * 3_600_000;
+const MIN_AGE_MS = 24 * 3_600_000;
+/** Any number, the same in every retrainer: one collects at a time. */
+const LOCK = 7_403_002;
+
+/**
+ * Removes bundles that no registered version has and datasets that the registry does not know. Which are wanted is read after the
+ * listing, and a bundle counts as young from the last push that named it. Other keys of the store are left alone.
+ */
+export async function collectGarbage(
+  pool: Pool,
+  objects: ObjectStore,
+  now: number,
+  { minAgeMs, isDryRun }: GarbageOptions,
+): Promise<Garbage> {
+  const found = new Map<string, StoredObject[]>();
+  for await (const object of objects.list('')) {
+    const digest = BUNDLE_KEY.exec(object.key)?.[1] ?? DATASET_KEY.exec(object.key)?.[1];
+    if (digest !== undefined) found.set(digest, [...(found.get(digest) ?? []), object]);
+  }
+  const wanted = await readWanted(pool);
+  const old = [...found].filter(
+    ([digest, parts]) => !wanted.has(digest) && parts.every(({ modifiedMs }) => modifiedMs < now - minAgeMs),
+  );
+  const garbage = old.flatMap(([, parts]) => parts);
+  if (!isDryRun) for (const { key } of garbage) await objects.remove(key);
+  const isBundle = ([, parts]: (typeof old)[number]) => parts.some(({ key }) => BUNDLE_KEY.test(key));
+  return {
+    bundles: old.filter(isBundle).length,
+    datasets: old.filter((one) => !isBundle(one)).length,
+    bytes: garbage.reduce((sum, { bytes }) => sum + bytes, 0),
+    keys: garbage.map(({ key }) => key),
+  };
+}
+
+async function readWanted(pool: Pool): Promise<ReadonlySet<string>> {
+  try {
+    const datasets = await knownDatasets(pool);
+    const { rows } = await pool.query<{ digest: string }>(
+      'SELECT bundle_sha256 AS digest FROM model_version',
+    );
+    return new Set([...datasets, ...rows.map(({ digest }) => digest)]);
+  } catch (error) {
+    throw fromPostgresError(error);
+  }
+}
+
+/** Collects every six hours what has been garbage for a day. Of several retrainers one does. Disposal waits for what it is at. */
+export function startCollecting(
+  pool: Pool,
+  objects: ObjectStore,
+  now: () => number,
+  log: Log,
+): AsyncDisposable {
+  let running: Promise<void> = Promise.resolve();
+  const collect = async () => {
+    const client = await pool.connect();
+    try {
+      const { rows } = await client.query<{ mine: boolean }>('SELECT pg_try_advisory_lock($1) AS mine', [
+        LOCK,
+      ]);
+      if (!rows[0]?.mine) return;
+      try {
+        const { bundles, datasets, bytes } = await collectGarbage(pool, objects, now(), {
+          ...{ minAgeMs: MIN_AGE_MS, isDryRun: false },
+        });
+        if (bundles + datasets > 0)
+          log.info({ bundles, datasets, bytes }, 'garbage of the store was removed');
+      } finally {
+        await client.query('SELECT pg_advisory_unlock($1)', [LOCK]);
+      }
+    } finally {
+      client.release();
+    }
+  };
+  const timer = setInterval(() => {
+    running = collect().catch((error: unknown) =>
+      log.warn({ error }, 'garbage of the store could not be collected; it is tried again'),
+    );
+  }, EVERY_MS);
+  timer.unref();
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

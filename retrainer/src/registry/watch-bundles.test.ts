@@ -1,0 +1,77 @@
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@hotloop/platform/clock.ts';
+import { directoryObjectStore } from '@hotloop/platform/object-store/directory-object-store.ts';
+import { expect, it } from 'vitest';
+import { linearModel, manifestText, openStores } from '../testing/fixture.ts';
+import { collectGarbage } from './collect-garbage.ts';
+import { deleteVersion } from './manage-versions.ts';
+import { takeLanded } from './watch-bundles.ts';
+
+const DAY_MS = 86_400_000;
+const OPTIONS = {
+  limits: { maxOnnxBytes: 1 << 24 },
+  promotion: { timeoutMs: 10_000, oldFailureMs: 100 },
+};
+
+it('registers bundles that land in a watched prefix, rolls them out as they say, and collects what was deleted', async () => {
+  await using stores = await openStores();
+  const folder = await mkdtemp(join(tmpdir(), 'hotloop-watched-'));
+  await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+  const watched = directoryObjectStore(folder);
+  const dependencies = { ...stores, clock: systemClock };
+  const seen = new Map<string, string>();
+  const look = () => takeLanded(watched, seen, dependencies, OPTIONS);
+  const land = async (name: string, yaml: string, seed: number) => {
+    await mkdir(join(folder, name), { recursive: true });
+    await writeFile(join(folder, name, 'model.yaml'), yaml);
+    await writeFile(join(folder, name, 'model.onnx'), linearModel(seed));
+  };
+  await land('team/first', manifestText('m', 'rollout: {mode: canary}\n'), 1);
+  await land('second', manifestText('m', 'rollout: {promote: manual}\n'), 2);
+  await land('broken', 'name: m\nfeatures: 3\n', 3);
+  // The first look only remembers: a file may still be written.
+  expect(await look()).toEqual([]);
+  const receipts = await look();
+  expect(receipts).toHaveLength(3);
+  expect(receipts.find(({ error }) => error !== undefined)?.error).toMatch(/model\.yaml: features/);
+  const first = receipts.find(({ rollout }) => rollout !== undefined);
+  expect(receipts.filter(({ rollout }) => rollout !== undefined)).toHaveLength(1);
+  expect(JSON.parse(await readFile(join(folder, 'team/first/hotloop.json'), 'utf8'))).toEqual(first);
+  const { rows } = await stores.pool.query('SELECT version, actor, reason FROM rollout');
+  expect(rows).toEqual([
+    { version: first?.version, actor: 'watched prefix', reason: 'landed in team/first/' },
+  ]);
+  // Another retrainer, or this one after a restart, does nothing twice.
+  seen.clear();
+  await look();
+  expect(await look()).toEqual([]);
+
+  const manual = receipts.find((one) => one.version !== undefined && one.rollout === undefined);
+  const act = { actor: 'ada', reason: '', at: Date.now() };
+  const keys = async () => {
+    const found: string[] = [];
+    for await (const { key } of stores.objects.list('')) found.push(key);
+    return found;
+  };
+  const before = await keys();
+  await deleteVersion(stores.pool, 'm', manual?.version ?? 0, act);
+  const collect = (now: number, isDryRun = false) =>
+    collectGarbage(stores.pool, stores.objects, now, { minAgeMs: DAY_MS, isDryRun });
+  expect(await collect(Date.now())).toMatchObject({ bundles: 0 });
+  const planned = await collect(Date.now() + 2 * DAY_MS, true);
+  expect(planned).toMatchObject({ bundles: 1, datasets: 0 });
+  expect(await keys()).toEqual(before);
+  expect(await collect(Date.now() + 2 * DAY_MS)).toEqual(planned);
+  expect(await keys()).toEqual(before.filter((key) => !planned.keys.includes(key)));
+  expect(before.length - planned.keys.length).toBe(2);
+
+  // The same bytes again are a new version, from a bundle that is stored anew.
+  const file = join(folder, 'second', 'model.yaml');
+  await utimes(file, new Date(), new Date(Date.now() + 10_000));
+  await look();
+  const [again] = await look();
+  expect(again).toMatchObject({ model: 'm', version: 3 });
+  await expect(stores.bundles.get(planned.keys[0]?.split('/')[0] ?? '')).resolves.toBeDefined();
+});
