@@ -1,11 +1,9 @@
 import type { InferItem } from '@hotloop/platform/ports/inference.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { isPredictionId, predictionTimeMs } from '@hotloop/proto/prediction-id.ts';
+import { predictionIdProblem } from '@hotloop/proto/prediction-id.ts';
+import { quotedJson } from '@hotloop/proto/quoted.ts';
 import type { LoadedModel } from './runner/load-options.ts';
 
-const DAY_MS = 86_400_000;
-const OLDEST_MS = 400 * DAY_MS;
-const NEWEST_MS = DAY_MS;
 const MAX_ROWS = 100_000;
 
 function invalid(message: string, reason: string): HotloopError {
@@ -14,11 +12,9 @@ function invalid(message: string, reason: string): HotloopError {
 
 /** Throws INVALID_ARGUMENT for an id that is no UUIDv7 of about now: the log's partitions are days of these ids. */
 export function checkPredictionId(id: string, nowMs: number): void {
-  if (!isPredictionId(id))
-    throw invalid('prediction_id must be a lower-case UUIDv7', 'invalid_prediction_id');
-  const age = nowMs - predictionTimeMs(id);
-  if (age > OLDEST_MS || age < -NEWEST_MS)
-    throw invalid('prediction_id carries a time that is too far from now', 'invalid_prediction_id');
+  const problem = predictionIdProblem(id, nowMs);
+  if (problem !== undefined)
+    throw invalid(`prediction_id ${quotedJson(id)} ${problem}`, 'invalid_prediction_id');
 }
 
 /** Throws INVALID_ARGUMENT unless the rows fit the model's one input, float32 [N, columns]. */

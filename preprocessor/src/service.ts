@@ -12,6 +12,7 @@ import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
 import type { TlsIdentity } from '@hotloop/platform/tls/tls-identity.ts';
+import { within } from '@hotloop/platform/within.ts';
 import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from './admission.ts';
@@ -207,7 +208,10 @@ export async function startPreprocessor(
     return {
       address: server.address,
       httpAddress: http?.address ?? '',
-      eventsJoined: (timeoutMs) => bounded(joined.promise, timeoutMs),
+      eventsJoined: (timeoutMs) =>
+        within(joined.promise, timeoutMs, () => {
+          throw new DOMException('events were not joined in time', 'TimeoutError');
+        }),
       [Symbol.asyncDispose]: close,
     };
   } catch (error) {
@@ -227,17 +231,4 @@ function countedTake(take: TakeEvents, countShapes: CountShapes | undefined): Ta
       })),
     );
   };
-}
-
-async function bounded(promise: Promise<void>, timeoutMs: number): Promise<void> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new DOMException('events were not joined in time', 'TimeoutError')),
-    timeoutMs,
-  );
-  try {
-    await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,11 +1,9 @@
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { isPredictionId, predictionTimeMs } from '@hotloop/proto/prediction-id.ts';
+import { predictionIdProblem } from '@hotloop/proto/prediction-id.ts';
+import { quotedJson } from '@hotloop/proto/quoted.ts';
 import type { PredictionRequest } from './prediction.ts';
 
-/** How old and how far ahead a caller's own id may be: the log's partitions and the journal's order rest on it. */
-const MAX_ID_AGE_MS = 24 * 3_600_000;
-const MAX_ID_AHEAD_MS = 5 * 60_000;
 const MAX_ENTITIES = 16;
 const MAX_ID_LENGTH = 256;
 const MAX_CANDIDATES = 10_000;
@@ -14,25 +12,17 @@ const MAX_CELLS = 4 * 1024 * 1024;
 
 /** Throws INVALID_ARGUMENT naming what is wrong with the request, whatever its model. */
 export function validateRequest(request: PredictionRequest, nowMs: number): void {
-  if (request.predictionId !== '') validatePredictionId(request.predictionId, nowMs);
+  const { predictionId } = request;
+  const problem = predictionId === '' ? undefined : predictionIdProblem(predictionId, nowMs);
+  if (problem !== undefined) throw invalid(`prediction_id ${quotedJson(predictionId)} ${problem}`);
   const names = Object.keys(request.entities);
   if (names.length > MAX_ENTITIES)
     throw invalid(`entities: at most ${MAX_ENTITIES} may be named, ${names.length} are`);
   for (const name of names) {
     const id = request.entities[name] ?? '';
     if (id === '' || id.length > MAX_ID_LENGTH)
-      throw invalid(`entities.${quoted(name)}: the id must have 1 to ${MAX_ID_LENGTH} characters`);
+      throw invalid(`entities.${quotedJson(name)}: the id must have 1 to ${MAX_ID_LENGTH} characters`);
   }
-}
-
-function validatePredictionId(id: string, nowMs: number): void {
-  if (!isPredictionId(id))
-    throw invalid(`prediction_id ${quoted(id)} must be a UUIDv7 in lower case, or be left empty`);
-  const madeAt = predictionTimeMs(id);
-  if (madeAt < nowMs - MAX_ID_AGE_MS)
-    throw invalid(`prediction_id ${id} was made more than 24 hours ago; make a new one`);
-  if (madeAt > nowMs + MAX_ID_AHEAD_MS)
-    throw invalid(`prediction_id ${id} lies more than 5 minutes ahead; check this machine's clock`);
 }
 
 /** Throws INVALID_ARGUMENT when the candidates do not fit the model's task. */
@@ -52,15 +42,11 @@ export function validateCandidates(request: PredictionRequest, manifest: Manifes
   for (const { id } of candidates) {
     if (id === '' || id.length > MAX_ID_LENGTH)
       throw invalid(`every candidate needs an id of 1 to ${MAX_ID_LENGTH} characters`);
-    if (seen.has(id)) throw invalid(`candidate ${quoted(id)} stands twice`);
+    if (seen.has(id)) throw invalid(`candidate ${quotedJson(id)} is given twice`);
     seen.add(id);
   }
 }
 
 function invalid(message: string): HotloopError {
   return new HotloopError('INVALID_ARGUMENT', message);
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.slice(0, 80));
 }

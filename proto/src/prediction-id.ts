@@ -84,6 +84,20 @@ export function predictionTimeMs(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
+/** How old and how far ahead a caller's own id may be: the log's partitions are days of these ids. */
+const MAX_AGE_MS = 24 * 3_600_000;
+const MAX_AHEAD_MS = 5 * 60_000;
+
+/** What is wrong with an id that a caller has made; undefined when it may be used. */
+export function predictionIdProblem(id: string, nowMs: number): string | undefined {
+  if (!isPredictionId(id)) return 'must be a UUIDv7 in lower case, or be left empty';
+  const madeAt = predictionTimeMs(id);
+  if (madeAt < nowMs - MAX_AGE_MS) return 'was made more than 24 hours ago; make a new one';
+  if (madeAt > nowMs + MAX_AHEAD_MS)
+    return 'lies more than 5 minutes ahead; check the clock of the machine that made it';
+  return undefined;
+}
+
 /** The smallest id of a moment; ids sort by time, so a range of ids is a range of time. */
 export function firstPredictionIdAt(ms: number): string {
   return `${startOf(ms)}000-8000-000000000000`;

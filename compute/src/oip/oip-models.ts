@@ -1,13 +1,14 @@
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { quoted } from '@hotloop/proto/quoted.ts';
 import { ELEMENT_BYTES, elementCount } from '../runner/tensor-layout.ts';
 import type { Fleet } from '../slots/fleet.ts';
 import type { KnownVersion } from '../slots/known-versions.ts';
 import type { SlotState } from '../slots/slot-table.ts';
 import { configOf, metadataOf, statisticsOf } from './model-views.ts';
 import type { OipTensor } from './oip-request.ts';
-import { checkShape, invalid, quoted } from './tensor-checks.ts';
+import { checkShape, invalid } from './tensor-checks.ts';
 
 const LOAD_TIMEOUT_MS = 120_000;
 

@@ -1,7 +1,8 @@
 import type { InferParameter__Output } from '@hotloop/proto/gen/inference/InferParameter.ts';
+import { quoted } from '@hotloop/proto/quoted.ts';
 import { type InferRequestMessage, NO_PARAMETERS } from './decode-infer-request.ts';
 import type { OipRequest, OipTensor } from './oip-request.ts';
-import { checkDatatype, checkShape, invalid, quoted } from './tensor-checks.ts';
+import { checkDatatype, checkShape, invalid } from './tensor-checks.ts';
 import { hasTypedContents, rawContents } from './typed-contents.ts';
 import { type Parameters, type Place, refuseUnserved } from './unserved-parameters.ts';
 

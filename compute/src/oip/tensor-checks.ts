@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { MOST_DEFAULT_ELEMENTS, MOST_DEFAULTS } from '@hotloop/model/onnx/open-defaults.ts';
 import { DATATYPES, type Datatype } from '@hotloop/model/tensor.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { quoted } from '@hotloop/proto/quoted.ts';
 import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
 import { ELEMENT_BYTES, elementCount } from '../runner/tensor-layout.ts';
 import type { OipTensor } from './oip-request.ts';
@@ -12,13 +13,6 @@ const KNOWN: ReadonlySet<string> = new Set(DATATYPES);
 
 export function invalid(message: string): HotloopError {
   return new HotloopError('INVALID_ARGUMENT', message, { reason: 'invalid_tensor' });
-}
-
-/** A name from outside, cut and cleaned, so that it can stand in a message. */
-export function quoted(name: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed here
-  const clean = name.replace(/[\u0000-\u001f\u007f]/g, '?');
-  return `'${clean.length > 80 ? `${clean.slice(0, 77)}...` : clean}'`;
 }
 
 /** Throws INVALID_ARGUMENT for a datatype that the protocol does not name. */

@@ -1,6 +1,7 @@
 import type { Datatype } from '@hotloop/model/tensor.ts';
 import type { InferTensorContents__Output } from '@hotloop/proto/gen/inference/InferTensorContents.ts';
-import { invalid, quoted } from './tensor-checks.ts';
+import { quoted } from '@hotloop/proto/quoted.ts';
+import { invalid } from './tensor-checks.ts';
 
 type Field = keyof InferTensorContents__Output;
 

@@ -1,5 +1,5 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { quoted } from './tensor-checks.ts';
+import { quoted } from '@hotloop/proto/quoted.ts';
 
 export type Parameters = Readonly<Record<string, string | number | bigint | boolean>>;
 

@@ -1,5 +1,6 @@
 import type { Datatype } from '@hotloop/model/tensor.ts';
-import { invalid, quoted } from '../oip/tensor-checks.ts';
+import { quoted } from '@hotloop/proto/quoted.ts';
+import { invalid } from '../oip/tensor-checks.ts';
 import { encodeElements } from '../oip/typed-contents.ts';
 import { elementCount } from '../runner/tensor-layout.ts';
 

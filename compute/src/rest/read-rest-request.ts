@@ -1,7 +1,8 @@
 import { z } from '@hotloop/platform/config.ts';
+import { quoted } from '@hotloop/proto/quoted.ts';
 import type { OipRequest, OipTensor } from '../oip/oip-request.ts';
 import { timeoutOf } from '../oip/read-grpc-request.ts';
-import { checkDatatype, checkShape, invalid, quoted } from '../oip/tensor-checks.ts';
+import { checkDatatype, checkShape, invalid } from '../oip/tensor-checks.ts';
 import { refuseUnserved } from '../oip/unserved-parameters.ts';
 import { readJsonData } from './read-json-data.ts';
 import { isBeyondJson, notInJson, parseLossless } from './rest-tensors.ts';

@@ -1,7 +1,8 @@
 import type { Datatype } from '@hotloop/model/tensor.ts';
 import type { HotloopError } from '@hotloop/proto/errors.ts';
+import { quoted } from '@hotloop/proto/quoted.ts';
 import type { OipTensor } from '../oip/oip-request.ts';
-import { invalid, quoted } from '../oip/tensor-checks.ts';
+import { invalid } from '../oip/tensor-checks.ts';
 
 declare global {
   interface JSON {

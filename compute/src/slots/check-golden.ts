@@ -1,8 +1,9 @@
 import type { GoldenExample, NestedValues } from '@hotloop/model/manifest/golden-schema.ts';
 import { flattenValues } from '@hotloop/model/manifest/nested-values.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { quoted } from '@hotloop/proto/quoted.ts';
 import type { WorkInput } from '../batching/work-input.ts';
-import { matchInputs, matchOutputs, quoted } from '../oip/tensor-checks.ts';
+import { matchInputs, matchOutputs } from '../oip/tensor-checks.ts';
 import type { FrameTensor, ReceivedTensor } from '../runner/frames.ts';
 import type { LoadedModel, TensorDescription } from '../runner/load-options.ts';
 import { RunnerFailure, RunnerGone } from '../runner/runner.ts';

@@ -2,6 +2,7 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { ModelRecord, RegistrySnapshot, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { within } from '@hotloop/platform/within.ts';
 import type { Work } from '../batching/batcher.ts';
 import type { VersionTally } from '../metrics/version-tally.ts';
 import type { VersionReport } from '../nodes/node-report.ts';
@@ -222,12 +223,13 @@ export class Fleet implements AsyncDisposable {
     slot.lastUsedAt = this.#adapters.clock.monotonic();
     slot.isDemanded = true;
     slot.handle('wanted');
-    const late = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => late.resolve(true), timeoutMs);
     slot.waiting++;
-    const isLate = await Promise.race([end(slot).then(() => false), late.promise]);
+    const isLate = await within(
+      end(slot).then(() => false),
+      timeoutMs,
+      () => true,
+    );
     slot.waiting--;
-    clearTimeout(timer);
     if (slot.serving) return slot.serving;
     throw isLate && slot.detail === '' ? notInTime(model, version) : notServed(model, version, slot);
   }

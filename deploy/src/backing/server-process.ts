@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { within } from '@hotloop/platform/within.ts';
 import { BackingServiceError } from './backing-service-error.ts';
 import { endRecordedProcess, recordProcess } from './process-record.ts';
 import type { Watchdog } from './watchdog.ts';
@@ -175,19 +176,18 @@ async function endChild<T>(
   child.stdin?.end();
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill(options.stopSignal);
-  if (await within(exited, options.stopTimeoutMs)) return;
+  if (await happens(exited, options.stopTimeoutMs)) return;
   options.log(`${options.name} did not stop within ${options.stopTimeoutMs / 1_000} s: killing it`);
   child.kill('SIGKILL');
-  if (await within(exited, KILL_WAIT_MS)) return;
+  if (await happens(exited, KILL_WAIT_MS)) return;
   throw new BackingServiceError('STOP_FAILED', `${options.name} (process ${child.pid}) survived SIGKILL`);
 }
 
-async function within(event: Promise<void>, ms: number): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(() => resolve(false), ms);
-  try {
-    return await Promise.race([event.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** True when the event came in time. */
+function happens(event: Promise<void>, ms: number): Promise<boolean> {
+  return within(
+    event.then(() => true),
+    ms,
+    () => false,
+  );
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { within } from '@hotloop/platform/within.ts';
 import { recordProcess } from '../backing/process-record.ts';
 import type { Watchdog } from '../backing/watchdog.ts';
 import { LocalError } from './local-error.ts';
@@ -134,8 +135,8 @@ async function waitUntilReady(
 async function endChild(child: ChildProcess, ended: Promise<string>, timeoutMs: number): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) {
     if (timeoutMs > 0) child.kill('SIGTERM');
-    if (timeoutMs <= 0 || !(await within(ended, timeoutMs))) killGroup(child.pid);
-    await within(ended, KILL_WAIT_MS);
+    if (timeoutMs <= 0 || !(await happens(ended, timeoutMs))) killGroup(child.pid);
+    await happens(ended, KILL_WAIT_MS);
   }
   // What the service had started itself (runners, a trainer) does not outlive it.
   killGroup(child.pid);
@@ -152,12 +153,11 @@ function killGroup(pid: number | undefined): void {
   }
 }
 
-async function within(event: Promise<unknown>, ms: number): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(() => resolve(false), ms);
-  try {
-    return await Promise.race([event.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** True when the event came in time. */
+function happens(event: Promise<unknown>, ms: number): Promise<boolean> {
+  return within(
+    event.then(() => true),
+    ms,
+    () => false,
+  );
 }

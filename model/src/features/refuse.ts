@@ -1,4 +1,5 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { quotedJson } from '@hotloop/proto/quoted.ts';
 import type { CompiledFeature } from './compile-feature.ts';
 import { FEATURE_STATUS } from './feature-status.ts';
 
@@ -17,17 +18,13 @@ function refusal(feature: CompiledFeature, candidate: Row, problem: string, reas
 }
 
 function subject(feature: CompiledFeature, candidate: Row): string {
-  const row = candidate && !feature.shared ? ` of candidate ${quoted(candidate.id)}` : '';
+  const row = candidate && !feature.shared ? ` of candidate ${quotedJson(candidate.id)}` : '';
   return `feature ${feature.name}${row} (${feature.from})`;
-}
-
-function quoted(value: unknown): string {
-  return JSON.stringify(String(value).slice(0, 80));
 }
 
 function described(value: unknown): string {
   if (typeof value === 'number') return `the number ${value}`;
-  if (typeof value === 'string') return `the text ${quoted(value)}`;
+  if (typeof value === 'string') return `the text ${quotedJson(value)}`;
   if (typeof value === 'boolean') return String(value);
   return Array.isArray(value) ? 'a list' : 'something else';
 }

@@ -1,4 +1,5 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { quotedJson } from '@hotloop/proto/quoted.ts';
 import type { ModelDescription, TensorSpec } from '../onnx/inspect.ts';
 import { type Columns, columnsOf } from './columns.ts';
 import { goldenProblems } from './golden-problems.ts';
@@ -32,13 +33,13 @@ function inputProblem(manifest: Manifest, model: ModelInterface): string | undef
   const picked = pickInput(manifest, model);
   if (typeof picked === 'string') return picked;
   if (picked.elementType !== 'float32')
-    return `input: ${quoted(picked.name)} takes ${picked.elementType}; features are float32, so set dtype, or cast inside the model`;
+    return `input: ${quotedJson(picked.name)} takes ${picked.elementType}; features are float32, so set dtype, or cast inside the model`;
   return batchProblem(manifest, picked) ?? widthProblem(manifest, picked);
 }
 
 /** Features that feed several inputs, or one that is not a float32 matrix: each input must be fed, and by what it takes. */
 function typedInputProblem(manifest: Manifest, model: ModelInterface, columns: Columns): string | undefined {
-  const names = model.inputs.map((input) => quoted(input.name)).join(', ') || 'none';
+  const names = model.inputs.map((input) => quotedJson(input.name)).join(', ') || 'none';
   const fed = new Set<string>();
   for (const { name, dtype, width, shape } of columns.inputs) {
     const wanted = name ?? manifest.input ?? (model.inputs.length === 1 ? model.inputs[0]?.name : undefined);
@@ -50,15 +51,15 @@ function typedInputProblem(manifest: Manifest, model: ModelInterface, columns: C
     const input = model.inputs.find((candidate) => candidate.name === wanted);
     const feature =
       columns.features.find((candidate) => candidate.input === name && candidate.width > 0)?.name ?? '';
-    if (!input) return `features.${feature}: the model has no input ${quoted(wanted)}; it has ${names}`;
+    if (!input) return `features.${feature}: the model has no input ${quotedJson(wanted)}; it has ${names}`;
     fed.add(wanted);
     if (input.elementType !== dtype)
-      return `features.${feature}: input ${quoted(wanted)} takes ${input.elementType}, not ${dtype}; set ${input.elementType === 'string' ? 'type: text' : `dtype: ${input.elementType}`}`;
+      return `features.${feature}: input ${quotedJson(wanted)} takes ${input.elementType}, not ${dtype}; set ${input.elementType === 'string' ? 'type: text' : `dtype: ${input.elementType}`}`;
     const problem = batchShapeProblem(manifest, input, shape ?? [width]);
     if (problem !== undefined) return problem;
   }
   const hungry = model.inputs.find(({ name }) => !fed.has(name));
-  return hungry && `input: no feature feeds ${quoted(hungry.name)}; name it with \`input\` on a feature`;
+  return hungry && `input: no feature feeds ${quotedJson(hungry.name)}; name it with \`input\` on a feature`;
 }
 
 function batchShapeProblem(
@@ -68,7 +69,7 @@ function batchShapeProblem(
 ): string | undefined {
   if (input.shape === null) return undefined;
   const [batch, ...rest] = input.shape;
-  const where = `input: ${quoted(input.name)}`;
+  const where = `input: ${quotedJson(input.name)}`;
   if (typeof batch === 'number' && (batch !== 1 || manifest.task === 'ranking'))
     return `${where} always takes ${batch} rows ${shown(input.shape)}; make the first dimension free`;
   const isFlat = rest.length === 0 && row.length === 1 && row[0] === 1;
@@ -82,9 +83,9 @@ function batchShapeProblem(
 }
 
 function pickInput(manifest: Manifest, model: ModelInterface): TensorSpec | string {
-  const names = model.inputs.map((input) => quoted(input.name)).join(', ') || 'none';
+  const names = model.inputs.map((input) => quotedJson(input.name)).join(', ') || 'none';
   if (manifest.input !== undefined && !model.inputs.some((input) => input.name === manifest.input))
-    return `input: the model has no input ${quoted(manifest.input)}; it has ${names}`;
+    return `input: the model has no input ${quotedJson(manifest.input)}; it has ${names}`;
   if (model.inputs.length !== 1)
     return `input: the features fill one input, but the model has ${model.inputs.length} (${names}); name the one that each feature feeds with \`input\`, export it with one, or use task tensor`;
   return model.inputs[0]!;
@@ -94,14 +95,14 @@ function pickInput(manifest: Manifest, model: ModelInterface): TensorSpec | stri
 function batchProblem(manifest: Manifest, input: TensorSpec): string | undefined {
   if (input.shape === null) return undefined;
   if (input.shape.length !== 2)
-    return `input: ${quoted(input.name)} has shape ${shown(input.shape)}; rows are a matrix [N, F]`;
+    return `input: ${quotedJson(input.name)} has shape ${shown(input.shape)}; rows are a matrix [N, F]`;
   const batch = input.shape[0];
   if (typeof batch !== 'number' || batch === 1) {
     if (batch === 1 && manifest.task === 'ranking')
-      return `input: ${quoted(input.name)} takes one row at a time ${shown(input.shape)}; task ranking needs a free first dimension`;
+      return `input: ${quotedJson(input.name)} takes one row at a time ${shown(input.shape)}; task ranking needs a free first dimension`;
     return undefined;
   }
-  return `input: ${quoted(input.name)} always takes ${batch} rows ${shown(input.shape)}; make the first dimension free`;
+  return `input: ${quotedJson(input.name)} always takes ${batch} rows ${shown(input.shape)}; make the first dimension free`;
 }
 
 function widthProblem(manifest: Manifest, input: TensorSpec): string | undefined {
@@ -109,7 +110,7 @@ function widthProblem(manifest: Manifest, input: TensorSpec): string | undefined
   const columns = columnsOf(manifest);
   if (typeof wanted !== 'number' || wanted === columns.width) return undefined;
   const each = columns.features.map((feature) => `${feature.name} ${feature.width}`).join(', ');
-  return `features: they make ${columns.width} columns (${shortened(each)}), but ${quoted(input.name)} takes ${wanted} ${shown(input.shape ?? [])}`;
+  return `features: they make ${columns.width} columns (${shortened(each)}), but ${quotedJson(input.name)} takes ${wanted} ${shown(input.shape ?? [])}`;
 }
 
 function outputProblem(manifest: Manifest, model: ModelInterface): string | undefined {
@@ -117,10 +118,10 @@ function outputProblem(manifest: Manifest, model: ModelInterface): string | unde
     manifest.output === undefined
       ? (model.outputs.find(({ elementType }) => isFraction(elementType)) ?? model.outputs[0])
       : model.outputs.find((candidate) => candidate.name === manifest.output);
-  const names = model.outputs.map((candidate) => quoted(candidate.name)).join(', ');
-  if (!output) return `output: the model has no output ${quoted(manifest.output ?? '')}; it has ${names}`;
+  const names = model.outputs.map((candidate) => quotedJson(candidate.name)).join(', ');
+  if (!output) return `output: the model has no output ${quotedJson(manifest.output ?? '')}; it has ${names}`;
   if (manifest.task === 'tensor') return undefined;
-  const where = `output: ${quoted(output.name)}`;
+  const where = `output: ${quotedJson(output.name)}`;
   if (isLabelOutput(manifest, output)) return undefined;
   if (!isFraction(output.elementType)) {
     const others = model.outputs.length > 1 ? `; name the one that holds the scores among ${names}` : '';
@@ -144,7 +145,7 @@ function redactProblem(manifest: Manifest, model: ModelInterface): string | unde
   const names = [...model.inputs, ...model.outputs].map((tensor) => tensor.name);
   const unknown = manifest.log.redact.find((name) => !names.includes(name));
   if (unknown === undefined) return undefined;
-  return `log.redact: the model has no input or output ${quoted(unknown)}; it has ${shortened(names.map(quoted).join(', '))}`;
+  return `log.redact: the model has no input or output ${quotedJson(unknown)}; it has ${shortened(names.map(quotedJson).join(', '))}`;
 }
 
 /** Numbers a row by task: see the table of outputs in the contracts. */
@@ -167,7 +168,7 @@ function outputWidthProblem(manifest: Manifest, output: TensorSpec, where: strin
     case 'multilabel':
       return labels === undefined || labels === width
         ? undefined
-        : `decision.labels: there are ${labels}, but ${quoted(output.name)} has ${width} numbers a row ${shape}`;
+        : `decision.labels: there are ${labels}, but ${quotedJson(output.name)} has ${width} numbers a row ${shape}`;
     case 'regression':
     case 'ranking':
       return width === 1
@@ -182,10 +183,6 @@ const LONGEST_LIST = 400;
 
 function shortened(text: string): string {
   return text.length <= LONGEST_LIST ? text : `${text.slice(0, LONGEST_LIST)}...`;
-}
-
-function quoted(name: string): string {
-  return JSON.stringify(name.slice(0, 80));
 }
 
 function shown(shape: readonly (number | string | null)[]): string {

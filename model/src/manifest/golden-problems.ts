@@ -1,3 +1,4 @@
+import { quotedJson } from '@hotloop/proto/quoted.ts';
 import type { TensorSpec } from '../onnx/inspect.ts';
 import type { ElementType } from '../onnx/tensor.ts';
 import type { Golden, NestedValues } from './golden-schema.ts';
@@ -29,7 +30,7 @@ export function goldenProblems(golden: Golden | undefined, model: ModelInterface
 
 function missingInput(inputs: Readonly<Record<string, NestedValues>>, model: ModelInterface) {
   const missing = model.inputs.find(({ name }) => !Object.hasOwn(inputs, name));
-  return missing && `input ${quoted(missing.name)} is missing; every input of the model is needed`;
+  return missing && `input ${quotedJson(missing.name)} is missing; every input of the model is needed`;
 }
 
 function tensorsProblem(
@@ -40,11 +41,11 @@ function tensorsProblem(
   for (const [name, values] of Object.entries(tensors)) {
     const spec = specs.find((candidate) => candidate.name === name);
     if (!spec) {
-      const names = specs.map((candidate) => quoted(candidate.name)).join(', ');
-      return `the model has no ${kind} ${quoted(name)}; it has ${names}`;
+      const names = specs.map((candidate) => quotedJson(candidate.name)).join(', ');
+      return `the model has no ${kind} ${quotedJson(name)}; it has ${names}`;
     }
     const problem = tensorProblem(spec, values);
-    if (problem !== undefined) return `${kind} ${quoted(name)} ${problem}`;
+    if (problem !== undefined) return `${kind} ${quotedJson(name)} ${problem}`;
   }
   return undefined;
 }
@@ -97,8 +98,4 @@ function isInteger(element: Element, bits: number, unsigned: boolean): boolean {
   if (!isWhole) return false;
   const value = BigInt(element);
   return value === (unsigned ? BigInt.asUintN(bits, value) : BigInt.asIntN(bits, value));
-}
-
-function quoted(name: string): string {
-  return JSON.stringify(name.slice(0, 80));
 }

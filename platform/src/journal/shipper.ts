@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Pool, PoolClient } from 'pg';
 import type { Log } from '../log.ts';
+import { within } from '../within.ts';
 import { ChunkReader, type JournalChunk } from './reader.ts';
 import { type JournalPosition, listSegments } from './segment.ts';
 import { shipChunk } from './ship-chunk.ts';
@@ -266,20 +267,14 @@ class JournalShipper implements Shipper {
   /** A connection that failed or took too long is closed, not given back: nothing is known of its state. */
   async #withClient<T>(use: (client: PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(new HotloopError('DEADLINE_EXCEEDED', 'Postgres took too long')),
-      this.#options.timeoutMs,
-    );
     let failed = true;
     try {
-      const work = use(client);
-      work.catch(() => undefined);
-      const result = await Promise.race([work, late.promise]);
+      const result = await within(use(client), this.#options.timeoutMs, () => {
+        throw new HotloopError('DEADLINE_EXCEEDED', 'Postgres took too long');
+      });
       failed = false;
       return result;
     } finally {
-      clearTimeout(timer);
       client.release(failed);
     }
   }

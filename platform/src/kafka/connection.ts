@@ -1,6 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { Kafka, type KafkaConfig, type LogEntry, logLevel } from 'kafkajs';
 import type { Log } from '../log.ts';
+import { within } from '../within.ts';
 
 export interface KafkaAddress {
   /** host:port each. */
@@ -43,18 +44,8 @@ export function fromKafkaError(cause: unknown): HotloopError {
 }
 
 /** The promise, or DEADLINE_EXCEEDED. What it does afterwards is ignored. */
-export async function within<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new HotloopError('DEADLINE_EXCEEDED', `${what} took longer than ${timeoutMs} ms`)),
-      timeoutMs,
-    );
+export function answerWithin<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+  return within(promise, timeoutMs, () => {
+    throw new HotloopError('DEADLINE_EXCEEDED', `${what} took longer than ${timeoutMs} ms`);
   });
-  promise.catch(() => undefined);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type ErrorCode, HotloopError } from '@hotloop/proto/errors.ts';
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import type { Log } from '../log.ts';
-import { connectKafka, type KafkaAddress, within } from './connection.ts';
+import { answerWithin, connectKafka, type KafkaAddress } from './connection.ts';
 import { type ParsedMessage, type RawMessage, rawMessage, sortMessages } from './message.ts';
 
 export type { ParsedMessage, RawMessage } from './message.ts';
@@ -105,7 +105,7 @@ class RunningConsumer<T> implements EventConsumer {
 
   async joined(timeoutMs: number): Promise<void> {
     try {
-      await within(this.#joined.promise, timeoutMs, 'joining the consumer group');
+      await answerWithin(this.#joined.promise, timeoutMs, 'joining the consumer group');
     } catch (cause) {
       throw new HotloopError('UNAVAILABLE', `group ${this.#options.groupId} was not joined in time`, {
         cause,
@@ -127,7 +127,7 @@ class RunningConsumer<T> implements EventConsumer {
     // Disconnecting waits for the batch at work.
     const ended = this.#running.then(() => this.#consumer.disconnect());
     try {
-      await within(ended, deadlineMs, 'stopping the consumer');
+      await answerWithin(ended, deadlineMs, 'stopping the consumer');
     } catch (error) {
       this.#log.warn({ error }, 'the consumer was left behind');
       this.#leaving.abort(new DOMException('the consumer was stopped', 'AbortError'));

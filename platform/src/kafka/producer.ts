@@ -1,6 +1,6 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { CompressionTypes, Partitioners } from 'kafkajs';
-import { connectKafka, fromKafkaError, type KafkaAddress, within } from './connection.ts';
+import { answerWithin, connectKafka, fromKafkaError, type KafkaAddress } from './connection.ts';
 
 export interface EventMessage {
   /** Messages of one key keep their order. */
@@ -35,7 +35,7 @@ export async function openProducer(options: ProducerOptions): Promise<EventProdu
     createPartitioner: Partitioners.DefaultPartitioner,
   });
   try {
-    await within(producer.connect(), timeoutMs, 'connecting to Kafka');
+    await answerWithin(producer.connect(), timeoutMs, 'connecting to Kafka');
   } catch (cause) {
     void producer.disconnect().catch(() => undefined);
     throw new HotloopError('UNAVAILABLE', 'the event log (Kafka) cannot be reached', { cause });
@@ -63,13 +63,13 @@ export async function openProducer(options: ProducerOptions): Promise<EventProdu
       };
       sending.then(settled, settled);
       try {
-        await within(sending, timeoutMs, 'sending events');
+        await answerWithin(sending, timeoutMs, 'sending events');
       } catch (error) {
         throw fromKafkaError(error);
       }
     },
     async [Symbol.asyncDispose]() {
-      await within(producer.disconnect(), timeoutMs, 'disconnecting').catch(() => undefined);
+      await answerWithin(producer.disconnect(), timeoutMs, 'disconnecting').catch(() => undefined);
     },
   };
 }

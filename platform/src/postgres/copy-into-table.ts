@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
+import { quotedName } from './quoted-name.ts';
 
 export interface TableSink {
   /** Its text is never repeated in an error: it may hold a password. */
@@ -25,7 +26,7 @@ export interface TableRows {
 export async function tableHasRows({ url, table }: TableSink): Promise<boolean> {
   return connected(url, async (client) => {
     if (!(await exists(client, table))) return false;
-    const { rows } = await client.query(`SELECT 1 FROM ${quoted(table)} LIMIT 1`);
+    const { rows } = await client.query(`SELECT 1 FROM ${quotedName(table)} LIMIT 1`);
     return rows.length > 0;
   });
 }
@@ -40,12 +41,12 @@ export async function copyIntoTable(
   signal: AbortSignal,
 ): Promise<void> {
   await connected(url, async (client) => {
-    const names = columns.map(({ name }) => quoted(name)).join(', ');
+    const names = columns.map(({ name }) => quotedName(name)).join(', ');
     await client.query('BEGIN');
     if (await exists(client, table)) {
-      await client.query(`LOCK TABLE ${quoted(table)} IN SHARE ROW EXCLUSIVE MODE`);
+      await client.query(`LOCK TABLE ${quotedName(table)} IN SHARE ROW EXCLUSIVE MODE`);
       const { rows } = await client.query<{ ours: boolean }>(
-        `SELECT run_id::text = $1 AS ours FROM ${quoted(table)} ORDER BY run_id::text = $1 DESC LIMIT 1`,
+        `SELECT run_id::text = $1 AS ours FROM ${quotedName(table)} ORDER BY run_id::text = $1 DESC LIMIT 1`,
         [runId],
       );
       if (rows[0]?.ours) return;
@@ -53,12 +54,14 @@ export async function copyIntoTable(
         throw new HotloopError('ALREADY_EXISTS', `the table ${table} has rows already`, {
           reason: 'sink_exists',
         });
-      if (existing === 'replace') await client.query(`TRUNCATE ${quoted(table)}`);
+      if (existing === 'replace') await client.query(`TRUNCATE ${quotedName(table)}`);
     } else {
-      const list = columns.map(({ name, type }) => `${quoted(name)} ${type}`).join(', ');
-      await client.query(`CREATE TABLE ${quoted(table)} (${list})`);
+      const list = columns.map(({ name, type }) => `${quotedName(name)} ${type}`).join(', ');
+      await client.query(`CREATE TABLE ${quotedName(table)} (${list})`);
     }
-    const sink = client.query(copyFrom(`COPY ${quoted(table)} (${names}) FROM STDIN (FORMAT csv, HEADER)`));
+    const sink = client.query(
+      copyFrom(`COPY ${quotedName(table)} (${names}) FROM STDIN (FORMAT csv, HEADER)`),
+    );
     await pipeline(createReadStream(path), sink, { signal });
     await client.query('COMMIT');
   });
@@ -66,17 +69,9 @@ export async function copyIntoTable(
 
 async function exists(client: pg.Client, table: string): Promise<boolean> {
   const { rows } = await client.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [
-    quoted(table),
+    quotedName(table),
   ]);
   return rows[0]?.found === true;
-}
-
-/** `a.b` as "a"."b". */
-function quoted(name: string): string {
-  return name
-    .split('.')
-    .map((part) => `"${part.replaceAll('"', '""')}"`)
-    .join('.');
 }
 
 async function connected<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {

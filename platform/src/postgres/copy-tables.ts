@@ -7,6 +7,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { z } from 'zod';
 import type { PoolClient } from './pool.ts';
+import { quotedName } from './quoted-name.ts';
 
 /** What a copy of all tables consists of, beside the files. */
 export const tableCopySchema = z.object({
@@ -21,11 +22,6 @@ export type TableCopy = z.output<typeof tableCopySchema>;
 
 const MIGRATIONS = 'schema_migration';
 
-/** Quotes a name for SQL. */
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
 /**
  * Writes every table of the schema `public` to `folder/NAME.copy.gz`, in Postgres' text format. Must run inside one repeatable-read
  * transaction: then all files show one moment.
@@ -35,8 +31,8 @@ export async function copyTablesOut(client: PoolClient, folder: string): Promise
   const tables: TableCopy['tables'] = [];
   for (const name of await tableNames(client)) {
     const columns = await columnsOf(client, name);
-    const list = columns.map(quoted).join(', ');
-    const rows = client.query(copyTo(`COPY (SELECT ${list} FROM ${quoted(name)}) TO STDOUT`));
+    const list = columns.map(quotedName).join(', ');
+    const rows = client.query(copyTo(`COPY (SELECT ${list} FROM ${quotedName(name)}) TO STDOUT`));
     await pipeline(rows, createGzip(), createWriteStream(join(folder, `${name}.copy.gz`)));
     tables.push({ name, columns });
   }
@@ -75,19 +71,23 @@ export async function copyTablesIn(client: PoolClient, folder: string, copy: Tab
     );
   const present = await tableNames(client);
   for (const { name, parent, bound } of copy.partitions)
-    await client.query(`CREATE TABLE IF NOT EXISTS ${quoted(name)} PARTITION OF ${quoted(parent)} ${bound}`);
-  await client.query(`TRUNCATE ${present.map(quoted).join(', ')}`);
+    await client.query(
+      `CREATE TABLE IF NOT EXISTS ${quotedName(name)} PARTITION OF ${quotedName(parent)} ${bound}`,
+    );
+  await client.query(`TRUNCATE ${present.map(quotedName).join(', ')}`);
   const columns = new Map(copy.tables.map((table) => [table.name, table.columns]));
   for (const name of await inOrderOfReferences(client, present)) {
     const list = columns.get(name);
     if (list === undefined) continue;
-    await client.query(`ALTER TABLE ${quoted(name)} DISABLE TRIGGER USER`);
-    const into = client.query(copyFrom(`COPY ${quoted(name)} (${list.map(quoted).join(', ')}) FROM STDIN`));
+    await client.query(`ALTER TABLE ${quotedName(name)} DISABLE TRIGGER USER`);
+    const into = client.query(
+      copyFrom(`COPY ${quotedName(name)} (${list.map(quotedName).join(', ')}) FROM STDIN`),
+    );
     await pipeline(createReadStream(join(folder, `${name}.copy.gz`)), createGunzip(), into);
-    await client.query(`ALTER TABLE ${quoted(name)} ENABLE TRIGGER USER`);
+    await client.query(`ALTER TABLE ${quotedName(name)} ENABLE TRIGGER USER`);
   }
   for (const { name, value } of copy.sequences)
-    await client.query('SELECT setval($1::regclass, $2)', [quoted(name), value]);
+    await client.query('SELECT setval($1::regclass, $2)', [quotedName(name), value]);
 }
 
 /** Tables that hold rows of ours; partitions are reached through their parents. */
@@ -106,7 +106,7 @@ async function columnsOf(client: PoolClient, table: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT attname AS name FROM pg_attribute
      WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum`,
-    [quoted(table)],
+    [quotedName(table)],
   );
   return rows.map((row) => row.name);
 }

@@ -1,6 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { Redis } from 'ioredis';
 import type { Log } from '../log.ts';
+import { within } from '../within.ts';
 
 export type RedisClient = Redis & AsyncDisposable;
 
@@ -111,13 +112,11 @@ async function refuseEviction(redis: Redis): Promise<void> {
 }
 
 async function close(redis: Redis): Promise<void> {
-  if (redis.status === 'ready') {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, QUIT_MS);
-    });
-    await Promise.race([redis.quit().catch(() => undefined), late]);
-    clearTimeout(timer);
-  }
+  if (redis.status === 'ready')
+    await within(
+      redis.quit().catch(() => undefined),
+      QUIT_MS,
+      () => undefined,
+    );
   redis.disconnect();
 }

@@ -2,6 +2,7 @@ import type { ReferenceAnswers, ReferenceRead } from '@hotloop/model/features/re
 import type { ReferenceRow } from '@hotloop/model/features/sources/source-kind.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { RedisClient } from '@hotloop/platform/redis/redis.ts';
+import { within } from '@hotloop/platform/within.ts';
 import type { LiveVersion, TableStore } from './table-store.ts';
 
 /**
@@ -79,15 +80,11 @@ class CachedReader implements FollowingReader {
 
   async read(reads: readonly ReferenceRead[], timeoutMs: number): Promise<ReferenceAnswers> {
     if (reads.length === 0) return [];
-    const { promise: late, resolve } = Promise.withResolvers<null>();
-    const timer = setTimeout(() => resolve(null), Math.min(this.#budgetMs, timeoutMs));
     try {
-      return await Promise.race([this.#answer(reads), late]);
+      return await within(this.#answer(reads), Math.min(this.#budgetMs, timeoutMs), () => null);
     } catch (error) {
       this.#log.debug({ error }, 'reference tables cannot be read');
       return null;
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -1,4 +1,5 @@
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
+import { NODE_ALIVE_SECONDS } from '@hotloop/platform/registry/node-liveness.ts';
 import { unknownModel } from '../rollouts/promotion-store.ts';
 import { listVersions, type VersionRow } from './version-store.ts';
 
@@ -30,9 +31,6 @@ export interface ModelDetails {
   /** Newest first. */
   readonly versions: readonly VersionDetails[];
 }
-
-/** What a node that was not seen for this long last said is no longer so: it is gone. */
-const NODE_ALIVE_SECONDS = 10;
 
 const SUMMARY = `
   SELECT model.name, model.live_version, model.previous_version, model.generation, count(version.version) AS versions,

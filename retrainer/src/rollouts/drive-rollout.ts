@@ -1,5 +1,6 @@
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { PoolClient } from '@hotloop/platform/postgres/pool.ts';
+import { NODE_ALIVE_SECONDS } from '@hotloop/platform/registry/node-liveness.ts';
 import { toHotloopError } from '@hotloop/proto/errors.ts';
 import { banditShare } from './bandit-share.ts';
 import { judgeQuality, type QualityVerdict } from './judge-quality.ts';
@@ -375,7 +376,7 @@ function stateOf(event: 'node_loading' | 'node_warming'): Rollout['state'] {
 }
 
 function describe(event: string, reports: readonly NodeReport[]): string {
-  if (reports.length === 0) return 'no compute node has been seen in the last 10 s';
+  if (reports.length === 0) return `no compute node has been seen in the last ${NODE_ALIVE_SECONDS} s`;
   const failed = reports.find((report) => report.state === 'failed');
   if (event === 'node_failed' && failed)
     return `node ${failed.node}: ${failed.detail || 'it cannot be loaded'}`;

@@ -4,13 +4,11 @@ import {
   type Queryable,
   transaction,
 } from '@hotloop/platform/postgres/pool.ts';
+import { NODE_ALIVE_SECONDS } from '@hotloop/platform/registry/node-liveness.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { didYouMean } from '@hotloop/proto/nearest-name.ts';
 import { appendLedger, type LedgerAction } from '../ledger/ledger.ts';
 import type { NodeReport } from './rollout-state.ts';
-
-/** A node that was not seen for this long is gone; a promotion does not wait for it. */
-const NODE_ALIVE_SECONDS = 10;
 
 export interface ModelState {
   readonly liveVersion: number | null;

@@ -1,4 +1,5 @@
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
+import { NODE_ALIVE_SECONDS } from '@hotloop/platform/registry/node-liveness.ts';
 import type { LoopReader } from '../datasets/loop-state.ts';
 import { getModel, listModels } from '../registry/list-models.ts';
 import { type Rollout, sharePercent } from '../rollouts/rollout.ts';
@@ -82,10 +83,11 @@ async function readNodes(pool: Pool) {
     versions: number;
     memory: number;
   }>(
-    `SELECT node.node, node.seen_at > now() - interval '10 s' AS alive,
+    `SELECT node.node, node.seen_at > now() - make_interval(secs => $1) AS alive,
        extract(epoch FROM now() - node.seen_at)::float8 AS seconds,
        count(v.version)::int AS versions, coalesce(sum(v.memory_bytes), 0)::float8 AS memory
      FROM node LEFT JOIN node_version v ON v.node = node.node GROUP BY node.node, node.seen_at ORDER BY node.node`,
+    [NODE_ALIVE_SECONDS],
   );
   return rows.map(({ node, alive, seconds, versions, memory }) => ({
     ...{ node, alive, versions },

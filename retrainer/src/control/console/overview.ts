@@ -1,4 +1,5 @@
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { within } from '@hotloop/platform/within.ts';
 import type { LoopReader, LoopState } from '../../datasets/loop-state.ts';
 import { listModels, type ModelSummary } from '../../registry/list-models.ts';
 import type { Traffic, TrafficReader } from './traffic.ts';
@@ -34,9 +35,7 @@ const COUNTS_MS = 400;
 
 /** Where a model's loop stands; null when it is not known within a moment. Throws NOT_FOUND. */
 export function loopSoon(loop: LoopReader, model: string): Promise<LoopState | null> {
-  const { promise, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(() => resolve(null), COUNTS_MS);
-  return Promise.race([loop.read(model), promise]).finally(() => clearTimeout(timer));
+  return within(loop.read(model), COUNTS_MS, () => null);
 }
 
 /** Every model with its traffic, its loop and what needs attention, the most urgent first. */

@@ -1,5 +1,6 @@
 import type { Log } from '@hotloop/platform/log.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
+import { within } from '@hotloop/platform/within.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { Queue, Worker } from 'bullmq';
 
@@ -99,7 +100,7 @@ export async function openRunQueue(options: RunQueueOptions): Promise<RunQueue> 
       return jobs.map(({ data }) => data);
     },
     async [Symbol.asyncDispose]() {
-      await withinTime(worker?.close(), CLOSE_MS).catch((error) =>
+      await withinTime(Promise.resolve(worker?.close()), CLOSE_MS).catch((error) =>
         log.warn({ error }, 'closing the run worker'),
       );
       await withinTime(dead.close(), CLOSE_MS).catch((error) =>
@@ -122,14 +123,8 @@ function textOf(job: unknown): string {
   return (JSON.stringify(job) ?? '').slice(0, MOST_TEXT);
 }
 
-async function withinTime<T>(promise: Promise<T> | undefined, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new HotloopError('UNAVAILABLE', 'the queue did not answer in time')), ms);
+function withinTime<T>(promise: Promise<T>, ms: number): Promise<T> {
+  return within(promise, ms, () => {
+    throw new HotloopError('UNAVAILABLE', 'the queue did not answer in time');
   });
-  try {
-    return (await Promise.race([promise, late])) as T;
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { within } from './within.ts';
+
+const never = new Promise<string>(() => undefined);
+const MINUTE_MS = 60_000;
+
+describe('waiting with a deadline', () => {
+  it('gives what the promise gives, or its error', async () => {
+    expect(await within(Promise.resolve('done'), MINUTE_MS, () => 'late')).toBe('done');
+    await expect(within(Promise.reject(new Error('no')), MINUTE_MS, () => 'late')).rejects.toThrow('no');
+  });
+
+  it('gives or throws what the caller chose when the time is over', async () => {
+    expect(await within(never, 1, () => null)).toBeNull();
+    const late = within(never, 1, () => {
+      throw new RangeError('too late');
+    });
+    await expect(late).rejects.toThrow(RangeError);
+  });
+
+  it('ignores an error that comes afterwards', async () => {
+    const { promise, reject } = Promise.withResolvers<string>();
+    expect(await within(promise, 1, () => 'late')).toBe('late');
+    reject(new Error('afterwards'));
+  });
+});
