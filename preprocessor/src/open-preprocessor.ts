@@ -15,6 +15,7 @@ import { GrpcDecision } from './adapters/grpc-decision.ts';
 import { GrpcFeedback } from './adapters/grpc-feedback.ts';
 import { GrpcInference } from './adapters/grpc-inference.ts';
 import { RedisHistory } from './adapters/redis-history.ts';
+import { type Backfill, createBackfill } from './archive/backfill-history.ts';
 import { startCompaction } from './archive/compact-archive.ts';
 import { type EventSpool, openEventSpool } from './archive/event-spool.ts';
 import { watchHistory } from './archive/rebuild-history.ts';
@@ -77,7 +78,7 @@ export async function openPreprocessor(
   const eventHistory = new RedisHistory(await openCache('events', 5000));
   const tables = new TableStore(pool);
   const references = closing.use('reference tables', await openReferenceReader(tables, cache, log));
-  const spool = await openArchiving(settings, eventHistory, foundation, log);
+  const archiving = await openArchiving(settings, eventHistory, foundation, log);
   const shapes = closing.use('event shapes', await followShapes(pool, systemClock, log));
   const lag = foundation.metrics.meter.createGauge('hotloop.events.lag', {
     description: 'Messages of a partition that are not taken in yet',
@@ -108,7 +109,7 @@ export async function openPreprocessor(
         setAside,
         ...(producer ? { replies: producer } : {}),
         ...{ tables, references },
-        ...(spool ? { spool } : {}),
+        ...archiving,
         countShapes: shapes.count,
         onLag: (topic, partition, messages) => lag.record(messages, { topic, partition }),
         authenticator: foundation.authenticator,
@@ -126,8 +127,8 @@ async function openArchiving(
   history: RedisHistory,
   { closing }: Foundation,
   log: Log,
-): Promise<EventSpool | undefined> {
-  if (settings.HOTLOOP_DATA === undefined) return undefined;
+): Promise<{ spool?: EventSpool; backfill?: Backfill }> {
+  if (settings.HOTLOOP_DATA === undefined) return {};
   const store = openObjectStore(settings.HOTLOOP_STORE);
   closing.defer('archive store', async () => store[Symbol.dispose]());
   const archive = closing.use('archive', await openEventArchive(store));
@@ -135,5 +136,5 @@ async function openArchiving(
   const spool = closing.use('event spool', await openEventSpool({ folder }, archive, log));
   closing.use('archive compaction', startCompaction({ archive, clock: systemClock, log }));
   closing.use('history watch', watchHistory({ history, archive, spool, clock: systemClock, log }));
-  return spool;
+  return { spool, backfill: createBackfill({ history, archive, spool, clock: systemClock }) };
 }

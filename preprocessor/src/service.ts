@@ -16,6 +16,7 @@ import { within } from '@hotloop/platform/within.ts';
 import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from './admission.ts';
+import type { Backfill } from './archive/backfill-history.ts';
 import type { EventSpool } from './archive/event-spool.ts';
 import type { CountShapes } from './event-shapes.ts';
 import { type EventsDependencies, type EventsOptions, startEvents } from './events.ts';
@@ -62,6 +63,8 @@ export interface PreprocessorAdapters {
   readonly references?: ReferenceReader;
   /** Where uploaded tables are kept. Without it none can be uploaded here. */
   readonly tables?: TableStore;
+  /** Fills the history from the archive; without it nothing is filled in. */
+  readonly backfill?: Backfill;
   /** Towards the archive. Without it events are in the history alone. */
   readonly spool?: EventSpool;
   /** Where answers to requests of topics are sent. Without it no such topics are read. */
@@ -195,6 +198,7 @@ export async function startPreprocessor(
                 ...{ timeouts, clock, take: countedTake(take, adapters.countShapes) },
                 ...(adapters.feedback ? { feedback: adapters.feedback } : {}),
                 ...(adapters.tables ? { tables: adapters.tables } : {}),
+                ...(adapters.backfill ? { backfill: { run: adapters.backfill, registry } } : {}),
               }),
             },
             { authenticator: adapters.authenticator, tls: adapters.tls, metrics: options.http.metrics, log },

@@ -9,6 +9,7 @@ import { CommandError } from '../command-error.ts';
 import { ControlClient } from '../control-client.ts';
 import { draft, modelName } from '../draft-model.ts';
 import { table } from '../terminal.ts';
+import { addBackfill, addSelect } from './features-select.ts';
 
 const DEFAULT_FRONT_DOOR = 'http://127.0.0.1:7480';
 /** Columns of one feature that the text form shows; --json has them all. */
@@ -99,6 +100,9 @@ export function addFeaturesCommands(program: Command, context: CommandContext): 
       );
       present(context, options, parity, () => describeParity(parity));
     });
+
+  addSelect(features, context);
+  addBackfill(features, context);
 
   features
     .command('infer')

@@ -10,6 +10,7 @@ import { describe, expect, it } from 'vitest';
 import { MemoryHistory } from '../adapters/memory-history.ts';
 import { readEvent } from '../parse-event.ts';
 import { takeEvents } from '../take-events.ts';
+import { createBackfill } from './backfill-history.ts';
 import { startCompaction } from './compact-archive.ts';
 import { openEventSpool } from './event-spool.ts';
 import { watchHistory } from './rebuild-history.ts';
@@ -44,6 +45,29 @@ const countOf = async (history: MemoryHistory, entityId = 'u1') => {
   const read = { entity: 'user', entityId, event: 'view', sinceMs: 0, limit: 256, fields: true };
   return (await history.read([read]))[0]?.length;
 };
+
+describe('a backfill', () => {
+  it('fills archived events of some types into the history, again without effect, one at a time', async () => {
+    await using opened = await open();
+    await using spool = await openEventSpool(
+      { folder: opened.spoolFolder, everyMs: 60_000 },
+      opened.archive,
+      log,
+    );
+    await takeEvents(new MemoryHistory(), spool, systemClock)(['a', 'b', 'c'].map((id) => viewed(id)));
+    const history = new MemoryHistory();
+    const backfill = createBackfill({ history, archive: opened.archive, spool, clock: systemClock });
+    const never = new AbortController().signal;
+    const first = backfill({ types: ['view'], sinceMs: 0 }, never);
+    await expect(backfill({ types: ['view'], sinceMs: 0 }, never)).rejects.toMatchObject({
+      reason: 'backfill_at_work',
+    });
+    expect(await first).toMatchObject({ events: 3 });
+    await backfill({ types: ['view', 'buy'], sinceMs: 0 }, never);
+    expect(await countOf(history)).toBe(3);
+    expect(await backfill({ types: ['buy'], sinceMs: 0 }, never)).toMatchObject({ events: 0 });
+  });
+});
 
 describe('events on their way to the archive', () => {
   it('rebuild a history that was emptied, by themselves', async () => {

@@ -1,11 +1,14 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
+import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import type { Backfill } from '../archive/backfill-history.ts';
 import type { Explainer } from '../explain.ts';
 import type { Predictor } from '../predict.ts';
 import type { TimeoutOptions } from '../server.ts';
 import type { TableStore } from '../tables/table-store.ts';
 import type { TakeEvents } from '../take-events.ts';
+import { backfillRoutes } from './backfill-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { explainRoutes } from './explain-routes.ts';
 import { outcomeRoutes } from './outcome-routes.ts';
@@ -20,6 +23,8 @@ export interface FrontDoor {
   readonly feedback?: FeedbackPort;
   /** Without it no tables are uploaded here. */
   readonly tables?: TableStore;
+  /** Without it there is no archive to fill the history from. */
+  readonly backfill?: { readonly run: Backfill; readonly registry: RegistryReader };
   readonly take: TakeEvents;
   readonly clock: Clock;
 }
@@ -31,6 +36,7 @@ export function predictionRoutes(door: FrontDoor): readonly RouteModule[] {
     explainRoutes(door.explainer, door.timeouts),
     ...(door.feedback ? [outcomeRoutes(door.feedback)] : []),
     ...(door.tables ? [tableRoutes(door.tables)] : []),
+    ...(door.backfill ? [backfillRoutes(door.backfill.run, door.backfill.registry)] : []),
     eventRoutes(door.take, door.clock),
   ];
 }

@@ -7,6 +7,7 @@ import { loopRoutes } from '../datasets/loop-routes.ts';
 import { predictionRoutes } from '../datasets/predictions/prediction-routes.ts';
 import { explainRoutes } from '../explain/explain-routes.ts';
 import { replayRoutes } from '../improve/replay-routes.ts';
+import { selectRoutes } from '../improve/select-routes.ts';
 import { ledgerRoutes } from '../ledger/ledger-routes.ts';
 import { type MonitoringRoutesDependencies, monitoringRoutes } from '../monitoring/monitoring-routes.ts';
 import { correctionRoutes } from '../outcomes/corrections/correction-routes.ts';
@@ -63,6 +64,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     explainRoutes(dependencies.data),
     runsRoutes(dependencies),
     searchRoutes(dependencies),
+    selectRoutes(dependencies.data),
     replayRoutes({ ...dependencies.data, datasets: dependencies.datasets }),
     monitoringRoutes(dependencies),
     ledgerRoutes(dependencies.pool),
