@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  addressListSchema,
   addressSchema,
+  brokerListSchema,
   fractionSchema,
   millisecondsSchema,
   readConfig,
@@ -15,7 +15,7 @@ const schema = z.object({
   HOTLOOP_DRAIN_MS: millisecondsSchema().default(10_000),
   HOTLOOP_TRACE_RATIO: fractionSchema().optional(),
   DATABASE_URL: urlSchema('postgres', 'postgresql'),
-  KAFKA_BROKERS: addressListSchema().optional(),
+  KAFKA_BROKERS: brokerListSchema().optional(),
 });
 const prefix = 'HOTLOOP_';
 const DATABASE_URL = 'postgres://u:hunter2@127.0.0.1/x';

@@ -107,10 +107,16 @@ export function urlSchema(...schemes: readonly string[]) {
   );
 }
 
-/** Comma-separated addresses. */
-export function addressListSchema() {
+/** Comma-separated addresses; before the first, `kafkas://` or `kafka+scram-sha-512://user:password@` and the like. */
+export function brokerListSchema() {
   return z
     .string()
     .transform((text) => text.split(',').map((part) => part.trim()))
-    .pipe(z.array(addressSchema()).min(1));
+    .refine(
+      ([first = '', ...others]) =>
+        [first.replace(/^kafkas?(\+[a-z0-9-]+)?:\/\/([^:@/]+:[^@/]*@)?/, ''), ...others].every(
+          (part) => addressSchema().safeParse(part).success,
+        ),
+      'must be host:port, comma-separated',
+    );
 }

@@ -22,6 +22,7 @@ import { drillParity } from './drill-parity.ts';
 import { drillPromote } from './drill-promote.ts';
 import { drillRollout } from './drill-rollout.ts';
 import { drillSoak } from './drill-soak.ts';
+import { drillStores } from './drill-stores.ts';
 import { drillUpgrade } from './drill-upgrade.ts';
 import { drillFailures } from './failures/drill-failures.ts';
 import { drillHostile } from './hostile/drill-hostile.ts';
@@ -50,6 +51,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   promote: drillPromote,
   rollout: drillRollout,
   soak: drillSoak,
+  stores: drillStores,
   upgrade: drillUpgrade,
 };
 
@@ -85,7 +87,10 @@ const program = new Command('npm run drill --')
   .option('--points <n>', 'promote: at how many points of a promotion something is killed', count, 40)
   .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
   .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow, restart')
-  .option('--only <ids>', 'failures: rows of the matrix, such as 1,5,9-12')
+  .option(
+    '--only <ids>',
+    'failures: rows of the matrix, such as 1,5,9-12; stores: names of trials; hostile: doors',
+  )
   .option('--hours <h>', 'soak: for how long', Number, 0.33)
   .option('--from <commit>', 'upgrade: the state to upgrade from')
   .option('--pictures <folder>', 'months: writes its charts there')

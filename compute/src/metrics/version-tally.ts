@@ -20,6 +20,7 @@ interface Families {
   readonly run: Histograms;
   readonly whole: Histograms;
   readonly batch: Histograms;
+  readonly busy: Counters;
   readonly triton: Readonly<Record<TritonName, Counters>>;
 }
 
@@ -56,6 +57,15 @@ function familiesOf(tallies: Tallies): Families {
     queue: duration('hotloop.inference.queue.duration', 'Waiting for a runner, and the way to it and back'),
     run: duration('hotloop.inference.run.duration', 'The run of the model'),
     whole: duration('hotloop.inference.whole.duration', 'Queue and run'),
+    // Each run once, however many requests shared it: what the model costs on its processors.
+    busy: tallies.counter({
+      ...{
+        name: 'hotloop.runner.busy',
+        description: 'Time in which runners ran the model',
+        unit: 's',
+        labels,
+      },
+    }),
     batch: tallies.histogram({
       ...{ name: 'hotloop.batch.size', description: 'Rows of one run of a model', unit: '{row}', labels },
       boundaries: ROW_BOUNDARIES,
@@ -83,6 +93,7 @@ export class VersionTally {
   readonly #run: Distribution;
   readonly #whole: Distribution;
   readonly #batch: Distribution;
+  readonly #busy: Count;
   readonly #triton: Readonly<Record<TritonName, Count>>;
 
   constructor(tallies: Tallies, model: string, version: number) {
@@ -96,6 +107,7 @@ export class VersionTally {
     this.#run = families.run.of(model, version);
     this.#whole = families.whole.of(model, version);
     this.#batch = families.batch.of(model, version);
+    this.#busy = families.busy.of(model, version);
     const triton = (name: TritonName) => families.triton[name].of(model, version);
     this.#triton = {
       nv_inference_request_success: triton('nv_inference_request_success'),
@@ -128,8 +140,9 @@ export class VersionTally {
     this.#triton.nv_inference_request_duration_us.value += us;
   }
 
-  ran(rows: number): void {
+  ran(rows: number, runUs: number): void {
     this.#batch.record(rows);
+    this.#busy.value += runUs / 1e6;
     this.#triton.nv_inference_exec_count.value++;
   }
 }

@@ -38,7 +38,7 @@ export class SlotStatistics {
 
   ran(rows: number, runUs: number): void {
     this.runCount++;
-    this.tally?.ran(rows);
+    this.tally?.ran(rows, runUs);
     let runs = this.runs.get(rows);
     if (!runs) {
       runs = { count: 0, us: 0 };

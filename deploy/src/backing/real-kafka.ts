@@ -35,6 +35,8 @@ export interface RealKafkaOptions {
   readonly cacheDir: string;
   readonly watchdog: Watchdog;
   readonly log: (line: string) => void;
+  /** Clients must log in with it (SASL, mechanism PLAIN). */
+  readonly login?: { readonly user: string; readonly password: string };
 }
 
 /**
@@ -50,7 +52,7 @@ export async function startRealKafka(options: RealKafkaOptions, signal: AbortSig
   await mkdir(dir, { recursive: true });
   const [port, controllerPort] = [await freePort(), await freePort()];
   const configuration = join(dir, 'server.properties');
-  await writeFile(configuration, configurationText(join(dir, 'data'), port, controllerPort));
+  await writeFile(configuration, configurationText(join(dir, 'data'), port, controllerPort, options.login));
   const java = [
     '-Xmx256m',
     '-XX:+UseSerialGC',
@@ -155,15 +157,23 @@ async function kafkaJars(
   return folder;
 }
 
-function configurationText(data: string, port: number, controllerPort: number): string {
+function configurationText(
+  data: string,
+  port: number,
+  controllerPort: number,
+  login: RealKafkaOptions['login'],
+): string {
+  const security = login === undefined ? 'PLAINTEXT' : 'SASL_PLAINTEXT';
   const settings = {
+    ...(login === undefined ? {} : loginSettings(login)),
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `CLIENTS://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `CLIENTS://127.0.0.1:${port}`,
+    'inter.broker.listener.name': 'CLIENTS',
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,CLIENTS:${security}`,
     'log.dirs': data,
     'num.partitions': '4',
     'offsets.topic.replication.factor': '1',
@@ -175,6 +185,17 @@ function configurationText(data: string, port: number, controllerPort: number): 
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)
     .join('');
+}
+
+/** The broker talks to itself as the same user. */
+function loginSettings({ user, password }: { user: string; password: string }): Record<string, string> {
+  const module = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
+  const own = `username="${user}" password="${password}" user_${user}="${password}"`;
+  return {
+    'sasl.enabled.mechanisms': 'PLAIN',
+    'sasl.mechanism.inter.broker.protocol': 'PLAIN',
+    'listener.name.clients.plain.sasl.jaas.config': `${module} ${own};`,
+  };
 }
 
 async function exists(path: string): Promise<boolean> {

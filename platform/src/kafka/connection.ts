@@ -2,9 +2,10 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { Kafka, type KafkaConfig, type LogEntry, logLevel } from 'kafkajs';
 import type { Log } from '../log.ts';
 import { within } from '../within.ts';
+import { readBrokers } from './broker-list.ts';
 
 export interface KafkaAddress {
-  /** host:port each. */
+  /** host:port each; the first may say how to log in (`readBrokers`). */
   readonly brokers: readonly string[];
   readonly clientId: string;
   readonly log: Log;
@@ -22,7 +23,7 @@ const WRITERS = {
 export function connectKafka(address: KafkaAddress): Kafka {
   const config: KafkaConfig = {
     clientId: address.clientId,
-    brokers: [...address.brokers],
+    ...readBrokers(address.brokers),
     connectionTimeout: 3000,
     requestTimeout: 10_000,
     enforceRequestTimeout: true,

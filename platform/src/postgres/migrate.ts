@@ -38,13 +38,10 @@ export async function migrate(url: string, options: MigrateOptions): Promise<rea
   const migrations = await readMigrations(options.folder ?? OWN_FOLDER);
   const client = await connect(url, timeoutMs);
   try {
-    await client.query(`SET lock_timeout = ${timeoutMs}`);
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
-    return await applyMissing(client, migrations, options.log);
+    return await applyMissing(client, migrations, options.log, timeoutMs);
   } catch (error) {
     throw error instanceof HotloopError ? error : fromPostgresError(error);
   } finally {
-    // The lock goes with the connection.
     await client.end().catch(() => undefined);
   }
 }
@@ -53,7 +50,44 @@ async function applyMissing(
   client: pg.Client,
   migrations: readonly Migration[],
   log: Log,
+  timeoutMs: number,
 ): Promise<readonly string[]> {
+  const applied: string[] = [];
+  for (;;) {
+    const next = await applyNext(client, migrations, timeoutMs);
+    if (next === undefined) return applied;
+    log.info({ migration: next }, 'applied a migration');
+    applied.push(next);
+  }
+}
+
+/**
+ * Applies the first that is missing, in a transaction that no other service's overlaps; its name, or undefined when none is. The lock is the
+ * transaction's, not the session's: behind a pooler a session may be lent to somebody else after each transaction.
+ */
+async function applyNext(
+  client: pg.Client,
+  migrations: readonly Migration[],
+  timeoutMs: number,
+): Promise<string | undefined> {
+  await client.query('BEGIN');
+  try {
+    await client.query(`SET LOCAL lock_timeout = ${timeoutMs}`);
+    await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK_KEY]);
+    const migration = await firstMissing(client, migrations);
+    if (migration) await applyOne(client, migration);
+    await client.query('COMMIT');
+    return migration?.name;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function firstMissing(
+  client: pg.Client,
+  migrations: readonly Migration[],
+): Promise<Migration | undefined> {
   await client.query(`CREATE TABLE IF NOT EXISTS schema_migration (
     name        text PRIMARY KEY,
     sha256      text NOT NULL,
@@ -64,12 +98,7 @@ async function applyMissing(
   );
   const applied = new Map(rows.map((row) => [row.name, row.sha256]));
   refuseDivergence(migrations, applied);
-  const missing = migrations.filter((migration) => !applied.has(migration.name));
-  for (const migration of missing) {
-    await applyOne(client, migration);
-    log.info({ migration: migration.name }, 'applied a migration');
-  }
-  return missing.map((migration) => migration.name);
+  return migrations.find((migration) => !applied.has(migration.name));
 }
 
 function refuseDivergence(migrations: readonly Migration[], applied: ReadonlyMap<string, string>): void {
@@ -95,15 +124,12 @@ function diverged(message: string): HotloopError {
 
 async function applyOne(client: pg.Client, migration: Migration): Promise<void> {
   try {
-    await client.query('BEGIN');
     await client.query(migration.sql);
     await client.query('INSERT INTO schema_migration (name, sha256) VALUES ($1, $2)', [
       migration.name,
       migration.sha256,
     ]);
-    await client.query('COMMIT');
   } catch (cause) {
-    await client.query('ROLLBACK').catch(() => undefined);
     throw new HotloopError('INTERNAL', `migration ${migration.name} failed; nothing of it was kept`, {
       cause,
     });

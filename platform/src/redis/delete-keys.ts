@@ -1,21 +1,32 @@
+import type { Cluster, Redis } from 'ioredis';
 import type { RedisClient } from './redis.ts';
 
 const BATCH = 500;
 
 /** The keys that match a pattern of Redis, batch by batch; some may come twice. Does not block other commands for long. */
 export async function* findKeys(redis: RedisClient, pattern: string): AsyncGenerator<string[]> {
-  let cursor = '0';
-  do {
-    const [next, keys] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', BATCH);
-    cursor = next;
-    if (keys.length > 0) yield keys;
-  } while (cursor !== '0');
+  // Each node of a cluster knows its own keys alone.
+  const nodes: readonly Pick<Redis, 'scan'>[] = redis.isCluster
+    ? (redis as unknown as Cluster).nodes('master')
+    : [redis];
+  for (const node of nodes) {
+    let cursor = '0';
+    do {
+      const [next, keys] = await node.scan(cursor, 'MATCH', pattern, 'COUNT', BATCH);
+      cursor = next;
+      if (keys.length > 0) yield keys;
+    } while (cursor !== '0');
+  }
 }
 
 /** Deletes the keys that match a pattern of Redis; answers how many. */
 export async function deleteKeys(redis: RedisClient, pattern: string): Promise<number> {
   let deleted = 0;
-  for await (const keys of findKeys(redis, pattern)) deleted += await redis.unlink(...keys);
+  for await (const keys of findKeys(redis, pattern)) {
+    // Keys of a cluster's node may be of several slots, which one command must not mix.
+    const each = redis.isCluster ? keys.map((key) => redis.unlink(key)) : [redis.unlink(...keys)];
+    for (const count of await Promise.all(each)) deleted += count;
+  }
   return deleted;
 }
 

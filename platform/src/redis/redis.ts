@@ -1,8 +1,9 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { Log } from '../log.ts';
 import { within } from '../within.ts';
 
+/** One server, the leader that sentinels name, or a cluster: then one command, script or pipeline may name keys of one slot alone. */
 export type RedisClient = Redis & AsyncDisposable;
 
 export interface RedisOptions {
@@ -25,11 +26,12 @@ const LONGEST_WAIT_MS = 2000;
 const QUIT_MS = 500;
 
 /**
- * Commands fail at once while the connection is away (no offline queue), and it comes back by itself. Rejects
- * UNAVAILABLE when a queue cannot be reached, FAILED_PRECONDITION when a queue's maxmemory-policy would lose jobs.
+ * Opens `redis://[user:password@]host:port[/database]`, `rediss://` for TLS. Several servers: `?sentinel=NAME&nodes=host:port,host:port` (the
+ * address and `nodes` are sentinels, which are asked who leads NAME) or `?cluster=true&nodes=host:port,…` (caches alone). Commands fail at once while the connection is away (no offline queue), and it comes back by itself. Rejects
+ * UNAVAILABLE when a queue cannot be reached, FAILED_PRECONDITION when a queue's maxmemory-policy would lose jobs or it is a cluster.
  */
 export async function openRedis(url: string, options: RedisOptions): Promise<RedisClient> {
-  const redis = new Redis(url, libraryOptions(options));
+  const redis = clientOf(url, options);
   watch(redis, options);
   const isReady = await connect(redis, options.connectTimeoutMs ?? 5000);
   try {
@@ -42,6 +44,54 @@ export async function openRedis(url: string, options: RedisOptions): Promise<Red
   }
   if (!isReady) options.log.warn({ redis: options.name }, 'Redis cannot be reached yet; going on without it');
   return Object.assign(redis, { [Symbol.asyncDispose]: () => close(redis) });
+}
+
+function clientOf(url: string, options: RedisOptions): Redis {
+  const parsed = new URL(url);
+  const nodes = nodesOf(parsed);
+  const name = parsed.searchParams.get('sentinel');
+  const isCluster = parsed.searchParams.get('cluster') === 'true';
+  if (name === null && !isCluster) return new Redis(url, libraryOptions(options));
+  const login = {
+    ...(parsed.username === '' ? {} : { username: decodeURIComponent(parsed.username) }),
+    ...(parsed.password === '' ? {} : { password: decodeURIComponent(parsed.password) }),
+    ...(parsed.protocol === 'rediss:' ? { tls: {} } : {}),
+  };
+  if (name !== null)
+    return new Redis({
+      ...{ sentinels: nodes, name, db: Number(parsed.pathname.slice(1)) || 0 },
+      ...(login.tls ? { enableTLSForSentinelMode: true } : {}),
+      ...login,
+      ...(login.password === undefined ? {} : { sentinelPassword: login.password }),
+      ...libraryOptions(options),
+    });
+  if (options.role === 'queue')
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      'the queue cannot be a Redis Cluster: use one server, or sentinels (?sentinel=NAME&nodes=…)',
+      { reason: 'queue_is_cluster' },
+    );
+  const { lazyConnect, retryStrategy, enableOfflineQueue, ...redisOptions } = libraryOptions(options);
+  const cluster = new Cluster(nodes, {
+    ...{ lazyConnect, enableOfflineQueue, clusterRetryStrategy: retryStrategy },
+    ...{ slotsRefreshTimeout: 2000, maxRedirections: 4, enableAutoPipelining: true },
+    redisOptions: { ...redisOptions, ...login },
+  });
+  // It has the commands of a single client; what differs (pipelines of several slots, scanning) is asked for by `isCluster`.
+  return cluster as unknown as Redis;
+}
+
+/** Throws INVALID_ARGUMENT for a node that is not host:port. */
+function nodesOf(url: URL): { host: string; port: number }[] {
+  const others = (url.searchParams.get('nodes') ?? '').split(',').filter((node) => node !== '');
+  return [`${url.hostname}:${url.port || '6379'}`, ...others].map((node) => {
+    const [, host, port] = /^(.+):(\d{1,5})$/.exec(node) ?? [];
+    if (host === undefined || port === undefined)
+      throw new HotloopError('INVALID_ARGUMENT', 'each of the nodes of a Redis URL must be host:port', {
+        reason: 'invalid_configuration',
+      });
+    return { host, port: Number(port) };
+  });
 }
 
 function libraryOptions(options: RedisOptions) {

@@ -1,7 +1,7 @@
 import { EXECUTION_PROVIDERS } from '@hotloop/model/manifest/runtime-schema.ts';
 import {
-  addressListSchema,
   addressSchema,
+  brokerListSchema,
   fractionSchema,
   millisecondsSchema,
   urlSchema,
@@ -62,7 +62,7 @@ export const preprocessorSettings = {
       z.array(z.string().regex(/^[A-Za-z0-9._-]{1,249}$/, 'must be names of topics, separated by commas')),
     ),
   REDIS_CACHE_URL: urlSchema('redis', 'rediss'),
-  KAFKA_BROKERS: addressListSchema().optional(),
+  KAFKA_BROKERS: brokerListSchema().optional(),
 } as const;
 
 /** Where the preprocessor finds the others when they are processes of their own. */
@@ -123,7 +123,7 @@ export const retrainerSettings = {
   /** Seals the console's sessions. Without it they end when the retrainer restarts; several retrainers share it. */
   HOTLOOP_SESSION_SECRET: z.string().min(32, 'must be at least 32 characters').optional(),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),
-  KAFKA_BROKERS: addressListSchema().optional(),
+  KAFKA_BROKERS: brokerListSchema().optional(),
 } as const;
 
 /** A process that works on batch parts. */

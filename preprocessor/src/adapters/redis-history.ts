@@ -20,6 +20,12 @@ const READ_CHUNK = 64;
 const FILLED_KEY = 'history:filled';
 const NO_FIELDS = Object.freeze(Object.create(null) as HistoryEvent['fields']);
 
+interface Script {
+  readonly script: string;
+  readonly keys: readonly string[];
+  readonly values: readonly (string | number)[];
+}
+
 type PipelineResults = readonly (readonly [Error | null, unknown])[] | null;
 
 /** History on Redis: events and summaries of each (entity, id, event type), read and written by scripts. The client stays the caller's. */
@@ -33,40 +39,55 @@ export class RedisHistory implements FillableHistory {
   async append(entries: readonly HistoryEntry[], nowMs: number, signal?: AbortSignal): Promise<void> {
     for (let from = 0; from < entries.length; from += APPEND_CHUNK) {
       signal?.throwIfAborted();
-      const pipeline = this.#redis.pipeline();
-      for (const [key, group] of groupByKey(entries.slice(from, from + APPEND_CHUNK)))
-        pipeline.eval(
-          APPEND_SCRIPT,
-          3,
-          key,
-          `${key}:ids`,
-          `${key}:sums`,
-          HISTORY_LENGTH,
-          nowMs - HISTORY_AGE_MS,
-          HISTORY_AGE_MS,
-          ...group.flatMap(({ id, atMs, arrivalUs, fields }) => [
-            ...[id, atMs, arrivalText(arrivalUs), JSON.stringify(fields)],
-          ]),
-        );
-      valuesOf(await pipeline.exec().catch(away));
+      const groups = [...groupByKey(entries.slice(from, from + APPEND_CHUNK))];
+      await this.#evaluate(
+        groups.map(([key, group]) => ({
+          script: APPEND_SCRIPT,
+          keys: [key, `${key}:ids`, `${key}:sums`],
+          values: [
+            ...[HISTORY_LENGTH, nowMs - HISTORY_AGE_MS, HISTORY_AGE_MS],
+            ...group.flatMap(({ id, atMs, arrivalUs, fields }) => [
+              ...[id, atMs, arrivalText(arrivalUs), JSON.stringify(fields)],
+            ]),
+          ],
+        })),
+      );
     }
   }
 
   async read(reads: readonly HistoryRead[]): Promise<HistoryEvent[][]> {
     if (reads.length === 0) return [];
-    // An explicit pipeline leaves as one write whatever the client's own settings are: one round trip.
+    // One script reads lists of one node alone, and of an entity all are on one node.
+    const groups = this.#redis.isCluster
+      ? [...Map.groupBy(reads.keys(), (index) => tagOf(reads[index]!)).values()]
+      : [[...reads.keys()]];
+    const chunks = groups.flatMap((group) => chunksOf(group, READ_CHUNK));
+    const found = await this.#evaluate(
+      chunks.map((chunk) => {
+        const own = chunk.map((index) => reads[index]!);
+        return {
+          script: READ_SCRIPT,
+          keys: own.flatMap((read) => [keyOf(read), `${keyOf(read)}:sums`]),
+          values: own.flatMap(argumentsOf),
+        };
+      }),
+    );
+    const texts = new Map<number, unknown>();
+    for (const [at, chunk] of chunks.entries())
+      for (const [place, index] of chunk.entries()) texts.set(index, (found[at] as unknown[])[place]);
+    return reads.map((read, index) => eventsOf(String(texts.get(index) ?? ''), read.fields));
+  }
+
+  /** In one round trip. On a cluster, scripts of one turn travel together to each node. */
+  async #evaluate(scripts: readonly Script[]): Promise<unknown[]> {
+    if (this.#redis.isCluster)
+      return Promise.all(
+        scripts.map(({ script, keys, values }) => this.#redis.eval(script, keys.length, ...keys, ...values)),
+      ).catch(away);
+    // An explicit pipeline leaves as one write whatever the client's own settings are.
     const pipeline = this.#redis.pipeline();
-    for (let from = 0; from < reads.length; from += READ_CHUNK) {
-      const chunk = reads.slice(from, from + READ_CHUNK);
-      pipeline.eval(
-        READ_SCRIPT,
-        2 * chunk.length,
-        ...chunk.flatMap((read) => [keyOf(read), `${keyOf(read)}:sums`]),
-        ...chunk.flatMap(argumentsOf),
-      );
-    }
-    const texts = valuesOf(await pipeline.exec().catch(away)).flat();
-    return reads.map((read, index) => eventsOf(String(texts[index] ?? ''), read.fields));
+    for (const { script, keys, values } of scripts) pipeline.eval(script, keys.length, ...keys, ...values);
+    return valuesOf(await pipeline.exec().catch(away));
   }
 
   async isFilled(): Promise<boolean> {
@@ -84,8 +105,18 @@ function arrivalText(arrivalUs: number): string {
 }
 
 /** The braces keep all keys of an entity on one node of a cluster. */
+function tagOf(list: { entity: string; entityId: string }): string {
+  return `history:{${list.entity}:${list.entityId}}`;
+}
+
 function keyOf(list: { entity: string; entityId: string; event: string }): string {
-  return `history:{${list.entity}:${list.entityId}}:${list.event}`;
+  return `${tagOf(list)}:${list.event}`;
+}
+
+function chunksOf(indexes: readonly number[], size: number): number[][] {
+  return Array.from({ length: Math.ceil(indexes.length / size) }, (_, at) =>
+    indexes.slice(at * size, (at + 1) * size),
+  );
 }
 
 function groupByKey(entries: readonly HistoryEntry[]): Map<string, HistoryEntry[]> {

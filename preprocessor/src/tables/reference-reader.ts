@@ -115,9 +115,12 @@ class CachedReader implements FollowingReader {
       const live = this.#live.get(table) as LiveVersion;
       return { table, key, live, id: idOf(table, live.version, key) };
     });
-    const texts = await this.#redis
-      .mget(wanted.map(({ id }) => `reference:${id}`))
-      .catch((): (string | null)[] => wanted.map(() => null));
+    const keys = wanted.map(({ id }) => `reference:${id}`);
+    // On a cluster each key is asked for by itself, and those of one turn travel together.
+    const texts = await (this.#redis.isCluster
+      ? Promise.all(keys.map((key) => this.#redis.get(key)))
+      : this.#redis.mget(keys)
+    ).catch((): (string | null)[] => wanted.map(() => null));
     const unknown: typeof wanted = [];
     for (const [at, want] of wanted.entries()) {
       const text = texts[at];
@@ -128,7 +131,7 @@ class CachedReader implements FollowingReader {
           text === NONE ? null : { fields: bare(JSON.parse(text)), atMs: want.live.uploadedMs },
         );
     }
-    const pipeline = this.#redis.pipeline();
+    const written: Promise<unknown>[] = [];
     for (const [table, wants] of Map.groupBy(unknown, (want) => want.table)) {
       const live = this.#live.get(table) as LiveVersion;
       const rows = await this.#store.rows(
@@ -140,15 +143,11 @@ class CachedReader implements FollowingReader {
       for (const { id, key } of wants) {
         const fields = found.get(key);
         this.#keep(id, fields === undefined ? null : { fields: bare(fields), atMs: live.uploadedMs });
-        pipeline.set(
-          `reference:${id}`,
-          fields === undefined ? NONE : JSON.stringify(fields),
-          'EX',
-          REDIS_SECONDS,
-        );
+        const text = fields === undefined ? NONE : JSON.stringify(fields);
+        written.push(this.#redis.set(`reference:${id}`, text, 'EX', REDIS_SECONDS));
       }
     }
-    if (unknown.length > 0) void pipeline.exec().catch(() => undefined);
+    void Promise.all(written).catch(() => undefined);
   }
 
   #keep(id: string, row: ReferenceRow | null): void {

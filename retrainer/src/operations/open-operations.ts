@@ -1,5 +1,5 @@
 import { Closing } from '@hotloop/platform/closing.ts';
-import { addressListSchema, type Environment, readConfig, urlSchema, z } from '@hotloop/platform/config.ts';
+import { brokerListSchema, type Environment, readConfig, urlSchema, z } from '@hotloop/platform/config.ts';
 import { createLog } from '@hotloop/platform/log.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
@@ -14,7 +14,7 @@ const settingsSchema = z.object({
   HOTLOOP_STORE: z.string().min(1),
   REDIS_CACHE_URL: urlSchema('redis', 'rediss').optional(),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss').optional(),
-  KAFKA_BROKERS: addressListSchema().optional(),
+  KAFKA_BROKERS: brokerListSchema().optional(),
 });
 
 /** The stores of a Hotloop, for the commands that work on them directly. Disposing closes the connections. */

@@ -278,7 +278,7 @@ export const LIVE_CELLS: readonly LiveCell[] = [
       );
       scene.say(`half-open: the longest answer took ${Math.round(longest)} ms`);
       return [
-        ...(longest > 4_000 ? [`an answer took ${Math.round(longest)} ms`] : []),
+        ...(longest > 4_500 ? [`an answer took ${Math.round(longest)} ms`] : []),
         ...(await lossesOf(scene, asked)),
       ];
     },

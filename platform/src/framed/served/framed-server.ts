@@ -25,7 +25,7 @@ export interface FramedHandlerOptions<Item extends ItemMessage, Reply extends ob
   readonly maxFrameBytes?: number;
   /**
    * After so long the client is asked to open another stream, so that load finds new replicas; a tenth of it is
-   * jitter. Default 5 minutes; 0 turns it off.
+   * jitter. Default 1 minute; 0 turns it off.
    */
   readonly maxStreamAgeMs?: number;
 }
@@ -50,7 +50,7 @@ export function framedHandler<Item extends ItemMessage, Reply extends object>(
       maxItems: options.maxFrameItems ?? DEFAULT_FRAME_LIMITS.maxItems,
       maxBytes: options.maxFrameBytes ?? DEFAULT_FRAME_LIMITS.maxBytes,
     },
-    maxStreamAgeMs: options.maxStreamAgeMs ?? 300_000,
+    maxStreamAgeMs: options.maxStreamAgeMs ?? 60_000,
     wheel: new DeadlineWheel(),
   };
   return (call) => {
