@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly users: number;
   /** `features` alone: the folder of banking77; without it accuracy is not measured. */
   readonly data?: string | undefined;
+  /** `log` alone: for how long its lag is measured. */
+  readonly lagSeconds: number;
   /** `providers` alone: what its runners are told of devices. */
   readonly devices: DeviceEnvironment;
   /** Folder for CPU profiles of the processes measured. */
