@@ -173,6 +173,7 @@ export async function startRetrainer(
           clock,
           datasets,
           trainer,
+          checkpoints: adapters.objects,
           ...(settings.external ? { external: externalTrainer(adapters.objects, settings.external) } : {}),
         },
         {
@@ -281,7 +282,7 @@ export async function startRetrainer(
         changes,
         batches: batches.dependencies,
         datasets,
-        data: { pool, bundles, objects: adapters.objects, trainer, clock },
+        data: { pool, bundles, objects: adapters.objects, trainer, clock, outcomes },
       });
     const pages = options.console && {
       folder: options.console.folder,

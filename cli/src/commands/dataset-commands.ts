@@ -32,7 +32,9 @@ interface FileOptions extends GlobalOptions {
 }
 
 interface Imported {
-  readonly sha256: string;
+  /** Null for outcomes of predictions. */
+  readonly sha256: string | null;
+  readonly duplicates?: number;
   readonly examples: number;
   readonly refused: number;
   readonly problems: readonly string[];
@@ -45,7 +47,8 @@ interface BuildOptions extends GlobalOptions {
   readonly events: string;
 }
 
-interface Built extends Imported {
+interface Built extends Omit<Imported, 'sha256'> {
+  readonly sha256: string;
   readonly rows_with_events: number;
 }
 
@@ -125,8 +128,10 @@ export function addDatasetCommands(program: Command, context: CommandContext): v
   program.addCommand(outcomes);
   outcomes
     .command('import')
-    .description('labelled examples from a file: history that later versions learn from')
-    .argument('<file>', 'CSV, JSONL or Parquet, with the features and the label of each example')
+    .description(
+      'outcomes of predictions from a file, or labelled examples: history that later versions learn from',
+    )
+    .argument('<file>', 'CSV, JSONL or Parquet: prediction_id and label, or the features and the label')
     .requiredOption('-m, --model <name>', 'whose history it is')
     .requiredOption('-l, --label <column>', 'the column that holds the label')
     .option('--at <column>', 'the column that holds the time of each row, in RFC 3339')
@@ -137,7 +142,9 @@ export function addDatasetCommands(program: Command, context: CommandContext): v
       const imported = await upload<Imported>(context, options, file, path, {});
       present(context, options, imported, () =>
         [
-          `${imported.examples} labelled rows, dataset ${imported.sha256.slice(0, 12)}`,
+          imported.sha256 === null
+            ? `${imported.examples} outcomes, ${imported.duplicates ?? 0} known before`
+            : `${imported.examples} labelled rows, dataset ${imported.sha256.slice(0, 12)}`,
           ...refusals(imported),
         ].join('\n'),
       );

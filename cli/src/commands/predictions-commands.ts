@@ -15,6 +15,8 @@ interface ExportOptions extends GlobalOptions {
   readonly maxScore?: string;
   readonly lowConfidence?: string;
   readonly suspected?: boolean;
+  readonly disagreement?: string;
+  readonly drifted?: string;
   readonly limit?: string;
 }
 
@@ -34,6 +36,8 @@ export function addPredictionsCommands(program: Command, context: CommandContext
     .option('--max-score <number>', 'with at most this score')
     .option('--low-confidence <margin>', 'whose two most probable classes are no farther apart than this')
     .option('--suspected', 'whose label is probably wrong, by confident learning')
+    .option('--disagreement <difference>', 'that a shadow version answered otherwise, by at least this')
+    .option('--drifted <feature>', 'in which this feature has a value that was rare in training')
     .option('--limit <rows>', 'at most so many')
     .addHelpText('after', '\nExample: hotloop predictions export churn --suspected -o look.csv')
     .action(async (model: string, _options: unknown, command: Command) => {
@@ -49,6 +53,8 @@ export function addPredictionsCommands(program: Command, context: CommandContext
           max_score: options.maxScore,
           margin: options.lowConfidence,
           suspected: options.suspected ? 'true' : undefined,
+          disagreement: options.disagreement,
+          drifted: options.drifted,
           limit: options.limit,
         },
       );

@@ -14,8 +14,9 @@ const rangeSchema = z.union([
 ]);
 export type SearchRange = z.output<typeof rangeSchema>;
 
-/** What a search may change. Numbers in between are rounded where only whole ones make sense. */
+/** What a search may change; `kernel`: network.kind, or `external` for the program that training.trainer names. Numbers in between are rounded where only whole ones make sense. */
 export const SEARCHED = [
+  'kernel',
   'learning_rate',
   'epochs',
   'batch',

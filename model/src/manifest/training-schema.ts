@@ -84,6 +84,21 @@ export const trainingSchema = z
       .optional()
       .describe('How strongly weights are drawn to those of the version that training begins with'),
     trainable: z.union([z.literal('all'), z.array(z.string().min(1)).min(1)]).default('all'),
+    adapters: z
+      .strictObject({
+        rank: z.int().min(1).max(1024).default(4),
+        alpha: z
+          .number()
+          .positive()
+          .optional()
+          .describe('alpha / rank scales what adapters add; default: rank'),
+        weights: z
+          .union([z.literal('all'), z.array(z.string().min(1)).min(1)])
+          .default('all')
+          .describe('Weights of two axes that get an adapter'),
+      })
+      .optional()
+      .describe('Low-rank adapters are trained, and added to the weights, instead of the weights themselves'),
     epochs: z.int().min(1).max(10_000).default(3),
     batch: z.int().min(1).max(65_536).default(256),
     seed: z.int().min(0).default(1),
@@ -96,6 +111,11 @@ export const trainingSchema = z
     data: dataSchema.default({ split: 'time', frozen: 0, classes: 'as_they_are' }),
     network: z
       .strictObject({
+        kind: z
+          .enum(['logistic', 'perceptron', 'wide-and-deep', 'factorization-machine'])
+          .default('perceptron')
+          .describe('All but the first two give one output'),
+        factors: z.int().min(1).max(1024).default(8).describe('factorization-machine: length of the vectors'),
         hidden: z
           .array(z.int().min(1).max(16_384))
           .max(16)

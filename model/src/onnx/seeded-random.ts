@@ -18,6 +18,19 @@ export class SeededRandom {
     for (let i = 0; i < 16; i++) this.#next32();
   }
 
+  /** Where the sequence stands, for {@link SeededRandom.resume}. */
+  get state(): readonly [number, number, number, number] {
+    return [this.#a, this.#b, this.#c, this.#counter];
+  }
+
+  /** Goes on from a state. */
+  resume([a = 0, b = 0, c = 0, counter = 0]: readonly number[]): void {
+    this.#a = a;
+    this.#b = b;
+    this.#c = c;
+    this.#counter = counter;
+  }
+
   #next32(): number {
     const sum = (((this.#a + this.#b) | 0) + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;

@@ -59,6 +59,13 @@ export interface Schedule {
  */
 export type Trainable = 'all' | readonly string[] | { readonly last: number };
 
+/** Low-rank adapters: `alpha / rank` scales what they add; default alpha: the rank. */
+export interface AdapterSettings {
+  readonly rank: number;
+  readonly alpha?: number | undefined;
+  readonly weights: 'all' | readonly string[];
+}
+
 export interface TrainingSettings {
   readonly loss: LossName | LossSpec;
   /** The output the loss is taken of. Default: the model's first. */
@@ -72,6 +79,8 @@ export interface TrainingSettings {
   /** How strongly weights are drawn to those that training began with: adds this / 2 times the squared distance. */
   readonly parentPenalty?: number;
   readonly trainable: Trainable;
+  /** Trains adapters on these weights instead of the weights themselves; `trainable` does not count then. */
+  readonly adapters?: AdapterSettings;
   /** Passes over the data, at most. */
   readonly epochs: number;
   /** Examples per update. */
@@ -115,6 +124,7 @@ export function trainingSettings(manifest: Manifest): TrainingSettings {
     ...(spec.clip_norm === undefined ? {} : { clipNorm: spec.clip_norm }),
     ...(spec.parent_penalty === undefined ? {} : { parentPenalty: spec.parent_penalty }),
     trainable: spec.trainable,
+    ...(spec.adapters === undefined ? {} : { adapters: spec.adapters }),
     epochs: spec.epochs,
     batch: spec.batch,
     seed: spec.seed,

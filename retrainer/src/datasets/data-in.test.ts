@@ -1,6 +1,12 @@
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openStores, type StartedRetrainer, type Stores, startTestRetrainer } from '../testing/fixture.ts';
+import {
+  logPredictions,
+  openStores,
+  type StartedRetrainer,
+  type Stores,
+  startTestRetrainer,
+} from '../testing/fixture.ts';
 
 const MANIFEST = `name: churn
 task: binary
@@ -78,6 +84,24 @@ describe('a file with labels', () => {
         .subarray(0, 4)
         .toString(),
     ).toBe('PAR1');
+  });
+
+  it('may be outcomes that name predictions: each counts once, and is refused by its line', async () => {
+    const [first, second] = await logPredictions(stores.pool, [
+      { model: 'churn', features: [1, 1, 0], columns: 3 },
+      { model: 'churn', features: [2, 0, 1], columns: 3 },
+    ]);
+    const file = `prediction_id,left\n${first},1\n${second},0\nnonsense,1\n${second},\n${second},7\n`;
+    const imported = await call('/models/churn/history?label=left', file);
+    expect(imported).toMatchObject({
+      status: 200,
+      body: { sha256: null, examples: 2, duplicates: 0, refused: 3 },
+    });
+    const problems = imported.body.problems as string[];
+    expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual(['line 4', 'line 5', 'line 6']);
+    expect(await call('/models/churn/history?label=left', file)).toMatchObject({
+      body: { examples: 0, duplicates: 2 },
+    });
   });
 
   it('reports refused rows by their line', async () => {

@@ -12,7 +12,7 @@ import { type JobLimits, runJobProcess } from '../training/job-process.ts';
 import { type CollectedFile, type CollectOptions, collectDataset } from './collect-dataset.ts';
 import { type CollectorDone, DATASET_FILE, REQUEST_FILE } from './collector-protocol.ts';
 import { type Dataset, loadDataset } from './dataset.ts';
-import { datasetKey, listDatasets, type NewDataset, parentDataset } from './dataset-store.ts';
+import { datasetKey, findDataset, listDatasets, type NewDataset, parentDataset } from './dataset-store.ts';
 
 /** A dataset that lies in the store, with its rows in memory. */
 export interface CollectedDataset extends Dataset, Omit<CollectedFile, 'path'> {
@@ -32,6 +32,8 @@ export interface DatasetCollector {
     options: CollectOptions,
     limits: JobLimits,
   ): Promise<CollectedDataset>;
+  /** A dataset that was collected before, as it is in the store. Throws NOT_FOUND, DATA_LOSS. */
+  reload(sha256: string): Promise<CollectedDataset>;
 }
 
 export interface CollectorDependencies {
@@ -56,6 +58,30 @@ const MEMORY_MB = 600;
 export function datasetCollector(dependencies: CollectorDependencies): DatasetCollector {
   const { pool, objects, databaseUrl } = dependencies;
   return {
+    async reload(sha256) {
+      const { createdAt: _createdAt, ...row } = await findDataset(pool, sha256);
+      const folder = await mkdtemp(join(tmpdir(), 'hotloop-reload-'));
+      try {
+        const path = join(folder, DATASET_FILE);
+        await objects.getFile(datasetKey(row.sha256), path);
+        const detail = row.detail as Pick<
+          CollectedDataset,
+          'pending' | 'unmatched' | 'unusable' | 'notes'
+        > & {
+          readonly missing: number;
+        };
+        const { examples, positives, cut, bytes, from, to } = row;
+        const parts = row.parts as CollectedDataset['parts'];
+        return {
+          ...{ sha256: row.sha256, examples, positives, cut, bytes, parts, from: from ?? 0, to: to ?? 0 },
+          ...detail,
+          ...(await loadDataset(path)),
+          row,
+        };
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
     async collect(manifest, parentVersion, now, options, limits) {
       const missing = await awaitPredictions(dependencies, manifest.name, limits.signal);
       const parent = await parentDataset(pool, manifest.name, parentVersion);

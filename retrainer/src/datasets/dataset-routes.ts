@@ -8,13 +8,18 @@ import { openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { z } from 'zod';
 import { type FirstVersionDependencies, trainFirstVersion } from '../improve/train-first-version.ts';
+import { importOutcomes } from '../outcomes/import-outcomes.ts';
+import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
 import { findVersionManifest } from '../registry/find-manifest.ts';
 import { type DatasetRow, datasetKey, findDataset, listDatasets } from './dataset-store.ts';
 import { importDataset } from './import-dataset.ts';
 import { EVENTS_COUNT_FROM } from './past-events.ts';
+import { readTable } from './read-table.ts';
 import { MOST_UPLOAD_BYTES, receiveTable } from './uploads.ts';
 
-export interface DatasetRouteDependencies extends FirstVersionDependencies {}
+export interface DatasetRouteDependencies extends FirstVersionDependencies {
+  readonly outcomes: OutcomeDependencies;
+}
 
 const TRAIN_MS = 3_600_000;
 /** A manifest travels in the query, as base64url, beside the file in the body. */
@@ -103,7 +108,7 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
         bodyLimit: MOST_UPLOAD_BYTES + 1,
         schema: {
           summary:
-            'Labelled examples from a file (CSV, JSONL or Parquet): history that later versions learn from',
+            'Labelled examples from a file (CSV, JSONL or Parquet): history that later versions learn from; or, with a column prediction_id, outcomes of predictions',
           params: z.object({ model: z.string() }),
           querystring: columnsQuery,
         },
@@ -112,6 +117,16 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
         await using file = await receiveTable(body as Readable);
         const manifest = await findVersionManifest(dependencies, params.model);
         const columns = { label: query.label, at: query.at ?? null };
+        if (await namesPredictions(file.path)) {
+          const source = { sha256: file.sha256, ...columns };
+          const { accepted, ...told } = await importOutcomes(
+            readTable(file.path),
+            manifest,
+            source,
+            dependencies.outcomes,
+          );
+          return { sha256: null, examples: accepted, positives: null, ...told };
+        }
         const imported = await importDataset(file.path, manifest, columns, dependencies);
         const { sha256, examples, positives, refused, problems } = imported;
         return { sha256, examples, positives, refused, problems };
@@ -168,6 +183,11 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
       },
     );
   };
+}
+
+async function namesPredictions(path: string): Promise<boolean> {
+  for await (const { cells } of readTable(path)) return 'prediction_id' in cells;
+  return false;
 }
 
 function shown(dataset: DatasetRow) {

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { TrainerSpec } from '@hotloop/model/manifest/trainer-schema.ts';
 import { dropZipMap } from '@hotloop/model/onnx/drop-zip-map.ts';
+import { openDuckDb, parquetSource } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import type { Bundle } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -18,6 +19,8 @@ export interface ExternalJob {
   /** The model that is to be improved. */
   readonly parent: Bundle;
   readonly datasetSha256: string;
+  /** Training rows of predictions from this number on are not given: they judge a trial. */
+  readonly keptFromGroup?: number;
   /** Written to settings.json beside the manifest's own settings. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -101,11 +104,22 @@ function resolved(scripts: string, part: string, index: number): string {
 
 async function prepare(folder: string, job: ExternalJob, objects: ObjectStore): Promise<void> {
   await mkdir(join(folder, 'parent'));
-  await objects.getFile(datasetKey(job.datasetSha256), join(folder, EXTERNAL_FILES.dataset));
+  const dataset = join(folder, EXTERNAL_FILES.dataset);
+  await objects.getFile(datasetKey(job.datasetSha256), dataset);
+  if (job.keptFromGroup !== undefined) await dropRows(dataset, job.keptFromGroup);
   await writeFile(join(folder, EXTERNAL_FILES.parentModel), job.parent.onnx);
   await writeFile(join(folder, EXTERNAL_FILES.parentManifest), job.parent.manifestYaml);
   const settings = { ...job.settings, ...job.spec.settings };
   await writeFile(join(folder, EXTERNAL_FILES.settings), JSON.stringify(settings, null, 2));
+}
+
+async function dropRows(path: string, fromGroup: number): Promise<void> {
+  const whole = `${path}.whole`;
+  await rename(path, whole);
+  await using database = await openDuckDb({ memoryMb: 512 });
+  const select = `SELECT * FROM ${parquetSource([whole])} WHERE part <> 'training' OR "group" < ${Math.trunc(fromGroup)}`;
+  await database.writeParquet(`${select} ORDER BY "group", "row"`, path);
+  await rm(whole);
 }
 
 async function runProgram(

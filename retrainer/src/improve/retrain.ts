@@ -3,6 +3,7 @@ import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
 import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
+import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type Bundle, type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -26,6 +27,7 @@ import { judgeOnHoldout } from './judge-candidate.ts';
 import { judgeTrial, splitForTrials } from './judge-trial.ts';
 import { nothingToLearn } from './nothing-to-learn.ts';
 import { readRegressionCases } from './regression-cases.ts';
+import { checkpointing, checkpointKey, keptTraining } from './run-checkpoints.ts';
 import { changesNetwork, hardware, parametersOf, withOverrides } from './run-overrides.ts';
 import { runTrainer, type TrainedCandidate, type TrainingTask } from './run-trainer.ts';
 import type { RetrainHooks, Trainer } from './trainer.ts';
@@ -37,6 +39,8 @@ export interface RetrainDependencies {
   readonly trainer: Trainer;
   /** Runs the programs that training.trainer names; absent: none is run here. */
   readonly external?: ExternalTrainer;
+  /** Where checkpoints of a training are kept until it ends; absent: a lost training begins again. */
+  readonly checkpoints?: ObjectStore;
   readonly clock: Clock;
 }
 
@@ -75,13 +79,12 @@ export async function retrain(
   const parent = await readParent(claim.run, dependencies);
   const spec = trainingSpec(parent.manifest);
   hooks.onProgress(0, 'collecting what was logged and what happened');
-  const dataset = await dependencies.datasets.collect(
-    parent.manifest,
-    parent.version,
-    clock.now(),
-    options.collect,
-    { timeoutMs: options.trainTimeoutMs, signal: hooks.signal },
-  );
+  const kept = await keptTraining(claim.run, dependencies);
+  const dataset =
+    kept?.dataset ??
+    (await dependencies.datasets.collect(parent.manifest, parent.version, clock.now(), options.collect, {
+      ...{ timeoutMs: options.trainTimeoutMs, signal: hooks.signal },
+    }));
   const collected = {
     parentVersion: parent.version,
     datasetSha256: dataset.sha256,
@@ -113,7 +116,7 @@ export async function retrain(
     },
     dependencies,
     options.trainTimeoutMs,
-    hooks,
+    { ...hooks, ...checkpointing(claim, kept?.checkpoint, dependencies) },
   );
   const scored = folded && (await scoreInFolds(folded, parent, dataset, dependencies, options, hooks));
   await advanceRun(
@@ -123,6 +126,7 @@ export async function retrain(
     { progress: 1, message: 'comparing with the live version' },
     clock.now(),
   );
+  await dependencies.checkpoints?.remove(checkpointKey(claim.run.runId)).catch(() => undefined);
 
   const judged = folded && scored ? { ...dataset, training: folded, holdout: folded, scored } : dataset;
   const { gate, metrics } = await judge(parent, trained, judged, dependencies, options, hooks.signal);
@@ -227,7 +231,12 @@ async function tryOut(
 ): Promise<TrainingRun> {
   const { pool, clock, trainer } = dependencies;
   const { fit, judge: judges } = splitForTrials(dataset.training);
-  const trained = await runTrainer(taskOf(parent, dataset, fit), dependencies, trainTimeoutMs, hooks);
+  const firstJudge = judges.groups[0];
+  const task = {
+    ...taskOf(parent, dataset, fit),
+    ...(firstJudge === undefined ? {} : { keptFromGroup: firstJudge }),
+  };
+  const trained = await runTrainer(task, dependencies, trainTimeoutMs, hooks);
   await advanceRun(pool, claim, 'trained', { progress: 1 }, clock.now());
   const limits = { timeoutMs: trainTimeoutMs, signal: hooks.signal };
   const metrics = await judgeTrial(parent.manifest, trained.modelBytes, judges, trainer, limits);

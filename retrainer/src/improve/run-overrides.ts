@@ -14,16 +14,27 @@ export function withOverrides(manifest: Manifest, overrides: Readonly<Record<str
   const unknown = Object.keys(overrides).find((name) => !SEARCHED.includes(name as Searched));
   if (unknown !== undefined) throw refusal(`${unknown} is none of ${SEARCHED.join(', ')}`);
   const spec = trainingSpec(manifest);
-  const { learning_rate: rate, weight_decay: decay, hidden, activation, ...plain } = overrides;
+  const { learning_rate: rate, weight_decay: decay, hidden, activation, kernel, ...plain } = overrides;
   const [[kind, declared]] = Object.entries(spec.optimizer) as [[string, Record<string, unknown>]];
   const optimizer = {
     [kind]: { ...declared, ...given('learning_rate', rate), ...given('weight_decay', decay) },
   };
   const network =
-    hidden === undefined && activation === undefined
+    hidden === undefined && activation === undefined && (kernel === undefined || kernel === 'external')
       ? {}
-      : { network: { ...spec.network, ...given('hidden', hidden), ...given('activation', activation) } };
-  const parsed = trainingSchema.safeParse({ ...spec, ...plain, optimizer, ...network });
+      : {
+          network: {
+            ...spec.network,
+            ...given('hidden', hidden),
+            ...given('activation', activation),
+            ...(kernel === 'external' ? {} : given('kind', kernel)),
+          },
+        };
+  if (kernel === 'external' && spec.trainer === undefined)
+    throw refusal('kernel external needs training.trainer, the program that trains it');
+  // Another kernel is trained here, whatever program the manifest names.
+  const trainer = kernel === undefined || kernel === 'external' ? {} : { trainer: undefined };
+  const parsed = trainingSchema.safeParse({ ...spec, ...plain, optimizer, ...network, ...trainer });
   if (!parsed.success)
     throw refusal(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
   return { ...manifest, training: parsed.data };
@@ -31,7 +42,9 @@ export function withOverrides(manifest: Manifest, overrides: Readonly<Record<str
 
 /** Another network cannot begin with the parent's weights. */
 export function changesNetwork(overrides: Readonly<Record<string, unknown>>): boolean {
-  return overrides.hidden !== undefined || overrides.activation !== undefined;
+  const { hidden, activation, kernel } = overrides;
+  if (kernel === 'external') return false;
+  return hidden !== undefined || activation !== undefined || kernel !== undefined;
 }
 
 function given(name: string, value: unknown): Record<string, unknown> {
@@ -56,7 +69,9 @@ export function parametersOf(manifest: Manifest): Record<string, unknown> {
     ...(trainable === 'all' ? {} : { trainable }),
     ...given('patience', patience),
     ...given('loss', loss),
-    ...(network ? { hidden: network.hidden, activation: network.activation } : {}),
+    ...(network && !trainer
+      ? { kernel: network.kind, hidden: network.hidden, activation: network.activation }
+      : {}),
   };
 }
 

@@ -18,6 +18,8 @@ export interface TrainingTask {
   readonly start: Uint8Array;
   readonly datasetSha256: string;
   readonly rows: DatasetPart;
+  /** Training rows of predictions from this number on are kept from an external trainer. */
+  readonly keptFromGroup?: number;
   /** Rows that decide when to stop; without them they are drawn from `rows` where the settings ask for it. */
   readonly validation?: DatasetPart;
 }
@@ -45,6 +47,7 @@ export async function runTrainer(
       : await (external ?? refuseExternal()).train(
           {
             ...{ spec, parent: task.parent, datasetSha256: task.datasetSha256 },
+            ...(task.keptFromGroup === undefined ? {} : { keptFromGroup: task.keptFromGroup }),
             settings: externalSettings(manifest),
           },
           { timeoutMs, signal: hooks.signal },
@@ -85,7 +88,7 @@ async function fineTune(
   { manifest, start, rows, validation }: TrainingTask,
   trainer: Trainer,
   timeoutMs: number,
-  { onProgress, onCurve, signal }: RetrainHooks,
+  { onProgress, onCurve, signal, onCheckpoint, resume }: RetrainHooks,
 ): Promise<TrainerResult> {
   const judges = validation !== undefined && validation.rows > 0 ? validation : null;
   const dataset = judges === null ? rows : joinParts([rows, judges]);
@@ -99,6 +102,8 @@ async function fineTune(
     {
       timeoutMs,
       signal,
+      ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
+      ...(resume === undefined ? {} : { resume }),
       onProgress: (progress) => {
         onCurve?.('loss', progress.step, progress.loss);
         onCurve?.('validation_loss', progress.step, progress.validationLoss);

@@ -14,4 +14,8 @@ export interface RetrainHooks {
   /** One value of a curve, such as the loss at a step. */
   readonly onCurve?: (name: string, step: number, value: number | null) => void;
   readonly signal: AbortSignal;
+  /** Keeps what a training can go on from. */
+  readonly onCheckpoint?: (bytes: Uint8Array) => Promise<void>;
+  /** What it goes on from. */
+  readonly resume?: Uint8Array;
 }

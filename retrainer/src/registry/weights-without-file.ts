@@ -3,6 +3,7 @@ import { columnDifference, describeDifference } from '@hotloop/model/manifest/co
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { initialNetwork } from '@hotloop/model/onnx/initial-networks.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type Bundle, type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
@@ -82,11 +83,30 @@ export function untrainedNetwork(manifest: Manifest): Uint8Array {
       'golden.examples: an untrained network gives no outputs that are known; push model.onnx, or leave them out',
       { reason: 'invalid_manifest' },
     );
+  const network = training?.network;
+  const kind = network?.kind ?? 'perceptron';
+  if (kind === 'wide-and-deep' || kind === 'factorization-machine') {
+    if (task === 'multiclass')
+      throw new HotloopError(
+        'INVALID_ARGUMENT',
+        `training.network: ${kind} has one output, not one a class`,
+        {
+          reason: 'invalid_manifest',
+        },
+      );
+    return initialNetwork({
+      ...{ kind, inputs: layout.width, userInputs: 1, hidden: network?.hidden ?? [] },
+      ...{ activation: network?.activation ?? 'relu', factors: network?.factors ?? 1 },
+      head: task === 'regression' ? 'none' : 'sigmoid',
+      seed: training?.seed ?? 1,
+    });
+  }
   return initialModel({
     features: layout.width,
     task,
     ...(task === 'multiclass' ? { classes: decision.labels?.length ?? 0 } : {}),
-    ...(training?.network ?? {}),
+    ...(network === undefined ? {} : { hidden: network.hidden, activation: network.activation }),
+    ...(kind === 'logistic' ? { hidden: [] } : {}),
     seed: training?.seed ?? 1,
   });
 }

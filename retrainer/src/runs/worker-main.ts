@@ -37,6 +37,7 @@ serviceMain(
           ...{ pool, clock, bundles: openBundleStore(settings.HOTLOOP_STORE) },
           datasets: datasetCollector({ pool, objects, databaseUrl, waitMs: LABEL_WAIT_MS }),
           trainer: { train: trainInProcess, score: scoreInProcess },
+          checkpoints: objects,
           external: externalTrainer(objects, {
             scripts: settings.HOTLOOP_TRAINERS,
             path: settings.HOTLOOP_TRAINERS_PATH,

@@ -1,9 +1,11 @@
 import { GraphBuilder } from '@hotloop/model/onnx/graph-builder.ts';
+import { decodeModel } from '@hotloop/model/onnx/model.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { float32Tensor } from '@hotloop/model/onnx/tensor.ts';
 import type { LossSpec, TrainingSettings } from '@hotloop/model/training/training-settings.ts';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
+import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { initialModel } from './initial-model.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { rmse, rocAuc } from './metrics.ts';
@@ -182,5 +184,51 @@ describe('a loss that ranks', () => {
   it('keeps the groups in the file of a dataset', () => {
     const data = choices(4, 1);
     expect(decodeTrainingDataset(encodeTrainingDataset(data))).toEqual(data);
+  });
+});
+
+describe('low-rank adapters', () => {
+  it('begin as the very model, change its weights by their rank alone, and learn', async () => {
+    const data = houses(600, 4);
+    const model = priceModel();
+    const adapters = { rank: 2, weights: 'all' } as const;
+    const still = await train(model, data, { ...settings, adapters, epochs: 1, learningRate: 1e-12 });
+    const weightsOf = (bytes: Uint8Array) => decodeModel(bytes).graph.initializers;
+    const [before, after] = [weightsOf(model), weightsOf(still.modelBytes)];
+    expect([...after.keys()]).toEqual([...before.keys()]);
+    for (const [name, { data: values }] of before)
+      for (const [index, value] of [...(values as Float32Array)].entries())
+        expect((after.get(name)!.data as Float32Array)[index]).toBeCloseTo(value, 5);
+    const trained = await train(model, data, { ...settings, adapters, loss: 'mean_absolute_error' });
+    expect(trained.metrics.validationLoss!).toBeLessThan(trained.metrics.validationLossBefore!);
+    const again = await train(model, data, { ...settings, adapters, loss: 'mean_absolute_error' });
+    expect(Buffer.compare(again.modelBytes, trained.modelBytes)).toBe(0);
+    const biases = [...before].filter(([, { dims }]) => dims.length === 1);
+    for (const [name, { data: values }] of biases)
+      expect(weightsOf(trained.modelBytes).get(name)!.data).toEqual(values);
+    await expect(
+      train(model, data, { ...settings, adapters: { rank: 2, weights: ['nope'] } }),
+    ).rejects.toThrow("training.adapters names 'nope'");
+  });
+});
+
+describe('a checkpoint', () => {
+  it('lets a training go on to the very bytes that it would have given', async () => {
+    const data = houses(300, 6);
+    const own = { ...settings, epochs: 6, patience: 3 };
+    const kept: Uint8Array[] = [];
+    const whole = await train(priceModel(), data, own, {
+      checkpointMs: 0,
+      onCheckpoint: async (checkpoint) => {
+        kept.push(encodeCheckpoint({ ...checkpoint, digest: 'd' }));
+      },
+    });
+    expect(kept).toHaveLength(6);
+    for (const bytes of [kept[0]!, kept[3]!]) {
+      const resumed = await train(priceModel(), data, own, { resume: decodeCheckpoint(bytes) });
+      expect(Buffer.compare(resumed.modelBytes, whole.modelBytes)).toBe(0);
+      expect(resumed.metrics).toEqual(whole.metrics);
+    }
+    expect(() => decodeCheckpoint(kept[0]!.subarray(0, 50))).toThrow('damaged');
   });
 });

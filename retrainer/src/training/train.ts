@@ -9,8 +9,10 @@ import {
   type TrainingSettings,
 } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import { inferShapes } from './infer-shapes.ts';
 import { learningRateAt } from './learning-rate.ts';
+import { addAdapters } from './low-rank.ts';
 import {
   findUnits,
   lossFactor,
@@ -60,10 +62,18 @@ export interface TrainingHooks {
   readonly onProgress?: (progress: TrainingProgress) => void;
   /** Checked before every update. */
   readonly signal?: AbortSignal;
+  /** Called after epochs, a few seconds apart at least, with what the training can go on from. */
+  readonly onCheckpoint?: (checkpoint: Omit<Checkpoint, 'digest'>) => Promise<void>;
+  /** Where the same training stood: it goes on from there. */
+  readonly resume?: Checkpoint;
+  /** Least time between two checkpoints. Default: 10 s. */
+  readonly checkpointMs?: number;
 }
 
 /** Rows that decide how training in standard units begins. */
 const beginningRows = 4096;
+
+const CHECKPOINT_MS = 10_000;
 
 /** Steps between two reports inside an epoch. */
 const reportEvery = 100;
@@ -84,7 +94,9 @@ export async function train(
   settings: TrainingSettings,
   hooks: TrainingHooks = {},
 ): Promise<TrainedModel> {
-  const model = decodeModel(modelBytes);
+  const original = decodeModel(modelBytes);
+  const adapted = settings.adapters && addAdapters(original, settings.adapters, settings.seed);
+  const model = adapted ? adapted.model : original;
   const { input, output, classes, rowShape } = signatureOf(model, dataset, settings);
   checkTrainingDataset(dataset, settings.loss, classes);
   const random = new SeededRandom(settings.seed);
@@ -93,7 +105,7 @@ export async function train(
   const write = (loss: LossSpec, until: 'loss' | Optimizer, of = model) =>
     writeTrainingGraph(of, {
       loss,
-      trainable: settings.trainable,
+      trainable: adapted ? adapted.trainable : settings.trainable,
       output,
       until,
       ...(clipNorm === undefined ? {} : { clipNorm }),
@@ -128,7 +140,8 @@ export async function train(
     );
     const weights = naturalWeights(judge.parameters, parameters, units);
     const natural = inNaturalUnits(metrics, lossFactor(declared, units));
-    return { modelBytes: replaceInitializers(modelBytes, weights), metrics: natural };
+    const changed = adapted ? adapted.merge(weights) : weights;
+    return { modelBytes: replaceInitializers(modelBytes, changed), metrics: natural };
   } finally {
     await session.close();
   }
@@ -199,13 +212,21 @@ async function runEpochs(
   { training, validation }: Split,
   settings: TrainingSettings,
   random: SeededRandom,
-  { onProgress, signal }: TrainingHooks,
+  { onProgress, signal, onCheckpoint, resume, checkpointMs = CHECKPOINT_MS }: TrainingHooks,
 ): Promise<{ parameters: Float32Array; metrics: TrainingMetrics }> {
   const judges = validation.length > 0;
   const schedule = settings.schedule ?? { kind: 'constant', warmup: 0 };
-  const before = judges ? await session.lossOf(dataset, validation) : null;
+  const before = resume ? resume.lossBefore : judges ? await session.lossOf(dataset, validation) : null;
   let best = { epoch: 0, loss: before ?? Number.POSITIVE_INFINITY, parameters: session.parameters };
   let [step, epoch, loss] = [0, 0, Number.NaN];
+  if (resume) {
+    [step, epoch, loss] = [resume.step, resume.epoch, resume.loss];
+    best = { epoch: resume.bestEpoch, loss: resume.bestLoss, parameters: resume.best };
+    training.set(resume.order);
+    random.resume(resume.random);
+    session.restore(resume);
+  }
+  let saved = performance.now();
   while (epoch < settings.epochs && !isPatienceOver(judges, epoch, best.epoch, settings.patience)) {
     epoch++;
     let [sum, seen] = [0, 0];
@@ -229,6 +250,13 @@ async function runEpochs(
       best = { epoch, loss: judged ?? loss, parameters: session.parameters };
     }
     onProgress?.({ epoch, epochs: settings.epochs, step, loss, validationLoss: judged });
+    if (onCheckpoint && performance.now() - saved >= checkpointMs) {
+      await onCheckpoint({
+        ...{ epoch, step, loss, lossBefore: before, bestEpoch: best.epoch, bestLoss: best.loss },
+        ...{ random: random.state, order: training, best: best.parameters, ...session.state },
+      });
+      saved = performance.now();
+    }
   }
   if (!best.parameters.every(Number.isFinite)) throw diverged(epoch, step, Number.NaN);
   return {

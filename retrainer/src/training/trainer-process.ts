@@ -6,7 +6,7 @@ import type { TrainingSettings } from '@hotloop/model/training/training-settings
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type JobLimits, runJobProcess } from './job-process.ts';
 import type { TrainingMetrics, TrainingProgress } from './train.ts';
-import { type TrainerDone, trainerFiles } from './trainer-protocol.ts';
+import { type TrainerDone, type TrainerProgress, trainerFiles } from './trainer-protocol.ts';
 import { encodeTrainingDataset, type TrainingDataset } from './training-dataset.ts';
 
 export interface TrainingJob {
@@ -18,6 +18,10 @@ export interface TrainingJob {
 export interface TrainerOptions extends JobLimits {
   /** Called with the newest report; those that come faster than they can be sent are left out. */
   readonly onProgress?: (progress: TrainingProgress) => void;
+  /** A checkpoint of the same training: it goes on from there. One of another training is passed over. */
+  readonly resume?: Uint8Array;
+  /** Called with the newest checkpoint, one call at a time. */
+  readonly onCheckpoint?: (bytes: Uint8Array) => Promise<void>;
 }
 
 export interface TrainerResult {
@@ -35,16 +39,33 @@ const mainFile = fileURLToPath(new URL('./trainer-main.ts', import.meta.url));
  * @throws a coded error: what `train` throws, or what `runJobProcess` does.
  */
 export function trainInProcess(job: TrainingJob, options: TrainerOptions): Promise<TrainerResult> {
-  return runJobProcess<TrainingProgress, TrainerDone, TrainerResult>({
-    ...options,
+  const { onProgress, onCheckpoint, resume, ...limits } = options;
+  let folder = '';
+  let saving: Promise<void> | null = null;
+  const save = () => {
+    if (!onCheckpoint) return;
+    // One that comes meanwhile is passed over: the next is as good.
+    saving ??= readFile(join(folder, trainerFiles.checkpoint))
+      .then(onCheckpoint)
+      .catch(() => undefined)
+      .finally(() => {
+        saving = null;
+      });
+  };
+  return runJobProcess<TrainerProgress, TrainerDone, TrainerResult>({
+    ...limits,
+    onProgress: (progress) => ('checkpoint' in progress ? save() : onProgress?.(progress)),
     activity: 'training',
     mainFile,
     prepare: async (directory) => {
+      folder = directory;
+      if (resume) await writeFile(join(directory, trainerFiles.resume), resume);
       await writeFile(join(directory, trainerFiles.model), job.modelBytes);
       await writeFile(join(directory, trainerFiles.dataset), encodeTrainingDataset(job.dataset));
       await writeFile(join(directory, trainerFiles.settings), JSON.stringify(job.settings));
     },
     collect: async (directory, { metrics, sha256 }) => {
+      await saving;
       const modelBytes = new Uint8Array(await readFile(join(directory, trainerFiles.trained)));
       if (createHash('sha256').update(modelBytes).digest('hex') !== sha256) {
         throw new HotloopError('DATA_LOSS', 'the trained model changed on its way from the training process');

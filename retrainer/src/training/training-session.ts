@@ -1,3 +1,4 @@
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import * as ort from 'onnxruntime-node';
 import { openRuntimeSession, runRuntimeSession } from './runtime-session.ts';
 import type { TrainingDataset } from './training-dataset.ts';
@@ -65,6 +66,31 @@ export class TrainingSession {
   /** @returns the trained weights as they are now; later steps do not change them. */
   get parameters(): Float32Array {
     return this.#parameters.data as Float32Array;
+  }
+
+  /** The optimizer's state with the weights, to go on from later. */
+  get state(): {
+    readonly parameters: Float32Array;
+    readonly firstMoment: Float32Array;
+    readonly secondMoment: Float32Array;
+  } {
+    return {
+      parameters: this.parameters,
+      firstMoment: this.#firstMoment.data as Float32Array,
+      secondMoment: this.#secondMoment.data as Float32Array,
+    };
+  }
+
+  /** Goes on from a state after so many steps. Throws FAILED_PRECONDITION for one of another graph. */
+  restore(state: TrainingSession['state'] & { readonly step: number }): void {
+    const { length } = this.parameters;
+    if (state.parameters.length !== length)
+      throw new HotloopError('FAILED_PRECONDITION', 'the checkpoint is of another training');
+    const tensor = (values: Float32Array) => new ort.Tensor('float32', values.slice(), [length]);
+    this.#parameters = tensor(state.parameters);
+    this.#firstMoment = tensor(state.firstMoment);
+    this.#secondMoment = tensor(state.secondMoment);
+    this.#steps = state.step;
   }
 
   /** Learns from the given rows. @returns their weighted mean loss before the update. */

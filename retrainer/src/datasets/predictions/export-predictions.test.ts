@@ -1,5 +1,7 @@
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
 import { describe, expect, it } from 'vitest';
+import { keepBaseline } from '../../monitoring/keep-baseline.ts';
 import { linearModel, logPredictions, manifestText, openStores, push } from '../../testing/fixture.ts';
 import { type ExportFilter, exportPredictions } from './export-predictions.ts';
 import { csvCell, csvOfPredictions } from './prediction-files.ts';
@@ -65,6 +67,34 @@ describe('the export of predictions', () => {
       [ids[6]],
     );
     expect(await chosen({ suspected: true })).toEqual([]);
+    // A shadow of version 2 answered the third prediction otherwise, and the fourth alike.
+    for (const [index, score] of [
+      [2, 0.2],
+      [3, scores[3]!],
+    ] as const) {
+      const [copy] = await logPredictions(pool, [
+        { model: 'm', version: 2, variant: 'shadow', features: [1, 2], at: at + index },
+      ]);
+      await pool.query(
+        'UPDATE prediction SET prediction_id = $2, outputs = $3, output_spec = $4 WHERE prediction_id = $1',
+        [
+          ...[copy, shadowIdOf(ids[index]!, 2), Buffer.from(Float32Array.of(score).buffer)],
+          JSON.stringify([{ name: 'score', datatype: 'FP32', shape: [1, 1] }]),
+        ],
+      );
+    }
+    await pool.query(
+      `INSERT INTO model_version (model, version, bundle_sha256, onnx_sha256, manifest)
+       SELECT model, 2, 'other', onnx_sha256, manifest FROM model_version WHERE model = 'm'`,
+    );
+    expect(await chosen({ disagreement: 0.1 })).toEqual([2]);
+    await expect(chosen({ drifted: 'x' })).rejects.toMatchObject({ reason: 'no_baseline' });
+    await expect(chosen({ drifted: 'z' })).rejects.toMatchObject({ reason: 'no_such_feature' });
+    const features = Float32Array.from({ length: 400 }, (_, index) => (index % 2 === 0 ? index / 100 : 5));
+    await keepBaseline(pool, manifest, 1, { rows: 200, columns: 2, features });
+    // y was 5 in training and is 2 in every prediction.
+    expect(await chosen({ drifted: 'x' })).toEqual([]);
+    expect(await chosen({ drifted: 'y', limit: 3 })).toEqual([7, 6, 5]);
     const csv = csvOfPredictions(await exportPredictions(pool, manifest, { ...ALL, limit: 1 }));
     expect(csv.split('\r\n')[1]).toContain('"{""user"":""=u7""}"');
     const regression = parseManifest(manifestText('m').replace('binary', 'regression'));

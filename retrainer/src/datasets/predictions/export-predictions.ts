@@ -1,3 +1,4 @@
+import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
@@ -6,6 +7,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { type LoggedOutputs, loggedNumbers } from '../../rollouts/logged-outputs.ts';
 import { isAnalyst } from '../join.ts';
+import { disagreeing, driftedTest } from './analyst-filters.ts';
 import { suspectedLabels } from './confident-learning.ts';
 
 export const MOST_EXPORTED = 100_000;
@@ -21,6 +23,10 @@ export interface ExportFilter {
   readonly margin: number | null;
   /** Only those whose label is probably wrong. */
   readonly suspected: boolean;
+  /** A shadow version answered otherwise, by at least this in one output. */
+  readonly disagreement?: number | null;
+  /** The value of this feature was rare when the version was trained. */
+  readonly drifted?: string | null;
   readonly limit: number;
 }
 
@@ -48,6 +54,8 @@ interface Row extends LoggedOutputs {
   readonly label: string | null;
   readonly score: number | null;
   readonly rows: number;
+  readonly columns: number;
+  readonly features: Buffer | null;
   readonly reports: readonly {
     readonly source: string;
     readonly kind: string;
@@ -60,7 +68,7 @@ interface Row extends LoggedOutputs {
 // Input: model, first id, end id, version, score band, most rows. Output: newest first, each with the reports that match it.
 const EXPORT = `
   SELECT prediction.prediction_id, prediction.at, prediction.version, prediction.variant, entities, decision.label, decision.score,
-    "rows", outputs, output_spec,
+    "rows", outputs, output_spec, "columns", CASE WHEN $8 THEN features END AS features,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('source', source, 'kind', kind, 'value', value, 'attributes', attributes,
        'at', occurred_at) ORDER BY occurred_at, sequence), '[]')
      FROM outcome WHERE sequence IN (
@@ -78,6 +86,8 @@ export async function exportPredictions(
   manifest: Manifest,
   filter: ExportFilter,
 ): Promise<ExportedPrediction[]> {
+  const { disagreement = null, drifted = null } = filter;
+  const asksMore = disagreement !== null || drifted !== null;
   const asksClasses = filter.suspected || filter.margin !== null;
   if (asksClasses && manifest.task !== 'binary' && manifest.task !== 'multiclass')
     throw new HotloopError(
@@ -85,7 +95,7 @@ export async function exportPredictions(
       `model ${manifest.name} has task ${manifest.task}: low confidence and suspected labels need classes`,
       { reason: 'no_classes' },
     );
-  const { rows } = await pool
+  const { rows: all } = await pool
     .query<Row>(EXPORT, [
       manifest.name,
       firstPredictionIdAt(filter.fromMs),
@@ -94,11 +104,19 @@ export async function exportPredictions(
       filter.minScore,
       filter.maxScore,
       // Those that the classes decide about are chosen here.
-      asksClasses ? MOST_EXPORTED : filter.limit,
+      asksClasses || asksMore ? MOST_EXPORTED : filter.limit,
+      drifted !== null,
     ])
     .catch((error: unknown) => {
       throw fromPostgresError(error);
     });
+  const others =
+    disagreement === null ? null : await disagreeing(pool, manifest.name, all, Math.max(disagreement, 1e-9));
+  const isDrifted = drifted === null ? null : await driftedRows(pool, manifest, all, drifted);
+  const chosen = all.filter(
+    (row) => (others?.has(row.prediction_id) ?? true) && (isDrifted?.has(row.prediction_id) ?? true),
+  );
+  const rows = asksMore && !asksClasses ? chosen.slice(0, filter.limit) : chosen;
   const rule = labelRule(manifest);
   const labelOf = (report: Row['reports'][number]) =>
     rule.labelOf({ value: report.value, attributes: report.attributes });
@@ -131,6 +149,27 @@ export async function exportPredictions(
 }
 
 /** The latest report of an analyst, else the latest of anyone, unless it was retracted: reports come in the order of their time. */
+/** Predictions of which a row has a value that was rare in the training rows of its version. */
+async function driftedRows(
+  pool: Pool,
+  manifest: Manifest,
+  rows: readonly Row[],
+  feature: string,
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  const { width } = columnsOf(manifest);
+  for (const [version, own] of Map.groupBy(rows, (row) => row.version)) {
+    const isDrifted = await driftedTest(pool, manifest, version, feature);
+    for (const row of own) {
+      if (row.features?.length !== 4 * row.rows * width) continue;
+      const values = new Float32Array(new Uint8Array(row.features).buffer);
+      for (let at = 0; at < row.rows; at++)
+        if (isDrifted(values.subarray(at * width, (at + 1) * width))) found.add(row.prediction_id);
+    }
+  }
+  return found;
+}
+
 function currentLabel(
   reports: Row['reports'],
   labelOf: (report: Row['reports'][number]) => number | null,

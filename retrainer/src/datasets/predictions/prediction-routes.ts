@@ -37,6 +37,12 @@ export function predictionRoutes(dependencies: {
             max_score: number,
             margin: number.describe('The two most probable classes are no farther apart than this'),
             suspected: z.stringbool().default(false).describe('Only labels that are probably wrong'),
+            disagreement: number.describe('A shadow version answered otherwise, by at least this'),
+            drifted: z
+              .string()
+              .max(200)
+              .optional()
+              .describe('This feature has a value that was rare in training'),
             limit: z.coerce.number().int().min(1).max(MOST_EXPORTED).default(10_000),
           }),
         },
@@ -52,6 +58,8 @@ export function predictionRoutes(dependencies: {
           maxScore: query.max_score ?? null,
           margin: query.margin ?? null,
           suspected: query.suspected,
+          disagreement: query.disagreement ?? null,
+          drifted: query.drifted ?? null,
           limit: query.limit,
         });
         if (query.format === 'csv') return reply.type('text/csv; charset=utf-8').send(csvOfPredictions(rows));

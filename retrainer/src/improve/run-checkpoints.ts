@@ -1,0 +1,54 @@
+import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { CollectedDataset, DatasetCollector } from '../datasets/dataset-collector.ts';
+import type { TrainingRun } from '../runs/run.ts';
+import type { RetrainHooks } from './trainer.ts';
+
+export interface CheckpointDependencies {
+  readonly checkpoints?: ObjectStore;
+  readonly datasets: DatasetCollector;
+}
+
+/** The key of a run's newest checkpoint in the model store. */
+export function checkpointKey(runId: string): string {
+  return `checkpoints/${runId}.bin`;
+}
+
+/** What a worker that was lost left behind, to go on from. */
+export interface KeptTraining {
+  readonly dataset: CollectedDataset;
+  readonly checkpoint: Uint8Array;
+}
+
+/**
+ * The dataset and the newest checkpoint of a run whose worker was lost in its training; null where there is nothing to go on from. The
+ * trainer passes a checkpoint over that does not fit what it is to train.
+ */
+export async function keptTraining(
+  { runId, token, datasetSha256 }: TrainingRun,
+  { checkpoints, datasets }: CheckpointDependencies,
+): Promise<KeptTraining | null> {
+  if (checkpoints === undefined || token < 2 || datasetSha256 === null) return null;
+  try {
+    const checkpoint = await checkpoints.get(checkpointKey(runId));
+    return { checkpoint, dataset: await datasets.reload(datasetSha256) };
+  } catch (error) {
+    // Neither is needed: without them the run begins again.
+    if (error instanceof HotloopError && (error.code === 'NOT_FOUND' || error.code === 'DATA_LOSS'))
+      return null;
+    throw error;
+  }
+}
+
+/** The hooks by which a training keeps its checkpoints. A store that is away only costs the checkpoint. */
+export function checkpointing(
+  { run }: { readonly run: TrainingRun },
+  resume: Uint8Array | undefined,
+  { checkpoints }: CheckpointDependencies,
+): Pick<RetrainHooks, 'onCheckpoint' | 'resume'> {
+  if (checkpoints === undefined) return {};
+  return {
+    ...(resume === undefined ? {} : { resume }),
+    onCheckpoint: (bytes) => checkpoints.put(checkpointKey(run.runId), bytes),
+  };
+}
