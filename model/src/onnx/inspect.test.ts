@@ -16,6 +16,7 @@ describe('inspectModel', () => {
     expect(inspectModel(bytes)).toEqual({
       inputs: [{ name: 'input', elementType: 'float32', shape: ['N', 3] }],
       outputs: [{ name: 'score', elementType: 'float32', shape: ['N', 1] }],
+      withDefault: [],
       opset: 17,
       opsets: { '': 17 },
       operators: { Gemm: 3, Relu: 2, Sigmoid: 1 },
