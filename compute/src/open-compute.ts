@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { logArchive } from '@hotloop/platform/archive/log-archive.ts';
 import type { Environment } from '@hotloop/platform/config.ts';
+import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { ComputeSettings, Listen } from '@hotloop/platform/start-up/settings.ts';
@@ -21,6 +23,8 @@ export async function openCompute(
   const { closing, node, pool, log } = foundation;
   const store = openBundleStore(settings.HOTLOOP_STORE);
   closing.defer('model store', async () => store[Symbol.dispose]());
+  const objects = openObjectStore(settings.HOTLOOP_STORE);
+  closing.defer('log archive', async () => objects[Symbol.dispose]());
   return closing.use(
     'compute',
     await startCompute(
@@ -36,6 +40,7 @@ export async function openCompute(
         registry: foundation.registry,
         store,
         pool,
+        archive: logArchive({ pool, databaseUrl: foundation.databaseUrl, store: objects }),
         databaseUrl: foundation.databaseUrl,
         report: postgresNodeReport(pool, node),
         authenticator: foundation.authenticator,

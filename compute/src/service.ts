@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
+import type { ArchivePartition } from '@hotloop/platform/archive/log-archive.ts';
 import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
 import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
@@ -71,6 +72,8 @@ export interface ComputeAdapters {
   readonly databaseUrl: string;
   /** For the upkeep of the log's table. */
   readonly pool: Pool;
+  /** Keeps days of the prediction log before they are dropped. */
+  readonly archive?: ArchivePartition | undefined;
   readonly report: NodeReport;
   readonly authenticator: Authenticator;
   readonly tls?: TlsIdentity | undefined;
@@ -119,7 +122,11 @@ export async function startCompute(
     };
     const shipper = closing.use('shipper', startShipThread(journal, shipping, log));
 
-    const retention = { table: PREDICTION_TABLE, keepMs: () => longestRetentionMs(registry.current()) };
+    const retention = {
+      table: PREDICTION_TABLE,
+      keepMs: () => longestRetentionMs(registry.current()),
+      archive: adapters.archive,
+    };
     closing.use('retention', startRetention(adapters.pool, retention, clock, log));
 
     const tallies = adapters.metrics?.tallies;

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { logArchive } from '@hotloop/platform/archive/log-archive.ts';
+import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, PostprocessorSettings } from '@hotloop/platform/start-up/settings.ts';
 import { type Postprocessor, startPostprocessor } from './service.ts';
@@ -10,6 +12,8 @@ export async function openPostprocessor(
   foundation: Foundation,
 ): Promise<Postprocessor> {
   const { closing, node, registry, pool, databaseUrl, authenticator, tracing, log } = foundation;
+  const objects = settings.HOTLOOP_STORE === undefined ? undefined : openObjectStore(settings.HOTLOOP_STORE);
+  closing.defer('log archive', async () => objects?.[Symbol.dispose]());
   return closing.use(
     'postprocessor',
     await startPostprocessor(
@@ -24,6 +28,7 @@ export async function openPostprocessor(
         registry,
         pool,
         databaseUrl,
+        archive: objects && logArchive({ pool, databaseUrl, store: objects }),
         authenticator,
         tls: foundation.tls,
         tracing,

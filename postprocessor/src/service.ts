@@ -1,3 +1,4 @@
+import type { ArchivePartition } from '@hotloop/platform/archive/log-archive.ts';
 import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
 import { type Clock, systemClock } from '@hotloop/platform/clock.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
@@ -39,6 +40,8 @@ export interface PostprocessorAdapters {
   readonly databaseUrl: string;
   /** For the upkeep of the decisions' table. */
   readonly pool: Pool;
+  /** Keeps days of the decision log before they are dropped. */
+  readonly archive?: ArchivePartition | undefined;
   readonly authenticator: Authenticator;
   readonly tls?: TlsIdentity | undefined;
   readonly tracing: Tracing;
@@ -76,7 +79,11 @@ export async function startPostprocessor(
     closing.defer('last shipment', () => shipper.flush(options.drainMs).catch(() => undefined));
 
     const clock = adapters.clock ?? systemClock;
-    const retention = { table: table.table, keepMs: () => longestRetentionMs(registry.current()) };
+    const retention = {
+      table: table.table,
+      keepMs: () => longestRetentionMs(registry.current()),
+      archive: adapters.archive,
+    };
     closing.use('retention', startRetention(pool, retention, clock, log));
     const tallies = options.http?.metrics.tallies;
     if (tallies) closing.defer('journal metrics', measureJournal(tallies, 'decision', journal, shipper));

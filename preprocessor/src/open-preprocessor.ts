@@ -25,6 +25,7 @@ import { EVENTS_GROUP } from './events.ts';
 import { type Preprocessor, startPreprocessor } from './service.ts';
 import { openReferenceReader } from './tables/reference-reader.ts';
 import { TableStore } from './tables/table-store.ts';
+import { watchTables } from './tables/watch-tables.ts';
 
 /** The services that the preprocessor asks. */
 export interface Peers {
@@ -78,6 +79,11 @@ export async function openPreprocessor(
   const eventHistory = new RedisHistory(await openCache('events', 5000));
   const tables = new TableStore(pool);
   const references = closing.use('reference tables', await openReferenceReader(tables, cache, log));
+  if (settings.HOTLOOP_TABLES_WATCH !== undefined) {
+    const files = openObjectStore(settings.HOTLOOP_TABLES_WATCH);
+    closing.defer('watched files', async () => files[Symbol.dispose]());
+    closing.use('watch of table files', watchTables({ pool, tables, files, log }));
+  }
   const archiving = await openArchiving(settings, eventHistory, foundation, log);
   const shapes = closing.use('event shapes', await followShapes(pool, systemClock, log));
   const lag = foundation.metrics.meter.createGauge('hotloop.events.lag', {

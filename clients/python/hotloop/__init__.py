@@ -1,5 +1,5 @@
-"""Client of Hotloop's front door (REST): predictions, outcomes, corrections, events and reference tables."""
+"""Client of Hotloop (REST): predictions, outcomes, corrections, events, reference tables, models and datasets."""
 
-from .client import Hotloop, HotloopError, OutcomeResult, Prediction, Ranked, Upload
+from .client import Corrections, Hotloop, HotloopError, OutcomeResult, Prediction, Pushed, Ranked, Upload
 
-__all__ = ["Hotloop", "HotloopError", "OutcomeResult", "Prediction", "Ranked", "Upload"]
+__all__ = ["Corrections", "Hotloop", "HotloopError", "OutcomeResult", "Prediction", "Pushed", "Ranked", "Upload"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from dataclasses import dataclass, field
@@ -85,11 +87,34 @@ class Upload:
     refused_rows: list[dict[str, Any]]
 
 
-class Hotloop:
-    """A client of one deployment. `url` is the front door over HTTP, such as http://127.0.0.1:7480."""
+@dataclass(frozen=True)
+class Pushed:
+    model: str
+    version: int
+    created: bool
 
-    def __init__(self, url: str = "http://127.0.0.1:7480", api_key: Optional[str] = None, timeout: float = 10.0, retries: int = 3) -> None:
+
+@dataclass(frozen=True)
+class Corrections:
+    upload_id: str
+    accepted: int
+    refused: int
+    reply: dict[str, Any]
+
+
+class Hotloop:
+    """A client of one deployment. `url` is the front door over HTTP; `control` is the control API, for models, corrections and datasets."""
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:7480",
+        api_key: Optional[str] = None,
+        timeout: float = 10.0,
+        retries: int = 3,
+        control: str = "http://127.0.0.1:7404",
+    ) -> None:
         self._url = url.rstrip("/")
+        self._control = control.rstrip("/")
         self._key = api_key
         self._timeout = timeout
         self._retries = retries
@@ -167,24 +192,84 @@ class Hotloop:
         with self._open("POST", f"/v1/tables/{table}/versions?max_refused={max_refused}", body, _TYPES[ending]) as response:
             return Upload(**json.load(response))
 
-    def _json(self, method: str, path: str, body: Any) -> Any:
-        data = json.dumps(body, allow_nan=False).encode()
-        with self._open(method, path, data, "application/json") as response:
+    def push(self, manifest: str, onnx: Optional[str] = None, *, untrained: bool = False, note: str = "") -> Pushed:
+        """Registers the next version of a model from model.yaml and, unless its network is declared there, model.onnx. It serves once promoted."""
+        with open(manifest, "rb") as file:
+            yaml = file.read()
+        weights = b""
+        if onnx is not None:
+            with open(onnx, "rb") as file:
+                weights = file.read()
+        query = {"manifest": base64.urlsafe_b64encode(yaml).rstrip(b"=").decode(), "note": note, "untrained": str(untrained).lower()}
+        reply = self._send_control("POST", "/v1/models/push", weights, query)
+        return Pushed(reply["model"], reply["version"], reply["created"])
+
+    def corrections(self, model: str, rows: "Union[pandas.DataFrame, str]", *, note: str = "") -> Corrections:
+        """Uploads corrections, a data frame or the path of a CSV, JSON lines or Parquet file: `prediction_id` (or features) and `label`. They are checked row by row; `approve` makes them count."""
+        if isinstance(rows, str):
+            with open(rows, "rb") as file:
+                body = file.read()
+        else:
+            body = rows.to_csv(index=False).encode()
+        reply = self._send_control("POST", f"/v1/models/{model}/corrections/file", body, {"note": note})
+        return Corrections(reply["uploadId"], reply["accepted"], reply["refused"], reply)
+
+    def approve(self, upload_id: str) -> dict[str, Any]:
+        """Lets uploaded corrections count."""
+        return dict(self._json("POST", f"/v1/corrections/{upload_id}/approve", {}, control=True))
+
+    def datasets(self, model: Optional[str] = None) -> "pandas.DataFrame":
+        """What versions were trained on, newest first."""
+        import pandas
+
+        path = "/v1/datasets" + (f"?model={urllib.parse.quote(model)}" if model else "")
+        return pandas.DataFrame(self._get_control(path)["datasets"])
+
+    def dataset(self, sha256: str) -> "pandas.DataFrame":
+        """The rows of a dataset; needs pandas with pyarrow."""
+        return self._parquet(f"/v1/datasets/{sha256}/file")
+
+    def predictions(self, model: str, **filters: str) -> "pandas.DataFrame":
+        """Logged predictions with features, outputs and labels. Filters as in GET /v1/models/{model}/predictions/file, such as from_="2026-01-15T00:00:00Z", suspected="true"."""
+        query = urllib.parse.urlencode({"format": "parquet", **{name.rstrip("_"): value for name, value in filters.items()}})
+        return self._parquet(f"/v1/models/{model}/predictions/file?{query}")
+
+    def _parquet(self, path: str) -> "pandas.DataFrame":
+        import io
+
+        import pandas
+
+        with self._open("GET", path, None, "", control=True) as response:
+            return pandas.read_parquet(io.BytesIO(response.read()))
+
+    def _get_control(self, path: str) -> Any:
+        with self._open("GET", path, None, "", control=True) as response:
             return json.load(response)
 
-    def _open(self, method: str, path: str, body: bytes, content_type: str) -> Any:
-        headers = {"content-type": content_type}
+    def _send_control(self, method: str, path: str, body: bytes, query: Mapping[str, str]) -> Any:
+        whole = f"{path}?{urllib.parse.urlencode(query)}"
+        with self._open(method, whole, body, "application/octet-stream", control=True) as response:
+            return json.load(response)
+
+    def _json(self, method: str, path: str, body: Any, control: bool = False) -> Any:
+        data = json.dumps(body, allow_nan=False).encode()
+        with self._open(method, path, data, "application/json", control=control) as response:
+            return json.load(response)
+
+    def _open(self, method: str, path: str, body: Optional[bytes], content_type: str, control: bool = False) -> Any:
+        headers = {"content-type": content_type} if content_type else {}
+        base = self._control if control else self._url
         if self._key is not None:
             headers["authorization"] = f"Bearer {self._key}"
         end = time.monotonic() + self._timeout
         for attempt in range(self._retries + 1):
-            request = urllib.request.Request(self._url + path, body, headers, method=method)
+            request = urllib.request.Request(base + path, body, headers, method=method)
             try:
                 return urllib.request.urlopen(request, timeout=max(0.1, end - time.monotonic()))
             except urllib.error.HTTPError as error:
                 failure = _problem(error)
             except OSError as error:
-                failure = HotloopError("UNAVAILABLE", f"nothing answers at {self._url} ({error})")
+                failure = HotloopError("UNAVAILABLE", f"nothing answers at {base} ({error})")
             pause = 0.05 * 2**attempt
             if failure.code != "UNAVAILABLE" or attempt == self._retries or time.monotonic() + pause > end:
                 raise failure

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import type { ArchivePartition } from '../archive/log-archive.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { dropPartitionsBefore, partitionDay } from '../postgres/partitions.ts';
@@ -7,6 +8,8 @@ export interface RetentionOptions {
   readonly table: string;
   /** How long rows are kept, in milliseconds; undefined keeps all. Asked before each round. */
   keepMs(): number | undefined;
+  /** Keeps a day elsewhere before it is dropped. */
+  readonly archive?: ArchivePartition | undefined;
   /** How often old days are looked for; default one hour. The first time is at the start. */
   readonly everyMs?: number;
 }
@@ -30,7 +33,14 @@ export function startRetention(
       const client = await pool.connect();
       try {
         // The day that holds the moment is kept whole.
-        const dropped = await dropPartitionsBefore(client, table, partitionDay(clock.now() - keepMs));
+        const day = partitionDay(clock.now() - keepMs);
+        const { archive } = options;
+        const dropped = await dropPartitionsBefore(
+          client,
+          table,
+          day,
+          archive && ((name) => archive(table, name)),
+        );
         if (dropped.length > 0) log.info({ table, dropped }, 'days past their retention were dropped');
       } finally {
         client.release();

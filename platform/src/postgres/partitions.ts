@@ -45,12 +45,14 @@ export async function ensurePartition(client: PoolClient, table: string, day: nu
 
 /**
  * Drops the partitions of all days before one. Safe beside others who do the same. Waits at most two seconds for readers of a
- * partition; one that is still read is left for the next time. Returns the days dropped.
+ * partition; one that is still read is left for the next time. `beforeDrop` keeps a day elsewhere; when it rejects, that day and later ones
+ * stay. Returns the days dropped.
  */
 export async function dropPartitionsBefore(
   client: PoolClient,
   table: string,
   day: number,
+  beforeDrop?: (partition: string) => Promise<void>,
 ): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string }>(
     'SELECT relname AS name FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = to_regclass($1)',
@@ -60,6 +62,7 @@ export async function dropPartitionsBefore(
   const old = rows.map((row) => row.name).filter((name) => name.startsWith(`${table}_`) && name < first);
   const dropped: string[] = [];
   for (const name of old.sort()) {
+    await beforeDrop?.(name);
     await client.query('BEGIN');
     try {
       await client.query("SET LOCAL lock_timeout = '2s'");

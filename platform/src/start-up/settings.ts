@@ -53,6 +53,8 @@ export const preprocessorSettings = {
   HOTLOOP_STORE: z.string().min(1),
   /** Where events wait for the archive. Without it they are not archived. */
   HOTLOOP_DATA: z.string().min(1).optional(),
+  /** A folder or s3://BUCKET/PREFIX: files TABLE.csv, .jsonl or .parquet there become versions of reference tables when they change. */
+  HOTLOOP_TABLES_WATCH: z.string().min(1).optional(),
   /** Topics that events of entities are read from, comma-separated. */
   HOTLOOP_EVENT_TOPICS: z
     .string()
@@ -96,6 +98,8 @@ export const computeSettings = {
 } as const;
 
 export const postprocessorSettings = {
+  /** Where days of the decision log are kept before they are dropped; without it they are not kept. */
+  HOTLOOP_STORE: z.string().min(1).optional(),
   HOTLOOP_DATA: z.string().min(1),
 } as const;
 

@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { openDuckDb } from '@hotloop/platform/duckdb/duckdb.ts';
 import { openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
+import { directoryObjectStore } from '@hotloop/platform/object-store/directory-object-store.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
@@ -12,6 +14,7 @@ import { describe, expect, it } from 'vitest';
 import { tableRoutes } from '../http/table-routes.ts';
 import { openReferenceReader } from './reference-reader.ts';
 import { TableStore } from './table-store.ts';
+import { watchTables } from './watch-tables.ts';
 
 const log = silentLog();
 const SCHEMA = {
@@ -61,7 +64,16 @@ async function open() {
     const rows = await reader.read([{ table: 'customers', key }], 5000);
     return rows?.[0]?.fields.segment;
   };
-  return { send, upload, reader, segment, redis, store, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return {
+    send,
+    upload,
+    reader,
+    segment,
+    redis,
+    store,
+    pool,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
 }
 
 describe('reference tables', () => {
@@ -166,5 +178,28 @@ describe('reference tables', () => {
     await read('u9');
     expect(asked).toEqual(['u9']);
     expect(await read('never')).toBeNull();
+  });
+
+  it('takes watched files in when they change, once among several nodes, and not again when they are refused', async () => {
+    await using opened = await open();
+    const { pool, store, segment } = opened;
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'hotloop-watched-'));
+    const files = directoryObjectStore(folder.path);
+    await files.put('customers.csv', Buffer.from('id,segment\nc1,new\n'));
+    await files.put('unknown.csv', Buffer.from('id\nx\n'));
+    await files.put('notes.txt', Buffer.from('nothing'));
+    await using _one = watchTables({ pool, tables: store, files, log }, 20);
+    await using _two = watchTables({ pool, tables: store, files, log }, 20);
+    await expect.poll(() => segment('c1'), { timeout: 20_000 }).toBe('new');
+    const versions = async () =>
+      (await pool.query("SELECT version FROM reference_version WHERE table_name = 'customers'")).rowCount;
+    expect(await versions()).toBe(1);
+    await files.put('customers.csv', Buffer.from('id,segment\nc1,nonsense and more\n'));
+    const state = async () => (await pool.query('SELECT state, problem FROM reference_file')).rows[0];
+    await expect.poll(async () => (await state()).state, { timeout: 20_000 }).toBe('refused');
+    expect((await state()).problem).toContain('line 2: segment');
+    expect(await segment('c1')).toBe('new');
+    await files.put('customers.csv', Buffer.from('id,segment\nc1,loyal\nc2,new\n'));
+    await expect.poll(() => segment('c1'), { timeout: 20_000 }).toBe('loyal');
   });
 });

@@ -16,6 +16,7 @@ import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
 import { type ParityRouteDependencies, parityRoutes } from '../parity/parity-routes.ts';
 import { type PortableDependencies, portableRoutes } from '../portable/portable-routes.ts';
 import { planRoutes } from '../registry/plan-routes.ts';
+import { pushRoutes } from '../registry/push-routes.ts';
 import { registryRoutes } from '../registry/registry-routes.ts';
 import { sharedFeatureRoutes } from '../registry/shared-feature-routes.ts';
 import { type RolloutRouteDependencies, rolloutRoutes } from '../rollouts/rollout-routes.ts';
@@ -54,6 +55,7 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     sharedFeatureRoutes(dependencies.pool),
     parityRoutes(dependencies),
     datasetRoutes(dependencies.data),
+    pushRoutes(dependencies.data),
     correctionRoutes(dependencies.data),
     predictionRoutes(dependencies.data),
     consoleRoutes(dependencies),

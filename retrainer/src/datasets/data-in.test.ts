@@ -1,3 +1,9 @@
+import { execFile } from 'node:child_process';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -133,5 +139,26 @@ describe('a file with labels', () => {
 
   it('without the named label column is refused with the columns it has', async () => {
     expect((await train(csvOf(50), MANIFEST, 'churned')).body.detail).toContain('visits, plan, left');
+  });
+
+  it('takes models and corrections from the Python client', async ({ skip }) => {
+    const clients = fileURLToPath(new URL('../../../clients/python', import.meta.url));
+    const run = promisify(execFile);
+    const isThere = await run('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 9))']).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) return skip('there is no Python 3.9 here');
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'hotloop-python-'));
+    const environment = { PATH: process.env.PATH ?? '', PYTHONPATH: clients, PYTHONDONTWRITEBYTECODE: '1' };
+    const { stdout } = await run(
+      'python3',
+      [`${clients}/tests/control.py`, `http://${started.retrainer.httpAddress}`, folder.path],
+      { env: environment },
+    );
+    expect(JSON.parse(stdout)).toEqual({
+      ...{ pushed: ['from-python', 1, true, false], corrections: [2, 1], approved: 'approved' },
+      ...{ missing: 'told', unknown: 'NOT_FOUND', datasets: expect.any(Number) },
+    });
   });
 });
