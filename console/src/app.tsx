@@ -61,7 +61,7 @@ export function App() {
         <Loading />
       </main>
     );
-  if (!session.data.loggedIn) return <LoginScreen />;
+  if (!session.data.loggedIn) return <LoginScreen oidc={session.data.oidc} />;
   return <Console session={session.data} />;
 }
 

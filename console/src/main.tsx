@@ -10,6 +10,7 @@ import './styles/components.css';
 import './styles/parts.css';
 import './styles/charts.css';
 import './styles/rollout.css';
+import './styles/evidence.css';
 
 startTheme();
 

@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url';
+import type { OidcLoginSettings } from '@hotloop/platform/http/oidc-login.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, RetrainerSettings } from '@hotloop/platform/start-up/settings.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { FrontDoor } from './control/console/first-run-routes.ts';
 import type { MailSettings } from './monitoring/notify/send-email.ts';
 import type { Databases } from './outcomes/sql/read-sql-outcomes.ts';
@@ -42,6 +44,7 @@ export async function openRetrainer(
         console: {
           folder: settings.HOTLOOP_CONSOLE ?? CONSOLE_FOLDER,
           sessionSecret: settings.HOTLOOP_SESSION_SECRET,
+          oidc: oidcOf(settings, foundation),
         },
         frontDoor: frontDoorOf(settings, foundation),
         drainMs: foundation.drainMs,
@@ -69,6 +72,20 @@ export async function openRetrainer(
 function mailOf(settings: RetrainerSettings): { readonly mail?: MailSettings } {
   const { HOTLOOP_SMTP_URL: url, HOTLOOP_MAIL_FROM: from } = settings;
   return url === undefined ? {} : { mail: { url, from } };
+}
+
+/** Throws INVALID_ARGUMENT for a client without its issuer. */
+function oidcOf(settings: RetrainerSettings, { issuer }: Foundation): OidcLoginSettings | undefined {
+  const clientId = settings.HOTLOOP_OIDC_CLIENT_ID;
+  if (clientId === undefined) return undefined;
+  if (issuer === undefined)
+    throw new HotloopError('INVALID_ARGUMENT', 'set HOTLOOP_OIDC_ISSUER beside HOTLOOP_OIDC_CLIENT_ID', {
+      reason: 'invalid_configuration',
+    });
+  return {
+    ...{ issuer, clientId, scope: settings.HOTLOOP_OIDC_SCOPE },
+    ...{ clientSecret: settings.HOTLOOP_OIDC_CLIENT_SECRET, consoleUrl: settings.HOTLOOP_CONSOLE_URL },
+  };
 }
 
 /** Between processes that encrypt, a person asks by the command line or an application instead. */

@@ -4,6 +4,7 @@ import { Closing } from '@hotloop/platform/closing.ts';
 import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
 import { browserSessions } from '@hotloop/platform/http/browser-session.ts';
 import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
+import type { OidcLoginSettings } from '@hotloop/platform/http/oidc-login.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
@@ -54,7 +55,12 @@ export interface RetrainerOptions {
   /** Without it nothing is served over HTTP. */
   readonly http?: HttpOptions;
   /** The console's built files, and the secret of its sessions. Without it HTTP serves the API alone. */
-  readonly console?: { readonly folder: string; readonly sessionSecret?: string | undefined };
+  readonly console?: {
+    readonly folder: string;
+    readonly sessionSecret?: string | undefined;
+    /** Logins at an OpenID Connect issuer. */
+    readonly oidc?: OidcLoginSettings | undefined;
+  };
   /** The Redis of the run queue; must be noeviction. */
   readonly queueUrl: string;
   /** Separates deployments that share the queue's Redis, and outcome groups that share Kafka. */
@@ -287,6 +293,7 @@ export async function startRetrainer(
     const pages = options.console && {
       folder: options.console.folder,
       sessions: browserSessions(options.console.sessionSecret, () => clock.now()),
+      oidc: options.console.oidc,
     };
     const http =
       options.http === undefined

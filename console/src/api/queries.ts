@@ -1,6 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { get, post } from './http.ts';
+import { ApiError, get, post } from './http.ts';
 import type {
+  Disagreement,
+  Explanation,
+  Gate,
   LedgerEntry,
   ModelDetails,
   ModelOverview,
@@ -101,7 +104,39 @@ export const useLedger = (model: string) =>
 export const useComparison = (model: string, a: number, b: number) =>
   useQuery({
     queryKey: ['compare', model, a, b],
-    queryFn: () => get<{ a: VersionAnswers; b: VersionAnswers }>(`${at(model)}/compare?a=${a}&b=${b}`),
+    queryFn: () =>
+      get<{ a: VersionAnswers; b: VersionAnswers; disagreement: Disagreement | null }>(
+        `${at(model)}/compare?a=${a}&b=${b}`,
+      ),
+  });
+
+/** Null for a version that no gate has judged. */
+export const useVersionGate = (model: string, version: number) =>
+  useQuery({
+    queryKey: ['gate', model, version],
+    queryFn: async () => {
+      try {
+        const path = `/v1/models/${encodeURIComponent(model)}/versions/${version}/gate`;
+        return (await get<{ gate: Gate }>(path)).gate;
+      } catch (error) {
+        if (
+          error instanceof ApiError &&
+          (error.status === 404 || error.status === 409 || error.status === 400)
+        )
+          return null;
+        throw error;
+      }
+    },
+    staleTime: 60_000,
+  });
+
+/** Takes a second or more: asked for by a person, and kept. */
+export const useExplanation = (id: string, row: number) =>
+  useQuery({
+    queryKey: ['explanation', id, row],
+    queryFn: () => get<Explanation>(`/v1/predictions/${encodeURIComponent(id)}/explanation?row=${row}`),
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
   });
 
 /** A write; the queries it affects are fetched again. */

@@ -5,6 +5,8 @@ export interface Session {
   readonly subject: string;
   readonly roles: readonly string[];
   readonly csrfToken: string;
+  /** Whether people may log in at an issuer. */
+  readonly oidc: boolean;
 }
 
 export interface ModelSummary {
@@ -30,6 +32,42 @@ export interface Traffic {
   readonly points: readonly TrafficPoint[];
 }
 
+export interface GateCheck {
+  readonly name: string;
+  readonly outcome: 'passed' | 'failed' | 'reported';
+  readonly candidate: number | null;
+  readonly against: number | null;
+  readonly interval: { readonly low: number; readonly high: number } | null;
+  readonly examples: number;
+  readonly message: string;
+}
+
+/** Which features moved one score, and by how much. */
+export interface Explanation {
+  readonly method: string;
+  readonly score: number;
+  readonly reference: number;
+  readonly referenceIs: string;
+  readonly sum: number;
+  readonly gap: number;
+  readonly features: readonly (FeatureValue & { readonly attribution: number })[];
+}
+
+/** What a shadow and the version that answered said to the same requests. */
+export interface Disagreement {
+  readonly shadow: number;
+  readonly pairs: number;
+  readonly different: number;
+  readonly meanDifference: number;
+  /** The largest differences first. */
+  readonly examples: readonly {
+    readonly predictionId: string;
+    readonly at: number;
+    readonly answered: number;
+    readonly shadow: number;
+  }[];
+}
+
 export interface Gate {
   readonly passed: boolean;
   readonly metric: string;
@@ -37,6 +75,8 @@ export interface Gate {
   readonly live: number | null;
   readonly improvement: number | null;
   readonly examples: number;
+  /** Absent for gates of older releases. */
+  readonly checks?: readonly GateCheck[];
   readonly message: string;
 }
 
@@ -51,6 +91,8 @@ export interface Run {
   readonly datasetSha256: string | null;
   readonly examples: number;
   readonly progress: number;
+  /** What it was trained with. */
+  readonly parameters?: Readonly<Record<string, unknown>>;
   readonly metrics: Readonly<Record<string, number>>;
   readonly gate: Gate | null;
   readonly createdAt: number;

@@ -87,6 +87,12 @@ function Sidebar({ session, open }: { session: Session; open: boolean }) {
       <div className="sidebar-end">
         <Connection />
         <ThemeButton />
+        {!session.roles.includes('operate') && (
+          <span className="nav-link">
+            <span className="dot" />
+            <span className="grow">Read only</span>
+          </span>
+        )}
         {session.loginRequired && <LogoutButton subject={session.subject} />}
       </div>
     </nav>

@@ -1,10 +1,12 @@
 import { useSearchParams } from 'wouter';
-import { useComparison, useModel } from '../api/queries.ts';
+import { useComparison, useModel, useVersionGate } from '../api/queries.ts';
 import type { ModelDetails, Version, VersionAnswers } from '../api/types.ts';
 import { Card, TableFrame } from '../components/card.tsx';
+import { GateTable } from '../components/gate-table.tsx';
 import { ModelTabs, Page } from '../components/page.tsx';
 import { Answer, Empty } from '../components/states.tsx';
 import { formatCount, formatMetric, formatMs, formatShare, metricName } from '../number-format.ts';
+import { DisagreementCard } from './disagreement-card.tsx';
 
 export function CompareScreen({ model }: { model: string }) {
   const query = useModel(model);
@@ -68,8 +70,28 @@ function Comparison({ details }: { details: ModelDetails }) {
           </TableFrame>
         )}
       </Card>
+      <Gates model={details.model.name} versions={[a.version, b.version]} />
       <Answers model={details.model.name} a={a.version} b={b.version} />
     </>
+  );
+}
+
+/** What the gates of both versions found, slice by slice. */
+function Gates({ model, versions }: { model: string; versions: readonly number[] }) {
+  return versions.map((version) => <GateOf key={version} model={model} version={version} />);
+}
+
+function GateOf({ model, version }: { model: string; version: number }) {
+  const gate = useVersionGate(model, version).data;
+  if (!gate || (gate.checks ?? []).length === 0) return null;
+  return (
+    <Card
+      title={`Gate of version ${version}`}
+      flush
+      aside={<span className="note">whole, by slice and on corrections</span>}
+    >
+      <GateTable gate={gate} />
+    </Card>
   );
 }
 
@@ -92,6 +114,7 @@ function Answers({ model, a, b }: { model: string; a: number; b: number }) {
               <Calibration a={both.a} b={both.b} />
             </Card>
           </div>
+          <DisagreementCard disagreement={both.disagreement} />
           <Card title="Answers of the last seven days" flush>
             <TableFrame label="Answers of the last seven days">
               <thead>

@@ -14,9 +14,18 @@ import { CorrectionUploads } from './correction-uploads.tsx';
 
 const ONLY = [
   ['uncertain', 'Uncertain'],
+  ['disagreeing', 'Disagreeing'],
+  ['suspected', 'Suspected labels'],
+  ['flagged', 'Flagged'],
   ['all', 'Newest'],
-  ['degraded', 'Degraded'],
 ] as const;
+
+const KINDS: Readonly<Record<string, string>> = {
+  uncertain: 'near the middle of the scores',
+  disagreeing: 'answered otherwise than its outcome',
+  suspected: 'suspected to have a wrong label',
+  flagged: 'flagged: a feature missing, stale or out of its range, or an answer without the history',
+};
 
 export function CorrectionsScreen({ model }: { model: string }) {
   const [search, setSearch] = useSearchParams();
@@ -41,7 +50,9 @@ export function CorrectionsScreen({ model }: { model: string }) {
         {(predictions) =>
           predictions.length === 0 ? (
             <Card>
-              <Empty title="Nothing to label">No prediction of the last thirty days is of this kind.</Empty>
+              <Empty title="Nothing to label">
+                No prediction of the last thirty days is {KINDS[only] ?? 'of this kind'}.
+              </Empty>
             </Card>
           ) : details.data ? (
             <Labelling key={only} details={details.data} predictions={predictions} />
@@ -251,7 +262,7 @@ function List({
             </td>
             <td className="soft clip">{Object.values(each.entities).join(', ') || '–'}</td>
             <td className="number">{formatMetric(each.score)}</td>
-            <td>
+            <td className="label-cell">
               {labels[each.predictionId] ?? (
                 <span className="faint">{each.outcome === null ? '–' : String(each.outcome)}</span>
               )}

@@ -4,10 +4,17 @@ import { post } from '../api/http.ts';
 import { Icon } from '../components/icon.tsx';
 import { Callout } from '../components/states.tsx';
 
-export function LoginScreen() {
+const WORDS: Readonly<Record<string, string>> = {
+  expired: 'The login took too long or was begun in another window. Try again.',
+  refused: 'The login was refused there.',
+  not_taken: 'Your account is known there, but it has no role here. Ask whoever runs this platform.',
+};
+
+export function LoginScreen({ oidc }: { oidc: boolean }) {
+  const failed = new URLSearchParams(location.search).get('login');
   const client = useQueryClient();
   const [key, setKey] = useState('');
-  const [problem, setProblem] = useState('');
+  const [problem, setProblem] = useState(failed === null ? '' : (WORDS[failed] ?? 'The login failed.'));
   const [busy, setBusy] = useState(false);
   const login = async (event: FormEvent) => {
     event.preventDefault();
@@ -29,7 +36,7 @@ export function LoginScreen() {
         </span>
         <div>
           <h1>Log in</h1>
-          <p className="soft small">With an API key that may operate this platform.</p>
+          <p className="soft small">With an API key that may operate or read this platform.</p>
         </div>
         <div className="field">
           <label htmlFor="api-key">API key</label>
@@ -47,6 +54,11 @@ export function LoginScreen() {
         <button type="submit" className="button primary" disabled={busy || key.trim() === ''}>
           {busy ? 'Logging in…' : 'Log in'}
         </button>
+        {oidc && (
+          <a className="button" href="/v1/session/oidc">
+            Log in with your organization
+          </a>
+        )}
         <p className="tiny faint">The key is kept in a sealed cookie of this browser for twelve hours.</p>
       </form>
     </main>

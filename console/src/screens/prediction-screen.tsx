@@ -6,6 +6,7 @@ import { Card, Stat, TableFrame } from '../components/card.tsx';
 import { Page } from '../components/page.tsx';
 import { Answer, Callout, Empty } from '../components/states.tsx';
 import { formatFeature, formatMetric } from '../number-format.ts';
+import { ExplanationCard } from './explanation-card.tsx';
 
 export function PredictionScreen({ id }: { id: string }) {
   const query = usePrediction(id);
@@ -54,6 +55,9 @@ function Details({ details }: { details: PredictionDetails }) {
       <Card title="What happened" flush>
         <Timeline steps={details.steps} />
       </Card>
+      {details.error === null && details.rows.length > 0 && (
+        <ExplanationCard id={details.predictionId} candidates={details.candidates} />
+      )}
       <Features details={details} />
     </>
   );
@@ -131,6 +135,8 @@ const STATUS_TONES: Readonly<Record<string, Tone>> = {
   present: 'good',
   missing: 'warn',
   stale: 'warn',
+  clipped: 'warn',
+  defaulted: 'warn',
   out_of_range: 'bad',
   degraded: 'bad',
 };

@@ -5,6 +5,7 @@ import { Age } from '../components/age.tsx';
 import { RunBadge } from '../components/badge.tsx';
 import { Card, Stat } from '../components/card.tsx';
 import { ConfirmDialog } from '../components/confirm-dialog.tsx';
+import { GateTable } from '../components/gate-table.tsx';
 import { LazyChart } from '../components/lazy-chart.tsx';
 import { Page } from '../components/page.tsx';
 import { Answer, Callout } from '../components/states.tsx';
@@ -38,6 +39,7 @@ function Details({ run }: { run: Run }) {
   return (
     <>
       {run.state === 'failed' && <Callout tone="bad">{run.message}</Callout>}
+      {run.state === 'refused' && !run.gate && <Callout tone="warn">{run.message}</Callout>}
       <Card flush>
         <div className="grid stats">
           <Stat label="Examples" value={run.examples > 0 ? formatCount(run.examples) : '–'} />
@@ -59,11 +61,14 @@ function Details({ run }: { run: Run }) {
         </div>
       </Card>
       {run.gate && (
-        <Card title="Gate">
-          <div className="stack">
-            <Callout tone={run.gate.passed ? 'good' : 'warn'}>{run.gate.message}</Callout>
-          </div>
-        </Card>
+        <>
+          <Callout tone={run.gate.passed ? 'good' : 'warn'}>{run.gate.message}</Callout>
+          {(run.gate.checks ?? []).length > 0 && (
+            <Card title="Gate" flush aside={<span className="note">on held-out examples</span>}>
+              <GateTable gate={run.gate} />
+            </Card>
+          )}
+        </>
       )}
       <LossCurve runId={run.runId} />
       {metrics.length > 0 && (

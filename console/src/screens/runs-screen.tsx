@@ -7,12 +7,14 @@ import { Card, TableFrame } from '../components/card.tsx';
 import { ModelTabs, Page } from '../components/page.tsx';
 import { Answer, Empty } from '../components/states.tsx';
 import { formatCount, formatMetric, formatMs, metricName } from '../number-format.ts';
+import { ParallelCoordinates } from './parallel-coordinates.tsx';
 
 export function RunsScreen({ model }: { model: string }) {
   const query = useRuns(model);
   return (
     <Page title={model}>
       <ModelTabs model={model} />
+      {query.data && <ParallelCoordinates runs={query.data} />}
       <Card title="Training runs" flush>
         <Answer query={query} lines={8}>
           {(runs) =>

@@ -19,7 +19,12 @@ export const COMBINE_VARIABLES = {
  * beginning with the field. Empty when every service can compile its section.
  */
 export function manifestProblems(manifest: Manifest): string[] {
-  return [...featureProblems(manifest), ...decisionProblems(manifest), ...monitorProblems(manifest)];
+  return [
+    ...featureProblems(manifest),
+    ...decisionProblems(manifest),
+    ...rolloutProblems(manifest),
+    ...monitorProblems(manifest),
+  ];
 }
 
 function featureProblems(manifest: Manifest): string[] {
@@ -39,6 +44,14 @@ function featureProblems(manifest: Manifest): string[] {
   } catch (error) {
     return [`features: ${reasonOf(error)}`];
   }
+}
+
+function rolloutProblems({ features, rollout }: Manifest): string[] {
+  return (rollout.rollback?.slices ?? []).flatMap((slice, index) =>
+    features.some(({ name }) => name === slice)
+      ? []
+      : [`rollout.rollback.slices.${index}: there is no feature ${JSON.stringify(slice)}`],
+  );
 }
 
 function decisionProblems({ task, decision }: Manifest): string[] {

@@ -26,6 +26,14 @@ const guardsSchema = z
     metric_drop: fractionSchema
       .default(0.02)
       .describe('How much worse it may be, in the share of right answers (quality from 0 to 1)'),
+    slices: z
+      .array(nameSchema)
+      .min(1)
+      .max(5)
+      .optional()
+      .describe(
+        'Features whose values divide the outcomes: metric_drop also holds in each of the largest parts',
+      ),
     min_requests: z.int().min(1).default(100).describe('Answers before a share or p99 counts'),
     min_outcomes: z.int().min(2).default(100).describe('Outcomes of each version before quality counts'),
     watch: durationSchema.default('1h').describe('How long a version is watched after it became live'),

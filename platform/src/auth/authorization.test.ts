@@ -13,7 +13,12 @@ describe('an authenticator', () => {
     for (const none of [undefined, '', ' ']) {
       const authenticator = createAuthenticator(none);
       expect(authenticator.required).toBe(false);
-      expect([...authenticator.authenticate(headers({})).roles]).toEqual(['predict', 'feedback', 'operate']);
+      expect([...authenticator.authenticate(headers({})).roles]).toEqual([
+        'predict',
+        'feedback',
+        'read',
+        'operate',
+      ]);
     }
   });
 

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Project } from './project-store.ts';
 
-export const ROLES = ['predict', 'feedback', 'operate'] as const;
+/** `read`: sees what `operate` sees, and changes nothing. Who may operate may read. */
+export const ROLES = ['predict', 'feedback', 'read', 'operate'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** What an RPC asks of its caller; public asks nothing. */
@@ -19,21 +20,10 @@ export const AUTHORIZATION: ReadonlyMap<string, Requirement> = new Map<string, R
   ...rows('hotloop.v1.FeedbackService', 'feedback', ['RecordOutcomes']),
   ...rows('hotloop.v1.IntakeService', 'feedback', ['IngestEvents']),
   ...rows('hotloop.v1.IntakeService', 'operate', ['DeclareTable', 'UploadTable']),
-  ...rows('hotloop.v1.RegistryService', 'operate', [
-    'PushModel',
-    'ListModels',
-    'GetModel',
-    'Promote',
-    'Rollback',
-  ]),
-  ...rows('hotloop.v1.JobService', 'operate', [
-    'Retrain',
-    'GetRun',
-    'ListRuns',
-    'WatchRun',
-    'GetLoop',
-    'Trace',
-  ]),
+  ...rows('hotloop.v1.RegistryService', 'operate', ['PushModel', 'Promote', 'Rollback']),
+  ...rows('hotloop.v1.RegistryService', 'read', ['ListModels', 'GetModel']),
+  ...rows('hotloop.v1.JobService', 'operate', ['Retrain']),
+  ...rows('hotloop.v1.JobService', 'read', ['GetRun', 'ListRuns', 'WatchRun', 'GetLoop', 'Trace']),
   ...rows('inference.GRPCInferenceService', 'public', ['ServerLive', 'ServerReady']),
   ...rows('inference.GRPCInferenceService', 'predict', [
     'ModelReady',
@@ -100,7 +90,7 @@ export function permitModel(caller: Caller, model: string): void {
 export function permitNamed(caller: Caller, requirement: Requirement, model: string | undefined): void {
   if (caller.models === undefined || requirement === 'public') return;
   if (model !== undefined && model !== '') permitModel(caller, model);
-  else if (requirement === 'operate')
+  else if (requirement === 'operate' || requirement === 'read')
     throw new HotloopError(
       'PERMISSION_DENIED',
       'this key is limited to some models, and the call is about all of them; name a model, or use another key',
@@ -193,7 +183,7 @@ export function authorize(
 
 /** Throws PERMISSION_DENIED unless the caller holds the role. */
 export function withRole(caller: Caller, role: Role): Caller {
-  if (caller.roles.has(role)) return caller;
+  if (caller.roles.has(role) || (role === 'read' && caller.roles.has('operate'))) return caller;
   throw new HotloopError('PERMISSION_DENIED', `this call needs a key with the role ${role}`, {
     reason: 'missing_role',
   });

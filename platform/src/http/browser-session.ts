@@ -20,6 +20,13 @@ export interface BrowserSessions {
 }
 
 export const SESSION_COOKIE = 'hotloop_session';
+
+/** How the session's cookie is set. */
+export function sessionCookie(sessions: BrowserSessions, secure: boolean) {
+  const maxAge = Math.floor(sessions.lifetimeMs / 1000);
+  return { httpOnly: true, sameSite: 'strict', secure, path: '/', maxAge } as const;
+}
+
 export const CSRF_HEADER = 'x-csrf-token';
 
 const LIFETIME_MS = 12 * 3_600_000;

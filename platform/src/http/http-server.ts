@@ -15,6 +15,7 @@ import { followCertificates, httpsOptions, refuseUnverified } from '../tls/https
 import type { TlsIdentity } from '../tls/tls-identity.ts';
 import type { BrowserSessions } from './browser-session.ts';
 import { type HttpApp, type RouteModule, typed } from './http-app.ts';
+import { type OidcLoginSettings, oidcLoginRoutes } from './oidc-login.ts';
 import { pageRoutes } from './page-routes.ts';
 import { sendProblem } from './problem.ts';
 import { refuseForeignPage } from './refuse-web-page.ts';
@@ -50,6 +51,8 @@ export interface Pages {
   /** Holds `index.html` and `assets/`. */
   readonly folder: string;
   readonly sessions: BrowserSessions;
+  /** Logins at an OpenID Connect issuer, beside those by key. */
+  readonly oidc?: OidcLoginSettings | undefined;
 }
 
 export interface HttpServerAdapters {
@@ -77,6 +80,7 @@ const STREAM_TYPES = [
   'text/csv',
   'application/vnd.apache.parquet',
 ];
+const SAFE_METHODS = new Set(['GET', 'HEAD']);
 const ANYONE: Caller = { subject: '', roles: new Set() };
 
 /**
@@ -157,7 +161,9 @@ export async function openHttpServer(
   addOwnRoutes(app, adapters);
   for (const add of options.routes) await add(app);
   if (options.pages) {
-    await sessionRoutes(adapters.authenticator, options.pages.sessions)(app);
+    const { sessions, oidc } = options.pages;
+    await sessionRoutes(adapters.authenticator, sessions, oidc !== undefined)(app);
+    if (oidc) await oidcLoginRoutes(oidc, adapters.authenticator, sessions)(app);
     await pageRoutes(options.pages.folder)(app);
   }
   const address = await listen(app, host, port);
@@ -209,7 +215,9 @@ async function callerOf(
 ): Promise<Caller> {
   const requires = request.routeOptions.config.requires;
   if (requires === undefined || requires === 'public') return ANYONE;
-  return withRole(await authenticator.authenticate(credentialsOf(request, sessions)), requires);
+  // Whoever may only read may do so wherever reading is part of operating.
+  const role = requires === 'operate' && SAFE_METHODS.has(request.method) ? 'read' : requires;
+  return withRole(await authenticator.authenticate(credentialsOf(request, sessions)), role);
 }
 
 async function listen(app: HttpApp, host: string, port: number): Promise<string> {

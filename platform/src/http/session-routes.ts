@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Authenticator, HeaderOf } from '../auth/authorization.ts';
 import { ROLES } from '../auth/authorization.ts';
 import { z } from '../config.ts';
-import { type BrowserSessions, CSRF_HEADER, SESSION_COOKIE } from './browser-session.ts';
+import { type BrowserSessions, CSRF_HEADER, SESSION_COOKIE, sessionCookie } from './browser-session.ts';
 import type { RouteModule } from './http-app.ts';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -16,6 +16,8 @@ const sessionSchema = z.object({
   roles: z.array(z.string()),
   /** Sent with every write as x-csrf-token. */
   csrfToken: z.string(),
+  /** True where /v1/session/oidc logs in at an issuer. */
+  oidc: z.boolean(),
 });
 
 /** The headers that authenticate a request: its own, or those that its session cookie stands for. */
@@ -37,14 +39,18 @@ export function credentialsOf(request: FastifyRequest, sessions: BrowserSessions
 }
 
 /** Log in with an API key, who is logged in, and log out. */
-export function sessionRoutes(authenticator: Authenticator, sessions: BrowserSessions): RouteModule {
+export function sessionRoutes(
+  authenticator: Authenticator,
+  sessions: BrowserSessions,
+  oidc = false,
+): RouteModule {
   const describe = async (header: HeaderOf, csrf: string) => {
     if (!authenticator.required)
-      return { loginRequired: false, loggedIn: true, subject: '', roles: [...ROLES], csrfToken: '' };
+      return { loginRequired: false, loggedIn: true, subject: '', roles: [...ROLES], csrfToken: '', oidc };
     const { subject, roles } = await authenticator.authenticate(header);
-    return { loginRequired: true, loggedIn: true, subject, roles: [...roles], csrfToken: csrf };
+    return { loginRequired: true, loggedIn: true, subject, roles: [...roles], csrfToken: csrf, oidc };
   };
-  const nobody = { loginRequired: true, loggedIn: false, subject: '', roles: [], csrfToken: '' };
+  const nobody = { loginRequired: true, loggedIn: false, subject: '', roles: [], csrfToken: '', oidc };
   return (app) => {
     app.get(
       '/v1/session',
@@ -78,13 +84,7 @@ export function sessionRoutes(authenticator: Authenticator, sessions: BrowserSes
           (name) => (name === 'authorization' ? `Bearer ${key}` : undefined),
           sessions.csrfToken(cookie),
         );
-        reply.setCookie(SESSION_COOKIE, cookie, {
-          httpOnly: true,
-          sameSite: 'strict',
-          secure: request.protocol === 'https',
-          path: '/',
-          maxAge: Math.floor(sessions.lifetimeMs / 1000),
-        });
+        reply.setCookie(SESSION_COOKIE, cookie, sessionCookie(sessions, request.protocol === 'https'));
         return session;
       },
     );

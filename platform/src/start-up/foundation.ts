@@ -34,6 +34,8 @@ export interface Foundation {
   /** The key of the services' own calls to each other, if keys are used. */
   readonly apiKey: string | undefined;
   readonly databaseUrl: string;
+  /** Of OpenID Connect tokens, where they are taken. */
+  readonly issuer: string | undefined;
   readonly drainMs: number;
 }
 
@@ -103,6 +105,7 @@ export async function openFoundation(
       tls,
       apiKey: settings.HOTLOOP_API_KEY,
       databaseUrl,
+      issuer: settings.HOTLOOP_OIDC_ISSUER,
       drainMs: settings.HOTLOOP_DRAIN_MS,
     };
   } catch (error) {

@@ -124,6 +124,12 @@ export const retrainerSettings = {
   /** host:port of the preprocessor's and of compute's HTTP, for the console's first prediction. */
   HOTLOOP_FRONT_DOOR: z.string().min(1).optional(),
   HOTLOOP_INFERENCE_HTTP: z.string().min(1).optional(),
+  /** With HOTLOOP_OIDC_ISSUER: people log in at the issuer as this client. */
+  HOTLOOP_OIDC_CLIENT_ID: z.string().min(1).optional(),
+  HOTLOOP_OIDC_CLIENT_SECRET: z.string().min(1).optional(),
+  HOTLOOP_OIDC_SCOPE: z.string().min(1).default('openid profile'),
+  /** Address of the console as browsers see it, where a proxy stands before it. */
+  HOTLOOP_CONSOLE_URL: urlSchema('http', 'https').optional(),
   /** Seals the console's sessions. Without it they end when the retrainer restarts; several retrainers share it. */
   HOTLOOP_SESSION_SECRET: z.string().min(32, 'must be at least 32 characters').optional(),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),

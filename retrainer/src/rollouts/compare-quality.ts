@@ -114,17 +114,17 @@ export function compareBeforeAfter(candidate: Iterable<number>, live: Iterable<n
   };
 }
 
-/** The difference with its bounds. Pure. */
-export function comparisonOf(sums: ComparisonSums): Comparison {
+/** The difference with its bounds, each of which is wrong with probability `alpha`. Pure. */
+export function comparisonOf(sums: ComparisonSums, alpha: number = ALPHA): Comparison {
   const { design, candidate, live, sequences } = sums;
   const [first, second] = sequences;
   if (!first) throw new RangeError('there is nothing to compare');
   const known = { design, candidate, live };
   if (!second) {
     const difference = first.n === 0 ? 0 : first.sum / first.n;
-    return { ...known, difference, ...confidenceSequence(first, ALPHA) };
+    return { ...known, difference, ...confidenceSequence(first, alpha) };
   }
-  const [after, before] = [confidenceSequence(first, ALPHA / 2), confidenceSequence(second, ALPHA / 2)];
+  const [after, before] = [confidenceSequence(first, alpha / 2), confidenceSequence(second, alpha / 2)];
   return {
     ...known,
     difference: candidate.mean - live.mean,

@@ -4,6 +4,7 @@ import { NODE_ALIVE_SECONDS } from '@hotloop/platform/registry/node-liveness.ts'
 import { toHotloopError } from '@hotloop/proto/errors.ts';
 import { banditShare } from './bandit-share.ts';
 import { judgeQuality, type QualityVerdict } from './judge-quality.ts';
+import { judgeSlices, sliceBreach } from './judge-slices.ts';
 import { breachOf } from './judge-traffic.ts';
 import { clearTarget, flipWithin, readModelState, readNodeReports } from './promotion-store.ts';
 import { readQuality } from './read-quality.ts';
@@ -273,12 +274,18 @@ async function gather(rollout: Rollout, { pool, clock }: PromotionDependencies):
         nextShare: nextShare(rollout),
       })
     : null;
+  const slices = quality
+    ? judgeSlices(quality.slices, { drop: guards.metric_drop, minOutcomes: guards.min_outcomes })
+    : [];
   const evidence: Evidence = {
     traffic,
+    ...(slices.length > 0 ? { slices } : {}),
     ...(verdict ? { quality: verdict } : {}),
     ...(quality ? { outcomesPerDay: quality.outcomesPerDay } : {}),
   };
-  const breach = breachOf(traffic, guards) ?? (verdict?.kind === 'roll_back' ? verdict.message : null);
+  const breach =
+    breachOf(traffic, guards) ??
+    (verdict?.kind === 'roll_back' ? verdict.message : sliceBreach(slices, guards.metric_drop));
   return { evidence, breach, verdict };
 }
 

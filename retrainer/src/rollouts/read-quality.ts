@@ -16,6 +16,7 @@ import { type ComparisonSums, compareBeforeAfter, comparePairs, compareSplit } f
 import { type LoggedOutputs, loggedNumbers } from './logged-outputs.ts';
 import { readManifest } from './read-traffic.ts';
 import type { Rollout, RolloutTrafficPart } from './rollout.ts';
+import { type SliceNames, sliceNames } from './slice-names.ts';
 
 /** The newest predictions that are looked at. */
 const MOST_PREDICTIONS = 100_000;
@@ -25,6 +26,8 @@ const DAY_MS = 86_400_000;
 
 export interface QualityFacts {
   readonly sums: ComparisonSums;
+  /** The same for each part of the requests that a guard names. */
+  readonly slices: ReadonlyMap<string, ComparisonSums>;
   /** Outcomes of both versions a day, at the rate since it began. */
   readonly outcomesPerDay: number;
 }
@@ -52,6 +55,7 @@ type Known = {
   readonly knownAt: number;
   readonly at: number;
   readonly version: number;
+  readonly slices: readonly string[];
 };
 
 async function read(client: PoolClient, rollout: Rollout, now: number): Promise<QualityFacts | null> {
@@ -66,13 +70,14 @@ async function read(client: PoolClient, rollout: Rollout, now: number): Promise<
   const labels = await readLabels(client, manifest, predictions, now);
   const deviation = deviationOf(manifest, labels);
   const known: Known[] = [];
+  const slicesOf = sliceNames(manifest, rollout.plan.guards?.slices ?? []);
   const qualityOf = (row: PredictionRow, examples: readonly LabelledExample[], isPaired: boolean) => {
     const numbers = loggedNumbers(row, manifest.output);
     return numbers === null
       ? null
       : answerQuality(manifest, answered(row, numbers, examples), { deviation, isPaired });
   };
-  if (state === 'shadow') return pairs(predictions, labels, rollout, qualityOf, begun, now);
+  if (state === 'shadow') return pairs(predictions, labels, rollout, { qualityOf, slicesOf }, begun, now);
   for (const row of predictions) {
     const examples = labels.get(row.prediction_id);
     if (!examples || row.variant === 'shadow') continue;
@@ -83,17 +88,21 @@ async function read(client: PoolClient, rollout: Rollout, now: number): Promise<
       knownAt: knownAt(examples, manifest),
       at: Number(row.at_ms),
       version: row.version,
+      slices: slicesOf(row.features),
     });
   }
   known.sort((a, b) => a.knownAt - b.knownAt);
   const outcomesPerDay = perDay(known.length, since, now);
   if (state === 'live') {
     const flippedAt = rollout.flippedAt ?? now;
-    const of = (wanted: number | null, isAfter: boolean) =>
-      known
-        .filter((one) => one.version === wanted && one.at >= flippedAt === isAfter)
-        .map((one) => one.quality);
-    return { sums: compareBeforeAfter(of(version, true), of(fromVersion, false)), outcomesPerDay };
+    const compare = (all: readonly Known[]) => {
+      const of = (wanted: number | null, isAfter: boolean) =>
+        all
+          .filter((one) => one.version === wanted && one.at >= flippedAt === isAfter)
+          .map((one) => one.quality);
+      return compareBeforeAfter(of(version, true), of(fromVersion, false));
+    };
+    return { sums: compare(known), slices: bySlice(known, compare), outcomesPerDay };
   }
   const split = known.flatMap((one) => {
     const share = shareAt(segments, one.at);
@@ -103,17 +112,42 @@ async function read(client: PoolClient, rollout: Rollout, now: number): Promise<
         version: one.version === version ? ('candidate' as const) : ('live' as const),
         quality: one.quality,
         share,
+        slices: one.slices,
       },
     ];
   });
-  return { sums: compareSplit(split), outcomesPerDay };
+  return { sums: compareSplit(split), slices: bySlice(split, compareSplit), outcomesPerDay };
+}
+
+/** What is compared of all, compared within each slice. */
+function bySlice<T extends { readonly slices: readonly string[] }>(
+  all: readonly T[],
+  compare: (some: readonly T[]) => ComparisonSums,
+): ReadonlyMap<string, ComparisonSums> {
+  const parts = new Map<string, T[]>();
+  for (const one of all)
+    for (const slice of one.slices) {
+      const part = parts.get(slice);
+      if (part) part.push(one);
+      else parts.set(slice, [one]);
+    }
+  return new Map([...parts].map(([slice, part]) => [slice, compare(part)]));
+}
+
+interface PairRules {
+  readonly qualityOf: (
+    row: PredictionRow,
+    examples: readonly LabelledExample[],
+    isPaired: boolean,
+  ) => number | null;
+  readonly slicesOf: SliceNames;
 }
 
 function pairs(
   predictions: readonly PredictionRow[],
   labels: ReadonlyMap<string, readonly LabelledExample[]>,
   { version }: Rollout,
-  qualityOf: (row: PredictionRow, examples: readonly LabelledExample[], isPaired: boolean) => number | null,
+  { qualityOf, slicesOf }: PairRules,
   begun: number,
   now: number,
 ): QualityFacts {
@@ -126,9 +160,13 @@ function pairs(
     const examples = labels.get(row.prediction_id);
     if (!shadow || !examples || row.variant === 'shadow') return [];
     const [candidate, live] = [qualityOf(shadow, examples, true), qualityOf(row, examples, true)];
-    return candidate === null || live === null ? [] : [{ candidate, live }];
+    return candidate === null || live === null ? [] : [{ candidate, live, slices: slicesOf(row.features) }];
   });
-  return { sums: comparePairs(found), outcomesPerDay: perDay(2 * found.length, begun, now) };
+  return {
+    sums: comparePairs(found),
+    slices: bySlice(found, comparePairs),
+    outcomesPerDay: perDay(2 * found.length, begun, now),
+  };
 }
 
 function answered(
@@ -183,19 +221,21 @@ interface PredictionRow extends LoggedOutputs {
   readonly entities: Record<string, string>;
   readonly candidates: string[];
   readonly rows: number;
+  /** Null where no slices are guarded: they are most of a row's bytes. */
+  readonly features: Buffer | null;
 }
 
 async function readPredictions(
   client: PoolClient,
-  { model, version, fromVersion }: Rollout,
+  { model, version, fromVersion, plan }: Rollout,
   since: number,
 ): Promise<PredictionRow[]> {
   const { rows } = await client.query<PredictionRow>(
     `SELECT prediction_id, extract(epoch FROM at) * 1000 AS at_ms, version, variant, entities, candidates, "rows", outputs,
-       output_spec FROM prediction
+       output_spec, CASE WHEN $4 THEN features END AS features FROM prediction
      WHERE prediction_id >= $1 AND model = $2 AND version = ANY($3) AND variant IN ('live', 'canary', 'shadow')
        AND error_code IS NULL AND outputs IS NOT NULL ORDER BY prediction_id DESC LIMIT ${MOST_PREDICTIONS}`,
-    [firstPredictionIdAt(since), model, [version, fromVersion]],
+    [firstPredictionIdAt(since), model, [version, fromVersion], plan.guards?.slices !== undefined],
   );
   return rows.reverse();
 }

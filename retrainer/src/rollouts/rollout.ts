@@ -2,6 +2,7 @@ import type { AdvanceRule, RolloutGuards, RolloutMode } from '@hotloop/model/man
 import type { RolloutTraffic } from '@hotloop/platform/registry/snapshot.ts';
 import type { ErrorCode } from '@hotloop/proto/errors.ts';
 import type { QualityVerdict } from './judge-quality.ts';
+import type { SliceVerdict } from './judge-slices.ts';
 import type { RolloutEvent, RolloutState } from './rollout-state.ts';
 
 /** What a rollout runs by from its begin to its end: the manifest's section, and what the request changed. */
@@ -39,6 +40,8 @@ export interface TrafficFacts {
 export interface Evidence {
   readonly traffic?: TrafficFacts;
   readonly quality?: Omit<QualityVerdict, 'message'> & { readonly message: string };
+  /** How the candidate does in each part of the requests that a guard names, largest first. */
+  readonly slices?: readonly SliceVerdict[];
   /** Outcomes a day at the present rate. */
   readonly outcomesPerDay?: number;
 }

@@ -147,6 +147,26 @@ describe('a canary', () => {
     expect(rows[0].detail).toMatchObject({ event: 'breached', evidence: { quality: { kind: 'roll_back' } } });
   });
 
+  it('is rolled back by one slice that is worse, though it is better on the whole', async () => {
+    await using stores = await opened(
+      '{mode: canary, steps: [50], rollback: {slices: [x], min_outcomes: 50}}',
+    );
+    let rollout = await driven(stores, await started(stores));
+    await aged(stores.pool, rollout, HOUR);
+    await answered(stores, { version: 1, variant: 'live', count: 1_500, right: 0.7 });
+    await answered(stores, { version: 2, variant: 'canary', count: 1_500, right: 0.9 });
+    const few = await answered(stores, { version: 1, variant: 'live', count: 400, right: 0.9 });
+    few.push(...(await answered(stores, { version: 2, variant: 'canary', count: 400, right: 0.1 })));
+    await stores.pool.query('UPDATE prediction SET features = $2 WHERE prediction_id = ANY($1::uuid[])', [
+      few,
+      Buffer.from(new Float32Array([7, 2]).buffer),
+    ]);
+    rollout = await driven(stores, rollout);
+    expect(rollout.state).toBe('rolled_back');
+    expect(rollout.message).toMatch(/worse by more than 0\.02 where x = 7/);
+    expect(rollout.evidence.slices?.find(({ slice }) => slice === 'x = 1')?.isBreach).toBe(false);
+  });
+
   it('is rolled back by failed answers', async () => {
     await using stores = await opened('{mode: canary, steps: [50], rollback: {error_rate: 0.1}}');
     const rollout = await driven(stores, await started(stores));

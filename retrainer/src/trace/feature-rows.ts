@@ -24,7 +24,11 @@ export interface LoggedFeatures {
 
 const MAX_ROWS = 20;
 const STATUS_NAMES = new Map<number, string>(
-  Object.entries(FEATURE_STATUS).map(([name, code]) => [code, name]),
+  // What is fresh is simply there.
+  Object.entries(FEATURE_STATUS).map(([name, code]) => [
+    code,
+    name === 'FRESH' ? 'present' : name.toLowerCase(),
+  ]),
 );
 
 /** Cuts the logged rows into features. Pure. Empty for inputs that are no feature rows. */

@@ -1,24 +1,30 @@
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { z } from '@hotloop/platform/config.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { LoopReader } from '../../datasets/loop-state.ts';
+import { exportPredictions } from '../../datasets/predictions/export-predictions.ts';
 import { modelHistory } from '../../ledger/ledger.ts';
 import type { ModelRules } from '../../outcomes/model-rules.ts';
+import { findVersionManifest } from '../../registry/find-manifest.ts';
 import { getModel } from '../../registry/list-models.ts';
 import { requestRun } from '../../runs/request-run.ts';
 import { listRuns } from '../../runs/run-store.ts';
 import { getRun } from '../../runs/watch-run.ts';
 import { readVersionAnswers } from './compare-versions.ts';
+import { readDisagreement } from './disagreement.ts';
 import { labelChoices } from './label-choices.ts';
 import { loopSoon, readOverview } from './overview.ts';
 import { readPrediction } from './prediction-details.ts';
-import { recentPredictions } from './recent-predictions.ts';
+import { PREDICTION_KINDS, recentPredictions } from './recent-predictions.ts';
 import { TRAFFIC_WINDOWS, type TrafficWindow, trafficReader } from './traffic.ts';
 
 export interface ConsoleDependencies {
   readonly pool: Pool;
+  readonly bundles: BundleStore;
   readonly registry: RegistryReader;
   readonly rules: ModelRules;
   readonly loop: LoopReader;
@@ -27,6 +33,7 @@ export interface ConsoleDependencies {
   readonly wake: () => void;
 }
 
+const DAY_MS = 86_400_000;
 const reads = { requires: 'operate' } as const;
 const model = z.object({ model: z.string().min(1).max(63) });
 const reason = z.string().trim().max(500).default('');
@@ -73,25 +80,28 @@ export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
         schema: {
           params: model,
           querystring: z.object({
-            only: z.enum(['all', 'failed', 'degraded', 'uncertain']).default('all'),
+            only: z.enum([...PREDICTION_KINDS, 'suspected']).default('all'),
             version: z.coerce.number().int().positive().optional(),
             before: z.string().optional(),
             limit: z.coerce.number().int().min(1).max(200).default(50),
           }),
         },
       },
-      async ({ params, query }) => ({
-        predictions: await recentPredictions(
+      async ({ params, query }) => {
+        const { only, limit } = query;
+        const shared = { model: params.model, limit, version: query.version ?? null };
+        const filter = { ...shared, before: query.before ?? null };
+        const now = clock.now();
+        if (only !== 'suspected')
+          return { predictions: await recentPredictions(pool, { ...filter, only }, now) };
+        const ids = await suspectedOf(
           pool,
-          {
-            ...query,
-            model: params.model,
-            version: query.version ?? null,
-            before: query.before ?? null,
-          },
-          clock.now(),
-        ),
-      }),
+          await findVersionManifest(dependencies, params.model),
+          limit,
+          now,
+        );
+        return { predictions: await recentPredictions(pool, { ...filter, only: 'all', ids }, now) };
+      },
     );
     app.get(
       '/v1/console/predictions/:id',
@@ -114,7 +124,8 @@ export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
         const [a, b] = await Promise.all(
           [query.a, query.b].map((version) => readVersionAnswers(pool, params.model, version, clock.now())),
         );
-        return { a, b };
+        const disagreement = await readDisagreement(pool, params.model, [query.a, query.b], clock.now());
+        return { a, b, disagreement };
       },
     );
     app.get(
@@ -133,6 +144,15 @@ export function consoleRoutes(dependencies: ConsoleDependencies): RouteModule {
       async ({ params }) => ({ entries: await modelHistory(pool, params.model, 500) }),
     );
   };
+}
+
+/** Predictions of the last thirty days whose label is probably wrong, by confident learning. */
+async function suspectedOf(pool: Pool, manifest: Manifest, limit: number, now: number): Promise<string[]> {
+  const found = await exportPredictions(pool, manifest, {
+    ...{ fromMs: now - 30 * DAY_MS, toMs: now + DAY_MS, version: null, minScore: null, maxScore: null },
+    ...{ margin: null, suspected: true, limit },
+  });
+  return found.map(({ predictionId }) => predictionId);
 }
 
 /** What the console's buttons do that no other route does. Promotion and rollback are rollouts. */

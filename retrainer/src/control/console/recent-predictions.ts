@@ -17,13 +17,22 @@ export interface PredictionSummary {
   readonly outcome: unknown;
 }
 
+/**
+ * Which predictions to look at. disagreeing: the outcome says otherwise than the answer. flagged: a feature was not present as it should
+ * be, or the answer did without something.
+ */
+export const PREDICTION_KINDS = ['all', 'failed', 'degraded', 'uncertain', 'disagreeing', 'flagged'] as const;
+export type PredictionKind = (typeof PREDICTION_KINDS)[number];
+
 export interface PredictionFilter {
   readonly model: string;
-  readonly only: 'all' | 'failed' | 'degraded' | 'uncertain';
+  readonly only: PredictionKind;
   readonly version: number | null;
   /** Predictions before this one; null begins at the newest. */
   readonly before: string | null;
   readonly limit: number;
+  /** Only these. */
+  readonly ids?: readonly string[];
 }
 
 interface SummaryRow {
@@ -54,8 +63,14 @@ const RECENT = `
   WHERE prediction.model = $1 AND prediction.prediction_id < $2 AND prediction.prediction_id >= $3
     AND prediction.variant <> 'shadow'
     AND CASE $4 WHEN 'failed' THEN error_code IS NOT NULL WHEN 'degraded' THEN cardinality(degraded) > 0
-      WHEN 'uncertain' THEN abs(decision.score - 0.5) < 0.1 ELSE true END
+      WHEN 'uncertain' THEN abs(decision.score - 0.5) < 0.1
+      WHEN 'flagged' THEN cardinality(degraded) > 0 OR statuses <> decode(repeat('00', length(statuses)), 'hex')
+      WHEN 'disagreeing' THEN EXISTS (SELECT 1 FROM outcome WHERE outcome.prediction_id = prediction.prediction_id AND kind = 'label'
+        AND CASE WHEN value IN ('0', '1', 'true', 'false') THEN (value IN ('1', 'true')) <> (decision.score >= 0.5)
+          ELSE value #>> '{}' <> decision.label END)
+      ELSE true END
     AND ($5::int IS NULL OR prediction.version = $5)
+    AND ($7::uuid[] IS NULL OR prediction.prediction_id = ANY($7))
   ORDER BY prediction.prediction_id DESC LIMIT $6`;
 
 /** The newest predictions of a model, before the one given. */
@@ -70,7 +85,15 @@ export async function recentPredictions(
       ? filter.before
       : firstPredictionIdAt(now + 86_400_000);
   const { rows } = await pool
-    .query<SummaryRow>(RECENT, [model, before, firstPredictionIdAt(now - LOOK_BACK_MS), only, version, limit])
+    .query<SummaryRow>(RECENT, [
+      model,
+      before,
+      firstPredictionIdAt(now - LOOK_BACK_MS),
+      only,
+      version,
+      limit,
+      filter.ids ?? null,
+    ])
     .catch((error: unknown) => {
       throw fromPostgresError(error);
     });
