@@ -33,9 +33,9 @@ export interface Question {
   readonly priority: number;
   /** Milliseconds left. */
   readonly timeoutMs: number;
-  /** The time of the log row, ms since 1970; absent or 0: when it is answered. */
+  /** The time of the log row, milliseconds since 1970; absent or 0: the time of the answer. */
   readonly atMs?: number | undefined;
-  /** True when nobody waits any more; asked before the work runs. */
+  /** True when the caller has given up; checked before the work runs. */
   isOver(): boolean;
 }
 
@@ -49,7 +49,7 @@ export interface InferAdapters {
   readonly onRefused?: (model: string, error: unknown) => void;
 }
 
-/** Everything about a version that each of its predictions needs, worked out once. */
+/** Facts about a version that each of its predictions needs, computed once. */
 interface Prepared {
   readonly policy: LogPolicy;
   readonly allowsNonFinite: boolean;
@@ -58,15 +58,15 @@ interface Prepared {
 }
 
 /**
- * The walk of one inference: find the version, check, queue, run, check the answer, journal the pair, answer. What was
- * accepted stands in the journal before its caller hears of it, errors too.
+ * One inference: find the version, check, queue, run, check the answer, write the pair to the journal, answer. An accepted request is in the
+ * journal before its caller gets the answer, also when it has failed.
  */
 export class Infer {
   readonly #adapters: InferAdapters;
   readonly #node: string;
   readonly #prepared = new WeakMap<Slot['record'], Prepared>();
   #answers: Answer[] = [];
-  /** The rows of a batch are written one right behind another: each finds the code and the memory of the one before at hand. */
+  /** The rows of a batch are written directly after one another, while code and memory are in the processor's caches. */
   readonly #logAnswers = () => {
     const answers = this.#answers;
     this.#answers = [];
@@ -204,7 +204,7 @@ export class Infer {
     }
   }
 
-  /** Only what ran well: the next version is warmed on it, and must not be stopped by it. */
+  /** Only inputs that ran without error: the next version is warmed up with them. */
   #keepForWarmUp({ serving: { slot }, inputs }: Asked): void {
     const { recent } = this.#adapters.fleet;
     // A replaced default says nothing of what the next version will be asked for.
@@ -296,7 +296,7 @@ interface Asked {
   isAnswered: boolean;
 }
 
-/** What a runner gave, to be logged and then told. */
+/** An answer of a runner, which is logged before the caller gets it. */
 interface Answer {
   readonly asked: Asked;
   readonly outputs: readonly Tensor[];

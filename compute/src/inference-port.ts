@@ -3,7 +3,7 @@ import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Infer } from './infer.ts';
 
-/** The direct adapter, for services clubbed into one process; the gRPC adapter stands on it too. */
+/** The direct adapter, for services in a single process; the gRPC adapter uses it too. */
 export interface DirectInference extends InferencePort {
   /** Like `infer`, for callers that are asked, rather than tell, whether anybody still waits. */
   inferWhile(item: InferItem, isOver: () => boolean): Promise<InferOutput>;

@@ -64,7 +64,7 @@ export interface ComputeOptions {
   readonly wrapJournal?: (journal: Journal<PredictionRow>) => Journal<PredictionRow>;
 }
 
-/** What compute stands on. All of it stays the caller's and must outlive the service. */
+/** The dependencies of compute. The caller owns them; they must outlive the service. */
 export interface ComputeAdapters {
   readonly registry: RegistryReader;
   readonly store: BundleStore;
@@ -89,10 +89,10 @@ export interface Compute extends AsyncDisposable {
   readonly address: string;
   /** host:port of HTTP as bound; empty when none is served. */
   readonly httpAddress: string;
-  /** For services clubbed into this process. */
+  /** For services in the same process. */
   readonly port: InferencePort;
   readonly fleet: Fleet;
-  /** Resolves when all that was answered so far stands in Postgres. */
+  /** Resolves when everything that was answered so far is in Postgres. */
   flushLog(deadlineMs: number): Promise<void>;
 }
 
@@ -147,7 +147,7 @@ export async function startCompute(
     if (tallies) closing.defer('metrics of compute', observeCompute(tallies, fleet, journal, shipper));
     const heartbeat = startHeartbeat(adapters.report, () => reportsOf(fleet), log);
     closing.use('node report', heartbeat);
-    // Before the runners end: what was answered is shipped, as far as Postgres lets us; the rest waits for the next start.
+    // Before the runners end. Rows that cannot be shipped now stay in the journal for the next start.
     closing.defer('prediction log', () => shipper.flush(options.drainMs / 2).catch(() => undefined));
 
     const infer = new Infer(
@@ -218,7 +218,7 @@ export async function startCompute(
   }
 }
 
-/** What was measured last; what is asked for now stands in the next report. */
+/** The last measurements; the ones that begin now are in the next report. */
 function reportsOf(fleet: Fleet): VersionReport[] {
   void fleet.tend();
   return fleet.reports();
@@ -229,7 +229,7 @@ function fleetOptions(given: Partial<FleetOptions> = {}): FleetOptions {
   return { ...FLEET_DEFAULTS, memoryBudgetBytes, memoryLimitBytes: memoryBudgetBytes, ...given };
 }
 
-/** Most of the memory that this process may use, leaving room for the rest of the machine. */
+/** Most of the memory that this process may use; the rest is left to other processes. */
 function defaultBudget(): number {
   const limit = process.constrainedMemory();
   return MEMORY_SHARE * (limit > 0 ? Math.min(limit, totalmem()) : totalmem());

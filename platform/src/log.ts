@@ -17,7 +17,7 @@ export interface Log {
   readonly info: Write;
   readonly warn: Write;
   readonly error: Write;
-  /** The same log with fields that stand on every line. */
+  /** The same log with further fields on every line. */
   child(fields: LogFields): Log;
 }
 

@@ -18,7 +18,7 @@ export const PIPELINE_DEPTH = 2;
 export const GATHER_MS = 0.25;
 
 /**
- * How many rows to send now; 0 waits for the next event. Greedy: an idle runner gets whatever is there. While one batch
+ * How many rows to send now; 0 waits for the next event. Greedy: an idle runner gets all waiting rows up to the cap. While one batch
  * runs, the next gathers, and follows it as soon as it is as large as what runs, or full: under load the
  * runner finds the next batch waiting, and at low load nothing is cut into pieces.
  */

@@ -22,7 +22,7 @@ export interface WorkResult {
   readonly batchRows: number;
 }
 
-/** What wants to run. The first of `succeed`, `fail` and `expire` counts; later ones do nothing. */
+/** One request for a run. The first call of `succeed`, `fail` or `expire` counts; later ones do nothing. */
 export interface Work extends Waiting {
   readonly inputs: readonly WorkInput[];
   /** Milliseconds on the monotonic clock. */
@@ -39,21 +39,21 @@ export interface Work extends Waiting {
 export interface BatcherOptions {
   readonly maxBatchRows: number;
   readonly queueRows: number;
-  /** A batch should not take longer than this, so that the next is not held up. */
+  /** A batch should not take longer than this, so that the next does not wait too long. */
   readonly targetUs: number;
-  /** A runner that does not answer for so long is taken for hung and ended. */
+  /** A runner that does not answer for so long counts as hung and is ended. */
   readonly hangMs: number;
   onRun(rows: number, runUs: number): void;
   /** Told of work that had a runner to itself when the runner ended. */
   onKiller(work: Work): void;
 }
 
-/** A lost batch is run again this often, each piece alone, before it fails. */
+/** How often the work of a lost batch is run again, each piece alone, before it fails. */
 const MAX_LOSSES = 1;
 
 /**
- * Between the callers and the runners of one version: a bounded queue, batches by policy, answers split again. Owns no
- * runner; whoever adds one takes it out when it has gone.
+ * Connects the callers with the runners of one version: a bounded queue, batches by policy, answers split per request. It owns no
+ * runner: the caller that adds one removes it when it has ended.
  */
 export class Batcher {
   readonly cost = new BatchCost();
@@ -65,7 +65,7 @@ export class Batcher {
   #shareable = false;
   #hasSharedRows = false;
   #isPumping = false;
-  /** When the first work of this turn came, or the first since some was sent in it. */
+  /** Arrival of the first work of this turn of the event loop, or of the first since a batch was sent in it. */
   #gatheredSince: number | undefined;
   #closed: HotloopError | undefined;
   readonly #pumpSoon = () => {
@@ -86,7 +86,7 @@ export class Batcher {
   }
 
   /**
-   * False when rows of one run may influence each other: each request then runs alone. It does so, too, where the
+   * False when rows of one run may influence each other: each request then runs alone. Requests also run alone where the
    * model's tensors do not share their first dimension.
    */
   setShareable(shareable: boolean): void {
@@ -101,7 +101,7 @@ export class Batcher {
     return count;
   }
 
-  /** Batches that runners have in hand. */
+  /** Batches that were sent to runners and are not answered yet. */
   get running(): number {
     let count = 0;
     for (const { batches } of this.#running.values()) count += batches.length;
@@ -109,8 +109,8 @@ export class Batcher {
   }
 
   /**
-   * Throws RESOURCE_EXHAUSTED when the queue is full, and what `close` was given. What is submitted in one turn of the event loop travels together,
-   * except that a long turn sends what it has got so far and goes on.
+   * Throws RESOURCE_EXHAUSTED when the queue is full, and the error of `close` after that. Work that is submitted in one turn of the event loop
+   * is sent together; a long turn sends what it has gathered and continues.
    */
   submit(work: Work): void {
     if (this.#closed) throw this.#closed;
@@ -129,18 +129,18 @@ export class Batcher {
     this.#soon();
   }
 
-  /** Takes out a runner that has gone or is to go; its batches settle by themselves. */
+  /** Removes a runner that has ended or will end; its batches settle by themselves. */
   remove(runner: Runner): void {
     if (this.#running.get(runner)?.batches.length === 0) this.#running.delete(runner);
   }
 
-  /** To be called before a runner is ended for something else than what it runs: that is run again, but not blamed. */
+  /** To be called before a runner is ended for another reason than its work: the work is run again and not blamed. */
   pardon(runner: Runner): void {
     const pipeline = this.#running.get(runner);
     if (pipeline) pipeline.isPardoned = true;
   }
 
-  /** Answers what has expired, ends runners that hang. To be called every few milliseconds. */
+  /** Fails expired work and ends runners that hang. To be called every few milliseconds. */
   sweep(): void {
     const now = this.#clock.monotonic();
     for (const work of this.#queue.sweep(now)) giveUp(work, now);
@@ -154,7 +154,7 @@ export class Batcher {
     }
   }
 
-  /** Fails all that waits, and all that would have to wait from now on. What runs settles by itself. */
+  /** Fails waiting work, and work that is submitted later. Running work settles by itself. */
   close(error: HotloopError): void {
     this.#closed ??= error;
     for (const work of this.#queue.clear()) work.fail(this.#closed);
@@ -242,13 +242,13 @@ export class Batcher {
     }
   }
 
-  /** The model refused the batch. Alone, each piece shows whether it is to blame. */
+  /** The model refused the batch. Each piece runs again alone, which shows the one that is to blame. */
   #refused(batch: SentBatch<Work>, error: unknown): void {
     const [only, ...others] = batch.works;
     const told =
       error instanceof RunnerFailure && error.cause instanceof HotloopError ? error.cause : undefined;
     if (told && told.code !== 'INVALID_ARGUMENT' && told.code !== 'INTERNAL' && told.code !== 'UNKNOWN') {
-      // Not about one input: each by itself would be told the same.
+      // The error is not about one input: each piece alone would get the same.
       for (const work of batch.works) work.fail(told);
       return;
     }
@@ -266,7 +266,7 @@ export class Batcher {
     );
   }
 
-  /** Every batch of the runner says so, and the first that does speaks for all. What it was running is to blame, as a rule. */
+  /** Called for the first batch that reports the loss, on behalf of all batches of the runner. The running batch is blamed, unless pardoned. */
   #lost(runner: Runner, pipeline: RunnerPipeline<Work>): void {
     this.#running.delete(runner);
     const { ran, waited } = pipeline.clear();
@@ -296,7 +296,7 @@ export class Batcher {
     this.#soon();
   }
 
-  /** Before all that waits; but where nothing waits any more, nobody would ever come to it. */
+  /** To the front of the queue. After `close` the queue is never read again, so the work fails at once. */
   #putBack(works: readonly Work[]): void {
     if (this.#closed) for (const work of works) work.fail(this.#closed);
     else this.#queue.pushFront(works);

@@ -1,15 +1,15 @@
-/** What was sent to a runner in one piece. */
+/** Work that was sent to a runner as one batch. */
 export interface SentBatch<T> {
   readonly works: readonly T[];
   readonly rows: number;
 }
 
-/** The batches that one runner has in hand, in the order in which it runs them: it runs the first, the others wait. */
+/** The batches that were sent to one runner, in the order in which it runs them: it runs the first, the others wait. */
 export class RunnerPipeline<T> {
   #batches: SentBatch<T>[] = [];
-  /** On the monotonic clock: since when the first batch is the first, so since when it runs, about. */
+  /** On the monotonic clock: since when the first batch has been the first, which is about when its run began. */
   #firstSince = 0;
-  /** True when what it runs has no part in that the runner ends. */
+  /** True when its work is not the cause of the runner's end. */
   isPardoned = false;
 
   get batches(): readonly SentBatch<T>[] {
@@ -41,7 +41,7 @@ export class RunnerPipeline<T> {
     return true;
   }
 
-  /** The runner has gone: takes out what it was running, and what waited behind it and has not run. */
+  /** The runner has ended: removes the work that it was running, and the work that waited for it. */
   clear(): { readonly ran: readonly T[]; readonly waited: readonly T[] } {
     const [first, ...others] = this.#batches;
     this.#batches = [];

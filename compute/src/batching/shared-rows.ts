@@ -3,9 +3,9 @@ import type { WorkInput } from './work-input.ts';
 import { ALONE } from './work-queue.ts';
 
 /**
- * True when the first dimension of every input and output is free and the inputs give it one name, or none: only then can
- * it mean the rows of a batch. Whether it does is for the probe of the warm-up to say. What outputs call it says nothing:
- * some exporters name each output's dimension anew. An output of text cannot be parted: its elements have no fixed place.
+ * True when the first dimension of every input and output is free and the inputs give it one name, or none: only then can it
+ * mean the rows of a batch. The probe of the warm-up shows whether it does. The names in outputs are ignored, because some
+ * exporters give every output's dimension a new name. An output of text cannot be split: its elements have no fixed size.
  */
 export function hasSharedRows({ inputs, outputs }: LoadedModel): boolean {
   if (outputs.some(({ shape, datatype }) => shape[0] !== -1 || datatype === 'BYTES')) return false;

@@ -32,7 +32,7 @@ interface Lane<T> {
 /** First in, first out within a lane, higher lanes first. Bounded in rows. Pure: time comes with each call. */
 export class WorkQueue<T extends Waiting> {
   readonly #capacityRows: number;
-  /** By falling priority. None is empty: priorities come from callers, and each would stay for good. */
+  /** By falling priority. Empty ones are removed: priorities come from callers, and each would stay forever. */
   #lanes: Lane<T>[] = [];
   #rows = 0;
   #length = 0;
@@ -75,7 +75,7 @@ export class WorkQueue<T extends Waiting> {
     }
   }
 
-  /** Takes up to `maxRows` of one shape, at least one item; sorts out what is over on the way. */
+  /** Takes up to `maxRows` of one shape, at least one item; removes expired work on the way. */
   take(maxRows: number, now: number): Taken<T> {
     const batch: T[] = [];
     const over: T[] = [];
@@ -101,7 +101,7 @@ export class WorkQueue<T extends Waiting> {
     return { batch, rows, over };
   }
 
-  /** Removes what is over, wherever it waits. */
+  /** Removes expired and abandoned work. */
   sweep(now: number): T[] {
     return this.#remove((item) => item.deadlineAt <= now || item.isOver());
   }

@@ -45,7 +45,7 @@ export function computeTallies(tallies: Tallies, isModel: (name: string) => bool
   };
 }
 
-/** What is read from compute at each scrape. Call what is returned when it closes. */
+/** Metrics that are read from compute at each scrape. Call the returned function when compute closes. */
 export function observeCompute(
   tallies: Tallies,
   fleet: Fleet,

@@ -82,7 +82,7 @@ function familiesOf(tallies: Tallies): Families {
   };
 }
 
-/** Counts what one version does, for as long as the process lives: its slot may come and go. */
+/** Counts the work of one version. It lives as long as the process, while the version may be unloaded and loaded again. */
 export class VersionTally {
   readonly #families: Families;
   readonly #model: string;

@@ -9,13 +9,13 @@ export interface VersionReport {
   readonly memoryBytes: number;
   /** Why it failed; empty otherwise. */
   readonly detail: string;
-  /** The same as a word, such as golden_mismatch; may be empty. */
+  /** The reason as a code, such as golden_mismatch; may be empty. */
   readonly reason: string;
 }
 
 /**
- * Tells the rest what runs here; a promotion waits for `ready`. Each report replaces the node's earlier one. Rejects when
- * the store is away; the next heartbeat tells again.
+ * Reports which versions run here; a promotion waits for `ready`. Each report replaces the node's earlier one. Rejects when
+ * the store is away; the next heartbeat reports again.
  */
 export interface NodeReport {
   write(versions: readonly VersionReport[]): Promise<void>;

@@ -1,7 +1,7 @@
 import type { InferParameter__Output } from '@hotloop/proto/gen/inference/InferParameter.ts';
 import type { InferTensorContents__Output } from '@hotloop/proto/gen/inference/InferTensorContents.ts';
 
-/** A ModelInferRequest as far as it is looked at; what the generic decoder makes is one, too. */
+/** The parts of a ModelInferRequest that are used; messages of the generic decoder have this shape too. */
 export interface InferRequestMessage {
   readonly modelName: string;
   readonly modelVersion: string;
@@ -38,13 +38,13 @@ const INPUT_DATATYPE = 0x12;
 const INPUT_SHAPE = 0x1a;
 const OUTPUT_NAME = 0x0a;
 
-/** Of whatever was read directly: nothing needs to be looked for in it. */
+/** Requests that are read directly have no parameters. */
 export const NO_PARAMETERS: InferRequestMessage['parameters'] = {};
 
 /**
- * Reads a request whose tensors are raw bytes, as nearly all are: the generic decoder makes a message of every part and
- * then an object of every message. Undefined for whatever else it meets, such as parameters, typed contents, unknown
- * fields and broken bytes: that is left to the generic decoder, and to its errors. Contents share the memory given.
+ * Reads a request whose tensors are raw bytes, as nearly all are, without the generic decoder, which makes an object of every part.
+ * Returns undefined for everything else, such as parameters, typed contents, unknown fields and broken bytes: the generic decoder
+ * reads those and reports the errors. Contents share the memory given.
  */
 export function decodeInferRequest(bytes: Buffer): InferRequestMessage | undefined {
   const reader = new FieldReader(bytes, 0, bytes.length);
@@ -149,7 +149,7 @@ class FieldReader {
   next(): boolean {
     if (this.isAtEnd) return false;
     this.tag = this.#bytes[this.#at++] ?? 0;
-    // Whoever knows the tag knows its encoding; of what is not known, nothing is read.
+    // A known tag has a known encoding; unknown fields are not read here.
     if ((this.tag & 0x87) !== 2) {
       this.isBroken = true;
       return false;

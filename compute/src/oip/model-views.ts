@@ -2,12 +2,12 @@ import type { Datatype } from '@hotloop/model/tensor.ts';
 import { type TensorDescription, usesDevice } from '../runner/load-options.ts';
 import type { KnownVersion } from '../slots/known-versions.ts';
 
-/** What the protocol says of a version: metadata, configuration and statistics, in the words of its messages. */
+/** A version as the protocol describes it: metadata, configuration and statistics, as its messages name them. */
 export const PLATFORM = 'onnxruntime_onnx';
 export const BACKEND = 'onnxruntime';
 export const SERVER_NAME = 'hotloop';
 export const SERVER_VERSION = '0.1.0';
-/** Only what works here; clients ask for what stands in this list. */
+/** Only extensions that work here: clients use those in this list. */
 export const EXTENSIONS = [
   'model_repository',
   'model_configuration',
@@ -64,7 +64,7 @@ export function metadataOf({ record, model }: KnownVersion, versions: readonly n
 
 /**
  * True for a version that is described as one with batches: requests may share a run. A model that takes one value a row is
- * not: without the batch its inputs would have no dimension left, which clients cannot send.
+ * described without: otherwise its inputs would have no dimension, which clients cannot send.
  */
 function hasBatches({ model, isShareable }: KnownVersion): boolean {
   return isShareable && model.inputs.every(({ shape }) => shape.length > 1);
@@ -111,12 +111,12 @@ interface Counted {
 
 const nothing = { count: 0, ns: 0 };
 const inNanoseconds = ({ count, us }: Counted) => ({ count, ns: Math.round(us * 1000) });
-/** Done while the front assembles and splits, which is not told apart from waiting. */
+/** Assembling and splitting, which is not measured separately from waiting. */
 const uncounted = ({ count }: Counted) => ({ count, ns: 0 });
 
 /**
- * Of a version described as one whose requests run alone: each run is told as one request, whatever its first dimension is. Where later
- * rows have shown that requests may share a run, some were more.
+ * For a version described as one whose requests run alone: each run counts as one request. Where later rows have shown that requests may
+ * share a run, some runs were more than one.
  */
 function asBatchesOfOne(runs: Iterable<Counted>): [number, Counted][] {
   let count = 0;
@@ -129,8 +129,8 @@ function asBatchesOfOne(runs: Iterable<Counted>): [number, Counted][] {
 }
 
 /**
- * What a version has done; `memoryBytes` is what it takes now. Without batches the first dimension is no number of rows:
- * clients, which know the configuration, count each request as one inference. Runs are still told by their rows where
+ * The statistics of a version; `memoryBytes` is its memory now. Without batches the first dimension is no number of rows:
+ * clients, which know the configuration, count each request as one inference. Runs are still counted by their rows where
  * requests of one value a row share them: how many requests were in one is not kept.
  */
 export function statisticsOf(known: KnownVersion, memoryBytes: number) {

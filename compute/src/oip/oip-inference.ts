@@ -82,7 +82,7 @@ export class OipInference {
   }
 }
 
-/** Rows share the first dimension of what has no default; columns are what a row of a single two-dimensional input holds, else 0. */
+/** Rows: the first dimension of the inputs without a default. Columns: the width of a single two-dimensional input, else 0. */
 function sizeOf(inputs: readonly OipTensor[]): { rows: number; columns: number } {
   const [first, ...others] = inputs;
   const shape = first === undefined || first.index !== undefined ? [] : first.shape;

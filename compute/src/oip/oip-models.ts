@@ -40,7 +40,7 @@ export class OipModels {
   }
 
   /**
-   * True when a request for it is answered, also while it sleeps for want of memory: the request wakes it. Throws NOT_FOUND
+   * True when a request for it is answered, also while it is unloaded: the request loads it. Throws NOT_FOUND
    * for a model or version that is not registered.
    */
   isReady(name: string, version: string): boolean {
@@ -102,8 +102,8 @@ export class OipModels {
   }
 
   /**
-   * Lets go what was loaded by name: one version, or all of a model. Throws FAILED_PRECONDITION `version_in_use`, and lets
-   * nothing go, where the registry wants one of them here: what has a role is replaced by promoting another.
+   * Unloads versions that were loaded by name: one, or all of a model. Throws FAILED_PRECONDITION `version_in_use`, and unloads
+   * nothing, where one of them has a role in the registry: such a version is replaced by promoting another.
    */
   unload(name: string, version: string): void {
     const model = this.#registered(name);

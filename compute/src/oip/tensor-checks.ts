@@ -29,7 +29,7 @@ export function checkShape(shape: readonly number[], input: string): void {
     if (!Number.isInteger(dimension) || dimension < 0 || dimension > MAX_DIMENSION)
       throw invalid(`input ${quoted(input)} has the dimension ${dimension} in its shape [${shape}]`);
   }
-  // No rows are no request; other dimensions may be empty, as the cache of a generation that begins is.
+  // A request needs rows; other dimensions may be empty, as the cache of a generation at its beginning.
   if (shape[0] === 0) throw invalid(`input ${quoted(input)} has no rows: its shape is [${shape}]`);
 }
 
@@ -115,7 +115,7 @@ function unknownInput({ inputs, optional = [], fixed = [] }: LoadedModel, name: 
   return invalid(`${what} has no input ${quoted(name)}; it has ${names}`);
 }
 
-/** Dimensions of one name are one and the same; those without a name promise nothing. */
+/** Dimensions of the same name must have the same size; those without a name may differ. */
 function checkNamedDimensions(
   descriptions: readonly TensorDescription[],
   tensors: readonly OipTensor[],

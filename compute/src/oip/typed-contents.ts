@@ -31,7 +31,7 @@ export function hasTypedContents(contents: InferTensorContents__Output | null): 
 }
 
 /**
- * Typed elements as raw bytes. Throws INVALID_ARGUMENT when the elements stand in the field of another type, lie outside
+ * Typed elements as raw bytes. Throws INVALID_ARGUMENT when the elements are in the field of another type, lie outside
  * the type's range, or the type has no field.
  */
 export function rawContents(

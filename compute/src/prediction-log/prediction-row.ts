@@ -39,7 +39,7 @@ export interface PredictionRow {
 
 /** Who was asked, and by whom: the same for most rows in a row. */
 type Asked = Pick<PredictionRow, 'model' | 'version' | 'variant' | 'caller'>;
-/** What the tensors are, how it ended and where: the same whoever asks. */
+/** Descriptions of tensors, the outcome and the node: the same for all callers. */
 type Answered = Pick<
   PredictionRow,
   'rows' | 'columns' | 'inputSpec' | 'outputSpec' | 'errorCode' | 'errorMessage' | 'node'

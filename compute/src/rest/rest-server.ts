@@ -115,7 +115,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, servin
     const known = toHotloopError(error);
     if (known.code === 'INTERNAL') serving.log.error({ error, path: request.url }, 'a REST request failed');
     const status = known.reason === 'too_large' ? 413 : HTTP_STATUS[known.code];
-    // Whatever of the body was not read would be taken for the next request.
+    // The unread rest of the body would be parsed as the next request.
     if (!request.complete) response.setHeader('connection', 'close');
     const reason = known.reason === '' ? {} : { reason: known.reason };
     write(response, { status, json: { error: known.message, ...reason } });

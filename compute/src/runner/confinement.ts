@@ -4,7 +4,7 @@ import { type LoadOptions, usesDevice } from './load-options.ts';
 import { filesOfARunner } from './runner-files.ts';
 import { type Tried, tryOut } from './try-out.ts';
 
-/** How runners are kept from what they do not need, as far as this system lets a process do that. */
+/** Takes from runners the rights that they do not need, as far as this system allows it. */
 export interface Confinement extends Tried {
   /** What stands before a runner's command, and becomes the runner in the same process. Another for each runner. */
   prefix(): readonly string[];
@@ -56,7 +56,7 @@ function waysOf(isRoot: boolean): readonly Way[] {
   return [...ways.slice(isRoot ? 0 : -1).flatMap((way) => [offline(way), way]), AS_IT_IS];
 }
 
-/** Devices belong to groups, and their drivers may start programs that gain privileges: such a runner keeps what it has. */
+/** Devices belong to groups, and their drivers may start programs that gain privileges: such a runner keeps its rights. */
 const WAYS_BESIDE_DEVICES: readonly Way[] = [{ ...AS_IT_IS, prefix: () => setpriv() }, AS_IT_IS];
 
 /**

@@ -6,7 +6,7 @@ import { encodeFrame, type FrameParts, type FramePlace, frameLength } from './fr
 
 /** In memory, where the system has it. */
 const FOLDER = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-/** As many as a runner has batches in hand. */
+/** One for each batch that a runner can hold. */
 const PLACES = 2;
 /** What lies between the places takes no memory. */
 const PLACE_BYTES = 4 * 1024 ** 2;

@@ -2,7 +2,7 @@ import { DATATYPES, type Datatype } from '@hotloop/model/tensor.ts';
 
 /**
  * What crosses between the service and a runner, over one socket or, if large, through a file: frames of 8-byte aligned
- * little-endian parts, so that the runner can lay typed arrays over what it received.
+ * little-endian parts, so that the runner can create typed arrays on the received bytes.
  *
  * Header (32 bytes): length of the frame, id, kind, number of tensors, run time in microseconds (all uint32), 4 bytes
  * unused, resident memory in bytes (float64). Then each tensor: index among the model's inputs or outputs, datatype,
@@ -181,7 +181,7 @@ export function placeOf(frame: Buffer): FramePlace | undefined {
   return { position: words.readUInt32LE(0), length: words.readUInt32LE(4) };
 }
 
-/** A text in the place of a tensor, for what is not on the hot path. */
+/** A text in the place of a tensor, for messages that are not on the hot path. */
 export function textTensor(text: string): FrameTensor {
   const bytes = Buffer.from(text);
   return { index: 0, datatype: 'UINT8', shape: [bytes.length], pieces: [bytes] };
@@ -199,7 +199,7 @@ export class FrameAssembler {
 
   /**
    * Calls back with each whole frame; a frame is valid for as long as its chunk is held. Throws RangeError for a length that no
-   * answer has, and whatever the callback throws; where the next frame begins is then not known, and nothing more can be read.
+   * answer has, and every error of the callback; where the next frame begins is then not known, and nothing more can be read.
    */
   push(chunk: Buffer, onFrame: (frame: Buffer) => void): void {
     let rest = chunk;

@@ -3,12 +3,12 @@ import type { Datatype } from '@hotloop/model/tensor.ts';
 
 export type ExecutionProvider = (typeof EXECUTION_PROVIDERS)[number];
 
-/** True where a model may run on anything but the processor. */
+/** True where a model may run on a device other than the CPU. */
 export function usesDevice(providers: readonly ExecutionProvider[]): boolean {
   return providers.some((provider) => provider !== 'cpu');
 }
 
-/** What a runner is told beside the model's bytes. */
+/** What a runner needs to know beside the model's bytes. */
 export interface LoadOptions {
   readonly executionProviders: readonly ExecutionProvider[];
   readonly threads: number;

@@ -27,7 +27,7 @@ export interface RemoteRunnerOptions {
 const ASK_MS = 1_000;
 
 /**
- * Stands for a model on another server: takes batches as a runner does, and is gone when the server says that the model is not ready or
+ * Represents a model on another server: takes batches as a runner does, and is gone when the server says that the model is not ready or
  * cannot be reached. Rejects UNAVAILABLE (`remote_model`) until the model is ready with the interface that the version was
  * registered with; the version's slot then tries again.
  */
@@ -52,7 +52,7 @@ export async function startRemoteRunner(
   } catch (error) {
     remote[Symbol.dispose]();
     const { code, message } = toHotloopError(error);
-    // Whatever a server says while it starts may pass.
+    // An error while the server starts may be temporary.
     throw code === 'CANCELLED'
       ? error
       : new HotloopError('UNAVAILABLE', message, { reason: 'remote_model', cause: error });

@@ -51,7 +51,7 @@ class FrameReader {
     return frame;
   }
 
-  /** Gives large memory back, such as that of the model's file. Whatever has been read ahead is kept. */
+  /** Gives large memory back, such as that of the model's file. Bytes that were read ahead are kept. */
   shrink(): void {
     const rest = Buffer.from(this.#buffer.subarray(this.#start, this.#end));
     this.#buffer = Buffer.allocUnsafeSlow(Math.max(1024 * 1024, rest.length));
@@ -116,9 +116,9 @@ async function load(frame: Buffer, writer: FrameWriter): Promise<RunnerSession |
   try {
     const options: LoadOptions = JSON.parse(textOf(tensors[0]));
     const onnx = tensors[1]?.contents ?? new Uint8Array();
-    // The runtime's binding cannot read the language's own half floats; without them it takes 16-bit integers.
+    // The runtime's binding cannot read Float16Array; without that class it takes 16-bit integers.
     Reflect.deleteProperty(globalThis, 'Float16Array');
-    // It also waits a turn of the event loop before every run, to let others go first. There are no others here.
+    // It also waits one turn of the event loop before every run. Nothing else runs here, so that would only add latency.
     Reflect.set(globalThis, 'setImmediate', queueMicrotask);
     const { loadSession } = await import('./runner-session.ts');
     const session = await loadSession(onnx, options, tensors.slice(2));
@@ -153,7 +153,7 @@ async function run(session: RunnerSession, frame: Buffer, writer: FrameWriter): 
 }
 
 async function main(): Promise<void> {
-  // A terminal sends Ctrl-C to all; the service decides when its runners end.
+  // A terminal sends Ctrl-C to every process; the service decides when its runners end.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const reader = new FrameReader();
   const writer = new FrameWriter();

@@ -38,14 +38,14 @@ const LAYOUTS: Readonly<Partial<Record<Datatype, Layout>>> = {
   BOOL: { type: 'bool', array: Uint8Array, bytes: 1 },
 };
 
-/** A loaded model inside the runner: the one place that knows the runtime. */
+/** A loaded model inside the runner: the only place that uses ONNX Runtime. */
 export interface RunnerSession {
   readonly model: LoadedModel;
-  /** Runs once; the inputs' memory is free again when it resolves. Throws what the runtime says. */
+  /** Runs once; the inputs' memory may be reused when it resolves. Throws the runtime's error. */
   run(inputs: readonly ReceivedTensor[]): Promise<FrameTensor[]>;
 }
 
-/** Loads a model from memory. One thread has no pool and does not spin; several must not either. */
+/** Loads a model from memory. Threads must not spin while they wait. */
 export async function loadSession(
   onnx: Uint8Array,
   options: LoadOptions,
@@ -76,8 +76,8 @@ export async function loadSession(
 }
 
 /**
- * How a dimension without a name is called: empty by the runtime; by converters all alike, though they differ, or each with
- * a number of its own, though they are one.
+ * Names that mean "no name": the runtime gives an empty one; some converters give all dimensions one name although they differ, others
+ * number them although they are the same.
  */
 const NO_NAME = /^(?:\?|-1|none|unknown|unk__\d+|.*_dynamic_axes_\d+|(?:p2o\.)?DynamicDimension\.\d+)?$/i;
 

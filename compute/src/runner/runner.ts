@@ -47,7 +47,7 @@ export class RunnerFailure extends Error {}
 
 /** Why a runner is no more. */
 export class RunnerGone extends Error {
-  /** True when what it ran has no part in that. */
+  /** True when its batch is not the cause. */
   readonly isBlameless: boolean;
 
   constructor(how: string, isBlameless = false) {
@@ -56,7 +56,7 @@ export class RunnerGone extends Error {
   }
 }
 
-/** What came back for a batch. Contents share the memory of what was received. */
+/** The answer to a batch. Contents share the memory of the received frame. */
 export type RunResult = Pick<ReceivedFrame, 'tensors' | 'runUs'>;
 
 interface Waiting {
@@ -88,7 +88,7 @@ export interface Runner {
   ping(): Promise<void>;
   /** Resolves once the process has ended, with how. */
   readonly gone: Promise<string>;
-  /** Ends it at once; whatever it was doing rejects. */
+  /** Ends it at once; its pending calls reject. */
   kill(): void;
 }
 
@@ -196,7 +196,7 @@ class RunnerProcess implements Runner {
       sent = Buffer.allocUnsafeSlow(length);
       return sent;
     });
-    // It has been read whole, or there would be no answer.
+    // The runner has answered, so it has read all of it.
     releaseBytes(sent);
     this.model = { ...JSON.parse(textOf(reply.tensors[0])), fixed };
   }
@@ -210,7 +210,7 @@ class RunnerProcess implements Runner {
   }
 
   ping(): Promise<void> {
-    // The first comes after the warm-up: from then on requests wait for this process.
+    // The first ping comes after the warm-up: from then on requests wait for this process.
     this.#spawned.raisePriority();
     this.#ping ??= this.#ask('ping', []).then(() => {
       this.#ping = undefined;
@@ -232,7 +232,7 @@ class RunnerProcess implements Runner {
     return new Promise((resolve, reject) => {
       const parts = { id, kind, tensors };
       const place = kind === 'run' ? this.#file?.put(parts) : undefined;
-      // First of all, for it may throw, and what waits in the list waits for an answer.
+      // Before the list is changed, because this may throw: an entry in the list waits for an answer.
       const frame = encodeFrame(place ? elsewhere(id, place) : parts, allocate);
       this.#waiting.push({ id, resolve, reject, place });
       this.#socket.write(frame);
@@ -243,7 +243,7 @@ class RunnerProcess implements Runner {
     try {
       this.#assembler.push(chunk, this.#onFrame);
     } catch (error) {
-      // Whatever still comes would be taken for what it is not.
+      // Later bytes cannot be interpreted: where the next frame begins is not known.
       this.#socket.destroy();
       this.#log.error({ runner: this.pid, error }, 'a runner sends what is no frame; it is ended');
       this.kill();
@@ -252,7 +252,7 @@ class RunnerProcess implements Runner {
 
   #receive(frame: ReceivedFrame): void {
     if (frame.memoryBytes > 0) this.#memoryBytes = frame.memoryBytes;
-    // Few are ever in hand. A Map, whose entries come and go, would keep them beyond their time; see StreamTable.
+    // There are only a few at a time. A Map with entries that come and go would keep them alive too long; see StreamTable.
     const waiting = this.#waiting[0];
     if (waiting?.id !== frame.id) {
       const fields = { runner: this.pid, answered: frame.id, expected: waiting?.id };

@@ -6,7 +6,7 @@ const MAX_LENGTH = 500;
 /** A file of sources with a line: where the runtime, or this service, noticed something. */
 const SOURCE =
   /(?:file:|\b[a-z]:)?(?:(?:[\w.+~@-]*[/\\])*[\w.+@-]+\.(?:cc|cpp|cxx|cu|cuh|hpp|hxx|inc|mm|m?js|cjs|m?ts)|[/\\](?:[\w.+~@-]*[/\\])*[\w.+@-]+\.[ch])(?::\d+(?::\d+)?|\(\d+\)):?/gi;
-/** Stands for a source location, behind which the runtime writes the function's signature. */
+/** Replaces a source location, after which the runtime writes the function's signature. */
 const MARK = '\u0000';
 /** What the runtime has checked, before it says what that means. */
 const CONDITION = /^.{1,300}? was false\.\s+(?=\S)/;
@@ -53,7 +53,7 @@ const USUAL_ROOTS = [
   'volumes',
 ];
 const STACK_LINE = /^\s*(?:at\s.*[:(]|#\d+\s|\[?0x[\da-f]+|stack ?trace|backtrace)/i;
-/** The name of a function in a namespace or class, with what it takes behind. */
+/** The name of a function in a namespace or class, followed by its parameters. */
 const CALL = /[\w~]+(?:<[^<>()]*>)?(?:::[\w~]+(?:<[^<>()]*>)?)+\(/;
 const CLOSING: Readonly<Record<string, string>> = { '(': ')', '[': ']', '<': '>' };
 
@@ -97,7 +97,7 @@ function cleanLine(line: string, roots: Roots): string {
 function isName(path: string, roots: Roots): boolean {
   if (roots === null || !NAME.test(path) || EXTENSION.test(path)) return false;
   const [first = '', ...others] = path.slice(1).toLowerCase().split('/');
-  // In the middle, too: a path may stand right behind a name. The last alone is what is kept of any path.
+  // Also in the middle, because a path may directly follow a name. Of a path only its last part is kept.
   return ![first, ...others.slice(0, -1)].some((part) => roots.has(part));
 }
 

@@ -16,7 +16,7 @@ const RESERVED_BYTES = 12 * 1024 ** 3;
  * files and so many addresses. Where a system has no such limit, it only becomes the runner.
  */
 const LIMITED = 'ulimit -c 0; ulimit -n 1024 2>/dev/null; ulimit -v "$0" 2>/dev/null; exec "$@"';
-/** Whatever runs in there needs to read code; it needs not write files or start processes. */
+/** The runner reads code; it writes no files and starts no processes. */
 const PERMISSIONS = ['--permission', '--allow-addons', '--allow-fs-read=*'];
 /** That types are stripped, and that native code may do what JavaScript may not: both are known. */
 const SILENCED = ['--disable-warning=ExperimentalWarning', '--disable-warning=PERM0001'];
@@ -28,7 +28,7 @@ export interface SpawnedRunner {
   readonly child: ChildProcess;
   /** Carries its frames; a closed one where there is no process. */
   readonly socket: Socket;
-  /** Ends the time in which it stands behind whatever serves. May be called again. */
+  /** Gives it normal priority; while it loads, serving processes have priority. May be called again. */
   raisePriority(): void;
 }
 
@@ -71,7 +71,7 @@ export function spawnRunner(
   let isLowered = confinement.mayRaisePriority && child.pid !== undefined;
   const priority = getPriority();
   if (isLowered) setNiceness(child.pid ?? 0, Math.min(MOST_NICENESS, priority + LOADING_NICENESS));
-  // For want of open files there are no streams at all; the child tells it as an error.
+  // Without free file descriptors there are no streams; the child reports it as an error.
   const hasStreams: boolean = child.stdio !== undefined;
   return {
     child,

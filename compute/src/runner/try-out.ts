@@ -28,7 +28,7 @@ export function tryOut(prefix: readonly string[], files: readonly string[]): Pro
     child.stdout.once('data', () => {
       const mayRaisePriority = isPriorityOurs(child.pid ?? 0);
       if (child.kill('SIGKILL')) tried = { mayRaisePriority };
-      // Ends it too where killing it is not allowed, which is told as an error.
+      // Ends it also where killing is not allowed, which is reported as an error.
       child.stdin.end();
     });
     child.stdin.on('error', () => undefined);

@@ -12,8 +12,8 @@ import { differences, type GoldenTerms, hasFraction, toleranceOf } from './compa
 import { decodeValues, encodeValues, type Value } from './golden-values.ts';
 
 /**
- * Runs a loaded version on its golden examples, one by one, and holds it to the outputs that model.yaml declares. They are
- * no predictions: nothing counts or logs them. Rejects FAILED_PRECONDITION
+ * Runs a loaded version on its golden examples, one by one, and compares its outputs with those in model.yaml. These runs are
+ * no predictions: they are neither counted nor logged. Rejects FAILED_PRECONDITION
  * `golden_mismatch` naming the first value that differs, INVALID_ARGUMENT for an example that does not fit the model,
  * UNAVAILABLE when the runner ended.
  */

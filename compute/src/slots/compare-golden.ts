@@ -3,7 +3,7 @@ import type { Datatype } from '@hotloop/model/tensor.ts';
 import { type LoadOptions, usesDevice } from '../runner/load-options.ts';
 import type { Value } from './golden-values.ts';
 
-/** How far a number with a fraction may be from what was expected: absolute + relative * |expected|. */
+/** How far a number with a fraction may be from the expected one: absolute + relative * |expected|. */
 export interface Tolerance {
   readonly absolute: number;
   readonly relative: number;
@@ -58,7 +58,7 @@ export function isWithin(value: number, expected: number, { absolute, relative }
 }
 
 /**
- * Indices where values are not what was expected. Numbers fit within the tolerance, as numpy.allclose has it; NaN and infinities
+ * Indices of values that differ from the expected ones. Numbers fit within the tolerance, as numpy.allclose has it; NaN and infinities
  * never do. Without a tolerance only equal values fit. Both must be equally long.
  */
 export function differences(

@@ -29,7 +29,7 @@ export class KnownVersions {
     return this.#versions.get(keyOf(record));
   }
 
-  /** Forgets what is registered no longer. */
+  /** Forgets versions that are no longer registered. */
   keepOnly(snapshot: RegistrySnapshot): void {
     for (const [key, { record }] of this.#versions) {
       const current = snapshot.models.get(record.model)?.versions.get(record.version);
@@ -38,7 +38,7 @@ export class KnownVersions {
   }
 }
 
-/** A name and a number may come back as something else; the digest is what it is. */
+/** A name and a number may be registered again with other content; the digest tells them apart. */
 function keyOf({ model, version, bundleSha256 }: VersionRecord): string {
   return `${model} ${version} ${bundleSha256}`;
 }

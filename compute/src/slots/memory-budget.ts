@@ -1,36 +1,36 @@
 /** A version that holds memory, or has asked for it. */
 export interface Holder<Key> {
   readonly key: Key;
-  /** Measured, or what it is expected to take while it loads. */
+  /** Measured, or estimated while it loads. */
   readonly bytes: number;
   /** False while it loads, or has work. */
   readonly isIdle: boolean;
   /** Milliseconds on the monotonic clock. */
   readonly lastUsedAt: number;
-  /** Higher goes later: what nobody wants 0, previous versions 1, live ones 2, a version that is to become live 3. */
+  /** Versions with a higher value are evicted later: 0 without a role, 1 previous, 2 live, 3 a version that is to become live. */
   readonly worth: number;
 }
 
 export type Room<Key> =
-  /** Load now, once these have ended. */
+  /** Load once these have ended. */
   | { readonly kind: 'room'; readonly evict: readonly Key[] }
-  /** All that could make room is busy; ask again soon. */
+  /** Everything that could be evicted is busy; try again soon. */
   | { readonly kind: 'wait' }
   | { readonly kind: 'none' };
 
 export interface Claim {
   readonly bytes: number;
   readonly budgetBytes: number;
-  /** What is worth less than this may be ended for it, whenever it was used. */
+  /** Versions worth less than this may be evicted for it, no matter when they were used. */
   readonly worth: number;
-  /** True when somebody waits for it: then what is worth as much may go too, least recently used first. */
+  /** True when a request waits for it: then versions of the same worth may be evicted too, least recently used first. */
   readonly isDemanded: boolean;
 }
 
 /**
- * Decides who must end so that a version can be loaded within the node's budget. A version that nobody waits for yet
- * takes only free room, or that of what is worth less; one that is waited for also takes that of its equals. Less worth goes
- * first, then the least recently used. A version larger than the whole budget is loaded when it is all alone.
+ * Decides which versions are evicted so that another can be loaded within the node's budget. A version that no request waits for takes
+ * free memory, or that of versions of lower worth; one that a request waits for also takes that of equal worth. Lower worth is evicted
+ * first, then the least recently used. A version larger than the whole budget is loaded when it is alone.
  */
 export function makeRoom<Key>(holders: readonly Holder<Key>[], claim: Claim): Room<Key> {
   let used = holders.reduce((total, holder) => total + holder.bytes, 0);

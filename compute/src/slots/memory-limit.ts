@@ -4,7 +4,7 @@ import type { SlotOptions } from './slot-options.ts';
 
 const MB = 1024 ** 2;
 
-/** What one runner of a version may take: what its manifest says, else what the node does. */
+/** The memory that one runner of a version may use: its manifest's limit, or the node's. */
 export function memoryLimitBytes({ manifest }: VersionRecord, options: SlotOptions): number {
   const limit = manifest.runtime.memory_limit_mb;
   return limit === undefined ? options.memoryLimitBytes : limit * MB;

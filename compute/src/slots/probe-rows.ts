@@ -8,12 +8,12 @@ import { encodeValues } from './golden-values.ts';
 const ROWS = 4;
 /** Made-up rows begin at one element of a pattern of so many after the other. */
 const PERIOD = 1021;
-/** Numbers with a fraction come in two sizes: what is lost among small ones may show among large ones. */
+/** Floating point values come in two sizes: a dependence that is lost among small ones may show among large ones. */
 const SCALES = [1, 100];
 /** A free dimension other than the first has this size. */
 export const FREE_DIMENSION = 1;
 
-/** Different rows, each with the bytes of every input, and what they are rows of. */
+/** Different rows, each with the bytes of every input, and the inputs' descriptions. */
 export interface ProbeRows {
   readonly inputs: readonly { readonly datatype: Datatype; readonly rowShape: readonly number[] }[];
   readonly rows: readonly (readonly Uint8Array[])[];
@@ -100,7 +100,7 @@ function parity(value: number): number {
   return ones;
 }
 
-/** So many elements of a pattern that begins anew at its end. All elements of a pattern are equally long. */
+/** The first elements of a pattern that repeats. All elements of a pattern are equally long. */
 function cutOut(pattern: Uint8Array, start: number, count: number): Uint8Array {
   const width = pattern.length / PERIOD;
   const bytes = new Uint8Array(count * width);

@@ -2,19 +2,19 @@ import type { RegistrySnapshot } from '@hotloop/platform/registry/snapshot.ts';
 import type { WorkInput } from '../batching/work-input.ts';
 
 const KEPT = 16;
-/** One request in so many is looked at, so that keeping costs nothing. */
+/** One request in so many is considered, so that keeping them costs nothing. */
 const EVERY = 16;
 const MAX_BYTES = 64 * 1024;
 
 /**
- * A few real inputs of each model, to warm the next version on. Only what a version has answered well belongs here, or one
- * bad request would be run again by every version to come. Copies: what is kept outlives its request.
+ * A few real inputs of each model, to warm up the next version. Only inputs that were answered without error are kept; otherwise every later
+ * version would run a bad request again. They are copies, because they outlive their request.
  */
 export class RecentInputs {
   readonly #byModel = new Map<string, WorkInput[][]>();
   #seen = 0;
 
-  /** To be asked once for each input that was answered well: true when this one should be offered. */
+  /** To be asked once for each input that was answered without error: true when it should be offered. */
   isDue(): boolean {
     return this.#seen++ % EVERY === 0;
   }
@@ -51,7 +51,7 @@ export class RecentInputs {
     this.#byModel.delete(model);
   }
 
-  /** Forgets what is registered no longer. */
+  /** Forgets models that are no longer registered. */
   keepOnly({ models }: RegistrySnapshot): void {
     for (const model of this.#byModel.keys()) if (!models.has(model)) this.#byModel.delete(model);
   }

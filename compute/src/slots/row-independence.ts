@@ -8,7 +8,7 @@ export interface RowProbe {
   run(tensors: readonly FrameTensor[]): Promise<readonly ReceivedTensor[] | undefined>;
   /** How far an output run together may be from the same run alone. */
   toleranceOf(output: ReceivedTensor['datatype'], values: readonly number[]): Tolerance;
-  /** True when what is known must do. */
+  /** True when there is no time for more runs. */
   isLate(): boolean;
 }
 

@@ -14,7 +14,7 @@ import type { WarmedVersion } from './version-runners.ts';
 import { fitsModel } from './warm-up.ts';
 
 const TRIES = 8;
-/** From the first try to the second; each gap is twice the one before. */
+/** Between the first try and the second; each gap is twice the one before. */
 const FIRST_GAP_MS = 5_000;
 /** Of one run, with its wait. */
 const RUN_MS = 10_000;
@@ -33,9 +33,9 @@ export interface RunSharingOptions {
 }
 
 /**
- * Lets a version's requests share runs where its warm-up has told that they may. Where it could not tell, asks again, on what
- * was answered well since: through the queue, one run after the other, a few rows each, so that other requests wait for it
- * as for five of their own. A few times at most, and never again when that has shown that they may not, or has cost a runner.
+ * Lets a version's requests share runs where its warm-up has shown that they may. Where the warm-up could not show it, tries again with inputs
+ * that were answered since: through the queue, one run after the other, a few rows each, which delays other requests as five requests
+ * would. It tries a few times at most, and stops when the rows turn out to be dependent or a runner was lost.
  */
 export class RunSharing {
   readonly #adapters: RunSharingAdapters;
@@ -54,7 +54,7 @@ export class RunSharing {
     adapters.batcher.setShareable(rows === 'independent');
   }
 
-  /** To be called every now and then while the version takes work. */
+  /** To be called regularly while the version takes work. */
   async probe(): Promise<void> {
     const { recent, clock, log } = this.#adapters;
     if (this.#state !== 'waiting' || clock.monotonic() < this.#nextAt) return;
@@ -72,7 +72,7 @@ export class RunSharing {
     this.#tried();
   }
 
-  /** The version is loaded anew: whatever is still found out here does not count. */
+  /** The version is loaded again: results that still arrive here do not count. */
   end(): void {
     this.#state = 'over';
   }
@@ -119,13 +119,13 @@ export class RunSharing {
         submittedAt,
         deadlineAt: submittedAt + RUN_MS,
         shapeKey: ALONE,
-        // Nobody waits for the answer: once it has ended a runner, it is not run again.
+        // No caller waits for the answer: if it ends a runner, it is not run again.
         losses: Number.POSITIVE_INFINITY,
         isOver: () => false,
         succeed: ({ outputs }) => resolve(outputs),
         fail: (error: HotloopError) => (error.reason === 'run_failed' ? resolve(undefined) : reject(error)),
         expire: () => {
-          // A runner has it and may hang on it.
+          // A runner is working on it and may hang.
           this.end();
           reject(new Error('a run took too long'));
         },

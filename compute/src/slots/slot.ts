@@ -131,12 +131,12 @@ export class Slot {
     return this.#runners?.memoryBytes() ?? 0;
   }
 
-  /** Resolves when it is ready, failed for good, or gone for the first time. */
+  /** Resolves when it is ready, has failed finally, or is gone, for the first time. */
   get settled(): Promise<void> {
     return this.#settled.promise;
   }
 
-  /** Resolves when it is ready, has failed once, for good or not, or is gone. */
+  /** Resolves when it is ready, has failed once, finally or not, or is gone. */
   get attempted(): Promise<void> {
     return this.#attempt.promise;
   }

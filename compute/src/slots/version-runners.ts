@@ -39,7 +39,7 @@ export interface RunnersOwner {
   onLost(failure: HotloopError, waitMs: number): void;
 }
 
-/** What was found out of a version when its runners were warmed up. */
+/** What the warm-up of a version's runners has shown. */
 export interface WarmedVersion {
   readonly model: LoadedModel;
   readonly rows: RowVerdict;
@@ -55,13 +55,13 @@ export class VersionRunners {
   readonly #adapters: VersionRunnersAdapters;
   readonly #options: SlotOptions;
   readonly #end = new AbortController();
-  /** All that were started and have not ended, as far as is known. */
+  /** All that were started and are not known to have ended. */
   #held: Runner[] = [];
   readonly #serving = new Set<Runner>();
   readonly #replacements = new Set<Promise<void>>();
-  /** Those that were asked for their memory and have not answered. */
+  /** Runners whose memory was asked for and that have not answered. */
   readonly #asked = new Set<Runner>();
-  /** Those that were ended for their memory, and why. */
+  /** Runners that were ended because of their memory, and why. */
   readonly #tooLarge = new WeakMap<Runner, HotloopError>();
   /** Whether the graph shows that the rows of a batch leave each other alone; if not, requests run alone. */
   #showsRows = false;
@@ -83,9 +83,9 @@ export class VersionRunners {
     return this.#held.reduce((total, runner) => total + runner.memoryBytes(), 0);
   }
 
-  /** As many as the manifest says. Rejects as startRunner does, when the others have started, too, or have failed. */
+  /** Starts as many as the manifest says. Rejects as startRunner does, once all have started or failed. */
   async start(onnx: Uint8Array): Promise<void> {
-    // Of a remote model the graph is not known; running rows together and alone tells.
+    // The graph of a remote model is not known; running rows together and alone shows it.
     this.#showsRows = this.#isRemote || rowsAreIndependent(decodeModel(onnx));
     const instances = Array.from({ length: this.#instances }, () => this.#start(onnx));
     for (const result of await Promise.allSettled(instances))
@@ -93,7 +93,7 @@ export class VersionRunners {
   }
 
   /**
-   * Holds each to its golden examples and warms it up. Rejects as warmRunner does, and RESOURCE_EXHAUSTED `memory_limit`.
+   * Checks each runner's golden examples and warms it up. Rejects as warmRunner does, and RESOURCE_EXHAUSTED `memory_limit`.
    */
   async warm(manifest: Manifest, cost: BatchCost): Promise<WarmedVersion> {
     let model: LoadedModel = { inputs: [], outputs: [] };
@@ -113,7 +113,7 @@ export class VersionRunners {
     for (const runner of this.#held) this.#serve(runner, batcher);
   }
 
-  /** Starts others in the place of those that are missing, after so long, where they may be replaced. */
+  /** Starts the runners that are missing, after `waitMs`, where they may be replaced. */
   complete(waitMs = 0): void {
     const missing = this.#instances - this.#serving.size - this.#replacements.size;
     for (let started = 0; started < missing; started++) {
@@ -122,12 +122,12 @@ export class VersionRunners {
     }
   }
 
-  /** Measures the memory of those that serve, and ends one that takes more than it may: another takes its place. */
+  /** Measures the memory of the runners that serve. One that uses more than its limit is ended and replaced. */
   async measure(): Promise<void> {
     await Promise.all([...this.#serving].map((runner) => this.#measureOne(runner)));
   }
 
-  /** Ends all at once, whatever they do. Resolves when their processes have ended. */
+  /** Ends all at once, in whatever state they are. Resolves when their processes have ended. */
   end(): Promise<unknown> {
     if (this.#ended) return this.#ended;
     this.#end.abort();
@@ -223,7 +223,7 @@ export class VersionRunners {
     void runner.gone.then((how) => this.#lost(runner, how));
   }
 
-  /** A runner that has a long run in hand answers after it; whether it hangs is for the batcher to see. */
+  /** A runner in the middle of a long run answers afterwards; the batcher detects one that hangs. */
   async #measureOne(runner: Runner): Promise<void> {
     if (this.#asked.has(runner)) return;
     this.#asked.add(runner);
@@ -233,13 +233,13 @@ export class VersionRunners {
     const failure = this.#overLimit(runner);
     if (!failure) return;
     this.#tooLarge.set(runner, failure);
-    // Which input made it so large is not known; with it, the next runner would come to the same end while it warms up.
+    // Which input made it so large is not known. With that input the next runner would end too while it warms up.
     this.#adapters.recent.forget(this.#record.model);
     this.#batcher?.pardon(runner);
     runner.kill();
   }
 
-  /** Of one that has nothing in hand. */
+  /** Of a runner without work. */
   async #checkMemory(runner: Runner): Promise<void> {
     const timer = setTimeout(() => runner.kill(), this.#options.hangMs);
     try {
@@ -253,7 +253,7 @@ export class VersionRunners {
     if (failure) throw failure;
   }
 
-  /** By what was measured last. */
+  /** By the last measurement. */
   #overLimit(runner: Runner): HotloopError | undefined {
     const { log } = this.#adapters;
     const memoryBytes = runner.memoryBytes();
@@ -270,7 +270,7 @@ export class VersionRunners {
     this.#held = this.#held.filter((other) => other !== runner);
     this.#batcher?.remove(runner);
     const { backoff } = this.#adapters;
-    // Requests wait for another, so that comes at once; but one that outgrows its limit will most likely do so again.
+    // Requests wait, so another is started at once; but one that exceeds its memory limit will probably do so again.
     const waitMs = tooLarge ? backoff.failed() : backoff.stumbled();
     if (this.#serving.size > 0) this.complete(waitMs);
     else this.#adapters.owner.onLost(tooLarge ?? RUNNER_LOST, waitMs);
@@ -296,7 +296,7 @@ export class VersionRunners {
     const { onnx, manifestYaml } = await this.#adapters.store.get(this.#record.bundleSha256);
     const started = await this.#start(onnx);
     releaseBytes(onnx);
-    // Whether requests may share runs is known, and what a batch costs is not for one to say that stands behind the others.
+    // It is known already whether requests may share runs. The cost of a batch is not measured on a machine that serves.
     const asked = { cost: new BatchCost(), mayProbe: false };
     const { runner } = await this.#warm(started, parseManifest(manifestYaml), asked);
     if (!this.#batcher || !this.#isOneMissing()) return this.#drop(runner);

@@ -21,21 +21,20 @@ export interface WarmRunnerAdapters {
 }
 
 export interface WarmRunnerOptions {
-  /** By which recent inputs are kept. */
+  /** The key of its recent inputs. */
   readonly model: string;
   readonly terms: GoldenTerms;
   readonly maxBatchRows: number;
   readonly budgetMs: number;
   readonly limits: RunLimits;
-  /** False where nobody asks whether requests may share its runs. */
+  /** False where it need not be found out whether requests may share its runs. */
   readonly mayProbe: boolean;
 }
 
 /**
- * Holds a runner to its golden examples and warms it up; resolves with whether rows of one run leave each other alone. What others
- * have asked for must not keep a sound version from its traffic: a recent input that the model refuses is dropped, and one
- * that costs the runner too, with another runner in its place. A runner lost to made-up rows of the probe is replaced
- * likewise, and its requests run alone. Rejects as checkGolden does, and UNAVAILABLE when zeros end a runner.
+ * Checks a runner's golden examples and warms it up. Resolves with whether rows of one run are independent of each other. Recent inputs
+ * must not keep a sound version from serving: an input that the model refuses is dropped, and so is one that ends the runner, which is
+ * then replaced. A runner that ends on the probe's made-up rows is replaced too, and its requests run alone. Rejects as checkGolden does, and UNAVAILABLE when zeros end a runner.
  */
 export async function warmRunner(
   first: Runner,
@@ -69,7 +68,7 @@ export async function warmRunner(
         );
       return result.rows;
     } catch (error) {
-      // Ended from outside, the runner says nothing about what it ran.
+      // When it was ended from outside, its input is not the cause.
       signal.throwIfAborted();
       if (!(error instanceof WarmUpLoss)) throw error;
       const { step } = error;

@@ -16,7 +16,7 @@ export interface WarmUpOptions {
   readonly executionProviders: readonly ExecutionProvider[];
   /** Inputs that the model is known to take. */
   readonly examples: readonly (readonly WorkInput[])[];
-  /** No new batch begins after this, but for what it takes to tell whether requests may share a run. */
+  /** No new batch begins after this, except those that show whether requests may share a run. */
   readonly budgetMs: number;
   /** False when nobody asks whether requests may share a run, or asking has cost a runner; then they may not. */
   readonly mayProbe: boolean;
@@ -38,7 +38,7 @@ export class WarmUpLoss extends Error {
   }
 }
 
-/** `recent` names the inputs; made-up ones and those of the probe are nobody's. */
+/** `recent` carries the inputs; the others are made up. */
 export type WarmUpStep =
   | { readonly kind: 'recent'; readonly inputs: readonly WorkInput[] }
   | { readonly kind: 'made_up' }
@@ -47,8 +47,7 @@ export type WarmUpStep =
 /**
  * Runs a loaded version before it takes traffic: on recent real inputs where they fit, then on zeros, at growing batch
  * sizes, and learns what a batch costs. Also finds out whether requests may share a run: the first dimension must be
- * free in every input and output, and rows run together must come out as they do alone. A model may refuse any of it and
- * still be sound: the first real request will tell. Rejects WarmUpLoss.
+ * free in every input and output, and rows must give the same outputs together as alone. A model may refuse these inputs and still be sound. Rejects WarmUpLoss.
  */
 export async function warmUp(
   runner: BoundedRunner,

@@ -21,7 +21,7 @@ export async function pythonWith(
   const folder = join(CACHE, name);
   const python = join(folder, 'bin', 'python');
   if (existsSync(python)) return { python };
-  // Python's environments hold their own path, so what was begun and not ended is recognised by its mark.
+  // An environment that was not completed keeps another name, so that it is not used.
   const unfinished = join(CACHE, `${name}.unfinished`);
   try {
     await mkdir(dirname(folder), { recursive: true });

@@ -78,7 +78,7 @@ export async function startTestCompute(
       process.kill(pid, 'SIGKILL');
     },
     async until(model, version, state) {
-      // Shorter than the limit of a test, so that it says what was waited for.
+      // Shorter than the limit of a test, so that the error names the condition.
       const end = Date.now() + 50_000;
       for (;;) {
         const seen = compute.fleet.find(model, version)?.state ?? 'gone';

@@ -5,14 +5,14 @@ import { type DuckDb, parquetSource, sqlName, sqlText } from '../duckdb/duckdb.t
 import type { ObjectStore } from '../object-store/object-store.ts';
 import { type Entity, jsonValue, type Traces } from '../ports/erasure.ts';
 
-/** Copies an object, tells what of it concerns somebody, and removes the copy. */
+/** Copies an object, finds the rows about an entity in it, and removes the copy. */
 export async function withLocalCopy<T>(
   database: DuckDb,
   store: ObjectStore,
   key: string,
   use: (path: string) => Promise<T>,
 ): Promise<T> {
-  // DuckDB keeps what it read of a path: a name that is used again could give the bytes of the file before.
+  // DuckDB caches files by path: a name that is used again could give the bytes of the earlier file.
   const path = join(database.temporaryFolder, `copy-${randomUUID()}.parquet`);
   try {
     await store.getFile(key, path);

@@ -5,7 +5,7 @@ import type { Attributes } from '@hotloop/model/value.ts';
 import { type DuckDb, openDuckDb, parquetSource, sqlText } from '../duckdb/duckdb.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 
-/** One event as it is kept for good. Times are milliseconds since 1970. */
+/** One event as it is archived. Times are milliseconds since 1970. */
 export interface ArchivedEvent {
   /** Names the event: the same key again is the same event. */
   readonly key: string;
@@ -33,7 +33,7 @@ export interface ArchiveRange {
  */
 export interface EventArchive extends AsyncDisposable {
   /**
-   * Adds a file of JSON lines, as `eventLine` writes them. The same file again (by its name) replaces what it gave. Answers how
+   * Adds a file of JSON lines, as `eventLine` writes them. The same file again (by its name) replaces its earlier rows. Answers how
    * many events it holds.
    */
   addFile(path: string): Promise<number>;
@@ -135,7 +135,7 @@ class ParquetArchive implements EventArchive {
     return hours;
   }
 
-  /** An hour that a compaction changes meanwhile is listed again: what was removed is in the file that replaced it. */
+  /** An hour that a compaction changes meanwhile is listed again: removed files are contained in the one that replaced them. */
   async #fetchHour(
     range: ArchiveRange,
     hour: string,

@@ -10,7 +10,7 @@ export type Role = (typeof ROLES)[number];
 export type Requirement = 'public' | Role;
 
 /**
- * The one authorization table: every RPC that any server of ours may serve, by its full path. What has no row is
+ * The one authorization table: every RPC that any server of ours may serve, by its full path. A method without a row is
  * refused: at a call, and already when a server is started with such a method.
  */
 export const AUTHORIZATION: ReadonlyMap<string, Requirement> = new Map<string, Requirement>([

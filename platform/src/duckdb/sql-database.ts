@@ -31,7 +31,7 @@ export interface ColumnFunction {
   readonly name: string;
   readonly parameters: readonly ColumnType[];
   readonly returns: ReturnType;
-  /** One value a row; null becomes NULL. What it throws ends the statement with its message. */
+  /** One value a row; null becomes NULL. An error ends the statement with its message. */
   run(
     columns: readonly ColumnData[],
     rows: number,
@@ -50,7 +50,7 @@ export interface SqlColumn {
 export interface SqlStatement extends Disposable {
   readonly columns: readonly SqlColumn[];
   readonly parameterTypes: readonly string[];
-  /** What it is: SELECT, INSERT, CREATE ... by DuckDB's number. */
+  /** The kind of statement, SELECT, INSERT, CREATE and so on, by DuckDB's number. */
   readonly isQuery: boolean;
   /** It only reads: a SELECT, and no EXPLAIN ANALYZE of something else. */
   readonly isSelect: boolean;
@@ -82,7 +82,7 @@ export interface SqlDatabase extends AsyncDisposable {
 export interface SqlDatabaseOptions {
   readonly memoryMb: number;
   readonly threads: number;
-  /** False: statements cannot read or write files, whatever their text says. */
+  /** False: statements cannot read or write files, no matter what they contain. */
   readonly files: boolean;
   /** Folders that may be read and written although `files` is false. */
   readonly folders?: readonly string[];

@@ -8,7 +8,7 @@ export interface WheelEntry {
   wheelSlot: number;
 }
 
-/** Value of `wheelSlot` while an entry stands on no wheel. */
+/** Value of `wheelSlot` while an entry is on no wheel. */
 export const OFF_WHEEL = -1;
 
 export interface DeadlineWheelOptions {
@@ -68,7 +68,7 @@ export class DeadlineWheel implements Disposable {
     this.#size--;
   }
 
-  /** Fires what is due. The timer calls it; a test with its own clock may too. */
+  /** Fires due entries. The timer calls it; a test with its own clock may too. */
   advance(): void {
     const now = this.#now();
     const newest = Math.floor(now / this.#tickMs);

@@ -22,7 +22,7 @@ export interface FrameSink<Item> {
 }
 
 /**
- * Gathers what is pushed in one turn of the event loop and writes it as few frames. While others are under way the
+ * Gathers items that are pushed in one turn of the event loop and writes them in few frames. While others are under way the
  * turn's end is setImmediate: it comes after all I/O callbacks of the turn and their promises, so what became ready
  * together leaves together. On an idle stream that wait would only add a turn (it doubles the cost of a lone call),
  * so the frame leaves as soon as the promises at hand have run. Keeps order. Stops while the sink is full.
@@ -58,7 +58,7 @@ export class FrameWriter<Item> {
     if (this.#queue.length > 0) this.#schedule();
   }
 
-  /** Writes what is waiting now, unless the sink is full. */
+  /** Writes the waiting items, unless the sink is full. */
   flush(): void {
     this.#cancelSchedule();
     if (this.#blocked || this.#queue.length === 0) return;
@@ -70,7 +70,7 @@ export class FrameWriter<Item> {
       next = this.#fill(queue, next, items);
       if (items.length > 0 && !this.#sink.write(items)) this.#blocked = true;
     }
-    // What was pushed while writing stands behind what was not written.
+    // Items that were pushed meanwhile come after those that were not written.
     if (next < queue.length) this.#queue = queue.slice(next).concat(this.#queue);
   }
 

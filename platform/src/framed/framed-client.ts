@@ -43,7 +43,7 @@ export interface CallSettings {
 }
 
 /**
- * Many calls over few bidirectional streams. What is called in one turn of the event loop travels in one frame. An item
+ * Many calls over few bidirectional streams. Calls of one turn of the event loop travel in one frame. An item
  * fails by itself: DEADLINE_EXCEEDED, CANCELLED, RESOURCE_EXHAUSTED (too many in flight), UNAVAILABLE (no connection; or
  * its stream died, and it may have run), or as the peer says. A stream that dies is opened again, at once and then
  * with growing waits; calls made while a connection is being tried wait for that attempt, calls made between

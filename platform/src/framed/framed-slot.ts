@@ -19,7 +19,7 @@ export interface FramedSlotOptions<Item extends ItemMessage, Reply extends Reply
 
 /**
  * connecting: an attempt is under way, calls wait for it. open: a stream stands. waiting: the last attempt failed and
- * the next has not begun. closed: for good.
+ * the next has not begun. closed: finally.
  */
 export type SlotState = 'connecting' | 'open' | 'waiting' | 'closed';
 

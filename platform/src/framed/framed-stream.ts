@@ -5,11 +5,11 @@ import { type FrameLimits, FrameWriter } from './frame-writer.ts';
 import type { CallCarrier, PendingCall } from './pending-call.ts';
 import { fromStatus } from './status.ts';
 
-/** What a stream tells its owner, each once and in this order; the last may come at any time. */
+/** Events of a stream for its owner, each once and in this order; the last may come at any time. */
 export interface FramedStreamEvents {
   /** The server has answered the call: frames may go out. */
   onOpen(): void;
-  /** The server wants no more items on this stream, but answers what it has. */
+  /** The server wants no more items on this stream, but answers those that it has. */
   onDraining(): void;
   /** Gone. Unanswered calls have been failed already; `opened` is false when the server never answered. */
   onGone(opened: boolean, error: HotloopError): void;
@@ -86,7 +86,7 @@ export class FramedStream<Item extends ItemMessage, Reply extends ReplyMessage>
     this.#writer.push(call);
   }
 
-  /** Forgets a call that was settled from this side; the server is told when it has it and somebody gave up on it. */
+  /** Forgets a call that was settled from this side; if the server has it and the caller gave up, a cancellation is sent. */
   forget(call: PendingCall<Item, Reply>, tellServer: boolean): void {
     if (!this.#sent.delete(call.sequence)) return;
     if (tellServer && this.#state !== 'gone') {
@@ -96,7 +96,7 @@ export class FramedStream<Item extends ItemMessage, Reply extends ReplyMessage>
     this.#endWhenDrained();
   }
 
-  /** Takes back what was never sent, to be sent elsewhere. */
+  /** Takes back calls that were never sent, to send them elsewhere. */
   takeUnsent(): PendingCall<Item, Reply>[] {
     return this.#writer.stop().filter((call) => !call.settled);
   }

@@ -18,7 +18,7 @@ export interface CallCarrier<Item extends ItemMessage, Reply extends ReplyMessag
   forget(call: PendingCall<Item, Reply>, tellServer: boolean): void;
 }
 
-/** One call from `FramedClient.call` to its answer. Stands on the deadline wheel itself, to save an object. */
+/** One call from `FramedClient.call` to its answer. It is itself the entry on the deadline wheel, which saves an object. */
 export class PendingCall<Item extends ItemMessage, Reply extends ReplyMessage> implements WheelEntry {
   readonly item: Item;
   readonly promise: Promise<Reply>;

@@ -1,4 +1,4 @@
-/** Where lost connections are told; every Log is one. */
+/** Receives reports of lost connections; every Log is one. */
 export interface StreamLog {
   warn(fields: Readonly<Record<string, unknown>>, text: string): void;
 }

@@ -1,4 +1,4 @@
-/** Counts the calls at work, and tells when the last has ended. */
+/** Counts running calls, and notices when the last has ended. */
 export class ActiveCalls {
   #count = 0;
   #onNone: (() => void) | undefined;
@@ -7,7 +7,7 @@ export class ActiveCalls {
     return this.#count;
   }
 
-  /** Begins a call; what it returns ends it, once. */
+  /** Begins a call; the returned function ends it, once. */
   begin(): () => void {
     this.#count++;
     let ended = false;

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 /** What a handler knows of the call it serves. */
 export interface CallContext {
   readonly caller: Caller;
-  /** From the caller's `x-request-id`, or made here; stands on every log line of the call. */
+  /** From the caller's `x-request-id`, or made here; it is on every log line of the call. */
   readonly requestId: string;
   /** Fires when the caller has gone, the deadline has passed, or the server is cut off. */
   readonly signal: AbortSignal;

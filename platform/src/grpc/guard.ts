@@ -48,7 +48,7 @@ type AnyHandler = (call: AnyCall, callback?: AnyCallback) => unknown;
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
 /**
- * Puts the door before every method of a service: the caller is authorized, the call's context attached, and whatever the
+ * Wraps every method of a service: the caller is authorized, the call's context attached, and whatever the
  * handler throws becomes a status. Throws INVALID_ARGUMENT for a method without a row in the authorization table.
  */
 export function guardService(
@@ -156,7 +156,7 @@ function permitCall(
   permitNamed(caller, requirement, named as string | undefined);
 }
 
-/** What is returned is told how the call ended; the first time counts. */
+/** Call the returned function with how the call ended; only the first call counts. */
 function measure(path: string, durations: RpcDurations): (code: string) => void {
   const startedAt = performance.now();
   let isOver = false;

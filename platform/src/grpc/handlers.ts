@@ -8,7 +8,7 @@ import { type CallContext, contextOf } from './call-context.ts';
 import { toLoggedStatus } from './logged-status.ts';
 import { UnreadableRequest } from './unreadable-request.ts';
 
-/** A unary method as an async function; what it throws becomes the call's status. */
+/** A unary method as an async function; its error becomes the call's status. */
 export function unary<Request, Reply>(
   handle: (request: Request, context: CallContext) => Promise<Reply>,
 ): handleUnaryCall<Request, Reply> {

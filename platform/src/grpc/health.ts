@@ -59,7 +59,7 @@ export function createHealth(services: readonly string[]): Health {
   };
 }
 
-/** The library only knows how to add itself to a server; this takes what it would add. */
+/** The library only knows how to add itself to a server; this takes over its handlers. */
 function handlersOf(library: HealthImplementation): UntypedServiceImplementation {
   let taken: UntypedServiceImplementation = {};
   const taker = {

@@ -71,7 +71,7 @@ export function openRemoteModel({ url, model, version }: RemoteModelAddress): Re
 
 function remoteError(model: string, error: ServiceError): HotloopError {
   const code = errorCodeOf(error.code);
-  // grpc-js names the address in what it says of a lost connection; callers are not told it.
+  // grpc-js puts the address into the message of a lost connection; callers must not see it.
   const message =
     code === 'UNAVAILABLE'
       ? `the server of model ${model} cannot be reached, or refuses calls`

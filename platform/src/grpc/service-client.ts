@@ -3,7 +3,7 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import type { ChannelParts } from './client.ts';
 
 /**
- * A client of one service, typed by what was generated for it: `openServiceClient<FooClient>(channel, definitions,
+ * A client of one service, with its generated types: `openServiceClient<FooClient>(channel, definitions,
  * 'hotloop.v1.Foo')`. The connection opens with the first call. Throws RangeError for a service without definition.
  */
 export function openServiceClient<T extends Client>(

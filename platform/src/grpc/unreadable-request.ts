@@ -2,7 +2,7 @@ import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /**
- * Stands for bytes that are no such message. The library answers INTERNAL for what its decoder throws, as if the fault were ours,
+ * Represents bytes that are no such message. The library answers INTERNAL when its decoder throws, as if the fault were ours,
  * before it asks who calls; this is refused where any other request is.
  */
 export class UnreadableRequest {

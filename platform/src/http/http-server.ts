@@ -24,7 +24,7 @@ import { parseStrictJson } from './strict-json.ts';
 
 export type { HttpApp, RouteModule } from './http-app.ts';
 
-/** What a service is told about its HTTP address. */
+/** The settings of a service's HTTP address. */
 export interface HttpOptions {
   readonly listen: string;
   readonly metrics: Metrics;

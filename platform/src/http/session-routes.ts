@@ -20,7 +20,7 @@ const sessionSchema = z.object({
   oidc: z.boolean(),
 });
 
-/** The headers that authenticate a request: its own, or those that its session cookie stands for. */
+/** The headers that authenticate a request: its own, or those that its session cookie maps to. */
 export function credentialsOf(request: FastifyRequest, sessions: BrowserSessions | undefined): HeaderOf {
   const own: HeaderOf = (name) => {
     const value = request.headers[name];

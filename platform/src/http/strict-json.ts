@@ -37,7 +37,7 @@ interface Level {
   at: string | number;
 }
 
-/** Depth and keys only: what is not JSON otherwise is left for JSON.parse to refuse. */
+/** Depth and keys only: JSON.parse refuses text that is no JSON. */
 function checkStructure(text: string): void {
   const levels: Level[] = [];
   for (let index = 0; index < text.length; index++) {

@@ -25,13 +25,13 @@ import {
 /** process: survives the end of the process. disk: survives the end of the machine. */
 export type Durability = 'process' | 'disk';
 
-/** What a journal holds: rows of one table. Published by whoever writes the table; the journal knows no table. */
+/** What a journal holds: rows of one table. Defined by the module that writes the table; the journal knows no table. */
 export interface JournalTable<Row> {
   readonly table: string;
   /** The first column is the primary key, a UUIDv7; the table is partitioned by day on it. */
   readonly columns: readonly string[];
   /**
-   * Writes one field for each column, in their order, by the column's type. May keep what it wrote for the next row, so a
+   * Writes one field for each column, in their order, by the column's type. May keep its output for the next row, so a
    * table's description belongs to one journal.
    */
   encode(row: Row, into: CopyRow): void;
@@ -55,13 +55,13 @@ export interface JournalOptions {
 const RENEW_MS = 30_000;
 
 export const JOURNAL_DEFAULTS = { maxBytes: 4 * 1024 ** 3, segmentBytes: 32 * 1024 ** 2 } as const;
-/** Bytes that may wait for a write; reached only while the disk is slower than what is asked of it. */
+/** Bytes that may wait for a write; reached only while the disk is too slow. */
 const MAX_PENDING_BYTES = 64 * 1024 ** 2;
 
 /**
  * An append-only file of rows, written before a reply and shipped behind it. All that is appended before the event loop
  * comes to its next event, such as by the answers of a batch, goes out in one write; rows that want `disk` share one
- * fdatasync, and while it runs the next group gathers. Closing writes what is left.
+ * fdatasync, and while it runs the next group gathers. Closing writes the rest.
  */
 export interface Journal<Row> extends AsyncDisposable {
   /** Names this journal in `journal_position`; a folder that was wiped gets another name. */
@@ -113,13 +113,13 @@ class SegmentedJournal<Row> implements Journal<Row> {
   readonly #listeners = new Set<() => void>();
   readonly #unlock: () => void;
   #total = 0;
-  /** Of the total, what is shipped and stands in a segment that is still needed. */
+  /** The part of the total that is shipped but lies in a segment that is still needed. */
   #shipped = 0;
   #segment: number;
   #offset = 0;
   /** Where the header of the current segment ends: nothing else is in it yet. */
   #headerEnd = 0;
-  /** What was shipped at last. */
+  /** The end of the last shipment. */
   #released: JournalPosition = { segment: 0, offset: 0 };
   readonly #renewing: NodeJS.Timeout;
   #file: number;
@@ -232,7 +232,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
   #begin(segment: number): number {
     const { table, columns } = this.table;
     const header = encodeSegmentHeader({ table, columns: [...columns] });
-    // Numbers are never used twice: what stands there is what an attempt left behind when the disk was full.
+    // Numbers are never used twice: such a file was left behind by an attempt when the disk was full.
     const file = openSync(segmentPath(this.directory, segment), 'w', 0o640);
     try {
       writeAll(file, header, 0);
@@ -283,7 +283,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
     }
   }
 
-  /** Writes what has gathered. Never throws: each row's promise says what became of it. */
+  /** Writes the gathered rows. Never throws: the promise of each row carries its result. */
   #write(): void {
     const group = this.#group;
     if (!group || this.#syncing) return;
@@ -326,7 +326,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
     });
   }
 
-  /** A write that failed leaves nothing behind: what was half written is cut, or left in a segment of its own. */
+  /** A write that failed leaves nothing behind: a partial write is cut off, or left in a segment of its own. */
   #fail(group: Group, cause: unknown): void {
     this.#log.error({ error: cause }, 'the journal could not be written');
     const error = isFull(cause)

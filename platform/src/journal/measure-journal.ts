@@ -2,7 +2,7 @@ import type { Tallies } from '../telemetry/tallies.ts';
 import type { Journal } from './journal.ts';
 import type { ThreadShipper } from './ship-thread.ts';
 
-/** Backlog and lag of a journal, read at each scrape. Call what is returned when it closes. */
+/** Backlog and lag of a journal, read at each scrape. Call the returned function when it closes. */
 export function measureJournal<Row>(
   tallies: Tallies,
   which: string,

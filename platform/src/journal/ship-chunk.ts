@@ -13,9 +13,9 @@ export interface ShippedPart {
 }
 
 /**
- * Ships a chunk, and tells of each part that has arrived. Rows that Postgres refuses are found by halving and left out, so
+ * Ships a chunk, and reports each part that has arrived. Rows that Postgres refuses are found by halving and left out, so
  * that one never holds up all. The position moves with the last half alone: a start after a crash in between ships the
- * chunk again. Throws whatever else goes wrong. `knownDays`, whose partitions exist, are forgotten whenever something does.
+ * chunk again. Throws every other error; `knownDays`, whose partitions exist, is cleared then.
  */
 export async function* shipChunk(
   client: PoolClient,

@@ -11,15 +11,15 @@ export interface ShipThreadData {
   readonly databaseUrl: string;
   readonly application: string;
   readonly options: Partial<ShipperOptions>;
-  /** The longest that the thread sleeps without looking by itself. */
+  /** The longest wait of the thread before it looks without being woken. */
   readonly wakeMs: number;
 }
 
 /** To the thread. */
 export type ShipOrder =
-  /** Ship what has been written by now without resting, and tell; nobody waits for it after the time. */
+  /** Ship all rows written so far without pauses, and answer; the caller waits no longer than this. */
   | { readonly kind: 'flush'; readonly id: number; readonly deadlineMs: number }
-  /** End after the shipment in hand. */
+  /** End after the current shipment. */
   | { readonly kind: 'close' };
 
 export type LogLevelName = 'debug' | 'info' | 'warn' | 'error';
@@ -40,11 +40,11 @@ export type ShipReport =
 
 const POSITION = 0;
 const FULLNESS = 1;
-/** The position on which whoever ships sleeps, or has slept. */
+/** The position at which the shipping thread waits, or has waited. */
 const SLEEPS = 2;
 const MILLION = 1_000_000;
 
-/** Where the writer of a journal tells its shipping thread how far it is, at the price of a store. */
+/** Shared memory in which the writer of a journal publishes its position to the shipping thread; one store per update. */
 export class ShipWords {
   static readonly BYTES = 24;
   readonly #words: BigInt64Array;
@@ -57,8 +57,8 @@ export class ShipWords {
     Atomics.store(this.#words, FULLNESS, BigInt(Math.round(fullness * MILLION)));
     const word = wordOf(written);
     const before = Atomics.exchange(this.#words, POSITION, word);
-    // Waking costs ten times as much as the rest, and hardly ever is anybody asleep. Whoever sleeps said on what before looking at the
-    // position once more: either that look sees this one, or what was said is seen here.
+    // Waking costs ten times as much as the rest, and the thread hardly ever waits. It writes down that it waits, and then reads the position
+    // once more: either it sees this position, or we see here that it waits.
     if (before !== word && Atomics.load(this.#words, SLEEPS) === before)
       Atomics.notify(this.#words, POSITION);
   }

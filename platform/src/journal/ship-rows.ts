@@ -44,7 +44,7 @@ export async function shipRows(client: PoolClient, shipment: Shipment): Promise<
   const { table, columns } = description;
   for (const name of [table, ...columns]) if (!NAME.test(name)) throw new RangeError('not a plain name');
   try {
-    // What is sent as one query is one transaction, and two exchanges of messages instead of six.
+    // One query is one transaction, and needs two exchanges of messages instead of six.
     const behind = [movePosition(client, shipment), addToCounts(client, shipment)].filter(
       (sql) => sql !== '',
     );
@@ -98,7 +98,7 @@ async function shipStaged(client: PoolClient, shipment: Shipment): Promise<void>
 function movePosition(client: PoolClient, { journal, from, next }: Shipment): string {
   if (!next) return '';
   const name = client.escapeLiteral(journal);
-  // A position that is gone is not inserted anew: only the first shipment finds none.
+  // A position that is gone is not inserted again: only the first shipment finds none.
   const segment =
     from.segment === 0
       ? next.segment

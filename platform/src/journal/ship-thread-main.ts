@@ -41,7 +41,7 @@ function plainError(error: unknown): { message: string; stack?: string; code?: s
   return { message: error.message, ...(error.stack === undefined ? {} : { stack: error.stack }), ...code };
 }
 
-/** Ships one journal, which another thread writes, until it is told to end. */
+/** Ships one journal, which another thread writes, until a message ends it. */
 async function main(data: ShipThreadData): Promise<void> {
   const words = new ShipWords(data.words);
   const log = reportingLog();

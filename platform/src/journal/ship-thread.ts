@@ -10,7 +10,7 @@ const MAIN = new URL('./ship-thread-main.ts', import.meta.url);
 const WAKE_MS = 1_000;
 const RESTART_MS = 1_000;
 const MAX_RESTART_MS = 30_000;
-/** How long the shipment in hand may take at the end; what is cut off is shipped by the next start. */
+/** How long the current shipment may take at the end; the rest is shipped by the next start. */
 const CLOSE_MS = 35_000;
 
 export interface ShipThreadOptions {

@@ -56,7 +56,7 @@ export interface Shipper extends AsyncDisposable {
 
 /**
  * Starts shipping in this thread. Owns neither the journal nor the pool: close it before them. While Postgres is away it backs off and the
- * journal grows to its bound; nothing is lost. Closing stops after the shipment in hand; what is left is shipped by
+ * journal grows to its bound; nothing is lost. Closing stops after the current shipment; the rest is shipped by
  * the next start.
  */
 export function startShipper(
@@ -147,7 +147,7 @@ class JournalShipper implements Shipper {
         failures++;
         // Another Postgres may answer next, or one that was set back.
         position = undefined;
-        // A connection that was given up may still be sending what it was given.
+        // An abandoned connection may still be sending its rows.
         this.#reader[Symbol.dispose]();
         this.#reader = this.#openReader();
         if (failures === 1 || failures % 20 === 0)
@@ -187,7 +187,7 @@ class JournalShipper implements Shipper {
     if (this.#waiters.length > 0) await delay(Math.min(ms, 20));
   }
 
-  /** Ships what was written until then. What comes meanwhile gathers for the next shipment. */
+  /** Ships the rows written until now. Rows that arrive meanwhile gather for the next shipment. */
   async #shipAll(from: JournalPosition, until: JournalPosition): Promise<JournalPosition> {
     let position = from;
     for (;;) {

@@ -44,7 +44,7 @@ export function fromKafkaError(cause: unknown): HotloopError {
   return new HotloopError('UNAVAILABLE', 'the event log (Kafka) cannot be reached; try again', { cause });
 }
 
-/** The promise, or DEADLINE_EXCEEDED. What it does afterwards is ignored. */
+/** Waits for the promise; rejects DEADLINE_EXCEEDED after `timeoutMs`. `what` is for the message. */
 export function answerWithin<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
   return within(promise, timeoutMs, () => {
     throw new HotloopError('DEADLINE_EXCEEDED', `${what} took longer than ${timeoutMs} ms`);

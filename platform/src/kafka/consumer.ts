@@ -10,13 +10,13 @@ export type { ParsedMessage, RawMessage } from './message.ts';
 export interface ConsumerOptions<T> extends KafkaAddress {
   readonly groupId: string;
   readonly topics: readonly string[];
-  /** Reads one message. What it throws sets the message aside; the others go on. */
+  /** Reads one message. When it throws, the message becomes a dead letter; the others continue. */
   parse(raw: RawMessage): T;
   /**
    * Takes in messages of one partition, in order. Resolved: they are committed and never seen again by the group. Rejected:
    * the same messages come again after a growing wait, until it resolves; so it must be idempotent (at least once).
    * A HotloopError that waiting does not mend (such as INTERNAL, not UNAVAILABLE) is tried three times; then the batch is halved
-   * until the one message that causes it stands alone, which is set aside.
+   * until the one message that causes it is found, which becomes a dead letter.
    * The signal fires when the partition is lost or stopping takes too long.
    */
   handle(messages: readonly ParsedMessage<T>[], signal: AbortSignal): Promise<void>;
@@ -49,7 +49,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 ]);
 const REFUSALS = 3;
 
-/** What came of a step: done, given up because the partition or the time is over, or refused for good. */
+/** The result of a step: done, given up because the partition was lost or the time is over, or refused finally. */
 type StepResult = 'done' | 'given up' | HotloopError;
 
 const FIRST_WAIT_MS = 100;

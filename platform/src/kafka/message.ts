@@ -1,7 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { KafkaMessage } from 'kafkajs';
 
-/** A message as it stands on the topic. */
+/** A message as it is on the topic. */
 export interface RawMessage {
   readonly topic: string;
   readonly partition: number;

@@ -11,7 +11,7 @@ export interface EventMessage {
 
 /**
  * Sends events. `send` resolves when all replicas in sync have them; rejects UNAVAILABLE, or DEADLINE_EXCEEDED after the
- * bounded wait, and then the messages may still arrive: whoever sends again sends the same ids.
+ * bounded wait, and then the messages may still arrive: a caller that repeats must use the same ids.
  */
 export interface EventProducer extends AsyncDisposable {
   send(topic: string, messages: readonly EventMessage[]): Promise<void>;

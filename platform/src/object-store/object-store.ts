@@ -21,6 +21,6 @@ export interface ObjectStore {
   getFile(key: string, path: string): Promise<void>;
   /** Objects whose key begins with the prefix, in the order of their keys. */
   list(prefix: string): AsyncGenerator<StoredObject, void, undefined>;
-  /** Removing what is not there is no error. */
+  /** Removing an object that does not exist is no error. */
   remove(key: string): Promise<void>;
 }

@@ -15,11 +15,11 @@ export interface Traces {
 }
 
 /**
- * What one module erases of an entity: every module that writes a table or a place of its own exports one. May be repeated: what is
- * gone is not found again. Throws UNAVAILABLE while its store is away; what it has erased by then stays erased.
+ * Erases the data of an entity in one module: every module that stores data exports one. It may be repeated. Throws UNAVAILABLE while its
+ * store is away; data that was erased by then stays erased.
  */
 export interface Eraser {
-  /** What is counted, as the report names it, such as `predictions`. */
+  /** The name of the counted items in the report, such as `predictions`. */
   readonly what: string;
   /** Answers how many rows, keys or files went. */
   erase(traces: Traces): Promise<number>;

@@ -44,8 +44,8 @@ export interface InferOutput {
 }
 
 /**
- * Preprocessor -> compute. Two adapters: gRPC stream, and direct call when clubbed into one process.
- * Resolves only after the input/output pair stands in the journal. Rejects with HotloopError:
+ * Preprocessor -> compute. Two adapters: gRPC stream, and a direct call in a single process.
+ * Resolves only after the input/output pair is in the journal. Rejects with HotloopError:
  * NOT_FOUND (version not loaded anywhere), INVALID_ARGUMENT (columns), DEADLINE_EXCEEDED, CANCELLED,
  * RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (runner or connection lost), INTERNAL (nonfinite_output).
  */

@@ -19,7 +19,7 @@ export async function copyInto(
   const copy = `COPY "${table}" (${names}) FROM STDIN (FORMAT binary)`;
   const stream = client.query(from(`${copy}; ${statement}`));
   const done = finished(stream);
-  // What is left to send would be written to a connection that the library has let go of.
+  // The rest would be written to a connection that the library has released.
   stream.once('error', () => stream.destroy());
   stream.write(COPY_HEADER);
   if (rows.length > 0) stream.write(rows);

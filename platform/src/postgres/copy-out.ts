@@ -10,7 +10,7 @@ const HEADER_BYTES = 19;
 
 /**
  * Reads the rows of a SELECT through COPY in binary format: several times faster than as text, and in bounded memory, because
- * Postgres waits for the reader. `select` takes no parameters; quote what is put into it with `client.escapeLiteral`. Yields the
+ * Postgres waits for the reader. `select` takes no parameters; quote values in it with `client.escapeLiteral`. Yields the
  * rows of each chunk that comes. Rejects with Postgres' own error.
  */
 export async function* copyOut(client: PoolClient, select: string): AsyncGenerator<BinaryRow[]> {

@@ -13,7 +13,7 @@ const DIGITS = Uint8Array.from({ length: 256 }, (_, code) => {
 
 /** What a binary COPY begins with: signature, flags, no header extension. */
 export const COPY_HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
-/** What it ends with. */
+/** The end of a COPY stream. */
 export const COPY_TRAILER = Buffer.from([0xff, 0xff]);
 
 /**

@@ -25,7 +25,7 @@ export const SHAPE_SPAN_MS = 600_000;
 /** The event under which requests of a topic are counted. */
 export const REQUEST_EVENT = '$request';
 
-// Input: shapes as JSON. Effect: adds their counts to what is there; the first of each span stays the first.
+// Input: shapes as JSON. Effect: adds their counts to the stored ones; the first of each span stays the first.
 const ADD = `
   INSERT INTO event_shape AS known (topic, event, field, kind, at, messages, first_partition, first_offset, first_at, last_at)
   SELECT topic, event, field, kind, to_timestamp(at / 1000.0), messages, "firstPartition", "firstOffset",
@@ -88,7 +88,7 @@ export async function knownFields(
   return rows;
 }
 
-/** Drops what is older than anything is compared with. */
+/** Deletes shapes that are too old for any comparison. */
 export async function dropOldShapes(database: Queryable, before: number): Promise<void> {
   await database.query('DELETE FROM event_shape WHERE at < to_timestamp($1 / 1000.0)', [before]);
 }

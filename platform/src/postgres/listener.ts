@@ -10,7 +10,7 @@ const LONGEST_WAIT_MS = 2000;
 
 /**
  * Listens on a Postgres channel over a connection of its own, opened again whenever it is lost. `onNotify` runs with the
- * payload of each notification, and without one after each opening, because what was sent meanwhile is lost. It must not
+ * payload of each notification, and without one after each opening, because notifications in between are lost. It must not
  * throw.
  */
 export function listen(

@@ -16,7 +16,7 @@ export function migrateWhenBack(url: string, log: Log): AsyncDisposable {
         return;
       } catch (error) {
         const { code } = toHotloopError(error);
-        // What waiting does not heal is told once; the registry keeps its snapshot.
+        // An error that waiting does not fix is logged once; the registry keeps its snapshot.
         if (code !== 'UNAVAILABLE' && code !== 'DEADLINE_EXCEEDED')
           return log.error({ error }, 'the database came back and cannot be migrated');
       }

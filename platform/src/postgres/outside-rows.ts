@@ -22,7 +22,7 @@ export interface OutsideQuery {
   readonly overlapMs: number;
 }
 
-/** A database of someone else, read only. Neither its address nor what it says of the login is in any error. */
+/** A database of the user, read only. Errors contain neither its address nor its message about the login. */
 export interface OutsideDatabase extends AsyncDisposable {
   /**
    * The next rows in the order of watermark and id. @param after null: from the start; with `again` the overlap is read again.

@@ -33,7 +33,7 @@ export function openPool(url: string, options: PoolOptions): Pool {
   });
   // Without a listener an idle connection that dies would end the process.
   pool.on('error', (error) => options.log.warn({ error }, 'an idle Postgres connection was lost'));
-  // Nor does the pool listen while a connection is lent; whoever borrowed it learns of the loss from its next query.
+  // The pool does not listen either while a connection is in use; its user learns of the loss from the next query.
   pool.on('connect', (client) =>
     client.on('error', (error) => options.log.debug({ error }, 'a Postgres connection was lost')),
   );

@@ -12,7 +12,7 @@ export class RepeatedFields<Values> {
   #last: Values | undefined;
   #bytes: Uint8Array = new Uint8Array();
 
-  /** `keep` picks what is compared, so that nothing else of a row is held. */
+  /** `keep` picks the fields to compare, so that the rest of a row is not kept in memory. */
   constructor(parts: {
     readonly fields: number;
     readonly isSame: (values: Values, last: Values) => boolean;

@@ -5,7 +5,7 @@ import { fromPostgresError, type Queryable } from './pool.ts';
 /** Keeps messages that cannot be read, byte for byte. Idempotent by consumer, topic, partition and offset. */
 export type SetAside = (raw: RawMessage, error: HotloopError) => Promise<void>;
 
-/** Of the text that says what was wrong. */
+/** Length of the error text. */
 const MOST_CHARACTERS = 2000;
 
 const INSERT = `INSERT INTO set_aside (consumer, topic, "partition", "offset", key, value, headers, error)
@@ -32,7 +32,7 @@ export function postgresSetAside(store: Queryable, consumer: string): SetAside {
   };
 }
 
-/** What Postgres cannot hold must not keep a message from being set aside: NUL, and half surrogate pairs. */
+/** NUL and half surrogate pairs, which Postgres cannot store, must not keep a message from becoming a dead letter. */
 function clean(text: string): string {
   return text.replaceAll('\0', '').toWellFormed();
 }

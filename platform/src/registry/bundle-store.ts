@@ -39,7 +39,7 @@ export function directoryBundleStore(root: string): BundleStore {
       const digest = bundleDigest(bundle);
       const folder = join(root, digest);
       if (await exists(join(folder, 'model.onnx'))) {
-        // Its time says that somebody still wants it: what is young is no garbage.
+        // A new time marks it as wanted: the collection of garbage skips recent files.
         const now = new Date();
         await utimes(join(folder, 'model.yaml'), now, now).catch(() => undefined);
         return digest;
@@ -84,7 +84,7 @@ export function directoryBundleStore(root: string): BundleStore {
   };
 }
 
-/** What is not there will not come by waiting; anything else, such as a volume that is away, may pass. */
+/** A missing file is final; other errors, such as a volume that is away, may be temporary. */
 function unread(bundleSha256: string, cause: unknown): HotloopError {
   const name = `bundle ${bundleSha256.slice(0, 12)}`;
   const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';

@@ -1,7 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type Bundle, type BundleStore, bundleDigest } from './bundle-store.ts';
 
-/** A bundle store in memory, for tests. `corrupt` flips a byte of what is stored, as a failing disk would. */
+/** A bundle store in memory, for tests. `corrupt` flips a stored byte, as a failing disk would. */
 export interface MemoryBundleStore extends BundleStore {
   corrupt(bundleSha256: string): void;
 }

@@ -3,7 +3,7 @@ import type { ModelRecord, RegistryReader, RegistrySnapshot } from './snapshot.t
 /** A registry in memory for tests: `set` replaces a model, and the next `refresh` (or `publish`) shows it. */
 export interface MemoryRegistry extends RegistryReader {
   set(model: ModelRecord): void;
-  /** Makes what was set visible at once. */
+  /** Publishes the changes at once. */
   publish(): void;
 }
 

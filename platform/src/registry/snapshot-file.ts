@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import { sha256 } from './bundle-store.ts';
 import type { ModelRecord, RegistrySnapshot } from './snapshot.ts';
 
-/** One value on local disk that outlives the process: what was last known of something in Postgres. */
+/** One value on local disk that outlives the process: the last known state of something in Postgres. */
 export interface SnapshotFile {
   /** Null where there is none, or where it is damaged (which is logged). */
   read(): Promise<unknown>;

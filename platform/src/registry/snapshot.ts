@@ -26,7 +26,7 @@ export interface ModelRecord {
   readonly rollouts?: readonly RolloutTraffic[];
 }
 
-/** What one rollout in progress asks of the services. */
+/** The part of a running rollout that the services act on. */
 export interface RolloutTraffic {
   readonly rolloutId: string;
   /**

@@ -1,7 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { RegistryReader, RegistrySnapshot, VersionRecord } from './snapshot.ts';
 
-/** What is compiled from a version, once, for as long as the registry knows the version. */
+/** Values that are compiled once per version, for as long as the registry knows the version. */
 export interface VersionCache<T> extends Disposable {
   /** Throws, every time again, what compiling this version threw. */
   of(record: VersionRecord): T;
@@ -13,7 +13,7 @@ type Entry<T> = { readonly bundleSha256: string } & (
 );
 
 /**
- * Versions are immutable, so what is made of one holds until it leaves the registry. A failure is kept too: a version
+ * Versions are immutable, so a compiled value is valid until its version leaves the registry. A failure is kept too: a version
  * that cannot be compiled must not cost a compilation for every request that names it.
  */
 export function versionCache<T>(

@@ -50,7 +50,7 @@ export interface FoundationOptions {
 const PATIENCE_MS = 3_000;
 
 /**
- * Opens what a service stands on: tracing, metrics, the migrated database, the registry. While Postgres is away, a node that keeps files
+ * Opens the dependencies of a service: tracing, metrics, the migrated database, the registry. While Postgres is away, a node that keeps files
  * (HOTLOOP_DATA) opens with the registry and the keys that it read last. Rejects UNAVAILABLE when there is neither; what was opened
  * is closed by then.
  */

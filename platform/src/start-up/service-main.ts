@@ -11,7 +11,7 @@ const CLOSE_MARGIN_MS = 15_000;
  * ready line with their addresses on stdout, and drains at SIGTERM or SIGINT.
  *
  * @param own the settings beside those of the foundation.
- * @param open opens the services; what it opens it registers with `foundation.closing`.
+ * @param open opens the services; it registers them with `foundation.closing`.
  */
 export function serviceMain<Shape extends z.ZodRawShape, Addresses extends Readonly<Record<string, unknown>>>(
   options: FoundationOptions,

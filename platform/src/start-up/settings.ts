@@ -87,13 +87,13 @@ export const computeSettings = {
       ),
     )
     .optional(),
-  /** What all runners together may take; also what one may, where its manifest names nothing. */
+  /** Memory of all runners together; also the limit of one where its manifest sets none. */
   HOTLOOP_MEMORY_BUDGET_MB: megabytesSchema().optional(),
   /** What may wait on disk to be shipped; predictions beyond it are refused. */
   HOTLOOP_JOURNAL_MAX_MB: megabytesSchema().optional(),
   /** Models that nobody asks for so long are unloaded until the next request. 0: never. */
   HOTLOOP_IDLE_UNLOAD_MS: millisecondsSchema().optional(),
-  /** A run that takes longer is taken for hung, and its runner is ended. */
+  /** A run that takes longer counts as hung, and its runner is ended. */
   HOTLOOP_HANG_MS: millisecondsSchema().min(LEAST_HANG_MS, `must be at least ${LEAST_HANG_MS}`).optional(),
 } as const;
 

@@ -245,7 +245,7 @@ export class Gauges implements Family {
     this.#shape = shape;
   }
 
-  /** Asked at each scrape, and must answer quickly; one that fails is left out. What is returned ends it. */
+  /** Asked at each scrape, and must answer quickly; one that fails is left out. The returned function ends it. */
   observe(read: Read): () => void {
     this.#reads.add(read);
     return () => this.#reads.delete(read);

@@ -43,7 +43,7 @@ export interface Tracing extends AsyncDisposable {
   /** Whether a prediction is recorded: the same answer for an id in every service. False when there is no endpoint. */
   sampled(predictionId: string): boolean;
   span(name: string, options: SpanOptions): Span;
-  /** Sends what is waiting; a receiver that is away costs spans, never a failure. */
+  /** Sends waiting spans. When the receiver is away they are lost; it never fails. */
   flush(): Promise<void>;
 }
 

@@ -9,7 +9,7 @@ const COMPILED = fileURLToPath(new URL('../../../.hotloop/cache/compiled', impor
 
 /** A service as its own process, for tests of its main.ts. Disposal kills it. */
 export interface ServiceProcess extends AsyncDisposable {
-  /** Where it serves; rejects with what it wrote on stderr when it ends before it is ready. */
+  /** Where it serves; rejects with its stderr when it ends before it is ready. */
   ready(): Promise<string>;
   /** Sends the signal; resolves with the exit code. */
   stop(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | null>;

@@ -34,7 +34,7 @@ export function testServices(): TestServiceAddresses {
   return addresses;
 }
 
-/** A database of one's own. Disposing drops it, with whoever is still connected. */
+/** A separate database. Disposing drops it and its connections. */
 export interface TestDatabase extends AsyncDisposable {
   readonly url: string;
   readonly name: string;
@@ -68,7 +68,7 @@ export interface TestRedis extends AsyncDisposable {
   readonly url: string;
 }
 
-/** `cache` forgets what is old (allkeys-lru); `queue` refuses instead (noeviction), as BullMQ needs it. */
+/** `cache` evicts old keys (allkeys-lru); `queue` refuses instead (noeviction), as BullMQ needs it. */
 export async function createTestRedis(role: 'cache' | 'queue'): Promise<TestRedis> {
   const { redisCacheUrl, redisQueueUrl, redisDatabases } = testServices();
   const base = role === 'cache' ? redisCacheUrl : redisQueueUrl;

@@ -28,7 +28,7 @@ const RELOAD_MS = 10_000;
 
 /**
  * The certificate of a process, for its servers and its calls to other services. The files are read again every ten seconds: new
- * connections use what they hold then, open ones stay. Files that cannot be used, such as a certificate whose key has not been
+ * connections use the new files, open ones stay. Files that cannot be used, such as a certificate whose key has not been
  * written yet, are logged, and the certificate before stays in use. Disposing ends the reading.
  */
 export class TlsIdentity implements experimental.CertificateProvider, Disposable {

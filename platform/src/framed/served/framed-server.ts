@@ -8,7 +8,7 @@ import { ASSUMED_ITEM_BYTES, DEFAULT_FRAME_LIMITS } from '../frame-writer.ts';
 import { ServedStream } from './served-stream.ts';
 
 export interface FramedHandlerOptions<Item extends ItemMessage, Reply extends object> {
-  /** Answers one item, without sequence. What it throws becomes the item's failure, nobody else's. */
+  /** Answers one item, without sequence. An error fails this item alone. */
   handle(item: Item, context: ItemContext): Promise<Reply>;
   /** Remaining milliseconds as the item says; 0 or less takes the default. */
   timeoutMsOf(item: Item): number;
@@ -33,7 +33,7 @@ export interface FramedHandlerOptions<Item extends ItemMessage, Reply extends ob
 /**
  * The serving side of FramedClient, as a handler of a bidirectional stream. Answers headers at once, so that the client knows that it
  * stands. An item that is expired or cancelled before its turn never runs. When the stream dies every running
- * handler's signal fires. When the server drains, the client is told to go elsewhere and the stream ends with its last answer.
+ * handler's signal fires. When the server drains, the client is asked to connect elsewhere and the stream ends with its last answer.
  */
 export function framedHandler<Item extends ItemMessage, Reply extends object>(
   options: FramedHandlerOptions<Item, Reply>,

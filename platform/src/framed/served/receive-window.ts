@@ -1,6 +1,6 @@
 import type { Http2Session } from '../../grpc/http2-sessions.ts';
 
-/** What a connection may send before it hears from us; also the bound on what it can make us buffer. */
+/** Bytes that a connection may send before it hears from us; also the most that we buffer for it. */
 const CONNECTION_BYTES = 16 * 1024 * 1024;
 /** The same for one call. */
 const CALL_BYTES = 4 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
 
 /** What stands before every message of a stream: a byte that says it is not compressed, and its length. */
 const MESSAGE_HEADER_BYTES = 5;
-/** Joining copies, so that what is large need not wait for more. */
+/** Joining copies bytes, so large replies are sent without waiting for more. */
 const MAX_JOINED_BYTES = 128 * 1024;
 
 /** Writes replies that are encoded already to one stream. */
