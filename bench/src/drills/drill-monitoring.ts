@@ -7,18 +7,24 @@ import { type Figure, figure } from '../figure.ts';
 import type { Drill } from './drill.ts';
 import { deliverAlarms } from './monitoring/alarm-delivery.ts';
 import { estimateError, MONTHS, readSessions, sessionsByMonth } from './monitoring/estimate-error.ts';
-import { falseAlarms, shortcutHolds } from './monitoring/false-alarms.ts';
+import { shortcutHolds } from './monitoring/false-alarms.ts';
+import { falseAlarmsInThread } from './monitoring/false-alarms-thread.ts';
 
 const SEED = 14;
 const TRIALS = 60;
 const DAYS = [50, 1_000, 100_000, 10_000_000] as const;
 
 /** Issue 14's figures but those of `bench monitoring`; where there is no data folder, `estimate_error` is left out. */
-export const drillMonitoring: Drill = async ({ say, data, down }) => {
+export const drillMonitoring: Drill = async ({ say, data, down, weeks }) => {
   const figures: Figure[] = [];
-  shortcutHolds(say);
-  const rates = DAYS.map((n) => falseAlarms(n, say));
-  figures.push(figure('false_alarms', [Math.max(...rates)], { atMost: 0.1 }));
+  // The simulated weeks take threads, and the alarms mostly wait: together they end within twenty minutes on two cores.
+  const timed = Promise.withResolvers<void>();
+  const delivered = deliverAlarms(down, say, timed.resolve);
+  const simulated = Promise.race([timed.promise, delivered]).then(() =>
+    Promise.all(DAYS.map((n) => falseAlarmsInThread({ n, weeks }, say))),
+  );
+  simulated.catch(() => undefined);
+  delivered.catch(() => undefined);
 
   const found = Object.entries(CHANGES).map(([name, change]) => ({ name, share: foundShare(change) }));
   say(`found: ${found.map(({ name, share }) => `${name} ${share}`).join(', ')}`);
@@ -35,13 +41,15 @@ export const drillMonitoring: Drill = async ({ say, data, down }) => {
     figures.push(figure('estimate_error', [mean], { atMost: 0.02 }));
   }
 
-  const { silenceS, lost, doubled, transitions } = await deliverAlarms(down, say);
+  const { silenceS, lost, doubled, transitions } = await delivered;
   say(`${transitions} changes of incidents were to be told`);
   figures.push(figure('silence_s', [silenceS], { atMost: 120 }));
   figures.push(
     figure('alarms_lost', [lost], { atMost: 0 }),
     figure('alarms_doubled', [doubled], { atMost: 0 }),
   );
+  figures.push(figure('false_alarms', [Math.max(...(await simulated))], { atMost: 0.1 }));
+  shortcutHolds(say);
   return figures;
 };
 

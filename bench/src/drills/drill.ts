@@ -15,6 +15,8 @@ export interface DrillOptions {
   readonly megabytes: number;
   readonly budget: number;
   readonly seconds: number;
+  /** `monitoring`: simulated weeks at each number of calls. */
+  readonly weeks: number;
   /** `monitoring`: for how many seconds the receiver of alarms is away. */
   readonly down: number;
   /** `failures`: rows of the matrix, such as 1,5,9-12. */

@@ -85,6 +85,7 @@ const program = new Command('npm run drill --')
   .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
   .option('--seconds <s>', 'many: for how long they are asked; backup: length of the load', count, 120)
   .option('--points <n>', 'promote: at how many points of a promotion something is killed', count, 40)
+  .option('--weeks <n>', 'monitoring: simulated weeks without a change', count, 1_000)
   .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
   .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow, restart')
   .option(

@@ -16,7 +16,7 @@ const INSTALL_MS = 180_000;
 export async function pythonWith(
   name: string,
   packages: readonly string[],
-  { withDependencies = true } = {},
+  { withDependencies = true, installMs = INSTALL_MS } = {},
 ): Promise<{ python: string } | { reason: string }> {
   const folder = join(CACHE, name);
   const python = join(folder, 'bin', 'python');
@@ -28,7 +28,7 @@ export async function pythonWith(
     await rm(unfinished, { recursive: true, force: true });
     await run('python3', ['-m', 'venv', unfinished], { timeout: INSTALL_MS });
     const pip = ['-m', 'pip', 'install', '--quiet', ...(withDependencies ? [] : ['--no-deps']), ...packages];
-    await run(join(unfinished, 'bin', 'python'), pip, { timeout: INSTALL_MS });
+    await run(join(unfinished, 'bin', 'python'), pip, { timeout: installMs });
     await rename(unfinished, folder);
     return { python };
   } catch (error) {

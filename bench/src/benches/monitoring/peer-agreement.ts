@@ -17,6 +17,8 @@ import {
 const run = promisify(execFile);
 const SEED = 14;
 const TIMEOUT_MS = 180_000;
+/** Evidently brings half a gigabyte. */
+const INSTALL_MS = 600_000;
 
 /** Reads the two files, and answers what SciPy and Evidently say of each column, with the bins that Evidently chose. */
 const PEERS = `
@@ -38,16 +40,17 @@ except ImportError:
 for name in before.columns:
     a, b = before[name], now[name]
     own = {}
-    if a.dtype == object or str(a.dtype).startswith(("str", "string")):
+    kind = "cat" if a.dtype == object or str(a.dtype).startswith(("str", "string")) else "num"
+    # Evidently takes numbers of up to twenty values by value, others by a histogram of both files.
+    if kind == "cat" or a.nunique() <= 20:
         keys = sorted(set(a) | set(b))
         p, q = [int((a == k).sum()) for k in keys], [int((b == k).sum()) for k in keys]
-        own["keys"] = keys
-        kind = "cat"
+        own["keys"] = [str(k) for k in keys]
     else:
         edges = np.histogram_bin_edges(list(a) + list(b), bins="sturges")
         p, q = np.histogram(a, edges)[0].tolist(), np.histogram(b, edges)[0].tolist()
         own["edges"] = edges.tolist()
-        kind = "num"
+    if kind == "num":
         own["wasserstein"] = stats.wasserstein_distance(a, b)
         ks = stats.ks_2samp(a, b, method="asymp").statistic
         own["ks"] = ks
@@ -76,7 +79,9 @@ type PeerColumn = Readonly<Record<string, number>> & {
  * binned measures take the bins that Evidently chose. Null, with a line that says why, where they cannot be installed.
  */
 export async function peerAgreement(say: (line: string) => void): Promise<number | null> {
-  const found = await pythonWith('monitoring-peers', ['scipy', 'pandas<3', 'evidently']);
+  const found = await pythonWith('monitoring-peers', ['scipy', 'pandas<3', 'evidently'], {
+    installMs: INSTALL_MS,
+  });
   if ('reason' in found) {
     say(`peer_agreement is skipped: ${found.reason}`);
     return null;
@@ -127,7 +132,7 @@ function differences(
   const chi = chiSquareHomogeneity(p, q);
   own.chi_square = chi.statistic;
   own.chi_square_p = chi.p;
-  if (peer.edges) {
+  if (peer.wasserstein !== undefined) {
     const [a, b] = [sortedSample(before.map(Number)), sortedSample(now.map(Number))];
     own.wasserstein = wassersteinDistance(a, b);
     own.evidently_wasserstein = own.wasserstein / deviation(before.map(Number));

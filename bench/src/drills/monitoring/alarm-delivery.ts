@@ -52,8 +52,14 @@ async function receiver() {
 /**
  * Models fall silent on a running platform. The first time their alarms are timed; then the receiver is away for `downS`
  * seconds, the monitor's process is killed ten times meanwhile, and models are called and fall silent again.
+ *
+ * @param onTimed called once the first alarms are timed: from there on the machine may be busy.
  */
-export async function deliverAlarms(downS: number, say: (line: string) => void): Promise<Delivered> {
+export async function deliverAlarms(
+  downS: number,
+  say: (line: string) => void,
+  onTimed: () => void = () => undefined,
+): Promise<Delivered> {
   await using stack = new AsyncDisposableStack();
   const hook = stack.use(await receiver());
   const folder = stack.use(await benchFolder());
@@ -85,6 +91,7 @@ export async function deliverAlarms(downS: number, say: (line: string) => void):
   const silences = models.map((name) => (hook.firstAt.get(name)! - lastAt) / 1000);
   say(`silence told after ${silences.map((s) => s.toFixed(0)).join(', ')} s`);
 
+  onTimed();
   hook.state.isAway = true;
   const endsAt = performance.now() + downS * 1000;
   let kills = 0;

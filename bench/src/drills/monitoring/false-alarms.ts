@@ -10,24 +10,25 @@ import {
 } from './stable-weeks.ts';
 
 const SEED = 14;
-const WEEKS = 1_000;
 /** Past it quality reads less than a day, and judges nothing. */
 const MOST_QUALITY_N = 2_000;
 const CHECKED_DAYS = 60;
 const CHECKED_WEEKS = 20;
 
 /** Incidents per model and week that open though nothing changed, of all default signals, at `n` calls a day. */
-export function falseAlarms(n: number, say: (line: string) => void): number {
+export function falseAlarms(n: number, weeks: number): { readonly rate: number; readonly line: string } {
   const random = new SeededRandom(SEED + n);
   const found = { features: 0, traffic: 0, quality: 0 };
-  for (let week = 0; week < WEEKS; week++) {
+  for (let week = 0; week < weeks; week++) {
     found.features += featureIncidents(n, random, drawSketches);
     found.traffic += trafficIncidents(n, random);
     if (n <= MOST_QUALITY_N) found.quality += qualityIncidents(n, random);
   }
   const { features, traffic, quality } = found;
-  say(`n = ${n}: ${features} of features, ${traffic} of calls, ${quality} of quality in ${WEEKS} weeks`);
-  return (features + traffic + quality) / WEEKS;
+  return {
+    rate: (features + traffic + quality) / weeks,
+    line: `n = ${n}: ${features} of features, ${traffic} of calls, ${quality} of quality in ${weeks} weeks`,
+  };
 }
 
 /**

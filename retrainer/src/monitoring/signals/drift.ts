@@ -93,7 +93,8 @@ function categoryBins(baseline: FeatureSketch, current: FeatureSketch) {
 /** How far a feature's values now are from its baseline. Values that are missing are another signal, and not in it. */
 export function measureDrift(baseline: FeatureSketch, current: FeatureSketch, measure: DriftMeasure): Drift {
   const { expected, actual } = sharedBins(baseline, current);
-  return driftOfCounts(expected, actual, measure, scaledWasserstein(baseline, current));
+  const wasserstein = measure === 'wasserstein' ? scaledWasserstein(baseline, current) : 0;
+  return driftOfCounts(expected, actual, measure, wasserstein);
 }
 
 /** As `measureDrift`, from counts of the same bins. */

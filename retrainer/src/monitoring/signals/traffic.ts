@@ -47,29 +47,44 @@ export function expectedCalls(hours: readonly HourOfCalls[], now: number): Expec
   const thisHour = Math.floor(now / HOUR_MS) * HOUR_MS;
   const past = Math.round((thisHour - first.at) / HOUR_MS);
   if (past < 1) return null;
-  const byHour = new Map(hours.map((hour) => [hour.at, hour.calls]));
-  const callsAt = (at: number) => byHour.get(at) ?? 0;
   const recent = Math.min(past, WEEK_HOURS * 4);
   let [sum, squares] = [0, 0];
-  for (let back = 1; back <= recent; back++) {
-    const calls = callsAt(thisHour - back * HOUR_MS);
+  const from = thisHour - recent * HOUR_MS;
+  for (let index = firstFrom(hours, from); index < hours.length && hours[index]!.at < thisHour; index++) {
+    const { calls } = hours[index]!;
     sum += calls;
     squares += calls * calls;
   }
   const mean = sum / recent;
   const same: number[] = [];
   for (let week = 1; thisHour - week * WEEK_HOURS * HOUR_MS >= first.at && week <= 8; week++)
-    same.push(callsAt(thisHour - week * WEEK_HOURS * HOUR_MS));
+    same.push(callsAt(hours, thisHour - week * WEEK_HOURS * HOUR_MS));
   if (same.length === 0) {
     const variance = Math.max(0, squares / recent - mean * mean);
     return { rate: mean, dispersion: Math.max(1, mean > 0 ? variance / mean : 1), hours: recent };
   }
   const daily: number[] = [];
   for (let day = 1; day <= 14 && thisHour - day * 24 * HOUR_MS >= first.at; day++)
-    daily.push(callsAt(thisHour - day * 24 * HOUR_MS));
+    daily.push(callsAt(hours, thisHour - day * 24 * HOUR_MS));
   const sameHour = daily.reduce((total, calls) => total + calls, 0) / daily.length;
   const rate = (same.reduce((total, calls) => total + calls, 0) + sameHour) / (same.length + 1);
   return { rate, dispersion: weeklyDispersion(hours, first.at, thisHour), hours: recent };
+}
+
+/** The place of the first hour at or after a moment, by bisection. */
+function firstFrom(hours: readonly HourOfCalls[], at: number): number {
+  let [low, high] = [0, hours.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (hours[middle]!.at < at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function callsAt(hours: readonly HourOfCalls[], at: number): number {
+  const hour = hours[firstFrom(hours, at)];
+  return hour?.at === at ? hour.calls : 0;
 }
 
 /** How far hours of the week are from their own means, over what chance gives. */
