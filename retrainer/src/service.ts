@@ -213,7 +213,7 @@ export async function startRetrainer(
       closing.use('watched prefix', startWatching(options.watched, { pool, bundles, clock }, watching, log));
     }
     if (settings.monitors) {
-      await reportAbsence(pool, clock.now());
+      await reportAbsence(pool, registry, clock.now());
       const mail = options.mail ? { mail: options.mail } : {};
       const pauseRollout = rolloutPause({ pool, clock }, log);
       const { databaseUrl } = adapters;

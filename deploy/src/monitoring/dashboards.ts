@@ -45,6 +45,15 @@ export const DASHBOARDS: readonly Dashboard[] = [
         ],
       },
       {
+        ...{ title: 'Predictions by caller', unit: 'reqps' },
+        queries: [
+          {
+            expr: `sum by (hotloop_model, hotloop_caller) (rate(hotloop_predictions_by_caller_total{${MODEL}}[5m]))`,
+            legend: '{{hotloop_model}} {{hotloop_caller}}',
+          },
+        ],
+      },
+      {
         ...{ title: 'Duration of predictions', unit: 's' },
         queries: quantiles('hotloop_prediction_duration_seconds'),
       },

@@ -3,9 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { SIGNAL_KINDS } from '@hotloop/model/manifest/monitor-schema.ts';
 import { expect, it } from 'vitest';
+import { z } from 'zod';
 import { ALERT_RULES } from './alert-rules.ts';
-import { DASHBOARDS } from './dashboards.ts';
+import { DASHBOARDS, grafanaJson } from './dashboards.ts';
 import { staleFiles } from './generate.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -53,10 +55,69 @@ it('uses no metric that no service has', () => {
   expect(known.size).toBeGreaterThan(20);
 });
 
-it('has a runbook for every rule', () => {
+it('has a runbook for every rule, and for every signal of a model', () => {
   const runbooks = readFileSync(join(ROOT, 'docs/runbooks.md'), 'utf8');
+  for (const kind of SIGNAL_KINDS) expect(runbooks).toMatch(new RegExp(`^## ${kind}$`, 'm'));
   for (const { alert } of ALERT_RULES) expect(runbooks).toMatch(new RegExp(`^## ${alert}$`, 'm'));
 });
+
+/** What Grafana needs of a dashboard to draw it, of schema 39. */
+const dashboardSchema = z.object({
+  uid: z.string().regex(/^[a-zA-Z0-9_-]{1,40}$/),
+  title: z.string().min(1),
+  schemaVersion: z.literal(39),
+  time: z.object({ from: z.string(), to: z.string() }),
+  templating: z.object({
+    list: z.array(z.object({ name: z.string(), type: z.enum(['datasource', 'query']) })),
+  }),
+  panels: z.array(
+    z.object({
+      id: z.int().positive(),
+      type: z.literal('timeseries'),
+      datasource: z.object({ type: z.literal('prometheus'), uid: z.string() }),
+      gridPos: z.object({
+        x: z.int().min(0),
+        y: z.int().min(0),
+        w: z.int().positive(),
+        h: z.int().positive(),
+      }),
+      fieldConfig: z.object({
+        defaults: z.object({ unit: z.string().min(1) }),
+        overrides: z.array(z.never()),
+      }),
+      targets: z
+        .array(
+          z.object({ refId: z.string().regex(/^[A-Z]$/), expr: z.string().min(1), legendFormat: z.string() }),
+        )
+        .min(1),
+    }),
+  ),
+});
+
+it.each(DASHBOARDS.map((one) => [one.uid, one] as const))(
+  'makes %s so that Grafana can draw it',
+  (_uid, one) => {
+    const dashboard = dashboardSchema.parse(JSON.parse(grafanaJson(one)));
+    const variables = new Set(dashboard.templating.list.map(({ name }) => name));
+    const cells = new Set<string>();
+    for (const { gridPos, targets, datasource } of dashboard.panels) {
+      expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          expect(cells.has(`${x} ${y}`), `two panels at ${x} ${y}`).toBe(false);
+          cells.add(`${x} ${y}`);
+        }
+      expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length);
+      const texts = [datasource.uid, ...targets.map(({ expr }) => expr)];
+      for (const [, name] of texts.join(' ').matchAll(/\$(\w+)/g)) expect([...variables]).toContain(name);
+      for (const { expr } of targets) {
+        const count = (letter: string) => expr.split(letter).length;
+        expect([count('('), count('{'), count('[')]).toEqual([count(')'), count('}'), count(']')]);
+      }
+    }
+    expect(new Set(dashboard.panels.map(({ id }) => id)).size).toBe(dashboard.panels.length);
+  },
+);
 
 it('passes promtool', async ({ skip }) => {
   const run = promisify(execFile);

@@ -12,8 +12,11 @@ import { evaluateRows } from './evaluate-rows.ts';
 import { evaluateSources } from './evaluate-sources.ts';
 import { applySignals } from './incidents/apply-signals.ts';
 import { costs, DRIFT_KINDS, type Incident } from './incidents/incident.ts';
+import { insertEnded } from './incidents/incident-store.ts';
 import { Investigator } from './incidents/investigate.ts';
+import { deliveriesOf } from './notify/alert-body.ts';
 import { deliverDue } from './notify/deliver.ts';
+import { enqueueDeliveries } from './notify/delivery-store.ts';
 import type { MailSettings } from './notify/send-email.ts';
 import type { EvaluateQuality } from './performance/evaluate-quality.ts';
 import type { NotJudged, Signal } from './signals/signal.ts';
@@ -232,20 +235,32 @@ function distinct(signals: readonly Signal[]): Signal[] {
   });
 }
 
-/** An incident of the platform when no monitor worked for minutes: it tells what nobody was watching. */
-export async function reportAbsence(pool: Pool, now: number, notBefore = AWAY_MS): Promise<void> {
+/**
+ * An incident of the platform when no monitor worked for minutes: it tells what nobody was watching, to everybody whom a live
+ * model's alarms go to. Of several monitors that start at once, one tells it.
+ */
+export async function reportAbsence(
+  pool: Pool,
+  registry: RegistryReader,
+  now: number,
+  notBefore = AWAY_MS,
+): Promise<void> {
   await transaction(pool, async (client) => {
     const { rows } = await client.query<{ ms: string }>(
       'SELECT extract(epoch FROM heartbeat_at) * 1000 AS ms FROM monitor_position FOR UPDATE',
     );
     const last = Number(rows[0]?.ms ?? now);
     if (now - last < notBefore) return;
+    await client.query('UPDATE monitor_position SET heartbeat_at = to_timestamp($1 / 1000.0)', [now]);
     const minutes = Math.round((now - last) / 60_000);
-    await client.query(
-      `INSERT INTO incident (id, model, cause, state, severity, title, signals, opened_at, updated_at, closed_at)
-       VALUES (gen_random_uuid(), '', 'platform:monitor', 'closed', 'warning', $1, '[]', to_timestamp($2 / 1000.0),
-         to_timestamp($3 / 1000.0), to_timestamp($3 / 1000.0))`,
-      [`no monitor worked for ${minutes} minutes; nothing was watched`, last, now],
-    );
+    const title = `no monitor worked for ${minutes} minutes; nothing was watched`;
+    const incident = await insertEnded(client, { cause: 'platform:monitor', title }, last, now);
+    const receivers = [...registry.current().models.values()].flatMap(({ liveVersion, versions }) => {
+      const live = liveVersion === null ? undefined : versions.get(liveVersion);
+      return live?.manifest.monitor.enabled ? live.manifest.monitor.notify : [];
+    });
+    // Receivers take no end of what never began.
+    const begun = { ...incident, state: 'open' as const, closedAt: null, transition: 1 };
+    for (const told of [begun, incident]) await enqueueDeliveries(client, deliveriesOf(told, receivers));
   });
 }

@@ -97,6 +97,23 @@ export async function insertIncident(
   return rows[0] ? fromRow(rows[0]) : null;
 }
 
+/** Keeps an incident of the platform that is over when it is noticed. */
+export async function insertEnded(
+  database: Queryable,
+  { cause, title }: { readonly cause: string; readonly title: string },
+  openedAt: number,
+  now: number,
+): Promise<Incident> {
+  const { rows } = await database.query<StoredIncident>(
+    `INSERT INTO incident (id, model, cause, state, severity, title, signals, transition, opened_at, updated_at,
+       closed_at)
+     VALUES ($1, '', $2, 'closed', 'warning', $3, '[]', 2, to_timestamp($4 / 1000.0), to_timestamp($5 / 1000.0),
+       to_timestamp($5 / 1000.0)) RETURNING *`,
+    [randomUUID(), cause, title, openedAt, now],
+  );
+  return fromRow(rows[0]!);
+}
+
 /** Brings an incident up to date; `told` makes it a transition of its own. */
 export async function updateIncident(
   database: Queryable,

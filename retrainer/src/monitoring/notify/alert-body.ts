@@ -77,7 +77,9 @@ function alertmanagerBody(receiver: string, incident: Incident): unknown {
 
 function subjectOf(incident: Incident): string {
   const state = incident.closedAt === null ? incident.severity : 'over';
-  return `[hotloop ${state}] ${incident.model}: ${incident.title}`.slice(0, 200).replace(/[\r\n]+/g, ' ');
+  return `[hotloop ${state}] ${incident.model || 'the platform'}: ${incident.title}`
+    .slice(0, 200)
+    .replace(/[\r\n]+/g, ' ');
 }
 
 export function costText(cost: Cost | null): string {
@@ -89,7 +91,7 @@ export function costText(cost: Cost | null): string {
 
 export function textOf(incident: Incident): string {
   const lines = [
-    `${incident.model}: ${incident.title}`,
+    `${incident.model || 'the platform'}: ${incident.title}`,
     `state ${incident.state}, severity ${incident.severity}, estimated cost ${costText(incident.cost)}`,
     ...incident.signals.slice(0, 12).map((signal) => `- ${signal.kind}: ${signal.message}`),
   ];

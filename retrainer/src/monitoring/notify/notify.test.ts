@@ -14,6 +14,7 @@ import {
 } from '../../testing/fixture.ts';
 import { type ApplyOptions, applySignals } from '../incidents/apply-signals.ts';
 import type { Signal } from '../signals/signal.ts';
+import { reportAbsence } from '../start-monitoring.ts';
 import { deliverDue } from './deliver.ts';
 import { checkedLookup } from './post-webhook.ts';
 
@@ -164,6 +165,15 @@ it('acknowledges, silences and closes over HTTP, and counts open incidents', asy
   expect((await ask('GET', '/v1/incidents/00000000-0000-7000-8000-000000000000')).status).toBe(404);
   await deliverDue(stores);
   expect(slack.bodies).toHaveLength(1);
+
+  // Nobody watched for an hour: two monitors that start say so once, that it began and that it is over.
+  await stores.pool.query("UPDATE monitor_position SET heartbeat_at = now() - interval '1 hour'");
+  await Promise.all([1, 2].map(() => reportAbsence(stores.pool, stores.registry, Date.now())));
+  for (const _turn of [1, 2]) await deliverDue(stores);
+  expect(slack.bodies.slice(1)).toEqual([
+    { text: expect.stringMatching(/^the platform: no monitor worked for 60 minutes[^]*state open/) },
+    { text: expect.stringMatching(/^the platform: no monitor worked for 60 minutes[^]*state closed/) },
+  ]);
 });
 
 it.each([
