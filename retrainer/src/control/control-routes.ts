@@ -10,6 +10,7 @@ import { replayRoutes } from '../improve/replay-routes.ts';
 import { selectRoutes } from '../improve/select-routes.ts';
 import { ledgerRoutes } from '../ledger/ledger-routes.ts';
 import { type MonitoringRoutesDependencies, monitoringRoutes } from '../monitoring/monitoring-routes.ts';
+import { statusAlarms } from '../monitoring/monitoring-status.ts';
 import { correctionRoutes } from '../outcomes/corrections/correction-routes.ts';
 import { outcomeRoutes } from '../outcomes/outcome-routes.ts';
 import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
@@ -46,7 +47,7 @@ export interface ControlDependencies
 
 /** The control API over HTTP: one route module for each part of the retrainer, written beside it. */
 export function controlRoutes(dependencies: ControlDependencies): readonly RouteModule[] {
-  const { changes } = dependencies;
+  const { changes, pool, clock } = dependencies;
   return [
     portableRoutes(dependencies),
     batchRoutes(dependencies.batches),
@@ -72,6 +73,6 @@ export function controlRoutes(dependencies: ControlDependencies): readonly Route
     ledgerRoutes(dependencies.pool),
     registryRoutes(dependencies),
     planRoutes(dependencies),
-    statusRoutes(dependencies),
+    statusRoutes({ ...dependencies, parts: { alarms: () => statusAlarms(pool, clock.now()) } }),
   ];
 }

@@ -1,4 +1,5 @@
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { listIncidents } from './incidents/incident-store.ts';
 import { undelivered } from './notify/delivery-store.ts';
 
 export interface MonitoringStatus {
@@ -33,4 +34,48 @@ export async function monitoringStatus(pool: Pool, now: number): Promise<Monitor
     openIncidents: Number(row.open),
     undelivered: await undelivered(pool),
   };
+}
+
+export interface StatusAlarm {
+  readonly name: string;
+  readonly message: string;
+}
+
+const MOST_INCIDENTS = 10;
+
+/** What an operator sees first: a monitor that does not work, alarms that reached nobody, open incidents; the worst first. */
+export async function statusAlarms(pool: Pool, now: number): Promise<StatusAlarm[]> {
+  const { working, heartbeatAt, undelivered: waiting } = await monitoringStatus(pool, now);
+  const open = (await listIncidents(pool, { open: true, limit: 1_000 })).filter(
+    ({ severity }) => severity !== 'info',
+  );
+  const shown = open.toSorted(
+    (a, b) => Number(b.severity === 'critical') - Number(a.severity === 'critical'),
+  );
+  const ago = (at: number) => `${Math.max(0, Math.round((now - at) / 1000))} s`;
+  return [
+    ...(working
+      ? []
+      : [
+          {
+            name: 'monitor',
+            message: `no monitor has worked for ${ago(heartbeatAt)}: models are not watched`,
+          },
+        ]),
+    ...(waiting.count === 0
+      ? []
+      : [
+          {
+            name: 'undelivered',
+            message: `${waiting.count} messages of incidents were not delivered, the oldest for ${ago(waiting.oldestAt ?? now)}: ${waiting.lastError}`,
+          },
+        ]),
+    ...shown.slice(0, MOST_INCIDENTS).map(({ model, severity, title }) => ({
+      name: 'incident',
+      message: `${severity} incident of ${model || 'the platform'}: ${title}`,
+    })),
+    ...(shown.length > MOST_INCIDENTS
+      ? [{ name: 'incident', message: `${shown.length - MOST_INCIDENTS} more: hotloop incidents` }]
+      : []),
+  ];
 }

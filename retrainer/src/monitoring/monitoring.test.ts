@@ -13,7 +13,7 @@ import {
 } from '../testing/fixture.ts';
 import { collectLoggedRows } from './collect.ts';
 import { findIncident, listIncidents } from './incidents/incident-store.ts';
-import { monitoringStatus } from './monitoring-status.ts';
+import { monitoringStatus, statusAlarms } from './monitoring-status.ts';
 import { findModel, monitoringReport } from './report/monitoring-report.ts';
 import { reportHtml } from './report/report-html.ts';
 import { readCalls } from './sketches/call-store.ts';
@@ -157,6 +157,10 @@ it('opens one incident for a broken feature with its cost, tells a webhook once,
     openIncidents: 1,
     undelivered: { count: 1 },
   });
+  expect((await statusAlarms(stores.pool, now)).map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^1 messages of incidents were not delivered, .*: the webhook answered 503$/),
+    expect.stringMatching(/ incident of m: x is missing in /),
+  ]);
   hook.state.refuses = false;
   await stores.pool.query('UPDATE incident_delivery SET next_at = now()');
   await monitor.evaluate();

@@ -171,8 +171,8 @@ it('acknowledges, silences and closes over HTTP, and counts open incidents', asy
   await Promise.all([1, 2].map(() => reportAbsence(stores.pool, stores.registry, Date.now())));
   for (const _turn of [1, 2]) await deliverDue(stores);
   expect(slack.bodies.slice(1)).toEqual([
-    { text: expect.stringMatching(/^the platform: no monitor worked for 60 minutes[^]*state open/) },
-    { text: expect.stringMatching(/^the platform: no monitor worked for 60 minutes[^]*state closed/) },
+    { text: expect.stringMatching(/^the platform: no monitor worked for 60 minutes[\s\S]*state open/) },
+    { text: expect.stringMatching(/^the platform: no monitor worked for 60 minutes[\s\S]*state closed/) },
   ]);
 });
 
