@@ -6,6 +6,7 @@ import { drillBatch } from './drill-batch.ts';
 import { drillCluster } from './drill-cluster.ts';
 import { drillConsole } from './drill-console.ts';
 import { drillDocuments } from './drill-documents.ts';
+import { drillEngines } from './drill-engines.ts';
 import { drillFreshness } from './drill-freshness.ts';
 import { drillHistory } from './drill-history.ts';
 import { drillImages } from './drill-images.ts';
@@ -30,6 +31,7 @@ import { drillHostile } from './hostile/drill-hostile.ts';
 const DRILLS: Readonly<Record<string, Drill>> = {
   backup: drillBackup,
   batch: drillBatch,
+  engines: drillEngines,
   failures: drillFailures,
   cluster: drillCluster,
   console: drillConsole,
@@ -73,7 +75,7 @@ const program = new Command('npm run drill --')
   .option('--json', 'print the report as JSON on the last line')
   .option(
     '--predictions <n>',
-    'log: how many answered predictions; batch: rows; parity: at most 100,000',
+    'log: how many answered predictions; batch: rows; parity: at most 100,000; engines: at most 10,000',
     count,
     1_000_000,
   )

@@ -6,6 +6,7 @@ import { decodeManifest } from '@hotloop/model/manifest/decode-manifest.ts';
 import { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present, withClient } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
+import { fetchMlflowModel, isMlflowReference } from '../mlflow-source.ts';
 import { fitted, progressLine, table } from '../terminal.ts';
 import { addModelInit } from './model-init-command.ts';
 
@@ -18,6 +19,8 @@ interface PushOptions extends GlobalOptions {
   readonly note?: string;
   readonly promote?: boolean;
   readonly untrained?: boolean;
+  readonly mlflow?: string;
+  readonly manifest?: string;
 }
 
 interface FlipOptions extends GlobalOptions {
@@ -75,8 +78,10 @@ function addPush(model: Command, context: CommandContext): void {
     .description('register the next version of a model')
     .argument(
       '<path>',
-      'a folder with model.yaml and, unless it begins untrained, model.onnx; or an .onnx file with --name',
+      'a folder with model.yaml and, unless it begins untrained, model.onnx; an .onnx file with --name; or models:/NAME@ALIAS of MLflow',
     )
+    .option('--mlflow <url>', 'tracking server for models:/..., else MLFLOW_TRACKING_URI')
+    .option('--manifest <file>', 'model.yaml for models:/..., unless it was logged beside the model')
     .option('-n, --name <name>', 'name of a bare .onnx file, served as a tensor model')
     .option('--note <text>', 'kept with the version')
     .option('--promote', 'make it live as well')
@@ -116,6 +121,7 @@ function addPush(model: Command, context: CommandContext): void {
 
 async function readBundle(path: string, options: PushOptions, context: CommandContext): Promise<ModelBundle> {
   const note = options.note === undefined ? {} : { note: options.note };
+  if (isMlflowReference(path)) return readMlflow(path, options, context);
   if (path.endsWith('.onnx')) {
     if (options.name === undefined)
       throw new CommandError(
@@ -139,6 +145,24 @@ async function readBundle(path: string, options: PushOptions, context: CommandCo
     manifestYaml: decodeManifest(manifest),
     ...note,
   };
+}
+
+async function readMlflow(
+  reference: string,
+  options: PushOptions,
+  context: CommandContext,
+): Promise<ModelBundle> {
+  const { MLFLOW_TRACKING_URI, MLFLOW_TRACKING_TOKEN } = context.environment ?? {};
+  const url = options.mlflow ?? MLFLOW_TRACKING_URI;
+  if (url === undefined || !/^https?:/.test(url))
+    throw new CommandError(
+      `${reference} is in MLflow: say --mlflow http://HOST:PORT, or set MLFLOW_TRACKING_URI`,
+    );
+  const found = await fetchMlflowModel(reference, { url, token: MLFLOW_TRACKING_TOKEN });
+  const manifest = options.manifest === undefined ? found.manifest : await context.readFile(options.manifest);
+  const note = options.note ?? `MLflow ${found.name} version ${found.version}`;
+  if (manifest === undefined) return { onnx: found.onnx, name: options.name ?? found.name, note };
+  return { onnx: found.onnx, manifestYaml: decodeManifest(manifest), note };
 }
 
 /** A folder without model.onnx begins with an untrained network; any other trouble with the file is trouble. */

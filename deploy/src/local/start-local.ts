@@ -164,7 +164,8 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
   const { options, dir, opened } = context;
   const watchdog = opened.use(startWatchdog());
   const running: SupervisedService[] = [];
-  const addresses = await freeAddresses(options.ports, options.host, options.console === true);
+  const isTold = options.console === true || options.sqlListen !== undefined;
+  const addresses = await freeAddresses(options.ports, options.host, isTold);
   const start = async (name: string, script: string, listen: Record<string, string>) => {
     const log = opened.use(await openServiceLog(join(dir, 'logs', `${name}.log`)));
     const recordFile = join(dir, `${name}.process.json`);
@@ -174,6 +175,7 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
       HOTLOOP_NODE: `${name}-local`,
       HOTLOOP_FRONT_DOOR: dialAddress(addresses.preprocessor.http),
       HOTLOOP_INFERENCE_HTTP: dialAddress(addresses.compute.http),
+      HOTLOOP_CONTROL: dialAddress(addresses.retrainer.http),
     };
     const service = await superviseService(
       {
@@ -246,7 +248,7 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
 }
 
 /** Clients call all services but the postprocessor, which stays on the loopback address. */
-/** `known`: the console is told where the others answer before they start. */
+/** `known`: the console, batch workers and SQL are told where the others answer before they start. */
 async function freeAddresses(
   ports: LocalPorts,
   host: string | undefined,

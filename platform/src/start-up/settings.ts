@@ -168,6 +168,8 @@ export const sqlSettings = {
   HOTLOOP_SQL_MEMORY_MB: megabytesSchema().default(1024),
   /** A folder whose Parquet, CSV and JSON files statements may read and write. */
   HOTLOOP_SQL_FILES: z.string().optional(),
+  /** host:port of the control API, for CREATE MODEL. */
+  HOTLOOP_CONTROL: z.string().min(1).optional(),
 } as const;
 
 /** The two addresses of a service that is a process of its own, with its usual ports. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import { copyQueryToCsv } from '@hotloop/platform/postgres/copy-query.ts';
+import { refreshEvents, type SqlArchive } from './events-view.ts';
 import { scanSql } from './sql-scan.ts';
 
 /** The loop's tables as SQL sees them. The newest rows of each, read from Postgres when a statement names the table. */
@@ -39,6 +40,7 @@ export async function openLoopTables(
   database: SqlDatabase,
   databaseUrl: string,
   folder?: string,
+  archive?: SqlArchive,
 ): Promise<LoopTables> {
   const work = folder ?? (await mkdtemp(join(tmpdir(), 'hotloop-sql-tables-')));
   const readAt = new Map<string, number>();
@@ -57,16 +59,23 @@ export async function openLoopTables(
     await rm(path, { force: true });
   }
 
+  async function readEvents(from: SqlArchive): Promise<void> {
+    if (performance.now() - (readAt.get('events') ?? Number.NEGATIVE_INFINITY) < FRESH_MS) return;
+    await refreshEvents(database, from, join(work, 'events'));
+    readAt.set('events', performance.now());
+  }
+
   return {
     async refresh(sql, signal) {
       const words = new Set(scanSql(sql).map(({ text }) => text.toLowerCase().replaceAll('"', '')));
       const named = Object.entries(TABLES).filter(([name]) => words.has(name));
       const work = turn.then(async () => {
         for (const [name, query] of named) await read(name, query, signal);
+        if (archive && words.has('events')) await readEvents(archive);
       });
       turn = work.catch(() => undefined);
       await work;
-      return named.length > 0;
+      return named.length > 0 || words.has('events');
     },
     [Symbol.asyncDispose]: () => rm(work, { recursive: true, force: true }),
   };

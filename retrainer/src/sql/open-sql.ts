@@ -7,6 +7,8 @@ import { openSqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import type { TrainingDoor } from './create-model.ts';
+import type { SqlArchive } from './events-view.ts';
 import { openLoopTables } from './loop-tables.ts';
 import { addPredictFunctions } from './predict-functions.ts';
 import { createSqlEngine } from './sql-engine.ts';
@@ -19,6 +21,10 @@ export interface SqlOptions {
   readonly databaseUrl: string;
   /** A folder whose Parquet, CSV and JSON files statements may read and write; without it none. */
   readonly files?: string;
+  /** The archive of events as a table; without it there is none. */
+  readonly archive?: SqlArchive;
+  /** Where CREATE MODEL asks for a training. */
+  readonly training?: TrainingDoor;
 }
 
 export interface SqlAdapters {
@@ -37,21 +43,25 @@ export async function openSql(options: SqlOptions, adapters: SqlAdapters): Promi
   try {
     const tablesFolder = await mkdtemp(join(tmpdir(), 'hotloop-sql-tables-'));
     closing.defer('SQL folder', () => rm(tablesFolder, { recursive: true, force: true }));
+    const inPlace = options.archive?.folder;
+    const archiveFolder = inPlace === undefined ? [] : [join(inPlace, 'events')];
     const database = closing.use(
       'SQL database',
       await openSqlDatabase({
         memoryMb: options.memoryMb,
         threads: 1,
         files: false,
-        folders: [tablesFolder, ...(options.files === undefined ? [] : [options.files])],
+        folders: [tablesFolder, ...(options.files === undefined ? [] : [options.files]), ...archiveFolder],
       }),
     );
     const tables = closing.use(
       'loop tables',
-      await openLoopTables(database, options.databaseUrl, tablesFolder),
+      await openLoopTables(database, options.databaseUrl, tablesFolder, options.archive),
     );
     const functions = await addPredictFunctions(database, registry, bundles);
-    const engine = createSqlEngine(database, functions, tables);
+    const engine = createSqlEngine(database, functions, tables, {
+      ...{ registry, bundles, door: options.training, folder: tablesFolder },
+    });
     const server = closing.use(
       'SQL server',
       await startWireServer(

@@ -1,5 +1,6 @@
 import type { SqlConnection, SqlDatabase, SqlStatement } from '@hotloop/platform/duckdb/sql-database.ts';
-import { toHotloopError } from '@hotloop/proto/errors.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import { type CreateModelDependencies, createModelStatement, parseCreateModel } from './create-model.ts';
 import type { LoopTables } from './loop-tables.ts';
 import type { PredictFunctions } from './predict-functions.ts';
 import { refuseChanging, refuseReading } from './predict-role.ts';
@@ -29,10 +30,19 @@ export function createSqlEngine(
   database: SqlDatabase,
   functions: PredictFunctions,
   tables: LoopTables,
+  models: CreateModelDependencies,
 ): SqlEngine {
   return {
     database,
     async prepare(connection, given, rights, signal) {
+      const create = parseCreateModel(given);
+      if (create !== undefined) {
+        if (!rights.mayReadTables)
+          throw new HotloopError('PERMISSION_DENIED', 'CREATE MODEL needs a key with the role operate');
+        await functions.prepare(create.select);
+        await tables.refresh(create.select, signal);
+        return createModelStatement(create, connection, models, signal);
+      }
       const sql = mlPredict(given);
       await functions.prepare(sql);
       if (rights.mayReadTables) await tables.refresh(sql, signal);

@@ -1,3 +1,4 @@
+import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import { serviceMain } from '@hotloop/platform/start-up/service-main.ts';
 import { sqlSettings } from '@hotloop/platform/start-up/settings.ts';
@@ -10,7 +11,11 @@ serviceMain(
   { service: 'sql', maxConnections: 4, queryTimeoutMs: QUERY_TIMEOUT_MS },
   process.env,
   sqlSettings,
-  async (settings, { closing, registry, authenticator, databaseUrl, log }) => {
+  async (settings, { closing, registry, authenticator, databaseUrl, log, tls, apiKey }) => {
+    const store = settings.HOTLOOP_STORE;
+    const objects = openObjectStore(store);
+    closing.defer('store', () => objects[Symbol.dispose]());
+    const control = settings.HOTLOOP_CONTROL;
     const server = closing.use(
       'SQL',
       await openSql(
@@ -20,8 +25,12 @@ serviceMain(
           memoryMb: settings.HOTLOOP_SQL_MEMORY_MB,
           databaseUrl,
           ...(settings.HOTLOOP_SQL_FILES === undefined ? {} : { files: settings.HOTLOOP_SQL_FILES }),
+          archive: { objects, folder: store.includes('://') ? undefined : store },
+          ...(control === undefined
+            ? {}
+            : { training: { url: `${tls === undefined ? 'http' : 'https'}://${control}`, apiKey } }),
         },
-        { registry, bundles: openBundleStore(settings.HOTLOOP_STORE), authenticator, log },
+        { registry, bundles: openBundleStore(store), authenticator, log },
       ),
     );
     return { address: server.address };

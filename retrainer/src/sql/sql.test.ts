@@ -1,15 +1,18 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createConnection } from 'node:net';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { type AddressInfo, createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import { eventLine, openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { logPredictions, makeLive, openStores, push } from '../testing/fixture.ts';
+import { eventually, logPredictions, makeLive, openStores, push } from '../testing/fixture.ts';
 import { openSql } from './open-sql.ts';
 import { scanSql, splitStatements } from './sql-scan.ts';
 
@@ -23,7 +26,7 @@ features:
 `;
 const ONNX = perceptron({ inputs: 4, hidden: [4], outputs: 1, activation: 'tanh', head: 'sigmoid', seed: 3 });
 
-async function openStand(keys?: string) {
+async function openStand(keys?: string, training?: { url: string; apiKey: string | undefined }) {
   const stores = await openStores();
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-sql-test-'));
   await makeLive(stores, 'churn', await push(stores, MANIFEST, ONNX));
@@ -34,6 +37,8 @@ async function openStand(keys?: string) {
       memoryMb: 256,
       databaseUrl: stores.databaseUrl,
       files: folder,
+      archive: { objects: stores.objects, folder: undefined },
+      ...(training ? { training } : {}),
     },
     { ...stores, authenticator: createAuthenticator(keys) },
   );
@@ -220,6 +225,62 @@ describe('SQL over the Postgres protocol', () => {
     expect(JSON.parse(b)).toMatchObject({ refused: { message: expect.stringContaining('age') } });
     for (const name of ['labels', 'corrections', 'reference_rows'])
       expect((await client.query(`SELECT count(*)::INTEGER AS n FROM ${name}`)).rows).toEqual([{ n: 0 }]);
+  });
+
+  it('has archived events as a table, each once', async () => {
+    await using stand = await openStand();
+    await using client = await stand.connect();
+    expect((await client.query('SELECT count(*)::INTEGER AS n FROM events')).rows).toEqual([{ n: 0 }]);
+    const event = (key: string, arrivalUs: number) => ({
+      ...{ key, type: 'view', atMs: Date.UTC(2026, 0, 2, 3), arrivalUs },
+      ...{ entities: { user: 'ada' }, fields: { price: 2 } },
+    });
+    const path = join(stand.folder, 'events.jsonl');
+    await writeFile(path, [event('a', 1), event('a', 2), event('b', 3)].map(eventLine).join(''));
+    await using archive = await openEventArchive(stand.stores.objects);
+    await archive.addFile(path);
+    const { rows } = await eventually(async () => {
+      const found = await client.query(
+        `SELECT type, "at"::VARCHAR AS moment, entities->>'user' AS who, count(*)::INTEGER AS n FROM events GROUP BY ALL`,
+      );
+      return found.rows.length > 0 ? found : null;
+    });
+    expect(rows).toEqual([{ type: 'view', moment: '2026-01-02 03:00:00', who: 'ada', n: 2 }]);
+  });
+
+  it('starts a training by CREATE MODEL, drafted from the columns, for those who may', async () => {
+    const asked: { query: URLSearchParams; body: string }[] = [];
+    const control = createServer(async (request, response) => {
+      asked.push({ query: new URL(request.url ?? '', 'http://x').searchParams, body: await text(request) });
+      response.end(
+        JSON.stringify({ model: 'clicks', version: 1, created: true, examples: 200, dataset: 'd' }),
+      );
+    });
+    control.listen(0, '127.0.0.1');
+    await once(control, 'listening');
+    try {
+      const url = `http://127.0.0.1:${(control.address() as AddressInfo).port}`;
+      const keys = 'secret-predict-key-1:app:predict,secret-operate-key-1:ops:operate';
+      await using stand = await openStand(keys, { url, apiKey: undefined });
+      await using ops = await stand.connect('secret-operate-key-1');
+      const rows = `SELECT n % 17 AS visits, n % 2 = 0 AS clicked FROM range(200) t(n)`;
+      const made = await ops.query(`CREATE MODEL clicks OPTIONS (label = 'clicked') AS ${rows}`);
+      expect(made.rows).toEqual([
+        { model: 'clicks', version: '1', created: 'true', examples: '200', dataset: 'd' },
+      ]);
+      expect(asked[0]?.query.get('label')).toBe('clicked');
+      expect(Buffer.from(asked[0]?.query.get('manifest') ?? '', 'base64url').toString()).toContain(
+        'name: clicks',
+      );
+      expect(asked[0]?.body.split('\n')).toHaveLength(202);
+      expect(await failure(ops.query(`CREATE MODEL churn AS ${rows}`))).toMatchObject({ code: '42P07' });
+      expect(await failure(ops.query('CREATE MODEL x AS DROP TABLE y'))).toMatchObject({ code: '22023' });
+      await using app = await stand.connect('secret-predict-key-1');
+      expect(await failure(app.query(`CREATE MODEL m AS ${rows}`))).toMatchObject({ code: '42501' });
+    } finally {
+      control.close();
+      control.closeAllConnections();
+    }
   });
 
   it('answers psql as it answers node-postgres', async () => {

@@ -1,0 +1,136 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { connectSql } from '@hotloop/platform/postgres/sql-client.ts';
+import { pythonWith } from '../../peers/python-peer.ts';
+import type { EnginesStand } from '../../stand/engines-stand.ts';
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+const SNIPPET_MS = 120_000;
+const PAGES = ['portable-models', 'batch', 'sql', 'serverless', 'engines'];
+
+interface Snippet {
+  readonly page: string;
+  readonly language: 'sh' | 'sql' | 'python';
+  readonly text: string;
+}
+
+/**
+ * Runs the snippets of the pages in their order, in a folder that has the files they speak of, against the stand. Blocks without a
+ * language are not run. @returns how many ran and how many failed.
+ */
+export async function runSnippets(
+  stand: EnginesStand,
+  path: string,
+  say: (line: string) => void,
+): Promise<{ ran: number; failed: number }> {
+  const folder = join(stand.folder, 'snippets');
+  await prepare(stand, folder);
+  const python = await pythonWith(
+    { onnxruntime: 'onnxruntime', pandas: 'pandas', pyarrow: 'pyarrow', pyspark: 'pyspark' },
+    say,
+  );
+  const environment = {
+    PATH: `${join(folder, 'bin')}${delimiter}${path}`,
+    HOME: folder,
+    ROOT,
+    PYTHONPATH: join(ROOT, 'deploy/engines/spark'),
+    HOTLOOP_PREPROCESSOR: stand.local.addresses.preprocessor,
+    HOTLOOP_RETRAINER: stand.local.addresses.retrainer,
+    HOTLOOP_CONTROL: `http://${stand.local.httpAddresses.retrainer}`,
+    HOTLOOP_FRONT_DOOR: `http://${stand.local.httpAddresses.preprocessor}`,
+    SHOP_DATABASE_ADDRESS: stand.local.backing.databaseUrl,
+  };
+  let [ran, failed] = [0, 0];
+  for (const snippet of await snippetsOf()) {
+    if (snippet.language === 'python' && python === undefined) continue;
+    ran++;
+    try {
+      const text = placed(snippet, stand, folder);
+      if (snippet.language === 'sql') {
+        await using sql = await connectSql(stand.sqlUrl);
+        await sql.query(text);
+      } else {
+        const [program, flags] =
+          snippet.language === 'python' ? [python as string, ['-c']] : ['bash', ['-euo', 'pipefail', '-c']];
+        await run(program, [...flags, text], { cwd: folder, env: environment, timeout: SNIPPET_MS });
+      }
+    } catch (error) {
+      failed++;
+      const { stderr = '', message } = error as { stderr?: string; message: string };
+      say(
+        `docs/${snippet.page}.md fails: ${snippet.text.split('\n')[0]}: ${(stderr || message).slice(-600)}`,
+      );
+    }
+  }
+  return { ran, failed };
+}
+
+async function snippetsOf(): Promise<Snippet[]> {
+  const snippets: Snippet[] = [];
+  for (const page of PAGES) {
+    const text = await readFile(join(ROOT, 'docs', `${page}.md`), 'utf8');
+    for (const [, language, body = ''] of text.matchAll(/```(sh|sql|python)\n([\s\S]*?)```/g))
+      snippets.push({ page, language: language as Snippet['language'], text: body });
+  }
+  return snippets;
+}
+
+/** Addresses, folders and the key of the pages become those of the stand. */
+function placed({ text, language }: Snippet, stand: EnginesStand, folder: string): string {
+  const moved = text
+    .replaceAll('127.0.0.1:7405', stand.local.sqlAddress ?? '')
+    .replaceAll('hotloop.internal:7405', stand.local.sqlAddress ?? '')
+    .replaceAll('--api-key KEY ', '')
+    .replaceAll('node deploy/', 'node "$ROOT"/deploy/')
+    .replaceAll('/data/', `${folder}/`);
+  return language === 'sql'
+    ? moved.replaceAll(`'sessions.parquet'`, `'${join(folder, 'sessions.parquet')}'`)
+    : moved;
+}
+
+/** The files, models and the command that the pages speak of. */
+async function prepare(stand: EnginesStand, folder: string): Promise<void> {
+  const { client, connection, local } = stand;
+  await mkdir(join(folder, 'bin'), { recursive: true });
+  const hotloop = join(folder, 'bin', 'hotloop');
+  const addressed = `[ "$1" = sql ] && [ "\${2:-}" != install ] && set -- "$@" --sql ${local.sqlAddress}`;
+  await writeFile(
+    hotloop,
+    `#!/bin/bash\n${addressed}\nexec "${process.execPath}" "${ROOT}cli/src/main.ts" "$@"\n`,
+  );
+  await writeFile(join(folder, 'bin', 'node'), `#!/bin/bash\nexec "${process.execPath}" "$@"\n`);
+  for (const name of ['hotloop', 'node']) await chmod(join(folder, 'bin', name), 0o755);
+  const rows = await stand.writeRows('snippet-rows.parquet', 500);
+  await connection.run(
+    `COPY (SELECT * FROM '${rows}') TO '${join(folder, 'sessions.parquet')}' (FORMAT parquet)`,
+  );
+  const ranker = await readFile(join(ROOT, 'examples/storefront/model.yaml'), 'utf8');
+  const shelf = [
+    { id: 'a', category: 'coats', price: 20, rating: 4 },
+    { id: 'b', category: 'lamps', price: 5, rating: 3 },
+  ];
+  const asked = ['ada', 'bob'].map((user) => ({ user, device: 'phone', hour: 9, candidates: shelf }));
+  await writeFile(join(folder, 'requests.jsonl'), asked.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  await writeFile(join(folder, 'cohort.csv'), 'user,visits\nada,3\nbob,1\n');
+  const visitors = `name: visitors
+task: regression
+features:
+  - {name: views, from: history.user.view.count, window: 30d, missing: 0}
+  - {name: visits, from: request.visits}
+training: {network: {hidden: [4]}}
+`;
+  for (const manifestYaml of [
+    `${ranker.replace(/^training:$/m, 'training:\n  network: {hidden: [8]}')}`,
+    visitors,
+  ]) {
+    const { version } = await client.models.push({ manifestYaml, untrained: true }).finished();
+    await client.models.promote(version.model, version.version).finished();
+  }
+  await connection.run(
+    `COPY (SELECT n % 17 AS pages, n % 5 AS items, (n % 17) > 8 AS bought FROM range(400) t(n)) TO '${join(folder, 'visits.csv')}' (FORMAT csv, HEADER)`,
+  );
+}
