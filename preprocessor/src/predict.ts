@@ -19,6 +19,7 @@ import type { HistoryGate } from './history-gate.ts';
 import type { ImageDecoder } from './images/decode-images.ts';
 import { MissingShares } from './missing-shares.ts';
 import type { NamedFeatureStatus, Prediction, PredictionCall, PredictionRequest } from './prediction.ts';
+import { runPipeline } from './run-pipeline.ts';
 import { startCopies } from './send-copies.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';
 import { validateCandidates, validateRequest } from './validate-request.ts';
@@ -86,37 +87,55 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
     }
   }
 
-  async function answer(request: PredictionRequest, call: PredictionCall): Promise<Prediction> {
+  /** @param within the prediction whose pipeline this is a step of. */
+  async function answer(
+    given: PredictionRequest,
+    call: PredictionCall,
+    within?: Within,
+  ): Promise<Prediction> {
     using admitted = admission.admit(call.timeoutMs, clock.monotonic());
     const nowMs = clock.now();
     const deadline = clock.monotonic() + call.timeoutMs;
     const timeLeft = () => remaining(deadline - clock.monotonic(), call.signal);
 
-    validateRequest(request, nowMs);
+    validateRequest(given, nowMs);
     const { record, variant, shadows } = await find((snapshot) =>
-      chooseVersion(snapshot, request.model, request.version, request),
+      chooseVersion(snapshot, given.model, given.version, given),
     );
     const { model, version, manifest } = record;
     const plan = plans.of(record);
-    validateCandidates(request, manifest, plan.columns);
-    admitted.hold(plan.columns * Math.max(1, request.candidates.length));
+    validateCandidates(given, manifest, plan.columns);
+    admitted.hold(plan.columns * Math.max(1, given.candidates.length));
 
-    const { predictionId } = request;
-    const sampled = tracing.sampled(predictionId);
-    const root = sampled
-      ? tracing.span('predict', {
-          predictionId,
-          sampled,
-          root: true,
-          kind: 'server',
-          links: request.traceparent === '' ? [] : [request.traceparent],
+    const { predictionId } = given;
+    // All steps of a pipeline are in the trace of the whole.
+    const tracedAs = within?.tracedAs ?? predictionId;
+    const isTraced = tracing.sampled(tracedAs);
+    const sampled = isTraced && within === undefined;
+    const root = isTraced
+      ? tracing.span(within === undefined ? 'predict' : 'pipeline step', {
+          predictionId: tracedAs,
+          sampled: isTraced,
+          root: within === undefined,
+          kind: within === undefined ? 'server' : 'internal',
+          links: given.traceparent === '' ? [] : [given.traceparent],
           attributes: { 'hotloop.model': model, 'hotloop.version': version, 'hotloop.variant': variant },
         })
       : undefined;
     /** Under a span of its own; one that nobody records is not even made. */
     const step = <T>(name: string, kind: SpanKind, run: () => Promise<T>): Promise<T> =>
-      sampled ? ended(tracing.span(name, { predictionId, sampled, kind }), run) : run();
+      isTraced ? ended(tracing.span(name, { predictionId: tracedAs, sampled: isTraced, kind }), run) : run();
     try {
+      const steps = manifest.pipeline;
+      const depth = within?.depth ?? 0;
+      const { request, degraded: degradedSteps } =
+        steps === undefined
+          ? { request: given, degraded: NOT_DEGRADED }
+          : await step('pipeline', 'internal', () =>
+              runPipeline(steps, given, depth, (asked) =>
+                answer(asked, { ...call, timeoutMs: timeLeft() }, { tracedAs, depth: depth + 1 }),
+              ),
+            );
       const { rows, events, found } = await step('features', 'internal', async () => {
         const reads = plan.needsHistory ? plan.reads(request, nowMs) : [];
         const lookups = plan.needsReference ? plan.references(request) : [];
@@ -128,9 +147,12 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
         return { events, found, rows: plan.run(decoded, events, nowMs, found) };
       });
       const degraded = [
-        ...(events === null ? ['history'] : []),
-        ...(found === null ? ['reference'] : []),
-        ...shares.of(record).record(rows.statuses),
+          ...new Set([
+            ...degradedSteps,
+            ...(events === null ? ['history'] : []),
+            ...(found === null ? ['reference'] : []),
+            ...shares.of(record).record(rows.statuses),
+          ]),
       ];
 
       const inferred = await step('infer', 'client', () =>
@@ -199,6 +221,13 @@ function fallbackOf(registry: RegistryReader, name: string, error: unknown): str
   return model?.versions.get(model.liveVersion ?? 0)?.manifest.rollout.fallback;
 }
 
+/** Of a step: the id that names the trace of the whole, and how many pipelines it is in. */
+interface Within {
+  readonly tracedAs: string;
+  readonly depth: number;
+}
+
+const NOT_DEGRADED: readonly string[] = [];
 const NO_ENTITIES: DecideItem['entities'] = Object.freeze(Object.create(null) as Record<string, string>);
 const NOTHING: Attributes = Object.freeze(Object.create(null) as Attributes);
 

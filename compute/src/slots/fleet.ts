@@ -1,7 +1,7 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
-import type { ModelRecord, RegistrySnapshot, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import type { RegistrySnapshot, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { within } from '@hotloop/platform/within.ts';
 import type { Work } from '../batching/batcher.ts';
 import type { VersionTally } from '../metrics/version-tally.ts';
@@ -14,6 +14,7 @@ import { notInTime, notServed } from './not-served.ts';
 import { RecentInputs } from './recent-inputs.ts';
 import { type Serving, Slot } from './slot.ts';
 import { SLOT_DEFAULTS, type SlotOptions } from './slot-options.ts';
+import { type PinnedVersions, pinnedVersions, wantedVersions } from './wanted-versions.ts';
 
 export interface FleetAdapters {
   readonly store: BundleStore;
@@ -67,6 +68,7 @@ export class Fleet implements AsyncDisposable {
   readonly #evicted = new Set<string>();
   readonly #kept = new KeptVersions();
   #snapshot: RegistrySnapshot = { models: new Map() };
+  #pinned: PinnedVersions = new Map();
   #closed = false;
 
   constructor(adapters: FleetAdapters, options: FleetOptions) {
@@ -165,9 +167,10 @@ export class Fleet implements AsyncDisposable {
   follow(snapshot: RegistrySnapshot): void {
     if (this.#closed) return;
     this.#snapshot = snapshot;
+    this.#pinned = pinnedVersions(snapshot);
     for (const slot of [...this.slots()]) slot.handle(this.#isWanted(slot) ? 'wanted' : 'unwanted');
     for (const model of snapshot.models.values())
-      for (const record of wantedOf(model)) {
+      for (const record of wantedVersions(model, this.#pinned)) {
         if (record.version === model.targetVersion) this.#evicted.delete(keyOf(record));
         if (this.#evicted.has(keyOf(record)) || this.find(record.model, record.version)) continue;
         this.#open(record).handle('wanted');
@@ -244,10 +247,11 @@ export class Fleet implements AsyncDisposable {
     return slot.isWaitedFor() || this.#adapters.clock.monotonic() - slot.lastUsedAt < mostIdleMs;
   }
 
-  /** True for the live, the previous and the target version of a model, and for the versions of its rollouts. */
+  /** True for the live, the previous and the target version of a model, its versions in rollouts, and those that pipelines ask. */
   #hasRole(record: VersionRecord): boolean {
     const model = this.#snapshot.models.get(record.model);
-    return model !== undefined && wantedOf(model).some((wanted) => wanted.version === record.version);
+    if (model === undefined) return false;
+    return wantedVersions(model, this.#pinned).some((wanted) => wanted.version === record.version);
   }
 
   /** The higher, the later it is evicted when memory is short. */
@@ -352,10 +356,4 @@ export class Fleet implements AsyncDisposable {
 
 function keyOf(record: VersionRecord): string {
   return `${record.model} ${record.version}`;
-}
-
-function wantedOf(model: ModelRecord): VersionRecord[] {
-  const inRollouts = (model.rollouts ?? []).flatMap(({ arms }) => arms.map(({ version }) => version));
-  const wanted = new Set([model.targetVersion, model.liveVersion, model.previousVersion, ...inRollouts]);
-  return [...wanted].flatMap((version) => (version === null ? [] : (model.versions.get(version) ?? [])));
 }

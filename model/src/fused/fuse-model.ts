@@ -43,6 +43,12 @@ export function fuseModel(manifest: Manifest, onnx: Uint8Array, origin: FusedOri
       `model ${manifest.name} is served by another server, so there is no file of it; ask the front door`,
       { reason: 'not_fusable' },
     );
+  if (manifest.pipeline !== undefined)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `model ${manifest.name} asks other models first (pipeline), which one file does not hold; ask the front door`,
+      { reason: 'not_fusable' },
+    );
   const network = readNetwork(onnx);
   const opset = network.opsets.get('') ?? 0;
   if (opset < LEAST_OPSET)

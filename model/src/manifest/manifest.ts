@@ -6,6 +6,7 @@ import { kafkaSchema } from './kafka-schema.ts';
 import { logSchema } from './log-schema.ts';
 import { monitorSchema } from './monitor-schema.ts';
 import { outcomeSchema } from './outcome-schema.ts';
+import { pipelineSchema } from './pipeline-schema.ts';
 import { rolloutSchema } from './rollout-schema.ts';
 import { runtimeSchema } from './runtime-schema.ts';
 import { nameSchema } from './schema-parts.ts';
@@ -25,6 +26,7 @@ export const manifestSchema = z
     output: z.string().optional().describe('The ONNX output that holds the score; the first when absent'),
     decision: decisionSchema.default({ threshold: 0.5 }),
     kafka: kafkaSchema.optional(),
+    pipeline: pipelineSchema.optional().describe('Models that are asked first; features read their answers'),
     outcome: outcomeSchema.default({ from: 'sdk', window: '7d' }),
     training: trainingSchema.optional(),
     golden: goldenSchema.optional(),

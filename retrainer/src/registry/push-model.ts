@@ -15,6 +15,7 @@ import { openRemoteModel } from '@hotloop/platform/grpc/remote-model.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { checkPipeline } from './check-pipeline.ts';
 import { checkTrainable } from './check-trainable.ts';
 import { currentSharedFeatures } from './shared-features.ts';
 import { type RegisteredVersion, registerVersion } from './version-store.ts';
@@ -66,6 +67,7 @@ export async function pushModel(
 ): Promise<PushedModel> {
   const { manifest, manifestYaml } = manifestOf(header, await currentSharedFeatures(pool));
   await limits.permit?.(manifest);
+  await checkPipeline(pool, bundles, manifest);
   if (header.note.length > MAX_NOTE)
     throw new HotloopError('INVALID_ARGUMENT', `note is longer than ${MAX_NOTE} characters`);
   const { onnx, from }: Weights = manifest.runtime.remote

@@ -33,10 +33,13 @@ export async function answerPart(context: PartContext): Promise<void> {
   const files = run.plan?.files ?? [];
   await checkUnchanged(run.plan?.fingerprints ?? []);
   const { manifest } = await versionOf(context);
-  const wanted = rowColumnsOf(manifest);
   const columns = await columnsOf(connection, files);
   const names = columns.map(({ name }) => name);
-  const isInput = (name: string) => wanted.request.has(name) || (wanted.candidates && name === CANDIDATES);
+  const wanted = rowColumnsOf(manifest, names);
+  const isInput = (name: string) =>
+    (wanted.request.has(name) && manifest.pipeline === undefined) ||
+    name === PREDICTION_ID ||
+    (wanted.candidates && name === CANDIDATES);
   const kept = run.options.keep ?? names.filter((name) => !isInput(name));
   await using answers = await openAnswers(context);
   await connection.run(

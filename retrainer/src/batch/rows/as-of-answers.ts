@@ -37,10 +37,10 @@ export async function openAsOfAnswers(
 ): Promise<RowAnswers> {
   const bundle = await bundles.get(record.bundleSha256);
   const manifest = parseManifest(bundle.manifestYaml);
-  if (manifest.runtime.remote !== undefined)
+  if (manifest.runtime.remote !== undefined || manifest.pipeline !== undefined)
     throw new HotloopError(
       'FAILED_PRECONDITION',
-      `model ${record.model} is served by another server, which knows no time but now; leave --as-of out`,
+      `model ${record.model} asks other models or servers, which know no time but now; leave --as-of out`,
       { reason: 'remote_model' },
     );
   const plan = compileFeaturePlan(manifest);

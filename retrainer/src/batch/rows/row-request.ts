@@ -1,6 +1,7 @@
 import { compileFeatures } from '@hotloop/model/features/compile-feature.ts';
 import { parseExcludeSource } from '@hotloop/model/features/exclude-source.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { stepFields } from '@hotloop/model/manifest/pipeline-schema.ts';
 import type { Attributes, AttributeValue } from '@hotloop/model/value.ts';
 import type { SqlColumn } from '@hotloop/platform/duckdb/sql-database.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -28,7 +29,8 @@ export const CANDIDATES = 'candidates';
 /** DuckDB's types of what features take. */
 const TYPES = { number: 'DOUBLE', text: 'VARCHAR', flag: 'BOOLEAN' } as const;
 
-export function rowColumnsOf(manifest: Manifest): RowColumns {
+/** @param columns names of the source: where other models are asked first, all of them are fields of the request. */
+export function rowColumnsOf(manifest: Manifest, columns: readonly string[] = []): RowColumns {
   const isRanking = manifest.task === 'ranking';
   const request = new Map<string, { type: string; isRequired: boolean }>();
   const entities = new Set<string>();
@@ -47,6 +49,12 @@ export function rowColumnsOf(manifest: Manifest): RowColumns {
   const excluded = parseExcludeSource(manifest.decision.rank?.exclude ?? '');
   if (excluded) entities.add(excluded.entity);
   if (isRanking) entities.delete('item');
+  if (manifest.pipeline) {
+    for (const { as } of manifest.pipeline) for (const field of stepFields(as)) request.delete(field);
+    for (const name of columns)
+      if (!request.has(name) && !entities.has(name) && name !== CANDIDATES && name !== PREDICTION_ID)
+        request.set(name, { type: '', isRequired: false });
+  }
   return { request, entities: [...entities], candidates: isRanking };
 }
 
