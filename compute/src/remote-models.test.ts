@@ -40,21 +40,25 @@ it('serves a model that another server runs: same answers, one log row each, its
     expect(near.compute.fleet.find('near', 1)?.runnerPids).toEqual([]);
     const direct = await far.compute.port.infer(item('far', 1, rows));
     expected = [...floatsOf(direct.outputs[0]?.contents ?? new Uint8Array())];
-    const items = Array.from({ length: 100 }, () => item('near', 1, rows));
-    const answers = await Promise.all(items.map((one) => near.compute.port.infer(one)));
-    for (const { outputs } of answers)
-      expect([...floatsOf(outputs[0]?.contents ?? new Uint8Array())]).toEqual([
-        expect.closeTo(expected[0] ?? 0, 6),
-      ]);
-    expect(Math.max(...(near.compute.fleet.find('near', 1)?.statistics.runs.keys() ?? []))).toBeGreaterThan(
-      1,
-    );
+    // How many wait together depends on the machine, so it is asked until some have shared a run.
+    let sent = 0;
+    const largest = () => Math.max(...(near.compute.fleet.find('near', 1)?.statistics.runs.keys() ?? []));
+    for (let round = 0; round < 50 && !(largest() > 1); round++) {
+      const items = Array.from({ length: 100 }, () => item('near', 1, rows));
+      sent += items.length;
+      const answers = await Promise.all(items.map((one) => near.compute.port.infer(one)));
+      for (const { outputs } of answers)
+        expect([...floatsOf(outputs[0]?.contents ?? new Uint8Array())]).toEqual([
+          expect.closeTo(expected[0] ?? 0, 6),
+        ]);
+    }
+    expect(largest()).toBeGreaterThan(1);
     await refusesAnotherInterface(near, far);
     await near.compute.flushLog(10_000);
     const logged = await near.pool.query('SELECT count(*)::int AS n FROM prediction WHERE model = $1', [
       'near',
     ]);
-    expect(logged.rows[0]?.n).toBe(100);
+    expect(logged.rows[0]?.n).toBe(sent);
   }
   await near.until('near', 1, 'failed');
   await expect(near.compute.port.infer(item('near', 1, rows, { timeoutMs: 300 }))).rejects.toMatchObject({
