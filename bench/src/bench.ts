@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly data?: string | undefined;
   /** `log` alone: for how long its lag is measured. */
   readonly lagSeconds: number;
+  /** `batch`, `sql`, `spark`: how many rows; without it each has its own number. */
+  readonly rows?: number | undefined;
   /** `providers` alone: what its runners are told of devices. */
   readonly devices: DeviceEnvironment;
   /** Folder for CPU profiles of the processes measured. */

@@ -15,6 +15,8 @@ import { peersBench } from './benches/peers.ts';
 import { predictBench } from './benches/predict.ts';
 import { providersBench } from './benches/providers.ts';
 import { runtimeBench } from './benches/runtime.ts';
+import { serverlessBench } from './benches/serverless.ts';
+import { sqlBench } from './benches/sql.ts';
 import { swapBench } from './benches/swap.ts';
 import { tlsBench } from './benches/tls.ts';
 import { trainBench } from './benches/train.ts';
@@ -29,6 +31,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   predict: predictBench,
   batch: batchBench,
   spark: sparkBench,
+  sql: sqlBench,
+  serverless: serverlessBench,
   monitoring: monitoringBench,
   batching: batchingBench,
   log: logBench,
@@ -69,10 +73,13 @@ const program = new Command('npm run bench --')
   .option('--lag-seconds <s>', 'log: for how long the lag of the log is measured', positive, 300)
   .option('--users <n>', 'users: how many are in the history', positive, 10_000_000)
   .option('--data <folder>', 'features: the folder of banking77, for documents_accuracy')
+  .option('--rows <n>', 'batch, sql, spark: how many rows', positive)
   .option('--profile <folder>', 'leave a CPU profile of each process measured in this folder')
   .action(async (name: string, { json, ...options }: Flags) => {
     const names =
-      name === 'all' ? Object.keys(BENCHES).filter((each) => each !== 'spark' && each !== 'users') : [name];
+      name === 'all'
+        ? Object.keys(BENCHES).filter((each) => !['spark', 'sql', 'serverless', 'users'].includes(each))
+        : [name];
     const devices = deviceEnvironment(process.env);
     const figures: Figure[] = [];
     for (const one of names) {

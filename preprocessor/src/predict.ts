@@ -147,12 +147,12 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
         return { events, found, rows: plan.run(decoded, events, nowMs, found) };
       });
       const degraded = [
-          ...new Set([
-            ...degradedSteps,
-            ...(events === null ? ['history'] : []),
-            ...(found === null ? ['reference'] : []),
-            ...shares.of(record).record(rows.statuses),
-          ]),
+        ...new Set([
+          ...degradedSteps,
+          ...(events === null ? ['history'] : []),
+          ...(found === null ? ['reference'] : []),
+          ...shares.of(record).record(rows.statuses),
+        ]),
       ];
 
       const inferred = await step('infer', 'client', () =>

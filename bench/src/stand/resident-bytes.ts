@@ -11,3 +11,13 @@ export function residentBytes(pid: number): number {
     return 0;
   }
 }
+
+/** The most memory that a process has had so far; 0 when it has ended. Linux. */
+export function peakBytes(pid: number): number {
+  try {
+    const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return Number(kilobytes ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}

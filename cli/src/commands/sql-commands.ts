@@ -41,10 +41,19 @@ export function addSqlCommands(program: Command, context: CommandContext): void 
       const options = command.optsWithGlobals<SqlOptions & { endpoint: string; print?: boolean }>();
       const statements = installStatements(options.endpoint, options.print ? undefined : options.apiKey);
       if (options.print) return void context.terminal.out.write(`${statements}\n`);
-      await using client = await connected(url);
+      await using client = await connected(addressNamed(url, context));
       await asked(client, statements);
       present(context, options, { installed: true, endpoint: options.endpoint }, () => INSTALL_NOTES);
     });
+}
+
+/** An address, or the variable that holds it, so that no password stands in a shell's history. */
+function addressNamed(text: string, context: CommandContext): string {
+  if (!/^[A-Z][A-Z0-9_]*$/.test(text)) return text;
+  const url = context.environment?.[text];
+  if (url === undefined)
+    throw new CommandError(`the variable ${text} is not set; it holds the address of the database`);
+  return url;
 }
 
 function addressOf(options: SqlOptions): string {

@@ -1,6 +1,6 @@
 import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
 import { type FusedRow, fusedFeeds } from '@hotloop/model/fused/fused-feeds.ts';
-import { decodeModel } from '@hotloop/model/onnx/model.ts';
+import { readMetadata } from '@hotloop/model/onnx/read-metadata.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { PredictionIds } from '@hotloop/proto/prediction-id.ts';
 import * as ort from 'onnxruntime-node';
@@ -27,7 +27,7 @@ export const MOST_ROWS = 10_000;
 
 /** Loads a fused file: a pinned version that needs no Postgres, Redis or Kafka. */
 export async function loadFusedPredictor(onnx: Uint8Array, ids: PredictionIds): Promise<FusedPredictor> {
-  const { metadata } = decodeModel(onnx);
+  const metadata = readMetadata(onnx);
   const model = metadata.get('hotloop.model');
   const version = Number(metadata.get('hotloop.version'));
   if (model === undefined)

@@ -1,6 +1,7 @@
 import type { FusedRow } from '@hotloop/model/fused/fused-feeds.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { FusedPredictor, ServerlessPrediction } from './fused-predictor.ts';
+import type { FusedSource } from './fused-source.ts';
 
 export interface LambdaEvent {
   /** Of a function URL or API Gateway. */
@@ -9,6 +10,8 @@ export interface LambdaEvent {
   /** Of a direct call. */
   readonly request?: FusedRow;
   readonly instances?: readonly FusedRow[];
+  /** Of a bucket: something changed there. */
+  readonly Records?: readonly { readonly s3?: object }[];
 }
 
 export interface LambdaAnswer {
@@ -21,17 +24,23 @@ const STATUS: Readonly<Record<string, number>> = { INVALID_ARGUMENT: 400 };
 
 /**
  * Answers one call: `{"request": {...}}` or `{"instances": [{...}, ...]}`. Each prediction is given to `log` before the answer, so
- * that a stream or bucket can take it in.
+ * that a stream or bucket can take it in. An event of a bucket loads the file again.
  */
 export function lambdaHandler(
-  predictor: FusedPredictor,
-  log: (predictions: readonly ServerlessPrediction[]) => Promise<void> | void,
+  source: FusedPredictor | FusedSource,
+  log: (predictions: readonly ServerlessPrediction[], rows: readonly FusedRow[]) => Promise<void> | void,
   now: () => number,
 ): (event: LambdaEvent) => Promise<LambdaAnswer> {
   return async (event) => {
     try {
-      const predictions = await predictor.predict(rowsOf(event), now());
-      await log(predictions);
+      if (event.Records?.some(({ s3 }) => s3 !== undefined) && 'reload' in source) {
+        const { model, version } = await source.reload(now());
+        return answer(200, { reloaded: { model, version } });
+      }
+      const predictor = 'current' in source ? await source.current(now()) : source;
+      const rows = rowsOf(event);
+      const predictions = await predictor.predict(rows, now());
+      await log(predictions, rows);
       return answer(200, { predictions });
     } catch (error) {
       const { code, message, reason } = toHotloopError(error);

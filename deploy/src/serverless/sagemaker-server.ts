@@ -2,28 +2,57 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { toHotloopError } from '@hotloop/proto/errors.ts';
 import type { LambdaAnswer, LambdaEvent } from './lambda-handler.ts';
+import type { ModelHost } from './model-host.ts';
 
 export interface SagemakerServer extends AsyncDisposable {
   readonly port: number;
 }
 
+interface Answer {
+  readonly status: number;
+  readonly body?: object | string;
+}
+
 const MAX_BODY_BYTES = 6 * 1024 * 1024;
 
-/** The container contract of SageMaker: GET /ping, POST /invocations, on port 8080. */
+/**
+ * The container contract of SageMaker: GET /ping, POST /invocations; with a host also that of multi-model endpoints: POST and GET /models,
+ * GET and DELETE /models/NAME, POST /models/NAME/invoke.
+ *
+ * @param handle the one model of the container; undefined: those of the host alone.
+ */
 export async function startSagemakerServer(
-  handle: (event: LambdaEvent) => Promise<LambdaAnswer>,
+  handle: ((event: LambdaEvent) => Promise<LambdaAnswer>) | undefined,
   listen: { readonly host: string; readonly port: number },
+  host?: ModelHost,
 ): Promise<SagemakerServer> {
   const server = createServer(async (request, response) => {
-    if (request.url === '/ping' && request.method === 'GET') return void response.end();
-    if (request.url !== '/invocations' || request.method !== 'POST')
-      return void response.writeHead(404).end();
     const body = await bodyOf(request).catch(() => undefined);
-    if (body === undefined) return void response.writeHead(413).end();
-    const answer = await handle({ body });
-    response.writeHead(answer.statusCode, answer.headers).end(answer.body);
+    const { status, body: text = '' } =
+      body === undefined ? { status: 413 } : await answer(request.method ?? '', request.url ?? '', body);
+    response
+      .writeHead(status, { 'content-type': 'application/json' })
+      .end(typeof text === 'string' ? text : JSON.stringify(text));
   });
+
+  async function answer(method: string, url: string, body: string): Promise<Answer> {
+    if (url === '/ping' && method === 'GET') return { status: 200 };
+    if (url === '/invocations' && method === 'POST' && handle) return ofLambda(await handle({ body }));
+    const [, models, name = '', invoke] = url.split('/').map(decodeURIComponent);
+    if (models !== 'models' || host === undefined) return { status: 404 };
+    if (name === '' && method === 'GET') return { status: 200, body: { models: host.list() } };
+    if (name === '' && method === 'POST') return load(host, body);
+    const found = host.find(name);
+    if (found === undefined) return { status: 404, body: { detail: `model ${name} is not loaded` } };
+    if (invoke === 'invoke' && method === 'POST') return ofLambda(await found({ body }));
+    if (method === 'GET')
+      return { status: 200, body: host.list().find(({ modelName }) => modelName === name) ?? {} };
+    if (method === 'DELETE') return { status: host.unload(name) ? 200 : 404 };
+    return { status: 405 };
+  }
+
   server.listen(listen.port, listen.host);
   await once(server, 'listening');
   return {
@@ -34,6 +63,24 @@ export async function startSagemakerServer(
       await once(server, 'close');
     },
   };
+}
+
+/** SageMaker asks for 409 when the model is there, and 400 when it cannot be loaded. */
+async function load(host: ModelHost, body: string): Promise<Answer> {
+  try {
+    const { model_name: name, url } = JSON.parse(body) as { model_name?: unknown; url?: unknown };
+    if (typeof name !== 'string' || typeof url !== 'string' || name === '')
+      return { status: 400, body: { detail: 'send {"model_name": "...", "url": "FOLDER"}' } };
+    await host.load(name, url);
+    return { status: 200 };
+  } catch (error) {
+    const { code, message } = toHotloopError(error);
+    return { status: code === 'ALREADY_EXISTS' ? 409 : 400, body: { detail: message } };
+  }
+}
+
+function ofLambda({ statusCode, body }: LambdaAnswer): Answer {
+  return { status: statusCode, body };
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {

@@ -6,8 +6,7 @@ export const ML_DOMAIN = 'ai.onnx.ml';
 /** ONNX Runtime's own operators. Used only where the standard has none. */
 export const RUNTIME_DOMAIN = 'com.microsoft';
 
-/** Text that stands for an absent value: the control character SUBSTITUTE, which no text of a request should hold. */
-export const ABSENT_TEXT = '\u001a';
+export { ABSENT_TEXT } from './absent-text.ts';
 
 /**
  * A value on its way from the raw field to the columns of the network: float64[M, width], or text[M, 1]. M is the number

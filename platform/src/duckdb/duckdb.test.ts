@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDuckDb, parquetSource, sqlName, sqlText } from './duckdb.ts';
+import { float32Text } from './sql-text.ts';
 
 const COLUMNS = {
   id: 'BIGINT',
@@ -78,5 +79,17 @@ describe('the in-memory database', () => {
     await database[Symbol.asyncDispose]();
     await expect(access(database.temporaryFolder)).rejects.toThrow('ENOENT');
     await expect(database.run('SELECT 1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  });
+});
+
+describe('numbers of 32 bits as text', () => {
+  it('are the shortest text that gives the same number', () => {
+    expect([0.1, 0.123, 1 / 3, 16777216, -0].map((value) => float32Text(Math.fround(value)))).toEqual([
+      '0.1',
+      '0.123',
+      '0.33333334',
+      '16777216',
+      '-0',
+    ]);
   });
 });

@@ -18,7 +18,7 @@ import {
   VARCHAR,
 } from '@duckdb/node-api';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { textOf } from './sql-text.ts';
+import { float32Text, textOf } from './sql-text.ts';
 
 /** Types of the values that a column function reads. */
 export type ColumnType = 'float64' | 'float32' | 'string' | 'bool' | 'int8';
@@ -132,6 +132,12 @@ function scalarFunctionOf(fn: ColumnFunction): DuckDBScalarFunction {
       const rows = chunk.rowCount;
       const columns = fn.parameters.map((_type, index) => readColumn(chunk.getColumnVector(index), rows));
       const values = fn.run(columns, rows);
+      if (values instanceof Float64Array && out instanceof DuckDBDoubleVector) {
+        // All at once: the library would set each value and its validity by itself.
+        (out as unknown as NumberVector).items.set(values.subarray(0, rows));
+        out.flush();
+        return;
+      }
       for (let row = 0; row < rows; row++) {
         const value = values[row];
         out.setItem(row, (Array.isArray(value) ? { items: value } : (value ?? null)) as never);
@@ -207,7 +213,10 @@ function statementOf(prepared: DuckDBPreparedStatement): SqlStatement {
         const chunk = await said(() => result.fetchChunk());
         if (!chunk || chunk.rowCount === 0) break;
         const rows = chunk.getRows() as DuckDBValue[][];
-        if (isQuery) yield rows.map((row) => row.map(textOf));
+        if (isQuery)
+          yield rows.map((row) =>
+            row.map((value, at) => (columns[at]?.type === 'FLOAT' ? float32Text(value) : textOf(value))),
+          );
         else changed += Number(rows[0]?.[0] ?? 0) || 0;
       }
       return changed;

@@ -17,6 +17,16 @@ export function textOf(value: DuckDBValue): string | null {
   }
 }
 
+/** The shortest text that is the same number of 32 bits, as Postgres writes a float4. */
+export function float32Text(value: DuckDBValue): string | null {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value === 0) return textOf(value);
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return textOf(short);
+  }
+  return textOf(Number(value.toPrecision(9)));
+}
+
 function objectText(value: object): string {
   if ('items' in value || 'entries' in value) return JSON.stringify(plain(value as never));
   if ('bytes' in value) return `\\x${Buffer.from(value.bytes as Uint8Array).toString('hex')}`;

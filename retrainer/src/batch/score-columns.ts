@@ -8,6 +8,9 @@ import { columnOfInput, inputExpression } from './source-columns.ts';
 import { columnsOf, slice } from './source-rows.ts';
 import { writePart } from './write-part.ts';
 
+/** A name that no column of a source should have. */
+const ANSWER = '"answer of the model"';
+
 /** Answers the rows of one part by the fused file, whole columns at a time. */
 export async function scoreColumns(context: PartContext): Promise<void> {
   const { claim, dependencies, database, connection, work } = context;
@@ -18,41 +21,42 @@ export async function scoreColumns(context: PartContext): Promise<void> {
   const columns = await columnsOf(connection, files);
   const names = new Set(columns.map(({ name }) => name));
   await registerAnswer(database, scorer);
+  const accepted = acceptedOf(scorer);
   const inputs = new Set(scorer.inputs.map(columnOfInput));
   const kept = run.options.keep ?? columns.map(({ name }) => name).filter((name) => !inputs.has(name));
   const given = scorer.inputs.map((input) => inputExpression(input, (name) => names.has(name))).join(', ');
   const keep = kept.map((name) => `${sqlName(name)}, `).join('');
-  const source = `SELECT *, row_number() OVER () - 1 + ${claim.firstRow} AS "row"
-     FROM ${await slice(connection, files, claim.firstRow, claim.endRow)}`;
-  await connection.run(
-    `CREATE TEMP TABLE answered AS SELECT "row", ${keep}answer(${given}) AS answer FROM (${source})`,
-  );
-  const [found] = await connection.rows(
-    'SELECT count(*) FILTER (WHERE answer[1] = 1) AS accepted, count(*) FILTER (WHERE answer[1] = 0) AS refused FROM answered',
-  );
-  const counts = { accepted: Number(found?.accepted ?? 0), refused: Number(found?.refused ?? 0) };
+  const answered = `SELECT *, answer(${given}) AS ${ANSWER} FROM ${await slice(connection, files, claim.firstRow, claim.endRow)}`;
   await writePart(
     context,
     `SELECT "row", ${keep}${outputColumns(scorer).join(', ')}, ${sqlText(run.model)} AS model, ${run.version} AS version
-     FROM answered WHERE answer[1] = 1 ORDER BY "row"`,
-    counts,
+     FROM (${answered}) WHERE ${accepted}`,
     () =>
-      writeRefused(
-        connection,
-        scorer,
-        `SELECT s.* FROM (${source}) s SEMI JOIN answered a ON s."row" = a."row" AND a.answer[1] = 0`,
-        names,
-        { work, part: claim.part, token: claim.token },
-      ),
+      writeRefused(connection, scorer, `SELECT * FROM (${answered}) WHERE NOT ${accepted}`, names, {
+        work,
+        part: claim.part,
+        token: claim.token,
+      }),
   );
 }
 
-/** `answer(inputs...)` gives [accepted, score, index of the label, scores...]: one call for all that is known of a row. */
+/**
+ * `answer(inputs...)`: for multiclass [accepted, score, index of the label, scores...]; otherwise the score alone, NaN where the row is
+ * refused, which is much faster to hand over.
+ */
 async function registerAnswer(database: SqlDatabase, scorer: VersionScorer): Promise<void> {
   const labels = labelsOf(scorer);
+  const parameters = scorer.inputs.map(({ type }) => type);
+  if (!isList(scorer))
+    return database.register({
+      name: 'answer',
+      parameters,
+      returns: 'float64',
+      run: (columns, rows) => scorer.score(columns, rows).score,
+    });
   await database.register({
     name: 'answer',
-    parameters: scorer.inputs.map(({ type }) => type),
+    parameters,
     returns: 'float64[]',
     run(columns, rows) {
       const { accepted, score, label, scores } = scorer.score(columns, rows);
@@ -67,19 +71,31 @@ async function registerAnswer(database: SqlDatabase, scorer: VersionScorer): Pro
   });
 }
 
+function isList({ manifest }: VersionScorer): boolean {
+  return manifest.task === 'multiclass';
+}
+
+/** SQL that says whether a row of `answered` was accepted. */
+function acceptedOf(scorer: VersionScorer): string {
+  return isList(scorer) ? `(${ANSWER}[1] = 1)` : `(NOT isnan(${ANSWER}))`;
+}
+
 function labelsOf({ manifest }: VersionScorer): readonly string[] {
   if (manifest.task === 'binary') return manifest.decision.labels ?? ['0', '1'];
   return manifest.decision.labels ?? [];
 }
 
 function outputColumns(scorer: VersionScorer): string[] {
-  const labels = labelsOf(scorer);
-  const list = `[${labels.map(sqlText).join(', ')}]`;
-  return [
-    ...(scorer.manifest.task === 'binary' || scorer.manifest.task === 'multiclass'
-      ? [`${list}[CAST(answer[3] AS INTEGER) + 1] AS label`]
-      : []),
-    'answer[2] AS score',
-    ...(scorer.manifest.task === 'multiclass' ? [`answer[4:] AS scores`] : []),
-  ];
+  const labels = labelsOf(scorer).map(sqlText);
+  const { task, decision } = scorer.manifest;
+  if (task === 'multiclass')
+    return [
+      `[${labels.join(', ')}][CAST(${ANSWER}[3] AS INTEGER) + 1] AS label`,
+      `${ANSWER}[2] AS score`,
+      `${ANSWER}[4:] AS scores`,
+    ];
+  if (task !== 'binary') return [`${ANSWER} AS score`];
+  // The comparison of the decision, on the same number.
+  const label = `CASE WHEN ${ANSWER} < CAST(${decision.threshold} AS DOUBLE) THEN ${labels[0]} ELSE ${labels[1]} END`;
+  return [`${label} AS label`, `${ANSWER} AS score`];
 }

@@ -12,7 +12,10 @@ export function parquet(files: readonly string[], more = ''): string {
   return `read_parquet([${files.map(sqlText).join(', ')}], union_by_name = true${more})`;
 }
 
-/** The rows first <= row < end over all files in order. Row groups outside are not read. */
+/**
+ * The rows first <= row < end over all files, in order, with their number as the column "row". Row groups outside are not read, and
+ * rows stream: nothing is sorted or gathered.
+ */
 export async function slice(
   connection: SqlConnection,
   files: readonly string[],
@@ -26,12 +29,12 @@ export async function slice(
     const [low, high] = [Math.max(0, first - before), Math.min(rows, end - before)];
     if (low < high)
       pieces.push(
-        `SELECT * EXCLUDE (file_row_number) FROM ${parquet([file], ', file_row_number = true')}
+        `SELECT * EXCLUDE (file_row_number), file_row_number + ${before} AS "row" FROM ${parquet([file], ', file_row_number = true')}
          WHERE file_row_number >= ${low} AND file_row_number < ${high}`,
       );
     before += rows;
   }
-  if (pieces.length === 0) return `(SELECT * FROM ${parquet(files)} LIMIT 0)`;
+  if (pieces.length === 0) return `(SELECT *, 0::BIGINT AS "row" FROM ${parquet(files)} LIMIT 0)`;
   return `(${pieces.join(' UNION ALL BY NAME ')})`;
 }
 

@@ -9,26 +9,29 @@ import { checkUnchanged } from './read-source.ts';
 import { copyOptions, makePartsFolder, partName, sinkFormat } from './sink.ts';
 
 /**
- * Writes the rows of a query to the part's file, complete or not at all, and ends the part. `refused` is called between the two,
- * with how many rows are accepted known by the caller.
+ * Writes the accepted rows of a part to its file, complete or not at all, and ends the part. The others are refused: `tellRefused` is
+ * called with their number when there are some.
  */
 export async function writePart(
   { claim, dependencies, connection, work }: PartContext,
-  select: string,
-  counts: { readonly accepted: number; readonly refused: number },
-  refused: () => Promise<void>,
+  accepted: string,
+  tellRefused: (refused: number) => Promise<void>,
 ): Promise<void> {
   const { run } = claim;
   const format = sinkFormat(run);
   const path = join(await makePartsFolder(run, work), partName(claim.part, format));
   const temporary = `${path}.${claim.token}.tmp`;
   try {
-    await connection.run(`COPY (${select}) TO ${sqlText(temporary)} (${copyOptions(format)})`);
+    const [copied] = await connection.rows(
+      `COPY (${accepted}) TO ${sqlText(temporary)} (${copyOptions(format)})`,
+    );
     await checkUnchanged(run.plan?.fingerprints ?? []);
-    if (counts.refused > 0) await refused();
+    const written = Number(copied?.Count ?? 0);
+    const refused = claim.endRow - claim.firstRow - written;
+    if (refused > 0) await tellRefused(refused);
     const sha256 = await digestOf(temporary);
     await rename(temporary, path);
-    await endRows(dependencies.pool, claim, { ...counts, sha256 });
+    await endRows(dependencies.pool, claim, { accepted: written, refused, sha256 });
   } finally {
     await rm(temporary, { force: true });
   }

@@ -14,7 +14,7 @@ import { writePart } from '../write-part.ts';
 import { openAsOfAnswers } from './as-of-answers.ts';
 import { frontDoorAnswers } from './front-door-answers.ts';
 import type { RowAnswer, RowAnswers } from './row-answer.ts';
-import { CANDIDATES, type RowColumns, rowColumnsOf, rowRequestOf } from './row-request.ts';
+import { CANDIDATES, PREDICTION_ID, type RowColumns, rowColumnsOf, rowRequestOf } from './row-request.ts';
 
 const ANSWER_COLUMNS = {
   row: 'BIGINT',
@@ -43,12 +43,11 @@ export async function answerPart(context: PartContext): Promise<void> {
   const kept = run.options.keep ?? names.filter((name) => !isInput(name));
   await using answers = await openAnswers(context);
   await connection.run(
-    `CREATE TEMP TABLE source_rows AS SELECT *, row_number() OVER () - 1 + ${claim.firstRow} AS "row"
-     FROM ${await slice(connection, files, claim.firstRow, claim.endRow)}`,
+    `CREATE TEMP TABLE source_rows AS SELECT * FROM ${await slice(connection, files, claim.firstRow, claim.endRow)}`,
   );
   const path = join(work, `answers-${claim.part}.${claim.token}.jsonl`);
   try {
-    const { accepted, refusals } = await answerRows(context, answers, wanted, names, path);
+    const refusals = await answerRows(context, answers, wanted, names, path);
     await checkUnchanged(run.plan?.fingerprints ?? []);
     signal.throwIfAborted();
     const list = Object.entries(ANSWER_COLUMNS).map(([name, type]) => `${sqlName(name)}: ${sqlText(type)}`);
@@ -61,7 +60,6 @@ export async function answerPart(context: PartContext): Promise<void> {
       `SELECT a."row", ${keep}${given.join(', ')}, ${sqlText(run.model)} AS model, ${run.version} AS version
        FROM read_json(${sqlText(path)}, format = 'newline_delimited', columns = {${list.join(', ')}}) a
        JOIN source_rows s ON s."row" = a."row" ORDER BY a."row"`,
-      { accepted, refused: refusals.length },
       () => writeRefusals(refusals, { work, part: claim.part, token: claim.token }),
     );
   } finally {
@@ -82,19 +80,23 @@ async function openAnswers(context: PartContext): Promise<RowAnswers> {
   return frontDoorAnswers(claim.run, dependencies.frontDoor, Date.now);
 }
 
-/** Writes the accepted answers as JSON lines. */
+/** Writes the accepted answers as JSON lines. @returns the refused ones. */
 async function answerRows(
   { claim, connection, signal }: PartContext,
   answers: RowAnswers,
   wanted: RowColumns,
   names: readonly string[],
   path: string,
-): Promise<{ accepted: number; refusals: { row: number; reason: string }[] }> {
+): Promise<{ row: number; reason: string }[]> {
   const out = createWriteStream(path);
   const refusals: { row: number; reason: string }[] = [];
-  let accepted = 0;
   try {
-    const read = [...wanted.request.keys(), ...wanted.entities, ...(wanted.candidates ? [CANDIDATES] : [])];
+    const read = [
+      ...wanted.request.keys(),
+      ...wanted.entities,
+      ...(wanted.candidates ? [CANDIDATES] : []),
+      PREDICTION_ID,
+    ];
     const columns = [...new Set(read)]
       .filter((name) => names.includes(name))
       .map((name) => `, ${sqlName(name)}`);
@@ -111,17 +113,14 @@ async function answerRows(
       );
       for (const answer of await answers.answer(requests, times, signal)) {
         if (answer.refused !== undefined) refusals.push({ row: answer.row, reason: answer.refused });
-        else {
-          accepted++;
-          if (!out.write(lineOf(answer))) await once(out, 'drain');
-        }
+        else if (!out.write(lineOf(answer))) await once(out, 'drain');
       }
     }
   } finally {
     out.end();
     await finished(out);
   }
-  return { accepted, refusals };
+  return refusals;
 }
 
 function lineOf({ row, decision, predictionId, degraded }: RowAnswer): string {

@@ -87,13 +87,16 @@ export function frontDoorAnswers(run: BatchRun, door: FrontDoor, now: () => numb
     return lines.map((line) => parsed(line) as Line);
   }
 
-  function bodyOf({ row, request, entities, candidates }: RowRequest): object {
+  function bodyOf({ row, predictionId, request, entities, candidates }: RowRequest): object {
+    const rest = { version: run.version, request, entities, timeout_ms: ROW_TIMEOUT_MS };
+    const shown = candidates.length === 0 ? {} : { candidates };
+    if (predictionId !== '') return { prediction_id: predictionId, ...rest, ...shown };
     const digest = createHash('sha256').update(`${run.runId}\n${row}`).digest();
     const oldest = Math.ceil((now() - OLDEST_ID_MS) / HOUR_MS) * HOUR_MS;
     return {
       prediction_id: predictionIdOf(Math.max(run.createdAt, oldest), digest.subarray(0, 10)),
-      ...{ version: run.version, request, entities, timeout_ms: ROW_TIMEOUT_MS },
-      ...(candidates.length === 0 ? {} : { candidates }),
+      ...rest,
+      ...shown,
     };
   }
 }

@@ -9,6 +9,8 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 /** One row of a source as a request of the front door. */
 export interface RowRequest {
   readonly row: number;
+  /** Of a prediction that was answered elsewhere and is logged now; empty: it follows from the run. */
+  readonly predictionId: string;
   readonly request: Attributes;
   readonly entities: Readonly<Record<string, string>>;
   readonly candidates: readonly { readonly id: string; readonly attributes: Attributes }[];
@@ -25,6 +27,7 @@ export interface RowColumns {
 }
 
 export const CANDIDATES = 'candidates';
+export const PREDICTION_ID = 'prediction_id';
 
 /** DuckDB's types of what features take. */
 const TYPES = { number: 'DOUBLE', text: 'VARCHAR', flag: 'BOOLEAN' } as const;
@@ -89,7 +92,8 @@ export function rowRequestOf(row: Readonly<Record<string, unknown>>, wanted: Row
     if (id !== null && id !== undefined) entities[entity] = String(id);
   }
   const candidates = wanted.candidates ? candidatesOf(row[CANDIDATES]) : [];
-  return { row: Number(row.row), request, entities, candidates };
+  const predictionId = String(row[PREDICTION_ID] ?? '');
+  return { row: Number(row.row), predictionId, request, entities, candidates };
 }
 
 function candidatesOf(given: unknown): RowRequest['candidates'] {
