@@ -19,8 +19,13 @@ async function tellOf(executionProviders: readonly ExecutionProvider[], file: 'l
   );
   const ended = once(child, 'exit');
   try {
-    // The limits are set before the shell becomes the runner.
-    await expect.poll(() => readlink(`/proc/${child.pid}/exe`)).toBe(process.execPath);
+    // The limits are set before the shell becomes the runner. Before the shell, the new process still looks like this one.
+    await expect
+      .poll(async () => {
+        const command = await readFile(`/proc/${child.pid}/cmdline`, 'utf8');
+        return command.includes('runner-main') && (await readlink(`/proc/${child.pid}/exe`));
+      })
+      .toBe(process.execPath);
     return await readFile(`/proc/${child.pid}/${file}`, 'utf8');
   } finally {
     child.kill('SIGKILL');
