@@ -29,6 +29,14 @@ export interface Stores extends AsyncDisposable, StoreAddresses {
 const START_MS = 120_000;
 const AGAIN_MS = 100;
 
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has not come back yet.
+  }
+}
+
 /** Postgres has the settings of `npm start`, or others by `postgresSettings`. */
 export async function startStores(
   folder: string,
@@ -65,7 +73,8 @@ export async function startStores(
       const over = new AbortController();
       void (async () => {
         while (!over.signal.aborted) {
-          signalAll(store, 'SIGKILL');
+          // The server alone: what it started ends with it.
+          for (const { pid } of servers[store]) endNow(pid);
           await delay(AGAIN_MS);
         }
       })();

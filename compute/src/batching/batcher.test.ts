@@ -141,6 +141,25 @@ describe('batcher', () => {
     expect(runner.batches).toEqual([2, 1]);
   });
 
+  it('refuses at once what would be answered too late behind what waits, but not urgent work', async () => {
+    const batcher = makeBatcher();
+    batcher.setShareable(false);
+    batcher.add(heldRunner());
+    // A run takes 100 ms, so twenty that wait take two seconds.
+    for (let run = 0; run < 10; run++) batcher.cost.observe(1, 100_000);
+    for (let index = 0; index < 22; index++)
+      void askAs(batcher, { deadlineAt: nowMs + 60_000 }, [index]).catch(() => undefined);
+    const hurried = { deadlineAt: nowMs + 500 };
+    await expect(askAs(batcher, hurried, [1])).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      reason: 'queue_full',
+    });
+    const waiting = batcher.inFlight;
+    void askAs(batcher, { ...hurried, priority: 1 }, [1]).catch(() => undefined);
+    void askAs(batcher, { deadlineAt: nowMs + 60_000 }, [1]).catch(() => undefined);
+    expect(batcher.inFlight).toBe(waiting + 2);
+  });
+
   it('lets a request that the model refuses fail alone', async () => {
     const batcher = makeBatcher();
     batcher.add(

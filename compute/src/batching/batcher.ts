@@ -51,6 +51,9 @@ export interface BatcherOptions {
 /** How often the work of a lost batch is run again, each piece alone, before it fails. */
 const MAX_LOSSES = 1;
 
+/** Fewer rows than these are no queue. */
+const LEAST_AHEAD = 16;
+
 /**
  * Connects the callers with the runners of one version: a bounded queue, batches by policy, answers split per request. It owns no
  * runner: the caller that adds one removes it when it has ended.
@@ -109,11 +112,19 @@ export class Batcher {
   }
 
   /**
-   * Throws RESOURCE_EXHAUSTED when the queue is full, and the error of `close` after that. Work that is submitted in one turn of the event loop
-   * is sent together; a long turn sends what it has gathered and continues.
+   * Throws RESOURCE_EXHAUSTED when the queue is full or so long that the deadline would pass in it, and the error of `close` after that. Work that is
+   * submitted in one turn of the event loop is sent together; a long turn sends what it has gathered and continues.
    */
   submit(work: Work): void {
     if (this.#closed) throw this.#closed;
+    if (this.#isHopeless(work))
+      throw new HotloopError(
+        'RESOURCE_EXHAUSTED',
+        'so much waits for this model that this would be answered too late',
+        {
+          reason: 'queue_full',
+        },
+      );
     this.#queue.push(work);
     this.#gatheredSince ??= work.submittedAt;
     if (work.submittedAt - this.#gatheredSince < GATHER_MS) this.#soon();
@@ -158,6 +169,20 @@ export class Batcher {
   close(error: HotloopError): void {
     this.#closed ??= error;
     for (const work of this.#queue.clear()) work.fail(this.#closed);
+  }
+
+  /**
+   * Whether the work ahead takes longer than its caller waits, by what batches cost lately. To run it all the same would cost those behind it
+   * their deadlines too: goodput falls to nothing although the runners are busy. Urgent work does not stand in that queue.
+   */
+  #isHopeless({ priority, deadlineAt, submittedAt }: Work): boolean {
+    const ahead = this.#queue.rows;
+    const runners = this.#running.size;
+    if (ahead < LEAST_AHEAD || priority > 0 || runners === 0) return false;
+    const { maxBatchRows, targetUs } = this.#options;
+    const rows = this.shareable ? this.cost.cap(maxBatchRows, targetUs) : 1;
+    const waitMs = (Math.ceil(ahead / rows) * this.cost.estimate(rows)) / 1000 / runners;
+    return submittedAt + waitMs > deadlineAt;
   }
 
   #soon(): void {

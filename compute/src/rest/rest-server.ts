@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import {
   AUTHORIZATION,
   type Authenticator,
@@ -78,6 +79,7 @@ export async function startRestServer(
     : createServer(limits, serve);
   if (tls) followCertificates(server, tls);
   server.maxConnections = MAX_CONNECTIONS;
+  server.on('clientError', refuseBytes);
   await listen(server, host, port);
   const address = formatAddress(host, (server.address() as AddressInfo).port);
   let drained: Promise<void> | undefined;
@@ -86,6 +88,20 @@ export async function startRestServer(
     return drained;
   };
   return { address, drain, [Symbol.asyncDispose]: () => drain(0) };
+}
+
+/** Bytes that are no request are told so in the form of every other refusal, where anybody still listens. */
+function refuseBytes(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const isLong = error.code === 'HPE_HEADER_OVERFLOW';
+  const body = JSON.stringify({ error: isLong ? 'the headers are too long' : 'this is no HTTP request' });
+  const status = isLong ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  socket.end(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
 }
 
 /** A route is named by its RPC; what matches none shares one name. */

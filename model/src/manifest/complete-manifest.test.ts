@@ -103,6 +103,12 @@ describe('model.yaml that cannot be read says what stands there and what is take
     expect(() => parseManifest(yaml)).toThrow(message);
   });
 
+  it('an alias of what it stands in', () => {
+    expect(() => parseManifest('name: &a [*a]\nfeatures: []\n')).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', reason: 'invalid_manifest' }),
+    );
+  });
+
   it('a file that is not UTF-8, with the place of the byte', () => {
     const bytes = Buffer.from('name: m\nfeatures: [caf\u00e9]\n', 'latin1');
     expect(() => decodeManifest(bytes)).toThrow(/byte 22 \(line 2, character 15\) is 0xE9/);

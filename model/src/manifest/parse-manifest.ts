@@ -33,9 +33,12 @@ function plainYaml(yaml: string): unknown {
     throw invalid(problem.code === 'MULTIPLE_DOCS' ? TWO_DOCUMENTS : (problem.message.split('\n')[0] ?? ''));
   if (document.contents === null) throw invalid('the file is empty; write at least name and features');
   try {
-    return document.toJS({ maxAliasCount: 100 });
+    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    // An alias of what it stands in makes a circle, which no reader of the value would come out of.
+    JSON.stringify(value);
+    return value;
   } catch (cause) {
-    throw new HotloopError('INVALID_ARGUMENT', 'model.yaml: too many aliases', {
+    throw new HotloopError('INVALID_ARGUMENT', 'model.yaml: too many aliases, or one that holds itself', {
       reason: 'invalid_manifest',
       cause,
     });

@@ -123,6 +123,11 @@ export async function openHttpServer(
   });
   await app.register(cookie);
   app.addHook('onRequest', async (request) => {
+    // No name holds it, and no store takes it.
+    if (/%00/.test(request.url))
+      throw new HotloopError('INVALID_ARGUMENT', 'the URL holds a NUL character', {
+        reason: 'invalid_request',
+      });
     if (request.routeOptions.config.requires !== 'public') refuseUnverified(request.raw, adapters.tls);
     if (!adapters.authenticator.required) refuseForeignPage(request.headers);
     request.caller = await callerOf(request, adapters.authenticator, options.pages?.sessions);

@@ -100,6 +100,15 @@ export function fromPostgresError(error: unknown): HotloopError {
   // A serialization failure or a deadlock undid the transaction; nothing is wrong with it.
   if (code === '40001' || code === '40P01')
     return new HotloopError('ABORTED', 'others changed the same rows; try again', { cause: error });
+  // Text that Postgres cannot hold: NUL, or half a surrogate pair.
+  if (code === '22021' || code === '22P05')
+    return new HotloopError(
+      'INVALID_ARGUMENT',
+      'a text holds a character that cannot be stored, such as NUL',
+      {
+        cause: error,
+      },
+    );
   return isAway
     ? new HotloopError('UNAVAILABLE', 'the store cannot be reached; try again', { cause: error })
     : new HotloopError('INTERNAL', 'the store refused; the log holds the details', { cause: error });

@@ -21,6 +21,15 @@ const HEAD_BYTES = 1024 * 1024;
  * more bytes than allowed at once: memory and disk stay bounded. Throws INVALID_ARGUMENT with the reason, or RESOURCE_EXHAUSTED.
  */
 export async function receiveTable(stream: Readable): Promise<UploadedFile> {
+  // A body of JSON, or none, was read already and is no file.
+  if (typeof stream?.iterator !== 'function')
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'send the file as text/csv, application/x-ndjson or application/vnd.apache.parquet',
+      {
+        reason: 'not_a_table',
+      },
+    );
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-upload-'));
   const dispose = () => rm(folder, { recursive: true, force: true });
   const path = join(folder, randomUUID());

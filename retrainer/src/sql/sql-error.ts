@@ -12,6 +12,8 @@ export interface SqlError {
 /** SQLSTATE by how DuckDB's message begins; the first that fits. */
 const STATES: readonly (readonly [RegExp, string])[] = [
   [/^Parser Error/, '42601'],
+  // The driver says no more of text that it cannot read as a statement.
+  [/^Error in native callback/, '42601'],
   [/^Catalog Error: (Table|View) .* does not exist/, '42P01'],
   [/^Catalog Error: .*[Ff]unction .* does not exist/, '42883'],
   [/^Catalog Error: .*already exists/, '42P07'],

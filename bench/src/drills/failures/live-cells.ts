@@ -318,9 +318,9 @@ async function overload(scene: Scene): Promise<string[]> {
   );
   const goodput = answered.length / (FLOOD_MS / 1000 - 1);
   const failures = asked.flatMap(({ failure }) => failure ?? []);
-  const late = failures.filter((failure) => failure.includes('DEADLINE')).length;
+  const late = failures.filter((failure) => /DEADLINE|no answer within/.test(failure)).length;
   scene.say(
-    `overload: ${Math.round(peak)} a second at most; asked for three times that, ${Math.round(goodput)} a second answered, ${failures.length} refused, ${late} of them late`,
+    `overload: ${Math.round(peak)} a second at most; asked for three times that, ${Math.round(goodput)} a second answered, ${failures.length} refused, ${late} of them late; the last: ${failures.at(-1)}`,
   );
   return [
     ...(goodput < 0.9 * peak

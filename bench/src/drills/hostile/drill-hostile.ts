@@ -24,7 +24,7 @@ import { sqlInputs } from './sql-inputs.ts';
 
 const CORPUS = 2_000;
 const AT_ONCE = 4;
-const SHOWN = 40;
+const SHOWN = 60;
 const MOST_GROWTH = 1.1;
 /** The first rounds fill caches and let the heaps grow to the size that they work in. */
 const ROUNDS = 3;

@@ -3,6 +3,8 @@ import { external, model as modelWith, weight } from '@hotloop/model/onnx/testin
 import { HOSTILE_TEXTS, type HostileInput, leakOf, mutated } from './hostile-input.ts';
 
 const MUTANTS = 80;
+/** Such a name is allowed, whatever it means elsewhere. */
+const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 /** A fault of the caller's, told by code. */
 const RIGHT = new Set([
   'INVALID_ARGUMENT',
@@ -41,6 +43,7 @@ export function fileInputs(
       `a name ${JSON.stringify(text.slice(0, 20))}`,
       other.replace('hostile', JSON.stringify(text)),
       model.onnx,
+      NAME.test(text),
     );
   const upload = (path: string, type: string, what: string, body: Uint8Array) =>
     inputs.push({

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { HOSTILE_JSON, HOSTILE_TEXTS, type HostileInput, leakOf } from './hostile-input.ts';
@@ -165,11 +164,11 @@ async function sendRaw(address: string, text: string): Promise<string | undefine
   socket.on('data', (chunk: Buffer) => {
     answer += chunk.toString('latin1');
   });
-  socket.on('error', () => undefined);
-  await once(socket, 'connect');
+  // A connection that is cut is an answer, too.
+  const closed = new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
   socket.write(Buffer.from(text, 'latin1'));
   socket.end();
-  await once(socket, 'close');
+  await closed;
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 400);
   if (status >= 500 && status !== 505) return `status ${status}`;
   const leak = leakOf(answer, text);

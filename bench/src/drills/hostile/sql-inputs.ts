@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
@@ -9,17 +8,34 @@ const QUERY_MS = 15_000;
 /** The Postgres door: bytes that are no protocol, and statements that ask for what they must not have. */
 export function sqlInputs(address: string): { readonly inputs: HostileInput[] } & AsyncDisposable {
   const pool = openPool(`postgres://drill@${address}/hotloop`, {
-    ...{ max: 2, queryTimeoutMs: QUERY_MS, application: 'drill', log: silentLog() },
+    ...{
+      max: 2,
+      queryTimeoutMs: QUERY_MS,
+      application: 'drill',
+      log: silentLog(),
+      connectTimeoutMs: QUERY_MS,
+    },
   });
   const inputs: HostileInput[] = [
     ...PROTOCOL.map(
       ([what, bytes]): HostileInput => ({ door: 'sql', name: what, send: () => sendBytes(address, bytes) }),
     ),
-    ...[...REFUSED, ...HOSTILE_TEXTS.filter((text) => text.trim() !== '' && !text.startsWith('--'))].map(
+    ...[...REFUSED, ...HOSTILE_TEXTS.filter((text) => text.trim() !== '' && !/^\s*set\b/i.test(text))].map(
       (statement): HostileInput => ({
         door: 'sql',
         name: statement.slice(0, 80),
         send: () => mustRefuse(pool, statement),
+      }),
+    ),
+    ...WIDENING.map(
+      (setting): HostileInput => ({
+        door: 'sql',
+        name: `${setting}, then a file`,
+        // A setting of a client may be passed over in silence; it must not open anything.
+        async send() {
+          await pool.query(setting).catch(() => undefined);
+          return mustRefuse(pool, "SELECT * FROM read_text('/etc/passwd')");
+        },
       }),
     ),
     ...HOSTILE_TEXTS.filter((text) => !text.includes('\0')).map(
@@ -32,6 +48,13 @@ export function sqlInputs(address: string): { readonly inputs: HostileInput[] } 
   ];
   return { inputs, [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() };
 }
+
+const WIDENING = [
+  'SET enable_external_access = true',
+  'SET lock_configuration = false',
+  "SET allowed_directories = ['/']",
+  'RESET ALL',
+] as const;
 
 /** Files, extensions, settings and other databases are not for a caller of SQL; and what is no SQL is a syntax error. */
 const REFUSED: readonly string[] = [
@@ -47,8 +70,6 @@ const REFUSED: readonly string[] = [
   "ATTACH 'postgres://localhost/postgres' (TYPE postgres)",
   'INSTALL httpfs',
   'LOAD httpfs',
-  'SET enable_external_access = true',
-  'SET lock_configuration = false',
   "PRAGMA database_list('x')",
   "EXPORT DATABASE '/tmp/hotloop-hostile'",
   "IMPORT DATABASE '/tmp/hotloop-hostile'",
@@ -61,7 +82,6 @@ const REFUSED: readonly string[] = [
   'SELEC 1',
   "SELECT 'unterminated",
   'SELECT "unterminated',
-  '/* unterminated',
   `SELECT ${'('.repeat(20_000)}1${')'.repeat(20_000)}`,
   `SELECT ${'1+'.repeat(50_000)}x`,
   'SELECT * FROM no_such_table',
@@ -154,11 +174,10 @@ async function sendBytes(address: string, bytes: Buffer): Promise<string | undef
   socket.on('data', (chunk: Buffer) => {
     answer += chunk.toString('latin1');
   });
-  socket.on('error', () => undefined);
-  await once(socket, 'connect');
+  const closed = new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
   socket.write(bytes);
   socket.end(message('X'));
-  await once(socket, 'close');
+  await closed;
   if (answer.includes('CXX000')) return `XX000: ${answer.slice(0, 200)}`;
   const leak = leakOf(answer, '');
   return leak === undefined ? undefined : `the answer tells ${JSON.stringify(leak)}`;
