@@ -52,6 +52,7 @@ export async function openRetrainer(
         databases,
         ...mailOf(settings),
         external: { scripts: settings.HOTLOOP_TRAINERS, path: settings.HOTLOOP_TRAINERS_PATH },
+        ...(settings.HOTLOOP_MLFLOW_URL ? { mlflowUrl: settings.HOTLOOP_MLFLOW_URL } : {}),
         ...(settings.KAFKA_BROKERS ? { kafkaBrokers: settings.KAFKA_BROKERS } : {}),
       },
       {

@@ -43,6 +43,7 @@ import { startWatching } from './registry/watch-bundles.ts';
 import { DRIVE_DEFAULTS } from './rollouts/drive-rollout.ts';
 import { PROMOTION_DEFAULTS, type PromotionOptions } from './rollouts/promote.ts';
 import { startReconciler } from './rollouts/reconciler.ts';
+import { keepExporting } from './runs/mlflow/keep-exporting.ts';
 import { openRunQueue } from './runs/queue/run-queue.ts';
 import { startRuns } from './runs/start-runs.ts';
 import { scoreInProcess } from './training/evaluator-process.ts';
@@ -67,6 +68,8 @@ export interface RetrainerOptions {
   readonly deployment?: string;
   /** Without them no outcomes are read from Kafka. */
   readonly kafkaBrokers?: readonly string[];
+  /** A tracking server of MLflow that ended runs are exported to. */
+  readonly mlflowUrl?: string;
   /** Training runs at once; 0 leaves them to other retrainers. */
   readonly trainers?: number;
   readonly maxModelBytes?: number;
@@ -134,6 +137,8 @@ const DEFAULTS = {
 /** How often the watched prefix is looked at. */
 const WATCH_MS = 5_000;
 
+const MLFLOW_MS = 10_000;
+
 /** Metadata of a push travels in small chunks; this bounds what one message may hold. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
@@ -193,6 +198,14 @@ export async function startRetrainer(
         },
       ),
     );
+    if (settings.mlflowUrl !== undefined) {
+      const stop = new AbortController();
+      const exporting = keepExporting(settings.mlflowUrl, { pool, log }, MLFLOW_MS, stop.signal);
+      closing.defer('export to MLflow', async () => {
+        stop.abort();
+        await exporting;
+      });
+    }
     const batches = closing.use(
       'batches',
       await startBatches(

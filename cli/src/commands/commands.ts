@@ -79,6 +79,10 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     load: async () => [(await import('./runs-commands.ts')).addRunsCommands],
   },
   {
+    commands: { mlflow: 'runs and models to and from an MLflow server' },
+    load: async () => [(await import('./mlflow-commands.ts')).addMlflowCommands],
+  },
+  {
     commands: { search: 'search for better training settings over the ranges of training.search' },
     load: async () => [(await import('./search-command.ts')).addSearchCommand],
   },

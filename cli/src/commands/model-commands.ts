@@ -8,6 +8,7 @@ import { type CommandContext, type GlobalOptions, present, withClient } from '..
 import { CommandError } from '../command-error.ts';
 import { fetchMlflowModel, isMlflowReference } from '../mlflow-source.ts';
 import { fitted, progressLine, table } from '../terminal.ts';
+import { addModelConvert } from './convert-command.ts';
 import { addModelInit } from './model-init-command.ts';
 
 const MOST_METRICS = 2;
@@ -70,6 +71,7 @@ export function addModelCommands(program: Command, context: CommandContext): voi
     });
   addFlips(model, context);
   addModelInit(model, context);
+  addModelConvert(model, context);
 }
 
 function addPush(model: Command, context: CommandContext): void {

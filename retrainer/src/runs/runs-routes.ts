@@ -7,6 +7,8 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { findVersion } from '../registry/version-store.ts';
 import { gateTable } from '../rollouts/gate-table.ts';
 import { cancelRun } from './cancel-run.ts';
+import { exportRun } from './mlflow/export-run.ts';
+import { mlflowClient } from './mlflow/mlflow-client.ts';
 import type { TrainingRun } from './run.ts';
 import { readCurve } from './run-metrics.ts';
 import { listRuns } from './run-store.ts';
@@ -21,6 +23,7 @@ export interface RunsRouteDependencies {
   readonly runs: Pick<Runs, 'deadLetters'>;
 }
 
+const MOST_EXPORTED = 1_000;
 const reads = { requires: 'operate' } as const;
 const runParams = z.object({ run: z.uuid() });
 
@@ -81,6 +84,29 @@ export function runsRoutes({ pool, registry, clock, runs: started }: RunsRouteDe
       async ({ query }) => {
         const runs = await listRuns(pool, query.model, query.limit, query.experiment);
         return { runs: runs.map(shown) };
+      },
+    );
+    app.post(
+      '/v1/mlflow/runs',
+      {
+        config: reads,
+        schema: {
+          summary:
+            'Export ended runs to an MLflow tracking server; those that are there already are left alone',
+          body: z.strictObject({ url: z.url(), model: z.string().max(63).default('') }),
+          response: { 200: z.object({ exported: z.int(), known: z.int() }) },
+        },
+      },
+      async ({ body }) => {
+        const mlflow = mlflowClient(body.url);
+        let [exported, known] = [0, 0];
+        for (const run of await listRuns(pool, body.model, MOST_EXPORTED)) {
+          if (run.endedAt === null) continue;
+          const { created } = await exportRun(mlflow, run, await readCurve(pool, run.runId));
+          if (created) exported++;
+          else known++;
+        }
+        return { exported, known };
       },
     );
     app.get(
