@@ -239,3 +239,23 @@ describe('a manifest that makes no decision is refused', () => {
     expect(error.message).toContain(word);
   });
 });
+
+describe('a multilabel decision', () => {
+  const given: Given = {
+    ...{ task: 'multilabel', decision: { labels: ['toys', 'books', 'food'], threshold: 0.5 } },
+  };
+
+  it('names every label whose probability reaches the threshold, in the order of the labels', () => {
+    const plan = planOf(given);
+    expect(plan.decide(inputOf([0.5, 0.2, 0.9]))).toMatchObject({
+      ...{ label: 'toys,food', score: 0.9, scores: [0.5, 0.2, 0.9] },
+    });
+    expect(plan.decide(inputOf([0.1, 0.2, 0.3]))).toMatchObject({ label: '', score: 0.3 });
+  });
+
+  it('refuses outputs that are no probability for each label', () => {
+    const plan = planOf(given);
+    expect(() => plan.decide(inputOf([0.5, 0.2]))).toThrow('2 numbers for 3 labels');
+    expect(() => plan.decide(inputOf([0.5, 0.2, 1.5]))).toThrow();
+  });
+});

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { EventSummary } from '@hotloop/model/features/history.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
 import type { RedisClient } from '@hotloop/platform/redis/redis.ts';
@@ -25,6 +26,10 @@ interface Script {
   readonly keys: readonly string[];
   readonly values: readonly (string | number)[];
 }
+
+const DIGESTS: ReadonlyMap<string, string> = new Map(
+  [APPEND_SCRIPT, READ_SCRIPT].map((script) => [script, createHash('sha1').update(script).digest('hex')]),
+);
 
 type PipelineResults = readonly (readonly [Error | null, unknown])[] | null;
 
@@ -84,10 +89,18 @@ export class RedisHistory implements FillableHistory {
       return Promise.all(
         scripts.map(({ script, keys, values }) => this.#redis.eval(script, keys.length, ...keys, ...values)),
       ).catch(away);
-    // An explicit pipeline leaves as one write whatever the client's own settings are.
-    const pipeline = this.#redis.pipeline();
-    for (const { script, keys, values } of scripts) pipeline.eval(script, keys.length, ...keys, ...values);
-    return valuesOf(await pipeline.exec().catch(away));
+    // An explicit pipeline leaves as one write whatever the client's own settings are. Only the scripts' digests travel.
+    const once = () => {
+      const pipeline = this.#redis.pipeline();
+      for (const { script, keys, values } of scripts)
+        pipeline.evalsha(DIGESTS.get(script) ?? '', keys.length, ...keys, ...values);
+      return pipeline.exec().catch(away);
+    };
+    const results = await once();
+    if (results?.some(([error]) => error?.message.startsWith('NOSCRIPT')) !== true) return valuesOf(results);
+    // A Redis that was started anew does not know them yet. Both may run twice: neither changes what is there already.
+    for (const script of DIGESTS.keys()) await this.#redis.script('LOAD', script).catch(away);
+    return valuesOf(await once());
   }
 
   async isFilled(): Promise<boolean> {

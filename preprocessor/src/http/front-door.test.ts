@@ -259,4 +259,58 @@ describe('the front door over HTTP', () => {
     const zipped = gzipSync('{"request":{"price":1}}');
     expect((await door.post(PREDICT, zipped, { 'content-encoding': 'gzip' })).status).toBe(200);
   });
+
+  it('answers a client that was generated from its description', async () => {
+    await using door = await open();
+    const description = await documentOf(await fetch(`${door.url}/openapi.json`));
+    const client = await generatedClient(description, door.url);
+    const answer = await client.post_v1_models_model_predict?.(
+      { model: 'shopper' },
+      { request: { price: 2 }, entities: { user: 'u1' } },
+    );
+    expect(answer).toMatchObject({ model: 'shopper', version: 1, decision: { score: expect.any(Number) } });
+    const schema = description.paths['/v1/models/{model}/predict'].post.responses['200'].content[
+      'application/json'
+    ].schema as { required: string[] };
+    expect(Object.keys(answer ?? {})).toEqual(expect.arrayContaining(schema.required));
+    const time = new Date().toISOString();
+    const event = { specversion: '1.0', id: '1', source: '/generated', type: 'view', time };
+    expect(await client.post_v1_events?.({}, [{ ...event, data: { entity: { user: 'u1' } } }])).toMatchObject(
+      { accepted: 1 },
+    );
+    await expect(client.post_v1_models_model_predict?.({ model: 'nobody' }, {})).rejects.toThrow('NOT_FOUND');
+  });
 });
+
+type Generated = Readonly<
+  Record<string, (path: Readonly<Record<string, string>>, body: unknown) => Promise<Record<string, unknown>>>
+>;
+
+/** Writes a client from an OpenAPI document alone, one function for each operation, and loads it. */
+async function generatedClient(
+  // biome-ignore lint/suspicious/noExplicitAny: a document of any shape.
+  { openapi, paths }: any,
+  url: string,
+): Promise<Generated> {
+  expect(openapi).toBe('3.1.0');
+  const functions = Object.entries(paths as Record<string, Record<string, unknown>>).flatMap(
+    ([path, methods]) =>
+      Object.keys(methods).map((method) => {
+        const name = `${method}${path.replaceAll(/[^a-z0-9]+/gi, '_').replace(/_$/, '')}`;
+        const target = path.replaceAll(
+          /\{(\w+)\}/g,
+          (_found, name) => `\${encodeURIComponent(path.${name})}`,
+        );
+        return `export const ${name} = (path, body) => call(${JSON.stringify(method.toUpperCase())}, \`${target}\`, body);`;
+      }),
+  );
+  const source = `async function call(method, path, body) {
+    const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const answer = await fetch(${JSON.stringify(url)} + path, { method, ...sent });
+    const document = await answer.json();
+    if (!answer.ok) throw new Error(document.code + ': ' + document.detail);
+    return document;
+  }
+  ${functions.join('\n')}`;
+  return (await import(`data:text/javascript,${encodeURIComponent(source)}`)) as Generated;
+}
