@@ -185,6 +185,8 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await page.goto(`${stand.url}/predictions/${hostile}`);
     await shown('What happened');
     await shown(HOSTILE.slice(0, 10));
+    await page.getByRole('button', { name: 'Explain' }).click();
+    await shown('By integrated gradients');
     await picture('prediction');
     expect(await page.title()).toContain('Prediction');
     expect(await page.locator('img').count()).toBe(0);

@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 // Starts the command line with a Node that is new enough: this one, or the one that npm installed beside it.
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { constants } from 'node:os';
+import module, { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -36,8 +34,12 @@ if (node === undefined) {
   process.stderr.write(`hotloop: Node ${NEEDED} or later is needed; this is ${process.versions.node}\n`);
   process.exit(1);
 }
-if (own) await import(script);
-else {
+if (own) {
+  // Before any TypeScript is loaded: from the second start on neither types are stripped nor code is compiled, which is most of the time.
+  module.enableCompileCache?.();
+  await import(script);
+} else {
+  const [{ spawn }, { constants }] = await Promise.all([import('node:child_process'), import('node:os')]);
   const child = spawn(node, [script, ...process.argv.slice(2)], { stdio: 'inherit' });
   // The terminal sends Ctrl-C to both, and both of the same press count as one; one sent to this process alone is handed on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

@@ -1,4 +1,5 @@
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { GateVerdict } from '../improve/gate.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
 import type { VersionRow } from './version-store.ts';
 
@@ -17,7 +18,7 @@ export interface ModelCard {
     readonly heldOut: number | null;
   };
   readonly metrics: Readonly<Record<string, number>>;
-  readonly gate: unknown;
+  readonly gate: GateVerdict | null;
   readonly lineage: readonly {
     readonly version: number;
     readonly parent: number | null;
@@ -36,7 +37,7 @@ export interface CardFacts {
   readonly manifest: Manifest;
   /** Every version of the model. */
   readonly versions: readonly VersionRow[];
-  readonly gate: unknown;
+  readonly gate: GateVerdict | null;
   readonly ledger: readonly LedgerRow[];
 }
 
@@ -99,12 +100,30 @@ function limitsOf(version: VersionRow, manifest: Manifest): string[] {
   return limits;
 }
 
+/** Every check of the gate, slices among them, with its interval. */
+function gateSection(gate: GateVerdict | null): string[] {
+  if (gate === null) return [];
+  const text = (value: number | null) => (value === null ? '-' : String(Number(value.toPrecision(4))));
+  const rows = (gate.checks ?? []).map(({ name, outcome, candidate, against, interval, examples }) => {
+    const range = interval === null ? '-' : `${text(interval.low)} to ${text(interval.high)}`;
+    return `| ${name} | ${outcome} | ${text(candidate)} | ${text(against)} | ${range} | ${examples} |`;
+  });
+  const table =
+    rows.length === 0
+      ? []
+      : [
+          '\n| check | result | this version | against | better by (95 % interval) | rows |',
+          '|---|---|---|---|---|---|',
+          ...rows,
+        ];
+  return ['\n## Gate: whole, by slice, and on corrections', ...table, `\n${gate.message}`];
+}
+
 /** The card for people, in Markdown. Pure. */
 export function modelCardMarkdown(card: ModelCard): string {
   const metrics = Object.entries(card.metrics).map(
     ([name, value]) => `| ${name} | ${Number(value.toFixed(6))} |`,
   );
-  const gate = card.gate as { message?: string } | null;
   return [
     `# ${card.model}, version ${card.version}${card.isLive ? ' (live)' : ''}`,
     card.description || `A ${card.task} model.`,
@@ -116,7 +135,7 @@ export function modelCardMarkdown(card: ModelCard): string {
     ...(card.note === '' ? [] : [`- Note: ${card.note}`]),
     '\n## Metrics\n',
     ...(metrics.length === 0 ? ['None measured.'] : ['| metric | value |', '|---|---|', ...metrics]),
-    ...(gate?.message ? [`\nGate: ${gate.message}`] : []),
+    ...gateSection(card.gate),
     '\n## Features\n',
     ...card.features.map((feature) => `- ${feature.name}: ${feature.from}`),
     '\n## Limits\n',

@@ -93,6 +93,29 @@ const canary: TourStep = {
   },
 };
 
+const explain: TourStep = {
+  name: 'explain',
+  about: 'A prediction is explained: the effects of its features add up to its score.',
+  async run(context) {
+    const { predictionId } = await context.client.predict('churn', visitor(3));
+    const found = await context.until('the prediction in the log', () =>
+      context
+        .json<{
+          readonly method: string;
+          readonly score: number;
+          readonly reference: number;
+          readonly sum: number;
+          readonly features: readonly { readonly name: string; readonly attribution: number }[];
+        }>('explain', predictionId)
+        .catch(() => undefined),
+    );
+    const gap = Math.abs(found.sum - (found.score - found.reference));
+    const effects = found.features.reduce((sum, { attribution }) => sum + Math.abs(attribution), 0);
+    expectThat(gap <= Math.max(1e-4, 0.01 * effects), 'effects that add up to the score', `they miss ${gap}`);
+    return `${found.features[0]?.name} moved it most, by ${found.method.replaceAll('_', ' ')}`;
+  },
+};
+
 /** The same network with its answer turned round: 1 minus the score. */
 function inverted(model: OnnxModel): OnnxModel {
   const { graph } = model;
@@ -167,4 +190,4 @@ const badModel: TourStep = {
   },
 };
 
-export const ROLLOUT_STEPS: readonly TourStep[] = [shadow, canary, badModel];
+export const ROLLOUT_STEPS: readonly TourStep[] = [shadow, canary, explain, badModel];
