@@ -13,11 +13,13 @@ export interface BenchOptions {
   readonly users: number;
   /** `features` alone: the folder of banking77; without it accuracy is not measured. */
   readonly data?: string | undefined;
+  /** `feedback` alone: how many predictions the larger loop has; the smaller has a hundredth, and half as many are collected. */
+  readonly predictions: number;
   /** `log` alone: for how long its lag is measured. */
   readonly lagSeconds: number;
   /** `batch`, `sql`, `spark`: how many rows; without it each has its own number. */
   readonly rows?: number | undefined;
-  /** `providers` alone: what its runners are told of devices. */
+  /** `providers` alone: the environment of its runners that names devices. */
   readonly devices: DeviceEnvironment;
   /** Folder for CPU profiles of the processes measured. */
   readonly profile?: string | undefined;

@@ -71,6 +71,7 @@ const program = new Command('npm run bench --')
   .option('--swaps <n>', 'swap: how many swaps', positive, 200)
   .option('--minutes <m>', 'swap: over how many minutes', positive, 10)
   .option('--lag-seconds <s>', 'log: for how long the lag of the log is measured', positive, 300)
+  .option('--predictions <n>', 'feedback: how many the larger loop has', positive, 1_000_000)
   .option('--users <n>', 'users: how many are in the history', positive, 10_000_000)
   .option('--data <folder>', 'features: the folder of banking77, for documents_accuracy')
   .option('--rows <n>', 'batch, sql, spark: how many rows', positive)
@@ -93,7 +94,7 @@ const program = new Command('npm run bench --')
     if (json) console.log(JSON.stringify(result));
   });
 
-// Ended by Ctrl-C: what was started ends with this process, and the folders go.
+// On Ctrl-C the processes that were started end with this one, and the folders are removed.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 try {
   await program.parseAsync();

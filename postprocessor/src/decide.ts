@@ -21,7 +21,7 @@ export interface DecideDependencies {
 }
 
 /**
- * The decision port's own side. Answers only after the decision stands in the journal; adds to the port's errors
+ * The implementation of the decision port. Answers only after the decision is in the journal; adds to the port's errors
  * FAILED_PRECONDITION (the version's manifest makes no decision), RESOURCE_EXHAUSTED `log_full`, CANCELLED.
  */
 export interface Decider extends DecisionPort, Disposable {}

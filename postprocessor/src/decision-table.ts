@@ -10,7 +10,7 @@ export interface DecisionRow {
   readonly node: string;
 }
 
-/** The first row of a prediction stays: a prediction that is sent again is decided again but not shown anew. */
+/** The first row of a prediction stays: a prediction that is repeated is decided again, but shown only once. */
 export const DECISION_TABLE: JournalTable<DecisionRow> = {
   table: 'decision',
   columns: ['prediction_id', 'at', 'model', 'version', 'variant', 'label', 'score', 'shown', 'node'],

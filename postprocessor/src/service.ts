@@ -26,14 +26,14 @@ export interface PostprocessorOptions {
   readonly listen: string;
   /** Name of this node, written into each decision. */
   readonly node: string;
-  /** Folder of the decision journal; this service's alone. */
+  /** Folder of the decision journal; no other process uses it. */
   readonly journalDirectory: string;
   readonly drainMs: number;
   /** Without it nothing is served over HTTP. */
   readonly http?: HttpOptions;
 }
 
-/** Opened and closed by whoever starts the service. */
+/** Opened and closed by the caller of `startPostprocessor`. */
 export interface PostprocessorAdapters {
   readonly registry: RegistryReader;
   /** Where the journal is shipped to, over a connection of its own. */
@@ -55,13 +55,13 @@ export interface Postprocessor extends AsyncDisposable {
   readonly httpAddress: string;
   /** For a preprocessor in the same process. */
   readonly decision: DecisionPort;
-  /** Resolves when every decision answered so far stands in Postgres. */
+  /** Resolves when every decision answered so far is in Postgres. */
   flush(deadlineMs: number): Promise<void>;
 }
 
 const SERVICE = 'hotloop.v1.DecisionService';
 
-/** Starts the postprocessor; serves when it resolves. Disposal, or the signal, drains and then closes what it opened. */
+/** Starts the postprocessor; serves when it resolves. Disposal, or the signal, drains it and then closes everything that it has opened. */
 export async function startPostprocessor(
   options: PostprocessorOptions,
   adapters: PostprocessorAdapters,
@@ -75,7 +75,7 @@ export async function startPostprocessor(
     const journal = closing.use('decision journal', openJournal(table, settings, log));
     const shipping = { databaseUrl: adapters.databaseUrl, application: 'postprocessor-log' };
     const shipper = closing.use('decision shipper', startShipThread(journal, shipping, log));
-    // What the journal still holds is shipped by the next start; this only spares it the work.
+    // The next start ships what is left in the journal; this only saves it the work.
     closing.defer('last shipment', () => shipper.flush(options.drainMs).catch(() => undefined));
 
     const clock = adapters.clock ?? systemClock;

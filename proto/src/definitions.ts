@@ -29,7 +29,7 @@ export const HOTLOOP_FILES = [
 /** Every contract of ours that has generated types. */
 export const CONTRACT_FILES: readonly string[] = [...HOTLOOP_FILES];
 
-/** The Open Inference Protocol. Its 64-bit integers are tensor elements too, so they come as text, without loss. */
+/** The Open Inference Protocol. Its 64-bit integers are tensor elements too, so they are read as text, without loss. */
 export const OIP_FILES: readonly string[] = ['inference/grpc_service.proto'];
 
 /** Reads contract files into the form that grpc-js serves and calls. */

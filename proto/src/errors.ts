@@ -32,7 +32,7 @@ export function errorCodeOf(status: number): ErrorCode {
 export interface ErrorDetails {
   /** Machine-readable, lower_snake_case, such as nonfinite_output. */
   readonly reason?: string;
-  /** For the log alone; never reaches a caller. */
+  /** For the log only; never reaches a caller. */
   readonly cause?: unknown;
 }
 
@@ -52,10 +52,10 @@ export class HotloopError extends Error {
   }
 }
 
-/** The text that stands for every error that was not foreseen. */
+/** The text of every unexpected error. */
 export const INTERNAL_MESSAGE = 'internal error; the log holds the details under the request id';
 
-/** What a caller may see of any thrown thing: a HotloopError as it is, everything else INTERNAL with a fixed text. */
+/** What a caller may see of any thrown value: a HotloopError as it is, everything else INTERNAL with a fixed text. */
 export function toHotloopError(error: unknown): HotloopError {
   if (error instanceof HotloopError) return error;
   if (error instanceof Error && error.name === 'AbortError')

@@ -42,7 +42,7 @@ function filesUnder(folder: string): Map<string, string> {
   return found;
 }
 
-/** The files that differ between what is committed and what the contracts say now. */
+/** Committed files that differ from those generated from the contracts now. */
 function staleFiles(): string[] {
   const fresh = mkdtempSync(join(tmpdir(), 'hotloop-types-'));
   try {

@@ -41,7 +41,7 @@ export function randomPredictionIds(
   };
 }
 
-/** The id of a moment and ten bytes: the same give the same id, so that what comes twice is one prediction. */
+/** The id of a moment and ten bytes: the same arguments give the same id, so that a duplicate message is one prediction. */
 export function predictionIdOf(ms: number, bytes: Uint8Array): string {
   const text = Buffer.from(firstPredictionIdAt(ms), 'latin1');
   writeEnd(bytes, 0, text);

@@ -10,10 +10,10 @@ const HOT_METHODS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Contracts as `loadDefinitions` reads them, for services and for what calls them from within. The hot methods write
- * their messages straight from what they are given: the loader's way makes a message of every part first, which costs
+ * Contracts as `loadDefinitions` reads them, for services and for internal callers. The hot methods encode
+ * their arguments directly: the loader first makes a message of every part, which costs
  * more than the writing itself. The price is that nothing is converted: a text must be a text already, as the generated types
- * say, where the loader would make one of a number. Whoever takes messages from untyped code uses `loadDefinitions`.
+ * say, where the loader would make one of a number. Code with untyped messages uses `loadDefinitions`.
  */
 export function loadServiceDefinitions(files: readonly string[]): PackageDefinition {
   const definitions = { ...loadDefinitions(files) };

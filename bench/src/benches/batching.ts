@@ -9,16 +9,16 @@ import { openComputeBench } from '../stand/compute-bench.ts';
 
 const CALLERS = 64;
 const STREAMS = { streams: 4, window: 64, isFailure: isOipFailure };
-/** Share of what 64 callers get answered without batching. */
+/** Share of the rate that 64 callers reach without batching. */
 const IDLE_LOAD = 0.1;
 /** A tail needs more requests than a throughput. */
 const IDLE_TURNS = 4;
-/** And more of them: a p99 of a thousand requests is told by ten, so that each ratio is a fifth off, either way. */
+/** And more of them: the p99 of a thousand requests depends on ten of them, so a single ratio is off by about a fifth. */
 const IDLE_ROUNDS = 3;
 
 /**
  * One model served twice by one compute: as it is, and with `max_batch: 1`, which turns batching off. At a tenth of the load each
- * request goes to one of the two at random, so that both meet the same moments of the machine; latency is
+ * request goes to one of the two at random, so that both run at the same moments; latency is
  * the client's, from when the request was sent. At saturation the two take turns.
  */
 export async function batchingBench(options: BenchOptions): Promise<Figure[]> {

@@ -7,7 +7,7 @@ import { startEcho } from '../peers/start-peers.ts';
 /** Bytes of one message: about a ModelInfer request of 32 float32 columns. */
 const MESSAGE_BYTES = 220;
 
-/** What grpc-js alone does on this machine: the ground that the other figures stand on. */
+/** grpc-js alone on this machine: the base of the other figures. */
 export async function echoBench({ rounds, seconds, profile, say }: BenchOptions): Promise<Figure[]> {
   await using echo = await startEcho(profile);
   const { load } = echo;

@@ -14,7 +14,7 @@ const TURN = 20;
 /**
  * Execution of a compiled feature plan on one core: `cells`, numeric cells a second of a ranking with 200 candidates and 30
  * features with the usual transforms; `cells_text`, MB of UTF-8 a second through hashed words and pairs of words. Then what reading takes
- * (`read_200`, `read_1`) and, with `--data`, how well letters are told apart (`documents_accuracy`).
+ * (`read_200`, `read_1`) and, with `--data`, the accuracy on letters (`documents_accuracy`).
  */
 export async function featuresBench(options: BenchOptions): Promise<Figure[]> {
   const { rounds, seconds, data, say } = options;
@@ -107,7 +107,7 @@ function textWork(): Work {
   };
 }
 
-/** Runs a second of processor time: what one core does, however many others share it. */
+/** Runs per second of processor time: the rate of one core, no matter how busy the machine is. */
 function perSecond(run: () => void, seconds: number): number {
   const before = process.cpuUsage();
   let runs = 0;

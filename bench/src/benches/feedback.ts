@@ -13,9 +13,6 @@ import { type Figure, figure, ratios } from '../figure.ts';
 import { interleave, quantile, type Side, warm } from '../interleave.ts';
 import { type LoopStand, openLoopStand } from '../stand/loop-stand.ts';
 
-const FEW = 10_000;
-const MANY = 1_000_000;
-const COLLECTED = 500_000;
 const HOUR_MS = 3_600_000;
 const PAUSE_MS = 5;
 const COLLECT_MS = 600_000;
@@ -25,13 +22,16 @@ const COLLECT_MS = 600_000;
  * dataset does to the tail of recording outcomes.
  */
 export async function feedbackBench(options: BenchOptions): Promise<Figure[]> {
+  const many = options.predictions;
+  const few = Math.ceil(many / 100);
+  const collected = Math.ceil(many / 2);
   await using stand = await openLoopStand();
   const { say } = options;
-  say(`${FEW} and ${MANY} predictions with an outcome each, joined by keys`);
+  say(`${few} and ${many} predictions with an outcome each, joined by keys`);
   await stand.push('few', '{join: [user], window: 1d, otherwise: 0}');
   await stand.push('many', '{join: [user], window: 1d, otherwise: 0}');
-  await stand.fill('few', FEW, 'user');
-  await stand.fill('many', MANY, 'user');
+  await stand.fill('few', few, 'user');
+  await stand.fill('many', many, 'user');
   const matching = performance.now();
   for (const model of ['few', 'many']) while ((await settleOutcomes(stand.pool, model, 24 * HOUR_MS)) > 0);
   const matchSeconds = (performance.now() - matching) / 1000;
@@ -42,12 +42,12 @@ export async function feedbackBench(options: BenchOptions): Promise<Figure[]> {
   await warm(sides, options.seconds, say);
   const read = await interleave(sides, options.rounds, options.seconds, say);
   const state = await loop.read('many');
-  if (state.outcomes !== MANY || state.outcomesUnmatched !== 0)
+  if (state.outcomes !== many || state.outcomesUnmatched !== 0)
     throw new Error(`${state.outcomesUnmatched} of ${state.outcomes} outcomes are unmatched`);
 
   await stand.push('collected', '{window: 1d, otherwise: 0}');
-  await stand.fill('collected', COLLECTED, 'id');
-  const collect = await collectBeside(stand, options);
+  await stand.fill('collected', collected, 'id');
+  const collect = await collectBeside(stand, collected, options);
   return [
     figure(
       'loop_state_growth',
@@ -56,7 +56,7 @@ export async function feedbackBench(options: BenchOptions): Promise<Figure[]> {
     ),
     figure('collect_p99', collect.ratios, { atMost: 1.3 }),
     figure('collect_s', collect.seconds),
-    figure('match_per_s', [(FEW + MANY) / matchSeconds]),
+    figure('match_per_s', [(few + many) / matchSeconds]),
     figure(
       'loop_state_ms',
       (read.get('many') ?? []).map((sample) => sample.p50Ms),
@@ -67,6 +67,7 @@ export async function feedbackBench(options: BenchOptions): Promise<Figure[]> {
 /** Records one outcome every few milliseconds: while a dataset is collected, and for as long without. */
 async function collectBeside(
   stand: LoopStand,
+  collected: number,
   { rounds, say }: BenchOptions,
 ): Promise<{ readonly ratios: number[]; readonly seconds: number[] }> {
   const { pool, registry, objects, databaseUrl } = stand;
@@ -105,7 +106,7 @@ async function collectBeside(
     });
     const busy = await latencies(record, () => isDone);
     const { examples } = await ended;
-    if (examples !== COLLECTED) throw new Error(`${examples} rows were collected`);
+    if (examples !== collected) throw new Error(`${examples} rows were collected`);
     const seconds = (performance.now() - begun) / 1000;
     const until = performance.now() + seconds * 1000;
     const idle = await latencies(record, () => performance.now() >= until);

@@ -104,7 +104,7 @@ function message(round: number, index: number, nowMs: number) {
   };
 }
 
-/** Events a second from the first batch on: joining a group is not what is measured. */
+/** Events a second from the first batch on: the time to join the group does not count. */
 async function perSecond(
   start: (done: (events: number) => void, onFirst: () => void) => Promise<AsyncDisposable>,
 ): Promise<number> {

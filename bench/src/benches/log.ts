@@ -11,18 +11,18 @@ import type { ComputeStand } from '../stand/compute-stand.ts';
 const CALLERS = 64;
 const STREAMS = { streams: 4, window: 64, isFailure: isOipFailure };
 /**
- * The two sides of the throughput take turns of half the length, so many a round: the machine's speed changes by more than the log
- * costs from one second to the next.
+ * The two sides of the throughput take this many short turns a round, of half the length: from one second to the next the machine's speed
+ * changes by more than the log costs.
  */
 const PAIRS = 12;
 const PAIR_TURN = 0.5;
 /** Share of this run's saturated rate at which the lag of the log is measured. */
 const LAG_LOAD = 0.7;
-/** Share of what 64 callers get answered without the log, at which the tail is compared. */
+/** The tail is compared at this share of the rate that 64 callers reach without the log. */
 const TAIL_LOAD = 0.5;
-/** A turn of the tail's is so much longer: a pause of the machine in it would be all that its p99 tells. */
+/** Turns for the tail are longer by this factor, so that one pause of the machine does not decide the p99. */
 const TAIL_TURN = 2;
-/** And there are so many more: a collector's pause that falls into one side's turn moves that pair, not their median. */
+/** And there are more of them by this factor: a pause of the garbage collector in one turn moves that pair, not the median. */
 const TAIL_ROUNDS = 3;
 
 /**
@@ -108,8 +108,8 @@ interface Saturated {
 }
 
 /**
- * Each round has a process of its own: how the runtime happens to compile one of them changes its speed for good, and may
- * change what the log costs in it.
+ * Each round has its own process: the way in which the runtime happens to compile a process changes its speed as long as it lives, and
+ * may change the cost of the log.
  */
 async function saturate(
   stand: ComputeBench,
@@ -141,9 +141,9 @@ async function saturate(
   return { full, sustained };
 }
 
-/** What is told beside the tails, of the side with the log, a value for each of its turns. */
+/** Further figures of the side with the log, one value for each of its turns. */
 interface Beside {
-  /** Share of the turn's rows that stood in Postgres at its end. */
+  /** Share of the turn's rows that were in Postgres at its end. */
   readonly shipped: number[];
   /** Share of the turn in which garbage was collected. */
   readonly collecting: number[];

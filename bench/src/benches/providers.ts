@@ -20,7 +20,7 @@ const TOLERANCE = 1e-2;
 
 /**
  * Rows a second through a runner on each execution provider that loads here, over those on the CPU by one thread; and by how much
- * what they give differs. Throws when it is more than rounding. Of a provider that does not load it is told why.
+ * their outputs differ. Throws when they differ by more than rounding. For a provider that does not load, a line says why.
  */
 export async function providersBench({ rounds, seconds, devices, say }: BenchOptions): Promise<Figure[]> {
   await using stack = new AsyncDisposableStack();
@@ -60,7 +60,7 @@ export async function providersBench({ rounds, seconds, devices, say }: BenchOpt
       const outputs = await run(runner, model, input);
       expected ??= outputs;
       const difference = largestDifference(outputs, expected);
-      // What is no number is no small difference.
+      // NaN counts as a difference.
       if (!(difference <= TOLERANCE))
         throw new Error(`${provider} gives other numbers than cpu: they differ by ${difference}`);
       loaded.push({ provider, model });

@@ -26,7 +26,7 @@ const SINGLE = { streams: 2, window: 256 };
 const perSecond = (sample: Sample) => sample.perSecond;
 
 /**
- * What the runtime gives in a tight loop of one thread, at the best batch size; and how much of it is left through
+ * The rate of the runtime in a tight loop of one thread, at the best batch size, and how much of it remains through
  * compute's streams at saturation for the 512-2048-1024-1 model, which has one runner of one thread. The log is on.
  */
 export async function runtimeBench(options: BenchOptions): Promise<Figure[]> {

@@ -11,11 +11,11 @@ import type { ComputeStand } from '../stand/compute-stand.ts';
 
 const CALLERS = 64;
 const LOAD = 0.7;
-/** Loading, flipping and the first requests of the new version; the old one drains behind it. */
+/** The window of a swap ends so long after the flip; the old version drains meanwhile. */
 const AFTER_FLIP_MS = 500;
 const FIRST_MEASURED = 5;
 const DRAINED_MS = 30_000;
-/** Requests arrive for so long before the first swap: a process that has just begun to be used still grows by that. */
+/** Load before the first swap: a process that has just come into use still grows. */
 const SETTLE_MS = 60_000;
 const SETTLE_SHARE = 0.1;
 const MEMORY_SAMPLES = 5;

@@ -41,7 +41,7 @@ const axeSource = (): string =>
 
 let source: string | undefined;
 
-/** Serious and critical findings of axe-core on the page as it stands, one for each element. */
+/** Serious and critical findings of axe-core on the present page, one for each element. */
 export async function accessibilityFindings(page: Page, screen: string): Promise<AccessibilityFinding[]> {
   source ??= axeSource();
   // Evaluated by the browser's debugger, which the page's policy does not concern.

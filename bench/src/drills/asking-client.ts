@@ -42,7 +42,7 @@ export class AskingClient implements AsyncDisposable {
     this.#perSecond = perSecond;
   }
 
-  /** Resolves when so many have been answered. At most `perSecond` are begun, the time while nothing is answered not made up for. */
+  /** Resolves when so many have been answered. At most `perSecond` are begun; it does not catch up after an interruption. */
   async ask(predictions: number, signal: AbortSignal): Promise<void> {
     let begun = 0;
     let allowed = CALLERS;

@@ -43,7 +43,7 @@ interface Past {
 
 /**
  * Builds a training set of past labels from an archive in which a fifth of the events arrived late, and recomputes every cell from
- * the list of events alone. Counts the cells that differ: they saw what was not known yet, or missed what was.
+ * the list of events alone. Counts the cells that differ: they saw events that were not known yet, or missed known ones.
  */
 export async function countLeaks({
   url,

@@ -33,7 +33,7 @@ interface RunReport {
 }
 
 /**
- * The same rows twice: once in peace, once while the worker and the control service are killed again and again (`--kills`). Then both
+ * The same rows two times: once undisturbed, once while the worker and the control service are killed again and again (`--kills`). Then both
  * results are compared, row by row and byte by byte. `--predictions` is the number of rows.
  */
 export const drillBatch: Drill = async ({ kills, predictions: rows, say }): Promise<Figure[]> => {

@@ -54,7 +54,7 @@ export const drillCluster: Drill = async ({ rate, say }): Promise<Figure[]> => {
     say(`${node.name} restarted: ${failed} failed`);
   }
 
-  // Whoever holds the leases is gone: another one takes the rollout up.
+  // The process with the leases is gone: another one takes over the rollout.
   await first?.stop();
   await using other = await openDrillClient(cluster.addresses('preprocessor'), second?.address ?? '');
   const promoted = await makeLive(other, 2).catch((error: unknown) => {
@@ -81,7 +81,7 @@ export const drillCluster: Drill = async ({ rate, say }): Promise<Figure[]> => {
   ];
 };
 
-/** How many of the predictions stand in the log, and which node wrote them, once no more arrive. */
+/** How many of the predictions are in the log, and which node wrote them, once no more arrive. */
 async function logged(databaseUrl: string, ids: readonly string[]) {
   await using pool = openPool(databaseUrl, {
     ...{ max: 1, queryTimeoutMs: 30_000, application: 'drill', log: silentLog() },

@@ -14,7 +14,7 @@ import type { Drill } from './drill.ts';
 
 const USERS = 500;
 const EVENTS = 30_000;
-/** Every so many events belong to one of a few users, who have thousands each. */
+/** One event in so many belongs to one of a few users, who have thousands each. */
 const HEAVY_SHARE = 0.5;
 const HEAVY_USERS = 5;
 const BATCH = 500;
@@ -31,7 +31,7 @@ interface Sent {
 
 /**
  * All events are sent twice, out of order, while the preprocessor is killed again and again. Then the windows of every user are
- * compared with an exact count of what was sent: numbers and sums of three windows.
+ * compared with an exact count of the events: numbers and sums of three windows.
  */
 export const drillHistory: Drill = async ({ kills, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
@@ -107,7 +107,7 @@ const messageOf = ({ user, id, atMs, price }: Sent) => ({
   }),
 });
 
-/** Users of whom some window differs from what was sent. */
+/** Users with at least one wrong window. */
 async function wrongUsers(history: RedisHistory, events: readonly Sent[]): Promise<number> {
   const nowMs = Date.now();
   const sent = Map.groupBy(events, ({ user }) => user);

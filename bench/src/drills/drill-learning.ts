@@ -8,13 +8,13 @@ import type { Drill } from './drill.ts';
 
 const RUNS = 1_000;
 const OUTCOMES = 20_000;
-/** A look after so many outcomes: continuous peeking, as far as a simulation needs it. */
+/** The comparison is evaluated after so many outcomes, which approximates continuous evaluation. */
 const LOOK_EVERY = 200;
 const REPEATS = 10;
 
 /**
- * What the loop's statistics promise, by simulation with known truth, and whether training gives the same bytes again. Each of the
- * 1,000 runs has a seed of its own.
+ * The guarantees of the loop's statistics, by simulation with known truth, and whether training gives the same bytes again. Each of the
+ * 1,000 runs has its own seed.
  */
 export const drillLearning: Drill = async ({ say }): Promise<Figure[]> => {
   const identical = share((seed) => peeked(seed, 0.9, 0.9).better);

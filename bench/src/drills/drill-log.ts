@@ -15,9 +15,9 @@ import { compareIds } from './compare-ids.ts';
 import type { Drill, DrillOptions } from './drill.ts';
 
 const LIMIT_MS = 3_600_000;
-/** Postgres stands still from this share of the predictions on. */
+/** Postgres is stopped when this share of the predictions was answered. */
 const OUTAGE_AT = 0.45;
-/** The front is also killed once so long before Postgres is back. */
+/** The front is also killed once, this long before Postgres is back. */
 const KILL_BEFORE_END_MS = 5_000;
 const SHIPPED_MS = 300_000;
 const PAGE = 50_000;
@@ -25,7 +25,7 @@ const POLL_MS = 250;
 
 /**
  * Predictions through compute's own stream, each asked again under its id until it is answered, while the front is killed again
- * and again and Postgres stands still for a while. Then the ids that were answered are held against the log.
+ * and again and Postgres is stopped for a while. Then the answered ids are compared with the log.
  */
 export const drillLog: Drill = async (options): Promise<Figure[]> => {
   const { predictions, kills, say } = options;
@@ -99,7 +99,7 @@ async function breakThings(options: DrillOptions, victims: Victims, signal: Abor
   }
 }
 
-/** Until as many rows stand in the log as were answered, or it grows no more. */
+/** Waits until the log has as many rows as were answered, or no longer grows. */
 async function untilShipped(pool: Pool, answered: number, signal: AbortSignal): Promise<number> {
   const start = performance.now();
   let last = -1;
@@ -112,7 +112,7 @@ async function untilShipped(pool: Pool, answered: number, signal: AbortSignal): 
     const now = performance.now();
     if (count > last) grewAt = now;
     last = count;
-    // Rows whose answer was lost with the front come on top; a last look once nothing moves any more.
+    // Rows whose answer was lost with the front come on top; count again once nothing changes any more.
     if (count >= answered && now - grewAt > 2_000) return now - start;
     if (now - grewAt > 30_000) return now - start;
     await delay(POLL_MS, undefined, { signal });

@@ -17,7 +17,7 @@ const REQUEST_MS = 60_000;
 
 /**
  * More models than the node's budget holds, asked with Zipf's frequencies by a few callers: versions are ended and loaded again all the
- * time. Counts what the system killed for want of memory, and requests that were refused.
+ * time. Counts processes that the system killed for want of memory, and refused requests.
  */
 export const drillMany: Drill = async ({ models, megabytes, budget, seconds, say }): Promise<Figure[]> => {
   await using stand = await openComputeBench({ memoryBudgetBytes: budget * 2 ** 20 });
@@ -69,7 +69,7 @@ export const drillMany: Drill = async ({ models, megabytes, budget, seconds, say
   ];
 };
 
-/** Two square layers of weights that fill so many megabytes. */
+/** Two square layers of weights of this many megabytes together. */
 function largeModel(megabytes: number): BenchModel {
   const hidden = Math.round(Math.sqrt((megabytes * 2 ** 20) / 4));
   const shape = { inputs: INPUTS, hidden: [hidden, hidden], outputs: 1 } as const;

@@ -15,7 +15,7 @@ import type { Drill } from './drill.ts';
 import { estimateError, MONTHS, readSessions, sessionsByMonth } from './monitoring/estimate-error.ts';
 
 const SESSIONS = 'online_shoppers_intention.csv';
-/** The model learnt from the first months; the features of these are what the others are compared with. */
+/** The model learnt from the first months; the other months are compared with the features of these. */
 const LEARNED = 3;
 const PSI = 0.1;
 
@@ -76,7 +76,7 @@ function markdown(months: readonly Month[]): string[] {
 
 const DAY_MS = 86_400_000;
 
-/** A month stands at its number in days, so that the chart has room for its name. */
+/** The position of a month on the axis, in days, so that the chart has room for its name. */
 function qualityPicture(quality: readonly Quality[]): string {
   const placed = quality.map((one) => ({ ...one, at: one.at * DAY_MS }));
   return qualityChart(

@@ -18,7 +18,7 @@ features:
   - {name: views, from: history.user.view.count, window: 7d, missing: 0}
   - {name: spent, from: history.user.buy.sum(price), window: 30d, missing: 0}
 `;
-/** Predictions a second, asked one after the other whatever the answers. */
+/** Predictions a second, asked one after the other, no matter how they are answered. */
 const RATE = 100;
 const CALM_S = 20;
 

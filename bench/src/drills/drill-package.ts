@@ -28,7 +28,7 @@ export const drillPackage: Drill = async ({ say, environment }): Promise<Figure[
     const app = await mkdtemp(join(folder, 'app-'));
     await writeFile(join(app, 'package.json'), '{}');
     say('installing');
-    // As outside the project: without its node_modules/.bin, and without what npm told this process.
+    // As outside the project: without its node_modules/.bin, and without npm's variables of this process.
     const path = (environment.PATH ?? '').split(':').filter((part) => !part.startsWith(ROOT));
     const env = { PATH: path.join(':'), HOME: environment.HOME ?? folder };
     const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball];
@@ -41,7 +41,7 @@ export const drillPackage: Drill = async ({ say, environment }): Promise<Figure[
       cwd: app,
       env,
       stdio: ['ignore', 'pipe', 'inherit'],
-      // A group of its own: npx hands no signal on, so all of it gets Ctrl-C, as at a terminal.
+      // Its own process group: npx does not pass signals on, so the whole group gets Ctrl-C, as at a terminal.
       detached: true,
     });
     // Also the programs that npx started hold its output open until they have ended.
@@ -67,7 +67,7 @@ export const drillPackage: Drill = async ({ say, environment }): Promise<Figure[
   }
 };
 
-/** A base whose next ports are most likely free: they are above what the system gives away by itself. */
+/** A base port whose following ports are probably free: they are above the range of ephemeral ports. */
 async function portRange(): Promise<number> {
   const free = await freePort();
   return free > 60_000 ? free - 30_000 : free;

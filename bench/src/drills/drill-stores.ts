@@ -34,7 +34,7 @@ class Missing extends Error {}
 
 /**
  * Stores as they are run in production, each started and used for real where its programs can be had: Redis with sentinels, Redis Cluster,
- * Postgres behind PgBouncer (session and transaction pooling), Kafka with a login. What cannot be had is told in one line.
+ * Postgres behind PgBouncer (session and transaction pooling), Kafka with a login. A store that is not available here is named in one line.
  */
 export const drillStores: Drill = async ({ say, only }): Promise<Figure[]> => {
   const trials: Readonly<Record<string, Trial>> = {
@@ -361,7 +361,7 @@ async function kafkaLogin(folder: string): Promise<void> {
     brokers: [`kafka+plain://${login.user}:${login.password}@${kafka.brokers}`],
     ...{ clientId: 'drill', log: silentLog(), timeoutMs: 30_000 },
   });
-  // What cannot be read is set aside: it has travelled through the broker to the preprocessor.
+  // An unreadable message becomes a dead letter: it has travelled through the broker to the preprocessor.
   await until('a message through Kafka', async () => {
     await producer.send('hotloop.events', [{ key: 'a', value: 'not an event' }]);
     return (await pool.query('SELECT 1 FROM set_aside')).rowCount !== 0;

@@ -8,7 +8,7 @@ export interface DrillOptions {
   readonly kills: number;
   /** `promote`: at how many points of a promotion something is killed. */
   readonly points: number;
-  /** `log`: for how many seconds Postgres stands still. */
+  /** `log`: for how many seconds Postgres is stopped. */
   readonly outage: number;
   /** `many`: models, their megabytes, the node's budget for them, and for how long they are asked. */
   readonly models: number;
@@ -36,5 +36,5 @@ export interface DrillOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** One drill: something breaks on purpose, and what must not happen is counted. */
+/** One drill: something is broken on purpose, and the effects that must not happen are counted. */
 export type Drill = (options: DrillOptions) => Promise<Figure[]>;

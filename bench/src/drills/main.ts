@@ -108,7 +108,7 @@ const program = new Command('npm run drill --')
     if (result.figures.some((figure) => figure.met === false)) process.exitCode = 1;
   });
 
-// Ended by Ctrl-C: what was started ends with this process, and the folders go.
+// On Ctrl-C the processes that were started end with this one, and the folders are removed.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 try {
   await program.parseAsync();

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { StreamTable } from '@hotloop/platform/grpc/stream-table.ts';
 
-/** One connection for unary calls of requests made beforehand. It ends when the server goes away, and is good for 2 GiB of answers. */
+/** One connection for unary calls with prepared requests. It ends with the server, and after 2 GiB of answers. */
 export interface BareLoad extends AsyncDisposable {
   /**
    * Gives a function that sends one request each time; no more at once than the server takes, others wait for their turn. It resolves when
    * the answer carries a message of at least one byte; it rejects when the call was refused or not answered in time, or the connection
-   * has ended. Throws RangeError for a request of more than 16 KiB. The server must take what is sent: its windows are not looked at.
+   * has ended. Throws RangeError for a request of more than 16 KiB. The server's flow control windows are ignored.
    */
   caller(path: string, message: Buffer): () => Promise<void>;
 }
@@ -27,7 +27,7 @@ const TYPE = {
 } as const;
 const FLAG = { endStream: 1, ack: 1, endHeaders: 4 } as const;
 const SETTING = { headerTableSize: 1, maxConcurrentStreams: 3, initialWindowSize: 4 } as const;
-/** What every server takes. */
+/** The frame size that every server accepts. */
 const MAX_FRAME_BYTES = 16_384;
 const LARGEST_WINDOW = 0x7fffffff;
 const FIRST_WINDOW = 65_535;
@@ -35,11 +35,11 @@ const GRPC_PREFIX_BYTES = 5;
 const DEFAULT_CONCURRENT = 100;
 /** As the requests' own header says. */
 const ANSWER_SECONDS = 10;
-/** A server that leaves a call without an answer for so long is taken for hung. */
+/** A server that does not answer a call for so long counts as hung. */
 const HUNG_MS = 15_000;
 const LOOK_MS = 1_000;
 const SETTING_BYTES = 6;
-/** What one byte can say of a text's length. */
+/** The longest text whose length fits into one byte. */
 const MAX_TEXT = 126;
 
 /**
@@ -183,7 +183,7 @@ class BareConnection implements BareLoad {
   }
 }
 
-/** HEADERS and DATA of one call, on stream 0: the number is put in when it is sent. Throws for what takes more than one frame. */
+/** HEADERS and DATA of one call, on stream 0: the number is put in when it is sent. Throws when it needs more than one frame. */
 function requestFrames(authority: string, path: string, message: Buffer): Buffer {
   const headers = Buffer.concat(
     [

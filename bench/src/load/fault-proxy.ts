@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** What becomes of bytes on their way. */
+/** What happens to bytes on their way. */
 export interface ProxyFault {
-  /** Bytes wait so long, each way. */
+  /** Delay of bytes in each direction. */
   readonly delayMs?: number;
-  /** Nothing passes any more, and nobody is told: a half-open connection. 'both', or bytes to the server alone, or from it. */
+  /** Nothing passes any more, without an error: a half-open connection. 'both', or bytes to the server alone, or from it. */
   readonly swallow?: 'both' | 'to' | 'from';
-  /** One bit of every so many bytes towards the server is turned. */
+  /** One bit in so many bytes towards the server is flipped. */
   readonly corruptEvery?: number;
-  /** New connections are refused, and those that stand are cut. */
+  /** New connections are refused, and open ones are closed. */
   readonly refuse?: boolean;
 }
 
@@ -19,10 +19,10 @@ export interface FaultProxy extends AsyncDisposable {
   readonly address: string;
   /** Bytes that were swallowed so far. */
   readonly swallowed: number;
-  /** From now on, for connections that stand and new ones. */
+  /** From now on, for open connections and new ones. */
   inject(fault: ProxyFault): void;
   heal(): void;
-  /** Cuts all connections that stand, once. */
+  /** Closes all open connections, once. */
   cut(): void;
 }
 

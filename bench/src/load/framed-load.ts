@@ -3,7 +3,7 @@ import type { RawLoad } from './raw-load.ts';
 
 /** An item of a frame as bytes, with the places that differ from one to the next. */
 export interface FramedItem {
-  /** The item with its tag and length, as it stands in the frame. */
+  /** The item with its tag and length, as in the frame. */
   readonly bytes: Buffer;
   /** Where the four bytes of the sequence's varint begin. */
   readonly sequenceAt: number;
@@ -26,7 +26,7 @@ const ITEMS_TAG = 0x0a;
 const FAILURE_TAG = 0x1a;
 
 /**
- * Drives a framed stream with items made beforehand, as a client does that sends whatever it has in one frame: each turn,
+ * Drives a framed stream with prepared items, as a client does that sends all its items in one frame: each turn,
  * as many new items as were answered. Counts items. Rejects when one fails.
  */
 export async function framedLoad(
@@ -142,7 +142,7 @@ export function countAnswers(frame: Buffer): number {
       at = start;
       continue;
     }
-    // An item: tag and varint of the sequence, then the tag of what it is.
+    // An item: tag and varint of the sequence, then the tag of its kind.
     const [, afterSequence] = varint(frame, start + 1);
     if (frame[afterSequence] === FAILURE_TAG) return -1;
     count++;

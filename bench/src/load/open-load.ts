@@ -16,7 +16,7 @@ export interface Arrival {
   readonly error: string | null;
 }
 
-/** Arrivals are moved up to the next whole tick, so that the timer's coarseness is nobody's latency. */
+/** Arrivals are moved up to the next whole tick, so that the timer's resolution does not count as latency. */
 const TICK_MS = 1;
 
 /**

@@ -29,11 +29,11 @@ export interface PacedShape {
 }
 
 /**
- * A client that sends bytes made beforehand, so that both sides of a comparison cost the client the same. A refused or
+ * A client that sends prepared bytes, so that both sides of a comparison cost the client the same. A refused or
  * unanswered call ends a run with an error: a benchmark of failures measures nothing.
  */
 export interface RawLoad extends AsyncDisposable {
-  /** One call, within 10 s unless told. Rejects with the server's refusal. */
+  /** One call; the default deadline is 10 s. Rejects with the server's refusal. */
   call(path: string, request: Buffer, timeoutMs?: number): Promise<Buffer>;
   /** `concurrency` callers, each with one call in flight. */
   unary(path: string, request: Buffer, concurrency: number, seconds: number): Promise<Sample>;
@@ -109,7 +109,7 @@ function openStream(client: Client, path: string, deadlineMs: number): ClientDup
   return client.makeBidiStreamRequest(path, whole, whole, new Metadata(), { deadline });
 }
 
-/** Keeps `window` messages in flight until `end`; counts answers, which all have come when it resolves. */
+/** Keeps `window` messages in flight until `end`; resolves with the number of answers once all have arrived. */
 function runStream(
   client: Client,
   path: string,

@@ -33,7 +33,7 @@ export interface SteadyLoadOptions {
   readonly input?: (index: number) => PredictInput;
 }
 
-/** Asks at a steady rate whatever the answers, and remembers each. A pause of this process is made up for within a second at most. */
+/** Sends requests at a steady rate, no matter how fast they are answered, and remembers each answer. After a pause of this process it catches up for at most one second. */
 export function steadyLoad({ client, model, perSecond, input }: SteadyLoadOptions): SteadyLoad {
   const asked: AskedPrediction[] = [];
   const open = new Set<Promise<void>>();

@@ -6,7 +6,7 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js';
 
-/** Bytes in, bytes out: no decoding, so that what is left is grpc-js itself. */
+/** Bytes in, bytes out, without decoding: the cost of grpc-js itself. */
 const whole = (bytes: Buffer): Buffer => bytes;
 
 export const ECHO = {

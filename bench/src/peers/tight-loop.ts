@@ -3,7 +3,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { quantile } from '../interleave.ts';
 import { serveCommands } from '../stand/commands.ts';
 
-/** What a tight loop did in one turn. */
+/** The result of a tight loop in one turn. */
 export interface TightRun {
   readonly rowsPerSecond: number;
   readonly p50Ms: number;

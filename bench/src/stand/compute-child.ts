@@ -31,9 +31,9 @@ export interface ComputeChildOptions {
   readonly node: string;
   /** This compute's alone: store and journal. */
   readonly folder: string;
-  /** True: the log can be switched off from outside; what is answered then is not written down. */
+  /** True: the log can be switched off from outside; answers are then not logged. */
   readonly switchesLog?: boolean;
-  /** What all runners together may take; compute's own choice when absent. */
+  /** Memory of all runners together; compute's default when absent. */
   readonly memoryBudgetBytes?: number;
 }
 
@@ -63,7 +63,7 @@ export interface LoopDelay {
   readonly maxMs: number;
 }
 
-/** The pauses for which its garbage was collected since they were asked for last; incremental steps are not among them. */
+/** Pauses of the garbage collector since the last question, without incremental steps. */
 export interface Collections {
   readonly pausesMs: readonly number[];
 }
@@ -77,7 +77,7 @@ const POLL_MS = 5;
 class LogSwitch {
   isOn = true;
 
-  /** The journal, except that what is appended is forgotten while the log is off. Calls that each request makes are plain ones. */
+  /** The journal, except that rows are dropped while the log is off. The calls of a request's path are plain method calls. */
   readonly wrap = (journal: Journal<PredictionRow>): Journal<PredictionRow> => {
     const done = Promise.resolve();
     return {
@@ -98,8 +98,8 @@ class LogSwitch {
 }
 
 /**
- * Compute as it is served, in a process of its own that can be asked from outside: which versions play which role (a
- * registry in memory), how late its event loop is, what memory it takes.
+ * Compute as it is installed, in its own process, with commands from outside: set the roles of versions (a registry in memory), read the
+ * delay of its event loop, its memory and the lag of its log.
  */
 async function main(): Promise<void> {
   const options = JSON.parse(process.argv[2] ?? '') as ComputeChildOptions;
@@ -206,7 +206,7 @@ async function main(): Promise<void> {
       const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
       return { p99Ms: late(delay.percentile(99)), maxMs: late(delay.max) };
     },
-    /** Rows in Postgres of what was answered from a moment on, in milliseconds since 1970. */
+    /** Rows in Postgres that were answered since a moment, in milliseconds since 1970. */
     async loggedSince(at: number): Promise<number> {
       const counted = await pool.query<{ rows: number }>(
         'SELECT count(*)::int AS rows FROM prediction WHERE at >= to_timestamp($1 / 1000.0)',

@@ -42,7 +42,7 @@ export interface ConsoleStandOptions {
   readonly say: (line: string) => void;
 }
 
-/** The platform with a model whose loop has a past: versions, predictions, outcomes, a run. */
+/** The platform with a model that has a history: versions, predictions, outcomes, a run. */
 export interface ConsoleStand extends AsyncDisposable {
   readonly local: Local;
   readonly client: HotloopClient;
@@ -50,11 +50,11 @@ export interface ConsoleStand extends AsyncDisposable {
   readonly url: string;
   /** The newest first. */
   readonly predictionIds: readonly string[];
-  /** Asks so many times more, and tells what came of most of them. Ids, the newest first. */
+  /** Makes so many more predictions and reports the outcomes of most of them. Returns their ids, the newest first. */
   ask(times: number): Promise<string[]>;
 }
 
-/** Starts everything on free ports and tells the model's past through the front door; nothing is written past it. */
+/** Starts everything on free ports and creates the model's history through the public interfaces only. */
 export async function openConsoleStand(options: ConsoleStandOptions): Promise<ConsoleStand> {
   await using opened = new AsyncDisposableStack();
   const { apiKey, apiKeys } = options;

@@ -23,7 +23,7 @@ export interface KillableService extends AsyncDisposable {
   readonly pid: number;
   /** Ends it as a crash does. */
   kill(): Promise<void>;
-  /** Starts it again, with some settings changed, and resolves when it serves; tries again while what it depends on is away. */
+  /** Starts it again, with some settings changed, and resolves when it serves; tries again while its dependencies are away. */
   start(changed?: Readonly<Record<string, string>>): Promise<void>;
 }
 

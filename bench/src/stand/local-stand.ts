@@ -24,7 +24,7 @@ export interface LocalStand extends AsyncDisposable {
   settle(): Promise<void>;
 }
 
-/** Backing services of their own, in a folder of their own. `single` clubs the four services into one process. */
+/** Backing services of their own, in a folder of their own. `single` runs the four services in a single process. */
 export async function startLocalStand(folder: string, single: boolean): Promise<LocalStand> {
   await using opened = new AsyncDisposableStack();
   const dir = join(folder, single ? 'clubbed' : 'four');

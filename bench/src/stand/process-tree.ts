@@ -13,7 +13,7 @@ export function processTree(root: number): number[] {
   return found;
 }
 
-/** Undefined when it has ended meanwhile. */
+/** Undefined when the process has ended meanwhile. */
 function parentOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -24,7 +24,7 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
-/** Signals a whole tree, parents before children: a stopped parent starts no more. */
+/** Signals a whole tree, parents before children, because a stopped parent starts no further ones. */
 export function signalTree(root: number, signal: NodeJS.Signals): void {
   for (const pid of processTree(root)) {
     try {

@@ -6,7 +6,7 @@ import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 const POLL_MS = 50;
 
 /**
- * Resolves when all journals beneath a folder stand in Postgres up to their ends; nothing may be written meanwhile.
+ * Resolves when all journals below a folder are shipped to Postgres completely; nothing may be written meanwhile.
  * Throws when that takes longer.
  */
 export async function shippedJournals(folder: string, postgres: Queryable, timeoutMs: number): Promise<void> {
@@ -38,10 +38,10 @@ async function isShipped(journal: string, postgres: Queryable): Promise<boolean>
     [`${identity.table}/${identity.id}`],
   );
   const [position] = rows;
-  // A journal that nothing was written to yet holds headers alone, and has no position.
+  // A journal without rows has only headers, and no position.
   if (!position) return isEmpty && (before === undefined || (await isCut(segmentPath(journal, before))));
   if (Number(position.segment) === last && Number(position.offset) === size) return true;
-  // A segment that was shipped whole is cut to its header, and a new one is begun.
+  // A completely shipped segment is cut to its header, and a new one begins.
   return isEmpty && before === Number(position.segment) && (await isCut(segmentPath(journal, before)));
 }
 

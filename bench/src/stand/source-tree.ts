@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
-/** A change of one source file that a check must notice. `from` stands in the file exactly once. */
+/** A change of one source file that a check must notice. `from` occurs in the file exactly once. */
 export interface PlantedBug {
   /** Relative to the root of the project. */
   readonly file: string;
@@ -22,11 +22,11 @@ export interface PlantedBug {
 /** A copy of the project's sources that runs beside this one, on the same installed packages. */
 export interface SourceTree {
   readonly root: string;
-  /** Disposing the result takes it back. */
+  /** Disposing the result undoes it. */
   plant(bug: PlantedBug): Disposable;
 }
 
-/** Copies what git knows or would know of `root` into a new folder. Throws where there is no git. */
+/** Copies the files of `root` that git tracks or would track into a new folder. Throws where there is no git. */
 export function copySources(root: string, into: string): SourceTree {
   const files = git(root, 'ls-files', '-co', '--exclude-standard', '-z').toString().split('\0');
   for (const file of files) {

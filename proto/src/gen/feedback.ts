@@ -28,7 +28,7 @@ export interface ProtoGrpcType {
       Failure: MessageTypeDefinition<_hotloop_v1_Failure, _hotloop_v1_Failure__Output>
       FeatureStatus: MessageTypeDefinition<_hotloop_v1_FeatureStatus, _hotloop_v1_FeatureStatus__Output>
       /**
-       * What happened next. Served by the retrainer.
+       * Outcomes of predictions. Served by the retrainer.
        */
       FeedbackService: SubtypeConstructor<typeof grpc.Client, _hotloop_v1_FeedbackServiceClient> & { service: _hotloop_v1_FeedbackServiceDefinition }
       NumberList: MessageTypeDefinition<_hotloop_v1_NumberList, _hotloop_v1_NumberList__Output>

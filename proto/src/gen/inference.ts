@@ -34,7 +34,7 @@ export interface ProtoGrpcType {
       InferReplyFrame: MessageTypeDefinition<_hotloop_v1_InferReplyFrame, _hotloop_v1_InferReplyFrame__Output>
       InferReplyItem: MessageTypeDefinition<_hotloop_v1_InferReplyItem, _hotloop_v1_InferReplyItem__Output>
       /**
-       * How the preprocessor asks compute: the Open Inference Protocol's content plus what the prediction log keeps,
+       * How the preprocessor calls compute: the content of the Open Inference Protocol plus the fields of the prediction log,
        * many items a frame, because the cost of a message on a stream is larger than the cost of a small model.
        */
       InferenceService: SubtypeConstructor<typeof grpc.Client, _hotloop_v1_InferenceServiceClient> & { service: _hotloop_v1_InferenceServiceDefinition }

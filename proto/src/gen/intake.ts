@@ -39,7 +39,7 @@ export interface ProtoGrpcType {
       IngestEventsReply: MessageTypeDefinition<_hotloop_v1_IngestEventsReply, _hotloop_v1_IngestEventsReply__Output>
       IngestEventsRequest: MessageTypeDefinition<_hotloop_v1_IngestEventsRequest, _hotloop_v1_IngestEventsRequest__Output>
       /**
-       * What features are made of: events of entities, and tables. Served by the preprocessor.
+       * The sources of features: events of entities, and reference tables. Served by the preprocessor.
        */
       IntakeService: SubtypeConstructor<typeof grpc.Client, _hotloop_v1_IntakeServiceClient> & { service: _hotloop_v1_IntakeServiceDefinition }
       NumberList: MessageTypeDefinition<_hotloop_v1_NumberList, _hotloop_v1_NumberList__Output>

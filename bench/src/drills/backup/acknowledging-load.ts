@@ -32,7 +32,7 @@ export interface AcknowledgedAll {
 const PAUSE_MS = 20;
 const PUSH_EVERY = 100;
 
-/** Asks, reports an outcome of each answer, and pushes a version now and then, until told to stop. */
+/** Asks, reports an outcome of each answer, and pushes a version from time to time, until it is stopped. */
 export async function acknowledgingLoad(
   client: HotloopClient,
   signal: AbortSignal,

@@ -11,7 +11,7 @@ export interface FoundText {
   readonly bytes: number;
 }
 
-/** Searches all files below a folder; what is compressed (gzip, Parquet) is read, other files are searched byte by byte. */
+/** Searches all files below a folder; compressed files (gzip, Parquet) are decompressed, others are searched byte by byte. */
 export async function findTextInFiles(text: string, folder: string, leaveOut: RegExp): Promise<FoundText[]> {
   const found: FoundText[] = [];
   await using database = await openDuckDb();
@@ -35,7 +35,7 @@ export async function findTextInFiles(text: string, folder: string, leaveOut: Re
   return found;
 }
 
-/** Searches the names and values of all keys, whatever their type, as Redis dumps them. */
+/** Searches the names and values of all keys, of every type, as Redis dumps them. */
 export async function findTextInRedis(text: string, redis: RedisClient): Promise<FoundText[]> {
   const found: FoundText[] = [];
   for await (const keys of findKeys(redis, '*'))

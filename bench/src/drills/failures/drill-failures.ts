@@ -35,7 +35,7 @@ export const FAILURE_CELLS: readonly FailureCell[] = [
   ...LIVE_CELLS,
 ].sort((a, b) => a.id - b.id);
 
-/** What became of one cell: problems as it is, and whether those of its planted bug were seen. */
+/** The result of one cell: its problems, and whether its planted bug was noticed. */
 interface CellResult {
   problems: readonly string[];
   caught: boolean;

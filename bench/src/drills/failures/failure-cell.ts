@@ -34,7 +34,7 @@ export interface Scene {
   readonly record: (key: 'recovery_ms' | 'answered', value: number) => void;
 }
 
-/** What was wrong, one line each; empty when the cell holds. */
+/** Problems, one line each; empty when the cell passes. */
 export type Problems = readonly string[];
 
 interface AnyCell {

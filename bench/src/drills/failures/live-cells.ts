@@ -289,7 +289,7 @@ const CALLERS = 32;
 const PEAK_MS = 4_000;
 const FLOOD_MS = 8_000;
 
-/** A model of which each run takes milliseconds, one row a run, asked for three times what it gives. */
+/** A model of which each run takes milliseconds, one row a run, asked at three times the rate that it can answer. */
 async function overload(scene: Scene): Promise<string[]> {
   await makeLive(scene.client, 2, HEAVY);
   const end = performance.now() + PEAK_MS;

@@ -15,7 +15,7 @@ const POLL_MS = 250;
 const QUERY_MS = 20_000;
 
 export interface SceneOptions {
-  /** Of this scene alone. */
+  /** Used by this scene only. */
   readonly folder: string;
   readonly stores: Stores;
   /** The sources that the services run. */
@@ -64,7 +64,7 @@ export async function openScene(options: SceneOptions): Promise<Scene & AsyncDis
   };
 }
 
-/** Waits while rows still arrive: what is missing when none came for a while is lost. */
+/** Waits while rows still arrive: rows that are missing when none has come for a while are lost. */
 async function notLogged(databaseUrl: string, ids: readonly string[]): Promise<string[]> {
   await using pool = openPool(databaseUrl, {
     ...{ max: 1, queryTimeoutMs: QUERY_MS, application: 'drill', log: silentLog() },

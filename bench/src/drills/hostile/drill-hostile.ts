@@ -81,7 +81,7 @@ export const drillHostile: Drill = async ({ say, only }): Promise<Figure[]> => {
   ];
   if (local.sqlAddress !== undefined) all.push(...stack.use(sqlInputs(local.sqlAddress)).inputs);
   else say('SQL did not start; its door is not tried');
-  // Some doors alone are for finding what is wrong, not for the figures.
+  // A run with some doors only is for finding a problem, not for the figures.
   const inputs = all.filter(({ door }) => only === undefined || only.split(',').includes(door));
   const rounds = only === undefined ? ROUNDS : 1;
   for (const door of new Set(inputs.map((input) => input.door)))
@@ -132,7 +132,7 @@ async function inTurns(
   );
 }
 
-/** Memory of each process with its children: the least of a few looks, so that what is about to be collected does not count. */
+/** Memory of each process with its children: the lowest of a few samples, so that garbage does not count. */
 async function settled(pids: readonly number[]): Promise<number[]> {
   const looks: number[][] = [];
   for (let look = 0; look < 8; look++) {

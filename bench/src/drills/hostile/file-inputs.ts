@@ -3,9 +3,9 @@ import { external, model as modelWith, weight } from '@hotloop/model/onnx/testin
 import { HOSTILE_TEXTS, type HostileInput, leakOf, mutated } from './hostile-input.ts';
 
 const MUTANTS = 80;
-/** Such a name is allowed, whatever it means elsewhere. */
+/** Names that are allowed, whatever they mean elsewhere. */
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
-/** A fault of the caller's, told by code. */
+/** Codes that mean a fault of the caller. */
 const RIGHT = new Set([
   'INVALID_ARGUMENT',
   'FAILED_PRECONDITION',
@@ -28,7 +28,7 @@ export function fileInputs(
       name,
       send: () => pushed(client, manifestYaml, onnx, mayBeFine),
     });
-  // The drill's own model keeps its versions; what is damaged and still right becomes a version of another one.
+  // The drill's own model keeps its versions; a damaged file that is still valid becomes a version of another model.
   const other = model.manifestYaml.replace(`name: ${model.name}`, 'name: hostile');
   for (let index = 0; index < MUTANTS; index++)
     push(`model.onnx, damaged (${index})`, other, mutated(model.onnx, index), true);
@@ -87,7 +87,7 @@ async function uploaded(address: string, path: string, type: string, body: Uint8
     signal: AbortSignal.timeout(15_000),
   });
   const text = await response.text();
-  // Corrections are staged with a report of what was refused, and count only when a person approves them.
+  // Corrections are staged with a report of the refused rows, and count only after approval.
   if (response.status >= 500) return `status ${response.status}: ${text.slice(0, 200)}`;
   if (response.status < 400 && !/"(?:refused|rejected|problems|errors)"/.test(text))
     return `taken: ${text.slice(0, 200)}`;

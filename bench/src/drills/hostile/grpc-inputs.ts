@@ -156,7 +156,7 @@ function call(
     };
     stream.on('response', read);
     stream.on('trailers', read);
-    // A streaming method answers as it likes; what it says in its end is what counts.
+    // A streaming method may send anything; its final status counts.
     stream.on('data', () => undefined);
     stream.on('error', () => undefined);
     stream.on('close', () => {

@@ -1,15 +1,15 @@
-/** One input that nobody should send. */
+/** One invalid or malicious input. */
 export interface HostileInput {
   readonly door: 'http' | 'grpc' | 'sql' | 'kafka' | 'push' | 'file';
-  /** Says what is sent where. */
+  /** Which input is sent where. */
   readonly name: string;
-  /** Resolves with what was wrong about the answer; undefined when it was right. */
+  /** Resolves with the problem of the answer; undefined when it was correct. */
   send(): Promise<string | undefined>;
 }
 
 const ANSWER_MS = 20_000;
 
-/** What an answer must not tell: places of this machine, code, statements, secrets of the process. */
+/** What an answer must not reveal: paths of this machine, code, statements, secrets of the process. */
 const LEAKS: readonly RegExp[] = [
   /\/(?:work|home|root|usr|tmp|var|opt)\/[\w.-]+/,
   /node_modules/,
@@ -19,7 +19,7 @@ const LEAKS: readonly RegExp[] = [
   /\b(?:SELECT|INSERT INTO|UPDATE) [\w"*]+ (?:FROM|SET|\()/,
 ];
 
-/** What of a text must not reach a caller who did not send it; undefined for nothing. */
+/** The part of a text that must not reach a caller who did not send it; undefined when there is none. */
 export function leakOf(text: string, sent: string): string | undefined {
   for (const pattern of LEAKS) {
     const found = pattern.exec(text)?.[0];

@@ -22,7 +22,7 @@ async function ask(address: string, { method, path, body, headers }: HttpRequest
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : new Uint8Array(body) }),
     headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
   });
-  // A stream that goes on is none of a caller's fault; its beginning is enough.
+  // A stream that continues is not an error; its beginning is enough.
   const reader = response.body?.getReader();
   const first = await reader?.read();
   await reader?.cancel().catch(() => undefined);
@@ -53,7 +53,7 @@ const OIP_ROUTES: readonly [string, string][] = [
   ['POST', '/v2/repository/models/{model}/unload'],
 ];
 
-/** What would stop or delete something by being right; the drill needs them to stay. */
+/** Valid requests that would stop or delete something that the drill needs. */
 const DESTRUCTIVE = /unload|schedules|\/cancel|rollback/;
 
 async function routesOf(address: string): Promise<[string, string][]> {

@@ -12,7 +12,7 @@ const EVENT = {
   data: { entity: { user: 'u1' }, price: 1 },
 };
 
-/** Messages of the event topic: each is taken in or kept apart with its bytes, and what comes behind it is taken in. */
+/** Messages of the event topic: each is accepted or becomes a dead letter with its bytes, and the messages after it are accepted. */
 export function kafkaInputs(producer: EventProducer, pool: Pool): HostileInput[] {
   const bytes = Buffer.from(JSON.stringify(EVENT));
   const values: [string, Uint8Array | string][] = [

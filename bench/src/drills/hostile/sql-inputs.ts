@@ -5,7 +5,7 @@ import { HOSTILE_TEXTS, type HostileInput, leakOf } from './hostile-input.ts';
 
 const QUERY_MS = 15_000;
 
-/** The Postgres door: bytes that are no protocol, and statements that ask for what they must not have. */
+/** The Postgres door: bytes that are no protocol messages, and statements that ask for forbidden things. */
 export function sqlInputs(address: string): { readonly inputs: HostileInput[] } & AsyncDisposable {
   const pool = openPool(`postgres://drill@${address}/hotloop`, {
     ...{
@@ -56,7 +56,7 @@ const WIDENING = [
   'RESET ALL',
 ] as const;
 
-/** Files, extensions, settings and other databases are not for a caller of SQL; and what is no SQL is a syntax error. */
+/** Files, extensions, settings and other databases are not for a caller of SQL; and text that is no SQL is a syntax error. */
 const REFUSED: readonly string[] = [
   "SELECT * FROM read_csv('/etc/passwd')",
   "SELECT * FROM read_text('/etc/shadow')",
@@ -166,7 +166,7 @@ const PROTOCOL: readonly [string, Buffer][] = [
   ['random bytes', Buffer.concat([STARTUP, Buffer.from('ffeeddccbbaa99887766554433221100', 'hex')])],
 ];
 
-/** Whatever is answered, it ends, and it is no fault of the server's. */
+/** Every answer ends, and is no internal error. */
 async function sendBytes(address: string, bytes: Buffer): Promise<string | undefined> {
   const [host, port] = address.split(':');
   const socket = connect(Number(port), host);

@@ -20,7 +20,7 @@ rollout: {mode: at_once, rollback: {metric_drop: 0.05, min_outcomes: 100, watch:
 `;
 
 /**
- * A version with inverted weights becomes live while labels come 60 s late: seconds until it is rolled back by itself
+ * A version with inverted weights becomes live while labels come 60 s late: seconds until it is rolled back automatically
  * (`bad_model_s`), and failed predictions.
  */
 export const drillBadModel: Drill = async ({ say }): Promise<Figure[]> => {
@@ -55,7 +55,7 @@ export const drillBadModel: Drill = async ({ say }): Promise<Figure[]> => {
   ];
 };
 
-/** What happened: x above 0, or not in one of ten cases; told so long after the answer. */
+/** The outcome: x above 0, inverted in one of ten cases. It is reported this long after the answer. */
 function tellLabels({ client }: RolloutStand, asking: Asking): AsyncDisposable {
   const random = new SeededRandom(5);
   const stop = new AbortController();

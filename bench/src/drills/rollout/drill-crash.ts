@@ -41,7 +41,7 @@ export const drillCrash: Drill = async ({ say }): Promise<Figure[]> => {
   return [figure('crash_wrong', [wrong], { atMost: 0 }), figure('crash_kills', [kills])];
 };
 
-/** What was wrong in the end; empty when nothing was. */
+/** Problems at the end; empty when there are none. */
 async function crashAt(stand: RolloutStand, victim: Victim, point: number): Promise<string> {
   const before = await modelOf(stand);
   const version = before.live === 1 ? 2 : 1;

@@ -64,7 +64,7 @@ async function register(pool: Pool, model: string, versions: number): Promise<vo
 
 async function race(pool: Pool, say: (line: string) => void): Promise<number> {
   await using _node = readyNode(pool);
-  // A generation of 0 would skip the check of what the caller saw.
+  // A generation of 0 would skip the check of the expected generation.
   await setTarget(pool, MODEL, PROMOTERS, 0);
   await flip(pool, {
     ...{ model: MODEL, version: PROMOTERS, generation: 0, action: 'promote', actor: 'drill', at: Date.now() },
@@ -91,7 +91,7 @@ async function race(pool: Pool, say: (line: string) => void): Promise<number> {
     );
     const after = await stateOf(pool);
     const winners = ends.filter(({ status }) => status === 'fulfilled').length;
-    // One whose version is live already need not win anything: it is told so.
+    // A promoter whose version is live already is told so and does not compete.
     const joined = ends.filter(
       (end, index) => end.status === 'fulfilled' && before.live === 1 + ((index + round) % PROMOTERS),
     ).length;

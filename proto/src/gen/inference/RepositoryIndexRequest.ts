@@ -4,7 +4,7 @@
 export interface RepositoryIndexRequest {
   'repositoryName'?: (string);
   /**
-   * Only what is ready.
+   * Only models that are ready.
    */
   'ready'?: (boolean);
 }
@@ -12,7 +12,7 @@ export interface RepositoryIndexRequest {
 export interface RepositoryIndexRequest__Output {
   'repositoryName': (string);
   /**
-   * Only what is ready.
+   * Only models that are ready.
    */
   'ready': (boolean);
 }

@@ -8,7 +8,7 @@ export interface Failure {
   'code'?: (number);
   'message'?: (string);
   /**
-   * Machine-readable cause in lower_snake_case, such as nonfinite_output. Empty when the code says all.
+   * Machine-readable cause in lower_snake_case, such as nonfinite_output. Empty when the code is enough.
    */
   'reason'?: (string);
 }
@@ -20,7 +20,7 @@ export interface Failure__Output {
   'code': (number);
   'message': (string);
   /**
-   * Machine-readable cause in lower_snake_case, such as nonfinite_output. Empty when the code says all.
+   * Machine-readable cause in lower_snake_case, such as nonfinite_output. Empty when the code is enough.
    */
   'reason': (string);
 }

@@ -6,7 +6,7 @@ import type { RecordOutcomesReply as _hotloop_v1_RecordOutcomesReply, RecordOutc
 import type { RecordOutcomesRequest as _hotloop_v1_RecordOutcomesRequest, RecordOutcomesRequest__Output as _hotloop_v1_RecordOutcomesRequest__Output } from '../../hotloop/v1/RecordOutcomesRequest.ts';
 
 /**
- * What happened next. Served by the retrainer.
+ * Outcomes of predictions. Served by the retrainer.
  */
 export interface FeedbackServiceClient extends grpc.Client {
   RecordOutcomes(argument: _hotloop_v1_RecordOutcomesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_RecordOutcomesReply__Output>): grpc.ClientUnaryCall;
@@ -21,7 +21,7 @@ export interface FeedbackServiceClient extends grpc.Client {
 }
 
 /**
- * What happened next. Served by the retrainer.
+ * Outcomes of predictions. Served by the retrainer.
  */
 export interface FeedbackServiceHandlers extends grpc.UntypedServiceImplementation {
   RecordOutcomes: grpc.handleUnaryCall<_hotloop_v1_RecordOutcomesRequest__Output, _hotloop_v1_RecordOutcomesReply>;

@@ -6,7 +6,7 @@ import type { InferFrame as _hotloop_v1_InferFrame, InferFrame__Output as _hotlo
 import type { InferReplyFrame as _hotloop_v1_InferReplyFrame, InferReplyFrame__Output as _hotloop_v1_InferReplyFrame__Output } from '../../hotloop/v1/InferReplyFrame.ts';
 
 /**
- * How the preprocessor asks compute: the Open Inference Protocol's content plus what the prediction log keeps,
+ * How the preprocessor calls compute: the content of the Open Inference Protocol plus the fields of the prediction log,
  * many items a frame, because the cost of a message on a stream is larger than the cost of a small model.
  */
 export interface InferenceServiceClient extends grpc.Client {
@@ -18,7 +18,7 @@ export interface InferenceServiceClient extends grpc.Client {
 }
 
 /**
- * How the preprocessor asks compute: the Open Inference Protocol's content plus what the prediction log keeps,
+ * How the preprocessor calls compute: the content of the Open Inference Protocol plus the fields of the prediction log,
  * many items a frame, because the cost of a message on a stream is larger than the cost of a small model.
  */
 export interface InferenceServiceHandlers extends grpc.UntypedServiceImplementation {

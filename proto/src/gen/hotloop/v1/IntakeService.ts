@@ -10,18 +10,18 @@ import type { UploadTableReply as _hotloop_v1_UploadTableReply, UploadTableReply
 import type { UploadTableRequest as _hotloop_v1_UploadTableRequest, UploadTableRequest__Output as _hotloop_v1_UploadTableRequest__Output } from '../../hotloop/v1/UploadTableRequest.ts';
 
 /**
- * What features are made of: events of entities, and tables. Served by the preprocessor.
+ * The sources of features: events of entities, and reference tables. Served by the preprocessor.
  */
 export interface IntakeServiceClient extends grpc.Client {
   /**
-   * Declares a reference table, or changes its schema for the uploads to come.
+   * Declares a reference table, or changes its schema for later uploads.
    */
   DeclareTable(argument: _hotloop_v1_DeclareTableRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
   DeclareTable(argument: _hotloop_v1_DeclareTableRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
   DeclareTable(argument: _hotloop_v1_DeclareTableRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
   DeclareTable(argument: _hotloop_v1_DeclareTableRequest, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
   /**
-   * Declares a reference table, or changes its schema for the uploads to come.
+   * Declares a reference table, or changes its schema for later uploads.
    */
   declareTable(argument: _hotloop_v1_DeclareTableRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
   declareTable(argument: _hotloop_v1_DeclareTableRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
@@ -59,11 +59,11 @@ export interface IntakeServiceClient extends grpc.Client {
 }
 
 /**
- * What features are made of: events of entities, and tables. Served by the preprocessor.
+ * The sources of features: events of entities, and reference tables. Served by the preprocessor.
  */
 export interface IntakeServiceHandlers extends grpc.UntypedServiceImplementation {
   /**
-   * Declares a reference table, or changes its schema for the uploads to come.
+   * Declares a reference table, or changes its schema for later uploads.
    */
   DeclareTable: grpc.handleUnaryCall<_hotloop_v1_DeclareTableRequest__Output, _hotloop_v1_DeclareTableReply>;
   

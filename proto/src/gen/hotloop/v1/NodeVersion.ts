@@ -3,7 +3,7 @@
 import type { Long } from '@grpc/proto-loader';
 
 /**
- * What one compute node says of a version.
+ * The state of a version on one compute node.
  */
 export interface NodeVersion {
   'node'?: (string);
@@ -16,7 +16,7 @@ export interface NodeVersion {
 }
 
 /**
- * What one compute node says of a version.
+ * The state of a version on one compute node.
  */
 export interface NodeVersion__Output {
   'node': (string);

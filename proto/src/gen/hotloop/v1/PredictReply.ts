@@ -14,7 +14,7 @@ export interface PredictReply {
   'decision'?: (_hotloop_v1_Decision | null);
   'featureStatuses'?: (_hotloop_v1_FeatureStatus)[];
   /**
-   * What was missing when the answer was made, such as history. Empty when all was there.
+   * Inputs that were missing when the answer was made, such as history. Empty when none was.
    */
   'degraded'?: (string)[];
 }
@@ -30,7 +30,7 @@ export interface PredictReply__Output {
   'decision': (_hotloop_v1_Decision__Output | null);
   'featureStatuses': (_hotloop_v1_FeatureStatus__Output)[];
   /**
-   * What was missing when the answer was made, such as history. Empty when all was there.
+   * Inputs that were missing when the answer was made, such as history. Empty when none was.
    */
   'degraded': (string)[];
 }

@@ -14,7 +14,7 @@ export interface PredictRequest {
    */
   'predictionId'?: (string);
   /**
-   * Whom the history is read for and outcomes are joined by, such as {user: u1}.
+   * The entities whose history is read and by which outcomes are joined, such as {user: u1}.
    */
   'entities'?: ({[key: string]: string});
   'request'?: ({[key: string]: _hotloop_v1_Value});
@@ -44,7 +44,7 @@ export interface PredictRequest__Output {
    */
   'predictionId': (string);
   /**
-   * Whom the history is read for and outcomes are joined by, such as {user: u1}.
+   * The entities whose history is read and by which outcomes are joined, such as {user: u1}.
    */
   'entities': ({[key: string]: string});
   'request': ({[key: string]: _hotloop_v1_Value__Output});
