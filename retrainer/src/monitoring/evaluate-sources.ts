@@ -7,8 +7,9 @@ import { countUnmatched } from '../outcomes/waiting-outcomes.ts';
 import { percent, ruleFor } from './signals/judge-features.ts';
 import { judgeShapes, judgeTables } from './signals/judge-sources.ts';
 import type { Signal } from './signals/signal.ts';
-import { type HourOfCalls, judgeSilence } from './signals/traffic.ts';
+import { type HourOfCalls, judgeCallers, judgeSilence } from './signals/traffic.ts';
 import { type UsedEvent, usedEvents, usedTables } from './signals/used-sources.ts';
+import { readCallerHours } from './sketches/call-store.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -42,6 +43,7 @@ export async function evaluateSources(pool: Pool, live: VersionRecord, now: numb
     ...judgeShapes(events, shapes, now),
     ...events.flatMap((event) => staleEvents(event, shapes, live, now)),
     ...judgeTables(tables, ages, now),
+    ...judgeCallers(await readCallerHours(pool, model, now - 28 * DAY_MS), manifest.monitor, now),
     ...(await unmatchedOutcomes(pool, model, now)),
   ];
   return signals.flatMap((signal) => {

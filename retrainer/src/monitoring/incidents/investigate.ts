@@ -74,7 +74,9 @@ export class Investigator {
     if (features.length === 0)
       return unknownCost(
         metric,
-        draft.signals.some(({ source }) => source === 'traffic' || source === 'errors')
+        draft.signals.some(
+          ({ source }) => source === 'traffic' || source === 'errors' || source.startsWith('caller '),
+        )
           ? 'calls that are not answered have no metric'
           : 'no single feature is broken that rows could be scored again with',
       );

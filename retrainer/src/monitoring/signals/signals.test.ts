@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { groupSignals } from '../incidents/incident.ts';
 import { baselineOf, sketchLayout } from '../sketches/feature-sketch.ts';
 import { judgeFeatures } from './judge-features.ts';
-import { expectedCalls, judgeTraffic } from './traffic.ts';
+import { expectedCalls, judgeCallers, judgeTraffic } from './traffic.ts';
 
 const manifest = manifestSchema.parse({
   name: 'm',
@@ -93,6 +93,22 @@ describe('traffic', () => {
   it('expects the rate of the hour of the week', () => {
     expect(expectedCalls(hours, now)!.rate).toBeLessThan(300);
     expect(expectedCalls(hours, now - 12 * hour)!.rate).toBeGreaterThan(700);
+  });
+
+  it('tells of one caller that stopped while another goes on, and of none that is new or quiet at night', () => {
+    const judgeAt = (at: number, stoppedMs: number) =>
+      judgeCallers(
+        [
+          { caller: 'web', hours: hours.filter((one) => one.at < at - stoppedMs), lastAt: at - stoppedMs },
+          { caller: 'app', hours: hours.filter((one) => one.at < at), lastAt: at },
+          { caller: 'new', hours: [{ at: at - 2 * hour, calls: 900, errors: 0 }], lastAt: at - hour },
+        ],
+        manifest.monitor,
+        at,
+      ).map(({ source }) => source);
+    expect(judgeAt(now - 10 * hour, hour)).toEqual(['caller web']);
+    expect(judgeAt(now - 10 * hour, 60_000)).toEqual([]);
+    expect(judgeAt(now - 20 * hour, hour)).toEqual([]);
   });
 
   it('is silent about a quiet night, and alarms on the same silence by day', () => {

@@ -6,6 +6,8 @@ import type { Signal } from './signal.ts';
 const HOUR_MS = 3_600_000;
 const WEEK_HOURS = 168;
 const MINUTE_MS = 60_000;
+/** Of one caller among several. */
+const CALLER_SILENCE_MS = 10 * MINUTE_MS;
 /** Of a longer pause the rest is left out. */
 const MOST_PAUSE_HOURS = 72;
 
@@ -225,4 +227,32 @@ function errorsOf({ minutes, hours }: TrafficFacts, now: number): Signal | null 
     ...{ threshold: usual + 0.05, p, n: calls, severity: share > 0.5 ? 'critical' : 'warning' },
     message: `${percent(share)} of the calls of the last ten minutes failed; ${percent(usual)} is usual`,
   };
+}
+
+/** A caller that has called for a week and stopped, while others go on. Pure. */
+export function judgeCallers(
+  callers: readonly {
+    readonly caller: string;
+    readonly hours: readonly HourOfCalls[];
+    readonly lastAt: number;
+  }[],
+  monitor: MonitorSpec,
+  now: number,
+): Signal[] {
+  // When all are silent the model is, which is another alarm.
+  if (callers.length < 2 || callers.every(({ lastAt }) => now - lastAt >= CALLER_SILENCE_MS)) return [];
+  return callers.flatMap(({ caller, hours, lastAt }) => {
+    if (now - (hours[0]?.at ?? now) < WEEK_HOURS * HOUR_MS) return [];
+    const silent = judgeSilence({ hours, minutes: [], lastAt, readTo: now }, monitor, now, CALLER_SILENCE_MS);
+    return silent
+      ? [
+          {
+            ...silent,
+            severity: 'warning',
+            source: `caller ${caller}`,
+            message: `caller ${caller}: ${silent.message}`,
+          },
+        ]
+      : [];
+  });
 }

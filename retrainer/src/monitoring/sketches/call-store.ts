@@ -109,3 +109,33 @@ export async function lastCallAt(database: Queryable, model: string): Promise<nu
   const ms = rows[0]?.at_ms;
   return ms === null || ms === undefined ? null : Number(ms);
 }
+
+/** The hours of one caller, and when it last called, to the minute. */
+export interface CallerHours {
+  readonly caller: string;
+  readonly hours: readonly HourOfCalls[];
+  readonly lastAt: number;
+}
+
+/** Calls by hour of the callers that called most, at most twenty; those beyond fifty a minute are counted as `other`, and left out. */
+export async function readCallerHours(
+  database: Queryable,
+  model: string,
+  since: number,
+): Promise<CallerHours[]> {
+  const { rows } = await database.query<{ caller: string; at_ms: string; calls: string; last_ms: string }>(
+    `SELECT caller, extract(epoch FROM date_trunc('hour', minute)) * 1000 AS at_ms, sum(calls) AS calls,
+       extract(epoch FROM max(minute)) * 1000 AS last_ms
+     FROM monitor_calls WHERE model = $1 AND variant <> 'shadow' AND minute >= to_timestamp($2 / 1000.0)
+       AND caller IN (SELECT caller FROM monitor_calls WHERE model = $1 AND minute >= to_timestamp($2 / 1000.0)
+         AND caller NOT IN ('', 'other') GROUP BY caller ORDER BY sum(calls) DESC LIMIT 20)
+     GROUP BY caller, 2 ORDER BY 2`,
+    [model, since],
+  );
+  return [...Map.groupBy(rows, ({ caller }) => caller)].map(([caller, own]) => ({
+    caller,
+    hours: own.map((row) => ({ at: Number(row.at_ms), calls: Number(row.calls), errors: 0 })),
+    // The minute may have held a call until its end.
+    lastAt: Math.max(...own.map((row) => Number(row.last_ms))) + 60_000,
+  }));
+}
