@@ -134,3 +134,13 @@ function outcomeOf(row: BinaryRow): StoredOutcome {
     occurredAt: timestampMsOf(occurredAt!),
   };
 }
+
+/** Whether anything was ever reported about a model. */
+export async function hasOutcomes(database: Queryable, model: string): Promise<boolean> {
+  const { rows } = await database
+    .query<{ found: boolean }>('SELECT EXISTS (SELECT 1 FROM outcome WHERE model = $1) AS found', [model])
+    .catch((error: unknown) => {
+      throw fromPostgresError(error);
+    });
+  return rows[0]?.found === true;
+}

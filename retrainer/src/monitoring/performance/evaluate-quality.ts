@@ -4,6 +4,7 @@ import { aucStandardError } from '@hotloop/model/statistics/area-under-curve.ts'
 import type { Estimate } from '@hotloop/model/statistics/estimated-performance.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { sliceRows } from '../../improve/slice-rows.ts';
+import { hasOutcomes } from '../../outcomes/outcome-store.ts';
 import { findVersion } from '../../registry/version-store.ts';
 import type { Signal } from '../signals/signal.ts';
 import { sliceFeatures } from '../slices.ts';
@@ -41,7 +42,8 @@ export async function evaluateQuality(
   { manifest, version, now }: QualityQuestion,
 ): Promise<Signal[]> {
   const metric = qualityMetric(manifest.task);
-  if (metric === null) return [];
+  // Without a single outcome nothing can be measured, nor can an estimate be calibrated.
+  if (metric === null || !(await hasOutcomes(pool, manifest.name))) return [];
   const scored = await readScoredRows(pool, manifest, now - QUALITY_DAYS * DAY_MS, now, QUALITY_ROWS);
   const finite = scored.rows.filter(({ score }) => Number.isFinite(score));
   const rows = await withSlices(pool, manifest, finite);
