@@ -239,8 +239,14 @@ function bound(
 function fromDuckDb(error: unknown, signal: AbortSignal | undefined): unknown {
   if (error instanceof HotloopError) return error;
   if (signal?.aborted) return new HotloopError('CANCELLED', 'the statement was cancelled', { cause: error });
-  const message = error instanceof Error ? error.message : String(error);
+  const message = withoutTemporaryPaths(error instanceof Error ? error.message : String(error));
   if (/^(Out of Memory|IO) Error: .*(max_temp_directory_size|memory|space)/is.test(message))
     return new HotloopError('RESOURCE_EXHAUSTED', message, { reason: 'duckdb_memory', cause: error });
   return new HotloopError('INVALID_ARGUMENT', message, { reason: 'duckdb', cause: error });
+}
+
+/** Uploaded files and what is spilled lie in the temporary folder: a caller need not know where. */
+function withoutTemporaryPaths(message: string): string {
+  const parts = message.split(`${tmpdir()}/`);
+  return parts.map((part, index) => (index === 0 ? part : part.replace(/^[^\s'"]*/, 'the file'))).join('');
 }
