@@ -48,6 +48,11 @@ const COMMANDS = {
     systemPrograms: false,
     run: ({ node }, args) => node('deploy/src/packages/main.ts', args),
   },
+  docs: {
+    about: 'build the documentation as a site with search, and check its links',
+    systemPrograms: false,
+    run: ({ node }, args) => node('deploy/src/site/main.ts', args),
+  },
   drill: {
     about: 'break things on purpose, and count what is lost',
     systemPrograms: false,

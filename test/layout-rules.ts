@@ -73,6 +73,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@opentelemetry/exporter-prometheus': ['platform/src/telemetry'],
   '@opentelemetry/resources': ['platform/src/telemetry'],
   '@opentelemetry/exporter-trace-otlp-proto': ['platform/src/telemetry'],
+  marked: ['deploy/src/site'],
+  minisearch: ['deploy/src/site'],
   'csv-parse': ['retrainer/src', 'preprocessor/src/tables', 'cli/src/draft-model.ts', 'examples'],
 };
 

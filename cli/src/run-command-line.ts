@@ -70,7 +70,10 @@ async function commandTree(context: CommandContext): Promise<CommandTree> {
 }
 
 /** The program with the commands of the groups given; of the others it knows the names. */
-async function buildProgram(groups: readonly CommandGroup[], context: CommandContext): Promise<Command> {
+export async function buildProgram(
+  groups: readonly CommandGroup[],
+  context: CommandContext,
+): Promise<Command> {
   const { terminal } = context;
   const program = new Command('hotloop')
     .description('Predict, log, learn, swap.')

@@ -3,6 +3,7 @@ import { report, table } from '../report.ts';
 import type { Drill, DrillOptions } from './drill.ts';
 import { drillBackup } from './drill-backup.ts';
 import { drillBatch } from './drill-batch.ts';
+import { drillChart } from './drill-chart.ts';
 import { drillCluster } from './drill-cluster.ts';
 import { drillConsole } from './drill-console.ts';
 import { drillDocuments } from './drill-documents.ts';
@@ -34,6 +35,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   engines: drillEngines,
   failures: drillFailures,
   cluster: drillCluster,
+  chart: drillChart,
   console: drillConsole,
   package: drillPackage,
   images: drillImages,

@@ -1,21 +1,22 @@
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { isInstalled, renderChart, VALUES_MATRIX } from './render-chart.ts';
 
-const run = promisify(execFile);
-const CHART = join(import.meta.dirname, '..', '..', 'helm', 'hotloop');
-const hasHelm = await run('helm', ['version']).then(
-  () => true,
-  () => false,
-);
+const PATH = process.env.PATH ?? '';
+const hasHelm = await isInstalled('helm', PATH);
 if (!hasHelm) process.stderr.write('skipped: helm is not installed, so the chart is not rendered\n');
 
 interface Manifest {
   readonly kind: string;
   readonly metadata: { readonly name: string };
-  readonly spec?: { readonly template?: { readonly spec: PodSpec } };
+  readonly spec?: {
+    readonly template?: PodTemplate;
+    readonly jobTemplate?: { readonly spec: { readonly template: PodTemplate } };
+    readonly jobTargetRef?: { readonly template: PodTemplate };
+  };
+}
+interface PodTemplate {
+  readonly spec: PodSpec;
 }
 interface PodSpec {
   readonly automountServiceAccountToken: boolean;
@@ -30,70 +31,47 @@ interface PodSpec {
 }
 
 async function render(settings: readonly string[]): Promise<Manifest[]> {
-  const values = settings.flatMap((setting) => ['--set', setting]);
-  const args = ['template', 'test', CHART, '--kube-version', '1.32.0', ...values];
-  const { stdout } = await run('helm', args, { maxBuffer: 1 << 24 });
-  return parseAllDocuments(stdout)
+  return parseAllDocuments(await renderChart(settings, PATH))
     .map((document) => document.toJS() as Manifest)
     .filter(Boolean);
 }
 
-const MATRIX: readonly (readonly string[])[] = [
-  [],
-  ['tls.secretName=certificates'],
-  [
-    'compute.gpu.count=1',
-    'compute.gpu.provider=gke',
-    'compute.gpu.type=nvidia-l4',
-    'compute.executionProviders=cuda',
-  ],
-  [
-    'compute.autoscaling.enabled=true',
-    'compute.autoscaling.queueDepth=50',
-    'preprocessor.autoscaling.enabled=true',
-  ],
-  ['keda.enabled=true', 'keda.topic=requests', 'kafkaBrokers=kafka:9092', 'trainingPool.enabled=true'],
-  [
-    'networkPolicy.enabled=false',
-    'podDisruptionBudget.enabled=false',
-    'ingress.enabled=true',
-    'monitoring.podMonitor=true',
-  ],
-  [
-    'image.digests.compute=sha256:abc',
-    'environment.HOTLOOP_LOG_LEVEL=debug',
-    'trainingPool.enabled=true',
-    'tls.secretName=x',
-  ],
-];
+/** The pods of a manifest: of a controller, of a CronJob, or of KEDA's ScaledJob. */
+function podsOf({ spec }: Manifest): PodSpec[] {
+  return [spec?.template, spec?.jobTemplate?.spec.template, spec?.jobTargetRef?.template].flatMap(
+    (template) => template?.spec ?? [],
+  );
+}
 
 describe.runIf(hasHelm)('the Helm chart', { timeout: 60_000 }, () => {
-  it.each(MATRIX.map((settings) => [settings.join(' ') || 'defaults', settings] as const))(
-    'renders pods that PodSecurity "restricted" admits, without secrets: %s',
-    async (_, settings) => {
-      const manifests = await render(settings);
-      const pods = manifests.flatMap((manifest) => manifest.spec?.template?.spec ?? []);
-      expect(pods.length).toBeGreaterThanOrEqual(5);
-      for (const pod of pods) {
-        expect(pod.securityContext).toMatchObject({
-          runAsNonRoot: true,
-          seccompProfile: { type: 'RuntimeDefault' },
+  // `npm run drill -- chart` renders all of them, and holds them to the schemas of the API.
+  it.each(
+    VALUES_MATRIX.filter((_, index) => index % 3 === 1).map(
+      (settings) => [settings.join(' ') || 'defaults', settings] as const,
+    ),
+  )('renders pods that PodSecurity "restricted" admits, without secrets: %s', async (_, settings) => {
+    const manifests = await render(settings);
+    const pods = manifests.flatMap(podsOf);
+    expect(pods.length).toBeGreaterThanOrEqual(5);
+    for (const pod of pods) {
+      expect(pod.securityContext).toMatchObject({
+        runAsNonRoot: true,
+        seccompProfile: { type: 'RuntimeDefault' },
+      });
+      expect(pod.automountServiceAccountToken).toBe(false);
+      for (const container of pod.containers) {
+        expect(container.securityContext).toMatchObject({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
         });
-        expect(pod.automountServiceAccountToken).toBe(false);
-        for (const container of pod.containers) {
-          expect(container.securityContext).toMatchObject({
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ['ALL'] },
-          });
-          for (const { name } of container.env ?? [])
-            expect(name).not.toMatch(/API_KEY|PASSWORD|DATABASE_URL|REDIS/);
-        }
+        for (const { name } of container.env ?? [])
+          expect(name).not.toMatch(/API_KEY|PASSWORD|DATABASE_URL|REDIS/);
       }
-      const names = manifests.map(({ kind, metadata }) => `${kind}/${metadata.name}`);
-      expect(new Set(names).size).toBe(names.length);
-    },
-  );
+    }
+    const names = manifests.map(({ kind, metadata }) => `${kind}/${metadata.name}`);
+    expect(new Set(names).size).toBe(names.length);
+  });
 
   it('gives each service a budget, a policy and a headless service', async () => {
     const kinds = (await render([])).map(({ kind }) => kind);
@@ -102,5 +80,17 @@ describe.runIf(hasHelm)('the Helm chart', { timeout: 60_000 }, () => {
         kinds.filter((found) => found === kind),
         kind,
       ).toHaveLength(4);
+  });
+
+  it('trains by Jobs, one for each waiting run with KEDA, and leaves the retrainers out of it', async () => {
+    const kindsOf = async (settings: readonly string[]) =>
+      (await render(settings))
+        .filter(({ metadata }) => metadata.name === 'test-training')
+        .map(({ kind }) => kind);
+    expect(await kindsOf([])).toEqual([]);
+    expect((await kindsOf(['trainingPool.enabled=true'])).sort()).toEqual(['CronJob', 'NetworkPolicy']);
+    const byKeda = ['trainingPool.enabled=true', 'keda.enabled=true'];
+    expect((await kindsOf(byKeda)).sort()).toEqual(['NetworkPolicy', 'ScaledJob']);
+    expect(await renderChart(byKeda, PATH)).toContain('{name: HOTLOOP_TRAINING, value: elsewhere}');
   });
 });

@@ -8,6 +8,7 @@ export const IMAGES = {
   compute: { start: ['compute/src/main.js'], folders: [] },
   postprocessor: { start: ['postprocessor/src/main.js'], folders: [] },
   retrainer: { start: ['retrainer/src/main.js'], folders: ['console/dist'] },
+  training: { start: ['retrainer/src/runs/worker-main.js'], folders: [] },
   migrate: { start: ['deploy/src/migrate/main.js'], folders: [] },
 } as const;
 export type ImageName = keyof typeof IMAGES;

@@ -115,6 +115,8 @@ export const retrainerSettings = {
   ...externalTrainerSettings,
   /** A tracking server of MLflow: ended runs are exported to it by themselves. */
   HOTLOOP_MLFLOW_URL: urlSchema('http', 'https').optional(),
+  /** elsewhere: training runs are left to workers, such as Jobs of a cluster. */
+  HOTLOOP_TRAINING: z.enum(['here', 'elsewhere']).default('here'),
   /** Where alarms by e-mail are handed over. */
   HOTLOOP_SMTP_URL: urlSchema('smtp', 'smtps').optional(),
   HOTLOOP_MAIL_FROM: z.string().min(3).default('hotloop@localhost'),

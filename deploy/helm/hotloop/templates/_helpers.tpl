@@ -59,3 +59,51 @@ kubernetes.azure.com/accelerator: {{ .type | default "nvidia" | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{- define "hotloop.trainingJob" -}}
+backoffLimit: 2
+activeDeadlineSeconds: {{ .Values.trainingPool.deadlineSeconds }}
+ttlSecondsAfterFinished: 3600
+template:
+  metadata:
+    labels: {{- include "hotloop.labels" (dict "root" . "service" "training") | nindent 6 }}
+  spec:
+    restartPolicy: Never
+    automountServiceAccountToken: false
+    terminationGracePeriodSeconds: {{ .Values.terminationGraceSeconds }}
+    securityContext: {{- include "hotloop.podSecurity" . | nindent 6 }}
+    {{- with .Values.image.pullSecrets }}
+    imagePullSecrets: {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with .Values.trainingPool.nodeSelector }}
+    nodeSelector: {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with .Values.trainingPool.tolerations }}
+    tolerations: {{- toYaml . | nindent 6 }}
+    {{- end }}
+    containers:
+      - name: training
+        image: {{ include "hotloop.image" (dict "root" . "service" "training") }}
+        imagePullPolicy: {{ .Values.image.pullPolicy }}
+        securityContext: {{- include "hotloop.containerSecurity" . | nindent 10 }}
+        envFrom: [{secretRef: {name: {{ .Values.secretName }}}}]
+        env:
+          - name: HOTLOOP_NODE
+            valueFrom: {fieldRef: {fieldPath: metadata.name}}
+          - {name: HOTLOOP_DATA, value: /data}
+          - {name: HOTLOOP_WORKER_EXIT_WHEN_IDLE, value: "true"}
+          {{- include "hotloop.environment" (dict "root" . "service" "training") | nindent 10 }}
+        resources: {{- toYaml .Values.trainingPool.resources | nindent 10 }}
+        volumeMounts:
+          - {name: data, mountPath: /data}
+          - {name: tmp, mountPath: /tmp}
+          {{- if .Values.tls.secretName }}
+          - {name: tls, mountPath: /tls, readOnly: true}
+          {{- end }}
+    volumes:
+      - {name: data, emptyDir: {}}
+      - {name: tmp, emptyDir: {}}
+      {{- if .Values.tls.secretName }}
+      - {name: tls, secret: {secretName: {{ .Values.tls.secretName }}}}
+      {{- end }}
+{{- end -}}

@@ -1,0 +1,46 @@
+/** Sections of the site and their pages in order: files of docs/ (or of the root) without `.md`. What stands nowhere here comes under "More". */
+export const SECTIONS: Readonly<Record<string, readonly string[]>> = {
+  Start: ['README', 'guide', 'tour'],
+  'How to': [
+    'data-in',
+    'outcomes',
+    'corrections',
+    'events-and-tables',
+    'front-door',
+    'rollouts',
+    'monitoring',
+    'batch',
+    'sql',
+    'trainers',
+    'portable-models',
+    'remote-models',
+    'engines',
+    'serverless',
+    'console',
+  ],
+  Production: ['production', 'runbooks', 'capacity', 'SECURITY'],
+  Examples: ['movies-example', 'documents-example'],
+  Reference: [
+    'command-line',
+    'reference-commands',
+    'features',
+    'reference-manifest',
+    'open-inference-protocol',
+    'reference-contracts',
+    'benchmarks',
+    'CHANGELOG',
+  ],
+  Explanation: ['learning', 'training', 'ARCHITECTURE', 'CONTRIBUTING'],
+};
+
+/** Decisions have a section of their own. */
+export const DECISIONS = 'Decisions';
+
+/** Pages of the root folder that belong to the site. */
+export const ROOT_PAGES: readonly string[] = [
+  'README',
+  'ARCHITECTURE',
+  'CONTRIBUTING',
+  'CHANGELOG',
+  'SECURITY',
+];
