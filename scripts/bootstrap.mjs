@@ -53,6 +53,11 @@ const COMMANDS = {
     systemPrograms: false,
     run: ({ node }, args) => node('deploy/src/site/main.ts', args),
   },
+  compatibility: {
+    about: 'what breaks users of the last release: contracts, HTTP, model.yaml, the client library',
+    systemPrograms: false,
+    run: ({ node }, args) => node('deploy/src/compatibility/main.ts', args),
+  },
   drill: {
     about: 'break things on purpose, and count what is lost',
     systemPrograms: false,

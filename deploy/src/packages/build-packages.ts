@@ -5,7 +5,7 @@ import { BUNDLED, clientManifest, PLATFORM_FOLDERS, platformManifest } from './p
 
 /** Not needed to run the platform. */
 const LEFT_OUT =
-  /^(deploy\/src\/(demo|tour|packages|images|site|backing\/(test-services|real-kafka)\.ts)|proto\/src\/generate\.ts)(\/|$)/;
+  /^(deploy\/src\/(demo|tour|packages|images|site|compatibility|backing\/(test-services|real-kafka)\.ts)|proto\/src\/generate\.ts)(\/|$)/;
 /** What of a package of ours is not code: contracts, migrations, the schema of model.yaml. */
 const BESIDE_SOURCES: Readonly<Record<string, readonly string[]>> = {
   proto: ['hotloop', 'inference', 'onnx'],

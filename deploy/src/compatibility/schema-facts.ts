@@ -1,0 +1,38 @@
+import type { Facts } from './facts.ts';
+
+export interface JsonSchema {
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+  readonly allOf?: readonly JsonSchema[];
+}
+
+const MOST_DEPTH = 7;
+
+/**
+ * Fields of a JSON Schema. `takes`: a schema of what users write, where a new required field breaks them. A field's allowed words are a
+ * fact each, so that more may come and none may go.
+ */
+export function schemaFacts(of: string, schema: JsonSchema, takes: boolean): Facts {
+  const facts: Record<string, string> = {};
+  walk(schema, '', 0);
+  return facts;
+
+  function walk(part: JsonSchema, path: string, depth: number): void {
+    if (depth > MOST_DEPTH) return;
+    for (const word of part.enum ?? []) facts[`${of} | ${path} = ${String(word)}`] = '';
+    for (const [name, field] of Object.entries(part.properties ?? {})) {
+      const at = path === '' ? name : `${path}.${name}`;
+      facts[`${of} | ${at}`] ??= [field.type ?? ''].flat().sort().join(' or ');
+      if (takes && part.required?.includes(name)) facts[`requires ${of} | ${at}`] = '';
+      walk(field, at, depth + 1);
+    }
+    if (part.items) walk(part.items, `${path}[]`, depth + 1);
+    for (const choice of [...(part.anyOf ?? []), ...(part.oneOf ?? []), ...(part.allOf ?? [])])
+      walk(choice, path, depth + 1);
+  }
+}
