@@ -19,20 +19,21 @@ const MOST_DEPTH = 7;
  */
 export function schemaFacts(of: string, schema: JsonSchema, takes: boolean): Facts {
   const facts: Record<string, string> = {};
-  walk(schema, '', 0);
+  walk(schema, '', 0, takes);
   return facts;
 
-  function walk(part: JsonSchema, path: string, depth: number): void {
+  function walk(part: JsonSchema, path: string, depth: number, isTaken: boolean): void {
     if (depth > MOST_DEPTH) return;
     for (const word of part.enum ?? []) facts[`${of} | ${path} = ${String(word)}`] = '';
     for (const [name, field] of Object.entries(part.properties ?? {})) {
       const at = path === '' ? name : `${path}.${name}`;
       facts[`${of} | ${at}`] ??= [field.type ?? ''].flat().sort().join(' or ');
-      if (takes && part.required?.includes(name)) facts[`requires ${of} | ${at}`] = '';
-      walk(field, at, depth + 1);
+      if (isTaken && part.required?.includes(name)) facts[`requires ${of} | ${at}`] = '';
+      walk(field, at, depth + 1, isTaken);
     }
-    if (part.items) walk(part.items, `${path}[]`, depth + 1);
-    for (const choice of [...(part.anyOf ?? []), ...(part.oneOf ?? []), ...(part.allOf ?? [])])
-      walk(choice, path, depth + 1);
+    if (part.items) walk(part.items, `${path}[]`, depth + 1, isTaken);
+    for (const whole of part.allOf ?? []) walk(whole, path, depth + 1, isTaken);
+    // What one of several forms asks for, nobody must give.
+    for (const choice of [...(part.anyOf ?? []), ...(part.oneOf ?? [])]) walk(choice, path, depth + 1, false);
   }
 }
