@@ -45,6 +45,16 @@ describe('the comparison', () => {
       { properties: { a: { type: 'string', enum: ['x', 'y'] }, b: { type: 'string' } }, required: ['b'] },
       ['requires m | b is new'],
     ],
+    [
+      'nothing in what a new optional field asks for',
+      {
+        properties: {
+          a: { type: 'string', enum: ['x', 'y'] },
+          b: { type: 'array', items: { properties: { c: {} }, required: ['c'] } },
+        },
+      },
+      [],
+    ],
     ['more of everything', { properties: { a: { type: 'string', enum: ['x', 'y', 'z'] }, b: {} } }, []],
   ])('finds %s', (_, schema, expected) => {
     const found = breaks(one, schemaFacts('m', schema, true));

@@ -18,11 +18,21 @@ export function breaks(released: Facts, current: Facts): string[] {
   for (const [name, value] of Object.entries(current)) {
     if (!name.startsWith(REQUIRED) || released[name] !== undefined) continue;
     // What belongs to something new asks nothing of anyone who uses what there was.
-    const of = name.slice(REQUIRED.length).split(' | ')[0] ?? '';
-    if (Object.keys(released).some((other) => other === of || other.startsWith(`${of} | `)))
+    if (hadParent(released, name.slice(REQUIRED.length)))
       found.push(`${name} is new${value === '' ? '' : ` (${value})`}`);
   }
   return found.sort();
+}
+
+/** Whether what a field is in was there: the field around it, or else the message, operation or declaration. */
+function hadParent(released: Facts, name: string): boolean {
+  const [of = '', path = ''] = name.split(' | ');
+  // Before the last space stands which part of an operation it is, such as `takes application/json`.
+  const field = path.slice(path.lastIndexOf(' ') + 1);
+  const part = path.slice(0, path.length - field.length);
+  const around = field.includes('.') ? field.slice(0, field.lastIndexOf('.')).replace(/(\[\])+$/, '') : '';
+  if (around !== '') return released[`${of} | ${part}${around}`] !== undefined;
+  return Object.keys(released).some((other) => other === of || other.startsWith(`${of} | `));
 }
 
 /** Facts in the order of their names, for a file that can be compared line by line. */
