@@ -16,7 +16,7 @@ new Command('npm run compatibility --')
     const current = await currentFacts(ROOT);
     if (release) {
       mkdirSync(dirname(releasedFile(ROOT)), { recursive: true });
-      writeFileSync(releasedFile(ROOT), `${JSON.stringify(current, null, 1)}\n`);
+      writeFileSync(releasedFile(ROOT), `${JSON.stringify(current, null, 2)}\n`);
       process.stdout.write(`${Object.keys(current).length} facts are kept as released\n`);
       return;
     }
