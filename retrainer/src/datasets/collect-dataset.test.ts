@@ -140,8 +140,8 @@ describe('collecting a dataset', () => {
       [
         id,
         JSON.stringify([
-          { id: 'b', rank: 1, score: 0.9, propensity: 1 },
-          { id: 'a', rank: 2, score: 0.1, propensity: 1 },
+          { id: 'b', rank: 1, score: 0.9, propensity: 0.5 },
+          { id: 'a', rank: 2, score: 0.1, propensity: 0.01 },
         ]),
       ],
     );
@@ -152,6 +152,10 @@ describe('collecting a dataset', () => {
     expect([...training.features]).toEqual([0, 0, 1, 1]);
     expect([...training.labels]).toEqual([0, 1]);
     expect([...holdout.features]).toEqual([3, 3]);
+    expect([...training.weights]).toEqual([1, 1]);
+    // What was shown rarely stands for more of what was not shown; nobody weighs more than the clip.
+    const weighed = await collect(stores, `${RANKING}training: {data: {propensity: {clip: 10}}}\n`, now);
+    expect([...weighed.training.weights]).toEqual([10, 2]);
   });
 
   it('leaves out the oldest when there are more than fit', async () => {

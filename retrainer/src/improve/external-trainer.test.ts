@@ -2,7 +2,9 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { trainerSchema } from '@hotloop/model/manifest/trainer-schema.ts';
+import { openDuckDb, parquetSource } from '@hotloop/platform/duckdb/duckdb.ts';
 import { directoryObjectStore } from '@hotloop/platform/object-store/directory-object-store.ts';
+import { ParquetWriter } from '@hotloop/platform/parquet/parquet-file.ts';
 import { describe, expect, it } from 'vitest';
 import { datasetKey } from '../datasets/dataset-store.ts';
 import { linearModel } from '../testing/fixture.ts';
@@ -12,7 +14,12 @@ const DATASET = 'a'.repeat(64);
 const PATH = '/usr/local/bin:/usr/bin:/bin';
 
 /** Runs a shell script as trainer. */
-async function trainWith(script: string, spec: object = {}, limits: Partial<ExternalLimits> = {}) {
+async function trainWith(
+  script: string,
+  spec: object = {},
+  limits: Partial<ExternalLimits> = {},
+  change: { readonly keptFromGroup?: number; readonly dataset?: string } = {},
+) {
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-external-'));
   try {
     const scripts = join(folder, 'trainers');
@@ -22,13 +29,15 @@ async function trainWith(script: string, spec: object = {}, limits: Partial<Exte
     const objects = directoryObjectStore(join(folder, 'store'));
     const data = join(folder, 'data');
     await writeFile(data, 'rows');
-    await objects.putFile(datasetKey(DATASET), data);
+    const { dataset = data, ...job } = change;
+    await objects.putFile(datasetKey(DATASET), dataset);
     return await externalTrainer(objects, { scripts, path: PATH }).train(
       {
         spec: trainerSchema.parse({ command: ['sh', 'train.sh'], settings: { depth: 3 }, ...spec }),
         parent: { manifestYaml: 'name: m\n', onnx: linearModel() },
         datasetSha256: DATASET,
         settings: { seed: 7 },
+        ...job,
       },
       { timeoutMs: 20_000, ...limits },
     );
@@ -53,6 +62,33 @@ describe('an external trainer', () => {
     );
     expect(Buffer.from(modelBytes).equals(Buffer.from(linearModel()))).toBe(true);
     expect(reported).toEqual({ trees: 12 });
+  });
+
+  it('is not shown the rows that judge a trial', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hotloop-trial-'));
+    const [dataset, seen] = [join(folder, 'all.parquet'), join(folder, 'seen.parquet')];
+    {
+      await using writer = await ParquetWriter.create(dataset, [
+        { name: 'part', type: 'text' },
+        { name: 'group', type: 'int32' },
+        { name: 'row', type: 'int32' },
+      ]);
+      await writer.writeGroup([
+        ['training', 'training', 'training', 'holdout'],
+        Int32Array.of(0, 1, 2, 3),
+        new Int32Array(4),
+      ]);
+      await writer.finish();
+    }
+    await trainWith(`${COPY}; cp dataset.parquet ${seen}`, {}, {}, { dataset, keptFromGroup: 2 });
+    await using database = await openDuckDb();
+    const rows = await database.query(`SELECT part, "group" FROM ${parquetSource([seen])} ORDER BY "group"`);
+    expect(rows).toEqual([
+      { part: 'training', group: 0 },
+      { part: 'training', group: 1 },
+      { part: 'holdout', group: 3 },
+    ]);
+    await rm(folder, { recursive: true });
   });
 
   it('sees no secret of the service', async () => {
