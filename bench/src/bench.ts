@@ -17,8 +17,10 @@ export interface BenchOptions {
   readonly predictions: number;
   /** `log` alone: for how long its lag is measured. */
   readonly lagSeconds: number;
-  /** `batch`, `sql`, `spark`: how many rows; without it each has its own number. */
+  /** `batch`, `sql`, `spark`, `train`: how many rows; without it each has its own number. */
   readonly rows?: number | undefined;
+  /** `train`: this part alone (`steps`, `serving`, `dataset`). */
+  readonly only?: string;
   /** `providers` alone: the environment of its runners that names devices. */
   readonly devices: DeviceEnvironment;
   /** Folder for CPU profiles of the processes measured. */

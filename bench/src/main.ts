@@ -74,7 +74,8 @@ const program = new Command('npm run bench --')
   .option('--predictions <n>', 'feedback: how many the larger loop has', positive, 1_000_000)
   .option('--users <n>', 'users: how many are in the history', positive, 10_000_000)
   .option('--data <folder>', 'features: the folder of banking77, for documents_accuracy')
-  .option('--rows <n>', 'batch, sql, spark: how many rows', positive)
+  .option('--rows <n>', 'batch, sql, spark, train: how many rows', positive)
+  .option('--only <part>', 'train: steps, serving or dataset alone')
   .option('--profile <folder>', 'leave a CPU profile of each process measured in this folder')
   .action(async (name: string, { json, ...options }: Flags) => {
     const names =

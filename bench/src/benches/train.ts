@@ -10,6 +10,8 @@ import { type TrainingGraph, writeTrainingGraph } from '@hotloop/retrainer/train
 import type { Bench, BenchOptions } from '../bench.ts';
 import { type Figure, figure } from '../figure.ts';
 import { type TrainModel, trainConv, trainLstm, trainMlp } from '../models/train-models.ts';
+import { datasetBench } from './training/dataset.ts';
+import { servingBench } from './training/serving.ts';
 
 const SEEDS = 25;
 const ROWS = 1024;
@@ -17,8 +19,21 @@ const CURVE_STEPS = 200;
 const RATE = 1e-3;
 const peerFile = fileURLToPath(new URL('../peers/train-torch.py', import.meta.url));
 
-/** Gradients against float64; training steps beside PyTorch's, where the PATH's python3 has it. */
+const PARTS: Readonly<Record<string, Bench>> = { steps, serving: servingBench, dataset: datasetBench };
+
+/** Gradients and steps, serving beside training, and a large dataset; `--only` runs one of the three. */
 export const trainBench: Bench = async (options) => {
+  const { only } = options;
+  if (only !== undefined && !Object.hasOwn(PARTS, only))
+    throw new RangeError(`train has the parts ${Object.keys(PARTS).join(', ')}, not ${only}`);
+  const figures: Figure[] = [];
+  for (const [name, part] of Object.entries(PARTS))
+    if (only === undefined || only === name) figures.push(...(await part(options)));
+  return figures;
+};
+
+/** Gradients against float64; training steps beside PyTorch's, where the PATH's python3 has it. */
+async function steps(options: BenchOptions): Promise<Figure[]> {
   const worst: number[] = [];
   for (const operator of DIFFERENTIABLE) {
     const found: number[] = [];
@@ -40,7 +55,7 @@ export const trainBench: Bench = async (options) => {
   }
   figures.push(figure('step_over_forward', overForward, { atMost: 4 }));
   return [...figures, ...besideTorch(beside)];
-};
+}
 
 interface OwnRun {
   readonly curve: readonly number[];

@@ -1,125 +1,31 @@
-import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
-import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
-import { evaluateOffPolicy, type LoggedRequest } from '@hotloop/model/statistics/off-policy.ts';
-import { comparePairs, comparisonOf } from '@hotloop/retrainer/rollouts/compare-quality.ts';
-import { trainInProcess } from '@hotloop/retrainer/training/trainer-process.ts';
-import { type Figure, figure } from '../figure.ts';
+import type { Figure } from '../figure.ts';
 import type { Drill } from './drill.ts';
+import { drillFenced } from './learning/fenced.ts';
+import { drillLoop } from './learning/loop.ts';
+import { drillPoison } from './learning/poison.ts';
+import { drillReproducible } from './learning/reproducible.ts';
+import { drillShoppers } from './learning/shoppers.ts';
+import { drillStatistics } from './learning/statistics.ts';
 
-const RUNS = 1_000;
-const OUTCOMES = 20_000;
-/** The comparison is evaluated after so many outcomes, which approximates continuous evaluation. */
-const LOOK_EVERY = 200;
-const REPEATS = 10;
-
-/**
- * The guarantees of the loop's statistics, by simulation with known truth, and whether training gives the same bytes again. Each of the
- * 1,000 runs has its own seed.
- */
-export const drillLearning: Drill = async ({ say }): Promise<Figure[]> => {
-  const identical = share((seed) => peeked(seed, 0.9, 0.9).better);
-  say(`identical challengers judged better: ${identical}`);
-  const worse = share((seed) => peeked(seed, 0.9, 0.87).worse);
-  say(`worse challengers rejected: ${worse}`);
-  const covered = share(coversTruth);
-  say(`off-policy intervals that cover the truth: ${covered}`);
-  const same = await sameDigests();
-  say(`${same} of ${REPEATS} trainings gave the same bytes`);
-  return [
-    figure('aa_promoted', [identical], { atMost: 0.05 }),
-    figure('worse_rejected', [worse], { atLeast: 0.95 }),
-    figure('ope_covered', [covered], { atLeast: 0.93 }),
-    figure('reproducible', [same], { atLeast: REPEATS }),
-  ];
+const PARTS: Readonly<Record<string, Drill>> = {
+  statistics: drillStatistics,
+  reproducible: drillReproducible,
+  fenced: drillFenced,
+  poison: drillPoison,
+  shoppers: drillShoppers,
+  loop: drillLoop,
 };
 
-function share(holds: (seed: number) => boolean): number {
-  let count = 0;
-  for (let seed = 0; seed < RUNS; seed++) if (holds(seed)) count++;
-  return count / RUNS;
-}
-
-/**
- * A challenger in the shadow of the live version, both right with these chances on the same requests (they agree as two models of one
- * family do), looked at again and again; the first look that is certain decides.
- */
-function peeked(seed: number, live: number, challenger: number): { better: boolean; worse: boolean } {
-  const random = new SeededRandom(seed + 1);
-  const pairs: { candidate: number; live: number }[] = [];
-  while (pairs.length < OUTCOMES) {
-    for (let index = 0; index < LOOK_EVERY; index++) {
-      // Half of the requests are answered alike, the others independently.
-      const [first, second] = [random.uniform(), random.uniform()];
-      const other = random.uniform() < 0.5 ? first : second;
-      pairs.push({ candidate: other < challenger ? 1 : 0, live: first < live ? 1 : 0 });
-    }
-    const { lower, upper } = comparisonOf(comparePairs(pairs));
-    if (lower > 0) return { better: true, worse: false };
-    if (upper < 0) return { better: false, worse: true };
+/** What the learning loop promises, part by part; `--only PART` runs one of them. */
+export const drillLearning: Drill = async (options): Promise<Figure[]> => {
+  const { only, say } = options;
+  const names = only === undefined ? Object.keys(PARTS) : [only];
+  const figures: Figure[] = [];
+  for (const name of names) {
+    const part = Object.hasOwn(PARTS, name) ? PARTS[name] : undefined;
+    if (!part) throw new RangeError(`learning has the parts ${Object.keys(PARTS).join(', ')}, not ${name}`);
+    say(name);
+    figures.push(...(await part(options)));
   }
-  return { better: false, worse: false };
-}
-
-const ACTIONS = 5;
-const LOGGED = 2_000;
-const EPSILON = 0.2;
-
-/** One simulated log of an epsilon-greedy policy; whether the doubly robust interval of another policy covers its true value. */
-function coversTruth(seed: number): boolean {
-  const random = new SeededRandom(seed * 7 + 3);
-  const chances = Array.from({ length: ACTIONS }, () => 0.05 + 0.4 * random.uniform());
-  const best = Math.floor(random.uniform() * ACTIONS);
-  const probability = (favourite: number, action: number) =>
-    EPSILON / ACTIONS + (action === favourite ? 1 - EPSILON : 0);
-  const [served, wanted] = [(best + 1) % ACTIONS, best];
-  const truth = chances.reduce((sum, chance, action) => sum + chance * probability(wanted, action), 0);
-  const predicted = chances.map((chance) => chance * (0.5 + random.uniform()));
-  const expected = predicted.reduce((sum, value, action) => sum + value * probability(wanted, action), 0);
-  const requests = Array.from({ length: LOGGED }, (): LoggedRequest => {
-    const action = random.uniform() < EPSILON ? random.integer(ACTIONS) : served;
-    const reward = random.uniform() < chances[action]! ? 1 : 0;
-    const logged = probability(served, action);
-    const target = probability(wanted, action);
-    return { actions: [{ reward, logged, target, predicted: predicted[action]! }], expected, slots: 1 };
-  });
-  const { interval } = evaluateOffPolicy(requests).doublyRobust;
-  return interval.low <= truth && truth <= interval.high;
-}
-
-/** How many of the trainings of the same model on the same rows with the same seed gave the most frequent digest. */
-async function sameDigests(): Promise<number> {
-  const random = new SeededRandom(9);
-  const [rows, columns] = [2_000, 8];
-  const features = Float32Array.from({ length: rows * columns }, () => random.normal());
-  const labels = Float32Array.from({ length: rows }, (_, row) => (features[row * columns]! > 0 ? 1 : 0));
-  const dataset = { rows, columns, features, labels, weights: new Float32Array(rows).fill(1) };
-  const model = {
-    inputs: columns,
-    hidden: [16],
-    outputs: 1,
-    activation: 'relu',
-    head: 'sigmoid',
-    seed: 1,
-  } as const;
-  const digests: string[] = [];
-  for (let turn = 0; turn < REPEATS; turn++) {
-    const { sha256 } = await trainInProcess(
-      {
-        modelBytes: perceptron(model),
-        dataset,
-        settings: {
-          ...{
-            loss: 'binary_cross_entropy',
-            optimizer: { kind: 'adam' },
-            learningRate: 1e-2,
-            trainable: 'all',
-          },
-          ...{ epochs: 3, batch: 64, seed: 5, validationFraction: 0.1 },
-        },
-      },
-      { timeoutMs: 120_000 },
-    );
-    digests.push(sha256);
-  }
-  return Math.max(...[...Map.groupBy(digests, (digest) => digest).values()].map((group) => group.length));
-}
+  return figures;
+};

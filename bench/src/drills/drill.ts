@@ -19,13 +19,13 @@ export interface DrillOptions {
   readonly weeks: number;
   /** `monitoring`: for how many seconds the receiver of alarms is away. */
   readonly down: number;
-  /** `failures`: rows of the matrix, such as 1,5,9-12. */
+  /** `failures`: rows of the matrix, such as 1,5,9-12; `learning`: this part alone. */
   readonly only?: string;
   /** `soak`: for how long. */
   readonly hours: number;
   /** `upgrade`: the commit whose state is upgraded from. */
   readonly from?: string;
-  /** `documents`, `months`, `monitoring`, `movies`: the folder of its data. */
+  /** `documents`, `learning`, `months`, `monitoring`, `movies`: the folder of its data. */
   readonly data?: string;
   /** `months`: where its charts are written. */
   readonly pictures?: string;

@@ -94,12 +94,12 @@ const program = new Command('npm run drill --')
   .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow, restart')
   .option(
     '--only <ids>',
-    'failures: rows of the matrix, such as 1,5,9-12; stores: names of trials; hostile: doors',
+    'failures: rows of the matrix, such as 1,5,9-12; stores: names of trials; hostile: doors; learning: one part',
   )
   .option('--hours <h>', 'soak: for how long', Number, 0.33)
   .option('--from <commit>', 'upgrade: the state to upgrade from')
   .option('--pictures <folder>', 'months: writes its charts there')
-  .option('--data <folder>', 'documents, months, monitoring, movies: where the data are')
+  .option('--data <folder>', 'documents, learning, months, monitoring, movies: where the data are')
   .action(async (name: string, flags: Flags) => {
     const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;
     if (!drill)

@@ -23,6 +23,8 @@ export interface LoopStand extends AsyncDisposable {
   readonly pool: Pool;
   readonly registry: RegistryReader;
   readonly objects: ObjectStore;
+  /** Folder of the bundles and datasets. */
+  readonly store: string;
   /** Registers a model of 8 features with `outcome` as told. */
   push(name: string, outcome: string): Promise<void>;
   /** Logs predictions of the last hours, one user each, and one outcome for each: by id, or by the key `user`. */
@@ -46,6 +48,7 @@ export async function openLoopStand(): Promise<LoopStand> {
     pool,
     registry,
     objects: directoryObjectStore(folder.path),
+    store: folder.path,
     async push(name, outcome) {
       const onnx = perceptron({
         inputs: COLUMNS,

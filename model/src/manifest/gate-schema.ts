@@ -37,6 +37,14 @@ export const gateSchema = z
       .min(0)
       .default(0.005)
       .describe('Largest loss of the metric on the frozen holdout, where training.data.frozen keeps one'),
+    suspected: z
+      .number()
+      .gt(0)
+      .max(1)
+      .default(0.05)
+      .describe(
+        'Largest excess of labels that look wrong among those learnt from over those of the frozen holdout',
+      ),
     calibration: z.number().gt(0).max(1).optional().describe('Largest expected calibration error'),
     drift: z
       .number()

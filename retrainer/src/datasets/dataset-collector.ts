@@ -18,6 +18,9 @@ import { datasetKey, findDataset, listDatasets, type NewDataset, parentDataset }
 export interface CollectedDataset extends Dataset, Omit<CollectedFile, 'path'> {
   /** Outcomes whose prediction was not in Postgres when the waiting for it ended. */
   readonly missing: number;
+  /** What collecting took, where it ran in a process of its own. */
+  readonly seconds?: number;
+  readonly peakMb?: number;
   /** For `storeDataset`, in the transaction that uses it. */
   readonly row: NewDataset;
 }

@@ -2,7 +2,7 @@ import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import type { DatasetPart } from '../datasets/dataset.ts';
+import { type DatasetPart, pickRows } from '../datasets/dataset.ts';
 import type { JobLimits } from '../training/job-process.ts';
 import { compareScores } from './compare-scores.ts';
 import { constantScores } from './constant-baseline.ts';
@@ -11,6 +11,7 @@ import { type GateVerdict, gateMetric, judgeCandidate } from './gate.ts';
 import { checkOutputs, frozenCheck } from './gate-checks.ts';
 import { measureAll } from './measure.ts';
 import { correctionsCheck, type RegressionCases } from './regression-cases.ts';
+import { suspectedCheck } from './suspected-check.ts';
 import type { Trainer } from './trainer.ts';
 
 export interface Contest {
@@ -58,7 +59,15 @@ export async function judgeOnHoldout(
     constant && compareScores(manifest, metric, scores.candidate, constant, holdout, confidence);
   const onCases = corrections.rows.rows === 0 ? null : await score(corrections.rows);
   const onFrozen = frozen === null ? null : await score(frozen);
+  const learnt = frozen === null ? null : newestRows(training);
+  const onLearnt = learnt === null ? null : await score(learnt);
   const checks = [
+    ...(frozen && onFrozen && learnt && onLearnt
+      ? suspectedCheck({
+          ...{ manifest, training: learnt, onTraining: onLearnt.live },
+          ...{ frozen, onFrozen: onFrozen.live, limit: spec.suspected },
+        })
+      : []),
     ...(frozen && onFrozen
       ? [
           frozenCheck(
@@ -84,6 +93,17 @@ export async function judgeOnHoldout(
   const metrics = new Map<string, number>(measureAll(manifest, metric, scores.candidate, holdout));
   metrics.set(`live_${metric}`, compared.against).set('held_out', holdout.rows);
   return { gate, metrics };
+}
+
+/** Enough to tell shares apart, in bounded time. */
+const MOST_LOOKED_AT = 20_000;
+
+function newestRows(training: DatasetPart): DatasetPart {
+  const first = Math.max(0, training.rows - MOST_LOOKED_AT);
+  return pickRows(
+    training,
+    Array.from({ length: training.rows - first }, (_, row) => first + row),
+  );
 }
 
 function elapsedOf({ live, candidate }: { live: object; candidate: object }) {

@@ -1,0 +1,44 @@
+import { systemClock } from '@hotloop/platform/clock.ts';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { directoryObjectStore } from '@hotloop/platform/object-store/directory-object-store.ts';
+import { openPool } from '@hotloop/platform/postgres/pool.ts';
+import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { COLLECT_DEFAULTS } from '@hotloop/retrainer/datasets/collect-dataset.ts';
+import { datasetCollector } from '@hotloop/retrainer/datasets/dataset-collector.ts';
+import { PROMOTION_DEFAULTS } from '@hotloop/retrainer/rollouts/promote.ts';
+import { workOnRun } from '@hotloop/retrainer/runs/run-worker.ts';
+import { scoreInProcess } from '@hotloop/retrainer/training/evaluator-process.ts';
+import { trainInProcess } from '@hotloop/retrainer/training/trainer-process.ts';
+import { serveCommands } from './commands.ts';
+
+// A worker of training runs in a process of its own: works on one run, and says how far it is.
+
+const [databaseUrl = '', store = '', runId = '', leaseMs = ''] = process.argv.slice(2);
+const log = silentLog();
+const pool = openPool(databaseUrl, { max: 4, queryTimeoutMs: 60_000, application: 'fenced-worker', log });
+const objects = directoryObjectStore(store);
+let state = 'waiting';
+
+serveCommands({ state: () => state });
+process.once('disconnect', () => process.exit(0));
+console.log(JSON.stringify({ ready: true, port: 0 }));
+await workOnRun(
+  runId,
+  {
+    ...{ pool, bundles: directoryBundleStore(store), clock: systemClock },
+    datasets: datasetCollector({ pool, objects, databaseUrl, waitMs: 0 }),
+    trainer: {
+      train: (job, options) => {
+        state = 'training';
+        return trainInProcess(job, options);
+      },
+      score: scoreInProcess,
+    },
+  },
+  {
+    ...{ collect: COLLECT_DEFAULTS, promotion: PROMOTION_DEFAULTS, trainTimeoutMs: 120_000 },
+    ...{ leaseMs: Number(leaseMs), maxAttempts: 5, log },
+  },
+  new AbortController().signal,
+);
+state = 'ended';
