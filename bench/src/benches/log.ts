@@ -75,7 +75,8 @@ async function measureLag(
   const shape = { streams: STREAMS.streams, perSecond, isFailure: isOipFailure };
   await compute.load.paced(OIP.stream, oipRequest(model), shape, lagSeconds);
   await compute.settle();
-  return compute.child.ask<number>('logLag', { at: from, q: 0.99 });
+  // Awaited here: compute is disposed when this function returns.
+  return await compute.child.ask<number>('logLag', { at: from, q: 0.99 });
 }
 
 /** One load of one compute, with its log and without. `ends`: a turn with the log ends when its rows are in Postgres. */
