@@ -89,4 +89,32 @@ const forget: TourStep = {
   },
 };
 
-export const OPERATIONS_STEPS: readonly TourStep[] = [examined, keys, backup, forget];
+const projects: TourStep = {
+  name: 'projects',
+  about: 'A team gets a project and a key that reaches nothing else.',
+  async run(context) {
+    const dir = dirname(context.local.logFolder);
+    const limits = ['--per-second', '500', '--max-models', '5'];
+    await context.json('projects', 'create', 'shop', ...limits, '--dir', dir);
+    const role = ['--role', 'predict', '--project', 'shop'];
+    const { id } = await context.json<{ id: string }>('keys', 'create', 'team', ...role, '--dir', dir);
+    const { out } = await context.command('keys', 'list', '--dir', dir);
+    expectThat(out.includes('shop-...'), 'a key that reaches shop-... alone', out.trim());
+    await context.json('keys', 'revoke', id, '--yes', '--dir', dir);
+    return 'a project with a quota, and a key of it';
+  },
+};
+
+const support: TourStep = {
+  name: 'support-bundle',
+  about: 'What a helper needs is gathered into one file, without secrets.',
+  async run(context) {
+    const dir = dirname(context.local.logFolder);
+    const file = join(context.folder, 'support.tar.gz');
+    const { files } = await context.json<{ files: string[] }>('support-bundle', file, '--dir', dir);
+    expectThat(files.includes('doctor.json'), 'findings in the bundle', files.join(', '));
+    return `${files.length} files`;
+  },
+};
+
+export const OPERATIONS_STEPS: readonly TourStep[] = [examined, keys, projects, backup, forget, support];
