@@ -18,7 +18,7 @@ export class Operation<Step, Result> implements AsyncIterable<Step> {
       this.#ended = true;
       this.#change();
     });
-    // Whoever looks gets the failure; nobody looking must not end the process.
+    // Callers that await it get the failure; without one it must not end the process.
     this.#result.catch(() => undefined);
   }
 

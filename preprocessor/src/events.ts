@@ -36,7 +36,7 @@ const MAX_BATCH = 2000;
 
 /**
  * Carries events from topics into the history and the archive, at least once; both drop what they have. A message that
- * cannot be read is set aside with its bytes, and the others go on. While the history is away the topics wait.
+ * cannot be read becomes a dead letter with its bytes, and the others go on. While the history is away the topics wait.
  */
 export function startEvents(
   options: EventsOptions,

@@ -49,7 +49,7 @@ export interface PreprocessorOptions {
   readonly requestGroup?: string;
 }
 
-/** Opened and closed by whoever starts the service. */
+/** Opened and closed by the caller that starts the service. */
 export interface PreprocessorAdapters {
   readonly registry: RegistryReader;
   readonly inference: InferencePort;

@@ -93,7 +93,7 @@ export interface RetrainerOptions {
   readonly mail?: MailSettings;
 }
 
-/** Opened and closed by whoever starts the service. */
+/** Opened and closed by the caller that starts the service. */
 export interface RetrainerAdapters {
   readonly pool: Pool;
   /**

@@ -25,7 +25,7 @@ export async function predictBench(options: BenchOptions): Promise<Figure[]> {
   await using echo = await startEcho(profile);
   say('starting the services in four processes');
   await using four = await startLocalStand(folder.path, false);
-  say('starting the services clubbed into one process');
+  say('starting the services in a single process');
   await using clubbed = await startLocalStand(folder.path, true);
   const item = predictItem(predictRequest());
   const framed = (stand: LocalStand) => (s: number) =>

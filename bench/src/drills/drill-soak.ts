@@ -23,7 +23,7 @@ const MB = 2 ** 20;
 
 /**
  * A steady load for `--hours` with a fault every three quarters of a minute: a store is stopped or frozen, a process is killed. Slopes by least
- * squares over the time after the warm-up, of the process that grew most; a process that a fault ended begins anew and is
+ * squares over the time after the warm-up, of the process that grew most; a process that a fault ended starts again and is
  * left out.
  */
 export const drillSoak: Drill = async ({ hours, rate, say }): Promise<Figure[]> => {

@@ -167,7 +167,7 @@ export class OipModels {
   }
 
   #whyMissing(record: VersionRecord): string {
-    return this.#fleet.isServed(record) ? 'asleep for want of memory; a request wakes it' : 'not loaded';
+    return this.#fleet.isServed(record) ? 'unloaded; a request loads it again' : 'not loaded';
   }
 
   #servedVersions(name: string): number[] {

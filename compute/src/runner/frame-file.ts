@@ -23,7 +23,7 @@ function scratch(bytes: number): Buffer {
 
 /**
  * A file without a name in which frames wait for one runner that are too large for its socket: the socket holds some
- * hundred kilobytes, and the rest of a larger frame would be fetched only after the run before it, when whoever sends it
+ * hundred kilobytes, and the rest of a larger frame would be fetched only after the run before it, when its sender
  * comes to it. The pages are used again and again. Holds no more than two frames of 4 MiB.
  */
 export class FrameFile {

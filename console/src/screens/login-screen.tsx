@@ -7,7 +7,7 @@ import { Callout } from '../components/states.tsx';
 const WORDS: Readonly<Record<string, string>> = {
   expired: 'The login took too long or was begun in another window. Try again.',
   refused: 'The login was refused there.',
-  not_taken: 'Your account is known there, but it has no role here. Ask whoever runs this platform.',
+  not_taken: 'Your account is known there, but it has no role here. Ask the operator of this platform.',
 };
 
 export function LoginScreen({ oidc }: { oidc: boolean }) {

@@ -58,7 +58,7 @@ export async function fetchDebianPackages(
   if (await exists(root)) {
     const tree = { root, libraries: await libraryFolders(root) };
     if (await options.works(tree.root, tree.libraries)) return tree;
-    // The system changed under it, or someone tidied up inside: fetch anew.
+    // The system changed under it, or someone tidied up inside: fetch again.
     await rm(root, { recursive: true, force: true });
   }
   await requireApt(signal);

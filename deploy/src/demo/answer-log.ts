@@ -51,7 +51,7 @@ export class AnswerLog {
     this.#open.delete(ticket);
     this.#push(answer);
     this.#answered += 1;
-    // The rolling AUC is one version's: it starts anew at every swap.
+    // The rolling AUC is one version's: it starts again at every swap.
     if (answer.version > this.#versionOfScores) {
       this.#versionOfScores = answer.version;
       this.#scores = [];

@@ -18,7 +18,7 @@ const POLL_MS = 200;
 export interface StageOptions {
   readonly story: Story;
   readonly single: boolean;
-  /** The demonstration's own: it begins anew each time. */
+  /** The demonstration's own: it begins from scratch each time. */
   readonly folder: string;
   /** Holds unpacked system packages. */
   readonly cacheDir: string;

@@ -75,6 +75,6 @@ export interface Story {
   visit(round: number, index: number): Visit;
   /** Later sessions that no version has learnt from. */
   judgedSessions(round: number): readonly KnownSession[];
-  /** A sentence for whoever watches, when this visit is the one that begins something new. */
+  /** A sentence for the reader, when this visit is the one that begins something new. */
   remark(round: number, index: number): string | undefined;
 }

@@ -41,7 +41,7 @@ export function backingAddresses(environment: Environment): BackingAddresses {
   return { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS };
 }
 
-/** What the services take over from the environment of whoever starts them; nothing else reaches them. */
+/** The variables that services inherit from the environment of `hotloop up`; they get no others. */
 export function serviceEnvironment(environment: Environment): Record<string, string> {
   const handed: Record<string, string> = {};
   for (const name of HANDED_ON) {

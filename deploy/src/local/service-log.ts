@@ -13,7 +13,7 @@ export interface ServiceLog extends AsyncDisposable {
   lastLines(): readonly string[];
 }
 
-/** Appends to the file; one that has grown large is set aside first as FILE.1. */
+/** Appends to the file; one that has grown large is renamed to FILE.1 first. */
 export async function openServiceLog(file: string): Promise<ServiceLog> {
   await mkdir(dirname(file), { recursive: true });
   const size = await stat(file).then(

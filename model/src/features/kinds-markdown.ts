@@ -38,7 +38,7 @@ export function kindsMarkdown(): string {
   ].join('\n');
 }
 
-/** A document with its part about the kinds written anew. Throws RangeError when it has no such part. */
+/** A document with its part about the kinds written again. Throws RangeError when it has no such part. */
 export function withKinds(document: string): string {
   const [begin, end] = [document.indexOf(KINDS_BEGIN), document.indexOf(KINDS_END)];
   if (begin < 0 || end < begin) throw new RangeError('the document has no part about the kinds of features');

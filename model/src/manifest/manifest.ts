@@ -50,7 +50,7 @@ export const manifestSchema = z
         context.addIssue({
           code: 'custom',
           path: ['features', index, 'name'],
-          message: `${feature.name} stands twice`,
+          message: `${feature.name} is declared twice`,
         });
       seen.add(feature.name);
     }

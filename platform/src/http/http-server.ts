@@ -220,7 +220,7 @@ async function callerOf(
 ): Promise<Caller> {
   const requires = request.routeOptions.config.requires;
   if (requires === undefined || requires === 'public') return ANYONE;
-  // Whoever may only read may do so wherever reading is part of operating.
+  // A key that may only read is accepted for every route that only reads.
   const role = requires === 'operate' && SAFE_METHODS.has(request.method) ? 'read' : requires;
   return withRole(await authenticator.authenticate(credentialsOf(request, sessions)), role);
 }

@@ -188,7 +188,7 @@ class RunningConsumer<T> implements EventConsumer {
       Number.POSITIVE_INFINITY,
     );
     if (result !== 'done') return false;
-    this.#log.warn({ topic: raw.topic, offset: String(raw.offset), error }, 'a message was set aside');
+    this.#log.warn({ topic: raw.topic, offset: String(raw.offset), error }, 'a message became a dead letter');
     return true;
   }
 

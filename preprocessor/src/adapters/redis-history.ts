@@ -98,7 +98,7 @@ export class RedisHistory implements FillableHistory {
     };
     const results = await once();
     if (results?.some(([error]) => error?.message.startsWith('NOSCRIPT')) !== true) return valuesOf(results);
-    // A Redis that was started anew does not know them yet. Both may run twice: neither changes what is there already.
+    // A restarted Redis does not know them yet. Both may run twice: neither changes what is there already.
     for (const script of DIGESTS.keys()) await this.#redis.script('LOAD', script).catch(away);
     return valuesOf(await once());
   }

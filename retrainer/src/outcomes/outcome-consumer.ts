@@ -26,7 +26,7 @@ export interface OutcomeConsumers extends AsyncDisposable {
 /**
  * Reads the outcome topics of all registered models, one consumer for each topic, and follows the registry: a topic is
  * begun when a model declares it and left when none does any more. A message is committed only after its outcomes
- * stand in Postgres, so while that is away they wait on the topic. A malformed one is set aside with its bytes.
+ * stand in Postgres, so while that is away they wait on the topic. A malformed one becomes a dead letter with its bytes.
  */
 export function startOutcomeConsumers(
   dependencies: OutcomeDependencies,
@@ -84,7 +84,7 @@ function startTopic(
           if (fresh.has(reportKey(outcome))) traceOutcome(dependencies.tracing, outcome);
       },
       async setAside(raw, error) {
-        // A model pushed a moment ago may be the one the message means: look again before it is set aside.
+        // A model pushed a moment ago may be the one the message means: look again before it becomes a dead letter.
         await registry.refresh(AbortSignal.timeout(2_000)).catch(() => undefined);
         const late = tryAgain(() => readAccepted(raw, dependencies, clock));
         if (late) return void (await insertOutcomes(database, late));

@@ -34,7 +34,7 @@ export function readOutcomeMessage(value: Uint8Array | null, topic: string): Out
     report: {
       id,
       source: `kafka:${topic}`,
-      // A field of that name may mean something else to whoever wrote the event.
+      // A field of that name may mean something else in the sender's events.
       kind: kind === 'label' || kind === 'retract' ? kind : '',
       predictionId: text(data, 'prediction_id'),
       keys: keysOf(data.keys === undefined ? data : record(data.keys, 'data.keys')),

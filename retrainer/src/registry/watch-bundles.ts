@@ -21,7 +21,7 @@ export interface WatchOptions {
   readonly promotion: Omit<PromotionOptions, 'pollMs'>;
 }
 
-/** What became of a folder; written beside its files as `hotloop.json`, for whoever put them there. */
+/** The result for a folder; written beside its files as `hotloop.json`, for its author. */
 export interface Receipt {
   readonly state: string;
   readonly model?: string;

@@ -18,7 +18,7 @@ export interface ActInput {
 }
 
 /**
- * Does what a person asks, at once and in one transaction; whoever drives the rollout at the moment loses its claim. Rejects NOT_FOUND,
+ * Does what a person asks, at once and in one transaction; the process that drives the rollout loses its claim. Rejects NOT_FOUND,
  * FAILED_PRECONDITION `wrong_state` (the rollout is not where this can happen), PERMISSION_DENIED `same_person` (an approval by
  * the one who asked for the rollout, or who approved already).
  */

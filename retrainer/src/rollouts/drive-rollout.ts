@@ -41,7 +41,7 @@ type Update = Omit<RolloutUpdate, 'isRecorded'> & { readonly isRecorded?: boolea
 
 /**
  * Takes a rollout one step further: claims it, looks, decides, and writes what follows in one transaction under the claim's token. Lost at
- * any point, it leaves the old version live or the new one, never anything between, and whoever drives next goes on from
+ * any point, it leaves the old version live or the new one, never anything between, and the next driver continues from
  * there. Several drivers at once do no harm. Does nothing for a rollout that has ended or that another driver holds.
  */
 export async function driveRollout(
@@ -331,7 +331,7 @@ function waitingMessage(
   return `${where}; waits for about ${verdict.needed} more outcomes (${time}): ${verdict.message}`;
 }
 
-/** The part of a message that says what is done; what it waits for is said anew. */
+/** The part of a message that says what is done; what it waits for is written again. */
 function firstOf(message: string): string {
   return message.split(';')[0] ?? message;
 }

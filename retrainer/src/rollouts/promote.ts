@@ -68,7 +68,7 @@ export async function rollback(
   return watch(rollout, dependencies, options, report, signal);
 }
 
-/** States that last: whoever only wanted the rollout to begin need not wait on. */
+/** States that may last long: a caller who only wanted the rollout to begin stops waiting here. */
 const HANDED_OVER: ReadonlySet<RolloutState> = new Set([
   'approval',
   'shadow',

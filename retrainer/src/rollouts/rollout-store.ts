@@ -289,7 +289,7 @@ export async function activeRollouts(client: Queryable, model: string): Promise<
   return rows.map(rolloutOf);
 }
 
-/** Takes the writing away from whoever drives the rollout now, inside the caller's transaction. */
+/** Ends the claim of the process that drives the rollout now, inside the caller's transaction. */
 export async function fenceRollout(client: Queryable, rollout: Rollout): Promise<void> {
   await client.query('UPDATE rollout SET token = token + 1, lease_until = NULL WHERE rollout_id = $1', [
     rollout.rolloutId,

@@ -20,7 +20,7 @@ export interface TriggerFacts {
 }
 
 export interface DueRun {
-  /** The same for whoever sees the same facts, so that several retrainers ask for one run. */
+  /** The same for every process that sees the same facts, so that several retrainers ask for one run. */
   readonly key: string;
   readonly reason: string;
 }

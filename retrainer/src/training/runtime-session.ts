@@ -14,7 +14,7 @@ export async function openRuntimeSession(
   const options = {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
-    // Waiting threads sleep: the processor belongs to whoever serves.
+    // Waiting threads must not spin: serving has priority.
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   };
   return ort.InferenceSession.create(bytes, options).catch((cause: unknown) => {

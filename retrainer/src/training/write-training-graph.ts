@@ -177,7 +177,7 @@ function chosenOutput(graph: OnnxGraph, wanted: string | undefined): string {
   );
 }
 
-/** @returns every name of the graph but its inputs', which the training graph declares anew. */
+/** @returns every name of the graph but its inputs', which the training graph declares again. */
 export function namesOf(graph: OnnxGraph): ReadonlySet<string> {
   const names = new Set([...graph.initializers.keys(), ...graph.nodes.flatMap((node) => node.outputs)]);
   for (const name of [...names, ...graph.inputs.map((input) => input.name)]) {

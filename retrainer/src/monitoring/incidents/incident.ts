@@ -4,7 +4,7 @@ import type { Producer, Severity, Signal } from '../signals/signal.ts';
 export type IncidentState = 'open' | 'acknowledged' | 'closed';
 export type IncidentEvent = 'signal' | 'quiet' | 'acknowledge' | 'close';
 
-/** What an event makes of an incident; null: nothing changes. An incident that is over is opened anew as another one. */
+/** What an event makes of an incident; null: nothing changes. An incident that is over is opened as a new one. */
 export const INCIDENT_TRANSITIONS: Readonly<
   Record<IncidentState, Readonly<Record<IncidentEvent, IncidentState | null>>>
 > = {
