@@ -230,7 +230,7 @@ async function forgetEverywhere(
       request: { pages: index % 9 },
     });
     await client.recordOutcomes([
-      { id: `${FORGOTTEN}-${index}`, model: DRILL_MODEL, predictionId, value: index % 4 === 0 },
+      { id: `report-${index}`, model: DRILL_MODEL, predictionId, value: index % 4 === 0 },
     ]);
   }
   await client.recordOutcomes([{ id: 'by-key', model: DRILL_MODEL, keys: { user: FORGOTTEN }, value: true }]);

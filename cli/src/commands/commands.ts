@@ -112,6 +112,8 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
       restore: 'put a backup back, into an empty database and store',
       forget: 'erase an entity, such as a user, wherever it is kept',
       doctor: 'look for problems, and say what to do about them',
+      'support-bundle':
+        'gather what a helper needs into one file: states, counts, findings, logs; no data, no secrets',
     },
     load: async () => [(await import('./operations-commands.ts')).addOperationsCommands],
   },

@@ -1,12 +1,16 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { makeBackup, restoreBackup } from '@hotloop/retrainer/operations/backup.ts';
-import { examine } from '@hotloop/retrainer/operations/doctor.ts';
+import { examine } from '@hotloop/retrainer/operations/doctor/examine.ts';
 import { type Forgotten, forgetEntity } from '@hotloop/retrainer/operations/forget.ts';
 import { type Operations, openOperations } from '@hotloop/retrainer/operations/open-operations.ts';
 import { recordAct } from '@hotloop/retrainer/operations/record-act.ts';
+import { collectSupport } from '@hotloop/retrainer/operations/support/collect-support.ts';
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
@@ -111,6 +115,23 @@ export function addOperationsCommands(program: Command, context: CommandContext)
       );
       if (findings.some((finding) => !finding.ok)) context.fail?.(1);
     });
+  program
+    .command('support-bundle')
+    .description(
+      'gather what a helper needs into one file: states, counts, findings, logs; no data, no secrets',
+    )
+    .argument('[file]', 'a .tar.gz (default: hotloop-support-DAY.tar.gz)')
+    .option('--dir <folder>', WHERE)
+    .addHelpText('after', '\nExample: hotloop support-bundle support.tar.gz --dir .hotloop')
+    .action(async (file: string | undefined, _options: unknown, command: Command) =>
+      writeSupportBundle(context, command.optsWithGlobals<OperationsOptions>(), file),
+    );
+}
+
+/** The environment that `hotloop up` left for commands; empty where none was named. */
+async function environmentOf(options: { readonly dir?: string }): Promise<Record<string, string>> {
+  if (options.dir === undefined) return {};
+  return readEnvironment(options.dir);
 }
 
 /** The stores of the Hotloop that runs in `options.dir`, or of the environment. */
@@ -119,21 +140,56 @@ export async function openStores(
   options: { readonly dir?: string },
 ): Promise<Operations> {
   const environment = context.environment ?? {};
-  if (options.dir === undefined) return openOperations(environment);
-  const places = [join(options.dir, 'data'), options.dir].map((folder) => join(folder, 'environment.json'));
-  const file = places.find((place) => existsSync(place)) ?? join(options.dir, 'data', 'environment.json');
-  let text: string;
+  return openOperations(options.dir === undefined ? environment : await readEnvironment(options.dir));
+}
+
+async function readEnvironment(dir: string): Promise<Record<string, string>> {
+  const places = [join(dir, 'data'), dir].map((folder) => join(folder, 'environment.json'));
+  const file = places.find((place) => existsSync(place)) ?? join(dir, 'data', 'environment.json');
   try {
-    text = await readFile(file, 'utf8');
+    return JSON.parse(await readFile(file, 'utf8')) as Record<string, string>;
   } catch (cause) {
-    throw new CommandError(
-      `no Hotloop runs in ${options.dir}: ${file} is missing; start it with \`hotloop up\``,
-      {
-        cause,
-      },
-    );
+    throw new CommandError(`no Hotloop runs in ${dir}: ${file} is missing; start it with \`hotloop up\``, {
+      cause,
+    });
   }
-  return openOperations(JSON.parse(text) as Record<string, string>);
+}
+
+async function writeSupportBundle(
+  context: CommandContext,
+  options: OperationsOptions,
+  file: string | undefined,
+): Promise<void> {
+  await using stores = await openStores(context, options);
+  const now = Date.now();
+  const day = new Date(now).toISOString().slice(0, 10);
+  const target = file ?? `hotloop-support-${day}.tar.gz`;
+  const files = await collectSupport({
+    pool: stores.pool,
+    findings: await examine(stores),
+    environment: { ...context.environment, ...(await environmentOf(options)) },
+    logFolder: options.dir === undefined ? undefined : join(options.dir, 'data', 'logs'),
+    version: context.version ?? '',
+    now,
+  });
+  const folder = await mkdtemp(join(tmpdir(), 'hotloop-support-'));
+  try {
+    for (const [name, text] of files) {
+      const path = join(folder, `hotloop-support-${day}`, name);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, text, { mode: 0o600 });
+    }
+    await promisify(execFile)('tar', ['-czf', resolve(target), '-C', folder, '.']);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  const value = { file: target, files: [...files.keys()] };
+  present(
+    context,
+    options,
+    value,
+    () => `${target}: ${files.size} files, secrets removed; read it before you send it`,
+  );
 }
 
 function secondsOf(text: string): number {

@@ -1,5 +1,6 @@
 import { Closing } from '@hotloop/platform/closing.ts';
 import { brokerListSchema, type Environment, readConfig, urlSchema, z } from '@hotloop/platform/config.ts';
+import { listTopics } from '@hotloop/platform/kafka/list-topics.ts';
 import { createLog } from '@hotloop/platform/log.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
@@ -15,6 +16,7 @@ const settingsSchema = z.object({
   REDIS_CACHE_URL: urlSchema('redis', 'rediss').optional(),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss').optional(),
   KAFKA_BROKERS: brokerListSchema().optional(),
+  HOTLOOP_TLS_CERT: z.string().min(1).optional(),
 });
 
 /** The stores of a Hotloop, for the commands that work on them directly. Disposing closes the connections. */
@@ -28,6 +30,10 @@ export interface Operations extends AsyncDisposable {
   /** Lends a connection to the cache. Throws INVALID_ARGUMENT where REDIS_CACHE_URL is not set. */
   withCache<T>(use: (redis: RedisClient) => Promise<T>): Promise<T>;
   readonly redis: Readonly<Record<'cache' | 'queue', () => Promise<void>>>;
+  /** The topics of Kafka; undefined where no broker is set. */
+  readonly topics: (() => Promise<readonly string[]>) | undefined;
+  /** File of the TLS certificate. */
+  readonly certificate: string | undefined;
 }
 
 /** Opens the stores that an environment names. Throws INVALID_ARGUMENT naming the variable that is missing. */
@@ -52,6 +58,7 @@ export function openOperations(environment: Environment): Operations {
     await using redis = await openRedis(url, { commandTimeoutMs: 10_000, role, name: 'operations', log });
     return await use(redis);
   };
+  const brokers = settings.KAFKA_BROKERS;
   const ping = (role: 'cache' | 'queue', url: string | undefined) =>
     withRedis(role, url, async (redis) => void (await redis.ping()));
   return {
@@ -64,6 +71,8 @@ export function openOperations(environment: Environment): Operations {
       cache: () => ping('cache', settings.REDIS_CACHE_URL),
       queue: () => ping('queue', settings.REDIS_QUEUE_URL),
     },
+    topics: brokers && (() => listTopics({ brokers, clientId: 'hotloop-doctor', log })),
+    certificate: settings.HOTLOOP_TLS_CERT,
     [Symbol.asyncDispose]: async () => void (await closing.close(10_000)),
   };
 }

@@ -13,7 +13,8 @@ import {
   type Stores,
 } from '../testing/fixture.ts';
 import { makeBackup, restoreBackup } from './backup.ts';
-import { examine } from './doctor.ts';
+import { examine } from './doctor/examine.ts';
+import { collectSupport } from './support/collect-support.ts';
 
 const SECRET = 'person-4711';
 
@@ -126,5 +127,36 @@ describe('the doctor', () => {
     });
     expect(after.find(({ check }) => check === 'redis cache')).toMatchObject({ ok: false });
     expect(after.find(({ check }) => check === 'postgres')).toMatchObject({ ok: true });
+  });
+});
+
+describe('a support bundle', () => {
+  it('tells states, counts and logs, and neither planted secrets nor whom predictions were for', async () => {
+    await using stores = await openStores();
+    await using place = await folder();
+    await used(stores);
+    const secret = 'Tr0ub4dor-3-horse';
+    await stores.pool.query(
+      `INSERT INTO node_version (node, model, version, state, detail) VALUES ('n', 'm', 1, 'failed', $1)`,
+      [`cannot reach redis://x:${secret}@cache`],
+    );
+    await writeFile(
+      join(place.path, 'compute.log'),
+      `{"url":"postgres://hotloop:${secret}@db/x","message":"away"}\n{"key":"hl_abcdefghijklmnopqrstuvwxyz"}\n`,
+    );
+    const files = await collectSupport({
+      pool: stores.pool,
+      findings: [{ check: 'store', ok: false, says: `password=${secret}`, remedy: '' }],
+      environment: { DATABASE_URL: `postgres://hotloop:${secret}@db/x`, HOTLOOP_LOG_LEVEL: 'info' },
+      logFolder: place.path,
+      version: '0.1.0',
+      now: 1_700_000_000_000,
+    });
+    const all = [...files].map(([name, text]) => `${name}\n${text}`).join('\n');
+    for (const hidden of [secret, 'hl_abcdefgh', SECRET, 'person-2']) expect(all).not.toContain(hidden);
+    expect(files.get('counts.json')).toContain('"predictions": "2"');
+    expect(files.get('node-versions.json')).toContain('cannot reach redis://[removed]@cache');
+    expect(files.get('logs/compute.log')).toContain('"message":"away"');
+    expect(all).not.toContain('"error":');
   });
 });

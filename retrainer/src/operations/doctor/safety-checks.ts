@@ -1,0 +1,59 @@
+import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { ApiKeyStore } from '@hotloop/platform/auth/api-key-store.ts';
+import { verifyLedger } from '../../ledger/ledger.ts';
+import { type Checks, ill, well } from './check.ts';
+
+const SOON_DAYS = 14;
+const BACKUP_DAYS = 7;
+const DAY_MS = 86_400_000;
+
+/** Keys, certificates, the ledger and backups. */
+export const SAFETY_CHECKS: Checks = {
+  'API keys': async ({ pool }) => {
+    const keys = (await new ApiKeyStore(pool).list()).filter(({ revoked }) => !revoked);
+    const soon = keys.filter(({ expiresAt }) => {
+      const days = ((expiresAt?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now()) / DAY_MS;
+      return days > 0 && days < SOON_DAYS;
+    });
+    return soon.length === 0
+      ? well(`${keys.length} in Postgres, none expires within ${SOON_DAYS} days`)
+      : ill(
+          `expire within ${SOON_DAYS} days: ${soon.map(({ subject, id }) => `${subject} (${id})`).join(', ')}`,
+          '`hotloop keys rotate ID`, give the new key to its user, then revoke the old one',
+        );
+  },
+  certificate: async ({ certificate }) => {
+    if (certificate === undefined) return well('connections are not encrypted by Hotloop (HOTLOOP_TLS_CERT)');
+    const { validTo } = new X509Certificate(await readFile(certificate));
+    const days = Math.floor((Date.parse(validTo) - Date.now()) / DAY_MS);
+    return days >= SOON_DAYS
+      ? well(`valid for ${days} days`)
+      : ill(
+          days < 0 ? 'has expired' : `expires in ${days} days`,
+          'renew the file; services read it again within ten seconds',
+        );
+  },
+  ledger: async ({ pool }) => {
+    const { rows, broken } = await verifyLedger(pool);
+    return broken === null
+      ? well(`${rows} rows, unbroken`)
+      : ill(
+          `broken at row ${typeof broken === 'object' ? JSON.stringify(broken) : String(broken)}`,
+          'somebody changed it with rights on the database: compare with a backup',
+        );
+  },
+  backup: async ({ pool }) => {
+    const { rows } = await pool.query<{ days: number; models: boolean }>(
+      `SELECT coalesce(extract(epoch FROM now() - max(at)) / 86400, -1)::float8 AS days, EXISTS (SELECT FROM model) AS models
+       FROM ledger WHERE action = 'backup'`,
+    );
+    const { days = -1, models = false } = rows[0] ?? {};
+    if (!models) return well('nothing to back up yet');
+    if (days < 0)
+      return well('none by `hotloop backup` so far; your provider may make them (docs/production.md)');
+    return days <= BACKUP_DAYS
+      ? well(`made ${days.toFixed(1)} days ago`)
+      : ill(`the last one was made ${Math.floor(days)} days ago`, 'run `hotloop backup`');
+  },
+};
