@@ -88,7 +88,12 @@ const program = new Command('npm run drill --')
   .option('--megabytes <n>', 'many: size of a model', count, 200)
   .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
   .option('--seconds <s>', 'many: for how long they are asked; backup: length of the load', count, 120)
-  .option('--points <n>', 'promote: at how many points of a promotion something is killed', count, 40)
+  .option(
+    '--points <n>',
+    'promote, rollout: at how many points something is killed; rollout at most 12',
+    count,
+    40,
+  )
   .option('--weeks <n>', 'monitoring: simulated weeks without a change', count, 1_000)
   .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
   .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow, restart')

@@ -28,9 +28,9 @@ const ENTITY_AT: Readonly<Record<string, number>> = { history: 1, entity: 1 };
  * Writes a TypeScript module with the types of a model's request, candidates, entities and labels, and a client that takes nothing else:
  * a field that the model does not read, a missing one that it needs, or a value of the wrong type fails `tsc`. Pure.
  *
- * @param version which version the types come from, for the heading.
+ * @param version which version the types come from, for the heading; null for a file.
  */
-export function writeClient(manifest: Manifest, version: number): string {
+export function writeClient(manifest: Manifest, version: number | null): string {
   const isRanking = manifest.task === 'ranking';
   const request = new Map<string, Field>();
   const items = new Map<string, Field>();
@@ -59,7 +59,7 @@ export function writeClient(manifest: Manifest, version: number): string {
   const name = pascal(manifest.name);
   const labels = manifest.decision.labels?.map((label) => JSON.stringify(label)).join(' | ');
   const needsRequest = [...request.values()].some(({ isRequired }) => isRequired);
-  return `// Written by \`hotloop client generate ${manifest.name}\` from version ${version}. Do not edit: write it again.
+  return `// Written by \`hotloop client generate ${manifest.name}\` from ${version === null ? 'a model.yaml' : `version ${version}`}. Do not edit: write it again.
 import type { ${[...(usesAttribute(request, items) ? ['AttributeValue'] : []), 'CallPatience', 'HotloopClient', 'OutcomeResult', 'Prediction'].join(', ')} } from '${CLIENT}';
 
 /** Fields of the request. */
