@@ -9,7 +9,7 @@ import type { EnginesStand } from '../../stand/engines-stand.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
-const SNIPPET_MS = 120_000;
+const SNIPPET_MS = 300_000;
 const PAGES = ['portable-models', 'batch', 'sql', 'serverless', 'engines'];
 
 interface Snippet {
