@@ -9,7 +9,7 @@ import { fetchPerfAnalyzer } from './fetch-perf-analyzer.ts';
 
 const RUN_MS = 60_000;
 /** Three windows of a fifth of a second, however much they differ: what counts here is that it works. */
-const BRIEFLY = ['--measurement-interval', '200', '--max-trials', '3', '--stability-percentage', '999'];
+const BRIEFLY = ['--measurement-interval', '200', '--max-trials', '10', '--stability-percentage', '999'];
 /** The program compares each answer with `validation_data`, and fails when one differs. */
 const VALIDATED = {
   data: [{ x: [1, 2.5, -3.25] }, { x: { content: [4, 5, 6], shape: [3] } }],
