@@ -301,9 +301,9 @@ export const SERVING_CELLS: readonly TestCell[] = [
       },
     ],
     bug: {
-      file: 'platform/src/grpc/server.ts',
-      from: "    'grpc.max_receive_message_length': maxBytes,",
-      to: "    'grpc.max_receive_message_length': -1,",
+      file: 'platform/src/grpc/guard.ts',
+      from: '      if (call.request instanceof UnreadableRequest) throw call.request.refusal();\n',
+      to: '',
     },
   },
   {
