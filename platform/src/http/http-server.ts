@@ -139,6 +139,8 @@ export async function openHttpServer(
   });
   const durations = httpDurations(adapters.metrics.tallies);
   app.addHook('onResponse', async (request, reply) => {
+    // What is left of a refused upload is read and dropped; else the next request of the connection is never seen.
+    request.raw.resume();
     const route = request.routeOptions.url ?? 'none';
     durations(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
   });

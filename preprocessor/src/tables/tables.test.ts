@@ -149,6 +149,15 @@ describe('reference tables', () => {
     }
   });
 
+  it('answer the next request of a connection whose large file was refused at its first line', async () => {
+    await using tables = await open();
+    const large = `wrong\n${'x'.repeat(99)}\n`.repeat(4_000);
+    for (let turn = 0; turn < 3; turn++) {
+      expect((await tables.upload(large)).status).toBe(400);
+      expect((await tables.upload('id,segment\nu1,new\n')).status).toBe(200);
+    }
+  });
+
   it('refuse uploads to what was never declared, and schemas that contradict themselves', async () => {
     await using tables = await open();
     expect((await tables.send('POST', '/none/versions', 'id\n1\n', 'text/csv')).status).toBe(404);
