@@ -49,9 +49,8 @@ it('fetches an alias or a version of the registry of MLflow, with its model.yaml
   expect({
     ...found,
     onnx: Buffer.from(found.onnx).toString(),
-    manifest: Buffer.from(found.manifest ?? []).toString(),
   }).toEqual({
-    ...{ name: 'churn', version: '7', onnx: 'the model', manifest: 'name: churn\n' },
+    ...{ name: 'churn', version: '7', onnx: 'the model', manifestYaml: 'name: churn\n' },
   });
   expect((await fetchMlflowModel('models:/churn/3', mlflow.server)).version).toBe('3');
   expect(isMlflowReference('models/churn')).toBe(false);

@@ -14,7 +14,7 @@ import { takeEvents } from '@hotloop/preprocessor/take-events.ts';
 import type { Bench } from '../bench.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { CACHE } from '../stand/local-stand.ts';
+import { CACHE } from '../stand/bench-local.ts';
 
 const EVENTS = 40_000;
 const SENT_AT_ONCE = 1000;

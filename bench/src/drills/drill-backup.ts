@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type HotloopClient } from '@hotloop/client';
-import { ANY_PORTS, type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import type { Local } from '@hotloop/deploy/local/start-local.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
@@ -11,8 +11,8 @@ import { makeBackup } from '@hotloop/retrainer/operations/backup.ts';
 import { openOperations } from '@hotloop/retrainer/operations/open-operations.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
+import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
 import { runCommand } from '../stand/hotloop-command.ts';
-import { CACHE } from '../stand/local-stand.ts';
 import {
   type AcknowledgedAll,
   acknowledgingLoad,
@@ -23,7 +23,6 @@ import {
 import { type FoundText, findTextInFiles, findTextInRedis } from './backup/find-text.ts';
 import type { Drill, DrillOptions } from './drill.ts';
 
-const START_MS = 180_000;
 const UNTIL_MS = 120_000;
 const POLL_MS = 200;
 const FORGOTTEN = 'person-to-forget-4711';
@@ -71,22 +70,13 @@ interface Stand extends AsyncDisposable {
 async function startStand(folder: string): Promise<Stand> {
   await using opened = new AsyncDisposableStack();
   const local = opened.use(
-    await startLocal(
-      {
-        dir: join(folder, 'data'),
-        cacheDir: CACHE,
-        fresh: true,
-        single: true,
-        ports: ANY_PORTS,
-        addresses: {},
-        environment: { HOTLOOP_LOG_LEVEL: 'warn', HOTLOOP_TRACE_RATIO: '0' },
-        say: () => undefined,
-      },
-      AbortSignal.timeout(START_MS),
-    ),
+    await startBenchLocal(folder, {
+      single: true,
+      dir: join(folder, 'data'),
+      environment: { HOTLOOP_LOG_LEVEL: 'warn', HOTLOOP_TRACE_RATIO: '0' },
+    }),
   );
-  const { preprocessor, retrainer } = local.addresses;
-  const client = opened.use(await connect({ address: preprocessor, retrainerAddress: retrainer }));
+  const client = opened.use(await connectTo(local));
   const pool = opened.use(
     openPool(local.backing.databaseUrl, {
       max: 2,

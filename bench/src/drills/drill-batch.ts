@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from '@hotloop/client';
 import { freePort } from '@hotloop/deploy/backing/free-port.ts';
-import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { openSqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { CACHE } from '../stand/local-stand.ts';
+import { startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
 const PART_ROWS = 20_000;
@@ -40,14 +39,10 @@ export const drillBatch: Drill = async ({ kills, predictions: rows, say }): Prom
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await benchFolder());
   const local = stack.use(
-    await startLocal(
-      {
-        ...{ dir: join(folder.path, 'local'), cacheDir: CACHE, fresh: true, single: false, ports: ANY_PORTS },
-        ...{ addresses: {}, say: () => undefined, sqlListen: `127.0.0.1:${await freePort()}` },
-        environment: { HOTLOOP_LOG_LEVEL: 'error', HOTLOOP_BATCH_LEASE_MS: '3000' },
-      },
-      AbortSignal.timeout(180_000),
-    ),
+    await startBenchLocal(folder.path, {
+      environment: { HOTLOOP_BATCH_LEASE_MS: '3000' },
+      sqlListen: `127.0.0.1:${await freePort()}`,
+    }),
   );
   const database = stack.use(await openSqlDatabase({ memoryMb: 512, threads: 1, files: true }));
   const connection = stack.use(await database.connect());

@@ -2,9 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, type HotloopClient } from '@hotloop/client';
+import type { HotloopClient } from '@hotloop/client';
 import { firstVersion } from '@hotloop/deploy/demo/first-version.ts';
-import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
 import {
   desksOf,
   deskTopic,
@@ -22,7 +21,7 @@ import { type EventProducer, openProducer } from '@hotloop/platform/kafka/produc
 import { silentLog } from '@hotloop/platform/log.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { CACHE } from '../stand/local-stand.ts';
+import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
 /** Letters that version 1 learns from, and those of each round of learning from returned letters. */
@@ -48,18 +47,9 @@ export const drillDocuments: Drill = async ({ say, data }): Promise<Figure[]> =>
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await benchFolder());
   const local = stack.use(
-    await startLocal(
-      {
-        ...{ dir: join(folder.path, 'local'), cacheDir: CACHE, fresh: true, single: true, ports: ANY_PORTS },
-        ...{ addresses: {}, environment: { HOTLOOP_LOG_LEVEL: 'warn' }, say: () => undefined },
-      },
-      signal,
-    ),
+    await startBenchLocal(folder.path, { single: true, environment: { HOTLOOP_LOG_LEVEL: 'warn' }, signal }),
   );
-  const { preprocessor, retrainer } = local.addresses;
-  const client = stack.use(
-    await connect({ address: preprocessor, retrainerAddress: retrainer, timeoutMs: 30_000 }),
-  );
+  const client = stack.use(await connectTo(local, 30_000));
   const brokers = local.backing.kafkaBrokers.split(',');
   const producer = stack.use(await openProducer({ brokers, clientId: 'desks', log: silentLog() }));
 

@@ -1,6 +1,4 @@
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
 import { HISTORY_LENGTH } from '@hotloop/model/features/history.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
@@ -9,7 +7,7 @@ import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { RedisHistory } from '@hotloop/preprocessor/adapters/redis-history.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { CACHE } from '../stand/local-stand.ts';
+import { startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
 const USERS = 500;
@@ -36,15 +34,7 @@ interface Sent {
 export const drillHistory: Drill = async ({ kills, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await benchFolder());
-  const local = stack.use(
-    await startLocal(
-      {
-        ...{ dir: join(folder.path, 'local'), cacheDir: CACHE, fresh: true, single: false, ports: ANY_PORTS },
-        ...{ addresses: {}, environment: { HOTLOOP_LOG_LEVEL: 'error' }, say: () => undefined },
-      },
-      AbortSignal.timeout(180_000),
-    ),
-  );
+  const local = stack.use(await startBenchLocal(folder.path));
   const log = silentLog();
   const brokers = local.backing.kafkaBrokers.split(',');
   const producer = stack.use(await openProducer({ brokers, clientId: 'drill', log }));

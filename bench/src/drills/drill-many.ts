@@ -17,7 +17,7 @@ const REQUEST_MS = 60_000;
 
 /**
  * More models than the node's budget holds, asked with Zipf's frequencies by a few callers: versions are ended and loaded again all the
- * time. Counts processes that the system killed for want of memory, and refused requests.
+ * time. Counts processes that the system killed because memory ran out, and refused requests.
  */
 export const drillMany: Drill = async ({ models, megabytes, budget, seconds, say }): Promise<Figure[]> => {
   await using stand = await openComputeBench({ memoryBudgetBytes: budget * 2 ** 20 });
@@ -99,7 +99,7 @@ export function zipf(count: number, uniform: () => number): () => number {
   };
 }
 
-/** Processes that the system has killed for want of memory since it started. Linux. */
+/** Processes that the system has killed because memory ran out, since it started. Linux. */
 function oomKills(): number {
   const [, kills] = /^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8')) ?? [];
   return Number(kills ?? 0);

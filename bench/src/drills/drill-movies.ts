@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connect } from '@hotloop/client';
-import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
 import { readMovies, readRatings } from '@hotloop/example-movies/ratings.ts';
 import { runMovies } from '@hotloop/example-movies/run-movies.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { CACHE } from '../stand/local-stand.ts';
+import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
 const LIMIT_MS = 15 * 60_000;
@@ -25,18 +23,9 @@ export const drillMovies: Drill = async ({ say, data }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await benchFolder());
   const local = stack.use(
-    await startLocal(
-      {
-        ...{ dir: join(folder.path, 'local'), cacheDir: CACHE, fresh: true, single: true, ports: ANY_PORTS },
-        ...{ addresses: {}, environment: { HOTLOOP_LOG_LEVEL: 'warn' }, say: () => undefined },
-      },
-      signal,
-    ),
+    await startBenchLocal(folder.path, { single: true, environment: { HOTLOOP_LOG_LEVEL: 'warn' }, signal }),
   );
-  const { preprocessor, retrainer } = local.addresses;
-  const client = stack.use(
-    await connect({ address: preprocessor, retrainerAddress: retrainer, timeoutMs: 30_000 }),
-  );
+  const client = stack.use(await connectTo(local, 30_000));
   const brokers = local.backing.kafkaBrokers.split(',');
   const producer = stack.use(await openProducer({ brokers, clientId: 'movies', log: silentLog() }));
   const frontDoor = `http://${local.httpAddresses.preprocessor}`;

@@ -1,14 +1,12 @@
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, type HotloopClient } from '@hotloop/client';
-import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import type { HotloopClient } from '@hotloop/client';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openRedis, type RedisClient } from '@hotloop/platform/redis/redis.ts';
 import { initialModel } from '@hotloop/retrainer/training/initial-model.ts';
 import { type Figure, figure } from '../figure.ts';
 import { quantile } from '../interleave.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { CACHE } from '../stand/local-stand.ts';
+import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
 const MODEL = 'outage';
@@ -29,17 +27,8 @@ const CALM_S = 20;
 export const drillOutage: Drill = async ({ outage, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await benchFolder());
-  const local = stack.use(
-    await startLocal(
-      {
-        ...{ dir: join(folder.path, 'local'), cacheDir: CACHE, fresh: true, single: false, ports: ANY_PORTS },
-        ...{ addresses: {}, environment: { HOTLOOP_LOG_LEVEL: 'error' }, say: () => undefined },
-      },
-      AbortSignal.timeout(180_000),
-    ),
-  );
-  const { preprocessor, retrainer } = local.addresses;
-  const client = stack.use(await connect({ address: preprocessor, retrainerAddress: retrainer }));
+  const local = stack.use(await startBenchLocal(folder.path));
+  const client = stack.use(await connectTo(local));
   const onnx = initialModel({ features: 3, task: 'binary', hidden: [8] });
   const { version } = await client.models.push({ manifestYaml: MANIFEST, onnx }).finished();
   await client.models.promote(MODEL, version.version).finished();

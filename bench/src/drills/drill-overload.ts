@@ -1,14 +1,12 @@
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, type HotloopClient } from '@hotloop/client';
-import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import type { HotloopClient } from '@hotloop/client';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { initialModel } from '@hotloop/retrainer/training/initial-model.ts';
 import { type Figure, figure } from '../figure.ts';
 import { openLoad } from '../load/open-load.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { CACHE } from '../stand/local-stand.ts';
+import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
 const MODEL = 'overload';
@@ -33,25 +31,14 @@ interface Outcome {
 /**
  * Finds the peak of predictions a second answered within their deadline, then asks three times as many, whether or not they are
  * answered. `overload_goodput`: answers in time a second over the peak; `overload_expired`: the share of executed predictions that
- * nobody waited for any more. The load runs beside the services, on the same processors.
+ * were answered after their deadline. The load runs beside the services, on the same processors.
  */
 export const drillOverload: Drill = async ({ seconds, say }): Promise<Figure[]> => {
   const length = Math.min(60, Math.max(10, Math.round(seconds / 4)));
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await benchFolder());
-  const local = stack.use(
-    await startLocal(
-      {
-        ...{ dir: join(folder.path, 'local'), cacheDir: CACHE, fresh: true, single: false, ports: ANY_PORTS },
-        ...{ addresses: {}, environment: { HOTLOOP_LOG_LEVEL: 'error' }, say: () => undefined },
-      },
-      AbortSignal.timeout(180_000),
-    ),
-  );
-  const { preprocessor, retrainer } = local.addresses;
-  const client = stack.use(
-    await connect({ address: preprocessor, retrainerAddress: retrainer, timeoutMs: 10_000 }),
-  );
+  const local = stack.use(await startBenchLocal(folder.path));
+  const client = stack.use(await connectTo(local, 10_000));
   const onnx = initialModel({ features: 2, task: 'binary', hidden: HIDDEN });
   const { version } = await client.models.push({ manifestYaml: MANIFEST, onnx }).finished();
   await client.models.promote(MODEL, version.version).finished();

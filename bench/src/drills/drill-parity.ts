@@ -1,13 +1,11 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect } from '@hotloop/client';
-import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { CACHE } from '../stand/local-stand.ts';
+import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
 import { countLeaks, LEAKS_MANIFEST } from './count-leaks.ts';
 import type { Drill } from './drill.ts';
 
@@ -53,18 +51,9 @@ export const drillParity: Drill = async ({ predictions, say }): Promise<Figure[]
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await benchFolder());
   const local = stack.use(
-    await startLocal(
-      {
-        ...{ dir: join(folder.path, 'local'), cacheDir: CACHE, fresh: true, single: true, ports: ANY_PORTS },
-        ...{ addresses: {}, environment: { HOTLOOP_LOG_LEVEL: 'warn' }, say: () => undefined },
-      },
-      signal,
-    ),
+    await startBenchLocal(folder.path, { single: true, environment: { HOTLOOP_LOG_LEVEL: 'warn' }, signal }),
   );
-  const { preprocessor, retrainer } = local.addresses;
-  const client = stack.use(
-    await connect({ address: preprocessor, retrainerAddress: retrainer, timeoutMs: 30_000 }),
-  );
+  const client = stack.use(await connectTo(local, 30_000));
   const brokers = local.backing.kafkaBrokers.split(',');
   const producer = stack.use(await openProducer({ brokers, clientId: 'parity', log: silentLog() }));
   const { version } = await client.models.push({ manifestYaml: MANIFEST }).finished();

@@ -1,17 +1,15 @@
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type HotloopClient } from '@hotloop/client';
-import { ANY_PORTS, type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import type { Local } from '@hotloop/deploy/local/start-local.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchPerceptron } from '../models/bench-models.ts';
 import { PREDICT_MODEL, predictManifest } from '../models/bench-requests.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { CACHE } from '../stand/local-stand.ts';
+import { startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
-const START_MS = 180_000;
 /** Every promotion must have ended by then: restarts, the lease of a lost retrainer and the liveness of nodes included. */
 const END_MS = 90_000;
 const VICTIMS = ['caller', 'retrainer', 'compute'] as const;
@@ -35,16 +33,7 @@ interface Stand {
 export const drillPromote: Drill = async ({ points, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
   const { path } = stack.use(await benchFolder());
-  const local = stack.use(
-    await startLocal(
-      {
-        ...{ dir: join(path, 'local'), cacheDir: CACHE, fresh: true, single: false, ports: ANY_PORTS },
-        ...{ addresses: {}, say: () => undefined },
-        environment: { HOTLOOP_LOG_LEVEL: 'error', HOTLOOP_TRACE_RATIO: '0' },
-      },
-      AbortSignal.timeout(START_MS),
-    ),
-  );
+  const local = stack.use(await startBenchLocal(path, { environment: { HOTLOOP_TRACE_RATIO: '0' } }));
   const log = silentLog();
   const pool = stack.use(
     openPool(local.backing.databaseUrl, { max: 2, queryTimeoutMs: 20_000, application: 'drill', log }),
@@ -106,27 +95,29 @@ async function promoteAndKill(stand: Stand, victim: Victim, atMs: number): Promi
       () => undefined,
     );
   await delay(atMs);
-  if (victim === 'caller') leaving.abort();
-  else {
-    const pid = stand.local.pidOf(victim);
-    if (pid !== undefined) process.kill(pid, 'SIGKILL');
-  }
+  const killed = victim === 'caller' ? undefined : stand.local.pidOf(victim);
+  if (killed === undefined) leaving.abort();
+  else process.kill(killed, 'SIGKILL');
   await promotion;
   await client[Symbol.asyncDispose]();
-  return waitForEnd(stand, { version, before: before.live, rolloutsBefore });
+  return waitForEnd(stand, { version, before: before.live, rolloutsBefore, killed });
 }
 
 interface Expected {
   readonly version: number;
   readonly before: number | null;
   readonly rolloutsBefore: number;
+  /** Process that was killed; another must run in its place. */
+  readonly killed: number | undefined;
 }
 
 /** Until all services run again and the promotion has ended, one way or the other. */
 async function waitForEnd({ local, pool }: Stand, expected: Expected): Promise<End> {
   const until = performance.now() + END_MS;
   for (;;) {
-    const areUp = local.pidOf('retrainer') !== undefined && local.pidOf('compute') !== undefined;
+    const pids = [local.pidOf('retrainer'), local.pidOf('compute')];
+    // For a moment after the kill the supervisor still names the process that is gone.
+    const areUp = pids.every((pid) => pid !== undefined && pid !== expected.killed);
     const end = areUp ? await endOf(pool, expected) : undefined;
     if (end !== undefined) return end;
     if (performance.now() > until) return 'lost';

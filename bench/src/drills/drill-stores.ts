@@ -16,9 +16,9 @@ import { RedisHistory } from '@hotloop/preprocessor/adapters/redis-history.ts';
 import { openRunQueue } from '@hotloop/retrainer/runs/queue/run-queue.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
+import { CACHE } from '../stand/bench-local.ts';
 import { startCluster } from '../stand/cluster.ts';
 import { DRILL_MODEL, drillInput, makeLive, openDrillClient } from '../stand/drill-model.ts';
-import { CACHE } from '../stand/local-stand.ts';
 import { type Stores, startStores } from '../stand/stores.ts';
 import type { Drill } from './drill.ts';
 

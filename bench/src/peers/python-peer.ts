@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { CACHE } from '../stand/local-stand.ts';
+import { CACHE } from '../stand/bench-local.ts';
 
 const run = promisify(execFile);
 const INSTALL_MS = 300_000;

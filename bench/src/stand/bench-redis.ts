@@ -4,7 +4,7 @@ import { systemPrograms } from '@hotloop/deploy/backing/system-programs.ts';
 import { startWatchdog } from '@hotloop/deploy/backing/watchdog.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openRedis, type RedisClient } from '@hotloop/platform/redis/redis.ts';
-import { CACHE } from './local-stand.ts';
+import { CACHE } from './bench-local.ts';
 
 export interface BenchRedis extends AsyncDisposable {
   readonly redis: RedisClient;

@@ -1,12 +1,10 @@
-import { fileURLToPath } from 'node:url';
 import { connect, type HotloopClient } from '@hotloop/client';
 import type { BackingAddresses } from '@hotloop/deploy/backing/backing-services.ts';
-import { ANY_PORTS, type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import type { Local } from '@hotloop/deploy/local/start-local.ts';
 import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { startBenchLocal } from './bench-local.ts';
 
-const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url));
-const START_MS = 180_000;
 const ANSWERS_MS = 30_000;
 
 export const CONSOLE_MODEL = 'card-payments';
@@ -59,24 +57,18 @@ export async function openConsoleStand(options: ConsoleStandOptions): Promise<Co
   await using opened = new AsyncDisposableStack();
   const { apiKey, apiKeys } = options;
   const local = opened.use(
-    await startLocal(
-      {
-        dir: options.folder,
-        cacheDir: CACHE,
-        fresh: true,
-        single: true,
-        console: true,
-        ports: ANY_PORTS,
-        addresses: options.addresses ?? {},
-        environment: {
-          HOTLOOP_LOG_LEVEL: 'warn',
-          HOTLOOP_TRACE_RATIO: '0',
-          ...(apiKeys === undefined ? {} : { HOTLOOP_API_KEYS: apiKeys }),
-        },
-        say: options.say,
+    await startBenchLocal(options.folder, {
+      single: true,
+      dir: options.folder,
+      console: true,
+      addresses: options.addresses ?? {},
+      say: options.say,
+      environment: {
+        HOTLOOP_LOG_LEVEL: 'warn',
+        HOTLOOP_TRACE_RATIO: '0',
+        ...(apiKeys === undefined ? {} : { HOTLOOP_API_KEYS: apiKeys }),
       },
-      AbortSignal.timeout(START_MS),
-    ),
+    }),
   );
   const { preprocessor, retrainer } = local.addresses;
   const client = opened.use(

@@ -1,17 +1,16 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connect, type HotloopClient } from '@hotloop/client';
+import type { HotloopClient } from '@hotloop/client';
 import { freePort } from '@hotloop/deploy/backing/free-port.ts';
-import { ANY_PORTS, type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import type { Local } from '@hotloop/deploy/local/start-local.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { openSqlDatabase, type SqlConnection } from '@hotloop/platform/duckdb/sql-database.ts';
 import { benchFolder } from './bench-folder.ts';
-import { CACHE } from './local-stand.ts';
+import { connectTo, startBenchLocal } from './bench-local.ts';
 
-const START_MS = 180_000;
 const READY_MS = 60_000;
 const LONGEST_BATCH_MS = 15 * 60_000;
 const HIDDEN = [256, 128];
@@ -51,23 +50,17 @@ export async function startEnginesStand(
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await benchFolder()).path;
   const local = opened.use(
-    await startLocal(
-      {
-        ...{ dir: join(folder, 'local'), cacheDir: CACHE, fresh: true, single: false, ports: ANY_PORTS },
-        ...{ addresses: {}, say: () => undefined, sqlListen: `127.0.0.1:${await freePort()}` },
-        environment: {
-          HOTLOOP_LOG_LEVEL: 'error',
-          HOTLOOP_TRACE_RATIO: '0',
-          HOTLOOP_SQL_FILES: folder,
-          HOTLOOP_SQL_TIMEOUT_MS: '900000',
-          ...environment,
-        },
+    await startBenchLocal(folder, {
+      environment: {
+        HOTLOOP_TRACE_RATIO: '0',
+        HOTLOOP_SQL_FILES: folder,
+        HOTLOOP_SQL_TIMEOUT_MS: '900000',
+        ...environment,
       },
-      AbortSignal.timeout(START_MS),
-    ),
+      sqlListen: `127.0.0.1:${await freePort()}`,
+    }),
   );
-  const { preprocessor, retrainer } = local.addresses;
-  const client = opened.use(await connect({ address: preprocessor, retrainerAddress: retrainer }));
+  const client = opened.use(await connectTo(local));
   const yaml = await readFile(new URL('../../../examples/shoppers/model.yaml', import.meta.url), 'utf8');
   const manifest = parseManifest(yaml);
   const inputs = columnsOf(manifest).width;

@@ -1,17 +1,14 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { connect, type HotloopClient } from '@hotloop/client';
-import { ANY_PORTS, type Local, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import type { HotloopClient } from '@hotloop/client';
+import type { Local } from '@hotloop/deploy/local/start-local.ts';
 import { createLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { type RawLoad, rawLoad } from '../load/raw-load.ts';
 import { benchPerceptron } from '../models/bench-models.ts';
 import { PREDICT_MODEL, predictInput, predictManifest } from '../models/bench-requests.ts';
+import { connectTo, startBenchLocal } from './bench-local.ts';
 import { shippedJournals } from './shipped-journals.ts';
 
-/** System packages that were unpacked once. */
-export const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url));
-const START_MS = 180_000;
 const ANSWERS_MS = 60_000;
 const SETTLE_MS = 120_000;
 
@@ -27,29 +24,20 @@ export interface LocalStand extends AsyncDisposable {
 /** Backing services of their own, in a folder of their own. `single` runs the four services in a single process. */
 export async function startLocalStand(folder: string, single: boolean): Promise<LocalStand> {
   await using opened = new AsyncDisposableStack();
-  const dir = join(folder, single ? 'clubbed' : 'four');
+  const dir = join(folder, single ? 'single' : 'four');
   const local = opened.use(
-    await startLocal(
-      {
-        dir,
-        cacheDir: CACHE,
-        fresh: true,
-        single,
-        ports: ANY_PORTS,
-        addresses: {},
-        environment: { HOTLOOP_LOG_LEVEL: 'warn', HOTLOOP_TRACE_RATIO: '0' },
-        say: () => undefined,
-      },
-      AbortSignal.timeout(START_MS),
-    ),
+    await startBenchLocal(folder, {
+      single,
+      dir,
+      environment: { HOTLOOP_LOG_LEVEL: 'warn', HOTLOOP_TRACE_RATIO: '0' },
+    }),
   );
-  const { preprocessor, retrainer } = local.addresses;
-  const client = opened.use(await connect({ address: preprocessor, retrainerAddress: retrainer }));
+  const client = opened.use(await connectTo(local));
   const { onnx } = benchPerceptron('small');
   const { version } = await client.models.push({ manifestYaml: predictManifest(), onnx }).finished();
   await client.models.promote(PREDICT_MODEL, version.version).finished();
   await firstAnswer(client);
-  const load = opened.use(rawLoad(preprocessor));
+  const load = opened.use(rawLoad(local.addresses.preprocessor));
   const databaseUrl = local.backing.databaseUrl;
   const pool = opened.use(
     openPool(databaseUrl, {

@@ -6,8 +6,8 @@ import { startBackingServices } from '@hotloop/deploy/backing/backing-services.t
 import { silentLog } from '@hotloop/platform/log.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
+import { CACHE } from './bench-local.ts';
 import { type KillableService, startKillableService } from './killable-service.ts';
-import { CACHE } from './local-stand.ts';
 
 const LIMIT_MS = 1_200_000;
 const CLI = fileURLToPath(new URL('../../../cli/src/main.ts', import.meta.url));

@@ -5,7 +5,7 @@ import { startPostgres } from '@hotloop/deploy/backing/postgres.ts';
 import { startRedis } from '@hotloop/deploy/backing/redis.ts';
 import { systemPrograms } from '@hotloop/deploy/backing/system-programs.ts';
 import { startWatchdog } from '@hotloop/deploy/backing/watchdog.ts';
-import { CACHE } from './local-stand.ts';
+import { CACHE } from './bench-local.ts';
 import { signalTree } from './process-tree.ts';
 
 /** Everything that is stored outside of the services. `redis` is both of them. */

@@ -98,7 +98,7 @@ function describe({ model, version, metric, value, rows, features, retrained, no
   const comparison =
     retrained === null
       ? `nothing was trained: ${note}`
-      : `trained anew: ${metric} ${shown(retrained.with_all)} with all features, ${shown(retrained.without_useless)} with ` +
+      : `trained again: ${metric} ${shown(retrained.with_all)} with all features, ${shown(retrained.without_useless)} with ` +
         `${retrained.kept.length} of them; better by ${shown(low)} to ${shown(high)} (95 %)`;
   return [
     `${model} version ${version}: ${metric} ${shown(value)} on ${rows} held-out rows`,

@@ -161,10 +161,13 @@ async function readMlflow(
       `${reference} is in MLflow: say --mlflow http://HOST:PORT, or set MLFLOW_TRACKING_URI`,
     );
   const found = await fetchMlflowModel(reference, { url, token: MLFLOW_TRACKING_TOKEN });
-  const manifest = options.manifest === undefined ? found.manifest : await context.readFile(options.manifest);
+  const manifestYaml =
+    options.manifest === undefined
+      ? found.manifestYaml
+      : decodeManifest(await context.readFile(options.manifest));
   const note = options.note ?? `MLflow ${found.name} version ${found.version}`;
-  if (manifest === undefined) return { onnx: found.onnx, name: options.name ?? found.name, note };
-  return { onnx: found.onnx, manifestYaml: decodeManifest(manifest), note };
+  if (manifestYaml === null) return { onnx: found.onnx, name: options.name ?? found.name, note };
+  return { onnx: found.onnx, manifestYaml, note };
 }
 
 /** A folder without model.onnx begins with an untrained network; any other trouble with the file is trouble. */

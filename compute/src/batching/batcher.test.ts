@@ -266,7 +266,7 @@ describe('batcher', () => {
     expect(killers).toEqual([]);
   });
 
-  it('fails what a lost runner had in hand when nothing waits any more, and what comes then', async () => {
+  it('fails the work of a lost runner when no runner is left, and later work too', async () => {
     const batcher = makeBatcher();
     const asked = [ask(batcher, 1, 2), ask(batcher, 3)];
     const refused = asked.map((answer) => expect(answer).rejects.toThrow('over'));

@@ -53,7 +53,7 @@ async function crowdedSite(): Promise<Site> {
   };
 }
 
-describe('a live version that sleeps for want of memory', () => {
+describe('a live version that was evicted to free memory', () => {
   it('is ready, and is described after it was loaded for that, where it never was before', async () => {
     await using site = await crowdedSite();
     const { client } = site;

@@ -71,7 +71,7 @@ export class Confinements {
     this.#log = log;
   }
 
-  /** Rejects when it could not be tried out, such as for want of open files; the next call tries again. */
+  /** Rejects when it could not be tried out, such as when open files run out; the next call tries again. */
   for({ executionProviders }: Pick<LoadOptions, 'executionProviders'>): Promise<Confinement> {
     const usesDevices = usesDevice(executionProviders);
     const known = this.#found.get(usesDevices);

@@ -69,7 +69,7 @@ describe('a runner', () => {
     ['a rank that goes beyond the frame', spoilt(40, 2 ** 31)],
     ['contents that go beyond the frame', spoilt(44, 4096)],
     ['more tensors than there are', spoilt(12, 2)],
-  ])('is ended where it answers with %s, and what it had in hand is told', async (_, answer) => {
+  ])('is ended where it answers with %s, and its work fails', async (_, answer) => {
     const runner = await startCorrupt(answer);
     try {
       const runs = [runner.run([input(1)]), runner.run([input(1)])];

@@ -51,7 +51,7 @@ const RESTING_SWEEP_MS = 250;
 /**
  * All versions that this node holds. Follows the registry: the live, the previous and the target version of each model are wanted, and those of
  * its rollouts; others are loaded when a request names them. To stay within the memory budget the least recently used are evicted, and so are
- * versions that nobody uses for long; a request loads them again. A version that is no longer wanted drains, unless it is wanted again
+ * versions that were not used for long; a request loads them again. A version that is no longer wanted drains, unless it is wanted again
  * meanwhile.
  */
 export class Fleet implements AsyncDisposable {
@@ -64,7 +64,7 @@ export class Fleet implements AsyncDisposable {
   #sweeper: NodeJS.Timeout | undefined;
   #isResting = true;
   readonly #known = new KnownVersions();
-  /** Evicted, or not loaded for want of memory: not loaded again until a request comes, and in here until it is loaded. */
+  /** Evicted, or not loaded because memory was short: not loaded again until a request comes, and in here until it is loaded. */
   readonly #evicted = new Set<string>();
   readonly #kept = new KeptVersions();
   #snapshot: RegistrySnapshot = { models: new Map() };

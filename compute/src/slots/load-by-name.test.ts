@@ -86,7 +86,7 @@ describe('loading a version by its name', () => {
   });
 });
 
-describe('a live version that nobody uses', () => {
+describe('an unused live version', () => {
   it('is unloaded after a while, and loaded again by the next request', async () => {
     await using idle = await startTestCompute({ fleet: { idleUnloadMs: 300 } });
     const record = await storeVersion(idle.store, 1, featureManifest('m', 4));

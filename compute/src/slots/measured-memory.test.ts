@@ -119,7 +119,7 @@ describe('the memory of a runner', () => {
     for (const { detail } of failed) expect(detail).toMatch(/^its runner takes \d+ MB .* raise/);
   });
 
-  it('is not the fault of what the runner has in hand when it is ended: that runs elsewhere and is not held against it', async () => {
+  it('is not the fault of the work that the runner has when it is ended: it runs elsewhere and is not blamed', async () => {
     await using site = await serveHoarder({ retryMs: 60_000 }, ', instances: 2');
     const { recent } = site.test.compute.fleet;
     const [first = 0] = site.slot()?.runnerPids ?? [];

@@ -53,7 +53,7 @@ type Phase =
   | { readonly state: 'ready' | 'draining'; readonly serving: Serving }
   /** `serving` where it was ready before and another try follows. */
   | { readonly state: 'failed'; readonly serving: Serving | undefined }
-  /** `isEvicted` where there was no memory for it and nobody waited. */
+  /** `isEvicted` where there was no memory for it and no request waited. */
   | { readonly state: 'gone'; readonly isEvicted: boolean };
 
 /**
@@ -113,7 +113,7 @@ export class Slot {
     return 'serving' in this.#phase ? this.#phase.serving : undefined;
   }
 
-  /** True when it is gone because there was no memory for it and nobody waited. */
+  /** True when it is gone because there was no memory for it and no request waited. */
   get isEvicted(): boolean {
     return this.#phase.state === 'gone' && this.#phase.isEvicted;
   }

@@ -1,7 +1,6 @@
-import { Link } from 'wouter';
 import type { Disagreement } from '../api/types.ts';
-import { Age } from '../components/age.tsx';
 import { Card, TableFrame } from '../components/card.tsx';
+import { PredictionCells } from '../components/prediction-cells.tsx';
 import { Empty } from '../components/states.tsx';
 import { formatCount, formatMetric, formatShare } from '../number-format.ts';
 
@@ -40,14 +39,7 @@ export function DisagreementCard({ disagreement }: { disagreement: Disagreement 
         <tbody>
           {examples.map((each) => (
             <tr key={each.predictionId}>
-              <td>
-                <Link href={`/predictions/${each.predictionId}`} className="link mono">
-                  …{each.predictionId.slice(-12)}
-                </Link>
-              </td>
-              <td className="faint">
-                <Age at={each.at} />
-              </td>
+              <PredictionCells predictionId={each.predictionId} at={each.at} />
               <td className="number">{formatMetric(each.answered)}</td>
               <td className="number">{formatMetric(each.shadow)}</td>
               <td className="number">{formatMetric(each.shadow - each.answered)}</td>

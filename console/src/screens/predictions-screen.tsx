@@ -1,11 +1,11 @@
 import { type FormEvent, useState } from 'react';
-import { Link, useLocation, useSearchParams } from 'wouter';
+import { useLocation, useSearchParams } from 'wouter';
 import { usePredictions } from '../api/queries.ts';
 import type { PredictionSummary } from '../api/types.ts';
-import { Age } from '../components/age.tsx';
 import { Badge } from '../components/badge.tsx';
 import { Card, TableFrame } from '../components/card.tsx';
 import { ModelTabs, Page } from '../components/page.tsx';
+import { PredictionCells } from '../components/prediction-cells.tsx';
 import { Segments } from '../components/segments.tsx';
 import { Answer, Empty } from '../components/states.tsx';
 import { formatMetric, formatMs } from '../number-format.ts';
@@ -116,14 +116,7 @@ function Predictions({ predictions }: { predictions: readonly PredictionSummary[
       <tbody>
         {predictions.map((each) => (
           <tr key={each.predictionId}>
-            <td>
-              <Link href={`/predictions/${each.predictionId}`} className="link mono">
-                …{each.predictionId.slice(-12)}
-              </Link>
-            </td>
-            <td className="faint">
-              <Age at={each.at} suffix="" />
-            </td>
+            <PredictionCells predictionId={each.predictionId} at={each.at} />
             <td className="number-left">v{each.version}</td>
             <td className="soft clip">
               {Object.entries(each.entities)

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { Transform, type TransformCallback } from 'node:stream';
+import { OpenSockets } from './open-sockets.ts';
 
 const HOST = '127.0.0.1';
 
@@ -17,42 +18,30 @@ export interface KafkaRelay extends AsyncDisposable {
  */
 export async function startKafkaRelay(): Promise<KafkaRelay> {
   let brokerPort: number | undefined;
-  const open = new Set<Socket>();
+  const sockets = new OpenSockets();
   const server = createServer((client) => {
     if (brokerPort === undefined) {
       client.destroy();
       return;
     }
     const broker = connect(brokerPort, HOST);
-    for (const socket of [client, broker]) {
-      socket.setNoDelay(true);
-      open.add(socket);
-      socket.on('error', () => undefined);
-      socket.once('close', () => {
-        open.delete(socket);
-        client.destroy();
-        broker.destroy();
-      });
-    }
+    sockets.tie(client, broker);
     client.pipe(broker);
     broker.pipe(new ReplaceBytes(advertised(brokerPort), advertised(port))).pipe(client);
   });
   server.listen(0, HOST);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const closeAll = () => {
-    for (const socket of open) socket.destroy();
-  };
   return {
     port,
     moveTo(next) {
       brokerPort = next;
-      closeAll();
+      sockets.destroyAll();
     },
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close');
       server.close();
-      closeAll();
+      sockets.destroyAll();
       await closed;
     },
   };

@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDuckDb, parquetSource, sqlName, sqlText } from './duckdb.ts';
@@ -56,6 +56,14 @@ describe('the in-memory database', () => {
     await expect(database.run('SELECT nothing_here')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(database.run("INSTALL httpfs; SELECT * FROM 's3://bucket/x.parquet'")).rejects.toThrow();
     expect(await database.query('SELECT 1::INTEGER AS one')).toEqual([{ one: 1 }]);
+    const damaged = join(database.temporaryFolder, 'damaged.parquet');
+    await writeFile(damaged, 'PAR1 nothing PAR1');
+    const refused: unknown = await database
+      .query(`SELECT * FROM ${parquetSource([damaged])}`)
+      .catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    // Neither the statement, nor where the file lies, is for a caller to see.
+    expect(String(refused)).not.toMatch(/SELECT|damaged\.parquet/);
   });
 
   it('ends a statement when its signal fires, and refuses one that needs more than its bounds', async () => {

@@ -239,14 +239,17 @@ function bound(
 function fromDuckDb(error: unknown, signal: AbortSignal | undefined): unknown {
   if (error instanceof HotloopError) return error;
   if (signal?.aborted) return new HotloopError('CANCELLED', 'the statement was cancelled', { cause: error });
-  const message = withoutTemporaryPaths(error instanceof Error ? error.message : String(error));
+  const message = withoutOurs(error instanceof Error ? error.message : String(error));
   if (/^(Out of Memory|IO) Error: .*(max_temp_directory_size|memory|space)/is.test(message))
     return new HotloopError('RESOURCE_EXHAUSTED', message, { reason: 'duckdb_memory', cause: error });
   return new HotloopError('INVALID_ARGUMENT', message, { reason: 'duckdb', cause: error });
 }
 
-/** Uploaded files and what is spilled lie in the temporary folder: a caller need not know where. */
-function withoutTemporaryPaths(message: string): string {
-  const parts = message.split(`${tmpdir()}/`);
+/**
+ * Without the statement, which the engine quotes after `LINE n:` and which is the project's own, and without paths below the temporary
+ * folder, where uploaded files and spilled data lie.
+ */
+function withoutOurs(message: string): string {
+  const parts = message.replace(/\n+LINE \d+: .*/s, '').split(`${tmpdir()}/`);
   return parts.map((part, index) => (index === 0 ? part : part.replace(/^[^\s'"]*/, 'the file'))).join('');
 }

@@ -91,7 +91,7 @@ export const computeSettings = {
   HOTLOOP_MEMORY_BUDGET_MB: megabytesSchema().optional(),
   /** What may wait on disk to be shipped; predictions beyond it are refused. */
   HOTLOOP_JOURNAL_MAX_MB: megabytesSchema().optional(),
-  /** Models that nobody asks for so long are unloaded until the next request. 0: never. */
+  /** Milliseconds without a request after which a model is unloaded until the next request. 0: never. */
   HOTLOOP_IDLE_UNLOAD_MS: millisecondsSchema().optional(),
   /** A run that takes longer counts as hung, and its runner is ended. */
   HOTLOOP_HANG_MS: millisecondsSchema().min(LEAST_HANG_MS, `must be at least ${LEAST_HANG_MS}`).optional(),

@@ -9,7 +9,7 @@ import { openBatchQueue } from './queue/batch-queue.ts';
 
 const QUERY_TIMEOUT_MS = 30_000;
 
-/** Where keys are used, whoever holds one is not the person whose files these are. */
+/** Where keys are used, the holder of a key is not the owner of these files. */
 function allowedFiles(folder: string | undefined, keys: string | undefined): AllowedFiles {
   if (folder !== undefined) return { below: folder };
   return keys === undefined || keys.trim() === '' ? 'any' : 'none';

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { openDuckDb, parquetSource } from '@hotloop/platform/duckdb/duckdb.ts';
-import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { CsvError, parse } from 'csv-parse';
 
 export type Cell = string | number | boolean | null;
@@ -144,14 +144,8 @@ function parseLine(text: string, line: number): Record<string, Cell> {
 async function* readParquet(path: string): AsyncGenerator<TableRow> {
   await using database = await openDuckDb({ memoryMb: 256 });
   let line = 0;
-  try {
-    for await (const rows of database.stream(`SELECT * FROM ${parquetSource([path])}`))
-      for (const row of rows) yield { line: ++line, cells: cellsOf(row) };
-  } catch (error) {
-    if (toHotloopError(error).reason !== 'duckdb') throw error;
-    // The message of the engine quotes the statement, which is not the caller's.
-    throw refused(`the file is not Parquet, or is damaged${line === 0 ? '' : ` after row ${line}`}`);
-  }
+  for await (const rows of database.stream(`SELECT * FROM ${parquetSource([path])}`))
+    for (const row of rows) yield { line: ++line, cells: cellsOf(row) };
 }
 
 /** Numbers, texts and flags as they are; times as RFC 3339; anything else as JSON. */

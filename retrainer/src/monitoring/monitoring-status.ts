@@ -43,7 +43,7 @@ export interface StatusAlarm {
 
 const MOST_INCIDENTS = 10;
 
-/** What an operator sees first: a monitor that does not work, alarms that reached nobody, open incidents; the worst first. */
+/** What an operator sees first: a monitor that does not work, undelivered alarms, open incidents; the worst first. */
 export async function statusAlarms(pool: Pool, now: number): Promise<StatusAlarm[]> {
   const { working, heartbeatAt, undelivered: waiting } = await monitoringStatus(pool, now);
   const open = (await listIncidents(pool, { open: true, limit: 1_000 })).filter(

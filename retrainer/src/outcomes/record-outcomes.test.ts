@@ -58,7 +58,7 @@ describe('recording outcomes', () => {
     expect(rows).toEqual([{ n: 2 }]);
   });
 
-  it('keeps an outcome of a prediction that nobody knows', async () => {
+  it('keeps an outcome of an unknown prediction', async () => {
     await using stores = await openStores();
     await push(stores, manifestText('m'), linearModel());
     const [verdict] = await recordOutcomes([{ model: 'm', report: report() }], dependenciesOf(stores));

@@ -20,13 +20,13 @@ export const LEARNING_CELLS: readonly TestCell[] = [
   },
   {
     id: 31,
-    fault: 'an outcome of a prediction that nobody knows, too early or too late',
+    fault: 'an outcome of an unknown prediction, too early or too late',
     holds:
       'it is kept and counted, and labels its prediction when that arrives; outside the window it does not',
     tests: [
       {
         file: 'retrainer/src/outcomes/record-outcomes.test.ts',
-        name: 'keeps an outcome of a prediction that nobody knows',
+        name: 'keeps an outcome of an unknown prediction',
       },
       {
         file: 'retrainer/src/datasets/join.test.ts',
@@ -166,7 +166,7 @@ export const LEARNING_CELLS: readonly TestCell[] = [
   {
     id: 40,
     fault: 'a runner takes more memory than it may',
-    holds: 'it alone is ended and replaced; what it had in hand runs elsewhere',
+    holds: 'it alone is ended and replaced; its work runs elsewhere',
     tests: [
       {
         file: 'compute/src/slots/measured-memory.test.ts',
@@ -174,7 +174,7 @@ export const LEARNING_CELLS: readonly TestCell[] = [
       },
       {
         file: 'compute/src/slots/measured-memory.test.ts',
-        name: 'is not the fault of what the runner has in hand',
+        name: 'is not the fault of the work that the runner has',
       },
     ],
     bug: {

@@ -267,7 +267,7 @@ export const LIVE_CELLS: readonly LiveCell[] = [
       await delay(CALM_MS);
       const from = performance.now();
       const [first] = scene.toCompute;
-      first?.inject({ swallow: 'both' });
+      first?.swallow();
       await delay(8_000);
       first?.heal();
       first?.cut();

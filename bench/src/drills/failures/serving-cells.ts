@@ -149,7 +149,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   },
   {
     id: 18,
-    fault: 'a message on a topic that nobody can read',
+    fault: 'an unreadable message on a topic',
     holds: 'it is kept apart with its bytes, and its neighbours go on',
     tests: [
       { file: 'platform/src/kafka/kafka.test.ts', name: 'sets a malformed one aside with its bytes' },

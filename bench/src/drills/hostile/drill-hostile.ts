@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from '@hotloop/client';
-import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { ParquetWriter } from '@hotloop/platform/parquet/parquet-file.ts';
@@ -10,8 +9,8 @@ import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { initialModel } from '@hotloop/retrainer/training/initial-model.ts';
 import { type Figure, figure } from '../../figure.ts';
 import { benchFolder } from '../../stand/bench-folder.ts';
+import { startBenchLocal } from '../../stand/bench-local.ts';
 import { DRILL_MANIFEST, DRILL_MODEL, drillInput, makeLive } from '../../stand/drill-model.ts';
-import { CACHE } from '../../stand/local-stand.ts';
 import { processTree } from '../../stand/process-tree.ts';
 import { residentBytes } from '../../stand/resident-bytes.ts';
 import type { Drill } from '../drill.ts';
@@ -38,19 +37,14 @@ export const drillHostile: Drill = async ({ say, only }): Promise<Figure[]> => {
   const folder = stack.use(await benchFolder());
   let crashes = 0;
   const local = stack.use(
-    await startLocal(
-      {
-        ...{ dir: join(folder.path, 'local'), cacheDir: CACHE, fresh: true, single: false, ports: ANY_PORTS },
-        ...{ addresses: {}, environment: { HOTLOOP_LOG_LEVEL: 'error' }, sqlListen: '127.0.0.1:0' },
-        say: () => undefined,
-        onEvent: (event) => {
-          if (event.kind !== 'crashed') return;
-          crashes++;
-          say(`${event.service} ended: ${event.how}`);
-        },
+    await startBenchLocal(folder.path, {
+      sqlListen: '127.0.0.1:0',
+      onEvent: (event) => {
+        if (event.kind !== 'crashed') return;
+        crashes++;
+        say(`${event.service} ended: ${event.how}`);
       },
-      AbortSignal.timeout(180_000),
-    ),
+    }),
   );
   const { addresses, httpAddresses, backing } = local;
   const client = stack.use(

@@ -8,7 +8,7 @@ import type { Story } from '@hotloop/deploy/demo/story.ts';
 import { Traffic } from '@hotloop/deploy/demo/traffic.ts';
 import { type Figure, figure } from '../../figure.ts';
 import { benchFolder } from '../../stand/bench-folder.ts';
-import { CACHE } from '../../stand/local-stand.ts';
+import { CACHE } from '../../stand/bench-local.ts';
 import type { Drill } from '../drill.ts';
 
 const LIMIT_MS = 15 * 60_000;

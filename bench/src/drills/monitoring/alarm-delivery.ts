@@ -1,14 +1,12 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, type HotloopClient } from '@hotloop/client';
-import { ANY_PORTS, startLocal } from '@hotloop/deploy/local/start-local.ts';
+import type { HotloopClient } from '@hotloop/client';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { initialModel } from '@hotloop/retrainer/training/initial-model.ts';
 import { benchFolder } from '../../stand/bench-folder.ts';
-import { CACHE } from '../../stand/local-stand.ts';
+import { connectTo, startBenchLocal } from '../../stand/bench-local.ts';
 
 const MODELS = 5;
 const KILLS = 10;
@@ -63,17 +61,8 @@ export async function deliverAlarms(
   await using stack = new AsyncDisposableStack();
   const hook = stack.use(await receiver());
   const folder = stack.use(await benchFolder());
-  const local = stack.use(
-    await startLocal(
-      {
-        ...{ dir: join(folder.path, 'local'), cacheDir: CACHE, fresh: true, single: false, ports: ANY_PORTS },
-        ...{ addresses: {}, environment: { HOTLOOP_LOG_LEVEL: 'error' }, say: () => undefined },
-      },
-      AbortSignal.timeout(180_000),
-    ),
-  );
-  const { preprocessor, retrainer } = local.addresses;
-  const client = stack.use(await connect({ address: preprocessor, retrainerAddress: retrainer }));
+  const local = stack.use(await startBenchLocal(folder.path));
+  const client = stack.use(await connectTo(local));
   const pool = stack.use(
     openPool(local.backing.databaseUrl, {
       ...{ max: 2, queryTimeoutMs: 10_000, application: 'drill', log: silentLog() },

@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
 const ANSWER_MS = 60_000;
@@ -10,20 +13,24 @@ export interface MlflowClient {
   /** Throws NOT_FOUND (MLflow's RESOURCE_DOES_NOT_EXIST), ALREADY_EXISTS, UNAVAILABLE, INVALID_ARGUMENT with what MLflow says. */
   get<T>(path: string, query: Readonly<Record<string, string>>): Promise<T>;
   post<T>(path: string, body: object): Promise<T>;
-  /** Artifacts by their address, as runs and model versions name it. Only those that the server itself keeps can be reached. */
+  /** Artifacts by their address, as runs and model versions name it. They are written through the server (mlflow-artifacts:). */
   putArtifact(address: string, bytes: Uint8Array): Promise<void>;
+  /** Reads through the server, or from a folder that this machine has. Throws NOT_FOUND, FAILED_PRECONDITION for other stores. */
   getArtifact(address: string): Promise<Uint8Array>;
-  /** Names of the files at an address, relative to it. */
-  listArtifacts(address: string): Promise<string[]>;
 }
 
-/** @param url such as http://127.0.0.1:5000; a user and password in it are sent as MLflow's basic authentication. */
-export function mlflowClient(url: string): MlflowClient {
+/**
+ * @param url such as http://127.0.0.1:5000; a user and password in it are sent as MLflow's basic authentication.
+ * @param token sent as a bearer token, for servers behind a proxy that asks for one
+ */
+export function mlflowClient(url: string, token?: string): MlflowClient {
   const base = addressOf(url);
   const { username, password } = base;
   const headers: Record<string, string> =
     username === ''
-      ? {}
+      ? token === undefined
+        ? {}
+        : { authorization: `Bearer ${token}` }
       : {
           authorization: `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`,
         };
@@ -36,7 +43,7 @@ export function mlflowClient(url: string): MlflowClient {
       headers: { ...headers, ...init.headers },
       signal: AbortSignal.timeout(ANSWER_MS),
     }).catch((cause: unknown) => {
-      throw new HotloopError('UNAVAILABLE', `no MLflow server answers at ${root}`, { cause });
+      throw new HotloopError('UNAVAILABLE', `MLflow cannot be reached at ${root}`, { cause });
     });
     if (!response.ok) throw await refusalOf(response);
     return response;
@@ -55,15 +62,12 @@ export function mlflowClient(url: string): MlflowClient {
     async putArtifact(address, bytes) {
       await send(pathOf(address), { method: 'PUT', body: Buffer.from(bytes) });
     },
-    getArtifact: async (address) => new Uint8Array(await (await send(pathOf(address), {})).arrayBuffer()),
-    async listArtifacts(address) {
-      const path = pathOf(address).slice(ARTIFACTS.length + 1);
-      const answer = await send(
-        `${ARTIFACTS}?${new URLSearchParams({ path: decodeURIComponent(path) })}`,
-        {},
-      );
-      const { files = [] } = (await answer.json()) as { files?: { path: string; is_dir?: boolean }[] };
-      return files.filter(({ is_dir }) => is_dir !== true).map(({ path: file }) => file);
+    async getArtifact(address) {
+      const file = address.startsWith('file:') ? fileURLToPath(address) : address;
+      if (!file.startsWith('/')) return new Uint8Array(await (await send(pathOf(address), {})).arrayBuffer());
+      return readFile(file).catch((cause: unknown) => {
+        throw new HotloopError('NOT_FOUND', `there is no file ${basename(file)} at the artifacts`, { cause });
+      });
     },
   };
 }

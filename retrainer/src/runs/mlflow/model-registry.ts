@@ -1,4 +1,5 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { parse } from 'yaml';
 import { experimentId } from './export-run.ts';
 import type { MlflowClient } from './mlflow-client.ts';
 
@@ -48,7 +49,19 @@ export async function pushToMlflow(
   return made.model_version.version;
 }
 
-/** Reads a version of MLflow's registry: its ONNX file, and model.yaml where it has one. Throws NOT_FOUND, FAILED_PRECONDITION. */
+/** The version that an alias of MLflow's registry names. Throws NOT_FOUND. */
+export async function versionOfAlias(mlflow: MlflowClient, name: string, alias: string): Promise<string> {
+  const found = await mlflow.get<{ model_version: { version: string } }>('registered-models/alias', {
+    name,
+    alias,
+  });
+  return String(found.model_version.version);
+}
+
+/**
+ * Reads a version of MLflow's registry: the file of its ONNX flavour, and model.yaml where it was logged with one. Throws NOT_FOUND,
+ * FAILED_PRECONDITION.
+ */
 export async function pullFromMlflow(
   mlflow: MlflowClient,
   name: string,
@@ -58,20 +71,22 @@ export async function pullFromMlflow(
     'model-versions/get-download-uri',
     { name, version },
   );
-  const files = await mlflow.listArtifacts(source);
-  const onnx = files.find((file) => file.endsWith('.onnx'));
+  const read = (file: string) => mlflow.getArtifact(`${source}/${file}`);
+  const described: unknown = parse(Buffer.from(await read('MLmodel')).toString('utf8'));
+  const onnx = (described as { flavors?: { onnx?: { data?: string } } } | null)?.flavors?.onnx?.data;
   if (onnx === undefined)
     throw new HotloopError(
       'FAILED_PRECONDITION',
-      `version ${version} of ${name} holds no .onnx file (${files.slice(0, 10).join(', ') || 'no files'}); \`hotloop model convert\` makes one of an MLflow model's folder`,
+      `version ${version} of ${name} has no ONNX flavour: log it with mlflow.onnx.log_model; \`hotloop model convert\` makes one of an MLflow model's folder`,
       { reason: 'not_onnx' },
     );
-  const at = (file: string) => `${source}/${file.split('/').at(-1)}`;
-  const manifest = files.find((file) => file.endsWith('model.yaml'));
+  const manifest = await read('model.yaml').catch((error: unknown) => {
+    if (error instanceof HotloopError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  });
   return {
-    onnx: await mlflow.getArtifact(at(onnx)),
-    manifestYaml:
-      manifest === undefined ? null : Buffer.from(await mlflow.getArtifact(at(manifest))).toString('utf8'),
+    onnx: await read(onnx),
+    manifestYaml: manifest === undefined ? null : Buffer.from(manifest).toString('utf8'),
   };
 }
 

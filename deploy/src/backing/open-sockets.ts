@@ -1,0 +1,24 @@
+import type { Socket } from 'node:net';
+
+/** The open connections of a relay: both sides of one are closed together. */
+export class OpenSockets {
+  readonly #open = new Set<Socket>();
+
+  /** Ties the two sides of a connection: neither waits to fill a packet, and when one closes, so does the other. */
+  tie(client: Socket, server: Socket): void {
+    for (const socket of [client, server]) {
+      socket.setNoDelay(true);
+      this.#open.add(socket);
+      socket.on('error', () => undefined);
+      socket.once('close', () => {
+        this.#open.delete(socket);
+        client.destroy();
+        server.destroy();
+      });
+    }
+  }
+
+  destroyAll(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+}
