@@ -54,7 +54,7 @@ const fp32 = (name: string, shape: readonly number[], data: readonly number[]): 
 });
 
 describe('models as exporters write them', () => {
-  it('may import the standard operators twice, as skl2onnx does', async () => {
+  it('may import the standard operator set twice, as skl2onnx writes it', async () => {
     const { outputs } = await ask(
       'skl-double-import',
       fp32('float_input', [2, 4], [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]),
@@ -65,20 +65,20 @@ describe('models as exporters write them', () => {
       expect(probabilities[index]).toBeCloseTo(wanted, 5);
   });
 
-  it('may import no standard operators at all', async () => {
+  it('may import no standard operator set at all', async () => {
     const { outputs } = await ask('ml-only-import', fp32('x', [2, 2], [0, 0.1, 0.2, 0.3]));
     const values = outputs?.[0]?.data as number[];
     for (const [index, wanted] of [-2, -1.8, -1.6, -1.4].entries())
       expect(values[index]).toBeCloseTo(wanted, 5);
   });
 
-  it('may begin with a cache of length 0', async () => {
+  it('may start with a cache of length 0', async () => {
     const ones = Array.from({ length: 8 }, () => 1);
     const answer = await ask('empty-past', fp32('past', [1, 2, 0, 4], []), fp32('now', [1, 2, 1, 4], ones));
     expect(answer.outputs?.[0]).toMatchObject({ shape: [1, 2, 1, 4], data: ones });
   });
 
-  it('get no text that the runtime would cut off, but an error that names it', async () => {
+  it('are not sent a text that the runtime would truncate: the request fails with an error that names it', async () => {
     for (const text of ['a\0zzz', '\0', 'a\0']) {
       const answer = await ask('text-to-number', {
         name: 'x',
@@ -97,7 +97,7 @@ describe('models as exporters write them', () => {
     expect(whole.outputs?.[0]?.data).toEqual([30, 10]);
   });
 
-  it('use the default of an input that is left out, and what a request sends in its place', async () => {
+  it('use the default of an input that is left out, and the value of a request that sends it', async () => {
     const x = fp32('x', [1, 2], [1, 2]);
     const answers = await Promise.all([
       ask('overridable', x),
@@ -119,7 +119,7 @@ describe('models as exporters write them', () => {
     expect(config.input[1]).toMatchObject({ name: 'scale', dims: [1], optional: true });
   });
 
-  it('answer each request as alone, whatever others send at the same moment', async () => {
+  it('answer each request as if it ran alone, whatever others send at the same time', async () => {
     const answers = await Promise.all(
       Array.from({ length: 200 }, (_, index) =>
         ask('rows-that-meet', fp32('x', [1, 2], index % 2 === 0 ? [2, 1] : [0, 150])),

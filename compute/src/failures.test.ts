@@ -14,10 +14,10 @@ async function serveTiny(test: TestCompute, extra = ''): Promise<void> {
 
 const ROW = [[1, 2, 3, 4]];
 
-/** The processes that this one has started and that have not ended. */
+/** Child processes of this process that are still running. */
 async function childPids(): Promise<number[]> {
   const threads = await readdir('/proc/self/task');
-  // A thread may end meanwhile.
+  // A thread may exit between the two calls.
   const lists = threads.map((thread) =>
     readFile(`/proc/self/task/${thread}/children`, 'utf8').catch(() => ''),
   );
@@ -25,12 +25,12 @@ async function childPids(): Promise<number[]> {
 }
 
 describe('when things go wrong', () => {
-  it('fails what has expired or was cancelled without running it, and logs it', async () => {
+  it('fails expired and cancelled requests without running them, and logs them', async () => {
     await using test = await startTestCompute();
     await serveTiny(test);
     const item = itemMaker();
     const pid = test.compute.fleet.find('tiny', 1)?.runnerPids[0] ?? 0;
-    // A runner that stands still: what waits behind it expires.
+    // Stop the runner, so that the requests waiting behind it expire.
     process.kill(pid, 'SIGSTOP');
     const cancelled = new AbortController();
     const answers = [
@@ -53,7 +53,7 @@ describe('when things go wrong', () => {
       waiting.predictionId,
     ]);
     expect(rows).toEqual([{ error_code: 'DEADLINE_EXCEEDED' }]);
-    // The same prediction again, in time: the answer takes the place of the failure.
+    // The same prediction id again, this time answered: the answer replaces the failure in the log.
     await test.compute.port.infer({ ...waiting, timeoutMs: 10_000 });
     await test.compute.flushLog(10_000);
     const after = await test.pool.query(
@@ -63,7 +63,7 @@ describe('when things go wrong', () => {
     expect(after.rows).toEqual([{ error_code: null, outputs: expect.any(Buffer) }]);
   });
 
-  it('answers a request whose runner does not come back in time, and ends a runner that hangs', async () => {
+  it('answers a request whose runner does not answer in time, and kills a runner that hangs', async () => {
     await using test = await startTestCompute({ fleet: { hangMs: 1_000 } });
     await serveTiny(test);
     const pid = test.compute.fleet.find('tiny', 1)?.runnerPids[0] ?? 0;
@@ -74,13 +74,13 @@ describe('when things go wrong', () => {
       code: 'DEADLINE_EXCEEDED',
     });
     expect(performance.now() - started).toBeLessThan(10_000);
-    // The next request waits for the runner that takes the place of the one that hangs.
+    // The next request waits for the runner that replaces the hung one.
     await test.compute.port.infer(item('tiny', 1, ROW, { timeoutMs: 30_000 }));
     expect(test.compute.fleet.find('tiny', 1)?.runnerPids).not.toContain(pid);
   });
 
   it.runIf(process.platform === 'linux')(
-    'has no runner too many after all of a version were lost together',
+    'starts no surplus runner after all runners of a version were lost together',
     async () => {
       await using test = await startTestCompute();
       await serveTiny(test, 'runtime: {instances: 2}\n');
@@ -88,24 +88,24 @@ describe('when things go wrong', () => {
       const before = await childPids();
       const [first = 0, second = 0] = slot?.runnerPids ?? [];
       process.kill(first, 'SIGKILL');
-      // Another is on its way in its place, and stands still, when the version is left without any.
+      // A replacement is starting, and is stopped (SIGSTOP) when the version loses its last runner.
       const onItsWay = async () => (await childPids()).filter((pid) => !before.includes(pid));
       await expect.poll(onItsWay, { interval: 1 }).toHaveLength(1);
       const [late] = await onItsWay();
-      if (late === undefined) throw new Error('the one on its way has ended');
+      if (late === undefined) throw new Error('the replacement has exited');
       process.kill(late, 'SIGSTOP');
       process.kill(second, 'SIGKILL');
       const isNew = (pid: number) => pid !== first && pid !== second;
       await expect.poll(() => slot?.runnerPids.filter(isNew)).toHaveLength(2);
       await test.until('tiny', 1, 'ready');
-      // It came for runners that are no more, and has ended with them.
+      // The replacement belonged to the lost runners and was terminated with them.
       await expect.poll(childPids).toHaveLength(2);
       expect(await childPids()).not.toContain(late);
       expect(slot?.runnerPids).toHaveLength(2);
     },
   );
 
-  it('sets an input aside that has ended runners three times, and serves all others', async () => {
+  it('quarantines an input that has ended three runners, and serves all others', async () => {
     await using test = await startTestCompute({ fleet: { retryMs: 1 } });
     await serveTiny(test);
     const item = itemMaker();
@@ -114,11 +114,12 @@ describe('when things go wrong', () => {
       await test.until('tiny', 1, 'ready');
       const slot = test.compute.fleet.find('tiny', 1);
       const pid = slot?.runnerPids[0] ?? 0;
-      // Stands in for a model that crashes on this input: the runner ends with it in hand, and the next one answers.
+      // Simulates a model that crashes on this input: the runner is killed while it runs it, and the next runner
+      // answers.
       process.kill(pid, 'SIGSTOP');
       const answer = poison();
       await expect.poll(() => slot?.serving?.batcher.running).toBe(1);
-      // Waits behind it each time, and has no part in it.
+      // Queued behind the killer each time; must not be blamed.
       const behind = test.compute.port.infer(item('tiny', 1, ROW, { timeoutMs: 20_000 }));
       await expect.poll(() => slot?.serving?.batcher.running).toBe(2);
       process.kill(pid, 'SIGKILL');
@@ -131,7 +132,7 @@ describe('when things go wrong', () => {
     await test.compute.port.infer(item('tiny', 1, ROW));
   });
 
-  it('sheds what its queue cannot hold, and refuses when the log is full', async () => {
+  it('sheds load that its queue cannot hold, and rejects requests when the log is full', async () => {
     await using test = await startTestCompute({
       journal: { maxBytes: 60_000, segmentBytes: 10_000 },
       shipper: { gatherMs: 60_000 },
@@ -153,7 +154,7 @@ describe('when things go wrong', () => {
     await test.compute.port.infer(item('tiny', 1, ROW));
   });
 
-  it('keeps out of the log what the manifest hides, and the tensors of what it does not sample', async () => {
+  it('keeps hidden features, and the tensors of predictions that are not sampled, out of the log', async () => {
     await using test = await startTestCompute();
     await serveTiny(test, 'log: {redact: [f1, user], durability: disk}\n');
     const none = await storeVersion(test.store, 1, featureManifest('quiet', 4, 'log: {sample: 0}\n'));
@@ -173,7 +174,7 @@ describe('when things go wrong', () => {
     expect([...kept]).toEqual([1, Number.NaN, 3, 4]);
   });
 
-  it('keeps within its memory: the least recently used version makes room, and comes back when it is asked for', async () => {
+  it('stays within its memory budget: the least recently used version is evicted, and loaded again on request', async () => {
     const MB = 1024 ** 2;
     await using test = await startTestCompute({ fleet: { memoryBudgetBytes: 130 * MB } });
     const item = itemMaker();
@@ -183,7 +184,7 @@ describe('when things go wrong', () => {
       test.registry.set(modelOf([version], { live: 1 }));
     }
     test.registry.publish();
-    // The first has made room for the last, and comes back.
+    // The first model was evicted for the last one, and is loaded again.
     for (const model of [...models, 'a']) {
       await test.compute.port.infer(item(model, 1, ROW, { timeoutMs: 30_000 }));
       const used = [...test.compute.fleet.slots()].reduce((total, slot) => total + slot.memoryBytes(), 0);
@@ -194,7 +195,7 @@ describe('when things go wrong', () => {
     expect(loaded.length).toBeLessThan(models.length);
   });
 
-  it('gives a runner nothing of its environment', async () => {
+  it('passes nothing of its environment to a runner', async () => {
     await using test = await startTestCompute();
     await serveTiny(test);
     const pid = test.compute.fleet.find('tiny', 1)?.runnerPids[0] ?? 0;

@@ -34,7 +34,7 @@ it('answers all requests of a light model while another one is flooded and sheds
   const askLight = () =>
     Promise.all(Array.from({ length: 10 }, () => test.compute.port.infer(item('light', 1, ROW))));
 
-  // A runner that stands still keeps its model's queue full.
+  // A stopped runner (SIGSTOP) keeps its model's queue full.
   const pid = test.compute.fleet.find('heavy', 1)?.runnerPids[0] ?? 0;
   process.kill(pid, 'SIGSTOP');
   const held = flood(20 * QUEUE);
@@ -50,7 +50,7 @@ it('answers all requests of a light model while another one is flooded and sheds
   await held;
   expect(outcomes.ok).toBeGreaterThanOrEqual(QUEUE);
 
-  // And while it runs as fast as it can.
+  // The same while the runner works at full speed.
   const before = outcomes.shed;
   for (let round = 0; round < 20; round++) await Promise.all([flood(20 * QUEUE), askLight()]);
   expect(outcomes.shed).toBeGreaterThan(before);

@@ -15,7 +15,7 @@ features:
   - {name: plan, from: request.plan, type: text, input: plan}
 `;
 
-it('serves features that feed one input a column, logs them with their names, and names an input that does not fit', async () => {
+it('serves features that feed one input per column, logs them with their names, and names an input that does not fit', async () => {
   const onnx = readFileSync(new URL('../../model/src/testing/cases/mixed-columns.onnx', import.meta.url));
   await using test = await startTestCompute();
   test.registry.set(modelOf([await storeVersion(test.store, 1, MIXED, onnx)], { live: 1 }));

@@ -7,7 +7,7 @@ import type { LoadedModel } from './runner/load-options.ts';
 const MAX_ROWS = 100_000;
 
 /**
- * The tensors of a feature plan in the order of the model's inputs, each with as many dimensions as its input: a column
+ * The tensors of a feature plan in the order of the model's inputs, each reshaped to the rank of its input: a column
  * [N, 1] also feeds an input [N]. Throws INVALID_ARGUMENT naming the input that does not fit.
  */
 export function featureTensors(item: InferItem, tensors: readonly Tensor[], model: LoadedModel): Tensor[] {

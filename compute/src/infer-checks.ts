@@ -10,14 +10,17 @@ function invalid(message: string, reason: string): HotloopError {
   return new HotloopError('INVALID_ARGUMENT', message, { reason });
 }
 
-/** Throws INVALID_ARGUMENT for an id that is no UUIDv7 of about now: the log's partitions are days of these ids. */
+/**
+ * Throws INVALID_ARGUMENT for an id that is not a UUIDv7 with a recent timestamp: the log is partitioned by the day
+ * in the id.
+ */
 export function checkPredictionId(id: string, nowMs: number): void {
   const problem = predictionIdProblem(id, nowMs);
   if (problem !== undefined)
     throw invalid(`prediction_id ${quotedJson(id)} ${problem}`, 'invalid_prediction_id');
 }
 
-/** Throws INVALID_ARGUMENT unless the rows fit the model's one input, float32 [N, columns]. */
+/** Throws INVALID_ARGUMENT unless the rows fit a model with a single input, float32 [N, columns]. */
 export function checkRows(item: InferItem, model: LoadedModel): void {
   const [input, ...others] = model.inputs;
   if (!input || others.length > 0)

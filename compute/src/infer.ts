@@ -19,7 +19,7 @@ import type { Fleet } from './slots/fleet.ts';
 import type { Quarantine } from './slots/quarantine.ts';
 import type { Serving, Slot } from './slots/slot.ts';
 
-/** Who asks and for what, as the log keeps it. */
+/** The request and its caller, as the log records them. */
 export interface Question {
   readonly predictionId: string;
   readonly model: string;
@@ -31,11 +31,11 @@ export interface Question {
   readonly degraded: readonly string[];
   readonly statuses: Uint8Array;
   readonly priority: number;
-  /** Milliseconds left. */
+  /** Milliseconds left until the deadline. */
   readonly timeoutMs: number;
-  /** The time of the log row, milliseconds since 1970; absent or 0: the time of the answer. */
+  /** Time of the log row, milliseconds since 1970. Absent or 0: the time of the answer. */
   readonly atMs?: number | undefined;
-  /** True when the caller has given up; checked before the work runs. */
+  /** True when the caller no longer waits; checked before the work runs. */
   isOver(): boolean;
 }
 
@@ -45,11 +45,11 @@ export interface InferAdapters {
   readonly quarantine: Quarantine;
   readonly clock: Clock;
   readonly log: Log;
-  /** Called for a request that was refused before it was queued. */
+  /** Called for a request that was rejected before it was queued. */
   readonly onRefused?: (model: string, error: unknown) => void;
 }
 
-/** Facts about a version that each of its predictions needs, computed once. */
+/** Facts about a version that every prediction needs, computed once. */
 interface Prepared {
   readonly policy: LogPolicy;
   readonly allowsNonFinite: boolean;
@@ -58,15 +58,15 @@ interface Prepared {
 }
 
 /**
- * One inference: find the version, check, queue, run, check the answer, write the pair to the journal, answer. An accepted request is in the
- * journal before its caller gets the answer, also when it has failed.
+ * One inference: find the version, check the inputs, queue, run, check the answer, write the pair to the journal,
+ * answer. An accepted request is in the journal before its caller gets the answer, also when it has failed.
  */
 export class Infer {
   readonly #adapters: InferAdapters;
   readonly #node: string;
   readonly #prepared = new WeakMap<Slot['record'], Prepared>();
   #answers: Answer[] = [];
-  /** The rows of a batch are written directly after one another, while code and memory are in the processor's caches. */
+  /** Journals all rows of a batch one after another, while the code and data are in the CPU caches. */
   readonly #logAnswers = () => {
     const answers = this.#answers;
     this.#answers = [];
@@ -78,7 +78,10 @@ export class Infer {
     this.#node = node;
   }
 
-  /** Feature rows for a model's one input, or one tensor for each of its inputs. A version that is registered but not loaded is loaded first. */
+  /**
+   * Runs feature rows for a model with one input, or one tensor per input. A version that is registered but not
+   * loaded is loaded first.
+   */
   rows(item: InferItem, isOver: () => boolean): Promise<InferOutput> {
     const { clock } = this.#adapters;
     const serving = this.acquire(item.model, item.version, item.timeoutMs);
@@ -90,7 +93,7 @@ export class Infer {
     });
   }
 
-  /** As `acquire` of the fleet. */
+  /** As `Fleet.acquire`; also counts rejected requests. */
   acquire(model: string, version: number, timeoutMs: number): Serving | Promise<Serving> {
     const { fleet, onRefused } = this.#adapters;
     const refuse = (error: unknown): never => {
@@ -120,9 +123,9 @@ export class Infer {
   }
 
   /**
-   * Runs checked inputs, in the order of the model's inputs, under an id that was checked or made here. Rejects
-   * RESOURCE_EXHAUSTED (queue or log full), DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE (the runner ended twice),
-   * INVALID_ARGUMENT `quarantined`, INTERNAL (`nonfinite_output`, `run_failed`).
+   * Runs inputs that are already checked and in the order of the model's inputs. The prediction id was checked or
+   * generated here. Rejects RESOURCE_EXHAUSTED (queue or log full), DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE (the
+   * runner ended twice), INVALID_ARGUMENT `quarantined`, INTERNAL (`nonfinite_output`, `run_failed`).
    */
   run(
     serving: Serving,
@@ -204,10 +207,10 @@ export class Infer {
     }
   }
 
-  /** Only inputs that ran without error: the next version is warmed up with them. */
+  /** Offers inputs that ran without error as warm-up data for the next version. */
   #keepForWarmUp({ serving: { slot }, inputs }: Asked): void {
     const { recent } = this.#adapters.fleet;
-    // A replaced default says nothing of what the next version will be asked for.
+    // Few requests override a default, so such inputs are not representative.
     if (inputs.at(-1)?.index !== undefined) return;
     if (recent.isDue() && !this.#adapters.quarantine.knows(slot, inputs))
       recent.offer(slot.record.model, inputs);
@@ -225,7 +228,7 @@ export class Infer {
     } catch (cause) {
       this.#adapters.log.warn(
         { error: cause, predictionId: asked.question.predictionId },
-        'a failure was not logged',
+        'a failed prediction could not be logged',
       );
       reject(error);
     }
@@ -296,7 +299,7 @@ interface Asked {
   isAnswered: boolean;
 }
 
-/** An answer of a runner, which is logged before the caller gets it. */
+/** An answer from a runner. It is logged before the caller gets it. */
 interface Answer {
   readonly asked: Asked;
   readonly outputs: readonly Tensor[];

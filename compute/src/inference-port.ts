@@ -3,11 +3,11 @@ import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Infer } from './infer.ts';
 
-/** The direct adapter, for services in a single process; the gRPC adapter uses it too. */
+/** The direct adapter, for services in the same process. The gRPC adapter uses it too. */
 export interface DirectInference extends InferencePort {
-  /** Like `infer`, for callers that are asked, rather than tell, whether anybody still waits. */
+  /** Like `infer`, with a callback that says whether the caller has stopped waiting, instead of an AbortSignal. */
   inferWhile(item: InferItem, isOver: () => boolean): Promise<InferOutput>;
-  /** From now on new items are refused UNAVAILABLE; those in flight go on. */
+  /** Rejects new items with UNAVAILABLE from now on; items in flight continue. */
   stop(): void;
 }
 

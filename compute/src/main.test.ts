@@ -22,16 +22,16 @@ type Environment = Readonly<Record<string, string>>;
 interface Site extends AsyncDisposable {
   readonly pool: Pool;
   readonly environment: Environment;
-  /** Starts the process and resolves when it serves. It is killed at the end, whatever happens. */
+  /** Starts the process and resolves when it serves. It is always killed at the end of the test. */
   start(settings?: Environment): Promise<{ readonly child: ChildProcess; readonly address: string }>;
   /** State of the only version on the node. */
   state(): Promise<string | undefined>;
-  /** Why it could not be made ready. */
+  /** Why the version could not be made ready. */
   detail(): Promise<string | undefined>;
   logged(): Promise<number>;
 }
 
-/** A database that names one live version, and a folder that holds it. */
+/** A database with one live version, and the model store folder that holds its bundle. */
 async function makeSite(): Promise<Site> {
   const stack = new AsyncDisposableStack();
   const log = silentLog();
@@ -82,7 +82,7 @@ const itemOf = itemMaker();
 const make = () => ({ ...itemOf('tiny', 1, [[1, 2, 3, 4]]), candidates: [], degraded: [] });
 
 describe('the compute process', () => {
-  it('serves what the registry names, and at SIGTERM answers what it has begun, ships its log and signs off', async () => {
+  it('serves the live version, and on SIGTERM answers requests in flight, ships its log and signs off', async () => {
     await using site = await makeSite();
     const { child, address } = await site.start();
     await expect.poll(() => site.state()).toBe('ready');
@@ -107,7 +107,7 @@ describe('the compute process', () => {
     await expect.poll(() => site.detail(), { timeout: 20_000 }).toMatch(/cuda/i);
   });
 
-  it('refuses to start with a provider that does not exist, in one line', async () => {
+  it('refuses to start with an unknown execution provider, with a message of one line', async () => {
     await using site = await makeSite();
     const environment = { ...site.environment, HOTLOOP_EXECUTION_PROVIDERS: 'gpu' };
     const child = spawn(process.execPath, [MAIN], { env: environment, stdio: ['ignore', 'ignore', 'pipe'] });
@@ -117,7 +117,7 @@ describe('the compute process', () => {
     expect(await said).toMatch(/cannot start: HOTLOOP_EXECUTION_PROVIDERS: must be of cpu, cuda[^\n]*\n$/);
   });
 
-  it('loses no answered prediction when it is killed in full work, and logs none twice', async () => {
+  it('loses no answered prediction when it is killed under load, and logs none twice', async () => {
     await using site = await makeSite();
     const answered = new Set<string>();
     for (let life = 0; life < 2; life++) {

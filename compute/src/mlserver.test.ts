@@ -86,7 +86,7 @@ it('serves a Python model of the real MLServer, batched', async (context) => {
     expect(Math.max(...(near.compute.fleet.find('near', 1)?.statistics.runs.keys() ?? []))).toBeGreaterThan(
       1,
     );
-    // What the server says of a bad input comes back, and the next input is answered.
+    // The server's error message for a bad input reaches the caller, and the next input is answered.
     await expect(near.compute.port.infer(item('near', 1, [[101, 0, 0, 0]]))).rejects.toThrow(
       /too large|says/,
     );

@@ -9,7 +9,7 @@ const read = (environment: Readonly<Record<string, string>>) =>
   nodeOptions(readConfig(NODE_SETTINGS, environment, { prefix: 'HOTLOOP_' }), environment);
 
 describe('the settings of a node', () => {
-  it('are what compute runs with', () => {
+  it('become the options that compute runs with', () => {
     const environment = {
       HOTLOOP_EXECUTION_PROVIDERS: 'cuda, cpu',
       HOTLOOP_MEMORY_BUDGET_MB: '2048',
@@ -46,7 +46,7 @@ describe('the settings of a node', () => {
     ['HOTLOOP_MEMORY_BUDGET_MB', '2147483648', 'must be at most 1048576'],
     ['HOTLOOP_JOURNAL_MAX_MB', '1.5', 'must be whole megabytes'],
     ['HOTLOOP_HANG_MS', '0', 'must be at least 100'],
-  ])('%s=%s refuses to start in one line', (name, value, what) => {
+  ])('%s=%s is refused at start, with a message of one line', (name, value, what) => {
     const line = `cannot start: ${name}: ${what}`;
     expect(() => read({ [name]: value })).toThrow(new RegExp(`^${line}`));
   });

@@ -14,7 +14,10 @@ export type NodeSettings = Pick<
   | 'HOTLOOP_HANG_MS'
 >;
 
-/** The settings as options of compute. What is not set is left out, so that the default holds. The environment says where devices are. */
+/**
+ * Maps the settings to options of compute. Settings that are not set are left out, so that the defaults apply. The
+ * paths and indices of devices come from the environment.
+ */
 export function nodeOptions(
   settings: NodeSettings,
   environment: Environment,

@@ -10,9 +10,9 @@ import { postgresNodeReport } from './nodes/node-report.ts';
 import { type Compute, startCompute } from './service.ts';
 
 /**
- * Opens compute out of its settings; the foundation's `closing` closes it.
+ * Opens compute from its settings. The foundation's `closing` closes it.
  *
- * @param environment where devices are: LD_LIBRARY_PATH, CUDA_VISIBLE_DEVICES and the like.
+ * @param environment holds the variables that locate devices: LD_LIBRARY_PATH, CUDA_VISIBLE_DEVICES etc.
  */
 export async function openCompute(
   settings: ComputeSettings,

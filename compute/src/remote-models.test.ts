@@ -6,7 +6,7 @@ import { floatsOf, itemMaker } from './testing/infer-items.ts';
 import { featureManifest, modelOf, SMALL, storeVersion } from './testing/model-bundles.ts';
 import { startTestCompute, type TestCompute } from './testing/start-test-compute.ts';
 
-/** The version of `near` that a server runs as `far`. */
+/** Registers on `near` a version of the model that the server `far` runs. */
 async function remoteVersion(near: TestCompute, version: number, far: TestCompute) {
   const url = `grpc://${far.compute.address}`;
   using remote = openRemoteModel({ url, model: 'far', version: '' });
@@ -24,7 +24,7 @@ async function startFar(listen = '127.0.0.1:0', seed = 5): Promise<TestCompute> 
   return far;
 }
 
-it('serves a model that another server runs: same answers, one log row each, its health is readiness', async () => {
+it('serves a model that another server runs: same answers, one log row each, readiness follows the health of the server', async () => {
   await using near = await startTestCompute();
   let address = '';
   const item = itemMaker();
@@ -40,7 +40,7 @@ it('serves a model that another server runs: same answers, one log row each, its
     expect(near.compute.fleet.find('near', 1)?.runnerPids).toEqual([]);
     const direct = await far.compute.port.infer(item('far', 1, rows));
     expected = [...floatsOf(direct.outputs[0]?.contents ?? new Uint8Array())];
-    // How many wait together depends on the machine, so it is asked until some have shared a run.
+    // How many requests wait together depends on the machine, so repeat until some have shared a run.
     let sent = 0;
     const largest = () => Math.max(...(near.compute.fleet.find('near', 1)?.statistics.runs.keys() ?? []));
     for (let round = 0; round < 50 && !(largest() > 1); round++) {
@@ -71,7 +71,7 @@ it('serves a model that another server runs: same answers, one log row each, its
   expect(floatsOf(outputs[0]?.contents ?? new Uint8Array())[0]).toBeCloseTo(expected[0] ?? 0, 6);
 });
 
-/** A version whose registered interface is not that of the server does not become ready, and says why. */
+/** A version whose registered interface differs from the server's does not become ready, and says why. */
 async function refusesAnotherInterface(near: TestCompute, far: TestCompute): Promise<void> {
   const url = `grpc://${far.compute.address}`;
   const other = [{ name: 'input', datatype: 'FP32', shape: [-1, 4] }];

@@ -19,7 +19,7 @@ describe('compute', () => {
       expect(score).toBeGreaterThan(0);
       expect(score).toBeLessThan(1);
     }
-    // The same again: a retry is answered, and logged once.
+    // Send the same items again: a retry is answered, and logged only once.
     await Promise.all(items.slice(0, 50).map((one) => test.compute.port.infer(one)));
     await test.compute.flushLog(10_000);
     const { rows } = await test.pool.query('SELECT * FROM prediction ORDER BY prediction_id');

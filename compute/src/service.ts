@@ -41,26 +41,26 @@ import { startRestServer } from './rest/rest-server.ts';
 import { FLEET_DEFAULTS, Fleet, type FleetOptions } from './slots/fleet.ts';
 import { Quarantine } from './slots/quarantine.ts';
 
-/** The most that one request's tensors, or one answer's, may take. */
+/** Upper limit for the tensors of one request, and of one answer. */
 const MAX_MESSAGE_BYTES = 256 * 1024 ** 2;
 const MAX_REST_MS = 60_000;
 const MEMORY_SHARE = 0.7;
 const INFERENCE_SERVICE = 'hotloop.v1.InferenceService';
 
 export interface ComputeOptions {
-  /** Name of this node, unique among those that share a Postgres. */
+  /** Name of this node, unique among the nodes that share one Postgres. */
   readonly node: string;
-  /** host:port of gRPC; port 0 takes a free one. */
+  /** host:port of gRPC; port 0 picks a free port. */
   readonly listen: string;
-  /** host:port of the protocol's REST side; none is served without it. */
+  /** host:port of the Open Inference Protocol over REST; absent: REST is not served. */
   readonly httpListen?: string;
-  /** Folder of this node alone; the prediction log's journal lies in it. */
+  /** Folder used by this node only; it holds the journal of the prediction log. */
   readonly dataDirectory: string;
   readonly drainMs: number;
   readonly journal?: Partial<Omit<JournalOptions, 'directory'>>;
   readonly shipper?: Partial<ShipperOptions>;
   readonly fleet?: Partial<FleetOptions>;
-  /** For measurements: what predictions are appended to instead of the journal, which goes on being shipped. */
+  /** For benchmarks: replaces the journal that predictions are appended to. The real journal is still shipped. */
   readonly wrapJournal?: (journal: Journal<PredictionRow>) => Journal<PredictionRow>;
 }
 
@@ -68,11 +68,11 @@ export interface ComputeOptions {
 export interface ComputeAdapters {
   readonly registry: RegistryReader;
   readonly store: BundleStore;
-  /** Where the prediction log is shipped to, over a connection of its own. */
+  /** Where the prediction log is shipped to. The shipper opens its own connection. */
   readonly databaseUrl: string;
-  /** For the upkeep of the log's table. */
+  /** For the maintenance of the log's table. */
   readonly pool: Pool;
-  /** Keeps days of the prediction log before they are dropped. */
+  /** Archives days of the prediction log before they are dropped. */
   readonly archive?: ArchivePartition | undefined;
   readonly report: NodeReport;
   readonly authenticator: Authenticator;
@@ -87,7 +87,7 @@ export interface ComputeAdapters {
 export interface Compute extends AsyncDisposable {
   /** host:port of gRPC as bound. */
   readonly address: string;
-  /** host:port of HTTP as bound; empty when none is served. */
+  /** host:port of HTTP as bound; empty when HTTP is not served. */
   readonly httpAddress: string;
   /** For services in the same process. */
   readonly port: InferencePort;
@@ -97,8 +97,9 @@ export interface Compute extends AsyncDisposable {
 }
 
 /**
- * Starts compute and resolves when it serves; versions load behind it. Aborting the signal drains it: not ready, no new
- * calls, in-flight work to its end, journal flushed, runners ended. Disposal does the same and waits for it.
+ * Starts compute and resolves when it serves; versions load in the background. Aborting the signal drains the
+ * service: it becomes not ready, accepts no new calls, finishes the work in flight, flushes the journal and ends the
+ * runners. Disposal does the same and waits for it.
  */
 export async function startCompute(
   options: ComputeOptions,
@@ -147,7 +148,7 @@ export async function startCompute(
     if (tallies) closing.defer('metrics of compute', observeCompute(tallies, fleet, journal, shipper));
     const heartbeat = startHeartbeat(adapters.report, () => reportsOf(fleet), log);
     closing.use('node report', heartbeat);
-    // Before the runners end. Rows that cannot be shipped now stay in the journal for the next start.
+    // Before the runners end. Rows that cannot be shipped now stay in the journal until the next start.
     closing.defer('prediction log', () => shipper.flush(options.drainMs / 2).catch(() => undefined));
 
     const infer = new Infer(
@@ -218,7 +219,7 @@ export async function startCompute(
   }
 }
 
-/** The last measurements; the ones that begin now are in the next report. */
+/** Reports what was measured last, and starts the next measurements for the next report. */
 function reportsOf(fleet: Fleet): VersionReport[] {
   void fleet.tend();
   return fleet.reports();
@@ -229,7 +230,7 @@ function fleetOptions(given: Partial<FleetOptions> = {}): FleetOptions {
   return { ...FLEET_DEFAULTS, memoryBudgetBytes, memoryLimitBytes: memoryBudgetBytes, ...given };
 }
 
-/** Most of the memory that this process may use; the rest is left to other processes. */
+/** Upper limit for this process's memory; the rest is left to other processes. */
 function defaultBudget(): number {
   const limit = process.constrainedMemory();
   return MEMORY_SHARE * (limit > 0 ? Math.min(limit, totalmem()) : totalmem());

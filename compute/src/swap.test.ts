@@ -4,7 +4,7 @@ import { featureManifest, modelOf, storeVersion } from './testing/model-bundles.
 import { startTestCompute } from './testing/start-test-compute.ts';
 
 describe('swap', () => {
-  it('replaces a version under load without a failed request, and ends the old process', async () => {
+  it('replaces a version under load without a failed request, and ends the old runner', async () => {
     await using test = await startTestCompute({ fleet: { drainMs: 100 } });
     const { registry, compute } = test;
     const versions = [];
@@ -41,7 +41,7 @@ describe('swap', () => {
       live = next;
       registry.publish();
     }
-    // Version 1 is neither live nor previous any more.
+    // Version 1 is no longer live or previous.
     await test.until('tiny', 1, 'gone');
     running = false;
     await load;
@@ -75,7 +75,7 @@ describe('swap', () => {
     const report = test.report.latest.find((row) => row.version === 2);
     expect(report?.state).toBe('failed');
     expect(report?.detail).toMatch(/ONNX/);
-    // Taken back: the failed version goes, the good one has never moved.
+    // The promotion is undone: the failed version goes, the live one was never touched.
     test.registry.set(modelOf([good, broken], { live: 1 }));
     test.registry.publish();
     await test.until('tiny', 2, 'gone');

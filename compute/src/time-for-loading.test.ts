@@ -16,7 +16,7 @@ const tensor = (name: string, width: number) =>
 const MODEL: LoadedModel = { inputs: [tensor('input', 2)], outputs: [tensor('score', 1)] };
 const IS_NEVER_OVER = () => false;
 
-/** A clock that goes on only while a version is loaded. */
+/** A clock that advances only while a version is loaded. */
 function loading<Loaded extends object>(serving: Loaded, isCold: boolean) {
   let now = 0;
   const clock = { now: () => NOW, monotonic: () => now };
@@ -30,9 +30,9 @@ function loading<Loaded extends object>(serving: Loaded, isCold: boolean) {
 
 describe.each([
   ['a version that must be loaded first', true, TIMEOUT_MS - LOAD_MS],
-  ['one that takes work', false, TIMEOUT_MS],
-])('the time that a request has for a run of %s', (_, isCold, leftMs) => {
-  it('is what its caller gave, but for the load, with tensors', async () => {
+  ['a version that is ready', false, TIMEOUT_MS],
+])('the time left for a run of %s', (_, isCold, leftMs) => {
+  it('is the timeout of the caller minus the time to load, for tensors', async () => {
     const { clock, acquire } = loading({ model: MODEL }, isCold);
     const registry = memoryRegistry();
     const record = { model: 'm', version: 1 };
@@ -75,7 +75,7 @@ describe.each([
     expect(asked.map((question) => question.timeoutMs)).toEqual([leftMs]);
   });
 
-  it('is what its caller gave, but for the load, with feature rows', async () => {
+  it('is the timeout of the caller minus the time to load, for feature rows', async () => {
     const deadlines: number[] = [];
     const batcher = {
       submit: (work: { submittedAt: number; deadlineAt: number }) =>

@@ -10,7 +10,7 @@ import { startTestCompute } from './testing/start-test-compute.ts';
 const SCRIPT = fileURLToPath(new URL('./testing/triton-client-check.py', import.meta.url));
 
 describe('the unmodified tritonclient', () => {
-  it('does its ordinary work over gRPC and HTTP', async (context) => {
+  it('works over gRPC and HTTP', async (context) => {
     const found = await pythonWith('triton-client', ['tritonclient[grpc,http]']);
     if ('reason' in found) {
       console.warn(`not run: ${found.reason}`);

@@ -1,16 +1,19 @@
-/** Weight that an observation keeps when the next one comes: about the last hundred count. */
+/** Decay of an observation's weight per later observation: effectively the last hundred count. */
 const DECAY = 0.99;
-/** The fixed part of a run may be at most this share of a full batch's time; past that, larger batches gain nothing. */
+/**
+ * The fixed part of a run may be at most this share of a full batch's time. Beyond that, larger batches gain almost
+ * nothing.
+ */
 const FIXED_SHARE = 0.05;
 /**
- * A full batch should keep its runner busy for so long: meanwhile the next must be fetched by a thread that has other
- * things to do, and large products cost less a row.
+ * Target duration of a full batch, microseconds: long enough for the busy service thread to send the next batch
+ * meanwhile. Larger matrix products also cost less per row.
  */
 const ENOUGH_US = 5_000;
 
 /**
- * Learns what a batch costs: time = perRow * rows + fixed, by least squares over decaying weights. Microseconds.
- * Until batches of two sizes have been seen, all of the time counts as fixed.
+ * Learns what a batch costs: time = perRow * rows + fixed, in microseconds, by least squares with decaying weights.
+ * Until batches of two different sizes have been seen, all of the time counts as fixed.
  */
 export class BatchCost {
   #weight = 0;
@@ -43,8 +46,8 @@ export class BatchCost {
   }
 
   /**
-   * Rows a batch should have at most: enough that the fixed part hardly counts and the runner is busy for a while, within
-   * `maxRows`, and no more than what runs in `targetUs`, so that one batch never holds up the next for long. At least one.
+   * Largest useful batch in rows: the fixed cost is negligible and the runner is busy for a while, but at most
+   * `maxRows`, and no more than runs in `targetUs`, so that one batch never delays the next for long. At least 1.
    */
   cap(maxRows: number, targetUs: number): number {
     const { perRow, fixed } = this;

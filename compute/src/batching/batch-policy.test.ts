@@ -6,7 +6,7 @@ import { PIPELINE_DEPTH, rowsToSend } from './batch-policy.ts';
 
 const SEED = 20260101;
 const ROWS = 4000;
-/** A small and a large model: time of a run = fixed + perRow * rows. */
+/** A small and a large model. Duration of a run = fixed + perRow * rows. */
 const SMALL = { perRowUs: 20, fixedUs: 200, hopUs: 50, capRows: 64 };
 
 function arrivals(perSecond: number): number[] {
@@ -46,15 +46,15 @@ describe('batch policy', () => {
     expect(percentile(batched.latenciesUs, 0.5)).toBe(2 * SMALL.hopUs + SMALL.fixedUs + SMALL.perRowUs);
   });
 
-  it('carries many times the load that one by one can', () => {
-    // 30 000 rows a second: 60 % of what full batches can carry, eight times what single rows can.
+  it('carries many times the load that runs of single rows can', () => {
+    // 30,000 rows per second: 60 % of what full batches can carry, eight times what single rows can.
     const load = { ...SMALL, arrivalsUs: arrivals(30_000) };
     const batched = simulate(load);
     expect(percentile(batched.latenciesUs, 0.99)).toBeLessThan(3_000);
     expect(percentile(simulate(load, oneByOne).latenciesUs, 0.99)).toBeGreaterThan(100_000);
   });
 
-  it('keeps a saturated runner busy, which it is not without a pipeline', () => {
+  it('keeps a saturated runner busy, which fails without a pipeline', () => {
     const flood = { ...SMALL, fixedUs: 50, perRowUs: 2, hopUs: 60, arrivalsUs: new Array(ROWS).fill(0) };
     expect(simulate(flood).busy).toBeGreaterThan(0.95);
     expect(simulate(flood, withoutPipeline).busy).toBeLessThan(0.7);

@@ -1,26 +1,26 @@
-/** What the policy looks at. Nothing else decides. */
+/** Everything that the policy depends on. */
 export interface BatchView {
   readonly queuedRows: number;
-  /** Batches handed to the runner and not yet answered, and their rows. */
+  /** Batches sent to the runner and not yet answered, and their rows. */
   readonly runningBatches: number;
   readonly runningRows: number;
   readonly capRows: number;
 }
 
-/** Batches that may be with a runner: one running, and the next already there when it ends. */
+/** Batches sent to a runner at the same time: one running, and the next already there when it ends. */
 export const PIPELINE_DEPTH = 2;
 
 /**
- * Work that comes in one turn of the event loop is gathered for so long, in milliseconds. A turn that reads many
- * requests takes longer than that: were nothing sent before its end, runner and callers would all wait for it, and then
- * it for them.
+ * How long work that arrives in one turn of the event loop is gathered, in milliseconds. A turn that reads many
+ * requests takes longer; if nothing were sent before its end, the runner would idle during the turn and the callers
+ * would wait for both.
  */
 export const GATHER_MS = 0.25;
 
 /**
- * How many rows to send now; 0 waits for the next event. Greedy: an idle runner gets all waiting rows up to the cap. While one batch
- * runs, the next gathers, and follows it as soon as it is as large as what runs, or full: under load the
- * runner finds the next batch waiting, and at low load nothing is cut into pieces.
+ * How many rows to send now; 0: wait for the next event. Greedy: an idle runner gets all waiting rows up to the cap.
+ * While one batch runs, the next one gathers; it is sent as soon as it is as large as the running one, or full. So a
+ * loaded runner finds its next batch waiting, and at low load batches are not split up.
  */
 export function rowsToSend(view: BatchView): number {
   const { queuedRows, runningBatches, runningRows, capRows } = view;

@@ -8,14 +8,14 @@ import { GATHER_MS } from './batch-policy.ts';
 import { Batcher, type Work, type WorkResult } from './batcher.ts';
 import { ALONE } from './work-queue.ts';
 
-/** Stands still, unless a test moves it. */
+/** Advanced only by tests. */
 let nowMs = 0;
 const HANG_MS = 1_000;
 const clock: Clock = { now: () => nowMs, monotonic: () => nowMs };
 
 type Answer = (batch: FrameTensor) => readonly ReceivedTensor[];
 
-/** A runner in memory; its answer may throw what a runner's would. */
+/** A runner in memory. `answer` may throw what a real runner would. */
 function memoryRunner(answer: Answer): Runner & { readonly batches: number[] } {
   const batches: number[] = [];
   return {
@@ -36,13 +36,13 @@ function memoryRunner(answer: Answer): Runner & { readonly batches: number[] } {
 
 interface HeldRunner extends Runner {
   kills: number;
-  /** Answers the batch that it runs. */
+  /** Answers the running batch. */
   answer(): Promise<void>;
-  /** Ends, as a process does: all that it had rejects, in order. */
+  /** Ends like a process does: all its batches reject, in order. */
   end(): Promise<void>;
 }
 
-/** A runner in memory that answers when it is told to. */
+/** A runner in memory that answers only on command. */
 function heldRunner(): HeldRunner {
   const held: { input: FrameTensor; resolve(result: RunResult): void; reject(error: Error): void }[] = [];
   return {
@@ -118,7 +118,7 @@ function askAs(batcher: Batcher, more: Partial<Work>, bytes: readonly number[]):
 }
 
 describe('batcher', () => {
-  it('runs what comes in one turn together, and gives each caller its own rows', async () => {
+  it('runs work submitted in one turn together, and gives each caller its own rows', async () => {
     const batcher = makeBatcher();
     const runner = memoryRunner(twice);
     batcher.add(runner);
@@ -128,7 +128,7 @@ describe('batcher', () => {
     expect(batcher.inFlight).toBe(0);
   });
 
-  it('sends what it has got while a turn goes on for long', async () => {
+  it('sends what it has gathered when a turn takes long', async () => {
     const batcher = makeBatcher();
     const runner = memoryRunner(twice);
     batcher.add(runner);
@@ -141,11 +141,11 @@ describe('batcher', () => {
     expect(runner.batches).toEqual([2, 1]);
   });
 
-  it('refuses at once what would be answered too late behind what waits, but not urgent work', async () => {
+  it('rejects work at once when the queue ahead would make it too late, but not urgent work', async () => {
     const batcher = makeBatcher();
     batcher.setShareable(false);
     batcher.add(heldRunner());
-    // A run takes 100 ms, so twenty that wait take two seconds.
+    // A run takes 100 ms, so twenty waiting runs take two seconds.
     for (let run = 0; run < 10; run++) batcher.cost.observe(1, 100_000);
     for (let index = 0; index < 22; index++)
       void askAs(batcher, { deadlineAt: nowMs + 60_000 }, [index]).catch(() => undefined);
@@ -160,7 +160,7 @@ describe('batcher', () => {
     expect(batcher.inFlight).toBe(waiting + 2);
   });
 
-  it('lets a request that the model refuses fail alone', async () => {
+  it('fails only the request that the model rejects', async () => {
     const batcher = makeBatcher();
     batcher.add(
       memoryRunner((input) => {
@@ -176,7 +176,7 @@ describe('batcher', () => {
     ]);
   });
 
-  it('runs a lost batch again, each request alone, and blames the one that ends a second runner', async () => {
+  it('retries a lost batch, each request alone, and blames the one that ends a second runner', async () => {
     const killers: Work[] = [];
     const batcher = makeBatcher(killers);
     const deadly: Answer = (input) => {
@@ -199,7 +199,7 @@ describe('batcher', () => {
     expect([...(killers[0]?.inputs[0]?.contents ?? [])]).toEqual([66]);
   });
 
-  it('does not take a slow model for hung: a run begins when the one before it is answered', async () => {
+  it('does not treat a slow model as hung: a run starts when the one before it is answered', async () => {
     const batcher = makeBatcher();
     const runner = heldRunner();
     batcher.add(runner);
@@ -215,7 +215,7 @@ describe('batcher', () => {
     expect(runner.kills).toBe(0);
     await runner.answer();
     expect(await Promise.all([first, second])).toEqual([[2], [4]]);
-    // Nor does the time count in which nothing ran.
+    // Time in which nothing ran does not count either.
     nowMs += HANG_MS * 2;
     const third = ask(batcher, 3);
     await nextTurn();
@@ -229,12 +229,12 @@ describe('batcher', () => {
     expect(await third).toEqual([6]);
   });
 
-  it('blames what a runner was running when it ended, not what waited behind it and has not run', async () => {
+  it('blames the batch that was running when the runner ended, not the one that waited behind it', async () => {
     const killers: Work[] = [];
     const batcher = makeBatcher(killers);
     const behind = ask(batcher, 1);
     for (const deadly of [66, 67, 68]) {
-      // Goes first, and joins nothing.
+      // Runs first, and is not batched with others.
       const killer = Promise.allSettled([askAs(batcher, { priority: 1, shapeKey: ALONE }, [deadly])]);
       for (let attempt = 0; attempt < 2; attempt++) {
         const runner = heldRunner();
@@ -250,7 +250,7 @@ describe('batcher', () => {
     expect(killers.map((work) => work.inputs[0]?.contents[0])).toEqual([66, 66, 67, 67, 68, 68]);
   });
 
-  it('does not blame what a runner was running that is ended for something else', async () => {
+  it('does not blame the running batch when the runner is killed for another reason', async () => {
     const killers: Work[] = [];
     const batcher = makeBatcher(killers);
     const answer = ask(batcher, 66);
@@ -279,7 +279,7 @@ describe('batcher', () => {
     await expect(ask(batcher, 4)).rejects.toThrow('over');
   });
 
-  it('runs requests alone once it sees that outputs do not follow their rows', async () => {
+  it('runs requests alone after outputs did not have one row per input row', async () => {
     const batcher = makeBatcher();
     const runner = memoryRunner((input) => [
       { index: 0, datatype: 'UINT8', shape: [1], contents: double(input).subarray(0, 1) },

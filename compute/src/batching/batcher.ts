@@ -16,47 +16,47 @@ import { ALONE, type Waiting, WorkQueue } from './work-queue.ts';
 export interface WorkResult {
   /** In the order of the model's outputs. */
   readonly outputs: readonly ReceivedTensor[];
-  /** Everything but the run: waiting and the way to the runner and back. */
+  /** Total time except the run: waiting in the queue, and transport to and from the runner. */
   readonly queueUs: number;
   readonly runUs: number;
   readonly batchRows: number;
 }
 
-/** One request for a run. The first call of `succeed`, `fail` or `expire` counts; later ones do nothing. */
+/** One request for a run. Only the first call of `succeed`, `fail` or `expire` counts. */
 export interface Work extends Waiting {
   readonly inputs: readonly WorkInput[];
   /** Milliseconds on the monotonic clock. */
   readonly submittedAt: number;
   shapeKey: string;
-  /** Runners that ended while they ran this work. */
+  /** Number of runners that ended while they ran this work. */
   losses: number;
   succeed(result: WorkResult): void;
   fail(error: HotloopError): void;
-  /** Its deadline has passed while a runner had it. */
+  /** The deadline passed while a runner had this work. */
   expire(): void;
 }
 
 export interface BatcherOptions {
   readonly maxBatchRows: number;
   readonly queueRows: number;
-  /** A batch should not take longer than this, so that the next does not wait too long. */
+  /** Upper limit for the duration of a batch, so that the next one does not wait too long. */
   readonly targetUs: number;
-  /** A runner that does not answer for so long counts as hung and is ended. */
+  /** Timeout after which a runner that has not answered is treated as hung and killed. */
   readonly hangMs: number;
   onRun(rows: number, runUs: number): void;
-  /** Told of work that had a runner to itself when the runner ended. */
+  /** Called with work that was running alone when its runner ended. */
   onKiller(work: Work): void;
 }
 
-/** How often the work of a lost batch is run again, each piece alone, before it fails. */
+/** How many times the work of a lost batch is retried, each piece alone, before it fails. */
 const MAX_LOSSES = 1;
 
-/** Fewer rows than these are no queue. */
+/** With fewer rows queued, the expected wait is not checked. */
 const LEAST_AHEAD = 16;
 
 /**
- * Connects the callers with the runners of one version: a bounded queue, batches by policy, answers split per request. It owns no
- * runner: the caller that adds one removes it when it has ended.
+ * Connects callers with the runners of one version: a bounded queue, batching by policy, answers split per request.
+ * It owns no runner: the caller that adds a runner removes it when it has ended.
  */
 export class Batcher {
   readonly cost = new BatchCost();
@@ -68,7 +68,7 @@ export class Batcher {
   #shareable = false;
   #hasSharedRows = false;
   #isPumping = false;
-  /** Arrival of the first work of this turn of the event loop, or of the first since a batch was sent in it. */
+  /** Arrival of the first work since this turn of the event loop began, or since the last batch was sent in it. */
   #gatheredSince: number | undefined;
   #closed: HotloopError | undefined;
   readonly #pumpSoon = () => {
@@ -89,14 +89,14 @@ export class Batcher {
   }
 
   /**
-   * False when rows of one run may influence each other: each request then runs alone. Requests also run alone where the
-   * model's tensors do not share their first dimension.
+   * False when rows of one run may influence each other: each request then runs alone. Requests also run alone when
+   * the model's tensors do not share their first dimension.
    */
   setShareable(shareable: boolean): void {
     this.#shareable = shareable;
   }
 
-  /** Pieces of work waiting or running. */
+  /** Requests waiting or running. */
   get inFlight(): number {
     let count = this.#queue.length;
     for (const { batches } of this.#running.values())
@@ -104,7 +104,7 @@ export class Batcher {
     return count;
   }
 
-  /** Batches that were sent to runners and are not answered yet. */
+  /** Batches sent to runners and not yet answered. */
   get running(): number {
     let count = 0;
     for (const { batches } of this.#running.values()) count += batches.length;
@@ -112,15 +112,16 @@ export class Batcher {
   }
 
   /**
-   * Throws RESOURCE_EXHAUSTED when the queue is full or so long that the deadline would pass in it, and the error of `close` after that. Work that is
-   * submitted in one turn of the event loop is sent together; a long turn sends what it has gathered and continues.
+   * Throws RESOURCE_EXHAUSTED when the queue is full or the deadline would pass in it; after `close`, the error given
+   * there. Work submitted in one turn of the event loop is sent together; during a long turn, the work gathered so
+   * far is sent early.
    */
   submit(work: Work): void {
     if (this.#closed) throw this.#closed;
     if (this.#isHopeless(work))
       throw new HotloopError(
         'RESOURCE_EXHAUSTED',
-        'so much waits for this model that this would be answered too late',
+        'the queue for this model is too long to answer before the deadline',
         {
           reason: 'queue_full',
         },
@@ -145,13 +146,13 @@ export class Batcher {
     if (this.#running.get(runner)?.batches.length === 0) this.#running.delete(runner);
   }
 
-  /** To be called before a runner is ended for another reason than its work: the work is run again and not blamed. */
+  /** Call before killing a runner for a reason other than its work: the running work is then retried and not blamed. */
   pardon(runner: Runner): void {
     const pipeline = this.#running.get(runner);
     if (pipeline) pipeline.isPardoned = true;
   }
 
-  /** Fails expired work and ends runners that hang. To be called every few milliseconds. */
+  /** Fails expired work and kills hung runners. Call every few milliseconds. */
   sweep(): void {
     const now = this.#clock.monotonic();
     for (const work of this.#queue.sweep(now)) giveUp(work, now);
@@ -159,21 +160,22 @@ export class Batcher {
       const { batches } = pipeline;
       for (const batch of batches) for (const work of batch.works) if (work.deadlineAt <= now) work.expire();
       if (pipeline.runningMs(now) > this.#options.hangMs) {
-        this.#log.error({ runner: runner.pid, batches: batches.length }, 'a runner hangs; it is ended');
+        this.#log.error({ runner: runner.pid, batches: batches.length }, 'a runner hangs; it is killed');
         runner.kill();
       }
     }
   }
 
-  /** Fails waiting work, and work that is submitted later. Running work settles by itself. */
+  /** Fails waiting work and everything submitted later. Running work settles by itself. */
   close(error: HotloopError): void {
     this.#closed ??= error;
     for (const work of this.#queue.clear()) work.fail(this.#closed);
   }
 
   /**
-   * Whether the work ahead takes longer than its caller waits, by what batches cost lately. To run it all the same would cost those behind it
-   * their deadlines too: goodput falls to nothing although the runners are busy. Urgent work does not stand in that queue.
+   * Whether the deadline will pass before the work ahead is done, judged by recent batch costs. Running such work
+   * anyway would make the work behind it miss its deadlines too: goodput drops to zero although the runners are busy.
+   * Urgent work skips that queue, so it is not checked.
    */
   #isHopeless({ priority, deadlineAt, submittedAt }: Work): boolean {
     const ahead = this.#queue.rows;
@@ -250,7 +252,7 @@ export class Batcher {
     if (!outputs) {
       this.#log.warn(
         { rows },
-        'the outputs do not follow the rows of a batch; requests run alone from now on',
+        'the first dimension of an output is not the rows of the batch; requests run alone from now on',
       );
       this.#shareable = false;
       this.#again(works);
@@ -267,13 +269,13 @@ export class Batcher {
     }
   }
 
-  /** The model refused the batch. Each piece runs again alone, which shows the one that is to blame. */
+  /** The model rejected the batch. Each request is retried alone, which shows which one is to blame. */
   #refused(batch: SentBatch<Work>, error: unknown): void {
     const [only, ...others] = batch.works;
     const told =
       error instanceof RunnerFailure && error.cause instanceof HotloopError ? error.cause : undefined;
     if (told && told.code !== 'INVALID_ARGUMENT' && told.code !== 'INTERNAL' && told.code !== 'UNKNOWN') {
-      // The error is not about one input: each piece alone would get the same.
+      // The error is not caused by one input: each request alone would get the same.
       for (const work of batch.works) work.fail(told);
       return;
     }
@@ -281,7 +283,7 @@ export class Batcher {
       this.#again(batch.works);
       return;
     }
-    this.#log.warn({ error }, 'the model could not run an input');
+    this.#log.warn({ error }, 'the model failed on an input');
     only.fail(
       told ??
         new HotloopError('INTERNAL', 'the model could not run this input', {
@@ -291,7 +293,10 @@ export class Batcher {
     );
   }
 
-  /** Called for the first batch that reports the loss, on behalf of all batches of the runner. The running batch is blamed, unless pardoned. */
+  /**
+   * Called for the first batch that reports the loss, on behalf of all batches of the runner. The running batch is
+   * blamed, unless the runner was pardoned.
+   */
   #lost(runner: Runner, pipeline: RunnerPipeline<Work>): void {
     this.#running.delete(runner);
     const { ran, waited } = pipeline.clear();
@@ -321,7 +326,7 @@ export class Batcher {
     this.#soon();
   }
 
-  /** To the front of the queue. After `close` the queue is never read again, so the work fails at once. */
+  /** Puts work at the front of the queue. After `close` the queue is no longer read, so the work fails at once. */
   #putBack(works: readonly Work[]): void {
     if (this.#closed) for (const work of works) work.fail(this.#closed);
     else this.#queue.pushFront(works);

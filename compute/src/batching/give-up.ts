@@ -1,6 +1,6 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
-/** Fails work that was taken out of the queue because its deadline has passed, or because nobody waits for it. */
+/** Fails work that was taken from the queue because its deadline has passed or its caller no longer waits. */
 export function giveUp(
   work: { readonly deadlineAt: number; fail(error: HotloopError): void },
   now: number,
@@ -10,6 +10,6 @@ export function giveUp(
       ? new HotloopError('DEADLINE_EXCEEDED', 'the deadline passed before the model could run', {
           reason: 'expired',
         })
-      : new HotloopError('CANCELLED', 'the caller has gone'),
+      : new HotloopError('CANCELLED', 'the caller cancelled the request'),
   );
 }

@@ -1,7 +1,10 @@
 import type { FrameTensor } from '../runner/frames.ts';
 import type { WorkInput } from './work-input.ts';
 
-/** The inputs of a batch, one behind another; what runs alone keeps its shapes. Copies nothing. */
+/**
+ * Concatenates the inputs of a batch along the first dimension, without copying. A request that runs alone keeps its
+ * shapes.
+ */
 export function joinInputs(
   works: readonly { readonly inputs: readonly WorkInput[] }[],
   rows: number,

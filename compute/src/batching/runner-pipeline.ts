@@ -1,15 +1,15 @@
-/** Work that was sent to a runner as one batch. */
+/** Requests that were sent to a runner as one batch. */
 export interface SentBatch<T> {
   readonly works: readonly T[];
   readonly rows: number;
 }
 
-/** The batches that were sent to one runner, in the order in which it runs them: it runs the first, the others wait. */
+/** The batches sent to one runner, in the order in which it runs them: the first is running, the others wait. */
 export class RunnerPipeline<T> {
   #batches: SentBatch<T>[] = [];
-  /** On the monotonic clock: since when the first batch has been the first, which is about when its run began. */
+  /** Monotonic time at which the first batch became the first, which is about when its run started. */
   #firstSince = 0;
-  /** True when its work is not the cause of the runner's end. */
+  /** True when the running work did not cause the runner's end. */
   isPardoned = false;
 
   get batches(): readonly SentBatch<T>[] {
@@ -22,7 +22,7 @@ export class RunnerPipeline<T> {
     return rows;
   }
 
-  /** How long the first batch has been running, in milliseconds; 0 without one. */
+  /** How long the first batch has been running, in milliseconds; 0 without a batch. */
   runningMs(now: number): number {
     return this.#batches.length === 0 ? 0 : now - this.#firstSince;
   }
@@ -32,7 +32,7 @@ export class RunnerPipeline<T> {
     this.#batches.push(batch);
   }
 
-  /** The runner has answered a batch. False when it is not here any more. */
+  /** Removes an answered batch. Returns false when it is no longer here. */
   settle(batch: SentBatch<T>, now: number): boolean {
     const index = this.#batches.indexOf(batch);
     if (index < 0) return false;
@@ -41,7 +41,7 @@ export class RunnerPipeline<T> {
     return true;
   }
 
-  /** The runner has ended: removes the work that it was running, and the work that waited for it. */
+  /** The runner has ended: removes and returns the running work and the waiting work. */
   clear(): { readonly ran: readonly T[]; readonly waited: readonly T[] } {
     const [first, ...others] = this.#batches;
     this.#batches = [];

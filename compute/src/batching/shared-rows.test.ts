@@ -31,10 +31,10 @@ describe('the rows of a model', () => {
   it.each<[string, boolean, LoadedModel]>([
     ['one name everywhere', true, model([['N', 2], ['N']], [['N', 'N']])],
     ['no names at all', true, model([[null, 2], [null]], [[null]])],
-    ['one name beside none', true, model([['N', 2], [null]], [[null]])],
+    ['one name next to no name', true, model([['N', 2], [null]], [[null]])],
     ['two names among the inputs', false, model([['N', 2], ['M']], [['N']])],
     ['another name in an output', true, model([['N', 2]], [['unk__1'], ['unk__2', 2]])],
-    ['two names, the first of them not the first', false, model([[null, 2], ['N'], ['M']], [['N']])],
+    ['two names, the first of them on the second input', false, model([[null, 2], ['N'], ['M']], [['N']])],
     ['a fixed input', false, model([[1, 2], ['N']], [['N']])],
     ['a fixed output', false, model([['N', 2]], [[1]])],
     ['an output without dimensions', false, model([['N', 2]], [[]])],
@@ -48,13 +48,13 @@ describe('the rows of a model', () => {
       true,
       { inputs: [{ ...described('N'), datatype: 'BYTES' }], outputs: [described('N')] },
     ],
-  ])('with %s are shared: %s', (_, expected, given) => {
+  ])('are shared with %s: %s', (_, expected, given) => {
     expect(hasSharedRows(given)).toBe(expected);
   });
 });
 
 describe('the shape key', () => {
-  it('is one for requests that differ in rows alone, and another for each other shape or type', () => {
+  it('is equal for requests that differ only in rows, and differs for any other shape or type', () => {
     const key = shapeKeyOf([input('FP32', 2, 3), input('INT8', 2)], 2);
     expect(shapeKeyOf([input('FP32', 5, 3), input('INT8', 5)], 5)).toBe(key);
     const others = [
@@ -65,7 +65,7 @@ describe('the shape key', () => {
     expect(new Set([key, ...others]).size).toBe(4);
   });
 
-  it('keeps a request alone whose inputs have different numbers of rows, or none', () => {
+  it('is ALONE for a request whose inputs have different numbers of rows, or none', () => {
     expect(shapeKeyOf([input('FP32', 2, 3), input('INT8', 3)], 2)).toBe(ALONE);
     expect(shapeKeyOf([input('FP32', 2, 3), input('INT8')], 2)).toBe(ALONE);
     expect(shapeKeyOf([input('FP32')], 1)).toBe(ALONE);

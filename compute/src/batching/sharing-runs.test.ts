@@ -8,7 +8,7 @@ import { startTestCompute, type TestCompute } from '../testing/start-test-comput
 
 type Shape = EchoTensor['shape'];
 
-/** Models that give their inputs q and d back. */
+/** Models that return their inputs q and d. */
 const MODELS: Readonly<Record<string, readonly [q: Shape, d: Shape]>> = {
   aligned: [['N', 2], ['N']],
   apart: [['N', 2], ['M']],
@@ -63,7 +63,7 @@ function ask(modelName: string, q: Given, d: Given): Promise<ModelInferResponse_
   });
 }
 
-/** Each asks at once; each must get back what it gave, and nothing of the others. */
+/** Sends all requests at once; each must get back exactly what it sent. */
 async function expectOwnAnswers(model: string, questions: readonly (readonly [Given, Given])[]) {
   const answers = await Promise.all(questions.map(([q, d]) => ask(model, q, d)));
   for (const [index, [q, d]] of questions.entries()) {
@@ -73,7 +73,7 @@ async function expectOwnAnswers(model: string, questions: readonly (readonly [Gi
   }
 }
 
-/** Ever more requests at once, so that some wait together. */
+/** Many requests at once, so that some of them wait together. */
 async function expectOwnAnswersOfMany(model: string, sizes: readonly (readonly [number, number])[]) {
   const questions = Array.from({ length: 60 }, (_, index) => {
     const [rows = 1, length = 1] = sizes[index % sizes.length] ?? [];
@@ -92,7 +92,7 @@ function counts(model: string): { runs: number; answers: number } {
 }
 
 describe('requests that share a run', () => {
-  it('get their own rows only, also where the inputs of a model have different numbers of rows', async () => {
+  it('get only their own rows, also when the inputs of a model have different numbers of rows', async () => {
     await expectOwnAnswers('apart', [
       [table(1, 1), list(11, 12, 13)],
       [table(3, 20), list(99)],

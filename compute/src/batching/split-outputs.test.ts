@@ -39,11 +39,11 @@ describe('splitting the outputs of a batch', () => {
     ['a fixed first dimension', output([1, 3], [1, 2, 3])],
     ['no dimension', output([], [1])],
     ['text', output([3], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 'BYTES')],
-  ])('refuses all when one output has %s', (_, odd) => {
+  ])('splits nothing when one output has %s', (_, odd) => {
     expect(splitOutputs([output([3], [1, 2, 3]), odd], works)).toBeUndefined();
   });
 
-  it('leaves the outputs of a batch of one as they are, whatever their first dimension', () => {
+  it('leaves the outputs of a single request as they are, whatever their first dimension', () => {
     const outputs = [output([], [1]), output([7], [1, 2, 3, 4, 5, 6, 7])];
     expect(splitOutputs(outputs, [{ rows: 3 }])).toEqual([outputs]);
   });

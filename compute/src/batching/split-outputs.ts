@@ -1,8 +1,9 @@
 import type { ReceivedTensor } from '../runner/frames.ts';
 
 /**
- * Gives each request of a batch its rows of each output, without copying; a batch of one gets all as it is. Undefined
- * when any output does not have the batch's rows as its first dimension, or is of text, whose elements have no fixed place.
+ * Gives each request of a batch its rows of each output, without copying; a single request gets the outputs
+ * unchanged. Undefined when the first dimension of an output is not the rows of the batch, or when an output is text,
+ * whose elements have no fixed size.
  */
 export function splitOutputs(
   outputs: readonly ReceivedTensor[],

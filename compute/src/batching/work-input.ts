@@ -1,7 +1,13 @@
 import type { ReceivedTensor } from '../runner/frames.ts';
 
-/** One input of a piece of work, in the order of the model's inputs; those with a default come last, where the request gives them. */
+/**
+ * One input of a request. A list of them has the order of the model's inputs; inputs that override a default come
+ * last.
+ */
 export interface WorkInput extends Pick<ReceivedTensor, 'datatype' | 'shape' | 'contents'> {
-  /** Of one with a default: its place among all inputs of the model. Absent for the others, whose place is that in the list. */
+  /**
+   * Only for an input that overrides a default: its index among all inputs of the model. The index of the others is
+   * their position in the list.
+   */
   readonly index?: number | undefined;
 }

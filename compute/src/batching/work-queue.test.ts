@@ -22,7 +22,7 @@ function item(more: Partial<Item> = {}): Item {
 const idsOf = (items: readonly Item[]): number[] => items.map((one) => one.id);
 
 describe('work queue', () => {
-  it('takes in order, higher lanes first, up to the rows asked for but at least one item', () => {
+  it('takes in order, higher lanes first, up to the requested rows but at least one item', () => {
     const queue = new WorkQueue<Item>(100);
     const [a, b, urgent, large] = [item(), item({ rows: 2 }), item({ priority: 5 }), item({ rows: 50 })];
     for (const one of [a, b, urgent, large]) queue.push(one);
@@ -33,7 +33,7 @@ describe('work queue', () => {
     expect(queue.rows).toBe(0);
   });
 
-  it('refuses rows past its bound with queue_full, but takes one that is larger than all of it when empty', () => {
+  it('rejects rows past its bound with queue_full, but accepts an item larger than the bound when empty', () => {
     const queue = new WorkQueue<Item>(10);
     queue.push(item({ rows: 50 }));
     expect(() => queue.push(item())).toThrow(
@@ -43,7 +43,7 @@ describe('work queue', () => {
     queue.push(item());
   });
 
-  it('never hands out what has expired or was cancelled', () => {
+  it('never hands out expired or cancelled work', () => {
     const queue = new WorkQueue<Item>(100);
     const late = item({ deadlineAt: 10 });
     const cancelled = item({ isOver: () => true });
@@ -54,7 +54,7 @@ describe('work queue', () => {
     expect(idsOf(taken.over)).toEqual([late.id, cancelled.id]);
   });
 
-  it('mixes no shapes in a batch', () => {
+  it('does not mix shapes in a batch', () => {
     const queue = new WorkQueue<Item>(100);
     const items = ['a', 'a', 'b', 'a'].map((shapeKey) => item({ shapeKey }));
     for (const one of items) queue.push(one);
@@ -62,7 +62,7 @@ describe('work queue', () => {
     expect(idsOf(queue.take(10, 0).batch)).toEqual(idsOf(items.slice(2, 3)));
   });
 
-  it('keeps no lane that nothing waits in, however many priorities have come', () => {
+  it('removes empty lanes, however many priorities were used', () => {
     const queue = new WorkQueue<Item>(100);
     for (let priority = -500; priority < 500; priority++) {
       queue.push(item({ priority }));
@@ -76,7 +76,7 @@ describe('work queue', () => {
     expect(queue.lanes).toBe(0);
   });
 
-  it('joins what is to run alone with nothing, not even with its like', () => {
+  it('never batches ALONE work, not even with other ALONE work', () => {
     const queue = new WorkQueue<Item>(100);
     const items = [ALONE, ALONE, '', '', ALONE].map((shapeKey) => item({ shapeKey }));
     for (const one of items) queue.push(one);
@@ -84,7 +84,7 @@ describe('work queue', () => {
     expect(batches).toEqual([1, 1, 2, 1]);
   });
 
-  it('loses and doubles nothing, whatever is done to it', () => {
+  it('loses and duplicates nothing, whatever the operations', () => {
     const action = fc.oneof(
       fc.record({
         do: fc.constant('push' as const),

@@ -1,18 +1,21 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
-/** The shape key of work that shares a run with nothing. */
+/** The shape key of work that must not share a run. */
 export const ALONE = 'alone';
 
-/** Something that waits for its turn. */
+/** An item of the queue. */
 export interface Waiting {
   readonly rows: number;
   /** Higher runs first. */
   readonly priority: number;
   /** Milliseconds on the monotonic clock. */
   readonly deadlineAt: number;
-  /** Only work of one shape can share a batch, and `ALONE` with none; empty when all of the model's work can. */
+  /**
+   * Only work with equal keys can share a batch, and `ALONE` work never does. Empty for a model all of whose work can
+   * share.
+   */
   readonly shapeKey: string;
-  /** True when nobody waits for the answer any more. */
+  /** True when the caller no longer waits for the answer. */
   isOver(): boolean;
 }
 
@@ -29,10 +32,13 @@ interface Lane<T> {
   head: number;
 }
 
-/** First in, first out within a lane, higher lanes first. Bounded in rows. Pure: time comes with each call. */
+/** First in, first out within a lane, higher lanes first. Bounded in rows. Pure: the time is an argument. */
 export class WorkQueue<T extends Waiting> {
   readonly #capacityRows: number;
-  /** By falling priority. Empty ones are removed: priorities come from callers, and each would stay forever. */
+  /**
+   * In descending order of priority. Empty lanes are removed: callers choose the priorities, so lanes would otherwise
+   * accumulate.
+   */
   #lanes: Lane<T>[] = [];
   #rows = 0;
   #length = 0;
@@ -45,7 +51,7 @@ export class WorkQueue<T extends Waiting> {
     return this.#rows;
   }
 
-  /** Different priorities that wait. */
+  /** Number of different priorities that are waiting. */
   get lanes(): number {
     return this.#lanes.length;
   }
@@ -54,7 +60,9 @@ export class WorkQueue<T extends Waiting> {
     return this.#length;
   }
 
-  /** Throws RESOURCE_EXHAUSTED `queue_full`. Work larger than the whole queue is taken while the queue is empty. */
+  /**
+   * Throws RESOURCE_EXHAUSTED `queue_full`. An item larger than the whole queue is accepted while the queue is empty.
+   */
   push(item: T): void {
     if (this.#length > 0 && this.#rows + item.rows > this.#capacityRows)
       throw new HotloopError('RESOURCE_EXHAUSTED', 'too many rows wait for this model; try again later', {
@@ -65,7 +73,7 @@ export class WorkQueue<T extends Waiting> {
     this.#length++;
   }
 
-  /** Puts work back before all other of its lane, bound or not: it has been accepted already. */
+  /** Puts work back at the front of its lane, even beyond the bound: it was already accepted. */
   pushFront(items: readonly T[]): void {
     for (const item of items.toReversed()) {
       const lane = this.#lane(item.priority);
@@ -75,7 +83,7 @@ export class WorkQueue<T extends Waiting> {
     }
   }
 
-  /** Takes up to `maxRows` of one shape, at least one item; removes expired work on the way. */
+  /** Takes up to `maxRows` rows of one shape, at least one item, and removes expired work on the way. */
   take(maxRows: number, now: number): Taken<T> {
     const batch: T[] = [];
     const over: T[] = [];
@@ -101,7 +109,7 @@ export class WorkQueue<T extends Waiting> {
     return { batch, rows, over };
   }
 
-  /** Removes expired and abandoned work. */
+  /** Removes expired and cancelled work. */
   sweep(now: number): T[] {
     return this.#remove((item) => item.deadlineAt <= now || item.isOver());
   }
@@ -128,12 +136,12 @@ export class WorkQueue<T extends Waiting> {
     return removed;
   }
 
-  /** Takes the first item off the first lane. */
+  /** Removes the first item of the first lane. */
   #drop(lane: Lane<T>, item: T): void {
     lane.head++;
     this.#rows -= item.rows;
     this.#length--;
-    // Taking from an array's front costs its length; doing it once in a while costs nothing.
+    // Removing from an array's front is linear in its length, so it is done only now and then.
     if (lane.head === lane.items.length) this.#lanes.shift();
     else if (lane.head >= 1024) {
       lane.items = lane.items.slice(lane.head);

@@ -5,7 +5,7 @@ import { openInferenceClient } from '../testing/open-inference-client.ts';
 import { startTestCompute } from '../testing/start-test-compute.ts';
 
 describe('hotloop.v1.InferenceService', () => {
-  it('answers each item of a stream by itself: one that is wrong fails alone', async () => {
+  it('answers each item of a stream independently: an invalid item fails alone', async () => {
     await using test = await startTestCompute();
     const version = await storeVersion(test.store, 1, featureManifest('tiny', 4));
     test.registry.set(modelOf([version], { live: 1 }));
@@ -48,7 +48,7 @@ describe('hotloop.v1.InferenceService', () => {
     expect(settled[6]).toMatchObject({ reason: { reason: 'nonfinite_output' } });
     const last = settled[7];
     expect(last?.status === 'fulfilled' && last.value.output?.outputs[0]?.shape).toEqual([2, 1]);
-    // The answer that was no number is in the log as well, with its error.
+    // The answer with a non-finite number is in the log as well, with its error.
     await test.compute.flushLog(10_000);
     const { rows } = await test.pool.query('SELECT error_code, outputs FROM prediction ORDER BY error_code');
     expect(rows.map((row) => row.error_code)).toEqual(['INTERNAL', null, null]);

@@ -16,7 +16,7 @@ const NO_TENSORS: InferItem['tensors'] = [];
 
 type InferWith = (item: InferItem, isOver: () => boolean) => Promise<InferOutput>;
 
-/** hotloop.v1.InferenceService: proto to domain and back; decides nothing. */
+/** hotloop.v1.InferenceService: maps proto to domain and back; contains no logic. */
 export function inferenceService(infer: InferWith): ServedService {
   return {
     name: NAME,

@@ -5,7 +5,7 @@ import { modelOf, storeVersion } from '../testing/model-bundles.ts';
 import { type OipClient, openOipClient } from '../testing/open-oip-client.ts';
 import { startTestCompute, type TestCompute } from '../testing/start-test-compute.ts';
 
-/** These travel in typed fields, too. */
+/** The datatypes that also have a typed field. */
 const TYPED: readonly EchoTensor[] = [
   { name: 'bool', elementType: 'bool', shape: ['N', 2] },
   { name: 'i8', elementType: 'int8', shape: ['N', 2] },
@@ -26,7 +26,10 @@ const ALL_TYPES: readonly EchoTensor[] = [
   { name: 'bf16', elementType: 'bfloat16', shape: ['N', 2] },
 ];
 const PRIVATE = 'log: {redact: [ssn, ssn_out]}\n';
-/** What each model echoes. All are loaded before the first test: requests wait for a load no longer than for an answer. */
+/**
+ * The tensors that each model echoes. All models are loaded before the first test, because requests wait no longer
+ * for a load than for an answer.
+ */
 const MODELS: Readonly<Record<string, readonly EchoTensor[]>> = {
   types: ALL_TYPES,
   typed: TYPED,
@@ -111,7 +114,7 @@ describe('datatypes of the Open Inference Protocol', () => {
     for (const [index, [name, , bytes]] of cases.entries())
       expect([name, raw.rawOutputContents[index]]).toEqual([name, bytes]);
 
-    // The log says what each tensor was, so that the pair can be read again.
+    // The log records the spec of each tensor, so that the pair can be decoded again.
     await test.compute.flushLog(10_000);
     const { rows } = await test.pool.query('SELECT * FROM prediction WHERE prediction_id = $1', [
       raw.parameters.prediction_id?.stringParam,
@@ -132,13 +135,13 @@ describe('datatypes of the Open Inference Protocol', () => {
     expect(reply.rawOutputContents).toHaveLength(TYPED.length);
     for (const [index, bytes] of reply.rawOutputContents.entries())
       expect([cases[index]?.[0], bytes]).toEqual([cases[index]?.[0], cases[index]?.[2]]);
-    // FP16 has no typed field: the request is refused, and the tensor named.
+    // FP16 has no typed field: the request is rejected, naming the tensor.
     await expect(client.infer({ modelName: 'types', inputs: typed })).rejects.toThrow(
       /INVALID_ARGUMENT.*'f16'/,
     );
   });
 
-  it('keeps tensors out of the log that the manifest names', async () => {
+  it('keeps the tensors that the manifest hides out of the log', async () => {
     const secret = Buffer.from('123-45-6789');
     const number = Buffer.from(Float32Array.of(1.5, -2).buffer);
     const reply = await client.infer({
@@ -159,7 +162,7 @@ describe('datatypes of the Open Inference Protocol', () => {
     ]);
   });
 
-  it('describes a model that takes one value a row without batches, for each input needs a dimension', async () => {
+  it('describes a model with one value per row without batches, because each input needs a dimension', async () => {
     const words = await client.call('ModelConfig', { name: 'words' });
     expect(words).toMatchObject({ config: { maxBatchSize: 0, input: [{ dims: ['-1'] }] } });
     expect(words).not.toHaveProperty('config.dynamicBatching');
@@ -168,7 +171,7 @@ describe('datatypes of the Open Inference Protocol', () => {
     });
   });
 
-  it('describes a model that answers text without batches, for its requests run alone', async () => {
+  it('describes a model with text outputs without batches, because its requests run alone', async () => {
     const described = await client.call('ModelConfig', { name: 'texts' });
     expect(described).toMatchObject({ config: { maxBatchSize: 0, input: [{ dims: ['-1', '2'] }] } });
     expect(described).not.toHaveProperty('config.dynamicBatching');

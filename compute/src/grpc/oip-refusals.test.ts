@@ -33,7 +33,7 @@ function ask(more: Partial<ModelInferRequest> = {}): ModelInferRequest {
   return { modelName: 'tiny', inputs: [input], rawInputContents, ...more };
 }
 
-/** Bytes as the request of a method; resolves with `CODE: message reason`. */
+/** Sends bytes as the request message of a method. Resolves with `CODE: message reason`. */
 function sendBytes(bytes: Buffer, method = 'ModelInfer'): Promise<string> {
   const raw: Client = client.raw;
   const same = (given: Buffer) => given;
@@ -46,7 +46,7 @@ function sendBytes(bytes: Buffer, method = 'ModelInfer'): Promise<string> {
   });
 }
 
-describe('what an Open Inference Protocol request over gRPC may ask for', () => {
+describe('parameters of an Open Inference Protocol request over gRPC', () => {
   it.each<[string, Partial<ModelInferRequest>]>([
     ['sequence_id', { parameters: { sequence_id: { int64Param: 7 } } }],
     ['sequence_id', { parameters: { sequence_id: { uint64Param: 7 } } }],
@@ -69,13 +69,13 @@ describe('what an Open Inference Protocol request over gRPC may ask for', () => 
       'shared_memory_byte_size',
       { inputs: [{ ...input, parameters: { shared_memory_byte_size: { int64Param: 16 } } }] },
     ],
-  ])('leaves out %s, and says so', async (parameter, more) => {
+  ])('are rejected when they ask for %s', async (parameter, more) => {
     await expect(client.infer(ask(more))).rejects.toThrow(
       new RegExp(`^UNIMPLEMENTED: parameter '${parameter}'`),
     );
   });
 
-  it('may name what is off, as clients do, and parameters of its own', async () => {
+  it('may switch a feature off, as clients do, and include custom parameters', async () => {
     const parameters = {
       sequence_id: { int64Param: 0 },
       sequence_start: { boolParam: false },
@@ -103,7 +103,7 @@ describe('what an Open Inference Protocol request over gRPC may ask for', () => 
     );
   });
 
-  it('is told in its place of a stream, which goes on', async () => {
+  it('are rejected in order within a stream, which continues', async () => {
     const raw: Client = client.raw;
     const { requestSerialize, responseDeserialize } = methods.ModelStreamInfer!;
     const stream = raw.makeBidiStreamRequest(

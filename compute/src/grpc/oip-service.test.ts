@@ -33,7 +33,7 @@ function ask(more: Partial<ModelInferRequest> = {}): ModelInferRequest {
 }
 
 describe('Open Inference Protocol over gRPC', () => {
-  it('says that it lives, what it is and what it holds', async () => {
+  it('reports liveness, readiness and metadata', async () => {
     expect(await client.call('ServerLive', {})).toEqual({ live: true });
     expect(await client.call('ServerReady', {})).toEqual({ ready: true });
     expect(await client.call('ServerMetadata', {})).toMatchObject({
@@ -80,14 +80,14 @@ describe('Open Inference Protocol over gRPC', () => {
     );
   });
 
-  it('takes a version by number or label', async () => {
+  it('accepts a version by number or label', async () => {
     const versions = await Promise.all(
       ['', 'live', 'previous', '1', '2'].map((modelVersion) => client.infer(ask({ modelVersion }))),
     );
     expect(versions.map((reply) => reply.modelVersion)).toEqual(['2', '2', '1', '1', '2']);
   });
 
-  it('takes the version that is about to be live by the label candidate', async () => {
+  it('accepts the label candidate for the version that is being promoted', async () => {
     const versions = [1, 2].map((version) =>
       storeVersion(test.store, version, featureManifest('rolling', 4)),
     );
@@ -102,7 +102,7 @@ describe('Open Inference Protocol over gRPC', () => {
     );
   });
 
-  it('gives only the outputs asked for, in that order', async () => {
+  it('returns only the requested outputs, in the requested order', async () => {
     const inputs = [{ name: 'input', datatype: 'FP32', shape: [2, 4] }];
     const reply = await client.infer(
       ask({ inputs, rawInputContents: [row(1, 2, 3, 4, 5, 6, 7, 8)], outputs: [{ name: 'score' }] }),
@@ -210,7 +210,7 @@ describe('Open Inference Protocol over gRPC', () => {
       /^INVALID_ARGUMENT.*'priority'.*-1/,
     ],
     [
-      'a priority without end',
+      'an infinite priority',
       { parameters: { priority: { uint64Param: '18446744073709551615' } } },
       /^INVALID_ARGUMENT.*'priority'.*1000/,
     ],
@@ -219,12 +219,12 @@ describe('Open Inference Protocol over gRPC', () => {
       { parameters: { priority: { doubleParam: 1.5 } } },
       /^INVALID_ARGUMENT.*'priority' must be an integer/,
     ],
-    ['a number that is none', { rawInputContents: [row(Number.NaN, 0, 0, 0)] }, /^INTERNAL.*score/],
+    ['an input of NaN', { rawInputContents: [row(Number.NaN, 0, 0, 0)] }, /^INTERNAL.*score/],
   ])('refuses %s with a clear status', async (_, more: Partial<ModelInferRequest>, expected) => {
     await expect(client.infer(ask(more))).rejects.toThrow(expected);
   });
 
-  it('answers a stream in order, tells of a bad request in its place, and goes on', async () => {
+  it('answers a stream in order, reports a bad request in order, and continues', async () => {
     const stream = client.raw.modelStreamInfer();
     const replies: ModelStreamInferResponse__Output[] = [];
     const ended = new Promise<void>((resolve, reject) => {
@@ -245,7 +245,7 @@ describe('Open Inference Protocol over gRPC', () => {
     expect(replies[0]?.inferResponse?.parameters.triton_final_response?.boolParam).toBe(true);
   });
 
-  it('keeps the log for these requests too: the answer names the id, and a prediction id of the caller is kept', async () => {
+  it('logs these requests too: the answer carries the id, and a prediction id sent by the caller is kept', async () => {
     const reply = await client.infer(ask());
     const own = reply.parameters.prediction_id?.stringParam ?? '';
     const again = await client.infer(ask({ id: own }));
@@ -257,7 +257,7 @@ describe('Open Inference Protocol over gRPC', () => {
     expect(floatsOf(rows[0].features)).toEqual([1, 2, 3, 4]);
   });
 
-  it('counts what it does', async () => {
+  it('reports statistics', async () => {
     interface Statistics {
       modelStats: {
         version: string;
@@ -282,7 +282,7 @@ describe('Open Inference Protocol over gRPC', () => {
     );
   });
 
-  it('lists the repository, loads a version by name and lets it go, but not one in use', async () => {
+  it('lists the repository, loads and unloads a version by name, but not one in use', async () => {
     const states = async () => {
       const { models } = await client.call<{ models: { name: string; version: string; state: string }[] }>(
         'RepositoryIndex',

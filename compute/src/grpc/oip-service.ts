@@ -22,15 +22,15 @@ export const OIP_SERVICE = 'inference.GRPCInferenceService';
 export interface OipParts {
   readonly inference: OipInference;
   readonly models: OipModels;
-  /** False from the beginning of a drain. */
+  /** False once draining has begun. */
   isReady(): boolean;
 }
 
 type NameAndVersion = Pick<ModelConfigRequest__Output, 'name' | 'version'>;
 
 /**
- * The Open Inference Protocol over gRPC: messages to domain and back; decides nothing. Serve it with `hotDefinitions`: its
- * answers are encoded already.
+ * The Open Inference Protocol over gRPC: maps messages to domain and back; contains no logic. Serve it with
+ * `hotDefinitions`, because its answers are already encoded.
  */
 export function oipService({ inference, models, isReady }: OipParts): ServedService {
   function infer(message: InferRequestMessage, context: CallContext): Promise<OipAnswer> {
@@ -42,7 +42,7 @@ export function oipService({ inference, models, isReady }: OipParts): ServedServ
     try {
       return encodeInferResponse(await infer(message, context), 'stream');
     } catch (error) {
-      // The text is the message alone, and a code would be lost on clients, which only look whether there is one.
+      // Only the message: these clients check whether the error text is empty, and ignore codes.
       const { message: text } = toHotloopError(error);
       const { id, modelName, modelVersion } = message;
       return encodeStreamFailure({ message: text, id, model: modelName, version: modelVersion });
@@ -91,12 +91,15 @@ export function oipService({ inference, models, isReady }: OipParts): ServedServ
   };
 }
 
-/** One family of clients has the model's name where the other has the repository's. */
+/** Some clients put the model's name into `modelName`, others into `repositoryName`. */
 function modelOf(ask: RepositoryModelLoadRequest__Output): string {
   return ask.modelName === '' ? ask.repositoryName : ask.modelName;
 }
 
-/** Empty where none is given. Of another kind it is refused: without it another version would be loaded, and all unloaded. */
+/**
+ * Empty when no version is given. A version of another type is rejected: ignoring it would load another version, or
+ * unload all versions.
+ */
 function versionOf({ parameters }: RepositoryModelLoadRequest__Output): string {
   if (parameters.version === undefined) return '';
   const { stringParam, int64Param } = parameters.version;

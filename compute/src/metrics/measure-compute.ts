@@ -8,23 +8,20 @@ import type { PredictionRow } from '../prediction-log/prediction-row.ts';
 import type { Fleet } from '../slots/fleet.ts';
 import { VersionTally } from './version-tally.ts';
 
-/** What compute counts as it works. */
+/** Counters that compute updates as it works. */
 export interface ComputeTallies {
-  /** The tally of a version; the same for every slot it gets. */
+  /** The tally of a version, shared by all its slots over time. */
   tallyOf(record: VersionRecord): VersionTally;
-  /** A request that was refused before it was queued. */
+  /** Counts a request that was rejected before it was queued. */
   refused(model: string, error: unknown): void;
 }
 
-/**
- * @param isModel whether a name is a registered model's: other names come from callers and are no labels.
- */
+/** @param isModel whether a name is a registered model. Other names come from callers and are not used as labels. */
 export function computeTallies(tallies: Tallies, isModel: (name: string) => boolean): ComputeTallies {
   const byVersion = new Map<string, VersionTally>();
   const refusals = tallies.counter({
     name: 'hotloop.inference.refusals',
-    description:
-      'Requests turned away before the queue: it was full, the log was full, no such version, quarantined',
+    description: 'Requests rejected before the queue: queue full, log full, unknown version, quarantined',
     unit: '{request}',
     labels: ['hotloop.model', 'hotloop.reason'],
   });
@@ -45,7 +42,7 @@ export function computeTallies(tallies: Tallies, isModel: (name: string) => bool
   };
 }
 
-/** Metrics that are read from compute at each scrape. Call the returned function when compute closes. */
+/** Registers the metrics that are read from compute at each scrape. Call the returned function when compute closes. */
 export function observeCompute(
   tallies: Tallies,
   fleet: Fleet,
@@ -54,7 +51,7 @@ export function observeCompute(
 ): () => void {
   const labels = ['hotloop.model', 'hotloop.version'];
   const depth = tallies.gauge({
-    ...{ name: 'hotloop.queue.depth', description: 'Requests that wait or run', unit: '{request}', labels },
+    ...{ name: 'hotloop.queue.depth', description: 'Requests waiting or running', unit: '{request}', labels },
   });
   const memory = tallies.gauge({
     ...{

@@ -12,7 +12,7 @@ const ROW_BOUNDARIES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096] as co
 const VERSION_LABELS = ['hotloop.model', 'hotloop.version'] as const;
 const TRITON_LABELS = ['model', 'version'] as const;
 
-/** The families of compute: in OpenTelemetry's words, and under the names that Triton's dashboards use. */
+/** Metric families of compute, under OpenTelemetry names and under the names that Triton's dashboards use. */
 interface Families {
   readonly inferences: Counters;
   readonly rows: Counters;
@@ -52,12 +52,12 @@ function familiesOf(tallies: Tallies): Families {
       labels: [...labels, 'hotloop.code'],
     }),
     rows: tallies.counter({
-      ...{ name: 'hotloop.inference.rows', description: 'Rows that came out', unit: '{row}', labels },
+      ...{ name: 'hotloop.inference.rows', description: 'Rows answered', unit: '{row}', labels },
     }),
-    queue: duration('hotloop.inference.queue.duration', 'Waiting for a runner, and the way to it and back'),
-    run: duration('hotloop.inference.run.duration', 'The run of the model'),
-    whole: duration('hotloop.inference.whole.duration', 'Queue and run'),
-    // Each run once, however many requests shared it: what the model costs on its processors.
+    queue: duration('hotloop.inference.queue.duration', 'Waiting for a runner, and transport to it and back'),
+    run: duration('hotloop.inference.run.duration', 'Execution of the model'),
+    whole: duration('hotloop.inference.whole.duration', 'Queue time plus run time'),
+    // Each run is counted once, however many requests shared it: the processor time that the model costs.
     busy: tallies.counter({
       ...{
         name: 'hotloop.runner.busy',
@@ -82,7 +82,10 @@ function familiesOf(tallies: Tallies): Families {
   };
 }
 
-/** Counts the work of one version. It lives as long as the process, while the version may be unloaded and loaded again. */
+/**
+ * Counts the work of one version. It lives as long as the process; the version may be unloaded and loaded again
+ * meanwhile.
+ */
 export class VersionTally {
   readonly #families: Families;
   readonly #model: string;

@@ -3,7 +3,7 @@ import type { NodeReport, VersionReport } from './node-report.ts';
 
 const EVERY_MS = 2_000;
 
-/** Reports at once when told that something changed, and every two seconds. One report at a time; failures are retried. */
+/** Reports at once on a change, and every two seconds. Only one report runs at a time; failures are retried. */
 export interface Heartbeat extends AsyncDisposable {
   changed(): void;
 }
@@ -48,7 +48,9 @@ export function startHeartbeat(
       stopped = true;
       clearInterval(timer);
       await writing;
-      await report.clear().catch((error: unknown) => log.warn({ error }, 'the node could not be signed off'));
+      await report
+        .clear()
+        .catch((error: unknown) => log.warn({ error }, 'the node could not be deregistered'));
     },
   };
 }

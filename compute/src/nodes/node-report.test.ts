@@ -21,7 +21,7 @@ const FAILED: VersionReport = {
 };
 
 describe('what a node reports', () => {
-  it('stands in Postgres as said last, and leaves other nodes alone', async () => {
+  it('replaces its previous report in Postgres, and leaves other nodes alone', async () => {
     await using database = await createMigratedDatabase();
     const log = silentLog();
     await using pool = openPool(database.url, { max: 2, queryTimeoutMs: 10_000, application: 'test', log });

@@ -1,25 +1,25 @@
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { SlotState } from '../slots/slot-table.ts';
 
-/** What this node says of one version. */
+/** State of one version on this node. */
 export interface VersionReport {
   readonly model: string;
   readonly version: number;
   readonly state: SlotState;
   readonly memoryBytes: number;
-  /** Why it failed; empty otherwise. */
+  /** Why the version failed; empty otherwise. */
   readonly detail: string;
   /** The reason as a code, such as golden_mismatch; may be empty. */
   readonly reason: string;
 }
 
 /**
- * Reports which versions run here; a promotion waits for `ready`. Each report replaces the node's earlier one. Rejects when
- * the store is away; the next heartbeat reports again.
+ * Reports which versions run here; a promotion waits for `ready`. Each report replaces the node's previous one.
+ * Rejects when the store cannot be reached; the next heartbeat reports again.
  */
 export interface NodeReport {
   write(versions: readonly VersionReport[]): Promise<void>;
-  /** The node serves no more. */
+  /** Removes the node: it no longer serves. */
   clear(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** What a value becomes when every key of it is written in camel case, as the generated messages have them. */
+/** The type of a value whose keys are all converted to camel case, as in the generated messages. */
 export type CamelCased<T> = T extends readonly (infer Element)[]
   ? CamelCased<Element>[]
   : T extends object
@@ -9,7 +9,10 @@ type CamelKey<Key extends string> = Key extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<CamelKey<Tail>>}`
   : Key;
 
-/** The same value with camel-cased keys: REST has the protocol's names, gRPC's messages the language's. */
+/**
+ * The same value with camel-case keys. REST uses the protocol's snake-case names, the generated gRPC messages camel
+ * case.
+ */
 export function camelCased<T>(value: T): CamelCased<T> {
   if (Array.isArray(value)) return value.map((element) => camelCased(element)) as CamelCased<T>;
   if (typeof value !== 'object' || value === null) return value as CamelCased<T>;

@@ -30,7 +30,7 @@ const requests: fc.Arbitrary<ModelInferRequest> = fc.record({
   ),
 });
 
-/** What both decoders say alike; the generic one has 64-bit numbers as text, and more fields. */
+/** The fields that both decoders return. The generic decoder returns 64-bit numbers as text, and more fields. */
 function seen(message: ReturnType<typeof decodeInferRequest>) {
   if (!message) throw new Error('left to the generic decoder');
   const { modelName, modelVersion, id, parameters, inputs, outputs, rawInputContents } = message;
@@ -50,8 +50,8 @@ function seen(message: ReturnType<typeof decodeInferRequest>) {
   };
 }
 
-describe('a request read directly', () => {
-  it('says what the generic decoder says', () => {
+describe('the direct request decoder', () => {
+  it('returns what the generic decoder returns', () => {
     fc.assert(
       fc.property(requests, (request) => {
         const bytes = generic.requestSerialize(request);
@@ -60,7 +60,7 @@ describe('a request read directly', () => {
     );
   });
 
-  it('is told apart when one byte of it is wrong', () => {
+  it('differs from the generic decoder when one byte is changed (check of the comparison)', () => {
     const bytes = generic.requestSerialize({ modelName: 'm', rawInputContents: [Buffer.from('abc')] });
     const right = seen(decodeInferRequest(bytes));
     bytes[bytes.length - 1] = 0;
@@ -73,13 +73,13 @@ describe('a request read directly', () => {
     ['a parameter of an input', { inputs: [{ name: 'x', parameters: { a: { boolParam: true } } }] }],
     ['a parameter of an output', { outputs: [{ name: 'y', parameters: { a: { boolParam: true } } }] }],
     ['a negative dimension', { inputs: [{ name: 'x', shape: [-1] }] }],
-  ])('is left to the generic decoder when there is %s', (_, request) => {
+  ])('leaves a request with %s to the generic decoder', (_, request) => {
     const bytes = generic.requestSerialize(request);
     expect(decodeInferRequest(bytes)).toBeUndefined();
     expect(hot.requestDeserialize(bytes)).toEqual(generic.requestDeserialize(bytes));
   });
 
-  it('ends as the generic decoder does for bytes that were cut or changed', () => {
+  it('accepts or rejects truncated and changed bytes as the generic decoder does', () => {
     const outcome = (decode: (bytes: Buffer) => unknown, bytes: Buffer) => {
       try {
         return seen(decode(bytes) as never);

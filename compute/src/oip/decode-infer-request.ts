@@ -1,7 +1,7 @@
 import type { InferParameter__Output } from '@hotloop/proto/gen/inference/InferParameter.ts';
 import type { InferTensorContents__Output } from '@hotloop/proto/gen/inference/InferTensorContents.ts';
 
-/** The parts of a ModelInferRequest that are used; messages of the generic decoder have this shape too. */
+/** The fields of a ModelInferRequest that are used. Messages of the generic decoder have this shape too. */
 export interface InferRequestMessage {
   readonly modelName: string;
   readonly modelVersion: string;
@@ -20,13 +20,13 @@ export interface InferOutputMessage {
 export interface InferInputMessage {
   readonly name: string;
   readonly datatype: string;
-  /** Text for a number that the generic decoder read. */
+  /** Numbers from the generic decoder are text. */
   readonly shape: readonly (number | string)[];
   readonly parameters: InferRequestMessage['parameters'];
   readonly contents: InferTensorContents__Output | null;
 }
 
-/** Tags: field number and kind of encoding (0: varint, 2: length and bytes). */
+/** Tags: field number and wire type (0: varint, 2: length-delimited). */
 const MODEL_NAME = 0x0a;
 const MODEL_VERSION = 0x12;
 const ID = 0x1a;
@@ -38,13 +38,13 @@ const INPUT_DATATYPE = 0x12;
 const INPUT_SHAPE = 0x1a;
 const OUTPUT_NAME = 0x0a;
 
-/** Requests that are read directly have no parameters. */
+/** Requests that are decoded directly have no parameters. */
 export const NO_PARAMETERS: InferRequestMessage['parameters'] = {};
 
 /**
- * Reads a request whose tensors are raw bytes, as nearly all are, without the generic decoder, which makes an object of every part.
- * Returns undefined for everything else, such as parameters, typed contents, unknown fields and broken bytes: the generic decoder
- * reads those and reports the errors. Contents share the memory given.
+ * Decodes a request whose tensors are raw bytes, as nearly all are, without the generic decoder, which creates an
+ * object for every part. Returns undefined for everything else, such as parameters, typed contents, unknown fields
+ * and malformed bytes: the generic decoder reads those and reports the errors. Contents share the given memory.
  */
 export function decodeInferRequest(bytes: Buffer): InferRequestMessage | undefined {
   const reader = new FieldReader(bytes, 0, bytes.length);
@@ -124,16 +124,16 @@ function decodeOutput(outer: FieldReader): InferOutputMessage | undefined {
   return reader.isBroken ? undefined : { name, parameters: NO_PARAMETERS };
 }
 
-/** Walks fields that have a length, one after another. */
+/** Iterates over length-delimited fields. */
 class FieldReader {
   readonly #bytes: Buffer;
   readonly #limit: number;
   #at: number;
   tag = 0;
-  /** Where the content of the field begins and ends. */
+  /** Start and end of the current field's content. */
   start = 0;
   end = 0;
-  /** True once something was met that is not such a field, or is cut short. */
+  /** True after a field of another wire type, or a truncated one. */
   isBroken = false;
 
   constructor(bytes: Buffer, from: number, limit: number) {
@@ -149,7 +149,7 @@ class FieldReader {
   next(): boolean {
     if (this.isAtEnd) return false;
     this.tag = this.#bytes[this.#at++] ?? 0;
-    // A known tag has a known encoding; unknown fields are not read here.
+    // A known tag implies a known wire type. Unknown fields are not decoded here.
     if ((this.tag & 0x87) !== 2) {
       this.isBroken = true;
       return false;
@@ -174,7 +174,7 @@ class FieldReader {
     return bytes.toString('latin1', start, end);
   }
 
-  /** Up to 2^49; a longer one, such as a negative number, breaks the reading off. */
+  /** Up to 2^49. A longer varint, such as a negative number, marks the message as broken. */
   varint(): number {
     let value = 0;
     let factor = 1;

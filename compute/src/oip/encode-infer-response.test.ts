@@ -30,7 +30,7 @@ const answers: fc.Arbitrary<OipAnswer> = fc.record({
   ),
 });
 
-/** An answer as the generic encoder takes it. */
+/** An answer in the form that the generic encoder takes. */
 function toGrpcResponse(answer: OipAnswer): ModelInferResponse {
   return {
     modelName: answer.model,
@@ -42,8 +42,8 @@ function toGrpcResponse(answer: OipAnswer): ModelInferResponse {
   };
 }
 
-describe('an encoded answer', () => {
-  it('reads as the generic encoder would have written it', () => {
+describe('the direct answer encoder', () => {
+  it('writes what the generic decoder reads back', () => {
     fc.assert(
       fc.property(answers, (answer) => {
         const generic = ModelInfer.responseSerialize(toGrpcResponse(answer));
@@ -53,7 +53,7 @@ describe('an encoded answer', () => {
     );
   });
 
-  it('ends each answer of a stream', () => {
+  it('marks each answer of a stream as final', () => {
     fc.assert(
       fc.property(answers, (answer) => {
         const response = toGrpcResponse(answer);
@@ -68,7 +68,7 @@ describe('an encoded answer', () => {
     );
   });
 
-  it('is told apart when one byte of it is wrong', () => {
+  it('differs when one byte is changed (check of the comparison)', () => {
     const answer: OipAnswer = { model: 'm', version: 1, id: '', predictionId: 'p', outputs: [] };
     const encoded = encodeInferResponse(answer, 'unary');
     encoded[2] = 'n'.charCodeAt(0);
@@ -76,7 +76,7 @@ describe('an encoded answer', () => {
     expect(ModelInfer.responseDeserialize(encoded)).not.toEqual(right);
   });
 
-  it('tells of a failure as the generic encoder would', () => {
+  it('encodes a failure as the generic encoder does', () => {
     fc.assert(
       fc.property(text, text, text, text, (message, id, model, version) => {
         const failure = {

@@ -12,7 +12,7 @@ const RESPONSE = {
 const STREAM_RESPONSE = { errorMessage: 1, inferResponse: 2 } as const;
 const OUTPUT = { name: 1, datatype: 2, shape: 3 } as const;
 
-/** The entry of the parameters that says the id under which the log keeps an answer, up to the id itself. */
+/** The `prediction_id` entry of the parameters up to its value: the id under which the log keeps the answer. */
 const ID_KEY = Buffer.from('\x0a\x0dprediction_id');
 const ID_VALUE_TAG = 0x12;
 const STRING_PARAM_TAG = 0x1a;
@@ -20,8 +20,8 @@ const STRING_PARAM_TAG = 0x1a;
 const FINAL = Buffer.from('\x22\x1b\x0a\x15triton_final_response\x12\x02\x08\x01');
 
 /**
- * A ModelInferResponse, or the ModelStreamInferResponse around it, written straight into bytes: the generic encoder makes
- * a message of every part first, which costs more than all else that an answer of a small model needs.
+ * Encodes a ModelInferResponse, or the ModelStreamInferResponse around it, straight into bytes. The generic encoder
+ * first creates a message object for every part, which costs more than everything else in answering a small model.
  */
 export function encodeInferResponse(answer: OipAnswer, kind: 'unary' | 'stream'): Buffer {
   const { model, id, predictionId, outputs } = answer;
@@ -64,7 +64,7 @@ export function encodeInferResponse(answer: OipAnswer, kind: 'unary' | 'stream')
   return bytes;
 }
 
-/** What a stream answers for a request that failed: the message alone, beside the request's id, model and version. */
+/** The answer of a stream to a failed request: the error message, with the request's id, model and version. */
 export function encodeStreamFailure(failure: {
   readonly message: string;
   readonly id: string;
@@ -101,7 +101,7 @@ function sizeOfShape(shape: readonly number[]): number {
   return size;
 }
 
-/** A text that is empty is not written, as the format has it. */
+/** Proto3 does not write empty strings. */
 function sizeOfText(text: string): number {
   return text === '' ? 0 : sizeOfField(Buffer.byteLength(text));
 }
@@ -113,7 +113,7 @@ function writeText(bytes: Buffer, at: number, field: number, text: string): numb
   return start + bytes.write(text, start, length, 'utf8');
 }
 
-/** Of a field of a number up to 15 whose content has so many bytes. */
+/** Size of a length-delimited field with a field number up to 15 and content of `length` bytes. */
 function sizeOfField(length: number): number {
   return 1 + sizeOfVarint(length) + length;
 }

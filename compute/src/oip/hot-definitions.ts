@@ -4,8 +4,8 @@ import { decodeInferRequest, type InferRequestMessage } from './decode-infer-req
 const HOT_METHODS = ['ModelInfer', 'ModelStreamInfer'];
 
 /**
- * The protocol's definitions, whose methods of inference read requests directly where they can (they then give an
- * InferRequestMessage) and also take answers that are encoded already.
+ * The protocol's service definitions with a faster path for the inference methods: requests are decoded directly
+ * where possible (giving an InferRequestMessage), and answers may be given as encoded bytes.
  */
 export function hotDefinitions(definitions: PackageDefinition, service: string): PackageDefinition {
   const definition = definitions[service];

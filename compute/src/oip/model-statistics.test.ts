@@ -36,7 +36,7 @@ interface Told {
   }[];
 }
 
-/** Asks twice, one after the other, and reads the statistics. */
+/** Sends two requests, one after the other, and reads the statistics. */
 async function countTwo(modelName: string, shape: number[]) {
   const contents = Buffer.alloc(shape.reduce((product, dimension) => product * dimension, 4));
   const inputs = [{ name: 'x', datatype: 'FP32', shape }];
@@ -71,7 +71,7 @@ it('counts each request as one where a row is a value, described without batches
   });
 });
 
-it('tells of no runs before the first', async () => {
+it('reports no runs before the first', async () => {
   const model = echoModel([{ name: 'x', elementType: 'float32', shape: [2] }]);
   const record = await storeVersion(test.store, 1, tensorManifest('idle'), model);
   test.registry.set(modelOf([record], { live: 1 }));

@@ -2,12 +2,15 @@ import type { Datatype } from '@hotloop/model/tensor.ts';
 import { type TensorDescription, usesDevice } from '../runner/load-options.ts';
 import type { KnownVersion } from '../slots/known-versions.ts';
 
-/** A version as the protocol describes it: metadata, configuration and statistics, as its messages name them. */
+/**
+ * A version as the protocol describes it: metadata, configuration and statistics, with the field names of its
+ * messages.
+ */
 export const PLATFORM = 'onnxruntime_onnx';
 export const BACKEND = 'onnxruntime';
 export const SERVER_NAME = 'hotloop';
 export const SERVER_VERSION = '0.1.0';
-/** Only extensions that work here: clients use those in this list. */
+/** Only extensions that work here, because clients use those in this list. */
 export const EXTENSIONS = [
   'model_repository',
   'model_configuration',
@@ -63,14 +66,14 @@ export function metadataOf({ record, model }: KnownVersion, versions: readonly n
 }
 
 /**
- * True for a version that is described as one with batches: requests may share a run. A model that takes one value a row is
- * described without: otherwise its inputs would have no dimension, which clients cannot send.
+ * True for a version that is described as batching: requests may share a run. A model with one value per row is
+ * described as not batching; otherwise its inputs would have no dimension left, which clients cannot send.
  */
 function hasBatches({ model, isShareable }: KnownVersion): boolean {
   return isShareable && model.inputs.every(({ shape }) => shape.length > 1);
 }
 
-/** A version's configuration. Dimensions leave out the batch where there is one. */
+/** The configuration of a version. Shapes omit the batch dimension of a batching version. */
 export function configOf(known: KnownVersion) {
   const { record, model, executionProviders } = known;
   const { runtime } = record.manifest;
@@ -111,12 +114,12 @@ interface Counted {
 
 const nothing = { count: 0, ns: 0 };
 const inNanoseconds = ({ count, us }: Counted) => ({ count, ns: Math.round(us * 1000) });
-/** Assembling and splitting, which is not measured separately from waiting. */
+/** Input and output processing, whose time is part of the queue time and not measured separately. */
 const uncounted = ({ count }: Counted) => ({ count, ns: 0 });
 
 /**
- * For a version described as one whose requests run alone: each run counts as one request. Where later rows have shown that requests may
- * share a run, some runs were more than one.
+ * For a version described as not batching: each run counts as one request. If the version later proved that requests
+ * can share a run, some of the runs served several requests.
  */
 function asBatchesOfOne(runs: Iterable<Counted>): [number, Counted][] {
   let count = 0;
@@ -129,9 +132,10 @@ function asBatchesOfOne(runs: Iterable<Counted>): [number, Counted][] {
 }
 
 /**
- * The statistics of a version; `memoryBytes` is its memory now. Without batches the first dimension is no number of rows:
- * clients, which know the configuration, count each request as one inference. Runs are still counted by their rows where
- * requests of one value a row share them: how many requests were in one is not kept.
+ * The statistics of a version; `memoryBytes` is its current memory. For a version described as not batching, the
+ * first dimension is not a number of rows, so each request counts as one inference, as clients expect from the
+ * configuration. Runs are still listed by their rows when requests of one value per row share runs, because the
+ * number of requests per run is not recorded.
  */
 export function statisticsOf(known: KnownVersion, memoryBytes: number) {
   const { record, statistics, isShareable } = known;

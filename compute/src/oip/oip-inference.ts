@@ -10,7 +10,7 @@ import type { OipAnswer, OipRequest, OipTensor } from './oip-request.ts';
 import { laneOf } from './priority-lane.ts';
 import { checkContents, matchInputs, matchOutputs } from './tensor-checks.ts';
 
-/** Resolves to a version that takes work, loading it when it is registered but not loaded. */
+/** Resolves to a version that accepts work; loads it first if it is registered but not loaded. */
 export type AcquireVersion = (
   model: string,
   version: number,
@@ -25,12 +25,13 @@ export interface OipInferenceAdapters {
   readonly acquire: AcquireVersion;
 }
 
-/** A caller that sends tensors has computed every feature. */
+/** Callers that send tensors compute every feature themselves, so none is missing. */
 const ALL_PRESENT = new Uint8Array();
 
 /**
- * Tensors for a model by name: find the version, check every tensor against it, run, log, answer. The log gets an id
- * made here, or the request's own when that is a prediction id: then a repeated request is logged once.
+ * Inference on tensors for a model by name: find the version, check every tensor against it, run, log, answer. The
+ * log uses the request's own id if it is a valid prediction id, so that a retried request is logged once; otherwise
+ * an id is generated.
  */
 export class OipInference {
   readonly #adapters: OipInferenceAdapters;
@@ -82,7 +83,10 @@ export class OipInference {
   }
 }
 
-/** Rows: the first dimension of the inputs without a default. Columns: the width of a single two-dimensional input, else 0. */
+/**
+ * Rows: the first dimension of the inputs without a default. Columns: the width of a single two-dimensional input,
+ * else 0.
+ */
 function sizeOf(inputs: readonly OipTensor[]): { rows: number; columns: number } {
   const [first, ...others] = inputs;
   const shape = first === undefined || first.index !== undefined ? [] : first.shape;

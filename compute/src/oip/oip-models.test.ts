@@ -15,13 +15,13 @@ interface Site extends AsyncDisposable {
   readonly client: OipClient;
   readonly records: ReadonlyMap<string, VersionRecord>;
   /** Names of the models that are live here, but not in memory. */
-  asleep(): string[];
-  /** Of one of them that was never in memory. */
+  evicted(): string[];
+  /** One of them that was never loaded. */
   neverLoaded(): string;
   http(path: string, init?: RequestInit): Promise<{ status: number; json: unknown }>;
 }
 
-/** More live models than there is memory for; resolves when nothing loads any more. */
+/** More live models than fit into memory. Resolves when no more loads are in progress. */
 async function crowdedSite(): Promise<Site> {
   const stack = new AsyncDisposableStack();
   const options = { httpListen: '127.0.0.1:0', fleet: { memoryBudgetBytes: 130 * MB } };
@@ -36,13 +36,13 @@ async function crowdedSite(): Promise<Site> {
   test.registry.publish();
   const { fleet } = test.compute;
   await expect.poll(() => [...fleet.slots()].every((slot) => slot.state === 'ready')).toBe(true);
-  const asleep = () => NAMES.filter((name) => fleet.find(name, 1) === undefined);
+  const evicted = () => NAMES.filter((name) => fleet.find(name, 1) === undefined);
   return {
     test,
     client,
     records,
-    asleep,
-    neverLoaded: () => asleep().find((name) => !fleet.known(records.get(name) as VersionRecord)) ?? 'none',
+    evicted,
+    neverLoaded: () => evicted().find((name) => !fleet.known(records.get(name) as VersionRecord)) ?? 'none',
     async http(path, init) {
       const response = await fetch(`http://${test.compute.httpAddress}/v2/${path}`, init);
       const bytes = Buffer.from(await response.arrayBuffer());
@@ -65,7 +65,7 @@ describe('a live version that was evicted to free memory', () => {
       versions: ['1'],
       inputs: [{ name: 'input', datatype: 'FP32', shape: ['-1', '4'] }],
     });
-    expect(site.asleep()).not.toContain(name);
+    expect(site.evicted()).not.toContain(name);
     const other = site.neverLoaded();
     expect(await client.call('ModelConfig', { name: other })).toMatchObject({
       config: { name: other, maxBatchSize: 256, input: [{ dims: ['4'] }] },
@@ -77,10 +77,10 @@ describe('a live version that was evicted to free memory', () => {
     });
   });
 
-  it('is described from what it was, without a load, once it had been loaded', async () => {
+  it('is described from its last load, without loading it again', async () => {
     await using site = await crowdedSite();
     const { client } = site;
-    const [name = ''] = NAMES.filter((one) => !site.asleep().includes(one));
+    const [name = ''] = NAMES.filter((one) => !site.evicted().includes(one));
     await site.http(`models/${name}/infer`, rawInfer());
     const ask = { name, version: '1' };
     const read = async () => [
@@ -92,17 +92,17 @@ describe('a live version that was evicted to free memory', () => {
       })),
     ];
     const before = await read();
-    for (const woken of site.asleep().slice(0, 3)) await site.http(`models/${woken}/infer`, rawInfer());
-    expect(site.asleep()).toContain(name);
+    for (const woken of site.evicted().slice(0, 3)) await site.http(`models/${woken}/infer`, rawInfer());
+    expect(site.evicted()).toContain(name);
     expect(await client.call('ModelReady', { name })).toEqual({ ready: true });
     expect(await read()).toEqual(before);
     expect(await client.call('ModelStatistics', ask)).toMatchObject({
       modelStats: [{ inferenceCount: '1', memoryUsage: [{ byteSize: '0' }] }],
     });
-    expect(site.asleep()).toContain(name);
+    expect(site.evicted()).toContain(name);
   });
 
-  it('is DEADLINE_EXCEEDED to whoever cannot wait for its load, and ready meanwhile', async () => {
+  it('gives DEADLINE_EXCEEDED to a caller that cannot wait for its load, and stays ready', async () => {
     await using site = await crowdedSite();
     const name = site.neverLoaded();
     const record = site.records.get(name) as VersionRecord;
@@ -135,7 +135,7 @@ describe('loading and unloading by name', () => {
   const version = (stringParam: string) => ({ version: { stringParam } });
   const stateOf = (model: string, number: number) => test.compute.fleet.find(model, number)?.state;
 
-  it('refuses to unload a model of which versions are in use, names them and their roles, and lets nothing go', async () => {
+  it('refuses to unload a model with versions in use, names them and their roles, and unloads nothing', async () => {
     await client.call('RepositoryModelLoad', { modelName: 'tiny', parameters: version('3') });
     await expect(client.call('RepositoryModelUnload', { modelName: 'tiny' })).rejects.toThrow(
       /^FAILED_PRECONDITION: tiny is in use: version 1 \(previous\), version 2 \(live\);.*promoted/,
@@ -143,7 +143,7 @@ describe('loading and unloading by name', () => {
     expect([1, 2, 3].map((number) => stateOf('tiny', number))).toEqual(['ready', 'ready', 'ready']);
   });
 
-  it('lets all versions go that have no role, and does not take them back when the registry changes', async () => {
+  it('unloads all versions without a role, and does not load them again when the registry changes', async () => {
     await client.call('RepositoryModelLoad', { modelName: 'spare', parameters: version('1') });
     expect(stateOf('spare', 1)).toBe('ready');
     await client.call('RepositoryModelUnload', { modelName: 'spare' });
@@ -166,7 +166,7 @@ describe('loading and unloading by name', () => {
   });
 
   const unread: [string, ModelRepositoryParameter][] = [
-    ['a truth value', { boolParam: true }],
+    ['a boolean', { boolParam: true }],
     ['bytes', { bytesParam: Buffer.from('3') }],
     ['nothing', {}],
   ];
@@ -195,7 +195,7 @@ describe('loading and unloading by name', () => {
     },
   );
 
-  it('takes the version as an integer, too', async () => {
+  it('also accepts the version as an integer', async () => {
     const parameters = { version: { int64Param: 3 } };
     await client.call('RepositoryModelLoad', { modelName: 'tiny', parameters });
     expect(stateOf('tiny', 3)).toBe('ready');

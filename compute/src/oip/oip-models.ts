@@ -29,7 +29,10 @@ const INDEX_STATE: Readonly<Record<SlotState, string>> = {
   failed: 'UNAVAILABLE',
 };
 
-/** Everything of the protocol but inference, for both gRPC and REST. Names and versions as a client gives them. */
+/**
+ * All operations of the protocol except inference, for both gRPC and REST. Names and versions are as the client sent
+ * them.
+ */
 export class OipModels {
   readonly #registry: RegistryReader;
   readonly #fleet: Fleet;
@@ -40,26 +43,32 @@ export class OipModels {
   }
 
   /**
-   * True when a request for it is answered, also while it is unloaded: the request loads it. Throws NOT_FOUND
-   * for a model or version that is not registered.
+   * True when a request to it would be answered, also while it is unloaded, because the request loads it. Throws
+   * NOT_FOUND for a model or version that is not registered.
    */
   isReady(name: string, version: string): boolean {
     return this.#fleet.isServed(this.#resolve(name, version));
   }
 
-  /** Loads a version that was never loaded here. Rejects NOT_FOUND, and what loading rejects with, such as UNAVAILABLE. */
+  /**
+   * Loads a version that was never loaded here. Rejects NOT_FOUND, and with the errors of loading, such as
+   * UNAVAILABLE.
+   */
   async metadata(name: string, version: string, timeoutMs: number) {
     const known = await this.#describe(name, version, timeoutMs);
     const { record } = known;
     return metadataOf(known, version === '' ? this.#servedVersions(record.model) : [record.version]);
   }
 
-  /** Loads and rejects as metadata does. */
+  /** Loads and rejects as `metadata` does. */
   async config(name: string, version: string, timeoutMs: number) {
     return configOf(await this.#describe(name, version, timeoutMs));
   }
 
-  /** Of one version, which is loaded as for metadata; of all served versions of a model that were loaded; or of all such. */
+  /**
+   * Statistics of one version, which is loaded as for `metadata`; without a version, of all versions of the model
+   * that were loaded; without a name, of all loaded versions.
+   */
   async statistics(name: string, version: string, timeoutMs: number) {
     if (name !== '' && version !== '')
       return [this.#statisticsOf(await this.#describe(name, version, timeoutMs))];
@@ -92,8 +101,9 @@ export class OipModels {
   }
 
   /**
-   * Loads a version and keeps it; waits two minutes at most. Resolves when it is ready; rejects with why it could not be. `parameters` are the names of what
-   * the caller sent with it: UNIMPLEMENTED `unsupported_parameter` for a model or a configuration of its own.
+   * Loads a version and keeps it loaded; waits at most two minutes. Resolves when it is ready; rejects with the
+   * reason when it cannot be. `parameters` are the names of the parameters sent: UNIMPLEMENTED
+   * `unsupported_parameter` if they carry a model or a configuration.
    */
   async load(name: string, version: string, parameters: readonly string[], timeoutMs: number): Promise<void> {
     for (const parameter of parameters) refuseContent(parameter);
@@ -102,8 +112,9 @@ export class OipModels {
   }
 
   /**
-   * Unloads versions that were loaded by name: one, or all of a model. Throws FAILED_PRECONDITION `version_in_use`, and unloads
-   * nothing, where one of them has a role in the registry: such a version is replaced by promoting another.
+   * Unloads versions that were loaded by name: one, or all of a model. Throws FAILED_PRECONDITION `version_in_use`,
+   * and unloads nothing, when one of them has a role in the registry: such a version is replaced by promoting
+   * another.
    */
   unload(name: string, version: string): void {
     const model = this.#registered(name);
@@ -123,8 +134,9 @@ export class OipModels {
   }
 
   /**
-   * The model's one input with nothing but its bytes: at most one dimension is free, and follows from them; a single text
-   * needs no length. Rejects INVALID_ARGUMENT where that does not make a tensor; loads and rejects as metadata does.
+   * A tensor for the model's single input from raw bytes. At most one dimension may be free; its size follows from
+   * the number of bytes. A single text needs no length prefix. Rejects INVALID_ARGUMENT when the bytes do not make a
+   * tensor; loads and rejects as `metadata` does.
    */
   async rawInput(name: string, version: string, bytes: Buffer, timeoutMs: number): Promise<OipTensor> {
     const { model } = await this.#describe(name, version, timeoutMs);
@@ -148,7 +160,7 @@ export class OipModels {
 
   #registered(name: string): ModelRecord {
     const model = this.#registry.current().models.get(name);
-    // Throws NOT_FOUND, as for every other question about a model that is not registered.
+    // Throws NOT_FOUND for a model that is not registered, as the other operations do.
     if (!model) resolveVersion(this.#registry.current(), name, '');
     return model as ModelRecord;
   }
@@ -180,11 +192,14 @@ export class OipModels {
 
 function roleOf(model: ModelRecord, version: number): string | undefined {
   if (version === model.liveVersion) return 'live';
-  if (version === model.targetVersion) return 'about to be live';
+  if (version === model.targetVersion) return 'being promoted';
   return version === model.previousVersion ? 'previous' : undefined;
 }
 
-/** What a caller sends along to be loaded would be ignored, and something else loaded than was asked for. */
+/**
+ * Rejects a model or configuration sent with a load request: ignoring it would load something else than was asked
+ * for.
+ */
 function refuseContent(parameter: string): void {
   if (parameter !== 'config' && !parameter.startsWith('file:')) return;
   throw new HotloopError(

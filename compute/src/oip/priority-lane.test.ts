@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { laneOf } from './priority-lane.ts';
 
 describe('the lane of a priority', () => {
-  it('falls from the most urgent, 1, to the least, 1000', () => {
+  it('decreases from the most urgent, 1, to the least urgent, 1000', () => {
     const lanes = Array.from({ length: 1_000 }, (_, index) => laneOf(index + 1));
     for (let index = 1; index < lanes.length; index++)
       expect(lanes[index]).toBeLessThan(lanes[index - 1] ?? 0);
     expect(lanes.at(-1)).toBe(0);
   });
 
-  it('is that of the least urgent by default', () => {
+  it('is the least urgent by default', () => {
     expect(laneOf(0)).toBe(laneOf(1_000));
   });
 

@@ -3,9 +3,9 @@ import { invalid } from './tensor-checks.ts';
 const LEAST_URGENT = 1_000;
 
 /**
- * The lane of the protocol's `priority`, which counts down from 1, the most urgent; in the queue, higher lanes run first.
- * The default, 0, is the least urgent: a caller that says nothing is never ahead of one that asks to be. Throws
- * INVALID_ARGUMENT for any other value.
+ * The queue lane of the protocol's `priority`. In the protocol 1 is the most urgent; in the queue, higher lanes run
+ * first. The default, 0, is the least urgent, so that a caller that sets no priority never overtakes one that does.
+ * Throws INVALID_ARGUMENT for any other value.
  */
 export function laneOf(priority: number): number {
   if (!Number.isInteger(priority) || priority < 0 || priority > LEAST_URGENT)

@@ -8,7 +8,10 @@ import { type Parameters, type Place, refuseUnserved } from './unserved-paramete
 
 const MAX_TIMEOUT_MS = 600_000;
 
-/** Reads a gRPC request. Throws INVALID_ARGUMENT naming the tensor or parameter, UNIMPLEMENTED `unsupported_parameter`. */
+/**
+ * Reads a gRPC request. Throws INVALID_ARGUMENT naming the tensor or parameter, UNIMPLEMENTED
+ * `unsupported_parameter`.
+ */
 export function readGrpcRequest(message: InferRequestMessage, remainingMs: number): OipRequest {
   checkParameters(message);
   checkRawContents(message);
@@ -36,8 +39,9 @@ export function readGrpcRequest(message: InferRequestMessage, remainingMs: numbe
 }
 
 /**
- * Throws INVALID_ARGUMENT unless the raw contents, if there are any, are those of all inputs. Clients look for the text about
- * contents that are both; they send fewer raw ones then, so that is looked at before the number.
+ * Throws INVALID_ARGUMENT unless there are no raw contents, or exactly those of all inputs. An input with both typed
+ * and raw contents is checked first, because clients look for that error text, and such a request has too few raw
+ * contents as well.
  */
 function checkRawContents({ modelName, inputs, rawInputContents }: InferRequestMessage): void {
   if (rawInputContents.length === 0) return;
@@ -52,7 +56,7 @@ function checkRawContents({ modelName, inputs, rawInputContents }: InferRequestM
   throw invalid(without ? `${numbers}: input ${quoted(without.name)} has no data in the request` : numbers);
 }
 
-/** The protocol's timeout is in microseconds, and never longer than the call itself waits. */
+/** The protocol's timeout is in microseconds; the result never exceeds the deadline of the call. */
 export function timeoutOf(microseconds: number | undefined, remainingMs: number): number {
   const asked = microseconds === undefined || microseconds <= 0 ? MAX_TIMEOUT_MS : microseconds / 1000;
   return Math.min(asked, remainingMs, MAX_TIMEOUT_MS);

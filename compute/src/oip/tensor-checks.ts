@@ -15,13 +15,13 @@ export function invalid(message: string): HotloopError {
   return new HotloopError('INVALID_ARGUMENT', message, { reason: 'invalid_tensor' });
 }
 
-/** Throws INVALID_ARGUMENT for a datatype that the protocol does not name. */
+/** Throws INVALID_ARGUMENT for a datatype that the protocol does not define. */
 export function checkDatatype(text: string, input: string): Datatype {
   if (!KNOWN.has(text)) throw invalid(`input ${quoted(input)} has the unknown datatype ${quoted(text)}`);
   return text as Datatype;
 }
 
-/** Throws INVALID_ARGUMENT unless every dimension is a whole number, and the first at least 1. */
+/** Throws INVALID_ARGUMENT unless every dimension is a whole number and the first is at least 1. */
 export function checkShape(shape: readonly number[], input: string): void {
   if (shape.length > MAX_RANK)
     throw invalid(`input ${quoted(input)} has ${shape.length} dimensions; ${MAX_RANK} is the most`);
@@ -29,7 +29,7 @@ export function checkShape(shape: readonly number[], input: string): void {
     if (!Number.isInteger(dimension) || dimension < 0 || dimension > MAX_DIMENSION)
       throw invalid(`input ${quoted(input)} has the dimension ${dimension} in its shape [${shape}]`);
   }
-  // A request needs rows; other dimensions may be empty, as the cache of a generation at its beginning.
+  // A request needs rows. Other dimensions may be 0, such as an empty cache at the start of a text generation.
   if (shape[0] === 0) throw invalid(`input ${quoted(input)} has no rows: its shape is [${shape}]`);
 }
 
@@ -74,8 +74,9 @@ function checkTexts({ name, shape, contents }: OipTensor, count: number): void {
 }
 
 /**
- * The request's tensors in the order of the model's inputs, then those that replace a default. Throws INVALID_ARGUMENT naming the tensor and what was expected:
- * a missing, unknown or repeated name, another datatype, rank or dimension, two sizes for one named dimension.
+ * The request's tensors in the order of the model's inputs, then those that override a default. Throws
+ * INVALID_ARGUMENT naming the tensor and what was expected: a missing, unknown or repeated name, another datatype,
+ * rank or dimension, or two sizes for one named dimension.
  */
 export function matchInputs(model: LoadedModel, tensors: readonly OipTensor[], what: string): OipTensor[] {
   const given = new Map<string, OipTensor>();
@@ -115,7 +116,7 @@ function unknownInput({ inputs, optional = [], fixed = [] }: LoadedModel, name: 
   return invalid(`${what} has no input ${quoted(name)}; it has ${names}`);
 }
 
-/** Dimensions of the same name must have the same size; those without a name may differ. */
+/** Dimensions with the same name must have the same size; unnamed dimensions may differ. */
 function checkNamedDimensions(
   descriptions: readonly TensorDescription[],
   tensors: readonly OipTensor[],
@@ -129,7 +130,7 @@ function checkNamedDimensions(
   }
 }
 
-/** Throws INVALID_ARGUMENT unless the dimension has the size that the first one of its name has. */
+/** Throws INVALID_ARGUMENT unless the dimension has the same size as the first dimension of that name. */
 function checkNamedDimension(
   descriptions: readonly TensorDescription[],
   tensors: readonly OipTensor[],
@@ -161,7 +162,7 @@ function matchOne(description: TensorDescription, tensor: OipTensor): void {
     );
 }
 
-/** Indices of the outputs asked for, all when none is named. Throws INVALID_ARGUMENT for an unknown one. */
+/** Indices of the requested outputs; all when none is named. Throws INVALID_ARGUMENT for an unknown one. */
 export function matchOutputs(model: LoadedModel, names: readonly string[], what: string): number[] {
   if (names.length === 0) return model.outputs.map((_, index) => index);
   return names.map((name) => {

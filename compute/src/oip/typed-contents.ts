@@ -5,7 +5,7 @@ import { invalid } from './tensor-checks.ts';
 
 type Field = keyof InferTensorContents__Output;
 
-/** Which field of the message carries which datatype. FP16 and BF16 have none. */
+/** The message field that carries each datatype. FP16 and BF16 have none. */
 const FIELD_OF: Readonly<Record<Datatype, Field | undefined>> = {
   BOOL: 'boolContents',
   INT8: 'intContents',
@@ -25,14 +25,14 @@ const FIELD_OF: Readonly<Record<Datatype, Field | undefined>> = {
 
 const FIELDS: readonly Field[] = [...new Set(Object.values(FIELD_OF).filter((field) => field !== undefined))];
 
-/** True when any typed element is given. */
+/** True when there is any typed element. */
 export function hasTypedContents(contents: InferTensorContents__Output | null): boolean {
   return contents !== null && FIELDS.some((field) => contents[field].length > 0);
 }
 
 /**
- * Typed elements as raw bytes. Throws INVALID_ARGUMENT when the elements are in the field of another type, lie outside
- * the type's range, or the type has no field.
+ * Typed elements as raw bytes. Throws INVALID_ARGUMENT when the elements are in the field of another type, outside
+ * the type's range, or when the type has no field.
  */
 export function rawContents(
   name: string,
@@ -52,7 +52,7 @@ export function rawContents(
 
 type Elements = readonly (boolean | number | bigint | string | Uint8Array)[];
 
-/** Elements as the language has them, as raw bytes; 64-bit integers may be bigint or text. */
+/** JavaScript values as raw bytes; 64-bit integers may be bigint or text. */
 export function encodeElements(name: string, datatype: Datatype, elements: Elements): Uint8Array {
   switch (datatype) {
     case 'BOOL':

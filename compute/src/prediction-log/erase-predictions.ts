@@ -1,7 +1,7 @@
 import type { Entity, Eraser } from '@hotloop/platform/ports/erasure.ts';
 import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/pool.ts';
 
-/** Predictions for an entity, those in which it was a candidate, and those whose texts hold its id. Reads the whole log. */
+/** Predictions for an entity, with it as a candidate, or whose text tensors contain its id. Scans the whole log. */
 export async function findPredictionsOf(database: Queryable, { kind, id }: Entity): Promise<string[]> {
   try {
     const { rows } = await database.query<{ prediction_id: string }>(

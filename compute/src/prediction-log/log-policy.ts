@@ -2,20 +2,29 @@ import { columnsOf, type FeatureColumns } from '@hotloop/model/manifest/columns.
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Durability } from '@hotloop/platform/journal/journal.ts';
 
-/** What the log keeps of a version's predictions, worked out once from the manifest. */
+/** What the log keeps of a version's predictions; derived once from the manifest. */
 export interface LogPolicy {
   readonly durability: Durability;
-  /** False leaves the tensors of this prediction out. The same answer for an id on every node and at every retry. */
+  /**
+   * False: the tensors of this prediction are not logged. Depends only on the id, so it is the same on every node and
+   * at every retry.
+   */
   keepsTensors(predictionId: string): boolean;
   /** True for inputs and outputs that are hidden by their name. */
   hides(tensor: string): boolean;
-  /** True when features are hidden: inputs that are no feature rows, where nobody knows which is which, are then left out. */
+  /**
+   * True when features are hidden. Inputs that are not feature rows are then not logged, because their columns cannot
+   * be matched to features.
+   */
   readonly hidesFeatures: boolean;
-  /** How many columns a row of the manifest's features has; in rows of another width nobody knows where a feature stands. */
+  /**
+   * Number of columns of a row of the manifest's features. In rows of another width, columns cannot be matched to
+   * features.
+   */
   readonly width: number;
   /**
-   * The feature rows as they may be kept; the given bytes themselves when nothing is hidden. Where features are hidden,
-   * `columns` must be `width`.
+   * The feature rows that may be logged; the given bytes themselves when nothing is hidden. When features are hidden,
+   * `columns` must equal `width`.
    */
   features(features: Uint8Array, rows: number, columns: number): Uint8Array;
   entities(entities: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
@@ -41,12 +50,12 @@ export function logPolicyOf(manifest: Manifest): LogPolicy {
   };
 }
 
-/** A number from 0 to 1 drawn from the id's own random bits. */
+/** A number from 0 to 1 taken from the random bits of the id. */
 function share(predictionId: string): number {
   return Number.parseInt(predictionId.slice(-8), 16) / 2 ** 32;
 }
 
-/** Hidden columns become NaN: nobody takes them for a value. */
+/** Replaces hidden columns by NaN, which cannot be mistaken for a value. */
 function blank(
   features: Uint8Array,
   rows: number,

@@ -17,12 +17,12 @@ function kept(log: string, names: readonly { name: string }[], columns: number, 
 }
 
 describe('inputs in the log', () => {
-  it('are kept end to end when they are no feature rows', () => {
+  it('are kept concatenated when they are not feature rows', () => {
     expect(kept('', [X, SSN], 0, Uint8Array.of(1, 2), Uint8Array.of(3))).toEqual(Buffer.of(1, 2, 3));
     expect(kept('', [X], 0, Uint8Array.of(1, 2))).toEqual(Uint8Array.of(1, 2));
   });
 
-  it('are kept but for hidden features', () => {
+  it('are kept except for hidden features', () => {
     const rows = floats(1, 2, 3, 4);
     expect(kept('log: {redact: [f1]}\n', [X], 2, rows)).toEqual(
       Buffer.from(floats(1, Number.NaN, 3, Number.NaN)),
@@ -53,7 +53,7 @@ describe('inputs in the log', () => {
     expect(keptInputs(new LoggedTensors([X], policy), policy, [{ contents }], 1, 2)).toEqual(contents);
   });
 
-  it('are left out by their name, one alone as among others', () => {
+  it('are left out by name, a single input as well as one of several', () => {
     const log = 'log: {redact: [ssn]}\n';
     expect(kept(log, [SSN, X], 0, Uint8Array.of(1, 2), Uint8Array.of(3))).toEqual(Uint8Array.of(3));
     expect(kept(log, [SSN], 0, Uint8Array.of(1, 2))).toBeNull();
@@ -61,7 +61,7 @@ describe('inputs in the log', () => {
 });
 
 describe('specifications of tensors', () => {
-  it('name each tensor as the model does, whatever shapes come, and mark what is hidden', () => {
+  it('name each tensor as the model does, for any shapes, and mark hidden tensors', () => {
     const policy = logPolicyOf(parseManifest(tensorManifest('any', 'log: {redact: [ssn]}\n')));
     const logged = new LoggedTensors([X, SSN], policy);
     for (const rows of [1, 2, 1])

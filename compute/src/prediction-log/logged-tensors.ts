@@ -7,7 +7,7 @@ interface Named {
   readonly name: string;
 }
 
-/** A tensor whose place among the model's is its place in the list, unless it has an index. */
+/** A tensor whose index among the model's tensors is its position in the list, unless it has an explicit index. */
 type Placed<Key extends keyof Tensor> = Pick<Tensor, Key> & { readonly index?: number | undefined };
 
 /** What the log keeps of the inputs, or of the outputs, of one version. */
@@ -17,14 +17,14 @@ export class LoggedTensors {
   readonly #hidesAny: boolean;
   readonly #specifications = new Map<string, string>();
 
-  /** What the model calls them, in its order. */
+  /** @param tensors the model's tensors, with their names, in its order. */
   constructor(tensors: readonly Named[], policy: LogPolicy) {
     this.#names = tensors.map(({ name }) => name);
     this.#policy = policy;
     this.#hidesAny = this.#names.some((name) => policy.hides(name));
   }
 
-  /** JSON of names, types and shapes, made once for each shape. A tensor whose contents are not kept is marked as hidden. */
+  /** JSON of names, types and shapes, cached per shape. A tensor whose contents are not kept is marked as hidden. */
   specification(tensors: readonly Placed<'datatype' | 'shape'>[]): string {
     const key = tensors.map(({ index = '', shape }) => `${index}:${shape.join('x')}`).join(';');
     let text = this.#specifications.get(key);
@@ -54,9 +54,9 @@ export class LoggedTensors {
 }
 
 /**
- * Inputs as the log keeps them: a table of feature rows, or contents end to end. Where features are hidden and nobody knows
- * which is which, it keeps none: of inputs that are no table, and of rows that are not as wide as the manifest's, which a
- * model with a free width takes.
+ * Inputs as the log keeps them: a table of feature rows, or the concatenated contents. When features are hidden,
+ * inputs whose columns cannot be matched to features are not kept: inputs that are not a table, and rows of another
+ * width than the manifest's, which a model with a free width accepts.
  */
 export function keptInputs(
   logged: LoggedTensors,

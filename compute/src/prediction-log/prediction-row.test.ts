@@ -29,7 +29,7 @@ const fields: { [Field in keyof PredictionRow]: fc.Arbitrary<PredictionRow[Field
   errorMessage: fc.option(fewTexts),
   node: fewTexts,
 };
-/** Each differs from the one before in some fields only, so that neighbours often agree. */
+/** Each row differs from the previous one in some fields only, so that neighbours often agree. */
 const rowsInARow: fc.Arbitrary<readonly PredictionRow[]> = fc
   .tuple(
     fc.record(fields),
@@ -41,7 +41,7 @@ const rowsInARow: fc.Arbitrary<readonly PredictionRow[]> = fc
     return rows;
   });
 
-/** One field after the other, nothing repeated: what the table must come to. */
+/** Writes field by field, without reusing repeated fields: the expected bytes. */
 function writePlainly(one: PredictionRow, into: CopyRow): void {
   const bytesOrNothing = (value: Uint8Array | null) => (value ? into.bytea(value) : into.nothing());
   const textOrNothing = (value: string | null) => (value === null ? into.nothing() : into.text(value));
@@ -79,7 +79,7 @@ function encoded(rows: readonly PredictionRow[], write: (one: PredictionRow, int
 }
 
 describe('rows of the prediction log', () => {
-  it('have each field in its column, whatever rows came before them', () => {
+  it('have each field in its column, whatever the previous rows were', () => {
     fc.assert(
       fc.property(rowsInARow, (rows) => {
         const table = predictionTable();

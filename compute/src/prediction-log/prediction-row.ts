@@ -15,17 +15,20 @@ export interface PredictionRow {
   readonly entities: Readonly<Record<string, string>>;
   readonly candidates: readonly string[];
   readonly rows: number;
-  /** Of a table of feature rows; 0 for any other inputs. */
+  /** Columns of a table of feature rows; 0 for any other inputs. */
   readonly columns: number;
-  /** Feature rows, or the inputs' contents end to end in the order of their specification. Null when the manifest leaves them out. */
+  /**
+   * Feature rows, or the inputs' contents concatenated in the order of their specification. Null when the manifest
+   * keeps them out of the log.
+   */
   readonly features: Uint8Array | null;
   /**
-   * JSON: [{name, datatype, shape}], one for each input that is not a table of feature rows. One whose contents the manifest keeps
-   * out of the log has `hidden: true` too.
+   * JSON: [{name, datatype, shape}], one for each input that is not a table of feature rows. An input whose contents
+   * the manifest keeps out of the log also has `hidden: true`.
    */
   readonly inputSpec: string;
   readonly statuses: Uint8Array | null;
-  /** The outputs' contents, end to end in the order of the specification. */
+  /** The outputs' contents, in the order of the specification. */
   readonly outputs: readonly Uint8Array[] | null;
   /** JSON: [{name, datatype, shape}], one for each output. */
   readonly outputSpec: string;
@@ -37,9 +40,9 @@ export interface PredictionRow {
   readonly node: string;
 }
 
-/** Who was asked, and by whom: the same for most rows in a row. */
+/** Who asked which version: the same for most consecutive rows. */
 type Asked = Pick<PredictionRow, 'model' | 'version' | 'variant' | 'caller'>;
-/** Descriptions of tensors, the outcome and the node: the same for all callers. */
+/** Tensor specifications, outcome and node: the same for all callers. */
 type Answered = Pick<
   PredictionRow,
   'rows' | 'columns' | 'inputSpec' | 'outputSpec' | 'errorCode' | 'errorMessage' | 'node'
@@ -47,7 +50,7 @@ type Answered = Pick<
 
 export const PREDICTION_TABLE = 'prediction';
 
-/** The prediction log as a journal: an answer replaces the row of an earlier attempt that failed. */
+/** The prediction log as a journal table. An answer replaces the row of an earlier attempt that failed. */
 export function predictionTable(): JournalTable<PredictionRow> {
   const asked = new RepeatedFields<Asked>({
     fields: 4,
@@ -70,7 +73,7 @@ export function predictionTable(): JournalTable<PredictionRow> {
     write: writeAnswered,
     keep: keepAnswered,
   });
-  /** The same behind no entities, no candidates and nothing that lacks, such as of a prediction for tensors. */
+  /** The same fields preceded by empty entities, candidates and degraded features, as in a prediction from tensors. */
   const answeredPlainly = new RepeatedFields<Answered>({
     fields: 10,
     isSame: isSameAnswered,
@@ -108,7 +111,7 @@ export function predictionTable(): JournalTable<PredictionRow> {
   };
 }
 
-/** Those that seldom change stand together, so that they are copied in two pieces. */
+/** Columns that seldom change are adjacent, so that they are copied in two pieces. */
 const COLUMNS = [
   'prediction_id',
   'at',

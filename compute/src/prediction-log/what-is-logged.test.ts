@@ -8,7 +8,7 @@ import { startTestCompute } from '../testing/start-test-compute.ts';
 const QUEUE = 4;
 const ROW = [[1, 2, 3, 4]];
 
-it('logs what was queued, whatever became of it, and nothing that was refused before', async () => {
+it('logs every queued request, whatever its result, and no request that was rejected before', async () => {
   await using test = await startTestCompute();
   const manifest = featureManifest('tiny', 4, `runtime: {queue: ${QUEUE}}\n`);
   const version = await storeVersion(test.store, 1, manifest);
@@ -21,7 +21,7 @@ it('logs what was queued, whatever became of it, and nothing that was refused be
   const item = itemMaker();
   using client = openOipClient(test.compute.address);
 
-  // Refused before they are queued.
+  // Rejected before they are queued.
   await expect(port.infer(item('nobody', 1, ROW))).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await expect(port.infer(item('tiny', 9, ROW))).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await expect(port.infer(item('broken', 1, ROW))).rejects.toMatchObject({ reason: 'version_failed' });
@@ -29,7 +29,7 @@ it('logs what was queued, whatever became of it, and nothing that was refused be
   await expect(client.infer({ modelName: 'tiny', inputs: [] })).rejects.toThrow(/^INVALID_ARGUMENT/);
   await expect(client.infer({ modelName: 'nobody', inputs: [] })).rejects.toThrow(/^NOT_FOUND/);
 
-  // Queued: while the runner stands still, some run, some wait, and the rest find the queue full.
+  // Queued: while the runner is stopped, some run, some wait, and the rest find the queue full.
   const pid = fleet.find('tiny', 1)?.runnerPids[0] ?? 0;
   process.kill(pid, 'SIGSTOP');
   const late = port.infer(item('tiny', 1, ROW, { timeoutMs: 200 }));
@@ -53,7 +53,7 @@ it('logs what was queued, whatever became of it, and nothing that was refused be
     { model: 'tiny', error_code: null, count: answered },
     { model: 'tiny', error_code: 'DEADLINE_EXCEEDED', count: 1 },
   ]);
-  // What is counted while it is shipped is what is there, requests that were repeated included.
+  // The counters that the shipper maintains match the rows, repeated requests included.
   const counted = await test.pool.query(
     'SELECT model, sum(predictions)::int AS count FROM logged_count GROUP BY 1',
   );

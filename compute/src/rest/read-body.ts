@@ -11,7 +11,10 @@ function tooLarge(maxBytes: number): HotloopError {
   });
 }
 
-/** The whole body, decompressed where it says so. Throws RESOURCE_EXHAUSTED `too_large`, INVALID_ARGUMENT, CANCELLED. */
+/**
+ * The whole body, decompressed according to content-encoding. Throws RESOURCE_EXHAUSTED `too_large`,
+ * INVALID_ARGUMENT, CANCELLED.
+ */
 export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
   const chunks: Buffer[] = [];

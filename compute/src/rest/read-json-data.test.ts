@@ -13,7 +13,7 @@ const BITS: Partial<Record<Datatype, number>> = {
   INT32: 32,
 };
 
-/** JSON text of elements that the datatype holds exactly. */
+/** JSON text of elements that the datatype represents exactly. */
 function exactly(datatype: Datatype): fc.Arbitrary<string> {
   const bits = BITS[datatype];
   const isSigned = datatype.startsWith('INT');
@@ -45,7 +45,7 @@ function nested(elements: readonly string[], shape: readonly number[]): string {
   return `[${lists.join()}]`;
 }
 
-/** Reads data written in JSON beside its datatype, as in a request. */
+/** Parses data as in a request, next to its datatype. */
 function read(datatype: Datatype, shape: readonly number[], data: string): Uint8Array {
   const json = parseLossless(`{"datatype": "${datatype}", "data": ${data}}`) as { data: unknown };
   return readJsonData({ name: 'x', datatype, shape, data: json.data });
@@ -61,7 +61,7 @@ function message(tensor: JsonTensor): string {
 }
 
 describe('JSON data', () => {
-  it.each(carried)('of %s comes back digit by digit, flat or nested as its shape', (datatype) => {
+  it.each(carried)('of %s is read without loss, flat or nested as its shape', (datatype) => {
     const cases = shapes.chain((shape) => {
       const count = shape.reduce((product, dimension) => product * dimension, 1);
       return fc.tuple(
@@ -82,7 +82,7 @@ describe('JSON data', () => {
     );
   });
 
-  it.each(DATATYPES)('of %s is taken as it is or refused by its index, whatever it holds', (datatype) => {
+  it.each(DATATYPES)('of %s is accepted unchanged or rejected with its index, whatever it is', (datatype) => {
     const anything = fc.oneof(fc.jsonValue(), fc.double(), fc.string({ unit: 'binary' }), fc.bigInt());
     fc.assert(
       fc.property(fc.array(anything, { minLength: 1, maxLength: 6 }), (data) => {
@@ -121,7 +121,7 @@ describe('JSON data', () => {
     ['UINT32', [-1, 0, 2 ** 32 - 1, 2 ** 32]],
     ['UINT64', [-1, 0, 2n ** 64n - 1n, 2n ** 64n]],
     ['FP32', [-3.5e38, -3.4e38, 3.4e38, 3.5e38]],
-  ] as const)('of %s keeps to its range', (datatype, values) => {
+  ] as const)('of %s must be within its range', (datatype, values) => {
     const taken = values.map(
       (value) => message({ name: 'x', datatype, shape: [1], data: [value] }) === 'taken',
     );
@@ -138,7 +138,7 @@ describe('JSON data', () => {
     ['9007199254740993.0', 'UINT64', 'element 0 is 9007199254740992;'],
     ['9007199254740992', 'INT32', 'element 0 is 9007199254740992;'],
   ] as const)(
-    'is no whole number past 2^53 unless its digits are written out: %s',
+    'is not accepted as an integer past 2^53 unless its digits are written out: %s',
     (text, datatype, said) => {
       expect(() => read(datatype, [1], `[${text}]`)).toThrow(said);
     },
@@ -146,7 +146,7 @@ describe('JSON data', () => {
 
   it.each([
     [[2, 2], [[1, 2], [3]], 'not nested as its shape [2,2]: at depth 1, list 1 has length 1, not 2'],
-    [[2, 2], [[1, 2], 3], 'at depth 1, entry 1 is no list'],
+    [[2, 2], [[1, 2], 3], 'at depth 1, entry 1 is not a list'],
     [[2, 2], [[1, 2, 3], [4]], 'at depth 1, list 0 has length 3, not 2'],
     [
       [1, 4],
@@ -161,11 +161,11 @@ describe('JSON data', () => {
     [[2, 2], [1, 2, 3], 'has 3 elements; its shape [2,2] has 4'],
     [[2], [], 'has 0 elements; its shape [2] has 2'],
     [[2], 1, 'has 1 element; its shape [2] has 2'],
-  ])('of shape %j is refused when it is %j', (shape, data, said) => {
+  ])('of shape %j is rejected when it is %j', (shape, data, said) => {
     expect(message({ name: 'x', datatype: 'INT32', shape, data })).toContain(said);
   });
 
-  it('may be a single element alone', () => {
+  it('may be a single element without a list', () => {
     expect([...readJsonData({ name: 'x', datatype: 'UINT8', shape: [], data: 7 })]).toEqual([7]);
     expect([...readJsonData({ name: 'x', datatype: 'UINT8', shape: [1], data: 7 })]).toEqual([7]);
   });

@@ -4,18 +4,19 @@ import { invalid } from '../oip/tensor-checks.ts';
 import { encodeElements } from '../oip/typed-contents.ts';
 import { elementCount } from '../runner/tensor-layout.ts';
 
-/** A tensor as a JSON request has it. */
+/** A tensor of a JSON request. */
 export interface JsonTensor {
   readonly name: string;
   readonly datatype: Datatype;
   readonly shape: readonly number[];
-  /** All elements row by row, or nested exactly as the shape is; a single element may stand alone. */
+  /** All elements in row-major order, or nested exactly as the shape; a single element may be given without a list. */
   readonly data: unknown;
 }
 
 /**
- * JSON data as a tensor's bytes. Nothing is converted: throws INVALID_ARGUMENT naming the tensor, the element's index, what was
- * given and what the datatype takes. Only floats are rounded, to the nearest that the datatype has.
+ * JSON data as a tensor's bytes. Nothing is converted: throws INVALID_ARGUMENT naming the tensor, the element's
+ * index, the given value and what the datatype accepts. Only floats are rounded, to the nearest value of the
+ * datatype.
  */
 export function readJsonData(tensor: JsonTensor): Uint8Array {
   const { name, datatype, shape } = tensor;
@@ -34,7 +35,7 @@ export function readJsonData(tensor: JsonTensor): Uint8Array {
   return encodeElements(name, datatype, elements as Parameters<typeof encodeElements>[2]);
 }
 
-/** Goes down level by level, as deep as the shape and no deeper: data can be nested deeper than any stack. */
+/** Flattens level by level, no deeper than the shape: data can be nested deeper than the call stack allows. */
 function flatten({ name, shape, data }: JsonTensor): readonly unknown[] {
   if (!Array.isArray(data)) return [data];
   if (!Array.isArray(data[0])) return data;
@@ -55,7 +56,7 @@ function flatten({ name, shape, data }: JsonTensor): readonly unknown[] {
 function ragged(name: string, shape: readonly number[], axis: number, index: number, given: unknown) {
   const what = Array.isArray(given)
     ? `list ${index} has length ${given.length}, not ${shape[axis]}`
-    : `entry ${index} is no list`;
+    : `entry ${index} is not a list`;
   return invalid(`input ${quoted(name)} is not nested as its shape [${shape}]: at depth ${axis}, ${what}`);
 }
 
@@ -64,13 +65,16 @@ interface Takes {
   readonly takes: string;
 }
 
-/** Numbers past 2^53 come as bigint, so that no digit is lost; any other number past it was written with an exponent. */
+/**
+ * Integers past 2^53 arrive as bigint, so that no digit is lost. Another number past 2^53 was written with an
+ * exponent or fraction and is rejected.
+ */
 function whole(least: bigint, most: bigint): Takes {
   const fits = (element: unknown) =>
     (typeof element === 'bigint' || Number.isSafeInteger(element)) &&
     (element as number | bigint) >= least &&
     (element as number | bigint) <= most;
-  return { fits, takes: `a whole number from ${least} to ${most}` };
+  return { fits, takes: `an integer from ${least} to ${most}` };
 }
 
 const signed = (bits: bigint) => whole(-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n);
@@ -79,10 +83,10 @@ const unsigned = (bits: bigint) => whole(0n, 2n ** bits - 1n);
 function float(round: (value: number) => number, most: number): Takes {
   const fits = (element: unknown) =>
     (typeof element === 'number' || typeof element === 'bigint') && Number.isFinite(round(Number(element)));
-  return { fits, takes: `a number up to ${most} either side of 0` };
+  return { fits, takes: `a number from -${most} to ${most}` };
 }
 
-const NOT_IN_JSON: Takes = { fits: () => false, takes: 'no JSON, only bytes: send binary data' };
+const NOT_IN_JSON: Takes = { fits: () => false, takes: 'only binary data, not JSON' };
 
 const TAKES: Readonly<Record<Datatype, Takes>> = {
   BOOL: {
@@ -103,14 +107,14 @@ const TAKES: Readonly<Record<Datatype, Takes>> = {
   FP64: float(Number, Number.MAX_VALUE),
   BYTES: {
     fits: (element) => typeof element === 'string' && element.isWellFormed(),
-    takes: 'a text in Unicode',
+    takes: 'a Unicode string',
   },
 };
 
 function described(element: unknown): string {
   if (Array.isArray(element)) return 'a list';
-  if (typeof element === 'string') return `the text ${quoted(element)}`;
+  if (typeof element === 'string') return `the string ${quoted(element)}`;
   if (typeof element === 'object' && element !== null) return 'an object';
-  if (typeof element === 'number' && !Number.isFinite(element)) return 'beyond every number of 64 bits';
+  if (typeof element === 'number' && !Number.isFinite(element)) return 'out of the range of a 64-bit float';
   return String(element);
 }

@@ -30,7 +30,7 @@ type RequestBody = z.output<typeof requestSchema>;
 
 export interface RestRequest {
   readonly request: OipRequest;
-  /** Whether an output is to be answered as bytes behind the JSON. */
+  /** Whether an output is to be returned as bytes after the JSON. */
   isBinary(output: string): boolean;
 }
 
@@ -40,9 +40,9 @@ export interface Target {
 }
 
 /**
- * Reads a REST inference body: JSON, behind it the bytes of the inputs that announce `binary_data_size`. `headerBytes` is how
- * long the JSON is, undefined when it is all of the body. Throws INVALID_ARGUMENT naming the field or tensor, UNIMPLEMENTED
- * `unsupported_parameter`.
+ * Reads a REST inference body: JSON, followed by the bytes of the inputs that have `binary_data_size`. `headerBytes`
+ * is the length of the JSON; undefined when the whole body is JSON. Throws INVALID_ARGUMENT naming the field or
+ * tensor, UNIMPLEMENTED `unsupported_parameter`.
  */
 export function readRestRequest(
   target: Target,
@@ -91,11 +91,14 @@ function parseBody(text: string): RequestBody {
   throw invalid(`the request does not fit the protocol: ${issues.slice(0, 5).join('; ')}`);
 }
 
-/** Where in the body something does not fit: in an input or output by its name, where it has one, else by the position. */
+/**
+ * The place of a schema error in the body: `FIELD of input 'NAME'` where the input or output has a name, else the
+ * path.
+ */
 function placeOf(path: readonly PropertyKey[], json: unknown): string {
   const [list, index, ...field] = path;
   if (field.length > 0 && (list === 'inputs' || list === 'outputs')) {
-    // A path that long leads through a list of objects.
+    // A path this long goes through a list of objects.
     const { name } = (json as Record<typeof list, { name?: unknown }[]>)[list][Number(index)] ?? {};
     const kind = list === 'inputs' ? 'input' : 'output';
     if (typeof name === 'string') return `${field.map(String).join('.')} of ${kind} ${quoted(name)}`;
@@ -149,7 +152,7 @@ function integer(body: RequestBody, name: string): number | undefined {
   return value;
 }
 
-/** A parameter that is on or off; `output` is the output it stands at, empty for the request. */
+/** A boolean parameter. `output` is the name of the output that has it, empty for the request. */
 function flag(parameters: RequestBody['parameters'], name: string, output: string): boolean | undefined {
   const value = parameters[name];
   if (value === undefined || typeof value === 'boolean') return value;

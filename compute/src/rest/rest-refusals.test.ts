@@ -3,7 +3,7 @@ import { echoModel, tensorManifest } from '../testing/echo-models.ts';
 import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
 import { startTestCompute, type TestCompute } from '../testing/start-test-compute.ts';
 
-/** Every input of the model `types`, with data that fits, as JSON text. */
+/** Valid data, as JSON text, for every input of the model `types`. */
 const FITTING: Readonly<Record<string, string>> = {
   BOOL: '[true, false]',
   INT8: '[1, 2]',
@@ -54,7 +54,7 @@ async function infer(model: string, body: string | Uint8Array, headers: Record<s
   return { status: response.status, text, json: JSON.parse(text) };
 }
 
-/** Asks with `data` for one input, and data that fits for all others. */
+/** Sends `data` for one input, and valid data for all others. */
 function inferWith(datatype: string, data: string, shape = '[2]') {
   const inputs = Object.entries(FITTING).map(
     ([name, fitting]) =>
@@ -65,7 +65,7 @@ function inferWith(datatype: string, data: string, shape = '[2]') {
   return infer('types', `{"inputs": [${inputs.join()}], "outputs": [{"name": "${datatype}_out"}]}`);
 }
 
-/** A request for `tiny`, with more in it, in its input and in its output. */
+/** A request for `tiny` with additional fields in the request, its input and its output. */
 function tinyRequest(more: object, input: object = {}, output: object = {}): string {
   return JSON.stringify({
     inputs: [{ name: 'input', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4], ...input }],
@@ -76,29 +76,29 @@ function tinyRequest(more: object, input: object = {}, output: object = {}): str
 
 describe('JSON data over REST', () => {
   it.each([
-    ['BOOL', '[true, "true"]', /'BOOL': element 1 is the text 'true'; BOOL takes true, false, 1 or 0/],
+    ['BOOL', '[true, "true"]', /'BOOL': element 1 is the string 'true'; BOOL takes true, false, 1 or 0/],
     ['BOOL', '[true, 2]', /element 1 is 2;/],
-    ['INT8', '["", 1]', /'INT8': element 0 is the text ''; INT8 takes a whole number from -128 to 127/],
+    ['INT8', '["", 1]', /'INT8': element 0 is the string ''; INT8 takes an integer from -128 to 127/],
     ['INT8', '[1, true]', /element 1 is true;/],
     ['INT8', '[1, 128]', /element 1 is 128;/],
     ['INT8', '[1, 1.5]', /element 1 is 1.5;/],
-    ['INT64', '[1, ""]', /'INT64': element 1 is the text '';/],
-    ['INT64', '[1, "0x10"]', /element 1 is the text '0x10'; INT64 takes a whole number from -92\d+ to 92\d+/],
-    ['INT64', '[1, "16"]', /element 1 is the text '16'/],
+    ['INT64', '[1, ""]', /'INT64': element 1 is the string '';/],
+    ['INT64', '[1, "0x10"]', /element 1 is the string '0x10'; INT64 takes an integer from -92\d+ to 92\d+/],
+    ['INT64', '[1, "16"]', /element 1 is the string '16'/],
     ['INT64', '[1, 9223372036854775808]', /element 1 is 9223372036854775808;/],
-    ['UINT64', '[1, -1]', /element 1 is -1; UINT64 takes a whole number from 0 to 18446744073709551615/],
-    ['FP32', '["", 1]', /'FP32': element 0 is the text '';/],
-    ['FP32', '["abc", 1]', /element 0 is the text 'abc'; FP32 takes a number up to 3.4028/],
+    ['UINT64', '[1, -1]', /element 1 is -1; UINT64 takes an integer from 0 to 18446744073709551615/],
+    ['FP32', '["", 1]', /'FP32': element 0 is the string '';/],
+    ['FP32', '["abc", 1]', /element 0 is the string 'abc'; FP32 takes a number from -3.4028/],
     ['FP32', '[1, 1e39]', /element 1 is 1e\+39;/],
     ['FP32', '[1, null]', /element 1 is null;/],
     ['FP32', '[1, {"a": 1}]', /element 1 is an object;/],
-    ['FP64', '[1, 1e999]', /element 1 is beyond every number/],
-    ['BYTES', '["a", 5]', /'BYTES': element 1 is 5; BYTES takes a text/],
-    ['BYTES', '["a", "\\ud800"]', /element 1 is the text/],
+    ['FP64', '[1, 1e999]', /element 1 is out of the range of a 64-bit float/],
+    ['BYTES', '["a", 5]', /'BYTES': element 1 is 5; BYTES takes a Unicode string/],
+    ['BYTES', '["a", "\\ud800"]', /element 1 is the string/],
     ['INT8', '[1]', /'INT8' has 1 element; its shape \[2\] has 2/],
     ['INT8', '[[1], [2]]', /'INT8'.*nested.*\[2\]/],
     ['INT8', '[1, [2]]', /element 1 is a list/],
-  ])('is refused for %s: %s', async (datatype, data, error) => {
+  ])('is rejected for %s: %s', async (datatype, data, error) => {
     const reply = await inferWith(datatype, data);
     expect(reply).toMatchObject({ status: 400, json: { error: expect.stringMatching(error) } });
     expect(reply.json.reason).toBe('invalid_tensor');
@@ -112,7 +112,7 @@ describe('JSON data over REST', () => {
     ['FP32', '[3.4028235e38, 12345678901234567890]', '[3.4028234663852886e+38,12345679395506094000]'],
     ['FP64', '[1e308, 0.1]', '[1e+308,0.1]'],
     ['BYTES', '["1", ""]', '["1",""]'],
-  ])('comes back as it was for %s: %s', async (datatype, data, expected) => {
+  ])('is returned unchanged for %s: %s', async (datatype, data, expected) => {
     const reply = await inferWith(datatype, data);
     expect(reply).toMatchObject({ status: 200 });
     expect(reply.text).toContain(`"data":${expected}`);
@@ -131,9 +131,13 @@ describe('JSON data over REST', () => {
   });
 });
 
-describe('a REST request that does not fit the protocol', () => {
+describe('a REST request that violates the protocol', () => {
   it.each([
-    ['a text in a shape', tinyRequest({}, { shape: ['1', 4] }), /: shape\.0 of input 'input': Invalid input/],
+    [
+      'a string in a shape',
+      tinyRequest({}, { shape: ['1', 4] }),
+      /: shape\.0 of input 'input': Invalid input/,
+    ],
     ['an input without a shape', tinyRequest({}, { shape: undefined }), /: shape of input 'input': /],
     [
       'a list as a parameter of an input',
@@ -141,17 +145,17 @@ describe('a REST request that does not fit the protocol', () => {
       /: parameters\.a of input 'input': /,
     ],
     [
-      'parameters of an output that are a text',
+      'parameters of an output that are a string',
       tinyRequest({}, {}, { parameters: 'x' }),
       /: parameters of output 'score': /,
     ],
     ['an input without a name', tinyRequest({}, { name: undefined }), /: inputs\.0\.name: /],
     ['a number as the name of an output', tinyRequest({}, {}, { name: 5 }), /: outputs\.0\.name: /],
     ['an input that is null', tinyRequest({ inputs: [null] }), /: inputs\.0: /],
-    ['inputs that are no list', tinyRequest({ inputs: {} }), /: inputs: /],
+    ['inputs that are not a list', tinyRequest({ inputs: {} }), /: inputs: /],
     ['a number as the id', tinyRequest({ id: 7 }), /: id: /],
     ['nothing', 'null', /: request: /],
-  ])('is refused with %s, by the name of the tensor where there is one', async (_, body, error) => {
+  ])('is rejected for %s, naming the tensor where it has a name', async (_, body, error) => {
     expect(await infer('tiny', body)).toMatchObject({
       status: 400,
       json: { error: expect.stringMatching(error) },
@@ -159,7 +163,7 @@ describe('a REST request that does not fit the protocol', () => {
   });
 });
 
-describe('what a REST request may ask for', () => {
+describe('parameters of a REST request', () => {
   it.each([
     ['sequence_id', tinyRequest({ parameters: { sequence_id: 7 } })],
     ['sequence_id', tinyRequest({ parameters: { sequence_id: 'a' } })],
@@ -174,7 +178,7 @@ describe('what a REST request may ask for', () => {
         { data: undefined, parameters: { shared_memory_region: 'a', shared_memory_offset: 0 } },
       ),
     ],
-  ])('leaves out %s, and says so', async (parameter, body) => {
+  ])('are rejected when they ask for %s', async (parameter, body) => {
     expect(await infer('tiny', body)).toMatchObject({
       status: 501,
       json: { error: expect.stringContaining(`'${parameter}'`), reason: 'unsupported_parameter' },
@@ -191,7 +195,7 @@ describe('what a REST request may ask for', () => {
     });
   });
 
-  it('may name what is off, as clients do, and parameters of its own', async () => {
+  it('may switch a feature off, as clients do, and include custom parameters', async () => {
     const off = { sequence_id: 0, sequence_start: false, sequence_end: false, mine: 'x', triton_x: true };
     const output = { parameters: { classification: 0, binary_data: false } };
     expect(await infer('tiny', tinyRequest({ parameters: off }, {}, output))).toMatchObject({ status: 200 });
@@ -201,7 +205,7 @@ describe('what a REST request may ask for', () => {
   });
 
   it.each(['', ' ', '0x10', '1e2', '-1', '4.0', '1, 2'])(
-    'is refused with %j as the length of its JSON',
+    'are rejected with %j as the length of the JSON',
     async (length) => {
       const headers = { 'inference-header-content-length': length };
       expect(await infer('tiny', new Uint8Array(16), headers)).toMatchObject({
@@ -250,7 +254,7 @@ describe('what a REST request may ask for', () => {
     const reply = await fetch(load, { method: 'POST', body });
     expect([reply.status, await reply.json()]).toMatchObject([
       400,
-      { error: expect.stringMatching(/'version' must be a text or a number/) },
+      { error: expect.stringMatching(/'version' must be a string or a number/) },
     ]);
   });
 

@@ -4,13 +4,13 @@ import { invalid } from '../oip/tensor-checks.ts';
 import { readRestRequest } from './read-rest-request.ts';
 import { type RestAnswer, writeRestAnswer } from './write-rest-answer.ts';
 
-/** One request, as far as a route needs it. */
+/** The parts of an HTTP request that routes need. */
 export interface RestCall {
-  /** Model and version of the path; the version is empty when the path names none. */
+  /** Model and version from the path; the version is empty when the path has none. */
   readonly model: string;
   readonly version: string;
   readonly caller: string;
-  /** Milliseconds that a request without a timeout of its own may take. */
+  /** Timeout in milliseconds for a request that sets none. */
   readonly maxTimeoutMs: number;
   header(name: string): string | undefined;
   body(): Promise<Buffer>;
@@ -19,7 +19,7 @@ export interface RestCall {
 
 export interface RestReply {
   readonly status: number;
-  /** JSON, unless an answer with bytes is given. */
+  /** JSON, unless an answer with binary tensors is given. */
   readonly json?: unknown;
   readonly answer?: RestAnswer;
   /** Plain text of the given content type, instead of JSON. */
@@ -29,9 +29,9 @@ export interface RestReply {
 
 export interface RestRoute {
   readonly method: 'GET' | 'POST';
-  /** Groups `model` and `version`. */
+  /** Has the groups `model` and `version`. */
   readonly path: RegExp;
-  /** The RPC that this is the twin of; its row of the authorization table is the route's. */
+  /** The corresponding RPC; the route is authorized by that RPC's row in the authorization table. */
   readonly rpc: string;
   handle(call: RestCall, oip: OipParts): Promise<RestReply> | RestReply;
 }
@@ -44,7 +44,7 @@ function route(method: 'GET' | 'POST', path: string, rpc: string, handle: RestRo
   return { method, path: new RegExp(`^${path}$`), rpc: `${RPC}${rpc}`, handle };
 }
 
-/** The protocol's REST side: every route stands here. */
+/** All routes of the protocol over REST. */
 export const REST_ROUTES: readonly RestRoute[] = [
   route('GET', '/v2/health/live', 'ServerLive', () => ok({ live: true })),
   route('GET', '/v2/health/ready', 'ServerReady', (_, oip) => {
@@ -111,7 +111,7 @@ async function infer(call: RestCall, oip: OipParts): Promise<RestReply> {
   return { status: 200, answer: writeRestAnswer(answer, isBinary) };
 }
 
-/** A body that is nothing but the bytes of the model's one input. */
+/** A body that consists only of the bytes of the model's single input. */
 async function rawRequest(
   call: RestCall,
   body: Buffer,
@@ -150,10 +150,13 @@ function parametersOf({ parameters = {} }: JsonObject): JsonObject {
   return parameters;
 }
 
-/** Empty where none is given. Of another kind it is refused: without it another version would be loaded, and all unloaded. */
+/**
+ * Empty when no version is given. A version of another type is rejected: ignoring it would load another version, or
+ * unload all versions.
+ */
 function versionOf({ version = '' }: JsonObject): string {
   if (typeof version !== 'string' && typeof version !== 'number')
-    throw invalid("parameter 'version' must be a text or a number");
+    throw invalid("parameter 'version' must be a string or a number");
   return String(version);
 }
 

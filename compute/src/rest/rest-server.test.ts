@@ -51,7 +51,7 @@ async function post(path: string, body: unknown, headers: Record<string, string>
   };
 }
 
-/** A request whose headers are all our own; fetch does not let one choose Host. */
+/** A request with arbitrary headers; fetch does not allow setting Host. */
 async function postRaw(path: string, headers: Record<string, string>) {
   const sent = request(base + path, { method: 'POST', headers }).end('{}');
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
@@ -76,7 +76,7 @@ function withBinary(json: object, ...tensors: Buffer[]) {
 }
 
 describe('Open Inference Protocol over REST', () => {
-  it('says that it lives and is ready, with bodies, in the exact content type', async () => {
+  it('answers the health checks with bodies, in the exact content type', async () => {
     expect(await get('/v2/health/live')).toEqual({
       status: 200,
       type: 'application/json',
@@ -110,7 +110,7 @@ describe('Open Inference Protocol over REST', () => {
     });
   });
 
-  it('answers flat and nested JSON alike', async () => {
+  it('accepts flat and nested JSON alike', async () => {
     const flat = await post('/v2/models/tiny/infer', { id: 'a', inputs: [input([1, 2, 3, 4])] });
     const nested = await post('/v2/models/tiny/versions/live/infer', { inputs: [input([[1, 2, 3, 4]])] });
     expect(flat).toMatchObject({
@@ -127,7 +127,7 @@ describe('Open Inference Protocol over REST', () => {
     });
   });
 
-  it('takes and gives binary tensors', async () => {
+  it('accepts and returns binary tensors', async () => {
     const ask = {
       inputs: [input(undefined, { parameters: { binary_data_size: 16 } })],
       parameters: { binary_data_output: true },
@@ -140,7 +140,7 @@ describe('Open Inference Protocol over REST', () => {
     ]);
     const json = await post('/v2/models/tiny/infer', { inputs: [input([1, 2, 3, 4])] });
     expect(floatsOf(reply.binary)).toEqual(json.json.outputs[0].data.map(Math.fround));
-    // The output's own wish comes before that of the request.
+    // A setting of one output has precedence over that of the request.
     const own = withBinary(
       { ...ask, outputs: [{ name: 'score', parameters: { binary_data: false } }] },
       floats(1, 2, 3, 4),
@@ -148,7 +148,7 @@ describe('Open Inference Protocol over REST', () => {
     expect((await post('/v2/models/tiny/infer', own.body, own.headers)).type).toBe('application/json');
   });
 
-  it('takes the bytes of a single input with nothing else', async () => {
+  it('accepts a body of only the bytes of a single input', async () => {
     const reply = await post('/v2/models/tiny/infer', floats(1, 2, 3, 4, 5, 6, 7, 8), {
       'inference-header-content-length': '0',
     });
@@ -156,7 +156,7 @@ describe('Open Inference Protocol over REST', () => {
     expect(reply.binary).toHaveLength(8);
   });
 
-  it('loses no digit of a 64-bit integer and no letter of a text, and mixes JSON with bytes', async () => {
+  it('loses no digit of a 64-bit integer and no character of a text, and mixes JSON with bytes', async () => {
     const tensors = [
       { name: 'long', shape: [2], datatype: 'INT64' },
       { name: 'text', shape: [2], datatype: 'BYTES', data: ['é', ''] },
@@ -219,7 +219,7 @@ describe('Open Inference Protocol over REST', () => {
       /both/,
     ],
     [
-      'bytes that are not there',
+      'missing bytes',
       '/v2/models/tiny/infer',
       { inputs: [input(undefined, { parameters: { binary_data_size: 16 } })] },
       400,
@@ -234,20 +234,30 @@ describe('Open Inference Protocol over REST', () => {
   });
 
   it.each([
-    ['of a web page', { origin: 'http://page.example' }, 403, /Origin.*HOTLOOP_API_KEYS/],
-    ['of a sandboxed web page', { origin: 'null' }, 403, /Origin/],
-    ['for a name that was made to point here', { host: 'page.example' }, 403, /Host.*loopback/],
-    ['for a name that begins like this machine', { host: '127.0.0.1.page.example:8000' }, 403, /Host/],
-    ['for no name', { host: '::1' }, 403, /Host/],
-    ['for this machine', { host: 'LocalHost:8000' }, 200, undefined],
-    ['for this machine without a port', { host: '[::1]' }, 200, undefined],
+    ['from a web page', { origin: 'http://page.example' }, 403, /Origin.*HOTLOOP_API_KEYS/],
+    ['from a sandboxed web page', { origin: 'null' }, 403, /Origin/],
+    [
+      'for a host name that resolves to this machine (DNS rebinding)',
+      { host: 'page.example' },
+      403,
+      /Host.*loopback/,
+    ],
+    [
+      'for a host name that starts with a loopback address',
+      { host: '127.0.0.1.page.example:8000' },
+      403,
+      /Host/,
+    ],
+    ['for a malformed Host header', { host: '::1' }, 403, /Host/],
+    ['for localhost', { host: 'LocalHost:8000' }, 200, undefined],
+    ['for loopback without a port', { host: '[::1]' }, 200, undefined],
   ])('without API keys, answers a request %s', async (_, headers, status, error) => {
     const reply = await postRaw('/v2/repository/index', headers);
     expect(reply.status).toBe(status);
     if (error) expect(reply.json).toEqual({ error: expect.stringMatching(error), reason: 'web_page' });
   });
 
-  it('refuses a header length outside the body and bytes left over', async () => {
+  it('rejects a header length beyond the body, and extra bytes', async () => {
     const good = withBinary({ inputs: [input([1, 2, 3, 4])] }, Buffer.from('more'));
     expect((await post('/v2/models/tiny/infer', good.body, good.headers)).json.error).toMatch(
       /additional input data/,

@@ -22,24 +22,24 @@ import { readBody } from './read-body.ts';
 import { REST_ROUTES, type RestReply, type RestRoute } from './rest-routes.ts';
 
 export interface RestServerOptions {
-  /** host:port; port 0 takes a free one. Anything but loopback needs API keys. */
+  /** host:port; port 0 picks a free port. An address other than loopback requires API keys. */
   readonly listen: string;
   readonly maxBodyBytes: number;
-  /** The longest that a request may take. */
+  /** Maximum timeout of a request. */
   readonly maxTimeoutMs: number;
 }
 
 export interface RestServer extends AsyncDisposable {
   readonly address: string;
-  /** No new connections, then in-flight requests to their end; at the deadline the rest is cut off. */
+  /** Stops accepting connections and waits for in-flight requests; at the deadline the remaining ones are cut off. */
   drain(deadlineMs: number): Promise<void>;
 }
 
 export interface RestAdapters {
   readonly authenticator: Authenticator;
-  /** Without it connections are not encrypted. */
+  /** Without it, connections are not encrypted. */
   readonly tls?: TlsIdentity | undefined;
-  /** Served under /metrics, without a key; absent: no such path. */
+  /** Served under /metrics, without a key. Absent: no such path. */
   readonly metrics?: Metrics | undefined;
   readonly log: Log;
 }
@@ -47,7 +47,10 @@ export interface RestAdapters {
 const MAX_CONNECTIONS = 4096;
 const MAX_HEADER_BYTES = 32 * 1024;
 
-/** Serves the protocol over HTTP/1.1. Throws INVALID_ARGUMENT (open without keys), UNAVAILABLE (address in use). */
+/**
+ * Serves the protocol over HTTP/1.1. Throws INVALID_ARGUMENT (reachable from other machines without keys),
+ * UNAVAILABLE (address in use).
+ */
 export async function startRestServer(
   options: RestServerOptions,
   oip: OipParts,
@@ -90,21 +93,21 @@ export async function startRestServer(
   return { address, drain, [Symbol.asyncDispose]: () => drain(0) };
 }
 
-/** Bytes that are no request are told so in the form of every other refusal, where anybody still listens. */
+/** Answers bytes that are not an HTTP request in the same form as every other error, if the client still listens. */
 function refuseBytes(error: Error & { code?: string }, socket: Duplex): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
   }
   const isLong = error.code === 'HPE_HEADER_OVERFLOW';
-  const body = JSON.stringify({ error: isLong ? 'the headers are too long' : 'this is no HTTP request' });
+  const body = JSON.stringify({ error: isLong ? 'the headers are too long' : 'this is not an HTTP request' });
   const status = isLong ? '431 Request Header Fields Too Large' : '400 Bad Request';
   socket.end(
     `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   );
 }
 
-/** A route is named by its RPC; what matches none shares one name. */
+/** Measures a request under the name of its RPC. Requests without a route share one name, which bounds the labels. */
 function measure(request: IncomingMessage, response: ServerResponse, durations: HttpDurations): void {
   const startedAt = performance.now();
   const path = (request.url ?? '').split('?')[0] ?? '';
@@ -131,7 +134,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, servin
     const known = toHotloopError(error);
     if (known.code === 'INTERNAL') serving.log.error({ error, path: request.url }, 'a REST request failed');
     const status = known.reason === 'too_large' ? 413 : HTTP_STATUS[known.code];
-    // The unread rest of the body would be parsed as the next request.
+    // Otherwise the unread rest of the body would be parsed as the next request.
     if (!request.complete) response.setHeader('connection', 'close');
     const reason = known.reason === '' ? {} : { reason: known.reason };
     write(response, { status, json: { error: known.message, ...reason } });
@@ -149,7 +152,7 @@ async function route(
     return { status: 200, ...(await serving.metrics.scrape(request.headers.accept)) };
   if (!path.startsWith('/v2/health/')) refuseUnverified(request, serving.tls);
   const matching = REST_ROUTES.filter((candidate) => candidate.path.test(path));
-  // HEAD is GET without the body, which Node leaves out by itself.
+  // HEAD is handled as GET; Node omits the body by itself.
   const method = request.method === 'HEAD' ? 'GET' : request.method;
   const found = matching.find((candidate) => candidate.method === method);
   if (!found) {
@@ -167,7 +170,7 @@ async function route(
   const caller = await authorize(AUTHORIZATION, found.rpc, serving.authenticator, header);
   const { maxBodyBytes, maxTimeoutMs } = serving.options;
   const asked = target(found, path);
-  // A key that is limited to some models sees no list of all.
+  // A key that is limited to some models may not list all models.
   permitNamed(caller, found.rpc.endsWith('/RepositoryIndex') ? 'operate' : 'predict', asked.model);
   const call = {
     ...asked,
@@ -194,7 +197,7 @@ function target(found: RestRoute, path: string): { model: string; version: strin
   }
 }
 
-/** Content types are exactly these: clients compare them as text. */
+/** Content types are exactly these, because clients compare them as text. */
 function write(response: ServerResponse, reply: RestReply): void {
   if (response.destroyed) return;
   const body = reply.answer?.body ?? [Buffer.from(reply.text ?? JSON.stringify(reply.json))];

@@ -6,12 +6,12 @@ import { invalid } from '../oip/tensor-checks.ts';
 
 declare global {
   interface JSON {
-    /** A value that is written into JSON as the text given. */
+    /** A value that JSON.stringify writes as exactly the given text. */
     rawJSON(text: string): unknown;
   }
 }
 
-/** True for 16-bit floats. */
+/** True for 16-bit floats, which JSON cannot carry in this protocol. */
 export function isBeyondJson(datatype: Datatype): boolean {
   return datatype === 'FP16' || datatype === 'BF16';
 }
@@ -71,8 +71,8 @@ type Reviver = (key: string, value: unknown, context: { readonly source?: string
 type ParseWithSource = (text: string, reviver: Reviver) => unknown;
 
 /**
- * Parses JSON; where 64-bit integers are spoken of, whole numbers past 2^53 become bigint, so that no digit is lost. Throws
- * SyntaxError, and RangeError for what is nested too deeply to be read like that.
+ * Parses JSON. If the text mentions a 64-bit integer type, integers past 2^53 become bigint, so that no digit is
+ * lost. Throws SyntaxError, and RangeError when the nesting is too deep for that.
  */
 export function parseLossless(text: string): unknown {
   if (!/"U?INT64"/.test(text)) return JSON.parse(text);

@@ -2,13 +2,13 @@ import type { OipAnswer } from '../oip/oip-request.ts';
 import { jsonElements } from './rest-tensors.ts';
 
 export interface RestAnswer {
-  /** JSON, and behind it the binary outputs in their order. */
+  /** JSON, followed by the binary outputs in their order. */
   readonly body: readonly Uint8Array[];
-  /** How long the JSON is; undefined when it is all. */
+  /** Length of the JSON in bytes; undefined when the whole body is JSON. */
   readonly headerBytes: number | undefined;
 }
 
-/** An answer as the REST protocol has it. Outputs asked for as binary follow the JSON, which announces their sizes. */
+/** An answer in the REST protocol. Outputs requested as binary follow the JSON, which gives their sizes. */
 export function writeRestAnswer(answer: OipAnswer, isBinary: (output: string) => boolean): RestAnswer {
   const binary: Uint8Array[] = [];
   const outputs = answer.outputs.map((output) => {

@@ -14,7 +14,10 @@ import { tryOut } from './try-out.ts';
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 const RUNNER = join(import.meta.dirname, 'runner.ts');
 const OWNER = join(import.meta.dirname, '..', 'testing', 'own-a-runner.ts');
-/** To end others and change users, the network and priorities: what root has where nobody took it away. */
+/**
+ * Capabilities to kill, change users (setuid, setgid), administer the network and set priorities: what root has
+ * unless a container has dropped them.
+ */
 const POWERS = [5n, 6n, 7n, 21n, 23n];
 const NO_POWERS = '0000000000000000';
 const ONLY_READING = '0000000000000004';
@@ -22,7 +25,7 @@ const SOMEONE = 61_001;
 const AS_SOMEONE = ['setpriv', `--reuid=${SOMEONE}`, '--clear-groups', '--'];
 
 describe.runIf(process.platform === 'linux')('a runner', () => {
-  it('of root has a user of its own, and neither powers, network, secrets nor core dumps', async (context) => {
+  it('of root has its own user id, and no capabilities, network, secrets or core dumps', async (context) => {
     if (!(await isPowerful(context)) || !(await isReadableBySomeone(context))) return;
     await using one = await disposable(startSmall());
     await using other = await disposable(startSmall());
@@ -43,7 +46,7 @@ describe.runIf(process.platform === 'linux')('a runner', () => {
     ]);
   });
 
-  it('stands behind what serves until its first ping, with all its threads', async (context) => {
+  it('has low priority in all its threads until its first ping', async (context) => {
     if (!(await isPowerful(context))) return;
     await using one = await disposable(startSmall());
     const { pid } = one.runner;
@@ -53,7 +56,7 @@ describe.runIf(process.platform === 'linux')('a runner', () => {
     expect(new Set(await nicenessOf(pid))).toEqual(new Set([0]));
   });
 
-  it('may read all files, and nothing else, where its code may be read by root alone', async (context) => {
+  it('may read all files, and nothing else, when its code is readable by root only', async (context) => {
     if (!(await isPowerful(context))) return;
     const folder = await mkdtemp(join(tmpdir(), 'hotloop-private-'));
     try {
@@ -75,7 +78,7 @@ describe.runIf(process.platform === 'linux')('a runner', () => {
     }
   });
 
-  it('of anyone else keeps that user and can gain no power', async (context) => {
+  it('of another user keeps that user id and can gain no privileges', async (context) => {
     const isRoot = process.geteuid?.() === 0;
     if (isRoot && !(await isReadableBySomeone(context))) return;
     await using owner = await startOwner(RUNNER, isRoot ? SOMEONE : undefined);
@@ -87,7 +90,7 @@ describe.runIf(process.platform === 'linux')('a runner', () => {
     expect(isOffline).toBe(owner.said.network === 'none');
   });
 
-  it('is confined in a way that is found once, and logged once, for all that begin together', async () => {
+  it('is confined in a way that is determined and logged once for all runners that start together', async () => {
     const said: string[] = [];
     const say = (_fields: unknown, text?: string) => void said.push(String(text));
     const confinements = new Confinements({ ...silentLog(), info: say, warn: say });
@@ -113,7 +116,7 @@ describe.runIf(process.platform === 'linux')('a runner', () => {
     expect(said).toEqual([expect.stringMatching(/^no way to confine runners/)]);
   });
 
-  it('of root never has the user of one of the thousands before it', async (context) => {
+  it('of root never has the user id of one of the previous thousands', async (context) => {
     if (!(await isPowerful(context))) return;
     const confinement = await new Confinements(silentLog()).for({ executionProviders: ['cpu'] });
     const users = Array.from({ length: 4_000 }, () =>
@@ -161,7 +164,7 @@ async function isPowerful(context: TestContext): Promise<boolean> {
   return false;
 }
 
-/** Not so for a clone in a folder that only root may enter. */
+/** False for a clone in a folder that only root may enter. */
 async function isReadableBySomeone(context: TestContext): Promise<boolean> {
   if (await tryOut(AS_SOMEONE, [OWNER])) return true;
   notRun(context, 'nobody else may read this folder');
@@ -198,11 +201,11 @@ async function disposable(starting: Promise<Runner>): Promise<AsyncDisposable & 
 interface Owner extends AsyncDisposable {
   readonly pid: number;
   readonly runner: number;
-  /** What it logged of how runners are confined. */
+  /** Logged facts about how runners are confined. */
   readonly said: Readonly<Record<string, unknown>>;
 }
 
-/** A service of another process, with a runner that is given a long run. */
+/** Starts a process that owns a runner, which has a long run in progress. */
 async function startOwner(runnerFile: string, user?: number): Promise<Owner> {
   const as = user === undefined ? {} : { uid: user, gid: user };
   const child = spawn(process.execPath, [OWNER, runnerFile], {
@@ -233,7 +236,7 @@ async function statusOf(pid: number): Promise<Readonly<Record<string, string>>> 
   return Object.fromEntries(lines.map((line) => line.split(/:\t?/, 2).map((part) => part.trim())));
 }
 
-/** The fields of a process' or thread's line from its state on, which is the first. */
+/** The fields of the stat file of a process or thread, starting with the third, its state. */
 async function fieldsOf(folder: string): Promise<readonly string[]> {
   const line = await readFile(`/proc/${folder}/stat`, 'utf8');
   return line.slice(line.lastIndexOf(')') + 2).split(' ');
@@ -245,11 +248,11 @@ async function nicenessOf(pid: number): Promise<readonly number[]> {
   return fields.map((of) => Number(of[16]));
 }
 
-/** Hundredths of a second that it has computed. */
+/** CPU time that the process has used, in hundredths of a second. */
 const ticksOf = async (pid: number): Promise<number> => Number((await fieldsOf(String(pid)))[11]);
 const networkOf = (pid: number): Promise<string> => readlink(`/proc/${pid}/ns/net`);
 
-/** True as well for one that ended and that nobody has asked about. */
+/** Also true for a zombie: a process that has exited and was not waited for. */
 async function hasEnded(pid: number): Promise<boolean> {
   const state = await fieldsOf(String(pid)).then(
     ([first]) => first,
@@ -261,7 +264,7 @@ async function hasEnded(pid: number): Promise<boolean> {
 async function until(isTrue: () => Promise<boolean>, what: string): Promise<void> {
   const end = Date.now() + 30_000;
   while (!(await isTrue())) {
-    if (Date.now() > end) throw new Error(`it never came to this: ${what}`);
+    if (Date.now() > end) throw new Error(`timed out waiting: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

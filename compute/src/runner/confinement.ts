@@ -4,9 +4,12 @@ import { type LoadOptions, usesDevice } from './load-options.ts';
 import { filesOfARunner } from './runner-files.ts';
 import { type Tried, tryOut } from './try-out.ts';
 
-/** Takes from runners the rights that they do not need, as far as this system allows it. */
+/** Removes from runners the rights that they do not need, as far as this system allows it. */
 export interface Confinement extends Tried {
-  /** What stands before a runner's command, and becomes the runner in the same process. Another for each runner. */
+  /**
+   * Command prefix of a runner; it replaces itself with the runner (exec), so the process id stays. Different for
+   * each runner.
+   */
   prefix(): readonly string[];
 }
 
@@ -18,12 +21,12 @@ interface Way {
 }
 
 /**
- * Numbers that belong to no account, which systemd too hands out while a service runs. Each runner has one of its own, so that it
- * may neither stop another nor look into it.
+ * User ids without an account, from the range that systemd uses for dynamic users. Each runner gets its own, so that
+ * runners can neither signal nor inspect each other.
  */
 const FIRST_USER = 61_184;
 const USERS = 4_336;
-/** Gets through folders that only their owner may enter, such as a clone under /root. */
+/** Capability to read through folders that only their owner may enter, such as a clone under /root. */
 const READ_ALL = ['--inh-caps', '--ambient-caps', '--bounding-set'].map(
   (set) => `${set}=-all,+dac_read_search`,
 );
@@ -33,9 +36,9 @@ const AS_IT_IS: Way = { user: 'that of the service', network: 'that of the servi
 
 const setpriv = (...options: readonly string[]) => ['setpriv', ...options, DIES_WITH_SERVICE, '--'];
 
-/** The strictest first; the last works everywhere. */
+/** The strictest way first; the last one works everywhere. */
 function waysOf(isRoot: boolean): readonly Way[] {
-  // From a drawn one on, because other services count too.
+  // Starts at a random id, because other services on this machine draw from the same range.
   let taken = randomInt(USERS);
   const setprivOfAnother = (...options: readonly string[]) => {
     const user = FIRST_USER + (taken++ % USERS);
@@ -46,7 +49,7 @@ function waysOf(isRoot: boolean): readonly Way[] {
     { ...AS_IT_IS, user: 'its own, reading all files', prefix: () => setprivOfAnother(...READ_ALL) },
     { ...AS_IT_IS, prefix: () => setpriv('--no-new-privs') },
   ];
-  // Who is not root may leave the network only together with the system's users.
+  // A user other than root may only leave the network namespace together with the user namespace.
   const unshare = ['unshare', ...(isRoot ? [] : ['--user']), '--net', '--'];
   const offline = ({ user, prefix }: Way): Way => ({
     user,
@@ -56,12 +59,16 @@ function waysOf(isRoot: boolean): readonly Way[] {
   return [...ways.slice(isRoot ? 0 : -1).flatMap((way) => [offline(way), way]), AS_IT_IS];
 }
 
-/** Devices belong to groups, and their drivers may start programs that gain privileges: such a runner keeps its rights. */
+/**
+ * Device files are accessed through groups, and drivers may start programs that gain privileges, so a runner with a
+ * device keeps its rights.
+ */
 const WAYS_BESIDE_DEVICES: readonly Way[] = [{ ...AS_IT_IS, prefix: () => setpriv() }, AS_IT_IS];
 
 /**
- * The strictest ways to start runners that work here. Each is tried out before a model depends on it. They depend on this system
- * and on how this process was started, which do not change: found out once for all runners, and logged once.
+ * Finds the strictest way to start runners that works here. Each way is tried out before a model depends on it. The
+ * result depends only on this system and on how this process was started, so it is determined once for all runners,
+ * and logged once.
  */
 export class Confinements {
   readonly #log: Log;
@@ -71,7 +78,7 @@ export class Confinements {
     this.#log = log;
   }
 
-  /** Rejects when it could not be tried out, such as when open files run out; the next call tries again. */
+  /** Rejects when no way could be tried out, for example without free file descriptors; the next call tries again. */
   for({ executionProviders }: Pick<LoadOptions, 'executionProviders'>): Promise<Confinement> {
     const usesDevices = usesDevice(executionProviders);
     const known = this.#found.get(usesDevices);
@@ -93,13 +100,10 @@ async function findConfinement(usesDevices: boolean, log: Log): Promise<Confinem
     const isPowerful = isRoot && user !== 'its own' && !usesDevices;
     const endsWithService = prefix().includes(DIES_WITH_SERVICE);
     const facts = { usesDevices, user, network, endsWithService, ...tried };
-    if (isPowerful) log.warn(facts, 'runners may do more than they need');
+    if (isPowerful) log.warn(facts, 'runners have more rights than they need');
     else log.info(facts, 'how runners are confined');
     return { ...tried, prefix };
   }
-  log.warn(
-    { usesDevices },
-    'no way to confine runners could be tried out; they start with all that the service may do',
-  );
+  log.warn({ usesDevices }, 'runners could not be confined; they start with all rights of the service');
   return { prefix: AS_IT_IS.prefix, mayRaisePriority: false };
 }

@@ -1,6 +1,6 @@
 import type { Environment } from '@hotloop/platform/config.ts';
 
-/** Where the libraries of a device are, and which devices to use, by CUDA's and Vulkan's own names. */
+/** Variables that locate a device's libraries and select devices, as named by CUDA and Vulkan. */
 const VARIABLES = [
   'LD_LIBRARY_PATH',
   'CUDA_VISIBLE_DEVICES',
@@ -9,14 +9,14 @@ const VARIABLES = [
   'VK_ICD_FILENAMES',
 ] as const;
 
-/** All that a runner gets of its service's environment, and only beside a device. */
+/** The only variables of the service that a runner receives, and only if it uses a device. */
 export type DeviceEnvironment = Readonly<Record<string, string>>;
 
 export function deviceEnvironment(environment: Environment): DeviceEnvironment {
   return Object.fromEntries(
     VARIABLES.flatMap((name) => {
       const value = environment[name];
-      // An empty CUDA_VISIBLE_DEVICES hides all of them.
+      // An empty CUDA_VISIBLE_DEVICES is kept: it hides all devices.
       return value === undefined ? [] : [[name, value]];
     }),
   );

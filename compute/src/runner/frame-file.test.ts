@@ -15,7 +15,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const STARTER = join(import.meta.dirname, '..', 'testing', 'start-without-files.ts');
 
-/** A frame whose contents are `bytes` bytes of one value. */
+/** A frame with `bytes` bytes of contents, all of one value. */
 function frameOf(value: number, bytes: number): FrameParts {
   const pieces = [new Uint8Array(bytes).fill(value)];
   return { id: value, kind: 'run', tensors: [{ index: 0, datatype: 'UINT8', shape: [bytes], pieces }] };
@@ -23,7 +23,7 @@ function frameOf(value: number, bytes: number): FrameParts {
 
 function open(): FrameFile & Disposable {
   const file = FrameFile.open();
-  if (!file) throw new Error('no file for frames can be made here');
+  if (!file) throw new Error('cannot create a frame file here');
   return Object.assign(file, {
     [Symbol.dispose]() {
       file.given();
@@ -46,7 +46,7 @@ describe('the file of large frames', () => {
     }
   });
 
-  it('takes two at a time, and another when one has been read', () => {
+  it('holds two frames at a time, and accepts another when one has been read', () => {
     using file = open();
     const first = file.put(frameOf(1, 64 * KIB));
     expect(file.put(frameOf(2, 64 * KIB))).toBeDefined();
@@ -62,7 +62,7 @@ describe('the file of large frames', () => {
     expect(file.put(frameOf(1, 64 * KIB))).toBeDefined();
   });
 
-  it('has no name that would outlive its processes', () => {
+  it('has no name, so it does not outlive its processes', () => {
     using file = open();
     expect(fstatSync(file.readable).nlink).toBe(0);
   });
@@ -92,7 +92,7 @@ describe('the file of large frames', () => {
         expect(output?.shape).toEqual([rows[index], 1]);
         const [expected = Number.NaN] = floats(alone[index]?.tensors[0]?.contents);
         const values = floats(output?.contents);
-        // Products of other sizes are rounded otherwise.
+        // Larger or smaller matrix products may be rounded differently.
         expect(values.every((value) => Math.abs(value - expected) < 1e-5)).toBe(true);
       }
     } finally {
@@ -102,7 +102,7 @@ describe('the file of large frames', () => {
   });
 });
 
-/** Rows that are all the same, and others for each seed. */
+/** A batch of identical rows, which differ between seeds. */
 function batch(rows: number, seed: number): FrameTensor {
   const values = new Float32Array(rows * SMALL.inputs).fill(seed / 10);
   const pieces = [new Uint8Array(values.buffer)];

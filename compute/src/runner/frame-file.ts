@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeFrame, type FrameParts, type FramePlace, frameLength } from './frames.ts';
 
-/** In memory, where the system has it. */
+/** A file system in memory, if there is one. */
 const FOLDER = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-/** One for each batch that a runner can hold. */
+/** One place for each batch that can be sent to a runner. */
 const PLACES = 2;
-/** What lies between the places takes no memory. */
+/** The file is sparse: the gaps between places use no memory. */
 const PLACE_BYTES = 4 * 1024 ** 2;
-/** Below that, a socket takes a frame at once, and one call does it. */
+/** Smaller frames fit into the socket's buffer and need only one call. */
 const MIN_BYTES = 32 * 1024;
 
-/** Where frames are made before they are written. One is enough: writing does not wait. */
+/** Scratch memory in which frames are encoded. One is enough, because writes are synchronous. */
 let memory = Buffer.alloc(0);
 
 function scratch(bytes: number): Buffer {
@@ -22,12 +22,12 @@ function scratch(bytes: number): Buffer {
 }
 
 /**
- * A file without a name in which frames wait for one runner that are too large for its socket: the socket holds some
- * hundred kilobytes, and the rest of a larger frame would be fetched only after the run before it, when its sender
- * comes to it. The pages are used again and again. Holds no more than two frames of 4 MiB.
+ * An unnamed file for frames that are too large for a runner's socket. A socket buffers some hundred kilobytes; the
+ * rest of a larger frame would be transferred only after the previous run, when the sender gets to it. The pages of
+ * the file are reused. Holds at most two frames of 4 MiB each.
  */
 export class FrameFile {
-  /** For the runner, which may only read. */
+  /** File descriptor for the runner, read-only. */
   readonly readable: number;
   #writable: number | undefined;
   readonly #free = Array.from({ length: PLACES }, (_, place) => place * PLACE_BYTES);
@@ -37,7 +37,7 @@ export class FrameFile {
     this.readable = readable;
   }
 
-  /** Undefined where no such file can be made: frames then go through the socket. */
+  /** Undefined if no such file can be created: frames then go through the socket. */
   static open(): FrameFile | undefined {
     const path = join(FOLDER, `hotloop-frames-${randomUUID()}`);
     const { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } = constants;
@@ -53,7 +53,7 @@ export class FrameFile {
     }
   }
 
-  /** Writes a frame where there is room for it; undefined when it must take the socket. */
+  /** Writes a frame if there is room for it; undefined when it must go through the socket. */
   put(parts: FrameParts): FramePlace | undefined {
     const length = frameLength(parts);
     if (length < MIN_BYTES || length > PLACE_BYTES) return undefined;
@@ -63,18 +63,18 @@ export class FrameFile {
       const frame = encodeFrame(parts, scratch);
       if (writeSync(this.#writable, frame, 0, length, position) === length) return { position, length };
     } catch {
-      // Full, most likely: the place of files in memory may be small.
+      // Most likely full: the file system in memory may be small.
     }
     this.#free.push(position);
     return undefined;
   }
 
-  /** The runner has read it. */
+  /** Call when the runner has read the frame. */
   release(place: FramePlace): void {
     this.#free.push(place.position);
   }
 
-  /** To be called once the runner has inherited its side of the file, which is then closed here. */
+  /** Call once the runner has inherited the read-only descriptor, which is then closed here. */
   given(): void {
     closeSync(this.readable);
   }

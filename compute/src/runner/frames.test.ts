@@ -27,7 +27,7 @@ const parts: fc.Arbitrary<FrameParts> = fc.record({
 });
 
 describe('frames', () => {
-  it('come back as they were, with every content 8-byte aligned', () => {
+  it('are decoded unchanged, with all contents 8-byte aligned', () => {
     fc.assert(
       fc.property(parts, (given) => {
         const frame = encodeFrame(given);
@@ -51,7 +51,7 @@ describe('frames', () => {
     );
   });
 
-  it('hold nothing but what was given, whatever their memory held before', () => {
+  it('contain only the given data, whatever was in their memory before', () => {
     fc.assert(
       fc.property(parts, (given) => {
         const clean = encodeFrame(given, (bytes) => Buffer.alloc(bytes));
@@ -60,7 +60,7 @@ describe('frames', () => {
     );
   });
 
-  it('are put together from chunks cut anywhere', () => {
+  it('are assembled from chunks cut at any position', () => {
     fc.assert(
       fc.property(
         fc.array(parts, { minLength: 1, maxLength: 5 }),
@@ -84,7 +84,7 @@ describe('frames', () => {
   });
 
   it.each([0, 1, FRAME_HEADER_BYTES - 1, MAX_ANSWER_BYTES + 1, 0xffffffff])(
-    'have no length of %d: nothing is made of them',
+    'of an invalid length %d are rejected',
     (length) => {
       const chunk = Buffer.alloc(64);
       chunk.writeUInt32LE(length, 0);
@@ -93,7 +93,7 @@ describe('frames', () => {
     },
   );
 
-  it('are as long as they are, past what 32 bits can count', () => {
+  it('may be longer than 32 bits can count', () => {
     const huge = { index: 0, datatype: 'UINT8', shape: [], pieces: [{ length: 2 ** 33 + 1 } as Uint8Array] };
     expect(frameLength({ id: 1, kind: 'result', tensors: [huge as FrameTensor] })).toBe(
       FRAME_HEADER_BYTES + 16 + 2 ** 33 + 8,

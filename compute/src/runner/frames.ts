@@ -1,18 +1,18 @@
 import { DATATYPES, type Datatype } from '@hotloop/model/tensor.ts';
 
 /**
- * What crosses between the service and a runner, over one socket or, if large, through a file: frames of 8-byte aligned
- * little-endian parts, so that the runner can create typed arrays on the received bytes.
+ * The messages between the service and a runner: frames of 8-byte aligned little-endian parts, so that the runner can
+ * create typed arrays on the received bytes. Frames go through one socket; large ones go through a file.
  *
  * Header (32 bytes): length of the frame, id, kind, number of tensors, run time in microseconds (all uint32), 4 bytes
- * unused, resident memory in bytes (float64). Then each tensor: index among the model's inputs or outputs, datatype,
- * rank, bytes (uint32 each), dimensions (uint32 each), padding, contents, padding.
+ * unused, resident memory in bytes (float64). Then for each tensor: index among the model's inputs or outputs,
+ * datatype, rank, bytes (uint32 each), dimensions (uint32 each), padding, contents, padding.
  */
 export const FRAME_HEADER_BYTES = 32;
 /**
- * The largest frame that a runner sends. Answers take the socket whole, whatever their size, and the service makes room for one
- * as soon as its length is there: this is far more than a batch of answers takes, of which a call carries 64 MiB at most, and
- * little enough that a length that is none does no harm.
+ * Largest frame that a runner may send. Answers always go through the socket, and the service allocates memory as
+ * soon as the length has arrived. The limit is far above the answers of a batch (64 MiB at most per call), yet small
+ * enough that a corrupt length does no harm.
  */
 export const MAX_ANSWER_BYTES = 1024 ** 3;
 
@@ -34,7 +34,7 @@ const KIND_OF = new Map<number, FrameKind>(
 const DATATYPE_CODE = new Map<Datatype, number>(DATATYPES.map((name, code) => [name, code]));
 const TENSOR_HEADER_BYTES = 16;
 
-/** One tensor of a frame; its contents may come in pieces, which are laid end to end. */
+/** One tensor of a frame. Its contents may come in pieces, which are concatenated. */
 export interface FrameTensor {
   readonly index: number;
   readonly datatype: Datatype;
@@ -50,7 +50,7 @@ export interface FrameParts {
   readonly memoryBytes?: number;
 }
 
-/** Where a frame lies in a file, in bytes. */
+/** Position and length of a frame in a file, in bytes. */
 export interface FramePlace {
   readonly position: number;
   readonly length: number;
@@ -73,7 +73,7 @@ export interface ReceivedFrame {
 }
 
 function align(bytes: number): number {
-  // Not rounded by bits: those of a number past 2^31 would be taken for a negative one.
+  // Addition instead of a bit mask: bitwise operators would turn numbers past 2^31 negative.
   return bytes + (-bytes & 7);
 }
 
@@ -83,7 +83,7 @@ function bytesOf(tensor: FrameTensor): number {
   return length;
 }
 
-/** Of the whole frame, in bytes. */
+/** Length of the whole frame, in bytes. */
 export function frameLength({ tensors }: FrameParts): number {
   let length = FRAME_HEADER_BYTES;
   for (const tensor of tensors)
@@ -91,7 +91,10 @@ export function frameLength({ tensors }: FrameParts): number {
   return length;
 }
 
-/** Writes a frame: the one copy of the contents on this side. `allocate` gives at least that many bytes. */
+/**
+ * Encodes a frame. This is the only copy of the contents on this side. `allocate` returns at least the requested
+ * number of bytes.
+ */
 export function encodeFrame(
   parts: FrameParts,
   allocate: (bytes: number) => Buffer = Buffer.allocUnsafe,
@@ -124,14 +127,14 @@ function writeTensor(frame: Buffer, start: number, tensor: FrameTensor): number 
   return pad(frame, at);
 }
 
-/** With zeros: what the memory held before may be another model's. */
+/** Pads with zeros, because the reused memory may still contain another model's data. */
 function pad(frame: Buffer, start: number): number {
   const end = align(start);
   for (let at = start; at < end; at++) frame[at] = 0;
   return end;
 }
 
-/** Reads a whole frame. Throws RangeError when it is not one: both ends are ours, so that is a defect. */
+/** Decodes a whole frame. Throws RangeError when it is malformed: both ends are our own code, so that is a defect. */
 export function decodeFrame(frame: Buffer): ReceivedFrame {
   const kind = KIND_OF.get(frame.readUInt32LE(8));
   if (kind === undefined || frame.readUInt32LE(0) !== frame.length) throw new RangeError('not a frame');
@@ -160,7 +163,7 @@ export function decodeFrame(frame: Buffer): ReceivedFrame {
   };
 }
 
-/** What takes the socket when the frame itself lies in a file. */
+/** The message that goes through the socket when the frame itself is in a file. */
 export function elsewhere(id: number, { position, length }: FramePlace): FrameParts {
   const contents = Buffer.alloc(8);
   contents.writeUInt32LE(position, 0);
@@ -172,7 +175,7 @@ export function elsewhere(id: number, { position, length }: FramePlace): FramePa
   };
 }
 
-/** Of a frame that only says where another one lies; undefined for every other. */
+/** The place named by a frame that refers to a file; undefined for any other frame. */
 export function placeOf(frame: Buffer): FramePlace | undefined {
   if (frame.readUInt32LE(8) !== FRAME_KIND.elsewhere) return undefined;
   const [where] = decodeFrame(frame).tensors;
@@ -181,7 +184,7 @@ export function placeOf(frame: Buffer): FramePlace | undefined {
   return { position: words.readUInt32LE(0), length: words.readUInt32LE(4) };
 }
 
-/** A text in the place of a tensor, for messages that are not on the hot path. */
+/** Text as a tensor, for messages that are not on the hot path. */
 export function textTensor(text: string): FrameTensor {
   const bytes = Buffer.from(text);
   return { index: 0, datatype: 'UINT8', shape: [bytes.length], pieces: [bytes] };
@@ -191,15 +194,16 @@ export function textOf(tensor: ReceivedTensor | undefined): string {
   return tensor === undefined ? '' : Buffer.from(tensor.contents).toString('utf8');
 }
 
-/** Puts answers together from the chunks of a stream. A frame that lies within one chunk is not copied. */
+/** Assembles answers from the chunks of a stream. A frame that lies within one chunk is not copied. */
 export class FrameAssembler {
   #partial: Buffer | undefined;
   #filled = 0;
   #head = Buffer.alloc(0);
 
   /**
-   * Calls back with each whole frame; a frame is valid for as long as its chunk is held. Throws RangeError for a length that no
-   * answer has, and every error of the callback; where the next frame begins is then not known, and nothing more can be read.
+   * Calls back with each complete frame, which stays valid as long as its chunk. Throws RangeError for an impossible
+   * length, and every error of the callback. After an error the start of the next frame is unknown, so nothing more
+   * can be read.
    */
   push(chunk: Buffer, onFrame: (frame: Buffer) => void): void {
     let rest = chunk;
@@ -215,7 +219,7 @@ export class FrameAssembler {
         }
         const length = rest.readUInt32LE(0);
         if (length < FRAME_HEADER_BYTES || length > MAX_ANSWER_BYTES)
-          throw new RangeError(`an answer has no length of ${length}`);
+          throw new RangeError(`an answer has the impossible length ${length}`);
         if (rest.length >= length) {
           onFrame(rest.subarray(0, length));
           rest = rest.subarray(length);

@@ -3,20 +3,20 @@ import type { Datatype } from '@hotloop/model/tensor.ts';
 
 export type ExecutionProvider = (typeof EXECUTION_PROVIDERS)[number];
 
-/** True where a model may run on a device other than the CPU. */
+/** True if the model may run on a device other than the CPU. */
 export function usesDevice(providers: readonly ExecutionProvider[]): boolean {
   return providers.some((provider) => provider !== 'cpu');
 }
 
-/** What a runner needs to know beside the model's bytes. */
+/** What a runner needs to know in addition to the model's bytes. */
 export interface LoadOptions {
   readonly executionProviders: readonly ExecutionProvider[];
   readonly threads: number;
-  /** Names of inputs that have a default; the defaults follow the model's bytes, in this order. */
+  /** Names of inputs that have a default. The default tensors follow the model's bytes, in this order. */
   readonly defaults: readonly string[];
 }
 
-/** An input or output as the runtime reports it. Free dimensions are -1; a named one has its name beside. */
+/** An input or output as the runtime reports it. Free dimensions are -1; a named dimension also has its name. */
 export interface TensorDescription {
   readonly name: string;
   readonly datatype: Datatype;
@@ -25,16 +25,16 @@ export interface TensorDescription {
 }
 
 export interface LoadedModel {
-  /** What every request gives. */
+  /** The inputs that every request must contain. */
   readonly inputs: readonly TensorDescription[];
-  /** Inputs with a default, which a request may give too; their indices follow those of `inputs`. */
+  /** Inputs with a default, which a request may override. Their indices follow those of `inputs`. */
   readonly optional?: readonly TensorDescription[];
-  /** Inputs whose default no request can replace. */
+  /** Inputs whose default a request cannot override. */
   readonly fixed?: readonly string[];
   readonly outputs: readonly TensorDescription[];
 }
 
-/** Datatypes by what ONNX and the runtime call them. */
+/** Datatypes by their names in ONNX and in the runtime. */
 export const DATATYPE_OF: Readonly<Record<string, Datatype>> = {
   float32: 'FP32',
   float64: 'FP64',

@@ -16,20 +16,20 @@ import type { LoadedModel, TensorDescription } from './load-options.ts';
 import { type Runner, RunnerFailure, RunnerGone, type RunResult } from './runner.ts';
 
 export interface RemoteRunnerOptions {
-  /** For what the server is asked before it serves. */
+  /** Timeout for the questions asked of the server before it serves. */
   readonly loadTimeoutMs: number;
-  /** The longest run. */
+  /** Maximum duration of a run. */
   readonly hangMs: number;
-  /** How often the server is asked whether the model is ready. */
+  /** Interval at which the server is asked whether the model is ready. */
   readonly askMs?: number;
 }
 
 const ASK_MS = 1_000;
 
 /**
- * Represents a model on another server: takes batches as a runner does, and is gone when the server says that the model is not ready or
- * cannot be reached. Rejects UNAVAILABLE (`remote_model`) until the model is ready with the interface that the version was
- * registered with; the version's slot then tries again.
+ * Represents a model on another server. It accepts batches like a local runner, and is gone when the server reports
+ * the model as not ready or cannot be reached. Rejects UNAVAILABLE (`remote_model`) until the model is ready with the
+ * interface that the version was registered with; the version's slot then tries again.
  */
 export async function startRemoteRunner(
   address: RemoteModelAddress,
@@ -60,7 +60,7 @@ export async function startRemoteRunner(
 }
 
 class RemoteRunner implements Runner {
-  /** There is no process. */
+  /** There is no local process. */
   readonly pid = 0;
   readonly model: LoadedModel;
   readonly gone: Promise<string>;
@@ -124,7 +124,7 @@ class RemoteRunner implements Runner {
   }
 
   kill(): void {
-    this.#finish('it was ended');
+    this.#finish('it was terminated');
   }
 
   #tensorsOf(answer: Awaited<ReturnType<RemoteModel['infer']>>): ReceivedTensor[] {
@@ -154,7 +154,7 @@ class RemoteRunner implements Runner {
   }
 }
 
-/** In the order in which the version's file has them, which its features and decision go by. */
+/** Inputs and outputs in the order of the version's file, which its features and decision refer to. */
 function loadedModel(metadata: ModelMetadataResponse__Output, registered: Uint8Array): LoadedModel {
   const { inputs, outputs } = decodeModel(registered).graph;
   const described = (

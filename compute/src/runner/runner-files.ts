@@ -2,7 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-/** What a runner's process reads before it has read its first frame: our code, and the runtime's for this system. */
+/**
+ * The files that a runner's process reads before its first frame: our code, and ONNX Runtime's binding for this
+ * platform.
+ */
 export async function filesOfARunner(): Promise<readonly string[]> {
   const folder = import.meta.dirname;
   const runtime = createRequire(import.meta.url).resolve('onnxruntime-node');

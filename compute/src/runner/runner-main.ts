@@ -15,11 +15,11 @@ import type { LoadOptions } from './load-options.ts';
 import type { RunnerSession } from './runner-session.ts';
 
 /**
- * One loaded version of a model, in a process of its own. Reads frames from file descriptor 3 and answers each in order.
- * Reading blocks: there is nothing else to do meanwhile, and the end of the service ends the read, so it ends the runner.
+ * The process of one loaded version of a model. Reads frames from file descriptor 3 and answers each in order. Reads
+ * block, because there is nothing else to do meanwhile. When the service ends, the read ends, and so does the runner.
  */
 const SOCKET = 3;
-/** Large frames lie in a file, and the socket says where. */
+/** Large frames are in a file; the socket says where. */
 const FRAME_FILE = 4;
 
 class FrameReader {
@@ -28,7 +28,7 @@ class FrameReader {
   #start = 0;
   #end = 0;
 
-  /** The next frame, valid until the next call; undefined when the other side has gone. */
+  /** The next frame, valid until the next call; undefined when the other side has closed the socket. */
   next(): Buffer | undefined {
     while (this.#end - this.#start < FRAME_HEADER_BYTES)
       if (!this.#read(FRAME_HEADER_BYTES)) return undefined;
@@ -51,7 +51,7 @@ class FrameReader {
     return frame;
   }
 
-  /** Gives large memory back, such as that of the model's file. Bytes that were read ahead are kept. */
+  /** Releases large memory, such as that of the model's file. Bytes that were read ahead are kept. */
   shrink(): void {
     const rest = Buffer.from(this.#buffer.subarray(this.#start, this.#end));
     this.#buffer = Buffer.allocUnsafeSlow(Math.max(1024 * 1024, rest.length));
@@ -78,15 +78,15 @@ class FrameReader {
   }
 }
 
-/** Writes each frame from the same memory, which grows with the largest. */
+/** Writes each frame from the same buffer, which grows to the largest frame. */
 class FrameWriter {
   #buffer = Buffer.allocUnsafeSlow(256 * 1024);
 
-  /** Throws RangeError, before anything is sent, for what the other side would not take. */
+  /** Throws RangeError, before anything is sent, for a frame that the other side would reject. */
   send(parts: FrameParts): void {
     const length = frameLength(parts);
     if (length > MAX_ANSWER_BYTES)
-      throw new RangeError(`an answer of ${length} bytes; ${MAX_ANSWER_BYTES} are the most`);
+      throw new RangeError(`an answer of ${length} bytes exceeds the maximum of ${MAX_ANSWER_BYTES}`);
     const frame = encodeFrame(parts, (bytes) => {
       if (bytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytes * 2);
       return this.#buffer.subarray(0, bytes);
@@ -100,13 +100,13 @@ class FrameWriter {
   }
 }
 
-/** Bytes that end with this process; code and libraries are shared by all runners. */
+/** Private memory of this process in bytes: without code and libraries, which all runners share. */
 function privateMemory(): number {
   try {
     const kilobytes = /RssAnon:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
     if (kilobytes !== undefined) return Number(kilobytes) * 1024;
   } catch {
-    // Not on this system.
+    // This system does not provide it.
   }
   return process.memoryUsage.rss();
 }
@@ -116,9 +116,10 @@ async function load(frame: Buffer, writer: FrameWriter): Promise<RunnerSession |
   try {
     const options: LoadOptions = JSON.parse(textOf(tensors[0]));
     const onnx = tensors[1]?.contents ?? new Uint8Array();
-    // The runtime's binding cannot read Float16Array; without that class it takes 16-bit integers.
+    // The runtime's binding cannot read Float16Array; when that class is missing, it accepts 16-bit integers.
     Reflect.deleteProperty(globalThis, 'Float16Array');
-    // It also waits one turn of the event loop before every run. Nothing else runs here, so that would only add latency.
+    // The binding waits one turn of the event loop before every run. Nothing else runs here, so that would only
+    // add latency.
     Reflect.set(globalThis, 'setImmediate', queueMicrotask);
     const { loadSession } = await import('./runner-session.ts');
     const session = await loadSession(onnx, options, tensors.slice(2));
@@ -153,7 +154,7 @@ async function run(session: RunnerSession, frame: Buffer, writer: FrameWriter): 
 }
 
 async function main(): Promise<void> {
-  // A terminal sends Ctrl-C to every process; the service decides when its runners end.
+  // A terminal sends Ctrl-C to every process of the group, but the service decides when its runners end.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const reader = new FrameReader();
   const writer = new FrameWriter();

@@ -38,14 +38,14 @@ const LAYOUTS: Readonly<Partial<Record<Datatype, Layout>>> = {
   BOOL: { type: 'bool', array: Uint8Array, bytes: 1 },
 };
 
-/** A loaded model inside the runner: the only place that uses ONNX Runtime. */
+/** A loaded model inside the runner. This is the only place that uses ONNX Runtime. */
 export interface RunnerSession {
   readonly model: LoadedModel;
-  /** Runs once; the inputs' memory may be reused when it resolves. Throws the runtime's error. */
+  /** Runs the model once. The inputs' memory may be reused when it resolves. Throws the runtime's error. */
   run(inputs: readonly ReceivedTensor[]): Promise<FrameTensor[]>;
 }
 
-/** Loads a model from memory. Threads must not spin while they wait. */
+/** Loads a model from memory. Threads do not spin while they wait. */
 export async function loadSession(
   onnx: Uint8Array,
   options: LoadOptions,
@@ -68,7 +68,7 @@ export async function loadSession(
   const feeds: Record<string, Tensor> = {};
   for (const [index, tensor] of defaults.entries()) {
     const name = options.defaults[index];
-    // A copy: the memory in which it came is used for the next frame.
+    // A copy, because the memory of the received frame is reused for the next frame.
     if (name !== undefined)
       feeds[name] = toRuntime({ ...tensor, contents: Uint8Array.from(tensor.contents) });
   }
@@ -76,8 +76,8 @@ export async function loadSession(
 }
 
 /**
- * Names that mean "no name": the runtime gives an empty one; some converters give all dimensions one name although they differ, others
- * number them although they are the same.
+ * Placeholder names of dimensions, which mean "no name". The runtime reports unnamed dimensions as empty. Some
+ * converters give all dimensions the same name although they differ; others number them although they are the same.
  */
 const NO_NAME = /^(?:\?|-1|none|unknown|unk__\d+|.*_dynamic_axes_\d+|(?:p2o\.)?DynamicDimension\.\d+)?$/i;
 
@@ -110,7 +110,7 @@ async function runOnce(
   const results = await session.run(feeds);
   return model.outputs.map((output, index) => {
     const tensor = results[output.name];
-    if (!tensor) throw new Error(`the model gave no output '${output.name}'`);
+    if (!tensor) throw new Error(`the model did not return the output '${output.name}'`);
     return fromRuntime(index, output.datatype, tensor);
   });
 }
@@ -121,7 +121,7 @@ function toRuntime(input: ReceivedTensor): Tensor {
   if (!layout) throw new Error(`datatype ${input.datatype} is not supported by the runtime`);
   const { buffer, byteOffset, byteLength } = input.contents;
   const data = new layout.array(buffer as ArrayBuffer, byteOffset, byteLength / layout.bytes);
-  // The constructor's overloads pair each type with its array; the table above holds the same pairs.
+  // The constructor's overloads pair each type with its array; the table above contains the same pairs.
   return new (Tensor as new (type: Tensor.Type, data: NumericArray, dims: readonly number[]) => Tensor)(
     layout.type,
     data,

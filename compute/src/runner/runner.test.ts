@@ -19,7 +19,7 @@ function options(confinements: Confinements) {
   return { executionProviders: ['cpu'] as const, threads: 1, ...limits, confinements };
 }
 
-/** In its place another program is started, which gets the bytes to answer with. */
+/** Starts another program instead of a runner; it answers with the given bytes. */
 function startCorrupt(answer: Buffer) {
   const prefix = () => [process.execPath, CORRUPT, answer.toString('hex')];
   const confinements = { for: async () => ({ mayRaisePriority: false, prefix }) };
@@ -31,7 +31,7 @@ function startCorrupt(answer: Buffer) {
   );
 }
 
-/** A whole frame, but for one word. */
+/** A valid frame except for one word. */
 function spoilt(at: number, word: number): Buffer {
   const frame = Buffer.from(encodeFrame({ id: 2, kind: 'result', tensors: [input(1)] }));
   frame.writeUInt32LE(word, at);
@@ -39,7 +39,7 @@ function spoilt(at: number, word: number): Buffer {
 }
 
 describe('a runner', () => {
-  it('answers what comes after a frame that could not be made, and several in the order in which they were asked', async () => {
+  it('answers requests after a frame that could not be encoded, and answers several in the order of the requests', async () => {
     const log = silentLog();
     const runner = await startRunner(
       perceptron(SMALL),
@@ -62,13 +62,13 @@ describe('a runner', () => {
 
   it.each([
     ['zeros', Buffer.alloc(64)],
-    ['a length beyond all answers', spoilt(0, 0xffffffff)],
+    ['a length above the maximum', spoilt(0, 0xffffffff)],
     ['a length shorter than a header', spoilt(0, 8)],
-    ['a kind that there is not', spoilt(8, 77)],
-    ['a datatype that there is not', spoilt(36, 77)],
-    ['a rank that goes beyond the frame', spoilt(40, 2 ** 31)],
-    ['contents that go beyond the frame', spoilt(44, 4096)],
-    ['more tensors than there are', spoilt(12, 2)],
+    ['an unknown kind', spoilt(8, 77)],
+    ['an unknown datatype', spoilt(36, 77)],
+    ['a rank that exceeds the frame', spoilt(40, 2 ** 31)],
+    ['contents that exceed the frame', spoilt(44, 4096)],
+    ['a wrong number of tensors', spoilt(12, 2)],
   ])('is ended where it answers with %s, and its work fails', async (_, answer) => {
     const runner = await startCorrupt(answer);
     try {

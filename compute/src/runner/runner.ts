@@ -31,10 +31,13 @@ export interface DefaultTensor {
 
 export interface RunnerOptions extends Omit<LoadOptions, 'defaults'> {
   readonly defaults?: readonly DefaultTensor[];
-  /** Names of inputs whose default stays as it is. */
+  /** Names of inputs whose default cannot be overridden. */
   readonly fixed?: readonly string[];
   readonly loadTimeoutMs: number;
-  /** What the model may take beyond the process itself; on the CPU a larger allocation fails inside the runner. */
+  /**
+   * Memory that the model may use on top of the process itself. On the CPU, a larger allocation fails inside the
+   * runner.
+   */
   readonly memoryLimitBytes: number;
   /** See RunnerLimits. */
   readonly deviceEnvironment?: DeviceEnvironment;
@@ -42,10 +45,10 @@ export interface RunnerOptions extends Omit<LoadOptions, 'defaults'> {
   readonly confinements: Confinements;
 }
 
-/** The message of the runtime, for the log; a caller gets a fixed text. */
+/** Carries the runtime's message, for the log. Callers get a fixed text. */
 export class RunnerFailure extends Error {}
 
-/** Why a runner is no more. */
+/** Why a runner no longer exists. */
 export class RunnerGone extends Error {
   /** True when its batch is not the cause. */
   readonly isBlameless: boolean;
@@ -63,38 +66,39 @@ interface Waiting {
   readonly id: number;
   readonly resolve: (frame: ReceivedFrame) => void;
   readonly reject: (error: Error) => void;
-  /** Where its frame lies, when it did not take the socket. */
+  /** The place of its frame in the file, unless the frame went through the socket. */
   readonly place: FramePlace | undefined;
 }
 
 /**
- * A child process that holds one loaded version. It has no secret in its environment, no more rights than it needs, as far
- * as the system allows that, reads nothing but its socket and the file of its large frames, and ends when this process
- * ends. `run` may be called again before the first has answered: the next batch then waits in the socket or the file,
- * and the runner never idles. It answers in the order in which it is asked; one
- * that does not, or whose answers cannot be read, is ended. After `gone` has resolved every call rejects with RunnerGone.
+ * A child process that holds one loaded version. Its environment contains no secrets, and it has no more rights than
+ * it needs, as far as the system allows. It reads only its socket and the file of its large frames, and ends when
+ * this process ends. `run` may be called again before the first call has resolved: the next batch then waits in the
+ * socket or the file, so that the runner does not idle. Answers come in the order of the requests; a runner that
+ * breaks this order, or whose answers cannot be decoded, is killed. After `gone` has resolved, every call rejects
+ * with RunnerGone.
  */
 export interface Runner {
   readonly pid: number;
   readonly model: LoadedModel;
-  /** Memory that is its own, as last reported, in bytes. */
+  /** Its private memory, as last reported, in bytes. */
   memoryBytes(): number;
   /**
-   * Rejects RunnerFailure (the model refused this input; the runner lives) or RunnerGone. `timeoutMs`: nobody waits longer, so a runner
-   * that can give up by then may.
+   * Rejects RunnerFailure (the model rejected this input; the runner is still alive) or RunnerGone. No caller waits
+   * longer than `timeoutMs`; a runner that can cancel a run may do so then.
    */
   run(inputs: readonly FrameTensor[], timeoutMs?: number): Promise<RunResult>;
-  /** Measures memory, and shows that the runner answers. */
+  /** Measures memory, and shows that the runner responds. */
   ping(): Promise<void>;
-  /** Resolves once the process has ended, with how. */
+  /** Resolves with the way it ended, once the process has ended. */
   readonly gone: Promise<string>;
-  /** Ends it at once; its pending calls reject. */
+  /** Kills the process at once; pending calls reject. */
   kill(): void;
 }
 
 /**
  * Starts a runner on bytes whose digest the caller has verified. Rejects INVALID_ARGUMENT `unloadable_model` (the
- * runtime refuses the model, with its reason), DEADLINE_EXCEEDED, CANCELLED, or UNAVAILABLE (the process ended).
+ * runtime rejects the model, with its reason), DEADLINE_EXCEEDED, CANCELLED, or UNAVAILABLE (the process ended).
  */
 export async function startRunner(
   onnx: Uint8Array,
@@ -143,7 +147,7 @@ class RunnerProcess implements Runner {
   readonly #spawned: SpawnedRunner;
   readonly #child: ChildProcess;
   readonly #socket: Socket;
-  /** In the order in which they were sent, which is the order of the answers. */
+  /** Requests in the order in which they were sent, which is also the order of the answers. */
   readonly #waiting: Waiting[] = [];
   readonly #file = FrameFile.open();
   readonly #assembler = new FrameAssembler();
@@ -166,7 +170,7 @@ class RunnerProcess implements Runner {
     this.#child = this.#spawned.child;
     this.#socket = this.#spawned.socket;
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    // The end of the process is what counts; it is reported by the child itself.
+    // Ignored, because the child's exit reports the same.
     this.#socket.on('error', () => undefined);
     let output = '';
     this.#child.stderr?.on('data', (chunk: Buffer) => {
@@ -196,7 +200,7 @@ class RunnerProcess implements Runner {
       sent = Buffer.allocUnsafeSlow(length);
       return sent;
     });
-    // The runner has answered, so it has read all of it.
+    // The runner has answered, so it has read the whole model.
     releaseBytes(sent);
     this.model = { ...JSON.parse(textOf(reply.tensors[0])), fixed };
   }
@@ -210,7 +214,7 @@ class RunnerProcess implements Runner {
   }
 
   ping(): Promise<void> {
-    // The first ping comes after the warm-up: from then on requests wait for this process.
+    // The first ping follows the warm-up: from then on requests wait for this process.
     this.#spawned.raisePriority();
     this.#ping ??= this.#ask('ping', []).then(() => {
       this.#ping = undefined;
@@ -232,7 +236,8 @@ class RunnerProcess implements Runner {
     return new Promise((resolve, reject) => {
       const parts = { id, kind, tensors };
       const place = kind === 'run' ? this.#file?.put(parts) : undefined;
-      // Before the list is changed, because this may throw: an entry in the list waits for an answer.
+      // Encode before the request is added to the list, because this may throw, and every entry must get an
+      // answer.
       const frame = encodeFrame(place ? elsewhere(id, place) : parts, allocate);
       this.#waiting.push({ id, resolve, reject, place });
       this.#socket.write(frame);
@@ -243,20 +248,21 @@ class RunnerProcess implements Runner {
     try {
       this.#assembler.push(chunk, this.#onFrame);
     } catch (error) {
-      // Later bytes cannot be interpreted: where the next frame begins is not known.
+      // Later bytes cannot be interpreted, because the start of the next frame is unknown.
       this.#socket.destroy();
-      this.#log.error({ runner: this.pid, error }, 'a runner sends what is no frame; it is ended');
+      this.#log.error({ runner: this.pid, error }, 'a runner sent an invalid frame; it is killed');
       this.kill();
     }
   }
 
   #receive(frame: ReceivedFrame): void {
     if (frame.memoryBytes > 0) this.#memoryBytes = frame.memoryBytes;
-    // There are only a few at a time. A Map with entries that come and go would keep them alive too long; see StreamTable.
+    // An array, because there are only a few at a time, and a Map whose entries come and go would retain them too
+    // long; see StreamTable.
     const waiting = this.#waiting[0];
     if (waiting?.id !== frame.id) {
       const fields = { runner: this.pid, answered: frame.id, expected: waiting?.id };
-      this.#log.error(fields, 'a runner answers what it was not asked; it is ended');
+      this.#log.error(fields, 'a runner answered a request that was not sent; it is killed');
       this.kill();
       return;
     }

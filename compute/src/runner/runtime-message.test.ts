@@ -8,7 +8,7 @@ const LAMBDA =
 const OPSET =
   '/onnxruntime_src/onnxruntime/core/graph/model_load_utils.h:46 void onnxruntime::model_load_utils::ValidateOpsetForDomain(const std::unordered_map<std::__cxx11::basic_string<char>, int>&, const onnxruntime::logging::Logger&, bool, const std::string&, int) ONNX Runtime only *guarantees* support for models stamped with official released onnx opset versions. Opset 99 is under development.\n';
 
-describe('what a caller sees of the message of the runtime', () => {
+describe('the message of the runtime as a caller sees it', () => {
   it.each([
     [LAMBDA, 'Failed to get a WebGPU adapter: No supported adapters'],
     [
@@ -35,7 +35,7 @@ describe('what a caller sees of the message of the runtime', () => {
       'Failed in onnxruntime::Graph::Resolve(const std::vector<int>&) const for node x',
       'Failed in for node x',
     ],
-  ])('has no place in the sources, no signature and no name of a host: %#', (message, seen) => {
+  ])('contains no source location, no signature and no host name: %#', (message, seen) => {
     expect(callersMessage(message)).toBe(seen);
   });
 
@@ -56,7 +56,7 @@ describe('what a caller sees of the message of the runtime', () => {
     'Node (/MatMul) Op (MatMul) [ShapeInferenceError] Incompatible dimensions',
     'Nodes /MatMul_1, /Relu_2 and /down-blocks.1/Conv+Relu. All are wrong.',
     'Type Error: (tensor(float)) of input parameter [/a/Cast_output_0]',
-  ])('keeps a name that is written as a path, and can be none here: %s', (message) => {
+  ])('keeps a name that looks like a path but cannot be one here: %s', (message) => {
     expect(callersMessage(message)).toBe(message);
   });
 
@@ -72,7 +72,7 @@ describe('what a caller sees of the message of the runtime', () => {
     ['from //host/share/MatMul', 'from …MatMul'],
     ['from http://host/share/MatMul', 'from http:…MatMul'],
     ['from C:\\encoder\\MatMul', 'from …MatMul'],
-  ])('keeps the last part of what may be a path: %s', (message, seen) => {
+  ])('keeps only the last part of a possible path: %s', (message, seen) => {
     expect(callersMessage(message)).toBe(seen);
   });
 
@@ -83,12 +83,12 @@ describe('what a caller sees of the message of the runtime', () => {
     expect(callersMessage(message, null)).toBe('in node (…MatMul)');
   });
 
-  it('knows what is at the root of the machine', () => {
+  it('knows the folders at the root of the machine', () => {
     for (const name of readdirSync('/'))
       if (/^\w/.test(name)) expect(callersMessage(`in (/${name}/x/y)`)).toBe('in (…y)');
   });
 
-  it('has no stack, and is one line of bounded length', () => {
+  it('contains no stack trace, and is one line of bounded length', () => {
     expect(callersMessage('\n    at load (/srv/x/runner.ts:1:2)\nbad model\n    at next (y)\n')).toBe(
       'bad model',
     );
@@ -105,14 +105,14 @@ describe('what a caller sees of the message of the runtime', () => {
     fc.constantFrom('x was false. ', 'a::b(', '<', '[', '/encoder/MatMul', "'/encoder/"),
   );
   const edge = fc.constantFrom(' ', '"', "'", '(', '=', ':', ',', '\n', '.', '[', '<', '|');
-  /** Messages with such paths in them, and the paths. */
+  /** Messages that contain such paths, and the paths. */
   const messagesWith = (path: fc.Arbitrary<string>) =>
     fc.tuple(fc.array(fc.tuple(words, edge, path, tail), { maxLength: 4 }), words).map(([parts, last]) => ({
       message: [...parts.map(([text, before, at, end]) => text + before + at + end), last].join(' '),
       paths: parts.map(([, , at]) => at),
     }));
 
-  it('holds no absolute path, wherever one stands', () => {
+  it('contains no absolute path, at any position', () => {
     const path = fc.oneof(
       segments.map((parts) => `/${parts.join('/')}`),
       segments.map((parts) => `C:\\${parts.join('\\')}`),
@@ -149,7 +149,7 @@ describe('what a caller sees of the message of the runtime', () => {
     );
   });
 
-  it('is made in time that grows no faster than it may, whatever the text', () => {
+  it('is computed in bounded time, whatever the text', () => {
     for (const piece of ['a', '/', 'a/', '(', '<', 'a::b(', 'a::', '::<', '"/', 'x.cc:1 '])
       expect(callersMessage(piece.repeat(100_000)).length).toBeLessThanOrEqual(501);
   }, 5_000);

@@ -1,26 +1,32 @@
 import { readdirSync } from 'node:fs';
 
-/** No message is read further; what a model's author can make long must not cost the service much. */
+/**
+ * Longest prefix of a message that is processed: a model's author controls its length, and it must not cost the
+ * service much.
+ */
 const MAX_READ = 4_096;
 const MAX_LENGTH = 500;
-/** A file of sources with a line: where the runtime, or this service, noticed something. */
+/** A source file with a line number: where the runtime, or this service, raised the error. */
 const SOURCE =
   /(?:file:|\b[a-z]:)?(?:(?:[\w.+~@-]*[/\\])*[\w.+@-]+\.(?:cc|cpp|cxx|cu|cuh|hpp|hxx|inc|mm|m?js|cjs|m?ts)|[/\\](?:[\w.+~@-]*[/\\])*[\w.+@-]+\.[ch])(?::\d+(?::\d+)?|\(\d+\)):?/gi;
-/** Replaces a source location, after which the runtime writes the function's signature. */
+/** Replaces a source location; the runtime writes the function's signature after it. */
 const MARK = '\u0000';
-/** What the runtime has checked, before it says what that means. */
+/** The condition that the runtime checked, which precedes the explanation. */
 const CONDITION = /^.{1,300}? was false\.\s+(?=\S)/;
-/** What stands behind the failure of a call to CUDA or its libraries: on which device and machine, and where in the sources. */
+/** The end of an error from CUDA or its libraries: the device, the host name and the source location. */
 const CALL_SITE = /\s*;\s*(?:GPU=[^;]*;\s*)?hostname=.*$/;
 const QUOTED_PATH = /(["'`])(?:file:|[a-z]:|~)?[/\\][^"'`]*\1/gi;
-/** From the root, a drive, a home, a network share, or a URL. Within a name, as in `encoder/MatMul`, it is none. */
+/**
+ * A path from the root, a drive, the home folder, a network share, or a URL. A slash within a name, as in
+ * `encoder/MatMul`, does not count.
+ */
 const PATH = /(?:file:|\b[a-z]:|~)?(?<!\w)[/\\][^\s"'`()[\]{}<>,;:|]*/gi;
-/** What a name that is written as a path may look like, as `/encoder/layer.0/MatMul`, and what may stand before it. */
+/** A node name that looks like a path, such as `/encoder/layer.0/MatMul`, and the characters that may precede it. */
 const NAME = /^(?:\/(?!\.)[\w.+-]+)+$/;
 const BEFORE_NAME = /[\s"'`([{,=]/;
-/** Of a file, of a library with its version too. */
+/** The extension of a file, or of a library with its version. */
 const EXTENSION = /\.(?:so[.\d]*|[a-z][a-z\d]{0,7})\.?$/i;
-/** Where systems keep their files, this one or that on which the runtime was built. */
+/** Common folders at the root of a system, this one or the one on which the runtime was built. */
 const USUAL_ROOTS = [
   'applications',
   'bin',
@@ -57,14 +63,15 @@ const STACK_LINE = /^\s*(?:at\s.*[:(]|#\d+\s|\[?0x[\da-f]+|stack ?trace|backtrac
 const CALL = /[\w~]+(?:<[^<>()]*>)?(?:::[\w~]+(?:<[^<>()]*>)?)+\(/;
 const CLOSING: Readonly<Record<string, string>> = { '(': ')', '[': ']', '<': '>' };
 
-/** Null where nobody knows them: nothing passes for a name then. */
+/** Null when the folders are unknown: then nothing is treated as a node name. */
 type Roots = ReadonlySet<string> | null;
 
 /**
- * What a caller may see of the runtime's message: what is wrong, with the names of operators, tensors, providers and
- * operator sets, but no path, no place in the sources, no C++ signature and no stack. Of a path its last part is kept. A name that is
- * written as one, such as a node's `/encoder/MatMul`, is kept whole where it can be no path here: the machine has nothing
- * called `/encoder`, and the end is no file's. One line of about 500 characters at most; the log keeps the whole.
+ * The part of the runtime's message that a caller may see: what is wrong, with the names of operators, tensors,
+ * providers and operator sets, but without paths, source locations, C++ signatures and stack traces. Of a path, only
+ * the last part is kept. A node name that looks like a path, such as `/encoder/MatMul`, is kept whole if it cannot be
+ * a path here: this machine has no `/encoder`, and the end has no file extension. One line of about 500 characters at
+ * most; the log keeps the full message.
  */
 export function callersMessage(message: string, roots = rootNames()): string {
   const lines = message
@@ -97,11 +104,11 @@ function cleanLine(line: string, roots: Roots): string {
 function isName(path: string, roots: Roots): boolean {
   if (roots === null || !NAME.test(path) || EXTENSION.test(path)) return false;
   const [first = '', ...others] = path.slice(1).toLowerCase().split('/');
-  // Also in the middle, because a path may directly follow a name. Of a path only its last part is kept.
+  // Inner parts are checked too, because a path may directly follow a name. Of a path only its last part is kept.
   return ![first, ...others.slice(0, -1)].some((part) => roots.has(part));
 }
 
-/** What stands at this machine's root, and at others'. */
+/** Folder names at the root of this machine, and usual ones of others. */
 function rootNames(): Roots {
   try {
     return new Set([...USUAL_ROOTS, ...readdirSync('/').map((name) => name.toLowerCase())]);
@@ -115,7 +122,7 @@ function lastPart(path: string): string {
   return part === undefined ? '' : `…${part}`;
 }
 
-/** Signatures that stand alone, as in a stack without lines. */
+/** Removes signatures without a source location, as in a stack trace that is not split into lines. */
 function withoutCalls(text: string): string {
   let rest = text;
   let kept = '';
@@ -127,7 +134,7 @@ function withoutCalls(text: string): string {
   return kept + rest;
 }
 
-/** How much of the text's beginning is a function's signature; 0 when it begins with none. */
+/** Length of the function signature at the start of the text; 0 when there is none. */
 function signatureLength(text: string): number {
   const opening = openingOf(text);
   const head = text.slice(0, opening).trimStart();
@@ -144,7 +151,7 @@ function signatureLength(text: string): number {
   }
 }
 
-/** Of the first bracket that holds what a function takes, outside of what a template takes. */
+/** Index of the bracket that opens the parameters of the function, outside of template arguments. */
 function openingOf(text: string): number {
   for (let at = 0; at < text.length; at++) {
     if (text[at] === '(') return at;
@@ -153,7 +160,7 @@ function openingOf(text: string): number {
   return -1;
 }
 
-/** Behind the bracket that closes the one at `from`; the end of the text when none does. */
+/** Index after the bracket that closes the one at `from`; the end of the text when it is not closed. */
 function balancedEnd(text: string, from: number): number {
   const open = text[from] ?? '';
   const close = CLOSING[open];

@@ -8,7 +8,7 @@ import { spawnRunner } from './spawn-runner.ts';
 
 const GB = 1024 ** 3;
 
-/** What the system tells of the process of a runner. */
+/** Reads a file of a runner's process in /proc. */
 async function tellOf(executionProviders: readonly ExecutionProvider[], file: 'limits' | 'environ') {
   const deviceEnvironment = { CUDA_VISIBLE_DEVICES: '3' };
   const confinement = await new Confinements(silentLog()).for({ executionProviders });
@@ -19,7 +19,8 @@ async function tellOf(executionProviders: readonly ExecutionProvider[], file: 'l
   );
   const ended = once(child, 'exit');
   try {
-    // The limits are set before the shell becomes the runner. Before the shell, the new process still looks like this one.
+    // The shell sets the limits before it becomes the runner. Until the shell starts, the new process still looks
+    // like this one.
     await expect
       .poll(async () => {
         const command = await readFile(`/proc/${child.pid}/cmdline`, 'utf8');
@@ -33,7 +34,7 @@ async function tellOf(executionProviders: readonly ExecutionProvider[], file: 'l
   }
 }
 
-/** The limit of addresses that a runner has, as the system tells it. */
+/** The address space limit of a runner, as the system reports it. */
 async function addressLimitOf(executionProviders: readonly ExecutionProvider[]): Promise<string | undefined> {
   const limits = await tellOf(executionProviders, 'limits');
   return /^Max address space\s+(\S+)/m.exec(limits)?.[1];
@@ -54,7 +55,7 @@ describe.runIf(process.platform === 'linux')('the environment of a runner', () =
   });
 });
 
-describe.runIf(process.platform === 'linux')('the addresses of a runner', () => {
+describe.runIf(process.platform === 'linux')('the address space of a runner', () => {
   it('are limited where the model runs on the CPU alone, and not beside a device, whose driver reserves many', async () => {
     expect(await addressLimitOf(['cpu'])).toBe(String(16 * GB));
     const ofService = await readFile('/proc/self/limits', 'utf8');

@@ -9,40 +9,40 @@ import type { DeviceEnvironment } from './device-environment.ts';
 import { type LoadOptions, usesDevice } from './load-options.ts';
 
 const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url));
-/** Addresses that the process reserves before a model is there; most of them are never backed by memory. */
+/** Address space that the process reserves before a model is loaded; most of it is never backed by memory. */
 const RESERVED_BYTES = 12 * 1024 ** 3;
 /**
- * The shell sets limits and becomes the runner: no image of its memory is written when it crashes, and it has so many open
- * files and so many addresses. Where a system has no such limit, it only becomes the runner.
+ * The shell sets limits and then becomes the runner: no core dump when it crashes, a maximum of open files and of
+ * address space. On a system without such limits it only becomes the runner.
  */
 const LIMITED = 'ulimit -c 0; ulimit -n 1024 2>/dev/null; ulimit -v "$0" 2>/dev/null; exec "$@"';
 /** The runner reads code; it writes no files and starts no processes. */
 const PERMISSIONS = ['--permission', '--allow-addons', '--allow-fs-read=*'];
-/** That types are stripped, and that native code may do what JavaScript may not: both are known. */
+/** Known warnings: Node strips types, and native addons are not bound by the permission model. */
 const SILENCED = ['--disable-warning=ExperimentalWarning', '--disable-warning=PERM0001'];
-/** How far behind this process a runner stands while it loads and warms. */
+/** Niceness of a runner while it loads and warms up, relative to this process. */
 const LOADING_NICENESS = 10;
 const MOST_NICENESS = 19;
 
 export interface SpawnedRunner {
   readonly child: ChildProcess;
-  /** Carries its frames; a closed one where there is no process. */
+  /** Carries its frames; already closed if no process could be started. */
   readonly socket: Socket;
-  /** Gives it normal priority; while it loads, serving processes have priority. May be called again. */
+  /** Sets normal priority; while a runner loads, serving processes have priority. May be called repeatedly. */
   raisePriority(): void;
 }
 
 export interface RunnerLimits extends Pick<LoadOptions, 'executionProviders'> {
-  /** What the model may take beyond the process itself. */
+  /** Memory that the model may use on top of the process itself. */
   readonly memoryLimitBytes: number;
-  /** Given to a runner that uses a device. */
+  /** Passed to a runner that uses a device. */
   readonly deviceEnvironment?: DeviceEnvironment;
 }
 
 /**
- * What the shell limits the runner's addresses to, in kilobytes. Drivers of graphics processors reserve addresses for all
- * memory that they may ever map, the machine's and the device's, which is far more than they take: under a limit they
- * would not even start. There the memory that is measured is the only limit.
+ * Address space limit that the shell sets for the runner, in kilobytes. GPU drivers reserve addresses for all memory
+ * that they may ever map, the machine's and the device's, which is far more than they use; with a limit they would
+ * not start. For them the measured memory is the only limit.
  */
 function addressLimit(limits: RunnerLimits): string {
   if (usesDevice(limits.executionProviders)) return 'unlimited';
@@ -50,8 +50,8 @@ function addressLimit(limits: RunnerLimits): string {
 }
 
 /**
- * Starts the process of a runner, with as little as it needs; lower in priority where the way back up is allowed. It
- * inherits the file of its large frames.
+ * Starts the process of a runner with as few rights as possible, and with low priority if that can be raised again
+ * later. It inherits the file of its large frames.
  */
 export function spawnRunner(
   confinement: Confinement,
@@ -71,7 +71,7 @@ export function spawnRunner(
   let isLowered = confinement.mayRaisePriority && child.pid !== undefined;
   const priority = getPriority();
   if (isLowered) setNiceness(child.pid ?? 0, Math.min(MOST_NICENESS, priority + LOADING_NICENESS));
-  // Without free file descriptors there are no streams; the child reports it as an error.
+  // Without free file descriptors there are no streams; the child reports that as an error.
   const hasStreams: boolean = child.stdio !== undefined;
   return {
     child,
@@ -84,13 +84,16 @@ export function spawnRunner(
   };
 }
 
-/** Of all threads of a process: Linux keeps it for each, and a thread begins with that of its maker. */
+/**
+ * Sets the niceness of all threads of a process: Linux keeps it per thread, and a new thread inherits that of its
+ * creator.
+ */
 function setNiceness(pid: number, niceness: number): void {
   for (const thread of threadsOf(pid))
     try {
       setPriority(thread, niceness);
     } catch {
-      // It has ended meanwhile.
+      // The thread has ended meanwhile.
     }
 }
 

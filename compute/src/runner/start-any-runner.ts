@@ -8,8 +8,8 @@ import { type DefaultTensor, type Runner, type RunnerOptions, startRunner } from
 import { narrowed, widenBfloat16 } from './widen-bfloat16.ts';
 
 /**
- * Like startRunner, also for what the runtime's binding does not know: bfloat16 inputs and outputs, and inputs with a default that a request
- * may replace.
+ * Like startRunner, but also supports what the runtime's binding does not: bfloat16 inputs and outputs, and inputs
+ * with a default that a request may override.
  */
 export async function startAnyRunner(
   file: Uint8Array,
@@ -32,7 +32,7 @@ function namesOf(tensors: readonly TensorSpec[]): ReadonlySet<string> {
   return new Set(tensors.filter((tensor) => tensor.elementType === 'bfloat16').map((tensor) => tensor.name));
 }
 
-/** A default as the runner is given it. */
+/** A default as it is sent to the runner. */
 function toFrameTensor({ spec, value }: DefaultInput, index: number): DefaultTensor {
   const datatype = DATATYPE_OF[value.elementType];
   if (datatype === undefined) throw new RangeError(`${spec.name}: no tensor of ${value.elementType}`);

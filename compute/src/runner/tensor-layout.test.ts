@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { firstNonFinite } from './tensor-layout.ts';
 
-describe('finding what is not finite', () => {
+describe('finding non-finite values', () => {
   it('agrees with the language for 32 and 64 bits, also where the bytes are not aligned', () => {
     fc.assert(
       fc.property(fc.array(fc.float()), fc.boolean(), (values, shifted) => {
@@ -24,7 +24,7 @@ describe('finding what is not finite', () => {
     );
   });
 
-  it('knows the 16-bit formats, and that integers are always finite', () => {
+  it('supports the 16-bit formats, and treats integers as finite', () => {
     const half = (...bits: number[]) => new Uint8Array(Uint16Array.from(bits).buffer);
     expect(firstNonFinite({ datatype: 'FP16', contents: half(0x3c00, 0x7bff, 0x7c00) })).toBe(2);
     expect(firstNonFinite({ datatype: 'FP16', contents: half(0xfbff, 0xfe01) })).toBe(1);

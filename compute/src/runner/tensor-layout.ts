@@ -1,6 +1,6 @@
 import type { Datatype, Tensor } from '@hotloop/model/tensor.ts';
 
-/** Bytes of one element; 0 for BYTES, whose elements each carry their own length. */
+/** Bytes per element; 0 for BYTES, whose elements each have their own length. */
 export const ELEMENT_BYTES: Readonly<Record<Datatype, number>> = {
   BOOL: 1,
   UINT8: 1,
@@ -25,8 +25,8 @@ export function elementCount(shape: readonly number[]): number {
 }
 
 /**
- * Index of the first element of a tensor that is NaN or infinite, -1 when there is none. Integers and text have none.
- * Looks at exponent bits, so the bytes need no alignment.
+ * Index of the first element of a tensor that is NaN or infinite; -1 when there is none, as for integers and text.
+ * Only looks at exponent bits, so the bytes need not be aligned.
  */
 export function firstNonFinite(tensor: Pick<Tensor, 'datatype' | 'contents'>): number {
   const { contents } = tensor;
@@ -44,7 +44,10 @@ export function firstNonFinite(tensor: Pick<Tensor, 'datatype' | 'contents'>): n
   }
 }
 
-/** A float is not finite when all exponent bits are set: `high` of its last byte, `low` of the one before. */
+/**
+ * A float is not finite when all its exponent bits are set: `high` is their mask in the last byte, `low` in the one
+ * before.
+ */
 function firstFullExponent(bytes: Uint8Array, width: number, low: number, high: number): number {
   for (let at = width - 1; at < bytes.length; at += width)
     if (((bytes[at] ?? 0) & high) === high && ((bytes[at - 1] ?? 0) & low) === low)

@@ -1,18 +1,21 @@
 import { spawn } from 'node:child_process';
 import { getPriority, setPriority } from 'node:os';
 
-/** What this process may do to one that it started in that way. */
+/** What this process may do to a process that it started this way. */
 export interface Tried {
   readonly mayRaisePriority: boolean;
 }
 
 const LIMIT_MS = 5_000;
-/** $0 is a program, the rest are files. Says so when it may use them all, and waits for its end. */
+/**
+ * $0 is a program, the other arguments are files. Prints "ready" when all are accessible, and waits until it is
+ * killed.
+ */
 const PROBE = 'test -x "$0" || exit 1; for file; do : < "$file" || exit 1; done; echo ready; read -r line';
 
 /**
- * Starts a shell behind a prefix, lets it open the files that a runner needs, changes its priority and kills it, as will be
- * done to runners. Resolves undefined when any of it but the priority is refused, or takes too long.
+ * Starts a shell with the prefix, lets it open the files that a runner needs, changes its priority and kills it, as
+ * is done with runners. Resolves undefined when any step except the priority is denied or takes too long.
  */
 export function tryOut(prefix: readonly string[], files: readonly string[]): Promise<Tried | undefined> {
   return new Promise((resolve) => {
@@ -28,7 +31,7 @@ export function tryOut(prefix: readonly string[], files: readonly string[]): Pro
     child.stdout.once('data', () => {
       const mayRaisePriority = isPriorityOurs(child.pid ?? 0);
       if (child.kill('SIGKILL')) tried = { mayRaisePriority };
-      // Ends it also where killing is not allowed, which is reported as an error.
+      // Ends the shell also if this process may not kill it; that is reported as an error.
       child.stdin.end();
     });
     child.stdin.on('error', () => undefined);

@@ -15,8 +15,9 @@ const FLOAT = 1;
 const BFLOAT16 = 16;
 
 /**
- * The runtime's binding has no bfloat16 tensors. A model that takes or gives them gets 32-bit floats at its edge and a cast behind
- * each: every bfloat16 is a 32-bit float, so nothing is lost either way. Returns the bytes themselves when there is none.
+ * The runtime's binding has no bfloat16 tensors. In a model with bfloat16 inputs or outputs, these become 32-bit
+ * floats with a cast behind them. Every bfloat16 is representable as a 32-bit float, so nothing is lost in either
+ * direction. Returns the given bytes when there is no bfloat16 input or output.
  */
 export function widenBfloat16(onnx: Uint8Array): Uint8Array {
   const model = decodeModel(onnx);
@@ -56,7 +57,9 @@ function widened(model: OnnxModel, fed: readonly ValueSpec[], given: readonly Va
   return { ...model, graph: widenedGraph };
 }
 
-/** A runner of a widened model, as if the runtime had bfloat16: contents are widened on the way in, narrowed on the way out. */
+/**
+ * Wraps the runner of a widened model so that it accepts and returns bfloat16: inputs are widened, outputs narrowed.
+ */
 export function narrowed(runner: Runner, inputs: ReadonlySet<string>, outputs: ReadonlySet<string>): Runner {
   if (inputs.size + outputs.size === 0) return runner;
   const describe =

@@ -19,14 +19,15 @@ export interface AdmissionAdapters {
   evict(slot: Slot): Promise<void>;
 }
 
-/** A version that is to become live is never evicted. */
+/** A version that is being promoted is never evicted. */
 const TARGET_WORTH = 3;
 const POLL_MS = 10;
 const MAX_WAIT_MS = 30_000;
 
 /**
- * Lets versions load within the node's memory: a few at once, each when there is room for it, evicting others where that is
- * allowed. The memory that a version used is remembered: its next load asks for it where it is more than loading takes.
+ * Lets versions load within the node's memory budget: a few at once, each when there is room for it, evicting others
+ * where that is allowed. The memory that a version used is remembered, and its next load reserves that amount if it
+ * is more than loading takes.
  */
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -42,14 +43,17 @@ export class Admission {
     this.#adapters = adapters;
   }
 
-  /** Resolves when the version may load. Rejects RESOURCE_EXHAUSTED (`evicted`: nobody waits for it; `memory_budget`) or CANCELLED. Versions are judged one at a time. */
+  /**
+   * Resolves when the version may load. Rejects RESOURCE_EXHAUSTED (`evicted`: no request waits for it;
+   * `memory_budget`) or CANCELLED. Decides about one version at a time.
+   */
   admit(slot: Slot, onnxBytes: number, signal: AbortSignal): Promise<void> {
     const judged = this.#turn.then(() => this.#judge(slot, onnxBytes, signal));
     this.#turn = judged.catch(() => undefined);
     return judged;
   }
 
-  /** To be called when a version's state has changed: measures what has loaded, and releases its reservation. */
+  /** Call when a version's state has changed: records the memory of a loaded version, and releases its reservation. */
   changed(slot: Slot): void {
     if (slot.state === 'loading' || slot.state === 'warming') return;
     this.#claims.delete(slot);
@@ -109,13 +113,13 @@ export class Admission {
     for (const { record } of slots)
       this.#adapters.log.info(
         { model: record.model, version: record.version },
-        'a version is ended for its memory',
+        'a version is evicted to free memory',
       );
     await Promise.all(slots.map((slot) => this.#adapters.evict(slot)));
   }
 }
 
-/** A version that nobody waits for is not loaded until a request comes; others are tried again. */
+/** A version that no request waits for counts as evicted and is loaded when a request comes; others are retried. */
 function noRoom(mayBeEvicted: boolean): HotloopError {
   return new HotloopError('RESOURCE_EXHAUSTED', 'there is no room in memory for this version', {
     reason: mayBeEvicted ? 'evicted' : 'memory_budget',

@@ -12,7 +12,7 @@ function onClock() {
   return { backoff, pass };
 }
 
-describe('waiting before another try', () => {
+describe('the wait before a retry', () => {
   it('doubles with each failure, up to a bound', () => {
     const { backoff, pass } = onClock();
     const waits = [1, 2, 3, 4, 5].map(() => {
@@ -23,7 +23,7 @@ describe('waiting before another try', () => {
     expect(backoff.failures).toBe(5);
   });
 
-  it('waits for nothing at the first that may be the only one', () => {
+  it('does not wait after a first failure that may be the only one', () => {
     const { backoff, pass } = onClock();
     expect([backoff.stumbled(), backoff.stumbled(), backoff.stumbled()]).toEqual([0, 400, 800]);
     backoff.succeeded();
@@ -39,7 +39,7 @@ describe('waiting before another try', () => {
     expect(backoff.failed()).toBe(400);
     backoff.succeeded();
     pass(5_000);
-    // Still well, not well anew.
+    // Success while already well does not restart the period.
     backoff.succeeded();
     pass(5_000);
     expect(backoff.failed()).toBe(200);

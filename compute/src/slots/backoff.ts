@@ -2,14 +2,14 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import type { SlotOptions } from './slot-options.ts';
 
 /**
- * How long to wait before what failed is tried again: twice as long each time. What goes well for a moment between two
- * failures has not made up for them; they are forgotten when it has done so for `steadyMs`.
+ * Exponential backoff: the wait doubles with each failure. A short success between two failures does not reset it;
+ * failures are forgotten after `steadyMs` of success.
  */
 export class Backoff {
   readonly #options: Pick<SlotOptions, 'retryMs' | 'maxRetryMs' | 'steadyMs'>;
   readonly #clock: Clock;
   #failures = 0;
-  /** On the monotonic clock; undefined before it goes well. */
+  /** Monotonic time of the first success since the last failure; undefined before. */
   #wellSince: number | undefined;
 
   constructor(options: Pick<SlotOptions, 'retryMs' | 'maxRetryMs' | 'steadyMs'>, clock: Clock) {
@@ -25,13 +25,13 @@ export class Backoff {
     this.#wellSince ??= this.#clock.monotonic();
   }
 
-  /** Counts a failure that may be the only one: the first costs no wait. Returns how many milliseconds to wait. */
+  /** Counts a failure that may be a single incident: the first one costs no wait. Returns the wait in milliseconds. */
   stumbled(): number {
     const waitMs = this.failed();
     return this.#failures === 1 ? 0 : waitMs;
   }
 
-  /** Counts a failure; returns how many milliseconds to wait. */
+  /** Counts a failure. Returns the wait in milliseconds. */
   failed(): number {
     const { retryMs, maxRetryMs, steadyMs } = this.#options;
     const now = this.#clock.monotonic();

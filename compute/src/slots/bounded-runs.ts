@@ -1,17 +1,17 @@
 import type { Runner } from '../runner/runner.ts';
 
-/** What warms a runner up sees of it. */
+/** The part of a runner that the warm-up uses. */
 export type BoundedRunner = Pick<Runner, 'pid' | 'model' | 'run'>;
 
 export interface RunLimits {
-  /** Of the first run, until one was answered well: some providers build there what all later ones use. */
+  /** Limit for each run until one has succeeded: some providers compile there what all later runs use. */
   readonly firstMs: number;
   readonly laterMs: number;
 }
 
 /**
- * Ends a runner that has not answered a run in time: the run then rejects RunnerGone, as when the runner ends by itself. For
- * runs outside a batcher, which looks for hung runners on its own.
+ * Kills a runner that does not answer a run in time; the run then rejects RunnerGone, as when the runner ends by
+ * itself. For runs outside a batcher, which detects hung runners on its own.
  */
 export function boundRuns(runner: Runner, { firstMs, laterMs }: RunLimits): BoundedRunner {
   let limitMs = firstMs;

@@ -12,10 +12,10 @@ import { differences, type GoldenTerms, hasFraction, toleranceOf } from './compa
 import { decodeValues, encodeValues, type Value } from './golden-values.ts';
 
 /**
- * Runs a loaded version on its golden examples, one by one, and compares its outputs with those in model.yaml. These runs are
- * no predictions: they are neither counted nor logged. Rejects FAILED_PRECONDITION
- * `golden_mismatch` naming the first value that differs, INVALID_ARGUMENT for an example that does not fit the model,
- * UNAVAILABLE when the runner ended.
+ * Runs a loaded version on its golden examples, one by one, and compares its outputs with those in model.yaml. These
+ * runs are not predictions: they are neither counted nor logged. Rejects FAILED_PRECONDITION `golden_mismatch` naming
+ * the first value that differs, INVALID_ARGUMENT for an example that does not fit the model, UNAVAILABLE when the
+ * runner ended.
  */
 export async function checkGolden(runner: BoundedRunner, terms: GoldenTerms): Promise<void> {
   for (const [number, example] of (terms.golden?.examples ?? []).entries()) {
@@ -55,7 +55,10 @@ async function run(
   }
 }
 
-/** The inputs of every golden example, in the order of the model's. Throws INVALID_ARGUMENT for one that does not fit. */
+/**
+ * The inputs of every golden example, in the order of the model's inputs. Throws INVALID_ARGUMENT for one that does
+ * not fit.
+ */
 export function goldenInputs(model: LoadedModel, { golden }: GoldenTerms): WorkInput[][] {
   return (golden?.examples ?? []).map(({ inputs }, number) =>
     inputsOf(model, inputs, `golden.examples.${number}`),
@@ -72,20 +75,20 @@ function inputsOf(model: LoadedModel, inputs: GoldenExample['inputs'], where: st
   return matchInputs(model, given, where);
 }
 
-/** What is wrong with one output, undefined when it is as expected. */
+/** What is wrong with one output; undefined when it is as expected. */
 function outputProblem(
   terms: GoldenTerms,
   values: NestedValues,
   result: ReceivedTensor | undefined,
   description: TensorDescription | undefined,
 ): string | undefined {
-  if (!result || !description) return 'did not come';
+  if (!result || !description) return 'is missing';
   const { shape, elements } = flattenValues(values);
   if (shape.length !== result.shape.length || shape.some((size, axis) => size !== result.shape[axis]))
     return `has shape [${result.shape}], expected [${shape}]`;
   const { datatype } = result;
   const got = decodeValues(datatype, result.contents);
-  // As the datatype holds them: text is not rounded as a tensor is, and a tolerance of 0 asks for the same bits.
+  // Converted to the datatype: text has no rounding, and with a tolerance of 0 the bits must be equal.
   const expected = decodeValues(datatype, encodeValues(description.name, datatype, elements));
   if (!hasFraction(datatype)) return differenceText(got, expected, differences(got, expected), shape, '');
   const { relative, absolute } = toleranceOf(terms, datatype, expected.map(Number));

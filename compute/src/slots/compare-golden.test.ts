@@ -14,8 +14,8 @@ const anyTolerance = fc.record({
 const manifestOf = (changes: object = {}) => manifestSchema.parse({ name: 'm', task: 'tensor', ...changes });
 
 describe('comparing with golden values', () => {
-  it('lets through what lies within the tolerance and nothing that lies beyond, on either side', () => {
-    // Shares of the way to the edge. At these sizes a thousandth of the way is more than rounding can take.
+  it('accepts values within the tolerance and none beyond it, on either side', () => {
+    // Fractions of the tolerance. At these magnitudes, a thousandth of it is more than rounding can change.
     const share = fc.oneof(
       fc.double({ min: -0.999, max: 0.999, noNaN: true }),
       fc.constantFrom(-50, -1.001, 1.001, 50),
@@ -33,7 +33,7 @@ describe('comparing with golden values', () => {
     );
   });
 
-  it('says the same as numpy.allclose does element by element', () => {
+  it('agrees with numpy.isclose element by element', () => {
     const tolerance = { absolute: 1e-5, relative: 1e-3 };
     // numpy.isclose(got, expected, rtol=1e-3, atol=1e-5)
     const table: [number, number, boolean][] = [
@@ -61,7 +61,7 @@ describe('comparing with golden values', () => {
       ]);
   });
 
-  it('lets only equal values through without a tolerance', () => {
+  it('accepts only equal values without a tolerance', () => {
     const value = fc.oneof(fc.integer(), fc.bigInt(), fc.string(), fc.boolean());
     fc.assert(
       fc.property(fc.array(fc.tuple(value, value), { minLength: 1 }), (pairs) => {
@@ -73,7 +73,7 @@ describe('comparing with golden values', () => {
     );
   });
 
-  it('counts a value that did not come as different', () => {
+  it('counts a missing value as different', () => {
     expect(differences([1], [1, 2], { absolute: 1, relative: 1 })).toEqual([1]);
   });
 });
@@ -82,7 +82,7 @@ describe('the tolerance of an output', () => {
   const usual = (datatype: Datatype, executionProviders: ExecutionProvider[], expected: number[] = [0.5]) =>
     toleranceOf({ executionProviders }, datatype, expected);
 
-  it('is as wide as rounding on the provider and in the datatype asks for', () => {
+  it('is as wide as rounding on the provider and in the datatype requires', () => {
     expect(usual('FP32', ['cpu'])).toEqual({ relative: 1e-3, absolute: 1e-5 });
     expect(usual('FP64', ['cpu'])).toEqual({ relative: 1e-3, absolute: 1e-5 });
     for (const provider of ['cuda', 'tensorrt', 'webgpu'] as const)
@@ -91,7 +91,7 @@ describe('the tolerance of an output', () => {
     expect(usual('BF16', ['cuda'])).toEqual({ relative: 4e-2, absolute: 2e-2 });
   });
 
-  it('grows with the largest expected value, because what is near zero was rounded at that size', () => {
+  it('grows with the largest expected value, because values near zero were rounded at that magnitude', () => {
     expect(usual('FP32', ['cpu'], [0.001, -4000]).absolute).toBeCloseTo(4e-2, 12);
     expect(usual('FP32', ['cpu'], []).absolute).toBe(1e-5);
   });

@@ -22,18 +22,21 @@ export interface FleetAdapters {
   readonly log: Log;
   onChange(): void;
   onKiller(slot: Slot, work: Work): void;
-  /** Where a version's work is counted. */
+  /** The counters of a version's work. */
   tallyOf?(record: VersionRecord): VersionTally;
 }
 
 export interface FleetOptions extends SlotOptions {
-  /** Memory that all runners together may take. */
+  /** Memory that all runners together may use. */
   readonly memoryBudgetBytes: number;
-  /** Versions that load at the same time; more wait. */
+  /** Versions that load at the same time; others wait. */
   readonly loadsAtOnce: number;
-  /** A version that was loaded because a request named it is unloaded when it was not used for so long. */
+  /** Idle time after which a version that was loaded because a request named it is unloaded. */
   readonly idleMs: number;
-  /** The live and the previous version are unloaded when neither was used for so long; the next request loads them again. 0: never. */
+  /**
+   * Idle time after which the live and the previous version are unloaded, if neither was used; the next request loads
+   * them again. 0: never.
+   */
   readonly idleUnloadMs: number;
 }
 
@@ -43,16 +46,16 @@ export const FLEET_DEFAULTS = {
   idleMs: 600_000,
   idleUnloadMs: 3_600_000,
 } as const;
-/** How late an answer to expired work may be. */
+/** Maximum delay of the answer to expired work. */
 const SWEEP_MS = 10;
-/** While there is no work, only idle versions are looked for. */
+/** Interval without work, when only idle versions are looked for. */
 const RESTING_SWEEP_MS = 250;
 
 /**
- * All versions that this node holds. Follows the registry: the live, the previous and the target version of each model are wanted, and those of
- * its rollouts; others are loaded when a request names them. To stay within the memory budget the least recently used are evicted, and so are
- * versions that were not used for long; a request loads them again. A version that is no longer wanted drains, unless it is wanted again
- * meanwhile.
+ * All versions that this node holds. It follows the registry: the live, previous and target version of each model and
+ * the versions of its rollouts are wanted; others are loaded when a request names them. To stay within the memory
+ * budget, the least recently used versions are evicted, and so are versions that were idle for long; a request loads
+ * them again. A version that is no longer wanted drains, unless it becomes wanted again meanwhile.
  */
 export class Fleet implements AsyncDisposable {
   readonly recent = new RecentInputs();
@@ -64,7 +67,10 @@ export class Fleet implements AsyncDisposable {
   #sweeper: NodeJS.Timeout | undefined;
   #isResting = true;
   readonly #known = new KnownVersions();
-  /** Evicted, or not loaded because memory was short: not loaded again until a request comes, and in here until it is loaded. */
+  /**
+   * Versions that were evicted, or not loaded because memory was short. They are loaded again only for a request, and
+   * stay in this set until then.
+   */
   readonly #evicted = new Set<string>();
   readonly #kept = new KeptVersions();
   #snapshot: RegistrySnapshot = { models: new Map() };
@@ -94,8 +100,8 @@ export class Fleet implements AsyncDisposable {
   }
 
   /**
-   * What the version answers with: at once where it takes work; otherwise when it has been loaded, which this begins where it must.
-   * Throws or rejects NOT_FOUND, UNAVAILABLE (it cannot be loaded), DEADLINE_EXCEEDED.
+   * The version's model and queue: at once if it accepts work, otherwise after loading, which this call starts if
+   * necessary. Throws or rejects NOT_FOUND, UNAVAILABLE (it cannot be loaded), DEADLINE_EXCEEDED.
    */
   acquire(model: string, version: number, timeoutMs: number): Serving | Promise<Serving> {
     return (
@@ -103,19 +109,25 @@ export class Fleet implements AsyncDisposable {
     );
   }
 
-  /** True when a request for the version is answered: it is ready, or it is wanted and evicted, and the request loads it again. */
+  /**
+   * True when a request for the version would be answered: it is ready, or it is wanted but evicted, and the request
+   * loads it again.
+   */
   isServed(record: VersionRecord): boolean {
     if (this.find(record.model, record.version)?.state === 'ready') return true;
     const isWanted = this.#hasRole(record) || this.#kept.has(keyOf(record));
     return isWanted && this.#evicted.has(keyOf(record)) && !this.#closed;
   }
 
-  /** What was found out about the version when it was loaded last; undefined when it never was. */
+  /** What is known about the version from its last load; undefined when it was never loaded. */
   known(record: VersionRecord): KnownVersion | undefined {
     return this.#known.find(record);
   }
 
-  /** The same for any registered version: one that was never loaded is loaded, as for a request. Rejects as `acquire`. */
+  /**
+   * As `known`, for any registered version: one that was never loaded is loaded, as for a request. Rejects as
+   * `acquire`.
+   */
   async describe(record: VersionRecord, timeoutMs: number): Promise<KnownVersion> {
     const known = this.#known.find(record);
     if (known) return known;
@@ -126,24 +138,24 @@ export class Fleet implements AsyncDisposable {
     return loaded;
   }
 
-  /** To be called with each piece of work for a version: from then on its deadline is watched. */
+  /** Call with each piece of work for a version: from then on its deadline is watched. */
   use(slot: Slot, now: number): void {
     slot.lastUsedAt = now;
     if (this.#isResting && !this.#closed) this.#sweepIn(SWEEP_MS);
   }
 
   /**
-   * Loads a version and keeps it until it is released. Rejects as `acquire`, and as soon as loading has failed once; then
-   * it is not tried again for this caller. A load that takes longer than the caller waits goes on as for a request.
+   * Loads a version and keeps it loaded until it is released. Rejects as `acquire`, and as soon as the first attempt
+   * to load fails. A load that takes longer than the caller waits continues, as for a request.
    */
   async keep(record: VersionRecord, timeoutMs: number): Promise<void> {
     const { model, version } = record;
     try {
       await this.#kept.keep(keyOf(record), async () => {
-        // One that failed before and waits for its next try is tried now.
+        // A version that failed before and waits for its next try is tried now.
         this.find(model, version)?.handle('retry');
         const { slot } = await this.#load(model, version, timeoutMs, (loading) => loading.attempted);
-        // One that lost its runners takes work too, which waits for new ones.
+        // A version that lost its runners also accepts work, which waits for new ones.
         if (slot.state !== 'ready') throw notServed(model, version, slot);
       });
     } catch (error) {
@@ -158,12 +170,12 @@ export class Fleet implements AsyncDisposable {
     this.#kept.release(keyOf(record));
     const slot = this.find(record.model, record.version);
     if (!slot || this.#hasRole(record)) return;
-    // A version that a request has loaded stays for a while after its last use; that time is over.
+    // Without this, a version loaded for a request would stay for its idle time.
     slot.lastUsedAt = Number.NEGATIVE_INFINITY;
     slot.handle('unwanted');
   }
 
-  /** Loads versions that are missing, and lets go of those that nobody wants. */
+  /** Loads wanted versions that are missing, and unloads versions that are no longer wanted. */
   follow(snapshot: RegistrySnapshot): void {
     if (this.#closed) return;
     this.#snapshot = snapshot;
@@ -190,19 +202,22 @@ export class Fleet implements AsyncDisposable {
     }));
   }
 
-  /** Work that waits or runs on this node. */
+  /** Number of requests waiting or running on this node. */
   inFlight(): number {
     let count = 0;
     for (const slot of this.slots()) count += slot.serving?.batcher.inFlight ?? 0;
     return count;
   }
 
-  /** To be called regularly: measures the memory of every runner, and finds out what is still unknown about versions. */
+  /**
+   * Call regularly: measures the memory of every runner, and probes versions for run sharing where it is not yet
+   * known.
+   */
   async tend(): Promise<void> {
     await Promise.all([...this.slots()].flatMap((slot) => [slot.measure(), slot.probe()]));
   }
 
-  /** Ends every runner at once. Work in flight fails: drain before. */
+  /** Ends every runner at once. Work in flight fails, so drain first. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#sweeper);
@@ -210,7 +225,7 @@ export class Fleet implements AsyncDisposable {
     await Promise.all([...this.slots()].map((slot) => slot.close()));
   }
 
-  /** Until the version takes work, `end` of its slot has resolved, or the time is over. */
+  /** Waits until the version accepts work, `end` of its slot has resolved, or the timeout has passed. */
   async #load(
     model: string,
     version: number,
@@ -241,20 +256,23 @@ export class Fleet implements AsyncDisposable {
     const { record } = slot;
     if (this.#hasRole(record) || this.#kept.has(keyOf(record))) return true;
     if (!slot.isDemanded || !slot.isOnDemand) return false;
-    // One that fails again and again takes memory from others at each try.
+    // A version that fails repeatedly takes memory from others at each try, so it is given up earlier.
     const { idleMs, maxRetryMs } = this.#options;
     const mostIdleMs = slot.state === 'failed' ? Math.min(idleMs, maxRetryMs) : idleMs;
     return slot.isWaitedFor() || this.#adapters.clock.monotonic() - slot.lastUsedAt < mostIdleMs;
   }
 
-  /** True for the live, the previous and the target version of a model, its versions in rollouts, and those that pipelines ask. */
+  /**
+   * True for the live, previous and target version of a model, its versions in rollouts, and those that pipelines
+   * use.
+   */
   #hasRole(record: VersionRecord): boolean {
     const model = this.#snapshot.models.get(record.model);
     if (model === undefined) return false;
     return wantedVersions(model, this.#pinned).some((wanted) => wanted.version === record.version);
   }
 
-  /** The higher, the later it is evicted when memory is short. */
+  /** Eviction priority: when memory is short, versions with a higher value are evicted later. */
   #worthOf(record: VersionRecord): number {
     const model = this.#snapshot.models.get(record.model);
     if (record.version === model?.targetVersion) return 3;
@@ -263,7 +281,7 @@ export class Fleet implements AsyncDisposable {
     return record.version === model?.previousVersion ? 1 : 0;
   }
 
-  /** Unloads an idle version until a request comes for it. Resolves when its processes have ended. */
+  /** Unloads a version until a request for it comes. Resolves when its processes have ended. */
   async #evict(slot: Slot): Promise<void> {
     this.#evicted.add(keyOf(slot.record));
     await slot.close();
@@ -305,7 +323,7 @@ export class Fleet implements AsyncDisposable {
       const versions = this.#slots.get(model);
       if (versions?.get(version) === slot) versions.delete(version);
       if (versions?.size === 0) this.#slots.delete(model);
-      // Inputs that it answered while it drained may have come after its model was deleted.
+      // Answers during draining may have added inputs after the model was deleted.
       this.recent.keepOnly(this.#snapshot);
     }
     const { state, detail } = slot;
@@ -331,7 +349,10 @@ export class Fleet implements AsyncDisposable {
     if (this.#isResting) this.#unloadIdle();
   }
 
-  /** Evicts the live and the previous version of every model that nobody has used for long. Rollouts keep all their versions loaded. */
+  /**
+   * Evicts the live and the previous version of every model that was idle for long. Models with a rollout keep all
+   * their versions loaded.
+   */
   #unloadIdle(): void {
     const { idleUnloadMs } = this.#options;
     if (idleUnloadMs === 0) return;
@@ -346,7 +367,7 @@ export class Fleet implements AsyncDisposable {
           continue;
         this.#adapters.log.info(
           { model: name, version: slot.record.version, idleUnloadMs },
-          'a version that nobody used for long is unloaded; a request loads it again',
+          'an idle version is unloaded; a request loads it again',
         );
         void this.#evict(slot);
       }

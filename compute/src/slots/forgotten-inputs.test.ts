@@ -17,8 +17,8 @@ function deleteModel(test: TestCompute, name: string): void {
   test.compute.fleet.follow({ models });
 }
 
-describe('what was asked of a model that is deleted', () => {
-  it('is forgotten, with what is answered until the last of its versions has gone', async () => {
+describe('the recent inputs of a deleted model', () => {
+  it('are removed, including those answered until its last version is gone', async () => {
     await using test = await startTestCompute({ fleet: { drainMs: 100 } });
     const { recent } = test.compute.fleet;
     await serve(test, 'kept');
@@ -26,7 +26,7 @@ describe('what was asked of a model that is deleted', () => {
     const pid = test.compute.fleet.find('deleted', 1)?.runnerPids[0] ?? 0;
     const ask = itemMaker();
     process.kill(pid, 'SIGSTOP');
-    // The first request of all, which is kept when it is answered well.
+    // The very first request, which is always kept if it is answered without error.
     const late = test.compute.port.infer(ask('deleted', 1, ROW, { timeoutMs: 20_000 }));
     await expect.poll(() => test.compute.fleet.inFlight()).toBe(1);
     deleteModel(test, 'deleted');
@@ -44,7 +44,7 @@ describe('what was asked of a model that is deleted', () => {
     await serve(test, 'asleep');
     await test.compute.port.infer(itemMaker()('asleep', 1, ROW));
     expect(fleet.recent.of('asleep')).toHaveLength(1);
-    // As when there is no memory for it.
+    // As if it were evicted.
     await fleet.find('asleep', 1)?.close();
     await test.until('asleep', 1, 'gone');
     expect(fleet.recent.of('asleep')).toHaveLength(1);

@@ -12,7 +12,7 @@ const RANGES: Partial<Record<Datatype, [number, number]>> = {
   INT32: [-(2 ** 31), 2 ** 31 - 1],
 };
 
-/** Values that the datatype holds exactly. */
+/** Values that the datatype represents exactly. */
 function exactly(datatype: Datatype): fc.Arbitrary<number | string | boolean> {
   const [min, max] = RANGES[datatype] ?? [];
   if (min !== undefined) return fc.integer({ min, max: max ?? 0 });
@@ -22,7 +22,7 @@ function exactly(datatype: Datatype): fc.Arbitrary<number | string | boolean> {
   if (datatype === 'UINT64') return fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String);
   if (datatype === 'FP64') return fc.double({ noNaN: true, noDefaultInfinity: true });
   if (datatype === 'FP32') return fc.float({ noNaN: true, noDefaultInfinity: true });
-  // Up to 7 bits and a sign, scaled: whole in every 16-bit float.
+  // At most 7 bits and a sign, scaled: exact in every 16-bit float.
   const exponent = fc.integer({ min: -6, max: 6 });
   return fc.tuple(fc.integer({ min: -127, max: 127 }), exponent).map(([whole, power]) => whole * 2 ** power);
 }
@@ -33,7 +33,7 @@ describe('values of a golden example', () => {
       fc.property(fc.array(exactly(datatype), { maxLength: 8 }), (values) => {
         const same = decodeValues(datatype, encodeValues('x', datatype, values));
         const wanted = datatype.endsWith('INT64') ? values.map((value) => BigInt(value)) : values;
-        // 0 and -0 are one number to whoever compares.
+        // 0 and -0 compare as equal.
         expect(same.map(unsigned)).toEqual(wanted.map(unsigned));
       }),
     );

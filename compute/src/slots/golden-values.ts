@@ -5,7 +5,10 @@ import { ELEMENT_BYTES } from '../runner/tensor-layout.ts';
 
 export type Value = number | bigint | string | boolean;
 
-/** Elements as written in model.yaml, as a tensor's bytes. Throws INVALID_ARGUMENT for what the datatype cannot hold. */
+/**
+ * Elements as written in model.yaml, converted to a tensor's bytes. Throws INVALID_ARGUMENT for a value that the
+ * datatype cannot hold.
+ */
 export function encodeValues(name: string, datatype: Datatype, elements: readonly Element[]): Uint8Array {
   if (datatype !== 'FP16' && datatype !== 'BF16') return encodeElements(name, datatype, elements);
   const view = new DataView(new ArrayBuffer(elements.length * 2));
@@ -15,7 +18,7 @@ export function encodeValues(name: string, datatype: Datatype, elements: readonl
   return new Uint8Array(view.buffer);
 }
 
-/** A tensor's bytes as values; 64-bit integers whole. */
+/** A tensor's bytes as values; 64-bit integers as bigint. */
 export function decodeValues(datatype: Datatype, contents: Uint8Array): Value[] {
   const view = new DataView(contents.buffer, contents.byteOffset, contents.byteLength);
   if (datatype === 'BYTES') return decodeTexts(contents, view);

@@ -15,7 +15,10 @@ import { checkGolden } from './check-golden.ts';
 
 const ROW = [1, 2, 3, 4];
 
-/** Serves version 1, then wishes for version 2 with golden examples; resolves when that one is in the state. */
+/**
+ * Serves version 1, then sets version 2 with golden examples as target. Resolves when version 2 is in the given
+ * state.
+ */
 async function wishFor(test: TestCompute, golden: string, state: string, onnx = perceptron(SMALL)) {
   const good = await storeVersion(test.store, 1, featureManifest('tiny', 4));
   const next = await storeVersion(test.store, 2, featureManifest('tiny', 4, golden), onnx);
@@ -32,7 +35,7 @@ function goldenYaml(outputs: string, rest = ''): string {
   return `golden:\n  examples: [{inputs: {input: [[${ROW}]]}, outputs: {score: ${outputs}}}]\n${rest}`;
 }
 
-/** Loads a tensor model with golden examples; resolves with the refusal, '' when it became ready. */
+/** Loads a tensor model with golden examples. Resolves with the error detail, '' when it became ready. */
 async function load(
   test: TestCompute,
   onnx: Uint8Array,
@@ -59,7 +62,7 @@ async function scoreOf(test: TestCompute, version: number): Promise<number> {
 }
 
 describe('golden examples at the warm-up', () => {
-  it('let a version in that gives what it must, and are no predictions', async () => {
+  it('accept a version that returns the expected values, and do not count as predictions', async () => {
     await using test = await startTestCompute();
     const onnx = perceptron({ ...SMALL, seed: 1 });
     await wishFor(test, '', 'ready', onnx);
@@ -73,7 +76,7 @@ describe('golden examples at the warm-up', () => {
     expect(again.compute.fleet.find('tiny', 2)?.statistics.runCount).toBe(1);
   });
 
-  it('refuse one that gives something else, naming the value, and leave everything as it was', async () => {
+  it('reject a version that returns other values, naming the value, and leave everything as it was', async () => {
     await using test = await startTestCompute();
     const { good, next } = await wishFor(test, goldenYaml('[[2.5]]'), 'failed');
     const slot = test.compute.fleet.find('tiny', 2);
@@ -91,19 +94,19 @@ describe('golden examples at the warm-up', () => {
     });
     await expect(scoreOf(test, 2)).rejects.toMatchObject({ code: 'UNAVAILABLE', reason: 'version_failed' });
     expect(test.compute.fleet.find('tiny', 1)?.state).toBe('ready');
-    // Taken back, it goes, and the live version has not moved.
+    // When the target is withdrawn, it goes, and the live version was never touched.
     test.registry.set(modelOf([good, next], { live: 1 }));
     test.registry.publish();
     await test.until('tiny', 2, 'gone');
     expect(await scoreOf(test, 1)).toBe(gave);
   });
 
-  it('hold to the tolerance that the version declares', async () => {
+  it('use the tolerance that the version declares', async () => {
     await using test = await startTestCompute();
     await wishFor(test, goldenYaml('[[2.5]]', '  absolute: 3\n'), 'ready');
   });
 
-  it('do not stand in the way of a runner that replaces a lost one', async () => {
+  it('do not block a runner that replaces a lost one', async () => {
     await using test = await startTestCompute();
     const onnx = perceptron(SMALL);
     await wishFor(test, goldenYaml('[[2.5]]', '  absolute: 3\nruntime: {instances: 2}\n'), 'ready', onnx);
@@ -115,7 +118,7 @@ describe('golden examples at the warm-up', () => {
     expect(slot.state).toBe('ready');
   });
 
-  it('compare every datatype: fractions within rounding, all else exactly', async () => {
+  it('compare every datatype: floating point within rounding, all others exactly', async () => {
     await using test = await startTestCompute();
     const tensors = [
       { name: 'half', elementType: 'float16', shape: ['N'] },
@@ -156,7 +159,7 @@ describe('golden examples at the warm-up', () => {
     }
   });
 
-  it('ask for the same bits with a tolerance of 0, which decimals are rounded to as inputs are', async () => {
+  it('require equal bits with a tolerance of 0; decimals are rounded as inputs are', async () => {
     await using test = await startTestCompute();
     const onnx = echoModel([{ name: 'x', elementType: 'float32', shape: ['N'] }]);
     const refusalOf = (name: string, expected: string) =>
@@ -174,7 +177,7 @@ describe('golden examples at the warm-up', () => {
     );
   });
 
-  it('do not wait for a runner that hangs: it is ended', async () => {
+  it('do not wait for a runner that hangs: it is killed', async () => {
     const options = {
       executionProviders: ['cpu'],
       threads: 1,
@@ -193,7 +196,7 @@ describe('golden examples at the warm-up', () => {
     expect(await runner.gone).toBe('SIGKILL');
   });
 
-  it('refuse a version that cannot run them, or does not have what they name', async () => {
+  it('reject a version that cannot run them, or lacks a tensor that they name', async () => {
     await using test = await startTestCompute();
     const graph = new GraphBuilder();
     graph.input('a', 'float32', ['N']);

@@ -15,8 +15,8 @@ import { startTestCompute } from '../testing/start-test-compute.ts';
 const MUTANTS = 3_000;
 const SEED = 7;
 
-describe('models that are not what they should be', () => {
-  it(`serves none of ${MUTANTS} copies of a good model with a byte flipped: the digest refuses each before the runtime sees it`, async () => {
+describe('corrupt and hostile models', () => {
+  it(`serves none of ${MUTANTS} copies of a good model with a byte flipped: each digest check fails before the runtime sees the file`, async () => {
     await using test = await startTestCompute();
     const onnx = perceptron(SMALL);
     const record = await storeVersion(test.store, 1, featureManifest('tiny', 4), onnx);
@@ -31,14 +31,14 @@ describe('models that are not what they should be', () => {
       await writeFile(path, flipped);
       await expect(test.store.get(record.bundleSha256)).rejects.toMatchObject({ code: 'DATA_LOSS' });
     }
-    // Reading the file alone would have let many of them through.
+    // Without the digest check, many of them would load.
     expect(sound).toBeGreaterThan(MUTANTS / 10);
     test.registry.set(modelOf([record], { live: 1 }));
     test.registry.publish();
     await test.until('tiny', 1, 'failed');
     expect(test.compute.fleet.find('tiny', 1)?.detail).toMatch(/digest/);
     expect(test.compute.fleet.find('tiny', 1)?.runnerPids).toEqual([]);
-    // Put right, it is served as soon as it is wanted anew.
+    // With the right content, it is served as soon as it is wanted again.
     await writeFile(path, onnx);
     test.registry.set(modelOf([record], {}));
     test.registry.publish();
@@ -48,7 +48,7 @@ describe('models that are not what they should be', () => {
     await test.until('tiny', 1, 'ready');
   });
 
-  it('refuses foreign operators, and operators that the runtime does not know, with the reason', async () => {
+  it('rejects custom operators, and operators that the runtime does not know, with the reason', async () => {
     await using test = await startTestCompute();
     const foreign = graphWith('Secret', 'com.example');
     const unknown = graphWith('NoSuchOperator', '');
@@ -81,7 +81,7 @@ describe('models that are not what they should be', () => {
     expect(detail).not.toMatch(/[/\\]|::|\.(?:h|cc)\b/);
   });
 
-  it('lets a model that asks for more memory than it may fail inside its runner, and go on', async () => {
+  it('fails a run that allocates more memory than allowed inside its runner, which continues', async () => {
     await using test = await startTestCompute({ fleet: { memoryBudgetBytes: 1024 ** 3 } });
     const onnx = greedyModel(16 * 1024 ** 3);
     const record = await storeVersion(test.store, 1, featureManifest('greedy', 2), onnx);
@@ -97,7 +97,7 @@ describe('models that are not what they should be', () => {
     expect(test.compute.fleet.find('greedy', 1)?.runnerPids).toEqual(pids);
   });
 
-  it('refuses a provider that this machine does not have, instead of falling back', async () => {
+  it('rejects a provider that this machine does not have, instead of falling back', async () => {
     await using test = await startTestCompute();
     const manifest = tensorManifest('fast', 'runtime: {execution_providers: [cuda]}\n');
     const record = await storeVersion(
@@ -112,7 +112,7 @@ describe('models that are not what they should be', () => {
     expect(test.compute.fleet.find('fast', 1)?.detail).toMatch(/cuda/i);
   });
 
-  it("runs on the node's providers what names none, and what does on its own", async () => {
+  it("runs models without providers on the node's providers, and others on their own", async () => {
     await using test = await startTestCompute({ fleet: { executionProviders: ['cuda'] } });
     const onnx = echoModel([{ name: 'x', elementType: 'float32', shape: ['N'] }]);
     const runtime = 'runtime: {execution_providers: [cpu]}\n';
@@ -150,7 +150,7 @@ function graphWith(operator: string, domain: string): Uint8Array {
   return encodeModel(graph.build('odd', { opset }));
 }
 
-/** Takes two columns and, on its way to the answer, makes a tensor of so many bytes. */
+/** Takes two columns and allocates an intermediate tensor of the given number of bytes. */
 function greedyModel(bytes: number): Uint8Array {
   const graph = new GraphBuilder();
   const input = graph.input('x', 'float32', ['N', 2]);

@@ -1,14 +1,17 @@
-/** Versions that were loaded by name, or are being so, by their keys. */
+/** Keys of versions that were loaded by name, or are being loaded. */
 export class KeptVersions {
   readonly #kept = new Set<string>();
-  /** With how many wait for each. */
+  /** Number of callers that wait for each load. */
   readonly #loading = new Map<string, number>();
 
   has(key: string): boolean {
     return this.#kept.has(key) || this.#loading.has(key);
   }
 
-  /** Keeps a version while it is loaded, and after that until it is released; no longer when the load rejects. */
+  /**
+   * Keeps a version during its load and afterwards until it is released. If the load rejects, the version is not
+   * kept.
+   */
   async keep(key: string, load: () => Promise<void>): Promise<void> {
     this.#loading.set(key, (this.#loading.get(key) ?? 0) + 1);
     try {

@@ -3,22 +3,28 @@ import type { ExecutionProvider, LoadedModel } from '../runner/load-options.ts';
 import type { Serving } from './slot.ts';
 import type { SlotStatistics } from './slot-statistics.ts';
 
-/** What was found out about a version when it was ready; it stays true when the version is unloaded. */
+/** What is known about a version once it was ready; still true after the version is unloaded. */
 export interface KnownVersion {
   readonly record: VersionRecord;
   readonly model: LoadedModel;
-  /** True when its requests could share a run at that time; what real rows show later does not change the description. */
+  /**
+   * True when its requests could share a run at that time. If later rows show otherwise, the description does not
+   * change.
+   */
   readonly isShareable: boolean;
   readonly executionProviders: readonly ExecutionProvider[];
-  /** Of the last time that it was loaded. */
+  /** Statistics since its last load. */
   readonly statistics: SlotStatistics;
 }
 
-/** All versions that were ready here once and are still registered, so that one can be described while it is unloaded. */
+/**
+ * All versions that were ready here once and are still registered, so that a version can be described while it is
+ * unloaded.
+ */
 export class KnownVersions {
   readonly #versions = new Map<string, KnownVersion>();
 
-  /** To be called when a version is ready. */
+  /** Call when a version is ready. */
   remember({ slot, model, batcher }: Serving): void {
     const { record, executionProviders, statistics } = slot;
     const isShareable = batcher.shareable;
@@ -38,7 +44,7 @@ export class KnownVersions {
   }
 }
 
-/** A name and a number may be registered again with other content; the digest tells them apart. */
+/** A name and number may be registered again with other content; the digest distinguishes them. */
 function keyOf({ model, version, bundleSha256 }: VersionRecord): string {
   return `${model} ${version} ${bundleSha256}`;
 }

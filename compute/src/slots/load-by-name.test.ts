@@ -9,7 +9,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
 import { startTestCompute, type TestCompute } from '../testing/start-test-compute.ts';
 
-/** A version without a role is on its way for so long after its last use, when it fails: the longest wait between tries. */
+/**
+ * Maximum wait between retries, which is also how long a failing version without a role is retried after its last
+ * use.
+ */
 const MAX_RETRY_MS = 600;
 
 let test: TestCompute;
@@ -20,7 +23,7 @@ beforeEach(async () => {
   test = await startTestCompute({ fleet: { retryMs: 20, maxRetryMs: MAX_RETRY_MS, drainMs: 1_000 } });
   live = await storeVersion(test.store, 1, featureManifest('m', 4));
   other = await storeVersion(test.store, 2, featureManifest('m', 4));
-  // Trying again might help: the store may have it the next time.
+  // A retry might help: the store may have the bundle by then.
   missing = { ...other, version: 3, bundleSha256: '0'.repeat(64) };
   test.registry.set(modelOf([live, other, missing], { live: 1 }));
   test.registry.publish();
@@ -36,7 +39,7 @@ async function temporaryFolder() {
 }
 
 describe('loading a version by its name', () => {
-  it('tells the first refusal, and leaves nothing that tries again', async () => {
+  it('reports the first failure, and does not retry in the background', async () => {
     const { fleet } = test.compute;
     await expect(fleet.keep(missing, MINUTE_MS)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
@@ -46,7 +49,7 @@ describe('loading a version by its name', () => {
     expect(fleet.find('m', 1)?.state).toBe('ready');
   });
 
-  it('rejects when its time is over, and goes on for whoever else waits', async () => {
+  it('rejects at the timeout, and continues for other waiting callers', async () => {
     const { fleet } = test.compute;
     const waiting = fleet.acquire('m', 2, MINUTE_MS);
     await expect(fleet.keep(other, 1)).rejects.toMatchObject({
@@ -56,7 +59,7 @@ describe('loading a version by its name', () => {
     expect((await waiting).slot.record).toBe(other);
   });
 
-  it('refuses what takes work but has lost its runners, and cannot be loaded again', async () => {
+  it('rejects for a version that has lost its runners and cannot be loaded again', async () => {
     const { fleet } = test.compute;
     await fleet.keep(other, MINUTE_MS);
     await rm(join(test.folder, 'store'), { recursive: true });
@@ -76,7 +79,7 @@ describe('loading a version by its name', () => {
     expect(fleet.find('m', 2)?.state).toBe('ready');
   });
 
-  it('keeps what was loaded before when it is asked for once more and that is late', async () => {
+  it('keeps a loaded version when a repeated request for it times out', async () => {
     const { fleet } = test.compute;
     await fleet.keep(other, MINUTE_MS);
     await fleet.keep(other, 1);
@@ -97,14 +100,14 @@ describe('an unused live version', () => {
     const [pid] = fleet.find('m', 1)?.runnerPids ?? [];
     await expect.poll(() => fleet.find('m', 1), { timeout: 20_000 }).toBeUndefined();
     await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 20_000 }).toBe(false);
-    // Clients still see it as ready: a request is answered.
+    // Clients still see it as ready, because a request is answered.
     expect(fleet.isServed(record)).toBe(true);
     expect((await fleet.acquire('m', 1, MINUTE_MS)).slot.state).toBe('ready');
   });
 });
 
 describe('a version that a request has named and that cannot be loaded', () => {
-  it('is tried again for as long as somebody waits for it', async () => {
+  it('is retried as long as a caller waits for it', async () => {
     await using folder = await temporaryFolder();
     const later = await storeVersion(directoryBundleStore(folder.path), 4, featureManifest('m', 4));
     test.registry.set(modelOf([live, later], { live: 1 }));
@@ -115,7 +118,7 @@ describe('a version that a request has named and that cannot be loaded', () => {
     expect((await asked).slot.state).toBe('ready');
   });
 
-  it('is let go once nobody has asked for it for the longest wait between tries', async () => {
+  it('is given up when it was not requested for the maximum wait between retries', async () => {
     const { fleet } = test.compute;
     const asked = Promise.resolve(fleet.acquire('m', 3, 4 * MAX_RETRY_MS));
     await test.until('m', 3, 'failed');

@@ -6,14 +6,14 @@ import { Confinements } from '../runner/confinement.ts';
 import { startRunner } from '../runner/runner.ts';
 import { loadingBytes } from './memory-budget.ts';
 
-/** Bytes of a line of the system's report on a process. */
+/** Value of a line of /proc/PID/status, in bytes. */
 async function statusBytes(pid: number, name: string): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
 }
 
 describe.runIf(process.platform === 'linux')('memory of a load', () => {
-  it.each([8, 2048])('is never more than was claimed for it (two layers of %d)', async (width) => {
+  it.each([8, 2048])('never exceeds the reservation (two layers of %d)', async (width) => {
     const onnx = perceptron({
       inputs: 8,
       hidden: [width, width],
@@ -31,7 +31,7 @@ describe.runIf(process.platform === 'linux')('memory of a load', () => {
     };
     const runner = await startRunner(onnx, options, silentLog(), new AbortController().signal);
     try {
-      // What the runner shares with all others, its code and libraries, is not of its own.
+      // Code and libraries, which all runners share, do not count.
       const shared = await statusBytes(runner.pid, 'RssFile');
       const most = (await statusBytes(runner.pid, 'VmHWM')) - shared;
       expect(most).toBeLessThan(loadingBytes(onnx.length, 1));

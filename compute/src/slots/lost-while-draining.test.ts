@@ -5,7 +5,7 @@ import { startTestCompute } from '../testing/start-test-compute.ts';
 
 const ROW = [[1, 2, 3, 4]];
 
-/** A version with two runners that nobody wants any more. */
+/** A draining version with two runners. */
 async function drainPair(drainMs: number) {
   const stack = new AsyncDisposableStack();
   const test = stack.use(await startTestCompute({ fleet: { drainMs } }));
@@ -23,13 +23,13 @@ async function drainPair(drainMs: number) {
 }
 
 describe('a draining version that loses one of its runners', () => {
-  it('answers what it has on the others, and goes when it is drained', async () => {
+  it('answers its work on the other runner, and is gone when it is drained', async () => {
     await using pair = await drainPair(1_000);
     const { test, slot, first, second } = pair;
     for (const pid of [first, second]) process.kill(pid, 'SIGSTOP');
     const item = itemMaker();
     const answers: Promise<unknown>[] = [];
-    // One after the other, or they would share a run.
+    // One after the other, otherwise they would share a run.
     for (const running of [1, 2]) {
       answers.push(test.compute.port.infer(item('pair', 1, ROW, { timeoutMs: 20_000 })));
       await expect.poll(() => slot?.serving?.batcher.running).toBe(running);
@@ -44,7 +44,7 @@ describe('a draining version that loses one of its runners', () => {
     await test.until('pair', 1, 'gone');
   });
 
-  it('goes when none is left, and says so to whoever the last one was to answer', async () => {
+  it('is gone when no runner is left, and fails the requests that the last one was running', async () => {
     await using pair = await drainPair(60_000);
     const { test, slot, first, second } = pair;
     process.kill(first, 'SIGSTOP');
@@ -60,7 +60,7 @@ describe('a draining version that loses one of its runners', () => {
     await test.until('pair', 1, 'gone');
   });
 
-  it('has all of them again when it is wanted anew', async () => {
+  it('has all its runners again when it becomes wanted again', async () => {
     await using pair = await drainPair(60_000);
     const { slot, first, second } = pair;
     pair.want(false);

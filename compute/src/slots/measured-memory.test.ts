@@ -12,7 +12,7 @@ import type { FleetOptions } from './fleet.ts';
 const MB = 1024 ** 2;
 const LIMIT_MB = 256;
 
-/** A node that serves a model which keeps as much memory as a request says, and what it logs. */
+/** A node with a model that retains as much memory as a request says, and the node's log. */
 async function serveHoarder(options: Partial<FleetOptions> = {}, runtime = '') {
   const stack = new AsyncDisposableStack();
   const lines: Record<string, unknown>[] = [];
@@ -33,8 +33,8 @@ async function serveHoarder(options: Partial<FleetOptions> = {}, runtime = '') {
     test,
     slot,
     linesOf,
-    /** Lines of the log that say why a runner was ended. */
-    ended: () => linesOf(/more memory than it may/),
+    /** Log lines about a runner that was killed because of its memory. */
+    ended: () => linesOf(/exceeds its memory limit/),
     measure: () => fleet.tend(),
     pid: () => slot()?.runnerPids[0],
     take: (bytes: number) => {
@@ -42,13 +42,13 @@ async function serveHoarder(options: Partial<FleetOptions> = {}, runtime = '') {
       const inputs = [{ name: 'n', datatype: 'INT64', shape: [1], contents }];
       return client.infer({ modelName: 'hoarder', inputs });
     },
-    /** Wishes for a version that takes more than it may on any input. */
+    /** Sets a target version that exceeds its memory limit on any input. */
     async wishForGreedy() {
       const greedy = await storeVersion(test.store, 2, manifest, hoarder((1.25 * LIMIT_MB * MB) / 4));
       test.registry.set(modelOf([record, greedy], { live: 1, target: 2 }));
       test.registry.publish();
     },
-    /** Resolves when a runner other than this one serves. */
+    /** Resolves when another runner than this one serves. */
     replaced: (pid: number | undefined) =>
       expect.poll(() => slot()?.state === 'ready' && (slot()?.runnerPids[0] ?? pid) !== pid).toBe(true),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
@@ -56,7 +56,7 @@ async function serveHoarder(options: Partial<FleetOptions> = {}, runtime = '') {
 }
 
 describe('the memory of a runner', () => {
-  it('is measured, and one that keeps more than its model may take is ended and replaced', async () => {
+  it('is measured, and a runner that retains more than its limit is killed and replaced', async () => {
     await using site = await serveHoarder();
     const first = site.pid();
     await site.take(4 * MB);
@@ -69,10 +69,10 @@ describe('the memory of a runner', () => {
     await site.take(4 * MB);
   });
 
-  it('is not filled again by the input that has filled it, when the next runner warms up', async () => {
+  it('is not exceeded again by the same input when the next runner warms up', async () => {
     await using site = await serveHoarder();
     const first = site.pid();
-    // The first input is one of those that are kept to warm up on.
+    // The very first input is one of those kept for warm-up.
     await site.take(2 * LIMIT_MB * MB);
     await site.measure();
     await site.replaced(first);
@@ -81,11 +81,11 @@ describe('the memory of a runner', () => {
     await site.take(4 * MB);
   });
 
-  it('keeps a version that takes too much as soon as it is warm from its traffic, and the reason says what to do', async () => {
+  it('keeps traffic away from a version that exceeds its limit as soon as it is warm, and the reason says what to do', async () => {
     await using site = await serveHoarder({ retryMs: 1 });
     await site.wishForGreedy();
     const refusals = () => site.linesOf(/could not be made ready/, 2);
-    // Whoever measures meanwhile leaves alone what is not ready.
+    // Measuring meanwhile must not affect a version that is not ready.
     const refusedSoFar = async () => {
       await site.measure();
       return refusals().length;
@@ -104,7 +104,7 @@ describe('the memory of a runner', () => {
     await site.take(4 * MB);
   });
 
-  it('is said to be the reason where a version that serves is ended for it, ever later where that happens again soon', async () => {
+  it('is reported as the reason when it ends a serving version, with growing waits when that repeats soon', async () => {
     await using site = await serveHoarder({ retryMs: 1, steadyMs: 600_000 });
     const lost = () => site.linesOf(/lost its last runner/);
     for (let count = 0; count < 3; count++) {
@@ -119,14 +119,14 @@ describe('the memory of a runner', () => {
     for (const { detail } of failed) expect(detail).toMatch(/^its runner takes \d+ MB .* raise/);
   });
 
-  it('is not the fault of the work that the runner has when it is ended: it runs elsewhere and is not blamed', async () => {
+  it('is not blamed on the work that runs when the runner is killed: it runs elsewhere', async () => {
     await using site = await serveHoarder({ retryMs: 60_000 }, ', instances: 2');
     const { recent } = site.test.compute.fleet;
     const [first = 0] = site.slot()?.runnerPids ?? [];
-    // An idle node gives everything to the first.
+    // On an idle node the first runner gets all work.
     await site.take(2 * LIMIT_MB * MB);
     process.kill(first, 'SIGSTOP');
-    // It answers the question for its memory before it comes to this, which then takes a while.
+    // The runner answers the memory request first, and then runs this for a while.
     const measured = site.measure();
     const some = (LIMIT_MB * MB) / 4;
     const inHand = site.take(some);
@@ -135,13 +135,13 @@ describe('the memory of a runner', () => {
     await measured;
     await inHand;
     expect(site.ended()).toMatchObject([{ runner: first }]);
-    // What has ended a runner even once is not kept for warming up.
+    // An input that has ended a runner, even once, is not kept for warm-up.
     for (let count = 0; count < 16; count++) await site.take(some);
     expect(recent.of('hoarder')).not.toEqual([]);
   });
 });
 
-/** Fills as many numbers as it is told to, and so many more; the runtime keeps their memory for the next run. */
+/** Fills as many numbers as the input says, plus `more`; the runtime keeps their memory for the next run. */
 function hoarder(more = 0): Uint8Array {
   const graph = new GraphBuilder();
   const told = graph.input('n', 'int64', [1]);

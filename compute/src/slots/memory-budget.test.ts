@@ -19,7 +19,7 @@ const claim = fc.record({
 });
 
 describe('memory budget', () => {
-  it('stays within the budget, never ends what is busy or worth more, and never more than it needs', () => {
+  it('stays within the budget, never evicts busy or higher-valued versions, and never more than needed', () => {
     fc.assert(
       fc.property(holders, claim, (all, wanted) => {
         const room = makeRoom(all, wanted);
@@ -39,7 +39,7 @@ describe('memory budget', () => {
     );
   });
 
-  it('ends the least recently used of the least worth first', () => {
+  it('evicts the lowest value first, then the least recently used', () => {
     const all: Holder<string>[] = [
       { key: 'live, old', bytes: 40, isIdle: true, lastUsedAt: 1, worth: 2 },
       { key: 'previous, new', bytes: 40, isIdle: true, lastUsedAt: 9, worth: 1 },

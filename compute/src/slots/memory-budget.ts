@@ -1,13 +1,16 @@
-/** A version that holds memory, or has asked for it. */
+/** A version that uses memory, or has reserved it. */
 export interface Holder<Key> {
   readonly key: Key;
   /** Measured, or estimated while it loads. */
   readonly bytes: number;
-  /** False while it loads, or has work. */
+  /** False while it loads or has work. */
   readonly isIdle: boolean;
   /** Milliseconds on the monotonic clock. */
   readonly lastUsedAt: number;
-  /** Versions with a higher value are evicted later: 0 without a role, 1 previous, 2 live, 3 a version that is to become live. */
+  /**
+   * Versions with a higher value are evicted later: 0 without a role, 1 previous, 2 live, 3 a version that is being
+   * promoted.
+   */
   readonly worth: number;
 }
 
@@ -21,16 +24,19 @@ export type Room<Key> =
 export interface Claim {
   readonly bytes: number;
   readonly budgetBytes: number;
-  /** Versions worth less than this may be evicted for it, no matter when they were used. */
+  /** Versions worth less than this may be evicted for it, whenever they were last used. */
   readonly worth: number;
-  /** True when a request waits for it: then versions of the same worth may be evicted too, least recently used first. */
+  /**
+   * True when a request waits for it: then versions of the same worth may be evicted too, least recently used first.
+   */
   readonly isDemanded: boolean;
 }
 
 /**
- * Decides which versions are evicted so that another can be loaded within the node's budget. A version that no request waits for takes
- * free memory, or that of versions of lower worth; one that a request waits for also takes that of equal worth. Lower worth is evicted
- * first, then the least recently used. A version larger than the whole budget is loaded when it is alone.
+ * Decides which versions are evicted so that another can be loaded within the node's budget. A version that no
+ * request waits for takes free memory, or that of versions of lower worth; one that a request waits for also takes
+ * that of equal worth. Lower worth is evicted first, then the least recently used. A version larger than the whole
+ * budget is loaded when it is alone.
  */
 export function makeRoom<Key>(holders: readonly Holder<Key>[], claim: Claim): Room<Key> {
   let used = holders.reduce((total, holder) => total + holder.bytes, 0);
@@ -49,15 +55,15 @@ export function makeRoom<Key>(holders: readonly Holder<Key>[], claim: Claim): Ro
   return eligible.some((holder) => !holder.isIdle) ? { kind: 'wait' } : { kind: 'none' };
 }
 
-/** Memory of a runner's own before it has a model. Measured: 30 MiB. */
+/** Private memory of a runner without a model. Measured: 30 MiB. */
 const RUNNER_BYTES = 40 * 1024 ** 2;
 /**
- * Copies of a model's file while it is loaded: the bytes as they were received, parsed, and laid out for running. The
- * first goes when it has loaded. Measured on files of 20, 50 and 100 MB: 3.0.
+ * Copies of a model's file while it is loaded: the received bytes, the parsed model, and the form used for execution.
+ * The first is freed after loading. Measured on files of 20, 50 and 100 MB: 3.0.
  */
 const LOADING_COPIES = 3.1;
 
-/** The most that a version takes until it is ready: more than afterwards, which is what can be measured. */
+/** Peak memory of a version while it loads: more than what can be measured afterwards. */
 export function loadingBytes(onnxBytes: number, instances: number): number {
   return instances * (RUNNER_BYTES + LOADING_COPIES * onnxBytes);
 }

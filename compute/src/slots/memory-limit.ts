@@ -10,7 +10,7 @@ export function memoryLimitBytes({ manifest }: VersionRecord, options: SlotOptio
   return limit === undefined ? options.memoryLimitBytes : limit * MB;
 }
 
-/** Why a runner is ended that takes more than it may; undefined where it does not. */
+/** Why a runner is killed that exceeds its memory limit; undefined when it does not. */
 export function overMemoryLimit(memoryBytes: number, limitBytes: number): HotloopError | undefined {
   if (memoryBytes <= limitBytes) return undefined;
   const [taken, allowed] = [Math.ceil(memoryBytes / MB), Math.floor(limitBytes / MB)];

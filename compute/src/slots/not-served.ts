@@ -1,7 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Slot } from './slot.ts';
 
-/** The refusal for a version whose load takes longer than its caller may wait. */
+/** The error for a version whose load takes longer than its caller may wait. */
 export function notInTime(model: string, version: number): HotloopError {
   return new HotloopError(
     'DEADLINE_EXCEEDED',
@@ -10,13 +10,13 @@ export function notInTime(model: string, version: number): HotloopError {
   );
 }
 
-/** The refusal for a version that is not served here, by what the node knows of it. */
+/** The error for a version that is not served here, from what the node knows about it. */
 export function notServed(model: string, version: number, slot: Slot | undefined): HotloopError {
   const name = `${model} version ${version}`;
   if (!slot)
     return new HotloopError('NOT_FOUND', `${name} is not loaded here`, { reason: 'version_not_loaded' });
   if (slot.isEvicted)
-    return new HotloopError('RESOURCE_EXHAUSTED', `${name} finds no room in memory; try again later`, {
+    return new HotloopError('RESOURCE_EXHAUSTED', `no memory is free for ${name}; try again later`, {
       reason: 'memory_budget',
     });
   if (slot.reason === 'memory_budget')

@@ -26,7 +26,7 @@ async function swapTo2(test: TestCompute, records: readonly VersionRecord[]): Pr
   await test.until('ids', 2, 'ready');
 }
 
-/** One request with one integer; resolves with whether it was answered. */
+/** Sends one request with one integer. Resolves with whether it was answered. */
 async function ask(test: TestCompute, id: bigint): Promise<boolean> {
   using client = openOipClient(test.compute.address);
   try {
@@ -63,11 +63,11 @@ async function replaced(test: TestCompute, pid: number): Promise<void> {
     .toBe(true);
 }
 
-describe('a request that a model cannot stand', () => {
-  it('that is refused stops neither the next version nor a new runner', async () => {
+describe('a request that a model cannot process', () => {
+  it('that is rejected stops neither the next version nor a new runner', async () => {
     await using test = await startTestCompute();
     const records = await serve(test, [table(10), table(10)]);
-    // The first request of all, which is always kept when it is answered well.
+    // The very first request, which is always kept if it is answered without error.
     expect(await ask(test, 99n)).toBe(false);
     expect(recentIds(test)).toEqual([]);
     await swapTo2(test, records);
@@ -78,7 +78,7 @@ describe('a request that a model cannot stand', () => {
     expect(recentIds(test)).toEqual([9n]);
   });
 
-  it('that hangs is not run again by the runner that comes next, nor by the next version', async () => {
+  it('that hangs is run again neither by the next runner nor by the next version', async () => {
     await using test = await startTestCompute({ fleet: { hangMs: 500, retryMs: 1 } });
     const records = await serve(test, [rounds(), rounds()]);
     const pid = test.compute.fleet.find('ids', 1)?.runnerPids[0] ?? 0;
@@ -88,7 +88,7 @@ describe('a request that a model cannot stand', () => {
     await swapTo2(test, records);
   });
 
-  it('that gives no finite numbers is not kept, unless the manifest allows them', async () => {
+  it('that gives non-finite numbers is not kept, unless the manifest allows them', async () => {
     await using test = await startTestCompute();
     const onnx = logarithm();
     for (const [model, extra] of [
@@ -110,8 +110,8 @@ describe('a request that a model cannot stand', () => {
   });
 });
 
-describe('a recent input that the next version cannot stand', () => {
-  it('is dropped when the version refuses it, and the version becomes ready', async () => {
+describe('a recent input that the next version cannot process', () => {
+  it('is dropped when the version rejects it, and the version becomes ready', async () => {
     await using test = await startTestCompute();
     const records = await serve(test, [table(100), table(10)]);
     expect(await ask(test, 99n)).toBe(true);
@@ -121,7 +121,7 @@ describe('a recent input that the next version cannot stand', () => {
     expect(test.compute.fleet.find('ids', 2)?.serving?.batcher.shareable).toBe(true);
   });
 
-  it('is dropped when the version hangs on it, with another runner in the place of the one that hung', async () => {
+  it('is dropped when the version hangs on it, and the hung runner is replaced', async () => {
     await using test = await startTestCompute({ fleet: { hangMs: 500, warmUpMs: 5_000 } });
     const records = await serve(test, [table(100), rounds()], 'runtime: {instances: 2}\n');
     for (const id of [5n, HANGS, 7n]) test.compute.fleet.recent.offer('ids', [idInput(id)]);
@@ -135,7 +135,7 @@ describe('a recent input that the next version cannot stand', () => {
   it('costs three runners at most: then the version warms up without recent inputs', async () => {
     await using test = await startTestCompute({ fleet: { hangMs: 300, warmUpMs: 20_000 } });
     const records = await serve(test, [table(100), rounds()]);
-    // The first run of each runner, which may take longer, is one that ends.
+    // For the first run of each runner, which has a longer limit: this input ends.
     test.compute.fleet.recent.offer('ids', [idInput(7n)]);
     for (let extra = 0n; extra < 8n; extra++)
       test.compute.fleet.recent.offer('ids', [idInput(HANGS + extra)]);
@@ -143,13 +143,13 @@ describe('a recent input that the next version cannot stand', () => {
     expect(recentIds(test)).toHaveLength(6);
   });
 
-  it('may take as long as loading where it is the first that a runner runs: providers build on it', async () => {
+  it('may take as long as loading when it is the first run of a runner, because providers compile then', async () => {
     const hangMs = 1_000;
     await using test = await startTestCompute({ fleet: { hangMs } });
     const records = await serve(test, [rounds(), rounds()]);
     const some = 100_000n;
     expect(await ask(test, some)).toBe(true);
-    // By what the run took, not the way to it: that would come out too short where the machine is busy.
+    // From the run's own duration: including the transport would give too small a value on a busy machine.
     const runUs = test.compute.fleet.find('ids', 1)?.statistics.infer.us ?? 0;
     const slow = (some * BigInt(3_000 * hangMs)) / BigInt(runUs);
     test.compute.fleet.recent.forget('ids');
@@ -158,7 +158,7 @@ describe('a recent input that the next version cannot stand', () => {
     expect(recentIds(test)).toEqual([slow]);
   });
 
-  it('is dropped as soon as it has ended a runner while it was asked', async () => {
+  it('is dropped as soon as it has ended a runner in normal operation', async () => {
     await using test = await startTestCompute({ fleet: { retryMs: 1 } });
     await serve(test, [table(10)]);
     expect(await ask(test, 4n)).toBe(true);
@@ -169,24 +169,24 @@ describe('a recent input that the next version cannot stand', () => {
     const again = ask(test, 4n);
     await expect.poll(() => slot?.serving?.batcher.running).toBe(1);
     process.kill(pid, 'SIGKILL');
-    // Answered by the next runner; the quarantine knows it from now on, so it is not kept anew.
+    // Answered by the next runner. The quarantine knows the input from now on, so it is not kept again.
     expect(await again).toBe(true);
     for (let count = 0; count < 32; count++) await ask(test, 4n);
     expect(recentIds(test)).toEqual([]);
   });
 });
 
-describe('made-up inputs that a version cannot stand', () => {
+describe('made-up inputs that a version cannot process', () => {
   it('cost a runner where they only ask whether requests may share a run: then they may not', async () => {
     await using test = await startTestCompute({ fleet: { hangMs: 300, warmUpMs: 5_000 } });
-    // Zeros are no trouble to it, ones are.
+    // The model runs zeros without a problem, but hangs on ones.
     await serve(test, [rounds(HANGS)]);
     expect(test.compute.fleet.find('ids', 1)?.serving?.batcher.shareable).toBe(false);
     expect(await ask(test, 0n)).toBe(true);
   });
 
   it('keep a version from its traffic where even zeros end its runner, and the reason says so', async () => {
-    // Time enough to load, and not long to wait for zeros.
+    // Enough time to load, and a short wait for the run of zeros.
     await using test = await startTestCompute({ fleet: { loadTimeoutMs: 10_000, retryMs: 60_000 } });
     const record = await storeVersion(test.store, 1, tensorManifest('ids'), rounds(1n, HANGS));
     test.registry.set(modelOf([record], { live: 1 }));
@@ -199,7 +199,7 @@ describe('made-up inputs that a version cannot stand', () => {
   });
 });
 
-/** Looks an id up among so many; an id beyond them is refused. */
+/** Looks up an id in a table of the given size; a larger id is an error. */
 function table(size: number): Uint8Array {
   const graph = new GraphBuilder();
   const values = graph.initializer('values', float32Tensor(Array.from({ length: size }, (_, id) => id)));
@@ -209,7 +209,7 @@ function table(size: number): Uint8Array {
   return encodeModel(graph.build('table'));
 }
 
-/** Goes round as often as the largest id says, times a factor, and so often more. */
+/** Runs a loop as many times as the largest id says, times `factor`, plus `more`. */
 function rounds(factor = 1n, more = 0n): Uint8Array {
   const body = new GraphBuilder('body');
   body.input('round', 'int64', []);
@@ -234,7 +234,7 @@ function rounds(factor = 1n, more = 0n): Uint8Array {
   return encodeModel(graph.build('rounds'));
 }
 
-/** Of a number below zero it is none. */
+/** NaN for a number below zero. */
 function logarithm(): Uint8Array {
   const graph = new GraphBuilder();
   graph.input('x', 'float32', ['N', 1]);

@@ -6,11 +6,14 @@ import { hasFraction } from './compare-golden.ts';
 import { encodeValues } from './golden-values.ts';
 
 const ROWS = 4;
-/** Made-up rows begin at one element of a pattern of so many after the other. */
+/** Length of the pattern that made-up rows are taken from; each row starts one element later than the one before. */
 const PERIOD = 1021;
-/** Floating point values come in two sizes: a dependence that is lost among small ones may show among large ones. */
+/**
+ * Floating point values come in two magnitudes: a dependence that vanishes among small values may show among large
+ * ones.
+ */
 const SCALES = [1, 100];
-/** A free dimension other than the first has this size. */
+/** The size used for a free dimension other than the first. */
 export const FREE_DIMENSION = 1;
 
 /** Different rows, each with the bytes of every input, and the inputs' descriptions. */
@@ -19,7 +22,10 @@ export interface ProbeRows {
   readonly rows: readonly (readonly Uint8Array[])[];
 }
 
-/** Different rows that requests or examples have brought, of one shape: the last with at least two. None or one set of them. */
+/**
+ * Different rows of one shape from requests or examples: the most recent shape that has at least two. Returns no set
+ * or one.
+ */
 export function realRows(real: readonly (readonly WorkInput[])[]): ProbeRows[] {
   const byShape = new Map<string, { inputs: ProbeRows['inputs']; rows: Uint8Array[][] }>();
   for (const inputs of real.toReversed()) {
@@ -40,8 +46,8 @@ export function realRows(real: readonly (readonly WorkInput[])[]): ProbeRows[] {
 }
 
 /**
- * Rows of invented values in every datatype. Integers may be ids or counts, so they are 0 and 1 alone; texts read as the
- * same numbers.
+ * Rows of made-up values in every datatype. Integers may be ids or counts, so only 0 and 1 are used; texts are the
+ * same digits.
  */
 export function madeUpRows({ inputs }: LoadedModel): ProbeRows[] {
   const described = inputs.map(({ datatype, shape }) => ({
@@ -60,7 +66,7 @@ export function madeUpRows({ inputs }: LoadedModel): ProbeRows[] {
   });
 }
 
-/** Splits contents into their rows, which share its memory. Texts each carry their length. */
+/** Splits contents into rows, which share their memory. Text elements have length prefixes. */
 export function splitRows(datatype: Datatype, contents: Uint8Array, rows: number): Uint8Array[] {
   if (datatype === 'BYTES') return splitTextRows(contents, rows);
   const width = contents.length / rows;
@@ -84,7 +90,7 @@ function isSame(row: readonly Uint8Array[], other: readonly Uint8Array[]): boole
 
 function patternOf({ name, datatype }: TensorDescription, scale: number): Uint8Array {
   const elements = Array.from({ length: PERIOD }, (_, element) => {
-    // Steps of the golden angle: neighbours lie far apart, and either side of zero.
+    // Steps of the golden angle: consecutive values are far apart and of both signs.
     if (hasFraction(datatype)) return scale * Math.sin(element * 2.39996 + 1);
     const bit = parity(element);
     if (datatype === 'BYTES') return String(bit);
@@ -93,14 +99,17 @@ function patternOf({ name, datatype }: TensorDescription, scale: number): Uint8A
   return encodeValues(name, datatype, elements);
 }
 
-/** Of the ones among a number's bits: 0 1 1 0 1 0 0 1 ..., which never repeats, so that rows differ. */
+/**
+ * Parity of the set bits of a number: 0 1 1 0 1 0 0 1 ..., a sequence that never becomes periodic, so that rows
+ * differ.
+ */
 function parity(value: number): number {
   let ones = 0;
   for (let rest = value; rest > 0; rest >>= 1) ones ^= rest & 1;
   return ones;
 }
 
-/** The first elements of a pattern that repeats. All elements of a pattern are equally long. */
+/** `count` elements from position `start` of the repeated pattern. All elements of a pattern have the same length. */
 function cutOut(pattern: Uint8Array, start: number, count: number): Uint8Array {
   const width = pattern.length / PERIOD;
   const bytes = new Uint8Array(count * width);

@@ -3,11 +3,11 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { WorkInput } from '../batching/work-input.ts';
 import type { Slot } from './slot.ts';
 
-/** An input that had a runner to itself this often when the runner ended is not run again. */
+/** Number of runners that an input must have ended, running alone, before it is rejected. */
 const KILLS = 3;
 const REMEMBERED = 1_000;
 
-/** Remembers inputs that end runners, by digest, for each version. Forgets the oldest. */
+/** Remembers inputs that end runners, by digest and per version. Drops the oldest. */
 export class Quarantine {
   readonly #kills = new Map<string, number>();
 
@@ -17,7 +17,7 @@ export class Quarantine {
     if ((this.#kills.get(keyOf(slot, inputs)) ?? 0) >= KILLS)
       throw new HotloopError(
         'INVALID_ARGUMENT',
-        'this input has ended the model several times; it is not run again',
+        'this input has crashed the model several times; it is not run again',
         {
           reason: 'quarantined',
         },

@@ -2,19 +2,20 @@ import type { RegistrySnapshot } from '@hotloop/platform/registry/snapshot.ts';
 import type { WorkInput } from '../batching/work-input.ts';
 
 const KEPT = 16;
-/** One request in so many is considered, so that keeping them costs nothing. */
+/** One request in this many is considered, so that the cost is negligible. */
 const EVERY = 16;
 const MAX_BYTES = 64 * 1024;
 
 /**
- * A few real inputs of each model, to warm up the next version. Only inputs that were answered without error are kept; otherwise every later
- * version would run a bad request again. They are copies, because they outlive their request.
+ * A few real inputs of each model, to warm up its next version. Only inputs that were answered without error are
+ * kept; otherwise every later version would run a bad request again. They are copies, because they outlive their
+ * request.
  */
 export class RecentInputs {
   readonly #byModel = new Map<string, WorkInput[][]>();
   #seen = 0;
 
-  /** To be asked once for each input that was answered without error: true when it should be offered. */
+  /** Call once for each input that was answered without error; true when it should be offered. */
   isDue(): boolean {
     return this.#seen++ % EVERY === 0;
   }
@@ -32,12 +33,12 @@ export class RecentInputs {
     kept.push(inputs.map((input) => ({ ...input, contents: Uint8Array.from(input.contents) })));
   }
 
-  /** As they are now; what comes or goes later does not change the list. */
+  /** A copy of the current list. */
   of(model: string): readonly (readonly WorkInput[])[] {
     return [...(this.#byModel.get(model) ?? [])];
   }
 
-  /** Takes out every input with the same values. */
+  /** Removes every input with the same values. */
   drop(model: string, inputs: readonly WorkInput[]): void {
     const kept = this.#byModel.get(model);
     if (!kept) return;

@@ -24,7 +24,7 @@ const TYPES: readonly ElementType[] = [
   'float64',
   'string',
 ];
-/** Answers of text cannot be parted. */
+/** Text outputs cannot be split. */
 const PARTED = TYPES.filter((type) => type !== 'string');
 
 let test: TestCompute;
@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => test[Symbol.asyncDispose]());
 
-/** Loads a model under a name of its own; resolves with whether requests may share its runs. */
+/** Loads a model under its own name. Resolves with whether requests may share its runs. */
 async function isShareable(
   onnx: Uint8Array,
   name = `model-${made++}`,
@@ -79,7 +79,7 @@ describe('whether requests may share a run', () => {
   });
 
   it('no where a model refuses made-up rows, until real ones show it; the version is served either way', async () => {
-    // Ids below five are unknown to it.
+    // The model rejects ids below five.
     const onnx = lateIds();
     expect(await isShareable(onnx, 'late')).toBe(false);
     for (const id of [5n, 6n]) test.compute.fleet.recent.offer('late', [idInput(id)]);
@@ -88,11 +88,11 @@ describe('whether requests may share a run', () => {
     expect(await isShareable(onnx, 'late-now')).toBe(true);
   });
 
-  it('yes as soon as real rows have shown it, of what the version has answered', async () => {
+  it('yes as soon as real answered rows have shown it', async () => {
     const { fleet } = test.compute;
     expect(await isShareable(lateIds(), 'learning')).toBe(false);
     const { serving, statistics } = fleet.find('learning', 1) ?? {};
-    // One row, or one row twice, shows nothing, and costs no run.
+    // One row, or one row twice, proves nothing, and costs no run.
     for (const id of [5n, 5n]) fleet.recent.offer('learning', [idInput(id)]);
     await fleet.tend();
     expect(serving?.batcher.shareable).toBe(false);
@@ -114,17 +114,17 @@ describe('whether requests may share a run', () => {
     expect(statistics?.runCount).toBe(0);
   });
 
-  it('yes where golden examples show it, though the model refuses made-up rows', async () => {
+  it('yes where golden examples show it, although the model rejects made-up rows', async () => {
     const examples =
       '[{inputs: {id: [5]}, outputs: {value: [50]}}, {inputs: {id: [6]}, outputs: {value: [60]}}]';
     expect(await isShareable(lateIds(), 'late-known', `golden: {examples: ${examples}}\n`)).toBe(true);
   });
 
-  it('no where only large values would show that the others count', async () => {
+  it('no where only large values would show that rows affect each other', async () => {
     expect(await isShareable(largeIdsMingle(), 'large')).toBe(false);
   });
 
-  it('so that callers at the same time get what they would get alone', async () => {
+  it('so that concurrent callers get the same answers as alone', async () => {
     await isShareable(distanceFromMean('float64', 'float64'), 'distance');
     using client = openOipClient(test.compute.address);
     const answers = await Promise.all(
@@ -149,7 +149,7 @@ function idInput(id: bigint) {
   };
 }
 
-/** How far each value lies from the mean of its column over all rows; 0 for a row that is alone. */
+/** Difference of each value from the mean of its column over all rows; 0 for a row that runs alone. */
 function distanceFromMean(from: ElementType, to: ElementType): Uint8Array {
   return casted(from, to, (graph, x) => {
     const mean = graph.node('ReduceMean', [x], { axes: ints([0]), keepdims: int(1) });
@@ -157,7 +157,7 @@ function distanceFromMean(from: ElementType, to: ElementType): Uint8Array {
   });
 }
 
-/** Each value by itself, or 0 where it is less. */
+/** Each value by itself; 0 for negative values. */
 function rectified(from: ElementType, to: ElementType): Uint8Array {
   return casted(from, to, (graph, x) => graph.node('Relu', [x]));
 }
@@ -176,7 +176,7 @@ function casted(
   return encodeModel(graph.build('casted'));
 }
 
-/** Gives numbers back, and divided by how many others there are. */
+/** Returns the numbers, and the numbers divided by how many others there are. */
 function infiniteAlone(): Uint8Array {
   const graph = new GraphBuilder();
   graph.input('x', 'float32', ['N']);
@@ -198,7 +198,10 @@ function constant(): Uint8Array {
   return encodeModel(graph.build('constant'));
 }
 
-/** Looks up the ids five and six: a smaller one lies before the table. Of several it gives each its value, or all their mean. */
+/**
+ * Looks up the ids 5 and 6; a smaller id is out of the table. For several ids it returns each one's value, or the
+ * mean for all.
+ */
 function lateIds(gives: 'each' | 'mean' = 'each'): Uint8Array {
   const graph = new GraphBuilder();
   const values = graph.initializer('values', float32Tensor([50, 60]));
@@ -214,7 +217,7 @@ function lateIds(gives: 'each' | 'mean' = 'each'): Uint8Array {
   return encodeModel(graph.build('late'));
 }
 
-/** Gives ids back, with how many whole hundreds all of them have together. */
+/** Returns the ids, each plus the sum of the whole hundreds of all of them. */
 function largeIdsMingle(): Uint8Array {
   const graph = new GraphBuilder();
   const hundred = graph.initializer('hundred', int64Tensor([100]));

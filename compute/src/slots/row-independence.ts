@@ -4,21 +4,21 @@ import { decodeValues } from './golden-values.ts';
 import { type ProbeRows, splitRows } from './probe-rows.ts';
 
 export interface RowProbe {
-  /** Resolves undefined where the model refuses the inputs; rejects when the runner has gone. */
+  /** Resolves undefined when the model rejects the inputs; rejects when the runner has ended. */
   run(tensors: readonly FrameTensor[]): Promise<readonly ReceivedTensor[] | undefined>;
-  /** How far an output run together may be from the same run alone. */
+  /** Allowed difference between an output of a common run and the same output of a run alone. */
   toleranceOf(output: ReceivedTensor['datatype'], values: readonly number[]): Tolerance;
   /** True when there is no time for more runs. */
   isLate(): boolean;
 }
 
-/** Whether rows of one run leave each other alone, as far as a probe can tell. */
+/** Whether rows of one run are independent of each other, as far as a probe can tell. */
 export type RowVerdict = 'independent' | 'dependent' | 'unknown';
 
 /**
- * Finds out whether rows of one run leave each other alone: different rows run together must come out as they do one by
- * one, in every output, whatever its datatype. Rows that all come out alike show nothing, nor do rows that the model
- * refuses. The first set of rows should be the one most likely to tell.
+ * Finds out whether rows of one run are independent: different rows must give the same outputs in a common run as one
+ * by one, in every output and datatype. Rows that all give equal outputs prove nothing, and neither do rows that the
+ * model rejects. The sets should be in descending order of their likelihood to decide.
  */
 export async function judgeRows(probe: RowProbe, sets: readonly ProbeRows[]): Promise<RowVerdict> {
   let isTold = false;

@@ -14,7 +14,7 @@ const MODEL = {
 
 type Answer = (rows: Uint8Array) => Uint8Array;
 
-/** A version on a clock that stands still, whose runner answers in memory; two rows of it were answered well. */
+/** A version on a manual clock, whose runner answers in memory; two rows of it were already answered. */
 function serve(answer: Answer) {
   let nowMs = 0;
   let runs = 0;
@@ -60,7 +60,7 @@ const echo: Answer = (rows) => rows;
 const alike: Answer = (rows) => rows.map(() => 7);
 
 describe('sharing runs', () => {
-  it('is asked again ever later while nothing shows, and not for ever', async () => {
+  it('is probed with growing gaps while the result is unknown, a limited number of times', async () => {
     const { batcher, sharing, runs, pass } = serve(alike);
     const tries: number[] = [];
     let before = 0;
@@ -75,14 +75,14 @@ describe('sharing runs', () => {
     expect(batcher.shareable).toBe(false);
   });
 
-  it('is not asked twice at the same time', async () => {
+  it('is not probed twice at the same time', async () => {
     const { batcher, sharing, runs } = serve(echo);
     await Promise.all([sharing.probe(), sharing.probe()]);
     expect(runs()).toBe(3);
     expect(batcher.shareable).toBe(true);
   });
 
-  it('is not asked again where that has cost a runner', async () => {
+  it('is not probed again after a probe has ended a runner', async () => {
     const { batcher, sharing, runs, pass } = serve(() => {
       throw new RunnerGone('SIGSEGV');
     });
@@ -94,7 +94,7 @@ describe('sharing runs', () => {
     expect(batcher.shareable).toBe(false);
   });
 
-  it('is not learned from a load that is over', async () => {
+  it('ignores the result of a probe from an earlier load', async () => {
     const { batcher, sharing } = serve(echo);
     const asked = sharing.probe();
     sharing.end();

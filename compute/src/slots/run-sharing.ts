@@ -14,9 +14,9 @@ import type { WarmedVersion } from './version-runners.ts';
 import { fitsModel } from './warm-up.ts';
 
 const TRIES = 8;
-/** Between the first try and the second; each gap is twice the one before. */
+/** Time between the first try and the second; each later gap doubles. */
 const FIRST_GAP_MS = 5_000;
-/** Of one run, with its wait. */
+/** Timeout of one run, including its wait in the queue. */
 const RUN_MS = 10_000;
 
 export interface RunSharingAdapters {
@@ -27,15 +27,16 @@ export interface RunSharingAdapters {
 }
 
 export interface RunSharingOptions {
-  /** By which recent inputs are kept. */
+  /** Key of the recent inputs. */
   readonly model: string;
   readonly executionProviders: readonly ExecutionProvider[];
 }
 
 /**
- * Lets a version's requests share runs where its warm-up has shown that they may. Where the warm-up could not show it, tries again with inputs
- * that were answered since: through the queue, one run after the other, a few rows each, which delays other requests as five requests
- * would. It tries a few times at most, and stops when the rows turn out to be dependent or a runner was lost.
+ * Lets a version's requests share runs when its warm-up has shown that they may. If the warm-up could not decide, it
+ * tries again with inputs that were answered since: through the queue, one run after the other, a few rows each,
+ * which delays other requests as much as five requests would. It tries a few times at most, and stops when the rows
+ * turn out to be dependent or a runner was lost.
  */
 export class RunSharing {
   readonly #adapters: RunSharingAdapters;
@@ -54,7 +55,7 @@ export class RunSharing {
     adapters.batcher.setShareable(rows === 'independent');
   }
 
-  /** To be called regularly while the version takes work. */
+  /** Call regularly while the version accepts work. */
   async probe(): Promise<void> {
     const { recent, clock, log } = this.#adapters;
     if (this.#state !== 'waiting' || clock.monotonic() < this.#nextAt) return;
@@ -65,14 +66,14 @@ export class RunSharing {
       this.#learn(await this.#judge(rows));
     } catch (error) {
       if (toHotloopError(error).reason === 'runner_lost') this.end();
-      log.info({ error }, 'whether requests may share runs could not be asked of real rows');
+      log.info({ error }, 'the probe whether requests may share runs failed');
     }
     this.#nextAt = clock.monotonic() + this.#gapMs;
     this.#gapMs *= 2;
     this.#tried();
   }
 
-  /** The version is loaded again: results that still arrive here do not count. */
+  /** Call when the version is loaded again: results that arrive later are ignored. */
   end(): void {
     this.#state = 'over';
   }
@@ -87,7 +88,9 @@ export class RunSharing {
     this.end();
     if (verdict === 'dependent') return;
     this.#adapters.batcher.setShareable(true);
-    this.#adapters.log.info('its requests share runs from now on: real rows leave each other alone');
+    this.#adapters.log.info(
+      'its requests share runs from now on: a probe with real rows found them independent',
+    );
   }
 
   #judge(rows: readonly ProbeRows[]): Promise<RowVerdict> {
@@ -102,7 +105,7 @@ export class RunSharing {
     );
   }
 
-  /** Undefined when the model refuses the rows. */
+  /** Undefined when the model rejects the rows. */
   #run(tensors: readonly FrameTensor[]): Promise<readonly ReceivedTensor[] | undefined> {
     const { batcher, clock } = this.#adapters;
     const inputs = tensors.map(({ datatype, shape, pieces }) => ({
@@ -119,7 +122,7 @@ export class RunSharing {
         submittedAt,
         deadlineAt: submittedAt + RUN_MS,
         shapeKey: ALONE,
-        // No caller waits for the answer: if it ends a runner, it is not run again.
+        // No caller waits for the answer, so it is not retried if it ends a runner.
         losses: Number.POSITIVE_INFINITY,
         isOver: () => false,
         succeed: ({ outputs }) => resolve(outputs),

@@ -1,7 +1,7 @@
 import { type HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { Backoff } from './backoff.ts';
 
-/** Trying again may help with these; with a bad model it does not. */
+/** Codes for which a retry may help; it does not help with a bad model. */
 const RETRIABLE = new Set([
   'UNAVAILABLE',
   'DEADLINE_EXCEEDED',
@@ -10,7 +10,7 @@ const RETRIABLE = new Set([
   'INTERNAL',
 ]);
 
-/** Why a version is not ready, and when it is tried again. */
+/** Why a version is not ready, and when it is retried. */
 export class SlotFailure {
   readonly backoff: Backoff;
   #detail = '';
@@ -21,28 +21,28 @@ export class SlotFailure {
     this.backoff = backoff;
   }
 
-  /** Written for callers; empty when it is well. */
+  /** Written for callers; empty without a failure. */
   get detail(): string {
     return this.#detail;
   }
 
-  /** The reason as a word, such as golden_mismatch; may be empty. */
+  /** The reason as a code, such as golden_mismatch; may be empty. */
   get reason(): string {
     return this.#reason;
   }
 
-  /** Infinite where trying again does not help. */
+  /** Infinity when a retry does not help. */
   get retryInMs(): number {
     return this.#retryInMs;
   }
 
-  /** It could not be made ready. */
+  /** The version could not be made ready. */
   refused(error: unknown): void {
     const known = toHotloopError(error);
     this.#say(known, RETRIABLE.has(known.code) ? this.backoff.failed() : Number.POSITIVE_INFINITY);
   }
 
-  /** It was ready and has lost its last runner. */
+  /** The version was ready and has lost its last runner. */
   lost(failure: HotloopError, waitMs: number): void {
     this.#say(failure, waitMs);
   }

@@ -3,23 +3,23 @@ import type { DeviceEnvironment } from '../runner/device-environment.ts';
 import type { ExecutionProvider } from '../runner/load-options.ts';
 
 export interface SlotOptions {
-  /** Loading, and then the first run of each runner, may take so long each. */
+  /** Time limit for loading, and separately for the first run of each runner. */
   readonly loadTimeoutMs: number;
-  /** Memory of one runner, where the manifest sets none. */
+  /** Memory of one runner, if the manifest sets none. */
   readonly memoryLimitBytes: number;
-  /** What models run on, where the manifest names nothing. */
+  /** Providers that models run on, if the manifest names none. */
   readonly executionProviders: readonly ExecutionProvider[];
-  /** Given to runners that use a device. */
+  /** Passed to runners that use a device. */
   readonly deviceEnvironment: DeviceEnvironment;
   readonly warmUpMs: number;
-  /** How long a version that is no longer wanted still takes requests that were pinned to it. */
+  /** How long a version that is no longer wanted still accepts requests that were pinned to it. */
   readonly drainMs: number;
-  /** Any later run may take so long; a runner that does not answer is taken for hung and ended. */
+  /** Time limit for any later run; a runner that exceeds it is treated as hung and killed. */
   readonly hangMs: number;
   readonly batchTargetUs: number;
   readonly retryMs: number;
   readonly maxRetryMs: number;
-  /** A version that has been ready for so long has made up for its failures. */
+  /** A version that has been ready for this long is considered recovered from its failures. */
   readonly steadyMs: number;
 }
 
@@ -37,7 +37,7 @@ export const SLOT_DEFAULTS: SlotOptions = {
   steadyMs: 10_000,
 };
 
-/** What a version runs on: what its manifest names, else what the node does. */
+/** The providers that a version runs on: those of its manifest, else those of the node. */
 export function executionProvidersOf(
   { manifest }: VersionRecord,
   options: SlotOptions,

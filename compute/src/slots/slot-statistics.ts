@@ -6,20 +6,20 @@ interface Duration {
   us: number;
 }
 
-/** What a version has done since it was loaded. Durations in microseconds. */
+/** Work of a version since it was loaded. Durations in microseconds. */
 export class SlotStatistics {
   readonly success: Duration = { count: 0, us: 0 };
   readonly fail: Duration = { count: 0, us: 0 };
   readonly queue: Duration = { count: 0, us: 0 };
   readonly infer: Duration = { count: 0, us: 0 };
-  /** Runs by the number of their rows. */
+  /** Runs by their number of rows. */
   readonly runs = new Map<number, Duration>();
-  /** Rows that came out. */
+  /** Rows answered. */
   rows = 0;
   runCount = 0;
   /** Milliseconds since 1970; 0 before the first. */
   lastAt = 0;
-  /** Where the same is counted for the metrics of the process, which outlive the slot. */
+  /** The same counts for the metrics of the process, which outlive the slot. */
   tally: VersionTally | undefined;
 
   succeeded(rows: number, queueUs: number, runUs: number, nowMs: number, predictionId: string): void {

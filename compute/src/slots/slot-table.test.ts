@@ -20,18 +20,18 @@ describe('slot table', () => {
     for (const state of SLOT_STATES) expect(reachable(state).has('gone')).toBe(true);
   });
 
-  it('never serves what was not loaded and warmed first', () => {
+  it('never serves a version that was not loaded and warmed up first', () => {
     expect(reachable('cold', ['warming']).has('ready')).toBe(false);
     expect(reachable('cold', ['loading']).has('warming')).toBe(false);
   });
 
-  it('ends nothing that serves without draining it, but for a lost runner', () => {
+  it('never ends a serving version without draining it, except for a lost runner', () => {
     for (const event of SLOT_EVENTS) expect(SLOT_TABLE.ready[event]).not.toBe('gone');
     expect(SLOT_TABLE.ready.unwanted).toBe('draining');
     expect(SLOT_TABLE.draining.wanted).toBe('ready');
   });
 
-  it('leaves gone for nothing', () => {
+  it('never leaves the state gone', () => {
     for (const event of SLOT_EVENTS) expect(SLOT_TABLE.gone[event]).toBe('gone');
   });
 });

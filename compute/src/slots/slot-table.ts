@@ -6,16 +6,16 @@
  *                 | v         v          |           v
  *                 failed <----+----------+          gone
  *
- * cold, loading, warming and failed also end in gone when nobody wants the version any more. `gone` ends a slot; a version that is wanted
+ * cold, loading, warming and failed also end in gone when the version is no longer wanted. `gone` ends a slot; a version that is wanted
  * again gets a new one. The data of each state is in slot.ts.
  */
 export const SLOT_STATES = ['cold', 'loading', 'warming', 'ready', 'draining', 'gone', 'failed'] as const;
 export type SlotState = (typeof SLOT_STATES)[number];
 
 /**
- * wanted, unwanted: the registry or a caller needs the version, or nobody does. loaded, warmed: this step has succeeded. refused: this step
- * has failed. lost: the last runner has ended, by itself or because of its memory. drained: nothing is in flight and the time to drain is
- * over. retry: the waiting time after a failure is over.
+ * wanted, unwanted: the registry or a caller needs the version, or neither does. loaded, warmed: this step has
+ * succeeded. refused: this step has failed. lost: the last runner has ended, by itself or because of its memory.
+ * drained: nothing is in flight and the drain time is over. retry: the wait after a failure is over.
  */
 export const SLOT_EVENTS = [
   'wanted',

@@ -33,14 +33,14 @@ export interface SlotAdapters {
 }
 
 /**
- * What a version answers with: complete, or not there at all. It exists from the first time the version is ready until it is gone, also while
- * lost runners are replaced: its queue waits for them.
+ * What a version needs to serve, always complete. It exists from the first time the version is ready until it is
+ * gone, also while lost runners are replaced: its queue waits for them.
  */
 export interface Serving {
   readonly slot: Slot;
-  /** What the runtime says of the model. */
+  /** Inputs and outputs as the runtime reports them. */
   readonly model: LoadedModel;
-  /** Where work is submitted; refuses it once the version is gone. */
+  /** Accepts work; rejects it once the version is gone. */
   readonly batcher: Batcher;
   readonly sharing: RunSharing;
 }
@@ -48,17 +48,17 @@ export interface Serving {
 /** A state with the data that exists in it. */
 type Phase =
   | { readonly state: 'cold' }
-  /** `serving` where this is not the first load. */
+  /** `serving` exists if this is not the first load. */
   | { readonly state: 'loading' | 'warming'; readonly serving: Serving | undefined }
   | { readonly state: 'ready' | 'draining'; readonly serving: Serving }
-  /** `serving` where it was ready before and another try follows. */
+  /** `serving` exists if it was ready before and a retry follows. */
   | { readonly state: 'failed'; readonly serving: Serving | undefined }
-  /** `isEvicted` where there was no memory for it and no request waited. */
+  /** `isEvicted`: there was no memory for it and no request waited. */
   | { readonly state: 'gone'; readonly isEvicted: boolean };
 
 /**
- * One version of a model on this node, from cold to gone. Owns its runners and its queue. Moves by the table in slot-table.ts; what each
- * state does is in `#enter`.
+ * One version of a model on this node, from cold to gone. Owns its runners and its queue. Moves by the table in
+ * slot-table.ts; what each state does is in `#enter`.
  */
 export class Slot {
   readonly record: VersionRecord;
@@ -75,13 +75,13 @@ export class Slot {
   #timer: NodeJS.Timeout | undefined;
   #loading: Promise<void> = Promise.resolve();
   #isEvicted = false;
-  /** Callers that wait until it takes work; work that it has taken is counted by its batcher. */
+  /** Callers that wait until it accepts work. Accepted work is counted by its batcher. */
   waiting = 0;
-  /** True once a request has waited for it; then it may take the memory of versions that are worth as much. */
+  /** True once a request has waited for it; then it may evict versions of equal worth. */
   isDemanded = false;
   /** Monotonic clock, milliseconds. The least recently used version is unloaded first. */
   lastUsedAt = 0;
-  /** True when a request loaded it, not a role in the registry. */
+  /** True when it was loaded by a request and not for a role in the registry. */
   readonly isOnDemand: boolean;
 
   constructor(record: VersionRecord, adapters: SlotAdapters, options: SlotOptions, isOnDemand = false) {
@@ -103,12 +103,12 @@ export class Slot {
     return this.#failure.detail;
   }
 
-  /** The failure's reason as a word, such as golden_mismatch; empty without one. */
+  /** The failure's reason as a code, such as golden_mismatch; empty without one. */
   get reason(): string {
     return this.#failure.reason;
   }
 
-  /** Undefined until it is ready for the first time, after a failure that is final, and when it is gone. */
+  /** Undefined until it is ready for the first time, after a final failure, and when it is gone. */
   get serving(): Serving | undefined {
     return 'serving' in this.#phase ? this.#phase.serving : undefined;
   }
@@ -131,12 +131,12 @@ export class Slot {
     return this.#runners?.memoryBytes() ?? 0;
   }
 
-  /** Resolves when it is ready, has failed finally, or is gone, for the first time. */
+  /** Resolves when it is first ready, has failed finally, or is gone. */
   get settled(): Promise<void> {
     return this.#settled.promise;
   }
 
-  /** Resolves when it is ready, has failed once, finally or not, or is gone. */
+  /** Resolves when it is ready, has failed once (finally or not), or is gone. */
   get attempted(): Promise<void> {
     return this.#attempt.promise;
   }
@@ -154,12 +154,12 @@ export class Slot {
     return this.waiting > 0 || (this.serving?.batcher.inFlight ?? 0) > 0;
   }
 
-  /** Measures the memory of the runners that serve. One that uses more than its limit is ended and replaced. */
+  /** Measures the memory of the serving runners. One that exceeds its limit is killed and replaced. */
   async measure(): Promise<void> {
     await this.#runners?.measure();
   }
 
-  /** Tries again to find out whether requests may share a run, where the warm-up could not. */
+  /** Tries again to find out whether requests may share a run, if the warm-up could not. */
   async probe(): Promise<void> {
     if (this.#phase.state === 'ready') await this.#phase.serving.sharing.probe();
   }
@@ -189,7 +189,7 @@ export class Slot {
         return { state, serving };
       case 'ready':
       case 'draining':
-        // The table reaches these states through `warmed` only, which comes with it.
+        // The table reaches these states only through `warmed`, which sets `serving`.
         if (!serving) throw new Error(`a version cannot be ${state} before it was warmed up`);
         return { state, serving };
       case 'gone':
@@ -197,7 +197,7 @@ export class Slot {
     }
   }
 
-  /** `serving` is that of the state before. */
+  /** `serving` is that of the previous state. */
   #enter(state: SlotState, serving: Serving | undefined): void {
     clearTimeout(this.#timer);
     switch (state) {
@@ -212,7 +212,7 @@ export class Slot {
         this.#failure.overcome();
         this.#settled.resolve();
         this.#attempt.resolve();
-        // Runners that were lost while it drained were not replaced.
+        // Runners that were lost while draining were not replaced.
         this.#runners?.complete();
         return;
       case 'draining':
@@ -237,7 +237,7 @@ export class Slot {
     const { signal } = this.#end;
     try {
       const bundle = await this.#adapters.store.get(this.record.bundleSha256);
-      // Golden examples are read from the bundle, whose digest covers them; the registry's copy leaves them out.
+      // Golden examples are read from the bundle, whose digest covers them; the registry's copy omits them.
       const manifest = parseManifest(bundle.manifestYaml);
       inspectModel(bundle.onnx, { domains: ownDomains(manifest) });
       await this.#adapters.admit(this, bundle.onnx.length, signal);
@@ -303,7 +303,7 @@ export class Slot {
     this.handle('refused');
   }
 
-  /** The last runner has ended. The version is loaded again after `waitMs`; its queue waits meanwhile. */
+  /** The last runner has ended. The version is loaded again after `waitMs`; its queue is kept meanwhile. */
   #lost(failure: HotloopError, waitMs: number): void {
     this.#failure.lost(failure, waitMs);
     this.#log.error({ error: failure, retryInMs: waitMs }, 'the version has lost its last runner');

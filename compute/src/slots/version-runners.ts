@@ -33,37 +33,37 @@ export interface VersionRunnersAdapters {
 }
 
 export interface RunnersOwner {
-  /** True while those that are lost are to be replaced. */
+  /** True while lost runners should be replaced. */
   mayReplace(): boolean;
-  /** The last of them has ended while they served; another load may begin after so long. */
+  /** The last runner has ended while serving; the next load may start after `waitMs`. */
   onLost(failure: HotloopError, waitMs: number): void;
 }
 
-/** What the warm-up of a version's runners has shown. */
+/** What the warm-up of a version's runners has found out. */
 export interface WarmedVersion {
   readonly model: LoadedModel;
   readonly rows: RowVerdict;
 }
 
 /**
- * The runners of one version for one load: `start`, `warm`, `serve`, `end`, in this order; `end` may come at any time and is
- * final. One that is lost while others serve is replaced as long as `mayReplace` says so; when none is left, `onLost` tells, and a new load
- * makes new ones.
+ * The runners of one version during one load. Call `start`, `warm`, `serve`, `end` in this order; `end` may be called
+ * at any time and is final. A runner that is lost while others serve is replaced as long as `mayReplace` allows it;
+ * when none is left, `onLost` is called, and a new load creates new ones.
  */
 export class VersionRunners {
   readonly #record: VersionRecord;
   readonly #adapters: VersionRunnersAdapters;
   readonly #options: SlotOptions;
   readonly #end = new AbortController();
-  /** All that were started and are not known to have ended. */
+  /** All runners that were started and may not have ended yet. */
   #held: Runner[] = [];
   readonly #serving = new Set<Runner>();
   readonly #replacements = new Set<Promise<void>>();
-  /** Runners whose memory was asked for and that have not answered. */
+  /** Runners whose memory is being measured. */
   readonly #asked = new Set<Runner>();
-  /** Runners that were ended because of their memory, and why. */
+  /** Runners that were killed because of their memory, and why. */
   readonly #tooLarge = new WeakMap<Runner, HotloopError>();
-  /** Whether the graph shows that the rows of a batch leave each other alone; if not, requests run alone. */
+  /** Whether the graph shows that the rows of a batch are independent; if not, requests run alone. */
   #showsRows = false;
   #batcher: Batcher | undefined;
   #ended: Promise<unknown> | undefined;
@@ -83,9 +83,12 @@ export class VersionRunners {
     return this.#held.reduce((total, runner) => total + runner.memoryBytes(), 0);
   }
 
-  /** Starts as many as the manifest says. Rejects as startRunner does, once all have started or failed. */
+  /**
+   * Starts the number of runners that the manifest says. Rejects as startRunner does, once all have started or
+   * failed.
+   */
   async start(onnx: Uint8Array): Promise<void> {
-    // The graph of a remote model is not known; running rows together and alone shows it.
+    // The graph of a remote model is not available; probing its rows together and alone shows it.
     this.#showsRows = this.#isRemote || rowsAreIndependent(decodeModel(onnx));
     const instances = Array.from({ length: this.#instances }, () => this.#start(onnx));
     for (const result of await Promise.allSettled(instances))
@@ -93,7 +96,8 @@ export class VersionRunners {
   }
 
   /**
-   * Checks each runner's golden examples and warms it up. Rejects as warmRunner does, and RESOURCE_EXHAUSTED `memory_limit`.
+   * Checks each runner's golden examples and warms it up. Rejects as warmRunner does, and RESOURCE_EXHAUSTED
+   * `memory_limit`.
    */
   async warm(manifest: Manifest, cost: BatchCost): Promise<WarmedVersion> {
     let model: LoadedModel = { inputs: [], outputs: [] };
@@ -107,13 +111,13 @@ export class VersionRunners {
     return { model, rows: doubt ?? 'independent' };
   }
 
-  /** From now on they take the batcher's work. */
+  /** From now on the runners take the batcher's work. */
   serve(batcher: Batcher): void {
     this.#batcher = batcher;
     for (const runner of this.#held) this.#serve(runner, batcher);
   }
 
-  /** Starts the runners that are missing, after `waitMs`, where they may be replaced. */
+  /** Starts the missing runners after `waitMs`, if they may be replaced. */
   complete(waitMs = 0): void {
     const missing = this.#instances - this.#serving.size - this.#replacements.size;
     for (let started = 0; started < missing; started++) {
@@ -122,12 +126,12 @@ export class VersionRunners {
     }
   }
 
-  /** Measures the memory of the runners that serve. One that uses more than its limit is ended and replaced. */
+  /** Measures the memory of the serving runners. One that exceeds its limit is killed and replaced. */
   async measure(): Promise<void> {
     await Promise.all([...this.#serving].map((runner) => this.#measureOne(runner)));
   }
 
-  /** Ends all at once, in whatever state they are. Resolves when their processes have ended. */
+  /** Ends all runners at once, in whatever state they are. Resolves when their processes have ended. */
   end(): Promise<unknown> {
     if (this.#ended) return this.#ended;
     this.#end.abort();
@@ -179,14 +183,17 @@ export class VersionRunners {
     return runner;
   }
 
-  /** Resolves with the runner that is warm, another one where the first was lost on the way. None is left when it rejects. */
+  /**
+   * Resolves with the warm runner, which is a replacement if the first one was lost. When it rejects, no runner is
+   * left.
+   */
   async #warm(
     first: Runner,
     manifest: Manifest,
     { cost, mayProbe }: { readonly cost: BatchCost; readonly mayProbe: boolean },
   ): Promise<{ readonly runner: Runner; readonly rows: RowVerdict }> {
     let runner = first;
-    const startAnew = async (lost: Runner) => {
+    const replace = async (lost: Runner) => {
       this.#drop(lost);
       await lost.gone;
       const { onnx } = await this.#adapters.store.get(this.#record.bundleSha256);
@@ -208,7 +215,7 @@ export class VersionRunners {
       limits: { firstMs: loadTimeoutMs, laterMs: hangMs },
     };
     try {
-      const rows = await warmRunner(first, { recent, cost, log, startAnew }, options, this.#end.signal);
+      const rows = await warmRunner(first, { recent, cost, log, replace }, options, this.#end.signal);
       await this.#checkMemory(runner);
       return { runner, rows };
     } catch (error) {
@@ -223,7 +230,7 @@ export class VersionRunners {
     void runner.gone.then((how) => this.#lost(runner, how));
   }
 
-  /** A runner in the middle of a long run answers afterwards; the batcher detects one that hangs. */
+  /** A runner in a long run answers after it; the batcher detects one that hangs. */
   async #measureOne(runner: Runner): Promise<void> {
     if (this.#asked.has(runner)) return;
     this.#asked.add(runner);
@@ -233,13 +240,14 @@ export class VersionRunners {
     const failure = this.#overLimit(runner);
     if (!failure) return;
     this.#tooLarge.set(runner, failure);
-    // Which input made it so large is not known. With that input the next runner would end too while it warms up.
+    // Which input caused the growth is unknown. With that input, the next runner would also exceed the limit while
+    // warming up.
     this.#adapters.recent.forget(this.#record.model);
     this.#batcher?.pardon(runner);
     runner.kill();
   }
 
-  /** Of a runner without work. */
+  /** Checks a runner without work. */
   async #checkMemory(runner: Runner): Promise<void> {
     const timer = setTimeout(() => runner.kill(), this.#options.hangMs);
     try {
@@ -253,13 +261,13 @@ export class VersionRunners {
     if (failure) throw failure;
   }
 
-  /** By the last measurement. */
+  /** Uses the last measurement. */
   #overLimit(runner: Runner): HotloopError | undefined {
     const { log } = this.#adapters;
     const memoryBytes = runner.memoryBytes();
     const failure = overMemoryLimit(memoryBytes, memoryLimitBytes(this.#record, this.#options));
     if (!failure) return undefined;
-    log.error({ runner: runner.pid, memoryBytes }, 'a runner takes more memory than it may; it is ended');
+    log.error({ runner: runner.pid, memoryBytes }, 'a runner exceeds its memory limit; it is killed');
     return failure;
   }
 
@@ -270,7 +278,8 @@ export class VersionRunners {
     this.#held = this.#held.filter((other) => other !== runner);
     this.#batcher?.remove(runner);
     const { backoff } = this.#adapters;
-    // Requests wait, so another is started at once; but one that exceeds its memory limit will probably do so again.
+    // Requests wait, so a replacement is started at once; but a runner that exceeded its memory limit will
+    // probably do so again.
     const waitMs = tooLarge ? backoff.failed() : backoff.stumbled();
     if (this.#serving.size > 0) this.complete(waitMs);
     else this.#adapters.owner.onLost(tooLarge ?? RUNNER_LOST, waitMs);
@@ -296,7 +305,8 @@ export class VersionRunners {
     const { onnx, manifestYaml } = await this.#adapters.store.get(this.#record.bundleSha256);
     const started = await this.#start(onnx);
     releaseBytes(onnx);
-    // It is known already whether requests may share runs. The cost of a batch is not measured on a machine that serves.
+    // Whether requests may share runs is already known. The cost of a batch is not measured on a machine that
+    // serves.
     const asked = { cost: new BatchCost(), mayProbe: false };
     const { runner } = await this.#warm(started, parseManifest(manifestYaml), asked);
     if (!this.#batcher || !this.#isOneMissing()) return this.#drop(runner);

@@ -1,15 +1,18 @@
 import type { ModelRecord, RegistrySnapshot, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 
-/** Versions that pipelines of other models ask, by model. */
+/** Versions that pipelines of other models use, by model. */
 export type PinnedVersions = ReadonlyMap<string, ReadonlySet<number>>;
 
-/** The versions of a model that are loaded without a request: live, previous, target, of rollouts, and those that a pipeline asks. */
+/**
+ * The versions of a model that are loaded without a request: live, previous, target, those of rollouts, and those
+ * that pipelines use.
+ */
 export function wantedVersions(model: ModelRecord, pinned: PinnedVersions): VersionRecord[] {
   const wanted = new Set([...versionsWithRole(model), ...(pinned.get(model.name) ?? [])]);
   return [...wanted].flatMap((version) => model.versions.get(version) ?? []);
 }
 
-/** What the wanted versions of all models ask in their pipelines, and what those ask in theirs. */
+/** The versions that the pipelines of all wanted versions use, and those that these use in turn. */
 export function pinnedVersions(snapshot: RegistrySnapshot): PinnedVersions {
   const pinned = new Map<string, Set<number>>();
   const pin = (record: VersionRecord | undefined): void => {

@@ -9,15 +9,15 @@ import type { RecentInputs } from './recent-inputs.ts';
 import type { RowVerdict } from './row-independence.ts';
 import { WarmUpLoss, warmUp } from './warm-up.ts';
 
-/** After so many runners lost to recent inputs, a version warms up without any. */
+/** After this many runners lost to recent inputs, a version warms up without any. */
 const MAX_LOSSES = 3;
 
 export interface WarmRunnerAdapters {
   readonly recent: RecentInputs;
   readonly cost: BatchCost;
   readonly log: Log;
-  /** Another runner of the same version in the place of one that has gone. */
-  startAnew(lost: Runner): Promise<Runner>;
+  /** Starts a runner of the same version that replaces a lost one. */
+  replace(lost: Runner): Promise<Runner>;
 }
 
 export interface WarmRunnerOptions {
@@ -27,18 +27,19 @@ export interface WarmRunnerOptions {
   readonly maxBatchRows: number;
   readonly budgetMs: number;
   readonly limits: RunLimits;
-  /** False where it need not be found out whether requests may share its runs. */
+  /** False if there is no need to find out whether requests may share its runs. */
   readonly mayProbe: boolean;
 }
 
 /**
- * Checks a runner's golden examples and warms it up. Resolves with whether rows of one run are independent of each other. Recent inputs
- * must not keep a sound version from serving: an input that the model refuses is dropped, and so is one that ends the runner, which is
- * then replaced. A runner that ends on the probe's made-up rows is replaced too, and its requests run alone. Rejects as checkGolden does, and UNAVAILABLE when zeros end a runner.
+ * Checks a runner's golden examples and warms it up. Resolves with whether rows of one run are independent of each
+ * other. Recent inputs must not keep a sound version from serving: an input that the model rejects is dropped, and so
+ * is one that ends the runner, which is then replaced. A runner that ends on the probe's made-up rows is replaced
+ * too, and its requests run alone. Rejects as checkGolden does, and UNAVAILABLE when zeros end a runner.
  */
 export async function warmRunner(
   first: Runner,
-  { recent, cost, log, startAnew }: WarmRunnerAdapters,
+  { recent, cost, log, replace }: WarmRunnerAdapters,
   options: WarmRunnerOptions,
   signal: AbortSignal,
 ): Promise<RowVerdict> {
@@ -60,15 +61,15 @@ export async function warmRunner(
       });
       for (const refused of result.refused) recent.drop(model, refused);
       if (result.refused.length > 0)
-        log.warn({ inputs: result.refused.length }, 'recent inputs that the version refuses are dropped');
+        log.warn({ inputs: result.refused.length }, 'recent inputs that the version rejects are dropped');
       if (result.rows !== 'independent' && options.mayProbe)
         log.info(
           { runner: runner.pid, rows: result.rows },
-          'its requests run alone: that rows leave each other alone did not show',
+          'its requests run alone: its rows could not be shown to be independent',
         );
       return result.rows;
     } catch (error) {
-      // When it was ended from outside, its input is not the cause.
+      // If the runner was killed from outside, its input is not the cause.
       signal.throwIfAborted();
       if (!(error instanceof WarmUpLoss)) throw error;
       const { step } = error;
@@ -84,6 +85,6 @@ export async function warmRunner(
         losses++;
       }
     }
-    runner = await startAnew(runner);
+    runner = await replace(runner);
   }
 }

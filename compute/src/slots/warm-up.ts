@@ -14,21 +14,21 @@ const ROUNDS = 3;
 export interface WarmUpOptions {
   readonly maxBatchRows: number;
   readonly executionProviders: readonly ExecutionProvider[];
-  /** Inputs that the model is known to take. */
+  /** Inputs that the model is known to accept. */
   readonly examples: readonly (readonly WorkInput[])[];
-  /** No new batch begins after this, except those that show whether requests may share a run. */
+  /** No new batch starts after this time, except those that show whether requests may share a run. */
   readonly budgetMs: number;
-  /** False when nobody asks whether requests may share a run, or asking has cost a runner; then they may not. */
+  /** False when run sharing need not be probed, or probing has cost a runner; then requests do not share runs. */
   readonly mayProbe: boolean;
 }
 
 export interface WarmUpResult {
   readonly rows: RowVerdict;
-  /** Recent inputs that the model refused. */
+  /** Recent inputs that the model rejected. */
   readonly refused: readonly (readonly WorkInput[])[];
 }
 
-/** The runner ended, or took too long and was ended, while it ran what `step` says. */
+/** The runner ended, or took too long and was killed, while it ran the inputs of `step`. */
 export class WarmUpLoss extends Error {
   readonly step: WarmUpStep;
 
@@ -38,16 +38,17 @@ export class WarmUpLoss extends Error {
   }
 }
 
-/** `recent` carries the inputs; the others are made up. */
+/** `recent` carries the inputs; those of the other steps are made up. */
 export type WarmUpStep =
   | { readonly kind: 'recent'; readonly inputs: readonly WorkInput[] }
   | { readonly kind: 'made_up' }
   | { readonly kind: 'probe' };
 
 /**
- * Runs a loaded version before it takes traffic: on recent real inputs where they fit, then on zeros, at growing batch
+ * Runs a loaded version before it gets traffic: on recent real inputs where they fit, then on zeros, at growing batch
  * sizes, and learns what a batch costs. Also finds out whether requests may share a run: the first dimension must be
- * free in every input and output, and rows must give the same outputs together as alone. A model may refuse these inputs and still be sound. Rejects WarmUpLoss.
+ * free in every input and output, and rows must give the same outputs together as alone. A sound model may reject
+ * these inputs. Rejects WarmUpLoss.
  */
 export async function warmUp(
   runner: BoundedRunner,
@@ -79,24 +80,24 @@ export async function warmUp(
     isLate,
   };
   if (!rowsAreFree || !options.mayProbe) return { rows: 'dependent', refused };
-  // Real rows come first: made-up values may be none that the model takes.
+  // Real rows come first, because the model may reject made-up values.
   const sets = [...realRows([...options.examples, ...usable]), ...madeUpRows(model)];
   return { rows: await judgeRows(probe, sets), refused };
 }
 
-/** False when the model refuses zeros of an invented shape. */
+/** False when the model rejects zeros of a made-up shape. */
 async function measure(runner: BoundedRunner, rows: number, cost: BatchCost): Promise<boolean> {
   const zeros = runner.model.inputs.map((input, index) => zerosOf(input, index, rows));
   for (let round = 0; round < ROUNDS; round++) {
     const result = await attempt(runner, zeros, { kind: 'made_up' });
     if (!result) return false;
-    // The first run of a size is slower than those to come.
+    // The first run of a size is slower than later ones, so it is not counted.
     if (round > 0) cost.observe(rows, result.runUs);
   }
   return true;
 }
 
-/** Undefined when the model refuses the inputs. */
+/** Undefined when the model rejects the inputs. */
 async function attempt(
   runner: BoundedRunner,
   tensors: readonly FrameTensor[],
@@ -111,7 +112,7 @@ async function attempt(
   }
 }
 
-/** True when recent inputs, of any version, are of the shapes that this one takes. */
+/** True when recent inputs, of any version, have the shapes that this version accepts. */
 export function fitsModel(model: LoadedModel, inputs: readonly WorkInput[]): boolean {
   return (
     inputs.length === model.inputs.length &&
@@ -146,7 +147,7 @@ function zerosOf(input: TensorDescription, index: number, rows: number): FrameTe
     if (dimension !== -1) return dimension;
     return axis === 0 ? rows : FREE_DIMENSION;
   });
-  // Zeros are zeros in every format; an empty text is a length of zero.
+  // Zero is all-zero bytes in every numeric format; an empty text is a length prefix of zero.
   const contents = new Uint8Array(elementCount(shape) * (ELEMENT_BYTES[input.datatype] || 4));
   return { index, datatype: input.datatype, shape, pieces: [contents] };
 }

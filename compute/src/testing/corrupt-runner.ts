@@ -2,8 +2,8 @@ import { readSync, writeSync } from 'node:fs';
 import { decodeFrame, encodeFrame, textTensor } from '../runner/frames.ts';
 
 /**
- * A runner that loads anything, and answers the first run with bytes that are no frame: `node corrupt-runner.ts HEX`. Then it
- * goes on reading, as if nothing had happened.
+ * A runner that loads any model, and answers the first run with bytes that are not a frame: `node corrupt-runner.ts
+ * HEX`. Then it continues to read as if nothing had happened.
  */
 const SOCKET = 3;
 const answer = Buffer.from(process.argv[2] ?? '', 'hex');

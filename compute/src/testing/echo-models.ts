@@ -8,7 +8,7 @@ export interface EchoTensor {
   readonly shape: readonly (number | string)[];
 }
 
-/** A model that gives each input back as `NAME_out`. */
+/** A model that returns each input as `NAME_out`. */
 export function echoModel(tensors: readonly EchoTensor[]): Uint8Array {
   const graph = new GraphBuilder();
   for (const { name, elementType, shape } of tensors) {

@@ -4,7 +4,7 @@ import { type PredictionIds, randomPredictionIds } from '@hotloop/proto/predicti
 /** An item of feature rows. */
 type RowsItem = Omit<InferItem, 'tensors'>;
 
-/** Makes items with fresh ids: rows of the given values for `model` version `version`. */
+/** Creates items with new ids: rows of the given values for `model` version `version`. */
 export function itemMaker(ids: PredictionIds = randomPredictionIds()) {
   return (
     model: string,

@@ -12,7 +12,7 @@ export const SMALL: PerceptronShape = {
   seed: 1,
 };
 
-/** A manifest with plain numeric features `f0`, `f1`, ... and whatever else is given as YAML lines. */
+/** A manifest with plain numeric features `f0`, `f1`, ... plus the given YAML lines. */
 export function featureManifest(name: string, features: number, extra = ''): string {
   const lines = Array.from(
     { length: features },
@@ -21,14 +21,14 @@ export function featureManifest(name: string, features: number, extra = ''): str
   return `name: ${name}\ntask: binary\nfeatures:\n${lines.join('\n')}\n${extra}`;
 }
 
-/** Stores a bundle and returns the record a registry would hold of it. */
+/** Stores a bundle and returns the record that a registry would have for it. */
 export async function storeVersion(
   store: BundleStore,
   version: number,
   manifestYaml: string,
   onnx: Uint8Array = perceptron({ ...SMALL, seed: version }),
 ): Promise<VersionRecord> {
-  // The registry leaves golden examples to the bundle.
+  // The registry does not store golden examples; they stay in the bundle.
   const { golden: _, ...manifest } = parseManifest(manifestYaml);
   const bundleSha256 = await store.put({ manifestYaml, onnx });
   return {

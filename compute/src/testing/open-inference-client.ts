@@ -10,7 +10,7 @@ export interface TestInferenceClient extends AsyncDisposable {
   readonly framed: FramedClient<InferItem, InferReplyItem__Output>;
 }
 
-/** A client of compute's own stream. */
+/** A client of compute's framed stream. */
 export function openInferenceClient(address: string): TestInferenceClient {
   const channel = openChannel(address);
   const client = openServiceClient<InferenceServiceClient>(

@@ -9,7 +9,7 @@ import type { ModelInferResponse__Output } from '@hotloop/proto/gen/inference/Mo
 
 export interface OipClient extends Disposable {
   readonly raw: GRPCInferenceServiceClient;
-  /** Any unary method by its name. Rejects with `CODE: message`. */
+  /** Calls any unary method by its name. Rejects with `CODE: message`. */
   call<Reply>(method: string, request: object): Promise<Reply>;
   infer(request: ModelInferRequest): Promise<ModelInferResponse__Output>;
 }

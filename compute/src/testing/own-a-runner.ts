@@ -4,8 +4,8 @@ import { encodeModel } from '@hotloop/model/onnx/model.ts';
 import { createLog } from '@hotloop/platform/log.ts';
 
 /**
- * A process that owns a runner: `node own-a-runner.ts RUNNER_FILE`. Writes its log to stdout, then a line with the runner's
- * process id, and gives it a run that takes a minute or so.
+ * A process that owns a runner: `node own-a-runner.ts RUNNER_FILE`. Writes its log to stdout, then a line with the
+ * runner's process id, and gives it a run that takes about a minute.
  */
 const SIDE = 512;
 const MULTIPLICATIONS = 8_000;

@@ -10,8 +10,8 @@ const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url))
 const INSTALL_MS = 180_000;
 
 /**
- * A Python that has the packages, kept in the project's cache; made on first use. Returns why not when this machine has no
- * Python, or cannot fetch them.
+ * A Python interpreter with the given packages, cached in the project and created on first use. Returns the reason
+ * when this machine has no Python or cannot download them.
  */
 export async function pythonWith(
   name: string,
@@ -21,7 +21,7 @@ export async function pythonWith(
   const folder = join(CACHE, name);
   const python = join(folder, 'bin', 'python');
   if (existsSync(python)) return { python };
-  // An environment that was not completed keeps another name, so that it is not used.
+  // A partially created environment has another name, so that it is not used.
   const unfinished = join(CACHE, `${name}.unfinished`);
   try {
     await mkdir(dirname(folder), { recursive: true });

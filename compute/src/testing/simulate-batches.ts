@@ -1,13 +1,13 @@
 import { type BatchView, rowsToSend } from '../batching/batch-policy.ts';
 
-/** A model, its way to the runner, and its traffic. Times in microseconds. */
+/** A model, the latency to its runner, and its traffic. Times in microseconds. */
 export interface Simulation {
   readonly perRowUs: number;
   readonly fixedUs: number;
-  /** One way between queue and runner. */
+  /** One-way latency between queue and runner. */
   readonly hopUs: number;
   readonly capRows: number;
-  /** When each row arrives, ascending. */
+  /** Arrival time of each row, ascending. */
   readonly arrivalsUs: readonly number[];
 }
 
@@ -15,7 +15,7 @@ export interface SimulationResult {
   /** From arrival to answer, in order of arrival. */
   readonly latenciesUs: readonly number[];
   readonly batches: readonly number[];
-  /** Share of the time from first arrival to last answer that the runner ran. */
+  /** Share of the time between first arrival and last answer in which the runner was busy. */
   readonly busy: number;
   readonly endUs: number;
 }
@@ -27,7 +27,7 @@ interface Flying {
   readonly answeredUs: number;
 }
 
-/** Plays a policy against one runner, event by event, with no randomness of its own. */
+/** Simulates a policy with one runner, event by event; deterministic. */
 export function simulate(simulation: Simulation, policy: Policy = rowsToSend): SimulationResult {
   const { arrivalsUs, perRowUs, fixedUs, hopUs, capRows } = simulation;
   const latenciesUs: number[] = new Array(arrivalsUs.length).fill(0);
@@ -61,13 +61,13 @@ export function simulate(simulation: Simulation, policy: Policy = rowsToSend): S
   return { latenciesUs, batches, busy: ranUs / (nowUs - (arrivalsUs[0] ?? 0)), endUs: nowUs };
 }
 
-/** The value that a share of all values does not exceed. */
+/** The value that the given share of all values does not exceed. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 
-/** Arrivals of a Poisson process; `random` gives numbers from 0 to 1. */
+/** Arrivals of a Poisson process; `random` returns numbers from 0 to 1. */
 export function poissonArrivals(count: number, perSecond: number, random: () => number): number[] {
   const arrivals: number[] = [];
   let at = 0;

@@ -19,13 +19,13 @@ export interface TestCompute extends AsyncDisposable {
   readonly pool: Pool;
   readonly databaseUrl: string;
   readonly folder: string;
-  /** Ends a runner of a version by force. Throws when it has none. */
+  /** Kills a runner of a version. Throws when it has none. */
   killRunner(model: string, version: number): void;
-  /** Polls with a bound until a version is in a state. */
+  /** Polls with a time limit until a version is in a state. */
   until(model: string, version: number, state: string): Promise<void>;
 }
 
-/** Compute on a real database of its own and a folder of its own; versions come through the memory registry. */
+/** Compute with its own real database and folder; versions come from an in-memory registry. */
 export async function startTestCompute(
   options: Partial<ComputeOptions> = {},
   log: Log = silentLog(),
@@ -73,12 +73,12 @@ export async function startTestCompute(
     databaseUrl: database.url,
     killRunner(model, version) {
       const pid = compute.fleet.find(model, version)?.runnerPids[0];
-      // A signal to no process would reach all of this one's group.
+      // kill(0) would signal the whole process group of the test.
       if (pid === undefined) throw new Error(`${model} ${version} has no runner`);
       process.kill(pid, 'SIGKILL');
     },
     async until(model, version, state) {
-      // Shorter than the limit of a test, so that the error names the condition.
+      // Shorter than the time limit of a test, so that the error names the condition.
       const end = Date.now() + 50_000;
       for (;;) {
         const seen = compute.fleet.find(model, version)?.state ?? 'gone';

@@ -6,8 +6,9 @@ import { startRunner } from '../runner/runner.ts';
 import { SMALL } from './model-bundles.ts';
 
 /**
- * A process that starts runners with no open file to spare, then with one, and so on: `node start-without-files.ts COUNT`,
- * under a low limit of open files. Writes a line with the code of each error, and how many files of frames it then has open.
+ * A process that starts runners with no free file descriptor, then with one, and so on: `node start-without-files.ts
+ * COUNT`, under a low limit of open files. Writes a line with the code of each error, and how many frame files are
+ * then open.
  */
 const log = silentLog();
 const options = {
@@ -30,7 +31,7 @@ function takeAll(): number[] {
 }
 
 function frameFiles(): number {
-  // The descriptor that lists them has gone when they are looked at.
+  // The descriptor that lists the folder is already closed when the links are read.
   const links = readdirSync('/proc/self/fd').map((descriptor) => {
     try {
       return readlinkSync(`/proc/self/fd/${descriptor}`);
