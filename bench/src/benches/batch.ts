@@ -118,12 +118,11 @@ async function openBatchStand(rows: number) {
   };
   const scorer = await openVersionScorer(bundles, record);
   const database = await openSqlDatabase({ memoryMb: 1024, threads: 1, files: true });
-  const parameters = scorer.inputs.map(({ type }) => type);
   await database.register({
     name: 'score',
-    parameters,
+    parameters: scorer.parameters,
     returns: 'float64',
-    run: (columns, count) => scorer.score(columns, count).score,
+    run: (columns, count) => scorer.score(columns, count),
   });
   const connection = await database.connect();
   const source = join(folder, 'rows.parquet');

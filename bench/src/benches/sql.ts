@@ -78,9 +78,9 @@ async function ownAnswers(stand: EnginesStand, queries: readonly string[]): Prom
   await using database = await openSqlDatabase({ memoryMb: 512, threads: 1, files: true });
   await database.register({
     name: 'score',
-    parameters: scorer.inputs.map(({ type }) => type),
+    parameters: scorer.parameters,
     returns: 'float64',
-    run: (columns, count) => scorer.score(columns, count).score,
+    run: (columns, count) => scorer.score(columns, count),
   });
   using connection = await database.connect();
   const call = scorer.inputs.map((input) => inputExpression(input, () => true)).join(', ');

@@ -23,6 +23,8 @@ export interface FusedInput {
   readonly absent?: 'NaN' | 'U+001A' | '-1';
   /** For `feature.NAME` and history: why the graph does not compute it. */
   readonly why?: string;
+  /** With `distinctTexts`: the only texts that the model tells apart; any other is as good as another. */
+  readonly categories?: readonly string[];
 }
 
 /** Columns of one feature, float32[N, width], and whether each row may be answered, bool[N, 1]. */
@@ -31,15 +33,24 @@ export interface FusedFeature {
   readonly accepted: readonly string[];
 }
 
+/** The input beside one of distinct texts: int32[N], which of them each row has. */
+export function rowsInputOf(input: string): string {
+  return `${input} (row)`;
+}
+
 /** Writes features into a graph. Inputs that several features read are declared once. */
 export class FeatureWriter {
   readonly inputs: FusedInput[] = [];
+  readonly #rowInputs = new Set<string>();
   readonly #graph: GraphBuilder;
-  readonly #limit: string;
+  readonly #infinity: string;
+  readonly #distinctTexts: boolean;
 
-  constructor(graph: GraphBuilder) {
+  /** @param options.distinctTexts text inputs take each text once, and a second input says which of them a row has. */
+  constructor(graph: GraphBuilder, options: { readonly distinctTexts: boolean } = { distinctTexts: false }) {
     this.#graph = graph;
-    this.#limit = numberConstant(graph, Number.MAX_VALUE);
+    this.#infinity = numberConstant(graph, Number.POSITIVE_INFINITY);
+    this.#distinctTexts = options.distinctTexts;
   }
 
   /** @param feature as the manifest writes it; @param compiled the same, checked by the plan. */
@@ -84,7 +95,31 @@ export class FeatureWriter {
     const narrow = graph.node('Cast', [column.value], { to: int(elementTypeCode('float32')) });
     const columns = values === 1 ? narrow : reshape(graph, narrow, values * column.width);
     const accepted = checked.accepted.map((flag) => this.#allOf(flag, values));
-    return { columns, accepted };
+    if (!this.#distinctTexts || compiled.encoder.type !== 'text' || values !== 1)
+      return { columns, accepted };
+    this.#noteCategories(raw, feature);
+    const rows = this.#rowsOf(raw);
+    const ofRows = (value: string) => graph.node('Gather', [value, rows], { axis: int(0) });
+    return { columns: ofRows(columns), accepted: accepted.map(ofRows) };
+  }
+
+  /** Gathers what all features that read an input tell apart; one that is more than one-hot tells all texts apart. */
+  #noteCategories(name: string, { transform: [first] }: Feature): void {
+    const at = this.inputs.findIndex((input) => input.name === name);
+    const input = this.inputs[at] as FusedInput;
+    const told = typeof first === 'object' && 'one_hot' in first ? first.one_hot.map(String) : undefined;
+    const { categories: before, ...rest } = input;
+    const isFirst = !this.#rowInputs.has(rowsInputOf(name));
+    const both = isFirst ? told : before && told && [...new Set([...before, ...told])];
+    this.inputs[at] = both === undefined ? rest : { ...rest, categories: both };
+  }
+
+  /** int32[N]: which of the distinct texts of an input each row has. */
+  #rowsOf(input: string): string {
+    const name = rowsInputOf(input);
+    if (!this.#rowInputs.has(name)) this.#graph.input(name, 'int32', ['N']);
+    this.#rowInputs.add(name);
+    return name;
   }
 
   #input(feature: Feature, { encoder, source, values }: CompiledFeature): string {
@@ -115,7 +150,9 @@ export class FeatureWriter {
     const name = known === undefined ? input.name : `${input.name} (${input.type})`;
     if (this.inputs.some((other) => other.name === name)) return name;
     this.inputs.push({ ...input, name });
-    return this.#graph.input(name, input.type, ['N', input.width]);
+    // A name of its own: the runtime takes sizes of one name for equal, and reuses memory by it.
+    const rows = this.#distinctTexts && input.type === 'string' ? `texts of ${name}` : 'N';
+    return this.#graph.input(name, input.type, [rows, input.width]);
   }
 
   /** Puts the missing value in its place, and says which rows the front door would refuse. */
@@ -144,8 +181,7 @@ export class FeatureWriter {
       return { column: { kind: 'number', value: filled, width: 1 }, accepted: [] };
     }
     // A comparison with NaN is false, so an absent value is not within its limits either.
-    let fits = graph.node('Not', [graph.node('Less', [this.#limit, graph.node('Abs', [value])])]);
-    fits = graph.node('And', [fits, graph.node('Not', [graph.node('IsNaN', [value])])]);
+    let fits = graph.node('Less', [graph.node('Abs', [value]), this.#infinity]);
     if (Number.isFinite(compiled.low))
       fits = graph.node('And', [fits, this.#notLess(value, numberConstant(graph, compiled.low))]);
     if (Number.isFinite(compiled.high))

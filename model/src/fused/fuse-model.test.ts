@@ -153,6 +153,39 @@ describe('a fused file', () => {
     expect(() => inspectModel(fused.onnx, { domains: ['ai.onnx.ml'] })).not.toThrow();
   });
 
+  it('answers the same where texts are handed over once each, and says which of them count', async () => {
+    const manifest = manifestOf(SHOP);
+    const onnx = networkOf(manifest);
+    const fused = fuseModel(manifest, onnx, ORIGIN, { distinctTexts: true });
+    const rows = fc.sample(shopRow, { numRuns: 200, seed: 17 });
+    const feeds: Record<string, ort.Tensor> = {};
+    for (const { name, type, dims, data } of fusedFeeds(fused.inputs, rows)) {
+      if (type !== 'string') feeds[name] = new ort.Tensor(type as 'float64', data as Float64Array, dims);
+      else {
+        const texts = [...new Set(data as string[])];
+        const at = Int32Array.from(data as string[], (text) => texts.indexOf(text));
+        feeds[name] = new ort.Tensor('string', texts, [texts.length, 1]);
+        feeds[`${name} (row)`] = new ort.Tensor('int32', at, [at.length]);
+      }
+    }
+    const session = await ort.InferenceSession.create(fused.onnx);
+    const { score, label, accepted } = await session.run(feeds);
+    await session.release();
+    expectEqual(
+      Array.from(score!.data as Float64Array, (value, row) => ({
+        score: value,
+        label: (label!.data as unknown as string[])[row]!,
+        accepted: Boolean(accepted!.data[row]),
+      })),
+      await runParts(manifest, onnx, rows),
+    );
+    expect(fused.inputs.find(({ name }) => name === 'request.visitor')?.categories).toEqual([
+      'new',
+      'größe',
+      '🛒',
+    ]);
+  });
+
   it('answers with the best class and the scores of all', async () => {
     const manifest = manifestOf({ ...SHOP, task: 'multiclass', decision: { labels: ['a', 'b', 'c'] } });
     const onnx = networkOf(manifest, 3);

@@ -24,6 +24,14 @@ export interface FusedModel {
   readonly runtimeOperators: readonly string[];
 }
 
+export interface FuseOptions {
+  /**
+   * For engines that have whole columns: a text input `x` is [U, 1], each text once, and `x (row)` int32 [N] says which of them a row
+   * has. Texts are then handed over and transformed once each instead of once a row.
+   */
+  readonly distinctTexts: boolean;
+}
+
 /** Operators of ours need set 13; a network's own is kept when it is newer. */
 const LEAST_OPSET = 13;
 const FLOAT32_LIMIT = 3.4028235677973366e38;
@@ -36,7 +44,12 @@ const FLOAT32_LIMIT = 3.4028235677973366e38;
  *
  * Throws FAILED_PRECONDITION `not_fusable` naming what stands in the way.
  */
-export function fuseModel(manifest: Manifest, onnx: Uint8Array, origin: FusedOrigin): FusedModel {
+export function fuseModel(
+  manifest: Manifest,
+  onnx: Uint8Array,
+  origin: FusedOrigin,
+  options: FuseOptions = { distinctTexts: false },
+): FusedModel {
   if (manifest.runtime.remote !== undefined)
     throw new HotloopError(
       'FAILED_PRECONDITION',
@@ -58,7 +71,7 @@ export function fuseModel(manifest: Manifest, onnx: Uint8Array, origin: FusedOri
       { reason: 'not_fusable' },
     );
   const graph = new GraphBuilder('hotloop/');
-  const writer = new FeatureWriter(graph);
+  const writer = new FeatureWriter(graph, options);
   const ranking = manifest.task === 'ranking';
   const layout = columnsOf(manifest);
   const compiled = compileFeatures(manifest.features, ranking);

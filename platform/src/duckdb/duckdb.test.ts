@@ -2,6 +2,8 @@ import { access, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDuckDb, parquetSource, sqlName, sqlText } from './duckdb.ts';
+import { type DistinctTexts, plainColumn } from './read-column.ts';
+import { openSqlDatabase } from './sql-database.ts';
 import { float32Text } from './sql-text.ts';
 
 const COLUMNS = {
@@ -99,5 +101,46 @@ describe('numbers of 32 bits as text', () => {
       '16777216',
       '-0',
     ]);
+  });
+});
+
+describe('a function over columns', () => {
+  it('is given texts once each, flags and numbers with their NULLs, and answers NULL for NaN', async () => {
+    await using database = await openSqlDatabase({ memoryMb: 64, threads: 1, files: false });
+    let [calls, distinct] = [0, 0];
+    await database.register({
+      name: 'told',
+      parameters: ['distinct-texts', 'bool', 'int8', 'float64'],
+      returns: 'string',
+      once: true,
+      run([first, ...others], rows) {
+        const { texts, rows: at } = first as DistinctTexts;
+        calls += rows;
+        distinct = Math.max(distinct, texts.length);
+        const [flags, small, numbers] = others.map(plainColumn);
+        return Array.from(
+          { length: rows },
+          (_, row) => `${texts[at[row]!]}|${flags![row]}|${small![row]}|${numbers![row]}`,
+        );
+      },
+    });
+    await database.register({
+      ...{ name: 'half', parameters: ['float64'], returns: 'float64', nanIsNull: true },
+      run: ([column], rows) =>
+        Float64Array.from({ length: rows }, (_, row) => Number(plainColumn(column)[row]) / 2),
+    });
+    using connection = await database.connect();
+    const values = `SELECT n, CASE n % 4 WHEN 0 THEN NULL WHEN 1 THEN 'short' WHEN 2 THEN 'a text that is longer than twelve bytes' ELSE '' END AS t,
+      CASE WHEN n % 3 = 0 THEN NULL ELSE n % 3 = 1 END AS f, CASE WHEN n % 5 = 0 THEN NULL ELSE n % 5 END::TINYINT AS i,
+      CASE WHEN n % 7 = 0 THEN NULL ELSE n / 2 END AS x FROM range(5000) r(n)`;
+    const rows = await connection.rows(
+      `SELECT * FROM (SELECT *, told(t, f, i, x) AS told, half(x) AS h FROM (${values})) WHERE told <> 'never' ORDER BY n`,
+    );
+    expect(calls).toBe(5000);
+    expect(distinct).toBeLessThan(2048);
+    for (const { n, t, f, i, x, told, h } of rows) {
+      expect(told, String(n)).toBe(`${t}|${f === null ? -128 : Number(f)}|${i ?? -128}|${x ?? Number.NaN}`);
+      expect(h).toBe(x === null ? null : Number(x) / 2);
+    }
   });
 });

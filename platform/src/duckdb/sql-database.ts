@@ -6,31 +6,41 @@ import {
   DOUBLE,
   type DuckDBConnection,
   DuckDBDoubleVector,
-  DuckDBFloatVector,
   DuckDBInstance,
   type DuckDBPreparedStatement,
   DuckDBScalarFunction,
   type DuckDBValue,
-  type DuckDBVector,
   FLOAT,
+  INTEGER,
   LIST,
   TINYINT,
   VARCHAR,
 } from '@duckdb/node-api';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { type DistinctTexts, type PlainColumn, readColumn } from './read-column.ts';
 import { float32Text, textOf } from './sql-text.ts';
 
 /** Types of the values that a column function reads. */
-export type ColumnType = 'float64' | 'float32' | 'string' | 'bool' | 'int8';
+export type ColumnType = 'float64' | 'float32' | 'string' | 'distinct-texts' | 'bool' | 'int8' | 'int32';
 export type ReturnType = 'float64' | 'string' | 'bool' | 'float64[]';
-/** One value a row; null is NULL. Numbers come as typed arrays, in which NULL is NaN. */
-export type ColumnData = ArrayLike<number | string | boolean | null>;
+/**
+ * One value a row; null is NULL. Numbers come as typed arrays, in which NULL is NaN; flags and small integers as Int8Array, in which
+ * NULL is NULL_INT8, and int32 as Int32Array, for values that are never NULL; `distinct-texts` as each text once.
+ */
+export type ColumnData = PlainColumn | DistinctTexts;
 
 /** A function over whole columns, called with up to 2,048 rows at a time on this process's main thread. */
 export interface ColumnFunction {
   readonly name: string;
   readonly parameters: readonly ColumnType[];
   readonly returns: ReturnType;
+  /**
+   * Called once for each row, however often and wherever the statement uses its answer. The default lets the engine repeat it, such as
+   * in a filter that it moves below, and share the answers of equal calls.
+   */
+  readonly once?: boolean;
+  /** A Float64Array may hold NaN for NULL. */
+  readonly nanIsNull?: boolean;
   /** One value a row; null becomes NULL. An error ends the statement with its message. */
   run(
     columns: readonly ColumnData[],
@@ -120,7 +130,10 @@ export async function openSqlDatabase(options: SqlDatabaseOptions): Promise<SqlD
   };
 }
 
-const TYPES = { float64: DOUBLE, float32: FLOAT, string: VARCHAR, bool: BOOLEAN, int8: TINYINT } as const;
+const TYPES = {
+  ...{ float64: DOUBLE, float32: FLOAT, string: VARCHAR, 'distinct-texts': VARCHAR },
+  ...{ bool: BOOLEAN, int8: TINYINT, int32: INTEGER },
+} as const;
 
 function scalarFunctionOf(fn: ColumnFunction): DuckDBScalarFunction {
   return DuckDBScalarFunction.create({
@@ -128,13 +141,18 @@ function scalarFunctionOf(fn: ColumnFunction): DuckDBScalarFunction {
     parameterTypes: fn.parameters.map((type) => TYPES[type]),
     returnType: fn.returns === 'float64[]' ? LIST(DOUBLE) : TYPES[fn.returns],
     specialHandling: true,
+    volatile: fn.once ?? false,
     mainFunction(_info, chunk, out) {
       const rows = chunk.rowCount;
-      const columns = fn.parameters.map((_type, index) => readColumn(chunk.getColumnVector(index), rows));
+      const columns = fn.parameters.map((type, index) =>
+        readColumn(type, chunk.getColumnVector(index), rows),
+      );
       const values = fn.run(columns, rows);
       if (values instanceof Float64Array && out instanceof DuckDBDoubleVector) {
         // All at once: the library would set each value and its validity by itself.
-        (out as unknown as NumberVector).items.set(values.subarray(0, rows));
+        (out as unknown as { readonly items: Float64Array }).items.set(values.subarray(0, rows));
+        if (fn.nanIsNull)
+          for (let row = 0; row < rows; row++) if (Number.isNaN(values[row])) out.setItem(row, null);
         out.flush();
         return;
       }
@@ -145,33 +163,6 @@ function scalarFunctionOf(fn: ColumnFunction): DuckDBScalarFunction {
       out.flush();
     },
   });
-}
-
-function readColumn(vector: DuckDBVector, rows: number): ColumnData {
-  if (vector instanceof DuckDBDoubleVector || vector instanceof DuckDBFloatVector)
-    return readNumbers(vector, rows);
-  const values = new Array<number | string | boolean | null>(rows);
-  for (let row = 0; row < rows; row++) values[row] = vector.getItem(row) as number | string | boolean | null;
-  return values;
-}
-
-interface NumberVector {
-  readonly items: Float64Array | Float32Array;
-  readonly validity: { readonly data: BigUint64Array | null; readonly offset: number };
-}
-
-/** A copy, since the memory is the database's own. The library asks for each value by itself, with a big integer for its validity. */
-function readNumbers(vector: DuckDBVector, rows: number): Float64Array | Float32Array {
-  const { items, validity } = vector as unknown as NumberVector;
-  const numbers = items.slice(0, rows);
-  const { data, offset } = validity;
-  if (data === null) return numbers;
-  const bits = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  for (let row = 0; row < rows; row++) {
-    const bit = offset + row;
-    if ((((bits[bit >> 3] as number) >> (bit & 7)) & 1) === 0) numbers[row] = Number.NaN;
-  }
-  return numbers;
 }
 
 function connectionOf(connection: DuckDBConnection): SqlConnection {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@hotloop/platform/log.ts';
 import { toHotloopError } from '@hotloop/proto/errors.ts';
+import { keepScorer } from '../scoring/kept-scorer.ts';
 import { type BatchClaim, FINISH, PLANNING } from './batch-run.ts';
 import { batchProgress, claimPart, extendPart, releasePart, stopBatch } from './batch-store.ts';
 import type { BatchQueue } from './queue/batch-queue.ts';
@@ -24,16 +25,18 @@ export interface BatchWorker extends AsyncDisposable {}
  */
 export async function startBatchWorker(
   queue: BatchQueue,
-  dependencies: PartDependencies,
+  given: Omit<PartDependencies, 'scorers'>,
   options: BatchWorkerOptions,
 ): Promise<BatchWorker> {
+  const scorers = keepScorer(given.bundles);
+  const dependencies = { ...given, scorers };
   const stopping = new AbortController();
   let turn: Promise<void> = Promise.resolve();
   const drain = (runId: string): Promise<void> => {
     turn = turn.then(async () => {
       while (!stopping.signal.aborted) {
         const claim = await claimPart(dependencies.pool, options.leaseMs, runId);
-        if (claim === null) return;
+        if (claim === null) return scorers[Symbol.dispose]();
         await work(claim, queue, dependencies, options, stopping.signal);
       }
     });
@@ -51,6 +54,7 @@ export async function startBatchWorker(
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await Promise.all([turn, sweeping]);
+      scorers[Symbol.dispose]();
     },
   };
 }

@@ -4,6 +4,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { KeptScorer } from '../scoring/kept-scorer.ts';
 import type { BatchClaim } from './batch-run.ts';
 import type { DatabaseAddresses } from './read-source.ts';
 import type { FrontDoor } from './rows/front-door-answers.ts';
@@ -12,6 +13,8 @@ export interface PartDependencies {
   readonly pool: Pool;
   readonly registry: RegistryReader;
   readonly bundles: BundleStore;
+  /** Versions as one file; not to be disposed by a part. */
+  readonly scorers: KeptScorer;
   /** Holds the archive of events, for features as of a time. */
   readonly objects: ObjectStore;
   readonly databases: DatabaseAddresses;

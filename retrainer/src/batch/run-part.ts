@@ -4,7 +4,7 @@ import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { SqlColumn } from '@hotloop/platform/duckdb/sql-database.ts';
 import { openSqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
-import { openVersionScorer, type VersionScorer } from '../scoring/version-scorer.ts';
+import type { VersionScorer } from '../scoring/version-scorer.ts';
 import { type AllowedFiles, checkAllowed } from './allowed-files.ts';
 import { type BatchClaim, type BatchMode, type BatchRun, FINISH, PLANNING } from './batch-run.ts';
 import { batchProgress, endBatch, endPlanning, partDigests } from './batch-store.ts';
@@ -60,7 +60,7 @@ async function plan(context: PartContext): Promise<void> {
   const { run } = claim;
   await checkSink(run, dependencies.databases);
   const record = await versionOf(context);
-  using scorer = await scorerOf(record.manifest, () => openVersionScorer(dependencies.bundles, record));
+  const scorer = await scorerOf(record.manifest, () => dependencies.scorers.of(record));
   const types = typesOf(record.manifest, scorer?.inputs ?? []);
   const source = await readSource(run.source, work, types, connection, dependencies.databases, signal);
   const columns = await columnsOf(connection, source.files);

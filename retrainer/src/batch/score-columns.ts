@@ -1,6 +1,6 @@
 import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
-import { openVersionScorer, type VersionScorer } from '../scoring/version-scorer.ts';
+import type { VersionScorer } from '../scoring/version-scorer.ts';
 import { type PartContext, versionOf } from './part-context.ts';
 import { checkUnchanged } from './read-source.ts';
 import { writeRefused } from './refused-rows.ts';
@@ -17,7 +17,7 @@ export async function scoreColumns(context: PartContext): Promise<void> {
   const { run } = claim;
   const files = run.plan?.files ?? [];
   await checkUnchanged(run.plan?.fingerprints ?? []);
-  using scorer = await openVersionScorer(dependencies.bundles, await versionOf(context));
+  const scorer = await dependencies.scorers.of(await versionOf(context));
   const columns = await columnsOf(connection, files);
   const names = new Set(columns.map(({ name }) => name));
   await registerAnswer(database, scorer);
@@ -46,20 +46,19 @@ export async function scoreColumns(context: PartContext): Promise<void> {
  */
 async function registerAnswer(database: SqlDatabase, scorer: VersionScorer): Promise<void> {
   const labels = labelsOf(scorer);
-  const parameters = scorer.inputs.map(({ type }) => type);
+  // Once: the filter of refused rows would otherwise run the model a second time for every row.
+  const common = { name: 'answer', parameters: scorer.parameters, once: true } as const;
   if (!isList(scorer))
     return database.register({
-      name: 'answer',
-      parameters,
+      ...common,
       returns: 'float64',
-      run: (columns, rows) => scorer.score(columns, rows).score,
+      run: (columns, rows) => scorer.score(columns, rows),
     });
   await database.register({
-    name: 'answer',
-    parameters,
+    ...common,
     returns: 'float64[]',
     run(columns, rows) {
-      const { accepted, score, label, scores } = scorer.score(columns, rows);
+      const { accepted, score, label, scores } = scorer.answer(columns, rows);
       const width = scores === undefined ? 0 : scores.length / rows;
       return Array.from({ length: rows }, (_, row) => [
         accepted[row] as number,

@@ -1,6 +1,7 @@
 import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
 import type { SqlColumn } from '@hotloop/platform/duckdb/sql-database.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { parameterExpression } from '../scoring/version-scorer.ts';
 
 const NUMERIC = /^(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|U\w*INT\w*|FLOAT|DOUBLE|DECIMAL.*)$/;
 const PREFIX = /^(request|item|entity)\./;
@@ -65,7 +66,7 @@ export function readAs(input: FusedInput): string {
   return input.type === 'bool' || input.type === 'int8' ? 'BOOLEAN' : 'DOUBLE';
 }
 
-/** The SQL expression that hands a column, or its absence, to a model's function. */
+/** The SQL expression that hands a column, or its absence, to a function with a scorer's parameters. */
 export function inputExpression(input: FusedInput, has: (column: string) => boolean): string {
   const name = columnOfInput(input);
   const type =
@@ -77,5 +78,6 @@ export function inputExpression(input: FusedInput, has: (column: string) => bool
           ? 'FLOAT'
           : 'BOOLEAN';
   const value = has(name) ? `"${name.replaceAll('"', '""')}"` : 'NULL';
-  return input.type === 'int8' ? `CAST(CAST(${value} AS BOOLEAN) AS TINYINT)` : `CAST(${value} AS ${type})`;
+  if (input.type === 'int8') return `CAST(CAST(${value} AS BOOLEAN) AS TINYINT)`;
+  return parameterExpression(input, `CAST(${value} AS ${type})`);
 }

@@ -1,9 +1,16 @@
-import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
+import { type FusedInput, rowsInputOf } from '@hotloop/model/fused/fuse-features.ts';
 import { fuseModel } from '@hotloop/model/fused/fuse-model.ts';
 import { ABSENT_TEXT } from '@hotloop/model/fused/fused-column.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
-import type { ColumnData } from '@hotloop/platform/duckdb/sql-database.ts';
+import { sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
+import {
+  type DistinctTexts,
+  NULL_INT8,
+  type PlainColumn,
+  plainColumn,
+} from '@hotloop/platform/duckdb/read-column.ts';
+import type { ColumnData, ColumnType } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -24,8 +31,12 @@ export interface VersionScorer extends Disposable {
   readonly record: VersionRecord;
   readonly manifest: Manifest;
   readonly inputs: readonly FusedInput[];
+  /** What a database's function hands over for each input, in their order. */
+  readonly parameters: readonly ColumnType[];
   /** One column for each input, in their order; null is absent. */
-  score(columns: readonly ColumnData[], rows: number): ScoredRows;
+  answer(columns: readonly ColumnData[], rows: number): ScoredRows;
+  /** The scores alone, NaN in a refused row: labels of many rows cost as much as a small network. */
+  score(columns: readonly ColumnData[], rows: number): Float64Array;
 }
 
 /**
@@ -39,68 +50,138 @@ export async function openVersionScorer(
 ): Promise<VersionScorer> {
   const bundle = await bundles.get(record.bundleSha256);
   const manifest = parseManifest(bundle.manifestYaml);
-  const fused = fuseModel(manifest, bundle.onnx, record);
-  for (const input of fused.inputs)
+  const { onnx, inputs, outputs } = fuseModel(manifest, bundle.onnx, record, { distinctTexts: true });
+  for (const input of inputs)
     if (input.width !== 1)
       throw new HotloopError(
         'FAILED_PRECONDITION',
         `model ${record.model}: ${input.name} is a list of ${input.width} values, which rows of single values do not hold; ask the front door`,
         { reason: 'not_fusable' },
       );
-  const session = openSynchronousSession(fused.onnx, threads);
+  const session = openSynchronousSession(onnx, threads);
+  const run = (columns: readonly ColumnData[], rows: number, wanted: readonly string[]): Feeds => {
+    const { feeds, refused } = feedsOf(inputs, columns, rows);
+    const out = session.run(feeds, wanted);
+    for (const row of refused) {
+      (out.score?.data as Float64Array)[row] = Number.NaN;
+      if (out.accepted) (out.accepted.data as Uint8Array)[row] = 0;
+    }
+    return out;
+  };
   return {
     record,
     manifest,
-    inputs: fused.inputs,
-    score(columns, rows) {
-      const feeds: Record<string, Feeds[string]> = {};
-      const refused = new Set<number>();
-      for (const [index, input] of fused.inputs.entries()) {
-        const column = columns[index] ?? [];
-        if (input.type === 'bool')
-          for (let row = 0; row < rows; row++) if (column[row] === null) refused.add(row);
-        feeds[input.name] = tensorOf(input.type, arrayOf(input, column, rows), [rows, 1]);
-      }
-      const out = session.run(feeds, fused.outputs);
-      const score = out.score?.data as Float64Array;
-      const accepted = out.accepted?.data as Uint8Array;
-      for (const row of refused) {
-        accepted[row] = 0;
-        score[row] = Number.NaN;
-      }
+    inputs,
+    parameters: inputs.map(parameterOf),
+    answer(columns, rows) {
+      const { score, accepted, label, scores } = run(columns, rows, outputs);
       return {
-        score,
-        accepted,
-        ...(out.label ? { label: out.label.data as unknown as string[] } : {}),
-        ...(out.scores ? { scores: out.scores.data as Float64Array } : {}),
+        score: score?.data as Float64Array,
+        accepted: accepted?.data as Uint8Array,
+        ...(label ? { label: label.data as unknown as string[] } : {}),
+        ...(scores ? { scores: scores.data as Float64Array } : {}),
       };
     },
+    score: (columns, rows) => run(columns, rows, ['score']).score?.data as Float64Array,
     [Symbol.dispose]: () => session[Symbol.dispose](),
   };
 }
 
-function arrayOf(input: FusedInput, column: ColumnData, rows: number): unknown {
-  switch (input.type) {
-    case 'string': {
-      const texts = new Array<string>(rows);
-      for (let row = 0; row < rows; row++) texts[row] = (column[row] as string | null) ?? ABSENT_TEXT;
-      return texts;
+/** Tensors of one chunk, and the rows that lack a flag which must be there: a boolean tensor cannot say so. */
+function feedsOf(inputs: readonly FusedInput[], columns: readonly ColumnData[], rows: number) {
+  const feeds: Record<string, Feeds[string]> = {};
+  const refused = new Set<number>();
+  for (const [index, input] of inputs.entries()) {
+    const column = columns[index] ?? [];
+    if (input.type === 'string') {
+      const { texts, rows: at } =
+        'texts' in column
+          ? column
+          : column instanceof Int32Array
+            ? textsOfPositions(input, column)
+            : distinctTexts(column, rows);
+      const given = texts.map((text) => text ?? ABSENT_TEXT);
+      feeds[input.name] = tensorOf('string', given, [given.length, 1]);
+      feeds[rowsInputOf(input.name)] = tensorOf('int32', at, [rows]);
+      continue;
     }
+    const values = plainColumn(column);
+    const data = arrayOf(input, values, rows);
+    if (input.type === 'bool')
+      for (let row = 0; row < rows; row++)
+        if (values[row] === null || values[row] === NULL_INT8) {
+          refused.add(row);
+          data[row] = 0;
+        }
+    feeds[input.name] = tensorOf(input.type, data, [rows, 1]);
+  }
+  return { feeds, refused };
+}
+
+/** More are looked for in the model, not in SQL, where each row would be compared with all of them. */
+const MOST_CATEGORIES = 64;
+/** A text that is no category: no field of a request is likely to hold it, and it would only count as unknown. */
+const UNKNOWN_TEXT = '\u0000';
+
+function hasPositions({ categories }: FusedInput): boolean {
+  return (
+    categories !== undefined && categories.length <= MOST_CATEGORIES && !categories.includes(UNKNOWN_TEXT)
+  );
+}
+
+function parameterOf(input: FusedInput): ColumnType {
+  if (input.type !== 'string') return input.type;
+  return hasPositions(input) ? 'int32' : 'distinct-texts';
+}
+
+/**
+ * SQL that turns a column's value into what the scorer's parameter takes: a text of few categories into its position from 1 on, 0 for any
+ * other and -1 for NULL, which the engine finds without a call for each row.
+ */
+export function parameterExpression(input: FusedInput, value: string): string {
+  if (parameterOf(input) !== 'int32') return value;
+  const list = `[${(input.categories ?? []).map(sqlText).join(', ')}]::VARCHAR[]`;
+  return `CASE WHEN ${value} IS NULL THEN -1 ELSE coalesce(list_position(${list}, ${value}), 0) END`;
+}
+
+function textsOfPositions({ categories = [] }: FusedInput, positions: Int32Array): DistinctTexts {
+  return { texts: [null, UNKNOWN_TEXT, ...categories], rows: positions.map((position) => position + 1) };
+}
+
+function distinctTexts(column: PlainColumn, rows: number): DistinctTexts {
+  const places = new Map<string | null, number>();
+  const at = new Int32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const text = (column[row] ?? null) as string | null;
+    const place = places.get(text) ?? places.size;
+    places.set(text, place);
+    at[row] = place;
+  }
+  return { texts: [...places.keys()], rows: at };
+}
+
+function arrayOf(
+  { type }: FusedInput,
+  column: PlainColumn,
+  rows: number,
+): Uint8Array | Int8Array | Float64Array | Float32Array {
+  switch (type) {
     case 'bool':
+      if (column instanceof Int8Array) return new Uint8Array(column.buffer, column.byteOffset, rows);
       return Uint8Array.from({ length: rows }, (_, row) => Number(column[row] ?? 0));
     case 'int8':
-      return Int8Array.from({ length: rows }, (_, row) => Number(column[row] ?? -1));
-    case 'float64': {
-      if (column instanceof Float64Array) return column;
-      const numbers = new Float64Array(rows);
-      for (let row = 0; row < rows; row++) numbers[row] = (column[row] as number | null) ?? Number.NaN;
-      return numbers;
-    }
-    case 'float32': {
-      if (column instanceof Float32Array) return column;
-      const numbers = new Float32Array(rows);
-      for (let row = 0; row < rows; row++) numbers[row] = (column[row] as number | null) ?? Number.NaN;
-      return numbers;
-    }
+      return Int8Array.from({ length: rows }, (_, row) => {
+        const value = column[row] ?? NULL_INT8;
+        return value === NULL_INT8 ? -1 : Number(value);
+      });
+    case 'float32':
+      return column instanceof Float32Array ? column : numbersOf(new Float32Array(rows), column);
+    default:
+      return column instanceof Float64Array ? column : numbersOf(new Float64Array(rows), column);
   }
+}
+
+function numbersOf<A extends Float64Array | Float32Array>(numbers: A, column: PlainColumn): A {
+  for (let row = 0; row < numbers.length; row++) numbers[row] = (column[row] as number | null) ?? Number.NaN;
+  return numbers;
 }

@@ -2,13 +2,14 @@ import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
 import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
 import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
+import { type PlainColumn, plainColumn } from '@hotloop/platform/duckdb/read-column.ts';
 import type { ColumnData, SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import { columnOfInput } from '../batch/source-columns.ts';
-import { openVersionScorer, type VersionScorer } from '../scoring/version-scorer.ts';
+import { openVersionScorer, parameterExpression, type VersionScorer } from '../scoring/version-scorer.ts';
 import { literalOf, scanSql } from './sql-scan.ts';
 
 /** In words how a row becomes the model's columns: the features as JSON. */
@@ -50,18 +51,20 @@ export async function addPredictFunctions(
       name: `${name}_json`,
       parameters: ['string', 'string'],
       returns: RETURNS[name],
-      run: ([models = [], rows = []], count) => scoreJson(name, models, rows, count, loaded),
+      run: ([models, rows], count) => scoreJson(name, plainColumn(models), plainColumn(rows), count, loaded),
     });
   await database.register({
     name: `${EXPLAIN}_json`,
     parameters: ['string', 'string'],
     returns: 'string',
-    run: ([models = [], rows = []], count) =>
-      Array.from({ length: count }, (_, row) =>
+    run([first, second], count) {
+      const [models, rows] = [plainColumn(first), plainColumn(second)];
+      return Array.from({ length: count }, (_, row) =>
         rows[row] === null || models[row] === null
           ? null
           : explainJson(loaded(String(models[row])), parseRow(String(rows[row]))),
-      ),
+      );
+    },
   });
   using connection = await database.connect();
   for (const name of [...FUNCTIONS, EXPLAIN])
@@ -118,9 +121,11 @@ async function registerFast(
   const name = `${fn}:${key}`;
   await database.register({
     name: `${name} columns`,
-    parameters: scorer.inputs.map(({ type }) => type),
+    parameters: scorer.parameters,
     returns: RETURNS[fn],
-    run: (columns, rows) => answerOf(fn, scorer, columns, rows),
+    nanIsNull: true,
+    run: (columns, rows) =>
+      fn === 'predict' ? scorer.score(columns, rows) : answerOf(fn, scorer, columns, rows),
   });
   const values = scorer.inputs.map(fieldOf).join(', ');
   using connection = await database.connect();
@@ -136,7 +141,7 @@ async function registerFast(
 function fieldOf(input: FusedInput): string {
   const field = `struct_extract(r, ${sqlText(columnOfInput(input))})`;
   if (input.type === 'int8') return `CAST(CAST(${field} AS BOOLEAN) AS TINYINT)`;
-  return input.type === 'float32' ? `CAST(${field} AS FLOAT)` : field;
+  return input.type === 'float32' ? `CAST(${field} AS FLOAT)` : parameterExpression(input, field);
 }
 
 function answerOf(
@@ -145,7 +150,7 @@ function answerOf(
   columns: readonly ColumnData[],
   rows: number,
 ): (number | string | number[] | null)[] {
-  const { accepted, score, label, scores } = scorer.score(columns, rows);
+  const { accepted, score, label, scores } = scorer.answer(columns, rows);
   const width = scores === undefined ? 0 : scores.length / rows;
   return Array.from({ length: rows }, (_, row) => {
     if (accepted[row] === 0) return null;
@@ -160,8 +165,8 @@ function answerOf(
 /** Rows as JSON texts, of any models: grouped by model, so that each model runs once. */
 function scoreJson(
   fn: PredictFunction,
-  models: ColumnData,
-  rows: ColumnData,
+  models: PlainColumn,
+  rows: PlainColumn,
   count: number,
   loaded: (name: string) => VersionScorer,
 ): (number | string | number[] | null)[] {
