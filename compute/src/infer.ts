@@ -35,6 +35,8 @@ export interface Question {
   readonly timeoutMs: number;
   /** Time of the log row, milliseconds since 1970. Absent or 0: the time of the answer. */
   readonly atMs?: number | undefined;
+  /** How likely it was that this version answers; absent or 0: 1. */
+  readonly propensity?: number | undefined;
   /** True when the caller no longer waits; checked before the work runs. */
   isOver(): boolean;
 }
@@ -251,6 +253,7 @@ export class Infer {
         model: question.model,
         version: question.version,
         variant: question.variant,
+        propensity: question.propensity || 1,
         caller: question.caller,
         entities: policy.entities(question.entities),
         candidates: question.candidates,

@@ -30,6 +30,7 @@ describe('compute', () => {
       model: 'tiny',
       version: 1,
       variant: 'live',
+      propensity: 1,
       caller: 'test',
       entities: { user: 'u1' },
       rows: 1,

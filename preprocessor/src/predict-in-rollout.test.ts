@@ -29,10 +29,10 @@ const traffic = (kind: RolloutTraffic['kind'], version: number, share = 1): Roll
 
 describe('a prediction while a rollout is in progress', () => {
   it('is answered by the arm of the split that its entity falls to, and says so', async () => {
-    const { predictor, inference } = opened([traffic('split', 2)]);
+    const { predictor, inference } = opened([traffic('split', 2, 0.9999)]);
     const answer = await predictor.predict(asked(), call());
     expect(answer).toMatchObject({ version: 2, variant: 'canary' });
-    expect(inference.items[0]).toMatchObject({ version: 2, variant: 'canary' });
+    expect(inference.items[0]).toMatchObject({ version: 2, variant: 'canary', propensity: 0.9999 });
   });
 
   it('is copied to every shadow under an id that leads back to it', async () => {

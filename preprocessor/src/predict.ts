@@ -99,7 +99,7 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
     const timeLeft = () => remaining(deadline - clock.monotonic(), call.signal);
 
     validateRequest(given, nowMs);
-    const { record, variant, shadows } = await find((snapshot) =>
+    const { record, variant, propensity, shadows } = await find((snapshot) =>
       chooseVersion(snapshot, given.model, given.version, given),
     );
     const { model, version, manifest } = record;
@@ -161,7 +161,7 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
             ...{ predictionId, model, version, variant, sampled, degraded },
             ...{ caller: call.caller, entities: request.entities, priority: 0, timeoutMs: timeLeft() },
             candidates: request.candidates.map(({ id }) => id),
-            atMs: nowMs,
+            ...{ atMs: nowMs, propensity },
             ...rows,
           },
           call.signal,

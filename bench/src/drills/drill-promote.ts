@@ -1,13 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, type HotloopClient } from '@hotloop/client';
-import type { Local } from '@hotloop/deploy/local/start-local.ts';
-import { silentLog } from '@hotloop/platform/log.ts';
-import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
+import { connect } from '@hotloop/client';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchPerceptron } from '../models/bench-models.ts';
 import { PREDICT_MODEL, predictManifest } from '../models/bench-requests.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { startBenchLocal } from '../stand/bench-local.ts';
+import { openRolloutStand, type RolloutStand } from '../stand/rollout-stand.ts';
 import type { Drill } from './drill.ts';
 
 /** Every promotion must have ended by then: restarts, the lease of a lost retrainer and the liveness of nodes included. */
@@ -18,12 +16,6 @@ type Victim = (typeof VICTIMS)[number];
 /** How a promotion ended, by what Postgres says. */
 type End = 'completed' | 'rolled back' | 'never begun' | 'lost';
 
-interface Stand {
-  readonly local: Local;
-  readonly pool: Pool;
-  connect(): Promise<HotloopClient>;
-}
-
 /**
  * Promotes again and again and kills the caller, the retrainer or the compute node at 40 points (`--points`) that are spread evenly over a
  * promotion.
@@ -31,19 +23,8 @@ interface Stand {
  * is live and nothing is under way).
  */
 export const drillPromote: Drill = async ({ points, say }): Promise<Figure[]> => {
-  await using stack = new AsyncDisposableStack();
-  const { path } = stack.use(await benchFolder());
-  const local = stack.use(await startBenchLocal(path, { environment: { HOTLOOP_TRACE_RATIO: '0' } }));
-  const log = silentLog();
-  const pool = stack.use(
-    openPool(local.backing.databaseUrl, { max: 2, queryTimeoutMs: 20_000, application: 'drill', log }),
-  );
-  const { preprocessor, retrainer } = local.addresses;
-  const stand: Stand = {
-    local,
-    pool,
-    connect: () => connect({ address: preprocessor, retrainerAddress: retrainer }),
-  };
+  await using folder = await benchFolder();
+  await using stand = await openRolloutStand({ folder: folder.path, nodes: 1 });
   const lengthMs = await calmPromotion(stand);
   say(`a promotion takes ${Math.round(lengthMs)} ms; ${points} kills`);
 
@@ -69,8 +50,7 @@ export const drillPromote: Drill = async ({ points, say }): Promise<Figure[]> =>
 };
 
 /** Two versions, the first live; then one promotion in peace. Resolves with how long it took. */
-async function calmPromotion({ connect: open }: Stand): Promise<number> {
-  await using client = await open();
+async function calmPromotion({ client }: RolloutStand): Promise<number> {
   for (const seed of [1, 2])
     await client.models
       .push({ manifestYaml: predictManifest(), onnx: benchPerceptron('small', seed).onnx })
@@ -81,12 +61,16 @@ async function calmPromotion({ connect: open }: Stand): Promise<number> {
   return performance.now() - begun;
 }
 
-async function promoteAndKill(stand: Stand, victim: Victim, atMs: number): Promise<End> {
+async function promoteAndKill(stand: RolloutStand, victim: Victim, atMs: number): Promise<End> {
   const before = await readModel(stand.pool);
   const version = before.live === 1 ? 2 : 1;
   const rolloutsBefore = await countRollouts(stand.pool);
   const leaving = new AbortController();
-  const client = await stand.connect();
+  // A caller of its own: what is known to a client that lost its server must not help the next point.
+  await using client = await connect({
+    address: stand.preprocessor.address,
+    retrainerAddress: stand.retrainer.address,
+  });
   const promotion = client.models
     .promote(PREDICT_MODEL, version, { signal: leaving.signal, timeoutMs: END_MS })
     .finished()
@@ -95,30 +79,27 @@ async function promoteAndKill(stand: Stand, victim: Victim, atMs: number): Promi
       () => undefined,
     );
   await delay(atMs);
-  const killed = victim === 'caller' ? undefined : stand.local.pidOf(victim);
-  if (killed === undefined) leaving.abort();
-  else process.kill(killed, 'SIGKILL');
+  const service = victim === 'retrainer' ? stand.retrainer : stand.computes[0];
+  if (victim === 'caller') leaving.abort();
+  else {
+    await service?.kill();
+    await service?.start();
+  }
   await promotion;
-  await client[Symbol.asyncDispose]();
-  return waitForEnd(stand, { version, before: before.live, rolloutsBefore, killed });
+  return waitForEnd(stand.pool, { version, before: before.live, rolloutsBefore });
 }
 
 interface Expected {
   readonly version: number;
   readonly before: number | null;
   readonly rolloutsBefore: number;
-  /** Process that was killed; another must run in its place. */
-  readonly killed: number | undefined;
 }
 
-/** Until all services run again and the promotion has ended, one way or the other. */
-async function waitForEnd({ local, pool }: Stand, expected: Expected): Promise<End> {
+/** Until the promotion has ended, one way or the other, and the live version is served. */
+async function waitForEnd(pool: Pool, expected: Expected): Promise<End> {
   const until = performance.now() + END_MS;
   for (;;) {
-    const pids = [local.pidOf('retrainer'), local.pidOf('compute')];
-    // For a moment after the kill the supervisor still names the process that is gone.
-    const areUp = pids.every((pid) => pid !== undefined && pid !== expected.killed);
-    const end = areUp ? await endOf(pool, expected) : undefined;
+    const end = await endOf(pool, expected);
     if (end !== undefined) return end;
     if (performance.now() > until) return 'lost';
     await delay(200);

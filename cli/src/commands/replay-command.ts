@@ -28,6 +28,11 @@ interface ReplayShown {
     readonly against: number;
     readonly interval: { readonly low: number; readonly high: number };
   } | null;
+  readonly split: readonly {
+    readonly version: number;
+    readonly answered: number;
+    readonly value: { readonly ips: Estimate; readonly snips: Estimate; readonly doublyRobust: Estimate };
+  }[];
   readonly warnings: readonly string[];
 }
 
@@ -63,7 +68,7 @@ export function addReplayCommand(program: Command, context: CommandContext): voi
 const number = (value: number): string => String(Number(value.toPrecision(4)));
 
 function describe(found: ReplayShown): string {
-  const { value, compared, warnings } = found;
+  const { value, compared, split, warnings } = found;
   const estimate = (name: string, { value: mean, interval }: Estimate) => [
     ...[name, number(mean), `${number(interval.low)} to ${number(interval.high)}`],
   ];
@@ -88,6 +93,18 @@ function describe(found: ReplayShown): string {
       : [
           `${compared.metric} ${number(compared.candidate)} against ${number(compared.against)} live on ${compared.labelled} labelled requests; ` +
             `better by ${number(compared.interval.low)} to ${number(compared.interval.high)}`,
+        ]),
+    ...(split.length === 0
+      ? []
+      : [
+          table(
+            ['in splits', 'answers', 'quality', '95 % interval', 'SNIPS', 'doubly robust'],
+            split.map((one) => [
+              ...[`version ${one.version}`, one.answered, number(one.value.ips.value)],
+              `${number(one.value.ips.interval.low)} to ${number(one.value.ips.interval.high)}`,
+              ...[number(one.value.snips.value), number(one.value.doublyRobust.value)],
+            ]),
+          ),
         ]),
     ...warnings.map((warning) => `warning: ${warning}`),
   ].join('\n');

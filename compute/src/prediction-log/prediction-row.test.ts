@@ -12,6 +12,7 @@ const fields: { [Field in keyof PredictionRow]: fc.Arbitrary<PredictionRow[Field
   model: fewTexts,
   version: fc.integer({ min: 1, max: 2 }),
   variant: fc.constantFrom('live', 'pinned'),
+  propensity: fc.constantFrom(1, 0.25),
   caller: fewTexts,
   entities: fc.oneof(fc.constant({}), fc.record({ user: fewTexts })),
   candidates: fc.oneof(fc.constant([]), someTexts),
@@ -55,6 +56,7 @@ function writePlainly(one: PredictionRow, into: CopyRow): void {
   into.text(one.model);
   into.int4(one.version);
   into.text(one.variant);
+  into.float8(one.propensity);
   into.text(one.caller);
   into.json(JSON.stringify(one.entities));
   into.textArray(one.candidates);

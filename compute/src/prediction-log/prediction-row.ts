@@ -11,6 +11,8 @@ export interface PredictionRow {
   readonly model: string;
   readonly version: number;
   readonly variant: string;
+  /** How likely it was that this version answered, from 0 (exclusive) to 1. */
+  readonly propensity: number;
   readonly caller: string;
   readonly entities: Readonly<Record<string, string>>;
   readonly candidates: readonly string[];
@@ -41,7 +43,7 @@ export interface PredictionRow {
 }
 
 /** Who asked which version: the same for most consecutive rows. */
-type Asked = Pick<PredictionRow, 'model' | 'version' | 'variant' | 'caller'>;
+type Asked = Pick<PredictionRow, 'model' | 'version' | 'variant' | 'propensity' | 'caller'>;
 /** Tensor specifications, outcome and node: the same for all callers. */
 type Answered = Pick<
   PredictionRow,
@@ -53,19 +55,27 @@ export const PREDICTION_TABLE = 'prediction';
 /** The prediction log as a journal table. An answer replaces the row of an earlier attempt that failed. */
 export function predictionTable(): JournalTable<PredictionRow> {
   const asked = new RepeatedFields<Asked>({
-    fields: 4,
+    fields: 5,
     isSame: (row, last) =>
       row.model === last.model &&
       row.version === last.version &&
       row.variant === last.variant &&
+      row.propensity === last.propensity &&
       row.caller === last.caller,
     write(row, into) {
       into.text(row.model);
       into.int4(row.version);
       into.text(row.variant);
+      into.float8(row.propensity);
       into.text(row.caller);
     },
-    keep: ({ model, version, variant, caller }) => ({ model, version, variant, caller }),
+    keep: ({ model, version, variant, propensity, caller }) => ({
+      model,
+      version,
+      variant,
+      propensity,
+      caller,
+    }),
   });
   const answered = new RepeatedFields<Answered>({
     fields: 7,
@@ -123,6 +133,7 @@ const COLUMNS = [
   'model',
   'version',
   'variant',
+  'propensity',
   'caller',
   'entities',
   'candidates',

@@ -31,6 +31,8 @@ export interface InferItem {
   readonly timeoutMs: number;
   /** Higher runs first. */
   readonly priority: number;
+  /** How likely it was that this version answers, from the split of a rollout. Absent or 0: 1. */
+  readonly propensity?: number;
   /** Whether spans of this prediction are recorded. */
   readonly sampled: boolean;
   /** The moment that the features were computed for, ms since 1970: the time of the log row. Absent or 0: when it is answered. */

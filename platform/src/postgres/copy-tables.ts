@@ -74,18 +74,22 @@ export async function copyTablesIn(client: PoolClient, folder: string, copy: Tab
     await client.query(
       `CREATE TABLE IF NOT EXISTS ${quotedName(name)} PARTITION OF ${quotedName(parent)} ${bound}`,
     );
+  // Also the trigger that keeps anybody from emptying the ledger; all of this is one transaction.
+  const setTriggers = async (verb: 'DISABLE' | 'ENABLE') => {
+    for (const name of present) await client.query(`ALTER TABLE ${quotedName(name)} ${verb} TRIGGER USER`);
+  };
+  await setTriggers('DISABLE');
   await client.query(`TRUNCATE ${present.map(quotedName).join(', ')}`);
   const columns = new Map(copy.tables.map((table) => [table.name, table.columns]));
   for (const name of await inOrderOfReferences(client, present)) {
     const list = columns.get(name);
     if (list === undefined) continue;
-    await client.query(`ALTER TABLE ${quotedName(name)} DISABLE TRIGGER USER`);
     const into = client.query(
       copyFrom(`COPY ${quotedName(name)} (${list.map(quotedName).join(', ')}) FROM STDIN`),
     );
     await pipeline(createReadStream(join(folder, `${name}.copy.gz`)), createGunzip(), into);
-    await client.query(`ALTER TABLE ${quotedName(name)} ENABLE TRIGGER USER`);
   }
+  await setTriggers('ENABLE');
   for (const { name, value } of copy.sequences)
     await client.query('SELECT setval($1::regclass, $2)', [quotedName(name), value]);
 }

@@ -24,13 +24,6 @@ const versionFor = (rollouts: readonly RolloutTraffic[], user: string, version =
   chooseVersion(snapshotWith(rollouts), 'm', version, asked(user)).record.version;
 
 describe('the version that answers', () => {
-  it('gives each arm its share of the entities, within chance', () => {
-    const users = Array.from({ length: 20_000 }, (_, index) => `user-${index}`);
-    const chosen = users.filter((user) => versionFor([split(0.25)], user) === 2);
-    expect(chosen.length / users.length).toBeCloseTo(0.25, 1);
-    expect(Math.abs(chosen.length / users.length - 0.25)).toBeLessThan(0.015);
-  });
-
   it('keeps an entity on its version, and only adds entities when the share grows', () => {
     fc.assert(
       fc.property(fc.string(), fc.double({ min: 0, max: 1, noNaN: true }), (user, share) => {
@@ -52,6 +45,22 @@ describe('the version that answers', () => {
     expect(versionFor([split(1)], 'ada', 'live')).toBe(1);
     expect(versionFor([split(1)], 'ada', 'candidate')).toBe(2);
     expect(chooseVersion(snapshotWith([split(1)]), 'm', '', asked('ada')).variant).toBe('canary');
+  });
+
+  it('gives each arm its share of the entities, within chance, and says how likely its choice was', () => {
+    const snapshot = snapshotWith([split(0.3)]);
+    const chosen = Array.from({ length: 4_000 }, (_, user) =>
+      chooseVersion(snapshot, 'm', '', asked(`u${user}`)),
+    );
+    const canaries = chosen.filter(({ variant }) => variant === 'canary');
+    expect(new Set(canaries.map(({ propensity }) => propensity))).toEqual(new Set([0.3]));
+    expect(new Set(chosen.filter(({ variant }) => variant === 'live').map((one) => one.propensity))).toEqual(
+      new Set([0.7]),
+    );
+    // Four deviations of a binomial share.
+    expect(Math.abs(canaries.length / chosen.length - 0.3)).toBeLessThan(4 * Math.sqrt((0.3 * 0.7) / 4_000));
+    expect(chooseVersion(snapshotWith([]), 'm', '', asked('ada')).propensity).toBe(1);
+    expect(chooseVersion(snapshot, 'm', '1', asked('ada')).propensity).toBe(1);
   });
 
   it('gives copies to every shadow but the version that answers', () => {

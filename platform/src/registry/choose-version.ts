@@ -10,6 +10,8 @@ export interface Choosing {
 export interface ChosenVersion {
   readonly record: VersionRecord;
   readonly variant: 'live' | 'canary' | 'pinned';
+  /** How likely it was that this version answers: its share of the split, 1 where there is none. */
+  readonly propensity: number;
   /** Versions that get a copy of the request; their answers are logged and nobody sees them. */
   readonly shadows: readonly VersionRecord[];
 }
@@ -32,11 +34,14 @@ export function chooseVersion(
   const model = snapshot.models.get(name);
   const rollouts = model?.rollouts;
   if (version !== '' || model === undefined || rollouts === undefined || rollouts.length === 0)
-    return { ...pinned, shadows: NO_SHADOWS };
+    return { ...pinned, propensity: 1, shadows: NO_SHADOWS };
   const split = rollouts.find((rollout) => rollout.kind === 'split');
   const chosen = split ? armOf(split, who) : undefined;
   const record = chosen === undefined ? undefined : model.versions.get(chosen);
-  const answer: Omit<ChosenVersion, 'shadows'> = record ? { record, variant: 'canary' } : pinned;
+  const propensity = split ? shareOf(split, record?.version) : 1;
+  const answer: Omit<ChosenVersion, 'shadows'> = record
+    ? { record, variant: 'canary', propensity }
+    : { ...pinned, propensity };
   return { ...answer, shadows: shadowsOf(model, rollouts, answer.record, who) };
 }
 
@@ -49,6 +54,12 @@ function armOf({ salt, arms }: RolloutTraffic, who: Choosing): number | undefine
     if (drawn < upTo) return version;
   }
   return undefined;
+}
+
+/** The share of a version, or of the live one: what the arms leave. */
+function shareOf({ arms }: RolloutTraffic, version: number | undefined): number {
+  const own = arms.find((arm) => arm.version === version);
+  return own ? own.share : 1 - arms.reduce((sum, { share }) => sum + share, 0);
 }
 
 function shadowsOf(

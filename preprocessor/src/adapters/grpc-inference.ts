@@ -89,5 +89,6 @@ function toMessage(item: InferItem): ItemMessage {
     priority: item.priority,
     tensors: item.tensors?.map(tensorToMessage) ?? [],
     atMs: item.atMs ?? 0,
+    propensity: item.propensity ?? 1,
   };
 }

@@ -27,6 +27,7 @@ import { compareScores } from './compare-scores.ts';
 import { type Compared, gateMetric } from './gate.ts';
 import { singleScores } from './measure.ts';
 import { loggedRequests, type ServedRequest } from './replay-ranking.ts';
+import { replaySplit, type VersionValue } from './replay-split.ts';
 import type { Trainer } from './trainer.ts';
 
 export interface ReplayDependencies {
@@ -57,6 +58,8 @@ export interface Replay {
   readonly value: OffPolicyValue | null;
   /** Other tasks: the metric of candidate and live on the labelled requests. */
   readonly compared: (Compared & { readonly metric: string; readonly labelled: number }) | null;
+  /** What each of the two was worth over the requests that a rollout split between them; empty without such requests. */
+  readonly split: readonly VersionValue[];
   readonly warnings: readonly string[];
 }
 
@@ -96,7 +99,9 @@ export async function replay(
   const scored = await trainer.score({ models: [live.onnx, other.onnx], dataset: part, ...output }, LIMITS);
   const [before, after] = [scored[0]!, scored[1]!];
   const scores = singleScores(after, part.rows);
-  const common = { model, candidate, live: state.liveVersion, requests: requests.length };
+  const versions = [state.liveVersion, candidate] as const;
+  const split = await replaySplit(pool, live.manifest, { versions, since, now: dependencies.clock.now() });
+  const common = { model, candidate, live: state.liveVersion, requests: requests.length, split };
   if (trainableTask(live.manifest) === 'ranking') {
     const { logged, withoutPropensity, changed } = loggedRequests(
       requests,

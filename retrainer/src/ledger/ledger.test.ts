@@ -73,6 +73,7 @@ describe('the ledger', () => {
     expect(cut.head).not.toBe(whole.head);
     await expect(stores.pool.query("UPDATE ledger SET actor = 'eve'")).rejects.toThrow(/append-only/);
     await expect(stores.pool.query('DELETE FROM ledger')).rejects.toThrow(/append-only/);
+    await expect(stores.pool.query('TRUNCATE ledger')).rejects.toThrow(/append-only/);
   });
 
   it('keeps one chain when many write at once', async () => {

@@ -1,8 +1,7 @@
-import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { PoolClient } from '@hotloop/platform/postgres/pool.ts';
 import { NODE_ALIVE_SECONDS } from '@hotloop/platform/registry/node-liveness.ts';
 import { toHotloopError } from '@hotloop/proto/errors.ts';
-import { banditShare } from './bandit-share.ts';
+import { advanceOf, banditShareOf, lookAgainMs, waitingMessage, watchLeftMs } from './decide-step.ts';
 import { judgeQuality, type QualityVerdict } from './judge-quality.ts';
 import { judgeSlices, sliceBreach } from './judge-slices.ts';
 import { breachOf } from './judge-traffic.ts';
@@ -33,9 +32,6 @@ export interface DriveOptions {
 }
 
 export const DRIVE_DEFAULTS: DriveOptions = { leaseMs: 5_000, pollMs: 100, evidenceMs: 2_000 };
-
-/** A bandit's share is changed when the evidence moved it by so much. */
-const LEAST_SHARE_CHANGE = 0.02;
 
 type Update = Omit<RolloutUpdate, 'isRecorded'> & { readonly isRecorded?: boolean };
 
@@ -129,7 +125,6 @@ async function driveLoading(claim: RolloutClaim, dependencies: PromotionDependen
 async function driveServing(claim: RolloutClaim, dependencies: PromotionDependencies, options: DriveOptions) {
   const { pool, clock } = dependencies;
   const { rollout } = claim;
-  const { plan } = rollout;
   if (await isOvertaken(rollout, dependencies))
     return finish(claim, dependencies, overtakenUpdate(rollout.model));
   const { evidence, breach, verdict } = await gather(rollout, dependencies);
@@ -154,10 +149,9 @@ async function driveServing(claim: RolloutClaim, dependencies: PromotionDependen
       await change(claim, dependencies, [{ event: 'step_advanced', message, traffic, evidence }]);
     }
   }
-  const message =
-    rollout.state === 'held' ? rollout.message : waitingMessage(rollout, evidence, verdict, plan);
+  const message = rollout.state === 'held' ? rollout.message : waitingMessage(rollout, evidence, verdict);
   if (message !== rollout.message) await reportMessage(pool, claim, message, evidence);
-  return releaseRollout(pool, claim, options.evidenceMs, evidence);
+  return releaseRollout(pool, claim, lookAgainMs(rollout, clock.now(), options), evidence);
 }
 
 async function driveWatching(
@@ -170,16 +164,11 @@ async function driveWatching(
   const { guards } = rollout.plan;
   const now = await readModelState(pool, rollout.model);
   const isStillLive = now.generation === rollout.generation + 1 && now.liveVersion === rollout.version;
-  const watchedMs = clock.now() - (rollout.flippedAt ?? clock.now());
-  if (
-    guards === null ||
-    !isStillLive ||
-    rollout.fromVersion === null ||
-    watchedMs >= durationMs(guards.watch)
-  )
+  const leftMs = guards === null ? 0 : watchLeftMs(rollout, guards, clock.now());
+  if (!isStillLive || rollout.fromVersion === null || leftMs <= 0)
     return finish(claim, dependencies, { event: 'settled', message: `version ${rollout.version} is live` });
   const { evidence, breach } = await gather(rollout, dependencies);
-  if (breach === null) return releaseRollout(pool, claim, options.evidenceMs, evidence);
+  if (breach === null) return releaseRollout(pool, claim, Math.min(options.evidenceMs, leftMs), evidence);
   const message = `going back to version ${rollout.fromVersion}: ${breach}`;
   await change(claim, dependencies, [{ event: 'breached', message, evidence, isRecorded: true }]);
   return releaseRollout(pool, claim, 0);
@@ -287,58 +276,6 @@ async function gather(rollout: Rollout, { pool, clock }: PromotionDependencies):
     breachOf(traffic, guards) ??
     (verdict?.kind === 'roll_back' ? verdict.message : sliceBreach(slices, guards.metric_drop));
   return { evidence, breach, verdict };
-}
-
-/** Why the present step ends now; null when it does not. */
-function advanceOf(
-  { plan, state, stepAt }: Rollout,
-  { traffic }: Evidence,
-  verdict: QualityVerdict | null,
-  now: number,
-): string | null {
-  if (plan.mode === 'shadow' || plan.mode === 'ab' || plan.advance === 'manual') return null;
-  if (plan.mode === 'bandit' || plan.advance === 'evidence')
-    return verdict?.kind === 'advance' ? verdict.message : null;
-  if (plan.advance === 'requests')
-    return (traffic?.requests ?? 0) >= plan.requests ? `${traffic?.requests} answers (${state})` : null;
-  return now - stepAt >= plan.everyMs ? `${plan.everyMs} ms have passed (${state})` : null;
-}
-
-function banditShareOf({ plan, state, traffic }: Rollout, verdict: QualityVerdict | null): number | null {
-  if (plan.mode !== 'bandit' || state !== 'measuring' || verdict === null) return null;
-  const { candidate, live } = verdict.comparison;
-  if (candidate.outcomes === 0 || live.outcomes === 0) return null;
-  const share = banditShare(candidate, live);
-  return Math.abs(share - (traffic?.arms[0]?.share ?? 0)) >= LEAST_SHARE_CHANGE ? share : null;
-}
-
-function waitingMessage(
-  rollout: Rollout,
-  { traffic, outcomesPerDay }: Evidence,
-  verdict: QualityVerdict | null,
-  { mode, advance, requests }: Rollout['plan'],
-): string {
-  const where = firstOf(rollout.message);
-  if (mode === 'shadow' || mode === 'ab' || advance === 'manual')
-    return `${where}; waits for a person${verdict ? `; ${verdict.message}` : ''}`;
-  if (advance === 'requests') return `${where}; ${traffic?.requests ?? 0} of ${requests} answers`;
-  if (advance === 'time') return where;
-  if (verdict === null) return `${where}; waits for a person: the model has no outcomes to judge by`;
-  if (verdict.needed === null) return `${where}; more outcomes alone will not do: ${verdict.message}`;
-  const days = outcomesPerDay ? verdict.needed / outcomesPerDay : null;
-  const time =
-    days === null || !Number.isFinite(days) ? 'none come in now' : `${duration(days)} at the present rate`;
-  return `${where}; waits for about ${verdict.needed} more outcomes (${time}): ${verdict.message}`;
-}
-
-/** The part of a message that says what is done; what it waits for is written again. */
-function firstOf(message: string): string {
-  return message.split(';')[0] ?? message;
-}
-
-function duration(days: number): string {
-  if (days >= 1) return `${days.toFixed(1)} days`;
-  return days >= 1 / 24 ? `${(days * 24).toFixed(1)} hours` : `${Math.ceil(days * 1440)} minutes`;
 }
 
 async function isOvertaken(rollout: Rollout, { pool }: PromotionDependencies): Promise<boolean> {

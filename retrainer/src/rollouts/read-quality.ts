@@ -1,27 +1,20 @@
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
-import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import {
   fromPostgresError,
   type Pool,
   type PoolClient,
   transaction,
 } from '@hotloop/platform/postgres/pool.ts';
-import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
-import { CLOCK_SKEW_MS, joinOutcomes, type LabelledExample } from '../datasets/join.ts';
-import { outcomeCut, readOutcomesOf } from '../outcomes/outcome-store.ts';
-import { type AnsweredRow, answerQuality, deviationOf } from './answer-quality.ts';
+import type { LabelledExample } from '../datasets/join.ts';
+import { deviationOf } from './answer-quality.ts';
 import { type ComparisonSums, compareBeforeAfter, comparePairs, compareSplit } from './compare-quality.ts';
-import { type LoggedOutputs, loggedNumbers } from './logged-outputs.ts';
+import { knownAt, type PredictionRow, qualityOfRow, readLabels, readPredictions } from './judged-answers.ts';
 import { readManifest } from './read-traffic.ts';
-import type { Rollout, RolloutTrafficPart } from './rollout.ts';
+import type { Rollout } from './rollout.ts';
 import { type SliceNames, sliceNames } from './slice-names.ts';
 
-/** The newest predictions that are looked at. */
-const MOST_PREDICTIONS = 100_000;
-/** Services learn of a share within a second; answers of this long after a change may still follow the one before. */
-const SETTLE_MS = 2_000;
 const DAY_MS = 86_400_000;
 
 export interface QualityFacts {
@@ -37,7 +30,6 @@ export interface QualityFacts {
  * known. Null for a model without labels (task tensor).
  */
 export async function readQuality(pool: Pool, rollout: Rollout, now: number): Promise<QualityFacts | null> {
-  if (rollout.fromVersion === null) return null;
   try {
     return await transaction(pool, (client) => read(client, rollout, now), { isolation: 'repeatable read' });
   } catch (error) {
@@ -45,38 +37,33 @@ export async function readQuality(pool: Pool, rollout: Rollout, now: number): Pr
   }
 }
 
-interface Segment {
-  readonly from: number;
-  readonly traffic: RolloutTrafficPart | null;
-}
-
 type Known = {
   readonly quality: number;
   readonly knownAt: number;
   readonly at: number;
   readonly version: number;
+  /** How likely it was that this version answered. */
+  readonly propensity: number;
   readonly slices: readonly string[];
 };
 
 async function read(client: PoolClient, rollout: Rollout, now: number): Promise<QualityFacts | null> {
   const { model, version, fromVersion, state } = rollout;
+  if (fromVersion === null) return null;
   const manifest = await readManifest(client, model, version);
   if (manifest.task === 'tensor') return null;
-  const segments = await readSegments(client, rollout.rolloutId);
-  const begun =
-    segments.find(({ traffic }) => traffic !== null && traffic.kind !== 'load')?.from ?? rollout.stepAt;
+  const begun = (await servingSince(client, rollout.rolloutId)) ?? rollout.stepAt;
   const since = state === 'live' ? (rollout.flippedAt ?? now) - lookBackMs(manifest) : begun;
-  const predictions = await readPredictions(client, rollout, since);
+  const predictions = await readPredictions(client, {
+    ...{ model, versions: [version, fromVersion], since },
+    withFeatures: rollout.plan.guards?.slices !== undefined,
+  });
   const labels = await readLabels(client, manifest, predictions, now);
   const deviation = deviationOf(manifest, labels);
   const known: Known[] = [];
   const slicesOf = sliceNames(manifest, rollout.plan.guards?.slices ?? []);
-  const qualityOf = (row: PredictionRow, examples: readonly LabelledExample[], isPaired: boolean) => {
-    const numbers = loggedNumbers(row, manifest.output);
-    return numbers === null
-      ? null
-      : answerQuality(manifest, answered(row, numbers, examples), { deviation, isPaired });
-  };
+  const qualityOf = (row: PredictionRow, examples: readonly LabelledExample[], isPaired: boolean) =>
+    qualityOfRow(manifest, row, examples, { deviation, isPaired });
   if (state === 'shadow') return pairs(predictions, labels, rollout, { qualityOf, slicesOf }, begun, now);
   for (const row of predictions) {
     const examples = labels.get(row.prediction_id);
@@ -88,6 +75,7 @@ async function read(client: PoolClient, rollout: Rollout, now: number): Promise<
       knownAt: knownAt(examples, manifest),
       at: Number(row.at_ms),
       version: row.version,
+      propensity: row.propensity,
       slices: slicesOf(row.features),
     });
   }
@@ -104,18 +92,14 @@ async function read(client: PoolClient, rollout: Rollout, now: number): Promise<
     };
     return { sums: compare(known), slices: bySlice(known, compare), outcomesPerDay };
   }
-  const split = known.flatMap((one) => {
-    const share = shareAt(segments, one.at);
-    if (share === null) return [];
-    return [
-      {
-        version: one.version === version ? ('candidate' as const) : ('live' as const),
-        quality: one.quality,
-        share,
-        slices: one.slices,
-      },
-    ];
-  });
+  // Who answered with certainty was in no split: a service had not heard of it yet, or not any more.
+  const split = known
+    .filter(({ propensity }) => propensity < 1)
+    .map(({ version: answering, quality, propensity, slices }) =>
+      answering === version
+        ? { version: 'candidate' as const, quality, share: propensity, slices }
+        : { version: 'live' as const, quality, share: 1 - propensity, slices },
+    );
   return { sums: compareSplit(split), slices: bySlice(split, compareSplit), outcomesPerDay };
 }
 
@@ -169,29 +153,6 @@ function pairs(
   };
 }
 
-function answered(
-  row: PredictionRow,
-  numbers: Float64Array,
-  examples: readonly LabelledExample[],
-): AnsweredRow {
-  const labels = new Map(examples.map(({ row: index, label }) => [index, label]));
-  return { rows: row.rows, numbers, labels };
-}
-
-/** The candidate's share when a prediction was made; null when nothing was split, or the share had just changed. */
-function shareAt(segments: readonly Segment[], at: number): number | null {
-  const segment = segments.findLast(({ from }) => from <= at);
-  if (segment?.traffic?.kind !== 'split' || at < segment.from + SETTLE_MS) return null;
-  const share = segment.traffic.arms[0]?.share ?? 0;
-  return share > 0 && share < 1 ? share : null;
-}
-
-/** When the last of its labels was known. */
-function knownAt(examples: readonly LabelledExample[], { outcome }: Manifest): number {
-  const windowMs = durationMs(outcome.window);
-  return Math.max(...examples.map((example) => example.outcome?.occurredAt ?? example.at + windowMs));
-}
-
 function lookBackMs({ outcome }: Manifest): number {
   return Math.max(DAY_MS, 2 * durationMs(outcome.window));
 }
@@ -200,79 +161,11 @@ function perDay(outcomes: number, since: number, now: number): number {
   return (outcomes * DAY_MS) / Math.max(1, now - since);
 }
 
-async function readSegments(client: PoolClient, rolloutId: string): Promise<Segment[]> {
-  const { rows } = await client.query<{ at: Date; traffic: RolloutTrafficPart | null }>(
-    'SELECT at, traffic FROM rollout_event WHERE rollout_id = $1 ORDER BY sequence',
+/** When it first got requests of the model; undefined before that. */
+async function servingSince(client: PoolClient, rolloutId: string): Promise<number | undefined> {
+  const { rows } = await client.query<{ at: Date | null }>(
+    "SELECT min(at) AS at FROM rollout_event WHERE rollout_id = $1 AND traffic ->> 'kind' <> 'load'",
     [rolloutId],
   );
-  const segments: Segment[] = [];
-  for (const { at, traffic } of rows) {
-    const isSame = JSON.stringify(segments.at(-1)?.traffic ?? null) === JSON.stringify(traffic);
-    if (!isSame || segments.length === 0) segments.push({ from: at.getTime(), traffic });
-  }
-  return segments;
-}
-
-interface PredictionRow extends LoggedOutputs {
-  readonly prediction_id: string;
-  readonly at_ms: string;
-  readonly version: number;
-  readonly variant: string;
-  readonly entities: Record<string, string>;
-  readonly candidates: string[];
-  readonly rows: number;
-  /** Null where no slices are guarded: they are most of a row's bytes. */
-  readonly features: Buffer | null;
-}
-
-async function readPredictions(
-  client: PoolClient,
-  { model, version, fromVersion, plan }: Rollout,
-  since: number,
-): Promise<PredictionRow[]> {
-  const { rows } = await client.query<PredictionRow>(
-    `SELECT prediction_id, extract(epoch FROM at) * 1000 AS at_ms, version, variant, entities, candidates, "rows", outputs,
-       output_spec, CASE WHEN $4 THEN features END AS features FROM prediction
-     WHERE prediction_id >= $1 AND model = $2 AND version = ANY($3) AND variant IN ('live', 'canary', 'shadow')
-       AND error_code IS NULL AND outputs IS NOT NULL ORDER BY prediction_id DESC LIMIT ${MOST_PREDICTIONS}`,
-    [firstPredictionIdAt(since), model, [version, fromVersion], plan.guards?.slices !== undefined],
-  );
-  return rows.reverse();
-}
-
-/** Labels that are final, by prediction. Where only positives are reported, a prediction's label is not known before its window ends. */
-async function readLabels(
-  client: PoolClient,
-  manifest: Manifest,
-  predictions: readonly PredictionRow[],
-  now: number,
-): Promise<Map<string, LabelledExample[]>> {
-  const rule = labelRule(manifest);
-  const asked = predictions.filter((row) => row.variant !== 'shadow');
-  const [first, last] = [asked[0], asked.at(-1)];
-  if (!first || !last) return new Map();
-  const cut = await outcomeCut(client, manifest.name);
-  const joined = joinOutcomes(
-    asked.map((row) => ({
-      predictionId: row.prediction_id,
-      at: Math.round(Number(row.at_ms)),
-      entities: row.entities,
-      candidates: row.candidates,
-      rows: row.rows,
-      shown: null,
-    })),
-    await readOutcomesOf(client, {
-      ...{ model: manifest.name, cut, firstId: first.prediction_id, lastId: last.prediction_id },
-      keyed: manifest.outcome.join ? [Number(first.at_ms) - CLOCK_SKEW_MS, now + CLOCK_SKEW_MS] : null,
-    }),
-    {
-      keys: manifest.outcome.join ?? [],
-      windowMs: durationMs(manifest.outcome.window),
-      otherwise: rule.otherwise,
-      labelOf: (event) => rule.labelOf(event),
-    },
-    now,
-  );
-  const final = rule.isOneSided ? joined.examples.filter(({ open }) => !open) : joined.examples;
-  return Map.groupBy(final, (example) => example.predictionId);
+  return rows[0]?.at?.getTime();
 }

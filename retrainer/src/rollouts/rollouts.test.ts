@@ -66,20 +66,25 @@ async function aged(pool: Pool, { rolloutId }: Rollout, ms: number): Promise<voi
 interface Answers {
   readonly version: number;
   readonly variant: string;
+  /** Default: half, as in a split of two. */
+  readonly propensity?: number;
   readonly count: number;
   /** Share of the answers that were right. */
   readonly right: number;
 }
 
 /** Answers of a minute ago, a score of 0.9 or 0.1 each, with the label that makes so many of them right. */
-async function answered(stores: Stores, { version, variant, count, right }: Answers): Promise<string[]> {
+async function answered(
+  stores: Stores,
+  { version, variant, propensity = 0.5, count, right }: Answers,
+): Promise<string[]> {
   const at = Date.now() - 60_000;
   const rows = Array.from({ length: count }, () => ({ model: 'm', at, version, variant, features: [1, 2] }));
   const ids = await logPredictions(stores.pool, rows);
   await stores.pool.query(
-    `UPDATE prediction SET outputs = $2, output_spec = '[{"name":"score","datatype":"FP32","shape":[1,1]}]'
+    `UPDATE prediction SET propensity = $3, outputs = $2, output_spec = '[{"name":"score","datatype":"FP32","shape":[1,1]}]'
      WHERE prediction_id = ANY($1::uuid[])`,
-    [ids, Buffer.from(new Float32Array([0.9]).buffer)],
+    [ids, Buffer.from(new Float32Array([0.9]).buffer), propensity],
   );
   const labels = ids.map((_, index) => (index % 100 < right * 100 ? 1 : 0));
   await stores.pool.query(

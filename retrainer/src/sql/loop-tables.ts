@@ -9,7 +9,7 @@ import { scanSql } from './sql-scan.ts';
 
 /** The loop's tables as SQL sees them. The newest rows of each, read from Postgres when a statement names the table. */
 const TABLES: Readonly<Record<string, string>> = {
-  predictions: `SELECT prediction_id, at, model, version, variant, caller, entities::text AS entities,
+  predictions: `SELECT prediction_id, at, model, version, variant, propensity, caller, entities::text AS entities,
     array_to_string(candidates, ',') AS candidates, "rows", "columns", array_to_string(degraded, ',') AS degraded,
     queue_us, run_us, error_code, node FROM prediction ORDER BY prediction_id DESC`,
   decisions: `SELECT prediction_id, at, model, version, variant, label, score, shown::text AS shown, node

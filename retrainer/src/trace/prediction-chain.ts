@@ -7,6 +7,8 @@ export interface PredictionRow {
   readonly model: string;
   readonly version: number;
   readonly variant: string;
+  /** How likely it was that this version answered. */
+  readonly propensity: number;
   readonly caller: string;
   readonly entities: Record<string, string>;
   readonly candidates: string[];
@@ -70,7 +72,7 @@ export interface PredictionChain {
 }
 
 const PREDICTION = `
-  SELECT at, model, version, variant, caller, entities, candidates, "rows", "columns", degraded, queue_us, run_us,
+  SELECT at, model, version, variant, propensity, caller, entities, candidates, "rows", "columns", degraded, queue_us, run_us,
          error_code, error_message, node
   FROM prediction WHERE prediction_id = $1`;
 

@@ -55,6 +55,7 @@ describe('the story of a prediction', () => {
        VALUES ($1, to_timestamp($2 / 1000.0), 'm', 1, 'live', 0.75, '[{"id": "b", "rank": 1}]', 'n')`,
       [id, AT + 1],
     );
+    await stores.pool.query('UPDATE prediction SET propensity = 0.9 WHERE prediction_id = $1', [id]);
     await learnt(stores, 0, AT + 500, 2);
     await bought(stores, 'mine', 'u', 'b', AT + 1000);
     await bought(stores, 'not shown to me', 'u', 'z', AT + 1000);
@@ -62,7 +63,7 @@ describe('the story of a prediction', () => {
     await bought(stores, 'too late', 'u', 'b', AT + 3_700_000);
     await learnt(stores, 4, AT + 5000, 3);
     expect(told(await trace(stores, id!.toUpperCase()))).toEqual([
-      'request: m version 1 (live) for user u',
+      'request: m version 1 (live, at 90 %) for user u',
       'output: answered by node-1 in 0 us',
       'decision: 1 shown (0.7500)',
       'outcome: buy from kafka:t',

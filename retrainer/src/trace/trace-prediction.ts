@@ -84,11 +84,12 @@ function predictionSteps(row: PredictionRow): TraceStep[] {
       kind: 'request',
       at,
       service: 'preprocessor',
-      summary: `${row.model} version ${row.version} (${row.variant})${whom.length > 0 ? ` for ${whom.join(', ')}` : ''}`,
+      summary: `${row.model} version ${row.version} (${row.variant}${row.propensity < 1 ? `, at ${Number((row.propensity * 100).toPrecision(3))} %` : ''})${whom.length > 0 ? ` for ${whom.join(', ')}` : ''}`,
       attributes: {
         model: row.model,
         version: row.version,
         variant: row.variant,
+        propensity: row.propensity,
         ...(row.caller === '' ? {} : { caller: row.caller }),
         ...(whom.length > 0 ? { entities: whom } : {}),
         ...(row.candidates.length > 0 ? { candidates: row.candidates } : {}),

@@ -29,13 +29,16 @@ export const drillCrash: Drill = async ({ say, points }): Promise<Figure[]> => {
   await stand.client.models.promote(DRILL_MODEL, 1, { actor: 'drill' }).finished();
   let wrong = 0;
   let kills = 0;
+  const seconds: number[] = [];
   for (const victim of VICTIMS) {
     // Fewer points are spread over the whole rollout.
     const many = Math.min(POINTS, points);
     for (let index = 0; index < many; index++) {
       const point = 1 + Math.floor((index * POINTS) / many);
+      const begun = performance.now();
       const problem = await crashAt(stand, victim, point);
       kills++;
+      seconds.push((performance.now() - begun) / 1000);
       if (problem === '') continue;
       wrong++;
       say(`${victim} at change ${point}: ${problem}`);
@@ -43,7 +46,11 @@ export const drillCrash: Drill = async ({ say, points }): Promise<Figure[]> => {
     say(`${victim}: killed ${many} times`);
   }
   say(`${kills} kills, ${wrong} wrong ends`);
-  return [figure('crash_wrong', [wrong], { atMost: 0 }), figure('crash_kills', [kills])];
+  return [
+    figure('crash_wrong', [wrong], { atMost: 0 }),
+    figure('crash_kills', [kills]),
+    figure('crash_point_s', seconds),
+  ];
 };
 
 /** Problems at the end; empty when there are none. */

@@ -39,6 +39,10 @@ export interface InferItem {
    * Milliseconds since 1970 that the features were computed for: the time of the log row. 0: when it is answered.
    */
   'atMs'?: (number | string);
+  /**
+   * How likely it was that this version answers, from the split of a rollout. 0: 1.
+   */
+  'propensity'?: (number | string);
 }
 
 export interface InferItem__Output {
@@ -78,4 +82,8 @@ export interface InferItem__Output {
    * Milliseconds since 1970 that the features were computed for: the time of the log row. 0: when it is answered.
    */
   'atMs': (number);
+  /**
+   * How likely it was that this version answers, from the split of a rollout. 0: 1.
+   */
+  'propensity': (number);
 }

@@ -1,0 +1,106 @@
+import { durationMs } from '@hotloop/model/manifest/duration.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
+import type { PoolClient } from '@hotloop/platform/postgres/pool.ts';
+import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
+import { CLOCK_SKEW_MS, joinOutcomes, type LabelledExample } from '../datasets/join.ts';
+import { outcomeCut, readOutcomesOf } from '../outcomes/outcome-store.ts';
+import { answerQuality } from './answer-quality.ts';
+import { type LoggedOutputs, loggedNumbers } from './logged-outputs.ts';
+
+/** The newest predictions that are looked at. */
+const MOST_PREDICTIONS = 100_000;
+
+/** A logged answer, as far as its quality depends on it. */
+export interface PredictionRow extends LoggedOutputs {
+  readonly prediction_id: string;
+  readonly at_ms: string;
+  readonly version: number;
+  readonly variant: string;
+  readonly propensity: number;
+  readonly entities: Record<string, string>;
+  readonly candidates: string[];
+  readonly rows: number;
+  /** Null where they were not asked for. */
+  readonly features: Buffer | null;
+}
+
+export interface AnswersAsked {
+  readonly model: string;
+  readonly versions: readonly number[];
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  /** Features are most of a row's bytes. */
+  readonly withFeatures: boolean;
+}
+
+/** The newest answers of some versions that did not fail, in the order of time. */
+export async function readPredictions(
+  client: PoolClient,
+  { model, versions, since, withFeatures }: AnswersAsked,
+): Promise<PredictionRow[]> {
+  const { rows } = await client.query<PredictionRow>(
+    `SELECT prediction_id, extract(epoch FROM at) * 1000 AS at_ms, version, variant, propensity, entities, candidates, "rows", outputs,
+       output_spec, CASE WHEN $4 THEN features END AS features FROM prediction
+     WHERE prediction_id >= $1 AND model = $2 AND version = ANY($3) AND variant IN ('live', 'canary', 'shadow')
+       AND error_code IS NULL AND outputs IS NOT NULL ORDER BY prediction_id DESC LIMIT ${MOST_PREDICTIONS}`,
+    [firstPredictionIdAt(since), model, versions, withFeatures],
+  );
+  return rows.reverse();
+}
+
+/** Labels that are final, by prediction. Where only positives are reported, a prediction's label is not known before its window ends. */
+export async function readLabels(
+  client: PoolClient,
+  manifest: Manifest,
+  predictions: readonly PredictionRow[],
+  now: number,
+): Promise<Map<string, LabelledExample[]>> {
+  const rule = labelRule(manifest);
+  const asked = predictions.filter((row) => row.variant !== 'shadow');
+  const [first, last] = [asked[0], asked.at(-1)];
+  if (!first || !last) return new Map();
+  const cut = await outcomeCut(client, manifest.name);
+  const joined = joinOutcomes(
+    asked.map((row) => ({
+      predictionId: row.prediction_id,
+      at: Math.round(Number(row.at_ms)),
+      entities: row.entities,
+      candidates: row.candidates,
+      rows: row.rows,
+      shown: null,
+    })),
+    await readOutcomesOf(client, {
+      ...{ model: manifest.name, cut, firstId: first.prediction_id, lastId: last.prediction_id },
+      keyed: manifest.outcome.join ? [Number(first.at_ms) - CLOCK_SKEW_MS, now + CLOCK_SKEW_MS] : null,
+    }),
+    {
+      keys: manifest.outcome.join ?? [],
+      windowMs: durationMs(manifest.outcome.window),
+      otherwise: rule.otherwise,
+      labelOf: (event) => rule.labelOf(event),
+    },
+    now,
+  );
+  const final = rule.isOneSided ? joined.examples.filter(({ open }) => !open) : joined.examples;
+  return Map.groupBy(final, (example) => example.predictionId);
+}
+
+/** The quality of one answer whose labels are known, from 0 to 1; null where its outputs cannot be judged. */
+export function qualityOfRow(
+  manifest: Manifest,
+  row: PredictionRow,
+  examples: readonly LabelledExample[],
+  rules: Parameters<typeof answerQuality>[2],
+): number | null {
+  const numbers = loggedNumbers(row, manifest.output);
+  if (numbers === null) return null;
+  const labels = new Map(examples.map(({ row: index, label }) => [index, label]));
+  return answerQuality(manifest, { rows: row.rows, numbers, labels }, rules);
+}
+
+/** When the last of its labels was known. */
+export function knownAt(examples: readonly LabelledExample[], { outcome }: Manifest): number {
+  const windowMs = durationMs(outcome.window);
+  return Math.max(...examples.map((example) => example.outcome?.occurredAt ?? example.at + windowMs));
+}
