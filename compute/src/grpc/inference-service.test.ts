@@ -26,10 +26,16 @@ describe('hotloop.v1.InferenceService', () => {
       ask('tiny', 1, [[1, 2, 3, 4]], { predictionId: 'x' }),
       ask('tiny', 1, [[1, 2, 3, 4]], { features: new Uint8Array(15) }),
       ask('tiny', 1, [[Number.NaN, 2, 3, 4]]),
-      ask('tiny', 1, [
-        [1, 2, 3, 4],
-        [4, 3, 2, 1],
-      ]),
+      ask(
+        'tiny',
+        1,
+        [
+          [1, 2, 3, 4],
+          [4, 3, 2, 1],
+        ],
+        { propensity: 0.25 },
+      ),
+      ask('tiny', 1, [[1, 2, 3, 4]], { propensity: 1.5 }),
     ]);
     const codes = settled.map((result) => (result.status === 'fulfilled' ? 'OK' : result.reason.code));
     expect(codes).toEqual([
@@ -41,6 +47,7 @@ describe('hotloop.v1.InferenceService', () => {
       'INVALID_ARGUMENT',
       'INTERNAL',
       'OK',
+      'INVALID_ARGUMENT',
     ]);
     expect(settled[1]).toMatchObject({
       reason: { message: expect.stringContaining('takes 4 columns, not 3') },
@@ -50,8 +57,11 @@ describe('hotloop.v1.InferenceService', () => {
     expect(last?.status === 'fulfilled' && last.value.output?.outputs[0]?.shape).toEqual([2, 1]);
     // The answer with a non-finite number is in the log as well, with its error.
     await test.compute.flushLog(10_000);
-    const { rows } = await test.pool.query('SELECT error_code, outputs FROM prediction ORDER BY error_code');
+    const { rows } = await test.pool.query(
+      'SELECT error_code, outputs, propensity FROM prediction ORDER BY error_code',
+    );
     expect(rows.map((row) => row.error_code)).toEqual(['INTERNAL', null, null]);
     expect(rows[0].outputs).toHaveLength(4);
+    expect(rows.map((row) => row.propensity).sort()).toEqual([0.25, 1, 1]);
   });
 });

@@ -38,6 +38,8 @@ export function inferenceService(infer: InferWith): ServedService {
 function toDomain(item: InferItem__Output, timeoutMs: number): InferItem {
   if (!VARIANTS.has(item.variant))
     throw new HotloopError('INVALID_ARGUMENT', 'variant must be live, canary, shadow or pinned');
+  if (!(item.propensity >= 0 && item.propensity <= 1))
+    throw new HotloopError('INVALID_ARGUMENT', 'propensity must be from 0 to 1');
   const tensors = item.tensors.length === 0 ? NO_TENSORS : item.tensors.map(tensorFromMessage);
   return { ...item, tensors, variant: item.variant as Variant, timeoutMs };
 }
