@@ -1,8 +1,8 @@
-/** Time as the domain sees it; injected, so that tests and simulations own it. */
+/** Time as the domain sees it; injected, so that tests and simulations control it. */
 export interface Clock {
-  /** Milliseconds since 1970. For rows and ids. */
+  /** Milliseconds since 1970, for rows and ids. */
   now(): number;
-  /** Milliseconds that never go back. For deadlines and durations. */
+  /** Milliseconds that never go back, for deadlines and durations. */
   monotonic(): number;
 }
 

@@ -17,7 +17,7 @@ describe('closing', () => {
     );
   });
 
-  it('goes on after a step that throws, rejects or never ends', async () => {
+  it('continues after a step that throws, rejects or never ends', async () => {
     const closing = new Closing();
     const seen: string[] = [];
     closing.defer('last', () => seen.push('last'));
@@ -36,7 +36,7 @@ describe('closing', () => {
     expect(seen).toEqual(['last']);
   });
 
-  it('happens once, however often it is asked for', async () => {
+  it('happens once, however often it is called', async () => {
     const closing = new Closing();
     let count = 0;
     closing.defer('x', () => count++);
@@ -57,7 +57,7 @@ describe('closing', () => {
     expect(await told.promise).toBe('TimeoutError');
   });
 
-  it('refuses new steps once it has begun', async () => {
+  it('rejects new steps once it has started', async () => {
     const closing = new Closing();
     await closing.close(10);
     expect(() => closing.defer('late', () => undefined)).toThrow(
@@ -65,7 +65,7 @@ describe('closing', () => {
     );
   });
 
-  it('keeps what is disposed by itself', async () => {
+  it('returns the resource that it disposes of', async () => {
     const seen: string[] = [];
     {
       await using closing = new Closing();

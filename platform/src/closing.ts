@@ -3,11 +3,11 @@ import type { Log } from './log.ts';
 
 export interface ClosingStep {
   readonly name: string;
-  /** Must end by itself when the signal fires; the deadline does not wait for it. */
+  /** Must end by itself when the signal fires; after the deadline nothing waits for it. */
   run(signal: AbortSignal): unknown;
 }
 
-/** What became of one step. */
+/** The result of one step. */
 export interface ClosingResult {
   readonly name: string;
   readonly outcome: 'closed' | 'failed' | 'late';
@@ -15,9 +15,9 @@ export interface ClosingResult {
 }
 
 /**
- * Stop is start reversed. What opens a thing defers its closing in the next line; `close` runs the steps in reverse
- * order under one deadline. Closing twice is closing once; a failing or late step never skips the next: after the
- * deadline each remaining step still starts, with a signal that has already fired.
+ * Stopping is starting in reverse. Code that opens a resource defers its closing in the next line; `close` runs the
+ * steps in reverse order under one deadline. Closing twice is closing once. A failing or late step never skips the
+ * next: after the deadline each remaining step still starts, with a signal that has already fired.
  */
 export class Closing implements AsyncDisposable {
   readonly #steps: ClosingStep[] = [];
@@ -35,7 +35,7 @@ export class Closing implements AsyncDisposable {
     this.#steps.push({ name, run });
   }
 
-  /** Defers the disposal of a thing and returns the thing. */
+  /** Defers the disposal of a resource and returns the resource. */
   use<T extends AsyncDisposable>(name: string, resource: T): T {
     this.defer(name, () => resource[Symbol.asyncDispose]());
     return resource;
@@ -73,7 +73,7 @@ export class Closing implements AsyncDisposable {
   async #runStep(step: ClosingStep, signal: AbortSignal, passed: Promise<'late'>): Promise<ClosingResult> {
     try {
       const ended = Promise.resolve(step.run(signal)).then(() => 'closed' as const);
-      // A late step is left to itself, but its failure must not become an unhandled rejection.
+      // A late step is no longer waited for, but its failure must not become an unhandled rejection.
       ended.catch(() => undefined);
       const outcome = await Promise.race([ended, passed]);
       if (outcome === 'late') this.#log?.warn({ step: step.name }, 'closing did not end in time');

@@ -23,7 +23,7 @@ const read = (environment: Record<string, string>) =>
   readConfig(schema, environment, { prefix, known: ['HOTLOOP_COMPUTE'] });
 
 describe('the configuration', () => {
-  it('is parsed, completed by defaults and frozen', () => {
+  it('is parsed, completed with defaults and frozen', () => {
     const config = read({ DATABASE_URL, HOTLOOP_DRAIN_MS: '250', KAFKA_BROKERS: 'a:1, b:2', PATH: '/bin' });
     expect(config).toEqual({
       HOTLOOP_LISTEN: '127.0.0.1:7400',
@@ -34,7 +34,7 @@ describe('the configuration', () => {
     expect(Object.isFrozen(config)).toBe(true);
   });
 
-  it('refuses an unknown variable with our prefix, and names the nearest known one', () => {
+  it('rejects an unknown variable with our prefix, and names the nearest known one', () => {
     expect(() => read({ DATABASE_URL, HOTLOOP_DRAIN: '1' })).toThrow(
       /HOTLOOP_DRAIN is not a known variable; did you mean HOTLOOP_DRAIN_MS\?/,
     );
@@ -61,12 +61,12 @@ describe('the configuration', () => {
     expect(() => read({})).toThrow(/^[^\n]*$/);
   });
 
-  it('takes an empty variable for one that is not set', () => {
+  it('treats an empty variable as not set', () => {
     expect(read({ DATABASE_URL, HOTLOOP_DRAIN_MS: '' }).HOTLOOP_DRAIN_MS).toBe(10_000);
     expect(() => read({ DATABASE_URL: '' })).toThrow(/DATABASE_URL is not set/);
   });
 
-  it('never prints a value, whatever it is and wherever it stands', () => {
+  it('never prints a value, whatever it is and wherever it occurs', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...Object.keys(schema.shape)),

@@ -6,16 +6,16 @@ export { z } from 'zod';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ConfigOptions {
-  /** A variable that begins so and that nobody knows refuses the start. */
+  /** An unknown variable with this prefix is an error. */
   readonly prefix: string;
-  /** Known beside the schema's own: one environment may be shared by several services. */
+  /** Names that are known in addition to the schema's own, because several services may share one environment. */
   readonly known?: readonly string[];
 }
 
 /**
- * Reads the configuration of a service out of its environment, once. The schema's keys are the variables' names; an empty
- * variable counts as unset. Frozen. Throws INVALID_ARGUMENT in one line that names each variable and what is wrong
- * with it; a value is never printed, because it may be a secret.
+ * Reads the configuration of a service from its environment, once. The schema's keys are the names of the variables;
+ * an empty variable counts as unset. The result is frozen. Throws INVALID_ARGUMENT in one line that names each
+ * variable and its problem; a value is never printed, because it may be a secret.
  */
 export function readConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
@@ -63,7 +63,7 @@ function nearestName(name: string, candidates: readonly string[]): string | unde
   return best;
 }
 
-/** Levenshtein's distance: insertions, deletions and substitutions, one row at a time. */
+/** Levenshtein distance: insertions, deletions and substitutions, computed one row at a time. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
@@ -77,7 +77,7 @@ function editDistance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** host:port, such as 127.0.0.1:7400 or [::1]:7400; port 0 takes a free one. */
+/** host:port, such as 127.0.0.1:7400 or [::1]:7400; port 0 picks a free port. */
 export function addressSchema() {
   return z.string().regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/, 'must be host:port');
 }
@@ -91,12 +91,12 @@ export function millisecondsSchema() {
     .max(2 ** 31 - 1);
 }
 
-/** A share between 0 and 1. */
+/** A fraction between 0 and 1. */
 export function fractionSchema() {
   return z.coerce.number('must be a number from 0 to 1').min(0).max(1);
 }
 
-/** A connection URL of one of the schemes. */
+/** A connection URL with one of the schemes. */
 export function urlSchema(...schemes: readonly string[]) {
   return z.string().refine(
     (text) => {
@@ -107,7 +107,10 @@ export function urlSchema(...schemes: readonly string[]) {
   );
 }
 
-/** Comma-separated addresses; before the first, `kafkas://` or `kafka+scram-sha-512://user:password@` and the like. */
+/**
+ * Comma-separated addresses. The first may be preceded by a scheme with credentials, such as `kafkas://` or
+ * `kafka+scram-sha-512://user:password@`.
+ */
 export function brokerListSchema() {
   return z
     .string()

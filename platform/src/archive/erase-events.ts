@@ -11,10 +11,10 @@ import {
 } from './erase-parquet.ts';
 
 const MEMORY_MB = 256;
-/** Events, datasets and bundles are known by other rules. */
+/** Objects with their own rules for erasing. */
 const OWN_RULES = /^(events|datasets|bundles|doctor)\//;
 
-/** Other entities whose archived events hold the id in a field: their history holds it too. */
+/** Other entities that have archived events with the id in a field; their history contains it too. */
 export async function othersWithEventsOf(store: ObjectStore, entity: Entity): Promise<Entity[]> {
   await using database = await openDuckDb({ memoryMb: MEMORY_MB });
   const found = new Map<string, Entity>();
@@ -31,7 +31,10 @@ export async function othersWithEventsOf(store: ObjectStore, entity: Entity): Pr
   return [...found.values()];
 }
 
-/** Erases events from the archive, which the preprocessor fills: those of the entity, and those that name it in a field. */
+/**
+ * Erases events from the archive, which the preprocessor fills: events of the entity, and events with its id in a
+ * field.
+ */
 export function eventEraser(store: ObjectStore): Eraser {
   return {
     what: 'archivedEvents',

@@ -5,14 +5,14 @@ import { type DuckDb, parquetSource, sqlName, sqlText } from '../duckdb/duckdb.t
 import type { ObjectStore } from '../object-store/object-store.ts';
 import { type Entity, jsonValue, type Traces } from '../ports/erasure.ts';
 
-/** Copies an object, finds the rows about an entity in it, and removes the copy. */
+/** Copies an object, passes the copy's path to `use`, and removes the copy. */
 export async function withLocalCopy<T>(
   database: DuckDb,
   store: ObjectStore,
   key: string,
   use: (path: string) => Promise<T>,
 ): Promise<T> {
-  // DuckDB caches files by path: a name that is used again could give the bytes of the earlier file.
+  // DuckDB caches files by path, so reusing a name could return the bytes of the earlier file.
   const path = join(database.temporaryFolder, `copy-${randomUUID()}.parquet`);
   try {
     await store.getFile(key, path);
@@ -22,7 +22,10 @@ export async function withLocalCopy<T>(
   }
 }
 
-/** Writes a Parquet object again without the rows that a condition names; answers how many went. A file without any is left as it is. */
+/**
+ * Rewrites a Parquet object without the rows that match a condition; returns how many were removed. An object without
+ * such rows is left unchanged.
+ */
 export async function eraseFromParquet(
   database: DuckDb,
   store: ObjectStore,
@@ -61,8 +64,9 @@ export async function columnsOf(database: DuckDb, source: string): Promise<Map<s
 }
 
 /**
- * The condition for rows of a table of unknown making that are about an entity: a column that is named as its kind, or else any
- * text that is the id or JSON text that holds it; and rows of its predictions. Undefined where no column can tell.
+ * The condition for rows about an entity, for a table of unknown origin: a column named like the entity's kind;
+ * otherwise any text that equals the id or is JSON that contains it; and rows of its predictions. Undefined when no
+ * column can match.
  */
 export function rowsAbout(columns: ReadonlyMap<string, string>, traces: Traces): string | undefined {
   const { kind, id } = traces.entity;
@@ -80,7 +84,7 @@ export function rowsAbout(columns: ReadonlyMap<string, string>, traces: Traces):
   return conditions.length === 0 ? undefined : conditions.join(' OR ');
 }
 
-/** Makes the table `forgotten` of the ids of predictions, for conditions. */
+/** Creates the table `forgotten` with the ids of predictions, for use in conditions. */
 export async function nameForgotten(database: DuckDb, predictions: readonly string[]): Promise<void> {
   await database.createTable('forgotten', { prediction_id: 'VARCHAR' });
   await database.append(

@@ -42,7 +42,7 @@ const event = (key: string, minutes: number, given: Partial<ArchivedEvent> = {})
 });
 
 describe('the archive of events', () => {
-  it('keeps events by type and hour and gives them back as they were, in order', async () => {
+  it('stores events by type and hour and returns them unchanged, in order', async () => {
     await using opened = await open();
     const events = [
       event('c', 70),
@@ -63,7 +63,7 @@ describe('the archive of events', () => {
     expect((await opened.read(0, undefined, ['buy'])).map(({ key }) => key)).toEqual(['d']);
   });
 
-  it('gives an event once that was added twice, and the same file changes nothing', async () => {
+  it('returns an event once that was added twice; adding the same file again changes nothing', async () => {
     await using opened = await open();
     await opened.add('s1.jsonl', [event('a', 1), event('b', 2)]);
     await opened.add('s1.jsonl', [event('a', 1), event('b', 2)]);
@@ -75,7 +75,7 @@ describe('the archive of events', () => {
     ]);
   });
 
-  it('compacts the hours that are over, and loses nothing', async () => {
+  it('compacts past hours, and loses nothing', async () => {
     await using opened = await open();
     for (const [index, key] of ['a', 'b', 'c'].entries())
       await opened.add(`s${index}.jsonl`, [event(key, index), event(`${key}2`, 60 + index)]);
@@ -86,7 +86,7 @@ describe('the archive of events', () => {
     expect(await opened.archive.compact(START_MS + HOUR_MS)).toBe(0);
   });
 
-  it('gives a reader every event of the hours that are compacted while it reads', async () => {
+  it('returns every event of hours that are compacted during a read', async () => {
     await using opened = await open();
     for (const [index, key] of ['a', 'b', 'c'].entries())
       await opened.add(`s${index}.jsonl`, [event(key, index), event(`${key}2`, 60 + index)]);

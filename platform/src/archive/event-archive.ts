@@ -5,15 +5,15 @@ import type { Attributes } from '@hotloop/model/value.ts';
 import { type DuckDb, openDuckDb, parquetSource, sqlText } from '../duckdb/duckdb.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 
-/** One event as it is archived. Times are milliseconds since 1970. */
+/** One archived event. Times are milliseconds since 1970. */
 export interface ArchivedEvent {
-  /** Names the event: the same key again is the same event. */
+  /** Identifies the event: equal keys mean the same event. */
   readonly key: string;
   readonly type: string;
   readonly atMs: number;
-  /** When it was taken in, in microseconds; grows from event to event of one process. Breaks ties of `atMs`. */
+  /** Time of arrival in microseconds; strictly increasing within one process. Breaks ties of `atMs`. */
   readonly arrivalUs: number;
-  /** Kind of entity to its id. */
+  /** Maps each kind of entity to its id. */
   readonly entities: Readonly<Record<string, string>>;
   readonly fields: Attributes;
 }
@@ -27,22 +27,22 @@ export interface ArchiveRange {
 }
 
 /**
- * Events of all time as Parquet in the store: `events/TYPE/HOUR/NAME.parquet`, HOUR such as 2026-01-02T03 (UTC). Columns: key,
- * type, at (ms), arrival (us), entities and fields (JSON). New files come every few seconds; `compact` makes one of them
- * for each type and hour.
+ * All events as Parquet in the store: `events/TYPE/HOUR/NAME.parquet`, HOUR such as 2026-01-02T03 (UTC). Columns:
+ * key, type, at (ms), arrival (us), entities and fields (JSON). New files arrive every few seconds; `compact` merges
+ * them into one per type and hour.
  */
 export interface EventArchive extends AsyncDisposable {
   /**
-   * Adds a file of JSON lines, as `eventLine` writes them. The same file again (by its name) replaces its earlier rows. Answers how
-   * many events it holds.
+   * Adds a file of JSON lines written by `eventLine`. A file with a name that was added before replaces its earlier
+   * rows. Returns the number of events in it.
    */
   addFile(path: string): Promise<number>;
   /**
-   * The events of a range, ordered by time and then arrival, hour by hour; each key once within an hour (the first arrival).
-   * Holds one hour of events on disk and one batch in memory.
+   * The events of a range, ordered by time and then arrival, hour by hour. Within an hour each key appears once (the
+   * first arrival). Holds one hour of events on disk and one batch in memory.
    */
   read(range: ArchiveRange): AsyncGenerator<ArchivedEvent[], void, undefined>;
-  /** Makes one file of each type and hour that ended before `beforeMs` and has several; answers how many files went. */
+  /** Merges the files of each type and hour that ended before `beforeMs`; returns how many files were removed. */
   compact(beforeMs: number): Promise<number>;
 }
 
@@ -54,13 +54,13 @@ const COLUMNS =
 const HOUR_OF = "strftime(make_timestamp(at_ms * 1000), '%Y-%m-%dT%H')";
 const FIRST_OF_KEY = 'QUALIFY row_number() OVER (PARTITION BY type, key ORDER BY arrival_us) = 1';
 
-/** One event as a line of a file that `addFile` takes. */
+/** One event as a line of a file for `addFile`. */
 export function eventLine({ key, type, atMs, arrivalUs, entities, fields }: ArchivedEvent): string {
   const row = { key, type, at_ms: atMs, arrival_us: arrivalUs };
   return `${JSON.stringify({ ...row, entities: JSON.stringify(entities), fields: JSON.stringify(fields) })}\n`;
 }
 
-/** Opens the archive over a store; disposal closes the database and removes its temporary files. */
+/** Opens the archive over a store. Disposal closes the database and removes its temporary files. */
 export async function openEventArchive(store: ObjectStore): Promise<EventArchive> {
   return new ParquetArchive(store, await openDuckDb({ memoryMb: 256 }));
 }
@@ -122,7 +122,7 @@ class ParquetArchive implements EventArchive {
     }
   }
 
-  /** The objects of each hour of a range. */
+  /** The object keys of each hour of a range. */
   async #hoursOf({ sinceMs, untilMs, types }: ArchiveRange): Promise<Map<string, string[]>> {
     const hours = new Map<string, string[]>();
     for await (const { key } of this.#store.list(`${ROOT}/`)) {
@@ -135,7 +135,9 @@ class ParquetArchive implements EventArchive {
     return hours;
   }
 
-  /** An hour that a compaction changes meanwhile is listed again: removed files are contained in the one that replaced them. */
+  /**
+   * If a compaction changes the hour during the fetch, it is listed again: the merged file contains the removed ones.
+   */
   async #fetchHour(
     range: ArchiveRange,
     hour: string,
@@ -163,7 +165,10 @@ class ParquetArchive implements EventArchive {
     return gone;
   }
 
-  /** The merged file is put before the others are removed: a reader in between sees events twice, never too few. */
+  /**
+   * The merged file is stored before the others are removed, so a concurrent reader sees events twice but never
+   * misses any.
+   */
   async #merge(group: string, keys: readonly string[]): Promise<number> {
     const folder = join(this.#database.temporaryFolder, temporaryName());
     try {
@@ -182,7 +187,7 @@ class ParquetArchive implements EventArchive {
     }
   }
 
-  /** Copies objects into a folder; one that a compaction removed meanwhile is left out. */
+  /** Copies objects into a folder; skips objects that a compaction removed meanwhile. */
   async #fetch(keys: readonly string[], folder: string): Promise<string[]> {
     await mkdir(folder, { recursive: true });
     const paths: string[] = [];

@@ -7,7 +7,10 @@ import type { ObjectStore } from '../object-store/object-store.ts';
 import { copyQueryToCsv } from '../postgres/copy-query.ts';
 import type { Pool } from '../postgres/pool.ts';
 
-/** Keeps one day of a partitioned log before it is dropped. Rejects when it could not be kept whole; then nothing is dropped. */
+/**
+ * Archives one day of a partitioned log before it is dropped. Rejects when the copy is incomplete; then the day is
+ * not dropped.
+ */
 export type ArchivePartition = (table: string, partition: string) => Promise<void>;
 
 export interface LogArchiveDependencies {
@@ -18,15 +21,15 @@ export interface LogArchiveDependencies {
 
 const LIMIT_MS = 1_800_000;
 
-/** Where a day of a log is kept. `partition` ends in the day, such as prediction_20260115. */
+/** Object key of a day of a log. `partition` ends in the day, such as prediction_20260115. */
 export function logArchiveKey(table: string, partition: string): string {
   const day = partition.slice(-8);
   return `log/${table}/${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}.parquet`;
 }
 
 /**
- * Writes days of the log as Parquet, `log/TABLE/DAY.parquet`, with the table's columns: bytes as bytes, lists and objects as JSON. The
- * same day again replaces its file.
+ * Writes days of the log as Parquet, `log/TABLE/DAY.parquet`, with the table's columns: bytes as bytes, lists and
+ * objects as JSON. Archiving the same day again replaces its file.
  */
 export function logArchive({ pool, databaseUrl, store }: LogArchiveDependencies): ArchivePartition {
   return async (table, partition) => {
@@ -56,7 +59,7 @@ export function logArchive({ pool, databaseUrl, store }: LogArchiveDependencies)
       if (Number(rows[0]?.count) !== written)
         throw new HotloopError(
           'DATA_LOSS',
-          `${written} of ${rows[0]?.count} rows of ${partition} were archived`,
+          `only ${written} of ${rows[0]?.count} rows of ${partition} were archived`,
         );
       await store.putFile(logArchiveKey(table, partition), parquet);
     } finally {

@@ -9,12 +9,12 @@ const FOREIGN_KEY_VIOLATION = '23503';
 export interface NewApiKey {
   readonly subject: string;
   readonly roles: readonly Role[];
-  /** Models that it may name; absent: all. */
+  /** Models that the key may access; absent: all. */
   readonly models?: readonly string[];
-  /** Predictions a second and node; absent: no quota. */
+  /** Predictions per second and node; absent: no quota. */
   readonly perSecond?: number;
   readonly expiresAt?: Date;
-  /** The key reaches models of this project alone. */
+  /** Restricts the key to the models of this project. */
   readonly project?: string;
 }
 
@@ -24,7 +24,7 @@ export interface ApiKeyRecord extends NewApiKey {
   readonly digest: string;
   readonly revoked: boolean;
   readonly createdAt: Date;
-  /** With its limits; of `project`. */
+  /** The project with its limits. */
   readonly limits?: Project;
 }
 
@@ -32,7 +32,7 @@ export function keyDigest(key: string): string {
   return createHash('sha256').update(key).digest('hex');
 }
 
-/** Writes and reads the table api_key. Rejects UNAVAILABLE while Postgres is away. */
+/** Writes and reads the table api_key. Rejects UNAVAILABLE while Postgres cannot be reached. */
 export class ApiKeyStore {
   readonly #database: Queryable;
 
@@ -40,7 +40,7 @@ export class ApiKeyStore {
     this.#database = database;
   }
 
-  /** Makes a key; the only moment at which it can be read. Throws INVALID_ARGUMENT. */
+  /** Creates a key. The key itself is returned only here; just its digest is stored. Throws INVALID_ARGUMENT. */
   async create(given: NewApiKey): Promise<{ id: string; key: string }> {
     if (given.subject === '' || given.subject.length > 200)
       throw invalid('subject must have 1 to 200 characters');
@@ -87,7 +87,7 @@ export class ApiKeyStore {
     }));
   }
 
-  /** Throws NOT_FOUND. A key that was revoked before stays revoked. */
+  /** Throws NOT_FOUND. Revoking a key again has no effect. */
   async revoke(id: string): Promise<void> {
     const rows = await this.#query(
       'UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id::text = $1 RETURNING id',
@@ -101,7 +101,7 @@ export class ApiKeyStore {
       return (await this.#database.query(sql, values)).rows as Record<string, unknown>[];
     } catch (error) {
       if (postgresErrorCode(error) === FOREIGN_KEY_VIOLATION)
-        throw invalid('there is no such project; make it with `hotloop projects create`');
+        throw invalid('there is no such project; create it with `hotloop projects create`');
       throw fromPostgresError(error);
     }
   }

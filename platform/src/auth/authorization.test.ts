@@ -9,7 +9,7 @@ const headers =
 const bearer = (key: string) => headers({ authorization: `Bearer ${key}` });
 
 describe('an authenticator', () => {
-  it('without keys lets anyone do everything', () => {
+  it('allows everything to every caller when no keys are configured', () => {
     for (const none of [undefined, '', ' ']) {
       const authenticator = createAuthenticator(none);
       expect(authenticator.required).toBe(false);
@@ -22,7 +22,7 @@ describe('an authenticator', () => {
     }
   });
 
-  it('knows a caller by either header', () => {
+  it('accepts a key in either header', () => {
     const authenticator = createAuthenticator(KEYS);
     expect(authenticator.required).toBe(true);
     expect(authenticator.authenticate(bearer('predict-key-0123456789')).subject).toBe('shop');
@@ -31,7 +31,7 @@ describe('an authenticator', () => {
     );
   });
 
-  it('knows a caller whose client leaves space around a value', () => {
+  it('accepts a key with spaces around the header value', () => {
     const { authenticate } = createAuthenticator(KEYS);
     expect(authenticate(headers({ authorization: ' Bearer predict-key-0123456789 ' })).subject).toBe('shop');
     expect(authenticate(headers({ 'x-api-key': ' operate-key-0123456789' })).subject).toBe('ops');
@@ -42,7 +42,7 @@ describe('an authenticator', () => {
     ['an empty key', headers({ 'x-api-key': '' })],
     ['another scheme', headers({ authorization: 'Basic predict-key-0123456789' })],
     ['an unknown key', bearer('predict-key-012345678')],
-    ['a key with something behind it', bearer('predict-key-0123456789 x')],
+    ['a key followed by other text', bearer('predict-key-0123456789 x')],
     ['the subject', bearer('shop')],
   ])('answers UNAUTHENTICATED to %s', (_what, header) => {
     const authenticate = () => createAuthenticator(KEYS).authenticate(header);
@@ -69,7 +69,7 @@ describe('authorization', () => {
   const allowed = (path: string, key: string) =>
     authorize(AUTHORIZATION, path, authenticator, bearer(key)).subject;
 
-  it('asks for the role of the table', () => {
+  it('requires the role from the table', () => {
     expect(allowed('/hotloop.v1.PredictionService/Predict', 'predict-key-0123456789')).toBe('shop');
     expect(allowed('/hotloop.v1.FeedbackService/RecordOutcomes', 'predict-key-0123456789')).toBe('shop');
     expect(() => allowed('/hotloop.v1.RegistryService/Promote', 'predict-key-0123456789')).toThrow(
@@ -86,7 +86,7 @@ describe('authorization', () => {
     '/hotloop.v1.RegistryService/Promote/',
     '/x.Y/Z',
     '__proto__',
-  ])('denies what has no row: %j', (path) => {
+  ])('denies a method without a row: %j', (path) => {
     expect(() => allowed(path, 'operate-key-0123456789')).toThrow(
       expect.objectContaining({ code: 'PERMISSION_DENIED', reason: 'no_authorization_row' }),
     );
@@ -98,7 +98,7 @@ describe('authorization', () => {
     ).toBe(0);
   });
 
-  it('opens nothing that changes or predicts to the public', () => {
+  it('has no public method that changes anything or predicts', () => {
     const open = [...AUTHORIZATION]
       .filter(([, requirement]) => requirement === 'public')
       .map(([path]) => path);

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Project } from './project-store.ts';
 
-/** `read`: sees what `operate` sees, and changes nothing. Who may operate may read. */
+/** `read` may see everything that `operate` may see, and change nothing. `operate` includes `read`. */
 export const ROLES = ['predict', 'feedback', 'read', 'operate'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** What an RPC asks of its caller; public asks nothing. */
+/** The role that an RPC requires of its caller; public requires none. */
 export type Requirement = 'public' | Role;
 
 /**
- * The one authorization table: every RPC that any server of ours may serve, by its full path. A method without a row is
- * refused: at a call, and already when a server is started with such a method.
+ * The only authorization table: every RPC that any of our servers may serve, by its full path. A method without a row
+ * is denied, both when it is called and when a server with such a method starts.
  */
 export const AUTHORIZATION: ReadonlyMap<string, Requirement> = new Map<string, Requirement>([
   ...rows('hotloop.v1.PredictionService', 'predict', ['Predict', 'PredictBatch', 'PredictStream']),
@@ -49,24 +49,24 @@ function rows(
   return methods.map((method) => [`/${service}/${method}`, requirement]);
 }
 
-/** The models that a key may name. */
+/** The models that a key may access. */
 export interface ModelScope {
   has(model: string): boolean;
 }
 
-/** Who asks. `subject` is written into the prediction log and the ledger. */
+/** The authenticated caller. `subject` is written into the prediction log and the ledger. */
 export interface Caller {
   readonly subject: string;
   readonly roles: ReadonlySet<Role>;
-  /** Models that it may name; absent: all. */
+  /** Models that the caller may access; absent: all. */
   readonly models?: ModelScope;
   /** The project that the key belongs to; absent: the whole installation. */
   readonly project?: Project;
-  /** Takes one of its quota; false when there is none left. Absent: no quota. */
+  /** Takes one request from the caller's quota; false when it is used up. Absent: no quota. */
   readonly mayAsk?: () => boolean;
 }
 
-/** Throws PERMISSION_DENIED for a model outside of the caller's scope, RESOURCE_EXHAUSTED when its quota is used up. */
+/** Throws PERMISSION_DENIED for a model outside the caller's scope, RESOURCE_EXHAUSTED when its quota is used up. */
 export function permit(caller: Caller, model: string): void {
   permitModel(caller, model);
   if (caller.mayAsk?.() === false)
@@ -75,17 +75,18 @@ export function permit(caller: Caller, model: string): void {
     });
 }
 
-/** Throws PERMISSION_DENIED for a model outside of the caller's scope. */
+/** Throws PERMISSION_DENIED for a model outside the caller's scope. */
 export function permitModel(caller: Caller, model: string): void {
   if (caller.models !== undefined && !caller.models.has(model))
-    throw new HotloopError('PERMISSION_DENIED', `this key may not name model ${model.slice(0, 128)}`, {
+    throw new HotloopError('PERMISSION_DENIED', `this key may not access model ${model.slice(0, 128)}`, {
       reason: 'model_not_in_scope',
     });
 }
 
 /**
- * For doors that see what a call is about. A key that is limited to some models may name these; calls of operators that name
- * none are about the whole installation, and refused with PERMISSION_DENIED `whole_installation`.
+ * For servers that can see which model a call is about. A key that is limited to some models may access only these.
+ * Operator calls without a model concern the whole installation and are denied to such a key with PERMISSION_DENIED
+ * `whole_installation`.
  */
 export function permitNamed(caller: Caller, requirement: Requirement, model: string | undefined): void {
   if (caller.models === undefined || requirement === 'public') return;
@@ -93,25 +94,26 @@ export function permitNamed(caller: Caller, requirement: Requirement, model: str
   else if (requirement === 'operate' || requirement === 'read')
     throw new HotloopError(
       'PERMISSION_DENIED',
-      'this key is limited to some models, and the call is about all of them; name a model, or use another key',
+      'this key is limited to some models, and the call concerns all of them; name a model, or use another key',
       { reason: 'whole_installation' },
     );
 }
 
-/** The headers of a call, by lower-case name; gRPC metadata and HTTP headers both fit. */
+/** Reads a header of a call by its lower-case name, from gRPC metadata or HTTP headers. */
 export type HeaderOf = (name: string) => string | undefined;
 
 export interface Authenticator {
-  /** False: no keys are configured, every caller may do everything, and only loopback may be listened on. */
+  /** False when no keys are configured: every caller may do everything, and the server may only listen on loopback. */
   readonly required: boolean;
   /**
-   * Reads `authorization: Bearer KEY` or `x-api-key: KEY`; KEY may be a token of the issuer that is configured. Throws or rejects
-   * UNAUTHENTICATED for a missing or unknown key. A promise only where a token is seen for the first time.
+   * Reads `authorization: Bearer KEY` or `x-api-key: KEY`; KEY may also be a token of the configured issuer. Throws
+   * or rejects UNAUTHENTICATED for a missing or unknown key. Returns a promise only for a token that was not verified
+   * before.
    */
   authenticate(header: HeaderOf): Caller | Promise<Caller>;
 }
 
-/** An authenticator that never has to wait. */
+/** An authenticator that is always synchronous. */
 export interface KeyAuthenticator extends Authenticator {
   authenticate(header: HeaderOf): Caller;
 }
@@ -134,10 +136,10 @@ export function createAuthenticator(apiKeys: string | undefined): KeyAuthenticat
         throw new HotloopError('UNAUTHENTICATED', 'send an API key as "authorization: Bearer KEY"', {
           reason: 'missing_api_key',
         });
-      // Looked up by digest, so that the time it takes says nothing about the keys.
+      // Looked up by digest, so that the timing reveals nothing about the keys.
       const caller = callers.get(digest(key));
       if (!caller)
-        throw new HotloopError('UNAUTHENTICATED', 'the API key is not known', { reason: 'unknown_api_key' });
+        throw new HotloopError('UNAUTHENTICATED', 'unknown API key', { reason: 'unknown_api_key' });
       return caller;
     },
   };
@@ -145,12 +147,12 @@ export function createAuthenticator(apiKeys: string | undefined): KeyAuthenticat
 
 /** The key of a call, if it has one. */
 export function keyOf(header: HeaderOf): string | undefined {
-  // Space around a header's value is no part of it; gRPC hands on what a client sends, perf_analyzer's space too.
+  // gRPC passes values on as clients send them, and perf_analyzer adds a space, so surrounding spaces are ignored.
   const bearer = /^\s*Bearer +(\S+)\s*$/i.exec(header('authorization') ?? '')?.[1];
   return bearer ?? header('x-api-key')?.trim();
 }
 
-/** Throws or rejects PERMISSION_DENIED unless the table has a row for the RPC and the caller holds its role. */
+/** Throws or rejects PERMISSION_DENIED unless the table has a row for the RPC and the caller has its role. */
 export function authorize(
   table: ReadonlyMap<string, Requirement>,
   path: string,
@@ -171,7 +173,7 @@ export function authorize(
 ): Caller | Promise<Caller> {
   const requirement = table.get(path);
   if (requirement === undefined)
-    throw new HotloopError('PERMISSION_DENIED', 'this method is not open to anyone', {
+    throw new HotloopError('PERMISSION_DENIED', 'this method cannot be called', {
       reason: 'no_authorization_row',
     });
   if (requirement === 'public') return { subject: '', roles: new Set() };
@@ -181,7 +183,7 @@ export function authorize(
     : withRole(caller, requirement);
 }
 
-/** Throws PERMISSION_DENIED unless the caller holds the role. */
+/** Throws PERMISSION_DENIED unless the caller has the role. */
 export function withRole(caller: Caller, role: Role): Caller {
   if (caller.roles.has(role) || (role === 'read' && caller.roles.has('operate'))) return caller;
   throw new HotloopError('PERMISSION_DENIED', `this call needs a key with the role ${role}`, {

@@ -9,7 +9,7 @@ import { openKeyring } from './keyring.ts';
 const AUDIENCE = 'hotloop';
 const NO_KEYS = { list: async () => [] };
 
-/** An issuer on this machine with its OpenID configuration and one key. */
+/** A local issuer with an OpenID configuration and one key. */
 async function startIssuer() {
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
@@ -38,7 +38,7 @@ async function startIssuer() {
 }
 
 describe('a token of an OpenID Connect issuer', () => {
-  it('gives subject, roles and models; the second time it is not verified again', async () => {
+  it('gives subject, roles and models, and is not verified again the second time', async () => {
     await using issuer = await startIssuer();
     const verifier = createJwtVerifier(issuer.settings);
     const token = await issuer.sign({
@@ -56,7 +56,7 @@ describe('a token of an OpenID Connect issuer', () => {
     expect(issuer.asked).toEqual(['/.well-known/openid-configuration', '/keys']);
   });
 
-  it('is refused when it is not valid here', async () => {
+  it('is rejected when it is not valid here', async () => {
     await using issuer = await startIssuer();
     const verifier = createJwtVerifier(issuer.settings);
     const other = (await generateKeyPair('ES256')).privateKey;
@@ -76,7 +76,7 @@ describe('a token of an OpenID Connect issuer', () => {
     expect(() => verifier.verify(`eyJ${'a'.repeat(20_000)}.b.c`)).toThrow('longer');
   });
 
-  it('cannot be verified while the issuer is away, and counts again when it is back', async () => {
+  it('cannot be verified while the issuer is down, and is accepted when it is back', async () => {
     const verifier = createJwtVerifier({
       ...{ issuer: 'http://127.0.0.1:9', audience: AUDIENCE, rolesClaim: 'roles', modelsClaim: 'm' },
     });
@@ -89,7 +89,7 @@ describe('a token of an OpenID Connect issuer', () => {
     ).toThrow('https');
   });
 
-  it('counts beside API keys, and is held to its roles', async () => {
+  it('is accepted in addition to API keys, and limited to its roles', async () => {
     await using issuer = await startIssuer();
     const tokens = createJwtVerifier(issuer.settings);
     await using ring = await openKeyring(NO_KEYS, silentLog(), {
@@ -108,6 +108,6 @@ describe('a token of an OpenID Connect issuer', () => {
     await using alone = await openKeyring(NO_KEYS, silentLog(), { apiKeys: undefined, tokens });
     expect(alone.required).toBe(true);
     expect(() => alone.authenticate(() => undefined)).toThrow('send a token');
-    expect(() => alone.authenticate(() => 'Bearer nonsense-key')).toThrow('not known');
+    expect(() => alone.authenticate(() => 'Bearer nonsense-key')).toThrow('unknown API key');
   });
 });

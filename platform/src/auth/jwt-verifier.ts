@@ -6,32 +6,33 @@ import { type Caller, ROLES, type Role } from './authorization.ts';
 export interface JwtSettings {
   /** `iss` of the tokens; its OpenID configuration says where the keys are. */
   readonly issuer: string;
-  /** `aud` of the tokens: a token that was made for another service does not count here. */
+  /** `aud` of the tokens; a token that was issued for another service is rejected. */
   readonly audience: string;
-  /** The keys' URL; default: as the issuer's OpenID configuration says. */
+  /** URL of the keys; default: from the issuer's OpenID configuration. */
   readonly jwksUrl?: string | undefined;
-  /** The claim that holds roles; dots lead into it, such as realm_access.roles. */
+  /** The claim with the roles; dots select nested fields, such as realm_access.roles. */
   readonly rolesClaim: string;
-  /** The claim that holds the models that a caller may name; without it in the token, all. */
+  /** The claim with the models that the caller may access; a token without it may access all. */
   readonly modelsClaim: string;
 }
 
-/** Verifies tokens of an issuer. */
+/** Verifies tokens of one issuer. */
 export interface JwtVerifier {
   /**
-   * The caller that a token names: subject from `sub`, roles from the claim. A token that was verified lately answers at once.
-   * Rejects UNAUTHENTICATED for a token that is not valid here, UNAVAILABLE when the issuer's keys cannot be read.
+   * The caller that a token identifies: subject from `sub`, roles from the claim. A recently verified token is
+   * answered synchronously. Rejects UNAUTHENTICATED for an invalid token, UNAVAILABLE when the issuer's keys cannot
+   * be read.
    */
   verify(token: string): Caller | Promise<Caller>;
 }
 
-/** Signatures with a shared secret, and none at all, are not taken. */
+/** Asymmetric signatures only: tokens signed with a shared secret, or not at all, are rejected. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 const CLOCK_TOLERANCE_S = 5;
 const TIMEOUT_MS = 5000;
 const MOST_TOKEN_CHARACTERS = 16_384;
 const MOST_KEPT = 10_000;
-/** A token counts as verified for so long, and never after its own end. */
+/** How long a verified token is cached; never beyond its expiry. */
 const KEEP_MS = 60_000;
 
 /** Whether a credential looks like a JSON Web Token; API keys never do. */
@@ -39,7 +40,7 @@ export function isJwt(credential: string): boolean {
   return /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.test(credential);
 }
 
-/** Throws INVALID_ARGUMENT for an issuer over plain HTTP that is not on this machine. */
+/** Throws INVALID_ARGUMENT for an issuer over plain HTTP, except on loopback. */
 export function createJwtVerifier(settings: JwtSettings, now: () => number = Date.now): JwtVerifier {
   for (const url of [settings.issuer, settings.jwksUrl]) if (url !== undefined) refusePlain(url);
   let keys: Promise<JWTVerifyGetKey> | undefined;
@@ -87,11 +88,7 @@ async function verifySignature(
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw refused('the token has expired', 'expired_token', error);
     if (error instanceof errors.JWTClaimValidationFailed)
-      throw refused(
-        `the token does not count here: its claim ${error.claim} is wrong`,
-        'invalid_token',
-        error,
-      );
+      throw refused(`the token is not valid here: its claim ${error.claim} is wrong`, 'invalid_token', error);
     if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) throw unreachable(error);
     throw refused('the token is not valid', 'invalid_token', error);
   }
@@ -103,7 +100,7 @@ async function findKeys({ issuer, jwksUrl }: JwtSettings): Promise<JWTVerifyGetK
   return createRemoteJWKSet(new URL(url), { timeoutDuration: TIMEOUT_MS });
 }
 
-/** OpenID Connect Discovery 1.0, section 4: the issuer in the document must be the one that was asked. */
+/** OpenID Connect Discovery 1.0, section 4: the issuer in the document must equal the requested one. */
 async function discover(issuer: string): Promise<string> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
   try {
@@ -128,7 +125,7 @@ function callerOf(payload: JWTPayload, { rolesClaim, modelsClaim }: JwtSettings)
   };
 }
 
-/** A list of texts, or texts with spaces between, as `scope` has them. */
+/** A claim that is a list of strings, or one string separated by spaces, as `scope` is. */
 function textsIn(payload: JWTPayload, claim: string): string[] {
   const value = claimAt(payload, claim);
   if (typeof value === 'string') return value.split(' ').filter((part) => part !== '');

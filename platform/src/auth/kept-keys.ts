@@ -17,7 +17,10 @@ const keptSchema = z.array(
   }),
 );
 
-/** The store of keys, which answers from disk while Postgres is away. Digests are kept there, never keys. */
+/**
+ * Wraps the key store so that the last known keys are read from disk while Postgres cannot be reached. Only digests
+ * are stored there, never keys.
+ */
 export function keptKeys(store: Pick<ApiKeyStore, 'list'>, file: SnapshotFile): Pick<ApiKeyStore, 'list'> {
   let last = '';
   return {

@@ -23,23 +23,23 @@ async function open(apiKeys: string | undefined = 'environment-key-01:ops:operat
 }
 
 describe('the keyring', () => {
-  it('knows keys of the environment and of the table, as soon as they are made and until they are revoked', async () => {
+  it('accepts keys of the environment and of the table, from their creation until they are revoked', async () => {
     await using opened = await open();
     const { store, ring, pool } = opened;
     expect((await ring.authenticate(header('environment-key-01'))).subject).toBe('ops');
     const { id, key } = await store.create({ subject: 'shop', roles: ['predict'] });
-    expect(() => ring.authenticate(header(key))).toThrow('not known');
+    expect(() => ring.authenticate(header(key))).toThrow('unknown API key');
     await ring.refresh();
     expect((await ring.authenticate(header(key))).subject).toBe('shop');
     const { rows } = await pool.query('SELECT * FROM api_key');
     expect(JSON.stringify(rows)).not.toContain(key);
     await store.revoke(id);
     await ring.refresh();
-    expect(() => ring.authenticate(header(key))).toThrow('not known');
+    expect(() => ring.authenticate(header(key))).toThrow('unknown API key');
     await expect(store.revoke('none')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('holds a key to its models, its quota and its time', async () => {
+  it('limits a key to its models, its quota and its expiry', async () => {
     await using opened = await open();
     const { store, ring, clock } = opened;
     const { key } = await store.create({
@@ -48,7 +48,7 @@ describe('the keyring', () => {
     });
     await ring.refresh();
     const caller = await ring.authenticate(header(key));
-    expect(() => permit(caller, 'other')).toThrow('may not name model other');
+    expect(() => permit(caller, 'other')).toThrow('may not access model other');
     permit(caller, 'ranker');
     await ring.refresh();
     permit(await ring.authenticate(header(key)), 'ranker');
@@ -59,7 +59,7 @@ describe('the keyring', () => {
     expect(() => ring.authenticate(header(key))).toThrow('expired');
   });
 
-  it('holds the keys of a project to its models and to one quota', async () => {
+  it('limits the keys of a project to its models and to one shared quota', async () => {
     await using opened = await open();
     const { store, ring, clock, pool } = opened;
     const projects = new ProjectStore(pool);
@@ -83,9 +83,9 @@ describe('the keyring', () => {
     expect(() => permit(first, 'shop-ranker')).toThrow(expect.objectContaining({ reason: 'quota' }));
     clock.nowMs += 1000;
     for (const model of ['bank-a', 'shop', 'shopping-a'])
-      expect(() => permitModel(first, model), model).toThrow('may not name');
-    expect(() => permitModel(second, 'shop-b')).toThrow('may not name');
-    expect(() => permitModel(second, 'bank-a')).toThrow('may not name');
+      expect(() => permitModel(first, model), model).toThrow('may not access');
+    expect(() => permitModel(second, 'shop-b')).toThrow('may not access');
+    expect(() => permitModel(second, 'bank-a')).toThrow('may not access');
     permitNamed(first, 'predict', undefined);
     expect(() => permitNamed(first, 'operate', undefined)).toThrow(
       expect.objectContaining({ reason: 'whole_installation' }),
@@ -96,7 +96,7 @@ describe('the keyring', () => {
     expect(await projects.list()).toEqual([{ name: 'shop', perSecond: 2, maxModels: 3 }]);
   });
 
-  it('refuses keys that make no sense', async () => {
+  it('rejects invalid keys', async () => {
     await using opened = await open();
     const { store } = opened;
     await expect(store.create({ subject: '', roles: ['predict'] })).rejects.toThrow('subject');
@@ -104,7 +104,7 @@ describe('the keyring', () => {
     await expect(store.create({ subject: 'a', roles: ['predict'], perSecond: 0 })).rejects.toThrow('above 0');
   });
 
-  it('lets anyone in without keys of the environment', async () => {
+  it('allows every caller when the environment has no keys', async () => {
     await using opened = await open('');
     expect(opened.ring.required).toBe(false);
     expect((await opened.ring.authenticate(header('x'))).roles).toEqual(new Set(ROLES));

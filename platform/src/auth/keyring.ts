@@ -14,18 +14,18 @@ import { isModelOf } from './project-store.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 export interface KeyringOptions {
-  /** HOTLOOP_API_KEYS; they have no scope and no quota. */
+  /** HOTLOOP_API_KEYS; these keys have no scope and no quota. */
   readonly apiKeys: string | undefined;
-  /** How soon a key that was made or revoked is known; default 2 s. */
+  /** Interval at which the table is read, so the delay until a new or revoked key takes effect; default 2 s. */
   readonly refreshMs?: number;
-  /** Takes tokens of an issuer beside keys. */
+  /** Verifies tokens of an issuer, which are accepted in addition to keys. */
   readonly tokens?: JwtVerifier | undefined;
   readonly now?: () => number;
 }
 
-/** An authenticator over the keys of the environment and those of the table, which it follows until it is disposed of. */
+/** An authenticator over the keys of the environment and of the table. It follows the table until it is disposed of. */
 export interface Keyring extends Authenticator, AsyncDisposable {
-  /** Reads the table at once. Never rejects: while Postgres is away the last known keys count. */
+  /** Reads the table now. Never rejects: while Postgres cannot be reached, the last known keys stay valid. */
   refresh(): Promise<void>;
 }
 
@@ -35,8 +35,8 @@ interface Known {
 }
 
 /**
- * Opens the keyring. Keys of the table count only where HOTLOOP_API_KEYS or an issuer of tokens is set: without either everything is
- * open.
+ * Opens the keyring. Keys of the table only apply when HOTLOOP_API_KEYS or an issuer of tokens is set; without
+ * either, access is open.
  */
 export async function openKeyring(
   store: Pick<ApiKeyStore, 'list'>,
@@ -67,7 +67,7 @@ export async function openKeyring(
       );
       for (const id of callers.keys()) if (!records.some((record) => record.id === id)) callers.delete(id);
     } catch (error) {
-      log.debug({ error }, 'API keys cannot be read; those known before count on');
+      log.debug({ error }, 'API keys cannot be read; the last known keys stay valid');
     }
   };
   if (required) await refresh();
@@ -90,13 +90,13 @@ export async function openKeyring(
   };
 }
 
-/** The bucket that all keys of a project share, and the rate that it was made for. */
+/** The token bucket that all keys of a project share, and the rate that it was created with. */
 interface ProjectQuota {
   readonly perSecond: number | undefined;
   readonly bucket: TokenBucket | undefined;
 }
 
-/** A new rate makes a new bucket; keys are given it when they are read next. */
+/** A changed rate creates a new bucket, which the keys get at their next read. */
 function quotaOf(
   { limits }: ApiKeyRecord,
   quotas: Map<string, ProjectQuota>,
@@ -112,7 +112,7 @@ function quotaOf(
   return () => quotas.get(name)?.bucket;
 }
 
-/** Its quota lives as long as the key: reading the table again does not fill it up. */
+/** The quota lives as long as the key: reading the table again does not refill it. */
 function newCaller(
   { subject, roles, models, perSecond, limits }: ApiKeyRecord,
   projectBucket: () => TokenBucket | undefined,
@@ -139,7 +139,7 @@ function newCaller(
 function unknown(key: string | undefined): never {
   throw new HotloopError(
     'UNAUTHENTICATED',
-    key ? 'the API key is not known' : 'send a token or an API key as "authorization: Bearer KEY"',
+    key ? 'unknown API key' : 'send a token or an API key as "authorization: Bearer KEY"',
     { reason: key ? 'unknown_api_key' : 'missing_api_key' },
   );
 }

@@ -7,13 +7,13 @@ const RESTRICT_VIOLATION = '23001';
 /** A team's share of an installation. Its models are named `NAME-...`, its topics `NAME....` or `NAME-...`. */
 export interface Project {
   readonly name: string;
-  /** Predictions a second and node of all its keys together; absent: no quota. */
+  /** Predictions per second and node, for all its keys together; absent: no quota. */
   readonly perSecond?: number;
-  /** Absent: as many as it likes. */
+  /** Absent: no limit. */
   readonly maxModels?: number;
 }
 
-/** Whether a model belongs to a project. A project's name holds no hyphen, so no model belongs to two. */
+/** Whether a model belongs to a project. A project's name contains no hyphen, so no model belongs to two. */
 export function isModelOf(project: string, model: string): boolean {
   return model.startsWith(`${project}-`);
 }
@@ -22,7 +22,7 @@ export function isTopicOf(project: string, topic: string): boolean {
   return topic.startsWith(`${project}.`) || topic.startsWith(`${project}-`);
 }
 
-/** Writes and reads the table project. Rejects UNAVAILABLE while Postgres is away. */
+/** Writes and reads the table project. Rejects UNAVAILABLE while Postgres cannot be reached. */
 export class ProjectStore {
   readonly #database: Queryable;
 
@@ -30,10 +30,10 @@ export class ProjectStore {
     this.#database = database;
   }
 
-  /** Makes a project, or changes the limits of one. Throws INVALID_ARGUMENT. */
+  /** Creates a project, or changes its limits. Throws INVALID_ARGUMENT. */
   async put({ name, perSecond, maxModels }: Project): Promise<void> {
     if (!NAME.test(name))
-      throw invalid('the name of a project has 1 to 31 of a-z, 0-9 and _, and begins with a letter or digit');
+      throw invalid('a project name is 1 to 31 of a-z, 0-9 and _, and starts with a letter or digit');
     if (perSecond !== undefined && !(perSecond > 0)) throw invalid('per_second must be above 0');
     if (maxModels !== undefined && !(Number.isInteger(maxModels) && maxModels > 0))
       throw invalid('max_models must be a whole number above 0');
@@ -53,7 +53,7 @@ export class ProjectStore {
     }));
   }
 
-  /** Throws NOT_FOUND; FAILED_PRECONDITION while keys, revoked ones included, belong to it. Its models stay. */
+  /** Throws NOT_FOUND; FAILED_PRECONDITION while keys, including revoked ones, belong to it. Its models are kept. */
   async remove(name: string): Promise<void> {
     const rows = await this.#query('DELETE FROM project WHERE name = $1 RETURNING name', [name]);
     if (rows.length === 0)

@@ -1,4 +1,7 @@
-/** Lets so many through in a second, and as many at once; `take` says whether one may pass now. */
+/**
+ * Token bucket: admits `perSecond` requests per second, with bursts of the same number. `take` says whether one more
+ * may pass now.
+ */
 export class TokenBucket {
   readonly #perSecond: number;
   #tokens: number;

@@ -47,13 +47,13 @@ describe('the in-memory database', () => {
     expect(count).toBe(5000);
   });
 
-  it('takes parameters and quotes names and texts', async () => {
+  it('accepts parameters and quotes names and texts', async () => {
     await using database = await openDuckDb();
     const [row] = await database.query(`SELECT $1 AS ${sqlName('a "b"')}, ${sqlText("it's")} AS c`, ['x']);
     expect(row).toEqual({ 'a "b"': 'x', c: "it's" });
   });
 
-  it('says what is wrong with a statement, and goes on', async () => {
+  it('reports what is wrong with a statement, and continues', async () => {
     await using database = await openDuckDb();
     await expect(database.run('SELECT nothing_here')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(database.run("INSTALL httpfs; SELECT * FROM 's3://bucket/x.parquet'")).rejects.toThrow();
@@ -64,11 +64,11 @@ describe('the in-memory database', () => {
       .query(`SELECT * FROM ${parquetSource([damaged])}`)
       .catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: 'INVALID_ARGUMENT' });
-    // Neither the statement, nor where the file lies, is for a caller to see.
+    // A caller must see neither the statement nor the path of the file.
     expect(String(refused)).not.toMatch(/SELECT|damaged\.parquet/);
   });
 
-  it('ends a statement when its signal fires, and refuses one that needs more than its bounds', async () => {
+  it('interrupts a statement when its signal fires, and fails one that exceeds its limits', async () => {
     await using database = await openDuckDb({ memoryMb: 20, temporaryMb: 1 });
     const stop = new AbortController();
     const running = database.run(
@@ -83,7 +83,7 @@ describe('the in-memory database', () => {
     ).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
   });
 
-  it('takes its temporary folder along when it is closed', async () => {
+  it('removes its temporary folder when it is closed', async () => {
     const database = await openDuckDb();
     await database[Symbol.asyncDispose]();
     await database[Symbol.asyncDispose]();

@@ -11,24 +11,24 @@ import {
 } from '@duckdb/node-api';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
-/** A value of a row: BIGINT is a bigint, TIMESTAMP a Date, BLOB a Buffer, a list an array, a struct an object. */
+/** A value of a row: BIGINT becomes a bigint, TIMESTAMP a Date, BLOB a Buffer, a list an array, a struct an object. */
 export type DuckDbValue = JS;
 export type DuckDbRow = Readonly<Record<string, DuckDbValue>>;
-/** Parameters of a statement: `$1` … by position, or `$name` by name. */
+/** Parameters of a statement: `$1` ... by position, or `$name` by name. */
 export type DuckDbParameters = readonly DuckDbParameter[] | Readonly<Record<string, DuckDbParameter>>;
 export type DuckDbParameter = string | number | bigint | boolean | null;
 
-/** Columns of a table in their order: name to DuckDB type, such as `{ at: 'TIMESTAMP', score: 'DOUBLE[]' }`. */
+/** Columns of a table in order: name to DuckDB type, such as `{ at: 'TIMESTAMP', score: 'DOUBLE[]' }`. */
 export type DuckDbColumns = Readonly<Record<string, string>>;
 
 export interface DuckDbOptions {
-  /** Memory of the buffers before data is spilled to the temporary folder; default 512 MB. */
+  /** Memory limit, in MB, beyond which data is spilled to the temporary folder; default 512. */
   readonly memoryMb?: number;
-  /** Default 1: a service shares its processors with others. */
+  /** Default 1, because a service shares its processors with others. */
   readonly threads?: number;
-  /** Spilled data and the default folder of results; default a new folder that is removed on disposal. */
+  /** Folder for spilled data, and the default folder for results; default: a new folder that is removed on disposal. */
   readonly temporaryFolder?: string;
-  /** Most bytes of spilled data, in MB; default 4096. */
+  /** Limit for spilled data, in MB; default 4096. */
   readonly temporaryMb?: number;
 }
 
@@ -38,35 +38,35 @@ export interface ParquetOptions {
 }
 
 /**
- * An in-memory database with bounded memory. One statement runs at a time on it; further ones wait. Nothing is downloaded: only
- * the extensions that are linked in (Parquet, JSON, ICU) can be used. Statements fail INVALID_ARGUMENT with what DuckDB
- * says; RESOURCE_EXHAUSTED where memory or temporary space does not suffice; CANCELLED after the signal. The signal
- * interrupts the statement that runs.
+ * An in-memory database with bounded memory. It runs one statement at a time; further ones wait. Nothing is
+ * downloaded: only the built-in extensions (Parquet, JSON, ICU) can be used. Statements fail with INVALID_ARGUMENT
+ * and DuckDB's message; RESOURCE_EXHAUSTED when memory or temporary space is used up; CANCELLED after the signal,
+ * which interrupts the running statement.
  */
 export interface DuckDb extends AsyncDisposable {
-  /** Folder for files of this database's user; removed on disposal unless it was given. */
+  /** Folder for files of the code that uses this database; removed on disposal unless it was given. */
   readonly temporaryFolder: string;
-  /** Runs one or more statements and drops their rows. */
+  /** Runs one or more statements and discards their rows. */
   run(sql: string, parameters?: DuckDbParameters, signal?: AbortSignal): Promise<void>;
   /** All rows of the last statement, in memory: for small results. */
   query(sql: string, parameters?: DuckDbParameters, signal?: AbortSignal): Promise<DuckDbRow[]>;
-  /** The rows in batches of up to 2,048, read as they are wanted. The database is busy until the end or `return`. */
+  /** The rows in batches of up to 2,048, read on demand. The database is busy until the end or `return`. */
   stream(sql: string, parameters?: DuckDbParameters, signal?: AbortSignal): AsyncGenerator<DuckDbRow[]>;
   /** Creates a table, replacing one of the same name. */
   createTable(table: string, columns: DuckDbColumns): Promise<void>;
   /**
-   * Appends rows; each has its values in the order of the table's columns. Answers how many. Rows before one that does not
-   * fit stay appended.
+   * Appends rows, each with its values in the order of the table's columns. Returns how many. If a row does not fit,
+   * the rows before it stay appended.
    */
   append(
     table: string,
     rows: Iterable<readonly DuckDbValue[]> | AsyncIterable<readonly DuckDbValue[]>,
   ): Promise<number>;
-  /** Writes the rows of a SELECT (or of a table's name) to one Parquet file; answers how many. */
+  /** Writes the rows of a SELECT (or of a named table) to one Parquet file; returns how many. */
   writeParquet(select: string, path: string, options?: ParquetOptions): Promise<number>;
 }
 
-/** Quotes a name of a table or column. */
+/** Quotes the name of a table or column. */
 export function sqlName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
@@ -76,12 +76,15 @@ export function sqlText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** A table function over Parquet files, to be used after FROM. Files may differ in columns; they are matched by name. */
+/**
+ * A table function over Parquet files, for use after FROM. The files may have different columns; they are matched by
+ * name.
+ */
 export function parquetSource(paths: readonly string[]): string {
   return `read_parquet([${paths.map(sqlText).join(', ')}], union_by_name = true)`;
 }
 
-/** Opens a database; disposal ends what runs, closes it and removes its temporary folder. */
+/** Opens a database. Disposal interrupts a running statement, closes the database and removes its temporary folder. */
 export async function openDuckDb(options: DuckDbOptions = {}): Promise<DuckDb> {
   const folder = options.temporaryFolder ?? (await mkdtemp(join(tmpdir(), 'hotloop-duckdb-')));
   const instance = await DuckDBInstance.create(':memory:', {
@@ -214,7 +217,7 @@ class OneDuckDb implements DuckDb {
     return turn;
   }
 
-  /** An interrupt before the statement has begun is lost, so it is repeated until the statement has ended. */
+  /** An interrupt before the statement has started is lost, so it is repeated until the statement has ended. */
   #interruptedBy(signal: AbortSignal | undefined): () => void {
     if (!signal) return () => undefined;
     let repeated: NodeJS.Timeout | undefined;
@@ -246,8 +249,8 @@ function fromDuckDb(error: unknown, signal: AbortSignal | undefined): unknown {
 }
 
 /**
- * Without the statement, which the engine quotes after `LINE n:` and which is the project's own, and without paths below the temporary
- * folder, where uploaded files and spilled data lie.
+ * Removes the statement, which DuckDB quotes after `LINE n:` and which is internal, and paths below the temporary
+ * folder, where uploaded files and spilled data are.
  */
 function withoutOurs(message: string): string {
   const parts = message.replace(/\n+LINE \d+: .*/s, '').split(`${tmpdir()}/`);

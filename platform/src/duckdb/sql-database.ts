@@ -60,45 +60,48 @@ export interface SqlColumn {
 export interface SqlStatement extends Disposable {
   readonly columns: readonly SqlColumn[];
   readonly parameterTypes: readonly string[];
-  /** The kind of statement, SELECT, INSERT, CREATE and so on, by DuckDB's number. */
+  /** True when the statement returns rows, such as SELECT or EXPLAIN. */
   readonly isQuery: boolean;
-  /** It only reads: a SELECT, and no EXPLAIN ANALYZE of something else. */
+  /** It only reads: a SELECT, not an EXPLAIN ANALYZE of another statement. */
   readonly isSelect: boolean;
   /**
-   * Runs it and gives the rows in batches, each value as text (null: NULL). The generator's return value is the number of
-   * changed rows.
+   * Runs the statement and yields the rows in batches, each value as text (null: NULL). The generator's return value
+   * is the number of changed rows.
    */
   run(parameters: readonly SqlParameter[]): AsyncGenerator<(string | null)[][], number>;
 }
 
 export interface SqlConnection extends Disposable {
-  /** Throws INVALID_ARGUMENT with DuckDB's own message, whose first word names the kind of error. */
+  /** Throws INVALID_ARGUMENT with DuckDB's own message, whose first word is the kind of error. */
   prepare(sql: string): Promise<SqlStatement>;
   run(sql: string): Promise<void>;
-  /** The tables that a statement reads, qualified where the text is; empty for one that cannot be read. */
+  /**
+   * The tables that a statement reads, qualified if the text qualifies them; empty for a statement that cannot be
+   * parsed.
+   */
   tableNames(sql: string): readonly string[];
   /** All rows as objects of plain JavaScript values; for small results. */
   rows(sql: string): Promise<Record<string, unknown>[]>;
-  /** Ends the statement that runs on this connection. */
+  /** Interrupts the statement that runs on this connection. */
   interrupt(): void;
 }
 
 export interface SqlDatabase extends AsyncDisposable {
   connect(): Promise<SqlConnection>;
-  /** Makes a function known to all connections. */
+  /** Registers a function for all connections. */
   register(fn: ColumnFunction): Promise<void>;
 }
 
 export interface SqlDatabaseOptions {
   readonly memoryMb: number;
   readonly threads: number;
-  /** False: statements cannot read or write files, no matter what they contain. */
+  /** False: statements cannot read or write files, whatever they contain. */
   readonly files: boolean;
   /** Folders that may be read and written although `files` is false. */
   readonly folders?: readonly string[];
 }
 
-/** Opens an in-memory database for many connections. Nothing is downloaded, no extension is loaded. */
+/** Opens an in-memory database for many connections. Nothing is downloaded, and no extension is loaded. */
 export async function openSqlDatabase(options: SqlDatabaseOptions): Promise<SqlDatabase> {
   const spill = await mkdtemp(join(tmpdir(), 'hotloop-sql-'));
   const instance = await DuckDBInstance.create(':memory:', {
@@ -216,11 +219,11 @@ function statementOf(prepared: DuckDBPreparedStatement): SqlStatement {
   };
 }
 
-/** SELECT, EXPLAIN, EXECUTE, PRAGMA, CALL by DuckDB's numbers of statement types; the others answer a count. */
+/** SELECT, EXPLAIN, EXECUTE, PRAGMA, CALL, by DuckDB's numbers of statement types; all others return a count. */
 const SELECT = 1;
 const QUERIES: ReadonlySet<number> = new Set([1, 4, 8, 17, 19]);
 
-/** Empty where the statement leaves the type open, which the library has no name for. */
+/** Empty when the statement leaves the type open, for which the library has no name. */
 function parameterType(prepared: DuckDBPreparedStatement, index: number): string {
   return prepared.parameterTypeId(index) === 0 ? '' : String(prepared.parameterType(index));
 }

@@ -17,7 +17,7 @@ export function textOf(value: DuckDBValue): string | null {
   }
 }
 
-/** The shortest text that is the same number of 32 bits, as Postgres writes a float4. */
+/** The shortest text that reads back as the same 32-bit float, as Postgres writes a float4. */
 export function float32Text(value: DuckDBValue): string | null {
   if (typeof value !== 'number' || !Number.isFinite(value) || value === 0) return textOf(value);
   for (let digits = 6; digits < 9; digits++) {

@@ -1,11 +1,11 @@
 /**
- * Word that nobody waits any more. Every AbortSignal is one; items of a stream have a lighter one, because a signal and its
- * listeners cost more than much of what an item asks for.
+ * Signals that the caller no longer waits. Every AbortSignal satisfies this interface; items of a stream have a
+ * cheaper implementation, because creating a signal with listeners costs more than much of the work for an item.
  */
 export interface Cancellation {
-  /** True from the moment on that nobody waits. */
+  /** True once the caller no longer waits. */
   readonly aborted: boolean;
-  /** Called once; never when it is aborted already. */
+  /** The listener is called once; never if already aborted. */
   addEventListener(type: 'abort', listener: () => void, options?: { readonly once: boolean }): void;
   removeEventListener(type: 'abort', listener: () => void): void;
 }

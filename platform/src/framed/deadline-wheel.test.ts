@@ -24,7 +24,7 @@ function entryAt(deadlineAt: number, now: () => number): TestEntry {
 }
 
 describe('a deadline wheel', () => {
-  it('fires each entry once, never early, at most one tick late; and never one that was taken off', () => {
+  it('fires each entry once, never early, at most one tick late, and never after its removal', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('add' as const), after: fc.double({ min: 0, max: 500, noNaN: true }) }),
       fc.record({ kind: fc.constant('remove' as const), index: fc.nat(100) }),
@@ -34,7 +34,7 @@ describe('a deadline wheel', () => {
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         let now = 1000;
         const clock = () => now;
-        // Fewer slots than the longest deadline needs, so that entries stay for several turns.
+        // Fewer slots than the longest deadline needs, so that entries stay for several revolutions.
         using wheel = new DeadlineWheel({ tickMs: 5, slots: 16, now: clock });
         const entries: { entry: TestEntry; removed: boolean }[] = [];
         const pass = (ms: number) => {
@@ -80,7 +80,7 @@ describe('a deadline wheel', () => {
     expect(entries.map((entry) => entry.fired)).toEqual(entries.map(() => 1));
   });
 
-  it('lets one entry take another of the same moment off', () => {
+  it('lets one entry remove another with the same deadline', () => {
     let now = 0;
     const clock = () => now;
     using wheel = new DeadlineWheel({ now: clock });

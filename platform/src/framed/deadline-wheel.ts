@@ -1,4 +1,4 @@
-/** Something with a deadline. Belongs to one wheel at most; the links are the wheel's. */
+/** Something with a deadline. Belongs to at most one wheel, which owns the links. */
 export interface WheelEntry {
   /** On the wheel's clock, in milliseconds. */
   deadlineAt: number;
@@ -12,16 +12,16 @@ export interface WheelEntry {
 export const OFF_WHEEL = -1;
 
 export interface DeadlineWheelOptions {
-  /** How late a deadline may fire at most; default 5 ms. */
+  /** Maximum delay of a deadline; default 5 ms. */
   readonly tickMs?: number;
   readonly slots?: number;
   readonly now?: () => number;
 }
 
 /**
- * Deadlines of many short-lived things with one timer for all: adding and removing cost a few pointer writes, where a timer
- * each would cost more than the work it guards. Fires at the deadline or up to one tick later, never before. The timer
- * runs only while the wheel holds something. (Varghese and Lauck's hashed timing wheel.)
+ * Deadlines of many short-lived objects with a single timer: adding and removing cost a few pointer writes, while a
+ * timer each would cost more than the work it guards. Fires at the deadline or up to one tick later, never before.
+ * The timer runs only while the wheel has entries. (Hashed timing wheel of Varghese and Lauck.)
  */
 export class DeadlineWheel implements Disposable {
   readonly #tickMs: number;
@@ -55,7 +55,7 @@ export class DeadlineWheel implements Disposable {
     this.#timer ??= setInterval(() => this.advance(), this.#tickMs);
   }
 
-  /** Takes an entry off; nothing happens when it has fired or was taken off before. */
+  /** Removes an entry; no effect if it has fired or was removed before. */
   remove(entry: WheelEntry): void {
     if (entry.wheelSlot === OFF_WHEEL) return;
     const { wheelNext: next, wheelPrevious: previous } = entry;
@@ -68,11 +68,11 @@ export class DeadlineWheel implements Disposable {
     this.#size--;
   }
 
-  /** Fires due entries. The timer calls it; a test with its own clock may too. */
+  /** Fires due entries. Called by the timer, or by a test with its own clock. */
   advance(): void {
     const now = this.#now();
     const newest = Math.floor(now / this.#tickMs);
-    // After a pause longer than one turn of the wheel every slot is looked at once, not more.
+    // After a pause longer than one revolution of the wheel, every slot is visited once, not more.
     const from = Math.max(this.#tick + 1, newest - this.#slots.length + 1);
     this.#tick = newest;
     for (let tick = from; tick <= newest; tick++) this.#fireSlot(tick % this.#slots.length, now);
@@ -91,7 +91,7 @@ export class DeadlineWheel implements Disposable {
     for (let entry = this.#slots[slot]; entry; entry = entry.wheelNext)
       if (entry.deadlineAt <= now) due.push(entry);
     for (const entry of due) {
-      // An earlier one of this slot may have taken this one off.
+      // An earlier entry of this slot may have removed this one.
       if (entry.wheelSlot === OFF_WHEEL) continue;
       this.remove(entry);
       entry.onDeadline();

@@ -26,7 +26,7 @@ function sinkOf(answers: () => boolean, admit: (piece: Piece) => boolean = () =>
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a frame writer', () => {
-  it('keeps order, loses nothing, and keeps to both bounds, however the sink fills up', async () => {
+  it('keeps the order, loses nothing, and respects both limits, however the sink fills up', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 80 }),
@@ -60,7 +60,7 @@ describe('a frame writer', () => {
     );
   });
 
-  it('puts what is pushed in one turn into one frame', async () => {
+  it('puts items pushed in one turn into one frame', async () => {
     const { frames, sink } = sinkOf(() => true);
     const writer = new FrameWriter<Piece>(sink, { maxItems: 100, maxBytes: 1e6 });
     writer.push({ id: 1, size: 1 });
@@ -70,7 +70,7 @@ describe('a frame writer', () => {
     expect(frames.map((frame) => frame.length)).toEqual([2]);
   });
 
-  it('does not wait for the end of the turn while nothing else is under way', async () => {
+  it('does not wait for the end of the turn while nothing else is in flight', async () => {
     const { frames, sink } = sinkOf(
       () => true,
       () => true,
@@ -79,12 +79,12 @@ describe('a frame writer', () => {
     const writer = new FrameWriter<Piece>(sink, { maxItems: 100, maxBytes: 1e6 });
     writer.push({ id: 1, size: 1 });
     await Promise.resolve().then(() => writer.push({ id: 2, size: 1 }));
-    // Before any I/O callback, but after the promises at hand.
+    // Before any I/O callback, but after the pending promises.
     await new Promise<void>((resolve) => process.nextTick(resolve));
     expect(frames.map((frame) => frame.length)).toEqual([2]);
   });
 
-  it('keeps what is pushed while a frame is written behind what was there', async () => {
+  it('queues items pushed during a write behind the existing ones', async () => {
     const ids: number[] = [];
     const writer: FrameWriter<Piece> = new FrameWriter<Piece>(
       {
@@ -107,7 +107,7 @@ describe('a frame writer', () => {
     expect(ids).toEqual([1, 2, 3, 4]);
   });
 
-  it('leaves out what is no longer wanted at the moment of writing', async () => {
+  it('omits items that are no longer wanted when the frame is written', async () => {
     const { frames, sink } = sinkOf(
       () => true,
       (piece) => piece.id !== 2,
@@ -118,7 +118,7 @@ describe('a frame writer', () => {
     expect(frames.flat().map((piece) => piece.id)).toEqual([1, 3]);
   });
 
-  it('gives back what was not written when it is stopped', async () => {
+  it('returns unwritten items when it is stopped', async () => {
     const { frames, sink } = sinkOf(() => false);
     const writer = new FrameWriter<Piece>(sink, { maxItems: 2, maxBytes: 1e6 });
     for (const id of [1, 2, 3, 4, 5]) writer.push({ id, size: 1 });

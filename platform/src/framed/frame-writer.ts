@@ -1,31 +1,32 @@
-/** How much one frame may hold. */
+/** Limits of one frame. */
 export interface FrameLimits {
   readonly maxItems: number;
-  /** Approximate; a single larger item still travels, alone. */
+  /** Approximate; a single larger item is still sent, alone. */
   readonly maxBytes: number;
 }
 
 export const DEFAULT_FRAME_LIMITS: FrameLimits = { maxItems: 256, maxBytes: 1024 * 1024 };
 
-/** Size that is assumed for an item nobody measures, in bytes. */
+/** Assumed size of an item without a size function, in bytes. */
 export const ASSUMED_ITEM_BYTES = 512;
 
-/** Where frames go. */
+/** Receives the frames. */
 export interface FrameSink<Item> {
-  /** Writes one frame; false asks to stop until `resume`. `items` belongs to the sink. */
+  /** Writes one frame. Returning false pauses the writer until `resume`. The sink owns `items`. */
   write(items: Item[]): boolean;
   sizeOf(item: Item): number;
-  /** Last look before an item is put into a frame; false leaves it out. */
+  /** Last check before an item is put into a frame; false leaves it out. */
   admit(item: Item): boolean;
-  /** True when nothing is under way that could bring more items soon. */
+  /** True when nothing is in flight that could bring more items soon. */
   isIdle(): boolean;
 }
 
 /**
- * Gathers items that are pushed in one turn of the event loop and writes them in few frames. While others are under way the
- * turn's end is setImmediate: it comes after all I/O callbacks of the turn and their promises, so what became ready
- * together leaves together. On an idle stream that wait would only add a turn (it doubles the cost of a lone call),
- * so the frame leaves as soon as the promises at hand have run. Keeps order. Stops while the sink is full.
+ * Gathers items that are pushed in one turn of the event loop and writes them in few frames. While other items are in
+ * flight, it waits for setImmediate, which runs after all I/O callbacks of the turn and their promises, so that items
+ * that become ready together are sent together. On an idle stream that wait would only add latency (it doubles the
+ * cost of a single call), so the frame is written as soon as the pending promises have run. Keeps the order. Pauses
+ * while the sink is full.
  */
 export class FrameWriter<Item> {
   readonly #sink: FrameSink<Item>;
@@ -35,14 +36,14 @@ export class FrameWriter<Item> {
   #soon = false;
   #blocked: boolean;
 
-  /** Starts blocked when asked to: nothing is written before `resume`. */
+  /** If `blocked`, nothing is written before `resume`. */
   constructor(sink: FrameSink<Item>, limits: FrameLimits, blocked = false) {
     this.#sink = sink;
     this.#limits = limits;
     this.#blocked = blocked;
   }
 
-  /** Items not yet written. */
+  /** Number of items not yet written. */
   get waiting(): number {
     return this.#queue.length;
   }
@@ -52,7 +53,7 @@ export class FrameWriter<Item> {
     this.#schedule();
   }
 
-  /** The sink takes frames again. */
+  /** Call when the sink accepts frames again. */
   resume(): void {
     this.#blocked = false;
     if (this.#queue.length > 0) this.#schedule();
@@ -74,7 +75,7 @@ export class FrameWriter<Item> {
     if (next < queue.length) this.#queue = queue.slice(next).concat(this.#queue);
   }
 
-  /** Takes back everything that was not written; nothing is written any more. */
+  /** Removes and returns everything that was not written; nothing is written any more. */
   stop(): Item[] {
     this.#cancelSchedule();
     this.#blocked = true;

@@ -1,17 +1,17 @@
 import type { FailureMessage } from './status.ts';
 
-/** A message that the client numbers. The rest is the contract's own. */
+/** A message that the client numbers. The other fields are the contract's own. */
 export interface ItemMessage {
   sequence?: number;
 }
 
-/** An answer: either a result, or a failure. */
+/** An answer: either a result or a failure. */
 export interface ReplyMessage {
   sequence: number;
   failure?: FailureMessage | null;
 }
 
-/** Client to server: many items, and the sequences of earlier ones whose caller has gone. */
+/** Client to server: many items, and the sequences of earlier items whose caller cancelled. */
 export interface Frame<Item> {
   items?: Item[];
   cancelled?: number[];
@@ -20,7 +20,7 @@ export interface Frame<Item> {
 /** Server to client: many answers, in any order, matched by sequence. */
 export interface ReplyFrame<Reply> {
   items: Reply[];
-  /** The server takes nothing more on this stream. */
+  /** The server accepts no more items on this stream. */
   draining?: boolean;
 }
 

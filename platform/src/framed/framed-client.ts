@@ -15,23 +15,23 @@ export interface FramedClientOptions<Item extends ItemMessage, Reply extends Rep
   readonly name: string;
   /** Opens one stream; called again after each loss. Must not set a deadline. */
   open(): ClientDuplexStream<Frame<Item>, ReplyFrame<Reply>>;
-  /** Approximate bytes of an item, for the bound on a frame; default 512. */
+  /** Approximate size of an item in bytes, for the limit of a frame; default 512. */
   readonly sizeOf?: (item: Item) => number;
   /** Writes the remaining time into the item when it is sent. */
   readonly setTimeoutMs?: (item: Item, timeoutMs: number) => void;
   /** Default 1. */
   readonly streams?: number;
-  /** Items sent or waiting; beyond it calls are refused RESOURCE_EXHAUSTED. Default 4096. */
+  /** Maximum number of items sent or waiting; beyond it calls are rejected with RESOURCE_EXHAUSTED. Default 4096. */
   readonly maxInFlight?: number;
   /** Default 256. */
   readonly maxFrameItems?: number;
-  /** Default 1 MiB; one larger item still travels alone. */
+  /** Default 1 MiB; a single larger item is still sent, alone. */
   readonly maxFrameBytes?: number;
-  /** A larger item is refused INVALID_ARGUMENT: it would take its whole stream down. Default 32 MiB. */
+  /** A larger item is rejected with INVALID_ARGUMENT, because it would break its whole stream. Default 32 MiB. */
   readonly maxItemBytes?: number;
-  /** How long a new stream may take to stand; default 5000. */
+  /** Time limit for opening a stream; default 5000. */
   readonly connectTimeoutMs?: number;
-  /** Wait before the second attempt, doubled up to the maximum; default 50 and 1000. */
+  /** Wait before the second attempt, doubled up to the maximum; defaults 50 and 1000. */
   readonly backoffMs?: number;
   readonly maxBackoffMs?: number;
   readonly log?: StreamLog;
@@ -43,11 +43,11 @@ export interface CallSettings {
 }
 
 /**
- * Many calls over few bidirectional streams. Calls of one turn of the event loop travel in one frame. An item
- * fails by itself: DEADLINE_EXCEEDED, CANCELLED, RESOURCE_EXHAUSTED (too many in flight), UNAVAILABLE (no connection; or
- * its stream died, and it may have run), or as the peer says. A stream that dies is opened again, at once and then
- * with growing waits; calls made while a connection is being tried wait for that attempt, calls made between
- * attempts fail at once. The item given to `call` belongs to the client from then on.
+ * Many calls over few bidirectional streams. Calls made in one turn of the event loop are sent in one frame. Each
+ * item fails individually: DEADLINE_EXCEEDED, CANCELLED, RESOURCE_EXHAUSTED (too many in flight), UNAVAILABLE (no
+ * connection, or its stream died and it may have run), or with the peer's error. A stream that dies is reopened, at
+ * once and then with growing waits; calls made during a connection attempt wait for it, calls made between attempts
+ * fail at once. The client owns the item given to `call`.
  */
 export class FramedClient<Item extends ItemMessage, Reply extends ReplyMessage> implements AsyncDisposable {
   readonly #name: string;
@@ -91,12 +91,12 @@ export class FramedClient<Item extends ItemMessage, Reply extends ReplyMessage> 
     this.#slots = Array.from({ length: options.streams ?? 1 }, () => new FramedSlot<Item, Reply>(slot));
   }
 
-  /** Items sent or waiting. */
+  /** Number of items sent or waiting. */
   get inFlight(): number {
     return this.#inFlight;
   }
 
-  /** True while at least one stream stands. */
+  /** True while at least one stream is open. */
   get connected(): boolean {
     return this.#slots.some((slot) => slot.state === 'open');
   }
@@ -123,7 +123,7 @@ export class FramedClient<Item extends ItemMessage, Reply extends ReplyMessage> 
     return call.promise;
   }
 
-  /** Resolves when a stream stands; rejects UNAVAILABLE after the timeout. */
+  /** Resolves when a stream is open; rejects UNAVAILABLE after the timeout. */
   async ready(timeoutMs: number): Promise<void> {
     if (this.connected) return;
     await new Promise<void>((resolve, reject) => {
@@ -140,7 +140,10 @@ export class FramedClient<Item extends ItemMessage, Reply extends ReplyMessage> 
     });
   }
 
-  /** Refuses new calls, waits for those in flight until the deadline, fails the rest UNAVAILABLE, ends the streams. */
+  /**
+   * Rejects new calls, waits for those in flight until the deadline, fails the rest with UNAVAILABLE, and ends the
+   * streams.
+   */
   close(deadlineMs: number): Promise<void> {
     this.#closing ??= this.#close(deadlineMs);
     return this.#closing;
@@ -167,7 +170,7 @@ export class FramedClient<Item extends ItemMessage, Reply extends ReplyMessage> 
     if (this.#closing) return new HotloopError('UNAVAILABLE', `the connection to ${this.#name} is closing`);
     if (settings.signal?.aborted) return new HotloopError('CANCELLED', 'the call was cancelled');
     if (settings.timeoutMs <= 0)
-      return new HotloopError('DEADLINE_EXCEEDED', `the deadline passed before ${this.#name} was asked`);
+      return new HotloopError('DEADLINE_EXCEEDED', `the deadline passed before the call to ${this.#name}`);
     if (this.#inFlight >= this.#maxInFlight)
       return new HotloopError(
         'RESOURCE_EXHAUSTED',

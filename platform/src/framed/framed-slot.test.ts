@@ -11,7 +11,7 @@ interface Reply extends ReplyMessage {
   label: string;
 }
 
-/** A stream whose other end is the test: it decides when the stream stands, is full, answers, drains or dies. */
+/** A stream whose other end is the test, which decides when the stream opens, is full, answers, drains or dies. */
 class HandDrivenStream extends EventEmitter {
   readonly frames: Frame<Item>[] = [];
   full = false;
@@ -61,8 +61,8 @@ function setUp(maxFrameItems: number) {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('calls that a full stream has not taken yet', () => {
-  it('go to the next stream when this one drains; what was sent is still answered here', async () => {
+describe('calls that are not yet sent because the stream is full', () => {
+  it('go to the next stream when this one drains; sent calls are still answered here', async () => {
     const { streams, client, call } = setUp(1);
     await using _ = client;
     const [first] = streams;
@@ -84,7 +84,7 @@ describe('calls that a full stream has not taken yet', () => {
     expect(first.ended).toBe(true);
   });
 
-  it('go to the next stream when this one dies; what was sent fails', async () => {
+  it('go to the next stream when this one dies; sent calls fail', async () => {
     const { streams, client, call } = setUp(1);
     await using _ = client;
     streams[0]!.full = true;
@@ -111,7 +111,7 @@ describe('calls that a full stream has not taken yet', () => {
     expect(streams).toHaveLength(5);
   });
 
-  it('fail with the refusal itself when the server will never take them', async () => {
+  it('fail with the error of the server when it will never accept them', async () => {
     const { streams, client, call } = setUp(10);
     await using _ = client;
     const refused = expect(call('a')).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
@@ -120,7 +120,7 @@ describe('calls that a full stream has not taken yet', () => {
     expect(streams).toHaveLength(1);
   });
 
-  it('wait while the stream is full, and go on when it has room', async () => {
+  it('wait while the stream is full, and are sent when it has room', async () => {
     const { streams, client, call } = setUp(1);
     await using _ = client;
     const [stream] = streams;

@@ -18,19 +18,19 @@ export interface FramedSlotOptions<Item extends ItemMessage, Reply extends Reply
 }
 
 /**
- * connecting: an attempt is under way, calls wait for it. open: a stream stands. waiting: the last attempt failed and
- * the next has not begun. closed: finally.
+ * connecting: an attempt is in progress, calls wait for it. open: a stream is open. waiting: the last attempt failed
+ * and the next has not started. closed: final.
  */
 export type SlotState = 'connecting' | 'open' | 'waiting' | 'closed';
 
-/** A stream that lived so long was sound; one that dies sooner is opened again only after a wait. */
+/** A stream that lived this long was working; one that dies sooner is reopened only after a wait. */
 const STABLE_MS = 1000;
 
 const MAX_DRAINS_IN_A_ROW = 3;
-/** Attempts in a row without a wait in between. */
+/** Consecutive attempts without a wait in between. */
 const QUICK_ATTEMPTS = 4;
 
-/** One stream's place: opens it, opens it again when it dies, and lets a draining one end beside its successor. */
+/** Keeps one stream open: opens it, reopens it when it dies, and lets a draining one finish beside its successor. */
 export class FramedSlot<Item extends ItemMessage, Reply extends ReplyMessage> {
   readonly #options: FramedSlotOptions<Item, Reply>;
   readonly #leaving = new Set<FramedStream<Item, Reply>>();
@@ -109,7 +109,7 @@ export class FramedSlot<Item extends ItemMessage, Reply extends ReplyMessage> {
     if (stream !== this.#stream) return;
     this.#leaving.add(stream);
     const unsent = stream.takeUnsent();
-    // A server that drains may still be reached on the old connection and send us away again at once.
+    // A draining server may be reached again on the old connection and send us away again at once.
     const wasUseful = stream.hasAnswered || performance.now() - this.#openedAt > STABLE_MS;
     this.#drains = wasUseful ? 1 : this.#drains + 1;
     if (wasUseful) this.#failures = 0;
@@ -120,7 +120,7 @@ export class FramedSlot<Item extends ItemMessage, Reply extends ReplyMessage> {
       this.#stream = undefined;
       this.#state = 'waiting';
       this.#timer = setTimeout(() => this.#connect(), this.#options.maxBackoffMs);
-      const error = new HotloopError('UNAVAILABLE', `${this.#options.name} is going away; try again`);
+      const error = new HotloopError('UNAVAILABLE', `${this.#options.name} is shutting down; try again`);
       for (const call of unsent) call.fail(error);
     }
     stream.finish();
@@ -142,7 +142,7 @@ export class FramedSlot<Item extends ItemMessage, Reply extends ReplyMessage> {
     }
     this.#failures++;
     if (!opened && this.#failures <= QUICK_ATTEMPTS && error.code === 'UNAVAILABLE') {
-      // One of several servers may be draining or dead; the next attempt goes to another.
+      // One of several servers may be draining or dead; the next attempt goes to another one.
       this.#connect();
       for (const call of unsent) this.send(call);
       return;
@@ -150,7 +150,7 @@ export class FramedSlot<Item extends ItemMessage, Reply extends ReplyMessage> {
     if (this.#failures <= QUICK_ATTEMPTS + 1)
       this.#options.log?.warn({ peer: this.#options.name, error }, 'no connection; trying again');
     this.#state = 'waiting';
-    // A refusal lasts; trying again at once would only repeat it.
+    // A final error would only repeat, so the longest wait is used.
     const doublings = isFinal(error) ? Number.POSITIVE_INFINITY : this.#failures - QUICK_ATTEMPTS - 1;
     const wait = Math.min(this.#options.backoffMs * 2 ** Math.max(0, doublings), this.#options.maxBackoffMs);
     this.#timer = setTimeout(() => this.#connect(), wait);
@@ -158,7 +158,7 @@ export class FramedSlot<Item extends ItemMessage, Reply extends ReplyMessage> {
   }
 
   #notConnected(cause: HotloopError): HotloopError {
-    // A refusal (a missing key, a missing method) says more than that nobody answered.
+    // A final error (such as a missing key or method) says more than "unreachable".
     if (cause.code !== 'UNAVAILABLE') return cause;
     return new HotloopError('UNAVAILABLE', `${this.#options.name} cannot be reached; try again`, {
       reason: 'not_connected',

@@ -5,22 +5,25 @@ import { type FrameLimits, FrameWriter } from './frame-writer.ts';
 import type { CallCarrier, PendingCall } from './pending-call.ts';
 import { fromStatus } from './status.ts';
 
-/** Events of a stream for its owner, each once and in this order; the last may come at any time. */
+/** Events of a stream for its owner, each at most once and in this order; the last may come at any time. */
 export interface FramedStreamEvents {
-  /** The server has answered the call: frames may go out. */
+  /** The server has accepted the stream: frames may be sent. */
   onOpen(): void;
-  /** The server wants no more items on this stream, but answers those that it has. */
+  /** The server accepts no more items on this stream, but answers those that it has. */
   onDraining(): void;
-  /** Gone. Unanswered calls have been failed already; `opened` is false when the server never answered. */
+  /**
+   * The stream has ended, and its unanswered calls have been failed. `opened` is false when the server never accepted
+   * it.
+   */
   onGone(opened: boolean, error: HotloopError): void;
 }
 
 const MAX_SEQUENCE = 2 ** 32;
 
-/** What a stream's end means for its calls: they may be tried again, unless the server refuses us for good. */
+/** Errors after which calls must not be retried: the server will never accept us. */
 const FINAL: ReadonlySet<ErrorCode> = new Set(['UNAUTHENTICATED', 'PERMISSION_DENIED', 'UNIMPLEMENTED']);
 
-/** Whether another stream would meet the same refusal. */
+/** Whether another stream would get the same error. */
 export const isFinal = ({ code }: HotloopError): boolean => FINAL.has(code);
 
 function lossOf(error: unknown): HotloopError {
@@ -70,12 +73,12 @@ export class FramedStream<Item extends ItemMessage, Reply extends ReplyMessage>
     duplex.on('end', () => this.#end(new HotloopError('UNAVAILABLE', 'the stream was ended by the server')));
   }
 
-  /** Calls sent or waiting here. */
+  /** Number of calls sent or waiting here. */
   get load(): number {
     return this.#sent.size + this.#writer.waiting;
   }
 
-  /** Whether it has been of any use. */
+  /** Whether any call was answered. */
   get hasAnswered(): boolean {
     return this.#answered;
   }
@@ -86,7 +89,7 @@ export class FramedStream<Item extends ItemMessage, Reply extends ReplyMessage>
     this.#writer.push(call);
   }
 
-  /** Forgets a call that was settled from this side; if the server has it and the caller gave up, a cancellation is sent. */
+  /** Removes a call that was settled on this side. `tellServer`: sends a cancellation if the server has the call. */
   forget(call: PendingCall<Item, Reply>, tellServer: boolean): void {
     if (!this.#sent.delete(call.sequence)) return;
     if (tellServer && this.#state !== 'gone') {
@@ -96,19 +99,19 @@ export class FramedStream<Item extends ItemMessage, Reply extends ReplyMessage>
     this.#endWhenDrained();
   }
 
-  /** Takes back calls that were never sent, to send them elsewhere. */
+  /** Removes and returns calls that were never sent, to send them elsewhere. */
   takeUnsent(): PendingCall<Item, Reply>[] {
     return this.#writer.stop().filter((call) => !call.settled);
   }
 
-  /** Half-closes once every call is answered. */
+  /** Half-closes the stream once every call is answered. */
   finish(): void {
     if (this.#state === 'gone') return;
     this.#state = 'draining';
     this.#endWhenDrained();
   }
 
-  /** Ends it now; calls that were sent fail with the error, the unsent are left to be taken. */
+  /** Ends the stream now. Sent calls fail with the error; unsent calls can still be taken. */
   destroy(error: HotloopError): void {
     this.#end(error);
     this.#duplex.cancel();
@@ -152,7 +155,7 @@ export class FramedStream<Item extends ItemMessage, Reply extends ReplyMessage>
   #read(frame: ReplyFrame<Reply>): void {
     for (const reply of frame.items) {
       const call = this.#sent.get(reply.sequence);
-      // Unknown: the caller gave up while the answer was on its way.
+      // The call is unknown because its caller gave up while the answer was on its way.
       if (!call) continue;
       this.#sent.delete(reply.sequence);
       this.#answered = true;

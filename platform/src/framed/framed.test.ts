@@ -81,10 +81,10 @@ const echo: Handle = async (received) => ({ decision: { label: received.request?
 const labelOf = (reply: DecideReplyItem__Output) => reply.decision?.label;
 
 describe('a framed client and server', () => {
-  it('match every answer to its call, also when answers come in another order', async () => {
+  it('match every answer to its call, also when answers arrive in another order', async () => {
     let countdown = 300;
     await using server = await startServer(async (received) => {
-      // Later items answer first.
+      // Later items are answered first.
       const turns = countdown--;
       for (let i = 0; i < turns % 7; i++) await new Promise((resolve) => setImmediate(resolve));
       return { decision: { label: received.request?.model ?? '' } };
@@ -96,7 +96,7 @@ describe('a framed client and server', () => {
     expect(client.inFlight).toBe(0);
   });
 
-  it('send the calls of one turn in one frame, bounded by count', async () => {
+  it('send the calls of one turn in one frame, limited by count', async () => {
     await using server = await startServer(echo);
     await using client = connect(server.address, { maxFrameItems: 64 });
     await client.ready(5000);
@@ -104,7 +104,7 @@ describe('a framed client and server', () => {
     expect(client.frames.map((frame) => frame.items?.length)).toEqual([64, 36]);
   });
 
-  it('fail one item without its neighbours, with code, message and reason', async () => {
+  it('fail one item alone, with code, message and reason', async () => {
     await using server = await startServer(async (received, context) => {
       if (received.request?.model === 'bad')
         throw new HotloopError('NOT_FOUND', 'no such model', { reason: 'unknown_model' });
@@ -124,7 +124,7 @@ describe('a framed client and server', () => {
     });
   });
 
-  it('refuse more calls than may be in flight', async () => {
+  it('reject more calls than may be in flight', async () => {
     const release = Promise.withResolvers<void>();
     await using server = await startServer(async (received, context) => {
       await release.promise;
@@ -137,7 +137,7 @@ describe('a framed client and server', () => {
     expect((await Promise.all(calls.slice(0, 2))).map(labelOf)).toEqual(['a', 'b']);
   });
 
-  it('end a call at its deadline, tell the handler, and never run what expired in the queue', async () => {
+  it('end a call at its deadline, notify the handler, and never run a call that expired in the queue', async () => {
     const ran: string[] = [];
     const told = Promise.withResolvers<string>();
     await using server = await startServer(
@@ -166,7 +166,7 @@ describe('a framed client and server', () => {
       }),
     );
     expect(await told.promise).toBe('TimeoutError');
-    // A later item runs once the first has ended: the queued one must have been dropped by then.
+    // A later item runs once the first has ended, so the queued one must have been dropped by then.
     expect(labelOf(await client.call(item('later'), { timeoutMs: 20_000 }))).toBe('later');
     expect(ran).toEqual(['first', 'later']);
   });
@@ -197,7 +197,7 @@ describe('a framed client and server', () => {
     expect(sent.map((each) => each.request?.model)).toEqual(['running']);
   });
 
-  it('fail what was in flight when the server dies, and go on with the next server', async () => {
+  it('fail the calls in flight when the server dies, and continue with the next server', async () => {
     const started = Promise.withResolvers<void>();
     const told = Promise.withResolvers<void>();
     const server = await startServer((_received, context) => {
@@ -234,7 +234,7 @@ describe('a framed client and server', () => {
     await expect(client.ready(50)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  it('stop the handlers of a client that has gone', async () => {
+  it('stop the handlers of a client that has disconnected', async () => {
     const started = Promise.withResolvers<void>();
     const told = Promise.withResolvers<void>();
     await using server = await startServer(async (_received, context) => {
@@ -251,7 +251,7 @@ describe('a framed client and server', () => {
     await Promise.all([failed, told.promise]);
   });
 
-  it('answer everything in flight while the server drains, and the drain ends early', async () => {
+  it('answer everything in flight while the server drains, and end the drain early', async () => {
     const release = Promise.withResolvers<void>();
     let running = 0;
     const server = await startServer(async (received, context) => {
@@ -271,7 +271,7 @@ describe('a framed client and server', () => {
     expect(performance.now() - began).toBeLessThan(10_000);
   });
 
-  it('lose nothing when streams reach their age and are renewed under load', async () => {
+  it('lose nothing when streams reach their maximum age and are renewed under load', async () => {
     await using server = await startServer(echo, { maxStreamAgeMs: 50 });
     let opened = 0;
     await using client = connect(server.address, { onOpen: () => opened++ });
@@ -290,7 +290,7 @@ describe('a framed client and server', () => {
     await callers;
   });
 
-  it('lose nothing when one of two servers is drained and ended under load', async () => {
+  it('lose nothing when one of two servers is drained and stopped under load', async () => {
     const servers = await Promise.all([startServer(echo), startServer(echo)]);
     await using client = connect(servers.map((server) => server.address).join(','), { streams: 4 });
     await client.ready(5000);
@@ -313,7 +313,7 @@ describe('a framed client and server', () => {
     await servers[1]?.drain(1000);
   });
 
-  it('refuse what the server has no room for, and serve the rest in order', async () => {
+  it('reject items that the server has no room for, and serve the rest in order', async () => {
     const release = Promise.withResolvers<void>();
     const ran: string[] = [];
     await using server = await startServer(
@@ -332,7 +332,7 @@ describe('a framed client and server', () => {
     expect(ran).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('refuse an item that is too large for any frame', async () => {
+  it('reject an item that is too large for any frame', async () => {
     await using server = await startServer(echo);
     await using client = connect(server.address, { sizeOf: () => 1000, maxItemBytes: 999 });
     await expect(client.call(item('a'), { timeoutMs: 5000 })).rejects.toMatchObject({
@@ -341,7 +341,7 @@ describe('a framed client and server', () => {
     });
   });
 
-  it('refuse new calls once closing, and let those in flight end', async () => {
+  it('reject new calls once closing, and complete those in flight', async () => {
     const release = Promise.withResolvers<void>();
     const started = Promise.withResolvers<void>();
     await using server = await startServer(async (received, context) => {

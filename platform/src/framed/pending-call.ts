@@ -4,7 +4,7 @@ import { OFF_WHEEL, type WheelEntry } from './deadline-wheel.ts';
 import type { ItemMessage, ReplyMessage } from './frame.ts';
 import { fromFailure } from './status.ts';
 
-/** What a call needs of the client that holds it. */
+/** What a call needs from the client that owns it. */
 export interface CallOwner<Item extends ItemMessage, Reply extends ReplyMessage> {
   readonly name: string;
   readonly setTimeoutMs: ((item: Item, timeoutMs: number) => void) | undefined;
@@ -12,13 +12,16 @@ export interface CallOwner<Item extends ItemMessage, Reply extends ReplyMessage>
   onSettled(call: PendingCall<Item, Reply>): void;
 }
 
-/** Where a call has been put; told when the call is given up from this side. */
+/** The stream or slot that holds a call; notified when the call is given up on this side. */
 export interface CallCarrier<Item extends ItemMessage, Reply extends ReplyMessage> {
-  /** `tellServer`: it may still be at work and does not know; a deadline it knows by itself. */
+  /** `tellServer`: the server may still be working on it and must be told; deadlines it knows by itself. */
   forget(call: PendingCall<Item, Reply>, tellServer: boolean): void;
 }
 
-/** One call from `FramedClient.call` to its answer. It is itself the entry on the deadline wheel, which saves an object. */
+/**
+ * One call from `FramedClient.call` to its answer. It is itself the entry of the deadline wheel, which saves an
+ * object.
+ */
 export class PendingCall<Item extends ItemMessage, Reply extends ReplyMessage> implements WheelEntry {
   readonly item: Item;
   readonly promise: Promise<Reply>;
@@ -56,7 +59,7 @@ export class PendingCall<Item extends ItemMessage, Reply extends ReplyMessage> i
     }
   }
 
-  /** Tells the server how long is left at the moment of sending. */
+  /** Writes the time left at the moment of sending into the item. */
   writeTimeout(now: number): void {
     this.#owner.setTimeoutMs?.(this.item, Math.max(1, Math.floor(this.deadlineAt - now)));
   }

@@ -18,7 +18,7 @@ function serviceError(code: number, details: string, metadata = new Metadata()):
 }
 
 describe('a domain error', () => {
-  it('comes through a status and through a failure as it was', () => {
+  it('survives the conversion to a status and to a failure', () => {
     fc.assert(
       fc.property(anyError, (error) => {
         const status = toStatus(error);
@@ -32,7 +32,7 @@ describe('a domain error', () => {
   });
 });
 
-describe('an error that nobody foresaw', () => {
+describe('an unexpected error', () => {
   it.each([new Error('SELECT * FROM secret'), 'text', undefined, { code: 5 }])(
     'reaches the caller as INTERNAL with a fixed text: %s',
     (error) => {
@@ -41,14 +41,14 @@ describe('an error that nobody foresaw', () => {
     },
   );
 
-  it('that is an abort or a timeout keeps its meaning', () => {
+  it('that is an abort or a timeout keeps its code', () => {
     expect(toFailure(AbortSignal.abort().reason).code).toBe(ERROR_CODES.CANCELLED);
     expect(toFailure(new DOMException('x', 'TimeoutError')).code).toBe(ERROR_CODES.DEADLINE_EXCEEDED);
   });
 });
 
 describe('a status from the library', () => {
-  it('does not tell a caller the address of a lost connection', () => {
+  it('does not reveal the address of a lost connection to a caller', () => {
     const error = fromStatus(
       serviceError(14, 'No connection established. Last error: connect ECONNREFUSED 10.0.0.7:7'),
     );

@@ -4,14 +4,14 @@ import { ERROR_CODES, errorCodeOf, HotloopError, toHotloopError } from '@hotloop
 /** The trailer that carries HotloopError.reason. */
 export const REASON_TRAILER = 'hotloop-reason';
 
-/** hotloop.v1.Failure as the generated code gives it. */
+/** hotloop.v1.Failure as the generated code represents it. */
 export interface FailureMessage {
   readonly code?: number;
   readonly message?: string;
   readonly reason?: string;
 }
 
-/** The status a caller sees; everything unforeseen is INTERNAL with a fixed text. */
+/** The status that a caller sees; every unexpected error is INTERNAL with a fixed text. */
 export function toStatus(error: unknown): StatusObject {
   const known = toHotloopError(error);
   const metadata = new Metadata();
@@ -19,13 +19,13 @@ export function toStatus(error: unknown): StatusObject {
   return { code: ERROR_CODES[known.code], details: known.message, metadata };
 }
 
-/** The domain's error for what a gRPC call failed with. */
+/** The HotloopError for the error of a gRPC call. */
 export function fromStatus(error: unknown): HotloopError {
   if (error instanceof HotloopError) return error;
   if (!isServiceError(error)) return toHotloopError(error);
   const reason = error.metadata?.get(REASON_TRAILER)[0];
   const code = errorCodeOf(error.code);
-  // The library's own text for a lost connection names addresses, which no caller may see.
+  // The library's message for a lost connection contains addresses, which no caller may see.
   const own = reason === undefined && code === 'UNAVAILABLE';
   const message = own ? 'the service cannot be reached; try again' : error.details;
   return new HotloopError(code, message, {
@@ -38,7 +38,7 @@ function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error;
 }
 
-/** hotloop.v1.Failure for any thrown thing. */
+/** hotloop.v1.Failure for any thrown value. */
 export function toFailure(error: unknown): { code: number; message: string; reason: string } {
   const known = toHotloopError(error);
   return { code: ERROR_CODES[known.code], message: known.message, reason: known.reason };

@@ -1,4 +1,4 @@
-/** Counts running calls, and notices when the last has ended. */
+/** Counts running calls, and notices when the last one has ended. */
 export class ActiveCalls {
   #count = 0;
   #onNone: (() => void) | undefined;
@@ -7,7 +7,7 @@ export class ActiveCalls {
     return this.#count;
   }
 
-  /** Begins a call; the returned function ends it, once. */
+  /** Starts counting a call; the returned function ends it, once. */
   begin(): () => void {
     this.#count++;
     let ended = false;
@@ -19,7 +19,7 @@ export class ActiveCalls {
     };
   }
 
-  /** Resolves true when there is none, false when the time is up first. */
+  /** Resolves true when no call is running, false when the timeout passes first. */
   async none(timeoutMs: number): Promise<boolean> {
     if (this.#count === 0) return true;
     if (timeoutMs <= 0) return false;

@@ -10,7 +10,7 @@ if (!service || 'format' in service) throw new Error('no service');
 const predict = service.Predict;
 if (!predict) throw new Error('no method');
 
-/** Through the wire and back. */
+/** Encodes and decodes the message. */
 const travelled = (request: PredictRequest): PredictRequest__Output =>
   predict.requestDeserialize(predict.requestSerialize(request)) as PredictRequest__Output;
 
@@ -23,7 +23,7 @@ const values = fc.oneof(
 );
 
 describe('attributes', () => {
-  it('come through messages and the wire as they were, whatever they are called', () => {
+  it('survive encoding and decoding, whatever their names', () => {
     const names = fc.oneof(
       fc.string(),
       fc.constantFrom('constructor', 'toString', 'hasOwnProperty', 'valueOf'),
@@ -44,7 +44,7 @@ describe('attributes', () => {
     );
   });
 
-  it('have no names but their own', () => {
+  it('have only their own names', () => {
     const attributes = attributesFromMessage(travelled({ request: { price: { number: 1 } } }).request);
     expect(Object.getPrototypeOf(attributes)).toBeNull();
     expect(attributes.constructor).toBeUndefined();
@@ -52,7 +52,7 @@ describe('attributes', () => {
     expect(Object.getPrototypeOf(texts)).toBeNull();
   });
 
-  it('take no harm from a name that is a way into the prototype', () => {
+  it('are safe against a name that would reach the prototype', () => {
     // Field 5 (request): a map entry whose key is __proto__ and whose value is an empty message.
     const key = Buffer.from('__proto__');
     const entry = Buffer.concat([Buffer.from([0x0a, key.length]), key, Buffer.from([0x12, 0x00])]);
@@ -63,7 +63,7 @@ describe('attributes', () => {
     expect(Object.getPrototypeOf({})).toBe(Object.prototype);
   });
 
-  it('leave a value of no kind out', () => {
+  it('omit a value without a kind', () => {
     expect(Object.keys(attributesFromMessage(travelled({ request: { nothing: {} } }).request))).toEqual([]);
   });
 });

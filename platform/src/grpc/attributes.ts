@@ -3,7 +3,10 @@ import type { Attributes, AttributeValue } from '@hotloop/model/value.ts';
 import type { Candidate, Candidate__Output } from '@hotloop/proto/gen/hotloop/v1/Candidate.ts';
 import type { Value, Value__Output } from '@hotloop/proto/gen/hotloop/v1/Value.ts';
 
-/** Attributes of a message, into a null-prototype object. A value of no kind is left out, as if it had not been sent. */
+/**
+ * Attributes from a message, as a null-prototype object. A value without a kind is omitted, as if it had not been
+ * sent.
+ */
 export function attributesFromMessage(values: Readonly<Record<string, Value__Output>>): Attributes {
   const attributes = emptyRecord<AttributeValue>();
   for (const name of Object.keys(values)) {
@@ -51,7 +54,7 @@ function isNumbers(list: readonly number[] | readonly string[]): list is readonl
   return typeof list[0] === 'number';
 }
 
-/** A map of texts, such as entities, into a null-prototype object. */
+/** A map of texts, such as entities, as a null-prototype object. */
 export function textsFromMessage(map: Readonly<Record<string, string>>): Record<string, string> {
   const texts = emptyRecord<string>();
   for (const name of Object.keys(map)) texts[name] = map[name] ?? '';

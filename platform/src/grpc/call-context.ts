@@ -3,16 +3,16 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Caller } from '../auth/authorization.ts';
 import type { Log } from '../log.ts';
 
-/** What a handler knows of the call it serves. */
+/** What a handler knows about the call it serves. */
 export interface CallContext {
   readonly caller: Caller;
-  /** From the caller's `x-request-id`, or made here; it is on every log line of the call. */
+  /** The caller's `x-request-id`, or a generated id; it is on every log line of the call. */
   readonly requestId: string;
-  /** Fires when the caller has gone, the deadline has passed, or the server is cut off. */
+  /** Fires when the caller cancels or disconnects, the deadline passes, or the server is cut off. */
   readonly signal: AbortSignal;
-  /** Fires when the server begins to drain: long-lived calls should come to their end. */
+  /** Fires when the server begins to drain: long-lived calls should end then. */
   readonly draining: AbortSignal;
-  /** Cheaper than the signal: true when the caller has gone, or was cut off. */
+  /** Cheaper than the signal: true when the caller has cancelled or was cut off. */
   isOver(): boolean;
   /** Milliseconds left; Infinity without a deadline. */
   remainingMs(): number;
@@ -22,7 +22,7 @@ export interface CallContext {
 
 const CONTEXT = Symbol('hotloop call context');
 
-/** Makes the context readable by the handler that gets the call. */
+/** Attaches the context for the handler of the call. */
 export function attachContext(call: object, context: CallContext): void {
   Object.defineProperty(call, CONTEXT, { value: context });
 }

@@ -10,22 +10,25 @@ import type { TlsIdentity } from '../tls/tls-identity.ts';
 export interface ChannelSettings {
   /** Sent with every call as `authorization: Bearer KEY`. */
   readonly apiKey?: string;
-  /** Largest message either way; default 64 MiB. */
+  /** Largest message in either direction; default 64 MiB. */
   readonly maxMessageBytes?: number;
-  /** How often the peer is asked whether it is there, and how long it may take to answer; default 1 s each. */
+  /** Keepalive interval, and the time limit for the peer's answer; default 1 s each. */
   readonly keepaliveMs?: number;
-  /** One TCP connection of its own instead of one shared with other channels to the same address. */
+  /** Uses a separate TCP connection instead of one that is shared with other channels to the same address. */
   readonly ownConnection?: boolean;
   /** Without it the connection is not encrypted. */
   readonly tls?: TlsIdentity | undefined;
 }
 
-/** All that a generated client's constructor takes: `new Client(channel.address, channel.credentials, channel.options)`. */
+/**
+ * The arguments of a generated client's constructor: `new Client(channel.address, channel.credentials,
+ * channel.options)`.
+ */
 export interface ChannelParts {
   readonly address: string;
   readonly credentials: ChannelCredentials;
   readonly options: ChannelOptions;
-  /** Metadata of one call, with the API key where there is one. */
+  /** Metadata of one call, including the API key if there is one. */
   metadata(): Metadata;
 }
 
@@ -33,7 +36,10 @@ const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const DEFAULT_KEEPALIVE_MS = 1000;
 const WINDOW_BYTES = 16 * 1024 * 1024;
 
-/** Settings of a channel; the connection opens with the first call. Several addresses: comma-separated, in turn. */
+/**
+ * Settings of a channel; the connection opens with the first call. Several comma-separated addresses are used round
+ * robin.
+ */
 export function openChannel(address: string, settings: ChannelSettings = {}): ChannelParts {
   const maxBytes = settings.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
   const keepaliveMs = settings.keepaliveMs ?? DEFAULT_KEEPALIVE_MS;
@@ -64,7 +70,7 @@ function targetOf(address: string): string {
   return /^\d+\.\d+\.\d+\.\d+:\d+(,|$)/.test(address) ? `ipv4:${address}` : address;
 }
 
-/** Options of one call: it ends by its deadline whatever happens. */
+/** Options of one call, with a deadline. */
 export function withDeadline(timeoutMs: number): CallOptions {
   return { deadline: Date.now() + timeoutMs };
 }

@@ -23,9 +23,9 @@ import { UnreadableRequest } from './unreadable-request.ts';
 export interface GuardOptions {
   readonly authenticator: Authenticator;
   readonly authorization: ReadonlyMap<string, Requirement>;
-  /** Once fired, new calls are refused UNAVAILABLE; those at work go on. */
+  /** Once fired, new calls are rejected with UNAVAILABLE; running calls continue. */
   readonly draining: AbortSignal;
-  /** Where calls at work are counted; health and reflection stay out, and are served to the end. */
+  /** Counts running calls. Health and reflection are not counted, and are served until the end. */
   readonly active: ActiveCalls | undefined;
   readonly durations: RpcDurations | undefined;
   readonly log: Log;
@@ -34,7 +34,7 @@ export interface GuardOptions {
 /** The part of grpc-js' server calls that all four kinds share. */
 interface AnyCall {
   readonly metadata: Metadata;
-  /** Of a method that takes a single one. */
+  /** Only for methods with a single request. */
   readonly request?: unknown;
   readonly cancelled: boolean;
   getDeadline(): Date | number;
@@ -48,8 +48,8 @@ type AnyHandler = (call: AnyCall, callback?: AnyCallback) => unknown;
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
 /**
- * Wraps every method of a service: the caller is authorized, the call's context attached, and whatever the
- * handler throws becomes a status. Throws INVALID_ARGUMENT for a method without a row in the authorization table.
+ * Wraps every method of a service: the caller is authorized, the call's context attached, and whatever the handler
+ * throws becomes a status. Throws INVALID_ARGUMENT for a method without a row in the authorization table.
  */
 export function guardService(
   definition: ServiceDefinition,
@@ -93,7 +93,9 @@ function guard(
       if (caller.models !== undefined) permitCall(caller, path, call.request, options.authorization);
       if (!handler) throw new HotloopError('UNIMPLEMENTED', 'this server does not implement the method');
       if (options.active && options.draining.aborted)
-        throw new HotloopError('UNAVAILABLE', 'this server is going away; try again', { reason: 'draining' });
+        throw new HotloopError('UNAVAILABLE', 'this server is shutting down; try again', {
+          reason: 'draining',
+        });
       if (call.request instanceof UnreadableRequest) throw call.request.refusal();
       attachContext(call, new GuardedCall(call, caller, options.draining, log));
       const end = options.active?.begin() ?? (() => undefined);
@@ -122,7 +124,7 @@ function guard(
       if (caller instanceof Promise)
         caller
           .then((known) => {
-            if (call.cancelled) throw new HotloopError('CANCELLED', 'the caller has gone');
+            if (call.cancelled) throw new HotloopError('CANCELLED', 'the caller cancelled the call');
             serve(known);
           })
           .catch(fail);
@@ -134,15 +136,15 @@ function guard(
   return guarded as unknown as UntypedHandleCall;
 }
 
-/** Lists every model, though it needs the role predict alone. */
+/** Lists every model, although it only requires the role predict. */
 const ABOUT_ALL: ReadonlySet<string> = new Set(['/inference.GRPCInferenceService/RepositoryIndex']);
-/** Their handlers look at every message. */
+/** The handlers of these methods check every message. */
 const BY_MESSAGE: ReadonlySet<string> = new Set([
   '/hotloop.v1.RegistryService/PushModel',
   '/inference.GRPCInferenceService/ModelStreamInfer',
 ]);
 
-/** Holds a key that is limited to some models to what the call names. */
+/** Checks that a key that is limited to some models may access the model of the call. */
 function permitCall(
   caller: Caller,
   path: string,
@@ -156,7 +158,7 @@ function permitCall(
   permitNamed(caller, requirement, named as string | undefined);
 }
 
-/** Call the returned function with how the call ended; only the first call counts. */
+/** Call the returned function with the call's final code; only the first call counts. */
 function measure(path: string, durations: RpcDurations): (code: string) => void {
   const startedAt = performance.now();
   let isOver = false;
@@ -167,7 +169,7 @@ function measure(path: string, durations: RpcDurations): (code: string) => void 
   };
 }
 
-/** The libraries of health and reflection answer with plain statuses, not with errors. */
+/** The libraries for health and reflection report plain statuses, not errors. */
 function fromLibraryStatus(error: unknown): unknown {
   if (error instanceof Error || typeof error !== 'object' || error === null) return error;
   const { code, details } = error as { code?: unknown; details?: unknown };
@@ -180,7 +182,7 @@ function requestIdOf(metadata: Metadata): string {
   return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
-/** Makes the call's own id and log only when something is written: most calls write nothing. */
+/** Creates the call's id and logger only when something is logged: most calls log nothing. */
 class LazyLog {
   readonly #parent: Log;
   readonly #method: string;
@@ -230,7 +232,7 @@ class GuardedCall implements CallContext {
   get signal(): AbortSignal {
     if (!this.#controller) {
       const controller = new AbortController();
-      const abort = () => controller.abort(new DOMException('the caller has gone', 'AbortError'));
+      const abort = () => controller.abort(new DOMException('the caller cancelled', 'AbortError'));
       this.#controller = controller;
       if (this.#call.cancelled) abort();
       else this.#call.on('cancelled', abort);

@@ -8,7 +8,7 @@ import { type CallContext, contextOf } from './call-context.ts';
 import { toLoggedStatus } from './logged-status.ts';
 import { UnreadableRequest } from './unreadable-request.ts';
 
-/** A unary method as an async function; its error becomes the call's status. */
+/** A unary method from an async function; its error becomes the call's status. */
 export function unary<Request, Reply>(
   handle: (request: Request, context: CallContext) => Promise<Reply>,
 ): handleUnaryCall<Request, Reply> {
@@ -18,7 +18,7 @@ export function unary<Request, Reply>(
   };
 }
 
-/** A client stream as an async function over the messages; one it does not read to its end is cut off. */
+/** A client stream from an async function over the messages. If it does not read all messages, the call is cut off. */
 export function clientStream<Request, Reply>(
   handle: (requests: AsyncIterable<Request>, context: CallContext) => Promise<Reply>,
 ): handleClientStreamingCall<Request, Reply> {
@@ -28,7 +28,7 @@ export function clientStream<Request, Reply>(
   };
 }
 
-/** A server stream as an async generator; it is asked for the next message only when the client has room for it. */
+/** A server stream from an async generator; the next message is requested only when the client has room for it. */
 export function serverStream<Request, Reply>(
   handle: (request: Request, context: CallContext) => AsyncIterable<Reply>,
 ): handleServerStreamingCall<Request, Reply> {
@@ -38,7 +38,10 @@ export function serverStream<Request, Reply>(
   };
 }
 
-/** Both sides stream: an async generator over the messages. The client is read only as fast as answers are made and taken. */
+/**
+ * A bidirectional stream from an async generator over the messages. The client is read only as fast as answers are
+ * produced and consumed.
+ */
 export function bidiStream<Request, Reply>(
   handle: (requests: AsyncIterable<Request>, context: CallContext) => AsyncIterable<Reply>,
 ): handleBidiStreamingCall<Request, Reply> {
@@ -60,7 +63,8 @@ async function* readable<Request>(
 type UnaryCallback<Reply> = Parameters<handleUnaryCall<unknown, Reply>>[1];
 
 function settle<Reply>(handle: () => Promise<Reply>, callback: UnaryCallback<Reply>): void {
-  // The guard around every handler makes the status; made here already, it would be taken for an unknown error there.
+  // The guard around every handler turns the error into a status; a status made here would look like an unknown error
+  // there.
   const fail = callback as (error: unknown) => void;
   try {
     handle().then((reply) => callback(null, reply), fail);
@@ -95,7 +99,7 @@ async function writeAll<Reply>(
   }
 }
 
-/** Waits until the client reads on, or has gone. */
+/** Waits until the client has room again, or has disconnected. */
 function writable<Reply>(call: Writable<Reply>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -27,7 +27,7 @@ function connect(address: string) {
   });
 }
 
-/** What a watcher of a name is told, one status at a time; undefined when the server ends it. */
+/** The statuses that a watcher of a name receives, one at a time; undefined when the server ends the watch. */
 function watch(client: Client, name: string) {
   const { path, requestSerialize, responseDeserialize } = health.Watch!;
   const call = client.makeServerStreamRequest(
@@ -42,7 +42,7 @@ function watch(client: Client, name: string) {
 }
 
 describe('grpc.health.v1 beyond a single check', () => {
-  it('tells a watcher what is, and each change, and lets it go at the drain', async () => {
+  it('sends a watcher the current status and each change, and ends the watch at the drain', async () => {
     await using server = await start();
     using client = connect(server.address);
     const watcher = watch(client, 'readiness');

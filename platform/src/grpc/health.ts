@@ -5,9 +5,9 @@ import { HealthImplementation, service } from 'grpc-health-check';
 export interface Health {
   readonly definition: ServiceDefinition;
   readonly handlers: UntypedServiceImplementation;
-  /** '' sets every name but liveness. */
+  /** '' sets every name except liveness. */
   set(name: string, serving: boolean): void;
-  /** Everything but liveness to not serving, watchers told and let go. */
+  /** Sets everything except liveness to not serving, notifies watchers and ends them. */
   drain(): void;
 }
 
@@ -16,7 +16,7 @@ interface WatchCall {
   end(): void;
 }
 
-/** grpc.health.v1 for '', liveness, readiness and each service. All but liveness begin as not serving. */
+/** grpc.health.v1 for '', liveness, readiness and each service. All except liveness start as not serving. */
 export function createHealth(services: readonly string[]): Health {
   const all = ['', 'readiness', ...services];
   const library = new HealthImplementation({
@@ -52,14 +52,14 @@ export function createHealth(services: readonly string[]): Health {
       if (draining) return;
       set('', false);
       draining = true;
-      // The library never ends a watch, and a server waits for its calls.
+      // The library never ends a watch, but the server waits for its calls when it drains.
       for (const call of watchers) call.end();
       watchers.clear();
     },
   };
 }
 
-/** The library only knows how to add itself to a server; this takes over its handlers. */
+/** The library can only add itself to a server; this extracts its handlers. */
 function handlersOf(library: HealthImplementation): UntypedServiceImplementation {
   let taken: UntypedServiceImplementation = {};
   const taker = {

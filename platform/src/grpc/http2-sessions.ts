@@ -1,6 +1,6 @@
 import type { Server } from '@grpc/grpc-js';
 
-/** The part of the runtime's HTTP/2 connections that is looked at here. */
+/** The part of Node's HTTP/2 sessions that is used here. */
 export interface Http2Session {
   setLocalWindowSize(bytes: number): void;
   settings(settings: { initialWindowSize: number }): void;
@@ -12,8 +12,8 @@ interface Http2Server {
 }
 
 /**
- * Calls back with every connection that a bound server accepts from now on. The library has no way to its HTTP/2 servers but a
- * private field; where a later release has none, nobody is called.
+ * Calls back with every connection that a bound server accepts from now on. grpc-js exposes its HTTP/2 servers only
+ * through a private field; if a later release has none, the callback is never called.
  */
 export function onHttp2Session(server: Server, listener: (session: Http2Session) => void): void {
   const { http2Servers } = server as unknown as { http2Servers?: ReadonlyMap<Http2Server, unknown> };

@@ -8,7 +8,7 @@ export interface ListenAddress {
   readonly isLoopback: boolean;
 }
 
-/** Reads host:port or [ipv6]:port. Throws INVALID_ARGUMENT. */
+/** Parses host:port or [ipv6]:port. Throws INVALID_ARGUMENT. */
 export function parseListenAddress(address: string): ListenAddress {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(address);
   const host = match?.[1] ?? match?.[2];
@@ -19,7 +19,7 @@ export function parseListenAddress(address: string): ListenAddress {
   return { host, port, isLoopback };
 }
 
-/** host:port as it is dialled. */
+/** host:port as used to connect. */
 export function formatAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

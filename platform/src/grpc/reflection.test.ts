@@ -44,7 +44,7 @@ function ask(client: Client, version: string, request: object): Promise<Reply> {
 }
 
 describe.each(['v1', 'v1alpha'])('reflection %s', (version) => {
-  it('shows the served services, and no other of the definitions', async () => {
+  it('shows the served services, and no others of the definitions', async () => {
     await using server = await startGrpcServer({
       services: [{ name: 'hotloop.v1.JobService', handlers: {} }],
       definitions,

@@ -13,14 +13,17 @@ import { openServiceClient } from './service-client.ts';
 export interface RemoteModelAddress {
   readonly url: string;
   readonly model: string;
-  /** Empty: the one that the server chooses. */
+  /** Empty: the server chooses the version. */
   readonly version: string;
 }
 
-/** A model of another server of the Open Inference Protocol. Every call rejects with the server's own code and message. */
+/**
+ * A model on another server of the Open Inference Protocol. Every call rejects with the server's own code and
+ * message.
+ */
 export interface RemoteModel extends Disposable {
   metadata(timeoutMs: number): Promise<ModelMetadataResponse__Output>;
-  /** False when the server says so; rejects UNAVAILABLE when it cannot be reached. */
+  /** False when the server reports the model as not ready; rejects UNAVAILABLE when it cannot be reached. */
   isReady(timeoutMs: number): Promise<boolean>;
   infer(
     request: Omit<ModelInferRequest, 'modelName' | 'modelVersion'>,
@@ -28,7 +31,7 @@ export interface RemoteModel extends Disposable {
   ): Promise<ModelInferResponse__Output>;
 }
 
-/** Servers end connections whose clients ask more often whether they are there. */
+/** Servers end connections whose clients send keepalives more often. */
 const KEEPALIVE_MS = 60_000;
 
 /** The connection opens with the first call. */
@@ -74,7 +77,7 @@ function remoteError(model: string, error: ServiceError): HotloopError {
   // grpc-js puts the address into the message of a lost connection; callers must not see it.
   const message =
     code === 'UNAVAILABLE'
-      ? `the server of model ${model} cannot be reached, or refuses calls`
+      ? `the server of model ${model} cannot be reached, or rejects calls`
       : code === 'DEADLINE_EXCEEDED'
         ? `the server of model ${model} did not answer in time`
         : `the server of model ${model} says: ${error.details.slice(0, 500)}`;

@@ -45,7 +45,7 @@ interface TestClient extends Disposable {
 
 function connect(address: string, apiKey?: string, keepaliveMs = 1000): TestClient {
   const channel = openChannel(address, { keepaliveMs, ...(apiKey === undefined ? {} : { apiKey }) });
-  // The answer to a keepalive has time: a test that is kept waiting itself would take the server for dead.
+  // A long keepalive timeout: a delayed test must not take the server for dead.
   const options = { ...channel.options, 'grpc.keepalive_timeout_ms': 20_000 };
   const raw = new Client(channel.address, channel.credentials, options);
   return {
@@ -73,7 +73,7 @@ function connect(address: string, apiKey?: string, keepaliveMs = 1000): TestClie
   };
 }
 
-/** All services of the tests, the health service among them. */
+/** All services of the tests, including health. */
 function loadAll() {
   const health = {
     Check: {
@@ -95,7 +95,7 @@ const LOOP = `/${SERVICE}/GetLoop`;
 const HEALTH = '/grpc.health.v1.Health/Check';
 
 describe('authorization at the server', () => {
-  it('lets the right role in and tells the handler who it is', async () => {
+  it('admits the right role and passes the caller to the handler', async () => {
     await using server = await start(async (_request, context) => ({ model: context.caller.subject }), {
       authenticator: createAuthenticator(KEYS),
     });
@@ -103,7 +103,7 @@ describe('authorization at the server', () => {
     expect(await client.unary(LOOP, {})).toMatchObject({ model: 'ops' });
   });
 
-  it('refuses a missing key, an unknown key and the wrong role', async () => {
+  it('rejects a missing key, an unknown key and the wrong role', async () => {
     let calls = 0;
     const count: GetLoop = async () => ({ model: String(++calls) });
     await using server = await start(count, { authenticator: createAuthenticator(KEYS) });
@@ -118,7 +118,7 @@ describe('authorization at the server', () => {
     expect(calls).toBe(0);
   });
 
-  it('refuses every method of the service without a key, streams included', async () => {
+  it('rejects every method of the service without a key, including streams', async () => {
     await using server = await start(echo, { authenticator: createAuthenticator(KEYS) });
     using client = connect(server.address);
     for (const method of Object.values(jobs)) {
@@ -148,7 +148,7 @@ describe('authorization at the server', () => {
     });
   });
 
-  it('does not start on an address that others can reach without API keys', async () => {
+  it('does not start without API keys on an address that others can reach', async () => {
     await expect(start(echo, { address: '0.0.0.0:0' })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       reason: 'open_without_keys',
@@ -177,7 +177,7 @@ describe('errors at the server', () => {
     });
   });
 
-  it('that nobody foresaw reach the caller as a fixed text and the log with their cause and request id', async () => {
+  it('that are unexpected reach the caller as a fixed text, and the log with their cause and request id', async () => {
     const lines: string[] = [];
     const log = createLog({ service: 'test', level: 'info' }, { write: (line) => void lines.push(line) });
     const fail: GetLoop = async () => {
@@ -260,7 +260,7 @@ async function watch(client: TestClient) {
 }
 
 describe('health at the server', () => {
-  it('begins as not serving but alive, and follows what the service says', async () => {
+  it('starts as not serving but alive, and follows what the service sets', async () => {
     await using server = await start(echo);
     using client = connect(server.address);
     const healthOf = (service: string) => client.unary(HEALTH, { service });
@@ -283,7 +283,7 @@ describe('health at the server', () => {
 });
 
 describe('deadlines and drains at the server', () => {
-  it('tell a handler whose caller has stopped waiting', async () => {
+  it('notify a handler when its caller has stopped waiting', async () => {
     const told = Promise.withResolvers<void>();
     await using server = await start(async (_request, context) => {
       expect(context.remainingMs()).toBeLessThanOrEqual(1000);
@@ -298,7 +298,7 @@ describe('deadlines and drains at the server', () => {
     await told.promise;
   });
 
-  it('let calls in flight end, and refuse new ones', async () => {
+  it('let calls in flight end, and reject new ones', async () => {
     const release = Promise.withResolvers<void>();
     const started = Promise.withResolvers<void>();
     const server = await start(async () => {
@@ -317,7 +317,7 @@ describe('deadlines and drains at the server', () => {
     await drained;
   });
 
-  it('do not let a keepalive of the client cut off what is in flight', async () => {
+  it('do not let a client keepalive cut off calls in flight', async () => {
     const release = Promise.withResolvers<void>();
     const started = Promise.withResolvers<void>();
     const server = await start(async () => {
@@ -332,14 +332,14 @@ describe('deadlines and drains at the server', () => {
     const drained = server.drain(10_000).then(() => {
       isDrained = true;
     });
-    // Several keepalives of the client must fall into the drain.
+    // Several keepalives of the client must occur during the drain.
     await stays(300, () => isDrained, false);
     release.resolve();
     expect(await call).toMatchObject({ model: 'done' });
     await drained;
   });
 
-  it('cut off what does not end by the deadline, and tell its handler', async () => {
+  it('cut off calls that do not end by the deadline, and notify their handlers', async () => {
     const started = Promise.withResolvers<void>();
     const told = Promise.withResolvers<void>();
     const server = await start((_request, context) => {
@@ -360,8 +360,8 @@ describe('deadlines and drains at the server', () => {
   });
 });
 
-describe('calls at once', () => {
-  it('runs 256 of one connection, and answers the others behind them', async () => {
+describe('concurrent calls', () => {
+  it('runs 256 of one connection at a time, and answers the others after them', async () => {
     const gate = Promise.withResolvers<void>();
     let running = 0;
     let most = 0;

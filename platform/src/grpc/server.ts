@@ -24,17 +24,17 @@ import { replaceStreamTable } from './stream-table.ts';
 import { markingUnreadable } from './unreadable-request.ts';
 
 export interface ServedService {
-  /** Full name, such as hotloop.v1.PredictionService; must be among the definitions. */
+  /** Full name, such as hotloop.v1.PredictionService; must be in the definitions. */
   readonly name: string;
-  /** By method name. Make them with unary, serverStream, clientStream, orderedStream or framedHandler. */
+  /** By method name. Create them with unary, serverStream, clientStream, orderedStream or framedHandler. */
   readonly handlers: UntypedServiceImplementation;
 }
 
 export interface GrpcServerOptions {
   readonly services: readonly ServedService[];
-  /** Of `loadServiceDefinitions`; also what reflection shows. */
+  /** From `loadServiceDefinitions`; also what reflection shows. */
   readonly definitions: PackageDefinition;
-  /** host:port; port 0 takes a free one. Anything but loopback needs API keys. */
+  /** host:port; port 0 picks a free port. An address other than loopback requires API keys. */
   readonly address: string;
   readonly authenticator: Authenticator;
   /** Default: AUTHORIZATION. */
@@ -42,13 +42,13 @@ export interface GrpcServerOptions {
   readonly log: Log;
   /** Without it connections are not encrypted. */
   readonly tls?: TlsIdentity | undefined;
-  /** Where calls are counted, health and reflection too. */
+  /** Counts calls, including health and reflection. */
   readonly tallies?: Tallies | undefined;
-  /** Largest message either way; default 64 MiB. */
+  /** Largest message in either direction; default 64 MiB. */
   readonly maxMessageBytes?: number;
-  /** A connection without calls is closed after it; default 5 minutes. */
+  /** Time after which a connection without calls is closed; default 5 minutes. */
   readonly maxConnectionIdleMs?: number;
-  /** A connection is renewed after it, for clients at the edge; default never. */
+  /** Age after which a connection is renewed, for clients at the edge; default never. */
   readonly maxConnectionAgeMs?: number;
 }
 
@@ -56,25 +56,35 @@ export interface GrpcServer extends AsyncDisposable {
   readonly port: number;
   /** host:port as bound. */
   readonly address: string;
-  /** Health of a name: a service's, 'readiness', 'liveness', or '' for all but liveness. All begin as not serving. */
+  /**
+   * Sets the health of a name: a service, 'readiness', 'liveness', or '' for all except liveness. All except liveness
+   * start as not serving.
+   */
   setServing(service: string, serving: boolean): void;
-  /** Not serving, then no new calls, then in-flight calls to zero; at the deadline the rest is cut off. Once. */
+  /**
+   * Becomes not serving, accepts no new calls and waits for those in flight; at the deadline the rest is cut off.
+   * Runs once.
+   */
   drain(deadlineMs: number): Promise<void>;
 }
 
 const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 /**
- * A call takes 30 to 40 KB while it runs. After a pause of the machine all that came meanwhile runs at once, and the heap
- * does not shrink again under load: it is to grow by few megabytes then. A client's library holds back what goes beyond.
+ * Limits memory: a running call takes 30 to 40 KB. After a pause of the machine, all calls that arrived meanwhile run
+ * at once, and the heap does not shrink again under load. The client's library holds back the calls beyond this
+ * limit.
  */
 const MAX_CONCURRENT_STREAMS = 256;
 const KEEPALIVE_MS = 10_000;
 /** How long connections get to close when no time is left. */
 const CLOSE_MS = 500;
 
-/** Throws INVALID_ARGUMENT (a method without a row, an open address without keys), UNAVAILABLE (address in use). */
+/**
+ * Throws INVALID_ARGUMENT (a method without a row, an address reachable by others without keys), UNAVAILABLE (address
+ * in use).
+ */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  // The library prints what it also reports; a service's stderr holds JSON lines alone.
+  // The library prints what it also reports as errors, but a service's stderr must contain only JSON lines.
   setLogVerbosity(logVerbosity.NONE);
   const { host, isLoopback } = parseListenAddress(options.address);
   if (!isLoopback && !options.authenticator.required)
@@ -107,7 +117,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   onHttp2Session(server, (session) => {
     widenReceiveWindow(session);
     if (!replaceStreamTable(session))
-      options.log.debug('this runtime keeps the streams of a connection in another way than is known');
+      options.log.debug('the streams of a connection are stored differently in this Node version');
   });
   return new RunningServer(
     server,
@@ -124,7 +134,7 @@ function serverOptions(options: GrpcServerOptions) {
   return {
     'grpc.max_receive_message_length': maxBytes,
     'grpc.max_send_message_length': maxBytes,
-    // Bookkeeping of every call for a debugging service that is not served; traces and metrics are ours.
+    // channelz records every call for a debugging service that is not served; we have our own traces and metrics.
     'grpc.enable_channelz': 0,
     'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
@@ -212,8 +222,8 @@ class RunningServer implements GrpcServer {
   }
 
   /**
-   * Connections are told to go (GOAWAY) only after the last call has ended: grpc-js clients take a connection that is
-   * going away for a dead one at their next keepalive, and would fail what is still in flight on it.
+   * Connections get their GOAWAY only after the last call has ended: grpc-js clients treat a connection that is going
+   * away as dead at their next keepalive, and would fail the calls in flight on it.
    */
   async #drain(deadlineMs: number): Promise<void> {
     const endAt = performance.now() + deadlineMs;

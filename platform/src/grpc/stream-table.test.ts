@@ -14,7 +14,7 @@ import { replaceStreamTable, StreamTable } from './stream-table.ts';
 describe('a table of streams', () => {
   const step = fc.record({ isSet: fc.boolean(), id: fc.nat(40).map((number) => number * 2 + 1) });
 
-  it('holds what a Map would hold', () => {
+  it('contains the same entries as a Map', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const table = new StreamTable<string>();
@@ -44,7 +44,7 @@ describe('a table of streams', () => {
     );
   });
 
-  it('may lose streams while they are visited', () => {
+  it('allows removing streams during iteration', () => {
     const table = new StreamTable<string>();
     for (const id of [1, 3, 5]) table.set(id, 'stream');
     const visited: number[] = [];
@@ -95,7 +95,7 @@ async function connected(): Promise<Connection> {
   };
 }
 
-/** The runtime's own state of a connection. */
+/** Node's internal state of a connection. */
 function stateOf(session: ServerHttp2Session): object {
   const symbol = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'state');
   return Reflect.get(session, symbol as symbol) as object;
@@ -110,7 +110,7 @@ function setTable(session: ServerHttp2Session, table: StreamTable<unknown>): voi
 }
 
 describe('a connection of the runtime', () => {
-  it('keeps its streams in such a table, and none of them beyond its end', async () => {
+  it('keeps its streams in such a table, and none of them after its end', async () => {
     await using connection = await connected();
     expect(connection.isReplaced).toBe(true);
     const table = tableOf(connection.server);
@@ -165,7 +165,7 @@ describe('a connection of the runtime', () => {
     expect(tableOf(connection.server).size).toBe(0);
   });
 
-  it('is left alone when it has streams already, or keeps them elsewhere', async () => {
+  it('is not changed when it already has streams, or keeps them elsewhere', async () => {
     await using connection = await connected();
     const call = connection.client.request({ ':path': '/never', ':method': 'POST' });
     call.on('error', () => undefined);
@@ -181,7 +181,7 @@ describe('a connection of the runtime', () => {
     );
   });
 
-  it('asks its table for nothing that the table does not have, up to the end of a connection that closes with calls open', async () => {
+  it('uses only methods that the table has, until the end of a connection that closes with open calls', async () => {
     await using connection = await connected();
     const asked = new Set<string | symbol>();
     const table = tableOf(connection.server);

@@ -1,9 +1,10 @@
 import type { Http2Session } from './http2-sessions.ts';
 
 /**
- * A Map for the streams of a connection, in the order of their ids, without a Map's memory: the table that a Map has outgrown, which
- * happens again and again while calls come and go, keeps a reference to the next one. Once one of them is old, all that follow
- * outlive the young, with every stream that stood in them and all that belongs to it. See docs/decisions/0009.
+ * A replacement for the Map that holds the streams of an HTTP/2 session, ordered by id. When a Map grows, which
+ * happens repeatedly while calls come and go, its old backing table keeps a reference to the new one. Once one of
+ * these tables is in V8's old generation, all later ones survive minor garbage collections, together with every
+ * stream they contained. See docs/decisions/0009.
  */
 export class StreamTable<Stream> implements Iterable<[number, Stream]> {
   readonly #streams: Record<number, Stream> = Object.create(null);
@@ -37,7 +38,7 @@ export class StreamTable<Stream> implements Iterable<[number, Stream]> {
     for (const id of this.keys()) this.delete(id);
   }
 
-  /** A stream may be taken out meanwhile, as when all are destroyed; one that comes meanwhile is not visited. */
+  /** Streams may be removed during iteration, as when all are destroyed; streams added during it are not visited. */
   forEach(visit: (stream: Stream, id: number) => void): void {
     for (const [id, stream] of this) visit(stream, id);
   }
@@ -67,8 +68,9 @@ const MEMBERS_OF_A_MAP = Object.getOwnPropertyNames(StreamTable.prototype).filte
 );
 
 /**
- * Gives a connection such a table in the place of its Map; to be called before its first stream. False, and nothing done, where the
- * runtime does not keep its streams in an empty Map where Node 20 to 24 do: what belongs to calls is then collected later, no more.
+ * Replaces a session's Map of streams by such a table; call before its first stream. Returns false, and changes
+ * nothing, if this Node version does not keep its streams in an empty Map where Node 20 to 24 do: memory of calls is
+ * then only collected later.
  */
 export function replaceStreamTable(session: Http2Session): boolean {
   const symbol = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'state');

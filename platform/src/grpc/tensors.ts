@@ -4,7 +4,7 @@ import type { Tensor__Output, Tensor as TensorMessage } from '@hotloop/proto/gen
 
 const KNOWN: ReadonlySet<string> = new Set(DATATYPES);
 
-/** Throws INVALID_ARGUMENT for a datatype that the Open Inference Protocol does not name. Shares the bytes. */
+/** Throws INVALID_ARGUMENT for a datatype that the Open Inference Protocol does not define. Shares the bytes. */
 export function tensorFromMessage(tensor: Tensor__Output): Tensor {
   if (!isDatatype(tensor.datatype))
     throw new HotloopError('INVALID_ARGUMENT', `tensor ${tensor.name} has an unknown datatype`);

@@ -62,12 +62,15 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-/** Sends bytes that are no message to a method; resolves with what the call failed with, undefined when it did not. */
+/**
+ * Sends bytes that are not a message to a method. Resolves with the error of the call; undefined when it did not
+ * fail.
+ */
 async function sendGarbage(path: string, apiKey?: string): Promise<unknown> {
   const channel = openChannel(server.address, apiKey === undefined ? {} : { apiKey });
   const client = new Client(channel.address, channel.credentials, channel.options);
   const same = (bytes: Buffer) => bytes;
-  // Whatever the kind of the method, bytes look the same on the wire. A stream of requests is left open.
+  // The kinds of methods do not differ on the wire for one message. A stream of requests is left open.
   const stream = client.makeBidiStreamRequest(path, same, same, channel.metadata(), withDeadline(20_000));
   stream.write(Buffer.from('garbage'));
   if (!methods.some((method) => method.path === path && method.requestStream)) stream.end();
@@ -80,7 +83,7 @@ async function sendGarbage(path: string, apiKey?: string): Promise<unknown> {
   return error && fromStatus(error);
 }
 
-describe('bytes that are no request', () => {
+describe('bytes that are not a request', () => {
   it.each(methods.map((method) => method.path))("are the caller's fault at %s", async (path) => {
     expect(await sendGarbage(path, KEY)).toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -90,7 +93,7 @@ describe('bytes that are no request', () => {
     expect(handled).toBe(0);
   });
 
-  it('tell nobody more than that a key is missing', async () => {
+  it('reveal only that a key is missing', async () => {
     expect(await sendGarbage('/hotloop.v1.JobService/GetLoop')).toMatchObject({ code: 'UNAUTHENTICATED' });
   });
 });

@@ -2,8 +2,8 @@ import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /**
- * Represents bytes that are no such message. The library answers INTERNAL when its decoder throws, as if the fault were ours,
- * before it asks who calls; this is refused where any other request is.
+ * Represents bytes that cannot be decoded. When its decoder throws, grpc-js answers INTERNAL, as if the fault were
+ * ours, before the caller is authorized; an UnreadableRequest is rejected where all other requests are.
  */
 export class UnreadableRequest {
   readonly #messageName: string;
@@ -19,7 +19,7 @@ export class UnreadableRequest {
   }
 }
 
-/** The definition, whose methods give an UnreadableRequest for bytes that are no request of theirs. */
+/** The definition with methods that decode invalid bytes to an UnreadableRequest. */
 export function markingUnreadable(definition: ServiceDefinition): ServiceDefinition {
   return Object.fromEntries(
     Object.entries(definition).map(([name, method]) => [name, markingMethod(method)]),
@@ -28,7 +28,7 @@ export function markingUnreadable(definition: ServiceDefinition): ServiceDefinit
 
 function markingMethod<Method extends MethodDefinition<unknown, unknown>>(method: Method): Method {
   const decode = method.requestDeserialize;
-  // What the loader of contracts adds to a method, and the library's type does not know.
+  // A field that the proto loader adds to a method and that grpc-js' type does not declare.
   const { requestType } = method as { requestType?: { type?: { name?: string } } };
   const unreadable = new UnreadableRequest(requestType?.type?.name ?? 'message of this method');
   return {

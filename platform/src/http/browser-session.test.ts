@@ -25,7 +25,7 @@ describe('sealed sessions', () => {
     expect(browserSessions(undefined).open(cookie)).toBeUndefined();
   });
 
-  it('give the key back until they end, and on the server that sealed them alone', () => {
+  it('return the key until they expire, and only on the server that sealed them', () => {
     let now = 0;
     const sessions = browserSessions('s'.repeat(32), () => now);
     const cookie = sessions.seal(KEY);
@@ -41,7 +41,7 @@ describe('sealed sessions', () => {
     expect(browserSessions(undefined).open(cookie)).toBeUndefined();
   });
 
-  it('refuse a cookie in which any byte was changed', () => {
+  it('reject a cookie with any byte changed', () => {
     const sessions = browserSessions(undefined);
     const bytes = Buffer.from(sessions.seal(KEY), 'base64url');
     for (let at = 0; at < bytes.length; at++) {
@@ -97,7 +97,7 @@ describe('a server with pages', () => {
     return { status: answer.status, cookie, session: (await answer.json()) as { csrfToken: string } };
   }
 
-  it('serves its page at every path a browser opens, its assets, and nothing else', async () => {
+  it('serves its page at every path that a browser opens, its assets, and nothing else', async () => {
     const page = { headers: { accept: 'text/html' } };
     for (const path of ['/', '/models/shop', '/runs/1'])
       expect(await (await ask(open, path, page)).text()).toContain('<title>page</title>');
@@ -106,7 +106,7 @@ describe('a server with pages', () => {
       expect((await ask(open, path)).status, path).toBe(404);
   });
 
-  it('lets nothing inline and nothing from elsewhere run', async () => {
+  it('allows no inline scripts and no scripts from elsewhere', async () => {
     const policy = (await ask(open, '/', { headers: { accept: 'text/html' } })).headers.get(
       'content-security-policy',
     );
@@ -117,8 +117,8 @@ describe('a server with pages', () => {
   it.each([
     ['a page from elsewhere', { origin: 'http://evil.example' }],
     ['a page without an origin', { origin: 'null' }],
-    ['a request that a browser says is cross-site', { 'sec-fetch-site': 'cross-site' }],
-  ])('refuses %s when there are no keys', async (_name, headers) => {
+    ['a request that a browser marks as cross-site', { 'sec-fetch-site': 'cross-site' }],
+  ])('rejects %s when there are no keys', async (_name, headers) => {
     expect((await ask(open, '/v1/things', write(headers))).status).toBe(403);
   });
 
@@ -127,14 +127,14 @@ describe('a server with pages', () => {
     expect((await ask(open, '/v1/things', write(headers))).status).toBe(200);
   });
 
-  it('keeps a session out of reach of scripts and of other sites', async () => {
+  it('hides the session cookie from scripts and from other sites', async () => {
     const { cookie } = await login(KEY);
     expect(cookie).toMatch(/HttpOnly/);
     expect(cookie).toMatch(/SameSite=Strict/);
     expect(cookie).not.toContain(KEY);
   });
 
-  it('writes for a session with its CSRF token alone', async () => {
+  it('accepts writes of a session only with its CSRF token', async () => {
     const { cookie, session } = await login(KEY);
     const sent = cookie.split(';')[0] ?? '';
     expect((await ask(closed, '/v1/things', write({}))).status).toBe(401);
@@ -148,7 +148,7 @@ describe('a server with pages', () => {
     expect(await written.json()).toEqual({ by: 'ada' });
   });
 
-  it('refuses a session whose key has another role, and a key that is not known', async () => {
+  it('rejects a session whose key has another role, and an unknown key', async () => {
     const { cookie, session } = await login('another-key-of-length');
     const sent = cookie.split(';')[0] ?? '';
     const headers = { cookie: sent, 'x-csrf-token': session.csrfToken };

@@ -7,13 +7,13 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 
-/** What a browser holds after logging in: the key, sealed. It can be read on this server alone. */
+/** Encrypts the key into the cookie that a browser gets at login. Only this server can decrypt it. */
 export interface BrowserSessions {
-  /** Seals an API key (or another bearer token) into the value of a cookie that ends `lifetimeMs` from now. */
+  /** Seals an API key (or another bearer token) into a cookie value that expires `lifetimeMs` from now. */
   seal(key: string): string;
-  /** The key of a cookie; undefined for one that is not ours, was changed, or has ended. */
+  /** The key in a cookie; undefined for a cookie that is not ours, was changed, or has expired. */
   open(cookie: string): string | undefined;
-  /** What a write with this cookie must send as `x-csrf-token`. */
+  /** The `x-csrf-token` that a write with this cookie must send. */
   csrfToken(cookie: string): string;
   isCsrfToken(cookie: string, token: string): boolean;
   readonly lifetimeMs: number;
@@ -21,7 +21,7 @@ export interface BrowserSessions {
 
 export const SESSION_COOKIE = 'hotloop_session';
 
-/** How the session's cookie is set. */
+/** Options of the session cookie. */
 export function sessionCookie(sessions: BrowserSessions, secure: boolean) {
   const maxAge = Math.floor(sessions.lifetimeMs / 1000);
   return { httpOnly: true, sameSite: 'strict', secure, path: '/', maxAge } as const;
@@ -34,9 +34,9 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /**
- * Sessions without a store: the cookie is the key under AES-256-GCM with its end, so that each request is authenticated as
- * one with that key is, and a key that was withdrawn ends its sessions. With a secret of its own a process ends all
- * sessions when it restarts; several servers behind one name share a secret.
+ * Sessions without a store: the cookie is the key and its expiry, encrypted with AES-256-GCM. Each request is
+ * authenticated like one with that key, so revoking the key ends its sessions. Without a given secret, a process
+ * generates its own, and a restart ends all sessions; several servers behind one name must share a secret.
  */
 export function browserSessions(secret: string | undefined, now: () => number = Date.now): BrowserSessions {
   const sealing = secret === undefined ? randomBytes(32) : derive(secret, 'session');

@@ -4,22 +4,22 @@ import type { Caller, Requirement } from '../auth/authorization.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What the route asks of its caller. A route without it is refused when the server starts: default deny. */
+    /** The role that the route requires. A route without it is rejected when the server starts: default deny. */
     requires?: Requirement;
   }
   interface FastifyRequest {
-    /** Who asks; set before the handler runs. */
+    /** The authenticated caller; set before the handler runs. */
     caller: Caller;
   }
 }
 
-/** The application that routes are added to: bodies, queries and answers are described by zod schemas. */
+/** The Fastify application that routes are added to; zod schemas describe bodies, queries and answers. */
 export type HttpApp = ReturnType<typeof typed>;
 
-/** Adds the routes of one module. Every route names the role it needs in `config.requires`. */
+/** Adds the routes of one module. Every route names the role it requires in `config.requires`. */
 export type RouteModule = (app: HttpApp) => void | Promise<void>;
 
-/** The application with schemas by zod. */
+/** The application with zod schemas. */
 export function typed(bare: FastifyInstance) {
   const app = bare.withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);

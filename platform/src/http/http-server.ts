@@ -31,27 +31,30 @@ export interface HttpOptions {
 }
 
 export interface HttpServerOptions {
-  /** host:port; port 0 takes a free one. Anything but loopback needs API keys. */
+  /** host:port; port 0 picks a free port. An address other than loopback requires API keys. */
   readonly listen: string;
   /** Title of the OpenAPI document. */
   readonly title: string;
-  /** The largest body that is read, in bytes; routes may set their own. */
+  /** Largest accepted body in bytes; routes may set their own. */
   readonly maxBodyBytes?: number;
   readonly routes: readonly RouteModule[];
   /** A web application that this server serves and that calls its routes. */
   readonly pages?: Pages;
-  /** For keys that are limited to some models: the model of a thing that a path names by its parameter, such as `rollout`. */
+  /**
+   * For keys that are limited to some models: maps a path parameter, such as `rollout`, to the model that the
+   * resource belongs to.
+   */
   readonly modelOf?: Readonly<Record<string, ModelOf>>;
 }
 
-/** Null: there is no such thing. */
+/** Null: there is no such resource. */
 export type ModelOf = (id: string) => Promise<string | null>;
 
 export interface Pages {
-  /** Holds `index.html` and `assets/`. */
+  /** Contains `index.html` and `assets/`. */
   readonly folder: string;
   readonly sessions: BrowserSessions;
-  /** Logins at an OpenID Connect issuer, beside those by key. */
+  /** Login at an OpenID Connect issuer, in addition to login by key. */
   readonly oidc?: OidcLoginSettings | undefined;
 }
 
@@ -61,19 +64,19 @@ export interface HttpServerAdapters {
   readonly tls?: TlsIdentity | undefined;
   readonly metrics: Metrics;
   readonly log: Log;
-  /** Whether the service takes requests now; false answers /readyz with 503. */
+  /** Whether the service accepts requests now; if false, /readyz answers 503. */
   readonly isReady?: () => boolean;
 }
 
 export interface HttpServer extends AsyncDisposable {
   readonly address: string;
-  /** No new connections, then requests at work to their end; at the deadline the rest is cut off. */
+  /** Stops accepting connections and waits for running requests; at the deadline the rest is cut off. */
   drain(deadlineMs: number): Promise<void>;
 }
 
 const DEFAULT_MAX_BODY_BYTES = 16 * 1024 * 1024;
 const JSON_TYPES = ['application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json'];
-/** Bodies of these are handed to the route as a stream. */
+/** Bodies of these types are passed to the route as a stream. */
 const STREAM_TYPES = [
   'application/x-ndjson',
   'application/jsonl',
@@ -84,9 +87,9 @@ const SAFE_METHODS = new Set(['GET', 'HEAD']);
 const ANYONE: Caller = { subject: '', roles: new Set() };
 
 /**
- * Starts an HTTP server with the routes given, `/livez`, `/readyz`, `/metrics` (Prometheus) and `/openapi.json`
- * (OpenAPI 3.1). Errors are `application/problem+json`. Throws INVALID_ARGUMENT for an address that other machines reach
- * without API keys and for a route that names no role; UNAVAILABLE when the address is taken.
+ * Starts an HTTP server with the given routes, `/livez`, `/readyz`, `/metrics` (Prometheus) and `/openapi.json`
+ * (OpenAPI 3.1). Errors are `application/problem+json`. Throws INVALID_ARGUMENT for an address that other machines
+ * can reach without API keys, and for a route that names no role; UNAVAILABLE when the address is in use.
  */
 export async function openHttpServer(
   options: HttpServerOptions,
@@ -123,9 +126,9 @@ export async function openHttpServer(
   });
   await app.register(cookie);
   app.addHook('onRequest', async (request) => {
-    // No name holds it, and no store takes it.
+    // No name contains a NUL character, and Postgres does not accept it.
     if (/%00/.test(request.url))
-      throw new HotloopError('INVALID_ARGUMENT', 'the URL holds a NUL character', {
+      throw new HotloopError('INVALID_ARGUMENT', 'the URL contains a NUL character', {
         reason: 'invalid_request',
       });
     if (request.routeOptions.config.requires !== 'public') refuseUnverified(request.raw, adapters.tls);
@@ -139,7 +142,7 @@ export async function openHttpServer(
   });
   const durations = httpDurations(adapters.metrics.tallies);
   app.addHook('onResponse', async (request, reply) => {
-    // What is left of a refused upload is read and dropped; else the next request of the connection is never seen.
+    // Read and discard the rest of a rejected upload; otherwise the next request of the connection is never read.
     request.raw.resume();
     const route = request.routeOptions.url ?? 'none';
     durations(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
@@ -197,7 +200,7 @@ function addOwnRoutes(app: HttpApp, { metrics, isReady }: HttpServerAdapters): v
   app.get('/openapi.json', open, async () => app.swagger());
 }
 
-/** The model that a request is about, by its path, query or body. */
+/** The model that a request is about, from its path, query or body. */
 async function namedModel(
   request: FastifyRequest,
   modelOf: HttpServerOptions['modelOf'] = {},
@@ -222,7 +225,7 @@ async function callerOf(
 ): Promise<Caller> {
   const requires = request.routeOptions.config.requires;
   if (requires === undefined || requires === 'public') return ANYONE;
-  // A key that may only read is accepted for every route that only reads.
+  // A read-only key is accepted by every route that only reads.
   const role = requires === 'operate' && SAFE_METHODS.has(request.method) ? 'read' : requires;
   return withRole(await authenticator.authenticate(credentialsOf(request, sessions)), role);
 }

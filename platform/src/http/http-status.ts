@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@hotloop/proto/errors.ts';
 
-/** The HTTP status of each code, one row for every code there is. */
+/** The HTTP status for each error code. */
 export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   CANCELLED: 499,
   UNKNOWN: 500,

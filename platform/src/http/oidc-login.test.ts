@@ -10,7 +10,7 @@ import { openMetrics } from '../telemetry/metrics.ts';
 import { browserSessions } from './browser-session.ts';
 import { openHttpServer } from './http-server.ts';
 
-/** An issuer whose token endpoint checks the verifier of the login that was begun. */
+/** An issuer whose token endpoint checks the PKCE verifier of the login. */
 async function startIssuer() {
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256', use: 'sig' };
@@ -55,7 +55,7 @@ async function startIssuer() {
   };
 }
 
-it('logs a person in at an issuer, with a role that reads and does not write', async () => {
+it('logs a user in at an issuer, with a role that reads and does not write', async () => {
   await using issuer = await startIssuer();
   await using metrics = openMetrics('test');
   const tokens = createJwtVerifier({
@@ -115,7 +115,7 @@ it('logs a person in at an issuer, with a role that reads and does not write', a
   const write = { method: 'POST', headers: { 'x-csrf-token': session.csrfToken } };
   expect((await ask('/v1/things', write)).status).toBe(403);
 
-  // A state of another login, one that was used, a code that is not good, and an answer to another login's nonce.
+  // The state of another login, a used state, an invalid code, and a token with another login's nonce.
   await begin();
   expect(await comeBack(`code=good&state=${state}`)).toBe('/?login=expired');
   expect(await comeBack(`code=good&state=${state}`)).toBe('/?login=expired');

@@ -7,12 +7,12 @@ import { type BrowserSessions, SESSION_COOKIE, sessionCookie } from './browser-s
 import type { RouteModule } from './http-app.ts';
 
 export interface OidcLoginSettings {
-  /** Its tokens must be ones that the authenticator takes. */
+  /** The authenticator must accept its tokens. */
   readonly issuer: string;
   readonly clientId: string;
-  /** Absent for a public client; the exchange is protected by PKCE either way. */
+  /** Absent for a public client; PKCE protects the exchange in either case. */
   readonly clientSecret?: string | undefined;
-  /** Address of the console as browsers see it; default: as the request names it. */
+  /** Address of the console as browsers see it; default: as in the request. */
   readonly consoleUrl?: string | undefined;
   readonly scope: string;
 }
@@ -20,7 +20,7 @@ export interface OidcLoginSettings {
 const LOGIN_COOKIE = 'hotloop_login';
 const LOGIN_S = 600;
 const TIMEOUT_MS = 5_000;
-/** Browsers keep no larger cookie. */
+/** Largest cookie that browsers store. */
 const MOST_COOKIE = 4_000;
 
 const begunSchema = z.object({ state: z.string(), nonce: z.string(), verifier: z.string() });
@@ -32,9 +32,9 @@ const endpointsSchema = z.object({
 const tokensSchema = z.object({ access_token: z.string().optional(), id_token: z.string().optional() });
 
 /**
- * Logs a person in at an OpenID Connect issuer: authorization code flow with PKCE (RFC 7636) and a nonce. What the issuer gives is checked as every
- * token is and kept like a key, sealed in the session's cookie; it counts for as long as the issuer made it count. Failures lead back to the
- * console with `?login=REASON`.
+ * Logs a user in at an OpenID Connect issuer: authorization code flow with PKCE (RFC 7636) and a nonce. The issued
+ * token is verified like every token and, like a key, sealed in the session cookie; it is valid until it expires.
+ * Failures redirect to the console with `?login=REASON`.
  */
 export function oidcLoginRoutes(
   settings: OidcLoginSettings,
@@ -57,7 +57,7 @@ export function oidcLoginRoutes(
           ...{ code_challenge: sha256url(begun.verifier), code_challenge_method: 'S256' },
         };
         for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
-        // Lax: the issuer sends the browser back from another site.
+        // Lax, because the issuer redirects the browser from another site.
         reply.setCookie(LOGIN_COOKIE, sessions.seal(JSON.stringify(begun)), {
           ...{ httpOnly: true, sameSite: 'lax', secure: request.protocol === 'https' },
           ...{ path: '/v1/session/oidc', maxAge: LOGIN_S },
@@ -93,7 +93,7 @@ export function oidcLoginRoutes(
   };
 }
 
-/** The first of the issuer's tokens that counts here, sealed; null when none does, or none fits into a cookie. */
+/** The first of the issuer's tokens that is valid here, sealed; null when none is, or none fits into a cookie. */
 async function cookieOf(
   { access_token: access, id_token: id }: z.output<typeof tokensSchema>,
   authenticator: Authenticator,
@@ -128,7 +128,7 @@ async function exchange(
   return ask(tokensSchema, endpoint, { method: 'POST', body });
 }
 
-/** OpenID Connect Discovery 1.0; read each time, so that an issuer may move its endpoints. */
+/** OpenID Connect Discovery 1.0; read at each login, so that an issuer may move its endpoints. */
 async function endpointsOf(issuer: string): Promise<z.output<typeof endpointsSchema>> {
   const found = await ask(endpointsSchema, `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
   if (found.issuer === issuer) return found;
@@ -145,7 +145,7 @@ async function ask<T>(schema: z.ZodType<T>, url: string, init: RequestInit = {})
     if (!response.ok) throw new Error(`it answered ${response.status}`);
     return schema.parse(await response.json());
   } catch (cause) {
-    throw new HotloopError('UNAVAILABLE', 'the issuer of logins does not answer as it should; try again', {
+    throw new HotloopError('UNAVAILABLE', 'the login issuer gave an unexpected answer; try again', {
       reason: 'issuer_unavailable',
       cause,
     });
@@ -161,7 +161,7 @@ function begunOf(cookie: string | undefined, sessions: BrowserSessions): z.outpu
   }
 }
 
-/** Without a check of the signature: it came from the issuer itself, over the connection that was made to it. */
+/** The signature is not checked, because the token came directly from the issuer over TLS. */
 function nonceOf(token: string): unknown {
   try {
     const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');

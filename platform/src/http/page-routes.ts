@@ -5,7 +5,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from '../config.ts';
 import type { RouteModule } from './http-app.ts';
 
-/** Nothing inline, nothing from elsewhere, in no frame of another page. */
+/** No inline code, nothing from other origins, and no embedding in frames of other pages. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -19,7 +19,7 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Names that the build gives. */
+/** File names that the build generates. */
 const ASSET = /^\w[\w.-]*$/;
 
 /** Headers of every answer of a server that has pages. */
@@ -33,14 +33,15 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Serves the files of a built single-page application: `assets/` (named by content, kept for a year), and `index.html` at every
- * other path outside /v1 that a browser opens. Without the files the paths say so.
+ * Serves the files of a built single-page application: `assets/` (names contain a content hash, cached for a year),
+ * and `index.html` at every other path outside /v1 that a browser opens. Without the files, the paths answer with an
+ * explanation.
  *
- * @param folder absolute path that holds `index.html` and `assets/`.
+ * @param folder absolute path that contains `index.html` and `assets/`.
  */
 export function pageRoutes(folder: string): RouteModule {
   return async (app) => {
-    // Its own route would name no role; ours does.
+    // The plugin's own route would name no role, so we add ours.
     await app.register(fastifyStatic, { root: join(folder, 'assets'), serve: false, suppressWarning: true });
     app.get(
       '/assets/:name',

@@ -4,7 +4,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import type { Log } from '../log.ts';
 import { HTTP_STATUS } from './http-status.ts';
 
-/** A failed request as RFC 9457 has it, with our code and reason beside it. */
+/** A failed request as in RFC 9457, plus our code and reason. */
 export interface Problem {
   readonly type: 'about:blank';
   readonly title: string;
@@ -14,7 +14,7 @@ export interface Problem {
   readonly reason: string;
 }
 
-/** Answers `application/problem+json`. Causes of our own faults go to the log, never to the caller. */
+/** Answers `application/problem+json`. Causes of internal errors go to the log, never to the caller. */
 export function sendProblem(
   error: unknown,
   request: FastifyRequest,
@@ -38,7 +38,10 @@ function problemFrom({ code, message, reason }: HotloopError): Problem {
   return { type: 'about:blank', title: code, status: HTTP_STATUS[code], detail: message, code, reason };
 }
 
-/** Fastify's own refusals (schema, body too large, malformed JSON) in our codes; everything else as `toHotloopError`. */
+/**
+ * Maps Fastify's own errors (schema, body too large, malformed JSON) to our codes; everything else as
+ * `toHotloopError`.
+ */
 function fromHttpError(error: unknown): HotloopError {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const problems = error.validation.map(({ instancePath, message }) => {
@@ -51,7 +54,7 @@ function fromHttpError(error: unknown): HotloopError {
   if (error instanceof HotloopError || statusCode === undefined || !String(code).startsWith('FST_'))
     return toHotloopError(error);
   if (statusCode === 413)
-    return new HotloopError('INVALID_ARGUMENT', 'the body is larger than is read here; send less at once', {
+    return new HotloopError('INVALID_ARGUMENT', 'the body is too large for this route; send less at once', {
       reason: 'body_too_large',
     });
   if (statusCode < 500) return new HotloopError('INVALID_ARGUMENT', String(message), { cause: error });

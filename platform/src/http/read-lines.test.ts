@@ -15,7 +15,7 @@ async function linesOf(text: string, size = 3, maxBytes = 100) {
 }
 
 describe('lines of a stream', () => {
-  it('are the same however the stream is cut', async () => {
+  it('are the same wherever the stream is split', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.constantFrom('a', 'bc', 'é', '\n', '\r\n')),

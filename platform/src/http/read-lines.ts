@@ -4,15 +4,15 @@ const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
 export interface Line {
-  /** Counted from 1, empty lines too. */
+  /** Counted from 1, including empty lines. */
   readonly number: number;
-  /** Without its line end. */
+  /** Without the line end. */
   readonly bytes: Uint8Array;
 }
 
 /**
- * Splits a stream of bytes into its lines that are not empty; LF and CRLF both end one. Throws INVALID_ARGUMENT for a line
- * longer than `maxBytes`, so at most that much and one chunk is held.
+ * Splits a stream of bytes into its non-empty lines, ended by LF or CRLF. Throws INVALID_ARGUMENT for a line longer
+ * than `maxBytes`, so at most that much and one chunk is buffered.
  */
 export async function* readLines(
   chunks: AsyncIterable<Uint8Array>,

@@ -3,29 +3,29 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { parseListenAddress } from '../grpc/listen-address.ts';
 
 /**
- * Throws PERMISSION_DENIED for what a browser may have sent on behalf of a web page. Without API keys everybody on this
- * machine may do everything, and a page from anywhere can make a browser on this machine ask: it then names the page's
- * `Origin`, or, where the page's own name was made to point here, a `Host` that is not this machine.
+ * Throws PERMISSION_DENIED for a request that a browser may have sent on behalf of a web page. Without API keys,
+ * everybody on this machine may do everything, and any web page can make a local browser send requests. Such a
+ * request has the page's `Origin`, or, with DNS rebinding, a `Host` that is not this machine.
  */
 export function refuseWebPage(headers: IncomingHttpHeaders): void {
   if (headers.origin !== undefined)
-    throw refusal('requests of web pages (with an Origin header) need an API key: set HOTLOOP_API_KEYS');
+    throw refusal('requests from web pages (with an Origin header) need an API key: set HOTLOOP_API_KEYS');
   refuseForeignHost(headers);
 }
 
 /**
- * As `refuseWebPage`, for a server that has a page of its own: that page may ask, any other may not. Its `Origin` is the
- * `Host` it was loaded from.
+ * As `refuseWebPage`, for a server with its own page: requests of that page are allowed, those of any other are not.
+ * The page's `Origin` equals the `Host` that it was loaded from.
  */
 export function refuseForeignPage(headers: IncomingHttpHeaders): void {
   refuseForeignHost(headers);
   const { origin, host } = headers;
   if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`)
-    throw refusal('requests of pages from elsewhere need an API key: set HOTLOOP_API_KEYS');
+    throw refusal('requests from pages of other origins need an API key: set HOTLOOP_API_KEYS');
   const site = headers['sec-fetch-site'];
   const isNavigation = headers['sec-fetch-mode'] === 'navigate';
   if (site !== undefined && site !== 'same-origin' && site !== 'none' && !isNavigation)
-    throw refusal('requests of pages from elsewhere need an API key: set HOTLOOP_API_KEYS');
+    throw refusal('requests from pages of other origins need an API key: set HOTLOOP_API_KEYS');
 }
 
 function refuseForeignHost({ host }: IncomingHttpHeaders): void {

@@ -14,13 +14,13 @@ const sessionSchema = z.object({
   loggedIn: z.boolean(),
   subject: z.string(),
   roles: z.array(z.string()),
-  /** Sent with every write as x-csrf-token. */
+  /** Must be sent with every write as x-csrf-token. */
   csrfToken: z.string(),
-  /** True where /v1/session/oidc logs in at an issuer. */
+  /** True when /v1/session/oidc offers login at an issuer. */
   oidc: z.boolean(),
 });
 
-/** The headers that authenticate a request: its own, or those that its session cookie maps to. */
+/** The headers that authenticate a request: its own, or those derived from its session cookie. */
 export function credentialsOf(request: FastifyRequest, sessions: BrowserSessions | undefined): HeaderOf {
   const own: HeaderOf = (name) => {
     const value = request.headers[name];
@@ -38,7 +38,7 @@ export function credentialsOf(request: FastifyRequest, sessions: BrowserSessions
   return (name) => (name === 'authorization' ? `Bearer ${key}` : undefined);
 }
 
-/** Log in with an API key, who is logged in, and log out. */
+/** Routes to log in with an API key, to see who is logged in, and to log out. */
 export function sessionRoutes(
   authenticator: Authenticator,
   sessions: BrowserSessions,

@@ -4,8 +4,8 @@ import { parseStrictJson } from './strict-json.ts';
 
 const parse = (text: string) => parseStrictJson(Buffer.from(text));
 
-describe('JSON from outside', () => {
-  it('is read as JSON.parse reads it', () => {
+describe('JSON from external callers', () => {
+  it('is parsed as JSON.parse does', () => {
     fc.assert(
       fc.property(fc.json({ noUnicodeString: false }), (text) => {
         fc.pre(!text.includes('__proto__') && text.isWellFormed());
@@ -29,11 +29,11 @@ describe('JSON from outside', () => {
     expect(() => parse(text)).toThrow(reason);
   });
 
-  it('refuses bytes that are not UTF-8', () => {
+  it('rejects bytes that are not UTF-8', () => {
     expect(() => parseStrictJson(Buffer.from([0x22, 0xff, 0x22]))).toThrow('UTF-8');
   });
 
-  it('lets the same key stand in two objects, and in a text', () => {
+  it('allows the same key in two objects, and in a text', () => {
     expect(parse('[{"a":"{\\"a\\":1,\\"a\\":2}"},{"a":2}]')).toHaveLength(2);
   });
 });

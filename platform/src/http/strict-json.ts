@@ -1,15 +1,16 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
-/** Objects and lists in one another. The deepest document of ours has six. */
+/** Maximum nesting of objects and lists. Our deepest document has six levels. */
 const MAX_DEPTH = 32;
 const FORBIDDEN = '__proto__';
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /**
- * Parses JSON from outside. Refuses what parsers usually let pass and readers then disagree on: bytes that are not UTF-8, the same
- * key twice in one object, the key `__proto__`, and nesting deeper than 32. Throws INVALID_ARGUMENT with the path of the
- * field where there is one. Memory: the text and the values, and the keys of the objects that are open.
+ * Parses JSON from external callers. Rejects what parsers usually accept and then interpret differently: bytes that
+ * are not UTF-8, the same key twice in one object, the key `__proto__`, and nesting deeper than 32. Throws
+ * INVALID_ARGUMENT with the path of the field if there is one. Memory: the text, the values, and the keys of the
+ * currently open objects.
  */
 export function parseStrictJson(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw invalid('the body is empty; send JSON');
@@ -33,11 +34,11 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
 interface Level {
   /** Undefined for a list. */
   readonly keys: Set<string> | undefined;
-  /** The key or index at which the reader is. */
+  /** The key or index that is being read. */
   at: string | number;
 }
 
-/** Depth and keys only: JSON.parse refuses text that is no JSON. */
+/** Checks only depth and keys; JSON.parse rejects invalid JSON. */
 function checkStructure(text: string): void {
   const levels: Level[] = [];
   for (let index = 0; index < text.length; index++) {
@@ -66,7 +67,7 @@ function checkStructure(text: string): void {
   }
 }
 
-/** Index after the closing quote, or the length of a text that ends first. */
+/** Index after the closing quote, or the length of the text when it ends first. */
 function endOfString(text: string, start: number): number {
   for (let index = start + 1; index < text.length; index++) {
     const code = text.charCodeAt(index);

@@ -8,32 +8,33 @@ import { ASSUMED_ITEM_BYTES, DEFAULT_FRAME_LIMITS } from '../frame-writer.ts';
 import { ServedStream } from './served-stream.ts';
 
 export interface FramedHandlerOptions<Item extends ItemMessage, Reply extends object> {
-  /** Answers one item, without sequence. An error fails this item alone. */
+  /** Answers one item; the sequence is set by the server. An error fails only this item. */
   handle(item: Item, context: ItemContext): Promise<Reply>;
-  /** Remaining milliseconds as the item says; 0 or less takes the default. */
+  /** Remaining milliseconds according to the item; 0 or less selects the default. */
   timeoutMsOf(item: Item): number;
-  /** Also the longest that is granted; default 60 000. */
+  /** Default and upper limit of an item's timeout; 60,000 if not set. */
   readonly maxTimeoutMs?: number;
   readonly defaultTimeoutMs?: number;
-  /** Approximate bytes of a reply, for the bound on a frame; default 512. */
+  /** Approximate size of a reply in bytes, for the limit of a frame; default 512. */
   readonly sizeOf?: (reply: Reply) => number;
-  /** Items running at once on one stream; more wait, in order. Default 1024. */
+  /** Items that run at the same time on one stream; more wait, in order. Default 1024. */
   readonly maxRunning?: number;
-  /** Items waiting on one stream; beyond it they are refused RESOURCE_EXHAUSTED. Default 8192. */
+  /** Items that wait on one stream; beyond it they are rejected with RESOURCE_EXHAUSTED. Default 8192. */
   readonly maxWaiting?: number;
   readonly maxFrameItems?: number;
   readonly maxFrameBytes?: number;
   /**
-   * After so long the client is asked to open another stream, so that load finds new replicas; a tenth of it is
+   * Age at which the client is asked to open another stream, so that load reaches new replicas; a tenth of it is
    * jitter. Default 1 minute; 0 turns it off.
    */
   readonly maxStreamAgeMs?: number;
 }
 
 /**
- * The serving side of FramedClient, as a handler of a bidirectional stream. Answers headers at once, so that the client knows that it
- * stands. An item that is expired or cancelled before its turn never runs. When the stream dies every running
- * handler's signal fires. When the server drains, the client is asked to connect elsewhere and the stream ends with its last answer.
+ * The server side of FramedClient, as a handler of a bidirectional stream. Sends headers at once, so that the client
+ * knows that the stream is open. An item that expires or is cancelled before it starts never runs. When the stream
+ * dies, the signals of all running handlers fire. When the server drains, the client is asked to connect elsewhere,
+ * and the stream ends with its last answer.
  */
 export function framedHandler<Item extends ItemMessage, Reply extends object>(
   options: FramedHandlerOptions<Item, Reply>,

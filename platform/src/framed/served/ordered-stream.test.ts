@@ -28,7 +28,7 @@ function readable(bytes: Buffer): Buffer {
 }
 const definitions = loadDefinitions(['hotloop/v1/decision.proto']);
 const contract = definitions[SERVICE] as ServiceDefinition;
-/** The contract's stream, carrying bytes as they are. */
+/** The contract's stream method, with bytes as messages. */
 const rawMethod = { ...contract.DecideStream!, requestDeserialize: readable, responseSerialize: whole };
 const rawDefinitions = {
   ...definitions,
@@ -78,21 +78,21 @@ async function allOf(stream: Stream): Promise<string[]> {
   return replies;
 }
 
-/** Resolves in another turn of the event loop for every third request, in another order than they came. */
+/** Every third request is answered in a later turn of the event loop, so answers become ready out of order. */
 async function late(request: Buffer): Promise<Buffer> {
   const number = Number(request.toString());
   if (number % 3 === 0) await new Promise((resolve) => setTimeout(resolve, number % 7));
   return Buffer.from(`answer ${number}`);
 }
 
-/** A call of the raw method without grpc-js, which would read on by itself and keep what went wrong to itself. */
+/** Calls the raw method without grpc-js, which would read ahead by itself and hide errors. */
 function rawCall(session: ClientHttp2Session): ClientHttp2Stream {
   return session.request({
     ':method': 'POST',
     ':path': rawMethod.path,
     'content-type': 'application/grpc',
     te: 'trailers',
-    // One that nobody knows, for those messages that are marked as encoded.
+    // An unknown encoding, which applies to messages that are marked as encoded.
     'grpc-encoding': 'unknown',
   });
 }
@@ -112,7 +112,7 @@ describe('a stream answered in order', () => {
         orderedStream(late, refuse)(hidden);
       },
     ],
-  ])('gives every reply once and in the order of the requests, %s', async (_, serve) => {
+  ])('sends every reply once and in the order of the requests, %s', async (_, serve) => {
     await using server = await startServer(late, serve);
     using client = open(server);
     const numbers = Array.from({ length: 1000 }, (_, index) => index);
@@ -149,7 +149,7 @@ describe('a stream answered in order', () => {
     expect(written).toEqual([20 * (5 + 5)]);
   });
 
-  it('carries replies larger than what is joined, and empty ones', async () => {
+  it('sends replies larger than the joining limit, and empty ones', async () => {
     const sizes = [0, 1_000_000, 3, 200_000, 0, 500_000];
     await using server = await startServer(async (request) => Buffer.alloc(Number(request.toString()), 7));
     using client = open(server);
@@ -158,13 +158,13 @@ describe('a stream answered in order', () => {
     expect((await allOf(client.stream)).map((reply) => reply.length)).toEqual(sizes);
   });
 
-  it('asks for no more while the client does not read', async () => {
+  it('reads no more requests while the client does not read', async () => {
     let asked = 0;
     await using server = await startServer(async () => {
       asked++;
       return Buffer.alloc(64 * 1024);
     });
-    // A client of grpc-js reads on by itself; this one takes its 64 KB and no more.
+    // A grpc-js client reads ahead by itself; this client accepts its 64 KB window and no more.
     const session = connect(`http://${server.address}`);
     const stream = rawCall(session);
     try {
@@ -181,7 +181,7 @@ describe('a stream answered in order', () => {
     ['before the first reply', 0],
     ['after some replies', 3],
   ])(
-    'ends with the status of the library, which refuses an encoding, whatever was at work, %s',
+    'ends with the library status for an unknown encoding, whatever was running, %s',
     async (_, answered) => {
       const errors: Error[] = [];
       await using server = await startServer(
@@ -216,7 +216,7 @@ describe('a stream answered in order', () => {
     },
   );
 
-  it('answers what cannot be read in its place', async () => {
+  it('answers an unreadable request in its position', async () => {
     await using server = await startServer(late);
     using client = open(server);
     for (const request of ['3', UNREADABLE, '1']) client.stream.write(Buffer.from(request));
@@ -224,7 +224,7 @@ describe('a stream answered in order', () => {
     expect(await allOf(client.stream)).toEqual(['answer 3', 'refused malformed_request', 'answer 1']);
   });
 
-  it('drops what a cancelled client asked for, and serves the next', async () => {
+  it('drops the requests of a cancelled client, and serves the next one', async () => {
     await using server = await startServer(late);
     {
       using gone = open(server);

@@ -4,19 +4,22 @@ import { type CallContext, contextOf } from '../../grpc/call-context.ts';
 import { UnreadableRequest } from '../../grpc/unreadable-request.ts';
 import { openReplyWriter, type ReplyWriter } from './reply-writer.ts';
 
-/** Requests of one stream that may be at work at once; more are not read, which holds the client back. */
+/**
+ * Requests of one stream that may run at the same time; further ones are not read, which applies backpressure to the
+ * client.
+ */
 const MAX_RUNNING = 256;
 
-/** The answer to one request, encoded. Resolves with bytes for failures too: must not throw or reject. */
+/** Returns the encoded answer to one request. Must not throw or reject: failures are encoded as answers too. */
 export type AnswerRequest<Request> = (request: Request, context: CallContext) => Promise<Buffer>;
 
-/** The answer, encoded, to bytes that are no request. */
+/** Returns the encoded answer to bytes that cannot be decoded as a request. */
 export type RefuseUnreadable = (error: HotloopError) => Buffer;
 
 /**
- * A bidirectional stream on which each request is answered by one reply, in the order of the requests, while many are at
- * work. Replies are held back while the client does not read. A stream that the client cancels is dropped, and its
- * handlers' context signal fires.
+ * A bidirectional stream on which each request is answered by one reply, in the order of the requests, while many run
+ * concurrently. Replies are held back while the client does not read. A stream that the client cancels is dropped,
+ * and the signals of its handlers' contexts fire.
  */
 export function orderedStream<Request>(
   answer: AnswerRequest<Request>,

@@ -16,7 +16,7 @@ it('lets a client send large messages without a round trip for every 64 KiB', as
   });
   const session = connect(`http://${server.address}`);
   try {
-    // The first settings are the library's own; ours follow once the session stands.
+    // The first settings are the library's own; ours follow once the session is open.
     while (session.remoteSettings.initialWindowSize !== 4 * 1024 * 1024)
       await once(session, 'remoteSettings');
     await expect.poll(() => session.state.remoteWindowSize).toBe(16 * 1024 * 1024);

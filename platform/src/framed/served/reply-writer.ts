@@ -1,31 +1,34 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
 
-/** What stands before every message of a stream: a byte that says it is not compressed, and its length. */
+/** Header of every message of a gRPC stream: a byte for compression (0), and the length. */
 const MESSAGE_HEADER_BYTES = 5;
-/** Joining copies bytes, so large replies are sent without waiting for more. */
+/** Joining copies bytes, so larger replies are sent without waiting for more. */
 const MAX_JOINED_BYTES = 128 * 1024;
 
-/** Writes replies that are encoded already to one stream. */
+/** Writes encoded replies to one stream. */
 export interface ReplyWriter {
-  /** Takes a reply at any time; more should follow only while `isBlocked` is false. */
+  /** Accepts a reply at any time; more should follow only while `isBlocked` is false. */
   write(reply: Buffer): void;
-  /** True while the client reads more slowly than it is answered. */
+  /** True while the client reads more slowly than replies are written. */
   readonly isBlocked: boolean;
-  /** Ends the stream behind the last reply. */
+  /** Ends the stream after the last reply. */
   end(): void;
 }
 
 /**
- * All replies of one turn of the event loop leave in one write. grpc-js by itself writes one message a turn, and on both
- * sides each write costs more than a small message. `onDrain` is called whenever the client has caught up.
+ * Sends all replies of one turn of the event loop in one write. grpc-js itself writes one message per turn, and on
+ * both sides each write costs more than a small message. `onDrain` is called whenever the client has caught up.
  */
 export function openReplyWriter(call: ServerDuplexStream<unknown, Buffer>, onDrain: () => void): ReplyWriter {
   const stream = http2StreamOf(call);
   return stream ? new JoiningWriter(call, stream, onDrain) : new SingleWriter(call, onDrain);
 }
 
-/** grpc-js keeps the HTTP/2 stream behind its call. Should it once keep it elsewhere, replies leave one by one. */
+/**
+ * grpc-js keeps the HTTP/2 stream in a private field of its call. If a later release moves it, replies are sent one
+ * by one.
+ */
 export function http2StreamOf(call: object): ServerHttp2Stream | undefined {
   const inner: unknown = Reflect.get(call, 'call');
   const stream: unknown = isObject(inner) ? Reflect.get(inner, 'stream') : undefined;
@@ -57,7 +60,7 @@ class JoiningWriter implements ReplyWriter {
   }
 
   write(reply: Buffer): void {
-    // Runs when the promises that are settled by now have run, and they are what answers.
+    // Runs after the promises that are already settled, because these produce more replies.
     if (this.#replies.push(reply) === 1) process.nextTick(this.#join);
     this.#bytes += MESSAGE_HEADER_BYTES + reply.length;
     if (this.#bytes >= MAX_JOINED_BYTES) this.#writeJoined();
@@ -74,7 +77,7 @@ class JoiningWriter implements ReplyWriter {
     const joined = Buffer.allocUnsafe(this.#bytes);
     this.#replies = [];
     this.#bytes = 0;
-    // The client has gone, or the call has ended with a status meanwhile.
+    // The client has disconnected, or the call has ended with a status meanwhile.
     if (!this.#stream.writable) return;
     if (!this.#hasBegun) {
       this.#hasBegun = true;

@@ -7,7 +7,7 @@ const servedItem = (timeoutMs = 60_000) =>
   new ServedItem({}, 1, performance.now() + timeoutMs, {} as CallContext, new DeadlineWheel());
 
 describe('an item at the server', () => {
-  it('tells everybody who listens to its cancellation, once', () => {
+  it('notifies all listeners of its cancellation, once', () => {
     const { cancellation } = servedItem();
     const item = servedItem();
     const told: string[] = [];
@@ -21,7 +21,7 @@ describe('an item at the server', () => {
     expect(cancellation.aborted).toBe(false);
   });
 
-  it('does not tell who has stopped listening, or began too late', () => {
+  it('does not notify removed listeners, or listeners added too late', () => {
     const item = servedItem();
     const told: string[] = [];
     const gone = () => told.push('gone');
@@ -34,7 +34,7 @@ describe('an item at the server', () => {
     expect(told).toEqual(['there']);
   });
 
-  it('says the same by its signal', () => {
+  it('also reports it through its signal', () => {
     const item = servedItem();
     const { signal } = item;
     item.cancel();

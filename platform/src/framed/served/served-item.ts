@@ -4,7 +4,7 @@ import type { ItemContext } from '../../grpc/item-context.ts';
 import type { Cancellation } from '../cancellation.ts';
 import { type DeadlineWheel, OFF_WHEEL, type WheelEntry } from '../deadline-wheel.ts';
 
-/** One item at the server, and what its handler knows of it. */
+/** One item at the server, and the context for its handler. */
 export class ServedItem<Item> implements ItemContext, Cancellation, WheelEntry {
   readonly message: Item;
   readonly sequence: number;
@@ -34,7 +34,10 @@ export class ServedItem<Item> implements ItemContext, Cancellation, WheelEntry {
     return this.#call.requestId;
   }
 
-  /** Most handlers never ask; those that do pay for the controller and a place on the wheel. */
+  /**
+   * Created on demand: most handlers never use it, so only those that do pay for the controller and an entry on the
+   * deadline wheel.
+   */
   get signal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController();
@@ -87,14 +90,14 @@ export class ServedItem<Item> implements ItemContext, Cancellation, WheelEntry {
     this.#abort('TimeoutError');
   }
 
-  /** The handler has ended. */
+  /** Call when the handler has ended. */
   settle(): void {
     this.#wheel.remove(this);
   }
 
   #abort(name: 'AbortError' | 'TimeoutError'): void {
     this.#controller?.abort(
-      new DOMException(name === 'AbortError' ? 'the caller has gone' : 'the deadline passed', name),
+      new DOMException(name === 'AbortError' ? 'the caller cancelled' : 'the deadline passed', name),
     );
   }
 }

@@ -28,16 +28,16 @@ interface Answer<Reply> {
   readonly bytes: number;
 }
 
-/** Bytes of a failure, roughly. */
+/** Approximate size of a failure, in bytes. */
 const FAILURE_BYTES = 256;
 
-/** One stream of the serving side, from its first frame to its end. */
+/** The server side of one stream, from its first frame to its end. */
 export class ServedStream<Item extends ItemMessage, Reply extends object> {
   readonly #call: ServerDuplexStream<Frame<Item>, WrittenFrame<Reply>>;
   readonly #context: CallContext;
   readonly #settings: ServedStreamSettings<Item, Reply>;
   readonly #writer: FrameWriter<Answer<Reply>>;
-  /** Waiting or running, by sequence. */
+  /** Waiting or running items, by sequence. */
   readonly #items = new Map<number, ServedItem<Item>>();
   #waiting: ServedItem<Item>[] = [];
   #nextWaiting = 0;
@@ -85,7 +85,8 @@ export class ServedStream<Item extends ItemMessage, Reply extends object> {
   #read(frame: Frame<Item> | UnreadableRequest): void {
     if (this.#state === 'ended') return;
     if (frame instanceof UnreadableRequest) {
-      // Nobody can tell which items it held, so that none of them could be answered alone.
+      // The whole stream fails, because the items of an unreadable frame are unknown and cannot be answered
+      // individually.
       this.#call.emit('error', toLoggedStatus(frame.refusal(), this.#context));
       return;
     }
@@ -99,7 +100,7 @@ export class ServedStream<Item extends ItemMessage, Reply extends object> {
     if (this.#items.has(sequence)) {
       this.#refuse(
         sequence,
-        new HotloopError('INVALID_ARGUMENT', `sequence ${sequence} is in flight already`),
+        new HotloopError('INVALID_ARGUMENT', `sequence ${sequence} is already in flight`),
       );
       return;
     }
@@ -124,7 +125,7 @@ export class ServedStream<Item extends ItemMessage, Reply extends object> {
 
   #run(item: ServedItem<Item>): void {
     this.#running++;
-    // Called in this very turn, so that what came in one frame can be batched by the handler.
+    // Called in this turn, so that the handler can batch the items of one frame.
     let result: Promise<Reply>;
     try {
       result = this.#settings.handle(item.message, item);
@@ -183,7 +184,7 @@ export class ServedStream<Item extends ItemMessage, Reply extends object> {
     const known = toHotloopError(error);
     if (known.code === 'INTERNAL')
       this.#context.log.error({ error, reason: known.reason }, 'an item of a stream failed');
-    // Every reply message of a frame has a failure beside its result; the contract guarantees it.
+    // Every reply message of a framed contract has a `failure` next to its `result`.
     const reply = { failure: toFailure(known) } as unknown as Reply;
     return { reply, bytes: FAILURE_BYTES };
   }
