@@ -97,16 +97,18 @@ const batchOf = ({ batch }: TrainModel, step: number) =>
 async function trainHere(model: TrainModel, { seconds, rounds }: BenchOptions): Promise<OwnRun> {
   const data = datasetFor(model);
   const loss = 'binary_cross_entropy';
-  const input = { name: 'input', rowShape: model.rowShape };
+  const { rowShape } = model;
+  const width = data.columns;
+  const inputs = [{ name: 'input', dtype: 'float32', start: 0, width, rowShape } as const];
   const judge = writeTrainingGraph(model.model, { loss, until: 'loss' });
   const graph = writeTrainingGraph(model.model, { loss, until: { kind: 'adam' } });
   const descent = writeTrainingGraph(model.model, { loss, until: { kind: 'sgd' } });
   // One step of gradient descent with rate 1 from the initial weights is the gradient.
-  const slope = await TrainingSession.open(descent, judge, input, 1);
+  const slope = await TrainingSession.open(descent, judge, inputs, 1);
   await slope.step(data, batchOf(model, 0), 1);
   const gradient = slope.parameters.map((value, i) => Number(graph.initial[i]) - value);
   await slope.close();
-  const session = await TrainingSession.open(graph, judge, input, 1);
+  const session = await TrainingSession.open(graph, judge, inputs, 1);
   try {
     const curve: number[] = [];
     for (let step = 0; step < CURVE_STEPS; step++)

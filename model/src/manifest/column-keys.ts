@@ -3,7 +3,7 @@ import type { Feature } from '../features/feature-schema.ts';
 import { columnsOf } from './columns.ts';
 import type { Manifest } from './manifest.ts';
 
-/** One column of a model's input, so named that columns with the same key mean the same in two manifests. */
+/** One column of a model's inputs, so named that columns with the same key mean the same in two manifests. */
 export interface ColumnKey {
   readonly feature: string;
   /** The category of a one_hot column; null for other columns. */
@@ -13,15 +13,16 @@ export interface ColumnKey {
 }
 
 /**
- * The columns of a model's input, in order. A key leaves out what does not change the number of a value that is there: the
+ * The columns of a model's inputs, one input after another. A key leaves out what does not change the number of a value that is there: the
  * missing value, the accepted range, and the other categories. So a new category or a new feature leaves the keys of the
  * other columns as they were.
  */
 export function columnKeys(manifest: Manifest): ColumnKey[] {
   const { features } = columnsOf(manifest);
-  return manifest.features.flatMap((feature, index) => {
+  const inOrder = [...features.entries()].sort(([, a], [, b]) => a.offset - b.offset);
+  return inOrder.flatMap(([index, { width }]) => {
+    const feature = manifest.features[index]!;
     const { categories, definition } = definitionOf(feature);
-    const width = features[index]?.width ?? 0;
     return Array.from({ length: width }, (_, column) => {
       const category = categories === null ? null : String(categories[column % categories.length]);
       const position = categories === null ? column : Math.floor(column / categories.length);

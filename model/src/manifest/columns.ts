@@ -4,7 +4,7 @@ import type { Manifest } from './manifest.ts';
 
 export interface FeatureColumns {
   readonly name: string;
-  /** First column of the feature in its input. */
+  /** First column of the feature in a row of all inputs, one input after another. */
   readonly offset: number;
   /** How many columns it takes; 0 for a hidden one. */
   readonly width: number;
@@ -18,7 +18,7 @@ export interface Columns {
   readonly width: number;
   readonly features: readonly FeatureColumns[];
   readonly inputs: readonly InputLayout[];
-  /** All features together are one row float32[width] of one input, which is what the log keeps and training reads. */
+  /** All features together are one row float32[width] of one input. */
   readonly isMatrix: boolean;
 }
 
@@ -26,11 +26,17 @@ export interface Columns {
 export function columnsOf(manifest: Pick<Manifest, 'features' | 'task'>): Columns {
   const compiled = compileFeatures(manifest.features, manifest.task === 'ranking');
   const { inputs, placed, isMatrix } = layOut(compiled);
+  let width = 0;
+  const starts = inputs.map((input) => {
+    const start = width;
+    width += input.width;
+    return start;
+  });
   return {
-    width: inputs.reduce((sum, { width }) => sum + width, 0),
+    width,
     features: compiled.map(({ name, input }, index) => {
-      const { offset, width } = placed[index] ?? { offset: 0, width: 0 };
-      return { name, offset, width, input };
+      const place = placed[index] ?? { input: -1, offset: 0, width: 0 };
+      return { name, offset: (starts[place.input] ?? 0) + place.offset, width: place.width, input };
     }),
     inputs,
     isMatrix,

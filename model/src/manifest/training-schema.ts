@@ -112,10 +112,15 @@ export const trainingSchema = z
     network: z
       .strictObject({
         kind: z
-          .enum(['logistic', 'perceptron', 'wide-and-deep', 'factorization-machine'])
+          .enum(['logistic', 'perceptron', 'wide-and-deep', 'factorization-machine', 'two-tower'])
           .default('perceptron')
-          .describe('All but the first two give one output'),
-        factors: z.int().min(1).max(1024).default(8).describe('factorization-machine: length of the vectors'),
+          .describe('All but the first two give one output; two-tower is for task ranking'),
+        factors: z
+          .int()
+          .min(1)
+          .max(1024)
+          .default(8)
+          .describe('factorization-machine, two-tower and embeddings of ids: length of the vectors'),
         hidden: z
           .array(z.int().min(1).max(16_384))
           .max(16)

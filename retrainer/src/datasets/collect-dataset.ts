@@ -6,6 +6,7 @@ import { trainingSpec, validationShare } from '@hotloop/model/training/training-
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type CollectedRows, type CollectOptions, collectRows } from './collect-rows.ts';
+import { datasetInputs } from './dataset-inputs.ts';
 import { appendImported, type ImportedFile } from './imported-rows.ts';
 import { RowSpool } from './row-spool.ts';
 import { appendTold } from './told-examples.ts';
@@ -65,6 +66,7 @@ export async function collectDataset(
   const written = await writeDataset(spool, path, {
     model: manifest.name,
     columns: columnKeys(manifest),
+    ...datasetInputs(manifest),
     split: { holdout, validation: validationShare(spec), data, hasParent: request.parentTo !== null },
     parentTo: request.parentTo ?? 0,
   });

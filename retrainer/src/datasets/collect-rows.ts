@@ -1,3 +1,10 @@
+import {
+  type InputSpec,
+  loggedRows,
+  type RowInput,
+  rowInputs,
+  type TextTable,
+} from '@hotloop/model/features/flat-rows.ts';
 import { columnKeys } from '@hotloop/model/manifest/column-keys.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
@@ -56,7 +63,17 @@ const SLICE_BYTES = 48 * 1024 * 1024;
 
 interface LoggedPrediction extends JoinPrediction {
   readonly version: number;
-  readonly vectors: Buffer | null;
+  readonly columns: number;
+  readonly features: Buffer | null;
+  readonly inputSpec: InputSpec;
+}
+
+/** How the rows that a version served become rows of the wanted columns. */
+interface VersionRows {
+  readonly inputs: readonly RowInput[];
+  /** `columns` of its rows in the log. */
+  readonly logged: number;
+  readonly map: ColumnMap;
 }
 
 /**
@@ -73,7 +90,7 @@ export async function collectRows(
   options: CollectOptions,
 ): Promise<CollectedRows> {
   const rule = labelRule(manifest);
-  const { maps, notes } = await versionMaps(lookups, manifest);
+  const { maps, notes } = await versionRows(lookups, manifest, spool.texts);
   const cut = await outcomeCut(lookups, manifest.name);
   const first = await firstPrediction(lookups, manifest, maps, now, options);
   const totals = { pending: 0, unusable: 0 };
@@ -92,10 +109,9 @@ export async function collectRows(
     for await (const rows of copyOut(log, predictionsFrom(log, manifest, first, maps))) {
       for (const row of rows) {
         const prediction = predictionOf(row);
-        const map = maps.get(prediction.version);
-        if (map === undefined) continue;
+        if (!maps.has(prediction.version)) continue;
         slice.push(prediction);
-        bytes += prediction.vectors?.length ?? 0;
+        bytes += prediction.features?.length ?? 0;
         if (slice.length >= SLICE_PREDICTIONS || bytes >= SLICE_BYTES) await join();
       }
     }
@@ -109,7 +125,7 @@ interface Slice {
   readonly lookups: PoolClient;
   readonly manifest: Manifest;
   readonly rule: LabelRule;
-  readonly maps: ReadonlyMap<number, ColumnMap>;
+  readonly maps: ReadonlyMap<number, VersionRows>;
   readonly spool: RowSpool;
   readonly now: number;
   readonly cut: number;
@@ -165,6 +181,7 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
     ...joined.examples.filter((example) => !isFrozen(example)),
     ...observed.examples.filter(isFrozen),
   ].sort((a, b) => compare(a.predictionId, b.predictionId) || a.row - b.row);
+  let served: { of: LoggedPrediction | null; rows: Float32Array | null } = { of: null, rows: null };
   for (const example of examples) {
     // Where only positives are reported, a recent label is known only if it is positive. Learning from those alone would
     // show a world without negatives; so both wait until the window has ended.
@@ -173,8 +190,12 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
       continue;
     }
     const prediction = byId.get(example.predictionId)!;
-    const map = maps.get(prediction.version)!;
-    const vector = vectorOf(prediction, example.row, map, width);
+    const { inputs, map } = maps.get(prediction.version)!;
+    if (served.of !== prediction) {
+      const logged = { ...prediction, input_spec: prediction.inputSpec };
+      served = { of: prediction, rows: loggedRows(inputs, logged, spool.texts) };
+    }
+    const vector = served.rows && vectorOf(served.rows, example.row, map, width);
     if (vector === null) {
       totals.unusable++;
       continue;
@@ -198,34 +219,26 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
   }
 }
 
-/** The row's vector with the wanted columns, or null when what was logged cannot be used. */
-function vectorOf(
-  { vectors, rows }: LoggedPrediction,
-  row: number,
-  map: ColumnMap,
-  width: number,
-): Float32Array | null {
-  if (vectors === null || vectors.length !== rows * map.width * 4) return null;
-  const start = row * map.width * 4;
-  // A copy, because a view into a larger buffer may start unaligned.
-  const own = new Float32Array(new Uint8Array(vectors.subarray(start, start + map.width * 4)).buffer);
+/** The row's vector with the wanted columns, or null when it holds what cannot be learnt from. */
+function vectorOf(served: Float32Array, row: number, map: ColumnMap, width: number): Float32Array | null {
   const out = new Float32Array(width);
-  map.write(own, 0, out, 0);
+  map.write(served, row * map.width, out, 0);
   return out.every(Number.isFinite) ? out : null;
 }
 
 /**
  * The versions whose rows can be used, each with how its columns become those of `manifest`; and what to say of the others.
  */
-async function versionMaps(
+async function versionRows(
   client: PoolClient,
   manifest: Manifest,
-): Promise<{ maps: Map<number, ColumnMap>; notes: string[] }> {
+  texts: TextTable,
+): Promise<{ maps: Map<number, VersionRows>; notes: string[] }> {
   const { rows } = await client.query<{ version: number; manifest: Manifest }>(
     'SELECT version, manifest FROM model_version WHERE model = $1 ORDER BY version',
     [manifest.name],
   );
-  const maps = new Map<number, ColumnMap>();
+  const maps = new Map<number, VersionRows>();
   const notes: string[] = [];
   for (const { version, manifest: older } of rows) {
     if (older.task !== manifest.task) {
@@ -236,10 +249,13 @@ async function versionMaps(
       columnKeys(older).map(({ key }) => key),
       manifest,
       older,
+      texts,
     );
     if ('problem' in map) notes.push(`rows of version ${version} are not used: ${map.problem}`);
     else {
-      maps.set(version, map);
+      const layout = columnsOf(older);
+      const inputs = rowInputs(layout, older.input);
+      maps.set(version, { inputs, map, logged: layout.isMatrix ? layout.width : 0 });
       if (map.note !== null)
         notes.push(`rows of version ${version} are used with other columns: ${map.note}`);
     }
@@ -265,7 +281,7 @@ const FIRST = `
 async function firstPrediction(
   client: PoolClient,
   manifest: Manifest,
-  maps: ReadonlyMap<number, ColumnMap>,
+  maps: ReadonlyMap<number, VersionRows>,
   now: number,
   options: CollectOptions,
 ): Promise<string | null> {
@@ -277,7 +293,7 @@ async function firstPrediction(
     options.maxRows,
     firstPredictionIdAt(since),
     [...maps.keys()],
-    [...new Set([...maps.values()].map(({ width }) => width))],
+    [...new Set([...maps.values()].map(({ logged }) => logged))],
   ]);
   return rows[0]?.prediction_id ?? null;
 }
@@ -286,19 +302,19 @@ function predictionsFrom(
   client: PoolClient,
   manifest: Manifest,
   first: string,
-  maps: ReadonlyMap<number, ColumnMap>,
+  maps: ReadonlyMap<number, VersionRows>,
 ): string {
-  const widths = new Set([...maps.values()].map(({ width }) => width));
+  const widths = new Set([...maps.values()].map(({ logged }) => logged));
   const list = (numbers: Iterable<number>) =>
     `ANY (ARRAY[${[...numbers].map(Number).join(', ')}]::integer[])`;
-  return `SELECT prediction_id, at, version, entities, candidates, "rows", features FROM prediction
+  return `SELECT prediction_id, at, version, entities, candidates, "rows", features, "columns", input_spec FROM prediction
     WHERE model = ${client.escapeLiteral(manifest.name)} AND prediction_id >= ${client.escapeLiteral(first)}
       AND version = ${list(maps.keys())} AND "columns" = ${list(widths)} AND ${USABLE}
     ORDER BY prediction_id`;
 }
 
 function predictionOf(row: BinaryRow): LoggedPrediction {
-  const [id, at, version, entities, candidates, rows, features] = row as readonly Buffer[];
+  const [id, at, version, entities, candidates, rows, features, columns, spec] = row as readonly Buffer[];
   return {
     predictionId: uuidOf(id!),
     at: timestampMsOf(at!),
@@ -307,7 +323,9 @@ function predictionOf(row: BinaryRow): LoggedPrediction {
     candidates: textArrayOf(candidates!),
     rows: rows!.readInt32BE(0),
     // A copy: the chunk would be kept for the few vectors that are wanted of it.
-    vectors: features === null ? null : Buffer.from(features!),
+    features: features === null ? null : Buffer.from(features!),
+    columns: columns!.readInt32BE(0),
+    inputSpec: spec!.length <= 3 ? [] : (jsonbOf(spec!) as InputSpec),
     shown: null,
   };
 }

@@ -1,16 +1,10 @@
-import { ParquetReader } from '@hotloop/platform/parquet/parquet-file.ts';
+import { type RowInput, TextTable } from '@hotloop/model/features/flat-rows.ts';
+import { ParquetReader, type ParquetValues } from '@hotloop/platform/parquet/parquet-file.ts';
+import type { TrainingDataset } from '../training/training-dataset.ts';
 import { FIRST_FEATURE } from './write-dataset.ts';
 
 /** Rows of one part of a dataset, oldest prediction first. */
-export interface DatasetPart {
-  readonly rows: number;
-  readonly columns: number;
-  /** [rows * columns], row-major, as the model was given them. */
-  readonly features: Float32Array;
-  /** [rows] */
-  readonly labels: Float32Array;
-  /** [rows] */
-  readonly weights: Float32Array;
+export interface DatasetPart extends TrainingDataset {
   /** [rows] Which prediction each row belongs to: candidates of one request share a number. */
   readonly groups: Uint32Array;
   /** [rows] Fold of cross-validation; -1 where training.data.folds is not declared. */
@@ -43,13 +37,17 @@ const [PART, LABEL, WEIGHT, GROUP, FOLD] = [3, 4, 5, 8, 9] as const;
 export async function loadDataset(path: string): Promise<Dataset> {
   await using reader = await ParquetReader.open(path);
   const columns = reader.columns.length - FIRST_FEATURE;
+  const { inputs: described } = reader.metadata;
+  const texts = new TextTable();
+  const kind =
+    described === undefined ? {} : { inputs: JSON.parse(described) as RowInput[], texts: texts.texts };
   const parts: string[][] = [];
   for (let group = 0; group < reader.groups.length; group++)
     parts.push((await reader.read(group, PART)) as string[]);
   const countOf = (name: string) =>
     parts.reduce((sum, group) => sum + group.filter((part) => part === name).length, 0);
   const names = ['training', 'holdout', 'frozen', 'validation'] as const;
-  const made = names.map((name) => emptyPart(countOf(name), columns));
+  const made = names.map((name) => emptyPart(countOf(name), { columns, ...kind }));
   const filled = [0, 0, 0, 0];
   for (let group = 0; group < reader.groups.length; group++) {
     const target = parts[group]!.map((part) => names.indexOf(part as (typeof names)[number]));
@@ -66,7 +64,7 @@ export async function loadDataset(path: string): Promise<Dataset> {
       part.folds[place[row]!] = folds[row]!;
     }
     for (let column = 0; column < columns; column++) {
-      const values = (await reader.read(group, FIRST_FEATURE + column)) as Float32Array;
+      const values = placesOf(await reader.read(group, FIRST_FEATURE + column), texts);
       for (let row = 0; row < target.length; row++) {
         const part = made[target[row]!];
         if (part) part.features[place[row]! * columns + column] = values[row]!;
@@ -76,10 +74,16 @@ export async function loadDataset(path: string): Promise<Dataset> {
   return { training: made[0]!, holdout: made[1]!, frozen: made[2]!, validation: made[3]! };
 }
 
+/** The numbers of a column; of texts, their places in the table. */
+export function placesOf(values: ParquetValues, texts: TextTable): ArrayLike<number> {
+  if (!Array.isArray(values)) return values as Float32Array;
+  return values.map((text: string) => texts.placeOf(text));
+}
+
 /** Some rows of a part, in this order. */
 export function pickRows(part: DatasetPart, rows: readonly number[]): DatasetPart {
   const { columns } = part;
-  const picked = emptyPart(rows.length, columns);
+  const picked = emptyPart(rows.length, part);
   for (const [index, row] of rows.entries()) {
     picked.features.set(part.features.subarray(row * columns, (row + 1) * columns), index * columns);
     picked.labels[index] = part.labels[row]!;
@@ -90,12 +94,13 @@ export function pickRows(part: DatasetPart, rows: readonly number[]): DatasetPar
   return picked;
 }
 
-/** Rows of several parts, one part after another. */
+/** Rows of several parts of one dataset, one part after another. */
 export function joinParts(parts: readonly DatasetPart[]): DatasetPart {
-  const columns = parts[0]?.columns ?? 0;
+  const like = parts[0] ?? { columns: 0 };
+  const { columns } = like;
   const joined = emptyPart(
     parts.reduce((sum, { rows }) => sum + rows, 0),
-    columns,
+    like,
   );
   let at = 0;
   for (const { rows, features, labels, weights, groups, folds } of parts) {
@@ -109,10 +114,17 @@ export function joinParts(parts: readonly DatasetPart[]): DatasetPart {
   return joined;
 }
 
-function emptyPart(rows: number, columns: number): DatasetPart & { readonly folds: Int32Array } {
+type Kind = Pick<DatasetPart, 'columns' | 'inputs' | 'texts'>;
+
+function emptyPart(
+  rows: number,
+  { columns, inputs, texts }: Kind,
+): DatasetPart & { readonly groups: Uint32Array; readonly folds: Int32Array } {
   return {
     rows,
     columns,
+    ...(inputs ? { inputs } : {}),
+    ...(texts ? { texts } : {}),
     features: new Float32Array(rows * columns),
     labels: new Float32Array(rows),
     weights: new Float32Array(rows),

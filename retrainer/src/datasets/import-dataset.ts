@@ -12,6 +12,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { EventsOf } from '../parity/events-of-entities.ts';
 import { type Dataset, loadDataset } from './dataset.ts';
+import { datasetInputs } from './dataset-inputs.ts';
 import { datasetKey, storeDataset } from './dataset-store.ts';
 import {
   type LabelledColumns,
@@ -85,7 +86,7 @@ export async function importDataset(
       for await (const { row, history } of withHistory(rows, reader, past)) {
         if (history.some((events) => events.length > 0)) withEvents++;
         try {
-          const vector = reader.vector(row, history);
+          const vector = reader.vector(row, history, spool.texts);
           const place = placeOf(row);
           const { label } = row;
           const own = { ...place, at: row.at ?? row.line, label, weight: 1, version: 0 };
@@ -120,6 +121,7 @@ export async function importDataset(
     const written = await writeDataset(spool, join(folder, 'dataset.parquet'), {
       model: manifest.name,
       columns: columnKeys(manifest),
+      ...datasetInputs(manifest),
       split: { holdout, validation: validationShare(spec), data, hasParent: false },
       parentTo: 0,
     });

@@ -1,6 +1,7 @@
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { type ParquetReader, ParquetReader as Reader } from '@hotloop/platform/parquet/parquet-file.ts';
+import { placesOf } from './dataset.ts';
 import { mapColumns } from './map-columns.ts';
 import type { RowSpool } from './row-spool.ts';
 import { FIRST_FEATURE } from './write-dataset.ts';
@@ -21,7 +22,7 @@ export async function appendImported(
   for (const { sha256, path } of files) {
     await using reader = await Reader.open(path);
     const keys = JSON.parse(reader.metadata.columns ?? '[]') as string[];
-    const map = mapColumns(keys, manifest, null);
+    const map = mapColumns(keys, manifest, null, spool.texts);
     const name = `imported dataset ${sha256.slice(0, 12)}`;
     if ('problem' in map) {
       notes.push(`the ${reader.rows} rows of ${name} are not used: ${map.problem}`);
@@ -47,7 +48,7 @@ async function appendFile(
     const [ids, rows, times, labels, weights, sources, versions] = own;
     const features: ArrayLike<number>[] = [];
     for (let column = 0; column < columns; column++)
-      features.push((await reader.read(group, FIRST_FEATURE + column)) as Float32Array);
+      features.push(placesOf(await reader.read(group, FIRST_FEATURE + column), spool.texts));
     const vector = new Float32Array(columns);
     for (let row = 0; row < (reader.groups[group] ?? 0); row++) {
       for (let column = 0; column < columns; column++) vector[column] = features[column]![row]!;

@@ -2,9 +2,12 @@ import { type CompiledFeature, compileFeatures } from '@hotloop/model/features/c
 import {
   compileFeaturePlan,
   type FeatureInput,
+  type FeatureRows,
   type HistoryAnswers,
 } from '@hotloop/model/features/feature-plan.ts';
+import { flatRows, rowInputs, type TextTable } from '@hotloop/model/features/flat-rows.ts';
 import type { HistoryRead } from '@hotloop/model/features/history.ts';
+import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { type LabelRule, labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
@@ -29,8 +32,11 @@ export interface RowReader {
   parse(row: TableRow): LabelledRow;
   /** What is read from the history for a row; empty when no feature comes from it. */
   reads(row: LabelledRow): readonly HistoryRead[];
-  /** `history`: the answers to `reads`. Throws INVALID_ARGUMENT naming the line and the feature. */
-  vector(row: LabelledRow, history: NonNullable<HistoryAnswers>): Float32Array;
+  /**
+   * The columns of all inputs. `history`: the answers to `reads`; `texts`: where the texts of text inputs are kept. Throws
+   * INVALID_ARGUMENT naming the line and the feature.
+   */
+  vector(row: LabelledRow, history: NonNullable<HistoryAnswers>, texts: TextTable): Float32Array;
 }
 
 export interface LabelledColumns {
@@ -55,6 +61,7 @@ export function labelledRowReader(manifest: Manifest, columns: LabelledColumns):
   const ranking = manifest.task === 'ranking';
   const plan = compileFeaturePlan(withoutExclude(manifest));
   const features = compileFeatures(manifest.features, ranking);
+  const flat = flattener(manifest);
   const rule = labelRule(manifest);
   const entityNames = new Set(
     features.flatMap(({ source }) => source.history?.entity ?? source.reference?.entity ?? []),
@@ -80,22 +87,36 @@ export function labelledRowReader(manifest: Manifest, columns: LabelledColumns):
         at: timeOf(cells, columns.at),
       })),
     reads: ({ input, at }) => (plan.needsHistory ? plan.reads(input, at ?? 0) : []),
-    vector: ({ line, input, at }, history) =>
-      ofLine(line, () => {
-        const { features: bytes } = plan.run(input, history, at ?? 0);
-        return new Float32Array(new Uint8Array(bytes).buffer);
-      }),
+    vector: ({ line, input, at }, history, texts) =>
+      ofLine(line, () => flat(plan.run(input, history, at ?? 0), texts)),
+  };
+}
+
+/** Throws INVALID_ARGUMENT for an integer that a dataset cannot hold. */
+function flattener(manifest: Manifest): (served: FeatureRows, texts: TextTable) => Float32Array {
+  const inputs = rowInputs(columnsOf(manifest), manifest.input);
+  return (served, texts) => {
+    const rows = flatRows(inputs, served, texts);
+    if (rows === null)
+      throw new HotloopError('INVALID_ARGUMENT', 'a whole number is beyond 2^24; datasets hold none such', {
+        reason: 'invalid_row',
+      });
+    return rows;
   };
 }
 
 /** Turns the features of one example into its vector, by the plan that serves it. Throws INVALID_ARGUMENT naming the column. */
-export function exampleReader(manifest: Manifest): (cells: Readonly<Record<string, Cell>>) => Float32Array {
+export function exampleReader(
+  manifest: Manifest,
+  texts: TextTable,
+): (cells: Readonly<Record<string, Cell>>) => Float32Array {
+  const flat = flattener(manifest);
   const plan = compileFeaturePlan(manifest);
   const features = compileFeatures(manifest.features, false);
   return (cells) => {
     const input = inputOf(features, NO_ENTITIES, cells, false);
     const history = plan.needsHistory ? plan.reads(input, 0).map(() => []) : null;
-    return new Float32Array(new Uint8Array(plan.run(input, history, 0).features).buffer);
+    return flat(plan.run(input, history, 0), texts);
   };
 }
 

@@ -1,4 +1,5 @@
 import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
+import { flatRows, rowInputs, type TextTable } from '@hotloop/model/features/flat-rows.ts';
 import { columnDifference, columnKeys, describeDifference } from '@hotloop/model/manifest/column-keys.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
@@ -20,12 +21,14 @@ export interface ColumnMap {
  *
  * @param keys of the columns of the rows, as `columnKeys` gives them.
  * @param older their manifest, for the words of the note; null where it is not known.
+ * @param texts where missing texts are kept.
  * @returns the map, or why such rows cannot be used.
  */
 export function mapColumns(
   keys: readonly string[],
   wanted: Manifest,
   older: Manifest | null,
+  texts: TextTable,
 ): ColumnMap | { readonly problem: string } {
   const placeOf = new Map(keys.map((key, place) => [key, place]));
   const target = columnKeys(wanted);
@@ -42,7 +45,7 @@ export function mapColumns(
   for (const [index, { name, offset, width }] of features.entries()) {
     // Some of its columns are known: the others are categories that were not told apart then.
     if (width === 0 || knownFeatures.has(name)) continue;
-    const missing = missingOf(wanted, index);
+    const missing = missingOf(wanted, index, texts);
     if (missing === null)
       return {
         problem: `feature ${name} is new or computed differently, and declares no missing value to fill in`,
@@ -68,14 +71,13 @@ export function mapColumns(
 }
 
 /** The columns of a feature that is absent, or null when it is required. */
-function missingOf(manifest: Manifest, index: number): Float32Array | null {
+function missingOf(manifest: Manifest, index: number, texts: TextTable): Float32Array | null {
   const alone: Manifest = { ...manifest, features: [manifest.features[index]!] };
   const candidates = manifest.task === 'ranking' ? [{ id: '', attributes: {} }] : [];
   try {
     const plan = compileFeaturePlan({ ...alone, decision: { ...alone.decision, rank: undefined } });
     const input = { request: {}, entities: {}, candidates };
-    const { features } = plan.run(input, null, 0);
-    return new Float32Array(new Uint8Array(features).buffer);
+    return flatRows(rowInputs(columnsOf(alone), manifest.input), plan.run(input, null, 0), texts);
   } catch (error) {
     if (error instanceof HotloopError) return null;
     throw error;

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TextTable } from '@hotloop/model/features/flat-rows.ts';
 
 /** A labelled row with its vector. */
 export interface SpooledRow {
@@ -25,6 +26,8 @@ const FIRST_ROWS = 1024;
  */
 export class RowSpool implements AsyncDisposable {
   readonly columns: number;
+  /** What the cells of text inputs are places of. */
+  readonly texts = new TextTable();
   readonly #file: FileHandle;
   readonly #pending: Buffer;
   #pendingBytes = 0;

@@ -18,7 +18,7 @@ export async function appendTold(
 ): Promise<string[]> {
   const told = await toldExamples(database, manifest.name);
   if (told.length === 0) return [];
-  const read = exampleReader(manifest);
+  const read = exampleReader(manifest, spool.texts);
   const { data } = trainingSpec(manifest);
   let unusable = 0;
   for (const { id, features, label, by, at } of told) {

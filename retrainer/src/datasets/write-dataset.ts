@@ -1,3 +1,4 @@
+import type { RowInput } from '@hotloop/model/features/flat-rows.ts';
 import type { ColumnKey } from '@hotloop/model/manifest/column-keys.ts';
 import { type ParquetColumn, ParquetWriter } from '@hotloop/platform/parquet/parquet-file.ts';
 import type { RowSpool } from './row-spool.ts';
@@ -42,6 +43,8 @@ export interface WrittenDataset {
 export interface DatasetToWrite {
   readonly model: string;
   readonly columns: readonly ColumnKey[];
+  /** Of a model whose features are no single float32 matrix. */
+  readonly inputs?: readonly RowInput[];
   readonly split: SplitSpec;
   /** Rows made after it are new to the parent of the next version. */
   readonly parentTo: number;
@@ -49,7 +52,7 @@ export interface DatasetToWrite {
 
 /**
  * Divides the rows of a spool and writes them as one Parquet file: the same rows give the same bytes. The first columns say what a
- * row is; then comes one column for each column of the model's input, named as its feature, with `=category` where it has one.
+ * row is; then comes one column for each column of the model's inputs, named as its feature, with `=category` where it has one.
  */
 export async function writeDataset(
   spool: RowSpool,
@@ -68,7 +71,10 @@ export async function writeDataset(
     target.split,
   );
   if (target.split.data.classes === 'balanced') balance(spool, parts);
-  const columns = [...OWN_COLUMNS, ...featureColumns(target.columns)];
+  const isText = (target.inputs ?? []).flatMap(({ dtype, width }) =>
+    new Array<boolean>(width).fill(dtype === 'string'),
+  );
+  const columns = [...OWN_COLUMNS, ...featureColumns(target.columns, isText)];
   const rowBytes = columns.length * 4 + 64;
   const perGroup = Math.max(1, Math.min(MOST_GROUP_ROWS, Math.floor(MOST_GROUP_BYTES / rowBytes)));
   await using writer = await ParquetWriter.create(path, columns);
@@ -101,7 +107,9 @@ export async function writeDataset(
           ? -1
           : Math.floor(share(rows[at]!.key, 'fold') * folds),
       ),
-      ...transposed(vectors, spool.columns, kept, from),
+      ...transposed(vectors, spool.columns, kept, from).map((values, column) =>
+        isText[column] ? Array.from(values, (place) => spool.texts.texts[place] ?? '') : values,
+      ),
     ]);
     totals.examples += rows.length;
     totals.positives += rows.filter(({ label }) => label > 0).length;
@@ -113,6 +121,7 @@ export async function writeDataset(
   const written = await writer.finish({
     model: target.model,
     columns: JSON.stringify(target.columns.map(({ key }) => key)),
+    ...(target.inputs === undefined ? {} : { inputs: JSON.stringify(target.inputs) }),
   });
   return { ...written, parts: counts, ...totals };
 }
@@ -142,14 +151,14 @@ function balance(spool: RowSpool, parts: Uint8Array): void {
   }
 }
 
-function featureColumns(columns: readonly ColumnKey[]): ParquetColumn[] {
+function featureColumns(columns: readonly ColumnKey[], isText: readonly boolean[]): ParquetColumn[] {
   const used = new Set(OWN_COLUMNS.map(({ name }) => name));
-  return columns.map(({ feature, category }) => {
+  return columns.map(({ feature, category }, column) => {
     const plain = category === null ? feature : `${feature}=${category}`;
     let name = plain;
     for (let number = 2; used.has(name); number++) name = `${plain}#${number}`;
     used.add(name);
-    return { name, type: 'float' };
+    return { name, type: isText[column] ? 'text' : 'float' };
   });
 }
 

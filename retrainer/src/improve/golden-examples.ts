@@ -5,6 +5,7 @@ import { nestValues } from '@hotloop/model/manifest/nested-values.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import type { DatasetPart } from '../datasets/dataset.ts';
+import { bindInputs, rowValues } from '../training/bind-inputs.ts';
 import type { JobLimits } from '../training/job-process.ts';
 import type { ModelScores } from '../training/score-model.ts';
 import type { TrainingDataset } from '../training/training-dataset.ts';
@@ -34,12 +35,23 @@ export async function goldenExamples(
   const [scores] = await trainer.score({ models: [modelBytes], dataset, ...output }, limits);
   if (!scores) return [];
   const { inputs, outputs } = inspectModel(modelBytes);
-  const names = { input: inputs[0]?.name ?? '', output: manifest.output ?? outputs[0]?.name ?? '' };
+  const bound = bindInputs(inputs, dataset);
+  const outputName = manifest.output ?? outputs[0]?.name ?? '';
   const finite = Array.from({ length: ROWS }, (_, row) => row).filter((row) =>
     rowOf(scores, row).every(Number.isFinite),
   );
   for (let rows = finite; rows.length > 0; rows = rows.slice(0, rows.length >> 1)) {
-    const examples = [exampleOf(names, rows, dataset, scores)];
+    const given = bound.map((input) => {
+      const values = rowValues(input, dataset, rows);
+      return [input.name, nestValues(values, [rows.length, ...input.rowShape])] as const;
+    });
+    const expected = rows.flatMap((row) => written(rowOf(scores, row)));
+    const examples = [
+      {
+        inputs: Object.fromEntries(given),
+        outputs: { [outputName]: nestValues(expected, [rows.length, ...scores.rowShape]) },
+      },
+    ];
     if (Buffer.byteLength(JSON.stringify(examples)) <= MOST_BYTES) return examples;
   }
   return [];
@@ -58,21 +70,10 @@ function mixedRows(manifest: Manifest, holdout: DatasetPart): TrainingDataset {
       const from = random.integer(holdout.rows) * columns + offset;
       features.set(holdout.features.subarray(from, from + width), row * columns + offset);
     }
-  return { rows: ROWS, columns, features, labels: new Float32Array(ROWS), weights: new Float32Array(ROWS) };
-}
-
-function exampleOf(
-  names: { readonly input: string; readonly output: string },
-  rows: readonly number[],
-  dataset: TrainingDataset,
-  scores: ModelScores,
-): GoldenExample {
-  const { columns, features } = dataset;
-  const given = rows.flatMap((row) => written(features.subarray(row * columns, (row + 1) * columns)));
-  const expected = rows.flatMap((row) => written(rowOf(scores, row)));
   return {
-    inputs: { [names.input]: nestValues(given, [rows.length, columns]) },
-    outputs: { [names.output]: nestValues(expected, [rows.length, ...scores.rowShape]) },
+    ...(holdout.inputs ? { inputs: holdout.inputs } : {}),
+    ...(holdout.texts ? { texts: holdout.texts } : {}),
+    ...{ rows: ROWS, columns, features, labels: new Float32Array(ROWS), weights: new Float32Array(ROWS) },
   };
 }
 

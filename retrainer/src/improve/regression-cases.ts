@@ -1,9 +1,11 @@
+import { type InputSpec, loggedRows, rowInputs, TextTable } from '@hotloop/model/features/flat-rows.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { DatasetPart } from '../datasets/dataset.ts';
+import { datasetInputs } from '../datasets/dataset-inputs.ts';
 import { exampleReader } from '../datasets/labelled-rows.ts';
 import type { Cell } from '../datasets/read-table.ts';
 import { acceptedCorrections } from '../outcomes/corrections/correction-store.ts';
@@ -20,25 +22,30 @@ export interface RegressionCases {
 interface LoggedRow {
   readonly prediction_id: string;
   readonly candidates: readonly string[];
+  readonly rows: number;
   readonly columns: number;
   readonly features: Buffer | null;
+  readonly input_spec: InputSpec;
 }
 
 // Input: ids. Output: what was served for them.
 const SERVED = `
-  SELECT prediction_id, candidates, "columns", features FROM prediction WHERE prediction_id = ANY($1::uuid[])
+  SELECT prediction_id, candidates, "rows", "columns", features, input_spec FROM prediction WHERE prediction_id = ANY($1::uuid[])
   ORDER BY prediction_id`;
 
 /** The corrections of a model that count, as rows that a candidate must answer rightly. */
 export async function readRegressionCases(pool: Pool, manifest: Manifest): Promise<RegressionCases> {
   const corrections = await acceptedCorrections(pool, manifest.name);
-  const { width } = columnsOf(manifest);
+  const columns = columnsOf(manifest);
+  const { width } = columns;
+  const inputs = rowInputs(columns, manifest.input);
+  const texts = new TextTable();
   const ids = [...new Set(corrections.flatMap(({ predictionId }) => predictionId ?? []))];
   const { rows } = ids.length === 0 ? { rows: [] } : await pool.query<LoggedRow>(SERVED, [ids]);
   const served = new Map(rows.map((row) => [row.prediction_id, row]));
   const vectors: Float32Array[] = [];
   const labels: number[] = [];
-  const read = vectorReader(manifest);
+  const read = vectorReader(manifest, texts);
   for (const { predictionId, features, item, label } of corrections) {
     if (predictionId === null) {
       const vector = features && read(features);
@@ -49,10 +56,9 @@ export async function readRegressionCases(pool: Pool, manifest: Manifest): Promi
     }
     const logged = served.get(predictionId);
     const index = item === null ? 0 : (logged?.candidates.indexOf(item) ?? -1);
-    if (!logged?.features || logged.columns !== width || index < 0) continue;
-    const bytes = logged.features.subarray(index * width * 4, (index + 1) * width * 4);
-    if (bytes.length < width * 4) continue;
-    vectors.push(new Float32Array(new Uint8Array(bytes).buffer));
+    const rows = logged && index >= 0 ? loggedRows(inputs, logged, texts) : null;
+    if (rows === null || index >= rows.length / width) continue;
+    vectors.push(rows.slice(index * width, (index + 1) * width));
     labels.push(label);
   }
   const features = new Float32Array(vectors.length * width);
@@ -60,6 +66,7 @@ export async function readRegressionCases(pool: Pool, manifest: Manifest): Promi
   return {
     rows: {
       ...{ rows: vectors.length, columns: width, features, labels: Float32Array.from(labels) },
+      ...{ ...datasetInputs(manifest), texts: texts.texts },
       weights: new Float32Array(vectors.length).fill(1),
       groups: Uint32Array.from(vectors.keys()),
     },
@@ -68,9 +75,12 @@ export async function readRegressionCases(pool: Pool, manifest: Manifest): Promi
 }
 
 /** Computes this version's columns of an example that was told by its features; null where they cannot be computed. */
-function vectorReader(manifest: Manifest): (features: Readonly<Record<string, Cell>>) => Float32Array | null {
+function vectorReader(
+  manifest: Manifest,
+  texts: TextTable,
+): (features: Readonly<Record<string, Cell>>) => Float32Array | null {
   if (manifest.task === 'ranking' || manifest.task === 'tensor') return () => null;
-  const reader = exampleReader(manifest);
+  const reader = exampleReader(manifest, texts);
   return (features) => {
     try {
       return reader(features);

@@ -1,6 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type InputSpec,
+  loggedRows,
+  type RowInput,
+  rowInputs,
+  TextTable,
+} from '@hotloop/model/features/flat-rows.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
@@ -80,21 +88,27 @@ export async function replay(
     throw new HotloopError('FAILED_PRECONDITION', `model ${model} has no live version to compare with`);
   const live = await bundleOf(model, state.liveVersion, dependencies);
   const other = await bundleOf(model, candidate, dependencies);
-  const { width } = columnsOf(live.manifest);
-  if (columnsOf(other.manifest).width !== width)
+  const layout = columnsOf(live.manifest);
+  const inputs = rowInputs(layout, live.manifest.input);
+  const { width } = layout;
+  const others = rowInputs(columnsOf(other.manifest), other.manifest.input);
+  if (!isDeepStrictEqual(others.map(kindOf), inputs.map(kindOf)))
     throw new HotloopError(
       'FAILED_PRECONDITION',
       `version ${candidate} has other columns than the requests were served with; it cannot be replayed`,
       { reason: 'other_columns' },
     );
-  const { requests, features } = await readServed(pool, model, since, width);
+  const texts = new TextTable();
+  const logged = layout.isMatrix ? width : 0;
+  const { requests, features } = await readServed(pool, model, since, logged, inputs, texts);
   if (requests.length === 0)
     throw new HotloopError(
       'FAILED_PRECONDITION',
       `no request of ${model} with features was logged since then`,
     );
   const labels = await readLabels(live.manifest, state.liveVersion, dependencies);
-  const part = partOf(requests, features, width, labels);
+  const kind = layout.isMatrix ? {} : { inputs, texts: texts.texts };
+  const part = { ...partOf(requests, features, width, labels), ...kind };
   const output = other.manifest.output === undefined ? {} : { output: other.manifest.output };
   const scored = await trainer.score({ models: [live.onnx, other.onnx], dataset: part, ...output }, LIMITS);
   const [before, after] = [scored[0]!, scored[1]!];
@@ -162,36 +176,56 @@ interface ServedRow {
   readonly prediction_id: string;
   readonly candidates: readonly string[];
   readonly rows: number;
+  readonly columns: number;
   readonly features: Buffer;
+  readonly input_spec: InputSpec;
   readonly shown: unknown;
 }
 
 // Input: model, time, columns. Output: live requests with what was shown, newest first.
 const SERVED = `
-  SELECT prediction.prediction_id, candidates, "rows", features, shown FROM prediction
+  SELECT prediction.prediction_id, candidates, "rows", "columns", features, input_spec, shown FROM prediction
   LEFT JOIN decision USING (prediction_id)
   WHERE prediction.model = $1 AND prediction.at >= to_timestamp($2 / 1000.0) AND "columns" = $3
     AND prediction.variant <> 'shadow' AND features IS NOT NULL AND error_code IS NULL
   ORDER BY prediction.prediction_id DESC LIMIT ${MOST_REQUESTS}`;
 
-async function readServed(pool: Pool, model: string, since: number, width: number) {
-  const { rows } = await pool.query<ServedRow>(SERVED, [model, since, width]).catch((error: unknown) => {
+/** What fills an input, whatever its name: weights of another network may call it otherwise. */
+function kindOf({ dtype, shape }: RowInput) {
+  return { dtype, shape };
+}
+
+async function readServed(
+  pool: Pool,
+  model: string,
+  since: number,
+  logged: number,
+  inputs: readonly RowInput[],
+  texts: TextTable,
+) {
+  const { rows } = await pool.query<ServedRow>(SERVED, [model, since, logged]).catch((error: unknown) => {
     throw fromPostgresError(error);
   });
   const requests: ServedRequest[] = [];
-  const parts: Buffer[] = [];
+  const parts: Float32Array[] = [];
   let firstRow = 0;
   for (const row of rows) {
-    if (row.features.length !== row.rows * width * 4) continue;
+    const own = loggedRows(inputs, row, texts);
+    if (own === null) continue;
     requests.push({
       ...{ predictionId: row.prediction_id, candidates: row.candidates, firstRow, rows: row.rows },
       shown: Array.isArray(row.shown) ? row.shown.filter(isShown) : [],
     });
-    parts.push(row.features);
+    parts.push(own);
     firstRow += row.rows;
   }
-  const bytes = new Uint8Array(Buffer.concat(parts));
-  return { requests, features: new Float32Array(bytes.buffer, 0, bytes.length / 4) };
+  const features = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const own of parts) {
+    features.set(own, at);
+    at += own.length;
+  }
+  return { requests, features };
 }
 
 function isShown(entry: unknown): entry is ServedRequest['shown'][number] {

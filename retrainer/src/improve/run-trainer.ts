@@ -5,6 +5,7 @@ import { trainingSettings } from '@hotloop/model/training/training-settings.ts';
 import type { Bundle } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type DatasetPart, joinParts } from '../datasets/dataset.ts';
+import { datasetInputs } from '../datasets/dataset-inputs.ts';
 import type { TrainingProgress } from '../training/train.ts';
 import type { TrainerResult } from '../training/trainer-process.ts';
 import type { ExternalTrainer } from './external-trainer.ts';
@@ -71,13 +72,15 @@ function refuseExternal(): never {
 }
 
 /** What settings.json says of the model, beside training.trainer.settings. */
-function externalSettings({ name, task, training, output, features }: Manifest): Record<string, unknown> {
+function externalSettings(manifest: Manifest): Record<string, unknown> {
+  const { name, task, training, output, features } = manifest;
   const { epochs, batch, seed } = training ?? {};
   return {
     model: name,
     task,
     output: output ?? null,
     features: features.map((one) => one.name),
+    ...datasetInputs(manifest),
     epochs,
     batch,
     seed,

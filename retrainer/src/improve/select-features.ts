@@ -62,7 +62,7 @@ const LIMITS = { timeoutMs: 600_000 };
 /**
  * Ranks the features of a model's live (or newest) version by permutation importance (Breiman 2001) on held-out rows of its newest
  * dataset, and trains once with and once without the useless ones, for comparison. Registers nothing. Throws NOT_FOUND for an unknown
- * model; FAILED_PRECONDITION without a dataset of its columns, with fewer than 20 held-out rows, or for several inputs.
+ * model; FAILED_PRECONDITION without a dataset of its columns, or with fewer than 20 held-out rows.
  */
 export async function selectFeatures(
   { model, repeats, retrain }: SelectionRequest,
@@ -74,7 +74,6 @@ export async function selectFeatures(
   const bundle = await bundles.get(found.bundleSha256);
   const manifest = parseManifest(bundle.manifestYaml);
   const columns = columnsOf(manifest);
-  if (!columns.isMatrix) throw refused('features of several inputs, or of texts, cannot be shuffled here');
   const { sha256, dataset } = await newestDataset(model, columns.width, dependencies);
   const part = firstRows(frozenPart(dataset) ?? dataset.holdout, MOST_ROWS);
   if (part.rows < LEAST_ROWS)
@@ -224,12 +223,26 @@ function picked(part: DatasetPart, places: readonly number[]): DatasetPart {
   for (let row = 0; row < part.rows; row++)
     for (const [at, place] of places.entries())
       features[row * places.length + at] = part.features[row * part.columns + place]!;
-  return { ...part, columns: places.length, features };
+  const { inputs } = part;
+  if (!inputs) return { ...part, columns: places.length, features };
+  const kept = new Set(places);
+  let start = 0;
+  const narrowed = inputs.flatMap((input) => {
+    const width = Array.from({ length: input.width }, (_, at) => start + at).filter((at) =>
+      kept.has(at),
+    ).length;
+    start += input.width;
+    if (width === 0) return [];
+    return [{ ...input, width, shape: width === input.width ? input.shape : [width] }];
+  });
+  return { ...part, columns: places.length, features, inputs: narrowed };
 }
 
 function firstRows(part: DatasetPart, most: number): DatasetPart {
   if (part.rows <= most) return part;
   return {
+    ...(part.inputs ? { inputs: part.inputs } : {}),
+    ...(part.texts ? { texts: part.texts } : {}),
     ...{ rows: most, columns: part.columns, features: part.features.slice(0, most * part.columns) },
     ...{ labels: part.labels.slice(0, most), weights: part.weights.slice(0, most) },
     groups: part.groups.slice(0, most),

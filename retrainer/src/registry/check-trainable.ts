@@ -1,9 +1,12 @@
+import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { ModelDescription } from '@hotloop/model/onnx/inspect.ts';
 import { decodeModel } from '@hotloop/model/onnx/model.ts';
 import { quoted } from '@hotloop/model/onnx/unsound.ts';
 import { trainingSettings } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { datasetInputs } from '../datasets/dataset-inputs.ts';
+import { bindInputs } from '../training/bind-inputs.ts';
 import { gradientRuleOf } from '../training/gradients/gradient-rules.ts';
 import { writeTrainingGraph } from '../training/write-training-graph.ts';
 
@@ -22,9 +25,7 @@ export function checkTrainable(
   if (manifest.runtime.remote !== undefined) return;
   try {
     const settings = trainingSettings(manifest);
-    const [input] = description.inputs;
-    if (description.inputs.length !== 1 || input?.elementType !== 'float32')
-      throw new HotloopError('INVALID_ARGUMENT', 'it has other inputs than one float32[N, F]');
+    bindInputs(description.inputs, { columns: columnsOf(manifest).width, ...datasetInputs(manifest) });
     writeTrainingGraph(decodeModel(onnx), {
       loss: settings.loss,
       trainable: settings.trainable,

@@ -5,6 +5,7 @@ import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { initialNetwork } from '@hotloop/model/onnx/initial-networks.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { featureNetwork } from '@hotloop/model/training/feature-network.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type Bundle, type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -71,12 +72,6 @@ export function untrainedNetwork(manifest: Manifest): Uint8Array {
   if (task === 'tensor' || task === 'multilabel')
     throw new HotloopError('INVALID_ARGUMENT', `onnx_bytes: task ${task} needs a model.onnx`);
   const layout = columnsOf(manifest);
-  if (!layout.isMatrix)
-    throw new HotloopError(
-      'INVALID_ARGUMENT',
-      'onnx_bytes: an untrained network has one float32 input; features with input or dtype need a model.onnx',
-      { reason: 'invalid_manifest' },
-    );
   if (golden && golden.examples.length > 0)
     throw new HotloopError(
       'INVALID_ARGUMENT',
@@ -85,6 +80,7 @@ export function untrainedNetwork(manifest: Manifest): Uint8Array {
     );
   const network = training?.network;
   const kind = network?.kind ?? 'perceptron';
+  if (!layout.isMatrix || kind === 'two-tower') return featureNetwork(manifest);
   if (kind === 'wide-and-deep' || kind === 'factorization-machine') {
     if (task === 'multiclass')
       throw new HotloopError(

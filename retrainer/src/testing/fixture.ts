@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
+import type { Tensor } from '@hotloop/model/tensor.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
@@ -201,6 +202,8 @@ export interface LoggedPrediction {
   readonly entities?: Readonly<Record<string, string>>;
   readonly candidates?: readonly string[];
   readonly features: readonly number[];
+  /** Instead of `features`, where they feed several inputs. */
+  readonly tensors?: readonly Tensor[];
   readonly columns?: number;
   readonly errorCode?: string;
 }
@@ -216,11 +219,13 @@ export async function logPredictions(pool: Pool, rows: readonly LoggedPrediction
       const at = row.at ?? Date.now();
       const id = ids.next(at);
       await ensureDay(client, predictionTimeMs(id));
-      const columns = row.columns ?? 2;
+      const columns = row.tensors ? 0 : (row.columns ?? 2);
+      const contents = row.tensors?.map((tensor) => tensor.contents);
+      const spec = row.tensors?.map(({ name, datatype, shape }) => ({ name, datatype, shape }));
       await client.query(
         `INSERT INTO prediction (prediction_id, at, model, version, variant, entities, candidates, "rows", "columns",
-           features, statuses, error_code, node)
-         VALUES ($1, to_timestamp($2 / 1000.0), $3, $4, $5, $6, $7, $8, $9, $10, '', $11, 'node-1')`,
+           features, statuses, error_code, node, input_spec)
+         VALUES ($1, to_timestamp($2 / 1000.0), $3, $4, $5, $6, $7, $8, $9, $10, '', $11, 'node-1', $12)`,
         [
           id,
           at,
@@ -229,10 +234,11 @@ export async function logPredictions(pool: Pool, rows: readonly LoggedPrediction
           row.variant ?? 'live',
           JSON.stringify(row.entities ?? {}),
           row.candidates ?? [],
-          row.features.length / columns,
+          row.tensors ? (row.tensors[0]?.shape[0] ?? 0) : row.features.length / columns,
           columns,
-          Buffer.from(new Float32Array(row.features).buffer),
+          contents ? Buffer.concat(contents) : Buffer.from(new Float32Array(row.features).buffer),
           row.errorCode ?? null,
+          JSON.stringify(spec ?? []),
         ],
       );
       await client.query(

@@ -66,6 +66,18 @@ const concat: ShapeRule = (node, inputs) => {
   return first.with(axis, isKnown ? sizes.reduce((sum, size) => sum + size, 0) : null);
 };
 
+const gather: ShapeRule = (node, [data, indices]) => {
+  if (!data || !indices) return undefined;
+  const axis = intAttribute(node, 'axis', 0);
+  return data.toSpliced(axis < 0 ? axis + data.length : axis, 1, ...indices);
+};
+
+/** How many axes there are, where nothing else is known of a shape. */
+const rankOf: Readonly<Record<string, ShapeRule>> = {
+  Reshape: (_node, [, shape]) =>
+    typeof shape?.[0] === 'number' ? new Array<Dimension>(shape[0]).fill(null) : undefined,
+};
+
 /** Of the operators not named here, the shape is what the file tells; where it tells none, gradients read it when the graph runs. */
 const rules: Readonly<Record<string, ShapeRule>> = {
   Abs: sameAsFirst,
@@ -86,6 +98,7 @@ const rules: Readonly<Record<string, ShapeRule>> = {
   Dropout: sameAsFirst,
   Exp: sameAsFirst,
   Flatten: flatten,
+  Gather: gather,
   Gemm: gemm,
   Identity: sameAsFirst,
   LeakyRelu: sameAsFirst,
@@ -129,11 +142,11 @@ export function inferShapes(graph: OnnxGraph): ReadonlyMap<string, Shape> {
       const told = graph.told?.get(output);
       if (told && !shapes.has(output)) shapes.set(output, told);
     }
-    const shape = rulesOfDomain[node.domain]?.[node.operator]?.(
-      node,
-      node.inputs.map((input) => shapes.get(input)),
-    );
+    const inputs = node.inputs.map((input) => shapes.get(input));
+    const shape = rulesOfDomain[node.domain]?.[node.operator]?.(node, inputs);
     if (shape) shapes.set(node.outputs[0]!, shape);
+    const rank = node.domain === '' ? rankOf[node.operator]?.(node, inputs) : undefined;
+    if (rank && !shapes.has(node.outputs[0]!)) shapes.set(node.outputs[0]!, rank);
   }
   return shapes;
 }

@@ -1,6 +1,7 @@
 import type { OnnxGraph, OnnxNode } from '@hotloop/model/onnx/model.ts';
 import { floatAttribute, intAttribute } from '@hotloop/model/onnx/node-attributes.ts';
 import type { LossName, LossSpec } from '@hotloop/model/training/training-settings.ts';
+import type { BoundInput } from './bind-inputs.ts';
 import type { TrainingDataset } from './training-dataset.ts';
 
 /** Where a value of natural units lies and how wide it spreads: standard = (natural - mean) / deviation. */
@@ -16,12 +17,21 @@ export interface FoldingLayer {
   readonly isFlipped: boolean;
   readonly inputs: number;
   readonly outputs: number;
+  /** The column of the model's input that each of its inputs is; absent: they are the same. */
+  readonly columns?: readonly number[];
 }
 
-/** The change of units of one run. A part is null where it is not needed or the model cannot take it in. */
+/** The change of units of one input: of its columns, and of all layers that read it. */
+export interface InputUnits {
+  /** The input's first column in a row of the dataset. */
+  readonly start: number;
+  readonly columns: readonly Unit[];
+  readonly layers: readonly FoldingLayer[];
+}
+
+/** The change of units of one run; nothing of what is not needed or the model cannot take in. */
 export interface NaturalUnits {
-  readonly columns: readonly Unit[] | null;
-  readonly first: FoldingLayer | null;
+  readonly inputs: readonly InputUnits[];
   readonly target: Unit | null;
   readonly last: FoldingLayer | null;
 }
@@ -41,22 +51,33 @@ const usualScale = 5;
 
 /**
  * Finds the units to train in: columns and, for a regression, labels of usual size stay as they are; others are standardised
- * where the model's first and last layer are such that the change can be folded into their trained weights afterwards.
+ * where the layers that read an input, and the last layer, are such that the change can be folded into their trained weights afterwards.
  *
  * @param trained the names of the trained weights. @param rows the rows that are learnt from.
  */
 export function findUnits(
   graph: OnnxGraph,
-  names: { readonly input: string; readonly output: string; readonly trained: ReadonlySet<string> },
+  names: {
+    readonly inputs: readonly BoundInput[];
+    readonly output: string;
+    readonly trained: ReadonlySet<string>;
+  },
   loss: LossSpec,
   dataset: TrainingDataset,
   rows: Uint32Array,
 ): NaturalUnits {
-  const foldable = (layer: FoldingLayer | null) =>
-    layer && names.trained.has(layer.weight) && names.trained.has(layer.bias) ? layer : null;
-  const first = foldable(firstLayer(graph, names.input));
-  const last = regressions.has(loss.name) ? foldable(lastLayer(graph, names.output)) : null;
-  const columns = first?.inputs === dataset.columns ? columnUnits(dataset, rows) : null;
+  const isFoldable = (layer: FoldingLayer | null): layer is FoldingLayer =>
+    layer !== null && names.trained.has(layer.weight) && names.trained.has(layer.bias);
+  const ending = regressions.has(loss.name) ? lastLayer(graph, names.output) : null;
+  const last = isFoldable(ending) ? ending : null;
+  const inputs = names.inputs.flatMap(({ name, dtype, start, width }) => {
+    const layers = dtype === 'float32' ? layersAfter(graph, name) : [];
+    const isFolded =
+      layers.length > 0 &&
+      layers.every((layer) => isFoldable(layer) && layer.inputs === (layer.columns?.length ?? width));
+    const columns = isFolded ? columnUnits(dataset, rows, start, width) : null;
+    return columns === null ? [] : [{ start, columns, layers: layers.filter(isFoldable) }];
+  });
   const target =
     last?.outputs === 1
       ? unitOf(
@@ -66,17 +87,22 @@ export function findUnits(
         )
       : null;
   const isUnusual = target && !(isUsual(target) && target.deviation > 1 / usualScale);
-  return { columns, first, target: isUnusual ? target : null, last };
+  return { inputs, target: isUnusual ? target : null, last };
 }
 
 const isUsual = ({ mean, deviation }: Unit) => Math.abs(mean) <= usualScale && deviation <= usualScale;
 
-function columnUnits(dataset: TrainingDataset, rows: Uint32Array): readonly Unit[] | null {
-  const { columns, features, weights } = dataset;
-  const units = Array.from({ length: columns }, (_, column) => {
+/** The units of the columns of one input; null where all are of usual size. */
+function columnUnits(
+  { columns, features, weights }: TrainingDataset,
+  rows: Uint32Array,
+  start: number,
+  width: number,
+): readonly Unit[] | null {
+  const units = Array.from({ length: width }, (_, column) => {
     const unit = unitOf(
       rows,
-      (row) => features[row * columns + column]!,
+      (row) => features[row * columns + start + column]!,
       (row) => weights[row]!,
     );
     return isUsual(unit) ? { mean: 0, deviation: 1 } : unit;
@@ -98,14 +124,13 @@ function unitOf(rows: Uint32Array, value: (row: number) => number, weight: (row:
 }
 
 /** @returns the dataset in standard units. */
-export function standardised(dataset: TrainingDataset, { columns, target }: NaturalUnits): TrainingDataset {
-  if (!columns && !target) return dataset;
-  const features = columns
-    ? dataset.features.map((value, i) => {
-        const { mean, deviation } = columns[i % columns.length]!;
-        return (value - mean) / deviation;
-      })
-    : dataset.features;
+export function standardised(dataset: TrainingDataset, { inputs, target }: NaturalUnits): TrainingDataset {
+  if (inputs.length === 0 && !target) return dataset;
+  const features = inputs.length === 0 ? dataset.features : dataset.features.slice();
+  for (const { start, columns } of inputs)
+    for (const [column, { mean, deviation }] of columns.entries())
+      for (let at = start + column; at < features.length; at += dataset.columns)
+        features[at] = (features[at]! - mean) / deviation;
   const labels = target
     ? dataset.labels.map((value) => (value - target.mean) / target.deviation)
     : dataset.labels;
@@ -124,15 +149,17 @@ export function lossFactor({ name }: LossSpec, { target }: NaturalUnits): number
 }
 
 /** Weights for natural units become weights for standard ones: the same function. */
-export function toStandard(weights: Weights, { columns, first, target, last }: NaturalUnits): Weights {
+export function toStandard(weights: Weights, { inputs, target, last }: NaturalUnits): Weights {
   const changed = new Map([...weights].map(([name, values]) => [name, values.slice()]));
-  if (columns && first) {
-    const [w, b] = [changed.get(first.weight)!, changed.get(first.bias)!];
-    eachWeight(first, (at, i, o) => {
-      b[o]! += columns[i]!.mean * w[at]!;
-      w[at]! *= columns[i]!.deviation;
-    });
-  }
+  for (const { columns, layers } of inputs)
+    for (const layer of layers) {
+      const [w, b] = [changed.get(layer.weight)!, changed.get(layer.bias)!];
+      eachWeight(layer, (at, i, o) => {
+        const { mean, deviation } = columns[layer.columns?.[i] ?? i]!;
+        b[o]! += mean * w[at]!;
+        w[at]! *= deviation;
+      });
+    }
   if (target && last) {
     const [w, b] = [changed.get(last.weight)!, changed.get(last.bias)!];
     eachWeight(last, (at) => {
@@ -144,7 +171,7 @@ export function toStandard(weights: Weights, { columns, first, target, last }: N
 }
 
 /** Undoes `toStandard`. */
-export function toNatural(weights: Weights, { columns, first, target, last }: NaturalUnits): Weights {
+export function toNatural(weights: Weights, { inputs, target, last }: NaturalUnits): Weights {
   const changed = new Map([...weights].map(([name, values]) => [name, values.slice()]));
   if (target && last) {
     const [w, b] = [changed.get(last.weight)!, changed.get(last.bias)!];
@@ -153,13 +180,15 @@ export function toNatural(weights: Weights, { columns, first, target, last }: Na
     });
     b[0] = b[0]! * target.deviation + target.mean;
   }
-  if (columns && first) {
-    const [w, b] = [changed.get(first.weight)!, changed.get(first.bias)!];
-    eachWeight(first, (at, i, o) => {
-      w[at]! /= columns[i]!.deviation;
-      b[o]! -= columns[i]!.mean * w[at]!;
-    });
-  }
+  for (const { columns, layers } of inputs)
+    for (const layer of layers) {
+      const [w, b] = [changed.get(layer.weight)!, changed.get(layer.bias)!];
+      eachWeight(layer, (at, i, o) => {
+        const { mean, deviation } = columns[layer.columns?.[i] ?? i]!;
+        w[at]! /= deviation;
+        b[o]! -= mean * w[at]!;
+      });
+    }
   return changed;
 }
 
@@ -171,9 +200,25 @@ function eachWeight(layer: FoldingLayer, visit: (at: number, input: number, outp
   }
 }
 
-function firstLayer(graph: OnnxGraph, input: string): FoldingLayer | null {
+/** The layers that read an input, or some of its columns; null for a node that is none. */
+function layersAfter(graph: OnnxGraph, input: string): (FoldingLayer | null)[] {
   const readers = graph.nodes.filter((node) => node.inputs.includes(input));
-  return readers.length === 1 && readers[0]!.inputs[0] === input ? layerOf(graph, readers[0]!) : null;
+  return readers.flatMap((node) => {
+    if (node.inputs[0] !== input) return [null];
+    const columns = pickedColumns(graph, node);
+    if (columns === null) return [layerOf(graph, node)];
+    return layersAfter(graph, node.outputs[0]!).map((layer) =>
+      layer === null || layer.columns ? null : { ...layer, columns },
+    );
+  });
+}
+
+/** The constant columns that a Gather takes; null for other nodes. */
+function pickedColumns(graph: OnnxGraph, node: OnnxNode): readonly number[] | null {
+  if (node.operator !== 'Gather' || node.domain !== '' || intAttribute(node, 'axis', 0) !== 1) return null;
+  const columns = graph.initializers.get(node.inputs[1] ?? '');
+  if (columns?.elementType !== 'int64' || columns.dims.length !== 1) return null;
+  return Array.from(columns.data as BigInt64Array, Number);
 }
 
 function lastLayer(graph: OnnxGraph, output: string): FoldingLayer | null {

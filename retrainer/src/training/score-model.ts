@@ -1,5 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import * as ort from 'onnxruntime-node';
+import type * as ort from 'onnxruntime-node';
+import { bindInputs } from './bind-inputs.ts';
+import { rowTensors } from './row-tensors.ts';
 import { openRuntimeSession, runRuntimeSession } from './runtime-session.ts';
 import type { TrainingDataset } from './training-dataset.ts';
 
@@ -31,16 +33,19 @@ export async function scoreModel(
   const session = await openRuntimeSession(modelBytes, 1, 'the runtime refuses the model');
   try {
     const name = output ?? session.outputNames[0] ?? '';
-    const input = session.inputNames[0] ?? '';
+    const inputs = bindInputs(declaredInputs(session), dataset);
     let values: Float32Array | undefined;
     let rowShape: readonly number[] = [];
     let columns = 0;
     for (let start = 0; start < dataset.rows; start += batch) {
       const rows = Math.min(batch, dataset.rows - start);
-      const features = dataset.features.subarray(start * dataset.columns, (start + rows) * dataset.columns);
-      const tensor = new ort.Tensor('float32', features.slice(), [rows, dataset.columns]);
       const refusal = `the model cannot give output '${name}' for rows of ${dataset.columns} columns`;
-      const results = await runRuntimeSession(session, { [input]: tensor }, [name], refusal);
+      const feeds = rowTensors(
+        inputs,
+        dataset,
+        Uint32Array.from({ length: rows }, (_, row) => start + row),
+      );
+      const results = await runRuntimeSession(session, feeds, [name], refusal);
       const { data, dims = [] } = results[name] ?? {};
       if (!(data instanceof Float32Array) || dims[0] !== rows)
         throw new HotloopError('INVALID_ARGUMENT', `output ${name} is not float32 with one entry a row`);
@@ -55,6 +60,15 @@ export async function scoreModel(
   }
 }
 
+function declaredInputs({ inputMetadata }: ort.InferenceSession) {
+  return inputMetadata.map((input) => ({
+    name: input.name,
+    ...(input.isTensor
+      ? { elementType: input.type, shape: input.shape }
+      : { elementType: 'sequence', shape: null }),
+  }));
+}
+
 const TIMED_ROWS = 64;
 const TIMED_ROUNDS = 15;
 const TIMED_MS = 1_000;
@@ -65,23 +79,23 @@ const TIMED_MS = 1_000;
  */
 export async function timeModels(
   models: readonly Uint8Array[],
-  { rows, columns, features }: TrainingDataset,
+  dataset: TrainingDataset,
   output: string | undefined,
 ): Promise<number[]> {
-  const count = Math.min(rows, TIMED_ROWS);
-  if (count === 0) return [];
+  const rows = Uint32Array.from({ length: Math.min(dataset.rows, TIMED_ROWS) }, (_, row) => row);
+  if (rows.length === 0) return [];
   const sessions = await Promise.all(
     models.map((model) => openRuntimeSession(model, 1, 'the runtime refuses the model')),
   );
   try {
+    const inputs = sessions.map((session) => bindInputs(declaredInputs(session), dataset));
     const taken = sessions.map((): number[] => []);
     const end = performance.now() + TIMED_MS;
     // The first round warms up.
     for (let round = 0; round <= TIMED_ROUNDS && (round < 2 || performance.now() < end); round++)
       for (const [index, session] of sessions.entries()) {
-        const tensor = new ort.Tensor('float32', features.slice(0, count * columns), [count, columns]);
+        const feeds = rowTensors(inputs[index]!, dataset, rows);
         const begun = performance.now();
-        const feeds = { [session.inputNames[0] ?? '']: tensor };
         await runRuntimeSession(
           session,
           feeds,

@@ -181,7 +181,7 @@ describe('train', () => {
     [
       'a column too many',
       { columns: 5, features: new Float32Array(5), rows: 1 },
-      'takes 4 columns; the dataset has 5',
+      "the dataset has 5 columns for input 'input'; the model takes input float32[N, 4]",
     ],
     ['a label outside the loss', { labels: Float32Array.of(0, 2, 1) }, 'row 1 has label 2'],
     [

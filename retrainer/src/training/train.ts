@@ -9,6 +9,7 @@ import {
   type TrainingSettings,
 } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { type BoundInput, bindInputs } from './bind-inputs.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { inferShapes } from './infer-shapes.ts';
 import { learningRateAt } from './learning-rate.ts';
@@ -97,7 +98,7 @@ export async function train(
   const original = decodeModel(modelBytes);
   const adapted = settings.adapters && addAdapters(original, settings.adapters, settings.seed);
   const model = adapted ? adapted.model : original;
-  const { input, output, classes, rowShape } = signatureOf(model, dataset, settings);
+  const { inputs, output, classes } = signatureOf(model, dataset, settings);
   checkTrainingDataset(dataset, settings.loss, classes);
   const random = new SeededRandom(settings.seed);
   const { training, validation } = splitRows(dataset, settings, random);
@@ -114,16 +115,11 @@ export async function train(
   const declared = lossSpec(settings.loss);
   const judge = write(declared, 'loss');
   const trained = new Set(judge.parameters.map(({ name }) => name));
-  const units = findUnits(model.graph, { input, output, trained }, declared, dataset, training);
+  const units = findUnits(model.graph, { inputs, output, trained }, declared, dataset, training);
   const loss = standardisedLoss(declared, units);
   const data = standardised(dataset, units);
   const open = async (of: OnnxModel) =>
-    TrainingSession.open(
-      write(loss, optimizer, of),
-      write(loss, 'loss', of),
-      { name: input, rowShape },
-      settings.threads ?? 1,
-    );
+    TrainingSession.open(write(loss, optimizer, of), write(loss, 'loss', of), inputs, settings.threads ?? 1);
   const begun = await beginInUnits(model, judge, units, open, data, training);
   const { session } = begun;
   try {
@@ -159,7 +155,7 @@ async function beginInUnits(
   data: TrainingDataset,
   rows: Uint32Array,
 ): Promise<{ session: TrainingSession }> {
-  if (!units.columns && !units.target) return { session: await open(model) };
+  if (units.inputs.length === 0 && !units.target) return { session: await open(model) };
   const changed = toStandard(cutApart(parameters, initial as Float32Array), units);
   const initializers = new Map(model.graph.initializers);
   for (const { name, dims } of parameters) initializers.set(name, float32Tensor(changed.get(name)!, dims));
@@ -295,36 +291,20 @@ function signatureOf(
   model: OnnxModel,
   dataset: TrainingDataset,
   settings: TrainingSettings,
-): { input: string; output: string; classes: number | null; rowShape: readonly number[] } {
+): { inputs: readonly BoundInput[]; output: string; classes: number | null } {
   const { graph } = model;
-  const inputs = graph.inputs.filter(({ name }) => !graph.initializers.has(name));
-  const [input] = inputs;
-  const inner = input?.shape?.slice(1) ?? [];
-  const isFixed = inner.length === 1 || inner.every((dim) => typeof dim === 'number');
-  if (!input || inputs.length > 1 || input.elementType !== 'float32' || inner.length === 0 || !isFixed) {
-    const found = inputs.map(({ name, elementType, shape }) => `${name} ${elementType}[${shape}]`).join(', ');
-    throw new HotloopError(
-      'INVALID_ARGUMENT',
-      `training needs a model of one input float32[N, F], or [N, ...] of fixed sizes; this has ${found}`,
-    );
-  }
-  const rowShape = inner.map((dim) => (typeof dim === 'number' ? dim : dataset.columns));
-  const width = rowShape.reduce((a, b) => a * b, 1);
-  if (width !== dataset.columns) {
-    throw new HotloopError(
-      'INVALID_ARGUMENT',
-      `the model's input '${input.name}' takes ${width} columns; the dataset has ${dataset.columns}`,
-    );
-  }
+  const inputs = bindInputs(
+    graph.inputs.filter(({ name }) => !graph.initializers.has(name)),
+    dataset,
+  );
   const output = graph.outputs.find(({ name }) => name === settings.output) ?? graph.outputs[0];
   // What follows from the weights is surer than what the file declares, which may be an open dimension.
   const inferred = inferShapes(graph).get(output?.name ?? '')?.[1];
   const classes = typeof inferred === 'number' ? inferred : output?.shape?.[1];
   return {
-    input: input.name,
+    inputs,
     output: output?.name ?? '',
     classes: typeof classes === 'number' ? classes : null,
-    rowShape,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { RowInput } from '@hotloop/model/features/flat-rows.ts';
 import { type LossName, type LossSpec, lossSpec } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { needsGroups } from './ranking-losses.ts';
@@ -6,6 +7,10 @@ import { needsGroups } from './ranking-losses.ts';
 export interface TrainingDataset {
   readonly rows: number;
   readonly columns: number;
+  /** Which input of the model takes which columns; absent: its only input takes all, as float32. */
+  readonly inputs?: readonly RowInput[];
+  /** What the cells of text inputs are places of. */
+  readonly texts?: readonly string[];
   /** [rows * columns], row-major, as the model was given them. */
   readonly features: Float32Array;
   /** [rows]: 0 or 1 (or between) for binary, the class number for classes, any number for regression. */
@@ -22,24 +27,29 @@ const alignment = 8;
 /**
  * Writes a dataset as one file: the 8 bytes `HLDATA1\n`; the header's length as little-endian uint32; the header, JSON
  * `{"rows":N,"columns":F}` padded with spaces so that what follows starts at a multiple of 8; then little-endian float32
- * values: features [N, F] row-major, labels [N], weights [N]; where the header says `"groups":true`, uint32 groups [N]. The same dataset gives the same bytes.
+ * values: features [N, F] row-major, labels [N], weights [N]; where the header says `"groups":true`, uint32 groups [N]. The header
+ * also holds `inputs` and `texts` where the dataset has them. The same dataset gives the same bytes.
  */
 export function encodeTrainingDataset(dataset: TrainingDataset): Uint8Array {
-  const { rows, columns, features, labels, weights, groups } = dataset;
+  const { rows, columns, inputs, texts, features, labels, weights, groups } = dataset;
   const start = magic.length + 4;
   const parts = [features, labels, weights, ...(groups ? [groups] : [])];
-  let header = JSON.stringify({ rows, columns, ...(groups ? { groups: true } : {}) });
-  while ((start + header.length) % alignment !== 0) header += ' ';
+  const plain = JSON.stringify({ rows, columns, inputs, texts, ...(groups ? { groups: true } : {}) });
+  const header = Buffer.from(plain.padEnd(plain.length + paddingOf(start + Buffer.byteLength(plain))));
   const bytes = Buffer.alloc(start + header.length + 4 * parts.reduce((sum, { length }) => sum + length, 0));
   bytes.write(magic, 0, 'latin1');
   bytes.writeUInt32LE(header.length, magic.length);
-  bytes.write(header, start, 'latin1');
+  header.copy(bytes, start);
   let offset = start + header.length;
   for (const values of parts) {
     bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), offset);
     offset += values.byteLength;
   }
   return bytes;
+}
+
+function paddingOf(length: number): number {
+  return (alignment - (length % alignment)) % alignment;
 }
 
 /** Reads what {@link encodeTrainingDataset} wrote. @throws a coded error (DATA_LOSS) when the bytes do not fit. */
@@ -50,7 +60,7 @@ export function decodeTrainingDataset(bytes: Uint8Array): TrainingDataset {
     throw damaged('it does not begin as one');
   const headerEnd = start + view.readUInt32LE(magic.length);
   if (headerEnd > view.length) throw damaged('its header is cut short');
-  const { rows, columns, groups } = readHeader(view.toString('latin1', start, headerEnd));
+  const { rows, columns, inputs, texts, groups } = readHeader(view.toString('utf8', start, headerEnd));
   if (view.length - headerEnd !== 4 * rows * (columns + (groups ? 3 : 2))) {
     throw damaged(`${rows} rows of ${columns} columns do not take ${view.length - headerEnd} bytes`);
   }
@@ -59,6 +69,8 @@ export function decodeTrainingDataset(bytes: Uint8Array): TrainingDataset {
   return {
     rows,
     columns,
+    ...(inputs ? { inputs } : {}),
+    ...(texts ? { texts } : {}),
     features: values.subarray(0, rows * columns),
     labels: values.subarray(rows * columns, rows * (columns + 1)),
     weights: values.subarray(rows * (columns + 1), rows * (columns + 2)),
@@ -66,17 +78,25 @@ export function decodeTrainingDataset(bytes: Uint8Array): TrainingDataset {
   };
 }
 
-function readHeader(text: string): { rows: number; columns: number; groups: boolean } {
+interface Header extends Pick<TrainingDataset, 'rows' | 'columns' | 'inputs' | 'texts'> {
+  readonly groups: boolean;
+}
+
+function readHeader(text: string): Header {
   let header: unknown;
   try {
     header = JSON.parse(text);
   } catch (cause) {
     throw damaged('its header is not JSON', cause);
   }
-  const { rows, columns, groups } = (header ?? {}) as Partial<Record<'rows' | 'columns' | 'groups', unknown>>;
+  const { rows, columns, groups, inputs, texts } = (header ?? {}) as Partial<Header>;
   const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
   if (!isCount(rows) || !isCount(columns)) throw damaged('its header names no rows and columns');
-  return { rows, columns, groups: groups === true };
+  return {
+    ...{ rows, columns, groups: groups === true },
+    ...(inputs ? { inputs } : {}),
+    ...(texts ? { texts } : {}),
+  };
 }
 
 function damaged(what: string, cause?: unknown): HotloopError {

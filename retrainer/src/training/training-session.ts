@@ -1,5 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import * as ort from 'onnxruntime-node';
+import type { BoundInput } from './bind-inputs.ts';
+import { rowTensors } from './row-tensors.ts';
 import { openRuntimeSession, runRuntimeSession } from './runtime-session.ts';
 import type { TrainingDataset } from './training-dataset.ts';
 import { type TrainingGraph, trainingNames } from './write-training-graph.ts';
@@ -10,12 +12,6 @@ const refusedStep = 'the runtime stopped in a training step: the shapes in the m
 /** Rows per run when a loss is only measured. */
 const judgingBatch = 4096;
 
-/** The input that takes the dataset's columns: [N, ...rowShape]. */
-export interface TrainingInput {
-  readonly name: string;
-  readonly rowShape: readonly number[];
-}
-
 /**
  * Executes a training graph: holds the parameters and the optimizer's state, and advances them one batch at a time.
  * Owns two runtime sessions; the caller closes it. Calls must not overlap.
@@ -23,7 +19,7 @@ export interface TrainingInput {
 export class TrainingSession {
   readonly #training: ort.InferenceSession;
   readonly #judging: ort.InferenceSession;
-  readonly #input: TrainingInput;
+  readonly #inputs: readonly BoundInput[];
   #parameters: ort.Tensor;
   #firstMoment: ort.Tensor;
   #secondMoment: ort.Tensor;
@@ -31,12 +27,12 @@ export class TrainingSession {
 
   private constructor(
     sessions: { training: ort.InferenceSession; judging: ort.InferenceSession },
-    input: TrainingInput,
+    inputs: readonly BoundInput[],
     initial: Float32Array,
   ) {
     this.#training = sessions.training;
     this.#judging = sessions.judging;
-    this.#input = input;
+    this.#inputs = inputs;
     const zeros = () => new ort.Tensor('float32', new Float32Array(initial.length), [initial.length]);
     this.#parameters = new ort.Tensor('float32', initial.slice(), [initial.length]);
     this.#firstMoment = zeros();
@@ -45,18 +41,18 @@ export class TrainingSession {
 
   /**
    * @param graph a training step in float32, and `judge`, the loss graph of the same model and trainable weights.
-   * @param input the model's one input.
+   * @param inputs the model's inputs, with the columns that fill them.
    */
   static async open(
     graph: TrainingGraph,
     judge: TrainingGraph,
-    input: TrainingInput,
+    inputs: readonly BoundInput[],
     threads: number,
   ): Promise<TrainingSession> {
     const training = await openRuntimeSession(graph.bytes, threads, refusedGraph);
     try {
       const judging = await openRuntimeSession(judge.bytes, threads, refusedGraph);
-      return new TrainingSession({ training, judging }, input, graph.initial as Float32Array);
+      return new TrainingSession({ training, judging }, inputs, graph.initial as Float32Array);
     } catch (error) {
       await training.release();
       throw error;
@@ -127,12 +123,9 @@ export class TrainingSession {
   }
 
   #feeds(dataset: TrainingDataset, rows: Uint32Array): Record<string, ort.Tensor> {
-    const { columns } = dataset;
-    const features = new Float32Array(rows.length * columns);
     const labels = new Float32Array(rows.length);
     const weights = new Float32Array(rows.length);
     for (const [i, row] of rows.entries()) {
-      features.set(dataset.features.subarray(row * columns, (row + 1) * columns), i * columns);
       labels[i] = dataset.labels[row]!;
       weights[i] = dataset.weights[row]!;
     }
@@ -141,7 +134,7 @@ export class TrainingSession {
     const numbers = isGrouped && BigInt64Array.from(rows, (row) => BigInt(groups[row]!));
     return {
       ...(numbers ? { [trainingNames.groups]: new ort.Tensor('int64', numbers, [rows.length]) } : {}),
-      [this.#input.name]: new ort.Tensor('float32', features, [rows.length, ...this.#input.rowShape]),
+      ...rowTensors(this.#inputs, dataset, rows),
       [trainingNames.labels]: new ort.Tensor('float32', labels, [rows.length]),
       [trainingNames.weights]: new ort.Tensor('float32', weights, [rows.length]),
       [trainingNames.parameters]: this.#parameters,

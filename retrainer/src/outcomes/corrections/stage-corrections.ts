@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { TextTable } from '@hotloop/model/features/flat-rows.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
@@ -143,6 +144,7 @@ function exampleReader(manifest: Manifest): ExampleReader | null {
     reader.vector(
       example,
       reader.reads(example).map(() => []),
+      new TextTable(),
     );
     return Object.fromEntries(own.map((name) => [name, row.cells[name] ?? null]));
   };
