@@ -161,6 +161,96 @@ describe('an entity that is forgotten', () => {
   });
 });
 
+describe('an entity with a short id', () => {
+  it('takes nobody along whose rows merely hold the same text', async () => {
+    await using stores = await openStores();
+    const place = await mkdtemp(join(tmpdir(), 'hotloop-forget-'));
+    await using _removed = { [Symbol.asyncDispose]: () => rm(place, { recursive: true, force: true }) };
+    await using cache = await createTestRedis('cache');
+    await using redis = await openRedis(cache.url, {
+      ...{ commandTimeoutMs: 5000, role: 'cache', name: 'test', log: silentLog() },
+    });
+    const { pool } = stores;
+    await push(stores, manifestText('m'), linearModel());
+    const ids = await logPredictions(pool, [
+      { model: 'm', entities: { user: '7' }, features: [1, 2] },
+      { model: 'm', entities: { user: '17' }, features: [3, 4] },
+      { model: 'm', entities: { user: '70' }, features: [5, 6] },
+      { model: 'm', entities: { user: '8' }, features: [7, 8] },
+    ]);
+    // Inputs of text and of numbers, end to end: the fourth's text is the id, those of the others hold it or are a number like it.
+    const texts = ['is 7', 'room 17', '77', '7'].map((text) => {
+      const bytes = Buffer.alloc(8 + 4 + text.length);
+      bytes.writeBigInt64LE(55n);
+      bytes.writeUInt32LE(text.length, 8);
+      bytes.write(text, 12);
+      return bytes;
+    });
+    const spec = [
+      { name: 'n', datatype: 'INT64', shape: [1] },
+      { name: 't', datatype: 'BYTES', shape: [1] },
+    ];
+    for (const [at, id] of ids.entries())
+      await pool.query('UPDATE prediction SET features = $2, input_spec = $3 WHERE prediction_id = $1', [
+        ...[id, texts[at], JSON.stringify(spec)],
+      ]);
+    const outcome = `INSERT INTO outcome (id, model, source, kind, prediction_id, keys, value, attributes, occurred_at)
+      VALUES ($1, 'm', 'test', 'label', $2, $3, $4, $5, now())`;
+    await pool.query(outcome, ['theirs', ids[0], { user: '7' }, '1', {}]);
+    await pool.query(outcome, ['named', ids[1], {}, '1', { user_id: 7 }]);
+    await pool.query(outcome, ['class', ids[1], { user: '17' }, '"7"', {}]);
+    await pool.query(outcome, ['size', ids[2], { user: '70' }, '1', { size: '7', user_id: 70 }]);
+    await pool.query(
+      `INSERT INTO set_aside (consumer, topic, "partition", "offset", value, error)
+       VALUES ('c', 't', 0, 0, $1, 'e'), ('c', 't', 0, 1, $2, 'e')`,
+      [Buffer.from('{"user": "7", broken'), Buffer.from('{"user": "17", "size": "7", broken')],
+    );
+    await pool.query(
+      `INSERT INTO correction_upload (upload_id, model, state, uploaded_by, file_sha256, rows, accepted, refused, problems)
+       VALUES ($1, 'm', 'staged', 'me', 'x', 2, 2, 0, $2)`,
+      [UPLOAD, JSON.stringify([{ line: 7, problem: 'item "17" is not among its 7 candidates' }])],
+    );
+    await pool.query(`INSERT INTO reference_table (name, schema, live_version) VALUES ('items', '{}', 1)`);
+    await pool.query(`INSERT INTO reference_version (table_name, version, rows) VALUES ('items', 1, 3)`);
+    await pool.query(
+      `INSERT INTO reference_row (table_name, version, key, fields)
+       VALUES ('items', 1, 'a', '{"stars": 7}'), ('items', 1, 'b', '{"size": "7"}'), ('items', 1, 'c', '{"user": "7"}')`,
+    );
+    const sink = join(place, 'out.csv');
+    await writeFile(sink, 'row,user,size\n0,7,1\n1,17,7\n');
+    await pool.query(
+      `INSERT INTO batch_run (run_id, model, version, key, source, sink, state) VALUES ($1, 'm', 1, 'k', 'in.csv', $2, 'done')`,
+      [RUN, sink],
+    );
+    await redis.zadd('history:{user:7}:view', 1, 'one');
+    await redis.zadd('history:{user:17}:view', 1, 'two');
+    await using archive = await openEventArchive(stores.objects);
+    const event = { type: 'view', atMs: 1_700_000_000_000, arrivalUs: 1 };
+    await writeFile(
+      join(place, 'events.jsonl'),
+      [
+        eventLine({ ...event, key: 'a', entities: { user: '7' }, fields: {} }),
+        eventLine({ ...event, key: 'b', entities: { user: '17' }, fields: { size: '7', room: '17' } }),
+        eventLine({ ...event, key: 'c', entities: { item: 'i' }, fields: { user: '7' } }),
+      ].join(''),
+    );
+    await archive.addFile(join(place, 'events.jsonl'));
+    const { erased } = await forgetEntity(
+      serviceErasers({ pool, store: stores.objects, withCache: (use) => use(redis) }),
+      { entity: 'user', id: '7', actor: 'test', now: 1_700_000_000_000 },
+    );
+    expect(erased).toEqual({
+      ...{ batchRows: 1, corrections: 0, outcomes: 2, deadLetters: 1, archivedRows: 0, history: 1 },
+      ...{ tableRows: 1, decisions: 0, predictions: 2, archivedEvents: 2 },
+    });
+    expect(await readFile(sink, 'utf8')).toBe('row,user,size\n1,17,7\n');
+    expect(await redis.keys('history:*')).toEqual(['history:{user:17}:view']);
+    const left = await pool.query('SELECT id FROM outcome ORDER BY id');
+    expect(left.rows.map(({ id }) => id)).toEqual(['class', 'size']);
+    expect((await pool.query('SELECT problems FROM correction_upload')).rows[0].problems).toHaveLength(1);
+  });
+});
+
 /** Files of a backup that hold the text, decompressed where they are compressed. */
 async function placesOf(text: string, path: string): Promise<string[]> {
   const found: string[] = [];

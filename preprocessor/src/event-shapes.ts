@@ -7,12 +7,14 @@ import {
   knownFields,
   SHAPE_SPAN_MS,
   type ShapeKind,
+  type SizeKind,
 } from '@hotloop/platform/postgres/event-shape-store.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { addRefusedCalls, type RefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
 
 /** One message that was taken in. */
 export interface SeenMessage {
-  /** `http` for what came over HTTP. */
+  /** As in an `EventShape`. */
   readonly topic: string;
   readonly partition: number | null;
   readonly offset: bigint | null;
@@ -25,37 +27,48 @@ export interface SeenMessage {
 /** Told of messages that were taken in; never fails, never waits. */
 export type CountShapes = (messages: readonly SeenMessage[]) => void;
 
+/** Told of calls that no log will hold; never fails, never waits. */
+export type CountRefused = (refused: Omit<RefusedCalls, 'calls'>) => void;
+
 const FLUSH_MS = 5_000;
 const KNOWN_MS = 7 * 86_400_000;
 /** Later than this is late: windows of minutes have closed by then. */
 const LATE_MS = 10 * 60_000;
+const MOST_WAITING = 20_000;
 const MAX_EVENTS = 200;
 const MAX_FIELDS = 100;
 const MAX_NAME = 128;
 
 export interface FollowedShapes extends AsyncDisposable {
   readonly count: CountShapes;
+  readonly countRefused: CountRefused;
   /** Writes what was counted; rejects as Postgres does. */
   flush(): Promise<void>;
 }
 
-/** Counts what messages look like, and writes it every few seconds. While Postgres is away the counts wait in memory. */
+/**
+ * Counts what messages look like, and calls that were refused, and writes both every few seconds. While Postgres is away the counts
+ * wait in memory.
+ */
 export async function followShapes(pool: Pool, clock: Clock, log: Log): Promise<FollowedShapes> {
   const known = await knownFields(pool, clock.now() - KNOWN_MS).catch(() => []);
   const tally = new ShapeTally(known);
-  let waiting: EventShape[] = [];
+  let refused = new Map<string, RefusedCalls>();
+  const flushShapes = waitingWrites(
+    () => tally.take(),
+    (shapes: readonly EventShape[]) => addEventShapes(pool, shapes),
+  );
+  const flushRefused = waitingWrites(
+    () => {
+      const taken = [...refused.values()];
+      refused = new Map();
+      return taken;
+    },
+    (counts: readonly RefusedCalls[]) => addRefusedCalls(pool, counts),
+  );
   const flush = async () => {
-    waiting.push(...tally.take());
-    const sent = waiting;
-    if (sent.length === 0) return;
-    waiting = [];
-    try {
-      await addEventShapes(pool, sent);
-    } catch (error) {
-      // Bounded: after a long outage the oldest counts go.
-      waiting = [...sent, ...waiting].slice(-20_000);
-      throw error;
-    }
+    await flushShapes();
+    await flushRefused();
   };
   const timer = setInterval(() => {
     flush().catch((error: unknown) => log.debug({ error }, 'counts of events wait for Postgres'));
@@ -63,6 +76,12 @@ export async function followShapes(pool: Pool, clock: Clock, log: Log): Promise<
   timer.unref();
   return {
     count: (messages) => tally.add(messages, clock.now()),
+    countRefused(one) {
+      const key = `${one.model}\n${one.minute}\n${one.caller}\n${one.code}`;
+      const count = refused.get(key);
+      if (count) count.calls++;
+      else refused.set(key, { ...one, calls: 1 });
+    },
     flush,
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
@@ -71,30 +90,52 @@ export async function followShapes(pool: Pool, clock: Clock, log: Log): Promise<
   };
 }
 
+/** Writes what was counted, and what could not be written the last time. */
+function waitingWrites<T>(take: () => readonly T[], write: (counts: readonly T[]) => Promise<void>) {
+  let waiting: readonly T[] = [];
+  return async (): Promise<void> => {
+    const sent = [...waiting, ...take()];
+    waiting = [];
+    if (sent.length === 0) return;
+    try {
+      await write(sent);
+    } catch (error) {
+      // Bounded: after a long outage the oldest counts go.
+      waiting = [...sent, ...waiting].slice(-MOST_WAITING);
+      throw error;
+    }
+  };
+}
+
 /** The counts of one process since they were last taken. Bounded in events and fields; what is beyond is not counted. */
 export class ShapeTally {
-  readonly #events = new Map<string, Set<string>>();
+  readonly #events = new Map<string, KnownEvent>();
   #counts = new Map<string, EventShape>();
 
   constructor(known: readonly { readonly topic: string; readonly event: string; readonly field: string }[]) {
-    for (const { topic, event, field } of known) this.#fieldsOf(topic, event)?.add(field);
+    for (const { topic, event, field } of known) this.#eventOf(topic, event)?.fields.add(field);
   }
 
   add(messages: readonly SeenMessage[], nowMs: number): void {
     for (const message of messages) {
-      const fields = this.#fieldsOf(message.topic, message.event);
-      if (!fields) continue;
-      this.#count(message, '', 'message', nowMs);
-      if (nowMs - message.atMs > LATE_MS) this.#count(message, '', 'late', nowMs);
+      const known = this.#eventOf(message.topic, message.event);
+      if (!known) continue;
+      const { fields } = known;
+      const count = (field: string, kind: ShapeKind) =>
+        this.#count(message, field, kind, nowMs, known.messages);
+      count('', 'message');
+      if (nowMs - message.atMs > LATE_MS) count('', 'late');
       for (const [name, value] of Object.entries(message.fields)) {
         const kind = kindOf(value as AttributeValue);
         if (kind === null || (!fields.has(name) && !canBeKept(name, fields))) continue;
         fields.add(name);
-        this.#count(message, name, kind, nowMs);
+        count(name, kind);
+        const size = kind === 'number' ? sizeOf(value as number) : null;
+        if (size !== null) count(name, size);
       }
       for (const name of fields)
-        if (kindOf(message.fields[name] as AttributeValue) === null)
-          this.#count(message, name, 'absent', nowMs);
+        if (kindOf(message.fields[name] as AttributeValue) === null) count(name, 'absent');
+      known.messages++;
     }
   }
 
@@ -105,13 +146,13 @@ export class ShapeTally {
     return taken;
   }
 
-  #fieldsOf(topic: string, event: string): Set<string> | undefined {
+  #eventOf(topic: string, event: string): KnownEvent | undefined {
     const key = `${topic}\n${event}`;
     const known = this.#events.get(key);
     if (known || this.#events.size >= MAX_EVENTS) return known;
-    const fields = new Set<string>();
-    this.#events.set(key, fields);
-    return fields;
+    const added = { fields: new Set<string>(), messages: 0 };
+    this.#events.set(key, added);
+    return added;
   }
 
   #count(
@@ -119,6 +160,7 @@ export class ShapeTally {
     field: string,
     kind: ShapeKind,
     now: number,
+    earlier: number,
   ): void {
     const at = Math.floor(now / SHAPE_SPAN_MS) * SHAPE_SPAN_MS;
     const key = `${topic}\n${event}\n${field}\n${kind}\n${at}`;
@@ -129,10 +171,26 @@ export class ShapeTally {
       return;
     }
     this.#counts.set(key, {
-      ...{ topic, event, field, kind, at, messages: 1, firstPartition: partition },
+      ...{ topic, event, field, kind, at, messages: 1, firstPartition: partition, earlier },
       ...{ firstOffset: offset === null ? null : offset.toString(), firstAt: now, lastAt: now },
     });
   }
+}
+
+interface KnownEvent {
+  readonly fields: Set<string>;
+  /** Counted since this process began. */
+  messages: number;
+}
+
+/** Past these powers of ten numbers are of one size. */
+const MOST_SIZE = 15;
+
+/** Null for 0, which has no size, and for what is no number. */
+function sizeOf(value: number): SizeKind | null {
+  if (value === 0 || !Number.isFinite(value)) return null;
+  const power = Math.floor(Math.log10(Math.abs(value)));
+  return `1e${Math.max(-MOST_SIZE, Math.min(MOST_SIZE, power))}`;
 }
 
 /** NUL cannot be kept by Postgres. */

@@ -1,5 +1,6 @@
 import { DURATION_BOUNDARIES, type Tallies } from '@hotloop/platform/telemetry/tallies.ts';
 import { toHotloopError } from '@hotloop/proto/errors.ts';
+import { boundedNames, MOST_CALLERS } from './bounded-names.ts';
 import type { History } from './history.ts';
 import type { Predictor } from './predict.ts';
 
@@ -82,20 +83,6 @@ export function measurePredictions(
       end();
       predictor[Symbol.dispose]();
     },
-  };
-}
-
-/** Callers hold keys, of which there are few; a token for each user must not become a label for each. */
-const MOST_CALLERS = 50;
-
-/** The name itself for the first `most` names, `other` for the rest. */
-function boundedNames(most: number): (name: string) => string {
-  const known = new Set<string>();
-  return (name) => {
-    if (known.has(name)) return name;
-    if (known.size >= most) return 'other';
-    known.add(name);
-    return name;
   };
 }
 

@@ -117,6 +117,7 @@ export async function openPreprocessor(
         ...{ tables, references },
         ...archiving,
         countShapes: shapes.count,
+        countRefused: shapes.countRefused,
         onLag: (topic, partition, messages) => lag.record(messages, { topic, partition }),
         authenticator: foundation.authenticator,
         tls: foundation.tls,

@@ -18,7 +18,7 @@ import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from './admission.ts';
 import type { Backfill } from './archive/backfill-history.ts';
 import type { EventSpool } from './archive/event-spool.ts';
-import type { CountShapes } from './event-shapes.ts';
+import type { CountRefused, CountShapes } from './event-shapes.ts';
 import { type EventsDependencies, type EventsOptions, startEvents } from './events.ts';
 import { createExplainer } from './explain.ts';
 import type { History } from './history.ts';
@@ -33,6 +33,7 @@ import type { ReferenceReader } from './tables/reference-reader.ts';
 import type { TableStore } from './tables/table-store.ts';
 import { type TakeEvents, takeEvents } from './take-events.ts';
 import { startAnswerTopics } from './topics/answer-topics.ts';
+import { watchCallers } from './watch-callers.ts';
 
 export interface PreprocessorOptions {
   /** host:port; port 0 takes a free one. */
@@ -72,6 +73,8 @@ export interface PreprocessorAdapters {
   readonly setAside: SetAside;
   /** Told what messages look like that were taken in. */
   readonly countShapes?: CountShapes;
+  /** Told of calls that were refused and so are in no log. */
+  readonly countRefused?: CountRefused;
   /** Told how many messages of a topic's partition are not taken in yet. */
   readonly onLag?: NonNullable<EventsDependencies['onLag']>;
   readonly authenticator: Authenticator;
@@ -141,15 +144,21 @@ export async function startPreprocessor(
     const timed = tallies ? measureHistory(history, tallies) : history;
     const gate = new HistoryGate(timed, clock, log, options.historyGate ?? HISTORY_GATE_DEFAULTS);
     const images = createImageDecoder();
+    const isModel = (name: string) => registry.current().models.has(name);
+    const callers = watchCallers({
+      ...{ inference, decision, isModel, clock, ...counted },
+      ...(adapters.countRefused ? { countRefused: adapters.countRefused } : {}),
+    });
     const answering = createPredictor(
       {
-        ...{ registry, history: gate, images, inference, decision, tracing, clock },
+        ...{ registry, history: gate, images, tracing, clock },
+        ...{ inference: callers.inference, decision: callers.decision },
         ...(adapters.references ? { references: adapters.references } : {}),
       },
       { limits: options.limits ?? ADMISSION_DEFAULTS, ids: randomPredictionIds(), log },
     );
-    const isModel = (name: string) => registry.current().models.has(name);
-    const predictor = tallies ? measurePredictions(answering, tallies, isModel) : answering;
+    const watched = callers.watch(answering);
+    const predictor = tallies ? measurePredictions(watched, tallies, isModel) : watched;
     closing.defer('feature plans', () => predictor[Symbol.dispose]());
     const explainer = createExplainer(registry, gate, clock, images, adapters.references);
     closing.defer('explained plans', () => explainer[Symbol.dispose]());

@@ -180,7 +180,8 @@ function callLines({ calls, duplicateShare }: Report): string[] {
   const lines = calls.slice(0, 10).map((one) => {
     const share = (count: number) => `${((100 * count) / Math.max(1, one.calls)).toFixed(1)} %`;
     const codes = Object.entries(one.codes).map(([code, count]) => ` ${code} ${count}`);
-    const who = `${one.caller || '(no key)'}, version ${one.version} ${one.variant}`.slice(0, 42);
+    const by = one.version === 0 ? 'refused at the door' : `version ${one.version} ${one.variant}`;
+    const who = `${one.caller || '(no key)'}, ${by}`.slice(0, 42);
     return `  ${who.padEnd(42)}${String(one.calls).padStart(9)}${share(one.calls - one.errors).padStart(10)}${share(one.degraded).padStart(10)}${codes.join(',')}`;
   });
   return [

@@ -85,9 +85,7 @@ function CallerTable({ calls }: { calls: readonly CallerReport[] }) {
         {calls.slice(0, 50).map((one) => (
           <tr key={`${one.caller} ${one.version} ${one.variant}`}>
             <td className="mono">{one.caller === '' ? 'no key' : one.caller}</td>
-            <td>
-              {one.version} {one.variant}
-            </td>
+            <td>{one.version === 0 ? 'refused at the door' : `${one.version} ${one.variant}`}</td>
             <td className="number">{formatCount(one.calls)}</td>
             <td className="number">{formatShare((one.calls - one.errors) / Math.max(1, one.calls))}</td>
             <td className="number">{formatShare(one.degraded / Math.max(1, one.calls))}</td>

@@ -1,10 +1,11 @@
-import { openDuckDb, parquetSource, sqlText } from '../duckdb/duckdb.ts';
+import { openDuckDb, parquetSource } from '../duckdb/duckdb.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
-import { type Entity, type Eraser, jsonValue } from '../ports/erasure.ts';
+import type { Entity, Eraser } from '../ports/erasure.ts';
 import {
   columnsOf,
   eraseFromParquet,
   eventsOf,
+  holdsId,
   nameForgotten,
   rowsAbout,
   withLocalCopy,
@@ -21,7 +22,7 @@ export async function othersWithEventsOf(store: ObjectStore, entity: Entity): Pr
   for await (const { key } of store.list('events/')) {
     const rows = await withLocalCopy(database, store, key, (path) =>
       database.query(
-        `SELECT DISTINCT entities FROM ${parquetSource([path])} WHERE contains(fields, ${sqlText(jsonValue(entity.id))})`,
+        `SELECT DISTINCT entities FROM ${parquetSource([path])} WHERE ${holdsId('fields', entity)}`,
       ),
     );
     for (const row of rows)

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDb, parquetSource, sqlName, sqlText } from '../duckdb/duckdb.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
-import { type Entity, jsonValue, type Traces } from '../ports/erasure.ts';
+import { type Entity, fieldsOfKind, isTelling, jsonTextsOf, type Traces } from '../ports/erasure.ts';
 
 /** Copies an object, passes the copy's path to `use`, and removes the copy. */
 export async function withLocalCopy<T>(
@@ -65,23 +65,32 @@ export async function columnsOf(database: DuckDb, source: string): Promise<Map<s
 
 /**
  * The condition for rows about an entity, for a table of unknown origin: a column named like the entity's kind;
- * otherwise any text that equals the id or is JSON that contains it; and rows of its predictions. Undefined when no
- * column can match.
+ * otherwise any text that equals the id (unless it is too short to tell) or is JSON that contains it; and rows of its
+ * predictions. Undefined when no column can match.
  */
 export function rowsAbout(columns: ReadonlyMap<string, string>, traces: Traces): string | undefined {
   const { kind, id } = traces.entity;
   const conditions: string[] = [];
-  if (columns.has(kind)) conditions.push(`CAST(${sqlName(kind)} AS VARCHAR) = ${sqlText(id)}`);
+  const named = fieldsOfKind(kind).filter((name) => columns.has(name));
+  for (const name of named) conditions.push(`CAST(${sqlName(name)} AS VARCHAR) = ${sqlText(id)}`);
   for (const [name, type] of columns) {
     const column = sqlName(name);
-    if (type === 'VARCHAR[]') conditions.push(`list_contains(${column}, ${sqlText(id)})`);
+    const isCandidates = name === 'candidates' && kind === 'item';
+    if (type === 'VARCHAR[]' && (isTelling(id) || isCandidates))
+      conditions.push(`list_contains(${column}, ${sqlText(id)})`);
     if (type !== 'VARCHAR' && type !== 'JSON') continue;
-    if (!columns.has(kind)) conditions.push(`${column} = ${sqlText(id)}`);
-    conditions.push(`contains(CAST(${column} AS VARCHAR), ${sqlText(jsonValue(id))})`);
+    if (named.length === 0 && isTelling(id)) conditions.push(`${column} = ${sqlText(id)}`);
+    conditions.push(holdsId(`CAST(${column} AS VARCHAR)`, traces.entity));
   }
   if (columns.has('prediction_id') && traces.predictions.length > 0)
     conditions.push('CAST(prediction_id AS VARCHAR) IN (SELECT prediction_id FROM forgotten)');
   return conditions.length === 0 ? undefined : conditions.join(' OR ');
+}
+
+/** The condition for JSON text that holds an entity's id. */
+export function holdsId(column: string, entity: Entity): string {
+  const each = jsonTextsOf(entity).map((text) => `contains(${column}, ${sqlText(text)})`);
+  return `(${each.join(' OR ')})`;
 }
 
 /** Creates the table `forgotten` with the ids of predictions, for use in conditions. */
@@ -94,7 +103,7 @@ export async function nameForgotten(database: DuckDb, predictions: readonly stri
 }
 
 /** The condition for archived events that name an entity. */
-export function eventsOf({ kind, id }: Entity): string {
-  return `json_extract_string(entities, ${sqlText(`$."${kind}"`)}) = ${sqlText(id)}
-    OR contains(fields, ${sqlText(jsonValue(id))})`;
+export function eventsOf(entity: Entity): string {
+  return `json_extract_string(entities, ${sqlText(`$."${entity.kind}"`)}) = ${sqlText(entity.id)}
+    OR ${holdsId('fields', entity)}`;
 }

@@ -25,7 +25,33 @@ export interface Eraser {
   erase(traces: Traces): Promise<number>;
 }
 
-/** JSON text holds the id as a whole value. */
-export function jsonValue(id: string): string {
-  return JSON.stringify(id);
+/** A shorter id, such as 42, is also a size, a class or a rating of somebody else. */
+const TELLING_LENGTH = 6;
+
+/** Whether an id names its entity wherever it stands. Another one does so only in a field that is called as its kind. */
+export const isTelling = (id: string): boolean => id.length >= TELLING_LENGTH;
+
+/** Fields that hold the id of an entity of this kind. */
+export const fieldsOfKind = (kind: string): string[] => [kind, `${kind}_id`, `${kind}Id`, `${kind}ID`];
+
+/** JSON text that holds one of these holds the id as a whole value: any value if it is telling, else one of a field of its kind. */
+export function jsonTextsOf({ kind, id }: Entity): string[] {
+  const value = JSON.stringify(id);
+  if (isTelling(id)) return [value];
+  // Written with a space after the colon, or without.
+  const fields = fieldsOfKind(kind).flatMap((field) => [
+    `${JSON.stringify(field)}:`,
+    `${JSON.stringify(field)}: `,
+  ]);
+  const isNumber = /^\d+$/.test(id);
+  return fields.flatMap((field) => [
+    `${field}${value}`,
+    ...(isNumber ? [`${field}${id},`, `${field}${id}}`] : []),
+  ]);
+}
+
+/** Text of a message that quotes the id: `"42"`; of a telling one wherever it stands. `inJson`: the message is a value of JSON text. */
+export function quotedIn({ id }: Entity, inJson: boolean): string {
+  if (isTelling(id)) return id;
+  return inJson ? JSON.stringify(JSON.stringify(id)).slice(1, -1) : JSON.stringify(id);
 }

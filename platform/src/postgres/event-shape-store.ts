@@ -1,11 +1,13 @@
 import { fromPostgresError, type Queryable } from './pool.ts';
 
+/** The power of ten of a number's size, such as `1e3` for 1,000 to 9,999: tells of a unit that changed. */
+export type SizeKind = `1e${number}`;
 /** `absent`: a field that earlier messages have. `message` and `late` are about the whole message, their field is empty. */
-export type ShapeKind = 'number' | 'text' | 'flag' | 'list' | 'absent' | 'message' | 'late';
+export type ShapeKind = 'number' | 'text' | 'flag' | 'list' | 'absent' | 'message' | 'late' | SizeKind;
 
 /** So many messages of one event had one field of one type in a span of `SHAPE_SPAN_MS`. */
 export interface EventShape {
-  /** `http` for what came over HTTP. */
+  /** `http` for events that came over HTTP, `caller NAME` for requests that came by gRPC or REST. */
   readonly topic: string;
   readonly event: string;
   readonly field: string;
@@ -16,6 +18,8 @@ export interface EventShape {
   /** Where the first of them lies; null over HTTP. */
   readonly firstPartition: number | null;
   readonly firstOffset: string | null;
+  /** Messages of the topic and event that had been counted before the first of these. */
+  readonly earlier: number;
   /** When the first and the last came. */
   readonly firstAt: number;
   lastAt: number;
@@ -24,14 +28,16 @@ export interface EventShape {
 export const SHAPE_SPAN_MS = 600_000;
 /** The event under which requests of a topic are counted. */
 export const REQUEST_EVENT = '$request';
+/** The event under which a part of a model's requests that come by gRPC or REST is counted. */
+export const requestEventOf = (model: string): string => `${REQUEST_EVENT}:${model}`;
 
 // Input: shapes as JSON. Effect: adds their counts to the stored ones; the first of each span stays the first.
 const ADD = `
-  INSERT INTO event_shape AS known (topic, event, field, kind, at, messages, first_partition, first_offset, first_at, last_at)
-  SELECT topic, event, field, kind, to_timestamp(at / 1000.0), messages, "firstPartition", "firstOffset",
+  INSERT INTO event_shape AS known (topic, event, field, kind, at, messages, first_partition, first_offset, earlier, first_at, last_at)
+  SELECT topic, event, field, kind, to_timestamp(at / 1000.0), messages, "firstPartition", "firstOffset", earlier,
     to_timestamp("firstAt" / 1000.0), to_timestamp("lastAt" / 1000.0)
   FROM jsonb_to_recordset($1::jsonb) AS one (topic text, event text, field text, kind text, at double precision, messages bigint,
-    "firstPartition" integer, "firstOffset" bigint, "firstAt" double precision, "lastAt" double precision)
+    "firstPartition" integer, "firstOffset" bigint, earlier bigint, "firstAt" double precision, "lastAt" double precision)
   ORDER BY event, topic, field, kind, at
   ON CONFLICT (event, topic, field, kind, at) DO UPDATE SET messages = known.messages + EXCLUDED.messages,
     last_at = greatest(known.last_at, EXCLUDED.last_at)`;
@@ -60,10 +66,11 @@ export async function readEventShapes(
     messages: string;
     first_partition: number | null;
     first_offset: string | null;
+    earlier: string;
     first_ms: string;
     last_ms: string;
   }>(
-    `SELECT topic, event, field, kind, extract(epoch FROM at) * 1000 AS at_ms, messages, first_partition, first_offset,
+    `SELECT topic, event, field, kind, extract(epoch FROM at) * 1000 AS at_ms, messages, first_partition, first_offset, earlier,
        extract(epoch FROM first_at) * 1000 AS first_ms, extract(epoch FROM last_at) * 1000 AS last_ms
      FROM event_shape WHERE event = ANY($1) AND at >= to_timestamp($2 / 1000.0) ORDER BY at`,
     [events, since],
@@ -71,7 +78,7 @@ export async function readEventShapes(
   return rows.map((row) => ({
     ...{ topic: row.topic, event: row.event, field: row.field, kind: row.kind, at: Number(row.at_ms) },
     ...{ messages: Number(row.messages), firstPartition: row.first_partition, firstOffset: row.first_offset },
-    ...{ firstAt: Number(row.first_ms), lastAt: Number(row.last_ms) },
+    ...{ earlier: Number(row.earlier), firstAt: Number(row.first_ms), lastAt: Number(row.last_ms) },
   }));
 }
 

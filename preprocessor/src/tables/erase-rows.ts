@@ -1,9 +1,9 @@
-import type { Eraser } from '@hotloop/platform/ports/erasure.ts';
+import { type Eraser, fieldsOfKind, isTelling } from '@hotloop/platform/ports/erasure.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 
 /**
  * Erases rows of reference tables: those with the entity's id as their key, in tables that are looked into by this kind of
- * entity or by none yet, and those with the id in a field. `usedBy` says which kinds of entities look into a table.
+ * entity or by none yet, and those with the id in a field (of a short id: in one that is named as its kind). `usedBy` says which kinds of entities look into a table.
  */
 export function tableRowEraser(
   database: Queryable,
@@ -15,8 +15,9 @@ export function tableRowEraser(
       const others = [...(await usedBy())].filter(([, kinds]) => !kinds.has(kind)).map(([table]) => table);
       const { rowCount } = await database.query(
         `DELETE FROM reference_row WHERE (key = $1 AND table_name <> ALL($2))
-           OR EXISTS (SELECT FROM jsonb_each_text(fields) WHERE value = $1)`,
-        [id, others],
+           OR EXISTS (SELECT FROM jsonb_each_text(fields) AS field (name, value)
+             WHERE value = $1 AND ($3 OR name = ANY($4)))`,
+        [id, others, isTelling(id), fieldsOfKind(kind)],
       );
       return rowCount ?? 0;
     },

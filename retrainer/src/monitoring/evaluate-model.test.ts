@@ -77,7 +77,7 @@ it('finds what is wrong in one slice, in all features together, and at the sourc
   const span = (at: number, field: string, kind: ShapeKind) => ({
     ...{ topic: 'shop', event: 'buy', field, kind, messages: 200, firstPartition: 0 },
     at: Math.floor(at / SHAPE_SPAN_MS) * SHAPE_SPAN_MS,
-    ...{ firstOffset: at === now ? '4711' : '1', firstAt: at, lastAt: at },
+    ...{ firstOffset: at === now ? '4711' : '1', firstAt: at, lastAt: at, earlier: 0 },
   });
   await addEventShapes(stores.pool, [
     ...[now - 2 * HOUR, now].map((at) => span(at, '', 'message')),

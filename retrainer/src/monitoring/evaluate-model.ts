@@ -1,5 +1,6 @@
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { type RefusedCalls, readRefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
 import type { ModelRecord, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { ROW, SCORE } from './collect.ts';
 import { evaluateSlices } from './evaluate-slices.ts';
@@ -7,7 +8,7 @@ import { measureDrift } from './signals/drift.ts';
 import { judgeDuplicates } from './signals/duplicates.ts';
 import { declaredMissing, judgeFeatures, ruleFor } from './signals/judge-features.ts';
 import type { NotJudged, Signal } from './signals/signal.ts';
-import { judgeTraffic } from './signals/traffic.ts';
+import { judgeTraffic, withRefused } from './signals/traffic.ts';
 import { lastCallAt, readCalls } from './sketches/call-store.ts';
 import { type FeatureSketches, sketchLayout } from './sketches/feature-sketch.ts';
 import {
@@ -44,11 +45,23 @@ export async function evaluateTraffic(
   const { monitor } = live.manifest;
   const hours = await readCalls(pool, model.name, 'hour', now - LEARNED_MS, now);
   const minutes = await readCalls(pool, model.name, 'minute', now - HOUR_MS, now);
-  const lastAt = await lastCallAt(pool, model.name);
+  const refusedHours = await readRefusedCalls(pool, model.name, 'hour', now - LEARNED_MS);
+  const refused = await readRefusedCalls(pool, model.name, 'minute', now - HOUR_MS);
+  const lastAt = lastOf(await lastCallAt(pool, model.name), refused);
   const silenceMs = durationMs(monitor.silence.after);
-  return judgeTraffic({ hours, minutes, lastAt, readTo }, monitor, now, silenceMs).filter(
+  const facts = {
+    ...{ hours: withRefused(hours, refusedHours), minutes: withRefused(minutes, refused), refused },
+    ...{ lastAt, readTo },
+  };
+  return judgeTraffic(facts, monitor, now, silenceMs).filter(
     ({ kind }) => !ruleFor(monitor, kind, null)?.off,
   );
+}
+
+/** A model whose calls are all refused is not silent: the minute of the last one counts as called until its end. */
+function lastOf(lastAt: number | null, refused: readonly RefusedCalls[]): number | null {
+  const newest = refused.at(-1);
+  return newest ? Math.max(lastAt ?? 0, newest.minute + 60_000) : lastAt;
 }
 
 /**

@@ -41,7 +41,7 @@ export async function evaluateSources(pool: Pool, live: VersionRecord, now: numb
   );
   const signals = [
     ...judgeShapes(events, shapes, now),
-    ...events.flatMap((event) => staleEvents(event, shapes, live, now)),
+    ...events.flatMap((event) => (event.isSampled ? [] : staleEvents(event, shapes, live, now))),
     ...judgeTables(tables, ages, now),
     ...judgeCallers(await readCallerHours(pool, model, now - 28 * DAY_MS), manifest.monitor, now),
     ...(await unmatchedOutcomes(pool, model, now)),

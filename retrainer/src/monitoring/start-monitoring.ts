@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import { dropOldShapes } from '@hotloop/platform/postgres/event-shape-store.ts';
 import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
+import { dropOldRefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import type { Trainer } from '../improve/trainer.ts';
@@ -42,6 +44,8 @@ export interface MonitoringOptions {
   readonly collectEveryMs: number;
   readonly evaluateEveryMs: number;
   readonly dayEveryMs: number;
+  /** How often what producers send is judged. */
+  readonly sourcesEveryMs: number;
   readonly deliverEveryMs: number;
   readonly closeAfterMs: number;
 }
@@ -50,11 +54,16 @@ export const MONITORING_DEFAULTS: MonitoringOptions = {
   collectEveryMs: 5_000,
   evaluateEveryMs: 10_000,
   dayEveryMs: 5 * 60_000,
+  sourcesEveryMs: 30_000,
   deliverEveryMs: 1_000,
   closeAfterMs: 2 * 60_000,
 };
 
 const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+/** Past that no comparison looks. */
+const SHAPES_KEPT_MS = 8 * DAY_MS;
+const REFUSED_KEPT_MS = 60 * DAY_MS;
 /** The monitor was away for so long: an incident of the platform. */
 const AWAY_MS = 5 * 60_000;
 
@@ -73,6 +82,8 @@ export class Monitor implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #investigator: Investigator;
   readonly #slow = new Map<string, Slow>();
+  readonly #sources = new Map<string, { readonly at: number; readonly signals: readonly Signal[] }>();
+  #tidiedAt = 0;
   #loops: readonly Promise<void>[] = [];
 
   constructor(dependencies: MonitoringDependencies, options: Partial<MonitoringOptions> = {}) {
@@ -106,7 +117,7 @@ export class Monitor implements AsyncDisposable {
 
   /** Judges every model that is live; one that cannot be judged does not keep the others from it. */
   async evaluate(): Promise<void> {
-    const { pool, registry, clock, log } = this.#dependencies;
+    const { registry, clock, log } = this.#dependencies;
     const readTo = await this.#begin();
     if (readTo === null) return;
     for (const model of registry.current().models.values()) {
@@ -118,7 +129,17 @@ export class Monitor implements AsyncDisposable {
         log.warn({ model: model.name, error }, 'a model could not be judged; trying again');
       }
     }
-    await dropOldSpans(pool, clock.now());
+    await this.#tidy(clock.now());
+  }
+
+  /** Drops what is too old for any comparison, once an hour. */
+  async #tidy(now: number): Promise<void> {
+    const { pool } = this.#dependencies;
+    if (now - this.#tidiedAt < HOUR_MS) return;
+    await dropOldSpans(pool, now);
+    await dropOldShapes(pool, now - SHAPES_KEPT_MS);
+    await dropOldRefusedCalls(pool, now - REFUSED_KEPT_MS);
+    this.#tidiedAt = now;
   }
 
   /** What could not be judged of a model, and why, as of the last time. */
@@ -150,7 +171,8 @@ export class Monitor implements AsyncDisposable {
     const traffic = await evaluateTraffic(pool, model, live, readTo, now);
     const recent = await evaluateRecent(pool, live, now);
     const slow = await this.#slowOf(live, now);
-    const signals = distinct([...traffic, ...recent.signals, ...slow.signals]);
+    const sources = await this.#sourcesOf(live, now);
+    const signals = distinct([...traffic, ...recent.signals, ...sources, ...slow.signals]);
     const isRecent = recent.signals.length > 0;
     const changes = await applySignals(
       pool,
@@ -162,6 +184,14 @@ export class Monitor implements AsyncDisposable {
       },
     );
     for (const incident of changes.opened) await this.#act(incident, live);
+  }
+
+  async #sourcesOf(live: VersionRecord, now: number): Promise<readonly Signal[]> {
+    const known = this.#sources.get(live.model);
+    if (known && now - known.at < this.#options.sourcesEveryMs) return known.signals;
+    const signals = await evaluateSources(this.#dependencies.pool, live, now);
+    this.#sources.set(live.model, { at: now, signals });
+    return signals;
   }
 
   async #slowOf(live: VersionRecord, now: number): Promise<Slow> {
@@ -177,7 +207,7 @@ export class Monitor implements AsyncDisposable {
       : await evaluateRows(pool, question);
     const slow = {
       ...{ at: now, version: live.version, notJudged: day.notJudged },
-      signals: [...day.signals, ...(await evaluateSources(pool, live, now)), ...quality],
+      signals: [...day.signals, ...quality],
     };
     this.#slow.set(live.model, slow);
     return slow;
@@ -224,11 +254,12 @@ export class Monitor implements AsyncDisposable {
   }
 }
 
-/** One signal of a kind, feature and slice: the first found is the newest. */
+/** One signal of a kind, feature, slice and changed field: the first found is the newest. */
 function distinct(signals: readonly Signal[]): Signal[] {
   const seen = new Set<string>();
-  return signals.filter(({ kind, feature, source, slice }) => {
-    const key = `${kind} ${feature} ${feature === null ? source : ''} ${slice ?? ''}`;
+  return signals.filter(({ kind, feature, source, slice, producer }) => {
+    const where = producer ? `${producer.topic} ${producer.field}` : feature === null ? source : '';
+    const key = `${kind} ${feature} ${where} ${slice ?? ''}`;
     if (seen.has(key)) return false;
     seen.add(key);
     return true;

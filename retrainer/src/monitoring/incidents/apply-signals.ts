@@ -14,7 +14,7 @@ import {
   updateIncident,
 } from './incident-store.ts';
 
-/** What an incident is given beside its signals. Called once when it opens, and again when its signals change. */
+/** What an incident is given beside its signals: when it opens, when its signals change, and its cost until it is known. */
 export interface Investigation {
   costOf(draft: IncidentDraft): Promise<Cost | null>;
   evidenceOf(draft: IncidentDraft): Promise<Evidence>;
@@ -50,9 +50,11 @@ export async function applySignals(
   const found = new Map<string, { cost: Cost | null; evidence: Evidence }>();
   for (const draft of drafts) {
     const known = byCause.get(draft.cause);
-    if (known && !isNews(known, draft))
-      found.set(draft.cause, { cost: known.cost, evidence: known.evidence });
-    else
+    if (known && !isNews(known, draft)) {
+      // Labels, or rows of what is broken, may have come meanwhile.
+      const cost = known.cost?.known ? known.cost : await investigation.costOf(draft);
+      found.set(draft.cause, { cost, evidence: known.evidence });
+    } else
       found.set(draft.cause, {
         cost: await investigation.costOf(draft),
         evidence: { ...known?.evidence, ...(await investigation.evidenceOf(draft)) },
@@ -89,7 +91,8 @@ async function write(
       await tell(incident);
       continue;
     }
-    const news = isNews(known, draft);
+    const isPriced = cost?.known === true && known.cost?.known !== true;
+    const news = isPriced || isNews(known, draft);
     const incident = await updateIncident(client, known.id, { ...draft, cost, evidence }, now, news);
     if (news) await tell(incident);
     if (monitor.escalate && now - known.openedAt >= durationMs(monitor.escalate.after)) {

@@ -110,8 +110,9 @@ const CONSEQUENCES: ReadonlySet<SignalKind> = new Set([
 
 /**
  * Groups signals by cause: those of one feature, and those of several features with one source where each is missing or
- * broken alike, together with what is known of that source. What the model does (predictions, quality) is a consequence of a
- * broken feature if there is one, and an incident of its own only if there is none. Pure.
+ * broken alike, together with what is known of that source. A change of a producer's messages binds all features that read the fields.
+ * What the model does (predictions, quality) is a consequence of a broken feature if there is one, and an incident of its own only if
+ * there is none. Pure.
  */
 export function groupSignals(model: string, signals: readonly Signal[]): IncidentDraft[] {
   const features = signals.filter((signal) => signal.feature !== null);
@@ -119,11 +120,18 @@ export function groupSignals(model: string, signals: readonly Signal[]): Inciden
   const groups = new Map<string, Signal[]>();
   const add = (cause: string, signal: Signal) => groups.set(cause, [...(groups.get(cause) ?? []), signal]);
   const causeOfSource = new Map<string, string>();
-  for (const [source, own] of Map.groupBy(features, (signal) => signal.source)) {
+  const causeOfFeature = new Map<string, string>();
+  const isSchema = ({ kind }: Signal) => kind === 'schema';
+  const sources = [...Map.groupBy(features, (signal) => signal.source)].sort(
+    ([, a], [, b]) => Number(b.some(isSchema)) - Number(a.some(isSchema)),
+  );
+  for (const [source, own] of sources) {
     const isProducer = new Set(own.map(({ feature }) => feature)).size > 1;
     for (const signal of own) {
-      const cause = isProducer ? `source:${source}` : `feature:${signal.feature}`;
+      const feature = signal.feature!;
+      const cause = causeOfFeature.get(feature) ?? (isProducer ? `source:${source}` : `feature:${feature}`);
       causeOfSource.set(source, cause);
+      if (isSchema(signal)) causeOfFeature.set(feature, cause);
       add(cause, signal);
     }
   }

@@ -23,8 +23,9 @@ const LABELLED_DAYS = 60;
 const LEAST_LABELLED = 100;
 const BROKEN_ROWS = 500;
 const SCORE_TIMEOUT_MS = 60_000;
-/** What was found about a cause holds for so long. */
+/** What was found about a cause holds for so long; labels and rows that were lacking may come sooner. */
 const KEEP_MS = 10 * 60_000;
+const KEEP_UNKNOWN_MS = 60_000;
 
 /** Finds what incidents cost and predictions that show them. What takes long is done once and kept for ten minutes. */
 export class Investigator {
@@ -41,7 +42,7 @@ export class Investigator {
       costOf: async (draft) => {
         const key = `${draft.model} ${record.version} ${draft.cause}`;
         const kept = this.#costs.get(key);
-        if (kept && now - kept.at < KEEP_MS) return kept.cost;
+        if (kept && now - kept.at < (kept.cost?.known ? KEEP_MS : KEEP_UNKNOWN_MS)) return kept.cost;
         const cost = await this.#costOf(draft, record, since, now, signal);
         if (this.#costs.size > 1_000) this.#costs.clear();
         this.#costs.set(key, { at: now, cost });
@@ -81,7 +82,8 @@ export class Investigator {
           : 'no single feature is broken that rows could be scored again with',
       );
     try {
-      return await this.#replay(features, record, since, now, signal, metric);
+      const begun = draft.signals.flatMap(({ producer }) => producer?.firstAt ?? []);
+      return await this.#replay(features, record, Math.max(since, ...begun), now, signal, metric);
     } catch (error) {
       if (error instanceof HotloopError) return unknownCost(metric, error.message);
       throw error;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { addressesOf } from '@hotloop/model/manifest/monitor-problems.ts';
 import type { Receiver } from '@hotloop/model/manifest/monitor-schema.ts';
-import type { Cost, Incident } from '../incidents/incident.ts';
+import type { Cost, Evidence, Incident } from '../incidents/incident.ts';
 import type { Delivery } from './delivery-store.ts';
 
 /** The receiver's name in the outbox. */
@@ -49,6 +49,7 @@ function alertmanagerBody(receiver: string, incident: Incident): unknown {
     description: textOf(incident),
     cost: costText(incident.cost),
     runbook: `docs/runbooks.md#${incident.signals[0]?.kind ?? 'incident'}`,
+    ...producerAnnotations(incident.evidence),
   };
   const status = isOver ? 'resolved' : 'firing';
   return {
@@ -72,6 +73,15 @@ function alertmanagerBody(receiver: string, incident: Incident): unknown {
         fingerprint: createHash('sha256').update(JSON.stringify(labels)).digest('hex').slice(0, 16),
       },
     ],
+  };
+}
+
+function producerAnnotations({ producer }: Evidence): Record<string, string> {
+  if (!producer) return {};
+  const { topic, field, partition, firstOffset, firstAt } = producer;
+  return {
+    ...{ topic, field, first_at: new Date(firstAt).toISOString() },
+    ...(firstOffset === null ? {} : { partition: String(partition), first_offset: firstOffset }),
   };
 }
 

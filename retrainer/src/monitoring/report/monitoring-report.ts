@@ -1,5 +1,6 @@
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { type RefusedCalls, readRefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
 import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { QUEUE_US, ROW, RUN_US, SCORE } from '../collect.ts';
@@ -11,7 +12,7 @@ import { listQuality } from '../performance/quality-store.ts';
 import { DRIFT_DEFAULTS, measureDrift } from '../signals/drift.ts';
 import { summaryOf } from '../signals/judge-features.ts';
 import type { NotJudged, Signal } from '../signals/signal.ts';
-import { expectedCalls, type HourOfCalls } from '../signals/traffic.ts';
+import { expectedCalls, type HourOfCalls, withRefused } from '../signals/traffic.ts';
 import { type CallSummary, readCalls, summariseCalls } from '../sketches/call-store.ts';
 import { type FeatureSketch, type SketchedFeature, sketchLayout } from '../sketches/feature-sketch.ts';
 import { readSketches, SPANS } from '../sketches/sketch-store.ts';
@@ -84,7 +85,8 @@ export async function monitoringReport(
   now: number,
 ): Promise<MonitoringReport> {
   const live = model.liveVersion === null ? undefined : model.versions.get(model.liveVersion);
-  const hours = await readCalls(pool, model.name, 'hour', since, now);
+  const refused = await readRefusedCalls(pool, model.name, 'hour', since);
+  const hours = withRefused(await readCalls(pool, model.name, 'hour', since, now), refused);
   const quality = await listQuality(pool, model.name, since);
   const shared = {
     model: model.name,
@@ -92,7 +94,7 @@ export async function monitoringReport(
     since,
     until: now,
     hours,
-    calls: await summariseCalls(pool, model.name, since),
+    calls: [...(await summariseCalls(pool, model.name, since)), ...refusedByCaller(refused)],
     expectedCallsAnHour: expectedCalls(hours, now)?.rate ?? null,
     quality,
     slices: newestOfSlices(await listQuality(pool, model.name, since - 7 * DAY_MS, 'slices')),
@@ -129,6 +131,16 @@ export async function monitoringReport(
     signals: [...recent.signals, ...day.signals],
     notJudged: day.notJudged,
   };
+}
+
+/** Calls that reached no version are rows of their own. */
+function refusedByCaller(refused: readonly RefusedCalls[]): CallSummary[] {
+  return [...Map.groupBy(refused, ({ caller }) => caller)].map(([caller, own]) => {
+    const codes: Record<string, number> = {};
+    for (const { code, calls } of own) codes[code] = (codes[code] ?? 0) + calls;
+    const calls = own.reduce((sum, one) => sum + one.calls, 0);
+    return { version: 0, variant: 'refused', caller, calls, errors: calls, degraded: 0, codes };
+  });
 }
 
 function newestOfSlices(weeks: readonly Quality[]): Quality[] {

@@ -131,7 +131,7 @@ function sliceTable(slices: readonly Quality[]): string {
 function callTable({ calls, queueMs, runMs, duplicateShare }: MonitoringReport): string {
   const rows = calls.map((one) => {
     const codes = Object.entries(one.codes).map(([code, count]) => `${code} ${count}`);
-    return `<tr><td>${one.version}</td><td>${escaped(one.variant)}</td><td>${escaped(one.caller || '-')}</td><td class="n">${one.calls}</td><td class="n">${percent((one.calls - one.errors) / Math.max(1, one.calls))}</td><td>${escaped(codes.join(', '))}</td><td class="n">${percent(one.degraded / Math.max(1, one.calls))}</td></tr>`;
+    return `<tr><td>${one.version || '-'}</td><td>${escaped(one.variant)}</td><td>${escaped(one.caller || '-')}</td><td class="n">${one.calls}</td><td class="n">${percent((one.calls - one.errors) / Math.max(1, one.calls))}</td><td>${escaped(codes.join(', '))}</td><td class="n">${percent(one.degraded / Math.max(1, one.calls))}</td></tr>`;
   });
   const latency = [
     ['queue', queueMs],

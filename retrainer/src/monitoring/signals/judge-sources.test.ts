@@ -29,6 +29,7 @@ function shapes(field: string, kind: ShapeKind, messages: number, from: number, 
     return {
       ...{ topic: 'shop', event: 'buy', field, kind, at, messages, firstPartition: 3 },
       ...{ firstOffset: String(1_000 - (from - index) * 100), firstAt: at, lastAt: at + 1_000 },
+      earlier: (20 - from + index) * 100,
     };
   });
 }
@@ -49,6 +50,7 @@ describe('what features are made of', () => {
         ],
       ],
       ['topic asks', [['age', 'age']]],
+      ['requests', [['age', 'age']]],
     ]);
     expect(usedTables(manifest)).toEqual([
       { table: 'customers', source: 'reference.customers', feature: 'segment', maxAgeMs: 172_800_000 },
@@ -89,6 +91,67 @@ describe('messages of a producer', () => {
     const added = judge([...usual, ...shapes('color', 'text', 100, 1, 0)]);
     expect(added).toMatchObject([{ kind: 'schema', feature: null, severity: 'info' }]);
     expect(added[0]!.message).toContain('color of events buy is new, a text');
+  });
+
+  it('tell of a unit that changed, and of a field that came in the place of another', () => {
+    const times = judge([
+      ...usual,
+      ...[...shapes('amount', 'number', 100, 20, 0), ...shapes('amount', '1e1', 90, 20, 2)],
+      ...[...shapes('amount', '1e2', 10, 20, 2), ...shapes('amount', '1e4', 90, 2, 0)],
+      ...shapes('amount', '1e5', 10, 2, 0),
+    ]);
+    expect(times).toMatchObject([
+      { kind: 'schema', feature: 'big', severity: 'critical', producer: { firstOffset: '800' } },
+    ]);
+    expect(times[0]!.message).toContain('is about 1,000 times larger in 67 % of the messages');
+    const spread = ['1e1', '1e2', '1e3'] as const;
+    expect(judge([...usual, ...spread.flatMap((size) => shapes('amount', size, 30, 20, 0))])).toEqual([]);
+    const renamed = judge([
+      ...usual,
+      ...[...shapes('price', 'number', 100, 20, 1), ...shapes('price', 'absent', 100, 1, 0)],
+      ...shapes('cost', 'number', 100, 1, 0),
+    ]);
+    expect(renamed.find(({ feature }) => feature === 'spent')!.message).toMatch(
+      /price of events buy is gone .*; cost came in its place: it may have been renamed, from offset 900/,
+    );
+    expect(groupSignals('m', renamed)).toHaveLength(1);
+  });
+
+  it('are judged within minutes of their first: what came before the first of a kind is the past', () => {
+    const [one] = shapes('', 'message', 250, 1, 0);
+    const of = (field: string, kind: ShapeKind, messages: number, earlier: number, offset: string) => ({
+      ...{ ...one!, field, kind, messages, earlier, firstOffset: offset },
+    });
+    const young = [one!, of('price', 'number', 200, 0, '0'), of('price', 'text', 50, 200, '212')];
+    const [found, ...others] = judge(young);
+    expect(others).toEqual([]);
+    expect(found!.message).toContain(
+      'price of events buy is a text in 100 % of the messages; it was a number',
+    );
+    expect(found).toMatchObject({ producer: { firstOffset: '212' } });
+    expect(judge([one!, of('price', 'number', 200, 0, '0'), of('price', 'text', 50, 3, '3')])).toEqual([]);
+  });
+
+  it('are told of the caller that changed its requests', () => {
+    const ofCaller = (caller: string, changed: readonly EventShape[]) =>
+      [...usual, ...changed].map((one) => ({
+        ...{ ...one, topic: `caller ${caller}`, event: '$request:m' },
+        ...{ firstOffset: null, firstPartition: null },
+      }));
+    const age = shapes('age', 'number', 100, 20, 0);
+    const found = judge([
+      ...ofCaller('shop', age),
+      ...ofCaller('app', [...age.slice(0, -1), ...shapes('age', 'text', 100, 1, 0)]),
+    ]);
+    expect(found.map(({ feature, message }) => [feature, message])).toEqual([
+      [
+        'age',
+        'the field age of the requests of caller app is a text in 33 % of the messages; it was a number',
+      ],
+    ]);
+    // Drift of the same feature is a consequence, though its source is called otherwise.
+    const drift = { ...found[0]!, kind: 'missing' as const, source: 'request.age' };
+    expect(groupSignals('m', [drift, ...found])).toMatchObject([{ cause: 'feature:age' }]);
   });
 
   it('tell when they come late, and are not judged when there are too few', () => {

@@ -1,20 +1,18 @@
 import type { SignalKind } from '@hotloop/model/manifest/monitor-schema.ts';
-import { sharesDiffer, wilsonInterval } from '@hotloop/model/statistics/distributions.ts';
-import type { EventShape, ShapeKind } from '@hotloop/platform/postgres/event-shape-store.ts';
+import { wilsonInterval } from '@hotloop/model/statistics/distributions.ts';
+import type { EventShape } from '@hotloop/platform/postgres/event-shape-store.ts';
 import type { TableAge } from '@hotloop/platform/postgres/table-ages.ts';
 import { percent } from './judge-features.ts';
+import { SeenShapes, type Sides, TYPES } from './seen-shapes.ts';
 import type { Producer, Severity, Signal } from './signal.ts';
 import type { UsedEvent, UsedTable } from './used-sources.ts';
 
-/** Now: the last half hour, in spans of ten minutes. Before: all that is kept, a week. */
-const NOW_MS = 20 * 60_000;
-const LEAST_NOW = 20;
-const LEAST_BEFORE = 100;
 /** A share of messages that changed by less is no change of a schema. */
 const LEAST_CHANGE = 0.1;
 const LATE_CHANGE = 0.1;
-/** Judged every few minutes for every field, so chance must be left out well. */
-const MOST_P = 1e-9;
+/** A power of ten that so few numbers had before is unusual, and this many powers away a unit has changed. */
+const RARE_SIZE = 0.01;
+const LEAST_POWERS = 1.5;
 /** A table is stale when it is this many times older than it usually gets. */
 const STALE_TIMES = 3;
 const HOUR_MS = 3_600_000;
@@ -37,110 +35,129 @@ export function judgeShapes(
 }
 
 function judgeEvent(used: UsedEvent, shapes: readonly EventShape[], now: number): Signal[] {
-  const isNow = ({ at }: EventShape) => at > now - NOW_MS - 10 * 60_000;
-  const [recent, past] = [shapes.filter(isNow), shapes.filter((shape) => !isNow(shape))];
-  const count = (from: readonly EventShape[], field: string, kind: ShapeKind) =>
-    from.reduce((sum, one) => sum + (one.field === field && one.kind === kind ? one.messages : 0), 0);
-  const [n, m] = [count(recent, '', 'message'), count(past, '', 'message')];
-  if (n < LEAST_NOW || m < LEAST_BEFORE) return [];
+  const seen = new SeenShapes(shapes, now);
   const signals: Signal[] = [];
-  const late = { now: count(recent, '', 'late'), before: count(past, '', 'late') };
-  if (late.now / n - late.before / m >= LATE_CHANGE && sharesDiffer(late.now, n, late.before, m) <= MOST_P)
+  const late = seen.sides('', ['late']);
+  if (late.isJudged && late.share - late.before >= LATE_CHANGE && late.differs)
     signals.push(
-      signalOf('late_events', used, null, late.now, n, 'warning', {
-        message: `${percent(late.now / n)} of the events ${used.event} come more than ten minutes late; ${percent(late.before / m)} before`,
+      signalOf('late_events', used, null, late, 'warning', {
+        message: `${percent(late.share)} of the events ${used.event} come more than ten minutes late; ${percent(late.before)} before`,
       }),
     );
-  for (const field of new Set(shapes.map((one) => one.field)))
-    if (field !== '') {
-      const change = fieldChange(field, { recent, past, n, m }, count);
-      if (change) signals.push(changeSignal(used, field, change, n));
-    }
+  const fields = new Set(shapes.map((one) => one.field).filter((field) => field !== ''));
+  const changes = [...fields].flatMap((field) => fieldChange(field, seen) ?? []);
+  for (const change of changes) signals.push(changeSignal(used, change, renamedTo(change, changes)));
   return signals;
 }
 
-interface Sides {
-  readonly recent: readonly EventShape[];
-  readonly past: readonly EventShape[];
-  readonly n: number;
-  readonly m: number;
-}
-
 interface Change {
+  readonly field: string;
+  readonly of: 'type' | 'gone' | 'new' | 'size';
   readonly what: string;
-  readonly messages: number;
   readonly severity: Severity;
-  readonly first: EventShape | undefined;
+  readonly sides: Sides;
 }
 
-const TYPES = ['number', 'text', 'flag', 'list'] as const;
-
-/** Of another type, gone, or new: the first that applies; null where nothing changed. */
-function fieldChange(
-  field: string,
-  { recent, past, n, m }: Sides,
-  count: (from: readonly EventShape[], field: string, kind: ShapeKind) => number,
-): Change | null {
-  const before = TYPES.map((kind) => ({ kind, messages: count(past, field, kind) }));
-  const usual = before.reduce((best, one) => (one.messages > best.messages ? one : best));
-  const first = (kind: ShapeKind) => recent.find((one) => one.field === field && one.kind === kind);
-  const differs = (now: number, then: number) =>
-    now / n - then / m >= LEAST_CHANGE && sharesDiffer(now, n, then, m) <= MOST_P;
-  if (usual.messages === 0) {
-    const kinds = TYPES.map((kind) => ({ kind, messages: count(recent, field, kind) }));
-    const came = kinds.reduce((best, one) => (one.messages > best.messages ? one : best));
-    return differs(came.messages, 0)
-      ? { what: `is new, a ${came.kind}`, messages: came.messages, severity: 'info', first: first(came.kind) }
+/** Of another type, gone, of another size, or new: the first that applies; null where nothing changed. */
+function fieldChange(field: string, seen: SeenShapes): Change | null {
+  const types = TYPES.map((kind) => ({ kind, ...seen.sides(field, [kind]) }));
+  const change = (of: Change['of'], what: string, sides: Sides): Change | null =>
+    sides.isJudged && sides.share - sides.before >= LEAST_CHANGE && sides.differs
+      ? { field, of, what, sides, severity: of === 'new' ? 'info' : 'critical' }
       : null;
+  const usual = seen.usualType(field);
+  if (usual === null) {
+    const came = types.reduce((best, one) => (one.now > best.now ? one : best));
+    return change('new', `is new, a ${came.kind}`, came);
   }
-  for (const { kind, messages } of before) {
-    const now = count(recent, field, kind);
-    if (kind !== usual.kind && differs(now, messages))
-      return {
-        what: `is a ${kind} in ${percent(now / n)} of the messages; it was a ${usual.kind}`,
-        ...{ messages: now, severity: 'critical', first: first(kind) },
-      };
-  }
-  const [absent, absentBefore] = [count(recent, field, 'absent'), count(past, field, 'absent')];
-  return differs(absent, absentBefore)
-    ? {
-        what: `is gone from ${percent(absent / n)} of the messages; ${percent(absentBefore / m)} lacked it before`,
-        ...{ messages: absent, severity: 'critical', first: first('absent') },
-      }
-    : null;
+  for (const sides of types)
+    if (sides.kind !== usual) {
+      const what = `is a ${sides.kind} in ${percent(sides.share)} of the messages; it was a ${usual}`;
+      const found = change('type', what, sides);
+      if (found) return found;
+    }
+  const absent = seen.sides(field, ['absent']);
+  const gone = `is gone from ${percent(absent.share)} of the messages; ${percent(absent.before)} lacked it before`;
+  return change('gone', gone, absent) ?? sizeChange(field, seen, change);
 }
 
-function changeSignal(used: UsedEvent, field: string, change: Change, n: number): Signal {
+/** Numbers of sizes that did not occur before, and far from those that did: a unit that changed. */
+function sizeChange(
+  field: string,
+  seen: SeenShapes,
+  change: (of: 'size', what: string, sides: Sides) => Change | null,
+): Change | null {
+  const sizes = seen
+    .kindsOf(field)
+    .filter((kind) => kind.startsWith('1e'))
+    .map((kind) => ({ kind, power: Number(kind.slice(2)), ...seen.sides(field, [kind]) }));
+  const isUnusual = ({ before }: Sides) => before < RARE_SIZE;
+  const unusual = sizes.filter((one) => isUnusual(one) && one.now > 0);
+  const usual = sizes.filter((one) => !isUnusual(one));
+  if (unusual.length === 0 || usual.length === 0) return null;
+  const meanPower = (of: typeof sizes, weight: (one: Sides) => number) =>
+    of.reduce((sum, one) => sum + one.power * weight(one), 0) / of.reduce((sum, one) => sum + weight(one), 0);
+  const powers = meanPower(unusual, ({ now }) => now) - meanPower(usual, ({ before }) => before);
+  if (Math.abs(powers) < LEAST_POWERS) return null;
+  const sides = seen.sides(
+    field,
+    unusual.map(({ kind }) => kind),
+  );
+  const times = (10 ** Math.round(Math.abs(powers))).toLocaleString('en');
+  const what = `is about ${times} times ${powers > 0 ? 'larger' : 'smaller'} in ${percent(sides.share)} of the messages`;
+  return change('size', what, sides);
+}
+
+/** A new field that came where another went, in as many messages; undefined where none did. */
+function renamedTo(change: Change, changes: readonly Change[]): string | undefined {
+  if (change.of !== 'gone') return undefined;
+  const { sides } = change;
+  return changes.find(
+    (one) =>
+      one.of === 'new' &&
+      one.sides.first?.at === sides.first?.at &&
+      Math.abs(one.sides.now - sides.now) <= 0.1 * sides.now,
+  )?.field;
+}
+
+function changeSignal(used: UsedEvent, { field, what, severity, sides }: Change, renamed?: string): Signal {
   const feature = used.features.find(({ fields }) => fields.has(field))?.name ?? null;
-  const { first, what, messages } = change;
+  const { first } = sides;
   const producer: Producer | undefined = first && {
     ...{ topic: first.topic, field, partition: first.firstPartition, firstOffset: first.firstOffset },
     firstAt: first.firstAt,
   };
+  const isCaller = first?.topic.startsWith('caller ') === true;
   const where =
     first?.firstOffset == null
       ? ''
       : `, from offset ${first.firstOffset} of partition ${first.firstPartition} of topic ${first.topic} on`;
-  // What no feature reads is told, but nobody is woken for it.
-  const severity = feature === null ? 'info' : change.severity;
-  return signalOf('schema', used, feature, messages, n, severity, {
-    message: `the field ${field} of ${used.label} ${what}${where}`,
-    ...(producer ? { producer } : {}),
-  });
+  const hint = renamed === undefined ? '' : `; ${renamed} came in its place: it may have been renamed`;
+  return signalOf(
+    'schema',
+    used,
+    feature,
+    sides,
+    // What no feature reads is told, but nobody is woken for it.
+    feature === null ? 'info' : severity,
+    {
+      message: `the field ${field} of ${used.label}${isCaller ? ` of ${first.topic}` : ''} ${what}${hint}${where}`,
+      ...(producer ? { producer } : {}),
+    },
+  );
 }
 
 function signalOf(
   kind: SignalKind,
   used: UsedEvent,
   feature: string | null,
-  messages: number,
-  n: number,
+  { now, n, share }: Sides,
   severity: Severity,
   rest: Pick<Signal, 'message' | 'producer'>,
 ): Signal {
-  const { low, high } = wilsonInterval(messages, n);
+  const { low, high } = wilsonInterval(now, n);
   return {
-    ...{ kind, feature, source: used.source, effect: messages / n, low, high, unit: 'share of messages' },
+    ...{ kind, feature, source: used.source, effect: share, low, high, unit: 'share of messages' },
     ...{ threshold: LEAST_CHANGE, p: null, n, severity },
     ...rest,
   };

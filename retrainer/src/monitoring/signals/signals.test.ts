@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { groupSignals } from '../incidents/incident.ts';
 import { baselineOf, sketchLayout } from '../sketches/feature-sketch.ts';
 import { judgeFeatures } from './judge-features.ts';
-import { expectedCalls, judgeCallers, judgeTraffic } from './traffic.ts';
+import { expectedCalls, judgeCallers, judgeTraffic, withRefused } from './traffic.ts';
 
 const manifest = manifestSchema.parse({
   name: 'm',
@@ -109,6 +109,27 @@ describe('traffic', () => {
     expect(judgeAt(now - 10 * hour, hour)).toEqual(['caller web']);
     expect(judgeAt(now - 10 * hour, 60_000)).toEqual([]);
     expect(judgeAt(now - 20 * hour, hour)).toEqual([]);
+  });
+
+  it('tells of a caller whose calls are refused at the door, which no log holds: failed, not silent', () => {
+    const refused = [0, 1, 2].map((minute) => ({
+      ...{ model: 'm', minute: now - (3 - minute) * 60_000, caller: 'shop', code: 'INVALID_ARGUMENT' },
+      calls: 40,
+    }));
+    const minutes = withRefused([{ at: now - 180_000, calls: 60, errors: 0 }], refused);
+    expect(minutes.map(({ calls, errors }) => [calls, errors])).toEqual([
+      [100, 40],
+      [40, 40],
+      [40, 40],
+    ]);
+    const facts = { hours, minutes, refused, lastAt: now - 10_000, readTo: now };
+    expect(judgeTraffic(facts, manifest.monitor, now, 60_000)).toMatchObject([
+      {
+        kind: 'errors',
+        message:
+          '67 % of the calls of the last ten minutes failed; 1.0 % is usual: mostly refused at the door, INVALID_ARGUMENT of caller shop',
+      },
+    ]);
   });
 
   it('is silent about a quiet night, and alarms on the same silence by day', () => {

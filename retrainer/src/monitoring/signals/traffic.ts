@@ -1,5 +1,6 @@
 import type { MonitorSpec } from '@hotloop/model/manifest/monitor-schema.ts';
 import { poissonAtLeast, poissonAtMost } from '@hotloop/model/statistics/distributions.ts';
+import type { RefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
 import { percent } from './judge-features.ts';
 import type { Signal } from './signal.ts';
 
@@ -24,10 +25,26 @@ export interface TrafficFacts {
   readonly hours: readonly HourOfCalls[];
   /** Calls by minute of the last hour, ascending. */
   readonly minutes: readonly HourOfCalls[];
+  /** Calls of the last hour that were refused at the door, by minute; `minutes` holds them as errors. */
+  readonly refused?: readonly RefusedCalls[];
   /** When the last call was made; null: never. */
   readonly lastAt: number | null;
   /** How far the log has been read; later calls are not known yet. */
   readonly readTo: number;
+}
+
+/** Calls with those that were refused before they came into a log, which are errors too. Pure. */
+export function withRefused(
+  calls: readonly HourOfCalls[],
+  refused: readonly RefusedCalls[],
+): readonly HourOfCalls[] {
+  if (refused.length === 0) return calls;
+  const all = new Map(calls.map((one) => [one.at, one]));
+  for (const { minute: at, calls: more } of refused) {
+    const known = all.get(at) ?? { at, calls: 0, errors: 0 };
+    all.set(at, { at, calls: known.calls + more, errors: known.errors + more });
+  }
+  return [...all.values()].sort((a, b) => a.at - b.at);
 }
 
 export interface ExpectedCalls {
@@ -208,7 +225,7 @@ function rateOf({ hours }: TrafficFacts, monitor: MonitorSpec, now: number): Sig
   };
 }
 
-function errorsOf({ minutes, hours }: TrafficFacts, now: number): Signal | null {
+function errorsOf({ minutes, hours, refused = [] }: TrafficFacts, now: number): Signal | null {
   const recent = minutes.filter(({ at }) => at >= now - 10 * MINUTE_MS);
   const calls = recent.reduce((sum, minute) => sum + minute.calls, 0);
   const errors = recent.reduce((sum, minute) => sum + minute.errors, 0);
@@ -225,8 +242,20 @@ function errorsOf({ minutes, hours }: TrafficFacts, now: number): Signal | null 
     kind: 'errors',
     ...{ feature: null, source: 'errors', effect: share, low: share, high: share, unit: 'share' },
     ...{ threshold: usual + 0.05, p, n: calls, severity: share > 0.5 ? 'critical' : 'warning' },
-    message: `${percent(share)} of the calls of the last ten minutes failed; ${percent(usual)} is usual`,
+    message: `${percent(share)} of the calls of the last ten minutes failed; ${percent(usual)} is usual${mostRefused(refused, now, errors)}`,
   };
+}
+
+/** Names the caller and the code where one of each makes most of the errors. */
+function mostRefused(refused: readonly RefusedCalls[], now: number, errors: number): string {
+  const sums = new Map<string, number>();
+  for (const { minute, caller, code, calls } of refused)
+    if (minute >= now - 10 * MINUTE_MS) {
+      const name = `${code} of ${caller === '' ? 'callers without a key' : `caller ${caller}`}`;
+      sums.set(name, (sums.get(name) ?? 0) + calls);
+    }
+  const [most] = [...sums].sort(([, a], [, b]) => b - a);
+  return most && most[1] > errors / 2 ? `: mostly refused at the door, ${most[0]}` : '';
 }
 
 /** A caller that has called for a week and stopped, while others go on. Pure. */

@@ -1,6 +1,6 @@
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
-import { REQUEST_EVENT } from '@hotloop/platform/postgres/event-shape-store.ts';
+import { REQUEST_EVENT, requestEventOf } from '@hotloop/platform/postgres/event-shape-store.ts';
 
 /** Events that features of a model are made of. */
 export interface UsedEvent {
@@ -12,6 +12,8 @@ export interface UsedEvent {
   /** For people: `view events`. */
   readonly label: string;
   readonly features: readonly { readonly name: string; readonly fields: ReadonlySet<string> }[];
+  /** Some of each second are counted: their number says nothing. */
+  readonly isSampled?: boolean;
 }
 
 /** A reference table that features read. */
@@ -25,11 +27,13 @@ export interface UsedTable {
 
 const HISTORY = /^history\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)\.(.+)$/;
 const REFERENCE = /^reference\.([A-Za-z_]\w*)\./;
+/** A feature's own field of the request, or of a candidate, which is counted as `item.NAME`. */
 const REQUEST = /^request\.([A-Za-z_]\w*)$/;
+const CANDIDATE = /^item\.[A-Za-z_]\w*$/;
 const WORD = /[A-Za-z_]\w*/g;
 
-/** The events and the topic of requests that a manifest's features read, with the fields they name. Pure. */
-export function usedEvents({ features, kafka }: Manifest): UsedEvent[] {
+/** The events and the requests that a manifest's features read, with the fields they name. Pure. */
+export function usedEvents({ name: model, features, kafka }: Manifest): UsedEvent[] {
   const bySource = new Map<string, { event: string; features: { name: string; fields: Set<string> }[] }>();
   for (const { name, from, where } of features) {
     const [, entity, event, call] = HISTORY.exec(from) ?? [];
@@ -50,16 +54,20 @@ export function usedEvents({ features, kafka }: Manifest): UsedEvent[] {
   const events: UsedEvent[] = [...bySource].map(([source, { event, features: own }]) => ({
     ...{ event, source, label: `events ${event}`, features: own },
   }));
-  if (kafka) {
-    const read = features.flatMap(({ name, from }) => {
-      const field = REQUEST.exec(from)?.[1];
-      return field === undefined ? [] : [{ name, fields: new Set([field]) }];
-    });
+  const read = features.flatMap(({ name, from }) => {
+    const field = REQUEST.exec(from)?.[1] ?? CANDIDATE.exec(from)?.[0];
+    return field === undefined ? [] : [{ name, fields: new Set([field]) }];
+  });
+  if (kafka)
     events.push({
       ...{ event: REQUEST_EVENT, topic: kafka.requests, source: `topic ${kafka.requests}` },
       ...{ label: 'the requests', features: read },
     });
-  }
+  if (read.length > 0)
+    events.push({
+      ...{ event: requestEventOf(model), source: 'requests', label: 'the requests', features: read },
+      isSampled: true,
+    });
   return events;
 }
 

@@ -56,7 +56,9 @@ export async function readCalls(
 }
 
 export interface CallSummary {
+  /** 0 for calls that reached none. */
   readonly version: number;
+  /** `refused` for calls that were refused at the front door. */
   readonly variant: string;
   readonly caller: string;
   readonly calls: number;

@@ -1,19 +1,20 @@
-import type { Eraser } from '@hotloop/platform/ports/erasure.ts';
+import { type Eraser, isTelling, quotedIn } from '@hotloop/platform/ports/erasure.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 
 /** Erases corrections of the entity's predictions, and what an upload quotes of its id. The uploads themselves stay. */
 export function correctionEraser(database: Queryable): Eraser {
   return {
     what: 'corrections',
-    async erase({ entity: { kind, id }, predictions }) {
+    async erase({ entity, predictions }) {
+      const { kind, id } = entity;
       const { rowCount } = await database.query(
         `DELETE FROM correction WHERE prediction_id = ANY($1::uuid[]) OR ($2 = 'item' AND item = $3)
-           OR value = to_jsonb($3::text) OR note = $3`,
-        [predictions, kind, id],
+           OR ($4 AND (value = to_jsonb($3::text) OR note = $3))`,
+        [predictions, kind, id, isTelling(id)],
       );
       await database.query(
         `UPDATE correction_upload SET problems = '[]' WHERE position($1 IN problems::text) > 0`,
-        [id],
+        [quotedIn(entity, true)],
       );
       return rowCount ?? 0;
     },

@@ -1,0 +1,124 @@
+import type { Clock } from '@hotloop/platform/clock.ts';
+import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
+import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
+import { requestEventOf } from '@hotloop/platform/postgres/event-shape-store.ts';
+import { type ErrorCode, toHotloopError } from '@hotloop/proto/errors.ts';
+import { boundedNames, MOST_CALLERS } from './bounded-names.ts';
+import type { CountRefused, CountShapes } from './event-shapes.ts';
+import type { Predictor } from './predict.ts';
+import type { PredictionCall, PredictionRequest } from './prediction.ts';
+
+export interface WatchCallersDependencies {
+  readonly inference: InferencePort;
+  readonly decision: DecisionPort;
+  /** Whether a name is a registered model's: other names come from callers and are not counted. */
+  readonly isModel: (name: string) => boolean;
+  readonly countShapes?: CountShapes;
+  readonly countRefused?: CountRefused;
+  readonly clock: Clock;
+}
+
+export interface WatchedCallers {
+  /** To be asked instead of those given: what they were asked is in compute's log, also when it failed. */
+  readonly inference: InferencePort;
+  readonly decision: DecisionPort;
+  /** Counts what callers of a predictor send, and what it refuses. */
+  watch(predictor: Predictor): Predictor;
+}
+
+/** Requests of one caller whose fields are looked at, a second: their types show in few, and the path of all stays short. */
+const SEEN_A_SECOND = 20;
+/** What compute refuses before its queue, and so without a row in its log. */
+const NOT_LOGGED: ReadonlySet<ErrorCode> = new Set([
+  'RESOURCE_EXHAUSTED',
+  'INVALID_ARGUMENT',
+  'NOT_FOUND',
+  'FAILED_PRECONDITION',
+]);
+
+interface Budget {
+  readonly second: number;
+  seen: number;
+}
+
+/**
+ * Counts, by caller, the types of the fields of requests (some of each second) and the calls that were refused at the front door.
+ * Requests of topics are counted where they are read, with their offsets.
+ */
+export function watchCallers({
+  inference,
+  decision,
+  isModel,
+  countShapes,
+  countRefused,
+  clock,
+}: WatchCallersDependencies): WatchedCallers {
+  const logged = new WeakSet<object>();
+  const nameOf = boundedNames(MOST_CALLERS);
+  const budgets = new Map<string, Map<string, Budget>>();
+
+  const isSeen = (model: string, caller: string, now: number): boolean => {
+    const ofModel = budgets.get(model) ?? new Map<string, Budget>();
+    budgets.set(model, ofModel);
+    const second = Math.floor(now / 1000);
+    const known = ofModel.get(caller);
+    const budget = known?.second === second ? known : { second, seen: 0 };
+    if (budget !== known) ofModel.set(caller, budget);
+    return budget.seen++ < SEEN_A_SECOND;
+  };
+
+  const look = (request: PredictionRequest, { caller }: PredictionCall): void => {
+    if (!countShapes || caller.startsWith('kafka:') || !isModel(request.model)) return;
+    const [name, now] = [nameOf(caller), clock.now()];
+    if (!isSeen(request.model, name, now)) return;
+    const fields: Record<string, unknown> = { ...request.request };
+    for (const [key, value] of Object.entries(request.candidates[0]?.attributes ?? {}))
+      fields[`item.${key}`] = value;
+    countShapes([
+      {
+        ...{ topic: `caller ${name === '' ? 'without a key' : name}`, partition: null, offset: null },
+        ...{ event: requestEventOf(request.model), fields, atMs: now },
+      },
+    ]);
+  };
+
+  return {
+    inference: {
+      infer(item, signal) {
+        const answer = inference.infer(item, signal);
+        answer.catch((error: unknown) => {
+          if (error instanceof Error && !NOT_LOGGED.has(toHotloopError(error).code)) logged.add(error);
+        });
+        return answer;
+      },
+    },
+    decision: {
+      decide(item, signal) {
+        const answer = decision.decide(item, signal);
+        answer.catch((error: unknown) => {
+          if (error instanceof Error) logged.add(error);
+        });
+        return answer;
+      },
+    },
+    watch: (predictor) => ({
+      async predict(request, call) {
+        look(request, call);
+        try {
+          return await predictor.predict(request, call);
+        } catch (error) {
+          if (countRefused && isModel(request.model) && !(error instanceof Error && logged.has(error))) {
+            const minute = Math.floor(clock.now() / 60_000) * 60_000;
+            const { code } = toHotloopError(error);
+            countRefused({ model: request.model, minute, caller: nameOf(call.caller), code });
+          }
+          throw error;
+        }
+      },
+      get inFlight() {
+        return predictor.inFlight;
+      },
+      [Symbol.dispose]: () => predictor[Symbol.dispose](),
+    }),
+  };
+}
