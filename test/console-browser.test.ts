@@ -1,7 +1,6 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromiumPath, launchChromium } from '@hotloop/bench/browser/chromium.ts';
 import { accessibilityFindings } from '@hotloop/bench/browser/console-screens.ts';
 import {
   CONSOLE_MODEL,
@@ -9,6 +8,7 @@ import {
   HOSTILE,
   openConsoleStand,
 } from '@hotloop/bench/stand/console-stand.ts';
+import { chromiumPath, launchChromium } from '@hotloop/deploy/browser/chromium.ts';
 import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import {
   createTestDatabase,

@@ -65,7 +65,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   wouter: ['console/src'],
   vite: ['console'],
   rolldown: ['deploy/src/serverless'],
-  'playwright-core': ['bench/src'],
+  'playwright-core': ['deploy/src/browser', 'bench/src'],
   'axe-core': ['bench/src'],
   uplot: ['console/src'],
   '@opentelemetry/sdk-trace': ['platform/src/telemetry'],

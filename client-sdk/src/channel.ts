@@ -86,7 +86,8 @@ export function waitForConnection(client: Client, address: string, timeoutMs: nu
   return new Promise((resolve, reject) => {
     client.waitForReady(Date.now() + timeoutMs, (error) => {
       if (!error) return resolve();
-      const advice = 'start Hotloop with `hotloop up`, or give another address';
+      const advice =
+        'start Hotloop with `hotloop up`, give another address, or check whether the services use TLS (option `tls`, `hotloop --tls-ca`)';
       reject(
         new HotloopClientError('UNAVAILABLE', `nothing answers at ${address}: ${advice}`, { cause: error }),
       );

@@ -4,6 +4,7 @@ import { credentials } from '@grpc/grpc-js';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
+import { makeTestCertificates } from '@hotloop/platform/testing/test-certificates.ts';
 import type { BenchOptions } from '../bench.ts';
 import { type Figure, figure, ratios } from '../figure.ts';
 import { interleave, type Side, warm } from '../interleave.ts';
@@ -14,7 +15,6 @@ import { benchFolder } from '../stand/bench-folder.ts';
 import { startBenchPostgres } from '../stand/bench-postgres.ts';
 import { startComputeService } from '../stand/compute-service.ts';
 import { registerModel } from '../stand/register-model.ts';
-import { makeTestCertificates } from '../stand/test-certificates.ts';
 
 const CALLERS = 64;
 const START_MS = 120_000;

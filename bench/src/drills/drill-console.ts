@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { chromiumPath, launchChromium } from '@hotloop/deploy/browser/chromium.ts';
 import type { Browser, Page } from 'playwright-core';
-import { chromiumPath, launchChromium } from '../browser/chromium.ts';
 import {
   type AccessibilityFinding,
   accessibilityFindings,

@@ -101,6 +101,7 @@ async function tour(
   );
   const context = new TourContext({
     folder,
+    cacheFolder: CACHE,
     dataFolder: options.data,
     path: process.env.PATH ?? '',
     local,

@@ -24,6 +24,8 @@ export interface CommandResult {
 
 export interface TourContextOptions {
   readonly folder: string;
+  /** Holds unpacked system packages, for a step that starts a platform of its own. */
+  readonly cacheFolder: string;
   /** Where public data sets are, if anywhere. */
   readonly dataFolder: string | undefined;
   /** The PATH of the commands that are run. */
@@ -39,6 +41,7 @@ export interface TourContextOptions {
 /** What every step is given: the running platform, a folder for files, and the `hotloop` command. */
 export class TourContext {
   readonly folder: string;
+  readonly cacheFolder: string;
   readonly local: Local;
   readonly client: HotloopClient;
   /** Sends to the platform's Kafka. */
@@ -55,6 +58,7 @@ export class TourContext {
 
   constructor(options: TourContextOptions) {
     this.folder = options.folder;
+    this.cacheFolder = options.cacheFolder;
     this.local = options.local;
     this.client = options.client;
     this.producer = options.producer;

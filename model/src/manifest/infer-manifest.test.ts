@@ -56,6 +56,19 @@ describe('a drafted model.yaml', () => {
     );
   });
 
+  it('names in the draft what it left out, also when nothing is left', () => {
+    const inferred = inferManifest('churn', data, 'churn');
+    expect(inferred.yaml).toContain('# Left out of the features');
+    expect(inferred.yaml).toContain('#   "reason" (leak: each of its values goes with one label only)');
+    const leaking = table({
+      'two\nlines': (row) => String(row % 3),
+      y: (row) => String(Number(row % 3 === 0)),
+    });
+    expect(() => inferManifest('m', leaking, 'y')).toThrow(
+      /no column can be a feature: "two\\nlines" \(leak/,
+    );
+  });
+
   it('tells regression and many classes apart, and refuses what it cannot draft', () => {
     const numbers = table({ x: (row) => String(Math.sin(row)), y: (row) => String(Math.cos(3 * row)) });
     expect(inferManifest('m', numbers, 'y').task).toBe('regression');

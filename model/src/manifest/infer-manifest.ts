@@ -77,7 +77,8 @@ export function inferManifest(name: string, table: TextTable, label: string | un
     if (finding && finding.finding !== 'too_many_missing') continue;
     features.push(...featuresOf(column, used));
   }
-  if (features.length === 0) throw new RangeError('no column can be a feature; see the findings');
+  if (features.length === 0)
+    throw new RangeError(`no column can be a feature: ${findings.map(describeFinding).join('; ')}`);
   const labels = [...target.distinct.keys()].sort(byNumber);
   const manifest = {
     name,
@@ -86,9 +87,25 @@ export function inferManifest(name: string, table: TextTable, label: string | un
     ...(task === 'multiclass' || (task === 'binary' && !isZeroOne(labels)) ? { decision: { labels } } : {}),
     training: { epochs: 20 },
   };
-  const yaml = `# Drafted by \`hotloop features infer\` from ${table.rows.length} rows; the label is ${JSON.stringify(target.name)}.\n${stringify(manifest, { collectionStyle: 'any', lineWidth: 110 })}`;
+  const yaml = `${commentOf(table.rows.length, target.name, findings)}${stringify(manifest, { collectionStyle: 'any', lineWidth: 110 })}`;
   return { yaml, task, label: target.name, features: features.map((one) => String(one.name)), findings };
 }
+
+/** What the reader of the draft must know: where it comes from, and which columns were left out of it. */
+function commentOf(rows: number, label: string, findings: readonly ColumnFinding[]): string {
+  const lines = [
+    `Drafted by \`hotloop features infer\` from ${rows} rows; the label is ${JSON.stringify(label)}.`,
+  ];
+  const left = findings.filter(({ finding }) => finding !== 'too_many_missing');
+  if (left.length > 0)
+    lines.push('Left out of the features; add those that are known when a prediction is made:');
+  lines.push(...left.map((finding) => `  ${describeFinding(finding)}`));
+  return lines.map((line) => `# ${line}\n`).join('');
+}
+
+// A name of a column may hold line breaks, which would end the comment.
+const describeFinding = ({ column, finding, detail }: ColumnFinding): string =>
+  `${JSON.stringify(column)} (${finding}: ${detail.replaceAll(/\s+/g, ' ')})`;
 
 function profile(name: string, texts: readonly string[]): Column {
   const distinct = new Map<string, number>();

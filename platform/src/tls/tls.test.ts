@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import { promisify } from 'node:util';
 import { makeClientConstructor } from '@grpc/grpc-js';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,34 +13,17 @@ import { startGrpcServer } from '../grpc/server.ts';
 import { openHttpServer } from '../http/http-server.ts';
 import { silentLog } from '../log.ts';
 import { openMetrics } from '../telemetry/metrics.ts';
+import { makeTestCa, makeTestCertificate } from '../testing/test-certificates.ts';
 import { TlsIdentity } from './tls-identity.ts';
 
-const run = promisify(execFile);
 let folder = '';
 const at = (name: string) => join(folder, name);
 
-/** A certificate for localhost, signed by a CA of the test. */
-async function makeCertificate(name: string, ca: string): Promise<void> {
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const signer = ['-CA', at(`${ca}.crt`), '-CAkey', at(`${ca}.key`)];
-  const files = ['-keyout', at(`${name}.key`), '-out', at(`${name}.crt`), '-days', '2'];
-  await run('openssl', ['req', '-x509', ...key, ...subject, ...signer, ...files]);
-}
-
-async function makeCa(name: string): Promise<void> {
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const files = ['-keyout', at(`${name}.key`), '-out', at(`${name}.crt`), '-days', '2'];
-  await run('openssl', ['req', '-x509', ...key, '-subj', `/CN=${name}`, ...files]);
-}
-
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hotloop-tls-'));
-  await makeCa('ca');
-  await makeCa('other-ca');
-  await makeCertificate('one', 'ca');
-  await makeCertificate('two', 'ca');
-  await makeCertificate('stranger', 'other-ca');
+  for (const ca of ['ca', 'other-ca']) await makeTestCa(folder, ca);
+  for (const name of ['one', 'two']) await makeTestCertificate(folder, name, 'ca');
+  await makeTestCertificate(folder, 'stranger', 'other-ca');
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

@@ -1,3 +1,4 @@
+import { chromiumPath, launchChromium } from '../../browser/chromium.ts';
 import { expectThat } from '../tour-failure.ts';
 import type { TourStep } from '../tour-step.ts';
 
@@ -29,4 +30,30 @@ const consolePage: TourStep = {
   },
 };
 
-export const CONSOLE_STEPS: readonly TourStep[] = [consolePage];
+/** A picture of an empty page is a few kilobytes. */
+const PICTURE_BYTES = 20_000;
+
+const screenshot: TourStep = {
+  name: 'console-screenshot',
+  about: 'A browser opens the console, and the overview shows the models.',
+  async run(context) {
+    const executable = chromiumPath();
+    if (executable === undefined) return { skipped: 'no Chromium here' };
+    const browser = await launchChromium(executable);
+    try {
+      const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+      const errors: string[] = [];
+      page.on('pageerror', ({ message }) => errors.push(message));
+      await page.goto(`http://${context.local.httpAddresses.retrainer}/`);
+      await page.getByText('churn').first().waitFor();
+      const picture = await page.screenshot();
+      expectThat(picture.length > PICTURE_BYTES, 'a picture of the page', `${picture.length} bytes`);
+      expectThat(errors.length === 0, 'a page without errors', errors.join('; '));
+      return `the overview shows churn; picture: ${await context.write('console.png', picture)}`;
+    } finally {
+      await browser.close();
+    }
+  },
+};
+
+export const CONSOLE_STEPS: readonly TourStep[] = [consolePage, screenshot];

@@ -1,4 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
+import { verifyLedger } from '@hotloop/retrainer/ledger/ledger.ts';
 import { expectThat } from '../tour-failure.ts';
 import type { TourStep } from '../tour-step.ts';
 
@@ -56,6 +60,41 @@ const backup: TourStep = {
       `${tables} tables, ${objects} objects`,
     );
     return `${tables} tables, ${objects} objects`;
+  },
+};
+
+const restore: TourStep = {
+  name: 'restore',
+  about: 'The backup is put back into an empty database and an empty store, with the ledger intact.',
+  async run(context) {
+    const environment = JSON.parse(
+      await readFile(join(dirname(context.local.logFolder), 'environment.json'), 'utf8'),
+    ) as Record<string, string>;
+    const database = 'restored';
+    await context.pool.query(`CREATE DATABASE ${database}`);
+    const url = new URL(context.local.backing.databaseUrl);
+    url.pathname = database;
+    const store = join(context.folder, 'restored-store');
+    await context.write(
+      'restored/environment.json',
+      JSON.stringify({ ...environment, DATABASE_URL: url.href, HOTLOOP_STORE: store }),
+    );
+    const folder = join(context.folder, 'backup');
+    await context.json('restore', folder, '--dir', join(context.folder, 'restored'));
+    await using restored = openPool(url.href, {
+      ...{ max: 1, queryTimeoutMs: 20_000, application: 'hotloop-tour', log: silentLog() },
+    });
+    const versions = async (pool: Pool) => {
+      const { rows } = await pool.query<{ versions: string }>(
+        'SELECT count(*) AS versions FROM model_version',
+      );
+      return Number(rows[0]?.versions);
+    };
+    const [now, then] = [await versions(context.pool), await versions(restored)];
+    expectThat(then > 0 && then <= now, 'the versions of the backup', `${then} of ${now} are there`);
+    const ledger = await verifyLedger(restored);
+    expectThat(ledger.broken === null, 'a ledger whose chain holds', JSON.stringify(ledger.broken));
+    return `${then} versions and ${ledger.rows} ledger entries restored`;
   },
 };
 
@@ -117,4 +156,12 @@ const support: TourStep = {
   },
 };
 
-export const OPERATIONS_STEPS: readonly TourStep[] = [examined, keys, projects, backup, forget, support];
+export const OPERATIONS_STEPS: readonly TourStep[] = [
+  examined,
+  keys,
+  projects,
+  backup,
+  restore,
+  forget,
+  support,
+];

@@ -1,21 +1,6 @@
 import { expectThat } from '../tour-failure.ts';
 import type { TourStep } from '../tour-step.ts';
 
-const metrics: TourStep = {
-  name: 'metrics',
-  about: 'Every service is scraped as Prometheus does it.',
-  async run(context) {
-    const counts: string[] = [];
-    for (const service of ['preprocessor', 'compute', 'postprocessor', 'retrainer'] as const) {
-      const text = await context.http<string>(service, 'GET', '/metrics');
-      const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
-      expectThat(series > 0, `metrics of ${service}`, 'there are none');
-      counts.push(`${service} ${series}`);
-    }
-    return `series: ${counts.join(', ')}`;
-  },
-};
-
 const killed: TourStep = {
   name: 'killed-service-recovers',
   about: 'Compute is killed; its supervisor starts it again and predictions go on.',
@@ -41,4 +26,4 @@ const killed: TourStep = {
   },
 };
 
-export const RECOVERY_STEPS: readonly TourStep[] = [metrics, killed];
+export const RECOVERY_STEPS: readonly TourStep[] = [killed];
