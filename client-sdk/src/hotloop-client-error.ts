@@ -26,6 +26,8 @@ export interface ClientErrorDetails {
   readonly reason?: string;
   /** The prediction concerned; empty for calls that concern none. */
   readonly predictionId?: string;
+  /** For a refusal that passes: trying again makes sense after so many milliseconds. */
+  readonly retryAfterMs?: number;
   readonly cause?: unknown;
 }
 
@@ -34,6 +36,7 @@ export class HotloopClientError extends Error {
   readonly code: ClientErrorCode;
   readonly reason: string;
   readonly predictionId: string;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ClientErrorCode, message: string, details: ClientErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -41,6 +44,7 @@ export class HotloopClientError extends Error {
     this.code = code;
     this.reason = details.reason ?? '';
     this.predictionId = details.predictionId ?? '';
+    this.retryAfterMs = details.retryAfterMs;
   }
 }
 
@@ -56,9 +60,17 @@ export function aboutPrediction(error: unknown, predictionId: string): HotloopCl
   return new HotloopClientError(known.code, known.message, {
     reason: known.reason,
     predictionId,
+    ...retryAfter(known.retryAfterMs),
     cause: known.cause,
   });
 }
+
+/** As an error's details have it. */
+export const retryAfter = (retryAfterMs: number | undefined): { retryAfterMs?: number } =>
+  retryAfterMs !== undefined && retryAfterMs > 0 ? { retryAfterMs } : {};
+
+/** gRPC's own trailer with the milliseconds after which trying again makes sense. */
+const RETRY_TRAILER = 'grpc-retry-pushback-ms';
 
 /** Name of the trailer in which services send the reason of a failed call. */
 const REASON_TRAILER = 'hotloop-reason';
@@ -70,6 +82,7 @@ export function toClientError(error: unknown): HotloopClientError {
     const [reason] = error.metadata?.get(REASON_TRAILER) ?? [];
     return new HotloopClientError(clientErrorCode(error.code), error.details, {
       ...(reason === undefined ? {} : { reason: String(reason) }),
+      ...retryAfter(Number(error.metadata?.get(RETRY_TRAILER)[0])),
       cause: error,
     });
   }

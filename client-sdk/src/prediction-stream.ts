@@ -9,7 +9,7 @@ import type { PredictReplyFrame__Output } from '@hotloop/proto/gen/hotloop/v1/Pr
 import type { PredictReplyItem__Output } from '@hotloop/proto/gen/hotloop/v1/PredictReplyItem.ts';
 import type { PredictRequest } from '@hotloop/proto/gen/hotloop/v1/PredictRequest.ts';
 import { deferred } from './deferred.ts';
-import { clientErrorCode, HotloopClientError, toClientError } from './hotloop-client-error.ts';
+import { clientErrorCode, HotloopClientError, retryAfter, toClientError } from './hotloop-client-error.ts';
 
 export type PredictionCall = ClientDuplexStream<PredictFrame, PredictReplyFrame__Output>;
 
@@ -154,7 +154,7 @@ export class PredictionStream {
 
   #failure(error: unknown, timeoutMs: number): HotloopClientError {
     if (!(error instanceof HotloopError)) return toClientError(error);
-    const { code, reason, message } = error;
+    const { code, reason, message, retryAfterMs } = error;
     if (code === 'UNAVAILABLE' && this.#closed)
       return new HotloopClientError('CANCELLED', 'the client was closed before the answer came');
     if (code === 'DEADLINE_EXCEEDED' && reason === '') {
@@ -165,7 +165,7 @@ export class PredictionStream {
     // Never reached, an address may be wrong: each attempt counts, so that the caller soon hears of it.
     if (code === 'UNAVAILABLE' && reason === 'not_connected' && !this.#reached)
       return new HotloopClientError('UNAVAILABLE', 'No connection established', { cause: error });
-    return new HotloopClientError(code, message, { reason, cause: error });
+    return new HotloopClientError(code, message, { reason, ...retryAfter(retryAfterMs), cause: error });
   }
 }
 
@@ -177,5 +177,8 @@ function tooLate(timeoutMs: number): HotloopClientError {
 export function failureOf(failure: Failure__Output | null | undefined): HotloopClientError {
   if (!failure)
     return new HotloopClientError('UNKNOWN', 'the service answered neither a result nor a failure');
-  return new HotloopClientError(clientErrorCode(failure.code), failure.message, { reason: failure.reason });
+  return new HotloopClientError(clientErrorCode(failure.code), failure.message, {
+    reason: failure.reason,
+    ...retryAfter(failure.retryAfterMs),
+  });
 }

@@ -54,6 +54,23 @@ describe('retries', () => {
     expect(asked()).toBe(0);
   });
 
+  it('wait for as long as a full service says, where they are asked to, and never past the deadline', async () => {
+    const full = (retryAfterMs: number) => {
+      let asked = 0;
+      return async () => {
+        asked += 1;
+        if (asked > 1) return asked;
+        throw new HotloopClientError('RESOURCE_EXHAUSTED', 'full', { reason: 'overloaded', retryAfterMs });
+      };
+    };
+    const retry = { attempts: 3, baseDelayMs: 1, maxDelayMs: 2, whenExhausted: true };
+    const from = performance.now();
+    expect(await withRetries(full(30), patience({ retry }))).toBe(2);
+    expect(performance.now() - from).toBeGreaterThanOrEqual(29);
+    const late = withRetries(full(5000), patience({ retry }));
+    await expect(late).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 5000 });
+  });
+
   it('take a timeout that no timer can wait for', async () => {
     const { attempt } = failing(1, 'stream_lost');
     expect(await withRetries(attempt, patience({ timeoutMs: 1e12 }))).toBe(2);

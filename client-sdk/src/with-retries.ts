@@ -18,7 +18,8 @@ export interface Patience {
 
 /**
  * Makes attempts until one is answered, fails for good, or attempts, budget or deadline leave no room for another. Waits are drawn
- * from 0 to a doubling limit ("full jitter"), so that callers who failed together do not come back together.
+ * from 0 to a doubling limit ("full jitter"), so that callers who failed together do not come back together; where the service said how
+ * long to wait, that is added.
  * Throws the last failure as a HotloopClientError.
  */
 export async function withRetries<T>(
@@ -40,7 +41,8 @@ export async function withRetries<T>(
       return answer;
     } catch (error) {
       const failure = toClientError(error);
-      const waitMs = Math.random() * Math.min(retry.maxDelayMs, retry.baseDelayMs * 2 ** (made - 1));
+      const jitterMs = Math.random() * Math.min(retry.maxDelayMs, retry.baseDelayMs * 2 ** (made - 1));
+      const waitMs = (failure.retryAfterMs ?? 0) + jitterMs;
       const inTime = performance.now() + waitMs < endsAt;
       if (!inTime || !mayRetry(failure, retry)) throw atAddress(failure, patience.address);
       if (!neverRan(failure) && (made >= retry.attempts || !budget.spend()))

@@ -19,7 +19,7 @@ describe('admission', () => {
         const admitted: Admitted[] = [];
         for (const [step, which, cells] of given) {
           try {
-            if (step === 'admit') admitted.push(admission.admit());
+            if (step === 'admit') admitted.push(admission.admit('model', 1000, 0));
             else if (step === 'hold') admitted[which]?.hold(cells);
             else admitted[which]?.[Symbol.dispose]();
           } catch (error) {
@@ -34,17 +34,28 @@ describe('admission', () => {
     );
   });
 
-  it('refuses early what would be answered after its time, and only after it was busy for a while', () => {
+  it('limits a model that answers late, and no other', () => {
     const admission = new Admission({ maxInFlight: 1000, maxCellsInFlight: 1 });
-    const held = Array.from({ length: 200 }, () => admission.admit(100, 0));
-    // 100 answers in 1000 ms: one that comes while 200 are in flight would wait 2 s.
+    const held = Array.from({ length: 200 }, () => admission.admit('slow', 1000, 0));
     for (const one of held.splice(0, 100)) {
+      one.answered(900);
       one[Symbol.dispose]();
-      held.push(admission.admit(100, 1));
     }
-    expect(() => admission.admit(1000, 1001)).toThrow('too many predictions');
-    held.push(admission.admit(3000, 1001));
-    for (const one of held.splice(0, 180)) one[Symbol.dispose]();
-    expect(() => admission.admit(10, 1002)).not.toThrow();
+    // 100 answers in 900 ms: one that comes while 100 are in flight would wait for as long.
+    expect(admission.refusal('slow', 1000, 901)).toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      reason: 'overloaded',
+      retryAfterMs: expect.any(Number),
+    });
+    expect(() => admission.admit('slow', 1000, 901)).toThrow('answered too late');
+    held.push(admission.admit('slow', 5000, 901), admission.admit('quick', 1000, 901));
+    for (const one of held) one[Symbol.dispose]();
+    expect(() => admission.admit('slow', 1000, 902)).not.toThrow();
+  });
+
+  it('remembers a bounded number of names that callers made up', () => {
+    const admission = new Admission({ maxInFlight: 10, maxCellsInFlight: 1 });
+    for (let index = 0; index < 5000; index++) admission.admit(`m${index}`, 1000, index)[Symbol.dispose]();
+    expect(admission.inFlight).toBe(0);
   });
 });

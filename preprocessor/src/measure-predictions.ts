@@ -1,5 +1,5 @@
 import { DURATION_BOUNDARIES, type Tallies } from '@hotloop/platform/telemetry/tallies.ts';
-import { toHotloopError } from '@hotloop/proto/errors.ts';
+import { type HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import { boundedNames, MOST_CALLERS } from './bounded-names.ts';
 import type { History } from './history.ts';
 import type { Predictor } from './predict.ts';
@@ -38,9 +38,9 @@ export function measurePredictions(
   });
   const refused = tallies.counter({
     name: 'hotloop.predictions.refused',
-    description: 'Predictions that were not admitted: too many at once',
+    description: 'Predictions refused because of others: overloaded, too_many_in_flight, queue_full',
     unit: '{prediction}',
-    labels: ['hotloop.model'],
+    labels: ['hotloop.model', 'hotloop.reason'],
   });
   const byCaller = tallies.counter({
     name: 'hotloop.predictions.by_caller',
@@ -55,6 +55,12 @@ export function measurePredictions(
     unit: '{prediction}',
     labels: [],
   });
+  const failed = (asked: string, caller: string, { code, reason }: HotloopError) => {
+    const model = isModel(asked) ? asked : 'unknown';
+    predictions.add(1, model, '', '', code);
+    byCaller.add(1, model, callers(caller), code);
+    if (REFUSALS.has(reason)) refused.add(1, model, reason);
+  };
   const end = inFlight.observe(() => [[[], predictor.inFlight]]);
   return {
     async predict(request, call) {
@@ -68,13 +74,14 @@ export function measurePredictions(
         durations.of(model, version).record((performance.now() - startedAt) / 1000, answer.predictionId);
         return answer;
       } catch (error) {
-        const { code, reason } = toHotloopError(error);
-        const model = isModel(request.model) ? request.model : 'unknown';
-        predictions.add(1, model, '', '', code);
-        byCaller.add(1, model, callers(call.caller), code);
-        if (reason === 'too_many_in_flight') refused.add(1, model);
+        failed(request.model, call.caller, toHotloopError(error));
         throw error;
       }
+    },
+    refusal(asked, call) {
+      const refusal = predictor.refusal(asked, call);
+      if (refusal) failed(asked, call.caller, refusal);
+      return refusal;
     },
     get inFlight() {
       return predictor.inFlight;
@@ -85,6 +92,8 @@ export function measurePredictions(
     },
   };
 }
+
+const REFUSALS: ReadonlySet<string> = new Set(['overloaded', 'too_many_in_flight', 'queue_full']);
 
 /** A history whose reads are timed. */
 export function measureHistory(history: History, tallies: Tallies): History {

@@ -49,6 +49,11 @@ export interface PredictOptions {
  */
 export interface Predictor extends Disposable {
   predict(request: PredictionRequest, call: PredictionCall): Promise<Prediction>;
+  /**
+   * What a prediction would be refused with now because of others; asked before a request is read, so that a refusal costs next to
+   * nothing. Undefined also where another model could answer instead.
+   */
+  refusal(model: string, call: Pick<PredictionCall, 'caller' | 'timeoutMs'>): HotloopError | undefined;
   /** Predictions being answered now. */
   readonly inFlight: number;
 }
@@ -93,7 +98,7 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
     call: PredictionCall,
     within?: Within,
   ): Promise<Prediction> {
-    using admitted = admission.admit(call.timeoutMs, clock.monotonic());
+    using admitted = admission.admit(given.model, call.timeoutMs, clock.monotonic());
     const nowMs = clock.now();
     const deadline = clock.monotonic() + call.timeoutMs;
     const timeLeft = () => remaining(deadline - clock.monotonic(), call.signal);
@@ -159,7 +164,12 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
         inference.infer(
           {
             ...{ predictionId, model, version, variant, sampled, degraded },
-            ...{ caller: call.caller, entities: request.entities, priority: 0, timeoutMs: timeLeft() },
+            ...{
+              caller: call.caller,
+              entities: request.entities,
+              priority: 0,
+              timeoutMs: forCompute(timeLeft()),
+            },
             candidates: request.candidates.map(({ id }) => id),
             ...{ atMs: nowMs, propensity },
             ...rows,
@@ -182,10 +192,13 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
       const featureStatuses = request.wantFeatureStatuses
         ? nameStatuses(plan, rows.statuses, request.candidates)
         : [];
+      admitted.answered(clock.monotonic());
       return { predictionId, model, version, variant, decision: decided, featureStatuses, degraded };
     } catch (error) {
       root?.fail(error);
-      if (toHotloopError(error).code === 'INTERNAL')
+      const known = toHotloopError(error);
+      if (isOverload(known)) admitted.late(clock.monotonic());
+      if (known.code === 'INTERNAL')
         options.log.error({ predictionId, model, version, error }, 'a prediction failed');
       throw error;
     } finally {
@@ -195,6 +208,12 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
 
   return {
     predict,
+    refusal(model, { timeoutMs }) {
+      const refusal = admission.refusal(model, timeoutMs, clock.monotonic());
+      return refusal === undefined || fallbackOf(registry, model, refusal) !== undefined
+        ? undefined
+        : refusal;
+    },
     get inFlight() {
       return admission.inFlight;
     },
@@ -221,11 +240,22 @@ function fallbackOf(registry: RegistryReader, name: string, error: unknown): str
   return model?.versions.get(model.liveVersion ?? 0)?.manifest.rollout.fallback;
 }
 
+/** Expired, or refused because of others; a full log or quota says nothing of how long a model takes. */
+function isOverload({ code, reason }: HotloopError): boolean {
+  return (
+    code === 'DEADLINE_EXCEEDED' ||
+    (code === 'RESOURCE_EXHAUSTED' && (reason === 'queue_full' || reason === 'too_many_in_flight'))
+  );
+}
+
 /** Of a step: the id that names the trace of the whole, and how many pipelines it is in. */
 interface Within {
   readonly tracedAs: string;
   readonly depth: number;
 }
+
+const RESERVED_SHARE = 0.1;
+const MOST_RESERVED_MS = 50;
 
 const NOT_DEGRADED: readonly string[] = [];
 const NO_ENTITIES: DecideItem['entities'] = Object.freeze(Object.create(null) as Record<string, string>);
@@ -250,6 +280,11 @@ function remaining(leftMs: number, signal: Cancellation): number {
   if (leftMs <= 0)
     throw new HotloopError('DEADLINE_EXCEEDED', 'the deadline passed before the prediction was made');
   return Math.max(1, Math.floor(leftMs));
+}
+
+/** The way back from the model takes time too: a run that ends at the deadline is in vain. */
+function forCompute(leftMs: number): number {
+  return Math.max(1, leftMs - Math.min(MOST_RESERVED_MS, RESERVED_SHARE * leftMs));
 }
 
 async function ended<T>(span: Span, run: () => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import { permit } from '@hotloop/platform/auth/authorization.ts';
 import { framedHandler } from '@hotloop/platform/framed/served/framed-server.ts';
+import { toFailure } from '@hotloop/platform/framed/status.ts';
 import {
   attributesFromMessage,
   candidateFromMessage,
@@ -8,7 +9,7 @@ import {
 import type { CallContext } from '@hotloop/platform/grpc/call-context.ts';
 import { unary } from '@hotloop/platform/grpc/handlers.ts';
 import { toLoggedStatus } from '@hotloop/platform/grpc/logged-status.ts';
-import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Failure } from '@hotloop/proto/gen/hotloop/v1/Failure.ts';
 import type { PredictBatchReply } from '@hotloop/proto/gen/hotloop/v1/PredictBatchReply.ts';
 import type { PredictBatchRequest__Output } from '@hotloop/proto/gen/hotloop/v1/PredictBatchRequest.ts';
@@ -18,6 +19,7 @@ import type { PredictReply } from '@hotloop/proto/gen/hotloop/v1/PredictReply.ts
 import type { PredictReplyItem } from '@hotloop/proto/gen/hotloop/v1/PredictReplyItem.ts';
 import type { PredictRequest__Output } from '@hotloop/proto/gen/hotloop/v1/PredictRequest.ts';
 import type { PredictResult } from '@hotloop/proto/gen/hotloop/v1/PredictResult.ts';
+import { ADMISSION_DEFAULTS } from './admission.ts';
 import type { Predictor } from './predict.ts';
 import type { Prediction, PredictionRequest } from './prediction.ts';
 
@@ -45,6 +47,8 @@ export function predictionHandlers(
       permit(context.caller, message.model);
       const timeoutMs = grant(message.timeoutMs, context.remainingMs());
       const call = { caller: context.caller.subject, timeoutMs, signal: context.signal };
+      const refusal = predictor.refusal(message.model, call);
+      if (refusal) throw refusal;
       return replyOf(await predictor.predict(requestOf(message), call));
     }),
     PredictBatch: unary(
@@ -69,14 +73,21 @@ export function predictionHandlers(
       },
     ),
     PredictStream: framedHandler<PredictItem__Output, PredictReplyItem>({
-      async handle({ request }, context) {
+      // Not async: what is refused ends here, before anything is made for it.
+      handle({ request }, context) {
         if (!request) throw new HotloopError('INVALID_ARGUMENT', 'the item holds no request');
         const { caller, cancellation: signal } = context;
         permit(caller, request.model);
         const call = { caller: caller.subject, timeoutMs: context.remainingMs(), signal };
-        return { reply: replyOf(await predictor.predict(requestOf(request), call)) };
+        const refusal = predictor.refusal(request.model, call);
+        if (refusal) throw refusal;
+        return predictor
+          .predict(requestOf(request), call)
+          .then((prediction) => ({ reply: replyOf(prediction) }));
       },
       timeoutMsOf: ({ request }) => request?.timeoutMs ?? 0,
+      // Admission bounds them: one that waits on its stream for a turn would use up its time there.
+      maxRunning: ADMISSION_DEFAULTS.maxInFlight,
       ...timeouts,
       sizeOf: ({ reply }) =>
         128 + (reply?.decision?.ranked?.length ?? 0) * 64 + (reply?.featureStatuses?.length ?? 0) * 32,
@@ -86,8 +97,8 @@ export function predictionHandlers(
 
 /** As of a stream's item: what is our fault leaves its cause in the log, under the call's request id. */
 function failureOf(error: unknown, context: CallContext): Failure {
-  const { code, details } = toLoggedStatus(error, context);
-  return { code, message: details, reason: toHotloopError(error).reason };
+  toLoggedStatus(error, context);
+  return toFailure(error);
 }
 
 function requestOf(message: PredictRequest__Output): PredictionRequest {

@@ -20,6 +20,7 @@ import { describe, expect, it } from 'vitest';
 import { GrpcDecision } from './adapters/grpc-decision.ts';
 import { GrpcInference } from './adapters/grpc-inference.ts';
 import { MemoryHistory } from './adapters/memory-history.ts';
+import type { AdmissionLimits } from './admission.ts';
 import { startPreprocessor } from './service.ts';
 import { ThresholdDecision } from './testing/memory-decision.ts';
 import { LogisticInference, logistic } from './testing/memory-inference.ts';
@@ -43,7 +44,7 @@ const PLAIN = manifestOf({
 });
 
 /** The preprocessor between gRPC servers that stand for compute and postprocessor, and a client at its door. */
-async function open(options: { apiKeys?: string; apiKey?: string } = {}) {
+async function open(options: { apiKeys?: string; apiKey?: string; limits?: AdmissionLimits } = {}) {
   const stack = new AsyncDisposableStack();
   const registry = memoryRegistry();
   for (const manifest of [PLAIN, RANKER])
@@ -62,7 +63,7 @@ async function open(options: { apiKeys?: string; apiKey?: string } = {}) {
   const history = new MemoryHistory();
   const service = stack.use(
     await startPreprocessor(
-      { listen: '127.0.0.1:0', drainMs: 2000 },
+      { listen: '127.0.0.1:0', drainMs: 2000, ...(options.limits ? { limits: options.limits } : {}) },
       {
         ...{ registry, inference: inferencePort, decision: decisionPort, history },
         ...{ setAside: async () => undefined, tracing: new MemoryTracing(false), log: silentLog() },
@@ -186,17 +187,25 @@ describe('PredictionService over gRPC', () => {
     expect(results[2]?.reply?.decision?.score).toBeCloseTo(logistic([3, 1, 0, 0]), 6);
   });
 
-  it('answers a thousand predictions over one stream, each with its own answer', async () => {
+  it('answers hundreds of predictions over one stream, each with its own answer', async () => {
     await using opened = await open();
     await opened.framed.ready(5000);
     const scores = await Promise.all(
-      Array.from({ length: 1000 }, async (_, index) => {
+      Array.from({ length: 300 }, async (_, index) => {
         const reply = await opened.framed.call({ request: plain(index / 100) }, { timeoutMs: 10_000 });
         return reply.reply?.decision?.score;
       }),
     );
     for (const [index, score] of scores.entries())
       expect(score).toBeCloseTo(logistic([Math.fround(index / 100), 1, 0, 0]), 5);
+  });
+
+  it('says when to try again where it refuses because of others, by call and on a stream', async () => {
+    await using opened = await open({ limits: { maxInFlight: 0, maxCellsInFlight: 1 } });
+    await opened.framed.ready(5000);
+    const told = { code: 'RESOURCE_EXHAUSTED', reason: 'too_many_in_flight', retryAfterMs: 100 };
+    expect(await refusal(opened.predict(plain(1)))).toMatchObject(told);
+    expect(await refusal(opened.framed.call({ request: plain(1) }, { timeoutMs: 5000 }))).toMatchObject(told);
   });
 
   it('fails one item of a stream with its code, and answers its neighbours', async () => {

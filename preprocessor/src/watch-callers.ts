@@ -82,6 +82,12 @@ export function watchCallers({
     ]);
   };
 
+  const refused = (model: string, caller: string, code: ErrorCode): void => {
+    if (!countRefused || !isModel(model)) return;
+    const minute = Math.floor(clock.now() / 60_000) * 60_000;
+    countRefused({ model, minute, caller: nameOf(caller), code });
+  };
+
   return {
     inference: {
       infer(item, signal) {
@@ -107,13 +113,15 @@ export function watchCallers({
         try {
           return await predictor.predict(request, call);
         } catch (error) {
-          if (countRefused && isModel(request.model) && !(error instanceof Error && logged.has(error))) {
-            const minute = Math.floor(clock.now() / 60_000) * 60_000;
-            const { code } = toHotloopError(error);
-            countRefused({ model: request.model, minute, caller: nameOf(call.caller), code });
-          }
+          if (!(error instanceof Error && logged.has(error)))
+            refused(request.model, call.caller, toHotloopError(error).code);
           throw error;
         }
+      },
+      refusal(model, call) {
+        const refusal = predictor.refusal(model, call);
+        if (refusal) refused(model, call.caller, refusal.code);
+        return refusal;
       },
       get inFlight() {
         return predictor.inFlight;

@@ -34,6 +34,8 @@ export interface ErrorDetails {
   readonly reason?: string;
   /** For the log only; never reaches a caller. */
   readonly cause?: unknown;
+  /** For a refusal that passes: trying again makes sense after so many milliseconds. */
+  readonly retryAfterMs?: number;
 }
 
 /**
@@ -43,12 +45,14 @@ export interface ErrorDetails {
 export class HotloopError extends Error {
   readonly code: ErrorCode;
   readonly reason: string;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = 'HotloopError';
     this.code = code;
     this.reason = details.reason ?? '';
+    this.retryAfterMs = details.retryAfterMs;
   }
 }
 

@@ -1,112 +1,125 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { HotloopClient } from '@hotloop/client';
+import { encodePrediction } from '@hotloop/client/prediction.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { initialModel } from '@hotloop/retrainer/training/initial-model.ts';
 import { type Figure, figure } from '../figure.ts';
-import { openLoad } from '../load/open-load.ts';
+import { type DeadlineResult, deadlineLoad, type Pressure } from '../load/deadline-load.ts';
+import { rawLoad } from '../load/raw-load.ts';
+import { PREDICT_STREAM, predictItem } from '../models/framed-items.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
 import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
-const MODEL = 'overload';
-const MANIFEST = `name: ${MODEL}
+/** `heavy`: the model is what there is too little of. `light`: a model of no size, so that the services themselves are. */
+const MODELS = [
+  { name: 'heavy', hidden: [3072, 3072] },
+  { name: 'light', hidden: [8] },
+] as const;
+const manifestOf = (name: string) => `name: ${name}
 features:
   - {name: price, from: request.price}
   - {name: count, from: request.count}
 `;
-/** Large enough that the model is what there is too little of, and not the client beside it. */
-const HIDDEN = [1024, 1024];
 const DEADLINE_MS = 500;
-/** The best of these is the peak: more callers than the model can serve in time only answer late. */
-const PEAK_CALLERS = [8, 16, 32, 64];
+const STREAMS = 4;
+/** The best of these is the peak: more in flight than can be served in time only answer late. */
+const PEAK_IN_FLIGHT = [8, 16, 32, 64, 128, 256];
+const ROUNDS = 3;
+const TIMES = 3;
 const SHIP_MS = 90_000;
-
-interface Outcome {
-  readonly inTime: number;
-  readonly asked: number;
-  readonly perSecond: number;
-}
 
 /**
  * Finds the peak of predictions a second answered within their deadline, then asks three times as many, whether or not they are
- * answered. `overload_goodput`: answers in time a second over the peak; `overload_expired`: the share of executed predictions that
- * were answered after their deadline. The load runs beside the services, on the same processors.
+ * answered; in turns, so that both see the same machine. `overload_goodput`: answers in time a second over the peak;
+ * `overload_expired`: the share of executed predictions that were answered after their deadline, or not at all. `_light`: the same
+ * with a model of no size. The load runs beside the services, on the same processors.
  */
 export const drillOverload: Drill = async ({ seconds, say }): Promise<Figure[]> => {
-  const length = Math.min(60, Math.max(10, Math.round(seconds / 4)));
+  const length = Math.min(20, Math.max(3, seconds / 12));
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await benchFolder());
   const local = stack.use(await startBenchLocal(folder.path));
   const client = stack.use(await connectTo(local, 10_000));
-  const onnx = initialModel({ features: 2, task: 'binary', hidden: HIDDEN });
-  const { version } = await client.models.push({ manifestYaml: MANIFEST, onnx }).finished();
-  await client.models.promote(MODEL, version.version).finished();
-  await closed(client, 8, 3);
-  let peak = await closed(client, PEAK_CALLERS[0] as number, length / 2);
-  for (const callers of PEAK_CALLERS.slice(1)) {
-    const next = await closed(client, callers, length / 2);
-    if (next.perSecond > peak.perSecond) peak = next;
-  }
-  say(`peak: ${Math.round(peak.perSecond)} answers a second within ${DEADLINE_MS} ms`);
+  const load = stack.use(rawLoad(local.addresses.preprocessor));
   const pool = stack.use(
     openPool(local.backing.databaseUrl, {
       ...{ max: 1, queryTimeoutMs: 10_000, application: 'drill', log: silentLog() },
     }),
   );
-  const before = await executed(pool, 0);
-  const over = await open(client, 3 * peak.perSecond, length);
-  say(
-    `at three times the peak: ${Math.round(over.perSecond)} answers a second in time, of ${over.asked} asked`,
-  );
-  const after = await executed(pool, before + over.inTime);
-  const ran = after - before;
-  return [
-    figure('overload_goodput', [over.perSecond / peak.perSecond], { atLeast: 0.9 }),
-    figure('overload_expired', [Math.max(0, ran - over.inTime) / Math.max(1, ran)], { atMost: 0.01 }),
-    figure('overload_peak_per_s', [peak.perSecond]),
-    figure('overload_asked', [over.asked]),
-    figure('overload_executed', [ran]),
-  ];
+  const figures: Figure[] = [];
+  for (const { name, hidden } of MODELS) {
+    const onnx = initialModel({ features: 2, task: 'binary', hidden: [...hidden] });
+    const { version } = await client.models.push({ manifestYaml: manifestOf(name), onnx }).finished();
+    await client.models.promote(name, version.version).finished();
+    const item = predictItem({
+      ...encodePrediction(name, { request: { price: 4, count: 2 } }, ''),
+      timeoutMs: DEADLINE_MS,
+    });
+    const run = (pressure: Pressure, forSeconds: number): Promise<DeadlineResult> =>
+      deadlineLoad(
+        load,
+        PREDICT_STREAM,
+        item,
+        { streams: STREAMS, deadlineMs: DEADLINE_MS, pressure },
+        forSeconds,
+      );
+    await run({ inFlight: 8 }, 2);
+    let inFlight = 0;
+    let best = 0;
+    for (const callers of PEAK_IN_FLIGHT) {
+      const { inTimePerSecond } = await run({ inFlight: callers }, length / 2);
+      if (inTimePerSecond <= best) continue;
+      inFlight = callers;
+      best = inTimePerSecond;
+    }
+    const goodput: number[] = [];
+    const peaks: number[] = [];
+    let asked = 0;
+    let inTime = 0;
+    let ran = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const peak = await run({ inFlight }, length / 2);
+      const before = await executed(pool, name, peak.inTime);
+      const over = await run({ perSecond: TIMES * peak.inTimePerSecond }, length);
+      ran += (await executed(pool, name, before + over.inTime)) - before;
+      asked += over.asked;
+      inTime += over.inTime;
+      peaks.push(peak.inTimePerSecond);
+      goodput.push(over.inTimePerSecond / peak.inTimePerSecond);
+      say(
+        `${name}: ${Math.round(peak.inTimePerSecond)} a second with ${inFlight} in flight; asked ${Math.round(over.asked / length)} a second: ` +
+          `${Math.round(over.inTimePerSecond)} in time, ${over.late} late, failed by code ${JSON.stringify([...over.failed])}`,
+      );
+    }
+    const suffix = name === 'heavy' ? '' : `_${name}`;
+    const isHeld = name === 'heavy';
+    figures.push(
+      figure(`overload_goodput${suffix}`, goodput, isHeld ? { atLeast: 0.9 } : {}),
+      figure(
+        `overload_expired${suffix}`,
+        [Math.max(0, ran - inTime) / Math.max(1, ran)],
+        isHeld ? { atMost: 0.01 } : {},
+      ),
+      figure(`overload_peak_per_s${suffix}`, peaks),
+      figure(`overload_asked${suffix}`, [asked]),
+      figure(`overload_executed${suffix}`, [ran]),
+    );
+  }
+  return figures;
 };
 
-const ask = (client: HotloopClient, index: number) =>
-  client.predict(MODEL, { request: { price: index % 10, count: index % 7 } }, { timeoutMs: DEADLINE_MS });
-
-/** A fixed number of callers, each with one call in flight. */
-async function closed(client: HotloopClient, callers: number, seconds: number): Promise<Outcome> {
-  let inTime = 0;
-  let asked = 0;
-  const begun = performance.now();
-  const end = begun + seconds * 1000;
-  const caller = async () => {
-    while (performance.now() < end)
-      await ask(client, asked++).then(
-        () => inTime++,
-        () => undefined,
-      );
-  };
-  await Promise.all(Array.from({ length: callers }, caller));
-  return { inTime, asked, perSecond: inTime / ((performance.now() - begun) / 1000) };
-}
-
-async function open(client: HotloopClient, perSecond: number, seconds: number): Promise<Outcome> {
-  const arrivals = await openLoad({ perSecond, seconds, seed: 17, send: (index) => ask(client, index) });
-  const inTime = arrivals.filter(({ error, latencyMs }) => error === null && latencyMs <= 2 * DEADLINE_MS);
-  return { inTime: inTime.length, asked: arrivals.length, perSecond: inTime.length / seconds };
-}
-
 /** Predictions that a runner has executed, as the log has them, once at least so many are shipped and no more come. */
-async function executed(pool: ReturnType<typeof openPool>, atLeast: number): Promise<number> {
+async function executed(pool: ReturnType<typeof openPool>, model: string, atLeast: number): Promise<number> {
   const end = performance.now() + SHIP_MS;
   for (let last = -1, still = 0; ; ) {
     const { rows } = await pool.query<{ count: string }>(
       'SELECT count(*) FROM prediction WHERE model = $1 AND error_code IS NULL',
-      [MODEL],
+      [model],
     );
     const count = Number(rows[0]?.count);
     still = count === last ? still + 1 : 0;
-    if ((count >= atLeast && still >= 4) || performance.now() > end) return count;
+    if ((count >= atLeast && still >= 2) || performance.now() > end) return count;
     last = count;
     await delay(1000);
   }

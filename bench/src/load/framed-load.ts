@@ -104,6 +104,11 @@ export class FrameMaker {
     this.#id = (Math.floor(Math.random() * 2 ** 24) * 256 + stream) >>> 0;
   }
 
+  /** Of the next item. */
+  get nextSequence(): number {
+    return this.#sequence;
+  }
+
   next(items: number): Buffer {
     const { bytes, sequenceAt, idAt } = this.#item;
     const frame = Buffer.allocUnsafe(bytes.length * items);
@@ -151,7 +156,8 @@ export function countAnswers(frame: Buffer): number {
   return count;
 }
 
-function varint(bytes: Buffer, from: number): [value: number, next: number] {
+/** A varint, and where the next field begins. */
+export function varint(bytes: Buffer, from: number): [value: number, next: number] {
   let value = 0;
   let at = from;
   for (let shift = 0; ; shift += 7) {

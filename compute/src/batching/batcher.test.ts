@@ -146,7 +146,7 @@ describe('batcher', () => {
     batcher.setShareable(false);
     batcher.add(heldRunner());
     // A run takes 100 ms, so twenty waiting runs take two seconds.
-    for (let run = 0; run < 10; run++) batcher.cost.observe(1, 100_000);
+    for (let run = 0; run < 10; run++) batcher.pace.observe(1, 100_000);
     for (let index = 0; index < 22; index++)
       void askAs(batcher, { deadlineAt: nowMs + 60_000 }, [index]).catch(() => undefined);
     const hurried = { deadlineAt: nowMs + 500 };

@@ -51,15 +51,18 @@ export interface BatcherOptions {
 /** How many times the work of a lost batch is retried, each piece alone, before it fails. */
 const MAX_LOSSES = 1;
 
-/** With fewer rows queued, the expected wait is not checked. */
-const LEAST_AHEAD = 16;
+/** Work is refused if it is expected to use more than this share of its remaining time. The estimate is a mean, so there must be a margin. */
+const SHARE = 0.7;
 
 /**
  * Connects callers with the runners of one version: a bounded queue, batching by policy, answers split per request.
  * It owns no runner: the caller that adds a runner removes it when it has ended.
  */
 export class Batcher {
+  /** Time inside the runner. */
   readonly cost = new BatchCost();
+  /** Time from one answer to the next while there is work: the run, and all that surrounds it on a busy machine. */
+  readonly pace = new BatchCost();
   readonly #options: BatcherOptions;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -173,18 +176,25 @@ export class Batcher {
   }
 
   /**
-   * Whether the deadline will pass before the work ahead is done, judged by recent batch costs. Running such work
-   * anyway would make the work behind it miss its deadlines too: goodput drops to zero although the runners are busy.
-   * Urgent work skips that queue, so it is not checked.
+   * Whether the work ahead and the work itself will probably take longer than the caller waits, judged by the pace of recent
+   * batches. Running such work anyway would make the work behind it miss its deadlines too: goodput drops to zero although
+   * the runners are busy. Work with nothing ahead of it is always tried, so that a wrong estimate is corrected. Urgent work skips
+   * that queue, so it is not checked.
    */
-  #isHopeless({ priority, deadlineAt, submittedAt }: Work): boolean {
-    const ahead = this.#queue.rows;
+  #isHopeless({ priority, deadlineAt, submittedAt, rows: own }: Work): boolean {
     const runners = this.#running.size;
-    if (ahead < LEAST_AHEAD || priority > 0 || runners === 0) return false;
+    if (priority > 0 || runners === 0) return false;
+    let rows = this.#queue.rows;
+    let runs = this.#queue.length;
+    for (const pipeline of this.#running.values()) {
+      rows += pipeline.rows;
+      runs += pipeline.batches.length;
+    }
+    if (runs === 0) return false;
     const { maxBatchRows, targetUs } = this.#options;
-    const rows = this.shareable ? this.cost.cap(maxBatchRows, targetUs) : 1;
-    const waitMs = (Math.ceil(ahead / rows) * this.cost.estimate(rows)) / 1000 / runners;
-    return submittedAt + waitMs > deadlineAt;
+    if (this.shareable) runs = Math.ceil(rows / this.cost.cap(maxBatchRows, targetUs));
+    const waitMs = (runs * this.pace.estimate(rows / runs)) / 1000 / runners;
+    return waitMs + this.pace.estimate(own) / 1000 > SHARE * (deadlineAt - submittedAt);
   }
 
   #soon(): void {
@@ -229,7 +239,11 @@ export class Batcher {
     const timeoutMs = Math.max(1, Math.max(...batch.works.map(({ deadlineAt }) => deadlineAt)) - now);
     runner.run(joinInputs(batch.works, batch.rows), timeoutMs).then(
       (result) => {
-        if (!pipeline.settle(batch, this.#clock.monotonic())) return;
+        const settledAt = this.#clock.monotonic();
+        const isFirst = pipeline.batches[0] === batch;
+        const tookMs = pipeline.runningMs(settledAt);
+        if (!pipeline.settle(batch, settledAt)) return;
+        if (isFirst) this.pace.observe(batch.rows, tookMs * 1000);
         this.#answer(batch, result);
         this.#pump();
       },

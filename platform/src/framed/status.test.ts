@@ -36,7 +36,12 @@ describe('an unexpected error', () => {
   it.each([new Error('SELECT * FROM secret'), 'text', undefined, { code: 5 }])(
     'reaches the caller as INTERNAL with a fixed text: %s',
     (error) => {
-      expect(toFailure(error)).toEqual({ code: ERROR_CODES.INTERNAL, message: INTERNAL_MESSAGE, reason: '' });
+      expect(toFailure(error)).toEqual({
+        code: ERROR_CODES.INTERNAL,
+        message: INTERNAL_MESSAGE,
+        reason: '',
+        retryAfterMs: 0,
+      });
       expect(toStatus(error)).toMatchObject({ code: ERROR_CODES.INTERNAL, details: INTERNAL_MESSAGE });
     },
   );

@@ -26,6 +26,7 @@ export function sendProblem(
   if (status >= 500 && known.code !== 'UNAVAILABLE' && known.code !== 'DEADLINE_EXCEEDED')
     log.error({ requestId: request.id, url: request.routeOptions.url, error }, 'a request failed');
   const problem = problemFrom(known);
+  if (known.retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(known.retryAfterMs / 1000));
   return reply.code(status).type('application/problem+json').send(JSON.stringify(problem));
 }
 

@@ -114,6 +114,7 @@ class Members<T> {
   readonly #byKey = new Map<string, { readonly labels: readonly LabelValue[]; readonly member: T }>();
   readonly #create: () => T;
   readonly #width: number;
+  #last: { readonly labels: readonly LabelValue[]; readonly member: T } | undefined;
 
   constructor(width: number, create: () => T) {
     this.#width = width;
@@ -121,9 +122,15 @@ class Members<T> {
   }
 
   of(labels: readonly LabelValue[]): T {
+    // Mostly the same as before, and to compare costs far less than to join.
+    const last = this.#last;
+    if (last && labels.every((label, at) => label === last.labels[at])) return last.member;
     const key = labels.join('\u0000');
     const known = this.#byKey.get(key);
-    if (known) return known.member;
+    if (known) {
+      this.#last = known;
+      return known.member;
+    }
     if (this.#byKey.size >= MAX_LABEL_SETS && labels.some((label) => label !== OTHER))
       return this.of(Array.from({ length: this.#width }, () => OTHER));
     const member = this.#create();

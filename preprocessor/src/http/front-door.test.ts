@@ -10,6 +10,7 @@ import type { FeedbackItem, FeedbackPort } from '@hotloop/platform/ports/feedbac
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
+import type { AdmissionLimits } from '../admission.ts';
 import { takeEvents } from '../take-events.ts';
 import { logistic } from '../testing/memory-inference.ts';
 import { openPredictor } from '../testing/open-predictor.ts';
@@ -29,10 +30,14 @@ class MemoryFeedback implements FeedbackPort {
   }
 }
 
-async function open(apiKeys?: string, authenticator = createAuthenticator(apiKeys)) {
+async function open(
+  apiKeys?: string,
+  authenticator = createAuthenticator(apiKeys),
+  limits: Partial<AdmissionLimits> = {},
+) {
   const stack = new AsyncDisposableStack();
   const metrics = stack.use(openMetrics('test'));
-  const opened = openPredictor();
+  const opened = openPredictor({ limits });
   const feedback = new MemoryFeedback();
   const server = stack.use(
     await openHttpServer(
@@ -89,6 +94,16 @@ describe('the front door over HTTP', () => {
     );
     expect(refused.status).toBe(400);
     expect(await refused.text()).toContain('price');
+  });
+
+  it('refuses what it has no room for before it reads the body, and says when to try again', async () => {
+    await using door = await open(undefined, undefined, { maxInFlight: 0 });
+    const refused = await door.post(PREDICT, '{ no document');
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
+    expect(await documentOf(refused)).toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      reason: 'too_many_in_flight',
+    });
   });
 
   it('refuses outcomes and explanations of a model that is not in the scope of the key', async () => {

@@ -40,6 +40,12 @@ export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): R
       '/v1/models/:model/predict',
       {
         config: { requires: 'predict' },
+        // Refused before the body is read; one that asks for less time than the default may still be refused behind it.
+        onRequest: async ({ params: { model }, caller }) => {
+          const call = { caller: caller.subject, timeoutMs: timeouts.defaultTimeoutMs };
+          const refusal = predictor.refusal(model, call);
+          if (refusal) throw refusal;
+        },
         bodyLimit: MAX_BODY_BYTES,
         schema: {
           summary: 'One prediction',

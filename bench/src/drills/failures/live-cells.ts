@@ -225,8 +225,8 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     holds:
       'goodput stays at 90 % of the peak or more; what is too much is told so at once (RESOURCE_EXHAUSTED)',
     bug: {
-      file: 'preprocessor/src/admission.ts',
-      from: '    if (this.#rate !== undefined && this.#inFlight / this.#rate > timeoutMs) throw full();\n',
+      file: 'preprocessor/src/model-gate.ts',
+      from: '    this.#inFlight--;\n',
       to: '',
     },
     run: overload,

@@ -11,6 +11,10 @@ export interface Failure {
    * Machine-readable cause in lower_snake_case, such as nonfinite_output. Empty when the code is enough.
    */
   'reason'?: (string);
+  /**
+   * For a refusal that passes: milliseconds after which trying again makes sense. 0 when nothing is known.
+   */
+  'retryAfterMs'?: (number);
 }
 
 /**
@@ -23,4 +27,8 @@ export interface Failure__Output {
    * Machine-readable cause in lower_snake_case, such as nonfinite_output. Empty when the code is enough.
    */
   'reason': (string);
+  /**
+   * For a refusal that passes: milliseconds after which trying again makes sense. 0 when nothing is known.
+   */
+  'retryAfterMs': (number);
 }

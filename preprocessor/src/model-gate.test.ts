@@ -1,0 +1,99 @@
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { expect, it } from 'vitest';
+import { ModelGate } from './model-gate.ts';
+
+interface Simulated {
+  readonly asked: number;
+  readonly inTime: number;
+  readonly late: number;
+  readonly refused: number;
+}
+
+/**
+ * One server that answers in the order of arrival and never looks at deadlines, behind a gate: nothing but the gate keeps its queue short.
+ * Arrivals are a Poisson process at `load(ms)` a millisecond.
+ */
+function simulate(
+  gate: ModelGate,
+  given: { seed: number; perMs: number; timeoutMs: number; fromMs: number; toMs: number },
+  load: (nowMs: number) => number,
+): Simulated {
+  const random = new SeededRandom(given.seed);
+  const exponential = (mean: number) => -Math.log(1 - random.uniform()) * mean;
+  const waiting: number[] = [];
+  const count = { asked: 0, inTime: 0, late: 0, refused: 0 };
+  let nextArrival = given.fromMs + exponential(1 / load(given.fromMs));
+  let nextEnd = Number.POSITIVE_INFINITY;
+  while (nextArrival < given.toMs || waiting.length > 0) {
+    if (nextArrival <= nextEnd && nextArrival < given.toMs) {
+      const now = nextArrival;
+      nextArrival = now + exponential(1 / load(now));
+      count.asked++;
+      if (gate.retryAfter(given.timeoutMs, now) !== undefined) {
+        count.refused++;
+        continue;
+      }
+      gate.enter();
+      if (waiting.push(now) === 1) nextEnd = now + exponential(1 / given.perMs);
+    } else {
+      const now = nextEnd;
+      const since = waiting.shift() as number;
+      if (now - since <= given.timeoutMs) count.inTime++;
+      else count.late++;
+      gate.answered(since, given.timeoutMs, now);
+      gate.leave();
+      nextEnd = waiting.length === 0 ? Number.POSITIVE_INFINITY : now + exponential(1 / given.perMs);
+    }
+  }
+  return count;
+}
+
+it.each([
+  [10, 500],
+  [1, 500],
+  [0.2, 1000],
+  [20, 50],
+])(
+  'at three times what can be done, %d a ms in %d ms, nearly all that is admitted is in time',
+  (perMs, timeoutMs) => {
+    for (let seed = 1; seed <= 2; seed++) {
+      const gate = new ModelGate(0);
+      const length = Math.max(10 * timeoutMs, 2000 / perMs);
+      const run = { seed, perMs, timeoutMs };
+      simulate(gate, { ...run, fromMs: 0, toMs: 4 * timeoutMs + 1000 }, () => 3 * perMs);
+      const fromMs = 8 * timeoutMs + 2000;
+      const { inTime, late } = simulate(gate, { ...run, fromMs, toMs: fromMs + length }, () => 3 * perMs);
+      expect(inTime / (perMs * length), `seed ${seed}`).toBeGreaterThan(0.9);
+      expect(late / (inTime + late), `seed ${seed}`).toBeLessThan(0.01);
+    }
+  },
+);
+
+it('refuses nothing of a load that can be served, nor of a burst that ends in time', () => {
+  const gate = new ModelGate(0);
+  const steady = { seed: 4, perMs: 2, timeoutMs: 500, fromMs: 0, toMs: 20_000 };
+  expect(simulate(gate, steady, () => 1).refused).toBe(0);
+  for (let index = 0; index < 5000; index++) {
+    expect(gate.retryAfter(500, 30_000)).toBeUndefined();
+    gate.enter();
+  }
+});
+
+it('admits all again a second after the overload, and tells a caller with much time apart from one in a hurry', () => {
+  const gate = new ModelGate(0);
+  const over = { seed: 5, perMs: 1, timeoutMs: 500, fromMs: 0, toMs: 5000 };
+  expect(simulate(gate, over, () => 3).refused).toBeGreaterThan(5000);
+  for (let index = 0; index < 400; index++) gate.enter();
+  expect(gate.retryAfter(100, 5200)).toBeGreaterThan(100);
+  expect(gate.retryAfter(60_000, 5200)).toBeUndefined();
+  expect(gate.retryAfter(100, 7000)).toBeUndefined();
+});
+
+it('lets a few in while nothing is answered, so that it notices when something is again', () => {
+  const gate = new ModelGate(0);
+  for (let index = 0; index < 100; index++) gate.enter();
+  gate.late(1000);
+  expect(gate.retryAfter(500, 1900)).toBe(5000);
+  for (let index = 0; index < 90; index++) gate.leave();
+  expect(gate.retryAfter(500, 1900)).toBeUndefined();
+});
