@@ -39,13 +39,15 @@ function open(fail: { readonly before?: HotloopError; readonly within?: HotloopE
       await watched.inference.infer({} as InferItem);
       return {} as Prediction;
     },
+    refusal: () => fail.before,
     inFlight: 0,
     [Symbol.dispose]: () => undefined,
   };
   const asked = watched.watch(predictor);
   const ask = (request: PredictionRequest, caller = 'shop') =>
     asked.predict(request, callOf(caller)).catch(() => undefined);
-  return { clock, seen, refused, ask };
+  const isRefused = (model: string) => asked.refusal(model, callOf('shop')) !== undefined;
+  return { clock, seen, refused, ask, isRefused };
 }
 
 it('counts the fields of some requests of each second by caller, and not those of topics', async () => {
@@ -72,6 +74,8 @@ it('counts what was refused before the model, and not what failed there: that is
   await before.ask(requestOf({ age: 'x' }));
   await before.ask(requestOf({ age: 'x' }, 'nobody'));
   expect(before.refused).toEqual(['shop INVALID_ARGUMENT true']);
+  expect([before.isRefused('m'), before.isRefused('nobody')]).toEqual([true, true]);
+  expect(before.refused).toHaveLength(2);
   expect(before.seen[0]!.fields).toMatchObject({ age: 'x' });
   const full = open({ within: new HotloopError('RESOURCE_EXHAUSTED', 'the queue is full') });
   await full.ask(requestOf({ age: 4 }));

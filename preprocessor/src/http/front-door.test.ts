@@ -209,7 +209,7 @@ describe('the front door over HTTP', () => {
     ['another kind of field', '{"entities":{"user":7}}', 'entities.user'],
     ['a list instead of a request', '[]', 'expected object'],
     ['nothing', '', 'empty'],
-    ['10 MB', `{"request":{"price":"${'x'.repeat(10_000_000)}"}}`, 'larger than'],
+    ['10 MB', `{"request":{"price":"${'x'.repeat(10_000_000)}"}}`, 'too large'],
     ['a text that is no id', '{"prediction_id":"7"}', 'prediction_id'],
   ])('refuses %s with 400 and the field', async (_name, body, named) => {
     await using door = await open();
