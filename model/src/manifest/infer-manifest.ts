@@ -1,4 +1,4 @@
-import { stringify } from 'yaml';
+import { Document, isCollection, isMap, isSeq } from 'yaml';
 
 /** A table as a CSV file gives it: texts, row by row. */
 export interface TextTable {
@@ -87,7 +87,7 @@ export function inferManifest(name: string, table: TextTable, label: string | un
     ...(task === 'multiclass' || (task === 'binary' && !isZeroOne(labels)) ? { decision: { labels } } : {}),
     training: { epochs: 20 },
   };
-  const yaml = `${commentOf(table.rows.length, target.name, findings)}${stringify(manifest, { collectionStyle: 'any', lineWidth: 110 })}`;
+  const yaml = `${commentOf(table.rows.length, target.name, findings)}${writeManifest(manifest)}`;
   return { yaml, task, label: target.name, features: features.map((one) => String(one.name)), findings };
 }
 
@@ -106,6 +106,17 @@ function commentOf(rows: number, label: string, findings: readonly ColumnFinding
 // A name of a column may hold line breaks, which would end the comment.
 const describeFinding = ({ column, finding, detail }: ColumnFinding): string =>
   `${JSON.stringify(column)} (${finding}: ${detail.replaceAll(/\s+/g, ' ')})`;
+
+/** YAML as it is written by hand: a line for each field of a feature, and short lists and maps within one line. */
+function writeManifest(manifest: Readonly<Record<string, unknown>>): string {
+  const document = new Document(manifest);
+  const features = document.get('features');
+  const sections = isSeq(features) ? [...features.items] : [];
+  sections.push(document.get('decision'), document.get('training'));
+  for (const section of sections)
+    for (const { value } of isMap(section) ? section.items : []) if (isCollection(value)) value.flow = true;
+  return document.toString({ lineWidth: 110, flowCollectionPadding: false });
+}
 
 function profile(name: string, texts: readonly string[]): Column {
   const distinct = new Map<string, number>();
