@@ -26,9 +26,9 @@ describe('a log', () => {
 
   it('writes an error with its cause', () => {
     const { log, parsed } = capture();
-    const error = new HotloopError('UNAVAILABLE', 'the store is away', { cause: new Error('ECONNREFUSED') });
+    const error = new HotloopError('UNAVAILABLE', 'the store is down', { cause: new Error('ECONNREFUSED') });
     log.error({ error }, 'failed');
-    expect(JSON.stringify(parsed()[0])).toContain('the store is away');
+    expect(JSON.stringify(parsed()[0])).toContain('the store is down');
     expect(JSON.stringify(parsed()[0])).toContain('ECONNREFUSED');
   });
 
@@ -38,7 +38,7 @@ describe('a log', () => {
     expect(parsed()[0]).toMatchObject({ requestId: 'r1', service: 'compute' });
   });
 
-  it('leaves out what is below its level', () => {
+  it('omits entries below its level', () => {
     const { log, parsed } = capture('warn');
     log.debug('a');
     log.info('b');
@@ -46,13 +46,13 @@ describe('a log', () => {
     expect(parsed().map((line) => line.message)).toEqual(['c']);
   });
 
-  it('hides secrets at the top and one level below', () => {
+  it('hides secrets at the top level and one level below', () => {
     const { log, parsed } = capture();
     log.info({ password: 'hunter2', apiKey: 'hunter2', config: { url: 'postgres://u:hunter2@h/d' } }, 'x');
     expect(JSON.stringify(parsed()[0])).not.toContain('hunter2');
   });
 
-  it('names the command that a store refused, and hides its arguments, however deep the error lies', () => {
+  it('names the command that a store rejected, and hides its arguments, at any depth of the error', () => {
     const { log, parsed } = capture();
     const refused = Object.assign(new Error('WRONGPASS'), { command: { name: 'auth', args: ['hunter2'] } });
     log.error({ error: refused }, 'x');

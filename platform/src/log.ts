@@ -3,7 +3,7 @@ import { type DestinationStream, destination, pino, stdSerializers } from 'pino'
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** What a line holds beside its text: ids first (predictionId, requestId), `error` for a thrown thing. */
+/** Fields of a line in addition to its message: ids first (predictionId, requestId); `error` for a thrown value. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 type Write = {
@@ -17,11 +17,11 @@ export interface Log {
   readonly info: Write;
   readonly warn: Write;
   readonly error: Write;
-  /** The same log with further fields on every line. */
+  /** The same log with additional fields on every line. */
   child(fields: LogFields): Log;
 }
 
-/** Names whose values never reach a log, at the top of a line and one level below. */
+/** Field names whose values are never logged, at the top level of a line and one level below. */
 const SECRETS = ['password', 'secret', 'token', 'apiKey', 'authorization', 'url', 'connectionString'];
 
 export interface LogOptions {
@@ -29,7 +29,7 @@ export interface LogOptions {
   readonly level: LogLevel;
 }
 
-/** A log on stderr (stdout belongs to the service's own protocol), or on the stream given. */
+/** A log on stderr (stdout belongs to the service's own protocol), or on the given stream. */
 export function createLog(options: LogOptions, stream?: DestinationStream): Log {
   return pino(
     {
@@ -48,7 +48,10 @@ export function createLog(options: LogOptions, stream?: DestinationStream): Log 
   );
 }
 
-/** Redis' client puts the failed command into its errors, arguments and all: values of callers, or the password of AUTH. */
+/**
+ * Redis' client includes the failed command in its errors with all arguments: values of callers, or the password of
+ * AUTH.
+ */
 function withoutArguments(serialized: unknown): unknown {
   if (typeof serialized !== 'object' || serialized === null) return serialized;
   if ('command' in serialized) serialized.command = commandName(serialized.command);
@@ -62,7 +65,7 @@ function commandName(command: unknown): unknown {
   return typeof command === 'object' && command !== null && 'name' in command ? command.name : undefined;
 }
 
-/** A log that keeps nothing, for tests and for libraries without one. */
+/** A log that discards everything, for tests and for libraries without a log. */
 export function silentLog(): Log {
   return createLog({ service: 'silent', level: 'silent' });
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { releaseBytes } from './release-bytes.ts';
 
 describe('releasing bytes', () => {
-  it('gives back memory of their own, and leaves memory that is shared', () => {
+  it('frees memory of their own, and keeps memory that is shared', () => {
     const own = Buffer.allocUnsafeSlow(64 * 1024 * 1024).fill(1);
     const before = process.memoryUsage().arrayBuffers;
     releaseBytes(own);

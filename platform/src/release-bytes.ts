@@ -1,9 +1,9 @@
 /**
- * Gives the memory of large bytes back at once, where the collector would come for it only when much more has gathered.
- * They have no length from then on. Only for bytes that nobody else holds and that no write is under way with.
+ * Frees the memory of a large byte array at once; the garbage collector would free it only after much more has
+ * accumulated. The array has length 0 afterwards. Only for bytes that nothing else references and no write is using.
  */
 export function releaseBytes(bytes: Uint8Array): void {
   const { buffer } = bytes;
-  // A view on a part belongs to somebody else, such as the pool of small buffers.
+  // A partial view shares its buffer with others, such as the pool of small buffers.
   if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength) buffer.transfer(0);
 }

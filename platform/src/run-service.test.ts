@@ -20,7 +20,7 @@ function run(main: string) {
 }
 
 describe('the process of a service', () => {
-  it('ends with 0 after the first of many signals, once it has drained', async () => {
+  it('exits with 0 after the first of many signals, once it has drained', async () => {
     const { child, exited, printed } = run(`
       const alive = setInterval(() => undefined, 1000);
       process.stdout.write('ready');
@@ -32,13 +32,13 @@ describe('the process of a service', () => {
     expect(await printed).toBe('');
   });
 
-  it('ends with 1 and one line when it refuses to start', async () => {
+  it('exits with 1 and one line when it refuses to start', async () => {
     const { exited, printed } = run(`throw new HotloopError('INVALID_ARGUMENT', 'X is not set');`);
     expect(await exited).toEqual([1, null]);
     expect(await printed).toBe('thing: X is not set\n');
   });
 
-  it('logs what nobody foresaw, because its line may not say it', async () => {
+  it('logs an unexpected error, because its line must not contain it', async () => {
     const { exited, printed } = run(`throw new TypeError('of undefined');`);
     expect(await exited).toEqual([1, null]);
     const [logged, line] = (await printed).split('\n');

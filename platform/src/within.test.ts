@@ -5,12 +5,12 @@ const never = new Promise<string>(() => undefined);
 const MINUTE_MS = 60_000;
 
 describe('waiting with a deadline', () => {
-  it('gives what the promise gives, or its error', async () => {
+  it('returns the value of the promise, or its error', async () => {
     expect(await within(Promise.resolve('done'), MINUTE_MS, () => 'late')).toBe('done');
     await expect(within(Promise.reject(new Error('no')), MINUTE_MS, () => 'late')).rejects.toThrow('no');
   });
 
-  it('gives or throws what the caller chose when the time is over', async () => {
+  it('returns or throws as the caller chose after the timeout', async () => {
     expect(await within(never, 1, () => null)).toBeNull();
     const late = within(never, 1, () => {
       throw new RangeError('too late');
@@ -18,7 +18,7 @@ describe('waiting with a deadline', () => {
     await expect(late).rejects.toThrow(RangeError);
   });
 
-  it('ignores an error that comes afterwards', async () => {
+  it('ignores an error that occurs afterwards', async () => {
     const { promise, reject } = Promise.withResolvers<string>();
     expect(await within(promise, 1, () => 'late')).toBe('late');
     reject(new Error('afterwards'));

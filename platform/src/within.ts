@@ -1,7 +1,8 @@
 /**
- * Waits for a promise, but not longer than `timeoutMs`. What the promise does afterwards is ignored; it cannot become an unhandled rejection.
+ * Waits for a promise, but not longer than `timeoutMs`. What the promise does afterwards is ignored; it cannot become
+ * an unhandled rejection.
  *
- * @param whenLate gives the answer when the time is over; it may throw instead.
+ * @param whenLate called at the timeout; returns the result, or throws.
  */
 export async function within<T, Late>(
   promise: Promise<T>,

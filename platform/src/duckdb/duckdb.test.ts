@@ -105,7 +105,7 @@ describe('numbers of 32 bits as text', () => {
 });
 
 describe('a function over columns', () => {
-  it('is given texts once each, flags and numbers with their NULLs, and answers NULL for NaN', async () => {
+  it('receives each distinct text once, flags and numbers with their NULLs, and returns NULL for NaN', async () => {
     await using database = await openSqlDatabase({ memoryMb: 64, threads: 1, files: false });
     let [calls, distinct] = [0, 0];
     await database.register({

@@ -9,28 +9,32 @@ import {
 } from '@duckdb/node-api';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
-/** A column of texts: each text, once or more, and which of them every row has. null is NULL. */
+/**
+ * A text column as distinct values: the texts, and for each row the index of its text. null is NULL. A text may occur
+ * more than once.
+ */
 export interface DistinctTexts {
   readonly texts: readonly (string | null)[];
   readonly rows: Int32Array;
 }
 
-/** A column with a value for each row. */
+/** A column with one value per row. */
 export type PlainColumn = ArrayLike<number | string | boolean | null>;
 
-/** A column that a function declared as anything but `distinct-texts`. */
+/** The column of a parameter with any type other than `distinct-texts`. */
 export function plainColumn(column: PlainColumn | DistinctTexts | undefined): PlainColumn {
   if (column === undefined || 'texts' in column)
     throw new HotloopError('INTERNAL', 'a function was given a column that it did not declare');
   return column;
 }
 
-/** How NULL is written in an Int8Array. */
+/** Represents NULL in an Int8Array. */
 export const NULL_INT8 = -128;
 
 /**
- * The values of a column, copied, since the memory is the database's own. Numbers are typed arrays in which NULL is NaN, flags and small
- * integers an Int8Array in which NULL is NULL_INT8. The library's own access is by value, with a big integer for each validity.
+ * The values of a column, copied, because the memory belongs to the database. Numbers are typed arrays in which NULL
+ * is NaN; flags and small integers are an Int8Array in which NULL is NULL_INT8. The library itself only reads value
+ * by value, with a bigint for each validity check.
  */
 export function readColumn(type: string, vector: DuckDBVector, rows: number): PlainColumn | DistinctTexts {
   if (vector instanceof DuckDBDoubleVector || vector instanceof DuckDBFloatVector)
@@ -66,8 +70,9 @@ function readSmall(vector: DuckDBBooleanVector | DuckDBTinyIntVector, rows: numb
 }
 
 /**
- * Texts are 16 bytes each: short ones lie in them, others are a length, a beginning and a pointer. Rows with the same 16 bytes have the
- * same text, which is then decoded once; columns that are dictionaries in their file point to one copy of each.
+ * Each string_t has 16 bytes: short texts are stored inline, longer ones as length, prefix and pointer. Rows with the
+ * same 16 bytes have the same text, which is decoded once; in columns that are dictionary-encoded in their file,
+ * equal texts share one copy.
  */
 function readTexts(vector: DuckDBVarCharVector, rows: number): DistinctTexts {
   const { dataView } = vector as unknown as { readonly dataView: DataView };
@@ -118,7 +123,7 @@ function isSame(words: Int32Array, a: number, b: number): boolean {
   );
 }
 
-/** Says whether a row is NULL; undefined where none is. */
+/** Returns a function that says whether a row is NULL; undefined when no row is. */
 function nullsOf(vector: DuckDBVector): ((row: number) => boolean) | undefined {
   const { data, offset } = (
     vector as unknown as {

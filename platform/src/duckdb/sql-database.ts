@@ -24,8 +24,9 @@ import { float32Text, textOf } from './sql-text.ts';
 export type ColumnType = 'float64' | 'float32' | 'string' | 'distinct-texts' | 'bool' | 'int8' | 'int32';
 export type ReturnType = 'float64' | 'string' | 'bool' | 'float64[]';
 /**
- * One value a row; null is NULL. Numbers come as typed arrays, in which NULL is NaN; flags and small integers as Int8Array, in which
- * NULL is NULL_INT8, and int32 as Int32Array, for values that are never NULL; `distinct-texts` as each text once.
+ * One value per row; null is NULL. Numbers come as typed arrays, in which NULL is NaN; flags and small integers as
+ * Int8Array, in which NULL is NULL_INT8; int32, for values that are never NULL, as Int32Array; `distinct-texts` as
+ * distinct values with an index per row.
  */
 export type ColumnData = PlainColumn | DistinctTexts;
 
@@ -35,13 +36,13 @@ export interface ColumnFunction {
   readonly parameters: readonly ColumnType[];
   readonly returns: ReturnType;
   /**
-   * Called once for each row, however often and wherever the statement uses its answer. The default lets the engine repeat it, such as
-   * in a filter that it moves below, and share the answers of equal calls.
+   * Called exactly once per row, however often and wherever the statement uses its result. By default the engine may
+   * repeat calls, for example in a filter that it pushes down, and share the results of equal calls.
    */
   readonly once?: boolean;
-  /** A Float64Array may hold NaN for NULL. */
+  /** A Float64Array may contain NaN for NULL. */
   readonly nanIsNull?: boolean;
-  /** One value a row; null becomes NULL. An error ends the statement with its message. */
+  /** One value per row; null becomes NULL. An error ends the statement with its message. */
   run(
     columns: readonly ColumnData[],
     rows: number,
@@ -152,7 +153,7 @@ function scalarFunctionOf(fn: ColumnFunction): DuckDBScalarFunction {
       );
       const values = fn.run(columns, rows);
       if (values instanceof Float64Array && out instanceof DuckDBDoubleVector) {
-        // All at once: the library would set each value and its validity by itself.
+        // All values at once: the library would set each value and its validity separately.
         (out as unknown as { readonly items: Float64Array }).items.set(values.subarray(0, rows));
         if (fn.nanIsNull)
           for (let row = 0; row < rows; row++) if (Number.isNaN(values[row])) out.setItem(row, null);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { readBrokers } from './broker-list.ts';
 
-it('reads addresses, with TLS and a login before the first of them', () => {
+it('reads addresses, with TLS and credentials before the first one', () => {
   expect(readBrokers(['a:1', 'b:2'])).toEqual({ brokers: ['a:1', 'b:2'] });
   expect(readBrokers(['kafkas://a:1', 'b:2'])).toEqual({ ssl: true, brokers: ['a:1', 'b:2'] });
   expect(readBrokers(['kafkas+scram-sha-512://me:p%40ss@a:1', 'b:2'])).toEqual({
@@ -12,7 +12,7 @@ it('reads addresses, with TLS and a login before the first of them', () => {
 });
 
 it.each(['kafka+gssapi://me:secret@a:1', 'kafka+plain://a:1', 'http://a:1'])(
-  'refuses %s without repeating it',
+  'rejects %s without repeating it',
   (text) => {
     expect(() => readBrokers([text])).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     expect(() => readBrokers([text])).not.toThrow(/secret/);

@@ -5,9 +5,10 @@ const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 const PREFIX = /^(kafkas?)(?:\+([a-z0-9-]+))?:\/\/(?:([^:@/]+):([^@/]*)@)?(.+)$/;
 
 /**
- * Reads the form of KAFKA_BROKERS: `host:port,host:port`, with how to log in before the first of them where the brokers ask for it:
- * `kafka+scram-sha-512://user:password@host:port,host:port`; `kafkas` is TLS, `plain` and `scram-sha-256` the other mechanisms. User and
- * password are percent-encoded. Throws INVALID_ARGUMENT, without repeating what stood there.
+ * Parses KAFKA_BROKERS: `host:port,host:port`. If the brokers require a login, the scheme and credentials precede the
+ * first address: `kafka+scram-sha-512://user:password@host:port,host:port`; `kafkas` means TLS, `plain` and
+ * `scram-sha-256` are the other mechanisms. User and password are percent-encoded. Throws INVALID_ARGUMENT, without
+ * repeating the value.
  */
 export function readBrokers(
   list: readonly string[],

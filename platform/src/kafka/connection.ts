@@ -5,7 +5,7 @@ import { within } from '../within.ts';
 import { readBrokers } from './broker-list.ts';
 
 export interface KafkaAddress {
-  /** host:port each; the first may say how to log in (`readBrokers`). */
+  /** host:port each; the first may contain credentials (`readBrokers`). */
   readonly brokers: readonly string[];
   readonly clientId: string;
   readonly log: Log;
@@ -19,7 +19,10 @@ const WRITERS = {
   [logLevel.NOTHING]: 'debug',
 } as const;
 
-/** A client whose every wait is bounded and whose own log goes into ours (its errors are retried, so they are warnings). */
+/**
+ * A client whose waits are all bounded, and whose log goes into ours. Its errors are retried, so they are logged as
+ * warnings.
+ */
 export function connectKafka(address: KafkaAddress): Kafka {
   const config: KafkaConfig = {
     clientId: address.clientId,
@@ -44,7 +47,7 @@ export function fromKafkaError(cause: unknown): HotloopError {
   return new HotloopError('UNAVAILABLE', 'the event log (Kafka) cannot be reached; try again', { cause });
 }
 
-/** Waits for the promise; rejects DEADLINE_EXCEEDED after `timeoutMs`. `what` is for the message. */
+/** Waits for the promise; rejects DEADLINE_EXCEEDED after `timeoutMs`. `what` is used in the message. */
 export function answerWithin<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
   return within(promise, timeoutMs, () => {
     throw new HotloopError('DEADLINE_EXCEEDED', `${what} took longer than ${timeoutMs} ms`);

@@ -10,36 +10,36 @@ export type { ParsedMessage, RawMessage } from './message.ts';
 export interface ConsumerOptions<T> extends KafkaAddress {
   readonly groupId: string;
   readonly topics: readonly string[];
-  /** Reads one message. When it throws, the message becomes a dead letter; the others continue. */
+  /** Parses one message. When it throws, the message becomes a dead letter; the others continue. */
   parse(raw: RawMessage): T;
   /**
-   * Takes in messages of one partition, in order. Resolved: they are committed and never seen again by the group. Rejected:
-   * the same messages come again after a growing wait, until it resolves; so it must be idempotent (at least once).
-   * A HotloopError that waiting does not mend (such as INTERNAL, not UNAVAILABLE) is tried three times; then the batch is halved
-   * until the one message that causes it is found, which becomes a dead letter.
-   * The signal fires when the partition is lost or stopping takes too long.
+   * Processes messages of one partition, in order. When it resolves, they are committed and never delivered to the
+   * group again. When it rejects, the same messages are delivered again after a growing wait, until it resolves; so
+   * it must be idempotent (at-least-once delivery). A HotloopError that waiting does not fix (such as INTERNAL, not
+   * UNAVAILABLE) is retried three times; then the batch is halved until the message that causes it is found, which
+   * becomes a dead letter. The signal fires when the partition is lost or stopping takes too long.
    */
   handle(messages: readonly ParsedMessage<T>[], signal: AbortSignal): Promise<void>;
-  /** Keeps a message that cannot be read, with its bytes. Rejected: tried again like `handle`. */
+  /** Stores a dead letter with its bytes. A rejection is retried like that of `handle`. */
   setAside(raw: RawMessage, error: HotloopError, signal: AbortSignal): Promise<void>;
-  /** Where a group that never committed starts; default true. */
+  /** Where a group starts that has never committed; default true. */
   readonly fromBeginning?: boolean;
-  /** Messages given to `handle` at once; default 500. */
+  /** Maximum number of messages per call of `handle`; default 500. */
   readonly maxBatch?: number;
-  /** Told after each batch how many messages of a partition are not taken in yet. */
+  /** Called after each batch with the number of messages of a partition that are not yet processed. */
   readonly onLag?: (topic: string, partition: number, messages: number) => void;
-  /** How long a dead member keeps its partitions; default 10 s. Brokers usually allow 6 s to 30 minutes. */
+  /** Time after which a dead member loses its partitions; default 10 s. Brokers usually allow 6 s to 30 minutes. */
   readonly sessionTimeoutMs?: number;
 }
 
 export interface EventConsumer extends AsyncDisposable {
   /** Resolves when partitions are assigned; rejects UNAVAILABLE after the timeout. */
   joined(timeoutMs: number): Promise<void>;
-  /** Lets the batch at work end, commits, leaves the group; at the deadline it is left behind. Once. */
+  /** Waits for the running batch, commits, and leaves the group; at the deadline the batch is abandoned. Runs once. */
   stop(deadlineMs: number): Promise<void>;
 }
 
-/** What passes by itself: anything else that a sink says of a message is tried this often, then it is the message's fault. */
+/** Codes of temporary failures. Any other error is retried a few times, and then blamed on the message. */
 const PASSING: ReadonlySet<ErrorCode> = new Set([
   'UNAVAILABLE',
   'ABORTED',
@@ -49,7 +49,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 ]);
 const REFUSALS = 3;
 
-/** The result of a step: done, given up because the partition was lost or the time is over, or refused finally. */
+/** The result of a step: done, given up because the partition was lost or the time is over, or a final error. */
 type StepResult = 'done' | 'given up' | HotloopError;
 
 const FIRST_WAIT_MS = 100;
@@ -57,9 +57,10 @@ const LONGEST_WAIT_MS = 5000;
 const DISPOSE_MS = 5000;
 
 /**
- * Reads topics as a member of a group, at least once. Returns at once: it connects, and connects again, by itself until it
- * is stopped, so that a service starts while Kafka is away. The signal stops it too. While the sink is away the
- * consumer waits inside its batch and keeps its place in the group: partitions of one consumer share one sink.
+ * Reads topics as a member of a consumer group, with at-least-once delivery. Returns at once; it connects and
+ * reconnects by itself until it is stopped, so that a service starts while Kafka is down. The signal also stops it.
+ * While `handle` fails, the consumer waits inside its batch and keeps its place in the group: all partitions of a
+ * consumer share one handler.
  */
 export async function startConsumer<T>(
   options: ConsumerOptions<T>,
@@ -96,7 +97,7 @@ class RunningConsumer<T> implements EventConsumer {
       allowAutoTopicCreation: true,
       minBytes: 1,
       maxWaitTimeInMs: 250,
-      // A crash that the library deems final would otherwise end the consumer in silence.
+      // Otherwise a crash that the library considers final would silently end the consumer.
       retry: { restartOnFailure: async () => !this.#stopping.signal.aborted },
     });
     this.#consumer.on('consumer.group_join', () => this.#joined.resolve());
@@ -124,17 +125,17 @@ class RunningConsumer<T> implements EventConsumer {
 
   async #stop(deadlineMs: number): Promise<void> {
     this.#stopping.abort();
-    // Disconnecting waits for the batch at work.
+    // Disconnecting waits for the running batch.
     const ended = this.#running.then(() => this.#consumer.disconnect());
     try {
       await answerWithin(ended, deadlineMs, 'stopping the consumer');
     } catch (error) {
-      this.#log.warn({ error }, 'the consumer was left behind');
+      this.#log.warn({ error }, 'the consumer did not stop in time');
       this.#leaving.abort(new DOMException('the consumer was stopped', 'AbortError'));
     }
   }
 
-  /** Until the library runs by itself. */
+  /** Retries until the library's own run loop has started. */
   async #run(): Promise<void> {
     for (let attempt = 0; !this.#stopping.signal.aborted; attempt++) {
       try {
@@ -164,7 +165,7 @@ class RunningConsumer<T> implements EventConsumer {
       const last = raws.at(-1);
       if (!last || !(await this.#takeIn(raws, payload))) return;
       payload.resolveOffset(String(last.offset));
-      // Not consumer.commitOffsets: that does nothing, silently, once stopping has begun.
+      // Not consumer.commitOffsets, which silently does nothing once stopping has begun.
       const offset = String(last.offset + 1n);
       await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] });
       this.#options.onLag?.(topic, partition, Number(BigInt(payload.batch.highWatermark) - last.offset - 1n));
@@ -172,7 +173,10 @@ class RunningConsumer<T> implements EventConsumer {
     }
   }
 
-  /** False when it was given up before all was taken in: nothing is committed then, and it comes again. */
+  /**
+   * Returns false when it was given up before all messages were processed; then nothing is committed, and they are
+   * delivered again.
+   */
   async #takeIn(raws: readonly RawMessage[], payload: EachBatchPayload): Promise<boolean> {
     const { readable, unreadable } = sortMessages(raws, this.#options.parse);
     for (const { raw, error } of unreadable) {
@@ -192,7 +196,7 @@ class RunningConsumer<T> implements EventConsumer {
     return true;
   }
 
-  /** Hands messages to the sink, without the one that it will never take. */
+  /** Passes messages to the handler, without the ones that it will never accept. */
   async #handOver(messages: readonly ParsedMessage<T>[], payload: EachBatchPayload): Promise<boolean> {
     const handle = (signal: AbortSignal) => this.#options.handle(messages, signal);
     const result = await this.#untilDone(handle, payload, REFUSALS);
@@ -206,7 +210,10 @@ class RunningConsumer<T> implements EventConsumer {
     );
   }
 
-  /** Tries again for as long as the partition is ours, nobody asks to stop, and it was not refused too often. */
+  /**
+   * Retries as long as the partition is assigned to us, no stop was requested, and the number of final errors is
+   * below the limit.
+   */
   async #untilDone(
     step: (signal: AbortSignal) => Promise<void>,
     payload: EachBatchPayload,
@@ -221,13 +228,17 @@ class RunningConsumer<T> implements EventConsumer {
         if (error instanceof LostPartition) throw error.cause;
         const isRefusal = error instanceof HotloopError && !PASSING.has(error.code);
         if (isRefusal && attempt + 1 >= refusals) return error;
-        if (attempt % 10 === 0) this.#log.warn({ error, attempt }, 'events cannot be taken in; trying again');
+        if (attempt % 10 === 0)
+          this.#log.warn({ error, attempt }, 'events cannot be processed; trying again');
       }
       await this.#alive(() => this.#backOff(attempt), payload);
     }
   }
 
-  /** Runs a step while telling the group that we live. Throws LostPartition when the group says otherwise. */
+  /**
+   * Runs a step while sending heartbeats to the group. Throws LostPartition when the group reports that the partition
+   * is gone.
+   */
   async #alive(step: (signal: AbortSignal) => Promise<void>, payload: EachBatchPayload): Promise<void> {
     const lost = new AbortController();
     let lostBy: unknown;
@@ -252,7 +263,7 @@ class RunningConsumer<T> implements EventConsumer {
   }
 }
 
-/** Carries the library's own error, which makes it join the group again. */
+/** Carries the library's own error, which makes it rejoin the group. */
 class LostPartition extends Error {
   constructor(cause: unknown) {
     super('the partition was lost', { cause });

@@ -5,7 +5,7 @@ import { testServices, uniqueName } from '../testing/test-services.ts';
 import { type ConsumerOptions, type EventConsumer, type RawMessage, startConsumer } from './consumer.ts';
 import { openProducer } from './producer.ts';
 
-/** The shortest that brokers allow: the embedded one waits so long for members after one has left. */
+/** The shortest that brokers allow: the embedded one waits this long for members after one has left. */
 const sessionTimeoutMs = 6000;
 
 function address() {
@@ -15,12 +15,12 @@ function address() {
 interface Sink {
   readonly taken: string[];
   readonly aside: { raw: RawMessage; message: string }[];
-  /** Resolves when so many have been taken. */
+  /** Resolves when this many messages have been accepted. */
   untilTaken(count: number): Promise<void>;
   readonly options: Pick<ConsumerOptions<string>, 'parse' | 'handle' | 'setAside'>;
 }
 
-/** Takes texts in; refuses `bad...`; fails while `isAway` says so. */
+/** Accepts texts; rejects `bad...`; fails while `isAway` returns true. */
 function sink(isAway: () => boolean = () => false): Sink {
   const taken: string[] = [];
   const aside: Sink['aside'] = [];
@@ -57,7 +57,7 @@ async function joined(consumer: EventConsumer): Promise<EventConsumer> {
 }
 
 describe.concurrent('Kafka', () => {
-  it('carries events in order, sets a malformed one aside with its bytes, and goes on', async () => {
+  it('delivers events in order, stores a malformed one as a dead letter with its bytes, and continues', async () => {
     const topic = uniqueName('events');
     await using producer = await openProducer(address());
     await producer.send(topic, [
@@ -79,7 +79,7 @@ describe.concurrent('Kafka', () => {
     expect(into.aside[0]?.message).toBe('not an event');
   });
 
-  it('tries the same events again while the sink is away, and commits them once they are in', async () => {
+  it('retries the same events while the handler fails, and commits them once they are accepted', async () => {
     const topic = uniqueName('events');
     const groupId = uniqueName('g');
     await using producer = await openProducer(address());
@@ -107,11 +107,11 @@ describe.concurrent('Kafka', () => {
       ...after.options,
     });
     await after.untilTaken(1);
-    // What the first consumer committed does not come again.
+    // Messages that the first consumer committed are not delivered again.
     expect(after.taken).toEqual(['two']);
   });
 
-  it('stops within its deadline while the sink is away, and leaves the events for the next', async () => {
+  it('stops within its deadline while the handler fails, and leaves the events for the next consumer', async () => {
     const topic = uniqueName('events');
     const groupId = uniqueName('g');
     await using producer = await openProducer(address());
@@ -147,7 +147,7 @@ describe.concurrent('Kafka', () => {
     expect(into.taken).toEqual(['one']);
   });
 
-  it('sets aside the one message that the sink never takes, and takes in its neighbours', async () => {
+  it('makes a dead letter of the one message that the handler never accepts, and processes the others', async () => {
     const topic = uniqueName('events');
     await using producer = await openProducer(address());
     const values = ['a', 'b', 'poison', 'c', 'd'];
@@ -180,7 +180,7 @@ describe.concurrent('Kafka', () => {
     ).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  it('starts and stops a consumer while Kafka is away', async () => {
+  it('starts and stops a consumer while Kafka is down', async () => {
     const into = sink();
     const consumer = await startConsumer({
       ...address(),

@@ -1,6 +1,9 @@
 import { type EventProducer, openProducer, type ProducerOptions } from './producer.ts';
 
-/** A producer that connects at the first send and again after a connection that failed: a service starts while Kafka is away. */
+/**
+ * A producer that connects at the first send, and again after a failed connection attempt, so that a service starts
+ * while Kafka is down.
+ */
 export function lazyProducer(options: ProducerOptions): EventProducer {
   let opening: Promise<EventProducer> | undefined;
   return {
@@ -10,7 +13,7 @@ export function lazyProducer(options: ProducerOptions): EventProducer {
       try {
         await (await opened).send(topic, messages);
       } catch (error) {
-        // Only a connection that was never made is forgotten; the library mends one that was.
+        // Only failed attempts are forgotten; the library restores an established connection by itself.
         await opened.catch(() => {
           if (opening === opened) opening = undefined;
         });

@@ -8,7 +8,7 @@ export interface RawMessage {
   readonly offset: bigint;
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
-  /** Text of each header; of one that stands several times the first. */
+  /** Text of each header; if a header is repeated, of the first one. */
   readonly headers: Readonly<Record<string, string>>;
   readonly timestampMs: number;
 }
@@ -40,7 +40,7 @@ export function rawMessage(topic: string, partition: number, message: KafkaMessa
   };
 }
 
-/** Reads each message; one that cannot be read does not stop the others. */
+/** Parses each message; a message that cannot be parsed does not stop the others. */
 export function sortMessages<T>(
   raws: readonly RawMessage[],
   parse: (raw: RawMessage) => T,

@@ -3,24 +3,26 @@ import { CompressionTypes, Partitioners } from 'kafkajs';
 import { answerWithin, connectKafka, fromKafkaError, type KafkaAddress } from './connection.ts';
 
 export interface EventMessage {
-  /** Messages of one key keep their order. */
+  /** Messages with the same key keep their order. */
   readonly key?: string | Uint8Array;
   readonly value: Uint8Array | string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
- * Sends events. `send` resolves when all replicas in sync have them; rejects UNAVAILABLE, or DEADLINE_EXCEEDED after the
- * bounded wait, and then the messages may still arrive: a caller that repeats must use the same ids.
+ * Sends events. `send` resolves when all in-sync replicas have them. It rejects UNAVAILABLE, or DEADLINE_EXCEEDED
+ * after the bounded wait; the messages may then still arrive, so a caller that retries must use the same ids.
  */
 export interface EventProducer extends AsyncDisposable {
   send(topic: string, messages: readonly EventMessage[]): Promise<void>;
 }
 
 export interface ProducerOptions extends KafkaAddress {
-  /** Longest wait of one send, and of the first connection; default 5000. */
+  /** Time limit of one send, and of the first connection; default 5000. */
   readonly timeoutMs?: number;
-  /** Messages on their way; beyond it sends are refused RESOURCE_EXHAUSTED. Default 10 000. */
+  /**
+   * Maximum number of unacknowledged messages; beyond it sends are rejected with RESOURCE_EXHAUSTED. Default 10,000.
+   */
   readonly maxInFlight?: number;
 }
 
@@ -45,7 +47,7 @@ export async function openProducer(options: ProducerOptions): Promise<EventProdu
     async send(topic, messages) {
       if (messages.length === 0) return;
       if (inFlight + messages.length > maxInFlight)
-        throw new HotloopError('RESOURCE_EXHAUSTED', 'too many events are on their way; try again later');
+        throw new HotloopError('RESOURCE_EXHAUSTED', 'too many events are in flight; try again later');
       inFlight += messages.length;
       const sending = producer.send({
         topic,

@@ -4,13 +4,13 @@ import { dirname, join } from 'node:path';
 import { checkedKey, notFound, storeAway } from './object-key.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
 
-/** Where parts of a put are written before they are renamed; no key can name it. */
+/** Folder in which objects are written before they are renamed into place; no key can refer to it. */
 const STAGING = '.staging';
 
 /** Objects as files below a folder that all services of one machine, or of one shared volume, can read. */
 export function directoryObjectStore(root: string): ObjectStore {
   const pathOf = (key: string) => join(root, checkedKey(key));
-  /** Writes beside the store and renames, after the bytes are on disk. */
+  /** Writes a temporary file, flushes it to disk, and renames it into place. */
   const place = async (key: string, write: (path: string) => Promise<void>) => {
     const path = pathOf(key);
     const staged = join(root, STAGING, randomUUID());
@@ -44,7 +44,7 @@ export function directoryObjectStore(root: string): ObjectStore {
     get: (key) => reading(key, (path) => readFile(path)),
     getFile: (key, to) => reading(key, (path) => copyFile(path, to)),
     async *list(prefix) {
-      // Only the folders that the prefix names whole can be skipped; the rest is compared.
+      // Only folders that the prefix contains completely can be skipped; the rest is compared.
       const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
       if (folder !== '') checkedKey(folder.slice(0, -1));
       for await (const object of walk(root, folder)) if (object.key.startsWith(prefix)) yield object;
@@ -62,7 +62,7 @@ async function* walk(root: string, folder: string): AsyncGenerator<StoredObject,
     if (isMissing(cause)) return [];
     throw storeAway(cause);
   });
-  // As S3 sorts: by the bytes of the whole key, where a folder's name is followed by a slash.
+  // In S3's order: by the bytes of the whole key, in which a folder's name is followed by a slash.
   const names = entries
     .filter(({ name }) => !name.startsWith('.'))
     .map((entry) => ({ entry, name: entry.isDirectory() ? `${entry.name}/` : entry.name }))

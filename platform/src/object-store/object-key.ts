@@ -3,13 +3,13 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 const KEY = /^[A-Za-z0-9_=-][A-Za-z0-9._=-]*(\/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*$/;
 const MAX_LENGTH = 512;
 
-/** The key, or INVALID_ARGUMENT: no part may begin with a dot, so no key leaves the store's folder. */
+/** Returns the key, or throws INVALID_ARGUMENT. No part may start with a dot, so no key leaves the store's folder. */
 export function checkedKey(key: string): string {
   if (key.length <= MAX_LENGTH && KEY.test(key)) return key;
-  throw new HotloopError('INVALID_ARGUMENT', `not a key of an object: ${JSON.stringify(key.slice(0, 80))}`);
+  throw new HotloopError('INVALID_ARGUMENT', `not a valid object key: ${JSON.stringify(key.slice(0, 80))}`);
 }
 
-/** A text as one part of a key: what a key cannot hold is written as `=XX` for each of its bytes. */
+/** Encodes a text as one part of a key: each byte that a key cannot contain becomes `=XX`. */
 export function keyPart(text: string): string {
   const written = [...Buffer.from(text)]
     .map((byte) => {

@@ -34,7 +34,7 @@ describe.each([
   ['a folder', openFolder],
   ['a bucket', openBucket],
 ])('objects in %s', (_name, open) => {
-  it('are read as they were put, from memory and from files', async () => {
+  it('are read as they were stored, from memory and from files', async () => {
     await using opened = await open();
     const { store, folder } = opened;
     await store.put('a/b.bin', new Uint8Array([1, 2, 3]));
@@ -67,7 +67,7 @@ describe.each([
     expect(await keys('e/a/')).toEqual(['e/a/2']);
   });
 
-  it('that are not there are NOT_FOUND, and keys that leave the store are refused', async () => {
+  it('that do not exist are NOT_FOUND, and keys that leave the store are rejected', async () => {
     await using opened = await open();
     await expect(opened.store.get('a/none')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     for (const key of ['../x', 'a/../x', '/x', 'a//b', '.staging/x', '', 'a b'])
@@ -78,11 +78,11 @@ describe.each([
 });
 
 describe('addresses and keys', () => {
-  it('of an unknown scheme are refused', () => {
+  it('of an unknown scheme are rejected', () => {
     expect(() => openObjectStore('ftp://host/x')).toThrow('s3://');
   });
 
-  it('take any text as a part', () => {
+  it('accept any text as a part', () => {
     expect([keyPart('view'), keyPart('a b/..'), keyPart('')]).toEqual(['view', 'a=20b=2f=2e=2e', '=']);
   });
 });

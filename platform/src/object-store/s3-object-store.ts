@@ -15,16 +15,18 @@ import type { ObjectStore } from './object-store.ts';
 
 export interface S3Options {
   readonly bucket: string;
-  /** Before every key, without slashes at its ends; may be empty. */
+  /** Prepended to every key, without leading and trailing slashes; may be empty. */
   readonly prefix: string;
-  /** For a service other than Amazon's, such as MinIO; buckets are then part of the path. */
+  /** For services other than Amazon's, such as MinIO; the bucket is then part of the path. */
   readonly endpoint?: string;
   readonly region?: string;
   /** Default: the SDK's own search (environment, profile, role of the machine). */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
-/** Objects in a bucket. Disposal ends its connections. Every request is tried three times and ends within its time. */
+/**
+ * Objects in a bucket. Disposal ends its connections. Every request is tried up to three times and has a time limit.
+ */
 export function s3ObjectStore(options: S3Options): ObjectStore & Disposable {
   const client = new S3Client({
     region: options.region ?? 'us-east-1',
@@ -89,7 +91,7 @@ function failed(key: string): (cause: unknown) => never {
     const name = cause instanceof Error ? cause.name : '';
     if (name === 'NoSuchKey' || name === 'NotFound') throw notFound(key, cause);
     if (name === 'AccessDenied' || name === 'InvalidAccessKeyId' || name === 'SignatureDoesNotMatch')
-      throw new HotloopError('PERMISSION_DENIED', 'the store refuses these credentials', { cause });
+      throw new HotloopError('PERMISSION_DENIED', 'the store rejects these credentials', { cause });
     throw storeAway(cause);
   };
 }

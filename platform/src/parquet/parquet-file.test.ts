@@ -32,7 +32,7 @@ async function write(path: string): Promise<{ sha256: string }> {
 }
 
 describe('Parquet files', () => {
-  it('are read by DuckDB as they were written, and are the same bytes each time', async () => {
+  it('are read by DuckDB as they were written, and have the same bytes each time', async () => {
     const [path, other] = [join(folder, 'one.parquet'), join(folder, 'two.parquet')];
     expect((await write(path)).sha256).toBe((await write(other)).sha256);
     await using database = await openDuckDb();
@@ -56,7 +56,7 @@ describe('Parquet files', () => {
     expect(await reader.read(0, 3)).toEqual(Float32Array.of(0.5, 1, -0));
   });
 
-  it('that are damaged are refused', async () => {
+  it('that are damaged are rejected', async () => {
     const path = join(folder, 'bad.parquet');
     await writeFile(path, 'PAR1 nothing of the kind');
     await expect(ParquetReader.open(path)).rejects.toMatchObject({ code: 'DATA_LOSS' });

@@ -10,9 +10,10 @@ import {
   type ThriftValue,
 } from './thrift.ts';
 
-// A subset of Parquet that is written fast, read fast, and always the same bytes for the same rows, so that a file can be
-// named by its digest: flat, required columns, PLAIN encoding, Zstandard, one page for each column and row group. Any
-// Parquet reader reads it. Files of others are read with DuckDB. Format: https://parquet.apache.org/docs/file-format/
+// A subset of Parquet that is fast to write, fast to read, and byte for byte the same for the same rows, so that a
+// file can be named by its digest: flat, required columns, PLAIN encoding, Zstandard, one page per column and row
+// group. Any Parquet reader can read it. Files from other writers are read with DuckDB. Format:
+// https://parquet.apache.org/docs/file-format/
 
 export type ParquetType = 'float' | 'int32' | 'timestamp' | 'text';
 
@@ -28,10 +29,10 @@ const MAGIC = Buffer.from('PAR1');
 const FOOTER_TAIL_BYTES = 8;
 const MOST_FOOTER_BYTES = 256 * 1024 * 1024;
 const PHYSICAL: Readonly<Record<ParquetType, number>> = { int32: 1, timestamp: 2, float: 4, text: 6 };
-/** UTF8 and TIMESTAMP_MILLIS; every reader knows these older names of the logical types. */
+/** UTF8 and TIMESTAMP_MILLIS, the older names of the logical types, which every reader knows. */
 const CONVERTED: Partial<Record<ParquetType, number>> = { text: 0, timestamp: 9 };
 
-/** Zstandard at its fastest usual level: numbers of features hardly get smaller at higher ones. */
+/** Zstandard codec, used at its fastest usual level: numeric features hardly compress better at higher levels. */
 const ZSTD = 6;
 const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
@@ -67,7 +68,7 @@ export class ParquetWriter implements AsyncDisposable {
     const chunks: Chunk[] = [];
     for (const [index, column] of this.#columns.entries()) {
       const own = values[index];
-      if (own?.length !== rows) throw new RangeError(`column ${column.name} has not ${rows} values`);
+      if (own?.length !== rows) throw new RangeError(`column ${column.name} does not have ${rows} values`);
       const plain = encodePage(column.type, own);
       const page = zstdCompressSync(plain, LEVEL);
       const header = pageHeader(rows, plain.length, page.length);
@@ -217,7 +218,7 @@ function footerOf(
 interface Group {
   readonly rows: number;
   readonly offsets: readonly number[];
-  /** Of each column: 0 for none, 6 for Zstandard. */
+  /** Per column: 0 for none, 6 for Zstandard. */
   readonly codecs: readonly number[];
 }
 
@@ -226,7 +227,7 @@ export class ParquetReader implements AsyncDisposable {
   readonly columns: readonly ParquetColumn[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly rows: number;
-  /** Rows of each row group. */
+  /** Number of rows of each row group. */
   readonly groups: readonly number[];
   readonly #file: FileHandle;
   readonly #groups: readonly Group[];
@@ -246,7 +247,7 @@ export class ParquetReader implements AsyncDisposable {
     this.groups = this.#groups.map(({ rows }) => rows);
   }
 
-  /** Throws DATA_LOSS for a file that is none of ours, NOT_FOUND for one that is not there. */
+  /** Throws DATA_LOSS for a file that ParquetWriter did not write, NOT_FOUND for a missing file. */
   static async open(path: string): Promise<ParquetReader> {
     const file = await open(path, 'r').catch((cause: unknown) => {
       throw new HotloopError('NOT_FOUND', 'the dataset is not in the store', { cause });
@@ -295,7 +296,9 @@ export class ParquetReader implements AsyncDisposable {
   }
 }
 
-/** In a buffer of its own, so that typed arrays over it are aligned. Throws DATA_LOSS for bytes that are damaged. */
+/**
+ * Decompresses into a separate buffer, so that typed arrays over it are aligned. Throws DATA_LOSS for damaged bytes.
+ */
 function expanded(stored: Buffer, length: number): Buffer {
   try {
     const plain = zstdDecompressSync(stored);
@@ -329,7 +332,7 @@ function columnOf(element: ReadStruct): ParquetColumn {
   return { name: String(element.get(4)), type };
 }
 
-/** In a buffer of its own, so that typed arrays over it are aligned. */
+/** Reads into a separate buffer, so that typed arrays over it are aligned. */
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const bytes = Buffer.from(new ArrayBuffer(length));
   let filled = 0;

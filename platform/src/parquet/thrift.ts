@@ -1,4 +1,4 @@
-// Apache Thrift's compact protocol, as far as Parquet's footer and page headers use it:
+// The part of Apache Thrift's compact protocol that Parquet's footer and page headers use:
 // https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 
 const I32 = 5;
@@ -7,7 +7,7 @@ const BINARY = 8;
 const LIST = 9;
 const STRUCT = 12;
 
-/** A field's value, written as: i32, i64, text, list of one of them, or a struct. */
+/** A field's value to write: i32, i64, text, a list of one of these, or a struct. */
 export type ThriftValue =
   | { readonly i32: number }
   | { readonly i64: number }
@@ -19,7 +19,7 @@ export type ThriftStruct = readonly (readonly [field: number, value: ThriftValue
 
 const TYPE = { i32: I32, i64: I64, text: BINARY, struct: STRUCT } as const;
 
-/** The bytes of a struct, its end mark included. */
+/** The bytes of a struct, including its stop byte. */
 export function encodeStruct(struct: ThriftStruct): Buffer {
   const bytes: number[] = [];
   writeStruct(struct, bytes);
@@ -78,7 +78,7 @@ function writeVarint(value: bigint, out: number[]): void {
 export type ReadValue = number | string | boolean | readonly ReadValue[] | ReadStruct;
 export type ReadStruct = ReadonlyMap<number, ReadValue>;
 
-/** Reads a struct; `end` is where it ends. Throws RangeError for bytes that are none. */
+/** Decodes a struct; `end` is the offset after it. Throws RangeError for malformed bytes. */
 export function decodeStruct(bytes: Buffer, start = 0): { readonly value: ReadStruct; readonly end: number } {
   const reader = { bytes, at: start };
   const value = readStruct(reader, 0);

@@ -11,7 +11,7 @@ export interface DecideItem extends DecisionInput {
 }
 
 /**
- * Preprocessor -> postprocessor. Two adapters: gRPC stream, and direct call. Pure but for the decision's journal
+ * Preprocessor -> postprocessor. Two adapters: gRPC stream, and direct call. Pure except for the decision's journal
  * entry. Rejects with HotloopError: NOT_FOUND (version unknown), INVALID_ARGUMENT (outputs do not fit the task).
  */
 export interface DecisionPort {

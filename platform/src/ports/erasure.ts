@@ -1,27 +1,27 @@
-/** Whose traces are erased, such as user 42. */
+/** The entity whose data is erased, such as user 42. */
 export interface Entity {
-  /** As models name it: user, item … */
+  /** As models name it: user, item ... */
   readonly kind: string;
   readonly id: string;
 }
 
-/** Where an entity occurs, found before anything is erased. */
+/** Where an entity occurs, determined before anything is erased. */
 export interface Traces {
   readonly entity: Entity;
-  /** Predictions for it, and those in which it was a candidate. */
+  /** Predictions for the entity, and those in which it was a candidate. */
   readonly predictions: readonly string[];
   /** Other entities whose events name it, such as the item that a user bought. */
   readonly others: readonly Entity[];
 }
 
 /**
- * Erases the data of an entity in one module: every module that stores data exports one. It may be repeated. Throws UNAVAILABLE while its
- * store is away; data that was erased by then stays erased.
+ * Erases an entity's data in one module; every module that stores data exports one. Erasing is idempotent. Throws
+ * UNAVAILABLE while its store cannot be reached; data that was already erased stays erased.
  */
 export interface Eraser {
   /** The name of the counted items in the report, such as `predictions`. */
   readonly what: string;
-  /** Answers how many rows, keys or files went. */
+  /** Returns how many rows, keys or files were erased. */
   erase(traces: Traces): Promise<number>;
 }
 

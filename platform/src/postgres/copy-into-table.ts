@@ -6,7 +6,7 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { quotedName } from './quoted-name.ts';
 
 export interface TableSink {
-  /** Its text is never repeated in an error: it may hold a password. */
+  /** Never repeated in an error, because it may contain a password. */
   readonly url: string;
   /** `scores` or `public.scores`. */
   readonly table: string;
@@ -15,9 +15,9 @@ export interface TableSink {
 export interface TableRows {
   /** CSV with a header. */
   readonly path: string;
-  /** Columns of the file, with Postgres' types for a table that is created. One of them is `run_id`. */
+  /** Columns of the file, with Postgres types for the case that the table is created. One of them is `run_id`. */
   readonly columns: readonly { readonly name: string; readonly type: string }[];
-  /** Rows of the same run are there already after a crash; they are not added again. */
+  /** If rows of this run are already in the table, after a crash, they are not added again. */
   readonly runId: string;
   readonly existing: 'refuse' | 'append' | 'replace';
 }
@@ -32,8 +32,9 @@ export async function tableHasRows({ url, table }: TableSink): Promise<boolean> 
 }
 
 /**
- * Adds the rows of one run to a table in one transaction, creating the table where it is not there. The same again changes nothing.
- * Throws ALREADY_EXISTS for a table with rows that may not be touched, INVALID_ARGUMENT with what Postgres says.
+ * Adds the rows of one run to a table in one transaction; creates the table if it does not exist. Repeating the call
+ * changes nothing. Throws ALREADY_EXISTS for a table with rows that may not be changed, INVALID_ARGUMENT with
+ * Postgres' message.
  */
 export async function copyIntoTable(
   { url, table }: TableSink,
@@ -51,7 +52,7 @@ export async function copyIntoTable(
       );
       if (rows[0]?.ours) return;
       if (rows.length > 0 && existing === 'refuse')
-        throw new HotloopError('ALREADY_EXISTS', `the table ${table} has rows already`, {
+        throw new HotloopError('ALREADY_EXISTS', `the table ${table} already has rows`, {
           reason: 'sink_exists',
         });
       if (existing === 'replace') await client.query(`TRUNCATE ${quotedName(table)}`);
@@ -85,7 +86,7 @@ async function connected<T>(url: string, work: (client: pg.Client) => Promise<T>
   } catch (cause) {
     if (cause instanceof HotloopError) throw cause;
     if (cause instanceof pg.DatabaseError)
-      throw new HotloopError('INVALID_ARGUMENT', `the table of the sink refuses the rows: ${cause.message}`, {
+      throw new HotloopError('INVALID_ARGUMENT', `the table of the sink rejects the rows: ${cause.message}`, {
         reason: 'sink_table',
         cause,
       });

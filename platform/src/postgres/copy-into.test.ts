@@ -10,7 +10,7 @@ import { openPool } from './pool.ts';
 const ROWS = 3000;
 const TEXT = 'x'.repeat(1000);
 
-/** Rows of (int4 number, text), 3 MB in all: many pieces. */
+/** Rows of (int4 number, text), 3 MB in total, so they are sent in many pieces. */
 function encoded(bytesOfNumber: (row: number) => number): Buffer {
   const rows = Array.from({ length: ROWS }, (_, number) => {
     const head = Buffer.alloc(2 + 4 + bytesOfNumber(number));
@@ -37,15 +37,16 @@ async function openDatabase(schema: string) {
 const QUIET_MS = 100;
 const TYPE_AT = 0;
 const COPY_IN_RESPONSE = 'G'.charCodeAt(0);
-/** An error and the readiness behind it, as Postgres sends them when a statement is cancelled. */
+/** An error followed by ReadyForQuery, as Postgres sends them when a statement is cancelled. */
 const CANCELLED = Buffer.concat([
   Buffer.from('E\0\0\0\x22SERROR\0C57014\0Mcanceled by test\0\0', 'latin1'),
   Buffer.from('Z\0\0\0\x05I', 'latin1'),
 ]);
 
 /**
- * Stands before Postgres, and cancels a copy when its rows begin to come, before it has read them: Postgres does so by chance, when it reads
- * faster than it is written to. `read` reads what is left, and resolves once nothing more comes.
+ * A proxy in front of Postgres that cancels a copy when its first rows arrive, before it has read them. The real
+ * Postgres does this only by chance, when it reads faster than is written. `read` reads the rest, and resolves once
+ * nothing more arrives.
  */
 async function cancelsCopies(url: string) {
   const { hostname, port } = new URL(url);
@@ -87,7 +88,7 @@ async function cancelsCopies(url: string) {
 }
 
 describe('copying into a table', () => {
-  it('puts every row there once, however many pieces they take', async () => {
+  it('stores every row once, in however many pieces they are sent', async () => {
     await using database = await openDatabase('CREATE TABLE thing (number int4, text text)');
     const { pool } = database;
     const client = await pool.connect();
@@ -109,7 +110,7 @@ describe('copying into a table', () => {
   });
 
   it.each([0, ROWS / 2, ROWS - 1])(
-    'rejects with the error of Postgres, keeps nothing and leaves the connection of use when row %d is refused',
+    'rejects with the error of Postgres, stores nothing and leaves the connection usable when row %d is rejected',
     async (bad) => {
       await using database = await openDatabase('CREATE TABLE thing (number int4, text text)');
       const { pool } = database;
@@ -126,7 +127,7 @@ describe('copying into a table', () => {
     },
   );
 
-  it('rejects when it is cancelled while rows are on their way, and sends no more', async () => {
+  it('rejects when it is cancelled while rows are being sent, and sends no more', async () => {
     await using database = await createTestDatabase();
     await using between = await cancelsCopies(database.url);
     const options = { max: 1, queryTimeoutMs: 10_000, application: 'test', log: silentLog() };
@@ -137,14 +138,14 @@ describe('copying into a table', () => {
       const rows = Buffer.concat(Array.from({ length: 10 }, () => encoded(() => 4)));
       const copied = copyInto(client, 'thing', ['number', 'text'], rows);
       await expect(copied).rejects.toMatchObject({ code: '57014' });
-      // Whoever wrote what was left is told when it is read. It must not write more; that would end the process.
+      // The writer gets its error when the rest is read. It must not write more, because that would end the process.
       await between.read();
     } finally {
       client.release(true);
     }
   });
 
-  it('runs a statement behind the rows in the same transaction', async () => {
+  it('runs a statement after the rows in the same transaction', async () => {
     await using database = await openDatabase(
       'CREATE TABLE thing (number int4 PRIMARY KEY, text text); CREATE TABLE mark (at int)',
     );

@@ -4,9 +4,10 @@ import { from } from 'pg-copy-streams';
 import { COPY_HEADER, COPY_TRAILER } from './copy-row.ts';
 
 /**
- * Streams rows in the binary format into a table or staging table, and runs another statement behind them when one is given:
- * both, or nothing, when no transaction is open. The rows are not copied: leave the memory alone until it has resolved. Rejects
- * with Postgres' own error, and leaves the connection of use then; after any other, such as for a query that took too long, close it at once.
+ * Streams rows in binary format into a table or staging table and then runs another statement, if given: both or
+ * nothing, when no transaction is open. The rows are not copied, so leave their memory unchanged until it has
+ * resolved. Rejects with Postgres' own error; the connection is usable afterwards. After any other error, such as a
+ * query timeout, close the connection at once.
  */
 export async function copyInto(
   client: PoolClient,
@@ -19,7 +20,7 @@ export async function copyInto(
   const copy = `COPY "${table}" (${names}) FROM STDIN (FORMAT binary)`;
   const stream = client.query(from(`${copy}; ${statement}`));
   const done = finished(stream);
-  // The rest would be written to a connection that the library has released.
+  // Otherwise the rest would be written to a connection that the library has released.
   stream.once('error', () => stream.destroy());
   stream.write(COPY_HEADER);
   if (rows.length > 0) stream.write(rows);

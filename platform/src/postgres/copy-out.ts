@@ -2,16 +2,16 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { PoolClient } from 'pg';
 import { to } from 'pg-copy-streams';
 
-/** Fields of one row as Postgres sends them in binary; null where the value is. The memory is shared with its chunk. */
+/** Fields of one row in Postgres' binary format; null for NULL. Shares the memory of its chunk. */
 export type BinaryRow = readonly (Buffer | null)[];
 
-/** Signature, flags and length of the extension: 11, 4 and 4 bytes. */
+/** Signature, flags and length of the header extension: 11, 4 and 4 bytes. */
 const HEADER_BYTES = 19;
 
 /**
- * Reads the rows of a SELECT through COPY in binary format: several times faster than as text, and in bounded memory, because
- * Postgres waits for the reader. `select` takes no parameters; quote values in it with `client.escapeLiteral`. Yields the
- * rows of each chunk that comes. Rejects with Postgres' own error.
+ * Reads the rows of a SELECT through binary COPY: several times faster than as text, and in bounded memory, because
+ * Postgres waits for the reader. `select` has no parameters; quote values in it with `client.escapeLiteral`. Yields
+ * the rows of each chunk. Rejects with Postgres' own error.
  */
 export async function* copyOut(client: PoolClient, select: string): AsyncGenerator<BinaryRow[]> {
   const stream = client.query(to(`COPY (${select}) TO STDOUT (FORMAT binary)`));
@@ -36,7 +36,7 @@ export async function* copyOut(client: PoolClient, select: string): AsyncGenerat
   if (rest.length !== 0) throw new HotloopError('DATA_LOSS', 'the rows of a query were cut short');
 }
 
-/** Adds the row that starts at `at`, if it is there in full; returns where the next one starts, else `at`. */
+/** Adds the row that starts at `at`, if it is complete. Returns where the next row starts, else `at`. */
 function readRow(bytes: Buffer, at: number, rows: BinaryRow[]): number {
   if (at + 2 > bytes.length) return at;
   const fields = bytes.readInt16BE(at);
@@ -58,13 +58,13 @@ function readRow(bytes: Buffer, at: number, rows: BinaryRow[]): number {
   return place;
 }
 
-/** A uuid in its text form. */
+/** A uuid as text. */
 export function uuidOf(bytes: Buffer): string {
   const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-/** 1 January 2000, from which Postgres counts microseconds. */
+/** 1 January 2000, the epoch from which Postgres counts microseconds. */
 const EPOCH_MS = Date.UTC(2000, 0, 1);
 
 /** A timestamptz as milliseconds since 1970, rounded. */
@@ -72,7 +72,7 @@ export function timestampMsOf(bytes: Buffer): number {
   return Math.round(Number(bytes.readBigInt64BE(0)) / 1000) + EPOCH_MS;
 }
 
-/** A jsonb value: one byte of version, then text. */
+/** A jsonb value: one version byte, then text. */
 export function jsonbOf(bytes: Buffer): unknown {
   return JSON.parse(bytes.toString('utf8', 1));
 }

@@ -4,7 +4,9 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 
-/** Types that a CSV file does not tell, by Postgres' number of the type; others are left to the reader. */
+/**
+ * DuckDB types for Postgres type numbers that cannot be detected from a CSV file; other types are left to the reader.
+ */
 const TYPES: Readonly<Record<number, string>> = {
   16: 'BOOLEAN',
   20: 'BIGINT',
@@ -25,9 +27,9 @@ const TYPES: Readonly<Record<number, string>> = {
 };
 
 /**
- * Copies the rows of one SELECT into a CSV file, in one read-only transaction. @returns DuckDB's type of each column where it
- * is known. Throws INVALID_ARGUMENT with what Postgres says of the query, UNAVAILABLE when it cannot be reached; the address
- * is in neither.
+ * Copies the rows of one SELECT into a CSV file, in a read-only transaction. @returns DuckDB's type of each column
+ * where it is known. Throws INVALID_ARGUMENT with Postgres' message about the query, UNAVAILABLE when it cannot be
+ * reached; neither contains the address.
  */
 export async function copyQueryToCsv(
   url: string,

@@ -13,7 +13,7 @@ function fieldOf(write: (row: CopyRow) => void): Buffer {
 }
 
 describe('a row of a binary COPY', () => {
-  it('holds a UUID as its sixteen bytes', () => {
+  it('contains a UUID as its sixteen bytes', () => {
     fc.assert(
       fc.property(fc.uuid(), (uuid) => {
         expect(fieldOf((row) => row.uuid(uuid)).toString('hex')).toBe(uuid.replaceAll('-', ''));
@@ -22,7 +22,7 @@ describe('a row of a binary COPY', () => {
     );
   });
 
-  it('refuses what is no UUID', () => {
+  it('rejects text that is not a UUID', () => {
     const uuid = '018bcfe5-687b-7000-8000-0123456789ab';
     const wrong = ['', uuid.slice(1), `${uuid}0`, uuid.replaceAll('-', ''), uuid.replace('-', '0')];
     for (let at = 0; at < uuid.length; at++)
@@ -31,7 +31,7 @@ describe('a row of a binary COPY', () => {
     for (const text of wrong) expect(() => new CopyRow().uuid(text), text).toThrow(RangeError);
   });
 
-  it('holds a time as microseconds since 2000, also before it', () => {
+  it('contains a time as microseconds since 2000, also before it', () => {
     fc.assert(
       fc.property(fc.integer({ min: -(2 ** 46), max: 2 ** 46 }), (ms) => {
         const expected = BigInt(ms - Date.UTC(2000, 0, 1)) * 1000n;
@@ -40,7 +40,7 @@ describe('a row of a binary COPY', () => {
     );
   });
 
-  it('holds 32-bit integers of either sign', () => {
+  it('contains 32-bit integers of either sign', () => {
     fc.assert(
       fc.property(fc.integer(), (value) => {
         expect(fieldOf((row) => row.int4(value)).readInt32BE()).toBe(value);
@@ -50,7 +50,7 @@ describe('a row of a binary COPY', () => {
 });
 
 describe('repeated fields', () => {
-  it('are written as they would be one by one', () => {
+  it('are written as when written one by one', () => {
     const parts = {
       fields: 2,
       isSame: (one: { text: string; number: number }, other: { text: string; number: number }) =>

@@ -1,25 +1,25 @@
-/** Microseconds between 1970 and 2000, where Postgres starts counting. */
+/** Milliseconds from 1970 to 2000, where Postgres starts counting. */
 const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1);
 const TEXT_OID = 25;
 const FEW_BYTES = 16;
 
 const UUID_LENGTH = 36;
 const DASH = 0x2d;
-/** Value of each hexadecimal digit by its character; all others are too large for half a byte. */
+/** Value of each hexadecimal digit by its character code; for all other characters a value above 15. */
 const DIGITS = Uint8Array.from({ length: 256 }, (_, code) => {
   const value = Number.parseInt(String.fromCharCode(code), 16);
   return Number.isNaN(value) ? 0xff : value;
 });
 
-/** What a binary COPY begins with: signature, flags, no header extension. */
+/** Start of a binary COPY: signature, flags, no header extension. */
 export const COPY_HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 /** The end of a COPY stream. */
 export const COPY_TRAILER = Buffer.from([0xff, 0xff]);
 
 /**
- * Writes rows as Postgres' binary COPY format has them: a 16-bit field count, then for each field a 32-bit length
- * (-1 for NULL) and its bytes. Grows its own buffer and never shrinks it; one writer serves one thread of appends.
- * Text is cleaned of NUL, which Postgres cannot hold. Order and type of the calls must be those of the columns.
+ * Writes rows in Postgres' binary COPY format: a 16-bit field count, then for each field a 32-bit length (-1 for
+ * NULL) and its bytes. Its buffer grows and never shrinks; one writer serves one thread of appends. NUL, which
+ * Postgres cannot store, is replaced in text. The calls must match the columns in order and type.
  */
 export class CopyRow {
   readonly #characters = Buffer.alloc(UUID_LENGTH);
@@ -37,7 +37,7 @@ export class CopyRow {
     return this.#at;
   }
 
-  /** The bytes written, shared: valid until the next write or reset. */
+  /** The written bytes; the memory is shared and valid until the next write or reset. */
   bytes(from = 0, to = this.#at): Buffer {
     return this.#buffer.subarray(from, to);
   }
@@ -46,7 +46,7 @@ export class CopyRow {
     this.#at = length;
   }
 
-  /** Leaves room for something that is filled in later, such as a checksum. Returns where it starts. */
+  /** Reserves room for a value that is written later, such as a checksum. Returns its offset. */
   reserve(bytes: number): number {
     this.#ensure(bytes);
     const at = this.#at;
@@ -72,7 +72,7 @@ export class CopyRow {
     this.#buffer.writeInt16BE(columns, this.#row);
   }
 
-  /** Fields as they were written before; `fields` says how many they are. */
+  /** Appends already encoded fields; `fields` is their number. */
   copied(bytes: Uint8Array, fields: number): void {
     this.#ensure(bytes.length);
     this.#fields += fields;
@@ -86,10 +86,11 @@ export class CopyRow {
     this.#int32(-1);
   }
 
-  /** Takes the text form with its four dashes. Throws RangeError for anything else. */
+  /** Accepts the text form with four dashes. Throws RangeError for anything else. */
   uuid(text: string): void {
     this.#start(20, 16);
-    // Bytes, because looking at each character of a text costs three times as much; UTF-8, whose other characters hold no digit.
+    // Works on bytes, because looking at each character of a string costs three times as much. In UTF-8, bytes of
+    // other characters are never hexadecimal digits.
     const characters = this.#characters;
     let wrong = text.length ^ UUID_LENGTH;
     wrong |= characters.write(text, 'utf8') ^ UUID_LENGTH;
@@ -108,7 +109,7 @@ export class CopyRow {
   timestamp(ms: number): void {
     this.#start(12, 8);
     const microseconds = Math.round((ms - POSTGRES_EPOCH_MS) * 1000);
-    // Two halves: a 64-bit integer of the language is an allocation.
+    // Two halves, because a BigInt would be an allocation.
     const high = Math.floor(microseconds / 2 ** 32);
     this.#int32(high);
     this.#int32(microseconds - high * 2 ** 32);
@@ -148,7 +149,7 @@ export class CopyRow {
     for (const piece of pieces) this.#bytes(piece);
   }
 
-  /** A jsonb value, given as JSON.stringify writes it. */
+  /** A jsonb value, given as written by JSON.stringify. */
   json(text: string): void {
     this.#fields++;
     const safe = text.includes('\\u') ? text.replaceAll(REFUSED_ESCAPE, '$1\\ufffd') : text;
@@ -189,7 +190,7 @@ export class CopyRow {
     this.#int32(length);
   }
 
-  /** A call that copies costs as much as some twenty bytes. */
+  /** Copies byte by byte if short: a call that copies costs as much as some twenty bytes. */
   #bytes(value: Uint8Array): void {
     const at = this.#at;
     if (value.length > FEW_BYTES) this.#buffer.set(value, at);
@@ -217,8 +218,8 @@ export class CopyRow {
 }
 
 /**
- * What Postgres refuses inside jsonb: NUL, and half a surrogate pair (JSON.stringify escapes surrogates only where they
- * stand alone). The replacement character says that something stood there.
+ * Escapes that Postgres rejects inside jsonb: NUL, and unpaired surrogates (the only ones that JSON.stringify
+ * escapes). They become the replacement character.
  */
 const REFUSED_ESCAPE = /(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g;
 

@@ -1,7 +1,10 @@
-/** Rows in Postgres' binary COPY format, end to end in one piece of memory. An object a row would cost more than the rows. */
+/**
+ * Rows in Postgres' binary COPY format, consecutive in one piece of memory. One object per row would cost more than
+ * the rows.
+ */
 export class CopyRows {
   readonly #bytes: Buffer;
-  /** Where each row ends, in the bytes. */
+  /** End offset of each row in the bytes. */
   readonly #ends: Uint32Array;
   readonly #from: number;
   readonly #to: number;
@@ -28,7 +31,9 @@ export class CopyRows {
     return this.#bytes.subarray(this.#endBefore(row), this.#endBefore(row + 1));
   }
 
-  /** Milliseconds since 1970 at which a row's key, a UUIDv7, was made: it is the first field, behind count and length. */
+  /**
+   * Time in the row's key, a UUIDv7, in milliseconds since 1970. The key is the first field, after count and length.
+   */
   keyTimeMs(index: number): number {
     return this.#bytes.readUIntBE(this.#endBefore(this.#from + index) + 6, 6);
   }
@@ -41,7 +46,9 @@ export class CopyRows {
     return row === 0 ? 0 : (this.#ends[row - 1] ?? 0);
   }
 
-  /** How many rows have each value of a text field, by its place in the row. Neighbours usually have the same. */
+  /**
+   * How many rows have each value of a text field, given by its index. Consecutive rows usually have the same value.
+   */
   countTexts(field: number): Map<string, number> {
     const counts = new Map<string, number>();
     let last: Buffer | undefined;

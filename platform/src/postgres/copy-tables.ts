@@ -9,12 +9,12 @@ import { z } from 'zod';
 import type { PoolClient } from './pool.ts';
 import { quotedName } from './quoted-name.ts';
 
-/** What a copy of all tables consists of, beside the files. */
+/** Description of a copy of all tables; the rows are in files. */
 export const tableCopySchema = z.object({
   /** Names of the migrations that had been applied. */
   migrations: z.array(z.string()),
   tables: z.array(z.object({ name: z.string(), columns: z.array(z.string()) })),
-  /** Partitions, as the database writes their bounds. */
+  /** Partitions, with bounds in SQL. */
   partitions: z.array(z.object({ name: z.string(), parent: z.string(), bound: z.string() })),
   sequences: z.array(z.object({ name: z.string(), value: z.string() })),
 });
@@ -23,8 +23,8 @@ export type TableCopy = z.output<typeof tableCopySchema>;
 const MIGRATIONS = 'schema_migration';
 
 /**
- * Writes every table of the schema `public` to `folder/NAME.copy.gz`, in Postgres' text format. Must run inside one repeatable-read
- * transaction: then all files show one moment.
+ * Writes every table of the schema `public` to `folder/NAME.copy.gz`, in Postgres' text format. Must run inside one
+ * repeatable-read transaction, so that all files show the same moment.
  */
 export async function copyTablesOut(client: PoolClient, folder: string): Promise<TableCopy> {
   await mkdir(folder, { recursive: true });
@@ -55,9 +55,9 @@ export async function copyTablesOut(client: PoolClient, folder: string): Promise
 }
 
 /**
- * Replaces the content of every table by what `copyTablesOut` wrote. Must run inside a transaction of the tables' owner, on a
- * database with at least the migrations of the copy. Triggers do not run: what they maintain is in the copy too. Throws
- * FAILED_PRECONDITION for a copy of a newer schema.
+ * Replaces the content of every table by a copy that `copyTablesOut` wrote. Must run inside a transaction of the
+ * tables' owner, on a database with at least the migrations of the copy. Triggers do not run, because the copy
+ * includes the data that they maintain. Throws FAILED_PRECONDITION for a copy of a newer schema.
  */
 export async function copyTablesIn(client: PoolClient, folder: string, copy: TableCopy): Promise<void> {
   const applied = await client.query<{ name: string }>(`SELECT name FROM ${MIGRATIONS}`);
@@ -74,7 +74,7 @@ export async function copyTablesIn(client: PoolClient, folder: string, copy: Tab
     await client.query(
       `CREATE TABLE IF NOT EXISTS ${quotedName(name)} PARTITION OF ${quotedName(parent)} ${bound}`,
     );
-  // Also the trigger that keeps anybody from emptying the ledger; all of this is one transaction.
+  // Includes the trigger that keeps anybody from emptying the ledger; all of this is one transaction.
   const setTriggers = async (verb: 'DISABLE' | 'ENABLE') => {
     for (const name of present) await client.query(`ALTER TABLE ${quotedName(name)} ${verb} TRIGGER USER`);
   };
@@ -94,7 +94,7 @@ export async function copyTablesIn(client: PoolClient, folder: string, copy: Tab
     await client.query('SELECT setval($1::regclass, $2)', [quotedName(name), value]);
 }
 
-/** Tables that hold rows of ours; partitions are reached through their parents. */
+/** Our tables; partitions are reached through their parents. */
 async function tableNames(client: PoolClient): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class
@@ -105,7 +105,7 @@ async function tableNames(client: PoolClient): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-/** Columns that can be written: a generated one follows from the others. */
+/** Columns that can be written: all except generated ones. */
 async function columnsOf(client: PoolClient, table: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT attname AS name FROM pg_attribute
@@ -115,7 +115,7 @@ async function columnsOf(client: PoolClient, table: string): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-/** A table comes after those that it references. */
+/** Sorts tables so that each comes after those that it references. */
 async function inOrderOfReferences(client: PoolClient, names: readonly string[]): Promise<string[]> {
   const { rows } = await client.query<{ name: string; target: string }>(
     `SELECT DISTINCT source.relname AS name, target.relname AS target FROM pg_constraint

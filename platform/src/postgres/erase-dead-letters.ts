@@ -1,7 +1,7 @@
 import { type Eraser, jsonTextsOf } from '../ports/erasure.ts';
 import type { Queryable } from './pool.ts';
 
-/** Erases messages that could not be read and hold the id as a JSON value or as their key. */
+/** Erases dead letters that contain the id as a JSON value, or have it as their key. */
 export function deadLetterEraser(database: Queryable): Eraser {
   return {
     what: 'deadLetters',

@@ -5,17 +5,17 @@ export type SizeKind = `1e${number}`;
 /** `absent`: a field that earlier messages have. `message` and `late` are about the whole message, their field is empty. */
 export type ShapeKind = 'number' | 'text' | 'flag' | 'list' | 'absent' | 'message' | 'late' | SizeKind;
 
-/** So many messages of one event had one field of one type in a span of `SHAPE_SPAN_MS`. */
+/** Number of messages of one event in a span of `SHAPE_SPAN_MS` that had a field with values of one kind. */
 export interface EventShape {
   /** `http` for events that came over HTTP, `caller NAME` for requests that came by gRPC or REST. */
   readonly topic: string;
   readonly event: string;
   readonly field: string;
   readonly kind: ShapeKind;
-  /** Milliseconds since 1970 of the span's start. */
+  /** Start of the span, milliseconds since 1970. */
   readonly at: number;
   messages: number;
-  /** Where the first of them lies; null over HTTP. */
+  /** Partition of the first of these messages; null over HTTP. */
   readonly firstPartition: number | null;
   readonly firstOffset: string | null;
   /** Messages of the topic and event that had been counted before the first of these. */
@@ -26,12 +26,12 @@ export interface EventShape {
 }
 
 export const SHAPE_SPAN_MS = 600_000;
-/** The event under which requests of a topic are counted. */
+/** The event under which the requests of a topic are counted. */
 export const REQUEST_EVENT = '$request';
 /** The event under which a part of a model's requests that come by gRPC or REST is counted. */
 export const requestEventOf = (model: string): string => `${REQUEST_EVENT}:${model}`;
 
-// Input: shapes as JSON. Effect: adds their counts to the stored ones; the first of each span stays the first.
+// Input: shapes as JSON. Effect: adds their counts to the stored ones; the first message of each span is kept.
 const ADD = `
   INSERT INTO event_shape AS known (topic, event, field, kind, at, messages, first_partition, first_offset, earlier, first_at, last_at)
   SELECT topic, event, field, kind, to_timestamp(at / 1000.0), messages, "firstPartition", "firstOffset", earlier,
@@ -42,7 +42,7 @@ const ADD = `
   ON CONFLICT (event, topic, field, kind, at) DO UPDATE SET messages = known.messages + EXCLUDED.messages,
     last_at = greatest(known.last_at, EXCLUDED.last_at)`;
 
-/** Adds counts. Rejects UNAVAILABLE while Postgres is away. */
+/** Adds counts. Rejects UNAVAILABLE while Postgres cannot be reached. */
 export async function addEventShapes(database: Queryable, shapes: readonly EventShape[]): Promise<void> {
   if (shapes.length === 0) return;
   await database.query(ADD, [JSON.stringify(shapes)]).catch((cause: unknown) => {
@@ -50,7 +50,7 @@ export async function addEventShapes(database: Queryable, shapes: readonly Event
   });
 }
 
-/** Counts of some events since a moment, in the order of time. */
+/** Counts of some events since a given time, ordered by time. */
 export async function readEventShapes(
   database: Queryable,
   events: readonly string[],
@@ -82,7 +82,7 @@ export async function readEventShapes(
   }));
 }
 
-/** Fields that messages since a moment had: a message without one of them lacks it. */
+/** Fields that messages had since a given time; a message without one of them counts as `absent` for it. */
 export async function knownFields(
   database: Queryable,
   since: number,
@@ -95,7 +95,7 @@ export async function knownFields(
   return rows;
 }
 
-/** Deletes shapes that are too old for any comparison. */
+/** Deletes shapes that are too old to be compared. */
 export async function dropOldShapes(database: Queryable, before: number): Promise<void> {
   await database.query('DELETE FROM event_shape WHERE at < to_timestamp($1 / 1000.0)', [before]);
 }

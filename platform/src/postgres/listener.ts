@@ -9,9 +9,9 @@ const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2000;
 
 /**
- * Listens on a Postgres channel over a connection of its own, opened again whenever it is lost. `onNotify` runs with the
- * payload of each notification, and without one after each opening, because notifications in between are lost. It must not
- * throw.
+ * Listens on a Postgres channel over its own connection, which is reopened when it is lost. `onNotify` is called with
+ * the payload of each notification, and without one after each opening, because notifications in between are lost. It
+ * must not throw.
  */
 export function listen(
   url: string,

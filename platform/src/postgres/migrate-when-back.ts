@@ -6,7 +6,7 @@ import { migrate } from './migrate.ts';
 const RETRY_MS = 1_000;
 const TRY_MS = 2_000;
 
-/** Brings the database up to date as soon as it is there. Disposal gives up. */
+/** Migrates the database as soon as it can be reached. Disposal stops waiting. */
 export function migrateWhenBack(url: string, log: Log): AsyncDisposable {
   const stop = new AbortController();
   const running = (async () => {
@@ -18,7 +18,7 @@ export function migrateWhenBack(url: string, log: Log): AsyncDisposable {
         const { code } = toHotloopError(error);
         // An error that waiting does not fix is logged once; the registry keeps its snapshot.
         if (code !== 'UNAVAILABLE' && code !== 'DEADLINE_EXCEEDED')
-          return log.error({ error }, 'the database came back and cannot be migrated');
+          return log.error({ error }, 'the database is back but cannot be migrated');
       }
       await wait(RETRY_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     }

@@ -12,7 +12,7 @@ export interface MigrateOptions {
   /** Folder of numbered files such as 0001-loop.sql; default: the project's own. */
   readonly folder?: string;
   readonly log: Log;
-  /** How long to wait for Postgres and for another service that migrates at the same moment; default 30 s. */
+  /** How long to wait for Postgres, and for another service that migrates at the same time; default 30 s. */
   readonly timeoutMs?: number;
 }
 
@@ -24,14 +24,15 @@ interface Migration {
 
 const OWN_FOLDER = fileURLToPath(new URL('./migrations', import.meta.url));
 const FILE_NAME = /^\d{4}-[a-z0-9-]+\.sql$/;
-/** Key of the advisory lock: 'hotloop' on a telephone's keypad. */
+/** Key of the advisory lock: 'hotloop' on a telephone keypad. */
 const LOCK_KEY = 4_685_667;
 const RETRY_MS = 200;
 
 /**
- * Brings the database to the newest migration; safe when several services start at once. Returns the names applied now.
- * Each file runs in a transaction of its own, so that a failed one leaves those before it. Throws FAILED_PRECONDITION
- * when an applied file has changed or is gone, UNAVAILABLE when Postgres is away, INTERNAL when a file's SQL fails.
+ * Migrates the database to the newest version; safe when several services start at once. Returns the names of the
+ * migrations that it applied. Each file runs in its own transaction, so a failed file leaves the earlier ones
+ * applied. Throws FAILED_PRECONDITION when an applied file has changed or is missing, UNAVAILABLE when Postgres
+ * cannot be reached, INTERNAL when a file's SQL fails.
  */
 export async function migrate(url: string, options: MigrateOptions): Promise<readonly string[]> {
   const timeoutMs = options.timeoutMs ?? 30_000;
@@ -62,8 +63,9 @@ async function applyMissing(
 }
 
 /**
- * Applies the first that is missing, in a transaction that no other service's overlaps; its name, or undefined when none is. The lock is the
- * transaction's, not the session's: behind a pooler a session may be lent to somebody else after each transaction.
+ * Applies the first missing migration in a transaction that overlaps with no other service's. Returns its name, or
+ * undefined when none is missing. The lock belongs to the transaction and not to the session, because a pooler may
+ * give the session to another client after each transaction.
  */
 async function applyNext(
   client: pg.Client,
@@ -106,16 +108,18 @@ function refuseDivergence(migrations: readonly Migration[], applied: ReadonlyMap
   const newest = migrations.at(-1)?.name ?? '';
   for (const [name, sha256] of applied) {
     const migration = byName.get(name);
-    // A newer release has been here: its tables are additions, so this one can still run on them.
+    // A newer release was here. Its migrations only add tables and columns, so this release still works.
     if (!migration && name > newest) continue;
-    if (!migration) throw diverged(`migration ${name} was applied to this database but is gone`);
+    if (!migration) throw diverged(`migration ${name} was applied to this database but its file is missing`);
     if (migration.sha256 !== sha256)
       throw diverged(`migration ${name} has changed since it was applied; restore it and add a new file`);
   }
   const lastApplied = [...applied.keys()].at(-1) ?? '';
   const late = migrations.find((migration) => migration.name < lastApplied && !applied.has(migration.name));
   if (late)
-    throw diverged(`migration ${late.name} stands before ones that were applied already; number it later`);
+    throw diverged(
+      `migration ${late.name} comes before ones that were already applied; give it a higher number`,
+    );
 }
 
 function diverged(message: string): HotloopError {
@@ -149,7 +153,7 @@ async function readMigrations(folder: string): Promise<readonly Migration[]> {
   );
 }
 
-/** Postgres may still be starting: tries until the time is up. */
+/** Postgres may still be starting, so this retries until the timeout. */
 async function connect(url: string, timeoutMs: number): Promise<pg.Client> {
   const endAt = performance.now() + timeoutMs;
   for (;;) {

@@ -1,7 +1,10 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import pg from 'pg';
 
-/** Where a reader of a growing table stands: the watermark of the last row it took, and its id. Both as the server writes them. */
+/**
+ * Position of a reader of a growing table: watermark and id of the last row that it read, both as the server writes
+ * them.
+ */
 export interface OutsidePosition {
   readonly watermark: string;
   readonly id: string;
@@ -14,19 +17,19 @@ export interface OutsideRow extends OutsidePosition {
 
 export interface OutsideQuery {
   readonly query: string;
-  /** Column that grows: a time or a number. */
+  /** The growing column: a time or a number. */
   readonly watermark: string;
-  /** Column that names a row. */
+  /** The column that identifies a row. */
   readonly id: string;
-  /** Rows whose watermark lies this far below the position are read again; for times alone. */
+  /** Rows whose watermark is at most this far below the position are read again; only for times. */
   readonly overlapMs: number;
 }
 
 /** A database of the user, read only. Errors contain neither its address nor its message about the login. */
 export interface OutsideDatabase extends AsyncDisposable {
   /**
-   * The next rows in the order of watermark and id. @param after null: from the start; with `again` the overlap is read again.
-   * Throws INVALID_ARGUMENT with what the server says of the query.
+   * The next rows, ordered by watermark and id. @param after null: from the start; with `again` the overlap is read
+   * again. Throws INVALID_ARGUMENT with the server's message about the query.
    */
   read(
     query: OutsideQuery,
@@ -39,7 +42,7 @@ export interface OutsideDatabase extends AsyncDisposable {
 const CONNECT_MS = 10_000;
 const QUERY_MS = 60_000;
 
-/** By Postgres' number of the type. */
+/** By Postgres' type number. */
 const TIMES: Readonly<Record<number, string>> = { 1184: 'timestamptz', 1114: 'timestamp', 1082: 'date' };
 const NUMBERS: Readonly<Record<number, string>> = {
   20: 'bigint',
@@ -48,7 +51,7 @@ const NUMBERS: Readonly<Record<number, string>> = {
   1700: 'numeric',
 };
 
-/** Connects. Throws UNAVAILABLE; the address, which may hold a password, is not in the message. */
+/** Connects. Throws UNAVAILABLE; the message does not contain the address, which may contain a password. */
 export async function openOutside(url: string): Promise<OutsideDatabase> {
   const client = await connect(url);
   return {
@@ -109,8 +112,8 @@ async function connect(url: string): Promise<pg.Client> {
     await client.connect();
     return client;
   } catch (error) {
-    const refused = error instanceof pg.DatabaseError ? ` (it refused the login: ${error.code})` : '';
-    // No cause: what the client says may hold parts of the address.
+    const refused = error instanceof pg.DatabaseError ? ` (it rejected the login: ${error.code})` : '';
+    // No cause, because the client's message may contain parts of the address.
     throw new HotloopError('UNAVAILABLE', `the database of the outcomes cannot be reached${refused}`, {
       reason: 'source_away',
     });

@@ -3,7 +3,7 @@ import type { PoolClient } from 'pg';
 
 const DAY_MS = 86_400_000;
 
-/** The UTC day, counted from 1970, that a UUIDv7 was made on. `id` is its first six bytes' number of milliseconds. */
+/** The UTC day, counted from 1970, of a time. A UUIDv7 starts with its time: 6 bytes of milliseconds since 1970. */
 export function partitionDay(ms: number): number {
   return Math.floor(ms / DAY_MS);
 }
@@ -13,8 +13,8 @@ export function partitionName(table: string, day: number): string {
 }
 
 /**
- * Makes the partition of a day unless it is there. Safe beside others who do the same: one advisory lock for each
- * table orders them. The new table is attached, not created as a partition, because that blocks no reader or writer.
+ * Creates the partition of a day if it does not exist. Safe for concurrent callers: an advisory lock per table orders
+ * them. The new table is attached and not created as a partition, because attaching blocks no reader or writer.
  */
 export async function ensurePartition(client: PoolClient, table: string, day: number): Promise<void> {
   const name = partitionName(table, day);
@@ -44,9 +44,9 @@ export async function ensurePartition(client: PoolClient, table: string, day: nu
 }
 
 /**
- * Drops the partitions of all days before one. Safe beside others who do the same. Waits at most two seconds for readers of a
- * partition; one that is still read is left for the next time. `beforeDrop` keeps a day elsewhere; when it rejects, that day and later ones
- * stay. Returns the days dropped.
+ * Drops the partitions of all days before a given one. Safe for concurrent callers. Waits at most two seconds for
+ * readers of a partition; one that is still being read is left for the next time. `beforeDrop` archives a day; when
+ * it rejects, that day and later ones stay. Returns the dropped days.
  */
 export async function dropPartitionsBefore(
   client: PoolClient,

@@ -3,9 +3,9 @@ import pg from 'pg';
 import type { Log } from '../log.ts';
 
 export interface PoolOptions {
-  /** Connections at most. */
+  /** Maximum number of connections. */
   readonly max: number;
-  /** Every query ends by then, also when the server is frozen. */
+  /** Time limit of every query, which also applies when the server is frozen. */
   readonly queryTimeoutMs: number;
   /** How long a query may wait for a connection; default 2000. */
   readonly connectTimeoutMs?: number;
@@ -19,7 +19,7 @@ export type PoolClient = pg.PoolClient;
 /** A pool, or a client inside a transaction. */
 export type Queryable = Pick<pg.ClientBase, 'query'>;
 
-/** Opens no connection by itself. Disposal waits for borrowed connections to come back. */
+/** Opens connections on demand. Disposal waits until borrowed connections are returned. */
 export function openPool(url: string, options: PoolOptions): Pool {
   const pool = new pg.Pool({
     connectionString: url,
@@ -31,9 +31,9 @@ export function openPool(url: string, options: PoolOptions): Pool {
     application_name: options.application,
     keepAlive: true,
   });
-  // Without a listener an idle connection that dies would end the process.
+  // Without a listener, the death of an idle connection would end the process.
   pool.on('error', (error) => options.log.warn({ error }, 'an idle Postgres connection was lost'));
-  // The pool does not listen either while a connection is in use; its user learns of the loss from the next query.
+  // The pool has no listener for connections in use; their users see the loss at the next query.
   pool.on('connect', (client) =>
     client.on('error', (error) => options.log.debug({ error }, 'a Postgres connection was lost')),
   );
@@ -48,7 +48,7 @@ export interface TransactionOptions {
 
 const RETRIABLE = new Set(['40001', '40P01']);
 
-/** Runs `fn` inside one transaction: committed when it resolves, rolled back when it throws. Errors pass through. */
+/** Runs `fn` inside a transaction: committed when it resolves, rolled back when it throws. Errors pass through. */
 export async function transaction<T>(
   pool: pg.Pool,
   fn: (client: PoolClient) => Promise<T>,
@@ -80,7 +80,7 @@ async function runOnce<T>(
     });
     throw error;
   } finally {
-    // A connection whose rollback failed must not be lent again: it may still be inside the transaction.
+    // A connection whose rollback failed must not be reused: it may still be inside the transaction.
     client.release(broken);
   }
 }
@@ -90,28 +90,33 @@ export function postgresErrorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
-/** The domain's error for a failed query: UNAVAILABLE when Postgres is away, late or full, otherwise INTERNAL. */
+/**
+ * The HotloopError for a failed query: UNAVAILABLE when Postgres cannot be reached, is too slow or full, otherwise
+ * INTERNAL.
+ */
 export function fromPostgresError(error: unknown): HotloopError {
   if (error instanceof HotloopError) return error;
-  // An error of the client without a code is a lost connection; a mistake of the code around it is not.
+  // A client error without a code is a lost connection, unless it is a programming error.
   if (isMistake(error)) return toHotloopError(error);
   const code = postgresErrorCode(error);
   const isAway = code === '' || /^(08|53|57P|E[A-Z]+$)/.test(code);
-  // A serialization failure or a deadlock undid the transaction; nothing is wrong with it.
+  // A serialization failure or deadlock rolled the transaction back; it can be retried.
   if (code === '40001' || code === '40P01')
     return new HotloopError('ABORTED', 'others changed the same rows; try again', { cause: error });
-  // Text that Postgres cannot hold: NUL, or half a surrogate pair.
+  // Text that Postgres cannot store: NUL, or an unpaired surrogate.
   if (code === '22021' || code === '22P05')
     return new HotloopError(
       'INVALID_ARGUMENT',
-      'a text holds a character that cannot be stored, such as NUL',
+      'a text contains a character that cannot be stored, such as NUL',
       {
         cause: error,
       },
     );
   return isAway
     ? new HotloopError('UNAVAILABLE', 'the store cannot be reached; try again', { cause: error })
-    : new HotloopError('INTERNAL', 'the store refused; the log holds the details', { cause: error });
+    : new HotloopError('INTERNAL', 'the store rejected the request; the log has the details', {
+        cause: error,
+      });
 }
 
 function isMistake(error: unknown): boolean {

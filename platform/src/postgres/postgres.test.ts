@@ -18,7 +18,7 @@ async function migrationFolder(files: Readonly<Record<string, string>>) {
 }
 
 describe('migrate', () => {
-  it('applies each file once when four services start at the same moment', async () => {
+  it('applies each file once when four services start at the same time', async () => {
     await using database = await createTestDatabase();
     const applied = await Promise.all(Array.from({ length: 4 }, () => migrate(database.url, { log })));
     expect(applied.flat()).toContain('0001-loop.sql');
@@ -26,7 +26,7 @@ describe('migrate', () => {
     expect(await migrate(database.url, { log })).toEqual([]);
   });
 
-  it('refuses when an applied file has changed, is gone, or a new one stands before it', async () => {
+  it('fails when an applied file has changed, is missing, or a new one comes before it', async () => {
     await using database = await createTestDatabase();
     await using first = await migrationFolder({
       '0001-a.sql': 'CREATE TABLE a (x int)',
@@ -42,14 +42,14 @@ describe('migrate', () => {
       message: expect.stringContaining('0001-a.sql has changed'),
     });
     await using gone = await migrationFolder({ '0003-c.sql': 'CREATE TABLE c (x int)' });
-    await expect(migrate(database.url, { log, folder: gone.folder })).rejects.toThrow(/0001-a.sql .* gone/);
+    await expect(migrate(database.url, { log, folder: gone.folder })).rejects.toThrow(/0001-a.sql .* missing/);
     await writeFile(join(first.folder, '0002-b.sql'), 'CREATE TABLE b (x int)');
     await expect(migrate(database.url, { log, folder: first.folder })).rejects.toThrow(
-      /0002-b.sql stands before/,
+      /0002-b.sql comes before/,
     );
   });
 
-  it('runs on the tables of a newer release, so that one can go back', async () => {
+  it('runs on the tables of a newer release, so that a rollback is possible', async () => {
     await using database = await createTestDatabase();
     await using newer = await migrationFolder({
       '0001-a.sql': 'CREATE TABLE a (x int)',
@@ -60,7 +60,7 @@ describe('migrate', () => {
     expect(await migrate(database.url, { log, folder: older.folder })).toEqual([]);
   });
 
-  it('keeps nothing of a file that fails, and all of those before it', async () => {
+  it('keeps nothing of a file that fails, and all files before it', async () => {
     await using database = await createTestDatabase();
     await using files = await migrationFolder({
       '0001-a.sql': 'CREATE TABLE a (x int)',
@@ -74,7 +74,7 @@ describe('migrate', () => {
     expect(rows).toEqual([{ a: true, b: false }]);
   });
 
-  it('says that Postgres is away when it is', async () => {
+  it('reports that Postgres cannot be reached', async () => {
     await expect(migrate('postgres://u:secret@127.0.0.1:1/x', { log, timeoutMs: 300 })).rejects.toMatchObject(
       { code: 'UNAVAILABLE', message: expect.not.stringContaining('secret') },
     );
@@ -106,7 +106,7 @@ describe('a pool', () => {
     await using killer = openPool(database.url, { ...poolOptions, application: 'killer' });
     await pool.query('SELECT 1');
     await killer.query(
-      // The server is shared: others' connections bear this name, too.
+      // The server is shared, and other tests' connections have this name too.
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()",
     );
     await expect
@@ -119,7 +119,7 @@ describe('a pool', () => {
       .toBe(2);
   });
 
-  it('survives the death of a connection that is lent out and idle at that moment', async () => {
+  it('survives the death of a connection that is borrowed and idle', async () => {
     await using database = await createTestDatabase();
     await using pool = openPool(database.url, poolOptions);
     const failure = transaction(pool, async (client) => {
@@ -133,7 +133,7 @@ describe('a pool', () => {
     await expect(pool.query('SELECT 2 AS answer')).resolves.toMatchObject({ rows: [{ answer: 2 }] });
   });
 
-  it('cuts a slow query', async () => {
+  it('cuts off a slow query', async () => {
     await using database = await createTestDatabase();
     await using pool = openPool(database.url, { ...poolOptions, queryTimeoutMs: 100 });
     await expect(pool.query('SELECT pg_sleep(5)')).rejects.toThrow(/timeout/);
@@ -144,10 +144,10 @@ describe('the error of a query', () => {
   it.each([
     ['a connection that ended', new Error('Connection terminated unexpectedly'), 'UNAVAILABLE'],
     ['a server that is full', Object.assign(new Error('full'), { code: '53300' }), 'UNAVAILABLE'],
-    ['a refused row', Object.assign(new Error('no'), { code: '23505' }), 'INTERNAL'],
-    ['a mistake in the code around it', new TypeError('x is undefined'), 'INTERNAL'],
-    ['a number out of its bounds', new RangeError('too far'), 'INTERNAL'],
-  ])('of %s is worth another try or not', (_, error, code) => {
+    ['a rejected row', Object.assign(new Error('no'), { code: '23505' }), 'INTERNAL'],
+    ['a programming error', new TypeError('x is undefined'), 'INTERNAL'],
+    ['a number out of range', new RangeError('too far'), 'INTERNAL'],
+  ])('of %s says whether a retry makes sense', (_, error, code) => {
     expect(fromPostgresError(error)).toMatchObject({ code, cause: error });
   });
 });
@@ -183,7 +183,7 @@ describe('a transaction', () => {
         pool,
         async (client) => {
           const { rows } = await client.query<{ x: number }>('SELECT x FROM t');
-          // Somebody else commits in between, the first time.
+          // Another transaction commits in between, the first time.
           if (++count === 1) await pool.query('UPDATE t SET x = x + 10');
           await client.query('UPDATE t SET x = $1', [(rows[0]?.x ?? 0) + 1]);
         },

@@ -1,4 +1,4 @@
-/** A name of a table or column for SQL; `a.b` becomes "a"."b". */
+/** Quotes the name of a table or column for SQL; `a.b` becomes "a"."b". */
 export function quotedName(name: string): string {
   return name
     .split('.')

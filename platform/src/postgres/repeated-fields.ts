@@ -1,7 +1,7 @@
 import type { CopyRow } from './copy-row.ts';
 
 /**
- * Neighbouring fields whose values seldom change from one row to the next: written once, and copied for as long as they are
+ * Adjacent fields whose values seldom change from one row to the next: encoded once, and copied as long as they are
  * the same, which costs a tenth. Serves one writer of rows.
  */
 export class RepeatedFields<Values> {
@@ -12,7 +12,7 @@ export class RepeatedFields<Values> {
   #last: Values | undefined;
   #bytes: Uint8Array = new Uint8Array();
 
-  /** `keep` picks the fields to compare, so that the rest of a row is not kept in memory. */
+  /** `keep` extracts the fields to compare, so that the rest of a row is not kept in memory. */
   constructor(parts: {
     readonly fields: number;
     readonly isSame: (values: Values, last: Values) => boolean;

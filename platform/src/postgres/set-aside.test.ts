@@ -25,7 +25,7 @@ async function open() {
   return { pool, rows, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-describe('setting a message aside', () => {
+describe('storing a dead letter', () => {
   it('keeps it byte for byte, with where it stood and what was wrong with it, once', async () => {
     await using opened = await open();
     const setAside = postgresSetAside(opened.pool, 'history');
@@ -44,7 +44,7 @@ describe('setting a message aside', () => {
     ]);
   });
 
-  it('keeps one apart for each consumer', async () => {
+  it('stores one for each consumer', async () => {
     await using opened = await open();
     for (const consumer of ['history', 'outcomes'])
       await postgresSetAside(opened.pool, consumer)(message(), problem);
@@ -53,10 +53,10 @@ describe('setting a message aside', () => {
 
   it.each([
     ['NUL', 'a\0b'],
-    ['what only looks like an escape of NUL', 'a\\u0000b'],
-    ['half a surrogate pair', 'a\ud800b'],
+    ['text that only looks like an escape of NUL', 'a\\u0000b'],
+    ['an unpaired surrogate', 'a\ud800b'],
     ['quotes', `a"'b`],
-  ])('is not kept from it by %s in a header or in the problem', async (_, text) => {
+  ])('works with %s in a header or in the error', async (_, text) => {
     await using opened = await open();
     const error = new HotloopError('INVALID_ARGUMENT', `cannot read ${text}`);
     await postgresSetAside(opened.pool, 'history')(message({ headers: { [text]: text } }), error);
@@ -65,7 +65,7 @@ describe('setting a message aside', () => {
     expect(row).toMatchObject({ headers: { [kept]: kept }, error: `INVALID_ARGUMENT: cannot read ${kept}` });
   });
 
-  it('rejects UNAVAILABLE while Postgres is away, so that it is tried again', async () => {
+  it('rejects UNAVAILABLE while Postgres is down, so that it is retried', async () => {
     const nobody = new URL(testServices().databaseUrl);
     nobody.port = '1';
     await using pool = openPool(nobody.href, { max: 1, queryTimeoutMs: 1000, application: 'test', log });

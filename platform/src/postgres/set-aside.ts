@@ -2,17 +2,23 @@ import type { HotloopError } from '@hotloop/proto/errors.ts';
 import type { RawMessage } from '../kafka/message.ts';
 import { fromPostgresError, type Queryable } from './pool.ts';
 
-/** Keeps messages that cannot be read, byte for byte. Idempotent by consumer, topic, partition and offset. */
+/**
+ * Stores dead letters: messages that cannot be processed, byte for byte. Idempotent by consumer, topic, partition and
+ * offset.
+ */
 export type SetAside = (raw: RawMessage, error: HotloopError) => Promise<void>;
 
-/** Length of the error text. */
+/** Maximum length of the error text. */
 const MOST_CHARACTERS = 2000;
 
 const INSERT = `INSERT INTO set_aside (consumer, topic, "partition", "offset", key, value, headers, error)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
   ON CONFLICT (consumer, topic, "partition", "offset") DO NOTHING`;
 
-/** Into the table set_aside. Rejects UNAVAILABLE while Postgres is away; the consumer then tries again. */
+/**
+ * Stores dead letters in the table set_aside. Rejects UNAVAILABLE while Postgres cannot be reached; the consumer then
+ * retries.
+ */
 export function postgresSetAside(store: Queryable, consumer: string): SetAside {
   return async (raw, error) => {
     await store
@@ -32,7 +38,7 @@ export function postgresSetAside(store: Queryable, consumer: string): SetAside {
   };
 }
 
-/** NUL and half surrogate pairs, which Postgres cannot store, must not keep a message from becoming a dead letter. */
+/** Replaces NUL and unpaired surrogates, which Postgres cannot store, so that every dead letter can be stored. */
 function clean(text: string): string {
   return text.replaceAll('\0', '').toWellFormed();
 }

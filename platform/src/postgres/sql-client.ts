@@ -8,13 +8,13 @@ export interface SqlAnswer {
   readonly rows: readonly (readonly (string | null)[])[];
 }
 
-/** One connection to a server of the Postgres protocol, for a person at a prompt. */
+/** One connection to a server of the Postgres protocol, for interactive use. */
 export interface SqlClient extends AsyncDisposable {
-  /** Runs one or more statements. Throws INVALID_ARGUMENT with what the server says, and where. */
+  /** Runs one or more statements. Throws INVALID_ARGUMENT with the server's message and position. */
   query(sql: string): Promise<SqlAnswer[]>;
 }
 
-/** Connects. Throws UNAVAILABLE or UNAUTHENTICATED; the address, which may hold a password, is in neither. */
+/** Connects. Throws UNAVAILABLE or UNAUTHENTICATED; neither contains the address, which may contain a password. */
 export async function connectSql(url: string): Promise<SqlClient> {
   const client = new pg.Client({
     connectionString: url,
@@ -26,7 +26,7 @@ export async function connectSql(url: string): Promise<SqlClient> {
     const refused = cause instanceof pg.DatabaseError;
     throw new HotloopError(
       refused ? 'UNAUTHENTICATED' : 'UNAVAILABLE',
-      refused ? cause.message : 'nothing answers SQL at the address',
+      refused ? cause.message : 'no SQL server answers at this address',
       { cause },
     );
   });

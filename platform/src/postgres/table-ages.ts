@@ -4,11 +4,11 @@ import type { Queryable } from './pool.ts';
 export interface TableAge {
   readonly table: string;
   readonly uploadedAt: number;
-  /** The upload before; null when there was none, or it is not kept. */
+  /** The previous upload; null when there was none, or it was deleted. */
   readonly previousAt: number | null;
 }
 
-/** Ages of the tables named that have been uploaded. Reads what the preprocessor's table store writes. */
+/** Upload times of the given tables, if uploaded. Reads rows that the preprocessor's table store writes. */
 export async function readTableAges(database: Queryable, tables: readonly string[]): Promise<TableAge[]> {
   if (tables.length === 0) return [];
   const { rows } = await database.query<{ name: string; uploaded_ms: string; previous_ms: string | null }>(

@@ -6,7 +6,7 @@ import { openRedis } from './redis.ts';
 
 const options = { commandTimeoutMs: 10_000, name: 'test', log: silentLog() } as const;
 
-/** Where nothing listens: a port that was free a moment ago may be another test's server by now. */
+/** An address where nothing listens. A recently free port may meanwhile be another test's server. */
 const NOBODY = 'redis://127.0.0.1:1';
 
 describe('Redis', () => {
@@ -17,13 +17,13 @@ describe('Redis', () => {
     expect(await redis.get('a')).toBe('1');
   });
 
-  it('opens a queue whose policy keeps every job', async () => {
+  it('opens a queue whose eviction policy keeps every job', async () => {
     await using database = await createTestRedis('queue');
     await using redis = await openRedis(database.url, { ...options, role: 'queue' });
     expect(await redis.ping()).toBe('PONG');
   });
 
-  it('refuses a queue that may evict jobs, in one clear line', async () => {
+  it('rejects a queue that may evict jobs, with one clear line', async () => {
     await using database = await createTestRedis('cache');
     await expect(openRedis(database.url, { ...options, role: 'queue' })).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
@@ -31,14 +31,14 @@ describe('Redis', () => {
     });
   });
 
-  it('goes on without a cache that is away, and fails its commands at once', async () => {
+  it('continues without a cache that cannot be reached, and fails its commands at once', async () => {
     await using redis = await openRedis(NOBODY, { ...options, role: 'cache', connectTimeoutMs: 100 });
     const started = performance.now();
     await expect(redis.get('a')).rejects.toThrow();
     expect(performance.now() - started).toBeLessThan(options.commandTimeoutMs / 2);
   });
 
-  it('refuses to open a queue that is away', async () => {
+  it('does not open a queue that cannot be reached', async () => {
     await expect(
       openRedis(NOBODY, { ...options, role: 'queue', connectTimeoutMs: 100 }),
     ).rejects.toMatchObject({
@@ -47,7 +47,7 @@ describe('Redis', () => {
   });
 
   it('ends a command by its timeout when the server is frozen', async () => {
-    // Accepts connections and never answers, as a stopped process does.
+    // Accepts connections and never answers, like a stopped process.
     const frozen = createServer(() => undefined).listen(0, '127.0.0.1');
     await new Promise((resolve) => frozen.once('listening', resolve));
     const { port } = frozen.address() as { port: number };

@@ -3,19 +3,22 @@ import { Cluster, Redis } from 'ioredis';
 import type { Log } from '../log.ts';
 import { within } from '../within.ts';
 
-/** One server, the leader that sentinels name, or a cluster: then one command, script or pipeline may name keys of one slot alone. */
+/**
+ * A single server, the leader chosen by sentinels, or a cluster. In a cluster, one command, script or pipeline may
+ * only use keys of one slot.
+ */
 export type RedisClient = Redis & AsyncDisposable;
 
 export interface RedisOptions {
-  /** Every command ends by then, also when the server is frozen. */
+  /** Time limit of every command, which also applies when the server is frozen. */
   readonly commandTimeoutMs: number;
-  /** cache: may be evicted and lost. queue: must be noeviction, or opening is refused. */
+  /** cache: data may be evicted and lost. queue: the policy must be noeviction, otherwise opening fails. */
   readonly role: 'cache' | 'queue';
-  /** Commands of one turn of the event loop travel together; for the hot path, never for BullMQ. Default false. */
+  /** Sends the commands of one turn of the event loop together; for the hot path, never for BullMQ. Default false. */
   readonly autoPipelining?: boolean;
-  /** For connections that BullMQ blocks on: no command timeout, commands wait for a reconnection. Default false. */
+  /** For connections that BullMQ blocks on: no command timeout, and commands wait for a reconnection. Default false. */
   readonly blocking?: boolean;
-  /** How long to wait for the first connection; default 5000. A cache that is away then is opened all the same. */
+  /** How long to wait for the first connection; default 5000. A cache that cannot be reached is opened anyway. */
   readonly connectTimeoutMs?: number;
   readonly name: string;
   readonly log: Log;
@@ -26,9 +29,11 @@ const LONGEST_WAIT_MS = 2000;
 const QUIT_MS = 500;
 
 /**
- * Opens `redis://[user:password@]host:port[/database]`, `rediss://` for TLS. Several servers: `?sentinel=NAME&nodes=host:port,host:port` (the
- * address and `nodes` are sentinels, which are asked who leads NAME) or `?cluster=true&nodes=host:port,…` (caches alone). Commands fail at once while the connection is away (no offline queue), and it comes back by itself. Rejects
- * UNAVAILABLE when a queue cannot be reached, FAILED_PRECONDITION when a queue's maxmemory-policy would lose jobs or it is a cluster.
+ * Opens `redis://[user:password@]host:port[/database]`, or `rediss://` for TLS. Several servers:
+ * `?sentinel=NAME&nodes=host:port,host:port` (the address and `nodes` are sentinels, which are asked for the leader
+ * of NAME) or `?cluster=true&nodes=host:port,...` (only for caches). While the connection is lost, commands fail at
+ * once (no offline queue), and it reconnects by itself. Rejects UNAVAILABLE when a queue cannot be reached,
+ * FAILED_PRECONDITION when a queue's maxmemory-policy would lose jobs or it is a cluster.
  */
 export async function openRedis(url: string, options: RedisOptions): Promise<RedisClient> {
   const redis = clientOf(url, options);
@@ -42,7 +47,8 @@ export async function openRedis(url: string, options: RedisOptions): Promise<Red
     redis.disconnect();
     throw error;
   }
-  if (!isReady) options.log.warn({ redis: options.name }, 'Redis cannot be reached yet; going on without it');
+  if (!isReady)
+    options.log.warn({ redis: options.name }, 'Redis cannot be reached yet; continuing without it');
   return Object.assign(redis, { [Symbol.asyncDispose]: () => close(redis) });
 }
 
@@ -77,7 +83,8 @@ function clientOf(url: string, options: RedisOptions): Redis {
     ...{ slotsRefreshTimeout: 2000, maxRedirections: 4, enableAutoPipelining: true },
     redisOptions: { ...redisOptions, ...login },
   });
-  // It has the commands of a single client; what differs (pipelines of several slots, scanning) is asked for by `isCluster`.
+  // A cluster has the commands of a single client. Code that differs (pipelines of several slots, scanning) checks
+  // `isCluster`.
   return cluster as unknown as Redis;
 }
 
@@ -105,14 +112,14 @@ function libraryOptions(options: RedisOptions) {
     enableOfflineQueue: blocking,
     enableAutoPipelining: options.autoPipelining ?? false,
     maxRetriesPerRequest: blocking ? null : 0,
-    // A command whose answer was lost has failed; sending it again is the caller's decision.
+    // A command whose answer was lost counts as failed; the caller decides whether to send it again.
     autoResendUnfulfilledCommands: blocking,
     ...(blocking ? {} : { commandTimeout: options.commandTimeoutMs }),
     retryStrategy: (attempt: number) => Math.min(FIRST_WAIT_MS * 2 ** (attempt - 1), LONGEST_WAIT_MS),
   };
 }
 
-/** One line when the connection is lost and one when it is back, however many attempts lie between. */
+/** Logs one line when the connection is lost and one when it is back, however many attempts are in between. */
 function watch(redis: Redis, options: RedisOptions): void {
   let away = false;
   redis.on('error', (error) => {
@@ -125,7 +132,7 @@ function watch(redis: Redis, options: RedisOptions): void {
   });
 }
 
-/** Waits for a usable connection; the library keeps trying also after the time is up. */
+/** Waits for a usable connection. After the timeout the library keeps trying. */
 async function connect(redis: Redis, timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const done = (isReady: boolean) => {
@@ -136,12 +143,12 @@ async function connect(redis: Redis, timeoutMs: number): Promise<boolean> {
     const ready = () => done(true);
     const timer = setTimeout(() => done(false), timeoutMs);
     redis.once('ready', ready);
-    // The first refusal is not the end: the library goes on by retryStrategy.
+    // The first failure is not final: the library continues by retryStrategy.
     redis.connect().catch(() => undefined);
   });
 }
 
-/** INFO rather than CONFIG GET, which managed servers forbid. */
+/** Uses INFO instead of CONFIG GET, which managed servers forbid. */
 async function refuseEviction(redis: Redis): Promise<void> {
   let info: string;
   try {

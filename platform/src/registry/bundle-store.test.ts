@@ -50,7 +50,7 @@ describe.each([
   ['an object store', objectSubject],
   ['memory', memorySubject],
 ])('a bundle store in %s', (_, open) => {
-  it('gives back what was put, under the digest of both files', async () => {
+  it('returns what was stored, under the digest of both files', async () => {
     await using subject = await open();
     const digest = await subject.store.put(bundle);
     expect(digest).toBe(bundleDigest(bundle));
@@ -59,14 +59,14 @@ describe.each([
     expect(Buffer.from(found.onnx).equals(Buffer.from(bundle.onnx))).toBe(true);
   });
 
-  it('puts the same bundle once, also from many sides at the same moment', async () => {
+  it('stores the same bundle once, also with concurrent callers', async () => {
     await using subject = await open();
     const digests = await Promise.all(Array.from({ length: 8 }, () => subject.store.put(bundle)));
     expect(new Set(digests).size).toBe(1);
     expect((await subject.store.get(digests[0] ?? '')).manifestYaml).toBe(bundle.manifestYaml);
   });
 
-  it('tells bundles apart that differ in either file', async () => {
+  it('distinguishes bundles that differ in either file', async () => {
     await fc.assert(
       fc.asyncProperty(fc.string(), fc.uint8Array(), fc.string(), fc.uint8Array(), async (a, x, b, y) => {
         const same = a === b && Buffer.from(x).equals(Buffer.from(y));
@@ -77,7 +77,7 @@ describe.each([
     );
   });
 
-  it('refuses to give a bundle of which one bit has changed', async () => {
+  it('does not return a bundle of which one bit has changed', async () => {
     await using subject = await open();
     const digest = await subject.store.put(bundle);
     await subject.corrupt(digest);
@@ -87,7 +87,7 @@ describe.each([
     });
   });
 
-  it('answers NOT_FOUND for a digest it does not hold, INVALID_ARGUMENT for what is none', async () => {
+  it('throws NOT_FOUND for an unknown digest, INVALID_ARGUMENT for a malformed one', async () => {
     await using subject = await open();
     await expect(subject.store.get('0'.repeat(64))).rejects.toMatchObject({ code: 'NOT_FOUND' });
     for (const evil of ['', '../../etc', `${'0'.repeat(63)}/`, '0'.repeat(65), `/${'0'.repeat(64)}`])
@@ -96,13 +96,13 @@ describe.each([
 });
 
 describe('a bundle store in a directory', () => {
-  it('leaves nothing half-written beside the bundles', async () => {
+  it('leaves no partial files next to the bundles', async () => {
     await using subject = await directorySubject();
     const digests = await Promise.all([subject.store.put(bundle), subject.store.put(bundle)]);
     expect(await readdir(subject.root)).toEqual([digests[0]]);
   });
 
-  it('answers UNAVAILABLE, naming no path, for a bundle that is there and cannot be read', async () => {
+  it('throws UNAVAILABLE, naming no path, for an existing bundle that cannot be read', async () => {
     await using subject = await directorySubject();
     const digest = 'a'.repeat(64);
     await mkdir(join(subject.root, digest, 'model.onnx'), { recursive: true });
@@ -113,7 +113,7 @@ describe('a bundle store in a directory', () => {
     });
   });
 
-  it('says that the store cannot take a bundle when its folder cannot be written, naming no path', async () => {
+  it('reports that the store cannot be written when its folder is read-only, naming no path', async () => {
     await using subject = await directorySubject();
     const file = join(subject.root, 'a-file');
     await writeFile(file, '');

@@ -3,15 +3,18 @@ import { mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promise
 import { join } from 'node:path';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
-/** Both files of a model. Immutable: the digest is taken over them. */
+/** Both files of a model. Immutable: the digest covers both. */
 export interface Bundle {
   readonly manifestYaml: string;
   readonly onnx: Uint8Array;
 }
 
-/** Content-addressed bundles. `get` verifies every byte against the digest before it returns: DATA_LOSS otherwise. */
+/**
+ * Content-addressed bundles. `get` verifies every byte against the digest before it returns, and throws DATA_LOSS on
+ * a mismatch.
+ */
 export interface BundleStore {
-  /** Stores a bundle unless it is there; returns its digest. All or nothing. */
+  /** Stores a bundle unless it exists; returns its digest. Atomic. */
   put(bundle: Bundle): Promise<string>;
   get(bundleSha256: string): Promise<Bundle>;
 }
@@ -20,12 +23,12 @@ export function sha256(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Digest of a bundle: SHA-256 over one line per file, each its name and its own SHA-256. */
+/** Digest of a bundle: SHA-256 over one line per file, each with its name and its own SHA-256. */
 export function bundleDigest(bundle: Bundle): string {
   return bundleDigestOf(bundle.manifestYaml, sha256(bundle.onnx));
 }
 
-/** The same, where the digest of the ONNX file is known. */
+/** The same, when the digest of the ONNX file is already known. */
 export function bundleDigestOf(manifestYaml: string, onnxSha256: string): string {
   return sha256(`model.onnx ${onnxSha256}\nmodel.yaml ${sha256(manifestYaml)}\n`);
 }
@@ -39,7 +42,7 @@ export function directoryBundleStore(root: string): BundleStore {
       const digest = bundleDigest(bundle);
       const folder = join(root, digest);
       if (await exists(join(folder, 'model.onnx'))) {
-        // A new time marks it as wanted: the collection of garbage skips recent files.
+        // A new modification time marks it as in use: garbage collection skips recent files.
         const now = new Date();
         await utimes(join(folder, 'model.yaml'), now, now).catch(() => undefined);
         return digest;
@@ -50,14 +53,14 @@ export function directoryBundleStore(root: string): BundleStore {
         await writeDurably(join(staging, 'model.onnx'), bundle.onnx);
         await writeDurably(join(staging, 'model.yaml'), Buffer.from(bundle.manifestYaml));
         await rename(staging, folder).catch(async (error: unknown) => {
-          // Somebody else stored the same bytes first; theirs are as good as ours.
+          // Another process stored the same bytes first; either copy will do.
           if (!(await exists(join(folder, 'model.onnx')))) throw error;
         });
         return digest;
       } catch (cause) {
-        throw new HotloopError('RESOURCE_EXHAUSTED', 'the model store cannot take the bundle', { cause });
+        throw new HotloopError('RESOURCE_EXHAUSTED', 'the model store cannot be written', { cause });
       } finally {
-        // What cannot be removed must not hide why the bundle was not stored.
+        // A failed cleanup must not hide why the bundle was not stored.
         await rm(staging, { recursive: true, force: true }).catch(() => undefined);
       }
     },
@@ -84,7 +87,7 @@ export function directoryBundleStore(root: string): BundleStore {
   };
 }
 
-/** A missing file is final; other errors, such as a volume that is away, may be temporary. */
+/** A missing file is final; other errors, such as an unmounted volume, may be temporary. */
 function unread(bundleSha256: string, cause: unknown): HotloopError {
   const name = `bundle ${bundleSha256.slice(0, 12)}`;
   const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';

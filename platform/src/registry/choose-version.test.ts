@@ -23,7 +23,7 @@ const asked = (user: string) => ({ entities: { user }, predictionId: 'p' });
 const versionFor = (rollouts: readonly RolloutTraffic[], user: string, version = '') =>
   chooseVersion(snapshotWith(rollouts), 'm', version, asked(user)).record.version;
 
-describe('the version that answers', () => {
+describe('the choice of a version', () => {
   it('keeps an entity on its version, and only adds entities when the share grows', () => {
     fc.assert(
       fc.property(fc.string(), fc.double({ min: 0, max: 1, noNaN: true }), (user, share) => {
@@ -34,20 +34,20 @@ describe('the version that answers', () => {
     );
   });
 
-  it('draws anew with another salt', () => {
+  it('assigns entities differently with another salt', () => {
     const users = Array.from({ length: 2_000 }, (_, index) => `user-${index}`);
     const both = users.filter((u) => unitHash('a', u) < 0.5 && unitHash('b', u) < 0.5).length;
     expect(Math.abs(both / users.length - 0.25)).toBeLessThan(0.05);
   });
 
-  it('is what the caller names, whatever the rollout', () => {
+  it('is the version that the caller names, whatever the rollout', () => {
     expect(versionFor([split(1)], 'ada', '1')).toBe(1);
     expect(versionFor([split(1)], 'ada', 'live')).toBe(1);
     expect(versionFor([split(1)], 'ada', 'candidate')).toBe(2);
     expect(chooseVersion(snapshotWith([split(1)]), 'm', '', asked('ada')).variant).toBe('canary');
   });
 
-  it('gives each arm its share of the entities, within chance, and says how likely its choice was', () => {
+  it('gives each arm its share of the entities, within statistical error, and returns the propensity', () => {
     const snapshot = snapshotWith([split(0.3)]);
     const chosen = Array.from({ length: 4_000 }, (_, user) =>
       chooseVersion(snapshot, 'm', '', asked(`u${user}`)),
@@ -57,13 +57,13 @@ describe('the version that answers', () => {
     expect(new Set(chosen.filter(({ variant }) => variant === 'live').map((one) => one.propensity))).toEqual(
       new Set([0.7]),
     );
-    // Four deviations of a binomial share.
+    // Four standard deviations of a binomial share.
     expect(Math.abs(canaries.length / chosen.length - 0.3)).toBeLessThan(4 * Math.sqrt((0.3 * 0.7) / 4_000));
     expect(chooseVersion(snapshotWith([]), 'm', '', asked('ada')).propensity).toBe(1);
     expect(chooseVersion(snapshot, 'm', '1', asked('ada')).propensity).toBe(1);
   });
 
-  it('gives copies to every shadow but the version that answers', () => {
+  it('sends copies to every shadow except the version that answers', () => {
     const shadow = (version: number): RolloutTraffic => ({
       rolloutId: `r${version}`,
       kind: 'shadow',
@@ -77,7 +77,7 @@ describe('the version that answers', () => {
     expect(chooseVersion(snapshotWith([shadow(2)]), 'm', '1', asked('ada')).shadows).toEqual([]);
   });
 
-  it('sends nothing to a version that is only being loaded', () => {
+  it('sends no requests to a version that is only being loaded', () => {
     const loading: RolloutTraffic = { ...split(1), kind: 'load' };
     expect(versionFor([loading], 'ada')).toBe(1);
   });

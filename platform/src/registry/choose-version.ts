@@ -1,7 +1,7 @@
 import { resolveVersion } from './resolve-version.ts';
 import type { ModelRecord, RegistrySnapshot, RolloutTraffic, VersionRecord } from './snapshot.ts';
 
-/** Who asks, as far as the choice of a version depends on it. */
+/** The properties of a request that the choice of a version depends on. */
 export interface Choosing {
   readonly entities: Readonly<Record<string, string>>;
   readonly predictionId: string;
@@ -10,19 +10,19 @@ export interface Choosing {
 export interface ChosenVersion {
   readonly record: VersionRecord;
   readonly variant: 'live' | 'canary' | 'pinned';
-  /** How likely it was that this version answers: its share of the split, 1 where there is none. */
+  /** Probability that this version answers: its share of the split, 1 without a split. */
   readonly propensity: number;
-  /** Versions that get a copy of the request; their answers are logged and nobody sees them. */
+  /** Versions that get a copy of the request; their answers are logged but not returned. */
   readonly shadows: readonly VersionRecord[];
 }
 
 const NO_SHADOWS: readonly VersionRecord[] = [];
 
 /**
- * Which version answers a request, and which versions get a copy of it. A request that names a version or an alias gets that one.
- * One that names none gets the live version, or the version of a rollout's split. The choice is a pure function of the rollout's salt
- * and of the entity, so that an entity stays with its version while the shares stay, and a share that grows only adds entities.
- * Throws as `resolveVersion`.
+ * Chooses the version that answers a request, and the versions that get a copy of it. A request that names a version
+ * or an alias gets that version. Any other request gets the live version, or a version by a rollout's split. The
+ * choice is a pure function of the rollout's salt and the entity, so that an entity stays with its version while the
+ * shares stay the same, and increasing a share only adds entities. Throws as `resolveVersion`.
  */
 export function chooseVersion(
   snapshot: RegistrySnapshot,
@@ -45,7 +45,9 @@ export function chooseVersion(
   return { ...answer, shadows: shadowsOf(model, rollouts, answer.record, who) };
 }
 
-/** The version that the entity falls to; undefined for the live one, which has what the arms leave. */
+/**
+ * The version of the arm that the entity belongs to; undefined for the live version, which gets what the arms leave.
+ */
 function armOf({ salt, arms }: RolloutTraffic, who: Choosing): number | undefined {
   const drawn = unitHash(salt, stickyKey(who));
   let upTo = 0;
@@ -56,7 +58,7 @@ function armOf({ salt, arms }: RolloutTraffic, who: Choosing): number | undefine
   return undefined;
 }
 
-/** The share of a version, or of the live one: what the arms leave. */
+/** The share of a version, or of the live version: what the arms leave. */
 function shareOf({ arms }: RolloutTraffic, version: number | undefined): number {
   const own = arms.find((arm) => arm.version === version);
   return own ? own.share : 1 - arms.reduce((sum, { share }) => sum + share, 0);
@@ -80,7 +82,7 @@ function shadowsOf(
   return shadows;
 }
 
-/** The entity `user` where there is one, else the first by name, else the prediction itself. */
+/** The entity `user` if there is one, else the first entity by name, else the prediction itself. */
 export function stickyKey({ entities, predictionId }: Choosing): string {
   const user = entities.user;
   if (user !== undefined && user !== '') return user;
@@ -89,8 +91,8 @@ export function stickyKey({ entities, predictionId }: Choosing): string {
 }
 
 /**
- * A number from 0 to 1 (exclusive) drawn from two texts: FNV-1a over their UTF-16 units, then the finalizer of MurmurHash3, without
- * which texts that differ in their last letter alone would fall close together.
+ * A number from 0 to 1 (exclusive) computed from two texts: FNV-1a over their UTF-16 units, then the finalizer of
+ * MurmurHash3. Without the finalizer, texts that differ only in their last letter would get similar numbers.
  */
 export function unitHash(salt: string, key: string): number {
   let hash = 0x811c9dc5;

@@ -37,7 +37,7 @@ function open(refresh?: RegistryReader['refresh']) {
 }
 
 describe('findFresh', () => {
-  it('answers from the snapshot at hand without waiting', () => {
+  it('answers from the current snapshot without waiting', () => {
     const { registry, find, refreshes } = open();
     registry.set(model);
     registry.publish();
@@ -45,13 +45,13 @@ describe('findFresh', () => {
     expect(refreshes()).toBe(0);
   });
 
-  it('reads the registry again before it says that something is not there', async () => {
+  it('reads the registry again before it throws NOT_FOUND', async () => {
     const { registry, find } = open();
     registry.set(model);
     expect(await find(findModel)).toBe(model);
   });
 
-  it('reads once for all who ask at the same time, and at most once in a while', async () => {
+  it('reads once for all concurrent callers, with a limited rate', async () => {
     const { find, refreshes, pass } = open();
     const all = await Promise.allSettled(Array.from({ length: 100 }, async () => find(findModel)));
     expect(all.every(({ status }) => status === 'rejected')).toBe(true);
@@ -63,14 +63,14 @@ describe('findFresh', () => {
     expect(refreshes()).toBe(2);
   });
 
-  it('decides by the snapshot at hand when the registry cannot be read', async () => {
+  it('uses the current snapshot when the registry cannot be read', async () => {
     const { find } = open(async () => {
       throw new HotloopError('UNAVAILABLE', 'away');
     });
     await expect(find(findModel)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('throws anything but NOT_FOUND as it is', () => {
+  it('throws errors other than NOT_FOUND unchanged', () => {
     const { find, refreshes } = open();
     const refuse = () => {
       throw new HotloopError('INVALID_ARGUMENT', 'malformed');

@@ -4,13 +4,13 @@ import type { RegistryReader, RegistrySnapshot } from './snapshot.ts';
 const REFRESH_EVERY_MS = 250;
 const REFRESH_TIMEOUT_MS = 1000;
 
-/** Looks something up in the registry's snapshot and, when it is not there, once more in a newer one. */
+/** Looks something up in the registry's snapshot and, if it is not found, once more in a newer one. */
 export type FindFresh = <T>(find: (snapshot: RegistrySnapshot) => T) => T | Promise<T>;
 
 /**
- * A service that was told of a version may be a moment ahead of its own snapshot. Then the registry is read again before
- * the answer is NOT_FOUND: one reading for all who wait, at most one in 250 ms, so that callers who ask for what
- * does not exist cost nothing. Anything but NOT_FOUND is thrown as it is.
+ * A service may be asked for a version that is newer than its own snapshot. So the registry is read again before the
+ * answer is NOT_FOUND: one read for all waiting callers, and at most one in 250 ms, so that requests for unknown
+ * names stay cheap. Errors other than NOT_FOUND are thrown unchanged.
  */
 export function findFresh(registry: RegistryReader, monotonic: () => number): FindFresh {
   let refreshing: Promise<void> | undefined;
@@ -20,7 +20,7 @@ export function findFresh(registry: RegistryReader, monotonic: () => number): Fi
     nextAt = monotonic() + REFRESH_EVERY_MS;
     refreshing = registry.refresh(AbortSignal.timeout(REFRESH_TIMEOUT_MS)).then(
       () => undefined,
-      // The store is away: the snapshot at hand decides.
+      // The store cannot be reached: the current snapshot decides.
       () => undefined,
     );
     void refreshing.finally(() => {

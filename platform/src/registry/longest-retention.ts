@@ -2,8 +2,8 @@ import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { RegistrySnapshot } from './snapshot.ts';
 
 /**
- * How long the prediction and decision logs are kept: their days hold all models, so the longest that any live version asks for counts.
- * Undefined, which keeps all, while no model is live.
+ * How long the prediction and decision logs are kept. Their partitions are days with rows of all models, so the
+ * longest retention of any live version applies. Undefined, which keeps all, while no model is live.
  */
 export function longestRetentionMs(snapshot: RegistrySnapshot): number | undefined {
   let longest: number | undefined;

@@ -6,14 +6,15 @@ import { type BundleStore, bundleDigest, directoryBundleStore } from './bundle-s
 const DIGEST = /^[0-9a-f]{64}$/;
 
 /**
- * Bundles in an object store, as DIGEST/model.onnx and DIGEST/model.yaml; the layout of the directory store. What a put that was broken
- * off leaves behind counts as absent, and is garbage.
+ * Bundles in an object store, as DIGEST/model.onnx and DIGEST/model.yaml, the layout of the directory store. The
+ * remains of an interrupted put count as absent, and are garbage.
  */
 export function objectBundleStore(objects: ObjectStore): BundleStore {
   return {
     async put(bundle) {
       const digest = bundleDigest(bundle);
-      // The manifest comes last, and again for a bundle that is there: its time says that somebody still wants it.
+      // The manifest is written last, and again for an existing bundle: its modification time marks the bundle as in
+      // use.
       if (!(await has(objects, `${digest}/model.onnx`)))
         await objects.put(`${digest}/model.onnx`, bundle.onnx);
       await objects.put(`${digest}/model.yaml`, Buffer.from(bundle.manifestYaml));

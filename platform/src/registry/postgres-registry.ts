@@ -15,22 +15,22 @@ import {
 import type { ModelRecord, RegistryReader, RegistrySnapshot, VersionRecord } from './snapshot.ts';
 import { decodeRegistry, encodeRegistry, type SnapshotFile } from './snapshot-file.ts';
 
-/** The channel that says the registry has changed; the tables' triggers send on it. */
+/** The channel that announces changes of the registry; triggers on its tables send the notifications. */
 export const REGISTRY_CHANNEL = 'hotloop_registry';
 
 export interface RegistryOptions {
-  /** How often the revision is compared in case a notification was lost; default 1000. */
+  /** Interval at which the revision is compared in case a notification was lost; default 1000. */
   readonly pollMs?: number;
   readonly clock?: Clock;
-  /** Keeps the newest snapshot on disk; with it the registry also opens while Postgres is away. */
+  /** Keeps the newest snapshot on disk; with it the registry also opens while Postgres cannot be reached. */
   readonly file?: SnapshotFile | undefined;
 }
 
 /**
- * A registry over Postgres. Resolves when the first snapshot is read, from disk where Postgres is away; rejects UNAVAILABLE when neither
- * can be. Reads again
- * when Postgres notifies, when the listening connection comes back, and when a poll sees another revision. The pool stays
- * the caller's; disposal ends the listening connection and the poll.
+ * A registry over Postgres. Resolves when the first snapshot is read, from disk if Postgres cannot be reached;
+ * rejects UNAVAILABLE when neither can be read. Reads again when Postgres notifies, when the listening connection is
+ * restored, and when a poll finds another revision. The pool belongs to the caller; disposal ends the listening
+ * connection and the poll.
  */
 export async function openRegistry(
   pool: Pool,
@@ -72,7 +72,7 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
     this.#file = options.file;
   }
 
-  /** Takes what an earlier process left on disk. False where there is nothing that can be read. */
+  /** Publishes the snapshot that an earlier process left on disk. Returns false when there is none that can be read. */
   async readFile(): Promise<boolean> {
     const kept = decodeRegistry(await this.#file?.read());
     if (kept === null) return false;
@@ -86,7 +86,7 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
         ),
       ]);
     const since = new Date(kept.confirmedAt).toISOString();
-    this.#log.warn({ since }, 'Postgres is away: the registry is what it was when this node last read it');
+    this.#log.warn({ since }, 'Postgres cannot be reached: using the registry as this node last read it');
     return true;
   }
 
@@ -108,7 +108,10 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
     return () => this.#listeners.delete(listener);
   }
 
-  /** A read under way may have begun before the change that the caller means: so one more follows it, shared by all. */
+  /**
+   * A read in progress may have started before the change that the caller waits for, so one more follows it, shared
+   * by all callers.
+   */
   async refresh(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     if (this.#reading) {
@@ -148,7 +151,7 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
     } catch (error) {
       const known = fromPostgresError(error);
       if (!this.#away && !this.#closed)
-        this.#log.warn({ error: known }, 'the registry cannot be read; the last snapshot stays');
+        this.#log.warn({ error: known }, 'the registry cannot be read; keeping the last snapshot');
       this.#away = true;
       throw new HotloopError(known.code, 'the registry cannot be read', { cause: error });
     }
@@ -169,7 +172,7 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
     this.#publish(rows);
   }
 
-  /** What did not change keeps its identity, so that readers may compare by it. */
+  /** Unchanged models keep their identity, so that readers can compare by reference. */
   #publish(rows: RegistryRows): void {
     const byModel = Map.groupBy(this.#versions.values(), (record) => record.model);
     const rollouts = Map.groupBy(rows.rollouts, (rollout) => rollout.model);
@@ -205,7 +208,7 @@ class PostgresRegistry implements RegistryReader, AsyncDisposable {
     }, this.#pollMs);
   }
 
-  /** The failure has been logged; the next poll tries again. */
+  /** The failure is already logged; the next poll tries again. */
   #refreshQuietly(): Promise<void> {
     if (this.#closed) return Promise.resolve();
     return this.refresh().catch(() => undefined);

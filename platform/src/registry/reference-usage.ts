@@ -5,7 +5,7 @@ interface FeatureRow {
   readonly by: string | null;
 }
 
-/** Which kinds of entities look into each reference table, over all versions of all models. */
+/** The kinds of entities that look up each reference table, over all versions of all models. */
 export async function referenceUsage(database: Queryable): Promise<Map<string, Set<string>>> {
   try {
     const { rows } = await database.query<FeatureRow>(
@@ -24,7 +24,7 @@ export async function referenceUsage(database: Queryable): Promise<Map<string, S
   }
 }
 
-/** Topics that models read or write: where messages stay until the broker's retention ends them. */
+/** Topics that models read or write, in which messages stay until the broker's retention ends. */
 export async function topicsOfModels(database: Queryable): Promise<string[]> {
   try {
     const { rows } = await database.query<{ topic: string }>(

@@ -3,7 +3,7 @@ import type { Log } from '../log.ts';
 import type { Queryable } from '../postgres/pool.ts';
 import type { ModelRecord, RolloutTraffic, VersionRecord } from './snapshot.ts';
 
-/** Grows with every change of the registry. Text, because it is a bigint and only compared. */
+/** Grows with every change of the registry. Text, because it is a bigint and is only compared for equality. */
 export async function readRevision(database: Queryable): Promise<string> {
   const { rows } = await database.query<{ revision: string }>('SELECT revision FROM registry_change');
   return rows[0]?.revision ?? '';
@@ -25,7 +25,7 @@ interface VersionRow {
   readonly parent: number | null;
 }
 
-/** A rollout's traffic as the table keeps it. */
+/** A rollout's traffic as stored in the table. */
 type RolloutRow = RolloutTraffic & { readonly model: string };
 
 export interface RegistryRows {
@@ -35,7 +35,7 @@ export interface RegistryRows {
   readonly versions: readonly VersionRow[];
 }
 
-/** Everything but the manifests, read in one statement and so at one moment. */
+/** Everything except the manifests, read in one statement and so at one moment. */
 export async function readRegistry(database: Queryable): Promise<RegistryRows> {
   const { rows } = await database.query<RegistryRows>(`
     SELECT
@@ -57,8 +57,8 @@ export function versionKey(model: string, version: number): string {
 }
 
 /**
- * Reads versions that are not known yet; a version never changes, so each is read and parsed once. One whose manifest this
- * release cannot read is left out and logged: the others must go on.
+ * Reads versions that are not known yet. A version never changes, so each is read and parsed once. A version whose
+ * manifest this release cannot parse is skipped and logged, so that the others still work.
  */
 export async function readVersions(
   database: Queryable,
@@ -113,7 +113,7 @@ export function modelRecord(
   };
 }
 
-/** Whether two records of one model say the same; version records are compared by identity. */
+/** Whether two records of one model are equal; version records are compared by identity. */
 export function sameModel(a: ModelRecord, b: ModelRecord): boolean {
   return (
     a.liveVersion === b.liveVersion &&

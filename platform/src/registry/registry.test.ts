@@ -36,13 +36,13 @@ function model(name: string, versions: readonly number[], live: number | null): 
   };
 }
 
-/** A reader and the way to change what it reads. */
+/** A reader, and functions to change what it reads. */
 interface Subject extends AsyncDisposable {
   readonly reader: RegistryReader;
   store(record: ModelRecord): Promise<void>;
 }
 
-/** In one transaction, so that nobody sees half of it. */
+/** In one transaction, so that no reader sees a partial change. */
 function storeInPostgres(pool: Pool, record: ModelRecord): Promise<void> {
   return transaction(pool, (client) => insertModel(client, record));
 }
@@ -101,7 +101,7 @@ describe.each([
   ['Postgres', postgresSubject],
   ['memory', memorySubject],
 ])('a registry in %s', (_, open) => {
-  it('begins empty and shows what is stored after a refresh', async () => {
+  it('starts empty and shows stored models after a refresh', async () => {
     await using subject = await open();
     expect(subject.reader.current().models.size).toBe(0);
     await subject.store(model('shoes', [1, 2], 2));
@@ -119,7 +119,7 @@ describe.each([
     expect(subject.reader.current()).toBe(before);
   });
 
-  it('keeps the identity of models that did not change beside one that did', async () => {
+  it('keeps the identity of models that did not change when another did', async () => {
     await using subject = await open();
     await subject.store(model('shoes', [1], 1));
     const hats = model('hats', [1], null);
@@ -132,7 +132,7 @@ describe.each([
     expect(subject.reader.current().models.get('hats')?.liveVersion).toBe(1);
   });
 
-  it('tells listeners after the change, in their order, until they leave', async () => {
+  it('notifies listeners after the change, in order, until they are removed', async () => {
     await using subject = await open();
     const seen: string[] = [];
     const listen = (name: string) =>
@@ -150,7 +150,7 @@ describe.each([
     expect(seen).toEqual(['a1', 'b1', 'b2']);
   });
 
-  it('moves the time of confirmation at a refresh that changes nothing', async () => {
+  it('updates the time of confirmation at a refresh that changes nothing', async () => {
     await using subject = await open();
     const before = subject.reader.confirmedAt();
     await expect.poll(() => Date.now()).toBeGreaterThan(before);
@@ -159,8 +159,8 @@ describe.each([
   });
 });
 
-describe('a registry in Postgres, left to itself', () => {
-  it('shows a change soon after it is committed, without being asked', async () => {
+describe('a registry in Postgres without explicit refreshes', () => {
+  it('shows a change soon after it is committed', async () => {
     await using database = await postgresDatabase();
     await using reader = await openRegistry(database.pool, database.url, log, { pollMs: 3_600_000 });
     await expect
@@ -176,14 +176,14 @@ describe('a registry in Postgres, left to itself', () => {
     await expect.poll(() => reader.current().models.get('shoes')?.versions.size).toBe(1);
   });
 
-  it('finds a change by polling when the listening connection cannot be had', async () => {
+  it('finds a change by polling when there is no listening connection', async () => {
     await using database = await postgresDatabase();
     await using reader = await openRegistry(database.pool, 'postgres://u@127.0.0.1:1/x', log, { pollMs: 50 });
     await storeInPostgres(database.pool, model('shoes', [1], 1));
     await expect.poll(() => reader.current().models.get('shoes')?.liveVersion).toBe(1);
   });
 
-  it('listens again after its connection was cut', async () => {
+  it('listens again after its connection was lost', async () => {
     await using database = await postgresDatabase();
     await using reader = await openRegistry(database.pool, database.url, log, { pollMs: 3_600_000 });
     const listening = async () => {
@@ -201,7 +201,7 @@ describe('a registry in Postgres, left to itself', () => {
     await expect.poll(() => reader.current().models.size).toBe(1);
   });
 
-  it('leaves out a version whose manifest it cannot read, and shows the others', async () => {
+  it('skips a version whose manifest it cannot read, and shows the others', async () => {
     await using database = await postgresDatabase();
     await storeInPostgres(database.pool, model('shoes', [1], 1));
     await database.pool.query(
@@ -212,7 +212,7 @@ describe('a registry in Postgres, left to itself', () => {
     expect([...(reader.current().models.get('shoes')?.versions.keys() ?? [])]).toEqual([1]);
   });
 
-  it('opens from disk while Postgres is away, but not from a damaged file', async () => {
+  it('opens from disk while Postgres is down, but not from a damaged file', async () => {
     await using database = await createMigratedDatabase();
     const folder = await mkdtemp(join(tmpdir(), 'hotloop-registry-'));
     await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
@@ -239,7 +239,7 @@ describe('a registry in Postgres, left to itself', () => {
     });
   });
 
-  it('keeps the last snapshot while Postgres is away', async () => {
+  it('keeps the last snapshot while Postgres is down', async () => {
     await using database = await postgresDatabase();
     await storeInPostgres(database.pool, model('shoes', [1], 1));
     const pool = openPool(database.url, { max: 2, queryTimeoutMs: 10_000, application: 'away', log });

@@ -18,8 +18,8 @@ function isLabel(text: string): text is keyof typeof LABELS {
 }
 
 /**
- * Which version a request means: empty or a label (live, candidate, previous), or a number.
- * Throws NOT_FOUND for an unknown model, version or empty label; INVALID_ARGUMENT for a malformed version.
+ * The version that a request refers to: by number, by label (live, candidate, previous), or live when empty. Throws
+ * NOT_FOUND for an unknown model, version or unassigned label; INVALID_ARGUMENT for a malformed version.
  */
 export function resolveVersion(snapshot: RegistrySnapshot, name: string, version: string): PinnedVersion {
   const model = snapshot.models.get(name);
@@ -46,7 +46,7 @@ export function resolveVersion(snapshot: RegistrySnapshot, name: string, version
   return { record, variant: 'pinned' };
 }
 
-/** A suggestion is not worth going through very many names for every request that is wrong. */
+/** Names searched for a suggestion: a wrong request must not cost a search through very many names. */
 const MOST_NAMES = 200;
 
 function* firstNames({ models }: RegistrySnapshot): Generator<string> {

@@ -8,17 +8,20 @@ import type { ModelRecord, RegistrySnapshot } from './snapshot.ts';
 
 /** One value on local disk that outlives the process: the last known state of something in Postgres. */
 export interface SnapshotFile {
-  /** Null where there is none, or where it is damaged (which is logged). */
+  /** Null when there is none, or when it is damaged (which is logged). */
   read(): Promise<unknown>;
-  /** Replaces it whole. Of values that come while one is being written only the newest follows. Never rejects: failures are logged. */
+  /**
+   * Replaces the value atomically. Of the values that arrive during a write, only the newest is written next. Never
+   * rejects: failures are logged.
+   */
   write(content: unknown): void;
-  /** Resolves when nothing is being written. */
+  /** Resolves when no write is in progress. */
   written(): Promise<void>;
 }
 
 const FORMAT = 1;
 
-/** Opens the file; it is made with the first write, readable by this user alone. */
+/** Opens the file. It is created at the first write, readable only by this user. */
 export function snapshotFile(path: string, log: Log): SnapshotFile {
   let waiting: { readonly content: unknown } | undefined;
   let writing: Promise<void> | undefined;
@@ -28,7 +31,7 @@ export function snapshotFile(path: string, log: Log): SnapshotFile {
       try {
         await replace(path, next.content);
       } catch (error) {
-        log.warn({ error, path }, 'what was read from Postgres could not be kept on disk for the next start');
+        log.warn({ error, path }, 'the snapshot could not be saved on disk for the next start');
       }
     }
     writing = undefined;
@@ -59,7 +62,7 @@ export function snapshotFile(path: string, log: Log): SnapshotFile {
   };
 }
 
-/** All or nothing, also when the machine loses power. */
+/** Atomic, also when the machine loses power. */
 async function replace(path: string, content: unknown): Promise<void> {
   const text = JSON.stringify(content);
   await mkdir(dirname(path), { recursive: true });
@@ -101,7 +104,7 @@ const modelSchema = z.object({
 
 const keptSchema = z.object({ confirmedAt: z.number(), models: z.array(modelSchema) });
 
-/** The registry as it is kept on disk. Pure. */
+/** The registry in the form that is stored on disk. Pure. */
 export function encodeRegistry({ models }: RegistrySnapshot, confirmedAt: number): unknown {
   return {
     confirmedAt,
@@ -109,7 +112,7 @@ export function encodeRegistry({ models }: RegistrySnapshot, confirmedAt: number
   };
 }
 
-/** Null for what another release wrote and this one cannot read. Pure. */
+/** Null for a file of another release that this one cannot read. Pure. */
 export function decodeRegistry(
   content: unknown,
 ): { readonly snapshot: RegistrySnapshot; readonly confirmedAt: number } | null {

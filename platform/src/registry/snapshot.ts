@@ -17,12 +17,12 @@ export interface ModelRecord {
   readonly liveVersion: number | null;
   /** Stays warm for rollback. */
   readonly previousVersion: number | null;
-  /** A version that a rollout wants loaded but that takes no traffic yet. */
+  /** A version that a rollout wants loaded but that gets no traffic yet. */
   readonly targetVersion: number | null;
-  /** Grows by one at every flip; the compare-and-swap's expectation. */
+  /** Incremented at every switch of the live version; the expected value of the compare-and-swap. */
   readonly generation: number;
   readonly versions: ReadonlyMap<number, VersionRecord>;
-  /** What the rollouts in progress ask for; nothing when there are none. */
+  /** Traffic of the rollouts in progress; absent when there are none. */
   readonly rollouts?: readonly RolloutTraffic[];
 }
 
@@ -30,11 +30,11 @@ export interface ModelRecord {
 export interface RolloutTraffic {
   readonly rolloutId: string;
   /**
-   * load: keep the versions of the arms ready, send them nothing. shadow: send them a copy of the requests. split: each arm
-   * answers its share of the entities, and the live version the rest. At most one rollout of a model splits.
+   * load: keep the arms' versions ready, without traffic. shadow: send them a copy of the requests. split: each arm
+   * answers its share of the entities, and the live version the rest. At most one rollout per model splits.
    */
   readonly kind: 'load' | 'shadow' | 'split';
-  /** Decides, with the entity, who falls to which arm. */
+  /** Together with the entity, determines the arm. */
   readonly salt: string;
   readonly arms: readonly RolloutArm[];
 }
@@ -45,20 +45,21 @@ export interface RolloutArm {
   readonly share: number;
 }
 
-/** All that services need of the registry, read at one moment. */
+/** Everything that services need from the registry, read at one moment. */
 export interface RegistrySnapshot {
   readonly models: ReadonlyMap<string, ModelRecord>;
 }
 
 /**
- * The registry as services see it. `current` never waits and never fails once `start` has resolved; when Postgres
- * is away it keeps the last snapshot. Listeners run after `current` has changed, in order of registration.
+ * The registry as services see it. `current` never waits and, once `start` has resolved, never fails; while Postgres
+ * cannot be reached it returns the last snapshot. Listeners run after `current` has changed, in order of
+ * registration.
  */
 export interface RegistryReader {
   current(): RegistrySnapshot;
   onChange(listener: (snapshot: RegistrySnapshot) => void): () => void;
   /** Reads again at once; resolves when the newest state is in `current`. */
   refresh(signal?: AbortSignal): Promise<void>;
-  /** Moves whenever the snapshot was confirmed against the store, in milliseconds since 1970. */
+  /** Time at which the snapshot was last confirmed against the store, in milliseconds since 1970. */
   confirmedAt(): number;
 }

@@ -40,14 +40,14 @@ describe('versionCache', () => {
     expect(compiled).toEqual([1, 2]);
   });
 
-  it('compiles again what carries other bytes under the same number', () => {
+  it('compiles again when the same number has other bytes', () => {
     const { cache, compiled } = open(version(1));
     cache.of(version(1));
     cache.of(version(1, 'other'));
     expect(compiled).toEqual([1, 1]);
   });
 
-  it('keeps a failure as well, names the version, and hides what was not meant for callers', () => {
+  it('also caches a failure, names the version, and hides internal details', () => {
     const { cache, compiled } = open(version(13));
     for (let index = 0; index < 3; index++)
       expect(() => cache.of(version(13))).toThrow(/model m version 13 cannot serve: its manifest/);

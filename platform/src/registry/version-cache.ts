@@ -1,9 +1,9 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { RegistryReader, RegistrySnapshot, VersionRecord } from './snapshot.ts';
 
-/** Values that are compiled once per version, for as long as the registry knows the version. */
+/** Values that are compiled once per version and kept while the registry knows the version. */
 export interface VersionCache<T> extends Disposable {
-  /** Throws, every time again, what compiling this version threw. */
+  /** Throws, at every call, the error of compiling this version. */
   of(record: VersionRecord): T;
 }
 
@@ -13,8 +13,8 @@ type Entry<T> = { readonly bundleSha256: string } & (
 );
 
 /**
- * Versions are immutable, so a compiled value is valid until its version leaves the registry. A failure is kept too: a version
- * that cannot be compiled must not cost a compilation for every request that names it.
+ * Versions are immutable, so a compiled value is valid until its version leaves the registry. Failures are cached
+ * too: a version that cannot be compiled must not cost a compilation for every request that names it.
  */
 export function versionCache<T>(
   registry: RegistryReader,

@@ -18,7 +18,7 @@ import { startProcessTracing, type Tracing } from '../telemetry/tracing.ts';
 import { TlsIdentity } from '../tls/tls-identity.ts';
 import type { FoundationSettings } from './settings.ts';
 
-/** What every service of a process shares. Opened once, closed by `closing`, last. */
+/** What all services of a process share. Opened once, closed last, by `closing`. */
 export interface Foundation {
   /** Name of this node, in the log and on its rows. */
   readonly node: string;
@@ -29,30 +29,30 @@ export interface Foundation {
   readonly pool: Pool;
   readonly registry: RegistryReader;
   readonly authenticator: Authenticator;
-  /** The certificate of this process; undefined where connections are not encrypted. */
+  /** The certificate of this process; undefined if connections are not encrypted. */
   readonly tls: TlsIdentity | undefined;
-  /** The key of the services' own calls to each other, if keys are used. */
+  /** The key for the services' own calls to each other, if keys are used. */
   readonly apiKey: string | undefined;
   readonly databaseUrl: string;
-  /** Of OpenID Connect tokens, where they are taken. */
+  /** The issuer of OpenID Connect tokens, if they are accepted. */
   readonly issuer: string | undefined;
   readonly drainMs: number;
 }
 
 export interface FoundationOptions {
-  /** Name of the service, or of the process when it holds several. */
+  /** Name of the service, or of the process when it contains several. */
   readonly service: string;
   readonly maxConnections: number;
   readonly queryTimeoutMs: number;
 }
 
-/** How long a node that could serve from disk waits for Postgres when it starts. */
+/** How long a node that can serve from disk waits for Postgres when it starts. */
 const PATIENCE_MS = 3_000;
 
 /**
- * Opens the dependencies of a service: tracing, metrics, the migrated database, the registry. While Postgres is away, a node that keeps files
- * (HOTLOOP_DATA) opens with the registry and the keys that it read last. Rejects UNAVAILABLE when there is neither; what was opened
- * is closed by then.
+ * Opens the dependencies of a service: tracing, metrics, the migrated database, the registry. While Postgres cannot
+ * be reached, a node with a data folder (HOTLOOP_DATA) opens with the registry and the keys that it read last.
+ * Rejects UNAVAILABLE when there is neither; everything that was opened is closed then.
  */
 export async function openFoundation(
   settings: FoundationSettings,
@@ -114,7 +114,9 @@ export async function openFoundation(
   }
 }
 
-/** With a registry on disk a database that is away is waited for only shortly, and migrated when it is back. */
+/**
+ * With a registry on disk, waits only briefly for a database that cannot be reached, and migrates it when it is back.
+ */
 async function migrateOrGoOn(
   databaseUrl: string,
   file: SnapshotFile | undefined,
@@ -131,7 +133,7 @@ async function migrateOrGoOn(
   }
 }
 
-/** Throws INVALID_ARGUMENT for a certificate without its key, or the other way round. */
+/** Throws INVALID_ARGUMENT for a certificate without its key, or a key without its certificate. */
 async function openTls(settings: FoundationSettings, log: Log): Promise<TlsIdentity | undefined> {
   const { HOTLOOP_TLS_CERT: certificate, HOTLOOP_TLS_KEY: key, HOTLOOP_TLS_CA: ca } = settings;
   if (certificate === undefined && key === undefined && ca === undefined) return undefined;
@@ -142,12 +144,15 @@ async function openTls(settings: FoundationSettings, log: Log): Promise<TlsIdent
   return TlsIdentity.open({ certificate, key, ca }, log);
 }
 
-/** Throws INVALID_ARGUMENT for an issuer without an audience: a token that was made for another service must not count here. */
+/**
+ * Throws INVALID_ARGUMENT for an issuer without an audience: a token that was issued for another service must not be
+ * valid here.
+ */
 function tokensOf(settings: FoundationSettings): JwtVerifier | undefined {
   const { HOTLOOP_OIDC_ISSUER: issuer, HOTLOOP_OIDC_AUDIENCE: audience } = settings;
   if (issuer === undefined) return undefined;
   if (audience === undefined)
-    throw new HotloopError('INVALID_ARGUMENT', 'set HOTLOOP_OIDC_AUDIENCE beside HOTLOOP_OIDC_ISSUER', {
+    throw new HotloopError('INVALID_ARGUMENT', 'set HOTLOOP_OIDC_AUDIENCE with HOTLOOP_OIDC_ISSUER', {
       reason: 'invalid_configuration',
     });
   return createJwtVerifier({

@@ -3,14 +3,14 @@ import { runService } from '../run-service.ts';
 import { type Foundation, type FoundationOptions, openFoundation } from './foundation.ts';
 import { type FoundationSettings, foundationSettings, SERVICE_VARIABLES, type Settings } from './settings.ts';
 
-/** Runners, topics and queues need more time to close than the calls at work. */
+/** Runners, topics and queues need more time to close than running calls. */
 const CLOSE_MARGIN_MS = 15_000;
 
 /**
- * Runs a process that holds one or more services: reads its settings, opens the foundation, opens the services, prints one
- * ready line with their addresses on stdout, and drains at SIGTERM or SIGINT.
+ * Runs a process with one or more services: reads its settings, opens the foundation, opens the services, prints one
+ * ready line with their addresses on stdout, and drains on SIGTERM or SIGINT.
  *
- * @param own the settings beside those of the foundation.
+ * @param own the settings in addition to those of the foundation.
  * @param open opens the services; it registers them with `foundation.closing`.
  */
 export function serviceMain<Shape extends z.ZodRawShape, Addresses extends Readonly<Record<string, unknown>>>(

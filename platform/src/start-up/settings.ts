@@ -9,7 +9,7 @@ import {
 } from '../config.ts';
 import { LOG_LEVELS } from '../log.ts';
 
-/** Less takes not even one small model, or a few segments of the journal. */
+/** Less is not enough for even one small model, or a few segments of the journal. */
 const LEAST_MB = 128;
 const MOST_MB = 1024 ** 2;
 const LEAST_HANG_MS = 100;
@@ -23,39 +23,45 @@ function megabytesSchema() {
     .max(MOST_MB, `must be at most ${MOST_MB}`);
 }
 
-/** What every service reads from its environment. */
+/** Environment variables of every service. */
 export const foundationSettings = {
   HOTLOOP_NODE: z.string().min(1).optional(),
   HOTLOOP_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
   HOTLOOP_API_KEYS: z.string().optional(),
-  /** Tokens (JWT) of this OpenID Connect issuer are taken beside API keys, if they are made for this audience. */
+  /**
+   * Tokens (JWT) of this OpenID Connect issuer are accepted in addition to API keys, if they were issued for this
+   * audience.
+   */
   HOTLOOP_OIDC_ISSUER: urlSchema('http', 'https').optional(),
   HOTLOOP_OIDC_AUDIENCE: z.string().min(1).optional(),
-  /** The issuer's keys; default: as its OpenID configuration says. */
+  /** URL of the issuer's keys; default: from its OpenID configuration. */
   HOTLOOP_OIDC_JWKS_URL: urlSchema('http', 'https').optional(),
   HOTLOOP_OIDC_ROLES_CLAIM: z.string().min(1).default('roles'),
   HOTLOOP_OIDC_MODELS_CLAIM: z.string().min(1).default('hotloop_models'),
-  /** The key of the services' own calls to each other. */
+  /** The key for the services' own calls to each other. */
   HOTLOOP_API_KEY: z.string().optional(),
-  /** Files in PEM: the certificate and key of this service, and what signs the certificates of its callers. */
+  /** PEM files: the certificate and key of this service, and the CA of its callers' certificates. */
   HOTLOOP_TLS_CERT: z.string().min(1).optional(),
   HOTLOOP_TLS_KEY: z.string().min(1).optional(),
   HOTLOOP_TLS_CA: z.string().min(1).optional(),
   HOTLOOP_TRACE_RATIO: fractionSchema().default(0.01),
   HOTLOOP_DRAIN_MS: millisecondsSchema().default(10_000),
   DATABASE_URL: urlSchema('postgres', 'postgresql'),
-  /** A folder of this node: what must outlive the process without Postgres. */
+  /** Folder of this node for data that must outlive the process without Postgres. */
   HOTLOOP_DATA: z.string().min(1).optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: urlSchema('http', 'https').optional(),
 } as const;
 
 export const preprocessorSettings = {
   HOTLOOP_STORE: z.string().min(1),
-  /** Where events wait for the archive. Without it they are not archived. */
+  /** Folder in which events wait for the archive. Without it they are not archived. */
   HOTLOOP_DATA: z.string().min(1).optional(),
-  /** A folder or s3://BUCKET/PREFIX: files TABLE.csv, .jsonl or .parquet there become versions of reference tables when they change. */
+  /**
+   * A folder or s3://BUCKET/PREFIX: changed files TABLE.csv, .jsonl or .parquet there become versions of reference
+   * tables.
+   */
   HOTLOOP_TABLES_WATCH: z.string().min(1).optional(),
-  /** Topics that events of entities are read from, comma-separated. */
+  /** Topics with events of entities, comma-separated. */
   HOTLOOP_EVENT_TOPICS: z
     .string()
     .default('hotloop.events')
@@ -67,7 +73,7 @@ export const preprocessorSettings = {
   KAFKA_BROKERS: brokerListSchema().optional(),
 } as const;
 
-/** Where the preprocessor finds the others when they are processes of their own. */
+/** Addresses of the other services, for a preprocessor in its own process. */
 export const peerSettings = {
   HOTLOOP_COMPUTE: z.string().default('127.0.0.1:8001'),
   HOTLOOP_POSTPROCESSOR: z.string().default('127.0.0.1:7402'),
@@ -77,7 +83,7 @@ export const peerSettings = {
 export const computeSettings = {
   HOTLOOP_STORE: z.string().min(1),
   HOTLOOP_DATA: z.string().min(1),
-  /** Comma-separated, tried in this order; for models whose manifest names none. */
+  /** Comma-separated, in order of preference; for models whose manifest names none. */
   HOTLOOP_EXECUTION_PROVIDERS: z
     .string()
     .transform((text) => text.split(',').map((part) => part.trim()))
@@ -87,25 +93,25 @@ export const computeSettings = {
       ),
     )
     .optional(),
-  /** Memory of all runners together; also the limit of one where its manifest sets none. */
+  /** Memory of all runners together; also the limit of one runner if its manifest sets none. */
   HOTLOOP_MEMORY_BUDGET_MB: megabytesSchema().optional(),
-  /** What may wait on disk to be shipped; predictions beyond it are refused. */
+  /** Maximum size of log data on disk that waits to be shipped; predictions beyond it are rejected. */
   HOTLOOP_JOURNAL_MAX_MB: megabytesSchema().optional(),
   /** Milliseconds without a request after which a model is unloaded until the next request. 0: never. */
   HOTLOOP_IDLE_UNLOAD_MS: millisecondsSchema().optional(),
-  /** A run that takes longer counts as hung, and its runner is ended. */
+  /** A run that takes longer counts as hung, and its runner is killed. */
   HOTLOOP_HANG_MS: millisecondsSchema().min(LEAST_HANG_MS, `must be at least ${LEAST_HANG_MS}`).optional(),
 } as const;
 
 export const postprocessorSettings = {
-  /** Where days of the decision log are kept before they are dropped; without it they are not kept. */
+  /** Where days of the decision log are archived before they are dropped; without it they are not archived. */
   HOTLOOP_STORE: z.string().min(1).optional(),
   HOTLOOP_DATA: z.string().min(1),
 } as const;
 
 /** Programs that may train instead of Hotloop; docs/trainers.md. */
 export const externalTrainerSettings = {
-  /** The folder of the programs that training.trainer may name. Without it none is run. */
+  /** The folder with the programs that training.trainer may name. Without it none is run. */
   HOTLOOP_TRAINERS: z.string().optional(),
   /** The PATH of these programs. */
   HOTLOOP_TRAINERS_PATH: z.string().default('/usr/local/bin:/usr/bin:/bin'),
@@ -113,28 +119,31 @@ export const externalTrainerSettings = {
 
 export const retrainerSettings = {
   ...externalTrainerSettings,
-  /** A tracking server of MLflow: ended runs are exported to it by themselves. */
+  /** An MLflow tracking server to which finished runs are exported automatically. */
   HOTLOOP_MLFLOW_URL: urlSchema('http', 'https').optional(),
   /** elsewhere: training runs are left to workers, such as Jobs of a cluster. */
   HOTLOOP_TRAINING: z.enum(['here', 'elsewhere']).default('here'),
-  /** Where alarms by e-mail are handed over. */
+  /** Mail server for alarms by e-mail. */
   HOTLOOP_SMTP_URL: urlSchema('smtp', 'smtps').optional(),
   HOTLOOP_MAIL_FROM: z.string().min(3).default('hotloop@localhost'),
   HOTLOOP_STORE: z.string().min(1),
-  /** A folder or s3://BUCKET/PREFIX: bundles that land there are registered, and rolled out as they say. */
+  /** A folder or s3://BUCKET/PREFIX: bundles that appear there are registered, and rolled out as they declare. */
   HOTLOOP_WATCH: z.string().min(1).optional(),
-  /** The console's built files, when they are not beside the service. */
+  /** The console's built files, if they are not in the default place. */
   HOTLOOP_CONSOLE: z.string().min(1).optional(),
-  /** host:port of the preprocessor's and of compute's HTTP, for the console's first prediction. */
+  /** host:port of the HTTP endpoints of preprocessor and compute, for the console's first prediction. */
   HOTLOOP_FRONT_DOOR: z.string().min(1).optional(),
   HOTLOOP_INFERENCE_HTTP: z.string().min(1).optional(),
-  /** With HOTLOOP_OIDC_ISSUER: people log in at the issuer as this client. */
+  /** With HOTLOOP_OIDC_ISSUER: users log in at the issuer through this client. */
   HOTLOOP_OIDC_CLIENT_ID: z.string().min(1).optional(),
   HOTLOOP_OIDC_CLIENT_SECRET: z.string().min(1).optional(),
   HOTLOOP_OIDC_SCOPE: z.string().min(1).default('openid profile'),
-  /** Address of the console as browsers see it, where a proxy stands before it. */
+  /** Address of the console as browsers see it, if it is behind a proxy. */
   HOTLOOP_CONSOLE_URL: urlSchema('http', 'https').optional(),
-  /** Seals the console's sessions. Without it they end when the retrainer restarts; several retrainers share it. */
+  /**
+   * Encrypts the console's sessions. Without it they end when the retrainer restarts; several retrainers must share
+   * it.
+   */
   HOTLOOP_SESSION_SECRET: z.string().min(32, 'must be at least 32 characters').optional(),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),
   KAFKA_BROKERS: brokerListSchema().optional(),
@@ -143,14 +152,19 @@ export const retrainerSettings = {
 /** A process that works on batch parts. */
 export const workerSettings = {
   HOTLOOP_STORE: z.string().min(1),
-  /** The folder that sources and sinks must be in. Without it any file may be used, or none where API keys are set. */
+  /**
+   * The folder that file sources and sinks must be in. Without it any file may be used, or none if API keys are set.
+   */
   HOTLOOP_BATCH_FILES: z.string().optional(),
-  /** host:port of the preprocessor's HTTP: answers rows whose features are read, and those that are logged. */
+  /**
+   * host:port of the preprocessor's HTTP endpoint: it answers rows that need stored features, and rows that are
+   * logged.
+   */
   HOTLOOP_FRONT_DOOR: z.string().min(1).optional(),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),
-  /** Memory of the rows of one part before they are spilled to disk. */
+  /** Memory for the rows of one part, beyond which they are spilled to disk. */
   HOTLOOP_BATCH_MEMORY_MB: megabytesSchema().default(512),
-  /** How long a worker may be silent before another takes its part over. */
+  /** Lease: how long a worker may be silent before another takes over its part. */
   HOTLOOP_BATCH_LEASE_MS: millisecondsSchema().min(500).default(15_000),
 } as const;
 
@@ -159,7 +173,7 @@ export const trainingWorkerSettings = {
   ...externalTrainerSettings,
   HOTLOOP_STORE: z.string().min(1),
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss'),
-  /** Ends the process when no run waits or works. */
+  /** Ends the process when no run is waiting or running. */
   HOTLOOP_WORKER_EXIT_WHEN_IDLE: z.stringbool().default(false),
 } as const;
 
@@ -167,7 +181,7 @@ export const trainingWorkerSettings = {
 export const sqlSettings = {
   HOTLOOP_STORE: z.string().min(1),
   HOTLOOP_SQL_LISTEN: addressSchema().default('127.0.0.1:7405'),
-  /** A statement that takes longer is cancelled; a session may choose less by SET statement_timeout. */
+  /** A statement that takes longer is cancelled; a session may set a lower limit with SET statement_timeout. */
   HOTLOOP_SQL_TIMEOUT_MS: millisecondsSchema().default(60_000),
   HOTLOOP_SQL_MEMORY_MB: megabytesSchema().default(1024),
   /** A folder whose Parquet, CSV and JSON files statements may read and write. */
@@ -176,7 +190,7 @@ export const sqlSettings = {
   HOTLOOP_CONTROL: z.string().min(1).optional(),
 } as const;
 
-/** The two addresses of a service that is a process of its own, with its usual ports. */
+/** The two addresses of a service in its own process, with its default ports. */
 export function listenSettings(port: number, httpPort: number) {
   return {
     HOTLOOP_LISTEN: addressSchema().default(`127.0.0.1:${port}`),
@@ -194,7 +208,7 @@ export type RetrainerSettings = Settings<typeof retrainerSettings>;
 
 /** Where a service listens. */
 export interface Listen {
-  /** gRPC: host:port; port 0 takes a free one. */
+  /** gRPC: host:port; port 0 picks a free port. */
   readonly grpc: string;
   readonly http: string;
 }
@@ -205,7 +219,7 @@ export interface ServiceAddresses {
   readonly httpAddress: string;
 }
 
-/** Every variable that some service reads; one environment may be shared by all of them. */
+/** Every variable that any service reads; all services may share one environment. */
 export const SERVICE_VARIABLES: readonly string[] = [
   ...new Set([
     ...Object.keys(foundationSettings),

@@ -2,10 +2,10 @@ import { DURATION_BOUNDARIES, type Tallies } from './tallies.ts';
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
-/** Told of each HTTP request when its answer has gone. */
+/** Called for each HTTP request after its answer was sent. */
 export type HttpDurations = (method: string, route: string, status: number, seconds: number) => void;
 
-/** The HTTP server's metric of OpenTelemetry's semantic conventions. `route` is the template, never the path. */
+/** The HTTP server metric of OpenTelemetry's semantic conventions. `route` is the template, never the path. */
 export function httpDurations(tallies: Tallies): HttpDurations {
   const family = tallies.histogram({
     name: 'http.server.request.duration',
@@ -18,10 +18,10 @@ export function httpDurations(tallies: Tallies): HttpDurations {
     family.record(seconds, METHODS.has(method) ? method : '_OTHER', route, status);
 }
 
-/** Told of each gRPC call when it has ended; a stream counts once, with its whole life. */
+/** Called for each gRPC call when it has ended; a stream counts once, with its whole duration. */
 export type RpcDurations = (method: string, code: string, seconds: number) => void;
 
-/** The gRPC server's metric of OpenTelemetry's semantic conventions. */
+/** The gRPC server metric of OpenTelemetry's semantic conventions. */
 export function rpcDurations(tallies: Tallies): RpcDurations {
   const family = tallies.histogram({
     name: 'rpc.server.call.duration',

@@ -5,14 +5,14 @@ import { serviceResource } from './span-pipeline.ts';
 import { Tallies } from './tallies.ts';
 
 /**
- * Metrics of one process. Instruments are created once, at start-up, and named after OpenTelemetry's semantic
- * conventions; attributes must have few values: a model, a version, a code, never a user.
+ * Metrics of one process. Instruments are created once, at start, and named by OpenTelemetry's semantic conventions.
+ * Attributes must have few values: a model, a version, a code, never a user.
  */
 export interface Metrics extends AsyncDisposable {
   readonly meter: Meter;
-  /** What hot paths count. */
+  /** Counters of the hot paths. */
   readonly tallies: Tallies;
-  /** Everything measured so far, in the format that the scraper asks for with its Accept header. */
+  /** Everything measured so far, in the format that the scraper requests with its Accept header. */
   scrape(accept?: string): Promise<Scraped>;
 }
 
@@ -37,7 +37,7 @@ export function openMetrics(service: string): Metrics {
       const metered = serializer.serialize(resourceMetrics);
       if (!accept.includes('application/openmetrics-text'))
         return { contentType: PROMETHEUS_CONTENT_TYPE, text: metered + (await tallies.text(false)) };
-      // The library writes the older format; in this one the name of a counter's family has no `_total`.
+      // The library writes the older format; in OpenMetrics the name of a counter family has no `_total`.
       const families = metered
         .replaceAll(/^(# (?:HELP|TYPE|UNIT) \S+?)_total( .*)$/gm, '$1$2')
         .replaceAll(/^# (?!HELP|TYPE|UNIT).*\n/gm, '');

@@ -11,7 +11,10 @@ import { PredictionIdGenerator } from './id-generator.ts';
 
 const FLUSH_MS = 2000;
 
-/** Where spans go. `ids` names the very next span of `tracer`. A receiver that is away costs spans, never more. */
+/**
+ * Where spans go. `ids` sets the ids of the next span of `tracer`. If the receiver cannot be reached, only spans are
+ * lost.
+ */
 export interface SpanPipeline {
   readonly tracer: Tracer;
   readonly ids: PredictionIdGenerator;
@@ -28,7 +31,7 @@ export function serviceResource(service: string): Resource {
   return resourceFromAttributes({ 'service.name': service, 'service.namespace': 'hotloop' });
 }
 
-/** Gathers spans off the hot path; a full queue drops the newest. */
+/** Exports spans in batches, off the hot path; a full queue drops the newest. */
 export function batchProcessor(exporter: SpanExporter): BatchSpanProcessor {
   return new BatchSpanProcessor({
     exporter,
@@ -39,7 +42,7 @@ export function batchProcessor(exporter: SpanExporter): BatchSpanProcessor {
   });
 }
 
-/** A pipeline of its own, so that one process may hold several, each with another exporter. */
+/** A separate pipeline, so that one process may have several with different exporters. */
 export function providerPipeline(service: string, exporter: SpanExporter): SpanPipeline {
   const ids = new PredictionIdGenerator();
   const provider = new TracerProvider({

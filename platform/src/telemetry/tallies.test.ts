@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { openMetrics } from './metrics.ts';
 import { Tallies } from './tallies.ts';
 
-it('counts into cumulative buckets with names as OpenTelemetry maps them to Prometheus', async () => {
+it('counts into cumulative buckets, with names mapped from OpenTelemetry to Prometheus', async () => {
   const tallies = new Tallies();
   const durations = tallies.histogram({
     ...{ name: 'a.duration', description: 'A', unit: 's', labels: ['x.y'], boundaries: [0.1, 1] },
@@ -35,7 +35,7 @@ it('keeps a bounded number of label sets', async () => {
   expect(lines).toContain('c_total{user="other"} 3000');
 });
 
-it('leaves out a gauge that fails, and shows the rest in both formats', async () => {
+it('omits a gauge that fails, and shows the rest in both formats', async () => {
   await using metrics = openMetrics('test');
   metrics.meter.createCounter('library.things').add(2);
   const gauge = metrics.tallies.gauge({ name: 'd', description: 'D', unit: 'By', labels: ['n'] });

@@ -1,7 +1,8 @@
 /**
- * Counters and histograms that cost the hot path one addition: plain fields and arrays, read when somebody scrapes. Names
- * are OpenTelemetry's; the text follows OpenTelemetry's rules for Prometheus (dots become underscores, the unit and `_total`
- * are appended). Each instrument keeps a bounded number of label sets; what comes after shares one, labelled `other`.
+ * Counters and histograms that cost the hot path one addition: plain fields and arrays that are read at a scrape.
+ * Names are OpenTelemetry's; the text follows OpenTelemetry's rules for Prometheus (dots become underscores, the unit
+ * and `_total` are appended). Each instrument keeps a bounded number of label sets; further sets share one, labelled
+ * `other`.
  */
 export class Tallies {
   readonly #families = new Map<string, Family>();
@@ -14,15 +15,15 @@ export class Tallies {
     return this.#family(options, 'histogram', (family) => new Histograms(family, options.boundaries));
   }
 
-  /** Its values are asked for at each scrape. */
+  /** A gauge whose values are read at each scrape. */
   gauge(options: InstrumentOptions): Gauges {
     return this.#family(options, 'gauge', (family) => new Gauges(family));
   }
 
   /**
-   * Everything, in Prometheus' text format.
+   * All metrics in Prometheus' text format.
    *
-   * @param openMetrics OpenMetrics 1.0, the format that has exemplars; the caller ends it with `# EOF`.
+   * @param openMetrics OpenMetrics 1.0, the format with exemplars; the caller appends `# EOF`.
    */
   async text(openMetrics: boolean): Promise<string> {
     const parts = await Promise.all([...this.#families.values()].map((family) => family.text(openMetrics)));
@@ -47,7 +48,7 @@ export interface InstrumentOptions {
   readonly unit: string;
   /** Names of the labels, such as hotloop.model. */
   readonly labels: readonly string[];
-  /** Exactly this name in the text, for dashboards of other products. */
+  /** Exact name in the text, for dashboards of other products. */
   readonly textName?: string;
 }
 
@@ -88,14 +89,14 @@ class Shape {
   }
 
   head(openMetrics: boolean): string {
-    // A foreign name without `_total` is no counter to OpenMetrics.
+    // OpenMetrics does not accept a counter whose name lacks `_total`, as names of other products may.
     const isForeign = this.#options.textName !== undefined && this.#kind === 'counter';
     const kind = openMetrics && isForeign ? 'unknown' : this.#kind;
     const name = openMetrics ? this.#base : this.sample;
     return `# HELP ${name} ${this.#options.description.replaceAll('\n', ' ')}\n# TYPE ${name} ${kind}\n`;
   }
 
-  /** Name of the samples of a counter or gauge, and what those of a histogram begin with. */
+  /** Name of the samples of a counter or gauge, and name prefix of those of a histogram. */
   get sample(): string {
     return this.#kind === 'counter' && this.#options.textName === undefined
       ? `${this.#base}_total`
@@ -156,7 +157,7 @@ export class Counters implements Family {
     this.#members = new Members(shape.labelCount, () => ({ value: 0 }));
   }
 
-  /** The count of these labels. A hot path keeps it and adds to its `value`. */
+  /** The count for these labels. A hot path keeps it and adds to its `value`. */
   of(...labels: readonly LabelValue[]): Count {
     return this.#members.of(labels);
   }
@@ -173,7 +174,7 @@ export class Counters implements Family {
   }
 }
 
-/** Values counted by bucket, with the prediction that came last in each: its id is its trace. */
+/** Values counted per bucket, with the latest prediction in each as exemplar: its id is its trace id. */
 export class Distribution {
   readonly #boundaries: readonly number[];
   readonly #counts: Float64Array;
@@ -252,7 +253,10 @@ export class Gauges implements Family {
     this.#shape = shape;
   }
 
-  /** Asked at each scrape, and must answer quickly; one that fails is left out. The returned function ends it. */
+  /**
+   * `read` is called at each scrape and must be fast; if it fails, the gauge is omitted. Call the returned function
+   * to remove it.
+   */
   observe(read: Read): () => void {
     this.#reads.add(read);
     return () => this.#reads.delete(read);

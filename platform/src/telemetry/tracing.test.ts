@@ -16,7 +16,7 @@ interface ReceivedSpan {
   readonly statusCode: number;
 }
 
-/** The part of opentelemetry/proto/trace/v1 that these tests look at. */
+/** The part of opentelemetry/proto/trace/v1 that these tests use. */
 const REQUEST = protobuf
   .parse(`
   syntax = "proto3";
@@ -96,7 +96,7 @@ const predictionId = randomPredictionIds().next(Date.now());
 const traceId = predictionId.replaceAll('-', '');
 
 describe('tracing', () => {
-  it('puts the spans of two services into the trace that the prediction id names', async () => {
+  it('puts the spans of two services into the trace of the prediction id', async () => {
     await using receiver = await startReceiver();
     const endpoint = receiver.endpoint;
     await using front = startTracing({ service: 'preprocessor', endpoint, sampleRatio: 1 });
@@ -134,7 +134,7 @@ describe('tracing', () => {
     });
   });
 
-  it("records through the process's own SDK what a service records", async () => {
+  it('also records through the global SDK of the process', async () => {
     await using receiver = await startReceiver();
     await using process = await startProcessTracing({
       service: 'retrainer',
@@ -159,7 +159,7 @@ describe('tracing', () => {
     tracing.span('predict', { predictionId, sampled: true, root: true }).end();
   });
 
-  it('decides alike in every service, for the asked share of predictions', async () => {
+  it('decides alike in every service, for the configured share of predictions', async () => {
     const receiver = 'http://127.0.0.1:1';
     await using one = startTracing({ service: 'a', endpoint: receiver, sampleRatio: 0.25 });
     await using two = startTracing({ service: 'b', endpoint: receiver, sampleRatio: 0.25 });
@@ -177,7 +177,7 @@ describe('tracing', () => {
     expect(sampled / 4000).toBeLessThan(0.3);
   });
 
-  it('does not fail when the receiver is away', async () => {
+  it('does not fail when the receiver cannot be reached', async () => {
     await using tracing = startTracing({ service: 'a', endpoint: 'http://127.0.0.1:1', sampleRatio: 1 });
     tracing.span('x', { predictionId, sampled: true }).end();
     await tracing.flush();

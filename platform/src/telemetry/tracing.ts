@@ -17,14 +17,14 @@ export type SpanKind = 'internal' | 'server' | 'client' | 'producer' | 'consumer
 export type SpanAttribute = string | number | boolean;
 
 export interface SpanOptions {
-  /** Names the trace: the prediction's id without its dashes. */
+  /** Identifies the trace: the prediction's id without dashes is the trace id. */
   readonly predictionId: string;
   /** Whether it is recorded; false makes the span a no-op. */
   readonly sampled: boolean;
-  /** True in the service that answers the caller: this span is the root that all others of the prediction hang under. */
+  /** True in the service that answers the caller: this span is the root of all others of the prediction. */
   readonly root?: boolean;
   readonly kind?: SpanKind;
-  /** W3C traceparent of others that this one belongs with, such as the caller's; malformed ones are left out. */
+  /** W3C traceparents of related spans, such as the caller's; malformed ones are ignored. */
   readonly links?: readonly string[];
   readonly attributes?: Readonly<Record<string, SpanAttribute>>;
   /** Milliseconds since 1970, for a span that began earlier; default now. */
@@ -33,9 +33,9 @@ export interface SpanOptions {
 
 export interface Span {
   set(name: string, value: SpanAttribute): void;
-  /** Marks it failed with the code and reason; text of causes stays out. */
+  /** Marks the span as failed, with code and reason; texts of causes are not recorded. */
   fail(error: unknown): void;
-  /** Once; later calls do nothing. */
+  /** Ends the span; later calls do nothing. */
   end(): void;
 }
 
@@ -43,7 +43,7 @@ export interface Tracing extends AsyncDisposable {
   /** Whether a prediction is recorded: the same answer for an id in every service. False when there is no endpoint. */
   sampled(predictionId: string): boolean;
   span(name: string, options: SpanOptions): Span;
-  /** Sends waiting spans. When the receiver is away they are lost; it never fails. */
+  /** Sends waiting spans. If the receiver cannot be reached they are lost; it never fails. */
   flush(): Promise<void>;
 }
 
@@ -75,8 +75,8 @@ const KINDS: Readonly<Record<SpanKind, LibraryKind>> = {
 };
 
 /**
- * Spans whose trace is the prediction itself. The trace id is the prediction id, and the root span's id is computed from it;
- * so every service, and the retrainer days later, knows the parent without being told.
+ * Spans whose trace is the prediction itself. The trace id is the prediction id, and the root span's id is computed
+ * from it, so every service, and the retrainer days later, knows the parent without receiving it.
  */
 export function startTracing(options: TracingOptions): Tracing {
   const exporter = options.exporter ?? (options.endpoint ? otlpExporter(options.endpoint) : undefined);
@@ -85,8 +85,9 @@ export function startTracing(options: TracingOptions): Tracing {
 }
 
 /**
- * The tracing of a whole process, on OpenTelemetry's Node SDK, which also honours the standard OTEL_ variables. Once a process:
- * the SDK registers itself globally. It takes long to load, so a process without an endpoint never loads it.
+ * The tracing of a whole process, with OpenTelemetry's Node SDK, which also honours the standard OTEL_ variables.
+ * Once per process, because the SDK registers itself globally. It takes long to load, so a process without an
+ * endpoint does not load it.
  */
 export async function startProcessTracing(options: Omit<TracingOptions, 'exporter'>): Promise<Tracing> {
   if (!options.endpoint || options.sampleRatio <= 0) return NO_TRACING;
@@ -94,7 +95,10 @@ export async function startProcessTracing(options: Omit<TracingOptions, 'exporte
   return new RecordingTracing(nodeSdkPipeline(options.service, options.endpoint), options.sampleRatio);
 }
 
-/** Id of the root span of a prediction: 8 bytes of the SHA-256 of its id, so that it is not the id's own tail. */
+/**
+ * Id of the root span of a prediction: 8 bytes of the SHA-256 of its id, so that it differs from the id's own last
+ * bytes.
+ */
 export function rootSpanIdOf(predictionId: string): string {
   return createHash('sha256').update(predictionId).digest('hex').slice(0, 16);
 }
@@ -108,7 +112,7 @@ class RecordingTracing implements Tracing {
     this.#threshold = Math.min(1, sampleRatio) * 2 ** 32;
   }
 
-  /** The id's last 32 bits are random: below the threshold is in. */
+  /** The id's last 32 bits are random: ids below the threshold are recorded. */
   sampled(predictionId: string): boolean {
     return Number.parseInt(predictionId.slice(-8), 16) < this.#threshold;
   }

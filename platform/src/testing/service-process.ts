@@ -7,9 +7,9 @@ const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 20_000;
 const COMPILED = fileURLToPath(new URL('../../../.hotloop/cache/compiled', import.meta.url));
 
-/** A service as its own process, for tests of its main.ts. Disposal kills it. */
+/** A service as a separate process, for tests of its main.ts. Disposal kills it. */
 export interface ServiceProcess extends AsyncDisposable {
-  /** Where it serves; rejects with its stderr when it ends before it is ready. */
+  /** Resolves with its addresses; rejects with its stderr when it exits before it is ready. */
   ready(): Promise<string>;
   /** Sends the signal; resolves with the exit code. */
   stop(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | null>;
@@ -18,7 +18,7 @@ export interface ServiceProcess extends AsyncDisposable {
   stderr(): string;
 }
 
-/** Starts a main.ts with this environment, and with nothing else but Node's own cache of compiled code. */
+/** Starts a main.ts with only this environment, plus Node's own cache of compiled code. */
 export function startServiceProcess(
   main: string,
   environment: Readonly<Record<string, string>>,

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createTestDatabase, createTestRedis, testServices, uniqueName } from './test-services.ts';
 
 describe('services of a test run', () => {
-  it('gives each caller a database of its own and drops it at the end', async () => {
+  it('gives each caller its own database and drops it at the end', async () => {
     let dropped: string;
     {
       await using first = await createTestDatabase();
@@ -15,7 +15,7 @@ describe('services of a test run', () => {
       client.on('error', () => undefined);
       await client.connect();
       await client.query('CREATE TABLE mine (id int)');
-      // Left open on purpose: dropping must not wait for whoever forgot to leave.
+      // Left open on purpose: dropping must not wait for forgotten connections.
     }
     const client = new Client({ connectionString: testServices().databaseUrl });
     await client.connect();
@@ -27,7 +27,7 @@ describe('services of a test run', () => {
   it.each([
     ['cache', 'allkeys-lru'],
     ['queue', 'noeviction'],
-  ] as const)('gives each caller an empty %s Redis of its own, with the policy %s', async (role, policy) => {
+  ] as const)('gives each caller its own empty %s Redis, with the policy %s', async (role, policy) => {
     await using one = await createTestRedis(role);
     await using other = await createTestRedis(role);
     const [first, second] = [new Redis(one.url), new Redis(other.url)];
@@ -38,7 +38,7 @@ describe('services of a test run', () => {
     second.disconnect();
   });
 
-  it('never gives the same name twice', () => {
+  it('never returns the same name twice', () => {
     expect(uniqueName('topic')).not.toBe(uniqueName('topic'));
     expect(testServices().kafkaBrokers).toMatch(/^127\.0\.0\.1:\d+$/);
   });

@@ -3,9 +3,9 @@ import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import { inject } from 'vitest';
 
-/** What the test run's global set-up hands to every test file: one set of real services, shared by all. */
+/** What the global set-up of the test run provides to every test file: one set of real services, shared by all. */
 export interface TestServiceAddresses {
-  /** A superuser's URL; use `createTestDatabase` rather than this database. */
+  /** A superuser's URL; use `createTestDatabase` instead of this database. */
   readonly databaseUrl: string;
   /** A database of the same server with every migration applied, which `createMigratedDatabase` copies. */
   readonly migratedDatabase: string;
@@ -25,7 +25,7 @@ declare module 'vitest' {
 
 const TIMEOUT_MS = 30_000;
 
-/** Addresses of this run's real Postgres, Redis and Kafka. Throws where the run has no global set-up. */
+/** Addresses of this run's real Postgres, Redis and Kafka. Throws when the run has no global set-up. */
 export function testServices(): TestServiceAddresses {
   const addresses: TestServiceAddresses | undefined = inject('hotloopServices');
   if (addresses === undefined) {
@@ -40,12 +40,12 @@ export interface TestDatabase extends AsyncDisposable {
   readonly name: string;
 }
 
-/** Makes an empty database under a fresh name: `await using database = await createTestDatabase()`. */
+/** Creates an empty database with a unique name: `await using database = await createTestDatabase()`. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   return createDatabase('');
 }
 
-/** Makes a database with every migration applied. Copying one takes a fifth of the time of migrating it. */
+/** Creates a database with every migration applied. Copying one takes a fifth of the time of migrating it. */
 export async function createMigratedDatabase(): Promise<TestDatabase> {
   return createDatabase(`TEMPLATE "${testServices().migratedDatabase}"`);
 }
@@ -63,16 +63,16 @@ async function createDatabase(like: string): Promise<TestDatabase> {
   };
 }
 
-/** An empty logical Redis database of one's own. Disposing empties it. */
+/** A separate, empty logical Redis database. Disposing empties it. */
 export interface TestRedis extends AsyncDisposable {
   readonly url: string;
 }
 
-/** `cache` evicts old keys (allkeys-lru); `queue` refuses instead (noeviction), as BullMQ needs it. */
+/** `cache` evicts old keys (allkeys-lru); `queue` rejects writes instead (noeviction), as BullMQ requires. */
 export async function createTestRedis(role: 'cache' | 'queue'): Promise<TestRedis> {
   const { redisCacheUrl, redisQueueUrl, redisDatabases } = testServices();
   const base = role === 'cache' ? redisCacheUrl : redisQueueUrl;
-  // Database 0 holds the counter that hands out the others.
+  // Database 0 holds the counter that assigns the others.
   const number = await withRedis(`${base}/0`, (redis) => redis.incr('next-test-database'));
   if (number >= redisDatabases) throw new Error(`this run used up its ${redisDatabases} Redis databases`);
   const url = `${base}/${number}`;
@@ -82,7 +82,7 @@ export async function createTestRedis(role: 'cache' | 'queue'): Promise<TestRedi
   };
 }
 
-/** A name nobody else has, for topics, groups and the like: `prefix-1f0c…`. */
+/** A unique name for topics, groups etc.: `prefix-1f0c...`. */
 export function uniqueName(prefix: string): string {
   return `${prefix}-${randomUUID()}`;
 }

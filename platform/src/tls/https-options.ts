@@ -9,7 +9,7 @@ function contextOf({ certificate, key, ca }: TlsMaterial) {
 }
 
 /**
- * Options of an HTTPS server. A caller without a certificate is let through to the routes, because a health probe has none:
+ * Options of an HTTPS server. A caller without a certificate reaches the routes, because health probes have none;
  * `refuseUnverified` decides there.
  */
 export function httpsOptions(tls: TlsIdentity): ServerOptions {
@@ -21,18 +21,18 @@ export function httpsOptions(tls: TlsIdentity): ServerOptions {
   };
 }
 
-/** New certificates reach the server while it runs. */
+/** Passes new certificates to the running server. */
 export function followCertificates(server: Server, tls: TlsIdentity): void {
   tls.onChange((material) => {
     if (server instanceof HttpsServer) server.setSecureContext(contextOf(material));
   });
 }
 
-/** Throws UNAUTHENTICATED for a caller that shows no certificate of the CA, where one is asked for. */
+/** Throws UNAUTHENTICATED for a caller without a certificate of the CA, if one is required. */
 export function refuseUnverified(request: IncomingMessage, tls: TlsIdentity | undefined): void {
   if (!tls?.asksForCertificates) return;
   if (request.socket instanceof TLSSocket && request.socket.authorized) return;
-  throw new HotloopError('UNAUTHENTICATED', 'show a client certificate that this service trusts', {
+  throw new HotloopError('UNAUTHENTICATED', 'a client certificate that this service trusts is required', {
     reason: 'missing_certificate',
   });
 }

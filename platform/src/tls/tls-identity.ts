@@ -5,16 +5,16 @@ import { type ChannelCredentials, credentials, experimental, type ServerCredenti
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Log } from '../log.ts';
 
-/** Where certificates are, all in PEM. */
+/** Paths of certificates, all in PEM. */
 export interface TlsFiles {
   /** The service's certificate, followed by intermediate ones. */
   readonly certificate: string;
   readonly key: string;
-  /** Signs whom the service trusts: with it, every caller must show a certificate (mutual TLS). */
+  /** The CA of trusted callers: with it, every caller must present a certificate (mutual TLS). */
   readonly ca?: string | undefined;
 }
 
-/** What the files hold at this moment. */
+/** The current contents of the files. */
 export interface TlsMaterial {
   readonly certificate: Buffer;
   readonly key: Buffer;
@@ -27,9 +27,9 @@ type CaListener = Parameters<experimental.CertificateProvider['addCaCertificateL
 const RELOAD_MS = 10_000;
 
 /**
- * The certificate of a process, for its servers and its calls to other services. The files are read again every ten seconds: new
- * connections use the new files, open ones stay. Files that cannot be used, such as a certificate whose key has not been
- * written yet, are logged, and the certificate before stays in use. Disposing ends the reading.
+ * The certificate of a process, for its servers and its calls to other services. The files are read again every ten
+ * seconds: new connections use the new files, open ones stay. Files that cannot be used, such as a certificate whose
+ * key is not written yet, are logged, and the previous certificate stays in use. Disposing stops the reading.
  */
 export class TlsIdentity implements experimental.CertificateProvider, Disposable {
   readonly #files: TlsFiles;
@@ -57,7 +57,7 @@ export class TlsIdentity implements experimental.CertificateProvider, Disposable
     return this.#material;
   }
 
-  /** Callers must show a certificate that the CA signed. */
+  /** Callers must present a certificate that the CA signed. */
   get asksForCertificates(): boolean {
     return this.#files.ca !== undefined;
   }
@@ -73,11 +73,11 @@ export class TlsIdentity implements experimental.CertificateProvider, Disposable
       for (const listener of this.#caListeners) listener(this.#ca());
       for (const listener of this.#changeListeners) listener(next);
     } catch (error) {
-      this.#log.warn({ err: error }, 'the TLS files cannot be used; the certificate before stays in use');
+      this.#log.warn({ err: error }, 'the TLS files cannot be used; the previous certificate stays in use');
     }
   }
 
-  /** Called with every new certificate, for servers that are not gRPC's. */
+  /** Called with every new certificate, for servers other than gRPC. */
   onChange(listener: (material: TlsMaterial) => void): void {
     this.#changeListeners.add(listener);
   }
@@ -90,7 +90,7 @@ export class TlsIdentity implements experimental.CertificateProvider, Disposable
     );
   }
 
-  /** For calls to other services: they are trusted by the CA, or else by the system's certificates. */
+  /** For calls to other services, which are verified with the CA, or else with the system's certificates. */
   channelCredentials(): ChannelCredentials {
     if (!this.asksForCertificates) return credentials.createSsl();
     return experimental.createCertificateProviderChannelCredentials(this, this);

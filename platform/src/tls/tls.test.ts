@@ -91,7 +91,7 @@ describe('gRPC over mutual TLS', () => {
     expect(await call(server.address, undefined)).not.toBe(0);
   });
 
-  it('shows a renewed certificate to new connections, and keeps the old one while the new one is incomplete', async () => {
+  it('presents a renewed certificate to new connections, and keeps the old one while the new one is incomplete', async () => {
     await copyFile(at('one.crt'), at('served.crt'));
     await copyFile(at('one.key'), at('served.key'));
     using served = await open('served');
@@ -110,7 +110,7 @@ describe('gRPC over mutual TLS', () => {
 });
 
 describe('HTTP over mutual TLS', () => {
-  it('asks for a certificate everywhere but at the probes', async () => {
+  it('requires a certificate everywhere except for the probes', async () => {
     using tls = await open('one');
     const metrics = openMetrics('test');
     await using server = await openHttpServer(
@@ -148,7 +148,7 @@ describe('HTTP over mutual TLS', () => {
 });
 
 describe('TLS files', () => {
-  it('that do not belong together refuse the start', async () => {
+  it('that do not belong together prevent the start', async () => {
     await writeFile(at('bad.crt'), 'no certificate');
     await copyFile(at('one.key'), at('bad.key'));
     await expect(open('bad')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });

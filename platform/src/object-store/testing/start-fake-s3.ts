@@ -2,7 +2,10 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** As much of S3's HTTP interface as the SDK uses for us, in memory; signatures are not checked. Pages have two objects. */
+/**
+ * The part of S3's HTTP interface that our use of the SDK needs, in memory; signatures are not checked. Pages have
+ * two objects.
+ */
 export async function startFakeS3(): Promise<AsyncDisposable & { readonly endpoint: string }> {
   const objects = new Map<string, { body: Buffer; modified: Date }>();
   const server = createServer((request, response) => {
@@ -60,7 +63,7 @@ function listing(objects: Map<string, { body: Buffer; modified: Date }>, query: 
   return `<ListBucketResult><IsTruncated>${keys.length > 2}</IsTruncated>${contents.join('')}${more}</ListBucketResult>`;
 }
 
-/** aws-chunked: lines of `SIZE[;signature]`, each followed by so many bytes. */
+/** Decodes aws-chunked: lines of `SIZE[;signature]`, each followed by SIZE bytes. */
 function withoutChunks(body: Buffer): Buffer {
   const parts: Buffer[] = [];
   for (let at = 0; at < body.length; ) {
