@@ -56,13 +56,13 @@ async function textsOf(journal: Journal<Row>, limits = LIMITS): Promise<string[]
   }
 }
 
-/** What can be read of a segment's blocks. */
+/** The rows that can be read from a segment's blocks. */
 function rowsOf(blocks: Buffer): CopyRows {
   return gatherRows(blocks, scanBlocks(blocks));
 }
 
 describe('journal', () => {
-  it('gives back what was written, across segments and openings, for both durabilities', async () => {
+  it('returns what was written, across segments and openings, for both durabilities', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(fc.string({ maxLength: 3000 }), fc.boolean()), { minLength: 1, maxLength: 40 }),
@@ -95,13 +95,13 @@ describe('journal', () => {
     expect(await textsOf(journal)).toHaveLength(100);
   });
 
-  it('answers a row for the disk only after the system has put it there', async () => {
+  it('resolves a row with disk durability only after it is on disk', async () => {
     await using journal = open();
     let isSynced = false;
     const synced = journal.append(row(0), 'disk').then(() => {
       isSynced = true;
     });
-    // Resolves when both are written; whatever is under way at the file system then is the request to sync.
+    // Resolves when both are written; the only pending file system request is then the sync.
     await journal.append(row(1), 'process');
     expect([isSynced, process.getActiveResourcesInfo()]).toEqual([
       false,
@@ -110,11 +110,11 @@ describe('journal', () => {
     await synced;
   });
 
-  it('writes all rows that follow from one event at once, however many steps they take', async () => {
+  it('writes all rows that result from one event at once, over any number of promise steps', async () => {
     await using journal = open();
     let writes = 0;
     journal.onWritten(() => writes++);
-    // From here on nothing but the steps of promises comes before the event's end.
+    // From here on, only promise steps run before the end of the event.
     await Promise.resolve();
     const rows = Array.from({ length: 5 }, async (_, steps) => {
       for (let step = 0; step < steps; step++) await Promise.resolve();
@@ -124,14 +124,14 @@ describe('journal', () => {
     expect(writes).toBe(1);
   });
 
-  it('cuts a torn tail wherever the end came, and keeps every whole row before it', async () => {
+  it('cuts a torn tail at any position, and keeps every complete row before it', async () => {
     {
       await using journal = open();
       for (let index = 0; index < 5; index++) await journal.append(row(index), 'process');
     }
     const path = segmentPath(directory, listSegments(directory)[0] ?? 0);
     const whole = readFileSync(path);
-    // Each row was waited for, so each has a block of its own: header, length, field count, key, text.
+    // Each row was awaited, so each has its own block: header, length, field count, key, text.
     const blockBytes = 8 + 4 + 2 + 20 + 4 + 'text 0'.length;
     for (let cut = 1; cut < blockBytes * 2; cut++) {
       writeFileSync(path, whole.subarray(0, whole.length - cut));
@@ -141,7 +141,7 @@ describe('journal', () => {
     }
   });
 
-  it('never gives a damaged row for a sound one', async () => {
+  it('never returns a damaged row', async () => {
     {
       await using journal = open();
       for (let index = 0; index < 3; index++) await journal.append(row(index), 'process');
@@ -160,7 +160,7 @@ describe('journal', () => {
     }
   });
 
-  it('refuses rows when its bound is reached, and takes them again once segments were shipped', async () => {
+  it('rejects rows when its limit is reached, and accepts them again once segments were shipped', async () => {
     await using journal = open({ maxBytes: 20_000, segmentBytes: 5_000 });
     let accepted = 0;
     const fill = async () => {
@@ -178,7 +178,7 @@ describe('journal', () => {
     await journal.append(row(accepted), 'process');
   });
 
-  it('takes rows again once the rows of its one segment were shipped, here and after a start', async () => {
+  it('accepts rows again once the rows of its only segment were shipped, also after a restart', async () => {
     const options = { maxBytes: 20_000, segmentBytes: 1 << 20 };
     const fill = async (journal: Journal<Row>) => {
       for (let number = 0; ; number++) await journal.append(row(number, 'x'.repeat(500)), 'process');
@@ -197,12 +197,12 @@ describe('journal', () => {
     journal.release(shipped);
     await journal.append(row(0), 'process');
     expect(journal.fullness()).toBeLessThan(0.1);
-    // As after a power failure that took rows which had been shipped.
+    // As after a power failure that lost rows which had been shipped.
     journal.release({ ...shipped, offset: 1 << 20 });
     expect(journal.fullness()).toBeGreaterThan(0);
   });
 
-  it('has deleted what was shipped when it is closed, and deletes nothing while it closes', async () => {
+  it('has deleted shipped segments when it is closed, and deletes nothing during closing', async () => {
     const journal = open({ segmentBytes: 4_200 });
     for (let index = 0; index < 20; index++) await journal.append(row(index, 'x'.repeat(900)), 'process');
     const [first = 0, second = 0] = listSegments(directory);
@@ -216,7 +216,7 @@ describe('journal', () => {
     expect(journal.bytes()).toBe(kept);
   });
 
-  it('keeps a row that cannot be encoded out, and its neighbours in', async () => {
+  it('leaves out a row that cannot be encoded, and keeps the others', async () => {
     await using journal = open();
     const first = journal.append(row(1), 'process');
     expect(() => journal.append({ id: 'no id', text: '' }, 'process')).toThrow(RangeError);
@@ -225,7 +225,7 @@ describe('journal', () => {
     expect(await textsOf(journal)).toEqual(['text 1', 'text 2']);
   });
 
-  it('refuses a folder that is in use, and takes over that of a dead process', async () => {
+  it('rejects a folder that is in use, and takes over that of a dead process', async () => {
     {
       await using journal = open();
       expect(() => open()).toThrow(/in use/);
@@ -236,7 +236,7 @@ describe('journal', () => {
     expect(await textsOf(journal)).toEqual(['text 1']);
   });
 
-  it('keeps its name for as long as its folder, and never uses a segment number twice', async () => {
+  it('keeps its name as long as its folder exists, and never uses a segment number twice', async () => {
     const names = new Set<string>();
     const numbers: number[] = [];
     for (let opening = 0; opening < 3; opening++) {
@@ -253,7 +253,7 @@ describe('journal', () => {
     expect(names.has(wiped.name)).toBe(false);
   });
 
-  it('refuses rows on a full disk, keeps those before, and goes on when a full disk has room again', async (context) => {
+  it('rejects rows on a full disk, keeps those before, and continues when there is room again', async (context) => {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', directory], { stdio: 'ignore' });
     } catch {
@@ -289,14 +289,14 @@ describe('journal', () => {
     expect(await textsOf(journal)).toHaveLength(15);
   });
 
-  it('gives rows that are larger than what is read at once, and small ones behind them', async () => {
+  it('reads rows that are larger than the read buffer, and small ones after them', async () => {
     await using journal = open();
     const texts = ['a', 'b'.repeat(5_000), 'c', 'd'.repeat(70_000), 'e', 'f'.repeat(900)];
     for (const [index, text] of texts.entries()) await journal.append(row(index, text), 'process');
     expect(await textsOf(journal, { bytes: 1_000, rows: 1_000_000 })).toEqual(texts);
   });
 
-  it('passes over the damaged rest of a finished segment, says how much, and goes on', async () => {
+  it('skips the damaged rest of a finished segment, reports its size, and continues', async () => {
     await using journal = open({ segmentBytes: 4_200 });
     for (let index = 0; index < 10; index++)
       await journal.append(row(index, `${index} ${'x'.repeat(900)}`), 'process');
@@ -317,7 +317,7 @@ describe('journal', () => {
     expect(rows).toBe(10);
   });
 
-  it('is read in parts, across segments, with one of them open at a time', async () => {
+  it('is read in parts, across segments, with one segment open at a time', async () => {
     await using journal = open({ segmentBytes: 4_200 });
     const texts = Array.from({ length: 12 }, (_, index) => `${index} ${'x'.repeat(900)}`);
     for (const [index, text] of texts.entries()) await journal.append(row(index, text), 'process');
@@ -325,7 +325,7 @@ describe('journal', () => {
     using reader = new ChunkReader(directory, { bytes: 2_500, rows: 1_000_000 });
     let position = START;
     let seen = 0;
-    // The limit holds two rows.
+    // The limit allows two rows.
     for (;;) {
       const chunk = reader.next(position, journal.written());
       if (!chunk) break;

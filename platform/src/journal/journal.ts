@@ -22,71 +22,78 @@ import {
   segmentPath,
 } from './segment.ts';
 
-/** process: survives the end of the process. disk: survives the end of the machine. */
+/** process: the row survives a crash of the process. disk: it also survives a crash of the machine. */
 export type Durability = 'process' | 'disk';
 
-/** What a journal holds: rows of one table. Defined by the module that writes the table; the journal knows no table. */
+/**
+ * What a journal contains: rows of one table. Defined by the module that writes the table; the journal knows no
+ * tables.
+ */
 export interface JournalTable<Row> {
   readonly table: string;
   /** The first column is the primary key, a UUIDv7; the table is partitioned by day on it. */
   readonly columns: readonly string[];
   /**
-   * Writes one field for each column, in their order, by the column's type. May keep its output for the next row, so a
-   * table's description belongs to one journal.
+   * Writes one field per column, in order, with the column's type. It may cache its output for the next row, so each
+   * journal needs its own description.
    */
   encode(row: Row, into: CopyRow): void;
   /**
-   * A column that, when it is not null, marks a row as provisional (such as error_code): a row without it replaces
-   * one with it. Without this, the first row of a key stays.
+   * A column that marks a row as provisional when it is not null (such as error_code): a row without the mark
+   * replaces one with it. Without this setting, the first row of a key stays.
    */
   readonly provisional?: string;
 }
 
 export interface JournalOptions {
-  /** Owned by this journal alone; made when absent. */
+  /** Used only by this journal; created if it does not exist. */
   readonly directory: string;
-  /** Bytes on disk that may wait to be shipped; more are refused with RESOURCE_EXHAUSTED `log_full`. */
+  /**
+   * Limit for the bytes on disk that wait to be shipped; beyond it rows are rejected with RESOURCE_EXHAUSTED
+   * `log_full`.
+   */
   readonly maxBytes: number;
   readonly segmentBytes: number;
-  /** How often a segment whose rows are all shipped is replaced by an empty one; default 30 s. */
+  /** Interval at which a segment whose rows are all shipped is replaced by an empty one; default 30 s. */
   readonly renewMs?: number;
 }
 
 const RENEW_MS = 30_000;
 
 export const JOURNAL_DEFAULTS = { maxBytes: 4 * 1024 ** 3, segmentBytes: 32 * 1024 ** 2 } as const;
-/** Bytes that may wait for a write; reached only while the disk is too slow. */
+/** Limit for the bytes that wait to be written; reached only while the disk is too slow. */
 const MAX_PENDING_BYTES = 64 * 1024 ** 2;
 
 /**
- * An append-only file of rows, written before a reply and shipped behind it. All that is appended before the event loop
- * comes to its next event, such as by the answers of a batch, goes out in one write; rows that want `disk` share one
- * fdatasync, and while it runs the next group gathers. Closing writes the rest.
+ * An append-only file of rows, written before a reply and shipped after it. All rows that are appended before the
+ * event loop reaches its next event, such as by the answers of a batch, go into one write. Rows with `disk`
+ * durability share one fdatasync; while it runs, the next group gathers. Closing writes the rest.
  */
 export interface Journal<Row> extends AsyncDisposable {
-  /** Names this journal in `journal_position`; a folder that was wiped gets another name. */
+  /** Identifies this journal in `journal_position`; a folder that was emptied gets another name. */
   readonly name: string;
   readonly directory: string;
   readonly table: JournalTable<Row>;
-  /** The table's. */
+  /** From the table description. */
   readonly provisional: string | undefined;
   /**
-   * Resolves when the row is as durable as asked for; rows of one group share the promise. Throws or rejects with
-   * RESOURCE_EXHAUSTED `log_full` when the bound or the disk is full: then the row is not in the journal.
+   * Resolves when the row is as durable as requested; rows of one group share the promise. Throws or rejects with
+   * RESOURCE_EXHAUSTED `log_full` when the limit is reached or the disk is full: then the row is not in the journal.
    */
   append(row: Row, durability: Durability): Promise<void>;
-  /** True when `append` would refuse; asked before work is begun. */
+  /** True when `append` would reject; checked before work starts. */
   full(): boolean;
-  /** After the last row that has been written. */
+  /** The position after the last written row. */
   written(): JournalPosition;
   /** Bytes on disk. */
   bytes(): number;
-  /** Bytes on disk that wait to be shipped, as a share of the bound. */
+  /** Bytes on disk that wait to be shipped, as a share of the limit. */
   fullness(): number;
   onWritten(listener: () => void): () => void;
   /**
-   * What lies before a position has been shipped, and waits no more. Deletes the segments that lie wholly before it; they are
-   * gone by the time it is closed. Does nothing from then on: the folder may have another owner.
+   * Everything before this position has been shipped. Deletes the segments that are completely before it; the
+   * deletions are finished before the journal is closed. Has no effect after closing, because the folder may have
+   * another owner.
    */
   release(before: JournalPosition): void;
 }
@@ -96,7 +103,7 @@ interface Group {
   readonly synced: PromiseWithResolvers<void> | undefined;
 }
 
-/** Opens the journal of a folder: cuts a torn tail, then begins a new segment. Throws when the folder is in use. */
+/** Opens the journal of a folder: cuts a torn tail, then starts a new segment. Throws when the folder is in use. */
 export function openJournal<Row>(table: JournalTable<Row>, options: JournalOptions, log: Log): Journal<Row> {
   return new SegmentedJournal(table, options, log);
 }
@@ -113,11 +120,11 @@ class SegmentedJournal<Row> implements Journal<Row> {
   readonly #listeners = new Set<() => void>();
   readonly #unlock: () => void;
   #total = 0;
-  /** The part of the total that is shipped but lies in a segment that is still needed. */
+  /** The part of the total that is already shipped but in a segment that is still needed. */
   #shipped = 0;
   #segment: number;
   #offset = 0;
-  /** Where the header of the current segment ends: nothing else is in it yet. */
+  /** End of the current segment's header; a segment that ends there is empty. */
   #headerEnd = 0;
   /** The end of the last shipment. */
   #released: JournalPosition = { segment: 0, offset: 0 };
@@ -232,7 +239,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
   #begin(segment: number): number {
     const { table, columns } = this.table;
     const header = encodeSegmentHeader({ table, columns: [...columns] });
-    // Numbers are never used twice: such a file was left behind by an attempt when the disk was full.
+    // Numbers are never reused; a file with this number is left from an attempt when the disk was full.
     const file = openSync(segmentPath(this.directory, segment), 'w', 0o640);
     try {
       writeAll(file, header, 0);
@@ -254,7 +261,10 @@ class SegmentedJournal<Row> implements Journal<Row> {
     closeSync(file);
   }
 
-  /** Rows that are in Postgres do not stay on the node until their segment is full: who is forgotten there is gone here, too. */
+  /**
+   * Starts a new segment when all rows of the current one are shipped. Otherwise shipped rows would stay on the node
+   * until their segment is full, also after their entity was erased in Postgres.
+   */
   #renew(): void {
     const { segment, offset } = this.#released;
     const isShipped = segment === this.#segment && offset >= this.#offset;
@@ -263,7 +273,8 @@ class SegmentedJournal<Row> implements Journal<Row> {
     const header = this.#headerEnd;
     try {
       this.#rotate();
-      // Its number stays until rows of the next one are shipped: a gap in the numbers says that a database was set back.
+      // The empty file keeps its number until rows of the next segment are shipped: a gap in the numbers shows that
+      // the database was restored to an earlier state.
       truncateSync(segmentPath(this.directory, segment), header);
     } catch (error) {
       this.#log.warn({ error }, 'a segment of the journal could not be renewed');
@@ -274,7 +285,10 @@ class SegmentedJournal<Row> implements Journal<Row> {
     this.#shipped = header;
   }
 
-  /** In the background: the system takes milliseconds to free so many pages. What stays is shipped already. */
+  /**
+   * In the background, because freeing many pages takes the system milliseconds. If it fails, only shipped data
+   * stays.
+   */
   async #remove(segment: number): Promise<void> {
     try {
       await rm(segmentPath(this.directory, segment), { force: true });
@@ -326,7 +340,10 @@ class SegmentedJournal<Row> implements Journal<Row> {
     });
   }
 
-  /** A write that failed leaves nothing behind: a partial write is cut off, or left in a segment of its own. */
+  /**
+   * A failed write leaves nothing behind: partial data is cut off, or left at the end of a segment that is no longer
+   * used.
+   */
   #fail(group: Group, cause: unknown): void {
     this.#log.error({ error: cause }, 'the journal could not be written');
     const error = isFull(cause)
@@ -346,7 +363,7 @@ class SegmentedJournal<Row> implements Journal<Row> {
   }
 }
 
-/** A promise whose rejection nobody may be waiting for. */
+/** A promise whose rejection may have no handler. */
 function settled(): PromiseWithResolvers<void> {
   const resolvers = Promise.withResolvers<void>();
   resolvers.promise.catch(() => undefined);
@@ -360,7 +377,7 @@ function writeAll(file: number, bytes: Uint8Array, position: number): void {
 function fullError(cause?: unknown): HotloopError {
   return new HotloopError(
     'RESOURCE_EXHAUSTED',
-    'the prediction log is full and waits to be shipped; try again later',
+    'the prediction log is full until it has been shipped; try again later',
     {
       reason: 'log_full',
       ...(cause === undefined ? {} : { cause }),

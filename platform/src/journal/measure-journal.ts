@@ -13,17 +13,17 @@ export function measureJournal<Row>(
   const family = (name: string, description: string, unit: string) =>
     tallies.gauge({ name, description, unit, labels });
   const ends = [
-    family('hotloop.journal.fullness', 'Bytes that wait to be shipped, as a share of the bound', '1').observe(
+    family('hotloop.journal.fullness', 'Bytes waiting to be shipped, as a share of the limit', '1').observe(
       () => [[[which], journal.fullness()]],
     ),
     family('hotloop.journal.size', 'Bytes on disk', 'By').observe(() => [[[which], journal.bytes()]]),
     family('hotloop.journal.lag', 'How long the oldest row has waited to be shipped', 's').observe(() => [
       [[which], shipper.lagMs() / 1000],
     ]),
-    family('hotloop.journal.shipped', 'Rows that reached Postgres since the start', '{row}').observe(() => [
+    family('hotloop.journal.shipped', 'Rows stored in Postgres since the start', '{row}').observe(() => [
       [[which], shipper.counts().shipped],
     ]),
-    family('hotloop.journal.refused', 'Rows that Postgres refused since the start', '{row}').observe(() => [
+    family('hotloop.journal.refused', 'Rows that Postgres rejected since the start', '{row}').observe(() => [
       [[which], shipper.counts().refused],
     ]),
   ];

@@ -19,9 +19,9 @@ const MAX_HEADER_BYTES = 64 * 1024;
 export interface JournalChunk {
   readonly description: SegmentDescription;
   readonly rows: CopyRows;
-  /** Where the chunk ends: the next one starts here. */
+  /** The end of the chunk, where the next one starts. */
   readonly next: JournalPosition;
-  /** Bytes of a finished segment that could not be read; 0 but for a damaged disk. */
+  /** Bytes of a finished segment that could not be read; 0 unless the disk is damaged. */
   readonly lostBytes: number;
 }
 
@@ -37,8 +37,8 @@ interface OpenSegment {
 }
 
 /**
- * Reads a journal's rows, always into the same memory: a chunk is good until the next is asked for. Keeps the segment open
- * that it reads from, and blocks while it reads: for a thread that does nothing else.
+ * Reads a journal's rows, always into the same memory: a chunk is valid until the next one is requested. Keeps its
+ * current segment open, and blocks while it reads, so it is meant for a dedicated thread.
  */
 export class ChunkReader implements Disposable {
   readonly #directory: string;
@@ -52,8 +52,8 @@ export class ChunkReader implements Disposable {
   }
 
   /**
-   * Rows between two positions; undefined when there are none yet. A chunk never crosses a segment. `until` is what the
-   * journal says that it has written, so that a row in the making is never read.
+   * Rows between two positions; undefined when there are none yet. A chunk never crosses segments. `until` is the
+   * written position that the journal reports, so that partially written rows are never read.
    */
   next(from: JournalPosition, until: JournalPosition): JournalChunk | undefined {
     for (const number of this.#segments(from, until)) {
@@ -77,7 +77,7 @@ export class ChunkReader implements Disposable {
     );
   }
 
-  /** In place of the one that was open; undefined when it has no sound header. */
+  /** Replaces the open segment; undefined when the segment has no valid header. */
   #openSegment(number: number): OpenSegment | undefined {
     this[Symbol.dispose]();
     const file = openSync(segmentPath(this.#directory, number), 'r');
@@ -107,7 +107,7 @@ export class ChunkReader implements Disposable {
       bytes = this.#read(file, at, most);
       scan = scanBlocks(bytes, limits.rows);
     }
-    // A finished segment has no half block: what cannot be read there is lost, and said so.
+    // A finished segment has no partial block, so bytes that cannot be read there are lost; they are reported.
     const isLost = scan.rows === 0;
     if (isLost && !isFinished) return undefined;
     const { description } = header;
@@ -118,7 +118,7 @@ export class ChunkReader implements Disposable {
   }
 
   #read(file: number, position: number, length: number): Buffer {
-    // More than the usual is held only as long as it is needed.
+    // A larger buffer is kept only as long as it is needed.
     const wanted = Math.max(length, this.#limits.bytes);
     if (this.#memory.length !== wanted) this.#memory = Buffer.allocUnsafeSlow(wanted);
     let read = 0;

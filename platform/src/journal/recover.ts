@@ -17,10 +17,10 @@ import type { Log } from '../log.ts';
 import { decodeSegmentHeader, listSegments, scanBlocks, segmentPath } from './segment.ts';
 
 export interface RecoveredDirectory {
-  /** Made once for a folder, so that a position in Postgres is never taken for that of a folder that was wiped. */
+  /** Generated once per folder, so that a position in Postgres is never applied to a folder that was emptied. */
   readonly id: string;
   readonly segments: readonly number[];
-  /** Number of the segment to begin. */
+  /** Number of the next segment. */
   readonly next: number;
   readonly unlock: () => void;
 }
@@ -28,21 +28,25 @@ export interface RecoveredDirectory {
 const identitySchema = z.object({ id: z.string(), table: z.string(), next: z.int().min(1).default(1) });
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
-/** Makes or reads a journal's folder, claims it, and cuts a block that the end of a process left half written. */
+/**
+ * Creates or reads a journal's folder, claims it, and cuts a block that was only partially written when the process
+ * ended.
+ */
 export function recoverDirectory(directory: string, table: string, log: Log): RecoveredDirectory {
   mkdirSync(directory, { recursive: true, mode: 0o750 });
   const unlock = claim(join(directory, 'in-use'));
   try {
     const identity = identify(join(directory, 'journal.json'), table);
     const listed = listSegments(directory);
-    // Numbers are never used twice, even when all segments were shipped and deleted before this start.
+    // Numbers are never reused, even when all segments were shipped and deleted before this start.
     const next = Math.max(identity.next, (listed.at(-1) ?? 0) + 1);
     writeFileSync(join(directory, 'journal.json'), `${JSON.stringify({ ...identity, next: next + 1 })}\n`);
     const segments: number[] = [];
     for (const segment of listed) {
       const path = segmentPath(directory, segment);
       const holds = cutTornTail(path, log.child({ segment }));
-      // The oldest says how far back the journal reaches, also when its rows are shipped and cut.
+      // The oldest segment is kept even when its rows are shipped and cut, because it shows how far back the journal
+      // reaches.
       if (holds === 'rows' || (holds === 'header' && segment === listed[0])) segments.push(segment);
       else rmSync(path, { force: true });
     }
@@ -65,14 +69,14 @@ function identify(path: string, table: string): z.output<typeof identitySchema> 
   return identity;
 }
 
-/** Says what the segment holds afterwards. */
+/** Returns what the segment contains afterwards. */
 function cutTornTail(path: string, log: Log): 'rows' | 'header' | 'nothing' {
   const size = statSync(path).size;
   const file = openSync(path, 'r+');
   try {
     const header = decodeSegmentHeader(readAt(file, 0, Math.min(size, CHUNK_BYTES)));
     if (!header) {
-      log.warn({ bytes: size }, 'a segment without a sound header was deleted');
+      log.warn({ bytes: size }, 'a segment without a valid header was deleted');
       return 'nothing';
     }
     let at = header.bytes;
@@ -109,7 +113,7 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-/** One process at a time: two writers would cut each other's tails. A dead owner's claim is taken over. */
+/** Only one process at a time: two writers would cut each other's tails. The claim of a dead process is taken over. */
 function claim(path: string): () => void {
   const self = identityOf(process.pid);
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -129,7 +133,10 @@ function claim(path: string): () => void {
   });
 }
 
-/** A process id comes back after a restart, in a container even the same one; with its start time it does not. */
+/**
+ * A process id may be reused after a restart, in a container even the same one; together with its start time it is
+ * unique.
+ */
 function identityOf(pid: number): string {
   const stat = readIfThere(`/proc/${pid}/stat`) ?? '';
   const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';

@@ -16,7 +16,7 @@ const NOW = Date.UTC(2026, 5, 10, 12);
 const DAY_MS = 86_400_000;
 
 describe('retention', () => {
-  it('keeps a day in the archive before it is dropped, and drops none that could not be kept', async () => {
+  it('archives a day before it is dropped, and drops none that could not be archived', async () => {
     await using database = await createTestDatabase();
     await using pool = openPool(database.url, {
       ...{ max: 3, queryTimeoutMs: 20_000, application: 'test', log: silentLog() },
@@ -63,7 +63,7 @@ describe('retention', () => {
     expect(JSON.parse(String(row?.detail))).toEqual({ x: [1, null] });
   });
 
-  it('drops whole days that are past it, and no other', async () => {
+  it('drops whole days that are past the retention, and no others', async () => {
     await using database = await createTestDatabase();
     await using pool = openPool(database.url, {
       max: 2,

@@ -6,17 +6,17 @@ import { dropPartitionsBefore, partitionDay } from '../postgres/partitions.ts';
 
 export interface RetentionOptions {
   readonly table: string;
-  /** How long rows are kept, in milliseconds; undefined keeps all. Asked before each round. */
+  /** How long rows are kept, in milliseconds; undefined keeps all. Called before each round. */
   keepMs(): number | undefined;
-  /** Keeps a day elsewhere before it is dropped. */
+  /** Archives a day before it is dropped. */
   readonly archive?: ArchivePartition | undefined;
-  /** How often old days are looked for; default one hour. The first time is at the start. */
+  /** Interval of the check for old days; default one hour. The first check is at the start. */
   readonly everyMs?: number;
 }
 
 const HOUR_MS = 3_600_000;
 
-/** Drops the days of a partitioned table that nobody wants to keep any more. What fails is tried again the next time. */
+/** Drops days of a partitioned table that are past the retention. Failures are retried at the next check. */
 export function startRetention(
   pool: Pool,
   options: RetentionOptions,
@@ -32,7 +32,7 @@ export function startRetention(
       if (keepMs === undefined) return;
       const client = await pool.connect();
       try {
-        // The day that holds the moment is kept whole.
+        // The day that contains the cut-off time is kept completely.
         const day = partitionDay(clock.now() - keepMs);
         const { archive } = options;
         const dropped = await dropPartitionsBefore(

@@ -5,10 +5,10 @@ import { z } from 'zod';
 import { CopyRows } from '../postgres/copy-rows.ts';
 
 /**
- * A segment file: the magic, the length of the description, the description (JSON), then blocks.
- * A block is what was written at once: 32-bit little-endian length of its content, 32-bit CRC of the content, content.
- * The content: records, each a 32-bit length and a row in Postgres' binary COPY format, so what is shipped is what was
- * written and a newer program ships an older one's segments.
+ * A segment file: the magic, the length of the description, the description (JSON), then blocks. A block is one
+ * write: 32-bit little-endian length of its content, 32-bit CRC of the content, content. The content: records, each a
+ * 32-bit length and a row in Postgres' binary COPY format. So rows are shipped exactly as written, and a newer
+ * program can ship an older one's segments.
  */
 const MAGIC = 'HLJ1';
 const PREFIX_BYTES = 8;
@@ -18,11 +18,11 @@ export const MAX_BLOCK_BYTES = 512 * 1024 * 1024;
 
 const NAME = /^(\d{12})\.segment$/;
 
-/** Which table the rows of a segment belong to, and in which order their fields stand. */
+/** The table of a segment's rows, and the order of their fields. */
 const descriptionSchema = z.object({ table: z.string(), columns: z.array(z.string()).min(1) });
 export type SegmentDescription = Readonly<z.output<typeof descriptionSchema>>;
 
-/** A place between two blocks. Segments are numbered from 1; offsets count the file's bytes. */
+/** A position between two blocks. Segments are numbered from 1; offsets are in bytes of the file. */
 export interface JournalPosition {
   readonly segment: number;
   readonly offset: number;
@@ -53,11 +53,11 @@ export function encodeSegmentHeader(description: SegmentDescription): Buffer {
 
 export interface SegmentHeader {
   readonly description: SegmentDescription;
-  /** Where the first block starts. */
+  /** Offset of the first block. */
   readonly bytes: number;
 }
 
-/** Reads a segment's header; undefined when the bytes do not hold a whole and sound one. */
+/** Decodes a segment's header; undefined when the bytes do not contain a complete and valid one. */
 export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   if (bytes.length < PREFIX_BYTES || bytes.toString('latin1', 0, 4) !== MAGIC) return undefined;
   const end = PREFIX_BYTES + bytes.readUInt32LE(4);
@@ -71,24 +71,24 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
 }
 
 export interface Scan {
-  /** How many rows the whole and sound blocks have. */
+  /** Number of rows in the complete and valid blocks. */
   readonly rows: number;
-  /** Where the last sound block ends, relative to the bytes given. */
+  /** End of the last valid block, relative to the given bytes. */
   readonly end: number;
-  /** whole: nothing after `end`. partial: what follows may be a block cut short. damaged: it cannot be a block. */
+  /** whole: nothing after `end`. partial: the rest may be a truncated block. damaged: the rest cannot be a block. */
   readonly rest: 'whole' | 'partial' | 'damaged';
-  /** Bytes that the partial block at `end` would take, 0 when its length is not there yet. */
+  /** Size of the partial block at `end`; 0 when its length is not available yet. */
   readonly needed: number;
 }
 
-/** Looks through bytes that start between two blocks; stops at the first block that reaches `maxRows`. */
+/** Scans bytes that start between two blocks; stops at the first block that reaches `maxRows`. */
 export function scanBlocks(bytes: Buffer, maxRows = Number.POSITIVE_INFINITY): Scan {
   let rows = 0;
   let at = 0;
   while (at < bytes.length && rows < maxRows) {
     if (bytes.length - at < BLOCK_HEADER_BYTES) return { rows, end: at, rest: 'partial', needed: 0 };
     const length = bytes.readUInt32LE(at);
-    // A length of zero is what a hole in a file reads as; no block is empty.
+    // A hole in a file reads as length zero; no block is empty.
     if (length === 0 || length > MAX_BLOCK_BYTES) return { rows, end: at, rest: 'damaged', needed: 0 };
     const start = at + BLOCK_HEADER_BYTES;
     const end = start + length;
@@ -113,7 +113,7 @@ function countRecords(bytes: Buffer, start: number, end: number): number | undef
   return at === end ? records : undefined;
 }
 
-/** The rows that a scan found, moved together in the memory that is given: it holds no blocks any more. */
+/** Moves the rows that a scan found together, within the given memory, which then contains no blocks any more. */
 export function gatherRows(bytes: Buffer, { rows, end }: Scan): CopyRows {
   const ends = new Uint32Array(rows);
   let row = 0;

@@ -5,17 +5,18 @@ import type { JournalChunk } from './reader.ts';
 import type { JournalPosition } from './segment.ts';
 import { isRefusal, preparePartitions, shipRows } from './ship-rows.ts';
 
-/** What became of some rows of a chunk. */
+/** The result for some rows of a chunk. */
 export interface ShippedPart {
   readonly shipped: number;
-  /** A row that Postgres does not take, by its key in hexadecimal. */
+  /** A row that Postgres rejects, by its key in hexadecimal. */
   readonly refused?: { readonly key: string; readonly error: unknown };
 }
 
 /**
- * Ships a chunk, and reports each part that has arrived. Rows that Postgres refuses are found by halving and left out, so
- * that one never holds up all. The position moves with the last half alone: a start after a crash in between ships the
- * chunk again. Throws every other error; `knownDays`, whose partitions exist, is cleared then.
+ * Ships a chunk, and yields the result of each part. Rows that Postgres rejects are found by bisection and left out,
+ * so that one row never blocks all. The position advances only with the last part, so after a crash in between the
+ * whole chunk is shipped again. Throws every other error; `knownDays`, the days whose partitions exist, is then
+ * cleared.
  */
 export async function* shipChunk(
   client: PoolClient,
@@ -41,7 +42,7 @@ export async function* shipChunk(
       yield { shipped: rows.length };
       return;
     } catch (error) {
-      // Rows are refused too where a partition that was known is gone.
+      // Postgres also rejects rows when a known partition was dropped.
       knownDays.clear();
       if (!isRefusal(error)) throw error;
       if (isDayAssumed) {

@@ -43,8 +43,8 @@ function rowsOf(rows: readonly { id: string; model: string; error?: string }[]):
   );
 }
 
-describe('the counts of what is shipped', () => {
-  it('are those of the rows in the table, also when some came before or replace others', async () => {
+describe('the counts of shipped rows', () => {
+  it('match the rows in the table, also when some are repeated or replace others', async () => {
     await using database = await createMigratedDatabase();
     await using pool = openPool(database.url, {
       max: 1,

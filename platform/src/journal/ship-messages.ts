@@ -1,7 +1,7 @@
 import type { JournalPosition } from './segment.ts';
 import type { ShipperCounts, ShipperOptions } from './shipper.ts';
 
-/** What a shipping thread is started with. */
+/** Start parameters of a shipping thread. */
 export interface ShipThreadData {
   readonly name: string;
   readonly directory: string;
@@ -11,11 +11,11 @@ export interface ShipThreadData {
   readonly databaseUrl: string;
   readonly application: string;
   readonly options: Partial<ShipperOptions>;
-  /** The longest wait of the thread before it looks without being woken. */
+  /** Maximum wait of the thread before it checks without being woken. */
   readonly wakeMs: number;
 }
 
-/** To the thread. */
+/** Messages to the thread. */
 export type ShipOrder =
   /** Ship all rows written so far without pauses, and answer; the caller waits no longer than this. */
   | { readonly kind: 'flush'; readonly id: number; readonly deadlineMs: number }
@@ -24,7 +24,7 @@ export type ShipOrder =
 
 export type LogLevelName = 'debug' | 'info' | 'warn' | 'error';
 
-/** From the thread. */
+/** Messages from the thread. */
 export type ShipReport =
   | { readonly kind: 'shipped'; readonly before: JournalPosition; readonly counts: ShipperCounts }
   | { readonly kind: 'flushed'; readonly id: number; readonly counts: ShipperCounts }
@@ -40,11 +40,13 @@ export type ShipReport =
 
 const POSITION = 0;
 const FULLNESS = 1;
-/** The position at which the shipping thread waits, or has waited. */
+/** Index of the position at which the shipping thread waits, or has last waited. */
 const SLEEPS = 2;
 const MILLION = 1_000_000;
 
-/** Shared memory in which the writer of a journal publishes its position to the shipping thread; one store per update. */
+/**
+ * Shared memory in which the writer of a journal publishes its position to the shipping thread; one store per update.
+ */
 export class ShipWords {
   static readonly BYTES = 24;
   readonly #words: BigInt64Array;
@@ -57,8 +59,8 @@ export class ShipWords {
     Atomics.store(this.#words, FULLNESS, BigInt(Math.round(fullness * MILLION)));
     const word = wordOf(written);
     const before = Atomics.exchange(this.#words, POSITION, word);
-    // Waking costs ten times as much as the rest, and the thread hardly ever waits. It writes down that it waits, and then reads the position
-    // once more: either it sees this position, or we see here that it waits.
+    // Waking costs ten times as much as the rest, and the thread seldom waits. The thread stores that it waits and
+    // then reads the position once more: either it sees this position, or we see here that it waits.
     if (before !== word && Atomics.load(this.#words, SLEEPS) === before)
       Atomics.notify(this.#words, POSITION);
   }
@@ -72,7 +74,7 @@ export class ShipWords {
     return Number(Atomics.load(this.#words, FULLNESS)) / MILLION;
   }
 
-  /** Resolves once something else than `seen` has been written, or after the time. */
+  /** Resolves once a position other than `seen` was written, or after the timeout. */
   async changed(seen: JournalPosition, timeoutMs: number): Promise<void> {
     const word = wordOf(seen);
     Atomics.store(this.#words, SLEEPS, word);
@@ -81,7 +83,7 @@ export class ShipWords {
   }
 }
 
-/** The whole position, so that no half of it is ever read. */
+/** The whole position in one word, so that it is read and written atomically. */
 function wordOf({ segment, offset }: JournalPosition): bigint {
   return (BigInt(segment) << 32n) | BigInt(offset);
 }

@@ -11,14 +11,14 @@ export interface Shipment {
   readonly journal: string;
   readonly description: SegmentDescription;
   readonly rows: CopyRows;
-  /** The stored position, of segment 0 when there is none. */
+  /** The stored position; segment 0 when there is none. */
   readonly from: JournalPosition;
-  /** Undefined leaves the stored position where it is, and does not look at it. */
+  /** Undefined: the stored position is neither checked nor changed. */
   readonly next: JournalPosition | undefined;
   readonly provisional: string | undefined;
 }
 
-/** Makes the partitions that rows need, but for days known to exist. */
+/** Creates the partitions that rows need, except for days known to have one. */
 export async function preparePartitions(
   client: PoolClient,
   table: string,
@@ -34,17 +34,17 @@ export async function preparePartitions(
 }
 
 /**
- * One transaction: the rows, but for those whose key is there already, and the journal's position. So a shipment that is
- * repeated, or was cut off at any moment, changes nothing twice. Nearly all shipments hold new keys alone and go
- * straight into the table, which costs Postgres half; one that meets a known key goes through a staging table. Rejects
- * ABORTED `journal_moved` when the stored position is not where the shipment begins, and ships nothing then.
+ * Stores, in one transaction, the rows whose keys are not in the table yet, and the journal's position. So a repeated
+ * or interrupted shipment has no effect twice. Nearly all shipments have only new keys and go directly into the
+ * table, which costs Postgres half; one with a known key goes through a staging table. Rejects ABORTED
+ * `journal_moved`, and ships nothing, when the stored position is not the start of the shipment.
  */
 export async function shipRows(client: PoolClient, shipment: Shipment): Promise<void> {
   const { description, rows } = shipment;
   const { table, columns } = description;
   for (const name of [table, ...columns]) if (!NAME.test(name)) throw new RangeError('not a plain name');
   try {
-    // One query is one transaction, and needs two exchanges of messages instead of six.
+    // One query is one transaction, and needs two round trips instead of six.
     const behind = [movePosition(client, shipment), addToCounts(client, shipment)].filter(
       (sql) => sql !== '',
     );
@@ -57,7 +57,7 @@ export async function shipRows(client: PoolClient, shipment: Shipment): Promise<
   }
 }
 
-/** The error that says what it means that `movePosition` was refused; any other as it is. */
+/** Translates the violation that `movePosition` causes into a descriptive error; returns other errors unchanged. */
 function named(error: unknown): unknown {
   const isMoved =
     error instanceof Error &&
@@ -68,7 +68,7 @@ function named(error: unknown): unknown {
   if (!isMoved) return error;
   return new HotloopError(
     'ABORTED',
-    'Postgres was set back to an earlier state, or the journal is shipped by somebody else too',
+    'Postgres was restored to an earlier state, or another process also ships this journal',
     { reason: 'journal_moved', cause: error },
   );
 }
@@ -92,13 +92,14 @@ async function shipStaged(client: PoolClient, shipment: Shipment): Promise<void>
 }
 
 /**
- * From where the shipment begins and from nowhere else, or a gap would be left: somebody else may ship the journal too, or the database was
- * set back to an earlier state. Anywhere else it gives no segment, which the column refuses, and with it the transaction.
+ * Moves the position only if it is the start of the shipment. Otherwise there would be a gap, because another process
+ * ships the journal too, or the database was restored to an earlier state. In that case the statement sets the
+ * segment to NULL, which violates the column's constraint and aborts the transaction.
  */
 function movePosition(client: PoolClient, { journal, from, next }: Shipment): string {
   if (!next) return '';
   const name = client.escapeLiteral(journal);
-  // A position that is gone is not inserted again: only the first shipment finds none.
+  // A missing position is only inserted by the first shipment; later it means that the row was lost.
   const segment =
     from.segment === 0
       ? next.segment
@@ -111,8 +112,8 @@ function movePosition(client: PoolClient, { journal, from, next }: Shipment): st
 }
 
 /**
- * Predictions are counted as they are stored, so that nobody has to count the table. One row for each journal and model: a
- * journal has one shipper, so shippers do not wait for each other.
+ * Predictions are counted while they are stored, so that the table never has to be counted. There is one row per
+ * journal and model, and each journal has one shipper, so shippers do not wait for each other.
  */
 const COUNTED_TABLE = 'prediction';
 const ADD_COUNTS = `ON CONFLICT (journal, model) DO UPDATE SET predictions = logged_count.predictions + EXCLUDED.predictions`;
@@ -134,7 +135,8 @@ function insertStatement(
   const insert = insertFrom(table, stage, columns, provisional);
   if (table !== COUNTED_TABLE || !columns.includes('model')) return insert;
   const key = `"${columns[0]}"`;
-  // The first part sees the table as it was before the insertion: a row that takes the place of a provisional one is known.
+  // The first CTE sees the table before the insertion, so a row that replaces a provisional one is known and not
+  // counted again.
   return `WITH known AS (SELECT ${key} FROM "${table}" WHERE ${key} IN (SELECT ${key} FROM "${stage}")),
     stored AS (${insert} RETURNING ${key}, model)
     INSERT INTO logged_count (journal, model, predictions)
@@ -153,7 +155,7 @@ function insertFrom(
   if (provisional === undefined)
     return `INSERT INTO "${table}" (${names}) SELECT ${names} FROM "${stage}" ON CONFLICT (${key}) DO NOTHING`;
   const assignments = columns.slice(1).map((column) => `"${column}" = EXCLUDED."${column}"`);
-  // DISTINCT ON because a statement may not touch a row twice; the row without the mark comes first.
+  // DISTINCT ON, because a statement must not update a row twice; the row without the mark comes first.
   return `INSERT INTO "${table}" (${names})
     SELECT DISTINCT ON (${key}) ${names} FROM "${stage}" ORDER BY ${key}, ("${provisional}" IS NOT NULL)
     ON CONFLICT (${key}) DO UPDATE SET ${assignments.join(', ')}
@@ -167,7 +169,7 @@ function isKnownKey(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === UNIQUE_VIOLATION;
 }
 
-/** True when Postgres refused the rows themselves: sending them again gives the same answer. */
+/** True when Postgres rejected the rows themselves, so sending them again would fail in the same way. */
 export function isRefusal(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return typeof code === 'string' && /^(22|23)/.test(code);

@@ -10,14 +10,17 @@ import {
 } from './ship-messages.ts';
 import { type JournalSource, startShipper } from './shipper.ts';
 
-/** Longer than a shipment may take: the shipper closes the connection of one that takes too long, and copyInto needs that. */
+/**
+ * Longer than a shipment may take: the shipper itself closes the connection of a shipment that takes too long, and
+ * copyInto requires that.
+ */
 const QUERY_TIMEOUT_MS = 60_000;
 
 function report(message: ShipReport): void {
   parentPort?.postMessage(message);
 }
 
-/** Lines are written by the thread that owns the log. */
+/** Sends lines to the thread that owns the log. */
 function reportingLog(bound: LogFields = {}): Log {
   const at =
     (level: LogLevelName) =>
@@ -76,6 +79,6 @@ async function main(data: ShipThreadData): Promise<void> {
 
 if (parentPort) {
   await main(workerData as ShipThreadData);
-  // Ends this thread alone; a flush that nobody waits for any more would keep it.
+  // Ends only this thread. Without it, a pending flush would keep the thread alive.
   process.exit(0);
 }

@@ -10,7 +10,7 @@ const MAIN = new URL('./ship-thread-main.ts', import.meta.url);
 const WAKE_MS = 1_000;
 const RESTART_MS = 1_000;
 const MAX_RESTART_MS = 30_000;
-/** How long the current shipment may take at the end; the rest is shipped by the next start. */
+/** Time limit for the current shipment when closing; the rest is shipped at the next start. */
 const CLOSE_MS = 35_000;
 
 export interface ShipThreadOptions {
@@ -18,28 +18,28 @@ export interface ShipThreadOptions {
   /** Shown by pg_stat_activity. */
   readonly application: string;
   readonly shipper?: Partial<ShipperOptions> | undefined;
-  /** How long the thread sleeps at most when nothing wakes it; default one second. */
+  /** Maximum sleep of the thread when nothing wakes it; default one second. */
   readonly wakeMs?: number;
 }
 
 export interface ThreadShipper extends Shipper {
-  /** How long the oldest row that is not in Postgres yet has waited, within a tenth of a second; 0 when none waits. */
+  /** Age of the oldest row that is not yet in Postgres, to within a tenth of a second; 0 when there is none. */
   lagMs(): number;
 }
 
-/** A position, and when the journal had come so far. */
+/** A position, and the time when the journal reached it. */
 interface Mark {
   readonly position: JournalPosition;
   readonly at: number;
 }
 
-/** Marks are no closer than this, and no more than an hour of them is kept: the oldest is what counts. */
+/** Minimum distance between marks. At most an hour of them is kept, because the oldest one is what counts. */
 const MARK_MS = 100;
 const MAX_MARKS = 36_000;
 
 /**
- * Ships a journal in a thread of its own, with a connection of its own, so that neither the reading nor the sending ever
- * holds up an answer. Close it before the journal. A thread that ends by itself is started again.
+ * Ships a journal in a separate thread with its own connection, so that neither reading nor sending delays an answer.
+ * Close it before the journal. A thread that ends by itself is restarted.
  */
 export function startShipThread<Row>(
   journal: Journal<Row>,
@@ -64,12 +64,12 @@ class ShipThread<Row> implements ThreadShipper {
   readonly #marks: Mark[] = [];
   #worker: Worker;
   #ended: Promise<void>;
-  /** Threads that ended without having shipped anything, in a row. */
+  /** Consecutive threads that ended without having shipped anything. */
   #failures = 0;
   #nextFlush = 1;
   #restart: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
-  /** Of the threads that have ended, and of this one. */
+  /** Counts of all threads that have ended. */
   #before: ShipperCounts = { shipped: 0, refused: 0, lostBytes: 0 };
   #counts: ShipperCounts = this.#before;
 

@@ -20,11 +20,11 @@ afterEach(() => stand[Symbol.asyncDispose]());
 
 describe.each([
   ['in this thread', 'startHere'],
-  ['in a thread of its own', 'startThread'],
+  ['in a separate thread', 'startThread'],
 ] as const)('a shipper %s', (_, how) => {
   const start: Start = (...all) => stand[how](...all);
 
-  it('waits while Postgres is away, loses nothing, and drains when it is back', async () => {
+  it('waits while Postgres is down, loses nothing, and catches up when it is back', async () => {
     await using journal = stand.open();
     {
       await using shipper = start(journal, QUICK, 'postgres://nobody@127.0.0.1:1/nothing');
@@ -66,7 +66,7 @@ describe.each([
     expect(shipper.counts()).toEqual({ shipped: 40, refused: 0, lostBytes: 0 });
   });
 
-  it('leaves out a row that Postgres refuses, and only that', async () => {
+  it('leaves out only the row that Postgres rejects', async () => {
     await using journal = stand.open();
     await using shipper = start(journal);
     for (let index = 0; index < 40; index++)
@@ -83,7 +83,7 @@ describe.each([
   });
 
   it.each(['pg_cancel_backend', 'pg_terminate_backend'])(
-    'ships every row once though shipments are cut short by %s',
+    'ships every row once although shipments are interrupted by %s',
     async (cut) => {
       await stand.pool.query(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'`);
@@ -114,7 +114,7 @@ describe.each([
     },
   );
 
-  it('makes a partition anew that was dropped, for one row as for many', async () => {
+  it('recreates a partition that was dropped, for one row as for many', async () => {
     await using journal = stand.open();
     await using shipper = start(journal);
     for (const rows of [1, 1, 5]) {
@@ -126,17 +126,17 @@ describe.each([
     expect(shipper.counts()).toMatchObject({ shipped: 7, refused: 0 });
   });
 
-  describe('that finds Postgres set back', () => {
+  describe('with a Postgres restored to an earlier state', () => {
     const DAY_MS = 86_400_000;
     const TO_EARLIER = 'UPDATE journal_position SET segment = $1, "offset" = $2';
     const TO_BEFORE_ALL = 'DELETE FROM journal_position WHERE $1 >= 0 AND $2 >= 0';
 
     it.each([
       ['to an earlier position', TO_EARLIER, 'DELETE FROM thing WHERE at >= $1'],
-      ['to before all', TO_BEFORE_ALL, 'DELETE FROM thing WHERE at >= $1'],
-      ['while a known key comes again', TO_EARLIER, 'DELETE FROM thing WHERE at > $1'],
-      ['to before a day had its partition', TO_EARLIER, 'DROP TABLE thing_20260602'],
-    ])('ships again what was lost: %s', async (how, setBack, lose) => {
+      ['to before the first shipment', TO_BEFORE_ALL, 'DELETE FROM thing WHERE at >= $1'],
+      ['while a known key arrives again', TO_EARLIER, 'DELETE FROM thing WHERE at > $1'],
+      ['to before a partition was created', TO_EARLIER, 'DROP TABLE thing_20260602'],
+    ])('ships lost rows again: %s', async (how, setBack, lose) => {
       await using journal = stand.open();
       await using shipper = start(journal);
       const first = thing();
@@ -157,7 +157,7 @@ describe.each([
       expect(shipper.counts()).toMatchObject({ refused: 0, lostBytes: 0 });
     });
 
-    it('says so when the journal does not reach back so far', async () => {
+    it('logs an error when the journal does not reach back far enough', async () => {
       const lines: string[] = [];
       const log = createLog({ service: 'test', level: 'warn' }, { write: (line) => void lines.push(line) });
       await using journal = stand.open('one', 4_200);
@@ -172,11 +172,11 @@ describe.each([
       await shipper.flush(10_000);
       expect(await stand.count()).toBe(102);
       await expect.poll(() => lines.join('')).toContain('no longer reaches back to where Postgres has it');
-      expect(lines.join('')).toContain('Postgres was set back to an earlier state');
+      expect(lines.join('')).toContain('Postgres was restored to an earlier state');
     });
   });
 
-  it('forgets a flush once it is over: what comes after it gathers', async () => {
+  it('forgets a flush once it is over: later rows are gathered again', async () => {
     await using journal = stand.open();
     await using shipper = start(journal, { ...QUICK, gatherMs: 3_600_000 });
     await shipper.flush(10_000);
@@ -189,10 +189,10 @@ describe.each([
   });
 });
 
-describe('a thread that ships', () => {
-  it('ships a row at once that is written right behind another', async () => {
+describe('a shipping thread', () => {
+  it('ships a row at once that is written directly after another', async () => {
     await using journal = stand.open();
-    // A thread that is not woken sleeps on for longer than the test waits.
+    // Without a wake-up the thread would sleep longer than the test waits.
     const options = { databaseUrl: stand.url, application: 'test', shipper: QUICK, wakeMs: 3_600_000 };
     await using _shipper = startShipThread(journal, options, silentLog());
     for (let written = 1; written <= 100; written++) {
@@ -201,7 +201,7 @@ describe('a thread that ships', () => {
     }
   });
 
-  it('is started again when it ends by itself, and does what it was asked meanwhile', async () => {
+  it('is restarted when it ends by itself, and handles requests made meanwhile', async () => {
     const threads: Worker[] = [];
     const note = (thread: Worker) => threads.push(thread);
     process.on('worker', note);
@@ -221,7 +221,7 @@ describe('a thread that ships', () => {
     }
   });
 
-  it('finds in the environment what the address of Postgres leaves to it', async () => {
+  it('reads connection settings from the environment that the address of Postgres omits', async () => {
     const url = new URL(stand.url);
     vi.stubEnv('PGUSER', url.username);
     url.username = '';

@@ -11,7 +11,7 @@ import {
   thing,
 } from '../testing/shipper-stand.ts';
 
-/** Files that hold the word. */
+/** Number of files that contain the word. */
 function secretsIn(directory: string): number {
   return readdirSync(directory).filter((name) => readFileSync(join(directory, name)).includes('secret'))
     .length;
@@ -25,11 +25,11 @@ afterEach(() => stand[Symbol.asyncDispose]());
 
 describe.each([
   ['in this thread', 'startHere'],
-  ['in a thread of its own', 'startThread'],
+  ['in a separate thread', 'startThread'],
 ] as const)('a shipper %s', (_, how) => {
   const start: Start = (...all) => stand[how](...all);
 
-  it('carries every type to Postgres as it was', async () => {
+  it('stores every type in Postgres unchanged', async () => {
     await using journal = stand.open();
     await using shipper = start(journal);
     const odd = thing(NOW + 0.5, { text: 'é\0"\\', numbers: ['', 'ü,"'] });
@@ -55,10 +55,10 @@ describe.each([
   });
 
   it.each([
-    ['half a surrogate pair', 'a\ud800b\udc00', 'a\ufffdb\ufffd'],
-    ['a whole one', 'a\u{1f600}b', 'a\u{1f600}b'],
-    ['what only looks like an escape', '\\ud800 \\u0000 \\\\\0', '\\ud800 \\u0000 \\\\\ufffd'],
-  ])('leaves no row out for %s in a text', async (_, text, kept) => {
+    ['unpaired surrogates', 'a\ud800b\udc00', 'a\ufffdb\ufffd'],
+    ['a surrogate pair', 'a\u{1f600}b', 'a\u{1f600}b'],
+    ['text that only looks like an escape', '\\ud800 \\u0000 \\\\\0', '\\ud800 \\u0000 \\\\\ufffd'],
+  ])('stores rows with %s in a text', async (_, text, kept) => {
     await using journal = stand.open();
     await using shipper = start(journal);
     const odd = thing(NOW, { text, numbers: [text] });
@@ -71,7 +71,7 @@ describe.each([
     expect(rows).toEqual([{ content: kept, tags: [kept], detail: { text: kept } }]);
   });
 
-  it('keeps one row for a key however often it comes, and lets an answer replace a failure', async () => {
+  it('keeps one row per key however often it arrives, and lets an answer replace a failure', async () => {
     await using journal = stand.open();
     await using shipper = start(journal);
     const answered = thing(NOW, { text: 'first' });
@@ -89,7 +89,7 @@ describe.each([
     expect(rows).toContainEqual({ id: failed.id, content: 'answered', error: null });
   });
 
-  it('makes the partitions of the days it meets, beside others who do the same', async () => {
+  it('creates the partitions of the days it needs, concurrently with other shippers', async () => {
     const days = [0, 1, 2, 40];
     const folders = ['a', 'b', 'c'];
     await Promise.all(
@@ -123,19 +123,19 @@ describe.each([
     }
     const elapsed = performance.now() - begun;
     await shipper.flush(10_000);
-    // Each shipment's rows carry the transaction that brought them.
+    // Rows of one shipment have the same transaction id.
     const { rows } = await stand.pool.query('SELECT count(DISTINCT xmin::text)::int AS shipments FROM thing');
     expect(await stand.count()).toBe(appended);
     expect(rows[0].shipments).toBeLessThanOrEqual(elapsed / 100 + 3);
   });
 
-  it('is flushed at once, whichever of its pauses the flush falls into', async () => {
+  it('is flushed at once, in whichever of its pauses the flush is called', async () => {
     await using journal = stand.open();
     await using shipper = start(journal, { ...QUICK, gatherMs: 3_600_000 });
     for (let round = 0; round < 12; round++) {
       for (let index = 0; index < 20; index++) await journal.append(thing(), 'process');
       await shipper.flush(10_000);
-      // From right behind a shipment to deep inside the pause that gathers.
+      // From directly after a shipment to deep inside the gathering pause.
       await new Promise((resolve) => setTimeout(resolve, round * 10));
     }
     expect(await stand.count()).toBe(240);
@@ -150,7 +150,7 @@ describe.each([
     expect(await stand.count()).toBe(300);
   });
 
-  it('leaves nothing of shipped rows on disk for long, and goes on after that, also in a new process', async () => {
+  it('removes shipped rows from disk soon, and continues after that, also in a new process', async () => {
     const logged: string[] = [];
     for (const round of [1, 2]) {
       await using journal = stand.open('renewed', 1 << 20, 20);

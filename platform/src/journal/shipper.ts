@@ -8,13 +8,16 @@ import { type JournalPosition, listSegments } from './segment.ts';
 import { shipChunk } from './ship-chunk.ts';
 
 export interface ShipperOptions {
-  /** Rows gather for so long between shipments, so that few transactions carry many. This is the usual age of the log. */
+  /**
+   * How long rows gather between shipments, so that few transactions carry many rows. This is the usual lag of the
+   * log.
+   */
   readonly gatherMs: number;
   readonly chunkBytes: number;
   readonly chunkRows: number;
   readonly backoffMs: number;
   readonly maxBackoffMs: number;
-  /** A shipment that takes longer is given up, its connection closed, and tried again. */
+  /** Time limit of a shipment; after it, its connection is closed and the shipment is retried. */
   readonly timeoutMs: number;
 }
 
@@ -27,37 +30,37 @@ export const SHIPPER_DEFAULTS: ShipperOptions = {
   timeoutMs: 30_000,
 };
 
-/** What a shipper needs of a journal, which may be another thread's. */
+/** The part of a journal that a shipper needs; the journal may belong to another thread. */
 export interface JournalSource {
   readonly name: string;
   readonly directory: string;
-  /** Of the journal's table; see there. */
+  /** See JournalTable. */
   readonly provisional: string | undefined;
   written(): JournalPosition;
   fullness(): number;
-  /** Resolves once more than this has been written; may do so without a cause. */
+  /** Resolves once a later position than `seen` is written; may also resolve without one. */
   changed(seen: JournalPosition): Promise<void>;
   release(before: JournalPosition): void;
 }
 
-/** Rows shipped since the start; rows that Postgres refused and that were left out; lost to a damaged disk. */
+/** Rows shipped since the start, rows that Postgres rejected and that were left out, bytes lost to a damaged disk. */
 export interface ShipperCounts {
   readonly shipped: number;
   readonly refused: number;
   readonly lostBytes: number;
 }
 
-/** Carries a journal's rows to Postgres behind the replies, each key once. */
+/** Ships a journal's rows to Postgres after the replies, each key once. */
 export interface Shipper extends AsyncDisposable {
-  /** Resolves when all that was written before the call is in Postgres. Rejects DEADLINE_EXCEEDED after the time. */
+  /** Resolves when everything written before the call is in Postgres. Rejects DEADLINE_EXCEEDED at the timeout. */
   flush(deadlineMs: number): Promise<void>;
   counts(): ShipperCounts;
 }
 
 /**
- * Starts shipping in this thread. Owns neither the journal nor the pool: close it before them. While Postgres is away it backs off and the
- * journal grows to its bound; nothing is lost. Closing stops after the current shipment; the rest is shipped by
- * the next start.
+ * Starts shipping in this thread. Owns neither the journal nor the pool, so close it before them. While Postgres
+ * cannot be reached it backs off, and the journal grows to its limit; nothing is lost. Closing stops after the
+ * current shipment; the rest is shipped at the next start.
  */
 export function startShipper(
   journal: JournalSource,
@@ -88,7 +91,7 @@ class JournalShipper implements Shipper {
   #shipped = 0;
   #refused = 0;
   #lostBytes = 0;
-  /** The segment of a position that the journal did not reach back to; told once. */
+  /** The segment of a stored position that the journal no longer reaches back to; reported once. */
   #gapAt = 0;
 
   constructor(journal: JournalSource, pool: Pool, log: Log, options: ShipperOptions) {
@@ -145,9 +148,9 @@ class JournalShipper implements Shipper {
         failures = 0;
       } catch (error) {
         failures++;
-        // Another Postgres may answer next, or one that was set back.
+        // Read the position again: the next connection may reach another Postgres, or a restored one.
         position = undefined;
-        // An abandoned connection may still be sending its rows.
+        // The abandoned connection may still be sending rows from the reader's memory.
         this.#reader[Symbol.dispose]();
         this.#reader = this.#openReader();
         if (failures === 1 || failures % 20 === 0)
@@ -173,10 +176,10 @@ class JournalShipper implements Shipper {
     return bound / 2 + (Math.random() * bound) / 2;
   }
 
-  /** Waits, but not while somebody waits for a flush. */
+  /** Waits, except while there is a pending flush. */
   async #pause(ms: number): Promise<void> {
     if (this.#stop.signal.aborted) return;
-    // One flush may fall into several pauses, and only the first of them is ended by it.
+    // One flush may span several pauses, but wakes only the first of them.
     if (this.#waiters.length === 0) {
       const hurry = this.#hurry.promise;
       const ended = new AbortController();
@@ -187,7 +190,7 @@ class JournalShipper implements Shipper {
     if (this.#waiters.length > 0) await delay(Math.min(ms, 20));
   }
 
-  /** Ships the rows written until now. Rows that arrive meanwhile gather for the next shipment. */
+  /** Ships the rows written until now. Rows that arrive meanwhile are gathered for the next shipment. */
   async #shipAll(from: JournalPosition, until: JournalPosition): Promise<JournalPosition> {
     let position = from;
     for (;;) {
@@ -215,7 +218,7 @@ class JournalShipper implements Shipper {
     if (chunk.lostBytes > 0) {
       this.#lostBytes += chunk.lostBytes;
       const fields = { lostBytes: chunk.lostBytes, segment: chunk.next.segment };
-      this.#log.error(fields, 'a damaged part of the journal was passed over');
+      this.#log.error(fields, 'a damaged part of the journal was skipped');
     }
     await this.#withClient(async (client) => {
       for await (const { shipped, refused } of shipChunk(
@@ -230,19 +233,22 @@ class JournalShipper implements Shipper {
         this.#refused++;
         this.#log.error(
           { error: refused.error, row: refused.key },
-          'Postgres refused a row; it was left out',
+          'Postgres rejected a row; it was left out',
         );
       }
     });
   }
 
-  /** Where shipping goes on, by what Postgres holds; the answer to the last shipment may have been lost. */
+  /**
+   * The position from which shipping continues, as stored in Postgres: the answer to the last shipment may have been
+   * lost.
+   */
   async #begin(): Promise<JournalPosition> {
     const position = await this.#storedPosition();
     this.#journal.release(position);
     const [oldest = 0] = listSegments(this.#journal.directory);
     const { segment } = position;
-    // Without any position it is a new database as well as one that was set back.
+    // Without a stored position, the database may be new as well as restored.
     if (segment > 0 && oldest > segment && segment !== this.#gapAt) {
       this.#gapAt = segment;
       this.#log.error(
@@ -264,7 +270,10 @@ class JournalShipper implements Shipper {
     });
   }
 
-  /** A connection that failed or took too long is closed, not given back: nothing is known of its state. */
+  /**
+   * A connection that failed or took too long is closed instead of being returned to the pool, because its state is
+   * unknown.
+   */
   async #withClient<T>(use: (client: PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
     let failed = true;

@@ -25,16 +25,22 @@ export interface Eraser {
   erase(traces: Traces): Promise<number>;
 }
 
-/** A shorter id, such as 42, is also a size, a class or a rating of somebody else. */
+/** A shorter id, such as 42, is often another value too: a size, a class or someone's rating. */
 const TELLING_LENGTH = 6;
 
-/** Whether an id names its entity wherever it stands. Another one does so only in a field that is called as its kind. */
+/**
+ * Whether an id is distinctive enough to identify its entity anywhere in a text. Shorter ids only count in a field
+ * named after their kind.
+ */
 export const isTelling = (id: string): boolean => id.length >= TELLING_LENGTH;
 
-/** Fields that hold the id of an entity of this kind. */
+/** Names of fields that contain the id of an entity of this kind. */
 export const fieldsOfKind = (kind: string): string[] => [kind, `${kind}_id`, `${kind}Id`, `${kind}ID`];
 
-/** JSON text that holds one of these holds the id as a whole value: any value if it is telling, else one of a field of its kind. */
+/**
+ * JSON snippets, each of which shows that a JSON text contains the id as a whole value: as any value if the id is
+ * distinctive, else as the value of a field of its kind.
+ */
 export function jsonTextsOf({ kind, id }: Entity): string[] {
   const value = JSON.stringify(id);
   if (isTelling(id)) return [value];
@@ -50,7 +56,10 @@ export function jsonTextsOf({ kind, id }: Entity): string[] {
   ]);
 }
 
-/** Text of a message that quotes the id: `"42"`; of a telling one wherever it stands. `inJson`: the message is a value of JSON text. */
+/**
+ * How a message text quotes the id: `"42"`; a distinctive id also without quotes. `inJson`: the message is itself a
+ * value in JSON text.
+ */
 export function quotedIn({ id }: Entity, inJson: boolean): string {
   if (isTelling(id)) return id;
   return inJson ? JSON.stringify(JSON.stringify(id)).slice(1, -1) : JSON.stringify(id);

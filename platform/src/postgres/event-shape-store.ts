@@ -1,13 +1,16 @@
 import { fromPostgresError, type Queryable } from './pool.ts';
 
-/** The power of ten of a number's size, such as `1e3` for 1,000 to 9,999: tells of a unit that changed. */
+/** The power of ten of a number's magnitude, such as `1e3` for 1,000 to 9,999; it reveals a changed unit. */
 export type SizeKind = `1e${number}`;
-/** `absent`: a field that earlier messages have. `message` and `late` are about the whole message, their field is empty. */
+/**
+ * Kind of a field's value. `absent`: other messages have the field, this one does not. `message` and `late` describe
+ * the whole message; their field is empty.
+ */
 export type ShapeKind = 'number' | 'text' | 'flag' | 'list' | 'absent' | 'message' | 'late' | SizeKind;
 
 /** Number of messages of one event in a span of `SHAPE_SPAN_MS` that had a field with values of one kind. */
 export interface EventShape {
-  /** `http` for events that came over HTTP, `caller NAME` for requests that came by gRPC or REST. */
+  /** `http` for events that arrived over HTTP, `caller NAME` for requests that arrived over gRPC or REST. */
   readonly topic: string;
   readonly event: string;
   readonly field: string;
@@ -18,9 +21,9 @@ export interface EventShape {
   /** Partition of the first of these messages; null over HTTP. */
   readonly firstPartition: number | null;
   readonly firstOffset: string | null;
-  /** Messages of the topic and event that had been counted before the first of these. */
+  /** Messages of this topic and event that were counted before the first of these. */
   readonly earlier: number;
-  /** When the first and the last came. */
+  /** Arrival of the first and the last of these messages. */
   readonly firstAt: number;
   lastAt: number;
 }
@@ -28,7 +31,7 @@ export interface EventShape {
 export const SHAPE_SPAN_MS = 600_000;
 /** The event under which the requests of a topic are counted. */
 export const REQUEST_EVENT = '$request';
-/** The event under which a part of a model's requests that come by gRPC or REST is counted. */
+/** The event under which a sample of a model's requests over gRPC or REST is counted. */
 export const requestEventOf = (model: string): string => `${REQUEST_EVENT}:${model}`;
 
 // Input: shapes as JSON. Effect: adds their counts to the stored ones; the first message of each span is kept.

@@ -42,7 +42,9 @@ describe('migrate', () => {
       message: expect.stringContaining('0001-a.sql has changed'),
     });
     await using gone = await migrationFolder({ '0003-c.sql': 'CREATE TABLE c (x int)' });
-    await expect(migrate(database.url, { log, folder: gone.folder })).rejects.toThrow(/0001-a.sql .* missing/);
+    await expect(migrate(database.url, { log, folder: gone.folder })).rejects.toThrow(
+      /0001-a.sql .* missing/,
+    );
     await writeFile(join(first.folder, '0002-b.sql'), 'CREATE TABLE b (x int)');
     await expect(migrate(database.url, { log, folder: first.folder })).rejects.toThrow(
       /0002-b.sql comes before/,

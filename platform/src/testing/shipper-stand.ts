@@ -60,7 +60,7 @@ export interface ShipperStand extends AsyncDisposable {
   /** In this thread, with a pool that ends with the shipper. */
   readonly startHere: Start;
   readonly startThread: Start;
-  /** Things in the table. */
+  /** Number of things in the table. */
   count(): Promise<number>;
 }
 
