@@ -3,7 +3,7 @@ import type { Manifest } from './manifest.ts';
 import type { Receiver } from './monitor-schema.ts';
 
 /** What is wrong with the monitor section that its schema allows; one line each, beginning with the field. */
-export function monitorProblems({ features, monitor }: Manifest): string[] {
+export function monitorProblems({ task, features, monitor }: Manifest): string[] {
   const names = new Set(features.map((feature) => feature.name));
   const problems = monitor.rules.flatMap((rule, index) =>
     rule.feature === undefined || names.has(rule.feature)
@@ -17,6 +17,10 @@ export function monitorProblems({ features, monitor }: Manifest): string[] {
       problems.push(
         `monitor.slices.${index}: there is no feature ${JSON.stringify(slice)}; name one of ${listed(names)}`,
       );
+  if (monitor.decay.metric !== undefined && task !== 'multiclass')
+    problems.push(
+      `monitor.decay.metric: ${monitor.decay.metric} is followed of task multiclass; this model has task ${task}`,
+    );
   for (const [field, receivers] of [
     ['notify', monitor.notify],
     ['escalate.to', monitor.escalate?.to ?? []],

@@ -78,6 +78,12 @@ export const monitorSchema = z
     decay: z
       .strictObject({
         at_least: z.number().positive().default(0.02).describe("Loss in the gate's metric that alarms"),
+        metric: z
+          .enum(['accuracy', 'macro_f1', 'log_loss'])
+          .optional()
+          .describe(
+            "What is followed of several classes; default: the gate's metric if declared, else accuracy",
+          ),
         retrain: z.boolean().default(false).describe('Start a training run'),
         pause_rollout: z.boolean().default(true),
       })

@@ -1,8 +1,8 @@
-import { outputNumbers } from '@hotloop/model/decision/output-numbers.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Tensor } from '@hotloop/model/tensor.ts';
 import { type Pool, type Queryable, transaction } from '@hotloop/platform/postgres/pool.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { scoresOf } from './row-outputs.ts';
 import { addCalls, type CallCount } from './sketches/call-store.ts';
 import type { SketchLayout } from './sketches/feature-sketch.ts';
 import { addRows, FeatureSketch, type FeatureSketches, sketchLayout } from './sketches/feature-sketch.ts';
@@ -298,38 +298,4 @@ function rowHashes(features: Float32Array, rows: number, width: number): Float32
     hashes[row] = (hash ^ (hash >>> 15)) & 0xffffff;
   }
   return hashes;
-}
-
-/** One number a row: the score, the second of two, or the index of the largest of several classes. */
-export function scoresOf(
-  { outputs, output_spec, rows }: Pick<LoggedRow, 'outputs' | 'output_spec' | 'rows'>,
-  manifest: Manifest,
-): number[] {
-  if (outputs === null || manifest.task === 'tensor' || rows === 0) return [];
-  let offset = 0;
-  for (const [index, { name, datatype, shape }] of output_spec.entries()) {
-    const size = bytesOf(datatype) * shape.reduce((product, one) => product * one, 1);
-    const isScore = manifest.output === undefined ? index === 0 : name === manifest.output;
-    if (!isScore) {
-      offset += size;
-      continue;
-    }
-    try {
-      const contents = new Uint8Array(outputs.subarray(offset, offset + size));
-      const values = outputNumbers({ name, datatype, shape, contents });
-      const width = values.length / rows;
-      return Array.from({ length: rows }, (_v, row) => {
-        const own = values.subarray(row * width, (row + 1) * width);
-        return width <= 2 ? own[width - 1]! : own.indexOf(Math.max(...own));
-      });
-    } catch {
-      return [];
-    }
-  }
-  return [];
-}
-
-function bytesOf(datatype: Tensor['datatype']): number {
-  const bits = /(\d+)$/.exec(datatype);
-  return bits ? Number(bits[1]) / 8 : 1;
 }

@@ -60,9 +60,6 @@ export class Investigator {
     signal: AbortSignal,
   ): Promise<Cost | null> {
     const { manifest } = record;
-    if (manifest.task === 'tensor' || manifest.task === 'multilabel')
-      return unknownCost('', `a model of task ${manifest.task} has no metric here`);
-    const metric = gateMetric(manifest.task, manifest.training?.gate?.metric);
     const quality =
       draft.signals.find(({ kind }) => kind === 'decay') ??
       draft.signals.find(({ kind }) => kind === 'estimated_decay');
@@ -71,6 +68,9 @@ export class Investigator {
         ...{ metric: quality.unit, loss: quality.effect, low: quality.low, high: quality.high, known: true },
         method: quality.kind === 'decay' ? 'measured with labels' : 'estimated from calibrated scores',
       };
+    if (manifest.task === 'tensor' || manifest.task === 'multilabel')
+      return unknownCost('', `a model of task ${manifest.task} has no metric here`);
+    const metric = gateMetric(manifest.task, manifest.training?.gate?.metric);
     const features = [...new Set(draft.signals.flatMap(({ feature }) => feature ?? []))];
     if (features.length === 0)
       return unknownCost(

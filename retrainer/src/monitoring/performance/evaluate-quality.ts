@@ -10,7 +10,7 @@ import type { Signal } from '../signals/signal.ts';
 import { sliceFeatures } from '../slices.ts';
 import { judgeLabels } from './judge-labels.ts';
 import { judgeQuality } from './judge-quality.ts';
-import { type QualityMetric, qualityMetric, qualityOverTime } from './quality.ts';
+import { measureQuality, type QualityMetric, qualityMetric, qualityOverTime } from './quality.ts';
 import { writeQuality } from './quality-store.ts';
 import { readScoredRows, readVectors, type ScoredRow } from './scored-rows.ts';
 
@@ -27,6 +27,7 @@ export type EvaluateQuality = (question: QualityQuestion, signal: AbortSignal) =
 
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
+const Z95 = 1.959963984540054;
 const QUALITY_DAYS = 60;
 /** The newest rows; more would not change the verdict, only its cost. */
 const QUALITY_ROWS = 50_000;
@@ -41,10 +42,13 @@ export async function evaluateQuality(
   pool: Pool,
   { manifest, version, now }: QualityQuestion,
 ): Promise<Signal[]> {
-  const metric = qualityMetric(manifest.task);
+  const metric = qualityMetric(manifest);
   // Without a single outcome nothing can be measured, nor can an estimate be calibrated.
   if (metric === null || !(await hasOutcomes(pool, manifest.name))) return [];
-  const scored = await readScoredRows(pool, manifest, now - QUALITY_DAYS * DAY_MS, now, QUALITY_ROWS);
+  // Of several labels each is a row of its own.
+  const each = manifest.task === 'multilabel' ? Math.max(1, manifest.decision.labels?.length ?? 1) : 1;
+  const limit = Math.ceil(QUALITY_ROWS / each);
+  const scored = await readScoredRows(pool, manifest, now - QUALITY_DAYS * DAY_MS, now, limit);
   const finite = scored.rows.filter(({ score }) => Number.isFinite(score));
   const rows = await withSlices(pool, manifest, finite);
   const days = qualityOverTime(metric, rows, (at) => Math.floor(at / DAY_MS) * DAY_MS);
@@ -93,9 +97,15 @@ async function withSlices(
   });
 }
 
+/** The standard error of a figure, were it of n rows; NaN where there is none. */
+function errorOf(figure: Estimate | null, n: number): number {
+  return figure ? ((figure.high - figure.low) / (2 * Z95)) * Math.sqrt(figure.n / n) : Number.NaN;
+}
+
 /**
  * What the gate measured on held-out rows, with a 95 % interval: for AUC from the numbers of positives and negatives that the
- * labels lead to expect (Hanley and McNeil), for accuracy binomial, for rmse as of normal errors. Null where none is known.
+ * labels lead to expect (Hanley and McNeil), for accuracy binomial, for log loss from how much later labels vary, for rmse as of
+ * normal errors. Null where none is known.
  */
 async function gateFigure(
   pool: Pool,
@@ -114,6 +124,8 @@ async function gateFigure(
       ? aucStandardError(value, Math.max(1, positives), Math.max(1, n - positives))
       : metric === 'accuracy'
         ? Math.sqrt((value * (1 - value)) / n)
-        : value / Math.sqrt(2 * n);
+        : metric === 'rmse'
+          ? value / Math.sqrt(2 * n)
+          : errorOf(measureQuality(metric, labelled), n);
   return Number.isFinite(error) ? { value, low: value - 1.96 * error, high: value + 1.96 * error, n } : null;
 }

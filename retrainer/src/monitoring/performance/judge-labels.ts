@@ -33,9 +33,17 @@ export function judgeLabels(
   const weeks = labelledWeeks(rows, now);
   const [before, recent] = [weeks.before as readonly Labelled[], weeks.recent as readonly Labelled[]];
   if (before.length < LEAST_LABELS || recent.length < LEAST_LABELS) return [];
-  return [labelDrift(task, before, recent, monitor), conceptDrift(task, before, recent, monitor)].flatMap(
-    (signal) => signal ?? [],
-  );
+  const concept =
+    task === 'multiclass'
+      ? conceptDrift(task, before.flatMap(asRight), recent.flatMap(asRight), monitor)
+      : conceptDrift(task, before, recent, monitor);
+  return [labelDrift(task, before, recent, monitor), concept].flatMap((signal) => signal ?? []);
+}
+
+/** Of several classes: the probability of the predicted class, and whether it was right. */
+function asRight(row: Labelled): Labelled[] {
+  const score = row.probabilities?.[row.score];
+  return score === undefined ? [] : [{ ...row, score, label: row.score === row.label ? 1 : 0 }];
 }
 
 function labelDrift(
@@ -56,7 +64,7 @@ function labelDrift(
   };
   const drift = driftOfCounts(counts(before), counts(recent), 'psi');
   const mean = (rows: readonly Labelled[]) => rows.reduce((sum, { label }) => sum + label, 0) / rows.length;
-  const isShare = task === 'binary' || task === 'ranking';
+  const isShare = task === 'binary' || task === 'ranking' || task === 'multilabel';
   const shown = (rows: readonly Labelled[]) =>
     isShare ? `${percent(mean(rows))} positive` : `mean ${short(mean(rows))}`;
   return signalOf('label_drift', 'labels', monitor, {
@@ -82,7 +90,7 @@ function conceptDrift(
   monitor: MonitorSpec,
 ): Signal | null {
   if (task === 'regression') return residualShift(before, recent, monitor);
-  if (task !== 'binary' && task !== 'ranking') return null;
+  if (task === 'tensor') return null;
   const positives = (rows: readonly Labelled[]) => rows.filter(({ label }) => label > 0.5).length;
   for (const rows of [before, recent])
     if (Math.min(positives(rows), rows.length - positives(rows)) < LEAST_OF_A_CLASS) return null;
@@ -97,10 +105,11 @@ function conceptDrift(
     2 * (logLoss(pooled, before) + logLoss(pooled, recent) - logLoss(past, before) - logLoss(own, recent));
   const p = chiSquareSurvival(Math.max(0, statistic), 2);
   const effect = (logLoss(past, recent) - logLoss(own, recent)) / recent.length;
+  const what = task === 'multiclass' ? 'right' : 'positive';
   const expected = recent.reduce((sum, { score }) => sum + plattProbability(past, score), 0) / recent.length;
   return signalOf('concept_drift', 'quality', monitor, {
     ...{ effect, low: 0, high: effect * 2, p, unit: 'nats', threshold: CONCEPT_LOSS, n: recent.length },
-    message: `the same scores mean something else now: ${percent(expected)} positive were to be expected of them, ${percent(positives(recent) / recent.length)} were`,
+    message: `the same scores mean something else now: ${percent(expected)} ${what} were to be expected of them, ${percent(positives(recent) / recent.length)} were`,
   });
 }
 

@@ -5,6 +5,7 @@ import { lossesOf } from '../incidents/incident.ts';
 import type { Signal } from '../signals/signal.ts';
 import { judgeLabels } from './judge-labels.ts';
 import { judgeQuality, labelledWeeks } from './judge-quality.ts';
+import { qualityOverTime } from './quality.ts';
 import type { ScoredRow } from './scored-rows.ts';
 
 const DAY = 86_400_000;
@@ -109,5 +110,60 @@ it('may start training by decay, or by drift that certainly costs, and by nothin
   );
   expect(lossesOf([incident('a', 'decay', null), incident('b', 'domain_drift', cost(0.1, 0.05))])).toEqual({
     ...{ decay: 'a', costlyDrift: 'b' },
+  });
+});
+
+describe(`quality of several classes before labels come, seed ${seed}`, () => {
+  /** The model is too sure of itself, and from so many days ago on its inputs are harder. */
+  function classRows(harder: number, aDay = 100): ScoredRow[] {
+    const random = new SeededRandom(seed);
+    return Array.from({ length: 30 * aDay }, (_v, index) => {
+      const daysAgo = 30 - index / aDay;
+      const spread = daysAgo < harder ? 0.4 : 2;
+      const weights = [0, 1, 2].map(() => Math.exp(random.normal() * spread));
+      const sum = weights.reduce((a, b) => a + b);
+      const truth = weights.map((one) => one / sum);
+      const draw = random.uniform();
+      const label = draw < truth[0]! ? 0 : draw < truth[0]! + truth[1]! ? 1 : 2;
+      const sure = truth.map((p) => p ** 2);
+      const total = sure.reduce((a, b) => a + b);
+      const probabilities = sure.map((p) => p / total);
+      const score = probabilities.indexOf(Math.max(...probabilities));
+      const at = now - daysAgo * DAY;
+      return { at, version: 1, score, label, probabilities, predictionId: String(index), row: 0 };
+    });
+  }
+  const week = (at: number) => Math.floor(at / (7 * DAY)) * 7 * DAY;
+
+  it.each(['accuracy', 'macro_f1', 'log_loss'] as const)('is near what they then show, in %s', (metric) => {
+    for (const harder of [0, 9]) {
+      const weeks = qualityOverTime(metric, classRows(harder), week).slice(1);
+      expect(weeks.length).toBeGreaterThan(3);
+      for (const { measured, estimated } of weeks)
+        expect(Math.abs(estimated!.value - measured!.value)).toBeLessThan(metric === 'log_loss' ? 0.1 : 0.06);
+    }
+  });
+
+  it('tells of expected decay, and of none where nothing changed', () => {
+    const judgeAt = (harder: number) => {
+      const given = classRows(harder, 250).map((row) =>
+        row.at >= now - 2 * DAY ? { ...row, label: null } : row,
+      );
+      return judgeQuality(given, { metric: 'accuracy', monitor, now });
+    };
+    expect(names(judgeAt(0))).toEqual([]);
+    const [found] = judgeAt(2);
+    expect(found).toMatchObject({ kind: 'estimated_decay', unit: 'accuracy' });
+    expect(found!.message).toMatch(/^estimated accuracy fell from 0\.7\d+ to 0\.4\d+$/);
+  });
+
+  it('means something else where the model is right less often at the same probability', () => {
+    const turned = classRows(0).map((row, index) =>
+      row.at >= now - 7 * DAY && index % 2 === 0 ? { ...row, label: ((row.label ?? 0) + 1) % 3 } : row,
+    );
+    const found = judgeLabels('multiclass', turned, monitor, now);
+    expect(names(found)).toEqual(['concept_drift']);
+    expect(found[0]!.message).toMatch(/\d+ % right were to be expected of them, \d+ % were/);
+    expect(judgeLabels('multiclass', classRows(0), monitor, now)).toEqual([]);
   });
 });

@@ -5,21 +5,25 @@ import type { Tensor } from '@hotloop/model/tensor.ts';
 import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
 import { CLOCK_SKEW_MS, joinOutcomes } from '../../datasets/join.ts';
 import { outcomeCut, readOutcomesOf } from '../../outcomes/outcome-store.ts';
-import { scoresOf } from '../collect.ts';
+import { rowOutputs, scoresOf } from '../row-outputs.ts';
 
 /** What the model said of one row, and what was then reported; null while no label is known. */
 export interface ScoredRow {
   readonly at: number;
   readonly version: number;
-  /** NaN where the outputs were not kept. */
+  /** The index of the predicted class in task multiclass. NaN where the outputs were not kept. */
   readonly score: number;
+  /** By class, in task multiclass. */
+  readonly probabilities?: ArrayLike<number>;
   readonly label: number | null;
   readonly predictionId: string;
-  /** Of the prediction, which has several in task ranking. */
+  /** Of the prediction, which has several in task ranking. In task multilabel each label of it is a scored row of its own. */
   readonly row: number;
   /** Parts that it belongs to, such as `country = IT`; absent where they were not looked up. */
   readonly slices?: readonly string[];
 }
+
+export type LabelledRow = ScoredRow & { readonly label: number };
 
 export interface ScoredRows {
   readonly rows: readonly ScoredRow[];
@@ -87,16 +91,25 @@ export async function readScoredRows(
   for (const example of joined.examples)
     if (!(rule.isOneSided && example.open))
       labels.set(`${example.predictionId} ${example.row}`, example.label);
-  const scored = rows.flatMap((row) => {
+  const scored = rows.flatMap((row): ScoredRow[] => {
+    const outputs = rowOutputs(row, manifest);
     const scores = scoresOf(row, manifest);
-    return Array.from({ length: row.rows }, (_v, index) => ({
-      at: Math.round(Number(row.at_ms)),
-      version: row.version,
-      score: scores[index] ?? Number.NaN,
-      label: labels.get(`${row.prediction_id} ${index}`) ?? null,
-      predictionId: row.prediction_id,
-      row: index,
-    }));
+    const at = Math.round(Number(row.at_ms));
+    return Array.from({ length: row.rows }, (_v, index) => index).flatMap((index) => {
+      const label = labels.get(`${row.prediction_id} ${index}`) ?? null;
+      const about = { at, version: row.version, predictionId: row.prediction_id, row: index };
+      const own = outputs[index];
+      if (manifest.task === 'multilabel' && own)
+        // The set of labels is one number: bit k is label k.
+        return Array.from(own, (score, k) => ({
+          ...{ ...about, score },
+          label: label === null ? null : Math.floor(label / 2 ** k) % 2,
+        })).reverse();
+      const score = scores[index] ?? Number.NaN;
+      return manifest.task === 'multiclass' && own
+        ? { ...about, score, label, probabilities: own }
+        : { ...about, score, label };
+    });
   });
   return { rows: scored.reverse(), unmatched: joined.unmatched.length };
 }

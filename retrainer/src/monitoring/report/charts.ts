@@ -1,4 +1,4 @@
-import type { Quality } from '../performance/quality.ts';
+import { isBetterHigher, type Quality } from '../performance/quality.ts';
 import type { HourOfCalls } from '../signals/traffic.ts';
 import { escaped } from './escaped.ts';
 
@@ -103,7 +103,7 @@ export function qualityChart(
   if (values.length === 0) return '<p class="muted">No labels yet.</p>';
   const from = Math.min(...quality.map(({ at }) => at));
   const to = Math.max(...quality.map(({ at }) => at));
-  const isShare = quality[0]!.metric !== 'rmse';
+  const isShare = isBetterHigher(quality[0]!.metric);
   const low = Math.max(0, Math.min(...values.map((one) => one.low)) - 0.02);
   const top = Math.max(...values.map((one) => one.high)) + 0.02;
   const high = isShare ? Math.min(1, top) : top;
