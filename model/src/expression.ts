@@ -49,10 +49,7 @@ export function compileExpression(
   text: string,
   variables: Readonly<Record<string, VariableKind>>,
 ): Expression {
-  if (text.length > MAX_CHARACTERS) throw refused(`it has more than ${MAX_CHARACTERS} characters`);
-  const parsed = parse(environmentFor(variables), text);
-  const checked = parsed.check();
-  if (!checked.valid) throw refusedBy(checked.error, variables);
+  const parsed = parseChecked(text, variables);
   return (scope) => {
     let value: unknown;
     try {
@@ -65,6 +62,28 @@ export function compileExpression(
     }
     return plain(value);
   };
+}
+
+/** One step of an expression: `op` is `+`, `?:`, `.`, `value`, `id`, `call` and so on, `args` what it works on. */
+export interface ExpressionNode {
+  readonly op: string;
+  readonly args: unknown;
+}
+
+/** The same text as a tree, for a translation into something else than JavaScript. Throws as `compileExpression`. */
+export function parseExpression(
+  text: string,
+  variables: Readonly<Record<string, VariableKind>>,
+): ExpressionNode {
+  return parseChecked(text, variables).ast as ExpressionNode;
+}
+
+function parseChecked(text: string, variables: Readonly<Record<string, VariableKind>>) {
+  if (text.length > MAX_CHARACTERS) throw refused(`it has more than ${MAX_CHARACTERS} characters`);
+  const parsed = parse(environmentFor(variables), text);
+  const checked = parsed.check();
+  if (!checked.valid) throw refusedBy(checked.error, variables);
+  return parsed;
 }
 
 function environmentFor(variables: Readonly<Record<string, VariableKind>>): Environment {

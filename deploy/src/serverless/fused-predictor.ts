@@ -1,4 +1,4 @@
-import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
+import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import { type FusedRow, fusedFeeds } from '@hotloop/model/fused/fused-feeds.ts';
 import { readMetadata } from '@hotloop/model/onnx/read-metadata.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';

@@ -1,10 +1,14 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import type { CompiledFeature } from '../features/compile-feature.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { type GraphBuilder, int } from '../onnx/graph-builder.ts';
 import type { ValueSpec } from '../onnx/model.ts';
-import { elementTypeCode, float64Tensor, int64Tensor } from '../onnx/tensor.ts';
+import { elementTypeCode, int64Tensor } from '../onnx/tensor.ts';
+import { allOf } from './fuse-checks.ts';
+import { fuseCombine } from './fuse-combine.ts';
+import type { FeatureWriter } from './fuse-features.ts';
 import { reshape } from './fuse-transform.ts';
-import { numberConstant, textTensor } from './fused-column.ts';
+import { NotFusable, numberConstant, textTensor } from './fused-column.ts';
 
 /** A probability may leave [0, 1] by what float32 rounds; the same bound as the decision plan's. */
 const ROUNDING = 1e-5;
@@ -17,24 +21,19 @@ export const FUSED_OUTPUTS = {
 } as const;
 
 /**
- * Writes the decision after the network: `score` float64[N, 1]; `label` text[N, 1] for binary and multiclass; `scores`
- * float64[N, C] for multiclass; `accepted` bool[N, 1], false where the front door would refuse the row. A refused row has
+ * Writes the decision after the network: `score` float64[N, 1]; `label` text[N, 1] for binary, multiclass and multilabel; `scores`
+ * float64[N, C] for the latter two; `accepted` bool[N, 1], false where the front door would refuse the row. A refused row has
  * score NaN and an empty label.
  *
- * @param output name and declaration of the network's output; @param accepted bool[N, 1].
+ * @param output name and declaration of the network's output; @param rows what the graph knows of its rows.
  */
 export function fuseDecision(
   graph: GraphBuilder,
   manifest: Manifest,
   output: { readonly value: string; readonly spec: ValueSpec },
-  accepted: string,
+  rows: DecidedRows,
 ): void {
-  if (manifest.decision.combine !== undefined)
-    throw notFusable(
-      manifest,
-      'decision.combine',
-      'is an expression; only decisions without one can be fused',
-    );
+  const { accepted } = rows;
   const width = widthOf(manifest, output.spec);
   const double = { to: int(elementTypeCode('float64')) };
   const numbers = reshape(graph, graph.node('Cast', [output.value], double), width);
@@ -42,33 +41,21 @@ export function fuseDecision(
     case 'binary': {
       const last = width === 1 ? numbers : columnOf(graph, numbers, 1);
       const { value, fits } = probabilities(graph, last);
+      const combined = combine(graph, manifest, value, rows);
       const [negative = '0', positive = '1'] = manifest.decision.labels ?? [];
-      const below = graph.node('Less', [value, numberConstant(graph, manifest.decision.threshold)]);
+      const below = graph.node('Less', [combined.score, numberConstant(graph, manifest.decision.threshold)]);
       const label = graph.node('Where', [below, text(graph, negative), text(graph, positive)]);
-      finish(graph, { score: value, label }, graph.node('And', [accepted, fits]));
+      const all = [accepted, fits, ...combined.accepted].reduce((a, b) => graph.node('And', [a, b]));
+      finish(graph, { score: combined.score, label }, all);
       break;
     }
     case 'multilabel':
-      throw new HotloopError(
-        'FAILED_PRECONDITION',
-        `model ${manifest.name} has task multilabel, which cannot be fused`,
-        { reason: 'not_fusable' },
-      );
+      fuseMultilabel(graph, manifest, numbers, accepted);
+      break;
     case 'multiclass': {
       const labels = manifest.decision.labels ?? [];
       const { value, fits } = probabilities(graph, numbers);
-      const bad = graph.node('Cast', [graph.node('Not', [fits])], double);
-      const ones = graph.constant(
-        'ones',
-        float64Tensor(
-          labels.map(() => 1),
-          [labels.length, 1],
-        ),
-      );
-      const broken = graph.node('Cast', [graph.node('MatMul', [bad, ones])], {
-        to: int(elementTypeCode('bool')),
-      });
-      const allFit = graph.node('And', [accepted, graph.node('Not', [broken])]);
+      const allFit = graph.node('And', [accepted, allOf(graph, fits, labels.length)]);
       const best = graph.node('ArgMax', [value], { axis: int(1), keepdims: int(1) });
       const names = graph.constant('labels', textTensor(labels, [labels.length]));
       const label = graph.node('Gather', [names, best], { axis: int(0) });
@@ -79,18 +66,69 @@ export function fuseDecision(
       break;
     }
     case 'regression':
-    case 'ranking':
-      finish(graph, { score: numbers }, accepted);
+    case 'ranking': {
+      const combined = combine(graph, manifest, numbers, rows);
+      const all = [accepted, ...combined.accepted].reduce((a, b) => graph.node('And', [a, b]));
+      finish(graph, { score: combined.score }, all);
       break;
-    case 'tensor':
-      throw notFusable(
-        manifest,
-        'task',
-        'tensor has no features and no decision; its model.onnx is the file',
-      );
+    }
     default:
       throw notFusable(manifest, 'task', `${String(manifest.task)} cannot be fused`);
   }
+}
+
+/** What the decision needs of the features: which rows may be answered, and where fields of the request are. */
+export interface DecidedRows {
+  /** bool[N, 1]. */
+  readonly accepted: string;
+  readonly writer: FeatureWriter;
+  readonly compiled: readonly CompiledFeature[];
+}
+
+/** The final score by `decision.combine`, and where it is a finite number. */
+function combine(
+  graph: GraphBuilder,
+  manifest: Manifest,
+  score: string,
+  { writer, compiled }: DecidedRows,
+): { readonly score: string; readonly accepted: readonly string[] } {
+  const expression = manifest.decision.combine;
+  if (expression === undefined) return { score, accepted: [] };
+  try {
+    const combined = fuseCombine(graph, writer, compiled, expression, score);
+    const size = graph.node('Abs', [combined.score]);
+    const finite = graph.node('Less', [size, numberConstant(graph, Number.POSITIVE_INFINITY)]);
+    return { score: combined.score, accepted: combined.ok === undefined ? [finite] : [finite, combined.ok] };
+  } catch (error) {
+    if (error instanceof NotFusable)
+      throw notFusable(manifest, 'decision.combine', `cannot be fused: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Every label whose probability reaches the threshold, joined by commas; the score is the largest probability, and at least 0. */
+function fuseMultilabel(graph: GraphBuilder, manifest: Manifest, numbers: string, accepted: string): void {
+  const labels = manifest.decision.labels ?? [];
+  const { value, fits } = probabilities(graph, numbers);
+  const reached = graph.node('Not', [
+    graph.node('Less', [value, numberConstant(graph, manifest.decision.threshold)]),
+  ]);
+  let label = text(graph, '');
+  let any: string | undefined;
+  for (const [index, name] of labels.entries()) {
+    const isHit = columnOf(graph, reached, index);
+    const next =
+      any === undefined
+        ? text(graph, name)
+        : graph.node('Where', [any, text(graph, `,${name}`), text(graph, name)]);
+    label = graph.node('StringConcat', [label, graph.node('Where', [isHit, next, text(graph, '')])]);
+    any = any === undefined ? isHit : graph.node('Or', [any, isHit]);
+  }
+  const best = graph.node('ArgMax', [value], { axis: int(1), keepdims: int(1) });
+  const score = graph.node('GatherElements', [value, best], { axis: int(1) });
+  graph.node('Identity', [value], {}, { outputs: [FUSED_OUTPUTS.scores] });
+  graph.output(FUSED_OUTPUTS.scores, 'float64', ['N', labels.length]);
+  finish(graph, { score, label }, graph.node('And', [accepted, allOf(graph, fits, labels.length)]));
 }
 
 function finish(
@@ -132,23 +170,22 @@ function text(graph: GraphBuilder, value: string): string {
   return graph.constant('text', textTensor([value], [1, 1]));
 }
 
-/** Numbers a row that the output holds. */
+/** Numbers a row that the output holds. Where the file does not say, the task does, except that binary is one or two. */
 function widthOf(manifest: Manifest, { name, shape }: ValueSpec): number {
-  const last = shape?.length === 2 ? shape[1] : 1;
-  const found = typeof last === 'number' ? last : undefined;
-  const wanted =
-    manifest.task === 'multiclass'
-      ? [manifest.decision.labels?.length ?? 0]
-      : manifest.task === 'binary'
-        ? [1, 2]
-        : [1];
-  if (shape === null || shape.length > 2 || found === undefined || !wanted.includes(found))
+  const labels = manifest.decision.labels?.length ?? 0;
+  const { task } = manifest;
+  const wanted = task === 'multiclass' || task === 'multilabel' ? [labels] : task === 'binary' ? [1, 2] : [1];
+  const rest = shape?.slice(1);
+  const known = rest?.every((size) => typeof size === 'number') ? rest.map(Number) : undefined;
+  const width =
+    known === undefined ? (wanted.length === 1 ? wanted[0] : undefined) : known.reduce((a, b) => a * b, 1);
+  if (width === undefined || !wanted.includes(width))
     throw notFusable(
       manifest,
       `output ${name}`,
       `has the shape [${shape ?? '?'}]; [N, ${wanted.join(' or ')}] is needed`,
     );
-  return found;
+  return width;
 }
 
 function notFusable(manifest: Manifest, where: string, problem: string): HotloopError {

@@ -1,226 +1,264 @@
 import type { CompiledFeature } from '../features/compile-feature.ts';
 import type { Feature } from '../features/feature-schema.ts';
 import { GraphBuilder, int } from '../onnx/graph-builder.ts';
-import { elementTypeCode, float32Tensor } from '../onnx/tensor.ts';
+import { elementTypeCode } from '../onnx/tensor.ts';
+import { allOf, type Checked, fuseChecks } from './fuse-checks.ts';
 import { fuseTransform, reshape } from './fuse-transform.ts';
-import {
-  ABSENT_TEXT,
-  type FusedColumn,
-  ML_DOMAIN,
-  NotFusable,
-  numberConstant,
-  textTensor,
-} from './fused-column.ts';
+import { NotFusable, numberConstant, textTensor } from './fused-column.ts';
+import { type FusedInput, rowsInputOf } from './fused-input.ts';
 
-/** One input of the fused file. */
-export interface FusedInput {
-  /** `request.price`, `item.rating`, `entity.user`, `history.user.view.count`, or `feature.NAME` for ready columns. */
-  readonly name: string;
-  readonly type: 'float64' | 'string' | 'bool' | 'int8' | 'float32';
-  /** Values a row: 1, N for last(N), or the columns of a feature that could not be fused. */
-  readonly width: number;
-  /** How an absent value is written; undefined: the value must be there. */
-  readonly absent?: 'NaN' | 'U+001A' | '-1';
-  /** For `feature.NAME` and history: why the graph does not compute it. */
-  readonly why?: string;
-  /** With `distinctTexts`: the only texts that the model tells apart; any other is as good as another. */
-  readonly categories?: readonly string[];
+export interface FuseOptions {
+  /**
+   * For engines that have whole columns: a text input `x` is [U, 1], each text once, and `x (row)` int32 [N] says which of them a row
+   * has. Texts are then handed over and transformed once each instead of once a row.
+   */
+  readonly distinctTexts: boolean;
 }
 
-/** Columns of one feature, float32[N, width], and whether each row may be answered, bool[N, 1]. */
+/** Columns of one feature, [N, width], and whether each row may be answered, bool[N, 1]. */
 export interface FusedFeature {
+  /** float64, or string for an input of texts; float32 for ready columns of a float32 input. */
   readonly columns: string;
   readonly accepted: readonly string[];
 }
 
-/** The input beside one of distinct texts: int32[N], which of them each row has. */
-export function rowsInputOf(input: string): string {
-  return `${input} (row)`;
-}
+/** Standard operators that join texts came with this set. */
+export const OPSET_OF_TEXT = 20;
+/** Transforms that leave NaN as it is. */
+const KEEP_NAN: ReadonlySet<string> = new Set(['abs', 'log1p', 'standardize', 'scale']);
 
 /** Writes features into a graph. Inputs that several features read are declared once. */
 export class FeatureWriter {
-  readonly inputs: FusedInput[] = [];
-  readonly #rowInputs = new Set<string>();
+  /** The standard operator set that the nodes need. */
+  leastOpset = 0;
   readonly #graph: GraphBuilder;
-  readonly #infinity: string;
-  readonly #distinctTexts: boolean;
+  readonly #features: readonly Feature[];
+  readonly #compiled: readonly CompiledFeature[];
+  readonly #options: FuseOptions;
+  readonly #inputs: FusedInput[] = [];
+  /** Inputs that have one of rows beside them, with the texts that are told apart; undefined: all. */
+  readonly #told = new Map<string, ReadonlySet<string> | undefined>();
+  readonly #sources = new Map<string, string>();
+  readonly #checked = new Map<number, Checked & { readonly input: string | undefined }>();
 
-  /** @param options.distinctTexts text inputs take each text once, and a second input says which of them a row has. */
-  constructor(graph: GraphBuilder, options: { readonly distinctTexts: boolean } = { distinctTexts: false }) {
+  /** @param features as the manifest writes them; @param compiled the same, checked by the plan. */
+  constructor(
+    graph: GraphBuilder,
+    features: readonly Feature[],
+    compiled: readonly CompiledFeature[],
+    options: FuseOptions,
+  ) {
     this.#graph = graph;
-    this.#infinity = numberConstant(graph, Number.POSITIVE_INFINITY);
-    this.#distinctTexts = options.distinctTexts;
+    this.#features = features;
+    this.#compiled = compiled;
+    this.#options = options;
   }
 
-  /** @param feature as the manifest writes it; @param compiled the same, checked by the plan. */
-  write(feature: Feature, compiled: CompiledFeature): FusedFeature {
-    const problem = this.#problem(feature, compiled);
-    if (problem === undefined) return this.#fused(feature, compiled);
+  get inputs(): readonly FusedInput[] {
+    return this.#inputs.map((input) => {
+      const told = this.#told.get(input.name);
+      return told === undefined ? input : { ...input, categories: [...told] };
+    });
+  }
+
+  /** One feature by its place. What the graph cannot compute becomes an input of ready columns, which says why. */
+  write(index: number): FusedFeature {
+    const feature = this.#compiled[index] as CompiledFeature;
+    const problem = this.#problem(index);
+    if (problem === undefined) return this.#fused(index);
     const name = `feature.${feature.name}`;
-    this.#declare({ name, type: 'float32', width: compiled.width, why: problem });
+    const type = feature.encoder.dtype === 'float32' ? 'float32' : 'float64';
+    this.declare({ name, type, width: feature.width, why: problem });
     return { columns: name, accepted: [] };
   }
 
-  /** Tries the transforms on a graph that is thrown away, so that nothing half-written stays. */
-  #problem(feature: Feature, compiled: CompiledFeature): string | undefined {
-    if (compiled.uses.length > 0) return 'it is made of other features';
-    if (compiled.type === 'texts') return 'it reads a list of texts';
-    if (compiled.takesNaN) return 'NaN stands for its missing value';
-    if (compiled.allowed || compiled.outside !== 'reject') return 'its values are checked outside the file';
-    try {
-      const graph = new GraphBuilder();
-      const start: FusedColumn = {
-        kind: compiled.encoder.type === 'text' ? 'text' : 'number',
-        value: 'x',
-        width: 1,
-      };
-      let column = start;
-      for (const transform of feature.transform) column = fuseTransform(graph, column, transform);
-      return column.kind === 'number' ? undefined : 'it ends in text';
-    } catch (error) {
-      if (error instanceof NotFusable) return error.message;
-      throw error;
-    }
+  /** The checks of a feature that makes no column: a row that fails them is refused all the same. */
+  writeHidden(index: number): readonly string[] {
+    const isFusable = problemOf(() => this.#trial().#rawOf(index)) === undefined;
+    return isFusable ? this.#ofRows(index, this.#rawOf(index).accepted) : [];
   }
 
-  #fused(feature: Feature, compiled: CompiledFeature): FusedFeature {
-    const graph = this.#graph;
-    const { values } = compiled;
-    const raw = this.#input(feature, compiled);
-    const flat = values === 1 ? raw : reshape(graph, raw, 1);
-    const checked = this.#checked(feature, compiled, flat);
-    let column = checked.column;
-    for (const transform of feature.transform) column = fuseTransform(graph, column, transform);
-    const narrow = graph.node('Cast', [column.value], { to: int(elementTypeCode('float32')) });
-    const columns = values === 1 ? narrow : reshape(graph, narrow, values * column.width);
-    const accepted = checked.accepted.map((flag) => this.#allOf(flag, values));
-    if (!this.#distinctTexts || compiled.encoder.type !== 'text' || values !== 1)
-      return { columns, accepted };
-    this.#noteCategories(raw, feature);
-    const rows = this.#rowsOf(raw);
-    const ofRows = (value: string) => graph.node('Gather', [value, rows], { axis: int(0) });
-    return { columns: ofRows(columns), accepted: accepted.map(ofRows) };
-  }
-
-  /** Gathers what all features that read an input tell apart; one that is more than one-hot tells all texts apart. */
-  #noteCategories(name: string, { transform: [first] }: Feature): void {
-    const at = this.inputs.findIndex((input) => input.name === name);
-    const input = this.inputs[at] as FusedInput;
-    const told = typeof first === 'object' && 'one_hot' in first ? first.one_hot.map(String) : undefined;
-    const { categories: before, ...rest } = input;
-    const isFirst = !this.#rowInputs.has(rowsInputOf(name));
-    const both = isFirst ? told : before && told && [...new Set([...before, ...told])];
-    this.inputs[at] = both === undefined ? rest : { ...rest, categories: both };
-  }
-
-  /** int32[N]: which of the distinct texts of an input each row has. */
-  #rowsOf(input: string): string {
-    const name = rowsInputOf(input);
-    if (!this.#rowInputs.has(name)) this.#graph.input(name, 'int32', ['N']);
-    this.#rowInputs.add(name);
-    return name;
-  }
-
-  #input(feature: Feature, { encoder, source, values }: CompiledFeature): string {
-    const mayBeAbsent = feature.missing !== undefined;
-    const isRead = source.kind === 'history' || source.kind === 'reference';
-    const why = isRead ? `${source.kind} is read outside the file` : undefined;
-    const common = { name: feature.from, width: values, ...(why === undefined ? {} : { why }) };
-    switch (encoder.type) {
-      case 'number':
-        return this.#declare({ ...common, type: 'float64', ...(mayBeAbsent ? { absent: 'NaN' } : {}) });
-      case 'text':
-      case 'texts':
-        return this.#declare({ ...common, type: 'string', ...(mayBeAbsent ? { absent: 'U+001A' } : {}) });
-      case 'flag':
-        return this.#declare({
-          ...common,
-          ...(mayBeAbsent ? { type: 'int8', absent: '-1' } : { type: 'bool' }),
-        });
-      case 'image':
-        throw new NotFusable('image has no operators');
-    }
-  }
-
-  #declare(input: FusedInput): string {
-    const known = this.inputs.find(({ name }) => name === input.name);
+  /** @returns the input's name in the graph, declared the first time. */
+  declare(input: FusedInput): string {
+    const known = this.#inputs.find(({ name }) => name === input.name);
     if (known?.type === input.type && known.width === input.width) return input.name;
     // The same field read in two ways: as often as it is read, under a name that says how.
     const name = known === undefined ? input.name : `${input.name} (${input.type})`;
-    if (this.inputs.some((other) => other.name === name)) return name;
-    this.inputs.push({ ...input, name });
+    if (this.#inputs.some((other) => other.name === name)) return name;
+    this.#inputs.push({ ...input, name });
     // A name of its own: the runtime takes sizes of one name for equal, and reuses memory by it.
-    const rows = this.#distinctTexts && input.type === 'string' ? `texts of ${name}` : 'N';
+    const rows = this.#options.distinctTexts && input.type === 'string' ? `texts of ${name}` : 'N';
     return this.#graph.input(name, input.type, [rows, input.width]);
   }
 
-  /** Puts the missing value in its place, and says which rows the front door would refuse. */
-  #checked(
-    feature: Feature,
-    compiled: CompiledFeature,
-    value: string,
-  ): { readonly column: FusedColumn; readonly accepted: readonly string[] } {
+  /** A text input for each row, also where texts are handed over once each. */
+  textOfRows(input: string): string {
+    if (!this.#options.distinctTexts) return input;
+    return this.#graph.node('Gather', [input, this.#rowsOf(input, undefined)], { axis: int(0) });
+  }
+
+  /** Tries a feature on a graph that is thrown away, so that nothing half-written stays. */
+  #problem(index: number): string | undefined {
+    return problemOf(() => this.#trial().#fused(index));
+  }
+
+  #trial(): FeatureWriter {
+    return new FeatureWriter(new GraphBuilder(), this.#features, this.#compiled, this.#options);
+  }
+
+  #fused(index: number): FusedFeature {
     const graph = this.#graph;
-    const { missing } = feature;
-    const type = compiled.encoder.type;
-    if (type === 'text') {
-      const absent = this.#isText(value, ABSENT_TEXT);
-      if (missing === undefined)
-        return { column: { kind: 'text', value, width: 1 }, accepted: [graph.node('Not', [absent])] };
-      const replacement = graph.constant('missing', textTensor([String(missing)], [1, 1]));
-      const filled = graph.node('Where', [absent, replacement, value]);
-      return { column: { kind: 'text', value: filled, width: 1 }, accepted: [] };
-    }
-    const double = { to: int(elementTypeCode('float64')) };
-    if (type === 'flag') {
-      const number = graph.node('Cast', [value], double);
-      if (missing === undefined) return { column: { kind: 'number', value: number, width: 1 }, accepted: [] };
-      const absent = graph.node('Less', [number, numberConstant(graph, 0)]);
-      const filled = graph.node('Where', [absent, numberConstant(graph, Number(missing)), number]);
-      return { column: { kind: 'number', value: filled, width: 1 }, accepted: [] };
-    }
-    // A comparison with NaN is false, so an absent value is not within its limits either.
-    let fits = graph.node('Less', [graph.node('Abs', [value]), this.#infinity]);
-    if (Number.isFinite(compiled.low))
-      fits = graph.node('And', [fits, this.#notLess(value, numberConstant(graph, compiled.low))]);
-    if (Number.isFinite(compiled.high))
-      fits = graph.node('And', [fits, this.#notLess(numberConstant(graph, compiled.high), value)]);
-    if (missing === undefined) return { column: { kind: 'number', value, width: 1 }, accepted: [fits] };
-    const absent = graph.node('IsNaN', [value]);
-    const filled = graph.node('Where', [absent, numberConstant(graph, Number(missing)), value]);
-    return {
-      column: { kind: 'number', value: filled, width: 1 },
-      accepted: [graph.node('Or', [absent, fits])],
+    const feature = this.#compiled[index] as CompiledFeature;
+    const { transform } = this.#features[index] as Feature;
+    const { values, encoder, takesNaN } = feature;
+    for (const each of transform)
+      if (takesNaN && !KEEP_NAN.has(typeof each === 'string' ? each : (Object.keys(each)[0] ?? '')))
+        throw new NotFusable('NaN stands for its missing value');
+    const raw = this.#rawOf(index);
+    let { column } = raw;
+    for (const each of transform) column = fuseTransform(graph, column, each);
+    if (column.kind === 'text' && encoder.dtype !== 'string') throw new NotFusable('it ends in text');
+    const columns = values === 1 ? column.value : reshape(graph, column.value, values * column.width);
+    const [ofRows = '', ...accepted] = this.#ofRows(index, [columns, ...raw.accepted]);
+    return { columns: ofRows, accepted };
+  }
+
+  /** Values of distinct texts, for each row; of anything else as they are. */
+  #ofRows(index: number, values: readonly string[]): readonly string[] {
+    const { input } = this.#rawOf(index);
+    if (input === undefined) return values;
+    const rows = this.#rowsOf(input, categoriesOf(this.#features[index] as Feature));
+    return values.map((value) => this.#graph.node('Gather', [value, rows], { axis: int(0) }));
+  }
+
+  /** A feature's raw value after its checks, written once. `input`: the one of distinct texts that its rows point into. */
+  #rawOf(index: number): Checked & { readonly input: string | undefined } {
+    const known = this.#checked.get(index);
+    if (known !== undefined) return known;
+    const graph = this.#graph;
+    const feature = this.#compiled[index] as CompiledFeature;
+    const { values, encoder, source } = feature;
+    if (encoder.type === 'texts') throw new NotFusable('it reads a list of texts');
+    if (encoder.type === 'image') throw new NotFusable('image has no operators');
+    const isMade = source.kind === 'cross' || source.kind === 'ratio';
+    const given = isMade
+      ? {
+          value: source.kind === 'cross' ? this.#cross(feature) : this.#ratio(feature),
+          accepted: this.#uses(feature),
+        }
+      : { value: this.#input(index), accepted: [] };
+    const flat = values === 1 ? given.value : reshape(graph, given.value, 1);
+    const { column, accepted } = fuseChecks(graph, feature, flat);
+    const isDistinct = !isMade && this.#options.distinctTexts && encoder.type === 'text' && values === 1;
+    const checked = {
+      column,
+      accepted: [...accepted.map((flag) => this.#ofValues(flag, values)), ...given.accepted],
+      input: isDistinct ? given.value : undefined,
     };
+    this.#checked.set(index, checked);
+    return checked;
   }
 
-  #notLess(a: string, b: string): string {
-    return this.#graph.node('Not', [this.#graph.node('Less', [a, b])]);
+  /** bool[N, 1] of bool[N * values, 1]. */
+  #ofValues(flag: string, values: number): string {
+    return values === 1 ? flag : allOf(this.#graph, reshape(this.#graph, flag, values), values);
   }
 
-  /** bool[M, 1]: whether each text is `text`. By LabelEncoder, since Equal takes text only from operator set 19 on. */
-  #isText(value: string, text: string): string {
-    const code = this.#graph.node(
-      'LabelEncoder',
-      [value],
-      {
-        keys_strings: { kind: 'strings', value: [text] },
-        values_int64s: { kind: 'ints', value: [1n] },
-        default_int64: int(0),
-      },
-      { domain: ML_DOMAIN },
-    );
-    return this.#graph.node('Cast', [code], { to: int(elementTypeCode('bool')) });
+  #uses({ uses }: CompiledFeature): readonly string[] {
+    return uses.flatMap((place) => this.#ofRows(place, this.#rawOf(place).accepted));
   }
 
-  /** bool[N, 1] of bool[N * values, 1]: whether all values of a row are so. */
-  #allOf(flag: string, values: number): string {
-    if (values === 1) return flag;
+  /** string[N, 1]: both raw values as one text, `A|B`. */
+  #cross({ uses }: CompiledFeature): string {
+    const [left, right] = uses.map((place) => this.#asText(place));
+    this.leastOpset = OPSET_OF_TEXT;
     const graph = this.#graph;
-    const number = graph.node('Cast', [graph.node('Not', [flag])], { to: int(elementTypeCode('float32')) });
-    const ones = graph.constant('ones', float32Tensor(new Float32Array(values).fill(1), [values, 1]));
-    const broken = graph.node('MatMul', [reshape(graph, number, values), ones]);
-    return graph.node('Not', [graph.node('Cast', [broken], { to: int(elementTypeCode('bool')) })]);
+    const bar = graph.constant('bar', textTensor(['|'], [1, 1]));
+    return graph.node('StringConcat', [graph.node('StringConcat', [left as string, bar]), right as string]);
+  }
+
+  #asText(index: number): string {
+    const graph = this.#graph;
+    const { column } = this.#rawOf(index);
+    if (column.kind === 'text') {
+      const { input } = this.#rawOf(index);
+      if (input === undefined) return column.value;
+      return graph.node('Gather', [column.value, this.#rowsOf(input, undefined)], { axis: int(0) });
+    }
+    if (this.#compiled[index]?.type !== 'flag')
+      throw new NotFusable('the text of a number is as JavaScript has it');
+    const isTrue = graph.node('Cast', [column.value], { to: int(elementTypeCode('bool')) });
+    const [yes, no] = ['true', 'false'].map((text) => graph.constant('flag', textTensor([text], [1, 1])));
+    return graph.node('Where', [isTrue, yes as string, no as string]);
+  }
+
+  /** float64[N, 1]: NaN, which is absent, where the second is 0 or one of the two is NaN. */
+  #ratio({ uses }: CompiledFeature): string {
+    const graph = this.#graph;
+    if (uses.some((place) => this.#compiled[place]?.type !== 'number'))
+      throw new NotFusable('it divides what is no number');
+    const [above, below] = uses.map((place) => this.#rawOf(place).column.value) as [string, string];
+    const isZero = graph.node('Equal', [below, numberConstant(graph, 0)]);
+    const quotient = graph.node('Div', [above, below]);
+    return graph.node('Where', [isZero, numberConstant(graph, Number.NaN), quotient]);
+  }
+
+  #input(index: number): string {
+    const feature = this.#features[index] as Feature;
+    const { encoder, source, values } = this.#compiled[index] as CompiledFeature;
+    const mayBeAbsent = feature.missing !== undefined;
+    const isRead = source.kind === 'history' || source.kind === 'reference';
+    const common = {
+      name: this.#nameOf(feature),
+      width: values,
+      ...(isRead ? { why: `${source.kind} is read outside the file` } : {}),
+    };
+    switch (encoder.type) {
+      case 'text':
+        return this.declare({ ...common, type: 'string', ...(mayBeAbsent ? { absent: 'U+001A' } : {}) });
+      case 'flag':
+        return this.declare({
+          ...common,
+          ...(mayBeAbsent ? { type: 'int8', absent: '-1' } : { type: 'bool' }),
+        });
+      default:
+        return this.declare({ ...common, type: 'float64', ...(mayBeAbsent ? { absent: 'NaN' } : {}) });
+    }
+  }
+
+  /** The same path of history over another window, or another condition, is another value. */
+  #nameOf({ name, from, window, max_age, where, by }: Feature): string {
+    const read = JSON.stringify([window, max_age, where, by]);
+    const before = this.#sources.get(from);
+    if (before === undefined) this.#sources.set(from, read);
+    return before === undefined || before === read ? from : `${from} of ${name}`;
+  }
+
+  /** int32[N]: which of the distinct texts of an input each row has. `told`: what the reader tells apart; undefined: all. */
+  #rowsOf(input: string, told: readonly string[] | undefined): string {
+    const name = rowsInputOf(input);
+    const isFirst = !this.#told.has(input);
+    if (isFirst) this.#graph.input(name, 'int32', ['N']);
+    const before = isFirst ? new Set<string>() : this.#told.get(input);
+    this.#told.set(input, told && before && new Set([...before, ...told]));
+    return name;
+  }
+}
+
+/** The texts that a feature tells apart; undefined: all. */
+function categoriesOf({ transform: [first], allowed = [] }: Feature): readonly string[] | undefined {
+  if (typeof first !== 'object') return undefined;
+  const found = 'one_hot' in first ? first.one_hot : 'multi_hot' in first ? first.multi_hot : undefined;
+  return found && [...found, ...allowed].map(String);
+}
+
+/** Why it cannot be fused; undefined where it can. */
+function problemOf(work: () => unknown): string | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    if (error instanceof NotFusable) return error.message;
+    throw error;
   }
 }

@@ -1,17 +1,14 @@
 import fc from 'fast-check';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
-import { compileDecisionPlan } from '../decision/decision-plan.ts';
-import { compileFeaturePlan } from '../features/feature-plan.ts';
 import { columnsOf } from '../manifest/columns.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { inspectModel } from '../onnx/inspect.ts';
 import { perceptron } from '../onnx/perceptron.ts';
-import { manifestOf, record } from '../testing/manifests.ts';
+import { expectEqual, runFused, runParts } from '../testing/fused-parts.ts';
+import { manifestOf } from '../testing/manifests.ts';
 import { fuseModel } from './fuse-model.ts';
 import { type FusedRow, fusedFeeds } from './fused-feeds.ts';
-
-const NOW_MS = Date.UTC(2026, 0, 15);
 
 const SHOP: Parameters<typeof manifestOf>[0] = {
   name: 'shop',
@@ -52,80 +49,6 @@ function networkOf(manifest: Manifest, outputs = 1): Uint8Array {
   return perceptron({ inputs, hidden: [8], outputs, activation: 'tanh', head, seed: 7 });
 }
 
-interface Answered {
-  readonly label: string;
-  readonly score: number;
-  readonly accepted: boolean;
-}
-
-async function runFused(onnx: Uint8Array, feeds: ReturnType<typeof fusedFeeds>): Promise<Answered[]> {
-  const session = await ort.InferenceSession.create(onnx);
-  try {
-    const tensors = Object.fromEntries(
-      feeds.map(({ name, type, dims, data }) => [
-        name,
-        new ort.Tensor(type as 'float64', data as Float64Array, dims),
-      ]),
-    );
-    const { score, label, accepted } = await session.run(tensors);
-    return Array.from(score!.data as Float64Array, (value, row) => ({
-      score: value,
-      label: (label?.data as unknown as string[] | undefined)?.[row] ?? '',
-      accepted: Boolean(accepted!.data[row]),
-    }));
-  } finally {
-    await session.release();
-  }
-}
-
-/** The answers of the plan, the bare network and the decision, one request at a time, as the front door computes them. */
-async function runParts(
-  manifest: Manifest,
-  onnx: Uint8Array,
-  rows: readonly FusedRow[],
-): Promise<Answered[]> {
-  const plan = compileFeaturePlan(manifest);
-  const decide = compileDecisionPlan(manifest);
-  const session = await ort.InferenceSession.create(onnx);
-  const answers: Answered[] = [];
-  for (const row of rows) {
-    const request = record(
-      Object.fromEntries(
-        Object.entries(row).flatMap(([name, value]) =>
-          value === undefined || value === null ? [] : [[name.slice('request.'.length), value as number]],
-        ),
-      ),
-    );
-    try {
-      const { features, columns } = plan.run({ request, entities: record({}), candidates: [] }, [], NOW_MS);
-      const input = new ort.Tensor('float32', new Float32Array(features.buffer), [1, columns]);
-      const output = Object.values(await session.run({ input }))[0]!;
-      const bytes = new Uint8Array((output.data as Float32Array).buffer.slice(0));
-      const decision = decide.decide({
-        predictionId: '',
-        outputs: [{ name: 'y', datatype: 'FP32', shape: output.dims, contents: bytes }],
-        candidates: [],
-        request,
-        entities: record({}),
-        excluded: [],
-      });
-      answers.push({ label: decision.label, score: decision.score, accepted: true });
-    } catch {
-      answers.push({ label: '', score: Number.NaN, accepted: false });
-    }
-  }
-  await session.release();
-  return answers;
-}
-
-function expectEqual(fused: readonly Answered[], parts: readonly Answered[]): void {
-  expect(fused.map(({ accepted, label }) => ({ accepted, label }))).toEqual(
-    parts.map(({ accepted, label }) => ({ accepted, label })),
-  );
-  for (const [row, { score }] of parts.entries())
-    if (!Number.isNaN(score)) expect(Math.abs(fused[row]!.score - score)).toBeLessThanOrEqual(1e-6);
-}
-
 const shopRow: fc.Arbitrary<FusedRow> = fc.record({
   'request.pages': fc.oneof(
     fc.integer({ min: 0, max: 500 }),
@@ -158,27 +81,8 @@ describe('a fused file', () => {
     const onnx = networkOf(manifest);
     const fused = fuseModel(manifest, onnx, ORIGIN, { distinctTexts: true });
     const rows = fc.sample(shopRow, { numRuns: 200, seed: 17 });
-    const feeds: Record<string, ort.Tensor> = {};
-    for (const { name, type, dims, data } of fusedFeeds(fused.inputs, rows)) {
-      if (type !== 'string') feeds[name] = new ort.Tensor(type as 'float64', data as Float64Array, dims);
-      else {
-        const texts = [...new Set(data as string[])];
-        const at = Int32Array.from(data as string[], (text) => texts.indexOf(text));
-        feeds[name] = new ort.Tensor('string', texts, [texts.length, 1]);
-        feeds[`${name} (row)`] = new ort.Tensor('int32', at, [at.length]);
-      }
-    }
-    const session = await ort.InferenceSession.create(fused.onnx);
-    const { score, label, accepted } = await session.run(feeds);
-    await session.release();
-    expectEqual(
-      Array.from(score!.data as Float64Array, (value, row) => ({
-        score: value,
-        label: (label!.data as unknown as string[])[row]!,
-        accepted: Boolean(accepted!.data[row]),
-      })),
-      await runParts(manifest, onnx, rows),
-    );
+    const answers = await runFused(fused.onnx, fusedFeeds(fused.inputs, rows), true);
+    expectEqual(answers, await runParts(manifest, onnx, rows));
     expect(fused.inputs.find(({ name }) => name === 'request.visitor')?.categories).toEqual([
       'new',
       'größe',
@@ -259,12 +163,5 @@ describe('a fused file', () => {
     expect(fuseModel(manifest, networkOf(manifest), ORIGIN).inputs).toEqual([
       { name: 'feature.zip', type: 'float32', width: 1, why: expect.stringContaining('hash') },
     ]);
-  });
-
-  it('is refused, with the reason, for a decision that is an expression', () => {
-    const manifest = manifestOf({ ...SHOP, decision: { combine: 'score * 2.0' } });
-    expect(() => fuseModel(manifest, networkOf(manifest), ORIGIN)).toThrow(
-      /decision.combine is an expression/,
-    );
   });
 });

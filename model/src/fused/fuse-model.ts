@@ -1,14 +1,17 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { compileFeatures } from '../features/compile-feature.ts';
-import { columnsOf } from '../manifest/columns.ts';
+import { type CompiledFeature, compileFeatures } from '../features/compile-feature.ts';
+import { type InputLayout, layOut } from '../features/input-layout.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { GraphBuilder, int } from '../onnx/graph-builder.ts';
-import { encodeModel, type OnnxModel } from '../onnx/model.ts';
-import { elementTypeCode, float32Tensor } from '../onnx/tensor.ts';
+import { encodeModel, type OnnxModel, type ValueSpec } from '../onnx/model.ts';
+import { raiseOpset } from '../onnx/raise-opset.ts';
+import { elementTypeCode, float64Tensor, int64Tensor } from '../onnx/tensor.ts';
 import { adoptNetwork, readNetwork } from './adopt-network.ts';
+import { allOf } from './fuse-checks.ts';
 import { fuseDecision } from './fuse-decision.ts';
-import { FeatureWriter, type FusedInput } from './fuse-features.ts';
-import { ML_DOMAIN, RUNTIME_DOMAIN } from './fused-column.ts';
+import { FeatureWriter, type FusedFeature, type FuseOptions, OPSET_OF_TEXT } from './fuse-features.ts';
+import { ML_DOMAIN, numberConstant, RUNTIME_DOMAIN } from './fused-column.ts';
+import type { FusedInput } from './fused-input.ts';
 
 /** Which version a fused file holds; kept in its metadata. */
 export interface FusedOrigin {
@@ -24,17 +27,13 @@ export interface FusedModel {
   readonly runtimeOperators: readonly string[];
 }
 
-export interface FuseOptions {
-  /**
-   * For engines that have whole columns: a text input `x` is [U, 1], each text once, and `x (row)` int32 [N] says which of them a row
-   * has. Texts are then handed over and transformed once each instead of once a row.
-   */
-  readonly distinctTexts: boolean;
-}
-
-/** Operators of ours need set 13; a network's own is kept when it is newer. */
+/** Operators of ours need set 13; a network of an older one is rewritten, a newer one is kept. */
 const LEAST_OPSET = 13;
 const FLOAT32_LIMIT = 3.4028235677973366e38;
+/** The file format's version that came with operator set 13. */
+const LEAST_IR = 7;
+/** Whole numbers beyond it are not exact in a double. */
+const SAFE = 2 ** 53;
 
 /**
  * Writes one ONNX file that takes raw fields and returns the decision: the stateless part of the feature plan, the
@@ -51,54 +50,28 @@ export function fuseModel(
   options: FuseOptions = { distinctTexts: false },
 ): FusedModel {
   if (manifest.runtime.remote !== undefined)
-    throw new HotloopError(
-      'FAILED_PRECONDITION',
-      `model ${manifest.name} is served by another server, so there is no file of it; ask the front door`,
-      { reason: 'not_fusable' },
+    throw notFusable(
+      manifest,
+      'it is served by another server, so there is no file of it; ask the front door',
     );
   if (manifest.pipeline !== undefined)
-    throw new HotloopError(
-      'FAILED_PRECONDITION',
-      `model ${manifest.name} asks other models first (pipeline), which one file does not hold; ask the front door`,
-      { reason: 'not_fusable' },
+    throw notFusable(
+      manifest,
+      'it asks other models first (pipeline), which one file does not hold; ask the front door',
     );
-  const network = readNetwork(onnx);
-  const opset = network.opsets.get('') ?? 0;
-  if (opset < LEAST_OPSET)
-    throw new HotloopError(
-      'FAILED_PRECONDITION',
-      `model ${manifest.name} uses operator set ${opset}; export it with ${LEAST_OPSET} or later to fuse it`,
-      { reason: 'not_fusable' },
-    );
+  if (manifest.task === 'tensor')
+    throw notFusable(manifest, 'task tensor has no features and no decision; its model.onnx is the file');
+  const read = readNetwork(onnx);
   const graph = new GraphBuilder('hotloop/');
-  const writer = new FeatureWriter(graph, options);
-  const ranking = manifest.task === 'ranking';
-  const layout = columnsOf(manifest);
-  const compiled = compileFeatures(manifest.features, ranking);
-  if (!layout.isMatrix)
-    throw new HotloopError(
-      'FAILED_PRECONDITION',
-      `model ${manifest.name}: features that feed several inputs cannot be fused`,
-      { reason: 'not_fusable' },
-    );
-  const features = manifest.features.flatMap((feature, index) => {
-    const one = compiled[index];
-    return one === undefined || one.hidden ? [] : [writer.write(feature, one)];
-  });
-  if (features.length === 0)
-    throw new HotloopError('FAILED_PRECONDITION', `model ${manifest.name} has no features to fuse`, {
-      reason: 'not_fusable',
-    });
-  const columns = features.map((feature) => feature.columns);
-  const matrix = graph.node('Concat', columns, { axis: int(1) });
-  const accepted = features
-    .flatMap((feature) => feature.accepted)
-    .reduce((all, flag) => graph.node('And', [all, flag]), allFinite(graph, matrix, layout.width));
-  const input = networkInput(manifest, network);
-  const fed = graph.node('Cast', [matrix], { to: int(elementTypeCode(input.elementType)) });
-  const outputs = adoptNetwork(graph, network.graph, new Map([[input.name, fed]]));
+  const compiled = compileFeatures(manifest.features, manifest.task === 'ranking');
+  const writer = new FeatureWriter(graph, manifest.features, compiled, options);
+  const { fed, accepted } = writeInputs(graph, writer, manifest, compiled, read);
+  const ofDecision = manifest.task === 'multilabel' ? OPSET_OF_TEXT : 0;
+  const network = raiseOpset(read, Math.max(LEAST_OPSET, writer.leastOpset, ofDecision));
+  const outputs = adoptNetwork(graph, network.graph, fed);
   const at = outputIndex(manifest, network);
-  fuseDecision(graph, manifest, { value: outputs[at]!, spec: network.graph.outputs[at]! }, accepted);
+  const spec = network.graph.outputs[at] as ValueSpec;
+  fuseDecision(graph, manifest, { value: outputs[at] as string, spec }, { accepted, writer, compiled });
   const metadata = {
     'hotloop.model': manifest.name,
     'hotloop.version': String(origin.version),
@@ -106,7 +79,7 @@ export function fuseModel(
     'hotloop.inputs': JSON.stringify(writer.inputs),
   };
   const model = graph.build(`${manifest.name} version ${origin.version}`, {
-    irVersion: network.irVersion,
+    irVersion: Math.max(network.irVersion, LEAST_IR),
     opset: operatorSets(network, graph),
     metadata,
   });
@@ -122,37 +95,145 @@ export function fuseModel(
   };
 }
 
-/** bool[N, 1]: whether every column of a row is a number that float32 can hold. */
-function allFinite(graph: GraphBuilder, matrix: string, width: number): string {
-  const limit = graph.constant('limit', float32Tensor([Math.fround(FLOAT32_LIMIT)], [1, 1]));
-  const fits = graph.node('Less', [graph.node('Abs', [matrix]), limit]);
-  const broken = graph.node('Cast', [graph.node('Not', [fits])], { to: int(elementTypeCode('float32')) });
-  const ones = graph.constant('ones', float32Tensor(new Float32Array(width).fill(1), [width, 1]));
-  const count = graph.node('MatMul', [broken, ones]);
-  return graph.node('Not', [graph.node('Cast', [count], { to: int(elementTypeCode('bool')) })]);
+/**
+ * Lays the features out as the inputs of the network: one matrix each, in the element type that the manifest declares.
+ *
+ * @returns which value of the graph each input of the network reads; bool[N, 1], whether a row may be answered.
+ */
+function writeInputs(
+  graph: GraphBuilder,
+  writer: FeatureWriter,
+  manifest: Manifest,
+  compiled: readonly CompiledFeature[],
+  network: OnnxModel,
+): { readonly fed: ReadonlyMap<string, string>; readonly accepted: string } {
+  const { inputs, placed } = layOut(compiled);
+  if (inputs.length === 0) throw notFusable(manifest, 'no feature makes a column');
+  const features = compiled.map((feature, index) =>
+    feature.hidden ? { columns: '', accepted: writer.writeHidden(index) } : writer.write(index),
+  );
+  const fed = new Map<string, string>();
+  const flags = features.flatMap((feature) => feature.accepted);
+  const wanted = network.graph.inputs.filter(({ name }) => !network.graph.initializers.has(name));
+  for (const [index, layout] of inputs.entries()) {
+    const members = compiled.flatMap((feature, at) => (placed[at]?.input === index ? [{ feature, at }] : []));
+    const isText = layout.dtype === 'string';
+    const columns = members.map(({ at }) => {
+      const { columns: made } = features[at] as FusedFeature;
+      const isReady = writer.inputs.some(({ name, type }) => name === made && type === 'float32');
+      return isReady ? graph.node('Cast', [made], { to: int(elementTypeCode('float64')) }) : made;
+    });
+    const matrix =
+      columns.length === 1 ? (columns[0] as string) : graph.node('Concat', columns, { axis: int(1) });
+    const holds = isText
+      ? undefined
+      : isHeld(
+          graph,
+          matrix,
+          layout,
+          members.map(({ feature }) => feature),
+        );
+    if (holds !== undefined) flags.push(holds);
+    const input = networkInput(manifest, wanted, layout.name);
+    const cast = isText
+      ? matrix
+      : graph.node('Cast', [matrix], { to: int(elementTypeCode(input.elementType)) });
+    const shaped =
+      layout.shape === undefined
+        ? cast
+        : graph.node('Reshape', [
+            cast,
+            graph.constant('shape', int64Tensor([-1, ...layout.shape], [layout.shape.length + 1])),
+          ]);
+    fed.set(input.name, shaped);
+  }
+  const unfed = wanted.filter(({ name }) => !fed.has(name)).map(({ name }) => name);
+  if (unfed.length > 0)
+    throw notFusable(manifest, `the network's input ${unfed.join(', ')} is fed by no feature`);
+  // A text alone is always held; the flag is then one that is true for every row.
+  const [first = everyRow(graph, fed), ...others] = flags;
+  return { fed, accepted: others.reduce((all, flag) => graph.node('And', [all, flag]), first) };
 }
 
-function networkInput(manifest: Manifest, { graph }: OnnxModel) {
-  const inputs = graph.inputs.filter(({ name }) => !graph.initializers.has(name));
-  const found = manifest.input === undefined ? inputs[0] : inputs.find(({ name }) => name === manifest.input);
-  if (found === undefined || inputs.length > 1)
-    throw new HotloopError(
-      'FAILED_PRECONDITION',
-      `model ${manifest.name}: a network with ${inputs.length} inputs cannot be fused`,
-      { reason: 'not_fusable' },
-    );
+/** bool[N, 1]: whether every column of a row, float64[N, width], is a number that the input's element type holds. */
+function isHeld(
+  graph: GraphBuilder,
+  matrix: string,
+  { dtype, width }: InputLayout,
+  features: readonly CompiledFeature[],
+): string {
+  const size = graph.node('Abs', [matrix]);
+  switch (dtype) {
+    case 'float32':
+    case 'float64': {
+      const limit = dtype === 'float32' ? FLOAT32_LIMIT : Number.POSITIVE_INFINITY;
+      const held = graph.node('Less', [size, numberConstant(graph, limit)]);
+      if (!features.some(({ takesNaN }) => takesNaN)) return allOf(graph, held, width);
+      const takes = features.flatMap((feature) =>
+        new Array<number>(feature.width).fill(Number(feature.takesNaN)),
+      );
+      const mask = graph.node('Cast', [graph.constant('takes NaN', float64Tensor(takes, [1, width]))], {
+        to: int(elementTypeCode('bool')),
+      });
+      const known = graph.node('And', [graph.node('IsNaN', [matrix]), mask]);
+      return allOf(graph, graph.node('Or', [held, known]), width);
+    }
+    case 'bool': {
+      const isOne = graph.node('Equal', [matrix, numberConstant(graph, 1)]);
+      const isZero = graph.node('Equal', [matrix, numberConstant(graph, 0)]);
+      return allOf(graph, graph.node('Or', [isOne, isZero]), width);
+    }
+    default: {
+      const whole = graph.node('Equal', [graph.node('Floor', [matrix]), matrix]);
+      const least = dtype === 'int64' ? -SAFE : -(2 ** 31) - 1;
+      const most = dtype === 'int64' ? SAFE : 2 ** 31;
+      const above = graph.node('Less', [numberConstant(graph, least), matrix]);
+      const below = graph.node('Less', [matrix, numberConstant(graph, most)]);
+      return allOf(graph, graph.node('And', [whole, graph.node('And', [above, below])]), width);
+    }
+  }
+}
+
+/** bool[N, 1], all true. */
+function everyRow(graph: GraphBuilder, fed: ReadonlyMap<string, string>): string {
+  const [any = ''] = fed.values();
+  const shape = graph.node('Shape', [any]);
+  const at = graph.constant('first', int64Tensor([0], [1]));
+  const rows = graph.node('Gather', [shape, at], { axis: int(0) });
+  const one = graph.constant('one', int64Tensor([1], [1]));
+  const dims = graph.node('Concat', [rows, one], { axis: int(0) });
+  const yes = graph.node('Cast', [numberConstant(graph, 1)], { to: int(elementTypeCode('bool')) });
+  return graph.node('Expand', [yes, dims]);
+}
+
+/** The network's input that a layout feeds: the named one, the manifest's, or the only one. */
+function networkInput(
+  manifest: Manifest,
+  inputs: readonly ValueSpec[],
+  layout: string | undefined,
+): ValueSpec {
+  const wanted = layout ?? manifest.input;
+  const found = wanted === undefined ? inputs[0] : inputs.find(({ name }) => name === wanted);
+  if (found === undefined) throw notFusable(manifest, `the network has no input ${wanted ?? ''}`);
+  if (wanted === undefined && inputs.length > 1)
+    throw notFusable(manifest, `the network has ${inputs.length} inputs and the manifest names none`);
   return found;
 }
 
+function notFusable({ name }: Manifest, problem: string): HotloopError {
+  return new HotloopError('FAILED_PRECONDITION', `model ${name}: ${problem}`, { reason: 'not_fusable' });
+}
+
+/** The named output; otherwise the first that holds numbers with a fraction, or the first of all, as the decision takes it. */
 function outputIndex(manifest: Manifest, { graph }: OnnxModel): number {
-  if (manifest.output === undefined) return 0;
-  const at = graph.outputs.findIndex(({ name }) => name === manifest.output);
-  if (at < 0)
-    throw new HotloopError(
-      'FAILED_PRECONDITION',
-      `model ${manifest.name}: the network has no output ${manifest.output}`,
-      { reason: 'not_fusable' },
-    );
+  const { output } = manifest;
+  const scores = graph.outputs.findIndex(({ elementType }) => /^(float|double)/.test(elementType));
+  const at =
+    output === undefined ? Math.max(0, scores) : graph.outputs.findIndex(({ name }) => name === output);
+  const spec = graph.outputs[at];
+  if (spec === undefined) throw notFusable(manifest, `the network has no output ${output}`);
+  if (!/^(float|double)/.test(spec.elementType))
+    throw notFusable(manifest, `the output ${spec.name} holds labels, not scores`);
   return at;
 }
 

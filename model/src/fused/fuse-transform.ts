@@ -68,14 +68,7 @@ const FUSE: { readonly [Kind in TransformKind]?: Fuse<Kind> } = {
       const value = graph.node('Cast', [graph.node('Equal', [column.value, list])], DOUBLE);
       return { kind: 'number', value, width };
     }
-    const hot = graph.node(
-      'OneHotEncoder',
-      [column.value],
-      { cats_strings: { kind: 'strings', value: categories.map(String) }, zeros: int(1) },
-      { domain: ML_DOMAIN },
-    );
-    const flat = graph.node('Reshape', [hot, graph.constant('shape', int64Tensor([-1, width]))]);
-    return { kind: 'number', value: graph.node('Cast', [flat], DOUBLE), width };
+    return hotTexts(graph, column, categories.map(String));
   },
   hash: (graph, column, given) => {
     if (typeof given === 'number' || given.function !== 'murmur3')
@@ -84,15 +77,72 @@ const FUSE: { readonly [Kind in TransformKind]?: Fuse<Kind> } = {
   },
   id: (graph, column, given) => {
     if ('buckets' in given) return hashed(graph, column, given.buckets);
-    throw new NotFusable('id with values has no operators here');
+    return column.kind === 'text'
+      ? placeOfText(graph, column, given.values)
+      : placeOfNumber(graph, column, given.values);
   },
-  multi_hot: () => {
-    throw new NotFusable('multi_hot has no operators');
+  multi_hot: (graph, column, categories) => {
+    if (column.kind === 'number') throw new NotFusable('multi_hot of a number has no operators');
+    return hotTexts(graph, column, categories);
   },
   text: () => {
     throw new NotFusable('text has no operators');
   },
 };
+
+/** A column for each category; a text that is none of them leaves all 0. */
+function hotTexts(graph: GraphBuilder, column: FusedColumn, categories: readonly string[]): FusedColumn {
+  const hot = graph.node(
+    'OneHotEncoder',
+    [column.value],
+    { cats_strings: { kind: 'strings', value: categories }, zeros: int(1) },
+    { domain: ML_DOMAIN },
+  );
+  const width = categories.length;
+  const flat = graph.node('Reshape', [hot, graph.constant('shape', int64Tensor([-1, width]))]);
+  return { kind: 'number', value: graph.node('Cast', [flat], DOUBLE), width };
+}
+
+/** The place in the list, from 1; 0 for a text that is not in it. */
+function placeOfText(
+  graph: GraphBuilder,
+  column: FusedColumn,
+  values: readonly (string | number)[],
+): FusedColumn {
+  const place = graph.node(
+    'LabelEncoder',
+    [column.value],
+    {
+      keys_strings: { kind: 'strings', value: values.map(String) },
+      values_int64s: { kind: 'ints', value: values.map((_, index) => BigInt(index + 1)) },
+      default_int64: int(0),
+    },
+    { domain: ML_DOMAIN },
+  );
+  return { kind: 'number', value: graph.node('Cast', [place], DOUBLE), width: 1 };
+}
+
+/** Each row is compared with the whole list; longer ones are left to the plan. */
+const MOST_NUMBERS = 1000;
+
+function placeOfNumber(
+  graph: GraphBuilder,
+  column: FusedColumn,
+  values: readonly (string | number)[],
+): FusedColumn {
+  if (values.length > MOST_NUMBERS)
+    throw new NotFusable(`id with more than ${MOST_NUMBERS} numbers has no operators`);
+  const list = graph.constant('values', float64Tensor(values.map(Number), [1, values.length]));
+  const places = graph.constant(
+    'places',
+    float64Tensor(
+      values.map((_, index) => index + 1),
+      [values.length, 1],
+    ),
+  );
+  const same = graph.node('Cast', [graph.node('Equal', [column.value, list])], DOUBLE);
+  return { kind: 'number', value: graph.node('MatMul', [same, places]), width: 1 };
+}
 
 /** As scikit-learn's FeatureHasher: the absolute value of the signed hash, modulo. */
 function hashed(graph: GraphBuilder, column: FusedColumn, buckets: number): FusedColumn {

@@ -1,7 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { AttributeValue } from '../value.ts';
 import { ABSENT_TEXT } from './absent-text.ts';
-import type { FusedInput } from './fuse-features.ts';
+import type { FusedInput } from './fused-input.ts';
 
 /** Values of one input of a fused file, as a runtime takes them. */
 export interface FusedFeed {

@@ -41,7 +41,7 @@ export async function scoreColumns(context: PartContext): Promise<void> {
 }
 
 /**
- * `answer(inputs...)`: for multiclass [accepted, score, index of the label, scores...]; otherwise the score alone, NaN where the row is
+ * `answer(inputs...)`: for several classes [accepted, score, index of the label, scores...]; otherwise the score alone, NaN where the row is
  * refused, which is much faster to hand over.
  */
 async function registerAnswer(database: SqlDatabase, scorer: VersionScorer): Promise<void> {
@@ -71,7 +71,7 @@ async function registerAnswer(database: SqlDatabase, scorer: VersionScorer): Pro
 }
 
 function isList({ manifest }: VersionScorer): boolean {
-  return manifest.task === 'multiclass';
+  return manifest.task === 'multiclass' || manifest.task === 'multilabel';
 }
 
 /** SQL that says whether a row of `answered` was accepted. */
@@ -90,6 +90,12 @@ function outputColumns(scorer: VersionScorer): string[] {
   if (task === 'multiclass')
     return [
       `[${labels.join(', ')}][CAST(${ANSWER}[3] AS INTEGER) + 1] AS label`,
+      `${ANSWER}[2] AS score`,
+      `${ANSWER}[4:] AS scores`,
+    ];
+  if (task === 'multilabel')
+    return [
+      `array_to_string(list_filter([${labels.join(', ')}], lambda l, i: ${ANSWER}[3 + i] >= ${decision.threshold}), ',') AS label`,
       `${ANSWER}[2] AS score`,
       `${ANSWER}[4:] AS scores`,
     ];

@@ -1,4 +1,4 @@
-import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
+import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import type { SqlColumn } from '@hotloop/platform/duckdb/sql-database.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { parameterExpression } from '../scoring/version-scorer.ts';

@@ -1,6 +1,6 @@
-import { type FusedInput, rowsInputOf } from '@hotloop/model/fused/fuse-features.ts';
 import { fuseModel } from '@hotloop/model/fused/fuse-model.ts';
 import { ABSENT_TEXT } from '@hotloop/model/fused/fused-column.ts';
+import { type FusedInput, rowsInputOf } from '@hotloop/model/fused/fused-input.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { sqlText } from '@hotloop/platform/duckdb/duckdb.ts';

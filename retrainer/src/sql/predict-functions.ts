@@ -1,5 +1,5 @@
 import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
-import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
+import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
 import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import { type PlainColumn, plainColumn } from '@hotloop/platform/duckdb/read-column.ts';

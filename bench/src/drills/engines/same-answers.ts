@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
+import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import { fusedFeeds } from '@hotloop/model/fused/fused-feeds.ts';
 import { readMetadata } from '@hotloop/model/onnx/read-metadata.ts';
 import { connectSql } from '@hotloop/platform/postgres/sql-client.ts';

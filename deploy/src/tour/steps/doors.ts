@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FusedInput } from '@hotloop/model/fused/fuse-features.ts';
+import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import { fusedFeeds } from '@hotloop/model/fused/fused-feeds.ts';
 import { decodeModel } from '@hotloop/model/onnx/model.ts';
 import { silentLog } from '@hotloop/platform/log.ts';

@@ -1,0 +1,242 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { columnsOf } from '../manifest/columns.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import { GraphBuilder, int, ints } from '../onnx/graph-builder.ts';
+import { encodeModel } from '../onnx/model.ts';
+import { perceptron } from '../onnx/perceptron.ts';
+import { elementTypeCode, float32Tensor, int64Tensor } from '../onnx/tensor.ts';
+import { expectEqual, runFused, runParts } from '../testing/fused-parts.ts';
+import { manifestOf } from '../testing/manifests.ts';
+import { fuseModel } from './fuse-model.ts';
+import { type FusedRow, fusedFeeds } from './fused-feeds.ts';
+
+const ORIGIN = { version: 1, bundleSha256: 'ab'.repeat(32) };
+
+function networkOf(manifest: Manifest, outputs = 1, head: 'sigmoid' | 'none' = 'sigmoid'): Uint8Array {
+  const inputs = columnsOf(manifest).width;
+  return perceptron({ inputs, hidden: [8], outputs, activation: 'tanh', head, seed: 7 });
+}
+
+const text = fc.option(fc.constantFrom('a', 'b', 'long text with more than twelve bytes', ''), {
+  nil: undefined,
+});
+const number = fc.option(
+  fc.oneof(fc.integer({ min: -3, max: 12 }), fc.double({ min: -5, max: 5, noNaN: true })),
+  {
+    nil: undefined,
+  },
+);
+const anyRow: fc.Arbitrary<FusedRow> = fc.record({
+  'request.x': number,
+  'request.y': number,
+  'request.kind': text,
+  'request.place': text,
+  'request.flag': fc.option(fc.boolean(), { nil: undefined }),
+});
+
+/** The same rows by the fused file and by plan, network and decision. @returns the shares of accepted rows. */
+async function compare(manifest: Manifest, onnx: Uint8Array, seed: number): Promise<number> {
+  const fused = fuseModel(manifest, onnx, ORIGIN);
+  const rows = fc.sample(anyRow, { numRuns: 150, seed });
+  const answers = await runFused(fused.onnx, fusedFeeds(fused.inputs, rows));
+  expectEqual(answers, await runParts(manifest, onnx, rows));
+  const columnar = fuseModel(manifest, onnx, ORIGIN, { distinctTexts: true });
+  expectEqual(await runFused(columnar.onnx, fusedFeeds(columnar.inputs, rows), true), answers);
+  return answers.filter(({ accepted }) => accepted).length / answers.length;
+}
+
+describe('a fused file treats as the plan does', () => {
+  for (const [index, outside] of (['reject', 'clip', 'default', 'keep'] as const).entries())
+    it(`values outside range and allowed with quality.outside: ${outside}`, async () => {
+      const manifest = manifestOf({
+        features: [
+          {
+            name: 'x',
+            from: 'request.x',
+            missing: 1,
+            range: [-1, 8],
+            allowed: [-2, 0, 1, 2, 3, 4, 5, 10],
+            quality: { outside },
+          },
+          ...(outside === 'clip'
+            ? []
+            : [
+                {
+                  name: 'kind',
+                  from: 'request.kind',
+                  missing: 'a',
+                  allowed: ['a', 'b'],
+                  quality: { outside },
+                  transform: [{ one_hot: ['a', 'b', ''] }],
+                },
+                {
+                  name: 'flag',
+                  from: 'request.flag',
+                  type: 'flag' as const,
+                  missing: true,
+                  allowed: [true],
+                  quality: { outside },
+                },
+              ]),
+        ],
+      });
+      expect(await compare(manifest, networkOf(manifest), 30 + index)).toBeGreaterThan(0.05);
+    });
+
+  it('crosses and ratios of other features, hidden ones, NaN as a missing value, and places in lists', async () => {
+    const manifest = manifestOf({
+      features: [
+        { name: 'kind', from: 'request.kind', missing: 'b', hidden: true, transform: [{ one_hot: ['a'] }] },
+        { name: 'flag', from: 'request.flag', type: 'flag', missing: false, hidden: true },
+        { name: 'x', from: 'request.x', missing: 2, range: [-4, 11] },
+        { name: 'y', from: 'request.y', missing: 0, hidden: true },
+        {
+          name: 'both',
+          from: 'cross(kind, flag)',
+          transform: [{ one_hot: ['a|true', 'b|false', '|false'] }],
+        },
+        { name: 'same', from: 'cross(kind, kind)', transform: [{ id: { buckets: 50 } }], dtype: 'float32' },
+        { name: 'rate', from: 'ratio(x, y)', missing: -1, transform: ['log1p'] },
+        {
+          name: 'nan',
+          from: 'request.y',
+          missing: Number.NaN,
+          transform: [{ scale: { min: 0, max: 4 } }, 'abs'],
+        },
+        {
+          name: 'place',
+          from: 'request.place',
+          missing: '',
+          transform: [{ id: { values: ['b', 'a'] } }],
+          dtype: 'float32',
+        },
+        {
+          name: 'number',
+          from: 'request.x',
+          missing: 0,
+          transform: [{ id: { values: [3, 1, 0.5] } }],
+          dtype: 'float32',
+        },
+      ],
+    });
+    const fused = fuseModel(manifest, networkOf(manifest), ORIGIN);
+    expect(fused.runtimeOperators).toEqual(['MurmurHash3']);
+    expect(fused.inputs.filter(({ name }) => name.startsWith('feature.'))).toEqual([]);
+    expect(await compare(manifest, networkOf(manifest), 40)).toBeGreaterThan(0.3);
+  });
+
+  for (const [index, combine] of [
+    '0.5 * score + 0.1 * request.y - 1 / 2',
+    'has(request.y) ? score * request.y : (request.kind == "a" || request.flag ? 2.0 : score)',
+    'max(score, request.x in [1, 2, 3.5] ? 0.9 : 0.0) - min(abs(-request.x), 1.5) / request.y',
+    'request.kind in ["a", "b"] && request.x > 0 ? log(request.x) : exp(-score)',
+  ].entries())
+    it(`decision.combine: ${combine}`, async () => {
+      const manifest = manifestOf({
+        features: [
+          { name: 'x', from: 'request.x', missing: 1 },
+          { name: 'flag', from: 'request.flag', type: 'flag', missing: false },
+        ],
+        decision: { combine, threshold: 0.4 },
+      });
+      expect(await compare(manifest, networkOf(manifest), 50 + index)).toBeGreaterThan(0.2);
+    });
+
+  it('several labels at once', async () => {
+    const manifest = manifestOf({
+      task: 'multilabel',
+      features: [
+        { name: 'x', from: 'request.x', missing: 1 },
+        { name: 'y', from: 'request.y', missing: 0 },
+      ],
+      decision: { labels: ['red', 'green', 'blue'], threshold: 0.5 },
+    });
+    expect(await compare(manifest, networkOf(manifest, 3), 60)).toBe(1);
+  });
+
+  it('features that feed several inputs of their own types', async () => {
+    const manifest = manifestOf({
+      task: 'regression',
+      features: [
+        { name: 'x', from: 'request.x', missing: 1, input: 'numbers' },
+        { name: 'y', from: 'request.y', missing: 1, input: 'numbers' },
+        {
+          name: 'kind',
+          from: 'request.kind',
+          missing: '',
+          transform: [{ id: { values: ['a', 'b'] } }],
+          input: 'ids',
+        },
+        { name: 'whole', from: 'request.x', missing: 0, dtype: 'int64', input: 'whole' },
+      ],
+    });
+    const graph = new GraphBuilder();
+    graph.input('ids', 'int64', ['N', 1]);
+    graph.input('numbers', 'float32', ['N', 2]);
+    graph.input('whole', 'int64', ['N', 1]);
+    const table = graph.constant('table', float32Tensor(Float32Array.of(0.5, 2, -3), [3, 1]));
+    const embedded = graph.node('Gather', [
+      table,
+      graph.node('Reshape', ['ids', graph.constant('flat', int64Tensor([-1], [1]))]),
+    ]);
+    const sum = graph.node('ReduceSum', ['numbers', graph.constant('axis', int64Tensor([1], [1]))], {
+      keepdims: int(1),
+    });
+    const whole = graph.node('Cast', ['whole'], { to: int(elementTypeCode('float32')) });
+    graph.node('Add', [graph.node('Add', [embedded, sum]), whole], {}, { outputs: ['out'] });
+    graph.output('out', 'float32', ['N', 1]);
+    const share = await compare(manifest, encodeModel(graph.build('two', { opset: 17 })), 70);
+    expect(share).toBeGreaterThan(0.2);
+    expect(share).toBeLessThan(1);
+  });
+});
+
+describe('a network of an old operator set', () => {
+  it('is rewritten with the same answers', async () => {
+    const manifest = manifestOf({
+      task: 'multiclass',
+      features: [
+        { name: 'x', from: 'request.x', missing: 1 },
+        { name: 'y', from: 'request.y', missing: 0 },
+      ],
+      decision: { labels: ['a', 'b', 'c'] },
+    });
+    const graph = new GraphBuilder();
+    graph.input('input', 'float32', ['N', 2]);
+    const weights = graph.constant(
+      'w',
+      float32Tensor(
+        Float32Array.from({ length: 12 }, (_, at) => at / 10 - 0.4),
+        [2, 6],
+      ),
+    );
+    const clipped = graph.node('Clip', [graph.node('MatMul', ['input', weights])], {
+      min: { kind: 'float', value: -2 },
+      max: { kind: 'float', value: 2 },
+    });
+    const [left, right] = graph.nodeOf('Split', [clipped], 2, { axis: int(1), split: ints([3, 3]) });
+    const wide = graph.node('Unsqueeze', [graph.node('Dropout', [left!])], { axes: ints([1]) });
+    const narrow = graph.node('Squeeze', [wide], { axes: ints([1]) });
+    const mean = graph.node('ReduceSum', [right!], { axes: ints([1]), keepdims: int(1) });
+    const part = graph.node('Slice', [graph.node('Add', [narrow, mean])], {
+      axes: ints([1]),
+      starts: ints([0]),
+      ends: ints([3]),
+    });
+    graph.node('Softmax', [part], {}, { outputs: ['out'] });
+    graph.output('out', 'float32', ['N', 3]);
+    const onnx = encodeModel(graph.build('old', { opset: 9, irVersion: 4 }));
+    expect(await compare(manifest, onnx, 80)).toBe(1);
+  });
+
+  it('is refused, with the operator, where nothing rewrites it', async () => {
+    const manifest = manifestOf({ features: [{ name: 'x', from: 'request.x' }] });
+    const graph = new GraphBuilder();
+    graph.input('input', 'float32', ['N', 1]);
+    graph.node('Hardmax', ['input'], {}, { outputs: ['out'] });
+    graph.output('out', 'float32', ['N', 1]);
+    const onnx = encodeModel(graph.build('old', { opset: 9, irVersion: 4 }));
+    expect(() => fuseModel(manifest, onnx, ORIGIN)).toThrow(/operator Hardmax of set 9/);
+  });
+});
