@@ -21,6 +21,7 @@ import { quantile } from '../interleave.ts';
 import { pythonWith } from '../peers/python-peer.ts';
 import { shopperRows, startEnginesStand } from '../stand/engines-stand.ts';
 import { peakBytes } from '../stand/resident-bytes.ts';
+import { fusedEquality } from './fused-equality.ts';
 
 const ROWS = 1_000_000;
 const WORKER_ROWS = 10_000_000;
@@ -55,13 +56,13 @@ export async function batchBench({ rounds, rows = WORKER_ROWS, say }: BenchOptio
     bare.push(loop);
     inProcess.push(copied / loop);
   }
+  const equality = await fusedEquality(Math.min(CHECKED, rows), say);
+  const byColumns = await fusedDifference(stand.manifest, stand.onnx, connection, stand);
   const few = await workerRun(Math.ceil(rows / 10), say);
   const many = await workerRun(rows, say);
   bare.push(await bareRowsPerSecond(stand.onnx, stand.width, measured));
   return [
-    figure('fused_equal', [await fusedDifference(stand.manifest, stand.onnx, connection, stand)], {
-      atMost: 1e-6,
-    }),
+    figure('fused_equal', [Math.max(equality, byColumns)], { atMost: 1e-6 }),
     figure('batch_rows', [many.rowsPerSecond / quantile(bare, 0.5)], { atLeast: 0.5 }),
     figure('batch_rows_in_process', inProcess),
     figure('batch_rows_per_s', [many.rowsPerSecond]),
@@ -158,7 +159,7 @@ async function bareRowsPerSecond(onnx: Uint8Array, width: number, rows: number):
   return rate;
 }
 
-/** The largest difference between the fused file and plan, network and decision, one request at a time. */
+/** The largest difference between the scorer of batch and SQL and plan, network and decision, one request at a time. */
 async function fusedDifference(
   manifest: Manifest,
   onnx: Uint8Array,
