@@ -1,5 +1,5 @@
-import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import { type FusedRow, fusedFeeds } from '@hotloop/model/fused/fused-feeds.ts';
+import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import { readMetadata } from '@hotloop/model/onnx/read-metadata.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { PredictionIds } from '@hotloop/proto/prediction-id.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import { fusedFeeds } from '@hotloop/model/fused/fused-feeds.ts';
+import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import { decodeModel } from '@hotloop/model/onnx/model.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
