@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import type { OidcLoginSettings } from '@hotloop/platform/http/oidc-login.ts';
+import type { OidcLoginSettings } from '@hotloop/platform/http/oidc-issuer.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';

@@ -4,7 +4,7 @@ import { Closing } from '@hotloop/platform/closing.ts';
 import { startGrpcServer } from '@hotloop/platform/grpc/server.ts';
 import { browserSessions } from '@hotloop/platform/http/browser-session.ts';
 import { type HttpOptions, openHttpServer } from '@hotloop/platform/http/http-server.ts';
-import type { OidcLoginSettings } from '@hotloop/platform/http/oidc-login.ts';
+import type { OidcLoginSettings } from '@hotloop/platform/http/oidc-issuer.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';

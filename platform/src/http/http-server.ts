@@ -15,7 +15,9 @@ import { followCertificates, httpsOptions, refuseUnverified } from '../tls/https
 import type { TlsIdentity } from '../tls/tls-identity.ts';
 import type { BrowserSessions } from './browser-session.ts';
 import { type HttpApp, type RouteModule, typed } from './http-app.ts';
-import { type OidcLoginSettings, oidcLoginRoutes } from './oidc-login.ts';
+import type { OidcLoginSettings } from './oidc-issuer.ts';
+import { oidcLoginRoutes } from './oidc-login.ts';
+import { createOidcSessions } from './oidc-sessions.ts';
 import { pageRoutes } from './page-routes.ts';
 import { sendProblem } from './problem.ts';
 import { refuseForeignPage } from './refuse-web-page.ts';
@@ -172,8 +174,9 @@ export async function openHttpServer(
   for (const add of options.routes) await add(app);
   if (options.pages) {
     const { sessions, oidc } = options.pages;
-    await sessionRoutes(adapters.authenticator, sessions, oidc !== undefined)(app);
-    if (oidc) await oidcLoginRoutes(oidc, adapters.authenticator, sessions)(app);
+    const logins = oidc && createOidcSessions(oidc, adapters.authenticator, sessions);
+    await sessionRoutes(adapters.authenticator, sessions, logins)(app);
+    if (oidc && logins) await oidcLoginRoutes(oidc, sessions, logins)(app);
     await pageRoutes(options.pages.folder)(app);
   }
   const address = await listen(app, host, port);

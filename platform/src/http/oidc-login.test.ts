@@ -14,7 +14,9 @@ import { openHttpServer } from './http-server.ts';
 async function startIssuer() {
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256', use: 'sig' };
-  const begun = { challenge: '', nonce: '', roles: ['read'] };
+  const begun = { challenge: '', nonce: '', roles: ['read'], lifetime: '5m' };
+  /** The one that is taken next; each is taken once. */
+  const refresh = { token: 'refresh-1', taken: 0 };
   const server = createServer(async (request, response) => {
     const answer = async () => {
       if (request.url === '/keys') return { keys: [jwk] };
@@ -27,7 +29,10 @@ async function startIssuer() {
       const challenge = createHash('sha256')
         .update(form.get('code_verifier') ?? '')
         .digest('base64url');
-      if (form.get('code') !== 'good' || challenge !== begun.challenge) return null;
+      const isRefresh = form.get('grant_type') === 'refresh_token';
+      if (isRefresh && form.get('refresh_token') !== refresh.token) return null;
+      if (!isRefresh && (form.get('code') !== 'good' || challenge !== begun.challenge)) return null;
+      if (isRefresh) refresh.token = `refresh-${++refresh.taken + 1}`;
       const token = await new SignJWT({
         iss: issuer,
         aud: 'hotloop',
@@ -36,9 +41,9 @@ async function startIssuer() {
         nonce: begun.nonce,
       })
         .setProtectedHeader({ alg: 'ES256', kid: 'k' })
-        .setExpirationTime('5m')
+        .setExpirationTime(begun.lifetime)
         .sign(privateKey);
-      return { access_token: 'opaque', id_token: token };
+      return { access_token: 'opaque', id_token: token, refresh_token: refresh.token };
     };
     const body = await answer();
     response.statusCode = body === null ? 400 : 200;
@@ -47,7 +52,7 @@ async function startIssuer() {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const issuer = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
   return {
-    ...{ issuer, begun },
+    ...{ issuer, begun, refresh },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
@@ -96,8 +101,8 @@ it('logs a user in at an issuer, with a role that reads and does not write', asy
     }
     return response;
   };
-  const begin = async () => {
-    const url = new URL((await ask('/v1/session/oidc')).headers.get('location') ?? '');
+  const begin = async (page = '') => {
+    const url = new URL((await ask(`/v1/session/oidc${page}`)).headers.get('location') ?? '');
     issuer.begun.challenge = url.searchParams.get('code_challenge') ?? '';
     issuer.begun.nonce = url.searchParams.get('nonce') ?? '';
     expect(url.searchParams.get('redirect_uri')).toBe(`${at}/v1/session/oidc/callback`);
@@ -124,4 +129,28 @@ it('logs a user in at an issuer, with a role that reads and does not write', asy
   issuer.begun.nonce = 'another';
   expect(await comeBack(`code=good&state=${other}`)).toBe('/?login=refused');
   expect((await ask(`/v1/session/oidc/callback?code=bad&state=${await begin()}`)).status).toBe(503);
+
+  // Back to the page where the login was asked for, which must be one of this console.
+  const page = await begin(`?page=${encodeURIComponent('/models/m/runs?only=failed')}`);
+  issuer.begun.lifetime = '40s';
+  expect(await comeBack(`code=good&state=${page}`)).toBe('/models/m/runs?only=failed');
+  for (const elsewhere of ['//evil.example', '/\\evil.example', 'https://evil.example', '/a\r\nb'])
+    expect((await ask(`/v1/session/oidc?page=${encodeURIComponent(elsewhere)}`)).status).toBe(400);
+
+  // A login that is about to end is renewed when its pages ask; two that ask at once take the refresh token once.
+  issuer.begun.lifetime = '5m';
+  const tabs = await Promise.all([ask('/v1/session'), ask('/v1/session')]);
+  for (const tab of tabs) expect(await tab.json()).toMatchObject({ loggedIn: true, subject: 'ada' });
+  expect(issuer.refresh.taken).toBe(1);
+  const renewed = (await (await ask('/v1/session')).json()) as { csrfToken: string; endsInMs: number };
+  expect(renewed.endsInMs).toBeGreaterThan(60_000);
+  expect(issuer.refresh.taken).toBe(1);
+  // Also one that has ended, for as long as the issuer lets it.
+  cookies.delete('hotloop_session');
+  expect(await (await ask('/v1/session')).json()).toMatchObject({ loggedIn: true, subject: 'ada' });
+  expect(issuer.refresh.taken).toBe(2);
+  issuer.refresh.token = 'withdrawn';
+  cookies.delete('hotloop_session');
+  expect(await (await ask('/v1/session')).json()).toMatchObject({ loggedIn: false, oidc: true });
+  expect((await ask('/v1/things')).status).toBe(401);
 });
