@@ -1,12 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type ComponentType, lazy, Suspense, useEffect } from 'react';
+import { type ComponentType, lazy, Suspense, useEffect, useRef } from 'react';
 import { Route, Switch } from 'wouter';
-import { setCsrfToken } from './api/http.ts';
+import { onSessionEnd, setCsrfToken } from './api/http.ts';
 import { followChanges } from './api/live-updates.ts';
 import { useSession } from './api/queries.ts';
 import type { Session } from './api/types.ts';
 import { Shell } from './components/shell.tsx';
 import { Empty, Failure, Loading } from './components/states.tsx';
+import { Permissions } from './permissions.tsx';
 import { LoginScreen } from './screens/login-screen.tsx';
 import { OverviewScreen } from './screens/overview-screen.tsx';
 
@@ -28,6 +29,7 @@ const CorrectionsScreen = screen(() => import('./screens/corrections-screen.tsx'
 const FeaturesScreen = screen(() => import('./screens/features-screen.tsx'), 'FeaturesScreen');
 const FirstRunScreen = screen(() => import('./screens/first-run-screen.tsx'), 'FirstRunScreen');
 const IncidentsScreen = screen(() => import('./screens/incidents-screen.tsx'), 'IncidentsScreen');
+const BatchScreen = screen(() => import('./screens/batch-screen.tsx'), 'BatchScreen');
 const CompareScreen = screen(() => import('./screens/compare-screen.tsx'), 'CompareScreen');
 const LedgerScreen = screen(() => import('./screens/ledger-screen.tsx'), 'LedgerScreen');
 
@@ -43,13 +45,26 @@ const SCREENS = [
   ['/models/:model/ledger', LedgerScreen],
   ['/predictions/:id', PredictionScreen],
   ['/runs/:id', RunScreen],
+  ['/batch', BatchScreen],
   ['/incidents', IncidentsScreen],
   ['/new', FirstRunScreen],
 ] as const;
 
 export function App() {
   const session = useSession();
-  if (session.isError)
+  const wasLoggedIn = useRef(false);
+  const { refetch } = session;
+  useEffect(
+    () =>
+      onSessionEnd(async () => {
+        const { data } = await refetch({ cancelRefetch: false });
+        if (data) setCsrfToken(data.csrfToken);
+        return data?.loggedIn === true;
+      }),
+    [refetch],
+  );
+  // Once known, a session is not forgotten because the server was away when it was asked for again.
+  if (session.isError && session.data === undefined)
     return (
       <main>
         <Failure error={session.error} retry={() => void session.refetch()} />
@@ -61,8 +76,13 @@ export function App() {
         <Loading />
       </main>
     );
-  if (!session.data.loggedIn) return <LoginScreen oidc={session.data.oidc} />;
-  return <Console session={session.data} />;
+  if (!session.data.loggedIn) return <LoginScreen oidc={session.data.oidc} hasEnded={wasLoggedIn.current} />;
+  wasLoggedIn.current = true;
+  return (
+    <Permissions session={session.data}>
+      <Console session={session.data} />
+    </Permissions>
+  );
 }
 
 function Console({ session }: { session: Session }) {

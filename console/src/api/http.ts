@@ -1,3 +1,5 @@
+export const SESSION_PATH = '/v1/session';
+
 /** A refused request, in the words of the server. */
 export class ApiError extends Error {
   readonly status: number;
@@ -11,10 +13,19 @@ export class ApiError extends Error {
 }
 
 let csrfToken = '';
+let renewSession: () => Promise<boolean> = () => Promise.resolve(false);
 
 /** Every write sends the session's token; a page of somebody else cannot know it. */
 export function setCsrfToken(token: string): void {
   csrfToken = token;
+}
+
+/**
+ * What is asked when the server does not know the session any more: it resolves with true when the login was renewed, and the request is then sent
+ * again. False: the login screen takes over.
+ */
+export function onSessionEnd(renew: () => Promise<boolean>): void {
+  renewSession = renew;
 }
 
 export function get<T>(path: string): Promise<T> {
@@ -23,6 +34,10 @@ export function get<T>(path: string): Promise<T> {
 
 export function post<T>(path: string, body: unknown): Promise<T> {
   return send<T>('POST', path, JSON.stringify(body), 'application/json');
+}
+
+export function put<T>(path: string, body: unknown): Promise<T> {
+  return send<T>('PUT', path, JSON.stringify(body), 'application/json');
 }
 
 export function remove<T>(path: string): Promise<T> {
@@ -34,6 +49,18 @@ export function upload<T>(path: string, body: Blob | FormData, contentType?: str
 }
 
 async function send<T>(method: string, path: string, body?: BodyInit, contentType?: string): Promise<T> {
+  try {
+    return await sendOnce(method, path, body, contentType);
+  } catch (error) {
+    const isStale =
+      error instanceof ApiError &&
+      (error.status === 401 || (error.status === 403 && error.reason === 'csrf'));
+    if (!isStale || path === SESSION_PATH || !(await renewSession())) throw error;
+    return sendOnce(method, path, body, contentType);
+  }
+}
+
+async function sendOnce<T>(method: string, path: string, body?: BodyInit, contentType?: string): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (contentType !== undefined) headers['content-type'] = contentType;
   if (method !== 'GET') headers['x-csrf-token'] = csrfToken;

@@ -9,6 +9,8 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
   ledger: ['model', 'ledger'],
 };
 
+const REOPEN_MS = 5_000;
+
 let connected = false;
 const watchers = new Set<() => void>();
 
@@ -30,17 +32,29 @@ export function useConnected(): boolean {
 
 /** Follows the server's events, and asks again for what they make old. Returns the end. */
 export function followChanges(client: QueryClient): () => void {
-  const source = new EventSource('/v1/events/stream');
-  source.addEventListener('open', () => setConnected(true));
-  source.addEventListener('error', () => setConnected(false));
-  source.addEventListener('change', (event) => {
-    const topics = TOPICS[event.data as string];
-    void client.invalidateQueries({
-      predicate: ({ queryKey }) => topics === undefined || topics.includes(String(queryKey[0])),
+  let source: EventSource | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const open = () => {
+    source = new EventSource('/v1/events/stream');
+    source.addEventListener('open', () => setConnected(true));
+    source.addEventListener('error', () => {
+      setConnected(false);
+      // A browser tries again by itself after a lost connection, but not after a refusal: the login may have ended.
+      if (source?.readyState !== EventSource.CLOSED) return;
+      void client.invalidateQueries({ queryKey: ['session'] });
+      timer = setTimeout(open, REOPEN_MS);
     });
-  });
+    source.addEventListener('change', (event) => {
+      const topics = TOPICS[event.data as string];
+      void client.invalidateQueries({
+        predicate: ({ queryKey }) => topics === undefined || topics.includes(String(queryKey[0])),
+      });
+    });
+  };
+  open();
   return () => {
-    source.close();
+    clearTimeout(timer);
+    source?.close();
     setConnected(false);
   };
 }

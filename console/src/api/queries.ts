@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { ApiError, get, post } from './http.ts';
+import { ApiError, get, post, SESSION_PATH } from './http.ts';
 import type {
   Disagreement,
   Explanation,
@@ -20,8 +20,21 @@ const COUNTS_MS = 4_000;
 
 const at = (model: string) => `/v1/console/models/${encodeURIComponent(model)}`;
 
+/** A login at an issuer is asked for again this long before it ends, which renews it. */
+const RENEW_BEFORE_MS = 30_000;
+const SESSION_EVERY_MS = 300_000;
+
 export const useSession = () =>
-  useQuery({ queryKey: ['session'], queryFn: () => get<Session>('/v1/session'), staleTime: 60_000 });
+  useQuery({
+    queryKey: ['session'],
+    queryFn: () => get<Session>(SESSION_PATH),
+    staleTime: 60_000,
+    refetchInterval: ({ state }) => {
+      const left = state.data?.endsInMs ?? null;
+      return left === null ? SESSION_EVERY_MS : Math.max(5_000, left - RENEW_BEFORE_MS);
+    },
+    refetchIntervalInBackground: true,
+  });
 
 export const useOverview = () =>
   useQuery({

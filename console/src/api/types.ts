@@ -7,6 +7,8 @@ export interface Session {
   readonly csrfToken: string;
   /** Whether people may log in at an issuer. */
   readonly oidc: boolean;
+  /** Until the login must be renewed, which asking for the session does. Null: for as long as the key counts. */
+  readonly endsInMs: number | null;
 }
 
 export interface ModelSummary {

@@ -28,3 +28,14 @@ export function Age({ at, suffix = ' ago' }: { at: number; suffix?: string }) {
     </time>
   );
 }
+
+/** How long until a moment; `now` when it has come. */
+export function Until({ at }: { at: number }) {
+  const left = at - useNow();
+  const moment = new Date(at);
+  return (
+    <time dateTime={moment.toISOString()} title={moment.toLocaleString()} className="number">
+      {left < 1000 ? 'now' : `in ${formatAge(left)}`}
+    </time>
+  );
+}

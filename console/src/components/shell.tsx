@@ -5,6 +5,7 @@ import { remove } from '../api/http.ts';
 import { useConnected } from '../api/live-updates.ts';
 import { useOverview } from '../api/queries.ts';
 import type { ModelOverview, Session } from '../api/types.ts';
+import { useMay } from '../permissions.tsx';
 import { chooseTheme, useTheme } from '../theme.ts';
 import { Icon, type IconName } from './icon.tsx';
 
@@ -62,6 +63,7 @@ function Sidebar({ session, open }: { session: Session; open: boolean }) {
   const [location] = useLocation();
   const overview = useOverview();
   const models = overview.data ?? [];
+  const mayOperate = useMay('operate');
   return (
     <nav className={open ? 'sidebar open' : 'sidebar'} aria-label="Console">
       <Brand />
@@ -72,9 +74,14 @@ function Sidebar({ session, open }: { session: Session; open: boolean }) {
         <NavLink href="/incidents" icon="alert" current={location === '/incidents'}>
           Incidents
         </NavLink>
-        <NavLink href="/new" icon="plus" current={location === '/new'}>
-          New model
+        <NavLink href="/batch" icon="clock" current={location === '/batch'}>
+          Batch
         </NavLink>
+        {mayOperate && (
+          <NavLink href="/new" icon="plus" current={location === '/new'}>
+            New model
+          </NavLink>
+        )}
       </div>
       {models.length > 0 && (
         <div className="nav">
@@ -87,7 +94,7 @@ function Sidebar({ session, open }: { session: Session; open: boolean }) {
       <div className="sidebar-end">
         <Connection />
         <ThemeButton />
-        {!session.roles.includes('operate') && (
+        {!mayOperate && (
           <span className="nav-link">
             <span className="dot" />
             <span className="grow">Read only</span>

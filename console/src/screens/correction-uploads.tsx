@@ -5,12 +5,14 @@ import {
   useUploadCorrections,
   useUploads,
 } from '../api/correction-queries.ts';
+import { ActionButton, notAllowed } from '../components/action-button.tsx';
 import { Age } from '../components/age.tsx';
 import { Badge, type Tone } from '../components/badge.tsx';
 import { Card } from '../components/card.tsx';
 import { ConfirmDialog } from '../components/confirm-dialog.tsx';
 import { Icon } from '../components/icon.tsx';
 import { Answer, Callout, Empty } from '../components/states.tsx';
+import { useMay } from '../permissions.tsx';
 
 const TONES: Readonly<Record<string, Tone>> = { approved: 'good', staged: 'info', withdrawn: 'neutral' };
 
@@ -18,16 +20,21 @@ const TONES: Readonly<Record<string, Tone>> = { approved: 'good', staged: 'info'
 export function CorrectionUploads({ model }: { model: string }) {
   const query = useUploads(model);
   const send = useUploadCorrections(model);
+  const mayUpload = useMay('feedback');
   return (
     <Card
       title="Files"
       flush
       aside={
-        <label className="button small">
+        <label
+          className={mayUpload ? 'button small' : 'button small disabled'}
+          title={mayUpload ? undefined : notAllowed('feedback')}
+        >
           <Icon name="up" size={14} />
           {send.isPending ? 'Uploading…' : 'Upload corrections'}
           <input
             type="file"
+            disabled={!mayUpload}
             accept=".csv,.jsonl,.parquet"
             className="visually-hidden"
             onChange={(event) => {
@@ -101,13 +108,13 @@ function UploadRow({ upload }: { upload: CorrectionUpload }) {
       {upload.state !== 'withdrawn' && (
         <div className="actions">
           {isStaged && (
-            <button type="button" className="button small primary" onClick={() => setAsked('approve')}>
+            <ActionButton className="button small primary" onClick={() => setAsked('approve')}>
               Approve
-            </button>
+            </ActionButton>
           )}
-          <button type="button" className="button small" onClick={() => setAsked('withdraw')}>
+          <ActionButton className="button small" onClick={() => setAsked('withdraw')}>
             Withdraw
-          </button>
+          </ActionButton>
         </div>
       )}
       {asked && (

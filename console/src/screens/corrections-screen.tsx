@@ -4,12 +4,14 @@ import type { CorrectionUpload } from '../api/correction-queries.ts';
 import { post } from '../api/http.ts';
 import { useModel, usePrediction, usePredictions } from '../api/queries.ts';
 import type { ModelDetails, PredictionDetails, PredictionSummary } from '../api/types.ts';
+import { ActionButton } from '../components/action-button.tsx';
 import { Age } from '../components/age.tsx';
 import { Card, TableFrame } from '../components/card.tsx';
 import { ModelTabs, Page } from '../components/page.tsx';
 import { Segments } from '../components/segments.tsx';
 import { Answer, Callout, Empty, Loading } from '../components/states.tsx';
 import { formatFeature, formatMetric } from '../number-format.ts';
+import { useMay } from '../permissions.tsx';
 import { CorrectionUploads } from './correction-uploads.tsx';
 
 const ONLY = [
@@ -101,6 +103,7 @@ function Labelling({
   const [place, setPlace] = useState(0);
   const [labels, setLabels] = useState<Readonly<Record<string, string>>>({});
   const [problem, setProblem] = useState('');
+  const mayLabel = useMay('feedback');
   const chosen = predictions[Math.min(place, predictions.length - 1)];
   const id = chosen?.predictionId ?? '';
   const prediction = usePrediction(id);
@@ -140,12 +143,12 @@ function Labelling({
       else if (event.key === 'k') setPlace((before) => Math.max(before - 1, 0));
       else {
         const choice = choices[Number(event.key) - 1];
-        if (choice) void say(choice);
+        if (choice && mayLabel) void say(choice);
       }
     };
     addEventListener('keydown', onKey);
     return () => removeEventListener('keydown', onKey);
-  }, [choices, say, predictions.length]);
+  }, [choices, say, mayLabel, predictions.length]);
 
   return (
     <div className="label-layout">
@@ -165,9 +168,9 @@ function Labelling({
           <div className="stack">
             <div className="row">
               {choices.map((choice, index) => (
-                <button key={choice.text} type="button" className="button" onClick={() => void say(choice)}>
+                <ActionButton key={choice.text} needs="feedback" onClick={() => void say(choice)}>
                   <Key text={String(index + 1)} /> {choice.text}
-                </button>
+                </ActionButton>
               ))}
               {choices.length === 0 && prediction.data && (
                 <span className="small soft">Predictions of this task cannot be labelled with one key.</span>

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
 import { get, post } from '../api/http.ts';
+import { ActionButton } from '../components/action-button.tsx';
 import { Card, Stat } from '../components/card.tsx';
 import { Callout } from '../components/states.tsx';
 import { formatMetric } from '../number-format.ts';
@@ -75,14 +76,14 @@ export function FirstPrediction({ ready }: { ready: Ready }) {
         </div>
         {problem !== '' && <Callout tone="bad">{problem}</Callout>}
         <div>
-          <button
-            type="button"
+          <ActionButton
+            needs="predict"
             className="button primary"
             disabled={busy || text === ''}
             onClick={() => void ask()}
           >
             {busy ? 'Asking…' : 'Predict'}
-          </button>
+          </ActionButton>
         </div>
         {answered && <AnswerView answered={answered} model={ready.model} />}
       </div>

@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { type DragEvent, useState } from 'react';
 import { post, upload } from '../api/http.ts';
+import { ActionButton } from '../components/action-button.tsx';
 import { Card, Stat } from '../components/card.tsx';
 import { Icon } from '../components/icon.tsx';
 import { Page } from '../components/page.tsx';
@@ -204,9 +205,9 @@ function FromTable({
       </div>
       {problem !== '' && <Callout tone="bad">{problem}</Callout>}
       <div>
-        <button type="button" className="button primary" disabled={busy !== ''} onClick={train}>
+        <ActionButton className="button primary" disabled={busy !== ''} onClick={train}>
           {busy || 'Train the first version'}
-        </button>
+        </ActionButton>
       </div>
     </div>
   );
@@ -233,14 +234,13 @@ function FromOnnx({ file, onReady }: { file: File; onReady: (ready: Ready) => vo
       </div>
       {problem !== '' && <Callout tone="bad">{problem}</Callout>}
       <div>
-        <button
-          type="button"
+        <ActionButton
           className="button primary"
           disabled={busy !== ''}
           onClick={() => void run('Uploading…', send, null)}
         >
           {busy || 'Upload and make it live'}
-        </button>
+        </ActionButton>
       </div>
     </div>
   );

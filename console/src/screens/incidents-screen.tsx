@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { type Incident, useIncidentAction, useIncidents } from '../api/monitoring-queries.ts';
+import { ActionButton } from '../components/action-button.tsx';
 import { Age } from '../components/age.tsx';
 import { Badge, type Tone } from '../components/badge.tsx';
 import { Card } from '../components/card.tsx';
@@ -99,13 +100,13 @@ function IncidentRow({ incident }: { incident: Incident }) {
         {state !== 'closed' && (
           <span className="actions">
             {state === 'open' && (
-              <button type="button" className="button small" onClick={() => setAsked('acknowledge')}>
+              <ActionButton className="button small" onClick={() => setAsked('acknowledge')}>
                 Acknowledge
-              </button>
+              </ActionButton>
             )}
-            <button type="button" className="button small" onClick={() => setAsked('close')}>
+            <ActionButton className="button small" onClick={() => setAsked('close')}>
               Close
-            </button>
+            </ActionButton>
           </span>
         )}
       </div>

@@ -10,8 +10,10 @@ const WORDS: Readonly<Record<string, string>> = {
   not_taken: 'Your account is known there, but it has no role here. Ask the operator of this platform.',
 };
 
-export function LoginScreen({ oidc }: { oidc: boolean }) {
+/** @param hasEnded somebody was logged in on this page a moment ago. */
+export function LoginScreen({ oidc, hasEnded }: { oidc: boolean; hasEnded: boolean }) {
   const failed = new URLSearchParams(location.search).get('login');
+  const page = failed === null ? location.pathname + location.search : location.pathname;
   const client = useQueryClient();
   const [key, setKey] = useState('');
   const [problem, setProblem] = useState(failed === null ? '' : (WORDS[failed] ?? 'The login failed.'));
@@ -36,6 +38,11 @@ export function LoginScreen({ oidc }: { oidc: boolean }) {
         </span>
         <div>
           <h1>Log in</h1>
+          {hasEnded && (
+            <Callout tone="info">
+              Your session has ended. Log in again, and you are back on this page.
+            </Callout>
+          )}
           <p className="soft small">With an API key that may operate or read this platform.</p>
         </div>
         <div className="field">
@@ -55,7 +62,7 @@ export function LoginScreen({ oidc }: { oidc: boolean }) {
           {busy ? 'Logging in…' : 'Log in'}
         </button>
         {oidc && (
-          <a className="button" href="/v1/session/oidc">
+          <a className="button" href={`/v1/session/oidc?page=${encodeURIComponent(page)}`}>
             Log in with your organization
           </a>
         )}

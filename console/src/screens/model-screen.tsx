@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { modelPath, useAction, useModel } from '../api/queries.ts';
 import type { ModelDetails, Version } from '../api/types.ts';
+import { ActionButton } from '../components/action-button.tsx';
 import { Age } from '../components/age.tsx';
 import { Badge, VersionBadge } from '../components/badge.tsx';
 import { Card, TableFrame } from '../components/card.tsx';
@@ -38,23 +39,16 @@ export function ModelScreen({ model: name }: { model: string }) {
       actions={
         details && (
           <>
-            <button
-              type="button"
-              className="button"
-              disabled={live === 0}
-              onClick={() => setAsked({ kind: 'retrain' })}
-            >
+            <ActionButton disabled={live === 0} onClick={() => setAsked({ kind: 'retrain' })}>
               <Icon name="play" size={14} /> Train
-            </button>
-            <button
-              type="button"
-              className="button"
+            </ActionButton>
+            <ActionButton
               disabled={previous === 0}
               title={previous === 0 ? 'There is no previous version' : `Back to version ${previous}`}
               onClick={() => setAsked({ kind: 'rollback' })}
             >
               <Icon name="back" size={14} /> Roll back
-            </button>
+            </ActionButton>
           </>
         )
       }
@@ -180,9 +174,9 @@ function Versions({ details, onPromote }: { details: ModelDetails; onPromote: (v
               </td>
               <td className="number">
                 {version.version !== model.liveVersion && (
-                  <button type="button" className="button small" onClick={() => onPromote(version.version)}>
+                  <ActionButton className="button small" onClick={() => onPromote(version.version)}>
                     Promote<span className="visually-hidden"> version {version.version}</span>
-                  </button>
+                  </ActionButton>
                 )}
               </td>
             </tr>

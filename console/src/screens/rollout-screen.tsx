@@ -1,6 +1,7 @@
 import { useMemo, useState } from 'react';
 import { useRollout, useRolloutAction, useRollouts } from '../api/rollout-queries.ts';
 import type { Arm, Rollout, RolloutChange } from '../api/rollout-types.ts';
+import { ActionButton } from '../components/action-button.tsx';
 import { Age } from '../components/age.tsx';
 import { Badge, type Tone } from '../components/badge.tsx';
 import { Card, Stat, TableFrame } from '../components/card.tsx';
@@ -115,14 +116,13 @@ function VerdictCard({ rollout }: { rollout: Rollout }) {
             const each = ACTS[name];
             return (
               each && (
-                <button
+                <ActionButton
                   key={name}
-                  type="button"
                   className={`button ${each.danger ? 'danger' : name === 'advance' || name === 'approve' ? 'primary' : ''}`}
                   onClick={() => setAsked(each)}
                 >
                   {each.text}
-                </button>
+                </ActionButton>
               )
             );
           })}

@@ -1,6 +1,7 @@
 import { useMemo, useState } from 'react';
 import { useAction, useRun, useRunCurve } from '../api/queries.ts';
 import type { Run } from '../api/types.ts';
+import { ActionButton } from '../components/action-button.tsx';
 import { Age } from '../components/age.tsx';
 import { RunBadge } from '../components/badge.tsx';
 import { Card, Stat } from '../components/card.tsx';
@@ -118,9 +119,7 @@ function CancelButton({ run }: { run: Run }) {
   if (run.endedAt !== null) return null;
   return (
     <>
-      <button type="button" className="button" onClick={() => setAsked(true)}>
-        Cancel
-      </button>
+      <ActionButton onClick={() => setAsked(true)}>Cancel</ActionButton>
       {asked && (
         <ConfirmDialog
           title="Cancel this run?"

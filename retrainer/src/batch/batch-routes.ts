@@ -6,6 +6,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { BATCH_STATES, type BatchRun, batchOptionsSchema, isEnded } from './batch-run.ts';
 import { batchProgress, listBatchRuns, readBatchRun, stopBatch } from './batch-store.ts';
 import { type BatchDependencies, requestBatch } from './request-batch.ts';
+import { runScheduleNow } from './run-schedules.ts';
 import { listSchedules, putSchedule, removeSchedule, scheduleSchema } from './schedule-store.ts';
 
 const runSchema = z.object({
@@ -132,6 +133,19 @@ export function batchRoutes(dependencies: BatchDependencies & { readonly clock: 
         },
       },
       async ({ params, body }) => putSchedule(pool, params.name, body, clock.now()),
+    );
+    app.post(
+      '/v1/batch/schedules/:name/run',
+      {
+        config: { requires: 'operate' },
+        schema: {
+          summary: 'A run of a schedule now; its times stay as they are',
+          params: z.object({ name: z.string() }),
+          response: { 200: runSchema },
+        },
+      },
+      async ({ params, caller }) =>
+        report(await runScheduleNow(dependencies, params.name, caller.subject, clock.now())),
     );
     app.delete(
       '/v1/batch/schedules/:name',

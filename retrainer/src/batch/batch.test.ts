@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../testing/fixture.ts';
 import { batchProgress, claimPart, readBatchRun } from './batch-store.ts';
 import { requestBatch } from './request-batch.ts';
-import { startDueBatches, stepOf } from './run-schedules.ts';
+import { runScheduleNow, startDueBatches, stepOf } from './run-schedules.ts';
 import { putSchedule, scheduleSchema } from './schedule-store.ts';
 import { asked, csv, ended, openStand } from './testing/batch-stand.ts';
 
@@ -236,5 +236,12 @@ describe('a schedule', () => {
     const { rows } = await stores.pool.query('SELECT sink, key FROM batch_run');
     expect(rows).toEqual([{ sink: 'out/2026-05-01', key: 'hourly@2026-05-01T10:00:00.000Z' }]);
     expect(await startDueBatches(dependencies, now + 3_600_000, stores.log)).toBe(0);
+    // Asked for by a person, it does not overlap either; once that run is over it starts, also while the schedule is paused.
+    const again = () => runScheduleNow(dependencies, 'hourly', 'ada', now + 60_000);
+    await expect(again()).rejects.toMatchObject({ reason: 'schedule_running' });
+    await expect(runScheduleNow(dependencies, 'hourli', 'ada', now)).rejects.toThrow(/hourly/);
+    await stores.pool.query("UPDATE batch_run SET state = 'done', ended_at = now()");
+    await putSchedule(stores.pool, 'hourly', { ...spec, enabled: false }, now);
+    expect(await again()).toMatchObject({ schedule: 'hourly', caller: 'ada', state: 'planning' });
   });
 });

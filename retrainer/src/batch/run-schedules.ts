@@ -2,12 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { nextRunAt } from '@hotloop/platform/schedule/next-run.ts';
-import { toHotloopError } from '@hotloop/proto/errors.ts';
+import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import { didYouMean } from '@hotloop/proto/nearest-name.ts';
+import type { BatchRun } from './batch-run.ts';
 import { type BatchDependencies, requestBatch } from './request-batch.ts';
 import {
   advanceSchedule,
   dueSchedules,
   isScheduleRunning,
+  listSchedules,
   recurrenceOf,
   type Schedule,
 } from './schedule-store.ts';
@@ -55,6 +58,38 @@ export async function startDueBatches(
     await advanceSchedule(pool, schedule, next);
   }
   return started;
+}
+
+/**
+ * A run of a schedule between its times, paused or not. Throws NOT_FOUND, and FAILED_PRECONDITION `schedule_running` while a run of it is at
+ * work: two never overlap.
+ */
+export async function runScheduleNow(
+  dependencies: BatchDependencies,
+  name: string,
+  caller: string,
+  nowMs: number,
+): Promise<BatchRun> {
+  const { pool } = dependencies;
+  const schedules = await listSchedules(pool);
+  const schedule = schedules.find((each) => each.name === name);
+  if (!schedule) {
+    const meant = didYouMean(
+      name,
+      schedules.map((each) => each.name),
+    );
+    throw new HotloopError('NOT_FOUND', `there is no schedule ${JSON.stringify(name.slice(0, 80))}${meant}`);
+  }
+  if (await isScheduleRunning(pool, name))
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `a run of ${name} is at work; runs of one schedule never overlap. Wait for it, or cancel it`,
+      { reason: 'schedule_running' },
+    );
+  const { model, version, source, sink, options } = schedule.spec;
+  const key = `${name}@${new Date(nowMs).toISOString()}`;
+  const request = { model, version, source, sink, options, key, schedule: name, caller };
+  return (await requestBatch(dependencies, request, nowMs)).run;
 }
 
 /**
