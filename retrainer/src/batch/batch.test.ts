@@ -242,6 +242,6 @@ describe('a schedule', () => {
     await expect(runScheduleNow(dependencies, 'hourli', 'ada', now)).rejects.toThrow(/hourly/);
     await stores.pool.query("UPDATE batch_run SET state = 'done', ended_at = now()");
     await putSchedule(stores.pool, 'hourly', { ...spec, enabled: false }, now);
-    expect(await again()).toMatchObject({ schedule: 'hourly', caller: 'ada', state: 'planning' });
+    expect(await again()).toMatchObject({ schedule: 'hourly', state: 'planning' });
   });
 });

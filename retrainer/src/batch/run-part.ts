@@ -9,7 +9,7 @@ import { type AllowedFiles, checkAllowed } from './allowed-files.ts';
 import { type BatchClaim, type BatchMode, type BatchRun, FINISH, PLANNING } from './batch-run.ts';
 import { batchProgress, endBatch, endPlanning, partDigests } from './batch-store.ts';
 import { type PartContext, type PartDependencies, versionOf } from './part-context.ts';
-import { readSource } from './read-source.ts';
+import { checkUnchanged, readSource } from './read-source.ts';
 import { gatherRefused } from './refused-rows.ts';
 import { answerPart } from './rows/answer-part.ts';
 import { CANDIDATES, checkRowColumns, rowColumnsOf } from './rows/row-request.ts';
@@ -49,6 +49,10 @@ export async function runPart(
     else if (claim.part === FINISH) await finish(context);
     else if (claim.run.plan?.mode === 'fused') await scoreColumns(context);
     else await answerPart(context);
+  } catch (error) {
+    // A source that changes meanwhile can fail in any way; that it changed is what there is to say.
+    await checkUnchanged(claim.run.plan?.fingerprints ?? []);
+    throw error;
   } finally {
     signal.removeEventListener('abort', stop);
   }

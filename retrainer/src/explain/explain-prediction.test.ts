@@ -2,10 +2,11 @@ import { GraphBuilder, int } from '@hotloop/model/onnx/graph-builder.ts';
 import { encodeModel } from '@hotloop/model/onnx/model.ts';
 import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
-import { float32Tensor } from '@hotloop/model/onnx/tensor.ts';
+import { float32Tensor, int64Tensor } from '@hotloop/model/onnx/tensor.ts';
 import { memoryBundleStore } from '@hotloop/platform/registry/memory-bundle-store.ts';
 import { describe, expect, it } from 'vitest';
 import type { Trainer } from '../improve/trainer.ts';
+import type { LoggedPrediction } from '../trace/flat-features.ts';
 import { scoreModel } from '../training/score-model.ts';
 import { permutationAttributions, walksOf } from './attributions.ts';
 import { explainPrediction } from './explain-prediction.ts';
@@ -30,20 +31,32 @@ function random(seed: number, rows: number, columns: number): Float32Array[] {
   return Array.from({ length: rows }, () => Float32Array.from({ length: columns }, () => drawn.normal()));
 }
 
+const inputsOf = (row: Float32Array): LoggedPrediction => ({
+  ...{ rows: 1, columns: row.length, statuses: Buffer.alloc(3), input_spec: [] },
+  features: Buffer.from(row.buffer, row.byteOffset, row.byteLength),
+});
+
 async function explained(
   onnx: Uint8Array,
   row: Float32Array,
   background: readonly Float32Array[],
   index = 0,
 ) {
+  return explainedAs(MANIFEST, onnx, inputsOf(row), background.map(inputsOf), index);
+}
+
+async function explainedAs(
+  manifestYaml: string,
+  onnx: Uint8Array,
+  inputs: LoggedPrediction,
+  background: readonly LoggedPrediction[],
+  index = 0,
+) {
   const bundles = memoryBundleStore();
-  const bundleSha256 = await bundles.put({ manifestYaml: MANIFEST, onnx });
-  const features = Buffer.from(row.buffer, row.byteOffset, row.byteLength);
+  const bundleSha256 = await bundles.put({ manifestYaml, onnx });
   const logged: ExplainedRow = {
-    ...{ model: 'm', version: 1, bundleSha256, candidates: [], rows: 1, columns: row.length },
-    ...{ features, statuses: Buffer.alloc(3), outputs: null, outputSpec: null, background },
-    row: () => row,
-    rowBytes: () => features,
+    ...{ model: 'm', version: 1, bundleSha256, candidates: [], ...inputs },
+    ...{ outputs: null, outputSpec: null, background },
   };
   return explainPrediction(logged, index, { bundles, trainer });
 }
@@ -98,6 +111,83 @@ describe('an explanation', () => {
       ['x', 4],
       ['y', 1],
     ]);
+  });
+
+  it('of a model of several inputs explains numbers and indices alike', async () => {
+    const manifest = `name: m
+task: binary
+features:
+  - {name: amount, from: request.amount, input: numbers}
+  - {name: shop, from: request.shop, input: shop, dtype: int64}
+  - {name: age, from: request.age, input: numbers}
+  - {name: weight, from: request.weight, input: weight}
+`;
+    const graph = new GraphBuilder();
+    const numbers = graph.input('numbers', 'float32', ['N', 2]);
+    const shop = graph.input('shop', 'int64', ['N', 1]);
+    const weight = graph.input('weight', 'float32', ['N', 1]);
+    const by = graph.initializer('by', float32Tensor(Float32Array.of(2, -1), [2, 1]));
+    const table = graph.initializer('table', float32Tensor(Float32Array.of(0, 10, 20), [3, 1]));
+    const flat = graph.node('Reshape', [shop, graph.initializer('flat', int64Tensor([-1]))]);
+    const bought = graph.node('Gather', [table, flat]);
+    const sum = graph.node('Add', [graph.node('MatMul', [numbers, by]), bought]);
+    graph.node('Add', [sum, weight], {}, { outputs: ['score'] });
+    graph.output('score', 'float32', ['N', 1]);
+    const onnx = encodeModel(graph.build('several'));
+    const spec = [
+      { name: 'numbers', datatype: 'FP32', shape: [1, 2] },
+      { name: 'shop', datatype: 'INT64', shape: [1, 1] },
+      { name: 'weight', datatype: 'FP32', shape: [1, 1] },
+    ] as const;
+    const logged = (amount: number, age: number, index: number, heavy: number): LoggedPrediction => ({
+      ...{ rows: 1, columns: 0, statuses: Buffer.alloc(4), input_spec: spec },
+      features: Buffer.concat([
+        Buffer.from(Float32Array.of(amount, age).buffer),
+        Buffer.from(BigInt64Array.of(BigInt(index)).buffer),
+        Buffer.from(Float32Array.of(heavy).buffer),
+      ]),
+    });
+    const found = await explainedAs(manifest, onnx, logged(3, 1, 2, 7), [logged(1, 1, 0, 5)]);
+    // An index has no gradient: what it moves is seen by permutations.
+    expect(found).toMatchObject({ method: 'permutation', score: 32, reference: 6, sum: 26, gap: 0 });
+    const moved = Object.fromEntries(found.features.map(({ name, attribution }) => [name, attribution]));
+    expect(moved).toEqual({ shop: 20, amount: 4, weight: 2, age: 0 });
+    expect(found.features[0]).toMatchObject({ name: 'shop', values: [2] });
+    const hidden = { ...logged(3, 1, 2, 7), input_spec: spec.map((one) => ({ ...one, hidden: true })) };
+    await expect(explainedAs(manifest, onnx, hidden, [])).rejects.toMatchObject({
+      reason: 'not_explainable',
+    });
+  });
+
+  it('of a model of several inputs of numbers is by integrated gradients over all of them', async () => {
+    const manifest = `name: m
+task: binary
+features:
+  - {name: amount, from: request.amount, input: numbers}
+  - {name: weight, from: request.weight, input: weight}
+  - {name: age, from: request.age, input: numbers}
+`;
+    const graph = new GraphBuilder();
+    const numbers = graph.input('numbers', 'float32', ['N', 2]);
+    const weight = graph.input('weight', 'float32', ['N', 1]);
+    const by = graph.initializer('by', float32Tensor(Float32Array.of(2, -1), [2, 1]));
+    graph.node('Add', [graph.node('MatMul', [numbers, by]), weight], {}, { outputs: ['score'] });
+    graph.output('score', 'float32', ['N', 1]);
+    const logged = (...values: number[]): LoggedPrediction => ({
+      ...{ rows: 1, columns: 0, statuses: Buffer.alloc(3) },
+      features: Buffer.from(Float32Array.from(values).buffer),
+      input_spec: [
+        { name: 'numbers', datatype: 'FP32', shape: [1, 2] },
+        { name: 'weight', datatype: 'FP32', shape: [1, 1] },
+      ],
+    });
+    const onnx = encodeModel(graph.build('several'));
+    const found = await explainedAs(manifest, onnx, logged(3, 1, 7), [logged(1, 1, 5)]);
+    expect(found).toMatchObject({ method: 'integrated_gradients', score: 12, reference: 6 });
+    const moved = Object.fromEntries(found.features.map((one) => [one.name, one.attribution]));
+    expect(moved.amount).toBeCloseTo(4, 5);
+    expect(moved.weight).toBeCloseTo(2, 5);
+    expect(found.features[1]).toMatchObject({ name: 'weight', values: [7] });
   });
 
   it('refuses a row that is not there, and features that were not logged as a matrix', async () => {

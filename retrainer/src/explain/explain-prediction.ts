@@ -1,12 +1,15 @@
+import { TextTable } from '@hotloop/model/features/flat-rows.ts';
 import { type Columns, columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { decodeModel } from '@hotloop/model/onnx/model.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { datasetInputs } from '../datasets/dataset-inputs.ts';
 import type { Trainer } from '../improve/trainer.ts';
 import { loggedNumbers } from '../rollouts/logged-outputs.ts';
-import { featureRows } from '../trace/feature-rows.ts';
+import { featureRows, type LoggedFeatures } from '../trace/feature-rows.ts';
+import { flatFeatures } from '../trace/flat-features.ts';
 import { writeInputGradient } from '../training/write-input-gradient.ts';
 import {
   type Attributions,
@@ -16,6 +19,7 @@ import {
   type Rows,
   walksOf,
 } from './attributions.ts';
+import { joinInputs } from './join-inputs.ts';
 import type { ExplainedRow } from './read-explained-row.ts';
 
 export type ExplanationMethod = 'integrated_gradients' | 'permutation';
@@ -66,8 +70,8 @@ const TIMEOUT_MS = 60_000;
 /**
  * Explains one row of a logged prediction: integrated gradients over the differentiated graph; where the graph has none, or their sum
  * misses the score, Shapley values over random permutations. The reference is the mean of recent rows, or single recent rows. Runs in
- * a process of its own. Rejects FAILED_PRECONDITION `not_explainable` for models without a matrix of features and for rows without logged
- * features, INVALID_ARGUMENT for a row that the prediction does not have.
+ * a process of its own. Features that feed several inputs are explained as one row of all of them. Rejects FAILED_PRECONDITION `not_explainable` for
+ * models without features and for rows whose features are not logged, INVALID_ARGUMENT for a row that the prediction does not have.
  */
 export async function explainPrediction(
   logged: ExplainedRow,
@@ -77,7 +81,13 @@ export async function explainPrediction(
   const bundle = await bundles.get(logged.bundleSha256);
   const manifest = parseManifest(bundle.manifestYaml);
   const layout = columnsOf(manifest);
-  const row = rowOf(logged, rowIndex, layout);
+  const texts = new TextTable();
+  const shown = rowOf(manifest, logged, rowIndex, texts);
+  const row = numbersOf(shown);
+  const background = logged.background.flatMap((one) => {
+    const flat = flatFeatures(manifest, one, texts);
+    return flat === null ? [] : [numbersOf(cut(flat, 0))];
+  });
   const groups = layout.features.filter(({ width }) => width > 0);
   const [rowShape, numbers] = outputOf(logged, manifest);
   const columns = rowShape.reduce((product, size) => product * size, 1);
@@ -90,6 +100,8 @@ export async function explainPrediction(
     const dataset = {
       ...{ rows, columns: row.length, features: values },
       ...{ labels: new Float32Array(rows), weights: new Float32Array(rows) },
+      // The graph of the gradient takes all inputs as one row.
+      ...(model === bundle.onnx ? { ...datasetInputs(manifest), texts: texts.texts } : {}),
     };
     const job = { models: [model], dataset, ...(output === undefined ? {} : { output }) };
     const [given] = await trainer.score(job, { timeoutMs: TIMEOUT_MS });
@@ -97,37 +109,38 @@ export async function explainPrediction(
     return given;
   };
 
-  const reference = meanOf(logged.background, row.length);
-  const gradient = gradientGraph(bundle.onnx, manifest.output, rowShape, column);
+  const reference = meanOf(background, row.length);
+  const gradient = gradientGraph(bundle.onnx, manifest, rowShape, column);
   if (gradient !== null)
     for (const steps of STEPS) {
       const given = await score(gradient, pathOf(row, reference, steps), undefined);
       const found = integratedGradients(row, reference, given.values, groups);
       if (isSummedUp(found))
         return explanationOf('integrated_gradients', found, {
-          ...{ logged, manifest, layout, rowIndex, column, columns, numbers },
-          referenceIs: describeMean(logged.background.length),
+          ...{ shown, texts, manifest, layout, rowIndex, column, columns, numbers },
+          referenceIs: describeMean(background.length),
         });
     }
-  const background = logged.background.length === 0 ? [reference] : logged.background;
   const walks = Math.max(2, Math.min(WALKS, 2 * Math.floor(MOST_SCORED / (groups.length + 1) / 2)));
-  const walked = walksOf(row, background, groups, walks, SEED);
+  const walked = walksOf(row, background.length === 0 ? [reference] : background, groups, walks, SEED);
   const given = await score(bundle.onnx, walked, manifest.output);
   const picked = Float64Array.from(
     { length: walked.rows },
     (_, index) => given.values[index * given.columns + Math.min(column, given.columns - 1)] ?? 0,
   );
   return explanationOf('permutation', permutationAttributions(walked.orders, picked, groups.length), {
-    ...{ logged, manifest, layout, rowIndex, column, columns, numbers },
+    ...{ shown, texts, manifest, layout, rowIndex, column, columns, numbers },
     referenceIs:
-      logged.background.length === 0
+      background.length === 0
         ? 'features that are all 0: no other prediction is logged'
         : `${Math.min(walks / 2, background.length)} recent predictions, on average`,
   });
 }
 
 interface About {
-  readonly logged: ExplainedRow;
+  /** The row that is explained, its inputs side by side. */
+  readonly shown: LoggedFeatures;
+  readonly texts: TextTable;
   readonly manifest: Manifest;
   readonly layout: Columns;
   readonly rowIndex: number;
@@ -138,9 +151,9 @@ interface About {
 }
 
 function explanationOf(method: ExplanationMethod, found: Attributions, about: About): Explanation {
-  const { logged, manifest, layout, rowIndex, column, columns, numbers, referenceIs } = about;
-  const shown = featureRows(manifest, { ...logged, rows: 1, features: logged.rowBytes(rowIndex) })[0] ?? [];
-  const visible = layout.features.flatMap(({ width }, index) => (width > 0 ? [shown[index]] : []));
+  const { shown, texts, manifest, layout, rowIndex, column, columns, numbers, referenceIs } = about;
+  const values = featureRows(manifest, shown, texts)[0] ?? [];
+  const visible = layout.features.flatMap(({ width }, index) => (width > 0 ? [values[index]] : []));
   const features = visible.flatMap((feature, index) =>
     feature === undefined ? [] : [{ ...feature, attribution: found.byFeature[index] ?? 0 }],
   );
@@ -158,11 +171,12 @@ function explanationOf(method: ExplanationMethod, found: Attributions, about: Ab
   };
 }
 
-function rowOf(logged: ExplainedRow, rowIndex: number, layout: Columns): Float32Array {
-  if (!layout.isMatrix || layout.width !== logged.columns || logged.features === null)
+function rowOf(manifest: Manifest, logged: ExplainedRow, rowIndex: number, texts: TextTable): LoggedFeatures {
+  const flat = flatFeatures(manifest, logged, texts);
+  if (flat === null)
     throw new HotloopError(
       'FAILED_PRECONDITION',
-      'only predictions whose features are one logged matrix can be explained; this one has none',
+      'only predictions whose features are logged can be explained; those of this one are not',
       { reason: 'not_explainable' },
     );
   if (rowIndex >= logged.rows)
@@ -170,7 +184,22 @@ function rowOf(logged: ExplainedRow, rowIndex: number, layout: Columns): Float32
       'INVALID_ARGUMENT',
       `row ${rowIndex} is not there: the prediction has ${logged.rows} row(s), counted from 0`,
     );
-  return logged.row(rowIndex);
+  return cut(flat, rowIndex);
+}
+
+/** One row of feature rows. */
+function cut({ rows, columns, features, statuses }: LoggedFeatures, row: number): LoggedFeatures {
+  const each = statuses === null ? 0 : statuses.length / rows;
+  return {
+    ...{ rows: 1, columns, features: features?.subarray(row * columns * 4, (row + 1) * columns * 4) ?? null },
+    statuses: statuses?.subarray(row * each, (row + 1) * each) ?? null,
+  };
+}
+
+function numbersOf({ columns, features }: LoggedFeatures): Float32Array {
+  const bytes = features ?? Buffer.alloc(0);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Float32Array.from({ length: columns }, (_, column) => view.getFloat32(column * 4, true));
 }
 
 /** The shape of one row's output, and its logged numbers. A model whose outputs were not logged is taken to give one column. */
@@ -196,14 +225,14 @@ function classOf({ task, decision }: Manifest, column: number): string | null {
 /** Null for a model that has no gradient by its input. */
 function gradientGraph(
   onnx: Uint8Array,
-  output: string | undefined,
+  manifest: Manifest,
   rowShape: readonly number[],
   column: number,
 ): Uint8Array | null {
   if (rowShape.length > 1) return null;
   try {
-    return writeInputGradient(decodeModel(onnx), {
-      output,
+    return writeInputGradient(joinInputs(decodeModel(onnx), manifest), {
+      output: manifest.output,
       column: rowShape.length === 0 ? null : column,
       columns: rowShape[0] ?? 1,
     });

@@ -2,24 +2,21 @@ import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { isPredictionId } from '@hotloop/proto/prediction-id.ts';
 import type { LoggedOutputs } from '../rollouts/logged-outputs.ts';
-import type { LoggedFeatures } from '../trace/feature-rows.ts';
+import type { LoggedPrediction } from '../trace/flat-features.ts';
 
 /** A logged prediction as it is explained, with recent rows of the same version to compare it with. */
-export interface ExplainedRow extends LoggedFeatures {
+export interface ExplainedRow extends LoggedPrediction {
   readonly model: string;
   readonly version: number;
   readonly bundleSha256: string;
   readonly candidates: readonly string[];
   readonly outputs: Buffer | null;
   readonly outputSpec: LoggedOutputs['output_spec'] | null;
-  /** First rows of recent predictions of this version, without this one. */
-  readonly background: readonly Float32Array[];
-  /** One row's features. */
-  row(index: number): Float32Array;
-  rowBytes(index: number): Buffer;
+  /** Inputs of recent predictions of this version, without this one. */
+  readonly background: readonly LoggedPrediction[];
 }
 
-interface Stored extends LoggedFeatures {
+interface Stored extends LoggedPrediction {
   readonly model: string;
   readonly version: number;
   readonly bundle_sha256: string;
@@ -30,12 +27,12 @@ interface Stored extends LoggedFeatures {
 }
 
 const STORED = `
-  SELECT model, version, bundle_sha256, candidates, "rows", "columns", features, statuses, outputs, output_spec, error_message
+  SELECT model, version, bundle_sha256, candidates, "rows", "columns", features, statuses, input_spec, outputs, output_spec, error_message
   FROM prediction JOIN model_version USING (model, version) WHERE prediction_id = $1`;
 
 // Input: model, version, columns, the id that is explained. Output: features of recent predictions.
 const BACKGROUND = `
-  SELECT features FROM prediction
+  SELECT "rows", "columns", features, statuses, input_spec FROM prediction
   WHERE model = $1 AND version = $2 AND "columns" = $3 AND prediction_id <> $4 AND features IS NOT NULL AND "rows" > 0
   ORDER BY prediction_id DESC LIMIT 200`;
 
@@ -62,27 +59,17 @@ export async function readExplainedRow(pool: Pool, predictionId: string): Promis
         { reason: 'not_explainable' },
       );
     const { model, version, columns } = stored;
-    const others = await pool.query<{ features: Buffer }>(BACKGROUND, [model, version, columns, id]);
+    const others = await pool.query<LoggedPrediction>(BACKGROUND, [model, version, columns, id]);
     return {
-      ...{ model, version, columns },
-      ...{ rows: stored.rows, features: stored.features, statuses: stored.statuses },
+      ...{ model, version, columns, rows: stored.rows },
+      ...{ features: stored.features, statuses: stored.statuses, input_spec: stored.input_spec },
       bundleSha256: stored.bundle_sha256,
       candidates: stored.candidates,
       outputs: stored.outputs,
       outputSpec: stored.output_spec,
-      background: others.rows.map(({ features }) => numbersOf(features, 0, columns)),
-      row: (index) => numbersOf(stored.features ?? Buffer.alloc(0), index, columns),
-      rowBytes: (index) =>
-        (stored.features ?? Buffer.alloc(0)).subarray(index * columns * 4, (index + 1) * columns * 4),
+      background: others.rows,
     };
   } catch (error) {
     throw fromPostgresError(error);
   }
-}
-
-function numbersOf(features: Buffer, row: number, columns: number): Float32Array {
-  const view = new DataView(features.buffer, features.byteOffset, features.byteLength);
-  return Float32Array.from({ length: columns }, (_, column) =>
-    view.getFloat32((row * columns + column) * 4, true),
-  );
 }

@@ -1,5 +1,6 @@
 import { FEATURE_STATUS } from '@hotloop/model/features/feature-status.ts';
-import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import type { TextTable } from '@hotloop/model/features/flat-rows.ts';
+import { type Columns, columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 
 /** What one feature was for one candidate (or for the request). */
@@ -9,7 +10,7 @@ export interface FeatureValue {
   readonly status: string;
   /** As it went into the model: one number for each of its columns. */
   readonly values: readonly number[];
-  /** The category that the columns stand for, where they are one_hot; null for none of them, and for other features. */
+  /** The category that the columns stand for, where they are one_hot, or the text of a text input; null for others. */
   readonly category: string | null;
 }
 
@@ -31,16 +32,16 @@ const STATUS_NAMES = new Map<number, string>(
   ]),
 );
 
-/** Cuts the logged rows into features. Pure. Empty for inputs that are no feature rows. */
+/** Cuts rows of features, all inputs side by side (`flatFeatures`), into features. Pure. Empty for other inputs. */
 export function featureRows(
   manifest: Manifest,
   logged: LoggedFeatures,
+  texts: Pick<TextTable, 'texts'> = { texts: [] },
 ): readonly (readonly FeatureValue[])[] {
   const { features, statuses, columns } = logged;
   if (!features || manifest.features.length === 0) return [];
   const layout = columnsOf(manifest);
-  if (!layout.isMatrix || layout.width !== columns || features.length !== logged.rows * columns * 4)
-    return [];
+  if (layout.width !== columns || features.length !== logged.rows * columns * 4) return [];
   const view = new DataView(features.buffer, features.byteOffset, features.byteLength);
   return Array.from({ length: Math.min(logged.rows, MAX_ROWS) }, (_, row) =>
     layout.features.map(({ name, offset, width }, index) => {
@@ -53,10 +54,22 @@ export function featureRows(
         from: feature?.from ?? '',
         status: STATUS_NAMES.get(statuses?.[row * layout.features.length + index] ?? 0) ?? 'present',
         values,
-        category: categoryOf(feature?.transform.at(-1), values),
+        category:
+          dtypeOf(layout, offset) === 'string'
+            ? (texts.texts[values[0] ?? -1] ?? null)
+            : categoryOf(feature?.transform.at(-1), values),
       };
     }),
   );
+}
+
+/** Of the input that the column belongs to. */
+function dtypeOf({ inputs }: Columns, offset: number): string | undefined {
+  let end = 0;
+  return inputs.find(({ width }) => {
+    end += width;
+    return offset < end;
+  })?.dtype;
 }
 
 /** The category of a one_hot step; null when no column is set, or more than one. */

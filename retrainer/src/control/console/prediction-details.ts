@@ -1,8 +1,11 @@
+import { TextTable } from '@hotloop/model/features/flat-rows.ts';
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { ModelRules } from '../../outcomes/model-rules.ts';
 import { type FeatureValue, featureRows } from '../../trace/feature-rows.ts';
+import { flatFeatures, type LoggedPrediction } from '../../trace/flat-features.ts';
 import { type TraceStep, tracePrediction } from '../../trace/trace-prediction.ts';
 
 export interface PredictionDetails {
@@ -30,6 +33,7 @@ interface StoredRow {
   readonly columns: number;
   readonly features: Buffer | null;
   readonly statuses: Buffer | null;
+  readonly input_spec: LoggedPrediction['input_spec'];
   readonly degraded: string[];
   readonly error_message: string | null;
   readonly label: string | null;
@@ -38,7 +42,7 @@ interface StoredRow {
 }
 
 const STORED = `
-  SELECT prediction.at, prediction.model, prediction.version, candidates, "rows", "columns", features, statuses, degraded,
+  SELECT prediction.at, prediction.model, prediction.version, candidates, "rows", "columns", features, statuses, input_spec, degraded,
     error_message, label, score, shown
   FROM prediction LEFT JOIN decision USING (prediction_id) WHERE prediction.prediction_id = $1`;
 
@@ -70,7 +74,13 @@ export async function readPrediction(
     label: row.label ?? '',
     score: row.score,
     shown: row.shown ?? [],
-    rows: manifest ? featureRows(manifest, row) : [],
+    rows: manifest ? shownRows(manifest, row) : [],
     steps,
   };
+}
+
+function shownRows(manifest: Manifest, row: StoredRow): PredictionDetails['rows'] {
+  const texts = new TextTable();
+  const flat = flatFeatures(manifest, row, texts);
+  return flat === null ? [] : featureRows(manifest, flat, texts);
 }
