@@ -12,7 +12,7 @@ const POINTS = 12;
 const VICTIMS = ['controller', 'command', 'compute'] as const;
 type Victim = (typeof VICTIMS)[number];
 
-const ROLLOUT = `rollout: {mode: canary, steps: [0, 5, 10, 20, 40, 60, 80], advance: time, every: 300ms, rollback: {watch: 1s}}
+const ROLLOUT = `rollout: {mode: canary, steps: [0, 5, 10, 20, 40, 60, 80], advance: time, every: 50ms, rollback: {watch: 300ms}}
 `;
 
 /**
