@@ -1,4 +1,6 @@
-/** JSON with sorted keys: the same value gives the same text, whatever order its keys have (jsonb of Postgres changes it). */
+/**
+ * JSON with sorted keys: equal values give equal text, whatever the order of their keys (Postgres' jsonb changes it).
+ */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) =>
     typeof part === 'object' && part !== null && !Array.isArray(part)

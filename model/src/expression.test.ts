@@ -28,7 +28,7 @@ describe('an expression', () => {
     expect(evaluate(text, scope)).toEqual(value);
   });
 
-  it('mixes whole numbers and fractions as arithmetic does', () => {
+  it('mixes integers and doubles as in usual arithmetic', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: -1000, max: 1000 }),
@@ -44,7 +44,7 @@ describe('an expression', () => {
     );
   });
 
-  it('refuses an unknown variable at compile time and names it', () => {
+  it('rejects an unknown variable at compile time and names it', () => {
     expect(() => compileExpression('scor + 1', variables)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('scor') }),
     );
@@ -57,14 +57,14 @@ describe('an expression', () => {
     expect(() => compileExpression('score ? 1 : 2', variables)).toThrow(/must be bool/);
   });
 
-  it('refuses what is too large', () => {
+  it('rejects expressions that are too large', () => {
     expect(() => compileExpression('1+'.repeat(1500), variables)).toThrow(/2000 characters/);
     expect(() => compileExpression(`${'('.repeat(200)}1${')'.repeat(200)}`, variables)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     );
   });
 
-  it('answers INVALID_ARGUMENT that names the key when a record lacks it', () => {
+  it('throws INVALID_ARGUMENT that names the key when a record lacks it', () => {
     expect(() => evaluate('item.margin + 1.0', { item: {} })).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('margin') }),
     );

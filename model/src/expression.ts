@@ -1,14 +1,14 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { Environment } from '@marcbachmann/cel-js';
 
-/** What an expression may see, by the name of its top-level variable. */
+/** The values that an expression may access, by the name of its top-level variable. */
 export type Scope = Readonly<Record<string, unknown>>;
 export type ExpressionValue = number | string | boolean | null | readonly unknown[];
 
 /** Evaluates one compiled expression. Throws INVALID_ARGUMENT when it cannot be evaluated on this scope. */
 export type Expression = (scope: Scope) => ExpressionValue;
 
-/** How a variable may be used: a number, a text, a flag, or a record of attributes (`item.margin`). */
+/** The type of a variable: a number, a text, a flag, or a record of attributes (`item.margin`). */
 export type VariableKind = 'number' | 'text' | 'flag' | 'record' | 'any';
 
 const CEL_TYPES: Readonly<Record<VariableKind, string>> = {
@@ -19,7 +19,7 @@ const CEL_TYPES: Readonly<Record<VariableKind, string>> = {
   any: 'dyn',
 };
 
-/** Expressions come with a model, from outside: their size is bounded, and CEL itself has no loops without end. */
+/** Expressions come with a model, from outside: their size is limited, and CEL itself has no unbounded loops. */
 const LIMITS = { maxAstNodes: 2000, maxDepth: 64, maxListElements: 1000, maxMapEntries: 100 };
 const MAX_CHARACTERS = 2000;
 
@@ -40,10 +40,10 @@ const FUNCTIONS = {
 } as const;
 
 /**
- * Compiles a CEL expression. Throws INVALID_ARGUMENT that says where for a syntax error, and which for a variable that
- * is not among `variables`. Values that come from outside are doubles; unlike plain CEL, a double and a whole number
- * may be added, subtracted, multiplied and divided (`score + 1`). Two whole numbers keep CEL's whole division (`1 / 2`
- * is 0). Beside CEL's own functions: abs, sqrt, log, exp, floor, ceil, min and max of two numbers.
+ * Compiles a CEL expression. Throws INVALID_ARGUMENT with the position of a syntax error, or the name of a variable
+ * that is not among `variables`. Values from outside are doubles; unlike in plain CEL, a double and an integer may be
+ * added, subtracted, multiplied and divided (`score + 1`). Two integers keep CEL's integer division (`1 / 2` is 0).
+ * Functions in addition to CEL's own: abs, sqrt, log, exp, floor, ceil, min and max of two numbers.
  */
 export function compileExpression(
   text: string,
@@ -140,7 +140,7 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-/** The library's one-line account of an error, with the place in the expression where it knows one. */
+/** The library's one-line summary of an error, with the position in the expression if known. */
 function summaryOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
   const summary = 'summary' in error && typeof error.summary === 'string' ? error.summary : error.message;
@@ -153,7 +153,7 @@ function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
-/** CEL's whole numbers are bigint; nothing outside this file should know. */
+/** Converts CEL's integers, which are bigint, to numbers for the code outside this file. */
 function plain(value: unknown): ExpressionValue {
   if (typeof value === 'bigint') return Number(value);
   if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value;
@@ -161,7 +161,7 @@ function plain(value: unknown): ExpressionValue {
   if (value === null || value === undefined) return null;
   throw new HotloopError(
     'INVALID_ARGUMENT',
-    'the expression gives neither a number, a text, a flag nor a list',
+    'the result of the expression is not a number, a text, a flag or a list',
     {
       reason: 'expression_failed',
     },

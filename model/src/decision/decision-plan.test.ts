@@ -83,7 +83,7 @@ describe('binary', () => {
     expect(plan.decide(inputOf([0.7, 0.3])).label).toBe('0');
   });
 
-  it('reads the output that the manifest names', () => {
+  it('reads the output named in the manifest', () => {
     const plan = planOf({ output: 'probabilities' });
     const input = inputOf([0.9], { name: 'probabilities' });
     const other = inputOf([0.1]).outputs;
@@ -121,7 +121,7 @@ describe('multiclass', () => {
 });
 
 describe('regression', () => {
-  it('answers the value', () => {
+  it('returns the value', () => {
     expect(planOf({ task: 'regression' }).decide(inputOf([-12.5]))).toEqual({
       ...{ label: '', score: -12.5, scores: [], ranked: [] },
     });
@@ -135,7 +135,7 @@ describe('ranking', () => {
     { id: 'c', attributes: { margin: 3 } },
   ];
 
-  it('ranks by the combined score, without excluded candidates, and keeps all scores in the order of the request', () => {
+  it('ranks by the combined score, without excluded candidates, and returns all scores in the order of the request', () => {
     const plan = planOf({
       task: 'ranking',
       decision: { combine: '0.9 * score + 0.1 * item.margin', rank: { top_k: 2 } },
@@ -160,14 +160,14 @@ describe('ranking', () => {
     expect(decision.ranked.map(({ id }) => id)).toEqual([...Array(10).keys()].map((at) => `c${24 - at}`));
   });
 
-  it('answers with nothing shown when all are excluded', () => {
+  it('shows nothing when all are excluded', () => {
     const decision = planOf({ task: 'ranking' }).decide(
       inputOf([1, 2, 3], { candidates, excluded: ['a', 'b', 'c'] }),
     );
     expect(decision).toMatchObject({ score: 0, ranked: [], scores: [1, 2, 3] });
   });
 
-  it('explores a share of predictions with the propensities it declares', () => {
+  it('explores a share of predictions, with the declared propensities', () => {
     const plan = planOf({ task: 'ranking', decision: { explore: { epsilon: 0.6 } } });
     const decision = plan.decide(inputOf([3, 2, 1], { candidates }));
     for (const { propensity } of decision.ranked)
@@ -175,7 +175,7 @@ describe('ranking', () => {
   });
 });
 
-describe('outputs that do not fit the task are refused', () => {
+describe('outputs that do not fit the task are rejected', () => {
   const candidates = [{ id: 'a' }, { id: 'b' }];
   const cases: [string, Given, DecisionInput, string][] = [
     ['three numbers for binary', {}, inputOf([0.1, 0.2, 0.7]), 'score'],
@@ -205,25 +205,25 @@ describe('outputs that do not fit the task are refused', () => {
 });
 
 describe('combine', () => {
-  it('is refused with the candidate when an attribute is not there', () => {
+  it('is rejected, naming the candidate, when an attribute is missing', () => {
     const plan = planOf({ task: 'ranking', decision: { combine: 'score + item.margin' } });
     const error = refusal(() => plan.decide(inputOf([1], { candidates: [{ id: 'a' }] })));
     expect(error.code).toBe('INVALID_ARGUMENT');
     expect(error.message).toContain('decision.combine of candidate "a"');
   });
 
-  it.each(["'text'", 'score > 0.0', 'score / 0.0'])('%s is refused: it gives no finite number', (combine) => {
+  it.each(["'text'", 'score > 0.0', 'score / 0.0'])('%s is rejected because it gives no finite number', (combine) => {
     const error = refusal(() => planOf({ decision: { combine } }).decide(inputOf([0.5])));
     expect(error.message).toContain('decision.combine');
   });
 
-  it('that cannot be read is refused when the plan is compiled', () => {
+  it('that cannot be parsed is rejected when the plan is compiled', () => {
     expect(() => planOf({ decision: { combine: 'score +' } })).toThrow(HotloopError);
     expect(() => planOf({ decision: { combine: 'margin * 2' } })).toThrow(HotloopError);
   });
 });
 
-describe('a manifest that makes no decision is refused', () => {
+describe('a manifest with an invalid decision is rejected', () => {
   const cases: [string, Given, string][] = [
     ['raw tensors', { task: 'tensor', features: [] }, 'tensor'],
     ['three labels for binary', { decision: { labels: ['a', 'b', 'c'] } }, 'labels'],
@@ -253,7 +253,7 @@ describe('a multilabel decision', () => {
     expect(plan.decide(inputOf([0.1, 0.2, 0.3]))).toMatchObject({ label: '', score: 0.3 });
   });
 
-  it('refuses outputs that are no probability for each label', () => {
+  it('rejects outputs that are not one probability per label', () => {
     const plan = planOf(given);
     expect(() => plan.decide(inputOf([0.5, 0.2]))).toThrow('2 numbers for 3 labels');
     expect(() => plan.decide(inputOf([0.5, 0.2, 1.5]))).toThrow();

@@ -7,7 +7,7 @@ import type { Decision, DecisionInput } from './decision.ts';
 import { outputNumbers, unfit } from './output-numbers.ts';
 import { rank } from './rank.ts';
 
-/** A version's way from raw output to decision: compiled once, pure, shared by all its predictions. */
+/** Computes a version's decisions from raw outputs: compiled once, pure, shared by all its predictions. */
 export interface DecisionPlan {
   /** Throws INVALID_ARGUMENT when the outputs do not fit the task, or `combine` cannot be evaluated. */
   decide(input: DecisionInput): Decision;
@@ -16,10 +16,10 @@ export interface DecisionPlan {
 type Combine = (score: number, input: DecisionInput, candidate: number) => number;
 
 const NOTHING = Object.freeze(Object.create(null) as Record<string, never>);
-/** A probability may leave [0, 1] by what float32 rounds. */
+/** A probability may exceed [0, 1] by the rounding of float32. */
 const ROUNDING = 1e-5;
 
-/** Throws INVALID_ARGUMENT or FAILED_PRECONDITION naming the field when the manifest cannot become a plan. */
+/** Throws INVALID_ARGUMENT or FAILED_PRECONDITION naming the field when the manifest has no valid decision plan. */
 export function compileDecisionPlan(manifest: Manifest): DecisionPlan {
   const decide = decideOf(manifest);
   return { decide };
@@ -63,7 +63,7 @@ function binary(manifest: Manifest): DecisionPlan['decide'] {
   };
 }
 
-/** The label of the largest probability; the first of equal ones. */
+/** The label with the largest probability; the first of equal ones. */
 function multiclass(manifest: Manifest): DecisionPlan['decide'] {
   const labels = manifest.decision.labels ?? [];
   if (manifest.decision.combine !== undefined)
@@ -87,7 +87,7 @@ function multiclass(manifest: Manifest): DecisionPlan['decide'] {
   };
 }
 
-/** Every label whose probability reaches the threshold, separated by commas; none: an empty text. */
+/** All labels whose probability reaches the threshold, separated by commas; empty if none does. */
 function multilabel(manifest: Manifest): DecisionPlan['decide'] {
   const labels = manifest.decision.labels ?? [];
   const { threshold } = manifest.decision;
@@ -121,7 +121,7 @@ function ranking(manifest: Manifest): DecisionPlan['decide'] {
     const numbers = outputNumbers(output);
     const { candidates } = input;
     if (numbers.length !== candidates.length)
-      throw unfit(output, `holds ${numbers.length} scores for ${candidates.length} candidates`);
+      throw unfit(output, `contains ${numbers.length} scores for ${candidates.length} candidates`);
     const scores = Array.from(numbers, (score, index) => combine(score, input, index));
     const ids = candidates.map(({ id }) => id);
     const ranked = rank(ids, scores, new Set(input.excluded), { topK, epsilon, seed: input.predictionId });
@@ -129,17 +129,20 @@ function ranking(manifest: Manifest): DecisionPlan['decide'] {
   };
 }
 
-/** Labels instead of scores, as classifiers of scikit-learn give them beside their probabilities. */
+/** True for labels instead of scores, as classifiers of scikit-learn output them next to their probabilities. */
 function isLabel({ datatype }: Tensor): boolean {
   return datatype === 'BYTES' || datatype === 'INT64' || datatype === 'INT32';
 }
 
-/** The label that an output names: a text, or a whole number as text where the manifest's labels are such, or its index. */
+/**
+ * The label in an output: a text, or an integer that is either one of the manifest's labels as text or the index of
+ * one.
+ */
 function labelText(output: Tensor, labels: readonly string[]): string {
   let text: string;
   if (output.datatype === 'BYTES') {
     const { contents } = output;
-    if (contents.length < 4) throw unfit(output, 'holds no label');
+    if (contents.length < 4) throw unfit(output, 'contains no label');
     text = Buffer.from(contents.buffer, contents.byteOffset + 4, contents.byteLength - 4).toString();
   } else {
     const numbers = outputNumbers(output);
@@ -151,11 +154,11 @@ function labelText(output: Tensor, labels: readonly string[]): string {
   if (byIndex !== undefined) return byIndex;
   throw unfit(
     output,
-    `holds the label ${JSON.stringify(text.slice(0, 80))}, which decision.labels does not name`,
+    `contains the label ${JSON.stringify(text.slice(0, 80))}, which decision.labels does not name`,
   );
 }
 
-/** The named output; otherwise the first that holds numbers with a fraction, or the first of all. */
+/** The named output; otherwise the first floating point output, or the first of all. */
 function outputOf(manifest: Manifest, input: DecisionInput): Tensor {
   const wanted = manifest.output;
   const scores = ({ datatype }: Tensor) => datatype === 'FP32' || datatype === 'FP64';
@@ -164,13 +167,16 @@ function outputOf(manifest: Manifest, input: DecisionInput): Tensor {
       ? (input.outputs.find(scores) ?? input.outputs[0])
       : input.outputs.find(({ name }) => name === wanted);
   if (output) return output;
-  const problem = wanted === undefined ? 'no output arrived' : `output ${wanted} did not arrive`;
+  const problem = wanted === undefined ? 'there is no output' : `output ${wanted} is missing`;
   throw new HotloopError('INVALID_ARGUMENT', `model ${manifest.name}: ${problem}`, {
     reason: 'output_does_not_fit',
   });
 }
 
-/** Refused rather than clamped: a model that answers with logits would be decided wrongly for ever. */
+/**
+ * Out-of-range values are rejected and not clamped: a model that outputs logits would otherwise give wrong decisions
+ * unnoticed.
+ */
 function probability(output: Tensor, value: number): number {
   if (value < -ROUNDING || value > 1 + ROUNDING)
     throw unfit(

@@ -13,7 +13,7 @@ export interface RankedCandidate {
   readonly propensity: number;
 }
 
-/** See hotloop.v1.Decision for what each field means by task. */
+/** See hotloop.v1.Decision for the meaning of each field by task. */
 export interface Decision {
   readonly label: string;
   readonly score: number;
@@ -21,7 +21,7 @@ export interface Decision {
   readonly ranked: readonly RankedCandidate[];
 }
 
-/** What a decision plan reads of one prediction. */
+/** The data of one prediction that a decision plan reads. */
 export interface DecisionInput {
   /** Seeds the exploration, so that a repeated decision is the same. */
   readonly predictionId: string;

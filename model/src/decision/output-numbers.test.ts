@@ -25,7 +25,7 @@ describe('outputNumbers', () => {
     expect([...outputNumbers({ name: 'y', datatype, shape: [2, 1], contents })]).toEqual(expected);
   });
 
-  it('reads bytes that do not begin at a multiple of their size', () => {
+  it('reads bytes that are not aligned to their size', () => {
     const shifted = new Uint8Array(9);
     shifted.set(bytesOf(Float32Array.of(0.25, 0.75)), 1);
     const contents = shifted.subarray(1);
@@ -38,7 +38,7 @@ describe('outputNumbers', () => {
     ['not a number', 'FP32', bytesOf(Float32Array.of(1, Number.NaN))],
     ['infinity', 'FP16', bytesOf(Uint16Array.of(0x7c00, 0))],
   ];
-  it.each(refused)('refuses %s, naming the output', (_, datatype, contents) => {
+  it.each(refused)('rejects %s, naming the output', (_, datatype, contents) => {
     expect(() => outputNumbers({ name: 'probability', datatype, shape: [2], contents })).toThrow(
       /output probability/,
     );

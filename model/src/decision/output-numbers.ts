@@ -3,7 +3,7 @@ import type { Tensor } from '../tensor.ts';
 
 /**
  * The numbers of an output tensor, row major, as float64. Throws INVALID_ARGUMENT for text, for bytes that do not
- * fill the shape, and for a value that is not finite: no decision may rest on one.
+ * fill the shape, and for non-finite values, because no decision may be based on one.
  */
 export function outputNumbers(tensor: Tensor): Float64Array {
   const count = tensor.shape.reduce((product, size) => product * size, 1);
@@ -16,7 +16,7 @@ export function outputNumbers(tensor: Tensor): Float64Array {
   const numbers = new Float64Array(count);
   for (let index = 0; index < count; index++) {
     const value = read.at(view, index * read.bytes);
-    if (!Number.isFinite(value)) throw unfit(tensor, 'holds a number that is not finite');
+    if (!Number.isFinite(value)) throw unfit(tensor, 'contains a number that is not finite');
     numbers[index] = value;
   }
   return numbers;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { seededRandom, shuffleFront } from './random-order.ts';
 
 describe('seededRandom', () => {
-  it('gives the same numbers for the same seed, and others for another', () => {
+  it('gives the same numbers for the same seed, and other numbers for another seed', () => {
     const draw = (seed: string) =>
       Array.from(
         { length: 5 },
@@ -25,14 +25,14 @@ describe('seededRandom', () => {
     }
     const expected = draws / bins.length;
     const chiSquare = bins.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
-    // 19 degrees of freedom: 43.8 is passed by one generator in a thousand.
+    // 19 degrees of freedom: a correct generator exceeds 43.8 once in a thousand runs.
     expect(chiSquare).toBeLessThan(43.8);
     expect(bins.reduce((sum, count) => sum + count)).toBe(draws);
   });
 });
 
 describe('shuffleFront', () => {
-  it('puts every element at every front place equally often', () => {
+  it('puts every element at every front position equally often', () => {
     const random = seededRandom('places');
     const counts = [0, 1, 2, 3, 4].map(() => [0, 0, 0]);
     const draws = 50_000;

@@ -6,14 +6,14 @@ export interface SeededRandom {
 }
 
 /**
- * A generator seeded by a text, so that a prediction that is sent again is decided again in the same way. The seed is
- * hashed (SHA-256), because ids are chosen by callers and differ little from one another; the generator is xoshiro128**
- * (Blackman and Vigna, 2018), 53 bits a number.
+ * A generator seeded by a text, so that a repeated prediction gets the same decision. The seed is hashed (SHA-256),
+ * because callers choose the ids, which may be very similar. The generator is xoshiro128** (Blackman and Vigna,
+ * 2018), 53 bits per number.
  */
 export function seededRandom(seed: string): SeededRandom {
   const digest = createHash('sha256').update(seed).digest();
   const state = Uint32Array.from([0, 4, 8, 12], (offset) => digest.readUInt32LE(offset));
-  // The one state that the generator cannot leave.
+  // The all-zero state is the only one that the generator cannot leave.
   if (state.every((word) => word === 0)) state[0] = 1;
   return { next: () => ((nextWord(state) >>> 5) * 2 ** 26 + (nextWord(state) >>> 6)) * 2 ** -53 };
 }
@@ -34,7 +34,10 @@ function rotate(word: number, bits: number): number {
   return (word << bits) | (word >>> (32 - bits));
 }
 
-/** Puts a uniformly random choice of `count` elements in a uniformly random order to the front (Fisher and Yates). */
+/**
+ * Moves a uniformly random choice of `count` elements, in uniformly random order, to the front (Fisher-Yates
+ * shuffle).
+ */
 export function shuffleFront(order: Uint32Array, count: number, random: SeededRandom): void {
   for (let at = 0; at < Math.min(count, order.length - 1); at++) {
     const other = at + Math.floor(random.next() * (order.length - at));

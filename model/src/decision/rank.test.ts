@@ -40,7 +40,7 @@ describe('rank', () => {
     );
   });
 
-  it('sorts by score without exploration, equal scores in the order of the request, each with propensity one', () => {
+  it('sorts by score without exploration, ties in the order of the request, each with propensity one', () => {
     fc.assert(
       fc.property(arbitraryRanking, ({ scores, excluded, topK, seed }) => {
         const ids = idsOf(scores.length);
@@ -56,7 +56,7 @@ describe('rank', () => {
     );
   });
 
-  it('ranks the same prediction in the same way again', () => {
+  it('ranks a repeated prediction in the same way', () => {
     fc.assert(
       fc.property(arbitraryRanking, ({ scores, excluded, ...options }) => {
         const ids = idsOf(scores.length);
@@ -65,7 +65,7 @@ describe('rank', () => {
     );
   });
 
-  it('declares propensities that the frequencies of many predictions bear out, and that sum to one at each rank', () => {
+  it('declares propensities that match the frequencies over many predictions, and that sum to one at each rank', () => {
     expect(greatestDeviation(rank)).toBeLessThan(5);
   });
 
@@ -78,7 +78,7 @@ describe('rank', () => {
 describe('the check of the propensities', () => {
   const planted: [string, typeof rank][] = [
     [
-      'shows by score and says that it explores',
+      'shows by score but declares exploration',
       (ids, scores, excluded, options) =>
         rank(ids, scores, excluded, { ...options, epsilon: 0 }).map((shown) => ({
           ...shown,
@@ -86,7 +86,7 @@ describe('the check of the propensities', () => {
         })),
     ],
     [
-      'forgets that exploration may also show the best first',
+      'ignores that exploration may also show the best first',
       (ids, scores, excluded, options) =>
         rank(ids, scores, excluded, options).map((shown) => ({
           ...shown,
@@ -111,15 +111,16 @@ describe('the check of the propensities', () => {
 });
 
 /**
- * How far the frequencies of many predictions lie from the declared propensities, in standard deviations of a binomial
- * share, over all candidates and ranks. Infinity when the propensities of a rank do not sum to one, or change.
+ * Largest deviation of the frequencies over many predictions from the declared propensities, in standard deviations
+ * of a binomial share, over all candidates and ranks. Infinity when the propensities of a rank do not sum to one, or
+ * change.
  */
 function greatestDeviation(ranking: typeof rank): number {
   const options: Omit<RankOptions, 'seed'> = { topK: 2, epsilon: 0.3 };
   const draws = 20_000;
   const counts = new Map<string, number>();
   const declared = new Map<string, number>();
-  // Ids of the same millisecond, which differ in their random bits alone, as real ones do.
+  // Ids of the same millisecond, which differ only in their random bits, as real ones do.
   const predictionIds = randomPredictionIds(seededBytes(7));
   for (let draw = 0; draw < draws; draw++) {
     const seed = predictionIds.next(1_700_000_000_000);
@@ -145,7 +146,7 @@ function greatestDeviation(ranking: typeof rank): number {
   return greatest;
 }
 
-/** Bytes from a small generator (mulberry32), so that the test draws the same ids each time. */
+/** Bytes from a small generator (mulberry32), so that the test uses the same ids each time. */
 function seededBytes(seed: number): (bytes: Uint8Array) => void {
   let state = seed;
   return (bytes) => {

@@ -3,9 +3,9 @@ import { seededRandom, shuffleFront } from './random-order.ts';
 
 export interface RankOptions {
   readonly topK: number;
-  /** Share of predictions whose whole order is drawn at random. */
+  /** Share of predictions whose whole order is random. */
   readonly epsilon: number;
-  /** The prediction's id: the same prediction is ranked again in the same way. */
+  /** The prediction's id, so that a repeated prediction is ranked in the same way. */
   readonly seed: string;
 }
 
@@ -14,11 +14,11 @@ export interface RankOptions {
  * shown.
  *
  * Exploration: with probability epsilon the order of all m candidates that may be shown is a uniformly random
- * permutation, otherwise it is the order by score. Either way the first top_k are shown. Hence, exactly,
+ * permutation, otherwise it is the order by score. In both cases the first top_k are shown. Therefore, exactly,
  *
  *   P(candidate c at rank r) = epsilon / m + (1 - epsilon) * [c is r-th by score]
  *
- * which is the `propensity` of what is shown. Over the ranks 1..m it sums to one for each candidate, and over the
+ * which is the `propensity` of a shown candidate. Over the ranks 1..m it sums to one for each candidate, and over the
  * candidates to one for each rank; it is never zero while epsilon is positive, as inverse propensity weighting needs.
  */
 export function rank(
@@ -58,7 +58,7 @@ function orderByScore(
 ): Uint32Array {
   const order: number[] = [];
   for (let index = 0; index < ids.length; index++) if (!excluded.has(ids[index] ?? '')) order.push(index);
-  // Array.sort is stable: equal scores keep the order of the request.
+  // Array.sort is stable: ties keep the order of the request.
   order.sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0));
   return Uint32Array.from(order);
 }

@@ -6,21 +6,21 @@ import { parseSource } from './registry.ts';
 import { encodeValues } from './run-stages.ts';
 import type { CompiledSource } from './sources/source-kind.ts';
 
-/** A feature of a plan, with everything about it that does not depend on the request. */
+/** A feature of a plan, with everything that does not depend on the request. */
 export interface CompiledFeature {
   readonly name: string;
-  /** The source as the manifest writes it, for messages. */
+  /** The source as written in the manifest, for messages. */
   readonly from: string;
   readonly source: CompiledSource;
   readonly encoder: Encoder;
   readonly type: RawType;
   /** Columns: the encoder's width, times N for last(N). */
   readonly width: number;
-  /** Values that make the columns: N for last(N), otherwise 1. */
+  /** Values that make up the columns: N for last(N), otherwise 1. */
   readonly values: number;
-  /** Raw value that stands for an absent one; undefined: the feature is required. */
+  /** Raw value that replaces an absent one; undefined: the feature is required. */
   readonly missing: RawValue | undefined;
-  /** NaN stands for an absent value, so a NaN is no mistake. */
+  /** NaN represents an absent value, so NaN is accepted. */
   readonly takesNaN: boolean;
   readonly low: number;
   readonly high: number;
@@ -28,17 +28,17 @@ export interface CompiledFeature {
   readonly outside: 'reject' | 'clip' | 'default' | 'keep';
   /** The same for every candidate. */
   readonly shared: boolean;
-  /** Features that it is made of, by their place in the manifest. */
+  /** Indices in the manifest of the features that it is computed from. */
   readonly uses: readonly number[];
   readonly input: string | undefined;
   readonly hidden: boolean;
-  /** How its pictures are decoded; undefined for other features. */
+  /** How its images are decoded; undefined for other features. */
   readonly image: ImageSettings | undefined;
 }
 
 /**
- * Compiles all features of a manifest, in order. Throws FeatureProblem that names the feature and the reason when its parts
- * do not fit together.
+ * Compiles all features of a manifest, in order. Throws FeatureProblem that names the feature and the reason when its
+ * parts do not fit together.
  */
 export function compileFeatures(features: readonly Feature[], ranking: boolean): CompiledFeature[] {
   const compiled: CompiledFeature[] = [];
@@ -63,7 +63,7 @@ export class FeatureProblem extends RangeError {
   }
 }
 
-/** Throws RangeError with the reason. `earlier`: the compiled features that stand before it. */
+/** Throws RangeError with the reason. `earlier`: the compiled features before it. */
 export function compileFeature(
   feature: Feature,
   earlier: readonly CompiledFeature[],
@@ -82,7 +82,7 @@ export function compileFeature(
   const { type } = encoder;
   if (feature.range !== undefined) {
     if (type !== 'number') throw new RangeError(`range needs a number, not ${type}`);
-    if (feature.range[0] > feature.range[1]) throw new RangeError('range needs its smaller end first');
+    if (feature.range[0] > feature.range[1]) throw new RangeError('range must be [smallest, largest]');
   }
   const perCandidate = source.perCandidate || uses.some((place) => earlier[place]?.shared === false);
   const image = imageOf(encoder);
@@ -124,7 +124,7 @@ function imageOf({ stages }: Encoder): ImageSettings | undefined {
 
 function placeOf(name: string, earlier: readonly CompiledFeature[]): number {
   const place = earlier.findIndex((other) => other.name === name);
-  if (place < 0) throw new RangeError(`uses feature ${name}, which must stand before it`);
+  if (place < 0) throw new RangeError(`uses feature ${name}, which must come before it`);
   if (earlier[place]?.values !== 1)
     throw new RangeError(`uses feature ${name}, which has more than one value`);
   return place;

@@ -3,22 +3,22 @@ import type { RawType } from './raw-value.ts';
 import { transformKindOf } from './registry.ts';
 import type { Before, Stage } from './transforms/transform-kind.ts';
 
-/** The chain of one feature's transforms, compiled. */
+/** The compiled chain of one feature's transforms. */
 export interface Encoder {
   readonly type: RawType;
   readonly stages: readonly Stage[];
-  /** Columns that one value makes. */
+  /** Number of columns for one value. */
   readonly width: number;
-  /** The tensor that one value is, without the row dimension; undefined: `width` numbers in a row. */
+  /** Shape of the tensor for one value, without the row dimension; undefined: `width` numbers in a row. */
   readonly shape: readonly number[] | undefined;
   readonly dtype: Dtype;
-  /** What the last stage leaves: columns it wrote itself, numbers, or raw texts. */
+  /** Output of the last stage: columns that it wrote itself, numbers, or raw texts. */
   readonly leaves: 'columns' | 'numbers' | 'raw';
 }
 
 /**
  * Compiles a feature's transforms for values of `sourceType`, or of the declared type, or of the type that the first
- * transform reads. Throws RangeError with the reason when they do not fit together or the type.
+ * transform reads. Throws RangeError with the reason when they do not fit together or do not fit the type.
  */
 export function compileEncoder(feature: Feature, sourceType: RawType | undefined): Encoder {
   const [first] = feature.transform;
@@ -48,11 +48,11 @@ export function compileEncoder(feature: Feature, sourceType: RawType | undefined
     if (type === 'text' && (feature.dtype ?? (feature.input && 'string')) === 'string')
       return { ...rest, dtype: 'string', leaves: 'raw' };
     throw new RangeError(
-      'text makes no number; its first transform must be one_hot, hash, text, id or time, or name with `input` the ONNX input that takes texts',
+      'a text is not a number; its first transform must be one_hot, hash, text, id or time, or set `input` to an ONNX input of texts',
     );
   }
   const dtype = feature.dtype ?? (whole && idEnds(feature) ? 'int64' : 'float32');
-  if (dtype === 'string') throw new RangeError(`numbers make no text; dtype must be a number's`);
+  if (dtype === 'string') throw new RangeError('a number is not a text; dtype must be a numeric type');
   return { ...rest, dtype, leaves: 'numbers' };
 }
 

@@ -1,9 +1,9 @@
 import type { FeatureStatusName } from './feature-status.ts';
 
-/** What became of one feature in one row. */
+/** The value of one feature in one row, and how it was computed. */
 export interface ExplainedFeature {
   readonly feature: string;
-  /** Where it comes from, as model.yaml writes it. */
+  /** Its source as written in model.yaml. */
   readonly source: string;
   readonly status: FeatureStatusName;
   /** Empty when the prediction has no candidates. */
@@ -17,13 +17,13 @@ export interface ExplainedFeature {
 }
 
 export interface ExplainedColumn {
-  /** Place in its input, from 0. */
+  /** Index in its input, from 0. */
   readonly index: number;
   readonly name: string;
   readonly value: number | string | null;
 }
 
-/** Names of the columns that a feature makes, for people: `segment=loyal`, `hour.sin`, `price[2]`. */
+/** Readable names of a feature's columns: `segment=loyal`, `hour.sin`, `price[2]`. */
 export function columnNames(
   name: string,
   transform: readonly unknown[],

@@ -57,7 +57,7 @@ describe('kinds of features', () => {
     expect(floats(rows)).toEqual([4, 2, 1, 2, 5]);
   });
 
-  it('divide and cross other features, hidden ones too', () => {
+  it('divide and cross other features, including hidden ones', () => {
     const rows = run(
       [
         { name: 'buys', from: 'request.buys', hidden: true },
@@ -79,7 +79,7 @@ describe('kinds of features', () => {
     expect([floats(never), statuses(never)]).toEqual([[-1], ['FRESH', 'MISSING']]);
   });
 
-  it('look into an uploaded table by the id of an entity, and say when it is too old', () => {
+  it('look up an uploaded table by the id of an entity, and report when it is too old', () => {
     const plan = compileFeaturePlan(
       manifestOf({
         features: [
@@ -157,7 +157,7 @@ features:
 `;
   const file = (name: string) => readFileSync(new URL(`../testing/cases/${name}`, import.meta.url));
 
-  it('feed a pipeline of scikit-learn with one input a column', async () => {
+  it('feed a scikit-learn pipeline with one input per column', async () => {
     const manifest = parseManifest(MIXED);
     const onnx = file('mixed-columns.onnx');
     checkManifestFits(manifest, inspectModel(onnx));
@@ -190,7 +190,7 @@ features:
     expect(output[1]).toBeCloseTo(0.00638, 5);
   });
 
-  it('are checked against what each input takes', () => {
+  it('are checked against the type and shape of each input', () => {
     const model = inspectModel(file('mixed-columns.onnx'));
     const fits = (yaml: string) => () => checkManifestFits(parseManifest(yaml), model);
     expect(fits(MIXED.replace('input: plan', 'input: city'))).toThrow(
@@ -201,7 +201,7 @@ features:
     expect(fits(MIXED.replace(', input: age', ''))).toThrow(/age.*name the one it feeds/);
   });
 
-  it('give a tree NaN for what is missing', async () => {
+  it('give a decision tree NaN for missing values', async () => {
     const names = ['a', 'b', 'c', 'd'];
     const manifest = parseManifest(
       `name: tree\nfeatures:\n${names.map((name) => `  - {name: ${name}, from: request.${name}, missing: .nan}\n`).join('')}`,
@@ -222,7 +222,7 @@ features:
     expect(scores[1]).toBeCloseTo(0.34033, 5);
   });
 
-  it('hold ids as int64 and flags as bool, all features of one input side by side', () => {
+  it('pass ids as int64 and flags as bool, with all features of one input side by side', () => {
     const plan = compileFeaturePlan(
       manifestOf({
         task: 'ranking',

@@ -11,7 +11,7 @@ import type { HistoryEvent, HistoryRead } from './history.ts';
 
 const floats = (rows: FeatureRows): number[] => [...new Float32Array(rows.features.buffer)];
 
-/** The plan of `manifest` on a prediction; undefined when it refuses. */
+/** Runs the plan of `manifest` on a prediction; undefined when it rejects the prediction. */
 function run(prediction: ArbitraryPrediction, manifest = prediction.manifest): FeatureRows | undefined {
   const plan = compileFeaturePlan(manifest);
   const answers = plan.reads(prediction.input, NOW_MS).map((read) => answer(prediction, read));
@@ -34,23 +34,23 @@ function expectedOf({ manifest, input, history }: ArbitraryPrediction): number[]
   return referenceRows(manifest, input, eventsOf, NOW_MS);
 }
 
-/** What is wrong with a plan's rows; empty when nothing is. */
+/** Describes the difference between expected and computed rows; empty when there is none. */
 function disagreement(expected: number[][] | undefined, rows: FeatureRows | undefined): string {
   if (expected === undefined || rows === undefined)
-    return expected === rows ? '' : `one of the two refuses: ${expected ? 'the plan' : 'the reference'}`;
+    return expected === rows ? '' : `only one rejects: ${expected ? 'the plan' : 'the reference'}`;
   const made = floats(rows);
   const wanted = expected.flat();
   if (made.length !== wanted.length || made.length !== rows.rows * rows.columns) return 'another size';
   for (const [index, value] of wanted.entries()) {
     const difference = Math.abs((made[index] ?? Number.NaN) - value);
-    // Written so that NaN disagrees with everything.
+    // Written so that NaN counts as a difference.
     if (!(difference <= Math.abs(value) * 1e-6)) return `column ${index}: ${made[index]} is not ${value}`;
   }
   return '';
 }
 
 describe('feature plan', () => {
-  it('equals a naive reading of the schema on any manifest, request and history', () => {
+  it('equals a naive implementation on any manifest, request and history', () => {
     let answered = 0;
     let refused = 0;
     fc.assert(
@@ -62,7 +62,7 @@ describe('feature plan', () => {
       }),
       { numRuns: 2000 },
     );
-    // A generator that only makes one of the two would prove nothing.
+    // The test would be weak if nearly all cases were rejected, or none.
     expect(Math.min(answered, refused)).toBeGreaterThan(200);
   });
 
@@ -93,20 +93,20 @@ describe('feature plan', () => {
   });
 });
 
-describe('the comparison with the naive reading', () => {
-  /** Bugs a plan could have, planted by handing it another manifest than the reference reads. */
+describe('the comparison with the naive implementation', () => {
+  /** Simulated bugs of a plan: the plan gets a changed manifest, the naive implementation the original. */
   const planted: [string, (feature: Feature) => Feature][] = [
-    ['forgets the window', ({ window: _, ...feature }) => feature],
-    ['forgets the greatest age', ({ max_age: _, ...feature }) => feature],
-    ['forgets the range', ({ range: _, ...feature }) => feature],
-    ['forgets the missing value', ({ missing: _, ...feature }) => feature],
+    ['ignores the window', ({ window: _, ...feature }) => feature],
+    ['ignores the maximum age', ({ max_age: _, ...feature }) => feature],
+    ['ignores the range', ({ range: _, ...feature }) => feature],
+    ['ignores the missing value', ({ missing: _, ...feature }) => feature],
     [
       'counts instead of summing',
       (feature) => ({ ...feature, from: feature.from.replace(/sum\(\w+\)/, 'count') }),
     ],
     ['reads another event', (feature) => ({ ...feature, from: feature.from.replace('.view.', '.buy.') })],
-    ['leaves the last step out', (feature) => withSteps(feature, (steps) => steps.slice(0, -1))],
-    ['takes the steps backwards', (feature) => withSteps(feature, (steps) => steps.toReversed())],
+    ['omits the last step', (feature) => withSteps(feature, (steps) => steps.slice(0, -1))],
+    ['runs the steps in reverse', (feature) => withSteps(feature, (steps) => steps.toReversed())],
   ];
 
   function withSteps(
@@ -120,7 +120,7 @@ describe('the comparison with the naive reading', () => {
     return isSound ? changed : feature;
   }
 
-  it.each(planted)('catches a plan that %s', (_, change) => {
+  it.each(planted)('detects a plan that %s', (_, change) => {
     const found = fc.check(
       fc.property(arbitraryPrediction, (prediction) => {
         const manifest: Manifest = {
@@ -134,7 +134,7 @@ describe('the comparison with the naive reading', () => {
     expect(found.failed).toBe(true);
   });
 
-  it('catches one wrong number, a NaN, and rows in another order', () => {
+  it('detects one wrong number, a NaN, and rows in another order', () => {
     const rows = (...numbers: number[]): FeatureRows => ({
       ...{ rows: numbers.length, columns: 1, tensors: [], statuses: new Uint8Array(numbers.length) },
       features: new Uint8Array(Float32Array.from(numbers).buffer),

@@ -52,7 +52,7 @@ describe('feature plan', () => {
     expect(plan.reads(inputOf({}), NOW_MS)).toEqual([]);
   });
 
-  it('reads each entity and event type once, however many features use it, and once for each candidate', () => {
+  it('reads each entity and event type once, however many features use it, and once per candidate', () => {
     const plan = compileFeaturePlan(
       manifestOf({
         task: 'ranking',
@@ -77,7 +77,7 @@ describe('feature plan', () => {
     expect(NOW_MS - (reads[1]?.sinceMs ?? 0)).toBe(3_600_000);
   });
 
-  it('calls the newest event of all stale when it is older than max_age, and takes the missing value', () => {
+  it('marks a history as stale when its newest event is older than max_age, and uses the missing value', () => {
     const manifest = manifestOf({
       features: [
         { name: 'views', from: 'history.user.view.count', window: '1h', max_age: '1d', missing: -1 },
@@ -110,7 +110,7 @@ describe('feature plan', () => {
     expect(error.message).toContain('views');
   });
 
-  it('leaves all columns of an unknown category at zero', () => {
+  it('sets all columns of an unknown category to zero', () => {
     const manifest = manifestOf({
       features: [{ name: 'month', from: 'request.month', transform: [{ one_hot: ['Jan', 'Feb'] }] }],
     });
@@ -138,7 +138,7 @@ describe('feature plan', () => {
   });
 });
 
-describe('feature plan refuses, naming the feature', () => {
+describe('feature plan rejects, naming the feature,', () => {
   const features = [
     { name: 'price', from: 'request.price', range: [0, 100] as [number, number] },
     { name: 'month', from: 'request.month', transform: [{ one_hot: ['Jan'] }], missing: 'Jan' },
@@ -189,13 +189,13 @@ describe('feature plan refuses, naming the feature', () => {
   });
 });
 
-describe('a manifest that cannot become a plan is refused, naming the feature', () => {
+describe('a manifest that cannot be compiled is rejected, naming the feature', () => {
   type Given = Parameters<typeof manifestOf>[0]['features'];
   const cases: [string, NonNullable<Given>[number]][] = [
     ['text without one_hot or hash', { name: 'bad', from: 'request.x', type: 'text' }],
     ['an entity as a number', { name: 'bad', from: 'entity.user' }],
     ['one_hot before another step', { name: 'bad', from: 'request.x', transform: [{ one_hot: [1] }, 'abs'] }],
-    ['a category twice', { name: 'bad', from: 'request.x', transform: [{ one_hot: ['a', 'a'] }] }],
+    ['a repeated category', { name: 'bad', from: 'request.x', transform: [{ one_hot: ['a', 'a'] }] }],
     ['boundaries that do not ascend', { name: 'bad', from: 'request.x', transform: [{ bucketize: [2, 1] }] }],
     ['an empty scale', { name: 'bad', from: 'request.x', transform: [{ scale: { min: 1, max: 1 } }] }],
     ['an upside-down clip', { name: 'bad', from: 'request.x', transform: [{ clip: [2, 1] }] }],

@@ -25,13 +25,13 @@ import { FeatureRunner } from './run-feature.ts';
 export type { FeatureInput, HistoryAnswers } from './plan-input.ts';
 
 export interface FeatureRows {
-  /** The number of candidates in task ranking, else 1. */
+  /** The number of candidates for task ranking, else 1. */
   readonly rows: number;
   /** Columns of the feature matrix; 0 when the features feed `tensors` instead. */
   readonly columns: number;
-  /** float32 little endian, rows x columns. Finite, but for features whose missing value is NaN. */
+  /** float32 little endian, rows x columns. Finite, except for features whose missing value is NaN. */
   readonly features: Uint8Array;
-  /** One for each ONNX input, when the model has several, or one that is not float32; otherwise empty. */
+  /** One tensor per ONNX input, when the model has several inputs, or one that is not float32; otherwise empty. */
   readonly tensors: readonly Tensor[];
   /** rows x features, FEATURE_STATUS codes. */
   readonly statuses: Uint8Array;
@@ -39,27 +39,27 @@ export interface FeatureRows {
 
 /** A version's feature plan: compiled once, pure, shared by all predictions of the version. */
 export interface FeaturePlan {
-  /** Cells a row, over all inputs. */
+  /** Cells per row, over all inputs. */
   readonly columns: number;
   readonly featureNames: readonly string[];
   readonly inputs: readonly InputLayout[];
   readonly placed: readonly Placed[];
-  /** False: no prediction of this version ever asks the history. */
+  /** False: no prediction of this version reads the history. */
   readonly needsHistory: boolean;
-  /** False: no prediction of this version ever looks into an uploaded table. */
+  /** False: no prediction of this version reads an uploaded table. */
   readonly needsReference: boolean;
-  /** False: no prediction of this version has pictures. */
+  /** False: no prediction of this version has images. */
   readonly needsImages: boolean;
-  /** The history reads of one prediction, all to be answered in one round trip. Empty when nothing is to be read. */
+  /** The history reads of one prediction, for a single round trip. Empty when there is nothing to read. */
   reads(input: FeatureInput, nowMs: number): HistoryRead[];
   /** The rows of uploaded tables that one prediction needs. */
   references(input: FeatureInput): ReferenceRead[];
-  /** The pictures to decode into `FeatureInput.images` before `run`. */
+  /** The images to decode into `FeatureInput.images` before `run`. */
   images(input: FeatureInput): ImageRead[];
   /**
    * Computes the rows. Throws HotloopError naming the feature: INVALID_ARGUMENT (absent without a declared missing
-   * value, of the wrong type, not finite, out of range), UNAVAILABLE (history is null and the feature declares no
-   * missing value).
+   * value, wrong type, not finite, out of range), UNAVAILABLE (history is null and the feature declares no missing
+   * value).
    */
   run(
     input: FeatureInput,
@@ -67,7 +67,10 @@ export interface FeaturePlan {
     nowMs: number,
     references?: ReferenceAnswers,
   ): FeatureRows;
-  /** What `run` makes, in words: every feature of every row with its raw values, columns and status. Throws as `run` does. */
+  /**
+   * Explains the result of `run`: every feature of every row with its raw values, columns and status. Throws as `run`
+   * does.
+   */
   explain(
     input: FeatureInput,
     history: HistoryAnswers,
@@ -78,7 +81,7 @@ export interface FeaturePlan {
   excluded(input: FeatureInput, history: HistoryAnswers): string[];
 }
 
-/** Throws FAILED_PRECONDITION naming the feature and the reason when the manifest cannot become a plan. */
+/** Throws FAILED_PRECONDITION naming the feature and the reason when the manifest cannot be compiled. */
 export function compileFeaturePlan(manifest: Manifest): FeaturePlan {
   if (manifest.task === 'tensor')
     throw new HotloopError(
@@ -283,7 +286,7 @@ class CompiledPlan implements FeaturePlan {
   }
 }
 
-/** Columns of one feature that an explanation tells; a picture has more. */
+/** Largest number of columns of one feature in an explanation; an image has more. */
 const EXPLAINED_COLUMNS = 4096;
 
 const NO_ROWS: ReferenceAnswers = [];

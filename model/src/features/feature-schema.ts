@@ -6,13 +6,13 @@ import { parseSource, SOURCE_FORMS, TRANSFORMS } from './registry.ts';
 
 type Schemas<T extends readonly { schema: z.ZodType }[]> = { -readonly [K in keyof T]: T[K]['schema'] };
 
-/** One step from a raw value to numbers. A step that widens, such as one_hot, makes several columns. */
+/** One step from a raw value to numbers. A step such as one_hot produces several columns. */
 export const transformSchema = z.union(TRANSFORMS.map(({ schema }) => schema) as Schemas<typeof TRANSFORMS>);
 
 export const DTYPES = ['float32', 'float64', 'int64', 'int32', 'bool', 'string'] as const;
 export type Dtype = (typeof DTYPES)[number];
 
-/** What a number feature's `missing` holds for NaN, because JSON has no word for it. */
+/** Represents NaN in a number feature's `missing`, because JSON has no NaN. */
 export const MISSING_NAN = 'NaN';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
@@ -20,12 +20,12 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 export const qualitySchema = z.strictObject({
   max_missing: fractionSchema
     .optional()
-    .describe('Largest share of predictions in which the value may be absent; more is reported'),
+    .describe('Largest share of predictions without the value; a larger share is reported'),
   outside: z
     .enum(['reject', 'clip', 'default', 'keep'])
     .default('reject')
     .describe(
-      'A value outside range or allowed: refuse the request, take the nearest end of range, take missing, or use it as it is',
+      'A value outside range or allowed: reject the request, use the nearest end of range, use missing, or keep the value',
     ),
 });
 
@@ -42,24 +42,24 @@ export const featureSchema = z
           context.addIssue({ code: 'custom', message: error.message });
         }
       })
-      .describe(`Where it comes from: ${SOURCE_FORMS}`),
+      .describe(`Source of the value: ${SOURCE_FORMS}`),
     type: z.enum(RAW_TYPES).optional().describe('Default: what the first transform reads, otherwise number'),
     missing: z
       .union([z.number(), z.nan().transform(() => MISSING_NAN), z.string(), z.boolean()])
       .optional()
       .describe(
-        'Value when absent; without it the feature is required. .nan for models that take NaN as missing',
+        'Value used when it is absent; without it the feature is required. .nan for models that accept NaN as missing',
       ),
     range: z
       .tuple([z.number(), z.number()])
       .optional()
-      .describe('Raw values outside are refused, or as quality.outside says'),
+      .describe('Raw values outside are rejected, or handled as quality.outside says'),
     allowed: z
       .array(z.union([z.string(), z.number(), z.boolean()]))
       .min(1)
       .max(10_000)
       .optional()
-      .describe('The only raw values that are taken'),
+      .describe('The only accepted raw values'),
     quality: qualitySchema
       .optional()
       .describe('How missing values and values outside range or allowed are treated'),
@@ -69,7 +69,7 @@ export const featureSchema = z
       .describe('history and reference only: older than this is stale, and the missing value is used'),
     where: expressionSchema
       .optional()
-      .describe('history only: a CEL condition on `event`; others do not count'),
+      .describe('history only: a CEL condition on `event`; only matching events count'),
     by: z
       .string()
       .regex(NAME)
@@ -86,11 +86,11 @@ export const featureSchema = z
       .enum(DTYPES)
       .optional()
       .describe('Element type of that input. Default: int64 after id, string for a text, otherwise float32'),
-    hidden: z.boolean().optional().describe('Makes no column: it is there for cross and ratio'),
+    hidden: z.boolean().optional().describe('Has no column of its own; only used by cross and ratio'),
     shared: z
       .strictObject({ name: z.string(), version: z.int().min(1) })
       .optional()
-      .describe('Written by push: the shared feature it was taken from, and the version of features.yaml'),
+      .describe('Written by push: the shared feature that it is a copy of, and the version of features.yaml'),
   })
   .describe('One column of the input, or several after one_hot, multi_hot or text');
 

@@ -1,4 +1,4 @@
-/** How the value of a feature in one row came about. */
+/** How the value of a feature in one row was obtained. */
 export type FeatureStatusName =
   | 'FRESH'
   | 'MISSING'
@@ -9,15 +9,15 @@ export type FeatureStatusName =
   | 'DEFAULTED';
 
 /**
- * One byte a feature and row, as logged in `statuses`. The codes are stored: never change one, only add.
+ * One byte per feature and row, as logged in `statuses`. The codes are stored: never change one, only add.
  *
- * - FRESH: the value itself.
- * - MISSING: it did not arrive, or is not known; the declared `missing` value was used.
- * - STALE: it is older than `max_age`; the declared `missing` value was used.
- * - OUT_OF_RANGE: it lies outside `range` or `allowed`, and was used as it is (`quality.outside: keep`).
+ * - FRESH: the actual value was used.
+ * - MISSING: the value is absent or unknown; the declared `missing` value was used.
+ * - STALE: the value is older than `max_age`; the declared `missing` value was used.
+ * - OUT_OF_RANGE: the value is outside `range` or `allowed`, and was used anyway (`quality.outside: keep`).
  * - DEGRADED: its store did not answer in time; the declared `missing` value was used.
- * - CLIPPED: it lies outside `range`; the nearest end of the range was used (`quality.outside: clip`).
- * - DEFAULTED: it lies outside `range` or `allowed`; the declared `missing` value was used (`quality.outside: default`).
+ * - CLIPPED: the value is outside `range`; the nearest end of the range was used (`quality.outside: clip`).
+ * - DEFAULTED: the value is outside `range` or `allowed`; the declared `missing` value was used (`quality.outside: default`).
  */
 export const FEATURE_STATUS = {
   FRESH: 0,

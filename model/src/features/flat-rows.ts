@@ -3,15 +3,17 @@ import type { Columns } from '../manifest/columns.ts';
 import type { Datatype, Tensor } from '../tensor.ts';
 import type { Dtype } from './feature-schema.ts';
 
-/** One ONNX input as it stands in a flat row: the cells of all inputs, one input after another, each a float32. */
+/**
+ * One ONNX input within a flat row, which contains the cells of all inputs, one input after another, each a float32.
+ */
 export interface RowInput {
   /** Null: the model's only input. */
   readonly name: string | null;
-  /** Texts stand in a flat row as their places in a `TextTable`. */
+  /** A text is represented by its index in a `TextTable`. */
   readonly dtype: Dtype;
-  /** Cells a row. */
+  /** Cells per row. */
   readonly width: number;
-  /** Of one row, without the row dimension. */
+  /** Shape of one row, without the row dimension. */
   readonly shape: readonly number[];
 }
 
@@ -29,7 +31,10 @@ export class TextTable {
   readonly texts: string[] = [];
   readonly #places = new Map<string, number>();
 
-  /** Throws RESOURCE_EXHAUSTED where there are more than a million: free text, which nothing learns as it is. */
+  /**
+   * Throws RESOURCE_EXHAUSTED for more than a million: that is free text, from which a model cannot learn without
+   * encoding.
+   */
   placeOf(text: string): number {
     let place = this.#places.get(text);
     if (place === undefined) {
@@ -46,7 +51,7 @@ export class TextTable {
   }
 }
 
-/** The inputs of one prediction: a float32 matrix, or, with `columns` 0, tensors. */
+/** The inputs of one prediction: a float32 matrix, or, when `columns` is 0, tensors. */
 export interface ServedInputs {
   readonly rows: number;
   readonly columns: number;
@@ -55,8 +60,8 @@ export interface ServedInputs {
 }
 
 /**
- * The inputs of a prediction as flat rows, float32[rows * width of all inputs]. Null for inputs other than these, and for integers that
- * a float32 does not hold exactly: embeddings of more than 2^24 rows.
+ * The inputs of a prediction as flat rows, float32[rows * width of all inputs]. Null for other inputs than the given
+ * ones, and for integers that float32 cannot represent exactly (indices of embeddings with more than 2^24 rows).
  */
 export function flatRows(
   inputs: readonly RowInput[],
@@ -88,13 +93,13 @@ export function flatRows(
   return flat;
 }
 
-/** Real numbers may be rounded; what is counted may not. */
+/** Floating point values may be rounded; integers must be exact. */
 function isExact(datatype: Datatype): boolean {
   return datatype !== 'FP64' && datatype !== 'FP32';
 }
 
 function cellsOf({ datatype, contents }: Tensor, texts: TextTable): ArrayLike<number> | null {
-  // A copy, because a view into a larger buffer may start unaligned.
+  // A copy, because a view into a larger buffer may not be aligned.
   const bytes = () => new Uint8Array(contents).buffer;
   switch (datatype) {
     case 'FP32':
@@ -125,14 +130,17 @@ function textsOf(contents: Uint8Array): string[] {
   return texts;
 }
 
-/** What the log says of inputs that are no matrix: `prediction.input_spec`. */
+/** The log's description of inputs that are not a matrix: `prediction.input_spec`. */
 export type InputSpec = readonly (Pick<Tensor, 'name' | 'datatype' | 'shape'> & {
   readonly hidden?: boolean;
 })[];
 
 const CELL_BYTES: Partial<Record<Datatype, number>> = { FP32: 4, FP64: 8, INT32: 4, INT64: 8, BOOL: 1 };
 
-/** Cuts the logged contents, which lie end to end, into tensors. Null where the bytes do not fit, or types that features never have. */
+/**
+ * Splits the logged, concatenated contents into tensors. Null when the bytes do not fit, or for types that features
+ * never have.
+ */
 export function loggedTensors(spec: InputSpec, contents: Uint8Array): Tensor[] | null {
   const buffer = Buffer.from(contents.buffer, contents.byteOffset, contents.byteLength);
   const tensors: Tensor[] = [];
@@ -162,7 +170,7 @@ export interface LoggedInputs {
   readonly input_spec: InputSpec;
 }
 
-/** What was served, as `flatRows` gives it; null where the log does not hold it, or not in this form. */
+/** The served inputs as returned by `flatRows`; null when the log does not contain them, or not in this form. */
 export function loggedRows(
   inputs: readonly RowInput[],
   { rows, columns, features, input_spec }: LoggedInputs,

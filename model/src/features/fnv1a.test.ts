@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fnv1a32 } from './fnv1a.ts';
 
-/** The definition, over bytes, in exact integers. */
+/** The definition over bytes, with exact integers. */
 function definition(text: string): number {
   let hash = 0x811c9dc5n;
   for (const byte of new TextEncoder().encode(text))

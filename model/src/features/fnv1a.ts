@@ -3,8 +3,8 @@ const PRIME = 0x01000193;
 const REPLACEMENT = 0xfffd;
 
 /**
- * FNV-1a, 32 bits, over the UTF-8 bytes of a text (Fowler, Noll, Vo; RFC 9923). Half a surrogate pair counts as
- * U+FFFD, as TextEncoder has it. Encodes on the way, because an encoder would allocate for each value.
+ * FNV-1a, 32 bits, over the UTF-8 bytes of a text (Fowler, Noll, Vo; RFC 9923). An unpaired surrogate counts as
+ * U+FFFD, as in TextEncoder. The text is encoded on the fly, because an encoder would allocate memory for each value.
  */
 export function fnv1a32(text: string): number {
   let hash = OFFSET_BASIS;

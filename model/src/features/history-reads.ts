@@ -6,13 +6,13 @@ import { HISTORY_AGE_MS, HISTORY_EVENTS, type HistoryRead } from './history.ts';
 export interface PlannedRead {
   readonly entity: string;
   readonly event: string;
-  /** Read once for each candidate. */
+  /** Read once per candidate. */
   readonly perCandidate: boolean;
   readonly windowMs: number;
   readonly limit: number;
-  /** Newest events that must be events; when fewer than `limit`, older ones may come as summaries. */
+  /** How many of the newest events must be returned as events; when fewer than `limit`, older ones may be summaries. */
   readonly events: number;
-  /** Where windows begin, before now. */
+  /** Starts of windows, as milliseconds before now. */
   readonly edgesMs: readonly number[];
   readonly fields: boolean;
 }
@@ -23,8 +23,8 @@ interface Identified {
 }
 
 /**
- * Merges what features and decision.rank.exclude need into one read for each (entity, event type). `readOf` holds
- * each feature's read, -1 for one that reads none; reads of one entity id come before those of the candidates.
+ * Merges the needs of features and decision.rank.exclude into one read per (entity, event type). `readOf` contains
+ * each feature's read, -1 for a feature without one. Reads of a single entity come before those of the candidates.
  */
 export function planHistoryReads(
   features: readonly CompiledFeature[],
@@ -92,7 +92,7 @@ export function historyReads(
   return reads;
 }
 
-/** Where the first answer of each planned read stands among the answers; -1 when the caller did not name the entity. */
+/** Index of the first answer of each planned read; -1 when the caller did not name the entity. */
 export function readOffsets(planned: readonly PlannedRead[], input: Identified, offsets: Int32Array): void {
   let next = 0;
   for (let at = 0; at < planned.length; at++) {

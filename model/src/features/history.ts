@@ -1,38 +1,38 @@
 import type { Attributes } from '../value.ts';
 
-/** Events that are kept of one entity and event type at least, when there are so many; older ones make room. */
+/** Minimum number of events kept per entity and event type; beyond it the oldest are dropped. */
 export const HISTORY_LENGTH = 16_384;
 
-/** Newest events that functions look at which need the events themselves: of one entity, and of each candidate. */
+/** Newest events that are read for functions that need the events themselves: of one entity, and of each candidate. */
 export const HISTORY_EVENTS = 4096;
 export const CANDIDATE_EVENTS = 256;
 
-/** Events that `last(N)` looks through. */
+/** Number of events that `last(N)` searches. */
 export const LAST_EVENTS = 256;
 
-/** How long an event is kept at most, in milliseconds. */
+/** Maximum age of a kept event, in milliseconds. */
 export const HISTORY_AGE_MS = 90 * 86_400_000;
 
 /** Something that happened to an entity. */
 export interface HistoryEvent {
-  /** Unique within (entity, event type), without line breaks; the same id again changes nothing. */
+  /** Unique within (entity, event type), without line breaks; adding the same id again has no effect. */
   readonly id: string;
   /** When it happened, milliseconds since 1970. */
   readonly atMs: number;
-  /** Empty when the read did not ask for fields. */
+  /** Empty when the read did not request fields. */
   readonly fields: Attributes;
-  /** Then this stands for several events; the newest of them happened at `atMs`. Its `fields` are empty. */
+  /** If present, this entry represents several events; the newest of them happened at `atMs`, and `fields` is empty. */
   readonly summary?: EventSummary;
 }
 
-/** Several events of one slice of time. Keyed objects have no prototype. */
+/** Several events of one time slice. Keyed objects have no prototype. */
 export interface EventSummary {
   readonly count: number;
-  /** Of each field that is a number or a flag in some of the events. */
+  /** For each field that is a number or a flag in some of the events. */
   readonly fields: Readonly<Record<string, FieldSummary>>;
 }
 
-/** What is kept of a field's numbers; flags count as 0 and 1. */
+/** Summary of a field's numbers; flags count as 0 and 1. */
 export interface FieldSummary {
   readonly count: number;
   readonly sum: number;
@@ -40,22 +40,27 @@ export interface FieldSummary {
   readonly max: number;
 }
 
-/** One list of events: the newest `limit` of an entity's events of a type that happened at or after `sinceMs`. */
+/**
+ * A read of one list of events: the newest `limit` events of a type of an entity that happened at or after `sinceMs`.
+ */
 export interface HistoryRead {
   readonly entity: string;
   readonly entityId: string;
   readonly event: string;
   readonly sinceMs: number;
   readonly limit: number;
-  /** False saves the fields when only times matter. */
+  /** False omits the fields when only times matter. */
   readonly fields: boolean;
-  /** Allows older events to come as summaries; a store need not. Then nothing within `limit` is left out. */
+  /**
+   * Permits older events to be returned as summaries; a store need not do so. If it does, no event within `limit` is
+   * left out.
+   */
   readonly summarize?: SummaryPermit | undefined;
 }
 
 export interface SummaryPermit {
-  /** So many of the newest events must be events; 0: none. */
+  /** How many of the newest events must be returned as events; 0: none. */
   readonly events: number;
-  /** Moments where windows begin: no summary holds events of both sides of one. */
+  /** Starts of windows: no summary contains events from both sides of one. */
   readonly edgesMs: readonly number[];
 }

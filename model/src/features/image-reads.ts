@@ -2,7 +2,7 @@ import type { CompiledFeature } from './compile-feature.ts';
 import type { ImageRead } from './image.ts';
 import type { FeatureInput } from './plan-input.ts';
 
-/** The pictures of one prediction: of the request once, of items for each candidate; absent ones are left out. */
+/** The images of one prediction: of the request once, of items per candidate; absent images are left out. */
 export function imageReads(
   features: readonly CompiledFeature[],
   { request, candidates }: FeatureInput,

@@ -1,4 +1,4 @@
-/** How a picture becomes a tensor; equal settings make equal tensors of one picture. */
+/** How an image is converted to a tensor; equal settings give equal tensors for one image. */
 export interface ImageSettings {
   /** Of the tensor, in pixels. */
   readonly width: number;
@@ -6,26 +6,26 @@ export interface ImageSettings {
   /** 3: red, green, blue. 1: grey. */
   readonly channels: 1 | 3;
   /**
-   * crop: scale until the tensor is covered, and cut out the middle. pad: scale until it fits, white around it. stretch: scale each side
-   * by itself.
+   * crop: scale until the tensor is covered, and cut out the center. pad: scale until the image fits, with a white
+   * border. stretch: scale each side independently.
    */
   readonly fit: 'crop' | 'pad' | 'stretch';
-  /** With crop: the shorter side is first scaled to so many pixels, so that the middle alone is seen. */
+  /** With crop: the shorter side is first scaled to this many pixels, so that only the center remains. */
   readonly shorter: number | undefined;
-  /** (value / 255 - mean) / std, one number for each channel. */
+  /** (value / 255 - mean) / std, one number per channel. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
-/** One picture that must be decoded before the plan can run. */
+/** One image that must be decoded before the plan can run. */
 export interface ImageRead {
   readonly feature: string;
   /** Row of the prediction; 0 for a feature of the request. */
   readonly row: number;
-  /** As it arrived: base64 of a JPEG or PNG file, with or without `data:...;base64,` before it. */
+  /** As received: base64 of a JPEG or PNG file, with or without the prefix `data:...;base64,`. */
   readonly value: unknown;
   readonly settings: ImageSettings;
 }
 
-/** Decoded pictures: of a feature, one float32[channels, height, width] a row; undefined where the picture is absent. */
+/** Decoded images by feature: one float32[channels, height, width] per row; undefined if the image is absent. */
 export type DecodedImages = ReadonlyMap<string, readonly (Float32Array | undefined)[]>;

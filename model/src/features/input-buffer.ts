@@ -3,7 +3,7 @@ import type { Encoder } from './encoder.ts';
 import type { Dtype } from './feature-schema.ts';
 import type { Stage } from './transforms/transform-kind.ts';
 
-/** As the Open Inference Protocol names them. */
+/** As named in the Open Inference Protocol. */
 export const DATATYPE_OF: Readonly<Record<Dtype, Datatype>> = {
   float32: 'FP32',
   float64: 'FP64',
@@ -13,17 +13,20 @@ export const DATATYPE_OF: Readonly<Record<Dtype, Datatype>> = {
   string: 'BYTES',
 };
 
-/** float32 cannot hold anything from here on. */
+/** Smallest magnitude that rounds to infinity in float32. */
 const FLOAT32_LIMIT = 3.4028235677973366e38;
 
-/** The cells of one ONNX input for one prediction, rows x width. It goes out with the prediction, so each has its own. */
+/**
+ * The cells of one ONNX input for one prediction, rows x width. It is sent with the prediction, so each prediction
+ * has its own.
+ */
 export class InputBuffer {
   readonly dtype: Dtype;
   readonly rows: number;
   readonly width: number;
   readonly floats: Float32Array;
   readonly #doubles: Float64Array | undefined;
-  /** int64 as pairs of halves, low first: a BigInt for each cell would be garbage. */
+  /** int64 as pairs of 32-bit halves, low first: a BigInt per cell would be garbage. */
   readonly #integers: Int32Array | undefined;
   readonly #flags: Uint8Array | undefined;
   readonly #texts: string[] | undefined;
@@ -43,7 +46,10 @@ export class InputBuffer {
     this.#texts = dtype === 'string' ? new Array<string>(cells).fill('') : undefined;
   }
 
-  /** Writes value `index` from cell `at`. False when the type cannot hold it; NaN is held only with `takesNaN`. */
+  /**
+   * Writes value `index` from cell `at`. Returns false when the type cannot represent it; NaN is only accepted with
+   * `takesNaN`.
+   */
   write(
     { stages, leaves }: Encoder,
     raw: readonly unknown[],
@@ -109,7 +115,7 @@ export class InputBuffer {
       cells.copyWithin((row * stride + offset) * size, offset * size, (offset + width) * size);
   }
 
-  /** One cell, for people. NaN is null. */
+  /** One cell in readable form. NaN is null. */
   cell(at: number): number | string | null {
     if (this.#texts) return this.#texts[at] ?? '';
     if (this.dtype === 'int64') {
@@ -120,7 +126,7 @@ export class InputBuffer {
     return Number.isNaN(value) ? null : value;
   }
 
-  /** Little endian, because every platform that Node 24 runs on is; texts as uint32 length and UTF-8. */
+  /** Little endian, as is every platform of Node 24; texts as uint32 length and UTF-8. */
   contents(): Uint8Array {
     if (this.#texts) return textContents(this.#texts);
     const cells = this.#doubles ?? this.#flags ?? this.#integers ?? this.floats;

@@ -6,13 +6,13 @@ export interface InputLayout {
   /** Undefined: the manifest's `input`, or the model's only one. */
   readonly name: string | undefined;
   readonly dtype: Dtype;
-  /** Columns a row. */
+  /** Columns per row. */
   readonly width: number;
-  /** The tensor of one row when a single feature makes it; undefined: a row of numbers. */
+  /** The tensor shape of one row when a single feature fills it; undefined: a row of numbers. */
   readonly shape: readonly number[] | undefined;
 }
 
-/** Where a feature stands: which input, and its first column there. Input -1: it makes no column. */
+/** Position of a feature: its input, and its first column there. Input -1: it has no column. */
 export interface Placed {
   readonly input: number;
   readonly offset: number;
@@ -22,11 +22,14 @@ export interface Placed {
 export interface Layout {
   readonly inputs: readonly InputLayout[];
   readonly placed: readonly Placed[];
-  /** Everything feeds one float32 matrix: what the log keeps as a table of feature rows. */
+  /** All features feed one float32 matrix, which the log stores as a table of feature rows. */
   readonly isMatrix: boolean;
 }
 
-/** Lays the columns of each input out in the order of the manifest. Throws RangeError when features of one input differ. */
+/**
+ * Assigns the columns of each input in the order of the manifest. Throws RangeError when features of one input have
+ * different types.
+ */
 export function layOut(features: readonly CompiledFeature[]): Layout {
   const inputs: InputLayout[] = [];
   const placed = features.map((feature): Placed => {

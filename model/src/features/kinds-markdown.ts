@@ -3,7 +3,7 @@ import { HISTORY_FUNCTIONS, SOURCES, TRANSFORMS } from './registry.ts';
 export const KINDS_BEGIN = '<!-- kinds: written by `npm run generate` -->';
 export const KINDS_END = '<!-- end of kinds -->';
 
-/** Every kind of feature as Markdown, from the registry, for docs/features.md. */
+/** All kinds of features as Markdown, from the registry, for docs/features.md. */
 export function kindsMarkdown(): string {
   const sources = SOURCES.map(
     ({ forms, documentation, example }) =>
@@ -18,19 +18,19 @@ export function kindsMarkdown(): string {
     '',
     '### Sources (`from`)',
     '',
-    '| written | what it gives | example |',
+    '| syntax | result | example |',
     '|---|---|---|',
     ...sources,
     '',
     '### Functions of history',
     '',
-    '| written | what it gives |',
+    '| syntax | result |',
     '|---|---|',
     ...functions,
     '',
     '### Transforms',
     '',
-    '| name | what it does | example |',
+    '| name | effect | example |',
     '|---|---|---|',
     ...transforms,
     '',
@@ -38,7 +38,7 @@ export function kindsMarkdown(): string {
   ].join('\n');
 }
 
-/** A document with its part about the kinds written again. Throws RangeError when it has no such part. */
+/** A document with its generated part replaced. Throws RangeError when it has no such part. */
 export function withKinds(document: string): string {
   const [begin, end] = [document.indexOf(KINDS_BEGIN), document.indexOf(KINDS_END)];
   if (begin < 0 || end < begin) throw new RangeError('the document has no part about the kinds of features');

@@ -3,7 +3,7 @@ const MOST_REMEMBERED = 4096;
 
 export type TimePart = 'hour' | 'weekday' | 'month';
 
-/** The smallest value of a part, and how many there are. */
+/** The smallest value of a part, and the number of values. */
 export const PARTS: Readonly<Record<TimePart, { first: number; length: number }>> = {
   hour: { first: 0, length: 24 },
   weekday: { first: 0, length: 7 },
@@ -11,8 +11,8 @@ export const PARTS: Readonly<Record<TimePart, { first: number; length: number }>
 };
 
 /**
- * A part of a moment as clocks in `zone` show it. Throws RangeError for an unknown zone. Offsets change at whole quarters
- * of an hour, so one is looked up once for each; looking it up costs far more than the rest.
+ * A part of a moment in local time of `zone`. Throws RangeError for an unknown zone. The UTC offset is looked up once
+ * per quarter of an hour, because it only changes at whole quarters and the lookup costs far more than the rest.
  */
 export function localTime(zone: string, part: TimePart): (atMs: number) => number {
   let format: Intl.DateTimeFormat;
@@ -23,7 +23,7 @@ export function localTime(zone: string, part: TimePart): (atMs: number) => numbe
       ...{ year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric' },
     });
   } catch {
-    throw new RangeError(`time zone ${JSON.stringify(zone)} is not known; write one such as Europe/Berlin`);
+    throw new RangeError(`time zone ${JSON.stringify(zone)} is unknown; use a name such as Europe/Berlin`);
   }
   const remembered = new Map<number, number>();
   return (atMs) => {

@@ -2,8 +2,8 @@ const encoder = new TextEncoder();
 let scratch = new Uint8Array(1024);
 
 /**
- * MurmurHash3, 32 bits, seed 0 (Appleby, `MurmurHash3_x86_32`), of the UTF-8 bytes of a text, as a signed number: what
- * scikit-learn's `murmurhash3_32(text)` gives. Half a surrogate pair counts as U+FFFD, as TextEncoder has it.
+ * MurmurHash3, 32 bits, seed 0 (Appleby, `MurmurHash3_x86_32`), of the UTF-8 bytes of a text, as a signed number,
+ * equal to scikit-learn's `murmurhash3_32(text)`. An unpaired surrogate counts as U+FFFD, as in TextEncoder.
  */
 export function murmur3(text: string): number {
   const most = text.length * 3;
@@ -52,9 +52,9 @@ export function murmur3Bytes(bytes: Uint8Array, from: number, end: number): numb
   return (hash ^ (hash >>> 16)) | 0;
 }
 
-/** The bucket of a hash, 0 to buckets − 1: its absolute value, modulo, as scikit-learn's FeatureHasher has it. */
+/** The bucket of a hash, 0 to buckets − 1: its absolute value modulo buckets, as in scikit-learn's FeatureHasher. */
 export function bucketOfHash(hash: number, buckets: number): number {
-  // abs(-2^31) does not fit 32 bits there; this is how its source avoids that.
+  // abs(-2^31) overflows 32 bits; scikit-learn's source handles it in this way.
   if (hash === -2147483648) return (2147483647 - (buckets - 1)) % buckets;
   return Math.abs(hash) % buckets;
 }

@@ -2,12 +2,15 @@ import type { Attributes } from '../value.ts';
 import type { HistoryEvent } from './history.ts';
 import type { DecodedImages } from './image.ts';
 
-/** What a prediction brings to the plan. Attributes are null-prototype objects: names come from outside. */
+/**
+ * The data of a prediction that the plan uses. Attributes are null-prototype objects, because callers choose their
+ * names.
+ */
 export interface FeatureInput {
   readonly request: Attributes;
   readonly entities: Readonly<Record<string, string>>;
   readonly candidates: readonly { readonly id: string; readonly attributes: Attributes }[];
-  /** What `FeaturePlan.images` asked for; without it features of images are refused. */
+  /** The images requested by `FeaturePlan.images`; without them features of images are rejected. */
   readonly images?: DecodedImages;
 }
 

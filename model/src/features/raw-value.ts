@@ -1,9 +1,12 @@
-/** What a raw value must be: a number, a text, true or false, a list of texts, or a picture, which the front door has decoded. */
+/**
+ * Types of raw values: a number, a text, true or false, a list of texts, or an image, which the preprocessor has
+ * decoded.
+ */
 export const RAW_TYPES = ['number', 'text', 'flag', 'texts', 'image'] as const;
 export type RawType = (typeof RAW_TYPES)[number];
 export type RawValue = number | string | boolean | readonly string[] | Float32Array;
 
-/** Whether a raw value is what a type asks for. */
+/** Whether a raw value has the given type. */
 export function isOfType(value: unknown, type: RawType): value is RawValue {
   switch (type) {
     case 'number':

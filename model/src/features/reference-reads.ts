@@ -8,7 +8,9 @@ export interface ReferenceRead {
   readonly key: string;
 }
 
-/** Rows of `FeaturePlan.references`, in its order; undefined: no such row. Null when the store did not answer in time. */
+/**
+ * Rows of `FeaturePlan.references`, in its order; undefined: no such row. Null when the store did not answer in time.
+ */
 export type ReferenceAnswers = readonly (ReferenceRow | undefined)[] | null;
 
 export interface PlannedReference {
@@ -22,7 +24,7 @@ interface Identified {
   readonly candidates: readonly { readonly id: string }[];
 }
 
-/** One lookup for each table and entity, however many features use it. */
+/** One lookup per table and entity, however many features use it. */
 export function planReferences(features: readonly CompiledFeature[]): {
   references: readonly PlannedReference[];
   referenceOf: Int32Array;

@@ -59,12 +59,12 @@ export function tooFew(feature: CompiledFeature, arrived: number, candidate: Row
   return refusal(feature, candidate, problem, 'missing_feature');
 }
 
-/** The feature's value is absent, for the reason that `status` names, and nothing is declared to stand for it. */
+/** The feature's value is absent, for the reason in `status`, and no missing value is declared. */
 export function absent(feature: CompiledFeature, status: number, candidate: Row): HotloopError {
   if (status === FEATURE_STATUS.DEGRADED)
     return new HotloopError(
       'UNAVAILABLE',
-      `${subject(feature, candidate)} needs the ${feature.source.kind}, which is not there now; try again`,
+      `${subject(feature, candidate)} needs the ${feature.source.kind}, which cannot be reached; try again`,
       { reason: `${feature.source.kind}_unavailable` },
     );
   if (status === FEATURE_STATUS.STALE)
@@ -82,7 +82,7 @@ export function absent(feature: CompiledFeature, status: number, candidate: Row)
   );
 }
 
-/** A manifest that says something that cannot be served. */
+/** The manifest contains something that cannot be served. */
 export function badManifest(model: string, where: string, error: unknown): HotloopError {
   const why = error instanceof RangeError ? error.message : 'it cannot be compiled';
   return new HotloopError('FAILED_PRECONDITION', `model ${model}: ${where}: ${why}`, {

@@ -32,8 +32,8 @@ import { time } from './transforms/time.ts';
 import type { TransformKind } from './transforms/transform-kind.ts';
 
 /**
- * Every kind of feature there is. A new source, history function or transform is one new file in its folder and one line
- * here; the schema, the plan, the messages and the documentation follow from it.
+ * All kinds of features. A new source, history function or transform is one new file in its folder and one line here;
+ * the schema, the plan, the messages and the documentation follow from it.
  */
 export const SOURCES: readonly SourceKind[] = [
   requestSource,
@@ -76,7 +76,7 @@ const sources = new Map(SOURCES.map((kind) => [kind.name, kind]));
 const functions = new Map(HISTORY_FUNCTIONS.map((kind) => [kind.name, kind]));
 const transforms = new Map<string, TransformKind>(TRANSFORMS.map((kind) => [kind.name, kind]));
 
-/** Reads the `from` of a feature, once. Throws RangeError that says how it may be written. */
+/** Parses the `from` of a feature. Throws RangeError that says how it may be written. */
 export function parseSource(from: string): { kind: SourceKind; source: ParsedSource } {
   const [head, ...rest] = parseSourcePath(from) ?? [];
   const kind = sources.get(head?.name ?? '');
@@ -88,11 +88,11 @@ export function parseSource(from: string): { kind: SourceKind; source: ParsedSou
 /** How a `from` may be written, for messages. */
 export const SOURCE_FORMS = SOURCES.flatMap(({ forms }) => forms).join(', ');
 
-/** The kind of one entry of `transform`. Throws RangeError for one that is not known. */
+/** The kind of one entry of `transform`. Throws RangeError for an unknown one. */
 export function transformKindOf(entry: unknown): TransformKind {
   const name = transformName(entry);
   const kind = transforms.get(name);
-  if (kind === undefined) throw new RangeError(`${name} is no transform`);
+  if (kind === undefined) throw new RangeError(`${name} is not a transform`);
   return kind;
 }
 

@@ -9,7 +9,7 @@ import * as refuse from './refuse.ts';
 import { runStages } from './run-stages.ts';
 import type { GatherContext } from './sources/source-kind.ts';
 
-/** One prediction on its way through the plan. */
+/** State of one prediction while the plan runs. */
 export interface PlanRun {
   readonly input: FeatureInput;
   /** Empty unless the task is ranking. */
@@ -17,7 +17,7 @@ export interface PlanRun {
   readonly rows: number;
   readonly nowMs: number;
   readonly history: HistoryAnswers;
-  /** Of each planned read, where its first answer stands; -1: none. */
+  /** For each planned read, the index of its first answer; -1: none. */
   readonly readOffsets: Int32Array;
   readonly references: ReferenceAnswers;
   readonly referenceOffsets: Int32Array;
@@ -29,22 +29,22 @@ export interface PlanRun {
 
 export interface FeaturePlace {
   readonly index: number;
-  /** Features of the plan. */
+  /** Number of features of the plan. */
   readonly features: number;
   readonly placed: Placed;
-  /** Planned read and planned reference; -1: none. */
+  /** Indices of the planned read and the planned reference; -1: none. */
   readonly read: number;
   readonly reference: number;
-  /** Other features are made of its raw values. */
+  /** Other features are computed from its raw values. */
   readonly keepsRaw: boolean;
 }
 
 const NO_EVENTS = () => undefined;
 
 /**
- * One step of a plan's program: gathers a feature's raw values of all rows, checks them, runs its transforms over all of
- * them at once, and writes its columns. The arrays are kept from one prediction to the next and grow to the largest; a plan
- * never waits between filling and reading them.
+ * One step of a plan's program: gathers a feature's raw values of all rows, checks them, runs its transforms over all
+ * of them at once, and writes its columns. The arrays are reused for the next prediction and grow to the largest;
+ * this is safe because a plan never waits between writing and reading them.
  */
 export class FeatureRunner {
   readonly #feature: CompiledFeature;
@@ -70,7 +70,7 @@ export class FeatureRunner {
     };
   }
 
-  /** The raw values of the last run, one a row; those of other rows than the first only when they differ. */
+  /** The raw values of the last run, one per row; only the first row's if all rows are the same. */
   get raw(): readonly unknown[] {
     return this.#raw;
   }
@@ -122,7 +122,7 @@ export class FeatureRunner {
     for (let row = 0; row < rows; row++) this.#raw[row] = decoded?.[row] ?? this.#raw[row];
   }
 
-  /** Checks what was found, puts the missing value where nothing was, and fills the numbers and the statuses. */
+  /** Checks the values found, inserts the missing value where there was none, and sets the numbers and the statuses. */
   #check(run: PlanRun, rows: number): void {
     const feature = this.#feature;
     const { values, type } = feature;
@@ -159,7 +159,7 @@ export class FeatureRunner {
     }
   }
 
-  /** Returns the status of a value that needs a closer look; throws when it is refused. */
+  /** Returns the status of a value outside the fast path; throws when the value is rejected. */
   #checkOne(run: PlanRun, row: number, at: number, value: unknown): number {
     const feature = this.#feature;
     const candidate = run.candidates[row];
@@ -235,10 +235,10 @@ export class FeatureRunner {
   }
 }
 
-/** float32 cannot hold anything from here on. */
+/** Smallest magnitude that rounds to infinity in float32. */
 const FLOAT32_LIMIT = 3.4028235677973366e38;
 
-/** Writes one column; returns the first row whose number float32 cannot hold, or -1. */
+/** Writes one column; returns the first row whose number float32 cannot represent, or -1. */
 function writeFloats(
   numbers: Float64Array,
   floats: Float32Array,

@@ -3,8 +3,8 @@ import { InputBuffer } from './input-buffer.ts';
 import type { Stage } from './transforms/transform-kind.ts';
 
 /**
- * Runs the stages that change numbers over the first `count` values; what remains is written by `InputBuffer`. `numbers`
- * must hold the values already when `raw` are numbers or flags.
+ * Runs the stages that change numbers over the first `count` values; the last stage is done by `InputBuffer`.
+ * `numbers` must already contain the values when `raw` are numbers or flags.
  */
 export function runStages(
   stages: readonly Stage[],
@@ -20,7 +20,7 @@ export function runStages(
   }
 }
 
-/** Whether raw values can be encoded, and the floats they make; undefined when one cannot be held. */
+/** Encodes raw values; undefined when one cannot be represented. */
 export function encodeValues(encoder: Encoder, raw: readonly unknown[]): InputBuffer | undefined {
   const numbers = Float64Array.from(raw, (value) =>
     typeof value === 'object' || typeof value === 'string' ? 0 : Number(value),

@@ -8,8 +8,8 @@ export interface PathPart {
 const PART = /^([A-Za-z_][A-Za-z0-9_]*)(?:\(([A-Za-z0-9_]+(?:, ?[A-Za-z0-9_]+)*)\))?$/;
 
 /**
- * Takes the text of a `from` apart: names separated by dots, each with arguments in parentheses or without. This is the
- * whole grammar; what the parts mean is each kind's own business. Undefined when the text is not such a path.
+ * Parses the text of a `from`: names separated by dots, each with or without arguments in parentheses. This is the
+ * whole grammar; each kind defines the meaning of its parts. Undefined when the text is not such a path.
  */
 export function parseSourcePath(text: string): readonly PathPart[] | undefined {
   const parts: PathPart[] = [];

@@ -19,7 +19,7 @@ interface Fixtures {
   }[];
 }
 
-/** Made with scikit-learn by testing/make-text-fixtures.py. */
+/** Created with scikit-learn by testing/make-text-fixtures.py. */
 const fixtures = JSON.parse(
   readFileSync(new URL('../testing/text-fixtures.json', import.meta.url), 'utf8'),
 ) as Fixtures;
@@ -33,7 +33,7 @@ describe('MurmurHash3', () => {
     for (const [text, hash] of Object.entries(fixtures.hashes)) expect(murmur3(text)).toBe(hash);
   });
 
-  it('puts the smallest 32 bit number into a bucket as scikit-learn does', () => {
+  it('maps the smallest 32-bit number to a bucket as scikit-learn does', () => {
     for (const buckets of [2, 10, 4096, 2 ** 31 - 1])
       expect(bucketOfHash(-2147483648, buckets)).toBe(Number(2147483648n % BigInt(buckets)));
   });
@@ -63,7 +63,7 @@ describe('text', () => {
     },
   );
 
-  it('finds the words that the pattern of scikit-learn finds, in any text', () => {
+  it('finds the same words as the pattern of scikit-learn, in any text', () => {
     const settings = { shortest: 1, longest: 2, buckets: 97, lowercase: true, alternateSign: true };
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {

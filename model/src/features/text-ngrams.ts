@@ -1,7 +1,7 @@
 import { bucketOfHash, murmur3Bytes } from './murmur3.ts';
 
 export interface TextSettings {
-  /** Shortest and longest run of words. */
+  /** Shortest and longest n-gram, in words. */
   readonly shortest: number;
   readonly longest: number;
   readonly buckets: number;
@@ -10,30 +10,30 @@ export interface TextSettings {
 }
 
 export interface Touched {
-  /** Columns that were added to, each once; the first `count` hold. Valid until the next call. */
+  /** Columns that were changed, each once; only the first `count` entries are valid, until the next call. */
   columns: Int32Array;
   count: number;
 }
 
-/** Whether a character counts as part of a word; 0: not known yet. Python's \w: letters, numbers, and _. */
+/** Whether a character is part of a word (Python's \w: letters, digits and _), cached; 0: not known yet. */
 const OTHER = 1;
 const WORD = 2;
 const kinds = new Uint8Array(0x10000);
 const IS_WORD = /[\p{L}\p{N}_]/u;
 
-// Filled and read within one call, which never waits.
+// Reused between calls, which is safe because a call never waits.
 let bytes = new Uint8Array(4096);
 let starts = new Int32Array(256);
 let ends = new Int32Array(256);
-/** The last text in which a column was touched, so that it is listed once. */
+/** The number of the last text that changed each column, so that each column is listed once. */
 let stamps = new Uint32Array(4096);
 let stamp = 0;
 const touched: Touched = { columns: new Int32Array(1024), count: 0 };
 
 /**
- * Adds the hashed n-grams of a text to columns `out[at]` to `out[at + buckets - 1]`: what scikit-learn's
- * HashingVectorizer makes before its norm, with token_pattern (?u)\b\w\w+\b and analyzer word. Words stand one behind
- * another in a buffer with a space between, so that every n-gram is a slice of it.
+ * Adds the hashed n-grams of a text to columns `out[at]` to `out[at + buckets - 1]`, like scikit-learn's
+ * HashingVectorizer before its norm, with token_pattern (?u)\b\w\w+\b and analyzer word. The words are written into a
+ * buffer, separated by spaces, so that every n-gram is a slice of it.
  */
 export function addNgrams(text: string, settings: TextSettings, out: Float32Array, at: number): Touched {
   const { shortest, longest, buckets, alternateSign } = settings;
@@ -100,7 +100,7 @@ function split(text: string): number {
       }
       continue;
     }
-    // The second half of a pair that is no word was looked at with its first half.
+    // For a surrogate pair that is not a word character, the second unit was already handled with the first.
     if (characters >= 2) {
       if (words === starts.length) growWords();
       starts[words] = start;

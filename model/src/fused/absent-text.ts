@@ -1,2 +1,4 @@
-/** Text that stands for an absent value: the control character SUBSTITUTE, which no text of a request should hold. */
+/**
+ * Text that represents an absent value: the control character SUBSTITUTE, which no text of a request should contain.
+ */
 export const ABSENT_TEXT = '\u001a';

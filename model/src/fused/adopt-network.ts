@@ -6,12 +6,12 @@ import { decodeMessage } from '../onnx/wire.ts';
 
 const PREFIX = 'network/';
 
-/** Reads a network that is to be part of a larger graph. Throws UNIMPLEMENTED for what the reading would lose. */
+/** Decodes a network that will be part of a larger graph. Throws UNIMPLEMENTED for content that would be lost. */
 export function readNetwork(onnx: Uint8Array): OnnxModel {
   const message = decodeMessage(onnx);
   const lost =
     message.functions.length > 0
-      ? 'functions of its own'
+      ? 'its own functions'
       : (message.graph?.sparse_initializer ?? []).length > 0
         ? 'sparse initializers'
         : undefined;
@@ -25,10 +25,10 @@ export function readNetwork(onnx: Uint8Array): OnnxModel {
 }
 
 /**
- * Takes a network's nodes and weights into a graph, every name prefixed so that it meets none of the graph's own.
+ * Copies a network's nodes and weights into a graph, with a prefix on every name to avoid conflicts.
  *
- * @param inputs which value of the graph each input of the network reads.
- * @returns the name in the graph of each output, in their order.
+ * @param inputs the value of the graph that each input of the network reads.
+ * @returns the name in the graph of each output, in order.
  */
 export function adoptNetwork(
   graph: GraphBuilder,

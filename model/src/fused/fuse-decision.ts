@@ -10,7 +10,7 @@ import type { FeatureWriter } from './fuse-features.ts';
 import { reshape } from './fuse-transform.ts';
 import { NotFusable, numberConstant, textTensor } from './fused-column.ts';
 
-/** A probability may leave [0, 1] by what float32 rounds; the same bound as the decision plan's. */
+/** A probability may exceed [0, 1] by the rounding of float32; the same tolerance as in the decision plan. */
 const ROUNDING = 1e-5;
 
 export const FUSED_OUTPUTS = {
@@ -147,7 +147,7 @@ function finish(
   graph.output(FUSED_OUTPUTS.accepted, 'bool', ['N', 1]);
 }
 
-/** Values held to [0, 1], and whether each lay there within rounding. */
+/** Values clipped to [0, 1], and whether each was in that range within rounding. */
 function probabilities(graph: GraphBuilder, value: string): { value: string; fits: string } {
   const low = graph.node('Not', [graph.node('Less', [value, numberConstant(graph, -ROUNDING)])]);
   const high = graph.node('Not', [graph.node('Less', [numberConstant(graph, 1 + ROUNDING), value])]);

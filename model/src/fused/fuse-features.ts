@@ -82,7 +82,7 @@ export class FeatureWriter {
   declare(input: FusedInput): string {
     const known = this.#inputs.find(({ name }) => name === input.name);
     if (known?.type === input.type && known.width === input.width) return input.name;
-    // The same field read in two ways: as often as it is read, under a name that says how.
+    // One field read with different types becomes several inputs, whose names contain the type.
     const name = known === undefined ? input.name : `${input.name} (${input.type})`;
     if (this.#inputs.some((other) => other.name === name)) return name;
     this.#inputs.push({ ...input, name });

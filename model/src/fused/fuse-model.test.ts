@@ -64,7 +64,7 @@ const shopRow: fc.Arbitrary<FusedRow> = fc.record({
 });
 
 describe('a fused file', () => {
-  it('answers as the plan, the network and the decision do, refused rows included', async () => {
+  it('answers as the plan, the network and the decision do, including rejected rows', async () => {
     const manifest = manifestOf(SHOP);
     const onnx = networkOf(manifest);
     const fused = fuseModel(manifest, onnx, ORIGIN);
@@ -90,7 +90,7 @@ describe('a fused file', () => {
     ]);
   });
 
-  it('answers with the best class and the scores of all', async () => {
+  it('returns the best class and the scores of all', async () => {
     const manifest = manifestOf({ ...SHOP, task: 'multiclass', decision: { labels: ['a', 'b', 'c'] } });
     const onnx = networkOf(manifest, 3);
     const fused = fuseModel(manifest, onnx, ORIGIN);
@@ -102,7 +102,7 @@ describe('a fused file', () => {
     );
   });
 
-  it('takes history as an input that says why, with its missing value and transforms in the graph', async () => {
+  it('has an input for history that says why, with its missing value and transforms in the graph', async () => {
     const manifest = manifestOf({
       task: 'regression',
       features: [
@@ -140,7 +140,7 @@ describe('a fused file', () => {
     expect(answer!.score).toBeCloseTo(Number(value!.data[0]), 6);
   });
 
-  it('names the operators of the runtime that it needs', () => {
+  it('names the runtime-specific operators that it needs', () => {
     const manifest = manifestOf({
       features: [
         { name: 'city', from: 'request.city', transform: [{ hash: { buckets: 100, function: 'murmur3' } }] },

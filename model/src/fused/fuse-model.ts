@@ -13,7 +13,7 @@ import { FeatureWriter, type FusedFeature, type FuseOptions, OPSET_OF_TEXT } fro
 import { ML_DOMAIN, numberConstant, RUNTIME_DOMAIN } from './fused-column.ts';
 import type { FusedInput } from './fused-input.ts';
 
-/** Which version a fused file holds; kept in its metadata. */
+/** The version in a fused file; stored in its metadata. */
 export interface FusedOrigin {
   readonly version: number;
   readonly bundleSha256: string;
@@ -23,7 +23,9 @@ export interface FusedModel {
   readonly onnx: Uint8Array;
   readonly inputs: readonly FusedInput[];
   readonly outputs: readonly string[];
-  /** Operators of ONNX Runtime's own that the file needs; empty: any runtime of the standard can execute it. */
+  /**
+   * ONNX Runtime's own operators that the file needs; empty: any runtime that implements the standard can execute it.
+   */
   readonly runtimeOperators: readonly string[];
 }
 
@@ -36,12 +38,12 @@ const LEAST_IR = 7;
 const SAFE = 2 ** 53;
 
 /**
- * Writes one ONNX file that takes raw fields and returns the decision: the stateless part of the feature plan, the
+ * Writes one ONNX file that maps raw fields to the decision: the stateless part of the feature plan, the
  * network, the decision. Each input is [N, width] and named by its source; what the graph cannot compute (history,
  * reference data, transforms without operators) is an input too, and says why. For task ranking a row is one candidate,
  * and `score` is what the candidates of one request are ordered by.
  *
- * Throws FAILED_PRECONDITION `not_fusable` naming what stands in the way.
+ * Throws FAILED_PRECONDITION `not_fusable` naming the obstacle.
  */
 export function fuseModel(
   manifest: Manifest,
@@ -237,7 +239,7 @@ function outputIndex(manifest: Manifest, { graph }: OnnxModel): number {
   return at;
 }
 
-/** The network's operator sets, and those that the plan's operators need beside them. */
+/** The network's operator sets, plus those that the plan's operators need. */
 function operatorSets(network: OnnxModel, graph: GraphBuilder): ReadonlyMap<string, number> {
   const sets = new Map(network.opsets);
   const used = new Set(graph.nodes.map(({ domain }) => domain));

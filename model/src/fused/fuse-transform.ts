@@ -19,7 +19,7 @@ type Fuse<Kind extends string> = (
 
 const DOUBLE = { to: int(elementTypeCode('float64')) };
 
-/** How transforms are written as operators; one that is not here has none. */
+/** Converts transforms to operators; a transform that is not listed has none. */
 const FUSE: { readonly [Kind in TransformKind]?: Fuse<Kind> } = {
   abs: (graph, column) => numbers(column, (value) => graph.node('Abs', [value])),
   log1p: (graph, column) =>
@@ -158,7 +158,7 @@ function hashed(graph: GraphBuilder, column: FusedColumn, buckets: number): Fuse
   return { kind: 'number', value: graph.node('Cast', [bucket], DOUBLE), width: 1 };
 }
 
-/** Writes one transform after `column`. Throws NotFusable when no operators say the same. */
+/** Appends one transform to `column`. Throws NotFusable when no operators compute the same. */
 export function fuseTransform(graph: GraphBuilder, column: FusedColumn, transform: Transform): FusedColumn {
   const kind = typeof transform === 'string' ? transform : Object.keys(transform)[0];
   const argument = typeof transform === 'string' ? undefined : Object.values(transform)[0];
@@ -168,11 +168,11 @@ export function fuseTransform(graph: GraphBuilder, column: FusedColumn, transfor
 }
 
 function numbers(column: FusedColumn, write: (value: string) => string): FusedColumn {
-  if (column.kind === 'text') throw new NotFusable('a text is no number');
+  if (column.kind === 'text') throw new NotFusable('a text is not a number');
   return { kind: 'number', value: write(column.value), width: column.width };
 }
 
-/** Gives every value of a list a row of its own, or puts them back side by side. */
+/** Puts every value of a list into its own row, or back side by side. */
 export function reshape(graph: GraphBuilder, value: string, width: number): string {
   return graph.node('Reshape', [value, graph.constant('shape', int64Tensor([-1, width]))]);
 }

@@ -3,14 +3,14 @@ import { float64Tensor, type OnnxTensor } from '../onnx/tensor.ts';
 
 /** The domain of ONNX's own operators for classical models; part of the standard. */
 export const ML_DOMAIN = 'ai.onnx.ml';
-/** ONNX Runtime's own operators. Used only where the standard has none. */
+/** ONNX Runtime's own operators, used only where the standard has none. */
 export const RUNTIME_DOMAIN = 'com.microsoft';
 
 export { ABSENT_TEXT } from './absent-text.ts';
 
 /**
- * A value on its way from the raw field to the columns of the network: float64[M, width], or text[M, 1]. M is the number
- * of rows, times N for a list of N values.
+ * A value between the raw field and the columns of the network: float64[M, width], or text[M, 1]. M is the number of
+ * rows, times N for a list of N values.
  */
 export interface FusedColumn {
   readonly kind: 'number' | 'text';
@@ -19,12 +19,12 @@ export interface FusedColumn {
   readonly width: number;
 }
 
-/** What the graph cannot compute; the feature's columns then become an input of the file. */
+/** Thrown for a feature that the graph cannot compute; its columns then become an input of the file. */
 export class NotFusable extends Error {
   override readonly name = 'NotFusable';
 }
 
-/** Writes one float64 constant that is broadcast over all rows. @returns its name. */
+/** Adds one float64 constant that is broadcast over all rows. @returns its name. */
 export function numberConstant(graph: GraphBuilder, value: number): string {
   return graph.constant('number', float64Tensor([value], [1, 1]));
 }

@@ -3,7 +3,7 @@ import type { AttributeValue } from '../value.ts';
 import { ABSENT_TEXT } from './absent-text.ts';
 import type { FusedInput } from './fused-input.ts';
 
-/** Values of one input of a fused file, as a runtime takes them. */
+/** Values of one input of a fused file, as a runtime accepts them. */
 export interface FusedFeed {
   readonly name: string;
   readonly type: FusedInput['type'];
@@ -15,8 +15,9 @@ export interface FusedFeed {
 export type FusedRow = Readonly<Record<string, AttributeValue | null | undefined>>;
 
 /**
- * Lays rows out for a fused file. An absent value that the model does not allow becomes NaN or the absent text, and the
- * file answers `accepted` false. Throws INVALID_ARGUMENT naming the input for a value of another type.
+ * Converts rows to the inputs of a fused file. An absent value that the model does not allow becomes NaN or the
+ * absent text, and the file answers `accepted` false. Throws INVALID_ARGUMENT naming the input for a value of another
+ * type.
  */
 export function fusedFeeds(inputs: readonly FusedInput[], rows: readonly FusedRow[]): FusedFeed[] {
   return inputs.map((input) => {

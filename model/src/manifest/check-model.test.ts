@@ -26,7 +26,7 @@ function model(changes: Partial<ModelInterface> = {}): ModelInterface {
 }
 
 describe('the columns of a manifest', () => {
-  it('stand one behind the other, as wide as their categories and values', () => {
+  it('are consecutive, as wide as their categories and values', () => {
     const widths = manifest({
       features: [
         ...features,
@@ -150,7 +150,7 @@ describe('a manifest that does not fit its model', () => {
       /task ranking needs one/,
     ],
     [
-      'a misspelt tensor to be kept out of the log',
+      'a misspelt tensor in log.redact',
       manifestSchema.parse({ name: 'bare', task: 'tensor', log: { redact: ['x', 'snn'] } }),
       model(),
       /log\.redact: the model has no input or output "snn"; it has "x", "p"/,
@@ -161,7 +161,7 @@ describe('a manifest that does not fit its model', () => {
     );
   });
 
-  it('is told about its input and its output at once', () => {
+  it('is reported for its input and its output at once', () => {
     const file = model({ inputs: [tensor('x', ['N', 9])], outputs: [tensor('p', ['N', 9])] });
     expect(() => checkManifestFits(manifest(), file)).toThrow(/features: .*; output: /);
   });

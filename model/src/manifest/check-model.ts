@@ -5,13 +5,13 @@ import { type Columns, columnsOf } from './columns.ts';
 import { goldenProblems } from './golden-problems.ts';
 import type { Manifest } from './manifest.ts';
 
-/** What of a model's description is compared; `inspectModel` gives it. */
+/** The part of a model's description that is compared; from `inspectModel`. */
 export type ModelInterface = Pick<ModelDescription, 'inputs' | 'outputs'>;
 
 /**
- * Throws INVALID_ARGUMENT that names every field of the manifest that does not fit the file, what the file has, and what to
- * change. A model of task tensor brings its own inputs, so only its named output, what it keeps out of the log and its golden
- * examples are looked at.
+ * Throws INVALID_ARGUMENT that names every field of the manifest that does not fit the file, what the file has, and
+ * what to change. A model of task tensor defines its own inputs, so only its named output, its redacted tensors and
+ * its golden examples are checked.
  */
 export function checkManifestFits(manifest: Manifest, model: ModelInterface): void {
   const problems =
@@ -37,7 +37,10 @@ function inputProblem(manifest: Manifest, model: ModelInterface): string | undef
   return batchProblem(manifest, picked) ?? widthProblem(manifest, picked);
 }
 
-/** Features that feed several inputs, or one that is not a float32 matrix: each input must be fed, and by what it takes. */
+/**
+ * For features that feed several inputs, or one that is not a float32 matrix: each input must be fed, with the right
+ * type and shape.
+ */
 function typedInputProblem(manifest: Manifest, model: ModelInterface, columns: Columns): string | undefined {
   const names = model.inputs.map((input) => quotedJson(input.name)).join(', ') || 'none';
   const fed = new Set<string>();
@@ -91,7 +94,9 @@ function pickInput(manifest: Manifest, model: ModelInterface): TensorSpec | stri
   return model.inputs[0]!;
 }
 
-/** Rows of one prediction are candidates (ranking), and predictions are batched: so the first dimension must be free. */
+/**
+ * Rows of one prediction are candidates (ranking), and predictions are batched, so the first dimension must be free.
+ */
 function batchProblem(manifest: Manifest, input: TensorSpec): string | undefined {
   if (input.shape === null) return undefined;
   if (input.shape.length !== 2)
@@ -130,7 +135,7 @@ function outputProblem(manifest: Manifest, model: ModelInterface): string | unde
   return outputWidthProblem(manifest, output, where);
 }
 
-/** Classifiers of scikit-learn give their label as an output of its own; it is a decision as well, without scores. */
+/** Classifiers of scikit-learn output their label separately; it is a decision without scores. */
 function isLabelOutput({ task, output: named }: Manifest, { elementType }: TensorSpec): boolean {
   const isLabel = elementType === 'string' || elementType === 'int64' || elementType === 'int32';
   return named !== undefined && isLabel && (task === 'binary' || task === 'multiclass');
@@ -140,7 +145,10 @@ function isFraction(type: TensorSpec['elementType']): boolean {
   return type === 'float32' || type === 'float64';
 }
 
-/** A name that is misspelt would be logged. Requests for features may name entities that no manifest knows; these do not. */
+/**
+ * A misspelt name would leave its tensor in the log. Only checked for names of tensors, because requests may contain
+ * entities that no manifest declares.
+ */
 function redactProblem(manifest: Manifest, model: ModelInterface): string | undefined {
   const names = [...model.inputs, ...model.outputs].map((tensor) => tensor.name);
   const unknown = manifest.log.redact.find((name) => !names.includes(name));
@@ -148,12 +156,12 @@ function redactProblem(manifest: Manifest, model: ModelInterface): string | unde
   return `log.redact: the model has no input or output ${quotedJson(unknown)}; it has ${shortened(names.map(quotedJson).join(', '))}`;
 }
 
-/** Numbers a row by task: see the table of outputs in the contracts. */
+/** Values per row by task: see the table of outputs in the contracts. */
 function outputWidthProblem(manifest: Manifest, output: TensorSpec, where: string): string | undefined {
   if (output.shape === null) return undefined;
   const shape = shown(output.shape);
   if (output.shape.length > 2) return `${where} has shape ${shape}; it must be [N] or [N, columns]`;
-  // [N] is one number a row. An unnamed or named free width is only known when the model runs.
+  // [N] means one value per row. A free width, named or not, is only known when the model runs.
   const width = output.shape.length < 2 ? 1 : output.shape[1];
   if (typeof width !== 'number') return undefined;
   const labels = manifest.decision.labels?.length;

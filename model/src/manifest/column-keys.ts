@@ -3,19 +3,19 @@ import type { Feature } from '../features/feature-schema.ts';
 import { columnsOf } from './columns.ts';
 import type { Manifest } from './manifest.ts';
 
-/** One column of a model's inputs, so named that columns with the same key mean the same in two manifests. */
+/** One column of a model's inputs, with a key: columns with equal keys have the same meaning in two manifests. */
 export interface ColumnKey {
   readonly feature: string;
   /** The category of a one_hot column; null for other columns. */
   readonly category: string | null;
-  /** The feature's name, what it computes, and the value and category that the column holds. */
+  /** The feature's name, its computation, and the value and category of the column. */
   readonly key: string;
 }
 
 /**
- * The columns of a model's inputs, one input after another. A key leaves out what does not change the number of a value that is there: the
- * missing value, the accepted range, and the other categories. So a new category or a new feature leaves the keys of the
- * other columns as they were.
+ * The columns of a model's inputs, one input after another. A key omits settings that do not change the number for a
+ * present value: the missing value, the accepted range, and the other categories. So a new category or a new feature
+ * does not change the keys of the other columns.
  */
 export function columnKeys(manifest: Manifest): ColumnKey[] {
   const { features } = columnsOf(manifest);
@@ -49,7 +49,7 @@ function definitionOf(feature: Feature): Definition {
 }
 
 export interface ColumnDifference {
-  /** Columns that only the newer manifest has, as a person reads them: `month = Apr`, or `price`. */
+  /** Columns that only the newer manifest has, in readable form: `month = Apr`, or `price`. */
   readonly added: readonly string[];
   readonly removed: readonly string[];
   /** Features of the same name that are computed differently now. */
@@ -58,7 +58,7 @@ export interface ColumnDifference {
   readonly reordered: boolean;
 }
 
-/** What differs between the columns of two manifests; null when they are the same, in the same order. */
+/** The difference between the columns of two manifests; null when they are the same, in the same order. */
 export function columnDifference(older: Manifest, newer: Manifest): ColumnDifference | null {
   const [before, after] = [columnKeys(older), columnKeys(newer)];
   if (before.length === after.length && before.every(({ key }, index) => key === after[index]?.key))
@@ -87,7 +87,7 @@ export function columnDifference(older: Manifest, newer: Manifest): ColumnDiffer
   };
 }
 
-/** One line for a person: `added month = Apr; removed price`. */
+/** A readable line: `added month = Apr; removed price`. */
 export function describeDifference({ added, removed, changed, reordered }: ColumnDifference): string {
   const part = (what: string, names: readonly string[]) =>
     names.length === 0 ? [] : [`${what} ${names.slice(0, 10).join(', ')}${names.length > 10 ? ' …' : ''}`];

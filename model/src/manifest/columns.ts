@@ -6,15 +6,15 @@ export interface FeatureColumns {
   readonly name: string;
   /** First column of the feature in a row of all inputs, one input after another. */
   readonly offset: number;
-  /** How many columns it takes; 0 for a hidden one. */
+  /** Number of columns; 0 for a hidden feature. */
   readonly width: number;
   /** The ONNX input it feeds; undefined: the only one. */
   readonly input: string | undefined;
 }
 
-/** Where each feature stands, in the order of the manifest. */
+/** Position of each feature, in the order of the manifest. */
 export interface Columns {
-  /** Columns a row, over all inputs. */
+  /** Columns per row, over all inputs. */
   readonly width: number;
   readonly features: readonly FeatureColumns[];
   readonly inputs: readonly InputLayout[];
@@ -22,7 +22,7 @@ export interface Columns {
   readonly isMatrix: boolean;
 }
 
-/** Throws RangeError when a feature cannot be compiled; a manifest that was parsed has none such. */
+/** Throws RangeError when a feature cannot be compiled, which cannot happen for a parsed manifest. */
 export function columnsOf(manifest: Pick<Manifest, 'features' | 'task'>): Columns {
   const compiled = compileFeatures(manifest.features, manifest.task === 'ranking');
   const { inputs, placed, isMatrix } = layOut(compiled);

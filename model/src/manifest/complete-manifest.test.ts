@@ -14,7 +14,7 @@ const SHARED = {
 };
 
 describe('a pushed model.yaml', () => {
-  it('takes shared features with the version of the file they came from, and keeps its comments', () => {
+  it('includes shared features with the version of their file, and keeps its comments', () => {
     const yaml = completeManifest(
       '# mine\nname: m\nfeatures:\n  - {use: spend_30d, missing: 7}\n  - {name: x, from: request.x} # kept\n',
       SHARED,
@@ -36,7 +36,7 @@ describe('a pushed model.yaml', () => {
     expect(() => parseManifest(yaml)).toThrow(/use/);
   });
 
-  it('records the function of a hash; a stored one without stays FNV-1a', () => {
+  it('records the function of a hash; a stored hash without one stays FNV-1a', () => {
     const yaml =
       'name: m\nfeatures:\n  - {name: c, from: request.c, transform: [{hash: 9}, {one_hot: [1]}]}\n';
     const completed = completeManifest(yaml, undefined);
@@ -47,7 +47,7 @@ describe('a pushed model.yaml', () => {
     expect(completeManifest(completed, undefined)).toBe(completed);
   });
 
-  it('may not feed a hash to a dense input, with the remedy', () => {
+  it('may not feed a hash to a dense input; the error names the remedy', () => {
     const manifest = manifestOf({ features: [{ name: 'c', from: 'request.c', transform: [{ hash: 9 }] }] });
     expect(misleadingFeatures(manifest, { MatMul: 2 })).toEqual([
       expect.stringMatching(/features.c.*one_hot.*text.*id/),
@@ -61,7 +61,7 @@ describe('a pushed model.yaml', () => {
 });
 
 describe('features.yaml', () => {
-  it('is refused naming the field', () => {
+  it('is rejected naming the field', () => {
     expect(parseSharedFeatures(SHARED.yaml)).toEqual(['spend_30d', 'segment']);
     expect(() => parseSharedFeatures('features:\n  - {name: a, from: nowhere.b}\n')).toThrow(
       /features.0.from.*request/,
@@ -69,7 +69,7 @@ describe('features.yaml', () => {
   });
 });
 
-describe('model.yaml that cannot be read says what stands there and what is taken', () => {
+describe('the error for an invalid model.yaml says what was found and what is allowed:', () => {
   const cases: [string, string, RegExp][] = [
     ['an empty file', '', /empty/],
     ['two documents', 'name: a\n---\nname: b\n', /two documents/],
@@ -103,7 +103,7 @@ describe('model.yaml that cannot be read says what stands there and what is take
     expect(() => parseManifest(yaml)).toThrow(message);
   });
 
-  it('an alias of what it stands in', () => {
+  it('an alias that contains itself', () => {
     expect(() => parseManifest('name: &a [*a]\nfeatures: []\n')).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', reason: 'invalid_manifest' }),
     );

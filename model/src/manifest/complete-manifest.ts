@@ -17,7 +17,7 @@ const sharedSchema = z.strictObject({
     .max(4096),
 });
 
-/** Reads features.yaml. Throws INVALID_ARGUMENT naming every field that is wrong. Returns the names. */
+/** Parses features.yaml. Throws INVALID_ARGUMENT naming every invalid field. Returns the names. */
 export function parseSharedFeatures(yaml: string): string[] {
   const document = parseDocument(yaml, { schema: 'core', uniqueKeys: true });
   const problem = document.errors[0];
@@ -32,15 +32,15 @@ export function parseSharedFeatures(yaml: string): string[] {
 }
 
 /**
- * The text of a model.yaml as a bundle keeps it, so that its meaning never depends on anything outside: each
- * `use: NAME` becomes the shared feature it names with the version of features.yaml it was taken from, and a bare
- * `hash: BUCKETS` becomes `{buckets, function: murmur3}` (in stored bundles the bare form means FNV-1a). Other fields beside
- * `use`, such as `input` and `missing`, replace those of the shared feature. Comments stay; a file with neither comes back
- * as it is.
+ * The text of a model.yaml as stored in a bundle, whose meaning must not depend on anything outside. Each `use: NAME`
+ * is replaced by the shared feature of that name, with the version of features.yaml. A bare `hash: BUCKETS` becomes
+ * `{buckets, function: murmur3}` (in stored bundles the bare form means FNV-1a). Other fields next to `use`, such as
+ * `input` and `missing`, override those of the shared feature. Comments are kept; a file with neither is returned
+ * unchanged.
  */
 export function completeManifest(yaml: string, shared: SharedFeatures | undefined): string {
   const document = parseDocument(yaml, { schema: 'core', uniqueKeys: true });
-  // A file that cannot be read is refused where it is parsed, with a better message.
+  // A file with syntax errors is rejected when it is parsed, with a better message.
   if (document.errors.length > 0) return yaml;
   const features = document.get('features', true);
   if (!isSeq(features)) return yaml;

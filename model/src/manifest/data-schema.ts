@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { durationSchema } from './duration.ts';
 
-/** Which labelled rows are learnt from, and which only judge. */
+/** Selection of the labelled rows for training and for evaluation. */
 export const dataSchema = z
   .strictObject({
     split: z
@@ -13,22 +13,22 @@ export const dataSchema = z
     entity: z
       .string()
       .optional()
-      .describe('The entity (such as user) that must not be on both sides; needed by the splits that say so'),
+      .describe('The entity (such as user) that must not be on both sides; required by the splits by entity'),
     frozen: z
       .number()
       .min(0)
       .lt(0.9)
       .default(0)
-      .describe('Share of entities (or predictions) that is never learnt from, only judged on'),
+      .describe('Share of entities (or predictions) that is used only for evaluation, never for training'),
     max_age: durationSchema.optional().describe('Older predictions are left out'),
-    max_rows: z.int().min(1).optional().describe('The newest so many labelled rows'),
+    max_rows: z.int().min(1).optional().describe('Maximum number of labelled rows; the newest are used'),
     replay: z
       .number()
       .min(0)
       .max(1)
       .optional()
       .describe(
-        'Learn from what is new since the parent was trained, with this share of older rows mixed in',
+        'Train on the rows that are new since the parent was trained, with this share of older rows mixed in',
       ),
     max_per_source: z
       .number()
@@ -55,7 +55,7 @@ export const dataSchema = z
       .max(20)
       .optional()
       .describe(
-        'Folds of the cross-validation that judges instead of a holdout of less than min_examples rows',
+        'Folds of the cross-validation that replaces a holdout of less than min_examples rows',
       ),
   })
   .superRefine((data, context) => {
@@ -66,6 +66,6 @@ export const dataSchema = z
         message: `split ${data.split} needs the entity by which rows are divided, such as user`,
       });
   })
-  .describe('Which labelled rows are learnt from, and which only judge');
+  .describe('Selection of the labelled rows for training and for evaluation');
 
 export type DataSpec = z.output<typeof dataSchema>;

@@ -2,7 +2,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
-/** The text of a model.yaml as it lies on disk. Throws INVALID_ARGUMENT with the place of the first byte that is not UTF-8. */
+/** The text of a model.yaml file. Throws INVALID_ARGUMENT with the position of the first byte that is not UTF-8. */
 export function decodeManifest(bytes: Uint8Array, file = 'model.yaml'): string {
   try {
     return decoder.decode(bytes);
@@ -18,7 +18,7 @@ export function decodeManifest(bytes: Uint8Array, file = 'model.yaml'): string {
   }
 }
 
-/** Where the longest prefix of whole characters ends. */
+/** End of the longest prefix of complete characters. */
 function firstBadByte(bytes: Uint8Array): number {
   let good = 0;
   let bad = bytes.length;
@@ -31,7 +31,7 @@ function firstBadByte(bytes: Uint8Array): number {
       bad = middle - 1;
     }
   }
-  // Up to three bytes of a character that is not finished.
+  // Up to three bytes may belong to an incomplete character.
   while (good > 0 && !isWhole(bytes.subarray(0, good))) good--;
   return good;
 }

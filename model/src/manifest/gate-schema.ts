@@ -3,7 +3,7 @@ import { z } from 'zod';
 export const METRICS = ['auc', 'log_loss', 'accuracy', 'rmse', 'ndcg'] as const;
 export type Metric = (typeof METRICS)[number];
 
-/** What a candidate must show before it becomes a version. */
+/** The requirements that a candidate must meet before it becomes a version. */
 export const gateSchema = z
   .strictObject({
     metric: z.enum(METRICS).optional().describe('Default: by task'),
@@ -16,16 +16,16 @@ export const gateSchema = z
       .describe(
         'How certain the improvement must be, such as 0.95. Without it the measured improvement decides',
       ),
-    min_examples: z.int().min(1).default(100).describe('Held-out rows before anything is judged'),
+    min_examples: z.int().min(1).default(100).describe('Minimum number of held-out rows for a decision'),
     slices: z
       .array(z.string().min(1))
       .max(50)
       .default([])
       .describe(
-        'Features whose values divide the held-out rows; no part may get worse by more than slice_drop',
+        'Features whose values divide the held-out rows into slices; no slice may get worse by more than slice_drop',
       ),
     slice_drop: z.number().min(0).default(0.02).describe('Largest loss of the metric in one slice'),
-    slice_examples: z.int().min(1).default(30).describe('A slice of fewer held-out rows is only reported'),
+    slice_examples: z.int().min(1).default(30).describe('A slice with fewer held-out rows is only reported'),
     corrections: z
       .number()
       .min(0)
@@ -58,7 +58,7 @@ export const gateSchema = z
       .optional()
       .describe('Largest time to score a batch, as a multiple of what the live version takes'),
   })
-  .describe('What a candidate must show before it becomes a version');
+  .describe('The requirements that a candidate must meet before it becomes a version');
 
 export type GateSpec = z.output<typeof gateSchema>;
 export const GATE_DEFAULTS: GateSpec = gateSchema.parse({});

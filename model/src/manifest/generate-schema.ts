@@ -15,7 +15,7 @@ const files: readonly (readonly [name: string, path: string, text: string])[] = 
 for (const [name, path, text] of files) {
   if (!process.argv.includes('--check')) writeFileSync(path, text);
   else if (readFileSync(path, 'utf8') !== text) {
-    console.error(`${name} is not current\nrun: npm run generate`);
+    console.error(`${name} is not up to date\nrun: npm run generate`);
     process.exitCode = 1;
   }
 }

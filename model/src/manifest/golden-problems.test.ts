@@ -24,7 +24,7 @@ function problemsOf(inputs: Tensors, outputs: Tensors, model = MODEL): string[] 
 const yamlWith = (golden: string) => `name: m\ntask: tensor\ngolden: ${golden}\n`;
 
 describe('golden examples in model.yaml', () => {
-  it('are read with their tolerance, and stand or fall with the bounds', () => {
+  it('are parsed with their tolerance, within limits', () => {
     const good = '{relative: 0.01, examples: [{inputs: {x: [[1, 2]]}, outputs: {p: [[0.5]]}}]}';
     expect(parseManifest(yamlWith(good)).golden).toEqual({
       relative: 0.01,
@@ -129,7 +129,7 @@ describe('golden examples in model.yaml', () => {
     expect(problems[0]).toContain(message);
   });
 
-  it('are checked when the manifest is held against the file, and many problems make a short text', () => {
+  it('are checked when the manifest is compared with the file, and many problems give a short text', () => {
     const bad = Array.from({ length: 9 }, () => ({ inputs: { x: [[1]] }, outputs: { p: [[1]] } }));
     const manifest = { ...parseManifest('name: m\ntask: tensor\n'), golden: { examples: bad } };
     expect(() => checkManifestFits(manifest, MODEL)).toThrow(

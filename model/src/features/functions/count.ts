@@ -3,7 +3,7 @@ import { checkPlain, type HistoryFunctionKind } from './function-kind.ts';
 export const countFunction: HistoryFunctionKind = {
   name: 'count',
   form: 'count',
-  documentation: 'How many events there are; 0 when there are none.',
+  documentation: 'Number of events; 0 when there are none.',
   state: 'times',
   parse(call) {
     checkPlain(call, 'count');

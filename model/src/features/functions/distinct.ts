@@ -6,7 +6,7 @@ export const distinctFunction: HistoryFunctionKind = {
   name: 'distinct',
   form: FORM,
   documentation:
-    'How many different values a field has, texts, numbers and flags counted apart; 0 when there are no events.',
+    'Number of different values of a field; texts, numbers and flags are counted separately; 0 when there are no events.',
   state: 'events',
   parse(call) {
     const field = fieldOf(call, FORM);

@@ -2,49 +2,49 @@ import type { FieldSummary, HistoryEvent } from '../history.ts';
 import type { RawType } from '../raw-value.ts';
 import type { PathPart } from '../source-path.ts';
 
-/** A function of the events of one entity and type: one file each in this folder, listed in `registry.ts`. */
+/** A function of the events of one entity and type: one file per function in this folder, listed in `registry.ts`. */
 export interface HistoryFunctionKind {
   readonly name: string;
   /** How it is written, such as `sum(FIELD)`. */
   readonly form: string;
   readonly documentation: string;
   /**
-   * What it needs: `times` only counts or dates events; `sums` can be kept as one number a field and slice of time;
-   * `events` needs the events themselves.
+   * The state it needs: `times` only counts or dates events; `sums` can be kept as one number per field and time
+   * slice; `events` needs the events themselves.
    */
   readonly state: 'times' | 'sums' | 'events';
-  /** Reads its part of `from`. Throws RangeError that says how it must be written. */
+  /** Parses its part of `from`. Throws RangeError that says how it must be written. */
   parse(call: readonly PathPart[]): HistoryFold;
 }
 
 export interface HistoryFold {
-  /** Values that it gives at most: N for last(N), otherwise 1. */
+  /** Maximum number of values: N for last(N), otherwise 1. */
   readonly values: number;
-  /** The type it always gives; undefined where the feature decides. */
+  /** The type of its values; undefined if the feature decides. */
   readonly type: RawType | undefined;
-  /** Looks at fields of the events, not only at their times. */
+  /** Reads fields of the events, not only their times. */
   readonly fields: boolean;
   /** The newest event is enough. */
   readonly newestOnly: boolean;
-  /** Understands events that stand for several; otherwise it is given those before the first of them. */
+  /** Can process summaries of several events; otherwise it only gets the events newer than the first summary. */
   readonly summaries: boolean;
-  /** Newest events that it looks at, where not as many as there are. */
+  /** Limit on the newest events that it reads, if any. */
   readonly most?: number;
   /**
-   * Adds up to `values` values to the empty `out`; none: the value is absent. `events` are newest first. A field that an event
-   * lacks, or has with another type, is passed over: it is others' data, and no reason to refuse this caller.
+   * Appends up to `values` values to the empty `out`; none: the value is absent. `events` are newest first. An event
+   * without the field, or with another type, is skipped: other callers wrote it, so it must not fail this request.
    */
   fold(events: readonly HistoryEvent[], nowMs: number, type: RawType, out: unknown[]): void;
 }
 
-/** Reads `NAME(FIELD)`. */
+/** Parses `NAME(FIELD)`. */
 export function fieldOf(call: readonly PathPart[], form: string): string {
   const field = call.length === 1 && call[0]?.arguments?.length === 1 ? call[0].arguments[0] : undefined;
   if (field === undefined || !/^[A-Za-z_]/.test(field)) throw new RangeError(`must be written ${form}`);
   return field;
 }
 
-/** Reads `NAME`. */
+/** Parses `NAME`. */
 export function checkPlain(call: readonly PathPart[], form: string): void {
   if (call.length !== 1 || call[0]?.arguments !== undefined) throw new RangeError(`must be written ${form}`);
 }

@@ -8,7 +8,7 @@ export const lastFunction: HistoryFunctionKind = {
   name: 'last',
   form: FORM,
   documentation:
-    'The field of the newest N events (1 to 999) that have it, newest first: N values, each with its own columns. Values that are not there take `missing`.',
+    'The field of the newest N events (1 to 999) that have it, newest first: N values, each with its own columns. Missing values are replaced by `missing`.',
   state: 'events',
   parse(call) {
     const [head, tail] = call;

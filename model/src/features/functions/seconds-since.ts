@@ -4,7 +4,7 @@ export const secondsSinceFunction: HistoryFunctionKind = {
   name: 'seconds_since',
   form: 'seconds_since',
   documentation:
-    'Seconds since the newest event; absent when there is none. An event from a clock ahead happened now.',
+    'Seconds since the newest event; absent when there is none. An event in the future counts as now.',
   state: 'times',
   parse(call) {
     checkPlain(call, 'seconds_since');

@@ -7,7 +7,7 @@ export const crossSource: SourceKind = {
   name: 'cross',
   forms: [FORM],
   documentation:
-    'The raw values of two other features that stand before it, as one text `A|B`; encode it with one_hot, hash, or id. Absent when one of the two is.',
+    'The raw values of two earlier features as one text `A|B`; encode it with one_hot, hash, or id. Absent when one of the two is absent.',
   example: '{name: month_segment, from: "cross(month, segment)", transform: [{id: {buckets: 1000}}]}',
   takes: [],
   parse(path) {

@@ -54,7 +54,8 @@ function compile(entity: string, event: string, fold: HistoryFold, feature: Sour
     history: {
       entity,
       event,
-      // Only the newest event of all tells stale from never seen, so max_age needs it whatever the window.
+      // Only the newest event of all distinguishes stale from never seen, so with max_age it must be read whatever
+      // the window.
       windowMs: maxAgeMs === Number.POSITIVE_INFINITY ? Math.min(windowMs, HISTORY_AGE_MS) : HISTORY_AGE_MS,
       limit: fold.newestOnly && where === undefined ? 1 : summaries ? HISTORY_LENGTH : events,
       events: summaries ? 0 : events,

@@ -7,7 +7,7 @@ export const ratioSource: SourceKind = {
   name: 'ratio',
   forms: [FORM],
   documentation:
-    'The raw value of one number feature divided by that of another, both standing before it, such as purchases by views. Absent when one of the two is, or when the second is 0.',
+    'The raw value of one earlier number feature divided by that of another, such as purchases by views. Absent when one of the two is absent, or when the second is 0.',
   example: '{name: conversion, from: "ratio(buys_7d, views_7d)", missing: 0}',
   takes: [],
   parse(path) {

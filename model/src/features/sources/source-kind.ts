@@ -4,7 +4,7 @@ import type { HistoryEvent } from '../history.ts';
 import type { RawType } from '../raw-value.ts';
 import type { PathPart } from '../source-path.ts';
 
-/** Where raw values come from: one file each in this folder, listed in `registry.ts`. */
+/** A source of raw values: one file per source in this folder, listed in `registry.ts`. */
 export interface SourceKind {
   /** First word of `from`. */
   readonly name: string;
@@ -13,13 +13,13 @@ export interface SourceKind {
   readonly documentation: string;
   /** A feature that uses it, as in model.yaml. */
   readonly example: string;
-  /** Fields of a feature that have a meaning only for this kind. */
+  /** Fields of a feature that only apply to this kind. */
   readonly takes: readonly ('window' | 'max_age' | 'where' | 'by')[];
-  /** Reads the rest of `from`. Throws RangeError that says how it must be written. */
+  /** Parses the rest of `from`. Throws RangeError that says how it must be written. */
   parse(path: readonly PathPart[], functions: ReadonlyMap<string, HistoryFunctionKind>): ParsedSource;
 }
 
-/** The fields of a feature that a source looks at. */
+/** The fields of a feature that a source reads. */
 export interface SourceFields {
   readonly from: string;
   readonly window?: string | undefined;
@@ -30,27 +30,29 @@ export interface SourceFields {
 
 export interface ParsedSource {
   readonly kind: string;
-  /** Names of other features that this one is made of; they stand before it. */
+  /** Names of the earlier features that this one is computed from. */
   readonly uses?: readonly string[];
   /** Throws RangeError when other fields of the feature do not fit. */
   compile(feature: SourceFields): CompiledSource;
 }
 
-/** What must be read from the history before the plan can run. */
+/** The history that must be read before the plan can run. */
 export interface HistoryNeed {
   readonly entity: string;
   readonly event: string;
   readonly windowMs: number;
   readonly limit: number;
-  /** Newest events that must be events; 0 where summaries do. */
+  /** How many of the newest events must be returned as events; 0 if summaries are enough. */
   readonly events: number;
-  /** Where its own window begins, before now; infinite without one. */
+  /** Start of its own window, before now; infinite without a window. */
   readonly edgeMs: number;
-  /** Whether fields of the events are looked at, or only their times. */
+  /** Whether fields of the events are read, or only their times. */
   readonly fields: boolean;
 }
 
-/** What must be looked up in an uploaded table before the plan can run: the row whose key is the entity's id. */
+/**
+ * The row of an uploaded table that must be looked up before the plan can run: the one whose key is the entity's id.
+ */
 export interface ReferenceNeed {
   readonly table: string;
   readonly entity: string;
@@ -58,9 +60,9 @@ export interface ReferenceNeed {
 
 export interface CompiledSource {
   readonly kind: string;
-  /** The type it always gives; undefined where the feature decides. */
+  /** The type of its values; undefined if the feature decides. */
   readonly type: RawType | undefined;
-  /** Values a row: N for last(N), otherwise 1. */
+  /** Values per row: N for last(N), otherwise 1. */
   readonly values: number;
   /** Differs from candidate to candidate. */
   readonly perCandidate: boolean;
@@ -69,8 +71,8 @@ export interface CompiledSource {
   /** What the caller can do when the value is absent. */
   readonly remedy: string;
   /**
-   * Puts `values` raw values of each of `rows` rows into `out.raw`, and into `out.found` how many of them there are. A row
-   * without any says why in `out.absence`.
+   * Writes `values` raw values for each of `rows` rows into `out.raw`, and their number into `out.found`. For a row
+   * without any, the reason goes into `out.absence`.
    */
   gather(context: GatherContext, rows: number, out: Gathered): void;
 }
@@ -90,11 +92,14 @@ export interface GatherContext {
   readonly nowMs: number;
   /** The type that the feature's raw values must have. */
   readonly type: RawType;
-  /** Events of the feature's read for a row, newest first; undefined: the entity is not known. Null: the store did not answer. */
+  /**
+   * Events of the feature's read for a row, newest first; undefined: the entity is unknown. Null: the store did not
+   * answer.
+   */
   readonly events: ((row: number) => readonly HistoryEvent[] | undefined) | null;
   /** The feature's row of its table; undefined: no such row. Null: the store did not answer. */
   readonly reference: ((row: number) => ReferenceRow | undefined) | null;
-  /** Raw values of the features that this one uses, one a row; undefined where absent. */
+  /** Raw values of the features that this one uses, one per row; undefined where absent. */
   readonly used: readonly (readonly unknown[])[];
 }
 

@@ -6,12 +6,12 @@ export const bucketize = numberTransform({
   schema: z
     .strictObject({ bucketize: z.array(z.number()).min(1).max(1000) })
     .describe('Index of the bucket, boundaries ascending'),
-  documentation: 'How many of the ascending boundaries are at or below the number: the index of its bucket.',
+  documentation: 'Number of boundaries (ascending) at or below the number, which is the index of its bucket.',
   example: '{bucketize: [1, 10, 100]}',
   apply({ bucketize: given }) {
     for (let index = 1; index < given.length; index++)
       if (!((given[index - 1] as number) < (given[index] as number)))
-        throw new RangeError('bucketize needs boundaries that ascend');
+        throw new RangeError('bucketize needs ascending boundaries');
     const boundaries = Float64Array.from(given);
     return (numbers, count) => {
       for (let index = 0; index < count; index++) {

@@ -14,7 +14,7 @@ export const hash = transformKind({
     .strictObject({
       hash: z.union([
         buckets.describe(
-          'FNV-1a 32 of the text, modulo: how bundles before version 0.2 are read. A push writes the function out',
+          'FNV-1a 32 of the text, modulo: the meaning in bundles before version 0.2. A push records the function',
         ),
         z.strictObject({ buckets, function: z.enum(['murmur3', 'fnv1a']).default('murmur3') }),
       ]),

@@ -18,9 +18,9 @@ export const image = transformKind({
         .enum(['crop', 'pad', 'stretch'])
         .default('crop')
         .describe(
-          'crop: cover, cut out the middle; pad: fit in, white around it; stretch: each side by itself',
+          'crop: cover and cut out the center; pad: fit in with a white border; stretch: scale each side independently',
         ),
-      shorter: side.optional().describe('crop only: first scale the shorter side to so many pixels'),
+      shorter: side.optional().describe('crop only: first scale the shorter side to this many pixels'),
       mean: z.array(z.number()).min(1).max(3).optional().describe('One for each channel; default 0'),
       std: z
         .array(z.number().positive())
@@ -37,7 +37,7 @@ export const image = transformKind({
   typeBefore: () => 'image',
   compile({ image: given }, before) {
     const { width, height, channels, fit, shorter } = given;
-    if (before !== 'image') throw new RangeError('image needs a picture and must be the first transform');
+    if (before !== 'image') throw new RangeError('image needs an image and must be the first transform');
     const cells = channels * height * width;
     if (cells > MOST_CELLS)
       throw new RangeError(`image makes ${cells} numbers; at most ${MOST_CELLS} are allowed`);

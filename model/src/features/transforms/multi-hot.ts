@@ -5,7 +5,7 @@ export const multiHot = transformKind({
   name: 'multi_hot',
   schema: z.strictObject({ multi_hot: z.array(z.string()).min(1).max(10_000) }),
   documentation:
-    'For a list of texts: one column for each category, 1 for every category in the list. Unknown ones are left out. Must be the last transform.',
+    'For a list of texts: one column per category, 1 for every category in the list. Unknown categories are ignored. Must be the last transform.',
   example: '{multi_hot: [Action, Comedy, Drama]}',
   typeBefore: () => 'texts',
   compile({ multi_hot: categories }, before) {

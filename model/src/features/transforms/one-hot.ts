@@ -20,7 +20,7 @@ export const oneHot = transformKind({
   },
   compile({ one_hot: categories }, before) {
     if (before === 'texts') throw new RangeError('one_hot takes one text; use multi_hot for a list of texts');
-    // A flag goes through the same numbers as everything that is not text: true is 1, false is 0.
+    // A flag is handled as a number, like everything that is not text: true is 1, false is 0.
     const reads = before === 'text' ? 'raw' : 'numbers';
     const columnOf = new Map<unknown, number>();
     for (const [column, category] of categories.entries()) {

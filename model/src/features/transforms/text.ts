@@ -8,17 +8,17 @@ export const textTransform = transformKind({
   name: 'text',
   schema: z.strictObject({
     text: z.strictObject({
-      ngrams: z.tuple([size, size]).default([1, 1]).describe('Shortest and longest run of words that counts'),
+      ngrams: z.tuple([size, size]).default([1, 1]).describe('Shortest and longest n-gram, in words'),
       buckets: z.int().min(2).max(262_144).default(4096).describe('Columns'),
       norm: z.enum(['l1', 'l2', 'none']).default('l2'),
       lowercase: z.boolean().default(true),
-      binary: z.boolean().default(false).describe('1 for a word however often it stands there'),
+      binary: z.boolean().default(false).describe('1 for a word, however often it occurs'),
       sublinear: z.boolean().default(false).describe('1 + ln(count) instead of the count'),
       alternate_sign: z
         .boolean()
         .default(true)
         .describe('The sign of the hash decides whether a word adds or subtracts'),
-      idf: z.array(z.number()).max(262_144).optional().describe('A weight for each column, before norm'),
+      idf: z.array(z.number()).max(262_144).optional().describe('One weight per column, applied before norm'),
     }),
   }),
   documentation:
@@ -31,7 +31,7 @@ export const textTransform = transformKind({
       throw new RangeError('text needs ngrams [shortest, longest]');
     if (settings.idf !== undefined && settings.idf.length !== settings.buckets)
       throw new RangeError(
-        `text needs one idf weight a bucket: ${settings.buckets}, not ${settings.idf.length}`,
+        `text needs one idf weight per bucket:  ${settings.buckets}, not ${settings.idf.length}`,
       );
     const compiled: TextSettings = {
       shortest: settings.ngrams[0],

@@ -2,17 +2,17 @@ import type { z } from 'zod';
 import type { ImageSettings } from '../image.ts';
 import type { RawType } from '../raw-value.ts';
 
-/** What stands before a transform: raw values of a type, or numbers that an earlier transform made. */
+/** The input of a transform: raw values of a type, or numbers from an earlier transform. */
 export type Before = RawType | 'numbers';
 
 /**
- * What a transform becomes. A plan runs each stage over all values of a feature at once, in arrays that it keeps: the
- * first `count` places of `raw` and `numbers` hold the values.
+ * A compiled transform. A plan runs each stage over all values of a feature at once, in arrays that it reuses: the
+ * first `count` elements of `raw` and `numbers` contain the values.
  *
  * - `numbers` changes numbers in place.
- * - `encode` makes a number of each raw value. `whole`: the numbers are indices, so their natural type is int64.
- * - `columns` ends the chain: it writes `width` columns of one value into `out` from `at`, which hold zeros, and returns false
- *   when one is not a finite float32. `shape`: the columns are a tensor of that shape, row major. `image`: raw values are pictures that
+ * - `encode` converts each raw value to a number. `whole`: the numbers are indices, so their natural type is int64.
+ * - `columns` ends the chain: it writes `width` columns of one value into `out` from `at`, which are zero before, and returns false
+ *   when one is not a finite float32. `shape`: the columns are a tensor of that shape, row major. `image`: raw values are images that
  *   must be decoded so before the plan runs.
  */
 export type Stage =
@@ -37,7 +37,7 @@ export type Stage =
       ): boolean;
     };
 
-/** One step from raw values to columns: one file each in this folder, listed in `registry.ts`. */
+/** One step from raw values to columns: one file per transform in this folder, listed in `registry.ts`. */
 export interface TransformKind {
   /** As written in model.yaml: the word itself, or the key of an object. */
   readonly name: string;
@@ -45,9 +45,9 @@ export interface TransformKind {
   readonly documentation: string;
   /** One entry of `transform`, as in model.yaml. */
   readonly example: string;
-  /** The type of a feature that declares none and begins with this. */
+  /** The type of a feature that declares none and starts with this transform. */
   typeBefore(entry: unknown): RawType;
-  /** `entry` is what the schema gave. Throws RangeError when it does not fit itself or what stands before. */
+  /** `entry` is parsed by the schema. Throws RangeError when it is inconsistent or does not fit its input. */
   compile(entry: unknown, before: Before): Stage;
 }
 
@@ -63,7 +63,7 @@ export function transformKind<S extends z.ZodType>(kind: {
   return kind;
 }
 
-/** A transform that changes each number by itself. */
+/** A transform that changes each number independently. */
 export function numberTransform<S extends z.ZodType>(kind: {
   readonly name: string;
   readonly schema: S;
