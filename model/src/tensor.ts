@@ -18,7 +18,7 @@ export const DATATYPES = [
 
 export type Datatype = (typeof DATATYPES)[number];
 
-/** A dense tensor as it crosses a port: little endian, row major; BYTES as uint32 length and bytes per element. */
+/** A dense tensor as passed through a port: little endian, row major; BYTES as uint32 length and bytes per element. */
 export interface Tensor {
   readonly name: string;
   readonly datatype: Datatype;

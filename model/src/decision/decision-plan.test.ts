@@ -212,10 +212,13 @@ describe('combine', () => {
     expect(error.message).toContain('decision.combine of candidate "a"');
   });
 
-  it.each(["'text'", 'score > 0.0', 'score / 0.0'])('%s is rejected because it gives no finite number', (combine) => {
-    const error = refusal(() => planOf({ decision: { combine } }).decide(inputOf([0.5])));
-    expect(error.message).toContain('decision.combine');
-  });
+  it.each(["'text'", 'score > 0.0', 'score / 0.0'])(
+    '%s is rejected because it gives no finite number',
+    (combine) => {
+      const error = refusal(() => planOf({ decision: { combine } }).decide(inputOf([0.5])));
+      expect(error.message).toContain('decision.combine');
+    },
+  );
 
   it('that cannot be parsed is rejected when the plan is compiled', () => {
     expect(() => planOf({ decision: { combine: 'score +' } })).toThrow(HotloopError);

@@ -30,24 +30,24 @@ function described(value: unknown): string {
 }
 
 export function mistyped(feature: CompiledFeature, value: unknown, candidate: Row): HotloopError {
-  const problem = `must be ${EXPECTED[feature.type]}, but ${described(value)} arrived`;
+  const problem = `must be ${EXPECTED[feature.type]}, not ${described(value)}`;
   return refusal(feature, candidate, problem, 'mistyped_feature');
 }
 
 export function notFinite(feature: CompiledFeature, value: unknown, candidate: Row): HotloopError {
-  const problem = `must be a finite number that ${feature.encoder.dtype} can hold, but ${described(value)} arrived`;
+  const problem = `must be a finite number that ${feature.encoder.dtype} can represent, not ${described(value)}`;
   return refusal(feature, candidate, problem, 'nonfinite_feature');
 }
 
 export function outOfRange(feature: CompiledFeature, value: number, candidate: Row): HotloopError {
-  const problem = `must lie in [${feature.low}, ${feature.high}], but ${value} arrived`;
+  const problem = `must be in [${feature.low}, ${feature.high}], not ${value}`;
   return refusal(feature, candidate, problem, 'feature_out_of_range');
 }
 
 export function notAllowed(feature: CompiledFeature, value: unknown, candidate: Row): HotloopError {
   const shown = [...(feature.allowed ?? [])].slice(0, 10).map(String).join(', ');
   const more = (feature.allowed?.size ?? 0) > 10 ? ', ...' : '';
-  const problem = `must be one of ${shown}${more}, but ${described(value)} arrived`;
+  const problem = `must be one of ${shown}${more}, not ${described(value)}`;
   return refusal(feature, candidate, problem, 'feature_not_allowed');
 }
 

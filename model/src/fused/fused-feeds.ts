@@ -64,12 +64,8 @@ function elementOf(input: FusedInput, value: unknown, row: number): never {
       if (absent && input.type === 'int8') return -1 as never;
       if (typeof value === 'boolean') return Number(value) as never;
   }
-  const arrived = absent ? 'nothing arrived' : `${JSON.stringify(value)?.slice(0, 80)} arrived`;
-  throw new HotloopError(
-    'INVALID_ARGUMENT',
-    `row ${row}: ${input.name} must be ${input.type}, but ${arrived}`,
-    {
-      reason: 'mistyped_feature',
-    },
-  );
+  const found = absent ? 'but it is missing' : `not ${JSON.stringify(value)?.slice(0, 80)}`;
+  throw new HotloopError('INVALID_ARGUMENT', `row ${row}: ${input.name} must be ${input.type}, ${found}`, {
+    reason: 'mistyped_feature',
+  });
 }

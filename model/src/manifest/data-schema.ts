@@ -54,9 +54,7 @@ export const dataSchema = z
       .min(2)
       .max(20)
       .optional()
-      .describe(
-        'Folds of the cross-validation that replaces a holdout of less than min_examples rows',
-      ),
+      .describe('Folds of the cross-validation that replaces a holdout of less than min_examples rows'),
   })
   .superRefine((data, context) => {
     if (data.split !== 'time' && data.entity === undefined)

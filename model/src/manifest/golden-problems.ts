@@ -12,8 +12,9 @@ interface ModelInterface {
 const MOST_NAMED = 5;
 
 /**
- * Where golden examples do not fit the model's inputs and outputs: names, shapes, types, ranges. One line each, beginning
- * with the field; the first of each example. Whether the outputs are right only running the model can tell.
+ * Golden examples that do not fit the model's inputs and outputs in names, shapes, types or ranges: one line each,
+ * starting with the field; only the first problem of each example. Whether the output values are right is only known
+ * by running the model.
  */
 export function goldenProblems(golden: Golden | undefined, model: ModelInterface): string[] {
   const found = (golden?.examples ?? []).flatMap(({ inputs, outputs }, index) => {
@@ -30,7 +31,7 @@ export function goldenProblems(golden: Golden | undefined, model: ModelInterface
 
 function missingInput(inputs: Readonly<Record<string, NestedValues>>, model: ModelInterface) {
   const missing = model.inputs.find(({ name }) => !Object.hasOwn(inputs, name));
-  return missing && `input ${quotedJson(missing.name)} is missing; every input of the model is needed`;
+  return missing && `input ${quotedJson(missing.name)} is missing; every input of the model is required`;
 }
 
 function tensorsProblem(
@@ -69,7 +70,7 @@ function tensorProblem(spec: TensorSpec, values: NestedValues): string | undefin
   if (index < 0) return undefined;
   const shown = JSON.stringify(elements[index]).slice(0, 80);
   const hint = spec.elementType.endsWith('int64') ? '; write whole numbers past 2^53 as text' : '';
-  return `holds ${shown}, which is not ${spec.elementType}${hint}`;
+  return `contains ${shown}, which is not ${spec.elementType}${hint}`;
 }
 
 const LARGEST: Partial<Record<ElementType, number>> = {

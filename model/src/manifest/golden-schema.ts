@@ -1,10 +1,16 @@
 import { z } from 'zod';
 
-/** A tensor as YAML or JSON has it: nested lists, row by row; a scalar stands alone. The nesting is its shape. */
+/**
+ * A tensor in YAML or JSON: nested lists in row-major order, whose nesting is the shape; a scalar is given without a
+ * list.
+ */
 export type NestedValues = number | string | boolean | readonly NestedValues[];
 
 export const MAX_GOLDEN_EXAMPLES = 64;
-/** As JSON text. The examples lie in every bundle, and every node that loads the version runs them. */
+/**
+ * Size limit as JSON text, because the examples are part of every bundle, and every node that loads the version runs
+ * them.
+ */
 export const MAX_GOLDEN_BYTES = 64 * 1024;
 
 const nestedSchema: z.ZodType<NestedValues> = z
@@ -24,7 +30,7 @@ const tolerance = z.number().min(0).max(1e9).optional();
 export const goldenSchema = z
   .strictObject({
     relative: tolerance.describe(
-      'Numbers with a fraction may differ by absolute + relative * |expected|. Default: 1e-3; 1e-2 on a provider other than cpu or in FP16; 4e-2 in BF16',
+      'Floating point numbers may differ by absolute + relative * |expected|. Default: 1e-3; 1e-2 on a provider other than cpu or in FP16; 4e-2 in BF16',
     ),
     absolute: tolerance.describe(
       'Default: 1e-5, 2e-3 or 2e-2 likewise, times the largest expected value of the output where that is above 1',
@@ -33,7 +39,7 @@ export const goldenSchema = z
       .array(
         z.strictObject({
           inputs: tensorsSchema.describe('Every input of the model by name, as nested lists'),
-          outputs: tensorsSchema.describe('What must come out, by name; outputs left out are not compared'),
+          outputs: tensorsSchema.describe('The expected outputs by name; outputs left out are not compared'),
         }),
       )
       .max(MAX_GOLDEN_EXAMPLES)
@@ -43,7 +49,7 @@ export const goldenSchema = z
     ({ examples }) => Buffer.byteLength(JSON.stringify(examples)) <= MAX_GOLDEN_BYTES,
     `the examples are larger than ${MAX_GOLDEN_BYTES} bytes`,
   )
-  .describe('Inputs with the outputs that this very version must give; compared before it takes traffic');
+  .describe('Inputs with the expected outputs of this version; compared before it gets traffic');
 
 export type Golden = z.output<typeof goldenSchema>;
 export type GoldenExample = Golden['examples'][number];

@@ -21,7 +21,7 @@ describe('a drafted model.yaml', () => {
     churn: (row) => String(row % 7 < 3 ? 1 : 0),
   });
 
-  it('can be read, names the task, and has a feature for each column that can be learnt from', () => {
+  it('can be parsed, names the task, and has a feature for each useful column', () => {
     const { yaml, task, label, features } = inferManifest('churn', data, undefined);
     const manifest = parseManifest(yaml);
     expect([task, label]).toEqual(['binary', 'churn']);
@@ -56,10 +56,10 @@ describe('a drafted model.yaml', () => {
     );
   });
 
-  it('names in the draft what it left out, also when nothing is left', () => {
+  it('lists the omitted columns in the draft, also when no feature remains', () => {
     const inferred = inferManifest('churn', data, 'churn');
     expect(inferred.yaml).toContain('# Left out of the features');
-    expect(inferred.yaml).toContain('#   "reason" (leak: each of its values goes with one label only)');
+    expect(inferred.yaml).toContain('#   "reason" (leak: each of its values occurs with only one label)');
     const leaking = table({
       'two\nlines': (row) => String(row % 3),
       y: (row) => String(Number(row % 3 === 0)),
@@ -69,7 +69,7 @@ describe('a drafted model.yaml', () => {
     );
   });
 
-  it('tells regression and many classes apart, and refuses what it cannot draft', () => {
+  it('distinguishes regression from many classes, and rejects data that it cannot draft from', () => {
     const numbers = table({ x: (row) => String(Math.sin(row)), y: (row) => String(Math.cos(3 * row)) });
     expect(inferManifest('m', numbers, 'y').task).toBe('regression');
     const classes = table({

@@ -1,6 +1,6 @@
 import { Document, isCollection, isMap, isSeq } from 'yaml';
 
-/** A table as a CSV file gives it: texts, row by row. */
+/** A table from a CSV file: texts, row by row. */
 export interface TextTable {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -18,11 +18,11 @@ export interface InferredManifest {
   readonly label: string;
   /** Columns that became features. */
   readonly features: readonly string[];
-  /** Columns that were left out, or need a look, and why. */
+  /** Columns that were omitted, or need attention, and why. */
   readonly findings: readonly ColumnFinding[];
 }
 
-/** Distinct texts of a column from which on it is no category any more. */
+/** Maximum number of distinct texts of a categorical column. */
 const MOST_CATEGORIES = 50;
 const ABSENT: ReadonlySet<string> = new Set(['', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '?']);
 const TRUE_FALSE: ReadonlySet<string> = new Set(['true', 'false', 'True', 'False', 'TRUE', 'FALSE']);
@@ -44,17 +44,17 @@ interface Column {
   readonly name: string;
   readonly texts: readonly string[];
   readonly kind: 'number' | 'flag' | 'category' | 'text' | 'time';
-  /** Of the values that are there. */
+  /** Of the non-missing values. */
   readonly distinct: ReadonlyMap<string, number>;
   readonly missing: number;
   readonly numbers: Float64Array;
 }
 
 /**
- * Drafts a model.yaml from data: types, ranges, means, categories, the task and the label. Throws RangeError when the table has
- * no rows, no such label, or nothing that can be a feature.
+ * Drafts a model.yaml from data: types, ranges, means, categories, the task and the label. Throws RangeError when the
+ * table has no rows, no such label, or no column that can be a feature.
  *
- * @param label the column to be predicted; undefined: one that is called like a label, otherwise the last.
+ * @param label the column to predict; undefined: one with a usual name of a label, otherwise the last.
  */
 export function inferManifest(name: string, table: TextTable, label: string | undefined): InferredManifest {
   if (table.rows.length === 0) throw new RangeError('the file has no rows');
@@ -91,7 +91,7 @@ export function inferManifest(name: string, table: TextTable, label: string | un
   return { yaml, task, label: target.name, features: features.map((one) => String(one.name)), findings };
 }
 
-/** What the reader of the draft must know: where it comes from, and which columns were left out of it. */
+/** A comment for the reader of the draft: its source, and the omitted columns. */
 function commentOf(rows: number, label: string, findings: readonly ColumnFinding[]): string {
   const lines = [
     `Drafted by \`hotloop features infer\` from ${rows} rows; the label is ${JSON.stringify(label)}.`,
@@ -103,11 +103,11 @@ function commentOf(rows: number, label: string, findings: readonly ColumnFinding
   return lines.map((line) => `# ${line}\n`).join('');
 }
 
-// A name of a column may hold line breaks, which would end the comment.
+// The name of a column may contain line breaks, which would end the comment.
 const describeFinding = ({ column, finding, detail }: ColumnFinding): string =>
   `${JSON.stringify(column)} (${finding}: ${detail.replaceAll(/\s+/g, ' ')})`;
 
-/** YAML as it is written by hand: a line for each field of a feature, and short lists and maps within one line. */
+/** YAML in the usual style: one line per field of a feature, and short lists and maps within one line. */
 function writeManifest(manifest: Readonly<Record<string, unknown>>): string {
   const document = new Document(manifest);
   const features = document.get('features');
@@ -190,7 +190,7 @@ function problemOf(
     (isWhole ||
       (kind === 'text' && averageLength < 40 && ![...distinct.keys()].some((text) => text.includes(' '))))
   )
-    return { finding: 'id', detail: 'every row has its own value, so nothing can be learnt from it' };
+    return { finding: 'id', detail: 'every row has a different value, so a model cannot learn from it' };
   if (missing > rows / 2)
     return {
       finding: 'too_many_missing',
@@ -199,12 +199,14 @@ function problemOf(
   return undefined;
 }
 
-/** A column that tells the label: each of its values goes with one label only, or it is the label times a number. */
+/**
+ * A column that reveals the label: each of its values occurs with only one label, or it is the label times a number.
+ */
 function leakOf(column: Column, target: Column): string | undefined {
   if (column.kind === 'number' && target.kind === 'number') {
     const correlation = correlationOf(column.numbers, target.numbers);
     if (Math.abs(correlation) > 0.999)
-      return `it moves with the label (correlation ${correlation.toFixed(4)})`;
+      return `it is almost proportional to the label (correlation ${correlation.toFixed(4)})`;
   }
   if (column.distinct.size > column.texts.length / 5 || target.distinct.size > 50) return undefined;
   const labelOf = new Map<string, string>();
@@ -214,7 +216,7 @@ function leakOf(column: Column, target: Column): string | undefined {
     if (before !== undefined && before !== label) return undefined;
     labelOf.set(text, label);
   }
-  return column.texts.length > 20 ? 'each of its values goes with one label only' : undefined;
+  return column.texts.length > 20 ? 'each of its values occurs with only one label' : undefined;
 }
 
 function correlationOf(a: Float64Array, b: Float64Array): number {
@@ -298,7 +300,7 @@ function statisticsOf(numbers: Float64Array): { mean: number; std: number; min: 
   return { mean, std: Math.sqrt(variance), min, max };
 }
 
-/** Values seen so far, and as much again on both sides: what lies outside is reported, not refused. */
+/** The range of the values seen, extended by its length on both sides. Values outside are reported, not rejected. */
 function widened(min: number, max: number): [number, number] {
   const length = max - min;
   return [rounded(min >= 0 ? Math.max(0, min - length) : min - length), rounded(max + length)];

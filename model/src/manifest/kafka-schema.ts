@@ -6,17 +6,17 @@ const topicSchema = z.string().regex(TOPIC, 'must be the name of a topic: letter
 /** Predictions from a topic. Answers go to `replies`, or each to the topic of its label. */
 export const kafkaSchema = z
   .strictObject({
-    requests: topicSchema.describe('Topic of requests: JSON as POST /v1/models/{model}/predict takes it'),
+    requests: topicSchema.describe('Topic of requests: JSON as for POST /v1/models/{model}/predict'),
     replies: topicSchema.optional().describe('Topic of all answers'),
     replies_by_label: z
       .string()
-      .regex(/^[A-Za-z0-9._-]*\{label\}[A-Za-z0-9._-]*$/, 'must hold {label}, such as desk.{label}')
+      .regex(/^[A-Za-z0-9._-]*\{label\}[A-Za-z0-9._-]*$/, 'must contain {label}, such as desk.{label}')
       .max(100)
       .optional()
       .describe('Topic of the answers of one label, such as desk.{label}'),
   })
   .refine(({ replies, replies_by_label }) => (replies === undefined) !== (replies_by_label === undefined), {
-    message: 'give replies or replies_by_label, one of them',
+    message: 'set either replies or replies_by_label',
   })
   .refine(({ requests, replies }) => requests !== replies, {
     message: 'requests and replies must be two topics',
@@ -24,7 +24,7 @@ export const kafkaSchema = z
 
 export type KafkaSpec = z.output<typeof kafkaSchema>;
 
-/** The topic of an answer. What a topic's name cannot hold of the label becomes `_`. */
+/** The topic of an answer. Characters of the label that a topic name cannot contain become `_`. */
 export function replyTopic(spec: KafkaSpec, label: string): string {
   if (spec.replies !== undefined) return spec.replies;
   return (spec.replies_by_label ?? '').replace(

@@ -5,7 +5,7 @@ import { fractionSchema } from './schema-parts.ts';
 export const logSchema = z
   .strictObject({
     durability: z.enum(['process', 'disk']).default('process'),
-    sample: fractionSchema.default(1).describe('Share of predictions whose tensors are kept'),
+    sample: fractionSchema.default(1).describe('Share of predictions whose tensors are logged'),
     redact: z
       .array(z.string().min(1))
       .default([])
@@ -14,4 +14,4 @@ export const logSchema = z
       ),
     retention: durationSchema.default('90d'),
   })
-  .describe('What the prediction log keeps');
+  .describe('What is written to the prediction log');

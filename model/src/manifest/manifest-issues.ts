@@ -3,7 +3,7 @@ import { isTransformName, TRANSFORMS, transformName } from '../features/registry
 
 type Issue = z.core.$ZodIssue;
 
-/** What a schema found wrong, one line each: the field, what stands there, and what is taken. */
+/** The problems that a schema found, one line each: the field, the value found, and what is allowed. */
 export function describeIssues(issues: readonly Issue[], value: unknown): string[] {
   return issues.flatMap((issue) => describe(issue, issue.path, value));
 }
@@ -12,13 +12,13 @@ function describe(issue: Issue, path: readonly PropertyKey[], root: unknown): st
   const field = path.map(String).join('.');
   const say = (text: string) => [field === '' ? text : `${field}: ${text}`];
   const given = at(root, path);
-  // A schema's own words are better than any made here.
+  // A message from the schema itself is better than one made here.
   const isPlain = issue.message.startsWith('Invalid input');
   if (!isPlain && (issue.code === 'invalid_union' || issue.code === 'invalid_type'))
     return say(issue.message);
   if (issue.code === 'invalid_union') {
     if (path.at(-2) === 'transform') return describeTransform(issue, path, root);
-    // The alternatives that take this kind of value know best what is wrong with it.
+    // Of a union, report the alternative that accepts this kind of value, because its message fits best.
     const fitting = issue.errors.find(
       (inner) => inner.length > 0 && !inner.some((one) => one.path.length === 0),
     );
@@ -35,7 +35,7 @@ function describe(issue: Issue, path: readonly PropertyKey[], root: unknown): st
   return say(issue.message);
 }
 
-/** A transform is known by its key: only what is wrong with that one is told. */
+/** Reports only the problem of the transform that the key names. */
 function describeTransform(
   issue: Extract<Issue, { code: 'invalid_union' }>,
   path: readonly PropertyKey[],

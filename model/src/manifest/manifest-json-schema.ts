@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { manifestSchema } from './manifest.ts';
 
-/** model.yaml's schema as JSON Schema text, so that an editor completes and checks the file. */
+/** The schema of model.yaml as JSON Schema text, with which editors complete and check the file. */
 export function manifestJsonSchema(): string {
   const schema = z.toJSONSchema(manifestSchema, {
     target: 'draft-2020-12',

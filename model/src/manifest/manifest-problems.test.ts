@@ -29,20 +29,20 @@ describe('manifestProblems', () => {
 
   const feature = (given: object) => ({ features: [{ name: 'bad', from: 'request.x', ...given }] });
   const cases: [string, Given, string][] = [
-    ['text that makes no number', feature({ type: 'text' }), 'features.bad'],
-    ['an entity that makes no number', feature({ from: 'entity.user' }), 'features.bad'],
+    ['text without an encoding', feature({ type: 'text' }), 'features.bad'],
+    ['an entity without an encoding', feature({ from: 'entity.user' }), 'features.bad'],
     ['a step after one_hot', feature({ transform: [{ one_hot: [1, 2] }, 'abs'] }), 'features.bad'],
-    ['a category that stands twice', feature({ transform: [{ one_hot: ['a', 'a'] }] }), 'features.bad'],
-    ['boundaries that do not ascend', feature({ transform: [{ bucketize: [2, 1] }] }), 'features.bad'],
-    ['a scale of no length', feature({ transform: [{ scale: { min: 1, max: 1 } }] }), 'features.bad'],
-    ['a clip upside down', feature({ transform: [{ clip: [2, 1] }] }), 'features.bad'],
+    ['a repeated category', feature({ transform: [{ one_hot: ['a', 'a'] }] }), 'features.bad'],
+    ['boundaries that are not ascending', feature({ transform: [{ bucketize: [2, 1] }] }), 'features.bad'],
+    ['a scale of length zero', feature({ transform: [{ scale: { min: 1, max: 1 } }] }), 'features.bad'],
+    ['a clip with swapped ends', feature({ transform: [{ clip: [2, 1] }] }), 'features.bad'],
     ['a missing value of another type', feature({ missing: 'none' }), 'features.bad'],
     ['a missing value that overflows', feature({ missing: 1e39 }), 'features.bad'],
-    ['a range upside down', feature({ range: [1, 0] }), 'features.bad'],
+    ['a range with swapped ends', feature({ range: [1, 0] }), 'features.bad'],
     ['a window without history', feature({ window: '1d' }), 'features.bad'],
     ['a candidate without ranking', feature({ from: 'item.x' }), 'features.bad'],
-    ['a combination that cannot be read', { decision: { combine: 'score +' } }, 'decision.combine'],
-    ['a combination of what is not there', { decision: { combine: 'margin' } }, 'decision.combine'],
+    ['a combination that cannot be parsed', { decision: { combine: 'score +' } }, 'decision.combine'],
+    ['a combination with an unknown variable', { decision: { combine: 'margin' } }, 'decision.combine'],
     [
       'a combination of many scores',
       { task: 'multiclass', decision: { labels: ['a', 'b'], combine: 'score' } },
@@ -50,7 +50,7 @@ describe('manifestProblems', () => {
     ],
     ['three labels of two classes', { decision: { labels: ['a', 'b', 'c'] } }, 'decision.labels'],
     [
-      'an exclusion that is no history',
+      'an exclusion that is not a history',
       { task: 'ranking', decision: { rank: { exclude: 'request.seen' } } },
       'decision.rank.exclude',
     ],
@@ -63,7 +63,7 @@ describe('manifestProblems', () => {
     expect(problems[0]).toMatch(new RegExp(`^${field}: .+`));
   });
 
-  it('names every one of several', () => {
+  it('names all of several problems', () => {
     const yaml = `
 name: model
 features:

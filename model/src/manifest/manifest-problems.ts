@@ -6,7 +6,7 @@ import { layOut } from '../features/input-layout.ts';
 import type { Manifest } from './manifest.ts';
 import { monitorProblems } from './monitor-problems.ts';
 
-/** What decision.combine may see. */
+/** The variables of decision.combine. */
 export const COMBINE_VARIABLES = {
   score: 'number',
   request: 'record',
@@ -15,8 +15,8 @@ export const COMBINE_VARIABLES = {
 } as const;
 
 /**
- * What is wrong with a manifest that its schema allows: parts that each may stand, but not together. One line each,
- * beginning with the field. Empty when every service can compile its section.
+ * Problems of a manifest that its schema allows: parts that are valid alone but not together. One line each, starting
+ * with the field. Empty when every service can compile its section.
  */
 export function manifestProblems(manifest: Manifest): string[] {
   return [

@@ -15,7 +15,7 @@ import { trainingSchema } from './training-schema.ts';
 export const TASKS = ['binary', 'multiclass', 'multilabel', 'regression', 'ranking', 'tensor'] as const;
 export type Task = (typeof TASKS)[number];
 
-/** model.yaml. Everything but name and features has a sound default. */
+/** model.yaml. Everything except name and features has a default. */
 export const manifestSchema = z
   .strictObject({
     name: nameSchema,
@@ -23,10 +23,10 @@ export const manifestSchema = z
     description: z.string().max(2000).optional(),
     features: z.array(featureSchema).max(4096).default([]),
     input: z.string().optional().describe('The ONNX input fed with the features; the only one when absent'),
-    output: z.string().optional().describe('The ONNX output that holds the score; the first when absent'),
+    output: z.string().optional().describe('The ONNX output with the score; the first when absent'),
     decision: decisionSchema.default({ threshold: 0.5 }),
     kafka: kafkaSchema.optional(),
-    pipeline: pipelineSchema.optional().describe('Models that are asked first; features read their answers'),
+    pipeline: pipelineSchema.optional().describe('Models that run first; features read their answers'),
     outcome: outcomeSchema.default({ from: 'sdk', window: '7d' }),
     training: trainingSchema.optional(),
     golden: goldenSchema.optional(),

@@ -1,15 +1,15 @@
 import { columnsOf } from './columns.ts';
 import type { Manifest } from './manifest.ts';
 
-/** Operators that take a number as an index or a category, so that a hash may feed them. */
+/** Operators that use a number as an index or a category, so a hash may feed them. */
 const INDEXERS =
   /^(Gather|GatherND|GatherElements|OneHot|ScatterND|ScatterElements|EmbedLayerNormalization|ai\.onnx\.ml:(OneHotEncoder|LabelEncoder|CategoryMapper|TreeEnsemble\w*))$/;
 
 /**
- * Features that a model can be served with, but that cannot mean what was meant: a hash is an index without an order, and a
- * dense layer takes it for a size. One line each. Checked at push only, so that stored versions go on.
+ * Features that can be served but cannot mean what was intended: a hash is an index without an order, and a dense
+ * layer treats it as a quantity. One line each. Checked only at push, so that stored versions keep working.
  *
- * @param operators of the ONNX file, as inspectModel gives them; undefined for a network that hotloop makes.
+ * @param operators of the ONNX file, from inspectModel; undefined for a network that hotloop creates.
  */
 export function misleadingFeatures(
   manifest: Manifest,
@@ -25,7 +25,7 @@ export function misleadingFeatures(
     const remedy =
       type === 'number' ? 'one_hot' : 'one_hot after it, `text` for sentences, or `id` with an embedding';
     return [
-      `features.${name}: hash makes the index of a bucket, which a dense layer takes for a size, so the model cannot learn from it; use ${remedy}`,
+      `features.${name}: hash gives the index of a bucket, which a dense layer treats as a quantity, so the model cannot learn from it; use ${remedy}`,
     ];
   });
 }

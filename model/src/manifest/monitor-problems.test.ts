@@ -5,23 +5,23 @@ import { parseManifest } from './parse-manifest.ts';
 const manifest = (monitor: string) =>
   `name: m\nfeatures:\n  - {name: price, from: request.price}\nmonitor: ${monitor}\n`;
 
-it('has sound defaults', () => {
+it('has valid defaults', () => {
   expect(parseManifest(manifest('{}')).monitor).toMatchObject({ enabled: true, drift: { features: 'psi' } });
 });
 
-it('refuses a rule about a feature that does not exist', () => {
+it('rejects a rule about an unknown feature', () => {
   expect(() => parseManifest(manifest('{rules: [{signal: drift, feature: prise}]}'))).toThrow(
     /monitor.rules.0.feature: there is no feature "prise"; name one of price/,
   );
 });
 
-it('refuses a slice by a feature that does not exist', () => {
+it('rejects a slice by an unknown feature', () => {
   expect(() => parseManifest(manifest('{slices: [price, prise]}'))).toThrow(
     /monitor.slices.1: there is no feature "prise"/,
   );
 });
 
-it('refuses webhooks without TLS, in metadata ranges, or with a password', () => {
+it('rejects webhooks without TLS, in metadata ranges, or with a password', () => {
   for (const bad of [
     'http://hooks.example/x',
     'https://169.254.169.254/latest',

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { Manifest } from './manifest.ts';
 import type { Receiver } from './monitor-schema.ts';
 
-/** What is wrong with the monitor section that its schema allows; one line each, beginning with the field. */
+/** Problems of the monitor section that its schema allows; one line each, starting with the field. */
 export function monitorProblems({ task, features, monitor }: Manifest): string[] {
   const names = new Set(features.map((feature) => feature.name));
   const problems = monitor.rules.flatMap((rule, index) =>
@@ -43,19 +43,21 @@ function receiverProblem(receiver: Receiver): string | undefined {
   return webhook === undefined ? undefined : webhookProblem(webhook);
 }
 
-/** A receiver's address by its kind: a plain text is a webhook, or an e-mail address after `mailto:`. */
+/** The address and kind of a receiver: plain text is a webhook, or an e-mail address after `mailto:`. */
 export function addressesOf(receiver: Receiver): { readonly webhook?: string; readonly email?: string } {
   if (typeof receiver !== 'string')
     return 'email' in receiver ? { email: receiver.email } : { webhook: receiver.webhook };
   return receiver.startsWith('mailto:') ? { email: receiver.slice(7) } : { webhook: receiver };
 }
 
-/** Why a webhook's address is refused, as far as its text tells; names are checked again when they are resolved. */
+/**
+ * Why a webhook's address is rejected, as far as its text shows; host names are checked again when they are resolved.
+ */
 export function webhookProblem(address: string): string | undefined {
   if (!URL.canParse(address)) return `${JSON.stringify(address.slice(0, 80))} is not an address`;
   const url = new URL(address);
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (url.username !== '' || url.password !== '') return 'a webhook must not hold a password';
+  if (url.username !== '' || url.password !== '') return 'a webhook must not contain a password';
   if (isIP(host) !== 0 && isMetadataAddress(host)) return `${host} is in the metadata range of a host`;
   const isLoopback = host === 'localhost' || (isIP(host) !== 0 && isLoopbackAddress(host));
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)) return undefined;
@@ -64,7 +66,7 @@ export function webhookProblem(address: string): string | undefined {
 
 const mapped = (ip: string): string => /^(?:0*:)*ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1] ?? hexMapped(ip);
 
-/** ::ffff:a9fe:a9fe, as URL writes a mapped IPv4 address. */
+/** Decodes ::ffff:a9fe:a9fe, the form in which URL writes a mapped IPv4 address. */
 function hexMapped(ip: string): string {
   const match = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(ip);
   if (!match) return ip;
@@ -72,7 +74,7 @@ function hexMapped(ip: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-/** Link-local and the addresses at which clouds serve a machine's credentials. */
+/** Link-local addresses, and those at which clouds serve a machine's credentials. */
 export function isMetadataAddress(address: string): boolean {
   const ip = mapped(address).toLowerCase();
   return (

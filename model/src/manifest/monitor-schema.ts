@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { durationSchema } from './duration.ts';
 import { fractionSchema } from './schema-parts.ts';
 
-/** What a rule may be about. */
+/** The signals that a rule can refer to. */
 export const SIGNAL_KINDS = [
   'drift',
   'domain_drift',
@@ -28,7 +28,7 @@ export type SignalKind = (typeof SIGNAL_KINDS)[number];
 
 const severitySchema = z.enum(['info', 'warning', 'critical']);
 
-/** Where incidents go: an address, or an address with the format of its body. */
+/** Where incidents are sent: an address, or an address with the format of its body. */
 const receiverSchema = z.union([
   z.string().min(1).max(2000),
   z.strictObject({
@@ -42,11 +42,11 @@ const ruleSchema = z
   .strictObject({
     signal: z.enum(SIGNAL_KINDS),
     feature: z.string().min(1).max(63).optional().describe('All features when absent'),
-    off: z.boolean().default(false).describe('Never alarm on this'),
-    at_least: z.number().min(0).optional().describe('The smallest effect that alarms'),
+    off: z.boolean().default(false).describe('Never raise an alarm for this'),
+    at_least: z.number().min(0).optional().describe('The smallest effect that raises an alarm'),
     severity: severitySchema.optional(),
   })
-  .describe('A difference from the defaults for one signal, and one feature if named');
+  .describe('An override of the defaults for one signal, and one feature if named');
 
 export const monitorSchema = z
   .strictObject({
@@ -60,7 +60,7 @@ export const monitorSchema = z
           .optional()
           .describe('Default: psi 0.1, jensen_shannon 0.1, wasserstein 0.2 training deviations'),
         window: durationSchema.default('1d').describe('Rows compared with the baseline'),
-        min_rows: z.int().min(10).default(200).describe('Fewer rows are not judged'),
+        min_rows: z.int().min(10).default(200).describe('Fewer rows are not evaluated'),
         false_alarms: fractionSchema
           .default(0.0005)
           .describe('False discovery rate over the features of one evaluation'),
@@ -77,7 +77,11 @@ export const monitorSchema = z
     missing: z.strictObject({ tolerance: fractionSchema.default(0.02) }).prefault({}),
     decay: z
       .strictObject({
-        at_least: z.number().positive().default(0.02).describe("Loss in the gate's metric that alarms"),
+        at_least: z
+          .number()
+          .positive()
+          .default(0.02)
+          .describe("Loss in the gate's metric that raises an alarm"),
         metric: z
           .enum(['accuracy', 'macro_f1', 'log_loss'])
           .optional()
@@ -92,13 +96,13 @@ export const monitorSchema = z
       .array(z.string().min(1))
       .max(5)
       .optional()
-      .describe("Features whose values divide what is watched; default: the gate's slices"),
+      .describe("Features whose values divide the monitored rows into slices; default: the gate's slices"),
     rules: z.array(ruleSchema).max(200).default([]),
     notify: z.array(receiverSchema).max(10).default([]),
     escalate: z
       .strictObject({ after: durationSchema.default('1h'), to: z.array(receiverSchema).min(1).max(10) })
       .optional()
-      .describe('Where an incident goes that nobody acknowledged'),
+      .describe('Where an incident is sent that nobody has acknowledged'),
   })
   .describe('What is watched, when it alarms, and where alarms go');
 

@@ -4,7 +4,7 @@ import { elementCount } from '../onnx/tensor.ts';
 import { flattenValues, nestValues } from './nested-values.ts';
 
 describe('nested values', () => {
-  it('are flat values and a shape, and the same again', () => {
+  it('are flattened to values and a shape, and nested again', () => {
     const shapes = fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 4 });
     fc.assert(
       fc.property(shapes, (shape) => {
@@ -14,7 +14,7 @@ describe('nested values', () => {
     );
   });
 
-  it('nest row by row', () => {
+  it('are nested in row-major order', () => {
     expect(nestValues([1, 2, 3, 4, 5, 6], [3, 2])).toEqual([
       [1, 2],
       [3, 4],

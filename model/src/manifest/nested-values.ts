@@ -8,19 +8,19 @@ export interface FlatValues {
   readonly elements: readonly Element[];
 }
 
-/** The shape and the elements of nested lists. Throws RangeError where lists of one level differ, or one is empty. */
+/** The shape and the elements of nested lists. Throws RangeError when lists of one level differ, or one is empty. */
 export function flattenValues(values: NestedValues): FlatValues {
   if (!isList(values)) return { shape: [], elements: [values] };
   const inner = values.map(flattenValues);
   const [first] = inner;
-  if (!first) throw new RangeError('holds an empty list');
+  if (!first) throw new RangeError('contains an empty list');
   for (const [index, { shape }] of inner.entries())
     if (shape.join() !== first.shape.join() || shape.length !== first.shape.length)
       throw new RangeError(`is ragged: entry ${index} has shape [${shape}], entry 0 has [${first.shape}]`);
   return { shape: [inner.length, ...first.shape], elements: inner.flatMap(({ elements }) => elements) };
 }
 
-/** The other way round: elements, row-major, as nested lists of a shape. */
+/** The inverse: nests elements, in row-major order, into lists of a shape. */
 export function nestValues(elements: readonly Element[], shape: readonly number[]): NestedValues {
   const [length, ...rest] = shape;
   if (length === undefined) return elements[0] ?? 0;

@@ -8,12 +8,12 @@ const sqlSchema = z
       .string()
       .regex(
         /^(?!HOTLOOP_|DATABASE_URL$|REDIS_)[A-Z][A-Z0-9_]{0,58}_URL$/,
-        "must name a variable such as BOOKINGS_URL that holds the database's address; Hotloop's own are not allowed",
+        "must name a variable such as BOOKINGS_URL that contains the database's address; Hotloop's own are not allowed",
       )
-      .describe('The variable of the retrainer that holds the address; never the address itself'),
-    query: z.string().min(1).max(20_000).describe('SELECT of rows that tell what happened'),
+      .describe('The environment variable of the retrainer with the address; never the address itself'),
+    query: z.string().min(1).max(20_000).describe('SELECT of rows with outcomes'),
     watermark: z.string().min(1).describe('Column that grows: a time or a whole number'),
-    id: z.string().min(1).default('id').describe('Column that names a row'),
+    id: z.string().min(1).default('id').describe('Column that identifies a row'),
     every: durationSchema.default('5m'),
   })
   .describe('Reads outcomes from any Postgres on a schedule');
@@ -29,20 +29,20 @@ export const outcomeSchema = z
       ])
       .default('sdk'),
     join: z.array(z.string().min(1)).min(1).optional().describe('Keys that match an outcome to predictions'),
-    positive: expressionSchema.optional().describe('Judges an event: true is label 1, false is no label'),
+    positive: expressionSchema.optional().describe('Applied to an event: true is label 1, false is no label'),
     label: expressionSchema.optional().describe('The label of an event, instead of positive'),
     window: durationSchema.default('7d').describe('How long after the prediction an outcome counts'),
     otherwise: z
       .union([z.number(), z.string()])
       .optional()
-      .describe('Label of a prediction unanswered when its window ends'),
+      .describe('Label of a prediction without an outcome when its window ends'),
     corrections: z
       .strictObject({
         approvals: z
           .union([z.literal(0), z.literal(1)])
           .default(0)
-          .describe('1: an upload counts only after another key than the one that sent it has approved it'),
+          .describe('1: an upload counts only after approval by another key than the one that sent it'),
       })
       .optional(),
   })
-  .describe('Where the truth comes from');
+  .describe('Where the labels come from');

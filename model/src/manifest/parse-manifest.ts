@@ -5,11 +5,11 @@ import { describeIssues } from './manifest-issues.ts';
 import { manifestProblems } from './manifest-problems.ts';
 
 const MAX_BYTES = 1024 * 1024;
-const TWO_DOCUMENTS = 'holds two documents, parted by ---; one model is one document';
+const TWO_DOCUMENTS = 'contains two documents separated by ---; a model must be one document';
 
 /**
- * Reads model.yaml. Throws INVALID_ARGUMENT naming every field that is wrong and why.
- * Aliases are bounded and custom tags refused, because the file comes from outside.
+ * Parses model.yaml. Throws INVALID_ARGUMENT naming every invalid field and why. The number of aliases is limited and
+ * custom tags are rejected, because the file comes from outside.
  */
 export function parseManifest(yaml: string): Manifest {
   if (yaml.length > MAX_BYTES) throw new HotloopError('INVALID_ARGUMENT', 'model.yaml is larger than 1 MiB');
@@ -34,11 +34,11 @@ function plainYaml(yaml: string): unknown {
   if (document.contents === null) throw invalid('the file is empty; write at least name and features');
   try {
     const value: unknown = document.toJS({ maxAliasCount: 100 });
-    // An alias of what it stands in makes a circle, which no reader of the value would come out of.
+    // An alias inside its own anchor gives a circular value, on which readers would loop forever.
     JSON.stringify(value);
     return value;
   } catch (cause) {
-    throw new HotloopError('INVALID_ARGUMENT', 'model.yaml: too many aliases, or one that holds itself', {
+    throw new HotloopError('INVALID_ARGUMENT', 'model.yaml: too many aliases, or one that contains itself', {
       reason: 'invalid_manifest',
       cause,
     });

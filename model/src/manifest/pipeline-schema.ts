@@ -3,18 +3,18 @@ import { nameSchema } from './schema-parts.ts';
 
 const MOST_STEPS = 16;
 
-/** Models that are asked first; what they answer becomes fields of the request. */
+/** Models that run first; their answers become fields of the request. */
 export const pipelineSchema = z
   .array(
     z.strictObject({
-      model: nameSchema.describe('The model that is asked'),
+      model: nameSchema.describe('The model that runs'),
       version: z
         .int()
         .min(1)
         .describe('Its version, so that a promotion or a rollback switches all steps together'),
       as: z
         .string()
-        .regex(/^[a-z][a-z0-9_]{0,62}$/, 'must be a name of small letters, digits and _')
+        .regex(/^[a-z][a-z0-9_]{0,62}$/, 'must be a name of lower-case letters, digits and _')
         .describe('Features read the answer as request.AS_score, request.AS_label and request.AS_scores'),
     }),
   )
@@ -26,7 +26,7 @@ export const pipelineSchema = z
 
 export type PipelineStep = z.output<typeof pipelineSchema>[number];
 
-/** The fields of a request that a step's answer fills. */
+/** The fields of a request that a step's answer sets. */
 export function stepFields(as: string): readonly string[] {
   return [`${as}_score`, `${as}_label`, `${as}_scores`];
 }

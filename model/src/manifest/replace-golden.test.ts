@@ -29,18 +29,18 @@ describe('replacing golden examples', () => {
     ['where there are none', PLAIN],
     ['in one line', FLOW],
     ['where others are', DECLARED],
-    ['beside a tolerance alone', `${PLAIN}golden: {absolute: 0.25}\n`],
-    ['in a document with its marks', `---\n${PLAIN}...\n`],
+    ['next to only a tolerance', `${PLAIN}golden: {absolute: 0.25}\n`],
+    ['in a document with markers', `---\n${PLAIN}...\n`],
   ])('changes nothing else: %s', (_, yaml) => {
     const before = parseManifest(yaml);
     const after = parseManifest(replaceGolden(yaml, EXAMPLES));
     expect(after).toEqual({ ...before, golden: { ...before.golden, examples: EXAMPLES } });
-    // Once more gives the same text: what is retrained again does not drift.
+    // Replacing again gives the same text, so the text does not change with each retraining.
     const once = replaceGolden(yaml, EXAMPLES);
     expect(replaceGolden(once, EXAMPLES)).toBe(once);
   });
 
-  it('keeps comments, and long lines as they are', () => {
+  it('keeps comments and long lines unchanged', () => {
     const long = `description: ${'many words '.repeat(30)}end # and a remark ${'of some length '.repeat(10)}end`;
     expect(replaceGolden(`${PLAIN}${long}\n`, EXAMPLES)).toContain(long);
     const text = replaceGolden(PLAIN, EXAMPLES);
@@ -48,7 +48,7 @@ describe('replacing golden examples', () => {
     expect(replaceGolden(DECLARED, EXAMPLES)).toContain('# wide');
   });
 
-  it('takes the old ones away when there are no new ones, and leaves a text without any as it is', () => {
+  it('removes the old ones when there are no new ones, and leaves a text without any unchanged', () => {
     expect(parseManifest(replaceGolden(DECLARED, [])).golden).toEqual({ relative: 0.5, examples: [] });
     expect(replaceGolden(PLAIN, [])).toBe(PLAIN);
   });
@@ -56,7 +56,7 @@ describe('replacing golden examples', () => {
   it.each([
     ['an anchor in them that is used elsewhere', 'name: m\ngolden: {examples: [&a 1]}\nmore: *a\n'],
     ['a golden that is itself an alias', 'name: m\nmore: &a {relative: 1}\ngolden: *a\n'],
-  ])('refuses %s, and says what to do', (_, yaml) => {
+  ])('rejects %s, and says what to do', (_, yaml) => {
     expect(() => replaceGolden(yaml, EXAMPLES)).toThrow(/shares an anchor with other fields; write it out/);
   });
 });

@@ -3,8 +3,9 @@ import { parseDocument } from 'yaml';
 import type { GoldenExample } from './golden-schema.ts';
 
 /**
- * The text of a model.yaml with other golden examples; a declared tolerance stays, and so does everything else, comments
- * included. Without examples, the old ones go: they are those of other weights. The text must have been parsed before.
+ * The text of a model.yaml with other golden examples. A declared tolerance is kept, and so is everything else,
+ * including comments. Without new examples, the old ones are removed, because they belong to other weights. The text
+ * must have been parsed before.
  */
 export function replaceGolden(yaml: string, examples: readonly GoldenExample[]): string {
   const document = parseDocument(yaml, { schema: 'core' });

@@ -3,13 +3,14 @@ import { durationSchema } from './duration.ts';
 import { fractionSchema, nameSchema } from './schema-parts.ts';
 
 /**
- * at_once: when every node is ready. shadow: answers of copied requests are logged and compared, nobody sees them. canary: in steps.
- * ab: a fixed share, to measure; ends when a person decides. bandit: the share follows the evidence (Thompson sampling).
+ * at_once: when every node is ready. shadow: requests are copied; answers to the copies are logged and compared but
+ * not returned. canary: in steps. ab: a fixed share for a measurement; ends by a manual decision. bandit: the share
+ * follows the evidence (Thompson sampling).
  */
 export const ROLLOUT_MODES = ['at_once', 'shadow', 'canary', 'ab', 'bandit'] as const;
 export type RolloutMode = (typeof ROLLOUT_MODES)[number];
 
-/** What lets a step end: outcomes that show enough, answers given, time passed, or a person. */
+/** What completes a step: sufficient evidence from outcomes, a number of requests, a time, or a manual decision. */
 export const ADVANCE_RULES = ['evidence', 'requests', 'time', 'manual'] as const;
 export type AdvanceRule = (typeof ADVANCE_RULES)[number];
 
@@ -25,20 +26,28 @@ const guardsSchema = z
       .describe('Population stability index of its scores against the live version, such as 0.25'),
     metric_drop: fractionSchema
       .default(0.02)
-      .describe('How much worse it may be, in the share of right answers (quality from 0 to 1)'),
+      .describe('How much worse it may be, in the share of correct answers (quality from 0 to 1)'),
     slices: z
       .array(nameSchema)
       .min(1)
       .max(5)
       .optional()
       .describe(
-        'Features whose values divide the outcomes: metric_drop also holds in each of the largest parts',
+        'Features whose values divide the outcomes into slices: metric_drop also applies to each of the largest slices',
       ),
-    min_requests: z.int().min(1).default(100).describe('Answers before a share or p99 counts'),
-    min_outcomes: z.int().min(2).default(100).describe('Outcomes of each version before quality counts'),
+    min_requests: z
+      .int()
+      .min(1)
+      .default(100)
+      .describe('Minimum number of answers before a share or p99 counts'),
+    min_outcomes: z
+      .int()
+      .min(2)
+      .default(100)
+      .describe('Minimum number of outcomes of each version before quality counts'),
     watch: durationSchema.default('1h').describe('How long a version is watched after it became live'),
   })
-  .describe('Breaches that roll back by themselves');
+  .describe('Limits whose violation causes an automatic rollback');
 
 export const rolloutSchema = z
   .strictObject({
@@ -62,7 +71,7 @@ export const rolloutSchema = z
       .min(0)
       .max(5)
       .default(0)
-      .describe('People, other than the one who asks, who must agree'),
+      .describe('Number of people, other than the requester, who must approve'),
     fallback: nameSchema.optional().describe('The model that answers when this one cannot'),
     rollback: guardsSchema.optional(),
   })

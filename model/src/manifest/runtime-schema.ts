@@ -12,7 +12,12 @@ export const runtimeSchema = z
     instances: z.int().min(1).max(64).default(1),
     threads: z.int().min(1).max(256).default(1),
     max_batch: z.int().min(1).max(65_536).default(256),
-    queue: z.int().min(1).max(1_000_000).default(4096).describe('Rows that may wait; more are refused'),
+    queue: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(4096)
+      .describe('Rows that may wait; further rows are rejected'),
     memory_limit_mb: z.int().min(64).optional(),
     allow_nonfinite: z.boolean().default(false),
     remote: z
@@ -36,7 +41,7 @@ export const runtimeSchema = z
       .min(1)
       .max(60)
       .optional()
-      .describe('Its version there; default: what the server chooses'),
+      .describe('Its version there; default: chosen by the server'),
   })
   .refine(
     ({ remote, model, model_version }) => remote !== undefined || (model ?? model_version) === undefined,

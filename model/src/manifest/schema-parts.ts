@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Names of models and features: also used as label values, so short and plain. */
+/** Names of models and features. They are also used as metric labels, so they are short and simple. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
 export const nameSchema = z

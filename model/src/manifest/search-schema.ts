@@ -4,7 +4,7 @@ const rangeSchema = z.union([
   z
     .strictObject({ from: z.number(), to: z.number(), scale: z.enum(['linear', 'log']).default('linear') })
     .refine(({ from, to }) => from < to, 'from must be smaller than to')
-    .refine(({ from, scale }) => scale === 'linear' || from > 0, 'a log scale begins above 0'),
+    .refine(({ from, scale }) => scale === 'linear' || from > 0, 'a log scale must start above 0'),
   z.strictObject({
     values: z
       .array(z.union([z.number(), z.string(), z.array(z.int().min(1).max(16_384)).max(16)]))
@@ -14,7 +14,10 @@ const rangeSchema = z.union([
 ]);
 export type SearchRange = z.output<typeof rangeSchema>;
 
-/** What a search may change; `kernel`: network.kind, or `external` for the program that training.trainer names. Numbers in between are rounded where only whole ones make sense. */
+/**
+ * The settings that a search may vary. `kernel` is network.kind; `external` settings go to the program of
+ * training.trainer. Numbers are rounded where only integers make sense.
+ */
 export const SEARCHED = [
   'kernel',
   'learning_rate',
@@ -37,9 +40,9 @@ export const searchSchema = z
       .min(2)
       .max(10)
       .default(3)
-      .describe('The best of so many go on to the next round, with as many times the epochs'),
+      .describe('One in this many, the best, continue in the next round, with this many times the epochs'),
     rounds: z.int().min(1).max(10).default(2),
-    parallel: z.int().min(1).max(100).default(4).describe('Trials that wait or work at once'),
+    parallel: z.int().min(1).max(100).default(4).describe('Trials that wait or run at the same time'),
     ranges: z
       .partialRecord(z.enum(SEARCHED), rangeSchema)
       .refine((ranges) => Object.keys(ranges).length > 0, {

@@ -9,12 +9,12 @@ export const trainerSchema = z
       .min(1)
       .max(50)
       .describe('The program and its arguments; names of files in the trainers folder become paths'),
-    timeout: durationSchema.default('1h').describe('After it the program is ended'),
+    timeout: durationSchema.default('1h').describe('Time limit, after which the program is killed'),
     memory_mb: z.int().min(16).default(4096).describe('Memory of the program and its children together'),
     settings: z
       .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
       .default({})
-      .describe('Given to the program as they are, in settings.json'),
+      .describe('Passed to the program unchanged, in settings.json'),
   })
   .describe('A program that trains instead of Hotloop, for models that are not fine-tuned here');
 

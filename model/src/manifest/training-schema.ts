@@ -23,7 +23,7 @@ const lossSchema = z.union([
   z.enum(LOSSES),
   z.strictObject({
     binary_cross_entropy: z.strictObject({
-      positive_weight: z.number().positive().optional().describe('How many times a positive example counts'),
+      positive_weight: z.number().positive().optional().describe('Weight of a positive example'),
       label_smoothing: smoothing,
     }),
   }),
@@ -38,7 +38,7 @@ const lossSchema = z.union([
       delta: z
         .number()
         .positive()
-        .describe('From which error on the loss grows linearly, in units of the label'),
+        .describe('The error above which the loss grows linearly, in units of the label'),
     }),
   }),
   z.strictObject({ quantile: z.strictObject({ quantile: z.number().gt(0).lt(1) }) }),
@@ -73,16 +73,16 @@ export const trainingSchema = z
     schedule: z
       .strictObject({
         kind: z.enum(['constant', 'linear', 'cosine']).default('constant'),
-        warmup: z.int().min(0).default(0).describe('Steps during which the learning rate rises'),
+        warmup: z.int().min(0).default(0).describe('Steps during which the learning rate increases'),
       })
       .optional()
-      .describe('How the learning rate goes over a run; linear and cosine fall towards 0'),
-    clip_norm: z.number().positive().optional().describe('The largest length of a gradient'),
+      .describe('Schedule of the learning rate over a run; linear and cosine decrease towards 0'),
+    clip_norm: z.number().positive().optional().describe('Maximum norm of a gradient'),
     parent_penalty: z
       .number()
       .positive()
       .optional()
-      .describe('How strongly weights are drawn to those of the version that training begins with'),
+      .describe('Penalty that keeps the weights near those of the version that training starts from'),
     trainable: z.union([z.literal('all'), z.array(z.string().min(1)).min(1)]).default('all'),
     adapters: z
       .strictObject({
@@ -91,14 +91,14 @@ export const trainingSchema = z
           .number()
           .positive()
           .optional()
-          .describe('alpha / rank scales what adapters add; default: rank'),
+          .describe('Adapters are scaled by alpha / rank; default: rank'),
         weights: z
           .union([z.literal('all'), z.array(z.string().min(1)).min(1)])
           .default('all')
-          .describe('Weights of two axes that get an adapter'),
+          .describe('Two-dimensional weights that get an adapter'),
       })
       .optional()
-      .describe('Low-rank adapters are trained, and added to the weights, instead of the weights themselves'),
+      .describe('Low-rank adapters are trained and added to the weights, instead of training the weights'),
     epochs: z.int().min(1).max(10_000).default(3),
     batch: z.int().min(1).max(65_536).default(256),
     seed: z.int().min(0).default(1),
@@ -129,7 +129,7 @@ export const trainingSchema = z
         activation: z.enum(['relu', 'tanh', 'sigmoid']).default('relu'),
       })
       .optional()
-      .describe('The untrained network to begin with when model.yaml is pushed without a model.onnx'),
+      .describe('The untrained network to start with when model.yaml is pushed without a model.onnx'),
     patience: z
       .int()
       .min(1)
@@ -140,4 +140,4 @@ export const trainingSchema = z
     search: searchSchema.optional(),
     gate: gateSchema.default(GATE_DEFAULTS),
   })
-  .describe('How the next version is learnt');
+  .describe('How the next version is trained');

@@ -3,7 +3,7 @@ import type { RawType } from '../features/raw-value.ts';
 import { parseSourcePath } from '../features/source-path.ts';
 import type { Manifest } from './manifest.ts';
 
-/** A field that the model reads, in the words of TypeScript. */
+/** A field that the model reads, with its TypeScript type. */
 interface Field {
   readonly type: string;
   readonly isRequired: boolean;
@@ -18,17 +18,17 @@ const TYPES: Record<RawType, string> = {
   image: 'string',
 };
 
-/** The package that the module is written over. */
+/** The package that the generated module uses. */
 const CLIENT = '@hotloop/client';
 
-/** Words of a `from` that are no entity or field: where entities stand in it. */
+/** Position of the entity in a `from`, by its first word. */
 const ENTITY_AT: Readonly<Record<string, number>> = { history: 1, entity: 1 };
 
 /**
- * Writes a TypeScript module with the types of a model's request, candidates, entities and labels, and a client that takes nothing else:
- * a field that the model does not read, a missing one that it needs, or a value of the wrong type fails `tsc`. Pure.
+ * Writes a TypeScript module with the types of a model's request, candidates, entities and labels, and a client that
+ * accepts only these: an unused field, a missing required field or a value of the wrong type fails `tsc`. Pure.
  *
- * @param version which version the types come from, for the heading; null for a file.
+ * @param version the version that the types are taken from, for the heading; null for a file.
  */
 export function writeClient(manifest: Manifest, version: number | null): string {
   const isRanking = manifest.task === 'ranking';
@@ -59,13 +59,13 @@ export function writeClient(manifest: Manifest, version: number | null): string 
   const name = pascal(manifest.name);
   const labels = manifest.decision.labels?.map((label) => JSON.stringify(label)).join(' | ');
   const needsRequest = [...request.values()].some(({ isRequired }) => isRequired);
-  return `// Written by \`hotloop client generate ${manifest.name}\` from ${version === null ? 'a model.yaml' : `version ${version}`}. Do not edit: write it again.
+  return `// Written by \`hotloop client generate ${manifest.name}\` from ${version === null ? 'a model.yaml' : `version ${version}`}. Do not edit: generate it again.
 import type { ${[...(usesAttribute(request, items) ? ['AttributeValue'] : []), 'CallPatience', 'HotloopClient', 'OutcomeResult', 'Prediction'].join(', ')} } from '${CLIENT}';
 
 /** Fields of the request. */
 export type ${name}Request = ${objectOf(request)};
-${isRanking ? `\n/** Something to be ranked. */\nexport type ${name}Item = ${objectOf(items, '  readonly id: string;\n')};\n` : ''}
-/** Who is asked about. */
+${isRanking ? `\n/** A candidate to be ranked. */\nexport type ${name}Item = ${objectOf(items, '  readonly id: string;\n')};\n` : ''}
+/** The entities that the prediction is about. */
 export type ${name}Entities = {
 ${[...entities].map((entity) => `  readonly ${key(entity)}?: string;\n`).join('')}};
 
@@ -90,12 +90,12 @@ export class ${name}Client {
     this.#client = client;
   }
 
-  /** Asks for one prediction. Rejects with HotloopClientError. */
+  /** Requests one prediction. Rejects with HotloopClientError. */
   async predict(input: ${name}Input${needsRequest || isRanking ? '' : ' = {}'}, patience?: CallPatience): Promise<${name}Prediction> {
     return (await this.#client.predict(${name}Client.model, input, patience)) as ${name}Prediction;
   }
 
-  /** Tells what happened after a prediction. */
+  /** Records the outcome of a prediction. */
   recordOutcome(predictionId: string, value: ${outcomeType(manifest)}, patience?: CallPatience): Promise<OutcomeResult> {
     return this.#client.recordOutcome({ model: ${name}Client.model, predictionId, value }, patience);
   }
@@ -103,7 +103,7 @@ export class ${name}Client {
 `;
 }
 
-/** Of two features of one field the stricter one counts. */
+/** If two features use the same field, the stricter requirement applies. */
 function add(fields: Map<string, Field>, name: string, field: Field): void {
   const known = fields.get(name);
   if (known === undefined) fields.set(name, field);
@@ -115,7 +115,7 @@ function add(fields: Map<string, Field>, name: string, field: Field): void {
     });
 }
 
-/** A text that is encoded by categories names them; another text is allowed, as the model allows it. */
+/** The type of a text encoded by categories lists them, and allows other texts, as the model does. */
 function typeOf(type: RawType, last: unknown): string {
   if (type !== 'text' || typeof last !== 'object' || last === null || !('one_hot' in last))
     return TYPES[type];
@@ -160,7 +160,7 @@ function key(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
 }
 
-/** card-payments -> CardPayments; a name that begins with a digit gets an M. */
+/** card-payments -> CardPayments; a name that starts with a digit is prefixed by M. */
 function pascal(name: string): string {
   const text = name
     .split(/[^A-Za-z0-9]+/)

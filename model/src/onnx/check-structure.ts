@@ -1,15 +1,15 @@
 import protobuf from 'protobufjs';
 import { unsound } from './unsound.ts';
 
-/** Fields of all messages together. The largest models in use have some hundred thousand. */
+/** Total number of fields of all messages. The largest models in use have some hundred thousand. */
 const maxFields = 2_000_000;
 const maxDepth = 64;
 
 /**
- * Walks a protobuf message without decoding it and refuses one that would decode into far more memory than it has
- * bytes: two bytes can stand for an empty message, which takes hundreds when decoded. Large values are stepped over.
+ * Scans a protobuf message without decoding it, and rejects one that would decode into far more memory than its size:
+ * two bytes can encode an empty message, which takes hundreds of bytes when decoded. Large values are skipped.
  *
- * @throws a coded error, or a RangeError of the reader when the bytes end too early.
+ * @throws a coded error, or a RangeError of the reader when the bytes are truncated.
  */
 export function checkStructure(bytes: Uint8Array, type: protobuf.Type): void {
   const reader = protobuf.Reader.create(bytes);
@@ -32,7 +32,7 @@ export function checkStructure(bytes: Uint8Array, type: protobuf.Type): void {
       const next = reader.pos + length;
       const field = message.fieldsById[tag >>> 3];
       const inner = field?.resolvedType;
-      // Packed 64-bit integers become an object each, and take a byte or more.
+      // Each packed 64-bit integer becomes an object and takes at least one byte.
       if (field && /^u?int64$/.test(field.type)) count(length);
       if (inner instanceof protobuf.Type && next <= end) walk(inner, next, depth + 1);
       else reader.skip(length);

@@ -6,7 +6,7 @@ import { inspectModel } from './inspect.ts';
 
 const file = (name: string) => readFileSync(new URL(`../testing/cases/${name}`, import.meta.url));
 
-it('turns a sequence of maps back into the matrix of probabilities, under the same name', async () => {
+it('converts a sequence of maps back to the matrix of probabilities, under the same name', async () => {
   const onnx = file('zip-map.onnx');
   expect(() => inspectModel(onnx)).toThrow(/not a tensor/);
   const rewritten = dropZipMap(onnx);
@@ -25,6 +25,6 @@ it('turns a sequence of maps back into the matrix of probabilities, under the sa
   expect(numbers[3]).toBeGreaterThan(0.5);
 });
 
-it('leaves a file without ZipMap alone', () => {
+it('leaves a file without ZipMap unchanged', () => {
   expect(dropZipMap(file('tree-with-nan.onnx'))).toBeUndefined();
 });

@@ -3,9 +3,9 @@ import { decodeMessage, encodeMessage, type WireModel, type WireNode } from './w
 const FLOAT = 1;
 
 /**
- * Gives outputs that are a sequence of maps, as scikit-learn's exporter writes probabilities (ZipMap), back as the matrix
- * float32[N, classes] that the map was made of, under the output's own name. Undefined when the file has no such output, so
- * that it stays as it is, byte for byte.
+ * Replaces outputs that are a sequence of maps, as scikit-learn's exporter writes probabilities (ZipMap), by the
+ * matrix float32[N, classes] that the maps are made from, under the same name. Undefined when the file has no such
+ * output, so that it stays unchanged, byte for byte.
  */
 export function dropZipMap(
   bytes: Uint8Array,
@@ -45,7 +45,10 @@ function labelsOf(node: WireNode): string[] {
   return [];
 }
 
-/** Identity needs the standard set; a file of ai.onnx.ml alone does not import it. Set 13 is old enough for every runtime. */
+/**
+ * Identity needs the standard operator set, which a file with only ai.onnx.ml does not import. Every runtime supports
+ * set 13.
+ */
 function importStandardOperators({ opset_import: imports }: WireModel): void {
   if (imports.some(({ domain }) => domain === '' || domain === 'ai.onnx')) return;
   imports.push({ domain: '', version: 13 });

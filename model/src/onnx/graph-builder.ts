@@ -1,7 +1,7 @@
 import type { Dimension, OnnxAttribute, OnnxModel, OnnxNode, ValueSpec } from './model.ts';
 import type { ElementType, OnnxTensor } from './tensor.ts';
 
-/** Attributes as they are easiest to write; a bare number would not say whether it is an int or a float. */
+/** Attributes of a node. Typed values, because a plain number would not say whether it is an int or a float. */
 export type Attributes = Readonly<Record<string, OnnxAttribute>>;
 
 /** @returns an integer attribute. */
@@ -19,21 +19,21 @@ export function float(value: number): OnnxAttribute {
   return { kind: 'float', value };
 }
 
-/** @returns a tensor attribute, as `Constant` takes it. */
+/** @returns a tensor attribute, as used by `Constant`. */
 export function tensor(value: OnnxTensor): OnnxAttribute {
   return { kind: 'tensor', value };
 }
 
-/** What a model file says about itself. */
+/** Header fields of a model file. */
 export interface ModelHeader {
   readonly irVersion?: number;
-  /** The standard operator set's version, or versions by domain. */
+  /** Version of the standard operator set, or versions by domain. */
   readonly opset?: number | ReadonlyMap<string, number>;
   readonly producer?: string;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** The names one node writes to: given ones, or how many to invent. */
+/** Names of a node's outputs: given ones, or how many to generate. */
 export interface NodeNaming {
   readonly name?: string;
   readonly outputs?: readonly string[];
@@ -41,8 +41,8 @@ export interface NodeNaming {
 }
 
 /**
- * Writes a graph node by node. Every method returns the name of the value it made, to be passed on as an input.
- * Names are invented in order, so the same calls give the same graph.
+ * Builds a graph node by node. Every method returns the name of the value that it created, to be used as an input.
+ * Names are generated in order, so the same calls give the same graph.
  */
 export class GraphBuilder {
   readonly #prefix: string;
@@ -54,20 +54,20 @@ export class GraphBuilder {
   #count = 0;
 
   /**
-   * @param prefix starts every invented name.
-   * @param taken names that invented ones must avoid.
+   * @param prefix of every generated name.
+   * @param taken names that generated ones must avoid.
    */
   constructor(prefix = '', taken: Iterable<string> = []) {
     this.#prefix = prefix;
     this.#taken = new Set(taken);
   }
 
-  /** @returns the nodes written so far. */
+  /** @returns the nodes added so far. */
   get nodes(): readonly OnnxNode[] {
     return this.#nodes;
   }
 
-  /** @returns a name that nothing in the graph has yet. */
+  /** @returns a name that is not yet used in the graph. */
   uniqueName(stem: string): string {
     let name = `${this.#prefix}${stem}_${this.#count++}`;
     while (this.#taken.has(name)) name = `${this.#prefix}${stem}_${this.#count++}`;
@@ -81,12 +81,12 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Makes a value that a node produces an output of the graph. */
+  /** Makes the value of a node an output of the graph. */
   output(name: string, elementType: ElementType, shape: readonly Dimension[] | null): void {
     this.#outputs.push({ name, elementType, shape });
   }
 
-  /** Gives a value that a node written here produces another name, wherever it stands. */
+  /** Renames the value of a node added here, wherever it is used. */
   rename(value: string, name: string): void {
     this.#claim(name);
     const renamed = (names: readonly string[]) => names.map((each) => (each === value ? name : each));
@@ -102,19 +102,19 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Takes an initializer of another graph, whose name is reserved already. */
+  /** Adds an initializer of another graph, whose name is already reserved. */
   adoptInitializer(name: string, value: OnnxTensor): void {
     this.#initializers.set(name, value);
   }
 
-  /** Writes an initializer under an invented name. @returns that name. */
+  /** Adds an initializer with a generated name. @returns that name. */
   constant(stem: string, value: OnnxTensor): string {
     const name = this.uniqueName(stem);
     this.#initializers.set(name, value);
     return name;
   }
 
-  /** Writes a node with one output. @returns that output's name. */
+  /** Adds a node with one output. @returns that output's name. */
   node(
     operator: string,
     inputs: readonly string[],
@@ -124,7 +124,7 @@ export class GraphBuilder {
     return this.nodeOf(operator, inputs, 1, attributes, naming)[0]!;
   }
 
-  /** Writes a node with `count` outputs. @returns their names. */
+  /** Adds a node with `count` outputs. @returns their names. */
   nodeOf(
     operator: string,
     inputs: readonly string[],
@@ -146,15 +146,15 @@ export class GraphBuilder {
   }
 
   /**
-   * Asks a node that was written before for an output it left out.
+   * Returns an output of an existing node, which is added to the node if it was left out.
    *
-   * @param first the name of one of the node's outputs. @param position which output is asked for.
-   * @returns that output's name, invented where the node did not have it.
+   * @param first the name of one of the node's outputs. @param position the index of the requested output.
+   * @returns that output's name, generated if the node did not have it.
    */
   outputOf(first: string, position: number): string {
     const index = this.#nodes.findIndex((node) => node.outputs.includes(first));
     const node = this.#nodes[index];
-    if (!node) throw new RangeError(`no node of the graph being built gives '${first}'`);
+    if (!node) throw new RangeError(`no node of the graph has the output '${first}'`);
     const present = node.outputs[position];
     if (present) return present;
     const name = this.uniqueName(node.operator);
@@ -165,7 +165,7 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Takes a node of another graph as it is; its names are reserved already. */
+  /** Adds a node of another graph unchanged; its names are already reserved. */
   adopt(node: OnnxNode): void {
     this.#nodes.push(node);
   }

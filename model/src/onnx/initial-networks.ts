@@ -4,7 +4,7 @@ import { type Activation, perceptron } from './perceptron.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { elementCount, float32Tensor, int64Tensor } from './tensor.ts';
 
-/** The kinds of untrained networks that can be written. */
+/** The kinds of untrained networks. */
 export const NETWORK_KINDS = [
   'logistic',
   'perceptron',
@@ -16,9 +16,9 @@ export type NetworkKind = (typeof NETWORK_KINDS)[number];
 
 export interface NetworkShape {
   readonly kind: NetworkKind;
-  /** Columns of the input. */
+  /** Number of input columns. */
   readonly inputs: number;
-  /** `two-tower`: how many columns, from the first, describe the user; the others describe the item. */
+  /** `two-tower`: the first columns that describe the user; the others describe the item. */
   readonly userInputs: number;
   /** Sizes of the hidden layers of perceptron, wide-and-deep and each tower. */
   readonly hidden: readonly number[];
@@ -27,16 +27,16 @@ export interface NetworkShape {
   readonly factors: number;
   /** `sigmoid` gives a probability `score`, `none` a number `value`. */
   readonly head: 'sigmoid' | 'none';
-  /** The weights follow from it: the same seed gives the same bytes. */
+  /** Determines the weights: the same seed gives the same bytes. */
   readonly seed: number;
 }
 
 /**
- * Writes an untrained network as ONNX bytes: input `input` float32[N, inputs], one output [N, 1].
+ * Creates an untrained network as ONNX bytes: input `input` float32[N, inputs], one output [N, 1].
  *
- * wide-and-deep: a linear model and a perceptron of the same columns, added (Cheng et al. 2016). factorization-machine:
- * b + x w + (sum over factors of (x V)^2 - x^2 V^2) / 2 (Rendle 2010). two-tower: the product of a user's and an item's vector,
- * each from a perceptron of its own columns (Covington et al. 2016).
+ * wide-and-deep: the sum of a linear model and a perceptron over the same columns (Cheng et al. 2016).
+ * factorization-machine: b + x w + (sum over factors of (x V)^2 - x^2 V^2) / 2 (Rendle 2010). two-tower: the product
+ * of a user vector and an item vector, each from a perceptron over its own columns (Covington et al. 2016).
  */
 export function initialNetwork(shape: NetworkShape): Uint8Array {
   const { kind, inputs, head, hidden, activation, seed } = shape;

@@ -22,7 +22,7 @@ describe('inspectModel', () => {
     ['text', Buffer.from('this is not a model'), /not an ONNX file/],
     ['a pickle', Buffer.from('80049595000000', 'hex'), /not an ONNX file|no graph/],
     ['a file without graph', encodeMessage({ ir_version: 8 }), /no graph/],
-    ['a file cut short', model().subarray(0, -20), /not an ONNX file/],
+    ['a truncated file', model().subarray(0, -20), /not an ONNX file/],
     [
       'standard operators without their operator set',
       model({}, { opset_import: [{ domain: 'ai.onnx.ml', version: 3 }] }),
@@ -123,15 +123,15 @@ describe('inspectModel', () => {
     [
       'too few bytes',
       model({ initializer: [{ ...weight, raw_data: raw(3) }] }),
-      /'w' holds 12 bytes, but its shape \[2,2\] of float32 needs 16/,
+      /'w' contains 12 bytes, but its shape \[2,2\] of float32 needs 16/,
     ],
-    ['too many bytes', model({ initializer: [{ ...weight, raw_data: raw(5) }] }), /holds 20 bytes/],
+    ['too many bytes', model({ initializer: [{ ...weight, raw_data: raw(5) }] }), /contains 20 bytes/],
     [
       'too few values',
       model({ initializer: [{ name: 'w', dims: [2, 2], data_type: 1, float_data: [1] }] }),
-      /holds 1 values/,
+      /contains 1 values/,
     ],
-    ['no values', model({ initializer: [{ name: 'w', dims: [2, 2], data_type: 1 }] }), /holds 0 values/],
+    ['no values', model({ initializer: [{ name: 'w', dims: [2, 2], data_type: 1 }] }), /contains 0 values/],
     [
       'an absurd tensor without values',
       model({ initializer: [{ name: 'w', dims: [2 ** 40, 2 ** 40], data_type: 1 }] }),
@@ -144,7 +144,7 @@ describe('inspectModel', () => {
       /unknown element type 99/,
     ],
     ['a segment', model({ initializer: [{ ...weight, segment: { begin: 0, end: 1 } }] }), /segment/],
-    ['an initializer twice', model({ initializer: [weight, weight] }), /'w' twice/],
+    ['a repeated initializer', model({ initializer: [weight, weight] }), /'w' twice/],
     ['a name that nothing defines', model({ initializer: [] }), /reads 'w', which nothing defines/],
     [
       'nodes in the wrong order',
@@ -160,12 +160,12 @@ describe('inspectModel', () => {
     [
       'a name defined by two nodes',
       model({ node: [product, product] }),
-      /'product' defines the name 'y', which is defined already/,
+      /'product' defines the name 'y', which is already defined/,
     ],
     [
       'a node that defines an input',
       model({ node: [product, node('Neg', ['x'], ['x'])] }),
-      /'x', which is defined already/,
+      /'x', which is already defined/,
     ],
     [
       'an output that nothing produces',
@@ -173,7 +173,7 @@ describe('inspectModel', () => {
       /nothing produces the output 'other'/,
     ],
     [
-      'an output twice',
+      'a repeated output',
       model({
         output: [
           { name: 'y', type: float },
@@ -190,12 +190,12 @@ describe('inspectModel', () => {
     ],
     ['a node without operator', model({ node: [product, node('', ['x'], ['z'])] }), /names no operator/],
     [
-      'an attribute twice',
+      'a repeated attribute',
       model({ node: [{ ...product, attribute: [1, 2].map((i) => ({ name: 'a', type: 2, i })) }] }),
       /'a' twice/,
     ],
     [
-      'an output that is no tensor',
+      'an output that is not a tensor',
       model({ output: [{ name: 'y', type: { map_type: { key_type: 7 } } }] }),
       /'y' is not a tensor.*ZipMap/,
     ],
@@ -214,7 +214,7 @@ describe('inspectModel', () => {
     );
   });
 
-  it('answers every damaged file with a coded error or a description, never anything else', () => {
+  it('returns a description or throws a coded error for every damaged file, never anything else', () => {
     const random = new SeededRandom(20240607);
     const whole = perceptron({
       inputs: 4,
@@ -238,12 +238,12 @@ describe('inspectModel', () => {
         refused++;
       }
     }
-    // Most damage shows; what hits a weight does not, which is why bundles carry a hash.
+    // Most damage is detected. Damage to weights is not, which is why bundles have a digest.
     expect(refused).toBeGreaterThan(2000);
     expect(refused).toBeLessThan(3900);
   });
 
-  it('refuses a file cut anywhere', () => {
+  it('rejects a file truncated at any position', () => {
     const whole = perceptron({
       inputs: 2,
       hidden: [],
@@ -252,7 +252,8 @@ describe('inspectModel', () => {
       head: 'none',
       seed: 1,
     });
-    // The last bytes import the operator set and name the producer: cut between fields, what is left may still be sound.
+    // The last fields are the operator set and the producer's name: truncated between these fields, the file may
+    // still be valid.
     const sound: number[] = [];
     for (let length = 0; length < whole.length; length++) {
       try {

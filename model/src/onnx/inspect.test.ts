@@ -4,7 +4,7 @@ import { perceptron } from './perceptron.ts';
 import { branching, float, model, node, product, weight } from './testing/model-messages.ts';
 
 describe('inspectModel', () => {
-  it('describes a sound model', () => {
+  it('describes a valid model', () => {
     const bytes = perceptron({
       inputs: 3,
       hidden: [4, 5],
@@ -58,7 +58,7 @@ describe('inspectModel', () => {
     expect(inspectModel(bytes).outputs.map(({ name }) => name)).toEqual(['y']);
   });
 
-  it('flags weights that are no numbers', () => {
+  it('reports weights that are not finite', () => {
     const data = new Uint8Array(Float32Array.of(1, Number.NaN, 2, 3).buffer);
     const half = { name: 'h', dims: [1], data_type: 10, int32_data: [0x7c00] };
     expect(inspectModel(model({ initializer: [{ ...weight, raw_data: data }, half] })).nonFinite).toEqual([
@@ -68,12 +68,12 @@ describe('inspectModel', () => {
     expect(inspectModel(model()).nonFinite).toEqual([]);
   });
 
-  it('leaves inputs that have a default out of what a caller must give', () => {
+  it('does not list inputs with a default as required', () => {
     const bytes = model({ input: ['x', 'w'].map((name) => ({ name, type: float })) });
     expect(inspectModel(bytes).inputs.map(({ name }) => name)).toEqual(['x']);
   });
 
-  it('refuses more than it was told to take', () => {
+  it('rejects more than its limits', () => {
     expect(() => inspectModel(model(), { maxBytes: 10 })).toThrow('the limit is 10');
     const nodes = Array.from({ length: 5 }, (_, i) => node('Neg', ['x'], [`n${i}`]));
     expect(() => inspectModel(model({ node: [product, ...nodes] }), { maxNodes: 5 })).toThrow(
@@ -86,14 +86,14 @@ describe('inspectModel', () => {
     expect(() => inspectModel(bytes, { domains: [] })).toThrow("foreign domain 'com.microsoft'");
   });
 
-  it('refuses graphs nested without end', () => {
+  it('rejects graphs that are nested too deeply', () => {
     let inner: object = {};
     for (let depth = 0; depth < 30; depth++) inner = { node: [branching(inner)] };
     expect(() => inspectModel(model(inner))).toThrow(/nested/);
   });
 
-  it('refuses a small file that would decode into a large one', () => {
-    // Field 7 (graph) of 6 MB holding field 1 (node) of no bytes, over and over.
+  it('rejects a small file that would decode into a large one', () => {
+    // Field 7 (graph) of 6 MB that contains only empty fields 1 (node).
     const nodes = Buffer.alloc(6_000_000).fill(Buffer.from([0x0a, 0x00]));
     const length = Buffer.from([0x80, 0x9b, 0xee, 0x02]);
     expect(() => inspectModel(Buffer.concat([Buffer.from([0x3a]), length, nodes]))).toThrow(
@@ -103,7 +103,7 @@ describe('inspectModel', () => {
     expect(() => inspectModel(model({ initializer: [zeros] }))).toThrow('no real model has');
   });
 
-  it('shows no control characters of the file in its messages', () => {
+  it('includes no control characters of the file in its messages', () => {
     const bytes = model({ node: [{ ...product, domain: 'evil\n\u001b[2J' }] });
     expect(() => inspectModel(bytes)).toThrow("'evil??[2J'");
   });

@@ -8,35 +8,37 @@ import { decodeMessage, type WireModel } from './wire.ts';
 export interface TensorSpec {
   readonly name: string;
   readonly elementType: ElementType;
-  /** Named dimensions (such as 'N') are free; null stands for an unnamed free one, or for an open rank. */
+  /** Named dimensions (such as 'N') are free; null means an unnamed free one, or an open rank. */
   readonly shape: readonly Dimension[] | null;
 }
 
-/** What can be known of a model without running it. */
+/** What is known about a model without running it. */
 export interface ModelDescription {
-  /** The inputs a caller must give, in the file's order. */
+  /** The inputs that a caller must provide, in the file's order. */
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   /** Inputs that a caller may leave out, because an initializer of the same name is their default. */
   readonly withDefault: readonly string[];
-  /** Version of the standard operator set; 0 where the file does not import it. */
+  /** Version of the standard operator set; 0 if the file does not import it. */
   readonly opset: number;
   readonly opsets: Readonly<Record<string, number>>;
-  /** How often each operator occurs, subgraphs included; outside the standard set as 'domain:operator'. */
+  /** How often each operator occurs, including subgraphs; outside the standard set as 'domain:operator'. */
   readonly operators: Readonly<Record<string, number>>;
-  /** Elements of all floating point initializers. */
+  /** Number of elements of all floating point initializers. */
   readonly parameterCount: number;
-  /** Initializers of floats that hold a NaN or an infinity. Some are meant (attention masks): the caller judges. */
+  /**
+   * Float initializers that contain a NaN or an infinity. Some are intended (attention masks), so the caller decides.
+   */
   readonly nonFinite: readonly string[];
   readonly producer: string;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** How much of a file is accepted. */
+/** Limits on an accepted file. */
 export interface InspectionLimits {
   readonly maxBytes?: number;
   readonly maxNodes?: number;
-  /** Operator domains beyond the standard ones that the runtime is known to carry. */
+  /** Operator domains beyond the standard ones that the runtime is known to support. */
   readonly domains?: readonly string[];
 }
 
@@ -50,12 +52,12 @@ const maxInterface = 1024;
 const maxElements = 2 ** 32;
 
 /**
- * Reads an ONNX file and refuses what is unsound before any runtime sees it: not an ONNX file or a truncated one,
- * data kept in other files, a training algorithm, operators of foreign domains, tensors that do not fill their shape,
- * names that are undefined, defined twice or in a circle, outputs that nothing produces, absurd sizes.
+ * Decodes an ONNX file and rejects invalid content before any runtime sees it: bytes that are not an ONNX file or a
+ * truncated one, data in other files, a training algorithm, operators of unknown domains, tensors that do not fill
+ * their shape, names that are undefined, defined twice or cyclic, outputs that nothing produces, absurd sizes.
  *
- * @throws a coded error (INVALID_ARGUMENT) that names what is wrong and where. Whether the runtime can execute every
- *   operator only the runtime knows.
+ * @throws a coded error (INVALID_ARGUMENT) that says what is wrong and where. Only the runtime knows whether it can
+ * execute every operator.
  */
 export function inspectModel(bytes: Uint8Array, limits: InspectionLimits = {}): ModelDescription {
   const { maxBytes, maxNodes, domains } = { ...defaults, ...limits };
@@ -65,11 +67,11 @@ export function inspectModel(bytes: Uint8Array, limits: InspectionLimits = {}): 
   const message = decodeMessage(bytes);
   refuseForeignData(message);
   if (message.training_info.length > 0) {
-    throw unsound('the file carries a training algorithm; export the model for inference only');
+    throw unsound('the file contains a training algorithm; export the model for inference only');
   }
   const model = readModel(message);
   if (model.opsets.size === 0) throw unsound('the file imports no operator set');
-  // Models of other domains alone need no standard operators.
+  // A model with only other domains needs no standard operators.
   const version = model.opsets.get('') ?? NO_STANDARD_SET;
   if (version < NO_STANDARD_SET) throw unsound(`the standard operator set has version ${version}`);
 
@@ -96,7 +98,7 @@ export function inspectModel(bytes: Uint8Array, limits: InspectionLimits = {}): 
   return describe(model, operators);
 }
 
-/** Refuses data outside the file wherever a tensor can stand: the whole message is walked, not only known places. */
+/** Rejects external data in any tensor: the whole message is scanned, not only the usual places. */
 function refuseForeignData(message: WireModel): void {
   const pending: { value: object; owner: string }[] = [{ value: message, owner: '' }];
   for (let next = pending.pop(); next; next = pending.pop()) {
@@ -162,7 +164,7 @@ function sparseNames(message: WireModel): readonly string[] {
   return (message.graph?.sparse_initializer ?? []).map((sparse) => sparse.values?.name ?? '');
 }
 
-/** The names a graph may read: its own so far, and those of the graphs around it. */
+/** The names that a graph may read: those defined so far, and those of the enclosing graphs. */
 class Scope {
   readonly #own = new Set<string>();
   readonly #outer: Scope | undefined;
@@ -177,7 +179,7 @@ class Scope {
 
   define(name: string, what: string): void {
     if (this.#own.has(name))
-      throw unsound(`${what} defines the name ${quoted(name)}, which is defined already`);
+      throw unsound(`${what} defines the name ${quoted(name)}, which is already defined`);
     this.#own.add(name);
   }
 }
@@ -192,7 +194,7 @@ function checkNames(graph: OnnxGraph, outer?: Scope, sparse: readonly string[] =
     scope.define(name, 'an input');
   }
   for (const name of [...graph.initializers.keys(), ...sparse]) {
-    // An initializer may carry an input's name: it is that input's default.
+    // An initializer may have an input's name: it is that input's default.
     if (!inputs.has(name)) scope.define(name, 'an initializer');
   }
   for (const [index, node] of graph.nodes.entries()) {
@@ -215,7 +217,7 @@ function undefinedInput(graph: OnnxGraph, index: number, input: string): Error {
   const what = `${describeNode(graph.nodes[index]!)} reads ${quoted(input)}`;
   const isLater = graph.nodes.slice(index).some((node) => node.outputs.includes(input));
   if (!isLater) return unsound(`${what}, which nothing defines`);
-  return unsound(`${what} before it is defined: the nodes stand in the wrong order or form a cycle`);
+  return unsound(`${what} before it is defined: the nodes are in the wrong order or form a cycle`);
 }
 
 function describeNode(node: OnnxNode): string {

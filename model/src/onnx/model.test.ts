@@ -16,7 +16,7 @@ const shape: Parameters<typeof perceptron>[0] = {
   seed: 1,
 };
 
-/** A model that holds one of everything the reading knows. */
+/** A model that contains one of everything that the decoder supports. */
 function everything(): OnnxModel {
   const branch = new GraphBuilder('branch/');
   branch.node('Identity', ['outer'], {}, { outputs: ['taken'] });
@@ -38,18 +38,18 @@ function everything(): OnnxModel {
 }
 
 describe('a model', () => {
-  it('reads back as it was written', () => {
+  it('is decoded as it was encoded', () => {
     expect(decodeModel(encodeModel(everything()))).toEqual(everything());
   });
 
-  it('gives the same bytes for the same seed and others for another', () => {
+  it('gives the same bytes for the same seed and other bytes for another seed', () => {
     expect(perceptron(shape)).toEqual(perceptron(shape));
     expect(perceptron({ ...shape, seed: 2 })).not.toEqual(perceptron(shape));
   });
 });
 
 describe('written bytes', () => {
-  it('share their memory with nothing', () => {
+  it('do not share their memory', () => {
     const bytes = perceptron(shape);
     expect(bytes.buffer.byteLength).toBe(bytes.length);
     bytes.slice().fill(0);
@@ -74,7 +74,7 @@ describe('a tensor', () => {
     ['uint64', BigUint64Array],
   ] as const;
 
-  it('of any type and shape reads back as it was written', () => {
+  it('of any type and shape is decoded as it was encoded', () => {
     const tensors = fc
       .record({ type: fc.constantFrom(...types), dims: fc.array(fc.nat({ max: 4 }), { maxLength: 4 }) })
       .chain(({ type: [elementType, array], dims }) => {
@@ -120,7 +120,7 @@ describe('a tensor', () => {
 describe('replaceInitializers', () => {
   const weight = (bytes: Uint8Array) => decodeModel(bytes).graph.initializers.get('weight_2')!;
 
-  it('changes the named weights and nothing else', () => {
+  it('changes only the named weights', () => {
     const replaced = replaceInitializers(
       perceptron(shape),
       new Map([['weight_2', float32Tensor([1, 2, 3, 4], [4, 1])]]),
@@ -136,7 +136,7 @@ describe('replaceInitializers', () => {
       doc_string: 'kept text',
       metadata_props: [{ key: 'kept key', value: 'kept value' }],
     };
-    // Field 2047 of the model, of type bytes, holding 'unknown'.
+    // Field 2047 of the model, of type bytes, with the content 'unknown'.
     const tag = [(2047 << 3) | 2].flatMap((n) => [(n & 0x7f) | 0x80, n >> 7]);
     const unknown = Buffer.from([...tag, 7, ...Buffer.from('unknown')]);
     const bytes = Buffer.concat([encodeMessage(message), unknown]);
@@ -146,7 +146,7 @@ describe('replaceInitializers', () => {
     expect(replaced.includes(unknown)).toBe(true);
   });
 
-  it('leaves no old values beside the new ones, whichever field held them', () => {
+  it('leaves no old values next to the new ones, whichever field contained them', () => {
     const initializer = [{ name: 't', dims: [2], data_type: 1, float_data: [1, 2] }];
     const bytes = encodeMessage({ ir_version: 8, graph: { initializer }, opset_import: [{ version: 17 }] });
     const replaced = replaceInitializers(bytes, new Map([['t', float32Tensor([3, 4])]]));
@@ -154,7 +154,7 @@ describe('replaceInitializers', () => {
     expect(decodeModel(replaced).graph.initializers.get('t')!.data).toEqual(Float32Array.of(3, 4));
   });
 
-  it('refuses names the file does not have, and tensors of another shape or type', () => {
+  it('rejects names that the file does not have, and tensors of another shape or type', () => {
     const replace = (name: string, value: OnnxTensor) => () =>
       replaceInitializers(perceptron(shape), new Map([[name, value]]));
     expect(replace('wrong', float32Tensor([1]))).toThrow("no initializer 'wrong'");

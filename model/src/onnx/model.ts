@@ -21,10 +21,10 @@ import {
   wireNumber,
 } from './wire.ts';
 
-/** One dimension: a fixed size, a named one that the caller chooses (such as 'N'), or null when nothing is said. */
+/** One dimension: a fixed size, a named one that the caller chooses (such as 'N'), or null when not declared. */
 export type Dimension = number | string | null;
 
-/** An input or output of a graph. `shape` is null when even the rank is left open. */
+/** An input or output of a graph. `shape` is null when even the rank is open. */
 export interface ValueSpec {
   readonly name: string;
   readonly elementType: ElementType;
@@ -41,10 +41,10 @@ export type OnnxAttribute =
   | { readonly kind: 'ints'; readonly value: readonly bigint[] }
   | { readonly kind: 'strings'; readonly value: readonly string[] }
   | { readonly kind: 'graphs'; readonly value: readonly OnnxGraph[] }
-  /** Kinds nothing here looks into (sparse tensors, types, references in functions): carried as they lie in the file. */
+  /** Kinds that are not interpreted here (sparse tensors, types, references in functions): copied unchanged. */
   | { readonly kind: 'opaque'; readonly value: object };
 
-/** One operation. An empty input name leaves an optional input out; an empty output name discards that output. */
+/** One operation. An empty input name omits an optional input; an empty output name discards that output. */
 export interface OnnxNode {
   readonly name: string;
   readonly operator: string;
@@ -55,21 +55,24 @@ export interface OnnxNode {
   readonly attributes: ReadonlyMap<string, OnnxAttribute>;
 }
 
-/** A graph of operations in topological order. `outputs` hold tensors only in the main graph of an accepted model. */
+/**
+ * A graph of operations in topological order. `outputs` are only guaranteed to be tensors in the main graph of an
+ * accepted model.
+ */
 export interface OnnxGraph {
   readonly name: string;
   readonly nodes: readonly OnnxNode[];
   readonly initializers: ReadonlyMap<string, OnnxTensor>;
   readonly inputs: readonly ValueSpec[];
   readonly outputs: readonly ValueSpec[];
-  /** Shapes of values in between, where the file tells them: what its exporter found, by value name. */
+  /** Shapes of intermediate values by name, if the exporter stored them in the file. */
   readonly told?: ReadonlyMap<string, readonly Dimension[]>;
 }
 
 /**
- * An ONNX model as the platform works on it. It is a reading of the file, not the file: doc strings,
- * functions, sparse initializers and unknown fields are not in it. To change weights in a file and keep all the
- * rest, use `replaceInitializers`.
+ * An ONNX model as the platform uses it. It does not contain everything of the file: doc strings, functions, sparse
+ * initializers and unknown fields are missing. To change weights in a file and keep the rest, use
+ * `replaceInitializers`.
  */
 export interface OnnxModel {
   readonly irVersion: number;
@@ -80,18 +83,21 @@ export interface OnnxModel {
   readonly graph: OnnxGraph;
 }
 
-/** Reads an ONNX file. @throws a coded error when it cannot be read; see `inspectModel` for all that makes it sound. */
+/**
+ * Decodes an ONNX file. @throws a coded error when it cannot be decoded; see `inspectModel` for the complete
+ * validation.
+ */
 export function decodeModel(bytes: Uint8Array): OnnxModel {
   return readModel(decodeMessage(bytes));
 }
 
-/** @returns the domain reading of a decoded message. */
+/** @returns the model of a decoded message. */
 export function readModel(message: WireModel): OnnxModel {
-  if (!message.graph) throw unsound('the file holds no graph; export the model to ONNX again');
+  if (!message.graph) throw unsound('the file contains no graph; export the model to ONNX again');
   const opsets = new Map<string, number>();
   for (const { domain, version } of message.opset_import) {
     const key = domain === 'ai.onnx' ? '' : domain;
-    // Some converters import a domain twice. The runtime lets the last one count, and so do we.
+    // Some converters import a domain twice. Like the runtime, we use the last one.
     opsets.set(key, wireNumber(version, 'an operator set version'));
   }
   return {
@@ -124,7 +130,7 @@ function readGraph(graph: WireGraph, where: string, depth: number): OnnxGraph {
   };
 }
 
-/** Value infos are hints: what cannot be read in them is left out. */
+/** Value infos are hints: what cannot be decoded in them is ignored. */
 function toldShapes(graph: WireGraph): { told?: ReadonlyMap<string, readonly Dimension[]> } {
   const told = new Map<string, readonly Dimension[]>();
   for (const { name, type } of graph.value_info) {
@@ -146,7 +152,7 @@ function readValue(value: WireValueInfo, kind: string, depth: number): ValueSpec
   const what = `${kind} ${quoted(value.name)}`;
   const tensor = value.type?.tensor_type;
   if (!tensor) {
-    // Inside a subgraph a type may be left to inference; at the door of the model it may not.
+    // Inside a subgraph a type may be left to inference; for inputs and outputs of the model it must be declared.
     if (depth > 0) return { name: value.name, elementType: 'float32', shape: null };
     throw unsound(
       `${what} is not a tensor; export the model with plain tensor inputs and outputs (no ZipMap)`,
@@ -195,10 +201,10 @@ function readAttribute(attribute: WireAttribute, what: string, depth: number): O
     case 3:
       return { kind: 'string', value: text.decode(attribute.s) };
     case 4:
-      if (!attribute.t) throw unsound(`${label} is declared a tensor but holds none`);
+      if (!attribute.t) throw unsound(`${label} is declared as a tensor but contains none`);
       return { kind: 'tensor', value: readTensor(attribute.t, label) };
     case 5:
-      if (!attribute.g) throw unsound(`${label} is declared a graph but holds none`);
+      if (!attribute.g) throw unsound(`${label} is declared as a graph but contains none`);
       return { kind: 'graph', value: readGraph(attribute.g, label, depth + 1) };
     case 6:
       return { kind: 'floats', value: attribute.floats };
@@ -215,7 +221,7 @@ function readAttribute(attribute: WireAttribute, what: string, depth: number): O
   }
 }
 
-/** Writes a model as an ONNX file; the same model gives the same bytes. */
+/** Encodes a model as an ONNX file; the same model gives the same bytes. */
 export function encodeModel(model: OnnxModel): Uint8Array {
   return encodeMessage({
     ir_version: toWireInteger(model.irVersion),

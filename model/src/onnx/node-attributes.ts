@@ -16,23 +16,23 @@ function attributeOf<K extends OnnxAttribute['kind']>(
   return attribute as Extract<OnnxAttribute, { kind: K }>;
 }
 
-/** @returns an integer attribute, or `fallback` (the operator's default) where the node leaves it out. */
+/** @returns an integer attribute, or `fallback` (the operator's default) if the node omits it. */
 export function intAttribute(node: OnnxNode, name: string, fallback: number): number {
   const attribute = attributeOf(node, name, 'int');
   return attribute === undefined ? fallback : Number(attribute.value);
 }
 
-/** @returns a float attribute, or `fallback` where the node leaves it out. */
+/** @returns a float attribute, or `fallback` if the node omits it. */
 export function floatAttribute(node: OnnxNode, name: string, fallback: number): number {
   return attributeOf(node, name, 'float')?.value ?? fallback;
 }
 
-/** @returns an attribute of several integers, or undefined where the node leaves it out. */
+/** @returns an attribute of several integers, or undefined if the node omits it. */
 export function intsAttribute(node: OnnxNode, name: string): readonly number[] | undefined {
   return attributeOf(node, name, 'ints')?.value.map(Number);
 }
 
-/** @returns every name a node reads: its inputs, and what its subgraphs take from the graph around them. */
+/** @returns every name that a node reads: its inputs, and names of the enclosing graph that its subgraphs read. */
 export function namesRead(node: OnnxNode): readonly string[] {
   const names = node.inputs.filter((name) => name !== '');
   for (const attribute of node.attributes.values()) {

@@ -40,7 +40,7 @@ function sumOf(sizes: readonly number[], irVersion = 8): Uint8Array {
   return encodeModel(model);
 }
 
-it('makes small defaults inputs, and leaves large ones constants', () => {
+it('turns small defaults into inputs, and keeps large ones as constants', () => {
   const { onnx, defaults, fixed } = openDefaults(
     sumOf([1, MOST_DEFAULT_ELEMENTS, MOST_DEFAULT_ELEMENTS + 1]),
   );
@@ -53,7 +53,7 @@ it('makes small defaults inputs, and leaves large ones constants', () => {
   expect(decodeModel(onnx).graph.inputs.map(({ name }) => name)).toEqual(['x', 'd0', 'd1', 'd2']);
 });
 
-it('takes many of them for weights that an exporter listed, as the format did before version 4', () => {
+it('treats many of them as weights listed by an exporter, as required before IR version 4', () => {
   const many = sumOf(new Array(MOST_DEFAULTS + 1).fill(1));
   const old = sumOf([1], 3);
   for (const file of [many, old]) {
@@ -64,7 +64,7 @@ it('takes many of them for weights that an exporter listed, as the format did be
   }
 });
 
-it('leaves a file without defaults as it is', () => {
+it('leaves a file without defaults unchanged', () => {
   const file = sumOf([]);
   expect(openDefaults(file)).toEqual({ onnx: file, defaults: [], fixed: [] });
 });

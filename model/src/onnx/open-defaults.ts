@@ -3,14 +3,14 @@ import { decodeModel } from './model.ts';
 import { elementCount, type OnnxTensor } from './tensor.ts';
 import { decodeMessage, encodeMessage } from './wire.ts';
 
-/** A default of more elements than this is a weight that an exporter listed among the inputs. */
+/** A default with more elements than this is a weight that an exporter listed among the inputs. */
 export const MOST_DEFAULT_ELEMENTS = 4096;
 /** A model with more defaults than this was exported with all its weights as inputs. */
 export const MOST_DEFAULTS = 16;
-/** Before this version of the format every initializer had to be listed as an input, so that said nothing. */
+/** Before this IR version every initializer had to be listed as an input, so the listing had no meaning. */
 const FIRST_IR_VERSION_WITH_DEFAULTS = 4;
 
-/** An input that a request may leave out: the value of its initializer is used then. */
+/** An input that a request may omit; the value of its initializer is used then. */
 export interface DefaultInput {
   readonly spec: ValueSpec;
   readonly value: OnnxTensor;
@@ -21,16 +21,17 @@ export interface OpenedDefaults {
   readonly onnx: Uint8Array;
   /** In the order of the file's inputs. */
   readonly defaults: readonly DefaultInput[];
-  /** Inputs with an initializer that stays a constant: too large, or one of too many. */
+  /** Inputs with an initializer that stays a constant, because it is too large or one of too many. */
   readonly fixed: readonly string[];
 }
 
 /**
- * Turns initializers that are also graph inputs into plain inputs: ONNX lets a request replace them, but the binding of ONNX Runtime ignores
- * a value that is fed for an initializer. The caller feeds `defaults` wherever a request does not. Small ones only: see the limits above.
- * A file without such inputs is returned as it is.
+ * Converts initializers that are also graph inputs into plain inputs. ONNX lets a request override them, but the
+ * binding of ONNX Runtime ignores a value that is passed for an initializer. The caller passes `defaults` when a
+ * request does not provide them. Only for small defaults: see the limits above. A file without such inputs is
+ * returned unchanged.
  *
- * @throws a coded error (INVALID_ARGUMENT) for a file that cannot be read.
+ * @throws a coded error (INVALID_ARGUMENT) for a file that cannot be decoded.
  */
 export function openDefaults(onnx: Uint8Array): OpenedDefaults {
   const { graph, irVersion } = decodeModel(onnx);
@@ -56,7 +57,7 @@ function inputsWithInitializer(graph: OnnxGraph): DefaultInput[] {
   });
 }
 
-/** The runtime's binding has no tensors of bfloat16, of 8 or 4 bits of float, or of complex numbers. */
+/** The runtime's binding has no tensors of bfloat16, of 8-bit or 4-bit floats, or of complex numbers. */
 function canBeFed({ value }: DefaultInput): boolean {
   return (
     elementCount(value.dims) <= MOST_DEFAULT_ELEMENTS &&

@@ -6,7 +6,7 @@ import { float32Tensor, type OnnxTensor } from './tensor.ts';
 export type Activation = 'relu' | 'sigmoid' | 'tanh';
 
 /**
- * What the last layer ends in: `sigmoid` gives output `score` float32[N, outputs]; `softmax` gives `probabilities`
+ * The output of the last layer: `sigmoid` gives output `score` float32[N, outputs]; `softmax` gives `probabilities`
  * float32[N, outputs], rows summing to 1; `none` gives `value` float32[N, outputs].
  */
 export type Head = 'sigmoid' | 'softmax' | 'none';
@@ -18,9 +18,12 @@ export interface PerceptronShape {
   readonly outputs: number;
   readonly activation: Activation;
   readonly head: Head;
-  /** The weights follow from it: the same seed gives the same bytes. */
+  /** Determines the weights: the same seed gives the same bytes. */
   readonly seed: number;
-  /** When given, inputs are first turned into (x - mean) / std. Constants, never trained. One value per input. */
+  /**
+   * If given, inputs are first transformed to (x - mean) / std. Constants that are never trained. One value per
+   * input.
+   */
   readonly normalization?: { readonly mean: readonly number[]; readonly std: readonly number[] };
 }
 
@@ -37,8 +40,8 @@ const activations = { relu: 'Relu', sigmoid: 'Sigmoid', tanh: 'Tanh' } as const 
 
 /**
  * Builds a fully connected network as ONNX bytes: input `input` float32[N, inputs], then layers `weight_1`, `bias_1`,
- * ... Weights before a relu are drawn as He et al. 2015 (normal, variance 2 / fan in), others as Glorot and Bengio 2010
- * (normal, variance 2 / (fan in + fan out)); biases are 0.
+ * ... Weights before a relu are initialized as in He et al. 2015 (normal, variance 2 / fan in), others as in Glorot
+ * and Bengio 2010 (normal, variance 2 / (fan in + fan out)); biases are 0.
  */
 export function perceptron(shape: PerceptronShape): Uint8Array {
   const random = new SeededRandom(shape.seed);
@@ -89,7 +92,7 @@ function normalize(
       `normalization needs ${inputs} means and deviations, not ${mean.length} and ${std.length}`,
     );
   }
-  // Constants are nodes here, not initializers: "train everything" must not train them.
+  // These constants are nodes and not initializers, because "train everything" must not train them.
   const constant = (name: string, values: readonly number[]) =>
     graph.node('Constant', [], { value: tensor(float32Tensor(values)) }, { name, outputs: [name] });
   const centred = graph.node('Sub', [value, constant('input_mean', mean)]);

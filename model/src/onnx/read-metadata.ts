@@ -1,12 +1,12 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
-/** Of ModelProto: metadata_props = 14, entries of key = 1 and value = 2 (onnx/onnx.proto). */
+/** Fields of ModelProto: metadata_props = 14, entries of key = 1 and value = 2 (onnx/onnx.proto). */
 const METADATA_FIELD = 14;
 const LENGTH_DELIMITED = 2;
 
 /**
- * The metadata of an ONNX file, without reading its graph: for programs that must start fast. Throws INVALID_ARGUMENT for bytes that are
- * no such file.
+ * The metadata of an ONNX file, without decoding its graph: for programs that must start fast. Throws
+ * INVALID_ARGUMENT for bytes that are not such a file.
  */
 export function readMetadata(onnx: Uint8Array): ReadonlyMap<string, string> {
   const metadata = new Map<string, string>();
@@ -49,5 +49,5 @@ function* fieldsOf(bytes: Uint8Array): Generator<[number, Uint8Array]> {
 const textOf = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes ?? new Uint8Array());
 
 function notOnnx(): HotloopError {
-  return new HotloopError('INVALID_ARGUMENT', 'the file is no ONNX model', { reason: 'not_onnx' });
+  return new HotloopError('INVALID_ARGUMENT', 'the file is not an ONNX model', { reason: 'not_onnx' });
 }

@@ -8,12 +8,12 @@ import { unsound } from './unsound.ts';
 /** The operator set of a file that only describes a model which is served elsewhere. No runtime executes it. */
 const REMOTE_DOMAIN = 'hotloop.remote';
 
-/** Domains that a version's file may use beside the usual ones. */
+/** Domains that a version's file may use in addition to the usual ones. */
 export function ownDomains({ runtime }: Pick<Manifest, 'runtime'>): readonly string[] {
   return ['ai.onnx.ml', 'com.microsoft', ...(runtime.remote === undefined ? [] : [REMOTE_DOMAIN])];
 }
 
-/** A tensor as the Open Inference Protocol describes it; -1 is a free dimension. */
+/** A tensor as described by the Open Inference Protocol; -1 is a free dimension. */
 export interface RemoteTensor {
   readonly name: string;
   readonly datatype: string;
@@ -38,10 +38,11 @@ const ELEMENT_OF: Readonly<Record<Datatype, ElementType>> = {
 };
 
 /**
- * The model.onnx of a version that another server runs: its inputs and outputs, and one node that stands for that server. The rest of the
- * platform reads a version's interface from its file, so such versions need no other path. The same interface gives the same bytes.
+ * The model.onnx of a version that another server runs: its inputs and outputs, and one node that represents that
+ * server. The rest of the platform reads a version's interface from its file, so such versions need no special
+ * handling. The same interface gives the same bytes.
  *
- * @throws INVALID_ARGUMENT when the server declares no inputs or outputs, or a type that is not known.
+ * @throws INVALID_ARGUMENT when the server declares no inputs or outputs, or an unknown type.
  */
 export function remoteInterfaceFile(
   inputs: readonly RemoteTensor[],
@@ -74,7 +75,7 @@ function elementOf({ name, datatype }: RemoteTensor): ElementType {
   return element;
 }
 
-/** The first free dimension is the rows of a batch, which inputs and outputs share. */
+/** The first free dimension is the batch dimension, which inputs and outputs share. */
 function shapeOf({ shape }: RemoteTensor): (number | string | null)[] {
   return shape.map((size, axis) => (Number(size) >= 0 ? Number(size) : axis === 0 ? 'N' : null));
 }

@@ -3,11 +3,11 @@ import { quoted, unsound } from './unsound.ts';
 import { decodeMessage, encodeMessage, wireNumber } from './wire.ts';
 
 /**
- * Writes the same ONNX file with other values in some of its initializers. Everything else stays: nodes, names,
- * metadata, doc strings, and fields this platform does not know.
+ * Writes the same ONNX file with other values in some of its initializers. Everything else is kept: nodes, names,
+ * metadata, doc strings, and fields that this platform does not know.
  *
  * @param replacements new values by initializer name, of the same element type and shape as the old ones.
- * @throws a coded error for a name the file does not have, or a tensor of another type or shape.
+ * @throws a coded error for a name that the file does not have, or a tensor of another type or shape.
  */
 export function replaceInitializers(
   bytes: Uint8Array,
@@ -31,7 +31,7 @@ export function replaceInitializers(
     if (replacement.data.length !== elementCount(dims)) {
       throw unsound(`the new values of initializer ${quoted(old.name)} do not fill its shape [${dims}]`);
     }
-    // The typed fields must go, or two sets of values would stand in one tensor; what else it carries stays.
+    // Clear the typed fields, otherwise one tensor would contain two sets of values; its other fields are kept.
     Object.assign(old, { float_data: [], double_data: [], int32_data: [], int64_data: [], uint64_data: [] });
     initializers[index] = Object.assign(old, writeTensor(replacement, old.name));
   }

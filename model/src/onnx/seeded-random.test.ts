@@ -7,12 +7,12 @@ const draws = (seed: number, count: number) => {
 };
 
 describe('SeededRandom', () => {
-  it('repeats itself for the same seed alone', () => {
+  it('repeats itself only for the same seed', () => {
     expect(draws(42, 100)).toEqual(draws(42, 100));
     expect(draws(42, 100)).not.toEqual(draws(43, 100));
   });
 
-  it('draws from the distributions it names', () => {
+  it('draws from the named distributions', () => {
     const random = new SeededRandom(1);
     const count = 20_000;
     const normals = Array.from({ length: count }, () => random.normal());
@@ -26,7 +26,7 @@ describe('SeededRandom', () => {
     }
   });
 
-  it('shuffles into every order, losing nothing', () => {
+  it('shuffles into every order, without losing elements', () => {
     const random = new SeededRandom(7);
     const orders = new Map<string, number>();
     for (let i = 0; i < 6000; i++) {

@@ -1,6 +1,6 @@
 /**
- * A small random generator whose whole sequence follows from one seed: the same weights, shuffles and splits on
- * every machine. The generator is sfc32 (Chris Doty-Humphrey, PractRand); not for secrets.
+ * A small random generator whose sequence depends only on its seed: the same weights, shuffles and splits on every
+ * machine. The generator is sfc32 (Chris Doty-Humphrey, PractRand); not for secrets.
  */
 export class SeededRandom {
   #a = 0;
@@ -8,7 +8,7 @@ export class SeededRandom {
   #c = 0;
   #counter = 1;
 
-  /** @param seed any number; its integer part's 64 bits count. */
+  /** @param seed any number; the low 64 bits of its integer part are used. */
   constructor(seed: number) {
     const whole = BigInt.asUintN(64, BigInt(Math.trunc(seed)));
     this.#a = Number(whole & 0xffffffffn) | 0;
@@ -18,12 +18,12 @@ export class SeededRandom {
     for (let i = 0; i < 16; i++) this.#next32();
   }
 
-  /** Where the sequence stands, for {@link SeededRandom.resume}. */
+  /** The current state, for {@link SeededRandom.resume}. */
   get state(): readonly [number, number, number, number] {
     return [this.#a, this.#b, this.#c, this.#counter];
   }
 
-  /** Goes on from a state. */
+  /** Continues from a state. */
   resume([a = 0, b = 0, c = 0, counter = 0]: readonly number[]): void {
     this.#a = a;
     this.#b = b;
@@ -50,13 +50,13 @@ export class SeededRandom {
     return Math.floor(this.uniform() * limit);
   }
 
-  /** @returns a draw from the normal distribution with mean 0 and variance 1 (Box and Muller, 1958). */
+  /** @returns a sample of the normal distribution with mean 0 and variance 1 (Box and Muller, 1958). */
   normal(): number {
     const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
     return radius * Math.cos(2 * Math.PI * this.uniform());
   }
 
-  /** Shuffles in place (Fisher and Yates), every order being equally likely. */
+  /** Shuffles in place (Fisher-Yates); every order is equally likely. */
   shuffle(values: Int32Array | Uint32Array | unknown[]): void {
     for (let i = values.length - 1; i > 0; i--) {
       const j = this.integer(i + 1);

@@ -30,10 +30,10 @@ const elementTypes = {
 
 type ElementTypeRow = (typeof elementTypes)[keyof typeof elementTypes];
 
-/** The type of a tensor's elements, by the name its field uses. */
+/** The type of a tensor's elements, by the name that its field uses. */
 export type ElementType = ElementTypeRow['name'];
 
-/** The elements in row-major order. 16-bit floats, 8-bit floats and packed 4-bit values stay as raw bits. */
+/** The elements in row-major order. 16-bit floats, 8-bit floats and packed 4-bit values are raw bits. */
 export type TensorData =
   | Float32Array
   | Float64Array
@@ -47,7 +47,7 @@ export type TensorData =
   | BigUint64Array
   | readonly string[];
 
-/** A constant tensor. `dims` is empty for a scalar. Complex values lie as (real, imaginary) pairs. */
+/** A constant tensor. `dims` is empty for a scalar. Complex values are (real, imaginary) pairs. */
 export interface OnnxTensor {
   readonly elementType: ElementType;
   readonly dims: readonly number[];
@@ -59,7 +59,7 @@ const codeByName = new Map<ElementType, number>(
 );
 const maxRank = 32;
 
-/** @returns the element type of a `TensorProto.DataType` code, or undefined for one this platform does not know. */
+/** @returns the element type of a `TensorProto.DataType` code, or undefined for an unknown code. */
 export function elementTypeOf(code: number): ElementType | undefined {
   return (elementTypes as Record<number, ElementTypeRow | undefined>)[code]?.name;
 }
@@ -69,7 +69,7 @@ export function elementTypeCode(type: ElementType): number {
   return codeByName.get(type)!;
 }
 
-/** @returns how many elements a tensor of these dimensions has. */
+/** @returns the number of elements of a tensor with these dimensions. */
 export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1);
 }
@@ -100,10 +100,11 @@ function typedValues(tensor: WireTensor, row: ElementTypeRow): readonly number[]
 }
 
 /**
- * Reads a constant tensor and holds it to its own declaration.
+ * Decodes a constant tensor and checks it against its own declaration.
  *
  * @param what names the tensor in messages, such as "initializer 'w1'".
- * @throws a coded error when its data lies outside the file, is cut into segments, or is not dims x element type.
+ * @throws a coded error when its data is outside the file, split into segments, or does not match dims x element
+ * type.
  */
 export function readTensor(tensor: WireTensor, what: string): OnnxTensor {
   if (tensor.data_location !== 0 || tensor.external_data.length > 0) {
@@ -121,7 +122,7 @@ export function readTensor(tensor: WireTensor, what: string): OnnxTensor {
     throw unsound(`${what} declares more elements than any real model: [${dims}]`);
 
   const mismatch = (found: number, unit: string, expected: number) =>
-    unsound(`${what} holds ${found} ${unit}, but its shape [${dims}] of ${row.name} needs ${expected}`);
+    unsound(`${what} contains ${found} ${unit}, but its shape [${dims}] of ${row.name} needs ${expected}`);
   if (row.array === null) {
     if (tensor.string_data.length !== count) throw mismatch(tensor.string_data.length, 'strings', count);
     const decoder = new TextDecoder();
@@ -131,18 +132,18 @@ export function readTensor(tensor: WireTensor, what: string): OnnxTensor {
   const raw = tensor.raw_data;
   if (raw && raw.length > 0) {
     if (raw.length !== expectedBytes) throw mismatch(raw.length, 'bytes', expectedBytes);
-    // A copy: a view would start at any byte, and typed arrays need aligned ones.
+    // A copy: a view could start at any byte, but typed arrays need aligned ones.
     return { elementType: row.name, dims, data: new row.array(new Uint8Array(raw).buffer) };
   }
   const values = typedValues(tensor, row);
   const expectedValues = expectedBytes / row.array.BYTES_PER_ELEMENT;
   if (values.length !== expectedValues) throw mismatch(values.length, 'values', expectedValues);
-  // The constructors differ only in taking numbers or bigints, and typedValues gives what each one takes.
+  // The constructors differ only in accepting numbers or bigints, and typedValues returns the right ones.
   const construct = row.array as unknown as { from(values: readonly (number | bigint)[]): TensorData };
   return { elementType: row.name, dims, data: construct.from(values) };
 }
 
-/** @returns the wire form of a tensor: always raw little-endian bytes, but for strings. */
+/** @returns the wire form of a tensor: raw little-endian bytes, except for strings. */
 export function writeTensor(tensor: OnnxTensor, name = ''): object {
   const common = {
     dims: tensor.dims.map(toWireInteger),
@@ -157,17 +158,17 @@ export function writeTensor(tensor: OnnxTensor, name = ''): object {
   return { ...common, raw_data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }
 
-/** @returns a tensor of 32-bit floats; a missing `dims` means a vector. */
+/** @returns a tensor of 32-bit floats; without `dims`, a vector. */
 export function float32Tensor(values: ArrayLike<number>, dims?: readonly number[]): OnnxTensor {
   return checked({ elementType: 'float32', dims: dims ?? [values.length], data: Float32Array.from(values) });
 }
 
-/** @returns a tensor of 64-bit floats; a missing `dims` means a vector. */
+/** @returns a tensor of 64-bit floats; without `dims`, a vector. */
 export function float64Tensor(values: ArrayLike<number>, dims?: readonly number[]): OnnxTensor {
   return checked({ elementType: 'float64', dims: dims ?? [values.length], data: Float64Array.from(values) });
 }
 
-/** @returns a tensor of 64-bit integers; a missing `dims` means a vector. */
+/** @returns a tensor of 64-bit integers; without `dims`, a vector. */
 export function int64Tensor(values: readonly number[], dims?: readonly number[]): OnnxTensor {
   return checked({
     elementType: 'int64',
@@ -183,11 +184,11 @@ function checked(tensor: OnnxTensor): OnnxTensor {
   return tensor;
 }
 
-/** @returns whether a tensor of 32- or 64-bit floats holds a NaN or an infinity. */
+/** @returns whether a tensor of floats contains a NaN or an infinity. */
 export function hasNonFinite(tensor: OnnxTensor): boolean {
   const { data } = tensor;
   if (data instanceof Float32Array || data instanceof Float64Array) return !data.every(Number.isFinite);
-  // All exponent bits set is NaN or infinity: bits 10-14 of a half float, 7-14 of a bfloat16.
+  // NaN and infinity have all exponent bits set: bits 10-14 of a half float, 7-14 of a bfloat16.
   if (tensor.elementType === 'float16')
     return (data as Uint16Array).some((bits) => (bits & 0x7c00) === 0x7c00);
   if (tensor.elementType === 'bfloat16')

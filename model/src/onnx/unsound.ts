@@ -3,8 +3,8 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 export { quoted } from '@hotloop/proto/quoted.ts';
 
 /**
- * The refusal of an ONNX file: its message names what is wrong, where in the graph, and what to do. It is safe to
- * show to a caller: it carries names from the file itself and nothing of this machine.
+ * The error for an invalid ONNX file: its message says what is wrong, where in the graph, and what to do. It is safe
+ * to show to a caller: it contains names from the file itself and nothing about this machine.
  */
 export function unsound(message: string, cause?: unknown): HotloopError {
   const details = cause === undefined ? {} : { cause };

@@ -5,9 +5,9 @@ import { checkStructure } from './check-structure.ts';
 import { unsound } from './unsound.ts';
 
 /**
- * The messages of the ONNX file as they lie on the wire: what protobufjs decodes from `proto/onnx/onnx.proto`.
- * Absent fields read as their default ('' / 0 / empty list). Fields that the schema does not name are kept in the
- * message and written back by {@link encodeMessage}.
+ * The messages of an ONNX file in wire form, as protobufjs decodes them from `proto/onnx/onnx.proto`. Absent fields
+ * have their default ('' / 0 / empty list). Unknown fields are kept in the message and written back by {@link
+ * encodeMessage}.
  */
 export type WireInteger = number | { low: number; high: number; unsigned: boolean; toString(): string };
 
@@ -114,9 +114,9 @@ const schema = new protobuf.Root()
 const modelType = schema.lookupType('onnx.ModelProto');
 
 /**
- * Reads the protobuf message of an ONNX file. Byte fields are views into `bytes`, which must not change afterwards.
+ * Decodes the protobuf message of an ONNX file. Byte fields are views into `bytes`, which must not change afterwards.
  *
- * @throws a coded error when the bytes are no such message or end too early.
+ * @throws a coded error when the bytes are not such a message or are truncated.
  */
 export function decodeMessage(bytes: Uint8Array): WireModel {
   if (bytes.length === 0) throw unsound('the file is empty; export the model to ONNX again');
@@ -127,13 +127,13 @@ export function decodeMessage(bytes: Uint8Array): WireModel {
     return modelType.decode(reader) as unknown as WireModel;
   } catch (cause) {
     if (cause instanceof HotloopError) throw cause;
-    throw unsound('not an ONNX file, or one that is cut short: its protobuf message cannot be read', cause);
+    throw unsound('not an ONNX file, or a truncated one: its protobuf message cannot be read', cause);
   }
 }
 
-/** Writes the protobuf message of an ONNX file; the same message gives the same bytes. */
+/** Encodes the protobuf message of an ONNX file; the same message gives the same bytes. */
 export function encodeMessage(message: object): Uint8Array {
-  // A copy, because the writer's bytes may lie in a buffer that others share, and `slice` on them would not copy.
+  // A copy, because the writer's bytes may be in a shared buffer; `slice` of a Buffer would not copy.
   return new Uint8Array(modelType.encode(message).finish());
 }
 
@@ -151,7 +151,7 @@ export function wireNumber(value: WireInteger, what: string): number {
   return Number(exact);
 }
 
-/** @returns the 64-bit field that holds this integer. */
+/** @returns the 64-bit field for this integer. */
 export function toWireInteger(value: bigint | number): WireInteger {
   const exact = BigInt(value);
   return {

@@ -3,9 +3,9 @@ import { compileExpression } from '../expression.ts';
 import type { Manifest, OutcomeSpec } from '../manifest/manifest.ts';
 import type { Attributes, AttributeValue } from '../value.ts';
 
-/** What is judged of an outcome. */
+/** The parts of an outcome that determine its label. */
 export interface Judged {
-  /** The reported value; null when the attributes are judged. */
+  /** The reported value; null when the label is computed from the attributes. */
   readonly value: AttributeValue | null;
   readonly attributes: Attributes;
 }
@@ -13,18 +13,20 @@ export interface Judged {
 /** How a model's outcomes become labels. */
 export interface LabelRule {
   /**
-   * The label of an outcome: 0 or 1 (binary), the index of the class (multiclass), the number (regression, ranking). Null
-   * when it gives none. Throws INVALID_ARGUMENT when the outcome cannot be judged: a value that does not fit the task,
-   * or no value where no expression is declared.
+   * The label of an outcome: 0 or 1 (binary), the index of the class (multiclass), the number (regression, ranking).
+   * Null when the outcome gives no label. Throws INVALID_ARGUMENT when the outcome has a value that does not fit the
+   * task, or no value although no expression is declared.
    */
   labelOf(outcome: Judged): number | null;
   /** The declared default label, or null. */
   readonly otherwise: number | null;
-  /** Answers can only be positive, so the negatives of a prediction are known only once its window has ended. */
+  /** Outcomes can only be positive, so the negative label of a prediction is only known after its window has ended. */
   readonly isOneSided: boolean;
 }
 
-/** Reads `outcome` of a manifest. Throws INVALID_ARGUMENT for an expression or default that does not fit the task. */
+/**
+ * Compiles `outcome` of a manifest. Throws INVALID_ARGUMENT for an expression or default that does not fit the task.
+ */
 export function labelRule(manifest: Manifest): LabelRule {
   const { positive, label, otherwise } = manifest.outcome;
   const judge = expressionOf(manifest.outcome);
@@ -83,7 +85,7 @@ function labelOfValue(manifest: Manifest, value: AttributeValue): number {
       const indices = Array.isArray(chosen) ? chosen.map((one) => labels.indexOf(String(one))) : [-1];
       if (indices.includes(-1))
         throw misfit(manifest, `must be a list of ${labels.slice(0, 20).join(', ')}`, value);
-      // A set of labels as one number: bit i is label i. The manifest has at most 50 of them.
+      // A set of labels as one number: bit i is label i. The manifest has at most 50 labels.
       return indices.reduce(
         (sum, index) => sum + (Math.floor(sum / 2 ** index) % 2 === 0 ? 2 ** index : 0),
         0,
@@ -99,7 +101,7 @@ function labelOfValue(manifest: Manifest, value: AttributeValue): number {
     case 'tensor':
       throw new HotloopError(
         'FAILED_PRECONDITION',
-        `model ${manifest.name} is served as a bare tensor model and takes no outcomes`,
+        `model ${manifest.name} has task tensor, which has no outcomes`,
       );
   }
 }

@@ -3,15 +3,16 @@ import { SeededRandom } from '../onnx/seeded-random.ts';
 import type { Point, PointValue, Trial } from './trial.ts';
 
 const WHOLE: ReadonlySet<string> = new Set(['epochs', 'batch', 'seed']);
-/** Random trials before TPE has something to learn from. */
+/** Number of random trials before TPE starts. */
 const STARTUP = 5;
 /** Share of the ended trials that count as good. */
 const GOOD = 0.25;
 const CANDIDATES = 24;
 
 /**
- * The point of a first-round trial: at random, or by TPE (Bergstra et al., 2011): of some points drawn near good trials, the one
- * that is most likelier near good trials than near the others. Pure: the same arguments give the same point.
+ * The parameters of a first-round trial: random, or by TPE (Bergstra et al., 2011): of several candidates sampled
+ * near good trials, the one with the highest ratio of the densities of good and other trials. Pure: the same
+ * arguments give the same point.
  */
 export function drawPoint(spec: SearchSpec, seed: number, index: number, trials: readonly Trial[]): Point {
   const random = new SeededRandom(seed * 1_000_003 + index);
@@ -39,7 +40,7 @@ function uniformValue(range: SearchRange, random: SeededRandom, name: string): P
 
 type Numbers = Extract<SearchRange, { from: number }>;
 
-/** From 0..1 to the range, on its scale. */
+/** Maps 0..1 to the range, on its scale. */
 function atUnit({ from, to, scale }: Numbers, unit: number, name: string): number {
   const value =
     scale === 'log'
@@ -63,7 +64,7 @@ function likeliest(
   name: string,
 ): PointValue {
   if ('values' in range) {
-    // Counts smoothed by one each.
+    // Counts with additive smoothing of one.
     const share = (group: readonly PointValue[], value: PointValue) =>
       (1 + group.filter((one) => JSON.stringify(one) === JSON.stringify(value)).length) /
       (group.length + range.values.length);
@@ -77,7 +78,7 @@ function likeliest(
   const units = (group: readonly PointValue[]) => group.map((value) => unitOf(range, Number(value)));
   const [near, far] = [units(good), units(bad)];
   const width = (count: number) => Math.max(0.05, 1 / (1 + count));
-  // A kernel on each trial and one over the whole range.
+  // One kernel per trial and one over the whole range.
   const density = (group: readonly number[], unit: number) =>
     (1 +
       group.reduce(

@@ -15,7 +15,7 @@ const specOf = (change: object = {}): SearchSpec =>
     ...change,
   });
 
-/** Runs a search in a world where this is the loss of a point; returns every trial and the winner. */
+/** Runs a search with the given loss function; returns all trials and the winner. */
 function searched(spec: SearchSpec, seed: number, lossOf: (trial: Trial) => number) {
   const trials: Trial[] = [];
   for (let turn = 0; turn < 10_000; turn++) {
@@ -35,7 +35,7 @@ function searched(spec: SearchSpec, seed: number, lossOf: (trial: Trial) => numb
 const bowl = ({ point }: Trial) => (Math.log10(Number(point.learning_rate)) + 2) ** 2;
 
 describe('a search', () => {
-  it('ends with the best trial of the last round, within its ranges, for any spec', () => {
+  it('ends with the best trial of the last round, within the ranges, for any spec', () => {
     const specs = fc.record({
       trials: fc.integer({ min: 1, max: 30 }),
       halving: fc.integer({ min: 2, max: 4 }),
@@ -60,13 +60,13 @@ describe('a search', () => {
     );
   });
 
-  it('ends without a winner when every trial fails, and goes on when some do', () => {
+  it('ends without a winner when every trial fails, and continues when some do', () => {
     expect(searched(specOf(), 1, () => Number.NaN).winner).toBeNull();
     const some = searched(specOf(), 1, (trial) => (trial.key.endsWith('0') ? Number.NaN : bowl(trial)));
     expect(some.winner?.loss).toBeGreaterThanOrEqual(0);
   });
 
-  it('by TPE comes nearer the best point than at random, on average', () => {
+  it('gets closer to the best point by TPE than at random, on average', () => {
     const average = (method: string) => {
       const spec = specOf({ method, trials: 30, rounds: 1, parallel: 1 });
       const losses = Array.from({ length: 30 }, (_, seed) => searched(spec, seed, bowl).winner!.loss!);
@@ -75,7 +75,7 @@ describe('a search', () => {
     expect(average('tpe')).toBeLessThan(average('random'));
   });
 
-  it('gives the last round all the epochs', () => {
+  it('gives all epochs to the last round', () => {
     const spec = specOf({ rounds: 3, halving: 3 });
     expect([0, 1, 2].map((round) => roundEpochs(spec, round, 18))).toEqual([2, 6, 18]);
   });

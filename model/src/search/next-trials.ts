@@ -10,14 +10,14 @@ export interface NewTrial {
 export interface SearchStep {
   /** Trials to start now. */
   readonly start: readonly NewTrial[];
-  /** The best point, when the search has ended; null when all its trials failed, undefined while it goes on. */
+  /** The best trial, when the search has ended; null when all its trials failed, undefined while it continues. */
   readonly winner?: Trial | null;
 }
 
 /**
- * What a search does next: successive halving (Jamieson and Talwalkar, 2016) over points drawn at random or by TPE. The first round
- * tries `trials` points with the fewest epochs; the best of every `halving` go on with so many times the epochs. Pure: the same
- * trials give the same step, so that asking twice starts nothing twice.
+ * The next step of a search: successive halving (Jamieson and Talwalkar, 2016) over points drawn at random or by TPE.
+ * The first round tries `trials` points with the fewest epochs; the best of every `halving` trials continue with
+ * `halving` times the epochs. Pure: the same trials give the same step, so that calling twice starts nothing twice.
  */
 export function nextTrials(spec: SearchSpec, seed: number, trials: readonly Trial[]): SearchStep {
   const byKey = new Map(trials.map((trial) => [trial.key, trial]));
@@ -36,7 +36,7 @@ export function nextTrials(spec: SearchSpec, seed: number, trials: readonly Tria
         return point && { key: `${round}:${index}`, point };
       }).filter((one) => one !== undefined);
       if (start.length > 0 || working > 0) return { start };
-      // Too many failed for this round to be full.
+      // Too many trials failed for this round to be full.
       if (known.length === 0) break;
     }
     if (working > 0) return { start: [] };
@@ -48,7 +48,7 @@ export function nextTrials(spec: SearchSpec, seed: number, trials: readonly Tria
   return { start: [], winner: null };
 }
 
-/** Trials of a round; at least one. */
+/** Number of trials of a round; at least one. */
 export function roundSize({ trials, halving }: SearchSpec, round: number): number {
   return Math.max(1, Math.floor(trials / halving ** round));
 }
@@ -58,7 +58,7 @@ export function roundEpochs({ halving, rounds }: SearchSpec, round: number, epoc
   return Math.max(1, Math.round(epochs / halving ** (rounds - 1 - round)));
 }
 
-/** The trials of a round that ended well, best first. */
+/** The trials of a round that succeeded, best first. */
 function ranked(trials: readonly Trial[], round: number): Trial[] {
   return trials
     .filter(({ key, loss }) => key.startsWith(`${round}:`) && loss !== null && Number.isFinite(loss))

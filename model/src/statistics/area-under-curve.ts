@@ -2,8 +2,8 @@ import type { Interval } from './distributions.ts';
 import { normalQuantile } from './distributions.ts';
 
 /**
- * Area under the ROC curve of rows that are positive with weight `positive[i]` and negative with weight `negative[i]`: ties
- * count half, a row is never compared with itself. NaN when one class has no weight.
+ * Area under the ROC curve of rows that are positive with weight `positive[i]` and negative with weight
+ * `negative[i]`. Ties count half; a row is never compared with itself. NaN when one class has no weight.
  */
 export function weightedRocAuc(
   scores: ArrayLike<number>,

@@ -1,6 +1,6 @@
 /**
- * Benjamini and Hochberg (1995): p-values adjusted for the false discovery rate, in the order given. Rejecting those at most
- * `rate` keeps the expected share of false ones among the rejected at `rate`.
+ * Benjamini and Hochberg (1995): p-values adjusted for the false discovery rate, in the given order. Rejecting the
+ * hypotheses with an adjusted value of at most `rate` keeps the expected share of false rejections at `rate`.
  */
 export function adjustedForFalseDiscoveries(pValues: readonly number[]): number[] {
   const order = pValues.map((_p, index) => index).sort((a, b) => pValues[b]! - pValues[a]!);

@@ -1,6 +1,7 @@
 /**
- * Expected calibration error: rows are divided into bins of equal width by their probability, and the gap between mean probability
- * and share of positives is averaged by the bins' sizes (Naeini, Cooper and Hauskrecht, 2015). 0 is perfect; NaN without rows.
+ * Expected calibration error: rows are divided into bins of equal width by their probability, and the gap between
+ * mean probability and share of positives is averaged, weighted by the bins' sizes (Naeini, Cooper and Hauskrecht,
+ * 2015). 0 is perfect; NaN without rows.
  *
  * @param hits 1 where the predicted event happened.
  */

@@ -1,12 +1,12 @@
-/** From a raw score to a probability, by steps: `levels[i]` holds for scores up to `bounds[i]`. */
+/** A step function from raw score to probability: `levels[i]` applies to scores up to `bounds[i]`. */
 export interface Calibration {
   readonly bounds: readonly number[];
   readonly levels: readonly number[];
 }
 
 /**
- * Isotonic regression of labels on scores by pooling adjacent violators; each level is smoothed by half a success and half
- * a failure, so that no probability is 0 or 1. Empty input gives one level of 0.5.
+ * Isotonic regression of labels on scores by pooling adjacent violators; each level is smoothed by half a success and
+ * half a failure, so that no probability is 0 or 1. Empty input gives one level of 0.5.
  */
 export function fitCalibration(scores: ArrayLike<number>, labels: ArrayLike<number>): Calibration {
   const order = Uint32Array.from({ length: scores.length }, (_v, index) => index).sort(
@@ -38,7 +38,10 @@ export function fitCalibration(scores: ArrayLike<number>, labels: ArrayLike<numb
   };
 }
 
-/** The probability of a score: straight lines between the middles of the steps would smooth more than the data says. */
+/**
+ * The probability of a score. No interpolation between the steps, because it would smooth more than the data
+ * supports.
+ */
 export function calibrated({ bounds, levels }: Calibration, score: number): number {
   let [low, high] = [0, bounds.length - 1];
   while (low < high) {
@@ -49,14 +52,14 @@ export function calibrated({ bounds, levels }: Calibration, score: number): numb
   return levels[low]!;
 }
 
-/** Platt scaling: probability = 1 / (1 + exp(-(a logit(score) + b))); two numbers, so it needs few labels. */
+/** Platt scaling: probability = 1 / (1 + exp(-(a logit(score) + b))); two parameters, so it needs few labels. */
 export interface Platt {
   readonly a: number;
   readonly b: number;
 }
 
 const EDGE = 1e-6;
-/** Strength of the pull of `a` towards 1. */
+/** Strength of the regularization of `a` towards 1. */
 const RIDGE = 1e-3;
 const logit = (p: number): number => {
   const kept = Math.min(1 - EDGE, Math.max(EDGE, p));
@@ -64,8 +67,9 @@ const logit = (p: number): number => {
 };
 
 /**
- * Newton's method on the log loss, with Platt's targets and a weak pull of `a` towards 1. A step that would make the loss larger is
- * halved (Lin, Lin and Weng 2007): without that it runs away on scores that say too much or too little.
+ * Newton's method on the log loss, with Platt's targets and a weak regularization of `a` towards 1. A step that would
+ * increase the loss is halved (Lin, Lin and Weng 2007); otherwise it diverges on overconfident or underconfident
+ * scores.
  */
 export function fitPlatt(scores: ArrayLike<number>, labels: ArrayLike<number>): Platt {
   const n = scores.length;
@@ -116,7 +120,7 @@ export function fitPlatt(scores: ArrayLike<number>, labels: ArrayLike<number>): 
   return { a, b };
 }
 
-/** Sum over rows of -ln of the probability given to what happened. */
+/** Sum over rows of -ln of the probability assigned to the observed label. */
 export function logLoss(
   platt: Platt,
   rows: readonly { readonly score: number; readonly label: number }[],

@@ -26,7 +26,7 @@ function bruteAuc(scores: readonly number[], labels: readonly number[]): number 
   return wins / pairs;
 }
 
-/** The variance of DeLong's difference as the paper defines it: covariances of the placement values. */
+/** The variance of DeLong's difference as defined in the paper: covariances of the placement values. */
 function bruteVariance(a: readonly number[], b: readonly number[], labels: readonly number[]): number {
   const positives = labels.flatMap((label, row) => (label === 1 ? [row] : []));
   const negatives = labels.flatMap((label, row) => (label === 0 ? [row] : []));
@@ -41,7 +41,7 @@ function bruteVariance(a: readonly number[], b: readonly number[], labels: reado
 }
 
 describe("DeLong's comparison of two AUCs", () => {
-  it('is the definition by pairs, for any scores and ties', () => {
+  it('equals the definition by pairs, for any scores and ties', () => {
     void fc.assert(
       fc.property(rows, (drawn) => {
         const labels = drawn.map(({ label }) => label);
@@ -56,7 +56,7 @@ describe("DeLong's comparison of two AUCs", () => {
     );
   });
 
-  it('finds no difference, and no doubt, between a score and itself', () => {
+  it('finds a difference of 0 with standard error 0 between a score and itself', () => {
     const scores = [0.1, 0.5, 0.3, 0.9];
     expect(compareAucs(scores, scores, [0, 1, 0, 1])).toMatchObject({ difference: 0, standardError: 0 });
   });
@@ -84,7 +84,7 @@ describe("DeLong's comparison of two AUCs", () => {
 });
 
 describe('the paired bootstrap', () => {
-  it('holds the difference that it measures, and is the same for the same seed', () => {
+  it('gives an interval that contains the measured difference, the same for the same seed', () => {
     void fc.assert(
       fc.property(fc.integer(), rows, (seed, drawn) => {
         const units = {
@@ -124,7 +124,7 @@ describe('the paired bootstrap', () => {
 });
 
 describe('the calibration error', () => {
-  it('is 0 for right shares, the gap for wrong ones', () => {
+  it('is 0 for calibrated probabilities, and the gap for others', () => {
     expect(calibrationError([0.25, 0.25, 0.25, 0.25], [1, 0, 0, 0])).toBeCloseTo(0);
     expect(calibrationError([0.9, 0.9], [0, 0])).toBeCloseTo(0.9);
     expect(calibrationError([1, 0], [1, 0])).toBe(0);

@@ -7,14 +7,15 @@ export interface AucComparison {
   readonly second: number;
   /** first - second. */
   readonly difference: number;
-  /** Of the difference; accounts for both being measured on the same rows. */
+  /** Of the difference; takes into account that both are measured on the same rows. */
   readonly standardError: number;
   readonly interval: Interval;
 }
 
 /**
- * Compares two scores of the same rows by AUC: DeLong, DeLong and Clarke-Pearson (1988), by mid-ranks in O(n log n) as in Sun and Xu
- * (2014). NaN where one class is absent; the standard error is NaN with fewer than two rows of a class.
+ * Compares two scores of the same rows by AUC: DeLong, DeLong and Clarke-Pearson (1988), by mid-ranks in O(n log n)
+ * as in Sun and Xu (2014). NaN when one class is absent; the standard error is NaN with fewer than two rows of a
+ * class.
  *
  * @param labels above 0.5 is positive.
  */

@@ -9,12 +9,12 @@ export function totalOf(counts: Counts): number {
   return total;
 }
 
-/** What an empty bin counts for, as in Evidently: a share of 0.0001. */
+/** Share assumed for an empty bin, as in Evidently: 0.0001. */
 export const EMPTY_SHARE = 1e-4;
 
 /**
- * Population stability index: sum of (q - p) ln(q / p) over the bins' shares, p of `expected`, q of `actual`. An empty bin
- * takes the share `emptyShare`. 0 for two empty samples.
+ * Population stability index: sum of (q - p) ln(q / p) over the bins' shares, p of `expected`, q of `actual`. An
+ * empty bin gets the share `emptyShare`. 0 for two empty samples.
  */
 export function populationStabilityIndex(expected: Counts, actual: Counts, emptyShare = EMPTY_SHARE): number {
   const [n, m] = [totalOf(expected), totalOf(actual)];
@@ -48,7 +48,10 @@ export interface TestResult {
   readonly p: number;
 }
 
-/** Chi-square test of homogeneity of two rows of counts; bins empty in both do not count. As SciPy's `chi2_contingency`, uncorrected. */
+/**
+ * Chi-square test of homogeneity of two rows of counts; bins that are empty in both are ignored. As SciPy's
+ * `chi2_contingency`, uncorrected.
+ */
 export function chiSquareHomogeneity(expected: Counts, actual: Counts): TestResult & { degrees: number } {
   const [n, m] = [totalOf(expected), totalOf(actual)];
   if (n === 0 || m === 0) return { statistic: 0, p: 1, degrees: 0 };
@@ -66,20 +69,20 @@ export function chiSquareHomogeneity(expected: Counts, actual: Counts): TestResu
   return { statistic, p: chiSquareSurvival(statistic, used - 1), degrees: used - 1 };
 }
 
-/** Two samples' points with their weights, ascending by value; values may repeat. */
+/** A sample's values with their weights, ascending; values may repeat. */
 export interface WeightedSample {
   readonly values: ArrayLike<number>;
-  /** One each when absent. */
+  /** All 1 when absent. */
   readonly weights?: ArrayLike<number>;
 }
 
-/** A sample sorted, without NaN. */
+/** A sorted sample, without NaN. */
 export function sortedSample(values: ArrayLike<number>): WeightedSample {
   const kept = Float64Array.from(values).filter((value) => !Number.isNaN(value));
   return { values: kept.sort() };
 }
 
-/** Walks both distribution functions; calls back with F, G and the width of each step. */
+/** Traverses both distribution functions; calls back with F, G and the width of each step. */
 function walk(
   a: WeightedSample,
   b: WeightedSample,

@@ -1,6 +1,6 @@
 /**
- * Tails of the usual distributions. Incomplete gamma: series and continued fraction (Numerical Recipes, 3rd edition, 6.2);
- * the others follow from it. Relative error below 1e-12 where the result is above 1e-300.
+ * Tails of common distributions. Incomplete gamma: series and continued fraction (Numerical Recipes, 3rd edition,
+ * 6.2); the others follow from it. Relative error below 1e-12 for results above 1e-300.
  */
 
 const LANCZOS = [
@@ -18,7 +18,7 @@ export function logGamma(x: number): number {
   return 0.5 * Math.log(2 * Math.PI) + (shifted + 0.5) * Math.log(t) - t + Math.log(sum);
 }
 
-/** Upper regularized incomplete gamma Q(a, x). 1 where x <= 0. */
+/** Upper regularized incomplete gamma Q(a, x). 1 for x <= 0. */
 export function gammaUpper(a: number, x: number): number {
   if (!(x > 0)) return 1;
   if (x === Number.POSITIVE_INFINITY) return 0;
@@ -71,7 +71,7 @@ export function chiSquareSurvival(x: number, degrees: number): number {
   return degrees <= 0 ? 1 : gammaUpper(degrees / 2, x / 2);
 }
 
-/** P(Z <= z) of the standard normal. */
+/** P(Z <= z) of the standard normal distribution. */
 export function normalCdf(z: number): number {
   const tail = 0.5 * gammaUpper(0.5, (z * z) / 2);
   return z > 0 ? 1 - tail : tail;
@@ -134,7 +134,7 @@ export function wilsonInterval(successes: number, trials: number, z = 1.95996398
   return { low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
 }
 
-/** Two-sided p-value that two shares are equal: chi-square of the 2 x 2 table with Yates' correction. */
+/** Two-sided p-value for equality of two shares: chi-square of the 2 x 2 table with Yates' correction. */
 export function sharesDiffer(a: number, trialsA: number, b: number, trialsB: number): number {
   if (a + b <= EXACT_SUCCESSES && a + b > 0 && a <= trialsA && b <= trialsB)
     return sharesDifferExactly(a, trialsA, b, trialsB);
@@ -147,10 +147,13 @@ export function sharesDiffer(a: number, trialsA: number, b: number, trialsB: num
   return chiSquareSurvival(statistic, 1);
 }
 
-/** Up to so many successes the normal approximation is too bold, and the exact sum is short. */
+/**
+ * Up to this many successes the exact test is used: the normal approximation is too optimistic there, and the exact
+ * sum is short.
+ */
 const EXACT_SUCCESSES = 1_000;
 
-/** Fisher's exact test, twice the smaller tail: of all successes, those of the first sample are hypergeometric. */
+/** Fisher's exact test, twice the smaller tail: given all successes, those of the first sample are hypergeometric. */
 function sharesDifferExactly(a: number, trialsA: number, b: number, trialsB: number): number {
   const successes = a + b;
   const choose = (n: number, k: number) => logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1);

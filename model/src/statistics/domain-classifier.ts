@@ -2,21 +2,22 @@ import { weightedRocAuc } from './area-under-curve.ts';
 import { fitLogistic, logisticProbability } from './logistic-regression.ts';
 
 export interface DomainDifference {
-  /** AUC on rows that were not trained on: 0.5 cannot tell the two samples apart, 1 always. */
+  /** AUC on rows that were not used for training: 0.5: cannot distinguish the two samples; 1: always can. */
   readonly auc: number;
-  /** Standard error of the AUC if nothing differs (Mann-Whitney). */
+  /** Standard error of the AUC under the hypothesis of no difference (Mann-Whitney). */
   readonly error: number;
-  /** Columns by the size of their standardised weight, the largest first; shares of the sum. */
+  /** Columns by the size of their standardized weight, largest first; as shares of the sum. */
   readonly columns: readonly { readonly column: number; readonly share: number }[];
   readonly rows: number;
 }
 
 /**
- * Whether a model can tell two samples of rows apart: a logistic regression on the columns and their squared distances
- * from the mean. It sees what shifts means or spreads, alone or together; a change of correlation alone it does not see.
- * Every other row of each sample is trained on, the rest is scored. Null for fewer than 100 rows in either.
+ * Whether a model can distinguish two samples of rows: a logistic regression on the columns and their squared
+ * distances from the mean. It detects changes of means and spreads, in single or several columns, but not a change of
+ * correlation alone. Every other row of each sample is used for training, the rest is scored. Null for fewer than 100
+ * rows in either.
  *
- * @param before rows x columns, row by row, without NaN; so is `now`.
+ * @param before rows x columns, row-major, without NaN; so is `now`.
  */
 export function domainDifference(
   before: Float64Array,

@@ -5,7 +5,7 @@ export interface Estimate {
   readonly value: number;
   readonly low: number;
   readonly high: number;
-  /** Rows it rests on. */
+  /** Number of rows that the estimate is based on. */
   readonly n: number;
 }
 
@@ -13,9 +13,10 @@ export type ClassMetric = 'auc' | 'accuracy' | 'log_loss' | 'positive_share';
 
 /**
  * Confidence-based performance estimation (CBPE, NannyML): the expected metric of classes when `probabilities` are
- * calibrated, without labels. It assumes that the relation of inputs to labels has not changed; it cannot see concept drift.
+ * calibrated, without labels. It assumes that the relation of inputs to labels has not changed; it cannot detect
+ * concept drift.
  *
- * @param scores what the model ranks by; calibrated probabilities rank the same, ties aside.
+ * @param scores that the model ranks by; calibrated probabilities give the same ranking, except for ties.
  * @param errorOfEstimator standard error of earlier estimates against later labels, added to the sampling error.
  */
 export function estimateClassMetric(
@@ -50,7 +51,7 @@ export function estimateClassMetric(
   return withError(sum / n, Math.hypot(Math.sqrt(variance) / n, errorOfEstimator), n);
 }
 
-/** What one row adds to the metric when its label is 1, and when it is 0. */
+/** The contribution of one row to the metric if its label is 1, and if it is 0. */
 function rowValues(
   metric: Exclude<ClassMetric, 'auc'>,
   score: number,
@@ -63,8 +64,9 @@ function rowValues(
 }
 
 /**
- * Direct loss estimation for numbers (DLE, NannyML): the loss expected of each row from rows with a similar prediction whose
- * labels are known. `reference` is grouped into equal parts by prediction; a row takes its part's mean squared error.
+ * Direct loss estimation for regression (DLE, NannyML): the expected loss of each row, from rows with a similar
+ * prediction whose labels are known. `reference` is divided into equal groups by prediction; a row gets its group's
+ * mean squared error.
  */
 export function estimateSquaredLoss(
   reference: { readonly predictions: ArrayLike<number>; readonly labels: ArrayLike<number> },

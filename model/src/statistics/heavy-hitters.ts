@@ -1,6 +1,7 @@
 /**
- * The most frequent values of a stream in bounded memory: Misra and Gries (1982), mergeable after Agarwal et al. (2012). A
- * count is at most `total / capacity` too low and never too high; so each value with a larger share is kept.
+ * The most frequent values of a stream in bounded memory: Misra and Gries (1982), mergeable after Agarwal et al.
+ * (2012). A count is at most `total / capacity` too low and never too high, so every value with a larger share is
+ * kept.
  */
 export class HeavyHitters {
   readonly capacity: number;

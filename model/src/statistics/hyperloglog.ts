@@ -10,7 +10,10 @@ export function mix32(value: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** Distinct 32-bit values, estimated: HyperLogLog with 1024 registers, standard error 3.25 %. Mergeable by maximum. */
+/**
+ * Estimates the number of distinct 32-bit values: HyperLogLog with 1024 registers, standard error 3.25 %. Mergeable
+ * by maximum.
+ */
 export class HyperLogLog {
   readonly registers: Uint8Array;
 
@@ -31,7 +34,7 @@ export class HyperLogLog {
       if (other.registers[index]! > this.registers[index]!) this.registers[index] = other.registers[index]!;
   }
 
-  /** With linear counting while many registers are empty (Flajolet et al. 2007). */
+  /** Uses linear counting while many registers are empty (Flajolet et al. 2007). */
   estimate(): number {
     let sum = 0;
     let empty = 0;

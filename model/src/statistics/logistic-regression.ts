@@ -13,10 +13,10 @@ export interface LogisticOptions {
 }
 
 /**
- * Logistic regression on standardized columns by accelerated gradient descent (Nesterov) with the step that the data's
- * curvature allows. Small and without dependencies: for the domain classifier and the estimates of monitoring.
+ * Logistic regression on standardized columns by accelerated gradient descent (Nesterov), with a step size from the
+ * data's curvature. Small and without dependencies: for the domain classifier and the estimates of monitoring.
  *
- * @param features rows x columns, row by row.
+ * @param features rows x columns, row-major.
  */
 export function fitLogistic(
   features: ArrayLike<number>,
@@ -56,7 +56,7 @@ export function fitLogistic(
   return { weights: weights.slice(0, columns), intercept: weights[columns]!, means, deviations };
 }
 
-/** The probability of one row that begins at `offset`. */
+/** The probability of the row that starts at `offset`. */
 export function logisticProbability(model: LogisticModel, features: ArrayLike<number>, offset = 0): number {
   let z = model.intercept;
   for (let column = 0; column < model.weights.length; column++)

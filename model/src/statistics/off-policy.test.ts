@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SeededRandom } from '../onnx/seeded-random.ts';
 import { evaluateOffPolicy, type LoggedRequest, offPolicyWarnings } from './off-policy.ts';
 
-/** Requests of one action each. */
+/** Requests with one action each. */
 const single = (
   reward: number,
   logged: number,
@@ -17,7 +17,7 @@ const single = (
 });
 
 describe('off-policy evaluation', () => {
-  it('gives the logged mean for the policy that was logged', () => {
+  it('returns the logged mean for the logged policy', () => {
     const action = fc.record({
       reward: fc.integer({ min: 0, max: 5 }),
       p: fc.double({ min: 0.01, max: 1, noNaN: true }),
@@ -32,7 +32,7 @@ describe('off-policy evaluation', () => {
     );
   });
 
-  it('is exact over all actions of a known world, whatever the policies', () => {
+  it('is exact when all actions are enumerated, whatever the policies', () => {
     const world = fc.array(
       fc.record({
         logged: fc.integer({ min: 1, max: 9 }),
@@ -52,7 +52,7 @@ describe('off-policy evaluation', () => {
         const p = (count: number, all: number) => count / all;
         const truth = actions.reduce((sum, { target, reward }) => sum + p(target, targetSum) * reward, 0);
         const expected = actions.reduce((sum, one) => sum + p(one.target, targetSum) * one.predicted, 0);
-        // Each action as often as the logged policy takes it: the sample is the whole world.
+        // Each action occurs as often as the logged policy takes it, so the sample is the whole distribution.
         const log = actions.flatMap((one) =>
           Array.from({ length: one.logged }, () =>
             single(one.reward, p(one.logged, loggedSum), p(one.target, targetSum), one.predicted, expected),
@@ -66,22 +66,22 @@ describe('off-policy evaluation', () => {
     );
   });
 
-  it('catches a planted bug: propensities that are not those that were used', () => {
+  it('detects wrong propensities (check of the test)', () => {
     const random = new SeededRandom(3);
     const log = Array.from({ length: 4000 }, () => {
       const first = random.uniform() < 0.8;
       return single(first ? 0 : 1, first ? 0.5 : 0.5, first ? 0 : 1);
     });
-    // The truth is 1; with the wrong propensity of 0.5 instead of 0.2 IPS is far below it.
+    // The true value is 1; with the wrong propensity of 0.5 instead of 0.2, IPS is far below it.
     expect(evaluateOffPolicy(log).ips.interval.high).toBeLessThan(0.6);
   });
 
-  it('warns when exploration is too thin', () => {
+  it('warns when there is too little exploration', () => {
     const thin = [single(1, 0.01, 1), ...Array.from({ length: 500 }, () => single(0, 0.99, 0.001))];
     const value = evaluateOffPolicy(thin);
     expect(offPolicyWarnings(value, 3)).toEqual([
-      expect.stringContaining('exploration is too thin'),
-      expect.stringContaining('of the whole weight'),
+      expect.stringContaining('too little exploration'),
+      expect.stringContaining('of the total weight'),
       expect.stringContaining('3 requests are left out'),
     ]);
     expect(offPolicyWarnings(evaluateOffPolicy([]), 0)).toHaveLength(1);

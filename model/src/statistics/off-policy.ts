@@ -1,13 +1,13 @@
 import { type Interval, normalQuantile } from './distributions.ts';
 
-/** One logged action: what it was worth, and how likely the logged and the evaluated policy were to take it. */
+/** One logged action: its reward, and its probability under the logged and the evaluated policy. */
 export interface LoggedAction {
   readonly reward: number;
   /** Probability with which it was taken; above 0. */
   readonly logged: number;
-  /** Probability with which the evaluated policy takes it in the same place. */
+  /** Probability with which the evaluated policy takes it in the same position. */
   readonly target: number;
-  /** What a reward model expects of it; 0 without one. */
+  /** Its reward as predicted by a reward model; 0 without one. */
   readonly predicted: number;
 }
 
@@ -16,7 +16,7 @@ export interface LoggedRequest {
   readonly actions: readonly LoggedAction[];
   /** Sum over the actions of the evaluated policy of probability times predicted reward. */
   readonly expected: number;
-  /** How many actions the evaluated policy takes here. */
+  /** Number of actions that the evaluated policy takes here. */
   readonly slots: number;
 }
 
@@ -26,25 +26,31 @@ export interface Estimate {
 }
 
 export interface OffPolicyValue {
-  /** Mean reward of a request under the logged policy, as it happened. */
+  /** Observed mean reward of a request under the logged policy. */
   readonly logged: Estimate;
-  /** Inverse propensity score: unbiased, of large variance where propensities are small (Horvitz and Thompson, 1952). */
+  /**
+   * Inverse propensity score: unbiased, with high variance when propensities are small (Horvitz and Thompson, 1952).
+   */
   readonly ips: Estimate;
-  /** Self-normalised: slightly biased, of less variance (Swaminathan and Joachims, 2015). */
+  /** Self-normalized: slightly biased, with lower variance (Swaminathan and Joachims, 2015). */
   readonly snips: Estimate;
-  /** Doubly robust: right if the propensities or the reward model are (Dudik, Langford and Li, 2011). */
+  /**
+   * Doubly robust: consistent if either the propensities or the reward model are right (Dudik, Langford and Li,
+   * 2011).
+   */
   readonly doublyRobust: Estimate;
   readonly requests: number;
-  /** (sum of weights)^2 / sum of squared weights: so many requests the estimate really rests on (Kish, 1965). */
+  /** (sum of weights)^2 / sum of squared weights: the effective number of requests behind the estimate (Kish, 1965). */
   readonly effectiveSamples: number;
-  /** Share of the whole weight that the heaviest request has. */
+  /** Share of the total weight of the request with the largest weight. */
   readonly heaviest: number;
 }
 
 /**
- * What another policy would have earned, from a log of what was shown with which probability. Each list is taken by its places: a
- * place's reward depends on what is shown in it (the item-position model of Li et al., 2018). Intervals are normal ones of the mean
- * over requests, for SNIPS of its linearisation. NaN without requests. Pure.
+ * The expected reward of another policy, estimated from a log of shown items with their propensities. Each list is
+ * split into its positions: the reward of a position depends only on the item shown there (the item-position model of
+ * Li et al., 2018). Intervals are normal intervals of the mean over requests, for SNIPS of its linearization. NaN
+ * without requests. Pure.
  */
 export function evaluateOffPolicy(requests: readonly LoggedRequest[], confidence = 0.95): OffPolicyValue {
   const z = normalQuantile(0.5 + confidence / 2);
@@ -60,7 +66,7 @@ export function evaluateOffPolicy(requests: readonly LoggedRequest[], confidence
   const slots = mean(requests.map((request) => request.slots));
   const total = mean(weights);
   const ratio = mean(earned) / total;
-  // The error of a ratio of means, linearised.
+  // The error of a ratio of means, linearized.
   const residuals = earned.map((value, index) => ((value - ratio * weights[index]!) / total) * slots);
   const snips = ratio * slots;
   const squares = weights.reduce((sum, weight) => sum + weight ** 2, 0);
@@ -96,11 +102,11 @@ function deviation(values: readonly number[], centre: number): number {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1));
 }
 
-/** Fewer effective requests than this say little. */
+/** With fewer effective requests an estimate is not reliable. */
 const FEW_SAMPLES = 100;
 const HEAVY_SHARE = 0.1;
 
-/** Why an estimate should not be trusted; empty when nothing speaks against it. Pure. */
+/** Why an estimate should not be trusted; empty if there is no reason. Pure. */
 export function offPolicyWarnings(
   { effectiveSamples, heaviest, requests }: OffPolicyValue,
   withoutPropensity: number,
@@ -109,11 +115,11 @@ export function offPolicyWarnings(
   if (requests === 0) return ['no logged request has a known propensity and an outcome'];
   if (effectiveSamples < FEW_SAMPLES)
     warnings.push(
-      `exploration is too thin: the estimate rests on ${effectiveSamples.toFixed(0)} effective requests of ${requests}; ` +
+      `too little exploration: the estimate is based on ${effectiveSamples.toFixed(0)} effective requests of ${requests}; ` +
         'raise decision.explore.epsilon, or wait for more requests',
     );
   if (heaviest > HEAVY_SHARE)
-    warnings.push(`one request has ${(heaviest * 100).toFixed(0)} % of the whole weight`);
+    warnings.push(`one request has ${(heaviest * 100).toFixed(0)} % of the total weight`);
   if (withoutPropensity > 0)
     warnings.push(`${withoutPropensity} requests are left out: shown without a known propensity`);
   return warnings;

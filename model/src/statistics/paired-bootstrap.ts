@@ -1,8 +1,8 @@
 import type { Interval } from './distributions.ts';
 
 /**
- * What one independent unit (a prediction with all its rows) adds to a metric of two models: the sums of both, and how much it
- * counts. The metric is `transform(sum of values / sum of weights)`.
+ * Contributions of independent units (a prediction with all its rows) to a metric of two models: the sums for both
+ * models, and the weight. The metric is `transform(sum of values / sum of weights)`.
  */
 export interface PairedUnits {
   readonly first: ArrayLike<number>;
@@ -23,11 +23,11 @@ const MOST_DRAWS = 20_000_000;
 const LEAST_RESAMPLES = 200;
 
 /**
- * The difference of two models' metric on the same units, with the percentile interval of the paired bootstrap: units are drawn with
- * replacement, both models always on the same draw (Efron and Tibshirani, 1993, chapter 13). NaN without units. Pure: randomness is
- * the argument.
+ * The difference of two models' metric on the same units, with the percentile interval of the paired bootstrap: units
+ * are drawn with replacement, both models always on the same draw (Efron and Tibshirani, 1993, chapter 13). NaN
+ * without units. Pure: randomness is an argument.
  *
- * @param uniform gives numbers in [0, 1).
+ * @param uniform returns numbers in [0, 1).
  */
 export function pairedBootstrap(
   units: PairedUnits,

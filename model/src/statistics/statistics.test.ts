@@ -53,7 +53,7 @@ describe('distances', () => {
     );
   });
 
-  it('Wasserstein of a shifted sample is the shift, and Kolmogorov-Smirnov is the largest gap', () => {
+  it('the Wasserstein distance of a shifted sample is the shift, and Kolmogorov-Smirnov is the largest gap', () => {
     fc.assert(
       fc.property(numbers, fc.double({ min: -50, max: 50, noNaN: true }), (sample, shift) => {
         const moved = sortedSample(sample.map((value) => value + shift));
@@ -76,7 +76,7 @@ describe('distances', () => {
   });
 });
 
-it('false discoveries: adjusted p-values keep the order and are those of the definition', () => {
+it('adjusted p-values keep the order and match the definition', () => {
   // R: p.adjust(c(0.01, 0.04, 0.03, 0.5), 'BH')
   expect(adjustedForFalseDiscoveries([0.01, 0.04, 0.03, 0.5]).map((p) => Number(p.toFixed(6)))).toEqual([
     0.04, 0.053333, 0.053333, 0.5,
@@ -121,7 +121,7 @@ describe('performance without labels', () => {
   const truth = rows.map(([x, y]) => 1 / (1 + Math.exp(-(2 * x! - y! - 0.5))));
   const labels = truth.map((p) => (random() < p ? 1 : 0));
 
-  it('estimates AUC, accuracy and log loss near what the labels then show', () => {
+  it('estimates AUC, accuracy and log loss close to the values with labels', () => {
     const auc = weightedRocAuc(
       truth,
       labels,
@@ -163,7 +163,7 @@ describe('performance without labels', () => {
     expect(model.weights[0]! / model.deviations[0]!).toBeCloseTo(2, 0);
   });
 
-  it('estimates the loss of numbers by their neighbourhood', () => {
+  it('estimates the regression loss from rows with similar predictions', () => {
     const predictions = rows.map(([x]) => x!);
     const noisy = rows.map(([x]) => x! + (random() - 0.5) * (x! > 0 ? 2 : 0.2));
     const high = predictions.filter((value) => value > 0);

@@ -10,7 +10,7 @@ function sketchOf(values: readonly number[]): ValueSketch {
   return sketch;
 }
 
-it('counts, extremes and quantiles are those of the values, within the width of a bin', () => {
+it('counts, extremes and quantiles match the values, within the width of a bin', () => {
   fc.assert(
     fc.property(columns, fc.double({ min: 0.01, max: 1, noNaN: true }), (values, q) => {
       const sketch = sketchOf(values);
@@ -28,7 +28,7 @@ it('counts, extremes and quantiles are those of the values, within the width of 
   );
 });
 
-it('merging two parts is the sketch of the whole, also after a store', () => {
+it('merging two parts gives the sketch of the whole, also after serialization', () => {
   fc.assert(
     fc.property(
       fc.array(fc.float({ min: -1000, max: 1000, noNaN: true }), { minLength: 2, maxLength: 100 }),

@@ -8,17 +8,17 @@ const BITS = new Uint32Array(FLOATS.buffer);
 /** The number in the middle of a bin. A bin is the upper half of a float32: sign, exponent, seven bits of mantissa. */
 export function valueOfBin(bin: number): number {
   BITS[0] = ((bin << 16) | 0x8000) >>> 0;
-  // The bins of zero hold zeros first of all.
+  // Most values in the bins of zero are exactly 0.
   return bin === 0 || bin === 0x8000 ? 0 : FLOATS[0]!;
 }
 
-/** Orders bins by the number they hold: negative numbers run backwards. */
+/** Orders bins by the numbers they represent: the bit patterns of negative numbers are in descending order. */
 const orderOf = (bin: number): number => (bin & 0x8000 ? -(bin & 0x7fff) - 1 : bin);
 
 /**
- * A sample of float32 numbers in bounded memory: counts by bin (each at most 1/128 of its value wide, so quantiles have a
- * relative error of 1/256), exact minimum, maximum, mean and variance, distinct values estimated. Merging is exact: the
- * sketch of two parts is the sketch of the whole.
+ * A sample of float32 numbers in bounded memory: counts by bin (each at most 1/128 of its value wide, so quantiles
+ * have a relative error of 1/256), exact minimum, maximum, mean and variance, estimated number of distinct values.
+ * Merging is exact: the merged sketches of two parts equal the sketch of the whole.
  */
 export class ValueSketch {
   count = 0;
@@ -39,7 +39,7 @@ export class ValueSketch {
     return Math.sqrt(this.variance);
   }
 
-  /** Adds `values[start]`, `values[start + stride]`, … : one column of a matrix. */
+  /** Adds `values[start]`, `values[start + stride]`, ...: one column of a matrix. */
   addColumn(values: Float32Array, start = 0, stride = 1): void {
     const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
     const { distinct } = this;
@@ -82,7 +82,7 @@ export class ValueSketch {
     this.#mergeMoments(other.count, other.mean, other.squares);
   }
 
-  /** The value below which a share `q` lies. NaN when empty. */
+  /** The value below which a share `q` of the values is. NaN when empty. */
   quantile(q: number): number {
     if (this.count === 0) return Number.NaN;
     let left = q * this.count;
@@ -98,7 +98,7 @@ export class ValueSketch {
     return [...this.bins].sort((a, b) => orderOf(a[0]) - orderOf(b[0]));
   }
 
-  /** As points with weights, for distances between two sketches. */
+  /** As values with weights, for distances between two sketches. */
   asSample(): WeightedSample {
     const bins = this.sortedBins();
     return {
@@ -127,7 +127,7 @@ export class ValueSketch {
   }
 }
 
-// Shared by all sketches: filled and emptied within one call of addColumn.
+// Shared by all sketches: filled and cleared within one call of addColumn.
 const SCRATCH = new Uint32Array(BINS);
 const TOUCHED = new Uint16Array(BINS);
 const USED = { length: 0 };
@@ -139,9 +139,9 @@ export interface StoredSketch {
   readonly max: number | null;
   readonly mean: number;
   readonly squares: number;
-  /** Bin, count, bin, count, … */
+  /** Bin, count, bin, count, ... */
   readonly bins: readonly number[];
-  /** Registers, base64; those of few values compress well in the store. */
+  /** Registers, base64; they compress well in the store when there are few values. */
   readonly distinct: string;
 }
 

@@ -6,7 +6,7 @@ import type { Manifest } from '../manifest/manifest.ts';
 import type { Attributes, AttributeValue } from '../value.ts';
 import { manifestOf, record } from './manifests.ts';
 
-/** A moment for all that is generated; ages are relative to it. */
+/** The reference time of all generated data; ages are relative to it. */
 export const NOW_MS = Date.UTC(2026, 0, 15, 12);
 
 const EVENTS = ['view', 'buy'] as const;
@@ -107,7 +107,7 @@ function featureOf(index: number, ranking: boolean): fc.Arbitrary<Feature> {
 const attribute = (name: string): fc.Arbitrary<AttributeValue> =>
   name === 'price' ? finite : name === 'label' ? fc.constantFrom(...WORDS) : fc.boolean();
 
-/** Mostly of the right type, sometimes absent, now and then of a wrong one. */
+/** Mostly of the right type, sometimes absent, occasionally of a wrong type. */
 const attributes: fc.Arbitrary<Attributes> = fc
   .tuple(
     ...FIELDS.map((name) =>
@@ -150,13 +150,13 @@ const events: fc.Arbitrary<HistoryEvent[]> = fc
 export interface ArbitraryPrediction {
   readonly manifest: Manifest;
   readonly input: FeatureInput;
-  /** By `entity:id:event`. */
+  /** Keyed by `entity:id:event`. */
   readonly history: ReadonlyMap<string, readonly HistoryEvent[]>;
 }
 
 const CANDIDATES = ['i1', 'i2', 'i3', 'i4'] as const;
 
-/** A manifest of any features the schema allows, a request for it, and a history. */
+/** A manifest of any features that the schema allows, a request for it, and a history. */
 export const arbitraryPrediction: fc.Arbitrary<ArbitraryPrediction> = fc.boolean().chain((ranking) =>
   fc
     .record({

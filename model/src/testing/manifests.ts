@@ -3,12 +3,12 @@ import { type Manifest, manifestSchema } from '../manifest/manifest.ts';
 
 type Given = z.input<typeof manifestSchema>;
 
-/** A manifest with its defaults filled in, as a registry holds it. */
+/** A manifest with its defaults filled in, as in a registry. */
 export function manifestOf(given: Partial<Given> & Pick<Given, 'features'>): Manifest {
   return manifestSchema.parse({ name: 'model', ...given });
 }
 
-/** A null-prototype record, as attributes and entities arrive. */
+/** A null-prototype record, like received attributes and entities. */
 export function record<T>(values: Readonly<Record<string, T>>): Record<string, T> {
   return Object.assign(Object.create(null) as Record<string, T>, values);
 }

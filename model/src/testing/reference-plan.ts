@@ -11,8 +11,8 @@ type Wanted = 'number' | 'text' | 'flag' | 'texts';
 export type EventsOf = (entity: string, entityId: string, event: string) => readonly HistoryEvent[];
 
 /**
- * The feature plan written a second time, from the schema's words alone and without a thought for speed: each feature of
- * each row by itself, by re-reading the manifest. Undefined when the prediction has to be refused.
+ * A second implementation of the feature plan, directly from the schema's documentation and without regard for speed:
+ * each feature of each row separately, re-reading the manifest. Undefined when the prediction must be rejected.
  */
 export function referenceRows(
   manifest: Manifest,

@@ -11,7 +11,10 @@ import { elementCount, float32Tensor, int64Tensor } from '../onnx/tensor.ts';
 import { trainableTask } from './trainable-task.ts';
 import { trainingSpec } from './training-settings.ts';
 
-/** What a network reads of a model's inputs: numbers side by side [N, width], or one index [N] into a table of `vocabulary` rows. */
+/**
+ * A part of a model's inputs that a network reads: numbers side by side [N, width], or one index [N] into a table of
+ * `vocabulary` rows.
+ */
 type Piece =
   | { readonly kind: 'numbers'; readonly value: string; readonly width: number }
   | { readonly kind: 'index'; readonly value: string; readonly vocabulary: number };
@@ -20,14 +23,15 @@ type Side = 'user' | 'item';
 
 /** Standard deviation of untrained embeddings, as in Keras. */
 const EMBEDDING_DEVIATION = 0.05;
-/** An embedding of more cells is a mistake in `buckets`. */
+/** An embedding with more cells is a mistake in `buckets`. */
 const MOST_CELLS = 100_000_000;
 
 /**
- * Writes the untrained network that `training.network` declares, from the features themselves: one ONNX input for each that they feed.
- * Features with `id` (or `hash` and an integer dtype) get an embedding of `factors` values, or of one value in a linear part. In
- * `two-tower` what differs between candidates is the item's, everything else the user's. One output [N, 1] `score` or `value`, or
- * [N, classes] `probabilities`. The same manifest gives the same bytes. Throws INVALID_ARGUMENT for what such a network cannot take.
+ * Creates the untrained network that `training.network` declares, from the features: one ONNX input for each that
+ * they feed. Features with `id` (or `hash` and an integer dtype) get an embedding of `factors` values, or of one
+ * value in a linear part. In `two-tower`, features that differ between candidates belong to the item, all others to
+ * the user. One output [N, 1] `score` or `value`, or [N, classes] `probabilities`. The same manifest gives the same
+ * bytes. Throws INVALID_ARGUMENT for inputs that such a network cannot use.
  */
 export function featureNetwork(manifest: Manifest): Uint8Array {
   const spec = trainingSpec(manifest);
@@ -35,7 +39,7 @@ export function featureNetwork(manifest: Manifest): Uint8Array {
   const task = trainableTask(manifest);
   const classes = task === 'multiclass' ? (manifest.decision.labels?.length ?? 0) : 1;
   if (classes !== 1 && kind !== 'logistic' && kind !== 'perceptron')
-    throw refused(`training.network: ${kind} has one output, not one a class`);
+    throw refused(`training.network: ${kind} has one output, not one per class`);
   if (kind === 'two-tower' && task !== 'ranking')
     throw refused('training.network: two-tower compares a user with candidates; it is for task ranking');
   const network = new FeatureNetwork(manifest, spec.seed, activation);
@@ -80,7 +84,7 @@ class FeatureNetwork {
     this.#pieces = this.#readInputs(manifest, manifest.training?.network?.kind === 'two-tower');
   }
 
-  /** Of one side, or all. Throws INVALID_ARGUMENT for a side without features. */
+  /** The inputs of one side, or of both. Throws INVALID_ARGUMENT for a side without features. */
   pieces(side?: Side): readonly Piece[] {
     const own = this.#pieces.filter((piece) => side === undefined || piece.side === side);
     if (own.length === 0)
@@ -119,7 +123,7 @@ class FeatureNetwork {
     return value;
   }
 
-  /** The products of all pairs, each weighed by the product of two vectors (Rendle 2010). [N, 1] */
+  /** The products of all pairs, each weighted by the product of two vectors (Rendle 2010). [N, 1] */
   pairs(pieces: readonly Piece[], factors: number): string {
     const square = (value: string) => this.#graph.node('Mul', [value, value]);
     const terms = pieces.map((piece, place) => {
@@ -156,7 +160,7 @@ class FeatureNetwork {
     return encodeModel(this.#graph.build('feature-network'));
   }
 
-  /** Only a network of two towers has two sides. */
+  /** Only a two-tower network has two sides. */
   #readInputs(manifest: Manifest, isDivided: boolean): (Piece & { side: Side })[] {
     const features = compileFeatures(manifest.features, manifest.task === 'ranking');
     const { inputs, placed } = layOut(features);
@@ -169,10 +173,10 @@ class FeatureNetwork {
       const first = members[0]?.feature.name ?? '';
       if (dtype === 'string')
         throw refused(
-          `features.${first}: an untrained network reads no texts; encode it, such as by {id: {buckets: 10000}}`,
+          `features.${first}: an untrained network cannot read texts; encode them, for example with {id: {buckets: 10000}}`,
         );
       if (shape !== undefined)
-        throw refused(`features.${first}: an untrained network reads no pictures; push a model.onnx`);
+        throw refused(`features.${first}: an untrained network cannot read images; push a model.onnx`);
       const input = this.#graph.input(name ?? manifest.input ?? 'input', dtype, ['N', width]);
       const numbers = new Map<Side, number[]>();
       const pieces: (Piece & { side: Side })[] = [];
@@ -192,7 +196,7 @@ class FeatureNetwork {
     });
   }
 
-  /** One column of whole numbers as [N]. */
+  /** One column of integers as [N]. */
   #column(input: string, column: number, width: number): string {
     const picked = width === 1 ? input : this.#pick(input, [column]);
     return this.#graph.node('Reshape', [picked, this.#graph.constant('flat', int64Tensor([-1]))]);
@@ -241,7 +245,7 @@ function isWhole(dtype: string): boolean {
   return dtype === 'int64' || dtype === 'int32';
 }
 
-/** How many different indices a feature makes; null for one whose values are numbers. */
+/** Number of different indices that a feature can have; null for a feature of numbers. */
 function vocabularyOf({ transform }: Feature): number | null {
   const last = transform.at(-1);
   if (typeof last !== 'object') return null;

@@ -11,18 +11,18 @@ import { trainableTask } from './trainable-task.ts';
  */
 export type LossName = Loss;
 
-/** A loss with its options; each option belongs to the losses that its comment names. */
+/** A loss with its options; each option applies to the losses that its comment names. */
 export interface LossSpec {
   readonly name: LossName;
-  /** Both cross-entropies: the share of each label given to all classes alike, from 0 to below 1. */
+  /** Both cross-entropies: the share of each label that is distributed evenly over all classes, from 0 to below 1. */
   readonly labelSmoothing?: number;
-  /** `binary_cross_entropy`: how many times a positive example counts. */
+  /** `binary_cross_entropy`: weight of a positive example. */
   readonly positiveWeight?: number;
-  /** `cross_entropy`: how much an example of each class counts. */
+  /** `cross_entropy`: weight of an example of each class. */
   readonly classWeights?: readonly number[];
-  /** `huber`: the error from which on the loss grows linearly, in the label's units. */
+  /** `huber`: the error above which the loss grows linearly, in the label's units. */
   readonly delta?: number;
-  /** `quantile`: which quantile of the label to predict, between 0 and 1. */
+  /** `quantile`: the quantile of the label to predict, between 0 and 1. */
   readonly quantile?: number;
 }
 
@@ -32,9 +32,9 @@ export function lossSpec(loss: LossName | LossSpec): LossSpec {
 }
 
 /**
- * `adam`: Kingma and Ba 2015, with bias correction and, when `weightDecay` is above 0, decoupled decay (AdamW, Loshchilov
- * and Hutter 2019). `sgd`: gradient descent, with momentum where it is above 0 (Sutskever et al. 2013, as in PyTorch). Decay
- * works on weights of two or more axes, not on biases.
+ * `adam`: Kingma and Ba 2015, with bias correction and, when `weightDecay` is above 0, decoupled decay (AdamW,
+ * Loshchilov and Hutter 2019). `sgd`: gradient descent, with momentum when it is above 0 (Sutskever et al. 2013, as
+ * in PyTorch). Decay applies to weights of two or more axes, not to biases.
  */
 export type Optimizer =
   | {
@@ -46,7 +46,10 @@ export type Optimizer =
     }
   | { readonly kind: 'sgd'; readonly momentum?: number; readonly weightDecay?: number };
 
-/** How the learning rate goes over a run: it rises linearly during `warmup` steps, then stays, or falls towards 0. */
+/**
+ * The learning rate over a run: it increases linearly during `warmup` steps, then is constant, or decreases towards
+ * 0.
+ */
 export interface Schedule {
   readonly kind: 'constant' | 'linear' | 'cosine';
   /** Steps. */
@@ -54,12 +57,12 @@ export interface Schedule {
 }
 
 /**
- * Which weights are trained: all of them, those named, or those at or after the n-th matrix product (MatMul or Gemm)
- * counted from the end, which is what "the last n layers" means for a network of such layers.
+ * The weights that are trained: all of them, the named ones, or those at or after the n-th matrix product (MatMul or
+ * Gemm) counted from the end, which for a network of such layers means "the last n layers".
  */
 export type Trainable = 'all' | readonly string[] | { readonly last: number };
 
-/** Low-rank adapters: `alpha / rank` scales what they add; default alpha: the rank. */
+/** Low-rank adapters, scaled by `alpha / rank`; default alpha: the rank. */
 export interface AdapterSettings {
   readonly rank: number;
   readonly alpha?: number | undefined;
@@ -68,39 +71,39 @@ export interface AdapterSettings {
 
 export interface TrainingSettings {
   readonly loss: LossName | LossSpec;
-  /** The output the loss is taken of. Default: the model's first. */
+  /** The output that the loss is computed from. Default: the model's first. */
   readonly output?: string;
   readonly optimizer: Optimizer;
   readonly learningRate: number;
   /** Default: constant. */
   readonly schedule?: Schedule;
-  /** The largest length of the gradient; longer ones are shortened to it. Absent: none is. */
+  /** Maximum norm of the gradient; a larger gradient is scaled down. Absent: no limit. */
   readonly clipNorm?: number;
-  /** How strongly weights are drawn to those that training began with: adds this / 2 times the squared distance. */
+  /** Penalty that keeps the weights near the initial ones: adds this / 2 times the squared distance. */
   readonly parentPenalty?: number;
   readonly trainable: Trainable;
-  /** Trains adapters on these weights instead of the weights themselves; `trainable` does not count then. */
+  /** Trains adapters on these weights instead of the weights themselves; `trainable` is ignored then. */
   readonly adapters?: AdapterSettings;
-  /** Passes over the data, at most. */
+  /** Maximum number of passes over the data. */
   readonly epochs: number;
   /** Examples per update. */
   readonly batch: number;
-  /** Decides the order of examples and which of them validate: the same seed, model and data give the same bytes. */
+  /** Determines the order of examples and which of them validate: the same seed, model and data give the same bytes. */
   readonly seed: number;
-  /** Share of the examples, drawn by the seed, that is not learnt from but judges when to stop. 0: none. */
+  /** Share of the examples, drawn by the seed, that is used for early stopping and not for training. 0: none. */
   readonly validationFraction: number;
-  /** The last so many rows of the dataset validate instead of drawn ones. */
+  /** Number of rows at the end of the dataset that are used for validation, instead of drawn ones. */
   readonly validationRows?: number;
   /**
-   * Epochs in a row without a smaller validation loss after which training stops. Absent, or without examples that
-   * validate: all epochs run.
+   * Number of consecutive epochs without a smaller validation loss after which training stops. Absent, or without
+   * validation examples: all epochs run.
    */
   readonly patience?: number;
   /** Threads of the runtime. Default: 1, which is fastest for small models and always gives the same bytes. */
   readonly threads?: number;
 }
 
-/** Share of the training rows that decides when to stop: declared, or a tenth where patience is. */
+/** Share of the training rows used for early stopping: as declared, or a tenth when patience is declared. */
 export function validationShare({ patience, data }: TrainingSpec): number {
   return data.validation ?? (patience === undefined ? 0 : VALIDATION_SHARE);
 }
@@ -112,7 +115,7 @@ export function trainingSpec(manifest: Manifest): TrainingSpec {
   return manifest.training ?? trainingSchema.parse({});
 }
 
-/** What the trainer is told, out of a manifest. Throws FAILED_PRECONDITION for a model that cannot be trained. */
+/** The trainer's settings from a manifest. Throws FAILED_PRECONDITION for a model that cannot be trained. */
 export function trainingSettings(manifest: Manifest): TrainingSettings {
   const spec = trainingSpec(manifest);
   const { optimizer, patience } = spec;

@@ -92,7 +92,7 @@ training: {network: {kind: ${kind}, factors: 4, hidden: [8]}}
     [
       'a text',
       '{name: t, from: request.t, type: text, input: t}',
-      'features.t: an untrained network reads no texts',
+      'features.t: an untrained network cannot read texts',
     ],
     ['no feature of an item', '{name: t, from: request.t}', 'no feature describes the item'],
   ])('is refused for %s', (_title, feature, message) => {

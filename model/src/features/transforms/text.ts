@@ -31,7 +31,7 @@ export const textTransform = transformKind({
       throw new RangeError('text needs ngrams [shortest, longest]');
     if (settings.idf !== undefined && settings.idf.length !== settings.buckets)
       throw new RangeError(
-        `text needs one idf weight per bucket:  ${settings.buckets}, not ${settings.idf.length}`,
+        `text needs one idf weight per bucket: ${settings.buckets}, not ${settings.idf.length}`,
       );
     const compiled: TextSettings = {
       shortest: settings.ngrams[0],

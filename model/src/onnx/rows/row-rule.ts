@@ -2,21 +2,23 @@ import type { OnnxNode } from '../model.ts';
 import { intsAttribute } from '../node-attributes.ts';
 import { MIXED, normalAxis, type Rows, type RowValue, rows } from './row-value.ts';
 
-/** What a rule is given: the node, what is known of its inputs (undefined: left out), and the operator set's version. */
+/**
+ * The input of a rule: the node, what is known about its inputs (undefined: omitted), and the operator set's version.
+ */
 export interface RuleInput {
   readonly node: OnnxNode;
   readonly inputs: readonly (RowValue | undefined)[];
   readonly opset: number;
 }
 
-/** Gives what is known of each output; one value stands for all of them. */
+/** Returns what is known about each output; a single value applies to all of them. */
 export type RowRule = (input: RuleInput) => RowValue | readonly RowValue[];
 
 export const isConstant = (value: RowValue | undefined): boolean =>
   value === undefined || value.kind === 'constant';
 export const rest = (inputs: RuleInput['inputs']) => inputs.slice(1);
 
-/** Integers of a constant; undefined where it is none, or too large to be kept. */
+/** Integers of a constant; undefined for other values, or for constants too large to be kept. */
 export function integersOf(value: RowValue | undefined): readonly number[] | undefined {
   return value?.kind === 'constant' ? value.integers : undefined;
 }
@@ -26,7 +28,7 @@ export function axesOf({ node, inputs }: RuleInput, at: number): readonly number
   return intsAttribute(node, 'axes') ?? (inputs[at] === undefined ? undefined : integersOf(inputs[at]));
 }
 
-/** Rows whose given axes were reduced. */
+/** Rows after the given axes were reduced. */
 export function without(first: Rows, axes: readonly number[], keeps: boolean): RowValue {
   const gone = new Set(axes.map((axis) => normalAxis(axis, first.dims.length)));
   if (gone.has(first.axis)) return MIXED;

@@ -20,13 +20,13 @@ import {
   unsqueeze,
 } from './shape-rules.ts';
 
-/** The first input's rows, where all others are constants that do not touch the rows' axis. */
+/** The first input's rows, if all others are constants that do not extend over the rows' axis. */
 const sameAsFirst: RowRule = ({ inputs }) => {
   const [first] = inputs;
   return first?.kind === 'rows' && rest(inputs).every(isConstant) ? first : MIXED;
 };
 
-/** Element by element with broadcasting (ONNX "Multidirectional Broadcasting", aligned at the last dimension). */
+/** Elementwise with broadcasting (ONNX "Multidirectional Broadcasting", aligned at the last dimension). */
 const broadcast: RowRule = ({ inputs }) => {
   let found: Rows | undefined;
   let rank = 0;
@@ -56,7 +56,7 @@ const broadcast: RowRule = ({ inputs }) => {
   for (const value of inputs) {
     if (value?.kind !== 'constant') continue;
     const at = axis - (rank - (value.dims?.length ?? 0));
-    // A constant that is longer than one along the rows would be another value for each place in the batch.
+    // A constant longer than one along the rows' axis would be a different value for each position in the batch.
     if (at >= 0 && value.dims?.[at] !== 1) return MIXED;
   }
   return rows(axis, dims);
@@ -76,7 +76,7 @@ const argReduce: RowRule = ({ node, inputs: [first] }) =>
     ? without(first, [intAttribute(node, 'axis', 0)], intAttribute(node, 'keepdims', 1) === 1)
     : MIXED;
 
-/** Works along one axis and leaves all others apart. */
+/** Operates along one axis and keeps all others separate. */
 const alongAxis =
   (fallback: number, old?: (node: OnnxNode, first: Rows) => boolean): RowRule =>
   ({ node, inputs, opset }) => {
@@ -90,7 +90,7 @@ const alongAxis =
 /** Before operator set 13 these flattened everything from `axis` (default 1) on. */
 const softmax = alongAxis(-1, (node, first) => intAttribute(node, 'axis', 1) > first.axis);
 
-/** Normalises over every dimension from `axis` on. */
+/** Normalizes over every dimension from `axis` on. */
 const layerNormalization: RowRule = ({ node, inputs }) => {
   const [first] = inputs;
   if (first?.kind !== 'rows' || !rest(inputs).every(isConstant)) return MIXED;
@@ -132,7 +132,7 @@ const gemm: RowRule = ({ node, inputs: [left, right, bias] }) => {
   return rows(0, [null, columns]);
 };
 
-/** Convolutions, pooling, normalisation by stored statistics: [rows, channels, ...], weights constant. */
+/** Convolutions, pooling, normalization by stored statistics: [rows, channels, ...], weights constant. */
 const overImages: RowRule = ({ inputs }) => {
   const [first] = inputs;
   if (first?.kind !== 'rows' || first.axis !== 0 || !rest(inputs).every(isConstant)) return MIXED;
@@ -167,7 +167,7 @@ const recurrent: RowRule = ({ node, inputs }) => {
 const dropout: RowRule = ({ inputs }) =>
   inputs[0]?.kind === 'rows' && inputs[2] === undefined ? inputs[0] : MIXED;
 
-/** Tables in, [rows] or [rows, values] out: each row by itself. */
+/** Table in, [rows] or [rows, values] out: each row independently. */
 const table =
   (...ranks: readonly number[]): RowRule =>
   ({ inputs: [first] }) =>
@@ -195,7 +195,10 @@ const REDUCTIONS =
 const IMAGES = names(`AveragePool Conv ConvTranspose DepthToSpace GlobalAveragePool GlobalLpPool GlobalMaxPool
   GroupNormalization InstanceNormalization LRN LpPool MaxPool SpaceToDepth ConvInteger QLinearConv`);
 
-/** Every operator whose rows are understood, as 'operator' or 'domain:operator'. All others mix the rows of a batch. */
+/**
+ * Every operator whose effect on rows is known, as 'operator' or 'domain:operator'. All others count as mixing the
+ * rows of a batch.
+ */
 export const ROW_RULES: ReadonlyMap<string, RowRule> = new Map<string, RowRule>([
   ...ELEMENTWISE.map((name): [string, RowRule] => [name, broadcast]),
   ...REDUCTIONS.map((name): [string, RowRule] => [name, reduce]),

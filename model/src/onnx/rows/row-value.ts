@@ -1,9 +1,9 @@
 /**
- * What is known of a value with respect to the rows of a batch.
+ * What is known about a value with respect to the rows of a batch.
  *
- * `constant`: the same for every request. `rows`: a tensor whose axis `axis` counts the rows, where what belongs to one row
+ * `constant`: the same for every request. `rows`: a tensor with the rows along `axis`, in which the elements of one row
  * depends on that row alone; `dims` are its dimensions, null where unknown (the row axis always is). `sizes`: a vector
- * (or scalar) of dimensions, as Shape gives it; 'rows' stands for the number of rows. `mixed`: everything else.
+ * (or scalar) of dimensions, as returned by Shape; 'rows' is the number of rows. `mixed`: everything else.
  */
 export type RowValue =
   | {
@@ -15,7 +15,7 @@ export type RowValue =
   | { readonly kind: 'sizes'; readonly elements: readonly Size[]; readonly isScalar: boolean }
   | { readonly kind: 'mixed' };
 
-/** One dimension: a number, the number of rows, or one that is not known but the same for every row. */
+/** One dimension: a number, the number of rows, or an unknown number that is the same for every row. */
 export type Size = number | 'rows' | null;
 
 export type Rows = Extract<RowValue, { kind: 'rows' }>;
@@ -27,7 +27,7 @@ export function rows(axis: number, dims: readonly (number | null)[]): RowValue {
   return { kind: 'rows', axis, dims: dims.map((dim, at) => (at === axis ? null : dim)) };
 }
 
-/** Rows at the same axis of as many unknown dimensions. */
+/** Rows along an axis of a tensor with `rank` dimensions, all unknown. */
 export function rowsOfRank(axis: number, rank: number): RowValue {
   return rows(
     axis,

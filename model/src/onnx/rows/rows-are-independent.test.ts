@@ -29,7 +29,7 @@ const unary =
   (graph, x) =>
     graph.node(operator, [x], attributes);
 
-/** Reshape to [rows, ...] by the size of the first dimension, as PyTorch writes it. */
+/** Reshape to [rows, ...] by the size of the first dimension, as PyTorch exports it. */
 const dynamicReshape =
   (...rest: number[]): Write =>
   (graph, x) => {
@@ -62,7 +62,7 @@ const INDEPENDENT: readonly [string, Write, (readonly (number | string)[])?, num
     (graph, x) => graph.node('Reshape', [x, graph.constant('s', int64Tensor([0, 2, 2]))]),
   ],
   [
-    'a reshape of as many elements a row',
+    'a reshape that keeps the elements per row',
     (graph, x) => graph.node('Reshape', [x, graph.constant('s', int64Tensor([-1, 2, 2]))]),
   ],
   ['a reshape by the number of rows', dynamicReshape(2, -1)],
@@ -72,7 +72,7 @@ const INDEPENDENT: readonly [string, Write, (readonly (number | string)[])?, num
     ['N', 1, 5, 5],
   ],
   [
-    'a transpose there and back',
+    'a transpose and its inverse',
     (graph, x) =>
       graph.node('Transpose', [graph.node('Transpose', [x], { perm: ints([1, 0]) })], { perm: ints([1, 0]) }),
   ],
@@ -121,7 +121,7 @@ const DEPENDENT: readonly [string, Write, (readonly (number | string)[])?, numbe
     (graph, x) => graph.node('Div', [x, graph.node('Cast', [graph.node('Shape', [x])], { to: int(1) })]),
   ],
   [
-    'a constant for each place in the batch',
+    'a constant for each position in the batch',
     (graph, x) => graph.node('Add', [x, graph.constant('b', filled(3, 4))]),
   ],
   [
@@ -134,14 +134,14 @@ const DEPENDENT: readonly [string, Write, (readonly (number | string)[])?, numbe
     (graph, x) => graph.node('MatMul', [x, graph.node('Transpose', [x], { perm: ints([1, 0]) })]),
   ],
   [
-    'picking rows by place',
+    'selecting rows by position',
     (graph, x) => graph.node('Gather', [x, graph.constant('i', int64Tensor([0]))], { axis: int(0) }),
   ],
   ['an operator without a rule', unary('DynamicQuantizeLinear')],
   ['noise', unary('RandomNormalLike')],
 ];
 
-describe('whether a graph keeps the rows of a batch apart', () => {
+describe('whether a graph keeps the rows of a batch independent', () => {
   it.each(INDEPENDENT)('yes: %s', (_, write, shape, opset) => {
     expect(rowsAreIndependent(model(write, shape, opset))).toBe(true);
   });

@@ -3,21 +3,21 @@ import type { OnnxTensor } from '../tensor.ts';
 import { isElementwise, ROW_RULES } from './row-rules.ts';
 import { MIXED, type RowValue, rows } from './row-value.ts';
 
-/** Constants of more integers are no axes and no shapes. */
+/** Constants of more integers are not axes or shapes, so they are not kept. */
 const MOST_INTEGERS = 64;
 
 /**
- * True when the graph itself shows that each row of a batch is computed from that row alone: the first dimension of every
- * input and output counts the rows, and no operator looks across it. Then rows of several requests may share a run, whatever their
- * values are. False says only that it is not shown: subgraphs, operators without a rule and inputs of unknown rank count
- * as mixing the rows.
+ * True when the graph itself proves that each row of a batch is computed from that row alone: the first dimension of
+ * every input and output is the rows, and no operator combines values across it. Then rows of several requests may
+ * share a run, whatever their values are. False only means that it is not proven: subgraphs, operators without a rule
+ * and inputs of unknown rank count as mixing the rows.
  */
 export function rowsAreIndependent(model: OnnxModel): boolean {
   const { graph, opsets } = model;
   const known = new Map<string, RowValue>();
   for (const [name, tensor] of graph.initializers) known.set(name, constantOf(tensor));
   for (const { name, shape } of graph.inputs) {
-    // An input with a default may be another in each request.
+    // An input with a default may differ in each request.
     if (shape === null || shape.length === 0 || typeof shape[0] === 'number') known.set(name, MIXED);
     else
       known.set(
@@ -54,7 +54,7 @@ function valuesOf(
   return (output) => (isList(found) ? (found[output] ?? MIXED) : found);
 }
 
-/** Dimensions of what is computed from constants alone; null where they are not known. */
+/** Dimensions of a value that is computed from constants alone; null if unknown. */
 function constantDims(
   node: OnnxNode,
   inputs: readonly (RowValue | undefined)[],

@@ -28,7 +28,7 @@ export const reshape: RowRule = ({ node, inputs: [first, shape] }) => {
   );
   if (dims.some((dim) => dim === 'rows')) return MIXED;
   const known = dims as (number | null)[];
-  // 0 copies the number of rows. -1 is that number only if a row has as many elements as before.
+  // 0 copies the number of rows. -1 is that number only if a row keeps its number of elements.
   if (leading === 0 || leading === 'rows') return rows(0, [null, ...known]);
   const before = product(first.dims.slice(1));
   return leading === -1 && before !== null && before === product(known) ? rows(0, [null, ...known]) : MIXED;
@@ -62,7 +62,7 @@ export const concat: RowRule = ({ node, inputs }) => {
   );
 };
 
-/** A value as a vector of dimensions, where it is one. */
+/** A value as a vector of dimensions, if it is one. */
 function sizesOf(value: RowValue | undefined): readonly Size[] | undefined {
   if (value?.kind === 'sizes') return value.elements;
   return integersOf(value);
@@ -159,7 +159,7 @@ export const squeeze: RowRule = (input) => {
   const [first] = input.inputs;
   const axes = axesOf(input, 1);
   if (first?.kind === 'sizes' && first.elements.length === 1) return { ...first, isScalar: true };
-  // Without axes a batch of one row would lose its rows.
+  // Without axes, a batch of one row would lose its row dimension.
   return first?.kind === 'rows' && axes !== undefined ? without(first, axes, false) : MIXED;
 };
 

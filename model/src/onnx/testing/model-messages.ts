@@ -1,6 +1,6 @@
 import { encodeMessage } from '../wire.ts';
 
-// Parts of ONNX files as they lie on the wire, sound ones and broken ones.
+// Parts of ONNX files in wire form, valid and broken ones.
 
 export const float = {
   tensor_type: { elem_type: 1, shape: { dim: [{ dim_param: 'N' }, { dim_value: 2 }] } },
@@ -10,7 +10,7 @@ export const external = { data_location: 1, external_data: [{ key: 'location', v
 export const weight = { name: 'w', dims: [2, 2], data_type: 1, raw_data: raw(4) };
 export const product = { name: 'product', op_type: 'MatMul', input: ['x', 'w'], output: ['y'] };
 
-/** x float[N, 2] times w gives y: a sound model, with parts of the graph or the model replaced. */
+/** x float[N, 2] times w gives y: a valid model, with parts of the graph or the model replaced. */
 export function model(graph: object = {}, rest: object = {}): Uint8Array {
   return encodeMessage({
     ir_version: 8,
@@ -35,7 +35,7 @@ export const node = (op_type: string, input: string[], output: string[], rest: o
 });
 export const constant = (t: object) =>
   node('Constant', [], ['c'], { attribute: [{ name: 'value', type: 4, t }] });
-/** A node whose subgraph holds the given parts. */
+/** A node whose subgraph contains the given parts. */
 export const branching = (graph: object) =>
   node('If', ['x'], ['z'], {
     attribute: [
