@@ -4,6 +4,7 @@ import { drillFenced } from './learning/fenced.ts';
 import { drillLoop } from './learning/loop.ts';
 import { drillPoison } from './learning/poison.ts';
 import { drillReproducible } from './learning/reproducible.ts';
+import { drillResumed } from './learning/resumed.ts';
 import { drillShoppers } from './learning/shoppers.ts';
 import { drillStatistics } from './learning/statistics.ts';
 
@@ -11,6 +12,7 @@ const PARTS: Readonly<Record<string, Drill>> = {
   statistics: drillStatistics,
   reproducible: drillReproducible,
   fenced: drillFenced,
+  resumed: drillResumed,
   poison: drillPoison,
   shoppers: drillShoppers,
   loop: drillLoop,

@@ -1,42 +1,59 @@
 import type { ModelOf } from '@hotloop/platform/http/http-server.ts';
 import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/pool.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { readBatchRun } from '../batch/batch-store.ts';
+import { findDataset } from '../datasets/dataset-store.ts';
+import { findIncident } from '../monitoring/incidents/incident-store.ts';
+import { findUpload } from '../outcomes/corrections/correction-store.ts';
+import { findRollout } from '../rollouts/rollout-rows.ts';
+import { findRun } from '../runs/run-store.ts';
+import { findSearch } from '../runs/search-store.ts';
+import { predictedModel } from '../trace/predicted-model.ts';
 
-/** Where a thing that a path names by an id says which model it is of: parameter -> table and key. */
-const PLACES: Readonly<Record<string, readonly [table: string, key: string]>> = {
-  rollout: ['rollout', 'rollout_id'],
-  uploadId: ['correction_upload', 'upload_id'],
-  search: ['search', 'search_id'],
-  sha256: ['dataset', 'sha256'],
+/** Finds a thing by its id: null, or NOT_FOUND, for one that is not there. */
+type Find = (database: Queryable, id: string) => Promise<{ readonly model: string } | null>;
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const DIGEST = /^[0-9a-f]{6,64}$/;
+
+/** The things that a parameter of a path may name, in the order in which they are looked for, and the form of their ids. */
+const NAMED: Readonly<Record<string, readonly [form: RegExp, find: Find][]>> = {
+  rollout: [[UUID, findRollout]],
+  uploadId: [[UUID, findUpload]],
+  search: [[UUID, findSearch]],
+  sha256: [[DIGEST, findDataset]],
+  run: [
+    [UUID, findRun],
+    [UUID, readBatchRun],
+  ],
+  id: [
+    [UUID, findIncident],
+    [UUID, findRun],
+    [UUID, predictedModel],
+  ],
 };
 
-/** For keys that are limited to some models. A path's `run` is a training run or a batch, its `id` an incident or prediction. */
+/** Which model the thing is of that a path names by an id: for keys that are limited to some models. */
 export function modelOf(database: Queryable): Readonly<Record<string, ModelOf>> {
-  const find = async (sql: string, id: string): Promise<string | null> => {
-    try {
-      const { rows } = await database.query<{ model: string }>(sql, [id]);
-      return rows[0]?.model ?? null;
-    } catch (error) {
-      throw fromPostgresError(error);
-    }
-  };
-  return {
-    ...Object.fromEntries(
-      Object.entries(PLACES).map(([parameter, [table, key]]): [string, ModelOf] => [
-        parameter,
-        (id) => find(`SELECT model FROM ${table} WHERE ${key}::text = $1`, id),
-      ]),
-    ),
-    run: (id) =>
-      find(
-        `SELECT model FROM training_run WHERE run_id::text = $1 UNION ALL SELECT model FROM batch_run WHERE run_id::text = $1`,
-        id,
-      ),
-    id: (id) =>
-      find(
-        `SELECT model FROM incident WHERE id::text = $1 UNION ALL SELECT model FROM training_run WHERE run_id::text = $1
-         UNION ALL SELECT model FROM prediction
-           WHERE prediction_id = CASE WHEN $1 ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN $1::uuid END`,
-        id,
-      ),
-  };
+  return Object.fromEntries(
+    Object.entries(NAMED).map(([parameter, things]): [string, ModelOf] => [
+      parameter,
+      async (id) => {
+        for (const [form, find] of things) {
+          const found = form.test(id) ? await modelOrNull(find, database, id) : null;
+          if (found !== null) return found;
+        }
+        return null;
+      },
+    ]),
+  );
+}
+
+async function modelOrNull(find: Find, database: Queryable, id: string): Promise<string | null> {
+  try {
+    return (await find(database, id))?.model ?? null;
+  } catch (error) {
+    if (error instanceof HotloopError && error.code === 'NOT_FOUND') return null;
+    throw error instanceof HotloopError ? error : fromPostgresError(error);
+  }
 }

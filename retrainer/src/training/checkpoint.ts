@@ -1,19 +1,23 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
-/** Where a training stands after an epoch: with it, the rest of the run gives the same bytes as if nothing had happened. */
+/** Where a training stands between two updates: with it, the rest of the run gives the same bytes as if nothing had happened. */
 export interface Checkpoint {
   /** Of model, rows and settings: a checkpoint of another training is not gone on from. */
   readonly digest: string;
+  /** Epochs that are complete. */
   readonly epoch: number;
+  /** Of the epoch after them: batches done, and their loss, summed over examples. */
+  readonly under: { readonly batches: number; readonly sum: number; readonly seen: number };
   readonly step: number;
+  /** Of the last complete epoch; NaN before the first. */
   readonly loss: number;
   readonly lossBefore: number | null;
   readonly bestEpoch: number;
   /** Infinity before any epoch was better than the beginning. */
   readonly bestLoss: number;
-  /** The state of the random generator. */
+  /** The state of the random generator when the last complete epoch ended. */
   readonly random: readonly number[];
-  /** Order of the training rows. */
+  /** Order of the training rows then. */
   readonly order: Uint32Array;
   readonly parameters: Float32Array;
   readonly firstMoment: Float32Array;
@@ -54,16 +58,17 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   try {
     if (view.toString('latin1', 0, 8) !== MAGIC) throw new RangeError('it does not begin as one');
     const start = 12 + view.readUInt32LE(8);
-    const { rows, values, bestLoss, ...plain } = JSON.parse(view.toString('utf8', 12, start)) as Omit<
+    const { rows, values, loss, bestLoss, ...plain } = JSON.parse(view.toString('utf8', 12, start)) as Omit<
       Checkpoint,
-      'bestLoss'
-    > & { rows: number; values: number; bestLoss: number | null };
+      'loss' | 'bestLoss'
+    > & { rows: number; values: number; loss: number | null; bestLoss: number | null };
     if (view.length !== start + 4 * (rows + 4 * values)) throw new RangeError('it is cut short');
     // A copy, because a view into foreign bytes may start unaligned.
     const copy = new Uint8Array(view.subarray(start)).buffer;
     const part = (index: number) => new Float32Array(copy, 4 * (rows + index * values), values);
     return {
       ...plain,
+      loss: loss ?? Number.NaN,
       bestLoss: bestLoss ?? Number.POSITIVE_INFINITY,
       order: new Uint32Array(copy, 0, rows),
       ...{ parameters: part(0), firstMoment: part(1), secondMoment: part(2), best: part(3) },

@@ -63,7 +63,7 @@ export interface TrainingHooks {
   readonly onProgress?: (progress: TrainingProgress) => void;
   /** Checked before every update. */
   readonly signal?: AbortSignal;
-  /** Called after epochs, a few seconds apart at least, with what the training can go on from. */
+  /** Called between updates, a few seconds apart at least, with what the training can go on from. */
   readonly onCheckpoint?: (checkpoint: Omit<Checkpoint, 'digest'>) => Promise<void>;
   /** Where the same training stood: it goes on from there. */
   readonly resume?: Checkpoint;
@@ -215,19 +215,31 @@ async function runEpochs(
   const before = resume ? resume.lossBefore : judges ? await session.lossOf(dataset, validation) : null;
   let best = { epoch: 0, loss: before ?? Number.POSITIVE_INFINITY, parameters: session.parameters };
   let [step, epoch, loss] = [0, 0, Number.NaN];
+  let under = { batches: 0, sum: 0, seen: 0 };
   if (resume) {
     [step, epoch, loss] = [resume.step, resume.epoch, resume.loss];
     best = { epoch: resume.bestEpoch, loss: resume.bestLoss, parameters: resume.best };
+    under = resume.under;
     training.set(resume.order);
     random.resume(resume.random);
     session.restore(resume);
   }
   let saved = performance.now();
+  const save = async (begun: Pick<Checkpoint, 'epoch' | 'random' | 'order'>, under: Checkpoint['under']) => {
+    if (!onCheckpoint || performance.now() - saved < checkpointMs) return;
+    await onCheckpoint({
+      ...{ ...begun, under, step, loss, lossBefore: before, bestEpoch: best.epoch, bestLoss: best.loss },
+      ...{ best: best.parameters, ...session.state },
+    });
+    saved = performance.now();
+  };
   while (epoch < settings.epochs && !isPatienceOver(judges, epoch, best.epoch, settings.patience)) {
+    const begun = { epoch, random: random.state, order: training.slice() };
     epoch++;
-    let [sum, seen] = [0, 0];
     const batches = drawBatches(dataset, training, settings, random);
-    for (const rows of batches) {
+    let { sum, seen } = under;
+    for (let at = under.batches; at < batches.length; at++) {
+      const rows = batches[at]!;
       if (signal?.aborted) throw new HotloopError('CANCELLED', 'the training was cancelled');
       step++;
       const rate = learningRateAt(settings.learningRate, schedule, step, batches.length * settings.epochs);
@@ -238,7 +250,9 @@ async function runEpochs(
       if (step % reportEvery === 0) {
         onProgress?.({ epoch, epochs: settings.epochs, step, loss: sum / seen, validationLoss: null });
       }
+      if (at < batches.length - 1) await save(begun, { batches: at + 1, sum, seen });
     }
+    under = { batches: 0, sum: 0, seen: 0 };
     loss = sum / seen;
     const judged = judges ? await session.lossOf(dataset, validation) : null;
     if (judged !== null && !Number.isFinite(judged)) throw diverged(epoch, step, judged);
@@ -246,13 +260,7 @@ async function runEpochs(
       best = { epoch, loss: judged ?? loss, parameters: session.parameters };
     }
     onProgress?.({ epoch, epochs: settings.epochs, step, loss, validationLoss: judged });
-    if (onCheckpoint && performance.now() - saved >= checkpointMs) {
-      await onCheckpoint({
-        ...{ epoch, step, loss, lossBefore: before, bestEpoch: best.epoch, bestLoss: best.loss },
-        ...{ random: random.state, order: training, best: best.parameters, ...session.state },
-      });
-      saved = performance.now();
-    }
+    await save({ epoch, random: random.state, order: training }, under);
   }
   if (!best.parameters.every(Number.isFinite)) throw diverged(epoch, step, Number.NaN);
   return {

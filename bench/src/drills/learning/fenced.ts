@@ -6,7 +6,7 @@ import { type Figure, figure } from '../../figure.ts';
 import { openLoopStand } from '../../stand/loop-stand.ts';
 import type { Drill } from '../drill.ts';
 
-const worker = fileURLToPath(new URL('../../stand/fenced-worker.ts', import.meta.url));
+const worker = fileURLToPath(new URL('../../stand/training-worker.ts', import.meta.url));
 const MODEL = 'fenced';
 const PREDICTIONS = 2_000;
 const LEASE_MS = 2_000;

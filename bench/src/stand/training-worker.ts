@@ -15,11 +15,13 @@ import { serveCommands } from './commands.ts';
 
 const [databaseUrl = '', store = '', runId = '', leaseMs = ''] = process.argv.slice(2);
 const log = silentLog();
-const pool = openPool(databaseUrl, { max: 4, queryTimeoutMs: 60_000, application: 'fenced-worker', log });
+const pool = openPool(databaseUrl, { max: 4, queryTimeoutMs: 60_000, application: 'training-worker', log });
 const objects = directoryObjectStore(store);
 let state = 'waiting';
+let firstStep: number | null = null;
+let progress = 0;
 
-serveCommands({ state: () => state });
+serveCommands({ state: () => state, told: () => ({ firstStep, progress }) });
 process.once('disconnect', () => process.exit(0));
 console.log(JSON.stringify({ ready: true, port: 0 }));
 await workOnRun(
@@ -30,10 +32,16 @@ await workOnRun(
     trainer: {
       train: (job, options) => {
         state = 'training';
-        return trainInProcess(job, options);
+        const onProgress: typeof options.onProgress = (report) => {
+          firstStep ??= report.step;
+          progress++;
+          options.onProgress?.(report);
+        };
+        return trainInProcess(job, { ...options, onProgress });
       },
       score: scoreInProcess,
     },
+    checkpoints: objects,
   },
   {
     ...{ collect: COLLECT_DEFAULTS, promotion: PROMOTION_DEFAULTS, trainTimeoutMs: 120_000 },
