@@ -69,7 +69,7 @@ describe('Apache Kafka 4', () => {
     expect(offsets?.filter((offset) => offset > 0)).toEqual([4]);
   });
 
-  it("carries the project's own events: in order, the malformed one set aside, none twice after a restart", async (context) => {
+  it("carries the project's own events: in order, the malformed one a dead letter, none twice after a restart", async (context) => {
     needsKafka(context);
     const topic = uniqueName('events');
     const groupId = uniqueName('readers');
@@ -118,7 +118,7 @@ async function consumeAndCommit(
   return values;
 }
 
-/** Consumes in the way every service does, until `count` messages were taken or set aside. */
+/** Consumes in the way every service does, until `count` messages were taken or became dead letters. */
 async function consumeWithPlatform(
   address: {
     readonly brokers: readonly string[];
@@ -149,7 +149,7 @@ async function consumeWithPlatform(
       taken.push(...messages.map(({ value }) => value));
       check();
     },
-    async setAside(raw) {
+    async keepDeadLetter(raw) {
       aside.push(Buffer.from(raw.value ?? []).toString());
       check();
     },

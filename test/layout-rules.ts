@@ -1,4 +1,5 @@
 import { importCycles } from './import-cycles.ts';
+import { writerViolations } from './table-writers.ts';
 
 /** One source file of the project. */
 export interface SourceFile {
@@ -202,6 +203,7 @@ export function layoutViolations(files: readonly SourceFile[]): string[] {
     ...directionViolations(file),
     ...partViolations(file),
     ...homeViolations(file),
+    ...writerViolations(file),
     ...textViolations(file),
   ]);
   for (const cycle of importCycles(files, resolveImport, importsOf)) found.push(`import cycle: ${cycle}`);

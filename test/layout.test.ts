@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { layoutViolations, type SourceFile } from './layout-rules.ts';
+import { TABLE_WRITERS } from './table-writers.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -26,6 +27,18 @@ describe('layout', () => {
   it('numbers every migration once, without a gap', () => {
     const names = readdirSync(join(root, 'platform/src/postgres/migrations')).sort();
     expect(names.map((name) => Number(name.slice(0, 4)))).toEqual(names.map((_, index) => index + 1));
+  });
+
+  it('names the writer of every table that SQL writes', () => {
+    const folder = join(root, 'platform/src/postgres/migrations');
+    const sql = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+    const made = sql.flatMap((text) =>
+      [...text.matchAll(/CREATE TABLE (\w+)/g)].map(([, name]) => name ?? ''),
+    );
+    // These are written by triggers alone.
+    const counted = ['registry_change', 'outcome_count', 'outcome_waiting_count', 'dead_letter_count'];
+    const unnamed = made.filter((name) => !Object.hasOwn(TABLE_WRITERS, name) && !counted.includes(name));
+    expect(unnamed).toEqual([]);
   });
 
   it('has one README, license and change log where a newcomer looks', () => {
@@ -66,6 +79,10 @@ describe('the layout checker', () => {
     [
       'a library whose folder only begins like its home',
       { path: 'platform/src/kafka-extra/a.ts', text: "import { Kafka } from 'kafkajs';" },
+    ],
+    [
+      'a statement that writes a table of another module',
+      { path: 'retrainer/src/control/a.ts', text: 'query(`UPDATE training_run SET state = 1`)' },
     ],
     ['a default export', { path: 'compute/src/a.ts', text: 'export default 1;' }],
   ];

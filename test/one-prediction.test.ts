@@ -11,8 +11,8 @@ import { openChannel } from '@hotloop/platform/grpc/client.ts';
 import { openServiceClient } from '@hotloop/platform/grpc/service-client.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
+import { postgresDeadLetters } from '@hotloop/platform/postgres/keep-dead-letter.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
-import { postgresSetAside } from '@hotloop/platform/postgres/set-aside.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { directoryBundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { openRegistry } from '@hotloop/platform/registry/postgres-registry.ts';
@@ -144,7 +144,7 @@ async function open(exporter?: Exporter) {
         inference,
         decision,
         history: new RedisHistory(redis),
-        setAside: postgresSetAside(pool, 'test'),
+        keepDeadLetter: postgresDeadLetters(pool, 'test'),
       },
     ),
   );

@@ -69,7 +69,12 @@ it('names topic, field and first offset of a producer that changed its messages,
   const topic = uniqueName('events');
   const consumer = await startEvents(
     { brokers, clientId: 'test', topics: [topic], groupId: uniqueName('history') },
-    { take: async () => undefined, setAside: async () => undefined, countShapes: shapes.count, ...common },
+    {
+      take: async () => undefined,
+      keepDeadLetter: async () => undefined,
+      countShapes: shapes.count,
+      ...common,
+    },
   );
   await using _stopped = { [Symbol.asyncDispose]: () => consumer.stop(5_000) };
   const send = (rounds: number, side: 0 | 1) =>

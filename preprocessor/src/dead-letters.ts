@@ -1,5 +1,5 @@
 import type { EventProducer } from '@hotloop/platform/kafka/producer.ts';
-import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
+import type { KeepDeadLetter } from '@hotloop/platform/postgres/keep-dead-letter.ts';
 
 /** Where messages of a topic go that cannot be read. */
 export function deadLetterTopic(topic: string): string {
@@ -10,7 +10,7 @@ export function deadLetterTopic(topic: string): string {
  * Keeps a message that cannot be read: with its bytes and key on the topic's dead-letter topic, the reason and its place in headers, and in
  * the table. Rejected when either fails; then it is tried again, so the topic may hold it twice.
  */
-export function deadLetters(producer: EventProducer, keep: SetAside): SetAside {
+export function deadLetters(producer: EventProducer, keep: KeepDeadLetter): KeepDeadLetter {
   return async (raw, error) => {
     await producer.send(deadLetterTopic(raw.topic), [
       {

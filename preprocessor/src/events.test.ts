@@ -1,8 +1,8 @@
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
+import { postgresDeadLetters } from '@hotloop/platform/postgres/keep-dead-letter.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
-import { postgresSetAside } from '@hotloop/platform/postgres/set-aside.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import {
   createMigratedDatabase,
@@ -36,7 +36,7 @@ async function open() {
       { brokers, clientId: 'test', topics: [topic], groupId },
       {
         take: takeEvents(store, undefined, systemClock),
-        setAside: postgresSetAside(pool, groupId),
+        keepDeadLetter: postgresDeadLetters(pool, groupId),
         ...{ clock: systemClock, log },
       },
     );
@@ -61,7 +61,7 @@ const viewed = (id: string, user: string): string =>
   });
 
 describe('events', () => {
-  it('reach the history once each, however often they are sent, and what cannot be read is set aside with its bytes', async () => {
+  it('reach the history once each, however often they are sent, and what cannot be read is a dead letter with its bytes', async () => {
     await using opened = await open();
     const { producer, topic, pool } = opened;
     const malformed = Buffer.from([0x7b, 0xff, 0x00, 0x7d]);

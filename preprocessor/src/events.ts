@@ -1,7 +1,7 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { type EventConsumer, startConsumer } from '@hotloop/platform/kafka/consumer.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
+import type { KeepDeadLetter } from '@hotloop/platform/postgres/keep-dead-letter.ts';
 import type { CountShapes } from './event-shapes.ts';
 import { type ParsedEvent, parseEvent } from './parse-event.ts';
 import type { TakeEvents } from './take-events.ts';
@@ -24,7 +24,7 @@ export interface EventsDependencies {
   readonly take: TakeEvents;
   /** Told of each message that was taken in. */
   readonly countShapes?: CountShapes;
-  readonly setAside: SetAside;
+  readonly keepDeadLetter: KeepDeadLetter;
   readonly clock: Clock;
   readonly log: Log;
   /** Told how many messages of a partition wait. */
@@ -40,7 +40,7 @@ const MAX_BATCH = 2000;
  */
 export function startEvents(
   options: EventsOptions,
-  { take, countShapes, setAside, clock, log, onLag }: EventsDependencies,
+  { take, countShapes, keepDeadLetter, clock, log, onLag }: EventsDependencies,
   signal?: AbortSignal,
 ): Promise<EventConsumer> {
   return startConsumer<ParsedEvent>(
@@ -62,7 +62,7 @@ export function startEvents(
           })),
         );
       },
-      setAside,
+      keepDeadLetter,
       maxBatch: MAX_BATCH,
       ...(onLag ? { onLag } : {}),
       log,

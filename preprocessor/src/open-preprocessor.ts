@@ -7,7 +7,7 @@ import { openObjectStore } from '@hotloop/platform/object-store/open-object-stor
 import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
-import { postgresSetAside } from '@hotloop/platform/postgres/set-aside.ts';
+import { postgresDeadLetters } from '@hotloop/platform/postgres/keep-dead-letter.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, PeerSettings, PreprocessorSettings } from '@hotloop/platform/start-up/settings.ts';
@@ -91,11 +91,11 @@ export async function openPreprocessor(
     unit: '{message}',
   });
   const brokers = settings.KAFKA_BROKERS;
-  const keep = postgresSetAside(pool, EVENTS_GROUP);
+  const keep = postgresDeadLetters(pool, EVENTS_GROUP);
   const producer = brokers
     ? closing.use('Kafka producer', lazyProducer({ brokers, clientId: node, log }))
     : undefined;
-  const setAside = producer ? deadLetters(producer, keep) : keep;
+  const keepDeadLetter = producer ? deadLetters(producer, keep) : keep;
   return closing.use(
     'preprocessor',
     await startPreprocessor(
@@ -112,7 +112,7 @@ export async function openPreprocessor(
         feedback: peers.feedback,
         history,
         eventHistory,
-        setAside,
+        keepDeadLetter,
         ...(producer ? { replies: producer } : {}),
         ...{ tables, references },
         ...archiving,

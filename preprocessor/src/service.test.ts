@@ -66,7 +66,7 @@ async function open(options: { apiKeys?: string; apiKey?: string; limits?: Admis
       { listen: '127.0.0.1:0', drainMs: 2000, ...(options.limits ? { limits: options.limits } : {}) },
       {
         ...{ registry, inference: inferencePort, decision: decisionPort, history },
-        ...{ setAside: async () => undefined, tracing: new MemoryTracing(false), log: silentLog() },
+        ...{ keepDeadLetter: async () => undefined, tracing: new MemoryTracing(false), log: silentLog() },
         authenticator: createAuthenticator(options.apiKeys),
       },
     ),

@@ -8,7 +8,7 @@ import type { Log } from '@hotloop/platform/log.ts';
 import type { DecisionPort } from '@hotloop/platform/ports/decision.ts';
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
-import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
+import type { KeepDeadLetter } from '@hotloop/platform/postgres/keep-dead-letter.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import type { Tracing } from '@hotloop/platform/telemetry/tracing.ts';
 import type { TlsIdentity } from '@hotloop/platform/tls/tls-identity.ts';
@@ -70,7 +70,7 @@ export interface PreprocessorAdapters {
   readonly spool?: EventSpool;
   /** Where answers to requests of topics are sent. Without it no such topics are read. */
   readonly replies?: EventProducer;
-  readonly setAside: SetAside;
+  readonly keepDeadLetter: KeepDeadLetter;
   /** Told what messages look like that were taken in. */
   readonly countShapes?: CountShapes;
   /** Told of calls that were refused and so are in no log. */
@@ -118,7 +118,7 @@ export async function startPreprocessor(
       const started = startEvents(
         options.events,
         {
-          ...{ take, setAside: adapters.setAside, clock, log },
+          ...{ take, keepDeadLetter: adapters.keepDeadLetter, clock, log },
           ...(adapters.onLag ? { onLag: adapters.onLag } : {}),
           ...counted,
         },
@@ -173,7 +173,14 @@ export async function startPreprocessor(
             groupPrefix: options.requestGroup ?? 'hotloop-requests',
           },
           {
-            ...{ registry, predictor, producer: adapters.replies, setAside: adapters.setAside, clock, log },
+            ...{
+              registry,
+              predictor,
+              producer: adapters.replies,
+              keepDeadLetter: adapters.keepDeadLetter,
+              clock,
+              log,
+            },
             ...counted,
           },
         ),

@@ -66,7 +66,7 @@ export const ingestBench: Bench = async ({ rounds, say }): Promise<Figure[]> => 
           onFirst();
           done(messages.length);
         },
-        setAside: async () => undefined,
+        keepDeadLetter: async () => undefined,
       }),
     );
     const whole = await perSecond((done, onFirst) =>
@@ -78,7 +78,7 @@ export const ingestBench: Bench = async ({ rounds, say }): Promise<Figure[]> => 
             await take(events, signal);
             done(events.length);
           },
-          ...{ setAside: async () => undefined, clock: systemClock, log },
+          ...{ keepDeadLetter: async () => undefined, clock: systemClock, log },
         },
       ),
     );

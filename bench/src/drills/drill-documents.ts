@@ -79,7 +79,7 @@ export const drillDocuments: Drill = async ({ say, data }): Promise<Figure[]> =>
           deskOf,
           seen,
         ),
-      setAside: async () => undefined,
+      keepDeadLetter: async () => undefined,
     }),
   );
   const rights: number[] = [];

@@ -21,7 +21,7 @@ export interface ConsumerOptions<T> extends KafkaAddress {
    */
   handle(messages: readonly ParsedMessage<T>[], signal: AbortSignal): Promise<void>;
   /** Stores a dead letter with its bytes. A rejection is retried like that of `handle`. */
-  setAside(raw: RawMessage, error: HotloopError, signal: AbortSignal): Promise<void>;
+  keepDeadLetter(raw: RawMessage, error: HotloopError, signal: AbortSignal): Promise<void>;
   /** Where a group starts that has never committed; default true. */
   readonly fromBeginning?: boolean;
   /** Maximum number of messages per call of `handle`; default 500. */
@@ -187,7 +187,7 @@ class RunningConsumer<T> implements EventConsumer {
 
   async #keepAside(raw: RawMessage, error: HotloopError, payload: EachBatchPayload): Promise<boolean> {
     const result = await this.#untilDone(
-      (signal) => this.#options.setAside(raw, error, signal),
+      (signal) => this.#options.keepDeadLetter(raw, error, signal),
       payload,
       Number.POSITIVE_INFINITY,
     );

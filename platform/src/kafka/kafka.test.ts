@@ -17,7 +17,7 @@ interface Sink {
   readonly aside: { raw: RawMessage; message: string }[];
   /** Resolves when this many messages have been accepted. */
   untilTaken(count: number): Promise<void>;
-  readonly options: Pick<ConsumerOptions<string>, 'parse' | 'handle' | 'setAside'>;
+  readonly options: Pick<ConsumerOptions<string>, 'parse' | 'handle' | 'keepDeadLetter'>;
 }
 
 /** Accepts texts; rejects `bad...`; fails while `isAway` returns true. */
@@ -44,7 +44,7 @@ function sink(isAway: () => boolean = () => false): Sink {
         taken.push(...messages.map((message) => message.value));
         for (const each of waiting) if (taken.length >= each.count) each.resolve();
       },
-      async setAside(raw, error) {
+      async keepDeadLetter(raw, error) {
         aside.push({ raw, message: error.message });
       },
     },

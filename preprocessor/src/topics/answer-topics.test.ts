@@ -36,7 +36,7 @@ async function open(byLabel: boolean) {
       { brokers, clientId: 'test', groupPrefix: name },
       {
         ...{ registry: opened.registry, predictor: opened.predictor, producer, clock: systemClock, log },
-        setAside: async (_raw, error) => void aside.push(error.message),
+        keepDeadLetter: async (_raw, error) => void aside.push(error.message),
       },
     ),
   );
@@ -55,7 +55,7 @@ async function open(byLabel: boolean) {
           value: JSON.parse(Buffer.from(value ?? []).toString()),
         }),
         handle: async (messages) => void answers.push(...messages.map(({ value }) => value)),
-        setAside: async () => undefined,
+        keepDeadLetter: async () => undefined,
       }),
     );
   const send = (key: string, value: unknown) =>

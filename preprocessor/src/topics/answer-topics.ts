@@ -4,7 +4,7 @@ import { type EventConsumer, type ParsedMessage, startConsumer } from '@hotloop/
 import type { EventMessage, EventProducer } from '@hotloop/platform/kafka/producer.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { REQUEST_EVENT } from '@hotloop/platform/postgres/event-shape-store.ts';
-import type { SetAside } from '@hotloop/platform/postgres/set-aside.ts';
+import type { KeepDeadLetter } from '@hotloop/platform/postgres/keep-dead-letter.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { CountShapes } from '../event-shapes.ts';
@@ -28,7 +28,7 @@ export interface AnswerTopicsDependencies {
   readonly registry: RegistryReader;
   readonly predictor: Predictor;
   readonly producer: EventProducer;
-  readonly setAside: SetAside;
+  readonly keepDeadLetter: KeepDeadLetter;
   /** Told of each request that was answered. */
   readonly countShapes?: CountShapes;
   readonly clock: Clock;
@@ -100,7 +100,7 @@ function answerTopic(
   model: string,
   spec: KafkaSpec,
   { brokers, clientId, groupPrefix }: AnswerTopicsOptions,
-  { predictor, producer, setAside, countShapes, clock, log }: AnswerTopicsDependencies,
+  { predictor, producer, keepDeadLetter, countShapes, clock, log }: AnswerTopicsDependencies,
 ): Promise<EventConsumer> {
   const answer = async ({ raw, value }: ParsedMessage<TopicRequest>, signal: AbortSignal) => {
     try {
@@ -115,7 +115,7 @@ function answerTopic(
       const error = toHotloopError(thrown);
       if (passes(error)) throw new HotloopError('UNAVAILABLE', error.message, { cause: error });
       const refusal = refusalMessage(spec, raw, value, error);
-      if (refusal === undefined) await setAside(raw, error);
+      if (refusal === undefined) await keepDeadLetter(raw, error);
       return refusal;
     }
   };
@@ -143,7 +143,7 @@ function answerTopic(
         })),
       );
     },
-    setAside,
+    keepDeadLetter,
     log,
   });
 }

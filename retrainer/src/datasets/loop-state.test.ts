@@ -31,7 +31,7 @@ async function outcome(
 }
 
 describe('the state of the loop', () => {
-  it('counts predictions, outcomes, those that match nothing, and messages set aside', async () => {
+  it('counts predictions, outcomes, those that match nothing, and dead letters', async () => {
     await using stores = await openStores();
     await push(stores, MANIFEST, linearModel());
     await makeLive(stores, 'm', 1);

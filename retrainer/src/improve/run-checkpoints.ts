@@ -14,6 +14,9 @@ export function checkpointKey(runId: string): string {
   return `checkpoints/${runId}.bin`;
 }
 
+/** Keys of checkpoints in the model store; the first group is the run's id. */
+export const CHECKPOINT_KEY = /^checkpoints\/([0-9a-f-]{36})\.bin$/;
+
 /** What a worker that was lost left behind, to go on from. */
 export interface KeptTraining {
   readonly dataset: CollectedDataset;

@@ -1,7 +1,7 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { type EventConsumer, type RawMessage, startConsumer } from '@hotloop/platform/kafka/consumer.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import { postgresSetAside } from '@hotloop/platform/postgres/set-aside.ts';
+import { postgresDeadLetters } from '@hotloop/platform/postgres/keep-dead-letter.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type AcceptedOutcome, acceptOutcome, type ReportedOutcome } from './accept-outcome.ts';
 import type { ModelRule } from './model-rules.ts';
@@ -69,7 +69,7 @@ function startTopic(
 ): Promise<EventConsumer> {
   const { database, registry, clock } = dependencies;
   const groupId = `${groupPrefix}-${topic}`;
-  const keepAside = postgresSetAside(database, groupId);
+  const keepAside = postgresDeadLetters(database, groupId);
   return startConsumer<readonly AcceptedOutcome[]>(
     {
       brokers,
@@ -83,7 +83,7 @@ function startTopic(
         for (const outcome of outcomes)
           if (fresh.has(reportKey(outcome))) traceOutcome(dependencies.tracing, outcome);
       },
-      async setAside(raw, error) {
+      async keepDeadLetter(raw, error) {
         // A model pushed a moment ago may be the one the message means: look again before it becomes a dead letter.
         await registry.refresh(AbortSignal.timeout(2_000)).catch(() => undefined);
         const late = tryAgain(() => readAccepted(raw, dependencies, clock));

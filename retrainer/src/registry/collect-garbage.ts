@@ -2,11 +2,14 @@ import type { Log } from '@hotloop/platform/log.ts';
 import type { ObjectStore, StoredObject } from '@hotloop/platform/object-store/object-store.ts';
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { DATASET_KEY, knownDatasets } from '../datasets/dataset-store.ts';
+import { CHECKPOINT_KEY } from '../improve/run-checkpoints.ts';
+import { openRuns } from '../runs/run-store.ts';
 
 /** What of the store nothing refers to. */
 export interface Garbage {
   readonly bundles: number;
   readonly datasets: number;
+  readonly checkpoints: number;
   readonly bytes: number;
   readonly keys: readonly string[];
 }
@@ -25,8 +28,8 @@ const MIN_AGE_MS = 24 * 3_600_000;
 const LOCK = 7_403_002;
 
 /**
- * Removes bundles that no registered version has and datasets that the registry does not know. Which are wanted is read after the
- * listing, and a bundle counts as young from the last push that named it. Other keys of the store are left alone.
+ * Removes bundles that no registered version has, datasets that the registry does not know and checkpoints of runs that have ended. Which
+ * are wanted is read after the listing, and a bundle counts as young from the last push that named it. Other keys of the store are left alone.
  */
 export async function collectGarbage(
   pool: Pool,
@@ -36,19 +39,23 @@ export async function collectGarbage(
 ): Promise<Garbage> {
   const found = new Map<string, StoredObject[]>();
   for await (const object of objects.list('')) {
-    const digest = BUNDLE_KEY.exec(object.key)?.[1] ?? DATASET_KEY.exec(object.key)?.[1];
-    if (digest !== undefined) found.set(digest, [...(found.get(digest) ?? []), object]);
+    const name =
+      BUNDLE_KEY.exec(object.key)?.[1] ??
+      DATASET_KEY.exec(object.key)?.[1] ??
+      CHECKPOINT_KEY.exec(object.key)?.[1];
+    if (name !== undefined) found.set(name, [...(found.get(name) ?? []), object]);
   }
   const wanted = await readWanted(pool);
   const old = [...found].filter(
-    ([digest, parts]) => !wanted.has(digest) && parts.every(({ modifiedMs }) => modifiedMs < now - minAgeMs),
+    ([name, parts]) => !wanted.has(name) && parts.every(({ modifiedMs }) => modifiedMs < now - minAgeMs),
   );
   const garbage = old.flatMap(([, parts]) => parts);
   if (!isDryRun) for (const { key } of garbage) await objects.remove(key);
-  const isBundle = ([, parts]: (typeof old)[number]) => parts.some(({ key }) => BUNDLE_KEY.test(key));
+  const countOf = (form: RegExp) => old.filter(([, parts]) => parts.some(({ key }) => form.test(key))).length;
   return {
-    bundles: old.filter(isBundle).length,
-    datasets: old.filter((one) => !isBundle(one)).length,
+    bundles: countOf(BUNDLE_KEY),
+    datasets: countOf(DATASET_KEY),
+    checkpoints: countOf(CHECKPOINT_KEY),
     bytes: garbage.reduce((sum, { bytes }) => sum + bytes, 0),
     keys: garbage.map(({ key }) => key),
   };
@@ -60,7 +67,7 @@ async function readWanted(pool: Pool): Promise<ReadonlySet<string>> {
     const { rows } = await pool.query<{ digest: string }>(
       'SELECT bundle_sha256 AS digest FROM model_version',
     );
-    return new Set([...datasets, ...rows.map(({ digest }) => digest)]);
+    return new Set([...datasets, ...(await openRuns(pool)), ...rows.map(({ digest }) => digest)]);
   } catch (error) {
     throw fromPostgresError(error);
   }
@@ -82,11 +89,11 @@ export function startCollecting(
       ]);
       if (!rows[0]?.mine) return;
       try {
-        const { bundles, datasets, bytes } = await collectGarbage(pool, objects, now(), {
+        const { bundles, datasets, checkpoints, bytes } = await collectGarbage(pool, objects, now(), {
           ...{ minAgeMs: MIN_AGE_MS, isDryRun: false },
         });
-        if (bundles + datasets > 0)
-          log.info({ bundles, datasets, bytes }, 'garbage of the store was removed');
+        if (bundles + datasets + checkpoints > 0)
+          log.info({ bundles, datasets, checkpoints, bytes }, 'garbage of the store was removed');
       } finally {
         await client.query('SELECT pg_advisory_unlock($1)', [LOCK]);
       }

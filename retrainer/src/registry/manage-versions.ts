@@ -6,6 +6,7 @@ import {
 } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { appendLedger, type LedgerAction } from '../ledger/ledger.ts';
+import { deleteRuns } from '../runs/run-store.ts';
 
 export interface Act {
   readonly actor: string;
@@ -92,7 +93,7 @@ export async function deleteModel(pool: Pool, model: string, isForced: boolean, 
         { reason: 'in_use' },
       );
     const { rowCount } = await client.query('DELETE FROM model_version WHERE model = $1', [model]);
-    await client.query('DELETE FROM training_run WHERE model = $1', [model]);
+    await deleteRuns(client, model);
     await client.query('DELETE FROM model WHERE name = $1', [model]);
     await record(client, 'delete', model, null, act, { versions: rowCount ?? 0 });
     return rowCount ?? 0;

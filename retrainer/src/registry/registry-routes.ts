@@ -45,6 +45,7 @@ export function registryRoutes({ pool, bundles, objects, clock }: RegistryRouteD
             200: z.object({
               bundles: z.int(),
               datasets: z.int(),
+              checkpoints: z.int().describe('Of training runs that have ended'),
               bytes: z.number(),
               keys: z.array(z.string()).describe('At most 1000 of them'),
             }),

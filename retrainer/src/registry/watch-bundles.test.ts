@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { directoryObjectStore } from '@hotloop/platform/object-store/directory-object-store.ts';
 import { expect, it } from 'vitest';
+import { checkpointKey } from '../improve/run-checkpoints.ts';
+import { createRun } from '../runs/run-store.ts';
 import { linearModel, manifestText, openStores } from '../testing/fixture.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { deleteVersion } from './manage-versions.ts';
@@ -55,17 +58,22 @@ it('registers bundles that land in a watched prefix, rolls them out as they say,
     for await (const { key } of stores.objects.list('')) found.push(key);
     return found;
   };
+  const runId = randomUUID();
+  await createRun(stores.pool, { runId, model: 'm', key: runId, reason: '', hold: true });
+  const [ended, open] = [checkpointKey(randomUUID()), checkpointKey(runId)];
+  for (const key of [ended, open]) await stores.objects.put(key, Buffer.from('checkpoint'));
   const before = await keys();
   await deleteVersion(stores.pool, 'm', manual?.version ?? 0, act);
   const collect = (now: number, isDryRun = false) =>
     collectGarbage(stores.pool, stores.objects, now, { minAgeMs: DAY_MS, isDryRun });
   expect(await collect(Date.now())).toMatchObject({ bundles: 0 });
   const planned = await collect(Date.now() + 2 * DAY_MS, true);
-  expect(planned).toMatchObject({ bundles: 1, datasets: 0 });
+  expect(planned).toMatchObject({ bundles: 1, datasets: 0, checkpoints: 1 });
+  expect(planned.keys).toContain(ended);
   expect(await keys()).toEqual(before);
   expect(await collect(Date.now() + 2 * DAY_MS)).toEqual(planned);
   expect(await keys()).toEqual(before.filter((key) => !planned.keys.includes(key)));
-  expect(before.length - planned.keys.length).toBe(2);
+  expect(before.length - planned.keys.length).toBe(3);
 
   // The same bytes again are a new version, from a bundle that is stored anew.
   const file = join(folder, 'second', 'model.yaml');

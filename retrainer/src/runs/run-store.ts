@@ -69,6 +69,17 @@ export async function findRun(database: Queryable, runId: string): Promise<Train
   return rows[0] ? runOf(rows[0]) : null;
 }
 
+/** Ids of the runs that have not ended. */
+export async function openRuns(database: Queryable): Promise<string[]> {
+  const rows = await query(database, 'SELECT * FROM training_run WHERE ended_at IS NULL', []);
+  return rows.map((row) => runOf(row).runId);
+}
+
+/** Of a model that is deleted. */
+export async function deleteRuns(client: Queryable, model: string): Promise<void> {
+  await query(client, 'DELETE FROM training_run WHERE model = $1', [model]);
+}
+
 /** Newest first; of every model, and every experiment, when it is empty. */
 export async function listRuns(
   database: Queryable,

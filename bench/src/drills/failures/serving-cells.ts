@@ -155,7 +155,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
       { file: 'platform/src/kafka/kafka.test.ts', name: 'sets a malformed one aside with its bytes' },
       {
         file: 'platform/src/kafka/kafka.test.ts',
-        name: 'sets aside the one message that the sink never takes',
+        name: 'makes the one message that the sink never takes a dead letter',
       },
     ],
     bug: {

@@ -67,7 +67,7 @@ const topicToTopic: TourStep = {
       ...{ topics: ['visits-out'], log: silentLog() },
       parse: ({ value }) => (JSON.parse(Buffer.from(value ?? []).toString()) as Answer).prediction_id,
       handle: async (messages) => void answers.push(...messages.map(({ value }) => value)),
-      setAside: async () => undefined,
+      keepDeadLetter: async () => undefined,
     });
     await context.producer.send('visits-in', [
       { key: 'u2', value: JSON.stringify({ entities: { user: 'u2' }, request: { price: 1 } }) },

@@ -59,7 +59,7 @@ const letters: TourStep = {
       handle: async (messages) => {
         for (const { value } of messages) arrived.set(value.letter, value.topic);
       },
-      setAside: async () => undefined,
+      keepDeadLetter: async () => undefined,
     });
     await context.producer.send(
       REQUESTS_TOPIC,

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { RawMessage } from '../kafka/message.ts';
 import { silentLog } from '../log.ts';
 import { createMigratedDatabase, testServices } from '../testing/test-services.ts';
+import { postgresDeadLetters } from './keep-dead-letter.ts';
 import { openPool } from './pool.ts';
-import { postgresSetAside } from './set-aside.ts';
 
 const log = silentLog();
 
@@ -28,9 +28,9 @@ async function open() {
 describe('storing a dead letter', () => {
   it('keeps it byte for byte, with where it stood and what was wrong with it, once', async () => {
     await using opened = await open();
-    const setAside = postgresSetAside(opened.pool, 'history');
-    for (let index = 0; index < 2; index++) await setAside(message(), problem);
-    await setAside(message({ offset: 7n, key: Buffer.from('k'), value: null }), problem);
+    const keepDeadLetter = postgresDeadLetters(opened.pool, 'history');
+    for (let index = 0; index < 2; index++) await keepDeadLetter(message(), problem);
+    await keepDeadLetter(message({ offset: 7n, key: Buffer.from('k'), value: null }), problem);
     expect(await opened.rows()).toMatchObject([
       {
         ...{ consumer: 'history', topic: 'events', partition: 3, offset: String(2n ** 62n) },
@@ -47,7 +47,7 @@ describe('storing a dead letter', () => {
   it('stores one for each consumer', async () => {
     await using opened = await open();
     for (const consumer of ['history', 'outcomes'])
-      await postgresSetAside(opened.pool, consumer)(message(), problem);
+      await postgresDeadLetters(opened.pool, consumer)(message(), problem);
     expect(await opened.rows()).toHaveLength(2);
   });
 
@@ -59,7 +59,7 @@ describe('storing a dead letter', () => {
   ])('works with %s in a header or in the error', async (_, text) => {
     await using opened = await open();
     const error = new HotloopError('INVALID_ARGUMENT', `cannot read ${text}`);
-    await postgresSetAside(opened.pool, 'history')(message({ headers: { [text]: text } }), error);
+    await postgresDeadLetters(opened.pool, 'history')(message({ headers: { [text]: text } }), error);
     const [row] = await opened.rows();
     const kept = text.replaceAll('\0', '').toWellFormed();
     expect(row).toMatchObject({ headers: { [kept]: kept }, error: `INVALID_ARGUMENT: cannot read ${kept}` });
@@ -69,7 +69,7 @@ describe('storing a dead letter', () => {
     const nobody = new URL(testServices().databaseUrl);
     nobody.port = '1';
     await using pool = openPool(nobody.href, { max: 1, queryTimeoutMs: 1000, application: 'test', log });
-    await expect(postgresSetAside(pool, 'history')(message(), problem)).rejects.toMatchObject({
+    await expect(postgresDeadLetters(pool, 'history')(message(), problem)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
     });
   });

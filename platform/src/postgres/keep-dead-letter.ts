@@ -6,7 +6,7 @@ import { fromPostgresError, type Queryable } from './pool.ts';
  * Stores dead letters: messages that cannot be processed, byte for byte. Idempotent by consumer, topic, partition and
  * offset.
  */
-export type SetAside = (raw: RawMessage, error: HotloopError) => Promise<void>;
+export type KeepDeadLetter = (raw: RawMessage, error: HotloopError) => Promise<void>;
 
 /** Maximum length of the error text. */
 const MOST_CHARACTERS = 2000;
@@ -19,7 +19,7 @@ const INSERT = `INSERT INTO set_aside (consumer, topic, "partition", "offset", k
  * Stores dead letters in the table set_aside. Rejects UNAVAILABLE while Postgres cannot be reached; the consumer then
  * retries.
  */
-export function postgresSetAside(store: Queryable, consumer: string): SetAside {
+export function postgresDeadLetters(store: Queryable, consumer: string): KeepDeadLetter {
   return async (raw, error) => {
     await store
       .query(INSERT, [
