@@ -174,6 +174,7 @@ describe('what a caller gets for bad input', () => {
             code: status.INVALID_ARGUMENT,
             message: expect.stringContaining('"maybe"'),
             reason: 'invalid_value',
+            retryAfterMs: 0,
           },
         },
         { id: 'good', status: 'duplicate', failure: null },
@@ -261,7 +262,7 @@ describe('keys and roles', () => {
     const rollout = '00000000-0000-4000-8000-00000000000a';
     await stores.pool.query(
       `INSERT INTO rollout (rollout_id, model, version, action, mode, plan, state, salt, generation, actor, ended_at)
-       VALUES ($1, 'bank-a', 1, 'promote', 'at_once', '{}', 'done', '', 1, 'ops', now())`,
+       VALUES ($1, 'bank-a', 1, 'promote', 'at_once', '{}', 'settled', '', 1, 'ops', now())`,
       [rollout],
     );
     const http = async (path: string) =>
