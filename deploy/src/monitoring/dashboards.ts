@@ -1,3 +1,8 @@
+import * as common from '@grafana/grafana-foundation-sdk/common';
+import * as grafana from '@grafana/grafana-foundation-sdk/dashboard';
+import type * as prometheus from '@grafana/grafana-foundation-sdk/prometheus';
+import type * as timeseries from '@grafana/grafana-foundation-sdk/timeseries';
+
 /** One panel of a dashboard: a title and what it draws. */
 export interface Panel {
   readonly title: string;
@@ -221,11 +226,13 @@ export const DASHBOARDS: readonly Dashboard[] = [
 const COLUMNS = 2;
 const [WIDTH, HEIGHT] = [24 / COLUMNS, 8];
 
-/** A dashboard as Grafana imports it (schema 39, Grafana 10 and later). */
+/**
+ * The dashboard as Grafana imports it. Its parts have the types of Grafana's own schema
+ * (`@grafana/grafana-foundation-sdk`), so that a field that Grafana does not know fails the type check.
+ */
 export function grafanaJson({ uid, title, panels }: Dashboard): string {
-  const datasource = { type: 'prometheus', uid: '$datasource' };
   const usesModel = panels.some(({ queries }) => queries.some(({ expr }) => expr.includes('$model')));
-  const document = {
+  const document: grafana.Dashboard = {
     uid,
     title,
     tags: ['hotloop'],
@@ -234,39 +241,63 @@ export function grafanaJson({ uid, title, panels }: Dashboard): string {
     editable: true,
     refresh: '30s',
     time: { from: 'now-6h', to: 'now' },
+    annotations: { list: [] },
     templating: {
       list: [
-        { name: 'datasource', type: 'datasource', query: 'prometheus', label: 'Source' },
-        ...(usesModel ? [modelVariable(datasource)] : []),
+        {
+          ...{ name: 'datasource', type: grafana.VariableType.Datasource, query: 'prometheus' },
+          label: 'Source',
+        },
+        ...(usesModel ? [MODEL_VARIABLE] : []),
       ],
     },
-    panels: panels.map(({ title, unit, queries }, index) => ({
-      id: index + 1,
-      title,
-      type: 'timeseries',
-      datasource,
-      gridPos: {
-        x: (index % COLUMNS) * WIDTH,
-        y: Math.floor(index / COLUMNS) * HEIGHT,
-        w: WIDTH,
-        h: HEIGHT,
-      },
-      // A series that vanished must not look like a line that goes on.
-      fieldConfig: { defaults: { unit, custom: { spanNulls: false } }, overrides: [] },
-      options: { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi' } },
-      targets: queries.map(({ expr, legend }, at) => ({
-        ...{ refId: String.fromCharCode(65 + at), datasource, expr, legendFormat: legend },
-        exemplar: expr.includes('_bucket'),
-      })),
-    })),
+    panels: panels.map(panelOf),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-function modelVariable(datasource: { readonly type: string; readonly uid: string }) {
+const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
+
+const MODEL_VARIABLE: grafana.VariableModel = {
+  ...{ name: 'model', type: grafana.VariableType.Query, label: 'Model', datasource: DATASOURCE },
+  query: { query: 'label_values(hotloop_inferences_total, hotloop_model)', refId: 'models' },
+  refresh: grafana.VariableRefresh.OnTimeRangeChanged,
+  ...{ includeAll: true, multi: true, current: { text: 'All', value: '$__all' } },
+};
+
+const OPTIONS: timeseries.Options = {
+  legend: {
+    ...{ displayMode: common.LegendDisplayMode.List, placement: common.LegendPlacement.Bottom },
+    ...{ showLegend: true, calcs: [] },
+  },
+  tooltip: { mode: common.TooltipDisplayMode.Multi, sort: common.SortOrder.Descending },
+};
+
+function panelOf({ title, unit, queries }: Panel, index: number): grafana.Panel {
+  // A series that vanished must not look like a line that goes on.
+  const custom: timeseries.FieldConfig = { spanNulls: false };
   return {
-    ...{ name: 'model', type: 'query', label: 'Model', datasource },
-    query: { query: 'label_values(hotloop_inferences_total, hotloop_model)', refId: 'models' },
-    ...{ refresh: 2, includeAll: true, multi: true, current: { text: 'All', value: '$__all' } },
+    id: index + 1,
+    title,
+    type: 'timeseries',
+    datasource: DATASOURCE,
+    gridPos: {
+      x: (index % COLUMNS) * WIDTH,
+      y: Math.floor(index / COLUMNS) * HEIGHT,
+      w: WIDTH,
+      h: HEIGHT,
+    },
+    fieldConfig: { defaults: { unit, custom }, overrides: [] },
+    options: OPTIONS,
+    targets: queries.map(({ expr, legend }, at) => {
+      const query: Query = {
+        ...{ refId: String.fromCharCode(65 + at), datasource: DATASOURCE, expr, legendFormat: legend },
+        exemplar: expr.includes('_bucket'),
+      };
+      // The type has a marker that only its builders set, and that is no part of the document.
+      return query as prometheus.Dataquery;
+    }),
   };
 }
+
+type Query = Omit<prometheus.Dataquery, '_implementsDataqueryVariant'>;

@@ -34,13 +34,12 @@ export function openMetrics(service: string): Metrics {
     tallies,
     async scrape(accept = '') {
       const { resourceMetrics } = await reader.collect();
-      const metered = serializer.serialize(resourceMetrics);
+      // Comments say nothing to a scraper, and the last one comes without the end of its line, which joins it with what follows.
+      const metered = serializer.serialize(resourceMetrics).replaceAll(/^# (?!HELP|TYPE|UNIT).*\n?/gm, '');
       if (!accept.includes('application/openmetrics-text'))
         return { contentType: PROMETHEUS_CONTENT_TYPE, text: metered + (await tallies.text(false)) };
       // The library writes the older format; in OpenMetrics the name of a counter family has no `_total`.
-      const families = metered
-        .replaceAll(/^(# (?:HELP|TYPE|UNIT) \S+?)_total( .*)$/gm, '$1$2')
-        .replaceAll(/^# (?!HELP|TYPE|UNIT).*\n/gm, '');
+      const families = metered.replaceAll(/^(# (?:HELP|TYPE|UNIT) \S+?)_total( .*)$/gm, '$1$2');
       return {
         contentType: OPENMETRICS_CONTENT_TYPE,
         text: `${families}${await tallies.text(true)}# EOF\n`,

@@ -48,3 +48,14 @@ it('omits a gauge that fails, and shows the rest in both formats', async () => {
   expect(open.text).toMatch(/# TYPE library_things counter\nlibrary_things_total\S* 2/);
   expect(open.text).toMatch(/d_bytes{n="one"} 5\n# EOF\n$/);
 });
+
+it('says nothing but what a scraper can read, also where a service has no library metrics', async () => {
+  await using metrics = openMetrics('test');
+  metrics.tallies.counter({ name: 'e', description: 'E', unit: '1', labels: [] }).add(1);
+  for (const accept of ['', 'application/openmetrics-text']) {
+    const { text } = await metrics.scrape(accept);
+    expect(text).toMatch(/\n# HELP e(_total)? E\n/);
+    for (const line of text.split('\n'))
+      expect(line).toMatch(/^(# (HELP|TYPE|UNIT) \w+ .+|# EOF|[a-z]\w*(\{.*\})? \S+( # \{.*\} \S+)?|)$/i);
+  }
+});
