@@ -8,32 +8,38 @@ import { steadyLoad } from '../load/steady-load.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
 import { type Cluster, startCluster } from '../stand/cluster.ts';
 import { DRILL_MODEL, drillInput, makeLive, openDrillClient } from '../stand/drill-model.ts';
+import { type CollectedMemory, collectedMemories } from '../stand/memory-after-collection.ts';
 import { residentBytes } from '../stand/resident-bytes.ts';
 import { type StoreName, startStores } from '../stand/stores.ts';
 import type { Drill } from './drill.ts';
 import { slopePerHour } from './soak-slope.ts';
 
 const LOOK_MS = 10_000;
-/** Heaps grow to the size that they work in first. */
+/** Caches fill and code is compiled first. */
 const WARM_SHARE = 0.4;
 const FAULT_EVERY_MS = 45_000;
 const FAULT_MS = 5_000;
 const MOST_PER_SECOND = 100;
 const MB = 2 ** 20;
+/** A series of fewer looks belongs to a process that was restarted late. */
+const SHORTEST = 10;
 
 /**
  * A steady load for `--hours` with a fault every three quarters of a minute: a store is stopped or frozen, a process is killed. Slopes by least
  * squares over the time after the warm-up, of the process that grew most; a process that a fault ended starts again and is
- * left out.
+ * left out. `soak_mb_h` counts what a service keeps after all its garbage was collected, and the whole memory of a runner: in between, heaps
+ * grow and shrink by more than a leak of ten megabytes an hour adds in minutes. `soak_resident_mb_h` is the whole memory of services.
  */
 export const drillSoak: Drill = async ({ hours, rate, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await benchFolder());
   const stores = stack.use(await startStores(join(folder.path, 'stores')));
+  const memories = collectedMemories(join(folder.path, 'memory'));
   const cluster = stack.use(
     await startCluster({
       ...{ folder: folder.path, stores },
       counts: { preprocessor: 2, compute: 2, postprocessor: 2, retrainer: 1 },
+      environment: { NODE_OPTIONS: memories.nodeOptions },
     }),
   );
   const client = stack.use(
@@ -51,20 +57,21 @@ export const drillSoak: Drill = async ({ hours, rate, say }): Promise<Figure[]> 
   const begun = performance.now();
   const end = begun + hours * 3_600_000;
   const warmUntil = begun + (end - begun) * WARM_SHARE;
-  const series = new Map<string, { at: number; bytes: number; handles: number }[]>();
-  const waiting: { at: number; value: number }[] = [];
+  const series = new Map<string, Look[]>();
+  const runners = new Map<string, Point[]>();
+  const waiting: Point[] = [];
   let nextFault = begun + FAULT_EVERY_MS;
   let faults = 0;
   while (performance.now() < end) {
     await delay(LOOK_MS);
     const at = performance.now();
-    for (const { name, pid } of cluster.nodes) {
-      if (pid === undefined || at < warmUntil) continue;
-      const key = `${name} ${pid}`;
-      series.set(key, [
-        ...(series.get(key) ?? []),
-        { at, bytes: residentBytes(pid), handles: handlesOf(pid) },
-      ]);
+    for (const node of at < warmUntil ? [] : cluster.nodes) {
+      const { name, pid } = node;
+      const memory = pid === undefined ? undefined : await memories.of(pid);
+      if (pid === undefined || memory === undefined) continue;
+      append(series, `${name} ${pid}`, { at, ...memory, handles: handlesOf(pid) });
+      for (const runner of name.startsWith('compute') ? node.children() : [])
+        append(runners, `${name}'s child ${runner}`, { at, value: residentBytes(runner) });
     }
     const rows = await pool
       .query<{ n: number }>('SELECT coalesce(sum(predictions), 0)::int AS n FROM logged_count')
@@ -80,26 +87,61 @@ export const drillSoak: Drill = async ({ hours, rate, say }): Promise<Figure[]> 
   const asked = await load.stop();
   const failures = asked.flatMap(({ failure }) => failure ?? []);
   if (failures[0] !== undefined) say(`${failures.length} failed, the first with: ${failures[0]}`);
-  const whole = [...series].filter(([, points]) => points.length >= 5);
-  const slope = (of: 'bytes' | 'handles') =>
-    Math.max(
-      0,
-      ...whole.map(([, points]) => slopePerHour(points.map((point) => ({ at: point.at, value: point[of] })))),
+  const slopeOf = (of: Exclude<keyof Look, 'at'>) =>
+    steepest(
+      [...series].map(([name, looks]) => [name, looks.map((look) => ({ at: look.at, value: look[of] }))]),
     );
-  for (const [name, points] of whole)
+  const used = slopeOf('usedBytes');
+  const runner = steepest([...runners]);
+  const resident = slopeOf('residentBytes');
+  const handles = slopeOf('handles');
+  for (const [name, looks] of series)
     say(
-      `${name}: ${Math.round((points[0]?.bytes ?? 0) / MB)} to ${Math.round((points.at(-1)?.bytes ?? 0) / MB)} MB, ${points[0]?.handles} to ${points.at(-1)?.handles} handles`,
+      `${name}: ${fromTo(looks, 'usedBytes', MB)} MB used, ${fromTo(looks, 'residentBytes', MB)} MB resident, ${fromTo(looks, 'handles', 1)} handles`,
     );
+  say(`grew most: ${used.name}; of the runners ${runner.name}`);
   return [
-    figure('soak_mb_h', [slope('bytes') / MB], { atMost: 10 }),
+    figure('soak_mb_h', [Math.max(used.perHour, runner.perHour) / MB], { atMost: 10 }),
     figure('soak_failed', [failures.length], { atMost: 0 }),
     figure('soak_asked', [asked.length]),
     figure('soak_faults', [faults]),
-    figure('soak_handles_h', [slope('handles')]),
+    figure('soak_resident_mb_h', [resident.perHour / MB]),
+    figure('soak_handles_h', [handles.perHour]),
     figure('soak_lag_rows_h', [slopePerHour(waiting)]),
     figure('soak_disk_mb', [diskBytes(join(folder.path, 'data')) / MB]),
   ];
 };
+
+interface Point {
+  readonly at: number;
+  readonly value: number;
+}
+
+/** One look at a service; times in milliseconds. */
+interface Look extends CollectedMemory {
+  readonly at: number;
+  readonly handles: number;
+}
+
+function append<T>(series: Map<string, T[]>, name: string, value: T): void {
+  const known = series.get(name);
+  if (known) known.push(value);
+  else series.set(name, [value]);
+}
+
+/** The series that grows most an hour, of those that are long enough to tell; 0 when none grows. */
+function steepest(series: readonly (readonly [string, readonly Point[]])[]) {
+  return series
+    .filter(([, points]) => points.length >= SHORTEST)
+    .map(([name, points]) => ({ name, perHour: slopePerHour(points) }))
+    .reduce((most, one) => (one.perHour > most.perHour ? one : most), { name: 'none', perHour: 0 });
+}
+
+function fromTo(looks: readonly Look[], of: Exclude<keyof Look, 'at'>, unit: number): string {
+  return [looks[0], looks.at(-1)]
+    .map((look) => ((look?.[of] ?? 0) / unit).toFixed(unit === 1 ? 0 : 1))
+    .join(' to ');
+}
 
 async function fault(
   number: number,

@@ -10,9 +10,11 @@ import { startStores } from '../stand/stores.ts';
 import type { Drill } from './drill.ts';
 import { peakPerSecond } from './peak.ts';
 
-/** The oldest state whose migrations are still those of today: before the first release some were renumbered. */
-const BEFORE = 'e17e8ed';
+/** The state before there were rollouts, monitoring, keys, images and charts; the version of its packages is 0.1.0. */
+const BEFORE = 'f89b0ba';
 const SHARE_OF_PEAK = 0.6;
+/** A process that starts takes a processor for seconds, which on one machine is missing for the load. */
+const MOST_PER_SECOND = 200;
 
 /**
  * Services of an older state (`--from`, a commit) are replaced by this one's, process after process, and then by the older ones again, under
@@ -39,8 +41,7 @@ export const drillUpgrade: Drill = async ({ from = BEFORE, rate, say }): Promise
   for (let price = 0; price < 10; price++)
     expected.set(price, (await client.predict(DRILL_MODEL, drillInput(price))).score);
   const peak = await peakPerSecond(client);
-  const perSecond = Math.max(10, Math.min(rate, SHARE_OF_PEAK * peak));
-  let asked = 0;
+  const perSecond = Math.max(10, Math.min(rate, MOST_PER_SECOND, SHARE_OF_PEAK * peak));
   let different = 0;
   const checking = {
     async predict(...given: Parameters<typeof client.predict>) {
@@ -67,12 +68,11 @@ export const drillUpgrade: Drill = async ({ from = BEFORE, rate, say }): Promise
   say(`version ${promoted} was promoted by the new services`);
   await replace('is old again', older.root);
   const all = await load.stop();
-  asked = all.length;
   const failures = all.flatMap(({ failure }) => failure ?? []);
   if (failures[0] !== undefined) say(`${failures.length} failed, the first with: ${failures[0]}`);
   return [
     figure('upgrade_failed', [failures.length], { atMost: 0 }),
     figure('upgrade_different', [different], { atMost: 0 }),
-    figure('upgrade_asked', [asked]),
+    figure('upgrade_asked', [all.length]),
   ];
 };

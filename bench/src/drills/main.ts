@@ -101,7 +101,7 @@ const program = new Command('npm run drill --')
     '--only <ids>',
     'failures: rows of the matrix, such as 1,5,9-12; stores: names of trials; hostile: doors; learning: one part',
   )
-  .option('--hours <h>', 'soak: for how long', Number, 0.33)
+  .option('--hours <h>', 'soak: for how long', Number, 0.3)
   .option('--from <commit>', 'upgrade: the state to upgrade from')
   .option('--pictures <folder>', 'months: writes its charts there')
   .option('--data <folder>', 'documents, learning, months, monitoring, movies: where the data are')

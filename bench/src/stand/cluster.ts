@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@hotloop/deploy/backing/free-port.ts';
@@ -93,7 +94,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
               recordFile: join(folder, `${name}.process.json`),
               ...{ log, watchdog },
               onEvent: () => undefined,
-              env: () => ({ ...shared, ...env, ...peers() }),
+              env: () => knownTo(root, service, { ...shared, ...env, ...peers() }),
             },
             AbortSignal.timeout(START_MS),
           ),
@@ -128,6 +129,25 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     addresses,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
+}
+
+/** Without the variables that these sources do not know: an older state refuses to start with a newer one's. */
+function knownTo(
+  root: string,
+  service: ServiceName,
+  environment: Readonly<Record<string, string>>,
+): Record<string, string> {
+  if (root === ROOT) return { ...environment };
+  const sources = [join(root, service, 'src'), join(root, 'platform', 'src')].flatMap((folder) =>
+    (readdirSync(folder, { recursive: true }) as string[])
+      .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+      .map((name) => readFileSync(join(folder, name), 'utf8')),
+  );
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      ([name]) => !name.startsWith('HOTLOOP_') || sources.some((text) => text.includes(`${name}:`)),
+    ),
+  );
 }
 
 type Supervise = (root: string, env: Readonly<Record<string, string>>) => Promise<SupervisedService>;

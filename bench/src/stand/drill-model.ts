@@ -10,6 +10,14 @@ features:
   - {name: views, from: history.user.view.count, window: 7d, missing: 0}
   - {name: spent, from: history.user.buy.sum(price), window: 30d, missing: 0}
 `;
+/** The same, but that its predictions need no store. */
+export const NO_HISTORY_MODEL = 'drill-no-history';
+const NO_HISTORY_MANIFEST = `name: ${NO_HISTORY_MODEL}
+features:
+  - {name: price, from: request.price, missing: 0}
+  - {name: views, from: request.views, missing: 0}
+  - {name: spent, from: request.spent, missing: 0}
+`;
 /** Each run takes milliseconds and holds one row. */
 export const HEAVY_MODEL = 'heavy';
 const HEAVY_MANIFEST = `name: ${HEAVY_MODEL}
@@ -23,6 +31,7 @@ const MODELS: Readonly<
   Record<string, { readonly manifestYaml: string; readonly hidden: readonly number[] }>
 > = {
   [DRILL_MODEL]: { manifestYaml: DRILL_MANIFEST, hidden: [8] },
+  [NO_HISTORY_MODEL]: { manifestYaml: NO_HISTORY_MANIFEST, hidden: [8] },
   [HEAVY_MODEL]: { manifestYaml: HEAVY_MANIFEST, hidden: [2_000, 2_000] },
 };
 const ANSWERS_MS = 60_000;

@@ -38,9 +38,14 @@ export function copySources(root: string, into: string): SourceTree {
   return treeAt(into);
 }
 
-/** Takes the sources of another commit of `root`. Throws when git does not have it. */
+/** Takes the sources of another commit of `root`. Throws when git does not have it, as a clone without history has not. */
 export function checkOutSources(root: string, reference: string, into: string): SourceTree {
   mkdirSync(into, { recursive: true });
+  try {
+    git(root, 'cat-file', '-e', `${reference}^{commit}`);
+  } catch (cause) {
+    throw new Error(`commit ${reference} is not in the history of ${root}; name another with --from`, { cause });
+  }
   const archive = git(root, 'archive', '--format=tar', reference);
   execFileSync('tar', ['-x', '-C', into], { input: archive });
   linkPackages(root, into);
@@ -70,7 +75,9 @@ export function plantedText(text: string, { file, from, to }: PlantedBug): strin
 const LARGEST_ARCHIVE = 512 * 1024 * 1024;
 
 function git(root: string, ...args: string[]): Buffer {
-  return execFileSync('git', ['-C', root, ...args], { maxBuffer: LARGEST_ARCHIVE });
+  return execFileSync('git', ['-C', root, ...args], {
+    ...{ maxBuffer: LARGEST_ARCHIVE, stdio: ['ignore', 'pipe', 'pipe'] },
+  });
 }
 
 /** Every installed package is linked as it is; those of the project lead into the new tree. */

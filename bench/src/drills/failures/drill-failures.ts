@@ -21,13 +21,14 @@ import {
 } from './failure-cell.ts';
 import { LEARNING_CELLS } from './learning-cells.ts';
 import { LIVE_CELLS } from './live-cells.ts';
-import { openScene } from './scene.ts';
+import { openScene, type SceneOptions } from './scene.ts';
 import { SERVING_CELLS } from './serving-cells.ts';
 
 const SERVICES_MS = 300_000;
 const TESTS_MS = 600_000;
 /** A planted bug shows itself in a short outage, too. */
 const PLANTED_OUTAGE_MS = 5_000;
+const LANES = 2;
 
 export const FAILURE_CELLS: readonly FailureCell[] = [
   ...SERVING_CELLS,
@@ -37,22 +38,47 @@ export const FAILURE_CELLS: readonly FailureCell[] = [
 
 /** The result of one cell: its problems, and whether its planted bug was noticed. */
 interface CellResult {
-  problems: readonly string[];
-  caught: boolean;
+  readonly problems: readonly string[];
+  readonly caught: boolean;
 }
+
+/** Of all cells so far, by id. */
+type Results = Map<number, CellResult>;
 
 /**
  * Every row of the failure matrix: shown to hold, and shown to fail on a copy of the sources in which its bug was planted. `--only
  * 1,5,9-12` runs some of them, `--outage` says how long a store is away.
+ *
+ * Rows that wait for a store share their time with those that tests show. Rows that judge by time have the machine to
+ * themselves. Planted bugs are tried two at a time: a busy machine does not hide one.
  */
 export const drillFailures: Drill = async (options): Promise<Figure[]> => {
   const cells = FAILURE_CELLS.filter(({ id }) => chosen(options.only)(id));
+  const live = cells.filter(isLive);
+  const shownByTests = cells.filter((cell): cell is TestCell => !isLive(cell));
+  const begun = performance.now();
+  const seconds = () => Math.round((performance.now() - begun) / 1000);
+  const say = (line: string) => options.say(`${seconds()} s: ${line}`);
   await using folder = await benchFolder();
-  const planted = copySources(ROOT, join(folder.path, 'planted'));
-  const results = new Map<number, CellResult>();
+  const copy = (name: string) => copySources(ROOT, join(folder.path, name));
+  const results: Results = new Map();
   const recorded: Record<'recovery_ms' | 'answered', number[]> = { recovery_ms: [], answered: [] };
-  await runTestCells(cells.filter((cell) => !isLive(cell)) as TestCell[], planted, results, options);
-  await runLiveCells(cells.filter(isLive), planted, results, recorded, folder.path, options);
+  const byTests = () => runTestCells(shownByTests, copy('planted-tests'), results, say);
+
+  if (live.length === 0) await byTests();
+  else {
+    say(`${live.length} rows on running services`);
+    await using sound = await openCellScene({
+      ...{ folder: join(folder.path, 'sound'), root: ROOT, outageMs: options.outage * 1000, say },
+      record: (key, value) => recorded[key].push(value),
+    });
+    const patient = live.filter((cell) => cell.patient);
+    const quick = live.filter((cell) => !cell.patient);
+    await allOf([byTests(), judge(patient, sound.scene, results, say)]);
+    await judge(quick, sound.scene, results, say);
+  }
+  await plantInLanes(live, copy, folder.path, results, say);
+
   let passed = 0;
   for (const { id, fault, holds } of cells) {
     const { problems, caught } = results.get(id) ?? { problems: ['it was not run'], caught: false };
@@ -68,14 +94,21 @@ export const drillFailures: Drill = async (options): Promise<Figure[]> => {
     ...(recorded.answered.length > 0
       ? [figure('answered', [Math.min(...recorded.answered)], { atLeast: 0.999 })]
       : []),
+    figure('failures_s', [seconds()]),
   ];
 };
+
+/** Waits for all, also when one fails; then throws what the first one threw. */
+async function allOf(running: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(running);
+  await Promise.all(running);
+}
 
 async function runTestCells(
   cells: readonly TestCell[],
   planted: SourceTree,
-  results: Map<number, CellResult>,
-  { say }: DrillOptions,
+  results: Results,
+  say: DrillOptions['say'],
 ): Promise<void> {
   if (cells.length === 0) return;
   say(`${cells.length} rows by tests of the suite`);
@@ -119,62 +152,61 @@ async function runTests(root: string, tests: readonly NamedTest[], services: obj
   return last === '' ? tests.map(() => ({ passed: 0, failed: 0, messages: [] })) : JSON.parse(last);
 }
 
-async function runLiveCells(
+/** A scene on stores of its own. */
+async function openCellScene(
+  options: Omit<SceneOptions, 'stores'>,
+): Promise<{ readonly scene: Scene } & AsyncDisposable> {
+  await using opened = new AsyncDisposableStack();
+  const stores = opened.use(await startStores(join(options.folder, 'stores')));
+  const scene = opened.use(await openScene({ ...options, stores }));
+  const stack = opened.move();
+  return { scene, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+async function judge(
   cells: readonly LiveCell[],
-  planted: SourceTree,
-  results: Map<number, CellResult>,
-  recorded: Record<'recovery_ms' | 'answered', number[]>,
-  folder: string,
-  { say, outage }: DrillOptions,
+  scene: Scene,
+  results: Results,
+  say: DrillOptions['say'],
 ): Promise<void> {
-  if (cells.length === 0) return;
-  say(`${cells.length} rows on running services`);
-  const inScene = async (
-    name: string,
-    root: string,
-    outageMs: number,
-    record: Scene['record'],
-    body: (scene: Scene) => Promise<void>,
-  ) => {
-    const own = join(folder, name);
-    await using stores = await startStores(join(own, 'stores'));
-    await using scene = await openScene({ folder: own, stores, root, outageMs, say, record });
-    await body(scene);
-  };
-  await inScene(
-    'sound',
-    ROOT,
-    outage * 1000,
-    (key, value) => recorded[key].push(value),
-    async (scene) => {
-      for (const cell of cells) {
-        const problems = await attempt(cell, scene);
-        results.set(cell.id, { problems, caught: false });
-        say(`${cell.id}: ${problems.length === 0 ? 'holds' : problems.join('; ')}`);
-      }
-    },
-  );
-  // Cells of one bug share the services that have it.
-  let scenes = 0;
-  for (const [bug, same] of Map.groupBy(cells, (cell) => cell.bug)) {
-    using _bug = planted.plant(bug);
-    await inScene(
-      `planted-${++scenes}`,
-      planted.root,
-      PLANTED_OUTAGE_MS,
-      () => undefined,
-      async (scene) => {
-        for (const cell of same) {
-          const problems = await attempt(cell, scene);
-          results.set(cell.id, {
-            problems: results.get(cell.id)?.problems ?? [],
-            caught: problems.length > 0,
-          });
-          say(`${cell.id}: bug ${problems.length > 0 ? `seen: ${problems[0]}` : 'NOT SEEN'}`);
-        }
-      },
-    );
+  for (const cell of cells) {
+    const problems = await attempt(cell, scene);
+    results.set(cell.id, { problems, caught: false });
+    say(`${cell.id}: ${problems.length === 0 ? 'holds' : problems.join('; ')}`);
   }
+}
+
+/** Cells of one bug share the services that have it; each lane has a copy of the sources. */
+async function plantInLanes(
+  cells: readonly LiveCell[],
+  copy: (name: string) => SourceTree,
+  folder: string,
+  results: Results,
+  say: DrillOptions['say'],
+): Promise<void> {
+  // The bug with the most cells first, so that the lanes end at about the same time.
+  const bugs = [...Map.groupBy(cells, (cell) => cell.bug)].sort(([, a], [, b]) => b.length - a.length);
+  const lane = async (number: number) => {
+    const name = `planted-${number}`;
+    const planted = copy(name);
+    for (let next = bugs.shift(); next; next = bugs.shift()) {
+      const [bug, same] = next;
+      using _bug = planted.plant(bug);
+      await using own = await openCellScene({
+        ...{ folder: join(folder, `${name}-${bugs.length}`), root: planted.root, say: () => undefined },
+        ...{ outageMs: PLANTED_OUTAGE_MS, record: () => undefined },
+      });
+      for (const cell of same) {
+        const problems = await attempt(cell, own.scene);
+        results.set(cell.id, {
+          problems: results.get(cell.id)?.problems ?? [],
+          caught: problems.length > 0,
+        });
+        say(`${cell.id}: bug ${problems.length > 0 ? `seen: ${problems[0]}` : 'NOT SEEN'}`);
+      }
+    }
+  };
+  await allOf(Array.from({ length: Math.min(LANES, bugs.length) }, (_, number) => lane(number + 1)));
 }
 
 async function attempt(cell: LiveCell, scene: Scene): Promise<readonly string[]> {

@@ -53,6 +53,8 @@ export interface TestCell extends AnyCell {
 
 /** Shown on running services: `run` finds nothing, and something with the bug. */
 export interface LiveCell extends AnyCell {
+  /** It waits most of the time and judges nothing by the speed of the machine, so that tests may run beside it. */
+  readonly patient?: boolean;
   run(scene: Scene): Promise<Problems>;
 }
 

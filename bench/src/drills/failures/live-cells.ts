@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { quantile } from '../../interleave.ts';
+import type { ServiceName } from '@hotloop/deploy/single/single-listen.ts';
 import {
   type AskedPrediction,
   answeredShare,
@@ -8,21 +8,23 @@ import {
   recoveryMs,
   steadyLoad,
 } from '../../load/steady-load.ts';
-import { DRILL_MODEL, drillInput, HEAVY_MODEL as HEAVY, makeLive } from '../../stand/drill-model.ts';
+import { DRILL_MODEL, drillInput, NO_HISTORY_MODEL } from '../../stand/drill-model.ts';
 import { signalTree } from '../../stand/process-tree.ts';
 import { residentBytes } from '../../stand/resident-bytes.ts';
 import type { StoreName } from '../../stand/stores.ts';
-import type { LiveCell, Scene } from './failure-cell.ts';
+import type { LiveCell, Problems, Scene } from './failure-cell.ts';
+import { overload } from './overload.ts';
 
 const PER_SECOND = 100;
 const CALM_MS = 3_000;
 const AFTER_KILL_MS = 6_000;
-const RECOVERY_MS = 2_000;
+/** Of the slowest kill; `recovery_ms` is the figure with the goal for most of them. */
+const RECOVERED_MS = 5_000;
 const ADDED_P99_MS = 25;
 const GROWTH_BYTES = 64 * 2 ** 20;
 
-const load = ({ client }: Scene) =>
-  steadyLoad({ client, model: DRILL_MODEL, perSecond: PER_SECOND, input: drillInput });
+const load = ({ client }: Scene, model = DRILL_MODEL, perSecond = PER_SECOND) =>
+  steadyLoad({ client, model, perSecond, input: drillInput });
 
 /** Failed predictions and those that are missing in the log. */
 async function lossesOf(scene: Scene, asked: readonly AskedPrediction[], mayFail = 0): Promise<string[]> {
@@ -35,6 +37,15 @@ async function lossesOf(scene: Scene, asked: readonly AskedPrediction[], mayFail
       : []),
     ...(missing.length > 0 ? [`${missing.length} of ${ids.length} answers are not in the log`] : []),
   ];
+}
+
+/** One after another, up to the first that finds something. */
+async function inTurn(...parts: readonly (() => Promise<Problems>)[]): Promise<Problems> {
+  for (const part of parts) {
+    const problems = await part();
+    if (problems.length > 0) return problems;
+  }
+  return [];
 }
 
 /** Kills a process under load, again and again; nothing may fail, and goodput is back soon. */
@@ -56,9 +67,9 @@ async function killed(scene: Scene, kills: number, victims: () => readonly (numb
   }
   const asked = await under.stop();
   for (const one of recoveries) scene.record('recovery_ms', one);
-  const slow = quantile(recoveries, 0.95);
+  const slowest = Math.max(...recoveries);
   return [
-    ...(slow > RECOVERY_MS ? [`goodput came back after ${Math.round(slow)} ms`] : []),
+    ...(slowest > RECOVERED_MS ? [`goodput came back after ${Math.round(slowest)} ms`] : []),
     ...(await lossesOf(scene, asked)),
   ];
 }
@@ -68,9 +79,11 @@ async function away(
   scene: Scene,
   store: StoreName,
   how: 'stop' | 'freeze',
-  check: (calm: readonly AskedPrediction[], during: readonly AskedPrediction[]) => string[] = () => [],
+  check: (during: readonly AskedPrediction[], without: readonly AskedPrediction[]) => string[] = () => [],
 ): Promise<string[]> {
   const under = load(scene);
+  // What a busy machine does to a prediction, it does to one that needs no history, too.
+  const beside = load(scene, NO_HISTORY_MODEL, PER_SECOND / 2);
   await delay(CALM_MS);
   const from = performance.now();
   {
@@ -81,26 +94,27 @@ async function away(
   await delay(CALM_MS);
   const asked = await under.stop();
   const during = between(asked, from, until);
-  const share = answeredShare(during);
+  const without = between(await beside.stop(), from, until);
+  const share = answeredShare([...during, ...without]);
   scene.record('answered', share);
   const what = `${store} ${how === 'stop' ? 'stopped' : 'frozen'}`;
   scene.say(
-    `${what}: ${(share * 100).toFixed(2)} % of ${during.length} answered, p99 ${Math.round(p99Ms(during))} ms`,
+    `${what}: ${(share * 100).toFixed(2)} % of ${during.length + without.length} answered, p99 ${Math.round(p99Ms(during))} ms, without history ${Math.round(p99Ms(without))} ms`,
   );
   return [
     ...(share < 0.999 ? [`${what}: ${(share * 100).toFixed(2)} % answered`] : []),
-    ...check(between(asked, from - CALM_MS, from), during).map((problem) => `${what}: ${problem}`),
+    ...check(during, without).map((problem) => `${what}: ${problem}`),
     ...(await lossesOf(scene, asked, 0.001)).map((problem) => `${what}: ${problem}`),
   ];
 }
 
-const mustSayDegraded = (_calm: readonly AskedPrediction[], during: readonly AskedPrediction[]) => {
+const mustSayDegraded = (during: readonly AskedPrediction[]) => {
   const silent = during.filter(({ answer }) => answer && !answer.degraded.includes('history')).length;
   // Reads that were under way, and those within the time in which the first failures are counted.
   return silent > during.length * 0.2 ? [`${silent} of ${during.length} answers do not say "history"`] : [];
 };
-const mustBeQuick = (calm: readonly AskedPrediction[], during: readonly AskedPrediction[]) => {
-  const added = p99Ms(during) - p99Ms(calm);
+const mustBeQuick = (during: readonly AskedPrediction[], without: readonly AskedPrediction[]) => {
+  const added = p99Ms(during) - p99Ms(without);
   return added > ADDED_P99_MS ? [`p99 rose by ${Math.round(added)} ms`] : [];
 };
 
@@ -108,11 +122,6 @@ const DROPPED_ROWS = {
   file: 'compute/src/infer.ts',
   from: '      this.#write(asked, outputs, result, failure ?? null).then(',
   to: '      (Math.random() < 0.02 ? Promise.resolve() : this.#write(asked, outputs, result, failure ?? null)).then(',
-} as const;
-const NO_BUDGET = {
-  file: 'preprocessor/src/history-gate.ts',
-  from: 'Math.min(budgetMs, timeoutMs)',
-  to: 'timeoutMs + budgetMs',
 } as const;
 
 /** Rows of the failure matrix that are shown on running services under load. Those with the same bug share services with it. */
@@ -130,14 +139,16 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     fault: 'kill -9 of a compute front and of a runner under load',
     holds: 'as row 1; the front’s runners end with it, and its journal is shipped by its successor',
     bug: DROPPED_ROWS,
-    run: async (scene) => [
-      ...(await killed(scene, 2, () => scene.cluster.of('compute').map(({ pid }) => pid))),
-      ...(await killed(scene, 2, () =>
-        scene.cluster.of('compute').flatMap((node) => node.children().slice(0, 1)),
-      )),
-      ...(await killed(scene, 1, () => scene.cluster.of('postprocessor').map(({ pid }) => pid))),
-      ...(await killed(scene, 1, () => scene.cluster.of('retrainer').map(({ pid }) => pid))),
-    ],
+    run: (scene) => {
+      const pids = (service: ServiceName) => () => scene.cluster.of(service).map(({ pid }) => pid);
+      const runners = () => scene.cluster.of('compute').flatMap((node) => node.children().slice(0, 1));
+      return inTurn(
+        () => killed(scene, 2, pids('compute')),
+        () => killed(scene, 2, runners),
+        () => killed(scene, 1, pids('postprocessor')),
+        () => killed(scene, 1, pids('retrainer')),
+      );
+    },
   },
   {
     id: 8,
@@ -172,18 +183,32 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     id: 9,
     fault: 'Redis stopped',
     holds: 'predictions go on with defaults, say `degraded`, and are not slower',
-    bug: NO_BUDGET,
-    run: (scene) => away(scene, 'redis', 'stop', (calm, during) => [...mustBeQuick(calm, during)]),
+    bug: {
+      file: 'preprocessor/src/predict.ts',
+      from: "...(events === null ? ['history'] : []),",
+      to: '',
+    },
+    patient: true,
+    run: (scene) =>
+      away(scene, 'redis', 'stop', (during, without) => [
+        ...mustBeQuick(during, without),
+        ...mustSayDegraded(during),
+      ]),
   },
   {
     id: 10,
     fault: 'Redis frozen',
     holds: 'a few predictions wait for the budget of 20 ms, then none',
-    bug: NO_BUDGET,
+    bug: {
+      file: 'preprocessor/src/history-gate.ts',
+      from: 'Math.min(budgetMs, timeoutMs)',
+      to: 'timeoutMs + budgetMs',
+    },
+    patient: true,
     run: (scene) =>
-      away(scene, 'redis', 'freeze', (calm, during) => [
-        ...mustBeQuick(calm, during),
-        ...mustSayDegraded(calm, during),
+      away(scene, 'redis', 'freeze', (during, without) => [
+        ...mustBeQuick(during, without),
+        ...mustSayDegraded(during),
       ]),
   },
   {
@@ -192,6 +217,7 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     holds:
       'predictions go on; the log waits in journals and loses nothing; a promotion is refused UNAVAILABLE',
     bug: DROPPED_ROWS,
+    patient: true,
     run: (scene) => away(scene, 'postgres', 'stop'),
   },
   {
@@ -199,6 +225,7 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     fault: 'Postgres frozen',
     holds: 'as row 13; no service grows by more than 64 MB',
     bug: DROPPED_ROWS,
+    patient: true,
     async run(scene) {
       const bytes = () => scene.cluster.nodes.map(({ pid }) => (pid === undefined ? 0 : residentBytes(pid)));
       const before = bytes();
@@ -214,10 +241,12 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     fault: 'Kafka stopped, and frozen',
     holds: 'predictions go on; events wait where they are',
     bug: DROPPED_ROWS,
-    run: async (scene) => [
-      ...(await away(scene, 'kafka', 'stop')),
-      ...(await away(scene, 'kafka', 'freeze')),
-    ],
+    patient: true,
+    run: (scene) =>
+      inTurn(
+        () => away(scene, 'kafka', 'stop'),
+        () => away(scene, 'kafka', 'freeze'),
+      ),
   },
   {
     id: 29,
@@ -284,50 +313,3 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     },
   },
 ];
-
-const CALLERS = 32;
-const PEAK_MS = 4_000;
-const FLOOD_MS = 8_000;
-
-/** A model of which each run takes milliseconds, one row a run, asked at three times the rate that it can answer. */
-async function overload(scene: Scene): Promise<string[]> {
-  await makeLive(scene.client, 2, HEAVY);
-  const end = performance.now() + PEAK_MS;
-  let peakAnswers = 0;
-  const input = (index: number) => ({ user: `u${index}`, request: { price: index % 10 } });
-  await Promise.all(
-    Array.from({ length: CALLERS }, async (_, index) => {
-      while (performance.now() < end)
-        await scene.client.predict(HEAVY, input(index)).then(
-          () => peakAnswers++,
-          () => undefined,
-        );
-    }),
-  );
-  const peak = peakAnswers / (PEAK_MS / 1000);
-  const impatient = {
-    predict: (model: string, asked: ReturnType<typeof input>) =>
-      scene.client.predict(model, asked, { timeoutMs: 1_000 }),
-  } as Pick<Scene['client'], 'predict'>;
-  const flood = steadyLoad({ client: impatient, model: HEAVY, perSecond: peak * 3, input });
-  const from = performance.now();
-  await delay(FLOOD_MS);
-  const asked = await flood.stop();
-  const answered = asked.filter(
-    ({ answer, doneAt }) => answer && doneAt > from + 1000 && doneAt < from + FLOOD_MS,
-  );
-  const goodput = answered.length / (FLOOD_MS / 1000 - 1);
-  const failures = asked.flatMap(({ failure }) => failure ?? []);
-  const late = failures.filter((failure) => /DEADLINE|no answer within/.test(failure)).length;
-  scene.say(
-    `overload: ${Math.round(peak)} a second at most; asked for three times that, ${Math.round(goodput)} a second answered, ${failures.length} refused, ${late} of them late; the last: ${failures.at(-1)}`,
-  );
-  return [
-    ...(goodput < 0.9 * peak
-      ? [`goodput fell to ${Math.round(goodput)} of ${Math.round(peak)} a second`]
-      : []),
-    ...(failures.length > 0 && late > failures.length / 2
-      ? [`${late} of ${failures.length} were not refused but ran into their deadline: ${failures[0]}`]
-      : []),
-  ];
-}

@@ -6,7 +6,7 @@ import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { type FaultProxy, startFaultProxy } from '../../load/fault-proxy.ts';
 import { ROOT, startCluster } from '../../stand/cluster.ts';
-import { makeLive, openDrillClient } from '../../stand/drill-model.ts';
+import { DRILL_MODEL, makeLive, NO_HISTORY_MODEL, openDrillClient } from '../../stand/drill-model.ts';
 import type { Stores } from '../../stand/stores.ts';
 import type { Scene } from './failure-cell.ts';
 
@@ -48,7 +48,7 @@ export async function openScene(options: SceneOptions): Promise<Scene & AsyncDis
   const client = opened.use(
     await openDrillClient(cluster.addresses('preprocessor'), cluster.addresses('retrainer')),
   );
-  await makeLive(client, 1);
+  for (const model of [DRILL_MODEL, NO_HISTORY_MODEL]) await makeLive(client, 1, model);
   const stack = opened.move();
   return {
     ...{ stores, cluster, client, toCompute },

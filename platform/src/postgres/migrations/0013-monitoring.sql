@@ -1,6 +1,8 @@
 -- The transaction that wrote a row, so that the monitor can read what is new since it last looked: rows become visible in
--- the order of commits, not of ids. Set by Postgres; rows from before this column count as read.
-ALTER TABLE prediction ADD COLUMN ingested bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint);
+-- the order of commits, not of ids. Set by Postgres. Rows from before this column have none and count as read: in two statements the
+-- column is there at once, in one all rows would be written again, with the table locked.
+ALTER TABLE prediction ADD COLUMN ingested bigint;
+ALTER TABLE prediction ALTER COLUMN ingested SET DEFAULT (pg_current_xact_id()::text::bigint);
 CREATE INDEX prediction_ingested ON prediction USING brin (ingested);
 
 -- An answer that replaces the row of a failed attempt is new.

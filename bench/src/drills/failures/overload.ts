@@ -1,0 +1,82 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { quantile } from '../../interleave.ts';
+import { steadyLoad } from '../../load/steady-load.ts';
+import { HEAVY_MODEL, makeLive } from '../../stand/drill-model.ts';
+import type { Problems, Scene } from './failure-cell.ts';
+
+const CALLERS = 32;
+const ROUNDS = 5;
+const PEAK_MS = 1_500;
+const FLOOD_MS = 3_000;
+/** Of each flood: until the queue has its length. */
+const SETTLE_MS = 1_000;
+const TIMEOUT_MS = 1_000;
+
+type Client = Pick<Scene['client'], 'predict'>;
+const input = (index: number) => ({ user: `u${index}`, request: { price: index % 10 } });
+
+/**
+ * A model of which each run takes milliseconds, one row a run, asked at three times the rate that it can answer. Peak and flood take turns, because
+ * a machine that other programs use is slower in one second than in the next; the median of the turns counts.
+ */
+export async function overload(scene: Scene): Promise<Problems> {
+  await makeLive(scene.client, 2, HEAVY_MODEL);
+  await peakPerSecond(scene.client);
+  const ratios: number[] = [];
+  const failures: string[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const before = await peakPerSecond(scene.client);
+    const flood = await goodput(scene.client, 3 * before);
+    failures.push(...flood.failures);
+    const peak = (before + (await peakPerSecond(scene.client))) / 2;
+    ratios.push(flood.perSecond / peak);
+    scene.say(
+      `overload: ${Math.round(peak)} a second at most; of three times that ${Math.round(flood.perSecond)} a second answered`,
+    );
+  }
+  const ratio = quantile(ratios, 0.5);
+  const late = failures.filter((failure) => /DEADLINE|no answer within/.test(failure)).length;
+  scene.say(`overload: ${failures.length} refused, ${late} of them late; the last: ${failures.at(-1)}`);
+  return [
+    ...(ratio < 0.9 ? [`goodput fell to ${ratio.toFixed(2)} of the peak`] : []),
+    ...(failures.length === 0 ? ['nothing was refused'] : []),
+    ...(late > failures.length / 2
+      ? [`${late} of ${failures.length} were not refused but ran into their deadline`]
+      : []),
+  ];
+}
+
+/** Answers a second that callers get who ask again as soon as they are answered. */
+async function peakPerSecond(client: Client): Promise<number> {
+  const begun = performance.now();
+  let answers = 0;
+  await Promise.all(
+    Array.from({ length: CALLERS }, async (_, caller) => {
+      for (let index = caller; performance.now() < begun + PEAK_MS; index += CALLERS)
+        await client.predict(HEAVY_MODEL, input(index)).then(
+          () => answers++,
+          () => undefined,
+        );
+    }),
+  );
+  return answers / ((performance.now() - begun) / 1000);
+}
+
+async function goodput(
+  client: Client,
+  perSecond: number,
+): Promise<{ readonly perSecond: number; readonly failures: readonly string[] }> {
+  const impatient: Client = {
+    predict: (model, asked) => client.predict(model, asked, { timeoutMs: TIMEOUT_MS }),
+  };
+  const flood = steadyLoad({ client: impatient, model: HEAVY_MODEL, perSecond, input });
+  const from = performance.now() + SETTLE_MS;
+  await delay(FLOOD_MS);
+  const until = performance.now();
+  const asked = await flood.stop();
+  const answered = asked.filter(({ answer, doneAt }) => answer && doneAt >= from && doneAt < until);
+  return {
+    perSecond: answered.length / ((until - from) / 1000),
+    failures: asked.flatMap(({ failure }) => failure ?? []),
+  };
+}
