@@ -13,6 +13,7 @@ import { memoryBench } from './benches/memory.ts';
 import { monitoringBench } from './benches/monitoring.ts';
 import { peersBench } from './benches/peers.ts';
 import { predictBench } from './benches/predict.ts';
+import { processesBench } from './benches/processes.ts';
 import { providersBench } from './benches/providers.ts';
 import { runtimeBench } from './benches/runtime.ts';
 import { serverlessBench } from './benches/serverless.ts';
@@ -38,6 +39,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   log: logBench,
   memory: memoryBench,
   peers: peersBench,
+  processes: processesBench,
   swap: swapBench,
   tls: tlsBench,
   providers: providersBench,

@@ -31,6 +31,7 @@ export async function openCompute(
       {
         node,
         listen: listen.grpc,
+        sharePort: settings.HOTLOOP_SHARE_PORT,
         httpListen: listen.http,
         dataDirectory: join(settings.HOTLOOP_DATA, node),
         drainMs: foundation.drainMs,

@@ -52,6 +52,8 @@ export interface ComputeOptions {
   readonly node: string;
   /** host:port of gRPC; port 0 picks a free port. */
   readonly listen: string;
+  /** Other computes of this machine listen on the same address, too. Default: false. */
+  readonly sharePort?: boolean;
   /** host:port of the Open Inference Protocol over REST; absent: REST is not served. */
   readonly httpListen?: string;
   /** Folder used by this node only; it holds the journal of the prediction log. */
@@ -168,6 +170,7 @@ export async function startCompute(
     const server = await startGrpcServer({
       services: [inferenceService((item, isOver) => port.inferWhile(item, isOver)), oipService(oip)],
       address: options.listen,
+      sharePort: options.sharePort,
       authenticator: adapters.authenticator,
       tls: adapters.tls,
       definitions: {

@@ -13,6 +13,8 @@ export interface KillableServiceOptions {
   readonly script: string;
   /** Its whole environment but for the addresses that it listens on. */
   readonly environment: Readonly<Record<string, string>>;
+  /** host:port of gRPC; default: a free one. */
+  readonly listen?: string;
 }
 
 /** A service as it is installed: its own main.ts in a process of its own, which can be killed and started again. */
@@ -37,7 +39,7 @@ export async function startKillableService(
   options: KillableServiceOptions,
   signal: AbortSignal,
 ): Promise<KillableService> {
-  const first = await startOnce(options, '127.0.0.1:0', '127.0.0.1:0', signal);
+  const first = await startOnce(options, options.listen ?? '127.0.0.1:0', '127.0.0.1:0', signal);
   const { address, httpAddress } = first;
   let child = first.child;
   return {

@@ -20,6 +20,7 @@ import { guardService } from './guard.ts';
 import { createHealth, type Health } from './health.ts';
 import { onHttp2Session } from './http2-sessions.ts';
 import { formatAddress, parseListenAddress } from './listen-address.ts';
+import { listenShared, type SharedPort } from './shared-port.ts';
 import { replaceStreamTable } from './stream-table.ts';
 import { markingUnreadable } from './unreadable-request.ts';
 
@@ -36,6 +37,8 @@ export interface GrpcServerOptions {
   readonly definitions: PackageDefinition;
   /** host:port; port 0 picks a free port. An address other than loopback requires API keys. */
   readonly address: string;
+  /** Other processes listen on the same port, too; see `listenShared`. Default: false. */
+  readonly sharePort?: boolean | undefined;
   readonly authenticator: Authenticator;
   /** Default: AUTHORIZATION. */
   readonly authorization?: ReadonlyMap<string, Requirement>;
@@ -113,7 +116,9 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     add(markingUnreadable(definitionOf(options.definitions, service.name)), service.handlers, active);
   add(markingUnreadable(health.definition), health.handlers);
   addReflection(options, add);
-  const port = await bind(server, options);
+  const { port, close } = await bind(server, options);
+  // No new connections while what came is answered.
+  draining.signal.addEventListener('abort', close, { once: true });
   onHttp2Session(server, (session) => {
     widenReceiveWindow(session);
     if (!replaceStreamTable(session))
@@ -166,21 +171,26 @@ function addReflection(
   reflection.addToServer({ addService: add } as Parameters<ReflectionService['addToServer']>[0]);
 }
 
-async function bind(server: Server, options: GrpcServerOptions): Promise<number> {
+async function bind(server: Server, options: GrpcServerOptions): Promise<SharedPort> {
   const { tls } = options;
   const credentials = tls ? tls.serverCredentials() : ServerCredentials.createInsecure();
-  return new Promise((resolve, reject) => {
-    server.bindAsync(options.address, credentials, (cause, port) => {
-      if (!cause) return resolve(port);
-      server.forceShutdown();
-      reject(
-        new HotloopError('UNAVAILABLE', `cannot listen on ${options.address}: is it in use?`, {
-          reason: 'cannot_listen',
-          cause,
-        }),
+  try {
+    if (options.sharePort)
+      return await listenShared(server, credentials, parseListenAddress(options.address));
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync(options.address, credentials, (cause, bound) =>
+        cause ? reject(cause) : resolve(bound),
       );
     });
-  });
+    // The library closes its own port when it shuts down.
+    return { port, close: () => undefined };
+  } catch (cause) {
+    server.forceShutdown();
+    throw new HotloopError('UNAVAILABLE', `cannot listen on ${options.address}: is it in use?`, {
+      reason: 'cannot_listen',
+      cause,
+    });
+  }
 }
 
 class RunningServer implements GrpcServer {

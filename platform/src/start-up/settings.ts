@@ -95,6 +95,8 @@ export const computeSettings = {
     .optional(),
   /** Memory of all runners together; also the limit of one runner if its manifest sets none. */
   HOTLOOP_MEMORY_BUDGET_MB: megabytesSchema().optional(),
+  /** Several computes of one machine listen for gRPC on the same HOTLOOP_LISTEN; each has its own HOTLOOP_HTTP_LISTEN. */
+  HOTLOOP_SHARE_PORT: z.stringbool().default(false),
   /** Maximum size of log data on disk that waits to be shipped; predictions beyond it are rejected. */
   HOTLOOP_JOURNAL_MAX_MB: megabytesSchema().optional(),
   /** Milliseconds without a request after which a model is unloaded until the next request. 0: never. */
