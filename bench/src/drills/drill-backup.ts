@@ -1,18 +1,16 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, type HotloopClient } from '@hotloop/client';
+import { connect } from '@hotloop/client';
 import type { Local } from '@hotloop/deploy/local/start-local.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { openPool, type Pool } from '@hotloop/platform/postgres/pool.ts';
+import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { verifyLedger } from '@hotloop/retrainer/ledger/ledger.ts';
 import { makeBackup } from '@hotloop/retrainer/operations/backup.ts';
 import { openOperations } from '@hotloop/retrainer/operations/open-operations.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
-import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
-import { runCommand } from '../stand/hotloop-command.ts';
 import {
   type AcknowledgedAll,
   acknowledgingLoad,
@@ -20,11 +18,11 @@ import {
   DRILL_MODEL,
   drillOnnx,
 } from './backup/acknowledging-load.ts';
+import { answersAgain, type BackupStand, command, startBackupStand, until } from './backup/backup-stand.ts';
 import { type FoundText, findTextInFiles, findTextInRedis } from './backup/find-text.ts';
+import { restoreToAMoment } from './backup/restore-to-a-moment.ts';
 import type { Drill, DrillOptions } from './drill.ts';
 
-const UNTIL_MS = 120_000;
-const POLL_MS = 200;
 const FORGOTTEN = 'person-to-forget-4711';
 /** Postgres' and Redis' own files: what a deleted row held stays there until it is written over; docs/production.md says so. */
 const BACKING_FILES = /^(data\/)?backing\//;
@@ -42,55 +40,24 @@ export const drillBackup: Drill = async (options): Promise<Figure[]> => {
   options.say('deleting everything');
   await rm(first, { recursive: true, force: true, maxRetries: 5 });
   const second = join(folder.path, 'second');
-  await using restored = await startStand(second);
+  await using restored = await startBackupStand(second);
   const began = performance.now();
   await command(second, 'restore', kept);
   const restoreMs = performance.now() - began;
   const lost = await countLost(restored.pool, acknowledged, ledger, at);
   options.say(`restored: ${JSON.stringify(lost)}`);
-  const { answers } = await answersAgain(restored.client);
+  const answers = await answersAgain(restored.client);
   const left = await forgetEverywhere(options, restored, second);
   for (const { place, bytes } of left) options.say(`${bytes} bytes of the forgotten id in ${place}`);
   return [
     figure('restore_lost', [lost.outcomes + lost.versions + lost.ledger + (answers ? 0 : 1)], { atMost: 0 }),
     figure('forget_left', [left.reduce((sum, { bytes }) => sum + bytes, 0)], { atMost: 0 }),
     figure('restore_outcomes', [acknowledged.outcomes.filter((one) => one.at < at).length]),
+    ...(await restoreToAMoment(join(folder.path, 'moment'), options.say)),
     figure('backup_ms', [backupMs]),
     figure('restore_ms', [restoreMs]),
   ];
 };
-
-interface Stand extends AsyncDisposable {
-  readonly local: Local;
-  readonly client: HotloopClient;
-  readonly pool: Pool;
-}
-
-/** As `hotloop up --dir FOLDER`: what commands look for is in FOLDER/data. */
-async function startStand(folder: string): Promise<Stand> {
-  await using opened = new AsyncDisposableStack();
-  const local = opened.use(
-    await startBenchLocal(folder, {
-      single: true,
-      dir: join(folder, 'data'),
-      environment: { HOTLOOP_LOG_LEVEL: 'warn', HOTLOOP_TRACE_RATIO: '0' },
-    }),
-  );
-  const client = opened.use(await connectTo(local));
-  const pool = opened.use(
-    openPool(local.backing.databaseUrl, {
-      max: 2,
-      queryTimeoutMs: UNTIL_MS,
-      application: 'drill',
-      log: silentLog(),
-    }),
-  );
-  const stack = opened.move();
-  return { local, client, pool, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
-
-const command = (folder: string, ...args: string[]) =>
-  runCommand([...args, '--dir', folder, '--json'], folder);
 
 interface BackedUp {
   readonly acknowledged: AcknowledgedAll;
@@ -106,7 +73,7 @@ async function backUpUnderLoad(
   folder: string,
   kept: string,
 ): Promise<BackedUp> {
-  await using stand = await startStand(folder);
+  await using stand = await startBackupStand(folder);
   const { client, local, pool } = stand;
   await declarePeople(local);
   const { version } = await client.models
@@ -164,35 +131,10 @@ async function countLost(
   };
 }
 
-/** Asks until the model answers. */
-async function answersAgain(client: HotloopClient): Promise<{ answers: boolean }> {
-  const answers = await until(async () => {
-    const { predictionId } = await client.predict(DRILL_MODEL, { user: 'visitor-1', request: { pages: 1 } });
-    return predictionId;
-  }).then(
-    () => true,
-    () => false,
-  );
-  return { answers };
-}
-
-async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
-  const end = performance.now() + UNTIL_MS;
-  for (;;) {
-    const found = await look().catch((error: unknown) => {
-      if (performance.now() > end) throw error;
-      return undefined;
-    });
-    if (found !== undefined) return found;
-    if (performance.now() > end) throw new Error('what was waited for did not come');
-    await delay(POLL_MS);
-  }
-}
-
 /** Leaves traces of one person wherever that is possible, forgets the person, and searches. */
 async function forgetEverywhere(
   { say }: DrillOptions,
-  { local, client, pool }: Stand,
+  { local, client, pool }: BackupStand,
   folder: string,
 ): Promise<FoundText[]> {
   say('leaving traces of one person');

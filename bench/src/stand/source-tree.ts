@@ -44,7 +44,9 @@ export function checkOutSources(root: string, reference: string, into: string): 
   try {
     git(root, 'cat-file', '-e', `${reference}^{commit}`);
   } catch (cause) {
-    throw new Error(`commit ${reference} is not in the history of ${root}; name another with --from`, { cause });
+    throw new Error(`commit ${reference} is not in the history of ${root}; name another with --from`, {
+      cause,
+    });
   }
   const archive = git(root, 'archive', '--format=tar', reference);
   execFileSync('tar', ['-x', '-C', into], { input: archive });

@@ -22,6 +22,8 @@ interface OperationsOptions extends GlobalOptions {
   readonly yes?: boolean;
   readonly replace?: boolean;
   readonly againAfter: number;
+  /** Milliseconds since 1970. */
+  readonly at?: number;
 }
 
 export const WHERE =
@@ -51,20 +53,29 @@ export function addOperationsCommands(program: Command, context: CommandContext)
   program
     .command('restore')
     .description('put a backup back, into an empty database and store')
-    .argument('<folder>')
+    .argument('<folder>', 'of `hotloop backup`; with --at, of `hotloop up --archive`')
     .option('--dir <folder>', WHERE)
+    .option('--at <time>', 'as everything was then, such as 2026-01-31T17:05:00Z', timeOf)
     .option('--replace', 'delete what the database holds now')
-    .addHelpText('after', '\nExample: hotloop restore ./backup-monday --dir .hotloop')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  hotloop restore ./backup-monday --dir .hotloop
+  hotloop restore /mnt/archive --at 2026-01-31T17:05:00Z --dir .hotloop`,
+    )
     .action(async (folder: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OperationsOptions>();
       await using stores = await openStores(context, options);
       await stores.migrate();
-      const { at, database, objects } = await restoreBackup(stores, folder, {
+      await using source = await backupFolder(context, folder, options.at);
+      const { at, database, objects } = await restoreBackup(stores, source.folder, {
         replace: options.replace ?? false,
       });
-      await recordAct(stores.pool, 'restore', { from: at });
-      const value = { folder, at, tables: database.tables.length, objects: objects.length };
-      present(context, options, value, () => `restored what was kept at ${at}`);
+      const moment = options.at === undefined ? at : new Date(options.at).toISOString();
+      await recordAct(stores.pool, 'restore', { from: moment });
+      const value = { folder, at: moment, tables: database.tables.length, objects: objects.length };
+      present(context, options, value, () => `restored what was kept at ${moment}`);
     });
   program
     .command('forget')
@@ -126,6 +137,26 @@ export function addOperationsCommands(program: Command, context: CommandContext)
     .action(async (file: string | undefined, _options: unknown, command: Command) =>
       writeSupportBundle(context, command.optsWithGlobals<OperationsOptions>(), file),
     );
+}
+
+/** The folder of the backup, or one made out of an archive, which disposing removes. */
+async function backupFolder(
+  context: CommandContext,
+  folder: string,
+  at: number | undefined,
+): Promise<{ readonly folder: string } & AsyncDisposable> {
+  if (at === undefined) return { folder, [Symbol.asyncDispose]: async () => undefined };
+  const scratch = await mkdtemp(join(tmpdir(), 'hotloop-restore-'));
+  const remove = () => rm(scratch, { recursive: true, force: true });
+  try {
+    context.terminal.err.write('replaying the archived log of Postgres\n');
+    const { backupFromArchive } = await import('@hotloop/deploy/archive/read-archive.ts');
+    const made = await backupFromArchive({ archive: folder, at, scratch }, context.signal);
+    return { folder: made.folder, [Symbol.asyncDispose]: remove };
+  } catch (error) {
+    await remove();
+    throw error instanceof RangeError ? new CommandError(error.message, { cause: error }) : error;
+  }
 }
 
 /** The environment that `hotloop up` left for commands; empty where none was named. */
@@ -190,6 +221,17 @@ async function writeSupportBundle(
     value,
     () => `${target}: ${files.size} files, secrets removed; read it before you send it`,
   );
+}
+
+function timeOf(text: string): number {
+  const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  if (Number.isNaN(at))
+    throw new CommandError(
+      `--at takes a time with its zone, such as 2026-01-31T17:05:00Z, not ${JSON.stringify(text)}`,
+    );
+  return at;
 }
 
 function secondsOf(text: string): number {

@@ -23,6 +23,8 @@ export interface BackingServicesOptions {
   readonly cacheDir: string;
   readonly addresses: BackingAddresses;
   readonly postgresSettings?: Readonly<Record<string, string>> | undefined;
+  /** Where the embedded Postgres archives its log. */
+  readonly walFolder?: string | undefined;
   readonly redisDatabases?: number | undefined;
   readonly log: (line: string) => void;
 }
@@ -90,7 +92,15 @@ async function startServers(
   // In the order of stopping, reversed: Postgres, the truth, goes last.
   const starts = [
     DATABASE_URL ||
-      startPostgres({ ...given, dir: join(dir, 'postgres'), settings: options.postgresSettings }, together),
+      startPostgres(
+        {
+          ...given,
+          dir: join(dir, 'postgres'),
+          settings: options.postgresSettings,
+          walFolder: options.walFolder,
+        },
+        together,
+      ),
     REDIS_CACHE_URL || redis('cache'),
     REDIS_QUEUE_URL || redis('queue'),
     KAFKA_BROKERS ||

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { chown, mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BackingServiceError } from './backing-service-error.ts';
 import { freePort } from './free-port.ts';
@@ -33,6 +33,10 @@ export interface PostgresOptions {
   readonly dir: string;
   /** More of postgresql.conf, for example `{ fsync: 'off' }` for tests. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** Where finished files of the write-ahead log are copied, at the latest a minute after they begin. Default: nowhere. */
+  readonly walFolder?: string | undefined;
+  /** Default: a minute. */
+  readonly startTimeoutMs?: number;
   readonly watchdog: Watchdog;
   readonly log: (line: string) => void;
 }
@@ -55,7 +59,12 @@ export async function startPostgres(options: PostgresOptions, signal: AbortSigna
   await endRecordedProcess(recordFile, STOP_SIGNAL);
   // The folder is ours alone and its server is gone: a lock file left here could only name a stranger.
   await rm(join(cluster.data, 'postmaster.pid'), { force: true });
-  const { server, port, restart } = await startOnFreePort(options, cluster, recordFile, signal);
+  const archiving = options.walFolder === undefined ? {} : await archiveSettings(options.walFolder, cluster);
+  const settings = { ...archiving, ...options.settings };
+  const { server, port, restart } = await startOnFreePort(
+    { ...options, settings },
+    ...([cluster, recordFile, signal] as const),
+  );
   const kept = keepRunning(server, { name: 'Postgres', start: restart, log: options.log });
   return {
     url: `postgres://${POSTGRES_USER}:${cluster.password}@127.0.0.1:${port}/postgres`,
@@ -63,6 +72,27 @@ export async function startPostgres(options: PostgresOptions, signal: AbortSigna
       return kept.pid;
     },
     [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),
+  };
+}
+
+/** Makes the folder, which Postgres's account must be able to write to. Throws START_FAILED for a path that a shell would read otherwise. */
+async function archiveSettings(
+  folder: string,
+  { account }: PostgresCluster,
+): Promise<Record<string, string>> {
+  const wal = resolve(folder);
+  if (/['\\%]/.test(wal))
+    throw new BackingServiceError(
+      'START_FAILED',
+      `an archive cannot be in ${wal}: choose a name without ' % and \\`,
+    );
+  await mkdir(wal, { recursive: true, mode: 0o700 });
+  if (account.owner) await chown(wal, account.owner.uid, account.owner.gid);
+  return {
+    archive_mode: 'on',
+    // A file that is there was copied whole: it got its name after the copy. Postgres tries again until it succeeds.
+    archive_command: `test -f '${wal}/%f' || (cp '%p' '${wal}/%f.part' && mv '${wal}/%f.part' '${wal}/%f')`,
+    archive_timeout: '60s',
   };
 }
 
@@ -100,7 +130,7 @@ async function startOnFreePort(
         cwd: '/',
         recordFile,
         ready: (line) => line.includes('database system is ready to accept connections') || undefined,
-        startTimeoutMs: START_TIMEOUT_MS,
+        startTimeoutMs: options.startTimeoutMs ?? START_TIMEOUT_MS,
         stopSignal: STOP_SIGNAL,
         stopTimeoutMs: STOP_TIMEOUT_MS,
         watchdog: options.watchdog,

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { createLog } from '@hotloop/platform/log.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import type { ServiceAddresses } from '@hotloop/platform/start-up/settings.ts';
+import { archiveFolders } from '../archive/archive-layout.ts';
+import { keepArchive } from '../archive/keep-archive.ts';
 import {
   type BackingAddresses,
   type BackingServices,
@@ -21,6 +23,7 @@ import {
 import { buildConsole } from './build-console.ts';
 import { dialAddress, freeAddress, knownAddress, type PortWish } from './free-address.ts';
 import { withInternalKey } from './internal-key.ts';
+import { LocalError } from './local-error.ts';
 import type { ReadyLine } from './service-child.ts';
 import { openServiceLog } from './service-log.ts';
 import { type ServiceEvent, type SupervisedService, superviseService } from './supervised-service.ts';
@@ -59,6 +62,8 @@ export interface LocalOptions {
   /** Backing services that run elsewhere. */
   readonly addresses: BackingAddresses;
   readonly postgresSettings?: Readonly<Record<string, string>>;
+  /** A folder for what `hotloop restore --at` needs; the embedded Postgres alone can be archived. */
+  readonly archive?: string | undefined;
   /** Further variables for the services, such as HOTLOOP_API_KEYS. */
   readonly environment: Readonly<Record<string, string>>;
   /** One line for each thing a person may want to know. */
@@ -94,6 +99,12 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
   opened.use(await claimFolder(dir));
   if (options.fresh) await forget(dir);
   const building = options.console === true ? buildConsole(ROOT, options.say, signal) : undefined;
+  const { archive } = options;
+  if (archive !== undefined && options.addresses.DATABASE_URL)
+    throw new LocalError(
+      'SERVICE_FAILED',
+      'only the embedded Postgres can be archived: leave out DATABASE_URL, or --archive',
+    );
   options.say('starting Postgres, Redis and Kafka');
   const backing = opened.use(
     await startBackingServices(
@@ -102,6 +113,7 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
         cacheDir: options.cacheDir,
         addresses: options.addresses,
         postgresSettings: options.postgresSettings,
+        walFolder: archive && archiveFolders(archive).wal,
         log: options.say,
       },
       signal,
@@ -122,6 +134,13 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
   });
   const stores = { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS, HOTLOOP_STORE };
   await writeFile(environmentFile, JSON.stringify(stores), { mode: 0o600 });
+  if (archive !== undefined)
+    opened.use(
+      keepArchive({
+        ...{ archive, databaseUrl: backing.databaseUrl, store: HOTLOOP_STORE ?? '', say: options.say },
+        postgresFolder: join(dir, 'backing', 'postgres'),
+      }),
+    );
   opened.defer(() => rm(environmentFile, { force: true }));
   const stack = opened.move();
   let stopped: Promise<void> | undefined;

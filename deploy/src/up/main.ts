@@ -18,6 +18,7 @@ interface UpFlags {
   readonly portBase?: number;
   readonly listen: string;
   readonly dir?: string;
+  readonly archive?: string;
 }
 
 /**
@@ -44,8 +45,12 @@ async function main(): Promise<number> {
       '127.0.0.1',
     )
     .option('--dir <folder>', 'where everything is kept (default: .hotloop)')
+    .option(
+      '--archive <folder>',
+      'keep there what `hotloop restore FOLDER --at TIME` needs, for a week (default: nowhere)',
+    )
     .parse();
-  const { single, portBase, listen, dir } = program.opts<UpFlags>();
+  const { single, portBase, listen, dir, archive } = program.opts<UpFlags>();
   const folders = stateFolders(dir);
   using interruption = takeInterruption({
     first: () => say('stopping; Ctrl-C again to stop at once'),
@@ -62,6 +67,7 @@ async function main(): Promise<number> {
         single,
         ports: localPorts((port) => ({ exactly: port }), portBase),
         host: listen,
+        archive: archive === undefined ? undefined : resolve(archive),
         sqlListen: sqlAddress(process.env.HOTLOOP_SQL_LISTEN, portBase),
         addresses: backingAddresses(process.env),
         environment: serviceEnvironment(process.env),

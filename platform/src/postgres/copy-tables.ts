@@ -24,13 +24,18 @@ const MIGRATIONS = 'schema_migration';
 
 /**
  * Writes every table of the schema `public` to `folder/NAME.copy.gz`, in Postgres' text format. Must run inside one
- * repeatable-read transaction, so that all files show the same moment.
+ * repeatable-read transaction, so that all files show the same moment. `leftOut`: columns, by table, that mean nothing in
+ * another database.
  */
-export async function copyTablesOut(client: PoolClient, folder: string): Promise<TableCopy> {
+export async function copyTablesOut(
+  client: PoolClient,
+  folder: string,
+  leftOut: ReadonlyMap<string, readonly string[]> = new Map(),
+): Promise<TableCopy> {
   await mkdir(folder, { recursive: true });
   const tables: TableCopy['tables'] = [];
   for (const name of await tableNames(client)) {
-    const columns = await columnsOf(client, name);
+    const columns = (await columnsOf(client, name)).filter((column) => !leftOut.get(name)?.includes(column));
     const list = columns.map(quotedName).join(', ');
     const rows = client.query(copyTo(`COPY (SELECT ${list} FROM ${quotedName(name)}) TO STDOUT`));
     await pipeline(rows, createGzip(), createWriteStream(join(folder, `${name}.copy.gz`)));
@@ -57,7 +62,7 @@ export async function copyTablesOut(client: PoolClient, folder: string): Promise
 /**
  * Replaces the content of every table by a copy that `copyTablesOut` wrote. Must run inside a transaction of the
  * tables' owner, on a database with at least the migrations of the copy. Triggers do not run, because the copy
- * includes the data that they maintain. Throws FAILED_PRECONDITION for a copy of a newer schema.
+ * includes the data that they maintain. Columns that were left out get their defaults. Throws FAILED_PRECONDITION for a copy of a newer schema.
  */
 export async function copyTablesIn(client: PoolClient, folder: string, copy: TableCopy): Promise<void> {
   const applied = await client.query<{ name: string }>(`SELECT name FROM ${MIGRATIONS}`);

@@ -5,6 +5,7 @@ import { copyTablesIn, copyTablesOut, tableCopySchema } from '@hotloop/platform/
 import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
+import { readFromHere, TRANSACTION_COLUMNS } from '../monitoring/reading-position.ts';
 
 /** What a backup is made of and restored into. */
 export interface BackupSources {
@@ -42,7 +43,10 @@ export async function makeBackup({ pool, store }: BackupSources, folder: string)
     async (client) => {
       await client.query('SET LOCAL statement_timeout = 0');
       const { rows } = await client.query<{ at: Date }>('SELECT now() AS at');
-      return { at: rows[0]?.at ?? new Date(), database: await copyTablesOut(client, join(folder, 'tables')) };
+      return {
+        at: rows[0]?.at ?? new Date(),
+        database: await copyTablesOut(client, join(folder, 'tables'), TRANSACTION_COLUMNS),
+      };
     },
     { isolation: 'repeatable read' },
   );
@@ -74,6 +78,7 @@ export async function restoreBackup(
   await transaction(pool, async (client) => {
     await client.query('SET LOCAL statement_timeout = 0');
     await copyTablesIn(client, join(folder, 'tables'), backup.database);
+    await readFromHere(client);
     await client.query(`SELECT pg_notify('hotloop_registry', '')`);
   });
   return backup;
