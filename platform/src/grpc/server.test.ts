@@ -43,25 +43,10 @@ interface TestClient extends Disposable {
   metadata(): Metadata;
 }
 
-/** Who answers on each of some new connections. */
-async function whoAnswers(address: string, connections: number): Promise<string[]> {
-  const clients = Array.from({ length: connections }, () => connect(address));
-  try {
-    const answers = clients.map(({ unary }) => unary(`/${SERVICE}/GetLoop`, { model: '' }));
-    return (await Promise.all(answers)).map((answer) => (answer as { model: string }).model);
-  } finally {
-    for (const client of clients) client[Symbol.dispose]();
-  }
-}
-
 function connect(address: string, apiKey?: string, keepaliveMs = 1000): TestClient {
   const channel = openChannel(address, { keepaliveMs, ...(apiKey === undefined ? {} : { apiKey }) });
   // A long keepalive timeout: a delayed test must not take the server for dead.
-  const options = {
-    ...channel.options,
-    'grpc.keepalive_timeout_ms': 20_000,
-    'grpc.use_local_subchannel_pool': 1,
-  };
+  const options = { ...channel.options, 'grpc.keepalive_timeout_ms': 20_000 };
   const raw = new Client(channel.address, channel.credentials, options);
   return {
     raw,
@@ -168,16 +153,6 @@ describe('authorization at the server', () => {
       code: 'INVALID_ARGUMENT',
       reason: 'open_without_keys',
     });
-  });
-
-  it('shares its port with others that say so, and leaves it to them when it drains', async () => {
-    await using first = await start(async () => ({ model: 'first' }), { sharePort: true });
-    const { address } = first;
-    await using _second = await start(async () => ({ model: 'second' }), { sharePort: true, address });
-    expect(new Set(await whoAnswers(address, 40))).toEqual(new Set(['first', 'second']));
-    await first.drain(5_000);
-    expect(new Set(await whoAnswers(address, 10))).toEqual(new Set(['second']));
-    await expect(start(echo, { address })).rejects.toMatchObject({ reason: 'cannot_listen' });
   });
 
   it('says which address is in use', async () => {
