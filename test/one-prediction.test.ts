@@ -27,7 +27,7 @@ import {
 import { startPostprocessor } from '@hotloop/postprocessor/service.ts';
 import { GrpcDecision } from '@hotloop/preprocessor/adapters/grpc-decision.ts';
 import { GrpcInference } from '@hotloop/preprocessor/adapters/grpc-inference.ts';
-import { RedisHistory } from '@hotloop/preprocessor/adapters/redis-history.ts';
+import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
 import { startPreprocessor } from '@hotloop/preprocessor/service.ts';
 import { loadDefinitions } from '@hotloop/proto/definitions.ts';
 import type { PredictItem } from '@hotloop/proto/gen/hotloop/v1/PredictItem.ts';

@@ -7,6 +7,7 @@ import { openDuckDb } from '@hotloop/platform/duckdb/duckdb.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { createTestRedis } from '@hotloop/platform/testing/test-services.ts';
+import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
 import { verifyLedger } from '@hotloop/retrainer/ledger/ledger.ts';
 import { makeBackup } from '@hotloop/retrainer/operations/backup.ts';
 import { forgetEntity } from '@hotloop/retrainer/operations/forget.ts';
@@ -84,9 +85,24 @@ describe('an entity that is forgotten', () => {
       name: 'test',
       log: silentLog(),
     });
+    const nowMs = Date.now();
+    const happened = (entity: string, entityId: string, id: string, fields: Record<string, string>) => ({
+      ...{ entity, entityId, event: 'buy', id, fields, atMs: nowMs - 1000, arrivalUs: nowMs * 1000 },
+    });
+    const others = Array.from({ length: 600 }, (_, index) => happened('item', 'i', `${index}`, {}));
+    await new RedisHistory(redis).append(
+      [
+        happened('user', SECRET, 'one', {}),
+        happened('user', 'person-2', 'two', {}),
+        // So many that the oldest stand in a key of their own.
+        { ...happened('item', 'i', 'x', { buyer: SECRET }), atMs: nowMs - 5000 },
+        happened('item', 'i', 'y', { buyer: SECRET }),
+        ...others,
+      ],
+      nowMs,
+    );
+    // Of the form before this one.
     await redis.zadd(`history:{user:${SECRET}}:view`, 1, 'one');
-    await redis.zadd('history:{user:person-2}:view', 1, 'two');
-    await redis.zadd('history:{item:i}:buy', 1, `00000000001x\n{"buyer":"${SECRET}"}`, 2, '00000000002y\n{}');
     await redis.set(`reference:people 1 ${SECRET}`, '{}');
 
     await using archive = await openEventArchive(stores.objects);
@@ -129,7 +145,7 @@ describe('an entity that is forgotten', () => {
         outcomes: 2,
         deadLetters: 1,
         archivedRows: 1,
-        history: 3,
+        history: 5,
         tableRows: 2,
         decisions: 0,
         predictions: 1,
@@ -145,8 +161,13 @@ describe('an entity that is forgotten', () => {
     await makeBackup({ pool: stores.pool, store: stores.objects }, backup);
     expect(await placesOf(SECRET, backup)).toEqual([]);
     expect(await readFile(sink, 'utf8')).toBe('row,user,score\n1,person-2,0.2\n');
-    expect((await redis.keys('*')).sort()).toEqual(['history:{item:i}:buy', 'history:{user:person-2}:view']);
-    expect(await redis.zcard('history:{item:i}:buy')).toBe(1);
+    expect((await redis.keys('*')).sort()).toEqual([
+      'entity:{item:i}',
+      'entity:{item:i}:older',
+      'entity:{user:person-2}',
+    ]);
+    const read = { entity: 'item', entityId: 'i', event: 'buy', sinceMs: 0, limit: 1000, fields: true };
+    expect(await new RedisHistory(redis).read([read])).toMatchObject([{ length: 600 }]);
     for (const [table, rows] of Object.entries({
       prediction: 1,
       outcome: 1,

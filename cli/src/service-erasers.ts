@@ -1,7 +1,7 @@
 import { findPredictionsOf, predictionEraser } from '@hotloop/compute/prediction-log/erase-predictions.ts';
 import { referenceUsage } from '@hotloop/platform/registry/reference-usage.ts';
 import { decisionEraser } from '@hotloop/postprocessor/erase-decisions.ts';
-import { historyEraser } from '@hotloop/preprocessor/adapters/erase-history.ts';
+import { historyEraser } from '@hotloop/preprocessor/history/erase-history.ts';
 import { tableRowEraser } from '@hotloop/preprocessor/tables/erase-rows.ts';
 import type { ForgetStores } from '@hotloop/retrainer/operations/forget.ts';
 import type { Operations } from '@hotloop/retrainer/operations/open-operations.ts';

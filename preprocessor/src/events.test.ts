@@ -11,9 +11,9 @@ import {
   uniqueName,
 } from '@hotloop/platform/testing/test-services.ts';
 import { describe, expect, it } from 'vitest';
-import { RedisHistory } from './adapters/redis-history.ts';
 import { startEvents } from './events.ts';
-import type { History } from './history.ts';
+import type { History } from './history/history.ts';
+import { RedisHistory } from './history/redis-history.ts';
 import { takeEvents } from './take-events.ts';
 
 /** A consumer of a topic of its own, over a Redis and a Postgres of its own. */

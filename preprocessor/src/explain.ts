@@ -5,7 +5,7 @@ import { findFresh } from '@hotloop/platform/registry/find-fresh.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { versionCache } from '@hotloop/platform/registry/version-cache.ts';
-import type { HistoryGate } from './history-gate.ts';
+import type { HistoryGate } from './history/history-gate.ts';
 import type { ImageDecoder } from './images/decode-images.ts';
 import type { PredictionCall, PredictionRequest } from './prediction.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';

@@ -1,7 +1,7 @@
 import { DURATION_BOUNDARIES, type Tallies } from '@hotloop/platform/telemetry/tallies.ts';
 import { type HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import { boundedNames, MOST_CALLERS } from './bounded-names.ts';
-import type { History } from './history.ts';
+import type { History } from './history/history.ts';
 import type { Predictor } from './predict.ts';
 
 /**

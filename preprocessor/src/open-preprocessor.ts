@@ -9,12 +9,12 @@ import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import { postgresDeadLetters } from '@hotloop/platform/postgres/keep-dead-letter.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
+import { TrackedReads } from '@hotloop/platform/redis/tracked-reads.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, PeerSettings, PreprocessorSettings } from '@hotloop/platform/start-up/settings.ts';
 import { GrpcDecision } from './adapters/grpc-decision.ts';
 import { GrpcFeedback } from './adapters/grpc-feedback.ts';
 import { GrpcInference } from './adapters/grpc-inference.ts';
-import { RedisHistory } from './adapters/redis-history.ts';
 import { type Backfill, createBackfill } from './archive/backfill-history.ts';
 import { startCompaction } from './archive/compact-archive.ts';
 import { type EventSpool, openEventSpool } from './archive/event-spool.ts';
@@ -22,6 +22,8 @@ import { watchHistory } from './archive/rebuild-history.ts';
 import { deadLetters } from './dead-letters.ts';
 import { followShapes } from './event-shapes.ts';
 import { EVENTS_GROUP } from './events.ts';
+import { decodeEntity } from './history/packed-entity.ts';
+import { RedisHistory } from './history/redis-history.ts';
 import { type Preprocessor, startPreprocessor } from './service.ts';
 import { openReferenceReader } from './tables/reference-reader.ts';
 import { TableStore } from './tables/table-store.ts';
@@ -59,6 +61,9 @@ function streamsTo(address: string): number {
   return address.startsWith('dns:') ? STREAMS_TO_A_NAME : address.split(',').length;
 }
 
+/** Of entities that predictions read lately, packed; decoded about four times as much. */
+const KEPT_HISTORY_BYTES = 16 * 1024 * 1024;
+
 /** Opens the preprocessor out of its settings; the foundation's `closing` closes it. */
 export async function openPreprocessor(
   settings: PreprocessorSettings,
@@ -68,15 +73,22 @@ export async function openPreprocessor(
 ): Promise<Preprocessor> {
   const { closing, node, pool } = foundation;
   const log = foundation.log.child({ part: 'preprocessor' });
-  const openCache = async (name: string, commandTimeoutMs: number) =>
+  const openCache = async (name: string, commandTimeoutMs: number, hearsChanges = false) =>
     closing.use(
       `Redis ${name}`,
-      await openRedis(settings.REDIS_CACHE_URL, { commandTimeoutMs, role: 'cache', name, log }),
+      await openRedis(settings.REDIS_CACHE_URL, {
+        ...{ commandTimeoutMs, role: 'cache', name, hearsChanges, log },
+      }),
     );
-  // Two connections: a prediction's read must not wait behind a batch of events.
+  // A prediction's read must not wait behind a batch of events.
   const cache = await openCache('history', 1000);
-  const history = new RedisHistory(cache);
-  const eventHistory = new RedisHistory(await openCache('events', 5000));
+  const kept = closing.use(
+    'kept history',
+    new TrackedReads(cache, await openCache('history changes', 1000, true), {
+      ...{ decode: decodeEntity, maxBytes: KEPT_HISTORY_BYTES, clock: systemClock, log },
+    }),
+  );
+  const history = new RedisHistory(await openCache('events', 5000), kept);
   const tables = new TableStore(pool);
   const references = closing.use('reference tables', await openReferenceReader(tables, cache, log));
   if (settings.HOTLOOP_TABLES_WATCH !== undefined) {
@@ -84,7 +96,7 @@ export async function openPreprocessor(
     closing.defer('watched files', async () => files[Symbol.dispose]());
     closing.use('watch of table files', watchTables({ pool, tables, files, log }));
   }
-  const archiving = await openArchiving(settings, eventHistory, foundation, log);
+  const archiving = await openArchiving(settings, history, foundation, log);
   const shapes = closing.use('event shapes', await followShapes(pool, systemClock, log));
   const lag = foundation.metrics.meter.createGauge('hotloop.events.lag', {
     description: 'Messages of a partition that are not taken in yet',
@@ -111,7 +123,6 @@ export async function openPreprocessor(
         decision: peers.decision,
         feedback: peers.feedback,
         history,
-        eventHistory,
         keepDeadLetter,
         ...(producer ? { replies: producer } : {}),
         ...{ tables, references },

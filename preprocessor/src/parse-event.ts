@@ -4,7 +4,7 @@ import type { ArchivedEvent } from '@hotloop/platform/archive/event-archive.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { parseRfc3339 } from '@hotloop/proto/rfc3339.ts';
 import { z } from 'zod';
-import type { HistoryEntry } from './history.ts';
+import type { HistoryEntry } from './history/history.ts';
 
 const MAX_MESSAGE_BYTES = 256 * 1024;
 const MAX_FIELDS_BYTES = 4096;

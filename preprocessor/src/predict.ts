@@ -15,7 +15,7 @@ import type { Span, SpanKind, Tracing } from '@hotloop/platform/telemetry/tracin
 import { type ErrorCode, HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import type { PredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { Admission, type AdmissionLimits } from './admission.ts';
-import type { HistoryGate } from './history-gate.ts';
+import type { HistoryGate } from './history/history-gate.ts';
 import type { ImageDecoder } from './images/decode-images.ts';
 import { MissingShares } from './missing-shares.ts';
 import type { NamedFeatureStatus, Prediction, PredictionCall, PredictionRequest } from './prediction.ts';

@@ -3,7 +3,7 @@ import type { Log } from '@hotloop/platform/log.ts';
 import type { InferencePort } from '@hotloop/platform/ports/inference.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
-import type { HistoryGate } from './history-gate.ts';
+import type { HistoryGate } from './history/history-gate.ts';
 import type { ImageDecoder } from './images/decode-images.ts';
 import type { PredictionRequest } from './prediction.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';

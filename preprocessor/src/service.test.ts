@@ -1,3 +1,4 @@
+import { eventsOf } from '@hotloop/model/features/event-list.ts';
 import { manifestOf } from '@hotloop/model/testing/manifests.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { FramedClient } from '@hotloop/platform/framed/framed-client.ts';
@@ -19,8 +20,8 @@ import type { PredictRequest } from '@hotloop/proto/gen/hotloop/v1/PredictReques
 import { describe, expect, it } from 'vitest';
 import { GrpcDecision } from './adapters/grpc-decision.ts';
 import { GrpcInference } from './adapters/grpc-inference.ts';
-import { MemoryHistory } from './adapters/memory-history.ts';
 import type { AdmissionLimits } from './admission.ts';
+import { MemoryHistory } from './history/memory-history.ts';
 import { startPreprocessor } from './service.ts';
 import { ThresholdDecision } from './testing/memory-decision.ts';
 import { LogisticInference, logistic } from './testing/memory-inference.ts';
@@ -143,7 +144,9 @@ describe('IntakeService over gRPC', () => {
     call.end();
     expect((await answers.next()).done).toBe(true);
     const read = { entity: 'user', entityId: 'u1', event: 'view', sinceMs: 0, limit: 9, fields: true };
-    expect((await opened.history.read([read]))[0]?.map(({ fields }) => fields.price)).toEqual([2, 2]);
+    expect((await opened.history.read([read])).flatMap(eventsOf).map(({ fields }) => fields.price)).toEqual([
+      2, 2,
+    ]);
     intake.close();
   });
 });

@@ -21,8 +21,8 @@ import type { EventSpool } from './archive/event-spool.ts';
 import type { CountRefused, CountShapes } from './event-shapes.ts';
 import { type EventsDependencies, type EventsOptions, startEvents } from './events.ts';
 import { createExplainer } from './explain.ts';
-import type { History } from './history.ts';
-import { HISTORY_GATE_DEFAULTS, HistoryGate, type HistoryGateOptions } from './history-gate.ts';
+import type { History } from './history/history.ts';
+import { HISTORY_GATE_DEFAULTS, HistoryGate, type HistoryGateOptions } from './history/history-gate.ts';
 import { predictionRoutes } from './http/prediction-routes.ts';
 import { createImageDecoder } from './images/decode-images.ts';
 import { intakeHandlers } from './intake-server.ts';
@@ -56,8 +56,6 @@ export interface PreprocessorAdapters {
   readonly inference: InferencePort;
   readonly decision: DecisionPort;
   readonly history: History;
-  /** Where events are written; the same store as `history`, best over a connection of its own. Default: `history`. */
-  readonly eventHistory?: History;
   /** Where outcomes that come over HTTP are sent. Without it they are not taken. */
   readonly feedback?: FeedbackPort;
   /** Rows of uploaded tables. Without it features that need them take their missing value. */
@@ -109,7 +107,7 @@ export async function startPreprocessor(
   const clock = adapters.clock ?? systemClock;
   const closing = new Closing(log);
   try {
-    const take = takeEvents(adapters.eventHistory ?? history, adapters.spool, clock);
+    const take = takeEvents(history, adapters.spool, clock);
     const counted = adapters.countShapes ? { countShapes: adapters.countShapes } : {};
     const joined = Promise.withResolvers<void>();
     joined.promise.catch(() => undefined);

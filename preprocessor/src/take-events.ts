@@ -1,6 +1,6 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { EventSpool } from './archive/event-spool.ts';
-import type { History } from './history.ts';
+import type { History } from './history/history.ts';
 import { entriesOf, type ParsedEvent } from './parse-event.ts';
 
 /**

@@ -6,8 +6,13 @@ import {
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { manifestOf, record } from '@hotloop/model/testing/manifests.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
-import { RedisHistory } from '@hotloop/preprocessor/adapters/redis-history.ts';
-import type { HistoryEntry } from '@hotloop/preprocessor/history.ts';
+import { systemClock } from '@hotloop/platform/clock.ts';
+import { silentLog } from '@hotloop/platform/log.ts';
+import { openRedis } from '@hotloop/platform/redis/redis.ts';
+import { TrackedReads } from '@hotloop/platform/redis/tracked-reads.ts';
+import type { HistoryEntry } from '@hotloop/preprocessor/history/history.ts';
+import { decodeEntity } from '@hotloop/preprocessor/history/packed-entity.ts';
+import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
 import type { BenchOptions } from '../bench.ts';
 import { type Figure, figure } from '../figure.ts';
 import { quantile } from '../interleave.ts';
@@ -20,16 +25,27 @@ const EVENTS_EACH = 10;
 const CANDIDATES = 200;
 const DAY_MS = 86_400_000;
 const APPEND = 2000;
+const TURNS = 10;
 
 /**
  * Reading the features of one prediction beside a bare PING over the same connection, in turns of one each: `read_200`, a user and 200
- * candidates with 30 features; `read_1`, the user alone with the ten of them that are about users.
+ * candidates with 30 features; `read_1`, the user alone with the ten of them that are about users. As the preprocessor reads: entities
+ * that it read lately are kept until Redis says that they changed, and in every tenth turn an event of a user and one of an item are taken in.
+ * `read_200_redis` and `read_1_redis` keep nothing: every read goes to Redis.
  */
 export async function featureReads({ rounds, seconds, say }: BenchOptions): Promise<Figure[]> {
   await using folder = await benchFolder();
   await using server = await startBenchRedis(folder.path);
   const { redis } = server;
-  const history = new RedisHistory(redis);
+  const changes = await openRedis(server.url, {
+    ...{ commandTimeoutMs: 10_000, role: 'cache', name: 'changes', hearsChanges: true, log: silentLog() },
+  });
+  await using _changes = changes;
+  await using kept = new TrackedReads(redis, changes, {
+    ...{ decode: decodeEntity, maxBytes: 16 * 1024 * 1024, clock: systemClock, log: silentLog() },
+  });
+  const history = new RedisHistory(redis, kept);
+  const bare = new RedisHistory(redis);
   const nowMs = Date.now();
   await fill(history, 'user', USERS, nowMs);
   await fill(history, 'item', ITEMS, nowMs);
@@ -47,33 +63,53 @@ export async function featureReads({ rounds, seconds, say }: BenchOptions): Prom
       attributes: record<AttributeValue>({ price: 1 }),
     })),
   });
-  const read = (plan: FeaturePlan, candidates: number) => {
+  const read = (from: RedisHistory, plan: FeaturePlan, candidates: number) => {
     const input = inputOf(candidates);
-    return timed(() => history.read(plan.reads(input, nowMs)));
+    return timed(() => from.read(plan.reads(input, nowMs)));
   };
-  const ratios200: number[] = [];
-  const ratios1: number[] = [];
+  let turn = 0;
+  const ratios: number[][] = [[], [], [], []];
   for (let round = -1; round < rounds; round++) {
-    const [pings, many, one]: [number[], number[], number[]] = [[], [], []];
+    const pings: number[] = [];
+    const times: number[][] = [[], [], [], []];
     for (const end = performance.now() + seconds * 1000; performance.now() < end; ) {
+      if (turn++ % TURNS === 0) await history.append(someEvents(some, nowMs, turn), nowMs);
       pings.push(await timed(() => redis.ping()));
-      many.push(await read(ranking, CANDIDATES));
+      times[0]?.push(await read(history, ranking, CANDIDATES));
+      times[1]?.push(await read(history, alone, 0));
       pings.push(await timed(() => redis.ping()));
-      one.push(await read(alone, 0));
+      times[2]?.push(await read(bare, ranking, CANDIDATES));
+      times[3]?.push(await read(bare, alone, 0));
     }
     if (round < 0) continue;
-    const [ping, p200, p1] = [pings, many, one].map((times) => quantile(times, 0.5)) as [
-      number,
-      number,
-      number,
-    ];
-    ratios200.push(p200 / ping);
-    ratios1.push(p1 / ping);
+    const ping = quantile(pings, 0.5);
+    const medians = times.map((one) => quantile(one, 0.5));
+    for (const [at, median] of medians.entries()) ratios[at]?.push(median / ping);
+    const words = ['200 candidates', 'one user', '200 candidates from Redis', 'one user from Redis'];
     say(
-      `PING ${(ping * 1000).toFixed(0)} us, 200 candidates ${(p200 * 1000).toFixed(0)} us, one user ${(p1 * 1000).toFixed(0)} us`,
+      [`PING ${microseconds(ping)}`, ...medians.map((time, at) => `${words[at]} ${microseconds(time)}`)].join(
+        ', ',
+      ),
     );
   }
-  return [figure('read_200', ratios200, { atMost: 2 }), figure('read_1', ratios1, { atMost: 1.2 })];
+  return [
+    figure('read_200', ratios[0] ?? [], { atMost: 2 }),
+    figure('read_1', ratios[1] ?? [], { atMost: 1.2 }),
+    figure('read_200_redis', ratios[2] ?? []),
+    figure('read_1_redis', ratios[3] ?? []),
+  ];
+}
+
+function microseconds(ms: number): string {
+  return `${(ms * 1000).toFixed(0)} us`;
+}
+
+/** One of a user and one of an item. */
+function someEvents(some: (of: number) => number, nowMs: number, number: number): HistoryEntry[] {
+  return [`user${some(USERS)}`, `item${some(ITEMS)}`].map((entityId) => ({
+    ...{ id: `turn-${number}`, entity: entityId.slice(0, 4), entityId, event: 'view' },
+    ...{ atMs: nowMs, arrivalUs: (nowMs + number) * 1000, fields: record<AttributeValue>({ price: 1 }) },
+  }));
 }
 
 /** Fills the history of so many entities with a few events each; answers the memory that Redis takes for one, in bytes. */

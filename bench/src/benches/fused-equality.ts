@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { letterManifest } from '@hotloop/example-documents/letters.ts';
 import { movieManifest } from '@hotloop/example-movies/movie-model.ts';
 import { compileDecisionPlan } from '@hotloop/model/decision/decision-plan.ts';
+import { eventList } from '@hotloop/model/features/event-list.ts';
 import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
 import type { Feature } from '@hotloop/model/features/feature-schema.ts';
 import { fuseModel } from '@hotloop/model/fused/fuse-model.ts';
@@ -149,10 +150,12 @@ async function partsOf(manifest: Manifest, onnx: Uint8Array) {
       const candidates = ranking ? [{ id: 'a', attributes }] : [];
       const input = { request, entities: record({ user: 'u', item: 'a' }), candidates };
       const history = plan.reads(input, NOW_MS).map(({ sinceMs }) =>
-        Array.from({ length: Math.floor(draw() * 4) }, (_, index) => {
-          const atMs = Math.max(sinceMs, NOW_MS - (index + 1) * 1000);
-          return { id: String(index), atMs, fields: eventFields(manifest, draw) };
-        }),
+        eventList(
+          Array.from({ length: Math.floor(draw() * 4) }, (_, index) => {
+            const atMs = Math.max(sinceMs, NOW_MS - (index + 1) * 1000);
+            return { id: String(index), atMs, fields: eventFields(manifest, draw) };
+          }),
+        ),
       );
       const references = plan
         .references(input)

@@ -2,7 +2,7 @@ import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { manifestOf, record } from '@hotloop/model/testing/manifests.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
-import { RedisHistory } from '@hotloop/preprocessor/adapters/redis-history.ts';
+import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
 import type { Bench } from '../bench.ts';
 import { type Figure, figure } from '../figure.ts';
 import { quantile } from '../interleave.ts';

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { eventsOf, NO_EVENTS } from '@hotloop/model/features/event-list.ts';
 import { HISTORY_LENGTH } from '@hotloop/model/features/history.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
-import { RedisHistory } from '@hotloop/preprocessor/adapters/redis-history.ts';
+import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
 import { startBenchLocal } from '../stand/bench-local.ts';
@@ -114,7 +115,7 @@ async function wrongUsers(history: RedisHistory, events: readonly Sent[]): Promi
     })),
   );
   return users.filter((user, at) => {
-    const found = answers[at] ?? [];
+    const found = eventsOf(answers[at] ?? NO_EVENTS);
     return WINDOWS_MS.some((windowMs) => {
       const expected = (sent.get(user) ?? []).filter(({ atMs }) => atMs >= nowMs - windowMs);
       const got = found.filter(({ atMs }) => atMs >= nowMs - windowMs);

@@ -8,11 +8,12 @@ import { freePort } from '@hotloop/deploy/backing/free-port.ts';
 import { startRealKafka } from '@hotloop/deploy/backing/real-kafka.ts';
 import { type SystemProgram, systemPrograms } from '@hotloop/deploy/backing/system-programs.ts';
 import { startWatchdog } from '@hotloop/deploy/backing/watchdog.ts';
+import { eventsOf } from '@hotloop/model/features/event-list.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
-import { RedisHistory } from '@hotloop/preprocessor/adapters/redis-history.ts';
+import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
 import { openRunQueue } from '@hotloop/retrainer/runs/queue/run-queue.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
@@ -211,7 +212,7 @@ async function roundTrip(history: RedisHistory, entities: number): Promise<boole
       ...{ entity: 'user', entityId, event: 'view', sinceMs: 0, limit: 10, fields: true },
     })),
   );
-  return read.every((events, index) => events.some(({ fields }) => fields.price === index));
+  return read.every((events, index) => eventsOf(events).some(({ fields }) => fields.price === index));
 }
 
 /** The services behind PgBouncer: a model is pushed, promoted and asked, and every answer is in the log. */

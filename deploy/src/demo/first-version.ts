@@ -1,3 +1,4 @@
+import { eventList } from '@hotloop/model/features/event-list.ts';
 import { compileFeaturePlan, type FeaturePlan } from '@hotloop/model/features/feature-plan.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
@@ -39,16 +40,18 @@ export function datasetOf(plan: FeaturePlan, sessions: readonly KnownSession[]):
   const labels: number[] = [];
   for (const { input, past, labels: own } of sessions) {
     const history = plan.reads(input, nowMs).map((read) =>
-      past
-        .filter(
-          (event) =>
-            event.type === read.event &&
-            event.entity[read.entity] === read.entityId &&
-            nowMs - event.agoMs >= read.sinceMs,
-        )
-        .toSorted((a, b) => a.agoMs - b.agoMs)
-        .slice(0, read.limit)
-        .map((event) => ({ id: event.id, atMs: nowMs - event.agoMs, fields: event.fields })),
+      eventList(
+        past
+          .filter(
+            (event) =>
+              event.type === read.event &&
+              event.entity[read.entity] === read.entityId &&
+              nowMs - event.agoMs >= read.sinceMs,
+          )
+          .toSorted((a, b) => a.agoMs - b.agoMs)
+          .slice(0, read.limit)
+          .map((event) => ({ id: event.id, atMs: nowMs - event.agoMs, fields: event.fields })),
+      ),
     );
     const rows = plan.run(input, history, nowMs);
     if (rows.rows !== own.length)

@@ -1,3 +1,4 @@
+import { eventList } from '@hotloop/model/features/event-list.ts';
 import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
@@ -52,7 +53,7 @@ export async function firstMovieVersion(
       ...{ request: bare<AttributeValue>({}), entities: bare({ user }) },
       candidates: ids.map((id) => ({ id, attributes: bare<AttributeValue>({}) })),
     };
-    const events = eventsOf(past, films);
+    const events = eventList(eventsOf(past, films));
     const { features } = plan.run(
       input,
       plan.reads(input, 0).map(() => events),

@@ -6,6 +6,7 @@ import { parseManifest } from '../manifest/parse-manifest.ts';
 import { inspectModel } from '../onnx/inspect.ts';
 import { manifestOf, record } from '../testing/manifests.ts';
 import type { AttributeValue } from '../value.ts';
+import { eventList } from './event-list.ts';
 import { compileFeaturePlan, type FeatureInput, type FeatureRows } from './feature-plan.ts';
 import { FEATURE_STATUS_NAMES } from './feature-status.ts';
 import type { HistoryEvent } from './history.ts';
@@ -22,7 +23,7 @@ function run(features: Features, request: Record<string, AttributeValue>, histor
   const plan = compileFeaturePlan(manifestOf({ features }));
   return plan.run(
     { request: record(request), entities: record({ user: 'u' }), candidates: [] },
-    history,
+    history.map(eventList),
     NOW_MS,
   );
 }

@@ -5,6 +5,7 @@ import type { Manifest } from '../manifest/manifest.ts';
 import { type ArbitraryPrediction, arbitraryPrediction, NOW_MS } from '../testing/arbitrary-prediction.ts';
 import { record } from '../testing/manifests.ts';
 import { referenceRows } from '../testing/reference-plan.ts';
+import { eventList } from './event-list.ts';
 import { compileFeaturePlan, type FeatureRows } from './feature-plan.ts';
 import type { Feature } from './feature-schema.ts';
 import type { HistoryEvent, HistoryRead } from './history.ts';
@@ -14,7 +15,7 @@ const floats = (rows: FeatureRows): number[] => [...new Float32Array(rows.featur
 /** Runs the plan of `manifest` on a prediction; undefined when it rejects the prediction. */
 function run(prediction: ArbitraryPrediction, manifest = prediction.manifest): FeatureRows | undefined {
   const plan = compileFeaturePlan(manifest);
-  const answers = plan.reads(prediction.input, NOW_MS).map((read) => answer(prediction, read));
+  const answers = plan.reads(prediction.input, NOW_MS).map((read) => eventList(answer(prediction, read)));
   try {
     return plan.run(prediction.input, answers, NOW_MS);
   } catch (error) {

@@ -2,6 +2,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
 import { NOW_MS } from '../testing/arbitrary-prediction.ts';
 import { manifestOf, record } from '../testing/manifests.ts';
+import { eventList, NO_EVENTS } from './event-list.ts';
 import {
   compileFeaturePlan,
   type FeatureInput,
@@ -86,7 +87,7 @@ describe('feature plan', () => {
     const plan = compileFeaturePlan(manifest);
     const input = inputOf({ entities: { user: 'u' } });
     const statusAndValue = (events: HistoryEvent[]) => {
-      const rows = plan.run(input, [events], NOW_MS);
+      const rows = plan.run(input, [eventList(events)], NOW_MS);
       return [rows.statuses[0], floats(rows)[0]];
     };
     expect(statusAndValue([event(2 * 86_400_000)])).toEqual([2, -1]);
@@ -130,7 +131,7 @@ describe('feature plan', () => {
     );
     const input = inputOf({ entities: { user: 'u' }, candidates: [{ id: 'a' }] });
     const answers: HistoryAnswers = [
-      [event(1, { item: 'a' }), event(2, { item: 'b' }), event(3, { item: 'a' })],
+      eventList([event(1, { item: 'a' }), event(2, { item: 'b' }), event(3, { item: 'a' })]),
     ];
     expect(plan.excluded(input, answers)).toEqual(['a', 'b']);
     expect(plan.excluded(input, null)).toEqual([]);
@@ -158,7 +159,7 @@ describe('feature plan rejects, naming the feature,', () => {
     ['an infinite one', { price: Number.NEGATIVE_INFINITY }, ['price', 'finite']],
   ];
   it.each(cases)('%s', (_, request, words) => {
-    const error = refusal(() => plan.run(inputOf({ request, entities: { user: 'u' } }), [[]], NOW_MS));
+    const error = refusal(() => plan.run(inputOf({ request, entities: { user: 'u' } }), [NO_EVENTS], NOW_MS));
     expect(error.code).toBe('INVALID_ARGUMENT');
     for (const word of words) expect(error.message).toContain(word);
   });

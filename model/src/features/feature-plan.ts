@@ -277,8 +277,9 @@ class CompiledPlan implements FeaturePlan {
     readOffsets(this.#reads, input, this.#readOffsets);
     const read = this.#readOffsets[this.#excludeRead] as number;
     const ids = new Set<string>();
-    for (const event of (read < 0 ? undefined : history[read]) ?? []) {
-      const value = event.fields[exclude.field];
+    const list = read < 0 ? undefined : history[read];
+    for (let index = 0; index < (list?.length ?? 0); index++) {
+      const value = list?.event(index).fields[exclude.field];
       if (typeof value === 'string' || typeof value === 'number') ids.add(String(value));
       else if (Array.isArray(value)) for (const id of value) ids.add(String(id));
     }

@@ -1,5 +1,5 @@
 import type { Attributes } from '../value.ts';
-import type { HistoryEvent } from './history.ts';
+import type { EventList } from './event-list.ts';
 import type { DecodedImages } from './image.ts';
 
 /**
@@ -15,4 +15,4 @@ export interface FeatureInput {
 }
 
 /** Events of each read of `FeaturePlan.reads`, in its order; null when the store did not answer in time. */
-export type HistoryAnswers = readonly (readonly HistoryEvent[])[] | null;
+export type HistoryAnswers = readonly EventList[] | null;

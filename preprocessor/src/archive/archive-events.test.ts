@@ -7,7 +7,7 @@ import { silentLog } from '@hotloop/platform/log.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { describe, expect, it } from 'vitest';
-import { MemoryHistory } from '../adapters/memory-history.ts';
+import { MemoryHistory } from '../history/memory-history.ts';
 import { readEvent } from '../parse-event.ts';
 import { takeEvents } from '../take-events.ts';
 import { createBackfill } from './backfill-history.ts';

@@ -1,7 +1,7 @@
 import type { EventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { HISTORY_AGE_MS, type History } from '../history.ts';
+import { HISTORY_AGE_MS, type History } from '../history/history.ts';
 import { entriesOf } from '../parse-event.ts';
 import type { EventSpool } from './event-spool.ts';
 

@@ -1,7 +1,7 @@
 import type { EventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import { type FillableHistory, HISTORY_AGE_MS } from '../history.ts';
+import { type FillableHistory, HISTORY_AGE_MS } from '../history/history.ts';
 import { entriesOf } from '../parse-event.ts';
 import type { EventSpool } from './event-spool.ts';
 

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NO_EVENTS } from '@hotloop/model/features/event-list.ts';
 import type { HistoryAnswers } from '@hotloop/model/features/feature-plan.ts';
 import { columnKeys } from '@hotloop/model/manifest/column-keys.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
@@ -179,7 +180,7 @@ async function* withHistory(
   past: PastHistory | undefined,
 ): AsyncGenerator<{ row: LabelledRow; history: NonNullable<HistoryAnswers> }> {
   if (past === undefined || reader.eventTypes.length === 0) {
-    for (const row of rows) yield { row, history: reader.reads(row).map(() => []) };
+    for (const row of rows) yield { row, history: reader.reads(row).map(() => NO_EVENTS) };
     return;
   }
   let eventsOf: EventsOf;

@@ -1,4 +1,5 @@
 import { type CompiledFeature, compileFeatures } from '@hotloop/model/features/compile-feature.ts';
+import { NO_EVENTS } from '@hotloop/model/features/event-list.ts';
 import {
   compileFeaturePlan,
   type FeatureInput,
@@ -115,7 +116,7 @@ export function exampleReader(
   const features = compileFeatures(manifest.features, false);
   return (cells) => {
     const input = inputOf(features, NO_ENTITIES, cells, false);
-    const history = plan.needsHistory ? plan.reads(input, 0).map(() => []) : null;
+    const history = plan.needsHistory ? plan.reads(input, 0).map(() => NO_EVENTS) : null;
     return flat(plan.run(input, history, 0), texts);
   };
 }

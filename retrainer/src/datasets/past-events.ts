@@ -1,3 +1,4 @@
+import { eventList } from '@hotloop/model/features/event-list.ts';
 import type { HistoryAnswers } from '@hotloop/model/features/feature-plan.ts';
 import { HISTORY_AGE_MS, type HistoryRead } from '@hotloop/model/features/history.ts';
 import type { EventArchive } from '@hotloop/platform/archive/event-archive.ts';
@@ -48,6 +49,6 @@ export function historyAsOf(
       if (time > atMs || time < sinceMs || (countFrom === 'arrival' && arrivalUs > atMs * 1000)) continue;
       if (found.push({ id: key, atMs: time, fields }) === limit) break;
     }
-    return found;
+    return eventList(found);
   });
 }

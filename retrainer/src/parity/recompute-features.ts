@@ -1,3 +1,4 @@
+import { eventList } from '@hotloop/model/features/event-list.ts';
 import { compileFeaturePlan, type FeatureInput } from '@hotloop/model/features/feature-plan.ts';
 import type { HistoryRead } from '@hotloop/model/features/history.ts';
 import type { Placed } from '@hotloop/model/features/input-layout.ts';
@@ -129,7 +130,7 @@ function visible(events: readonly ArchivedEvent[], { sinceMs, limit }: HistoryRe
     if (arrivalUs > cutUs || atMs < sinceMs) continue;
     if (found.push({ id: key, atMs, fields }) === limit) break;
   }
-  return found;
+  return eventList(found);
 }
 
 function isNear(a: number, b: number): boolean {

@@ -200,7 +200,7 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     fault: 'Redis frozen',
     holds: 'a few predictions wait for the budget of 20 ms, then none',
     bug: {
-      file: 'preprocessor/src/history-gate.ts',
+      file: 'preprocessor/src/history/history-gate.ts',
       from: 'Math.min(budgetMs, timeoutMs)',
       to: 'timeoutMs + budgetMs',
     },

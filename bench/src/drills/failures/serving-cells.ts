@@ -87,7 +87,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
     tests: [
       { file: 'preprocessor/src/archive/archive-events.test.ts', name: 'rebuild a history that was emptied' },
       {
-        file: 'preprocessor/src/adapters/redis-history.test.ts',
+        file: 'preprocessor/src/history/redis-history.test.ts',
         name: 'is not filled until it is told so again',
       },
     ],
@@ -138,13 +138,13 @@ export const SERVING_CELLS: readonly TestCell[] = [
         file: 'preprocessor/src/events.test.ts',
         name: 'reach the history once each, however often they are sent',
       },
-      { file: 'preprocessor/src/adapters/redis-history.test.ts', name: 'holds the same after any batching' },
+      { file: 'preprocessor/src/history/redis-history.test.ts', name: 'holds the same after any batching' },
       { file: 'platform/src/kafka/kafka.test.ts', name: 'stops within its deadline while the sink is away' },
     ],
     bug: {
-      file: 'preprocessor/src/adapters/history-scripts.ts',
-      from: "redis.call('SADD', ids, ARGV[i]) == 1 then",
-      to: "redis.call('SADD', ids, ARGV[i]) >= 0 then",
+      file: 'preprocessor/src/history/append-events.ts',
+      from: 'if (atMs <= this.#floorMs || holds(this.#rows, row)) return;',
+      to: 'if (atMs <= this.#floorMs) return;',
     },
   },
   {

@@ -13,10 +13,11 @@ export const countFunction: HistoryFunctionKind = {
       fields: false,
       newestOnly: false,
       summaries: true,
-      fold(events, _nowMs, _type, out) {
-        let count = 0;
-        for (const { summary } of events) count += summary === undefined ? 1 : summary.count;
-        out.push(count);
+      fold({ summaries }, count, _nowMs, _type, out) {
+        let all = count;
+        if (summaries !== undefined)
+          for (let index = 0; index < count; index++) all += (summaries[index]?.count ?? 1) - 1;
+        out.push(all);
       },
     };
   },

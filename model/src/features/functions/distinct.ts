@@ -17,10 +17,10 @@ export const distinctFunction: HistoryFunctionKind = {
       fields: true,
       newestOnly: false,
       summaries: false,
-      fold(events, _nowMs, _type, out) {
+      fold(list, count, _nowMs, _type, out) {
         seen.clear();
-        for (const { fields } of events) {
-          const value = fields[field];
+        for (let index = 0; index < count; index++) {
+          const value = list.event(index).fields[field];
           if (value !== undefined && typeof value !== 'object') seen.add(value);
         }
         out.push(seen.size);

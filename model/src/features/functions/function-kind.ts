@@ -1,4 +1,5 @@
-import type { FieldSummary, HistoryEvent } from '../history.ts';
+import type { EventList } from '../event-list.ts';
+import type { FieldSummary } from '../history.ts';
 import type { RawType } from '../raw-value.ts';
 import type { PathPart } from '../source-path.ts';
 
@@ -31,10 +32,10 @@ export interface HistoryFold {
   /** Limit on the newest events that it reads, if any. */
   readonly most?: number;
   /**
-   * Appends up to `values` values to the empty `out`; none: the value is absent. `events` are newest first. An event
+   * Appends up to `values` values, computed from the first `count` events of the list, to the empty `out`; none: the value is absent. An event
    * without the field, or with another type, is skipped: other callers wrote it, so it must not fail this request.
    */
-  fold(events: readonly HistoryEvent[], nowMs: number, type: RawType, out: unknown[]): void;
+  fold(list: EventList, count: number, nowMs: number, type: RawType, out: unknown[]): void;
 }
 
 /** Parses `NAME(FIELD)`. */
@@ -47,13 +48,6 @@ export function fieldOf(call: readonly PathPart[], form: string): string {
 /** Parses `NAME`. */
 export function checkPlain(call: readonly PathPart[], form: string): void {
   if (call.length !== 1 || call[0]?.arguments !== undefined) throw new RangeError(`must be written ${form}`);
-}
-
-/** A field as a number: true is 1, false is 0; undefined for anything else. */
-export function numberOf(event: HistoryEvent, field: string): number | undefined {
-  const value = event.fields[field];
-  if (typeof value === 'number') return value;
-  return typeof value === 'boolean' ? Number(value) : undefined;
 }
 
 /** A function that folds the numbers of one field; undefined: the value is absent. */
@@ -77,17 +71,18 @@ export function numberFold(
         fields: true,
         newestOnly: false,
         summaries: true,
-        fold(events, _nowMs, _type, out) {
+        fold(list, count, _nowMs, _type, out) {
           const all = { count: 0, sum: 0, min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
-          for (const event of events) {
-            if (event.summary === undefined) {
-              const number = numberOf(event, field);
-              if (number !== undefined) add(all, 1, number, number, number);
-            } else {
-              const part = event.summary.fields[field];
+          const numbers = list.numbers(field);
+          for (let index = 0; index < count; index++) {
+            const number = numbers[index] as number;
+            if (!Number.isNaN(number)) add(all, 1, number, number, number);
+          }
+          if (list.summaries !== undefined)
+            for (let index = 0; index < count; index++) {
+              const part = list.summaries[index]?.fields[field];
               if (part !== undefined) add(all, part.count, part.sum, part.min, part.max);
             }
-          }
           const value = apply(all);
           if (value !== undefined) out.push(value);
         },

@@ -24,9 +24,9 @@ export const lastFunction: HistoryFunctionKind = {
       newestOnly: false,
       summaries: false,
       most: Math.max(values, LAST_EVENTS),
-      fold(events, _nowMs, type, out) {
-        for (const { fields } of events) {
-          const value = fields[field];
+      fold(list, count, _nowMs, type, out) {
+        for (let index = 0; index < count; index++) {
+          const value = list.event(index).fields[field];
           if (!isOfType(value, type)) continue;
           if (out.push(value) === values) return;
         }

@@ -14,9 +14,8 @@ export const secondsSinceFunction: HistoryFunctionKind = {
       fields: false,
       newestOnly: true,
       summaries: true,
-      fold(events, nowMs, _type, out) {
-        const newest = events[0];
-        if (newest !== undefined) out.push(Math.max(0, nowMs - newest.atMs) / 1000);
+      fold({ times }, count, nowMs, _type, out) {
+        if (count > 0) out.push(Math.max(0, nowMs - (times[0] as number)) / 1000);
       },
     };
   },

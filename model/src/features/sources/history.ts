@@ -1,6 +1,7 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { compileExpression, type Expression } from '../../expression.ts';
 import { durationMs } from '../../manifest/duration.ts';
+import { eventList } from '../event-list.ts';
 import { FEATURE_STATUS } from '../feature-status.ts';
 import type { HistoryFold } from '../functions/function-kind.ts';
 import {
@@ -44,7 +45,6 @@ function compile(entity: string, event: string, fold: HistoryFold, feature: Sour
   const summaries = fold.summaries && where === undefined;
   const most = (where === undefined ? fold.most : undefined) ?? Number.POSITIVE_INFINITY;
   const events = Math.min(most, entity === 'item' ? CANDIDATE_EVENTS : HISTORY_EVENTS);
-  const chosen: HistoryEvent[] = [];
   const values: unknown[] = [];
   return {
     kind: 'history',
@@ -70,18 +70,26 @@ function compile(entity: string, event: string, fold: HistoryFold, feature: Sour
         absence[row] = events === null ? FEATURE_STATUS.DEGRADED : FEATURE_STATUS.MISSING;
         const all = events === null ? undefined : events(row);
         if (all === undefined) continue;
-        const newest = all[0];
-        if (newest !== undefined && nowMs - newest.atMs > maxAgeMs) {
+        const { times, length } = all;
+        if (length > 0 && nowMs - (times[0] as number) > maxAgeMs) {
           absence[row] = FEATURE_STATUS.STALE;
           continue;
         }
-        chosen.length = 0;
-        for (const one of all) {
-          if (one.atMs < sinceMs || (one.summary !== undefined && !summaries)) break;
-          if (where === undefined || isTrue(where, event, one)) chosen.push(one);
+        let count = 0;
+        while (count < length && (times[count] as number) >= sinceMs) {
+          if (!summaries && all.summaries?.[count] !== undefined) break;
+          count++;
         }
         values.length = 0;
-        fold.fold(chosen, nowMs, type, values);
+        if (where === undefined) fold.fold(all, count, nowMs, type, values);
+        else {
+          const chosen: HistoryEvent[] = [];
+          for (let index = 0; index < count; index++) {
+            const one = all.event(index);
+            if (isTrue(where, event, one)) chosen.push(one);
+          }
+          fold.fold(eventList(chosen), chosen.length, nowMs, type, values);
+        }
         found[row] = values.length;
         for (let index = 0; index < values.length; index++) raw[row * fold.values + index] = values[index];
       }

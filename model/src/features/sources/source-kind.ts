@@ -1,6 +1,6 @@
 import type { Attributes } from '../../value.ts';
+import type { EventList } from '../event-list.ts';
 import type { HistoryFunctionKind } from '../functions/function-kind.ts';
-import type { HistoryEvent } from '../history.ts';
 import type { RawType } from '../raw-value.ts';
 import type { PathPart } from '../source-path.ts';
 
@@ -96,7 +96,7 @@ export interface GatherContext {
    * Events of the feature's read for a row, newest first; undefined: the entity is unknown. Null: the store did not
    * answer.
    */
-  readonly events: ((row: number) => readonly HistoryEvent[] | undefined) | null;
+  readonly events: ((row: number) => EventList | undefined) | null;
   /** The feature's row of its table; undefined: no such row. Null: the store did not answer. */
   readonly reference: ((row: number) => ReferenceRow | undefined) | null;
   /** Raw values of the features that this one uses, one per row; undefined where absent. */

@@ -1,4 +1,5 @@
 import { compileDecisionPlan } from '@hotloop/model/decision/decision-plan.ts';
+import { eventList } from '@hotloop/model/features/event-list.ts';
 import { compileFeaturePlan, type FeatureRows } from '@hotloop/model/features/feature-plan.ts';
 import { HISTORY_AGE_MS } from '@hotloop/model/features/history.ts';
 import type { ReferenceRow } from '@hotloop/model/features/sources/source-kind.ts';
@@ -90,7 +91,7 @@ export async function openAsOfAnswers(
               if (atMs > asOf || atMs < sinceMs) continue;
               if (found.push({ id: key, atMs, fields }) === limit) break;
             }
-            return found;
+            return eventList(found);
           });
           const references = plan.references(request).map(({ table, key }) => tables.get(table)?.(key, asOf));
           const made = plan.run(request, history, asOf, references);

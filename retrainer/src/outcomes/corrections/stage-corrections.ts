@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { NO_EVENTS } from '@hotloop/model/features/event-list.ts';
 import { TextTable } from '@hotloop/model/features/flat-rows.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
@@ -143,7 +144,7 @@ function exampleReader(manifest: Manifest): ExampleReader | null {
     const example = reader.parse(row);
     reader.vector(
       example,
-      reader.reads(example).map(() => []),
+      reader.reads(example).map(() => NO_EVENTS),
       new TextTable(),
     );
     return Object.fromEntries(own.map((name) => [name, row.cells[name] ?? null]));

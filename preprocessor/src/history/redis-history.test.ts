@@ -1,13 +1,14 @@
+import { eventsOf } from '@hotloop/model/features/event-list.ts';
 import { record } from '@hotloop/model/testing/manifests.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openRedis, type RedisClient } from '@hotloop/platform/redis/redis.ts';
 import { createTestRedis } from '@hotloop/platform/testing/test-services.ts';
 import { describe, expect, it } from 'vitest';
-import { HISTORY_AGE_MS, type History, type HistoryEntry } from '../history.ts';
-import { HistoryGate } from '../history-gate.ts';
 import { startCountingProxy } from '../testing/counting-proxy.ts';
-import { describeHistory } from '../testing/history-contract.ts';
+import { HISTORY_AGE_MS, type History, type HistoryEntry, type HistoryRead } from './history.ts';
+import { describeHistory } from './history-contract.ts';
+import { HistoryGate } from './history-gate.ts';
 import { RedisHistory } from './redis-history.ts';
 
 const open = (url: string): Promise<RedisClient> =>
@@ -49,6 +50,14 @@ const reads = (count: number) =>
     ...{ entity, entityId, event, sinceMs: 0, limit: 10, fields: true },
   }));
 
+/** Events of one entity, newest first, ten minutes apart. */
+const manyEvents = (count: number, entity = 'item'): HistoryEntry[] =>
+  Array.from({ length: count }, (_, age) => ({
+    ...{ entity, entityId: 'i0', event: 'view', id: `e${age}`, arrivalUs: -age },
+    atMs: Math.floor(Date.now() / 600_000 - age) * 600_000,
+    fields: record({ price: age }),
+  }));
+
 /** Redis behind a proxy that counts and freezes. */
 async function openBehindProxy() {
   const stack = new AsyncDisposableStack();
@@ -72,7 +81,7 @@ describe('Redis history', () => {
     await history.append(entries(200), Date.now());
     proxy.reset();
     const answers = await history.read(reads(200));
-    expect(answers.map((events) => events[0]?.fields.price)).toEqual([...Array(200).keys()]);
+    expect(answers.flatMap(eventsOf).map(({ fields }) => fields.price)).toEqual([...Array(200).keys()]);
     expect(proxy.roundTrips()).toBe(1);
     // The counter itself: two reads, one after the other, are two round trips.
     await history.read(reads(2));
@@ -81,37 +90,84 @@ describe('Redis history', () => {
 
   it('lets keys that nobody writes to any more expire', async () => {
     await using opened = await openBehindProxy();
-    await opened.history.append(entries(1), Date.now());
-    for (const key of ['', ':ids', ':sums'].map((end) => `history:{item:i0}:view${end}`)) {
-      const ttl = await opened.redis.pttl(key);
-      expect(ttl).toBeGreaterThan(HISTORY_AGE_MS - 60_000);
+    await opened.history.append(manyEvents(1000), Date.now());
+    for (const key of ['entity:{item:i0}', 'entity:{item:i0}:older'])
+      expect(await opened.redis.pttl(key)).toBeGreaterThan(HISTORY_AGE_MS - 60_000);
+  });
+
+  it('loses nothing of what several processes write to the same entities at the same time', async () => {
+    await using opened = await openBehindProxy();
+    const writers = Array.from({ length: 4 }, () => new RedisHistory(opened.redis));
+    const all = manyEvents(800).concat(manyEvents(800, 'user'));
+    await Promise.all(
+      writers.map(async (writer, at) => {
+        for (let from = 0; from < all.length; from += 50)
+          await writer.append(
+            all.slice(from, from + 50).filter((_, index) => index % 4 !== at),
+            Date.now(),
+          );
+      }),
+    );
+    const permit = { events: 0, edgesMs: [] };
+    for (const entity of ['item', 'user']) {
+      const read = { entity, entityId: 'i0', event: 'view', sinceMs: 0, limit: 16_384, fields: true };
+      const [plain, summed] = await opened.history.read([read, { ...read, summarize: permit }]);
+      expect(plain?.length).toBe(800);
+      const counts = (summed?.summaries ?? []).map((summary) => summary?.count ?? 1);
+      expect(counts.reduce((total, count) => total + count, 0)).toBe(800);
     }
   });
 
-  it('goes on soundly when the cache has evicted one of the keys of a list', async () => {
-    for (const evicted of ['', ':ids', ':sums'].map((end) => `history:{item:i0}:view${end}`)) {
+  it('reads the older events of an entity with many in a second round trip, only where their sums are not enough', async () => {
+    await using opened = await openBehindProxy();
+    const { history, proxy } = opened;
+    await history.append(manyEvents(1000), Date.now());
+    const read = { entity: 'item', entityId: 'i0', event: 'view', sinceMs: 0, limit: 16_384, fields: true };
+    const trips = async (given: Partial<HistoryRead>) => {
+      proxy.reset();
+      await history.read([{ ...read, ...given }]);
+      return proxy.roundTrips();
+    };
+    expect(await trips({ limit: 256 })).toBe(1);
+    expect(await trips({ summarize: { events: 0, edgesMs: [] } })).toBe(1);
+    expect(await trips({ summarize: { events: 0, edgesMs: [Date.now() - 40 * 3_600_000] } })).toBe(2);
+    expect(await trips({})).toBe(2);
+  });
+
+  it('goes on soundly when the cache has evicted a key of an entity', async () => {
+    for (const evicted of ['entity:{item:i0}', 'entity:{item:i0}:older']) {
       await using opened = await openBehindProxy();
       const { history, redis } = opened;
-      const [entry] = entries(1);
-      if (!entry) throw new Error('no entry');
-      await history.append([entry], Date.now());
+      await history.append(manyEvents(1000), Date.now());
       await redis.del(evicted);
-      await history.append(
-        [
-          { ...entry, fields: record({ again: 1 }) },
-          { ...entry, id: 'new' },
-        ],
-        Date.now(),
-      );
-      const [events = []] = await history.read(reads(1));
-      expect(events.map(({ id }) => id)).toEqual(['new', 'e']);
-      const [listed, ids, summed] = await Promise.all([
-        redis.zcard('history:{item:i0}:view'),
-        redis.scard('history:{item:i0}:view:ids'),
-        redis.hget('history:{item:i0}:view:sums', 'n'),
-      ]);
-      expect([listed, ids, summed]).toEqual([2, 2, '2']);
+      await history.append(manyEvents(1000), Date.now());
+      const read = { entity: 'item', entityId: 'i0', event: 'view', sinceMs: 0, limit: 16_384, fields: true };
+      const ids = (await history.read([read])).flatMap(eventsOf).map(({ id }) => id);
+      expect(new Set(ids).size).toBe(ids.length);
+      expect(ids.slice(0, 256)).toEqual(manyEvents(256).map(({ id }) => id));
     }
+  });
+
+  it('removes the keys of the form before, once it holds all events', async () => {
+    await using opened = await openBehindProxy();
+    const { history, redis } = opened;
+    await redis.zadd('history:{user:u1}:view', 1, 'e');
+    await redis.set('history:filled', '1');
+    expect(await history.isFilled()).toBe(false);
+    await history.append(entries(1), Date.now());
+    await history.markFilled();
+    expect(await redis.keys('history:*')).toEqual([]);
+    expect(await history.read(reads(1))).toMatchObject([{ length: 1 }]);
+  });
+
+  it('refuses what a newer version wrote, and does not overwrite it', async () => {
+    await using opened = await openBehindProxy();
+    const { history, redis } = opened;
+    const newer = Buffer.concat([Buffer.alloc(8, 1), Buffer.from([9, 0, 0])]);
+    await redis.set('entity:{item:i0}', newer);
+    await expect(history.read(reads(1))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(history.append(entries(1), Date.now())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await redis.getBuffer('entity:{item:i0}')).toEqual(newer);
   });
 
   it('answers at once that there is none while the connection is away, and reads again when it is back', async () => {

@@ -1,21 +1,22 @@
+import { type EventList, eventList } from '@hotloop/model/features/event-list.ts';
 import { record } from '@hotloop/model/testing/manifests.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { describe, expect, it } from 'vitest';
-import type { History, HistoryEvent, HistoryRead } from './history.ts';
+import type { History, HistoryRead } from './history.ts';
 import { HistoryGate } from './history-gate.ts';
 
 const READ: HistoryRead = {
   ...{ entity: 'user', entityId: 'u1', event: 'view', sinceMs: 0, limit: 1, fields: true },
 };
-const EVENT: HistoryEvent = { id: 'e', atMs: 1, fields: record({}) };
+const EVENTS = eventList([{ id: 'e', atMs: 1, fields: record({}) }]);
 
 /** A store whose answers the test gives. */
 function manualStore() {
-  const waiting: PromiseWithResolvers<HistoryEvent[][]>[] = [];
+  const waiting: PromiseWithResolvers<EventList[]>[] = [];
   const history: History = {
     append: async () => undefined,
     read() {
-      const answer = Promise.withResolvers<HistoryEvent[][]>();
+      const answer = Promise.withResolvers<EventList[]>();
       waiting.push(answer);
       return answer.promise;
     },
@@ -34,7 +35,7 @@ function open(policy = { budgetMs: 10, failures: 2, restMs: 1000 }) {
       nowMs += ms;
     },
     answer(index: number) {
-      store.waiting[index]?.resolve([[EVENT]]);
+      store.waiting[index]?.resolve([EVENTS]);
     },
     fail(index: number) {
       store.waiting[index]?.reject(new Error('away'));
@@ -53,7 +54,7 @@ describe('the gate before the history', () => {
     const { gate, answer } = open({ budgetMs: 1000, failures: 2, restMs: 1000 });
     const reading = gate.read([READ]);
     answer(0);
-    expect(await reading).toEqual([[EVENT]]);
+    expect(await reading).toEqual([EVENTS]);
   });
 
   it('answers null when the store is late, and an answer that comes after all changes nothing', async () => {

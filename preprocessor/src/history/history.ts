@@ -1,3 +1,4 @@
+import type { EventList } from '@hotloop/model/features/event-list.ts';
 import type { HistoryEvent, HistoryRead } from '@hotloop/model/features/history.ts';
 import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 
@@ -25,7 +26,8 @@ export interface HistoryEntry extends HistoryEvent {
  */
 export interface History {
   /**
-   * Adds events, in any order of time. Idempotent by (entity, entityId, event, id): the first one stays. Rejects
+   * Adds events, in any order of time. Idempotent by (entity, entityId, event, id): the first one stays; once it is among the older events of
+   * an entity that has many, it is known again by its id and its time. Rejects
    * with UNAVAILABLE when the store is away; then some of the entries may have been added, so send all again.
    */
   append(entries: readonly HistoryEntry[], nowMs: number, signal?: AbortSignal): Promise<void>;
@@ -34,7 +36,7 @@ export interface History {
    * unknown entity has no events. Where a read permits it, older events may come as summaries, which together with the events
    * leave nothing out. Rejects with UNAVAILABLE when the store is away.
    */
-  read(reads: readonly HistoryRead[], signal?: Cancellation): Promise<HistoryEvent[][]>;
+  read(reads: readonly HistoryRead[], signal?: Cancellation): Promise<EventList[]>;
 }
 
 /** A history that tells when it was lost. */

@@ -1,9 +1,10 @@
+import type { EventList } from '@hotloop/model/features/event-list.ts';
 import type { HistoryAnswers } from '@hotloop/model/features/feature-plan.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 import type { Log } from '@hotloop/platform/log.ts';
-import { type CircuitEvent, type CircuitPolicy, CLOSED_CIRCUIT, mayAsk, nextCircuit } from './circuit.ts';
-import type { History, HistoryEvent, HistoryRead } from './history.ts';
+import { type CircuitEvent, type CircuitPolicy, CLOSED_CIRCUIT, mayAsk, nextCircuit } from '../circuit.ts';
+import type { History, HistoryRead } from './history.ts';
 
 export interface HistoryGateOptions extends CircuitPolicy {
   /** Longest wait of one prediction for its history. */
@@ -76,11 +77,11 @@ export class HistoryGate {
 }
 
 type Answer =
-  | { readonly kind: 'answered'; readonly events: HistoryEvent[][] }
+  | { readonly kind: 'answered'; readonly events: EventList[] }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'late' };
 
-function withinBudget(reading: Promise<HistoryEvent[][]>, budgetMs: number): Promise<Answer> {
+function withinBudget(reading: Promise<EventList[]>, budgetMs: number): Promise<Answer> {
   return new Promise((resolve) => {
     // A busy event loop runs the timer before it has looked at the socket; an answer that lies there is not late.
     const timer = setTimeout(() => setImmediate(() => resolve({ kind: 'late' })), Math.max(0, budgetMs));

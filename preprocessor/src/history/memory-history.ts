@@ -1,3 +1,4 @@
+import { type EventList, eventList } from '@hotloop/model/features/event-list.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import {
   type FillableHistory,
@@ -5,11 +6,11 @@ import {
   HISTORY_LENGTH,
   type HistoryEntry,
   type HistoryEvent,
-} from '../history.ts';
+} from './history.ts';
 
 const NO_FIELDS = Object.freeze(Object.create(null) as HistoryEvent['fields']);
 
-interface EventList {
+interface KeptEvents {
   readonly events: Map<string, HistoryEntry>;
   /** Of the newest event that had to make room: older ones are not taken again. */
   floorMs: number;
@@ -17,7 +18,7 @@ interface EventList {
 
 /** A history within this process: for tests, and for a node that has no Redis. */
 export class MemoryHistory implements FillableHistory {
-  readonly #lists = new Map<string, EventList>();
+  readonly #lists = new Map<string, KeptEvents>();
   #filled = false;
   #failing = false;
 
@@ -42,14 +43,16 @@ export class MemoryHistory implements FillableHistory {
       for (const [id, { atMs }] of list.events) if (atMs < nowMs - HISTORY_AGE_MS) list.events.delete(id);
   }
 
-  async read(reads: Parameters<FillableHistory['read']>[0]): Promise<HistoryEvent[][]> {
+  async read(reads: Parameters<FillableHistory['read']>[0]): Promise<EventList[]> {
     this.#refuseWhenAway();
     return reads.map(({ entity, entityId, event, sinceMs, limit, fields }) =>
-      [...(this.#lists.get(keyOf(entity, entityId, event))?.events.values() ?? [])]
-        .filter(({ atMs }) => atMs >= sinceMs)
-        .sort(newestFirst)
-        .slice(0, limit)
-        .map(({ id, atMs, fields: found }) => ({ id, atMs, fields: fields ? found : NO_FIELDS })),
+      eventList(
+        [...(this.#lists.get(keyOf(entity, entityId, event))?.events.values() ?? [])]
+          .filter(({ atMs }) => atMs >= sinceMs)
+          .sort(newestFirst)
+          .slice(0, limit)
+          .map(({ id, atMs, fields: found }) => ({ id, atMs, fields: fields ? found : NO_FIELDS })),
+      ),
     );
   }
 
@@ -69,7 +72,7 @@ export class MemoryHistory implements FillableHistory {
     this.#filled = false;
   }
 
-  #dropOldest(list: EventList): void {
+  #dropOldest(list: KeptEvents): void {
     const sorted = [...list.events.values()].sort(newestFirst);
     for (const { id, atMs } of sorted.slice(HISTORY_LENGTH)) {
       list.events.delete(id);

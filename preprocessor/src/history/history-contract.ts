@@ -1,3 +1,4 @@
+import { eventsOf, NO_EVENTS } from '@hotloop/model/features/event-list.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { record } from '@hotloop/model/testing/manifests.ts';
 import fc from 'fast-check';
@@ -9,7 +10,7 @@ import {
   type HistoryEntry,
   type HistoryEvent,
   type HistoryRead,
-} from '../history.ts';
+} from './history.ts';
 
 export interface OpenedHistory extends AsyncDisposable {
   readonly history: History;
@@ -57,8 +58,12 @@ const readOf = (given: Partial<HistoryRead> = {}): HistoryRead => ({
 });
 
 async function idsOf(history: History, given: Partial<HistoryRead> = {}): Promise<string[]> {
-  const [events = []] = await history.read([readOf(given)]);
-  return events.map(({ id }) => id);
+  const [events = NO_EVENTS] = await history.read([readOf(given)]);
+  return eventsOf(events).map(({ id }) => id);
+}
+
+async function eventsIn(history: History, read: HistoryRead): Promise<HistoryEvent[]> {
+  return (await history.read([read])).flatMap(eventsOf);
 }
 
 export interface HistoryCase {
@@ -100,7 +105,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
         __proto__x: 'plain',
       });
       await history.append([entry('e', { fields, atMs: NOW_MS - 123 })], NOW_MS);
-      const [[event] = []] = await history.read([readOf()]);
+      const [event] = await eventsIn(history, readOf());
       expect(event).toEqual({ id: 'e', atMs: NOW_MS - 123, fields });
     },
   },
@@ -108,7 +113,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     title: 'leaves fields out when they are not asked for',
     async check(history) {
       await history.append([entry('e', { fields: record({ price: 1 }) })], NOW_MS);
-      const [[event] = []] = await history.read([readOf({ fields: false })]);
+      const [event] = await eventsIn(history, readOf({ fields: false }));
       expect(Object.keys(event?.fields ?? { x: 1 })).toEqual([]);
     },
   },
@@ -117,7 +122,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     async check(history) {
       await history.append([entry('e', { fields: record({ n: 1 }) }), entry('e')], NOW_MS);
       await history.append([entry('e', { fields: record({ n: 2 }), atMs: NOW_MS - 5 })], NOW_MS);
-      const [events = []] = await history.read([readOf()]);
+      const events = await eventsIn(history, readOf());
       expect(events).toEqual([{ id: 'e', atMs: NOW_MS - 1000, fields: record({ n: 1 }) }]);
     },
   },
@@ -146,7 +151,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
         NOW_MS,
       );
       const answers = await history.read(odd.map((entityId) => readOf({ entityId })));
-      expect(answers.map((events) => events.map(({ id }) => id))).toEqual(
+      expect(answers.map((events) => eventsOf(events).map(({ id }) => id))).toEqual(
         odd.map((_, index) => [`e${index}`]),
       );
     },
@@ -188,7 +193,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
       await history.append(entries.slice(-3), NOW_MS);
       expect(await idsOf(history, { limit: 50_000, fields: false })).toEqual(kept);
       const permit = { events: 10, edgesMs: [] };
-      const [events = []] = await history.read([readOf({ limit: 50_000, summarize: permit })]);
+      const events = await eventsIn(history, readOf({ limit: 50_000, summarize: permit }));
       expect(totalOf(events, 0)).toMatchObject({ count: kept.length, sum: kept.length });
     },
   },
@@ -215,7 +220,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
       const edgesMs = windows.map((window) => NOW_MS - window);
       for (const events of [0, 1, 40, 300]) {
         const read = readOf({ limit: HISTORY_LENGTH, summarize: { events, edgesMs } });
-        const [found = []] = await history.read([read]);
+        const found = await eventsIn(history, read);
         expect(found.slice(0, events).some(({ summary }) => summary)).toBe(false);
         expect(found.map(({ atMs }) => atMs)).toEqual(found.map(({ atMs }) => atMs).sort((a, b) => b - a));
         for (const sinceMs of edgesMs)
@@ -254,7 +259,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
             for (const { id, atMs } of entries) if (!expected.has(id)) expected.set(id, atMs);
             await history.append(entries, NOW_MS);
           }
-          const [events = []] = await history.read([readOf({ entityId })]);
+          const events = await eventsIn(history, readOf({ entityId }));
           expect(new Map(events.map(({ id, atMs }) => [id, atMs]))).toEqual(expected);
           expect(events.map(({ atMs }) => atMs)).toEqual([...expected.values()].sort((a, b) => b - a));
         }),

@@ -1,7 +1,8 @@
+import { eventList, eventsOf } from '@hotloop/model/features/event-list.ts';
 import { describe, expect, it } from 'vitest';
-import { MemoryHistory } from '../adapters/memory-history.ts';
-import type { History, HistoryEntry } from '../history.ts';
+import type { History, HistoryEntry } from './history.ts';
 import { HISTORY_CONTRACT } from './history-contract.ts';
+import { MemoryHistory } from './memory-history.ts';
 
 type Planted = (sound: History) => History;
 
@@ -27,9 +28,15 @@ describe('the contract of a history', () => {
       changed({ append: (entries) => entries.map((entry) => ({ ...entry, id: `${made++}` })) }),
     ],
     ['loses the last of a batch', changed({ append: (entries) => entries.slice(0, -1) })],
-    ['answers oldest first', changed({ read: (answers) => answers.map((events) => events.toReversed()) })],
+    [
+      'answers oldest first',
+      changed({ read: (answers) => answers.map((events) => eventList(eventsOf(events).toReversed())) }),
+    ],
     ['answers in another order', changed({ read: (answers) => answers.toReversed() })],
-    ['answers one too few', changed({ read: (answers) => answers.map((events) => events.slice(0, 3)) })],
+    [
+      'answers one too few',
+      changed({ read: (answers) => answers.map((events) => eventList(eventsOf(events).slice(0, 3))) }),
+    ],
     [
       'loses fractions',
       changed({
@@ -65,10 +72,12 @@ describe('the contract of a history', () => {
           read: async (reads) =>
             (await sound.read(reads)).map((events, index) => {
               const read = reads[index];
-              return events.map((event) => {
-                const entry = last.get([read?.entity, read?.entityId, read?.event, event.id].join());
-                return { ...event, atMs: entry?.atMs ?? event.atMs };
-              });
+              return eventList(
+                eventsOf(events).map((event) => {
+                  const entry = last.get([read?.entity, read?.entityId, read?.event, event.id].join());
+                  return { ...event, atMs: entry?.atMs ?? event.atMs };
+                }),
+              );
             }),
         };
       },

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { systemClock } from '../clock.ts';
+import { silentLog } from '../log.ts';
+import { createTestRedis } from '../testing/test-services.ts';
+import { openRedis } from './redis.ts';
+import { TrackedReads } from './tracked-reads.ts';
+
+async function open(maxBytes = 1_000_000) {
+  const stack = new AsyncDisposableStack();
+  const database = stack.use(await createTestRedis('cache'));
+  const connect = async (name: string, hearsChanges = false) =>
+    stack.use(
+      await openRedis(database.url, {
+        ...{ commandTimeoutMs: 10_000, role: 'cache', name, hearsChanges, log: silentLog() },
+      }),
+    );
+  const [reads, changes, others] = [
+    await connect('reads'),
+    await connect('changes', true),
+    await connect('others'),
+  ];
+  let asked = 0;
+  const fetch = reads.mgetBuffer.bind(reads);
+  reads.mgetBuffer = ((keys: string[]) => {
+    asked++;
+    return fetch(keys);
+  }) as typeof reads.mgetBuffer;
+  const clock = { ...systemClock, aheadMs: 0, monotonic: () => performance.now() + clock.aheadMs };
+  const kept = stack.use(
+    new TrackedReads(reads, changes, {
+      ...{ decode: String, maxBytes, heartbeatMs: 20, clock, log: silentLog() },
+    }),
+  );
+  await expect.poll(() => kept.isTracking).toBe(true);
+  return {
+    ...{ kept, reads, changes, others, clock, asked: () => asked },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+describe('reads that are kept while Redis tells of changes', () => {
+  it('ask Redis once, and again when somebody else has changed, deleted, or emptied something', async () => {
+    await using opened = await open();
+    const { kept, others } = opened;
+    await others.set('a', '1');
+    expect(await kept.get(['a', 'none', 'a'])).toEqual(['1', undefined, '1']);
+    expect(await kept.get(['none', 'a'])).toEqual([undefined, '1']);
+    expect(opened.asked()).toBe(1);
+    await others.set('none', '2');
+    await expect.poll(() => kept.get(['a', 'none'])).toEqual(['1', '2']);
+    await others.del('a');
+    await expect.poll(() => kept.get(['a', 'none'])).toEqual([undefined, '2']);
+    await others.flushdb();
+    await expect.poll(() => kept.get(['a', 'none'])).toEqual([undefined, undefined]);
+    expect(kept.isTracking).toBe(true);
+  });
+
+  it('see what this process has written itself at once', async () => {
+    await using opened = await open();
+    for (let turn = 0; turn < 50; turn++) {
+      // A read on its way while the value changes is not kept either.
+      const reading = opened.kept.get(['a']);
+      await opened.others.set('a', String(turn));
+      opened.kept.drop(['a']);
+      expect(await opened.kept.get(['a'])).toEqual([String(turn)]);
+      await reading;
+      expect(await opened.kept.get(['a'])).toEqual([String(turn)]);
+    }
+  });
+
+  it('hold no more than they may', async () => {
+    await using opened = await open(10_000);
+    const keys = Array.from({ length: 100 }, (_, index) => `k${index}`);
+    for (const key of keys) await opened.others.set(key, 'x'.repeat(800));
+    await opened.kept.get(keys);
+    expect(opened.asked()).toBe(1);
+    await opened.kept.get(keys.slice(-9));
+    expect(opened.asked()).toBe(1);
+    await opened.kept.get(keys.slice(0, 1));
+    expect(opened.asked()).toBe(2);
+  });
+
+  it('go to Redis when nothing was heard for long, and keep nothing over a lost connection', async () => {
+    await using opened = await open();
+    const { kept, changes, others } = opened;
+    await others.set('a', '1');
+    await kept.get(['a']);
+    opened.clock.aheadMs += 4000;
+    expect(kept.isTracking).toBe(false);
+    await kept.get(['a']);
+    expect(opened.asked()).toBe(2);
+    await expect.poll(() => kept.isTracking).toBe(true);
+    changes.disconnect(true);
+    await others.set('a', '2');
+    await expect.poll(() => kept.get(['a']), { timeout: 10_000 }).toEqual(['2']);
+    await expect.poll(() => kept.isTracking, { timeout: 10_000 }).toBe(true);
+    await others.set('a', '3');
+    await expect.poll(() => kept.get(['a'])).toEqual(['3']);
+  });
+});

@@ -1,0 +1,205 @@
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { RedisClient } from './redis.ts';
+
+export interface TrackedReadsOptions<T> {
+  /** Reads a value; what it throws, `get` rejects with. */
+  readonly decode: (bytes: Buffer) => T;
+  /** Bytes of values that are kept at most, as Redis holds them. Decoded they take several times as much. */
+  readonly maxBytes: number;
+  /** How often it is asked whether `changes` still hears; default 1 s. */
+  readonly heartbeatMs?: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Redis sends the names of changed keys here. */
+const CHANGES = '__redis__:invalidate';
+/** Without a word from Redis for so long nothing that is kept is used. */
+const TRUST_MS = 3000;
+/** What an entry takes beside its bytes. */
+const ENTRY_BYTES = 200;
+
+interface Entry<T> {
+  readonly value: T | undefined;
+  readonly bytes: number;
+}
+
+/**
+ * Reads string values and keeps those that were read lately in this process, for as long as Redis promises to tell of every change (CLIENT
+ * TRACKING): `reads` asks, `changes` (opened with `hearsChanges`) hears of changes and is this object's own. A value that is answered was the current one at most
+ * a network delay before; when `changes` falls silent, at most three seconds before. While there is no such promise (a cluster, no
+ * connection, a server that does not know the command) every read goes to Redis. Disposal stops it; the clients stay the caller's.
+ */
+export class TrackedReads<T> implements AsyncDisposable {
+  readonly redis: RedisClient;
+  readonly #changes: RedisClient;
+  readonly #options: TrackedReadsOptions<T>;
+  /** In the order in which they were read. */
+  readonly #kept = new Map<string, Entry<T>>();
+  #bytes = 0;
+  /** Keys that changed while their values were on the way, of each read that is under way. */
+  readonly #underWay = new Set<Set<string>>();
+  /** Grows with every loss of a connection. */
+  #epoch = 0;
+  #changesId: number | undefined;
+  #isTracking = false;
+  #heardAt = 0;
+  #isClosed = false;
+  #warned = false;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(reads: RedisClient, changes: RedisClient, options: TrackedReadsOptions<T>) {
+    this.redis = reads;
+    this.#changes = changes;
+    this.#options = options;
+    changes.on('ready', () => void this.#listen());
+    changes.on('close', () => this.#lose(true));
+    changes.on('messageBuffer', (_: Buffer, keys: readonly Buffer[] | null) => this.#changed(keys));
+    reads.on('ready', () => void this.#track());
+    reads.on('close', () => this.#lose(false));
+    this.#timer = setInterval(() => this.#askForLife(), options.heartbeatMs ?? 1000);
+    this.#timer.unref();
+    if (changes.status === 'ready') void this.#listen();
+  }
+
+  /** True while values may be answered without Redis. */
+  get isTracking(): boolean {
+    return this.#isTracking && this.#options.clock.monotonic() - this.#heardAt <= TRUST_MS;
+  }
+
+  /** The values of some keys, in their order; undefined where there is none. Rejects as Redis does. */
+  async get(keys: readonly string[]): Promise<(T | undefined)[]> {
+    if (!this.isTracking) return (await this.#fetch(keys)).map((bytes) => this.#decoded(bytes));
+    const values: (T | undefined)[] = [];
+    const missing = new Set<string>();
+    for (const key of keys) {
+      const entry = this.#kept.get(key);
+      if (entry === undefined) missing.add(key);
+      values.push(entry?.value);
+    }
+    if (missing.size === 0) return values;
+    const read = await this.#readAndKeep([...missing]);
+    return values.map((value, index) => value ?? read.get(keys[index] as string));
+  }
+
+  async #readAndKeep(keys: readonly string[]): Promise<Map<string, T | undefined>> {
+    const epoch = this.#epoch;
+    const changed = new Set<string>();
+    const values = new Map<string, T | undefined>();
+    this.#underWay.add(changed);
+    try {
+      for (const [index, found] of (await this.#fetch(keys)).entries()) {
+        const key = keys[index] as string;
+        // A copy: the reply's own memory holds all its values.
+        const bytes = found && Buffer.from(found);
+        const value = this.#decoded(bytes);
+        values.set(key, value);
+        if (epoch === this.#epoch && !changed.has(key)) this.#keep(key, value, bytes?.length ?? 0);
+      }
+    } finally {
+      this.#underWay.delete(changed);
+    }
+    return values;
+  }
+
+  /** Forgets keys that this process has changed itself, before Redis says so. */
+  drop(keys: Iterable<string>): void {
+    for (const key of keys) {
+      const entry = this.#kept.get(key);
+      if (entry !== undefined) this.#bytes -= entry.bytes;
+      this.#kept.delete(key);
+      for (const changed of this.#underWay) changed.add(key);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    this.#isClosed = true;
+    this.#lose(true);
+  }
+
+  #fetch(keys: readonly string[]): Promise<(Buffer | null)[]> {
+    return this.redis.isCluster
+      ? Promise.all(keys.map((key) => this.redis.getBuffer(key)))
+      : this.redis.mgetBuffer([...keys]);
+  }
+
+  #decoded(bytes: Buffer | null): T | undefined {
+    return bytes === null ? undefined : this.#options.decode(bytes);
+  }
+
+  #keep(key: string, value: T | undefined, length: number): void {
+    const bytes = length + ENTRY_BYTES;
+    this.#bytes += bytes - (this.#kept.get(key)?.bytes ?? 0);
+    this.#kept.set(key, { value, bytes });
+    for (const [oldest, entry] of this.#kept) {
+      if (this.#bytes <= this.#options.maxBytes) return;
+      this.#kept.delete(oldest);
+      this.#bytes -= entry.bytes;
+    }
+  }
+
+  /** Null: everything, as after FLUSHDB. */
+  #changed(keys: readonly Buffer[] | null): void {
+    if (keys === null) this.#lose(false, true);
+    else this.drop(keys.map(String));
+  }
+
+  #lose(changes: boolean, keepsTracking = false): void {
+    this.#epoch++;
+    this.#kept.clear();
+    this.#bytes = 0;
+    if (keepsTracking) return;
+    this.#isTracking = false;
+    if (changes) this.#changesId = undefined;
+  }
+
+  async #listen(): Promise<void> {
+    const epoch = this.#epoch;
+    try {
+      if (this.redis.isCluster || this.#isClosed) return;
+      const id = await this.#changes.client('ID');
+      await this.#changes.subscribe(CHANGES);
+      if (epoch === this.#epoch) this.#changesId = id;
+      await this.#track();
+    } catch (error) {
+      this.#warn(error);
+    }
+  }
+
+  async #track(): Promise<void> {
+    const epoch = this.#epoch;
+    const id = this.#changesId;
+    if (id === undefined || this.#isClosed || this.redis.status !== 'ready') return;
+    try {
+      const askedAt = this.#options.clock.monotonic();
+      await this.redis.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', String(id));
+      if (epoch !== this.#epoch) return;
+      this.#isTracking = true;
+      this.#heardAt = askedAt;
+    } catch (error) {
+      this.#warn(error);
+    }
+  }
+
+  #warn(error: unknown): void {
+    const { log } = this.#options;
+    if (this.#warned) log.debug({ error }, 'Redis does not tell of changes');
+    else log.warn({ error }, 'Redis does not tell of changes; every read goes to it');
+    this.#warned = true;
+  }
+
+  /** What Redis said before it answers this has been heard. */
+  #askForLife(): void {
+    if (!this.#isTracking) return;
+    const epoch = this.#epoch;
+    const askedAt = this.#options.clock.monotonic();
+    this.#changes.ping().then(
+      () => {
+        if (epoch === this.#epoch) this.#heardAt = askedAt;
+      },
+      () => undefined,
+    );
+  }
+}

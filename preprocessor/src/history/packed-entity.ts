@@ -1,0 +1,234 @@
+import type { FieldSummary } from '@hotloop/model/features/history.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { bytesOf, copyRows, type Row, RowColumns, rowsOf } from './packed-rows.ts';
+
+/** A slice of time that one summary stands for, in ms. */
+export const SLICE_MS = 6 * 3_600_000;
+/** Bytes at the beginning of an entity that change with every write. */
+export const TOKEN_BYTES = 8;
+const FORMAT = 1;
+const OLDER_AT = 9;
+const LENGTH_AT = 10;
+const TYPES_AT = 16;
+
+/** Several events of one slice of time: `slice * SLICE_MS` is where it begins. */
+export interface Tile {
+  readonly slice: number;
+  readonly count: number;
+  readonly newestMs: number;
+  readonly fields: Readonly<Record<string, FieldSummary>>;
+}
+
+/** What is known of an entity's events of one type. */
+export interface PackedType {
+  /** The newest events, newest first. */
+  readonly rows: readonly Row[];
+  /** Of the older events, newest first. The events themselves stand in the entity's second key, slice by slice. */
+  readonly tiles: readonly Tile[];
+  /** The newest of the older events; -Infinity: there are none. Events in `rows` are not older. */
+  readonly olderMs: number;
+  /** Events until then had to make room, and are not taken again. */
+  readonly floorMs: number;
+  readonly oldestMs: number;
+  readonly columns: RowColumns;
+}
+
+/**
+ * All that one key holds of an entity. Bytes: token (8), format (1), 1 when a type has older events (1), u32 length of all of it, u16
+ * number of types; for each: u16 and its name, f64 olderMs, f64
+ * floorMs, f64 oldestMs, u32 bytes of rows, u32 bytes of tiles, the rows, the tiles. A tile: i32 slice, u32 count, f64 newestMs, u16
+ * number of fields; for each: u16 and its name, u32 count, f64 sum, min, max.
+ */
+export interface PackedEntity {
+  /** False: nothing of it stands in the second key. */
+  readonly hasOlder: boolean;
+  readonly types: ReadonlyMap<string, PackedType>;
+}
+
+/** Throws UNAVAILABLE for what a newer version wrote, and for what is cut off. Its parts are decoded when they are asked for. */
+export function decodeEntity(buffer: Buffer): PackedEntity {
+  if (buffer[TOKEN_BYTES] !== FORMAT)
+    throw new HotloopError('UNAVAILABLE', 'the history was written by a newer version', {
+      reason: 'history_format',
+    });
+  if (buffer.length < TYPES_AT || buffer.readUInt32LE(LENGTH_AT) !== buffer.length)
+    throw new HotloopError('UNAVAILABLE', 'the history of an entity is damaged', {
+      reason: 'history_damaged',
+    });
+  return new StoredEntity(buffer);
+}
+
+class StoredEntity implements PackedEntity {
+  readonly hasOlder: boolean;
+  readonly #buffer: Buffer;
+  #types: ReadonlyMap<string, PackedType> | undefined;
+
+  constructor(buffer: Buffer) {
+    this.hasOlder = buffer[OLDER_AT] === 1;
+    this.#buffer = buffer;
+  }
+
+  get types(): ReadonlyMap<string, PackedType> {
+    this.#types ??= typesOf(this.#buffer);
+    return this.#types;
+  }
+}
+
+function typesOf(buffer: Buffer): Map<string, PackedType> {
+  const types = new Map<string, PackedType>();
+  let at = TYPES_AT;
+  for (let left = buffer.readUInt16LE(TYPES_AT - 2); left > 0; left--) {
+    const nameEnd = at + 2 + buffer.readUInt16LE(at);
+    const name = buffer.toString('utf8', at + 2, nameEnd);
+    const rowsAt = nameEnd + 32;
+    const tilesAt = rowsAt + buffer.readUInt32LE(nameEnd + 24);
+    const end = tilesAt + buffer.readUInt32LE(nameEnd + 28);
+    types.set(name, new StoredType(buffer, nameEnd, rowsAt, tilesAt, end));
+    at = end;
+  }
+  return types;
+}
+
+class StoredType implements PackedType {
+  readonly olderMs: number;
+  readonly floorMs: number;
+  readonly oldestMs: number;
+  readonly #buffer: Buffer;
+  readonly #rowsAt: number;
+  readonly #tilesAt: number;
+  readonly #end: number;
+  #columns: RowColumns | undefined;
+  #tiles: readonly Tile[] | undefined;
+
+  constructor(buffer: Buffer, at: number, rowsAt: number, tilesAt: number, end: number) {
+    this.olderMs = buffer.readDoubleLE(at);
+    this.floorMs = buffer.readDoubleLE(at + 8);
+    this.oldestMs = buffer.readDoubleLE(at + 16);
+    this.#buffer = buffer;
+    this.#rowsAt = rowsAt;
+    this.#tilesAt = tilesAt;
+    this.#end = end;
+  }
+
+  get rows(): readonly Row[] {
+    return rowsOf(this.#buffer, this.#rowsAt, this.#tilesAt);
+  }
+
+  get columns(): RowColumns {
+    this.#columns ??= new RowColumns(this.#buffer, this.#rowsAt, this.#tilesAt);
+    return this.#columns;
+  }
+
+  get tiles(): readonly Tile[] {
+    this.#tiles ??= tilesOf(this.#buffer, this.#tilesAt, this.#end);
+    return this.#tiles;
+  }
+}
+
+/** The token is the caller's. */
+export function encodeEntity(
+  token: Uint8Array,
+  types: ReadonlyMap<string, Pick<PackedType, 'rows' | 'tiles' | 'olderMs' | 'floorMs' | 'oldestMs'>>,
+): Buffer {
+  let length = TYPES_AT;
+  let hasOlder = 0;
+  for (const [name, { rows, tiles }] of types) {
+    length += 34 + Buffer.byteLength(name) + bytesOf(rows) + tileBytes(tiles);
+    if (tiles.length > 0) hasOlder = 1;
+  }
+  const buffer = Buffer.allocUnsafe(length);
+  buffer.set(token, 0);
+  buffer[TOKEN_BYTES] = FORMAT;
+  buffer[OLDER_AT] = hasOlder;
+  buffer.writeUInt32LE(length, LENGTH_AT);
+  let at = buffer.writeUInt16LE(types.size, TYPES_AT - 2);
+  for (const [name, { rows, tiles, olderMs, floorMs, oldestMs }] of types) {
+    at = writeName(buffer, name, at);
+    at = buffer.writeDoubleLE(olderMs, at);
+    at = buffer.writeDoubleLE(floorMs, at);
+    at = buffer.writeDoubleLE(oldestMs, at);
+    const sizesAt = at;
+    const tilesAt = copyRows(rows, buffer, sizesAt + 8);
+    buffer.writeUInt32LE(tilesAt - sizesAt - 8, sizesAt);
+    at = tilesAt;
+    for (const tile of tiles) at = writeTile(buffer, tile, at);
+    buffer.writeUInt32LE(at - tilesAt, sizesAt + 4);
+  }
+  return buffer;
+}
+
+function writeName(buffer: Buffer, name: string, at: number): number {
+  const written = buffer.write(name, at + 2);
+  buffer.writeUInt16LE(written, at);
+  return at + 2 + written;
+}
+
+function tileBytes(tiles: readonly Tile[]): number {
+  let bytes = 0;
+  for (const { fields } of tiles) {
+    bytes += 18;
+    for (const name of Object.keys(fields)) bytes += 30 + Buffer.byteLength(name);
+  }
+  return bytes;
+}
+
+function writeTile(buffer: Buffer, { slice, count, newestMs, fields }: Tile, from: number): number {
+  let at = buffer.writeInt32LE(slice, from);
+  at = buffer.writeUInt32LE(count, at);
+  at = buffer.writeDoubleLE(newestMs, at);
+  const names = Object.keys(fields);
+  at = buffer.writeUInt16LE(names.length, at);
+  for (const name of names) {
+    const field = fields[name] as FieldSummary;
+    at = writeName(buffer, name, at);
+    at = buffer.writeUInt32LE(field.count, at);
+    at = buffer.writeDoubleLE(field.sum, at);
+    at = buffer.writeDoubleLE(field.min, at);
+    at = buffer.writeDoubleLE(field.max, at);
+  }
+  return at;
+}
+
+function tilesOf(buffer: Buffer, from: number, until: number): Tile[] {
+  const tiles: Tile[] = [];
+  for (let at = from; at < until; ) {
+    const slice = buffer.readInt32LE(at);
+    const count = buffer.readUInt32LE(at + 4);
+    const newestMs = buffer.readDoubleLE(at + 8);
+    const names = buffer.readUInt16LE(at + 16);
+    at += 18;
+    const fields = Object.create(null) as Record<string, FieldSummary>;
+    for (let left = names; left > 0; left--) {
+      const end = at + 2 + buffer.readUInt16LE(at);
+      fields[buffer.toString('utf8', at + 2, end)] = {
+        count: buffer.readUInt32LE(end),
+        sum: buffer.readDoubleLE(end + 4),
+        min: buffer.readDoubleLE(end + 12),
+        max: buffer.readDoubleLE(end + 20),
+      };
+      at = end + 28;
+    }
+    tiles.push({ slice, count, newestMs, fields });
+  }
+  return tiles;
+}
+
+/** The older events of one slice, as the second key holds them. */
+export function encodeSlice(rows: readonly Row[]): Buffer {
+  const buffer = Buffer.allocUnsafe(bytesOf(rows));
+  copyRows(rows, buffer, 0);
+  return buffer;
+}
+
+export function decodeSlice(buffer: Buffer | null): Row[] {
+  return buffer === null ? [] : rowsOf(buffer, 0, buffer.length);
+}
+
+/** What the second key calls a slice of a type. */
+export function sliceName(type: string, slice: number): string {
+  return `${type} ${slice}`;
+}
+
+export function sliceOf(atMs: number): number {
+  return Math.floor(atMs / SLICE_MS);
+}

@@ -1,0 +1,272 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { EventList } from '@hotloop/model/features/event-list.ts';
+import { deleteKeys } from '@hotloop/platform/redis/delete-keys.ts';
+import type { RedisClient } from '@hotloop/platform/redis/redis.ts';
+import type { TrackedReads } from '@hotloop/platform/redis/tracked-reads.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
+import { appendEvents, type Change, removeEvents, type Slices } from './append-events.ts';
+import { type FillableHistory, HISTORY_AGE_MS, type HistoryEntry, type HistoryRead } from './history.ts';
+import { WRITE_SCRIPT } from './history-script.ts';
+import { decodeEntity, type PackedEntity, TOKEN_BYTES } from './packed-entity.ts';
+import { PackedList } from './packed-list.ts';
+import type { Row } from './packed-rows.ts';
+import { slicesOf } from './read-events.ts';
+
+/** Entities that are read, changed and written in one go, and those that one script writes; between two scripts Redis serves others. */
+const CHUNK = 256;
+const SCRIPT_CHUNK = 64;
+/** Times that an entity is tried which others write at the same moment. */
+const MOST_ATTEMPTS = 100;
+/** Present while the store holds all events: lost with them when it is emptied. */
+const FILLED_KEY = 'entity:filled';
+/** Of the form before this one: lists, ids and summaries in keys of their own. Nothing reads them any more. */
+const EARLIER_FILLED_KEY = 'history:filled';
+const EARLIER_KEYS = 'history:*';
+
+const WRITE_DIGEST = createHash('sha1').update(WRITE_SCRIPT).digest('hex');
+const NO_SLICES: Slices = new Map();
+const NO_WANTED: ReadonlyMap<string, Slices> = new Map();
+const NO_TOKEN = Buffer.alloc(0);
+
+type PipelineResults = readonly (readonly [Error | null, unknown])[] | null;
+type Argument = string | number | Buffer;
+
+interface Write {
+  readonly key: string;
+  readonly keys: readonly string[];
+  readonly values: readonly Argument[];
+}
+
+/**
+ * History on Redis: one key an entity, which holds its events of all types (`packed-entity.ts`); the older events of entities that have many
+ * are in a second key, slice by slice. Who writes reads the entity, adds to it, and writes it if nobody else has in between. The
+ * client stays the caller's.
+ */
+export class RedisHistory implements FillableHistory {
+  readonly #redis: RedisClient;
+  readonly #reads: TrackedReads<PackedEntity> | undefined;
+  /** Distinguishes the writes of this process from those of others. */
+  readonly #writer = randomBytes(4);
+  #writes = 0;
+
+  /** `reads`: another connection that reads go to, so that they do not wait behind writes, and what is kept of it. */
+  constructor(redis: RedisClient, reads?: TrackedReads<PackedEntity>) {
+    this.#redis = redis;
+    this.#reads = reads;
+  }
+
+  async append(entries: readonly HistoryEntry[], nowMs: number, signal?: AbortSignal): Promise<void> {
+    const groups = [...Map.groupBy(entries, keyOf)];
+    for (let from = 0; from < groups.length; from += CHUNK) {
+      let left = groups.slice(from, from + CHUNK);
+      for (let attempt = 0; left.length > 0; attempt++) {
+        signal?.throwIfAborted();
+        if (attempt === MOST_ATTEMPTS) away('others write the same entities');
+        const written = await this.#change(
+          left.map(([key]) => key),
+          (entity, slices, index) =>
+            appendEvents(
+              entity,
+              (left[index] as (typeof left)[number])[1],
+              nowMs - HISTORY_AGE_MS,
+              slices,
+              this.#token(),
+            ),
+        );
+        left = left.filter(([key]) => !written.has(key));
+      }
+    }
+  }
+
+  /** Takes events out of an entity; answers how many. */
+  async remove(entity: EntityName, goes: (row: Row) => boolean): Promise<number> {
+    const key = keyOf(entity);
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      let removed = 0;
+      const written = await this.#change([key], (state, slices) => {
+        if (state === undefined) return { kind: 'unchanged' };
+        const { count, change } = removeEvents(state, slices, goes, this.#token());
+        removed = count;
+        return change;
+      });
+      if (written.has(key)) return removed;
+    }
+    return away('others write the same entity');
+  }
+
+  async read(reads: readonly HistoryRead[]): Promise<EventList[]> {
+    if (reads.length === 0) return [];
+    const keys = reads.map(keyOf);
+    const entities = await (this.#reads ? this.#reads.get(keys).catch(away) : this.#decode(keys));
+    const wanted = new Map<string, Set<string>>();
+    for (let index = 0; index < reads.length; index++) {
+      const entity = entities[index];
+      if (entity?.hasOlder !== true) continue;
+      const key = keys[index] as string;
+      const names = slicesOf(entity, reads[index] as HistoryRead);
+      if (names.length > 0) wanted.set(key, new Set([...(wanted.get(key) ?? []), ...names]));
+    }
+    const slices =
+      wanted.size === 0 ? NO_WANTED : await this.#fetchSlices(wanted, this.#reads?.redis ?? this.#redis);
+    return reads.map(
+      (read, index) => new PackedList(entities[index], read, slices.get(keys[index] as string) ?? NO_SLICES),
+    );
+  }
+
+  /**
+   * Reads entities, lets each be changed, and writes those that nobody else has written in between: answers their keys, with those of entities
+   * that stay as they are. `change` may be called again with the slices that it needs.
+   */
+  async #change(
+    keys: readonly string[],
+    change: (entity: PackedEntity | undefined, slices: Slices, index: number) => Change,
+  ): Promise<Set<string>> {
+    const found = await this.#fetch(keys);
+    const entities = found.map((bytes) => decoded(bytes));
+    const changes: Change[] = entities.map((entity, index) => change(entity, NO_SLICES, index));
+    const loaded = new Map<string, Map<string, Buffer | null>>();
+    for (;;) {
+      const wanted = new Map<string, Set<string>>();
+      for (const [index, one] of changes.entries())
+        if (one.kind === 'needs') wanted.set(keys[index] as string, new Set(one.slices));
+      if (wanted.size === 0) break;
+      for (const [key, slices] of await this.#fetchSlices(wanted, this.#redis))
+        loaded.set(key, new Map([...(loaded.get(key) ?? []), ...slices]));
+      for (const [index, one] of changes.entries())
+        if (one.kind === 'needs')
+          changes[index] = change(entities[index], loaded.get(keys[index] as string) ?? NO_SLICES, index);
+    }
+    const done = new Set<string>();
+    const writes: Write[] = [];
+    for (const [index, one] of changes.entries()) {
+      const key = keys[index] as string;
+      if (one.kind === 'changed') writes.push(writeOf(key, found[index] ?? null, one));
+      else done.add(key);
+    }
+    for (const key of await this.#write(writes)) done.add(key);
+    this.#reads?.drop(done);
+    return done;
+  }
+
+  /** Answers the keys that were written. */
+  async #write(writes: readonly Write[]): Promise<string[]> {
+    if (writes.length === 0) return [];
+    // One script writes keys of one node alone, and those of an entity are on one node.
+    const size = this.#redis.isCluster ? 1 : SCRIPT_CHUNK;
+    const chunks = Array.from({ length: Math.ceil(writes.length / size) }, (_, at) =>
+      writes.slice(at * size, (at + 1) * size),
+    );
+    const results = await this.#evaluate(
+      chunks.map((chunk) => ({
+        keys: chunk.flatMap(({ keys }) => keys),
+        values: [HISTORY_AGE_MS, ...chunk.flatMap(({ values }) => values)],
+      })),
+    );
+    return chunks.flatMap((chunk, at) =>
+      chunk.flatMap(({ key }, index) => ((results[at] as number[])[index] === 1 ? [key] : [])),
+    );
+  }
+
+  /** In one round trip. On a cluster, scripts of one turn travel together to each node. */
+  async #evaluate(
+    scripts: readonly { readonly keys: readonly string[]; readonly values: readonly Argument[] }[],
+  ): Promise<unknown[]> {
+    if (this.#redis.isCluster)
+      return Promise.all(
+        scripts.map(({ keys, values }) => this.#redis.eval(WRITE_SCRIPT, keys.length, ...keys, ...values)),
+      ).catch(away);
+    // An explicit pipeline leaves as one write whatever the client's own settings are. Only the script's digest travels.
+    const once = () => {
+      const pipeline = this.#redis.pipeline();
+      for (const { keys, values } of scripts) pipeline.evalsha(WRITE_DIGEST, keys.length, ...keys, ...values);
+      return pipeline.exec().catch(away);
+    };
+    const results = await once();
+    if (results?.some(([error]) => error?.message.startsWith('NOSCRIPT')) !== true) return valuesOf(results);
+    // A restarted Redis does not know it yet. What was written nevertheless is not written again: its token has changed.
+    await this.#redis.script('LOAD', WRITE_SCRIPT).catch(away);
+    return valuesOf(await once());
+  }
+
+  async #decode(keys: readonly string[]): Promise<(PackedEntity | undefined)[]> {
+    return (await this.#fetch(keys)).map((bytes) => decoded(bytes));
+  }
+
+  #fetch(keys: readonly string[]): Promise<(Buffer | null)[]> {
+    return this.#redis.isCluster
+      ? Promise.all(keys.map((key) => this.#redis.getBuffer(key))).catch(away)
+      : this.#redis.mgetBuffer([...keys]).catch(away);
+  }
+
+  async #fetchSlices(
+    wanted: ReadonlyMap<string, ReadonlySet<string>>,
+    redis: RedisClient,
+  ): Promise<Map<string, Map<string, Buffer | null>>> {
+    const fetched = await Promise.all(
+      [...wanted].map(([key, names]) => redis.hmgetBuffer(olderKey(key), ...names)),
+    ).catch(away);
+    return new Map(
+      [...wanted].map(([key, names], at) => [
+        key,
+        new Map([...names].map((name, index) => [name, fetched[at]?.[index] ?? null])),
+      ]),
+    );
+  }
+
+  async isFilled(): Promise<boolean> {
+    return (await this.#redis.get(FILLED_KEY).catch(away)) !== null;
+  }
+
+  async markFilled(): Promise<void> {
+    await this.#redis.set(FILLED_KEY, '1').catch(away);
+    if ((await this.#redis.exists(EARLIER_FILLED_KEY).catch(away)) === 1)
+      await deleteKeys(this.#redis, EARLIER_KEYS).catch(away);
+  }
+
+  #token(): Buffer {
+    const token = Buffer.allocUnsafe(TOKEN_BYTES);
+    this.#writer.copy(token);
+    this.#writes = (this.#writes + 1) >>> 0;
+    token.writeUInt32LE(this.#writes, 4);
+    return token;
+  }
+}
+
+type EntityName = Pick<HistoryEntry, 'entity' | 'entityId'>;
+
+/** An entity's own key always ends with a brace. Braces keep both keys of an entity on one node of a cluster. */
+export function keyOf({ entity, entityId }: EntityName): string {
+  return `entity:{${entity}:${entityId}}`;
+}
+
+function olderKey(key: string): string {
+  return `${key}:older`;
+}
+
+function writeOf(key: string, found: Buffer | null, change: Change & { kind: 'changed' }): Write {
+  const slices = [...change.slices].flatMap(([name, rows]) => [name, rows ?? NO_TOKEN]);
+  return {
+    key,
+    keys: [key, olderKey(key)],
+    values: [found?.subarray(0, TOKEN_BYTES) ?? NO_TOKEN, change.entity, change.slices.size, ...slices],
+  };
+}
+
+function decoded(bytes: Buffer | null): PackedEntity | undefined {
+  return bytes === null ? undefined : decodeEntity(bytes);
+}
+
+function valuesOf(results: PipelineResults): unknown[] {
+  if (results === null) throw away(undefined);
+  return results.map(([error, value]) => {
+    if (error) throw away(error);
+    return value;
+  });
+}
+
+function away(cause: unknown): never {
+  throw new HotloopError('UNAVAILABLE', 'the history cannot be reached', {
+    reason: 'history_unavailable',
+    cause,
+  });
+}
