@@ -153,6 +153,7 @@ async function check({ node, tool }) {
     ['lint', () => tool('biome', ['check', '.'])],
     ['generated code', () => node('proto/src/generate.ts', ['--check'])],
     ['generated schema', () => node('model/src/manifest/generate-schema.ts', ['--check'])],
+    ['page of settings', () => node('platform/src/start-up/write-settings-page.ts', ['--check'])],
     ['steps of the tour', () => node('deploy/src/tour/write-tour-page.ts', ['--check'])],
   ];
   const counts = { passed: 0, failed: 0 };

@@ -25,6 +25,7 @@ export const SECTIONS: Readonly<Record<string, readonly string[]>> = {
     'reference-commands',
     'features',
     'reference-manifest',
+    'settings',
     'open-inference-protocol',
     'reference-contracts',
     'benchmarks',
