@@ -4,15 +4,15 @@ import { int } from '../onnx/graph-builder.ts';
 import { elementTypeCode, float32Tensor, float64Tensor } from '../onnx/tensor.ts';
 import { ABSENT_TEXT, type FusedColumn, ML_DOMAIN, numberConstant, textTensor } from './fused-column.ts';
 
-/** A raw value after the checks of the plan, and which rows may be answered: bool[M, 1] each. */
+/** A raw value after the plan's checks, and which rows are accepted: bool[M, 1] each. */
 export interface Checked {
   readonly column: FusedColumn;
   readonly accepted: readonly string[];
 }
 
 /**
- * Holds a raw value, [M, 1], to what the feature declares: puts `missing` where it is absent, and treats values outside range or allowed
- * as `quality.outside` says. The same rules as the plan's own.
+ * Applies a feature's checks to a raw value, [M, 1]: replaces absent values by `missing`, and handles values outside
+ * range or allowed as `quality.outside` says. The same rules as in the plan.
  */
 export function fuseChecks(graph: GraphBuilder, feature: CompiledFeature, value: string): Checked {
   switch (feature.encoder.type) {
@@ -64,7 +64,7 @@ function checkedNumber(graph: GraphBuilder, feature: CompiledFeature, given: str
   const { missing, allowed, outside, low, high, takesNaN } = feature;
   const and = (...flags: readonly (string | undefined)[]) =>
     flags.reduce((all, flag) => (all && flag ? graph.node('And', [all, flag]) : (all ?? flag)));
-  // A comparison with NaN is false, so an absent value is not finite and not within its limits either.
+  // A comparison with NaN is false, so an absent value is neither finite nor within the limits.
   const infinity = numberConstant(graph, Number.POSITIVE_INFINITY);
   const finite = graph.node('Less', [graph.node('Abs', [given]), infinity]);
   const notLess = (a: string, b: string) => graph.node('Not', [graph.node('Less', [a, b])]);
@@ -82,7 +82,7 @@ function checkedNumber(graph: GraphBuilder, feature: CompiledFeature, given: str
       fits = and(finite, within, listed) as string;
       break;
     case 'clip': {
-      // What is outside is clipped whether it is allowed or not; what is within must be allowed.
+      // A value outside the range is clipped, whether it is allowed or not; a value inside must be allowed.
       const outsideOrListed =
         listed === undefined || within === undefined
           ? listed
@@ -117,7 +117,10 @@ function checkedNumber(graph: GraphBuilder, feature: CompiledFeature, given: str
   return { column: column(filled), accepted };
 }
 
-/** bool[M, 1]: whether each text is one of `texts`. By LabelEncoder, since Equal takes text only from operator set 19 on. */
+/**
+ * bool[M, 1]: whether each text is one of `texts`. Uses LabelEncoder, because Equal accepts text only from operator
+ * set 19 on.
+ */
 export function isOneOf(graph: GraphBuilder, value: string, texts: readonly string[]): string {
   const code = graph.node(
     'LabelEncoder',
@@ -137,14 +140,14 @@ function isOneOfNumbers(graph: GraphBuilder, value: string, numbers: readonly nu
   return anyOf(graph, graph.node('Equal', [value, list]), numbers.length);
 }
 
-/** bool[M, 1] of bool[M, width]: whether any value of a row is true. */
+/** bool[M, 1] from bool[M, width]: whether any value of a row is true. */
 export function anyOf(graph: GraphBuilder, flags: string, width: number): string {
   const number = graph.node('Cast', [flags], { to: int(elementTypeCode('float32')) });
   const ones = graph.constant('ones', float32Tensor(new Float32Array(width).fill(1), [width, 1]));
   return graph.node('Cast', [graph.node('MatMul', [number, ones])], { to: int(elementTypeCode('bool')) });
 }
 
-/** bool[M, 1] of bool[M, width]: whether all values of a row are true. */
+/** bool[M, 1] from bool[M, width]: whether all values of a row are true. */
 export function allOf(graph: GraphBuilder, flags: string, width: number): string {
   return width === 1 ? flags : graph.node('Not', [anyOf(graph, graph.node('Not', [flags]), width)]);
 }

@@ -11,12 +11,15 @@ import type { FusedInput } from './fused-input.ts';
 
 type Kind = 'number' | 'text' | 'flag';
 
-/** A value of the expression: float64, text or bool [N, 1] or [1, 1], and where it can be computed; undefined: everywhere. */
+/**
+ * A value of the expression: float64, text or bool [N, 1] or [1, 1], and the rows for which it is defined; undefined:
+ * all.
+ */
 interface Value {
   readonly kind: Kind;
   readonly name: string;
   readonly ok: string | undefined;
-  /** For literals: the value itself. Whole numbers divide as CEL's do. */
+  /** For literals: the value itself. Integers divide as in CEL. */
   readonly literal?: { readonly value: number | string | boolean; readonly whole: boolean };
 }
 
@@ -31,10 +34,11 @@ const COMPARISONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Writes `decision.combine`: numbers, comparisons, conditions, and tests of texts against literals. Fields of the request and the item
- * become inputs where no feature reads them. Throws NotFusable that names what has no operators.
+ * Converts `decision.combine` to operators: numbers, comparisons, conditions, and comparisons of texts with literals.
+ * Fields of the request and the item that no feature reads become inputs. Throws NotFusable that names what has no
+ * operators.
  *
- * @returns the final score, and bool[N, 1] where it can be computed; undefined: everywhere.
+ * @returns the final score, and bool[N, 1] of the rows for which it is defined; undefined: all.
  */
 export function fuseCombine(
   graph: GraphBuilder,
@@ -45,7 +49,7 @@ export function fuseCombine(
 ): { readonly score: string; readonly ok: string | undefined } {
   const tree = parseExpression(text, COMBINE_VARIABLES);
   const combined = new CombineWriter(graph, writer, features, score, tree).write(tree, 'number');
-  if (combined.kind !== 'number') throw new NotFusable('combine gives no number');
+  if (combined.kind !== 'number') throw new NotFusable('the result of combine is not a number');
   return { score: combined.name, ok: combined.ok };
 }
 
@@ -70,7 +74,7 @@ class CombineWriter {
     this.#mayBeAbsent = testedFields(tree);
   }
 
-  /** @param wanted the kind that a field without a feature is taken for. */
+  /** @param wanted the type that is assumed for a field that no feature reads. */
   write(node: ExpressionNode, wanted: Kind): Value {
     const { op } = node;
     const operands = node.args as readonly ExpressionNode[];
@@ -157,7 +161,7 @@ class CombineWriter {
     return { kind: 'flag', name, ok: undefined, literal: { value, whole: false } };
   }
 
-  /** Its constant is written when it is first used: a list of literals becomes one constant of its own. */
+  /** Adds its constant only when it is first used: a list of literals becomes a constant of its own. */
   #literalNumber(value: number, whole: boolean): Value {
     const graph = this.#graph;
     let name: string | undefined;
@@ -172,7 +176,7 @@ class CombineWriter {
     };
   }
 
-  /** Where(condition, a, b) of flags, for which the runtime has no such operator. */
+  /** Where(condition, a, b) for flags, for which the runtime has no operator. */
   #choose(condition: string, a: string, b: string): string {
     const graph = this.#graph;
     const otherwise = graph.node('And', [graph.node('Not', [condition]), b]);
@@ -184,7 +188,7 @@ class CombineWriter {
     const condition = this.#flag(test as ExpressionNode);
     const [a, b] = [this.write(yes as ExpressionNode, wanted), this.write(no as ExpressionNode, wanted)];
     if (a.kind !== b.kind || a.kind === 'text')
-      throw new NotFusable('a condition between kinds has no operators');
+      throw new NotFusable('a condition with results of different types has no operators');
     const name =
       a.kind === 'flag'
         ? this.#choose(condition.name, a.name, b.name)
@@ -195,7 +199,7 @@ class CombineWriter {
     return { kind: a.kind, name, ok: this.#both(condition.ok, ok) };
   }
 
-  /** One side that decides is enough, whatever the other is. */
+  /** One operand that decides is enough, even if the other is undefined. */
   #logic(op: '&&' | '||', operands: readonly ExpressionNode[]): Value {
     const graph = this.#graph;
     const [a, b] = operands.map((operand) => this.#flag(operand)) as [Value, Value];
@@ -297,7 +301,7 @@ class CombineWriter {
   }
 }
 
-/** `request.price` of `request.price` or `request["price"]`; undefined for anything else. */
+/** `request.price` for `request.price` or `request["price"]`; undefined for anything else. */
 function fieldOf({ op, args }: ExpressionNode): string | undefined {
   if (op !== '.' && op !== '[]') return undefined;
   const [record, key] = args as readonly [ExpressionNode, string | ExpressionNode];
@@ -308,7 +312,7 @@ function fieldOf({ op, args }: ExpressionNode): string | undefined {
   return `${root}.${name}`;
 }
 
-/** Fields that the expression asks has() of. */
+/** Fields that are tested with has() in the expression. */
 function testedFields(node: ExpressionNode): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (each: unknown): void => {

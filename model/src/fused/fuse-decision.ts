@@ -22,10 +22,10 @@ export const FUSED_OUTPUTS = {
 
 /**
  * Writes the decision after the network: `score` float64[N, 1]; `label` text[N, 1] for binary, multiclass and multilabel; `scores`
- * float64[N, C] for the latter two; `accepted` bool[N, 1], false where the front door would refuse the row. A refused row has
+ * float64[N, C] for the latter two; `accepted` bool[N, 1], false where the preprocessor would reject the row. A rejected row has
  * score NaN and an empty label.
  *
- * @param output name and declaration of the network's output; @param rows what the graph knows of its rows.
+ * @param output name and declaration of the network's output; @param rows what the graph knows about its rows.
  */
 export function fuseDecision(
   graph: GraphBuilder,
@@ -77,7 +77,7 @@ export function fuseDecision(
   }
 }
 
-/** What the decision needs of the features: which rows may be answered, and where fields of the request are. */
+/** What the decision needs from the features: which rows are accepted, and where fields of the request are. */
 export interface DecidedRows {
   /** bool[N, 1]. */
   readonly accepted: string;
@@ -85,7 +85,7 @@ export interface DecidedRows {
   readonly compiled: readonly CompiledFeature[];
 }
 
-/** The final score by `decision.combine`, and where it is a finite number. */
+/** The final score by `decision.combine`, and the rows for which it is a finite number. */
 function combine(
   graph: GraphBuilder,
   manifest: Manifest,
@@ -106,7 +106,10 @@ function combine(
   }
 }
 
-/** Every label whose probability reaches the threshold, joined by commas; the score is the largest probability, and at least 0. */
+/**
+ * All labels whose probability reaches the threshold, joined by commas; the score is the largest probability, and at
+ * least 0.
+ */
 function fuseMultilabel(graph: GraphBuilder, manifest: Manifest, numbers: string, accepted: string): void {
   const labels = manifest.decision.labels ?? [];
   const { value, fits } = probabilities(graph, numbers);
@@ -170,7 +173,10 @@ function text(graph: GraphBuilder, value: string): string {
   return graph.constant('text', textTensor([value], [1, 1]));
 }
 
-/** Numbers a row that the output holds. Where the file does not say, the task does, except that binary is one or two. */
+/**
+ * Number of values per row of the output. If the file does not say, it follows from the task, except that binary has
+ * one or two.
+ */
 function widthOf(manifest: Manifest, { name, shape }: ValueSpec): number {
   const labels = manifest.decision.labels?.length ?? 0;
   const { task } = manifest;

@@ -9,22 +9,22 @@ import { type FusedInput, rowsInputOf } from './fused-input.ts';
 
 export interface FuseOptions {
   /**
-   * For engines that have whole columns: a text input `x` is [U, 1], each text once, and `x (row)` int32 [N] says which of them a row
-   * has. Texts are then handed over and transformed once each instead of once a row.
+   * For engines with columnar data: a text input `x` is [U, 1] with each text once, and `x (row)` int32 [N] has the
+   * index of each row's text. Texts are then passed and transformed once each instead of once per row.
    */
   readonly distinctTexts: boolean;
 }
 
-/** Columns of one feature, [N, width], and whether each row may be answered, bool[N, 1]. */
+/** Columns of one feature, [N, width], and whether each row is accepted, bool[N, 1]. */
 export interface FusedFeature {
-  /** float64, or string for an input of texts; float32 for ready columns of a float32 input. */
+  /** float64, or string for an input of texts; float32 for precomputed columns of a float32 input. */
   readonly columns: string;
   readonly accepted: readonly string[];
 }
 
-/** Standard operators that join texts came with this set. */
+/** The operator set that introduced standard operators for joining texts. */
 export const OPSET_OF_TEXT = 20;
-/** Transforms that leave NaN as it is. */
+/** Transforms that leave NaN unchanged. */
 const KEEP_NAN: ReadonlySet<string> = new Set(['abs', 'log1p', 'standardize', 'scale']);
 
 /** Writes features into a graph. Inputs that several features read are declared once. */
@@ -36,12 +36,12 @@ export class FeatureWriter {
   readonly #compiled: readonly CompiledFeature[];
   readonly #options: FuseOptions;
   readonly #inputs: FusedInput[] = [];
-  /** Inputs that have one of rows beside them, with the texts that are told apart; undefined: all. */
+  /** Text inputs that have a second input with row indices, and the texts that are distinguished; undefined: all. */
   readonly #told = new Map<string, ReadonlySet<string> | undefined>();
   readonly #sources = new Map<string, string>();
   readonly #checked = new Map<number, Checked & { readonly input: string | undefined }>();
 
-  /** @param features as the manifest writes them; @param compiled the same, checked by the plan. */
+  /** @param features as in the manifest; @param compiled the same features, checked by the plan. */
   constructor(
     graph: GraphBuilder,
     features: readonly Feature[],
@@ -61,7 +61,10 @@ export class FeatureWriter {
     });
   }
 
-  /** One feature by its place. What the graph cannot compute becomes an input of ready columns, which says why. */
+  /**
+   * Writes one feature, given by its index. A feature that the graph cannot compute becomes an input of precomputed
+   * columns, with the reason.
+   */
   write(index: number): FusedFeature {
     const feature = this.#compiled[index] as CompiledFeature;
     const problem = this.#problem(index);
@@ -72,7 +75,7 @@ export class FeatureWriter {
     return { columns: name, accepted: [] };
   }
 
-  /** The checks of a feature that makes no column: a row that fails them is refused all the same. */
+  /** The checks of a feature without columns, because a row that fails them is rejected too. */
   writeHidden(index: number): readonly string[] {
     const isFusable = problemOf(() => this.#trial().#rawOf(index)) === undefined;
     return isFusable ? this.#ofRows(index, this.#rawOf(index).accepted) : [];
@@ -86,18 +89,19 @@ export class FeatureWriter {
     const name = known === undefined ? input.name : `${input.name} (${input.type})`;
     if (this.#inputs.some((other) => other.name === name)) return name;
     this.#inputs.push({ ...input, name });
-    // A name of its own: the runtime takes sizes of one name for equal, and reuses memory by it.
+    // A separate dimension name, because the runtime assumes that dimensions with the same name are equal, and reuses
+    // memory accordingly.
     const rows = this.#options.distinctTexts && input.type === 'string' ? `texts of ${name}` : 'N';
     return this.#graph.input(name, input.type, [rows, input.width]);
   }
 
-  /** A text input for each row, also where texts are handed over once each. */
+  /** A text input with one text per row, also when the other inputs contain distinct texts. */
   textOfRows(input: string): string {
     if (!this.#options.distinctTexts) return input;
     return this.#graph.node('Gather', [input, this.#rowsOf(input, undefined)], { axis: int(0) });
   }
 
-  /** Tries a feature on a graph that is thrown away, so that nothing half-written stays. */
+  /** Tries a feature on a temporary graph, so that a failure leaves nothing partial in the real one. */
   #problem(index: number): string | undefined {
     return problemOf(() => this.#trial().#fused(index));
   }
@@ -113,7 +117,7 @@ export class FeatureWriter {
     const { values, encoder, takesNaN } = feature;
     for (const each of transform)
       if (takesNaN && !KEEP_NAN.has(typeof each === 'string' ? each : (Object.keys(each)[0] ?? '')))
-        throw new NotFusable('NaN stands for its missing value');
+        throw new NotFusable('NaN represents its missing value');
     const raw = this.#rawOf(index);
     let { column } = raw;
     for (const each of transform) column = fuseTransform(graph, column, each);
@@ -123,7 +127,7 @@ export class FeatureWriter {
     return { columns: ofRows, accepted };
   }
 
-  /** Values of distinct texts, for each row; of anything else as they are. */
+  /** Expands values of distinct texts to rows; other values are returned unchanged. */
   #ofRows(index: number, values: readonly string[]): readonly string[] {
     const { input } = this.#rawOf(index);
     if (input === undefined) return values;
@@ -131,7 +135,10 @@ export class FeatureWriter {
     return values.map((value) => this.#graph.node('Gather', [value, rows], { axis: int(0) }));
   }
 
-  /** A feature's raw value after its checks, written once. `input`: the one of distinct texts that its rows point into. */
+  /**
+   * A feature's raw value after its checks, written once. `input`: the input of distinct texts that its rows point
+   * to.
+   */
   #rawOf(index: number): Checked & { readonly input: string | undefined } {
     const known = this.#checked.get(index);
     if (known !== undefined) return known;
@@ -159,7 +166,7 @@ export class FeatureWriter {
     return checked;
   }
 
-  /** bool[N, 1] of bool[N * values, 1]. */
+  /** bool[N, 1] from bool[N * values, 1]. */
   #ofValues(flag: string, values: number): string {
     return values === 1 ? flag : allOf(this.#graph, reshape(this.#graph, flag, values), values);
   }
@@ -192,11 +199,11 @@ export class FeatureWriter {
     return graph.node('Where', [isTrue, yes as string, no as string]);
   }
 
-  /** float64[N, 1]: NaN, which is absent, where the second is 0 or one of the two is NaN. */
+  /** float64[N, 1]: NaN, which means absent, if the second value is 0 or one of the two is NaN. */
   #ratio({ uses }: CompiledFeature): string {
     const graph = this.#graph;
     if (uses.some((place) => this.#compiled[place]?.type !== 'number'))
-      throw new NotFusable('it divides what is no number');
+      throw new NotFusable('it divides a value that is not a number');
     const [above, below] = uses.map((place) => this.#rawOf(place).column.value) as [string, string];
     const isZero = graph.node('Equal', [below, numberConstant(graph, 0)]);
     const quotient = graph.node('Div', [above, below]);
@@ -226,7 +233,7 @@ export class FeatureWriter {
     }
   }
 
-  /** The same path of history over another window, or another condition, is another value. */
+  /** The same path of history with another window or condition is another value, so it gets another name. */
   #nameOf({ name, from, window, max_age, where, by }: Feature): string {
     const read = JSON.stringify([window, max_age, where, by]);
     const before = this.#sources.get(from);
@@ -234,7 +241,10 @@ export class FeatureWriter {
     return before === undefined || before === read ? from : `${from} of ${name}`;
   }
 
-  /** int32[N]: which of the distinct texts of an input each row has. `told`: what the reader tells apart; undefined: all. */
+  /**
+   * int32[N]: the index of each row's text among the distinct texts of an input. `told`: the texts that the reader
+   * distinguishes; undefined: all.
+   */
   #rowsOf(input: string, told: readonly string[] | undefined): string {
     const name = rowsInputOf(input);
     const isFirst = !this.#told.has(input);
@@ -245,14 +255,14 @@ export class FeatureWriter {
   }
 }
 
-/** The texts that a feature tells apart; undefined: all. */
+/** The texts that a feature distinguishes; undefined: all. */
 function categoriesOf({ transform: [first], allowed = [] }: Feature): readonly string[] | undefined {
   if (typeof first !== 'object') return undefined;
   const found = 'one_hot' in first ? first.one_hot : 'multi_hot' in first ? first.multi_hot : undefined;
   return found && [...found, ...allowed].map(String);
 }
 
-/** Why it cannot be fused; undefined where it can. */
+/** Why it cannot be fused; undefined if it can. */
 function problemOf(work: () => unknown): string | undefined {
   try {
     work();

@@ -35,7 +35,10 @@ const anyRow: fc.Arbitrary<FusedRow> = fc.record({
   'request.flag': fc.option(fc.boolean(), { nil: undefined }),
 });
 
-/** The same rows by the fused file and by plan, network and decision. @returns the shares of accepted rows. */
+/**
+ * Runs the same rows through the fused file and through plan, network and decision. @returns the shares of accepted
+ * rows.
+ */
 async function compare(manifest: Manifest, onnx: Uint8Array, seed: number): Promise<number> {
   const fused = fuseModel(manifest, onnx, ORIGIN);
   const rows = fc.sample(anyRow, { numRuns: 150, seed });
@@ -46,7 +49,7 @@ async function compare(manifest: Manifest, onnx: Uint8Array, seed: number): Prom
   return answers.filter(({ accepted }) => accepted).length / answers.length;
 }
 
-describe('a fused file treats as the plan does', () => {
+describe('a fused file handles in the same way as the plan', () => {
   for (const [index, outside] of (['reject', 'clip', 'default', 'keep'] as const).entries())
     it(`values outside range and allowed with quality.outside: ${outside}`, async () => {
       const manifest = manifestOf({
@@ -84,7 +87,7 @@ describe('a fused file treats as the plan does', () => {
       expect(await compare(manifest, networkOf(manifest), 30 + index)).toBeGreaterThan(0.05);
     });
 
-  it('crosses and ratios of other features, hidden ones, NaN as a missing value, and places in lists', async () => {
+  it('crosses and ratios of other features, hidden ones, NaN as a missing value, and indices in lists', async () => {
     const manifest = manifestOf({
       features: [
         { name: 'kind', from: 'request.kind', missing: 'b', hidden: true, transform: [{ one_hot: ['a'] }] },

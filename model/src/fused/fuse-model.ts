@@ -29,12 +29,12 @@ export interface FusedModel {
   readonly runtimeOperators: readonly string[];
 }
 
-/** Operators of ours need set 13; a network of an older one is rewritten, a newer one is kept. */
+/** Our operators need operator set 13; a network with an older one is converted, a newer one is kept. */
 const LEAST_OPSET = 13;
 const FLOAT32_LIMIT = 3.4028235677973366e38;
-/** The file format's version that came with operator set 13. */
+/** The IR version that belongs to operator set 13. */
 const LEAST_IR = 7;
-/** Whole numbers beyond it are not exact in a double. */
+/** Larger integers are not exact in a double. */
 const SAFE = 2 ** 53;
 
 /**
@@ -54,12 +54,12 @@ export function fuseModel(
   if (manifest.runtime.remote !== undefined)
     throw notFusable(
       manifest,
-      'it is served by another server, so there is no file of it; ask the front door',
+      'it is served by another server, so there is no file to fuse; use the prediction API',
     );
   if (manifest.pipeline !== undefined)
     throw notFusable(
       manifest,
-      'it asks other models first (pipeline), which one file does not hold; ask the front door',
+      'it uses other models (pipeline), which one file cannot contain; use the prediction API',
     );
   if (manifest.task === 'tensor')
     throw notFusable(manifest, 'task tensor has no features and no decision; its model.onnx is the file');
@@ -98,9 +98,10 @@ export function fuseModel(
 }
 
 /**
- * Lays the features out as the inputs of the network: one matrix each, in the element type that the manifest declares.
+ * Arranges the features as the inputs of the network: one matrix each, in the element type that the manifest
+ * declares.
  *
- * @returns which value of the graph each input of the network reads; bool[N, 1], whether a row may be answered.
+ * @returns the value of the graph that each input of the network reads, and bool[N, 1], whether a row is accepted.
  */
 function writeInputs(
   graph: GraphBuilder,
@@ -110,7 +111,7 @@ function writeInputs(
   network: OnnxModel,
 ): { readonly fed: ReadonlyMap<string, string>; readonly accepted: string } {
   const { inputs, placed } = layOut(compiled);
-  if (inputs.length === 0) throw notFusable(manifest, 'no feature makes a column');
+  if (inputs.length === 0) throw notFusable(manifest, 'no feature has a column');
   const features = compiled.map((feature, index) =>
     feature.hidden ? { columns: '', accepted: writer.writeHidden(index) } : writer.write(index),
   );
@@ -152,12 +153,15 @@ function writeInputs(
   const unfed = wanted.filter(({ name }) => !fed.has(name)).map(({ name }) => name);
   if (unfed.length > 0)
     throw notFusable(manifest, `the network's input ${unfed.join(', ')} is fed by no feature`);
-  // A text alone is always held; the flag is then one that is true for every row.
+  // A text always fits its type; the flag is then true for every row.
   const [first = everyRow(graph, fed), ...others] = flags;
   return { fed, accepted: others.reduce((all, flag) => graph.node('And', [all, flag]), first) };
 }
 
-/** bool[N, 1]: whether every column of a row, float64[N, width], is a number that the input's element type holds. */
+/**
+ * bool[N, 1]: whether every column of a row, float64[N, width], is a number that the input's element type can
+ * represent.
+ */
 function isHeld(
   graph: GraphBuilder,
   matrix: string,
@@ -226,7 +230,7 @@ function notFusable({ name }: Manifest, problem: string): HotloopError {
   return new HotloopError('FAILED_PRECONDITION', `model ${name}: ${problem}`, { reason: 'not_fusable' });
 }
 
-/** The named output; otherwise the first that holds numbers with a fraction, or the first of all, as the decision takes it. */
+/** The named output; otherwise the first floating point output, or the first of all, as in the decision plan. */
 function outputIndex(manifest: Manifest, { graph }: OnnxModel): number {
   const { output } = manifest;
   const scores = graph.outputs.findIndex(({ elementType }) => /^(float|double)/.test(elementType));
@@ -235,7 +239,7 @@ function outputIndex(manifest: Manifest, { graph }: OnnxModel): number {
   const spec = graph.outputs[at];
   if (spec === undefined) throw notFusable(manifest, `the network has no output ${output}`);
   if (!/^(float|double)/.test(spec.elementType))
-    throw notFusable(manifest, `the output ${spec.name} holds labels, not scores`);
+    throw notFusable(manifest, `the output ${spec.name} contains labels, not scores`);
   return at;
 }
 

@@ -90,7 +90,7 @@ const FUSE: { readonly [Kind in TransformKind]?: Fuse<Kind> } = {
   },
 };
 
-/** A column for each category; a text that is none of them leaves all 0. */
+/** One column per category; for any other text all are 0. */
 function hotTexts(graph: GraphBuilder, column: FusedColumn, categories: readonly string[]): FusedColumn {
   const hot = graph.node(
     'OneHotEncoder',
@@ -103,7 +103,7 @@ function hotTexts(graph: GraphBuilder, column: FusedColumn, categories: readonly
   return { kind: 'number', value: graph.node('Cast', [flat], DOUBLE), width };
 }
 
-/** The place in the list, from 1; 0 for a text that is not in it. */
+/** The index in the list, from 1; 0 for a text that is not in it. */
 function placeOfText(
   graph: GraphBuilder,
   column: FusedColumn,
@@ -122,7 +122,7 @@ function placeOfText(
   return { kind: 'number', value: graph.node('Cast', [place], DOUBLE), width: 1 };
 }
 
-/** Each row is compared with the whole list; longer ones are left to the plan. */
+/** Each row is compared with the whole list, so longer lists are left to the plan. */
 const MOST_NUMBERS = 1000;
 
 function placeOfNumber(
@@ -144,7 +144,7 @@ function placeOfNumber(
   return { kind: 'number', value: graph.node('MatMul', [same, places]), width: 1 };
 }
 
-/** As scikit-learn's FeatureHasher: the absolute value of the signed hash, modulo. */
+/** As scikit-learn's FeatureHasher: the absolute value of the signed hash, modulo buckets. */
 function hashed(graph: GraphBuilder, column: FusedColumn, buckets: number): FusedColumn {
   if (column.kind === 'number') throw new NotFusable('hash of a number needs its text as JavaScript has it');
   const hash = graph.node(
