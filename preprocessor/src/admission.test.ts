@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Admission, type Admitted } from './admission.ts';
 
 describe('admission', () => {
-  it('never lets more in than its limits, and counts back to zero whatever was refused or released twice', () => {
+  it('never admits more than its limits, and counts back to zero whatever was rejected or released twice', () => {
     const steps = fc.array(
       fc.tuple(
         fc.constantFrom('admit', 'hold', 'release', 'release'),
@@ -34,26 +34,26 @@ describe('admission', () => {
     );
   });
 
-  it('limits a model that answers late, and no other', () => {
+  it('limits only a model that answers late', () => {
     const admission = new Admission({ maxInFlight: 1000, maxCellsInFlight: 1 });
     const held = Array.from({ length: 200 }, () => admission.admit('slow', 1000, 0));
     for (const one of held.splice(0, 100)) {
       one.answered(900);
       one[Symbol.dispose]();
     }
-    // 100 answers in 900 ms: one that comes while 100 are in flight would wait for as long.
+    // 100 answers in 900 ms: a prediction that arrives while 100 are in flight would wait just as long.
     expect(admission.refusal('slow', 1000, 901)).toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
       reason: 'overloaded',
       retryAfterMs: expect.any(Number),
     });
-    expect(() => admission.admit('slow', 1000, 901)).toThrow('answered too late');
+    expect(() => admission.admit('slow', 1000, 901)).toThrow('too long to answer in time');
     held.push(admission.admit('slow', 5000, 901), admission.admit('quick', 1000, 901));
     for (const one of held) one[Symbol.dispose]();
     expect(() => admission.admit('slow', 1000, 902)).not.toThrow();
   });
 
-  it('remembers a bounded number of names that callers made up', () => {
+  it('remembers a bounded number of unknown names', () => {
     const admission = new Admission({ maxInFlight: 10, maxCellsInFlight: 1 });
     for (let index = 0; index < 5000; index++) admission.admit(`m${index}`, 1000, index)[Symbol.dispose]();
     expect(admission.inFlight).toBe(0);

@@ -2,13 +2,13 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { ModelGate } from './model-gate.ts';
 
 export interface AdmissionLimits {
-  /** Predictions at once. */
+  /** Maximum number of concurrent predictions. */
   readonly maxInFlight: number;
-  /** Numbers in the rows of all predictions at once. */
+  /** Maximum number of cells in the rows of all concurrent predictions. */
   readonly maxCellsInFlight: number;
 }
 
-/** 64 Mi numbers are 256 MiB of rows. */
+/** 64 Mi cells are 256 MiB of rows. */
 export const ADMISSION_DEFAULTS: AdmissionLimits = {
   maxInFlight: 8192,
   maxCellsInFlight: 64 * 1024 * 1024,
@@ -16,28 +16,32 @@ export const ADMISSION_DEFAULTS: AdmissionLimits = {
 
 /** One admitted prediction's share of the limits, until it is released. */
 export interface Admitted extends Disposable {
-  /** Asks for room for its rows. Throws RESOURCE_EXHAUSTED when there is none. */
+  /** Reserves room for its rows. Throws RESOURCE_EXHAUSTED when there is none. */
   hold(cells: number): void;
-  /** It has been answered; says before the release how the model does. */
+  /** Call when it has been answered, before the release: shows the state of the model. */
   answered(nowMs: number): void;
-  /** It has expired, or was refused because of others. */
+  /** Call when it has expired, or was rejected because of overload. */
   late(nowMs: number): void;
 }
 
-/** Names come from callers: only so many models that nothing is known of are remembered. */
+/** Callers choose the names, so only this many unknown models are remembered. */
 const MOST_GATES = 1024;
 const FULL_RETRY_MS = 100;
 
 /**
- * Bounds what is in flight, over all and for each model (see ModelGate): a flood on one model refuses nothing of another. What
- * does not fit is refused at once: a refusal costs far less than work that nobody waits for, and a caller that is told can turn elsewhere.
+ * Limits concurrent predictions, in total and per model (see ModelGate), so that a flood on one model causes no
+ * rejections for another. Excess load is rejected at once: a rejection costs far less than work whose caller no
+ * longer waits, and a caller that knows can go elsewhere.
  */
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #gates = new Map<string, ModelGate>();
   #inFlight = 0;
   #cells = 0;
-  /** Refusals come by the thousand, and most of one costs its stack: those that say the same are one error. */
+  /**
+   * The last error, reused while rejections have the same message: they come by the thousand, and most of an error's
+   * cost is its stack trace.
+   */
   #refusal: HotloopError | undefined;
 
   constructor(limits: AdmissionLimits) {
@@ -52,7 +56,10 @@ export class Admission {
     return this.#cells;
   }
 
-  /** RESOURCE_EXHAUSTED when a prediction with so much time would not be admitted now; to ask before a request is even read. */
+  /**
+   * RESOURCE_EXHAUSTED if a prediction with this timeout would be rejected now; can be checked before a request is
+   * even read.
+   */
   refusal(model: string, timeoutMs: number, nowMs: number): HotloopError | undefined {
     if (this.#inFlight >= this.#limits.maxInFlight) return this.#refuse('too_many_in_flight', FULL_RETRY_MS);
     const retryAfterMs = this.#gates.get(model)?.retryAfter(timeoutMs, nowMs);
@@ -60,8 +67,8 @@ export class Admission {
   }
 
   /**
-   * Throws RESOURCE_EXHAUSTED: `too_many_in_flight` when there are too many already, `overloaded` when so many wait for this
-   * model that this one would be answered too late.
+   * Throws RESOURCE_EXHAUSTED: `too_many_in_flight` when the limit is reached, `overloaded` when the queue for this
+   * model is so long that the answer would be too late.
    */
   admit(model: string, timeoutMs: number, nowMs: number): Admitted {
     const refusal = this.refusal(model, timeoutMs, nowMs);
@@ -73,7 +80,7 @@ export class Admission {
     let released = false;
     return {
       hold: (cells) => {
-        // Nobody would give back what is taken after the release.
+        // After the release, nothing would give back a reservation.
         if (released) return;
         if (this.#cells + cells > this.#limits.maxCellsInFlight)
           throw this.#refuse('too_many_in_flight', FULL_RETRY_MS);
@@ -111,6 +118,6 @@ export class Admission {
 }
 
 const MESSAGES = {
-  too_many_in_flight: 'too many predictions at once; try again in a moment',
-  overloaded: 'so many wait for this model that this would be answered too late; try again in a moment',
+  too_many_in_flight: 'too many concurrent predictions; try again in a moment',
+  overloaded: 'the queue for this model is too long to answer in time; try again in a moment',
 } as const;

@@ -1,7 +1,10 @@
-/** Callers hold keys, of which there are few; a token for each user must not become a label for each. */
+/**
+ * Maximum number of callers with their own label. API keys are few, but with a token per user there must not be a
+ * label per user.
+ */
 export const MOST_CALLERS = 50;
 
-/** The name itself for the first `most` names, `other` for the rest. */
+/** Returns the name itself for the first `most` names, `other` for the rest. */
 export function boundedNames(most: number): (name: string) => string {
   const known = new Set<string>();
   return (name) => {

@@ -5,7 +5,7 @@ import { type CircuitState, CLOSED_CIRCUIT, mayAsk, nextCircuit } from './circui
 const POLICY = { failures: 3, restMs: 100 };
 
 describe('circuit', () => {
-  it('opens after failures in a row, lets one ask after its rest, and closes on its success', () => {
+  it('opens after consecutive failures, allows one probe after its rest time, and closes when the probe succeeds', () => {
     let state: CircuitState = CLOSED_CIRCUIT;
     const on = (event: Parameters<typeof nextCircuit>[1], atMs: number) => {
       state = nextCircuit(state, event, POLICY, atMs);
@@ -27,7 +27,7 @@ describe('circuit', () => {
     expect(state).toEqual(CLOSED_CIRCUIT);
   });
 
-  it('never has more than one question on its way to a store that it has given up on', () => {
+  it('never has more than one probe in flight while it is open', () => {
     const events = fc.array(
       fc.tuple(fc.constantFrom('ask', 'succeed', 'fail'), fc.integer({ min: 0, max: 60 })),
       { maxLength: 60, size: 'max' },

@@ -1,6 +1,6 @@
 /**
- * Whether a store is worth asking. closed: asked. open: not asked until `untilMs`. probing: one question is on its
- * way, and nobody else asks.
+ * State of a circuit breaker for a store. closed: requests are allowed. open: no requests until `untilMs`. probing:
+ * one request is in flight, and no others are allowed.
  */
 export type CircuitState =
   | { readonly kind: 'closed'; readonly failures: number }
@@ -10,9 +10,9 @@ export type CircuitState =
 export type CircuitEvent = 'asked' | 'succeeded' | 'failed';
 
 export interface CircuitPolicy {
-  /** Failures in a row that open the circuit. */
+  /** Consecutive failures that open the circuit. */
   readonly failures: number;
-  /** How long an open circuit spares the store. */
+  /** How long an open circuit keeps requests away from the store. */
   readonly restMs: number;
 }
 
@@ -27,7 +27,7 @@ const rest: Transition<unknown> = (_state, policy, nowMs) => ({
 });
 const close = (): CircuitState => ({ kind: 'closed', failures: 0 });
 
-/** Every state by every event. What was asked before the circuit opened may still answer after it. */
+/** Every state by every event. A request sent before the circuit opened may still be answered after it. */
 const TRANSITIONS: Transitions = {
   closed: {
     asked: (state) => state,
@@ -47,7 +47,7 @@ const TRANSITIONS: Transitions = {
 
 export const CLOSED_CIRCUIT: CircuitState = { kind: 'closed', failures: 0 };
 
-/** Whether one may ask now. */
+/** Whether a request is allowed now. */
 export function mayAsk(state: CircuitState, nowMs: number): boolean {
   return state.kind === 'closed' || (state.kind === 'open' && nowMs >= state.untilMs);
 }

@@ -1,14 +1,14 @@
 import type { EventProducer } from '@hotloop/platform/kafka/producer.ts';
 import type { KeepDeadLetter } from '@hotloop/platform/postgres/keep-dead-letter.ts';
 
-/** Where messages of a topic go that cannot be read. */
+/** The topic for messages of a topic that cannot be parsed. */
 export function deadLetterTopic(topic: string): string {
   return `${topic}.dead-letter`;
 }
 
 /**
- * Keeps a message that cannot be read: with its bytes and key on the topic's dead-letter topic, the reason and its place in headers, and in
- * the table. Rejected when either fails; then it is tried again, so the topic may hold it twice.
+ * Stores a dead letter twice: on the topic's dead-letter topic, with its bytes and key, and with the reason and its
+ * origin in headers; and in the table. Rejects when either fails; the retry may then write it to the topic again.
  */
 export function deadLetters(producer: EventProducer, keep: KeepDeadLetter): KeepDeadLetter {
   return async (raw, error) => {

@@ -29,7 +29,7 @@ it('counts the types of fields, and knows where each first came', () => {
   expect(tally.take()).toEqual([]);
 });
 
-it('counts the sizes of numbers, and how many messages came before the first of a kind', () => {
+it('counts the magnitudes of numbers, and how many messages came before the first of a kind', () => {
   const tally = new ShapeTally([]);
   tally.add(
     [5, 0, 5_000, -0.02, Number.NaN].map((price, at) => seen(at, { price })),
@@ -44,7 +44,7 @@ it('counts the sizes of numbers, and how many messages came before the first of 
   ]);
 });
 
-it('knows the fields of before a restart, and counts what is late', () => {
+it('knows the fields from before a restart, and counts late events', () => {
   const tally = new ShapeTally([{ topic: 'shop', event: 'view', field: 'price' }]);
   tally.add([seen(1, {}), seen(2, { price: 1 }, 3_600_000)], NOW);
   expect(summary(tally)).toEqual([
@@ -56,7 +56,7 @@ it('knows the fields of before a restart, and counts what is late', () => {
   ]);
 });
 
-it('passes over nested values, and bounds what it keeps', () => {
+it('ignores nested values, and limits what it stores', () => {
   const tally = new ShapeTally([]);
   const many = Object.fromEntries(Array.from({ length: 500 }, (_v, at) => [`f${at}`, at]));
   tally.add([seen(1, { deep: { a: 1 }, none: null, '': 1, 'a\0b': 2, ...many })], NOW);

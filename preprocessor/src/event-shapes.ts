@@ -12,7 +12,7 @@ import {
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { addRefusedCalls, type RefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
 
-/** One message that was taken in. */
+/** One accepted message. */
 export interface SeenMessage {
   /** As in an `EventShape`. */
   readonly topic: string;
@@ -24,15 +24,15 @@ export interface SeenMessage {
   readonly atMs: number;
 }
 
-/** Told of messages that were taken in; never fails, never waits. */
+/** Called for accepted messages; never fails, never waits. */
 export type CountShapes = (messages: readonly SeenMessage[]) => void;
 
-/** Told of calls that no log will hold; never fails, never waits. */
+/** Called for calls that are in no log; never fails, never waits. */
 export type CountRefused = (refused: Omit<RefusedCalls, 'calls'>) => void;
 
 const FLUSH_MS = 5_000;
 const KNOWN_MS = 7 * 86_400_000;
-/** Later than this is late: windows of minutes have closed by then. */
+/** An event that arrives later than this counts as late: windows of minutes are closed by then. */
 const LATE_MS = 10 * 60_000;
 const MOST_WAITING = 20_000;
 const MAX_EVENTS = 200;
@@ -42,13 +42,13 @@ const MAX_NAME = 128;
 export interface FollowedShapes extends AsyncDisposable {
   readonly count: CountShapes;
   readonly countRefused: CountRefused;
-  /** Writes what was counted; rejects as Postgres does. */
+  /** Writes the counts; rejects like Postgres. */
   flush(): Promise<void>;
 }
 
 /**
- * Counts what messages look like, and calls that were refused, and writes both every few seconds. While Postgres is away the counts
- * wait in memory.
+ * Counts the fields of messages and the rejected calls, and writes both every few seconds. While Postgres cannot be
+ * reached, the counts wait in memory.
  */
 export async function followShapes(pool: Pool, clock: Clock, log: Log): Promise<FollowedShapes> {
   const known = await knownFields(pool, clock.now() - KNOWN_MS).catch(() => []);
@@ -90,7 +90,7 @@ export async function followShapes(pool: Pool, clock: Clock, log: Log): Promise<
   };
 }
 
-/** Writes what was counted, and what could not be written the last time. */
+/** Writes new counts together with those that could not be written before. */
 function waitingWrites<T>(take: () => readonly T[], write: (counts: readonly T[]) => Promise<void>) {
   let waiting: readonly T[] = [];
   return async (): Promise<void> => {
@@ -100,14 +100,17 @@ function waitingWrites<T>(take: () => readonly T[], write: (counts: readonly T[]
     try {
       await write(sent);
     } catch (error) {
-      // Bounded: after a long outage the oldest counts go.
+      // Bounded: after a long outage the oldest counts are dropped.
       waiting = [...sent, ...waiting].slice(-MOST_WAITING);
       throw error;
     }
   };
 }
 
-/** The counts of one process since they were last taken. Bounded in events and fields; what is beyond is not counted. */
+/**
+ * The counts of one process since they were last taken. Limited in events and fields; beyond the limits nothing is
+ * counted.
+ */
 export class ShapeTally {
   readonly #events = new Map<string, KnownEvent>();
   #counts = new Map<string, EventShape>();
@@ -139,7 +142,7 @@ export class ShapeTally {
     }
   }
 
-  /** What was counted since the last time. */
+  /** Returns the counts since the last call. */
   take(): EventShape[] {
     const taken = [...this.#counts.values()];
     this.#counts = new Map();
@@ -179,21 +182,21 @@ export class ShapeTally {
 
 interface KnownEvent {
   readonly fields: Set<string>;
-  /** Counted since this process began. */
+  /** Counted since this process started. */
   messages: number;
 }
 
-/** Past these powers of ten numbers are of one size. */
+/** Numbers beyond these powers of ten count as one magnitude. */
 const MOST_SIZE = 15;
 
-/** Null for 0, which has no size, and for what is no number. */
+/** Null for 0, which has no magnitude, and for values that are not numbers. */
 function sizeOf(value: number): SizeKind | null {
   if (value === 0 || !Number.isFinite(value)) return null;
   const power = Math.floor(Math.log10(Math.abs(value)));
   return `1e${Math.max(-MOST_SIZE, Math.min(MOST_SIZE, power))}`;
 }
 
-/** NUL cannot be kept by Postgres. */
+/** False for names with NUL, which Postgres cannot store, and beyond the limit of fields. */
 const canBeKept = (name: string, fields: ReadonlySet<string>): boolean =>
   fields.size < MAX_FIELDS &&
   name.length <= MAX_NAME &&
@@ -201,7 +204,7 @@ const canBeKept = (name: string, fields: ReadonlySet<string>): boolean =>
   !name.includes('\0') &&
   name.isWellFormed();
 
-/** Null for what is not there, and for what no feature can name. */
+/** Null for absent values, and for values that no feature can use. */
 function kindOf(value: AttributeValue | null | undefined): ShapeKind | null {
   if (typeof value === 'number') return 'number';
   if (typeof value === 'string') return 'text';

@@ -16,7 +16,7 @@ import type { History } from './history/history.ts';
 import { RedisHistory } from './history/redis-history.ts';
 import { takeEvents } from './take-events.ts';
 
-/** A consumer of a topic of its own, over a Redis and a Postgres of its own. */
+/** A consumer of its own topic, with its own Redis and Postgres. */
 async function open() {
   const stack = new AsyncDisposableStack();
   const log = silentLog();
@@ -61,7 +61,7 @@ const viewed = (id: string, user: string): string =>
   });
 
 describe('events', () => {
-  it('reach the history once each, however often they are sent, and what cannot be read is a dead letter with its bytes', async () => {
+  it('reach the history once each, however often they are sent, and invalid ones become dead letters with their bytes', async () => {
     await using opened = await open();
     const { producer, topic, pool } = opened;
     const malformed = Buffer.from([0x7b, 0xff, 0x00, 0x7d]);
@@ -90,7 +90,7 @@ describe('events', () => {
     await expect.poll(() => opened.count('u1'), { timeout: 15_000 }).toBe(3);
   });
 
-  it('wait on their topic while the history is away, and none is lost', async () => {
+  it('wait on their topic while the history is down, and none is lost', async () => {
     await using opened = await open();
     let failures = 2;
     const failing: History = {

@@ -6,37 +6,41 @@ import type { CountShapes } from './event-shapes.ts';
 import { type ParsedEvent, parseEvent } from './parse-event.ts';
 import type { TakeEvents } from './take-events.ts';
 
-/** The topic that events of entities are sent to. */
+/** The topic for events of entities. */
 export const EVENTS_TOPIC = 'hotloop.events';
 
-/** All preprocessors are one group: each event is written into the shared history once, or again after a fault. */
+/**
+ * All preprocessors are one consumer group: each event is written into the shared history once, or again after a
+ * fault.
+ */
 export const EVENTS_GROUP = 'hotloop-history';
 
 export interface EventsOptions {
   readonly brokers: readonly string[];
   readonly clientId: string;
-  /** Default: EVENTS_TOPIC alone. */
+  /** Default: only EVENTS_TOPIC. */
   readonly topics?: readonly string[];
   readonly groupId?: string;
 }
 
 export interface EventsDependencies {
   readonly take: TakeEvents;
-  /** Told of each message that was taken in. */
+  /** Called for each accepted message. */
   readonly countShapes?: CountShapes;
   readonly keepDeadLetter: KeepDeadLetter;
   readonly clock: Clock;
   readonly log: Log;
-  /** Told how many messages of a partition wait. */
+  /** Called with the number of messages of a partition that wait. */
   readonly onLag?: (topic: string, partition: number, messages: number) => void;
 }
 
-/** Messages taken in at once: a batch is one pipeline to the history and one write to the archive's spool. */
+/** Messages per batch: a batch is one pipeline to the history and one write to the archive's spool. */
 const MAX_BATCH = 2000;
 
 /**
- * Carries events from topics into the history and the archive, at least once; both drop what they have. A message that
- * cannot be read becomes a dead letter with its bytes, and the others go on. While the history is away the topics wait.
+ * Copies events from topics into the history and the archive, at least once; both ignore duplicates. A message that
+ * cannot be parsed becomes a dead letter with its bytes, and the others continue. While the history cannot be
+ * reached, the topics wait.
  */
 export function startEvents(
   options: EventsOptions,

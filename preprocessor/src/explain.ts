@@ -15,17 +15,17 @@ export interface Explanation {
   readonly model: string;
   readonly version: number;
   readonly features: readonly ExplainedFeature[];
-  /** What was missing when the features were computed, such as history. */
+  /** What was unavailable when the features were computed, such as history. */
   readonly degraded: readonly string[];
 }
 
-/** Computes the features of a request as `predict` would, and says how. Nothing is inferred, decided or logged. */
+/** Computes the features of a request as `predict` would, with details. Nothing is inferred, decided or logged. */
 export interface Explainer extends Disposable {
   /** Rejects as `Predictor.predict` does for the request, the model and its features. */
   explain(request: PredictionRequest, call: PredictionCall): Promise<Explanation>;
 }
 
-/** Candidates of one explanation: each is told in full. */
+/** Maximum number of candidates of an explanation, because each is explained in full. */
 const MOST_CANDIDATES = 100;
 
 export function createExplainer(

@@ -20,7 +20,7 @@ import type { TakeEvents } from './take-events.ts';
 
 const MAX_EVENTS = 10_000;
 
-/** Maps IntakeService to events and tables. Decides nothing. Without `tables` none are taken. */
+/** Maps IntakeService to events and tables; contains no logic. Without `tables`, uploads are rejected. */
 export function intakeHandlers(
   take: TakeEvents,
   tables: TableStore | undefined,
@@ -37,7 +37,7 @@ export function intakeHandlers(
     ): AsyncGenerator<IngestEventsReply> {
       for await (const { events } of messages) {
         if (events.length > MAX_EVENTS)
-          throw new HotloopError('INVALID_ARGUMENT', `events: a message holds at most ${MAX_EVENTS}`);
+          throw new HotloopError('INVALID_ARGUMENT', `events: a message may contain at most ${MAX_EVENTS}`);
         yield await takeMessage(events, take, clock.now(), context.signal);
       }
     }),
@@ -53,7 +53,7 @@ export function intakeHandlers(
         const first = await parts.next();
         const header = first.done ? null : first.value.header;
         if (!header)
-          throw new HotloopError('INVALID_ARGUMENT', 'header: the first message of an upload must be it');
+          throw new HotloopError('INVALID_ARGUMENT', 'header: must be the first message of an upload');
         const { table, contentType, maxRefused } = header;
         const file = Readable.from(chunksOf(parts), { objectMode: false });
         const uploaded = await uploadFile(store(), { table, type: contentType, maxRefused, file });
@@ -82,7 +82,7 @@ async function takeMessage(
   return { accepted: read.length, refused };
 }
 
-/** The CloudEvent that the message stands for. */
+/** The CloudEvent document of a message. */
 function documentOf({ id, source, type, time, entities, fields }: Event__Output): unknown {
   const data = { ...attributesFromMessage(fields), entity: { ...textsFromMessage(entities) } };
   return { specversion: '1.0', id, source, type, time, data };
@@ -91,7 +91,8 @@ function documentOf({ id, source, type, time, entities, fields }: Event__Output)
 async function* chunksOf(parts: AsyncIterator<UploadTableRequest__Output>): AsyncGenerator<Uint8Array> {
   for (let part = await parts.next(); !part.done; part = await parts.next()) {
     const { chunk } = part.value;
-    if (!chunk) throw new HotloopError('INVALID_ARGUMENT', 'chunk: after the header come bytes alone');
+    if (!chunk)
+      throw new HotloopError('INVALID_ARGUMENT', 'chunk: after the header, messages must contain only bytes');
     yield chunk;
   }
 }

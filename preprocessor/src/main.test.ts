@@ -31,7 +31,7 @@ const MANIFEST = manifestOf({
 });
 
 describe('the preprocessor process', () => {
-  it('serves from a registry in Postgres and a history fed by Kafka, and drains when it is told to', async () => {
+  it('serves from a registry in Postgres and a history fed by Kafka, and drains on SIGTERM', async () => {
     await using stack = new AsyncDisposableStack();
     const log = silentLog();
     const database = stack.use(await createMigratedDatabase());
@@ -77,7 +77,7 @@ describe('the preprocessor process', () => {
           error ? reject(error) : resolve(reply as PredictReply__Output),
         );
       });
-    // A busy machine may answer without the history, whose budget is small.
+    // A busy machine may answer without the history, whose time budget is small.
     const score = async () => (await predict()).decision?.score;
     await expect.poll(score).toBeCloseTo(logistic([0]), 6);
 
@@ -95,7 +95,7 @@ describe('the preprocessor process', () => {
     expect(await service.stop('SIGTERM')).toBe(0);
   });
 
-  it('refuses to start, in one line that names the variables, without its configuration', async () => {
+  it('refuses to start without its configuration, in one line that names the variables', async () => {
     await using service = startServiceProcess(MAIN, { HOTLOOP_LISTEM: '127.0.0.1:0' });
     expect(await service.ended).toBe(1);
     const lines = service.stderr().trim().split('\n');

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { measurePredictions } from './measure-predictions.ts';
 import type { Predictor } from './predict.ts';
 
-it('counts by caller, and has no label for each of a thousand users', async () => {
+it('counts by caller, with a limited number of labels for a thousand users', async () => {
   await using metrics = openMetrics('test');
   const answering = {
     predict: async ({ model }: { model: string }) => {

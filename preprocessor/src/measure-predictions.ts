@@ -5,9 +5,9 @@ import type { History } from './history/history.ts';
 import type { Predictor } from './predict.ts';
 
 /**
- * Counts what a predictor answers, and how long it takes.
+ * Counts a predictor's answers and measures their duration.
  *
- * @param isModel whether a name is a registered model's: other names come from callers and are no labels.
+ * @param isModel whether a name is a registered model. Other names come from callers and are not used as labels.
  */
 export function measurePredictions(
   predictor: Predictor,
@@ -25,7 +25,7 @@ export function measurePredictions(
   });
   const degraded = tallies.counter({
     name: 'hotloop.predictions.degraded',
-    description: 'Predictions answered without something: history, reference tables, their own model',
+    description: 'Predictions answered without history, reference tables, or their own model',
     unit: '{prediction}',
     labels: ['hotloop.model', 'hotloop.version', 'hotloop.degraded'],
   });
@@ -38,7 +38,7 @@ export function measurePredictions(
   });
   const refused = tallies.counter({
     name: 'hotloop.predictions.refused',
-    description: 'Predictions refused because of others: overloaded, too_many_in_flight, queue_full',
+    description: 'Predictions rejected because of load: overloaded, too_many_in_flight, queue_full',
     unit: '{prediction}',
     labels: ['hotloop.model', 'hotloop.reason'],
   });
@@ -51,7 +51,7 @@ export function measurePredictions(
   const callers = boundedNames(MOST_CALLERS);
   const inFlight = tallies.gauge({
     name: 'hotloop.predictions.in_flight',
-    description: 'Predictions being answered now',
+    description: 'Predictions in flight',
     unit: '{prediction}',
     labels: [],
   });
@@ -99,7 +99,7 @@ const REFUSALS: ReadonlySet<string> = new Set(['overloaded', 'too_many_in_flight
 export function measureHistory(history: History, tallies: Tallies): History {
   const durations = tallies.histogram({
     name: 'hotloop.history.read.duration',
-    description: 'Reads of the history, all of a prediction in one',
+    description: 'Reads of the history, one per prediction',
     unit: 's',
     labels: ['hotloop.outcome'],
     boundaries: DURATION_BOUNDARIES,

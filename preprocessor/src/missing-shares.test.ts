@@ -15,7 +15,7 @@ const FRESH = Uint8Array.of(1, 0);
 const ABSENT = Uint8Array.of(0, 1);
 
 describe('the share of missing values', () => {
-  it('marks answers once more rows than declared lack the feature, and no longer when it is back', () => {
+  it('marks answers once more rows than declared lack the feature, until it is back', () => {
     const watched = shares();
     for (let row = 0; row < 99; row++) expect(watched.record(ABSENT)).toEqual([]);
     expect(watched.record(ABSENT)).toEqual(['missing:age']);
@@ -25,7 +25,7 @@ describe('the share of missing values', () => {
     expect(watched.record(FRESH)).toEqual([]);
   });
 
-  it('counts each candidate as a row, and a share at the limit is fine', () => {
+  it('counts each candidate as a row, and accepts a share at the limit', () => {
     const watched = shares();
     const rows = Uint8Array.from({ length: 400 }, (_, at) => (at % 2 === 1 && at < 40 ? 1 : 0));
     expect(watched.record(rows)).toEqual([]);

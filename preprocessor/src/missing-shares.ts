@@ -1,12 +1,12 @@
 import { FEATURE_STATUS } from '@hotloop/model/features/feature-status.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 
-/** Rows that the share of missing values is taken over: an exponential mean of about so many. */
+/** Effective number of rows for the share of missing values, which is an exponential mean. */
 const MEMORY_ROWS = 1000;
-/** Fewer rows say nothing of a share. */
+/** With fewer rows the share is not significant. */
 const LEAST_ROWS = 100;
 
-/** Statuses of values that are not the value itself because there was none that could be used. */
+/** Statuses of values that were replaced because no usable value was available. */
 const IS_MISSING: ReadonlySet<number> = new Set([
   FEATURE_STATUS.MISSING,
   FEATURE_STATUS.STALE,
@@ -16,15 +16,15 @@ const IS_MISSING: ReadonlySet<number> = new Set([
 interface Watched {
   readonly index: number;
   readonly most: number;
-  /** What an answer is marked with. */
+  /** The mark in the answer. */
   readonly mark: string;
   share: number;
   rows: number;
 }
 
 /**
- * Holds the features of one version to `quality.max_missing`, over the rows of its latest predictions on this node. Nothing is refused for
- * it: what is missing is a fault of the source, and no caller can mend that.
+ * Checks the features of one version against `quality.max_missing`, over the rows of its latest predictions on this
+ * node. Nothing is rejected because of it: the source is at fault, which no caller can fix.
  */
 export class MissingShares {
   readonly #watched: Watched[];
@@ -39,7 +39,10 @@ export class MissingShares {
     );
   }
 
-  /** Counts the rows of a prediction, rows x features; answers `missing:FEATURE` for each whose share is above its limit. */
+  /**
+   * Counts the rows of a prediction, rows x features; returns `missing:FEATURE` for each feature whose share is above
+   * its limit.
+   */
   record(statuses: Uint8Array): readonly string[] {
     if (this.#watched.length === 0) return NONE;
     const over: string[] = [];

@@ -10,8 +10,8 @@ interface Simulated {
 }
 
 /**
- * One server that answers in the order of arrival and never looks at deadlines, behind a gate: nothing but the gate keeps its queue short.
- * Arrivals are a Poisson process at `load(ms)` a millisecond.
+ * A server that answers in the order of arrival and ignores deadlines, behind a gate, which alone keeps its queue
+ * short. Arrivals are a Poisson process with `load(ms)` per millisecond.
  */
 function simulate(
   gate: ModelGate,
@@ -54,7 +54,7 @@ it.each([
   [0.2, 1000],
   [20, 50],
 ])(
-  'at three times what can be done, %d a ms in %d ms, nearly all that is admitted is in time',
+  'at three times the capacity, %d per ms in %d ms, nearly all admitted predictions are in time',
   (perMs, timeoutMs) => {
     for (let seed = 1; seed <= 2; seed++) {
       const gate = new ModelGate(0);
@@ -69,7 +69,7 @@ it.each([
   },
 );
 
-it('refuses nothing of a load that can be served, nor of a burst that ends in time', () => {
+it('rejects nothing of a load that can be served, nor of a short burst', () => {
   const gate = new ModelGate(0);
   const steady = { seed: 4, perMs: 2, timeoutMs: 500, fromMs: 0, toMs: 20_000 };
   expect(simulate(gate, steady, () => 1).refused).toBe(0);
@@ -79,7 +79,7 @@ it('refuses nothing of a load that can be served, nor of a burst that ends in ti
   }
 });
 
-it('admits all again a second after the overload, and tells a caller with much time apart from one in a hurry', () => {
+it('admits all again a second after the overload, and admits a caller with a long timeout before one with a short one', () => {
   const gate = new ModelGate(0);
   const over = { seed: 5, perMs: 1, timeoutMs: 500, fromMs: 0, toMs: 5000 };
   expect(simulate(gate, over, () => 3).refused).toBeGreaterThan(5000);
@@ -89,7 +89,7 @@ it('admits all again a second after the overload, and tells a caller with much t
   expect(gate.retryAfter(100, 7000)).toBeUndefined();
 });
 
-it('lets a few in while nothing is answered, so that it notices when something is again', () => {
+it('admits a few while nothing is answered, so that it notices a recovery', () => {
   const gate = new ModelGate(0);
   for (let index = 0; index < 100; index++) gate.enter();
   gate.late(1000);

@@ -1,29 +1,29 @@
-/** Fewer than these in flight are no queue, however slow they are. */
+/** With fewer predictions in flight there is no queue, however slow they are. */
 const LEAST_IN_FLIGHT = 16;
-/** A prediction may be expected to take this share of its time; the rest is for what cannot be foreseen. */
+/** The expected duration may be this share of the timeout; the rest is a reserve. */
 const SHARE = 0.5;
-/** One that took this share of its time is a sign: by when it is seen, those behind it will take longer. */
+/** A prediction that took this share of its timeout is a sign of overload: those behind it will take longer. */
 const SIGN_SHARE = 0.25;
-/** How long a limit holds after the last sign that it is needed. */
+/** How long the limit stays active after the last sign of overload. */
 const HOLD_MS = 1000;
-/** The rate of answers is that of the last moments: so many whole buckets, and the one that is being filled. */
+/** The rate of answers is measured over the last complete buckets and the current one. */
 const BUCKET_MS = 100;
 const BUCKETS = 5;
-/** What a caller is told who came while nothing at all was answered. */
+/** The wait suggested to a caller when no answers were observed at all. */
 const LONGEST_WAIT_MS = 5000;
 const STEP_MS = 50;
 
 /**
- * Decides whether one model's predictions are admitted. Without signs of overload all are. Once some were late (answered after more
- * than a quarter of their time, expired, or refused further inside), a new one is admitted only if it can be expected to be answered
- * in half of its time. By Little's law it waits for (those in flight / answers per millisecond in the last half second).
- * So the limit follows what is really answered, on whatever machine, and a caller with more time is admitted for longer.
- * Without signs of overload for a second all are admitted again. Pure: time, in milliseconds on the monotonic clock, comes with
- * each call.
+ * Decides whether one model's predictions are admitted. Without signs of overload all are. Once some were late
+ * (answered after more than a quarter of their timeout, expired, or rejected further inside), a new one is admitted
+ * only if it is expected to be answered within half of its timeout. By Little's law its wait is (predictions in
+ * flight / answers per millisecond in the last half second). So the limit follows the actual throughput on any
+ * machine, and a caller with a longer timeout is admitted longer. After a second without signs of overload all are
+ * admitted again. Pure: the time, in milliseconds on the monotonic clock, is an argument.
  */
 export class ModelGate {
   readonly #bornAt: number;
-  /** A ring; the last one is being filled. */
+  /** A ring buffer; the last bucket is the current one. */
   readonly #answers: number[] = new Array<number>(BUCKETS + 1).fill(0);
   #bucket: number;
   #limitedUntil = Number.NEGATIVE_INFINITY;
@@ -38,19 +38,19 @@ export class ModelGate {
     return this.#inFlight;
   }
 
-  /** True when nothing would be lost with it. */
+  /** True when the gate has no state worth keeping. */
   isIdle(nowMs: number): boolean {
     return this.#inFlight === 0 && nowMs >= this.#limitedUntil;
   }
 
-  /** Milliseconds after which trying again makes sense, for one that must be refused; undefined admits it. */
+  /** For a prediction that must be rejected: milliseconds after which a retry makes sense. Undefined: admitted. */
   retryAfter(timeoutMs: number, nowMs: number): number | undefined {
     if (nowMs >= this.#limitedUntil || this.#inFlight < LEAST_IN_FLIGHT) return undefined;
     const waitMs = this.#inFlight / this.#rate(nowMs);
     const mayWaitMs = SHARE * timeoutMs;
     if (waitMs <= mayWaitMs) return undefined;
     this.#limitedUntil = nowMs + HOLD_MS;
-    // In steps, so that refusals that follow one another say the same.
+    // Rounded to steps, so that consecutive rejections have the same message.
     return STEP_MS * Math.ceil(Math.min(waitMs - mayWaitMs, LONGEST_WAIT_MS) / STEP_MS);
   }
 
@@ -62,19 +62,19 @@ export class ModelGate {
     this.#inFlight--;
   }
 
-  /** To be called before `leave`, for one that was admitted at `sinceMs` with so much time. */
+  /** Call before `leave`, for a prediction that was admitted at `sinceMs` with this timeout. */
   answered(sinceMs: number, timeoutMs: number, nowMs: number): void {
     this.#roll(nowMs);
     this.#answers[this.#bucket % this.#answers.length]!++;
     if (nowMs - sinceMs > SIGN_SHARE * timeoutMs) this.late(nowMs);
   }
 
-  /** To be called before `leave`, for one that expired, or that was refused because of others. */
+  /** Call before `leave`, for a prediction that expired, or was rejected because of overload. */
   late(nowMs: number): void {
     if (this.#inFlight >= LEAST_IN_FLIGHT) this.#limitedUntil = nowMs + HOLD_MS;
   }
 
-  /** Answers a millisecond. */
+  /** Answers per millisecond. */
   #rate(nowMs: number): number {
     this.#roll(nowMs);
     let answers = 0;

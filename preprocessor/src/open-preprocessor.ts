@@ -29,14 +29,14 @@ import { openReferenceReader } from './tables/reference-reader.ts';
 import { TableStore } from './tables/table-store.ts';
 import { watchTables } from './tables/watch-tables.ts';
 
-/** The services that the preprocessor asks. */
+/** The services that the preprocessor calls. */
 export interface Peers {
   readonly inference: InferencePort;
   readonly decision: DecisionPort;
   readonly feedback: FeedbackPort;
 }
 
-/** The peers as processes of their own, over gRPC; the foundation's `closing` closes the connections. */
+/** The peers in other processes, over gRPC; the foundation's `closing` closes the connections. */
 export function openPeers(settings: PeerSettings, { closing, apiKey, tls, log }: Foundation): Peers {
   const channel = { tls, ...(apiKey === undefined ? {} : { apiKey }) };
   const peer = (address: string) => ({ address, channel, streams: streamsTo(address) });
@@ -53,10 +53,10 @@ export function openPeers(settings: PeerSettings, { closing, apiKey, tls, log }:
   };
 }
 
-/** A name may stand for any number of servers; so many streams, opened in turn, reach most of them. */
+/** A host name may resolve to any number of servers; this many streams, opened in turn, reach most of them. */
 const STREAMS_TO_A_NAME = 4;
 
-/** One stream for each server that is named: a stream leads to one of them. */
+/** One stream per named server, because each stream leads to one of them. */
 function streamsTo(address: string): number {
   return address.startsWith('dns:') ? STREAMS_TO_A_NAME : address.split(',').length;
 }
@@ -64,7 +64,7 @@ function streamsTo(address: string): number {
 /** Of entities that predictions read lately, packed; decoded about four times as much. */
 const KEPT_HISTORY_BYTES = 16 * 1024 * 1024;
 
-/** Opens the preprocessor out of its settings; the foundation's `closing` closes it. */
+/** Opens the preprocessor from its settings; the foundation's `closing` closes it. */
 export async function openPreprocessor(
   settings: PreprocessorSettings,
   listen: Listen,
@@ -99,7 +99,7 @@ export async function openPreprocessor(
   const archiving = await openArchiving(settings, history, foundation, log);
   const shapes = closing.use('event shapes', await followShapes(pool, systemClock, log));
   const lag = foundation.metrics.meter.createGauge('hotloop.events.lag', {
-    description: 'Messages of a partition that are not taken in yet',
+    description: 'Messages of a partition that are not processed yet',
     unit: '{message}',
   });
   const brokers = settings.KAFKA_BROKERS;
@@ -139,7 +139,7 @@ export async function openPreprocessor(
   );
 }
 
-/** Archiving of events, and rebuilding of a history that was emptied; without a folder of its own a node has neither. */
+/** Archives events, and rebuilds an emptied history. A node without a data folder does neither. */
 async function openArchiving(
   settings: PreprocessorSettings,
   history: RedisHistory,

@@ -24,7 +24,7 @@ function refusal(value: Uint8Array | null): HotloopError {
 }
 
 describe('parseEvent', () => {
-  it('makes one entry for each entity, with the fields and the ids of all', () => {
+  it('creates one entry per entity, with the fields and the ids of all', () => {
     const entries = entriesOf(parseEvent(bytes(event), NOW_MS), 7);
     const fields = { user: 'u1', item: 'i9', price: 12.5 };
     expect(entries.map(({ entity, entityId }) => [entity, entityId])).toEqual([
@@ -37,14 +37,14 @@ describe('parseEvent', () => {
     }
   });
 
-  it('names an event by source and id together', () => {
+  it('identifies an event by source and id together', () => {
     const idOf = (given: object) => parseEvent(bytes({ ...event, ...given }), NOW_MS).key;
     expect(idOf({})).toBe(idOf({ time: '2026-01-15T11:00:00Z' }));
     expect(idOf({})).not.toBe(idOf({ id: 'e2' }));
     expect(idOf({})).not.toBe(idOf({ source: '/other' }));
   });
 
-  it('passes over values that no feature can name, and attributes it does not know', () => {
+  it('ignores values that no feature can name, and unknown attributes', () => {
     const data = {
       entity: { user: 'u' },
       deep: { a: 1 },
@@ -57,7 +57,7 @@ describe('parseEvent', () => {
     expect({ ...entry.fields }).toEqual({ user: 'u', tags: ['a'], sizes: [1, 2] });
   });
 
-  it('keeps names of properties that every object has apart from its own', () => {
+  it('does not confuse field names with inherited object properties', () => {
     const raw = JSON.stringify(event).replace(
       '"price"',
       '"__proto__": {"polluted": true}, "constructor": "c", "price"',
@@ -70,8 +70,8 @@ describe('parseEvent', () => {
   const cases: [string, Uint8Array | null, string][] = [
     ['nothing', null, 'empty'],
     ['no bytes', new Uint8Array(), 'empty'],
-    ['bytes that are no text', Uint8Array.of(0xff, 0xfe), 'UTF-8'],
-    ['text that is no JSON', bytes('{"a":'), 'JSON'],
+    ['bytes that are not text', Uint8Array.of(0xff, 0xfe), 'UTF-8'],
+    ['text that is not JSON', bytes('{"a":'), 'JSON'],
     ['a list', bytes([event]), 'event'],
     ['another specversion', bytes({ ...event, specversion: '0.3' }), 'specversion'],
     ['no id', bytes({ ...event, id: undefined }), 'id'],
@@ -80,17 +80,17 @@ describe('parseEvent', () => {
     ['a time without offset', bytes({ ...event, time: '2026-01-15T11:59:00' }), 'time'],
     ['a time far ahead', bytes({ ...event, time: '2026-01-15T13:00:00Z' }), 'time'],
     ['no entity', bytes({ ...event, data: { price: 1 } }), 'entity'],
-    ['an entity map of nothing', bytes({ ...event, data: { entity: {} } }), 'entity'],
+    ['an empty entity map', bytes({ ...event, data: { entity: {} } }), 'entity'],
     ['an id that is a number', bytes({ ...event, data: { entity: { user: 7 } } }), 'data.entity.user'],
     ['very many fields', bytes({ ...event, data: { ...event.data, big: 'x'.repeat(5000) } }), 'data'],
   ];
-  it.each(cases)('refuses %s, naming it', (_, value, word) => {
+  it.each(cases)('rejects %s, naming it', (_, value, word) => {
     const error = refusal(value);
     expect(error.code).toBe('INVALID_ARGUMENT');
     expect(error.message).toContain(word);
   });
 
-  it('either reads or refuses any bytes whatever, and never breaks', () => {
+  it('either parses or rejects any bytes, and never crashes', () => {
     const mutated = fc
       .tuple(fc.constant(JSON.stringify(event)), fc.nat(), fc.string({ maxLength: 4 }))
       .map(([text, at, insert]) =>

@@ -9,13 +9,13 @@ import type { HistoryEntry } from './history/history.ts';
 const MAX_MESSAGE_BYTES = 256 * 1024;
 const MAX_FIELDS_BYTES = 4096;
 const MAX_ENTITIES = 8;
-/** Clocks differ; an event from further ahead than this is a mistake. */
+/** Maximum difference of clocks; an event further in the future is a mistake. */
 const MAX_AHEAD_MS = 5 * 60_000;
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 const text = z.string().min(1).max(256);
 
-/** CloudEvents 1.0, JSON event format; attributes that are not named here are allowed and passed over. */
+/** CloudEvents 1.0, JSON event format; attributes that are not listed here are allowed and ignored. */
 const eventSchema = z.object({
   specversion: z.literal('1.0'),
   id: text,
@@ -25,13 +25,13 @@ const eventSchema = z.object({
   data: z.looseObject({ entity: z.record(z.string().regex(NAME), text) }),
 });
 
-/** An event that can be taken in. */
+/** A valid event. */
 export type ParsedEvent = Omit<ArchivedEvent, 'arrivalUs'>;
 
 /**
- * Reads one event. Fields are the numbers, texts, flags and lists of
- * one of them at the top of `data`, and the entities' ids under their names; deeper values are passed over, since
- * no feature can name them. Throws INVALID_ARGUMENT naming the field and what is wrong with it.
+ * Parses one event. Fields are the numbers, texts, flags and lists of these at the top level of `data`, and the
+ * entities' ids under their names; deeper values are ignored, because no feature can name them. Throws
+ * INVALID_ARGUMENT naming the field and its problem.
  */
 export function parseEvent(value: Uint8Array | null, nowMs: number): ParsedEvent {
   if (value === null || value.length === 0) throw invalid('the message is empty');
@@ -39,7 +39,7 @@ export function parseEvent(value: Uint8Array | null, nowMs: number): ParsedEvent
   return readEvent(plainJson(value), nowMs);
 }
 
-/** As `parseEvent`, of an event that is parsed JSON already. */
+/** As `parseEvent`, for parsed JSON. */
 export function readEvent(document: unknown, nowMs: number): ParsedEvent {
   const result = eventSchema.safeParse(document);
   if (!result.success) {
@@ -50,9 +50,9 @@ export function readEvent(document: unknown, nowMs: number): ParsedEvent {
   const atMs = parseRfc3339(time);
   if (atMs === null)
     throw invalid(
-      'time: must be a time of RFC 3339 with its offset, such as 2026-02-28T10:00:00Z, and a day that exists',
+      'time: must be an RFC 3339 time with offset, such as 2026-02-28T10:00:00Z, on a day that exists',
     );
-  if (atMs > nowMs + MAX_AHEAD_MS) throw invalid('time: lies more than 5 minutes ahead');
+  if (atMs > nowMs + MAX_AHEAD_MS) throw invalid('time: is more than 5 minutes in the future');
   const entities = Object.entries(data.entity);
   if (entities.length === 0) throw invalid('data.entity: names no entity');
   if (entities.length > MAX_ENTITIES) throw invalid(`data.entity: names more than ${MAX_ENTITIES} entities`);
@@ -62,7 +62,7 @@ export function readEvent(document: unknown, nowMs: number): ParsedEvent {
   return { key: eventKey(source, id), type, atMs, entities: bareTexts(entities), fields };
 }
 
-/** The histories that an event belongs to: one entry for each entity that it names. */
+/** The histories that an event belongs to: one entry per entity that it names. */
 export function entriesOf(
   { key, type, atMs, entities, fields }: ParsedEvent,
   arrivalUs: number,
@@ -76,7 +76,10 @@ function bareTexts(entries: readonly (readonly [string, string])[]): Record<stri
   return Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(entries));
 }
 
-/** CloudEvents: source and id together name an event. Hashed, because both may be long and are kept with each event. */
+/**
+ * In CloudEvents, source and id together identify an event. Hashed, because both may be long and are stored with each
+ * event.
+ */
 function eventKey(source: string, id: string): string {
   return createHash('sha256').update(`${source}\n${id}`).digest('base64url').slice(0, 22);
 }

@@ -43,7 +43,7 @@ const anything: { [K in keyof PredictionRequest]: fc.Arbitrary<PredictionRequest
   traceparent: fc.string({ maxLength: 80 }),
 };
 
-/** A sound request in which some fields hold anything. */
+/** A valid request in which some fields contain arbitrary values. */
 const arbitraryRequest: fc.Arbitrary<PredictionRequest> = fc
   .tuple(
     sound,
@@ -62,8 +62,8 @@ const CALLERS_FAULT: ReadonlySet<ErrorCode> = new Set([
 ]);
 const LONGEST_MESSAGE = 600;
 
-describe('any request whatever', () => {
-  it('is answered with a sound decision, or refused as the caller’s fault in a short message; nothing stays behind', async () => {
+describe('any request', () => {
+  it('is answered with a valid decision, or rejected as the caller’s fault with a short message; no state is left behind', async () => {
     let answered = 0;
     let refused = 0;
     await fc.assert(

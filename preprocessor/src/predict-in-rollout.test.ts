@@ -28,14 +28,14 @@ const traffic = (kind: RolloutTraffic['kind'], version: number, share = 1): Roll
 });
 
 describe('a prediction while a rollout is in progress', () => {
-  it('is answered by the arm of the split that its entity falls to, and says so', async () => {
+  it('is answered by the arm that its entity belongs to, and says so', async () => {
     const { predictor, inference } = opened([traffic('split', 2, 0.9999)]);
     const answer = await predictor.predict(asked(), call());
     expect(answer).toMatchObject({ version: 2, variant: 'canary' });
     expect(inference.items[0]).toMatchObject({ version: 2, variant: 'canary', propensity: 0.9999 });
   });
 
-  it('is copied to every shadow under an id that leads back to it', async () => {
+  it('is copied to every shadow, under an id that refers back to it', async () => {
     const { predictor, inference } = opened([traffic('shadow', 2), traffic('shadow', 3)]);
     const predictionId = randomPredictionIds().next(Date.now());
     const answer = await predictor.predict(asked({ predictionId }), call());

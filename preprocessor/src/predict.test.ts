@@ -31,13 +31,13 @@ describe('one prediction', () => {
     expect(decision.items[0]).toMatchObject({ predictionId: answer.predictionId, version: 1, excluded: [] });
   });
 
-  it('calls a version that the caller names pinned', async () => {
+  it('marks a version that the caller names as pinned', async () => {
     const { predictor } = openPredictor();
     const answer = await predictor.predict(asked({ model: 'plain', version: '1' }), call());
     expect(answer.variant).toBe('pinned');
   });
 
-  it('ranks candidates with their own history, and leaves out what decision.rank.exclude names', async () => {
+  it('ranks candidates with their own history, and omits those in decision.rank.exclude', async () => {
     const { predictor, store, inference, decision } = openPredictor();
     await store.append([viewed('item', 'a'), viewed('user', 'u1', 'buy', { item: 'b' })], Date.now());
     const candidates = ['a', 'b', 'c'].map((id, at) => ({ id, attributes: record({ price: at }) }));
@@ -49,7 +49,7 @@ describe('one prediction', () => {
     expect(inference.items[0]?.candidates).toEqual(['a', 'b', 'c']);
   });
 
-  it('hands the decision what its combination may look at, and nothing that it cannot', async () => {
+  it('passes to the decision only the data that its expression may use', async () => {
     const { predictor, decision, registry } = openPredictor();
     const combining = manifestOf({
       ...RANKER,
@@ -76,7 +76,7 @@ describe('one prediction', () => {
     ]);
   });
 
-  it('goes on without a history that is away, says so, and asks it no more after a few failures', async () => {
+  it('continues without a history that cannot be reached, says so, and stops asking after a few failures', async () => {
     const { predictor, store, inference, history } = openPredictor();
     store.away = true;
     for (let index = 0; index < 8; index++) {
@@ -91,14 +91,14 @@ describe('one prediction', () => {
     expect(history.open).toBe(true);
   });
 
-  it('never asks the history for a plan that needs none', async () => {
+  it('never reads the history for a plan that needs none', async () => {
     const { predictor, store } = openPredictor();
     store.away = true;
     const answer = await predictor.predict(asked({ model: 'plain', version: '1' }), call());
     expect(answer.degraded).toEqual([]);
   });
 
-  it('answers an id that it has answered before again, under the same id', async () => {
+  it('answers a repeated id again, under the same id', async () => {
     const { predictor, inference } = openPredictor();
     const predictionId = randomPredictionIds().next(Date.now());
     const first = await predictor.predict(asked({ predictionId }), call());
@@ -124,7 +124,7 @@ describe('one prediction', () => {
   });
 });
 
-describe('one prediction is refused', () => {
+describe('one prediction is rejected', () => {
   const now = Date.now();
   const ids = randomPredictionIds();
   const candidate = (id: string) => ({ id, attributes: record({ price: 1 }) });
@@ -134,12 +134,12 @@ describe('one prediction is refused', () => {
     ['a malformed version', { version: 'newest' }, 'INVALID_ARGUMENT', 'newest'],
     ['a model without a live version', { model: 'plain' }, 'NOT_FOUND', 'live'],
     ['a model of raw tensors', { model: 'raw' }, 'FAILED_PRECONDITION', 'Open Inference Protocol'],
-    ['a version whose manifest makes no plan', { model: 'broken' }, 'FAILED_PRECONDITION', 'who'],
+    ['a version whose manifest cannot be compiled', { model: 'broken' }, 'FAILED_PRECONDITION', 'who'],
     ['a missing feature', { request: record({}) }, 'INVALID_ARGUMENT', 'price'],
     ['a mistyped feature', { request: record({ price: 'cheap' }) }, 'INVALID_ARGUMENT', 'price'],
-    ['an id that is no UUIDv7', { predictionId: 'abc' }, 'INVALID_ARGUMENT', 'prediction_id'],
+    ['an id that is not a UUIDv7', { predictionId: 'abc' }, 'INVALID_ARGUMENT', 'prediction_id'],
     ['an id a day old', { predictionId: ids.next(now - 90_000_000) }, 'INVALID_ARGUMENT', '24 hours'],
-    ['an id far ahead', { predictionId: ids.next(now + 900_000) }, 'INVALID_ARGUMENT', '5 minutes'],
+    ['an id in the future', { predictionId: ids.next(now + 900_000) }, 'INVALID_ARGUMENT', '5 minutes'],
     ['an entity without id', { entities: record({ user: '' }) }, 'INVALID_ARGUMENT', 'user'],
     [
       'an entity with a very long id',
@@ -155,7 +155,7 @@ describe('one prediction is refused', () => {
     ],
     ['a ranking of nothing', { model: 'ranker' }, 'INVALID_ARGUMENT', 'candidate'],
     [
-      'a candidate that stands twice',
+      'a repeated candidate',
       { model: 'ranker', candidates: [candidate('a'), candidate('a')] },
       'INVALID_ARGUMENT',
       '"a"',
@@ -170,7 +170,7 @@ describe('one prediction is refused', () => {
     expect(predictor.inFlight).toBe(0);
   });
 
-  it('beyond the bound of predictions at once, and answers again once there is room', async () => {
+  it('beyond the limit of concurrent predictions, and accepted again once there is room', async () => {
     const { predictor, inference } = openPredictor({ limits: { maxInFlight: 2 } });
     const gate = Promise.withResolvers<void>();
     inference.hold = gate.promise;
@@ -181,7 +181,7 @@ describe('one prediction is refused', () => {
     await predictor.predict(asked(), call());
   });
 
-  it('beyond the bound of numbers at once, whole or not at all', async () => {
+  it('beyond the limit of concurrent cells, completely or not at all', async () => {
     const { predictor, inference } = openPredictor({ limits: { maxCellsInFlight: 5 } });
     const gate = Promise.withResolvers<void>();
     inference.hold = gate.promise;
@@ -195,21 +195,21 @@ describe('one prediction is refused', () => {
     expect(inference.items).toHaveLength(2);
   });
 
-  it('when its deadline has passed before compute was asked', async () => {
+  it('when its deadline has passed before compute was called', async () => {
     const { predictor, inference } = openPredictor();
     const error = await refusal(predictor.predict(asked(), call({ timeoutMs: 0 })));
     expect(error.code).toBe('DEADLINE_EXCEEDED');
     expect(inference.items).toEqual([]);
   });
 
-  it('when its caller has gone', async () => {
+  it('when its caller has cancelled', async () => {
     const { predictor, inference } = openPredictor();
     const error = await refusal(predictor.predict(asked(), call({ signal: AbortSignal.abort() })));
     expect(error.code).toBe('CANCELLED');
     expect(inference.items).toEqual([]);
   });
 
-  it('hands on the time that is left, and what compute says', async () => {
+  it('passes on the remaining time, and the errors of compute', async () => {
     const { predictor, inference } = openPredictor();
     inference.failure = new HotloopError('INTERNAL', 'the output is not finite', {
       reason: 'nonfinite_output',
@@ -220,7 +220,7 @@ describe('one prediction is refused', () => {
     expect(inference.items[0]?.timeoutMs).toBeLessThanOrEqual(500);
   });
 
-  it('only until a version that was just registered is seen', async () => {
+  it('only until a newly registered version is visible', async () => {
     const { predictor, registry } = openPredictor();
     registry.set({
       name: 'fresh',

@@ -27,7 +27,7 @@ import { validateCandidates, validateRequest } from './validate-request.ts';
 export interface PredictDependencies {
   readonly registry: RegistryReader;
   readonly history: HistoryGate;
-  /** Without it features of reference tables take their missing value. */
+  /** Without it, features of reference tables use their missing value. */
   readonly references?: ReferenceReader;
   readonly images: ImageDecoder;
   readonly inference: InferencePort;
@@ -44,17 +44,17 @@ export interface PredictOptions {
 
 /**
  * Answers one prediction. Rejects with HotloopError: INVALID_ARGUMENT (the request), NOT_FOUND (model, version),
- * RESOURCE_EXHAUSTED (too many at once), DEADLINE_EXCEEDED, CANCELLED, and what compute and postprocessor say.
- * The same prediction_id again is answered again; the logs keep one row of it.
+ * RESOURCE_EXHAUSTED (overload), DEADLINE_EXCEEDED, CANCELLED, and the errors of compute and postprocessor. A
+ * repeated prediction_id is answered again; the logs keep one row of it.
  */
 export interface Predictor extends Disposable {
   predict(request: PredictionRequest, call: PredictionCall): Promise<Prediction>;
   /**
-   * What a prediction would be refused with now because of others; asked before a request is read, so that a refusal costs next to
-   * nothing. Undefined also where another model could answer instead.
+   * The error with which a prediction would be rejected now because of load; checked before a request is read, so
+   * that a rejection costs almost nothing. Undefined also when another model could answer instead.
    */
   refusal(model: string, call: Pick<PredictionCall, 'caller' | 'timeoutMs'>): HotloopError | undefined;
-  /** Predictions being answered now. */
+  /** Predictions in flight. */
   readonly inFlight: number;
 }
 
@@ -72,7 +72,7 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
     log: options.log,
   });
 
-  /** The model's own answer or, where it cannot answer and its manifest names another model, that one's. */
+  /** The model's own answer or, if it cannot answer and its manifest names a fallback model, that model's. */
   async function predict(asked: PredictionRequest, call: PredictionCall): Promise<Prediction> {
     const begun = clock.monotonic();
     const predictionId = asked.predictionId === '' ? options.ids.next(clock.now()) : asked.predictionId;
@@ -113,7 +113,7 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
     admitted.hold(plan.columns * Math.max(1, given.candidates.length));
 
     const { predictionId } = given;
-    // All steps of a pipeline are in the trace of the whole.
+    // All steps of a pipeline belong to the trace of the whole prediction.
     const tracedAs = within?.tracedAs ?? predictionId;
     const isTraced = tracing.sampled(tracedAs);
     const sampled = isTraced && within === undefined;
@@ -127,7 +127,7 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
           attributes: { 'hotloop.model': model, 'hotloop.version': version, 'hotloop.variant': variant },
         })
       : undefined;
-    /** Under a span of its own; one that nobody records is not even made. */
+    /** Runs a step under its own span; the span is only created if it is recorded. */
     const step = <T>(name: string, kind: SpanKind, run: () => Promise<T>): Promise<T> =>
       isTraced ? ended(tracing.span(name, { predictionId: tracedAs, sampled: isTraced, kind }), run) : run();
     try {
@@ -224,7 +224,7 @@ export function createPredictor(dependencies: PredictDependencies, options: Pred
   };
 }
 
-/** Failures of the model rather than of the request. */
+/** Failures of the model, not of the request. */
 const CANNOT_ANSWER: ReadonlySet<ErrorCode> = new Set([
   'UNAVAILABLE',
   'INTERNAL',
@@ -233,14 +233,17 @@ const CANNOT_ANSWER: ReadonlySet<ErrorCode> = new Set([
   'DATA_LOSS',
 ]);
 
-/** The model that answers instead, as the live version's manifest says; undefined for none, or when the request is to blame. */
+/**
+ * The fallback model named in the live version's manifest; undefined if there is none, or when the request is to
+ * blame.
+ */
 function fallbackOf(registry: RegistryReader, name: string, error: unknown): string | undefined {
   if (!CANNOT_ANSWER.has(toHotloopError(error).code)) return undefined;
   const model = registry.current().models.get(name);
   return model?.versions.get(model.liveVersion ?? 0)?.manifest.rollout.fallback;
 }
 
-/** Expired, or refused because of others; a full log or quota says nothing of how long a model takes. */
+/** Expired, or rejected because of load. A full log or quota says nothing about the speed of a model. */
 function isOverload({ code, reason }: HotloopError): boolean {
   return (
     code === 'DEADLINE_EXCEEDED' ||
@@ -248,7 +251,7 @@ function isOverload({ code, reason }: HotloopError): boolean {
   );
 }
 
-/** Of a step: the id that names the trace of the whole, and how many pipelines it is in. */
+/** For a step of a pipeline: the id that names the trace of the whole, and the nesting depth. */
 interface Within {
   readonly tracedAs: string;
   readonly depth: number;
@@ -261,7 +264,10 @@ const NOT_DEGRADED: readonly string[] = [];
 const NO_ENTITIES: DecideItem['entities'] = Object.freeze(Object.create(null) as Record<string, string>);
 const NOTHING: Attributes = Object.freeze(Object.create(null) as Attributes);
 
-/** What the decision may look at beside the score: only `combine` does, so without it nothing else travels. */
+/**
+ * The data that the decision may use in addition to the score: only `combine` does, so without it nothing else is
+ * sent.
+ */
 function signals(
   { request, entities, candidates }: PredictionRequest,
   { decision }: Manifest,
@@ -274,15 +280,15 @@ function signals(
   };
 }
 
-/** Milliseconds left. Throws when there are none, or nobody waits any more: expired work never starts. */
+/** Milliseconds left. Throws when there are none, or the caller no longer waits: expired work never starts. */
 function remaining(leftMs: number, signal: Cancellation): number {
-  if (signal.aborted) throw new HotloopError('CANCELLED', 'the caller has gone');
+  if (signal.aborted) throw new HotloopError('CANCELLED', 'the caller cancelled the prediction');
   if (leftMs <= 0)
     throw new HotloopError('DEADLINE_EXCEEDED', 'the deadline passed before the prediction was made');
   return Math.max(1, Math.floor(leftMs));
 }
 
-/** The way back from the model takes time too: a run that ends at the deadline is in vain. */
+/** Reserves time for the way back from the model: a run that ends at the deadline is useless. */
 function forCompute(leftMs: number): number {
   return Math.max(1, leftMs - Math.min(MOST_RESERVED_MS, RESERVED_SHARE * leftMs));
 }

@@ -4,12 +4,12 @@ import type { Attributes } from '@hotloop/model/value.ts';
 import type { Variant } from '@hotloop/model/variant.ts';
 import type { Cancellation } from '@hotloop/platform/framed/cancellation.ts';
 
-/** What a caller asks. Records are null-prototype objects: their names come from outside. */
+/** A prediction request. Records are null-prototype objects, because callers choose their names. */
 export interface PredictionRequest {
   readonly model: string;
   /** A number, or live (also when empty), candidate, previous. */
   readonly version: string;
-  /** A UUIDv7 of the caller's, or empty. */
+  /** The caller's UUIDv7, or empty. */
   readonly predictionId: string;
   readonly entities: Readonly<Record<string, string>>;
   readonly request: Attributes;
@@ -19,13 +19,13 @@ export interface PredictionRequest {
   readonly traceparent: string;
 }
 
-/** What the door knows of the call. */
+/** What the server knows about the call. */
 export interface PredictionCall {
   /** Subject of the API key, or empty. */
   readonly caller: string;
   /** Milliseconds that the caller still waits. */
   readonly timeoutMs: number;
-  /** Fires when the caller has gone. */
+  /** Fires when the caller has cancelled. */
   readonly signal: Cancellation;
 }
 
@@ -42,7 +42,7 @@ export interface Prediction {
   readonly version: number;
   readonly variant: Variant;
   readonly decision: Decision;
-  /** Empty unless asked for. */
+  /** Empty unless requested. */
   readonly featureStatuses: readonly NamedFeatureStatus[];
   readonly degraded: readonly string[];
 }

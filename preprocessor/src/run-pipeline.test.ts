@@ -25,7 +25,7 @@ function opened(pipeline: readonly { model: string; version: number; as: string 
   return stand;
 }
 
-it('asks the steps of a pipeline first, each logged under an id of its own that follows from the whole', async () => {
+it('runs the steps of a pipeline first, each logged under its own id, which is derived from the main id', async () => {
   const { predictor, inference } = opened([STEP]);
   const request = asked({ model: 'offer', predictionId: '' });
   const alone = await predictor.predict(asked({ model: 'shopper' }), call());
@@ -42,7 +42,7 @@ it('asks the steps of a pipeline first, each logged under an id of its own that 
   expect(new Float32Array(features.slice().buffer)[0]).toBeCloseTo(alone.decision.score, 6);
 });
 
-it('says which step failed, and refuses a pipeline without an end', async () => {
+it('says which step failed, and rejects an endless pipeline', async () => {
   const lost = opened([{ ...STEP, version: 9 }]);
   expect(await refusal(lost.predictor.predict(asked({ model: 'offer' }), call()))).toMatchObject({
     code: 'NOT_FOUND',

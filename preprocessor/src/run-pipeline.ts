@@ -5,18 +5,22 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { predictionIdOf, predictionTimeMs } from '@hotloop/proto/prediction-id.ts';
 import type { Prediction, PredictionRequest } from './prediction.ts';
 
-/** Steps of steps of steps: more is taken for a mistake. */
+/** Maximum nesting of pipelines; deeper nesting is treated as a mistake. */
 export const MOST_DEPTH = 8;
 
-/** The id of a step's own prediction, which follows from that of the whole: a repetition is logged once, and each leads to the other. */
+/**
+ * The id of a step's own prediction, derived from the id of the whole, so that a repetition is logged once and the
+ * two can be related.
+ */
 export function stepIdOf(predictionId: string, as: string): string {
   const digest = createHash('sha256').update(`${predictionId}\n${as}`).digest();
   return predictionIdOf(predictionTimeMs(predictionId), digest.subarray(0, 10));
 }
 
 /**
- * Asks the steps of a pipeline side by side, each as a prediction of its own with the same request and entities. @returns the request
- * with their answers as further fields, and what was missing in any of them. Rejects with what a step says, naming it.
+ * Runs the steps of a pipeline concurrently, each as a separate prediction with the same request and entities.
+ * @returns the request with their answers as additional fields, and what was unavailable in any of them. Rejects with
+ * the error of a step, naming it.
  */
 export async function runPipeline(
   steps: readonly PipelineStep[],

@@ -19,7 +19,7 @@ export interface CopyDependencies {
 }
 
 export interface CopyOptions {
-  /** Copies under way; more are dropped. A shadow that hangs holds up nothing but these. */
+  /** Maximum number of copies in flight; more are dropped, so a shadow that hangs only affects copies. */
   readonly maxInFlight: number;
   readonly timeoutMs: number;
 }
@@ -31,20 +31,20 @@ export interface Copies {
   /** Returns at once and never throws. */
   send(request: PredictionRequest, to: readonly VersionRecord[], about: CopiedPrediction): void;
   readonly sent: number;
-  /** For want of room. */
+  /** Number of copies dropped because the limit was reached. */
   readonly dropped: number;
 }
 
 export interface CopiedPrediction {
   readonly predictionId: string;
   readonly caller: string;
-  /** When the prediction was made: features are those of that moment. */
+  /** Time of the prediction: features are computed as of that time. */
   readonly nowMs: number;
 }
 
 /**
- * A copy starts in a later turn of the event loop, when the primary's answer is on its way, and nothing waits for it. Each version
- * computes its own features. What fails is compute's to log; here it is dropped.
+ * A copy starts in a later turn of the event loop, after the primary's answer was sent, and nothing waits for it.
+ * Each version computes its own features. Failures are logged by compute and ignored here.
  */
 export function startCopies(dependencies: CopyDependencies, options: CopyOptions = COPY_DEFAULTS): Copies {
   const { history, references, images, inference, planOf, log } = dependencies;

@@ -24,20 +24,20 @@ import type { Predictor } from './predict.ts';
 import type { Prediction, PredictionRequest } from './prediction.ts';
 
 export interface TimeoutOptions {
-  /** For a caller that names no deadline. */
+  /** For a caller that sets no deadline. */
   readonly defaultTimeoutMs: number;
-  /** The longest that is granted. */
+  /** Maximum timeout. */
   readonly maxTimeoutMs: number;
 }
 
 const MAX_BATCH = 4096;
 
-/** Maps PredictionService to the predictor and back. Decides nothing. */
+/** Maps PredictionService to the predictor and back; contains no logic. */
 export function predictionHandlers(
   predictor: Predictor,
   timeouts: TimeoutOptions,
 ): PredictionServiceHandlers {
-  /** The shorter of what the item and the call allow; 0 of an item means that it names none. */
+  /** The shorter timeout of item and call; 0 in an item means that it sets none. */
   const grant = (itemTimeoutMs: number, callTimeoutMs: number): number => {
     const wanted = itemTimeoutMs > 0 ? Math.min(itemTimeoutMs, callTimeoutMs) : callTimeoutMs;
     return Math.min(Number.isFinite(wanted) ? wanted : timeouts.defaultTimeoutMs, timeouts.maxTimeoutMs);
@@ -56,7 +56,7 @@ export function predictionHandlers(
         if (requests.length > MAX_BATCH)
           throw new HotloopError(
             'INVALID_ARGUMENT',
-            `a batch holds at most ${MAX_BATCH} requests, this one ${requests.length}; use PredictStream`,
+            `a batch may contain at most ${MAX_BATCH} requests, not ${requests.length}; use PredictStream`,
           );
         const { caller, signal } = context;
         const results = requests.map(async (message): Promise<PredictResult> => {
@@ -73,9 +73,9 @@ export function predictionHandlers(
       },
     ),
     PredictStream: framedHandler<PredictItem__Output, PredictReplyItem>({
-      // Not async: what is refused ends here, before anything is made for it.
+      // Not async, so that a rejection returns here before anything is allocated for the item.
       handle({ request }, context) {
-        if (!request) throw new HotloopError('INVALID_ARGUMENT', 'the item holds no request');
+        if (!request) throw new HotloopError('INVALID_ARGUMENT', 'the item has no request');
         const { caller, cancellation: signal } = context;
         permit(caller, request.model);
         const call = { caller: caller.subject, timeoutMs: context.remainingMs(), signal };
@@ -86,7 +86,7 @@ export function predictionHandlers(
           .then((prediction) => ({ reply: replyOf(prediction) }));
       },
       timeoutMsOf: ({ request }) => request?.timeoutMs ?? 0,
-      // Admission bounds them: one that waits on its stream for a turn would use up its time there.
+      // Admission limits concurrency. An item waiting on its stream would use up its timeout there.
       maxRunning: ADMISSION_DEFAULTS.maxInFlight,
       ...timeouts,
       sizeOf: ({ reply }) =>
@@ -95,7 +95,7 @@ export function predictionHandlers(
   };
 }
 
-/** As of a stream's item: what is our fault leaves its cause in the log, under the call's request id. */
+/** As for a stream's item: the cause of an internal error is logged under the call's request id. */
 function failureOf(error: unknown, context: CallContext): Failure {
   toLoggedStatus(error, context);
   return toFailure(error);

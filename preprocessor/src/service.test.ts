@@ -44,7 +44,7 @@ const PLAIN = manifestOf({
   ],
 });
 
-/** The preprocessor between gRPC servers that stand for compute and postprocessor, and a client at its door. */
+/** The preprocessor between gRPC servers that simulate compute and postprocessor, and a client. */
 async function open(options: { apiKeys?: string; apiKey?: string; limits?: AdmissionLimits } = {}) {
   const stack = new AsyncDisposableStack();
   const registry = memoryRegistry();
@@ -119,7 +119,7 @@ async function refusal(promise: Promise<unknown>): Promise<HotloopError> {
 }
 
 describe('IntakeService over gRPC', () => {
-  it('takes events in message by message; the refused ones are told with their place', async () => {
+  it('accepts events message by message, and reports rejected ones with their position', async () => {
     await using opened = await open();
     const channel = openChannel(opened.service.address);
     const intake = openServiceClient<IntakeServiceClient>(
@@ -167,7 +167,7 @@ describe('PredictionService over gRPC', () => {
     expect(opened.inference.items[0]).toMatchObject({ entities: { user: 'u1' }, rows: 1, columns: 4 });
   });
 
-  it('carries candidates through compute and postprocessor and back', async () => {
+  it('passes candidates through compute and postprocessor and back', async () => {
     await using opened = await open();
     const candidates = [3, 1, 2].map((price) => ({
       id: `p${price}`,
@@ -182,7 +182,7 @@ describe('PredictionService over gRPC', () => {
     expect(opened.decision.items[0]?.candidates[0]?.attributes.price).toBe(3);
   });
 
-  it('answers a batch in its order, each failed item by itself', async () => {
+  it('answers a batch in order; a failed item does not affect the others', async () => {
     await using opened = await open();
     const { results } = await opened.predictBatch([plain(1), { model: 'nobody' }, plain(3)]);
     expect(results.map(({ result }) => result)).toEqual(['reply', 'failure', 'reply']);
@@ -211,7 +211,7 @@ describe('PredictionService over gRPC', () => {
     expect(await refusal(opened.framed.call({ request: plain(1) }, { timeoutMs: 5000 }))).toMatchObject(told);
   });
 
-  it('fails one item of a stream with its code, and answers its neighbours', async () => {
+  it('fails one item of a stream with its code, and answers the others', async () => {
     await using opened = await open();
     const bad = refusal(opened.framed.call({ request: { model: 'plain' } }, { timeoutMs: 5000 }));
     const good = opened.framed.call({ request: plain(1) }, { timeoutMs: 5000 });
@@ -220,7 +220,7 @@ describe('PredictionService over gRPC', () => {
     expect((await good).reply?.version).toBe(1);
   });
 
-  it('ends a prediction by its deadline when compute does not answer, and cancels it there', async () => {
+  it('ends a prediction at its deadline when compute does not answer, and cancels it there', async () => {
     await using opened = await open();
     const gate = Promise.withResolvers<void>();
     opened.inference.hold = gate.promise;
@@ -229,7 +229,7 @@ describe('PredictionService over gRPC', () => {
     gate.resolve();
   });
 
-  it('ends one item of a batch by its own time, and not its neighbours', async () => {
+  it('ends one item of a batch at its own timeout, and not the others', async () => {
     await using opened = await open();
     const gate = Promise.withResolvers<void>();
     opened.inference.hold = gate.promise;
@@ -245,13 +245,13 @@ describe('PredictionService over gRPC', () => {
     expect(results[0]?.failure).toMatchObject({ code: 4 });
   });
 
-  it('refuses a batch of more than it takes at once', async () => {
+  it('rejects a batch above the limit', async () => {
     await using opened = await open();
     const error = await refusal(opened.predictBatch(Array.from({ length: 4097 }, () => plain(1))));
     expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('4096')]);
   });
 
-  it('says UNAVAILABLE without naming an address while compute is away', async () => {
+  it('answers UNAVAILABLE without naming an address while compute cannot be reached', async () => {
     await using opened = await open();
     await opened.compute[Symbol.asyncDispose]();
     const error = await refusal(opened.predict(plain(1)));
@@ -270,7 +270,7 @@ describe('PredictionService over gRPC', () => {
     expect((await refusal(other.predict(plain(1)))).code).toBe('PERMISSION_DENIED');
   });
 
-  it('answers what is in flight when it drains, and takes nothing new', async () => {
+  it('answers predictions in flight when it drains, and accepts no new ones', async () => {
     await using opened = await open();
     const gate = Promise.withResolvers<void>();
     opened.inference.hold = gate.promise;

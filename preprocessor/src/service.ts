@@ -36,17 +36,17 @@ import { startAnswerTopics } from './topics/answer-topics.ts';
 import { watchCallers } from './watch-callers.ts';
 
 export interface PreprocessorOptions {
-  /** host:port; port 0 takes a free one. */
+  /** host:port; port 0 picks a free port. */
   readonly listen: string;
   readonly drainMs: number;
-  /** Without it nothing is served over HTTP. */
+  /** Without it, HTTP is not served. */
   readonly http?: HttpOptions;
   readonly limits?: AdmissionLimits;
   readonly timeouts?: TimeoutOptions;
   readonly historyGate?: HistoryGateOptions;
-  /** Without it no events are read from Kafka. */
+  /** Without it, no events are read from Kafka. */
   readonly events?: EventsOptions;
-  /** Consumer groups of request topics begin with it; default hotloop-requests. */
+  /** Prefix of the consumer groups of request topics; default hotloop-requests. */
   readonly requestGroup?: string;
 }
 
@@ -56,24 +56,24 @@ export interface PreprocessorAdapters {
   readonly inference: InferencePort;
   readonly decision: DecisionPort;
   readonly history: History;
-  /** Where outcomes that come over HTTP are sent. Without it they are not taken. */
+  /** Where outcomes received over HTTP are sent. Without it they are not accepted. */
   readonly feedback?: FeedbackPort;
-  /** Rows of uploaded tables. Without it features that need them take their missing value. */
+  /** Rows of uploaded tables. Without it, features that need them use their missing value. */
   readonly references?: ReferenceReader;
-  /** Where uploaded tables are kept. Without it none can be uploaded here. */
+  /** Where uploaded tables are stored. Without it, none can be uploaded here. */
   readonly tables?: TableStore;
-  /** Fills the history from the archive; without it nothing is filled in. */
+  /** Backfills the history from the archive; without it there are no backfills. */
   readonly backfill?: Backfill;
-  /** Towards the archive. Without it events are in the history alone. */
+  /** Buffers events for the archive. Without it, events are only in the history. */
   readonly spool?: EventSpool;
-  /** Where answers to requests of topics are sent. Without it no such topics are read. */
+  /** Where answers to requests of topics are sent. Without it, no such topics are read. */
   readonly replies?: EventProducer;
   readonly keepDeadLetter: KeepDeadLetter;
-  /** Told what messages look like that were taken in. */
+  /** Called with the fields of accepted messages. */
   readonly countShapes?: CountShapes;
-  /** Told of calls that were refused and so are in no log. */
+  /** Called for rejected calls, which are in no log. */
   readonly countRefused?: CountRefused;
-  /** Told how many messages of a topic's partition are not taken in yet. */
+  /** Called with the number of messages of a topic's partition that are not processed yet. */
   readonly onLag?: NonNullable<EventsDependencies['onLag']>;
   readonly authenticator: Authenticator;
   readonly tls?: TlsIdentity | undefined;
@@ -84,7 +84,7 @@ export interface PreprocessorAdapters {
 
 export interface Preprocessor extends AsyncDisposable {
   readonly address: string;
-  /** host:port of HTTP as bound; empty when none is served. */
+  /** host:port of HTTP as bound; empty when HTTP is not served. */
   readonly httpAddress: string;
   /** Resolves when events are being read; at once without events. */
   eventsJoined(timeoutMs: number): Promise<void>;
@@ -95,8 +95,9 @@ const INTAKE = 'hotloop.v1.IntakeService';
 const DEFAULT_TIMEOUTS: TimeoutOptions = { defaultTimeoutMs: 5000, maxTimeoutMs: 60_000 };
 
 /**
- * Starts the preprocessor; serves when it resolves. Reading events begins behind it and never holds it up: predictions
- * need no Kafka. Disposal, or the signal, drains and then closes what it opened, in reverse order.
+ * Starts the preprocessor; resolves when it serves. Reading events starts in the background and never delays it,
+ * because predictions do not need Kafka. Disposal, or the signal, drains it and then closes what it opened, in
+ * reverse order.
  */
 export async function startPreprocessor(
   options: PreprocessorOptions,
@@ -125,7 +126,7 @@ export async function startPreprocessor(
       started.then(
         (consumer) => joined.resolve(consumer.joined(60_000)),
         (error: unknown) => {
-          log.error({ error }, 'events cannot be read; predictions go on with the history as it is');
+          log.error({ error }, 'events cannot be read; predictions continue with the current history');
           joined.reject(error);
         },
       );
@@ -238,7 +239,7 @@ export async function startPreprocessor(
   }
 }
 
-/** Events that come over HTTP have no place on a topic. */
+/** Events received over HTTP have no partition and offset. */
 function countedTake(take: TakeEvents, countShapes: CountShapes | undefined): TakeEvents {
   if (!countShapes) return take;
   return async (events, signal) => {

@@ -4,8 +4,9 @@ import type { History } from './history/history.ts';
 import { entriesOf, type ParsedEvent } from './parse-event.ts';
 
 /**
- * Takes events in, from Kafka or over HTTP: first into the history, then towards the archive. Resolved: they are in both. Rejected
- * (UNAVAILABLE, RESOURCE_EXHAUSTED): send the same events again; an event that is there already changes nothing.
+ * Accepts events, from Kafka or over HTTP: first into the history, then into the archive's spool. Resolves when they
+ * are in both. When it rejects (UNAVAILABLE, RESOURCE_EXHAUSTED), send the same events again; existing events are
+ * unchanged.
  */
 export type TakeEvents = (events: readonly ParsedEvent[], signal?: AbortSignal) => Promise<void>;
 

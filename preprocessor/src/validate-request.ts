@@ -7,17 +7,17 @@ import type { PredictionRequest } from './prediction.ts';
 const MAX_ENTITIES = 16;
 const MAX_ID_LENGTH = 256;
 const MAX_CANDIDATES = 10_000;
-/** 16 MiB of float32: what one prediction may ask of compute. */
+/** 16 MiB of float32: upper limit for the rows of one prediction. */
 const MAX_CELLS = 4 * 1024 * 1024;
 
-/** Throws INVALID_ARGUMENT naming what is wrong with the request, whatever its model. */
+/** Throws INVALID_ARGUMENT naming the problem of the request, independent of its model. */
 export function validateRequest(request: PredictionRequest, nowMs: number): void {
   const { predictionId } = request;
   const problem = predictionId === '' ? undefined : predictionIdProblem(predictionId, nowMs);
   if (problem !== undefined) throw invalid(`prediction_id ${quotedJson(predictionId)} ${problem}`);
   const names = Object.keys(request.entities);
   if (names.length > MAX_ENTITIES)
-    throw invalid(`entities: at most ${MAX_ENTITIES} may be named, ${names.length} are`);
+    throw invalid(`entities: at most ${MAX_ENTITIES} may be named, not ${names.length}`);
   for (const name of names) {
     const id = request.entities[name] ?? '';
     if (id === '' || id.length > MAX_ID_LENGTH)
@@ -30,12 +30,12 @@ export function validateCandidates(request: PredictionRequest, manifest: Manifes
   const { candidates } = request;
   if (manifest.task !== 'ranking') {
     if (candidates.length > 0)
-      throw invalid(`model ${manifest.name} has task ${manifest.task} and takes no candidates`);
+      throw invalid(`model ${manifest.name} has task ${manifest.task}, which has no candidates`);
     return;
   }
   if (candidates.length === 0) throw invalid(`model ${manifest.name} ranks; send at least one candidate`);
   if (candidates.length > MAX_CANDIDATES)
-    throw invalid(`at most ${MAX_CANDIDATES} candidates may be sent, ${candidates.length} were`);
+    throw invalid(`at most ${MAX_CANDIDATES} candidates may be sent, not ${candidates.length}`);
   if (candidates.length * columns > MAX_CELLS)
     throw invalid(`${candidates.length} candidates of ${columns} columns each are too many; send fewer`);
   const seen = new Set<string>();

@@ -16,7 +16,7 @@ const callOf = (caller: string): PredictionCall => ({
   signal: { aborted: false } as PredictionCall['signal'],
 });
 
-/** A watched predictor that asks the watched inference, or fails before it does. */
+/** A watched predictor that uses the watched inference, or fails before it does. */
 function open(fail: { readonly before?: HotloopError; readonly within?: HotloopError } = {}) {
   const clock = { ms: NOW, now: () => clock.ms, monotonic: () => clock.ms };
   const [seen, refused]: [SeenMessage[], string[]] = [[], []];
@@ -50,7 +50,7 @@ function open(fail: { readonly before?: HotloopError; readonly within?: HotloopE
   return { clock, seen, refused, ask, isRefused };
 }
 
-it('counts the fields of some requests of each second by caller, and not those of topics', async () => {
+it('counts the fields of some requests per second by caller, and not those of topics', async () => {
   const { clock, seen, ask } = open();
   for (let at = 0; at < 100; at++) await ask(requestOf({ age: 4 }));
   expect(seen).toHaveLength(20);
@@ -69,7 +69,7 @@ it('counts the fields of some requests of each second by caller, and not those o
   expect(seen.at(-1)!.topic).toBe('caller other');
 });
 
-it('counts what was refused before the model, and not what failed there: that is in the log', async () => {
+it('counts calls rejected before the model, and not failures of the model, which are in the log', async () => {
   const before = open({ before: new HotloopError('INVALID_ARGUMENT', 'no number') });
   await before.ask(requestOf({ age: 'x' }));
   await before.ask(requestOf({ age: 'x' }, 'nobody'));

@@ -11,7 +11,7 @@ import type { PredictionCall, PredictionRequest } from './prediction.ts';
 export interface WatchCallersDependencies {
   readonly inference: InferencePort;
   readonly decision: DecisionPort;
-  /** Whether a name is a registered model's: other names come from callers and are not counted. */
+  /** Whether a name is a registered model. Other names come from callers and are not counted. */
   readonly isModel: (name: string) => boolean;
   readonly countShapes?: CountShapes;
   readonly countRefused?: CountRefused;
@@ -19,16 +19,22 @@ export interface WatchCallersDependencies {
 }
 
 export interface WatchedCallers {
-  /** To be asked instead of those given: what they were asked is in compute's log, also when it failed. */
+  /**
+   * Replaces the given inference port: requests that reach it are in compute's log, even if they fail, so they are
+   * not counted here.
+   */
   readonly inference: InferencePort;
   readonly decision: DecisionPort;
-  /** Counts what callers of a predictor send, and what it refuses. */
+  /** Counts the requests of a predictor's callers, and its rejections. */
   watch(predictor: Predictor): Predictor;
 }
 
-/** Requests of one caller whose fields are looked at, a second: their types show in few, and the path of all stays short. */
+/**
+ * Requests per second and caller whose fields are counted: a few are enough to see the types, and the path of all
+ * requests stays short.
+ */
 const SEEN_A_SECOND = 20;
-/** What compute refuses before its queue, and so without a row in its log. */
+/** Errors that compute raises before its queue, so without a row in its log. */
 const NOT_LOGGED: ReadonlySet<ErrorCode> = new Set([
   'RESOURCE_EXHAUSTED',
   'INVALID_ARGUMENT',
@@ -42,8 +48,8 @@ interface Budget {
 }
 
 /**
- * Counts, by caller, the types of the fields of requests (some of each second) and the calls that were refused at the front door.
- * Requests of topics are counted where they are read, with their offsets.
+ * Counts, by caller, the types of the fields of requests (some per second) and the calls that were rejected by the
+ * preprocessor. Requests of topics are counted where they are read, with their offsets.
  */
 export function watchCallers({
   inference,

@@ -14,7 +14,7 @@ import type { DecisionServiceClient } from '@hotloop/proto/gen/hotloop/v1/Decisi
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import type { PeerOptions } from './peer.ts';
 
-/** The postprocessor over its stream. Disposal fails what is in flight UNAVAILABLE and ends the connection. */
+/** The postprocessor over a framed stream. Disposal fails calls in flight with UNAVAILABLE and ends the connection. */
 export class GrpcDecision implements DecisionPort, AsyncDisposable {
   readonly #client: DecisionServiceClient;
   readonly #framed: FramedClient<ItemMessage, DecideReplyItem__Output>;
@@ -44,7 +44,7 @@ export class GrpcDecision implements DecisionPort, AsyncDisposable {
     });
   }
 
-  /** Resolves when a stream stands. */
+  /** Resolves when a stream is open. */
   ready(timeoutMs: number): Promise<void> {
     return this.#framed.ready(timeoutMs);
   }

@@ -12,7 +12,7 @@ import type { InferReplyItem__Output } from '@hotloop/proto/gen/hotloop/v1/Infer
 import { loadServiceDefinitions } from '@hotloop/proto/service-definitions.ts';
 import type { PeerOptions } from './peer.ts';
 
-/** Compute over its stream. Disposal fails what is in flight UNAVAILABLE and ends the connection. */
+/** Compute over a framed stream. Disposal fails calls in flight with UNAVAILABLE and ends the connection. */
 export class GrpcInference implements InferencePort, AsyncDisposable {
   readonly #client: InferenceServiceClient;
   readonly #framed: FramedClient<ItemMessage, InferReplyItem__Output>;
@@ -39,7 +39,7 @@ export class GrpcInference implements InferencePort, AsyncDisposable {
     });
   }
 
-  /** Resolves when a stream stands. */
+  /** Resolves when a stream is open. */
   ready(timeoutMs: number): Promise<void> {
     return this.#framed.ready(timeoutMs);
   }

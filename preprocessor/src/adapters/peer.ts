@@ -2,10 +2,10 @@ import type { ChannelSettings } from '@hotloop/platform/grpc/client.ts';
 
 /** A service that the preprocessor calls. */
 export interface PeerOptions {
-  /** host:port; several, comma-separated, are used in turn. */
+  /** host:port; several comma-separated addresses are used round robin. */
   readonly address: string;
   readonly channel?: ChannelSettings;
-  /** Streams over which the calls are spread. */
+  /** Number of streams over which the calls are distributed. */
   readonly streams?: number;
   readonly maxInFlight?: number;
 }

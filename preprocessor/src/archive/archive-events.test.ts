@@ -47,7 +47,7 @@ const countOf = async (history: MemoryHistory, entityId = 'u1') => {
 };
 
 describe('a backfill', () => {
-  it('fills archived events of some types into the history, again without effect, one at a time', async () => {
+  it('backfills archived events of some types into the history, idempotently, one run at a time', async () => {
     await using opened = await open();
     await using spool = await openEventSpool(
       { folder: opened.spoolFolder, everyMs: 60_000 },
@@ -69,8 +69,8 @@ describe('a backfill', () => {
   });
 });
 
-describe('events on their way to the archive', () => {
-  it('rebuild a history that was emptied, by themselves', async () => {
+describe('events that are being archived', () => {
+  it('rebuild an emptied history automatically', async () => {
     await using opened = await open();
     const history = new MemoryHistory();
     await using spool = await openEventSpool(
@@ -92,7 +92,7 @@ describe('events on their way to the archive', () => {
     await expect.poll(() => countOf(history)).toBe(3);
   });
 
-  it('wait on disk while the store is away and after a crash, and are shipped by the next process', async () => {
+  it('wait on disk while the store is down and after a crash, and are shipped by the next process', async () => {
     await using opened = await open();
     let away = true;
     const failing = {
@@ -113,7 +113,7 @@ describe('events on their way to the archive', () => {
     expect(await opened.archived()).toHaveLength(2);
   });
 
-  it('are compacted from time to time, and a store that is away is tried again', async () => {
+  it('are compacted periodically, with retries when the store is down', async () => {
     const asked: number[] = [];
     const archive = {
       async compact(beforeMs: number) {
@@ -127,7 +127,7 @@ describe('events on their way to the archive', () => {
     expect(asked[0]).toBeLessThan(Date.now() - 3_500_000);
   });
 
-  it('are refused when too many wait', async () => {
+  it('are rejected when too many wait', async () => {
     await using opened = await open();
     const failing = { addFile: () => Promise.reject(new HotloopError('UNAVAILABLE', 'away')) };
     const folder = opened.spoolFolder;

@@ -13,9 +13,9 @@ export interface BackfillDependencies {
 }
 
 export interface BackfillRequest {
-  /** Event types to fill in. */
+  /** Event types to backfill. */
   readonly types: readonly string[];
-  /** Only events since then; older than the history keeps are left out in any case. */
+  /** Only events since this time; events older than the history's retention are skipped in any case. */
   readonly sinceMs: number;
 }
 
@@ -25,8 +25,9 @@ export interface Backfilled {
 }
 
 /**
- * Fills archived events of some types into the history while it serves: for a window that is new, or a history that has forgotten some. Events
- * that are there change nothing. One at a time: FAILED_PRECONDITION while another is at work.
+ * Backfills archived events of some types into the history while it serves: for a new window, or a history that has
+ * lost some events. Existing events are unchanged. Only one run at a time: FAILED_PRECONDITION while another is
+ * running.
  */
 export function createBackfill({ history, archive, spool, clock }: BackfillDependencies) {
   let busy = false;
@@ -34,7 +35,7 @@ export function createBackfill({ history, archive, spool, clock }: BackfillDepen
     if (busy)
       throw new HotloopError(
         'FAILED_PRECONDITION',
-        'another backfill is at work; try again when it is done',
+        'another backfill is running; try again when it is done',
         {
           reason: 'backfill_at_work',
         },

@@ -3,7 +3,7 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 
 const EVERY_MS = 15 * 60_000;
-/** Most events of an hour have come by then; those that come later are merged the next time. */
+/** Most events of an hour have arrived by then; later ones are merged the next time. */
 const REST_MS = 3_600_000;
 
 export interface CompactionDependencies {
@@ -13,8 +13,8 @@ export interface CompactionDependencies {
 }
 
 /**
- * Makes one file of each type and hour of the archive, every so often. Several nodes may do so at once: an event that is in two files
- * counts once. Disposal stops it after the run under way.
+ * Periodically merges the archive's files of each type and hour. Several nodes may do so at once: an event that is in
+ * two files counts once. Disposal stops it after the current run.
  */
 export function startCompaction(
   { archive, clock, log }: CompactionDependencies,

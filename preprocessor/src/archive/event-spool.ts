@@ -6,24 +6,24 @@ import type { Log } from '@hotloop/platform/log.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
 export interface EventSpoolOptions {
-  /** Of this node alone; files left there by an earlier process are shipped too. */
+  /** Used by this node only; files that an earlier process left there are shipped too. */
   readonly folder: string;
-  /** How often what was written is shipped to the archive; default 5 s. */
+  /** Interval at which written events are shipped to the archive; default 5 s. */
   readonly everyMs?: number;
   /** A file of this size is shipped at once; default 32 MiB. */
   readonly fileBytes?: number;
-  /** What may wait on disk while the store is away; beyond it `append` is refused. Default 4 GiB. */
+  /** Limit for data on disk while the store cannot be reached; beyond it `append` rejects. Default 4 GiB. */
   readonly maxBytes?: number;
 }
 
 /**
- * Events on their way into the archive: lines in local files, which survive the process, shipped every few seconds. `append`
- * resolves when the bytes are with the operating system.
+ * Events waiting for the archive: lines in local files, which survive the process and are shipped every few seconds.
+ * `append` resolves when the operating system has the bytes.
  */
 export interface EventSpool extends AsyncDisposable {
-  /** Rejects RESOURCE_EXHAUSTED when too much waits to be shipped. */
+  /** Rejects RESOURCE_EXHAUSTED when too much data waits to be shipped. */
   append(events: readonly ArchivedEvent[]): Promise<void>;
-  /** Ships everything that was appended before the call. Rejects UNAVAILABLE when the store is away. */
+  /** Ships everything that was appended before the call. Rejects UNAVAILABLE when the store cannot be reached. */
   flush(): Promise<void>;
 }
 
@@ -45,11 +45,11 @@ class FileSpool implements EventSpool {
   readonly #options: Required<EventSpoolOptions>;
   readonly #archive: Pick<EventArchive, 'addFile'>;
   readonly #log: Log;
-  /** Complete files that wait, oldest first. */
+  /** Complete files waiting to be shipped, oldest first. */
   readonly #waiting: string[] = [];
   #current: { readonly path: string; readonly file: FileHandle; bytes: number } | undefined;
   #bytes = 0;
-  /** Writes and rotations take turns. */
+  /** Serializes writes and rotations. */
   #writing: Promise<unknown> = Promise.resolve();
   #shipping: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -129,7 +129,7 @@ class FileSpool implements EventSpool {
     }
   }
 
-  /** The name sorts by time and is unique: the archive knows a file by it. */
+  /** The name sorts by time and is unique, because the archive identifies a file by its name. */
   async #open() {
     const path = join(this.#options.folder, `${Date.now().toString(36)}-${randomUUID()}.jsonl`);
     return { path, file: await open(path, 'ax', 0o644), bytes: 0 };

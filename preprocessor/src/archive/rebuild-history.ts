@@ -14,9 +14,10 @@ export interface RebuildDependencies {
 }
 
 /**
- * Fills a history that is new or was emptied with the archive's events of its whole age; answers how many, or undefined when
- * there was nothing to do. New events may be appended meanwhile: appending in any order, several times, gives the same history, so several nodes
- * may do this at once. Events that other nodes have not shipped yet come with a second call.
+ * Fills a new or emptied history with all archived events that are young enough; returns how many, or undefined when
+ * it was already filled. New events may be appended meanwhile: appending in any order, repeatedly, gives the same
+ * history, so several nodes may do this at once. Events that other nodes have not shipped yet are added by a second
+ * call.
  */
 export async function rebuildHistory(
   { history, archive, spool, clock, log }: RebuildDependencies,
@@ -43,7 +44,7 @@ export async function rebuildHistory(
   return count;
 }
 
-/** Looks every so often whether the history was emptied, and rebuilds it. Disposal stops it. */
+/** Periodically checks whether the history was emptied, and rebuilds it. Disposal stops it. */
 export function watchHistory(dependencies: RebuildDependencies, everyMs = 2000): AsyncDisposable {
   const stop = new AbortController();
   let working: Promise<unknown> = Promise.resolve();

@@ -13,31 +13,34 @@ import {
 } from './packed-entity.ts';
 import { bytesOf, comesBefore, fieldsOf, hasSameId, packRow, type Row } from './packed-rows.ts';
 
-/** Events of one type that an entity's own key holds at most, and what remains there when there are more. */
+/**
+ * Maximum number of events of one type in an entity's own key, and the number that remains there when there are more.
+ */
 const OWN_EVENTS = 512;
 const OWN_BYTES = 64 * 1024;
 const KEPT_EVENTS = 256;
 const KEPT_BYTES = 32 * 1024;
-/** Events taken in before it is looked whether there are too many. */
+/** Number of new events after which the limit is checked. */
 const STEP = 256;
 
-/** Slices of the second key: their bytes, or null where there is no such slice. */
+/** Slices of the second key: their bytes, or null if there is no such slice. */
 export type Slices = ReadonlyMap<string, Buffer | null>;
 
-/** Either the slices that must be read first, or what is to be written, which may be nothing. */
+/** Either the slices that must be read first, or what must be written, which may be nothing. */
 export type Change =
   | { readonly kind: 'needs'; readonly slices: readonly string[] }
   | { readonly kind: 'unchanged' }
   | {
       readonly kind: 'changed';
       readonly entity: Buffer;
-      /** Of the second key; null: to be deleted. */
+      /** Changes of the second key; null: delete the slice. */
       readonly slices: Slices;
     };
 
 /**
- * Adds events to an entity, undefined: an unknown one. An event whose id is among the entity's newest events of its type, or among those of its slice
- * of time, changes nothing, and neither does one that is older than those that had to make room. Events older than `oldestMs` leave by whole slices.
+ * Adds events to an entity (undefined: an unknown one). An event is ignored if its id is among the entity's newest
+ * events of its type or among those of its time slice, or if it is older than the dropped events. Events older than
+ * `oldestMs` are dropped in whole slices.
  */
 export function appendEvents(
   entity: PackedEntity | undefined,
@@ -71,9 +74,7 @@ export function appendEvents(
   return change.result(() => encodeEntity(token, types));
 }
 
-/**
- * Takes events out of an entity, those of its second key included, all of which it needs; answers how many.
- */
+/** Removes events from an entity, including those of its second key, of which it needs all slices; returns how many. */
 export function removeEvents(
   entity: PackedEntity,
   loaded: Slices,
@@ -91,7 +92,7 @@ export function removeEvents(
   return { count, change: change.result(() => encodeEntity(token, types)) };
 }
 
-/** The slices that were read and those that change, while the events of an entity are added. */
+/** The slices that were read and those that change while events are added to an entity. */
 class EntityChange {
   readonly #loaded: Slices;
   readonly #needed = new Set<string>();
@@ -117,7 +118,7 @@ class EntityChange {
     return rows;
   }
 
-  /** Without a name: the entity's own key alone. */
+  /** Writes slices of one type, or, without a name, only the entity's own key. */
   write(name?: string): void {
     this.#touched = true;
     if (name !== undefined) this.#changed.add(name);
@@ -140,7 +141,7 @@ class EntityChange {
   }
 }
 
-/** The events of one type, while they change. */
+/** The events of one type while they change. */
 class TypeChange {
   readonly #type: string;
   readonly #change: EntityChange;
@@ -173,7 +174,7 @@ class TypeChange {
     this.#change.write();
   }
 
-  /** Moves all but the newest into the second key when there are too many. */
+  /** Moves all but the newest events into the second key when there are too many. */
   moveOlder(): void {
     const rows = this.#rows;
     if (rows.length <= OWN_EVENTS && bytesOf(rows) <= OWN_BYTES) return;
@@ -302,7 +303,7 @@ function emptyTile(slice: number): Tile {
   return { slice, count: 0, newestMs: 0, fields: Object.create(null) as Tile['fields'] };
 }
 
-/** Only names that a feature can write are summed. */
+/** Only fields whose names a feature can use are summed. */
 const NAME = /^[A-Za-z_]\w*$/;
 
 function counted(tile: Tile, row: Row): Tile {

@@ -5,8 +5,8 @@ import { fieldsOf } from './packed-rows.ts';
 import { keyOf, RedisHistory } from './redis-history.ts';
 
 /**
- * Erases what Redis holds of an entity: its own keys, cached rows of reference tables under its id, and its id in the events of
- * others. Counts keys and events. `withRedis` lends a connection.
+ * Erases an entity's data from Redis: its own keys, cached rows of reference tables under its id, and its id in the
+ * events of others. Counts keys and events. `withRedis` lends a connection.
  */
 export function historyEraser(withRedis: <T>(use: (redis: RedisClient) => Promise<T>) => Promise<T>): Eraser {
   return {
@@ -15,7 +15,7 @@ export function historyEraser(withRedis: <T>(use: (redis: RedisClient) => Promis
       withRedis(async (redis) => {
         const { kind, id } = entity;
         let gone = await deleteKeys(redis, `${literalPattern(keyOf(namesOf(entity)))}*`);
-        // Of the form before this one, where nothing has replaced it yet.
+        // Keys in the previous format that have not been replaced yet.
         gone += await deleteKeys(redis, `history:{${literalPattern(`${kind}:${id}`)}}*`);
         gone += await deleteKeys(redis, `reference:* ${literalPattern(id)}`);
         const history = new RedisHistory(redis);

@@ -6,7 +6,7 @@ import { MemoryHistory } from './memory-history.ts';
 
 type Planted = (sound: History) => History;
 
-/** A history that changes what it is given or what it answers. */
+/** A history that changes its input or its answers. */
 const changed =
   (change: {
     append?: (entries: readonly HistoryEntry[]) => HistoryEntry[];
@@ -24,17 +24,17 @@ describe('the contract of a history', () => {
   let made = 0;
   const planted: [string, Planted][] = [
     [
-      'takes an event in twice',
+      'stores an event twice',
       changed({ append: (entries) => entries.map((entry) => ({ ...entry, id: `${made++}` })) }),
     ],
     ['loses the last of a batch', changed({ append: (entries) => entries.slice(0, -1) })],
     [
-      'answers oldest first',
+      'returns oldest first',
       changed({ read: (answers) => answers.map((events) => eventList(eventsOf(events).toReversed())) }),
     ],
-    ['answers in another order', changed({ read: (answers) => answers.toReversed() })],
+    ['returns answers in another order', changed({ read: (answers) => answers.toReversed() })],
     [
-      'answers one too few',
+      'returns one too few',
       changed({ read: (answers) => answers.map((events) => eventList(eventsOf(events).slice(0, 3))) }),
     ],
     [
@@ -90,12 +90,12 @@ describe('the contract of a history', () => {
       }),
     ],
     [
-      'forgets the bound on age',
+      'ignores the maximum age',
       (sound) => ({ append: (entries) => sound.append(entries, 0), read: (reads) => sound.read(reads) }),
     ],
   ];
 
-  it.each(planted)('catches one that %s', async (_, plant) => {
+  it.each(planted)('detects one that %s', async (_, plant) => {
     const broken: string[] = [];
     for (const { title, check } of HISTORY_CONTRACT)
       await check(plant(new MemoryHistory())).catch(() => broken.push(title));

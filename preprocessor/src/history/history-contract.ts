@@ -20,7 +20,7 @@ const NOW_MS = Date.UTC(2026, 0, 15, 12);
 
 const DAY_MS = 86_400_000;
 
-/** What functions of history would make of the events since a moment. */
+/** What functions of history compute from the events since a given time. */
 function totalOf(events: readonly Pick<HistoryEvent, 'atMs' | 'fields' | 'summary'>[], sinceMs: number) {
   const total = { count: 0, sum: 0, least: Number.POSITIVE_INFINITY, most: 0, bought: 0, rare: 0 };
   for (const { atMs, fields, summary } of events) {
@@ -68,14 +68,14 @@ async function eventsIn(history: History, read: HistoryRead): Promise<HistoryEve
 
 export interface HistoryCase {
   readonly title: string;
-  /** Rejects when the history, which is empty at first, breaks it. */
+  /** Rejects when the history, which is initially empty, violates the contract. */
   check(history: History): Promise<void>;
 }
 
-/** What every history keeps to, whatever holds it. */
+/** The contract of every history, whatever its storage. */
 export const HISTORY_CONTRACT: readonly HistoryCase[] = [
   {
-    title: 'answers the events of an entity newest first, whatever order they came in',
+    title: 'returns the events of an entity newest first, in whatever order they arrived',
     async check(history) {
       const entries = [3, 1, 2].map((age) => entry(`e${age}`, { atMs: NOW_MS - age * 1000 }));
       await history.append(entries.slice(0, 2), NOW_MS);
@@ -93,7 +93,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: 'gives back times and fields as they came',
+    title: 'returns times and fields unchanged',
     async check(history) {
       const fields = record({
         price: 12.5,
@@ -110,7 +110,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: 'leaves fields out when they are not asked for',
+    title: 'omits fields when they are not requested',
     async check(history) {
       await history.append([entry('e', { fields: record({ price: 1 }) })], NOW_MS);
       const [event] = await eventsIn(history, readOf({ fields: false }));
@@ -118,7 +118,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: 'keeps the first event of an id, however often and in whatever form it comes again',
+    title: 'keeps the first event of an id, however often and in whatever form it arrives again',
     async check(history) {
       await history.append([entry('e', { fields: record({ n: 1 }) }), entry('e')], NOW_MS);
       await history.append([entry('e', { fields: record({ n: 2 }), atMs: NOW_MS - 5 })], NOW_MS);
@@ -127,7 +127,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: 'keeps the same id apart for another entity, another id of it, and another event type',
+    title: 'separates the same id by entity, entity id and event type',
     async check(history) {
       const entries = [
         entry('e'),
@@ -143,7 +143,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: 'does not mistake one entity for another, whatever its name and id hold',
+    title: 'does not confuse entities, whatever their names and ids contain',
     async check(history) {
       const odd = ['a:b', 'a', 'a}:b', '{a', '', 'ids', 'a b\n', '🛒'];
       await history.append(
@@ -157,7 +157,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: 'answers reads in their order, with nothing for an entity that it does not know',
+    title: 'answers reads in order, with nothing for an unknown entity',
     async check(history) {
       await history.append([entry('e')], NOW_MS);
       const answers = await history.read([
@@ -170,7 +170,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: 'answers no more than the limit, the newest, and none from before the time asked for',
+    title: 'returns at most the newest events up to the limit, and none before the requested time',
     async check(history) {
       const entries = [1, 2, 3, 4].map((age) => entry(`e${age}`, { atMs: NOW_MS - age * 1000 }));
       await history.append(entries, NOW_MS);
@@ -179,7 +179,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: `keeps the newest ${HISTORY_LENGTH} events at least, and an old one that had to go changes nothing when it comes again`,
+    title: `keeps the newest ${HISTORY_LENGTH} events at least, and ignores a dropped old event that arrives again`,
     async check(history) {
       const count = HISTORY_LENGTH + 1100;
       const entries = Array.from({ length: count }, (_, age) =>
@@ -231,7 +231,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: 'lets events go that are older than the longest age, by the time of the writing',
+    title: 'drops events older than the maximum age, relative to the time of writing',
     async check(history) {
       const nearly = entry('nearly', { atMs: NOW_MS - HISTORY_AGE_MS + 60_000 });
       await history.append([nearly, entry('older', { atMs: NOW_MS - HISTORY_AGE_MS - DAY_MS })], NOW_MS);
@@ -241,7 +241,7 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
     },
   },
   {
-    title: 'holds the same after any batching, repetition and order of the same events',
+    title: 'has the same contents after any batching, repetition and order of the same events',
     async check(history) {
       let run = 0;
       const batches = fc.array(

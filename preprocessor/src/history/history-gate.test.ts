@@ -10,7 +10,7 @@ const READ: HistoryRead = {
 };
 const EVENTS = eventList([{ id: 'e', atMs: 1, fields: record({}) }]);
 
-/** A store whose answers the test gives. */
+/** A store whose answers the test controls. */
 function manualStore() {
   const waiting: PromiseWithResolvers<EventList[]>[] = [];
   const history: History = {
@@ -43,21 +43,21 @@ function open(policy = { budgetMs: 10, failures: 2, restMs: 1000 }) {
   };
 }
 
-describe('the gate before the history', () => {
-  it('asks nothing for no reads', async () => {
+describe('the gate in front of the history', () => {
+  it('sends no request when there is nothing to read', async () => {
     const { gate, waiting } = open();
     expect(await gate.read([])).toEqual([]);
     expect(waiting).toHaveLength(0);
   });
 
-  it('answers what the store answers within the budget', async () => {
+  it('returns the answer of the store within the budget', async () => {
     const { gate, answer } = open({ budgetMs: 1000, failures: 2, restMs: 1000 });
     const reading = gate.read([READ]);
     answer(0);
     expect(await reading).toEqual([EVENTS]);
   });
 
-  it('answers null when the store is late, and an answer that comes after all changes nothing', async () => {
+  it('returns null when the store is late; an answer after that has no effect', async () => {
     const { gate, answer, waiting } = open();
     expect(await gate.read([READ])).toBeNull();
     answer(0);
@@ -65,7 +65,7 @@ describe('the gate before the history', () => {
     expect(waiting).toHaveLength(1);
   });
 
-  it('gives up on a store after failures in a row, and tries it beside one prediction after the rest', async () => {
+  it('stops using a store after consecutive failures, and probes it alongside one prediction after the rest time', async () => {
     const { gate, waiting, fail, answer, pass } = open();
     for (const index of [0, 1]) {
       const reading = gate.read([READ]);
@@ -83,13 +83,13 @@ describe('the gate before the history', () => {
     await expect.poll(() => gate.open).toBe(false);
   });
 
-  it('does not count the hurry of a caller against the store', async () => {
+  it('does not count the short timeout of a caller as a failure of the store', async () => {
     const { gate } = open({ budgetMs: 1000, failures: 1, restMs: 1000 });
     expect(await gate.read([READ], 1)).toBeNull();
     expect(gate.open).toBe(false);
   });
 
-  it('rests again after a probe that fails, however much the caller beside it hurried', async () => {
+  it('rests again after a failed probe, whatever the timeout of the caller', async () => {
     const { gate, fail, pass, waiting } = open({ budgetMs: 1000, failures: 1, restMs: 100 });
     const first = gate.read([READ]);
     fail(0);

@@ -7,16 +7,16 @@ import { type CircuitEvent, type CircuitPolicy, CLOSED_CIRCUIT, mayAsk, nextCirc
 import type { History, HistoryRead } from './history.ts';
 
 export interface HistoryGateOptions extends CircuitPolicy {
-  /** Longest wait of one prediction for its history. */
+  /** Longest time that one prediction waits for its history. */
   readonly budgetMs: number;
 }
 
 export const HISTORY_GATE_DEFAULTS: HistoryGateOptions = { budgetMs: 20, failures: 5, restMs: 1000 };
 
 /**
- * Reads the history for predictions, within a budget. Never rejects: a store that is late, failing, or given up on for
- * a while answers null, and the prediction goes on without. A dead store costs `failures` waits, then nothing: whether it is
- * back is tried beside a prediction, which does not wait for it.
+ * Reads the history for predictions, within a budget. Never rejects: when the store is late, failing or temporarily
+ * disabled, it returns null, and the prediction continues without history. A dead store costs `failures` waits, then
+ * nothing: probes run alongside a prediction, which does not wait for them.
  */
 export class HistoryGate {
   readonly #history: History;
@@ -32,12 +32,12 @@ export class HistoryGate {
     this.#options = options;
   }
 
-  /** True while the store is not asked because it failed repeatedly. */
+  /** True while the store is not used because it failed repeatedly. */
   get open(): boolean {
     return this.#state.kind !== 'closed';
   }
 
-  /** `timeoutMs`: what is left of the prediction's own time, when that is less than the budget. */
+  /** `timeoutMs`: the time left for the prediction, if that is less than the budget. */
   async read(
     reads: readonly HistoryRead[],
     timeoutMs = Number.POSITIVE_INFINITY,
@@ -48,12 +48,12 @@ export class HistoryGate {
     const { budgetMs } = this.#options;
     this.#move('asked');
     if (this.#state.kind === 'probing') {
-      // Nobody waits for the word of a store that was given up on: with one probe a second it would be one prediction a second.
+      // No prediction waits for a probe, otherwise each probe would delay one prediction.
       void withinBudget(this.#history.read(reads), budgetMs).then((probed) => this.#judge(probed));
       return null;
     }
     const answer = await withinBudget(this.#history.read(reads, signal), Math.min(budgetMs, timeoutMs));
-    // A caller in a greater hurry than the budget says nothing about the store.
+    // If the caller's timeout was shorter than the budget, lateness says nothing about the store.
     const hurried = answer.kind === 'late' && timeoutMs < budgetMs;
     if (!hurried) this.#judge(answer);
     return answer.kind === 'answered' ? answer.events : null;
@@ -69,7 +69,7 @@ export class HistoryGate {
     if (before.kind === 'closed' && this.#state.kind === 'open')
       this.#log.warn(
         answer?.kind === 'failed' ? { error: answer.error } : {},
-        'the history does not answer; predictions go on without it',
+        'the history does not answer; predictions continue without it',
       );
     if (before.kind === 'probing' && this.#state.kind === 'closed')
       this.#log.info('the history answers again');
@@ -83,7 +83,8 @@ type Answer =
 
 function withinBudget(reading: Promise<EventList[]>, budgetMs: number): Promise<Answer> {
   return new Promise((resolve) => {
-    // A busy event loop runs the timer before it has looked at the socket; an answer that lies there is not late.
+    // A busy event loop runs timers before it reads sockets. An answer that is already in the socket is not late, so
+    // sockets are read once more.
     const timer = setTimeout(() => setImmediate(() => resolve({ kind: 'late' })), Math.max(0, budgetMs));
     reading.then(
       (events) => {

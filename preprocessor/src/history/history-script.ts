@@ -1,11 +1,11 @@
 /**
- * Writes entities that nobody else has written since they were read.
+ * Writes entities that no other process has written since they were read.
  *
  * Input:  KEYS for each entity its own key and the key of its older events
  *         ARGV[1] lifetime of the keys in ms; then for each entity: the token that its key begins with, empty when there must be none; the
  *         new contents; how many slices follow; and for each of these its name and contents, empty to delete it
- * Output: for each entity 1 when it was written, 0 when somebody else has been there.
- * Effect: an entity is written as a whole or not at all.
+ * Output: for each entity 1 when it was written, 0 when another process has written it meanwhile.
+ * Effect: an entity is written completely or not at all.
  */
 export const WRITE_SCRIPT = `
 local life, at, written = ARGV[1], 2, {}

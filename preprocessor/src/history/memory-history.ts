@@ -12,17 +12,17 @@ const NO_FIELDS = Object.freeze(Object.create(null) as HistoryEvent['fields']);
 
 interface KeptEvents {
   readonly events: Map<string, HistoryEntry>;
-  /** Of the newest event that had to make room: older ones are not taken again. */
+  /** Time of the newest dropped event; older ones are not accepted again. */
   floorMs: number;
 }
 
-/** A history within this process: for tests, and for a node that has no Redis. */
+/** A history within this process: for tests, and for a node without Redis. */
 export class MemoryHistory implements FillableHistory {
   readonly #lists = new Map<string, KeptEvents>();
   #filled = false;
   #failing = false;
 
-  /** While true the store behaves as one that is away. */
+  /** While true, the store behaves as if it could not be reached. */
   set away(away: boolean) {
     this.#failing = away;
   }
@@ -66,7 +66,7 @@ export class MemoryHistory implements FillableHistory {
     this.#filled = true;
   }
 
-  /** Loses everything, as an emptied store does. */
+  /** Deletes everything, like an emptied store. */
   empty(): void {
     this.#lists.clear();
     this.#filled = false;
@@ -81,7 +81,7 @@ export class MemoryHistory implements FillableHistory {
   }
 
   #refuseWhenAway(): void {
-    if (this.#failing) throw new HotloopError('UNAVAILABLE', 'the history is away');
+    if (this.#failing) throw new HotloopError('UNAVAILABLE', 'the history cannot be reached');
   }
 }
 

@@ -2,16 +2,16 @@ import type { FieldSummary } from '@hotloop/model/features/history.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { bytesOf, copyRows, type Row, RowColumns, rowsOf } from './packed-rows.ts';
 
-/** A slice of time that one summary stands for, in ms. */
+/** Length of the time slice that one summary covers, in ms. */
 export const SLICE_MS = 6 * 3_600_000;
-/** Bytes at the beginning of an entity that change with every write. */
+/** Bytes at the start of an entity that change with every write. */
 export const TOKEN_BYTES = 8;
 const FORMAT = 1;
 const OLDER_AT = 9;
 const LENGTH_AT = 10;
 const TYPES_AT = 16;
 
-/** Several events of one slice of time: `slice * SLICE_MS` is where it begins. */
+/** Several events of one time slice, which starts at `slice * SLICE_MS`. */
 export interface Tile {
   readonly slice: number;
   readonly count: number;
@@ -19,33 +19,33 @@ export interface Tile {
   readonly fields: Readonly<Record<string, FieldSummary>>;
 }
 
-/** What is known of an entity's events of one type. */
+/** An entity's events of one type. */
 export interface PackedType {
   /** The newest events, newest first. */
   readonly rows: readonly Row[];
-  /** Of the older events, newest first. The events themselves stand in the entity's second key, slice by slice. */
+  /** Summaries of the older events, newest first. The events themselves are in the entity's second key, by slice. */
   readonly tiles: readonly Tile[];
-  /** The newest of the older events; -Infinity: there are none. Events in `rows` are not older. */
+  /** Time of the newest of the older events; -Infinity: there are none. Events in `rows` are not older. */
   readonly olderMs: number;
-  /** Events until then had to make room, and are not taken again. */
+  /** Events up to this time were dropped, and are not accepted again. */
   readonly floorMs: number;
   readonly oldestMs: number;
   readonly columns: RowColumns;
 }
 
 /**
- * All that one key holds of an entity. Bytes: token (8), format (1), 1 when a type has older events (1), u32 length of all of it, u16
- * number of types; for each: u16 and its name, f64 olderMs, f64
- * floorMs, f64 oldestMs, u32 bytes of rows, u32 bytes of tiles, the rows, the tiles. A tile: i32 slice, u32 count, f64 newestMs, u16
- * number of fields; for each: u16 and its name, u32 count, f64 sum, min, max.
+ * The contents of an entity's own key. Bytes: token (8), format (1), 1 when a type has older events (1), u32 length
+ * of everything, u16 number of types; for each: u16 length and its name, f64 olderMs, f64 floorMs, f64 oldestMs, u32
+ * bytes of rows, u32 bytes of tiles, the rows, the tiles. A tile: i32 slice, u32 count, f64 newestMs, u16 number of
+ * fields; for each: u16 length and its name, u32 count, f64 sum, min, max.
  */
 export interface PackedEntity {
-  /** False: nothing of it stands in the second key. */
+  /** False: the second key contains nothing of it. */
   readonly hasOlder: boolean;
   readonly types: ReadonlyMap<string, PackedType>;
 }
 
-/** Throws UNAVAILABLE for what a newer version wrote, and for what is cut off. Its parts are decoded when they are asked for. */
+/** Throws UNAVAILABLE for data of a newer version, and for truncated data. Parts are decoded on demand. */
 export function decodeEntity(buffer: Buffer): PackedEntity {
   if (buffer[TOKEN_BYTES] !== FORMAT)
     throw new HotloopError('UNAVAILABLE', 'the history was written by a newer version', {
@@ -125,7 +125,7 @@ class StoredType implements PackedType {
   }
 }
 
-/** The token is the caller's. */
+/** The caller sets the token. */
 export function encodeEntity(
   token: Uint8Array,
   types: ReadonlyMap<string, Pick<PackedType, 'rows' | 'tiles' | 'olderMs' | 'floorMs' | 'oldestMs'>>,
@@ -213,7 +213,7 @@ function tilesOf(buffer: Buffer, from: number, until: number): Tile[] {
   return tiles;
 }
 
-/** The older events of one slice, as the second key holds them. */
+/** The older events of one slice in the format of the second key. */
 export function encodeSlice(rows: readonly Row[]): Buffer {
   const buffer = Buffer.allocUnsafe(bytesOf(rows));
   copyRows(rows, buffer, 0);
@@ -224,7 +224,7 @@ export function decodeSlice(buffer: Buffer | null): Row[] {
   return buffer === null ? [] : rowsOf(buffer, 0, buffer.length);
 }
 
-/** What the second key calls a slice of a type. */
+/** The name of a type's slice in the second key. */
 export function sliceName(type: string, slice: number): string {
   return `${type} ${slice}`;
 }

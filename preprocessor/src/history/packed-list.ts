@@ -5,20 +5,23 @@ import type { PackedEntity, PackedType } from './packed-entity.ts';
 import { eventOf, type RowColumns } from './packed-rows.ts';
 import { olderEvents } from './read-events.ts';
 
-/** The events of one read: the newest out of the entity's own key, then older events and summaries where there are any. Decoded on first use. */
+/**
+ * The events of one read: the newest from the entity's own key, then older events and summaries, if any. Decoded on
+ * first use.
+ */
 export class PackedList implements EventList {
   readonly #entity: PackedEntity | undefined;
   readonly #read: HistoryRead;
   readonly #slices: Slices;
   #columns: RowColumns | undefined;
   #isOpen = false;
-  /** How many are out of the entity's own key. */
+  /** Number of events from the entity's own key. */
   #own = 0;
   #older: readonly HistoryEvent[] = NONE;
   #times: readonly number[] = NONE;
   #summaries: readonly (EventSummary | undefined)[] | undefined;
 
-  /** `slices` holds at least what `slicesOf` names of the read. */
+  /** `slices` contains at least the slices that `slicesOf` returns for the read. */
   constructor(entity: PackedEntity | undefined, read: HistoryRead, slices: Slices) {
     this.#entity = entity;
     this.#read = read;

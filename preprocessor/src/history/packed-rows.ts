@@ -2,9 +2,9 @@ import type { HistoryEvent } from '@hotloop/model/features/history.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
 
 /**
- * A row: u32 its length, f64 when it happened (ms), f64 when it arrived (us), u16 length of its id, the id, and its fields until the
- * end: u16 length of the name, the name, u8 type, and the value: nothing (false, true), f64 (number), u32 length and UTF-8 (text, JSON
- * of a list). All little endian.
+ * A row: u32 its length, f64 time of the event (ms), f64 time of arrival (us), u16 length of its id, the id, and
+ * fields until the end: u16 length of the name, the name, u8 type, and the value: nothing (false, true), f64
+ * (number), u32 length and UTF-8 (text, JSON of a list). All little endian.
  */
 const AT = 4;
 const ARRIVAL = 12;
@@ -21,7 +21,7 @@ const DAMAGED = 'a row ends outside its list';
 
 const NO_FIELDS = Object.freeze(Object.create(null) as HistoryEvent['fields']);
 
-/** Where a row stands. Rows of several buffers can be merged without a copy of each. */
+/** Position of a row in its buffer. Rows of several buffers can be merged without copying each. */
 export interface Row {
   readonly atMs: number;
   readonly arrivalUs: number;
@@ -30,7 +30,7 @@ export interface Row {
   readonly end: number;
 }
 
-/** An event as a row of its own. */
+/** Encodes an event as a row. */
 export function packRow({ id, atMs, arrivalUs, fields }: HistoryEvent & { readonly arrivalUs: number }): Row {
   const names = Object.keys(fields);
   let length = ID + Buffer.byteLength(id);
@@ -72,7 +72,7 @@ export function packRow({ id, atMs, arrivalUs, fields }: HistoryEvent & { readon
   return { atMs, arrivalUs, buffer, start: 0, end: length };
 }
 
-/** The rows that stand one after the other in a part of a buffer. Throws RangeError when they do not. */
+/** The consecutive rows in a part of a buffer. Throws RangeError when the part is damaged. */
 export function rowsOf(buffer: Buffer, from: number, until: number): Row[] {
   const rows: Row[] = [];
   for (let start = from; start < until; ) {
@@ -85,7 +85,7 @@ export function rowsOf(buffer: Buffer, from: number, until: number): Row[] {
   return rows;
 }
 
-/** Copies rows one after the other; neighbours of one buffer in one go. Answers where they end. */
+/** Copies rows one after the other; adjacent rows of one buffer in a single copy. Returns the end offset. */
 export function copyRows(rows: readonly Row[], target: Buffer, at: number): number {
   let to = at;
   for (let index = 0; index < rows.length; ) {
@@ -112,7 +112,7 @@ export function hasSameId(a: Row, b: Row): boolean {
   return true;
 }
 
-/** Newest first; of the same moment, the later arrival first. */
+/** Newest first; for equal times, the later arrival first. */
 export function comesBefore(a: Row, b: Row): boolean {
   if (a.atMs !== b.atMs) return a.atMs > b.atMs;
   if (a.arrivalUs !== b.arrivalUs) return a.arrivalUs > b.arrivalUs;
@@ -123,7 +123,7 @@ export function idOf({ buffer, start }: Row): string {
   return buffer.toString('utf8', start + ID, start + ID + buffer.readUInt16LE(start + ID_LENGTH));
 }
 
-/** The event of a row; without its fields unless asked for. */
+/** The event of a row; without its fields unless requested. */
 export function eventOf(row: Row, withFields: boolean): HistoryEvent {
   return { id: idOf(row), atMs: row.atMs, fields: withFields ? fieldsOf(row) : NO_FIELDS };
 }
@@ -150,7 +150,7 @@ function afterValue(buffer: Buffer, at: number): number {
   return type === TEXT || type === LIST ? at + 5 + buffer.readUInt32LE(at + 1) : at + 1;
 }
 
-/** A field's number, NaN where the row has none. */
+/** A field's number; NaN when the row has none. */
 function numberIn(buffer: Buffer, start: number, end: number, name: Buffer): number {
   for (let at = start + ID + buffer.readUInt16LE(start + ID_LENGTH); at < end; ) {
     const length = buffer.readUInt16LE(at);
@@ -173,7 +173,7 @@ function isText(buffer: Buffer, from: number, text: Buffer): boolean {
 export class RowColumns {
   readonly times: readonly number[];
   readonly #buffer: Buffer;
-  /** Where each row begins, and where the last one ends. */
+  /** Start offset of each row, and the end of the last one. */
   readonly #starts: readonly number[];
   readonly #numbers = new Map<string, number[]>();
 

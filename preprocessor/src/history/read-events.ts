@@ -10,7 +10,10 @@ import {
 } from './packed-entity.ts';
 import { eventOf, hasSameId, type Row } from './packed-rows.ts';
 
-/** The slices of the second key that a read needs; none for an entity without older events, or where their summaries do. */
+/**
+ * The slices of the second key that a read needs; none for an entity without older events, or if their summaries are
+ * enough.
+ */
 export function slicesOf({ types }: PackedEntity, read: HistoryRead): string[] {
   const state = types.get(read.event);
   if (state === undefined || state.olderMs < read.sinceMs) return [];
@@ -31,8 +34,8 @@ function neededSlices({ columns, tiles }: PackedType, { sinceMs, limit, summariz
 }
 
 /**
- * The older events of a read, and summaries where they do, newest first. `slices` may have been read later than the entity, so events
- * that have moved there since are left out.
+ * The older events of a read, or summaries where they are enough, newest first. `slices` may have been read later
+ * than the entity, so events that were moved there since are omitted.
  */
 export function olderEvents(
   state: PackedType,
@@ -60,7 +63,7 @@ export function olderEvents(
   return found;
 }
 
-/** Whether an event of a slice was there already when the entity was read. */
+/** Whether an event of a slice was already there when the entity was read. */
 function isOlder({ olderMs, rows }: PackedType, row: Row): boolean {
   if (row.atMs !== olderMs) return row.atMs < olderMs;
   return !rows.some((own) => own.atMs === olderMs && hasSameId(own, row));

@@ -22,7 +22,7 @@ describeHistory('Redis', async () => {
 });
 
 describe('a Redis that was emptied', () => {
-  it('is not filled until it is told so again', async () => {
+  it('is not filled until it is marked as filled again', async () => {
     await using database = await createTestRedis('cache');
     await using redis = await open(database.url);
     const history = new RedisHistory(redis);
@@ -58,7 +58,7 @@ const manyEvents = (count: number, entity = 'item'): HistoryEntry[] =>
     fields: record({ price: age }),
   }));
 
-/** Redis behind a proxy that counts and freezes. */
+/** Redis behind a proxy that counts round trips and can freeze. */
 async function openBehindProxy() {
   const stack = new AsyncDisposableStack();
   const database = stack.use(await createTestRedis('cache'));
@@ -83,19 +83,19 @@ describe('Redis history', () => {
     const answers = await history.read(reads(200));
     expect(answers.flatMap(eventsOf).map(({ fields }) => fields.price)).toEqual([...Array(200).keys()]);
     expect(proxy.roundTrips()).toBe(1);
-    // The counter itself: two reads, one after the other, are two round trips.
+    // Checks the counter itself: two consecutive reads are two round trips.
     await history.read(reads(2));
     expect(proxy.roundTrips()).toBe(2);
   });
 
-  it('lets keys that nobody writes to any more expire', async () => {
+  it('lets keys expire that are no longer written', async () => {
     await using opened = await openBehindProxy();
     await opened.history.append(manyEvents(1000), Date.now());
     for (const key of ['entity:{item:i0}', 'entity:{item:i0}:older'])
       expect(await opened.redis.pttl(key)).toBeGreaterThan(HISTORY_AGE_MS - 60_000);
   });
 
-  it('loses nothing of what several processes write to the same entities at the same time', async () => {
+  it('loses nothing when several processes write to the same entities concurrently', async () => {
     await using opened = await openBehindProxy();
     const writers = Array.from({ length: 4 }, () => new RedisHistory(opened.redis));
     const all = manyEvents(800).concat(manyEvents(800, 'user'));
@@ -134,7 +134,7 @@ describe('Redis history', () => {
     expect(await trips({})).toBe(2);
   });
 
-  it('goes on soundly when the cache has evicted a key of an entity', async () => {
+  it('stays correct when the cache has evicted a key of an entity', async () => {
     for (const evicted of ['entity:{item:i0}', 'entity:{item:i0}:older']) {
       await using opened = await openBehindProxy();
       const { history, redis } = opened;
@@ -148,7 +148,7 @@ describe('Redis history', () => {
     }
   });
 
-  it('removes the keys of the form before, once it holds all events', async () => {
+  it('removes the keys of the previous format once it contains all events', async () => {
     await using opened = await openBehindProxy();
     const { history, redis } = opened;
     await redis.zadd('history:{user:u1}:view', 1, 'e');
@@ -160,7 +160,7 @@ describe('Redis history', () => {
     expect(await history.read(reads(1))).toMatchObject([{ length: 1 }]);
   });
 
-  it('refuses what a newer version wrote, and does not overwrite it', async () => {
+  it('rejects data of a newer version, and does not overwrite it', async () => {
     await using opened = await openBehindProxy();
     const { history, redis } = opened;
     const newer = Buffer.concat([Buffer.alloc(8, 1), Buffer.from([9, 0, 0])]);
@@ -170,7 +170,7 @@ describe('Redis history', () => {
     expect(await redis.getBuffer('entity:{item:i0}')).toEqual(newer);
   });
 
-  it('answers at once that there is none while the connection is away, and reads again when it is back', async () => {
+  it('fails at once while the connection is lost, and reads again when it is back', async () => {
     await using opened = await openBehindProxy();
     const { proxy, history } = opened;
     const gate = new HistoryGate(history, systemClock, silentLog(), {
@@ -188,7 +188,7 @@ describe('Redis history', () => {
     await expect.poll(async () => (await gate.read(reads(1)))?.[0]?.length).toBe(1);
   });
 
-  it('costs a prediction no more than its budget when frozen, then nothing, and comes back by itself', async () => {
+  it('costs a prediction at most its budget when frozen, then nothing, and recovers by itself', async () => {
     await using opened = await openBehindProxy();
     const { proxy, history } = opened;
     await history.append(entries(1), Date.now());
@@ -205,7 +205,7 @@ describe('Redis history', () => {
     const policy = { budgetMs: 20, failures: 3, restMs: 1000 };
     const gate = new HistoryGate(counted, clock, silentLog(), policy);
     const readsAgain = () => {
-      // A busy machine may be late more than once before it answers within the budget.
+      // On a busy machine, several probes may be late before one answers within the budget.
       nowMs += policy.restMs;
       return gate.read(reads(1));
     };

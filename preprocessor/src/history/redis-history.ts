@@ -12,14 +12,17 @@ import { PackedList } from './packed-list.ts';
 import type { Row } from './packed-rows.ts';
 import { slicesOf } from './read-events.ts';
 
-/** Entities that are read, changed and written in one go, and those that one script writes; between two scripts Redis serves others. */
+/**
+ * Number of entities that are read, changed and written together, and number per script; Redis serves other clients
+ * between two scripts.
+ */
 const CHUNK = 256;
 const SCRIPT_CHUNK = 64;
-/** Times that an entity is tried which others write at the same moment. */
+/** Maximum number of attempts on an entity that other processes write at the same time. */
 const MOST_ATTEMPTS = 100;
-/** Present while the store holds all events: lost with them when it is emptied. */
+/** Exists while the store contains all events; it is lost with them when the store is emptied. */
 const FILLED_KEY = 'entity:filled';
-/** Of the form before this one: lists, ids and summaries in keys of their own. Nothing reads them any more. */
+/** Marker of the previous format, with lists, ids and summaries in separate keys. Nothing reads them any more. */
 const EARLIER_FILLED_KEY = 'history:filled';
 const EARLIER_KEYS = 'history:*';
 
@@ -38,9 +41,9 @@ interface Write {
 }
 
 /**
- * History on Redis: one key an entity, which holds its events of all types (`packed-entity.ts`); the older events of entities that have many
- * are in a second key, slice by slice. Who writes reads the entity, adds to it, and writes it if nobody else has in between. The
- * client stays the caller's.
+ * History in Redis: one key per entity with its events of all types (`packed-entity.ts`); the older events of
+ * entities with many events are in a second key, by slice. A writer reads the entity, adds to it, and writes it if no
+ * other process has written it meanwhile. The caller owns the client.
  */
 export class RedisHistory implements FillableHistory {
   readonly #redis: RedisClient;
@@ -49,7 +52,7 @@ export class RedisHistory implements FillableHistory {
   readonly #writer = randomBytes(4);
   #writes = 0;
 
-  /** `reads`: another connection that reads go to, so that they do not wait behind writes, and what is kept of it. */
+  /** `reads`: another connection for reads, so that they do not wait behind writes, and its cache. */
   constructor(redis: RedisClient, reads?: TrackedReads<PackedEntity>) {
     this.#redis = redis;
     this.#reads = reads;
@@ -78,7 +81,7 @@ export class RedisHistory implements FillableHistory {
     }
   }
 
-  /** Takes events out of an entity; answers how many. */
+  /** Removes events from an entity; returns how many. */
   async remove(entity: EntityName, goes: (row: Row) => boolean): Promise<number> {
     const key = keyOf(entity);
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
@@ -114,8 +117,9 @@ export class RedisHistory implements FillableHistory {
   }
 
   /**
-   * Reads entities, lets each be changed, and writes those that nobody else has written in between: answers their keys, with those of entities
-   * that stay as they are. `change` may be called again with the slices that it needs.
+   * Reads entities, lets each be changed, and writes those that no other process has written meanwhile. Returns the
+   * keys that are done, including those of unchanged entities. `change` may be called again with the slices that it
+   * needs.
    */
   async #change(
     keys: readonly string[],
@@ -148,10 +152,10 @@ export class RedisHistory implements FillableHistory {
     return done;
   }
 
-  /** Answers the keys that were written. */
+  /** Returns the keys that were written. */
   async #write(writes: readonly Write[]): Promise<string[]> {
     if (writes.length === 0) return [];
-    // One script writes keys of one node alone, and those of an entity are on one node.
+    // One script may only write keys of one node, and the keys of an entity are on one node.
     const size = this.#redis.isCluster ? 1 : SCRIPT_CHUNK;
     const chunks = Array.from({ length: Math.ceil(writes.length / size) }, (_, at) =>
       writes.slice(at * size, (at + 1) * size),
@@ -167,7 +171,7 @@ export class RedisHistory implements FillableHistory {
     );
   }
 
-  /** In one round trip. On a cluster, scripts of one turn travel together to each node. */
+  /** In one round trip. On a cluster, scripts of one turn are sent together to each node. */
   async #evaluate(
     scripts: readonly { readonly keys: readonly string[]; readonly values: readonly Argument[] }[],
   ): Promise<unknown[]> {
@@ -175,7 +179,7 @@ export class RedisHistory implements FillableHistory {
       return Promise.all(
         scripts.map(({ keys, values }) => this.#redis.eval(WRITE_SCRIPT, keys.length, ...keys, ...values)),
       ).catch(away);
-    // An explicit pipeline leaves as one write whatever the client's own settings are. Only the script's digest travels.
+    // An explicit pipeline is one write, whatever the client's own settings. Only the script's digest is sent.
     const once = () => {
       const pipeline = this.#redis.pipeline();
       for (const { keys, values } of scripts) pipeline.evalsha(WRITE_DIGEST, keys.length, ...keys, ...values);
@@ -183,7 +187,8 @@ export class RedisHistory implements FillableHistory {
     };
     const results = await once();
     if (results?.some(([error]) => error?.message.startsWith('NOSCRIPT')) !== true) return valuesOf(results);
-    // A restarted Redis does not know it yet. What was written nevertheless is not written again: its token has changed.
+    // A restarted Redis does not know the script yet. A write that succeeded anyway is not repeated, because its
+    // token has changed.
     await this.#redis.script('LOAD', WRITE_SCRIPT).catch(away);
     return valuesOf(await once());
   }
@@ -234,7 +239,10 @@ export class RedisHistory implements FillableHistory {
 
 type EntityName = Pick<HistoryEntry, 'entity' | 'entityId'>;
 
-/** An entity's own key always ends with a brace. Braces keep both keys of an entity on one node of a cluster. */
+/**
+ * An entity's own key always ends with a brace. The braces (hash tag) keep both keys of an entity on one node of a
+ * cluster.
+ */
 export function keyOf({ entity, entityId }: EntityName): string {
   return `entity:{${entity}:${entityId}}`;
 }

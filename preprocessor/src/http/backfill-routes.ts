@@ -5,7 +5,7 @@ import { parseRfc3339 } from '@hotloop/proto/rfc3339.ts';
 import { z } from 'zod';
 import type { Backfill } from '../archive/backfill-history.ts';
 
-/** POST /v1/models/{model}/backfill: archived events that the model's features look at, into the history. */
+/** POST /v1/models/{model}/backfill: copies archived events that the model's features use into the history. */
 export function backfillRoutes(backfill: Backfill, registry: RegistryReader): RouteModule {
   return (app: HttpApp) => {
     app.post(
@@ -14,11 +14,11 @@ export function backfillRoutes(backfill: Backfill, registry: RegistryReader): Ro
         config: { requires: 'operate' },
         schema: {
           summary:
-            'Fills the history with the archived events that the features of any version of the model read',
+            'Backfills the history with the archived events that the features of any version of the model use',
           tags: ['events'],
           params: z.object({ model: z.string().min(1).max(128) }),
           body: z.strictObject({
-            since: z.string().optional().describe('RFC 3339; default: as far as kept'),
+            since: z.string().optional().describe('RFC 3339; default: the whole retention'),
           }),
           response: {
             200: z.object({ types: z.array(z.string()), events: z.int(), seconds: z.number() }),

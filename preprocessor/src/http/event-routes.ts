@@ -16,7 +16,7 @@ const eventsReply = z.object({
   refused: z.array(z.object({ index: z.int(), detail: z.string() })),
 });
 
-/** POST /v1/events: takes events in without Kafka. One that cannot be read does not stop the others. */
+/** POST /v1/events: accepts events without Kafka. An invalid event does not stop the others. */
 export function eventRoutes(take: TakeEvents, clock: Clock): RouteModule {
   return (app: HttpApp) => {
     app.post(
@@ -37,7 +37,7 @@ export function eventRoutes(take: TakeEvents, clock: Clock): RouteModule {
       },
       async ({ body }) => {
         const nowMs = clock.now();
-        // One event that is refused is the request's own fault; of a list each has its own answer.
+        // For a single event, its error is the request's error; in a list, each event has its own result.
         if (!Array.isArray(body)) {
           await take([readEvent(body, nowMs)]);
           return { accepted: 1, refused: [] };

@@ -28,7 +28,7 @@ const explanation = z.object({
   degraded: z.array(z.string()),
 });
 
-/** POST /v1/models/{model}/explain: every column that a request makes, with its source and status. */
+/** POST /v1/models/{model}/explain: every column computed from a request, with its source and status. */
 export function explainRoutes(explainer: Explainer, timeouts: TimeoutOptions): RouteModule {
   return (app: HttpApp) => {
     app.post(
@@ -36,7 +36,7 @@ export function explainRoutes(explainer: Explainer, timeouts: TimeoutOptions): R
       {
         config: { requires: 'predict' },
         schema: {
-          summary: 'How the features of a request come about; nothing is predicted or logged',
+          summary: 'How the features of a request are computed; nothing is predicted or logged',
           tags: ['predictions'],
           params: z.object({ model: z.string().min(1).max(128) }),
           body: predictionBody,

@@ -16,7 +16,7 @@ import { logistic } from '../testing/memory-inference.ts';
 import { openPredictor } from '../testing/open-predictor.ts';
 import { predictionRoutes } from './prediction-routes.ts';
 
-/** Refuses what has no model `shopper`; keeps the rest. */
+/** Rejects outcomes of all models except `shopper`; keeps the rest. */
 class MemoryFeedback implements FeedbackPort {
   readonly items: FeedbackItem[] = [];
 
@@ -73,7 +73,7 @@ const documentOf = (response: Response): Promise<any> => response.json();
 const PREDICT = '/v1/models/shopper/predict';
 
 describe('the front door over HTTP', () => {
-  it('explains every column of a request with its source and status, and takes null for missing', async () => {
+  it('explains every column of a request with its source and status, and treats null as missing', async () => {
     await using door = await open();
     const body = JSON.stringify({ request: { price: 2, colour: null }, entities: { user: 'u1' } });
     const answer = await door.post('/v1/models/shopper/explain', body);
@@ -96,7 +96,7 @@ describe('the front door over HTTP', () => {
     expect(await refused.text()).toContain('price');
   });
 
-  it('refuses what it has no room for before it reads the body, and says when to try again', async () => {
+  it('rejects excess load before it reads the body, and says when to try again', async () => {
     await using door = await open(undefined, undefined, { maxInFlight: 0 });
     const refused = await door.post(PREDICT, '{ no document');
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
@@ -106,7 +106,7 @@ describe('the front door over HTTP', () => {
     });
   });
 
-  it('refuses outcomes and explanations of a model that is not in the scope of the key', async () => {
+  it('rejects outcomes and explanations of a model outside the scope of the key', async () => {
     const caller = { subject: 'shop', roles: new Set(ROLES), models: new Set(['ranker']) };
     await using door = await open(undefined, { required: true, authenticate: () => caller });
     const outcomes = { outcomes: [{ model: 'ranker', prediction_id: 'p' }, { model: 'shopper' }] };
@@ -142,7 +142,7 @@ describe('the front door over HTTP', () => {
     expect(decision.ranked.map(({ id }: { id: string }) => id)).toEqual(['p3', 'p2', 'p1']);
   });
 
-  it('answers a stream of lines in its order, each failed line by itself', async () => {
+  it('answers a stream of lines in order; a failed line does not affect the others', async () => {
     await using door = await open();
     const lines = Array.from({ length: 300 }, (_, index) =>
       index === 7
@@ -162,7 +162,7 @@ describe('the front door over HTTP', () => {
     expect(answers[299].decision.score).toBeCloseTo(logistic([2.99, -1]), 2);
   });
 
-  it('forwards outcomes and says which were refused', async () => {
+  it('forwards outcomes and reports which were rejected', async () => {
     await using door = await open();
     const outcomes = [
       { id: 'a', model: 'shopper', prediction_id: 'p', value: true },
@@ -176,7 +176,7 @@ describe('the front door over HTTP', () => {
     expect(door.feedback.items[1]).toMatchObject({ id: 'b', value: null, attributes: { paid: 2 } });
   });
 
-  it('takes events in, which the next prediction sees', async () => {
+  it('accepts events, which the next prediction uses', async () => {
     await using door = await open();
     const event = (given: object) => ({
       ...{ specversion: '1.0', id: '1', source: '/shop', type: 'view', time: new Date().toISOString() },
@@ -196,7 +196,7 @@ describe('the front door over HTTP', () => {
   });
 
   it.each([
-    ['a key twice', '{"request":{"price":1,"price":2}}', 'request.price'],
+    ['a repeated key', '{"request":{"price":1,"price":2}}', 'request.price'],
     ['__proto__', '{"request":{"__proto__":1}}', 'request.__proto__'],
     ['deep nesting', `{"request":${'['.repeat(100)}`, '32 levels'],
     ['a number that is text', '{"request":{"price":"cheap"}}', 'price'],
@@ -210,8 +210,8 @@ describe('the front door over HTTP', () => {
     ['a list instead of a request', '[]', 'expected object'],
     ['nothing', '', 'empty'],
     ['10 MB', `{"request":{"price":"${'x'.repeat(10_000_000)}"}}`, 'too large'],
-    ['a text that is no id', '{"prediction_id":"7"}', 'prediction_id'],
-  ])('refuses %s with 400 and the field', async (_name, body, named) => {
+    ['a text that is not an id', '{"prediction_id":"7"}', 'prediction_id'],
+  ])('rejects %s with 400 and the field', async (_name, body, named) => {
     await using door = await open();
     const response = await door.post(PREDICT, body);
     expect([response.status, response.headers.get('content-type')]).toEqual([
@@ -224,13 +224,13 @@ describe('the front door over HTTP', () => {
     expect((await door.post(PREDICT, '{"request":{"price":1}}')).status).toBe(200);
   });
 
-  it('refuses bytes that are not UTF-8', async () => {
+  it('rejects bytes that are not UTF-8', async () => {
     await using door = await open();
     const response = await door.post(PREDICT, new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]));
     expect((await documentOf(response)).detail).toContain('UTF-8');
   });
 
-  it('says 404 for an unknown model, 401 without a key and 403 without the role', async () => {
+  it('answers 404 for an unknown model, 401 without a key and 403 without the role', async () => {
     await using door = await open();
     expect((await door.post('/v1/models/nobody/predict', '{}')).status).toBe(404);
     await using closed = await open('a-key-of-enough-length:shop:predict');
@@ -258,7 +258,7 @@ describe('the front door over HTTP', () => {
     });
   });
 
-  it('takes and gives gzip, and describes itself as OpenAPI 3.1', async () => {
+  it('accepts and returns gzip, and describes itself in OpenAPI 3.1', async () => {
     await using door = await open();
     const response = await fetch(`${door.url}/openapi.json`, { headers: { 'accept-encoding': 'gzip' } });
     expect(response.headers.get('content-encoding')).toBe('gzip');
@@ -275,7 +275,7 @@ describe('the front door over HTTP', () => {
     expect((await door.post(PREDICT, zipped, { 'content-encoding': 'gzip' })).status).toBe(200);
   });
 
-  it('answers a client that was generated from its description', async () => {
+  it('answers a client generated from its OpenAPI document', async () => {
     await using door = await open();
     const description = await documentOf(await fetch(`${door.url}/openapi.json`));
     const client = await generatedClient(description, door.url);
@@ -301,7 +301,7 @@ type Generated = Readonly<
   Record<string, (path: Readonly<Record<string, string>>, body: unknown) => Promise<Record<string, unknown>>>
 >;
 
-/** Writes a client from an OpenAPI document alone, one function for each operation, and loads it. */
+/** Generates a client from an OpenAPI document, with one function per operation, and loads it. */
 async function generatedClient(
   // biome-ignore lint/suspicious/noExplicitAny: a document of any shape.
   { openapi, paths }: any,

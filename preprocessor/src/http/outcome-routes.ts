@@ -9,7 +9,7 @@ const MAX_OUTCOMES = 10_000;
 const TIMEOUT_MS = 10_000;
 
 const outcomeBody = z.strictObject({
-  id: z.string().optional().describe('Sending the same id again counts once; made here when absent'),
+  id: z.string().optional().describe('Sending the same id again has no effect; generated when absent'),
   model: z.string().min(1),
   prediction_id: z.string().optional(),
   keys: textsSchema.optional().describe('Instead of prediction_id: the keys declared in outcome.join'),
@@ -33,7 +33,7 @@ const outcomesReply = z.object({
   ),
 });
 
-/** POST /v1/outcomes: forwards what happened to the retrainer. A refused outcome does not stop the others. */
+/** POST /v1/outcomes: forwards outcomes to the retrainer. A rejected outcome does not stop the others. */
 export function outcomeRoutes(feedback: FeedbackPort): RouteModule {
   return (app: HttpApp) => {
     app.post(

@@ -18,12 +18,12 @@ import {
 
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 const MAX_LINE_BYTES = 1024 * 1024;
-/** Lines of one batch being answered at once: memory is bounded by this times the longest line. */
+/** Lines of one batch that are answered concurrently: memory is limited to this number times the longest line. */
 const LINES_AT_ONCE = 64;
 
 const params = z.object({ model: z.string().min(1).max(128) });
 
-/** POST /v1/models/{model}/predict and its batch, one JSON document a line both ways. */
+/** POST /v1/models/{model}/predict and its batch, with one JSON document per line in both directions. */
 export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): RouteModule {
   const granted = (wanted: number | undefined) =>
     Math.min(wanted ?? timeouts.defaultTimeoutMs, timeouts.maxTimeoutMs);
@@ -40,7 +40,8 @@ export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): R
       '/v1/models/:model/predict',
       {
         config: { requires: 'predict' },
-        // Refused before the body is read; one that asks for less time than the default may still be refused behind it.
+        // Rejected before the body is read; a request with a shorter timeout than the default may still be rejected
+        // afterwards.
         onRequest: async ({ params: { model }, caller }) => {
           const call = { caller: caller.subject, timeoutMs: timeouts.defaultTimeoutMs };
           const refusal = predictor.refusal(model, call);
@@ -69,9 +70,9 @@ export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): R
         config: { requires: 'predict' },
         schema: {
           summary:
-            'Predictions as a stream: one JSON document a line (application/x-ndjson), answered in its order',
+            'Predictions as a stream: one JSON document per line (application/x-ndjson), answered in order',
           description:
-            'A line that fails is answered with {"error": problem, "line": number}; the others go on.',
+            'A line that fails is answered with {"error": problem, "line": number}; the others continue.',
           tags: ['predictions'],
           params,
           consumes: ['application/x-ndjson'],
@@ -98,7 +99,10 @@ export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): R
   };
 }
 
-/** Runs up to LINES_AT_ONCE at once and yields in the order of the lines. A stream that cannot be read ends with a line that says so. */
+/**
+ * Runs up to LINES_AT_ONCE at once and yields in the order of the lines. If the stream cannot be read, the last line
+ * says so.
+ */
 async function* inOrder(
   lines: AsyncIterable<Line>,
   run: (line: Line) => Promise<string>,

@@ -18,19 +18,19 @@ export const attributeSchema = z.union(
 export const attributesSchema = z.record(z.string(), attributeSchema.nullable());
 export const textsSchema = z.record(z.string(), z.string());
 
-/** What one prediction is asked with; the model is named by the path. */
+/** The body of a prediction request; the model is in the path. */
 export const predictionBody = z.strictObject({
   version: z
     .union([z.string(), z.int()])
     .optional()
     .describe('A number, or live (default), candidate, previous'),
-  prediction_id: z.string().optional().describe('A UUIDv7 of your own, so that a retry is logged once'),
-  entities: textsSchema.optional().describe('Who the history is read for, such as {"user": "u1"}'),
+  prediction_id: z.string().optional().describe('Your own UUIDv7, so that a retry is logged once'),
+  entities: textsSchema.optional().describe('The entities whose history is read, such as {"user": "u1"}'),
   request: attributesSchema.optional().describe('The attributes that features named request.NAME read'),
   candidates: z
     .array(z.strictObject({ id: z.string(), attributes: attributesSchema.optional() }))
     .optional()
-    .describe('What a ranking model ranks'),
+    .describe('The candidates that a ranking model ranks'),
   timeout_ms: z.int().min(1).max(60_000).optional(),
   want_feature_statuses: z.boolean().optional(),
   traceparent: z.string().max(200).optional(),
@@ -50,7 +50,7 @@ export const predictionReply = z.object({
     ranked: z.array(z.object({ id: z.string(), rank: z.int(), score: z.number(), propensity: z.number() })),
   }),
   feature_statuses: z.array(z.object({ feature: z.string(), status: z.string(), candidate: z.string() })),
-  degraded: z.array(z.string()).describe('What was missing when the answer was made, such as history'),
+  degraded: z.array(z.string()).describe('What was unavailable for the answer, such as history'),
 });
 
 export type PredictionReply = z.output<typeof predictionReply>;
@@ -98,7 +98,7 @@ export function replyOfPrediction(prediction: Prediction): PredictionReply {
   };
 }
 
-/** Without what is null, and without a prototype: the names come from outside, and `constructor` must not be found. */
+/** Without null values, and without a prototype: callers choose the names, and `constructor` must not be found. */
 export function bare<Value>(record: Readonly<Record<string, Value | null>>): Record<string, Value> {
   const bared = Object.create(null) as Record<string, Value>;
   for (const [name, value] of Object.entries(record)) if (value !== null) bared[name] = value;

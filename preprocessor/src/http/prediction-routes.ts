@@ -19,17 +19,17 @@ export interface FrontDoor {
   readonly predictor: Predictor;
   readonly explainer: Explainer;
   readonly timeouts: TimeoutOptions;
-  /** Without it outcomes are not taken here. */
+  /** Without it, outcomes are not accepted here. */
   readonly feedback?: FeedbackPort;
-  /** Without it no tables are uploaded here. */
+  /** Without it, tables cannot be uploaded here. */
   readonly tables?: TableStore;
-  /** Without it there is no archive to fill the history from. */
+  /** Without it, there is no archive for backfills. */
   readonly backfill?: { readonly run: Backfill; readonly registry: RegistryReader };
   readonly take: TakeEvents;
   readonly clock: Clock;
 }
 
-/** The front door over HTTP: one route module for each resource. */
+/** The preprocessor's HTTP API: one route module per resource. */
 export function predictionRoutes(door: FrontDoor): readonly RouteModule[] {
   return [
     predictRoutes(door.predictor, door.timeouts),

@@ -24,7 +24,7 @@ const uploaded = z.object({
   refused_rows: z.array(z.object({ line: z.int(), problem: z.string() })),
 });
 
-/** Reference tables: declare, upload, list. */
+/** Routes to declare, upload and list reference tables. */
 export function tableRoutes(store: TableStore): RouteModule {
   return (app: HttpApp) => {
     app.get(
@@ -50,7 +50,7 @@ export function tableRoutes(store: TableStore): RouteModule {
       {
         config: { requires: 'operate' },
         schema: {
-          summary: 'Declares a table, or changes its schema for the uploads to come',
+          summary: 'Declares a table, or changes its schema for future uploads',
           ...{ tags, params, body: tableSchema },
           response: { 200: z.object({ table: z.string() }) },
         },
@@ -70,7 +70,12 @@ export function tableRoutes(store: TableStore): RouteModule {
             'Uploads a file (CSV, JSON lines or Parquet), verifies every row, and swaps it in as a new version',
           ...{ tags, params, consumes: [...TABLE_TYPES] },
           querystring: z.object({
-            max_refused: z.coerce.number().int().min(0).default(0).describe('Rows that may be refused'),
+            max_refused: z.coerce
+              .number()
+              .int()
+              .min(0)
+              .default(0)
+              .describe('Maximum number of rejected rows'),
           }),
           response: { 200: uploaded },
         },

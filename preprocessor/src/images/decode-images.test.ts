@@ -29,7 +29,7 @@ async function tensorOf(image: Settings, scan: AttributeValue, limits = IMAGE_LI
   const plan = planOf(image);
   const input = await createImageDecoder(limits).decode(plan, inputOf(scan));
   const [tensor] = plan.run(input, [], 0).tensors;
-  if (tensor === undefined) throw new RangeError('no tensor came out');
+  if (tensor === undefined) throw new RangeError('no tensor was returned');
   return { shape: tensor.shape, values: [...new Float32Array(tensor.contents.slice().buffer)], tensor };
 }
 
@@ -44,18 +44,18 @@ const halves = (width: number, height: number) =>
 const base64 = async (picture: Sharp) => (await picture.toBuffer()).toString('base64');
 
 describe('pictures', () => {
-  it('become normalised planes, one for each colour', async () => {
+  it('become normalised planes, one per colour', async () => {
     const { tensor, shape, values } = await tensorOf(
       { width: 2, height: 1, fit: 'stretch', mean: [0.5], std: [0.5, 1, 0.25] },
       await base64(halves(2, 1).png()),
     );
     expect(tensor).toMatchObject({ name: 'pixels', datatype: 'FP32' });
     expect(shape).toEqual([1, 3, 1, 2]);
-    // Red is 1 on the left and 0 on the right, green is 0, blue the other way round.
+    // Red is 1 on the left and 0 on the right, green is 0, blue is 0 on the left and 1 on the right.
     expect(values).toEqual([1, -1, -0.5, -0.5, -2, 2]);
   });
 
-  it('are cut out of the middle, or padded with white', async () => {
+  it('are cropped to the center, or padded with white', async () => {
     const wide = await base64(halves(80, 20).png());
     const cut = await tensorOf({ width: 4, height: 4, shorter: 8, mean: [0], std: [1] }, wide);
     expect(cut.shape).toEqual([1, 3, 4, 4]);
@@ -65,7 +65,7 @@ describe('pictures', () => {
     expect(padded.values.slice(0, 4)).toEqual([1, 1, 1, 1]);
   });
 
-  it('are turned as their EXIF says, and transparent parts are white', async () => {
+  it('are rotated according to EXIF, and transparent parts are white', async () => {
     const turned = await base64(
       halves(40, 20).withMetadata({ orientation: 6 }).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }),
     );
@@ -80,7 +80,7 @@ describe('pictures', () => {
     expect((await tensorOf({ width: 1, height: 1 }, await base64(clear.png()))).values).toEqual([1, 1, 1]);
   });
 
-  it('that cannot be decoded are refused with the feature and the reason', async () => {
+  it('that cannot be decoded are rejected with the feature and the reason', async () => {
     const png = await halves(200, 200).png().toBuffer();
     const gif = await halves(8, 8).gif().toBuffer();
     const cases: [AttributeValue, string, string][] = [
@@ -117,7 +117,7 @@ describe('pictures', () => {
     expect(() => needed.run(inputOf('abc'), [], 0)).toThrow('which the front door decodes');
   });
 
-  it('beyond what may wait are refused', async () => {
+  it('beyond the limit of the queue are rejected', async () => {
     const plan = planOf({ width: 2, height: 1 });
     const decoder = createImageDecoder({ ...IMAGE_LIMITS, atOnce: 1, maxWaiting: 0 });
     const scan = await base64(halves(8, 8).png());
@@ -128,8 +128,8 @@ describe('pictures', () => {
   it.each<[string, Settings, string]>([
     ['a size beyond the limit', { width: 2000, height: 2000 }, 'at most 1048576'],
     ['two means for three colours', { width: 2, height: 2, mean: [0, 1] }, 'one number, or 3'],
-    ['a shorter side below the cut', { width: 4, height: 4, shorter: 2 }, 'must not be below'],
-  ])('refuse a manifest with %s', (_what, settings, words) => {
+    ['a shorter side below the crop', { width: 4, height: 4, shorter: 2 }, 'must not be below'],
+  ])('reject a manifest with %s', (_what, settings, words) => {
     expect(() => planOf(settings)).toThrow(words);
   });
 });

@@ -3,25 +3,26 @@ import type { DecodedImages, ImageRead, ImageSettings } from '@hotloop/model/fea
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Sharp, SharpOptions } from 'sharp';
 
-/** Decodes the pictures of predictions. */
+/** Decodes the images of predictions. */
 export interface ImageDecoder {
   /**
-   * The input with its pictures as tensors; itself for a plan without any. Rejects INVALID_ARGUMENT naming the feature for what is no
-   * JPEG or PNG, is damaged, or is too large; RESOURCE_EXHAUSTED when too many pictures wait.
+   * Returns the input with its images as tensors; unchanged for a plan without images. Rejects INVALID_ARGUMENT
+   * naming the feature when a file is not JPEG or PNG, damaged, or too large; RESOURCE_EXHAUSTED when too many images
+   * wait.
    */
   decode<Input extends FeatureInput>(plan: FeaturePlan, input: Input): Promise<Input>;
 }
 
 export interface ImageLimits {
-  /** Bytes of one file. */
+  /** Maximum size of one file in bytes. */
   readonly maxBytes: number;
-  /** Pixels of one picture, however small its file: what a decompression bomb may take. */
+  /** Maximum number of pixels of one image, however small its file: protects against decompression bombs. */
   readonly maxPixels: number;
-  /** Pictures decoded at once; each takes up to 4 bytes a pixel. */
+  /** Images decoded at the same time; each takes up to 4 bytes per pixel. */
   readonly atOnce: number;
-  /** Pictures that wait. */
+  /** Maximum number of waiting images. */
   readonly maxWaiting: number;
-  /** For one picture. */
+  /** For one image. */
   readonly timeoutMs: number;
 }
 
@@ -37,12 +38,12 @@ const JPEG = [0xff, 0xd8, 0xff];
 const PNG = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 
-/** Memory: `atOnce` pictures of `maxPixels`, and the files that wait. The library is loaded with the first picture. */
+/** Memory: `atOnce` images of `maxPixels`, plus the waiting files. The library is loaded with the first image. */
 export function createImageDecoder(limits: ImageLimits = IMAGE_LIMITS): ImageDecoder {
   let library: Promise<SharpFactory> | undefined;
   const load = () => {
     library ??= import('sharp').then(({ default: sharp }) => {
-      // One thread and no cache: pictures of strangers are never the same, and threads belong to many callers.
+      // One thread and no cache: images of callers hardly repeat, and the threads serve many callers.
       sharp.concurrency(1);
       sharp.cache(false);
       return sharp;
@@ -71,7 +72,9 @@ export function createImageDecoder(limits: ImageLimits = IMAGE_LIMITS): ImageDec
 
 type SharpFactory = (bytes: Uint8Array, options: SharpOptions) => Sharp;
 
-/** Base64 of a JPEG or PNG file by its first bytes: no other decoder ever sees what a stranger sends. */
+/**
+ * Decodes base64 and checks the first bytes for JPEG or PNG, so that no other decoder ever processes a caller's data.
+ */
 function bytesOf({ feature, value }: ImageRead, maxBytes: number): Buffer {
   if (typeof value !== 'string') throw refused(feature, 'must be a JPEG or PNG file as base64 text');
   const text = value.startsWith('data:') ? value.slice(value.indexOf(',') + 1) : value;
@@ -124,7 +127,7 @@ async function tensorOf(
   }
 }
 
-/** Bilinear, as torchvision and Pillow resize by default for models of pictures. */
+/** Bilinear, the default for image models in torchvision and Pillow. */
 function fitted(picture: Sharp, settings: ImageSettings, size: { width: number; height: number }): Sharp {
   const { width, height, fit, shorter } = settings;
   const common = { kernel: 'linear', fastShrinkOnLoad: false } as const;
@@ -144,7 +147,7 @@ function fitted(picture: Sharp, settings: ImageSettings, size: { width: number; 
   });
 }
 
-/** Pixels side by side become planes: (value / 255 - mean) / std. */
+/** Converts interleaved pixels to planes: (value / 255 - mean) / std. */
 function normalised(data: Uint8Array, stride: number, settings: ImageSettings): Float32Array {
   const { width, height, channels, mean, std } = settings;
   const plane = width * height;
@@ -158,7 +161,7 @@ function normalised(data: Uint8Array, stride: number, settings: ImageSettings): 
   return tensor;
 }
 
-/** Lets a few work at once; the others wait in turn, up to a bound. */
+/** Limits concurrency; further callers wait in order, up to a limit. */
 class Room {
   readonly #limits: ImageLimits;
   #working = 0;
@@ -171,7 +174,7 @@ class Room {
   async inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (this.#working >= this.#limits.atOnce) {
       if (this.#waiting.length >= this.#limits.maxWaiting)
-        throw new HotloopError('RESOURCE_EXHAUSTED', 'too many pictures wait; try again in a moment', {
+        throw new HotloopError('RESOURCE_EXHAUSTED', 'too many images are waiting; try again in a moment', {
           reason: 'too_many_images',
         });
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -187,7 +190,7 @@ class Room {
 }
 
 function refused(feature: string, problem: string, reason = 'invalid_image', cause?: unknown): HotloopError {
-  return new HotloopError('INVALID_ARGUMENT', `feature ${feature}: the picture ${problem}`, {
+  return new HotloopError('INVALID_ARGUMENT', `feature ${feature}: the image ${problem}`, {
     reason,
     cause,
   });

@@ -2,8 +2,9 @@ import { type Eraser, fieldsOfKind, isTelling } from '@hotloop/platform/ports/er
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 
 /**
- * Erases rows of reference tables: those with the entity's id as their key, in tables that are looked into by this kind of
- * entity or by none yet, and those with the id in a field (of a short id: in one that is named as its kind). `usedBy` says which kinds of entities look into a table.
+ * Erases rows of reference tables: rows with the entity's id as their key, in tables that this kind of entity or no
+ * kind uses; and rows with the id in a field (for a short id: only in a field named after its kind). `usedBy` returns
+ * the kinds of entities that use a table.
  */
 export function tableRowEraser(
   database: Queryable,

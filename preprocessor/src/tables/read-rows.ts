@@ -10,9 +10,9 @@ import { parse } from 'csv-parse';
 
 const MAX_LINE_BYTES = 1024 * 1024;
 
-/** A row of a file, or why it cannot be read. */
+/** A row of a file, or why it cannot be parsed. */
 export interface FileRow {
-  /** In the file, counted from 1; in Parquet the number of the row. */
+  /** Line in the file, counted from 1; for Parquet the row number. */
   readonly line: number;
   readonly values?: Readonly<Record<string, unknown>>;
   readonly problem?: string;
@@ -22,9 +22,9 @@ export const TABLE_TYPES = ['text/csv', 'application/x-ndjson', 'application/vnd
 export type TableType = (typeof TABLE_TYPES)[number];
 
 /**
- * Reads rows one after the other, with a bounded part of the file in memory. A row that cannot be read by itself (ragged, not
- * JSON) is given with its problem. Throws INVALID_ARGUMENT for a file that cannot be read at all: without the columns that
- * are needed (a wrong delimiter among the causes), or not of its type.
+ * Reads rows one after the other, with a bounded part of the file in memory. An invalid row (wrong number of values,
+ * not JSON) is returned with its problem. Throws INVALID_ARGUMENT for a file that cannot be read at all: required
+ * columns are missing (for example because of a wrong delimiter), or it has another type.
  */
 export function readRows(
   file: Readable,
@@ -41,7 +41,7 @@ export function readRows(
   }
 }
 
-/** RFC 4180 with a header; a byte order mark, LF and CRLF are taken. */
+/** RFC 4180 with a header; accepts a byte order mark, LF and CRLF. */
 async function* readCsv(file: Readable, needed: readonly string[]): AsyncGenerator<FileRow> {
   const parser = file.pipe(
     parse({

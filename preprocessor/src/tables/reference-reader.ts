@@ -6,8 +6,8 @@ import { within } from '@hotloop/platform/within.ts';
 import type { LiveVersion, TableStore } from './table-store.ts';
 
 /**
- * Rows of uploaded tables for predictions. `read` answers all lookups at once, in their order, within its budget; null when it could
- * not, and then the declared missing values are used. Never rejects.
+ * Rows of uploaded tables for predictions. `read` answers all lookups at once, in order, within its time budget;
+ * otherwise it returns null, and the declared missing values are used. Never rejects.
  */
 export interface ReferenceReader {
   read(reads: readonly ReferenceRead[], timeoutMs: number): Promise<ReferenceAnswers>;
@@ -15,23 +15,26 @@ export interface ReferenceReader {
 
 /** A reader that follows new versions of tables until it is disposed of. */
 export interface FollowingReader extends ReferenceReader, AsyncDisposable {
-  /** Looks at once which versions are live. */
+  /** Checks now which versions are live. */
   refresh(): Promise<void>;
 }
 
 export interface ReferenceOptions {
-  /** Rows in the memory of this process; default 100 000. */
+  /** Rows in the memory of this process; default 100,000. */
   readonly maxRows?: number;
   /** Longest wait of one prediction; default 20 ms. */
   readonly budgetMs?: number;
-  /** How soon a new version of a table is seen; default 1 s. */
+  /** Interval at which new versions of a table are detected; default 1 s. */
   readonly refreshMs?: number;
 }
 
 const NONE = '';
 const REDIS_SECONDS = 24 * 3600;
 
-/** Opens the reader: a bounded cache of this process, then Redis, then Postgres. Disposal stops following new versions. */
+/**
+ * Opens the reader: a bounded cache in this process, then Redis, then Postgres. Disposal stops following new
+ * versions.
+ */
 export async function openReferenceReader(
   store: Pick<TableStore, 'liveVersions' | 'rows'>,
   redis: RedisClient,
@@ -69,7 +72,7 @@ class CachedReader implements FollowingReader {
     this.#timer.unref();
   }
 
-  /** Looks which versions are live. While Postgres is away the last known ones are read on. */
+  /** Checks which versions are live. While Postgres cannot be reached, the last known ones stay in use. */
   async refresh(): Promise<void> {
     try {
       this.#live = await this.#store.liveVersions();
@@ -98,7 +101,7 @@ class CachedReader implements FollowingReader {
     return answers.map((row) => row ?? undefined);
   }
 
-  /** Null: no such row, or no such table; undefined: not known here. */
+  /** Null: no such row, or no such table; undefined: not cached. */
   #cached({ table, key }: ReferenceRead): ReferenceRow | null | undefined {
     const live = this.#live.get(table);
     if (!live) return null;
@@ -116,7 +119,7 @@ class CachedReader implements FollowingReader {
       return { table, key, live, id: idOf(table, live.version, key) };
     });
     const keys = wanted.map(({ id }) => `reference:${id}`);
-    // On a cluster each key is asked for by itself, and those of one turn travel together.
+    // On a cluster each key needs a separate command; commands of one turn are sent together.
     const texts = await (this.#redis.isCluster
       ? Promise.all(keys.map((key) => this.#redis.get(key)))
       : this.#redis.mget(keys)

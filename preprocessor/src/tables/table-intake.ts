@@ -5,17 +5,17 @@ import { tableName, tableSchema } from './table-schema.ts';
 import type { TableStore } from './table-store.ts';
 import { type UploadResult, uploadTable } from './upload-table.ts';
 
-/** A file on its way into a table, as gRPC, HTTP and a watched object bring it. */
+/** A file to upload into a table, from gRPC, HTTP or a watched object. */
 export interface TableFile {
   readonly table: string;
   /** One of TABLE_TYPES. */
   readonly type: string;
-  /** Rows that may be refused. */
+  /** Maximum number of rejected rows. */
   readonly maxRefused: number;
   readonly file: Readable;
 }
 
-/** Declares a table. Throws INVALID_ARGUMENT with the path of what is wrong in the name or the schema. */
+/** Declares a table. Throws INVALID_ARGUMENT with the path of the problem in the name or the schema. */
 export async function declareTable(store: TableStore, table: string, schema: unknown): Promise<void> {
   const name = tableName.safeParse(table);
   const parsed = tableSchema.safeParse(schema);
@@ -30,7 +30,7 @@ export async function declareTable(store: TableStore, table: string, schema: unk
   await store.declare(name.data, parsed.data);
 }
 
-/** Verifies a file row by row and swaps it in as the table's next version. Rejects as `uploadTable` does. */
+/** Validates a file row by row and makes it the table's next version. Rejects as `uploadTable` does. */
 export async function uploadFile(
   store: TableStore,
   { table, type, maxRefused, file }: TableFile,

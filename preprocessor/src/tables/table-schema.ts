@@ -12,9 +12,9 @@ const columnSchema = z.strictObject({
   optional: z.boolean().default(false).describe('Whether a row may leave it empty'),
 });
 
-/** What a table's rows must be like. */
+/** The schema that a table's rows must match. */
 export const tableSchema = z.strictObject({
-  key: nameSchema.describe('The column that holds the id of the entity; not one of columns'),
+  key: nameSchema.describe('The column with the id of the entity; not one of columns'),
   columns: z.record(nameSchema, columnSchema),
 });
 
@@ -27,15 +27,15 @@ export interface TableRow {
 }
 
 /**
- * Checks one row against the schema. Values are texts (CSV) or JSON values. Answers the row, or the problem with the
- * column's name. Columns that the schema does not name are dropped.
+ * Validates one row. Values are texts (CSV) or JSON values. Returns the row, or the problem with the column's name.
+ * Columns that the schema does not name are dropped.
  */
 export function checkRow(schema: TableSchema, values: Readonly<Record<string, unknown>>): TableRow | string {
   const key = values[schema.key];
   const keyText = typeof key === 'number' || typeof key === 'bigint' ? String(key) : key;
   if (typeof keyText !== 'string' || keyText === '' || keyText.length > 256)
     return `${schema.key}: the key must have 1 to 256 characters`;
-  if (keyText.includes('\0')) return `${schema.key}: holds a NUL character`;
+  if (keyText.includes('\0')) return `${schema.key}: contains a NUL character`;
   const fields: Record<string, AttributeValue> = Object.create(null);
   for (const [name, column] of Object.entries(schema.columns)) {
     const value = values[name];
@@ -49,7 +49,7 @@ export function checkRow(schema: TableSchema, values: Readonly<Record<string, un
       return `${name}: ${read} is outside ${column.range[0]} to ${column.range[1]}`;
     if (typeof read === 'string') {
       if (read.includes('\0') || !read.isWellFormed())
-        return `${name}: holds a NUL character or half a character`;
+        return `${name}: contains a NUL character or an unpaired surrogate`;
       if (read.length > MAX_TEXT) return `${name}: has more than ${MAX_TEXT} characters`;
       if (column.allowed && !column.allowed.includes(read)) return `${name}: ${shown(read)} is not allowed`;
     }

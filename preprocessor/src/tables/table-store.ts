@@ -17,10 +17,13 @@ export interface LiveVersion {
   readonly uploadedMs: number;
 }
 
-/** Versions beside the live one that are kept. */
+/** Number of versions that are kept in addition to the live one. */
 const KEPT = 1;
 
-/** Writes and reads reference_table, reference_version and reference_row. Rejects UNAVAILABLE while Postgres is away. */
+/**
+ * Writes and reads reference_table, reference_version and reference_row. Rejects UNAVAILABLE while Postgres cannot be
+ * reached.
+ */
 export class TableStore {
   readonly #pool: Pool;
 
@@ -28,7 +31,7 @@ export class TableStore {
     this.#pool = pool;
   }
 
-  /** Declares a table, or changes its schema for the uploads to come. */
+  /** Declares a table, or changes its schema for future uploads. */
   async declare(name: string, schema: TableSchema): Promise<void> {
     await this.#query(
       `INSERT INTO reference_table (name, schema) VALUES ($1, $2)
@@ -60,7 +63,7 @@ export class TableStore {
     return row.schema as TableSchema;
   }
 
-  /** Begins an upload; nobody reads its version yet. */
+  /** Starts an upload; its version is not yet visible to readers. */
   async begin(name: string): Promise<number> {
     const [row] = await this.#query(
       `WITH taken AS (UPDATE reference_table SET next_version = next_version + 1 WHERE name = $1
@@ -72,7 +75,7 @@ export class TableStore {
     return row.version as number;
   }
 
-  /** Adds rows; answers the positions of those whose key was there already. */
+  /** Adds rows; returns the positions of those whose key already existed. */
   async add(name: string, version: number, rows: readonly TableRow[]): Promise<number[]> {
     const added = await this.#query(
       `INSERT INTO reference_row (table_name, version, key, fields)
@@ -85,7 +88,7 @@ export class TableStore {
     return rows.flatMap(({ key }, at) => (fresh.delete(key) ? [] : [at]));
   }
 
-  /** Makes a version the one that is read, in one transaction, and removes the older ones. */
+  /** Makes a version live, in one transaction, and removes the older ones. */
   async publish(name: string, version: number, counts: { rows: number; refused: number }): Promise<void> {
     await this.#query(
       `WITH finished AS (UPDATE reference_version SET rows = $3, refused = $4, uploaded_at = now()
@@ -135,7 +138,7 @@ export class TableStore {
       return (await this.#pool.query(sql, values)).rows as Record<string, unknown>[];
     } catch (error) {
       if (postgresErrorCode(error) === '22P05')
-        throw new HotloopError('INVALID_ARGUMENT', 'a text holds characters that cannot be kept', {
+        throw new HotloopError('INVALID_ARGUMENT', 'a text contains characters that cannot be stored', {
           cause: error,
         });
       throw fromPostgresError(error);

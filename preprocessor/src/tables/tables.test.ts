@@ -77,7 +77,7 @@ async function open() {
 }
 
 describe('reference tables', () => {
-  it('are declared, uploaded as CSV, JSON lines or Parquet, swapped in at once, and read', async () => {
+  it('are declared, uploaded as CSV, JSON lines or Parquet, switched atomically, and read', async () => {
     await using tables = await open();
     expect(await tables.segment('u1')).toBeUndefined();
     const csv = '\ufeffid,segment,age,extra\r\nu1,new,30,x\r\nu2,loyal,,y\r\n';
@@ -110,7 +110,7 @@ describe('reference tables', () => {
     ]);
   });
 
-  it('name the lines of rows that are refused, and stay as they were', async () => {
+  it('report the lines of rejected rows, and stay unchanged', async () => {
     await using tables = await open();
     await tables.upload('id,segment\nu1,new\n');
     const bad =
@@ -124,7 +124,7 @@ describe('reference tables', () => {
       'line 5: has 2 values, the header 3',
       'line 6: id: the key',
       'line 8: id: "u6" appears in an earlier row',
-      'line 9: segment: holds a NUL',
+      'line 9: segment: contains a NUL',
     ])
       expect(refused.body.detail).toContain(part);
     expect(await tables.segment('u1')).toBe('new');
@@ -133,7 +133,7 @@ describe('reference tables', () => {
     expect([await tables.segment('u1'), await tables.segment('u6')]).toEqual([undefined, 'loyal']);
   });
 
-  it('refuse a file that cannot be read, and say why', async () => {
+  it('reject a file that cannot be read, and say why', async () => {
     await using tables = await open();
     for (const [body, type, reason] of [
       ['id;segment\nu1;new\n', 'text/csv', 'delimiter'],
@@ -149,7 +149,7 @@ describe('reference tables', () => {
     }
   });
 
-  it('answer the next request of a connection whose large file was refused at its first line', async () => {
+  it('answer the next request of a connection whose large file was rejected at its first line', async () => {
     await using tables = await open();
     const large = `wrong\n${'x'.repeat(99)}\n`.repeat(4_000);
     for (let turn = 0; turn < 3; turn++) {
@@ -158,14 +158,14 @@ describe('reference tables', () => {
     }
   });
 
-  it('refuse uploads to what was never declared, and schemas that contradict themselves', async () => {
+  it('reject uploads to undeclared tables, and contradictory schemas', async () => {
     await using tables = await open();
     expect((await tables.send('POST', '/none/versions', 'id\n1\n', 'text/csv')).status).toBe(404);
     const schema = { key: 'id', columns: { id: { type: 'text' } } };
     expect((await tables.send('PUT', '/odd', JSON.stringify(schema))).status).toBe(400);
   });
 
-  it('are read from memory, from Redis and from Postgres, and answer null when none answers in time', async () => {
+  it('are read from memory, from Redis and from Postgres, and return null when none answers in time', async () => {
     await using tables = await open();
     await tables.upload('id,segment\nu1,new\n');
     expect(await tables.segment('u1')).toBe('new');
@@ -189,7 +189,7 @@ describe('reference tables', () => {
     expect(await read('never')).toBeNull();
   });
 
-  it('takes watched files in when they change, once among several nodes, and not again when they are refused', async () => {
+  it('uploads watched files when they change, once among several nodes, and not again when they are rejected', async () => {
     await using opened = await open();
     const { pool, store, segment } = opened;
     await using folder = await mkdtempDisposable(join(tmpdir(), 'hotloop-watched-'));

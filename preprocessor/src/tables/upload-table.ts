@@ -13,7 +13,7 @@ export interface UploadResult {
   readonly version: number;
   readonly rows: number;
   readonly refused: number;
-  /** The first of them. */
+  /** The first rejected rows. */
   readonly refusedRows: readonly RefusedRow[];
 }
 
@@ -21,9 +21,9 @@ const BATCH = 1000;
 const SHOWN = 100;
 
 /**
- * Verifies a file row by row, keeps the good rows as a new version of the table, and swaps it in. When more than `maxRefused` rows are
- * refused, nothing changes: INVALID_ARGUMENT with the first lines and their problems. A second row of the same key is
- * refused. Memory: one batch of rows.
+ * Validates a file row by row, stores the valid rows as a new version of the table, and makes it live. When more than
+ * `maxRefused` rows are rejected, nothing changes: INVALID_ARGUMENT with the first lines and their problems. A second
+ * row with the same key is rejected. Memory: one batch of rows.
  */
 export async function uploadTable(
   store: TableStore,
@@ -37,7 +37,7 @@ export async function uploadTable(
   const refuse = (line: number, problem: string) => {
     refused++;
     if (refusedRows.length < SHOWN) refusedRows.push({ line, problem });
-    // Past the limit the rest is read for no reason but to be refused.
+    // Beyond the limit, reading the rest would be useless.
     if (refused > maxRefused + SHOWN) throw tooMany(refused, maxRefused, refusedRows);
   };
   try {

@@ -12,7 +12,7 @@ import type { TableStore } from './table-store.ts';
 export interface WatchDependencies {
   readonly pool: Pool;
   readonly tables: TableStore;
-  /** Where files are put: a folder, or a prefix of a bucket. */
+  /** Where files are found: a folder, or a prefix of a bucket. */
   readonly files: Pick<ObjectStore, 'list' | 'getFile'>;
   readonly log: Log;
 }
@@ -23,12 +23,13 @@ const TYPES: Readonly<Record<string, string>> = {
   parquet: 'application/vnd.apache.parquet',
 };
 const EVERY_MS = 10_000;
-/** A node that died at work gives its file up to the others after this. */
+/** Time after which other nodes take over the file of a node that died while processing it. */
 const GIVE_UP_MINUTES = 15;
 
 /**
- * Takes files named TABLE.csv, TABLE.jsonl or TABLE.parquet in as new versions of their tables, whenever one changes: any node of several does so,
- * once. A file that is refused is not tried again until it changes. Disposal stops it after the file at work.
+ * Uploads files named TABLE.csv, TABLE.jsonl or TABLE.parquet as new versions of their tables when they change; of
+ * several nodes, any one does so, once. A rejected file is not tried again until it changes. Disposal stops it after
+ * the current file.
  */
 export function watchTables(dependencies: WatchDependencies, everyMs = EVERY_MS): AsyncDisposable {
   const { log } = dependencies;
@@ -36,7 +37,7 @@ export function watchTables(dependencies: WatchDependencies, everyMs = EVERY_MS)
   let stopped = false;
   const look = () => {
     working ??= takeChanged(dependencies, () => stopped)
-      .catch((error: unknown) => log.warn({ error }, 'files of reference tables cannot be looked at now'))
+      .catch((error: unknown) => log.warn({ error }, 'files of reference tables cannot be listed now'))
       .finally(() => {
         working = undefined;
       });
@@ -73,7 +74,7 @@ async function takeChanged(dependencies: WatchDependencies, isStopped: () => boo
       const isItsFault = code === 'INVALID_ARGUMENT';
       if (isItsFault) await settle(pool, object.key, 'refused', message);
       else await forget(pool, object.key);
-      log.warn({ error, table, file: object.key }, 'a watched file of a reference table was not taken');
+      log.warn({ error, table, file: object.key }, 'a watched file of a reference table was rejected');
     }
   }
 }
@@ -96,7 +97,7 @@ async function takeFile(
   }
 }
 
-/** True for the one node that is to take the object as it is now. */
+/** True for the one node that should process the object in its current state. */
 async function claim(pool: Pool, { key, bytes, modifiedMs }: StoredObject): Promise<boolean> {
   const { rowCount } = await query(
     pool,

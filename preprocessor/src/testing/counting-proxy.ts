@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 
-/** A TCP proxy that counts how often the client's side speaks before it is answered. */
+/** A TCP proxy that counts round trips: how often the client sends data after having received an answer. */
 export interface CountingProxy extends AsyncDisposable {
   readonly port: number;
-  /** How often the client spoke after having been answered, since the last reset: one for each round trip. */
+  /** Round trips since the last reset. */
   roundTrips(): number;
   reset(): void;
-  /** While frozen nothing passes in either direction; the connections stay. */
+  /** While frozen, nothing passes in either direction; the connections stay open. */
   freeze(frozen: boolean): void;
-  /** While cut every connection is closed, and so is each new one. */
+  /** While cut, all connections are closed, and so is each new one. */
   cut(cut: boolean): void;
 }
 

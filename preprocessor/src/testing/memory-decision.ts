@@ -1,7 +1,7 @@
 import type { Decision } from '@hotloop/model/decision/decision.ts';
 import type { DecideItem, DecisionPort } from '@hotloop/platform/ports/decision.ts';
 
-/** The postprocessor in a few lines: the first score against one half, candidates by score. Keeps what it was asked. */
+/** A minimal postprocessor: first score against one half, candidates by score. Records its requests. */
 export class ThresholdDecision implements DecisionPort {
   readonly items: DecideItem[] = [];
 

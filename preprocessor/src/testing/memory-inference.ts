@@ -1,7 +1,7 @@
 import type { InferencePort, InferItem, InferOutput } from '@hotloop/platform/ports/inference.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
-/** The probability that `LogisticInference` answers for a row. */
+/** The probability that `LogisticInference` returns for a row. */
 export function logistic(row: ArrayLike<number>): number {
   let sum = 0;
   for (let index = 0; index < row.length; index++) sum += (row[index] ?? 0) * WEIGHTS(index);
@@ -10,14 +10,14 @@ export function logistic(row: ArrayLike<number>): number {
 
 const WEIGHTS = (index: number): number => (index % 2 === 0 ? 0.5 : -0.25);
 
-/** Compute in a few lines: a logistic regression over the rows, in memory. Keeps what it was asked. */
+/** A minimal compute: logistic regression over the rows, in memory. Records its requests. */
 export class LogisticInference implements InferencePort {
   readonly items: InferItem[] = [];
-  /** Predictions whose caller went away before they were answered. */
+  /** Predictions whose caller cancelled before they were answered. */
   readonly abandoned: string[] = [];
-  /** Holds every answer back until it resolves. */
+  /** Delays every answer until it resolves. */
   hold: Promise<void> | undefined;
-  /** What the next call fails with. */
+  /** Error of the next call. */
   failure: HotloopError | undefined;
 
   async infer(item: InferItem, signal?: AbortSignal): Promise<InferOutput> {
@@ -25,7 +25,7 @@ export class LogisticInference implements InferencePort {
     if (this.failure) throw this.failure;
     signal?.addEventListener('abort', () => this.abandoned.push(item.predictionId), { once: true });
     await this.hold;
-    if (signal?.aborted) throw new HotloopError('CANCELLED', 'the caller has gone');
+    if (signal?.aborted) throw new HotloopError('CANCELLED', 'the caller cancelled');
     const rows = new Float32Array(new Uint8Array(item.features).buffer);
     const scores = Float32Array.from({ length: item.rows }, (_, row) =>
       logistic(rows.subarray(row * item.columns, (row + 1) * item.columns)),

@@ -7,7 +7,7 @@ export interface RecordedSpan {
   ended: number;
 }
 
-/** Keeps the spans of sampled predictions, in the order of their beginning. */
+/** Records the spans of sampled predictions, in the order of their start. */
 export class MemoryTracing implements Tracing {
   readonly spans: RecordedSpan[] = [];
   readonly #samples: boolean;

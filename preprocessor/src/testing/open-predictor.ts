@@ -36,7 +36,7 @@ export const RANKER = manifestOf({
 const TENSOR = manifestOf({ name: 'raw', task: 'tensor', features: [] });
 const BROKEN = manifestOf({ name: 'broken', features: [{ name: 'who', from: 'entity.user' }] });
 
-/** A predictor over memory adapters, with models of every kind; `plain` has no live version. */
+/** A predictor with memory adapters and models of every kind; `plain` has no live version. */
 export function openPredictor(options: { limits?: Partial<AdmissionLimits>; clock?: Clock } = {}) {
   const registry = memoryRegistry();
   for (const manifest of [SHOPPER, PLAIN, RANKER, TENSOR, BROKEN])
@@ -68,7 +68,7 @@ export function openPredictor(options: { limits?: Partial<AdmissionLimits>; cloc
   return { registry, store, inference, decision, tracing, history, predictor, explainer };
 }
 
-/** A request for the model `shopper`, but for what is given. */
+/** A request for the model `shopper`, with the given changes. */
 export const asked = (given: Partial<PredictionRequest> = {}): PredictionRequest => ({
   model: 'shopper',
   version: '',
@@ -88,7 +88,7 @@ export const call = (given: Partial<PredictionCall> = {}): PredictionCall => ({
   ...given,
 });
 
-/** What a promise is refused with; throws anything that is not the domain's own error. */
+/** The HotloopError of a rejected promise; throws any other error. */
 export async function refusal(promise: Promise<unknown>): Promise<HotloopError> {
   const error = await promise.then(
     () => new Error('nothing was refused'),

@@ -9,19 +9,22 @@ import { predictionIdOf } from '@hotloop/proto/prediction-id.ts';
 import { parsePredictionBody, replyOfPrediction, requestOfBody } from '../http/prediction-body.ts';
 import type { Prediction, PredictionRequest } from '../prediction.ts';
 
-/** A request of a topic, with what its answer repeats of it. */
+/** A request from a topic, with the parts that its answer repeats. */
 export interface TopicRequest {
   readonly request: PredictionRequest;
-  /** As it came, for the reader of the answer. */
+  /** As received, for the reader of the answer. */
   readonly document: Readonly<Record<string, unknown>>;
   readonly timeoutMs: number;
 }
 
-/** Ids older than a day are refused by the front door; a message may be older. */
+/** The prediction API rejects ids older than a day, but a message may be older. */
 const OLDEST_ID_MS = 23 * 3_600_000;
 const TIMEOUT_MS = 10_000;
 
-/** What passes when one waits: the request is tried again. Anything else is the request's own fault and is answered. */
+/**
+ * Codes of temporary failures, after which the request is retried. Any other error is the request's own fault and is
+ * answered.
+ */
 const PASSING: ReadonlySet<ErrorCode> = new Set([
   'UNAVAILABLE',
   'DEADLINE_EXCEEDED',
@@ -34,8 +37,8 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 export const passes = ({ code }: HotloopError): boolean => PASSING.has(code);
 
 /**
- * Reads one request. Without an id of its own it gets one that follows from its place on the topic, so that a message that
- * is predicted again, after a crash, is the same prediction. Throws INVALID_ARGUMENT.
+ * Parses one request. Without its own id it gets one derived from its position on the topic, so that a message that
+ * is processed again after a crash is the same prediction. Throws INVALID_ARGUMENT.
  */
 export function readTopicRequest(raw: RawMessage, model: string, nowMs: number): TopicRequest {
   const document = parseStrictJson(raw.value ?? new Uint8Array());
@@ -52,12 +55,13 @@ export function readTopicRequest(raw: RawMessage, model: string, nowMs: number):
 function idOfPlace({ topic, partition, offset, timestampMs }: RawMessage, nowMs: number): string {
   const digest = createHash('sha256').update(`${topic}\n${partition}\n${offset}`).digest();
   const atMs = Math.min(nowMs, timestampMs);
-  // An old message gets the start of its day's hour, which is still the same when it is read again soon.
+  // An old message gets a recent full hour as its time, which is still the same when the message is processed again
+  // soon.
   const hour = Math.ceil((nowMs - OLDEST_ID_MS) / 3_600_000) * 3_600_000;
   return predictionIdOf(Math.max(atMs, hour), digest.subarray(0, 10));
 }
 
-/** The answer and its topic: keyed as the request came, with the request beside the prediction. */
+/** The answer and its topic: with the key of the request, and the request next to the prediction. */
 export function answerMessage(
   spec: KafkaSpec,
   raw: RawMessage,
@@ -75,7 +79,7 @@ export function answerMessage(
   };
 }
 
-/** What is answered to a request that can never be predicted; undefined where answers are sorted by label. */
+/** The answer to a request that can never be predicted; undefined when answers are routed by label. */
 export function refusalMessage(
   spec: KafkaSpec,
   raw: RawMessage,

@@ -13,7 +13,7 @@ import { startAnswerTopics } from './answer-topics.ts';
 
 const log = silentLog();
 
-/** A model that is asked on a topic and answers on one or on two, read back here. */
+/** A model with a request topic and one or two reply topics, which are read here. */
 async function open(byLabel: boolean) {
   const stack = new AsyncDisposableStack();
   const brokers = testServices().kafkaBrokers.split(',');
@@ -66,7 +66,7 @@ async function open(byLabel: boolean) {
 }
 
 describe('requests on a topic', () => {
-  it('are answered on the reply topic, keyed as they came, once each, and errors too', async () => {
+  it('are answered on the reply topic with their key, once each, errors included', async () => {
     await using opened = await open(false);
     let failures = 1;
     const infer = opened.inference.infer.bind(opened.inference);
@@ -76,7 +76,7 @@ describe('requests on a topic', () => {
     };
     await opened.send('a', { request: { price: 1 } });
     await opened.send('b', { request: { price: 'cheap' } });
-    await opened.send('c', 'no JSON');
+    await opened.send('c', 'not JSON');
     await opened.reader();
     await expect.poll(() => opened.answers.length, { timeout: 20_000 }).toBe(2);
     const answerOf = (key: string) => opened.answers.find((answer) => answer.key === key)?.value;

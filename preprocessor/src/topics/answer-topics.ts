@@ -20,7 +20,7 @@ import {
 export interface AnswerTopicsOptions {
   readonly brokers: readonly string[];
   readonly clientId: string;
-  /** Groups are named after it and the model; all preprocessors of a deployment share them. */
+  /** Prefix of the consumer groups, followed by the model; all preprocessors of a deployment share them. */
   readonly groupPrefix: string;
 }
 
@@ -29,26 +29,26 @@ export interface AnswerTopicsDependencies {
   readonly predictor: Predictor;
   readonly producer: EventProducer;
   readonly keepDeadLetter: KeepDeadLetter;
-  /** Told of each request that was answered. */
+  /** Called for each answered request. */
   readonly countShapes?: CountShapes;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 export interface AnswerTopics extends AsyncDisposable {
-  /** Resolves when every topic declared now is being read. */
+  /** Resolves when every topic that is declared now is being read. */
   joined(timeoutMs: number): Promise<void>;
 }
 
-/** Requests predicted at once. */
+/** Requests predicted concurrently. */
 const AT_ONCE = 128;
 const STOP_MS = 5000;
 
 /**
- * Predicts the requests of the topics that live versions declare (`kafka` in model.yaml), one consumer for each model, and follows
- * the registry. Answers are sent before the requests are committed: after a crash some are answered again, with the same
- * prediction_id. A request that cannot be read goes to the dead letters; one that can never be predicted is answered
- * with its error. While compute is away requests wait.
+ * Predicts the requests of the topics that live versions declare (`kafka` in model.yaml), with one consumer per
+ * model, and follows the registry. Answers are sent before the requests are committed: after a crash some are
+ * answered again, with the same prediction_id. A request that cannot be parsed becomes a dead letter; one that can
+ * never be predicted is answered with its error. While compute cannot be reached, requests wait.
  */
 export function startAnswerTopics(
   options: AnswerTopicsOptions,
