@@ -16,6 +16,12 @@ type Victim = (typeof VICTIMS)[number];
 /** How a promotion ended, by what Postgres says. */
 type End = 'completed' | 'rolled back' | 'never begun' | 'lost';
 
+interface Outcome {
+  readonly end: End;
+  /** What the caller's call failed with; empty when it did not. */
+  readonly told: string;
+}
+
 /**
  * Promotes again and again and kills the caller, the retrainer or the compute node at 40 points (`--points`) that are spread evenly over a
  * promotion.
@@ -34,10 +40,12 @@ export const drillPromote: Drill = async ({ points, say }): Promise<Figure[]> =>
     const victim = VICTIMS[point % VICTIMS.length] ?? 'caller';
     const atMs = (lengthMs * (point + 0.5)) / points;
     const begun = performance.now();
-    const end = await promoteAndKill(stand, victim, atMs);
+    const { end, told } = await promoteAndKill(stand, victim, atMs);
     ends[end]++;
     seconds.push((performance.now() - begun) / 1000);
-    say(`${victim} killed after ${Math.round(atMs)} ms: ${end} (${seconds.at(-1)?.toFixed(1)} s)`);
+    say(
+      `${victim} killed after ${Math.round(atMs)} ms: ${end} (${seconds.at(-1)?.toFixed(1)} s)${told === '' ? '' : `; the caller was told: ${told}`}`,
+    );
   }
   return [
     figure('promote_lost', [ends.lost], { atMost: 0 }),
@@ -61,7 +69,7 @@ async function calmPromotion({ client }: RolloutStand): Promise<number> {
   return performance.now() - begun;
 }
 
-async function promoteAndKill(stand: RolloutStand, victim: Victim, atMs: number): Promise<End> {
+async function promoteAndKill(stand: RolloutStand, victim: Victim, atMs: number): Promise<Outcome> {
   const before = await readModel(stand.pool);
   const version = before.live === 1 ? 2 : 1;
   const rolloutsBefore = await countRollouts(stand.pool);
@@ -75,8 +83,8 @@ async function promoteAndKill(stand: RolloutStand, victim: Victim, atMs: number)
     .promote(PREDICT_MODEL, version, { signal: leaving.signal, timeoutMs: END_MS })
     .finished()
     .then(
-      () => undefined,
-      () => undefined,
+      () => '',
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
     );
   await delay(atMs);
   const service = victim === 'retrainer' ? stand.retrainer : stand.computes[0];
@@ -85,8 +93,9 @@ async function promoteAndKill(stand: RolloutStand, victim: Victim, atMs: number)
     await service?.kill();
     await service?.start();
   }
-  await promotion;
-  return waitForEnd(stand.pool, { version, before: before.live, rolloutsBefore });
+  const told = await promotion;
+  const end = await waitForEnd(stand.pool, { version, before: before.live, rolloutsBefore });
+  return { end, told };
 }
 
 interface Expected {
