@@ -24,6 +24,8 @@ export function consoleScreens(model: string, predictionId: string, runId: strin
     { name: 'compare', path: `${base}/compare`, shows: 'Score distributions' },
     { name: 'features', path: `${base}/features`, shows: 'Features now against training' },
     { name: 'ledger', path: `${base}/ledger`, shows: 'Hash' },
+    { name: 'batch', path: '/batch', shows: 'Schedules' },
+    { name: 'new', path: '/new', shows: '1. A file' },
     { name: 'incidents', path: '/incidents', shows: 'Incidents' },
     { name: 'nowhere', path: '/there-is-no-such-page', shows: 'There is no such page' },
   ];

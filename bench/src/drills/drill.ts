@@ -27,7 +27,7 @@ export interface DrillOptions {
   readonly from?: string;
   /** `documents`, `learning`, `months`, `monitoring`, `movies`: the folder of its data. */
   readonly data?: string;
-  /** `months`: where its charts are written. */
+  /** `months`: where its charts are written; `newcomer`: its pictures. */
   readonly pictures?: string;
   /** `rollout`: which parts, comma-separated; all when absent. */
   readonly parts?: string;

@@ -17,6 +17,7 @@ import { drillMany } from './drill-many.ts';
 import { drillMonitoring } from './drill-monitoring.ts';
 import { drillMonths } from './drill-months.ts';
 import { drillMovies } from './drill-movies.ts';
+import { drillNewcomer } from './drill-newcomer.ts';
 import { drillOutage } from './drill-outage.ts';
 import { drillOverload } from './drill-overload.ts';
 import { drillPackage } from './drill-package.ts';
@@ -51,6 +52,7 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   overload: drillOverload,
   movies: drillMovies,
   parity: drillParity,
+  newcomer: drillNewcomer,
   outage: drillOutage,
   promote: drillPromote,
   rollout: drillRollout,
@@ -103,7 +105,10 @@ const program = new Command('npm run drill --')
   )
   .option('--hours <h>', 'soak: for how long', Number, 0.3)
   .option('--from <commit>', 'upgrade: the state to upgrade from')
-  .option('--pictures <folder>', 'months: writes its charts there')
+  .option(
+    '--pictures <folder>',
+    'months: writes its charts there; newcomer: takes the pictures of the walk again',
+  )
   .option('--data <folder>', 'documents, learning, months, monitoring, movies: where the data are')
   .action(async (name: string, flags: Flags) => {
     const drill = Object.hasOwn(DRILLS, name) ? DRILLS[name] : undefined;
