@@ -19,6 +19,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const KEY = 'a-key-for-the-console-test';
+const READ_KEY = 'a-key-of-someone-who-reads';
 const SHOWN_MS = 15_000;
 /** With HOTLOOP_SCREENSHOTS=1 the walk writes the pictures of docs/console.md anew. */
 const PICTURES =
@@ -47,7 +48,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     stand = opened.use(
       await openConsoleStand({
         folder,
-        apiKeys: `${KEY}:ada:predict+feedback+operate`,
+        apiKeys: `${KEY}:ada:predict+feedback+operate,${READ_KEY}:eve:read`,
         apiKey: KEY,
         addresses: {
           DATABASE_URL: database.url,
@@ -83,6 +84,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
   it('refuses an unknown key, and accepts a known one', async () => {
     await page.goto(`${stand.url}/`);
     await page.getByLabel('API key').fill('some-other-key-of-length');
+    expect(await accessibilityFindings(page, 'login')).toEqual([]);
     await page.getByRole('button', { name: 'Log in' }).click();
     await page.getByRole('alert').getByText('unknown API key').waitFor();
     await page.getByLabel('API key').fill(KEY);
@@ -180,6 +182,63 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await page.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
   });
 
+  it('schedules batches, runs one at once and no second one beside it, and pauses', async () => {
+    await page.getByRole('link', { name: 'Batch' }).click();
+    await shown('Nothing is scheduled');
+    await page.getByRole('button', { name: 'New schedule' }).click();
+    const form = page.getByRole('dialog');
+    await form.getByLabel('Name').fill('nightly');
+    await form.getByLabel('Model').selectOption(CONSOLE_MODEL);
+    await form.getByLabel('Source').fill('/data/payments.parquet');
+    await form.getByLabel('Written to').fill('/data/scores/date={date}');
+    await form.getByLabel('Cron').fill('at night');
+    await form.getByRole('button', { name: 'Schedule it' }).click();
+    await form.getByRole('alert').waitFor();
+    await form.getByLabel('Cron').fill('30 6 * * *');
+    await form.getByRole('button', { name: 'Schedule it' }).click();
+    await form.waitFor({ state: 'detached' });
+    await shown(/30 6 \* \* \* in UTC/);
+    const act = async (name: string) => {
+      await page.getByRole('button', { name, exact: true }).click();
+      await page.getByRole('dialog').getByRole('button', { name, exact: true }).click();
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    };
+    await act('Run now');
+    // Nothing works on it here: it stays begun, and a second one cannot be.
+    await page.locator('button:disabled', { hasText: 'Run now' }).waitFor();
+    await page.getByRole('cell').getByText('planning').waitFor();
+    await act('Pause');
+    await shown('no next run');
+    await picture('batch');
+    expect(await accessibilityFindings(page, 'batch')).toEqual([]);
+    await page.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
+  });
+
+  it('lets a key that reads see everything and press nothing, and asks to log in again where one was', async () => {
+    const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
+    const other = await context.newPage();
+    other.setDefaultTimeout(SHOWN_MS);
+    await other.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
+    const login = async (key: string) => {
+      await other.getByLabel('API key').fill(key);
+      await other.getByRole('button', { name: 'Log in' }).click();
+    };
+    await login(READ_KEY);
+    await other.getByRole('heading', { name: 'The loop' }).waitFor();
+    for (const name of [/Train/, /Roll back/, /Promote version 3/]) {
+      const button = other.getByRole('button', { name });
+      expect(await button.isDisabled(), String(name)).toBe(true);
+      expect(await button.getAttribute('title')).toContain('does not have the role operate');
+    }
+    expect(await other.getByRole('link', { name: 'New model' }).count()).toBe(0);
+    await context.clearCookies();
+    await other.getByRole('link', { name: 'Ledger' }).click();
+    await other.getByText('Your session has ended').waitFor();
+    await login(READ_KEY);
+    await other.getByText('chargebacks doubled since noon').first().waitFor();
+    await context.close();
+  });
+
   it('tells the story of a prediction, and shows what was logged without running it', async () => {
     const hostile = stand.predictionIds.at(79) ?? '';
     await page.goto(`${stand.url}/predictions/${hostile}`);
@@ -206,7 +265,10 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
     }
     await page.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
-    await shown('The loop');
+    await page
+      .getByRole('img', { name: /Requests in 10 s/ })
+      .locator('canvas')
+      .waitFor();
     await picture('narrow-dark');
   });
 

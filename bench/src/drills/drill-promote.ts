@@ -7,6 +7,7 @@ import { PREDICT_MODEL, predictManifest } from '../models/bench-requests.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
 import { openRolloutStand, type RolloutStand } from '../stand/rollout-stand.ts';
 import type { Drill } from './drill.ts';
+import { until } from './rollout/ask-steadily.ts';
 
 /** Every promotion must have ended by then: restarts, the lease of a lost retrainer and the liveness of nodes included. */
 const END_MS = 90_000;
@@ -79,6 +80,13 @@ async function promoteAndKill(stand: RolloutStand, victim: Victim, atMs: number)
     address: stand.preprocessor.address,
     retrainerAddress: stand.retrainer.address,
   });
+  // Channels to one address share their waits: after a kill the next call would fail at once.
+  await until('an answer of the retrainer', () =>
+    client.models.list().then(
+      () => true,
+      () => false,
+    ),
+  );
   const promotion = client.models
     .promote(PREDICT_MODEL, version, { signal: leaving.signal, timeoutMs: END_MS })
     .finished()

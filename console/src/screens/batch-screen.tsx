@@ -131,7 +131,7 @@ function ScheduleRow({
         </span>
       </div>
       <p className="small soft">
-        <Link href={`/models/${spec.model}`} className="link">
+        <Link href={`/models/${spec.model}`} className="link in-text">
           {spec.model}
         </Link>{' '}
         ({spec.version}) · {spec.cron ? `${spec.cron} in ${spec.timezone}` : `every ${spec.every}`} ·{' '}

@@ -82,5 +82,7 @@ function firstOf(message: string): string {
 
 function duration(days: number): string {
   if (days >= 1) return `${days.toFixed(1)} days`;
-  return days >= 1 / 24 ? `${(days * 24).toFixed(1)} hours` : `${Math.ceil(days * 1440)} minutes`;
+  if (days >= 1 / 24) return `${(days * 24).toFixed(1)} hours`;
+  const minutes = Math.ceil(days * 1440);
+  return minutes === 1 ? '1 minute' : `${minutes} minutes`;
 }

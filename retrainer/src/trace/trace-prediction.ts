@@ -166,7 +166,8 @@ function learningSteps(row: LearningRow): TraceStep[] {
       kind: 'run',
       at: row.created_at.getTime(),
       service: 'retrainer',
-      summary: `${row.state}: ${row.message}`,
+      // A refusal's message says so itself.
+      summary: row.message.startsWith(row.state) ? row.message : `${row.state}: ${row.message}`,
       attributes: {
         run_id: row.run_id,
         state: row.state,
