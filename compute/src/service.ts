@@ -36,6 +36,7 @@ import type { NodeReport, VersionReport } from './nodes/node-report.ts';
 import { hotDefinitions } from './oip/hot-definitions.ts';
 import { OipInference } from './oip/oip-inference.ts';
 import { OipModels } from './oip/oip-models.ts';
+import { startFieldExpiry } from './prediction-log/expire-fields.ts';
 import { PREDICTION_TABLE, type PredictionRow, predictionTable } from './prediction-log/prediction-row.ts';
 import { startRestServer } from './rest/rest-server.ts';
 import { FLEET_DEFAULTS, Fleet, type FleetOptions } from './slots/fleet.ts';
@@ -131,6 +132,10 @@ export async function startCompute(
       archive: adapters.archive,
     };
     closing.use('retention', startRetention(adapters.pool, retention, clock, log));
+    closing.use(
+      'retention of fields',
+      startFieldExpiry(adapters.pool, () => registry.current(), clock, log),
+    );
 
     const tallies = adapters.metrics?.tallies;
     const counted = tallies && computeTallies(tallies, (name) => registry.current().models.has(name));

@@ -4,6 +4,7 @@ import { itemMaker } from '../testing/infer-items.ts';
 import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
 import { openOipClient } from '../testing/open-oip-client.ts';
 import { startTestCompute } from '../testing/start-test-compute.ts';
+import { expireFields } from './expire-fields.ts';
 
 const QUEUE = 4;
 const ROW = [[1, 2, 3, 4]];
@@ -58,6 +59,27 @@ it('logs every queued request, whatever its result, and no request that was reje
     'SELECT model, sum(predictions)::int AS count FROM logged_count GROUP BY 1',
   );
   expect(counted.rows).toEqual([{ model: 'tiny', count: answered + 1 }]);
+
+  // Fields with a retention of their own leave before their rows do, once, and the monitor does not take the rows for new.
+  await test.pool.query(`UPDATE prediction SET entities = '{"user": "u", "shop": "s"}'`);
+  const newest = async () =>
+    (await test.pool.query<{ max: string }>('SELECT max(ingested) FROM prediction')).rows[0]?.max;
+  const before = await newest();
+  const expire = (keepMs: number) =>
+    expireFields(
+      test.pool,
+      ['user', 'inputs'].map((field) => ({ model: 'tiny', field, keepMs })),
+      Date.now() + 60_000,
+    );
+  expect(await expire(86_400_000)).toBe(0);
+  const withInputs = await test.pool.query('SELECT FROM prediction WHERE features IS NOT NULL');
+  expect(await expire(1_000)).toBe(answered + 1 + (withInputs.rowCount ?? 0));
+  expect(await expire(1_000)).toBe(0);
+  const kept = await test.pool.query(
+    'SELECT DISTINCT entities, features, outputs IS NULL AS empty FROM prediction WHERE error_code IS NULL',
+  );
+  expect(kept.rows).toEqual([{ entities: { shop: 's' }, features: null, empty: false }]);
+  expect(await newest()).toBe(before);
 });
 
 it('answers and logs rows of any width where features are hidden, and keeps those of which it knows what is hidden', async () => {
