@@ -21,6 +21,7 @@ export const TABLE_WRITERS: Readonly<Record<string, readonly string[]>> = {
   dataset: [DATASETS],
   decision: ['postprocessor/src/'],
   event_shape: [POSTGRES],
+  field_expiry: ['compute/src/prediction-log/'],
   incident: [MONITORING],
   incident_delivery: [MONITORING],
   journal_position: [JOURNAL],
