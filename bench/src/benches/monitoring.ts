@@ -1,6 +1,7 @@
 import { ValueSketch } from '@hotloop/model/statistics/value-sketch.ts';
 import type { Bench, BenchOptions } from '../bench.ts';
 import { type Figure, figure } from '../figure.ts';
+import { besideNannyml } from './monitoring/beside-nannyml.ts';
 import { monitorCost } from './monitoring/monitor-cost.ts';
 import { peerAgreement } from './monitoring/peer-agreement.ts';
 
@@ -9,6 +10,7 @@ const VALUES = 1_000_000;
 /** What monitoring costs serving, how fast feature values are summarised on one core, and whether its statistics are right. */
 export const monitoringBench: Bench = async (options) => {
   const agreement = await peerAgreement(options.say);
+  await besideNannyml(options.say);
   return [
     sketchRate(options),
     ...(agreement === null ? [] : [figure('peer_agreement', [agreement], { atMost: 1e-6 })]),

@@ -1,4 +1,4 @@
-import { fitPlatt, type Platt, plattProbability } from './calibration.ts';
+import { calibrated, fitCalibration, fitPlatt, plattProbability } from './calibration.ts';
 import { normalQuantile } from './distributions.ts';
 import type { Estimate } from './estimated-performance.ts';
 
@@ -8,17 +8,20 @@ export type ClassesMetric = 'accuracy' | 'macro_f1' | 'log_loss';
 /** Probabilities of one row by class, as the model gives them. */
 export type ClassProbabilities = ArrayLike<number>;
 
-/** One curve for each class from the model's probability to a calibrated one. */
-export type ClassCalibration = readonly Platt[];
+/** From the model's probability of one class to a calibrated one. */
+export type Curve = (probability: number) => number;
+export type ClassCalibration = readonly Curve[];
 
 /** A class with fewer labels, or fewer labels of others, takes the curve of all classes together. */
 const OWN_CURVE_LABELS = 20;
+/** A class with so many, and so many of others, takes steps (isotonic regression) rather than a curve of two numbers (Platt). */
+const STEPS_LABELS = 400;
 const EDGE = 1e-7;
 const Z = normalQuantile(0.975);
 
 /**
- * Calibrates each class against all others (Platt), as CBPE does for several classes. Classes with few labels share one
- * curve, fitted to the pairs of all classes.
+ * Calibrates each class against all others, as CBPE does for several classes. Classes with few labels share one curve, fitted
+ * to the pairs of all classes.
  *
  * @param labels indices of classes.
  */
@@ -29,22 +32,32 @@ export function fitClassCalibration(
   const classes = rows[0]?.length ?? 0;
   const counts = new Float64Array(classes);
   for (let row = 0; row < rows.length; row++) counts[labels[row]!]!++;
-  const isOwn = (count: number) => Math.min(count, rows.length - count) >= OWN_CURVE_LABELS;
-  const shared = counts.every(isOwn) ? { a: 1, b: 0 } : sharedCurve(rows, labels, classes);
-  return Array.from(counts, (count, k) =>
-    isOwn(count)
-      ? fitPlatt(
-          rows.map((row) => row[k]!),
-          Array.from({ length: rows.length }, (_v, row) => (labels[row] === k ? 1 : 0)),
-        )
-      : shared,
-  );
+  const known = (count: number) => Math.min(count, rows.length - count);
+  const shared = counts.every((count) => known(count) >= OWN_CURVE_LABELS)
+    ? null
+    : sharedCurve(rows, labels, classes);
+  return Array.from(counts, (count, k) => {
+    if (shared && known(count) < OWN_CURVE_LABELS) return shared;
+    const scores = rows.map((row) => row[k]!);
+    const truths = Array.from({ length: rows.length }, (_v, row) => (labels[row] === k ? 1 : 0));
+    return known(count) >= STEPS_LABELS ? steps(scores, truths) : twoNumbers(scores, truths);
+  });
+}
+
+function steps(scores: readonly number[], truths: readonly number[]): Curve {
+  const calibration = fitCalibration(scores, truths);
+  return (probability) => calibrated(calibration, probability);
+}
+
+function twoNumbers(scores: readonly number[], truths: readonly number[]): Curve {
+  const platt = fitPlatt(scores, truths);
+  return (probability) => plattProbability(platt, probability);
 }
 
 /** Most pairs of rows and classes that the shared curve is fitted to. */
 const SHARED_PAIRS = 20_000;
 
-function sharedCurve(rows: readonly ClassProbabilities[], labels: ArrayLike<number>, classes: number): Platt {
+function sharedCurve(rows: readonly ClassProbabilities[], labels: ArrayLike<number>, classes: number): Curve {
   const step = Math.max(1, Math.ceil((rows.length * classes) / SHARED_PAIRS));
   const [scores, truths]: [number[], number[]] = [[], []];
   for (let row = 0; row < rows.length; row += step)
@@ -52,12 +65,12 @@ function sharedCurve(rows: readonly ClassProbabilities[], labels: ArrayLike<numb
       scores.push(rows[row]![k]!);
       truths.push(labels[row] === k ? 1 : 0);
     }
-  return fitPlatt(scores, truths);
+  return twoNumbers(scores, truths);
 }
 
 /** Calibrated probabilities of one row; they sum to 1. */
 export function calibratedClasses(calibration: ClassCalibration, row: ClassProbabilities): Float64Array {
-  const own = Float64Array.from(calibration, (platt, k) => plattProbability(platt, row[k]!));
+  const own = Float64Array.from(calibration, (curve, k) => curve(row[k]!));
   const sum = own.reduce((total, p) => total + p, 0);
   return sum > 0 ? own.map((p) => p / sum) : own.fill(1 / own.length);
 }
