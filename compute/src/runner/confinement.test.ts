@@ -113,7 +113,7 @@ describe.runIf(process.platform === 'linux')('a runner', () => {
     } finally {
       process.execPath = execPath;
     }
-    expect(said).toEqual([expect.stringMatching(/^no way to confine runners/)]);
+    expect(said).toEqual([expect.stringMatching(/^runners could not be confined/)]);
   });
 
   it('of root never has the user id of one of the previous thousands', async (context) => {
