@@ -7,7 +7,7 @@ import { trainInProcess } from '@hotloop/retrainer/training/trainer-process.ts';
 import type { TrainingDataset } from '@hotloop/retrainer/training/training-dataset.ts';
 import type { FirstTraining, KnownSession } from './story.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 600_000;
 
 /** Version 1 of a model: learnt by the project's own trainer, from rows of the very plan that will serve it. */
 export async function firstVersion(

@@ -1,8 +1,7 @@
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
-import type { Tensor } from '@hotloop/model/tensor.ts';
 import { type Pool, type Queryable, transaction } from '@hotloop/platform/postgres/pool.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
-import { scoresOf } from './row-outputs.ts';
+import { type LoggedOutputs, scoresOf } from './row-outputs.ts';
 import { addCalls, type CallCount } from './sketches/call-store.ts';
 import type { SketchLayout } from './sketches/feature-sketch.ts';
 import { addRows, FeatureSketch, type FeatureSketches, sketchLayout } from './sketches/feature-sketch.ts';
@@ -16,20 +15,25 @@ export const RUN_US = '$run_us';
 /** A hash of each row: how many distinct ones tells of duplicates. */
 export const ROW = '$row';
 
-interface LoggedRow {
-  readonly ingested: string;
-  readonly at_ms: string;
+interface CountedCalls {
   readonly model: string;
   readonly version: number;
   readonly variant: string;
   readonly caller: string;
-  readonly rows: number;
+  readonly minute_ms: string;
+  readonly error_code: string | null;
+  readonly is_degraded: boolean;
+  readonly calls: number;
+}
+
+interface LoggedRow extends LoggedOutputs {
+  readonly at_ms: string;
+  readonly model: string;
+  readonly version: number;
+  readonly variant: string;
   readonly columns: number;
   readonly features: Buffer | null;
   readonly statuses: Buffer | null;
-  readonly outputs: Buffer | null;
-  readonly output_spec: readonly { name: string; datatype: Tensor['datatype']; shape: number[] }[];
-  readonly degraded: readonly string[];
   readonly queue_us: number;
   readonly run_us: number;
   readonly error_code: string | null;
@@ -44,13 +48,29 @@ const BOUND = `
     edge.xmin - 1 AS newest
   FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin) edge`;
 
-const ROWS = `
-  SELECT ingested, extract(epoch FROM at) * 1000 AS at_ms, model, version, variant, caller, "rows", "columns", features,
-         statuses, outputs, output_spec, degraded, queue_us, run_us, error_code
-  FROM prediction WHERE ingested > $1 AND ingested <= $2`;
+// Input: positions. Output: all calls between them, counted; nothing of what they were asked or answered is read.
+const CALLS = `
+  SELECT model, version, variant, caller, extract(epoch FROM date_trunc('minute', at)) * 1000 AS minute_ms,
+         error_code, degraded <> '{}' AS is_degraded, count(*)::integer AS calls
+  FROM prediction WHERE ingested > $1 AND ingested <= $2
+  GROUP BY 1, 2, 3, 4, 5, 6, 7`;
 
-const ROWS_AT_ONCE = 20_000;
+// Input: positions; as arrays, models, versions and how many of 65536 rows of each are read. Output: these rows.
+const ROWS = `
+  SELECT extract(epoch FROM at) * 1000 AS at_ms, model, version, variant, "rows", "columns", features, statuses, outputs,
+         output_spec, queue_us, run_us, error_code
+  FROM prediction JOIN unnest($3::text[], $4::integer[], $5::integer[]) AS share (model, version, parts) USING (model, version)
+  WHERE ingested > $1 AND ingested <= $2 AND variant <> 'shadow' AND (uuid_hash(prediction_id) & 65535) < parts`;
+
+const PARTS = 65_536;
+const ROWS_AT_ONCE = 50_000;
 const FETCH = 1_000;
+/**
+ * Rows of one version whose values are summarised, of those that are read at once: every few seconds, so that this is about a
+ * thousand a second. Of more, a random part is: their distributions are known well by then, and reading all takes processor
+ * time from serving. Calls and errors are always counted in full.
+ */
+const SUMMARISED_AT_ONCE = 5_000;
 /** Distinct callers of a minute; more are counted as `other`. */
 const MAX_CALLERS = 50;
 /** Versions whose rows are all this wide have their features summarised; wider rows cost more than they tell. */
@@ -71,6 +91,7 @@ export async function collectLoggedRows(
   registry: RegistryReader,
   now: number,
   rowsAtOnce = ROWS_AT_ONCE,
+  summarisedAtOnce = SUMMARISED_AT_ONCE,
 ): Promise<Collected> {
   return transaction(pool, async (client) => {
     const held = await client.query<{ ingested: string }>(
@@ -81,7 +102,8 @@ export async function collectLoggedRows(
     const bound = await client.query<{ upper: string; newest: string }>(BOUND, [from, rowsAtOnce]);
     const { upper, newest } = bound.rows[0]!;
     const summary = new Summary(registry);
-    const rows = BigInt(upper) > BigInt(from) ? await readInto(client, summary, from, upper) : 0;
+    const isAny = BigInt(upper) > BigInt(from);
+    const rows = isAny ? await readInto(client, summary, { from, upper, summarisedAtOnce }) : 0;
     await summary.write(client);
     const isNewest = upper === newest;
     await client.query(
@@ -94,14 +116,39 @@ export async function collectLoggedRows(
   });
 }
 
-async function readInto(client: Queryable, summary: Summary, from: string, upper: string): Promise<number> {
-  await client.query(`DECLARE logged NO SCROLL CURSOR FOR ${ROWS}`.replace('$1', from).replace('$2', upper));
+/** @returns how many rows were logged between the positions. */
+async function readInto(
+  client: Queryable,
+  summary: Summary,
+  { from, upper, summarisedAtOnce }: { from: string; upper: string; summarisedAtOnce: number },
+): Promise<number> {
+  const { rows: counted } = await client.query<CountedCalls>(CALLS, [from, upper]);
+  const rowsOf = new Map<string, { model: string; version: number; rows: number }>();
   let count = 0;
+  for (const calls of counted) {
+    count += calls.calls;
+    summary.count(calls);
+    const { model, version } = calls;
+    const known = rowsOf.get(`${model} ${version}`) ?? { model, version, rows: 0 };
+    known.rows += calls.calls;
+    rowsOf.set(`${model} ${version}`, known);
+  }
+  const versions = [...rowsOf.values()].filter(({ model, version }) => summary.summarises(model, version));
+  if (versions.length === 0) return count;
+  const parts = versions.map(({ rows }) => Math.min(PARTS, Math.ceil((PARTS * summarisedAtOnce) / rows)));
+  versions.forEach(({ model, version }, at) => {
+    if ((parts[at] as number) < PARTS) summary.seesPartOf(model, version);
+  });
+  await client.query(`DECLARE logged NO SCROLL CURSOR FOR ${ROWS}`, [
+    ...[from, upper],
+    versions.map(({ model }) => model),
+    versions.map(({ version }) => version),
+    parts,
+  ]);
   for (;;) {
     const { rows } = await client.query<LoggedRow>(`FETCH ${FETCH} FROM logged`);
     for (const row of rows) summary.add(row);
     summary.flush();
-    count += rows.length;
     if (rows.length < FETCH) break;
   }
   await client.query('CLOSE logged');
@@ -136,17 +183,26 @@ class Summary {
   readonly #calls = new Map<string, CallCount>();
   readonly #callers = new Map<string, Set<string>>();
   readonly #layouts = new Map<string, Layout>();
+  readonly #partial = new Set<string>();
 
   constructor(registry: RegistryReader) {
     this.#registry = registry;
   }
 
+  /** Whether values of the version's rows are summarised; its calls always are. */
+  summarises(model: string, version: number): boolean {
+    return this.#manifestOf(model, version)?.monitor.enabled === true;
+  }
+
+  /** A part of rows says nothing of how many are duplicates. */
+  seesPartOf(model: string, version: number): void {
+    this.#partial.add(`${model} ${version}`);
+  }
+
   add(row: LoggedRow): void {
     const at = Number(row.at_ms);
-    this.#count(row, at);
-    const record = this.#registry.current().models.get(row.model)?.versions.get(row.version);
-    if (!record?.manifest.monitor.enabled || row.variant === 'shadow') return;
-    const { manifest } = record;
+    const manifest = this.#manifestOf(row.model, row.version);
+    if (!manifest?.monitor.enabled) return;
     const startsAt = Math.floor(at / 1000 / SPANS.recent) * SPANS.recent * 1000;
     const group = this.#groupOf(row, manifest, startsAt, '');
     group.queue.push(row.queue_us);
@@ -186,7 +242,8 @@ class Summary {
           offset += part.length;
         }
         addRows(sketches, layout, { rows: group.rows, columns: layout.width, features, statuses });
-        if (group.slice === '') numbers(sketches, ROW, rowHashes(features, group.rows, layout.width));
+        if (group.slice === '' && !this.#partial.has(`${group.model} ${group.version}`))
+          numbers(sketches, ROW, rowHashes(features, group.rows, layout.width));
       }
       numbers(sketches, SCORE, Float32Array.from(group.scores));
       numbers(sketches, QUEUE_US, Float32Array.from(group.queue));
@@ -225,24 +282,29 @@ class Summary {
     return group;
   }
 
-  #count(row: LoggedRow, at: number): void {
-    const minute = Math.floor(at / 60_000) * 60_000;
-    const callers = this.#callers.get(row.model) ?? new Set();
-    this.#callers.set(row.model, callers);
-    if (callers.size < MAX_CALLERS) callers.add(row.caller);
-    const caller = callers.has(row.caller) ? row.caller : 'other';
-    const { model, version, variant } = row;
+  count(counted: CountedCalls): void {
+    const { model, version, variant } = counted;
+    const minute = Number(counted.minute_ms);
+    const callers = this.#callers.get(model) ?? new Set();
+    this.#callers.set(model, callers);
+    if (callers.size < MAX_CALLERS) callers.add(counted.caller);
+    const caller = callers.has(counted.caller) ? counted.caller : 'other';
     const key = JSON.stringify([model, version, variant, caller, minute]);
     let count = this.#calls.get(key);
     if (!count) {
       count = { model, version, variant, caller, minute, calls: 0, errors: 0, degraded: 0, codes: {} };
       this.#calls.set(key, count);
     }
-    count.calls++;
-    if (row.degraded.length > 0) count.degraded++;
-    if (row.error_code === null) return;
-    count.errors++;
-    count.codes[row.error_code] = (count.codes[row.error_code] ?? 0) + 1;
+    const { calls, error_code: code } = counted;
+    count.calls += calls;
+    if (counted.is_degraded) count.degraded += calls;
+    if (code === null) return;
+    count.errors += calls;
+    count.codes[code] = (count.codes[code] ?? 0) + calls;
+  }
+
+  #manifestOf(model: string, version: number): Manifest | undefined {
+    return this.#registry.current().models.get(model)?.versions.get(version)?.manifest;
   }
 }
 

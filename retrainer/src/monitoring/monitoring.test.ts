@@ -123,6 +123,28 @@ it('counts each logged row once, whoever reads the log and however often', async
   }
 });
 
+it('counts all calls of a flood, and summarises a random part of its rows', async () => {
+  await using stores = await openStores();
+  await push(stores, manifestText('m'), linearModel());
+  await makeLive(stores, 'm', 1);
+  const now = Date.now();
+  await logMany(stores, 400, now - 20 * MINUTE);
+  await eventually(async () => {
+    await collectLoggedRows(stores.pool, stores.registry, now, 1000, 100);
+    const minutes = await readCalls(stores.pool, 'm', 'minute', 0, now + 1);
+    return minutes.reduce((sum, minute) => sum + minute.calls, 0) >= 400;
+  });
+  const sketches = await readSketches(stores.pool, {
+    model: 'm',
+    span: SPANS.hour,
+    since: 0,
+    until: now + 1,
+  });
+  // All rows were there at once, or in parts of which the small ones are read in full.
+  expect(sketches.get('x')!.rows).toBeGreaterThan(40);
+  expect(sketches.get('x')!.rows).toBeLessThan(400);
+});
+
 it('opens one incident for a broken feature with its cost, tells a webhook once, and closes it', async () => {
   await using stores = await openStores();
   await using hook = await receiver();
