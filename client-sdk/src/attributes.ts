@@ -4,10 +4,10 @@ import { HotloopClientError } from './hotloop-client-error.ts';
 /** One attribute of a request, a candidate or an outcome. */
 export type AttributeValue = number | string | boolean | readonly number[] | readonly string[];
 
-/** Attributes by name. Absent, undefined and null mean the same: the feature is missing. */
+/** Attributes by name. Absent, undefined and null have the same meaning: the feature is missing. */
 export type Attributes = Readonly<Record<string, AttributeValue | null | undefined>>;
 
-/** Attributes as they travel. Throws INVALID_ARGUMENT naming the attribute that has no wire form. */
+/** Encodes attributes for the wire. Throws INVALID_ARGUMENT naming the attribute that cannot be encoded. */
 export function encodeAttributes(attributes: Attributes, where: string): Record<string, Value> {
   const encoded: Record<string, Value> = {};
   for (const [name, value] of Object.entries(attributes)) {
@@ -17,7 +17,7 @@ export function encodeAttributes(attributes: Attributes, where: string): Record<
   return encoded;
 }
 
-/** One attribute as it travels; `where` names it in the error. */
+/** Encodes one attribute; `where` names it in the error. */
 export function encodeAttribute(value: unknown, where: string): Value {
   if (typeof value === 'number') return { number: value };
   if (typeof value === 'string') return { text: value };
@@ -34,7 +34,7 @@ export function encodeAttribute(value: unknown, where: string): Value {
   );
 }
 
-/** One attribute as programs use it; an empty one is null. */
+/** Decodes one attribute; an empty one is null. */
 export function decodeAttribute(value: Value__Output): AttributeValue | null {
   switch (value.kind) {
     case 'number':

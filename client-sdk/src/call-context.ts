@@ -4,9 +4,9 @@ import type { ResolvedOptions } from './client-options.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { withRetries } from './with-retries.ts';
 
-/** How patient one call is. */
+/** Timeout and cancellation of one call. */
 export interface CallPatience {
-  /** Deadline of the whole call, retries included, in milliseconds. Default: the client's timeoutMs. */
+  /** Deadline of the whole call, including retries, in milliseconds. Default: the client's timeoutMs. */
   readonly timeoutMs?: number;
   /** Aborting it cancels the call: CANCELLED. */
   readonly signal?: AbortSignal;
@@ -19,7 +19,7 @@ export type StartUnary<Reply> = (
   done: (error: ServiceError | null, reply?: Reply) => void,
 ) => ClientUnaryCall;
 
-/** What every part of the client shares: stubs, options, the one retry budget. Owned and closed by the client. */
+/** The state that all parts of the client share: stubs, options, the retry budget. Owned and closed by the client. */
 export class CallContext {
   readonly options: ResolvedOptions;
   readonly stubs: Stubs;
@@ -32,7 +32,7 @@ export class CallContext {
   }
 
   /**
-   * A call that may safely be repeated: retried on UNAVAILABLE within the deadline.
+   * An idempotent call, retried on UNAVAILABLE within the deadline.
    *
    * @param address of the service that `start` calls; default: the retrainer's.
    */

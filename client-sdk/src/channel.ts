@@ -33,18 +33,19 @@ const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-  // A server that comes back is found within a second or two, not after grpc-js's default of up to two minutes.
+  // A server that is back is found within a second or two, instead of grpc-js's default of up to two minutes.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.min_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 2000,
-  // A connection whose other end is silently gone is noticed within three seconds, so that its predictions are asked again elsewhere.
+  // A connection whose peer has disappeared is detected within three seconds, so that its predictions are retried
+  // elsewhere.
   'grpc.keepalive_time_ms': 1_500,
   'grpc.keepalive_timeout_ms': 1_500,
   'grpc.service_config_disable_resolution': 1,
   'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
 };
 
-/** Opens the connections lazily: nothing travels before the first call. */
+/** Creates the clients; connections open at the first call. */
 export function openStubs(options: ResolvedOptions): Stubs {
   const contracts = loadPackageDefinition(loadDefinitions(HOTLOOP_FILES)) as unknown as Contracts;
   const { PredictionService, IntakeService, FeedbackService, RegistryService, JobService } =
@@ -59,7 +60,7 @@ export function openStubs(options: ResolvedOptions): Stubs {
   };
 }
 
-/** How the library names several addresses; one may also be a name that resolves to several. */
+/** The target in grpc-js syntax for several addresses; a single name may also resolve to several. */
 function targetOf(address: string): string {
   return address.includes(',') ? `ipv4:${address}` : address;
 }
@@ -74,14 +75,14 @@ function credentialsOf({ tls }: ResolvedOptions): ChannelCredentials {
   );
 }
 
-/** The metadata of every call: who asks. */
+/** The metadata of every call: authentication. */
 export function callMetadata(options: ResolvedOptions): Metadata {
   const metadata = new Metadata();
   if (options.apiKey !== undefined) metadata.set('authorization', `Bearer ${options.apiKey}`);
   return metadata;
 }
 
-/** Resolves when the front door's connection stands. Rejects with UNAVAILABLE after `timeoutMs`. */
+/** Resolves when the connection to the preprocessor is open. Rejects with UNAVAILABLE after `timeoutMs`. */
 export function waitForConnection(client: Client, address: string, timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     client.waitForReady(Date.now() + timeoutMs, (error) => {
@@ -106,7 +107,7 @@ export function unaryCall<Reply>(
       signal?.removeEventListener('abort', cancel);
       if (error) reject(error);
       else if (reply === undefined)
-        reject(new HotloopClientError('INTERNAL', 'the service answered nothing'));
+        reject(new HotloopClientError('INTERNAL', 'the service returned no answer'));
       else resolve(reply);
     });
     const cancel = () => call.cancel();

@@ -1,54 +1,58 @@
 import { isIP } from 'node:net';
 import { HotloopClientError } from './hotloop-client-error.ts';
 
-/** Where the platform is and how patient to be. Every field has a default that suits one machine. */
+/** Addresses, timeouts and retries. Every field has a default that suits a single machine. */
 export interface ClientOptions {
   /**
-   * host:port of the front door (preprocessor). Default 127.0.0.1:7400. Of several, either one name that resolves to all of
-   * them, or their IP addresses, comma-separated: predictions are spread over them, and one that is lost is left out.
+   * host:port of the preprocessor. Default 127.0.0.1:7400. For several preprocessors: one name that resolves to all
+   * of them, or their comma-separated IP addresses. Predictions are distributed over them, and one that is lost is
+   * skipped.
    */
   readonly address?: string;
   /** host:port of the retrainer, for models, runs and outcomes. Default: the host of `address`, port 7403. */
   readonly retrainerAddress?: string;
   /** Sent as `authorization: Bearer KEY` with every call. */
   readonly apiKey?: string;
-  /** Deadline of a call that names none, in milliseconds. Default 5000. */
+  /** Deadline of a call that sets none, in milliseconds. Default 5000. */
   readonly timeoutMs?: number;
-  /** stream: one multiplexed stream, about ten times the throughput. unary: one call a prediction. Default stream. */
+  /**
+   * stream: one multiplexed stream, with about ten times the throughput. unary: one call per prediction. Default
+   * stream.
+   */
   readonly transport?: 'stream' | 'unary';
-  /** Predictions sent and not yet answered; more wait on this side. Default 1024. */
+  /** Maximum number of unanswered predictions; further ones wait in the client. Default 1024. */
   readonly maxInFlight?: number;
-  /** Predictions that may wait for a place; more are refused with RESOURCE_EXHAUSTED. Default 8192. */
+  /** Maximum number of waiting predictions; further ones are rejected with RESOURCE_EXHAUSTED. Default 8192. */
   readonly maxWaiting?: number;
   readonly retry?: RetryOptions;
-  /** Encrypts the connection. Default: plain text, for services on this machine or behind a mesh. */
+  /** Encrypts the connection. Default: plain text, for services on this machine or behind a service mesh. */
   readonly tls?: TlsOptions;
 }
 
 export interface TlsOptions {
-  /** Certificates to trust in PEM; the system's when absent. */
+  /** Trusted certificates in PEM; default: the system's. */
   readonly rootCertificates?: Uint8Array;
   /** With `certificate`: the client's own identity, in PEM. */
   readonly privateKey?: Uint8Array;
   readonly certificate?: Uint8Array;
 }
 
-/** What is retried: UNAVAILABLE, a lost stream included, while the deadline and the budget last. */
+/** What is retried: UNAVAILABLE, including lost streams, within the deadline and the retry budget. */
 export interface RetryOptions {
-  /** Attempts in all; 1 never retries. Default 5. */
+  /** Maximum number of attempts; 1 means no retries. Default 5. */
   readonly attempts?: number;
-  /** First wait is drawn from 0 to this; it doubles at every attempt. Default 20. */
+  /** The first wait is a random number from 0 to this value, which doubles at every attempt. Default 20. */
   readonly baseDelayMs?: number;
   /** Default 1000. */
   readonly maxDelayMs?: number;
-  /** Also retries RESOURCE_EXHAUSTED. Default false: a full server is not helped by more calls. */
+  /** Also retries RESOURCE_EXHAUSTED. Default false, because more calls do not help an overloaded server. */
   readonly whenExhausted?: boolean;
 }
 
 export interface ResolvedOptions {
   readonly address: string;
   readonly retrainerAddress: string;
-  /** Predictions' streams; one for each front door that is named. */
+  /** Number of streams for predictions; one per named preprocessor. */
   readonly streams: number;
   readonly apiKey: string | undefined;
   readonly timeoutMs: number;
@@ -62,7 +66,7 @@ export interface ResolvedOptions {
 export const DEFAULT_ADDRESS = '127.0.0.1:7400';
 export const DEFAULT_RETRAINER_PORT = 7403;
 
-/** Fills in the defaults; throws INVALID_ARGUMENT naming the option that cannot be. */
+/** Fills in the defaults; throws INVALID_ARGUMENT naming an invalid option. */
 export function resolveOptions(options: ClientOptions): ResolvedOptions {
   const address = options.address ?? DEFAULT_ADDRESS;
   const doors = address.split(',');

@@ -25,7 +25,7 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 const run = (state: string, progress = 0) => ({ runId: 'r1', model: 'm', state, progress, version: 2 });
 
 describe('outcomes', () => {
-  it('gives every report an id, and tells what became of each', async () => {
+  it('gives every report an id, and returns the result of each', async () => {
     const seen: { id: string; value?: { number?: number }; occurredAt: string }[] = [];
     await using door = await startFakeFrontDoor({
       others: {
@@ -67,7 +67,7 @@ describe('outcomes', () => {
 });
 
 describe('events and tables', () => {
-  it('sends events message by message, and tells the refused ones by their place in all', async () => {
+  it('sends events message by message, and reports rejected ones with their overall position', async () => {
     const messages: { events: { type: string; id: string; entities: object }[] }[] = [];
     await using door = await startFakeFrontDoor({
       others: {
@@ -93,7 +93,7 @@ describe('events and tables', () => {
     expect(refused[0]?.error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'r' });
   });
 
-  it('uploads a table in chunks and tells the refused rows', async () => {
+  it('uploads a table in chunks and reports rejected rows', async () => {
     const parts: { header?: object; chunk?: Buffer }[] = [];
     await using door = await startFakeFrontDoor({
       others: {
@@ -162,7 +162,7 @@ describe('models', () => {
     });
   });
 
-  it('gives the refusal of an upload that ends early, iterated or not', async () => {
+  it('throws the error of an upload that ends early, iterated or not', async () => {
     await using door = await startFakeFrontDoor({
       others: {
         RegistryService: {
@@ -205,7 +205,7 @@ describe('models', () => {
 });
 
 describe('runs', () => {
-  it('asks once under one key however often it has to ask', async () => {
+  it('uses the same key for every retry', async () => {
     const keys: string[] = [];
     await using door = await startFakeFrontDoor({
       others: {
@@ -224,7 +224,7 @@ describe('runs', () => {
     expect(keys).toHaveLength(3);
   });
 
-  it('watches a run to its end, and leaving early cancels the watching', async () => {
+  it('watches a run to its end; leaving early cancels the watch', async () => {
     let cancelled = false;
     await using door = await startFakeFrontDoor({
       others: {
@@ -246,7 +246,7 @@ describe('runs', () => {
     await expect.poll(() => cancelled).toBe(true);
   });
 
-  it('tells an unknown run by its code', async () => {
+  it('reports an unknown run by its code', async () => {
     await using door = await startFakeFrontDoor({
       others: {
         JobService: { GetRun: (_call: unknown, done: Done) => done({ code: 5, details: 'no run r9' }) },

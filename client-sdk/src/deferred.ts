@@ -1,4 +1,4 @@
-/** A promise with the functions that settle it: Promise.withResolvers, which Node 20 does not have yet. */
+/** A promise with the functions that settle it: Promise.withResolvers, which Node 20 does not support yet. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   resolve(value: T | PromiseLike<T>): void;
@@ -10,6 +10,6 @@ export function deferred<T>(): Deferred<T> {
   const promise = new Promise<T>((resolve, reject) => {
     settle = { resolve, reject };
   });
-  // A promise runs its function at once.
+  // The promise calls its function synchronously, so `settle` is set.
   return { promise, ...(settle as Pick<Deferred<T>, 'resolve' | 'reject'>) };
 }

@@ -1,4 +1,4 @@
-/** The codes an error may carry: gRPC's own, without OK. */
+/** The codes of an error: gRPC's own, without OK. */
 export const CLIENT_ERROR_CODES = [
   'CANCELLED',
   'UNKNOWN',
@@ -20,18 +20,21 @@ export const CLIENT_ERROR_CODES = [
 
 export type ClientErrorCode = (typeof CLIENT_ERROR_CODES)[number];
 
-/** What else is known of an error. */
+/** Additional details of an error. */
 export interface ClientErrorDetails {
-  /** Machine-readable cause in lower_snake_case; empty when the code says all. */
+  /** Machine-readable cause in lower_snake_case; empty when the code is sufficient. */
   readonly reason?: string;
-  /** The prediction concerned; empty for calls that concern none. */
+  /** The prediction; empty for calls without one. */
   readonly predictionId?: string;
-  /** For a refusal that passes: trying again makes sense after so many milliseconds. */
+  /** For a temporary rejection: milliseconds after which a retry makes sense. */
   readonly retryAfterMs?: number;
   readonly cause?: unknown;
 }
 
-/** The one error this package throws. `message` can be shown to a person; `code` and `reason` are for programs. */
+/**
+ * The only error type that this package throws. `message` can be shown to users; `code` and `reason` are for
+ * programs.
+ */
 export class HotloopClientError extends Error {
   readonly code: ClientErrorCode;
   readonly reason: string;
@@ -53,7 +56,7 @@ export function clientErrorCode(status: number): ClientErrorCode {
   return CLIENT_ERROR_CODES[status - 1] ?? 'UNKNOWN';
 }
 
-/** The same error, told which prediction it is about. */
+/** The same error with the prediction id. */
 export function aboutPrediction(error: unknown, predictionId: string): HotloopClientError {
   const known = toClientError(error);
   if (known.predictionId !== '') return known;
@@ -65,17 +68,17 @@ export function aboutPrediction(error: unknown, predictionId: string): HotloopCl
   });
 }
 
-/** As an error's details have it. */
+/** In the form of an error's details. */
 export const retryAfter = (retryAfterMs: number | undefined): { retryAfterMs?: number } =>
   retryAfterMs !== undefined && retryAfterMs > 0 ? { retryAfterMs } : {};
 
-/** gRPC's own trailer with the milliseconds after which trying again makes sense. */
+/** gRPC's own trailer with the milliseconds after which a retry makes sense. */
 const RETRY_TRAILER = 'grpc-retry-pushback-ms';
 
-/** Name of the trailer in which services send the reason of a failed call. */
+/** The trailer in which services send the reason of a failed call. */
 const REASON_TRAILER = 'hotloop-reason';
 
-/** Any thrown thing as a HotloopClientError; a gRPC status keeps its code and details. */
+/** Converts any thrown value to a HotloopClientError; a gRPC status keeps its code and details. */
 export function toClientError(error: unknown): HotloopClientError {
   if (error instanceof HotloopClientError) return error;
   if (isServiceError(error)) {

@@ -16,7 +16,7 @@ async function failureOf(promise: Promise<unknown>): Promise<HotloopClientError>
 describe('HotloopClient.predict', () => {
   for (const transport of ['stream', 'unary'] as const) {
     describe(`over ${transport}`, () => {
-      it('sends what was asked and gives the typed answer', async () => {
+      it('sends the request and returns the typed answer', async () => {
         await using door = await startFakeFrontDoor();
         await using client = new HotloopClient({ address: door.address, transport, apiKey: 'secret' });
         const prediction = await client.predict('churn', {
@@ -119,7 +119,7 @@ describe('HotloopClient.predict', () => {
     });
   }
 
-  it('refuses an attribute that cannot travel, naming it', async () => {
+  it('rejects an attribute that cannot be encoded, naming it', async () => {
     await using client = new HotloopClient({ address: '127.0.0.1:1' });
     const bad = { price: { amount: 3 } } as unknown as Record<string, number>;
     const error = await failureOf(client.predict('churn', { request: bad }));
@@ -135,17 +135,17 @@ describe('HotloopClient.predict', () => {
     expect(error.message).toContain('hotloop up');
   });
 
-  it('refuses options that make no sense, naming the option', () => {
+  it('rejects invalid options, naming the option', () => {
     expect(() => new HotloopClient({ address: 'nowhere' })).toThrow(/address must be host:port/);
     expect(() => new HotloopClient({ timeoutMs: 0 })).toThrow(/timeoutMs/);
   });
 });
 
 describe('the stream', () => {
-  it('carries what is asked in one turn in one frame, and matches every answer to its question', async () => {
+  it('sends the requests of one turn in one frame, and matches every answer to its request', async () => {
     await using door = await startFakeFrontDoor({
       answer: async (request) => {
-        // Later questions are answered first.
+        // Later requests are answered first.
         const value = request.request.value?.number ?? 0;
         for (let turn = 0; turn < 200 - value; turn += 1) await null;
         return echoScore(request);
@@ -161,7 +161,7 @@ describe('the stream', () => {
     expect(door.streams()).toBe(1);
   });
 
-  it('answers everything when the server dies mid-stream and comes back, each prediction under one id', async () => {
+  it('answers everything when the server dies mid-stream and is restarted, each prediction under one id', async () => {
     const held: (() => void)[] = [];
     const first = await startFakeFrontDoor({
       answer: async (request) => {
@@ -187,7 +187,7 @@ describe('the stream', () => {
     for (const { predictionId } of second.requests) expect(before).toContain(predictionId);
   });
 
-  it('waits out a restart of the front door, at the cost of one retry a prediction', async () => {
+  it('survives a restart of the preprocessor, at the cost of one retry per prediction', async () => {
     const first = await startFakeFrontDoor({ answer: echoScore });
     await using client = new HotloopClient({ address: first.address, retry: { attempts: 2 } });
     await client.predict('churn', { request: { value: 0 } });
@@ -201,7 +201,7 @@ describe('the stream', () => {
     );
   });
 
-  it('does not retry what another stream would meet as well', async () => {
+  it('does not retry errors that another stream would get as well', async () => {
     await using door = await startFakeFrontDoor({ answer: () => 'never' });
     await using client = new HotloopClient({ address: door.address });
     const failure = failureOf(client.predict('churn'));
@@ -233,7 +233,7 @@ describe('the stream', () => {
     expect((await slow).score).toBe(1);
   });
 
-  it('tells the server which answers nobody waits for any more', async () => {
+  it('notifies the server of cancelled predictions', async () => {
     await using door = await startFakeFrontDoor({ answer: () => 'never' });
     await using client = new HotloopClient({ address: door.address });
     const controller = new AbortController();
@@ -244,7 +244,7 @@ describe('the stream', () => {
     await expect.poll(() => door.cancelled.length).toBe(1);
   });
 
-  it('keeps at most maxInFlight unanswered, the rest waiting, and refuses beyond maxWaiting', async () => {
+  it('keeps at most maxInFlight unanswered, lets the rest wait, and rejects beyond maxWaiting', async () => {
     const held: (() => void)[] = [];
     let running = 0;
     let most = 0;
@@ -273,7 +273,7 @@ describe('the stream', () => {
     expect(most).toBe(4);
   });
 
-  it('answers what is in flight before it closes, and refuses what comes after', async () => {
+  it('completes calls in flight before it closes, and rejects later ones', async () => {
     const held: (() => void)[] = [];
     await using door = await startFakeFrontDoor({
       answer: async (request) => {
@@ -294,7 +294,7 @@ describe('the stream', () => {
 });
 
 describe('HotloopClient.predictBatch', () => {
-  it('answers in the order asked, and a failed item fails alone', async () => {
+  it('answers in the order of the requests; a failed item does not affect the others', async () => {
     await using door = await startFakeFrontDoor({
       answer: (request) =>
         request.request.value?.number === 1

@@ -15,7 +15,7 @@ import { type LoopState, loopState, type Story, trace } from './story.ts';
 import { Tables } from './tables.ts';
 import { withRetries } from './with-retries.ts';
 
-/** One answer of a batch: failed items do not fail their neighbours. */
+/** One answer of a batch; a failed item does not affect the others. */
 export type BatchResult =
   | { readonly ok: true; readonly prediction: Prediction }
   | { readonly ok: false; readonly error: HotloopClientError };
@@ -23,7 +23,7 @@ export type BatchResult =
 const CLOSE_TIMEOUT_MS = 5000;
 
 /**
- * The way into Hotloop from a program. Make one and share it: it multiplexes. Connections open at the first call.
+ * The client for applications. Create one and share it, because it multiplexes. Connections open at the first call.
  *
  * ```ts
  * await using hotloop = new HotloopClient();
@@ -84,7 +84,7 @@ export class HotloopClient implements AsyncDisposable {
     }
   }
 
-  /** Many predictions in one call, answered in the order asked. */
+  /** Many predictions in one call, answered in the order of the requests. */
   async predictBatch(
     model: string,
     inputs: readonly PredictInput[],
@@ -106,16 +106,15 @@ export class HotloopClient implements AsyncDisposable {
     });
   }
 
-  /** Records what happened after a prediction. Throws when the service refuses it. */
+  /** Records the outcome of a prediction. Throws when the service rejects it. */
   async recordOutcome(outcome: OutcomeInput, patience?: CallPatience): Promise<OutcomeResult> {
     const [result] = await recordOutcomes(this.#context, [outcome], patience);
-    if (!result)
-      throw new HotloopClientError('INTERNAL', 'the service did not say what became of the outcome');
+    if (!result) throw new HotloopClientError('INTERNAL', 'the service returned no result for the outcome');
     if (result.error) throw result.error;
     return result;
   }
 
-  /** Records many outcomes in one call; refused ones are told in the results. */
+  /** Records many outcomes in one call; rejected ones are in the results. */
   recordOutcomes(
     outcomes: readonly OutcomeInput[],
     patience?: CallPatience,
@@ -123,7 +122,7 @@ export class HotloopClient implements AsyncDisposable {
     return recordOutcomes(this.#context, outcomes, patience);
   }
 
-  /** Takes events in without Kafka; refused ones are told in the result. */
+  /** Sends events without Kafka; rejected ones are in the result. */
   sendEvents(
     events: Iterable<EventInput> | AsyncIterable<EventInput>,
     patience?: CallPatience,
@@ -131,27 +130,27 @@ export class HotloopClient implements AsyncDisposable {
     return sendEvents(this.#context, events, patience);
   }
 
-  /** Asks for a training run; follow it with `runs.watch`. */
+  /** Requests a training run; follow it with `runs.watch`. */
   retrain(model: string, options?: RetrainOptions): Promise<RetrainResult> {
     return retrain(this.#context, model, options);
   }
 
-  /** Where the loop of a model stands. */
+  /** The state of a model's loop. */
   loop(model: string, patience?: CallPatience): Promise<LoopState> {
     return loopState(this.#context, model, patience);
   }
 
-  /** What became of one prediction: request, output, decision, outcome, dataset, run, gate, promotion. */
+  /** The trace of one prediction: request, output, decision, outcome, dataset, run, gate, promotion. */
   trace(predictionId: string, patience?: CallPatience): Promise<Story> {
     return trace(this.#context, predictionId, patience);
   }
 
-  /** Resolves when the front door answers. Rejects with UNAVAILABLE, saying what to do. */
+  /** Resolves when the preprocessor answers. Rejects with UNAVAILABLE, saying what to do. */
   ready(timeoutMs: number = this.#context.options.timeoutMs): Promise<void> {
     return waitForConnection(this.#context.stubs.prediction, this.#context.options.address, timeoutMs);
   }
 
-  /** Waits for what is in flight (at most 5 s), then closes the connections. Closing twice is closing once. */
+  /** Waits for calls in flight (at most 5 s), then closes the connections. Closing twice is closing once. */
   close(): Promise<void> {
     this.#closing ??= this.#stream.close(CLOSE_TIMEOUT_MS).finally(() => this.#context.close());
     return this.#closing;
@@ -182,7 +181,7 @@ export class HotloopClient implements AsyncDisposable {
   }
 }
 
-/** A client whose connection stands. Rejects with UNAVAILABLE when nothing answers in time. */
+/** A client with an open connection. Rejects with UNAVAILABLE when nothing answers in time. */
 export async function connect(options: ClientOptions = {}): Promise<HotloopClient> {
   const client = new HotloopClient(options);
   try {

@@ -18,16 +18,16 @@ export type ModelVersion = ModelVersion__Output;
 export type PromotionStep = PromoteProgress__Output;
 
 /**
- * A bundle to register. Give model.yaml's text, or just a name for a bare tensor model. Without `onnx` the version keeps the
- * live version's weights where they have been trained and fit; a model that has none begins with the untrained network that
- * `training.network` of model.yaml declares.
+ * A bundle to register: the text of model.yaml, or just a name for a model of task tensor. Without `onnx` the version
+ * keeps the live version's weights if they were trained and fit; a model without weights starts with the untrained
+ * network that `training.network` of model.yaml declares.
  */
 export interface ModelBundle {
   readonly onnx?: Uint8Array;
   readonly manifestYaml?: string;
   readonly name?: string;
   readonly note?: string;
-  /** Without `onnx`: begin with an untrained network even where the model has been trained. */
+  /** Without `onnx`: start with an untrained network even if the model was trained. */
   readonly untrained?: boolean;
 }
 
@@ -40,24 +40,24 @@ export interface PushResult {
   readonly version: ModelVersion;
   /** False when the same bundle was registered before; `version` is then that one. */
   readonly created: boolean;
-  /** The version whose weights were kept, because no `onnx` was given; 0 when none were. */
+  /** The version whose weights were kept, because no `onnx` was given; 0 if none. */
   readonly weightsFrom: number;
 }
 
 export interface ModelDetails {
   readonly model: ModelSummary;
-  /** Newest first or oldest first, as the service lists them. */
+  /** In the order of the service. */
   readonly versions: readonly ModelVersion[];
 }
 
-/** Live, or under way in the way that the manifest asks for; a rollout goes on without its caller. */
+/** Live, or in progress as the manifest requires; a rollout continues without its caller. */
 const BEGUN: ReadonlySet<string> = new Set(['live', 'approval', 'shadow', 'canary', 'measuring', 'held']);
-/** Loading a large model on every node takes its time. */
+/** Loading a large model on every node takes time. */
 const PROMOTE_TIMEOUT_MS = 300_000;
 const PUSH_TIMEOUT_MS = 300_000;
 const CHUNK_BYTES = 256 * 1024;
 
-/** Models, versions, and which of them is live. */
+/** Models, their versions, and which version is live. */
 export class Models {
   readonly #context: CallContext;
 
@@ -85,12 +85,15 @@ export class Models {
     return { model: reply.model, versions: reply.versions };
   }
 
-  /** Registers the next version; it serves only once promoted. Pushing the same bundle twice registers it once. */
+  /**
+   * Registers the next version, which serves only after it is promoted. Pushing the same bundle twice registers it
+   * once.
+   */
   push(bundle: ModelBundle, patience: CallPatience = {}): Operation<PushStep, PushResult> {
     return new Operation((report) => this.#push(bundle, patience, report));
   }
 
-  /** Loads and warms the version on every node, then flips. */
+  /** Loads and warms up the version on every node, then switches traffic. */
   promote(
     model: string,
     version: number,
@@ -106,7 +109,7 @@ export class Models {
     return this.#flip((metadata, call) => registry.Promote(request, metadata, call), options);
   }
 
-  /** Back to the previous version, which is still warm. */
+  /** Switches back to the previous version, which is still loaded. */
   rollback(
     model: string,
     options: CallPatience & { readonly actor?: string } = {},

@@ -1,8 +1,8 @@
 import { deferred } from './deferred.ts';
 
 /**
- * Work that takes a while: iterate it for its steps, or await `finished()` for its result; do both if both matter.
- * It runs from the moment it is made, iterated or not. Both ways throw the failure.
+ * A long-running operation: iterate it for its steps, or await `finished()` for its result, or do both. It runs from
+ * its creation, iterated or not. Both ways throw the failure.
  */
 export class Operation<Step, Result> implements AsyncIterable<Step> {
   readonly #result: Promise<Result>;
@@ -18,7 +18,7 @@ export class Operation<Step, Result> implements AsyncIterable<Step> {
       this.#ended = true;
       this.#change();
     });
-    // Callers that await it get the failure; without one it must not end the process.
+    // Callers that await it get the failure; if none does, it must not end the process.
     this.#result.catch(() => undefined);
   }
 

@@ -20,17 +20,17 @@ export interface PredictionStreamOptions {
   readonly streams?: number;
 }
 
-/** Predictions in one frame, which keeps a frame far below the server's message limit. */
+/** Predictions per frame, which keeps a frame far below the server's message limit. */
 const MAX_FRAME_ITEMS = 1024;
-/** Rough sizes, for the bound on a frame. */
+/** Assumed sizes, for the limit of a frame. */
 const ITEM_BYTES = 512;
 const CANDIDATE_BYTES = 512;
 
 /**
- * Many predictions over one bidirectional stream, by the framed client that the services use too. At most `maxInFlight` are
- * unanswered; more wait here, up to `maxWaiting`. A stream that is lost takes the predictions sent over it along
- * (UNAVAILABLE, reason connection_lost) and is opened again. Until a service was reached, no connection is a failure;
- * afterwards it is a service that comes back, and predictions wait for it.
+ * Many predictions over one bidirectional stream, with the framed client that the services also use. At most
+ * `maxInFlight` are unanswered; further ones wait here, up to `maxWaiting`. When a stream is lost, the predictions
+ * sent over it fail (UNAVAILABLE, reason connection_lost), and it is reopened. As long as no service was ever
+ * reached, a missing connection is a failure; afterwards it means a restarting service, and predictions wait for it.
  */
 export class PredictionStream {
   readonly #open: (waitForConnection: boolean) => PredictionCall;
@@ -39,7 +39,7 @@ export class PredictionStream {
   readonly #waiting = new Set<() => void>();
   #client: FramedClient<PredictItem, PredictReplyItem__Output> | undefined;
   #inFlight = 0;
-  /** A service has answered over some stream. */
+  /** True once a service has answered over any stream. */
   #reached = false;
   #closed = false;
   #whenIdle: (() => void) | undefined;
@@ -49,12 +49,12 @@ export class PredictionStream {
     this.#options = options;
   }
 
-  /** Unanswered predictions, those that wait for a place included. */
+  /** Unanswered predictions, including those that wait for a place. */
   get size(): number {
     return this.#inFlight + this.#waiting.size;
   }
 
-  /** One attempt. Rejects with DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE (stream lost) or what the service said. */
+  /** One attempt. Rejects with DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE (stream lost) or the service's error. */
   async predict(
     request: PredictRequest,
     timeoutMs: number,
@@ -76,7 +76,7 @@ export class PredictionStream {
     }
   }
 
-  /** Takes nothing new, waits for what is in flight (at most `timeoutMs`), then ends the stream. */
+  /** Accepts no new predictions, waits for those in flight (at most `timeoutMs`), then ends the stream. */
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true;
     if (this.size > 0) {
@@ -91,7 +91,7 @@ export class PredictionStream {
 
   #connected(): FramedClient<PredictItem, PredictReplyItem__Output> {
     this.#client ??= new FramedClient<PredictItem, PredictReplyItem__Output>({
-      name: 'the front door',
+      name: 'the preprocessor',
       open: () => {
         const call = this.#open(this.#reached);
         call.once('metadata', () => {
@@ -160,9 +160,10 @@ export class PredictionStream {
     if (code === 'DEADLINE_EXCEEDED' && reason === '') {
       if (!this.#reached || this.#client?.connected) return tooLate(timeoutMs);
       const within = `within ${Math.round(timeoutMs)} ms`;
-      return new HotloopClientError('UNAVAILABLE', `the front door could not be reached again ${within}`);
+      return new HotloopClientError('UNAVAILABLE', `the preprocessor could not be reached again ${within}`);
     }
-    // Never reached, an address may be wrong: each attempt counts, so that the caller soon hears of it.
+    // If no service was ever reached, the address may be wrong: each attempt counts, so that the caller soon gets the
+    // error.
     if (code === 'UNAVAILABLE' && reason === 'not_connected' && !this.#reached)
       return new HotloopClientError('UNAVAILABLE', 'No connection established', { cause: error });
     return new HotloopClientError(code, message, { reason, ...retryAfter(retryAfterMs), cause: error });
@@ -173,10 +174,10 @@ function tooLate(timeoutMs: number): HotloopClientError {
   return new HotloopClientError('DEADLINE_EXCEEDED', `no answer within ${Math.round(timeoutMs)} ms`);
 }
 
-/** What a service says of one failed item, as an error. */
+/** Converts a failed item to an error. */
 export function failureOf(failure: Failure__Output | null | undefined): HotloopClientError {
   if (!failure)
-    return new HotloopClientError('UNKNOWN', 'the service answered neither a result nor a failure');
+    return new HotloopClientError('UNKNOWN', 'the service returned neither a result nor a failure');
   return new HotloopClientError(clientErrorCode(failure.code), failure.message, {
     reason: failure.reason,
     ...retryAfter(failure.retryAfterMs),

@@ -6,7 +6,7 @@ import { withRetries } from './with-retries.ts';
 const retry = { attempts: 5, baseDelayMs: 1, maxDelayMs: 2, whenExhausted: false };
 
 describe('RetryBudget', () => {
-  it('pays for what was earned and no more', () => {
+  it('allows only as many retries as were earned', () => {
     const budget = new RetryBudget(2, 0.5);
     expect([budget.spend(), budget.spend(), budget.spend()]).toEqual([true, true, false]);
     budget.earn();
@@ -19,7 +19,7 @@ describe('RetryBudget', () => {
 });
 
 describe('withRetries', () => {
-  it('stops retrying when the budget is spent: an outage does not multiply its load', async () => {
+  it('stops retrying when the budget is spent, so that an outage does not multiply the load', async () => {
     const budget = new RetryBudget(10);
     let attempts = 0;
     const down = () => {
@@ -31,7 +31,7 @@ describe('withRetries', () => {
     expect(attempts).toBe(110);
   });
 
-  it('makes no attempt that the deadline leaves no room for', async () => {
+  it('makes no attempt that cannot finish before the deadline', async () => {
     let attempts = 0;
     const slow = { ...retry, attempts: 1000, baseDelayMs: 40, maxDelayMs: 40 };
     const startedAt = performance.now();
@@ -46,7 +46,7 @@ describe('withRetries', () => {
     expect(attempts).toBeGreaterThan(0);
   });
 
-  it('tells each attempt how much time is left', async () => {
+  it('passes the remaining time to each attempt', async () => {
     const given: number[] = [];
     await withRetries(
       (remainingMs) => {

@@ -1,6 +1,6 @@
 /**
- * Keeps retries from becoming the load that keeps a server down: every call earns a fraction of a retry, every retry
- * costs one. `capacity` is what may be spent at once, so that one lost stream can be made good in full.
+ * Prevents retries from keeping an overloaded server down: every call earns a fraction of a retry, every retry costs
+ * one. `capacity` is the maximum balance, enough to retry everything on one lost stream.
  */
 export class RetryBudget {
   readonly #capacity: number;
@@ -13,12 +13,12 @@ export class RetryBudget {
     this.#tokens = capacity;
   }
 
-  /** A call was answered. */
+  /** Call when a call was answered. */
   earn(): void {
     this.#tokens = Math.min(this.#capacity, this.#tokens + this.#earnedPerCall);
   }
 
-  /** True when a retry may be made; it is then paid for. */
+  /** True when a retry is allowed; it is then paid for. */
   spend(): boolean {
     if (this.#tokens < 1) return false;
     this.#tokens -= 1;

@@ -3,10 +3,10 @@ import type { TraceReply__Output } from '@hotloop/proto/gen/hotloop/v1/TraceRepl
 import { type AttributeValue, decodeAttribute } from './attributes.ts';
 import type { CallContext, CallPatience } from './call-context.ts';
 
-/** Where the loop of one model stands. */
+/** The state of one model's loop. */
 export type LoopState = GetLoopReply__Output;
 
-/** One link of a prediction's chain. */
+/** One step in the trace of a prediction. */
 export interface StoryStep {
   /** request, output, decision, outcome, dataset, run, gate or promotion. */
   readonly kind: string;
@@ -17,13 +17,13 @@ export interface StoryStep {
   readonly attributes: Readonly<Record<string, AttributeValue | null>>;
 }
 
-/** All that is known of one prediction, in order of time. */
+/** Everything known about one prediction, in order of time. */
 export interface Story {
   readonly predictionId: string;
   readonly steps: readonly StoryStep[];
 }
 
-/** Where the loop of a model stands: live version, logged predictions, outcomes, latest run. */
+/** The state of a model's loop: live version, logged predictions, outcomes, latest run. */
 export function loopState(context: CallContext, model: string, patience?: CallPatience): Promise<LoopState> {
   const { jobs } = context.stubs;
   return context.repeatable<LoopState>(
@@ -32,7 +32,7 @@ export function loopState(context: CallContext, model: string, patience?: CallPa
   );
 }
 
-/** What became of one prediction. Throws NOT_FOUND for an unknown id. */
+/** The trace of one prediction. Throws NOT_FOUND for an unknown id. */
 export async function trace(
   context: CallContext,
   predictionId: string,

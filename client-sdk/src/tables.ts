@@ -3,9 +3,9 @@ import type { UploadTableRequest } from '@hotloop/proto/gen/hotloop/v1/UploadTab
 import type { CallContext, CallPatience } from './call-context.ts';
 import { upload } from './upload.ts';
 
-/** What the rows of a reference table must be like. */
+/** The schema that the rows of a reference table must match. */
 export interface TableSchema {
-  /** The column that holds the id of the entity. */
+  /** The column with the id of the entity. */
   readonly key: string;
   readonly columns: Readonly<
     Record<
@@ -22,9 +22,9 @@ export interface TableSchema {
 
 export interface TableUpload {
   readonly type: 'text/csv' | 'application/x-ndjson' | 'application/vnd.apache.parquet';
-  /** Rows that may be refused; default 0. */
+  /** Maximum number of rejected rows; default 0. */
   readonly maxRefused?: number;
-  /** Told how many bytes have been sent. */
+  /** Called with the number of bytes sent so far. */
   readonly onProgress?: (sentBytes: number) => void;
 }
 
@@ -33,14 +33,14 @@ export interface UploadedTable {
   readonly version: number;
   readonly rows: number;
   readonly refused: number;
-  /** The first of them, with their lines. */
+  /** The first rejected rows, with their lines. */
   readonly refusedRows: readonly { readonly line: number; readonly problem: string }[];
 }
 
 const CHUNK_BYTES = 256 * 1024;
 const UPLOAD_TIMEOUT_MS = 600_000;
 
-/** Reference tables: rows by the id of an entity, which features named `reference.TABLE.FIELD` read. */
+/** Reference tables: rows by the id of an entity, which features read as `reference.TABLE.FIELD`. */
 export class Tables {
   readonly #context: CallContext;
 
@@ -48,7 +48,9 @@ export class Tables {
     this.#context = context;
   }
 
-  /** Declares a table, or changes its schema for the uploads to come. Throws INVALID_ARGUMENT with the path of what is wrong. */
+  /**
+   * Declares a table, or changes its schema for future uploads. Throws INVALID_ARGUMENT with the path of the problem.
+   */
   async declare(table: string, schema: TableSchema, patience?: CallPatience): Promise<void> {
     const { stubs, options } = this.#context;
     await this.#context.repeatable(
@@ -60,8 +62,9 @@ export class Tables {
   }
 
   /**
-   * Uploads a file as the table's next version: every row is verified, then all are swapped in at once. Throws INVALID_ARGUMENT with
-   * the lines when more rows than `maxRefused` are refused; the table is unchanged then.
+   * Uploads a file as the table's next version: every row is validated, then the version is switched atomically.
+   * Throws INVALID_ARGUMENT with the lines when more than `maxRefused` rows are rejected; the table is then
+   * unchanged.
    */
   async upload(
     table: string,

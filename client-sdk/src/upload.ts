@@ -12,8 +12,8 @@ export type StartUpload<Message, Reply> = (
 ) => ClientWritableStream<Message>;
 
 /**
- * Sends messages as fast as the service takes them and resolves with its answer; an answer that comes early ends the sending. Rejects with
- * HotloopClientError.
+ * Sends messages as fast as the service accepts them and resolves with its answer; an early answer ends the sending.
+ * Rejects with HotloopClientError.
  */
 export async function upload<Message, Reply>(
   context: CallContext,
@@ -26,9 +26,9 @@ export async function upload<Message, Reply>(
   const options = { deadline: Date.now() + patience.timeoutMs };
   const call = start(callMetadata(context.options), options, (error, reply) => {
     if (reply) answer.resolve(reply);
-    else answer.reject(error ?? new HotloopClientError('INTERNAL', 'the service answered nothing'));
+    else answer.reject(error ?? new HotloopClientError('INTERNAL', 'the service returned no answer'));
   });
-  // The callback carries the failure; a write after it only says that the call has ended.
+  // The callback carries the failure; a write after it only reports that the call has ended.
   call.on('error', () => undefined);
   const cancel = () => call.cancel();
   patience.signal?.addEventListener('abort', cancel, { once: true });

@@ -12,7 +12,7 @@ function patience(change: Partial<Patience> = {}): Patience {
   };
 }
 
-/** Fails so many times, then answers how often it was asked. */
+/** Fails the given number of times, then returns the number of calls. */
 function failing(times: number, reason: string): { attempt: () => Promise<number>; asked: () => number } {
   let asked = 0;
   return {
@@ -26,27 +26,27 @@ function failing(times: number, reason: string): { attempt: () => Promise<number
 }
 
 describe('retries', () => {
-  it('end with the attempts when the call may have run', async () => {
+  it('end after the attempts when the call may have run', async () => {
     const { attempt, asked } = failing(10, 'stream_lost');
     await expect(withRetries(attempt, patience())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(asked()).toBe(3);
   });
 
-  it('go on until the deadline, free of charge, while no service was reached', async () => {
+  it('continue until the deadline, without using the budget, while no service was reached', async () => {
     const budget = new RetryBudget(1);
     const { attempt } = failing(10, 'not_connected');
     expect(await withRetries(attempt, patience({ budget }))).toBe(11);
     expect(budget.spend()).toBe(true);
   });
 
-  it('end with the deadline', async () => {
+  it('end at the deadline', async () => {
     const { attempt } = failing(Number.POSITIVE_INFINITY, 'not_connected');
     await expect(withRetries(attempt, patience({ timeoutMs: 50 }))).rejects.toMatchObject({
       code: 'UNAVAILABLE',
     });
   });
 
-  it.each([Number.NaN, 0, -1])('refuse a timeout of %s ms', async (timeoutMs) => {
+  it.each([Number.NaN, 0, -1])('reject a timeout of %s ms', async (timeoutMs) => {
     const { attempt, asked } = failing(0, '');
     await expect(withRetries(attempt, patience({ timeoutMs }))).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -71,7 +71,7 @@ describe('retries', () => {
     await expect(late).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 5000 });
   });
 
-  it('take a timeout that no timer can wait for', async () => {
+  it('accept a timeout longer than a timer supports', async () => {
     const { attempt } = failing(1, 'stream_lost');
     expect(await withRetries(attempt, patience({ timeoutMs: 1e12 }))).toBe(2);
   });

@@ -3,24 +3,23 @@ import type { RetryOptions } from './client-options.ts';
 import { HotloopClientError, toClientError } from './hotloop-client-error.ts';
 import type { RetryBudget } from './retry-budget.ts';
 
-/** The longest that a timer can wait. */
+/** Longest delay that a timer supports. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** What a call may use up. */
+/** Limits of a call. */
 export interface Patience {
   readonly timeoutMs: number;
   readonly retry: Required<RetryOptions>;
   readonly budget: RetryBudget;
   readonly signal?: AbortSignal | undefined;
-  /** host:port that is called; named when nothing answers. */
+  /** host:port that is called; named in the error when nothing answers. */
   readonly address?: string;
 }
 
 /**
- * Makes attempts until one is answered, fails for good, or attempts, budget or deadline leave no room for another. Waits are drawn
- * from 0 to a doubling limit ("full jitter"), so that callers who failed together do not come back together; where the service said how
- * long to wait, that is added.
- * Throws the last failure as a HotloopClientError.
+ * Makes attempts until one is answered, fails finally, or attempts, budget or deadline allow no further one. Waits
+ * are random from 0 to a doubling limit ("full jitter"), so that callers that failed together do not retry together;
+ * a wait requested by the service is added. Throws the last failure as a HotloopClientError.
  */
 export async function withRetries<T>(
   attempt: (remainingMs: number) => Promise<T>,
@@ -52,7 +51,7 @@ export async function withRetries<T>(
   }
 }
 
-/** UNAVAILABLE with the address that was tried: the first thing to check is whether it is the right one. */
+/** UNAVAILABLE with the address that was tried, because it may be the wrong one. */
 function atAddress(failure: HotloopClientError, address?: string): HotloopClientError {
   if (failure.code !== 'UNAVAILABLE' || address === undefined) return failure;
   const noConnection =
@@ -61,14 +60,14 @@ function atAddress(failure: HotloopClientError, address?: string): HotloopClient
   return new HotloopClientError('UNAVAILABLE', message, { reason: failure.reason, cause: failure });
 }
 
-/** No service behind the front door was reached: asking again costs next to nothing, so only the deadline ends it. */
+/** No service was reached: retrying costs almost nothing, so only the deadline ends it. */
 function neverRan(failure: HotloopClientError): boolean {
   return failure.code === 'UNAVAILABLE' && failure.reason === 'not_connected';
 }
 
 function mayRetry(failure: HotloopClientError, retry: Required<RetryOptions>): boolean {
   if (failure.code === 'UNAVAILABLE') return true;
-  // A full queue on this side is no state of the server: waiting for it is the caller's choice.
+  // A full queue in the client says nothing about the server: waiting for it is the caller's choice.
   return (
     retry.whenExhausted && failure.code === 'RESOURCE_EXHAUSTED' && failure.reason !== 'client_queue_full'
   );

@@ -21,8 +21,8 @@ export interface DecideDependencies {
 }
 
 /**
- * The implementation of the decision port. Answers only after the decision is in the journal; adds to the port's errors
- * FAILED_PRECONDITION (the version's manifest makes no decision), RESOURCE_EXHAUSTED `log_full`, CANCELLED.
+ * The implementation of the decision port. Answers only after the decision is in the journal. Additional errors:
+ * FAILED_PRECONDITION (the version's manifest has no valid decision), RESOURCE_EXHAUSTED `log_full`, CANCELLED.
  */
 export interface Decider extends DecisionPort, Disposable {}
 
@@ -39,7 +39,7 @@ export function createDecider(dependencies: DecideDependencies, node: string): D
       return pinned.record;
     });
     const plan = plans.of(record);
-    if (signal?.aborted) throw new HotloopError('CANCELLED', 'the caller has gone');
+    if (signal?.aborted) throw new HotloopError('CANCELLED', 'the caller cancelled the decision');
     const decision = plan.decide(item);
     await journal.append({ item, decision, atMs: clock.now(), node }, record.manifest.log.durability);
     return decision;

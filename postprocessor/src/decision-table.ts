@@ -2,7 +2,7 @@ import type { Decision } from '@hotloop/model/decision/decision.ts';
 import type { JournalTable } from '@hotloop/platform/journal/journal.ts';
 import type { DecideItem } from '@hotloop/platform/ports/decision.ts';
 
-/** One row of the `decision` table: what was decided, and what was shown at which rank with which propensity. */
+/** One row of the `decision` table: the decision, and what was shown at which rank with which propensity. */
 export interface DecisionRow {
   readonly item: Pick<DecideItem, 'predictionId' | 'model' | 'version' | 'variant'>;
   readonly decision: Decision;
@@ -10,7 +10,7 @@ export interface DecisionRow {
   readonly node: string;
 }
 
-/** The first row of a prediction stays: a prediction that is repeated is decided again, but shown only once. */
+/** The first row of a prediction is kept: a repeated prediction is decided again, but shown only once. */
 export const DECISION_TABLE: JournalTable<DecisionRow> = {
   table: 'decision',
   columns: ['prediction_id', 'at', 'model', 'version', 'variant', 'label', 'score', 'shown', 'node'],

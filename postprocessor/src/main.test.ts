@@ -20,7 +20,7 @@ const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 const MANIFEST = manifestSchema.parse({ name: 'shopper', features: [{ name: 'x', from: 'request.x' }] });
 
 describe('the postprocessor process', () => {
-  it('answers decisions that a kill -9 right after the answer does not lose', async () => {
+  it('loses no decision when it is killed (SIGKILL) right after the answer', async () => {
     await using stack = new AsyncDisposableStack();
     const log = silentLog();
     const folder = await mkdtemp(join(tmpdir(), 'hotloop-post-'));
@@ -80,7 +80,7 @@ describe('the postprocessor process', () => {
     expect(await again.stop('SIGTERM')).toBe(0);
   });
 
-  it('refuses to start, in one line that names the variables, without its configuration', async () => {
+  it('refuses to start without its configuration, in one line that names the variables', async () => {
     await using service = startServiceProcess(MAIN, {});
     expect(await service.ended).toBe(1);
     const lines = service.stderr().trim().split('\n');

@@ -2,7 +2,10 @@ import { DURATION_BOUNDARIES, type Tallies } from '@hotloop/platform/telemetry/t
 import { toHotloopError } from '@hotloop/proto/errors.ts';
 import type { Decider } from './decide.ts';
 
-/** Counts decisions by version and code, and times them. Versions come from the registry; others are refused and share a label. */
+/**
+ * Counts decisions by version and code, and measures their duration. Versions come from the registry; unknown ones
+ * are rejected and share a label.
+ */
 export function measureDecisions(decider: Decider, tallies: Tallies): Decider {
   const decisions = tallies.counter({
     name: 'hotloop.decisions',

@@ -5,7 +5,7 @@ import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, PostprocessorSettings } from '@hotloop/platform/start-up/settings.ts';
 import { type Postprocessor, startPostprocessor } from './service.ts';
 
-/** Opens the postprocessor out of its settings; the foundation's `closing` closes it. */
+/** Opens the postprocessor from its settings; the foundation's `closing` closes it. */
 export async function openPostprocessor(
   settings: PostprocessorSettings,
   listen: Listen,

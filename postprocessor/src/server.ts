@@ -18,7 +18,7 @@ import type { DecisionServiceHandlers } from '@hotloop/proto/gen/hotloop/v1/Deci
 
 const VARIANTS: ReadonlySet<string> = new Set<Variant>(['live', 'canary', 'shadow', 'pinned']);
 
-/** Maps DecisionService to the decision port and back. Decides nothing. */
+/** Maps DecisionService to the decision port and back; contains no logic. */
 export function decisionHandlers(decider: DecisionPort): DecisionServiceHandlers {
   return {
     Decide: unary(async (request: DecideRequest__Output, { signal }) => ({
@@ -26,8 +26,8 @@ export function decisionHandlers(decider: DecisionPort): DecisionServiceHandlers
     })),
     DecideStream: framedHandler<DecideItem__Output, DecideReplyItem>({
       async handle({ request }) {
-        if (!request) throw new HotloopError('INVALID_ARGUMENT', 'the item holds no request');
-        // A decision takes less time than watching whether its caller is still there.
+        if (!request) throw new HotloopError('INVALID_ARGUMENT', 'the item has no request');
+        // A decision takes less time than checking whether its caller still waits.
         return { decision: decisionOf(await decider.decide(itemOf(request))) };
       },
       timeoutMsOf: ({ request }) => request?.timeoutMs ?? 0,

@@ -63,7 +63,7 @@ function registryOf() {
   return registry;
 }
 
-/** The postprocessor on a database and a folder, and a client of it. */
+/** The postprocessor with a database and a folder, and a client for it. */
 async function open(url: string, journalDirectory: string, serviceUrl = url) {
   const stack = new AsyncDisposableStack();
   const log = silentLog();
@@ -124,7 +124,7 @@ async function refusal(promise: Promise<unknown>): Promise<HotloopError> {
 }
 
 describe('DecisionService', () => {
-  it('decides, and its decisions stand in Postgres once, with what was shown', async () => {
+  it('decides, and stores its decisions in Postgres once, with what was shown', async () => {
     await using database = await createMigratedDatabase();
     await using folder = await temporaryFolder();
     await using opened = await open(database.url, folder.path);
@@ -179,7 +179,7 @@ describe('DecisionService', () => {
     expect(rows[0]).toEqual({ all: 1000, distinct: 1000 });
   });
 
-  it('goes on deciding while Postgres is away, and the next start ships what was decided', async () => {
+  it('continues to decide while Postgres is down, and ships the decisions at the next start', async () => {
     await using database = await createMigratedDatabase();
     await using folder = await temporaryFolder();
     const nobody = new URL(testServices().databaseUrl);
@@ -196,7 +196,7 @@ describe('DecisionService', () => {
     expect(rows).toEqual([{ prediction_id: predictionId, label: 'buys' }]);
   });
 
-  it('refuses what it cannot decide, by name, and writes nothing of it', async () => {
+  it('rejects what it cannot decide, naming the problem, and stores nothing', async () => {
     await using database = await createMigratedDatabase();
     await using folder = await temporaryFolder();
     await using opened = await open(database.url, folder.path);

@@ -22,25 +22,25 @@ import { measureDecisions } from './measure-decisions.ts';
 import { decisionHandlers } from './server.ts';
 
 export interface PostprocessorOptions {
-  /** host:port; port 0 takes a free one. */
+  /** host:port; port 0 picks a free port. */
   readonly listen: string;
-  /** Name of this node, written into each decision. */
+  /** Name of this node, stored with each decision. */
   readonly node: string;
-  /** Folder of the decision journal; no other process uses it. */
+  /** Folder of the decision journal; used by this process only. */
   readonly journalDirectory: string;
   readonly drainMs: number;
-  /** Without it nothing is served over HTTP. */
+  /** Without it, HTTP is not served. */
   readonly http?: HttpOptions;
 }
 
 /** Opened and closed by the caller of `startPostprocessor`. */
 export interface PostprocessorAdapters {
   readonly registry: RegistryReader;
-  /** Where the journal is shipped to, over a connection of its own. */
+  /** Where the journal is shipped to. The shipper opens its own connection. */
   readonly databaseUrl: string;
-  /** For the upkeep of the decisions' table. */
+  /** For the maintenance of the decisions' table. */
   readonly pool: Pool;
-  /** Keeps days of the decision log before they are dropped. */
+  /** Archives days of the decision log before they are dropped. */
   readonly archive?: ArchivePartition | undefined;
   readonly authenticator: Authenticator;
   readonly tls?: TlsIdentity | undefined;
@@ -51,7 +51,7 @@ export interface PostprocessorAdapters {
 
 export interface Postprocessor extends AsyncDisposable {
   readonly address: string;
-  /** host:port of HTTP as bound; empty when none is served. */
+  /** host:port of HTTP as bound; empty when HTTP is not served. */
   readonly httpAddress: string;
   /** For a preprocessor in the same process. */
   readonly decision: DecisionPort;
@@ -61,7 +61,10 @@ export interface Postprocessor extends AsyncDisposable {
 
 const SERVICE = 'hotloop.v1.DecisionService';
 
-/** Starts the postprocessor; serves when it resolves. Disposal, or the signal, drains it and then closes everything that it has opened. */
+/**
+ * Starts the postprocessor; resolves when it serves. Disposal, or the signal, drains it and then closes what it
+ * opened.
+ */
 export async function startPostprocessor(
   options: PostprocessorOptions,
   adapters: PostprocessorAdapters,
@@ -75,7 +78,7 @@ export async function startPostprocessor(
     const journal = closing.use('decision journal', openJournal(table, settings, log));
     const shipping = { databaseUrl: adapters.databaseUrl, application: 'postprocessor-log' };
     const shipper = closing.use('decision shipper', startShipThread(journal, shipping, log));
-    // The next start ships what is left in the journal; this only saves it the work.
+    // Optional: the next start would also ship what is left in the journal.
     closing.defer('last shipment', () => shipper.flush(options.drainMs).catch(() => undefined));
 
     const clock = adapters.clock ?? systemClock;

@@ -1,4 +1,4 @@
-/** The codes an error may carry: gRPC's own, without OK. */
+/** The codes of an error: gRPC's own, without OK. */
 export const ERROR_CODES = {
   CANCELLED: 1,
   UNKNOWN: 2,
@@ -32,15 +32,15 @@ export function errorCodeOf(status: number): ErrorCode {
 export interface ErrorDetails {
   /** Machine-readable, lower_snake_case, such as nonfinite_output. */
   readonly reason?: string;
-  /** For the log only; never reaches a caller. */
+  /** Only for the log; never reaches a caller. */
   readonly cause?: unknown;
-  /** For a refusal that passes: trying again makes sense after so many milliseconds. */
+  /** For a temporary rejection: milliseconds after which a retry makes sense. */
   readonly retryAfterMs?: number;
 }
 
 /**
- * The one error of the domain. `message` is written for the caller: what was wrong, where, what to do; it names no
- * path, host, SQL or stack. `cause` is for the log.
+ * The only error type of the domain. `message` is written for the caller: what was wrong, where, what to do; it
+ * contains no path, host, SQL or stack trace. `cause` is for the log.
  */
 export class HotloopError extends Error {
   readonly code: ErrorCode;
@@ -56,10 +56,10 @@ export class HotloopError extends Error {
   }
 }
 
-/** The text of every unexpected error. */
-export const INTERNAL_MESSAGE = 'internal error; the log holds the details under the request id';
+/** The message of every unexpected error. */
+export const INTERNAL_MESSAGE = 'internal error; the log has the details under the request id';
 
-/** What a caller may see of any thrown value: a HotloopError as it is, everything else INTERNAL with a fixed text. */
+/** What a caller may see of any thrown value: a HotloopError unchanged, everything else INTERNAL with a fixed text. */
 export function toHotloopError(error: unknown): HotloopError {
   if (error instanceof HotloopError) return error;
   if (error instanceof Error && error.name === 'AbortError')

@@ -42,7 +42,7 @@ function filesUnder(folder: string): Map<string, string> {
   return found;
 }
 
-/** Committed files that differ from those generated from the contracts now. */
+/** Committed files that differ from what the contracts generate now. */
 function staleFiles(): string[] {
   const fresh = mkdtempSync(join(tmpdir(), 'hotloop-types-'));
   try {

@@ -13,7 +13,7 @@ describe('the nearest known name', () => {
     expect(nearestName(unknown, ['churn', 'product-ranker'])).toBe(expected);
   });
 
-  it('is offered as a question', () => {
+  it('is suggested as a question', () => {
     expect(didYouMean('churm', ['churn'])).toBe('; did you mean churn?');
     expect(didYouMean('x', ['churn'])).toBe('');
   });

@@ -1,8 +1,10 @@
-/** Letters of a name that may be wrong for another to be meant. */
+/** Maximum number of edits between a wrong name and a suggestion. */
 const MOST_EDITS = 3;
 const LONGEST = 80;
 
-/** The known name that an unknown one most likely means: at most three edits, and fewer than half its letters. Pure. */
+/**
+ * The known name that is most similar to an unknown one: at most three edits, and fewer than half its letters. Pure.
+ */
 export function nearestName(unknown: string, known: Iterable<string>): string | undefined {
   if (unknown.length === 0 || unknown.length > LONGEST) return undefined;
   let best: string | undefined;
@@ -15,13 +17,16 @@ export function nearestName(unknown: string, known: Iterable<string>): string | 
   return best;
 }
 
-/** `; did you mean NAME?`, or nothing where no known name is near. */
+/** `; did you mean NAME?`, or empty if no known name is similar. */
 export function didYouMean(unknown: string, known: Iterable<string>): string {
   const name = nearestName(unknown, known);
   return name === undefined ? '' : `; did you mean ${name}?`;
 }
 
-/** Optimal string alignment: insertions, deletions, substitutions, and swaps of neighbours count one each. */
+/**
+ * Optimal string alignment: insertions, deletions, substitutions, and swaps of neighbouring letters count as one
+ * each.
+ */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);

@@ -8,7 +8,7 @@ import {
 } from './prediction-id.ts';
 
 describe('a prediction id', () => {
-  it('is a UUIDv7 that says when it was made, and no two are the same', () => {
+  it('is a unique UUIDv7 with its time of creation', () => {
     const ids = randomPredictionIds();
     const made = new Set<string>();
     for (let count = 0; count < 5000; count++) {
@@ -22,17 +22,17 @@ describe('a prediction id', () => {
     expect(made.size).toBe(5000);
   });
 
-  it('shows each bit that it was given, once', () => {
+  it('contains each given bit once', () => {
     const bytes = [0x1a, 0x23, 0x45, 0xc6, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x12];
     const ids = randomPredictionIds((into) => {
       for (let index = 0; index < into.length; index++) into[index] = bytes[index % 10] ?? 0;
     });
-    // The first byte gives its lower half and, of the upper one, the two bits behind the variant.
+    // The first byte gives its lower half and, of the upper half, the two bits after the variant.
     expect(ids.next(0x0123456789ab)).toBe('01234567-89ab-7a23-9645-789abcdef012');
     expect(ids.next(0)).toBe('00000000-0000-7a23-9645-789abcdef012');
   });
 
-  it('holds every random bit it may, each as often set as not', () => {
+  it('has uniformly random bits in all random positions', () => {
     const ids = randomPredictionIds();
     const set = new Array<number>(128).fill(0);
     const count = 4000;

@@ -7,14 +7,15 @@ const VARIANTS = Buffer.from('89ab', 'latin1');
 const RANDOM_BYTES = 10;
 const IDS_AT_ONCE = 512;
 
-/** Makes prediction ids: UUIDv7 (RFC 9562), 48 bits of milliseconds since 1970 and 74 random bits. */
+/** Generates prediction ids: UUIDv7 (RFC 9562), 48 bits of milliseconds since 1970 and 74 random bits. */
 export interface PredictionIds {
   next(nowMs: number): string;
 }
 
 /**
- * Ids from the system's random source, drawn in blocks because a draw costs more than the rest. Each is written as bytes and
- * read as one text: one put together from pieces is put together again wherever it is looked into, at four times the cost.
+ * Ids from the system's random source, read in blocks because a read costs more than the rest. Each id is written as
+ * bytes and converted to one string: a string concatenated from pieces would be flattened at its first use, at four
+ * times the cost.
  */
 export function randomPredictionIds(
   fill: (bytes: Uint8Array) => void = (bytes) => randomFillSync(bytes),
@@ -29,7 +30,7 @@ export function randomPredictionIds(
         fill(pool);
         used = 0;
       }
-      // Many ids are made in one millisecond.
+      // Many ids are created in one millisecond.
       if (nowMs !== time) {
         time = nowMs;
         text.write(startOf(nowMs), 'latin1');
@@ -41,7 +42,10 @@ export function randomPredictionIds(
   };
 }
 
-/** The id of a moment and ten bytes: the same arguments give the same id, so that a duplicate message is one prediction. */
+/**
+ * The id for a time and ten bytes: the same arguments give the same id, so that a duplicate message is one
+ * prediction.
+ */
 export function predictionIdOf(ms: number, bytes: Uint8Array): string {
   const text = Buffer.from(firstPredictionIdAt(ms), 'latin1');
   writeEnd(bytes, 0, text);
@@ -79,31 +83,34 @@ export function isPredictionId(text: string): boolean {
   return PATTERN.test(text);
 }
 
-/** Milliseconds since 1970 that an id was made at. */
+/** The time in an id, in milliseconds since 1970. */
 export function predictionTimeMs(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
-/** How old and how far ahead a caller's own id may be: the log's partitions are days of these ids. */
+/**
+ * Maximum age, and maximum time in the future, of an id that a caller generated: the log is partitioned by the day in
+ * the id.
+ */
 const MAX_AGE_MS = 24 * 3_600_000;
 const MAX_AHEAD_MS = 5 * 60_000;
 
-/** What is wrong with an id that a caller has made; undefined when it may be used. */
+/** The problem of an id that a caller generated; undefined when it is valid. */
 export function predictionIdProblem(id: string, nowMs: number): string | undefined {
   if (!isPredictionId(id)) return 'must be a UUIDv7 in lower case, or be left empty';
   const madeAt = predictionTimeMs(id);
-  if (madeAt < nowMs - MAX_AGE_MS) return 'was made more than 24 hours ago; make a new one';
+  if (madeAt < nowMs - MAX_AGE_MS) return 'was created more than 24 hours ago; create a new one';
   if (madeAt > nowMs + MAX_AHEAD_MS)
-    return 'lies more than 5 minutes ahead; check the clock of the machine that made it';
+    return 'is more than 5 minutes in the future; check the clock of the machine that created it';
   return undefined;
 }
 
-/** The smallest id of a moment; ids sort by time, so a range of ids is a range of time. */
+/** The smallest id for a time; ids sort by time, so a range of ids is a range of time. */
 export function firstPredictionIdAt(ms: number): string {
   return `${startOf(ms)}000-8000-000000000000`;
 }
 
-/** A prediction's trace id is its own id without the dashes: one id ties everything. */
+/** A prediction's trace id is its own id without dashes, so that one id connects everything. */
 export function traceIdOf(predictionId: string): string {
   return predictionId.replaceAll('-', '');
 }

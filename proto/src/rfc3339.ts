@@ -3,8 +3,9 @@ const PATTERN =
 const MINUTE_MS = 60_000;
 
 /**
- * Reads a time of RFC 3339, such as `2026-02-28T10:00:00.250+01:00`, as whole milliseconds since 1970; null for any other
- * text. The offset is required, and the day must exist: 30 February is refused, where `Date.parse` would give 2 March.
+ * Parses an RFC 3339 time, such as `2026-02-28T10:00:00.250+01:00`, as whole milliseconds since 1970; null for any
+ * other text. The offset is required, and the day must exist: 30 February is rejected, while `Date.parse` would give
+ * 2 March.
  */
 export function parseRfc3339(text: string): number | null {
   const match = PATTERN.exec(text);
@@ -24,7 +25,7 @@ export function parseRfc3339(text: string): number | null {
   const milliseconds = Number((match[7] ?? '').padEnd(3, '0').slice(0, 3));
   const offset = (match[8] === '-' ? -1 : 1) * (offsetHours * 60 + offsetMinutes) * MINUTE_MS;
   const date = new Date(0);
-  // Not Date.UTC, which takes the years 0 to 99 for 1900 to 1999.
+  // Not Date.UTC, which treats the years 0 to 99 as 1900 to 1999.
   date.setUTCFullYear(year, month - 1, day);
   date.setUTCHours(hour, minute, second, milliseconds);
   return date.getTime() - offset;

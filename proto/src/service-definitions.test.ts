@@ -14,7 +14,7 @@ function methodOf(definitions: typeof generic, service: string, name: string) {
   return method;
 }
 
-/** Half of all fields are left out, or are there and are null or undefined. */
+/** Half of all fields are omitted, null or undefined. */
 const message = <T extends object>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
   fc.record(
     Object.fromEntries(
@@ -141,34 +141,31 @@ const CASES: readonly (readonly [string, string, fc.Arbitrary<object>, fc.Arbitr
 ];
 
 describe('definitions for services', () => {
-  it.each(CASES)(
-    'write the messages of %s %s so that they read as the loader would have written them',
-    (...given) => {
-      const [service, name, requests, replies] = given;
-      const theirs = methodOf(generic, service, name);
-      const ours = methodOf(direct, service, name);
-      fc.assert(
-        fc.property(requests, (request) => {
-          const written = ours.requestSerialize(request);
-          expect(ours.requestDeserialize(written)).toEqual(
-            theirs.requestDeserialize(theirs.requestSerialize(request)),
-          );
-        }),
-        { numRuns: 150 },
-      );
-      fc.assert(
-        fc.property(replies, (reply) => {
-          const written = ours.responseSerialize(reply);
-          expect(ours.responseDeserialize(written)).toEqual(
-            theirs.responseDeserialize(theirs.responseSerialize(reply)),
-          );
-        }),
-        { numRuns: 150 },
-      );
-    },
-  );
+  it.each(CASES)('encode the messages of %s %s so that they decode as those of the loader', (...given) => {
+    const [service, name, requests, replies] = given;
+    const theirs = methodOf(generic, service, name);
+    const ours = methodOf(direct, service, name);
+    fc.assert(
+      fc.property(requests, (request) => {
+        const written = ours.requestSerialize(request);
+        expect(ours.requestDeserialize(written)).toEqual(
+          theirs.requestDeserialize(theirs.requestSerialize(request)),
+        );
+      }),
+      { numRuns: 150 },
+    );
+    fc.assert(
+      fc.property(replies, (reply) => {
+        const written = ours.responseSerialize(reply);
+        expect(ours.responseDeserialize(written)).toEqual(
+          theirs.responseDeserialize(theirs.responseSerialize(reply)),
+        );
+      }),
+      { numRuns: 150 },
+    );
+  });
 
-  it('are found out when one value of a message is lost', () => {
+  it('differ when one value of a message is lost (check of the comparison)', () => {
     const { requestSerialize, requestDeserialize } = methodOf(
       direct,
       'hotloop.v1.InferenceService',
@@ -178,7 +175,7 @@ describe('definitions for services', () => {
     expect(requestDeserialize(requestSerialize({ items: [{ sequence: 1 }] }))).not.toEqual(all);
   });
 
-  it('leave every other method, and what reflection shows, as the loader has it', () => {
+  it('leave all other methods, and the reflection, as loaded', () => {
     const theirs = loadDefinitions(HOTLOOP_FILES);
     const ours = loadServiceDefinitions(HOTLOOP_FILES);
     expect(Object.keys(ours)).toEqual(Object.keys(theirs));

@@ -2,7 +2,7 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import protobuf from 'protobufjs';
 import { LOADER_OPTIONS, loadDefinitions, PROTO_ROOT } from './definitions.ts';
 
-/** The methods whose messages are written once or more for every prediction. */
+/** The methods whose messages are encoded once or more for every prediction. */
 const HOT_METHODS: Readonly<Record<string, readonly string[]>> = {
   'hotloop.v1.PredictionService': ['Predict', 'PredictStream'],
   'hotloop.v1.InferenceService': ['InferStream'],
@@ -10,10 +10,10 @@ const HOT_METHODS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Contracts as `loadDefinitions` reads them, for services and for internal callers. The hot methods encode
- * their arguments directly: the loader first makes a message of every part, which costs
- * more than the writing itself. The price is that nothing is converted: a text must be a text already, as the generated types
- * say, where the loader would make one of a number. Code with untyped messages uses `loadDefinitions`.
+ * Contracts as from `loadDefinitions`, for services and for internal callers. The hot methods encode their arguments
+ * directly: the loader first creates a message object for every part, which costs more than the encoding itself. In
+ * return nothing is converted: a text must already be a string, as in the generated types, while the loader would
+ * convert a number. Code with untyped messages uses `loadDefinitions`.
  */
 export function loadServiceDefinitions(files: readonly string[]): PackageDefinition {
   const definitions = { ...loadDefinitions(files) };
@@ -39,7 +39,7 @@ export function loadServiceDefinitions(files: readonly string[]): PackageDefinit
   return definitions;
 }
 
-/** The same reflection as the loader's, which keeps its own to itself. */
+/** The same reflection data as the loader's, which does not expose it. */
 function readContracts(files: readonly string[]): protobuf.Root {
   const root = new protobuf.Root();
   root.resolvePath = (_, target) => `${PROTO_ROOT}/${target}`;
@@ -53,7 +53,7 @@ function directSerializer(type: protobuf.Type): (message: object) => Buffer {
   return (message) => type.encode(message).finish() as Buffer;
 }
 
-/** Values of an enumeration are texts in our messages, and only the loader's conversion makes numbers of them. */
+/** Enum values are strings in our messages, and only the loader converts them to numbers. */
 function refuseEnums(type: protobuf.Type, seen: Set<protobuf.Type>): void {
   if (seen.has(type)) return;
   seen.add(type);

@@ -4,7 +4,7 @@ import { isPredictionId, predictionTimeMs, randomPredictionIds } from './predict
 import { shadowIdOf } from './shadow-id.ts';
 
 describe('the id of a shadow answer', () => {
-  it('is another id of the same time, one for each version, and leads back to the prediction', () => {
+  it('is another id with the same time, one per version, from which the prediction can be found', () => {
     const ids = randomPredictionIds();
     const version = fc.integer({ min: 1, max: 1_000_000 });
     fc.assert(

@@ -1,10 +1,10 @@
-/** Digits of an id that carry no time and no version of UUID: the last twelve. */
+/** Digits of an id that contain neither the time nor the UUID version: the last twelve. */
 const MASKED = 12;
 
 /**
- * The id of a shadow version's row in the prediction log. The log has one row for each id, and the row of the answer has the
- * prediction's own; a copy's row has this one: the same time, and the last 48 bits XORed with a mask of the version. Applied to a
- * shadow's id it gives the prediction's id back. Pure.
+ * The id of a shadow version's row in the prediction log. The log has one row per id, and the row of the answer has
+ * the prediction's own id. A copy's row has this id: the same time, and the last 48 bits XORed with a mask for the
+ * version. Applied to a shadow's id, it returns the prediction's id. Pure.
  */
 export function shadowIdOf(predictionId: string, version: number): string {
   const masked = BigInt(`0x${predictionId.slice(-MASKED)}`) ^ maskOf(version);

@@ -17,7 +17,7 @@ import type { PredictRequest__Output } from '@hotloop/proto/gen/hotloop/v1/Predi
 
 type Stream = ServerDuplexStream<PredictFrame__Output, PredictReplyFrame>;
 
-/** Handlers as grpc-js calls them; what a call is depends on the method, which only the test knows. */
+/** Handlers as grpc-js calls them; the type of the call depends on the method, which only the test knows. */
 export type FakeHandlers = Readonly<
   Record<string, (call: never, done: (error: unknown, reply?: unknown) => void) => void>
 >;
@@ -29,33 +29,33 @@ export interface FakeOptions {
   /** 0 lets the system choose. */
   readonly port?: number;
   readonly answer?: (request: PredictRequest__Output) => Answer | Promise<Answer>;
-  /** Handlers of the other services, by service and method, as grpc-js takes them. */
+  /** Handlers of the other services, by service and method, as grpc-js accepts them. */
   readonly others?: Readonly<Record<string, FakeHandlers>>;
 }
 
-/** A front door on a real grpc-js server, and what it saw. */
+/** A simulated preprocessor on a real grpc-js server, with a record of its requests. */
 export interface FakeFrontDoor extends AsyncDisposable {
   readonly address: string;
   readonly port: number;
-  /** Every request that arrived, in order: unary, batch and stream alike. */
+  /** Every received request, in order: unary, batch and stream alike. */
   readonly requests: PredictRequest__Output[];
-  /** How many items each frame of a stream held. */
+  /** The number of items in each frame of a stream. */
   readonly frames: number[];
-  /** Sequences that callers no longer wait for. */
+  /** Sequences that callers cancelled. */
   readonly cancelled: number[];
   /** Value of the authorization header of each call. */
   readonly authorizations: string[];
-  /** Streams opened so far. */
+  /** Number of streams opened so far. */
   streams(): number;
-  /** Breaks every open stream with a status, as a dying server does. */
+  /** Breaks every open stream with a status, like a dying server. */
   breakStreams(code: status): void;
-  /** Asks every open stream's client to open another. */
+  /** Asks the client of every open stream to open another one. */
   drainStreams(): void;
-  /** Gone at once, connections and all. */
+  /** Stops at once, closing all connections. */
   kill(): void;
 }
 
-/** Answers with a score that follows from the request, so that a mixed-up answer is noticed. */
+/** Answers with a score that depends on the request, so that mixed-up answers are detected. */
 export function echoScore(request: PredictRequest__Output): Answer {
   const score = request.request.value?.number ?? 0;
   const { predictionId, model } = request;
@@ -93,7 +93,7 @@ export async function startFakeFrontDoor(options: FakeOptions = {}): Promise<Fak
     PredictStream: (stream: Stream) => {
       streams += 1;
       open.add(stream);
-      // As the front door does: the client writes once its call was taken.
+      // As in the preprocessor: the client writes only after its call was accepted.
       stream.sendMetadata(new Metadata());
       note(stream.metadata);
       let unanswered = 0;

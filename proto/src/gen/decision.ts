@@ -34,7 +34,7 @@ export interface ProtoGrpcType {
       DecideRequest: MessageTypeDefinition<_hotloop_v1_DecideRequest, _hotloop_v1_DecideRequest__Output>
       Decision: MessageTypeDefinition<_hotloop_v1_Decision, _hotloop_v1_Decision__Output>
       /**
-       * From raw output to decision. Served by the postprocessor.
+       * Decisions from raw outputs. Served by the postprocessor.
        */
       DecisionService: SubtypeConstructor<typeof grpc.Client, _hotloop_v1_DecisionServiceClient> & { service: _hotloop_v1_DecisionServiceDefinition }
       Failure: MessageTypeDefinition<_hotloop_v1_Failure, _hotloop_v1_Failure__Output>

@@ -35,7 +35,7 @@ export interface ProtoGrpcType {
       InferReplyItem: MessageTypeDefinition<_hotloop_v1_InferReplyItem, _hotloop_v1_InferReplyItem__Output>
       /**
        * How the preprocessor calls compute: the content of the Open Inference Protocol plus the fields of the prediction log,
-       * many items a frame, because the cost of a message on a stream is larger than the cost of a small model.
+       * with many items per frame, because a message on a stream costs more than a small model.
        */
       InferenceService: SubtypeConstructor<typeof grpc.Client, _hotloop_v1_InferenceServiceClient> & { service: _hotloop_v1_InferenceServiceDefinition }
       NumberList: MessageTypeDefinition<_hotloop_v1_NumberList, _hotloop_v1_NumberList__Output>

@@ -38,7 +38,7 @@ export interface ProtoGrpcType {
       GetLoopRequest: MessageTypeDefinition<_hotloop_v1_GetLoopRequest, _hotloop_v1_GetLoopRequest__Output>
       GetRunRequest: MessageTypeDefinition<_hotloop_v1_GetRunRequest, _hotloop_v1_GetRunRequest__Output>
       /**
-       * Training runs, the state of the loop, and the story of one prediction. Served by the retrainer.
+       * Training runs, the state of the loop, and the trace of one prediction. Served by the retrainer.
        */
       JobService: SubtypeConstructor<typeof grpc.Client, _hotloop_v1_JobServiceClient> & { service: _hotloop_v1_JobServiceDefinition }
       ListRunsReply: MessageTypeDefinition<_hotloop_v1_ListRunsReply, _hotloop_v1_ListRunsReply__Output>

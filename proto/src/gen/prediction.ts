@@ -43,7 +43,7 @@ export interface ProtoGrpcType {
       PredictRequest: MessageTypeDefinition<_hotloop_v1_PredictRequest, _hotloop_v1_PredictRequest__Output>
       PredictResult: MessageTypeDefinition<_hotloop_v1_PredictResult, _hotloop_v1_PredictResult__Output>
       /**
-       * The front door. Served by the preprocessor.
+       * Predictions. Served by the preprocessor.
        */
       PredictionService: SubtypeConstructor<typeof grpc.Client, _hotloop_v1_PredictionServiceClient> & { service: _hotloop_v1_PredictionServiceDefinition }
       RankedCandidate: MessageTypeDefinition<_hotloop_v1_RankedCandidate, _hotloop_v1_RankedCandidate__Output>

@@ -36,7 +36,7 @@ export interface ProtoGrpcType {
       PushModelReply: MessageTypeDefinition<_hotloop_v1_PushModelReply, _hotloop_v1_PushModelReply__Output>
       PushModelRequest: MessageTypeDefinition<_hotloop_v1_PushModelRequest, _hotloop_v1_PushModelRequest__Output>
       /**
-       * Models, versions and which of them is live. Served by the retrainer.
+       * Models, their versions, and which version is live. Served by the retrainer.
        */
       RegistryService: SubtypeConstructor<typeof grpc.Client, _hotloop_v1_RegistryServiceClient> & { service: _hotloop_v1_RegistryServiceDefinition }
       RollbackRequest: MessageTypeDefinition<_hotloop_v1_RollbackRequest, _hotloop_v1_RollbackRequest__Output>

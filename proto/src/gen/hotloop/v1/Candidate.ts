@@ -3,7 +3,7 @@
 import type { Value as _hotloop_v1_Value, Value__Output as _hotloop_v1_Value__Output } from '../../hotloop/v1/Value.ts';
 
 /**
- * Something to be scored within one prediction, such as a product that may be shown.
+ * A candidate that is scored within one prediction, such as a product that may be shown.
  */
 export interface Candidate {
   'id'?: (string);
@@ -11,7 +11,7 @@ export interface Candidate {
 }
 
 /**
- * Something to be scored within one prediction, such as a product that may be shown.
+ * A candidate that is scored within one prediction, such as a product that may be shown.
  */
 export interface Candidate__Output {
   'id': (string);

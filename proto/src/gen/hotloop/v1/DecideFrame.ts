@@ -5,7 +5,7 @@ import type { DecideItem as _hotloop_v1_DecideItem, DecideItem__Output as _hotlo
 export interface DecideFrame {
   'items'?: (_hotloop_v1_DecideItem)[];
   /**
-   * Sequences of earlier items whose caller has gone; they need no answer.
+   * Sequences of earlier items whose caller cancelled; they need no answer.
    */
   'cancelled'?: (number)[];
 }
@@ -13,7 +13,7 @@ export interface DecideFrame {
 export interface DecideFrame__Output {
   'items': (_hotloop_v1_DecideItem__Output)[];
   /**
-   * Sequences of earlier items whose caller has gone; they need no answer.
+   * Sequences of earlier items whose caller cancelled; they need no answer.
    */
   'cancelled': (number)[];
 }

@@ -5,7 +5,7 @@ import type { DecideReplyItem as _hotloop_v1_DecideReplyItem, DecideReplyItem__O
 export interface DecideReplyFrame {
   'items'?: (_hotloop_v1_DecideReplyItem)[];
   /**
-   * The server answers the items that it has and accepts no more on this stream: open another, then half-close this one.
+   * The server answers the items that it has and accepts no more on this stream: open another one, then half-close this one.
    */
   'draining'?: (boolean);
 }
@@ -13,7 +13,7 @@ export interface DecideReplyFrame {
 export interface DecideReplyFrame__Output {
   'items': (_hotloop_v1_DecideReplyItem__Output)[];
   /**
-   * The server answers the items that it has and accepts no more on this stream: open another, then half-close this one.
+   * The server answers the items that it has and accepts no more on this stream: open another one, then half-close this one.
    */
   'draining': (boolean);
 }

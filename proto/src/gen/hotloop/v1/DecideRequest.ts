@@ -14,7 +14,7 @@ export interface DecideRequest {
   'request'?: ({[key: string]: _hotloop_v1_Value});
   'entities'?: ({[key: string]: string});
   /**
-   * Candidates that must not be shown, found by the preprocessor through decision.rank.exclude.
+   * Candidates that must not be shown; the preprocessor determines them from decision.rank.exclude.
    */
   'excluded'?: (string)[];
   'timeoutMs'?: (number);
@@ -31,7 +31,7 @@ export interface DecideRequest__Output {
   'request': ({[key: string]: _hotloop_v1_Value__Output});
   'entities': ({[key: string]: string});
   /**
-   * Candidates that must not be shown, found by the preprocessor through decision.rank.exclude.
+   * Candidates that must not be shown; the preprocessor determines them from decision.rank.exclude.
    */
   'excluded': (string)[];
   'timeoutMs': (number);

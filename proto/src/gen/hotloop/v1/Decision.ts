@@ -3,7 +3,7 @@
 import type { RankedCandidate as _hotloop_v1_RankedCandidate, RankedCandidate__Output as _hotloop_v1_RankedCandidate__Output } from '../../hotloop/v1/RankedCandidate.ts';
 
 /**
- * The decision that is made from a model's output.
+ * The decision computed from a model's output.
  */
 export interface Decision {
   /**
@@ -26,7 +26,7 @@ export interface Decision {
 }
 
 /**
- * The decision that is made from a model's output.
+ * The decision computed from a model's output.
  */
 export interface Decision__Output {
   /**

@@ -8,7 +8,7 @@ import type { DecideReplyFrame as _hotloop_v1_DecideReplyFrame, DecideReplyFrame
 import type { DecideRequest as _hotloop_v1_DecideRequest, DecideRequest__Output as _hotloop_v1_DecideRequest__Output } from '../../hotloop/v1/DecideRequest.ts';
 
 /**
- * From raw output to decision. Served by the postprocessor.
+ * Decisions from raw outputs. Served by the postprocessor.
  */
 export interface DecisionServiceClient extends grpc.Client {
   Decide(argument: _hotloop_v1_DecideRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_DecideReply__Output>): grpc.ClientUnaryCall;
@@ -28,7 +28,7 @@ export interface DecisionServiceClient extends grpc.Client {
 }
 
 /**
- * From raw output to decision. Served by the postprocessor.
+ * Decisions from raw outputs. Served by the postprocessor.
  */
 export interface DecisionServiceHandlers extends grpc.UntypedServiceImplementation {
   Decide: grpc.handleUnaryCall<_hotloop_v1_DecideRequest__Output, _hotloop_v1_DecideReply>;

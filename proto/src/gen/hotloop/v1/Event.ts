@@ -3,14 +3,14 @@
 import type { Value as _hotloop_v1_Value, Value__Output as _hotloop_v1_Value__Output } from '../../hotloop/v1/Value.ts';
 
 /**
- * A CloudEvent. id and source together name it.
+ * A CloudEvent, identified by id and source together.
  */
 export interface Event {
   'id'?: (string);
   'source'?: (string);
   'type'?: (string);
   /**
-   * RFC 3339 with its offset.
+   * RFC 3339 with offset.
    */
   'time'?: (string);
   /**
@@ -21,14 +21,14 @@ export interface Event {
 }
 
 /**
- * A CloudEvent. id and source together name it.
+ * A CloudEvent, identified by id and source together.
  */
 export interface Event__Output {
   'id': (string);
   'source': (string);
   'type': (string);
   /**
-   * RFC 3339 with its offset.
+   * RFC 3339 with offset.
    */
   'time': (string);
   /**

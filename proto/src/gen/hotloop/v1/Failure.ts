@@ -12,7 +12,7 @@ export interface Failure {
    */
   'reason'?: (string);
   /**
-   * For a refusal that passes: milliseconds after which trying again makes sense. 0 when nothing is known.
+   * For a temporary rejection: milliseconds after which a retry makes sense. 0 if unknown.
    */
   'retryAfterMs'?: (number);
 }
@@ -28,7 +28,7 @@ export interface Failure__Output {
    */
   'reason': (string);
   /**
-   * For a refusal that passes: milliseconds after which trying again makes sense. 0 when nothing is known.
+   * For a temporary rejection: milliseconds after which a retry makes sense. 0 if unknown.
    */
   'retryAfterMs': (number);
 }

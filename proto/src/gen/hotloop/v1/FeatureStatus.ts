@@ -9,7 +9,7 @@ export interface FeatureStatus {
    */
   'status'?: (string);
   /**
-   * The candidate concerned; empty when the prediction has none.
+   * The candidate; empty when the prediction has none.
    */
   'candidate'?: (string);
 }
@@ -22,7 +22,7 @@ export interface FeatureStatus__Output {
    */
   'status': (string);
   /**
-   * The candidate concerned; empty when the prediction has none.
+   * The candidate; empty when the prediction has none.
    */
   'candidate': (string);
 }

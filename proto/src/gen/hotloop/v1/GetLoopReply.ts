@@ -12,7 +12,7 @@ export interface GetLoopReply {
   'predictionsLogged'?: (number | string | Long);
   'outcomes'?: (number | string | Long);
   /**
-   * Outcomes that match no prediction so far.
+   * Outcomes without a matching prediction so far.
    */
   'outcomesUnmatched'?: (number | string | Long);
   'messagesSetAside'?: (number | string | Long);
@@ -28,7 +28,7 @@ export interface GetLoopReply__Output {
   'predictionsLogged': (number);
   'outcomes': (number);
   /**
-   * Outcomes that match no prediction so far.
+   * Outcomes without a matching prediction so far.
    */
   'outcomesUnmatched': (number);
   'messagesSetAside': (number);

@@ -5,7 +5,7 @@ import type { InferItem as _hotloop_v1_InferItem, InferItem__Output as _hotloop_
 export interface InferFrame {
   'items'?: (_hotloop_v1_InferItem)[];
   /**
-   * Sequences of earlier items whose caller has gone; they need no answer.
+   * Sequences of earlier items whose caller cancelled; they need no answer.
    */
   'cancelled'?: (number)[];
 }
@@ -13,7 +13,7 @@ export interface InferFrame {
 export interface InferFrame__Output {
   'items': (_hotloop_v1_InferItem__Output)[];
   /**
-   * Sequences of earlier items whose caller has gone; they need no answer.
+   * Sequences of earlier items whose caller cancelled; they need no answer.
    */
   'cancelled': (number)[];
 }

@@ -11,7 +11,7 @@ export interface InferItem {
   'caller'?: (string);
   'entities'?: ({[key: string]: string});
   /**
-   * Identifiers of the rows when they are candidates.
+   * Ids of the rows when they are candidates.
    */
   'candidates'?: (string)[];
   'rows'?: (number);
@@ -21,26 +21,26 @@ export interface InferItem {
    */
   'features'?: (Buffer | Uint8Array | string);
   /**
-   * One byte a feature and row (rows x features of the manifest), see FEATURE_STATUS in platform; none when all are present.
+   * One byte per feature and row (rows x features of the manifest), see FEATURE_STATUS in model; empty when all are present.
    */
   'statuses'?: (Buffer | Uint8Array | string);
   'timeoutMs'?: (number);
   'degraded'?: (string)[];
   'sampled'?: (boolean);
   /**
-   * Priority lane: 0 is the default, higher runs first.
+   * Priority: 0 is the default, higher runs first.
    */
   'priority'?: (number);
   /**
-   * Instead of features: one tensor for each input, when the model has several, or one that is not float32. columns is 0 then.
+   * Instead of features: one tensor per input, when the model has several, or one that is not float32. columns is 0 then.
    */
   'tensors'?: (_hotloop_v1_Tensor)[];
   /**
-   * Milliseconds since 1970 that the features were computed for: the time of the log row. 0: when it is answered.
+   * Milliseconds since 1970 for which the features were computed: the time of the log row. 0: the time of the answer.
    */
   'atMs'?: (number | string);
   /**
-   * How likely it was that this version answers, from the split of a rollout. 0: 1.
+   * Probability that this version answers, from the split of a rollout. 0: 1.
    */
   'propensity'?: (number | string);
 }
@@ -54,7 +54,7 @@ export interface InferItem__Output {
   'caller': (string);
   'entities': ({[key: string]: string});
   /**
-   * Identifiers of the rows when they are candidates.
+   * Ids of the rows when they are candidates.
    */
   'candidates': (string)[];
   'rows': (number);
@@ -64,26 +64,26 @@ export interface InferItem__Output {
    */
   'features': (Buffer);
   /**
-   * One byte a feature and row (rows x features of the manifest), see FEATURE_STATUS in platform; none when all are present.
+   * One byte per feature and row (rows x features of the manifest), see FEATURE_STATUS in model; empty when all are present.
    */
   'statuses': (Buffer);
   'timeoutMs': (number);
   'degraded': (string)[];
   'sampled': (boolean);
   /**
-   * Priority lane: 0 is the default, higher runs first.
+   * Priority: 0 is the default, higher runs first.
    */
   'priority': (number);
   /**
-   * Instead of features: one tensor for each input, when the model has several, or one that is not float32. columns is 0 then.
+   * Instead of features: one tensor per input, when the model has several, or one that is not float32. columns is 0 then.
    */
   'tensors': (_hotloop_v1_Tensor__Output)[];
   /**
-   * Milliseconds since 1970 that the features were computed for: the time of the log row. 0: when it is answered.
+   * Milliseconds since 1970 for which the features were computed: the time of the log row. 0: the time of the answer.
    */
   'atMs': (number);
   /**
-   * How likely it was that this version answers, from the split of a rollout. 0: 1.
+   * Probability that this version answers, from the split of a rollout. 0: 1.
    */
   'propensity': (number);
 }

@@ -5,7 +5,7 @@ import type { InferReplyItem as _hotloop_v1_InferReplyItem, InferReplyItem__Outp
 export interface InferReplyFrame {
   'items'?: (_hotloop_v1_InferReplyItem)[];
   /**
-   * The server answers the items that it has and accepts no more on this stream: open another, then half-close this one.
+   * The server answers the items that it has and accepts no more on this stream: open another one, then half-close this one.
    */
   'draining'?: (boolean);
 }
@@ -13,7 +13,7 @@ export interface InferReplyFrame {
 export interface InferReplyFrame__Output {
   'items': (_hotloop_v1_InferReplyItem__Output)[];
   /**
-   * The server answers the items that it has and accepts no more on this stream: open another, then half-close this one.
+   * The server answers the items that it has and accepts no more on this stream: open another one, then half-close this one.
    */
   'draining': (boolean);
 }

@@ -7,7 +7,7 @@ import type { InferReplyFrame as _hotloop_v1_InferReplyFrame, InferReplyFrame__O
 
 /**
  * How the preprocessor calls compute: the content of the Open Inference Protocol plus the fields of the prediction log,
- * many items a frame, because the cost of a message on a stream is larger than the cost of a small model.
+ * with many items per frame, because a message on a stream costs more than a small model.
  */
 export interface InferenceServiceClient extends grpc.Client {
   InferStream(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_InferFrame, _hotloop_v1_InferReplyFrame__Output>;
@@ -19,7 +19,7 @@ export interface InferenceServiceClient extends grpc.Client {
 
 /**
  * How the preprocessor calls compute: the content of the Open Inference Protocol plus the fields of the prediction log,
- * many items a frame, because the cost of a message on a stream is larger than the cost of a small model.
+ * with many items per frame, because a message on a stream costs more than a small model.
  */
 export interface InferenceServiceHandlers extends grpc.UntypedServiceImplementation {
   InferStream: grpc.handleBidiStreamingCall<_hotloop_v1_InferFrame__Output, _hotloop_v1_InferReplyFrame>;

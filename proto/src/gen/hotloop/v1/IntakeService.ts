@@ -29,27 +29,27 @@ export interface IntakeServiceClient extends grpc.Client {
   declareTable(argument: _hotloop_v1_DeclareTableRequest, callback: grpc.requestCallback<_hotloop_v1_DeclareTableReply__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Takes events in without Kafka. Each message is answered once its events are in the history and on their way to the archive; send the
-   * next without waiting, or send the same again after a failure: an event that is there already changes nothing.
+   * Accepts events without Kafka. Each message is answered once its events are in the history and in the spool of the archive. Send the
+   * next message without waiting. After a failure send the same one again: existing events are unchanged.
    */
   IngestEvents(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_IngestEventsRequest, _hotloop_v1_IngestEventsReply__Output>;
   IngestEvents(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_IngestEventsRequest, _hotloop_v1_IngestEventsReply__Output>;
   /**
-   * Takes events in without Kafka. Each message is answered once its events are in the history and on their way to the archive; send the
-   * next without waiting, or send the same again after a failure: an event that is there already changes nothing.
+   * Accepts events without Kafka. Each message is answered once its events are in the history and in the spool of the archive. Send the
+   * next message without waiting. After a failure send the same one again: existing events are unchanged.
    */
   ingestEvents(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_IngestEventsRequest, _hotloop_v1_IngestEventsReply__Output>;
   ingestEvents(options?: grpc.CallOptions): grpc.ClientDuplexStream<_hotloop_v1_IngestEventsRequest, _hotloop_v1_IngestEventsReply__Output>;
   
   /**
-   * Verifies a file row by row and swaps it in as the table's next version. First message: the header; then the bytes.
+   * Validates a file row by row and makes it the table's next version. First message: the header; then the bytes.
    */
   UploadTable(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
   UploadTable(metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
   UploadTable(options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
   UploadTable(callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
   /**
-   * Verifies a file row by row and swaps it in as the table's next version. First message: the header; then the bytes.
+   * Validates a file row by row and makes it the table's next version. First message: the header; then the bytes.
    */
   uploadTable(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
   uploadTable(metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_UploadTableReply__Output>): grpc.ClientWritableStream<_hotloop_v1_UploadTableRequest>;
@@ -68,13 +68,13 @@ export interface IntakeServiceHandlers extends grpc.UntypedServiceImplementation
   DeclareTable: grpc.handleUnaryCall<_hotloop_v1_DeclareTableRequest__Output, _hotloop_v1_DeclareTableReply>;
   
   /**
-   * Takes events in without Kafka. Each message is answered once its events are in the history and on their way to the archive; send the
-   * next without waiting, or send the same again after a failure: an event that is there already changes nothing.
+   * Accepts events without Kafka. Each message is answered once its events are in the history and in the spool of the archive. Send the
+   * next message without waiting. After a failure send the same one again: existing events are unchanged.
    */
   IngestEvents: grpc.handleBidiStreamingCall<_hotloop_v1_IngestEventsRequest__Output, _hotloop_v1_IngestEventsReply>;
   
   /**
-   * Verifies a file row by row and swaps it in as the table's next version. First message: the header; then the bytes.
+   * Validates a file row by row and makes it the table's next version. First message: the header; then the bytes.
    */
   UploadTable: grpc.handleClientStreamingCall<_hotloop_v1_UploadTableRequest__Output, _hotloop_v1_UploadTableReply>;
   

@@ -14,7 +14,7 @@ import type { TraceReply as _hotloop_v1_TraceReply, TraceReply__Output as _hotlo
 import type { TraceRequest as _hotloop_v1_TraceRequest, TraceRequest__Output as _hotloop_v1_TraceRequest__Output } from '../../hotloop/v1/TraceRequest.ts';
 
 /**
- * Training runs, the state of the loop, and the story of one prediction. Served by the retrainer.
+ * Training runs, the state of the loop, and the trace of one prediction. Served by the retrainer.
  */
 export interface JobServiceClient extends grpc.Client {
   GetLoop(argument: _hotloop_v1_GetLoopRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_GetLoopReply__Output>): grpc.ClientUnaryCall;
@@ -76,7 +76,7 @@ export interface JobServiceClient extends grpc.Client {
 }
 
 /**
- * Training runs, the state of the loop, and the story of one prediction. Served by the retrainer.
+ * Training runs, the state of the loop, and the trace of one prediction. Served by the retrainer.
  */
 export interface JobServiceHandlers extends grpc.UntypedServiceImplementation {
   GetLoop: grpc.handleUnaryCall<_hotloop_v1_GetLoopRequest__Output, _hotloop_v1_GetLoopReply>;

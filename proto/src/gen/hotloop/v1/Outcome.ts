@@ -4,7 +4,7 @@ import type { Value as _hotloop_v1_Value, Value__Output as _hotloop_v1_Value__Ou
 
 export interface Outcome {
   /**
-   * Identifies this report; sending it again counts once.
+   * Identifies this report; sending it again has no effect.
    */
   'id'?: (string);
   'model'?: (string);
@@ -14,12 +14,12 @@ export interface Outcome {
   'predictionId'?: (string);
   'keys'?: ({[key: string]: string});
   /**
-   * binary: 0 or 1, or flag. multiclass: the label. regression: the number. Unset: attributes are judged by outcome.positive.
+   * binary: 0 or 1, or flag. multiclass: the label. regression: the number. Unset: outcome.positive computes the label from attributes.
    */
   'value'?: (_hotloop_v1_Value | null);
   'attributes'?: ({[key: string]: _hotloop_v1_Value});
   /**
-   * RFC 3339; the time of arrival when empty.
+   * RFC 3339; empty: the time of arrival.
    */
   'occurredAt'?: (string);
   /**
@@ -30,7 +30,7 @@ export interface Outcome {
 
 export interface Outcome__Output {
   /**
-   * Identifies this report; sending it again counts once.
+   * Identifies this report; sending it again has no effect.
    */
   'id': (string);
   'model': (string);
@@ -40,12 +40,12 @@ export interface Outcome__Output {
   'predictionId': (string);
   'keys': ({[key: string]: string});
   /**
-   * binary: 0 or 1, or flag. multiclass: the label. regression: the number. Unset: attributes are judged by outcome.positive.
+   * binary: 0 or 1, or flag. multiclass: the label. regression: the number. Unset: outcome.positive computes the label from attributes.
    */
   'value': (_hotloop_v1_Value__Output | null);
   'attributes': ({[key: string]: _hotloop_v1_Value__Output});
   /**
-   * RFC 3339; the time of arrival when empty.
+   * RFC 3339; empty: the time of arrival.
    */
   'occurredAt': (string);
   /**

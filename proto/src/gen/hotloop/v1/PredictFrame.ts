@@ -5,7 +5,7 @@ import type { PredictItem as _hotloop_v1_PredictItem, PredictItem__Output as _ho
 export interface PredictFrame {
   'items'?: (_hotloop_v1_PredictItem)[];
   /**
-   * Sequences of earlier items whose caller has gone; they need no answer.
+   * Sequences of earlier items whose caller cancelled; they need no answer.
    */
   'cancelled'?: (number)[];
 }
@@ -13,7 +13,7 @@ export interface PredictFrame {
 export interface PredictFrame__Output {
   'items': (_hotloop_v1_PredictItem__Output)[];
   /**
-   * Sequences of earlier items whose caller has gone; they need no answer.
+   * Sequences of earlier items whose caller cancelled; they need no answer.
    */
   'cancelled': (number)[];
 }

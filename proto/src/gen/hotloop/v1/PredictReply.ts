@@ -14,7 +14,7 @@ export interface PredictReply {
   'decision'?: (_hotloop_v1_Decision | null);
   'featureStatuses'?: (_hotloop_v1_FeatureStatus)[];
   /**
-   * Inputs that were missing when the answer was made, such as history. Empty when none was.
+   * Inputs that were unavailable for the answer, such as history; empty when all were available.
    */
   'degraded'?: (string)[];
 }
@@ -30,7 +30,7 @@ export interface PredictReply__Output {
   'decision': (_hotloop_v1_Decision__Output | null);
   'featureStatuses': (_hotloop_v1_FeatureStatus__Output)[];
   /**
-   * Inputs that were missing when the answer was made, such as history. Empty when none was.
+   * Inputs that were unavailable for the answer, such as history; empty when all were available.
    */
   'degraded': (string)[];
 }

@@ -5,7 +5,7 @@ import type { PredictReplyItem as _hotloop_v1_PredictReplyItem, PredictReplyItem
 export interface PredictReplyFrame {
   'items'?: (_hotloop_v1_PredictReplyItem)[];
   /**
-   * The server answers the items that it has and accepts no more on this stream: open another, then half-close this one.
+   * The server answers the items that it has and accepts no more on this stream: open another one, then half-close this one.
    */
   'draining'?: (boolean);
 }
@@ -13,7 +13,7 @@ export interface PredictReplyFrame {
 export interface PredictReplyFrame__Output {
   'items': (_hotloop_v1_PredictReplyItem__Output)[];
   /**
-   * The server answers the items that it has and accepts no more on this stream: open another, then half-close this one.
+   * The server answers the items that it has and accepts no more on this stream: open another one, then half-close this one.
    */
   'draining': (boolean);
 }

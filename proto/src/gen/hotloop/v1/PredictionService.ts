@@ -10,7 +10,7 @@ import type { PredictReplyFrame as _hotloop_v1_PredictReplyFrame, PredictReplyFr
 import type { PredictRequest as _hotloop_v1_PredictRequest, PredictRequest__Output as _hotloop_v1_PredictRequest__Output } from '../../hotloop/v1/PredictRequest.ts';
 
 /**
- * The front door. Served by the preprocessor.
+ * Predictions. Served by the preprocessor.
  */
 export interface PredictionServiceClient extends grpc.Client {
   Predict(argument: _hotloop_v1_PredictRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_PredictReply__Output>): grpc.ClientUnaryCall;
@@ -23,14 +23,14 @@ export interface PredictionServiceClient extends grpc.Client {
   predict(argument: _hotloop_v1_PredictRequest, callback: grpc.requestCallback<_hotloop_v1_PredictReply__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Answers in the order of the requests; one failed item does not fail its neighbours.
+   * Answers in the order of the requests; a failed item does not affect the others.
    */
   PredictBatch(argument: _hotloop_v1_PredictBatchRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_PredictBatchReply__Output>): grpc.ClientUnaryCall;
   PredictBatch(argument: _hotloop_v1_PredictBatchRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_PredictBatchReply__Output>): grpc.ClientUnaryCall;
   PredictBatch(argument: _hotloop_v1_PredictBatchRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_PredictBatchReply__Output>): grpc.ClientUnaryCall;
   PredictBatch(argument: _hotloop_v1_PredictBatchRequest, callback: grpc.requestCallback<_hotloop_v1_PredictBatchReply__Output>): grpc.ClientUnaryCall;
   /**
-   * Answers in the order of the requests; one failed item does not fail its neighbours.
+   * Answers in the order of the requests; a failed item does not affect the others.
    */
   predictBatch(argument: _hotloop_v1_PredictBatchRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_PredictBatchReply__Output>): grpc.ClientUnaryCall;
   predictBatch(argument: _hotloop_v1_PredictBatchRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_PredictBatchReply__Output>): grpc.ClientUnaryCall;
@@ -51,13 +51,13 @@ export interface PredictionServiceClient extends grpc.Client {
 }
 
 /**
- * The front door. Served by the preprocessor.
+ * Predictions. Served by the preprocessor.
  */
 export interface PredictionServiceHandlers extends grpc.UntypedServiceImplementation {
   Predict: grpc.handleUnaryCall<_hotloop_v1_PredictRequest__Output, _hotloop_v1_PredictReply>;
   
   /**
-   * Answers in the order of the requests; one failed item does not fail its neighbours.
+   * Answers in the order of the requests; a failed item does not affect the others.
    */
   PredictBatch: grpc.handleUnaryCall<_hotloop_v1_PredictBatchRequest__Output, _hotloop_v1_PredictBatchReply>;
   

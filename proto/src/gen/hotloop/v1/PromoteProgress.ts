@@ -4,7 +4,7 @@ import type { Long } from '@grpc/proto-loader';
 
 export interface PromoteProgress {
   /**
-   * loading, warming, ready, flipping, live, failed; approval, shadow, canary, measuring where the manifest asks for them.
+   * loading, warming, ready, flipping, live, failed; approval, shadow, canary, measuring if the manifest requires them.
    */
   'state'?: (string);
   'message'?: (string);
@@ -15,7 +15,7 @@ export interface PromoteProgress {
 
 export interface PromoteProgress__Output {
   /**
-   * loading, warming, ready, flipping, live, failed; approval, shadow, canary, measuring where the manifest asks for them.
+   * loading, warming, ready, flipping, live, failed; approval, shadow, canary, measuring if the manifest requires them.
    */
   'state': (string);
   'message': (string);

@@ -6,7 +6,7 @@ export interface PromoteRequest {
   'model'?: (string);
   'version'?: (number);
   /**
-   * The generation the caller saw; 0 skips the check. Another generation answers ABORTED.
+   * The generation that the caller saw; 0 skips the check. If the generation has changed, the answer is ABORTED.
    */
   'expectedGeneration'?: (number | string | Long);
   'actor'?: (string);
@@ -16,7 +16,7 @@ export interface PromoteRequest__Output {
   'model': (string);
   'version': (number);
   /**
-   * The generation the caller saw; 0 skips the check. Another generation answers ABORTED.
+   * The generation that the caller saw; 0 skips the check. If the generation has changed, the answer is ABORTED.
    */
   'expectedGeneration': (number);
   'actor': (string);

@@ -9,7 +9,7 @@ export interface PushModelReply {
    */
   'created'?: (boolean);
   /**
-   * The version whose weights were kept because no file came; 0 when none were.
+   * The version whose weights were kept because no file was sent; 0 if none.
    */
   'weightsFrom'?: (number);
 }
@@ -21,7 +21,7 @@ export interface PushModelReply__Output {
    */
   'created': (boolean);
   /**
-   * The version whose weights were kept because no file came; 0 when none were.
+   * The version whose weights were kept because no file was sent; 0 if none.
    */
   'weightsFrom': (number);
 }

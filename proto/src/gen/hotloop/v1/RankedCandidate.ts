@@ -4,12 +4,12 @@
 export interface RankedCandidate {
   'id'?: (string);
   /**
-   * 1 is the first place.
+   * Starts at 1.
    */
   'rank'?: (number);
   'score'?: (number | string);
   /**
-   * Probability that the policy put this candidate at this rank (1 without exploration).
+   * Probability that the policy puts this candidate at this rank (1 without exploration).
    */
   'propensity'?: (number | string);
 }
@@ -17,12 +17,12 @@ export interface RankedCandidate {
 export interface RankedCandidate__Output {
   'id': (string);
   /**
-   * 1 is the first place.
+   * Starts at 1.
    */
   'rank': (number);
   'score': (number);
   /**
-   * Probability that the policy put this candidate at this rank (1 without exploration).
+   * Probability that the policy puts this candidate at this rank (1 without exploration).
    */
   'propensity': (number);
 }

@@ -4,7 +4,7 @@ import type { Failure as _hotloop_v1_Failure, Failure__Output as _hotloop_v1_Fai
 
 export interface RefusedEvent {
   /**
-   * Place in its message, from 0.
+   * Position in its message, from 0.
    */
   'index'?: (number);
   'failure'?: (_hotloop_v1_Failure | null);
@@ -12,7 +12,7 @@ export interface RefusedEvent {
 
 export interface RefusedEvent__Output {
   /**
-   * Place in its message, from 0.
+   * Position in its message, from 0.
    */
   'index': (number);
   'failure': (_hotloop_v1_Failure__Output | null);

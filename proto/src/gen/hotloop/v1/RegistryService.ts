@@ -13,7 +13,7 @@ import type { PushModelRequest as _hotloop_v1_PushModelRequest, PushModelRequest
 import type { RollbackRequest as _hotloop_v1_RollbackRequest, RollbackRequest__Output as _hotloop_v1_RollbackRequest__Output } from '../../hotloop/v1/RollbackRequest.ts';
 
 /**
- * Models, versions and which of them is live. Served by the retrainer.
+ * Models, their versions, and which version is live. Served by the retrainer.
  */
 export interface RegistryServiceClient extends grpc.Client {
   GetModel(argument: _hotloop_v1_GetModelRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_GetModelReply__Output>): grpc.ClientUnaryCall;
@@ -35,25 +35,25 @@ export interface RegistryServiceClient extends grpc.Client {
   listModels(argument: _hotloop_v1_ListModelsRequest, callback: grpc.requestCallback<_hotloop_v1_ListModelsReply__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Loads and warms the version on every compute node, then flips. Streams each step.
+   * Loads and warms up the version on every compute node, then switches traffic. Streams each step.
    */
   Promote(argument: _hotloop_v1_PromoteRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_hotloop_v1_PromoteProgress__Output>;
   Promote(argument: _hotloop_v1_PromoteRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_hotloop_v1_PromoteProgress__Output>;
   /**
-   * Loads and warms the version on every compute node, then flips. Streams each step.
+   * Loads and warms up the version on every compute node, then switches traffic. Streams each step.
    */
   promote(argument: _hotloop_v1_PromoteRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_hotloop_v1_PromoteProgress__Output>;
   promote(argument: _hotloop_v1_PromoteRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_hotloop_v1_PromoteProgress__Output>;
   
   /**
-   * First message: header. Then chunks of model.onnx. Registers the next version; nothing serves it before it is promoted.
+   * First message: header. Then chunks of model.onnx. Registers the next version, which does not serve before it is promoted.
    */
   PushModel(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_PushModelReply__Output>): grpc.ClientWritableStream<_hotloop_v1_PushModelRequest>;
   PushModel(metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_PushModelReply__Output>): grpc.ClientWritableStream<_hotloop_v1_PushModelRequest>;
   PushModel(options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_PushModelReply__Output>): grpc.ClientWritableStream<_hotloop_v1_PushModelRequest>;
   PushModel(callback: grpc.requestCallback<_hotloop_v1_PushModelReply__Output>): grpc.ClientWritableStream<_hotloop_v1_PushModelRequest>;
   /**
-   * First message: header. Then chunks of model.onnx. Registers the next version; nothing serves it before it is promoted.
+   * First message: header. Then chunks of model.onnx. Registers the next version, which does not serve before it is promoted.
    */
   pushModel(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_hotloop_v1_PushModelReply__Output>): grpc.ClientWritableStream<_hotloop_v1_PushModelRequest>;
   pushModel(metadata: grpc.Metadata, callback: grpc.requestCallback<_hotloop_v1_PushModelReply__Output>): grpc.ClientWritableStream<_hotloop_v1_PushModelRequest>;
@@ -61,12 +61,12 @@ export interface RegistryServiceClient extends grpc.Client {
   pushModel(callback: grpc.requestCallback<_hotloop_v1_PushModelReply__Output>): grpc.ClientWritableStream<_hotloop_v1_PushModelRequest>;
   
   /**
-   * Back to the previous version, which is still warm.
+   * Switches back to the previous version, which is still loaded.
    */
   Rollback(argument: _hotloop_v1_RollbackRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_hotloop_v1_PromoteProgress__Output>;
   Rollback(argument: _hotloop_v1_RollbackRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_hotloop_v1_PromoteProgress__Output>;
   /**
-   * Back to the previous version, which is still warm.
+   * Switches back to the previous version, which is still loaded.
    */
   rollback(argument: _hotloop_v1_RollbackRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_hotloop_v1_PromoteProgress__Output>;
   rollback(argument: _hotloop_v1_RollbackRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_hotloop_v1_PromoteProgress__Output>;
@@ -74,7 +74,7 @@ export interface RegistryServiceClient extends grpc.Client {
 }
 
 /**
- * Models, versions and which of them is live. Served by the retrainer.
+ * Models, their versions, and which version is live. Served by the retrainer.
  */
 export interface RegistryServiceHandlers extends grpc.UntypedServiceImplementation {
   GetModel: grpc.handleUnaryCall<_hotloop_v1_GetModelRequest__Output, _hotloop_v1_GetModelReply>;
@@ -82,17 +82,17 @@ export interface RegistryServiceHandlers extends grpc.UntypedServiceImplementati
   ListModels: grpc.handleUnaryCall<_hotloop_v1_ListModelsRequest__Output, _hotloop_v1_ListModelsReply>;
   
   /**
-   * Loads and warms the version on every compute node, then flips. Streams each step.
+   * Loads and warms up the version on every compute node, then switches traffic. Streams each step.
    */
   Promote: grpc.handleServerStreamingCall<_hotloop_v1_PromoteRequest__Output, _hotloop_v1_PromoteProgress>;
   
   /**
-   * First message: header. Then chunks of model.onnx. Registers the next version; nothing serves it before it is promoted.
+   * First message: header. Then chunks of model.onnx. Registers the next version, which does not serve before it is promoted.
    */
   PushModel: grpc.handleClientStreamingCall<_hotloop_v1_PushModelRequest__Output, _hotloop_v1_PushModelReply>;
   
   /**
-   * Back to the previous version, which is still warm.
+   * Switches back to the previous version, which is still loaded.
    */
   Rollback: grpc.handleServerStreamingCall<_hotloop_v1_RollbackRequest__Output, _hotloop_v1_PromoteProgress>;
   

@@ -17,7 +17,7 @@ export interface Run {
   'version'?: (number);
   'examples'?: (number | string | Long);
   /**
-   * 0 to 1 within the state training.
+   * Progress from 0 to 1 within the state training.
    */
   'progress'?: (number | string);
   'metrics'?: ({[key: string]: number | string});
@@ -41,7 +41,7 @@ export interface Run__Output {
   'version': (number);
   'examples': (number);
   /**
-   * 0 to 1 within the state training.
+   * Progress from 0 to 1 within the state training.
    */
   'progress': (number);
   'metrics': ({[key: string]: number});

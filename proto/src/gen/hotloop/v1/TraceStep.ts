@@ -3,7 +3,7 @@
 import type { Value as _hotloop_v1_Value, Value__Output as _hotloop_v1_Value__Output } from '../../hotloop/v1/Value.ts';
 
 /**
- * One link of the chain: request, output, decision, outcome, dataset, run, gate, promotion.
+ * One step of the chain: request, output, decision, outcome, dataset, run, gate, promotion.
  */
 export interface TraceStep {
   'kind'?: (string);
@@ -17,7 +17,7 @@ export interface TraceStep {
 }
 
 /**
- * One link of the chain: request, output, decision, outcome, dataset, run, gate, promotion.
+ * One step of the chain: request, output, decision, outcome, dataset, run, gate, promotion.
  */
 export interface TraceStep__Output {
   'kind': (string);

@@ -8,7 +8,7 @@ export interface UploadTableHeader {
    */
   'contentType'?: (string);
   /**
-   * Rows that may be refused.
+   * Maximum number of rejected rows.
    */
   'maxRefused'?: (number);
 }
@@ -20,7 +20,7 @@ export interface UploadTableHeader__Output {
    */
   'contentType': (string);
   /**
-   * Rows that may be refused.
+   * Maximum number of rejected rows.
    */
   'maxRefused': (number);
 }

@@ -9,7 +9,7 @@ export interface UploadTableReply {
   'rows'?: (number | string | Long);
   'refused'?: (number | string | Long);
   /**
-   * The first of them.
+   * The first rejected rows.
    */
   'refusedRows'?: (_hotloop_v1_RefusedRow)[];
 }
@@ -20,7 +20,7 @@ export interface UploadTableReply__Output {
   'rows': (number);
   'refused': (number);
   /**
-   * The first of them.
+   * The first rejected rows.
    */
   'refusedRows': (_hotloop_v1_RefusedRow__Output)[];
 }
