@@ -1,18 +1,21 @@
+import type { Metric } from '@hotloop/model/manifest/gate-schema.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type Dataset, type DatasetPart, joinParts, pickRows } from '../datasets/dataset.ts';
 import type { JobLimits } from '../training/job-process.ts';
 import type { ModelScores } from '../training/score-model.ts';
+import { type GateCheck, shown } from './gate.ts';
+import { measure, type Scores } from './measure.ts';
 import type { Trainer } from './trainer.ts';
 
 /**
  * All rows but the frozen ones, where they are to be judged by cross-validation: training.data.folds is declared and the holdout
- * has fewer rows than the gate asks for. Null otherwise, and for external trainers, which read the stored parts.
+ * has fewer rows than the gate asks for. Null otherwise.
  */
 export function foldedRows(manifest: Manifest, dataset: Dataset): DatasetPart | null {
-  const { data, gate, trainer } = trainingSpec(manifest);
-  if (data.folds === undefined || trainer !== undefined) return null;
+  const { data, gate } = trainingSpec(manifest);
+  if (data.folds === undefined) return null;
   if (dataset.holdout.rows >= gate.min_examples) return null;
   return joinParts([dataset.training, dataset.validation, dataset.holdout]);
 }
@@ -71,4 +74,37 @@ function copyRows(from: ModelScores, to: ModelScores, places: readonly number[])
   const { columns } = from;
   for (const [index, row] of places.entries())
     to.values.set(from.values.subarray(index * columns, (index + 1) * columns), row * columns);
+}
+
+/** What the gate's table says of the folds: the metric of each, and their mean. Decides nothing. */
+export function foldsCheck(
+  manifest: Manifest,
+  metric: Metric,
+  { live, candidate }: FoldedScores,
+  rows: DatasetPart,
+): GateCheck {
+  const folds = rows.folds ?? new Int32Array(rows.rows);
+  const inside = [...Map.groupBy(folds.keys(), (row) => folds[row]!)].sort(([a], [b]) => a - b);
+  const valuesOf = (scores: ModelScores) =>
+    inside.map(([, own]) => measure(manifest, metric, pickScores(scores, own), pickRows(rows, own)));
+  const mean = (values: readonly number[]) => {
+    const known = values.filter(Number.isFinite);
+    return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
+  };
+  const values = valuesOf(candidate);
+  const means = { candidate: mean(values), against: mean(valuesOf(live)) };
+  const each = values.map((value) => (Number.isFinite(value) ? shown(value) : 'undefined')).join(', ');
+  return {
+    ...{ name: 'folds', outcome: 'reported', ...means, interval: null, examples: rows.rows },
+    message: `${metric} of each of ${inside.length} folds: ${each}; live ${shown(means.against ?? Number.NaN)} on average`,
+  };
+}
+
+function pickScores({ columns, values }: ModelScores, rows: readonly number[]): Scores {
+  return {
+    columns,
+    values: Float32Array.from(
+      rows.flatMap((row) => [...values.subarray(row * columns, (row + 1) * columns)]),
+    ),
+  };
 }

@@ -8,7 +8,7 @@ import { ParquetWriter } from '@hotloop/platform/parquet/parquet-file.ts';
 import { describe, expect, it } from 'vitest';
 import { datasetKey } from '../datasets/dataset-store.ts';
 import { linearModel } from '../testing/fixture.ts';
-import { type ExternalLimits, externalTrainer } from './external-trainer.ts';
+import { type ExternalLimits, externalTrainer, type Withheld } from './external-trainer.ts';
 
 const DATASET = 'a'.repeat(64);
 const PATH = '/usr/local/bin:/usr/bin:/bin';
@@ -18,7 +18,7 @@ async function trainWith(
   script: string,
   spec: object = {},
   limits: Partial<ExternalLimits> = {},
-  change: { readonly keptFromGroup?: number; readonly dataset?: string } = {},
+  change: { readonly withheld?: Withheld; readonly dataset?: string } = {},
 ) {
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-external-'));
   try {
@@ -64,7 +64,32 @@ describe('an external trainer', () => {
     expect(reported).toEqual({ trees: 12 });
   });
 
-  it('is not shown the rows that judge a trial', async () => {
+  it.each<[string, Withheld, object[]]>([
+    [
+      'of a trial',
+      { fromGroup: 2 },
+      [
+        { part: 'training', group: 0 },
+        { part: 'training', group: 1 },
+        { part: 'holdout', group: 3 },
+        { part: 'frozen', group: 4 },
+      ],
+    ],
+    [
+      'of a fold',
+      { fold: 1 },
+      [
+        { part: 'training', group: 0 },
+        { part: 'training', group: 2 },
+        { part: 'frozen', group: 4 },
+      ],
+    ],
+    [
+      'of no fold, for the version that is registered',
+      { fold: null },
+      [0, 1, 2, 3, 4].map((group) => ({ part: group === 4 ? 'frozen' : 'training', group })),
+    ],
+  ])('is not shown the rows that judge: those %s', async (_title, withheld, expected) => {
     const folder = await mkdtemp(join(tmpdir(), 'hotloop-trial-'));
     const [dataset, seen] = [join(folder, 'all.parquet'), join(folder, 'seen.parquet')];
     {
@@ -72,22 +97,20 @@ describe('an external trainer', () => {
         { name: 'part', type: 'text' },
         { name: 'group', type: 'int32' },
         { name: 'row', type: 'int32' },
+        { name: 'fold', type: 'int32' },
       ]);
       await writer.writeGroup([
-        ['training', 'training', 'training', 'holdout'],
-        Int32Array.of(0, 1, 2, 3),
-        new Int32Array(4),
+        ['training', 'training', 'training', 'holdout', 'frozen'],
+        Int32Array.of(0, 1, 2, 3, 4),
+        new Int32Array(5),
+        Int32Array.of(0, 1, 0, 1, -1),
       ]);
       await writer.finish();
     }
-    await trainWith(`${COPY}; cp dataset.parquet ${seen}`, {}, {}, { dataset, keptFromGroup: 2 });
+    await trainWith(`${COPY}; cp dataset.parquet ${seen}`, {}, {}, { dataset, withheld });
     await using database = await openDuckDb();
     const rows = await database.query(`SELECT part, "group" FROM ${parquetSource([seen])} ORDER BY "group"`);
-    expect(rows).toEqual([
-      { part: 'training', group: 0 },
-      { part: 'training', group: 1 },
-      { part: 'holdout', group: 3 },
-    ]);
+    expect(rows).toEqual(expected);
     await rm(folder, { recursive: true });
   });
 

@@ -19,11 +19,17 @@ export interface ExternalJob {
   /** The model that is to be improved. */
   readonly parent: Bundle;
   readonly datasetSha256: string;
-  /** Training rows of predictions from this number on are not given: they judge a trial. */
-  readonly keptFromGroup?: number;
+  /** Rows that the program is not given, because they judge. Default: `part` says what each row is for. */
+  readonly withheld?: Withheld;
   /** Written to settings.json beside the manifest's own settings. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
+
+/**
+ * `fromGroup`: training rows of predictions from this number on, which judge a trial. `fold`: the rows of this fold of the
+ * cross-validation; all others but the frozen ones are training rows; null: no fold.
+ */
+export type Withheld = { readonly fromGroup: number } | { readonly fold: number | null };
 
 export interface ExternalLimits {
   readonly timeoutMs: number;
@@ -106,18 +112,23 @@ async function prepare(folder: string, job: ExternalJob, objects: ObjectStore): 
   await mkdir(join(folder, 'parent'));
   const dataset = join(folder, EXTERNAL_FILES.dataset);
   await objects.getFile(datasetKey(job.datasetSha256), dataset);
-  if (job.keptFromGroup !== undefined) await dropRows(dataset, job.keptFromGroup);
+  if (job.withheld !== undefined) await withhold(dataset, job.withheld);
   await writeFile(join(folder, EXTERNAL_FILES.parentModel), job.parent.onnx);
   await writeFile(join(folder, EXTERNAL_FILES.parentManifest), job.parent.manifestYaml);
   const settings = { ...job.settings, ...job.spec.settings };
   await writeFile(join(folder, EXTERNAL_FILES.settings), JSON.stringify(settings, null, 2));
 }
 
-async function dropRows(path: string, fromGroup: number): Promise<void> {
+async function withhold(path: string, rows: Withheld): Promise<void> {
   const whole = `${path}.whole`;
   await rename(path, whole);
   await using database = await openDuckDb({ memoryMb: 512 });
-  const select = `SELECT * FROM ${parquetSource([whole])} WHERE part <> 'training' OR "group" < ${Math.trunc(fromGroup)}`;
+  const source = parquetSource([whole]);
+  const select =
+    'fromGroup' in rows
+      ? `SELECT * FROM ${source} WHERE part <> 'training' OR "group" < ${Math.trunc(rows.fromGroup)}`
+      : `SELECT * REPLACE (CASE WHEN part = 'frozen' THEN part ELSE 'training' END AS part) FROM ${source}
+         WHERE part = 'frozen' OR fold <> ${Math.trunc(rows.fold ?? -1)}`;
   await database.writeParquet(`${select} ORDER BY "group", "row"`, path);
   await rm(whole);
 }

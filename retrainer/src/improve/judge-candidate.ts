@@ -6,7 +6,7 @@ import { type DatasetPart, pickRows } from '../datasets/dataset.ts';
 import type { JobLimits } from '../training/job-process.ts';
 import { compareScores } from './compare-scores.ts';
 import { constantScores } from './constant-baseline.ts';
-import type { FoldedScores } from './cross-validate.ts';
+import { type FoldedScores, foldsCheck } from './cross-validate.ts';
 import { type GateVerdict, gateMetric, judgeCandidate } from './gate.ts';
 import { checkOutputs, frozenCheck } from './gate-checks.ts';
 import { measureAll } from './measure.ts';
@@ -62,6 +62,7 @@ export async function judgeOnHoldout(
   const learnt = frozen === null ? null : newestRows(training);
   const onLearnt = learnt === null ? null : await score(learnt);
   const checks = [
+    ...(scored ? [foldsCheck(manifest, metric, scored, holdout)] : []),
     ...(frozen && onFrozen && learnt && onLearnt
       ? suspectedCheck({
           ...{ manifest, training: learnt, onTraining: onLearnt.live },

@@ -3,7 +3,7 @@ import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { describe, expect, it } from 'vitest';
 import { createRun, findRun } from '../runs/run-store.ts';
 import { workOnRun } from '../runs/run-worker.ts';
-import { openStores, type Stores } from '../testing/fixture.ts';
+import { manifestText, openStores, type Stores } from '../testing/fixture.ts';
 import {
   dependenciesOf,
   LABELLED_MANIFEST,
@@ -45,6 +45,32 @@ describe('a retrained version', () => {
     expect(rows).toHaveLength(8);
     // What the trainer scores them with.
     expect(outputs.score).toEqual(rows.map(([x]) => [(x + 1) / 2]));
+  });
+
+  it('is judged by cross-validation where few rows would be held out, and on the frozen ones', async () => {
+    await using stores = await openStores();
+    const spec = 'training: {epochs: 1, data: {folds: 3, frozen: 0.3}, gate: {min_examples: 30}}';
+    await withLabels(stores, 60, manifestText('m', `${spec}\n`));
+    const trained: number[] = [];
+    const played = playedTrainer();
+    const run = await heldRun(stores, {
+      ...played,
+      train: (job, options) => {
+        trained.push(job.dataset.rows);
+        return played.train(job, options);
+      },
+    });
+    const [whole = 0, ...folds] = trained;
+    expect(folds).toHaveLength(3);
+    // Each row is left out once.
+    expect(folds.reduce((sum, rows) => sum + rows)).toBe(2 * whole);
+    const checks = run?.gate?.checks ?? [];
+    expect(checks.find(({ name }) => name === 'folds')).toMatchObject({
+      ...{ outcome: 'reported', candidate: 1, against: 0.5, examples: whole },
+      message: expect.stringContaining('auc of each of 3 folds: 1.0000, 1.0000, 1.0000'),
+    });
+    expect(checks.find(({ name }) => name === 'frozen holdout')).toMatchObject({ examples: 60 - whole });
+    expect(run).toMatchObject({ state: 'succeeded', metrics: { held_out: whole, trained_on: whole } });
   });
 
   it('is none when the weights are those of the live version, whatever examples it would have', async () => {

@@ -112,7 +112,7 @@ export async function retrain(
   const trained = await runTrainer(
     {
       ...taskOf(parent, dataset, learnt),
-      ...(folded === null ? { validation: dataset.validation } : {}),
+      ...(folded === null ? { validation: dataset.validation } : { withheld: { fold: null } }),
     },
     dependencies,
     options.trainTimeoutMs,
@@ -185,7 +185,8 @@ function shortageOf(
   const left = unusable > 0 ? `, ${unusable} logged vectors cannot be used` : '';
   return (
     `too few labelled examples: ${training.rows} to learn from and ${holdout.rows} held out of ${dataset.examples}; ` +
-    `the gate asks for ${minExamples} held out (${waiting}${left})${absence(dataset)}`
+    `the gate asks for ${minExamples} held out, or for as many in all where training.data.folds cross-validates ` +
+    `(${waiting}${left})${absence(dataset)}`
   );
 }
 
@@ -213,7 +214,7 @@ function scoreInFolds(
       onProgress: (progress: number, message: string) =>
         hooks.onProgress(progress, `fold ${fold + 1}: ${message}`),
     };
-    const task = taskOf(parent, dataset, rows);
+    const task = { ...taskOf(parent, dataset, rows), withheld: { fold } };
     return (await runTrainer(task, dependencies, trainTimeoutMs, quiet)).modelBytes;
   };
   const limits = { timeoutMs: trainTimeoutMs, signal: hooks.signal };
@@ -231,10 +232,10 @@ async function tryOut(
 ): Promise<TrainingRun> {
   const { pool, clock, trainer } = dependencies;
   const { fit, judge: judges } = splitForTrials(dataset.training);
-  const firstJudge = judges.groups[0];
+  const fromGroup = judges.groups[0];
   const task = {
     ...taskOf(parent, dataset, fit),
-    ...(firstJudge === undefined ? {} : { keptFromGroup: firstJudge }),
+    ...(fromGroup === undefined ? {} : { withheld: { fromGroup } }),
   };
   const trained = await runTrainer(task, dependencies, trainTimeoutMs, hooks);
   await advanceRun(pool, claim, 'trained', { progress: 1 }, clock.now());

@@ -8,7 +8,7 @@ import { type DatasetPart, joinParts } from '../datasets/dataset.ts';
 import { datasetInputs } from '../datasets/dataset-inputs.ts';
 import type { TrainingProgress } from '../training/train.ts';
 import type { TrainerResult } from '../training/trainer-process.ts';
-import type { ExternalTrainer } from './external-trainer.ts';
+import type { ExternalTrainer, Withheld } from './external-trainer.ts';
 import type { RetrainHooks, Trainer } from './trainer.ts';
 
 /** What a run trains. */
@@ -19,8 +19,8 @@ export interface TrainingTask {
   readonly start: Uint8Array;
   readonly datasetSha256: string;
   readonly rows: DatasetPart;
-  /** Training rows of predictions from this number on are kept from an external trainer. */
-  readonly keptFromGroup?: number;
+  /** What an external trainer, which reads the stored dataset, is not given. */
+  readonly withheld?: Withheld;
   /** Rows that decide when to stop; without them they are drawn from `rows` where the settings ask for it. */
   readonly validation?: DatasetPart;
 }
@@ -48,7 +48,7 @@ export async function runTrainer(
       : await (external ?? refuseExternal()).train(
           {
             ...{ spec, parent: task.parent, datasetSha256: task.datasetSha256 },
-            ...(task.keptFromGroup === undefined ? {} : { keptFromGroup: task.keptFromGroup }),
+            ...(task.withheld === undefined ? {} : { withheld: task.withheld }),
             settings: externalSettings(manifest),
           },
           { timeoutMs, signal: hooks.signal },

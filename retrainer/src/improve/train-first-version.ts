@@ -11,7 +11,7 @@ import { openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { type Dataset, joinParts } from '../datasets/dataset.ts';
+import { type Dataset, type DatasetPart, joinParts } from '../datasets/dataset.ts';
 import { type ImportDependencies, importDataset } from '../datasets/import-dataset.ts';
 import type { LabelledColumns } from '../datasets/labelled-rows.ts';
 import type { EventsCountFrom } from '../datasets/past-events.ts';
@@ -22,6 +22,7 @@ import { insertFirstRun } from '../runs/run-store.ts';
 import type { ModelScores } from '../training/score-model.ts';
 import { compareScores } from './compare-scores.ts';
 import { constantScores } from './constant-baseline.ts';
+import { crossValidate, foldedRows } from './cross-validate.ts';
 import { gateMetric, shown } from './gate.ts';
 import { goldenExamples } from './golden-examples.ts';
 import { measureAll } from './measure.ts';
@@ -48,7 +49,8 @@ export interface FirstVersion {
 
 /**
  * Trains a version from a file with labels: no live predictions are needed. The file becomes the model's imported history, the
- * network is the one that training.network declares, and what is held out measures it. The version is registered, not promoted.
+ * network is the one that training.network declares, and what is held out measures it, or cross-validation where training.data.folds is
+ * declared and little would be held out. The version is registered, not promoted.
  * Features from history are those of each row's time, from archived events, where the file has a column of times.
  * Throws INVALID_ARGUMENT for a file that cannot be learnt from, with the count and what is missing.
  */
@@ -73,38 +75,43 @@ export async function trainFirstVersion(
   await using archive = readsHistory(manifest, columns) ? await openEventArchive(objects) : undefined;
   const past = archive && ({ archive, countFrom: limits.eventsCountFrom ?? 'arrival' } as const);
   const dataset = await importDataset(path, manifest, columns, dependencies, past);
-  const hopeless = nothingToLearn(manifest, dataset.training);
+  const folded = foldedRows(manifest, dataset);
+  const hopeless = nothingToLearn(manifest, folded ?? dataset.training);
   if (hopeless !== null)
     throw new HotloopError('INVALID_ARGUMENT', `the file cannot be learnt from: ${hopeless}`, {
       reason: 'nothing_to_learn',
     });
-  const trained = await trainer.train(
-    {
-      modelBytes: untrained,
-      dataset: joinParts([dataset.training, dataset.validation]),
-      settings: { ...trainingSettings(manifest), validationRows: dataset.validation.rows },
-    },
-    limits,
-  );
+  const settings = trainingSettings(manifest);
+  const trainOn = (rows: DatasetPart, validationRows: number) =>
+    trainer.train(
+      { modelBytes: untrained, dataset: rows, settings: { ...settings, validationRows } },
+      limits,
+    );
+  const trained = folded
+    ? await trainOn(folded, 0)
+    : await trainOn(joinParts([dataset.training, dataset.validation]), dataset.validation.rows);
   checkManifestFits(manifest, inspectModel(trained.modelBytes));
   const output = manifest.output === undefined ? {} : { output: manifest.output };
-  const [scores] = await trainer.score(
-    { models: [trained.modelBytes], dataset: dataset.holdout, ...output },
-    limits,
-  );
+  const judged = folded ?? dataset.holdout;
+  const trainFold = async (rows: DatasetPart) => (await trainOn(rows, 0)).modelBytes;
+  const scores = folded
+    ? (await crossValidate(folded, untrained, manifest.output, trainFold, trainer, limits)).candidate
+    : (await trainer.score({ models: [trained.modelBytes], dataset: judged, ...output }, limits))[0];
   if (!scores) throw new HotloopError('INTERNAL', 'the scores of the trained model were asked for');
   const metric = gateMetric(task, trainingSpec(manifest).gate.metric);
-  const constant = refuseConstant(manifest, metric, scores, dataset);
+  const parts = { training: folded ?? dataset.training, holdout: judged };
+  const constant = refuseConstant(manifest, metric, scores, parts);
   const metrics = Object.fromEntries(
     [
-      ...measureAll(manifest, metric, scores, dataset.holdout),
+      ...measureAll(manifest, metric, scores, judged),
       [`constant_${metric}`, constant] as const,
-      ['held_out', dataset.holdout.rows] as const,
-      ['trained_on', dataset.training.rows] as const,
+      ['held_out', judged.rows] as const,
+      ['trained_on', parts.training.rows] as const,
+      ['folds', folded ? new Set(folded.folds).size : Number.NaN] as const,
       ['loss', trained.metrics.loss] as const,
     ].filter(([, value]) => Number.isFinite(value)),
   );
-  const golden = await goldenExamples(manifest, trained.modelBytes, dataset.holdout, trainer, limits);
+  const golden = await goldenExamples(manifest, trained.modelBytes, judged, trainer, limits);
   const bundle = { manifestYaml: replaceGolden(manifestYaml, golden), onnx: trained.modelBytes };
   const bundleSha256 = await bundles.put(bundle);
   const version = {
@@ -112,7 +119,7 @@ export async function trainFirstVersion(
     bundleSha256,
     onnxSha256: sha256(bundle.onnx),
     manifest: parseManifest(bundle.manifestYaml),
-    note: `trained on ${dataset.training.rows} rows of a file`,
+    note: `trained on ${parts.training.rows} rows of a file`,
     trained: { parentVersion: null, datasetSha256: dataset.sha256, runId, metrics },
     actor,
     at: clock.now(),
@@ -121,7 +128,7 @@ export async function trainFirstVersion(
     await insertFirstRun(client, {
       ...{ runId, model: manifest.name, version: number, datasetSha256: dataset.sha256 },
       ...{ reason: 'a first version from a file', examples: dataset.examples, metrics },
-      message: `version ${number} is registered; trained on ${dataset.training.rows} rows of a file`,
+      message: `version ${number} is registered; trained on ${parts.training.rows} rows of a file`,
       ...{ parameters: parametersOf(manifest), hardware: hardware(), startedAt, endedAt: clock.now() },
     });
     await keepBaseline(client, manifest, number, dataset.training);
