@@ -20,8 +20,9 @@ const objects = directoryObjectStore(store);
 let state = 'waiting';
 let firstStep: number | null = null;
 let progress = 0;
+let trained: string | null = null;
 
-serveCommands({ state: () => state, told: () => ({ firstStep, progress }) });
+serveCommands({ state: () => state, told: () => ({ firstStep, progress, trained }) });
 process.once('disconnect', () => process.exit(0));
 console.log(JSON.stringify({ ready: true, port: 0 }));
 await workOnRun(
@@ -30,21 +31,23 @@ await workOnRun(
     ...{ pool, bundles: directoryBundleStore(store), clock: systemClock },
     datasets: datasetCollector({ pool, objects, databaseUrl, waitMs: 0 }),
     trainer: {
-      train: (job, options) => {
+      train: async (job, options) => {
         state = 'training';
         const onProgress: typeof options.onProgress = (report) => {
           firstStep ??= report.step;
           progress++;
           options.onProgress?.(report);
         };
-        return trainInProcess(job, { ...options, onProgress });
+        const result = await trainInProcess(job, { ...options, onProgress });
+        trained = result.sha256.slice(0, 12);
+        return result;
       },
       score: scoreInProcess,
     },
     checkpoints: objects,
   },
   {
-    ...{ collect: COLLECT_DEFAULTS, promotion: PROMOTION_DEFAULTS, trainTimeoutMs: 120_000 },
+    ...{ collect: COLLECT_DEFAULTS, promotion: PROMOTION_DEFAULTS, trainTimeoutMs: 600_000 },
     ...{ leaseMs: Number(leaseMs), maxAttempts: 5, log },
   },
   new AbortController().signal,

@@ -24,6 +24,7 @@ import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { countOutcomes, outcomeCut, readOutcomesOf, type StoredOutcome } from '../outcomes/outcome-store.ts';
 import {
   CLOCK_SKEW_MS,
+  ITEM_KEY,
   isAnalyst,
   type JoinPrediction,
   type JoinSpec,
@@ -98,10 +99,14 @@ export async function collectRows(
   let earliest = now;
   let slice: LoggedPrediction[] = [];
   let bytes = 0;
+  let joining = Promise.resolve();
+  // A slice is joined while the next is read: Postgres works meanwhile.
   const join = async () => {
+    await joining;
     if (slice.length === 0) return;
     for (const { at } of slice) earliest = Math.min(earliest, at);
-    await joinSlice(slice, { lookups, manifest, rule, maps, spool, now, cut, totals, matched });
+    joining = joinSlice(slice, { lookups, manifest, rule, maps, spool, now, cut, totals, matched });
+    joining.catch(() => undefined);
     slice = [];
     bytes = 0;
   };
@@ -116,6 +121,7 @@ export async function collectRows(
       }
     }
     await join();
+    await joining;
   }
   const total = await countOutcomes(lookups, manifest.name, cut, earliest - CLOCK_SKEW_MS);
   return { cut, ...totals, unmatched: Math.max(0, total - matched.count), notes };
@@ -148,10 +154,12 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
   const asksShown = manifest.task === 'ranking';
   const shown = asksShown ? await readShown(lookups, predictions) : new Map<string, Shown>();
   const byId = new Map(predictions.map((prediction) => [prediction.predictionId, prediction]));
-  const asked = predictions.map((prediction) => ({
-    ...prediction,
-    shown: shown.get(prediction.predictionId)?.items ?? null,
-  }));
+  const asked = asksShown
+    ? predictions.map((prediction) => ({
+        ...prediction,
+        shown: shown.get(prediction.predictionId)?.items ?? null,
+      }))
+    : predictions;
   const spec: JoinSpec = {
     keys: manifest.outcome.join ?? [],
     windowMs,
@@ -166,21 +174,20 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
   const keyOf = ({ predictionId, entities }: LoggedPrediction) =>
     (data.entity === undefined ? undefined : entities[data.entity]) ?? predictionId;
   const isFrozen = ({ predictionId }: LabelledExample) => isFrozenKey(keyOf(byId.get(predictionId)!), data);
-  const observed =
-    data.frozen === 0
-      ? joined
-      : joinOutcomes(
-          asked,
-          events.filter(({ source }) => !isAnalyst(source)),
-          spec,
-          now,
-        );
-  const width = columnsOf(manifest).width;
   // The frozen holdout knows no corrections: what analysts say must not move what versions are measured by.
-  const examples = [
-    ...joined.examples.filter((example) => !isFrozen(example)),
-    ...observed.examples.filter(isFrozen),
-  ].sort((a, b) => compare(a.predictionId, b.predictionId) || a.row - b.row);
+  const observed = () =>
+    joinOutcomes(
+      asked,
+      events.filter(({ source }) => !isAnalyst(source)),
+      spec,
+      now,
+    );
+  const decided =
+    data.frozen === 0
+      ? [...joined.examples]
+      : [...joined.examples.filter((example) => !isFrozen(example)), ...observed().examples.filter(isFrozen)];
+  const width = columnsOf(manifest).width;
+  const examples = decided.sort((a, b) => compare(a.predictionId, b.predictionId) || a.row - b.row);
   let served: { of: LoggedPrediction | null; rows: Float32Array | null } = { of: null, rows: null };
   for (const example of examples) {
     // Where only positives are reported, a recent label is known only if it is positive. Learning from those alone would
@@ -307,7 +314,13 @@ function predictionsFrom(
   const widths = new Set([...maps.values()].map(({ logged }) => logged));
   const list = (numbers: Iterable<number>) =>
     `ANY (ARRAY[${[...numbers].map(Number).join(', ')}]::integer[])`;
-  return `SELECT prediction_id, at, version, entities, candidates, "rows", features, "columns", input_spec FROM prediction
+  const { outcome } = manifest;
+  // What is not needed is not decoded, which takes longer than everything else.
+  const asksEntities =
+    trainingSpec(manifest).data.entity !== undefined || outcome.join?.some((key) => key !== ITEM_KEY);
+  const entities = asksEntities ? 'entities' : `'{}'::jsonb`;
+  const spec = [...maps.values()].some(({ logged }) => logged === 0) ? 'input_spec' : `'[]'::jsonb`;
+  return `SELECT prediction_id, at, version, ${entities}, candidates, "rows", features, "columns", ${spec} FROM prediction
     WHERE model = ${client.escapeLiteral(manifest.name)} AND prediction_id >= ${client.escapeLiteral(first)}
       AND version = ${list(maps.keys())} AND "columns" = ${list(widths)} AND ${USABLE}
     ORDER BY prediction_id`;

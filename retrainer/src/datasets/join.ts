@@ -236,12 +236,13 @@ function inOrder(events: readonly OutcomeEvent[]): OutcomeEvent[] {
       compare(a.source, b.source) ||
       compare(a.id, b.id),
   );
-  const seen = new Set<string>();
-  return sorted.filter((event) => {
-    const key = JSON.stringify([event.source, event.id]);
-    if (seen.has(key)) return false;
-    seen.add(key);
-    return true;
+  const seen = new Map<string, Set<string>>();
+  return sorted.filter(({ source, id }) => {
+    const ids = seen.get(source) ?? new Set();
+    if (ids.size === 0) seen.set(source, ids);
+    const isNew = !ids.has(id);
+    if (isNew) ids.add(id);
+    return isNew;
   });
 }
 

@@ -69,11 +69,18 @@ export class RowSpool implements AsyncDisposable {
       this.#sources.set(row.source, source);
     }
     // Rows of one prediction share the text.
-    this.#ids.push(this.#ids.at(-1) === row.predictionId ? this.#ids.at(-1)! : row.predictionId);
-    this.#keys.push(row.key === row.predictionId ? this.#ids.at(-1)! : row.key);
+    const last = this.#ids[this.#rows - 1];
+    const id = last === row.predictionId ? last : row.predictionId;
+    this.#ids.push(id);
+    this.#keys.push(row.key === id ? id : row.key);
     const at = this.#rows * 5;
     // Row and version share a number: both are far below 2^26.
-    this.#numbers.set([row.at, row.label, row.weight, source, row.row * 2 ** 26 + row.version], at);
+    const numbers = this.#numbers;
+    numbers[at] = row.at;
+    numbers[at + 1] = row.label;
+    numbers[at + 2] = row.weight;
+    numbers[at + 3] = source;
+    numbers[at + 4] = row.row * 2 ** 26 + row.version;
     this.#rows++;
   }
 
@@ -98,6 +105,18 @@ export class RowSpool implements AsyncDisposable {
 
   predictionId(index: number): string {
     return this.#ids[index]!;
+  }
+
+  key(index: number): string {
+    return this.#keys[index]!;
+  }
+
+  source(index: number): string {
+    return this.#sourceNames[this.#numbers[index * 5 + 3]!]!;
+  }
+
+  time(index: number): number {
+    return this.#numbers[index * 5]!;
   }
 
   /** Drops the oldest rows until at most so many are left; never a part of a prediction. Nothing is appended after it. */

@@ -1,11 +1,21 @@
 import { dataSchema } from '@hotloop/model/manifest/data-schema.ts';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PARTS, type RowReader, type SplitRow, splitRows } from './split-rows.ts';
+import { PARTS, type RowReader, splitRows } from './split-rows.ts';
+
+interface SplitRow {
+  readonly group: number;
+  readonly key: string;
+  readonly source: string;
+  readonly isNew: boolean;
+}
 
 const readerOf = (rows: readonly SplitRow[]): RowReader => ({
   length: rows.length,
-  at: (index) => rows[index]!,
+  group: (index) => rows[index]!.group,
+  key: (index) => rows[index]!.key,
+  source: (index) => rows[index]!.source,
+  isNew: (index) => rows[index]!.isNew,
 });
 
 const rowsOf = (

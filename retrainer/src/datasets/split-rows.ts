@@ -4,21 +4,17 @@ import type { DataSpec } from '@hotloop/model/manifest/data-schema.ts';
 export const PARTS = ['training', 'holdout', 'frozen', 'left_out', 'validation'] as const;
 export type Part = (typeof PARTS)[number];
 
-/** What the division looks at, one entry for each row, in the order of prediction time. */
-export interface SplitRow {
-  /** Rows of one prediction share a group and are never divided. Groups ascend. */
-  readonly group: number;
-  /** Value of the declared entity, or the id of the prediction: decides the side by its hash. */
-  readonly key: string;
-  /** Where the label comes from; empty for the default label. */
-  readonly source: string;
-  /** Made after the parent's dataset. */
-  readonly isNew: boolean;
-}
-
+/** What the division looks at, of each row by its index, in the order of prediction time. */
 export interface RowReader {
   readonly length: number;
-  at(index: number): SplitRow;
+  /** Rows of one prediction share a group and are never divided. Groups ascend. */
+  group(index: number): number;
+  /** Value of the declared entity, or the id of the prediction: decides the side by its hash. */
+  key(index: number): string;
+  /** Where the label comes from; empty for the default label. */
+  source(index: number): string;
+  /** Made after the parent's dataset. */
+  isNew(index: number): boolean;
 }
 
 export interface SplitSpec {
@@ -48,14 +44,14 @@ export function splitRows(rows: RowReader, spec: SplitSpec): Uint8Array {
     parts[index] = PARTS.indexOf(part);
   };
   const { data } = spec;
-  for (let index = 0; index < rows.length; index++)
-    if (isFrozenKey(rows.at(index).key, data)) mark(index, 'frozen');
+  if (data.frozen > 0)
+    for (let index = 0; index < rows.length; index++)
+      if (isFrozenKey(rows.key(index), data)) mark(index, 'frozen');
   const firstHeld = firstHeldGroup(rows, parts, spec.holdout);
   for (let index = 0; index < rows.length; index++) {
     if (PARTS[parts[index]!] === 'frozen') continue;
-    const { group, key } = rows.at(index);
-    const isNewest = group >= firstHeld;
-    const isHeldEntity = data.split !== 'time' && share(key, 'holdout') < entityShare(spec);
+    const isNewest = rows.group(index) >= firstHeld;
+    const isHeldEntity = data.split !== 'time' && share(rows.key(index), 'holdout') < entityShare(spec);
     mark(index, sideOf(data.split, isNewest, isHeldEntity));
   }
   if (data.replay !== undefined && spec.hasParent) thinOld(rows, parts, data.replay, mark);
@@ -90,7 +86,7 @@ function entityShare({ holdout, data }: SplitSpec): number {
 function firstHeldGroup(rows: RowReader, parts: Uint8Array, holdout: number): number {
   const groups: number[] = [];
   for (let index = 0; index < rows.length; index++) {
-    const { group } = rows.at(index);
+    const group = rows.group(index);
     if (parts[index] === 0 && groups.at(-1) !== group) groups.push(group);
   }
   const held = Math.min(Math.max(Math.round(groups.length * holdout), 1), groups.length - 1);
@@ -102,14 +98,14 @@ function validate(rows: RowReader, parts: Uint8Array, { validation = 0, data }: 
   if (validation === 0) return;
   const training = [...parts.keys()].filter((index) => parts[index] === 0);
   if (data.split !== 'time') {
-    const chosen = training.filter((index) => share(rows.at(index).key, 'validation') < validation);
+    const chosen = training.filter((index) => share(rows.key(index), 'validation') < validation);
     if (chosen.length < training.length) for (const index of chosen) mark(index, 'validation');
     return;
   }
-  const groups = [...new Set(training.map((index) => rows.at(index).group))];
+  const groups = [...new Set(training.map((index) => rows.group(index)))];
   const count = Math.min(Math.round(groups.length * validation), groups.length - 1);
   const first = count < 1 ? Number.POSITIVE_INFINITY : groups[groups.length - count]!;
-  for (const index of training) if (rows.at(index).group >= first) mark(index, 'validation');
+  for (const index of training) if (rows.group(index) >= first) mark(index, 'validation');
 }
 
 type Mark = (index: number, part: Part) => void;
@@ -119,14 +115,13 @@ function thinOld(rows: RowReader, parts: Uint8Array, replay: number, mark: Mark)
   let fresh = 0;
   let old = 0;
   for (let index = 0; index < rows.length; index++)
-    if (isTraining(index)) rows.at(index).isNew ? fresh++ : old++;
+    if (isTraining(index)) rows.isNew(index) ? fresh++ : old++;
   if (fresh === 0 || replay === 1) return;
   // old' / (old' + fresh) = replay
   const wanted = (fresh * replay) / (1 - replay);
   if (wanted >= old) return;
   for (let index = 0; index < rows.length; index++) {
-    const row = rows.at(index);
-    if (isTraining(index) && !row.isNew && share(String(row.group), 'replay') >= wanted / old)
+    if (isTraining(index) && !rows.isNew(index) && share(String(rows.group(index)), 'replay') >= wanted / old)
       mark(index, 'left_out');
   }
 }
@@ -136,7 +131,7 @@ function capSources(rows: RowReader, parts: Uint8Array, cap: number, mark: Mark)
   let total = 0;
   for (let index = 0; index < rows.length; index++) {
     if (parts[index] !== 0) continue;
-    const { source } = rows.at(index);
+    const source = rows.source(index);
     // Default labels were reported by nobody.
     if (source !== '') counts.set(source, (counts.get(source) ?? 0) + 1);
     total++;
@@ -151,9 +146,9 @@ function capSources(rows: RowReader, parts: Uint8Array, cap: number, mark: Mark)
   // A single source has nobody to be measured against: it stays.
   if (counts.size < 2) return;
   for (let index = 0; index < rows.length; index++) {
-    const row = rows.at(index);
-    if (parts[index] === 0 && share(`${row.group} ${row.source}`, 'source') >= (kept.get(row.source) ?? 1))
-      mark(index, 'left_out');
+    if (parts[index] !== 0) continue;
+    const source = rows.source(index);
+    if (share(`${rows.group(index)} ${source}`, 'source') >= (kept.get(source) ?? 1)) mark(index, 'left_out');
   }
 }
 

@@ -63,10 +63,10 @@ export async function writeDataset(
   const parts = splitRows(
     {
       length: spool.length,
-      at: (index) => {
-        const { key, source, at } = spool.at(index);
-        return { group: groups[index]!, key, source, isNew: at > target.parentTo };
-      },
+      group: (index) => groups[index]!,
+      key: (index) => spool.key(index),
+      source: (index) => spool.source(index),
+      isNew: (index) => spool.time(index) > target.parentTo,
     },
     target.split,
   );

@@ -15,9 +15,9 @@ const worker = fileURLToPath(new URL('../../stand/training-worker.ts', import.me
 const MODEL = 'resumed';
 const PREDICTIONS = 2_000;
 const LEASE_MS = 2_000;
-const LIMIT_MS = 240_000;
-/** About half a minute of training: checkpoints are 10 s apart. */
-const TRAINING = 'training: {epochs: 10000, batch: 256, gate: {at_least: -1}}';
+const LIMIT_MS = 300_000;
+/** Half a minute of training or more: checkpoints are 10 s apart. */
+const TRAINING = 'training: {epochs: 10000, batch: 64, gate: {at_least: -1}}';
 
 /**
  * A worker process is killed (SIGKILL) in the middle of its training; another goes on from the checkpoint. A third trains without
@@ -45,14 +45,17 @@ export const drillResumed: Drill = async ({ say }): Promise<Figure[]> => {
   });
   await using second = await startWorker(stand, killed);
   await until('the second worker to end', async () => (await stateOf(second)) === 'ended');
-  const { firstStep } = (await second.ask('told', {})) as { firstStep: number };
+  const resumed = await toldBy(second);
   const whole = await requestRun(stand);
   await using third = await startWorker(stand, whole);
   await until('the third worker to end', async () => (await stateOf(third)) === 'ended');
-  const [resumed, uninterrupted] = [await digestOf(stand, killed), await digestOf(stand, whole)];
+  const uninterrupted = await toldBy(third);
   const isLeft = await hasCheckpoint(stand, killed);
-  say(`the second worker went on at step ${firstStep}; ${resumed} after the kill, ${uninterrupted} without`);
-  const isRight = firstStep > 1_000 && resumed !== undefined && resumed === uninterrupted && !isLeft;
+  say(
+    `the second worker went on at step ${resumed.firstStep}; ${resumed.trained} after the kill, ${uninterrupted.trained} without`,
+  );
+  const isSame = resumed.trained !== null && resumed.trained === uninterrupted.trained;
+  const isRight = isSame && (resumed.firstStep ?? 0) > 1_000 && !isLeft;
   return [
     figure('resumed', [isRight ? 1 : 0], { atLeast: 1 }),
     figure('cancelled', [(await isCancelled(stand, say)) ? 1 : 0], { atLeast: 1 }),
@@ -65,7 +68,7 @@ async function isCancelled(stand: LoopStand, say: (text: string) => void): Promi
   const runId = await requestRun(stand);
   await using child = await startWorker(stand, runId);
   await until('progress', async () => {
-    const { progress } = (await child.ask('told', {})) as { progress: number };
+    const { progress } = await toldBy(child);
     return progress > 2 && ((await findRun(stand.pool, runId))?.progress ?? 0) > 0;
   });
   const begun = performance.now();
@@ -108,6 +111,18 @@ async function digestOf({ pool }: LoopStand, runId: string): Promise<string | un
     [MODEL, runId],
   );
   return rows[0]?.digest.slice(0, 12);
+}
+
+interface Told {
+  /** Of the first report of progress. */
+  readonly firstStep: number | null;
+  readonly progress: number;
+  /** Digest of what the training left. */
+  readonly trained: string | null;
+}
+
+async function toldBy(child: Child): Promise<Told> {
+  return (await child.ask('told', {})) as Told;
 }
 
 async function stateOf(child: Child): Promise<string> {
