@@ -40,7 +40,9 @@ export const drillShadow: Drill = async ({ say }): Promise<Figure[]> => {
     const p99: Record<'with' | 'without', number> = { with: 0, without: 0 };
     const sides = (['with', 'without'] as const).toSorted(() => (pair % 4 < 2 ? -1 : 1));
     for (const side of sides) {
-      const { latencies, failed, broken } = await (side === 'with' ? brokenTurn(stand, signal) : turn(stand));
+      const { latencies, errors, broken } = await (side === 'with' ? brokenTurn(stand, signal) : turn(stand));
+      const failed = errors.length;
+      for (const error of new Set(errors)) say(`${failed} failed ${side} the shadow, such as: ${error}`);
       p99[side] = quantile(latencies, 0.99);
       counts.asked += latencies.length + failed;
       counts.failed += failed;
@@ -62,7 +64,8 @@ export const drillShadow: Drill = async ({ say }): Promise<Figure[]> => {
 
 interface Turn {
   readonly latencies: readonly number[];
-  readonly failed: number;
+  /** What predictions failed with. */
+  readonly errors: readonly string[];
   /** Runners that were stopped or killed. */
   readonly broken: number;
 }
@@ -74,7 +77,7 @@ async function turn({ client }: RolloutStand): Promise<Turn> {
   const answered = asking.answers.filter(({ prediction }) => prediction !== null);
   return {
     latencies: answered.map(({ answeredAt, dueAt }) => answeredAt - dueAt),
-    failed: asking.answers.length - answered.length,
+    errors: asking.answers.flatMap(({ prediction, error }) => (prediction === null ? [error] : [])),
     broken: 0,
   };
 }
