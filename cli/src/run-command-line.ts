@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { CommandContext, CommandTree, GlobalOptions } from './command-context.ts';
 import { commandFailure } from './command-error.ts';
+import { COMMAND_EXAMPLES } from './commands/command-examples.ts';
 import { COMMAND_GROUPS, type CommandGroup } from './commands/commands.ts';
 
 /** What the environment says where the command line does not. */
@@ -88,7 +89,6 @@ export async function buildProgram(
     .option('--context <name>', 'a context of the configuration file; see `hotloop config`')
     .option('--timeout <ms>', 'deadline of each call', parseMilliseconds)
     .option('--json', 'one line of JSON instead of text')
-    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(--help shows how)');
   if (context.version !== undefined) program.version(context.version, '-v, --version');
   for (const group of COMMAND_GROUPS)
@@ -96,14 +96,25 @@ export async function buildProgram(
     else
       for (const [name, description] of Object.entries(group.commands))
         program.command(name).description(description);
+  addExamples(program, '');
   forEachCommand(program, (command) => {
     command.exitOverride();
+    command.configureHelp({ showGlobalOptions: true });
     command.configureOutput({
       writeOut: (text) => terminal.out.write(text),
       writeErr: (text) => terminal.err.write(text),
     });
   });
   return program;
+}
+
+function addExamples(parent: Command, path: string): void {
+  for (const command of parent.commands) {
+    const words = `${path}${command.name()}`;
+    const example = COMMAND_EXAMPLES[words];
+    if (example !== undefined) command.addHelpText('after', `\nExample:\n  ${example}`);
+    addExamples(command, `${words} `);
+  }
 }
 
 /** Global options may stand before or after the command's name. */

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
 import { HotloopClientError } from '@hotloop/client/hotloop-client-error.ts';
+import { didYouMean } from '@hotloop/proto/nearest-name.ts';
 import { Command, InvalidArgumentError } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
+import { confirmed } from '../confirmed.ts';
 import type { ControlClient } from '../control-client.ts';
 import { progressLine, table } from '../terminal.ts';
 
@@ -40,7 +42,7 @@ interface RunOptions extends GlobalOptions {
 
 const WAIT_MS = 10_000;
 
-/** `hotloop batch run|list|show|cancel|schedule|schedules|unschedule`. */
+/** `hotloop batch run|list|show|cancel|schedule|schedules|pause|resume|run-now|unschedule`. */
 export function addBatchCommands(program: Command, context: CommandContext): void {
   const batch = new Command('batch').description('predict all rows of a file, folder, bucket or table');
   program.addCommand(batch);
@@ -248,18 +250,58 @@ function addSchedules(batch: Command, context: CommandContext): void {
         return table(['schedule', 'model', 'when', 'next'], rows);
       });
     });
+  for (const [verb, enabled] of [
+    ['pause', false],
+    ['resume', true],
+  ] as const)
+    batch
+      .command(verb)
+      .description(enabled ? 'let a paused schedule run again' : 'keep a schedule, but run it no more')
+      .argument('<schedule>')
+      .action(async (name: string, _options: unknown, command: Command) => {
+        const options = command.optsWithGlobals<GlobalOptions>();
+        const control = controlClient(options, context.signal);
+        const known = await scheduleOf(control, name);
+        const path = `/v1/batch/schedules/${encodeURIComponent(name)}`;
+        const schedule = await control.put<ScheduleReport>(path, { ...known.spec, enabled });
+        present(context, options, schedule, () =>
+          enabled ? `${name} runs next at ${timeOf(schedule.nextAt)}` : `${name} is paused`,
+        );
+      });
+  batch
+    .command('run-now')
+    .description('run a schedule once, between its times; never beside a run of it')
+    .argument('<schedule>')
+    .action(async (name: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const path = `/v1/batch/schedules/${encodeURIComponent(name)}/run`;
+      const run = await controlClient(options, context.signal).post<{ run_id: string }>(path, {});
+      present(context, options, run, () => `run ${run.run_id} has begun: hotloop batch show ${run.run_id}`);
+    });
   batch
     .command('unschedule')
     .description('remove a schedule; its runs stay')
     .argument('<name>')
-    .option('--yes', 'do it without asking')
+    .option('-y, --yes', 'do it without asking')
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions & { yes?: boolean }>();
-      if (!options.yes) throw new CommandError(`say --yes to remove the schedule ${name}`);
+      await confirmed(context, options, `Remove the schedule ${name}?`);
       const control = controlClient(options, context.signal);
       const removed = await control.delete(`/v1/batch/schedules/${encodeURIComponent(name)}`);
       present(context, options, removed, () => `${name} is removed`);
     });
+}
+
+/** Throws NOT_FOUND with the name that is meant. */
+async function scheduleOf(control: ControlClient, name: string): Promise<ScheduleReport> {
+  const { schedules } = await control.get<{ schedules: ScheduleReport[] }>('/v1/batch/schedules');
+  const found = schedules.find((schedule) => schedule.name === name);
+  if (found) return found;
+  const meant = didYouMean(
+    name,
+    schedules.map((schedule) => schedule.name),
+  );
+  throw new HotloopClientError('NOT_FOUND', `there is no schedule ${JSON.stringify(name)}${meant}`);
 }
 
 function timeOf(ms: number | null): string {

@@ -1,11 +1,30 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import type { CommandContext } from '../command-context.ts';
+import { buildProgram } from '../run-command-line.ts';
+import { COMMAND_EXAMPLES } from './command-examples.ts';
 import { COMMAND_GROUPS } from './commands.ts';
 
 const context = { terminal: process, signal: new AbortController().signal } as unknown as CommandContext;
 
 describe('the groups of commands', () => {
+  it('give every command an example in its help, and none that is not typed', async () => {
+    const program = await buildProgram(COMMAND_GROUPS, context);
+    const without: string[] = [];
+    const typed = new Set<string>();
+    const visit = (command: Command, words: string): void => {
+      typed.add(words);
+      for (const inner of command.commands) visit(inner, `${words} ${inner.name()}`);
+      if (command.commands.length > 0) return;
+      let help = '';
+      command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+      if (!/Examples?:/.test(help)) without.push(words);
+    };
+    for (const command of program.commands) visit(command, command.name());
+    expect(without).toEqual([]);
+    expect(Object.keys(COMMAND_EXAMPLES).filter((words) => !typed.has(words))).toEqual([]);
+  });
+
   it('name every command once', () => {
     const names = COMMAND_GROUPS.flatMap((group) => Object.keys(group.commands));
     expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
