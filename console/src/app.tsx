@@ -29,6 +29,7 @@ const CorrectionsScreen = screen(() => import('./screens/corrections-screen.tsx'
 const FeaturesScreen = screen(() => import('./screens/features-screen.tsx'), 'FeaturesScreen');
 const FirstRunScreen = screen(() => import('./screens/first-run-screen.tsx'), 'FirstRunScreen');
 const IncidentsScreen = screen(() => import('./screens/incidents-screen.tsx'), 'IncidentsScreen');
+const IncidentScreen = screen(() => import('./screens/incident-screen.tsx'), 'IncidentScreen');
 const BatchScreen = screen(() => import('./screens/batch-screen.tsx'), 'BatchScreen');
 const CompareScreen = screen(() => import('./screens/compare-screen.tsx'), 'CompareScreen');
 const LedgerScreen = screen(() => import('./screens/ledger-screen.tsx'), 'LedgerScreen');
@@ -47,6 +48,7 @@ const SCREENS = [
   ['/runs/:id', RunScreen],
   ['/batch', BatchScreen],
   ['/incidents', IncidentsScreen],
+  ['/incidents/:id', IncidentScreen],
   ['/new', FirstRunScreen],
 ] as const;
 

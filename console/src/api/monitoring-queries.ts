@@ -10,31 +10,51 @@ export interface Producer {
   readonly firstAt: number;
 }
 
+/** One thing that is not as it was. */
+export interface IncidentSignal {
+  readonly kind: string;
+  readonly feature: string | null;
+  readonly slice?: string;
+  readonly message: string;
+  readonly severity: 'info' | 'warning' | 'critical';
+  readonly effect: number;
+  readonly low: number;
+  readonly high: number;
+  readonly unit: string;
+  /** Chance of it if nothing had changed; null where none applies. */
+  readonly p: number | null;
+  readonly n: number;
+  readonly producer?: Producer;
+}
+
 export interface Incident {
   readonly id: string;
+  /** Empty: the platform. */
   readonly model: string;
+  readonly cause: string;
   readonly title: string;
   readonly severity: 'info' | 'warning' | 'critical';
   readonly state: 'open' | 'acknowledged' | 'closed';
   readonly cost: {
     readonly metric: string;
     readonly loss: number;
+    readonly low: number;
+    readonly high: number;
     readonly known: boolean;
     readonly method: string;
   } | null;
-  readonly signals: readonly {
-    readonly kind: string;
-    readonly message: string;
-    readonly producer?: Producer;
-  }[];
+  readonly signals: readonly IncidentSignal[];
   readonly evidence: {
     readonly examples?: readonly string[];
+    readonly versions?: readonly number[];
     readonly action?: string;
     readonly producer?: Producer;
   };
   readonly openedAt: number;
+  readonly updatedAt: number;
   readonly closedAt: number | null;
   readonly acknowledgedBy: string | null;
+  readonly note: string;
 }
 
 export interface FeatureReport {
@@ -102,6 +122,13 @@ export const useIncidents = (model?: string) =>
       const search = model === undefined ? '' : `?model=${encodeURIComponent(model)}`;
       return (await get<{ incidents: readonly Incident[] }>(`/v1/incidents${search}`)).incidents;
     },
+    refetchInterval: 10_000,
+  });
+
+export const useIncident = (id: string) =>
+  useQuery({
+    queryKey: ['incidents', 'one', id],
+    queryFn: () => get<Incident>(`/v1/incidents/${encodeURIComponent(id)}`),
     refetchInterval: 10_000,
   });
 

@@ -71,7 +71,7 @@ function Sidebar({ session, open }: { session: Session; open: boolean }) {
         <NavLink href="/" icon="home" current={location === '/'}>
           Overview
         </NavLink>
-        <NavLink href="/incidents" icon="alert" current={location === '/incidents'}>
+        <NavLink href="/incidents" icon="alert" current={location.startsWith('/incidents')}>
           Incidents
         </NavLink>
         <NavLink href="/batch" icon="clock" current={location === '/batch'}>

@@ -1,20 +1,14 @@
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { type Incident, useIncidentAction, useIncidents } from '../api/monitoring-queries.ts';
-import { ActionButton } from '../components/action-button.tsx';
+import { type Incident, useIncidents } from '../api/monitoring-queries.ts';
 import { Age } from '../components/age.tsx';
-import { Badge, type Tone } from '../components/badge.tsx';
+import { Badge } from '../components/badge.tsx';
 import { Card } from '../components/card.tsx';
-import { ConfirmDialog } from '../components/confirm-dialog.tsx';
+import { IncidentActions, SEVERITY_TONES } from '../components/incident-actions.tsx';
 import { Page } from '../components/page.tsx';
 import { Segments } from '../components/segments.tsx';
 import { Answer, Empty } from '../components/states.tsx';
 
-const TONES: Readonly<Record<Incident['severity'], Tone>> = {
-  info: 'info',
-  warning: 'warn',
-  critical: 'bad',
-};
 const SHOWN = [
   ['open', 'Open'],
   ['all', 'All'],
@@ -52,20 +46,18 @@ export function IncidentsScreen() {
 }
 
 function IncidentRow({ incident }: { incident: Incident }) {
-  const [asked, setAsked] = useState<'acknowledge' | 'close' | null>(null);
-  const act = useIncidentAction(incident.id);
-  const { cost, evidence, state } = incident;
+  const { cost, evidence } = incident;
   return (
     <li className="incident">
       <div className="row spread">
         <span className="row">
-          <Badge tone={TONES[incident.severity]}>{incident.severity}</Badge>
-          <Link href={`/models/${incident.model}/features`} className="strong">
+          <Badge tone={SEVERITY_TONES[incident.severity]}>{incident.severity}</Badge>
+          <Link href={`/incidents/${incident.id}`} className="strong">
             {incident.title}
           </Link>
         </span>
         <span className="tiny faint">
-          {incident.model} · opened <Age at={incident.openedAt} />
+          {incident.model || 'the platform'} · opened <Age at={incident.openedAt} />
           {incident.closedAt !== null && (
             <>
               , closed <Age at={incident.closedAt} />
@@ -76,7 +68,7 @@ function IncidentRow({ incident }: { incident: Incident }) {
       {cost && (
         <p className="small soft">
           {cost.known
-            ? `Estimated cost: ${cost.loss.toFixed(4)} of ${cost.metric} (${cost.method})`
+            ? `Estimated cost: ${cost.loss.toFixed(3)} ${cost.metric} (${cost.low.toFixed(3)} to ${cost.high.toFixed(3)}), ${cost.method}`
             : `Its cost is not known: ${cost.method}`}
         </p>
       )}
@@ -97,29 +89,8 @@ function IncidentRow({ incident }: { incident: Incident }) {
             </Link>
           ))}
         </span>
-        {state !== 'closed' && (
-          <span className="actions">
-            {state === 'open' && (
-              <ActionButton className="button small" onClick={() => setAsked('acknowledge')}>
-                Acknowledge
-              </ActionButton>
-            )}
-            <ActionButton className="button small" onClick={() => setAsked('close')}>
-              Close
-            </ActionButton>
-          </span>
-        )}
+        <IncidentActions incident={incident} />
       </div>
-      {asked && (
-        <ConfirmDialog
-          title={asked === 'close' ? 'Close this incident?' : 'Acknowledge this incident?'}
-          action={asked === 'close' ? 'Close' : 'Acknowledge'}
-          onClose={() => setAsked(null)}
-          onConfirm={(note) => act.mutateAsync({ action: asked, note })}
-        >
-          {incident.title}
-        </ConfirmDialog>
-      )}
     </li>
   );
 }

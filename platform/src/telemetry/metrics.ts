@@ -39,7 +39,10 @@ export function openMetrics(service: string): Metrics {
       if (!accept.includes('application/openmetrics-text'))
         return { contentType: PROMETHEUS_CONTENT_TYPE, text: metered + (await tallies.text(false)) };
       // The library writes the older format; in OpenMetrics the name of a counter family has no `_total`.
-      const families = metered.replaceAll(/^(# (?:HELP|TYPE|UNIT) \S+?)_total( .*)$/gm, '$1$2');
+      // A unit that is no suffix of the name, such as `{message}`, makes a scraper refuse everything.
+      const families = metered
+        .replaceAll(/^# UNIT .*\n/gm, '')
+        .replaceAll(/^(# (?:HELP|TYPE) \S+?)_total( .*)$/gm, '$1$2');
       return {
         contentType: OPENMETRICS_CONTENT_TYPE,
         text: `${families}${await tallies.text(true)}# EOF\n`,

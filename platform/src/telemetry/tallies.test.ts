@@ -49,12 +49,15 @@ it('omits a gauge that fails, and shows the rest in both formats', async () => {
   expect(open.text).toMatch(/d_bytes{n="one"} 5\n# EOF\n$/);
 });
 
-it('says nothing but what a scraper can read, also where a service has no library metrics', async () => {
+it('says nothing but what a scraper can read, also with units of the library', async () => {
   await using metrics = openMetrics('test');
+  metrics.meter.createGauge('lag', { unit: '{message}' }).record(4);
   metrics.tallies.counter({ name: 'e', description: 'E', unit: '1', labels: [] }).add(1);
   for (const accept of ['', 'application/openmetrics-text']) {
     const { text } = await metrics.scrape(accept);
     expect(text).toMatch(/\n# HELP e(_total)? E\n/);
+    // OpenMetrics takes a unit only where the metric's name ends in it.
+    if (accept !== '') expect(text).not.toContain('# UNIT');
     for (const line of text.split('\n'))
       expect(line).toMatch(/^(# (HELP|TYPE|UNIT) \w+ .+|# EOF|[a-z]\w*(\{.*\})? \S+( # \{.*\} \S+)?|)$/i);
   }
