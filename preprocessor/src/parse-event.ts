@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { isUtf8 } from 'node:buffer';
+import { hash } from 'node:crypto';
 import type { Attributes, AttributeValue } from '@hotloop/model/value.ts';
 import type { ArchivedEvent } from '@hotloop/platform/archive/event-archive.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -8,6 +9,9 @@ import type { HistoryEntry } from './history/history.ts';
 
 const MAX_MESSAGE_BYTES = 256 * 1024;
 const MAX_FIELDS_BYTES = 4096;
+/** How much longer JSON gets at most when it is written again, as 1e20 does. */
+const MOST_GROWTH = 8;
+const BYTE_ORDER_MARK = '\uFEFF';
 const MAX_ENTITIES = 8;
 /** Maximum difference of clocks; an event further in the future is a mistake. */
 const MAX_AHEAD_MS = 5 * 60_000;
@@ -36,11 +40,11 @@ export type ParsedEvent = Omit<ArchivedEvent, 'arrivalUs'>;
 export function parseEvent(value: Uint8Array | null, nowMs: number): ParsedEvent {
   if (value === null || value.length === 0) throw invalid('the message is empty');
   if (value.length > MAX_MESSAGE_BYTES) throw invalid(`the message has more than ${MAX_MESSAGE_BYTES} bytes`);
-  return readEvent(plainJson(value), nowMs);
+  return readEvent(plainJson(value), nowMs, value.length);
 }
 
-/** As `parseEvent`, for parsed JSON. */
-export function readEvent(document: unknown, nowMs: number): ParsedEvent {
+/** As `parseEvent`, for parsed JSON; `bytes`: its length, where that is known. */
+export function readEvent(document: unknown, nowMs: number, bytes = Number.POSITIVE_INFINITY): ParsedEvent {
   const result = eventSchema.safeParse(document);
   if (!result.success) {
     const issue = result.error.issues[0];
@@ -57,7 +61,7 @@ export function readEvent(document: unknown, nowMs: number): ParsedEvent {
   if (entities.length === 0) throw invalid('data.entity: names no entity');
   if (entities.length > MAX_ENTITIES) throw invalid(`data.entity: names more than ${MAX_ENTITIES} entities`);
   const fields = fieldsOf(data.entity, data);
-  if (Buffer.byteLength(JSON.stringify(fields)) > MAX_FIELDS_BYTES)
+  if (bytes * MOST_GROWTH > MAX_FIELDS_BYTES && Buffer.byteLength(JSON.stringify(fields)) > MAX_FIELDS_BYTES)
     throw invalid(`data: its fields take more than ${MAX_FIELDS_BYTES} bytes`);
   return { key: eventKey(source, id), type, atMs, entities: bareTexts(entities), fields };
 }
@@ -81,18 +85,14 @@ function bareTexts(entries: readonly (readonly [string, string])[]): Record<stri
  * event.
  */
 function eventKey(source: string, id: string): string {
-  return createHash('sha256').update(`${source}\n${id}`).digest('base64url').slice(0, 22);
+  return hash('sha256', `${source}\n${id}`, 'base64url').slice(0, 22);
 }
 
 function plainJson(value: Uint8Array): unknown {
-  let decoded: string;
+  if (!isUtf8(value)) throw invalid('the message is not UTF-8');
+  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString();
   try {
-    decoded = new TextDecoder('utf-8', { fatal: true }).decode(value);
-  } catch (cause) {
-    throw invalid('the message is not UTF-8', cause);
-  }
-  try {
-    return JSON.parse(decoded);
+    return JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text);
   } catch (cause) {
     throw invalid('the message is not JSON', cause);
   }

@@ -18,6 +18,8 @@ import { slicesOf } from './read-events.ts';
  */
 const CHUNK = 256;
 const SCRIPT_CHUNK = 64;
+/** Chunks that one append works on at the same time. */
+const LANES = 3;
 /** Maximum number of attempts on an entity that other processes write at the same time. */
 const MOST_ATTEMPTS = 100;
 /** Exists while the store contains all events; it is lost with them when the store is emptied. */
@@ -60,24 +62,34 @@ export class RedisHistory implements FillableHistory {
 
   async append(entries: readonly HistoryEntry[], nowMs: number, signal?: AbortSignal): Promise<void> {
     const groups = [...Map.groupBy(entries, keyOf)];
-    for (let from = 0; from < groups.length; from += CHUNK) {
-      let left = groups.slice(from, from + CHUNK);
-      for (let attempt = 0; left.length > 0; attempt++) {
-        signal?.throwIfAborted();
-        if (attempt === MOST_ATTEMPTS) away('others write the same entities');
-        const written = await this.#change(
-          left.map(([key]) => key),
-          (entity, slices, index) =>
-            appendEvents(
-              entity,
-              (left[index] as (typeof left)[number])[1],
-              nowMs - HISTORY_AGE_MS,
-              slices,
-              this.#token(),
-            ),
-        );
-        left = left.filter(([key]) => !written.has(key));
+    let next = 0;
+    // While Redis works on the entities of one lane, the next are computed here.
+    const lane = async () => {
+      while (next < groups.length) {
+        const own = groups.slice(next, next + CHUNK);
+        next += CHUNK;
+        await this.#appendTo(own, nowMs - HISTORY_AGE_MS, signal);
       }
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
+  }
+
+  async #appendTo(
+    groups: readonly (readonly [string, readonly HistoryEntry[]])[],
+    oldestMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    let left = groups;
+    for (let attempt = 0; left.length > 0; attempt++) {
+      signal?.throwIfAborted();
+      if (attempt === MOST_ATTEMPTS) throw away('others write the same entities');
+      const tried = left;
+      const written = await this.#change(
+        tried.map(([key]) => key),
+        (entity, slices, index) =>
+          appendEvents(entity, (tried[index] as (typeof tried)[number])[1], oldestMs, slices, this.#token()),
+      );
+      left = tried.filter(([key]) => !written.has(key));
     }
   }
 

@@ -8,8 +8,12 @@ import {
   REQUESTS_TOPIC,
   readLetters,
 } from '@hotloop/example-documents/letters.ts';
+import { drawScan, firstScanVersion, SCANS_TOPIC, scanManifest } from '@hotloop/example-documents/scans.ts';
+import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { startConsumer } from '@hotloop/platform/kafka/consumer.ts';
+import type { RawMessage } from '@hotloop/platform/kafka/message.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
+import type { TourContext } from '../tour-context.ts';
 import { expectThat } from '../tour-failure.ts';
 import type { TourStep } from '../tour-step.ts';
 
@@ -45,17 +49,7 @@ const letters: TourStep = {
     const arrived = new Map<string, string>();
     for (const desk of desks) await context.producer.send(deskTopic(desk), []);
     await using _consumer = await startConsumer({
-      brokers: context.local.backing.kafkaBrokers.split(','),
-      clientId: 'desks',
-      groupId: 'desks',
-      topics: desks.map(deskTopic),
-      log: silentLog(),
-      parse: ({ topic, value }) => {
-        const { entities } = JSON.parse(Buffer.from(value ?? []).toString()) as {
-          entities: { letter: string };
-        };
-        return { letter: entities.letter, topic };
-      },
+      ...deskReader(context, 'desks', desks),
       handle: async (messages) => {
         for (const { value } of messages) arrived.set(value.letter, value.topic);
       },
@@ -88,6 +82,65 @@ const letters: TourStep = {
   },
 };
 
+/** Scans of each department. */
+const SCANS = 8;
+
+const scans: TourStep = {
+  name: 'scans-by-topic',
+  about: 'Scanned forms on a topic of their own are read by an image model and go to the same departments.',
+  async run(context) {
+    const desks = Array.from({ length: DESKS }, (_, index) => `department ${index + 1}`);
+    const manifestYaml = scanManifest(desks);
+    const onnx = await firstScanVersion(desks, context.signal);
+    const { version } = await context.client.models.push({ manifestYaml, onnx }).finished();
+    await context.client.models.promote('scans', version.version).finished();
+    const random = new SeededRandom(12);
+    const sent = Array.from({ length: DESKS * SCANS }, (_, index) => ({
+      id: `scan-${index}`,
+      desk: desks[index % DESKS] as string,
+      scan: drawScan(index % DESKS, random).png.toString('base64'),
+    }));
+    for (const desk of desks) await context.producer.send(deskTopic(desk), []);
+    const arrived = new Map<string, string>();
+    await using _consumer = await startConsumer({
+      ...deskReader(context, 'scan desks', desks),
+      handle: async (messages) => {
+        for (const { value } of messages) arrived.set(value.letter, value.topic);
+      },
+      keepDeadLetter: async () => undefined,
+    });
+    await context.producer.send(
+      SCANS_TOPIC,
+      sent.map(({ id, scan }) => ({
+        key: id,
+        value: JSON.stringify({ entities: { letter: id }, request: { scan } }),
+      })),
+    );
+    await context.until(
+      'every scan at a department',
+      async () => (arrived.size === sent.length ? true : undefined),
+      60_000,
+    );
+    const right = sent.filter(({ id, desk }) => arrived.get(id) === deskTopic(desk)).length / sent.length;
+    expectThat(right > 0.9, 'nearly all scans at the right department', `${(100 * right).toFixed(0)} % are`);
+    return `${sent.length} scans routed, ${(100 * right).toFixed(0)} % to the right one of ${desks.length} departments`;
+  },
+};
+
+/** Reads which letter or scan came to which topic. */
+function deskReader(context: TourContext, groupId: string, desks: readonly string[]) {
+  return {
+    ...{ brokers: context.local.backing.kafkaBrokers.split(','), clientId: groupId, groupId },
+    ...{ topics: desks.map(deskTopic), log: silentLog() },
+    parse: ({ topic, value }: RawMessage) => {
+      const { entities } = JSON.parse(Buffer.from(value ?? []).toString()) as {
+        entities: { letter: string };
+      };
+      return { letter: entities.letter, topic };
+    },
+  };
+}
+
 const filed = (letter: string, desk: string): string =>
   JSON.stringify({
     specversion: '1.0',
@@ -98,4 +151,4 @@ const filed = (letter: string, desk: string): string =>
     data: { keys: { letter }, desk },
   });
 
-export const LETTER_STEPS: readonly TourStep[] = [letters];
+export const LETTER_STEPS: readonly TourStep[] = [letters, scans];

@@ -26,6 +26,9 @@ const ANSWER_COLUMNS = {
   degraded: 'VARCHAR[]',
 } as const;
 
+/** Rows with images that are in memory at once, as their files. */
+const IMAGES_AT_ONCE = 32;
+
 /** Answers the rows of one part one request at a time: by the front door, or with features as of a time. */
 export async function answerPart(context: PartContext): Promise<void> {
   const { claim, connection, work, signal } = context;
@@ -101,11 +104,12 @@ async function answerRows(
       .filter((name) => names.includes(name))
       .map((name) => `, ${sqlName(name)}`);
     const asOf = asOfExpression(claim.run.options.as_of, names);
-    for (let from = claim.firstRow; from < claim.endRow; from += answers.rowsAtOnce) {
+    const atOnce = wanted.images ? Math.min(answers.rowsAtOnce, IMAGES_AT_ONCE) : answers.rowsAtOnce;
+    for (let from = claim.firstRow; from < claim.endRow; from += atOnce) {
       signal.throwIfAborted();
       const rows = await connection.rows(
         `SELECT "row", ${asOf} AS "time of row"${columns.join('')} FROM source_rows
-         WHERE "row" >= ${from} AND "row" < ${from + answers.rowsAtOnce} ORDER BY "row"`,
+         WHERE "row" >= ${from} AND "row" < ${from + atOnce} ORDER BY "row"`,
       );
       const requests = rows.map((row) => rowRequestOf(row, wanted));
       const times = rows.map((row) =>

@@ -45,6 +45,12 @@ export async function openAsOfAnswers(
       { reason: 'remote_model' },
     );
   const plan = compileFeaturePlan(manifest);
+  if (plan.needsImages)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `model ${record.model} reads images, which the front door decodes; leave --as-of out`,
+      { reason: 'images_as_of' },
+    );
   const decision = compileDecisionPlan(manifest);
   const { graph } = decodeModel(bundle.onnx);
   const first = graph.inputs.find(({ name }) => !graph.initializers.has(name))?.name ?? '';

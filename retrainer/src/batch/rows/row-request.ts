@@ -24,21 +24,25 @@ export interface RowColumns {
   readonly entities: readonly string[];
   /** For task ranking: the column `candidates`, a list of ids or of objects with an `id`, or such a list as JSON. */
   readonly candidates: boolean;
+  /** Rows hold images, so that many at once would not fit into memory. */
+  readonly images: boolean;
 }
 
 export const CANDIDATES = 'candidates';
 export const PREDICTION_ID = 'prediction_id';
 
 /** DuckDB's types of what features take. */
-const TYPES = { number: 'DOUBLE', text: 'VARCHAR', flag: 'BOOLEAN' } as const;
+const TYPES = { number: 'DOUBLE', text: 'VARCHAR', flag: 'BOOLEAN', image: 'VARCHAR' } as const;
 
 /** @param columns names of the source: where other models are asked first, all of them are fields of the request. */
 export function rowColumnsOf(manifest: Manifest, columns: readonly string[] = []): RowColumns {
   const isRanking = manifest.task === 'ranking';
   const request = new Map<string, { type: string; isRequired: boolean }>();
   const entities = new Set<string>();
+  let images = false;
   for (const feature of compileFeatures(manifest.features, isRanking)) {
     const [kind = '', name = ''] = feature.from.split('.');
+    images ||= feature.image !== undefined;
     if (kind === 'request') {
       const type = feature.type in TYPES ? TYPES[feature.type as keyof typeof TYPES] : '';
       const isRequired = feature.missing === undefined && !feature.takesNaN;
@@ -58,7 +62,7 @@ export function rowColumnsOf(manifest: Manifest, columns: readonly string[] = []
       if (!request.has(name) && !entities.has(name) && name !== CANDIDATES && name !== PREDICTION_ID)
         request.set(name, { type: '', isRequired: false });
   }
-  return { request, entities: [...entities], candidates: isRanking };
+  return { request, entities: [...entities], candidates: isRanking, images };
 }
 
 /** Throws INVALID_ARGUMENT `schema_mismatch` that lists every column that is missing. */
@@ -79,7 +83,7 @@ export function checkRowColumns(model: string, wanted: RowColumns, columns: read
     );
 }
 
-/** Null is absent. What is no value of a request, such as a date, becomes its text. */
+/** Null is absent. What is no value of a request, such as a date, becomes its text; the bytes of an image their base64. */
 export function rowRequestOf(row: Readonly<Record<string, unknown>>, wanted: RowColumns): RowRequest {
   const request = bare();
   for (const name of wanted.request.keys()) {
@@ -123,6 +127,7 @@ function attributeOf(value: unknown): AttributeValue | undefined {
   if (value === null || value === undefined) return undefined;
   if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'bigint') return Number(value);
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value))
     return value.map((entry) => (typeof entry === 'bigint' ? Number(entry) : entry)) as AttributeValue;
