@@ -2,32 +2,34 @@ import type { DeviceEnvironment } from '@hotloop/compute/runner/device-environme
 import type { Figure } from './figure.ts';
 
 export interface BenchOptions {
-  /** Interleaved rounds; medians are over these. */
+  /** Number of interleaved rounds; medians are taken over them. */
   readonly rounds: number;
-  /** Length of one side's turn in one round. */
+  /** Duration of one side's turn in one round. */
   readonly seconds: number;
-  /** `swap` alone: how many swaps, over how long. */
+  /** `swap` only: number of swaps, and the duration. */
   readonly swaps: number;
   readonly minutes: number;
-  /** `users` alone: how many are in the history. */
+  /** `users` only: number of users in the history. */
   readonly users: number;
-  /** `features` alone: the folder of banking77; without it accuracy is not measured. */
+  /** `features` only: the folder of banking77; without it accuracy is not measured. */
   readonly data?: string | undefined;
-  /** `feedback` alone: how many predictions the larger loop has; the smaller has a hundredth, and half as many are collected. */
+  /**
+   * `feedback` only: predictions in the larger loop; the smaller one has a hundredth, and half as many are collected.
+   */
   readonly predictions: number;
-  /** `log` alone: for how long its lag is measured. */
+  /** `log` only: how long the lag is measured. */
   readonly lagSeconds: number;
-  /** `batch`, `sql`, `spark`, `train`: how many rows; without it each has its own number. */
+  /** `batch`, `sql`, `spark`, `train`: number of rows; each has its own default. */
   readonly rows?: number | undefined;
-  /** `train`: this part alone (`steps`, `serving`, `dataset`). */
+  /** `train`: only this part (`steps`, `serving`, `dataset`). */
   readonly only?: string;
-  /** `providers` alone: the environment of its runners that names devices. */
+  /** `providers` only: environment of its runners that selects devices. */
   readonly devices: DeviceEnvironment;
-  /** Folder for CPU profiles of the processes measured. */
+  /** Folder for CPU profiles of the measured processes. */
   readonly profile?: string | undefined;
-  /** One line for each step, for people who wait. */
+  /** Prints one line per step, to show progress. */
   readonly say: (line: string) => void;
 }
 
-/** One benchmark: brings up both sides, measures them in turn, takes all down again. */
+/** One benchmark: starts both sides, measures them alternately, stops everything. */
 export type Bench = (options: BenchOptions) => Promise<Figure[]>;

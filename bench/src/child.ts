@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { RUNTIME_ENVIRONMENT } from '@hotloop/model/onnx/runtime-environment.ts';
 import { type Ask, askChild } from './stand/commands.ts';
 
-/** A child process of the benchmark that says where it listens. */
+/** A child process of the benchmark that prints its port. */
 export interface Child extends AsyncDisposable {
   readonly port: number;
   readonly process: ChildProcess;
@@ -13,7 +13,7 @@ export interface Child extends AsyncDisposable {
 
 export interface ChildOptions {
   readonly args?: readonly string[];
-  /** Folder to leave a CPU profile in when the child ends. */
+  /** Folder for a CPU profile that is written when the child ends. */
   readonly profile?: string | undefined;
 }
 
@@ -21,8 +21,9 @@ const START_MS = 60_000;
 const STOP_MS = 20_000;
 
 /**
- * Forks a module that prints `{"ready":true,"port":N}` on stdout and ends by itself when its channel closes; that is how
- * disposing ends it, by force after a while. Throws when it ends or stays silent at the start.
+ * Forks a module that prints `{"ready":true,"port":N}` on stdout and ends by itself when its channel closes.
+ * Disposing closes the channel, and kills the child after a while. Throws when it ends or prints nothing at the
+ * start.
  */
 export async function startChild(modulePath: string, options: ChildOptions = {}): Promise<Child> {
   const { args = [], profile } = options;

@@ -21,7 +21,7 @@ describe('figure', () => {
   it('does not let one lucky round meet a goal that the median misses', () => {
     const rounds = [0.1, 0.1, 0.1, 0.1, 5];
     expect(figure('infer_unary', rounds, { atLeast: 0.8 }).met).toBe(false);
-    // The planted error: a mean would have been met.
+    // Check of the test: the mean would meet the goal.
     expect(rounds.reduce((sum, value) => sum + value, 0) / rounds.length).toBeGreaterThan(0.8);
   });
 

@@ -1,6 +1,6 @@
 import { quantile, type Rounds, type Sample } from './interleave.ts';
 
-/** What a figure is held against. */
+/** The goal of a figure. */
 export interface Goal {
   readonly atLeast?: number;
   readonly atMost?: number;
@@ -10,7 +10,7 @@ export interface Goal {
 export interface Figure {
   readonly key: string;
   readonly value: number;
-  /** As written in the table of goals, such as >= 0.8; empty for a figure that is only told. */
+  /** As in the table of goals, such as >= 0.8; empty for a figure without a goal. */
   readonly goal: string;
   readonly met: boolean | null;
   readonly low: number;
@@ -18,11 +18,11 @@ export interface Figure {
   readonly n: number;
 }
 
-/** Four digits; whole numbers where that would cut into them. */
+/** Four significant digits, but no rounding of integer digits. */
 const rounded = (value: number): number =>
   Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(4));
 
-/** The median of what the rounds gave, held against a goal. */
+/** The median over the rounds, compared with a goal. */
 export function figure(key: string, values: readonly number[], goal: Goal = {}): Figure {
   const value = quantile(values, 0.5);
   const { atLeast, atMost } = goal;

@@ -1,8 +1,8 @@
-/** What one side of a comparison did in one round. */
+/** Result of one side of a comparison in one round. */
 export interface Sample {
   /** Operations finished per second. */
   readonly perSecond: number;
-  /** Latencies in milliseconds; NaN where the side does not measure them. */
+  /** Latencies in milliseconds; NaN if the side does not measure them. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
@@ -12,8 +12,8 @@ export interface Side {
   readonly name: string;
   run(seconds: number): Promise<Sample>;
   /**
-   * Called after each run, outside its time: waits for work that the run has left behind, which would otherwise be
-   * done in the others' turns.
+   * Called after each run, outside the measured time: waits for work that the run has left behind, which would
+   * otherwise be done in the others' turns.
    */
   settle?(): Promise<void>;
 }
@@ -21,8 +21,8 @@ export interface Side {
 export type Rounds = ReadonlyMap<string, readonly Sample[]>;
 
 /**
- * Runs all sides in turn, `rounds` times, each round in another order, so that a drift of the machine's speed meets
- * every side alike and each round gives one pair.
+ * Runs all sides in turn, `rounds` times, each round in another order, so that a drift of the machine's speed affects
+ * all sides equally and each round gives one pair.
  */
 export async function interleave(
   sides: readonly Side[],
@@ -46,11 +46,11 @@ export async function interleave(
   return samples;
 }
 
-/** The two together see to it that a side which is warmed first is as warm as the one that comes last. */
+/** Warm-up time and repetitions: together they make the side that is warmed up first as warm as the last one. */
 const WARM_SECONDS = 2;
 const WARM_TURNS = 2;
 
-/** Runs every side for a while before anything counts: code is compiled, costs are learnt, pages are there. */
+/** Runs every side for a while before measuring: code is compiled, costs are learnt, memory is allocated. */
 export async function warm(
   sides: readonly Side[],
   seconds: number,
@@ -64,7 +64,7 @@ export async function warm(
     }
 }
 
-/** The q-quantile (0 to 1) by the nearest-rank method; NaN of nothing. */
+/** The q-quantile (0 to 1) by the nearest-rank method; NaN without values. */
 export function quantile(values: readonly number[], q: number): number {
   if (values.length === 0) return Number.NaN;
   const sorted = Float64Array.from(values).sort();

@@ -97,7 +97,7 @@ const program = new Command('npm run bench --')
     if (json) console.log(JSON.stringify(result));
   });
 
-// On Ctrl-C the processes that were started end with this one, and the folders are removed.
+// On Ctrl-C, end the started processes together with this one, and remove the folders.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 try {
   await program.parseAsync();

@@ -17,14 +17,14 @@ function commit(): string {
   }
 }
 
-/** A report of figures with what they were measured on. */
+/** A report of figures with the machine that they were measured on. */
 export function report(bench: string, figures: readonly Figure[]): Report {
   const processors = cpus();
   const machine = `${processors.length} x ${processors[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
   return { bench, figures, machine, commit: commit() };
 }
 
-/** The figures as a table for people. */
+/** The figures as a readable table. */
 export function table(result: Report): string {
   const rows = result.figures.map((f) => [
     f.key,

@@ -36,8 +36,9 @@ const SPARK_PACKAGES = {
 const HIDDEN = [256, 128];
 
 /**
- * The shoppers example with a network of 17-256-128-1: 10 million rows by the worker of a running platform (`--rows` for fewer), beside
- * a tight loop of the runtime on the ready matrix, and its memory beside a tenth of the rows.
+ * The shoppers example with a network of 17-256-128-1: 10 million rows by the worker of a running platform (`--rows`
+ * for fewer), compared with a tight loop of the runtime over the prepared matrix, and its memory compared with a
+ * tenth of the rows.
  */
 export async function batchBench({ rounds, rows = WORKER_ROWS, say }: BenchOptions): Promise<Figure[]> {
   await using stand = await openBatchStand(Math.min(ROWS, rows));
@@ -159,7 +160,10 @@ async function bareRowsPerSecond(onnx: Uint8Array, width: number, rows: number):
   return rate;
 }
 
-/** The largest difference between the scorer of batch and SQL and plan, network and decision, one request at a time. */
+/**
+ * The largest difference between the scorer of batch and SQL and the plan, network and decision, one request at a
+ * time.
+ */
 async function fusedDifference(
   manifest: Manifest,
   onnx: Uint8Array,
@@ -198,7 +202,7 @@ interface WorkerRun {
   readonly peakBytes: number;
 }
 
-/** So many rows, Parquet to a folder of Parquet, by a batch worker of a platform of its own. */
+/** This many rows, from Parquet to a folder of Parquet, by a batch worker of a separate platform. */
 async function workerRun(rows: number, say: (line: string) => void): Promise<WorkerRun> {
   await using stand = await startEnginesStand();
   const source = await stand.writeRows('rows.parquet', rows);

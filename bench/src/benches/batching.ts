@@ -11,15 +11,18 @@ const CALLERS = 64;
 const STREAMS = { streams: 4, window: 64, isFailure: isOipFailure };
 /** Share of the rate that 64 callers reach without batching. */
 const IDLE_LOAD = 0.1;
-/** A tail needs more requests than a throughput. */
+/** A tail latency needs more requests than a throughput. */
 const IDLE_TURNS = 4;
-/** And more of them: the p99 of a thousand requests depends on ten of them, so a single ratio is off by about a fifth. */
+/**
+ * And more rounds: the p99 of a thousand requests depends on ten of them, so the error of a single ratio is about a
+ * fifth.
+ */
 const IDLE_ROUNDS = 3;
 
 /**
- * One model served twice by one compute: as it is, and with `max_batch: 1`, which turns batching off. At a tenth of the load each
- * request goes to one of the two at random, so that both run at the same moments; latency is
- * the client's, from when the request was sent. At saturation the two take turns.
+ * One model served twice by one compute: with the default settings, and with `max_batch: 1`, which turns batching
+ * off. At a tenth of the load each request goes to one of the two at random, so that both are measured at the same
+ * time; latency is the client's, from the time of sending. At saturation the two alternate.
  */
 export async function batchingBench(options: BenchOptions): Promise<Figure[]> {
   const { rounds, seconds, profile, say } = options;

@@ -12,7 +12,10 @@ import { type Figure, figure } from '../figure.ts';
 const LIMIT_MS = 600_000;
 const BATCH = 512;
 
-/** `documents_accuracy`: the model of examples/documents, trained here on all letters of train.csv, on those of test.csv. */
+/**
+ * `documents_accuracy`: the model of examples/documents, trained here on all letters of train.csv and evaluated on
+ * those of test.csv.
+ */
 export async function documentsAccuracy(folder: string, say: (line: string) => void): Promise<Figure[]> {
   const train = readLetters(await readFile(join(folder, 'train.csv'), 'utf8'), 'train');
   const test = readLetters(await readFile(join(folder, 'test.csv'), 'utf8'), 'test');

@@ -4,10 +4,10 @@ import { interleave, type Side, warm } from '../interleave.ts';
 import { ECHO } from '../peers/echo-server.ts';
 import { startEcho } from '../peers/start-peers.ts';
 
-/** Bytes of one message: about a ModelInfer request of 32 float32 columns. */
+/** Size of one message in bytes: about a ModelInfer request with 32 float32 columns. */
 const MESSAGE_BYTES = 220;
 
-/** grpc-js alone on this machine: the base of the other figures. */
+/** Bare grpc-js on this machine: the baseline of the other figures. */
 export async function echoBench({ rounds, seconds, profile, say }: BenchOptions): Promise<Figure[]> {
   await using echo = await startEcho(profile);
   const { load } = echo;

@@ -28,10 +28,11 @@ const APPEND = 2000;
 const TURNS = 10;
 
 /**
- * Reading the features of one prediction beside a bare PING over the same connection, in turns of one each: `read_200`, a user and 200
- * candidates with 30 features; `read_1`, the user alone with the ten of them that are about users. As the preprocessor reads: entities
- * that it read lately are kept until Redis says that they changed, and in every tenth turn an event of a user and one of an item are taken in.
- * `read_200_redis` and `read_1_redis` keep nothing: every read goes to Redis.
+ * Reading the features of one prediction, compared with a bare PING over the same connection, alternating one by one:
+ * `read_200`, a user and 200 candidates with 30 features; `read_1`, only the user with the ten features about users.
+ * As in the preprocessor, recently read entities are cached until Redis announces a change; in every tenth turn one
+ * event of a user and one of an item are added. `read_200_redis` and `read_1_redis` cache nothing: every read goes to
+ * Redis.
  */
 export async function featureReads({ rounds, seconds, say }: BenchOptions): Promise<Figure[]> {
   await using folder = await benchFolder();
@@ -104,7 +105,7 @@ function microseconds(ms: number): string {
   return `${(ms * 1000).toFixed(0)} us`;
 }
 
-/** One of a user and one of an item. */
+/** One event of a user and one of an item. */
 function someEvents(some: (of: number) => number, nowMs: number, number: number): HistoryEntry[] {
   return [`user${some(USERS)}`, `item${some(ITEMS)}`].map((entityId) => ({
     ...{ id: `turn-${number}`, entity: entityId.slice(0, 4), entityId, event: 'view' },
@@ -112,7 +113,7 @@ function someEvents(some: (of: number) => number, nowMs: number, number: number)
   }));
 }
 
-/** Fills the history of so many entities with a few events each; answers the memory that Redis takes for one, in bytes. */
+/** Fills the history of this many entities with a few events each; returns the memory per entity in Redis, in bytes. */
 export async function fill(
   history: RedisHistory,
   entity: string,

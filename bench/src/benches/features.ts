@@ -8,13 +8,14 @@ import { featureReads } from './feature-reads.ts';
 
 const CANDIDATES = 200;
 const NUMBERS = 30;
-/** Predictions between two looks at the clock. */
+/** Predictions between two readings of the clock. */
 const TURN = 20;
 
 /**
- * Execution of a compiled feature plan on one core: `cells`, numeric cells a second of a ranking with 200 candidates and 30
- * features with the usual transforms; `cells_text`, MB of UTF-8 a second through hashed words and pairs of words. Then what reading takes
- * (`read_200`, `read_1`) and, with `--data`, the accuracy on letters (`documents_accuracy`).
+ * Execution of a compiled feature plan on one core: `cells`, numeric cells per second of a ranking with 200
+ * candidates and 30 features with the usual transforms; `cells_text`, MB of UTF-8 per second through hashed words and
+ * pairs of words. Then the duration of reads (`read_200`, `read_1`) and, with `--data`, the accuracy on letters
+ * (`documents_accuracy`).
  */
 export async function featuresBench(options: BenchOptions): Promise<Figure[]> {
   const { rounds, seconds, data, say } = options;
@@ -22,7 +23,7 @@ export async function featuresBench(options: BenchOptions): Promise<Figure[]> {
   const text = textWork();
   const cells: number[] = [];
   const megabytes: number[] = [];
-  // The first turn of each is for the compiler.
+  // The first turn of each is a warm-up for the compiler.
   perSecond(numeric.run, seconds / 3);
   perSecond(text.run, seconds / 3);
   for (let round = 0; round < rounds; round++) {
@@ -107,7 +108,7 @@ function textWork(): Work {
   };
 }
 
-/** Runs per second of processor time: the rate of one core, no matter how busy the machine is. */
+/** Runs per second of CPU time: the rate of one core, however busy the machine is. */
 function perSecond(run: () => void, seconds: number): number {
   const before = process.cpuUsage();
   let runs = 0;

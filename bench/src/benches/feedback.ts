@@ -18,8 +18,8 @@ const PAUSE_MS = 5;
 const COLLECT_MS = 600_000;
 
 /**
- * How long it takes to read the state of a loop with many predictions and outcomes beside one with few, and what collecting a
- * dataset does to the tail of recording outcomes.
+ * Duration of reading the state of a loop with many predictions and outcomes, compared with one with few, and the
+ * effect of collecting a dataset on the tail latency of recording outcomes.
  */
 export async function feedbackBench(options: BenchOptions): Promise<Figure[]> {
   const many = options.predictions;
@@ -64,7 +64,7 @@ export async function feedbackBench(options: BenchOptions): Promise<Figure[]> {
   ];
 }
 
-/** Records one outcome every few milliseconds: while a dataset is collected, and for as long without. */
+/** Records one outcome every few milliseconds: while a dataset is collected, and for the same time without. */
 async function collectBeside(
   stand: LoopStand,
   collected: number,
@@ -110,7 +110,7 @@ async function collectBeside(
     const seconds = (performance.now() - begun) / 1000;
     const until = performance.now() + seconds * 1000;
     const idle = await latencies(record, () => performance.now() >= until);
-    // The first round compiles the code.
+    // The first round is a warm-up.
     if (round === 0) continue;
     found.ratios.push(quantile(busy, 0.99) / quantile(idle, 0.99));
     found.seconds.push(seconds);

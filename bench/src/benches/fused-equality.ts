@@ -40,9 +40,10 @@ const WORDS = [
 ];
 
 /**
- * Every example model with random requests, histories and reference rows: plan, network and decision one request at a time, beside its
- * fused file in Node and (where Python has onnxruntime) in Python. What the file takes as an input, because it is read outside, is given
- * as the plan read it. @returns the largest difference of a score; infinite where one side refuses a row that the other answers.
+ * Runs every example model on random requests, histories and reference rows: plan, network and decision one request
+ * at a time, compared with its fused file in Node and (if Python has onnxruntime) in Python. Inputs of the file that
+ * are read outside get the values that the plan read. @returns the largest difference of a score; infinite if only
+ * one side rejects a row.
  */
 export async function fusedEquality(rows: number, say: (line: string) => void): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-fused-'));
@@ -135,7 +136,7 @@ async function leaveFeeds(feeds: readonly FusedFeed[], folder: string, chunk: nu
   await writeFile(join(folder, `chunk-${chunk}.json`), JSON.stringify(described));
 }
 
-/** Plan, network and decision of one version, one row at a time; null where they refuse the row. */
+/** Plan, network and decision of one version, one row at a time; null if they reject the row. */
 async function partsOf(manifest: Manifest, onnx: Uint8Array) {
   const plan = compileFeaturePlan(manifest);
   const decision = compileDecisionPlan(manifest);
@@ -195,7 +196,7 @@ async function partsOf(manifest: Manifest, onnx: Uint8Array) {
   };
 }
 
-/** Numbers in [0, 1) that follow from the row alone. */
+/** Random numbers in [0, 1) that depend only on the row. */
 function drawer(row: number): () => number {
   let state = Math.imul(row + 1, 0x9e3779b1) >>> 0;
   return () => {
@@ -205,7 +206,10 @@ function drawer(row: number): () => number {
   };
 }
 
-/** Values for the fields that features read: categories where one_hot names some, otherwise numbers within the range; some are absent. */
+/**
+ * Values for the fields that features read: categories if one_hot lists some, otherwise numbers within the range;
+ * some are absent.
+ */
 function fieldsOf(manifest: Manifest, prefix: string, draw: () => number): Record<string, AttributeValue> {
   const found = manifest.features
     .filter(({ from }) => from.startsWith(prefix))
@@ -241,7 +245,7 @@ function eventFields(manifest: Manifest, draw: () => number): Record<string, Att
   return record(Object.fromEntries(found));
 }
 
-/** Infinite where only one of the two refuses a row. */
+/** Infinite if only one of the two rejects a row. */
 function largest(expected: readonly (number | null)[], given: readonly (number | null)[]): number {
   if (expected.length !== given.length) return Number.POSITIVE_INFINITY;
   return expected.reduce<number>((worst, score, row) => {

@@ -18,7 +18,7 @@ import { startEcho, startTightLoop } from '../peers/start-peers.ts';
 import { openComputeBench } from '../stand/compute-bench.ts';
 import { measureLoopDelay } from './loop-delay.ts';
 
-/** Callers of the unary figures, each with one call in flight. */
+/** Callers for the unary figures, each with one call in flight. */
 const CALLERS = 64;
 const STREAMS: StreamShape = { streams: 4, window: 64 };
 const CHECKED: StreamShape = { ...STREAMS, isFailure: isOipFailure };
@@ -26,8 +26,8 @@ const CHECKED: StreamShape = { ...STREAMS, isFailure: isOipFailure };
 const perSecond = (sample: Sample) => sample.perSecond;
 
 /**
- * The Open Inference Protocol through compute, beside a bare echo of the same bytes. Client and echo server are one
- * process each; compute is one too, and starts its runners itself. The prediction log is on.
+ * The Open Inference Protocol through compute, compared with a bare echo of the same bytes. Client and echo server
+ * are one process each; compute is one process too, and starts its runners itself. The prediction log is on.
  */
 export async function inferBench(options: BenchOptions): Promise<Figure[]> {
   const { rounds, seconds, profile, say } = options;

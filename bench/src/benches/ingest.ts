@@ -23,8 +23,8 @@ const START_MS = 120_000;
 const TURN_MS = 180_000;
 
 /**
- * `ingest`: events a second from a topic into history and archive, over those of a consumer that parses the same messages and drops
- * them. Each round reads the same number of events in each way, from a topic of its own.
+ * `ingest`: events per second from a topic into history and archive, divided by those of a consumer that parses the
+ * same messages and discards them. Each round reads the same number of events on both sides, each from its own topic.
  */
 export const ingestBench: Bench = async ({ rounds, say }): Promise<Figure[]> => {
   const log = silentLog();
@@ -104,7 +104,7 @@ function message(round: number, index: number, nowMs: number) {
   };
 }
 
-/** Events a second from the first batch on: the time to join the group does not count. */
+/** Events per second from the first batch on: the time to join the group does not count. */
 async function perSecond(
   start: (done: (events: number) => void, onFirst: () => void) => Promise<AsyncDisposable>,
 ): Promise<number> {

@@ -11,8 +11,8 @@ import type { ComputeStand } from '../stand/compute-stand.ts';
 const CALLERS = 64;
 const STREAMS = { streams: 4, window: 64, isFailure: isOipFailure };
 /**
- * The two sides of the throughput take this many short turns a round, of half the length: from one second to the next the machine's speed
- * changes by more than the log costs.
+ * Each round has this many short turns per side, of half the length, because the machine's speed changes from second
+ * to second by more than the log costs.
  */
 const PAIRS = 12;
 const PAIR_TURN = 0.5;
@@ -20,14 +20,18 @@ const PAIR_TURN = 0.5;
 const LAG_LOAD = 0.7;
 /** The tail is compared at this share of the rate that 64 callers reach without the log. */
 const TAIL_LOAD = 0.5;
-/** Turns for the tail are longer by this factor, so that one pause of the machine does not decide the p99. */
+/** Turns for the tail are longer by this factor, so that one pause of the machine does not determine the p99. */
 const TAIL_TURN = 2;
-/** And there are more of them by this factor: a pause of the garbage collector in one turn moves that pair, not the median. */
+/**
+ * And there are more of them by this factor: a garbage collection pause in one turn changes that pair, but not the
+ * median.
+ */
 const TAIL_ROUNDS = 3;
 
 /**
- * A compute whose log is switched on and off from turn to turn: two processes of the same code differ by more than the log
- * costs. A turn with the log ends when all its rows are in Postgres, so that nothing is left for another turn to pay.
+ * One compute whose log is switched on and off from turn to turn, because two processes of the same code differ by
+ * more than the log costs. A turn with the log ends when all its rows are in Postgres, so that no work is left for
+ * another turn.
  */
 export async function logBench(options: BenchOptions): Promise<Figure[]> {
   await using stand = await openComputeBench({ profile: options.profile, log: { switchesLog: true } });
@@ -61,7 +65,7 @@ export async function logBench(options: BenchOptions): Promise<Figure[]> {
   ];
 }
 
-/** Streams at a steady rate for some minutes: how late rows come to Postgres, 99th percentile over all rows. */
+/** Streams at a steady rate for some minutes: the delay until rows are in Postgres, 99th percentile over all rows. */
 async function measureLag(
   stand: ComputeBench,
   model: BenchModel,
@@ -75,11 +79,13 @@ async function measureLag(
   const shape = { streams: STREAMS.streams, perSecond, isFailure: isOipFailure };
   await compute.load.paced(OIP.stream, oipRequest(model), shape, lagSeconds);
   await compute.settle();
-  // Awaited here: compute is disposed when this function returns.
+  // Awaited here, because compute is disposed of when this function returns.
   return await compute.child.ask<number>('logLag', { at: from, q: 0.99 });
 }
 
-/** One load of one compute, with its log and without. `ends`: a turn with the log ends when its rows are in Postgres. */
+/**
+ * One load on one compute, with its log and without. `ends`: a turn with the log ends when its rows are in Postgres.
+ */
 function onAndOff(
   name: string,
   compute: ComputeStand,
@@ -104,13 +110,13 @@ function onAndOff(
 /** At saturation. */
 interface Saturated {
   readonly full: ReadonlyMap<string, readonly Sample[]>;
-  /** Streams with the log kept up over streams without it: of each round the median of its pairs. */
+  /** Streams with the log kept up, divided by streams without it: for each round the median of its pairs. */
   readonly sustained: readonly number[];
 }
 
 /**
- * Each round has its own process: the way in which the runtime happens to compile a process changes its speed as long as it lives, and
- * may change the cost of the log.
+ * Each round has its own process, because the way in which V8 happens to compile a process affects its speed for its
+ * whole life, and may affect the cost of the log.
  */
 async function saturate(
   stand: ComputeBench,
@@ -142,11 +148,11 @@ async function saturate(
   return { full, sustained };
 }
 
-/** Further figures of the side with the log, one value for each of its turns. */
+/** Additional figures of the side with the log, one value per turn. */
 interface Beside {
   /** Share of the turn's rows that were in Postgres at its end. */
   readonly shipped: number[];
-  /** Share of the turn in which garbage was collected. */
+  /** Share of the turn spent in garbage collection. */
   readonly collecting: number[];
   readonly longestPauseMs: number[];
 }

@@ -17,12 +17,12 @@ import type { LoopDelay } from '../stand/compute-child.ts';
 const SLOW_MS = 200;
 const WIDE: Omit<ConvolutionShape, 'layers'> = { side: 112, channels: 64 };
 const TRIED_LAYERS = 3;
-/** Requests of a small model beside the slow one. */
+/** Requests of a small model next to the slow one. */
 const BESIDE_PER_SECOND = 200;
 
 /**
- * How late compute's event loop is while a model runs that takes 200 ms a request: back to back, with requests of a small model
- * beside it. The model is a convolutional net made as deep as it takes on this machine.
+ * Delay of compute's event loop while a model runs that takes 200 ms per request: consecutive runs, together with
+ * requests of a small model. The model is a convolutional network whose depth is chosen for this machine.
  */
 export async function measureLoopDelay(
   bench: ComputeBench,
@@ -63,7 +63,7 @@ export async function measureLoopDelay(
   };
 }
 
-/** As many layers as make one run take about 200 ms here. */
+/** Chooses the number of layers so that one run takes about 200 ms here. */
 async function slowModel(folder: string): Promise<{ model: BenchModel; runMs: number }> {
   await using tight = await startTightLoop();
   const timeOf = async (model: BenchModel) => {

@@ -13,8 +13,9 @@ const BARE = 5;
 const MB = 2 ** 20;
 
 /**
- * The memory that one more small version adds to a node that already serves one, once it is ready: the growth of front and runners together,
- * each process with its share of the pages that it shares (PSS). Beside it what Node with ONNX Runtime and the same model adds by itself.
+ * The memory that one more small version adds to a node that already serves one, once it is ready: the growth of
+ * front and runners together, as proportional set size (PSS) of each process. For comparison, what Node with ONNX
+ * Runtime and the same model adds by itself.
  */
 export async function memoryBench({ say }: BenchOptions): Promise<Figure[]> {
   await using stand = await openComputeBench({});
@@ -51,7 +52,7 @@ export async function memoryBench({ say }: BenchOptions): Promise<Figure[]> {
   ];
 }
 
-/** What each further process of bare Node and runtime adds, after the first. */
+/** Memory that each further process of bare Node and ONNX Runtime adds, after the first. */
 async function bareFloor(prepare: (peer: TightPeer) => Promise<void>): Promise<number[]> {
   await using opened = new AsyncDisposableStack();
   const pids: number[] = [];

@@ -7,7 +7,10 @@ import { peerAgreement } from './monitoring/peer-agreement.ts';
 
 const VALUES = 1_000_000;
 
-/** What monitoring costs serving, how fast feature values are summarised on one core, and whether its statistics are right. */
+/**
+ * The cost of monitoring for serving, the speed of summarizing feature values on one core, and the correctness of its
+ * statistics.
+ */
 export const monitoringBench: Bench = async (options) => {
   const agreement = await peerAgreement(options.say);
   await besideNannyml(options.say);

@@ -13,8 +13,9 @@ const CALLERS = [1, 16, 64] as const;
 const perSecond = (sample: Sample) => sample.perSecond;
 
 /**
- * Compute with its log beside NVIDIA Triton with ONNX Runtime in its Python backend: the same model, the same bytes by unary gRPC, the same
- * client. Triton comes from PyPI; where it cannot be installed there is no figure, and one line says why.
+ * Compute with its log, compared with NVIDIA Triton with ONNX Runtime in its Python backend: the same model, the same
+ * bytes by unary gRPC, the same client. Triton comes from PyPI; if it cannot be installed there is no figure, and one
+ * line says why.
  */
 export async function peersBench({ rounds, seconds, profile, say }: BenchOptions): Promise<Figure[]> {
   await using stand = await openComputeBench({ profile });

@@ -14,10 +14,10 @@ const STREAMS = { streams: 4, window: 64 };
 const CALLERS = STREAMS.streams * STREAMS.window;
 
 /**
- * Predictions a second through the services as `npm start` runs them, in four processes and in a single one, each
- * with Postgres, Redis and Kafka of its own, beside a bare stream echo that carries one request a message. In the figures that have
- * goals the load sends requests made beforehand, at the same cost as the echo's; `_client` is the same through the
- * client library, which encodes and decodes each. As many are in flight on every side.
+ * Predictions per second through the services as `npm start` runs them, in four processes and in a single one, each
+ * with its own Postgres, Redis and Kafka, compared with a bare stream echo with one request per message. In the
+ * figures with goals the load sends prepared requests, at the same cost as for the echo; `_client` is the same
+ * through the client library, which encodes and decodes each. All sides have the same number of requests in flight.
  */
 export async function predictBench(options: BenchOptions): Promise<Figure[]> {
   const { rounds, seconds, profile, say } = options;

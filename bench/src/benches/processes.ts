@@ -17,9 +17,12 @@ import { startKillableService } from '../stand/killable-service.ts';
 import { registerModel } from '../stand/register-model.ts';
 
 const COUNTS = [2, 4, 8];
-/** A compute and its runner take about this much of a machine when they are saturated; the load generator takes as much again. */
+/** A saturated compute and its runner use about this many cores; the load generator uses as many again. */
 const CORES_EACH = 2;
-/** For each compute; so many that the system, which spreads connections blindly, gives each compute its part. */
+/**
+ * Connections per compute: enough that the kernel, which distributes connections blindly, gives each compute its
+ * share.
+ */
 const CONNECTIONS = 16;
 const CALLERS = 64;
 const START_MS = 180_000;
@@ -27,13 +30,14 @@ const QUERY_MS = 30_000;
 const LOAD_CHILD = fileURLToPath(new URL('../load/load-child.ts', import.meta.url));
 
 /**
- * Several computes of one machine on one port (HOTLOOP_SHARE_PORT): ModelInfer answers a second of 2, 4 and 8 of them over those of one, which has a
- * port of its own. Each side has as many connections and callers for each compute, from as many processes. Numbers that the machine has
- * too few cores for are left out, and said so.
+ * Several computes of one machine on one port (HOTLOOP_SHARE_PORT): ModelInfer answers per second of 2, 4 and 8 of
+ * them, divided by those of one with its own port. Each side has the same number of connections and callers per
+ * compute, from the same number of processes. Counts for which the machine has too few cores are skipped, and
+ * reported as such.
  */
 export async function processesBench({ rounds, seconds, say }: BenchOptions): Promise<Figure[]> {
   const cores = availableParallelism();
-  // Two are always tried: that they share a port does not depend on the machine.
+  // Two are always tried, because sharing a port does not depend on the number of cores.
   const counts = COUNTS.filter((count) => count === 2 || count * CORES_EACH <= cores);
   for (const count of COUNTS)
     if (!counts.includes(count))

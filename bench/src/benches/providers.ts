@@ -9,18 +9,19 @@ import { type Figure, figure, ratios } from '../figure.ts';
 import { interleave, quantile, type Sample, type Side, warm } from '../interleave.ts';
 import { type BenchModel, benchConvolution, benchPerceptron } from '../models/bench-models.ts';
 
-/** Rows a batch: enough for a graphics processor to have something to do. */
+/** Rows per batch: enough to load a GPU. */
 const ROWS = 256;
-/** As deep as compute's pipeline to a runner. */
+/** Equal to the depth of compute's pipeline to a runner. */
 const IN_FLIGHT = 2;
 const LOAD_TIMEOUT_MS = 300_000;
 const MEMORY_LIMIT_BYTES = 8 * 1024 ** 3;
-/** Providers may multiply with fewer digits: TensorFloat-32 has ten bits of them. */
+/** Providers may compute with lower precision: TensorFloat-32 has 10 bits of mantissa. */
 const TOLERANCE = 1e-2;
 
 /**
- * Rows a second through a runner on each execution provider that loads here, over those on the CPU by one thread; and by how much
- * their outputs differ. Throws when they differ by more than rounding. For a provider that does not load, a line says why.
+ * Rows per second through a runner on each execution provider that loads here, divided by those on the CPU with one
+ * thread, and the difference of their outputs. Throws when they differ by more than rounding. For a provider that
+ * does not load, a line says why.
  */
 export async function providersBench({ rounds, seconds, devices, say }: BenchOptions): Promise<Figure[]> {
   await using stack = new AsyncDisposableStack();

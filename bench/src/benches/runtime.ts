@@ -17,7 +17,7 @@ import { openComputeBench } from '../stand/compute-bench.ts';
 
 const BATCHES = [1, 8, 32, 64, 128, 256];
 const SEARCH_SECONDS = 0.5;
-/** Rows a request carries in the figure that has a goal: a caller that scores a page of candidates. */
+/** Rows per request in the figure with a goal: a caller that scores a page of candidates. */
 const ROWS = 16;
 const STREAMS = { streams: 2, window: 32 };
 /** Requests of one row need more of them in flight for the same batches. */
@@ -109,7 +109,7 @@ function times(rows: number, sample: Sample): Sample {
   return { ...sample, perSecond: sample.perSecond * rows };
 }
 
-/** The batch size with the most rows a second. */
+/** The batch size with the most rows per second. */
 async function bestBatch(tight: TightPeer, model: BenchModel): Promise<number> {
   let best = { rows: 1, rowsPerSecond: 0 };
   for (const rows of BATCHES) {

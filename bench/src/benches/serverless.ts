@@ -24,8 +24,8 @@ features:
 `;
 
 /**
- * From the start of a process to its first answer: the Lambda bundle, called as Lambda does, over a bare onnxruntime-node that loads the
- * same file and runs one row.
+ * From the start of a process to its first answer: the Lambda bundle, called like Lambda does, compared with a bare
+ * onnxruntime-node that loads the same file and runs one row.
  */
 export const serverlessBench: Bench = async ({ rounds, say }): Promise<Figure[]> => {
   await using folder = await benchFolder();

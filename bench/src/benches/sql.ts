@@ -15,8 +15,8 @@ const CLIENT_ROWS = 2_000;
 const LINKED_ROWS = 1_000;
 
 /**
- * `SELECT sum(predict(...))` beside the same rows as a batch; one set of queries by every client beside DuckDB's own answers; and
- * `hotloop.predict` in Postgres beside the client library. `--rows` for fewer rows.
+ * `SELECT sum(predict(...))` compared with the same rows as a batch; a set of queries by every client, compared with
+ * DuckDB's own answers; and `hotloop.predict` in Postgres, compared with the client library. `--rows` for fewer rows.
  */
 export const sqlBench: Bench = async ({ rounds, rows = ROWS, say }): Promise<Figure[]> => {
   await using stand = await startEnginesStand();
@@ -61,7 +61,7 @@ async function clientDifferences(
   return { differences, clients: clients.length };
 }
 
-/** The same queries in a DuckDB that no protocol is in front of, with the model's function over its columns. */
+/** The same queries directly in DuckDB, without the Postgres protocol, with the model's function over its columns. */
 async function ownAnswers(stand: EnginesStand, queries: readonly string[]): Promise<ClientRows> {
   const { manifest, manifestYaml, onnx } = stand;
   const bundles = memoryBundleStore();
@@ -96,7 +96,7 @@ async function ownAnswers(stand: EnginesStand, queries: readonly string[]): Prom
   return all;
 }
 
-/** 200 queries: every type that clients read in their own way, filters, groups, windows and predictions. */
+/** 200 queries: every type that clients decode differently, filters, groups, windows and predictions. */
 function queriesOver(path: string, model: string): string[] {
   const from = `FROM '${path}' t`;
   const predict = `predict('${model}', t)`;
@@ -122,7 +122,7 @@ function isSame(a: ClientRows[number] | undefined, b: ClientRows[number] | undef
   });
 }
 
-/** Drivers give numbers, flags and times as values of their language; texts are told apart from them by what DuckDB says. */
+/** Converts values to text: drivers return numbers, flags and times as values of their language, in different forms. */
 function plain(value: unknown): string {
   if (value === null || value === undefined) return 'NULL';
   if (value instanceof Date)
@@ -132,7 +132,7 @@ function plain(value: unknown): string {
   return moment(text);
 }
 
-/** A day, or a moment, without what drivers add: zero fractions, T, Z, midnight. */
+/** A day or a time without what drivers add: zero fractions, T, Z, midnight. */
 function moment(text: string): string {
   const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?Z?)?$/.exec(text);
   if (!match) return text;
@@ -141,7 +141,10 @@ function moment(text: string): string {
   return `${day} ${time}${rest === '' ? '' : `.${rest}`}`;
 }
 
-/** Milliseconds of one call with 1,000 rows: in an unmodified Postgres, over the same by the client library. */
+/**
+ * Milliseconds of one call with 1,000 rows: in an unmodified Postgres, divided by the same through the client
+ * library.
+ */
 async function linkedRatios(
   stand: EnginesStand,
   rounds: number,

@@ -11,16 +11,16 @@ import type { ComputeStand } from '../stand/compute-stand.ts';
 
 const CALLERS = 64;
 const LOAD = 0.7;
-/** The window of a swap ends so long after the flip; the old version drains meanwhile. */
+/** The window of a swap ends this long after the switch; the old version drains meanwhile. */
 const AFTER_FLIP_MS = 500;
 const FIRST_MEASURED = 5;
 const DRAINED_MS = 30_000;
-/** Load before the first swap: a process that has just come into use still grows. */
+/** Load before the first swap, because the memory of a new process still grows. */
 const SETTLE_MS = 60_000;
 const SETTLE_SHARE = 0.1;
 const MEMORY_SAMPLES = 5;
 const SAMPLE_MS = 200;
-/** So many stretches of the run give one ratio each. */
+/** Number of parts of the run, each of which gives one ratio. */
 const STRETCHES = 5;
 
 interface SwapWindow {
@@ -29,9 +29,10 @@ interface SwapWindow {
 }
 
 /**
- * Swaps the live version again and again, as a promotion does (target, ready, flip, the one before stays warm), while
- * requests without a version arrive at 70 % of what 64 callers get answered, for a while before the first swap too. A
- * request belongs to a swap's window when it was due between the start of the load and half a second after the flip.
+ * Swaps the live version repeatedly, as a promotion does (target, ready, switch, the previous version stays warm),
+ * while requests without a version arrive at 70 % of the rate of 64 callers, starting some time before the first
+ * swap. A request belongs to a swap's window when it was due between the start of the load and half a second after
+ * the switch.
  */
 export async function swapBench(options: BenchOptions): Promise<Figure[]> {
   const { swaps, minutes, profile, say } = options;
@@ -90,7 +91,10 @@ async function swapOnce(compute: ComputeStand, model: 'medium', next: number): P
   return { from, to: performance.now() + AFTER_FLIP_MS };
 }
 
-/** Front and runners once only live and previous are held; the version before them drains for some seconds. */
+/**
+ * Memory of front and runners once only live and previous are loaded; the version before them drains for some
+ * seconds.
+ */
 async function memoryAfterDrain(compute: ComputeStand): Promise<number> {
   const end = performance.now() + DRAINED_MS;
   while ((await compute.child.ask<number>('held')) > 2) {
@@ -106,7 +110,7 @@ async function memoryAfterDrain(compute: ComputeStand): Promise<number> {
   return quantile(samples, 0.5);
 }
 
-/** p99 within windows over p99 outside of them, for each stretch of the run. */
+/** p99 within windows divided by p99 outside of them, for each part of the run. */
 function tailRatios(
   arrivals: readonly Arrival[],
   windows: readonly SwapWindow[],

@@ -21,8 +21,9 @@ const START_MS = 120_000;
 const QUERY_MS = 30_000;
 
 /**
- * What mutual TLS costs: ModelInfer through two computes as they are installed, one with TLS where every caller shows a
- * certificate, one without. The same bytes and the same number of callers; connections stay open, so handshakes are not in it.
+ * The cost of mutual TLS: ModelInfer through two computes as they are installed, one with TLS and client
+ * certificates, one without. The same bytes and the same number of callers; connections stay open, so handshakes are
+ * not included.
  */
 export async function tlsBench({ rounds, seconds, say }: BenchOptions): Promise<Figure[]> {
   await using folder = await benchFolder();

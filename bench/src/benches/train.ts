@@ -21,7 +21,7 @@ const peerFile = fileURLToPath(new URL('../peers/train-torch.py', import.meta.ur
 
 const PARTS: Readonly<Record<string, Bench>> = { steps, serving: servingBench, dataset: datasetBench };
 
-/** Gradients and steps, serving beside training, and a large dataset; `--only` runs one of the three. */
+/** Gradients and steps, serving during training, and a large dataset; `--only` runs one of the three. */
 export const trainBench: Bench = async (options) => {
   const { only } = options;
   if (only !== undefined && !Object.hasOwn(PARTS, only))
@@ -32,7 +32,7 @@ export const trainBench: Bench = async (options) => {
   return figures;
 };
 
-/** Gradients against float64; training steps beside PyTorch's, where the PATH's python3 has it. */
+/** Gradients compared with float64; training steps compared with PyTorch's, if the PATH's python3 has it. */
 async function steps(options: BenchOptions): Promise<Figure[]> {
   const worst: number[] = [];
   for (const operator of DIFFERENTIABLE) {

@@ -14,8 +14,8 @@ const FEW = 10_000;
 const SLICE = 50_000;
 
 /**
- * `users_scale`: the median read of one user's features with `--users` users in the history (10,000,000) over that with 10,000; beside it
- * the memory of one user with ten events, in bytes.
+ * `users_scale`: the median read of one user's features with `--users` users in the history (10,000,000), divided by
+ * that with 10,000; also the memory of one user with ten events, in bytes.
  */
 export const usersBench: Bench = async ({ users, rounds, seconds, say }): Promise<Figure[]> => {
   await using folder = await benchFolder();

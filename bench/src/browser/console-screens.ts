@@ -9,7 +9,7 @@ export interface ConsoleScreen {
   readonly shows: string;
 }
 
-/** Every screen, for a model with a past. */
+/** Every screen, for a model with a history. */
 export function consoleScreens(model: string, predictionId: string, runId: string): readonly ConsoleScreen[] {
   const base = `/models/${model}`;
   return [
@@ -43,10 +43,10 @@ const axeSource = (): string =>
 
 let source: string | undefined;
 
-/** Serious and critical findings of axe-core on the present page, one for each element. */
+/** Serious and critical findings of axe-core on the current page, one per element. */
 export async function accessibilityFindings(page: Page, screen: string): Promise<AccessibilityFinding[]> {
   source ??= axeSource();
-  // Evaluated by the browser's debugger, which the page's policy does not concern.
+  // Evaluated by the browser's debugger, to which the page's Content Security Policy does not apply.
   const found = await page.evaluate(
     `(async () => { ${source}; const { violations } = await axe.run(document, { resultTypes: ['violations'] });
       return violations.flatMap(({ id, impact, nodes }) => nodes.map(({ html }) => ({ rule: id, impact, element: html.slice(0, 200) }))); })()`,

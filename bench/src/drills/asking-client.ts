@@ -14,7 +14,7 @@ const TIMEOUT_MS = 2_000;
 const RETRY_MS = 50;
 const PACE_MS = 10;
 
-/** Asks compute for predictions, each under one id until it is answered, and remembers the ids that were. */
+/** Requests predictions from compute, each under one id until it is answered, and records the answered ids. */
 export class AskingClient implements AsyncDisposable {
   readonly answered = new Set<string>();
   retries = 0;
@@ -42,7 +42,10 @@ export class AskingClient implements AsyncDisposable {
     this.#perSecond = perSecond;
   }
 
-  /** Resolves when so many have been answered. At most `perSecond` are begun; it does not catch up after an interruption. */
+  /**
+   * Resolves when this many have been answered. At most `perSecond` are started; it does not catch up after an
+   * interruption.
+   */
   async ask(predictions: number, signal: AbortSignal): Promise<void> {
     let begun = 0;
     let allowed = CALLERS;

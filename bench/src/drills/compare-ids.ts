@@ -6,7 +6,7 @@ export interface LogComparison {
   readonly logged: number;
 }
 
-/** Holds the ids a client was answered for against the ids of the log's rows, read in any order. */
+/** Compares the ids for which a client got answers with the ids of the log's rows, in any order. */
 export async function compareIds(
   answered: Iterable<string>,
   rows: AsyncIterable<string>,

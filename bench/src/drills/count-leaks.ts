@@ -27,9 +27,9 @@ features:
 `;
 
 export interface LeaksTarget {
-  /** Of the control API. */
+  /** URL of the control API. */
   readonly url: string;
-  /** The store's folder. */
+  /** Folder of the store. */
   readonly store: string;
   readonly folder: string;
   readonly signal: AbortSignal;
@@ -42,8 +42,9 @@ interface Past {
 }
 
 /**
- * Builds a training set of past labels from an archive in which a fifth of the events arrived late, and recomputes every cell from
- * the list of events alone. Counts the cells that differ: they saw events that were not known yet, or missed known ones.
+ * Builds a training set of past labels from an archive in which a fifth of the events arrived late, and recomputes
+ * every cell from the list of events alone. Counts the cells that differ: they used events that were not known yet,
+ * or missed known ones.
  */
 export async function countLeaks({
   url,
@@ -126,7 +127,7 @@ async function compare(path: string, past: readonly Past[], events: ReadonlyMap<
   return { leaks, cells, rows: reader.rows };
 }
 
-/** The features of LEAKS_MANIFEST from the list of all events: nothing of the feature plan is used. */
+/** The features of LEAKS_MANIFEST from the list of all events, without using the feature plan. */
 function bruteForce({ atMs, visits }: Past, events: readonly ArchivedEvent[]): number[] {
   const known = (type: string, windowDays: number) =>
     events

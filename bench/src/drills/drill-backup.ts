@@ -24,13 +24,13 @@ import { restoreToAMoment } from './backup/restore-to-a-moment.ts';
 import type { Drill, DrillOptions } from './drill.ts';
 
 const FORGOTTEN = 'person-to-forget-4711';
-/** Postgres' and Redis' own files: what a deleted row held stays there until it is written over; docs/production.md says so. */
+/** Postgres' and Redis' own files: deleted data stays there until it is overwritten; see docs/production.md. */
 const BACKING_FILES = /^(data\/)?backing\//;
 
 /**
- * A backup under load, everything deleted, and the backup restored: `restore_lost` counts acknowledged outcomes, versions and ledger
- * rows from before the backup's time that are not there. Then an entity with traces everywhere is forgotten: `forget_left` counts the
- * bytes of its id in every table, object, key and file of Hotloop afterwards.
+ * A backup under load, everything deleted, and the backup restored: `restore_lost` counts acknowledged outcomes,
+ * versions and ledger rows from before the backup that are missing. Then an entity with data everywhere is erased:
+ * `forget_left` counts the bytes of its id in every table, object, key and file of Hotloop afterwards.
  */
 export const drillBackup: Drill = async (options): Promise<Figure[]> => {
   await using folder = await benchFolder();
@@ -63,7 +63,7 @@ interface BackedUp {
   readonly acknowledged: AcknowledgedAll;
   /** Hashes of ledger rows, as they were just before the backup. */
   readonly ledger: readonly string[];
-  /** The backup's moment, in milliseconds since 1970. */
+  /** Time of the backup, in milliseconds since 1970. */
   readonly at: number;
   readonly backupMs: number;
 }
@@ -131,7 +131,7 @@ async function countLost(
   };
 }
 
-/** Leaves traces of one person wherever that is possible, forgets the person, and searches. */
+/** Stores data about one person wherever that is possible, erases the person, and searches. */
 async function forgetEverywhere(
   { say }: DrillOptions,
   { local, client, pool }: BackupStand,
@@ -183,7 +183,7 @@ async function forgetEverywhere(
   return search(pool, local, folder);
 }
 
-/** A run whose dataset holds the person; whether the gate lets its version pass does not matter here. */
+/** A run whose dataset contains the person; whether its version passes the gate does not matter here. */
 async function backgroundRetrain(local: Local): Promise<{ out: string }> {
   const client = await connect({
     address: local.addresses.preprocessor,

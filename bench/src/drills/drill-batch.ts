@@ -32,8 +32,8 @@ interface RunReport {
 }
 
 /**
- * The same rows two times: once undisturbed, once while the worker and the control service are killed again and again (`--kills`). Then both
- * results are compared, row by row and byte by byte. `--predictions` is the number of rows.
+ * Scores the same rows twice: once undisturbed, once while the worker and the control service are killed repeatedly
+ * (`--kills`). Then both results are compared, row by row and byte by byte. `--predictions` is the number of rows.
  */
 export const drillBatch: Drill = async ({ kills, predictions: rows, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
@@ -64,7 +64,7 @@ export const drillBatch: Drill = async ({ kills, predictions: rows, say }): Prom
       body: JSON.stringify(body),
       headers: { 'content-type': 'application/json' },
     };
-    // While the control service is away, and coming back, it is asked again.
+    // Retry while the control service is down or starting.
     const answer = await fetch(`${control}${path}`, body === undefined ? {} : post).catch(() => undefined);
     return answer?.ok ? ((await answer.json()) as RunReport) : undefined;
   };

@@ -10,8 +10,9 @@ import { type Figure, figure } from '../figure.ts';
 import type { Drill } from './drill.ts';
 
 /**
- * Lints the chart, renders it with every entry of the matrix of values, and holds what comes out to the schemas of two versions of
- * Kubernetes. Needs `helm` (`go install helm.sh/helm/v3/cmd/helm@latest`) and `kubernetes-validate` (`pip install`).
+ * Lints the chart, renders it with every entry of the matrix of values, and validates the result against the schemas
+ * of two versions of Kubernetes. Needs `helm` (`go install helm.sh/helm/v3/cmd/helm@latest`) and
+ * `kubernetes-validate` (`pip install`).
  */
 export const drillChart: Drill = async ({ say, environment }): Promise<Figure[]> => {
   const path = environment.PATH ?? '';

@@ -16,9 +16,9 @@ const SHARE_OF_PEAK = 0.6;
 const SHIPPED_MS = 60_000;
 
 /**
- * Three compute nodes, two preprocessors, two postprocessors and two retrainers on one machine, asked through the client library at 60 % of
- * what they can answer (at most `--rate`): one compute node is killed, then every process is restarted in turn, then a version is promoted
- * while one retrainer is gone.
+ * Three compute nodes, two preprocessors, two postprocessors and two retrainers on one machine, with load through the
+ * client library at 60 % of their capacity (at most `--rate`): one compute node is killed, then every process is
+ * restarted in turn, then a version is promoted while one retrainer is down.
  */
 export const drillCluster: Drill = async ({ rate, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
@@ -54,7 +54,7 @@ export const drillCluster: Drill = async ({ rate, say }): Promise<Figure[]> => {
     say(`${node.name} restarted: ${failed} failed`);
   }
 
-  // The process with the leases is gone: another one takes over the rollout.
+  // The process with the leases is gone, so another one takes over the rollout.
   await first?.stop();
   await using other = await openDrillClient(cluster.addresses('preprocessor'), second?.address ?? '');
   const promoted = await makeLive(other, 2).catch((error: unknown) => {
@@ -75,13 +75,13 @@ export const drillCluster: Drill = async ({ rate, say }): Promise<Figure[]> => {
     figure('cluster_asked', [asked.length]),
     figure('cluster_lost', [ids.length - log.rows], { atMost: 0 }),
     figure('cluster_promoted', [promoted === 2 ? 1 : 0], { atLeast: 1 }),
-    // A third would be equal; nodes were away for a while each.
+    // A third would be an equal share; each node was down for a while.
     figure('cluster_least_share', [share]),
     figure('cluster_peak_per_s', [peak]),
   ];
 };
 
-/** How many of the predictions are in the log, and which node wrote them, once no more arrive. */
+/** The number of these predictions in the log, and the nodes that wrote them, once no more arrive. */
 async function logged(databaseUrl: string, ids: readonly string[]) {
   await using pool = openPool(databaseUrl, {
     ...{ max: 1, queryTimeoutMs: 30_000, application: 'drill', log: silentLog() },

@@ -19,7 +19,10 @@ const STARTS = 11;
 const SHOWN_MS = 15_000;
 const CLI = fileURLToPath(new URL('../../../cli/bin/hotloop.mjs', import.meta.url));
 
-/** The console in the system's Chromium: how soon it paints, what it loads, how soon it shows a promotion, who can use it. */
+/**
+ * The console in the system's Chromium: time to first paint, size of scripts, delay until it shows a promotion,
+ * accessibility.
+ */
 export const drillConsole: Drill = async ({ say }): Promise<Figure[]> => {
   const executable = chromiumPath();
   if (executable === undefined) throw new Error('there is no Chromium here: apt-get install chromium');
@@ -44,7 +47,7 @@ export const drillConsole: Drill = async ({ say }): Promise<Figure[]> => {
   ];
 };
 
-/** With an empty cache: first contentful paint, and the scripts that were loaded, gzipped. */
+/** With an empty cache: first contentful paint, and the size of the loaded scripts, gzipped. */
 async function openCold(browser: Browser, url: string): Promise<{ paintMs: number; scriptBytes: number }> {
   await using context = await browser.newContext();
   const page = await context.newPage();
@@ -61,7 +64,7 @@ async function openCold(browser: Browser, url: string): Promise<{ paintMs: numbe
   return { paintMs, scriptBytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
-/** From the moment that the ledger has for a promotion to the moment an open page shows it; one machine, one clock. */
+/** Time from the ledger's entry of a promotion until an open page shows it; one machine, one clock. */
 async function promotions(
   browser: Browser,
   stand: ConsoleStand,
@@ -81,7 +84,7 @@ async function promotions(
   return taken;
 }
 
-/** An expression: resolves with the time at which the title's badge says so. */
+/** A browser expression that resolves with the time at which the title's badge shows the text. */
 function shownAt(text: string): string {
   return `new Promise((resolve, reject) => {
     const says = () => document.querySelector('.title-row .badge')?.textContent === ${JSON.stringify(text)};
@@ -120,7 +123,7 @@ async function checkAll(
   return findings;
 }
 
-/** Time of `hotloop --help` over time of an empty Node, in pairs. */
+/** Duration of `hotloop --help` divided by that of an empty Node process, in pairs. */
 function commandRatios(): number[] {
   const timeOf = (...args: string[]) => {
     const start = performance.now();

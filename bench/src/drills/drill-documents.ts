@@ -24,7 +24,7 @@ import { benchFolder } from '../stand/bench-folder.ts';
 import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
-/** Letters that version 1 learns from, and those of each round of learning from returned letters. */
+/** Number of letters that version 1 is trained on, and number per round of learning from returned letters. */
 const FIRST = 2000;
 const ROUND = 4000;
 const ROUNDS = 2;
@@ -32,9 +32,9 @@ const BATCH = 250;
 const LIMIT_MS = 18 * 60_000;
 
 /**
- * Letters of bank customers arrive on a topic; each is sent on to the topic of its department. A department says for each letter where
- * it was filed in the end: there, or returned to the right one. From that the next versions learn. Accuracy is that of each live
- * version on test letters that were not trained on.
+ * Letters of bank customers arrive on a topic; each is forwarded to the topic of a department. For each letter, the
+ * department reports where it was finally filed: there, or at another department. The next versions are trained on
+ * that. Accuracy is that of each live version on test letters that were not used for training.
  */
 export const drillDocuments: Drill = async ({ say, data }): Promise<Figure[]> => {
   if (data === undefined) throw new RangeError('give the folder of banking77 with --data');
@@ -122,7 +122,7 @@ function letterIdOf(value: Uint8Array | null): string {
   return entities.letter;
 }
 
-/** Each letter is filed: at the desk that it came to or, returned by it, at the right one. */
+/** Files each letter: at the department that received it or, if that was wrong, at the right one. */
 async function file(
   producer: EventProducer,
   letters: readonly { topic: string; letter: string }[],
@@ -152,14 +152,14 @@ async function file(
 /** Waits until the labels have reached the loop. */
 async function labelled(client: HotloopClient, wanted: number, signal: AbortSignal): Promise<void> {
   for (;;) {
-    // While thousands of letters are being joined the count may take longer than a call.
+    // While thousands of letters are being joined, reading the counts may exceed a call's timeout.
     const loop = await client.loop('letters').catch(() => undefined);
     if (loop && loop.outcomes >= wanted && loop.outcomesUnmatched === 0) return;
     await delay(500, undefined, { signal });
   }
 }
 
-/** Share of letters whose label is right, by the live version. */
+/** Share of letters with the right label, by the live version. */
 async function accuracyOf(client: HotloopClient, letters: readonly Letter[]): Promise<number> {
   let right = 0;
   for (let from = 0; from < letters.length; from += BATCH) {

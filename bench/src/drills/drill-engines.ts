@@ -7,8 +7,8 @@ import { wrongAnswers } from './engines/same-answers.ts';
 const MOST_ROWS = 10_000;
 
 /**
- * The same rows (10,000; `--predictions` for fewer) by front door, batch, SQL, the fused file in Node and Python, and Spark; then every
- * snippet of the pages of the engines.
+ * The same rows (10,000; `--predictions` for fewer) through the prediction API, batch, SQL, the fused file in Node
+ * and Python, and Spark; then every snippet of the documentation pages about engines.
  */
 export const drillEngines: Drill = async ({ predictions, say, environment }): Promise<Figure[]> => {
   await using stand = await startEnginesStand({}, [8]);

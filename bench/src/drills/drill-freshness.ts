@@ -14,7 +14,7 @@ const READS = 100_000;
 const USERS = 2000;
 const AT_ONCE = 100;
 const MINUTE_MS = 60_000;
-/** Of each feature, how old its newest event may be; of the last, how old its table. */
+/** Maximum age of each feature's newest event; for the last feature, of its table. */
 const MAX_AGES_MS = [MINUTE_MS, 15 * MINUTE_MS, 60 * MINUTE_MS, 24 * 60 * MINUTE_MS];
 
 const PLAN = compileFeaturePlan(
@@ -34,8 +34,8 @@ const PLAN = compileFeaturePlan(
 const EVENT_OF = ['view', 'buy', 'view', 'buy'];
 
 /**
- * Random reads of features with `max_age`, at random moments, while events go on arriving. Counts values whose newest event, or table,
- * was older than declared and that were marked FRESH all the same; and the other way round.
+ * Random reads of features with `max_age` at random times, while events continue to arrive. Counts values whose
+ * newest event, or table, was older than declared but which were marked FRESH, and vice versa.
  */
 export const drillFreshness: Drill = async ({ predictions, say }): Promise<Figure[]> => {
   const reads = Math.min(predictions, READS);

@@ -13,7 +13,7 @@ import type { Drill } from './drill.ts';
 
 const USERS = 500;
 const EVENTS = 30_000;
-/** One event in so many belongs to one of a few users, who have thousands each. */
+/** Share of the events that belong to a few users, who have thousands each. */
 const HEAVY_SHARE = 0.5;
 const HEAVY_USERS = 5;
 const BATCH = 500;
@@ -29,8 +29,8 @@ interface Sent {
 }
 
 /**
- * All events are sent twice, out of order, while the preprocessor is killed again and again. Then the windows of every user are
- * compared with an exact count of the events: numbers and sums of three windows.
+ * All events are sent twice, out of order, while the preprocessor is killed repeatedly. Then the windows of every
+ * user are compared with an exact count of the events: counts and sums over three windows.
  */
 export const drillHistory: Drill = async ({ kills, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
@@ -62,7 +62,7 @@ export const drillHistory: Drill = async ({ kills, say }): Promise<Figure[]> => 
     }
   }
   say(`${all.length} events sent, ${killed} kills`);
-  // A marker on every partition would be exact; a count that no longer changes is simpler, and bounded.
+  // A marker on every partition would be exact; waiting until a count no longer changes is simpler, and bounded.
   const end = performance.now() + SETTLE_MS;
   let wrong = await wrongUsers(history, events);
   while (wrong > 0 && performance.now() < end) {

@@ -9,7 +9,10 @@ import type { Drill } from './drill.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** Builds the file tree of each image and starts it in a chroot (as root): `images_started` is how many of them came to read their settings. */
+/**
+ * Builds the file tree of each container image and starts it in a chroot (as root): `images_started` is the number of
+ * images that got as far as reading their settings.
+ */
 export const drillImages: Drill = async ({ say }): Promise<Figure[]> => {
   const folder = await mkdtemp(join(ROOT, 'deploy', 'image-'));
   try {

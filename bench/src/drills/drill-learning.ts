@@ -18,7 +18,7 @@ const PARTS: Readonly<Record<string, Drill>> = {
   loop: drillLoop,
 };
 
-/** What the learning loop promises, part by part; `--only PART` runs one of them. */
+/** The guarantees of the learning loop, part by part; `--only PART` runs one of them. */
 export const drillLearning: Drill = async (options): Promise<Figure[]> => {
   const { only, say } = options;
   const names = only === undefined ? Object.keys(PARTS) : [only];

@@ -24,8 +24,8 @@ const PAGE = 50_000;
 const POLL_MS = 250;
 
 /**
- * Predictions through compute's own stream, each asked again under its id until it is answered, while the front is killed again
- * and again and Postgres is stopped for a while. Then the answered ids are compared with the log.
+ * Predictions through compute's own stream, each retried under its id until it is answered, while the front is killed
+ * repeatedly and Postgres is stopped for a while. Then the answered ids are compared with the log.
  */
 export const drillLog: Drill = async (options): Promise<Figure[]> => {
   const { predictions, kills, say } = options;
@@ -112,14 +112,14 @@ async function untilShipped(pool: Pool, answered: number, signal: AbortSignal): 
     const now = performance.now();
     if (count > last) grewAt = now;
     last = count;
-    // Rows whose answer was lost with the front come on top; count again once nothing changes any more.
+    // Rows whose answer was lost with the front are additional; count again once nothing changes any more.
     if (count >= answered && now - grewAt > 2_000) return now - start;
     if (now - grewAt > 30_000) return now - start;
     await delay(POLL_MS, undefined, { signal });
   }
 }
 
-/** Ids of all rows, each as often as it is there. */
+/** Ids of all rows, including duplicates. */
 async function* loggedIds(pool: Pool): AsyncGenerator<string> {
   const client = await pool.connect();
   try {

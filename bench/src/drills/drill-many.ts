@@ -12,12 +12,13 @@ import type { Drill } from './drill.ts';
 const INPUTS = 64;
 const CALLERS = 4;
 const POLL_MS = 250;
-/** A caller waits for a model that must first be loaded. */
+/** Timeout of a request, which may have to wait until its model is loaded. */
 const REQUEST_MS = 60_000;
 
 /**
- * More models than the node's budget holds, asked with Zipf's frequencies by a few callers: versions are ended and loaded again all the
- * time. Counts processes that the system killed because memory ran out, and refused requests.
+ * More models than fit into the node's memory budget, requested with Zipf-distributed frequencies by a few callers:
+ * versions are evicted and loaded all the time. Counts processes that the system killed because memory ran out, and
+ * rejected requests.
  */
 export const drillMany: Drill = async ({ models, megabytes, budget, seconds, say }): Promise<Figure[]> => {
   await using stand = await openComputeBench({ memoryBudgetBytes: budget * 2 ** 20 });
@@ -69,7 +70,7 @@ export const drillMany: Drill = async ({ models, megabytes, budget, seconds, say
   ];
 };
 
-/** Two square layers of weights of this many megabytes together. */
+/** Two square layers of weights with this total size in megabytes. */
 function largeModel(megabytes: number): BenchModel {
   const hidden = Math.round(Math.sqrt((megabytes * 2 ** 20) / 4));
   const shape = { inputs: INPUTS, hidden: [hidden, hidden], outputs: 1 } as const;
@@ -79,7 +80,7 @@ function largeModel(megabytes: number): BenchModel {
 
 const PRODUCER = Buffer.from('hotloop');
 
-/** The same model under another digest: the producer's name carries the number. */
+/** The same model with another digest: the producer's name contains the number. */
 function stamped(onnx: Uint8Array, index: number): Uint8Array {
   const bytes = Buffer.from(onnx);
   const at = bytes.indexOf(PRODUCER);
@@ -88,7 +89,7 @@ function stamped(onnx: Uint8Array, index: number): Uint8Array {
   return bytes;
 }
 
-/** Draws 1 to `count` in proportion to 1 / number. */
+/** Draws 1 to `count` with probability proportional to 1 / number. */
 export function zipf(count: number, uniform: () => number): () => number {
   const sums: number[] = [];
   for (let index = 1; index <= count; index++) sums.push((sums.at(-1) ?? 0) + 1 / index);
@@ -99,7 +100,7 @@ export function zipf(count: number, uniform: () => number): () => number {
   };
 }
 
-/** Processes that the system has killed because memory ran out, since it started. Linux. */
+/** Number of processes that the system has killed because memory ran out, since its start. Linux. */
 function oomKills(): number {
   const [, kills] = /^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8')) ?? [];
   return Number(kills ?? 0);

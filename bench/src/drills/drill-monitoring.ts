@@ -14,10 +14,11 @@ const SEED = 14;
 const TRIALS = 60;
 const DAYS = [50, 1_000, 100_000, 10_000_000] as const;
 
-/** Issue 14's figures but those of `bench monitoring`; where there is no data folder, `estimate_error` is left out. */
+/** The figures of issue 14, except those of `bench monitoring`; without a data folder, `estimate_error` is skipped. */
 export const drillMonitoring: Drill = async ({ say, data, down, weeks }) => {
   const figures: Figure[] = [];
-  // The simulated weeks take threads, and the alarms mostly wait: together they end within twenty minutes on two cores.
+  // The simulated weeks run in threads, and the alarms mostly wait: together they end within twenty minutes on two
+  // cores.
   const timed = Promise.withResolvers<void>();
   const delivered = deliverAlarms(down, say, timed.resolve);
   const simulated = Promise.race([timed.promise, delivered]).then(() =>
@@ -80,7 +81,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
   producer: { missing: 1 },
 };
 
-/** Share of days at n = 5,000 in which the change is found. */
+/** Share of days at n = 5,000 on which the change is detected. */
 function foundShare(change: Change): number {
   const random = new SeededRandom(SEED);
   const layout = sketchLayout(MANIFEST);

@@ -15,13 +15,14 @@ import type { Drill } from './drill.ts';
 import { estimateError, MONTHS, readSessions, sessionsByMonth } from './monitoring/estimate-error.ts';
 
 const SESSIONS = 'online_shoppers_intention.csv';
-/** The model learnt from the first months; the other months are compared with the features of these. */
+/** The model is trained on the first months; the other months are compared with their features. */
 const LEARNED = 3;
 const PSI = 0.1;
 
 /**
- * The real sessions month by month as the monitor sees them: drift of every feature against what the model learnt from, its AUC
- * as labels show it, and as it was estimated before they came. `--pictures FOLDER` writes the charts of docs/monitoring.md.
+ * The real sessions month by month as the monitor sees them: drift of every feature relative to the training data,
+ * the AUC by labels, and the AUC estimated before the labels. `--pictures FOLDER` writes the charts of
+ * docs/monitoring.md.
  */
 export const drillMonths: Drill = async ({ say, data, pictures }) => {
   if (data === undefined) throw new Error('--data names the folder with online_shoppers_intention.csv');
@@ -76,7 +77,7 @@ function markdown(months: readonly Month[]): string[] {
 
 const DAY_MS = 86_400_000;
 
-/** The position of a month on the axis, in days, so that the chart has room for its name. */
+/** Position of a month on the axis, in days, so that there is room for its name. */
 function qualityPicture(quality: readonly Quality[]): string {
   const placed = quality.map((one) => ({ ...one, at: one.at * DAY_MS }));
   return qualityChart(
@@ -101,7 +102,7 @@ function driftPicture(checks: readonly CheckResult[]): string {
 }
 
 const NUMBERS = 10;
-/** Codes of systems, browsers, regions and kinds of traffic are names, not amounts; the month itself is not compared. */
+/** Codes of systems, browsers, regions and types of traffic are categories; the month itself is not compared. */
 const LEFT_OUT = new Set(['Month']);
 
 function tablesByMonth(text: string): Table[] {

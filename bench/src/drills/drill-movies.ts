@@ -12,8 +12,9 @@ import type { Drill } from './drill.ts';
 const LIMIT_MS = 15 * 60_000;
 
 /**
- * Films of MovieLens for each viewer: ratings stream in through Kafka, genres are a reference table, the ten best of 1,000 films
- * are shown, none that the viewer has rated. Judged on the last 20 % of each viewer's ratings, beside popularity.
+ * Recommends MovieLens films to viewers: ratings arrive through Kafka, genres are a reference table, the ten best of
+ * 1,000 films are shown, without films that the viewer has rated. Evaluated on the last 20 % of each viewer's
+ * ratings, compared with popularity.
  */
 export const drillMovies: Drill = async ({ say, data }): Promise<Figure[]> => {
   if (data === undefined) throw new RangeError('give the folder of ml-latest-small with --data');
@@ -44,7 +45,7 @@ export const drillMovies: Drill = async ({ say, data }): Promise<Figure[]> => {
   ];
 };
 
-/** `low` and `high` are the ends of the 95 % interval; met when the whole interval lies above 0. */
+/** `low` and `high` are the ends of the 95 % interval; met when the whole interval is above 0. */
 function interval(key: string, { mean, low, high }: { mean: number; low: number; high: number }): Figure {
   const plain = figure(key, [mean]);
   const ends = figure(key, [low, high]);

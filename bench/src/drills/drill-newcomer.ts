@@ -11,7 +11,7 @@ import type { Drill } from './drill.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const START_MS = 180_000;
-/** The demonstration collects labels, trains and judges before version 2 goes live. */
+/** Time limit for version 2 to become live: the demonstration collects labels, trains and evaluates first. */
 const REPLACED_MS = 240_000;
 const SHOWN_MS = 30_000;
 const STOP_MS = 60_000;
@@ -23,7 +23,7 @@ interface Walk {
   readonly picture: (name: string) => Promise<void>;
 }
 
-/** What a newcomer does, in the order of docs/console.md. A step that does not come to its end throws. */
+/** The steps of a newcomer, in the order of docs/console.md. A step that fails throws. */
 const STEPS: readonly (readonly [string, (walk: Walk) => Promise<void>])[] = [
   ['open the console', openConsole],
   ['watch version 2 replace version 1', watchReplacement],
@@ -33,8 +33,9 @@ const STEPS: readonly (readonly [string, (walk: Walk) => Promise<void>])[] = [
 ];
 
 /**
- * `npm start`, as a newcomer types it, and from the console's address that it prints the walk of docs/console.md in a real browser. `newcomer_done` counts
- * the steps that came to their end. `--pictures docs/console` takes the pictures of the walk again.
+ * Runs `npm start` as a newcomer does, and walks through docs/console.md in a real browser, starting from the
+ * console's address that it prints. `newcomer_done` counts the completed steps. `--pictures docs/console` takes the
+ * screenshots of the walk again.
  */
 export const drillNewcomer: Drill = async ({ pictures, environment, say }): Promise<Figure[]> => {
   const executable = chromiumPath();
@@ -167,7 +168,7 @@ async function addressOf(child: ChildProcess, say: (line: string) => void): Prom
   });
 }
 
-/** As Ctrl-C does: the whole group is told. */
+/** Like Ctrl-C: the whole process group gets the signal. */
 async function stop(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));

@@ -16,13 +16,13 @@ features:
   - {name: views, from: history.user.view.count, window: 7d, missing: 0}
   - {name: spent, from: history.user.buy.sum(price), window: 30d, missing: 0}
 `;
-/** Predictions a second, asked one after the other, no matter how they are answered. */
+/** Predictions per second, sent at a steady rate however they are answered. */
 const RATE = 100;
 const CALM_S = 20;
 
 /**
- * Predictions that need the history go on while Redis is frozen, emptied and stopped, each for a third of the outage. Counts
- * failed predictions and the p99 that is added to that of a calm time.
+ * Predictions that need the history continue while Redis is frozen, emptied and stopped, each for a third of the
+ * outage. Counts failed predictions and measures how much the p99 exceeds that of a calm period.
  */
 export const drillOutage: Drill = async ({ outage, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();

@@ -11,7 +11,7 @@ import { benchFolder } from '../stand/bench-folder.ts';
 import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
-/** `heavy`: the model is what there is too little of. `light`: a model of no size, so that the services themselves are. */
+/** `heavy`: the model is the bottleneck. `light`: a tiny model, so that the services themselves are. */
 const MODELS = [
   { name: 'heavy', hidden: [3072, 3072] },
   { name: 'light', hidden: [8] },
@@ -23,17 +23,17 @@ features:
 `;
 const DEADLINE_MS = 500;
 const STREAMS = 4;
-/** The best of these is the peak: more in flight than can be served in time only answer late. */
+/** The best of these gives the peak: with more in flight, answers are only later. */
 const PEAK_IN_FLIGHT = [8, 16, 32, 64, 128, 256];
 const ROUNDS = 3;
 const TIMES = 3;
 const SHIP_MS = 90_000;
 
 /**
- * Finds the peak of predictions a second answered within their deadline, then asks three times as many, whether or not they are
- * answered; in turns, so that both see the same machine. `overload_goodput`: answers in time a second over the peak;
- * `overload_expired`: the share of executed predictions that were answered after their deadline, or not at all. `_light`: the same
- * with a model of no size. The load runs beside the services, on the same processors.
+ * Finds the peak rate of predictions answered within their deadline, then sends three times as many, whether or not
+ * they are answered; alternating, so that both see the same machine. `overload_goodput`: timely answers per second
+ * divided by the peak; `overload_expired`: the share of executed predictions that were answered after their deadline,
+ * or not at all. `_light`: the same with a tiny model. The load runs on the same processors as the services.
  */
 export const drillOverload: Drill = async ({ seconds, say }): Promise<Figure[]> => {
   const length = Math.min(20, Math.max(3, seconds / 12));
@@ -109,7 +109,10 @@ export const drillOverload: Drill = async ({ seconds, say }): Promise<Figure[]> 
   return figures;
 };
 
-/** Predictions that a runner has executed, as the log has them, once at least so many are shipped and no more come. */
+/**
+ * Predictions that a runner has executed, according to the log, once at least this many are shipped and no more
+ * arrive.
+ */
 async function executed(pool: ReturnType<typeof openPool>, model: string, atLeast: number): Promise<number> {
   const end = performance.now() + SHIP_MS;
   for (let last = -1, still = 0; ; ) {

@@ -15,8 +15,8 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const START_MS = 180_000;
 
 /**
- * Packs `hotloop`, installs the tarball in an empty folder, and starts the platform there with `npx hotloop up`, by the `node` that
- * the PATH has. Figures: `package_started` (1: all services answer), `package_start_s`, `package_mb`.
+ * Packs `hotloop`, installs the tarball in an empty folder, and starts the platform there with `npx hotloop up`, with
+ * the `node` on the PATH. Figures: `package_started` (1: all services answer), `package_start_s`, `package_mb`.
  */
 export const drillPackage: Drill = async ({ say, environment }): Promise<Figure[]> => {
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-package-'));
@@ -41,10 +41,10 @@ export const drillPackage: Drill = async ({ say, environment }): Promise<Figure[
       cwd: app,
       env,
       stdio: ['ignore', 'pipe', 'inherit'],
-      // Its own process group: npx does not pass signals on, so the whole group gets Ctrl-C, as at a terminal.
+      // Its own process group: npx does not forward signals, so the whole group gets Ctrl-C, as at a terminal.
       detached: true,
     });
-    // Also the programs that npx started hold its output open until they have ended.
+    // Programs that npx started also keep its output open until they have ended.
     const exited = once(child, 'close');
     try {
       const ready = await firstLine(child.stdout, exited);
@@ -67,7 +67,7 @@ export const drillPackage: Drill = async ({ say, environment }): Promise<Figure[
   }
 };
 
-/** A base port whose following ports are probably free: they are above the range of ephemeral ports. */
+/** A base port whose following ports are probably free, because they are above the range of ephemeral ports. */
 async function portRange(): Promise<number> {
   const free = await freePort();
   return free > 60_000 ? free - 30_000 : free;

@@ -41,9 +41,9 @@ interface Answer {
 }
 
 /**
- * Events and requests run side by side; afterwards every logged request is computed again from the archived events and compared with the
- * vector that was served. Then a training set of past labels is built from the archive and compared, cell by cell, with a recomputation
- * that shares no code with it.
+ * Events and requests run concurrently; afterwards every logged request is recomputed from the archived events and
+ * compared with the vector that was served. Then a training set of past labels is built from the archive and
+ * compared, cell by cell, with an independent recomputation.
  */
 export const drillParity: Drill = async ({ predictions, say }): Promise<Figure[]> => {
   const requests = Math.min(predictions, MOST_REQUESTS);

@@ -9,25 +9,28 @@ import { openRolloutStand, type RolloutStand } from '../stand/rollout-stand.ts';
 import type { Drill } from './drill.ts';
 import { until } from './rollout/ask-steadily.ts';
 
-/** Every promotion must have ended by then: restarts, the lease of a lost retrainer and the liveness of nodes included. */
+/**
+ * Time limit for every promotion to end, including restarts, the lease of a lost retrainer and the liveness timeout
+ * of nodes.
+ */
 const END_MS = 90_000;
 const VICTIMS = ['caller', 'retrainer', 'compute'] as const;
 type Victim = (typeof VICTIMS)[number];
 
-/** How a promotion ended, by what Postgres says. */
+/** How a promotion ended, according to Postgres. */
 type End = 'completed' | 'rolled back' | 'never begun' | 'lost';
 
 interface Outcome {
   readonly end: End;
-  /** What the caller's call failed with; empty when it did not. */
+  /** The error of the caller's call; empty when there was none. */
   readonly told: string;
 }
 
 /**
- * Promotes again and again and kills the caller, the retrainer or the compute node at 40 points (`--points`) that are spread evenly over a
- * promotion.
- * `promote_lost` counts promotions that were begun and are neither completed (their version is live) nor rolled back (the version before
- * is live and nothing is under way).
+ * Promotes repeatedly and kills the caller, the retrainer or the compute node at 40 points (`--points`) spread evenly
+ * over a promotion.
+ * `promote_lost` counts promotions that were started and are neither completed (their version is live) nor rolled
+ * back (the previous version is live and nothing is in progress).
  */
 export const drillPromote: Drill = async ({ points, say }): Promise<Figure[]> => {
   await using folder = await benchFolder();
@@ -58,7 +61,7 @@ export const drillPromote: Drill = async ({ points, say }): Promise<Figure[]> =>
   ];
 };
 
-/** Two versions, the first live; then one promotion in peace. Resolves with how long it took. */
+/** Two versions, the first live; then one undisturbed promotion. Resolves with its duration. */
 async function calmPromotion({ client }: RolloutStand): Promise<number> {
   for (const seed of [1, 2])
     await client.models
@@ -75,12 +78,12 @@ async function promoteAndKill(stand: RolloutStand, victim: Victim, atMs: number)
   const version = before.live === 1 ? 2 : 1;
   const rolloutsBefore = await countRollouts(stand.pool);
   const leaving = new AbortController();
-  // A caller of its own: what is known to a client that lost its server must not help the next point.
+  // A new client each time, because the state of a client that lost its server must not help at the next point.
   await using client = await connect({
     address: stand.preprocessor.address,
     retrainerAddress: stand.retrainer.address,
   });
-  // Channels to one address share their waits: after a kill the next call would fail at once.
+  // Channels to one address share their backoff: after a kill the next call would fail at once.
   await until('an answer of the retrainer', () =>
     client.models.list().then(
       () => true,
@@ -112,7 +115,7 @@ interface Expected {
   readonly rolloutsBefore: number;
 }
 
-/** Until the promotion has ended, one way or the other, and the live version is served. */
+/** Waits until the promotion has ended in some way and the live version is served. */
 async function waitForEnd(pool: Pool, expected: Expected): Promise<End> {
   const until = performance.now() + END_MS;
   for (;;) {
@@ -123,7 +126,7 @@ async function waitForEnd(pool: Pool, expected: Expected): Promise<End> {
   }
 }
 
-/** Undefined while the promotion is under way, or a node does not serve the live version yet. */
+/** Undefined while the promotion is in progress, or a node does not serve the live version yet. */
 async function endOf(pool: Pool, { version, before, rolloutsBefore }: Expected): Promise<End | undefined> {
   const model = await readModel(pool);
   if (model.target !== null || !model.isServed) return undefined;

@@ -18,7 +18,7 @@ const PARTS: Readonly<Record<string, Drill>> = {
   restart: drillRestart,
 };
 
-/** Everything that a rollout must hold, one part after another; `--parts ledger,crash` runs some of them. */
+/** All guarantees of rollouts, one part after another; `--parts ledger,crash` runs some of them. */
 export const drillRollout: Drill = async (options): Promise<Figure[]> => {
   const names = options.parts?.split(',') ?? Object.keys(PARTS);
   const figures: Figure[] = [];

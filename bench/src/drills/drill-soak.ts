@@ -15,20 +15,21 @@ import type { Drill } from './drill.ts';
 import { slopePerHour } from './soak-slope.ts';
 
 const LOOK_MS = 10_000;
-/** Caches fill and code is compiled first. */
+/** First part of the run, in which caches fill and code is compiled. */
 const WARM_SHARE = 0.4;
 const FAULT_EVERY_MS = 45_000;
 const FAULT_MS = 5_000;
 const MOST_PER_SECOND = 100;
 const MB = 2 ** 20;
-/** A series of fewer looks belongs to a process that was restarted late. */
+/** A series with fewer samples belongs to a process that was restarted late. */
 const SHORTEST = 10;
 
 /**
- * A steady load for `--hours` with a fault every three quarters of a minute: a store is stopped or frozen, a process is killed. Slopes by least
- * squares over the time after the warm-up, of the process that grew most; a process that a fault ended starts again and is
- * left out. `soak_mb_h` counts what a service keeps after all its garbage was collected, and the whole memory of a runner: in between, heaps
- * grow and shrink by more than a leak of ten megabytes an hour adds in minutes. `soak_resident_mb_h` is the whole memory of services.
+ * A steady load for `--hours` with a fault every 45 seconds: a store is stopped or frozen, a process is killed.
+ * Slopes by least squares over the time after the warm-up, for the process that grew most; a process that a fault
+ * ended is restarted and left out. `soak_mb_h` counts the memory that a service retains after a full garbage
+ * collection, and the whole memory of a runner: between collections, heaps vary by more than a leak of ten megabytes
+ * per hour adds in minutes. `soak_resident_mb_h` is the whole memory of services.
  */
 export const drillSoak: Drill = async ({ hours, rate, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
@@ -117,7 +118,7 @@ interface Point {
   readonly value: number;
 }
 
-/** One look at a service; times in milliseconds. */
+/** One sample of a service; times in milliseconds. */
 interface Look extends CollectedMemory {
   readonly at: number;
   readonly handles: number;
@@ -129,7 +130,7 @@ function append<T>(series: Map<string, T[]>, name: string, value: T): void {
   else series.set(name, [value]);
 }
 
-/** The series that grows most an hour, of those that are long enough to tell; 0 when none grows. */
+/** The series with the largest growth per hour, of those that are long enough; 0 when none grows. */
 function steepest(series: readonly (readonly [string, readonly Point[]])[]) {
   return series
     .filter(([, points]) => points.length >= SHORTEST)
@@ -154,7 +155,7 @@ async function fault(
       [`${store} frozen`, () => stores.freeze(store)],
       [`${store} stopped`, () => stores.stop(store)],
     ]),
-    // One process alone is killed, always the same, so that the others show their slopes.
+    // Always the same process is killed, so that the others show their slopes.
     ['a runner killed', () => kill(cluster.of('compute')[1]?.children()[0])],
     ['a front killed', () => kill(cluster.of('preprocessor')[1]?.pid)],
   ];

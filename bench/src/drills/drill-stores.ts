@@ -30,12 +30,13 @@ const PREDICTIONS = 200;
 
 type Trial = (folder: string, say: (line: string) => void) => Promise<void>;
 
-/** A store as it is run in production cannot be started on this machine. */
+/** A production setup of a store cannot be started on this machine. */
 class Missing extends Error {}
 
 /**
- * Stores as they are run in production, each started and used for real where its programs can be had: Redis with sentinels, Redis Cluster,
- * Postgres behind PgBouncer (session and transaction pooling), Kafka with a login. A store that is not available here is named in one line.
+ * Stores in their production setups, each started and really used if its programs are available: Redis with
+ * sentinels, Redis Cluster, Postgres behind PgBouncer (session and transaction pooling), Kafka with a login. A store
+ * that is not available here is named in one line.
  */
 export const drillStores: Drill = async ({ say, only }): Promise<Figure[]> => {
   const trials: Readonly<Record<string, Trial>> = {
@@ -196,7 +197,7 @@ async function historyAt(stack: AsyncDisposableStack, url: string): Promise<Redi
   );
 }
 
-/** Events of many entities are read as they were written, in one read of all. */
+/** Events of many entities are read back as written, in a single read. */
 async function roundTrip(history: RedisHistory, entities: number): Promise<boolean> {
   const now = Date.now();
   const ids = Array.from({ length: entities }, (_, index) => `u${index}`);
@@ -215,7 +216,7 @@ async function roundTrip(history: RedisHistory, entities: number): Promise<boole
   return read.every((events, index) => eventsOf(events).some(({ fields }) => fields.price === index));
 }
 
-/** The services behind PgBouncer: a model is pushed, promoted and asked, and every answer is in the log. */
+/** The services behind PgBouncer: a model is pushed, promoted and used, and every answer is in the log. */
 async function pgbouncer(folder: string, mode: 'session' | 'transaction'): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const program = await pgbouncerProgram();
@@ -313,7 +314,7 @@ async function startPgbouncer(
   const isRoot = process.getuid?.() === 0;
   const child = spawn(program.command, [file], {
     ...{ env: program.env, stdio: ['ignore', 'ignore', 'ignore'] as const },
-    // It refuses to run as root.
+    // PgBouncer refuses to run as root.
     ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}),
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -332,7 +333,7 @@ async function startPgbouncer(
   };
 }
 
-/** Apache Kafka that asks for a login; its jars come through Maven. */
+/** Apache Kafka that requires a login; its jars are downloaded with Maven. */
 async function kafkaLogin(folder: string): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const given = { watchdog: stack.use(startWatchdog()), log: () => undefined };
@@ -362,7 +363,7 @@ async function kafkaLogin(folder: string): Promise<void> {
     brokers: [`kafka+plain://${login.user}:${login.password}@${kafka.brokers}`],
     ...{ clientId: 'drill', log: silentLog(), timeoutMs: 30_000 },
   });
-  // An unreadable message becomes a dead letter: it has travelled through the broker to the preprocessor.
+  // An unreadable message becomes a dead letter, which shows that it reached the preprocessor through the broker.
   await until('a message through Kafka', async () => {
     await producer.send('hotloop.events', [{ key: 'a', value: 'not an event' }]);
     return (await pool.query('SELECT 1 FROM set_aside')).rowCount !== 0;

@@ -13,13 +13,13 @@ import { peakPerSecond } from './peak.ts';
 /** The state before there were rollouts, monitoring, keys, images and charts; the version of its packages is 0.1.0. */
 const BEFORE = 'f89b0ba';
 const SHARE_OF_PEAK = 0.6;
-/** A process that starts takes a processor for seconds, which on one machine is missing for the load. */
+/** A process that starts uses a processor for seconds, which on a single machine reduces the load. */
 const MOST_PER_SECOND = 200;
 
 /**
- * Services of an older state (`--from`, a commit) are replaced by this one's, process after process, and then by the older ones again, under
- * load; the newer tables stay. Old and new ones answer beside each other all the while. Counts failed predictions and wrong
- * answers: the same request has the same score in every mixture.
+ * Services of an older state (`--from`, a commit) are replaced by the current ones, process by process, and then by
+ * the older ones again, under load; the newer tables stay. Old and new services run together all the time. Counts
+ * failed predictions and wrong answers: the same request has the same score in every mixture.
  */
 export const drillUpgrade: Drill = async ({ from = BEFORE, rate, say }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
@@ -36,7 +36,7 @@ export const drillUpgrade: Drill = async ({ from = BEFORE, rate, say }): Promise
     await openDrillClient(cluster.addresses('preprocessor'), cluster.of('retrainer')[0]?.address ?? ''),
   );
   await makeLive(client, 1);
-  // Ten different requests; each has one score for good.
+  // Ten different requests; each must always have the same score.
   const expected = new Map<number, number>();
   for (let price = 0; price < 10; price++)
     expected.set(price, (await client.predict(DRILL_MODEL, drillInput(price))).score);

@@ -1,40 +1,40 @@
 import type { Figure } from '../figure.ts';
 
 export interface DrillOptions {
-  /** `log`: how many answered predictions; `parity`: at most 100,000. */
+  /** `log`: number of answered predictions; `parity`: at most 100,000. */
   readonly predictions: number;
-  /** `log`: predictions a second at most. */
+  /** `log`: maximum predictions per second. */
   readonly rate: number;
   readonly kills: number;
-  /** `promote`: at how many points of a promotion something is killed. */
+  /** `promote`: number of points of a promotion at which something is killed. */
   readonly points: number;
-  /** `log`: for how many seconds Postgres is stopped. */
+  /** `log`: seconds for which Postgres is stopped. */
   readonly outage: number;
-  /** `many`: models, their megabytes, the node's budget for them, and for how long they are asked. */
+  /** `many`: models, their size in megabytes, the node's memory budget for them, and the duration of the load. */
   readonly models: number;
   readonly megabytes: number;
   readonly budget: number;
   readonly seconds: number;
-  /** `monitoring`: simulated weeks at each number of calls. */
+  /** `monitoring`: simulated weeks for each number of calls. */
   readonly weeks: number;
-  /** `monitoring`: for how many seconds the receiver of alarms is away. */
+  /** `monitoring`: seconds for which the receiver of alarms is down. */
   readonly down: number;
-  /** `failures`: rows of the matrix, such as 1,5,9-12; `learning`: this part alone. */
+  /** `failures`: rows of the matrix, such as 1,5,9-12; `learning`: only this part. */
   readonly only?: string;
-  /** `soak`: for how long. */
+  /** `soak`: the duration. */
   readonly hours: number;
-  /** `upgrade`: the commit whose state is upgraded from. */
+  /** `upgrade`: the commit that is upgraded from. */
   readonly from?: string;
   /** `documents`, `learning`, `months`, `monitoring`, `movies`: the folder of its data. */
   readonly data?: string;
-  /** `months`: where its charts are written; `newcomer`: its pictures. */
+  /** `months`: where its charts are written; `newcomer`: its screenshots. */
   readonly pictures?: string;
   /** `rollout`: which parts, comma-separated; all when absent. */
   readonly parts?: string;
   readonly say: (line: string) => void;
-  /** Of this process; for programs that are started as a user starts them. */
+  /** Environment of this process, for programs that are started as a user starts them. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** One drill: something is broken on purpose, and the effects that must not happen are counted. */
+/** One drill: something is broken on purpose, and effects that must not happen are counted. */
 export type Drill = (options: DrillOptions) => Promise<Figure[]>;

@@ -120,7 +120,7 @@ const program = new Command('npm run drill --')
     if (result.figures.some((figure) => figure.met === false)) process.exitCode = 1;
   });
 
-// On Ctrl-C the processes that were started end with this one, and the folders are removed.
+// On Ctrl-C, end the started processes together with this one, and remove the folders.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 try {
   await program.parseAsync();

@@ -5,7 +5,7 @@ const CALLERS = 64;
 const WARM_MS = 2_000;
 const MEASURED_MS = 3_000;
 
-/** Predictions a second that a few dozen callers get who ask again as soon as they are answered. */
+/** Predictions per second for a few dozen callers that send the next request as soon as they are answered. */
 export async function peakPerSecond(
   client: Pick<HotloopClient, 'predict'>,
   model = DRILL_MODEL,

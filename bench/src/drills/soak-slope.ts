@@ -1,4 +1,4 @@
-/** By least squares: how much a value grows an hour. Times in milliseconds; 0 for fewer than two points. */
+/** Growth of a value per hour, by least squares. Times in milliseconds; 0 for fewer than two points. */
 export function slopePerHour(points: readonly { readonly at: number; readonly value: number }[]): number {
   const n = points.length;
   if (n < 2) return 0;

@@ -19,12 +19,12 @@ interface Peer extends AsyncDisposable {
   readonly address: string;
   readonly received: Buffer[];
   mostAtOnce(): number;
-  /** Calls that it has left without an answer. */
+  /** Calls that were left without an answer. */
   silent(): number;
   stop(): void;
 }
 
-/** Answers what it gets a moment later, refuses, or says nothing; takes four calls at once. */
+/** Answers each call a moment later, rejects it, or never answers; accepts four calls at once. */
 async function startPeer(): Promise<Peer> {
   const server = new Server({ 'grpc.max_concurrent_streams': 4 });
   const received: Buffer[] = [];
@@ -73,7 +73,7 @@ describe('a bare load', () => {
     await using load = await openBareLoad(peer.address);
     const message = Buffer.alloc(2_000, 'bytes');
     const call = load.caller('/test/Echo', message);
-    // Before the server has said how many it takes, a client may send a hundred.
+    // Before the server has sent its limit, a client may send a hundred.
     await call();
     await Promise.all(Array.from({ length: 300 }, call));
     expect(peer.received).toHaveLength(301);
@@ -92,7 +92,7 @@ describe('a bare load', () => {
   it('rejects what has no answer when the server ends, what was held back, and whatever comes later', async () => {
     await using peer = await startPeer();
     await using load = await openBareLoad(peer.address);
-    // From then on it knows that the server takes four at once.
+    // From then on the client knows that the server accepts four at once.
     await load.caller('/test/Echo', Buffer.from('x'))();
     const call = load.caller('/test/Silent', Buffer.from('x'));
     const waiting = Promise.allSettled(Array.from({ length: 6 }, call));
@@ -120,7 +120,7 @@ describe('a bare load', () => {
       const sent = () => Buffer.concat(frames).toString('latin1').split('/test/Echo').length - 1;
       const hasSent = (hex: string) => Buffer.concat(frames).includes(Buffer.from(hex, 'hex'));
       await expect.poll(() => peer !== undefined).toBe(true);
-      // SETTINGS with one stream at once; the acknowledgement says that they were read.
+      // SETTINGS with a limit of one stream; the acknowledgement shows that they were read.
       peer?.send('000006040000000000' + '000300000001');
       await expect.poll(() => hasSent('000000040100000000')).toBe(true);
       const call = load.caller('/test/Echo', Buffer.from('x'));
@@ -130,7 +130,8 @@ describe('a bare load', () => {
       await expect.poll(() => hasSent('000008060100000000' + '0102030405060708')).toBe(true);
       peer?.send('000006040000000000' + '000300000002');
       await expect.poll(sent).toBe(2);
-      // DATA with a message of one byte and HEADERS that end the first call; a reset of the second; an answer to the third.
+      // DATA with a message of one byte and HEADERS that end the first call; a reset of the second; an answer to the
+      // third.
       peer?.send('000006000000000001' + '000000000178' + '000000010500000001');
       await expect(calls[0]).resolves.toBeUndefined();
       await expect.poll(sent).toBe(3);

@@ -5,9 +5,10 @@ import { StreamTable } from '@hotloop/platform/grpc/stream-table.ts';
 /** One connection for unary calls with prepared requests. It ends with the server, and after 2 GiB of answers. */
 export interface BareLoad extends AsyncDisposable {
   /**
-   * Gives a function that sends one request each time; no more at once than the server takes, others wait for their turn. It resolves when
-   * the answer carries a message of at least one byte; it rejects when the call was refused or not answered in time, or the connection
-   * has ended. Throws RangeError for a request of more than 16 KiB. The server's flow control windows are ignored.
+   * Returns a function that sends one request per call, with at most as many in flight as the server allows; others
+   * wait. It resolves when the answer has a message of at least one byte; it rejects when the call was rejected or
+   * not answered in time, or the connection has ended. Throws RangeError for a request of more than 16 KiB. The
+   * server's flow control windows are ignored.
    */
   caller(path: string, message: Buffer): () => Promise<void>;
 }
@@ -33,9 +34,9 @@ const LARGEST_WINDOW = 0x7fffffff;
 const FIRST_WINDOW = 65_535;
 const GRPC_PREFIX_BYTES = 5;
 const DEFAULT_CONCURRENT = 100;
-/** As the requests' own header says. */
+/** As in the requests' own timeout header. */
 const ANSWER_SECONDS = 10;
-/** A server that does not answer a call for so long counts as hung. */
+/** A server that does not answer a call for this long counts as hung. */
 const HUNG_MS = 15_000;
 const LOOK_MS = 1_000;
 const SETTING_BYTES = 6;
@@ -43,9 +44,9 @@ const SETTING_BYTES = 6;
 const MAX_TEXT = 126;
 
 /**
- * A load generator for tails: it writes HTTP/2 frames, and looks of an answer only at whether it carries a message; a refusal
- * has none. grpc-js' client makes some 20 KB of objects a call and collects them in pauses of tens of milliseconds: at a few thousand
- * calls a second these would be the tail. This one makes next to nothing.
+ * A load generator for tail latencies: it writes HTTP/2 frames, and only checks whether an answer has a message; an
+ * error has none. grpc-js' client allocates some 20 KB of objects per call and collects them in pauses of tens of
+ * milliseconds, which at a few thousand calls per second would dominate the tail. This one allocates almost nothing.
  */
 export async function openBareLoad(address: string): Promise<BareLoad> {
   const [host = '', port] = address.split(':');
@@ -66,7 +67,7 @@ class BareConnection implements BareLoad {
   readonly #socket: Socket;
   readonly #address: string;
   readonly #waiting = new StreamTable<Waiting>();
-  /** More than the server takes at once. */
+  /** Calls beyond the server's limit. */
   readonly #held: Waiting[] = [];
   #rest = Buffer.alloc(0);
   #nextStream = 1;
@@ -119,7 +120,7 @@ class BareConnection implements BareLoad {
     }
   }
 
-  /** All calls of one turn of the event loop leave in one write. */
+  /** All calls of one turn of the event loop are sent in one write. */
   #send(waiting: Waiting): void {
     const stream = this.#nextStream;
     this.#nextStream += 2;
@@ -183,7 +184,10 @@ class BareConnection implements BareLoad {
   }
 }
 
-/** HEADERS and DATA of one call, on stream 0: the number is put in when it is sent. Throws when it needs more than one frame. */
+/**
+ * HEADERS and DATA of one call, on stream 0: the stream id is inserted when it is sent. Throws when it needs more
+ * than one frame.
+ */
 function requestFrames(authority: string, path: string, message: Buffer): Buffer {
   const headers = Buffer.concat(
     [
@@ -206,7 +210,7 @@ function requestFrames(authority: string, path: string, message: Buffer): Buffer
   ]);
 }
 
-/** A header field with a name and value of up to 126 bytes as they are, which no table remembers (RFC 7541, 6.2.2). */
+/** A literal header field without indexing, name and value up to 126 bytes (RFC 7541, 6.2.2). */
 function literal(name: string, value: string): Buffer {
   if (name.length > MAX_TEXT || value.length > MAX_TEXT)
     throw new RangeError('too long for one byte of length');

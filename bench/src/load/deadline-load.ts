@@ -1,17 +1,20 @@
 import { type FramedItem, FrameMaker, varint } from './framed-load.ts';
 import type { RawLoad } from './raw-load.ts';
 
-/** `inFlight`: so many are unanswered at any time. `perSecond`: so many are sent, whether or not earlier ones are answered. */
+/**
+ * `inFlight`: this many are unanswered at any time. `perSecond`: this many are sent, whether or not earlier ones are
+ * answered.
+ */
 export type Pressure = { readonly inFlight: number } | { readonly perSecond: number };
 
 export interface DeadlineShape {
   readonly streams: number;
   readonly pressure: Pressure;
-  /** As the prepared item says; an answer counts as in time when it comes so many milliseconds after it was sent. */
+  /** As in the prepared item; an answer is timely when it arrives within this many milliseconds after sending. */
   readonly deadlineMs: number;
 }
 
-/** What became of the items. */
+/** Results of the items. */
 export interface DeadlineResult {
   readonly asked: number;
   readonly inTime: number;
@@ -22,15 +25,15 @@ export interface DeadlineResult {
 }
 
 const TICK_MS = 1;
-/** Sends of the last so many items of a stream are remembered. */
+/** The send times of this many last items of a stream are kept. */
 const REMEMBERED = 2 ** 18;
 const ITEMS_TAG = 0x0a;
 const FAILURE_TAG = 0x1a;
 const LINGER_MS = 2000;
 
 /**
- * Drives a framed stream with prepared items and measures each answer. It encodes and decodes nothing: beside a service on
- * the same two cores, a client that does is the first thing to be overloaded.
+ * Drives a framed stream with prepared items and measures each answer. It encodes and decodes nothing: next to a
+ * service on the same two cores, a client that does would be overloaded first.
  */
 export async function deadlineLoad(
   load: RawLoad,
@@ -137,7 +140,7 @@ class LoadedStream {
     this.#unanswered += count;
   }
 
-  /** Waits for what is unanswered, and ends the stream. Rejects with what ended it earlier. */
+  /** Waits for unanswered items, and ends the stream. Rejects with the error that ended it earlier. */
   async close(waitMs: number): Promise<void> {
     this.#isClosing = true;
     const timer = setTimeout(() => this.#stream.end(), waitMs);
@@ -152,7 +155,7 @@ class LoadedStream {
     for (let at = 0; at < frame.length; ) {
       const tag = frame[at++];
       const [length, start] = varint(frame, at);
-      // The only other field is the flag that the stream is to end.
+      // The only other field is the flag that the stream should end.
       if (tag !== ITEMS_TAG) {
         at = start;
         continue;

@@ -2,15 +2,18 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { OpenSockets } from '@hotloop/deploy/backing/open-sockets.ts';
 
-/** A TCP address in front of another, whose connections can become half-open. Disposing closes all of them. */
+/** A TCP proxy whose connections can become half-open. Disposing closes all of them. */
 export interface FaultProxy extends AsyncDisposable {
   /** 127.0.0.1:port */
   readonly address: string;
-  /** Bytes that were swallowed so far. */
+  /** Bytes dropped so far. */
   readonly swallowed: number;
-  /** From now on nothing passes, in either direction, and no side sees an error: open connections and new ones are half-open. */
+  /**
+   * From now on nothing passes, in either direction, and neither side sees an error: open and new connections are
+   * half-open.
+   */
   swallow(): void;
-  /** Bytes pass again. */
+  /** Forwards bytes again. */
   heal(): void;
   /** Closes all open connections, once. */
   cut(): void;

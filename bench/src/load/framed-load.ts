@@ -1,13 +1,13 @@
 import type { Sample } from '../interleave.ts';
 import type { RawLoad } from './raw-load.ts';
 
-/** An item of a frame as bytes, with the places that differ from one to the next. */
+/** An encoded item of a frame, with the positions that differ from one item to the next. */
 export interface FramedItem {
   /** The item with its tag and length, as in the frame. */
   readonly bytes: Buffer;
-  /** Where the four bytes of the sequence's varint begin. */
+  /** Offset of the four bytes of the sequence's varint. */
   readonly sequenceAt: number;
-  /** Where the last eight digits of the prediction id begin; undefined when the server makes the id. */
+  /** Offset of the last eight digits of the prediction id; undefined when the server generates the id. */
   readonly idAt: number | undefined;
 }
 
@@ -17,7 +17,7 @@ export interface FramedShape {
   readonly window: number;
 }
 
-/** Sequences that take four bytes as a varint. */
+/** Sequences from here on take four bytes as a varint. */
 const FIRST_SEQUENCE = 2 ** 21;
 const LAST_SEQUENCE = 2 ** 28 - 1;
 const ANSWER_MS = 10_000;
@@ -26,8 +26,8 @@ const ITEMS_TAG = 0x0a;
 const FAILURE_TAG = 0x1a;
 
 /**
- * Drives a framed stream with prepared items, as a client does that sends all its items in one frame: each turn,
- * as many new items as were answered. Counts items. Rejects when one fails.
+ * Drives a framed stream with prepared items, like a client that sends all its items in one frame: each turn, as many
+ * new items as were answered. Counts items. Rejects when one fails.
  */
 export async function framedLoad(
   load: RawLoad,
@@ -93,7 +93,7 @@ function runStream(
   });
 }
 
-/** Makes frames by copying the item and writing its sequence and the end of its id over the copy. */
+/** Creates frames by copying the item and writing its sequence and the end of its id into the copy. */
 export class FrameMaker {
   readonly #item: FramedItem;
   #sequence = FIRST_SEQUENCE;
@@ -104,7 +104,7 @@ export class FrameMaker {
     this.#id = (Math.floor(Math.random() * 2 ** 24) * 256 + stream) >>> 0;
   }
 
-  /** Of the next item. */
+  /** Sequence of the next item. */
   get nextSequence(): number {
     return this.#sequence;
   }
@@ -136,13 +136,13 @@ function writeHex(frame: Buffer, at: number, value: number): void {
   }
 }
 
-/** How many items a reply frame answers; -1 when one of them is a failure. */
+/** Number of items that a reply frame answers; -1 when one of them is a failure. */
 export function countAnswers(frame: Buffer): number {
   let count = 0;
   for (let at = 0; at < frame.length; ) {
     const tag = frame[at++]!;
     const [length, start] = varint(frame, at);
-    // The only other field is the flag that the stream is to end.
+    // The only other field is the flag that the stream should end.
     if (tag !== ITEMS_TAG) {
       at = start;
       continue;
@@ -156,7 +156,7 @@ export function countAnswers(frame: Buffer): number {
   return count;
 }
 
-/** A varint, and where the next field begins. */
+/** A varint, and the offset of the next field. */
 export function varint(bytes: Buffer, from: number): [value: number, next: number] {
   let value = 0;
   let at = from;

@@ -1,5 +1,5 @@
-// One process of a load generator: `node load-child.ts ADDRESS CONNECTIONS`. Asked `unary`, it keeps some calls in flight on each of its
-// connections for a while and answers with how many were answered a second.
+// One process of a load generator: `node load-child.ts ADDRESS CONNECTIONS`. On the command `unary` it keeps some
+// calls in flight on each of its connections for a while and returns the number of answers per second.
 import { serveCommands } from '../stand/commands.ts';
 import { rawLoad } from './raw-load.ts';
 

@@ -11,7 +11,7 @@ describe('open load', () => {
       send(index) {
         const answer = Promise.withResolvers<void>();
         owed.push(answer);
-        // Nothing is answered until 30 are owed: a closed loop would have waited for ever.
+        // Nothing is answered until 30 are waiting; a closed loop would wait forever.
         if (index >= 30) for (const one of owed.splice(0)) one.resolve();
         return answer.promise;
       },

@@ -3,7 +3,7 @@ import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 export interface OpenLoadOptions {
   readonly perSecond: number;
   readonly seconds: number;
-  /** Arrivals follow from it. */
+  /** Determines the arrivals. */
   readonly seed: number;
   /** Sends one request; the number counts from 0. Resolves with its answer. */
   readonly send: (index: number) => Promise<unknown>;
@@ -20,8 +20,8 @@ export interface Arrival {
 const TICK_MS = 1;
 
 /**
- * Requests of a Poisson process, whether or not earlier ones have been answered: a slow server is not spared. The latency
- * counts from when the request was due. Resolves when all have been answered or refused.
+ * Requests of a Poisson process, sent whether or not earlier ones have been answered, so a slow server gets no
+ * relief. The latency counts from when the request was due. Resolves when all have been answered or rejected.
  */
 export async function openLoad(options: OpenLoadOptions): Promise<Arrival[]> {
   const random = new SeededRandom(options.seed);

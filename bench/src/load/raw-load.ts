@@ -9,15 +9,15 @@ import { quantile, type Sample } from '../interleave.ts';
 
 const whole = (bytes: Buffer): Buffer => bytes;
 const CHANNEL = { 'grpc.max_receive_message_length': 64 * 1024 * 1024, 'grpc.use_local_subchannel_pool': 1 };
-/** Bounds one round even when a server has stopped answering. */
+/** Limits one round if a server has stopped answering. */
 const ANSWER_MS = 10_000;
 
-/** How hard streams are driven. */
+/** How streams are driven. */
 export interface StreamShape {
   readonly streams: number;
-  /** Messages in flight on each. */
+  /** Messages in flight on each stream. */
   readonly window: number;
-  /** Says of an answer that it carries a failure; the run then ends with an error. */
+  /** Whether an answer contains a failure; the run then ends with an error. */
   readonly isFailure?: (reply: Buffer) => boolean;
 }
 
@@ -29,18 +29,21 @@ export interface PacedShape {
 }
 
 /**
- * A client that sends prepared bytes, so that both sides of a comparison cost the client the same. A refused or
- * unanswered call ends a run with an error: a benchmark of failures measures nothing.
+ * A client that sends prepared bytes, so that both sides of a comparison cost the client the same. A rejected or
+ * unanswered call ends a run with an error, because a benchmark of failures measures nothing.
  */
 export interface RawLoad extends AsyncDisposable {
-  /** One call; the default deadline is 10 s. Rejects with the server's refusal. */
+  /** One call; the default deadline is 10 s. Rejects with the server's error. */
   call(path: string, request: Buffer, timeoutMs?: number): Promise<Buffer>;
   /** `concurrency` callers, each with one call in flight. */
   unary(path: string, request: Buffer, concurrency: number, seconds: number): Promise<Sample>;
   stream(path: string, message: Buffer, shape: StreamShape, seconds: number): Promise<Sample>;
-  /** Messages at a steady rate over so many streams, whether or not earlier ones were answered. Resolves with the answers. */
+  /**
+   * Messages at a steady rate over this many streams, whether or not earlier ones were answered. Resolves with the
+   * number of answers.
+   */
   paced(path: string, message: Buffer, shape: PacedShape, seconds: number): Promise<number>;
-  /** A bidirectional call of raw bytes, for loads that make their messages themselves. */
+  /** A bidirectional call of raw bytes, for loads that create their own messages. */
   open(path: string, deadlineMs: number): ClientDuplexStream<Buffer, Buffer>;
 }
 
@@ -183,7 +186,7 @@ function runPaced(
   });
 }
 
-/** Operations and latencies of one turn, as a comparison takes them. */
+/** Operations and latencies of one turn, in the form for a comparison. */
 export function sample(latencies: readonly number[], operations: number, elapsedMs: number): Sample {
   return {
     perSecond: operations / (elapsedMs / 1000),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type AskedPrediction, answeredShare, between, recoveryMs } from './steady-load.ts';
 
 const answer = { id: '', version: 1, score: 0, degraded: [] };
-/** A hundred a second for five seconds, none answered from 2,000 ms for `gapMs`. */
+/** A hundred per second for five seconds, none answered from 2,000 ms on for `gapMs`. */
 const withGap = (gapMs: number): AskedPrediction[] =>
   Array.from({ length: 500 }, (_, index) => {
     const dueAt = index * 10;

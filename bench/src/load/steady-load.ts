@@ -2,27 +2,27 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { HotloopClient, PredictInput } from '@hotloop/client';
 import { quantile } from '../interleave.ts';
 
-/** One prediction that was asked for, as its caller saw it. Times are `performance.now()`. */
+/** One prediction, as its caller saw it. Times are `performance.now()`. */
 export interface AskedPrediction {
   readonly dueAt: number;
   readonly doneAt: number;
-  /** Absent where it failed. */
+  /** Absent if it failed. */
   readonly answer?: {
     readonly id: string;
     readonly version: number;
     readonly score: number | undefined;
     readonly degraded: readonly string[];
   };
-  /** Code and message where it failed. */
+  /** Code and message if it failed. */
   readonly failure?: string;
 }
 
 export interface SteadyLoad {
   /** All that have ended so far. */
   readonly asked: readonly AskedPrediction[];
-  /** Begun and not ended. */
+  /** Number of predictions in flight. */
   readonly open: number;
-  /** Begins no more; resolves when all have ended. */
+  /** Starts no more; resolves when all have ended. */
   stop(): Promise<readonly AskedPrediction[]>;
 }
 
@@ -33,7 +33,10 @@ export interface SteadyLoadOptions {
   readonly input?: (index: number) => PredictInput;
 }
 
-/** Sends requests at a steady rate, no matter how fast they are answered, and remembers each answer. After a pause of this process it catches up for at most one second. */
+/**
+ * Sends requests at a steady rate, however fast they are answered, and records each answer. After a pause of this
+ * process it catches up for at most one second.
+ */
 export function steadyLoad({ client, model, perSecond, input }: SteadyLoadOptions): SteadyLoad {
   const asked: AskedPrediction[] = [];
   const open = new Set<Promise<void>>();
@@ -79,7 +82,7 @@ export function steadyLoad({ client, model, perSecond, input }: SteadyLoadOption
   };
 }
 
-/** Of those due from `from` until before `until`. */
+/** Those due from `from` until before `until`. */
 export function between(asked: readonly AskedPrediction[], from: number, until: number): AskedPrediction[] {
   return asked.filter(({ dueAt }) => dueAt >= from && dueAt < until);
 }
@@ -98,8 +101,8 @@ export function p99Ms(asked: readonly AskedPrediction[]): number {
 const STEP_MS = 50;
 
 /**
- * Milliseconds from a failure at `at` to the begin of the first second in which at least 90 % of `perSecond` were answered; infinite
- * for none. Goodput counts an answer when it arrives.
+ * Milliseconds from a failure at `at` to the start of the first second in which at least 90 % of `perSecond` were
+ * answered; infinite if there is none. Goodput counts an answer when it arrives.
  */
 export function recoveryMs(asked: readonly AskedPrediction[], at: number, perSecond: number): number {
   const done = asked.flatMap(({ answer, doneAt }) => (answer ? [doneAt] : [])).sort((a, b) => a - b);

@@ -4,7 +4,7 @@ import { type PerceptronShape, perceptron } from '@hotloop/model/onnx/perceptron
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { float32Tensor, int64Tensor, type OnnxTensor } from '@hotloop/model/onnx/tensor.ts';
 
-/** A model to measure with. One float32 input, `[N, ...row]`, and one output of one number a row. */
+/** A model for measurements, with one float32 input, `[N, ...row]`, and one output with one number per row. */
 export interface BenchModel {
   readonly name: string;
   readonly onnx: Uint8Array;
@@ -29,17 +29,17 @@ export function benchPerceptron(name: PerceptronName, seed = 1): BenchModel {
 }
 
 export interface ConvolutionShape {
-  /** Length of the image's sides. */
+  /** Side length of the image. */
   readonly side: number;
   readonly channels: number;
   /** 3x3 convolutions, each followed by a relu, before the mean over the image and one dense layer. */
   readonly layers: number;
 }
 
-/** About 110 000 multiplications an image and layer: the convolutional net of the benchmarks. */
+/** About 110,000 multiplications per image and layer: the convolutional network of the benchmarks. */
 export const SMALL_CONVOLUTION: ConvolutionShape = { side: 16, channels: 8, layers: 3 };
 
-/** A convolutional net: input `image` float32[N, 1, side, side], output `value` float32[N, 1]. */
+/** A convolutional network: input `image` float32[N, 1, side, side], output `value` float32[N, 1]. */
 export function benchConvolution(name: string, shape: ConvolutionShape): BenchModel {
   const { side, channels, layers } = shape;
   const random = new SeededRandom(1);
@@ -64,7 +64,7 @@ export function benchConvolution(name: string, shape: ConvolutionShape): BenchMo
   return { name, onnx: encodeModel(graph.build(name)), input: 'image', row: [1, side, side] };
 }
 
-/** Normal values of variance 2 / fan in, as He et al. 2015. */
+/** Normal values with variance 2 / fan in, as in He et al. 2015. */
 function drawn(random: SeededRandom, dims: readonly number[], fanIn: number): OnnxTensor {
   const length = dims.reduce((product, dimension) => product * dimension, 1);
   const deviation = Math.sqrt(2 / fanIn);

@@ -24,14 +24,14 @@ export function predictManifest(): string {
   ].join('\n');
 }
 
-/** What the client is asked. */
+/** The input for the client library. */
 export function predictInput(index: number): PredictInput {
   const request: Record<string, number | string> = { category: `c${index % CATEGORIES}` };
   for (let number = 0; number < NUMBERS; number++) request[`n${number}`] = Math.sin(index + number);
   return { user: `u${index % 1000}`, request };
 }
 
-/** The same as it travels; the server makes the prediction id. */
+/** The same in encoded form; the server generates the prediction id. */
 export function predictRequest(): PredictRequest {
   return encodePrediction(PREDICT_MODEL, predictInput(1), '');
 }

@@ -8,7 +8,7 @@ import { type BenchModel, benchRows, rowElements } from './bench-models.ts';
 export const INFER_STREAM = '/hotloop.v1.InferenceService/InferStream';
 export const PREDICT_STREAM = '/hotloop.v1.PredictionService/PredictStream';
 
-/** Takes four bytes as a varint, and shows where they stand. */
+/** Takes four bytes as a varint, and is easy to find in the encoded item. */
 const SEQUENCE = 2 ** 28 - 1;
 const SEQUENCE_BYTES = Buffer.from([0xff, 0xff, 0xff, 0x7f]);
 const ID_DIGITS = 36;
@@ -37,7 +37,7 @@ export function inferItem(model: BenchModel, rows = 1, version = 1): FramedItem 
   return { bytes, sequenceAt: bytes.indexOf(SEQUENCE_BYTES), idAt };
 }
 
-/** An item of the front door's stream. */
+/** An item of the preprocessor's stream. */
 export function predictItem(request: PredictRequest): FramedItem {
   const item = { sequence: SEQUENCE, request };
   const bytes = serialize('hotloop/v1/prediction.proto', 'hotloop.v1.PredictionService', 'PredictStream', {

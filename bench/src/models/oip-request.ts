@@ -7,7 +7,7 @@ export const OIP = {
   stream: '/inference.GRPCInferenceService/ModelStreamInfer',
 } as const;
 
-/** The bytes of a ModelInferRequest with raw contents; without an id, so that each one sent is logged as its own. */
+/** The bytes of a ModelInferRequest with raw contents; without an id, so that each one sent is logged separately. */
 export function oipRequest(model: BenchModel, rows = 1, served = model.name): Buffer {
   const service = loadDefinitions(['inference/grpc_service.proto'])['inference.GRPCInferenceService'];
   if (service === undefined || 'format' in service) throw new RangeError('the protocol has no such service');
@@ -20,7 +20,7 @@ export function oipRequest(model: BenchModel, rows = 1, served = model.name): Bu
   });
 }
 
-/** A ModelStreamInferResponse that carries an error begins with its message, field 1, which is empty otherwise. */
+/** A ModelStreamInferResponse with an error starts with its message, field 1, which is otherwise empty. */
 export function isOipFailure(reply: Buffer): boolean {
   return reply[0] === 0x0a && reply[1] !== 0;
 }

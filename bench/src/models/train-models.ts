@@ -3,16 +3,16 @@ import type { OnnxModel } from '@hotloop/model/onnx/model.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { elementCount, float32Tensor, int64Tensor } from '@hotloop/model/onnx/tensor.ts';
 
-/** One network of the training benchmark, named and ordered as PyTorch names and orders its weights. */
+/** One network of the training benchmark, with its weights named and ordered as in PyTorch. */
 export interface TrainModel {
   readonly kind: 'mlp' | 'conv' | 'lstm';
-  /** What the peer builds the same network from. */
+  /** The sizes from which the peer builds the same network. */
   readonly sizes: Readonly<Record<string, number | readonly number[]>>;
   readonly model: OnnxModel;
-  /** One row's input. */
+  /** Shape of one input row. */
   readonly rowShape: readonly number[];
   readonly batch: number;
-  /** Puts a weight's values in the order of PyTorch's where ONNX has another; of values in ONNX's order. */
+  /** Converts a weight's values from ONNX's order to PyTorch's, where they differ. */
   readonly toTorch: (name: string, values: readonly number[]) => readonly number[];
 }
 
@@ -64,7 +64,7 @@ export function trainMlp(widths: readonly number[] = [64, 256, 128, 1]): TrainMo
   };
 }
 
-/** Three 3 x 3 convolutions over a small picture. */
+/** Three 3 x 3 convolutions over a small image. */
 export function trainConv(channels = 16, side = 16): TrainModel {
   const { graph, weight, linear, finish } = writer();
   let value = graph.input('input', 'float32', ['N', 1, side, side]);
@@ -89,7 +89,7 @@ export function trainConv(channels = 16, side = 16): TrainModel {
   };
 }
 
-/** One LSTM over a sequence, its last state read. */
+/** One LSTM over a sequence; the output is computed from its last state. */
 export function trainLstm(steps = 20, inputs = 16, hidden = 64): TrainModel {
   const { graph, weight, linear, finish } = writer();
   const input = graph.input('input', 'float32', ['N', steps, inputs]);
@@ -111,7 +111,7 @@ export function trainLstm(steps = 20, inputs = 16, hidden = 64): TrainModel {
     batch: 64,
     toTorch: (name, values) => {
       if (!name.startsWith('lstm.')) return values;
-      // ONNX has the gates i, o, f, g; PyTorch i, f, g, o.
+      // ONNX orders the gates i, o, f, g; PyTorch i, f, g, o.
       const quarter = values.length / 4;
       return [0, 2, 3, 1].flatMap((gate) => values.slice(gate * quarter, (gate + 1) * quarter));
     },

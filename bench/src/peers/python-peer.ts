@@ -8,10 +8,10 @@ const run = promisify(execFile);
 const INSTALL_MS = 300_000;
 
 /**
- * A Python that can import some packages: the one on the PATH, or one of our own in `.hotloop/cache/python`, into which they are
- * installed. Undefined, with one line that says so, where neither is to be had.
+ * A Python that can import some packages: the one on the PATH, or one in `.hotloop/cache/python`, into which they are
+ * installed. Undefined, with one line that says so, when neither is available.
  *
- * @param packages name of the module to what pip installs, such as `{onnxruntime: 'onnxruntime'}`.
+ * @param packages maps names of modules to what pip installs, such as `{onnxruntime: 'onnxruntime'}`.
  */
 export async function pythonWith(
   packages: Readonly<Record<string, string>>,
@@ -30,7 +30,7 @@ export async function pythonWith(
     });
     if (await imports(python, modules)) return python;
   } catch {
-    // Told below.
+    // Reported below.
   }
   say(`skipped: no Python with ${modules.join(', ')}, and they could not be installed`);
   return undefined;

@@ -12,7 +12,7 @@ const run = promisify(execFile);
 const LARGE = { maxBuffer: 256 * 1024 * 1024, timeout: 300_000 };
 const PGJDBC = '42.7.8';
 
-/** The rows of each query, as one client has them. */
+/** The rows of each query, as one client returns them. */
 export type ClientRows = readonly (readonly (readonly unknown[])[])[];
 
 export interface SqlClientName {
@@ -20,7 +20,7 @@ export interface SqlClientName {
   ask(url: string, queries: readonly string[], folder: string): Promise<ClientRows>;
 }
 
-/** The clients of the Postgres protocol that this machine has; one that it lacks is named in one line. */
+/** The clients of the Postgres protocol on this machine; a missing one is named in one line. */
 export async function sqlClients(say: (line: string) => void): Promise<SqlClientName[]> {
   const clients: SqlClientName[] = [{ name: 'node-postgres', ask: byNodePostgres }];
   if (await has('psql', ['--version'])) clients.push({ name: 'psql', ask: byPsql });
@@ -47,7 +47,7 @@ async function byNodePostgres(url: string, queries: readonly string[]): Promise<
   }
 }
 
-/** Field and record separators that no value of ours holds. */
+/** Field and record separators that none of our values contains. */
 const FIELD = '\u001f';
 const RECORD = '\u001e';
 const END = '\u001d';
@@ -101,7 +101,7 @@ function lines(text: string): ClientRows {
     .map((line) => JSON.parse(line) as unknown[][]);
 }
 
-/** The driver's jar in Maven's folder, where it is put when it is not there. */
+/** The driver's jar in Maven's folder; downloaded if it is not there. */
 async function pgjdbc(): Promise<string | undefined> {
   if (!(await has('java', ['-version']))) return undefined;
   const folder = join(homedir(), '.m2/repository/org/postgresql/postgresql');

@@ -7,7 +7,7 @@ import type { TightLoop, TightRun } from './tight-loop.ts';
 const ECHO_SERVER = fileURLToPath(new URL('./echo-server.ts', import.meta.url));
 const TIGHT_LOOP = fileURLToPath(new URL('./tight-loop.ts', import.meta.url));
 
-/** The bare grpc-js server in its process, and a client of it in this one. */
+/** The bare grpc-js server in its own process, and a client of it in this one. */
 export interface EchoPeer extends AsyncDisposable {
   readonly load: RawLoad;
 }
@@ -20,7 +20,7 @@ export async function startEcho(profile?: string): Promise<EchoPeer> {
   return { load, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-/** The bare runtime in its process. */
+/** The bare runtime in its own process. */
 export interface TightPeer extends AsyncDisposable {
   readonly pid: number;
   load(model: BenchModel, path: string): Promise<void>;

@@ -9,7 +9,7 @@ import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { type RawLoad, rawLoad } from '../load/raw-load.ts';
 import { type BenchModel, rowElements } from '../models/bench-models.ts';
 
-/** Its wheel contains the server, which is all that is used of it. The model's own needs follow. */
+/** The wheel contains the server, which is the only part of it that is used; then the packages that the model needs. */
 const PACKAGES = ['nvidia-pytriton==0.7.0', 'onnxruntime', 'numpy'];
 const MODEL = fileURLToPath(new URL('./triton-model.py', import.meta.url));
 const START_MS = 120_000;
@@ -26,7 +26,7 @@ export interface TritonPeer extends AsyncDisposable {
  * Starts Triton with its Python backend on a model of one float input `[N, columns]`, as `triton-model.py` serves it.
  *
  * @param folder an empty folder for its model repository.
- * @returns the reason in one line where this machine cannot install or start it.
+ * @returns the reason in one line when this machine cannot install or start it.
  */
 export async function startTriton(
   model: BenchModel,
@@ -49,7 +49,10 @@ interface InstalledServer {
   readonly sitePackages: string;
 }
 
-/** The server within the environment's packages, its Python backend completed with the stub of this Python's version. */
+/**
+ * Finds the server within the environment's packages, and completes its Python backend with the stub for this Python
+ * version.
+ */
 async function findServer(environment: string): Promise<InstalledServer> {
   const [version] = (await readdir(join(environment, 'lib'))).filter((name) => name.startsWith('python3.'));
   if (version === undefined) throw new Error('the environment has no Python packages');
@@ -77,7 +80,7 @@ async function writeRepository(
   if (!output) throw new Error('the model has no output');
   const version = join(folder, model.name, '1');
   await mkdir(version, { recursive: true });
-  // The stub looks for packages in the system's Python alone.
+  // The stub only looks for packages in the system's Python.
   const path = `import sys\n\nsys.path.insert(0, ${JSON.stringify(sitePackages)})\n`;
   await writeFile(join(version, 'model.py'), path + (await readFile(MODEL, 'utf8')));
   await writeFile(join(version, 'model.onnx'), model.onnx);

@@ -24,8 +24,8 @@ interface Loaded {
 }
 
 /**
- * ONNX Runtime with nothing around it: the same session options as the runners of compute, one input made once, one
- * run after the other. Commands: `load` a model, `run` it for a while.
+ * Bare ONNX Runtime: the same session options as compute's runners, one input created once, consecutive runs.
+ * Commands: `load` a model, `run` it for a while.
  */
 async function main(): Promise<void> {
   const loaded = new Map<string, Loaded & { readonly session: InferenceSession }>();

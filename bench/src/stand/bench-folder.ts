@@ -9,7 +9,7 @@ export interface BenchFolder extends AsyncDisposable {
 
 const REMOVAL = { recursive: true, force: true, maxRetries: 3 } as const;
 
-/** A folder of the benchmark's own; disposing removes it, and so does the end of a process that was interrupted. */
+/** A temporary folder of the benchmark; removed on disposal, and also when an interrupted process ends. */
 export async function benchFolder(): Promise<BenchFolder> {
   const path = await mkdtemp(join(tmpdir(), 'hotloop-bench-'));
   const removeAtExit = () => rmSync(path, REMOVAL);

@@ -8,11 +8,14 @@ export const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.met
 const START_MS = 180_000;
 
 export type BenchLocalOptions = Partial<Omit<LocalOptions, 'cacheDir' | 'fresh' | 'ports'>> & {
-  /** Ends the start early; default: after three minutes. */
+  /** Cancels the start; default: after three minutes. */
   readonly signal?: AbortSignal;
 };
 
-/** The platform as `hotloop up` starts it: in `local` below the folder, with backing services of its own, on free ports, quiet. */
+/**
+ * The platform as `hotloop up` starts it: in `local` below the folder, with its own backing services, on free ports,
+ * without output.
+ */
 export function startBenchLocal(folder: string, options: BenchLocalOptions = {}): Promise<Local> {
   const { signal = AbortSignal.timeout(START_MS), environment, ...others } = options;
   return startLocal(
@@ -31,7 +34,7 @@ export function startBenchLocal(folder: string, options: BenchLocalOptions = {})
   );
 }
 
-/** A client of the front door and of the retrainer. */
+/** A client of the preprocessor and the retrainer. */
 export function connectTo({ addresses }: Local, timeoutMs?: number): Promise<HotloopClient> {
   return connect({
     address: addresses.preprocessor,

@@ -10,7 +10,9 @@ export interface BenchPostgres extends AsyncDisposable {
 
 const START_MS = 90_000;
 
-/** A Postgres of the benchmark's own, with the settings that `npm start` uses and commit times; disposing stops it. */
+/**
+ * A separate Postgres for the benchmark, with the settings of `npm start` and commit timestamps; disposing stops it.
+ */
 export async function startBenchPostgres(folder: string): Promise<BenchPostgres> {
   await using opened = new AsyncDisposableStack();
   const watchdog = opened.use(startWatchdog());

@@ -13,7 +13,7 @@ export interface BenchRedis extends AsyncDisposable {
 
 const START_MS = 120_000;
 
-/** A Redis of the benchmark's own and a client of it. Without a bound of its memory when `unbounded`. */
+/** A separate Redis for the benchmark and a client of it. Without a memory limit when `unbounded`. */
 export async function startBenchRedis(folder: string, unbounded = false): Promise<BenchRedis> {
   await using opened = new AsyncDisposableStack();
   const signal = AbortSignal.timeout(START_MS);

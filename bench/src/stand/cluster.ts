@@ -17,36 +17,36 @@ const STOP_MS = 20_000;
 export interface ClusterOptions {
   readonly folder: string;
   readonly stores: StoreAddresses;
-  /** How many of each. */
+  /** Number of processes of each service. */
   readonly counts: Readonly<Record<ServiceName, number>>;
-  /** Further variables of the services, such as HOTLOOP_DRAIN_MS. */
+  /** Additional variables of the services, such as HOTLOOP_DRAIN_MS. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Whose main.ts files are run; default: this checkout. */
+  /** The checkout whose main.ts files are run; default: this one. */
   readonly root?: string;
-  /** What the preprocessors call instead of a compute node's own address. */
+  /** Replaces a compute node's address for the preprocessors, such as by that of a proxy. */
   readonly computeProxy?: (address: string) => Promise<string>;
 }
 
-/** One process of a service, started again when it crashes. */
+/** One process of a service, restarted when it crashes. */
 export interface ClusterNode {
   readonly name: string;
   readonly service: ServiceName;
   readonly address: string;
   readonly httpAddress: string;
   readonly pid: number | undefined;
-  /** Its children: of compute, the runners. */
+  /** Its child processes: for compute, the runners. */
   children(): number[];
-  /** Ends it with SIGTERM, so that it drains; it stays away. */
+  /** Ends it with SIGTERM, so that it drains; it is not restarted. */
   stop(): Promise<void>;
-  /** Starts it where it was, with the code of another checkout if `root` says so; resolves when it serves. */
+  /** Starts it at the same address, with the code of another checkout if `root` is given; resolves when it serves. */
   start(root?: string): Promise<void>;
 }
 
-/** The services as processes beside each other, on one set of stores, each node with a folder of its own. */
+/** The services as several processes, with one set of stores, each node with its own folder. */
 export interface Cluster extends AsyncDisposable {
   readonly nodes: readonly ClusterNode[];
   of(service: ServiceName): readonly ClusterNode[];
-  /** Comma-separated addresses, as the client library and the services take them. */
+  /** Comma-separated addresses, as the client library and the services accept them. */
   addresses(service: ServiceName): string;
 }
 
@@ -112,7 +112,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     HOTLOOP_POSTPROCESSOR: addresses('postprocessor'),
     HOTLOOP_RETRAINER: addresses('retrainer'),
   });
-  // The first one migrates; the others then find it done.
+  // The first service migrates the database; the others then find it up to date.
   for (const service of ORDER)
     await Promise.all(
       nodes
@@ -131,7 +131,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   };
 }
 
-/** Without the variables that these sources do not know: an older state refuses to start with a newer one's. */
+/** Without the variables that these sources do not know, because an older state refuses to start with unknown ones. */
 function knownTo(
   root: string,
   service: ServiceName,

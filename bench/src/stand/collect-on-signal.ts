@@ -1,5 +1,6 @@
-// Loaded into a service before anything else (`--import=file:///…/collect-on-signal.ts?folder=…`): on SIGUSR2 it collects all garbage and
-// writes into PID.json what is left. Without it a process whose heap grows to its usual size looks like one that leaks.
+// Loaded into a service before anything else (`--import=file:///.../collect-on-signal.ts?folder=...`): on SIGUSR2 it
+// runs a full garbage collection and writes the remaining memory into PID.json. Otherwise a process whose heap grows
+// to its usual size would look like a leak.
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
@@ -12,7 +13,7 @@ if (isMainThread) {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   process.on('SIGUSR2', () => {
-    // What finalizers of the first collection let go, the second takes.
+    // The second collection frees what finalizers of the first one released.
     collect();
     collect();
     const file = join(folder, `${process.pid}.json`);

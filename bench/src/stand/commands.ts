@@ -1,6 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 
-/** What a child of the benchmarks can be asked over its channel: name -> work. Arguments and results are plain data. */
+/**
+ * Commands that a child of the benchmarks serves over its channel: name -> function. Arguments and results are plain
+ * data.
+ */
 export type Commands = Readonly<Record<string, (argument: never) => unknown>>;
 
 interface Asked {
@@ -15,7 +18,7 @@ interface Answered {
   readonly error?: string;
 }
 
-/** Serves commands to the parent, each as soon as it comes. */
+/** Serves commands to the parent, each as soon as it arrives. */
 export function serveCommands(commands: Commands): void {
   process.on('message', (message: Asked) => {
     void answer(commands, message).then((answered) => process.send?.(answered));
@@ -32,12 +35,15 @@ async function answer(commands: Commands, { id, command, argument }: Asked): Pro
   }
 }
 
-/** Asks a child and waits for its answer. Rejects with what the child says, when it ends, or after `timeoutMs`. */
+/**
+ * Sends a command to a child and waits for its answer. Rejects with the child's error, when it ends, or after
+ * `timeoutMs`.
+ */
 export type Ask = <Result>(command: string, argument?: unknown, timeoutMs?: number) => Promise<Result>;
 
 const PATIENCE_MS = 60_000;
 
-/** The asking side; one for each child. */
+/** The calling side; one per child. */
 export function askChild(child: ChildProcess): Ask {
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   let last = 0;

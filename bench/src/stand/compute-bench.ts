@@ -5,19 +5,19 @@ import { startBenchPostgres } from './bench-postgres.ts';
 import type { ComputeChildOptions } from './compute-child.ts';
 import { type ComputeStand, startComputeStand } from './compute-stand.ts';
 
-/** A folder, a Postgres, and compute on both; more computes can be added. */
+/** A folder, a Postgres, and a compute that uses both; more computes can be added. */
 export interface ComputeBench extends AsyncDisposable {
   readonly folder: string;
   readonly databaseUrl: string;
   readonly compute: ComputeStand;
-  /** Another compute on the same Postgres, its journal in a folder of its own. */
+  /** Adds a compute with the same Postgres and its own folder for the journal. */
   add(node: string, how?: LogKind): Promise<ComputeStand>;
 }
 
 export type LogKind = Pick<ComputeChildOptions, 'switchesLog'>;
 
 export interface ComputeBenchOptions {
-  /** The first compute's. */
+  /** For the first compute. */
   readonly log?: LogKind;
   readonly profile?: string | undefined;
   readonly memoryBudgetBytes?: number;

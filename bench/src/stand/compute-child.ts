@@ -29,11 +29,11 @@ import { residentBytes } from './resident-bytes.ts';
 export interface ComputeChildOptions {
   readonly databaseUrl: string;
   readonly node: string;
-  /** This compute's alone: store and journal. */
+  /** Folder of this compute only: store and journal. */
   readonly folder: string;
   /** True: the log can be switched off from outside; answers are then not logged. */
   readonly switchesLog?: boolean;
-  /** Memory of all runners together; compute's default when absent. */
+  /** Memory of all runners together; default: compute's. */
   readonly memoryBudgetBytes?: number;
 }
 
@@ -57,13 +57,13 @@ export interface ComputeMemory {
   readonly runners: number;
 }
 
-/** How late the event loop was, in milliseconds. */
+/** Delay of the event loop, in milliseconds. */
 export interface LoopDelay {
   readonly p99Ms: number;
   readonly maxMs: number;
 }
 
-/** Pauses of the garbage collector since the last question, without incremental steps. */
+/** Pauses of the garbage collector since the last call, without incremental steps. */
 export interface Collections {
   readonly pausesMs: readonly number[];
 }
@@ -77,7 +77,10 @@ const POLL_MS = 5;
 class LogSwitch {
   isOn = true;
 
-  /** The journal, except that rows are dropped while the log is off. The calls of a request's path are plain method calls. */
+  /**
+   * Wraps the journal so that rows are dropped while the log is off. On the path of a request, the calls are plain
+   * method calls.
+   */
   readonly wrap = (journal: Journal<PredictionRow>): Journal<PredictionRow> => {
     const done = Promise.resolve();
     return {
@@ -98,8 +101,8 @@ class LogSwitch {
 }
 
 /**
- * Compute as it is installed, in its own process, with commands from outside: set the roles of versions (a registry in memory), read the
- * delay of its event loop, its memory and the lag of its log.
+ * Compute as it is installed, in its own process, with commands from outside: set the roles of versions (an in-memory
+ * registry), read the delay of its event loop, its memory and the lag of its log.
  */
 async function main(): Promise<void> {
   const options = JSON.parse(process.argv[2] ?? '') as ComputeChildOptions;
@@ -189,7 +192,7 @@ async function main(): Promise<void> {
         }
       }
     },
-    /** Versions this node holds. */
+    /** Versions that this node has loaded. */
     held: () => [...compute.fleet.slots()].length,
     memory(): ComputeMemory {
       const pids = [...compute.fleet.slots()].flatMap((slot) => slot.runnerPids);
@@ -200,13 +203,13 @@ async function main(): Promise<void> {
       delay.reset();
       delay.enable();
     },
-    /** Since `watchDelay`; the timer's own period is no delay. */
+    /** Since `watchDelay`; the timer's own period does not count as delay. */
     delay(): LoopDelay {
       delay.disable();
       const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
       return { p99Ms: late(delay.percentile(99)), maxMs: late(delay.max) };
     },
-    /** Rows in Postgres that were answered since a moment, in milliseconds since 1970. */
+    /** Rows in Postgres that were answered since a time, in milliseconds since 1970. */
     async loggedSince(at: number): Promise<number> {
       const counted = await pool.query<{ rows: number }>(
         'SELECT count(*)::int AS rows FROM prediction WHERE at >= to_timestamp($1 / 1000.0)',
@@ -215,7 +218,7 @@ async function main(): Promise<void> {
       return counted.rows[0]?.rows ?? 0;
     },
     /**
-     * How long after their answers the rows since a moment were committed, in seconds: quantile `q`. Needs Postgres'
+     * Time between the answers and the commits of the rows since a time, in seconds: quantile `q`. Needs Postgres'
      * track_commit_timestamp.
      */
     async logLag({ at, q }: { at: number; q: number }): Promise<number> {

@@ -3,11 +3,11 @@ import { startKillableService } from './killable-service.ts';
 
 export interface ComputeServiceOptions {
   readonly databaseUrl: string;
-  /** Holds the store and, unless `data` says otherwise, the journals. */
+  /** Contains the store and, unless `data` is set, the journals. */
   readonly folder: string;
   readonly data?: string;
   readonly node: string;
-  /** Further settings, such as TLS. */
+  /** Additional settings, such as TLS. */
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -15,7 +15,7 @@ export interface ComputeServiceOptions {
 export interface ComputeService extends AsyncDisposable {
   /** The same after every start. */
   readonly address: string;
-  /** Ends it as a crash does, and starts it again until it serves; what it depends on may be away meanwhile. */
+  /** Kills it, and starts it until it serves; its dependencies may be down meanwhile. */
   crash(): Promise<void>;
 }
 

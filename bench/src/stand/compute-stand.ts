@@ -15,19 +15,19 @@ export interface ComputeStandOptions extends Omit<ComputeChildOptions, 'folder'>
   readonly profile?: string | undefined;
 }
 
-/** Compute in a process of its own, and a client of it in this one. */
+/** Compute in its own process, and a client of it in this one. */
 export interface ComputeStand extends AsyncDisposable {
   readonly child: Child;
   readonly load: RawLoad;
-  /** A client for tails, whose own pauses are none. */
+  /** A client for tail latencies, without pauses of its own. */
   openBare(): Promise<BareLoad>;
   /** Registers a version under the model's name, or another; it is not loaded yet. */
   put(model: BenchModel, version: number, options?: PutOptions): Promise<void>;
   /** Resolves when the live and the target version are ready. */
   roles(roles: SetRoles): Promise<void>;
-  /** For a compute that was started so. To be called while nothing is in flight. */
+  /** For a compute that was started with `switchesLog`. Call while nothing is in flight. */
   switchLog(isOn: boolean): Promise<void>;
-  /** Resolves when all that was answered stands in Postgres. */
+  /** Resolves when everything that was answered is in Postgres. */
   settle(): Promise<void>;
   /** Registers a first version and makes it live. */
   serve(model: BenchModel, options?: PutOptions): Promise<void>;
@@ -35,7 +35,7 @@ export interface ComputeStand extends AsyncDisposable {
 
 export interface PutOptions {
   readonly name?: string;
-  /** More lines of model.yaml. */
+  /** Additional lines of model.yaml. */
   readonly yaml?: string;
 }
 

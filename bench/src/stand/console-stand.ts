@@ -8,7 +8,7 @@ import { startBenchLocal } from './bench-local.ts';
 const ANSWERS_MS = 30_000;
 
 export const CONSOLE_MODEL = 'card-payments';
-/** What a caller could send to attack a reader of the log. */
+/** An attack on a reader of the log, as a caller could send it. */
 export const HOSTILE = '<img src=x onerror="document.title=\'attacked\'">';
 const COUNTRIES = ['DE', 'FR', 'GB', 'PL', 'US'] as const;
 const DEVICES = ['phone', 'desktop', 'tablet'] as const;
@@ -44,11 +44,11 @@ export interface ConsoleStandOptions {
 export interface ConsoleStand extends AsyncDisposable {
   readonly local: Local;
   readonly client: HotloopClient;
-  /** Address of the console, without a slash at the end. */
+  /** Address of the console, without a trailing slash. */
   readonly url: string;
   /** The newest first. */
   readonly predictionIds: readonly string[];
-  /** Makes so many more predictions and reports the outcomes of most of them. Returns their ids, the newest first. */
+  /** Makes this many more predictions and reports the outcomes of most of them. Returns their ids, the newest first. */
   ask(times: number): Promise<string[]>;
 }
 
@@ -132,7 +132,7 @@ function pastOf(client: HotloopClient): Past {
   };
 }
 
-/** Training reads the log, which is shipped a moment after the answers. */
+/** Waits for the log, which training reads and which is shipped shortly after the answers. */
 async function allLogged(client: HotloopClient, predictions: number): Promise<void> {
   const end = performance.now() + ANSWERS_MS;
   for (;;) {
@@ -174,7 +174,7 @@ function isFraud({ amount, account_days: days, attempts, night }: Payment, rando
   return random.uniform() < 1 / (1 + Math.exp(-2 * score));
 }
 
-/** The front door learns of a promotion a moment later. */
+/** Waits until the preprocessor knows about the promotion, which takes a moment. */
 async function firstAnswer(client: HotloopClient, version: number): Promise<void> {
   const end = performance.now() + ANSWERS_MS;
   const request = payment(new SeededRandom(1));

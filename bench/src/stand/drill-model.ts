@@ -10,7 +10,7 @@ features:
   - {name: views, from: history.user.view.count, window: 7d, missing: 0}
   - {name: spent, from: history.user.buy.sum(price), window: 30d, missing: 0}
 `;
-/** The same, but that its predictions need no store. */
+/** The same, but its predictions need no store. */
 export const NO_HISTORY_MODEL = 'drill-no-history';
 const NO_HISTORY_MANIFEST = `name: ${NO_HISTORY_MODEL}
 features:
@@ -18,7 +18,7 @@ features:
   - {name: views, from: request.views, missing: 0}
   - {name: spent, from: request.spent, missing: 0}
 `;
-/** Each run takes milliseconds and holds one row. */
+/** Each run takes milliseconds and has one row. */
 export const HEAVY_MODEL = 'heavy';
 const HEAVY_MANIFEST = `name: ${HEAVY_MODEL}
 features:
@@ -48,7 +48,10 @@ export async function openDrillClient(
   return connect({ address, retrainerAddress, timeoutMs });
 }
 
-/** Registers a version with other weights for each seed, makes it live, and resolves when it answers; its number. */
+/**
+ * Registers a version with other weights for each seed, makes it live, and resolves when it answers; returns its
+ * number.
+ */
 export async function makeLive(client: HotloopClient, seed: number, model = DRILL_MODEL): Promise<number> {
   const { manifestYaml = '', hidden = [] } = MODELS[model] ?? {};
   const onnx = initialModel({ features: 3, task: 'binary', hidden, seed });

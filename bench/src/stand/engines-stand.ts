@@ -23,22 +23,25 @@ export interface BatchReport {
   readonly refused: number;
 }
 
-/** `hotloop up` with SQL, a batch worker and the shoppers example live, and a DuckDB of its own to make and compare files. */
+/**
+ * `hotloop up` with SQL, a batch worker and the shoppers example live, and a separate DuckDB to create and compare
+ * files.
+ */
 export interface EnginesStand extends AsyncDisposable {
   readonly local: Local;
   readonly client: HotloopClient;
   readonly manifest: Manifest;
   readonly manifestYaml: string;
   readonly onnx: Uint8Array;
-  /** Where SQL may read and write. */
+  /** Folder that SQL may read and write. */
   readonly folder: string;
   readonly connection: SqlConnection;
   readonly sqlUrl: string;
-  /** Writes so many rows of raw fields with an `id`. */
+  /** Writes this many rows of raw fields with an `id`. */
   writeRows(name: string, rows: number): Promise<string>;
   /** One batch from file to sink; throws when it does not succeed. @returns seconds from the request to the end. */
   batch(source: string, sink: string, options?: object): Promise<number>;
-  /** What the control API answers. */
+  /** Calls the control API. */
   control<T>(path: string, body?: object): Promise<T>;
 }
 
@@ -119,7 +122,7 @@ export async function startEnginesStand(
   };
 }
 
-/** A query of so many rows of raw fields of the shoppers example, the same every time. */
+/** A query for this many rows of raw fields of the shoppers example, the same every time. */
 export function shopperRows(manifest: Manifest, rows: number): string {
   const values = manifest.features.map(({ name, from }) => {
     const column = `"${from.slice('request.'.length)}"`;
@@ -131,7 +134,7 @@ export function shopperRows(manifest: Manifest, rows: number): string {
   return `SELECT n AS id, ${values.join(', ')} FROM range(${rows}) t(n)`;
 }
 
-/** The front door learns of a new model within a second. */
+/** Waits until the preprocessor knows about the new model, at most about a second. */
 async function firstAnswer(client: HotloopClient, manifest: Manifest): Promise<void> {
   const request = Object.fromEntries(
     manifest.features.map(({ name, from }) => [
@@ -151,7 +154,7 @@ async function firstAnswer(client: HotloopClient, manifest: Manifest): Promise<v
   }
 }
 
-/** Leaves a text where a program of a peer reads it. */
+/** Writes a text to a file for the program of a peer. */
 export async function leave(folder: string, name: string, text: string): Promise<string> {
   const path = join(folder, name);
   await writeFile(path, text);

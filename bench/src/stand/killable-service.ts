@@ -11,21 +11,24 @@ const RETRY_MS = 200;
 export interface KillableServiceOptions {
   /** The service's main.ts, from the root of the project. */
   readonly script: string;
-  /** Its whole environment but for the addresses that it listens on. */
+  /** Its whole environment except for the addresses that it listens on. */
   readonly environment: Readonly<Record<string, string>>;
-  /** host:port of gRPC; default: a free one. */
+  /** host:port of gRPC; default: a free port. */
   readonly listen?: string;
 }
 
-/** A service as it is installed: its own main.ts in a process of its own, which can be killed and started again. */
+/** A service as it is installed: its own main.ts in its own process, which can be killed and restarted. */
 export interface KillableService extends AsyncDisposable {
   /** host:port of gRPC and of HTTP; the same after every start. */
   readonly address: string;
   readonly httpAddress: string;
   readonly pid: number;
-  /** Ends it as a crash does. */
+  /** Ends it like a crash. */
   kill(): Promise<void>;
-  /** Starts it again, with some settings changed, and resolves when it serves; tries again while its dependencies are away. */
+  /**
+   * Starts it again, with some settings changed, and resolves when it serves; retries while its dependencies are
+   * down.
+   */
   start(changed?: Readonly<Record<string, string>>): Promise<void>;
 }
 

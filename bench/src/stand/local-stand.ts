@@ -12,16 +12,16 @@ import { shippedJournals } from './shipped-journals.ts';
 const ANSWERS_MS = 60_000;
 const SETTLE_MS = 120_000;
 
-/** All services as `npm start` runs them, with a model live, and two clients of the front door. */
+/** All services as `npm start` runs them, with a live model, and two clients of the preprocessor. */
 export interface LocalStand extends AsyncDisposable {
   readonly local: Local;
   readonly client: HotloopClient;
   readonly load: RawLoad;
-  /** Resolves when all that was answered stands in Postgres. */
+  /** Resolves when everything that was answered is in Postgres. */
   settle(): Promise<void>;
 }
 
-/** Backing services of their own, in a folder of their own. `single` runs the four services in a single process. */
+/** Starts it with its own backing services, in its own folder. `single` runs the four services in a single process. */
 export async function startLocalStand(folder: string, single: boolean): Promise<LocalStand> {
   await using opened = new AsyncDisposableStack();
   const dir = join(folder, single ? 'single' : 'four');
@@ -52,7 +52,7 @@ export async function startLocalStand(folder: string, single: boolean): Promise<
   return { local, client, load, settle, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-/** The front door learns of a new model within a second. */
+/** Waits until the preprocessor knows about the new model, at most about a second. */
 async function firstAnswer(client: HotloopClient): Promise<void> {
   const end = performance.now() + ANSWERS_MS;
   for (;;) {

@@ -17,7 +17,7 @@ import { startBenchPostgres } from './bench-postgres.ts';
 const COLUMNS = 8;
 const QUERY_MS = 600_000;
 
-/** A Postgres with the loop's tables, and models whose log and outcomes are made up. */
+/** A Postgres with the loop's tables, and models with a simulated log and outcomes. */
 export interface LoopStand extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly pool: Pool;
@@ -25,7 +25,7 @@ export interface LoopStand extends AsyncDisposable {
   readonly objects: ObjectStore;
   /** Folder of the bundles and datasets. */
   readonly store: string;
-  /** Registers a model of 8 features with `outcome` as told. */
+  /** Registers a model of 8 features with the given `outcome`. */
   push(name: string, outcome: string): Promise<void>;
   /** Logs predictions of the last hours, one user each, and one outcome for each: by id, or by the key `user`. */
   fill(name: string, predictions: number, by: 'id' | 'user'): Promise<void>;
@@ -95,7 +95,8 @@ export async function openLoopStand(): Promise<LoopStand> {
   };
 }
 
-// Input: model, how many, now in milliseconds. Effect: predictions over the last twelve hours, with ids of their time.
+// Input: model, number of predictions, current time in milliseconds. Effect: predictions over the last twelve hours,
+// with ids of their time.
 const PREDICTIONS = `
   INSERT INTO prediction (prediction_id, at, model, version, variant, entities, "rows", "columns", features, statuses, outputs, node)
   SELECT (lpad(to_hex(ms), 12, '0') || '7' || substr(hash, 1, 3) || '8' || substr(hash, 4, 15))::uuid,

@@ -8,20 +8,20 @@ const ANSWER_MS = 10_000;
 const POLL_MS = 50;
 
 export interface CollectedMemory {
-  /** Bytes of objects and of buffers that are still in use after all garbage was collected. */
+  /** Bytes of objects and buffers that are still in use after a full garbage collection. */
   readonly usedBytes: number;
-  /** Bytes of the process that are in memory then. */
+  /** Resident bytes of the process at that time. */
   readonly residentBytes: number;
 }
 
-/** What processes keep once their garbage is collected; they are started with `nodeOptions`. */
+/** Memory that processes retain after garbage collection; they are started with `nodeOptions`. */
 export interface CollectedMemories {
   readonly nodeOptions: string;
   /** Undefined when the process ends meanwhile or does not answer. */
   of(pid: number): Promise<CollectedMemory | undefined>;
 }
 
-/** `folder` is made, and used by this alone. */
+/** `folder` is created, and used only for this. */
 export function collectedMemories(folder: string): CollectedMemories {
   mkdirSync(folder, { recursive: true });
   const script = pathToFileURL(join(ROOT, 'bench', 'src', 'stand', 'collect-on-signal.ts'));

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** A process and all that descend from it, itself first. Linux. */
+/** A process and all its descendants, itself first. Linux. */
 export function processTree(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
@@ -17,14 +17,14 @@ export function processTree(root: number): number[] {
 function parentOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name before it is in brackets, and may hold anything.
+    // The name before it is in parentheses, and may contain any characters.
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
   } catch {
     return undefined;
   }
 }
 
-/** Signals a whole tree, parents before children, because a stopped parent starts no further ones. */
+/** Signals a whole tree, parents before children, because a stopped parent starts no more children. */
 export function signalTree(root: number, signal: NodeJS.Signals): void {
   for (const pid of processTree(root)) {
     try {

@@ -3,7 +3,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { directoryBundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import type { BenchModel } from '../models/bench-models.ts';
 
-/** Registers version 1 of a model and makes it live, in a database that no retrainer works on. `store` is a folder. */
+/** Registers version 1 of a model and makes it live, in a database without a retrainer. `store` is a folder. */
 export async function registerModel(pool: Pool, store: string, model: BenchModel): Promise<void> {
   const manifestYaml = `name: ${model.name}\ntask: tensor\n`;
   const bundle = await directoryBundleStore(store).put({ manifestYaml, onnx: model.onnx });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 const RESIDENT = /^Pss:\s+(\d+) kB$/m;
 
-/** Memory of a process, with its part of what it shares, so that sums are true; 0 when it has ended. Linux. */
+/** Proportional set size of a process, so that sums are exact; 0 when it has ended. Linux. */
 export function residentBytes(pid: number): number {
   try {
     const [, kilobytes] = RESIDENT.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? [];
@@ -12,7 +12,7 @@ export function residentBytes(pid: number): number {
   }
 }
 
-/** The most memory that a process has had so far; 0 when it has ended. Linux. */
+/** Peak memory of a process so far; 0 when it has ended. Linux. */
 export function peakBytes(pid: number): number {
   try {
     const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];

@@ -19,7 +19,10 @@ export interface RolloutStandOptions {
   readonly computeEnvironment?: Readonly<Record<string, string>>;
 }
 
-/** The four services as processes that can be killed, several compute nodes among them, on a Postgres and Redis of their own. */
+/**
+ * The four services as processes that can be killed, including several compute nodes, with their own Postgres and
+ * Redis.
+ */
 export interface RolloutStand extends AsyncDisposable {
   readonly pool: Pool;
   readonly client: HotloopClient;

@@ -6,8 +6,8 @@ import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 const POLL_MS = 50;
 
 /**
- * Resolves when all journals below a folder are shipped to Postgres completely; nothing may be written meanwhile.
- * Throws when that takes longer.
+ * Resolves when all journals below a folder are completely shipped to Postgres; nothing may be written meanwhile.
+ * Throws at the timeout.
  */
 export async function shippedJournals(folder: string, postgres: Queryable, timeoutMs: number): Promise<void> {
   const end = performance.now() + timeoutMs;

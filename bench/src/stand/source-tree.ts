@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
-/** A change of one source file that a check must notice. `from` occurs in the file exactly once. */
+/** A change of one source file that a check must detect. `from` occurs in the file exactly once. */
 export interface PlantedBug {
   /** Relative to the root of the project. */
   readonly file: string;
@@ -19,14 +19,14 @@ export interface PlantedBug {
   readonly to: string;
 }
 
-/** A copy of the project's sources that runs beside this one, on the same installed packages. */
+/** A copy of the project's sources that runs next to this one, with the same installed packages. */
 export interface SourceTree {
   readonly root: string;
-  /** Disposing the result undoes it. */
+  /** Disposing the result undoes the change. */
   plant(bug: PlantedBug): Disposable;
 }
 
-/** Copies the files of `root` that git tracks or would track into a new folder. Throws where there is no git. */
+/** Copies the files of `root` that git tracks or would track into a new folder. Throws without git. */
 export function copySources(root: string, into: string): SourceTree {
   const files = git(root, 'ls-files', '-co', '--exclude-standard', '-z').toString().split('\0');
   for (const file of files) {
@@ -38,7 +38,7 @@ export function copySources(root: string, into: string): SourceTree {
   return treeAt(into);
 }
 
-/** Takes the sources of another commit of `root`. Throws when git does not have it, as a clone without history has not. */
+/** Checks out the sources of another commit of `root`. Throws when git does not have it, as in a shallow clone. */
 export function checkOutSources(root: string, reference: string, into: string): SourceTree {
   mkdirSync(into, { recursive: true });
   try {
@@ -66,7 +66,7 @@ function treeAt(root: string): SourceTree {
   };
 }
 
-/** Throws when `from` does not stand in the text exactly once. */
+/** Throws when `from` does not occur in the text exactly once. */
 export function plantedText(text: string, { file, from, to }: PlantedBug): string {
   const parts = text.split(from);
   if (parts.length !== 2)
@@ -82,7 +82,7 @@ function git(root: string, ...args: string[]): Buffer {
   });
 }
 
-/** Every installed package is linked as it is; those of the project lead into the new tree. */
+/** Installed packages are linked; those of the project are linked into the new tree. */
 function linkPackages(root: string, into: string): void {
   const modules = join(root, 'node_modules');
   mkdirSync(join(into, 'node_modules'));

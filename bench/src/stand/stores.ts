@@ -8,7 +8,7 @@ import { startWatchdog } from '@hotloop/deploy/backing/watchdog.ts';
 import { CACHE } from './bench-local.ts';
 import { signalTree } from './process-tree.ts';
 
-/** Everything that is stored outside of the services. `redis` is both of them. */
+/** Everything that is stored outside of the services. `redis` means both instances. */
 export type StoreName = 'postgres' | 'redis' | 'kafka';
 
 export interface StoreAddresses {
@@ -18,11 +18,11 @@ export interface StoreAddresses {
   readonly kafkaBrokers: string;
 }
 
-/** Postgres, both Redis and the embedded broker, to be broken. Disposing stops them. */
+/** Postgres, both Redis and the embedded broker, with fault injection. Disposing stops them. */
 export interface Stores extends AsyncDisposable, StoreAddresses {
-  /** Stops its processes with SIGSTOP: connections stand, nothing answers. Disposing the result lets them go on. */
+  /** Stops its processes with SIGSTOP: connections stay open, nothing answers. Disposing the result resumes them. */
   freeze(store: StoreName): Disposable;
-  /** Ends its processes with SIGKILL, again and again, until the result is disposed; then it comes back by itself. */
+  /** Kills its processes (SIGKILL) repeatedly until the result is disposed of; then it restarts by itself. */
   stop(store: StoreName): Disposable;
 }
 
@@ -33,11 +33,11 @@ function endNow(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // It has not come back yet.
+    // It has not been restarted yet.
   }
 }
 
-/** Postgres has the settings of `npm start`, or others by `postgresSettings`. */
+/** Postgres has the settings of `npm start`, or others from `postgresSettings`. */
 export async function startStores(
   folder: string,
   postgresSettings: Readonly<Record<string, string>> = {},
@@ -73,7 +73,7 @@ export async function startStores(
       const over = new AbortController();
       void (async () => {
         while (!over.signal.aborted) {
-          // The server alone: what it started ends with it.
+          // Only the server itself: processes that it started end with it.
           for (const { pid } of servers[store]) endNow(pid);
           await delay(AGAIN_MS);
         }

@@ -11,7 +11,7 @@ import { scoreInProcess } from '@hotloop/retrainer/training/evaluator-process.ts
 import { trainInProcess } from '@hotloop/retrainer/training/trainer-process.ts';
 import { serveCommands } from './commands.ts';
 
-// A worker of training runs in a process of its own: works on one run, and says how far it is.
+// A worker of training runs in its own process: works on one run, and reports its progress.
 
 const [databaseUrl = '', store = '', runId = '', leaseMs = ''] = process.argv.slice(2);
 const log = silentLog();

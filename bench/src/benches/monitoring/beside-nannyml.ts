@@ -23,7 +23,7 @@ const INSTALL_MS = 600_000;
 const METRICS = ['accuracy', 'macro_f1', 'auc'] as const;
 type Metrics = Readonly<Record<(typeof METRICS)[number], number>>;
 
-/** Reads the two files, and answers what CBPE of NannyML expects of the second without its labels. */
+/** Reads the two files, and returns what NannyML's CBPE estimates for the second one without its labels. */
 const NANNYML = `
 import json, sys, warnings
 warnings.filterwarnings("ignore")
@@ -54,7 +54,7 @@ interface Sample {
   readonly labels: readonly number[];
 }
 
-/** Rows of three classes of a model that is too sure of itself; `spread` says how easy they are. */
+/** Rows of three classes from an overconfident model; `spread` sets the difficulty. */
 function sampleOf(random: SeededRandom, spread: number): Sample {
   const rows: Float64Array[] = [];
   const labels: number[] = [];
@@ -107,11 +107,11 @@ function estimateOf(past: Sample, now: Sample): Metrics {
 }
 
 /**
- * Our estimates without labels, those of NannyML (from PyPI) on the same files, and what the labels then show: extra verification, of
- * which only lines are printed. Says in one line where NannyML cannot be installed.
+ * Our estimates without labels, those of NannyML (from PyPI) on the same files, and the values with labels.
+ * Additional verification that only prints lines. If NannyML cannot be installed, one line says so.
  */
 export async function besideNannyml(say: (line: string) => void): Promise<void> {
-  // It needs statsmodels, and does not say so to pip.
+  // NannyML needs statsmodels, but does not declare it as a dependency.
   const found = await pythonWith('nannyml', ['nannyml', 'statsmodels', 'pandas<3'], {
     installMs: INSTALL_MS,
   });

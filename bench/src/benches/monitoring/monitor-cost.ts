@@ -14,9 +14,10 @@ const STREAMS = { streams: 4, window: 64 };
 const SETTLE_MS = 120_000;
 
 /**
- * Predictions a second through the four processes with monitoring / without it, by turns on one stand: without, the retrainer's
- * process is stopped (SIGSTOP), so that all it does beside monitoring counts against monitoring too. After each turn, outside its
- * time, it runs until the log is summarised: no turn pays for another.
+ * Predictions per second through the four processes with monitoring, divided by those without, alternating on one
+ * platform. Without monitoring, the retrainer's process is stopped (SIGSTOP), so all its other work also counts as
+ * cost of monitoring. After each turn, outside the measured time, it runs until the log is summarized, so that no
+ * turn pays for another.
  */
 export async function monitorCost({
   rounds,

@@ -17,10 +17,13 @@ import {
 const run = promisify(execFile);
 const SEED = 14;
 const TIMEOUT_MS = 180_000;
-/** Evidently brings half a gigabyte. */
+/** Evidently is a download of half a gigabyte. */
 const INSTALL_MS = 600_000;
 
-/** Reads the two files, and answers what SciPy and Evidently say of each column, with the bins that Evidently chose. */
+/**
+ * Reads the two files, and returns the values of SciPy and Evidently for each column, with the bins that Evidently
+ * chose.
+ */
 const PEERS = `
 import json, sys, warnings
 warnings.filterwarnings("ignore")
@@ -75,8 +78,9 @@ type PeerColumn = Readonly<Record<string, number>> & {
 };
 
 /**
- * The largest relative difference between our statistics and those of SciPy and Evidently (from PyPI) on the same two files;
- * binned measures take the bins that Evidently chose. Null, with a line that says why, where they cannot be installed.
+ * The largest relative difference between our statistics and those of SciPy and Evidently (from PyPI) on the same two
+ * files; binned measures use the bins that Evidently chose. Null, with a line that says why, if they cannot be
+ * installed.
  */
 export async function peerAgreement(say: (line: string) => void): Promise<number | null> {
   const found = await pythonWith('monitoring-peers', ['scipy', 'pandas<3', 'evidently'], {
@@ -151,7 +155,7 @@ function differences(
 const byKey = (cells: readonly string[], keys: readonly string[]) =>
   keys.map((key) => cells.filter((cell) => cell === key).length);
 
-/** As numpy.histogram: bins are open on the right, but for the last. */
+/** As in numpy.histogram: bins are open on the right, except for the last. */
 function byEdge(cells: readonly string[], edges: readonly number[]): number[] {
   const counts = Array.from({ length: edges.length - 1 }, () => 0);
   for (const cell of cells) {
@@ -162,13 +166,13 @@ function byEdge(cells: readonly string[], edges: readonly number[]): number[] {
   return counts;
 }
 
-/** Of the population, as numpy's. */
+/** Standard deviation of the population, as in numpy. */
 function deviation(values: readonly number[]): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
 }
 
-/** A bell, one with a long tail, whole numbers with many ties, and categories of which one is rare. */
+/** Columns: normally distributed, with a long tail, integers with many ties, and categories of which one is rare. */
 function table(rows: number, random: SeededRandom, shift: number): string {
   const lines = Array.from({ length: rows }, () => {
     const bell = random.normal() + shift;

@@ -10,8 +10,8 @@ const PREDICTIONS = 2_000_000;
 const COLLECT_MS = 600_000;
 
 /**
- * A dataset from as many logged predictions as told (`--rows`), with an outcome each: `dataset_rows_s`, rows a second of joining and
- * writing, and `dataset_mb`, the most memory that the process which does it ever had.
+ * A dataset from the given number of logged predictions (`--rows`), with an outcome each: `dataset_rows_s`, rows per
+ * second of joining and writing, and `dataset_mb`, the peak memory of the process that does it.
  */
 export async function datasetBench({ rows = PREDICTIONS, say }: BenchOptions): Promise<Figure[]> {
   await using stand = await openLoopStand();

@@ -14,8 +14,8 @@ const ROWS = 20_000;
 const COLUMNS = 32;
 
 /**
- * 99th percentile of predictions at a steady rate while a model is trained on the same machine, over the same without training, in turns.
- * A prediction's time counts from when it was due.
+ * 99th percentile of predictions at a steady rate while a model is trained on the same machine, divided by the same
+ * without training, alternating. A prediction's latency counts from when it was due.
  */
 export async function servingBench({ rounds, seconds, say }: BenchOptions): Promise<Figure[]> {
   await using folder = await benchFolder();

@@ -17,7 +17,10 @@ export function drillOnnx(seed: number): Uint8Array {
   return perceptron({ inputs: 3, hidden: [], outputs: 1, activation: 'relu', head: 'sigmoid', seed });
 }
 
-/** Something that Hotloop said it keeps, and when the caller had that answer (milliseconds since 1970). */
+/**
+ * Something that Hotloop acknowledged as stored, and when the caller got the acknowledgement (milliseconds since
+ * 1970).
+ */
 export interface Acknowledged {
   readonly id: string;
   readonly at: number;
@@ -32,7 +35,9 @@ export interface AcknowledgedAll {
 const PAUSE_MS = 20;
 const PUSH_EVERY = 100;
 
-/** Asks, reports an outcome of each answer, and pushes a version from time to time, until it is stopped. */
+/**
+ * Sends predictions, reports an outcome for each answer, and pushes a version from time to time, until it is stopped.
+ */
 export async function acknowledgingLoad(
   client: HotloopClient,
   signal: AbortSignal,

@@ -17,7 +17,7 @@ export interface BackupStand extends AsyncDisposable {
   readonly pool: Pool;
 }
 
-/** As `hotloop up --dir FOLDER`: what commands look for is in FOLDER/data. */
+/** Like `hotloop up --dir FOLDER`: commands find their files in FOLDER/data. */
 export async function startBackupStand(
   folder: string,
   more: { readonly archive?: string } = {},
@@ -47,7 +47,7 @@ export async function startBackupStand(
 export const command = (folder: string, ...args: string[]) =>
   runCommand([...args, '--dir', folder, '--json'], folder);
 
-/** Asks until the model answers. */
+/** Retries until the model answers. */
 export async function answersAgain(client: HotloopClient): Promise<boolean> {
   return until(async () => {
     const { predictionId } = await client.predict(DRILL_MODEL, { user: 'visitor-1', request: { pages: 1 } });
@@ -58,7 +58,7 @@ export async function answersAgain(client: HotloopClient): Promise<boolean> {
   );
 }
 
-/** Looks until something is there. Throws what the look throws, or that nothing came, after two minutes. */
+/** Polls until a value is there. Throws the error of `look`, or a timeout after two minutes. */
 export async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
   const end = performance.now() + UNTIL_MS;
   for (;;) {

@@ -5,13 +5,16 @@ import { openDuckDb, parquetSource } from '@hotloop/platform/duckdb/duckdb.ts';
 import { findKeys } from '@hotloop/platform/redis/delete-keys.ts';
 import type { RedisClient } from '@hotloop/platform/redis/redis.ts';
 
-/** A place that holds the text, and how many bytes of it. */
+/** A place that contains the text, and how many bytes of it. */
 export interface FoundText {
   readonly place: string;
   readonly bytes: number;
 }
 
-/** Searches all files below a folder; compressed files (gzip, Parquet) are decompressed, others are searched byte by byte. */
+/**
+ * Searches all files below a folder; compressed files (gzip, Parquet) are decompressed, others are searched byte by
+ * byte.
+ */
 export async function findTextInFiles(text: string, folder: string, leaveOut: RegExp): Promise<FoundText[]> {
   const found: FoundText[] = [];
   await using database = await openDuckDb();
@@ -35,7 +38,7 @@ export async function findTextInFiles(text: string, folder: string, leaveOut: Re
   return found;
 }
 
-/** Searches the names and values of all keys, of every type, as Redis dumps them. */
+/** Searches the names and values of all keys, of every type, as dumped by Redis. */
 export async function findTextInRedis(text: string, redis: RedisClient): Promise<FoundText[]> {
   const found: FoundText[] = [];
   for await (const keys of findKeys(redis, '*'))

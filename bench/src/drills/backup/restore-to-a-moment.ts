@@ -9,13 +9,13 @@ import { DRILL_MANIFEST, DRILL_MODEL, drillOnnx } from './acknowledging-load.ts'
 import { answersAgain, type BackupStand, command, startBackupStand, until } from './backup-stand.ts';
 
 const OUTCOMES = 50;
-/** Between what counts and what does not. */
+/** Pause before and after the restored moment. */
 const APART_MS = 1_500;
 
 /**
- * `hotloop up --archive`, then an accident: outcomes are deleted and a version is pushed that should not be there. Everything but the archive is removed, and
- * `hotloop restore --at` brings back the moment before. `restore_at_lost`: outcomes, versions and ledger rows of that moment that are missing;
- * `restore_at_extra`: those from after it that are there.
+ * `hotloop up --archive`, then an accident: outcomes are deleted and an unwanted version is pushed. Everything except
+ * the archive is removed, and `hotloop restore --at` restores the moment before. `restore_at_lost`: outcomes,
+ * versions and ledger rows of that moment that are missing; `restore_at_extra`: later ones that are present.
  */
 export async function restoreToAMoment(folder: string, say: (line: string) => void): Promise<Figure[]> {
   const archive = join(folder, 'archive');
@@ -30,7 +30,7 @@ export async function restoreToAMoment(folder: string, say: (line: string) => vo
   const now = await keptIn(stand.pool);
   const { broken } = await verifyLedger(stand.pool);
   const missing = before.kept.filter((one) => !now.includes(one));
-  // The restore writes itself down.
+  // The restore adds a row about itself.
   const extra = now.filter((one) => !before.kept.includes(one)).length - 1;
   const answers = await answersAgain(stand.client);
   say(`back: ${missing.length} missing, ${extra} from after it`);
@@ -79,7 +79,7 @@ async function report({ client }: BackupStand, name: string): Promise<void> {
   }
 }
 
-/** All that is compared, each with its kind. */
+/** Everything that is compared, each with its kind. */
 async function keptIn(pool: Pool): Promise<string[]> {
   const { rows } = await pool.query<{ text: string }>(
     `SELECT 'outcome ' || id AS text FROM outcome UNION ALL SELECT 'version ' || version FROM model_version

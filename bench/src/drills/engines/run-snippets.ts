@@ -19,8 +19,8 @@ interface Snippet {
 }
 
 /**
- * Runs the snippets of the pages in their order, in a folder that has the files they speak of, against the stand. Blocks without a
- * language are not run. @returns how many ran and how many failed.
+ * Runs the snippets of the pages in order, in a folder with the files that they mention, against the platform. Blocks
+ * without a language are not run. @returns how many ran and how many failed.
  */
 export async function runSnippets(
   stand: EnginesStand,
@@ -79,7 +79,7 @@ async function snippetsOf(): Promise<Snippet[]> {
   return snippets;
 }
 
-/** Addresses, folders and the key of the pages become those of the stand. */
+/** Replaces addresses, folders and the key of the pages by those of this platform. */
 function placed({ text, language }: Snippet, stand: EnginesStand, folder: string): string {
   const moved = text
     .replaceAll('127.0.0.1:7405', stand.local.sqlAddress ?? '')
@@ -92,7 +92,7 @@ function placed({ text, language }: Snippet, stand: EnginesStand, folder: string
     : moved;
 }
 
-/** The files, models and the command that the pages speak of. */
+/** Prepares the files, models and the command that the pages mention. */
 async function prepare(stand: EnginesStand, folder: string): Promise<void> {
   const { client, connection, local } = stand;
   await mkdir(join(folder, 'bin'), { recursive: true });

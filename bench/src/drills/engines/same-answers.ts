@@ -19,7 +19,10 @@ const SAME = 1e-6;
 type Row = Readonly<Record<string, number | string | boolean>>;
 type Scores = readonly (number | null)[];
 
-/** The same rows through every door that this machine has. @returns how many answers are not the front door's. */
+/**
+ * The same rows through every interface that is available on this machine. @returns the number of answers that differ
+ * from the prediction API's.
+ */
 export async function wrongAnswers(
   stand: EnginesStand,
   count: number,
@@ -75,7 +78,7 @@ async function byFrontDoor({ local, manifest }: EnginesStand, rows: readonly Row
 
 async function byBatch({ batch, folder, connection }: EnginesStand, source: string): Promise<Scores> {
   const sink = join(folder, 'same-scores.parquet');
-  // Also what the worker reads as text is the same: a JSON file goes the longer way.
+  // A JSON file takes another code path in the worker, and must give the same result.
   await batch(source, sink, { overwrite: true });
   const rows = await connection.rows(`SELECT score FROM '${sink}' ORDER BY "row"`);
   return rows.map(({ score }) => Number(score));

@@ -26,7 +26,7 @@ import { SERVING_CELLS } from './serving-cells.ts';
 
 const SERVICES_MS = 300_000;
 const TESTS_MS = 600_000;
-/** A planted bug shows itself in a short outage, too. */
+/** A planted bug is also visible in a short outage. */
 const PLANTED_OUTAGE_MS = 5_000;
 const LANES = 2;
 
@@ -36,21 +36,21 @@ export const FAILURE_CELLS: readonly FailureCell[] = [
   ...LIVE_CELLS,
 ].sort((a, b) => a.id - b.id);
 
-/** The result of one cell: its problems, and whether its planted bug was noticed. */
+/** The result of one cell: its problems, and whether its planted bug was detected. */
 interface CellResult {
   readonly problems: readonly string[];
   readonly caught: boolean;
 }
 
-/** Of all cells so far, by id. */
+/** Results of all cells so far, by id. */
 type Results = Map<number, CellResult>;
 
 /**
- * Every row of the failure matrix: shown to hold, and shown to fail on a copy of the sources in which its bug was planted. `--only
- * 1,5,9-12` runs some of them, `--outage` says how long a store is away.
+ * Every row of the failure matrix: shown to hold, and shown to fail on a copy of the sources with its bug planted.
+ * `--only 1,5,9-12` runs some of them, `--outage` sets the duration of outages.
  *
- * Rows that wait for a store share their time with those that tests show. Rows that judge by time have the machine to
- * themselves. Planted bugs are tried two at a time: a busy machine does not hide one.
+ * Rows that wait for a store run concurrently with those that tests show. Rows that measure time run alone. Planted
+ * bugs are tried two at a time, because a busy machine does not hide one.
  */
 export const drillFailures: Drill = async (options): Promise<Figure[]> => {
   const cells = FAILURE_CELLS.filter(({ id }) => chosen(options.only)(id));
@@ -98,7 +98,7 @@ export const drillFailures: Drill = async (options): Promise<Figure[]> => {
   ];
 };
 
-/** Waits for all, also when one fails; then throws what the first one threw. */
+/** Waits for all, also when one fails; then throws the first error. */
 async function allOf(running: readonly Promise<void>[]): Promise<void> {
   await Promise.allSettled(running);
   await Promise.all(running);
@@ -152,7 +152,7 @@ async function runTests(root: string, tests: readonly NamedTest[], services: obj
   return last === '' ? tests.map(() => ({ passed: 0, failed: 0, messages: [] })) : JSON.parse(last);
 }
 
-/** A scene on stores of its own. */
+/** A scene with its own stores. */
 async function openCellScene(
   options: Omit<SceneOptions, 'stores'>,
 ): Promise<{ readonly scene: Scene } & AsyncDisposable> {
@@ -176,7 +176,7 @@ async function judge(
   }
 }
 
-/** Cells of one bug share the services that have it; each lane has a copy of the sources. */
+/** Cells with the same bug share the services that have it; each lane has a copy of the sources. */
 async function plantInLanes(
   cells: readonly LiveCell[],
   copy: (name: string) => SourceTree,
@@ -217,7 +217,7 @@ async function attempt(cell: LiveCell, scene: Scene): Promise<readonly string[]>
   }
 }
 
-/** Whether an id is among `1,5,9-12`; every one where nothing is said. */
+/** Whether an id is in a list such as `1,5,9-12`; true for all without a list. */
 export function chosen(only: string | undefined): (id: number) => boolean {
   if (only === undefined) return () => true;
   const ranges = only.split(',').map((part) => part.split('-').map(Number));

@@ -16,21 +16,23 @@ export interface TestOutcome {
   readonly messages: readonly string[];
 }
 
-/** Services under load, to be broken. Cells leave it as they found it: everything up, nothing frozen. */
+/**
+ * Services under load, in which faults are injected. Cells leave it as they found it: everything up, nothing frozen.
+ */
 export interface Scene {
   readonly stores: Stores;
   readonly cluster: Cluster;
   readonly client: HotloopClient;
-  /** Between the preprocessors and each compute node, in their order. */
+  /** Proxies between the preprocessors and each compute node, in order. */
   readonly toCompute: readonly FaultProxy[];
   /** Shifts the wall clock of all services, in milliseconds. */
   setClock(shiftMs: number): void;
-  /** Of these ids, those that are not in the log once it was shipped, within a bound. */
+  /** The ids of these that are not in the log once it was shipped, within a time limit. */
   notLogged(ids: readonly string[]): Promise<readonly string[]>;
-  /** How long a store is away. */
+  /** How long a store is down. */
   readonly outageMs: number;
   readonly say: (line: string) => void;
-  /** A figure that the drill reports beside the count of cells. */
+  /** Records a figure that the drill reports in addition to the count of cells. */
   readonly record: (key: 'recovery_ms' | 'answered', value: number) => void;
 }
 
@@ -42,18 +44,18 @@ interface AnyCell {
   readonly id: number;
   readonly fault: string;
   readonly holds: string;
-  /** A change of the product that this cell must notice. */
+  /** A change of the product that this cell must detect. */
   readonly bug: PlantedBug;
 }
 
-/** Shown by tests of the suite: all of them pass, and at least one fails with the bug. */
+/** A cell shown by tests of the suite: all of them pass, and at least one fails with the bug. */
 export interface TestCell extends AnyCell {
   readonly tests: readonly NamedTest[];
 }
 
-/** Shown on running services: `run` finds nothing, and something with the bug. */
+/** A cell shown on running services: `run` finds nothing, and a problem with the bug. */
 export interface LiveCell extends AnyCell {
-  /** It waits most of the time and judges nothing by the speed of the machine, so that tests may run beside it. */
+  /** It waits most of the time and does not measure time, so tests may run concurrently. */
   readonly patient?: boolean;
   run(scene: Scene): Promise<Problems>;
 }

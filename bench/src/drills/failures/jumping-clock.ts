@@ -1,5 +1,5 @@
-// Loaded into a service before anything else (`--import=file:///…/jumping-clock.ts?file=…`): its wall clock is wrong by as many
-// milliseconds as the file says. The monotonic clock stays as it is.
+// Loaded into a service before anything else (`--import=file:///.../jumping-clock.ts?file=...`): shifts its wall
+// clock by the number of milliseconds in the file. The monotonic clock is unchanged.
 import { readFileSync } from 'node:fs';
 
 const file = new URL(import.meta.url).searchParams.get('file') ?? '';

@@ -1,6 +1,9 @@
 import type { TestCell } from './failure-cell.ts';
 
-/** Rows of the failure matrix about outcomes, runs, rollouts and releases that tests of the suite show, on real services. */
+/**
+ * Rows of the failure matrix about outcomes, runs, rollouts and releases that tests of the suite show, on real
+ * services.
+ */
 export const LEARNING_CELLS: readonly TestCell[] = [
   {
     id: 30,

@@ -18,7 +18,7 @@ import { overload } from './overload.ts';
 const PER_SECOND = 100;
 const CALM_MS = 3_000;
 const AFTER_KILL_MS = 6_000;
-/** Of the slowest kill; `recovery_ms` is the figure with the goal for most of them. */
+/** Limit for the slowest kill; for most of them, `recovery_ms` is the figure with the goal. */
 const RECOVERED_MS = 5_000;
 const ADDED_P99_MS = 25;
 const GROWTH_BYTES = 64 * 2 ** 20;
@@ -26,7 +26,7 @@ const GROWTH_BYTES = 64 * 2 ** 20;
 const load = ({ client }: Scene, model = DRILL_MODEL, perSecond = PER_SECOND) =>
   steadyLoad({ client, model, perSecond, input: drillInput });
 
-/** Failed predictions and those that are missing in the log. */
+/** Failed predictions, and those that are missing in the log. */
 async function lossesOf(scene: Scene, asked: readonly AskedPrediction[], mayFail = 0): Promise<string[]> {
   const failures = asked.flatMap(({ failure }) => failure ?? []);
   const ids = asked.flatMap(({ answer }) => (answer ? [answer.id] : []));
@@ -39,7 +39,7 @@ async function lossesOf(scene: Scene, asked: readonly AskedPrediction[], mayFail
   ];
 }
 
-/** One after another, up to the first that finds something. */
+/** Runs the parts in order, up to the first that finds a problem. */
 async function inTurn(...parts: readonly (() => Promise<Problems>)[]): Promise<Problems> {
   for (const part of parts) {
     const problems = await part();
@@ -48,7 +48,7 @@ async function inTurn(...parts: readonly (() => Promise<Problems>)[]): Promise<P
   return [];
 }
 
-/** Kills a process under load, again and again; nothing may fail, and goodput is back soon. */
+/** Kills a process under load repeatedly; nothing may fail, and goodput must recover quickly. */
 async function killed(scene: Scene, kills: number, victims: () => readonly (number | undefined)[]) {
   const under = load(scene);
   await delay(CALM_MS);
@@ -74,7 +74,7 @@ async function killed(scene: Scene, kills: number, victims: () => readonly (numb
   ];
 }
 
-/** A store is away for a while; predictions go on. */
+/** A store is down for a while; predictions must continue. */
 async function away(
   scene: Scene,
   store: StoreName,
@@ -82,7 +82,7 @@ async function away(
   check: (during: readonly AskedPrediction[], without: readonly AskedPrediction[]) => string[] = () => [],
 ): Promise<string[]> {
   const under = load(scene);
-  // What a busy machine does to a prediction, it does to one that needs no history, too.
+  // The effects of a busy machine also affect predictions that need no history, so these are the baseline.
   const beside = load(scene, NO_HISTORY_MODEL, PER_SECOND / 2);
   await delay(CALM_MS);
   const from = performance.now();
@@ -110,7 +110,7 @@ async function away(
 
 const mustSayDegraded = (during: readonly AskedPrediction[]) => {
   const silent = during.filter(({ answer }) => answer && !answer.degraded.includes('history')).length;
-  // Reads that were under way, and those within the time in which the first failures are counted.
+  // Tolerates reads in flight at the start, and those while the first failures are counted.
   return silent > during.length * 0.2 ? [`${silent} of ${during.length} answers do not say "history"`] : [];
 };
 const mustBeQuick = (during: readonly AskedPrediction[], without: readonly AskedPrediction[]) => {
@@ -124,7 +124,10 @@ const DROPPED_ROWS = {
   to: '      (Math.random() < 0.02 ? Promise.resolve() : this.#write(asked, outputs, result, failure ?? null)).then(',
 } as const;
 
-/** Rows of the failure matrix that are shown on running services under load. Those with the same bug share services with it. */
+/**
+ * Rows of the failure matrix that are shown on running services under load. Rows with the same bug share services
+ * that have it.
+ */
 export const LIVE_CELLS: readonly LiveCell[] = [
   {
     id: 1,

@@ -8,7 +8,7 @@ const CALLERS = 32;
 const ROUNDS = 5;
 const PEAK_MS = 1_500;
 const FLOOD_MS = 3_000;
-/** Of each flood: until the queue has its length. */
+/** Start of each flood, until the queue has its steady length. */
 const SETTLE_MS = 1_000;
 const TIMEOUT_MS = 1_000;
 
@@ -16,8 +16,8 @@ type Client = Pick<Scene['client'], 'predict'>;
 const input = (index: number) => ({ user: `u${index}`, request: { price: index % 10 } });
 
 /**
- * A model of which each run takes milliseconds, one row a run, asked at three times the rate that it can answer. Peak and flood take turns, because
- * a machine that other programs use is slower in one second than in the next; the median of the turns counts.
+ * A model whose runs take milliseconds, one row per run, with three times the load that it can answer. Peak and flood
+ * alternate, because the speed of a shared machine varies from second to second; the median of the turns counts.
  */
 export async function overload(scene: Scene): Promise<Problems> {
   await makeLive(scene.client, 2, HEAVY_MODEL);
@@ -46,7 +46,7 @@ export async function overload(scene: Scene): Promise<Problems> {
   ];
 }
 
-/** Answers a second that callers get who ask again as soon as they are answered. */
+/** Answers per second for callers that send the next request as soon as they are answered. */
 async function peakPerSecond(client: Client): Promise<number> {
   const begun = performance.now();
   let answers = 0;

@@ -10,7 +10,9 @@ interface Order {
 
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** The last line on stdout: the result of each named test; a name selects all tests whose name contains it. */
+/**
+ * Prints, as the last line on stdout, the result of each named test; a name selects all tests whose name contains it.
+ */
 async function run({ tests, services }: Order): Promise<TestOutcome[]> {
   const root = process.cwd();
   const vitest = await startVitest(

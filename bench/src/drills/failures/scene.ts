@@ -25,7 +25,7 @@ export interface SceneOptions {
   readonly record: Scene['record'];
 }
 
-/** Two of each service that answers predictions and one retrainer, with a model live. */
+/** Two of each service that answers predictions and one retrainer, with a live model. */
 export async function openScene(options: SceneOptions): Promise<Scene & AsyncDisposable> {
   await using opened = new AsyncDisposableStack();
   const { folder, stores, root } = options;
@@ -64,7 +64,7 @@ export async function openScene(options: SceneOptions): Promise<Scene & AsyncDis
   };
 }
 
-/** Waits while rows still arrive: rows that are missing when none has come for a while are lost. */
+/** Waits while rows still arrive: rows that are missing when none has arrived for a while are lost. */
 async function notLogged(databaseUrl: string, ids: readonly string[]): Promise<string[]> {
   await using pool = openPool(databaseUrl, {
     ...{ max: 1, queryTimeoutMs: QUERY_MS, application: 'drill', log: silentLog() },

@@ -25,12 +25,12 @@ const CORPUS = 2_000;
 const AT_ONCE = 4;
 const SHOWN = 60;
 const MOST_GROWTH = 1.1;
-/** The first rounds fill caches and let the heaps grow to the size that they work in. */
+/** The first rounds fill caches and let the heaps grow to their working size. */
 const ROUNDS = 3;
 
 /**
- * Hostile inputs at every door of the services as `hotloop up` starts them: each is answered as the caller's fault, by its code and without a
- * word about the machine; nothing ends, hangs or grows.
+ * Hostile inputs at every interface of the services as `hotloop up` starts them: each must be answered as the
+ * caller's fault, with a code and without information about the machine; nothing may crash, hang or grow.
  */
 export const drillHostile: Drill = async ({ say, only }): Promise<Figure[]> => {
   await using stack = new AsyncDisposableStack();
@@ -75,7 +75,7 @@ export const drillHostile: Drill = async ({ say, only }): Promise<Figure[]> => {
   ];
   if (local.sqlAddress !== undefined) all.push(...stack.use(sqlInputs(local.sqlAddress)).inputs);
   else say('SQL did not start; its door is not tried');
-  // A run with some doors only is for finding a problem, not for the figures.
+  // A run of only some interfaces is for debugging, not for the figures.
   const inputs = all.filter(({ door }) => only === undefined || only.split(',').includes(door));
   const rounds = only === undefined ? ROUNDS : 1;
   for (const door of new Set(inputs.map((input) => input.door)))
@@ -108,14 +108,14 @@ export const drillHostile: Drill = async ({ say, only }): Promise<Figure[]> => {
   ];
 };
 
-/** A few at once, in an order that mixes the doors. */
+/** Runs a few at once, in an order that mixes the interfaces. */
 async function inTurns(
   inputs: readonly HostileInput[],
   act: (input: HostileInput) => Promise<void>,
 ): Promise<void> {
   const lanes = new Map<string, HostileInput[]>();
   for (const [index, input] of inputs.entries()) {
-    // Messages of one topic, and pushes of one model, one after the other.
+    // Messages of one topic, and pushes of one model, run one after the other.
     const lane = input.door === 'kafka' || input.door === 'push' ? input.door : String(index % AT_ONCE);
     lanes.set(lane, [...(lanes.get(lane) ?? []), input]);
   }

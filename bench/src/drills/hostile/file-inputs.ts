@@ -3,7 +3,7 @@ import { external, model as modelWith, weight } from '@hotloop/model/onnx/testin
 import { HOSTILE_TEXTS, type HostileInput, leakOf, mutated } from './hostile-input.ts';
 
 const MUTANTS = 80;
-/** Names that are allowed, whatever they mean elsewhere. */
+/** Names that are valid, whatever they mean elsewhere. */
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 /** Codes that mean a fault of the caller. */
 const RIGHT = new Set([
@@ -14,7 +14,7 @@ const RIGHT = new Set([
   'ALREADY_EXISTS',
 ]);
 
-/** Models, descriptions and tables that are damaged or made to harm. */
+/** Models, manifests and tables that are damaged or malicious. */
 export function fileInputs(
   client: HotloopClient,
   addresses: { readonly retrainer: string; readonly preprocessor: string },
@@ -87,7 +87,7 @@ async function uploaded(address: string, path: string, type: string, body: Uint8
     signal: AbortSignal.timeout(15_000),
   });
   const text = await response.text();
-  // Corrections are staged with a report of the refused rows, and count only after approval.
+  // Corrections are staged with a report of the rejected rows, and count only after approval.
   if (response.status >= 500) return `status ${response.status}: ${text.slice(0, 200)}`;
   if (response.status < 400 && !/"(?:refused|rejected|problems|errors)"/.test(text))
     return `taken: ${text.slice(0, 200)}`;

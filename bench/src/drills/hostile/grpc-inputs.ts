@@ -10,10 +10,10 @@ const FILES = {
   retrainer: ['hotloop/v1/registry.proto', 'hotloop/v1/jobs.proto', 'hotloop/v1/feedback.proto'],
 } as const;
 
-/** Faults of our own, and none at all. */
+/** Codes of internal faults, which are wrong answers here. */
 const WRONG = new Set([2, 13, 14, 15]);
 
-/** Every method of every service: bytes that are no message, frames that lie, and messages with hostile fields. */
+/** Every method of every service: bytes that are not a message, invalid frames, and messages with hostile fields. */
 export function grpcInputs(addresses: Readonly<Record<keyof typeof FILES, string>>): {
   readonly inputs: HostileInput[];
   close(): void;
@@ -62,7 +62,7 @@ function methodsOf(definition: unknown): Method[] {
   );
 }
 
-/** Opened again when a fault closed it. */
+/** Reopened when a fault closed it. */
 function sessionOf(address: string, sessions: ClientHttp2Session[]): () => ClientHttp2Session {
   let session: ClientHttp2Session | undefined;
   return () => {
@@ -105,7 +105,7 @@ function framed(bytes: Uint8Array): Buffer {
   return Buffer.concat([head, bytes]);
 }
 
-/** The text in every field that some request has; fields that this one does not have are left out. */
+/** A message with the text in every field that any request has; fields that this request does not have are left out. */
 function hostileMessage(method: Method, text: string): Buffer {
   const named = {
     ...{ model: text, version: text, name: text, modelName: text, modelVersion: text, id: text },
@@ -128,7 +128,7 @@ function hostileMessage(method: Method, text: string): Buffer {
     try {
       return method.requestSerialize(message);
     } catch {
-      // This method has such a field in another type.
+      // In this method the field has another type.
     }
   return Buffer.alloc(0);
 }

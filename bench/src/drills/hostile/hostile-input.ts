@@ -28,7 +28,7 @@ export function leakOf(text: string, sent: string): string | undefined {
   return undefined;
 }
 
-/** The problem of one input, hanging for too long included. */
+/** The problem of one input, including a timeout. */
 export async function problemOf(input: HostileInput): Promise<string | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<string>();
   const timer = setTimeout(() => resolve(`no answer within ${ANSWER_MS / 1000} s`), ANSWER_MS);
@@ -41,7 +41,7 @@ export async function problemOf(input: HostileInput): Promise<string | undefined
   }
 }
 
-/** Texts that have broken something somewhere: paths, injections, control characters, sizes, names of every object. */
+/** Texts that are known to break software: paths, injections, control characters, sizes, names of object properties. */
 export const HOSTILE_TEXTS: readonly string[] = [
   '',
   ' ',
@@ -75,7 +75,7 @@ export const HOSTILE_TEXTS: readonly string[] = [
   '💥'.repeat(500),
 ];
 
-/** JSON bodies that have broken something somewhere; texts, because some are no JSON. */
+/** JSON bodies that are known to break software; as text, because some are not valid JSON. */
 export const HOSTILE_JSON: readonly string[] = [
   '',
   'null',
@@ -100,7 +100,7 @@ export const HOSTILE_JSON: readonly string[] = [
   '{"a":"\\ud800"}',
 ];
 
-/** The same bytes with one of them turned, cut or doubled; `index` decides where and how. */
+/** The same bytes with one of them changed, removed or doubled; `index` determines where and how. */
 export function mutated(bytes: Uint8Array, index: number): Uint8Array {
   const copy = Uint8Array.from(bytes);
   const at = (index * 2_654_435_761) % Math.max(1, copy.length);

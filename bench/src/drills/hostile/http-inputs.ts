@@ -9,7 +9,7 @@ interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Codes of a caller's fault, and a service that lacks something: never a fault of our own. */
+/** Anything other than a caller's fault, or a missing capability, is wrong: 5xx of our own must not occur. */
 function wrongStatus(status: number, mayBeFine: boolean): boolean {
   if (status >= 400 && status < 500) return false;
   return !(mayBeFine && ((status >= 200 && status < 400) || status === 503));
@@ -39,7 +39,7 @@ interface OpenApi {
   readonly paths?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-/** The routes of the Open Inference Protocol, which describes itself otherwise. */
+/** Routes of the Open Inference Protocol, which is not described by OpenAPI. */
 const OIP_ROUTES: readonly [string, string][] = [
   ['GET', '/v2/models/{model}'],
   ['GET', '/v2/models/{model}/ready'],
@@ -156,7 +156,7 @@ const RAW: readonly string[] = [
   'GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: a\u0001b\r\n\r\n',
 ];
 
-/** Bytes that are no request: answered with a 4xx, or the connection is closed. */
+/** Bytes that are not an HTTP request: must be answered with a 4xx, or the connection closed. */
 async function sendRaw(address: string, text: string): Promise<string | undefined> {
   const [host, port] = address.split(':');
   const socket = connect(Number(port), host);
@@ -164,7 +164,7 @@ async function sendRaw(address: string, text: string): Promise<string | undefine
   socket.on('data', (chunk: Buffer) => {
     answer += chunk.toString('latin1');
   });
-  // A connection that is cut is an answer, too.
+  // Closing the connection is a valid answer, too.
   const closed = new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
   socket.write(Buffer.from(text, 'latin1'));
   socket.end();

@@ -12,7 +12,10 @@ const EVENT = {
   data: { entity: { user: 'u1' }, price: 1 },
 };
 
-/** Messages of the event topic: each is accepted or becomes a dead letter with its bytes, and the messages after it are accepted. */
+/**
+ * Messages of the event topic: each must be accepted or become a dead letter with its bytes, and the messages after
+ * it must be accepted.
+ */
 export function kafkaInputs(producer: EventProducer, pool: Pool): HostileInput[] {
   const bytes = Buffer.from(JSON.stringify(EVENT));
   const values: [string, Uint8Array | string][] = [
@@ -39,7 +42,7 @@ export function kafkaInputs(producer: EventProducer, pool: Pool): HostileInput[]
     door: 'kafka',
     name: what,
     async send() {
-      // The same key is the same partition: the message behind it arrives when this one was dealt with.
+      // The same key means the same partition, so the next message arrives after this one was processed.
       const id = `marker-${process.pid}-${++marker}`;
       await producer.send(TOPIC, [
         { key: 'one', value },

@@ -5,7 +5,7 @@ import { HOSTILE_TEXTS, type HostileInput, leakOf } from './hostile-input.ts';
 
 const QUERY_MS = 15_000;
 
-/** The Postgres door: bytes that are no protocol messages, and statements that ask for forbidden things. */
+/** The Postgres interface: bytes that are not protocol messages, and forbidden statements. */
 export function sqlInputs(address: string): { readonly inputs: HostileInput[] } & AsyncDisposable {
   const pool = openPool(`postgres://drill@${address}/hotloop`, {
     ...{
@@ -31,7 +31,7 @@ export function sqlInputs(address: string): { readonly inputs: HostileInput[] } 
       (setting): HostileInput => ({
         door: 'sql',
         name: `${setting}, then a file`,
-        // A setting of a client may be passed over in silence; it must not open anything.
+        // A client's setting may be ignored silently, but it must not enable anything.
         async send() {
           await pool.query(setting).catch(() => undefined);
           return mustRefuse(pool, "SELECT * FROM read_text('/etc/passwd')");
@@ -56,7 +56,10 @@ const WIDENING = [
   'RESET ALL',
 ] as const;
 
-/** Files, extensions, settings and other databases are not for a caller of SQL; and text that is no SQL is a syntax error. */
+/**
+ * Files, extensions, settings and other databases are forbidden for SQL callers; text that is not SQL is a syntax
+ * error.
+ */
 const REFUSED: readonly string[] = [
   "SELECT * FROM read_csv('/etc/passwd')",
   "SELECT * FROM read_text('/etc/shadow')",
@@ -166,7 +169,7 @@ const PROTOCOL: readonly [string, Buffer][] = [
   ['random bytes', Buffer.concat([STARTUP, Buffer.from('ffeeddccbbaa99887766554433221100', 'hex')])],
 ];
 
-/** Every answer ends, and is no internal error. */
+/** Every answer must end, and must not be an internal error. */
 async function sendBytes(address: string, bytes: Buffer): Promise<string | undefined> {
   const [host, port] = address.split(':');
   const socket = connect(Number(port), host);

@@ -13,8 +13,9 @@ const LEASE_MS = 2_000;
 const LIMIT_MS = 240_000;
 
 /**
- * Two worker processes on one request. The first is frozen (SIGSTOP) in the middle of its training, past its lease; the second takes the
- * run over and registers its candidate; the first wakes, trains to its end, and must not count.
+ * Two worker processes and one request. The first is frozen (SIGSTOP) in the middle of its training, beyond its
+ * lease; the second takes over the run and registers its candidate; the first is resumed and finishes its training,
+ * and its result must not count.
  */
 export const drillFenced: Drill = async ({ say }): Promise<Figure[]> => {
   await using stand = await openLoopStand();

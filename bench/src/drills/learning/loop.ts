@@ -13,18 +13,18 @@ import type { Drill } from '../drill.ts';
 
 const LIMIT_MS = 15 * 60_000;
 const PER_SECOND = 200;
-/** New outcomes that start a run; the gate needs 500 held-out rows, which is what this many visits bring. */
+/** New outcomes that start a run; the gate needs 500 held-out rows, which result from this many visits. */
 const TRIGGER = 1_500;
 const POLL_MS = 50;
 const JUDGED = 600;
-/** Of what the live version lost when tastes flipped. */
+/** Share of what the live version lost when preferences changed. */
 const RECOVERED = 0.9;
 
 /**
- * The storefront example by itself: visitors come, tastes flip from winter to summer, purchases come back by Kafka, a run starts by
- * `training.trigger.labels`, and nobody touches anything. `loop_s`: from the arrival of the last label that the trigger needs to the first
- * answer of the better version. `drift_recovery_s`: from the same moment to the first answer of a version that has made good for 90 %
- * of what the live version lost in AUC by the flip.
+ * The storefront example without intervention: visitors come, their preferences change from winter to summer,
+ * purchases arrive through Kafka, and a run starts by `training.trigger.labels`. `loop_s`: from the arrival of the
+ * last label that the trigger needs to the first answer of the better version. `drift_recovery_s`: from the same time
+ * to the first answer of a version that has recovered 90 % of what the live version lost in AUC by the change.
  */
 export const drillLoop: Drill = async ({ say }): Promise<Figure[]> => {
   const signal = AbortSignal.timeout(LIMIT_MS);
@@ -48,7 +48,7 @@ export const drillLoop: Drill = async ({ say }): Promise<Figure[]> => {
   let visits = 0;
   await using _traffic = new Traffic({
     ...{ client: stage.client, model: story.model, perSecond: PER_SECOND, log },
-    // From the first visit on it is summer: the story's own round begins with some of winter.
+    // It is summer from the first visit on: the example's own rounds start with some of winter.
     next: () => story.visit(1, 500 + visits++),
     onAnswer: (visit) => stage.publisher.follow(visit.followUps),
     onFailure: (error) =>
@@ -78,7 +78,7 @@ export const drillLoop: Drill = async ({ say }): Promise<Figure[]> => {
   }
 };
 
-/** AUC of versions on sessions that nobody has learnt from: of winter in an even round, of summer in an odd one. */
+/** AUC of versions on sessions that were not used for training: winter in an even round, summer in an odd one. */
 async function judged(
   { client }: Stage,
   story: Story,
@@ -91,7 +91,7 @@ async function judged(
   return verdicts.map(({ auc }) => auc);
 }
 
-/** The moment, on the monotonic clock, at which so many outcomes are in Postgres. */
+/** The time, on the monotonic clock, at which this many outcomes are in Postgres. */
 async function labelsArrive(
   { pool }: Stage,
   model: string,

@@ -35,25 +35,25 @@ training:
 interface Row {
   readonly vector: Float32Array;
   readonly label: number;
-  /** Chance of a positive: what an attacker who knows the model would aim by. */
+  /** Probability of a positive label, which an attacker who knows the model would use. */
   readonly chance: number;
   readonly source: string;
 }
 
-/** Changes labels (and rows) that feedback brings; `share` of them. Frozen rows are out of its reach. */
+/** Changes labels (and rows) of feedback; `share` of them. It cannot change frozen rows. */
 type Attack = (rows: readonly Row[], share: number, random: SeededRandom) => readonly Row[];
 
 const ATTACKS: Readonly<Record<string, Attack>> = {
-  /** Labels of random rows turned round. */
+  /** Flips the labels of random rows. */
   random: (rows, share, random) =>
     rows.map((row) => (random.uniform() < share ? { ...row, label: 1 - row.label } : row)),
-  /** Negatives reported as positive, as somebody does who wants to be recommended. */
+  /** Negatives reported as positive, to be recommended more often. */
   promote(rows, share, random) {
     const negatives = rows.filter(({ label }) => label === 0).length;
     const chance = (share * rows.length) / negatives;
     return rows.map((row) => (row.label === 0 && random.uniform() < chance ? { ...row, label: 1 } : row));
   },
-  /** The rows that the model is most certain of, turned round: the most harmful ones. */
+  /** Flips the rows about which the model is most certain: the most harmful ones. */
   certain(rows, share) {
     const order = [...rows.keys()].sort(
       (a, b) => Math.abs(rows[b]!.chance - 0.5) - Math.abs(rows[a]!.chance - 0.5),
@@ -61,7 +61,7 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
     const chosen = new Set(order.slice(0, Math.round(share * rows.length)));
     return rows.map((row, index) => (chosen.has(index) ? { ...row, label: 1 - row.label } : row));
   },
-  /** A pattern that hardly occurs, always reported as positive: a back door. */
+  /** A rare pattern, always reported as positive: a back door. */
   backdoor: (rows, share, random) =>
     rows.map((row) => {
       if (random.uniform() >= share) return row;
@@ -77,9 +77,10 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
 };
 
 /**
- * Five attacks on the labels, as many seeds of each, at 5 and at 20 % of what feedback brings. The candidate is trained and judged by the
- * real gate. `poison_loss`: how much worse the version that serves afterwards is on frozen rows than one trained on clean labels,
- * mean over the seeds, worst attack, in percentage points of AUC. `poison_blocked`: share of candidates that the gate refused.
+ * Five attacks on the labels, the same number of seeds for each, on 5 and on 20 % of the feedback. The candidate is
+ * trained and evaluated by the real gate. `poison_loss`: how much worse the version that serves afterwards is on
+ * frozen rows than one trained on clean labels, mean over the seeds, worst attack, in percentage points of AUC.
+ * `poison_blocked`: share of candidates that the gate rejected.
  */
 export const drillPoison: Drill = async ({ say }): Promise<Figure[]> => {
   const losses: number[] = [];
@@ -106,10 +107,10 @@ export const drillPoison: Drill = async ({ say }): Promise<Figure[]> => {
 
 interface Scene {
   readonly seed: number;
-  /** What feedback brings, before anybody touched it. */
+  /** The feedback before the attack. */
   readonly rows: readonly Row[];
   readonly live: Uint8Array;
-  /** On the frozen rows, of a candidate trained on clean labels where the gate lets it through, else of the live version. */
+  /** On the frozen rows, of a candidate trained on clean labels if it passes the gate, else of the live version. */
   readonly cleanAuc: number;
 }
 
@@ -133,7 +134,10 @@ async function sceneOf(seed: number): Promise<Scene> {
   return { ...bare, cleanAuc: (await attacked({ ...bare, cleanAuc: 1 }, (clean) => clean, 0)).auc };
 }
 
-/** Trains on what the attack left and lets the gate decide. The AUC is that of the version that serves afterwards. */
+/**
+ * Trains on the data after the attack and lets the gate decide. The AUC is that of the version that serves
+ * afterwards.
+ */
 async function attacked(
   { seed, rows, live }: Scene,
   attack: Attack,
@@ -192,7 +196,7 @@ const NO_CASES = {
   untried: 0,
 };
 
-/** A process for each of a few hundred short trainings would take longer than they do. */
+/** Starting a process for each of a few hundred short trainings would take longer than the trainings. */
 const inThisProcess: Trainer = {
   train: () => Promise.reject(new Error('the drill trains by itself')),
   score: ({ models, dataset, output }) =>

@@ -6,14 +6,14 @@ import type { Drill } from '../drill.ts';
 
 const REPEATS = 10;
 
-/** Whether training gives the same bytes again: one process each. */
+/** Whether training gives the same bytes repeatedly, in separate processes. */
 export const drillReproducible: Drill = async ({ say }): Promise<Figure[]> => {
   const same = await sameDigests();
   say(`${same} of ${REPEATS} trainings gave the same bytes`);
   return [figure('reproducible', [same], { atLeast: REPEATS })];
 };
 
-/** How many of the trainings of the same model on the same rows with the same seed gave the most frequent digest. */
+/** How many trainings of the same model on the same rows with the same seed gave the most frequent digest. */
 async function sameDigests(): Promise<number> {
   const random = new SeededRandom(9);
   const [rows, columns] = [2_000, 8];

@@ -20,8 +20,9 @@ const LIMIT_MS = 300_000;
 const TRAINING = 'training: {epochs: 10000, batch: 64, gate: {at_least: -1}}';
 
 /**
- * A worker process is killed (SIGKILL) in the middle of its training; another goes on from the checkpoint. A third trains without
- * interruption: both candidates must have the same bytes. A fourth is cancelled in its training and must leave nothing behind.
+ * A worker process is killed (SIGKILL) in the middle of its training; another one continues from the checkpoint. A
+ * third trains without interruption: both candidates must have the same bytes. A fourth is cancelled during its
+ * training and must leave nothing behind.
  */
 export const drillResumed: Drill = async ({ say }): Promise<Figure[]> => {
   await using stand = await openLoopStand();
@@ -62,7 +63,10 @@ export const drillResumed: Drill = async ({ say }): Promise<Figure[]> => {
   ];
 };
 
-/** Whether a run that is cancelled in its training ends as such, its process ends, and neither files nor a version stay. */
+/**
+ * Whether a run that is cancelled during its training ends as cancelled, its process ends, and neither files nor a
+ * version remain.
+ */
 async function isCancelled(stand: LoopStand, say: (text: string) => void): Promise<boolean> {
   const foldersBefore = await trainingFolders();
   const runId = await requestRun(stand);

@@ -17,17 +17,18 @@ import type { Drill } from '../drill.ts';
 const FILE = 'online_shoppers_intention.csv';
 const SEEDS = [1, 2, 3];
 const FIRST = 2;
-/** A month's update: few passes over the month and as many older rows. */
+/** A month's update: few passes over the month and the same number of older rows. */
 const EPOCHS = 3;
 const REPLAY = 0.5;
-/** Training from scratch stops earlier where a tenth of the rows gets no better. */
+/** Training from scratch stops earlier when the loss on a tenth of the rows no longer improves. */
 const SCRATCH_EPOCHS = 40;
 
 /**
- * Real sessions of an online shop. One version learns from February and March and is then fine-tuned month by month until November,
- * with older rows mixed in; the other is trained from scratch on all of them. Both are asked about December.
- * `shoppers_auc_ratio`: AUC of the first over the second; `shoppers_time`: the update of November, which makes the version of December,
- * over the training from scratch; `shoppers_time_all`: all seven updates together over it.
+ * Real sessions of an online shop. One version is trained on February and March and then fine-tuned month by month
+ * until November, with older rows mixed in; the other is trained from scratch on all of them. Both are evaluated on
+ * December. `shoppers_auc_ratio`: AUC of the first divided by that of the second; `shoppers_time`: the update of
+ * November, which produces the version for December, divided by the training from scratch; `shoppers_time_all`: all
+ * seven updates together, divided by it.
  */
 export const drillShoppers: Drill = async ({ data, say }): Promise<Figure[]> => {
   if (data === undefined) {
@@ -93,7 +94,7 @@ export const drillShoppers: Drill = async ({ data, say }): Promise<Figure[]> => 
   ];
 };
 
-/** New rows with older ones, evenly drawn, until these are the share of all. */
+/** New rows plus older ones, evenly sampled so that these make up `share` of all. */
 function mixed(fresh: TrainingDataset, older: TrainingDataset, share: number): TrainingDataset {
   const wanted = Math.min(older.rows, Math.round((fresh.rows * share) / (1 - share)));
   const { columns } = fresh;

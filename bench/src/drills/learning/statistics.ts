@@ -6,10 +6,10 @@ import type { Drill } from '../drill.ts';
 
 const RUNS = 1_000;
 const OUTCOMES = 20_000;
-/** The comparison is evaluated after so many outcomes, which approximates continuous evaluation. */
+/** The comparison is evaluated after this many outcomes, which approximates continuous evaluation. */
 const LOOK_EVERY = 200;
 
-/** What the loop's statistics promise, by simulation with known truth. Each of the 1,000 runs has a seed of its own. */
+/** The guarantees of the loop's statistics, by simulation with known truth. Each of the 1,000 runs has its own seed. */
 export const drillStatistics: Drill = async ({ say }): Promise<Figure[]> => {
   const identical = share((seed) => peeked(seed, 0.9, 0.9).better);
   say(`identical challengers judged better: ${identical}`);
@@ -31,8 +31,8 @@ function share(holds: (seed: number) => boolean): number {
 }
 
 /**
- * A challenger in the shadow of the live version, both right with these chances on the same requests (they agree as two models of one
- * family do), looked at again and again; the first look that is certain decides.
+ * A challenger in the shadow of the live version, both right with these probabilities on the same requests
+ * (correlated like two models of one family), evaluated repeatedly; the first significant evaluation decides.
  */
 function peeked(seed: number, live: number, challenger: number): { better: boolean; worse: boolean } {
   const random = new SeededRandom(seed + 1);
@@ -55,7 +55,10 @@ const ACTIONS = 5;
 const LOGGED = 2_000;
 const EPSILON = 0.2;
 
-/** One simulated log of an epsilon-greedy policy; whether the doubly robust interval of another policy covers its true value. */
+/**
+ * One simulated log of an epsilon-greedy policy; whether the doubly robust interval of another policy covers its true
+ * value.
+ */
 function coversTruth(seed: number): boolean {
   const random = new SeededRandom(seed * 7 + 3);
   const chances = Array.from({ length: ACTIONS }, () => 0.05 + 0.4 * random.uniform());

@@ -17,14 +17,14 @@ const WAIT_MS = 240_000;
 export interface Delivered {
   /** From the last call of a model to its alarm at the webhook. */
   readonly silenceS: number;
-  /** Transitions that the monitor wrote and the receiver never took. */
+  /** Transitions that the monitor recorded and the receiver never got. */
   readonly lost: number;
-  /** Transitions that the receiver took more than once. */
+  /** Transitions that the receiver got more than once. */
   readonly doubled: number;
   readonly transitions: number;
 }
 
-/** A webhook that can be away: it closes connections unanswered. */
+/** A webhook that can be down: it then closes connections without an answer. */
 async function receiver() {
   const seen = new Map<string, number>();
   const firstAt = new Map<string, number>();
@@ -48,10 +48,11 @@ async function receiver() {
 }
 
 /**
- * Models fall silent on a running platform. The first time their alarms are timed; then the receiver is away for `downS`
- * seconds, the monitor's process is killed ten times meanwhile, and models are called and fall silent again.
+ * Models become silent on a running platform. The first time their alarms are timed. Then the receiver is down for
+ * `downS` seconds, the monitor's process is killed ten times meanwhile, and models are called and become silent
+ * again.
  *
- * @param onTimed called once the first alarms are timed: from there on the machine may be busy.
+ * @param onTimed called once the first alarms are timed: after that the machine may be busy.
  */
 export async function deliverAlarms(
   downS: number,
@@ -107,7 +108,7 @@ export async function deliverAlarms(
   };
 }
 
-/** Calls the models one after the other for a time; answers when the last call was answered. */
+/** Calls the models in turn for a time; returns when the last call was answered. */
 async function call(client: HotloopClient, models: readonly string[], forMs: number): Promise<number> {
   const endsAt = performance.now() + forMs;
   let last = performance.now();

@@ -1,6 +1,6 @@
 import type { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 
-/** Past this mean a count is drawn from the normal distribution that it is close to. */
+/** Above this mean a count is drawn from the normal approximation. */
 const LARGE = 60;
 
 /** Successes among `n` trials. */
@@ -13,7 +13,7 @@ export function binomial(n: number, p: number, random: SeededRandom): number {
     const drawn = Math.round(mean + Math.sqrt(mean * (1 - p)) * random.normal());
     return Math.max(0, Math.min(n, drawn));
   }
-  // Inversion: walks the distribution function up from 0.
+  // Inversion: follows the distribution function up from 0.
   let chance = (1 - p) ** n;
   let left = random.uniform();
   const odds = p / (1 - p);
@@ -25,7 +25,7 @@ export function binomial(n: number, p: number, random: SeededRandom): number {
   return n;
 }
 
-/** Events where `mean` are expected. */
+/** Number of events with the given mean. */
 export function poisson(mean: number, random: SeededRandom): number {
   if (mean > LARGE) return Math.max(0, Math.round(mean + Math.sqrt(mean) * random.normal()));
   let chance = Math.exp(-mean);

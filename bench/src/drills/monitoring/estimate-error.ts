@@ -3,18 +3,18 @@ import { fitLogistic, logisticProbability } from '@hotloop/model/statistics/logi
 import { type Quality, qualityOverTime } from '@hotloop/retrainer/monitoring/performance/quality.ts';
 import type { ScoredRow } from '@hotloop/retrainer/monitoring/performance/scored-rows.ts';
 
-/** The months of the sessions, as the file has them. */
+/** The months of the sessions, as in the file. */
 export const MONTHS = ['Feb', 'Mar', 'May', 'June', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
 const NUMBERS = 10;
-/** Months that the model learns from; of the last, every other session, and the rest calibrates. */
+/** Number of months for training; of the last one, every other session is used, and the rest for calibration. */
 const LEARNED = 3;
-/** 12,330 sessions of ten months. */
+/** 12,330 sessions in ten months. */
 const SESSIONS_A_DAY = 40;
 const DAY_MS = 86_400_000;
 
 /**
- * The real sessions, month by month: a model that learnt from the first months, its AUC as later labels show it, and as it
- * is estimated before they come from calibrated scores alone.
+ * The real sessions, month by month: a model trained on the first months, its AUC by later labels, and its AUC as
+ * estimated before the labels from calibrated scores alone.
  *
  * @param text `online_shoppers_intention.csv`.
  */
@@ -45,7 +45,7 @@ export function sessionsByMonth(text: string): Quality[] {
   const later = sessions
     .filter(({ month }, index) => month > LEARNED - 1 || (month === LEARNED - 1 && index % 2 === 1))
     .toSorted((a, b) => a.month - b.month);
-  // The file tells months only: within one, sessions lie in its order, so many a day.
+  // The file only has months: within one, sessions keep their order, with a fixed number per day.
   const starts: number[] = [];
   const rows = later.map(({ month, features, label }, index): ScoredRow => {
     const at = Math.floor(index / SESSIONS_A_DAY) * DAY_MS + (index % SESSIONS_A_DAY);
@@ -63,7 +63,7 @@ export interface EstimateError {
   readonly months: number;
 }
 
-/** Mean distance of the estimate from the later truth, over the months where one is given. */
+/** Mean distance of the estimate from the later value, over the months with an estimate. */
 export function estimateError(months: readonly Quality[]): EstimateError {
   const errors = months.flatMap(({ measured, estimated }) =>
     measured && estimated ? [Math.abs(measured.value - estimated.value)] : [],

@@ -8,7 +8,10 @@ interface Question {
 
 const MAIN = new URL(import.meta.url);
 
-/** Stable weeks at `n` calls a day in a thread of their own: minutes of a processor. Answers alarms per model and week. */
+/**
+ * Simulates stable weeks at `n` calls a day in a separate thread, which takes minutes of CPU time. Returns alarms per
+ * model and week.
+ */
 export async function falseAlarmsInThread(question: Question, say: (line: string) => void): Promise<number> {
   const worker = new Worker(MAIN, { workerData: question });
   const answered = Promise.withResolvers<ReturnType<typeof falseAlarms>>();

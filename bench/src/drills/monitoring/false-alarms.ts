@@ -10,12 +10,12 @@ import {
 } from './stable-weeks.ts';
 
 const SEED = 14;
-/** Past it quality reads less than a day, and judges nothing. */
+/** Above this, quality windows cover less than a day, and nothing is evaluated. */
 const MOST_QUALITY_N = 2_000;
 const CHECKED_DAYS = 60;
 const CHECKED_WEEKS = 20;
 
-/** Incidents per model and week that open though nothing changed, of all default signals, at `n` calls a day. */
+/** Incidents per model and week that open although nothing changed, of all default signals, at `n` calls a day. */
 export function falseAlarms(n: number, weeks: number): { readonly rate: number; readonly line: string } {
   const random = new SeededRandom(SEED + n);
   const found = { features: 0, traffic: 0, quality: 0 };
@@ -32,8 +32,8 @@ export function falseAlarms(n: number, weeks: number): { readonly rate: number; 
 }
 
 /**
- * Whether drawn sketches behave as those of rows, at n = 1,000: the smallest p-value of Kolmogorov-Smirnov tests on the drift
- * effect and its p-value over all features of many days; and the incidents of weeks of rows.
+ * Whether sampled sketches behave like those of rows, at n = 1,000: the smallest p-value of Kolmogorov-Smirnov tests
+ * on the drift effect and its p-value over all features of many days; and the incidents of weeks of rows.
  */
 export function shortcutHolds(say: (line: string) => void): number {
   const effects: Record<'drawn' | 'rows', number[]> = { drawn: [], rows: [] };

@@ -21,7 +21,9 @@ const NUMBERS = 30;
 const CATEGORIES = 10;
 const MISSING = 0.01;
 const TRAINING_ROWS = 10_000;
-/** Judgements a day of the window of a day, which rolls; the monitor's own, every five minutes, differ little between. */
+/**
+ * Evaluations per day of the rolling one-day window; the monitor's own, every five minutes, differ little in between.
+ */
 const JUDGED_A_DAY = 2;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -40,7 +42,7 @@ export const MANIFEST: Manifest = manifestSchema.parse({
 });
 const LAYOUT = sketchLayout(MANIFEST);
 
-/** Bins of the sketch with their shares: a number that takes 40 values, close to normal around 5. */
+/** Bins of the sketch with their shares: a number with 40 values, close to normal around 5. */
 const VALUE_SHARES = (() => {
   const bins = Array.from({ length: 40 }, (_v, at) => new Float32Array([2.1 + at * 0.15]));
   const weights = bins.map(([value]) => Math.exp(-((value! - 5) ** 2) / 2));
@@ -136,7 +138,7 @@ export function featureIncidents(n: number, random: SeededRandom, draw: Draw): n
   const training = draw(TRAINING_ROWS, random);
   const perPart = Math.max(1, Math.round(n / JUDGED_A_DAY));
   const parts: FeatureSketches[] = [];
-  // A model with few calls is judged by its week.
+  // A model with few calls is evaluated by its week.
   const window = n < monitor.drift.min_rows ? 7 * JUDGED_A_DAY : JUDGED_A_DAY;
   for (let part = 0; part < window; part++) parts.push(draw(perPart, random));
   const lastWeek = draw(perPart * 7 * JUDGED_A_DAY, random);
@@ -150,7 +152,7 @@ export function featureIncidents(n: number, random: SeededRandom, draw: Draw): n
     const signals = [
       ...judgeFeatures({ ...shared, baseline: training, against: 'training' }).signals,
       ...judgeFeatures({ ...shared, baseline: lastWeek, against: 'last week' }).signals,
-      // Ten minutes of the hour that just ended, as the judgement every ten seconds sees them.
+      // Ten minutes of the hour that just ended, as the evaluation every ten seconds sees them.
       ...judgeFeatures({
         ...{ ...shared, current: draw(Math.max(1, Math.round(n / 144)), random) },
         ...{ baseline: training, against: 'training', recent: true },
@@ -173,10 +175,13 @@ function merged(parts: readonly FeatureSketches[]): FeatureSketches {
   return all;
 }
 
-/** Up to so many calls a day their times are drawn one by one. */
+/** Up to this many calls a day, their times are drawn one by one. */
 const FEW = 2_000;
 
-/** By hour, the longest pause that ends in it or lasts at its start: calls lie anywhere in their hours. */
+/**
+ * The longest pause per hour that ends in it or continues from its start: calls are at random times within their
+ * hours.
+ */
 function pausesOf(hours: readonly { readonly at: number; readonly calls: number }[], random: SeededRandom) {
   const longest: number[] = [0];
   let last = 0;
@@ -192,7 +197,7 @@ function pausesOf(hours: readonly { readonly at: number; readonly calls: number 
   return longest;
 }
 
-/** Of an hour of independent calls: Gumbel's distribution. */
+/** The longest pause in an hour of independent calls: Gumbel distribution. */
 function longestPause(calls: number, random: SeededRandom): number {
   const gumbel = -Math.log(-Math.log(Math.max(1e-12, random.uniform())));
   return (HOUR_MS / Math.max(1, calls)) * (Math.log(Math.max(1, calls)) + gumbel);
@@ -226,7 +231,10 @@ export function trafficIncidents(n: number, random: SeededRandom): number {
   return opened;
 }
 
-/** Incidents that quality opens in one stable week, judged at its end, all labels there but those of the last day. */
+/**
+ * Incidents that quality opens in one stable week, evaluated at its end, with all labels except those of the last
+ * day.
+ */
 export function qualityIncidents(n: number, random: SeededRandom): number {
   const now = 30 * DAY_MS;
   const rows: ScoredRow[] = [];

@@ -13,15 +13,15 @@ export interface Asked {
 }
 
 export interface Asking {
-  /** All that was answered or failed so far, in the order of the answers. */
+  /** All answers and failures so far, in order of arrival. */
   readonly answers: readonly Asked[];
-  /** Asks no more; resolves when all have been answered. */
+  /** Stops sending; resolves when all have been answered. */
   stop(): Promise<void>;
 }
 
 /**
- * Predictions at a steady rate, whether or not earlier ones were answered; no request is tried twice. Every request has a user
- * and an x from -1 to 1 of its own.
+ * Sends predictions at a steady rate, whether or not earlier ones were answered, without retries. Every request has
+ * its own user and an x from -1 to 1.
  */
 export function askSteadily(client: HotloopClient, perSecond: number): Asking {
   const answers: Asked[] = [];
@@ -61,7 +61,7 @@ async function ask(client: HotloopClient, index: number, x: number, dueAt: numbe
   }
 }
 
-/** Looks until it holds. Throws after `ms`. */
+/** Polls until the condition holds. Throws after `ms`. */
 export async function until(
   what: string,
   look: () => boolean | Promise<boolean>,

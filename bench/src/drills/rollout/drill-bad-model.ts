@@ -9,7 +9,7 @@ import { DRILL_MODEL, drillManifest, linearScore } from './drill-models.ts';
 
 const PER_SECOND = 50;
 const LABELS_LATE_MS = 60_000;
-/** How long the good version answers before; its labels are known when the bad one comes. */
+/** How long the good version answers first; its labels are known when the bad one becomes live. */
 const BEFORE_MS = 15_000;
 const NOISE = 0.1;
 const LIMIT_MS = 240_000;
@@ -20,8 +20,8 @@ rollout: {mode: at_once, rollback: {metric_drop: 0.05, min_outcomes: 100, watch:
 `;
 
 /**
- * A version with inverted weights becomes live while labels come 60 s late: seconds until it is rolled back automatically
- * (`bad_model_s`), and failed predictions.
+ * A version with inverted weights becomes live while labels arrive 60 s late: seconds until it is rolled back
+ * automatically (`bad_model_s`), and failed predictions.
  */
 export const drillBadModel: Drill = async ({ say }): Promise<Figure[]> => {
   await using folder = await benchFolder();

@@ -13,8 +13,8 @@ const WORLD: Omit<CanaryWorld, 'seed' | 'candidate'> = {
 };
 
 /**
- * Simulated canaries with late labels, under the rules that real ones are judged by: how often an equal version is rolled back, and how
- * often one that is three points worse becomes live. The seeds are 1 to 500.
+ * Simulated canaries with late labels, under the same rules as real ones: how often an equal version is rolled back,
+ * and how often one that is three points worse becomes live. The seeds are 1 to 500.
  */
 export const drillCanary: Drill = async ({ say }): Promise<Figure[]> => {
   const share = (candidate: number, end: ReturnType<typeof simulateCanary>) => {

@@ -7,7 +7,9 @@ import type { Drill } from '../drill.ts';
 import { until } from './ask-steadily.ts';
 import { DRILL_MODEL, drillManifest, linearScore } from './drill-models.ts';
 
-/** A process is killed when the rollout has written this many changes: from its first row to the flip, and after it. */
+/**
+ * A process is killed when the rollout has written this many changes: from its first row to the switch, and after it.
+ */
 const POINTS = 12;
 const VICTIMS = ['controller', 'command', 'compute'] as const;
 type Victim = (typeof VICTIMS)[number];
@@ -16,9 +18,10 @@ const ROLLOUT = `rollout: {mode: canary, steps: [0, 5, 10, 20, 40, 60, 80], adva
 `;
 
 /**
- * Rollouts with a shadow and six shares, in which the retrainer, the command line or the compute node is killed at each of twelve
- * changes. `crash_wrong` counts those after which neither the old nor the new version is live, the rollout and the registry disagree,
- * the history is not linear, or the same command does not bring the version to be live.
+ * Rollouts with a shadow and six shares, in which the retrainer, the command line or the compute node is killed at
+ * each of twelve changes. `crash_wrong` counts those after which neither the old nor the new version is live, the
+ * rollout and the registry disagree, the history is not linear, or repeating the command does not make the version
+ * live.
  */
 export const drillCrash: Drill = async ({ say, points }): Promise<Figure[]> => {
   await using folder = await benchFolder();
@@ -66,7 +69,7 @@ async function crashAt(stand: RolloutStand, victim: Victim, point: number): Prom
   await until('the end of the rollout', () => hasEnded(stand, id));
   const first = await problemOf(stand, id, before, version);
   if (first !== '') return first;
-  // Running the same again is safe, and ends where it was meant to.
+  // Repeating the command is safe, and must give the intended result.
   const again = await stand.command('promote', DRILL_MODEL, String(version), '--mode', 'at_once').ended;
   if (again.code !== 0) return `the command run again failed: ${again.output}`;
   const after = await modelOf(stand);

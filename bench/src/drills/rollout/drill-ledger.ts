@@ -23,10 +23,10 @@ const STEP_MS = 60_000;
 const BEGIN = Date.UTC(2026, 0, 1);
 
 /**
- * The history of a model, in Postgres. `race_linear`: 32 promoters at once, 100 times; the share of rounds with exactly one winner
- * and one more row in a linear history. `which_right`: 500 changes at known times; the share of 10,000 random times for which
- * the ledger names the version that was live. `tamper_found`: every field of every row is altered in turn, and every row deleted;
- * the share that the check of the chain finds.
+ * The history of a model, in Postgres. `race_linear`: 32 concurrent promoters, 100 times; the share of rounds with
+ * exactly one winner and one more row in a linear history. `which_right`: 500 changes at known times; the share of
+ * 10,000 random times for which the ledger names the version that was live. `tamper_found`: every field of every row
+ * is altered in turn, and every row deleted; the share that the check of the chain detects.
  */
 export const drillLedger: Drill = async ({ say }): Promise<Figure[]> => {
   await using folder = await benchFolder();
@@ -91,7 +91,7 @@ async function race(pool: Pool, say: (line: string) => void): Promise<number> {
     );
     const after = await stateOf(pool);
     const winners = ends.filter(({ status }) => status === 'fulfilled').length;
-    // A promoter whose version is live already is told so and does not compete.
+    // A promoter whose version is already live is told so and does not compete.
     const joined = ends.filter(
       (end, index) => end.status === 'fulfilled' && before.live === 1 + ((index + round) % PROMOTERS),
     ).length;
@@ -118,7 +118,7 @@ async function race(pool: Pool, say: (line: string) => void): Promise<number> {
   return linear / ROUNDS;
 }
 
-/** Plays a node that has everything ready, for as long as it is not disposed. */
+/** Simulates a node that has everything ready, until it is disposed of. */
 function readyNode(pool: Pool): AsyncDisposable {
   const stop = new AbortController();
   const running = (async () => {
@@ -193,7 +193,10 @@ const ALTERED: Readonly<Record<string, string>> = {
   previous_hash: "translate(previous_hash, '0123456789abcdef', '123456789abcdef0')",
   hash: "translate(hash, '0123456789abcdef', '123456789abcdef0')",
 };
-/** Each change in a transaction of its own that is rolled back. The last row cannot be missed by the chain alone: `head` tells of it. */
+/**
+ * Each change in its own transaction, which is rolled back. A removed last row cannot be detected from the chain
+ * alone; `head` detects it.
+ */
 async function tamper(pool: Pool): Promise<{ tried: number; found: number }> {
   const { head } = await verifyLedger(pool);
   const { rows } = await pool.query<{ last: number }>('SELECT max(sequence)::int AS last FROM ledger');
@@ -207,7 +210,7 @@ async function tamper(pool: Pool): Promise<{ tried: number; found: number }> {
   for (let sequence = last; sequence >= 1; sequence--)
     for (const change of changes)
       await transaction(pool, async (client) => {
-        // Past the trigger that keeps the table append-only, as an intruder with all rights would go.
+        // Bypasses the trigger that keeps the table append-only, as an intruder with all rights would.
         await client.query('SET LOCAL session_replication_role = replica');
         const { rowCount } = await client.query(`${change} WHERE sequence = $1`, [sequence]);
         if (rowCount === 1) tried++;

@@ -4,7 +4,7 @@ import { float32Tensor } from '@hotloop/model/onnx/tensor.ts';
 
 export const DRILL_MODEL = 'drilled';
 
-/** score = sigmoid(weight * x + bias), over the request's field x. Another bias makes another version. */
+/** score = sigmoid(weight * x + bias), over the request's field x. Another bias gives another version. */
 export function linearScore(weight: number, bias: number): Uint8Array {
   const graph = new GraphBuilder();
   const input = graph.input('input', 'float32', ['N', 1]);
@@ -16,7 +16,7 @@ export function linearScore(weight: number, bias: number): Uint8Array {
   return encodeModel(graph.build('linear'));
 }
 
-/** A binary model over x, with more lines of model.yaml. */
+/** A binary model over x, with additional lines of model.yaml. */
 export function drillManifest(rest: string): string {
   return `name: ${DRILL_MODEL}\ntask: binary\nfeatures:\n  - {name: x, from: request.x}\n${rest}`;
 }

@@ -5,11 +5,14 @@ import type { Drill } from '../drill.ts';
 import { until } from './ask-steadily.ts';
 import { DRILL_MODEL, drillManifest, linearScore } from './drill-models.ts';
 
-/** Nothing listens there. */
+/** Nothing listens at this address. */
 const NO_POSTGRES = { DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:9/nothing' };
 const ASKED = 200;
 
-/** Compute, postprocessor and front door are killed and start again while Postgres is away: predictions that are then not answered. */
+/**
+ * Compute, postprocessor and preprocessor are killed and restarted while Postgres is down: predictions that then
+ * fail.
+ */
 export const drillRestart: Drill = async ({ say }): Promise<Figure[]> => {
   await using folder = await benchFolder();
   await using stand = await openRolloutStand({ folder: folder.path, nodes: 1 });

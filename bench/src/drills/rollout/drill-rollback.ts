@@ -11,8 +11,9 @@ const ROUNDS = 5;
 const PER_SECOND = 200;
 
 /**
- * `hotloop rollback` under load, with three compute nodes: from the start of the command's process to the last answer of the bad version
- * (`rollback_ms`), and failed predictions. `rollback_flip_ms` counts from the moment that the control API had the request.
+ * `hotloop rollback` under load, with three compute nodes: from the start of the command's process to the last answer
+ * of the bad version (`rollback_ms`), and failed predictions. `rollback_flip_ms` counts from the time at which the
+ * control API had the request.
  */
 export const drillRollback: Drill = async ({ say }): Promise<Figure[]> => {
   await using folder = await benchFolder();
@@ -68,7 +69,7 @@ async function rollBack(
   return { took: lastBad - begun, sinceRequest: Math.max(0, lastBad - requested) };
 }
 
-/** Of the last answers the newest that was asked: answers may overtake each other. */
+/** Of the last answers, the one that was requested last, because answers may overtake each other. */
 function last({ answers }: Asking): Asked | undefined {
   return answers
     .slice(-20)

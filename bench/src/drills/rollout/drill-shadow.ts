@@ -12,12 +12,12 @@ const PAIRS = 10;
 const TURN_MS = 5_000;
 const PER_SECOND = 150;
 const LOOK_MS = 100;
-/** Compute takes a run that is longer for hung. */
+/** Compute treats a longer run as hung. */
 const HANG_MS = '1000';
 
 /**
- * A shadow whose runner hangs (it is stopped) in every other pair and crashes (it is killed) in the others: the primary's p99 with it
- * over its p99 without it, the median of ten interleaved pairs (`shadow_p99`), and failed predictions.
+ * A shadow whose runner hangs (SIGSTOP) in every other pair and crashes (SIGKILL) in the others: the primary's p99
+ * with it divided by its p99 without it, the median of ten interleaved pairs (`shadow_p99`), and failed predictions.
  */
 export const drillShadow: Drill = async ({ say }): Promise<Figure[]> => {
   await using folder = await benchFolder();
@@ -82,7 +82,7 @@ async function turn({ client }: RolloutStand): Promise<Turn> {
   };
 }
 
-/** With a shadow whose runners are broken as soon as they are seen. */
+/** A turn with a shadow whose runners are broken as soon as they appear. */
 async function brokenTurn(stand: RolloutStand, signal: 'SIGSTOP' | 'SIGKILL'): Promise<Turn> {
   const compute = stand.computes[0]?.pid ?? 0;
   const own = new Set(processTree(compute));
