@@ -22,7 +22,7 @@ export interface HistoryEntry extends HistoryEvent {
  * Recent events of entities. A cache: it may be lost, and is refilled by events. Keeps the newest HISTORY_LENGTH
  * events of each (entity, id, event type) and at most a sixteenth more, no older than HISTORY_AGE_MS.
  *
- * Adapters: redis-history.ts, memory-history.ts. Both pass history-contract.ts.
+ * Adapters: redis-history.ts, memory-history.ts. Both pass testing/history-contract.ts.
  */
 export interface History {
   /**

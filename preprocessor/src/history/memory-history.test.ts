@@ -1,4 +1,4 @@
-import { describeHistory } from './history-contract.ts';
+import { describeHistory } from '../testing/history-contract.ts';
 import { MemoryHistory } from './memory-history.ts';
 
 describeHistory('memory', async () => ({

@@ -6,8 +6,8 @@ import { openRedis, type RedisClient } from '@hotloop/platform/redis/redis.ts';
 import { createTestRedis } from '@hotloop/platform/testing/test-services.ts';
 import { describe, expect, it } from 'vitest';
 import { startCountingProxy } from '../testing/counting-proxy.ts';
+import { describeHistory } from '../testing/history-contract.ts';
 import { HISTORY_AGE_MS, type History, type HistoryEntry, type HistoryRead } from './history.ts';
-import { describeHistory } from './history-contract.ts';
 import { HistoryGate } from './history-gate.ts';
 import { RedisHistory } from './redis-history.ts';
 

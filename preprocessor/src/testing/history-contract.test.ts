@@ -1,8 +1,8 @@
 import { eventList, eventsOf } from '@hotloop/model/features/event-list.ts';
 import { describe, expect, it } from 'vitest';
-import type { History, HistoryEntry } from './history.ts';
+import type { History, HistoryEntry } from '../history/history.ts';
+import { MemoryHistory } from '../history/memory-history.ts';
 import { HISTORY_CONTRACT } from './history-contract.ts';
-import { MemoryHistory } from './memory-history.ts';
 
 type Planted = (sound: History) => History;
 

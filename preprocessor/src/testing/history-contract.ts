@@ -10,7 +10,7 @@ import {
   type HistoryEntry,
   type HistoryEvent,
   type HistoryRead,
-} from './history.ts';
+} from '../history/history.ts';
 
 export interface OpenedHistory extends AsyncDisposable {
   readonly history: History;
