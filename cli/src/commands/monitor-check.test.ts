@@ -132,7 +132,18 @@ it('tells a lost column, and says what is too small to judge', async () => {
 });
 
 it('refuses what it cannot read in one line', async () => {
+  await writeFile(file('empty.csv'), '');
+  await writeFile(file('header.csv'), 'price,city,flag\n');
+  await writeFile(file('ragged.csv'), 'price,city,flag\n1,Bern,true\n2,Rome\n3,Oslo,true,9\n');
+  await writeFile(file('binary.csv'), Buffer.from(Array.from({ length: 2560 }, (_v, at) => at % 256)));
   for (const [args, message] of [
+    [['--reference', file('same.csv'), '--current', file('empty.csv')], /empty\.csv is empty/],
+    [['--reference', file('same.csv'), '--current', file('header.csv')], /header\.csv has no rows/],
+    [
+      ['--reference', file('same.csv'), '--current', file('ragged.csv')],
+      /do not all have as many cells as its header/,
+    ],
+    [['--reference', file('same.csv'), '--current', file('binary.csv')], /binary\.csv cannot be read/],
     [['--reference', file('before.csv')], /say --reference FILE and --current FILE/],
     [['--reference', file('none.csv'), '--current', file('same.csv')], /there is no file/],
     [['--reference', file('before.csv'), '--current', folder], /a table ends in/],

@@ -96,16 +96,18 @@ function describe(result: CheckResult, failures: number): string {
     `${result.referenceRows} rows in the reference, ${result.currentRows} now; ${result.measure} from ${result.threshold} on`,
     `  ${'column'.padEnd(42)}${result.measure.slice(0, 9).padStart(9)}${'missing'.padStart(18)}`,
     ...lines,
-    ...(result.domain
-      ? [
-          `  told apart with an AUC of ${result.domain.auc.toFixed(2)}, by ${result.domain.features
-            .slice(0, 3)
-            .map(({ name, share }) => `${name} ${(share * 100).toFixed(0)} %`)
-            .join(', ')}`,
-        ]
-      : []),
+    ...(result.domain ? [domainLine(result.domain)] : []),
     ...result.notJudged.map(({ feature, reason }) => `  not judged: ${feature ?? 'all'}: ${reason}`),
     ...result.signals.map(({ severity, kind, message }) => `${severity} ${kind}: ${message}`),
     failures === 0 ? 'ok' : `failed: ${failures} signals`,
   ].join('\n');
+}
+
+/** Below that a classifier guesses, and what it goes by is chance. */
+const LEAST_AUC = 0.55;
+
+function domainLine({ auc, features }: NonNullable<CheckResult['domain']>): string {
+  if (auc < LEAST_AUC) return `  the files cannot be told apart (AUC ${auc.toFixed(2)})`;
+  const reasons = features.slice(0, 3).map(({ name, share }) => `${name} ${(share * 100).toFixed(0)} %`);
+  return `  told apart with an AUC of ${auc.toFixed(2)}, by ${reasons.join(', ')}`;
 }

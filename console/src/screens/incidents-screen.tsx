@@ -74,7 +74,8 @@ function IncidentRow({ incident }: { incident: Incident }) {
       )}
       {evidence.producer && (
         <p className="small soft">
-          Began in field <span className="mono">{evidence.producer.field}</span> of topic{' '}
+          Began in field <span className="mono">{evidence.producer.field}</span> of{' '}
+          {evidence.producer.topic.startsWith('caller ') ? 'the requests of' : 'topic'}{' '}
           <span className="mono">{evidence.producer.topic}</span>
           {evidence.producer.firstOffset !== null &&
             `, partition ${evidence.producer.partition}, offset ${evidence.producer.firstOffset}`}

@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { type DuckDb, sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -9,8 +9,8 @@ const MAX_ROWS = 500_000;
 const MAX_COLUMNS = 500;
 
 const SOURCES: Readonly<Record<string, (path: string) => string>> = {
-  '.csv': (path) => `read_csv(${sqlText(path)}, header = true, sample_size = -1)`,
-  '.tsv': (path) => `read_csv(${sqlText(path)}, header = true, delim = '\\t', sample_size = -1)`,
+  '.csv': (path) => `read_csv(${sqlText(path)}, header = true, skip = 0, sample_size = -1)`,
+  '.tsv': (path) => `read_csv(${sqlText(path)}, header = true, skip = 0, delim = '\\t', sample_size = -1)`,
   '.jsonl': (path) => `read_json(${sqlText(path)}, format = 'newline_delimited')`,
   '.ndjson': (path) => `read_json(${sqlText(path)}, format = 'newline_delimited')`,
   '.parquet': (path) => `read_parquet(${sqlText(path)})`,
@@ -20,21 +20,27 @@ const NUMBER = /^(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|U\w+INT|FLOAT|DOUBLE|D
 
 /**
  * Reads a CSV, JSONL or Parquet file into columns; times and nested values are left out, booleans are texts. Throws
- * NOT_FOUND, and INVALID_ARGUMENT for a file that cannot be read.
+ * NOT_FOUND, and INVALID_ARGUMENT for a file that cannot be read or has no rows.
  */
 export async function readTable(database: DuckDb, path: string): Promise<Table> {
   const source = SOURCES[extname(path).toLowerCase()]?.(path);
   if (source === undefined)
     throw new HotloopError('INVALID_ARGUMENT', `${path}: a table ends in ${Object.keys(SOURCES).join(', ')}`);
-  await access(path).catch(() => {
+  const { size } = await stat(path).catch(() => {
     throw new HotloopError('NOT_FOUND', `there is no file ${path}`);
   });
+  if (size === 0) throw new HotloopError('INVALID_ARGUMENT', `${path} is empty`);
+  let table: Table;
   try {
-    return await read(database, source);
+    table = await read(database, source);
   } catch (error) {
     if (!(error instanceof HotloopError)) throw error;
-    throw new HotloopError(error.code, `${path} cannot be read: ${error.message}`, { cause: error });
+    // What follows the first lines are settings that this command does not have.
+    const why = error.message.split('\n').slice(0, 2).join(' ');
+    throw new HotloopError(error.code, `${path} cannot be read: ${why}`, { cause: error });
   }
+  if (table.rows === 0) throw new HotloopError('INVALID_ARGUMENT', `${path} has no rows`);
+  return table;
 }
 
 async function read(database: DuckDb, source: string): Promise<Table> {
@@ -43,6 +49,12 @@ async function read(database: DuckDb, source: string): Promise<Table> {
     .map((row) => ({ name: String(row.column_name), type: String(row.column_type) }))
     .filter(({ type }) => NUMBER.test(type) || type === 'VARCHAR' || type === 'BOOLEAN')
     .slice(0, MAX_COLUMNS);
+  const [first] = described;
+  if (described.length === 1 && /^[^"']+[,;\t|]/.test(String(first!.column_name)))
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'its lines do not all have as many cells as its header, or are divided by something else than , ; | or tabs',
+    );
   if (wanted.length === 0) throw new HotloopError('INVALID_ARGUMENT', 'it has no column of numbers or texts');
   const select = wanted
     .map(

@@ -108,7 +108,7 @@ export function textOf(incident: Incident): string {
   const { examples, producer, action } = incident.evidence;
   if (producer)
     lines.push(
-      `first seen on topic ${producer.topic}, field ${producer.field}, ${producer.firstOffset === null ? `at ${new Date(producer.firstAt).toISOString()}` : `partition ${producer.partition}, offset ${producer.firstOffset}`}`,
+      `first seen ${producer.topic.startsWith('caller ') ? `in requests of ${producer.topic}` : `on topic ${producer.topic}`}, field ${producer.field}, ${producer.firstOffset === null ? `at ${new Date(producer.firstAt).toISOString()}` : `partition ${producer.partition}, offset ${producer.firstOffset}`}`,
     );
   if (examples?.[0]) lines.push(`examples: ${examples.slice(0, 3).join(', ')}`);
   if (action) lines.push(`done: ${action}`);

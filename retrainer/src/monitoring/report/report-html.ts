@@ -91,7 +91,7 @@ function incidentHtml(one: Incident): string {
   const others = one.signals.filter(({ message }) => message !== one.title).slice(0, 8);
   const { examples = [], producer, action } = one.evidence;
   const where = producer
-    ? `<p>Began in field <code>${escaped(producer.field)}</code> of topic <code>${escaped(producer.topic)}</code>${producer.firstOffset === null ? '' : `, partition ${producer.partition}, offset ${escaped(producer.firstOffset)}`}, ${day(producer.firstAt)} UTC.</p>`
+    ? `<p>Began in field <code>${escaped(producer.field)}</code> of ${producer.topic.startsWith('caller ') ? `the requests of ${escaped(producer.topic)}` : `topic <code>${escaped(producer.topic)}</code>`}${producer.firstOffset === null ? '' : `, partition ${producer.partition}, offset ${escaped(producer.firstOffset)}`}, ${day(producer.firstAt)} UTC.</p>`
     : '';
   return `<div class="incident ${one.severity}"><p><span class="tag ${one.severity}">${one.severity}</span><span class="tag">${one.state}</span><strong>${escaped(one.title)}</strong></p>
 <p>Estimated cost: ${escaped(costText(one.cost))}</p>${where}
