@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { fetchDebianPackages } from '@hotloop/deploy/backing/debian-packages.ts';
 import { freePort } from '@hotloop/deploy/backing/free-port.ts';
-import { startRealKafka } from '@hotloop/deploy/backing/real-kafka.ts';
+import { type KafkaLogin, startRealKafka } from '@hotloop/deploy/backing/real-kafka.ts';
 import { type SystemProgram, systemPrograms } from '@hotloop/deploy/backing/system-programs.ts';
 import { startWatchdog } from '@hotloop/deploy/backing/watchdog.ts';
 import { eventsOf } from '@hotloop/model/features/event-list.ts';
@@ -13,6 +14,7 @@ import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
+import { makeTestCertificates } from '@hotloop/platform/testing/test-certificates.ts';
 import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
 import { openRunQueue } from '@hotloop/retrainer/runs/queue/run-queue.ts';
 import { type Figure, figure } from '../figure.ts';
@@ -20,7 +22,7 @@ import { benchFolder } from '../stand/bench-folder.ts';
 import { CACHE } from '../stand/bench-local.ts';
 import { startCluster } from '../stand/cluster.ts';
 import { DRILL_MODEL, drillInput, makeLive, openDrillClient } from '../stand/drill-model.ts';
-import { type Stores, startStores } from '../stand/stores.ts';
+import { type StoreAddresses, type Stores, startStores } from '../stand/stores.ts';
 import type { Drill } from './drill.ts';
 
 const START_MS = 180_000;
@@ -44,7 +46,8 @@ export const drillStores: Drill = async ({ say, only }): Promise<Figure[]> => {
     cluster,
     'pgbouncer-session': (folder) => pgbouncer(folder, 'session'),
     'pgbouncer-transaction': (folder) => pgbouncer(folder, 'transaction'),
-    'kafka-sasl': kafkaLogin,
+    'kafka-plain': (folder) => kafkaLogin(folder, 'PLAIN', false),
+    'kafka-scram-tls': (folder) => kafkaLogin(folder, 'SCRAM-SHA-512', true),
   };
   let passed = 0;
   let tried = 0;
@@ -225,12 +228,7 @@ async function pgbouncer(folder: string, mode: 'session' | 'transaction'): Promi
   const services = stack.use(
     await startCluster({
       folder,
-      stores: {
-        databaseUrl: url,
-        redisCacheUrl: stores.redisCacheUrl,
-        redisQueueUrl: stores.redisQueueUrl,
-        kafkaBrokers: stores.kafkaBrokers,
-      },
+      stores: { ...addressesOf(stores), databaseUrl: url },
       counts: { preprocessor: 1, compute: 1, postprocessor: 1, retrainer: 1 },
     }),
   );
@@ -334,25 +332,35 @@ async function startPgbouncer(
 }
 
 /** Apache Kafka that requires a login; its jars are downloaded with Maven. */
-async function kafkaLogin(folder: string): Promise<void> {
+async function kafkaLogin(
+  folder: string,
+  mechanism: KafkaLogin['mechanism'],
+  encrypted: boolean,
+): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const given = { watchdog: stack.use(startWatchdog()), log: () => undefined };
-  const login = { user: 'hotloop', password: LOGIN };
-  const signal = AbortSignal.timeout(START_MS);
+  const login = { user: 'hotloop', password: LOGIN, mechanism };
+  const files = encrypted ? await makeTestCertificates(folder) : undefined;
   const kafka = stack.use(
-    await startRealKafka({ ...given, dir: join(folder, 'kafka'), cacheDir: CACHE, login }, signal),
+    await startRealKafka(
+      {
+        ...{ ...given, dir: join(folder, 'kafka'), cacheDir: CACHE, login },
+        ...(files ? { tls: files } : {}),
+      },
+      AbortSignal.timeout(START_MS),
+    ),
   );
+  // This process trusts the authority as services do by NODE_EXTRA_CA_CERTS, which is read when a process starts.
+  if (files) setDefaultCACertificates([...getCACertificates(), await readFile(files.ca, 'utf8')]);
+  const scheme = `${encrypted ? 'kafkas' : 'kafka'}+${mechanism.toLowerCase()}`;
+  const kafkaBrokers = `${scheme}://${login.user}:${login.password}@${kafka.brokers}`;
   const stores = stack.use(await startStores(join(folder, 'stores')));
   const services = stack.use(
     await startCluster({
       folder,
-      stores: {
-        databaseUrl: stores.databaseUrl,
-        redisCacheUrl: stores.redisCacheUrl,
-        redisQueueUrl: stores.redisQueueUrl,
-        kafkaBrokers: `kafka+plain://${login.user}:${login.password}@${kafka.brokers}`,
-      },
+      stores: { ...addressesOf(stores), kafkaBrokers },
       counts: { preprocessor: 1, compute: 1, postprocessor: 1, retrainer: 1 },
+      ...(files ? { environment: { NODE_EXTRA_CA_CERTS: files.ca } } : {}),
     }),
   );
   await useServices(services, stores.databaseUrl);
@@ -360,7 +368,7 @@ async function kafkaLogin(folder: string): Promise<void> {
     ...{ max: 1, queryTimeoutMs: 10_000, application: 'drill', log: silentLog() },
   });
   await using producer = await openProducer({
-    brokers: [`kafka+plain://${login.user}:${login.password}@${kafka.brokers}`],
+    brokers: [kafkaBrokers],
     ...{ clientId: 'drill', log: silentLog(), timeoutMs: 30_000 },
   });
   // An unreadable message becomes a dead letter, which shows that it reached the preprocessor through the broker.
@@ -368,6 +376,10 @@ async function kafkaLogin(folder: string): Promise<void> {
     await producer.send('hotloop.events', [{ key: 'a', value: 'not an event' }]);
     return (await pool.query('SELECT 1 FROM set_aside')).rowCount !== 0;
   });
+}
+
+function addressesOf({ databaseUrl, redisCacheUrl, redisQueueUrl, kafkaBrokers }: Stores): StoreAddresses {
+  return { databaseUrl, redisCacheUrl, redisQueueUrl, kafkaBrokers };
 }
 
 async function until(what: string, done: () => boolean | Promise<boolean>): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BackingServiceError } from './backing-service-error.ts';
 import { freePort } from './free-port.ts';
@@ -35,8 +35,16 @@ export interface RealKafkaOptions {
   readonly cacheDir: string;
   readonly watchdog: Watchdog;
   readonly log: (line: string) => void;
-  /** Clients must log in with it (SASL, mechanism PLAIN). */
-  readonly login?: { readonly user: string; readonly password: string };
+  /** Clients must log in with it (SASL). */
+  readonly login?: KafkaLogin;
+  /** Clients must encrypt: PEM files of the broker's certificate and key (PKCS #8). */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}
+
+export interface KafkaLogin {
+  readonly user: string;
+  readonly password: string;
+  readonly mechanism: 'PLAIN' | 'SCRAM-SHA-512';
 }
 
 /**
@@ -50,9 +58,27 @@ export async function startRealKafka(options: RealKafkaOptions, signal: AbortSig
   const dir = resolve(options.dir);
   await rm(join(dir, 'data'), { recursive: true, force: true });
   await mkdir(dir, { recursive: true });
-  const [port, controllerPort] = [await freePort(), await freePort()];
+  const ports = { clients: await freePort(), broker: await freePort(), controller: await freePort() };
+  const port = ports.clients;
   const configuration = join(dir, 'server.properties');
-  await writeFile(configuration, configurationText(join(dir, 'data'), port, controllerPort, options.login));
+  const { login, tls } = options;
+  const identity = join(dir, 'identity.pem');
+  if (tls)
+    await writeFile(
+      identity,
+      (await Promise.all([tls.key, tls.certificate].map((file) => readFile(file)))).join('\n'),
+    );
+  const settings = {
+    ...brokerSettings(join(dir, 'data'), ports, protocolOf(login !== undefined, tls !== undefined)),
+    ...(login ? loginSettings(login) : {}),
+    ...(tls ? { 'ssl.keystore.type': 'PEM', 'ssl.keystore.location': identity } : {}),
+  };
+  await writeFile(
+    configuration,
+    Object.entries(settings)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(''),
+  );
   const java = [
     '-Xmx256m',
     '-XX:+UseSerialGC',
@@ -62,7 +88,7 @@ export async function startRealKafka(options: RealKafkaOptions, signal: AbortSig
     '-cp',
     join(jars, '*'),
   ];
-  await format(java, configuration, signal);
+  await format(java, configuration, login, signal);
   const server = await startServerProcess(
     {
       name: `Apache Kafka ${KAFKA_VERSION}`,
@@ -88,7 +114,12 @@ export async function startRealKafka(options: RealKafkaOptions, signal: AbortSig
 }
 
 /** A new cluster writes its identity into the data folder before its first start. */
-async function format(java: readonly string[], configuration: string, signal: AbortSignal): Promise<void> {
+async function format(
+  java: readonly string[],
+  configuration: string,
+  login: KafkaLogin | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const clusterId = randomBytes(16).toString('base64url');
   // In one word: an identity may begin with a dash, and stand alone it would be taken for an option.
   const args = [
@@ -98,6 +129,9 @@ async function format(java: readonly string[], configuration: string, signal: Ab
     `--cluster-id=${clusterId}`,
     '--config',
     configuration,
+    ...(login === undefined || login.mechanism === 'PLAIN'
+      ? []
+      : ['--add-scram', `${login.mechanism}=[name=${login.user},password=${login.password}]`]),
   ];
   const { code, stdout, stderr } = await runCommand('java', args, { timeoutMs: FORMAT_TIMEOUT_MS }, signal);
   if (code === 0) return;
@@ -157,23 +191,28 @@ async function kafkaJars(
   return folder;
 }
 
-function configurationText(
+function protocolOf(login: boolean, tls: boolean): string {
+  if (login) return tls ? 'SASL_SSL' : 'SASL_PLAINTEXT';
+  return tls ? 'SSL' : 'PLAINTEXT';
+}
+
+/** The broker talks to itself on a port of its own, without login. */
+function brokerSettings(
   data: string,
-  port: number,
-  controllerPort: number,
-  login: RealKafkaOptions['login'],
-): string {
-  const security = login === undefined ? 'PLAINTEXT' : 'SASL_PLAINTEXT';
-  const settings = {
-    ...(login === undefined ? {} : loginSettings(login)),
+  ports: { readonly clients: number; readonly broker: number; readonly controller: number },
+  protocol: string,
+): Record<string, string> {
+  const at = (port: number) => `127.0.0.1:${port}`;
+  const brokers = `CLIENTS://${at(ports.clients)},BROKER://${at(ports.broker)}`;
+  return {
     'process.roles': 'broker,controller',
     'node.id': '1',
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `CLIENTS://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `CLIENTS://127.0.0.1:${port}`,
-    'inter.broker.listener.name': 'CLIENTS',
+    'controller.quorum.voters': `1@${at(ports.controller)}`,
+    listeners: `${brokers},CONTROLLER://${at(ports.controller)}`,
+    'advertised.listeners': brokers,
+    'inter.broker.listener.name': 'BROKER',
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,CLIENTS:${security}`,
+    'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,BROKER:PLAINTEXT,CLIENTS:${protocol}`,
     'log.dirs': data,
     'num.partitions': '4',
     'offsets.topic.replication.factor': '1',
@@ -182,19 +221,17 @@ function configurationText(
     'transaction.state.log.min.isr': '1',
     'group.initial.rebalance.delay.ms': '0',
   };
-  return Object.entries(settings)
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join('');
 }
 
-/** The broker talks to itself as the same user. */
-function loginSettings({ user, password }: { user: string; password: string }): Record<string, string> {
-  const module = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
-  const own = `username="${user}" password="${password}" user_${user}="${password}"`;
+function loginSettings({ user, password, mechanism }: KafkaLogin): Record<string, string> {
+  const security = 'org.apache.kafka.common.security';
+  const module =
+    mechanism === 'PLAIN'
+      ? `${security}.plain.PlainLoginModule required user_${user}="${password}"`
+      : `${security}.scram.ScramLoginModule required`;
   return {
-    'sasl.enabled.mechanisms': 'PLAIN',
-    'sasl.mechanism.inter.broker.protocol': 'PLAIN',
-    'listener.name.clients.plain.sasl.jaas.config': `${module} ${own};`,
+    'sasl.enabled.mechanisms': mechanism,
+    [`listener.name.clients.${mechanism.toLowerCase()}.sasl.jaas.config`]: `${module};`,
   };
 }
 
