@@ -34,13 +34,21 @@ if (node === undefined) {
   process.stderr.write(`hotloop: Node ${NEEDED} or later is needed; this is ${process.versions.node}\n`);
   process.exit(1);
 }
+// kafkajs sets timers for moments that have passed, which is harmless and which Node would warn about.
+const HARMLESS = 'TimeoutNegativeWarning';
 if (own) {
+  const warn = process.emitWarning;
+  process.emitWarning = (warning, ...more) => {
+    if (more[0] !== HARMLESS) warn.call(process, warning, ...more);
+  };
   // Before any TypeScript is loaded: from the second start on neither types are stripped nor code is compiled, which is most of the time.
   module.enableCompileCache?.();
   await import(script);
 } else {
   const [{ spawn }, { constants }] = await Promise.all([import('node:child_process'), import('node:os')]);
-  const child = spawn(node, [script, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [`--disable-warning=${HARMLESS}`, script, ...process.argv.slice(2)], {
+    stdio: 'inherit',
+  });
   // The terminal sends Ctrl-C to both, and both of the same press count as one; one sent to this process alone is handed on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));

@@ -27,6 +27,7 @@ export interface UpOptions {
   readonly portBase?: string;
   readonly listen?: string;
   readonly dir?: string;
+  readonly archive?: string;
 }
 
 /** The words that may follow each command, the program itself under the empty name. */

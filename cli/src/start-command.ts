@@ -106,7 +106,7 @@ async function readNamedFile(path: string): Promise<Buffer> {
 }
 
 /** `up` belongs to the project's checkout: the platform itself is no part of the published package. */
-async function up({ single, portBase, listen, dir }: UpOptions): Promise<number> {
+async function up({ single, portBase, listen, dir, archive }: UpOptions): Promise<number> {
   const script = fileURLToPath(new URL('../../deploy/src/up/main.ts', import.meta.url));
   if (!existsSync(script))
     throw new CommandError(
@@ -117,6 +117,7 @@ async function up({ single, portBase, listen, dir }: UpOptions): Promise<number>
     ...(portBase ? ['--port-base', portBase] : []),
     ...(listen ? ['--listen', listen] : []),
     ...(dir ? ['--dir', dir] : []),
+    ...(archive ? ['--archive', archive] : []),
   ]);
 }
 

@@ -28,6 +28,10 @@ export function addLoopCommands(program: Command, context: CommandContext): void
     .option('--port-base <port>', 'listen on the ports from this one on instead of the usual ones')
     .option('--listen <host>', 'where clients reach it; other than 127.0.0.1 needs HOTLOOP_API_KEYS')
     .option('--dir <folder>', 'where everything is kept (default: .hotloop)')
+    .option(
+      '--archive <folder>',
+      'keep there what `hotloop restore FOLDER --at TIME` needs, for a week (default: nowhere)',
+    )
     .action(async (options: Partial<UpOptions>) => {
       await context.up({ ...options, single: options.single ?? false });
     });

@@ -149,9 +149,9 @@ async function backupFolder(
   const scratch = await mkdtemp(join(tmpdir(), 'hotloop-restore-'));
   const remove = () => rm(scratch, { recursive: true, force: true });
   try {
-    context.terminal.err.write('replaying the archived log of Postgres\n');
+    const say = (line: string) => void context.terminal.err.write(`${line}\n`);
     const { backupFromArchive } = await import('@hotloop/deploy/archive/read-archive.ts');
-    const made = await backupFromArchive({ archive: folder, at, scratch }, context.signal);
+    const made = await backupFromArchive({ archive: folder, at, scratch, say }, context.signal);
     return { folder: made.folder, [Symbol.asyncDispose]: remove };
   } catch (error) {
     await remove();

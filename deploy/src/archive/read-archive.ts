@@ -22,6 +22,8 @@ export interface ReadArchiveOptions {
   readonly at: number;
   /** A folder of this call alone, with room for all of Postgres's files and all objects. */
   readonly scratch: string;
+  /** Told before what takes long. */
+  readonly say: (line: string) => void;
 }
 
 /**
@@ -30,12 +32,13 @@ export interface ReadArchiveOptions {
  * back so far, or is none.
  */
 export async function backupFromArchive(
-  { archive, at, scratch }: ReadArchiveOptions,
+  { archive, at, scratch, say }: ReadArchiveOptions,
   signal: AbortSignal,
 ): Promise<{ readonly folder: string; readonly backup: Backup }> {
   const bases = await listBases(archive);
   const base = bases.findLast(({ usableFrom }) => usableFrom <= at);
   if (!base) throw new RangeError(tooEarly(archive, at, bases));
+  say('replaying the archived log of Postgres');
   // Postgres may run as another account, which enters the folder and sees nothing but its own files there.
   await chmod(scratch, 0o711);
   await using opened = new AsyncDisposableStack();

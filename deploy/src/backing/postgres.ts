@@ -1,4 +1,4 @@
-import { chown, mkdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BackingServiceError } from './backing-service-error.ts';
 import { freePort } from './free-port.ts';
@@ -10,11 +10,13 @@ import {
   preparePostgresCluster,
 } from './postgres-cluster.ts';
 import { endRecordedProcess } from './process-record.ts';
+import { runCommand } from './run-command.ts';
 import { type ServerProcess, type ServerProcessOptions, startServerProcess } from './server-process.ts';
 import type { Watchdog } from './watchdog.ts';
 
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
+const PROBE_TIMEOUT_MS = 10_000;
 const PORT_ATTEMPTS = 3;
 /** Fast shutdown: ends open sessions, then writes a checkpoint. */
 const STOP_SIGNAL = 'SIGINT';
@@ -59,7 +61,8 @@ export async function startPostgres(options: PostgresOptions, signal: AbortSigna
   await endRecordedProcess(recordFile, STOP_SIGNAL);
   // The folder is ours alone and its server is gone: a lock file left here could only name a stranger.
   await rm(join(cluster.data, 'postmaster.pid'), { force: true });
-  const archiving = options.walFolder === undefined ? {} : await archiveSettings(options.walFolder, cluster);
+  const archiving =
+    options.walFolder === undefined ? {} : await archiveSettings(options.walFolder, cluster, signal);
   const settings = { ...archiving, ...options.settings };
   const { server, port, restart } = await startOnFreePort(
     { ...options, settings },
@@ -75,10 +78,14 @@ export async function startPostgres(options: PostgresOptions, signal: AbortSigna
   };
 }
 
-/** Makes the folder, which Postgres's account must be able to write to. Throws START_FAILED for a path that a shell would read otherwise. */
+/**
+ * Makes the folder, which Postgres's account must be able to write to. Throws START_FAILED where it is not, and for a path
+ * that a shell would read otherwise.
+ */
 async function archiveSettings(
   folder: string,
   { account }: PostgresCluster,
+  signal: AbortSignal,
 ): Promise<Record<string, string>> {
   const wal = resolve(folder);
   if (/['\\%]/.test(wal))
@@ -86,11 +93,21 @@ async function archiveSettings(
       'START_FAILED',
       `an archive cannot be in ${wal}: choose a name without ' % and \\`,
     );
-  await mkdir(wal, { recursive: true, mode: 0o700 });
+  // The account enters what is made here, and sees nothing but its own folder.
+  await mkdir(wal, { recursive: true, mode: 0o711 });
+  await chmod(wal, 0o700);
   if (account.owner) await chown(wal, account.owner.uid, account.owner.gid);
+  const [command = '/bin/sh', ...args] = [...account.prefix, '/bin/sh', '-c', 'test -w "$1"', 'sh', wal];
+  const as = { uid: account.spawnAs?.uid, gid: account.spawnAs?.gid };
+  const { code } = await runCommand(command, args, { ...as, timeoutMs: PROBE_TIMEOUT_MS, cwd: '/' }, signal);
+  if (code !== 0)
+    throw new BackingServiceError(
+      'START_FAILED',
+      `Postgres may not write to ${wal}: its account must be able to enter the folders above (chmod a+x)`,
+    );
   return {
     archive_mode: 'on',
-    // A file that is there was copied whole: it got its name after the copy. Postgres tries again until it succeeds.
+    // A file that is there was copied completely: it got its name after the copy. Postgres tries again until it succeeds.
     archive_command: `test -f '${wal}/%f' || (cp '%p' '${wal}/%f.part' && mv '${wal}/%f.part' '${wal}/%f')`,
     archive_timeout: '60s',
   };
