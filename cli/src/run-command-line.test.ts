@@ -172,6 +172,8 @@ describe('hotloop predict', () => {
       const { code, out, err } = await run(args, { files: { 'bad.json': '[{"price": 3}]' } });
       expect([code, out]).toEqual([2, '']);
       expect(err).toContain(message);
+      const told = await run([...args, '--json'], { files: { 'bad.json': '[{"price": 3}]' } });
+      expect(JSON.parse(told.out)).toMatchObject({ error: { exitCode: 2, code: 'USAGE' } });
     });
 
   it('tells what the service refused, for a person and for a program', async () => {

@@ -37,7 +37,14 @@ export async function runCommandLine(
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      // Commander has said it to people already.
+      const message = error.message.replace(/^error: /, '');
+      const failure = { exitCode: 2, code: 'USAGE', message, advice: '--help shows how' };
+      if (args.includes('--json')) terminal.out.write(`${JSON.stringify({ error: failure })}\n`);
+      return failure.exitCode;
+    }
     const failure = commandFailure(error);
     const { json } = program.opts<GlobalOptions>();
     if (json) terminal.out.write(`${JSON.stringify({ error: failure })}\n`);

@@ -54,6 +54,17 @@ it('takes versions through the registry, rollouts and the ledger from the comman
   expect((await run('which', 'churn', '--at', '2020-01-01T00:00:00Z')).out).toContain(
     'no version of churn was live',
   );
+  for (const words of [
+    ['which', 'churm'],
+    ['ledger', 'show', 'churm'],
+  ])
+    expect(await run(...words)).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('did you mean churn?'),
+    });
+  expect(await run('promote', 'churn', '9')).toMatchObject({
+    ...{ code: 3, err: expect.stringContaining('has no version 9; its newest is') },
+  });
 
   const [id = ''] = await logPredictions(stores.pool, [
     { model: 'churn', version: 2, features: [1, -2] },

@@ -42,7 +42,11 @@ export function resolveVersion(snapshot: RegistrySnapshot, name: string, version
       `version must be a number, live, candidate or previous, not ${JSON.stringify(label.slice(0, 40))}`,
     );
   const record = model.versions.get(Number(label));
-  if (!record) throw new HotloopError('NOT_FOUND', `model ${name} has no version ${label}`);
+  if (!record)
+    throw new HotloopError(
+      'NOT_FOUND',
+      `model ${name} has no version ${label}; its newest is ${Math.max(0, ...model.versions.keys())}`,
+    );
   return { record, variant: 'pinned' };
 }
 

@@ -2,6 +2,7 @@ import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
+import { readModelState } from '../rollouts/promotion-store.ts';
 import { type LedgerRow, modelHistory, verifyLedger } from './ledger.ts';
 import { whichVersion } from './which-version.ts';
 
@@ -34,9 +35,11 @@ export function ledgerRoutes(pool: Pool): RouteModule {
           response: { 200: z.object({ rows: z.array(rowSchema) }) },
         },
       },
-      async ({ params, query }) => ({
-        rows: (await modelHistory(pool, params.model, query.limit)).map(rowView),
-      }),
+      async ({ params, query }) => {
+        const rows = await modelHistory(pool, params.model, query.limit);
+        if (rows.length === 0) await readModelState(pool, params.model);
+        return { rows: rows.map(rowView) };
+      },
     );
     app.get(
       '/v1/models/:model/which',
@@ -59,6 +62,9 @@ export function ledgerRoutes(pool: Pool): RouteModule {
       async ({ params, query }) => {
         const at = query.at === undefined ? Date.now() : timeOf(query.at);
         const since = await whichVersion(pool, params.model, at);
+        // A deleted model keeps its history; a name that was never registered is a mistake.
+        if (since === null && (await modelHistory(pool, params.model, 1)).length === 0)
+          await readModelState(pool, params.model);
         return {
           model: params.model,
           at: new Date(at).toISOString(),

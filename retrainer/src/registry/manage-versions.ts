@@ -7,6 +7,7 @@ import {
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { appendLedger, type LedgerAction } from '../ledger/ledger.ts';
 import { deleteRuns } from '../runs/run-store.ts';
+import { unknownVersion } from './version-store.ts';
 
 export interface Act {
   readonly actor: string;
@@ -38,7 +39,7 @@ export async function labelVersion(
        WHERE model = $1 AND version = $2`,
       [model, version, JSON.stringify(labels), gone, note ?? null],
     );
-    if (rowCount === 0) throw unknownVersion(model, version);
+    if (rowCount === 0) throw await unknownVersion(client, model, version);
     await record(client, 'label', model, version, act, { labels, ...(note === undefined ? {} : { note }) });
   });
 }
@@ -57,7 +58,7 @@ export async function archiveVersion(
       'UPDATE model_version SET archived_at = CASE WHEN $3 THEN now() END WHERE model = $1 AND version = $2',
       [model, version, archived],
     );
-    if (rowCount === 0) throw unknownVersion(model, version);
+    if (rowCount === 0) throw await unknownVersion(client, model, version);
     await record(client, 'archive', model, version, act, { archived });
   });
 }
@@ -73,7 +74,7 @@ export async function deleteVersion(pool: Pool, model: string, version: number, 
       'DELETE FROM model_version WHERE model = $1 AND version = $2 RETURNING bundle_sha256',
       [model, version],
     );
-    if (!rows[0]) throw unknownVersion(model, version);
+    if (!rows[0]) throw await unknownVersion(client, model, version);
     await record(client, 'delete', model, version, act, { bundle_sha256: rows[0].bundle_sha256 });
   });
 }
@@ -138,8 +139,4 @@ function record(
   detail: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   return appendLedger(client, { at, actor, action, model, version, detail: { ...detail, reason } });
-}
-
-function unknownVersion(model: string, version: number): HotloopError {
-  return new HotloopError('NOT_FOUND', `model ${model} has no version ${version}`);
 }

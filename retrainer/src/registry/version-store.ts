@@ -7,6 +7,7 @@ import {
 } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { appendLedger } from '../ledger/ledger.ts';
+import { unknownModel } from '../rollouts/promotion-store.ts';
 
 /** A bundle that stands in the bundle store and is to become a version. */
 export interface NewVersion {
@@ -164,8 +165,23 @@ export async function findVersion(database: Queryable, model: string, version: n
     .catch((error: unknown) => {
       throw fromPostgresError(error);
     });
-  if (!rows[0]) throw new HotloopError('NOT_FOUND', `model ${model} has no version ${version}`);
+  if (!rows[0]) throw await unknownVersion(database, model, version);
   return versionOf(rows[0]);
+}
+
+/** NOT_FOUND, with the newest version that there is, or with the model that is meant most likely. */
+export async function unknownVersion(
+  database: Queryable,
+  model: string,
+  version: number,
+): Promise<HotloopError> {
+  const { rows } = await database.query<{ newest: number | null }>(
+    'SELECT max(version) AS newest FROM model_version WHERE model = $1',
+    [model],
+  );
+  const newest = rows[0]?.newest ?? null;
+  if (newest === null) return unknownModel(database, model);
+  return new HotloopError('NOT_FOUND', `model ${model} has no version ${version}; its newest is ${newest}`);
 }
 
 /** The live version of a model, else its newest; null for a model that is not registered. */
