@@ -2,37 +2,66 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildImageTree } from '../images/image-tree.ts';
+import { startInChroot } from '../images/start-in-chroot.ts';
 import { buildPlatformPackage } from './build-packages.ts';
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '..', '..', '..');
+const isRoot = process.getuid?.() === 0;
 
-describe('the published platform', { timeout: 120_000 }, () => {
-  it('is compiled, names no TypeScript file, and starts', async () => {
+describe('the compiled platform', { timeout: 120_000 }, () => {
+  let folder: string;
+  let compiled: string;
+
+  beforeAll(async () => {
     // Inside the project, where the compiler and the command find the packages that npm would install beside it.
     await mkdir(join(ROOT, 'deploy', 'dist'), { recursive: true });
-    const out = await mkdtemp(join(ROOT, 'deploy', 'dist', 'test-'));
-    try {
-      buildPlatformPackage(ROOT, out);
-      const files = (await readdir(out, { recursive: true, withFileTypes: true })).filter((file) =>
-        file.isFile(),
-      );
-      expect(files.filter(({ name }) => name.endsWith('.ts')).map(({ name }) => name)).toEqual([]);
-      expect(files.filter(({ name }) => name.endsWith('.sql')).length).toBeGreaterThan(3);
-      const named = /(?:from|import\(|new URL\()\s*'([^']+\.ts)'/;
-      for (const { name, parentPath } of files)
-        if (name.endsWith('.js')) expect(await readFile(join(parentPath, name), 'utf8')).not.toMatch(named);
-      const { stdout } = await run(process.execPath, [
-        join(out, 'cli', 'bin', 'hotloop.mjs'),
-        'up',
-        '--help',
-      ]);
-      expect(stdout).toContain('--port-base');
-      const up = join(out, 'deploy', 'src', 'up', 'main.js');
-      expect((await run(process.execPath, [up, '--help'])).stdout).toContain('--listen');
-    } finally {
-      await rm(out, { recursive: true, force: true });
-    }
+    folder = await mkdtemp(join(ROOT, 'deploy', 'dist', 'test-'));
+    compiled = join(folder, 'compiled');
+    buildPlatformPackage(ROOT, compiled);
+  }, 180_000);
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('names no TypeScript file, and starts as a package', async () => {
+    const files = (await readdir(compiled, { recursive: true, withFileTypes: true })).filter((file) =>
+      file.isFile(),
+    );
+    expect(files.filter(({ name }) => name.endsWith('.ts')).map(({ name }) => name)).toEqual([]);
+    expect(files.filter(({ name }) => name.endsWith('.sql')).length).toBeGreaterThan(3);
+    const named = /(?:from|import\(|new URL\()\s*'([^']+\.ts)'/;
+    for (const { name, parentPath } of files)
+      if (name.endsWith('.js')) expect(await readFile(join(parentPath, name), 'utf8')).not.toMatch(named);
+    const { stdout } = await run(process.execPath, [
+      join(compiled, 'cli', 'bin', 'hotloop.mjs'),
+      'up',
+      '--help',
+    ]);
+    expect(stdout).toContain('--port-base');
+    const up = join(compiled, 'deploy', 'src', 'up', 'main.js');
+    expect((await run(process.execPath, [up, '--help'])).stdout).toContain('--listen');
   });
+
+  // `npm run drill -- images` does this for every image.
+  it.runIf(isRoot)(
+    'holds in the image of compute all that it and its runner need, and no other service',
+    async () => {
+      const root = join(folder, 'root');
+      const tree = {
+        compiled,
+        modules: join(ROOT, 'node_modules'),
+        out: join(root, 'app'),
+        platform: process.platform,
+        arch: process.arch,
+      };
+      const [start] = buildImageTree('compute', tree);
+      expect(await startInChroot(root, start ?? '')).toContain('DATABASE_URL is not set');
+      const runner = await startInChroot(root, 'compute/src/runner/runner-main.js');
+      expect(runner).not.toMatch(/ERR_MODULE_NOT_FOUND|Cannot find/);
+      // A tree that lacks a package is found out.
+      await rm(join(root, 'app', 'node_modules', '@grpc'), { recursive: true });
+      expect(await startInChroot(root, start ?? '')).toContain('Cannot find package');
+    },
+  );
 });
