@@ -194,7 +194,7 @@ class CompiledPlan implements FeaturePlan {
     nowMs: number,
     references: ReferenceAnswers = NO_ROWS,
   ): FeatureRows {
-    const { rows, buffers, statuses } = this.#compute(input, history, nowMs, references);
+    const { rows, buffers, statuses } = this.#compute(input, history, nowMs, references, false);
     if (this.#isMatrix) {
       const features = buffers[0]?.contents() ?? new Uint8Array();
       return { rows, columns: this.columns, features, tensors: NO_TENSORS, statuses };
@@ -217,7 +217,7 @@ class CompiledPlan implements FeaturePlan {
     nowMs: number,
     references: ReferenceAnswers = NO_ROWS,
   ): ExplainedFeature[] {
-    const { rows, buffers, statuses } = this.#compute(input, history, nowMs, references);
+    const { rows, buffers, statuses } = this.#compute(input, history, nowMs, references, true);
     return Array.from({ length: rows }, (_, row) => row).flatMap((row) =>
       this.#features.map((feature, index): ExplainedFeature => {
         const { input: place, offset, width } = this.placed[index] as Placed;
@@ -247,6 +247,7 @@ class CompiledPlan implements FeaturePlan {
     history: HistoryAnswers,
     nowMs: number,
     references: ReferenceAnswers,
+    keepsRaw: boolean,
   ): { rows: number; buffers: readonly InputBuffer[]; statuses: Uint8Array } {
     const rows = this.#ranking ? input.candidates.length : 1;
     const statuses = new Uint8Array(rows * this.#program.length);
@@ -265,6 +266,7 @@ class CompiledPlan implements FeaturePlan {
       buffers,
       statuses,
       program: this.#program,
+      keepsRaw,
     };
     for (let index = 0; index < this.#program.length; index++)
       (this.#program[index] as FeatureRunner).run(run);

@@ -25,6 +25,8 @@ export interface PlanRun {
   /** rows x features. */
   readonly statuses: Uint8Array;
   readonly program: readonly FeatureRunner[];
+  /** Raw values are looked at afterwards. */
+  readonly keepsRaw: boolean;
 }
 
 export interface FeaturePlace {
@@ -49,6 +51,8 @@ const NO_EVENTS = () => undefined;
 export class FeatureRunner {
   readonly #feature: CompiledFeature;
   readonly #place: FeaturePlace;
+  /** Numbers without allowed values, which neither transforms nor other features read as raw values. */
+  readonly #isPlain: boolean;
   readonly #raw: unknown[] = [];
   #numbers = new Float64Array(16);
   #found = new Uint16Array(16);
@@ -58,6 +62,12 @@ export class FeatureRunner {
   constructor(feature: CompiledFeature, place: FeaturePlace) {
     this.#feature = feature;
     this.#place = place;
+    this.#isPlain =
+      feature.type === 'number' &&
+      feature.values === 1 &&
+      feature.allowed === undefined &&
+      !place.keepsRaw &&
+      feature.encoder.stages.every(({ stage }) => stage === 'numbers');
     this.#context = {
       request: {},
       entities: {},
@@ -80,8 +90,10 @@ export class FeatureRunner {
     const { shared, values } = feature;
     const rows = shared ? Math.min(run.rows, 1) : run.rows;
     this.#grow(rows * values, rows);
-    this.#gather(run, rows);
-    this.#check(run, rows);
+    if (!this.#takeNumbers(run, rows)) {
+      this.#gather(run, rows);
+      this.#check(run, rows);
+    }
     const { index, features, placed } = this.#place;
     if (this.#place.keepsRaw) for (let row = rows; row < run.rows; row++) this.#raw[row] = this.#raw[0];
     if (shared) {
@@ -94,6 +106,14 @@ export class FeatureRunner {
     runStages(feature.encoder.stages, this.#raw, this.#numbers, rows * values);
     this.#write(run, buffer, rows);
     if (shared && run.rows > 1) buffer.repeat(placed.offset, placed.width);
+  }
+
+  /** True when all rows are numbers that need no closer look; they are in `#numbers` then, and `#raw` is of an earlier run. */
+  #takeNumbers(run: PlanRun, rows: number): boolean {
+    if (!this.#isPlain || run.keepsRaw) return false;
+    const { source } = this.#feature;
+    this.#context.candidates = run.candidates;
+    return source.gatherNumbers?.(this.#context, rows, this.#feature, this.#numbers) === true;
   }
 
   #grow(cells: number, rows: number): void {
@@ -231,6 +251,7 @@ export class FeatureRunner {
 
   #notHeld(run: PlanRun, place: number, values: number): Error {
     const candidate = run.candidates[Math.floor(place / values)];
+    this.#gather(run, this.#feature.shared ? Math.min(run.rows, 1) : run.rows);
     return refuse.notFinite(this.#feature, this.#raw[place], candidate);
   }
 }

@@ -31,6 +31,16 @@ export const itemSource: SourceKind = {
             found[row] = value === undefined ? 0 : 1;
           }
         },
+        gatherNumbers({ candidates }, rows, { low, high }, numbers) {
+          for (let row = 0; row < rows; row++) {
+            const value = candidates[row]?.attributes[field];
+            // Written so that NaN fails it too.
+            if (typeof value !== 'number' || !(value >= low && value <= high && value - value === 0))
+              return false;
+            numbers[row] = value;
+          }
+          return true;
+        },
       }),
     };
   },
