@@ -72,15 +72,25 @@ export class TrackedReads<T> implements AsyncDisposable {
   async get(keys: readonly string[]): Promise<(T | undefined)[]> {
     if (!this.isTracking) return (await this.#fetch(keys)).map((bytes) => this.#decoded(bytes));
     const values: (T | undefined)[] = [];
-    const missing = new Set<string>();
+    const others = new Set<string>();
+    // The first value that is missing is on its way while the others are looked up: often it is the only one.
+    let first: Promise<Map<string, T | undefined>> | undefined;
     for (const key of keys) {
       const entry = this.#kept.get(key);
-      if (entry === undefined) missing.add(key);
       values.push(entry?.value);
+      if (entry !== undefined) continue;
+      if (first === undefined) first = this.#readAndKeep([key]);
+      else others.add(key);
     }
-    if (missing.size === 0) return values;
-    const read = await this.#readAndKeep([...missing]);
-    return values.map((value, index) => value ?? read.get(keys[index] as string));
+    if (first === undefined) return values;
+    const [one, rest] = await Promise.all([
+      first,
+      others.size === 0 ? undefined : this.#readAndKeep([...others]),
+    ]);
+    return values.map((value, index) => {
+      const key = keys[index] as string;
+      return value ?? rest?.get(key) ?? one.get(key);
+    });
   }
 
   async #readAndKeep(keys: readonly string[]): Promise<Map<string, T | undefined>> {
