@@ -1,3 +1,4 @@
+import { type LoggedInputs, loggedRows } from '@hotloop/model/features/flat-rows.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { type Pool, type Queryable, transaction } from '@hotloop/platform/postgres/pool.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
@@ -6,6 +7,7 @@ import { addCalls, type CallCount } from './sketches/call-store.ts';
 import type { SketchLayout } from './sketches/feature-sketch.ts';
 import { addRows, FeatureSketch, type FeatureSketches, sketchLayout } from './sketches/feature-sketch.ts';
 import { addToSpan, SPANS } from './sketches/sketch-store.ts';
+import { TextHashes } from './sketches/text-hashes.ts';
 import { type SlicesOfRow, slicesOfRows } from './slices.ts';
 
 /** Names of what is summarised beside the features; no feature can be called so. */
@@ -33,6 +35,7 @@ interface LoggedRow extends LoggedOutputs {
   readonly variant: string;
   readonly columns: number;
   readonly features: Buffer | null;
+  readonly input_spec: LoggedInputs['input_spec'];
   readonly statuses: Buffer | null;
   readonly queue_us: number;
   readonly run_us: number;
@@ -58,7 +61,7 @@ const CALLS = `
 // Input: positions; as arrays, models, versions and how many of 65536 rows of each are read. Output: these rows.
 const ROWS = `
   SELECT extract(epoch FROM at) * 1000 AS at_ms, model, version, variant, "rows", "columns", features, statuses, outputs,
-         output_spec, queue_us, run_us, error_code
+         output_spec, queue_us, run_us, error_code, CASE WHEN "columns" = 0 THEN input_spec ELSE '[]' END AS input_spec
   FROM prediction JOIN unnest($3::text[], $4::integer[], $5::integer[]) AS share (model, version, parts) USING (model, version)
   WHERE ingested > $1 AND ingested <= $2 AND variant <> 'shadow' AND (uuid_hash(prediction_id) & 65535) < parts`;
 
@@ -211,18 +214,17 @@ class Summary {
     const { layout, slicesOf } = group;
     const scores = scoresOf(row, manifest);
     for (const score of scores) group.scores.push(score);
-    if (!row.features || row.columns !== layout.width || row.columns > MAX_COLUMNS) return;
-    const values = new Float32Array(new Uint8Array(row.features).buffer);
-    if (values.length !== row.rows * row.columns) return;
+    const values = layout.width === 0 || layout.width > MAX_COLUMNS ? null : valuesOf(row, layout);
+    if (!values) return;
     const width = layout.features.length;
     const wanted = row.rows * width;
     const statuses = row.statuses?.length === wanted ? new Uint8Array(row.statuses) : new Uint8Array(wanted);
     addBlock(group, values, statuses, row.rows);
     if (!slicesOf) return;
     for (let at = 0; at < row.rows; at++)
-      for (const slice of slicesOf(values, at * row.columns)) {
+      for (const slice of slicesOf(values, at * layout.width)) {
         const part = this.#groupOf(row, manifest, startsAt, slice);
-        const own = values.subarray(at * row.columns, (at + 1) * row.columns);
+        const own = values.subarray(at * layout.width, (at + 1) * layout.width);
         addBlock(part, own, statuses.subarray(at * width, (at + 1) * width), 1);
         const score = scores[at];
         if (score !== undefined) part.scores.push(score);
@@ -306,6 +308,17 @@ class Summary {
   #manifestOf(model: string, version: number): Manifest | undefined {
     return this.#registry.current().models.get(model)?.versions.get(version)?.manifest;
   }
+}
+
+const TEXTS = new TextHashes();
+
+/** All inputs of the row's candidates, row by row; null where the log does not hold them in the form of this version. */
+function valuesOf(row: LoggedRow, { isMatrix, width, inputs }: SketchLayout): Float32Array | null {
+  if (!row.features || row.columns !== (isMatrix ? width : 0)) return null;
+  const values = isMatrix
+    ? new Float32Array(new Uint8Array(row.features).buffer)
+    : loggedRows(inputs, row, TEXTS);
+  return values?.length === row.rows * width ? values : null;
 }
 
 function layoutOf(manifest: Manifest): Layout {

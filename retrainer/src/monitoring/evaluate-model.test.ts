@@ -1,3 +1,4 @@
+import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import {
   addEventShapes,
   SHAPE_SPAN_MS,
@@ -20,6 +21,8 @@ import { evaluateSources } from './evaluate-sources.ts';
 import { keepBaseline } from './keep-baseline.ts';
 import { evaluateDomain } from './signals/evaluate-domain.ts';
 import { readCalls } from './sketches/call-store.ts';
+import type { FeatureSketch } from './sketches/feature-sketch.ts';
+import { readBaseline, readSketches, SPANS } from './sketches/sketch-store.ts';
 import { trainingRows } from './testing/training-rows.ts';
 
 const MANIFEST = `name: m
@@ -86,4 +89,59 @@ it('finds what is wrong in one slice, in all features together, and at the sourc
   expect(await evaluateSources(stores.pool, live, now)).toMatchObject([
     { kind: 'schema', feature: 'spent', producer: { topic: 'shop', field: 'price', firstOffset: '4711' } },
   ]);
+});
+
+it('summarises features that feed several inputs, texts by which there are', async () => {
+  await using stores = await openStores();
+  const { pool } = stores;
+  const manifest = parseManifest(`name: m
+task: binary
+features:
+  - {name: price, from: request.price, input: wide}
+  - {name: shop, from: request.shop, transform: [{id: {values: [north, south]}}], input: shop_id}
+  - {name: note, from: request.note, dtype: string, input: note}
+`);
+  const record = { model: 'm', version: 1, manifest, bundleSha256: '', sourceUrl: null };
+  const registry = {
+    ...stores.registry,
+    current: () => ({ models: new Map([['m', { name: 'm', versions: new Map([[1, record]]) }]]) }),
+  } as unknown as Stores['registry'];
+  const spec = [
+    { name: 'wide', datatype: 'FP32', shape: [1, 1] },
+    { name: 'shop_id', datatype: 'INT64', shape: [1, 1] },
+    { name: 'note', datatype: 'BYTES', shape: [1, 1] },
+  ];
+  const now = Date.now();
+  const ids = await logPredictions(
+    pool,
+    Array.from({ length: 60 }, (_v, row) => ({ model: 'm', at: now - HOUR + row, features: [0, 0] })),
+  );
+  for (const [row, id] of ids.entries()) {
+    const note = ['red', 'blue', 'green'][row % 3]!;
+    const bytes = Buffer.alloc(4 + 8 + 4 + note.length);
+    bytes.writeFloatLE(row, 0);
+    bytes.writeBigInt64LE(BigInt(row % 2), 4);
+    bytes.writeUInt32LE(note.length, 12);
+    bytes.write(note, 16);
+    await pool.query(
+      'UPDATE prediction SET features = $2, input_spec = $3, "columns" = 0, "rows" = 1 WHERE prediction_id = $1',
+      [id, bytes, JSON.stringify(spec)],
+    );
+  }
+  await eventually(async () => {
+    await collectLoggedRows(pool, registry, now);
+    return (await readCalls(pool, 'm', 'minute', 0, now + 1)).reduce((sum, one) => sum + one.calls, 0) >= 60;
+  });
+  const query = { model: 'm', span: SPANS.hour, since: 0, until: now + 1 };
+  const sketches = await readSketches(pool, query);
+  expect(sketches.get('price')!.values).toMatchObject({ count: 60, min: 0, max: 59 });
+  expect(sketches.get('shop')!.values.mean).toBeCloseTo(0.5, 6);
+  expect(Math.round(sketches.get('note')!.values.distinct.estimate())).toBe(3);
+  const baseline = { rows: 3, columns: 3, features: Float32Array.from([0, 0, 0, 5, 1, 1, 9, 0, 2]) };
+  await transaction(pool, (client) =>
+    keepBaseline(client, manifest, 1, { ...baseline, texts: ['red', 'blue', 'green'] }),
+  );
+  const kept = await readBaseline(pool, 'm', 1);
+  const hashes = (sketch: FeatureSketch) => [...sketch.values.bins.keys()].sort((a, b) => a - b);
+  expect(hashes(kept!.sketches.get('note')!)).toEqual(hashes(sketches.get('note')!));
 });

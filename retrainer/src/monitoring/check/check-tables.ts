@@ -73,7 +73,8 @@ export function checkTables(reference: Table, current: Table, monitor: MonitorSp
     present.set(name, sketchOf(now, categories));
   }
   const judged = judgeFeatures({
-    ...{ layout: { width: layout.length, features: layout }, current: present, baseline: past, monitor },
+    layout: { width: layout.length, features: layout, inputs: [], isMatrix: true },
+    ...{ current: present, baseline: past, monitor },
     ...{ maxMissing: new Map(), against: 'the reference' },
   });
   signals.push(...judged.signals);

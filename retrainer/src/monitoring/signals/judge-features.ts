@@ -226,7 +226,7 @@ function newCategoryOf({ feature, now, past, window }: Pair): Candidate | null {
 function rangeOf({ feature, now, past, window }: Pair): Candidate | null {
   let outside = now.outOfRange;
   let before = past.outOfRange;
-  if (feature.kind === 'number' && past.values.count > 0) {
+  if (feature.kind === 'number' && !feature.isText && past.values.count > 0) {
     const width = past.values.max - past.values.min || Math.abs(past.values.max) || 1;
     const [low, high] = [past.values.min - width / 2, past.values.max + width / 2];
     for (const [bin, count] of now.values.sortedBins()) {
@@ -272,7 +272,7 @@ function constantOf({ feature, now, past }: Pair): Candidate | null {
       ...aboutOf(feature),
       ...{ effect: 1, low: 1, high: 1, unit: 'share', threshold: 1, n: now.values.count },
       severity: 'warning',
-      message: `${feature.name} is ${short(now.values.min)} in every row; before it took about ${Math.round(past.values.distinct.estimate())} values`,
+      message: `${feature.name} is ${feature.isText ? 'one text' : short(now.values.min)} in every row; before it took about ${Math.round(past.values.distinct.estimate())} values`,
     },
   };
 }
@@ -281,6 +281,7 @@ const aboutOf = ({ name, source }: SketchedFeature) => ({ feature: name, source 
 
 /** The middle and the spread of a number, or the commonest categories. */
 export function summaryOf(feature: SketchedFeature, sketch: FeatureSketch): string {
+  if (feature.isText) return `${Math.round(sketch.values.distinct.estimate())} different texts`;
   if (feature.kind === 'number') {
     const at = (q: number) => short(sketch.values.quantile(q));
     return sketch.values.count === 0 ? 'no values' : `median ${at(0.5)} (${at(0.05)} to ${at(0.95)})`;

@@ -1,4 +1,5 @@
 import { FEATURE_STATUS } from '@hotloop/model/features/feature-status.ts';
+import { type RowInput, rowInputs } from '@hotloop/model/features/flat-rows.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import {
@@ -17,6 +18,8 @@ export interface SketchedFeature {
   readonly kind: FeatureKind;
   readonly offset: number;
   readonly width: number;
+  /** Its values are hashes of texts: which there are is known, and not how large they are. */
+  readonly isText?: boolean;
   /** Names of the categories of one_hot, as the manifest writes them. */
   readonly categories: readonly string[];
   /** What the values come from, such as `history.user.view`: features of one cause share it. */
@@ -24,8 +27,11 @@ export interface SketchedFeature {
 }
 
 export interface SketchLayout {
-  /** Columns of a logged row; 0 where features feed several inputs, whose values are not summarised yet. */
+  /** Columns of a row of all inputs, one input after another. */
   readonly width: number;
+  readonly inputs: readonly RowInput[];
+  /** The log holds rows as they are; else it holds tensors, one for each input. */
+  readonly isMatrix: boolean;
   readonly features: readonly SketchedFeature[];
 }
 
@@ -36,8 +42,10 @@ export const WIDE_BUCKETS = 256;
 export function sketchLayout(manifest: Manifest): SketchLayout {
   const columns = columnsOf(manifest);
   return {
-    width: columns.isMatrix ? columns.width : 0,
-    features: columns.features.map(({ name, offset, width }, index) => {
+    width: columns.width,
+    inputs: rowInputs(columns, manifest.input),
+    isMatrix: columns.isMatrix,
+    features: columns.features.map(({ name, offset, width, input }, index) => {
       const feature = manifest.features[index]!;
       const step = feature.transform.find((one) => typeof one === 'object' && 'one_hot' in one);
       const names = typeof step === 'object' && 'one_hot' in step ? step.one_hot.map(String) : [];
@@ -46,6 +54,7 @@ export function sketchLayout(manifest: Manifest): SketchLayout {
         name,
         offset,
         width,
+        ...(columns.inputs.find((one) => one.name === input)?.dtype === 'string' ? { isText: true } : {}),
         kind: isCategory ? 'category' : width <= 1 ? 'number' : 'wide',
         categories: isCategory ? names : [],
         source: feature.from
