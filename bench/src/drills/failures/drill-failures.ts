@@ -116,14 +116,15 @@ async function runTestCells(
     { stateDir: join(ROOT, '.hotloop'), log: () => undefined },
     AbortSignal.timeout(SERVICES_MS),
   );
-  const run = (root: string, tests: readonly NamedTest[]) => runTests(root, tests, services.addresses);
+  const run = (root: string, tests: readonly NamedTest[], untilFailure = false) =>
+    runTests(root, { tests, untilFailure, services: services.addresses });
   const all = cells.flatMap(({ tests }) => tests);
   const outcomes = await run(ROOT, all);
   for (const cell of cells) {
     const own = cell.tests.map((test) => ({ test, outcome: outcomes[all.indexOf(test)] }));
     const problems = own.flatMap(({ test, outcome }) => problemsOf(test, outcome));
     using _bug = planted.plant(cell.bug);
-    const withBug = await run(planted.root, cell.tests);
+    const withBug = await run(planted.root, cell.tests, true);
     const caught = withBug.some(({ failed }) => failed > 0);
     results.set(cell.id, { problems, caught });
     say(
@@ -138,18 +139,21 @@ function problemsOf({ file, name }: NamedTest, outcome: TestOutcome | undefined)
   return outcome.failed > 0 ? [`"${name}" failed: ${outcome.messages[0] ?? ''}`] : [];
 }
 
-async function runTests(root: string, tests: readonly NamedTest[], services: object): Promise<TestOutcome[]> {
+async function runTests(
+  root: string,
+  order: { readonly tests: readonly NamedTest[]; readonly untilFailure: boolean; readonly services: object },
+): Promise<TestOutcome[]> {
   const script = fileURLToPath(new URL('./run-tests.ts', import.meta.url));
   // The copy's own script, so that everything it imports is the copy's.
   const own = join(root, script.slice(ROOT.length));
-  const child = spawn(process.execPath, [own, JSON.stringify({ tests, services })], {
+  const child = spawn(process.execPath, [own, JSON.stringify(order)], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: TESTS_MS,
   });
   let last = '';
   for await (const line of createInterface({ input: child.stdout })) if (line.startsWith('[{')) last = line;
-  return last === '' ? tests.map(() => ({ passed: 0, failed: 0, messages: [] })) : JSON.parse(last);
+  return last === '' ? order.tests.map(() => ({ passed: 0, failed: 0, messages: [] })) : JSON.parse(last);
 }
 
 /** A scene with its own stores. */

@@ -8,6 +8,8 @@ import type { Stores } from '../../stand/stores.ts';
 export interface NamedTest {
   readonly file: string;
   readonly name: string;
+  /** Where the title is written, when another file writes it; for the test that checks it. */
+  readonly titledIn?: string;
 }
 
 export interface TestOutcome {

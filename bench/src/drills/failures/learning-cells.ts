@@ -123,10 +123,10 @@ export const LEARNING_CELLS: readonly TestCell[] = [
     tests: [
       {
         file: 'platform/src/registry/registry.test.ts',
-        name: 'keeps the last snapshot while Postgres is away',
+        name: 'keeps the last snapshot while Postgres is down',
       },
       { file: 'platform/src/registry/registry.test.ts', name: 'finds a change by polling' },
-      { file: 'platform/src/registry/registry.test.ts', name: 'listens again after its connection was cut' },
+      { file: 'platform/src/registry/registry.test.ts', name: 'listens again after its connection was lost' },
     ],
     bug: {
       file: 'platform/src/registry/postgres-registry.ts',
@@ -157,7 +157,7 @@ export const LEARNING_CELLS: readonly TestCell[] = [
       { file: 'platform/src/postgres/postgres.test.ts', name: 'runs on the tables of a newer release' },
       {
         file: 'platform/src/registry/registry.test.ts',
-        name: 'leaves out a version whose manifest it cannot read',
+        name: 'skips a version whose manifest it cannot read',
       },
     ],
     bug: {
@@ -173,11 +173,11 @@ export const LEARNING_CELLS: readonly TestCell[] = [
     tests: [
       {
         file: 'compute/src/slots/measured-memory.test.ts',
-        name: 'keeps more than its model may take is ended and replaced',
+        name: 'a runner that retains more than its limit is killed and replaced',
       },
       {
         file: 'compute/src/slots/measured-memory.test.ts',
-        name: 'is not the fault of the work that the runner has',
+        name: 'is not blamed on the work that runs when the runner is killed',
       },
     ],
     bug: {
@@ -192,7 +192,7 @@ export const LEARNING_CELLS: readonly TestCell[] = [
     holds: 'the start is refused in one line that names each variable, and never prints a value',
     tests: [
       { file: 'platform/src/config.test.ts', name: 'the configuration' },
-      { file: 'compute/src/main.test.ts', name: 'refuses to start with a provider that does not exist' },
+      { file: 'compute/src/main.test.ts', name: 'refuses to start with an unknown execution provider' },
       { file: 'retrainer/src/main.test.ts', name: 'in one line' },
     ],
     bug: {

@@ -6,6 +6,8 @@ import type { NamedTest, TestOutcome } from './failure-cell.ts';
 interface Order {
   readonly tests: readonly NamedTest[];
   readonly services: TestServiceAddresses;
+  /** Ends at the first test that fails. */
+  readonly untilFailure: boolean;
 }
 
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
@@ -13,13 +15,14 @@ const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 /**
  * Prints, as the last line on stdout, the result of each named test; a name selects all tests whose name contains it.
  */
-async function run({ tests, services }: Order): Promise<TestOutcome[]> {
+async function run({ tests, services, untilFailure }: Order): Promise<TestOutcome[]> {
   const root = process.cwd();
   const vitest = await startVitest(
     'test',
     [...new Set(tests.map(({ file }) => file))],
     {
       ...{ root, run: true, watch: false, maxWorkers: 1, reporters: [{}], globalSetup: [] },
+      bail: untilFailure ? 1 : 0,
       testNamePattern: new RegExp(tests.map(({ name }) => escaped(name)).join('|')),
       provide: { hotloopServices: services },
     },

@@ -9,8 +9,8 @@ export const SERVING_CELLS: readonly TestCell[] = [
       'its batch runs again on another one; an input that ends runners again and again is not run any more',
     tests: [
       { file: 'compute/src/swap.test.ts', name: 'replaces a runner that is killed' },
-      { file: 'compute/src/failures.test.ts', name: 'sets an input aside that has ended runners' },
-      { file: 'compute/src/batching/batcher.test.ts', name: 'runs a lost batch again' },
+      { file: 'compute/src/failures.test.ts', name: 'quarantines an input that has ended three runners' },
+      { file: 'compute/src/batching/batcher.test.ts', name: 'retries a lost batch, each request alone' },
     ],
     bug: {
       file: 'compute/src/batching/batcher.ts',
@@ -22,7 +22,12 @@ export const SERVING_CELLS: readonly TestCell[] = [
     id: 4,
     fault: 'kill -9 of the postprocessor',
     holds: 'every decision that was answered is in the log',
-    tests: [{ file: 'postprocessor/src/main.test.ts', name: 'kill -9 right after the answer does not lose' }],
+    tests: [
+      {
+        file: 'postprocessor/src/main.test.ts',
+        name: 'loses no decision when it is killed (SIGKILL) right after the answer',
+      },
+    ],
     bug: {
       file: 'postprocessor/src/decide.ts',
       from: '    await journal.append(',
@@ -36,7 +41,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
     tests: [
       {
         file: 'compute/src/main.test.ts',
-        name: 'loses no answered prediction when it is killed in full work',
+        name: 'loses no answered prediction when it is killed under load',
       },
       { file: 'platform/src/journal/shipper-failures.test.ts', name: 'goes on where it stopped' },
     ],
@@ -85,10 +90,13 @@ export const SERVING_CELLS: readonly TestCell[] = [
     fault: 'Redis comes back empty',
     holds: 'the history is rebuilt from the archive by itself',
     tests: [
-      { file: 'preprocessor/src/archive/archive-events.test.ts', name: 'rebuild a history that was emptied' },
+      {
+        file: 'preprocessor/src/archive/archive-events.test.ts',
+        name: 'rebuild an emptied history automatically',
+      },
       {
         file: 'preprocessor/src/history/redis-history.test.ts',
-        name: 'is not filled until it is told so again',
+        name: 'is not filled until it is marked as filled again',
       },
     ],
     bug: {
@@ -115,12 +123,12 @@ export const SERVING_CELLS: readonly TestCell[] = [
     tests: [
       {
         file: 'platform/src/journal/shipper.test.ts',
-        name: 'keeps one row for a key however often it comes',
+        name: 'keeps one row per key however often it arrives',
       },
       { file: 'platform/src/journal/shipper-failures.test.ts', name: 'pg_terminate_backend' },
       {
         file: 'platform/src/journal/shipper-failures.test.ts',
-        name: 'waits while Postgres is away, loses nothing',
+        name: 'waits while Postgres is down, loses nothing',
       },
     ],
     bug: {
@@ -138,8 +146,12 @@ export const SERVING_CELLS: readonly TestCell[] = [
         file: 'preprocessor/src/events.test.ts',
         name: 'reach the history once each, however often they are sent',
       },
-      { file: 'preprocessor/src/history/redis-history.test.ts', name: 'holds the same after any batching' },
-      { file: 'platform/src/kafka/kafka.test.ts', name: 'stops within its deadline while the sink is away' },
+      {
+        file: 'preprocessor/src/history/redis-history.test.ts',
+        name: 'has the same contents after any batching',
+        titledIn: 'preprocessor/src/testing/history-contract.ts',
+      },
+      { file: 'platform/src/kafka/kafka.test.ts', name: 'stops within its deadline while the handler fails' },
     ],
     bug: {
       file: 'preprocessor/src/history/append-events.ts',
@@ -152,10 +164,13 @@ export const SERVING_CELLS: readonly TestCell[] = [
     fault: 'an unreadable message on a topic',
     holds: 'it is kept apart with its bytes, and its neighbours go on',
     tests: [
-      { file: 'platform/src/kafka/kafka.test.ts', name: 'sets a malformed one aside with its bytes' },
       {
         file: 'platform/src/kafka/kafka.test.ts',
-        name: 'makes the one message that the sink never takes a dead letter',
+        name: 'stores a malformed one as a dead letter with its bytes',
+      },
+      {
+        file: 'platform/src/kafka/kafka.test.ts',
+        name: 'makes a dead letter of the one message that the handler never accepts',
       },
     ],
     bug: {
@@ -170,13 +185,13 @@ export const SERVING_CELLS: readonly TestCell[] = [
     holds:
       'strict models refuse with RESOURCE_EXHAUSTED, what was accepted stays, and it goes on when there is room',
     tests: [
-      { file: 'platform/src/journal/journal.test.ts', name: 'refuses rows when its bound is reached' },
+      { file: 'platform/src/journal/journal.test.ts', name: 'rejects rows when its limit is reached' },
       {
         file: 'platform/src/journal/journal.test.ts',
         name: 'where an attempt on a full disk left the start of one',
       },
-      { file: 'platform/src/journal/journal.test.ts', name: 'goes on when a full disk has room again' },
-      { file: 'compute/src/failures.test.ts', name: 'refuses when the log is full' },
+      { file: 'platform/src/journal/journal.test.ts', name: 'continues when there is room again' },
+      { file: 'compute/src/failures.test.ts', name: 'rejects requests when the log is full' },
     ],
     bug: {
       file: 'platform/src/journal/journal.ts',
@@ -207,11 +222,11 @@ export const SERVING_CELLS: readonly TestCell[] = [
     tests: [
       {
         file: 'platform/src/registry/bundle-store.test.ts',
-        name: 'leaves nothing half-written beside the bundles',
+        name: 'leaves no partial files next to the bundles',
       },
       {
         file: 'platform/src/registry/bundle-store.test.ts',
-        name: 'says that the store cannot take a bundle',
+        name: 'reports that the store cannot be written when its folder is read-only',
       },
     ],
     bug: {
@@ -229,7 +244,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
         file: 'compute/src/slots/hostile-models.test.ts',
         name: 'copies of a good model with a byte flipped',
       },
-      { file: 'model/src/onnx/inspect-refusals.test.ts', name: 'refuses a file cut anywhere' },
+      { file: 'model/src/onnx/inspect-refusals.test.ts', name: 'rejects a file truncated at any position' },
       { file: 'platform/src/registry/bundle-store.test.ts', name: 'of which one bit has changed' },
     ],
     bug: {
@@ -257,7 +272,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
     fault: 'outputs that are no numbers',
     holds: 'INTERNAL nonfinite_output, the pair stays in the log; a canary that gives them is rolled back',
     tests: [
-      { file: 'compute/src/grpc/inference-service.test.ts', name: 'one that is wrong fails alone' },
+      { file: 'compute/src/grpc/inference-service.test.ts', name: 'an invalid item fails alone' },
       { file: 'compute/src/rest/rest-refusals.test.ts', name: 'where JSON cannot carry' },
       { file: 'retrainer/src/rollouts/rollouts.test.ts', name: 'is rolled back by failed answers' },
     ],
@@ -272,10 +287,10 @@ export const SERVING_CELLS: readonly TestCell[] = [
     fault: 'a model that is too slow, hangs, or asks for too much memory',
     holds: 'it fails inside its runner; a hung runner is ended, and others are served',
     tests: [
-      { file: 'compute/src/failures.test.ts', name: 'ends a runner that hangs' },
+      { file: 'compute/src/failures.test.ts', name: 'kills a runner that hangs' },
       {
         file: 'compute/src/slots/hostile-models.test.ts',
-        name: 'lets a model that asks for more memory than it may fail',
+        name: 'fails a run that allocates more memory than allowed inside its runner',
       },
     ],
     bug: {
@@ -293,11 +308,11 @@ export const SERVING_CELLS: readonly TestCell[] = [
         file: 'platform/src/grpc/server.test.ts',
         name: 'answer RESOURCE_EXHAUSTED to a message that is too large',
       },
-      { file: 'platform/src/grpc/unreadable-request.test.ts', name: 'bytes that are no request' },
+      { file: 'platform/src/grpc/unreadable-request.test.ts', name: 'bytes that are not a request' },
       { file: 'compute/src/rest/rest-server.test.ts', name: 'Open Inference Protocol over REST' },
       {
         file: 'model/src/onnx/inspect.test.ts',
-        name: 'refuses a small file that would decode into a large one',
+        name: 'rejects a small file that would decode into a large one',
       },
     ],
     bug: {
@@ -313,7 +328,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
     tests: [
       {
         file: 'platform/src/framed/served/ordered-stream.test.ts',
-        name: 'asks for no more while the client does not read',
+        name: 'reads no more requests while the client does not read',
       },
     ],
     bug: {
@@ -329,12 +344,12 @@ export const SERVING_CELLS: readonly TestCell[] = [
     tests: [
       {
         file: 'compute/src/failures.test.ts',
-        name: 'fails what has expired or was cancelled without running it',
+        name: 'fails expired and cancelled requests without running them',
       },
       { file: 'platform/src/framed/framed.test.ts', name: 'cancel a running item at the server' },
       {
         file: 'compute/src/batching/work-queue.test.ts',
-        name: 'never hands out what has expired or was cancelled',
+        name: 'never hands out expired or cancelled work',
       },
     ],
     bug: {
