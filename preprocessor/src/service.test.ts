@@ -1,6 +1,9 @@
 import { eventsOf } from '@hotloop/model/features/event-list.ts';
 import { manifestOf } from '@hotloop/model/testing/manifests.ts';
-import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import { type Authenticator, createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import { createJwtVerifier } from '@hotloop/platform/auth/jwt-verifier.ts';
+import { openKeyring } from '@hotloop/platform/auth/keyring.ts';
+import { startIssuer } from '@hotloop/platform/auth/testing/test-issuer.ts';
 import { FramedClient } from '@hotloop/platform/framed/framed-client.ts';
 import { fromStatus } from '@hotloop/platform/framed/status.ts';
 import { openChannel, withDeadline } from '@hotloop/platform/grpc/client.ts';
@@ -29,6 +32,9 @@ import { MemoryTracing } from './testing/memory-tracing.ts';
 import { serveDecision, serveInference } from './testing/port-servers.ts';
 import { versionRecord } from './testing/version-record.ts';
 
+/** Quotas stand still, so that they do not depend on how fast the test runs. */
+const NOW = Date.now();
+
 const RANKER = manifestOf({
   name: 'ranker',
   task: 'ranking',
@@ -45,7 +51,14 @@ const PLAIN = manifestOf({
 });
 
 /** The preprocessor between gRPC servers that simulate compute and postprocessor, and a client. */
-async function open(options: { apiKeys?: string; apiKey?: string; limits?: AdmissionLimits } = {}) {
+async function open(
+  options: {
+    apiKeys?: string;
+    apiKey?: string;
+    limits?: AdmissionLimits;
+    authenticator?: Authenticator;
+  } = {},
+) {
   const stack = new AsyncDisposableStack();
   const registry = memoryRegistry();
   for (const manifest of [PLAIN, RANKER])
@@ -68,7 +81,7 @@ async function open(options: { apiKeys?: string; apiKey?: string; limits?: Admis
       {
         ...{ registry, inference: inferencePort, decision: decisionPort, history },
         ...{ keepDeadLetter: async () => undefined, tracing: new MemoryTracing(false), log: silentLog() },
-        authenticator: createAuthenticator(options.apiKeys),
+        authenticator: options.authenticator ?? createAuthenticator(options.apiKeys),
       },
     ),
   );
@@ -94,6 +107,14 @@ async function open(options: { apiKeys?: string; apiKey?: string; limits?: Admis
     predict: (request: PredictRequest, timeoutMs = 5000) =>
       new Promise<PredictReply__Output>((resolve, reject) => {
         client.predict(request, metadata, withDeadline(timeoutMs), (error, reply) =>
+          error ? reject(fromStatus(error)) : resolve(reply as PredictReply__Output),
+        );
+      }),
+    predictAs: (request: PredictRequest, token: string) =>
+      new Promise<PredictReply__Output>((resolve, reject) => {
+        const own = channel.metadata();
+        own.set('authorization', `Bearer ${token}`);
+        client.predict(request, own, withDeadline(10_000), (error, reply) =>
           error ? reject(fromStatus(error)) : resolve(reply as PredictReply__Output),
         );
       }),
@@ -201,6 +222,40 @@ describe('PredictionService over gRPC', () => {
     );
     for (const [index, score] of scores.entries())
       expect(score).toBeCloseTo(logistic([Math.fround(index / 100), 1, 0, 0]), 5);
+  });
+
+  it('answers tokens of an issuer by role, model and project, and follows its renewed keys', async () => {
+    await using issuer = await startIssuer();
+    await using ring = await openKeyring({ list: async () => [] }, silentLog(), {
+      ...{ apiKeys: undefined, tokens: createJwtVerifier(issuer.settings), now: () => NOW },
+      projects: { list: async () => [{ name: 'shop', perSecond: 1 }] },
+    });
+    await using opened = await open({ authenticator: ring });
+    const ask = async (claims: Record<string, unknown>, model = 'plain') =>
+      opened.predictAs(
+        { ...plain(1), model },
+        await issuer.sign({ realm: { roles: ['predict'] }, ...claims }),
+      );
+    expect((await ask({})).model).toBe('plain');
+    expect(opened.inference.items.at(-1)).toMatchObject({ caller: 'ada' });
+    const refusals: [() => Promise<unknown>, string, string][] = [
+      [() => ask({ exp: Math.floor(Date.now() / 1000) - 60 }), 'UNAUTHENTICATED', 'expired_token'],
+      [() => ask({ aud: 'another' }), 'UNAUTHENTICATED', 'invalid_token'],
+      [() => ask({ realm: { roles: ['operate'] } }), 'PERMISSION_DENIED', 'missing_role'],
+      [() => ask({ hotloop_models: ['ranker'] }), 'PERMISSION_DENIED', 'model_not_in_scope'],
+      [() => ask({ hotloop_project: 'shop' }), 'PERMISSION_DENIED', 'model_not_in_scope'],
+      [() => ask({ hotloop_project: 'nobody' }), 'PERMISSION_DENIED', 'unknown_project'],
+      [() => ask({ hotloop_project: 7 }), 'UNAUTHENTICATED', 'invalid_token'],
+      [() => opened.predict(plain(1)), 'UNAUTHENTICATED', 'missing_api_key'],
+    ];
+    for (const [asked, code, reason] of refusals)
+      expect(await refusal(asked())).toMatchObject({ code, reason });
+    // All callers of a project share its quota: the first takes it, whatever becomes of the prediction.
+    const inShop = () => refusal(ask({ hotloop_project: 'shop', sub: crypto.randomUUID() }, 'shop-none'));
+    expect(await inShop()).toMatchObject({ code: 'NOT_FOUND' });
+    expect(await inShop()).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'quota' });
+    await issuer.rotate();
+    await expect.poll(() => ask({}).then(({ model }) => model, String), { timeout: 20_000 }).toBe('plain');
   });
 
   it('says when to try again where it refuses because of others, by call and on a stream', async () => {

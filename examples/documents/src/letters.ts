@@ -40,8 +40,11 @@ outcome:
   label: "event.desk"
   window: 1h
 training:
-  optimizer: {adam: {learning_rate: 2e-2}}
-  epochs: 12
+  network: {kind: logistic}
+  loss: {cross_entropy: {label_smoothing: 0.05}}   # some letters could go to two desks
+  optimizer: {sgd: {learning_rate: 8, momentum: 0.9}}   # texts have length 1, so steps may be long
+  schedule: {kind: cosine}
+  epochs: 16
   batch: 64
   holdout: 0.1
   gate: {metric: accuracy, at_least: 0.0, min_examples: 100}

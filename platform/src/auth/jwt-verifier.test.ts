@@ -1,41 +1,12 @@
-import { createServer } from 'node:http';
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { generateKeyPair } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../log.ts';
 import { authorize } from './authorization.ts';
 import { createJwtVerifier, isJwt } from './jwt-verifier.ts';
 import { openKeyring } from './keyring.ts';
+import { AUDIENCE, startIssuer } from './testing/test-issuer.ts';
 
-const AUDIENCE = 'hotloop';
 const NO_KEYS = { list: async () => [] };
-
-/** A local issuer with an OpenID configuration and one key. */
-async function startIssuer() {
-  const { publicKey, privateKey } = await generateKeyPair('ES256');
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    asked.push(request.url ?? '');
-    const body = request.url === '/keys' ? { keys: [jwk] } : { issuer, jwks_uri: `${issuer}/keys` };
-    response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const issuer = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
-  const sign = (claims: JWTPayload, key = privateKey) =>
-    new SignJWT({ iss: issuer, aud: AUDIENCE, sub: 'ada', ...claims })
-      .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
-      .setIssuedAt()
-      .setExpirationTime(claims.exp ?? '5m')
-      .sign(key);
-  const settings = { issuer, audience: AUDIENCE, rolesClaim: 'realm.roles', modelsClaim: 'hotloop_models' };
-  return {
-    ...{ issuer, asked, sign, settings },
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
-}
 
 describe('a token of an OpenID Connect issuer', () => {
   it('gives subject, roles and models, and is not verified again the second time', async () => {
@@ -79,13 +50,17 @@ describe('a token of an OpenID Connect issuer', () => {
   it('cannot be verified while the issuer is down, and is accepted when it is back', async () => {
     const verifier = createJwtVerifier({
       ...{ issuer: 'http://127.0.0.1:9', audience: AUDIENCE, rolesClaim: 'roles', modelsClaim: 'm' },
+      projectClaim: 'p',
     });
     await expect(verifier.verify('eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.AA')).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       reason: 'issuer_unavailable',
     });
     expect(() =>
-      createJwtVerifier({ issuer: 'http://far.example', audience: 'a', rolesClaim: 'r', modelsClaim: 'm' }),
+      createJwtVerifier({
+        ...{ issuer: 'http://far.example', audience: 'a', rolesClaim: 'r', modelsClaim: 'm' },
+        projectClaim: 'p',
+      }),
     ).toThrow('https');
   });
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { type Caller, ROLES, type Role } from './authorization.ts';
+import { modelsOf } from './project-store.ts';
 
 export interface JwtSettings {
   /** `iss` of the tokens; its OpenID configuration says where the keys are. */
@@ -14,6 +15,8 @@ export interface JwtSettings {
   readonly rolesClaim: string;
   /** The claim with the models that the caller may access; a token without it may access all. */
   readonly modelsClaim: string;
+  /** The claim with the project that the caller belongs to; a token without it belongs to the whole installation. */
+  readonly projectClaim: string;
 }
 
 /** Verifies tokens of one issuer. */
@@ -30,6 +33,8 @@ export interface JwtVerifier {
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 const CLOCK_TOLERANCE_S = 5;
 const TIMEOUT_MS = 5000;
+/** The issuer is asked again at most so often for a key that is not known, which is how soon a renewed one counts. */
+const KEYS_COOLDOWN_MS = 1000;
 const MOST_TOKEN_CHARACTERS = 16_384;
 const MOST_KEPT = 10_000;
 /** How long a verified token is cached; never beyond its expiry. */
@@ -97,7 +102,10 @@ async function verifySignature(
 async function findKeys({ issuer, jwksUrl }: JwtSettings): Promise<JWTVerifyGetKey> {
   const url = jwksUrl ?? (await discover(issuer));
   refusePlain(url);
-  return createRemoteJWKSet(new URL(url), { timeoutDuration: TIMEOUT_MS });
+  return createRemoteJWKSet(new URL(url), {
+    timeoutDuration: TIMEOUT_MS,
+    cooldownDuration: KEYS_COOLDOWN_MS,
+  });
 }
 
 /** OpenID Connect Discovery 1.0, section 4: the issuer in the document must equal the requested one. */
@@ -115,13 +123,20 @@ async function discover(issuer: string): Promise<string> {
   }
 }
 
-function callerOf(payload: JWTPayload, { rolesClaim, modelsClaim }: JwtSettings): Caller {
+function callerOf(payload: JWTPayload, { rolesClaim, modelsClaim, projectClaim }: JwtSettings): Caller {
+  const project = claimAt(payload, projectClaim);
+  // A claim that cannot be read must not open the whole installation.
+  if (project !== undefined && (typeof project !== 'string' || project === ''))
+    throw refused(`the token is not valid here: its claim ${projectClaim} is wrong`, 'invalid_token');
   const roles = textsIn(payload, rolesClaim).map((name) => name.replace(/^hotloop[:.]/, ''));
-  const models = claimAt(payload, modelsClaim) === undefined ? undefined : textsIn(payload, modelsClaim);
+  const named =
+    claimAt(payload, modelsClaim) === undefined ? undefined : new Set(textsIn(payload, modelsClaim));
+  const models = project === undefined ? named : modelsOf(project, named);
   return {
     subject: String(payload.sub).slice(0, 256),
     roles: new Set(roles.filter((name): name is Role => ROLES.includes(name as Role))),
-    ...(models === undefined ? {} : { models: new Set(models) }),
+    ...(models === undefined ? {} : { models }),
+    ...(project === undefined ? {} : { project: { name: project } }),
   };
 }
 

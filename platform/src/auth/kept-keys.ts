@@ -2,6 +2,7 @@ import { z } from '../config.ts';
 import type { SnapshotFile } from '../registry/snapshot-file.ts';
 import type { ApiKeyRecord, ApiKeyStore } from './api-key-store.ts';
 import { ROLES } from './authorization.ts';
+import type { Project } from './project-store.ts';
 
 const keptSchema = z.array(
   z.object({
@@ -14,6 +15,10 @@ const keptSchema = z.array(
     expiresAt: z.coerce.date().optional(),
     createdAt: z.coerce.date(),
     revoked: z.boolean(),
+    project: z.string().optional(),
+    limits: z
+      .object({ name: z.string(), perSecond: z.number().optional(), maxModels: z.number().optional() })
+      .optional(),
   }),
 );
 
@@ -44,6 +49,8 @@ function recordOf({
   models,
   perSecond,
   expiresAt,
+  project,
+  limits,
   ...record
 }: z.output<typeof keptSchema>[number]): ApiKeyRecord {
   return {
@@ -51,5 +58,20 @@ function recordOf({
     ...(models === undefined ? {} : { models }),
     ...(perSecond === undefined ? {} : { perSecond }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(project === undefined ? {} : { project }),
+    // Without its project a key could access every model.
+    ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
+  };
+}
+
+function limitsOf({
+  name,
+  perSecond,
+  maxModels,
+}: NonNullable<z.output<typeof keptSchema>[number]['limits']>): Project {
+  return {
+    name,
+    ...(perSecond === undefined ? {} : { perSecond }),
+    ...(maxModels === undefined ? {} : { maxModels }),
   };
 }

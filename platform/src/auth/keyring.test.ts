@@ -4,6 +4,7 @@ import { openPool } from '../postgres/pool.ts';
 import { createMigratedDatabase } from '../testing/test-services.ts';
 import { ApiKeyStore } from './api-key-store.ts';
 import { permit, permitModel, permitNamed, ROLES } from './authorization.ts';
+import { keptKeys } from './kept-keys.ts';
 import { openKeyring } from './keyring.ts';
 import { ProjectStore } from './project-store.ts';
 
@@ -90,6 +91,22 @@ describe('the keyring', () => {
     expect(() => permitNamed(first, 'operate', undefined)).toThrow(
       expect.objectContaining({ reason: 'whole_installation' }),
     );
+    let kept: unknown = null;
+    const file = {
+      read: async () => kept,
+      write(value: unknown) {
+        kept = structuredClone(value);
+      },
+      written: async () => undefined,
+    };
+    await keptKeys(store, file).list();
+    const away = { list: () => Promise.reject(new Error('Postgres is away')) };
+    await using offline = await openKeyring(keptKeys(away, file), log, {
+      apiKeys: 'environment-key-01:ops:operate',
+    });
+    const known = await offline.authenticate(header(one.key));
+    permitModel(known, 'shop-ranker');
+    expect(() => permitModel(known, 'bank-a')).toThrow('may not access');
     await expect(projects.remove('shop')).rejects.toMatchObject({ reason: 'project_in_use' });
     await projects.put({ name: 'bank' });
     await projects.remove('bank');

@@ -10,7 +10,7 @@ import {
   type ModelScope,
 } from './authorization.ts';
 import { isJwt, type JwtVerifier } from './jwt-verifier.ts';
-import { isModelOf } from './project-store.ts';
+import { modelsOf, type Project, type ProjectStore } from './project-store.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 export interface KeyringOptions {
@@ -20,6 +20,8 @@ export interface KeyringOptions {
   readonly refreshMs?: number;
   /** Verifies tokens of an issuer, which are accepted in addition to keys. */
   readonly tokens?: JwtVerifier | undefined;
+  /** The projects that tokens may name, with their limits. */
+  readonly projects?: Pick<ProjectStore, 'list'>;
   readonly now?: () => number;
 }
 
@@ -41,13 +43,34 @@ interface Known {
 export async function openKeyring(
   store: Pick<ApiKeyStore, 'list'>,
   log: Log,
-  { apiKeys, refreshMs = 2000, tokens, now = Date.now }: KeyringOptions,
+  { apiKeys, refreshMs = 2000, tokens, projects, now = Date.now }: KeyringOptions,
 ): Promise<Keyring> {
   const fixed = createAuthenticator(apiKeys);
   const required = fixed.required || tokens !== undefined;
   let known = new Map<string, Known>();
   const callers = new Map<string, Caller>();
   const quotas = new Map<string, ProjectQuota>();
+  let knownProjects: ReadonlyMap<string, Project> | undefined;
+  const inProjects = new WeakMap<Caller, Caller>();
+  /** A token only says the name of its project; the limits are those of the table, shared with the project's keys. */
+  const inProject = (caller: Caller): Caller => {
+    const name = caller.project?.name;
+    if (name === undefined) return caller;
+    const limits = knownProjects?.get(name);
+    if (knownProjects && !limits)
+      throw new HotloopError('PERMISSION_DENIED', `there is no project ${name.slice(0, 80)}`, {
+        reason: 'unknown_project',
+      });
+    if (!limits) return caller;
+    const before = inProjects.get(caller);
+    const isSame =
+      before?.project?.maxModels === limits.maxModels && before?.project?.perSecond === limits.perSecond;
+    if (before && isSame) return before;
+    const bucket = quotaOf({ limits }, quotas, now);
+    const made = { ...caller, project: limits, mayAsk: () => bucket()?.take(now()) ?? true };
+    inProjects.set(caller, made);
+    return made;
+  };
   const callerOf = (record: ApiKeyRecord): Caller => {
     const projectBucket = quotaOf(record, quotas, now);
     const before = callers.get(record.id);
@@ -57,6 +80,12 @@ export async function openKeyring(
     return caller;
   };
   const refresh = async () => {
+    try {
+      if (projects)
+        knownProjects = new Map((await projects.list()).map((project) => [project.name, project]));
+    } catch (error) {
+      log.debug({ error }, 'projects cannot be read; the last known limits stay valid');
+    }
     try {
       const records = (await store.list()).filter(({ revoked }) => !revoked);
       known = new Map(
@@ -77,7 +106,10 @@ export async function openKeyring(
     required,
     authenticate(header: HeaderOf): Caller | Promise<Caller> {
       const key = required ? keyOf(header) : undefined;
-      if (key !== undefined && tokens && isJwt(key)) return tokens.verify(key);
+      if (key !== undefined && tokens && isJwt(key)) {
+        const caller = tokens.verify(key);
+        return caller instanceof Promise ? caller.then(inProject) : inProject(caller);
+      }
       const found = key === undefined ? undefined : known.get(keyDigest(key));
       if (found === undefined) return fixed.required || !required ? fixed.authenticate(header) : unknown(key);
       if (found.expiresMs > now()) return found.caller;
@@ -98,7 +130,7 @@ interface ProjectQuota {
 
 /** A changed rate creates a new bucket, which the keys get at their next read. */
 function quotaOf(
-  { limits }: ApiKeyRecord,
+  { limits }: Pick<ApiKeyRecord, 'limits'>,
   quotas: Map<string, ProjectQuota>,
   now: () => number,
 ): () => TokenBucket | undefined {
@@ -120,10 +152,7 @@ function newCaller(
 ): Caller {
   const own = perSecond === undefined ? undefined : new TokenBucket(perSecond, now());
   const named = models === undefined ? undefined : new Set(models);
-  const scope: ModelScope | undefined =
-    limits === undefined
-      ? named
-      : { has: (model) => isModelOf(limits.name, model) && (named?.has(model) ?? true) };
+  const scope: ModelScope | undefined = limits === undefined ? named : modelsOf(limits.name, named);
   const hasQuota = own !== undefined || limits !== undefined;
   return {
     subject,

@@ -18,6 +18,11 @@ export function isModelOf(project: string, model: string): boolean {
   return model.startsWith(`${project}-`);
 }
 
+/** The models of a project that a caller may access: all, or those that are named. */
+export function modelsOf(project: string, named: Pick<ReadonlySet<string>, 'has'> | undefined) {
+  return { has: (model: string) => isModelOf(project, model) && (named?.has(model) ?? true) };
+}
+
 export function isTopicOf(project: string, topic: string): boolean {
   return topic.startsWith(`${project}.`) || topic.startsWith(`${project}-`);
 }

@@ -65,6 +65,7 @@ it('logs a user in at an issuer, with a role that reads and does not write', asy
   await using metrics = openMetrics('test');
   const tokens = createJwtVerifier({
     ...{ issuer: issuer.issuer, audience: 'hotloop', rolesClaim: 'roles', modelsClaim: 'models' },
+    projectClaim: 'project',
   });
   await using authenticator = await openKeyring({ list: async () => [] }, silentLog(), {
     ...{ apiKeys: undefined, tokens },

@@ -5,6 +5,7 @@ import type { Authenticator } from '../auth/authorization.ts';
 import { createJwtVerifier, type JwtVerifier } from '../auth/jwt-verifier.ts';
 import { keptKeys } from '../auth/kept-keys.ts';
 import { openKeyring } from '../auth/keyring.ts';
+import { ProjectStore } from '../auth/project-store.ts';
 import { Closing } from '../closing.ts';
 import { createLog, type Log } from '../log.ts';
 import { migrate } from '../postgres/migrate.ts';
@@ -91,6 +92,7 @@ export async function openFoundation(
       await openKeyring(keyFile ? keptKeys(keyStore, keyFile) : keyStore, log, {
         apiKeys: settings.HOTLOOP_API_KEYS,
         tokens: tokensOf(settings),
+        projects: new ProjectStore(pool),
       }),
     );
     return {
@@ -160,5 +162,6 @@ function tokensOf(settings: FoundationSettings): JwtVerifier | undefined {
     jwksUrl: settings.HOTLOOP_OIDC_JWKS_URL,
     rolesClaim: settings.HOTLOOP_OIDC_ROLES_CLAIM,
     modelsClaim: settings.HOTLOOP_OIDC_MODELS_CLAIM,
+    projectClaim: settings.HOTLOOP_OIDC_PROJECT_CLAIM,
   });
 }

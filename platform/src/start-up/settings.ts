@@ -52,6 +52,11 @@ export const foundationSettings = {
     .min(1)
     .default('hotloop_models')
     .describe('Claim of a token that lists the models that it may use.'),
+  HOTLOOP_OIDC_PROJECT_CLAIM: z
+    .string()
+    .min(1)
+    .default('hotloop_project')
+    .describe('Claim of a token that names the project that it belongs to.'),
   HOTLOOP_API_KEY: z.string().optional().describe("The key for the services' own calls to each other."),
   HOTLOOP_TLS_CERT: z
     .string()

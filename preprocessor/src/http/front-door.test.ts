@@ -2,7 +2,10 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { createAuthenticator, ROLES } from '@hotloop/platform/auth/authorization.ts';
+import { type Authenticator, createAuthenticator, ROLES } from '@hotloop/platform/auth/authorization.ts';
+import { createJwtVerifier } from '@hotloop/platform/auth/jwt-verifier.ts';
+import { openKeyring } from '@hotloop/platform/auth/keyring.ts';
+import { startIssuer } from '@hotloop/platform/auth/testing/test-issuer.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { openHttpServer } from '@hotloop/platform/http/http-server.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
@@ -32,7 +35,7 @@ class MemoryFeedback implements FeedbackPort {
 
 async function open(
   apiKeys?: string,
-  authenticator = createAuthenticator(apiKeys),
+  authenticator: Authenticator = createAuthenticator(apiKeys),
   limits: Partial<AdmissionLimits> = {},
 ) {
   const stack = new AsyncDisposableStack();
@@ -73,6 +76,26 @@ const documentOf = (response: Response): Promise<any> => response.json();
 const PREDICT = '/v1/models/shopper/predict';
 
 describe('the front door over HTTP', () => {
+  it('accepts tokens of an issuer, and refuses those that are not valid here', async () => {
+    await using issuer = await startIssuer();
+    await using ring = await openKeyring({ list: async () => [] }, silentLog(), {
+      ...{ apiKeys: undefined, tokens: createJwtVerifier(issuer.settings) },
+    });
+    await using door = await open(undefined, ring);
+    const ask = async (claims: Record<string, unknown>) => {
+      const token = await issuer.sign({ realm: { roles: ['predict'] }, ...claims });
+      const answer = await door.post(PREDICT, '{"request":{"price":1}}', {
+        authorization: `Bearer ${token}`,
+      });
+      return [answer.status, (await documentOf(answer)).reason];
+    };
+    expect(await ask({})).toEqual([200, undefined]);
+    expect(await ask({ exp: Math.floor(Date.now() / 1000) - 60 })).toEqual([401, 'expired_token']);
+    expect(await ask({ aud: 'another' })).toEqual([401, 'invalid_token']);
+    expect(await ask({ realm: { roles: ['feedback'] } })).toEqual([403, 'missing_role']);
+    expect(await ask({ hotloop_models: ['ranker'] })).toEqual([403, 'model_not_in_scope']);
+  });
+
   it('explains every column of a request with its source and status, and treats null as missing', async () => {
     await using door = await open();
     const body = JSON.stringify({ request: { price: 2, colour: null }, entities: { user: 'u1' } });
