@@ -127,8 +127,7 @@ async function findOutWhy({ page, picture }: Walk): Promise<void> {
   await page.getByRole('table').getByRole('link').first().click();
   await page.getByText('What happened').waitFor();
   await page.getByRole('button', { name: 'Explain' }).click();
-  await page.getByText(/By (integrated gradients|permutations)/).waitFor();
-  await page.getByRole('heading', { name: 'Why' }).scrollIntoViewIfNeeded();
+  await page.getByText(/By (integrated gradients|permutations)/).scrollIntoViewIfNeeded();
   await picture('6-why');
 }
 
@@ -142,7 +141,7 @@ function startDemo(
   environment: Readonly<Record<string, string | undefined>>,
   say: (line: string) => void,
 ): Demo {
-  const child = spawn('npm', ['start', '--', '--folder', folder, '--rate', '60'], {
+  const child = spawn('npm', ['start', '--', '--folder', folder, '--rate', '150'], {
     cwd: ROOT,
     env: { ...environment },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,10 +31,30 @@ async function openBucket(): Promise<Opened> {
   return { store, folder, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-describe.each([
+/**
+ * Also on another S3-compatible server where one is named, with a bucket of the name `hotloop-test` and any credentials that it accepts:
+ * HOTLOOP_TEST_S3=http://KEY:SECRET@127.0.0.1:9000 (MinIO, Garage, versitygw, `moto_server`).
+ */
+const OTHER_S3 = process.env.HOTLOOP_TEST_S3;
+if (OTHER_S3 === undefined) console.log('no other S3-compatible server is tried: HOTLOOP_TEST_S3 is not set');
+
+async function openOtherBucket(): Promise<Opened> {
+  const stack = new AsyncDisposableStack();
+  const { folder } = stack.use(await openFolder());
+  const { origin, username, password } = new URL(OTHER_S3 ?? '');
+  const credentials = { accessKeyId: username, secretAccessKey: password };
+  const address = `s3://hotloop-test/${randomUUID()}/`;
+  const store = stack.use(openObjectStore(address, { endpoint: origin, credentials }));
+  return { store, folder, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+const STORES: readonly (readonly [string, () => Promise<Opened>])[] = [
   ['a folder', openFolder],
   ['a bucket', openBucket],
-])('objects in %s', (_name, open) => {
+  ...(OTHER_S3 === undefined ? [] : [['a bucket of another server', openOtherBucket] as const]),
+];
+
+describe.each(STORES)('objects in %s', (_name, open) => {
   it('are read as they were stored, from memory and from files', async () => {
     await using opened = await open();
     const { store, folder } = opened;
