@@ -2,16 +2,16 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-/** Where each part of an archive is. Postgres writes into `wal`, and the account that it runs as owns that folder. */
+/** Folders of the parts of an archive. Postgres writes into `wal`, which is owned by the account that it runs as. */
 export function archiveFolders(archive: string) {
   return { wal: join(archive, 'wal'), objects: join(archive, 'objects'), bases: join(archive, 'bases') };
 }
 
-/** Written last into a copy of Postgres's files: a folder without it is no complete copy. */
+/** Written last into a copy of Postgres' files: a folder without it is an incomplete copy. */
 export const BASE_DESCRIPTION = 'base.json';
 
 const baseSchema = z.object({
-  /** From this moment on the copy and the log together give every moment. Milliseconds since 1970. */
+  /** From this time on, the copy and the log together can restore any moment. Milliseconds since 1970. */
   usableFrom: z.number(),
   /** The first file of the write-ahead log that it needs. */
   firstWal: z.string(),

@@ -1,11 +1,11 @@
 import { chown, copyFile, lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Of the running server alone; the log comes from the archive. */
+/** Files of the running server; the log comes from the archive. */
 const LEFT_OUT = new Set(['postmaster.pid', 'postmaster.opts', 'backup_label.old', 'recovery.signal']);
 const EMPTY = new Set(['pg_wal', 'pg_replslot', 'pg_stat_tmp', 'pg_notify', 'pg_dynshmem', 'pg_subtrans']);
 
-/** Copies Postgres's files, which may change and vanish meanwhile, with their owner. `into` must not exist. */
+/** Copies Postgres' files, which may change and disappear meanwhile, with their owner. `into` must not exist. */
 export async function copyDataFolder(from: string, into: string): Promise<void> {
   await copyFolder(from, into, true);
   await mkdir(join(into, 'pg_wal', 'archive_status'), { recursive: true });
@@ -32,14 +32,14 @@ async function copyFolder(from: string, into: string, top: boolean): Promise<voi
         await copyFile(source, target);
         await keepOwner(target, about.uid, about.gid);
       } catch (error) {
-        // A table that was dropped meanwhile; the log knows of it.
+        // A table that was dropped meanwhile; replaying the log handles it.
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
     }
   }
 }
 
-/** Root alone may give files away, and root alone needs to. */
+/** Only root can change the owner of files, and only root needs to. */
 async function keepOwner(path: string, uid: number, gid: number): Promise<void> {
   if (process.getuid?.() === 0) await chown(path, uid, gid);
 }

@@ -7,15 +7,15 @@ import { archiveFolders, BASE_DESCRIPTION, type BaseDescription, listBases } fro
 import { copyDataFolder } from './copy-data-folder.ts';
 
 const DAY_MS = 86_400_000;
-/** How far back one can go. */
+/** How far back one can restore. */
 const KEEP_MS = 7 * DAY_MS;
 const OBJECTS_EVERY_MS = 10_000;
 
 export interface ArchiveOptions {
-  /** Of this installation alone; better on another disk. */
+  /** Used by this installation only; preferably on another disk. */
   readonly archive: string;
   readonly databaseUrl: string;
-  /** Postgres's folder: `data` and `password` are in it. */
+  /** Postgres' folder, which contains `data` and `password`. */
   readonly postgresFolder: string;
   /** The model store: a folder or s3://BUCKET/PREFIX. */
   readonly store: string;
@@ -23,8 +23,9 @@ export interface ArchiveOptions {
 }
 
 /**
- * Keeps what `hotloop restore --at` needs, until disposed: Postgres writes its log into the archive by itself (`startPostgres`), this copies its files now
- * and once a day, copies new objects every ten seconds, and removes what is older than a week. A step that fails is told and tried again.
+ * Maintains what `hotloop restore --at` needs, until disposed of: Postgres archives its log by itself
+ * (`startPostgres`); this copies its files now and once a day, copies new objects every ten seconds, and removes what
+ * is older than a week. A step that fails is reported and retried.
  */
 export function keepArchive(options: ArchiveOptions): AsyncDisposable {
   const stopping = new AbortController();
@@ -48,7 +49,7 @@ export function keepArchive(options: ArchiveOptions): AsyncDisposable {
       }
       await delay(OBJECTS_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
-    // What came since the last look.
+    // Objects added since the last round.
     await copyObjects(options).catch(() => undefined);
   })();
   return {
@@ -81,7 +82,7 @@ async function copyBase({ archive, databaseUrl, postgresFolder }: ArchiveOptions
   }
 }
 
-/** Objects never change under their key. Removed ones stay, for the moments at which they were there. */
+/** An object never changes under its key. Removed objects are kept for the moments at which they existed. */
 async function copyObjects({ archive, store }: ArchiveOptions, signal?: AbortSignal): Promise<void> {
   const { objects } = archiveFolders(archive);
   using opened = openObjectStore(store);
@@ -96,7 +97,7 @@ async function copyObjects({ archive, store }: ArchiveOptions, signal?: AbortSig
   }
 }
 
-/** Removes copies from before `before` but for the newest of them, and the log that no copy needs. */
+/** Removes copies from before `before`, except for the newest of them, and log files that no copy needs. */
 async function prune(archive: string, before: number): Promise<void> {
   const bases = await listBases(archive);
   const old = bases.filter(({ usableFrom }) => usableFrom < before).slice(0, -1);

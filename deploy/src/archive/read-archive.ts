@@ -11,25 +11,25 @@ import { archiveFolders, type Base, listBases } from './archive-layout.ts';
 import { copyDataFolder } from './copy-data-folder.ts';
 
 const REPLAY_MS = 3_600_000;
-/** A file that is this much younger than the moment holds all that came before it, whatever the clocks. */
+/** A file that is this much younger than the restored moment contains everything before it, whatever the clocks. */
 const MARGIN_MS = 120_000;
-/** What Postgres says when nothing happened any more after the wanted moment. */
+/** What Postgres reports when the log ends before the requested moment. */
 const NOTHING_LATER = 'recovery ended before configured recovery target was reached';
 
 export interface ReadArchiveOptions {
   readonly archive: string;
-  /** The moment wanted, in milliseconds since 1970. */
+  /** The requested moment, in milliseconds since 1970. */
   readonly at: number;
-  /** A folder of this call alone, with room for all of Postgres's files and all objects. */
+  /** A folder for this call only, with room for all of Postgres' files and all objects. */
   readonly scratch: string;
   /** Told before what takes long. */
   readonly say: (line: string) => void;
 }
 
 /**
- * Makes a backup, in `scratch/backup`, of how everything was at a past moment: a second Postgres replays the archived log on a copy of the files up to
- * it. Where the archive ends before that moment, all that is in it counts. Throws RangeError when the archive does not reach
- * back so far, or is none.
+ * Creates a backup, in `scratch/backup`, of the state at a past moment: a second Postgres replays the archived log on
+ * a copy of the files up to that moment. If the archive ends before it, everything in it is used. Throws RangeError
+ * when the archive does not reach back far enough, or is not an archive.
  */
 export async function backupFromArchive(
   { archive, at, scratch, say }: ReadArchiveOptions,
@@ -57,7 +57,7 @@ export async function backupFromArchive(
   const postgres = opened.use(await replay(start, at));
   const pool = opened.use(
     openPool(postgres.url, {
-      // No query timeout: pg never clears its timer for a COPY, which would keep the process from ending until then.
+      // No query timeout: pg never clears its timer for a COPY, which would keep the process alive until then.
       ...{ max: 1, queryTimeoutMs: 0, application: 'restore', log: silentLog() },
     }),
   );
@@ -73,7 +73,7 @@ async function replay(
 ): Promise<RunningPostgres> {
   try {
     return await start({
-      // Names of zones, Z among them, are not known yet when settings are read.
+      // Time zone names, including Z, are not known yet when settings are read.
       recovery_target_time: new Date(at).toISOString().replace('Z', '+00'),
       recovery_target_action: 'promote',
     });
@@ -94,7 +94,10 @@ async function unpack(base: Base, dir: string): Promise<void> {
   if (process.getuid?.() === 0) await chown(join(data, 'recovery.signal'), owner.uid, owner.gid);
 }
 
-/** The files that were archived from `first` on, up to the first one from after `at`: what Postgres reads, where its account may. */
+/**
+ * Copies the archived log files from `first` on, up to the first one from after `at`, to where Postgres' account can
+ * read them.
+ */
 async function copyLog(from: string, into: string, first: string, at: number): Promise<void> {
   await mkdir(into);
   for (const name of (await readdir(from)).sort()) {

@@ -1,15 +1,15 @@
-/** What kept a backing service from starting; the closed list a caller may branch on. */
+/** Why a backing service could not start: the complete list of codes. */
 export type BackingServiceErrorCode =
-  /** Another Hotloop owns this folder. */
+  /** Another Hotloop uses this folder. */
   | 'ALREADY_RUNNING'
-  /** A program (redis-server, kcat, java ...) is neither here nor could it be fetched. */
+  /** A program (redis-server, kcat, java ...) is not installed and could not be downloaded. */
   | 'MISSING_PROGRAM'
-  /** The service's process ended or said nothing before its deadline. */
+  /** The service's process ended, or was not ready before its deadline. */
   | 'START_FAILED'
-  /** Some service did not stop as asked; all the others were stopped all the same. */
+  /** A service did not stop when asked; all others were stopped. */
   | 'STOP_FAILED';
 
-/** For the person at the terminal: says what failed, where, and what to do. Never sent to a remote caller. */
+/** For the user at the terminal: says what failed, where, and what to do. Never sent to a remote caller. */
 export class BackingServiceError extends Error {
   override readonly name = 'BackingServiceError';
   readonly code: BackingServiceErrorCode;

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-/** One that earlier tests may have used, which saves making a database. */
+/** A folder that earlier tests may have used, which saves creating a database. */
 function usedFolder(): string {
   return join(root, 'used');
 }
@@ -42,7 +42,7 @@ function start(dir: string, addresses: BackingAddresses = {}, signal = NEVER): P
   );
 }
 
-/** The processes that run for `dir`, as recorded beside their data. */
+/** The processes that run for `dir`, as recorded next to their data. */
 async function runningFor(dir: string): Promise<Map<string, number>> {
   const running = new Map<string, number>();
   for (const name of await readdir(dir)) {
@@ -250,7 +250,7 @@ describe('nothing is left behind', () => {
     const dir = freshFolder();
     const signal = AbortSignal.timeout(afterMs);
     const started = start(dir, {}, signal);
-    // A fast machine may win against the longest of these.
+    // A fast machine may finish before the longest of these.
     const services = await started.catch((error: unknown) => {
       expect(error).toBe(signal.reason);
       return undefined;
@@ -264,7 +264,8 @@ describe('nothing is left behind', () => {
     const dir = usedFolder();
     const services = await start(dir);
     const pids = await runningFor(dir);
-    // A folder where the record of the last one started, the first one stopped, should be: it cannot be removed.
+    // A folder in the place of a process record, which therefore cannot be removed. It is that of the service started
+    // last and stopped first.
     await rm(join(dir, 'kafka', 'process.json'));
     await mkdir(join(dir, 'kafka', 'process.json'));
     await expect(services[Symbol.asyncDispose]()).rejects.toThrow(/process\.json/);

@@ -7,7 +7,7 @@ import { type RedisRole, startRedis } from './redis.ts';
 import { type SystemProgram, type SystemProgramKind, systemPrograms } from './system-programs.ts';
 import { startWatchdog } from './watchdog.ts';
 
-/** Addresses of services that run elsewhere; what is absent is embedded. Named as in the environment. */
+/** Addresses of services that run elsewhere; absent ones are embedded. Named as in the environment. */
 export interface BackingAddresses {
   readonly DATABASE_URL?: string | undefined;
   readonly REDIS_CACHE_URL?: string | undefined;
@@ -17,9 +17,9 @@ export interface BackingAddresses {
 }
 
 export interface BackingServicesOptions {
-  /** Holds what the embedded services keep; one running Hotloop at a time. */
+  /** Contains the data of the embedded services; one running Hotloop at a time. */
   readonly dir: string;
-  /** Holds unpacked system packages; shared and safe to delete. */
+  /** Contains unpacked system packages; shared and safe to delete. */
   readonly cacheDir: string;
   readonly addresses: BackingAddresses;
   readonly postgresSettings?: Readonly<Record<string, string>> | undefined;
@@ -29,7 +29,7 @@ export interface BackingServicesOptions {
   readonly log: (line: string) => void;
 }
 
-/** Disposing stops what was embedded, the last started first; a step that fails never skips the next. */
+/** Disposing stops the embedded services in reverse order of their start; a step that fails never skips the next. */
 export interface BackingServices extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly redisCacheUrl: string;
@@ -38,11 +38,12 @@ export interface BackingServices extends AsyncDisposable {
 }
 
 /**
- * Gives the four addresses every service is configured with, starting whatever has none, all at once.
+ * Returns the four addresses that every service is configured with, starting all services that have none,
+ * concurrently.
  *
- * Owns the folder, the watchdog and the embedded servers until disposed. Throws ALREADY_RUNNING when the folder is
- * in use, MISSING_PROGRAM or START_FAILED when something cannot start, or the signal's reason; all that had
- * started is stopped by then.
+ * Owns the folder, the watchdog and the embedded servers until disposed of. Throws ALREADY_RUNNING when the folder is
+ * in use, MISSING_PROGRAM or START_FAILED when something cannot start, or the signal's reason; everything that was
+ * started is stopped then.
  */
 export async function startBackingServices(
   options: BackingServicesOptions,
@@ -66,7 +67,7 @@ export async function startBackingServices(
   }
 }
 
-/** The first failure ends the other starts; what is up by then is handed to `opened` all the same. */
+/** The first failure cancels the other starts; servers that are up by then are still passed to `opened`. */
 async function startServers(
   options: BackingServicesOptions,
   opened: AsyncDisposableStack,
@@ -89,7 +90,7 @@ async function startServers(
       together,
     );
   };
-  // In the order of stopping, reversed: Postgres, the truth, goes last.
+  // In reverse order of stopping: Postgres, the source of truth, stops last.
   const starts = [
     DATABASE_URL ||
       startPostgres(

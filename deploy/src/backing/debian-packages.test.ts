@@ -54,7 +54,7 @@ describe('packages of Debian', () => {
       };
       const fetched = await fetchDebianPackages(options, NEVER).catch((error: Error) => error);
       if (fetched instanceof Error) context.skip(`apt does not reach its packages: ${fetched.message}`);
-      // Tried where it was unpacked, before it took its place.
+      // Tried where it was unpacked, before it was moved to its final place.
       expect(tried[0]).toContain('draft-');
       expect(log.length).toBeGreaterThan(0);
       const said = log.length;

@@ -6,10 +6,10 @@ import { runCommand } from './run-command.ts';
 const APT_TIMEOUT_MS = 180_000;
 const UNPACK_TIMEOUT_MS = 60_000;
 
-/** Changes when this file unpacks differently, so that an older tree is not taken for a new one. */
+/** Changed when this file unpacks differently, so that an older tree is not mistaken for a new one. */
 const LAYOUT = 'v1';
 
-/** What redis-server and kcat need on a Debian 12 that has nothing else: used where apt cannot work it out itself. */
+/** What redis-server and kcat need on a minimal Debian 12; used where apt cannot determine it. */
 const KNOWN_CLOSURE = [
   'redis-server',
   'redis-tools',
@@ -23,14 +23,14 @@ const KNOWN_CLOSURE = [
   'liblz4-1',
 ];
 
-/** The C library must be the system's own, which the loader belongs to. */
+/** Never unpacked: the C library must be the system's own, to match its loader. */
 const NEVER_UNPACK = /^(libc6|libc-bin|libc-l10n|locales|dpkg|perl-base)$/;
 
 export interface DebianPackagesOptions {
   readonly packages: readonly string[];
   readonly cacheDir: string;
   readonly log: (line: string) => void;
-  /** Tries the unpacked programs before the tree is taken for good. */
+  /** Tries the unpacked programs before the tree is accepted. */
   works(root: string, libraries: string): Promise<boolean>;
 }
 
@@ -45,9 +45,9 @@ interface AptState {
 }
 
 /**
- * Downloads packages and those they need and this system lacks with `apt-get download`, unpacks them with `dpkg -x`
- * into one tree in the cache, and tries it. Needs no root and changes nothing outside `cacheDir`. A tree that is
- * there is used again. Throws with apt's own words.
+ * Downloads packages, and their dependencies that this system lacks, with `apt-get download`, unpacks them with `dpkg
+ * -x` into one tree in the cache, and tries it. Needs no root and changes nothing outside `cacheDir`. An existing
+ * tree is reused. Throws with apt's own message.
  */
 export async function fetchDebianPackages(
   options: DebianPackagesOptions,
@@ -58,7 +58,7 @@ export async function fetchDebianPackages(
   if (await exists(root)) {
     const tree = { root, libraries: await libraryFolders(root) };
     if (await options.works(tree.root, tree.libraries)) return tree;
-    // The system changed under it, or someone tidied up inside: fetch again.
+    // The system was changed, or files in the tree were removed: fetch again.
     await rm(root, { recursive: true, force: true });
   }
   await requireApt(signal);
@@ -72,7 +72,7 @@ export async function fetchDebianPackages(
     if (!(await options.works(fresh, await libraryFolders(fresh))))
       throw new Error('the unpacked programs do not run here');
     await rename(fresh, root).catch(async (error: unknown) => {
-      // Another start was faster: its tree is as good.
+      // Another process was faster; its tree is equivalent.
       if (!(await exists(root))) throw error;
     });
   } finally {
@@ -81,7 +81,7 @@ export async function fetchDebianPackages(
   return { root, libraries: await libraryFolders(root) };
 }
 
-/** With the system's package lists first; with lists of our own, fetched into the cache, where those are absent or too old. */
+/** Uses the system's package lists first; if these are absent or outdated, it downloads lists into the cache. */
 async function download(
   packages: readonly string[],
   cacheDir: string,
@@ -129,7 +129,7 @@ async function downloadWith(
   return files.map((name) => join(folder, name));
 }
 
-/** Asks apt what an installation would add to this very system, without installing. */
+/** Asks apt what an installation would add to this system, without installing. */
 async function lacking(
   apt: AptState,
   packages: readonly string[],
@@ -139,7 +139,7 @@ async function lacking(
   const { code, stdout } = await runCommand('apt-get', simulation, { timeoutMs: APT_TIMEOUT_MS }, signal);
   const planned = [...stdout.matchAll(/^Inst (\S+)/gm)].map((match) => match[1] ?? '');
   const names = code === 0 && planned.length > 0 ? planned : KNOWN_CLOSURE;
-  // A package that is installed but was not found on the PATH is not in the plan; it is wanted all the same.
+  // A package that is installed but was not found on the PATH is not in apt's plan, but it is needed.
   return [...new Set([...packages, ...names])].filter((name) => !NEVER_UNPACK.test(name));
 }
 
@@ -166,7 +166,7 @@ async function must(
   throw new Error(`${command} failed: ${said ?? `exit code ${code}`}`);
 }
 
-/** One tree for each system release, processor and set of packages. */
+/** One tree per system release, processor and set of packages. */
 async function treeName(packages: readonly string[]): Promise<string> {
   const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
   const id = /^ID=(.*)$/m.exec(release)?.[1] ?? process.platform;

@@ -2,8 +2,8 @@ import { BackingServiceError } from './backing-service-error.ts';
 import { type SystemProgramKind, systemPrograms } from './system-programs.ts';
 
 /**
- * Run by the set-up script: `node fetch-system-programs.ts CACHE_DIR redis kcat`. Fetches what is missing, talks on
- * stderr, and exits 1 with one line that says what to type where it cannot.
+ * Run by the set-up script: `node fetch-system-programs.ts CACHE_DIR redis kcat`. Downloads what is missing, reports
+ * on stderr, and on failure exits with 1 and one line that says what to type.
  */
 async function fetchSystemPrograms([cacheDir, ...kinds]: readonly string[]): Promise<void> {
   if (cacheDir === undefined) throw new Error('usage: fetch-system-programs.ts CACHE_DIR [redis] [kcat]');

@@ -11,7 +11,7 @@ async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: str
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** Leaves a dead process's claim of the folder, and a second one's right to take over each of `taken`. */
+/** Leaves a dead process's claim of the folder, and a second process's right to take over each of `taken`. */
 async function writeDeadClaims(folder: string, taken: readonly string[]): Promise<void> {
   const claim = JSON.stringify({ pid: 2 ** 22 + 1, identity: 'gone', token: 'first' });
   await writeFile(join(folder, 'owner.json'), claim);
@@ -69,7 +69,7 @@ describe('a claimed folder', () => {
     for (let round = 0; round < 10; round += 1) {
       await using folder = await temporaryFolder();
       await writeDeadClaims(folder.path, takers);
-      // Each a step behind the one before, so that some look at a claim that others are about to replace.
+      // Each starts one step after the previous one, so that some read a claim that others are about to replace.
       const claims = await Promise.allSettled(
         Array.from({ length: 20 }, async (_, steps) => {
           for (let step = 0; step < steps; step += 1) await stat(folder.path);

@@ -10,8 +10,8 @@ const ATTEMPTS = 20;
 const RETRY_MS = 10;
 
 /**
- * Makes this process the only owner of `dir` until disposed. A claim left by a process that no longer lives is
- * taken over. Throws ALREADY_RUNNING, naming the owner, when a living process holds it.
+ * Makes this process the only owner of `dir` until disposed of. The claim of a dead process is taken over. Throws
+ * ALREADY_RUNNING, naming the owner, when a living process holds it.
  */
 export async function claimFolder(dir: string): Promise<AsyncDisposable> {
   await mkdir(dir, { recursive: true });
@@ -36,7 +36,10 @@ export async function isFolderClaimed(dir: string): Promise<boolean> {
   return claim !== undefined && (await livingOwner(claim)) !== undefined;
 }
 
-/** A hard link appears with its whole content or not at all, unlike a file opened and then written. */
+/**
+ * Creates a file atomically: a hard link appears with its complete content or not at all, unlike a file that is
+ * opened and then written.
+ */
 async function createWhole(file: string, content: string): Promise<boolean> {
   const draft = `${file}.${randomUUID()}`;
   await writeFile(draft, content, { mode: 0o600 });
@@ -52,11 +55,12 @@ async function createWhole(file: string, content: string): Promise<boolean> {
 }
 
 /**
- * Claims `file` once: 'mine', the living process that has it, or 'changing' while another one takes it.
+ * Claims `file` once. Returns 'mine', the id of the living process that has it, or 'changing' while another process
+ * takes it over.
  *
- * A dead owner's claim may be replaced only by the owner of a second claim, named after the dead one's content.
- * Nobody else changes the file as long as it holds that content, so that a look at it and its replacement cannot
- * be torn apart by a claim that came between. The second claim is taken over from a dead owner in the same way.
+ * A dead owner's claim may only be replaced by the owner of a second claim, named after the dead one's content. No
+ * other process changes the file as long as it has that content, so no other claim can come between reading and
+ * replacing it. The second claim is taken over from a dead owner in the same way.
  */
 async function claimFile(file: string, mine: string): Promise<'mine' | 'changing' | number> {
   if (await createWhole(file, mine)) return 'mine';

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** A port of 127.0.0.1 that was free a moment ago. Another process may take it first: callers try again with a new one. */
+/**
+ * A port of 127.0.0.1 that was free a moment ago. Another process may take it first, so callers retry with a new one.
+ */
 export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');

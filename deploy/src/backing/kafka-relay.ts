@@ -8,13 +8,13 @@ const HOST = '127.0.0.1';
 /** A fixed address in front of a broker whose own port changes with every start. Disposing closes all connections. */
 export interface KafkaRelay extends AsyncDisposable {
   readonly port: number;
-  /** Where the broker listens from now on; connections to an earlier one are closed. */
+  /** Sets the broker's new port; connections to the previous one are closed. */
   moveTo(brokerPort: number): void;
 }
 
 /**
- * Relays TCP connections to a broker on 127.0.0.1. A Kafka client dials the address that the broker tells it, so that
- * address is replaced in the broker's answers: host and port have a fixed length, which keeps every other byte in place.
+ * Relays TCP connections to a broker on 127.0.0.1. A Kafka client connects to the address in the broker's answers, so
+ * that address is replaced there: host and port have a fixed length, which keeps every other byte in place.
  */
 export async function startKafkaRelay(): Promise<KafkaRelay> {
   let brokerPort: number | undefined;
@@ -47,7 +47,7 @@ export async function startKafkaRelay(): Promise<KafkaRelay> {
   };
 }
 
-/** A broker's address as the Kafka protocol writes it: the host's characters, then the port as int32, big-endian. */
+/** A broker's address in the Kafka protocol: the host's characters, then the port as int32, big-endian. */
 function advertised(port: number): Buffer {
   const bytes = Buffer.alloc(HOST.length + 4);
   bytes.write(HOST, 'latin1');
@@ -55,7 +55,7 @@ function advertised(port: number): Buffer {
   return bytes;
 }
 
-/** Replaces a sequence of bytes by another of the same length, also where it is split over chunks. */
+/** Replaces a sequence of bytes by another of the same length, also when it is split over chunks. */
 export class ReplaceBytes extends Transform {
   readonly #from: Buffer;
   readonly #to: Buffer;
@@ -80,7 +80,7 @@ export class ReplaceBytes extends Transform {
     done(null, this.#held);
   }
 
-  /** How many bytes at the end may be the beginning of what is replaced. */
+  /** Number of bytes at the end that may be the start of the replaced sequence. */
   #beginningAtEnd(bytes: Buffer): number {
     for (let length = Math.min(this.#from.length - 1, bytes.length); length > 0; length--)
       if (bytes.subarray(bytes.length - length).equals(this.#from.subarray(0, length))) return length;

@@ -10,7 +10,7 @@ const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
 
 export interface KafkaOptions {
-  /** This broker's alone while it runs; it holds the process record and nothing else. */
+  /** Used only by this broker while it runs; contains only the process record. */
   readonly dir: string;
   /** kcat. */
   readonly program: SystemProgram;
@@ -18,7 +18,7 @@ export interface KafkaOptions {
   readonly log: (line: string) => void;
 }
 
-/** Disposing ends the broker, and with it every topic. */
+/** Disposing stops the broker, and with it every topic. */
 export interface RunningKafka extends AsyncDisposable {
   /** `127.0.0.1:port`, the form of KAFKA_BROKERS. */
   readonly brokers: string;
@@ -26,14 +26,15 @@ export interface RunningKafka extends AsyncDisposable {
 }
 
 /**
- * Runs librdkafka's single-node broker, which speaks the Kafka protocol and keeps everything in memory: topics appear
- * on first use with four partitions, each keeping its last 5 MB; nothing survives a restart.
+ * Runs librdkafka's single-node broker, which speaks the Kafka protocol and keeps everything in memory: topics are
+ * created on first use with four partitions, each keeping its last 5 MB; nothing survives a restart.
  *
- * kcat is started as a producer that waits for input which never comes: the broker then lives in a process that
- * costs nothing while idle (a consumer would fetch from it for ever) and that ends with its input, should we die.
- * Its log tells every request, and is read and dropped.
+ * kcat is started as a producer that waits for input which never comes: the process that contains the broker then
+ * costs nothing while idle (a consumer would fetch forever) and ends with its input, if this process dies. Its log
+ * contains every request; it is read and discarded.
  *
- * When it dies it is started again, empty. The broker chooses its own port, so a relay keeps the address that clients know.
+ * When it dies it is restarted, empty. The broker chooses its own port, so a relay keeps the address that clients
+ * know.
  */
 export async function startKafka(options: KafkaOptions, signal: AbortSignal): Promise<RunningKafka> {
   const dir = resolve(options.dir);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { keepRunning } from './keep-running.ts';
 import type { ServerProcess } from './server-process.ts';
 
-/** Lives that end when told to, and how many have begun. */
+/** Simulated server processes that end on command, with a count of the starts. */
 class Lives {
   readonly begun: { end: () => void; disposed: boolean }[] = [];
   failures = 0;

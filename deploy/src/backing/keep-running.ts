@@ -3,23 +3,23 @@ import type { ServerProcess } from './server-process.ts';
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
-/** A server that lived this long had started well: the next wait is short again. */
+/** A server that ran this long had started successfully, so the next wait is short again. */
 const LONG_LIFE_MS = 10_000;
 
 export interface KeepRunningOptions {
   readonly name: string;
-  /** Starts it again, at the same address and with the same data. */
+  /** Restarts it, at the same address and with the same data. */
   readonly start: (signal: AbortSignal) => Promise<ServerProcess<unknown>>;
   readonly log: (line: string) => void;
 }
 
-/** A server that comes back when it ends by itself. Disposing ends it, whichever life it is in, for good. */
+/** A server that is restarted when it ends by itself. Disposing stops it for good. */
 export interface KeptServer extends AsyncDisposable {
-  /** Of its present life. */
+  /** Of its current process. */
   readonly pid: number;
 }
 
-/** Starts a server again whenever it ends by itself, with growing waits. Owns `first` from now on. */
+/** Restarts a server whenever it ends by itself, with growing waits. Owns `first` from now on. */
 export function keepRunning(first: ServerProcess<unknown>, options: KeepRunningOptions): KeptServer {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -59,7 +59,7 @@ export function keepRunning(first: ServerProcess<unknown>, options: KeepRunningO
       stopping.abort(new DOMException('the server is stopped for good', 'AbortError'));
       await server[Symbol.asyncDispose]();
       await watching;
-      // It may have come back in the moment of stopping.
+      // It may have been restarted just when it was to be stopped.
       await server[Symbol.asyncDispose]();
     },
   };

@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net';
 
-/** The open connections of a relay: both sides of one are closed together. */
+/** The open connections of a relay: both sides of a connection are closed together. */
 export class OpenSockets {
   readonly #open = new Set<Socket>();
 
-  /** Ties the two sides of a connection: neither waits to fill a packet, and when one closes, so does the other. */
+  /**
+   * Links the two sides of a connection: packets are sent without delay, and when one side closes, so does the other.
+   */
   tie(client: Socket, server: Socket): void {
     for (const socket of [client, server]) {
       socket.setNoDelay(true);

@@ -3,15 +3,15 @@ import { BackingServiceError } from './backing-service-error.ts';
 import { runCommand } from './run-command.ts';
 
 const TIMEOUT_MS = 10_000;
-/** $1: a program of Postgres's, which complains on stderr when it may not read itself; $2: the data folder. */
+/** $1: a program of Postgres, which complains on stderr when it may not read itself; $2: the data folder. */
 const PROBE = 'complaint=$("$1" --version 2>&1 >/dev/null) && [ -z "$complaint" ] && test -w "$2"';
 const ACCOUNTS = ['postgres', '_postgres', 'nobody'];
 
-/** Under which account Postgres's programs run. */
+/** The account under which Postgres' programs run. */
 export interface PostgresAccount {
-  /** Who must own Postgres's files; undefined means the present user. */
+  /** The required owner of Postgres' files; undefined: the current user. */
   readonly owner?: AccountNumbers;
-  /** To start its programs as that account: either numbers for the start, or a command before theirs. */
+  /** How to start its programs as that account: either user and group ids, or a command prefix. */
   readonly spawnAs?: AccountNumbers;
   readonly prefix: readonly string[];
 }
@@ -22,12 +22,12 @@ export interface AccountNumbers {
 }
 
 /**
- * Postgres refuses to run as root. For anyone else the answer is "as you are". Root runs it as an account that
- * exists on every system, and nothing is added to the system. Where that account may not enter the folders above
- * (a clone under /root, a temporary folder), the process keeps the one capability that lets it through.
+ * Postgres refuses to run as root. Any other user runs it directly. Root runs it as an account that exists on every
+ * system, so nothing is added to the system. If that account may not enter the folders above (a clone under /root, a
+ * temporary folder), the process keeps only the capability that allows it.
  *
- * `dataDir` must exist: its owner decides, and where that is root it is given to the account. `program` is any of
- * Postgres's programs. Throws START_FAILED saying what to do where neither way works.
+ * `dataDir` must exist: its owner determines the account, and if that is root, the folder is given to the account.
+ * `program` is any of Postgres' programs. Throws START_FAILED saying what to do when neither way works.
  */
 export async function postgresAccount(
   dataDir: string,
@@ -51,7 +51,8 @@ export async function postgresAccount(
     '--inh-caps=-all,+dac_override',
     '--ambient-caps=+dac_override',
     '--bounding-set=-all,+dac_override',
-    // Postgres asks with access(2) whether its own file is executable; without this, that answer ignores capabilities.
+    // Postgres checks with access(2) whether its own file is executable; without this bit, that check ignores
+    // capabilities.
     '--securebits=+no_setuid_fixup',
     '--',
   ];

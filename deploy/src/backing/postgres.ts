@@ -21,7 +21,7 @@ const PORT_ATTEMPTS = 3;
 /** Fast shutdown: ends open sessions, then writes a checkpoint. */
 const STOP_SIGNAL = 'SIGINT';
 
-/** Sound on a laptop; the names are postgresql.conf's. */
+/** Suitable for a laptop; the names are postgresql.conf's. */
 const SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
@@ -31,11 +31,14 @@ const SETTINGS = {
 };
 
 export interface PostgresOptions {
-  /** This server's alone while it runs: the data, the password (0600), the process record. */
+  /** Used only by this server while it runs: the data, the password (0600), the process record. */
   readonly dir: string;
-  /** More of postgresql.conf, for example `{ fsync: 'off' }` for tests. */
+  /** Additional settings of postgresql.conf, for example `{ fsync: 'off' }` for tests. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
-  /** Where finished files of the write-ahead log are copied, at the latest a minute after they begin. Default: nowhere. */
+  /**
+   * Where finished files of the write-ahead log are copied, at the latest a minute after they were started. Default:
+   * nowhere.
+   */
   readonly walFolder?: string | undefined;
   /** Default: a minute. */
   readonly startTimeoutMs?: number;
@@ -51,15 +54,15 @@ export interface RunningPostgres extends AsyncDisposable {
 }
 
 /**
- * Runs a real Postgres on 127.0.0.1 from the programs that npm brought. The first start in `dir` initialises it,
- * later ones reuse its data. Throws START_FAILED with Postgres's last words.
+ * Runs a real Postgres on 127.0.0.1 from the programs installed by npm. The first start in `dir` initialises it,
+ * later ones reuse its data. Throws START_FAILED with Postgres' last messages.
  */
 export async function startPostgres(options: PostgresOptions, signal: AbortSignal): Promise<RunningPostgres> {
   const dir = resolve(options.dir);
   const cluster = await preparePostgresCluster({ dir, fsync: options.settings?.fsync !== 'off' }, signal);
   const recordFile = join(dir, 'process.json');
   await endRecordedProcess(recordFile, STOP_SIGNAL);
-  // The folder is ours alone and its server is gone: a lock file left here could only name a stranger.
+  // The folder is ours and its server is gone: a lock file left here could only refer to an unrelated process.
   await rm(join(cluster.data, 'postmaster.pid'), { force: true });
   const archiving =
     options.walFolder === undefined ? {} : await archiveSettings(options.walFolder, cluster, signal);
@@ -116,7 +119,7 @@ async function archiveSettings(
 interface StartedServer {
   readonly server: ServerProcess<true>;
   readonly port: number;
-  /** Once more, at the same port. */
+  /** Starts it again, at the same port. */
   readonly restart: (signal: AbortSignal) => Promise<ServerProcess<true>>;
 }
 

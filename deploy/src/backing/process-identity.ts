@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 const execFileAsync = promisify(execFile);
 
 /**
- * Tells one process from a later one with the same number: the boot and the start time on Linux, the start time
- * elsewhere. `undefined` when no such process lives (a zombie does not).
+ * Distinguishes a process from a later one with the same id: boot and start time on Linux, start time elsewhere.
+ * `undefined` when there is no such living process (a zombie does not count).
  */
 export async function processIdentity(pid: number): Promise<string | undefined> {
   return process.platform === 'linux' ? identityFromProc(pid) : identityFromPs(pid);
@@ -18,7 +18,7 @@ async function identityFromProc(pid: number): Promise<string | undefined> {
       readFile(`/proc/${pid}/stat`, 'utf8'),
       readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
     ]);
-    // The second field is the program's name in parentheses and may hold spaces; count from its end.
+    // The second field is the program's name in parentheses and may contain spaces, so fields are counted after it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const state = fields[0];
     const startTicks = fields[19];

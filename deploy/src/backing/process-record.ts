@@ -10,7 +10,7 @@ interface ProcessRecord {
   readonly identity: string;
 }
 
-/** Writes down which process was started, so that the next start in the same folder can end it if it was left over. */
+/** Records a started process, so that the next start in the same folder can end it if it was left over. */
 export async function recordProcess(file: string, pid: number): Promise<void> {
   const identity = await processIdentity(pid);
   if (identity === undefined) return;
@@ -18,8 +18,8 @@ export async function recordProcess(file: string, pid: number): Promise<void> {
 }
 
 /**
- * Ends the process recorded in `file` if it still lives and is the very same one (number and start time), then
- * removes the record. Resolves to whether there was such a process.
+ * Ends the process recorded in `file` if it still lives and is the same one (id and start time), then removes the
+ * record. Resolves with whether there was such a process.
  */
 export async function endRecordedProcess(file: string, stopSignal: NodeJS.Signals): Promise<boolean> {
   const record = await readRecord(file);
@@ -44,7 +44,7 @@ function send(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // Gone already: what was wanted.
+    // It has already ended.
   }
 }
 

@@ -9,7 +9,7 @@ import { startServerProcess } from './server-process.ts';
 import type { Watchdog } from './watchdog.ts';
 
 const KAFKA_VERSION = '4.3.1';
-/** Kafka's jars speak to the log through it, and bring no voice of their own. */
+/** Kafka's jars log through SLF4J, without an implementation of their own. */
 const LOGGER_VERSION = '1.7.36';
 const OLDEST_JAVA = 17;
 
@@ -30,7 +30,7 @@ const PROJECT = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 `;
 
 export interface RealKafkaOptions {
-  /** This broker's alone while it runs; emptied at the start. */
+  /** Used only by this broker while it runs; emptied at the start. */
   readonly dir: string;
   readonly cacheDir: string;
   readonly watchdog: Watchdog;
@@ -48,9 +48,9 @@ export interface KafkaLogin {
 }
 
 /**
- * Runs one node of Apache Kafka 4 (KRaft: broker and controller in one) on 127.0.0.1, for tests against the real
- * thing. Its jars come from Maven, once, into the cache. Throws MISSING_PROGRAM with the reason in one line where Java
- * 17, Maven or the jars cannot be had; START_FAILED with Kafka's last words.
+ * Runs one node of Apache Kafka 4 (KRaft: broker and controller in one) on 127.0.0.1, for tests with the real broker.
+ * Its jars are downloaded once with Maven, into the cache. Throws MISSING_PROGRAM with the reason in one line when
+ * Java 17, Maven or the jars are not available; START_FAILED with Kafka's last messages.
  */
 export async function startRealKafka(options: RealKafkaOptions, signal: AbortSignal): Promise<RunningKafka> {
   await requireJava(signal);
@@ -121,7 +121,7 @@ async function format(
   signal: AbortSignal,
 ): Promise<void> {
   const clusterId = randomBytes(16).toString('base64url');
-  // In one word: an identity may begin with a dash, and stand alone it would be taken for an option.
+  // As one argument, because an id may start with a dash and would then be parsed as an option.
   const args = [
     ...java,
     'kafka.tools.StorageTool',

@@ -12,7 +12,7 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 10_000;
 const PORT_ATTEMPTS = 3;
 
-/** The cache may forget what is old; the queue refuses new work rather than lose what it holds. */
+/** The cache may evict old keys; the queue rejects writes instead of losing data. */
 export type RedisRole = 'cache' | 'queue';
 
 const ROLE_SETTINGS: Record<RedisRole, readonly string[]> = {
@@ -21,24 +21,24 @@ const ROLE_SETTINGS: Record<RedisRole, readonly string[]> = {
 };
 
 export interface RedisOptions {
-  /** This server's alone while it runs: its configuration (0600), the append-only file, the process record. */
+  /** Used only by this server while it runs: its configuration (0600), the append-only file, the process record. */
   readonly dir: string;
   readonly role: RedisRole;
   readonly program: SystemProgram;
-  /** Number of logical databases; Redis's own default is 16. */
+  /** Number of logical databases; Redis' default is 16. */
   readonly databases?: number | undefined;
   readonly watchdog: Watchdog;
   readonly log: (line: string) => void;
 }
 
-/** Disposing stops the server; the queue's append-only file is complete by then. */
+/** Disposing stops the server; the queue's append-only file is complete then. */
 export interface RunningRedis extends AsyncDisposable {
   /** `redis://:password@127.0.0.1:port` */
   readonly url: string;
   readonly pid: number;
 }
 
-/** Runs Redis (or Valkey) on 127.0.0.1 with a password of its own. Throws START_FAILED with the server's last words. */
+/** Runs Redis (or Valkey) on 127.0.0.1 with a random password. Throws START_FAILED with the server's last messages. */
 export async function startRedis(options: RedisOptions, signal: AbortSignal): Promise<RunningRedis> {
   const dir = resolve(options.dir);
   await mkdir(dir, { recursive: true });
@@ -57,7 +57,7 @@ export async function startRedis(options: RedisOptions, signal: AbortSignal): Pr
 interface StartedServer {
   readonly server: ServerProcess<true>;
   readonly port: number;
-  /** Once more, at the same port. */
+  /** Starts it again, at the same port. */
   readonly restart: (signal: AbortSignal) => Promise<ServerProcess<true>>;
 }
 

@@ -8,7 +8,7 @@ export interface CommandOptions {
   readonly cwd?: string | undefined;
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
-  /** The whole environment when given; otherwise this process's own. */
+  /** The complete environment; default: this process's own. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly timeoutMs: number;
 }
@@ -21,8 +21,8 @@ export interface CommandResult {
 }
 
 /**
- * Runs a short-lived command to its end and returns what it said; a failing command is a result, not an exception.
- * Throws only the signal's reason. On abort or deadline the command is ended first.
+ * Runs a short-lived command to its end and returns its output; a failing command is a result, not an exception.
+ * Throws only the signal's reason. On abort or at the deadline the command is ended first.
  */
 export async function runCommand(
   command: string,

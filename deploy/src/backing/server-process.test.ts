@@ -7,7 +7,7 @@ import { endRecordedProcess, recordProcess } from './process-record.ts';
 import { type ServerProcess, type ServerProcessOptions, startServerProcess } from './server-process.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
 
-/** A server in a few lines: each test says what it does. */
+/** A minimal server script; each test says what it does. */
 const NEVER = new AbortController().signal;
 let dir: string;
 let watchdog: Watchdog;
@@ -87,7 +87,7 @@ describe('a server process', () => {
       },
     });
     await expect(startServerProcess(options, abort.signal)).rejects.toThrow('changed my mind');
-    // Nothing is recorded any more, which only happens after its end.
+    // The record is removed only after the process has ended.
     await expect(readFile(options.recordFile)).rejects.toThrow('ENOENT');
   });
 

@@ -11,20 +11,23 @@ const KILL_WAIT_MS = 5_000;
 
 /** How to run a server, how to know that it is ready, and how to end it. */
 export interface ServerProcessOptions<T> {
-  /** As people call it: "Postgres", "Redis (queue)". */
+  /** Display name: "Postgres", "Redis (queue)". */
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  /** The whole environment: a server inherits nothing. */
+  /** The complete environment: a server inherits nothing. */
   readonly env: Readonly<Record<string, string>>;
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
   readonly cwd: string;
-  /** Keeps the input open until this process dies, for servers that end with their input; otherwise there is none. */
+  /**
+   * Keeps the server's stdin open until this process dies, for servers that end with their input; otherwise there is
+   * no stdin.
+   */
   readonly holdInput?: boolean;
-  /** File that remembers the process for the next start. */
+  /** File that records the process for the next start. */
   readonly recordFile: string;
-  /** Looks at each line of output; the first value that is not undefined means "ready". */
+  /** Called for each line of output; the first defined value means "ready". */
   readonly ready: (line: string) => T | undefined;
   readonly startTimeoutMs: number;
   readonly stopSignal: NodeJS.Signals;
@@ -34,8 +37,8 @@ export interface ServerProcessOptions<T> {
 }
 
 /**
- * A running server. Its output is read to the end, so it never blocks on a full pipe. Disposing sends the stop
- * signal, kills after `stopTimeoutMs`, and resolves when the process is gone; disposing twice is disposing once.
+ * A running server. Its output is read continuously, so that it never blocks on a full pipe. Disposing sends the stop
+ * signal, kills after `stopTimeoutMs`, and resolves when the process has ended; disposing twice is disposing once.
  */
 export interface ServerProcess<T> extends AsyncDisposable {
   readonly ready: T;
@@ -45,9 +48,9 @@ export interface ServerProcess<T> extends AsyncDisposable {
 }
 
 /**
- * Starts a server in its own process group (the terminal's Ctrl-C does not reach it: it is stopped in order) and
- * waits until it is ready. Ends what an earlier, killed run left behind first. On abort, failure or deadline the
- * process is ended before the error is thrown; START_FAILED carries the server's last lines.
+ * Starts a server in its own process group (so that the terminal's Ctrl-C does not reach it, because it is stopped in
+ * order) and waits until it is ready. First ends a process that an earlier, killed run left behind. On abort, failure
+ * or deadline the process is ended before the error is thrown; START_FAILED contains the server's last lines.
  */
 export async function startServerProcess<T>(
   options: ServerProcessOptions<T>,
@@ -130,7 +133,7 @@ function readOutput<T>(child: ChildProcess, ready: (line: string) => T | undefin
       const reader = createInterface({ input: stream });
       ended.push(once(reader, 'close'));
       reader.on('line', (line) => {
-        // Only the start is worth keeping and reading; afterwards lines are read so that the pipe never fills.
+        // Only the start's output is kept and parsed; later lines are read so that the pipe never fills.
         if (done) return;
         lines.push(line);
         if (lines.length > LAST_LINES) lines.shift();
@@ -183,7 +186,7 @@ async function endChild<T>(
   throw new BackingServiceError('STOP_FAILED', `${options.name} (process ${child.pid}) survived SIGKILL`);
 }
 
-/** True when the event came in time. */
+/** True when the event happened in time. */
 function happens(event: Promise<void>, ms: number): Promise<boolean> {
   return within(
     event.then(() => true),

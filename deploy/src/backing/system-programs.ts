@@ -4,10 +4,10 @@ import { fetchDebianPackages } from './debian-packages.ts';
 import { runCommand } from './run-command.ts';
 
 const PROBE_TIMEOUT_MS = 10_000;
-/** BullMQ asks for 6.2; Valkey began at 7.2. */
+/** BullMQ needs 6.2; Valkey started at 7.2. */
 const REDIS_MINIMUM = [6, 2] as const;
 
-/** How to start a program: its path and its whole environment. */
+/** How to start a program: its path and its complete environment. */
 export interface SystemProgram {
   readonly command: string;
   readonly env: Readonly<Record<string, string>>;
@@ -17,17 +17,17 @@ export type SystemProgramKind = 'redis' | 'kcat';
 
 export interface SystemProgramsOptions {
   readonly needed: readonly SystemProgramKind[];
-  /** Packages are kept here, and only here: the system stays as it is. */
+  /** Packages are unpacked only here: the system is not changed. */
   readonly cacheDir: string;
   readonly log: (line: string) => void;
 }
 
 interface ProgramKind {
-  /** Names to look for, the preferred first. */
+  /** Names to look for, in order of preference. */
   readonly names: readonly string[];
   readonly debianPackage: string;
   readonly versionArgument: string;
-  /** Whether what it says about its version is good enough. */
+  /** Whether its version output is acceptable. */
   accepts(version: string): boolean;
 }
 
@@ -51,8 +51,8 @@ const KINDS: Record<SystemProgramKind, ProgramKind> = {
 };
 
 /**
- * Finds the programs that npm cannot bring: on the PATH first, else in the cache, else from Debian's or Ubuntu's
- * packages, unpacked into the cache without root. Throws MISSING_PROGRAM with the command to type where none works.
+ * Finds the programs that npm cannot install: on the PATH first, else in the cache, else from Debian's or Ubuntu's
+ * packages, unpacked into the cache without root. Throws MISSING_PROGRAM with the command to type when none works.
  */
 export async function systemPrograms(
   options: SystemProgramsOptions,

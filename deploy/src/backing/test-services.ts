@@ -8,7 +8,7 @@ import type { TestServiceAddresses } from '@hotloop/platform/testing/test-servic
 import { startBackingServices } from './backing-services.ts';
 import { isFolderClaimed } from './folder-claim.ts';
 
-/** Enough for every test file of a run to take several. */
+/** Enough for every test file of a run to use several. */
 const REDIS_DATABASES = 2_000;
 const LONG_DEAD_MS = 60_000;
 
@@ -16,7 +16,7 @@ export interface TestServices extends AsyncDisposable {
   readonly addresses: TestServiceAddresses;
 }
 
-/** Losing test data to a power cut costs nothing; waiting for the disk costs every test. */
+/** Losing test data in a power failure does not matter, but waiting for the disk would slow down every test. */
 const POSTGRES_SETTINGS = {
   fsync: 'off',
   synchronous_commit: 'off',
@@ -25,8 +25,9 @@ const POSTGRES_SETTINGS = {
 };
 
 /**
- * Starts one set of embedded services for a whole test run, in a folder of its own under `stateDir`: any number of
- * runs side by side. Disposing stops them and removes the folder; folders of runs that were killed go at the next start.
+ * Starts one set of embedded services for a whole test run, in its own folder under `stateDir`: any number of runs
+ * can run concurrently. Disposing stops them and removes the folder; folders of killed runs are removed at the next
+ * start.
  */
 export async function startTestServices(
   options: { readonly stateDir: string; readonly log: (line: string) => void },
@@ -67,7 +68,7 @@ export async function startTestServices(
   };
 }
 
-/** Makes the database that tests copy instead of migrating one of their own; returns its name. */
+/** Creates the database that tests copy instead of migrating one; returns its name. */
 async function createMigratedDatabase(databaseUrl: string): Promise<string> {
   const name = 'hotloop_migrated';
   const log = silentLog();

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 const STOP_TIMEOUT_MS = 2_000;
 
 /**
- * Reads "watch PID SIGNAL" and "forget PID" from its input. At the input's end, which the system brings about
- * however its parent dies, it signals every process still watched, and kills after ten seconds what then lives.
- * It ignores the terminal's signals: its parent stops things in order, and it is only for a parent that could not.
+ * Reads "watch PID SIGNAL" and "forget PID" from its input. At the end of the input, which the system causes however
+ * its parent dies, it signals every process still watched, and kills the remaining ones after ten seconds. It ignores
+ * the terminal's signals: its parent stops things in order, and the watchdog is only for a parent that could not.
  */
 const SCRIPT = `
 trap '' HUP INT TERM
@@ -33,8 +33,8 @@ for entry in $watched; do kill -s KILL "\${entry%%:*}" 2>/dev/null; done
 `;
 
 /**
- * Ends the watched processes when this process dies without ending them itself, kill -9 included. It owns one
- * small shell; disposing it lets that shell end. Forget a process as soon as it has exited: its number may be reused.
+ * Ends the watched processes when this process dies without ending them itself, including by SIGKILL. It owns one
+ * small shell, which ends on disposal. Forget a process as soon as it has exited, because its id may be reused.
  */
 export interface Watchdog extends AsyncDisposable {
   watch(pid: number, stopSignal: NodeJS.Signals): void;
@@ -48,7 +48,7 @@ export function startWatchdog(): Watchdog {
     cwd: '/',
   });
   const exited = once(shell, 'exit');
-  // A dead watchdog costs the safety net, not the service.
+  // A dead watchdog only removes the safety net; the service continues.
   exited.catch(() => undefined);
   shell.on('error', () => undefined);
   shell.stdin.on('error', () => undefined);

@@ -12,12 +12,12 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** Where the system has Chromium; undefined where it has none. Nothing is downloaded. */
+/** Path of the system's Chromium; undefined if there is none. Nothing is downloaded. */
 export function chromiumPath(): string | undefined {
   return PATHS.find((path) => existsSync(path));
 }
 
-/** The system's Chromium, without a window. */
+/** Starts the system's Chromium without a window. */
 export function launchChromium(executablePath: string): Promise<Browser> {
   return chromium.launch({ executablePath, args: FLAGS });
 }

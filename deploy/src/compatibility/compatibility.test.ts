@@ -13,7 +13,7 @@ describe('what is public', () => {
     const current = await currentFacts(ROOT);
     const released = releasedFacts(ROOT);
     expect(breaks(released, current)).toEqual([]);
-    // A fact of each kind, so that an empty list is no accident.
+    // One fact of each kind, so that an empty list is detected.
     for (const known of [
       'grpc /hotloop.v1.PredictionService/Predict',
       'message hotloop.v1.PredictRequest | 1',

@@ -6,7 +6,7 @@ import { protoFacts } from './proto-facts.ts';
 import { type JsonSchema, schemaFacts } from './schema-facts.ts';
 import { sdkFacts } from './sdk-facts.ts';
 
-/** Facts of everything that is public: gRPC contracts, both HTTP APIs, model.yaml, the client library. */
+/** Facts about everything public: gRPC contracts, both HTTP APIs, model.yaml, the client library. */
 export async function currentFacts(root: string): Promise<Facts> {
   const schema = JSON.parse(readFileSync(join(root, 'model', 'model.schema.json'), 'utf8')) as JsonSchema;
   return sortedFacts({
@@ -17,7 +17,7 @@ export async function currentFacts(root: string): Promise<Facts> {
   });
 }
 
-/** Facts of the last released state. */
+/** Facts of the last release. */
 export function releasedFacts(root: string): Facts {
   return JSON.parse(readFileSync(releasedFile(root), 'utf8')) as Facts;
 }

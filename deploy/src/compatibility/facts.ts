@@ -1,12 +1,12 @@
 /**
- * What users may rely on, as plain facts: name -> value. A fact that is gone or has another value breaks them; a new one does not, unless
- * its name begins with `requires`: then users must do something that they need not do before.
+ * What users may rely on, as plain facts: name -> value. Removing or changing a fact breaks users; adding one does
+ * not, unless its name starts with `requires`: then users must do something new.
  */
 export type Facts = Readonly<Record<string, string>>;
 
 const REQUIRED = 'requires ';
 
-/** The sentences that say what a change breaks, in the order of the facts' names. Pure. */
+/** One sentence per breaking change, in the order of the facts' names. Pure. */
 export function breaks(released: Facts, current: Facts): string[] {
   const found: string[] = [];
   for (const [name, value] of Object.entries(released)) {
@@ -17,17 +17,17 @@ export function breaks(released: Facts, current: Facts): string[] {
   }
   for (const [name, value] of Object.entries(current)) {
     if (!name.startsWith(REQUIRED) || released[name] !== undefined) continue;
-    // What belongs to something new asks nothing of anyone who uses what there was.
+    // A requirement of something new does not affect users of what existed before.
     if (hadParent(released, name.slice(REQUIRED.length)))
       found.push(`${name} is new${value === '' ? '' : ` (${value})`}`);
   }
   return found.sort();
 }
 
-/** Whether what a field is in was there: the field around it, or else the message, operation or declaration. */
+/** Whether the parent of a field existed: the enclosing field, or else the message, operation or declaration. */
 function hadParent(released: Facts, name: string): boolean {
   const [of = '', path = ''] = name.split(' | ');
-  // Before the last space stands which part of an operation it is, such as `takes application/json`.
+  // The part before the last space is the part of an operation, such as `takes application/json`.
   const field = path.slice(path.lastIndexOf(' ') + 1);
   const part = path.slice(0, path.length - field.length);
   const around = field.includes('.') ? field.slice(0, field.lastIndexOf('.')).replace(/(\[\])+$/, '') : '';
@@ -35,7 +35,7 @@ function hadParent(released: Facts, name: string): boolean {
   return Object.keys(released).some((other) => other === of || other.startsWith(`${of} | `));
 }
 
-/** Facts in the order of their names, for a file that can be compared line by line. */
+/** Facts sorted by name, for a file that can be compared line by line. */
 export function sortedFacts(facts: Facts): Facts {
   return Object.fromEntries(Object.entries(facts).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

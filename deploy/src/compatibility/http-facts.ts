@@ -20,7 +20,7 @@ interface Operation {
   >;
 }
 
-/** Stands for whatever routes are given: they are described here and never called. */
+/** A placeholder for the dependencies of routes, which are only described here and never called. */
 function anything(): unknown {
   return new Proxy(() => undefined, {
     get: (_, name) => (name === Symbol.iterator || name === 'then' ? undefined : anything()),
@@ -28,7 +28,9 @@ function anything(): unknown {
   });
 }
 
-/** Operations, parameters, bodies and answers of the front door and the control API, from their OpenAPI documents. */
+/**
+ * Operations, parameters, bodies and answers of the prediction API and the control API, from their OpenAPI documents.
+ */
 export async function httpFacts(): Promise<Facts> {
   return {
     ...(await factsOf('front-door', predictionRoutes(anything() as FrontDoor))),
@@ -53,7 +55,7 @@ async function factsOf(title: string, routes: readonly RouteModule[]): Promise<F
   return facts;
 }
 
-/** Facts of one operation of OpenAPI. */
+/** Facts of one OpenAPI operation. */
 export function operationFacts(name: string, { parameters, requestBody, responses }: Operation): Facts {
   const facts: Record<string, string> = { [name]: '' };
   for (const parameter of parameters ?? []) {

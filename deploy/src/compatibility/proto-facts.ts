@@ -25,7 +25,10 @@ interface Method {
   readonly responseType: { readonly type: { readonly name: string } };
 }
 
-/** Methods, fields by number, and values of enums of the gRPC contracts: what is on the wire, and the names that JSON and code see. */
+/**
+ * Methods, fields by number, and enum values of the gRPC contracts: the wire format, and the names visible in JSON
+ * and code.
+ */
 export function protoFacts(files: readonly string[] = CONTRACT_FILES): Facts {
   const facts: Record<string, string> = {};
   for (const [name, definition] of Object.entries(loadDefinitions(files))) {

@@ -14,8 +14,8 @@ export interface JsonSchema {
 const MOST_DEPTH = 7;
 
 /**
- * Fields of a JSON Schema. `takes`: a schema of what users write, where a new required field breaks them. A field's allowed words are a
- * fact each, so that more may come and none may go.
+ * Fields of a JSON Schema. `takes`: a schema of user input, where a new required field breaks users. Each allowed
+ * value of a field is a separate fact, so that values may be added but not removed.
  */
 export function schemaFacts(of: string, schema: JsonSchema, takes: boolean): Facts {
   const facts: Record<string, string> = {};
@@ -33,7 +33,7 @@ export function schemaFacts(of: string, schema: JsonSchema, takes: boolean): Fac
     }
     if (part.items) walk(part.items, `${path}[]`, depth + 1, isTaken);
     for (const whole of part.allOf ?? []) walk(whole, path, depth + 1, isTaken);
-    // What one of several forms asks for, nobody must give.
+    // What only one of several alternatives requires is not required.
     for (const choice of [...(part.anyOf ?? []), ...(part.oneOf ?? [])]) walk(choice, path, depth + 1, false);
   }
 }

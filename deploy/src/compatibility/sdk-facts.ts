@@ -4,12 +4,12 @@ import type { Facts } from './facts.ts';
 
 const EXPORTS = /export (?:type )?\{([^}]*)\} from '\.\/([^']+)'/g;
 const DECLARATION = /^export (interface|class|type|function|async function) (\w+)/;
-/** Of an interface or class, two spaces deep. */
+/** A member of an interface or class, indented by two spaces. */
 const MEMBER = /^ {2}(?:readonly |async |static )*(?!#|constructor|private)(\w+)(\?)?(\(|:|<)(.*)$/;
-/** Interfaces that users write: a new member without `?` breaks them. */
+/** Interfaces that users implement or fill in: a new member without `?` breaks them. */
 const TAKEN = /(Input|Options|Patience|Bundle)$/;
 
-/** What `@hotloop/client` exports, with the members of its interfaces and classes. Read from the sources. */
+/** The exports of `@hotloop/client`, with the members of its interfaces and classes. Read from the sources. */
 export function sdkFacts(root: string): Facts {
   const folder = join(root, 'client-sdk', 'src');
   const facts: Record<string, string> = {};

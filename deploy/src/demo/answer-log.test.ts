@@ -37,7 +37,7 @@ describe('AnswerLog', () => {
     add(2, 0.5, 1);
     expect(log.recentAuc()).toBeNaN();
     for (let index = 0; index < 600; index += 1) add(2, index % 2 ? 0.9 : 0.1, index % 2);
-    // A late answer of the version before does not count.
+    // A late answer of the previous version does not count.
     for (let index = 0; index < 600; index += 1) add(1, index % 2 ? 0.1 : 0.9, index % 2);
     expect(log.recentAuc()).toBeGreaterThan(0.99);
   });

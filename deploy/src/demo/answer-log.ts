@@ -12,13 +12,13 @@ interface Answer {
 
 const KEPT = 400_000;
 const RECENT_ROWS = 4000;
-/** No prediction takes longer: the traffic's deadline, and the time in which its timer may be late. */
+/** Upper limit for the duration of a prediction: the traffic's deadline, plus possible delay of its timer. */
 const LONGEST_ANSWER_MS = 10_000;
 
-/** What the traffic saw: the numbers behind the status line and the report. */
+/** Results of the traffic: the numbers behind the status line and the report. */
 export class AnswerLog {
   #answers: Answer[] = [];
-  /** When those still unanswered were due. */
+  /** Due times of unanswered predictions. */
   readonly #open = new Map<number, number>();
   #opened = 0;
   #answered = 0;
@@ -35,7 +35,7 @@ export class AnswerLog {
     return this.#failed;
   }
 
-  /** A prediction is asked for; the ticket goes with its answer or failure. */
+  /** Registers a prediction; pass the returned ticket with its answer or failure. */
   open(dueAt: number): number {
     const ticket = this.#opened++;
     this.#open.set(ticket, dueAt);
@@ -51,7 +51,7 @@ export class AnswerLog {
     this.#open.delete(ticket);
     this.#push(answer);
     this.#answered += 1;
-    // The rolling AUC is one version's: it starts again at every swap.
+    // The rolling AUC is of one version: it restarts at every swap.
     if (answer.version > this.#versionOfScores) {
       this.#versionOfScores = answer.version;
       this.#scores = [];
@@ -79,10 +79,10 @@ export class AnswerLog {
     return rocAuc(this.#scores.slice(-RECENT_ROWS), this.#labels.slice(-RECENT_ROWS));
   }
 
-  /** What happened to the predictions that were due in [from, to). */
+  /** Results of the predictions that were due in [from, to). */
   between(from: number, to: number): AnswerSummary {
     const chosen: Answer[] = [];
-    // Answers stand in the order in which they came: none was due much earlier than those before it.
+    // Answers are in order of arrival: none was due much earlier than those before it.
     for (let index = this.#answers.length - 1; index >= 0; index -= 1) {
       const answer = this.#answers[index]!;
       if (answer.dueAt < from - LONGEST_ANSWER_MS) break;

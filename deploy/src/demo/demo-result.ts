@@ -1,9 +1,9 @@
 import type { Verdict } from './judge-versions.ts';
 
-/** What a run without a person prints as its last line. Every number was measured in this very run. */
+/** The last line of a non-interactive run. Every number was measured in this run. */
 export interface DemoResult {
   readonly ok: boolean;
-  /** Answered, the traffic's and those the versions were judged by. */
+  /** Answered predictions: the traffic's and those for evaluating the versions. */
   readonly predictions: number;
   readonly failed: number;
   /** Distinct prediction ids in Postgres. */
@@ -13,7 +13,7 @@ export interface DemoResult {
   readonly versions: readonly Verdict[];
   readonly swap: SwapReport | null;
   readonly elapsed_s: number;
-  /** What fell short; only when not ok. */
+  /** Which goal was missed; only when not ok. */
   readonly reason?: string;
 }
 
@@ -25,7 +25,7 @@ export interface SwapReport {
   readonly p99_ms_during: number;
 }
 
-/** What was measured, before it is judged. */
+/** The measurements, before they are compared with the goals. */
 export interface Measured {
   readonly predictions: number;
   readonly failed: number;
@@ -36,13 +36,13 @@ export interface Measured {
   /** Answered predictions per second through the swap. */
   readonly perSecondDuring: number;
   readonly elapsedMs: number;
-  /** Why the loop could not be closed, when it could not. */
+  /** Why the loop could not be completed, if it could not. */
   readonly problem: string | undefined;
 }
 
 export const LEAST_PER_SECOND = 200;
 
-/** Holds a run to what the demonstration promises. */
+/** Compares a run with the goals of the demonstration. */
 export function demoResult(measured: Measured): DemoResult {
   const reason = measured.problem ?? shortfall(measured);
   return {

@@ -18,9 +18,9 @@ const POLL_MS = 200;
 export interface StageOptions {
   readonly story: Story;
   readonly single: boolean;
-  /** The demonstration's own: it begins from scratch each time. */
+  /** Used only by the demonstration, which starts from scratch each time. */
   readonly folder: string;
-  /** Holds unpacked system packages. */
+  /** Contains unpacked system packages. */
   readonly cacheDir: string;
   readonly addresses: BackingAddresses;
   readonly environment: Readonly<Record<string, string>>;
@@ -28,17 +28,17 @@ export interface StageOptions {
   readonly say: (line: string) => void;
 }
 
-/** Everything the demonstration runs on, version 1 live. Disposing stops it all. */
+/** Everything that the demonstration runs on, with version 1 live. Disposing stops it all. */
 export interface Stage extends AsyncDisposable {
   readonly local: Local;
   readonly client: HotloopClient;
   readonly publisher: EventPublisher;
   readonly pool: Pool;
-  /** Predictions answered while the stage was set up: they are logged like all others. */
+  /** Predictions answered during the set-up: they are logged like all others. */
   readonly answered: number;
 }
 
-/** Starts the platform, learns version 1 meanwhile, makes it live, and tells the history what went before. */
+/** Starts the platform and trains version 1 meanwhile, makes it live, and fills the history with past events. */
 export async function openStage(options: StageOptions, signal: AbortSignal): Promise<Stage> {
   const { story, say } = options;
   await using opened = new AsyncDisposableStack();
@@ -109,7 +109,7 @@ async function makeLive(
   await client.models.promote(story.model, version.version, { signal, actor: 'demo' }).finished();
 }
 
-/** Publishes the past, then asks until the front door knows the model and the history holds what was published. */
+/** Publishes past events, then retries until the preprocessor knows the model and the history contains the events. */
 async function warmUp(
   { client, publisher, story }: Pick<Stage, 'client' | 'publisher'> & { readonly story: Story },
   signal: AbortSignal,
@@ -134,7 +134,7 @@ async function warmUp(
   }
 }
 
-/** Undefined: the model is not known yet. False: answered, but some of the visitor's past is still missing. */
+/** Undefined: the model is not known yet. False: answered, but some of the visitor's past events are still missing. */
 async function isAnswered(
   client: HotloopClient,
   story: Story,

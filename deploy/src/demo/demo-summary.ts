@@ -8,7 +8,7 @@ export interface SummaryInput {
   readonly logFolder: string;
 }
 
-/** One screen for a person: what was served, what was learnt, what the swaps cost. */
+/** A summary on one screen: what was served, what was learnt, what the swaps cost. */
 export function demoSummary({ measured, rounds, logFolder }: SummaryInput): string {
   const count = (value: number) => value.toLocaleString('en');
   const lines = [

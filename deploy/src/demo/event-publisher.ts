@@ -14,7 +14,7 @@ interface Due {
   readonly isOutcome: boolean;
 }
 
-/** Publishes what follows visits, each at its time. Owns its timer, not the producer. */
+/** Publishes the events that follow visits, each at its time. Owns its timer, not the producer. */
 export class EventPublisher implements AsyncDisposable {
   readonly #producer: EventProducer;
   readonly #timer: NodeJS.Timeout;
@@ -52,7 +52,7 @@ export class EventPublisher implements AsyncDisposable {
     }
   }
 
-  /** Publishes what happened before the story and waits until Kafka has it. */
+  /** Publishes the events before the demonstration and waits until Kafka has them. */
   async publishPast(events: readonly PastEvent[], signal: AbortSignal): Promise<void> {
     const nowMs = Date.now();
     for (let start = 0; start < events.length; start += BATCH) {
@@ -68,7 +68,7 @@ export class EventPublisher implements AsyncDisposable {
     }
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when nothing is waiting any more. */
   async drained(signal: AbortSignal): Promise<void> {
     while (this.#waiting.length > 0 || this.#sending) {
       signal.throwIfAborted();

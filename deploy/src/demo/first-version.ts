@@ -9,7 +9,9 @@ import type { FirstTraining, KnownSession } from './story.ts';
 
 const TIMEOUT_MS = 600_000;
 
-/** Version 1 of a model: learnt by the project's own trainer, from rows of the very plan that will serve it. */
+/**
+ * Version 1 of a model: trained by the project's own trainer, on rows from the same feature plan that will serve it.
+ */
 export async function firstVersion(
   manifest: Manifest,
   first: FirstTraining,
@@ -33,7 +35,7 @@ export async function firstVersion(
   return trained.modelBytes;
 }
 
-/** The rows that the plan makes of the sessions, [rows, columns] in their order, with their labels. */
+/** The plan's rows for the sessions, [rows, columns] in their order, with their labels. */
 export function datasetOf(plan: FeaturePlan, sessions: readonly KnownSession[]): TrainingDataset {
   const nowMs = Date.now();
   const parts: Float32Array[] = [];

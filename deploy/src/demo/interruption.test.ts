@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
-/** Processes that run from a folder: it stands in their command line, environment or working directory. */
+/** Processes that use a folder: it occurs in their command line, environment or working directory. */
 async function processesOf(folder: string): Promise<string[]> {
   const found: string[] = [];
   for (const pid of await readdir('/proc')) {
@@ -27,7 +27,7 @@ interface Running {
   readonly child: ChildProcess;
   readonly lines: string[];
   readonly folder: string;
-  /** Resolves when a line of its talk holds the text. */
+  /** Resolves when a line of its output contains the text. */
   said(text: string): Promise<void>;
   readonly ended: Promise<number | null>;
 }
@@ -95,7 +95,7 @@ describe.runIf(process.platform === 'linux')('a running demonstration', { timeou
     expect(code).toBe(1);
     expect(talk).toContain(`process ${demo.child.pid}`);
     expect(talk).toContain('Ctrl-C');
-    // A kill that nothing can catch leaves no process behind either.
+    // A SIGKILL leaves no process behind either.
     expect((await processesOf(demo.folder)).length).toBeGreaterThan(5);
     demo.child.kill('SIGKILL');
     await expect.poll(() => processesOf(demo.folder), { timeout: 30_000, interval: 250 }).toEqual([]);

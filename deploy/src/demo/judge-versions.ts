@@ -18,8 +18,8 @@ export interface Judgement {
 }
 
 /**
- * Asks each version for the same sessions, through the same front door, and measures how well each tells rows apart.
- * A failed prediction leaves its session out for every version, and is counted.
+ * Sends the same sessions to each version, through the same preprocessor, and measures how well each discriminates. A
+ * session with a failed prediction is left out for every version, and counted.
  */
 export async function judgeVersions(
   client: HotloopClient,

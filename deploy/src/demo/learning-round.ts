@@ -6,19 +6,19 @@ import type { Stage } from './demo-stage.ts';
 import { outcomeCount } from './logged-counts.ts';
 import type { Story } from './story.ts';
 
-/** The first answers of a process are slow for reasons of their own: they count as neither steady nor swap. */
+/** The first answers of a process are slow for other reasons, so they count neither as steady nor as swap. */
 const SETTLING_IN_MS = 3000;
-/** How long after the first answer of the new version the swap is watched. */
+/** How long after the first answer of the new version the swap is observed. */
 const AFTER_SWAP_MS = 3000;
 const POLL_MS = 100;
 const OUTCOMES_TIMEOUT_MS = 30_000;
 const RUN_TIMEOUT_MS = 120_000;
 const SWAP_TIMEOUT_MS = 15_000;
 
-/** What one round of learning came to. */
+/** Result of one round of learning. */
 export interface RoundReport {
   readonly run: Run;
-  /** Null when the version was not swapped in. */
+  /** Null when no new version was promoted. */
   readonly swap: SwapReport | null;
   /** Answered predictions per second while training, and through the swap. */
   readonly perSecondTraining: number;
@@ -33,11 +33,11 @@ export interface RoundContext {
   /** Visits of this round sent so far. */
   readonly visits: () => number;
   readonly say: (sentence: string) => void;
-  /** Tells the status line what the retrainer is doing. */
+  /** Shows the state of the run in the status line. */
   readonly onRun: (run: Run) => void;
 }
 
-/** Waits for the round's labels, has the next version learnt and judged, and watches it being swapped in. */
+/** Waits for the round's labels, requests the training of the next version, and observes its promotion. */
 export async function learningRound(context: RoundContext, signal: AbortSignal): Promise<RoundReport> {
   const { stage, story, log } = context;
   const steadyFrom = performance.now() + SETTLING_IN_MS;
@@ -66,7 +66,7 @@ export async function learningRound(context: RoundContext, signal: AbortSignal):
   );
   const swapTo = Math.max(firstDueAt, endedAt) + AFTER_SWAP_MS;
   await delay(Math.max(0, swapTo - performance.now()), undefined, { signal });
-  // Those that were due before the end count as well, however late their answers are.
+  // Predictions that were due before the end count as well, however late their answers are.
   while (!log.isSettledBefore(swapTo)) await delay(POLL_MS, undefined, { signal });
   const during = log.between(promotingFrom ?? endedAt, swapTo);
   const steady = log.between(steadyFrom, steadyTo);
@@ -83,7 +83,7 @@ export async function learningRound(context: RoundContext, signal: AbortSignal):
   };
 }
 
-/** Until the round's visits have been made, their outcome windows have closed, and every outcome has arrived. */
+/** Waits until the round's visits have been made, their outcome windows have closed, and every outcome has arrived. */
 async function waitForLabels(context: RoundContext, signal: AbortSignal): Promise<void> {
   const { stage, story, say } = context;
   while (context.visits() < story.learningVisits) await delay(POLL_MS, undefined, { signal });

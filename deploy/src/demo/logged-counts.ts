@@ -3,7 +3,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 
 const POLL_MS = 250;
 
-/** What stands in Postgres about a model. */
+/** Row counts in Postgres for a model. */
 export interface LoggedCounts {
   /** Distinct prediction ids in the prediction log. */
   readonly predictions: number;
@@ -19,7 +19,7 @@ async function loggedCounts(pool: Pool, model: string): Promise<LoggedCounts> {
   return { predictions: Number(rows[0]?.predictions ?? 0), outcomes: Number(rows[0]?.outcomes ?? 0) };
 }
 
-/** Outcome reports about a model; cheap enough to ask every second. */
+/** Outcome reports about a model; cheap enough to query every second. */
 export async function outcomeCount(pool: Pool, model: string): Promise<number> {
   const { rows } = await pool.query<{ outcomes: string }>(
     'SELECT count(*) AS outcomes FROM outcome WHERE model = $1',
@@ -28,7 +28,9 @@ export async function outcomeCount(pool: Pool, model: string): Promise<number> {
   return Number(rows[0]?.outcomes ?? 0);
 }
 
-/** Waits until the journals have been shipped: as many rows as predictions. Gives the last count after `timeoutMs`. */
+/**
+ * Waits until the journals have been shipped: as many rows as predictions. Returns the last count after `timeoutMs`.
+ */
 export async function shippedCounts(
   pool: Pool,
   model: string,

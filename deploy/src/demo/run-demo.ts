@@ -20,13 +20,13 @@ export interface DemoOptions extends Omit<StageOptions, 'say'> {
   /** One round, then the result; otherwise round after round until the signal. */
   readonly once: boolean;
   readonly perSecond: number;
-  /** Where a person reads. */
+  /** The output stream for the user. */
   readonly talk: Writable & { readonly isTTY?: boolean };
-  /** On the monotonic clock: when the command began. */
+  /** Start of the command, on the monotonic clock. */
   readonly startedAt: number;
 }
 
-/** What a person follows, gathered from everywhere. */
+/** What is shown to the user, collected from everywhere. */
 interface Board {
   liveVersion: number;
   labels: number;
@@ -34,15 +34,16 @@ interface Board {
   problem: string | undefined;
 }
 
-/** Rounds already told, for the summary. */
+/** Completed rounds, for the summary. */
 interface RoundRecord {
   readonly report: RoundReport;
   readonly judgement: Judgement | undefined;
 }
 
 /**
- * The whole loop, on real parts: version 1 serves, outcomes come back, the next version is learnt, judged and swapped in
- * while traffic goes on. Resolves when it has been closed once, or when the signal fires; everything is stopped by then.
+ * The whole loop, on real services: version 1 serves, outcomes arrive, the next version is trained, evaluated and
+ * promoted while traffic continues. Resolves when one round is complete, or when the signal fires; everything is
+ * stopped then.
  */
 export async function runDemo(options: DemoOptions, signal: AbortSignal): Promise<DemoResult> {
   const { story, talk } = options;
@@ -68,13 +69,13 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
     }
     if (!options.once) await keepServing({ stage, story, log, board, line, options }, signal);
   } catch (error) {
-    // Ctrl-C in the middle of a demonstration is its normal end; in a measured run nothing was proven.
+    // Ctrl-C in the middle of a demonstration is its normal end; for a measured run it means an incomplete result.
     if (!signal.aborted) board.problem = error instanceof Error ? error.message : String(error);
     else if (options.once) throw error;
   }
   serving = false;
   const answered = stage.answered + log.answered + judged.answered;
-  // After Ctrl-C nobody wants to wait long for the last rows to be shipped.
+  // After Ctrl-C the user does not want to wait long for the last rows to be shipped.
   const patienceMs = signal.aborted ? SHIPPED_AFTER_STOP_MS : SHIPPED_TIMEOUT_MS;
   const counts = await shippedCounts(stage.pool, story.model, answered, patienceMs);
   const last = rounds.at(-1);
@@ -103,7 +104,7 @@ interface PlayContext {
   readonly options: DemoOptions;
 }
 
-/** Traffic and learning side by side; then both versions are asked about later sessions. */
+/** Traffic and learning run concurrently; then both versions are evaluated on later sessions. */
 async function playRound(
   context: PlayContext & { readonly round: number },
   signal: AbortSignal,
@@ -122,7 +123,7 @@ async function playRound(
       board.retrainer = describeRun(run);
     };
     report = await learningRound({ stage, story, log, visits: () => visits, say, onRun }, signal);
-    // A person goes on seeing traffic while the versions are judged.
+    // In interactive mode the traffic continues while the versions are evaluated.
     if (!options.once) return { report, judgement: await judge(context, report, signal) };
   }
   return { report, judgement: await judge(context, report, signal) };
@@ -143,7 +144,7 @@ async function judge(
   return judgement;
 }
 
-/** After the last round a person may watch it serve until Ctrl-C. */
+/** After the last round the demonstration continues to serve until Ctrl-C. */
 async function keepServing(context: PlayContext, signal: AbortSignal): Promise<void> {
   const { story, board, line } = context;
   line.say('hotloop: the story is told; it goes on serving until Ctrl-C');
@@ -178,14 +179,14 @@ function openTraffic(
   });
 }
 
-/** Counts the labels that have arrived, now and then. */
+/** Periodically counts the labels that have arrived. */
 function watchLabels(stage: Stage, story: Story, board: Board): Disposable {
   const timer = setInterval(() => {
     outcomeCount(stage.pool, story.model).then(
       (labels) => {
         board.labels = labels;
       },
-      // The line keeps the last number; a Postgres that is away shows in other lines.
+      // The line keeps the last number; other lines report that Postgres cannot be reached.
       () => undefined,
     );
   }, LABELS_POLL_MS);

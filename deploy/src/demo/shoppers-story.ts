@@ -10,7 +10,7 @@ import {
 import type { FollowUp, KnownSession, Story, StoryInput } from './story.ts';
 
 const MODEL = fileURLToPath(new URL('../../../examples/shoppers/model.yaml', import.meta.url));
-/** Below this a part cannot carry its share of the story. */
+/** With fewer sessions, a part is too small for its role in the demonstration. */
 const FEWEST_SESSIONS = 100;
 
 /** Real sessions in the order of the year. Throws SessionFileError naming what the file lacks. */
@@ -54,7 +54,7 @@ export function shoppersStory(csv: string, seed: number): Story {
     visit(_round, index) {
       const session = replayed[index % replayed.length]!;
       const isNew = index < replayed.length;
-      // After its turn a session only keeps the traffic up: under another key, and nobody tells how it ended.
+      // A repeated session only maintains the traffic: it has another key, and no outcome is reported.
       const key = isNew ? session.key : `${session.key}-again-${Math.floor(index / replayed.length)}`;
       return {
         input: inputOf(session, key),

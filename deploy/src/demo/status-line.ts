@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 const REPAINT_MS = 250;
 const LINE_MS = 5000;
 
-/** What the line shows. */
+/** Contents of the line. */
 export interface Status {
   readonly elapsedMs: number;
   readonly perSecond: number;
@@ -20,12 +20,12 @@ export interface Status {
   readonly retrainer: string;
 }
 
-/** One line that a person can follow, and sentences above it. Disposing leaves the terminal as it was. */
+/** One updated line, with messages above it. Disposing restores the terminal. */
 export interface StatusLine extends Disposable {
   say(sentence: string): void;
 }
 
-/** Repaints one line on a terminal; elsewhere writes a line every few seconds. `read` gives the present numbers. */
+/** Repaints one line on a terminal; elsewhere writes a line every few seconds. `read` returns the current numbers. */
 export function statusLine(
   out: Writable & { readonly isTTY?: boolean; readonly columns?: number },
   read: () => Status | undefined,
@@ -50,7 +50,7 @@ export function statusLine(
   };
 }
 
-/** Short enough for a narrow terminal: what changes fastest stands first, what is being done last. */
+/** Short enough for a narrow terminal: what changes fastest comes first, the current activity last. */
 export function describeStatus(status: Status): string {
   const failed = status.failed === 0 ? '' : ` | ${status.failed} FAILED`;
   const auc = Number.isNaN(status.auc) ? '' : `, AUC ${status.auc.toFixed(3)}`;

@@ -8,15 +8,15 @@ const MODEL = fileURLToPath(new URL('../../../examples/storefront/model.yaml', i
 
 const VISITORS = 3000;
 const FIRST_SESSIONS = 5000;
-/** Visits of a round before tastes shift. */
+/** Visits of a round before preferences change. */
 const BEFORE_SHIFT = 500;
 const LEARNING_VISITS = 5000;
 const JUDGED_SESSIONS = 1200;
-/** The outcome window of model.yaml, and time for the slowest purchase and its way through Kafka. */
+/** The outcome window of model.yaml, plus time for the slowest purchase to arrive through Kafka. */
 const SETTLE_MS = 5000;
 const ROUND_SIZE = 1_000_000;
 
-/** The built-in shop: visitors change their taste, and come back every so often. */
+/** The built-in shop: visitors change their preferences, and return from time to time. */
 export function storefrontStory(seed: number): Story {
   const world = createWorld(seed, VISITORS);
   const seasonAt = (round: number, index: number): Season =>
@@ -99,7 +99,7 @@ function pastEventsOf(world: World, visitor: Visitor): readonly PastEvent[] {
   }));
 }
 
-/** A view for the history; each purchase both for the history and as the outcome. */
+/** A view goes to the history; each purchase goes to the history and is also the outcome. */
 function followUpsOf({ index, visitor, shelf, buys, viewed }: Session): readonly FollowUp[] {
   const user = visitor.id;
   const view: FollowUp = {

@@ -2,14 +2,14 @@ import type { TrainingSettings } from '@hotloop/model/training/training-settings
 
 type Fields = Readonly<Record<string, number | string | boolean>>;
 
-/** What a prediction is asked with, as both the client and the feature plan take it. */
+/** The input of a prediction, for both the client and the feature plan. */
 export interface StoryInput {
   readonly entities: Readonly<Record<string, string>>;
   readonly request: Fields;
   readonly candidates: readonly { readonly id: string; readonly attributes: Fields }[];
 }
 
-/** Something that happened to an entity before the story begins. */
+/** An event before the demonstration starts. */
 export interface PastEvent {
   readonly id: string;
   readonly type: string;
@@ -18,10 +18,10 @@ export interface PastEvent {
   readonly fields: Fields;
 }
 
-/** A session whose end is known: what version 1 learns from, and what versions are judged on. */
+/** A session with known outcome, for training version 1 and for evaluating versions. */
 export interface KnownSession {
   readonly input: StoryInput;
-  /** What the session's visitor brings along; empty where the model reads no history. */
+  /** Past events of the session's visitor; empty if the model reads no history. */
   readonly past: readonly PastEvent[];
   /** One per row: per candidate, or one. */
   readonly labels: readonly number[];
@@ -34,7 +34,7 @@ export interface FollowUp {
   readonly key: string;
   readonly id: string;
   readonly type: string;
-  /** After the answer. */
+  /** Delay after the answer. */
   readonly delayMs: number;
   readonly data: Readonly<Record<string, unknown>>;
 }
@@ -42,39 +42,39 @@ export interface FollowUp {
 /** One visit that is served live. */
 export interface Visit {
   readonly input: StoryInput;
-  /** What the visitor would do, one per row: known to the story alone, for the status line. */
+  /** What the visitor would do, one per row: only known here, for the status line. */
   readonly truth: readonly number[];
   readonly followUps: readonly FollowUp[];
 }
 
-/** How version 1 is learnt. */
+/** How version 1 is trained. */
 export interface FirstTraining {
   readonly hidden: readonly number[];
-  /** How many, for task multiclass. */
+  /** Number of classes, for task multiclass. */
   readonly classes?: number;
   readonly settings: TrainingSettings;
 }
 
-/** What a demonstration needs to know of its example. Everything in it follows from a seed or a file. */
+/** What a demonstration needs to know about its example. Everything in it is determined by a seed or a file. */
 export interface Story {
   readonly title: string;
   readonly model: string;
   readonly manifestYaml: string;
   readonly first: FirstTraining;
-  /** Sessions version 1 learns from. */
+  /** Sessions for training version 1. */
   firstSessions(): readonly KnownSession[];
-  /** What is published before the first visit. */
+  /** Events that are published before the first visit. */
   pastEvents(): readonly PastEvent[];
-  /** How many rounds of learning it can tell; each replaces the version before. */
+  /** Number of learning rounds that it supports; each replaces the previous version. */
   readonly rounds: number;
-  /** Visits with outcomes in each round, before the next version is learnt. */
+  /** Visits with outcomes in each round, before the next version is trained. */
   readonly learningVisits: number;
-  /** How long after the last of them every outcome is there, the outcome window included. */
+  /** Time after the last of these visits until every outcome has arrived, including the outcome window. */
   readonly settleMs: number;
-  /** The n-th visit of a round, from 0; beyond `learningVisits` the traffic that goes on meanwhile. */
+  /** The n-th visit of a round, from 0; beyond `learningVisits` these are the traffic that continues meanwhile. */
   visit(round: number, index: number): Visit;
-  /** Later sessions that no version has learnt from. */
+  /** Later sessions that no version was trained on. */
   judgedSessions(round: number): readonly KnownSession[];
-  /** A sentence for the reader, when this visit is the one that begins something new. */
+  /** A remark for the reader, when this visit starts something new. */
   remark(round: number, index: number): string | undefined;
 }

@@ -3,24 +3,24 @@ import type { AnswerLog } from './answer-log.ts';
 import type { StoryInput, Visit } from './story.ts';
 
 const TICK_MS = 4;
-/** Longest a live prediction may take. */
+/** Timeout of a live prediction. */
 const TIMEOUT_MS = 5000;
 
 export interface TrafficOptions {
   readonly client: HotloopClient;
   readonly model: string;
   readonly perSecond: number;
-  /** The next visit; undefined when there is none for the moment. */
+  /** The next visit; undefined when there is none at the moment. */
   readonly next: () => Visit | undefined;
-  /** Runs after each answer. */
+  /** Called after each answer. */
   readonly onAnswer: (visit: Visit, prediction: Prediction) => void;
   readonly onFailure: (error: unknown) => void;
   readonly log: AnswerLog;
 }
 
 /**
- * Visits at a fixed rate, whether or not earlier ones have been answered ("open loop"): a slow server is not spared. The
- * latency of a visit counts from when it was due. Disposing stops new ones and waits for those in flight.
+ * Visits at a fixed rate, whether or not earlier ones have been answered ("open loop"), so a slow server gets no
+ * relief. The latency of a visit counts from when it was due. Disposing stops new ones and waits for those in flight.
  */
 export class Traffic implements AsyncDisposable {
   readonly #options: TrafficOptions;
@@ -74,7 +74,7 @@ export class Traffic implements AsyncDisposable {
   }
 }
 
-/** The same question as the client takes it. */
+/** The same request in the form for the client. */
 export function predictInput(input: StoryInput, version?: number): PredictInput {
   return {
     entities: input.entities,
@@ -84,7 +84,7 @@ export function predictInput(input: StoryInput, version?: number): PredictInput 
   };
 }
 
-/** One score per row: per candidate in the order asked, or the one score. */
+/** One score per row: per candidate in the order of the request, or the single score. */
 export function rowScores(prediction: Prediction): readonly number[] {
   return prediction.scores.length > 0 ? prediction.scores : [prediction.score];
 }

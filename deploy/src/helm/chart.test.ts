@@ -44,7 +44,7 @@ function podsOf({ spec }: Manifest): PodSpec[] {
 }
 
 describe.runIf(hasHelm)('the Helm chart', { timeout: 60_000 }, () => {
-  // `npm run drill -- chart` renders all of them, and holds them to the schemas of the API.
+  // `npm run drill -- chart` renders all of them, and validates them against the schemas of the API.
   it.each(
     VALUES_MATRIX.filter((_, index) => index % 3 === 1).map(
       (settings) => [settings.join(' ') || 'defaults', settings] as const,

@@ -6,11 +6,11 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 export const CHART = join(import.meta.dirname, '..', '..', 'helm', 'hotloop');
-/** Whose schemas the manifests are held to. */
+/** Kubernetes versions against whose schemas the manifests are validated. */
 export const KUBE_VERSIONS = ['1.30', '1.32'] as const;
 const MAX_OUTPUT_BYTES = 1 << 24;
 
-/** What an installation may set, each as `--set` takes it. */
+/** Values that an installation may set, each as for `--set`. */
 export const VALUES_MATRIX: readonly (readonly string[])[] = [
   [],
   ['tls.secretName=certificates'],
@@ -55,7 +55,7 @@ export const VALUES_MATRIX: readonly (readonly string[])[] = [
   ],
 ];
 
-/** The PATH, and where `go install` puts programs. */
+/** The PATH, plus the folder where `go install` puts programs. */
 function searchPath(path: string): string {
   return [path, join(homedir(), 'go', 'bin')].join(delimiter);
 }
@@ -68,7 +68,7 @@ export async function isInstalled(program: string, path: string): Promise<boolea
   );
 }
 
-/** The chart's manifests as YAML. Rejects with what helm says. */
+/** The chart's manifests as YAML. Rejects with helm's message. */
 export async function renderChart(
   settings: readonly string[],
   path: string,
@@ -88,8 +88,8 @@ export async function lintChart(path: string): Promise<void> {
 }
 
 /**
- * Holds manifests to the schemas of the Kubernetes API, by the program `kubernetes-validate` (PyPI); answers its complaints. Kinds that
- * are not Kubernetes' own (KEDA's, Prometheus') have no schema there.
+ * Validates manifests against the schemas of the Kubernetes API, with the program `kubernetes-validate` (PyPI);
+ * returns its complaints. Kinds that are not Kubernetes' own (KEDA's, Prometheus') have no schema there.
  */
 export async function validateManifests(yaml: string, kubeVersion: string, path: string): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-chart-'));

@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node
 import { isBuiltin } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 
-/** What is in the image of each service: where it starts, and folders that code reads by name. */
+/** Contents of each service's image: its start file, and folders that code reads by name. */
 export const IMAGES = {
   preprocessor: { start: ['preprocessor/src/main.js'], folders: [] },
   compute: { start: ['compute/src/main.js'], folders: [] },
@@ -32,9 +32,10 @@ const NOT_NEEDED =
   /(^|\/)(test|tests|docs|example|examples|\.github)(\/|$)|\.(map|md|markdown|d\.ts|d\.mts|d\.cts)$/;
 
 /**
- * Puts into a folder what one service needs and nothing else: the files of ours that its start reaches by import or by name, the
- * contracts and migrations, and the packages that those files import, with what they depend on. Of ONNX Runtime only the
- * library of one platform. Answers the start files. Throws when an import names a file that is not there.
+ * Copies into a folder what one service needs and nothing else: our files that its start file reaches by import or by
+ * name, the contracts and migrations, and the packages that those files import, with their dependencies. Of ONNX
+ * Runtime only the library for one platform is copied. Returns the start files. Throws when an import names a missing
+ * file.
  */
 export function buildImageTree(name: ImageName, options: TreeOptions): readonly string[] {
   const { compiled, modules, out } = options;
@@ -56,7 +57,7 @@ export function buildImageTree(name: ImageName, options: TreeOptions): readonly 
   return image.start;
 }
 
-/** Files of ours and packages of others that are reached from some files. */
+/** Our files and the packages that are reached from the start files. */
 function reach(root: string, start: readonly string[]): { files: Set<string>; packages: Set<string> } {
   const files = new Set<string>();
   const packages = new Set<string>();
@@ -89,7 +90,7 @@ interface PackageJson {
   readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
-/** Copies a package as it is found from `modules` upwards, at the same place, and what it depends on. */
+/** Copies a package, found from `modules` upwards, to the same place, with its dependencies. */
 function copyPackage(name: string, modules: string, options: TreeOptions, copied: Set<string>): void {
   const folder = find(name, modules, options.modules);
   if (folder === undefined || copied.has(folder)) return;
@@ -102,14 +103,14 @@ function copyPackage(name: string, modules: string, options: TreeOptions, copied
     copyPackage(dependency, join(folder, 'node_modules'), options, copied);
 }
 
-/** Nested packages are copied by themselves, where something depends on them. */
+/** Nested packages are copied separately, if something depends on them. */
 function isNeeded(path: string, { platform, arch }: TreeOptions): boolean {
   if (/^\/node_modules(\/|$)/.test(path) || NOT_NEEDED.test(path)) return false;
   const native = /^\/bin\/napi-v\d+\/([^/]+)(?:\/([^/]+))?/.exec(path);
   return !native || (native[1] === platform && (native[2] === undefined || native[2] === arch));
 }
 
-/** Looks as Node does: in this node_modules, then in those of the folders above, up to `root`. */
+/** Resolves a package like Node: in this node_modules, then in those of the folders above, up to `root`. */
 function find(name: string, from: string, root: string): string | undefined {
   for (let folder = dirname(from); folder.length >= dirname(root).length; folder = dirname(folder)) {
     const found = join(folder, 'node_modules', name);

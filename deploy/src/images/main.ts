@@ -7,7 +7,7 @@ import { buildImageTree, IMAGES, type ImageName } from './image-tree.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** Used by deploy/images/Dockerfile: one folder for each image. */
+/** Used by deploy/images/Dockerfile: one folder per image. */
 new Command('images')
   .description('Builds the file tree of each image')
   .argument('<out>', 'a folder for each image is made in it')

@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /**
- * Starts a file of an image's tree in a chroot that holds the tree as /app, Node and the system's libraries, and nothing else. Needs
- * root. Answers what it printed; a service without configuration ends at once and says so, after all of its imports.
+ * Starts a file of an image's tree in a chroot that contains only the tree as /app, Node and the system's libraries.
+ * Needs root. Returns its output; a service without configuration ends at once with a message, after all its imports.
  */
 export async function startInChroot(root: string, file: string): Promise<string> {
   await mkdir(join(root, 'tmp'), { recursive: true });
@@ -31,7 +31,7 @@ async function copyProgram(path: string, root: string): Promise<void> {
   await copyLibraries(path, root);
 }
 
-/** What the dynamic linker would load; libraries for another system have none. */
+/** Libraries that the dynamic linker would load; those for another system have none. */
 async function copyLibraries(path: string, root: string): Promise<void> {
   const { stdout } = await run('ldd', [path]).catch(() => ({ stdout: '' }));
   for (const [, library = ''] of stdout.matchAll(/(\/\S+) \(0x/g))

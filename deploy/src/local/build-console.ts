@@ -4,8 +4,9 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Builds the console with Vite when it was never built or a source is newer; a published package brings it built and has no
- * sources. A build that fails is told and not thrown: everything but the console works without it.
+ * Builds the console with Vite when it was never built or a source is newer; a published package contains the built
+ * console and no sources. A failed build is reported and not thrown, because everything except the console works
+ * without it.
  */
 export async function buildConsole(
   root: string,
@@ -32,7 +33,7 @@ async function newestSource(folder: string): Promise<number> {
   return Math.max(...(await Promise.all(files.map(modifiedAt))));
 }
 
-/** Milliseconds since 1970; 0 for a file that is not there. */
+/** Milliseconds since 1970; 0 for a missing file. */
 async function modifiedAt(path: string): Promise<number> {
   return stat(path).then(
     ({ mtimeMs }) => mtimeMs,

@@ -5,11 +5,11 @@ import { LocalError } from './local-error.ts';
 
 const LOOPBACK = '127.0.0.1';
 
-/** How a port is chosen: that one or nothing, that one if it is free, or any. */
+/** How a port is chosen: exactly this one, this one if it is free, or any. */
 export type PortWish = { readonly exactly: number } | { readonly preferably: number } | 'any';
 
 /**
- * host:port to listen on; port 0 lets the system choose. Throws PORT_TAKEN where the wish leaves no other.
+ * host:port to listen on; port 0 lets the system choose. Throws PORT_TAKEN when the wish cannot be fulfilled.
  *
  * @param host an IPv4 address, an IPv6 address without brackets, or a name.
  */
@@ -25,7 +25,7 @@ export async function freeAddress(wish: PortWish, what: string, host: string = L
   );
 }
 
-/** The same with a port that is free now, where the system would choose one later: others can be told of it before. */
+/** The same, but with a port that is free now instead of port 0, so that others can be told the address in advance. */
 export async function knownAddress(address: string): Promise<string> {
   const split = address.lastIndexOf(':');
   if (address.slice(split) !== ':0') return address;
@@ -39,7 +39,7 @@ export async function knownAddress(address: string): Promise<string> {
   return formatAddress(host, port);
 }
 
-/** Where this machine reaches what listens at an address: listening everywhere includes the loopback address. */
+/** The address for connections from this machine: if the service listens on all addresses, the loopback address. */
 export function dialAddress(listening: string): string {
   return listening.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:');
 }

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 const KEY_BYTES = 32;
 
 /**
- * The environment of services whose callers need keys: with HOTLOOP_API_KEYS or HOTLOOP_OIDC_ISSUER set, the services get one more key, made for this
- * start, for their own calls to each other.
+ * The environment of services whose callers need keys: with HOTLOOP_API_KEYS or HOTLOOP_OIDC_ISSUER set, the services
+ * get an additional key, generated for this start, for their own calls to each other.
  */
 export function withInternalKey(environment: Readonly<Record<string, string>>): Record<string, string> {
   const { HOTLOOP_API_KEYS = '', HOTLOOP_OIDC_ISSUER = '' } = environment;

@@ -1,21 +1,21 @@
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** One press of Ctrl-C may arrive twice, from the terminal and from npm; a person's second one comes later. */
+/** One Ctrl-C may arrive twice, from the terminal and from npm; a user's second one comes later. */
 const SAME_PRESS_MS = 500;
 
-/** A person's wish to stop. Disposing gives the signals back to Node. */
+/** A request to stop. Disposing restores Node's default handling of the signals. */
 export interface Interruption extends Disposable {
   /** Fires at the first Ctrl-C (or SIGTERM, or a closed terminal). */
   readonly signal: AbortSignal;
 }
 
 export interface InterruptionOptions {
-  /** Runs at the first one. */
+  /** Called at the first one. */
   readonly first: () => void;
-  /** Runs at the second one: whatever is still open is left to the watchdogs. */
+  /** Called at the second one: whatever is still running is left to the watchdogs. */
   readonly force: () => void;
 }
 
-/** Takes the signals that ask a program to stop. */
+/** Handles the signals that ask a program to stop. */
 export function takeInterruption(options: InterruptionOptions): Interruption {
   const controller = new AbortController();
   let lastAt = Number.NEGATIVE_INFINITY;

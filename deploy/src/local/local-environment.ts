@@ -3,7 +3,7 @@ import type { BackingAddresses } from '../backing/backing-services.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Variables that are handed on to the services as they are. */
+/** Variables that are passed on to the services unchanged. */
 const HANDED_ON = [
   'PATH',
   'TMPDIR',
@@ -36,7 +36,7 @@ const HANDED_ON = [
 /** Addresses of databases that model.yaml and batches name: BOOKINGS_URL. */
 const OUTSIDE_DATABASE = /^(?!HOTLOOP_|DATABASE_URL$|REDIS_)[A-Z][A-Z0-9_]*_URL$/;
 
-/** Where backing services run, when not here. */
+/** Addresses of backing services that run elsewhere. */
 export function backingAddresses(environment: Environment): BackingAddresses {
   const { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS } = environment;
   return { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS };

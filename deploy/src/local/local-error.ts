@@ -1,11 +1,11 @@
-/** Why the local runner could not do what it was asked; the closed list a caller may branch on. */
+/** Why the local runner failed: the complete list of codes. */
 export type LocalErrorCode =
-  /** A service's process ended or said nothing before its deadline. */
+  /** A service's process ended, or was not ready before its deadline. */
   | 'SERVICE_FAILED'
-  /** A fixed port that was asked for is taken. */
+  /** A requested port is in use. */
   | 'PORT_TAKEN';
 
-/** For the person at the terminal: says what failed, where, and what to do. Never sent to a remote caller. */
+/** For the user at the terminal: says what failed, where, and what to do. Never sent to a remote caller. */
 export class LocalError extends Error {
   override readonly name = 'LocalError';
   readonly code: LocalErrorCode;

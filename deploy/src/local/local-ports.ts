@@ -1,7 +1,7 @@
 import type { PortWish } from './free-address.ts';
 import type { LocalPorts } from './start-local.ts';
 
-/** The usual ports. */
+/** The default ports. */
 const USUAL = {
   preprocessor: { grpc: 7400, http: 7480 },
   compute: { grpc: 8001, http: 8000 },
@@ -9,7 +9,7 @@ const USUAL = {
   retrainer: { grpc: 7403, http: 7404 },
 } as const;
 
-/** Distance of each port from `--port-base`. */
+/** Offset of each port from `--port-base`. */
 const OFFSETS = {
   preprocessor: { grpc: 0, http: 1 },
   compute: { grpc: 2, http: 3 },
@@ -17,10 +17,10 @@ const OFFSETS = {
   retrainer: { grpc: 6, http: 7 },
 } as const;
 
-/** How many ports one Hotloop takes from its base on. */
+/** Number of ports that one Hotloop uses, starting at its base. */
 export const PORTS_FROM_BASE = 8;
 
-/** The usual ports, or those from a base on, each wished for as `wish` says. */
+/** The default ports, or those starting at a base, each wrapped by `wish`. */
 export function localPorts(wish: (port: number) => PortWish, base?: number): LocalPorts {
   const of = (name: keyof typeof USUAL) => ({
     grpc: wish(base === undefined ? USUAL[name].grpc : base + OFFSETS[name].grpc),

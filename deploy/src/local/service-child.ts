@@ -13,10 +13,10 @@ export interface ServiceChildOptions {
   readonly name: string;
   /** The service's main.ts. */
   readonly script: string;
-  /** The whole environment of the child. */
+  /** The complete environment of the child. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  /** File that remembers the process for the next start. */
+  /** File that records the process for the next start. */
   readonly recordFile: string;
   readonly log: ServiceLog;
   readonly watchdog: Watchdog;
@@ -26,7 +26,7 @@ export interface ServiceChildOptions {
 export interface ReadyLine {
   readonly address: string;
   readonly httpAddress: string;
-  /** Further addresses, such as those of all services of a single process. */
+  /** Additional addresses, such as those of all services of a single process. */
   readonly [name: string]: unknown;
 }
 
@@ -34,23 +34,23 @@ export interface ReadyLine {
 export interface ServiceChild {
   readonly pid: number;
   readonly ready: ReadyLine;
-  /** Resolves with how it ended, such as `exit code 1` or `SIGKILL`, for whatever reason it did. */
+  /** Resolves with how it ended, such as `exit code 1` or `SIGKILL`, for whatever reason. */
   readonly ended: Promise<string>;
-  /** Asks it to drain, kills it and its own children after `timeoutMs`; resolves when it is gone. */
+  /** Asks it to drain, kills it and its own children after `timeoutMs`; resolves when it has ended. */
   stop(timeoutMs: number): Promise<void>;
 }
 
 /**
- * Starts a service in its own process group, so that the terminal's Ctrl-C does not reach it: it is stopped in order.
- * Its input stays open as long as this process lives. On abort, failure or deadline it is ended before the error is
- * thrown; SERVICE_FAILED carries its last lines and names the file with the others.
+ * Starts a service in its own process group, so that the terminal's Ctrl-C does not reach it, because it is stopped
+ * in order. Its stdin stays open as long as this process lives. On abort, failure or deadline it is ended before the
+ * error is thrown; SERVICE_FAILED contains its last lines and names the file with the others.
  */
 export async function startServiceChild(
   options: ServiceChildOptions,
   signal: AbortSignal,
 ): Promise<ServiceChild> {
   signal.throwIfAborted();
-  // kafkajs sets timers for moments that have passed, which is harmless and which Node would warn about.
+  // kafkajs sets timers for times in the past, which is harmless but causes a warning of Node.
   const flags = ['--enable-source-maps', '--disable-warning=TimeoutNegativeWarning'];
   const child = spawn(process.execPath, [...flags, options.script], {
     cwd: options.cwd,
@@ -138,22 +138,22 @@ async function endChild(child: ChildProcess, ended: Promise<string>, timeoutMs: 
     if (timeoutMs <= 0 || !(await happens(ended, timeoutMs))) killGroup(child.pid);
     await happens(ended, KILL_WAIT_MS);
   }
-  // What the service had started itself (runners, a trainer) does not outlive it.
+  // Processes that the service started itself (runners, a trainer) must not outlive it.
   killGroup(child.pid);
   child.stdin?.destroy();
 }
 
-/** Ends a whole process group at once; one that is empty is what was wanted. */
+/** Kills a whole process group at once; an empty group is not an error. */
 function killGroup(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // Nobody was left.
+    // The group was empty.
   }
 }
 
-/** True when the event came in time. */
+/** True when the event happened in time. */
 function happens(event: Promise<unknown>, ms: number): Promise<boolean> {
   return within(
     event.then(() => true),

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 const KEPT_LINES = 20;
 const LARGEST_BYTES = 32 * 1024 * 1024;
 
-/** Where the lines of one service go: a file, and the last few in memory for the moment when it fails. */
+/** Stores the lines of one service: in a file, and the last few in memory for error messages. */
 export interface ServiceLog extends AsyncDisposable {
   readonly file: string;
   write(line: string): void;
@@ -13,7 +13,7 @@ export interface ServiceLog extends AsyncDisposable {
   lastLines(): readonly string[];
 }
 
-/** Appends to the file; one that has grown large is renamed to FILE.1 first. */
+/** Appends to the file; a large file is renamed to FILE.1 first. */
 export async function openServiceLog(file: string): Promise<ServiceLog> {
   await mkdir(dirname(file), { recursive: true });
   const size = await stat(file).then(
@@ -22,7 +22,7 @@ export async function openServiceLog(file: string): Promise<ServiceLog> {
   );
   if (size > LARGEST_BYTES) await rename(file, `${file}.1`);
   const stream = createWriteStream(file, { flags: 'a' });
-  // A full disk costs the log, not the service.
+  // A full disk only affects the log, not the service.
   stream.on('error', () => undefined);
   const kept: string[] = [];
   return {

@@ -32,7 +32,7 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const DRAIN_MS = 5_000;
 const STOP_TIMEOUT_MS = 10_000;
 
-/** On which ports each service listens. */
+/** The ports of each service. */
 export type LocalPorts = Readonly<Record<ServiceName, { readonly grpc: PortWish; readonly http: PortWish }>>;
 
 /** Free ports everywhere, for demos, benchmarks and tests. */
@@ -44,53 +44,53 @@ export const ANY_PORTS: LocalPorts = {
 };
 
 export interface LocalOptions {
-  /** Everything that is kept: databases, models, journals, logs. One running Hotloop at a time. */
+  /** All persistent data: databases, models, journals, logs. One running Hotloop at a time. */
   readonly dir: string;
-  /** Holds unpacked system packages; shared and safe to delete. */
+  /** Contains unpacked system packages; shared and safe to delete. */
   readonly cacheDir: string;
-  /** Forgets what an earlier run left in `dir`. */
+  /** Deletes what an earlier run left in `dir`. */
   readonly fresh: boolean;
   /** All four services in one process. */
   readonly single: boolean;
   readonly ports: LocalPorts;
-  /** Where the services that clients call listen; default 127.0.0.1. Other hosts need HOTLOOP_API_KEYS. */
+  /** Host on which the services that clients call listen; default 127.0.0.1. Other hosts need HOTLOOP_API_KEYS. */
   readonly host?: string;
-  /** Builds the console when its sources are newer than what was built. */
+  /** Builds the console when its sources are newer than the build. */
   readonly console?: boolean;
-  /** Where SQL is answered, host:port; with it a batch worker and SQL run beside the services. */
+  /** host:port for SQL; if set, a batch worker and SQL run in addition to the services. */
   readonly sqlListen?: string;
   /** Backing services that run elsewhere. */
   readonly addresses: BackingAddresses;
   readonly postgresSettings?: Readonly<Record<string, string>>;
-  /** A folder for what `hotloop restore --at` needs; the embedded Postgres alone can be archived. */
+  /** A folder for what `hotloop restore --at` needs; only the embedded Postgres can be archived. */
   readonly archive?: string | undefined;
-  /** Further variables for the services, such as HOTLOOP_API_KEYS. */
+  /** Additional variables for the services, such as HOTLOOP_API_KEYS. */
   readonly environment: Readonly<Record<string, string>>;
-  /** One line for each thing a person may want to know. */
+  /** Prints one line of information for the user. */
   readonly say: (line: string) => void;
   readonly onEvent?: (event: ServiceEvent) => void;
 }
 
-/** The whole platform on this machine. Disposing stops it: the front door first, the databases last. */
+/** The whole platform on this machine. Disposing stops it: the preprocessor first, the databases last. */
 export interface Local extends AsyncDisposable {
   /** gRPC address of each service. */
   readonly addresses: Readonly<Record<ServiceName, string>>;
   /** HTTP address of each service. */
   readonly httpAddresses: Readonly<Record<ServiceName, string>>;
-  /** Where SQL is answered; absent where it was not asked for or did not start. */
+  /** Address for SQL; absent if it was not requested or did not start. */
   readonly sqlAddress?: string;
   readonly backing: Readonly<Omit<BackingServices, keyof AsyncDisposable>>;
   readonly logFolder: string;
-  /** Pids of the service processes that run at this moment. */
+  /** Process ids of the services that are running now. */
   pids(): readonly number[];
-  /** The pid of one service at this moment; of the one process when all are in it. */
+  /** Current process id of one service; of the only process when all are in it. */
   pidOf(service: ServiceName | 'batch-worker' | 'sql'): number | undefined;
 }
 
 /**
- * Starts backing services, brings the database up to date, starts the services and waits until each serves. Throws
- * ALREADY_RUNNING when another process holds the folder, SERVICE_FAILED with the last lines of a service that did
- * not start, or the signal's reason; all that had started is stopped by then.
+ * Starts backing services, migrates the database, starts the services and waits until each serves. Throws
+ * ALREADY_RUNNING when another process uses the folder, SERVICE_FAILED with the last lines of a service that did not
+ * start, or the signal's reason; everything that was started is stopped then.
  */
 export async function startLocal(given: LocalOptions, signal: AbortSignal): Promise<Local> {
   const options = { ...given, environment: withInternalKey(given.environment) };
@@ -124,7 +124,7 @@ export async function startLocal(given: LocalOptions, signal: AbortSignal): Prom
   options.say(`starting ${options.single ? 'the four services in one process' : 'the four services'}`);
   const services = await startServices({ options, dir, backing, opened }, signal);
   await building;
-  // For commands that work on the stores directly, by the same user; it holds passwords.
+  // For commands of the same user that work directly on the stores; it contains passwords.
   const environmentFile = join(dir, 'environment.json');
   const { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS, HOTLOOP_STORE } = sharedEnvironment({
     options,
@@ -213,7 +213,7 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
     return service;
   };
   const beside = async (name: string, script: string, more: Record<string, string>) => {
-    // Serving does not depend on these: one that does not start is told, and that is all.
+    // Serving does not depend on these, so a failed start is only reported.
     const service = await start(name, script, more).catch((error: unknown) => {
       signal.throwIfAborted();
       options.say(`${name} could not be started: ${error instanceof Error ? error.message : String(error)}`);
@@ -243,7 +243,7 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
       HOTLOOP_HTTP_LISTEN: addresses[name].http,
       ...more,
     });
-  // Those that need no other start together; a failed one ends the others through the common signal.
+  // Services without dependencies start concurrently; a failure cancels the others through the common signal.
   const first = [own('retrainer'), own('postprocessor'), own('compute')] as const;
   const settled = await Promise.allSettled(first);
   for (const one of settled) if (one.status === 'fulfilled') opened.defer(() => stop(one.value));
@@ -266,8 +266,11 @@ async function startServices(context: StartContext, signal: AbortSignal): Promis
   };
 }
 
-/** Clients call all services but the postprocessor, which stays on the loopback address. */
-/** `known`: the console, batch workers and SQL are told where the others answer before they start. */
+/**
+ * Chooses the addresses to listen at. Clients call all services except the postprocessor, which stays on the
+ * loopback address. `known`: fixes the HTTP ports now, because the console, batch workers and SQL need the
+ * addresses before the services start.
+ */
 async function freeAddresses(
   ports: LocalPorts,
   host: string | undefined,
@@ -304,7 +307,7 @@ function sharedEnvironment({ options, dir, backing }: StartContext): Record<stri
     LC_ALL: 'C.UTF-8',
     TZ: 'UTC',
     ...options.environment,
-    // Halves the time that each later start of a service takes.
+    // Halves the start-up time of each later start of a service.
     NODE_COMPILE_CACHE: join(options.cacheDir, 'compiled'),
     DATABASE_URL: backing.databaseUrl,
     REDIS_CACHE_URL: backing.redisCacheUrl,
@@ -316,7 +319,7 @@ function sharedEnvironment({ options, dir, backing }: StartContext): Record<stri
   };
 }
 
-/** After a crash a service comes back where the others look for it. */
+/** After a crash a service listens at the same address, where the others expect it. */
 function listenAgain(first: ReadyLine, listen: Record<string, string>): Record<string, string> {
   if (!('HOTLOOP_SINGLE' in listen))
     return first.httpAddress === ''
@@ -334,7 +337,7 @@ function listenAgain(first: ReadyLine, listen: Record<string, string>): Record<s
   };
 }
 
-/** Ends what an earlier, killed run may have left running, then removes what it kept. */
+/** Ends processes that an earlier, killed run left behind, then removes its data. */
 async function forget(dir: string): Promise<void> {
   const files = await readdir(dir, { recursive: true }).catch(() => []);
   for (const file of files)

@@ -14,7 +14,7 @@ const NEVER = new AbortController().signal;
 const READY = `process.stdout.write(JSON.stringify({ ready: true, address: '127.0.0.1:' + (process.env.PORT ?? 7) }) + '\\n');`;
 const STAY = `setInterval(() => {}, 1000);`;
 
-/** A process that has ended and that nobody has waited for yet does not count. */
+/** A zombie, which has ended but was not waited for yet, does not count. */
 async function isAlive(pid: number | undefined): Promise<boolean> {
   return pid !== undefined && (await processIdentity(pid)) !== undefined;
 }

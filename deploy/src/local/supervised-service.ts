@@ -8,26 +8,26 @@ import {
 
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 15_000;
-/** A service that ran this long before it crashed begins again with the shortest wait. */
+/** A service that ran this long before it crashed restarts with the shortest wait. */
 const HEALTHY_MS = 60_000;
 
-/** What becomes of a service while it is supervised. */
+/** Events of a supervised service. */
 export type ServiceEvent =
   | { readonly kind: 'crashed'; readonly service: string; readonly how: string; readonly retryInMs: number }
   | { readonly kind: 'restarted'; readonly service: string };
 
 export interface SupervisedOptions extends Omit<ServiceChildOptions, 'env'> {
-  /** The environment of the first start, and of later ones: those know the address the first one got. */
+  /** The environment of the first start, and of later ones, which know the address of the first. */
   readonly env: (firstReady: ReadyLine | undefined) => Readonly<Record<string, string>>;
   readonly onEvent: (event: ServiceEvent) => void;
 }
 
-/** A service that is started again whenever it ends by itself. */
+/** A service that is restarted whenever it ends by itself. */
 export interface SupervisedService {
-  /** What the first process said: restarts keep the address. */
+  /** The ready line of the first process: restarts keep the address. */
   readonly ready: ReadyLine;
   readonly name: string;
-  /** The present process; undefined between a crash and the restart. */
+  /** The current process; undefined between a crash and the restart. */
   readonly pid: number | undefined;
   stop(timeoutMs: number): Promise<void>;
 }

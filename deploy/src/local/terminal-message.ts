@@ -1,4 +1,4 @@
-/** What went wrong, for the person who owns the terminal and the machine: the message, and the causes under it. */
+/** An error message for the user at the terminal: the message, and its causes. */
 export function terminalMessage(error: unknown): string {
   const lines: string[] = [];
   for (let next: unknown = error; next !== undefined && lines.length < 5; ) {

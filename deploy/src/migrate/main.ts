@@ -3,7 +3,8 @@ import { createLog } from '@hotloop/platform/log.ts';
 import { migrate } from '@hotloop/platform/postgres/migrate.ts';
 import { SERVICE_VARIABLES } from '@hotloop/platform/start-up/settings.ts';
 
-// Brings the database to the newest schema and ends: the step before an upgrade. Services of the version before go on meanwhile.
+// Migrates the database to the newest schema and ends: the step before an upgrade. Services of the previous version
+// continue meanwhile.
 const log = createLog({ service: 'migrate', level: 'info' });
 const schema = z.object({ DATABASE_URL: urlSchema('postgres', 'postgresql') });
 try {

@@ -1,14 +1,14 @@
-/** One alerting rule of Prometheus. Its runbook is the section of docs/runbooks.md of the same name. */
+/** One alerting rule of Prometheus. Its runbook is the section of docs/runbooks.md with the same name. */
 export interface AlertRule {
   readonly alert: string;
   readonly expr: string;
-  /** How long it must hold. */
+  /** How long the condition must hold. */
   readonly for: string;
   readonly severity: 'warning' | 'critical';
   readonly summary: string;
 }
 
-/** What is the caller's own doing is no failure of the service. */
+/** Codes of a caller's fault, which are not failures of the service. */
 const CALLERS_FAULT =
   'INVALID_ARGUMENT|NOT_FOUND|UNAUTHENTICATED|PERMISSION_DENIED|CANCELLED|FAILED_PRECONDITION';
 
@@ -22,7 +22,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     summary: '{{ $labels.instance }} cannot be scraped',
   },
   {
-    // A target that is no longer configured has no series at all, and a rule on its value would be silent.
+    // A target that is no longer configured has no series at all, so a rule on its value would be silent.
     alert: 'HotloopServicesGone',
     expr: 'absent(up{job="hotloop"})',
     ...{ for: '2m', severity: 'critical' },
@@ -60,7 +60,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     summary: 'predictions are refused: more are asked for than can be answered',
   },
   {
-    // Compared with an hour ago, so that a series that vanishes alarms as one that stays at zero does.
+    // Compared with an hour ago, so that a series that vanishes raises the same alarm as one that stays at zero.
     alert: 'HotloopCallsStopped',
     expr: '(sum by (hotloop_model) (rate(hotloop_predictions_total{hotloop_model!="unknown"}[1h] offset 10m)) > 0.05) unless (sum by (hotloop_model) (rate(hotloop_predictions_total[5m])) > 0)',
     ...{ for: '5m', severity: 'critical' },

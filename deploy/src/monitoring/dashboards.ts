@@ -3,7 +3,7 @@ import * as grafana from '@grafana/grafana-foundation-sdk/dashboard';
 import type * as prometheus from '@grafana/grafana-foundation-sdk/prometheus';
 import type * as timeseries from '@grafana/grafana-foundation-sdk/timeseries';
 
-/** One panel of a dashboard: a title and what it draws. */
+/** One panel of a dashboard: a title and its queries. */
 export interface Panel {
   readonly title: string;
   readonly unit: 's' | 'reqps' | 'percentunit' | 'bytes' | 'short' | 'rowsps';
@@ -227,7 +227,7 @@ const COLUMNS = 2;
 const [WIDTH, HEIGHT] = [24 / COLUMNS, 8];
 
 /**
- * The dashboard as Grafana imports it. Its parts have the types of Grafana's own schema
+ * The dashboard in Grafana's import format. Its parts have the types of Grafana's own schema
  * (`@grafana/grafana-foundation-sdk`), so that a field that Grafana does not know fails the type check.
  */
 export function grafanaJson({ uid, title, panels }: Dashboard): string {
@@ -274,7 +274,7 @@ const OPTIONS: timeseries.Options = {
 };
 
 function panelOf({ title, unit, queries }: Panel, index: number): grafana.Panel {
-  // A series that vanished must not look like a line that goes on.
+  // A series that vanished must not look like one that continues.
   const custom: timeseries.FieldConfig = { spanNulls: false };
   return {
     id: index + 1,
@@ -294,7 +294,7 @@ function panelOf({ title, unit, queries }: Panel, index: number): grafana.Panel 
         ...{ refId: String.fromCharCode(65 + at), datasource: DATASOURCE, expr, legendFormat: legend },
         exemplar: expr.includes('_bucket'),
       };
-      // The type has a marker that only its builders set, and that is no part of the document.
+      // The type requires a marker that only its builders set, and that is not part of the document.
       return query as prometheus.Dataquery;
     }),
   };

@@ -5,7 +5,7 @@ import { DASHBOARDS, grafanaJson } from './dashboards.ts';
 
 const FOLDER = new URL('../../monitoring/', import.meta.url);
 
-/** Every file of deploy/monitoring that is generated, by name. */
+/** Every generated file of deploy/monitoring, by name. */
 export function monitoringFiles(): ReadonlyMap<string, string> {
   return new Map([
     ['hotloop-rules.yaml', ruleFile(ALERT_RULES)],
@@ -13,7 +13,7 @@ export function monitoringFiles(): ReadonlyMap<string, string> {
   ]);
 }
 
-/** Names of the files that are not as they would be generated. */
+/** Names of the files that differ from what would be generated. */
 export async function staleFiles(): Promise<string[]> {
   const stale: string[] = [];
   for (const [name, text] of monitoringFiles())

@@ -13,7 +13,7 @@ import { staleFiles } from './generate.ts';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const SERVICES = ['platform', 'preprocessor', 'compute', 'postprocessor', 'retrainer'];
 
-/** Names in Prometheus' spelling of all metrics that the services' code writes in full. */
+/** Prometheus names of all metrics whose names occur literally in the services' code. */
 function metricsOfTheCode(): Set<string> {
   const names = new Set<string>();
   for (const service of SERVICES)
@@ -39,7 +39,7 @@ it('uses no metric that no service has', () => {
   const known = metricsOfTheCode();
   const unknown = new Set<string>();
   for (const expression of expressions) {
-    // Names of labels stand in braces or after `by`.
+    // Label names are in braces or after `by`.
     const bare = expression.replaceAll(/\{[^}]*\}|(?:by|ignoring)\s*\([^)]*\)/g, '');
     for (const [name] of bare.matchAll(/\b(?:hotloop|http|rpc)_[a-z_]+\b/g)) {
       const base = name
@@ -50,7 +50,7 @@ it('uses no metric that no service has', () => {
     }
   }
   expect([...unknown]).toEqual([]);
-  // The check itself would see one.
+  // Check of the test: an unknown metric is detected.
   expect(known.has('hotloop_never_measured')).toBe(false);
   expect(known.size).toBeGreaterThan(20);
 });
@@ -61,7 +61,7 @@ it('has a runbook for every rule, and for every signal of a model', () => {
   for (const { alert } of ALERT_RULES) expect(runbooks).toMatch(new RegExp(`^## ${alert}$`, 'm'));
 });
 
-/** What Grafana needs of a dashboard to draw it, of schema 39. */
+/** What Grafana needs to draw a dashboard, schema version 39. */
 const dashboardSchema = z.object({
   uid: z.string().regex(/^[a-zA-Z0-9_-]{1,40}$/),
   title: z.string().min(1),

@@ -6,7 +6,7 @@ import { BUNDLED, clientManifest, PLATFORM_FOLDERS, platformManifest } from './p
 /** Not needed to run the platform. */
 const LEFT_OUT =
   /^(deploy\/src\/(demo|tour|packages|images|site|compatibility|backing\/(test-services|real-kafka)\.ts)|proto\/src\/generate\.ts)(\/|$)/;
-/** What of a package of ours is not code: contracts, migrations, the schema of model.yaml. */
+/** Parts of our packages that are not code: contracts, migrations, the schema of model.yaml. */
 const BESIDE_SOURCES: Readonly<Record<string, readonly string[]>> = {
   proto: ['hotloop', 'inference', 'onnx'],
   model: ['model.schema.json'],
@@ -17,7 +17,7 @@ function format(manifest: Readonly<Record<string, unknown>>): string {
   return `${JSON.stringify(manifest, null, 2)}\n`;
 }
 
-/** Compiles the `hotloop` package (command, services, local runner, console where it is built) into a folder. */
+/** Compiles the `hotloop` package (command, services, local runner, and the console if it is built) into a folder. */
 export function buildPlatformPackage(root: string, out: string): void {
   compilePackage({
     root,
@@ -36,8 +36,8 @@ export function buildPlatformPackage(root: string, out: string): void {
 }
 
 /**
- * Puts ONNX Runtime into the package. Its own package runs a script when it is installed, which downloads libraries for graphics
- * processors and fails where it cannot; the bundled copy has no script and no libraries for Windows.
+ * Bundles ONNX Runtime into the package. Its own package runs an install script, which downloads libraries for GPUs
+ * and fails where it cannot; the bundled copy has no script and no libraries for Windows.
  */
 export function bundleRuntime(root: string, out: string): void {
   for (const name of BUNDLED) {
@@ -56,12 +56,12 @@ export function bundleRuntime(root: string, out: string): void {
 }
 
 /**
- * Makes `client-sdk/` ready for npm to pack: compiles it into `dist/` and replaces its package.json, whose exports name the
- * sources, by the published one. `restoreClient` undoes the latter.
+ * Prepares `client-sdk/` for `npm pack`: compiles it into `dist/` and replaces its package.json, whose exports point
+ * to the sources, by the published one. `restoreClient` undoes the replacement.
  */
 export function prepareClient(root: string): void {
   const folder = join(root, 'client-sdk');
-  // A pack that was interrupted left the published one in place.
+  // An interrupted pack left the published package.json in place.
   restoreClient(root);
   compilePackage({
     root,
@@ -70,7 +70,7 @@ export function prepareClient(root: string): void {
       { path: 'client-sdk/src' },
       { path: 'proto/src', include: (path: string) => !path.endsWith('/generate.ts') },
       { path: 'proto/hotloop' },
-      // The framed client is the services' own; what serves frames stays out.
+      // The framed client is the one that the services use; the server side is left out.
       { path: 'platform/src/framed', include: (path: string) => !path.includes('/served') },
     ],
     target: 'ES2022',

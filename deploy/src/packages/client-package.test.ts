@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '..', '..', '..');
 const MODULES = join(ROOT, 'node_modules');
 const PACKED = ['client-sdk', 'proto', 'deploy', 'platform', 'package.json', 'tsconfig.base.json', 'LICENSE'];
 
-/** A copy of what packing needs: packing replaces package.json for a moment, which other tests must not see. */
+/** A copy of what packing needs, because packing replaces package.json for a moment, which other tests must not see. */
 async function copyOfTheProject(folder: string): Promise<string> {
   for (const name of PACKED)
     await cp(join(ROOT, name), join(folder, name), {
@@ -26,7 +26,7 @@ const PROGRAM = `
 import { connect, HotloopClientError, type Prediction } from '@hotloop/client';
 
 const address = process.argv[2] ?? '';
-// Both addresses are named: at the default one, whatever runs on this machine might answer.
+// Both addresses are set: at a default address, another server on this machine might answer.
 await using hotloop = await connect({ address, retrainerAddress: address });
 const prediction: Prediction = await hotloop.predict('churn', { user: 'u1', request: { value: 0.25 } });
 const code: string = await hotloop.models.list().then(

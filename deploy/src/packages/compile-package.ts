@@ -7,17 +7,17 @@ import { fileURLToPath } from 'node:url';
 export interface PackageSource {
   /** Relative to the repository's root; it has the same place in the package. */
   readonly path: string;
-  /** Of the files in it, relative to the root; default: all. */
+  /** Filter for its files, relative to the root; default: all. */
   readonly include?: (path: string) => boolean;
 }
 
 export interface CompileOptions {
   /** Root of the repository. */
   readonly root: string;
-  /** Folder of the package; what is in it is removed first. */
+  /** Folder of the package; its contents are removed first. */
   readonly out: string;
   readonly sources: readonly PackageSource[];
-  /** Oldest JavaScript that the result may contain. */
+  /** Oldest JavaScript version of the output. */
   readonly target: 'ES2022' | 'ES2024';
   readonly declarations: boolean;
 }
@@ -25,14 +25,14 @@ export interface CompileOptions {
 const NEVER_SHIPPED = /\.test\.ts$|\/testing(\/|$)|\/node_modules(\/|$)|\/dist(\/|$)/;
 /** `'@hotloop/NAME/PATH.ts'`, and `'@hotloop/client'` alone. */
 const OWN_IMPORT = /'@hotloop\/([a-z-]+)(?:\/([^']+))?'/g;
-/** A file of ours that is named in a string instead of imported, such as the main file of a thread. */
+/** One of our files that is named in a string instead of imported, such as the main file of a thread. */
 const NAMED_FILE = /(new URL\('[^'\n]*|'[^'\n]*main|`[^`\n]*main|endsWith\(')\.ts(['`])/g;
 const FOLDERS: Readonly<Record<string, string>> = { client: 'client-sdk' };
 
 /**
- * Compiles a part of the repository to JavaScript in a folder of its own, in the same arrangement. Imports between our packages
- * become relative paths, so that the result needs none of them installed. Files that are not TypeScript are copied. Throws
- * when the compiler reports an error.
+ * Compiles a part of the repository to JavaScript in a separate folder, with the same layout. Imports between our
+ * packages become relative paths, so that none of them need to be installed. Files that are not TypeScript are
+ * copied. Throws when the compiler reports an error.
  */
 export function compilePackage(options: CompileOptions): void {
   const { root, out } = options;
@@ -84,7 +84,7 @@ function runCompiler({ root, target, declarations }: CompileOptions, gathered: s
       outDir: '..',
     },
     include: ['**/*.ts'],
-    // Otherwise the folder that is written to, and with it the sources in it, would be left out.
+    // Otherwise the output folder, and with it the sources in it, would be excluded.
     exclude: [],
   };
   const file = join(gathered, 'tsconfig.json');

@@ -8,7 +8,7 @@ interface LockedPackage {
   readonly hasInstallScript?: boolean;
 }
 
-/** Licenses that what we ship may have: permissive ones, and those that ask for no more than to be named. */
+/** Licenses allowed for what we ship: permissive ones, and those that only require attribution. */
 const ALLOWED: ReadonlySet<string> = new Set([
   'MIT',
   'MIT-0',
@@ -24,10 +24,10 @@ const ALLOWED: ReadonlySet<string> = new Set([
   'PostgreSQL',
   'Zlib',
 ]);
-/** Loaded as a library of its own and replaceable, as LGPL asks: libvips, below `sharp`. */
+/** Loaded as a separate, replaceable library, as LGPL requires: libvips, used by `sharp`. */
 const LINKED_LGPL = /^node_modules\/@img\/sharp-/;
 
-/** Packages that are shipped and whose license is not allowed, from package-lock.json: `NAME: LICENSE`. */
+/** Shipped packages whose license is not allowed, from package-lock.json: `NAME: LICENSE`. */
 export function refusedLicenses(root: string): string[] {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Readonly<Record<string, LockedPackage>>;
@@ -39,7 +39,7 @@ export function refusedLicenses(root: string): string[] {
   });
 }
 
-/** An expression of SPDX: with OR one allowed license is enough, with AND all must be. Pure. */
+/** An SPDX expression: with OR one allowed license is enough, with AND all must be allowed. Pure. */
 export function isAllowed(expression: string): boolean {
   const inner = expression.replaceAll(/[()]/g, '');
   return inner

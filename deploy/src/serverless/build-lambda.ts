@@ -12,15 +12,15 @@ export interface LambdaBundle {
 export interface LambdaOptions {
   /** A fused file. */
   readonly model: string;
-  /** What is in it is removed first. */
+  /** Its contents are removed first. */
   readonly out: string;
-  /** Of the function's machine. */
+  /** Architecture of the function's machine. */
   readonly architecture: 'x64' | 'arm64';
 }
 
 /**
- * Makes the folder of a function for AWS Lambda (Node 24, handler `index.handler`): one file of code, the model, and the runtime's library
- * of one architecture. Zip it, or put it in an image.
+ * Creates the folder of a function for AWS Lambda (Node 24, handler `index.handler`): one file of code, the model,
+ * and the runtime's library for one architecture. Zip it, or put it in an image.
  */
 export async function buildLambda({ model, out, architecture }: LambdaOptions): Promise<LambdaBundle> {
   await rm(out, { recursive: true, force: true });
@@ -47,7 +47,7 @@ export async function buildLambda({ model, out, architecture }: LambdaOptions): 
   return { folder: out, bytes: await sizeOf(out) };
 }
 
-/** The runtime's package without the libraries of other machines, and without what only its installation uses. */
+/** Copies the runtime's package without the libraries for other machines, and without its install files. */
 async function copyRuntime(out: string, architecture: string): Promise<void> {
   const from = createRequire(import.meta.url);
   const root = dirname(dirname(from.resolve('onnxruntime-node')));

@@ -11,7 +11,7 @@ export interface ServerlessPrediction {
   readonly at: string;
   readonly model: string;
   readonly version: number;
-  /** Null where the row was refused. */
+  /** Null when the row was rejected. */
   readonly score: number | null;
   readonly label: string;
 }
@@ -62,7 +62,7 @@ export async function loadFusedPredictor(onnx: Uint8Array, ids: PredictionIds): 
   };
 }
 
-/** A row may name a field as `price` or in full, as `request.price`. */
+/** A row may name a field as `price` or with its full name, `request.price`. */
 function withFullNames(row: FusedRow, inputs: readonly FusedInput[]): FusedRow {
   return Object.fromEntries(
     inputs.map(({ name }) => [name, row[name] ?? row[name.slice(name.indexOf('.') + 1)]]),

@@ -3,11 +3,14 @@ import { basename, dirname } from 'node:path';
 import type { PredictionIds } from '@hotloop/proto/prediction-id.ts';
 import { type FusedPredictor, loadFusedPredictor } from './fused-predictor.ts';
 
-/** A fused file somewhere, loaded, and loaded again when it changes there. */
+/** A loaded fused file, which is reloaded when it changes at its source. */
 export interface FusedSource {
-  /** The newest one that was loaded. Looks for a change first, at most once in `everyMs`; one that cannot be loaded is left out. */
+  /**
+   * The newest loaded version. Checks for a change first, at most once in `everyMs`; a version that cannot be loaded
+   * is skipped.
+   */
   current(nowMs: number): Promise<FusedPredictor>;
-  /** Looks for a change at once. Rejects when it cannot be read or is no fused file; the one before stays. */
+  /** Checks for a change now. Rejects when the file cannot be read or is not a fused file; the previous one is kept. */
   reload(nowMs: number): Promise<FusedPredictor>;
 }
 
@@ -20,7 +23,7 @@ export interface FusedSourceOptions {
 }
 
 interface Found {
-  /** Another one means other contents. */
+  /** Changes with the contents. */
   readonly mark: string;
   read(): Promise<Uint8Array>;
 }
@@ -58,7 +61,7 @@ async function find(address: string): Promise<Found> {
     const { size, mtimeMs } = await stat(address);
     return { mark: `${size} ${mtimeMs}`, read: () => readFile(address) };
   }
-  // The SDK is loaded only where it is used: it would double the time of a cold start.
+  // The SDK is loaded only when it is used, because it would double the time of a cold start.
   const { openObjectStore } = await import('@hotloop/platform/object-store/open-object-store.ts');
   const store = openObjectStore(dirname(address));
   const key = basename(address);

@@ -4,13 +4,13 @@ import type { FusedPredictor, ServerlessPrediction } from './fused-predictor.ts'
 import type { FusedSource } from './fused-source.ts';
 
 export interface LambdaEvent {
-  /** Of a function URL or API Gateway. */
+  /** From a function URL or API Gateway. */
   readonly body?: string;
   readonly isBase64Encoded?: boolean;
-  /** Of a direct call. */
+  /** From a direct call. */
   readonly request?: FusedRow;
   readonly instances?: readonly FusedRow[];
-  /** Of a bucket: something changed there. */
+  /** From a bucket's notification: something changed there. */
   readonly Records?: readonly { readonly s3?: object }[];
 }
 
@@ -23,8 +23,8 @@ export interface LambdaAnswer {
 const STATUS: Readonly<Record<string, number>> = { INVALID_ARGUMENT: 400 };
 
 /**
- * Answers one call: `{"request": {...}}` or `{"instances": [{...}, ...]}`. Each prediction is given to `log` before the answer, so
- * that a stream or bucket can take it in. An event of a bucket loads the file again.
+ * Answers one call: `{"request": {...}}` or `{"instances": [{...}, ...]}`. Each prediction is passed to `log` before
+ * the answer, so that a stream or bucket can receive it. A bucket's notification reloads the file.
  */
 export function lambdaHandler(
   source: FusedPredictor | FusedSource,

@@ -16,7 +16,7 @@ const source = openFusedSource(
 );
 const log = openPredictionSink(HOTLOOP_LOG_TO);
 
-/** What AWS Lambda calls. The file is loaded while the function starts. */
+/** The handler for AWS Lambda. The file is loaded while the function starts. */
 export async function handler(event: LambdaEvent) {
   return lambdaHandler(await source, log, Date.now)(event);
 }

@@ -5,7 +5,10 @@ import { openModelHost } from './model-host.ts';
 import { openPredictionSink } from './prediction-sink.ts';
 import { startSagemakerServer } from './sagemaker-server.ts';
 
-/** A container by SageMaker's contract: one fused file, or, where HOTLOOP_FUSED is `multi`, those that the platform loads. */
+/**
+ * A container with SageMaker's interface: one fused file, or, if HOTLOOP_FUSED is `multi`, those that SageMaker
+ * loads.
+ */
 const {
   HOTLOOP_FUSED = '/opt/ml/model/model.onnx',
   PORT = '8080',

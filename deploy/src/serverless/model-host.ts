@@ -3,7 +3,7 @@ import type { LambdaAnswer, LambdaEvent } from './lambda-handler.ts';
 
 type Handle = (event: LambdaEvent) => Promise<LambdaAnswer>;
 
-/** The models of one container, which its platform loads and unloads. */
+/** The models of one container, which SageMaker loads and unloads. */
 export interface ModelHost {
   /** Throws ALREADY_EXISTS; rejects for a folder without a fused file. */
   load(name: string, folder: string): Promise<void>;
@@ -12,7 +12,7 @@ export interface ModelHost {
   list(): readonly { readonly modelName: string; readonly modelUrl: string }[];
 }
 
-/** Models as SageMaker's multi-model containers hold them: many at once, each a folder with `model.onnx`. */
+/** Models of SageMaker's multi-model containers: many at once, each a folder with `model.onnx`. */
 export function openModelHost(open: (folder: string) => Promise<Handle>): ModelHost {
   const models = new Map<string, { readonly folder: string; readonly handle: Handle }>();
   return {

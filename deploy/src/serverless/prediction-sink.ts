@@ -10,8 +10,8 @@ export type PredictionSink = (
 ) => Promise<void>;
 
 /**
- * One line of JSON for each prediction: the fields of the request by name, `prediction_id`, `at`, `model`, `version`, and the
- * `answer`. `hotloop batch run MODEL --log --from` takes such files in, so that outcomes can be joined.
+ * One line of JSON per prediction: the fields of the request by name, `prediction_id`, `at`, `model`, `version`, and
+ * the `answer`. `hotloop batch run MODEL --log --from` reads such files, so that outcomes can be joined.
  */
 export function predictionLines(
   predictions: readonly ServerlessPrediction[],
@@ -36,7 +36,7 @@ export function predictionLines(
     .join('');
 }
 
-/** To standard output, or as one object for each call below a folder or `s3://BUCKET/PREFIX`: MODEL/DAY/ID.jsonl. */
+/** To standard output, or one object per call below a folder or `s3://BUCKET/PREFIX`: MODEL/DAY/ID.jsonl. */
 export function openPredictionSink(address: string | undefined): PredictionSink {
   if (address === undefined)
     return async (predictions, rows) => void process.stdout.write(predictionLines(predictions, rows));
@@ -50,7 +50,7 @@ export function openPredictionSink(address: string | undefined): PredictionSink 
       await mkdir(dirname(path), { recursive: true });
       return writeFile(path, text);
     }
-    // Loaded only where it is used: the SDK takes longer to start than the runtime.
+    // Loaded only when it is used, because the SDK takes longer to start than the runtime.
     const { openObjectStore } = await import('@hotloop/platform/object-store/open-object-store.ts');
     using store = openObjectStore(address);
     await store.put(key, Buffer.from(text));

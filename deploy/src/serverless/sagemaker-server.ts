@@ -18,10 +18,10 @@ interface Answer {
 const MAX_BODY_BYTES = 6 * 1024 * 1024;
 
 /**
- * The container contract of SageMaker: GET /ping, POST /invocations; with a host also that of multi-model endpoints: POST and GET /models,
- * GET and DELETE /models/NAME, POST /models/NAME/invoke.
+ * SageMaker's container interface: GET /ping, POST /invocations; with a host also that of multi-model endpoints: POST
+ * and GET /models, GET and DELETE /models/NAME, POST /models/NAME/invoke.
  *
- * @param handle the one model of the container; undefined: those of the host alone.
+ * @param handle the only model of the container; undefined: only those of the host.
  */
 export async function startSagemakerServer(
   handle: ((event: LambdaEvent) => Promise<LambdaAnswer>) | undefined,
@@ -65,7 +65,7 @@ export async function startSagemakerServer(
   };
 }
 
-/** SageMaker asks for 409 when the model is there, and 400 when it cannot be loaded. */
+/** SageMaker requires 409 when the model is already loaded, and 400 when it cannot be loaded. */
 async function load(host: ModelHost, body: string): Promise<Answer> {
   try {
     const { model_name: name, url } = JSON.parse(body) as { model_name?: unknown; url?: unknown };

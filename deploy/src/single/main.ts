@@ -11,7 +11,7 @@ import { openPreprocessor } from '@hotloop/preprocessor/open-preprocessor.ts';
 import { openRetrainer, RETRAINER_QUERY_TIMEOUT_MS } from '@hotloop/retrainer/open-retrainer.ts';
 import { singleListenSchema } from './single-listen.ts';
 
-// The same four services in one process: they meet at the same ports by direct call instead of gRPC.
+// The same four services in one process: they use the same ports by direct call instead of gRPC.
 serviceMain(
   { service: 'hotloop', maxConnections: 8, queryTimeoutMs: RETRAINER_QUERY_TIMEOUT_MS },
   process.env,

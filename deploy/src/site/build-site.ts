@@ -19,7 +19,7 @@ import { type RenderedPage, renderPage } from './render-page.ts';
 export interface SiteOptions {
   /** Root of the repository. */
   readonly root: string;
-  /** Folder of the site; what is in it is removed first. */
+  /** Folder of the site; its contents are removed first. */
   readonly out: string;
   /** The reference of the command, as Markdown. */
   readonly commands: string;
@@ -27,7 +27,7 @@ export interface SiteOptions {
 
 export interface BuiltSite {
   readonly pages: number;
-  /** Links that lead nowhere: `PAGE: ADDRESS`. */
+  /** Broken links: `PAGE: ADDRESS`. */
   readonly broken: readonly string[];
 }
 
@@ -36,15 +36,16 @@ interface SourcePage {
   readonly name: string;
   readonly section: string;
   readonly markdown: string;
-  /** Folder of the repository that its links start from. */
+  /** Folder of the repository that its links are relative to. */
   readonly folder: string;
 }
 
 const OUTSIDE = /^[a-z][a-z0-9+.-]*:/i;
 
 /**
- * Builds the documentation as plain HTML that works from disk, without a server or network: every Markdown page of docs/ and of the
- * root, references made from schema, contracts and command, and a search. Answers the links that lead nowhere.
+ * Builds the documentation as plain HTML that works from disk, without a server or network: every Markdown page of
+ * docs/ and of the root, references generated from schema, contracts and command, and a search. Returns the broken
+ * links.
  */
 export function buildSite({ root, out, commands }: SiteOptions): BuiltSite {
   rmSync(out, { recursive: true, force: true });
@@ -115,11 +116,11 @@ function readSources(root: string, commands: string): SourcePage[] {
 interface SiteContext {
   readonly root: string;
   readonly names: ReadonlySet<string>;
-  /** Files that pages link to and that are no pages; they are copied. */
+  /** Files that pages link to and that are not pages; they are copied. */
   readonly copied: Set<string>;
 }
 
-/** Where a link of the repository leads in the site. One that leads nowhere stays as it is, and is reported. */
+/** The address in the site for a link of the repository. A broken link is left unchanged, and reported. */
 function siteAddress(page: SourcePage, address: string, { root, names, copied }: SiteContext): string {
   if (OUTSIDE.test(address) || address.startsWith('#')) return address;
   const [path = '', anchor] = address.split('#');
@@ -173,7 +174,7 @@ function menuOf(
   return menu;
 }
 
-/** What the browser searches: one entry for each heading. */
+/** The data for the search in the browser: one entry per heading. */
 function searchIndex(rendered: ReadonlyMap<string, RenderedPage>): object {
   const index = new MiniSearch({
     fields: ['heading', 'text', 'title'],

@@ -1,4 +1,7 @@
-/** Sections of the site and their pages in order: files of docs/ (or of the root) without `.md`. What stands nowhere here comes under "More". */
+/**
+ * Sections of the site and their pages in order: files of docs/ (or of the root) without `.md`. Pages that are not
+ * listed are under "More".
+ */
 export const SECTIONS: Readonly<Record<string, readonly string[]>> = {
   Start: ['README', 'guide', 'tour'],
   'How to': [
@@ -36,7 +39,7 @@ export const SECTIONS: Readonly<Record<string, readonly string[]>> = {
   Explanation: ['learning', 'training', 'ARCHITECTURE', 'CONTRIBUTING'],
 };
 
-/** Decisions have a section of their own. */
+/** Decisions have their own section. */
 export const DECISIONS = 'Decisions';
 
 /** Pages of the root folder that belong to the site. */

@@ -17,7 +17,7 @@ interface Schema {
 
 const MOST_DEPTH = 4;
 
-/** Every field of model.yaml as Markdown, from its JSON Schema: one table for each section. Pure. */
+/** Every field of model.yaml as Markdown, from its JSON Schema: one table per section. Pure. */
 export function manifestReference(schema: Schema): string {
   const lines = [
     '# Fields of model.yaml',

@@ -3,15 +3,15 @@ import { Marked, type Tokens } from 'marked';
 export interface RenderedPage {
   readonly title: string;
   readonly html: string;
-  /** Ids that links may name. */
+  /** Ids that links may refer to. */
   readonly anchors: ReadonlySet<string>;
-  /** Addresses of links and images as they stand in the Markdown. */
+  /** Addresses of links and images as in the Markdown. */
   readonly links: readonly string[];
-  /** Words of each part, for the search. */
+  /** Text of each part, for the search. */
   readonly parts: readonly { readonly anchor: string; readonly heading: string; readonly text: string }[];
 }
 
-/** The id of a heading, as GitHub makes it. */
+/** The id of a heading, as on GitHub. */
 export function anchorOf(heading: string): string {
   return heading
     .trim()
@@ -20,7 +20,7 @@ export function anchorOf(heading: string): string {
     .replace(/\s/g, '-');
 }
 
-/** Markdown to HTML. `rewrite` turns an address of the repository into one of the site. Pure. */
+/** Markdown to HTML. `rewrite` maps an address of the repository to one of the site. Pure. */
 export function renderPage(markdown: string, rewrite: (address: string) => string): RenderedPage {
   const anchors = new Set<string>();
   const links: string[] = [];
@@ -47,7 +47,7 @@ export function renderPage(markdown: string, rewrite: (address: string) => strin
         return `<img src="${escapeHtml(rewrite(href))}" alt="${escapeHtml(text)}">`;
       },
     },
-    // Pages are ours, but raw HTML in them would run in the reader's browser: shown as text, comments left out.
+    // Raw HTML would run in the reader's browser, so it is shown as text; comments are removed.
     hooks: { preprocess: (text: string) => text.replace(/<!--[\s\S]*?-->/g, '') },
   });
   marked.use({ renderer: { html: ({ text }: Tokens.HTML | Tokens.Tag) => escapeHtml(text) } });

@@ -4,13 +4,16 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 const USER = 'tour_shop';
 const PASSWORD = 'tour';
 
-/** The business database of the tour: a database of the platform's Postgres, at an address that is known before that starts. */
+/**
+ * The business database of the tour: a database in the platform's Postgres, at an address that is known before
+ * Postgres starts.
+ */
 export interface BusinessDatabase extends AsyncDisposable {
   readonly name: string;
   readonly user: string;
   readonly password: string;
   readonly url: string;
-  /** From now on connections go to this Postgres. */
+  /** Forwards connections to this Postgres from now on. */
   forwardTo(databaseUrl: string): void;
 }
 

@@ -17,7 +17,7 @@ import { runTour, type TourReport } from './run-tour.ts';
 import { TourContext } from './tour-context.ts';
 import { TOUR_STEPS } from './tour-steps.ts';
 
-/** Worked examples of external trainers. */
+/** Complete examples of external trainers. */
 const TRAINERS = fileURLToPath(new URL('../../engines/trainers', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../../.hotloop/cache', import.meta.url));
 

@@ -1,12 +1,12 @@
 import type { TourContext } from './tour-context.ts';
 import type { TourStep } from './tour-step.ts';
 
-/** What became of one step. */
+/** Result of one step. */
 export interface StepReport {
   readonly name: string;
   readonly ok: boolean;
   readonly seconds: number;
-  /** Why it was not run on this machine. */
+  /** Why it was skipped on this machine. */
   readonly skipped?: string;
   /** What was expected and what happened. */
   readonly error?: string;
@@ -17,10 +17,10 @@ export interface TourReport {
   readonly steps: readonly StepReport[];
 }
 
-/** Tells the reader what happens, line by line. */
+/** Prints what happens, line by line. */
 export type Tell = (line: string) => void;
 
-/** Runs the steps in order; a failed step does not end the tour, because later ones may stand by themselves. */
+/** Runs the steps in order; a failed step does not end the tour, because later ones may be independent. */
 export async function runTour(
   steps: readonly TourStep[],
   context: TourContext,

@@ -15,7 +15,7 @@ const COMMAND = fileURLToPath(new URL('../../../cli/bin/hotloop.mjs', import.met
 const POLL_MS = 100;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
-/** What a command of the tour printed and how it ended. */
+/** Output and exit code of a command of the tour. */
 export interface CommandResult {
   readonly exitCode: number;
   readonly out: string;
@@ -24,9 +24,9 @@ export interface CommandResult {
 
 export interface TourContextOptions {
   readonly folder: string;
-  /** Holds unpacked system packages, for a step that starts a platform of its own. */
+  /** Contains unpacked system packages, for a step that starts a separate platform. */
   readonly cacheFolder: string;
-  /** Where public data sets are, if anywhere. */
+  /** Folder of public data sets, if there is one. */
   readonly dataFolder: string | undefined;
   /** The PATH of the commands that are run. */
   readonly path: string;
@@ -38,7 +38,7 @@ export interface TourContextOptions {
   readonly signal: AbortSignal;
 }
 
-/** What every step is given: the running platform, a folder for files, and the `hotloop` command. */
+/** What every step gets: the running platform, a folder for files, and the `hotloop` command. */
 export class TourContext {
   readonly folder: string;
   readonly cacheFolder: string;
@@ -46,12 +46,12 @@ export class TourContext {
   readonly client: HotloopClient;
   /** Sends to the platform's Kafka. */
   readonly producer: EventProducer;
-  /** For looking at the platform's tables, never for writing to them. */
+  /** For reading the platform's tables, never for writing. */
   readonly pool: Pool;
-  /** Where the variable BOOKINGS_URL of the services leads. */
+  /** The database to which BOOKINGS_URL of the services refers. */
   readonly business: BusinessDatabase;
   readonly signal: AbortSignal;
-  /** What earlier steps leave for later ones, by name. */
+  /** Values that earlier steps leave for later ones, by name. */
   readonly notes = new Map<string, string>();
   readonly #dataFolder: string | undefined;
   readonly #path: string;
@@ -69,7 +69,7 @@ export class TourContext {
     this.#path = options.path;
   }
 
-  /** The path of a public data file such as `banking77/train.csv`; undefined where it is not on this machine. */
+  /** The path of a public data file such as `banking77/train.csv`; undefined if it is not on this machine. */
   dataFile(name: string): string | undefined {
     if (this.#dataFolder === undefined) return undefined;
     const path = join(this.#dataFolder, name);
@@ -84,7 +84,7 @@ export class TourContext {
     return path;
   }
 
-  /** Runs another program that may be on this machine; undefined where it is not. */
+  /** Runs another program; undefined if it is not on this machine. */
   program(name: string, ...args: readonly string[]): Promise<CommandResult | undefined> {
     return new Promise((resolve) => {
       const options = { cwd: this.folder, env: { PATH: this.#path }, signal: this.signal };
@@ -95,7 +95,7 @@ export class TourContext {
     });
   }
 
-  /** Runs `hotloop` with these arguments against the running platform; never rejects for an exit code. */
+  /** Runs `hotloop` with these arguments against the running platform; never rejects because of an exit code. */
   command(...args: readonly string[]): Promise<CommandResult> {
     const { addresses, httpAddresses } = this.local;
     const environment = {
@@ -120,7 +120,7 @@ export class TourContext {
     });
   }
 
-  /** Runs `hotloop ... --json` and returns what it printed. Throws TourFailure when it fails. */
+  /** Runs `hotloop ... --json` and returns its output. Throws TourFailure when it fails. */
   async json<T = Record<string, unknown>>(...args: readonly string[]): Promise<T> {
     const { exitCode, out, err } = await this.command(...args, '--json');
     if (exitCode !== 0)
@@ -131,7 +131,10 @@ export class TourContext {
     return JSON.parse(out) as T;
   }
 
-  /** A request to a service's HTTP address, such as `control('GET', '/v1/models')`. Throws TourFailure when refused. */
+  /**
+   * A request to a service's HTTP address, such as `control('GET', '/v1/models')`. Throws TourFailure on an error
+   * status.
+   */
   async http<T = Record<string, unknown>>(
     service: keyof Local['httpAddresses'],
     method: string,
@@ -151,7 +154,7 @@ export class TourContext {
     return (response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : text) as T;
   }
 
-  /** Asks until the answer is not undefined; throws TourFailure after the time. */
+  /** Retries until the answer is not undefined; throws TourFailure at the timeout. */
   async until<T>(expected: string, ask: () => Promise<T | undefined>, timeoutMs = 30_000): Promise<T> {
     const endsAt = performance.now() + timeoutMs;
     let last: unknown;

@@ -15,7 +15,7 @@ import { ROLLOUT_STEPS } from './steps/rollouts.ts';
 import { SECURITY_STEPS } from './steps/security.ts';
 import type { TourStep } from './tour-step.ts';
 
-/** The whole tour, in order. Each part is one file in `steps/`; a part may use what earlier parts made. */
+/** The whole tour, in order. Each part is one file in `steps/`; a part may use what earlier parts created. */
 export const TOUR_STEPS: readonly TourStep[] = [
   ...FIRST_MODEL_STEPS,
   ...LOOP_STEPS,

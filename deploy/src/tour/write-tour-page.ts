@@ -6,7 +6,10 @@ const PAGE = fileURLToPath(new URL('../../../docs/tour.md', import.meta.url));
 const BEGIN = '<!-- steps: written by `npm run generate` -->';
 const END = '<!-- end of steps -->';
 
-/** The page with a row for each step of the tour. Throws RangeError when the marks are missing or a name is used twice. */
+/**
+ * The page with a row for each step of the tour. Throws RangeError when the markers are missing or a name is used
+ * twice.
+ */
 function withSteps(page: string): string {
   const [before, rest] = page.split(BEGIN);
   const after = rest?.split(END)[1];

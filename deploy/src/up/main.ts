@@ -22,8 +22,8 @@ interface UpFlags {
 }
 
 /**
- * A checkout keeps its state in its own .hotloop, a package in the folder where the command is run. System programs that were
- * unpacked are shared: they are in the checkout or, for a package, in the user's cache.
+ * A checkout keeps its state in its own .hotloop, a package in the folder where the command is run. Unpacked system
+ * programs are shared: they are in the checkout or, for a package, in the user's cache.
  */
 function stateFolders(dir: string | undefined): { readonly data: string; readonly cache: string } {
   const isCheckout = existsSync(join(ROOT, 'scripts', 'bootstrap.mjs'));
@@ -98,12 +98,12 @@ async function main(): Promise<number> {
   }
 }
 
-/** Where SQL is answered: as the environment says, or behind the other ports. */
+/** Address for SQL: from the environment, or after the other ports. */
 function sqlAddress(wanted: string | undefined, portBase: number | undefined): string {
   return wanted ?? `127.0.0.1:${portBase === undefined ? 7405 : portBase + PORTS_FROM_BASE}`;
 }
 
-/** Every address that somebody may want, in words. */
+/** Every address that a user may need, with a description. */
 function describeAddresses({ addresses, httpAddresses, sqlAddress, backing }: Local): string[] {
   const rows: [string, string][] = [
     ['console', `http://${httpAddresses.retrainer}/`],

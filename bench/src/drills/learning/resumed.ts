@@ -16,7 +16,7 @@ const MODEL = 'resumed';
 const PREDICTIONS = 2_000;
 const LEASE_MS = 2_000;
 const LIMIT_MS = 300_000;
-/** Half a minute of training or more: checkpoints are 10 s apart. */
+/** At least half a minute of training: checkpoints are 10 s apart. */
 const TRAINING = 'training: {epochs: 10000, batch: 64, gate: {at_least: -1}}';
 
 /**

@@ -30,7 +30,7 @@ const consolePage: TourStep = {
   },
 };
 
-/** A picture of an empty page is a few kilobytes. */
+/** A screenshot of an empty page has only a few kilobytes. */
 const PICTURE_BYTES = 20_000;
 
 const screenshot: TourStep = {

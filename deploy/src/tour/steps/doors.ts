@@ -13,12 +13,12 @@ import type { TourContext } from '../tour-context.ts';
 import { expectThat } from '../tour-failure.ts';
 import type { TourStep } from '../tour-step.ts';
 
-/** One visitor, asked for through every door; all must say what the front door says. */
+/** One visitor, scored through every interface; all must agree with the prediction API. */
 const VISITOR = { visits: 7, plan: 'pro' };
 const SAME = 1e-6;
 const ROW_SQL = "{'visits': 7.0, 'plan': 'pro'}";
 
-/** The front door's score, and the version that gave it. */
+/** The prediction API's score, and the version that computed it. */
 async function frontDoor(context: TourContext): Promise<{ score: number; version: number }> {
   const input = { user: 'u1', request: VISITOR };
   return await context.until('a prediction', () => context.client.predict('churn', input));

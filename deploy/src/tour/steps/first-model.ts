@@ -1,7 +1,7 @@
 import { expectThat } from '../tour-failure.ts';
 import type { TourStep } from '../tour-step.ts';
 
-/** The model of the first part: does a visitor of the shop leave? */
+/** The model of the first part: will a visitor of the shop leave? */
 export const CHURN_MANIFEST = `name: churn
 task: binary
 features:

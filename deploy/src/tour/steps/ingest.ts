@@ -3,7 +3,7 @@ import { silentLog } from '@hotloop/platform/log.ts';
 import { expectThat } from '../tour-failure.ts';
 import type { TourStep } from '../tour-step.ts';
 
-/** A model that looks at history and at a reference table, and is asked on a topic as well. */
+/** A model that uses history and a reference table, and has a request topic as well. */
 const MANIFEST = `name: visits
 features:
   - {name: price, from: request.price, missing: 0}

@@ -17,7 +17,7 @@ import type { TourContext } from '../tour-context.ts';
 import { expectThat } from '../tour-failure.ts';
 import type { TourStep } from '../tour-step.ts';
 
-/** Every fifth letter of the training file: enough to route most letters right, and trained within seconds. */
+/** Every fifth letter of the training file: enough to route most letters correctly, and trained within seconds. */
 const EVERY = 5;
 const ROUTED = 300;
 const DESKS = 12;
@@ -67,7 +67,7 @@ const letters: TourStep = {
       async () => (arrived.size === sent.length ? true : undefined),
       60_000,
     );
-    // A department returns a letter with the right one: the outcome that the next version learns from.
+    // A department returns a letter with the right department: the outcome that the next version is trained on.
     await context.producer.send(
       FILED_TOPIC,
       sent.map(({ id, desk }) => ({ key: id, value: filed(id, desk) })),
@@ -82,7 +82,7 @@ const letters: TourStep = {
   },
 };
 
-/** Scans of each department. */
+/** Number of scans per department. */
 const SCANS = 8;
 
 const scans: TourStep = {
@@ -127,7 +127,7 @@ const scans: TourStep = {
   },
 };
 
-/** Reads which letter or scan came to which topic. */
+/** Reads which letter or scan was routed to which topic. */
 function deskReader(context: TourContext, groupId: string, desks: readonly string[]) {
   return {
     ...{ brokers: context.local.backing.kafkaBrokers.split(','), clientId: groupId, groupId },

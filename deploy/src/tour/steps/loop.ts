@@ -5,7 +5,7 @@ import type { TourStep } from '../tour-step.ts';
 import { CHURN_MANIFEST } from './first-model.ts';
 
 const VISITORS = 1200;
-/** Share of the outcomes that arrive on the topic, the others by the client library. */
+/** One in this many outcomes arrives on the topic, the others through the client library. */
 const BY_TOPIC = 2;
 
 interface RunResult {

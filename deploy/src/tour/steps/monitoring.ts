@@ -8,7 +8,7 @@ const MODEL = 'watched';
 const TRAINED_ROWS = 1500;
 const GOOD = 300;
 const BROKEN = 300;
-/** From the last broken prediction to the webhook. */
+/** Time limit from the last faulty prediction to the alarm at the webhook. */
 const WITHIN_MS = 120_000;
 
 interface Alarm {
@@ -24,7 +24,7 @@ const inputOf = (index: number) => ({
 const leaves = ({ visits, plan }: ReturnType<typeof inputOf>) =>
   plan === 'free' ? visits < 30 : visits < 10;
 
-/** A webhook of Alertmanager's format. */
+/** A webhook with Alertmanager's format. */
 async function webhook() {
   const alarms: Alarm[] = [];
   const server = createServer(async (request, response) => {
@@ -51,7 +51,7 @@ training: {epochs: 20, optimizer: {adam: {learning_rate: 0.01}}}
 monitor: {notify: ["${url}"]}
 `;
 
-/** Asks `count` times, some hundred at once; every request lacks `visits` where it is broken. */
+/** Sends `count` predictions, about a hundred concurrently; if `isBroken`, every request lacks `visits`. */
 async function ask(context: TourContext, count: number, isBroken: boolean): Promise<string[]> {
   const ids: string[] = [];
   for (let from = 0; from < count; from += 100) {
@@ -141,5 +141,5 @@ const metrics: TourStep = {
   },
 };
 
-/** What goes wrong is noticed. */
+/** Faults are detected. */
 export const MONITORING_STEPS: readonly TourStep[] = [incident, metrics, check];

@@ -116,7 +116,7 @@ const explain: TourStep = {
   },
 };
 
-/** The same network with its answer turned round: 1 minus the score. */
+/** The same network with an inverted answer: 1 minus the score. */
 function inverted(model: OnnxModel): OnnxModel {
   const { graph } = model;
   const output = graph.outputs[0]?.name ?? '';

@@ -7,7 +7,7 @@ import { ANY_PORTS, startLocal } from '../../local/start-local.ts';
 import { expectThat } from '../tour-failure.ts';
 import type { TourStep } from '../tour-step.ts';
 
-/** How long a caller tries to connect before it counts as refused. */
+/** How long a client tries to connect before it counts as rejected. */
 const REFUSED_MS = 3000;
 
 const mutualTls: TourStep = {
