@@ -70,6 +70,10 @@ def register(package, names):
         update_registered_converter(getattr(library, name), name, shape, convert, **options)
 
 def load_pickle(path):
+    if path.endswith(".skops"):
+        skops = need("skops")
+        import skops.io
+        return skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
     joblib = need("joblib")
     return joblib.load(path)
 
@@ -78,7 +82,8 @@ def from_boosted(model, package):
     need("onnxmltools")
     from onnxmltools.convert.common.data_types import FloatTensorType
     import onnxmltools
-    columns = int(getattr(model, "n_features_in_", 0) or getattr(model, "num_feature", lambda: 0)() or job.get("columns") or 0)
+    counted = [getattr(model, name)() for name in ("num_features", "num_feature") if hasattr(model, name)]
+    columns = int(getattr(model, "n_features_in_", 0) or (counted and counted[0]) or job.get("columns") or 0)
     if not columns:
         raise SystemExit("the model does not say how many columns it takes: give --columns")
     types = [("input", FloatTensorType([None, columns]))]
@@ -109,13 +114,39 @@ def from_keras(path):
     np = need("numpy")
     tf = need("tensorflow")
     tf2onnx = need("tf2onnx")
+    if os.path.isdir(path):
+        return from_saved_model(path)
     model = tf.keras.models.load_model(path)
-    shape = [d or 1 for d in model.inputs[0].shape[1:]]
+    return from_tensorflow(np, tf, tf2onnx, model, lambda x: model.predict(x, verbose=0), model.inputs)
+
+def from_saved_model(path):
+    np = need("numpy")
+    tf = need("tensorflow")
+    tf2onnx = need("tf2onnx")
+    loaded = tf.saved_model.load(path)
+    signature = loaded.signatures["serving_default"]
+    inputs = list(signature.structured_input_signature[1].items())
+    def answer(x):
+        return list(signature(**{inputs[0][0]: x}).values())[0]
+    return from_tensorflow(np, tf, tf2onnx, answer, lambda x: answer(tf.constant(x)).numpy(), [one for _, one in inputs])
+
+def from_tensorflow(np, tf, tf2onnx, model, predict, inputs):
+    if len(inputs) != 1:
+        raise SystemExit("the model has %d inputs; export one, or convert it with tf2onnx and push the file" % len(inputs))
+    shape = [d or 1 for d in inputs[0].shape[1:]]
     spec = (tf.TensorSpec([None] + shape, tf.float32, name="input"),)
     function = tf.function(lambda x: model(x), input_signature=spec)
     onnx, _ = tf2onnx.convert.from_function(function, input_signature=spec, opset=17)
+    rename_output(onnx.graph, "output")
     x = np.random.default_rng(1).normal(size=[ROWS] + shape).astype(np.float32)
-    return onnx.SerializeToString(), x, model.predict(x, verbose=0)
+    return onnx.SerializeToString(), x, predict(x)
+
+def rename_output(graph, name):
+    old = graph.output[0].name
+    graph.output[0].name = name
+    for node in graph.node:
+        node.input[:] = [name if one == old else one for one in node.input]
+        node.output[:] = [name if one == old else one for one in node.output]
 
 def from_torch(path):
     np = need("numpy")
@@ -140,7 +171,16 @@ def from_torch(path):
 def from_pmml(path):
     need("sklearn_pmml_model")
     from sklearn_pmml_model.auto_detect import auto_detect_estimator
-    return from_sklearn(auto_detect_estimator(pmml=path))
+    model = auto_detect_estimator(pmml=path)
+    texts = [name for name, field in model.fields.items() if field.get("optype") == "categorical" and name != model.target_field.get("name")]
+    if texts:
+        raise SystemExit("the PMML has categories (%s), which its converter does not take: make numbers of them first" % ", ".join(texts[:5]))
+    # skl2onnx knows scikit-learn's own classes, which these are made from.
+    plain = next(one for one in type(model).__mro__ if one.__module__.startswith("sklearn."))
+    same = object.__new__(plain)
+    same.__dict__.update(vars(model))
+    same.n_features_in_ = int(model.n_features_)
+    return from_sklearn(same)
 
 def from_mlflow(folder):
     yaml = need("yaml")
@@ -156,9 +196,15 @@ def from_mlflow(folder):
         if package in flavors:
             return from_boosted(load_boosted(file(package, "data", "model.txt"), package), package)
     if "pytorch" in flavors:
-        return from_torch(os.path.join(file("pytorch", "model_data", "data"), "model.pth"))
+        data = file("pytorch", "model_data", "data")
+        found = [os.path.join(data, name) for name in os.listdir(data) if name.endswith((".pth", ".pt", ".pt2"))]
+        return from_torch(found[0] if found else data)
     if "keras" in flavors or "tensorflow" in flavors:
-        return from_keras(os.path.join(folder, "data", "model.keras"))
+        data = os.path.join(folder, flavors.get("tensorflow", flavors.get("keras", {})).get("data") or "data")
+        for name in ("model.keras", "model.h5", "model"):
+            if os.path.exists(os.path.join(data, name)):
+                return from_keras(os.path.join(data, name))
+        return from_keras(data)
     raise SystemExit("an MLflow model of flavors %s cannot be converted" % ", ".join(flavors))
 
 READERS = {
@@ -185,6 +231,9 @@ def compare(onnx, x, expected):
     expected = np.asarray(expected, dtype=np.float64)
     sizes = [np.asarray(one) for one in found]
     same = [one for one in sizes if one.dtype.kind == "f" and one.size == expected.size]
+    # A booster answers with one probability where its ONNX file gives one for each of two classes.
+    pairs = [one[:, 1] for one in sizes if one.dtype.kind == "f" and one.shape == (len(x), 2) and expected.size == len(x)]
+    same = same or pairs
     if not same:
         raise SystemExit("no output of the ONNX file has the size of what the model answers")
     result["compared"] = len(x)

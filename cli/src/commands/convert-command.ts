@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
@@ -8,7 +8,7 @@ import { CONVERT_SCRIPT, CONVERTERS, type ModelFormat } from '../convert-script.
 
 const FORMATS = Object.keys(CONVERTERS) as ModelFormat[];
 const BY_ENDING: readonly (readonly [RegExp, ModelFormat])[] = [
-  [/\.(pkl|pickle|joblib)$/i, 'sklearn'],
+  [/\.(pkl|pickle|joblib|skops)$/i, 'sklearn'],
   [/\.(ubj|xgb)$/i, 'xgboost'],
   [/\.(keras|h5)$/i, 'keras'],
   [/\.(pt|pth)$/i, 'torch'],
@@ -47,7 +47,7 @@ export function addModelConvert(model: Command, context: CommandContext): void {
     .description('make ONNX of a model of another library, by its converter in Python, and compare both')
     .argument(
       '<path>',
-      'the file, or the folder of an MLflow model; a pickle runs code: convert what you trust',
+      'the file, or the folder of an MLflow model or a SavedModel; a pickle runs code: convert what you trust',
     )
     .addOption(new Option('--from <format>', 'default: by the name of the file').choices(FORMATS))
     .option('-o, --output <file>', 'where to', 'model.onnx')
@@ -63,7 +63,7 @@ export function addModelConvert(model: Command, context: CommandContext): void {
       const kind = await stat(path).catch((cause: unknown) => {
         throw new CommandError(`${path} cannot be read`, { cause });
       });
-      const format = options.from ?? (kind.isDirectory() ? 'mlflow' : formatOf(path));
+      const format = options.from ?? (kind.isDirectory() ? await folderFormat(path) : formatOf(path));
       const converted = await runConverter(path, format, options, context.signal);
       const { compared, difference } = converted;
       if (difference !== null && !(difference <= options.tolerance)) {
@@ -84,6 +84,16 @@ export function addModelConvert(model: Command, context: CommandContext): void {
         ].join('\n'),
       );
     });
+}
+
+/** TensorFlow's SavedModel and MLflow's models are folders. */
+async function folderFormat(path: string): Promise<ModelFormat> {
+  const names = await readdir(path);
+  if (names.includes('MLmodel')) return 'mlflow';
+  if (names.includes('saved_model.pb')) return 'keras';
+  throw new CommandError(
+    `the folder ${path} holds neither an MLmodel of MLflow nor a saved_model.pb of TensorFlow`,
+  );
 }
 
 function formatOf(path: string): ModelFormat {

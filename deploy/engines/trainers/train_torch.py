@@ -33,4 +33,4 @@ torch.onnx.export(
     network, (features[:1],), "model.onnx", input_names=["input"], output_names=["score"],
     dynamic_axes={"input": {0: "rows"}, "score": {0: "rows"}}, dynamo=False,
 )
-json.dump({"loss": float(loss)}, open("metrics.json", "w"))
+json.dump({"loss": loss.item()}, open("metrics.json", "w"))
