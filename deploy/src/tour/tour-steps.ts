@@ -13,6 +13,7 @@ import { OPERATIONS_STEPS } from './steps/operations.ts';
 import { RECOVERY_STEPS } from './steps/recovery.ts';
 import { ROLLOUT_STEPS } from './steps/rollouts.ts';
 import { SECURITY_STEPS } from './steps/security.ts';
+import { SEVERAL_INPUT_STEPS } from './steps/several-inputs.ts';
 import type { TourStep } from './tour-step.ts';
 
 /** The whole tour, in order. Each part is one file in `steps/`; a part may use what earlier parts created. */
@@ -31,5 +32,6 @@ export const TOUR_STEPS: readonly TourStep[] = [
   ...RECOVERY_STEPS,
   ...OPERATIONS_STEPS,
   ...IMPROVE_STEPS,
+  ...SEVERAL_INPUT_STEPS,
   ...SECURITY_STEPS,
 ];
