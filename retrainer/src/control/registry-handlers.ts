@@ -80,7 +80,7 @@ export function registryHandlers(
   };
 }
 
-/** Who stands in the ledger: the subject of the key, or without keys whoever the caller says it is. */
+/** The actor for the ledger: the subject of the key; where keys are off, the name that the caller gives. */
 function actorOf({ caller }: CallContext, claimed: string): string {
   return caller.subject || claimed.replaceAll('\0', '').slice(0, 200) || 'anonymous';
 }

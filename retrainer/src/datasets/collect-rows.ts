@@ -190,8 +190,8 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
   const examples = decided.sort((a, b) => compare(a.predictionId, b.predictionId) || a.row - b.row);
   let served: { of: LoggedPrediction | null; rows: Float32Array | null } = { of: null, rows: null };
   for (const example of examples) {
-    // Where only positives are reported, a recent label is known only if it is positive. Learning from those alone would
-    // show a world without negatives; so both wait until the window has ended.
+    // Where only positives are reported, a recent label is known only if it is positive. Recent rows would then all be
+    // positive, so every row waits until its window has ended.
     if (rule.isOneSided && example.open) {
       totals.pending++;
       continue;
@@ -271,8 +271,8 @@ async function versionRows(
 }
 
 /**
- * Predictions that may be learnt from: the caller saw the answer and can have acted on it. So live, canary and pinned, but not
- * shadow, whose answer nobody saw and whose live twin is logged already; and none that failed.
+ * Predictions that may be learnt from: those whose answer the caller saw. So live, canary and pinned ones; not shadow ones, whose live
+ * counterpart is in the log too, and none that failed.
  */
 const USABLE = `variant IN ('live', 'canary', 'pinned') AND error_code IS NULL AND features IS NOT NULL`;
 

@@ -7,7 +7,7 @@ import { serveJob } from '../training/serve-job.ts';
 import { collectDataset } from './collect-dataset.ts';
 import { type CollectorDone, type CollectorRequest, REQUEST_FILE } from './collector-protocol.ts';
 
-// The process that joins a dataset: one job, then the end. Started by `collectInProcess`, never by hand.
+// The process that joins a dataset: one job, then the end. Started by `datasetCollector` only.
 
 const QUERY_MS = 600_000;
 

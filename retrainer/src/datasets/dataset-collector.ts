@@ -18,7 +18,7 @@ import { datasetKey, findDataset, listDatasets, type NewDataset, parentDataset }
 export interface CollectedDataset extends Dataset, Omit<CollectedFile, 'path'> {
   /** Outcomes whose prediction was not in Postgres when the waiting for it ended. */
   readonly missing: number;
-  /** What collecting took, where it ran in a process of its own. */
+  /** Time and peak memory of the collecting process; absent where it ran in this process. */
   readonly seconds?: number;
   readonly peakMb?: number;
   /** For `storeDataset`, in the transaction that uses it. */
@@ -48,15 +48,15 @@ export interface CollectorDependencies {
   readonly waitMs: number;
 }
 
-/** Predictions reach Postgres in seconds; a label this old whose prediction is not there will hardly see it come. */
+/** Predictions reach Postgres within seconds. Older labels without a prediction are not waited for. */
 const RECENT_MS = 10 * 60_000;
 const LOOK_EVERY_MS = 250;
-/** What joining may take; slices bound it far below. */
+/** Memory limit of the joining process. It normally needs far less, because it works in slices. */
 const MEMORY_MB = 600;
 
 /**
- * Joins in a child process of bounded memory, stores the file by its digest, and reads it back. Labels whose predictions are
- * still on their way to Postgres are waited for; what is missing after that is counted.
+ * Joins in a child process of bounded memory, stores the file by its digest, and reads it back. Waits `waitMs` for predictions that
+ * labels name and that are not in Postgres yet, and counts the labels that still have none.
  */
 export function datasetCollector(dependencies: CollectorDependencies): DatasetCollector {
   const { pool, objects, databaseUrl } = dependencies;

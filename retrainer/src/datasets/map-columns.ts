@@ -11,7 +11,7 @@ export interface ColumnMap {
   readonly width: number;
   /** Writes one row from `from` of `vector` into `out` at `to`. */
   write(vector: Float32Array, from: number, out: Float32Array, to: number): void;
-  /** What was filled in or dropped, for people; null when the columns are the same. */
+  /** What was filled in or dropped, as a sentence; null when the columns are the same. */
   readonly note: string | null;
 }
 
@@ -43,7 +43,7 @@ export function mapColumns(
   }
   const { features } = columnsOf(wanted);
   for (const [index, { name, offset, width }] of features.entries()) {
-    // Some of its columns are known: the others are categories that were not told apart then.
+    // Where only some columns are known, the others are newer categories: 0 in old rows.
     if (width === 0 || knownFeatures.has(name)) continue;
     const missing = missingOf(wanted, index, texts);
     if (missing === null)

@@ -67,7 +67,7 @@ const OUTPUT_KEPT = 4_096;
 const MEMORY_EVERY_MS = 250;
 
 /**
- * Runs a program as trainer, in a folder of its own: low priority, no environment but PATH and the folder, a time limit and a
+ * Runs a program as trainer in its own folder, with low priority, no environment but PATH and the folder, a time limit and a
  * memory limit for it and its children. The folder is removed in every case.
  *
  * `train` rejects FAILED_PRECONDITION where this machine runs no external trainers, or the program failed (with the end of what it
@@ -143,7 +143,7 @@ async function runProgram(
   const limitMs = Math.min(timeoutMs, durationMs(spec.timeout));
   const child = spawn(program!, args, {
     cwd: folder,
-    // A group of its own, so that its children end with it.
+    // Its own process group, so that its children can be killed with it.
     detached: true,
     env: {
       PATH: path,

@@ -63,9 +63,9 @@ interface Parent {
 
 /**
  * One improvement, from outcomes to the next live version: collect -> train -> judge -> register -> promote. Every step is
- * written with the claim's token, so a worker that was thought lost changes nothing when it comes back; lost half way, the
- * walk begins again, or goes on with the promotion once the version is registered. Resolves with the run at its end,
- * `succeeded` or `refused`; what it rejects with is for the worker to judge.
+ * written with the claim's token, so a worker that lost its lease cannot change the run any more. The next worker starts again,
+ * from a checkpoint where there is one; once the version is registered, it continues with the promotion. Resolves with the ended
+ * run, `succeeded` or `refused`. The worker decides by the error whether a failed run is tried again.
  */
 export async function retrain(
   claim: RunClaim,
@@ -98,10 +98,10 @@ export async function retrain(
   };
   const folded = foldedRows(parent.manifest, dataset);
   const learnt = folded ?? dataset.training;
-  const hopeless = nothingToLearn(parent.manifest, learnt);
+  const unlearnable = nothingToLearn(parent.manifest, learnt);
   const shortage =
     shortageOf(dataset, folded, spec.gate.min_examples) ??
-    (hopeless === null ? null : `nothing can be learnt: ${hopeless}${absence(dataset)}`);
+    (unlearnable === null ? null : `nothing can be learnt: ${unlearnable}${absence(dataset)}`);
   if (shortage !== null)
     return advanceRun(pool, claim, 'refused', { ...collected, message: shortage }, clock.now(), keep);
   const judges = folded === null ? `${dataset.holdout.rows} held out` : `judged in ${spec.data.folds} folds`;
@@ -165,7 +165,7 @@ async function readParent(
   return { version: state.liveVersion, generation: state.generation, manifest, bundle, start };
 }
 
-/** What a person must know of labels that are not in the dataset; empty when all are. */
+/** For the run's message: labels and rows that are not in the dataset, and why; empty when none are missing. */
 function absence({ missing, notes }: CollectedDataset): string {
   const late =
     missing === 0

@@ -17,15 +17,15 @@ export function checkpointKey(runId: string): string {
 /** Keys of checkpoints in the model store; the first group is the run's id. */
 export const CHECKPOINT_KEY = /^checkpoints\/([0-9a-f-]{36})\.bin$/;
 
-/** What a worker that was lost left behind, to go on from. */
+/** What an earlier worker of the run left, to resume from. */
 export interface KeptTraining {
   readonly dataset: CollectedDataset;
   readonly checkpoint: Uint8Array;
 }
 
 /**
- * The dataset and the newest checkpoint of a run whose worker was lost in its training; null where there is nothing to go on from. The
- * trainer passes a checkpoint over that does not fit what it is to train.
+ * The dataset and the newest checkpoint of a run whose worker died during training; null where there is none. The trainer ignores
+ * a checkpoint of another model, dataset or settings.
  */
 export async function keptTraining(
   { runId, token, datasetSha256 }: TrainingRun,
@@ -43,7 +43,7 @@ export async function keptTraining(
   }
 }
 
-/** The hooks by which a training keeps its checkpoints. A store that is away only costs the checkpoint. */
+/** Hooks that store a training's checkpoints. When the store is unavailable the training goes on without. */
 export function checkpointing(
   { run }: { readonly run: TrainingRun },
   resume: Uint8Array | undefined,

@@ -6,7 +6,7 @@ import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /**
- * A manifest whose training section has some settings of a run in place of its own. Pure. Throws INVALID_ARGUMENT for a setting that
+ * A manifest with the settings of a run in its training section. Pure. Throws INVALID_ARGUMENT for a setting that
  * is unknown or has no such value.
  */
 export function withOverrides(manifest: Manifest, overrides: Readonly<Record<string, unknown>>): Manifest {

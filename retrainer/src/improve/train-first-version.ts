@@ -76,9 +76,9 @@ export async function trainFirstVersion(
   const past = archive && ({ archive, countFrom: limits.eventsCountFrom ?? 'arrival' } as const);
   const dataset = await importDataset(path, manifest, columns, dependencies, past);
   const folded = foldedRows(manifest, dataset);
-  const hopeless = nothingToLearn(manifest, folded ?? dataset.training);
-  if (hopeless !== null)
-    throw new HotloopError('INVALID_ARGUMENT', `the file cannot be learnt from: ${hopeless}`, {
+  const unlearnable = nothingToLearn(manifest, folded ?? dataset.training);
+  if (unlearnable !== null)
+    throw new HotloopError('INVALID_ARGUMENT', `the file cannot be learnt from: ${unlearnable}`, {
       reason: 'nothing_to_learn',
     });
   const settings = trainingSettings(manifest);

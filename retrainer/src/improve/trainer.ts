@@ -7,15 +7,15 @@ export interface Trainer {
   readonly score: typeof scoreInProcess;
 }
 
-/** What a run is told, and tells, while it works. */
+/** Callbacks and signal of a run. */
 export interface RetrainHooks {
   /** 0 to 1. */
   readonly onProgress: (progress: number, message: string) => void;
   /** One value of a curve, such as the loss at a step. */
   readonly onCurve?: (name: string, step: number, value: number | null) => void;
   readonly signal: AbortSignal;
-  /** Keeps what a training can go on from. */
+  /** Stores a checkpoint. */
   readonly onCheckpoint?: (bytes: Uint8Array) => Promise<void>;
-  /** What it goes on from. */
+  /** A checkpoint to resume from. */
   readonly resume?: Uint8Array;
 }

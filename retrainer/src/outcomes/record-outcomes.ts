@@ -31,7 +31,7 @@ export interface OutcomeDependencies {
 }
 
 /**
- * Keeps a batch of reports: one bad report is refused by itself, the others are kept in one statement, each once. Resolves
+ * Keeps a batch of reports: bad reports are refused one by one, the others are stored in one statement, each once. Resolves
  * with one verdict for each, in order, only after they are stored. Rejects UNAVAILABLE when none could be.
  */
 export async function recordOutcomes(

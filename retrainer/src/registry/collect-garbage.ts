@@ -73,7 +73,7 @@ async function readWanted(pool: Pool): Promise<ReadonlySet<string>> {
   }
 }
 
-/** Collects every six hours what has been garbage for a day. Of several retrainers one does. Disposal waits for what it is at. */
+/** Every six hours removes what has been garbage for a day; of several retrainers one does. Disposal waits for a removal in progress. */
 export function startCollecting(
   pool: Pool,
   objects: ObjectStore,

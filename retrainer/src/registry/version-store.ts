@@ -34,7 +34,7 @@ export interface RegisteredVersion {
   readonly created: boolean;
 }
 
-/** Registers a version by itself, with what belongs to it in the same transaction; see `insertVersion`. */
+/** Registers a version in a transaction of its own, together with `also`; see `insertVersion`. */
 export async function registerVersion(
   pool: Pool,
   version: NewVersion,

@@ -25,7 +25,7 @@ const FACTS = `
   FROM (SELECT coalesce(max(dataset.cut), 0) AS cut FROM training_run
         JOIN dataset ON dataset.sha256 = training_run.dataset_sha256 WHERE training_run.model = $1) seen`;
 
-/** How many shares of new labels are told apart; more are one. */
+/** New labels are counted up to this many times the number of the trigger. */
 const MAX_SHARES = 100;
 
 interface FactsRow {

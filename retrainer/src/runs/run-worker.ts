@@ -17,7 +17,7 @@ const PROGRESS_EVERY_MS = 250;
 
 /**
  * Works on one run, if it is there to be claimed, and keeps its lease while it does. Never rejects: a failure is written into
- * the run; one that may pass by itself (a store away, the training process killed) gives the run back to be tried again; a
+ * the run; a temporary one (a store is unavailable, the training process was killed) gives the run back to be tried again; a
  * stop of the service too. A claim that was overtaken writes nothing.
  */
 export async function workOnRun(
@@ -114,7 +114,7 @@ async function settle(
   } catch (failure) {
     if (toHotloopError(failure).reason === 'stale_token')
       return log.warn({ runId }, 'another worker has taken the run over');
-    // The lease ends by itself, and somebody takes the run up again.
+    // The lease expires, and another worker takes the run.
     log.error({ runId, error: failure }, 'the end of the run could not be written');
   }
 }

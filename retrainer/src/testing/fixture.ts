@@ -22,7 +22,7 @@ import { predictionTimeMs, randomPredictionIds } from '@hotloop/proto/prediction
 import { pushModel } from '../registry/push-model.ts';
 import { type Retrainer, type RetrainerAdapters, type RetrainerOptions, startRetrainer } from '../service.ts';
 
-/** Everything a retrainer stands on, real and of its own: `await using stores = await openStores()`. */
+/** The real stores of a retrainer, for one test alone: `await using stores = await openStores()`. */
 export interface Stores extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly pool: Pool;

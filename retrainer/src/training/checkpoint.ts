@@ -1,8 +1,8 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
-/** Where a training stands between two updates: with it, the rest of the run gives the same bytes as if nothing had happened. */
+/** The state of a training between two updates. A training that resumes from it ends with the same bytes as an uninterrupted one. */
 export interface Checkpoint {
-  /** Of model, rows and settings: a checkpoint of another training is not gone on from. */
+  /** Of model, rows and settings. A training resumes only from a checkpoint with its own digest. */
   readonly digest: string;
   /** Epochs that are complete. */
   readonly epoch: number;

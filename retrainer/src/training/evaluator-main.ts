@@ -5,7 +5,7 @@ import { scoreModel, timeModels } from './score-model.ts';
 import { serveJob } from './serve-job.ts';
 import { decodeTrainingDataset } from './training-dataset.ts';
 
-// The scoring process: one job, then the end. Started by `scoreInProcess`, never by hand.
+// The scoring process: one job, then the end. Started by `scoreInProcess` only.
 
 await serveJob<never, EvaluatorDone>(async (directory) => {
   const job = JSON.parse(await readFile(join(directory, evaluatorFiles.job), 'utf8')) as EvaluatorJob;

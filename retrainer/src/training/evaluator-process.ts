@@ -6,7 +6,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type EvaluatorDone, type EvaluatorJob, evaluatorFiles } from './evaluator-protocol.ts';
 import { type JobLimits, runJobProcess } from './job-process.ts';
 import type { ModelScores } from './score-model.ts';
-import { encodeTrainingDataset, type TrainingDataset } from './training-dataset.ts';
+import { type TrainingDataset, writeTrainingDataset } from './training-dataset.ts';
 
 export interface ScoringJob {
   /** ONNX files, each run over all rows. */
@@ -35,7 +35,7 @@ export function scoreInProcess(job: ScoringJob, options: ScoringOptions): Promis
       const output = job.output === undefined ? {} : { output: job.output };
       const description: EvaluatorJob = { models: job.models.length, ...output };
       await writeFile(join(directory, evaluatorFiles.job), JSON.stringify(description));
-      await writeFile(join(directory, evaluatorFiles.dataset), encodeTrainingDataset(job.dataset));
+      await writeTrainingDataset(join(directory, evaluatorFiles.dataset), job.dataset);
       for (const [index, model] of job.models.entries()) {
         await writeFile(join(directory, evaluatorFiles.model(index)), model);
       }

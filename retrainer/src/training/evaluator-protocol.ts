@@ -1,6 +1,6 @@
 /**
- * What the scoring process is given: a directory of its own with a dataset, a job, and one model file for each that the
- * job counts; it writes one file of scores beside each.
+ * The files of the scoring process, in its own directory: it reads a dataset, a job and `models` model files, and writes one
+ * file of scores for each model.
  */
 export const evaluatorFiles = {
   dataset: 'dataset.bin',

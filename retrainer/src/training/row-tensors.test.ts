@@ -69,10 +69,12 @@ describe('the rows of a model with several inputs', () => {
         const { rows } = served;
         const zeros = new Float32Array(rows);
         const data = decodeTrainingDataset(
-          encodeTrainingDataset({
-            ...{ rows, columns: layout.width, inputs, texts: texts.texts },
-            ...{ features, labels: zeros, weights: zeros },
-          }),
+          Buffer.concat(
+            encodeTrainingDataset({
+              ...{ rows, columns: layout.width, inputs, texts: texts.texts },
+              ...{ features, labels: zeros, weights: zeros },
+            }),
+          ),
         );
         const back = rowTensors(bindInputs(declared, data), data, [...zeros.keys()]);
         for (const { name, contents, shape } of served.tensors) {

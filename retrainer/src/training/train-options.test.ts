@@ -183,7 +183,7 @@ describe('a loss that ranks', () => {
 
   it('keeps the groups in the file of a dataset', () => {
     const data = choices(4, 1);
-    expect(decodeTrainingDataset(encodeTrainingDataset(data))).toEqual(data);
+    expect(decodeTrainingDataset(Buffer.concat(encodeTrainingDataset(data)))).toEqual(data);
   });
 });
 

@@ -63,15 +63,15 @@ export interface TrainingHooks {
   readonly onProgress?: (progress: TrainingProgress) => void;
   /** Checked before every update. */
   readonly signal?: AbortSignal;
-  /** Called between updates, a few seconds apart at least, with what the training can go on from. */
+  /** Called between updates, `checkpointMs` apart at least, with the state to resume from. */
   readonly onCheckpoint?: (checkpoint: Omit<Checkpoint, 'digest'>) => Promise<void>;
-  /** Where the same training stood: it goes on from there. */
+  /** A state of the same training to resume from. */
   readonly resume?: Checkpoint;
   /** Least time between two checkpoints. Default: 10 s. */
   readonly checkpointMs?: number;
 }
 
-/** Rows that decide how training in standard units begins. */
+/** Rows by whose loss the initial weights are chosen; see `beginInUnits`. */
 const beginningRows = 4096;
 
 const CHECKPOINT_MS = 10_000;
@@ -83,7 +83,7 @@ const reportEvery = 100;
  * Fine-tunes a model on ONNX Runtime in this process: one session executes the training graph, its parameters and
  * moments fed back at every step. With examples kept for validation, the weights of the best epoch are kept.
  *
- * Runs synchronously inside the runtime for the length of a step: belongs in a process that serves nothing else.
+ * The runtime blocks the thread during a step, so this belongs in a process of its own.
  *
  * @returns the same ONNX file with other weights.
  * @throws a coded error: INVALID_ARGUMENT for a model or dataset that does not fit, FAILED_PRECONDITION when the
@@ -144,8 +144,8 @@ export async function train(
 }
 
 /**
- * Opens the session. Where training is in standard units, a model that was trained in natural ones begins with its weights
- * changed to standard units, an untrained one with its weights as they are: whichever loses less on the first rows.
+ * Opens the session. In standard units, the weights of a trained model must be converted first, and those of an untrained model must
+ * not. Both are tried on some rows, and the one with the smaller loss is used.
  */
 async function beginInUnits(
   model: OnnxModel,

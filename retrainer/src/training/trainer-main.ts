@@ -8,7 +8,7 @@ import { train } from './train.ts';
 import { type TrainerDone, type TrainerProgress, trainerFiles } from './trainer-protocol.ts';
 import { decodeTrainingDataset } from './training-dataset.ts';
 
-// The training process: one job, then the end. Started by `trainInProcess`, never by hand.
+// The training process: one job, then the end. Started by `trainInProcess` only.
 
 await serveJob<TrainerProgress, TrainerDone>(async (directory, onProgress) => {
   const settings = JSON.parse(

@@ -7,7 +7,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type JobLimits, runJobProcess } from './job-process.ts';
 import type { TrainingMetrics, TrainingProgress } from './train.ts';
 import { type TrainerDone, type TrainerProgress, trainerFiles } from './trainer-protocol.ts';
-import { encodeTrainingDataset, type TrainingDataset } from './training-dataset.ts';
+import { type TrainingDataset, writeTrainingDataset } from './training-dataset.ts';
 
 export interface TrainingJob {
   readonly modelBytes: Uint8Array;
@@ -18,7 +18,7 @@ export interface TrainingJob {
 export interface TrainerOptions extends JobLimits {
   /** Called with the newest report; those that come faster than they can be sent are left out. */
   readonly onProgress?: (progress: TrainingProgress) => void;
-  /** A checkpoint of the same training: it goes on from there. One of another training is passed over. */
+  /** A checkpoint of the same training: the training resumes from it. One of another training is ignored. */
   readonly resume?: Uint8Array;
   /** Called with the newest checkpoint, one call at a time. */
   readonly onCheckpoint?: (bytes: Uint8Array) => Promise<void>;
@@ -44,7 +44,7 @@ export function trainInProcess(job: TrainingJob, options: TrainerOptions): Promi
   let saving: Promise<void> | null = null;
   const save = () => {
     if (!onCheckpoint) return;
-    // One that comes meanwhile is passed over: the next is as good.
+    // While one is being stored, newer ones are skipped; the next one after that is stored.
     saving ??= readFile(join(folder, trainerFiles.checkpoint))
       .then(onCheckpoint)
       .catch(() => undefined)
@@ -61,7 +61,7 @@ export function trainInProcess(job: TrainingJob, options: TrainerOptions): Promi
       folder = directory;
       if (resume) await writeFile(join(directory, trainerFiles.resume), resume);
       await writeFile(join(directory, trainerFiles.model), job.modelBytes);
-      await writeFile(join(directory, trainerFiles.dataset), encodeTrainingDataset(job.dataset));
+      await writeTrainingDataset(join(directory, trainerFiles.dataset), job.dataset);
       await writeFile(join(directory, trainerFiles.settings), JSON.stringify(job.settings));
     },
     collect: async (directory, { metrics, sha256 }) => {

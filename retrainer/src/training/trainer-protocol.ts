@@ -6,15 +6,15 @@ export const trainerFiles = {
   dataset: 'dataset.bin',
   settings: 'settings.json',
   trained: 'trained.onnx',
-  /** Written by the process now and then, and given to another to go on from. */
+  /** The process writes it every few seconds; a later process gets it as `resume`. */
   checkpoint: 'checkpoint.bin',
   resume: 'resume.bin',
 } as const;
 
-/** What the training process says while it works. */
+/** Messages of the training process while it runs. */
 export type TrainerProgress = TrainingProgress | { readonly checkpoint: true };
 
-/** What the training process says once the trained model is written. */
+/** The last message of the training process, after the trained model was written. */
 export interface TrainerDone {
   readonly metrics: TrainingMetrics;
   /** Of the file it wrote, in hex. */

@@ -16,7 +16,7 @@ describe('a dataset file', () => {
   it('gives back what was written, wherever its bytes begin', () => {
     fc.assert(
       fc.property(datasets, fc.nat({ max: 7 }), (dataset, shift) => {
-        const bytes = encodeTrainingDataset(dataset);
+        const bytes = Buffer.concat(encodeTrainingDataset(dataset));
         const moved = new Uint8Array(bytes.length + shift);
         moved.set(bytes, shift);
         expect(decodeTrainingDataset(moved.subarray(shift))).toEqual(dataset);
@@ -25,13 +25,15 @@ describe('a dataset file', () => {
   });
 
   it('is refused wherever it is cut', () => {
-    const whole = encodeTrainingDataset({
-      rows: 2,
-      columns: 1,
-      features: Float32Array.of(1, 2),
-      labels: Float32Array.of(0, 1),
-      weights: Float32Array.of(1, 1),
-    });
+    const whole = Buffer.concat(
+      encodeTrainingDataset({
+        rows: 2,
+        columns: 1,
+        features: Float32Array.of(1, 2),
+        labels: Float32Array.of(0, 1),
+        weights: Float32Array.of(1, 1),
+      }),
+    );
     for (let length = 0; length < whole.length; length++) {
       expect(() => decodeTrainingDataset(whole.subarray(0, length)), `${length} bytes`).toThrow(
         expect.objectContaining({ code: 'DATA_LOSS' }),

@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import type { RowInput } from '@hotloop/model/features/flat-rows.ts';
 import { type LossName, type LossSpec, lossSpec } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -30,29 +31,38 @@ const alignment = 8;
  * values: features [N, F] row-major, labels [N], weights [N]; where the header says `"groups":true`, uint32 groups [N]. The header
  * also holds `inputs` and `texts` where the dataset has them. The same dataset gives the same bytes.
  */
-export function encodeTrainingDataset(dataset: TrainingDataset): Uint8Array {
+export async function writeTrainingDataset(path: string, dataset: TrainingDataset): Promise<void> {
+  await using file = await open(path, 'wx', 0o600);
+  for (const part of encodeTrainingDataset(dataset))
+    for (let at = 0; at < part.length; at += WRITTEN_BYTES)
+      await file.writeFile(part.subarray(at, at + WRITTEN_BYTES));
+}
+
+/** Bytes of the dataset that are handed to the system at once. */
+const WRITTEN_BYTES = 1 << 26;
+
+/** The bytes of the file, part by part; views of the dataset, not copies. */
+export function encodeTrainingDataset(dataset: TrainingDataset): Uint8Array[] {
   const { rows, columns, inputs, texts, features, labels, weights, groups } = dataset;
   const start = magic.length + 4;
   const parts = [features, labels, weights, ...(groups ? [groups] : [])];
   const plain = JSON.stringify({ rows, columns, inputs, texts, ...(groups ? { groups: true } : {}) });
   const header = Buffer.from(plain.padEnd(plain.length + paddingOf(start + Buffer.byteLength(plain))));
-  const bytes = Buffer.alloc(start + header.length + 4 * parts.reduce((sum, { length }) => sum + length, 0));
-  bytes.write(magic, 0, 'latin1');
-  bytes.writeUInt32LE(header.length, magic.length);
-  header.copy(bytes, start);
-  let offset = start + header.length;
-  for (const values of parts) {
-    bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), offset);
-    offset += values.byteLength;
-  }
-  return bytes;
+  const beginning = Buffer.alloc(start);
+  beginning.write(magic, 0, 'latin1');
+  beginning.writeUInt32LE(header.length, magic.length);
+  return [
+    beginning,
+    header,
+    ...parts.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
+  ];
 }
 
 function paddingOf(length: number): number {
   return (alignment - (length % alignment)) % alignment;
 }
 
-/** Reads what {@link encodeTrainingDataset} wrote. @throws a coded error (DATA_LOSS) when the bytes do not fit. */
+/** Reads what {@link writeTrainingDataset} wrote. @throws a coded error (DATA_LOSS) when the bytes do not fit. */
 export function decodeTrainingDataset(bytes: Uint8Array): TrainingDataset {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = magic.length + 4;
@@ -64,8 +74,12 @@ export function decodeTrainingDataset(bytes: Uint8Array): TrainingDataset {
   if (view.length - headerEnd !== 4 * rows * (columns + (groups ? 3 : 2))) {
     throw damaged(`${rows} rows of ${columns} columns do not take ${view.length - headerEnd} bytes`);
   }
-  // A copy, because a view into foreign bytes may start unaligned.
-  const values = new Float32Array(new Uint8Array(view.subarray(headerEnd)).buffer);
+  // A copy only where the bytes start unaligned: a dataset may be large.
+  const start32 = view.byteOffset + headerEnd;
+  const isAligned = start32 % Float32Array.BYTES_PER_ELEMENT === 0;
+  const values = isAligned
+    ? new Float32Array(view.buffer, start32, (view.length - headerEnd) / Float32Array.BYTES_PER_ELEMENT)
+    : new Float32Array(new Uint8Array(view.subarray(headerEnd)).buffer);
   return {
     rows,
     columns,
@@ -74,7 +88,9 @@ export function decodeTrainingDataset(bytes: Uint8Array): TrainingDataset {
     features: values.subarray(0, rows * columns),
     labels: values.subarray(rows * columns, rows * (columns + 1)),
     weights: values.subarray(rows * (columns + 1), rows * (columns + 2)),
-    ...(groups ? { groups: new Uint32Array(values.buffer, 4 * rows * (columns + 2), rows) } : {}),
+    ...(groups
+      ? { groups: new Uint32Array(values.buffer, values.byteOffset + 4 * rows * (columns + 2), rows) }
+      : {}),
   };
 }
 

@@ -35,7 +35,7 @@ export interface UploadSource {
 
 /**
  * Checks a file of corrections (columns label and prediction_id, or the model's features; item and note if there are any) and stages what can be used.
- * Nothing counts yet. Rows without a label are passed over. Each refused row is reported with its line: unknown or malformed ids, labels outside the task's domain,
+ * Nothing counts yet. Rows without a label are skipped. Each refused row is reported with its line: unknown or malformed ids, labels outside the task's domain,
  * duplicates. Rows of the file that contradict each other are kept and marked; none of them will count.
  */
 export async function stageCorrections(
