@@ -71,7 +71,8 @@ training: {epochs: 60, batch: 8, optimizer: {adam: {learning_rate: 0.05}}, data:
 
 const crossValidation: TourStep = {
   name: 'cross-validation',
-  about: 'Sixty rows of a file are too few to hold some out: four folds judge, and the version learns from all.',
+  about:
+    'Sixty rows of a file are too few to hold some out: four folds judge, and the version learns from all.',
   async run(context) {
     await context.write('small-shop.yaml', SMALL);
     const rows = Array.from({ length: 60 }, (_, index) => {
