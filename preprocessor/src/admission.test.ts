@@ -37,11 +37,11 @@ describe('admission', () => {
   it('limits only a model that answers late', () => {
     const admission = new Admission({ maxInFlight: 1000, maxCellsInFlight: 1 });
     const held = Array.from({ length: 200 }, () => admission.admit('slow', 1000, 0));
-    for (const one of held.splice(0, 100)) {
-      one.answered(900);
+    for (const [at, one] of held.splice(0, 100).entries()) {
+      one.answered(9 * at);
       one[Symbol.dispose]();
     }
-    // 100 answers in 900 ms: a prediction that arrives while 100 are in flight would wait just as long.
+    // About 11 answers in each 100 ms: with 100 in flight, one more would wait for about 900 ms.
     expect(admission.refusal('slow', 1000, 901)).toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
       reason: 'overloaded',

@@ -6,10 +6,12 @@ const SHARE = 0.5;
 const SIGN_SHARE = 0.25;
 /** How long the limit stays active after the last sign of overload. */
 const HOLD_MS = 1000;
-/** The rate of answers is measured over the last complete buckets and the current one. */
+/** The rate of answers is that of the best bucket among the last complete ones and the current one. */
 const BUCKET_MS = 100;
 const BUCKETS = 5;
-/** The wait suggested to a caller when no answers were observed at all. */
+/** A current bucket that is younger than this counts as this old. */
+const LEAST_FILLED_MS = 20;
+/** The longest suggested wait. */
 const LONGEST_WAIT_MS = 5000;
 const STEP_MS = 50;
 
@@ -17,12 +19,13 @@ const STEP_MS = 50;
  * Decides whether one model's predictions are admitted. Without signs of overload all are. Once some were late
  * (answered after more than a quarter of their timeout, expired, or rejected further inside), a new one is admitted
  * only if it is expected to be answered within half of its timeout. By Little's law its wait is (predictions in
- * flight / answers per millisecond in the last half second). So the limit follows the actual throughput on any
- * machine, and a caller with a longer timeout is admitted longer. After a second without signs of overload all are
+ * flight / answers per millisecond in the best tenth of the last half second). So the limit follows the actual
+ * throughput on any machine, and a caller with a longer timeout is admitted longer. A model that answers nothing at all
+ * stands still, for example while its runner is restarted; this says nothing about its speed, so nothing is rejected
+ * for it: what waits is answered when it is back. After a second without signs of overload all are
  * admitted again. Pure: the time, in milliseconds on the monotonic clock, is an argument.
  */
 export class ModelGate {
-  readonly #bornAt: number;
   /** A ring buffer; the last bucket is the current one. */
   readonly #answers: number[] = new Array<number>(BUCKETS + 1).fill(0);
   #bucket: number;
@@ -30,7 +33,6 @@ export class ModelGate {
   #inFlight = 0;
 
   constructor(nowMs: number) {
-    this.#bornAt = nowMs;
     this.#bucket = Math.floor(nowMs / BUCKET_MS);
   }
 
@@ -46,7 +48,9 @@ export class ModelGate {
   /** For a prediction that must be rejected: milliseconds after which a retry makes sense. Undefined: admitted. */
   retryAfter(timeoutMs: number, nowMs: number): number | undefined {
     if (nowMs >= this.#limitedUntil || this.#inFlight < LEAST_IN_FLIGHT) return undefined;
-    const waitMs = this.#inFlight / this.#rate(nowMs);
+    const rate = this.#rate(nowMs);
+    if (rate === 0) return undefined;
+    const waitMs = this.#inFlight / rate;
     const mayWaitMs = SHARE * timeoutMs;
     if (waitMs <= mayWaitMs) return undefined;
     this.#limitedUntil = nowMs + HOLD_MS;
@@ -77,10 +81,14 @@ export class ModelGate {
   /** Answers per millisecond. */
   #rate(nowMs: number): number {
     this.#roll(nowMs);
-    let answers = 0;
-    for (const count of this.#answers) answers += count;
-    const covered = BUCKETS * BUCKET_MS + (nowMs - this.#bucket * BUCKET_MS);
-    return answers / Math.max(1, Math.min(covered, nowMs - this.#bornAt));
+    const current = this.#bucket % this.#answers.length;
+    let best = 0;
+    for (const [at, count] of this.#answers.entries()) {
+      const filledMs =
+        at === current ? Math.max(LEAST_FILLED_MS, nowMs - this.#bucket * BUCKET_MS) : BUCKET_MS;
+      best = Math.max(best, count / filledMs);
+    }
+    return best;
   }
 
   #roll(nowMs: number): void {

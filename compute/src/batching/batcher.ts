@@ -53,6 +53,7 @@ const MAX_LOSSES = 1;
 
 /** Work is refused if it is expected to use more than this share of its remaining time. The estimate is a mean, so there must be a margin. */
 const SHARE = 0.7;
+const OUTLIER = 4;
 
 /**
  * Connects callers with the runners of one version: a bounded queue, batching by policy, answers split per request.
@@ -197,6 +198,12 @@ export class Batcher {
     return waitMs + this.pace.estimate(own) / 1000 > SHARE * (deadlineAt - submittedAt);
   }
 
+  /** A runner that stood still for a while has not become slow, so one outlier counts as a few times the expected time. */
+  #keepPace(rows: number, microseconds: number): void {
+    const expected = this.pace.estimate(rows);
+    this.pace.observe(rows, expected > 0 ? Math.min(microseconds, OUTLIER * expected) : microseconds);
+  }
+
   #soon(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
@@ -243,7 +250,7 @@ export class Batcher {
         const isFirst = pipeline.batches[0] === batch;
         const tookMs = pipeline.runningMs(settledAt);
         if (!pipeline.settle(batch, settledAt)) return;
-        if (isFirst) this.pace.observe(batch.rows, tookMs * 1000);
+        if (isFirst) this.#keepPace(batch.rows, tookMs * 1000);
         this.#answer(batch, result);
         this.#pump();
       },

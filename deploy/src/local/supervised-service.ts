@@ -6,7 +6,7 @@ import {
   startServiceChild,
 } from './service-child.ts';
 
-const FIRST_BACKOFF_MS = 500;
+const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 15_000;
 /** A service that ran this long before it crashed restarts with the shortest wait. */
 const HEALTHY_MS = 60_000;
