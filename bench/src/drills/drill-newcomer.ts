@@ -56,7 +56,10 @@ export const drillNewcomer: Drill = async ({ pictures, environment, say }): Prom
   const walk: Walk = {
     ...{ page, url },
     async picture(name) {
-      if (pictures !== undefined) await page.screenshot({ path: join(pictures, `walk-${name}.png`) });
+      if (pictures === undefined) return;
+      // What was scrolled to is painted a frame or two later.
+      await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))');
+      await page.screenshot({ path: join(pictures, `walk-${name}.png`) });
     },
   };
   let done = 0;

@@ -178,7 +178,12 @@ function Labelling({
             </div>
             {problem !== '' && <Callout tone="bad">{problem}</Callout>}
             <Answer query={prediction} lines={5}>
-              {(value) => <Facts prediction={value} />}
+              {(value) => (
+                <>
+                  <Facts prediction={value} />
+                  <Candidates prediction={value} />
+                </>
+              )}
             </Answer>
           </div>
         </Card>
@@ -214,6 +219,49 @@ function Facts({ prediction }: { prediction: PredictionDetails }) {
         </Link>
       </dd>
     </dl>
+  );
+}
+
+const SHOWN_CANDIDATES = 9;
+const SHOWN_FEATURES = 4;
+
+/** What tells the candidates of a ranking apart: the features that differ between them. */
+function Candidates({ prediction: { candidates, rows } }: { prediction: PredictionDetails }) {
+  if (candidates.length < 2 || rows.length < 2) return null;
+  const textOf = (row: number, feature: number) => {
+    const { category = null, values = [] } = rows[row]?.[feature] ?? {};
+    return category ?? values.slice(0, 3).map(formatFeature).join(' ');
+  };
+  const differing = (rows[0] ?? [])
+    .map((_, feature) => feature)
+    .filter((feature) => rows.some((_, row) => textOf(row, feature) !== textOf(0, feature)))
+    .slice(0, SHOWN_FEATURES);
+  if (differing.length === 0) return null;
+  return (
+    <TableFrame label="Candidates">
+      <thead>
+        <tr>
+          <th>Candidate</th>
+          {differing.map((feature) => (
+            <th key={feature} className="number">
+              {rows[0]?.[feature]?.name}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {candidates.slice(0, SHOWN_CANDIDATES).map((candidate, row) => (
+          <tr key={candidate}>
+            <td>{candidate}</td>
+            {differing.map((feature) => (
+              <td key={feature} className="number">
+                {textOf(row, feature)}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </TableFrame>
   );
 }
 
