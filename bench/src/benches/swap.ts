@@ -98,7 +98,7 @@ async function swapOnce(compute: ComputeStand, model: 'medium', next: number): P
 async function memoryAfterDrain(compute: ComputeStand): Promise<number> {
   const end = performance.now() + DRAINED_MS;
   while ((await compute.child.ask<number>('held')) > 2) {
-    if (performance.now() > end) throw new Error('versions that are not wanted any more are still held');
+    if (performance.now() > end) throw new Error('versions that are no longer wanted are still loaded');
     await delay(50);
   }
   const samples: number[] = [];

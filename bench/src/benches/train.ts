@@ -44,7 +44,9 @@ async function steps(options: BenchOptions): Promise<Figure[]> {
   const figures = [figure('gradient', [Math.max(...worst)], { atMost: 1e-5 })];
   const hasTorch = await torchIsInstalled();
   if (!hasTorch)
-    options.say('skipped beside PyTorch: python3 on the PATH cannot import torch (pip install torch)');
+    options.say(
+      'comparison with PyTorch skipped: python3 on the PATH cannot import torch (pip install torch)',
+    );
   const overForward: number[] = [];
   const beside: Comparison[] = [];
   for (const model of [trainMlp(), trainConv(), trainLstm()]) {

@@ -171,7 +171,7 @@ async function forgetEverywhere(
   const PREDICTIONS = `SELECT count(*)::int AS n FROM prediction WHERE entities @> jsonb_build_object('user', $1::text)`;
   await until(async () => ((await logged(PREDICTIONS)) >= 20 ? true : undefined));
   const { out } = await backgroundRetrain(local);
-  say(`retrained, so that a dataset holds the person: ${out}`);
+  say(`retrained, so that a dataset contains the person: ${out}`);
   const before = await search(pool, local, folder);
   say(`before: the id is in ${before.length} places`);
   if (before.length < 5)

@@ -97,7 +97,7 @@ export const drillBatch: Drill = async ({ kills, predictions: rows, say }): Prom
   const calm = await run('calm', false);
   const calmMs = performance.now() - begun;
   const stormy = await run('stormy', true);
-  say(`${rows} rows, ${killed} kills; in peace ${Math.round(calmMs / 1000)} s`);
+  say(`${rows} rows, ${killed} kills; without kills ${Math.round(calmMs / 1000)} s`);
   const [compared] = await connection.rows(
     `SELECT count(*) FILTER (a.id IS NULL OR b.id IS NULL OR a.id <> b.id OR a.score <> b.score OR a.label <> b.label) AS wrong
      FROM '${calm}/*.parquet' a FULL JOIN '${stormy}/*.parquet' b USING ("row")`,

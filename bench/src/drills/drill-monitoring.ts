@@ -43,7 +43,7 @@ export const drillMonitoring: Drill = async ({ say, data, down, weeks }) => {
   }
 
   const { silenceS, lost, doubled, transitions } = await delivered;
-  say(`${transitions} changes of incidents were to be told`);
+  say(`${transitions} incident transitions were to be delivered`);
   figures.push(figure('silence_s', [silenceS], { atMost: 120 }));
   figures.push(
     figure('alarms_lost', [lost], { atMost: 0 }),

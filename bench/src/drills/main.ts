@@ -84,26 +84,26 @@ const program = new Command('npm run drill --')
     1_000_000,
   )
   .option('--rate <n>', 'log, cluster, upgrade, soak: predictions a second at most', count, 5_000)
-  .option('--kills <n>', 'log, batch, history: how often something is killed', count, 20)
-  .option('--outage <s>', 'log, failures: for how many seconds a store is away', count, 60)
-  .option('--models <n>', 'many: how many models', count, 50)
+  .option('--kills <n>', 'log, batch, history: number of kills', count, 20)
+  .option('--outage <s>', 'log, failures: seconds for which a store is unavailable', count, 60)
+  .option('--models <n>', 'many: number of models', count, 50)
   .option('--megabytes <n>', 'many: size of a model', count, 200)
-  .option('--budget <n>', 'many: megabytes that all runners together may take', count, 4_096)
-  .option('--seconds <s>', 'many: for how long they are asked; backup: length of the load', count, 120)
+  .option('--budget <n>', 'many: memory budget of all runners together in MB', count, 4_096)
+  .option('--seconds <s>', 'many, backup: duration of the load', count, 120)
   .option(
     '--points <n>',
-    'promote, rollout: at how many points something is killed; rollout at most 12',
+    'promote, rollout: number of points at which a process is killed; rollout at most 12',
     count,
     40,
   )
   .option('--weeks <n>', 'monitoring: simulated weeks without a change', count, 1_000)
-  .option('--down <s>', 'monitoring: for how many seconds the receiver of alarms is away', count, 600)
+  .option('--down <s>', 'monitoring: seconds for which the alarm receiver is unavailable', count, 600)
   .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow, restart')
   .option(
     '--only <ids>',
-    'failures: rows of the matrix, such as 1,5,9-12; stores: names of trials; hostile: doors; learning: one part',
+    'failures: rows of the matrix, such as 1,5,9-12; stores: names of trials; hostile: interfaces; learning: one part',
   )
-  .option('--hours <h>', 'soak: for how long', Number, 0.3)
+  .option('--hours <h>', 'soak: duration', Number, 0.3)
   .option('--from <commit>', 'upgrade: the state to upgrade from')
   .option(
     '--pictures <folder>',

@@ -160,7 +160,7 @@ class BareConnection implements BareLoad {
       this.#sendHeld();
     } else if (type === TYPE.ping && (flags & FLAG.ack) === 0)
       this.#socket.write(frame(TYPE.ping, FLAG.ack, 0, content));
-    else if (type === TYPE.goAway) this.#end(new Error('the server goes away'));
+    else if (type === TYPE.goAway) this.#end(new Error('the server sent GOAWAY'));
     const isLast =
       type === TYPE.resetStream ||
       ((type === TYPE.headers || type === TYPE.data) && (flags & FLAG.endStream) !== 0);

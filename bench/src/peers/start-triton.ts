@@ -127,7 +127,7 @@ async function serve(installed: InstalledServer, repository: string): Promise<Tr
     clearTimeout(timer);
   };
   const timer = setTimeout(() => child.kill('SIGKILL'), START_MS);
-  let last = 'it said nothing';
+  let last = 'it printed nothing';
   try {
     for await (const line of createInterface({ input: child.stderr })) {
       last = line.slice(0, 300);

@@ -98,7 +98,7 @@ async function startOnce(
       child.stdout.resume();
       return { child, address: ready.address, httpAddress: ready.httpAddress };
     }
-    throw new Error(`${script} ended before it served`);
+    throw new Error(`${script} ended before it was ready`);
   } catch (error) {
     await end(child, 'SIGKILL');
     throw error;

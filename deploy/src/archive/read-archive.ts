@@ -113,6 +113,6 @@ async function copyLog(from: string, into: string, first: string, at: number): P
 function tooEarly(archive: string, at: number, bases: readonly Base[]): string {
   const [oldest] = bases;
   return oldest === undefined
-    ? `${archive} holds no archive of \`hotloop up --archive\``
+    ? `${archive} contains no archive of \`hotloop up --archive\``
     : `${archive} reaches back to ${new Date(oldest.usableFrom).toISOString()}, not to ${new Date(at).toISOString()}`;
 }

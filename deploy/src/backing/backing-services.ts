@@ -125,6 +125,6 @@ async function startServers(
 
 function present(program: SystemProgram | undefined): SystemProgram {
   if (program === undefined)
-    throw new BackingServiceError('MISSING_PROGRAM', 'a program that was asked for was not looked up');
+    throw new BackingServiceError('MISSING_PROGRAM', 'a requested program was not looked up');
   return program;
 }

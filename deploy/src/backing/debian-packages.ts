@@ -125,7 +125,7 @@ async function downloadWith(
   await mkdir(folder, { recursive: true });
   await must('apt-get', [...apt.options, '-q', 'download', ...names], APT_TIMEOUT_MS, signal, folder);
   const files = (await readdir(folder)).filter((name) => name.endsWith('.deb'));
-  if (files.length === 0) throw new Error('apt-get download brought nothing');
+  if (files.length === 0) throw new Error('apt-get download returned no files');
   return files.map((name) => join(folder, name));
 }
 
@@ -146,7 +146,7 @@ async function lacking(
 async function requireApt(signal: AbortSignal): Promise<void> {
   const probe = 'command -v apt-get && command -v dpkg';
   const { code } = await runCommand('/bin/sh', ['-c', probe], { timeoutMs: UNPACK_TIMEOUT_MS }, signal);
-  if (code !== 0) throw new Error('there is no apt here to fetch it with');
+  if (code !== 0) throw new Error('apt, which is needed to fetch it, is not installed');
 }
 
 async function must(

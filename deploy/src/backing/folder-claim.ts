@@ -26,7 +26,7 @@ export async function claimFolder(dir: string): Promise<AsyncDisposable> {
   }
   throw new BackingServiceError(
     'ALREADY_RUNNING',
-    `another start keeps taking ${dir}: try again in a moment`,
+    `another start keeps claiming ${dir}: try again in a moment`,
   );
 }
 

@@ -68,7 +68,7 @@ export async function startKafka(options: KafkaOptions, signal: AbortSignal): Pr
       start: async (again) => {
         const server = await start(again);
         relay.moveTo(server.ready);
-        options.log('Kafka: its topics were in memory and begin empty');
+        options.log('Kafka: topics are kept in memory and start empty');
         return server;
       },
       log: options.log,

@@ -41,8 +41,8 @@ describe('a server that is kept running', () => {
     lives.begun[0]?.end();
     await expect.poll(() => server.pid).toBe(2);
     expect(log).toEqual([
-      'Server could not be started again; trying once more',
-      'Server could not be started again; trying once more',
+      'Server could not be restarted; retrying',
+      'Server could not be restarted; retrying',
       'Server is back',
     ]);
   });

@@ -36,7 +36,7 @@ export function keepRunning(first: ServerProcess<unknown>, options: KeepRunningO
         options.log(`${options.name} is back`);
         return;
       } catch {
-        if (!signal.aborted) options.log(`${options.name} could not be started again; trying once more`);
+        if (!signal.aborted) options.log(`${options.name} could not be restarted; retrying`);
       }
     }
   }

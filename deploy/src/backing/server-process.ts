@@ -57,7 +57,7 @@ export async function startServerProcess<T>(
   signal: AbortSignal,
 ): Promise<ServerProcess<T>> {
   if (await endRecordedProcess(options.recordFile, options.stopSignal)) {
-    options.log(`${options.name}: ended the one an earlier run left behind`);
+    options.log(`${options.name}: ended a process left behind by an earlier run`);
   }
   signal.throwIfAborted();
 
@@ -167,7 +167,7 @@ async function firstOf<T>(
     outcome === 'died' ? 'ended while starting' : `was not ready within ${options.startTimeoutMs / 1_000} s`;
   throw new BackingServiceError(
     'START_FAILED',
-    `${options.name} ${what}. Its last words:\n${output.lastLines()}`,
+    `${options.name} ${what}. Its last output:\n${output.lastLines()}`,
   );
 }
 

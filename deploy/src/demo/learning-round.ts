@@ -53,7 +53,7 @@ export async function learningRound(context: RoundContext, signal: AbortSignal):
     context.onRun(state);
     if (state.state === 'registering' || state.state === 'promoting') promotingFrom ??= performance.now();
   }
-  if (!run) throw new Error('the retrainer said nothing of the run');
+  if (!run) throw new Error('the retrainer reported nothing about the run');
   const endedAt = performance.now();
   const training = log.between(trainingFrom, promotingFrom ?? endedAt);
   const kept = { run, perSecondTraining: training.perSecond, p99MsTraining: training.p99Ms };

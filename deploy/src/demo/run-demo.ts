@@ -147,7 +147,7 @@ async function judge(
 /** After the last round the demonstration continues to serve until Ctrl-C. */
 async function keepServing(context: PlayContext, signal: AbortSignal): Promise<void> {
   const { story, board, line } = context;
-  line.say('hotloop: the story is told; it goes on serving until Ctrl-C');
+  line.say('hotloop: the demonstration is complete; serving continues until Ctrl-C');
   board.retrainer = 'idle';
   let visits = story.learningVisits;
   await using _traffic = openTraffic(context, () => story.visit(story.rounds, visits++));

@@ -57,14 +57,14 @@ export const ALERT_RULES: readonly AlertRule[] = [
     alert: 'HotloopPredictionsRefused',
     expr: 'sum(rate(hotloop_predictions_refused_total[5m])) > 0',
     ...{ for: '5m', severity: 'warning' },
-    summary: 'predictions are refused: more are asked for than can be answered',
+    summary: 'predictions are rejected: the load exceeds the capacity',
   },
   {
     // Compared with an hour ago, so that a series that vanishes raises the same alarm as one that stays at zero.
     alert: 'HotloopCallsStopped',
     expr: '(sum by (hotloop_model) (rate(hotloop_predictions_total{hotloop_model!="unknown"}[1h] offset 10m)) > 0.05) unless (sum by (hotloop_model) (rate(hotloop_predictions_total[5m])) > 0)',
     ...{ for: '5m', severity: 'critical' },
-    summary: 'nobody calls {{ $labels.hotloop_model }} any more',
+    summary: '{{ $labels.hotloop_model }} receives no requests any more',
   },
   {
     alert: 'HotloopInferencesFail',
@@ -80,14 +80,14 @@ export const ALERT_RULES: readonly AlertRule[] = [
     alert: 'HotloopInferencesRefused',
     expr: 'sum by (hotloop_model, hotloop_reason) (rate(hotloop_inference_refusals_total{hotloop_model!="unknown"}[5m])) > 0',
     ...{ for: '5m', severity: 'warning' },
-    summary: 'compute turns requests for {{ $labels.hotloop_model }} away: {{ $labels.hotloop_reason }}',
+    summary: 'compute rejects requests for {{ $labels.hotloop_model }}: {{ $labels.hotloop_reason }}',
   },
   {
     alert: 'HotloopVersionNotReady',
     expr: 'min by (hotloop_model, hotloop_version, instance) (hotloop_version_ready) == 0',
     ...{ for: '10m', severity: 'warning' },
     summary:
-      'version {{ $labels.hotloop_version }} of {{ $labels.hotloop_model }} does not get ready on {{ $labels.instance }}',
+      'version {{ $labels.hotloop_version }} of {{ $labels.hotloop_model }} does not become ready on {{ $labels.instance }}',
   },
   {
     alert: 'HotloopJournalFills',
@@ -107,13 +107,13 @@ export const ALERT_RULES: readonly AlertRule[] = [
     alert: 'HotloopLogRowsRefused',
     expr: 'delta(hotloop_journal_refused[1h]) > 0',
     ...{ for: '0m', severity: 'warning' },
-    summary: 'Postgres refused rows of the {{ $labels.hotloop_journal }} log',
+    summary: 'Postgres rejected rows of the {{ $labels.hotloop_journal }} log',
   },
   {
     alert: 'HotloopEventsLate',
     expr: 'sum by (topic) (hotloop_events_lag) > 10000',
     ...{ for: '10m', severity: 'warning' },
-    summary: '{{ $value }} events of {{ $labels.topic }} are not taken in yet',
+    summary: '{{ $value }} events of {{ $labels.topic }} are not consumed yet',
   },
   {
     alert: 'HotloopOutcomesRefused',

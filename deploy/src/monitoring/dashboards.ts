@@ -137,11 +137,11 @@ export const DASHBOARDS: readonly Dashboard[] = [
             expr: `sum by (hotloop_model, hotloop_version) (hotloop_queue_depth{${MODEL}})`,
             legend: '{{hotloop_model}} {{hotloop_version}}',
           },
-          { expr: 'sum(hotloop_predictions_in_flight)', legend: 'at the front door' },
+          { expr: 'sum(hotloop_predictions_in_flight)', legend: 'in the preprocessor' },
         ],
       },
       {
-        ...{ title: 'Turned away before the queue', unit: 'reqps' },
+        ...{ title: 'Rejected before the queue', unit: 'reqps' },
         queries: [
           {
             expr: 'sum by (hotloop_model, hotloop_reason) (rate(hotloop_inference_refusals_total[5m]))',
@@ -205,7 +205,7 @@ export const DASHBOARDS: readonly Dashboard[] = [
         ],
       },
       {
-        ...{ title: 'Events not taken in', unit: 'short' },
+        ...{ title: 'Events not consumed', unit: 'short' },
         queries: [{ expr: 'sum by (topic) (hotloop_events_lag)', legend: '{{topic}}' }],
       },
       {

@@ -33,7 +33,7 @@ export async function loadFusedPredictor(onnx: Uint8Array, ids: PredictionIds): 
   if (model === undefined)
     throw new HotloopError(
       'INVALID_ARGUMENT',
-      'the file is no fused model; make one with `hotloop model export MODEL --fused`',
+      'the file is not a fused model; make one with `hotloop model export MODEL --fused`',
     );
   const inputs = JSON.parse(metadata.get('hotloop.inputs') ?? '[]') as FusedInput[];
   const session = await ort.InferenceSession.create(onnx, { intraOpNumThreads: 1, interOpNumThreads: 1 });

@@ -115,7 +115,7 @@ export async function besideNannyml(say: (line: string) => void): Promise<void> 
   const found = await pythonWith('nannyml', ['nannyml', 'statsmodels', 'pandas<3'], {
     installMs: INSTALL_MS,
   });
-  if ('reason' in found) return say(`estimates are not held beside NannyML: ${found.reason}`);
+  if ('reason' in found) return say(`estimates are not compared with NannyML: ${found.reason}`);
   const random = new SeededRandom(SEED);
   const [past, now] = [sampleOf(random, 1.5), sampleOf(random, 0.8)];
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-nannyml-'));
@@ -132,7 +132,7 @@ export async function besideNannyml(say: (line: string) => void): Promise<void> 
       );
   } catch (error) {
     const [first] = (error instanceof Error ? error.message : String(error)).split('\n');
-    say(`estimates are not held beside NannyML: it failed (${first})`);
+    say(`estimates are not compared with NannyML: it failed (${first})`);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

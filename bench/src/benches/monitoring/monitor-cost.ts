@@ -68,5 +68,5 @@ async function summarised(pool: Pool): Promise<void> {
     if (rows[0]?.done) return;
     await delay(100);
   }
-  throw new Error('the monitor did not summarise what was logged');
+  throw new Error('the monitor did not summarise the logged predictions');
 }

@@ -67,7 +67,7 @@ export async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
       return undefined;
     });
     if (found !== undefined) return found;
-    if (performance.now() > end) throw new Error('what was waited for did not come');
+    if (performance.now() > end) throw new Error('the awaited condition was not reached in time');
     await delay(POLL_MS);
   }
 }

@@ -21,7 +21,7 @@ export async function restoreToAMoment(folder: string, say: (line: string) => vo
   const archive = join(folder, 'archive');
   const before = await untilAccident(join(folder, 'before'), archive);
   await rm(join(folder, 'before'), { recursive: true, force: true, maxRetries: 5 });
-  say(`everything but the archive is gone; back to ${before.moment}`);
+  say(`everything except the archive is deleted; restoring to ${before.moment}`);
   const after = join(folder, 'after');
   await using stand = await startBackupStand(after);
   const began = performance.now();

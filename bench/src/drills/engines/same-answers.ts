@@ -69,7 +69,7 @@ async function byFrontDoor({ local, manifest }: EnginesStand, rows: readonly Row
         decision?: { score: number };
         error?: { detail: string };
       };
-      if (error) throw new Error(`the front door refused a row: ${error.detail}`);
+      if (error) throw new Error(`the preprocessor rejected a row: ${error.detail}`);
       scores.push(decision?.score ?? null);
     }
   }
@@ -87,7 +87,7 @@ async function byBatch({ batch, folder, connection }: EnginesStand, source: stri
 async function fusedFile({ local, manifest }: EnginesStand): Promise<Uint8Array> {
   const path = `/v1/models/${manifest.name}/versions/live/fused`;
   const response = await fetch(`http://${local.httpAddresses.retrainer}${path}`);
-  if (!response.ok) throw new Error(`the fused file could not be had: ${await response.text()}`);
+  if (!response.ok) throw new Error(`the fused file could not be downloaded: ${await response.text()}`);
   return new Uint8Array(await response.arrayBuffer());
 }
 

@@ -7,8 +7,8 @@ import type { TestCell } from './failure-cell.ts';
 export const LEARNING_CELLS: readonly TestCell[] = [
   {
     id: 30,
-    fault: 'the same outcome comes again and again',
-    holds: 'it is kept once; another body under the same id is refused',
+    fault: 'the same outcome is reported repeatedly',
+    holds: 'it is stored once; a different body under the same id is rejected',
     tests: [
       {
         file: 'retrainer/src/outcomes/record-outcomes.test.ts',
@@ -53,7 +53,8 @@ export const LEARNING_CELLS: readonly TestCell[] = [
   {
     id: 32,
     fault: 'poisoned outcomes',
-    holds: 'what they make worse is refused by the gate: slices, corrections and the frozen holdout decide',
+    holds:
+      'a candidate that they make worse is rejected by the gate: slices, corrections and the frozen holdout decide',
     tests: [
       {
         file: 'retrainer/src/improve/judge-candidate.test.ts',
@@ -73,7 +74,7 @@ export const LEARNING_CELLS: readonly TestCell[] = [
   {
     id: 33,
     fault: 'two workers on one run, one of them stalled and resumed',
-    holds: 'a fencing token decides: one candidate, the other worker is refused ABORTED',
+    holds: 'a fencing token decides: one candidate, the other worker gets ABORTED',
     tests: [
       {
         file: 'retrainer/src/runs/run-worker.test.ts',
@@ -89,8 +90,8 @@ export const LEARNING_CELLS: readonly TestCell[] = [
   },
   {
     id: 34,
-    fault: 'a promoter dies half way',
-    holds: 'before the flip the old version is live, after it the new one; another promoter goes on',
+    fault: 'a promoter dies midway',
+    holds: 'before the flip the old version is live, after it the new one; another promoter continues',
     tests: [
       { file: 'retrainer/src/rollouts/promote.test.ts', name: 'goes on where a promoter was lost half way' },
       { file: 'retrainer/src/rollouts/promote.test.ts', name: 'goes on when its caller leaves' },
@@ -104,7 +105,7 @@ export const LEARNING_CELLS: readonly TestCell[] = [
   {
     id: 35,
     fault: 'many promoters at once',
-    holds: 'one wins, the others are told ABORTED; the history is one chain',
+    holds: 'one wins, the others get ABORTED; the history is one chain',
     tests: [
       { file: 'retrainer/src/rollouts/promote.test.ts', name: 'lets one of many promoters win' },
       { file: 'retrainer/src/rollouts/promote.test.ts', name: 'changes nothing for another generation' },
@@ -119,7 +120,7 @@ export const LEARNING_CELLS: readonly TestCell[] = [
     id: 36,
     fault: 'a node that cannot reach the registry',
     holds:
-      'it serves on with the last snapshot, and follows when the registry is back (DESIGN: serving continues)',
+      'it continues to serve from the last snapshot and catches up when the registry is back (DESIGN: serving continues)',
     tests: [
       {
         file: 'platform/src/registry/registry.test.ts',
@@ -150,7 +151,7 @@ export const LEARNING_CELLS: readonly TestCell[] = [
   },
   {
     id: 39,
-    fault: 'services of two versions beside each other',
+    fault: 'services of two versions side by side',
     holds:
       'an older one runs on newer tables, and leaves out what it cannot read (`drill upgrade` runs them under load)',
     tests: [
@@ -168,8 +169,8 @@ export const LEARNING_CELLS: readonly TestCell[] = [
   },
   {
     id: 40,
-    fault: 'a runner takes more memory than it may',
-    holds: 'it alone is ended and replaced; its work runs elsewhere',
+    fault: 'a runner exceeds its memory limit',
+    holds: 'only this runner is killed and replaced; its work runs on another one',
     tests: [
       {
         file: 'compute/src/slots/measured-memory.test.ts',

@@ -111,7 +111,9 @@ async function away(
 const mustSayDegraded = (during: readonly AskedPrediction[]) => {
   const silent = during.filter(({ answer }) => answer && !answer.degraded.includes('history')).length;
   // Tolerates reads in flight at the start, and those while the first failures are counted.
-  return silent > during.length * 0.2 ? [`${silent} of ${during.length} answers do not say "history"`] : [];
+  return silent > during.length * 0.2
+    ? [`${silent} of ${during.length} answers are not marked degraded "history"`]
+    : [];
 };
 const mustBeQuick = (during: readonly AskedPrediction[], without: readonly AskedPrediction[]) => {
   const added = p99Ms(during) - p99Ms(without);
@@ -133,7 +135,7 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     id: 1,
     fault: 'kill -9 of a preprocessor under load',
     holds:
-      'the client library goes on with the other one, no prediction fails, and every answer is in the log',
+      'the client library continues with the other one, no prediction fails, and every answer is in the log',
     bug: DROPPED_ROWS,
     run: (scene) => killed(scene, 2, () => scene.cluster.of('preprocessor').map(({ pid }) => pid)),
   },
@@ -185,7 +187,7 @@ export const LIVE_CELLS: readonly LiveCell[] = [
   {
     id: 9,
     fault: 'Redis stopped',
-    holds: 'predictions go on with defaults, say `degraded`, and are not slower',
+    holds: 'predictions continue with defaults, are marked `degraded`, and are not slower',
     bug: {
       file: 'preprocessor/src/predict.ts',
       from: "...(events === null ? ['history'] : []),",
@@ -218,7 +220,7 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     id: 13,
     fault: 'Postgres stopped',
     holds:
-      'predictions go on; the log waits in journals and loses nothing; a promotion is refused UNAVAILABLE',
+      'predictions continue; the log waits in journals and loses nothing; a promotion fails with UNAVAILABLE',
     bug: DROPPED_ROWS,
     patient: true,
     run: (scene) => away(scene, 'postgres', 'stop'),
@@ -253,9 +255,9 @@ export const LIVE_CELLS: readonly LiveCell[] = [
   },
   {
     id: 29,
-    fault: 'three times what can be answered',
+    fault: 'a load of three times the capacity',
     holds:
-      'goodput stays at 90 % of the peak or more; what is too much is told so at once (RESOURCE_EXHAUSTED)',
+      'goodput stays at 90 % of the peak or more; excess requests are rejected at once (RESOURCE_EXHAUSTED)',
     bug: {
       file: 'preprocessor/src/model-gate.ts',
       from: '    this.#inFlight--;\n',
@@ -266,7 +268,7 @@ export const LIVE_CELLS: readonly LiveCell[] = [
   {
     id: 38,
     fault: 'the wall clock jumps by an hour, and five seconds back',
-    holds: 'no deadline passes by it: time that passes is measured by the monotonic clock',
+    holds: 'no deadline expires because of it: durations are measured by the monotonic clock',
     bug: {
       file: 'preprocessor/src/predict.ts',
       from: 'const deadline = clock.monotonic() + call.timeoutMs;\n    const timeLeft = () => remaining(deadline - clock.monotonic(), call.signal);',
@@ -287,8 +289,8 @@ export const LIVE_CELLS: readonly LiveCell[] = [
   },
   {
     id: 41,
-    fault: 'a connection of which one end is silently gone',
-    holds: 'it is noticed within 3 s, and what was in flight is answered by another node',
+    fault: 'a half-open connection: one end has disappeared silently',
+    holds: 'it is detected within 3 s, and the requests in flight are answered by another node',
     bug: {
       file: 'platform/src/grpc/client.ts',
       from: 'const DEFAULT_KEEPALIVE_MS = 1000;',

@@ -4,9 +4,8 @@ import type { TestCell } from './failure-cell.ts';
 export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 3,
-    fault: 'kill -9 of a model runner; an input that ends runners',
-    holds:
-      'its batch runs again on another one; an input that ends runners again and again is not run any more',
+    fault: 'kill -9 of a model runner; an input that kills runners',
+    holds: 'its batch runs again on another one; an input that repeatedly kills runners is quarantined',
     tests: [
       { file: 'compute/src/swap.test.ts', name: 'replaces a runner that is killed' },
       { file: 'compute/src/failures.test.ts', name: 'quarantines an input that has ended three runners' },
@@ -36,8 +35,8 @@ export const SERVING_CELLS: readonly TestCell[] = [
   },
   {
     id: 5,
-    fault: 'kill -9 of what ships the log',
-    holds: 'no row is lost and none is there twice (the log travels by journal, not by topic)',
+    fault: 'kill -9 of the process that ships the log',
+    holds: 'no row is lost or duplicated (the log is shipped from journals, not through a topic)',
     tests: [
       {
         file: 'compute/src/main.test.ts',
@@ -54,7 +53,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 6,
     fault: 'kill -9 of a worker in the middle of a run',
-    holds: 'the run is taken up again, and what it registers counts once',
+    holds: 'the run is resumed, and its candidate is registered once',
     tests: [
       {
         file: 'retrainer/src/runs/run-worker.test.ts',
@@ -75,7 +74,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 7,
     fault: 'kill -9 of the web console',
-    holds: 'a login survives: the server keeps nothing of it',
+    holds: 'a login survives: the server keeps no session state',
     tests: [
       { file: 'platform/src/http/browser-session.test.ts', name: 'survive the server that sealed them' },
     ],
@@ -88,7 +87,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 11,
     fault: 'Redis comes back empty',
-    holds: 'the history is rebuilt from the archive by itself',
+    holds: 'the history is rebuilt from the archive automatically',
     tests: [
       {
         file: 'preprocessor/src/archive/archive-events.test.ts',
@@ -107,8 +106,8 @@ export const SERVING_CELLS: readonly TestCell[] = [
   },
   {
     id: 12,
-    fault: 'the queue (Redis) is gone with all that it held',
-    holds: 'runs that wait are put there again from Postgres, each once',
+    fault: 'the queue (Redis) is lost with all its contents',
+    holds: 'waiting runs are queued again from Postgres, each once',
     tests: [{ file: 'retrainer/src/runs/queue/run-queue.test.ts', name: 'brings back runs that it lost' }],
     bug: {
       file: 'retrainer/src/runs/run-outbox.ts',
@@ -119,7 +118,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 15,
     fault: 'Postgres ends a connection in the middle of a batch',
-    holds: 'the batch is sent again, and its rows are there once',
+    holds: 'the batch is sent again, and each row is stored once',
     tests: [
       {
         file: 'platform/src/journal/shipper.test.ts',
@@ -162,7 +161,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 18,
     fault: 'an unreadable message on a topic',
-    holds: 'it is kept apart with its bytes, and its neighbours go on',
+    holds: 'it becomes a dead letter with its bytes, and the messages around it are processed',
     tests: [
       {
         file: 'platform/src/kafka/kafka.test.ts',
@@ -183,7 +182,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
     id: 19,
     fault: 'the disk of the journal is full',
     holds:
-      'strict models refuse with RESOURCE_EXHAUSTED, what was accepted stays, and it goes on when there is room',
+      'strict models reject requests with RESOURCE_EXHAUSTED, accepted rows are kept, and service continues when there is room',
     tests: [
       { file: 'platform/src/journal/journal.test.ts', name: 'rejects rows when its limit is reached' },
       {
@@ -202,7 +201,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 20,
     fault: 'the disk of Postgres is full (53100)',
-    holds: 'shipping waits and goes on by itself; predictions are answered as long as the journal has room',
+    holds: 'shipping waits and resumes by itself; predictions are answered as long as the journal has room',
     tests: [
       {
         file: 'platform/src/journal/shipper-failures.test.ts',
@@ -218,7 +217,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 21,
     fault: 'the disk of the model store is full or cannot be written',
-    holds: 'nothing half-written is left, and the push says what was wrong',
+    holds: 'no partial file is left, and the push reports the cause',
     tests: [
       {
         file: 'platform/src/registry/bundle-store.test.ts',
@@ -238,7 +237,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 22,
     fault: 'a model file with a changed byte, or cut',
-    holds: 'the digest refuses it before the runtime sees it; what is live stays',
+    holds: 'the digest check rejects it before the runtime loads it; the live version stays',
     tests: [
       {
         file: 'compute/src/slots/hostile-models.test.ts',
@@ -256,7 +255,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 23,
     fault: 'a model that does not fit its manifest',
-    holds: 'it is refused when it is pushed, with the reason',
+    holds: 'it is rejected when it is pushed, with the reason',
     tests: [
       { file: 'model/src/manifest/check-model.test.ts', name: 'a manifest that does not fit its model' },
       { file: 'retrainer/src/registry/push-model.test.ts', name: 'that cannot be' },
@@ -269,8 +268,9 @@ export const SERVING_CELLS: readonly TestCell[] = [
   },
   {
     id: 24,
-    fault: 'outputs that are no numbers',
-    holds: 'INTERNAL nonfinite_output, the pair stays in the log; a canary that gives them is rolled back',
+    fault: 'outputs that are not finite numbers',
+    holds:
+      'INTERNAL nonfinite_output, the request stays in the log; a canary that returns them is rolled back',
     tests: [
       { file: 'compute/src/grpc/inference-service.test.ts', name: 'an invalid item fails alone' },
       { file: 'compute/src/rest/rest-refusals.test.ts', name: 'where JSON cannot carry' },
@@ -284,8 +284,8 @@ export const SERVING_CELLS: readonly TestCell[] = [
   },
   {
     id: 25,
-    fault: 'a model that is too slow, hangs, or asks for too much memory',
-    holds: 'it fails inside its runner; a hung runner is ended, and others are served',
+    fault: 'a model that is too slow, hangs, or allocates too much memory',
+    holds: 'it fails inside its runner; a hung runner is killed, and other requests are served',
     tests: [
       { file: 'compute/src/failures.test.ts', name: 'kills a runner that hangs' },
       {
@@ -302,7 +302,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 26,
     fault: 'oversized, malformed and compressed requests',
-    holds: 'refused before they cost much, with the code of the caller’s fault',
+    holds: 'rejected before they cost much, with a code that blames the caller',
     tests: [
       {
         file: 'platform/src/grpc/server.test.ts',
@@ -324,7 +324,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
   {
     id: 27,
     fault: 'a client that does not read',
-    holds: 'nothing piles up for it: no more is read from it',
+    holds: 'backpressure: no more requests are read from it, so nothing accumulates',
     tests: [
       {
         file: 'platform/src/framed/served/ordered-stream.test.ts',
@@ -339,8 +339,8 @@ export const SERVING_CELLS: readonly TestCell[] = [
   },
   {
     id: 28,
-    fault: 'a deadline passes, a caller leaves',
-    holds: 'what has not begun never runs, what runs is told',
+    fault: 'a deadline expires, or a caller cancels',
+    holds: 'waiting work never runs, running work is cancelled',
     tests: [
       {
         file: 'compute/src/failures.test.ts',

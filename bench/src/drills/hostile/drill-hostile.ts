@@ -74,7 +74,7 @@ export const drillHostile: Drill = async ({ say, only }): Promise<Figure[]> => {
     ...kafkaInputs(producer, pool),
   ];
   if (local.sqlAddress !== undefined) all.push(...stack.use(sqlInputs(local.sqlAddress)).inputs);
-  else say('SQL did not start; its door is not tried');
+  else say('SQL did not start; it is not tested');
   // A run of only some interfaces is for debugging, not for the figures.
   const inputs = all.filter(({ door }) => only === undefined || only.split(',').includes(door));
   const rounds = only === undefined ? ROUNDS : 1;

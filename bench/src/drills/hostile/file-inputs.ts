@@ -63,7 +63,7 @@ export function fileInputs(
       upload(path, 'application/x-ndjson', `lines ${what}`, Buffer.from(text));
     for (let index = 0; index < MUTANTS / 2; index++)
       upload(path, 'application/vnd.apache.parquet', `Parquet, damaged (${index})`, mutated(parquet, index));
-    upload(path, 'application/vnd.apache.parquet', 'Parquet that is none', Buffer.from('PAR1 nothing PAR1'));
+    upload(path, 'application/vnd.apache.parquet', 'not a Parquet file', Buffer.from('PAR1 nothing PAR1'));
     upload(path, 'application/octet-stream', 'of an unknown type', parquet);
   }
   return inputs;
@@ -76,9 +76,9 @@ async function pushed(client: HotloopClient, manifestYaml: string, onnx: Uint8Ar
     const { code, message } = error as HotloopClientError;
     if (!RIGHT.has(code)) return `${code}: ${message.slice(0, 200)}`;
     const leak = leakOf(message, `${manifestYaml} ${Buffer.from(onnx).toString('latin1')}`);
-    return leak === undefined ? undefined : `the answer tells ${JSON.stringify(leak)}`;
+    return leak === undefined ? undefined : `the answer reveals ${JSON.stringify(leak)}`;
   }
-  return mayBeFine ? undefined : 'it was taken';
+  return mayBeFine ? undefined : 'it was accepted';
 }
 
 async function uploaded(address: string, path: string, type: string, body: Uint8Array) {
@@ -92,7 +92,7 @@ async function uploaded(address: string, path: string, type: string, body: Uint8
   if (response.status < 400 && !/"(?:refused|rejected|problems|errors)"/.test(text))
     return `taken: ${text.slice(0, 200)}`;
   const leak = leakOf(text, Buffer.from(body).toString('latin1'));
-  return leak === undefined ? undefined : `the answer tells ${JSON.stringify(leak)}`;
+  return leak === undefined ? undefined : `the answer reveals ${JSON.stringify(leak)}`;
 }
 
 const externalData = modelWith({ initializer: [{ ...weight, ...external }] });
@@ -121,7 +121,7 @@ const HOSTILE_YAML: readonly [string, string][] = [
   ['a tag that makes objects', 'name: !!js/function "function () { return 1 }"\nfeatures: []\n'],
   ['a python object', 'name: !!python/object/apply:os.system ["id"]\nfeatures: []\n'],
   ['a prototype', 'name: a\n__proto__: {polluted: true}\nfeatures: []\n'],
-  ['an anchor that holds itself', 'name: &a [*a]\nfeatures: []\n'],
+  ['an anchor that contains itself', 'name: &a [*a]\nfeatures: []\n'],
   ['depth', `name: a\nfeatures: ${'['.repeat(2_000)}${']'.repeat(2_000)}\n`],
   ['a megabyte of name', `name: ${'a'.repeat(1_000_000)}\nfeatures: []\n`],
   ['tabs', 'name:\ta\n\tfeatures: []\n'],
@@ -158,7 +158,7 @@ const HOSTILE_CSV: readonly [string, string][] = [
   ['columns named like properties of every object', '__proto__,constructor\na,b\n'],
   ['ragged lines', 'prediction_id,label\na\nb,1,2,3\n'],
   ['BOM and CR alone', '\ufeffprediction_id,label\ra,1\r'],
-  ['what is no UTF-8', Buffer.from('prediction_id,label\n\xff\xfe,1\n', 'latin1').toString('latin1')],
+  ['bytes that are not UTF-8', Buffer.from('prediction_id,label\n\xff\xfe,1\n', 'latin1').toString('latin1')],
 ];
 
 const HOSTILE_LINES: readonly [string, string][] = [
@@ -167,6 +167,6 @@ const HOSTILE_LINES: readonly [string, string][] = [
   ['lists', '[1,2]\n[3]\n'],
   ['a prototype', '{"__proto__":{"a":1},"prediction_id":"x","label":1}\n'],
   ['depth', `${'['.repeat(5_000)}\n`],
-  ['numbers that are none', '{"prediction_id":"x","label":1e999}\n{"prediction_id":"x","label":NaN}\n'],
+  ['values that are not numbers', '{"prediction_id":"x","label":1e999}\n{"prediction_id":"x","label":NaN}\n'],
   ['a line of a megabyte', `{"prediction_id":"${'x'.repeat(1_000_000)}","label":1}\n`],
 ];

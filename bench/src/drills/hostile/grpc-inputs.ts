@@ -32,7 +32,7 @@ export function grpcInputs(addresses: Readonly<Record<keyof typeof FILES, string
             send: () => call(open(), method.path, body, isFrameFault),
           });
         for (const [what, bytes] of GARBAGE) add(what, framed(bytes));
-        add('a length that lies', Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]), true);
+        add('a wrong length', Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]), true);
         add('half a frame', Buffer.from([0, 0, 0, 1]), true);
         add(
           'a compressed frame without a name for it',
@@ -46,7 +46,7 @@ export function grpcInputs(addresses: Readonly<Record<keyof typeof FILES, string
       }
     inputs.push({
       door: 'grpc',
-      name: `${service}: a method that is not there`,
+      name: `${service}: an unknown method`,
       send: () => call(open(), '/hotloop.v1.Nothing/Nothing', framed(Buffer.alloc(0)), false),
     });
   }
@@ -161,7 +161,7 @@ function call(
     stream.on('error', () => undefined);
     stream.on('close', () => {
       const leak = leakOf(message, body.toString('utf8'));
-      if (leak !== undefined) resolve(`the answer tells ${JSON.stringify(leak)}`);
+      if (leak !== undefined) resolve(`the answer reveals ${JSON.stringify(leak)}`);
       else if (status === undefined) resolve(isFrameFault ? undefined : 'no status');
       else resolve(WRONG.has(status) && !isFrameFault ? `status ${status}: ${message}` : undefined);
     });

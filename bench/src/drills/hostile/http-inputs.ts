@@ -30,7 +30,7 @@ async function ask(address: string, { method, path, body, headers }: HttpRequest
   if (wrongStatus(response.status, mayBeFine)) return `status ${response.status}: ${text.slice(0, 200)}`;
   if (response.status < 400) return undefined;
   const leak = leakOf(text, `${path} ${typeof body === 'string' ? body : ''}`);
-  if (leak !== undefined) return `the answer tells ${JSON.stringify(leak)}`;
+  if (leak !== undefined) return `the answer reveals ${JSON.stringify(leak)}`;
   if (method !== 'HEAD' && !/"(?:code|error)"\s*:/.test(text)) return `no coded error: ${text.slice(0, 200)}`;
   return undefined;
 }
@@ -172,5 +172,5 @@ async function sendRaw(address: string, text: string): Promise<string | undefine
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 400);
   if (status >= 500 && status !== 505) return `status ${status}`;
   const leak = leakOf(answer, text);
-  return leak === undefined ? undefined : `the answer tells ${JSON.stringify(leak)}`;
+  return leak === undefined ? undefined : `the answer reveals ${JSON.stringify(leak)}`;
 }

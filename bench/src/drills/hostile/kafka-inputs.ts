@@ -56,7 +56,7 @@ export function kafkaInputs(producer: EventProducer, pool: Pool): HostileInput[]
         if (rowCount !== 0) return undefined;
         await delay(20);
       }
-      return 'what came behind it was not taken in';
+      return 'the message after it was not processed';
     },
   }));
 }

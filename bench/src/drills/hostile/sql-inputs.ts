@@ -103,7 +103,7 @@ async function mustRefuse(pool: Pool, statement: string): Promise<string | undef
     if (code === undefined) return `no SQLSTATE: ${message}`;
     if (code === 'XX000') return `XX000: ${message.slice(0, 200)}`;
     const leak = leakOf(message, statement);
-    return leak === undefined ? undefined : `the answer tells ${JSON.stringify(leak)}`;
+    return leak === undefined ? undefined : `the answer reveals ${JSON.stringify(leak)}`;
   }
   return 'it was not refused';
 }
@@ -149,11 +149,11 @@ const PROTOCOL: readonly [string, Buffer][] = [
   ['a query without an end', Buffer.concat([STARTUP, message('Q', 'SELECT 1')])],
   ['a parse without its parts', Buffer.concat([STARTUP, message('P', 'x')])],
   [
-    'a bind of what was not parsed',
+    'a bind of a statement that was not parsed',
     Buffer.concat([STARTUP, message('B', '\0no\0', Buffer.alloc(6)), message('S')]),
   ],
   [
-    'a bind that says 65535 parameters',
+    'a bind that announces 65535 parameters',
     Buffer.concat([STARTUP, message('B', '\0\0', Buffer.from('0000ffff', 'hex')), message('S')]),
   ],
   ['an execute of nothing', Buffer.concat([STARTUP, message('E', 'no\0', Buffer.alloc(4)), message('S')])],
@@ -183,5 +183,5 @@ async function sendBytes(address: string, bytes: Buffer): Promise<string | undef
   await closed;
   if (answer.includes('CXX000')) return `XX000: ${answer.slice(0, 200)}`;
   const leak = leakOf(answer, '');
-  return leak === undefined ? undefined : `the answer tells ${JSON.stringify(leak)}`;
+  return leak === undefined ? undefined : `the answer reveals ${JSON.stringify(leak)}`;
 }

@@ -53,7 +53,7 @@ export const drillResumed: Drill = async ({ say }): Promise<Figure[]> => {
   const uninterrupted = await toldBy(third);
   const isLeft = await hasCheckpoint(stand, killed);
   say(
-    `the second worker went on at step ${resumed.firstStep}; ${resumed.trained} after the kill, ${uninterrupted.trained} without`,
+    `the second worker resumed at step ${resumed.firstStep}; ${resumed.trained} after the kill, ${uninterrupted.trained} without`,
   );
   const isSame = resumed.trained !== null && resumed.trained === uninterrupted.trained;
   const isRight = isSame && (resumed.firstStep ?? 0) > 1_000 && !isLeft;
@@ -136,7 +136,7 @@ async function stateOf(child: Child): Promise<string> {
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + LIMIT_MS;
   while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
+    if (performance.now() > end) throw new Error(`timed out waiting for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

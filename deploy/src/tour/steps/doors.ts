@@ -41,13 +41,13 @@ const sqlByPsql: TourStep = {
     if (psql !== undefined) {
       expectThat(psql.exitCode === 0, 'psql to succeed', psql.err.trim());
       expectSame(Number(psql.out.trim()), score);
-      return `psql was told ${Number(psql.out).toFixed(3)}`;
+      return `psql returned ${Number(psql.out).toFixed(3)}`;
     }
     const limits = { max: 1, queryTimeoutMs: 20_000, application: 'tour', log: silentLog() };
     await using pool = openPool(url, limits);
     const { rows } = await pool.query<{ score: number }>(sql);
     expectSame(Number(rows[0]?.score), score);
-    return `a Postgres driver was told ${Number(rows[0]?.score).toFixed(3)} (psql is not on this machine)`;
+    return `a Postgres driver returned ${Number(rows[0]?.score).toFixed(3)} (psql is not on this machine)`;
   },
 };
 

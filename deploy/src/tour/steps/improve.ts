@@ -64,7 +64,7 @@ const externalTrainer: TourStep = {
     const said = `${out}${err}`;
     if (/cannot be started|ModuleNotFoundError/.test(said))
       return { skipped: 'needs python3 with scikit-learn, skl2onnx and pyarrow' };
-    expectThat(exitCode === 0, 'a forest that the gate lets through', said.trim());
+    expectThat(exitCode === 0, 'a forest that the gate accepts', said.trim());
     const run = JSON.parse(out) as { version: number; message: string };
     return `version ${run.version}: ${run.message}`;
   },

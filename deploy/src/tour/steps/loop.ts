@@ -35,7 +35,7 @@ async function predictAll(context: TourContext): Promise<string[]> {
 
 const outcomes: TourStep = {
   name: 'outcomes',
-  about: 'What happened comes back: half by the client library, half on a Kafka topic.',
+  about: 'Outcomes arrive, half through the client library, half on a Kafka topic.',
   async run(context) {
     const ids = await predictAll(context);
     context.notes.set('prediction', ids.at(-1) ?? '');
@@ -92,7 +92,7 @@ const retrain: TourStep = {
 
 const learnt: TourStep = {
   name: 'learnt-version-answers',
-  about: 'The version that learnt answers, without a failed request in between.',
+  about: 'The retrained version answers, without a failed request in between.',
   async run(context) {
     const ask = async (visits: number, plan: string) =>
       (await context.client.predict('churn', { user: 'u2', request: { visits, plan } })).score;
@@ -106,7 +106,7 @@ const learnt: TourStep = {
 
 const trace: TourStep = {
   name: 'trace',
-  about: 'One prediction, from the request to the version that learnt from it.',
+  about: 'One prediction, from the request to the version that was trained on it.',
   async run(context) {
     const id = context.notes.get('prediction') ?? '';
     const story = await context.json<{ steps: { kind: string }[] }>('trace', id);

@@ -69,7 +69,7 @@ async function ask(context: TourContext, count: number, isBroken: boolean): Prom
 const incident: TourStep = {
   name: 'drift-incident-at-a-webhook',
   about:
-    'A caller stops sending a feature: a webhook hears of it within two minutes, with its cause and its cost.',
+    'A caller stops sending a feature: a webhook is notified within two minutes, with its cause and its cost.',
   async run(context) {
     await using hook = await webhook();
     const rows = Array.from({ length: TRAINED_ROWS }, (_, index) => inputOf(index));
@@ -125,7 +125,7 @@ const check: TourStep = {
 
 const metrics: TourStep = {
   name: 'metrics-scraped',
-  about: 'Every service shows what it did to Prometheus.',
+  about: 'Every service exports its metrics to Prometheus.',
   async run(context) {
     const scrape = (service: keyof typeof context.local.httpAddresses) =>
       context.http<string>(service, 'GET', '/metrics');

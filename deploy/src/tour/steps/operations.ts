@@ -8,7 +8,7 @@ import type { TourStep } from '../tour-step.ts';
 
 const examined: TourStep = {
   name: 'doctor',
-  about: 'The doctor looks at every part and says what it found.',
+  about: 'The doctor checks every part and reports what it found.',
   async run(context) {
     const dir = dirname(context.local.logFolder);
     const { out } = await context.command('doctor', '--dir', dir, '--json');
@@ -44,7 +44,7 @@ const keys: TourStep = {
 
 const backup: TourStep = {
   name: 'backup',
-  about: 'Everything that is kept is copied while it runs.',
+  about: 'All stored data is backed up while the services run.',
   async run(context) {
     const dir = dirname(context.local.logFolder);
     const folder = join(context.folder, 'backup');
@@ -146,7 +146,7 @@ const projects: TourStep = {
 
 const support: TourStep = {
   name: 'support-bundle',
-  about: 'What a helper needs is gathered into one file, without secrets.',
+  about: 'Diagnostics for support are gathered into one file, without secrets.',
   async run(context) {
     const dir = dirname(context.local.logFolder);
     const file = join(context.folder, 'support.tar.gz');
