@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@hotloop/deploy/backing/free-port.ts';
 import { startWatchdog } from '@hotloop/deploy/backing/watchdog.ts';
@@ -13,6 +15,7 @@ import type { StoreAddresses } from './stores.ts';
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const START_MS = 180_000;
 const STOP_MS = 20_000;
+const AGAIN_MS = 200;
 
 export interface ClusterOptions {
   readonly folder: string;
@@ -48,6 +51,8 @@ export interface Cluster extends AsyncDisposable {
   of(service: ServiceName): readonly ClusterNode[];
   /** Comma-separated addresses, as the client library and the services accept them. */
   addresses(service: ServiceName): string;
+  /** Resolves when every process accepts connections again. Throws after three minutes. */
+  untilUp(): Promise<void>;
 }
 
 const ORDER: readonly ServiceName[] = ['retrainer', 'postprocessor', 'compute', 'preprocessor'];
@@ -127,8 +132,25 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     nodes,
     of: (service) => nodes.filter((node) => node.service === service),
     addresses,
+    async untilUp() {
+      const end = performance.now() + START_MS;
+      for (const { name, address } of nodes)
+        while (!(await accepts(address))) {
+          if (performance.now() > end) throw new Error(`${name} did not come back`);
+          await delay(AGAIN_MS);
+        }
+    },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
+}
+
+function accepts(address: string): Promise<boolean> {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  return new Promise((resolve) => {
+    const socket = connect({ host: hostname, port: Number(port) });
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
 }
 
 /** Without the variables that these sources do not know, because an older state refuses to start with unknown ones. */

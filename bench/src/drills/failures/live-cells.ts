@@ -66,6 +66,7 @@ async function killed(scene: Scene, kills: number, victims: () => readonly (numb
     recoveries.push(recoveryMs(under.asked, at, perSecond));
   }
   const asked = await under.stop();
+  await scene.cluster.untilUp();
   for (const one of recoveries) scene.record('recovery_ms', one);
   const slowest = Math.max(...recoveries);
   return [
@@ -177,6 +178,7 @@ export const LIVE_CELLS: readonly LiveCell[] = [
         await delay(100);
       const backMs = performance.now() - at;
       await under.stop();
+      await scene.cluster.untilUp();
       scene.say(`everything killed: answers again after ${Math.round(backMs)} ms`);
       return [
         ...(backMs > 15_000 ? [`the first answer came after ${Math.round(backMs)} ms`] : []),
@@ -196,8 +198,8 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     patient: true,
     run: (scene) =>
       away(scene, 'redis', 'stop', (during, without) => [
-        ...mustBeQuick(during, without),
         ...mustSayDegraded(during),
+        ...mustBeQuick(during, without),
       ]),
   },
   {
@@ -212,8 +214,8 @@ export const LIVE_CELLS: readonly LiveCell[] = [
     patient: true,
     run: (scene) =>
       away(scene, 'redis', 'freeze', (during, without) => [
-        ...mustBeQuick(during, without),
         ...mustSayDegraded(during),
+        ...mustBeQuick(during, without),
       ]),
   },
   {
