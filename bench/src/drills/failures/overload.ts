@@ -24,11 +24,16 @@ export async function overload(scene: Scene): Promise<Problems> {
   await peakPerSecond(scene.client);
   const ratios: number[] = [];
   const failures: string[] = [];
+  let calm = 0;
+  let refusedCalm = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const before = await peakPerSecond(scene.client);
-    const flood = await goodput(scene.client, 3 * before);
+    const flood = await goodput(scene.client, 3 * before.perSecond);
     failures.push(...flood.failures);
-    const peak = (before + (await peakPerSecond(scene.client))) / 2;
+    const after = await peakPerSecond(scene.client);
+    const peak = (before.perSecond + after.perSecond) / 2;
+    calm += before.asked + after.asked;
+    refusedCalm += before.refused + after.refused;
     ratios.push(flood.perSecond / peak);
     scene.say(
       `overload: ${Math.round(peak)} a second at most; of three times that ${Math.round(flood.perSecond)} a second answered`,
@@ -39,6 +44,7 @@ export async function overload(scene: Scene): Promise<Problems> {
   scene.say(`overload: ${failures.length} refused, ${late} of them late; the last: ${failures.at(-1)}`);
   return [
     ...(ratio < 0.9 ? [`goodput fell to ${ratio.toFixed(2)} of the peak`] : []),
+    ...(refusedCalm > 0.05 * calm ? [`${refusedCalm} of ${calm} were refused without a flood`] : []),
     ...(failures.length === 0 ? ['nothing was refused'] : []),
     ...(late > failures.length / 2
       ? [`${late} of ${failures.length} were not refused but ran into their deadline`]
@@ -47,19 +53,23 @@ export async function overload(scene: Scene): Promise<Problems> {
 }
 
 /** Answers per second for callers that send the next request as soon as they are answered. */
-async function peakPerSecond(client: Client): Promise<number> {
+async function peakPerSecond(
+  client: Client,
+): Promise<{ readonly perSecond: number; readonly asked: number; readonly refused: number }> {
   const begun = performance.now();
   let answers = 0;
+  let refused = 0;
   await Promise.all(
     Array.from({ length: CALLERS }, async (_, caller) => {
       for (let index = caller; performance.now() < begun + PEAK_MS; index += CALLERS)
         await client.predict(HEAVY_MODEL, input(index)).then(
           () => answers++,
-          () => undefined,
+          () => refused++,
         );
     }),
   );
-  return answers / ((performance.now() - begun) / 1000);
+  const perSecond = answers / ((performance.now() - begun) / 1000);
+  return { perSecond, asked: answers + refused, refused };
 }
 
 async function goodput(
