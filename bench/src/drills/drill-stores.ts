@@ -10,11 +10,14 @@ import { type KafkaLogin, startRealKafka } from '@hotloop/deploy/backing/real-ka
 import { type SystemProgram, systemPrograms } from '@hotloop/deploy/backing/system-programs.ts';
 import { startWatchdog } from '@hotloop/deploy/backing/watchdog.ts';
 import { eventsOf } from '@hotloop/model/features/event-list.ts';
+import { systemClock } from '@hotloop/platform/clock.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
+import { TrackedReads } from '@hotloop/platform/redis/tracked-reads.ts';
 import { makeTestCertificates } from '@hotloop/platform/testing/test-certificates.ts';
+import { decodeEntity } from '@hotloop/preprocessor/history/packed-entity.ts';
 import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
 import { openRunQueue } from '@hotloop/retrainer/runs/queue/run-queue.ts';
 import { type Figure, figure } from '../figure.ts';
@@ -175,14 +178,15 @@ async function cluster(folder: string): Promise<void> {
       ...{ commandTimeoutMs: 5_000, role: 'cache', name: 'drill', log },
     });
     await redis.call('CLUSTER', 'ADDSLOTSRANGE', bounds[index] ?? 0, (bounds[index + 1] ?? 1) - 1);
+    // Only possible while a node knows no other.
     await redis.call('CLUSTER', 'SET-CONFIG-EPOCH', index + 1);
-    for (const other of servers) await redis.call('CLUSTER', 'MEET', '127.0.0.1', other.port);
   }
   const [first, ...others] = servers.map(({ port }) => `127.0.0.1:${port}`);
   const url = `redis://:${LOGIN}@${first}?cluster=true&nodes=${others.join(',')}`;
   await using asked = await openRedis(`redis://:${LOGIN}@${first}`, {
     ...{ commandTimeoutMs: 5_000, role: 'cache', name: 'drill', log },
   });
+  for (const { port } of servers) await asked.call('CLUSTER', 'MEET', '127.0.0.1', port);
   await until('the cluster', async () =>
     String(await asked.call('CLUSTER', 'INFO')).includes('cluster_state:ok'),
   );
@@ -191,13 +195,15 @@ async function cluster(folder: string): Promise<void> {
 }
 
 async function historyAt(stack: AsyncDisposableStack, url: string): Promise<RedisHistory> {
-  return new RedisHistory(
-    stack.use(
-      await openRedis(url, {
-        ...{ commandTimeoutMs: 2_000, role: 'cache', name: 'drill', log: silentLog() },
-      }),
-    ),
+  const log = silentLog();
+  const open = async (name: string, hearsChanges = false) =>
+    stack.use(await openRedis(url, { commandTimeoutMs: 2_000, role: 'cache', name, hearsChanges, log }));
+  const kept = stack.use(
+    new TrackedReads(await open('reads'), await open('changes', true), {
+      ...{ decode: decodeEntity, maxBytes: 1024 * 1024, clock: systemClock, log },
+    }),
   );
+  return new RedisHistory(await open('writes'), kept);
 }
 
 /** Events of many entities are read back as written, in a single read. */
