@@ -97,4 +97,26 @@ describe('reads that are kept while Redis tells of changes', () => {
     await others.set('a', '3');
     await expect.poll(() => kept.get(['a'])).toEqual(['3']);
   });
+
+  it('keep nothing while the connection that hears of changes is to another server', async () => {
+    await using stack = new AsyncDisposableStack();
+    const connect = async (role: 'cache' | 'queue', hearsChanges = false) => {
+      const { url } = stack.use(await createTestRedis(role));
+      const options = { commandTimeoutMs: 10_000, role: 'cache' as const, name: role, hearsChanges };
+      return stack.use(await openRedis(url, { ...options, log: silentLog() }));
+    };
+    const [reads, changes] = [await connect('cache'), await connect('queue', true)];
+    const kept = stack.use(
+      new TrackedReads(reads, changes, {
+        ...{ decode: String, maxBytes: 1000, heartbeatMs: 20, clock: systemClock, log: silentLog() },
+      }),
+    );
+    let connections = 0;
+    changes.on('ready', () => connections++);
+    // It looks again whether both are connected to the same one now.
+    await expect.poll(() => connections, { timeout: 10_000 }).toBeGreaterThan(1);
+    expect(kept.isTracking).toBe(false);
+    await reads.set('a', '1');
+    expect(await kept.get(['a'])).toEqual(['1']);
+  });
 });

@@ -40,9 +40,14 @@ export class TrackedReads<T> implements AsyncDisposable {
   #bytes = 0;
   /** Keys that changed while their values were on the way, of each read that is under way. */
   readonly #underWay = new Set<Set<string>>();
-  /** Grows with every loss of a connection. */
+  /** Grows whenever everything that is kept is forgotten. */
   #epoch = 0;
-  #changesId: number | undefined;
+  /** Number of closed connections: of either, and of `changes`. */
+  #closes = 0;
+  #changesCloses = 0;
+  /** The connection that hears of changes, and the server that it is connected to. */
+  #hearing: { readonly id: number; readonly server: string } | undefined;
+  #isDivided = false;
   #isTracking = false;
   #heardAt = 0;
   #isClosed = false;
@@ -152,26 +157,35 @@ export class TrackedReads<T> implements AsyncDisposable {
 
   /** Null: everything, as after FLUSHDB. */
   #changed(keys: readonly Buffer[] | null): void {
-    if (keys === null) this.#lose(false, true);
+    if (keys === null) this.#forget();
     else this.drop(keys.map(String));
   }
 
-  #lose(changes: boolean, keepsTracking = false): void {
+  #forget(): void {
     this.#epoch++;
     this.#kept.clear();
     this.#bytes = 0;
-    if (keepsTracking) return;
+  }
+
+  #lose(changes: boolean): void {
+    this.#forget();
+    this.#closes++;
     this.#isTracking = false;
-    if (changes) this.#changesId = undefined;
+    if (!changes) return;
+    this.#changesCloses++;
+    this.#hearing = undefined;
+    this.#isDivided = false;
   }
 
   async #listen(): Promise<void> {
-    const epoch = this.#epoch;
+    const closes = this.#changesCloses;
     try {
       if (this.redis.isCluster || this.#isClosed) return;
-      const id = await this.#changes.client('ID');
+      // Neither can be asked once it is subscribed.
+      const hearing = { id: await this.#changes.client('ID'), server: await serverOf(this.#changes) };
       await this.#changes.subscribe(CHANGES);
-      if (epoch === this.#epoch) this.#changesId = id;
+      if (closes !== this.#changesCloses) return;
+      this.#hearing = hearing;
       await this.#track();
     } catch (error) {
       this.#warn(error);
@@ -179,13 +193,16 @@ export class TrackedReads<T> implements AsyncDisposable {
   }
 
   async #track(): Promise<void> {
-    const epoch = this.#epoch;
-    const id = this.#changesId;
-    if (id === undefined || this.#isClosed || this.redis.status !== 'ready') return;
+    const closes = this.#closes;
+    const hearing = this.#hearing;
+    if (hearing === undefined || this.#isClosed || this.redis.status !== 'ready') return;
     try {
+      // After a failover one of the two may still be connected to the earlier leader.
+      this.#isDivided = (await serverOf(this.redis)) !== hearing.server;
+      if (this.#isDivided) return;
       const askedAt = this.#options.clock.monotonic();
-      await this.redis.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', String(id));
-      if (epoch !== this.#epoch) return;
+      await this.redis.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', String(hearing.id));
+      if (closes !== this.#closes) return;
       this.#isTracking = true;
       this.#heardAt = askedAt;
     } catch (error) {
@@ -202,14 +219,20 @@ export class TrackedReads<T> implements AsyncDisposable {
 
   /** What Redis said before it answers this has been heard. */
   #askForLife(): void {
+    if (this.#isDivided) this.#changes.disconnect(true);
     if (!this.#isTracking) return;
-    const epoch = this.#epoch;
+    const closes = this.#closes;
     const askedAt = this.#options.clock.monotonic();
     this.#changes.ping().then(
       () => {
-        if (epoch === this.#epoch) this.#heardAt = askedAt;
+        if (closes === this.#closes) this.#heardAt = askedAt;
       },
       () => undefined,
     );
   }
+}
+
+/** Names the server behind a connection. */
+async function serverOf(redis: RedisClient): Promise<string> {
+  return /^run_id:(\w+)/m.exec(await redis.info('server'))?.[1] ?? '';
 }
