@@ -10,21 +10,19 @@ import { type KafkaLogin, startRealKafka } from '@hotloop/deploy/backing/real-ka
 import { type SystemProgram, systemPrograms } from '@hotloop/deploy/backing/system-programs.ts';
 import { startWatchdog } from '@hotloop/deploy/backing/watchdog.ts';
 import { eventsOf } from '@hotloop/model/features/event-list.ts';
-import { systemClock } from '@hotloop/platform/clock.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { openRedis } from '@hotloop/platform/redis/redis.ts';
-import { TrackedReads } from '@hotloop/platform/redis/tracked-reads.ts';
 import { makeTestCertificates } from '@hotloop/platform/testing/test-certificates.ts';
-import { decodeEntity } from '@hotloop/preprocessor/history/packed-entity.ts';
-import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
+import type { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
 import { openRunQueue } from '@hotloop/retrainer/runs/queue/run-queue.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
 import { CACHE } from '../stand/bench-local.ts';
 import { startCluster } from '../stand/cluster.ts';
 import { DRILL_MODEL, drillInput, makeLive, openDrillClient } from '../stand/drill-model.ts';
+import { historyAt } from '../stand/history-at.ts';
 import { type StoreAddresses, type Stores, startStores } from '../stand/stores.ts';
 import type { Drill } from './drill.ts';
 
@@ -192,18 +190,6 @@ async function cluster(folder: string): Promise<void> {
   );
   const history = await historyAt(stack, url);
   await until('the history on three nodes', () => roundTrip(history, ENTITIES));
-}
-
-async function historyAt(stack: AsyncDisposableStack, url: string): Promise<RedisHistory> {
-  const log = silentLog();
-  const open = async (name: string, hearsChanges = false) =>
-    stack.use(await openRedis(url, { commandTimeoutMs: 2_000, role: 'cache', name, hearsChanges, log }));
-  const kept = stack.use(
-    new TrackedReads(await open('reads'), await open('changes', true), {
-      ...{ decode: decodeEntity, maxBytes: 1024 * 1024, clock: systemClock, log },
-    }),
-  );
-  return new RedisHistory(await open('writes'), kept);
 }
 
 /** Events of many entities are read back as written, in a single read. */
