@@ -63,7 +63,7 @@ it('counts the fields of some requests per second by caller, and not those of to
   await ask(requestOf({ age: 4 }), 'kafka:asks');
   await ask(requestOf({ age: 4 }, 'nobody'));
   await ask(requestOf({ age: 4 }), '');
-  expect(seen.slice(20).map(({ topic }) => topic)).toEqual(['caller shop', 'caller without a key']);
+  expect(seen.slice(20).map(({ topic }) => topic)).toEqual(['caller shop', 'caller (no key)']);
   for (let at = 0; at < 100; at++) await ask(requestOf({ age: 4 }), `user-${at}`);
   expect(new Set(seen.map(({ topic }) => topic)).size).toBe(51);
   expect(seen.at(-1)!.topic).toBe('caller other');

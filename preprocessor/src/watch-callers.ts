@@ -82,7 +82,7 @@ export function watchCallers({
       fields[`item.${key}`] = value;
     countShapes([
       {
-        ...{ topic: `caller ${name === '' ? 'without a key' : name}`, partition: null, offset: null },
+        ...{ topic: `caller ${name === '' ? '(no key)' : name}`, partition: null, offset: null },
         ...{ event: requestEventOf(request.model), fields, atMs: now },
       },
     ]);
