@@ -10,6 +10,7 @@ import { LOOP_STEPS } from './steps/loop.ts';
 import { MONITORING_STEPS } from './steps/monitoring.ts';
 import { MOVIE_STEPS } from './steps/movies.ts';
 import { OPERATIONS_STEPS } from './steps/operations.ts';
+import { PROMETHEUS_STEPS } from './steps/prometheus.ts';
 import { RECOVERY_STEPS } from './steps/recovery.ts';
 import { ROLLOUT_STEPS } from './steps/rollouts.ts';
 import { SECURITY_STEPS } from './steps/security.ts';
@@ -29,6 +30,7 @@ export const TOUR_STEPS: readonly TourStep[] = [
   ...MOVIE_STEPS,
   ...CONSOLE_STEPS,
   ...MONITORING_STEPS,
+  ...PROMETHEUS_STEPS,
   ...RECOVERY_STEPS,
   ...OPERATIONS_STEPS,
   ...IMPROVE_STEPS,
