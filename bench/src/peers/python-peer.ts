@@ -11,15 +11,17 @@ const INSTALL_MS = 300_000;
  * A Python that can import some packages: the one on the PATH, or one in `.hotloop/cache/python`, into which they are
  * installed. Undefined, with one line that says so, when neither is available.
  *
- * @param packages maps names of modules to what pip installs, such as `{onnxruntime: 'onnxruntime'}`.
+ * @param packages name of the module to what pip installs, such as `{onnxruntime: 'onnxruntime'}`.
+ * @param folder below the cache; another one for packages that want other versions of the same things.
  */
 export async function pythonWith(
   packages: Readonly<Record<string, string>>,
   say: (line: string) => void,
+  folder = 'python',
 ): Promise<string | undefined> {
   const modules = Object.keys(packages);
   if (await imports('python3', modules)) return 'python3';
-  const own = join(CACHE, 'python');
+  const own = join(CACHE, folder);
   const python = join(own, 'bin', 'python3');
   if (await imports(python, modules)) return python;
   try {

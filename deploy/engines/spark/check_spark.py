@@ -5,6 +5,7 @@ Prints one line of JSON: {"rows": ..., "sql_difference": ..., "map_difference": 
 """
 
 import json
+import os
 import sys
 
 from pyspark.sql import SparkSession
@@ -15,6 +16,8 @@ from pyspark.sql.functions import max as largest
 import hotloop_spark
 
 path, rows = sys.argv[1:3]
+# Without it the workers run the python3 of the PATH, which may lack pandas.
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
 spark.sparkContext.setLogLevel("ERROR")
 frame = spark.read.parquet(rows)

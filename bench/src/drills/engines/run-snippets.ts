@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { connectSql } from '@hotloop/platform/postgres/sql-client.ts';
 import { pythonWith } from '../../peers/python-peer.ts';
 import type { EnginesStand } from '../../stand/engines-stand.ts';
+import { commandsOnPath } from './commands-on-path.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
@@ -34,15 +35,9 @@ export async function runSnippets(
     say,
   );
   const environment = {
-    PATH: `${join(folder, 'bin')}${delimiter}${path}`,
-    HOME: folder,
-    ROOT,
+    ...(await commandsOnPath(stand, folder, path)),
     PYTHONPATH: join(ROOT, 'deploy/engines/spark'),
-    HOTLOOP_PREPROCESSOR: stand.local.addresses.preprocessor,
-    HOTLOOP_RETRAINER: stand.local.addresses.retrainer,
-    HOTLOOP_CONTROL: `http://${stand.local.httpAddresses.retrainer}`,
-    HOTLOOP_FRONT_DOOR: `http://${stand.local.httpAddresses.preprocessor}`,
-    SHOP_DATABASE_ADDRESS: stand.local.backing.databaseUrl,
+    ...(python === undefined ? {} : { PYSPARK_PYTHON: python }),
   };
   let [ran, failed] = [0, 0];
   for (const snippet of await snippetsOf()) {
@@ -94,16 +89,8 @@ function placed({ text, language }: Snippet, stand: EnginesStand, folder: string
 
 /** Prepares the files, models and the command that the pages mention. */
 async function prepare(stand: EnginesStand, folder: string): Promise<void> {
-  const { client, connection, local } = stand;
-  await mkdir(join(folder, 'bin'), { recursive: true });
-  const hotloop = join(folder, 'bin', 'hotloop');
-  const addressed = `[ "$1" = sql ] && [ "\${2:-}" != install ] && set -- "$@" --sql ${local.sqlAddress}`;
-  await writeFile(
-    hotloop,
-    `#!/bin/bash\n${addressed}\nexec "${process.execPath}" "${ROOT}cli/src/main.ts" "$@"\n`,
-  );
-  await writeFile(join(folder, 'bin', 'node'), `#!/bin/bash\nexec "${process.execPath}" "$@"\n`);
-  for (const name of ['hotloop', 'node']) await chmod(join(folder, 'bin', name), 0o755);
+  const { client, connection } = stand;
+  await mkdir(folder, { recursive: true });
   const rows = await stand.writeRows('snippet-rows.parquet', 500);
   await connection.run(
     `COPY (SELECT * FROM '${rows}') TO '${join(folder, 'sessions.parquet')}' (FORMAT parquet)`,

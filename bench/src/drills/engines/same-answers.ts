@@ -84,7 +84,8 @@ async function byBatch({ batch, folder, connection }: EnginesStand, source: stri
   return rows.map(({ score }) => Number(score));
 }
 
-async function fusedFile({ local, manifest }: EnginesStand): Promise<Uint8Array> {
+/** The live version's fused file, from the control API. */
+export async function fusedFile({ local, manifest }: EnginesStand): Promise<Uint8Array> {
   const path = `/v1/models/${manifest.name}/versions/live/fused`;
   const response = await fetch(`http://${local.httpAddresses.retrainer}${path}`);
   if (!response.ok) throw new Error(`the fused file could not be downloaded: ${await response.text()}`);
