@@ -76,6 +76,21 @@ export async function readEndedSinks(database: Queryable): Promise<string[]> {
   return rows.map(({ sink }) => sink);
 }
 
+/** Where the result of a run was put, or that of the newest run of a schedule; null when none such is done. */
+export async function readBatchOutput(
+  database: Queryable,
+  name: string,
+): Promise<{ readonly runId: string; readonly sink: string } | null> {
+  const rows = await query<{ run_id: string; sink: string }>(
+    database,
+    `SELECT run_id, sink FROM batch_run WHERE state = 'done' AND (run_id::text = $1 OR schedule = $1)
+     ORDER BY created_at DESC LIMIT 1`,
+    [name],
+  );
+  const found = rows[0];
+  return found ? { runId: found.run_id, sink: found.sink } : null;
+}
+
 /** Newest first; of every model when it is empty, of every schedule when that is. */
 export async function listBatchRuns(
   database: Queryable,

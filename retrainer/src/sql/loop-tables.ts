@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import { copyQueryToCsv } from '@hotloop/platform/postgres/copy-query.ts';
-import { refreshEvents, type SqlArchive } from './events-view.ts';
+import { ARCHIVE_VIEWS, refreshArchiveView, type SqlArchive } from './archive-views.ts';
 import { scanSql } from './sql-scan.ts';
 
 /** The loop's tables as SQL sees them. The newest rows of each, read from Postgres when a statement names the table. */
@@ -22,6 +22,8 @@ const TABLES: Readonly<Record<string, string>> = {
     FROM correction c JOIN correction_upload u USING (upload_id) ORDER BY u.created_at DESC, c.line`,
   reference_rows: `SELECT r.table_name, r.key, r.fields::text AS fields FROM reference_row r
     JOIN reference_table t ON t.name = r.table_name AND t.live_version = r.version ORDER BY r.table_name, r.key`,
+  batches: `SELECT run_id, model, version, schedule, state, source, sink, rows, dataset_sha256, message, created_at, ended_at
+    FROM batch_run ORDER BY created_at DESC`,
   versions: `SELECT v.model, v.version, v.bundle_sha256, v.parent_version, v.dataset_sha256, v.run_id, v.note, v.created_at,
     CASE v.version WHEN m.live_version THEN 'live' WHEN m.target_version THEN 'candidate'
       WHEN m.previous_version THEN 'previous' END AS label
@@ -59,23 +61,24 @@ export async function openLoopTables(
     await rm(path, { force: true });
   }
 
-  async function readEvents(from: SqlArchive): Promise<void> {
-    if (performance.now() - (readAt.get('events') ?? Number.NEGATIVE_INFINITY) < FRESH_MS) return;
-    await refreshEvents(database, from, join(work, 'events'));
-    readAt.set('events', performance.now());
+  async function readArchive(name: string, from: SqlArchive): Promise<void> {
+    if (performance.now() - (readAt.get(name) ?? Number.NEGATIVE_INFINITY) < FRESH_MS) return;
+    await refreshArchiveView(name, database, from, join(work, 'archive'));
+    readAt.set(name, performance.now());
   }
 
   return {
     async refresh(sql, signal) {
       const words = new Set(scanSql(sql).map(({ text }) => text.toLowerCase().replaceAll('"', '')));
       const named = Object.entries(TABLES).filter(([name]) => words.has(name));
+      const archived = Object.keys(ARCHIVE_VIEWS).filter((name) => words.has(name));
       const work = turn.then(async () => {
         for (const [name, query] of named) await read(name, query, signal);
-        if (archive && words.has('events')) await readEvents(archive);
+        if (archive) for (const name of archived) await readArchive(name, archive);
       });
       turn = work.catch(() => undefined);
       await work;
-      return named.length > 0 || words.has('events');
+      return named.length > 0 || archived.length > 0;
     },
     [Symbol.asyncDispose]: () => rm(work, { recursive: true, force: true }),
   };

@@ -5,10 +5,11 @@ import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
 import { openSqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { Log } from '@hotloop/platform/log.ts';
+import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { ARCHIVE_FOLDERS, type SqlArchive } from './archive-views.ts';
 import type { TrainingDoor } from './create-model.ts';
-import type { SqlArchive } from './events-view.ts';
 import { openLoopTables } from './loop-tables.ts';
 import { addPredictFunctions } from './predict-functions.ts';
 import { createSqlEngine } from './sql-engine.ts';
@@ -21,13 +22,14 @@ export interface SqlOptions {
   readonly databaseUrl: string;
   /** A folder whose Parquet, CSV and JSON files statements may read and write; without it none. */
   readonly files?: string;
-  /** The archive of events as a table; without it there is none. */
+  /** The archive of events and of the log as tables; without it there are none. */
   readonly archive?: SqlArchive;
   /** Where CREATE MODEL asks for a training. */
   readonly training?: TrainingDoor;
 }
 
 export interface SqlAdapters {
+  readonly pool: Queryable;
   readonly registry: RegistryReader;
   readonly bundles: BundleStore;
   readonly authenticator: Authenticator;
@@ -38,13 +40,13 @@ const MAX_SESSIONS = 64;
 
 /** Opens the embedded database with its functions and tables, and serves it over the Postgres protocol. */
 export async function openSql(options: SqlOptions, adapters: SqlAdapters): Promise<WireServer> {
-  const { registry, bundles, authenticator, log } = adapters;
+  const { pool, registry, bundles, authenticator, log } = adapters;
   const closing = new Closing(log);
   try {
     const tablesFolder = await mkdtemp(join(tmpdir(), 'hotloop-sql-tables-'));
     closing.defer('SQL folder', () => rm(tablesFolder, { recursive: true, force: true }));
     const inPlace = options.archive?.folder;
-    const archiveFolder = inPlace === undefined ? [] : [join(inPlace, 'events')];
+    const archiveFolder = inPlace === undefined ? [] : ARCHIVE_FOLDERS.map((folder) => join(inPlace, folder));
     const database = closing.use(
       'SQL database',
       await openSqlDatabase({
@@ -59,9 +61,13 @@ export async function openSql(options: SqlOptions, adapters: SqlAdapters): Promi
       await openLoopTables(database, options.databaseUrl, tablesFolder, options.archive),
     );
     const functions = await addPredictFunctions(database, registry, bundles);
-    const engine = createSqlEngine(database, functions, tables, {
-      ...{ registry, bundles, door: options.training, folder: tablesFolder },
-    });
+    const engine = createSqlEngine(
+      database,
+      functions,
+      tables,
+      { registry, bundles, door: options.training, folder: tablesFolder },
+      { database: pool, files: options.files, cache: tablesFolder },
+    );
     const server = closing.use(
       'SQL server',
       await startWireServer(

@@ -1,5 +1,6 @@
 import type { SqlConnection, SqlDatabase, SqlStatement } from '@hotloop/platform/duckdb/sql-database.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
+import { type BatchOutputs, withBatchOutputs } from './batch-output.ts';
 import { type CreateModelDependencies, createModelStatement, parseCreateModel } from './create-model.ts';
 import type { LoopTables } from './loop-tables.ts';
 import type { PredictFunctions } from './predict-functions.ts';
@@ -31,6 +32,7 @@ export function createSqlEngine(
   functions: PredictFunctions,
   tables: LoopTables,
   models: CreateModelDependencies,
+  outputs: BatchOutputs,
 ): SqlEngine {
   return {
     database,
@@ -43,10 +45,11 @@ export function createSqlEngine(
         await tables.refresh(create.select, signal);
         return createModelStatement(create, connection, models, signal);
       }
-      const sql = mlPredict(given);
-      await functions.prepare(sql);
-      if (rights.mayReadTables) await tables.refresh(sql, signal);
-      else refuseReading(sql, connection);
+      const shaped = mlPredict(given);
+      await functions.prepare(shaped);
+      if (rights.mayReadTables) await tables.refresh(shaped, signal);
+      else refuseReading(shaped, connection);
+      const sql = rights.mayReadTables ? await withBatchOutputs(shaped, outputs) : shaped;
       const allowed = async (text: string) => {
         const statement = await connection.prepare(text);
         try {

@@ -11,7 +11,7 @@ serviceMain(
   { service: 'sql', maxConnections: 4, queryTimeoutMs: QUERY_TIMEOUT_MS },
   process.env,
   sqlSettings,
-  async (settings, { closing, registry, authenticator, databaseUrl, log, tls, apiKey }) => {
+  async (settings, { closing, pool, registry, authenticator, databaseUrl, log, tls, apiKey }) => {
     const store = settings.HOTLOOP_STORE;
     const objects = openObjectStore(store);
     closing.defer('store', () => objects[Symbol.dispose]());
@@ -30,7 +30,7 @@ serviceMain(
             ? {}
             : { training: { url: `${tls === undefined ? 'http' : 'https'}://${control}`, apiKey } }),
         },
-        { registry, bundles: openBundleStore(store), authenticator, log },
+        { pool, registry, bundles: openBundleStore(store), authenticator, log },
       ),
     );
     return { address: server.address };

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { type AddressInfo, createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -246,6 +246,41 @@ describe('SQL over the Postgres protocol', () => {
       return found.rows.length > 0 ? found : null;
     });
     expect(rows).toEqual([{ type: 'view', moment: '2026-01-02 03:00:00', who: 'ada', n: 2 }]);
+  });
+
+  it('has days of the log past their retention as a table, and results of batches by id and by schedule', async () => {
+    await using stand = await openStand();
+    await using client = await stand.connect();
+    const count = async (table: string) =>
+      (await client.query(`SELECT count(*)::INTEGER AS n FROM ${table}`)).rows[0]?.n as number;
+    expect(await count('archived_decisions')).toBe(0);
+    const day = join(stand.folder, 'day.parquet');
+    await client.query(
+      `COPY (SELECT uuid() AS prediction_id, now() AS at, 'churn' AS model, n::INTEGER AS version FROM range(3) t(n)) TO '${day}' (FORMAT parquet)`,
+    );
+    await stand.stores.objects.putFile('log/prediction/2026-01-15.parquet', day);
+    expect(await count(`archived_predictions WHERE model = 'churn' AND version > 0`)).toBe(2);
+    const runId = '01890000-0000-7000-8000-000000000001';
+    const insert = (sink: string, schedule: string, at: string) =>
+      stand.stores.pool.query(
+        `INSERT INTO batch_run (run_id, model, version, key, source, sink, schedule, state, created_at, ended_at)
+         VALUES ($1, 'churn', 1, $3, 'rows.csv', $2, $3, 'done', $4, $4)`,
+        [schedule === 'nightly' ? runId : runId.replace(/1$/, '2'), sink, schedule, at],
+      );
+    const output = join(stand.folder, 'out');
+    await mkdir(output);
+    await client.query(
+      `COPY (SELECT n AS "row", 0.5 AS score FROM range(4) t(n)) TO '${output}/part-00000.parquet' (FORMAT parquet)`,
+    );
+    await insert(output, 'nightly', '2026-01-02');
+    await insert('/elsewhere/scores.parquet', 'other', '2026-01-03');
+    expect(await count(`batch_output('nightly') WHERE score = 0.5`)).toBe(4);
+    expect(await count(`batch_output('${runId}') b JOIN batch_output('nightly') USING ("row")`)).toBe(4);
+    expect(await count(`batches WHERE state = 'done'`)).toBe(2);
+    expect(await failure(count(`batch_output('other')`))).toMatchObject({
+      message: expect.stringMatching(/HOTLOOP_SQL_FILES/),
+    });
+    expect(await failure(count(`batch_output('nobody')`))).toMatchObject({ code: '42704' });
   });
 
   it('starts a training by CREATE MODEL, drafted from the columns, for those who may', async () => {

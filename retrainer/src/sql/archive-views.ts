@@ -1,0 +1,83 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
+import type { SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
+import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
+
+/** Where the archive's Parquet files are. */
+export interface SqlArchive {
+  readonly objects: ObjectStore;
+  /** The store's own folder, where it is one: its files are then read in place. */
+  readonly folder: string | undefined;
+}
+
+interface ArchiveView {
+  /** Keys of its files begin with it. */
+  readonly prefix: string;
+  /** The view, of `read_parquet(...)` in the place of FILES. */
+  readonly select: string;
+  /** What it is while there are no files: names and types. */
+  readonly columns: string;
+}
+
+const LOGGED =
+  'prediction_id UUID, at TIMESTAMP WITH TIME ZONE, model VARCHAR, version INTEGER, variant VARCHAR';
+
+/** Tables of SQL over the archive. */
+export const ARCHIVE_VIEWS: Readonly<Record<string, ArchiveView>> = {
+  events: {
+    prefix: 'events/',
+    select: `SELECT key, type, make_timestamp(at_ms * 1000) AS at, arrival_us, entities, fields FROM FILES
+      QUALIFY row_number() OVER (PARTITION BY type, key ORDER BY arrival_us) = 1`,
+    columns: 'key VARCHAR, type VARCHAR, at TIMESTAMP, arrival_us BIGINT, entities VARCHAR, fields VARCHAR',
+  },
+  archived_predictions: {
+    prefix: 'log/prediction/',
+    select: 'SELECT * FROM FILES',
+    columns: `${LOGGED}, caller VARCHAR, entities VARCHAR, candidates VARCHAR, "rows" INTEGER, "columns" INTEGER, features BLOB`,
+  },
+  archived_decisions: {
+    prefix: 'log/decision/',
+    select: 'SELECT * FROM FILES',
+    columns: `${LOGGED}, label VARCHAR, score DOUBLE, shown VARCHAR`,
+  },
+};
+
+/** The folders of the archive that views read in place. */
+export const ARCHIVE_FOLDERS: readonly string[] = ['events', 'log'];
+
+/**
+ * Makes a view over all files of its part of the archive: each event once; days of the log that are past its retention. Files of a
+ * bucket are copied into `cache` first, each once.
+ */
+export async function refreshArchiveView(
+  name: string,
+  database: SqlDatabase,
+  { objects, folder }: SqlArchive,
+  cache: string,
+): Promise<void> {
+  const view = ARCHIVE_VIEWS[name] as ArchiveView;
+  const paths: string[] = [];
+  for await (const { key, bytes } of objects.list(view.prefix)) {
+    if (!key.endsWith('.parquet')) continue;
+    if (folder !== undefined) {
+      paths.push(join(folder, key));
+      continue;
+    }
+    const path = join(cache, `${bytes}-${key.replaceAll('/', '~')}`);
+    if ((await stat(path).catch(() => undefined)) === undefined) {
+      await mkdir(cache, { recursive: true });
+      await objects.getFile(key, path);
+    }
+    paths.push(path);
+  }
+  const nulls = view.columns.split(', ').map((column) => {
+    const [, columnName = '', type = ''] = /^(\S+) (.+)$/.exec(column) ?? [];
+    return `NULL::${type} AS ${columnName}`;
+  });
+  const files = `read_parquet([${paths.map(sqlText).join(', ')}], union_by_name = true)`;
+  const select =
+    paths.length === 0 ? `SELECT ${nulls.join(', ')} WHERE false` : view.select.replace('FILES', () => files);
+  using connection = await database.connect();
+  await connection.run(`CREATE OR REPLACE VIEW ${name} AS ${select}`);
+}
