@@ -181,6 +181,7 @@ export async function startPreprocessor(
               log,
             },
             ...counted,
+            ...(adapters.onLag ? { onLag: adapters.onLag } : {}),
           },
         ),
       );

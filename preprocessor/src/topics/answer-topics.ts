@@ -31,6 +31,8 @@ export interface AnswerTopicsDependencies {
   readonly keepDeadLetter: KeepDeadLetter;
   /** Called for each answered request. */
   readonly countShapes?: CountShapes;
+  /** Told how many requests of a partition are not yet answered. */
+  readonly onLag?: (topic: string, partition: number, messages: number) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -100,7 +102,7 @@ function answerTopic(
   model: string,
   spec: KafkaSpec,
   { brokers, clientId, groupPrefix }: AnswerTopicsOptions,
-  { predictor, producer, keepDeadLetter, countShapes, clock, log }: AnswerTopicsDependencies,
+  { predictor, producer, keepDeadLetter, countShapes, onLag, clock, log }: AnswerTopicsDependencies,
 ): Promise<EventConsumer> {
   const answer = async ({ raw, value }: ParsedMessage<TopicRequest>, signal: AbortSignal) => {
     try {

@@ -1,5 +1,9 @@
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RawMessage } from '@hotloop/platform/kafka/message.ts';
+import { openProducer } from '@hotloop/platform/kafka/producer.ts';
+import { readTopicRange } from '@hotloop/platform/kafka/read-range.ts';
+import { uniqueName } from '@hotloop/platform/testing/test-services.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../testing/fixture.ts';
 import { batchProgress, claimPart, readBatchRun } from './batch-store.ts';
@@ -63,6 +67,69 @@ describe('a batch', () => {
       'b.jsonl.result.json',
       'in.csv',
     ]);
+  });
+
+  it('replays the requests of a topic into another one, in their order for each key, and never twice into the same', async () => {
+    const { stores, dependencies, kafka } = stand;
+    const name = uniqueName('replay');
+    await using producer = await openProducer(kafka);
+    const sent = Array.from({ length: 12 }, (_, at) => ({
+      key: `k${at % 3}`,
+      value: JSON.stringify({
+        request: { visits: at, plan: 'pro', shown: '2026-01-02' },
+        entities: { user: `u${at}` },
+      }),
+    }));
+    await producer.send(`${name}.in`, [...sent, { key: 'k0', value: 'no JSON' }]);
+    await using _worker = await stand.startWorker();
+    const from = new Date(Date.now() - 3_600_000).toISOString();
+    const request = {
+      ...asked,
+      source: `kafka:${name}.in?from=${from}`,
+      sink: `kafka:${name}.out`,
+      options: {},
+    };
+    const { run } = await requestBatch(dependencies, request, Date.now());
+    expect(await ended(stores, run.runId)).toMatchObject({ state: 'done', message: '12 rows, 1 refused' });
+    const answers: { key: string; value: Record<string, unknown>; row: string | undefined }[] = [];
+    const range = { topic: `${name}.out`, fromMs: undefined, toMs: undefined };
+    const take = async (messages: readonly RawMessage[]) => {
+      for (const { key, value, headers } of messages)
+        answers.push({
+          key: String(Buffer.from(key!)),
+          value: JSON.parse(String(Buffer.from(value!))),
+          row: headers['hotloop-row'],
+        });
+    };
+    await readTopicRange(kafka, range, take, AbortSignal.timeout(60_000));
+    expect(answers).toHaveLength(12);
+    for (const key of ['k0', 'k1', 'k2']) {
+      const users = answers.filter((answer) => answer.key === key).map(({ value }) => value.user);
+      expect(users).toEqual(
+        sent.filter((each) => each.key === key).map(({ value }) => JSON.parse(value).entities.user),
+      );
+    }
+    expect(answers[0]?.value).toMatchObject({
+      model: 'churn',
+      version: 1,
+      shown: '2026-01-02',
+      score: expect.any(Number),
+    });
+    expect(new Set(answers.map(({ row }) => row)).size).toBe(12);
+    for (const [source, problem] of [
+      [`kafka:${name}.in`, 'say --append to add'],
+      [`kafka:${name}.none`, 'there is no topic'],
+    ] as const) {
+      const sink = problem.startsWith('say') ? `kafka:${name}.out` : `kafka:${name}.other`;
+      const again = await requestBatch(dependencies, { ...request, source, sink }, Date.now());
+      const failed = await ended(stores, again.run.runId);
+      expect({ state: failed.state, message: failed.message }).toEqual({
+        state: 'failed',
+        message: expect.stringContaining(problem),
+      });
+    }
+    const wrong = requestBatch(dependencies, { ...request, source: `kafka:${name}.in?since=1` }, Date.now());
+    await expect(wrong).rejects.toThrow(/from=TIME/);
   });
 
   it('says what does not fit before the first row, and never overwrites unless asked', async () => {

@@ -41,6 +41,7 @@ export async function eraseBatches(database: Queryable, traces: Traces): Promise
 async function eraseFromSink(duckDb: DuckDb, sink: string, traces: Traces): Promise<number> {
   const location = parseLocation(sink);
   if (location.kind === 'table' || location.kind === 'query') return 0;
+  if (location.kind === 'kafka') throw new RangeError('messages of a topic cannot be erased here');
   if (location.kind === 'file') {
     await access(location.path);
     return eraseFromFile(duckDb, location.path, traces);

@@ -6,10 +6,10 @@ import type { RegistryReader, VersionRecord } from '@hotloop/platform/registry/s
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { KeptScorer } from '../scoring/kept-scorer.ts';
 import type { BatchClaim } from './batch-run.ts';
-import type { DatabaseAddresses } from './read-source.ts';
+import type { OutsideAddresses } from './read-source.ts';
 import type { FrontDoor } from './rows/front-door-answers.ts';
 
-export interface PartDependencies {
+export interface PartDependencies extends OutsideAddresses {
   readonly pool: Pool;
   readonly registry: RegistryReader;
   readonly bundles: BundleStore;
@@ -17,7 +17,6 @@ export interface PartDependencies {
   readonly scorers: KeptScorer;
   /** Holds the archive of events, for features as of a time. */
   readonly objects: ObjectStore;
-  readonly databases: DatabaseAddresses;
   /** Answers what only it can: history of now, and predictions that are logged. */
   readonly frontDoor?: FrontDoor;
 }

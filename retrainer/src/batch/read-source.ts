@@ -4,14 +4,23 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlConnection } from '@hotloop/platform/duckdb/sql-database.ts';
+import type { KafkaAddress } from '@hotloop/platform/kafka/connection.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { copyQueryToCsv } from '@hotloop/platform/postgres/copy-query.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Fingerprint } from './batch-run.ts';
+import { copyTopic } from './kafka-rows.ts';
 import { type Format, formatOf, type Location, parseLocation } from './location.ts';
 
 /** Addresses of databases, by the name of the variable that holds them. */
 export type DatabaseAddresses = (variable: string) => string | undefined;
+
+/** What sources and sinks beside files are reached by. */
+export interface OutsideAddresses {
+  readonly databases: DatabaseAddresses;
+  /** Undefined where the worker has no brokers. */
+  readonly kafka?: KafkaAddress;
+}
 
 export interface ReadSource {
   /** Parquet files that hold the rows, in order. */
@@ -30,12 +39,12 @@ export async function readSource(
   folder: string,
   types: Readonly<Record<string, string>>,
   connection: SqlConnection,
-  databases: DatabaseAddresses,
+  outside: OutsideAddresses,
   signal: AbortSignal,
 ): Promise<ReadSource> {
   await mkdir(folder, { recursive: true });
   const location = parseLocation(text);
-  const local = await localFiles(location, folder, databases, signal);
+  const local = await localFiles(location, folder, outside, signal);
   const fingerprints = await Promise.all(local.files.map(fingerprintOf));
   const datasetSha256 = await digestOf(local.files);
   if (local.format === 'parquet') return { files: local.files, fingerprints, datasetSha256 };
@@ -44,7 +53,7 @@ export async function readSource(
   const select =
     local.format === 'csv'
       ? `read_csv(${list}, header = true, union_by_name = true${await csvTypes(connection, list, { ...types, ...local.types })})`
-      : `read_json(${list}, format = 'newline_delimited', union_by_name = true)`;
+      : `read_json(${list}, format = 'newline_delimited', union_by_name = true${await jsonTypes(connection, list, types)})`;
   await connection.run(
     `COPY (SELECT * FROM ${select}) TO ${sqlText(staged)} (FORMAT parquet, ROW_GROUP_SIZE 100000)`,
   );
@@ -75,7 +84,7 @@ interface LocalFiles {
 async function localFiles(
   location: Location,
   folder: string,
-  databases: DatabaseAddresses,
+  { databases, kafka }: OutsideAddresses,
   signal: AbortSignal,
 ): Promise<LocalFiles> {
   switch (location.kind) {
@@ -96,6 +105,8 @@ async function localFiles(
       }
       return ofOneFormat(location.url, files);
     }
+    case 'kafka':
+      return { files: await copyTopic(kafka, location, folder, signal), format: 'jsonl' };
     case 'table':
     case 'query': {
       const url = databases(location.variable);
@@ -145,6 +156,24 @@ async function csvTypes(
   const given = Object.entries(types).filter(([name]) => names.has(name));
   if (given.length === 0) return '';
   return `, types = {${given.map(([name, type]) => `${sqlName(name)}: '${type}'`).join(', ')}}`;
+}
+
+/** All columns, with the types that are known: a text that looks like a date stays a text. Lists and objects are as they are found. */
+async function jsonTypes(
+  connection: SqlConnection,
+  list: string,
+  types: Readonly<Record<string, string>>,
+): Promise<string> {
+  const described = await connection.rows(
+    `DESCRIBE SELECT * FROM read_json(${list}, format = 'newline_delimited', union_by_name = true)`,
+  );
+  const columns = described.map((row) => {
+    const [name, found] = [String(row.column_name), String(row.column_type)];
+    const known =
+      types[name] === 'VARCHAR' && /^(DATE|TIME|TIMESTAMP.*|UUID)$/.test(found) ? 'VARCHAR' : found;
+    return `${sqlText(name)}: ${sqlText(known)}`;
+  });
+  return columns.length === 0 ? '' : `, columns = {${columns.join(', ')}}`;
 }
 
 async function fingerprintOf(path: string): Promise<Fingerprint> {

@@ -62,11 +62,11 @@ export async function runPart(
 async function plan(context: PartContext): Promise<void> {
   const { claim, dependencies, connection, work, signal } = context;
   const { run } = claim;
-  await checkSink(run, dependencies.databases);
+  await checkSink(run, dependencies);
   const record = await versionOf(context);
   const scorer = await scorerOf(record.manifest, () => dependencies.scorers.of(record));
   const types = typesOf(record.manifest, scorer?.inputs ?? []);
-  const source = await readSource(run.source, work, types, connection, dependencies.databases, signal);
+  const source = await readSource(run.source, work, types, connection, dependencies, signal);
   const columns = await columnsOf(connection, source.files);
   const mode = modeOf(run, record.manifest, scorer, columns);
   if (mode === 'fused' && scorer) checkColumns(run.model, scorer.inputs, columns);
@@ -140,7 +140,7 @@ function typesOf(manifest: Manifest, inputs: VersionScorer['inputs']): Record<st
 /** Puts the parts in their place, with a report of what they are. */
 async function finish({ claim, dependencies, connection, work, signal }: PartContext): Promise<void> {
   const { run } = claim;
-  const { pool, databases } = dependencies;
+  const { pool } = dependencies;
   const progress = await batchProgress(pool, run.runId);
   const format = sinkFormat(run);
   const parts = Array.from({ length: progress.parts }, (_, part) => partName(part, format));
@@ -157,7 +157,7 @@ async function finish({ claim, dependencies, connection, work, signal }: PartCon
   };
   const refusedFile = join(work, 'refused.jsonl');
   const told = (await gatherRefused(work, progress.parts, refusedFile)) ? refusedFile : undefined;
-  await publish(run, parts, { work, connection, report, refused: told, databases, signal });
+  await publish(run, parts, { work, connection, report, refused: told, outside: dependencies, signal });
   await rm(work, { recursive: true, force: true });
   const refused = progress.refused === 0 ? '' : `, ${progress.refused} refused`;
   await endBatch(pool, claim, `${progress.accepted} rows${refused}`);

@@ -6,8 +6,9 @@ import { openObjectStore } from '@hotloop/platform/object-store/open-object-stor
 import { copyIntoTable, type TableSink, tableHasRows } from '@hotloop/platform/postgres/copy-into-table.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { BatchRun } from './batch-run.ts';
+import { checkTopic, sendRows } from './kafka-rows.ts';
 import { type Format, type Location, parseLocation } from './location.ts';
-import type { DatabaseAddresses } from './read-source.ts';
+import type { DatabaseAddresses, OutsideAddresses } from './read-source.ts';
 
 /** Where the parts of a run are written before the result is complete. */
 export function partsFolder(run: BatchRun, work: string): string {
@@ -40,8 +41,9 @@ export function copyOptions(format: Format): string {
 }
 
 /** Throws ALREADY_EXISTS when something is there and the run may not replace it, INVALID_ARGUMENT for what is no sink. */
-export async function checkSink(run: BatchRun, databases: DatabaseAddresses): Promise<void> {
+export async function checkSink(run: BatchRun, { databases, kafka }: OutsideAddresses): Promise<void> {
   const location = sinkOf(run);
+  if (location.kind === 'kafka') return checkTopic(kafka, location, run.options.append ?? false);
   if (location.kind === 'table') {
     const table = tableOf(location, databases);
     if ((await tableHasRows(table)) && !run.options.overwrite && !run.options.append)
@@ -69,7 +71,7 @@ export interface Published {
   readonly report: object;
   /** The file that says which rows were refused and why. */
   readonly refused: string | undefined;
-  readonly databases: DatabaseAddresses;
+  readonly outside: OutsideAddresses;
   readonly signal: AbortSignal;
 }
 
@@ -77,10 +79,14 @@ export interface Published {
 export async function publish(
   run: BatchRun,
   parts: readonly string[],
-  { work, connection, report, refused, databases, signal }: Published,
+  { work, connection, report, refused, outside, signal }: Published,
 ): Promise<void> {
   const location = sinkOf(run);
   const folder = partsFolder(run, work);
+  if (location.kind === 'kafka') {
+    const files = parts.map((name) => join(folder, name));
+    return sendRows(outside.kafka, location, { runId: run.runId, files, connection }, signal);
+  }
   if (location.kind === 'table') {
     const files = `[${parts.map((name) => sqlText(join(folder, name))).join(', ')}]`;
     const select = `SELECT *, ${sqlText(run.runId)} AS run_id FROM read_parquet(${files})`;
@@ -92,7 +98,11 @@ export async function publish(
       type: postgresType(String(row.column_name), String(row.column_type)),
     }));
     const existing = run.options.overwrite ? 'replace' : run.options.append ? 'append' : 'refuse';
-    await copyIntoTable(tableOf(location, databases), { path, columns, runId: run.runId, existing }, signal);
+    await copyIntoTable(
+      tableOf(location, outside.databases),
+      { path, columns, runId: run.runId, existing },
+      signal,
+    );
     return;
   }
   const text = `${JSON.stringify(report, null, 2)}\n`;
@@ -189,7 +199,7 @@ function sinkOf(run: BatchRun): Exclude<Location, { kind: 'query' }> {
   if (location.kind === 'query')
     throw new HotloopError(
       'INVALID_ARGUMENT',
-      'a sink is a file, a folder, s3://BUCKET/PREFIX or postgres:VARIABLE/TABLE',
+      'a sink is a file, a folder, s3://BUCKET/PREFIX, kafka:TOPIC or postgres:VARIABLE/TABLE',
       { reason: 'bad_location' },
     );
   return location;

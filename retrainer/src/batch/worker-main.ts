@@ -31,6 +31,8 @@ serviceMain(
     // Not our own: a batch must not name the variable of the control database.
     const databases = (variable: string) =>
       /^(HOTLOOP_|DATABASE_URL$|REDIS_)/.test(variable) ? undefined : process.env[variable];
+    const brokers = settings.KAFKA_BROKERS;
+    const kafka = brokers === undefined ? {} : { kafka: { brokers, clientId: 'hotloop-batch', log } };
     const door = settings.HOTLOOP_FRONT_DOOR;
     const frontDoor =
       door === undefined
@@ -40,7 +42,7 @@ serviceMain(
       'batch worker',
       await startBatchWorker(
         queue,
-        { pool, registry, bundles, objects, databases, ...frontDoor },
+        { pool, registry, bundles, objects, databases, ...kafka, ...frontDoor },
         {
           files: allowedFiles(settings.HOTLOOP_BATCH_FILES, process.env.HOTLOOP_API_KEYS),
           folder: join(settings.HOTLOOP_STORE, '.batch'),

@@ -56,7 +56,7 @@ async function tableOf(name: string, { database, files, cache }: BatchOutputs): 
     default:
       throw new HotloopError(
         'FAILED_PRECONDITION',
-        `the result of ${name} is a table of another database; ask there`,
+        `the result of ${name} is a topic or a table of another database; read it there`,
         { reason: 'no_files' },
       );
   }

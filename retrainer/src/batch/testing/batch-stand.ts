@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
-import { createTestRedis } from '@hotloop/platform/testing/test-services.ts';
+import { createTestRedis, testServices } from '@hotloop/platform/testing/test-services.ts';
 import { eventually, makeLive, openStores, push, type Stores } from '../../testing/fixture.ts';
 import type { AllowedFiles } from '../allowed-files.ts';
 import { type BatchRun, isEnded } from '../batch-run.ts';
@@ -39,6 +39,7 @@ export async function openStand(log = silentLog()) {
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-batch-'));
   await makeLive(stores, 'churn', await push(stores, MANIFEST, ONNX));
   const queue = await openBatchQueue({ url: redis.url, prefix: 'test', log });
+  const kafka = { brokers: testServices().kafkaBrokers.split(','), clientId: 'test', log };
   const dependencies = { ...stores, clock: systemClock, wake: (id: string) => void queue.call(id, 1) };
   const startWorker = (
     env: Record<string, string> = {},
@@ -47,7 +48,7 @@ export async function openStand(log = silentLog()) {
   ) =>
     startBatchWorker(
       queue,
-      { ...stores, databases: (name) => env[name], ...(frontDoor ? { frontDoor } : {}) },
+      { ...stores, databases: (name) => env[name], kafka, ...(frontDoor ? { frontDoor } : {}) },
       {
         files,
         folder: join(folder, 'work'),
@@ -60,6 +61,7 @@ export async function openStand(log = silentLog()) {
       },
     );
   return {
+    kafka,
     stores,
     folder,
     dependencies,
