@@ -78,7 +78,7 @@ describe('requests on a topic', () => {
     await opened.send('b', { request: { price: 'cheap' } });
     await opened.send('c', 'not JSON');
     await opened.reader();
-    await expect.poll(() => opened.answers.length, { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => opened.answers.length, { timeout: 50_000 }).toBe(2);
     const answerOf = (key: string) => opened.answers.find((answer) => answer.key === key)?.value;
     expect(answerOf('a')).toMatchObject({ model: 'letters', version: 1, request: { price: 1 } });
     expect(isPredictionId(answerOf('a').prediction_id)).toBe(true);
@@ -93,7 +93,7 @@ describe('requests on a topic', () => {
     await opened.send('a', { request: { price: 4 } });
     await opened.send('b', { request: { price: -4 } });
     await opened.reader();
-    await expect.poll(() => opened.answers.length, { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => opened.answers.length, { timeout: 50_000 }).toBe(2);
     expect(opened.answers.map(({ topic, key }) => [topic, key]).sort()).toEqual([
       ['no', 'b'],
       ['yes', 'a'],
