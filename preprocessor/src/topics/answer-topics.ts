@@ -146,6 +146,7 @@ function answerTopic(
       );
     },
     keepDeadLetter,
+    ...(onLag ? { onLag } : {}),
     log,
   });
 }
