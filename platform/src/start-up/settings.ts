@@ -264,7 +264,9 @@ export const workerSettings = {
   REDIS_QUEUE_URL: urlSchema('redis', 'rediss').describe(
     'Redis for queues, with maxmemory-policy noeviction.',
   ),
-  KAFKA_BROKERS: brokerListSchema().optional().describe('Kafka brokers, for sources and sinks that are topics.'),
+  KAFKA_BROKERS: brokerListSchema()
+    .optional()
+    .describe('Kafka brokers, for sources and sinks that are topics.'),
   HOTLOOP_BATCH_MEMORY_MB: megabytesSchema()
     .default(512)
     .describe('Memory for the rows of one part, beyond which they are spilled to disk.'),
