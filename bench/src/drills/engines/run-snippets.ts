@@ -50,7 +50,9 @@ export async function runSnippets(
         await sql.query(text);
       } else {
         const [program, flags] =
-          snippet.language === 'python' ? [python as string, ['-c']] : ['bash', ['--norc', '-euo', 'pipefail', '-c']];
+          snippet.language === 'python'
+            ? [python as string, ['-c']]
+            : ['bash', ['--norc', '-euo', 'pipefail', '-c']];
         await run(program, [...flags, text], { cwd: folder, env: environment, timeout: SNIPPET_MS });
       }
     } catch (error) {
