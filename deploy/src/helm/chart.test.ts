@@ -74,12 +74,26 @@ describe.runIf(hasHelm)('the Helm chart', { timeout: 60_000 }, () => {
   });
 
   it('gives each service a budget, a policy and a headless service', async () => {
-    const kinds = (await render([])).map(({ kind }) => kind);
+    const kinds = (await render(['batch.enabled=false'])).map(({ kind }) => kind);
     for (const kind of ['StatefulSet', 'Service', 'PodDisruptionBudget', 'NetworkPolicy'])
       expect(
         kinds.filter((found) => found === kind),
         kind,
       ).toHaveLength(4);
+  });
+
+  it('has batch workers that nobody calls, and SQL as one more front door where it is wanted', async () => {
+    const rendered = (await render(['sql.enabled=true'])).filter(({ metadata }) =>
+      /-(batch|sql)$/.test(metadata.name),
+    );
+    expect(rendered.map(({ kind, metadata }) => `${kind} ${metadata.name}`).sort()).toEqual([
+      'Deployment test-batch',
+      'Deployment test-sql',
+      'NetworkPolicy test-batch',
+      'NetworkPolicy test-sql',
+      'PersistentVolumeClaim test-batch',
+      'Service test-sql',
+    ]);
   });
 
   it('trains by Jobs, one for each waiting run with KEDA, and leaves the retrainers out of it', async () => {

@@ -33,6 +33,12 @@ export const VALUES_MATRIX: readonly (readonly string[])[] = [
   ['keda.enabled=true', 'keda.topic=requests', 'kafkaBrokers=kafka:9092', 'trainingPool.enabled=true'],
   ['keda.enabled=true', 'trainingPool.enabled=true', 'networkPolicy.enabled=false'],
   [
+    'sql.enabled=true',
+    'batch.replicas=3',
+    'batch.data.accessMode=ReadWriteMany',
+    'tls.secretName=hotloop-tls',
+  ],
+  [
     'trainingPool.enabled=true',
     'trainingPool.nodeSelector.pool=training',
     'trainingPool.tolerations[0].key=training',

@@ -9,6 +9,9 @@ export const IMAGES = {
   postprocessor: { start: ['postprocessor/src/main.js'], folders: [] },
   retrainer: { start: ['retrainer/src/main.js'], folders: ['console/dist'] },
   training: { start: ['retrainer/src/runs/worker-main.js'], folders: [] },
+  batch: { start: ['retrainer/src/batch/worker-main.js'], folders: [] },
+  sql: { start: ['retrainer/src/sql/sql-main.js'], folders: [] },
+  serverless: { start: ['deploy/src/serverless/main.js'], folders: [] },
   migrate: { start: ['deploy/src/migrate/main.js'], folders: [] },
 } as const;
 export type ImageName = keyof typeof IMAGES;

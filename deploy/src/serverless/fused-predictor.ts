@@ -1,4 +1,4 @@
-import { type FusedRow, fusedFeeds } from '@hotloop/model/fused/fused-feeds.ts';
+import { type FusedRow, fusedFeeds, lacksFlag } from '@hotloop/model/fused/fused-feeds.ts';
 import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import { readMetadata } from '@hotloop/model/onnx/read-metadata.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
@@ -51,13 +51,16 @@ export async function loadFusedPredictor(onnx: Uint8Array, ids: PredictionIds): 
         ]),
       );
       const { score, label, accepted } = await session.run(feeds);
-      return rows.map((_, row) => ({
-        prediction_id: ids.next(nowMs),
-        at: new Date(nowMs).toISOString(),
-        ...{ model, version },
-        score: accepted?.data[row] ? Number(score?.data[row]) : null,
-        label: String(label?.data[row] ?? ''),
-      }));
+      return named.map((given, row) => {
+        const isAccepted = Boolean(accepted?.data[row]) && !lacksFlag(inputs, given);
+        return {
+          prediction_id: ids.next(nowMs),
+          at: new Date(nowMs).toISOString(),
+          ...{ model, version },
+          score: isAccepted ? Number(score?.data[row]) : null,
+          label: isAccepted ? String(label?.data[row] ?? '') : '',
+        };
+      });
     },
   };
 }

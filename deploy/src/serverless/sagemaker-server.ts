@@ -19,7 +19,8 @@ const MAX_BODY_BYTES = 6 * 1024 * 1024;
 
 /**
  * SageMaker's container interface: GET /ping, POST /invocations; with a host also that of multi-model endpoints: POST
- * and GET /models, GET and DELETE /models/NAME, POST /models/NAME/invoke.
+ * and GET /models, GET and DELETE /models/NAME, POST /models/NAME/invoke. KServe's V1 protocol asks the only model by
+ * other paths: GET /v1/models/NAME, POST /v1/models/NAME:predict.
  *
  * @param handle the only model of the container; undefined: only those of the host.
  */
@@ -40,6 +41,11 @@ export async function startSagemakerServer(
   async function answer(method: string, url: string, body: string): Promise<Answer> {
     if (url === '/ping' && method === 'GET') return { status: 200 };
     if (url === '/invocations' && method === 'POST' && handle) return ofLambda(await handle({ body }));
+    const asked = /^\/v1\/models\/([^/:]+)(:predict)?$/.exec(url);
+    if (asked && handle && asked[2] !== undefined && method === 'POST')
+      return ofLambda(await handle({ body }));
+    if (asked && handle && asked[2] === undefined && method === 'GET')
+      return { status: 200, body: { name: decodeURIComponent(asked[1] ?? ''), ready: true } };
     const [, models, name = '', invoke] = url.split('/').map(decodeURIComponent);
     if (models !== 'models' || host === undefined) return { status: 404 };
     if (name === '' && method === 'GET') return { status: 200, body: { models: host.list() } };

@@ -101,6 +101,14 @@ it('answers as a function and by the contract of SageMaker, logs before it answe
   const answer = await fetch(`${url}/invocations`, { method: 'POST', body: JSON.stringify({ instances }) });
   const answered = ((await answer.json()) as { predictions: ServerlessPrediction[] }).predictions;
   expect(answered.map(({ score }) => score)).toEqual([predictions[0]?.score, null]);
+  const byKserve = await fetch(`${url}/v1/models/churn:predict`, {
+    method: 'POST',
+    body: JSON.stringify({ instances }),
+  });
+  expect(await byKserve.json()).toMatchObject({
+    predictions: [{ score: predictions[0]?.score }, { score: null }],
+  });
+  expect(await (await fetch(`${url}/v1/models/churn`)).json()).toEqual({ name: 'churn', ready: true });
 
   for (const body of [
     'not json',

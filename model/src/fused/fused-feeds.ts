@@ -16,7 +16,8 @@ export type FusedRow = Readonly<Record<string, AttributeValue | null | undefined
 
 /**
  * Converts rows to the inputs of a fused file. An absent value that the model does not allow becomes NaN or the
- * absent text, and the file answers `accepted` false. Throws INVALID_ARGUMENT naming the input for a value of another
+ * absent text, and the file answers `accepted` false. Flags cannot say so: an absent one becomes false, and `lacksFlag`
+ * tells. Throws INVALID_ARGUMENT naming the input for a value of another
  * type.
  */
 export function fusedFeeds(inputs: readonly FusedInput[], rows: readonly FusedRow[]): FusedFeed[] {
@@ -30,6 +31,11 @@ export function fusedFeeds(inputs: readonly FusedInput[], rows: readonly FusedRo
     }
     return { name: input.name, type: input.type, dims: [rows.length, input.width], data };
   });
+}
+
+/** Whether a row lacks a flag that must be there, so that it is refused whatever the file says. */
+export function lacksFlag(inputs: readonly FusedInput[], row: FusedRow): boolean {
+  return inputs.some(({ type, name }) => type === 'bool' && (row[name] === undefined || row[name] === null));
 }
 
 function arrayOf(input: FusedInput, length: number): FusedFeed['data'] {
@@ -61,7 +67,7 @@ function elementOf(input: FusedInput, value: unknown, row: number): never {
       break;
     case 'bool':
     case 'int8':
-      if (absent && input.type === 'int8') return -1 as never;
+      if (absent) return (input.type === 'int8' ? -1 : 0) as never;
       if (typeof value === 'boolean') return Number(value) as never;
   }
   const found = absent ? 'but it is missing' : `not ${JSON.stringify(value)?.slice(0, 80)}`;

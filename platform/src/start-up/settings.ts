@@ -267,6 +267,13 @@ export const workerSettings = {
   KAFKA_BROKERS: brokerListSchema()
     .optional()
     .describe('Kafka brokers, for sources and sinks that are topics.'),
+  HOTLOOP_BATCH_WORK: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'A folder that all batch workers share, for parts and copies of sources. Default: in the model store where that is a folder; where it is a bucket, a folder of the machine, which is enough for one worker.',
+    ),
   HOTLOOP_BATCH_MEMORY_MB: megabytesSchema()
     .default(512)
     .describe('Memory for the rows of one part, beyond which they are spilled to disk.'),

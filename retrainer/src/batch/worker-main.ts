@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
@@ -13,6 +14,11 @@ const QUERY_TIMEOUT_MS = 30_000;
 function allowedFiles(folder: string | undefined, keys: string | undefined): AllowedFiles {
   if (folder !== undefined) return { below: folder };
   return keys === undefined || keys.trim() === '' ? 'any' : 'none';
+}
+
+/** A bucket is no folder: then one of this machine, which no other worker sees. */
+function workFolder(given: string | undefined, store: string): string {
+  return given ?? (store.includes('://') ? join(tmpdir(), 'hotloop-batch') : join(store, '.batch'));
 }
 
 /** `hotloop worker --batch`: works on batch parts apart from the control API. Start as many as there are processors for it. */
@@ -45,7 +51,7 @@ serviceMain(
         { pool, registry, bundles, objects, databases, ...kafka, ...frontDoor },
         {
           files: allowedFiles(settings.HOTLOOP_BATCH_FILES, process.env.HOTLOOP_API_KEYS),
-          folder: join(settings.HOTLOOP_STORE, '.batch'),
+          folder: workFolder(settings.HOTLOOP_BATCH_WORK, settings.HOTLOOP_STORE),
           memoryMb: settings.HOTLOOP_BATCH_MEMORY_MB,
           threads: 1,
           leaseMs: settings.HOTLOOP_BATCH_LEASE_MS,

@@ -6,7 +6,11 @@ A fused file takes the raw fields of a request and returns the decision, so the 
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import tempfile
+import urllib.request
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -24,6 +28,7 @@ class FusedModel:
     """A fused file, loaded. ``answer`` takes one column for each input."""
 
     def __init__(self, path: str):
+        path = _local(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -95,6 +100,23 @@ def map_in_pandas(path: str, keep: list[str]):
             yield pd.concat([frame[keep], load(path).answer(frame)], axis=1)
 
     return run
+
+
+def _local(path: str) -> str:
+    """A file as it is; of an address, a copy that this machine fetches once. Name a version by its number: a copy is not looked at again."""
+    if not path.startswith(("http://", "https://")):
+        return path
+    copy = os.path.join(tempfile.gettempdir(), f"hotloop-{hashlib.sha256(path.encode()).hexdigest()[:32]}.onnx")
+    if os.path.exists(copy):
+        return copy
+    key = os.environ.get("HOTLOOP_API_KEY")
+    request = urllib.request.Request(path, headers={} if key is None else {"authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=60) as answer, tempfile.NamedTemporaryFile(
+        dir=os.path.dirname(copy), delete=False
+    ) as file:
+        file.write(answer.read())
+    os.replace(file.name, copy)
+    return copy
 
 
 def _column(name: str) -> str:
