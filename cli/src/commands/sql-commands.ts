@@ -13,6 +13,12 @@ interface SqlOptions extends GlobalOptions {
   readonly sql: string;
 }
 
+interface SqlInstallOptions extends SqlOptions {
+  readonly endpoint: string;
+  readonly grant?: string;
+  readonly print?: boolean;
+}
+
 /** `hotloop sql` and `hotloop sql install`. */
 export function addSqlCommands(program: Command, context: CommandContext): void {
   const sql = new Command('sql')
@@ -36,10 +42,12 @@ export function addSqlCommands(program: Command, context: CommandContext): void 
     .description('let a Postgres database call hotloop.predict(model, row), by contrib dblink')
     .argument('<database-url>', 'postgres://... or the name of a variable that holds it')
     .option('--endpoint <host:port>', 'where the database reaches SQL', '127.0.0.1:7405')
+    .option('--grant <role>', 'a role of the database that may call it, beside the one that installs it')
     .option('--print', 'print the statements instead of running them')
     .action(async (url: string, _options: unknown, command: Command) => {
-      const options = command.optsWithGlobals<SqlOptions & { endpoint: string; print?: boolean }>();
-      const statements = installStatements(options.endpoint, options.print ? undefined : options.apiKey);
+      const options = command.optsWithGlobals<SqlInstallOptions>();
+      const key = options.print ? undefined : options.apiKey;
+      const statements = installStatements(options.endpoint, key, options.grant);
       if (options.print) return void context.terminal.out.write(`${statements}\n`);
       await using client = await connected(addressNamed(url, context));
       await asked(client, statements);

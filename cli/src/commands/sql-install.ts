@@ -7,8 +7,9 @@ export const INSTALL_NOTES =
  * Postgres in the user mapping, which only its owner reads, and never in a function's text.
  *
  * @param key undefined: a placeholder, for statements that are printed.
+ * @param role may call the functions beside their owner; a new schema is open to nobody else.
  */
-export function installStatements(endpoint: string, key: string | undefined): string {
+export function installStatements(endpoint: string, key: string | undefined, role?: string): string {
   const split = endpoint.lastIndexOf(':');
   const [host, port] = [endpoint.slice(0, split), endpoint.slice(split + 1)].map(quoted);
   const password = quoted(key ?? 'unused');
@@ -27,7 +28,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   SELECT array_agg(score ORDER BY n) FROM dblink('hotloop', format(
     'SELECT i, predict(%L, list[i]) FROM (SELECT CAST(CAST(%L AS JSON) AS JSON[]) AS list), range(1, %s) r(i)',
     model, to_jsonb(inputs)::text, cardinality(inputs) + 1)) AS t(n bigint, score double precision)
-$$;`;
+$$;
+REVOKE ALL ON FUNCTION hotloop.predict(text, jsonb), hotloop.predict(text, jsonb[]) FROM PUBLIC;${role === undefined ? '' : grants(role)}`;
+}
+
+function grants(role: string): string {
+  const name = `"${role.replaceAll('"', '""')}"`;
+  return `
+GRANT USAGE ON SCHEMA hotloop TO ${name};
+GRANT EXECUTE ON FUNCTION hotloop.predict(text, jsonb), hotloop.predict(text, jsonb[]) TO ${name};`;
 }
 
 function quoted(text: string): string {
