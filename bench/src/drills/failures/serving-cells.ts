@@ -147,7 +147,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
       },
       {
         file: 'preprocessor/src/history/redis-history.test.ts',
-        name: 'has the same contents after any batching',
+        name: 'has the same contents after any',
         titledIn: 'preprocessor/src/testing/history-contract.ts',
       },
       { file: 'platform/src/kafka/kafka.test.ts', name: 'stops within its deadline while the handler fails' },
