@@ -2,7 +2,7 @@ import { calibrated, fitCalibration, fitPlatt, plattProbability } from './calibr
 import { normalQuantile } from './distributions.ts';
 import type { Estimate } from './estimated-performance.ts';
 
-/** Metrics of one class out of several. Of `log_loss` less is better. */
+/** Metrics of classification into several classes. For `log_loss`, lower is better. */
 export type ClassesMetric = 'accuracy' | 'macro_f1' | 'log_loss';
 
 /** Probabilities of one row by class, as the model gives them. */
@@ -12,9 +12,9 @@ export type ClassProbabilities = ArrayLike<number>;
 export type Curve = (probability: number) => number;
 export type ClassCalibration = readonly Curve[];
 
-/** A class with fewer labels, or fewer labels of others, takes the curve of all classes together. */
+/** A class with fewer labels, or fewer labels of other classes, uses the curve shared by all classes. */
 const OWN_CURVE_LABELS = 20;
-/** A class with so many, and so many of others, takes steps (isotonic regression) rather than a curve of two numbers (Platt). */
+/** With this many labels of the class and of other classes, isotonic regression is used instead of Platt scaling. */
 const STEPS_LABELS = 400;
 const EDGE = 1e-7;
 const Z = normalQuantile(0.975);
@@ -54,7 +54,7 @@ function twoNumbers(scores: readonly number[], truths: readonly number[]): Curve
   return (probability) => plattProbability(platt, probability);
 }
 
-/** Most pairs of rows and classes that the shared curve is fitted to. */
+/** Largest number of (row, class) pairs that the shared curve is fitted to. */
 const SHARED_PAIRS = 20_000;
 
 function sharedCurve(rows: readonly ClassProbabilities[], labels: ArrayLike<number>, classes: number): Curve {
@@ -75,7 +75,7 @@ export function calibratedClasses(calibration: ClassCalibration, row: ClassProba
   return sum > 0 ? own.map((p) => p / sum) : own.fill(1 / own.length);
 }
 
-/** The index of the largest, the first of equals. */
+/** Index of the largest probability; the first one if several are equal. */
 export function largestClass(row: ClassProbabilities): number {
   let best = 0;
   for (let k = 1; k < row.length; k++) if (row[k]! > row[best]!) best = k;
@@ -102,7 +102,7 @@ export function classesPerformance(
   const predicted = rows.map(largestClass);
   const { value, effectOf } =
     metric === 'macro_f1' ? macroF1(predicted, truths) : meanOf(metric, rows, predicted);
-  // Variance of a row's effect over its label, and over rows: known labels have none of the first, estimates little of the second.
+  // Variance over the possible labels of a row, and over rows. The first is zero for known labels; the second is small for estimates.
   let [within, sum, squares] = [0, 0, 0];
   let total = 0;
   for (let row = 0; row < n; row++) {
@@ -127,7 +127,7 @@ export function classesPerformance(
   return { value: found, low: found - Z * error, high: found + Z * error, n };
 }
 
-/** What a row adds to the metric when its label is class k. */
+/** Contribution of a row to the metric when its label is class k. */
 type EffectOf = (row: number, k: number) => number;
 
 function meanOf(
@@ -156,7 +156,7 @@ function macroF1(
     sizes[chosen]!++;
     for (let k = 0; k < classes; k++) sizes[k]! += truth[k]!;
   }
-  // An expected count below this is nobody.
+  // An expected count below this is treated as zero.
   const occurs = Array.from(sizes, (size) => size > 1e-9);
   const count = Math.max(1, occurs.filter(Boolean).length);
   const f1 = Array.from(right, (hits, k) => (occurs[k] ? (2 * hits) / sizes[k]! : 0));

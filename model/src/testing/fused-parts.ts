@@ -50,7 +50,7 @@ function tensorsOf(feeds: readonly FusedFeed[], distinctTexts: boolean): Record<
   return tensors;
 }
 
-/** The answers of the plan, the bare network and the decision, one request at a time, as the front door computes them. */
+/** The answers of the plan, the bare network and the decision, one request at a time, as the preprocessor computes them. */
 export async function runParts(
   manifest: Manifest,
   onnx: Uint8Array,

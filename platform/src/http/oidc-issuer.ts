@@ -5,9 +5,9 @@ export interface OidcLoginSettings {
   /** The authenticator must accept its tokens. */
   readonly issuer: string;
   readonly clientId: string;
-  /** Absent for a public client; PKCE protects the exchange in either case. */
+  /** Undefined for a public client; PKCE protects the exchange in either case. */
   readonly clientSecret?: string | undefined;
-  /** Address of the console as browsers see it; default: as in the request. */
+  /** Address of the console as browsers see it; default: the one in the request. */
   readonly consoleUrl?: string | undefined;
   readonly scope: string;
 }
@@ -25,7 +25,7 @@ const tokensSchema = z.object({
   refresh_token: z.string().optional(),
 });
 
-/** The issuer answered, and refused. */
+/** The issuer answered with a rejection. */
 class Refused extends Error {
   constructor(status: number) {
     super(`it answered ${status}`);
@@ -46,7 +46,7 @@ export async function tokensOfCode(
   });
 }
 
-/** New tokens for a refresh token (RFC 6749, section 6); null when the issuer refuses it. Throws UNAVAILABLE while it is away. */
+/** New tokens for a refresh token (RFC 6749, section 6); null when the issuer rejects it. Throws UNAVAILABLE while it cannot be reached. */
 export async function tokensOfRefresh(
   settings: OidcLoginSettings,
   refreshToken: string,

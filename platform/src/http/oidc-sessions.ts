@@ -18,8 +18,8 @@ export interface OidcSessions {
   /** The session for these tokens; null when none of them is valid here, or none fits into a cookie. */
   begin(tokens: OidcTokens): Promise<OidcSession | null>;
   /**
-   * A new session from a refresh cookie; null when the issuer refuses. Tabs that ask at the same time share one answer, because many issuers
-   * accept a refresh token only once. Throws UNAVAILABLE while the issuer is away.
+   * A new session from a refresh cookie; null when the issuer rejects it. Tabs that ask at the same time share one answer, because many issuers
+   * accept a refresh token only once. Throws UNAVAILABLE while the issuer cannot be reached.
    */
   renew(refreshCookie: string | undefined): Promise<OidcSession | null>;
   set(reply: FastifyReply, session: OidcSession, secure: boolean): void;

@@ -85,7 +85,7 @@ export function sessionRoutes(
         const isSound = session.loggedIn && (session.endsInMs === null || session.endsInMs > RENEW_MS);
         if (isSound || logins === undefined) return session;
         const renewed = await logins.renew(request.cookies[REFRESH_COOKIE]).catch((error: unknown) => {
-          // The issuer is away: what is left of the session counts.
+          // The issuer cannot be reached: the session remains valid until it expires.
           if (session.loggedIn) return null;
           throw error;
         });

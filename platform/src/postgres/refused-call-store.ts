@@ -1,6 +1,6 @@
 import { fromPostgresError, type Queryable } from './pool.ts';
 
-/** Calls of one minute that were refused before they reached a model, and so are in no log. */
+/** Number of calls in one minute that were rejected before they reached a model and therefore are not in the log. */
 export interface RefusedCalls {
   readonly model: string;
   /** Milliseconds since 1970 of the minute's start. */
@@ -10,7 +10,7 @@ export interface RefusedCalls {
   calls: number;
 }
 
-/** Adds counts. Rejects UNAVAILABLE while Postgres is away. */
+/** Adds counts. Rejects UNAVAILABLE while Postgres is unavailable. */
 export async function addRefusedCalls(database: Queryable, counts: readonly RefusedCalls[]): Promise<void> {
   if (counts.length === 0) return;
   await database
@@ -27,7 +27,7 @@ export async function addRefusedCalls(database: Queryable, counts: readonly Refu
     });
 }
 
-/** Refused calls of a model since a moment, ascending by time; by minute, or by hour with `minute` its start. */
+/** Rejected calls of a model since a time, in ascending order of time; per minute, or per hour with `minute` as its start. */
 export async function readRefusedCalls(
   database: Queryable,
   model: string,
@@ -45,7 +45,7 @@ export async function readRefusedCalls(
   }));
 }
 
-/** Deletes counts that are too old to be learned from. */
+/** Deletes counts that are too old to train on. */
 export async function dropOldRefusedCalls(database: Queryable, before: number): Promise<void> {
   await database.query('DELETE FROM refused_call WHERE minute < to_timestamp($1 / 1000.0)', [before]);
 }

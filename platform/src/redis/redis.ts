@@ -20,7 +20,10 @@ export interface RedisOptions {
   readonly blocking?: boolean;
   /** How long to wait for the first connection; default 5000. A cache that cannot be reached is opened anyway. */
   readonly connectTimeoutMs?: number;
-  /** For the connection that hears of changed keys (`TrackedReads`): the library passes over those that come by the newer protocol. Default false. */
+  /**
+   * For the connection that receives the names of changed keys (`TrackedReads`): uses RESP2, because the library ignores
+   * invalidation messages of RESP3. Default false.
+   */
   readonly hearsChanges?: boolean;
   readonly name: string;
   readonly log: Log;
@@ -107,7 +110,7 @@ function libraryOptions(options: RedisOptions) {
   const blocking = options.blocking ?? false;
   return {
     lazyConnect: true,
-    // What is subscribed to is asked for anew with every connection.
+    // `TrackedReads` subscribes again itself after each reconnection.
     ...(options.hearsChanges ? { protocol: 2 as const, autoResubscribe: false } : {}),
     connectionName: options.name,
     connectTimeout: 2000,

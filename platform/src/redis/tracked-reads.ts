@@ -3,11 +3,11 @@ import type { Log } from '../log.ts';
 import type { RedisClient } from './redis.ts';
 
 export interface TrackedReadsOptions<T> {
-  /** Reads a value; what it throws, `get` rejects with. */
+  /** Decodes a value. If it throws, `get` rejects with that error. */
   readonly decode: (bytes: Buffer) => T;
-  /** Bytes of values that are kept at most, as Redis holds them. Decoded they take several times as much. */
+  /** Largest total size of the cached values in bytes, as stored in Redis. Decoded they take several times as much. */
   readonly maxBytes: number;
-  /** How often it is asked whether `changes` still hears; default 1 s. */
+  /** Interval of the pings that check the connection `changes`; default 1 s. */
   readonly heartbeatMs?: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -15,9 +15,9 @@ export interface TrackedReadsOptions<T> {
 
 /** Redis sends the names of changed keys here. */
 const CHANGES = '__redis__:invalidate';
-/** Without a word from Redis for so long nothing that is kept is used. */
+/** Cached values are not used when no ping of `changes` sent within this time was answered. */
 const TRUST_MS = 3000;
-/** What an entry takes beside its bytes. */
+/** Estimated overhead of a cache entry, in addition to its value. */
 const ENTRY_BYTES = 200;
 
 interface Entry<T> {
@@ -26,19 +26,20 @@ interface Entry<T> {
 }
 
 /**
- * Reads string values and keeps those that were read lately in this process, for as long as Redis promises to tell of every change (CLIENT
- * TRACKING): `reads` asks, `changes` (opened with `hearsChanges`) hears of changes and is this object's own. A value that is answered was the current one at most
- * a network delay before; when `changes` falls silent, at most three seconds before. While there is no such promise (a cluster, no
- * connection, a server that does not know the command) every read goes to Redis. Disposal stops it; the clients stay the caller's.
+ * Reads string values through a cache in this process, which Redis invalidates (client-side caching, CLIENT TRACKING).
+ * `reads` fetches values; `changes` (opened with `hearsChanges`, used by nothing else) receives the names of changed keys.
+ * A returned value is out of date by at most a network delay; by at most three seconds when `changes` stops responding.
+ * Without tracking (a cluster, no connection, a server that does not know the command) every read goes to Redis.
+ * Disposing stops it; the caller closes the clients.
  */
 export class TrackedReads<T> implements AsyncDisposable {
   readonly redis: RedisClient;
   readonly #changes: RedisClient;
   readonly #options: TrackedReadsOptions<T>;
-  /** In the order in which they were read. */
+  /** Cached entries in the order in which they were read. */
   readonly #kept = new Map<string, Entry<T>>();
   #bytes = 0;
-  /** Keys that changed while their values were on the way, of each read that is under way. */
+  /** One set for each read in flight: the keys that changed since it was sent. */
   readonly #underWay = new Set<Set<string>>();
   /** Grows whenever everything that is kept is forgotten. */
   #epoch = 0;
@@ -68,17 +69,17 @@ export class TrackedReads<T> implements AsyncDisposable {
     if (changes.status === 'ready') void this.#listen();
   }
 
-  /** True while values may be answered without Redis. */
+  /** True while cached values may be returned without asking Redis. */
   get isTracking(): boolean {
     return this.#isTracking && this.#options.clock.monotonic() - this.#heardAt <= TRUST_MS;
   }
 
-  /** The values of some keys, in their order; undefined where there is none. Rejects as Redis does. */
+  /** The values of the keys, in the same order; undefined for keys without a value. Rejects when Redis fails. */
   async get(keys: readonly string[]): Promise<(T | undefined)[]> {
     if (!this.isTracking) return (await this.#fetch(keys)).map((bytes) => this.#decoded(bytes));
     const values: (T | undefined)[] = [];
     const others = new Set<string>();
-    // The first value that is missing is on its way while the others are looked up: often it is the only one.
+    // The first missing value is requested before the others are looked up: often it is the only one.
     let first: Promise<Map<string, T | undefined>> | undefined;
     for (const key of keys) {
       const entry = this.#kept.get(key);
@@ -106,7 +107,7 @@ export class TrackedReads<T> implements AsyncDisposable {
     try {
       for (const [index, found] of (await this.#fetch(keys)).entries()) {
         const key = keys[index] as string;
-        // A copy: the reply's own memory holds all its values.
+        // A copy, because the buffer of the reply contains all its values and would stay in memory.
         const bytes = found && Buffer.from(found);
         const value = this.#decoded(bytes);
         values.set(key, value);
@@ -118,7 +119,7 @@ export class TrackedReads<T> implements AsyncDisposable {
     return values;
   }
 
-  /** Forgets keys that this process has changed itself, before Redis says so. */
+  /** Removes keys that this process has changed itself, without waiting for the message from Redis. */
   drop(keys: Iterable<string>): void {
     for (const key of keys) {
       const entry = this.#kept.get(key);
@@ -155,7 +156,7 @@ export class TrackedReads<T> implements AsyncDisposable {
     }
   }
 
-  /** Null: everything, as after FLUSHDB. */
+  /** Null means that all keys changed, as after FLUSHDB. */
   #changed(keys: readonly Buffer[] | null): void {
     if (keys === null) this.#forget();
     else this.drop(keys.map(String));
@@ -217,7 +218,7 @@ export class TrackedReads<T> implements AsyncDisposable {
     this.#warned = true;
   }
 
-  /** What Redis said before it answers this has been heard. */
+  /** Redis answers in order, so an answered ping shows that all earlier invalidations have arrived. */
   #askForLife(): void {
     if (this.#isDivided) this.#changes.disconnect(true);
     if (!this.#isTracking) return;
