@@ -1,8 +1,8 @@
+import { MINUTE_MS } from '@hotloop/proto/time-units.ts';
 import { describe, expect, it } from 'vitest';
 import { within } from './within.ts';
 
 const never = new Promise<string>(() => undefined);
-const MINUTE_MS = 60_000;
 
 describe('waiting with a deadline', () => {
   it('returns the value of the promise, or its error', async () => {

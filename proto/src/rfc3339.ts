@@ -1,6 +1,7 @@
+import { MINUTE_MS } from './time-units.ts';
+
 const PATTERN =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/;
-const MINUTE_MS = 60_000;
 
 /**
  * Parses an RFC 3339 time, such as `2026-02-28T10:00:00.250+01:00`, as whole milliseconds since 1970; null for any

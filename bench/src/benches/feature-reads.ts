@@ -13,6 +13,7 @@ import { TrackedReads } from '@hotloop/platform/redis/tracked-reads.ts';
 import type { HistoryEntry } from '@hotloop/preprocessor/history/history.ts';
 import { decodeEntity } from '@hotloop/preprocessor/history/packed-entity.ts';
 import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import type { BenchOptions } from '../bench.ts';
 import { type Figure, figure } from '../figure.ts';
 import { quantile } from '../interleave.ts';
@@ -23,7 +24,6 @@ const USERS = 2000;
 const ITEMS = 2000;
 const EVENTS_EACH = 10;
 const CANDIDATES = 200;
-const DAY_MS = 86_400_000;
 const APPEND = 2000;
 const TURNS = 10;
 

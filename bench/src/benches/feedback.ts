@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { startTracing } from '@hotloop/platform/telemetry/tracing.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { COLLECT_DEFAULTS } from '@hotloop/retrainer/datasets/collect-dataset.ts';
 import { datasetCollector } from '@hotloop/retrainer/datasets/dataset-collector.ts';
 import { loopReader } from '@hotloop/retrainer/datasets/loop-state.ts';
@@ -13,7 +14,6 @@ import { type Figure, figure, ratios } from '../figure.ts';
 import { interleave, quantile, type Side, warm } from '../interleave.ts';
 import { type LoopStand, openLoopStand } from '../stand/loop-stand.ts';
 
-const HOUR_MS = 3_600_000;
 const PAUSE_MS = 5;
 const COLLECT_MS = 600_000;
 

@@ -4,11 +4,11 @@ import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { type ArchivedEvent, eventLine, openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { ParquetReader } from '@hotloop/platform/parquet/parquet-file.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 
 const ROWS = 10_000;
 const EVENTS = 60_000;
 const USERS = 200;
-const DAY_MS = 86_400_000;
 const DAYS = 60;
 const OWN_COLUMNS = 10;
 

@@ -5,6 +5,7 @@ import { manifestOf, record } from '@hotloop/model/testing/manifests.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
 import type { HistoryEntry } from '@hotloop/preprocessor/history/history.ts';
 import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
+import { MINUTE_MS } from '@hotloop/proto/time-units.ts';
 import { type Figure, figure } from '../figure.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
 import { startBenchRedis } from '../stand/bench-redis.ts';
@@ -13,7 +14,6 @@ import type { Drill } from './drill.ts';
 const READS = 100_000;
 const USERS = 2000;
 const AT_ONCE = 100;
-const MINUTE_MS = 60_000;
 /** Maximum age of each feature's newest event; for the last feature, of its table. */
 const MAX_AGES_MS = [MINUTE_MS, 15 * MINUTE_MS, 60 * MINUTE_MS, 24 * 60 * MINUTE_MS];
 

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { monitorSchema } from '@hotloop/model/manifest/monitor-schema.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import {
   type CheckResult,
   type Column,
@@ -74,8 +75,6 @@ function markdown(months: readonly Month[]): string[] {
     }),
   ];
 }
-
-const DAY_MS = 86_400_000;
 
 /** Position of a month on the axis, in days, so that there is room for its name. */
 function qualityPicture(quality: readonly Quality[]): string {

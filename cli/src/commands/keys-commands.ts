@@ -1,5 +1,6 @@
 import { ApiKeyStore } from '@hotloop/platform/auth/api-key-store.ts';
 import { ROLES, type Role } from '@hotloop/platform/auth/authorization.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { recordAct } from '@hotloop/retrainer/operations/record-act.ts';
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
@@ -16,8 +17,6 @@ interface KeyOptions extends GlobalOptions {
   readonly project?: string;
   readonly yes?: boolean;
 }
-
-const DAY_MS = 86_400_000;
 
 /** `hotloop keys create|list|rotate|revoke`: API keys in Postgres, of which only a digest is kept. */
 export function addKeyCommands(program: Command, context: CommandContext): void {

@@ -3,8 +3,8 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { fromPostgresError, type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
 import type { RegistrySnapshot } from '@hotloop/platform/registry/snapshot.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 
-const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Rows that were shipped so much later than they were answered are still found. */
 const LATE_MS = 2 * DAY_MS;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { directoryBundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { stays } from '@hotloop/platform/testing/stays.ts';
+import { MINUTE_MS } from '@hotloop/proto/time-units.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { featureManifest, modelOf, storeVersion } from '../testing/model-bundles.ts';
 import { startTestCompute, type TestCompute } from '../testing/start-test-compute.ts';
@@ -30,8 +31,6 @@ beforeEach(async () => {
   await test.until('m', 1, 'ready');
 });
 afterEach(() => test[Symbol.asyncDispose]());
-
-const MINUTE_MS = 60_000;
 
 async function temporaryFolder() {
   const path = await mkdtemp(join(tmpdir(), 'hotloop-store-'));

@@ -3,10 +3,10 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
 import { duringBaseBackup } from '@hotloop/platform/postgres/base-backup.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { archiveFolders, BASE_DESCRIPTION, type BaseDescription, listBases } from './archive-layout.ts';
 import { copyDataFolder } from './copy-data-folder.ts';
 
-const DAY_MS = 86_400_000;
 /** How far back one can restore. */
 const KEEP_MS = 7 * DAY_MS;
 const OBJECTS_EVERY_MS = 10_000;

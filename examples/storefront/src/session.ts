@@ -1,12 +1,11 @@
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { buyingProbability, type Product, type Season, type Visitor, type World } from './world.ts';
 
 /** Products on the shelf that a visitor is shown. */
 export const SHELF = 6;
 /** Views that a visitor brings along from before. */
 export const PAST_VIEWS = 3;
-
-const HOUR_MS = 3_600_000;
 
 /** A product that a visitor looked at, `agoMs` before the session. */
 export interface PastView {

@@ -1,11 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { describe, expect, it } from 'vitest';
 import { openObjectStore } from '../object-store/open-object-store.ts';
 import { type ArchivedEvent, eventLine, openEventArchive } from './event-archive.ts';
 
-const HOUR_MS = 3_600_000;
 const START_MS = Date.UTC(2026, 0, 2, 3);
 
 async function open() {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Attributes } from '@hotloop/model/value.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { type DuckDb, openDuckDb, parquetSource, sqlText } from '../duckdb/duckdb.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 
@@ -47,7 +48,6 @@ export interface EventArchive extends AsyncDisposable {
 }
 
 const ROOT = 'events';
-const HOUR_MS = 3_600_000;
 const MOST_LISTINGS = 5;
 const COLUMNS =
   "{key: 'VARCHAR', type: 'VARCHAR', at_ms: 'BIGINT', arrival_us: 'BIGINT', entities: 'VARCHAR', fields: 'VARCHAR'}";

@@ -2,6 +2,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { describe, expect, it } from 'vitest';
 import { logArchive } from '../archive/log-archive.ts';
 import { openDuckDb, parquetSource } from '../duckdb/duckdb.ts';
@@ -13,7 +14,6 @@ import { createTestDatabase } from '../testing/test-services.ts';
 import { startRetention } from './retention.ts';
 
 const NOW = Date.UTC(2026, 5, 10, 12);
-const DAY_MS = 86_400_000;
 
 describe('retention', () => {
   it('archives a day before it is dropped, and drops none that could not be archived', async () => {

@@ -1,3 +1,4 @@
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import type { Pool } from 'pg';
 import type { ArchivePartition } from '../archive/log-archive.ts';
 import type { Clock } from '../clock.ts';
@@ -13,8 +14,6 @@ export interface RetentionOptions {
   /** Interval of the check for old days; default one hour. The first check is at the start. */
   readonly everyMs?: number;
 }
-
-const HOUR_MS = 3_600_000;
 
 /** Drops days of a partitioned table that are past the retention. Failures are retried at the next check. */
 export function startRetention(

@@ -1,7 +1,6 @@
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import type { PoolClient } from 'pg';
-
-const DAY_MS = 86_400_000;
 
 /** The UTC day, counted from 1970, of a time. A UUIDv7 starts with its time: 6 bytes of milliseconds since 1970. */
 export function partitionDay(ms: number): number {

@@ -1,6 +1,7 @@
 import { eventsOf, NO_EVENTS } from '@hotloop/model/features/event-list.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { record } from '@hotloop/model/testing/manifests.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -17,8 +18,6 @@ export interface OpenedHistory extends AsyncDisposable {
 }
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12);
-
-const DAY_MS = 86_400_000;
 
 /** What functions of history compute from the events since a given time. */
 function totalOf(events: readonly Pick<HistoryEvent, 'atMs' | 'fields' | 'summary'>[], sinceMs: number) {

@@ -2,6 +2,7 @@ import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type RefusedCalls, readRefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
 import type { ModelRecord, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { ROW, SCORE } from './collect.ts';
 import { evaluateSlices } from './evaluate-slices.ts';
 import { measureDrift } from './signals/drift.ts';
@@ -26,7 +27,6 @@ export interface Evaluation {
   readonly baseline: string | null;
 }
 
-const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Past that the calls of an hour are learned from. */
 const LEARNED_MS = 60 * DAY_MS;

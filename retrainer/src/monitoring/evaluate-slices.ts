@@ -1,13 +1,13 @@
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { declaredMissing, judgeFeatures } from './signals/judge-features.ts';
 import type { Signal } from './signals/signal.ts';
 import { sketchLayout } from './sketches/feature-sketch.ts';
 import { listSlices, readBaseline, readSketches, SPANS } from './sketches/sketch-store.ts';
 import { MOST_SLICES, sliceFeatures } from './slices.ts';
 
-const HOUR_MS = 3_600_000;
 const WEEK_MS = 168 * HOUR_MS;
 
 /**

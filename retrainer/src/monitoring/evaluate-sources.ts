@@ -3,6 +3,7 @@ import { type EventShape, readEventShapes } from '@hotloop/platform/postgres/eve
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { readTableAges } from '@hotloop/platform/postgres/table-ages.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { countUnmatched } from '../outcomes/waiting-outcomes.ts';
 import { percent, ruleFor } from './signals/judge-features.ts';
 import { judgeShapes, judgeTables } from './signals/judge-sources.ts';
@@ -11,7 +12,6 @@ import { type HourOfCalls, judgeCallers, judgeSilence } from './signals/traffic.
 import { type UsedEvent, usedEvents, usedTables } from './signals/used-sources.ts';
 import { readCallerHours } from './sketches/call-store.ts';
 
-const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** What came before is compared with. */
 const PAST_MS = 7 * DAY_MS;

@@ -6,6 +6,7 @@ import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
 import { dropOldRefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
+import { DAY_MS, HOUR_MS } from '@hotloop/proto/time-units.ts';
 import type { Trainer } from '../improve/trainer.ts';
 import { requestRun } from '../runs/request-run.ts';
 import { collectLoggedRows } from './collect.ts';
@@ -59,8 +60,6 @@ export const MONITORING_DEFAULTS: MonitoringOptions = {
   closeAfterMs: 2 * 60_000,
 };
 
-const DAY_MS = 86_400_000;
-const HOUR_MS = 3_600_000;
 /** Past that no comparison looks. */
 const SHAPES_KEPT_MS = 8 * DAY_MS;
 const REFUSED_KEPT_MS = 60 * DAY_MS;

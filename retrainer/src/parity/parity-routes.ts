@@ -5,12 +5,12 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { parseRfc3339 } from '@hotloop/proto/rfc3339.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { z } from 'zod';
 import { checkParity } from './check-parity.ts';
 
 /** Events are archived every few seconds; what was asked in the last seconds is left for the next time. */
 const SETTLE_MS = 15_000;
-const DAY_MS = 86_400_000;
 const MOST_REQUESTS = 1_000_000;
 
 export interface ParityRouteDependencies {

@@ -3,6 +3,7 @@ import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { z } from 'zod';
 import { modelHistory } from '../ledger/ledger.ts';
 import { readManifest } from '../rollouts/read-traffic.ts';
@@ -25,7 +26,6 @@ const operate = { requires: 'operate' } as const;
 const model = z.object({ model: z.string() });
 const one = z.object({ model: z.string(), version: z.coerce.number().int().min(1) });
 const said = { actor: z.string().max(200).default(''), reason: z.string().max(2_000).default('') };
-const HOUR_MS = 3_600_000;
 const done = z.object({ model: z.string(), version: z.int(), done: z.string() });
 
 /** What is done to registered versions over HTTP: labels, notes, archive, delete, download, model card. */

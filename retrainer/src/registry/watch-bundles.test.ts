@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { directoryObjectStore } from '@hotloop/platform/object-store/directory-object-store.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { expect, it } from 'vitest';
 import { checkpointKey } from '../improve/run-checkpoints.ts';
 import { createRun } from '../runs/run-store.ts';
@@ -12,7 +13,6 @@ import { collectGarbage } from './collect-garbage.ts';
 import { deleteVersion } from './manage-versions.ts';
 import { takeLanded } from './watch-bundles.ts';
 
-const DAY_MS = 86_400_000;
 const OPTIONS = {
   limits: { maxOnnxBytes: 1 << 24 },
   promotion: { timeoutMs: 10_000, oldFailureMs: 100 },

@@ -7,6 +7,7 @@ import {
   transaction,
 } from '@hotloop/platform/postgres/pool.ts';
 import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import type { LabelledExample } from '../datasets/join.ts';
 import { deviationOf } from './answer-quality.ts';
 import { type ComparisonSums, compareBeforeAfter, comparePairs, compareSplit } from './compare-quality.ts';
@@ -14,8 +15,6 @@ import { knownAt, type PredictionRow, qualityOfRow, readLabels, readPredictions 
 import { readManifest } from './read-traffic.ts';
 import type { Rollout } from './rollout.ts';
 import { type SliceNames, sliceNames } from './slice-names.ts';
-
-const DAY_MS = 86_400_000;
 
 export interface QualityFacts {
   readonly sums: ComparisonSums;

@@ -1,5 +1,6 @@
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { TriggerSpec } from '@hotloop/model/manifest/trigger-schema.ts';
+import { MINUTE_MS } from '@hotloop/proto/time-units.ts';
 
 /** What a trigger looks at. Times are milliseconds since 1970. */
 export interface TriggerFacts {
@@ -24,8 +25,6 @@ export interface DueRun {
   readonly key: string;
   readonly reason: string;
 }
-
-const MINUTE_MS = 60_000;
 
 /** Whether a run is due, and why. Pure. A failed run is not asked for again on the same labels. */
 export function dueRun(trigger: TriggerSpec, facts: TriggerFacts, now: number): DueRun | null {

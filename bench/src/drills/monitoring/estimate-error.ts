@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fitLogistic, logisticProbability } from '@hotloop/model/statistics/logistic-regression.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { type Quality, qualityOverTime } from '@hotloop/retrainer/monitoring/performance/quality.ts';
 import type { ScoredRow } from '@hotloop/retrainer/monitoring/performance/scored-rows.ts';
 
@@ -10,7 +11,6 @@ const NUMBERS = 10;
 const LEARNED = 3;
 /** 12,330 sessions in ten months. */
 const SESSIONS_A_DAY = 40;
-const DAY_MS = 86_400_000;
 
 /**
  * The real sessions, month by month: a model trained on the first months, its AUC by later labels, and its AUC as

@@ -2,6 +2,7 @@ import { FEATURE_STATUS } from '@hotloop/model/features/feature-status.ts';
 import { type Manifest, manifestSchema } from '@hotloop/model/manifest/manifest.ts';
 import type { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { valueOfBin } from '@hotloop/model/statistics/value-sketch.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { groupSignals } from '@hotloop/retrainer/monitoring/incidents/incident.ts';
 import { judgeLabels } from '@hotloop/retrainer/monitoring/performance/judge-labels.ts';
 import { judgeQuality } from '@hotloop/retrainer/monitoring/performance/judge-quality.ts';
@@ -25,7 +26,6 @@ const TRAINING_ROWS = 10_000;
  * Evaluations per day of the rolling one-day window; the monitor's own, every five minutes, differ little in between.
  */
 const JUDGED_A_DAY = 2;
-const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_HOURS = 168;
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Decision } from '@hotloop/model/decision/decision.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { predictionIdOf } from '@hotloop/proto/prediction-id.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import type { BatchRun } from '../batch-run.ts';
 import type { RowAnswer, RowAnswers } from './row-answer.ts';
 import type { RowRequest } from './row-request.ts';
@@ -26,7 +27,6 @@ const ROW_TIMEOUT_MS = 30_000;
 /** What passes when one waits. */
 const PASSING = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'ABORTED']);
 const PAUSES_MS = [200, 1_000, 3_000, 10_000];
-const HOUR_MS = 3_600_000;
 /** The front door refuses ids that are older than a day. */
 const OLDEST_ID_MS = 23 * HOUR_MS;
 

@@ -5,6 +5,7 @@ import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import type { LoopReader } from '../../datasets/loop-state.ts';
 import { exportPredictions } from '../../datasets/predictions/export-predictions.ts';
 import { modelHistory } from '../../ledger/ledger.ts';
@@ -33,7 +34,6 @@ export interface ConsoleDependencies {
   readonly wake: () => void;
 }
 
-const DAY_MS = 86_400_000;
 const reads = { requires: 'operate' } as const;
 const model = z.object({ model: z.string().min(1).max(63) });
 const reason = z.string().trim().max(500).default('');

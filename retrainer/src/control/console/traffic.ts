@@ -1,6 +1,7 @@
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
+import { MINUTE_MS } from '@hotloop/proto/time-units.ts';
 import { sparingly } from '../../datasets/sparingly.ts';
 
 /** Traffic of one model over one step of time. Times in milliseconds since 1970, durations in milliseconds. */
@@ -37,7 +38,6 @@ const TRAFFIC = `
   FROM prediction WHERE prediction_id >= $1 AND variant <> 'shadow' AND ($3::text IS NULL OR model = $3)
   GROUP BY model, step`;
 
-const MINUTE_MS = 60_000;
 const STEPS = 30;
 
 /** What a person may look at: steps of ten seconds, a minute, half an hour. */

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { z } from 'zod';
 import { findVersionManifest } from '../../registry/find-manifest.ts';
 import { exportPredictions, MOST_EXPORTED } from './export-predictions.ts';
 import { csvOfPredictions, writePredictions } from './prediction-files.ts';
 
-const DAY_MS = 86_400_000;
 const number = z.coerce.number().optional();
 const time = z.iso.datetime({ offset: true }).optional();
 

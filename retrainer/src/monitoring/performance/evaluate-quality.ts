@@ -3,6 +3,7 @@ import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { aucStandardError } from '@hotloop/model/statistics/area-under-curve.ts';
 import type { Estimate } from '@hotloop/model/statistics/estimated-performance.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { sliceRows } from '../../improve/slice-rows.ts';
 import { hasOutcomes } from '../../outcomes/outcome-store.ts';
 import { findVersion } from '../../registry/version-store.ts';
@@ -25,7 +26,6 @@ export interface QualityQuestion {
 /** Works a version's quality out; rejects as the database does. */
 export type EvaluateQuality = (question: QualityQuestion, signal: AbortSignal) => Promise<readonly Signal[]>;
 
-const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
 const Z95 = 1.959963984540054;
 const QUALITY_DAYS = 60;

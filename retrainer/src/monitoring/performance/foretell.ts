@@ -1,4 +1,5 @@
 import { fitPlatt, logLoss, type Platt, plattProbability } from '@hotloop/model/statistics/calibration.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import type { LabelledRow, ScoredRow } from './scored-rows.ts';
 
 /** Labels that a calibration needs in any case, and of each side. */
@@ -7,7 +8,6 @@ const LEAST_OF_A_SIDE = 20;
 /** Labels of a calibration that follows change, and of one that does not waver. */
 const FRESH_LABELS = 100;
 const MANY_LABELS = 5_000;
-const DAY_MS = 86_400_000;
 
 /** How labels are foretold from scores. */
 export interface Forecast<Fit, Expected> {

@@ -2,12 +2,12 @@ import type { MonitorSpec } from '@hotloop/model/manifest/monitor-schema.ts';
 import { adjustedForFalseDiscoveries } from '@hotloop/model/statistics/benjamini-hochberg.ts';
 import { normalTwoSided } from '@hotloop/model/statistics/distributions.ts';
 import type { Estimate } from '@hotloop/model/statistics/estimated-performance.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { percent, ruleFor } from '../signals/judge-features.ts';
 import type { Signal } from '../signals/signal.ts';
 import { estimateQuality, lossBetween, measureQuality, type QualityMetric } from './quality.ts';
 import type { ScoredRow } from './scored-rows.ts';
 
-const DAY_MS = 86_400_000;
 /** Labels of the newest days are compared once there are so many. */
 const LEAST_LABELS = 200;
 /** A day whose labelled share is below this part of what older days have has not matured. */

@@ -1,3 +1,4 @@
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { isBetterHigher, type Quality } from '../performance/quality.ts';
 import type { HourOfCalls } from '../signals/traffic.ts';
 import { escaped } from './escaped.ts';
@@ -7,7 +8,6 @@ const HEIGHT = 260;
 const [LEFT, RIGHT, TOP, BOTTOM] = [52, 16, 30, 30] as const;
 const MUTED = '#7a8494';
 const [BLUE, ORANGE, RED] = ['#2563eb', '#d9730d', '#c81e3a'] as const;
-const DAY_MS = 86_400_000;
 
 /** A moment that explains a change: a version that went live, a producer that changed its messages. */
 export interface Mark {

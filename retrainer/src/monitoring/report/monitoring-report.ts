@@ -3,6 +3,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type RefusedCalls, readRefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
 import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { QUEUE_US, ROW, RUN_US, SCORE } from '../collect.ts';
 import { baselineFor, evaluateDay, evaluateRecent, RECENT_MS } from '../evaluate-model.ts';
 import type { Incident } from '../incidents/incident.ts';
@@ -16,8 +17,6 @@ import { expectedCalls, type HourOfCalls, withRefused } from '../signals/traffic
 import { type CallSummary, readCalls, summariseCalls } from '../sketches/call-store.ts';
 import { type FeatureSketch, type SketchedFeature, sketchLayout } from '../sketches/feature-sketch.ts';
 import { readSketches, SPANS } from '../sketches/sketch-store.ts';
-
-const DAY_MS = 86_400_000;
 
 export interface FeatureReport {
   readonly name: string;

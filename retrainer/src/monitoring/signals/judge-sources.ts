@@ -2,6 +2,7 @@ import type { SignalKind } from '@hotloop/model/manifest/monitor-schema.ts';
 import { wilsonInterval } from '@hotloop/model/statistics/distributions.ts';
 import type { EventShape } from '@hotloop/platform/postgres/event-shape-store.ts';
 import type { TableAge } from '@hotloop/platform/postgres/table-ages.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { percent } from './judge-features.ts';
 import { SeenShapes, type Sides, TYPES } from './seen-shapes.ts';
 import type { Producer, Severity, Signal } from './signal.ts';
@@ -15,7 +16,6 @@ const RARE_SIZE = 0.01;
 const LEAST_POWERS = 1.5;
 /** A table is stale when it is this many times older than it usually gets. */
 const STALE_TIMES = 3;
-const HOUR_MS = 3_600_000;
 
 /** What a producer changed in its messages, and messages that come late. Pure. */
 export function judgeShapes(

@@ -1,12 +1,11 @@
 import type { MonitorSpec } from '@hotloop/model/manifest/monitor-schema.ts';
 import { poissonAtLeast, poissonAtMost } from '@hotloop/model/statistics/distributions.ts';
 import type { RefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
+import { HOUR_MS, MINUTE_MS } from '@hotloop/proto/time-units.ts';
 import { percent } from './judge-features.ts';
 import type { Signal } from './signal.ts';
 
-const HOUR_MS = 3_600_000;
 const WEEK_HOURS = 168;
-const MINUTE_MS = 60_000;
 /** Of one caller among several. */
 const CALLER_SILENCE_MS = 10 * MINUTE_MS;
 /** Of a longer pause the rest is left out. */

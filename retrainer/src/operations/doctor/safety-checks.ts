@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { ApiKeyStore } from '@hotloop/platform/auth/api-key-store.ts';
+import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { verifyLedger } from '../../ledger/ledger.ts';
 import { type Checks, ill, well } from './check.ts';
 
 const SOON_DAYS = 14;
 const BACKUP_DAYS = 7;
-const DAY_MS = 86_400_000;
 
 /** Keys, certificates, the ledger and backups. */
 export const SAFETY_CHECKS: Checks = {
