@@ -4,14 +4,18 @@ import { HISTORY_FUNCTIONS, SOURCES, TRANSFORMS } from '@hotloop/model/features/
 import { decodeManifest } from '@hotloop/model/manifest/decode-manifest.ts';
 import type { InferredManifest } from '@hotloop/model/manifest/infer-manifest.ts';
 import type { Command } from 'commander';
-import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
+import {
+  type CommandContext,
+  controlClient,
+  frontDoorClient,
+  type GlobalOptions,
+  present,
+} from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
-import { ControlClient } from '../control-client.ts';
 import { draft, modelName } from '../draft-model.ts';
 import { table } from '../terminal.ts';
 import { addBackfill, addSelect } from './features-select.ts';
 
-const DEFAULT_FRONT_DOOR = 'http://127.0.0.1:7480';
 /** Columns of one feature that the text form shows; --json has them all. */
 const SHOWN_COLUMNS = 8;
 
@@ -20,7 +24,6 @@ interface ExplainOptions extends GlobalOptions {
   readonly entity?: readonly string[];
   readonly candidates?: string;
   readonly useVersion?: string;
-  readonly http: string;
 }
 
 interface InferOptions extends GlobalOptions {
@@ -68,15 +71,10 @@ export function addFeaturesCommands(program: Command, context: CommandContext): 
     .option('-e, --entity <name=id...>', 'further entities')
     .option('-c, --candidates <file>', 'JSON list: [{"id": "p1", "price": 3}]; - reads stdin')
     .option('--use-version <version>', 'a version number, or live, candidate, previous')
-    .option('--http <url>', 'where the front door serves HTTP', DEFAULT_FRONT_DOOR)
     .addHelpText('after', `\nExample: hotloop features explain purchase-intent --user u1 '{"visits": 3}'`)
     .action(async (model: string, request: string | undefined, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ExplainOptions>();
-      const client = new ControlClient({
-        url: options.http,
-        signal: context.signal,
-        ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
-      });
+      const client = frontDoorClient(options, context.signal);
       const body = await explainBody(request, options, context);
       const explained = await client.post<Explanation>(
         `/v1/models/${encodeURIComponent(model)}/explain`,
