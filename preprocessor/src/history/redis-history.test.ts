@@ -4,6 +4,7 @@ import { systemClock } from '@hotloop/platform/clock.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openRedis, type RedisClient } from '@hotloop/platform/redis/redis.ts';
 import { createTestRedis } from '@hotloop/platform/testing/test-services.ts';
+import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { describe, expect, it } from 'vitest';
 import { startCountingProxy } from '../testing/counting-proxy.ts';
 import { describeHistory } from '../testing/history-contract.ts';
@@ -49,6 +50,9 @@ const reads = (count: number) =>
   entries(count).map(({ entity, entityId, event }) => ({
     ...{ entity, entityId, event, sinceMs: 0, limit: 10, fields: true },
   }));
+
+/** Older events are stored by slices of this length. */
+const SLICE_MS = 6 * HOUR_MS;
 
 /** Events of one entity, newest first, ten minutes apart. */
 const manyEvents = (count: number, entity = 'item'): HistoryEntry[] =>
@@ -130,7 +134,9 @@ describe('Redis history', () => {
     };
     expect(await trips({ limit: 256 })).toBe(1);
     expect(await trips({ summarize: { events: 0, edgesMs: [] } })).toBe(1);
-    expect(await trips({ summarize: { events: 0, edgesMs: [Date.now() - 40 * 3_600_000] } })).toBe(2);
+    // In the middle of a slice of six hours, and older than the events that are read first.
+    const edgeMs = (Math.floor(Date.now() / SLICE_MS) - 20) * SLICE_MS + SLICE_MS / 2;
+    expect(await trips({ summarize: { events: 0, edgesMs: [edgeMs] } })).toBe(2);
     expect(await trips({})).toBe(2);
   });
 
