@@ -9,7 +9,7 @@ export async function confirmed(
 ): Promise<void> {
   if (options.yes) return;
   if (!context.terminal.err.isTTY || options.json)
-    throw new CommandError(`${question} --yes says so where nobody can be asked`);
+    throw new CommandError(`${question} This needs --yes where no terminal is attached`);
   const { confirm, isCancel } = await import('@clack/prompts');
   const answer = await confirm({ message: question, initialValue: false, output: context.terminal.err });
   if (isCancel(answer) || !answer) throw new CommandError('nothing was done');

@@ -183,7 +183,7 @@ describe('an entity that is forgotten', () => {
 });
 
 describe('an entity with a short id', () => {
-  it('takes nobody along whose rows merely hold the same text', async () => {
+  it('keeps the rows of others that merely contain the same text', async () => {
     await using stores = await openStores();
     const place = await mkdtemp(join(tmpdir(), 'hotloop-forget-'));
     await using _removed = { [Symbol.asyncDispose]: () => rm(place, { recursive: true, force: true }) };

@@ -3,7 +3,7 @@ import type { Session } from './api/types.ts';
 
 const Roles = createContext<readonly string[]>([]);
 
-/** Makes the roles of whoever is logged in known to everything inside. */
+/** Provides the roles of the current user to all components inside. */
 export function Permissions({ session, children }: { session: Session; children: ReactNode }) {
   return <Roles value={session.roles}>{children}</Roles>;
 }

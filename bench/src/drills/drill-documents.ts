@@ -8,6 +8,7 @@ import {
   desksOf,
   deskTopic,
   FILED_TOPIC,
+  filedEvent,
   type Letter,
   letterManifest,
   REQUESTS_TOPIC,
@@ -135,16 +136,7 @@ async function file(
     FILED_TOPIC,
     filed.map(({ letter }) => ({
       key: letter,
-      value: JSON.stringify({
-        ...{
-          specversion: '1.0',
-          id: randomUUID(),
-          source: '/desks',
-          type: 'filed',
-          time: new Date().toISOString(),
-        },
-        data: { keys: { letter }, desk: deskOf.get(letter) ?? '' },
-      }),
+      value: filedEvent(letter, deskOf.get(letter) ?? '', randomUUID(), new Date()),
     })),
   );
 }

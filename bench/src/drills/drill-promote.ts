@@ -7,7 +7,7 @@ import { PREDICT_MODEL, predictManifest } from '../models/bench-requests.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
 import { openRolloutStand, type RolloutStand } from '../stand/rollout-stand.ts';
 import type { Drill } from './drill.ts';
-import { until } from './rollout/ask-steadily.ts';
+import { until } from './until.ts';
 
 /**
  * Time limit for every promotion to end, including restarts, the lease of a lost retrainer and the liveness timeout

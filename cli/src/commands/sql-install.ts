@@ -7,7 +7,7 @@ export const INSTALL_NOTES =
  * Postgres in the user mapping, which only its owner reads, and never in a function's text.
  *
  * @param key undefined: a placeholder, for statements that are printed.
- * @param role may call the functions beside their owner; a new schema is open to nobody else.
+ * @param role is granted the right to call the functions; without it only their owner has it.
  */
 export function installStatements(endpoint: string, key: string | undefined, role?: string): string {
   const split = endpoint.lastIndexOf(':');

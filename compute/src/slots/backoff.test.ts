@@ -31,7 +31,7 @@ describe('the wait before a retry', () => {
     expect(backoff.stumbled()).toBe(0);
   });
 
-  it('grows on where it went well only for a moment, and begins anew where it did for long', () => {
+  it('keeps growing after a short success, and starts over after a long success', () => {
     const { backoff, pass } = onClock();
     backoff.failed();
     backoff.succeeded();

@@ -8,7 +8,7 @@ const TIMES = [
   ['every', 'Every so often'],
 ] as const;
 
-/** A new schedule. The server checks it; what it says is shown as it says it. */
+/** Creates a schedule. The server validates it, and its error message is shown unchanged. */
 export function ScheduleDialog({ taken, onClose }: { taken: readonly string[]; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();

@@ -82,7 +82,7 @@ describe.runIf(hasHelm)('the Helm chart', { timeout: 60_000 }, () => {
       ).toHaveLength(4);
   });
 
-  it('has batch workers that nobody calls, and SQL as one more front door where it is wanted', async () => {
+  it('has batch workers without a service, and an optional SQL endpoint', async () => {
     const rendered = (await render(['sql.enabled=true'])).filter(({ metadata }) =>
       /-(batch|sql)$/.test(metadata.name),
     );

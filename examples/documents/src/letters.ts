@@ -25,6 +25,14 @@ export const REQUESTS_TOPIC = 'letters';
 export const FILED_TOPIC = 'letters-filed';
 export const deskTopic = (desk: string): string => `desk.${desk.replaceAll(/[^A-Za-z0-9._-]/g, '_')}`;
 
+/** The event with which a department files a letter: at the desk where it belongs. `id` is unique among the events. */
+export function filedEvent(letter: string, desk: string, id: string, at: Date): string {
+  return JSON.stringify({
+    ...{ specversion: '1.0', id, source: '/desks', type: 'filed', time: at.toISOString() },
+    data: { keys: { letter }, desk },
+  });
+}
+
 /** model.yaml of the router: hashed words and pairs of words, one class for each desk. */
 export function letterManifest(desks: readonly string[]): string {
   return `# Which department does a letter belong to? Letters come from a topic; each is sent on to its department's topic.

@@ -102,7 +102,7 @@ export const monitorSchema = z
     escalate: z
       .strictObject({ after: durationSchema.default('1h'), to: z.array(receiverSchema).min(1).max(10) })
       .optional()
-      .describe('Where an incident is sent that nobody has acknowledged'),
+      .describe('Where an incident is sent if it is not acknowledged in time'),
   })
   .describe('What is watched, when it alarms, and where alarms go');
 

@@ -280,7 +280,7 @@ describe('journal', () => {
     }
   });
 
-  it('begins a segment anew where an attempt on a full disk left the start of one', async () => {
+  it('starts a segment again if an attempt on a full disk left an incomplete one', async () => {
     await using journal = open({ segmentBytes: 4_200 });
     writeFileSync(segmentPath(directory, journal.written().segment + 1), 'HLJ1 and no more');
     for (let index = 0; index < 15; index++)

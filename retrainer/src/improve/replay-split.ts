@@ -10,8 +10,9 @@ import {
   type PoolClient,
   transaction,
 } from '@hotloop/platform/postgres/pool.ts';
+import { readLabels } from '../datasets/read-labels.ts';
 import { deviationOf } from '../rollouts/answer-quality.ts';
-import { qualityOfRow, readLabels, readPredictions } from '../rollouts/judged-answers.ts';
+import { qualityOfRow, readPredictions } from '../rollouts/judged-answers.ts';
 
 /** One answer of a split whose outcome is known. */
 export interface SplitAnswer {
@@ -65,7 +66,7 @@ async function read(client: PoolClient, manifest: Manifest, { versions, since, n
     withFeatures: false,
   });
   const rows = logged.filter(({ propensity, variant }) => propensity < 1 && variant !== 'shadow');
-  const labels = await readLabels(client, manifest, rows, now);
+  const { examples: labels } = await readLabels(client, manifest, rows, now);
   const deviation = deviationOf(manifest, labels);
   const answers = rows.flatMap((row): SplitAnswer[] => {
     const examples = labels.get(row.prediction_id);

@@ -1,10 +1,9 @@
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
-import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { PoolClient } from '@hotloop/platform/postgres/pool.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
-import { CLOCK_SKEW_MS, joinOutcomes, type LabelledExample } from '../datasets/join.ts';
-import { outcomeCut, readOutcomesOf } from '../outcomes/outcome-store.ts';
+import type { LabelledExample } from '../datasets/join.ts';
+import type { LabelledPrediction } from '../datasets/read-labels.ts';
 import { answerQuality } from './answer-quality.ts';
 import { type LoggedOutputs, loggedNumbers } from './logged-outputs.ts';
 
@@ -12,15 +11,10 @@ import { type LoggedOutputs, loggedNumbers } from './logged-outputs.ts';
 const MOST_PREDICTIONS = 100_000;
 
 /** A logged answer, as far as its quality depends on it. */
-export interface PredictionRow extends LoggedOutputs {
-  readonly prediction_id: string;
-  readonly at_ms: string;
+export interface PredictionRow extends LoggedOutputs, LabelledPrediction {
   readonly version: number;
   readonly variant: string;
   readonly propensity: number;
-  readonly entities: Record<string, string>;
-  readonly candidates: string[];
-  readonly rows: number;
   /** Null where they were not asked for. */
   readonly features: Buffer | null;
 }
@@ -47,43 +41,6 @@ export async function readPredictions(
     [firstPredictionIdAt(since), model, versions, withFeatures],
   );
   return rows.reverse();
-}
-
-/** Labels that are final, by prediction. Where only positives are reported, a prediction's label is not known before its window ends. */
-export async function readLabels(
-  client: PoolClient,
-  manifest: Manifest,
-  predictions: readonly PredictionRow[],
-  now: number,
-): Promise<Map<string, LabelledExample[]>> {
-  const rule = labelRule(manifest);
-  const asked = predictions.filter((row) => row.variant !== 'shadow');
-  const [first, last] = [asked[0], asked.at(-1)];
-  if (!first || !last) return new Map();
-  const cut = await outcomeCut(client, manifest.name);
-  const joined = joinOutcomes(
-    asked.map((row) => ({
-      predictionId: row.prediction_id,
-      at: Math.round(Number(row.at_ms)),
-      entities: row.entities,
-      candidates: row.candidates,
-      rows: row.rows,
-      shown: null,
-    })),
-    await readOutcomesOf(client, {
-      ...{ model: manifest.name, cut, firstId: first.prediction_id, lastId: last.prediction_id },
-      keyed: manifest.outcome.join ? [Number(first.at_ms) - CLOCK_SKEW_MS, now + CLOCK_SKEW_MS] : null,
-    }),
-    {
-      keys: manifest.outcome.join ?? [],
-      windowMs: durationMs(manifest.outcome.window),
-      otherwise: rule.otherwise,
-      labelOf: (event) => rule.labelOf(event),
-    },
-    now,
-  );
-  const final = rule.isOneSided ? joined.examples.filter(({ open }) => !open) : joined.examples;
-  return Map.groupBy(final, (example) => example.predictionId);
 }
 
 /** The quality of one answer whose labels are known, from 0 to 1; null where its outputs cannot be judged. */

@@ -9,9 +9,10 @@ import {
 import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
 import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import type { LabelledExample } from '../datasets/join.ts';
+import { readLabels } from '../datasets/read-labels.ts';
 import { deviationOf } from './answer-quality.ts';
 import { type ComparisonSums, compareBeforeAfter, comparePairs, compareSplit } from './compare-quality.ts';
-import { knownAt, type PredictionRow, qualityOfRow, readLabels, readPredictions } from './judged-answers.ts';
+import { knownAt, type PredictionRow, qualityOfRow, readPredictions } from './judged-answers.ts';
 import { readManifest } from './read-traffic.ts';
 import type { Rollout } from './rollout.ts';
 import { type SliceNames, sliceNames } from './slice-names.ts';
@@ -57,7 +58,9 @@ async function read(client: PoolClient, rollout: Rollout, now: number): Promise<
     ...{ model, versions: [version, fromVersion], since },
     withFeatures: rollout.plan.guards?.slices !== undefined,
   });
-  const labels = await readLabels(client, manifest, predictions, now);
+  // Nobody saw the answer of a shadow; its outcomes are those of the live answer to the same request.
+  const asked = predictions.filter(({ variant }) => variant !== 'shadow');
+  const { examples: labels } = await readLabels(client, manifest, asked, now);
   const deviation = deviationOf(manifest, labels);
   const known: Known[] = [];
   const slicesOf = sliceNames(manifest, rollout.plan.guards?.slices ?? []);

@@ -5,6 +5,7 @@ import { type Child, startChild } from '../../child.ts';
 import { type Figure, figure } from '../../figure.ts';
 import { openLoopStand } from '../../stand/loop-stand.ts';
 import type { Drill } from '../drill.ts';
+import { until } from '../until.ts';
 
 const worker = fileURLToPath(new URL('../../stand/training-worker.ts', import.meta.url));
 const MODEL = 'fenced';
@@ -30,20 +31,24 @@ export const drillFenced: Drill = async ({ say }): Promise<Figure[]> => {
   await createRun(pool, { runId, model: MODEL, key: runId, reason: 'drill', hold: true });
   const args = [stand.databaseUrl, stand.store, runId, String(LEASE_MS)];
   await using first = await startChild(worker, { args });
-  await until('the first worker to train', async () => (await stateOf(first)) === 'training');
+  await until('the first worker to train', async () => (await stateOf(first)) === 'training', LIMIT_MS);
   first.process.kill('SIGSTOP');
   say('the first worker is frozen in its training');
-  await until('its lease to end', async () => {
-    const { rows } = await pool.query<{ over: boolean }>(
-      'SELECT lease_until < now() AS over FROM training_run WHERE run_id = $1',
-      [runId],
-    );
-    return rows[0]?.over === true;
-  });
+  await until(
+    'its lease to end',
+    async () => {
+      const { rows } = await pool.query<{ over: boolean }>(
+        'SELECT lease_until < now() AS over FROM training_run WHERE run_id = $1',
+        [runId],
+      );
+      return rows[0]?.over === true;
+    },
+    LIMIT_MS,
+  );
   await using second = await startChild(worker, { args });
-  await until('the second worker to end', async () => (await stateOf(second)) === 'ended');
+  await until('the second worker to end', async () => (await stateOf(second)) === 'ended', LIMIT_MS);
   first.process.kill('SIGCONT');
-  await until('the first worker to end', async () => (await stateOf(first)) === 'ended');
+  await until('the first worker to end', async () => (await stateOf(first)) === 'ended', LIMIT_MS);
   const run = await findRun(pool, runId);
   const { rows } = await pool.query<{ versions: number }>(
     'SELECT count(*)::int AS versions FROM model_version WHERE model = $1 AND run_id = $2',
@@ -57,12 +62,4 @@ export const drillFenced: Drill = async ({ say }): Promise<Figure[]> => {
 
 async function stateOf(child: Child): Promise<string> {
   return (await child.ask('state', {})) as string;
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + LIMIT_MS;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`timed out waiting for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }

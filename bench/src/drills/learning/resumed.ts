@@ -10,6 +10,7 @@ import { type Child, startChild } from '../../child.ts';
 import { type Figure, figure } from '../../figure.ts';
 import { type LoopStand, openLoopStand } from '../../stand/loop-stand.ts';
 import type { Drill } from '../drill.ts';
+import { until } from '../until.ts';
 
 const worker = fileURLToPath(new URL('../../stand/training-worker.ts', import.meta.url));
 const MODEL = 'resumed';
@@ -34,22 +35,26 @@ export const drillResumed: Drill = async ({ say }): Promise<Figure[]> => {
   );
   const killed = await requestRun(stand);
   await using first = await startWorker(stand, killed);
-  await until('the first checkpoint', () => hasCheckpoint(stand, killed));
+  await until('the first checkpoint', () => hasCheckpoint(stand, killed), LIMIT_MS);
   first.process.kill('SIGKILL');
   say('the first worker is killed in its training');
-  await until('its lease to end', async () => {
-    const { rows } = await stand.pool.query<{ over: boolean }>(
-      'SELECT lease_until < now() AS over FROM training_run WHERE run_id = $1',
-      [killed],
-    );
-    return rows[0]?.over === true;
-  });
+  await until(
+    'its lease to end',
+    async () => {
+      const { rows } = await stand.pool.query<{ over: boolean }>(
+        'SELECT lease_until < now() AS over FROM training_run WHERE run_id = $1',
+        [killed],
+      );
+      return rows[0]?.over === true;
+    },
+    LIMIT_MS,
+  );
   await using second = await startWorker(stand, killed);
-  await until('the second worker to end', async () => (await stateOf(second)) === 'ended');
+  await until('the second worker to end', async () => (await stateOf(second)) === 'ended', LIMIT_MS);
   const resumed = await toldBy(second);
   const whole = await requestRun(stand);
   await using third = await startWorker(stand, whole);
-  await until('the third worker to end', async () => (await stateOf(third)) === 'ended');
+  await until('the third worker to end', async () => (await stateOf(third)) === 'ended', LIMIT_MS);
   const uninterrupted = await toldBy(third);
   const isLeft = await hasCheckpoint(stand, killed);
   say(
@@ -71,13 +76,17 @@ async function isCancelled(stand: LoopStand, say: (text: string) => void): Promi
   const foldersBefore = await trainingFolders();
   const runId = await requestRun(stand);
   await using child = await startWorker(stand, runId);
-  await until('progress', async () => {
-    const { progress } = await toldBy(child);
-    return progress > 2 && ((await findRun(stand.pool, runId))?.progress ?? 0) > 0;
-  });
+  await until(
+    'progress',
+    async () => {
+      const { progress } = await toldBy(child);
+      return progress > 2 && ((await findRun(stand.pool, runId))?.progress ?? 0) > 0;
+    },
+    LIMIT_MS,
+  );
   const begun = performance.now();
   await cancelRun(stand.pool, runId, 'drill', Date.now());
-  await until('the worker to end', async () => (await stateOf(child)) === 'ended');
+  await until('the worker to end', async () => (await stateOf(child)) === 'ended', LIMIT_MS);
   const run = await findRun(stand.pool, runId);
   const isClean = (await trainingFolders()) <= foldersBefore && (await digestOf(stand, runId)) === undefined;
   say(
@@ -131,12 +140,4 @@ async function toldBy(child: Child): Promise<Told> {
 
 async function stateOf(child: Child): Promise<string> {
   return (await child.ask('state', {})) as string;
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + LIMIT_MS;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`timed out waiting for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }

@@ -2,7 +2,7 @@ import { type Figure, figure } from '../../figure.ts';
 import { benchFolder } from '../../stand/bench-folder.ts';
 import { openRolloutStand } from '../../stand/rollout-stand.ts';
 import type { Drill } from '../drill.ts';
-import { until } from './ask-steadily.ts';
+import { until } from '../until.ts';
 import { DRILL_MODEL, drillManifest, linearScore } from './drill-models.ts';
 
 /** Nothing listens at this address. */

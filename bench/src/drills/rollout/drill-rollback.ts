@@ -3,7 +3,8 @@ import { type Figure, figure } from '../../figure.ts';
 import { benchFolder } from '../../stand/bench-folder.ts';
 import { openRolloutStand, type RolloutStand } from '../../stand/rollout-stand.ts';
 import type { Drill } from '../drill.ts';
-import { type Asked, type Asking, askSteadily, until } from './ask-steadily.ts';
+import { until } from '../until.ts';
+import { type Asked, type Asking, askSteadily } from './ask-steadily.ts';
 import { DRILL_MODEL, drillManifest, linearScore } from './drill-models.ts';
 
 const NODES = 3;

@@ -5,7 +5,8 @@ import { benchFolder } from '../../stand/bench-folder.ts';
 import { processTree } from '../../stand/process-tree.ts';
 import { openRolloutStand, type RolloutStand } from '../../stand/rollout-stand.ts';
 import type { Drill } from '../drill.ts';
-import { askSteadily, until } from './ask-steadily.ts';
+import { until } from '../until.ts';
+import { askSteadily } from './ask-steadily.ts';
 import { DRILL_MODEL, drillManifest, linearScore } from './drill-models.ts';
 
 const PAIRS = 10;

@@ -4,6 +4,7 @@ import {
   desksOf,
   deskTopic,
   FILED_TOPIC,
+  filedEvent,
   letterManifest,
   REQUESTS_TOPIC,
   readLetters,
@@ -70,7 +71,7 @@ const letters: TourStep = {
     // A department returns a letter with the right department: the outcome that the next version is trained on.
     await context.producer.send(
       FILED_TOPIC,
-      sent.map(({ id, desk }) => ({ key: id, value: filed(id, desk) })),
+      sent.map(({ id, desk }) => ({ key: id, value: filedEvent(id, desk, randomUUID(), new Date()) })),
     );
     await context.until('the outcomes of all letters', async () => {
       const { outcomes, outcomesUnmatched } = await context.client.loop('letters');
@@ -140,15 +141,5 @@ function deskReader(context: TourContext, groupId: string, desks: readonly strin
     },
   };
 }
-
-const filed = (letter: string, desk: string): string =>
-  JSON.stringify({
-    specversion: '1.0',
-    id: randomUUID(),
-    source: '/desks',
-    type: 'filed',
-    time: new Date().toISOString(),
-    data: { keys: { letter }, desk },
-  });
 
 export const LETTER_STEPS: readonly TourStep[] = [letters, scans];

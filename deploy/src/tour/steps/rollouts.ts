@@ -42,7 +42,7 @@ async function pushThreshold(context: TourContext, threshold: number): Promise<n
 
 const shadow: TourStep = {
   name: 'shadow',
-  about: 'A new version gets copies of the requests; its answers are logged and nobody sees them.',
+  about: 'A new version gets copies of the requests; its answers are logged and not returned.',
   async run(context) {
     const version = await pushThreshold(context, 0.4);
     context.notes.set('rollout-version', String(version));

@@ -1,10 +1,7 @@
-import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
-import { labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { Tensor } from '@hotloop/model/tensor.ts';
 import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
-import { CLOCK_SKEW_MS, joinOutcomes } from '../../datasets/join.ts';
-import { outcomeCut, readOutcomesOf } from '../../outcomes/outcome-store.ts';
+import { type LabelledPrediction, readLabels } from '../../datasets/read-labels.ts';
 import { rowOutputs, scoresOf } from '../row-outputs.ts';
 
 /** What the model said of one row, and what was then reported; null while no label is known. */
@@ -37,13 +34,8 @@ const PREDICTIONS = `
     AND at >= to_timestamp($2 / 1000.0)
   ORDER BY prediction_id DESC LIMIT $3`;
 
-interface PredictionRow {
-  readonly prediction_id: string;
-  readonly at_ms: string;
+interface PredictionRow extends LabelledPrediction {
   readonly version: number;
-  readonly entities: Record<string, string>;
-  readonly candidates: string[];
-  readonly rows: number;
   readonly outputs: Buffer | null;
   readonly output_spec: { name: string; datatype: Tensor['datatype']; shape: number[] }[];
 }
@@ -57,46 +49,16 @@ export async function readScoredRows(
   limit: number,
 ): Promise<ScoredRows> {
   const { rows } = await pool.query<PredictionRow>(PREDICTIONS, [manifest.name, since, limit]);
-  const first = rows.at(-1);
-  if (!first) return { rows: [], unmatched: 0 };
-  const rule = labelRule(manifest);
-  const cut = await outcomeCut(pool, manifest.name);
-  const keys = manifest.outcome.join ?? [];
-  const earliest = Number(first.at_ms) - CLOCK_SKEW_MS;
-  const events = await transaction(pool, (client) =>
-    readOutcomesOf(client, {
-      ...{ model: manifest.name, cut, firstId: first.prediction_id, lastId: rows[0]!.prediction_id },
-      keyed: keys.length === 0 ? null : [earliest, now],
-    }),
+  const { examples, unmatched } = await transaction(pool, (client) =>
+    readLabels(client, manifest, rows, now),
   );
-  const joined = joinOutcomes(
-    rows.map((row) => ({
-      predictionId: row.prediction_id,
-      at: Math.round(Number(row.at_ms)),
-      entities: row.entities,
-      candidates: row.candidates,
-      rows: row.rows,
-      shown: null,
-    })),
-    events,
-    {
-      keys,
-      windowMs: durationMs(manifest.outcome.window),
-      otherwise: rule.otherwise,
-      labelOf: (event) => rule.labelOf(event),
-    },
-    now,
-  );
-  const labels = new Map<string, number>();
-  for (const example of joined.examples)
-    if (!(rule.isOneSided && example.open))
-      labels.set(`${example.predictionId} ${example.row}`, example.label);
   const scored = rows.flatMap((row): ScoredRow[] => {
     const outputs = rowOutputs(row, manifest);
     const scores = scoresOf(row, manifest);
     const at = Math.round(Number(row.at_ms));
+    const labels = new Map(examples.get(row.prediction_id)?.map((example) => [example.row, example.label]));
     return Array.from({ length: row.rows }, (_v, index) => index).flatMap((index) => {
-      const label = labels.get(`${row.prediction_id} ${index}`) ?? null;
+      const label = labels.get(index) ?? null;
       const about = { at, version: row.version, predictionId: row.prediction_id, row: index };
       const own = outputs[index];
       if (manifest.task === 'multilabel' && own)
@@ -111,7 +73,7 @@ export async function readScoredRows(
         : { ...about, score, label };
     });
   });
-  return { rows: scored.reverse(), unmatched: joined.unmatched.length };
+  return { rows: scored.reverse(), unmatched };
 }
 
 /** The logged vectors of rows, end to end, [rows x columns]; rows whose vector has another width are left out. */
