@@ -187,7 +187,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
       { file: 'platform/src/journal/journal.test.ts', name: 'rejects rows when its limit is reached' },
       {
         file: 'platform/src/journal/journal.test.ts',
-        name: 'where an attempt on a full disk left the start of one',
+        name: 'if an attempt on a full disk left an incomplete one',
       },
       { file: 'platform/src/journal/journal.test.ts', name: 'continues when there is room again' },
       { file: 'compute/src/failures.test.ts', name: 'rejects requests when the log is full' },
