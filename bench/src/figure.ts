@@ -40,11 +40,11 @@ export function figure(key: string, values: readonly number[], goal: Goal = {}):
 }
 
 /** Ratios of one measure of two sides, round by round. */
-export function ratios(
-  rounds: Rounds,
+export function ratios<S extends Sample>(
+  rounds: Rounds<S>,
   over: string,
   under: string,
-  measure: (sample: Sample) => number,
+  measure: (sample: S) => number,
 ): number[] {
   const below = rounds.get(under) ?? [];
   return (rounds.get(over) ?? []).flatMap((sample, index) => {

@@ -8,9 +8,9 @@ export interface Sample {
 }
 
 /** One side of a comparison: a server and a way to load it, already warm. */
-export interface Side {
+export interface Side<S extends Sample = Sample> {
   readonly name: string;
-  run(seconds: number): Promise<Sample>;
+  run(seconds: number): Promise<S>;
   /**
    * Called after each run, outside the measured time: waits for work that the run has left behind, which would
    * otherwise be done in the others' turns.
@@ -18,19 +18,19 @@ export interface Side {
   settle?(): Promise<void>;
 }
 
-export type Rounds = ReadonlyMap<string, readonly Sample[]>;
+export type Rounds<S extends Sample = Sample> = ReadonlyMap<string, readonly S[]>;
 
 /**
  * Runs all sides in turn, `rounds` times, each round in another order, so that a drift of the machine's speed affects
  * all sides equally and each round gives one pair.
  */
-export async function interleave(
-  sides: readonly Side[],
+export async function interleave<S extends Sample>(
+  sides: readonly Side<S>[],
   rounds: number,
   seconds: number,
   say: (line: string) => void = () => undefined,
-): Promise<Rounds> {
-  const samples = new Map<string, Sample[]>(sides.map((side) => [side.name, []]));
+): Promise<Rounds<S>> {
+  const samples = new Map<string, S[]>(sides.map((side) => [side.name, []]));
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < sides.length; turn++) {
       const side = sides[(turn + round) % sides.length];

@@ -44,9 +44,10 @@ export function measurePredictions(
   });
   const byCaller = tallies.counter({
     name: 'hotloop.predictions.by_caller',
-    description: 'Predictions by caller and code; callers beyond the first fifty are counted as other',
+    description:
+      'Predictions by version, variant, caller and code; callers beyond the first fifty are counted as other',
     unit: '{prediction}',
-    labels: ['hotloop.model', 'hotloop.caller', 'hotloop.code'],
+    labels: ['hotloop.model', 'hotloop.version', 'hotloop.variant', 'hotloop.caller', 'hotloop.code'],
   });
   const callers = boundedNames(MOST_CALLERS);
   const inFlight = tallies.gauge({
@@ -58,7 +59,7 @@ export function measurePredictions(
   const failed = (asked: string, caller: string, { code, reason }: HotloopError) => {
     const model = isModel(asked) ? asked : 'unknown';
     predictions.add(1, model, '', '', code);
-    byCaller.add(1, model, callers(caller), code);
+    byCaller.add(1, model, '', '', callers(caller), code);
     if (REFUSALS.has(reason)) refused.add(1, model, reason);
   };
   const end = inFlight.observe(() => [[[], predictor.inFlight]]);
@@ -69,7 +70,7 @@ export function measurePredictions(
         const answer = await predictor.predict(request, call);
         const { model, version, variant } = answer;
         predictions.add(1, model, version, variant, 'OK');
-        byCaller.add(1, model, callers(call.caller), 'OK');
+        byCaller.add(1, model, version, variant, callers(call.caller), 'OK');
         for (const what of answer.degraded) degraded.add(1, model, version, what);
         durations.of(model, version).record((performance.now() - startedAt) / 1000, answer.predictionId);
         return answer;

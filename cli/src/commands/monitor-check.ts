@@ -2,6 +2,7 @@ import { type MonitorSpec, monitorSchema, SIGNAL_KINDS } from '@hotloop/model/ma
 import { openDuckDb } from '@hotloop/platform/duckdb/duckdb.ts';
 import { type CheckResult, checkTables } from '@hotloop/retrainer/monitoring/check/check-tables.ts';
 import { readTable } from '@hotloop/retrainer/monitoring/check/read-table.ts';
+import { notJudgedLines } from '@hotloop/retrainer/monitoring/signals/not-judged.ts';
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
@@ -97,7 +98,7 @@ function describe(result: CheckResult, failures: number): string {
     `  ${'column'.padEnd(42)}${result.measure.slice(0, 9).padStart(9)}${'missing'.padStart(18)}`,
     ...lines,
     ...(result.domain ? [domainLine(result.domain)] : []),
-    ...result.notJudged.map(({ feature, reason }) => `  not judged: ${feature ?? 'all'}: ${reason}`),
+    ...notJudgedLines(result.notJudged).map((line) => `  not judged: ${line}`),
     ...result.signals.map(({ severity, kind, message }) => `${severity} ${kind}: ${message}`),
     failures === 0 ? 'ok' : `failed: ${failures} signals`,
   ].join('\n');

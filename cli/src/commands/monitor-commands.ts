@@ -1,3 +1,4 @@
+import { notJudgedLines } from '@hotloop/retrainer/monitoring/signals/not-judged.ts';
 import type { Command } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
 import { addMonitorCheck } from './monitor-check.ts';
@@ -59,6 +60,15 @@ interface Report {
   }[];
   readonly notJudged: readonly { feature: string | null; reason: string }[];
   readonly incidents: readonly Incident[];
+  readonly silences: readonly Silence[];
+}
+
+interface Silence {
+  readonly id: string;
+  readonly cause: string;
+  readonly until: number;
+  readonly reason: string;
+  readonly actor: string;
 }
 
 /** `hotloop monitor` and `hotloop incidents`. */
@@ -151,6 +161,23 @@ function addIncidentActions(incidents: Command, context: CommandContext): void {
       );
       present(context, options, silence, () => `nothing is sent about ${model} for ${options.for}`);
     });
+  incidents
+    .command('silences')
+    .description('silences of a model that are in force, with their reasons')
+    .argument('<model>')
+    .option('--end <id>', 'end this one: what is still wrong is told')
+    .addHelpText('after', '\nExample:\n  hotloop incidents silences shoppers')
+    .action(async (model: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { end?: string }>();
+      const client = controlClient(options, context.signal);
+      const path = `/v1/models/${encodeURIComponent(model)}/silences`;
+      if (options.end !== undefined) {
+        const ended = await client.delete(`${path}/${encodeURIComponent(options.end)}`);
+        return present(context, options, ended, () => `ended ${options.end}`);
+      }
+      const { silences } = await client.get<{ silences: Silence[] }>(path);
+      present(context, options, silences, () => silences.map(describeSilence).join('\n') || 'no silences');
+    });
 }
 
 function describeReport(model: string, report: Report): string {
@@ -165,12 +192,15 @@ function describeReport(model: string, report: Report): string {
     `${model}, version ${report.version ?? 'none live'}: ${calls} calls, ${errors} failed; compared with ${report.baseline ?? 'nothing yet'}`,
     ...callLines(report),
     ...qualityLines(report),
-    `  ${'feature'.padEnd(42)}${'rows'.padStart(9)}${'missing'.padStart(10)}${'drift'.padStart(9)}`,
-    ...features,
-    ...report.notJudged
-      .slice(0, 10)
-      .map(({ feature, reason }) => `  not judged: ${feature ?? 'the model'}: ${reason}`),
+    ...(features.length === 0
+      ? []
+      : [
+          `  ${'feature'.padEnd(42)}${'rows'.padStart(9)}${'missing'.padStart(10)}${'drift'.padStart(9)}`,
+          ...features,
+        ]),
+    ...notJudgedLines(report.notJudged).map((line) => `  not judged: ${line}`),
     ...report.incidents.map(describeIncident),
+    ...report.silences.map(describeSilence),
   ].join('\n');
 }
 
@@ -220,4 +250,9 @@ function describeIncident({ id, model, state, severity, title, cost, evidence }:
       ? ''
       : `\n  began in field ${place.field} of topic ${place.topic}${place.firstOffset === null ? '' : `, partition ${place.partition}, offset ${place.firstOffset}`}`;
   return `${severity} ${state} ${model}: ${title}\n  ${loss}; ${id}${from}`;
+}
+
+function describeSilence({ id, cause, until, reason, actor }: Silence): string {
+  const time = new Date(until).toISOString().slice(0, 16).replace('T', ' ');
+  return `nothing is sent about ${cause === '' ? 'any cause' : cause} until ${time} UTC: ${reason}; by ${actor || 'somebody without a key'}; ${id}`;
 }

@@ -53,8 +53,8 @@ export const DASHBOARDS: readonly Dashboard[] = [
         ...{ title: 'Predictions by caller', unit: 'reqps' },
         queries: [
           {
-            expr: `sum by (hotloop_model, hotloop_caller) (rate(hotloop_predictions_by_caller_total{${MODEL}}[5m]))`,
-            legend: '{{hotloop_model}} {{hotloop_caller}}',
+            expr: `sum by (hotloop_model, hotloop_version, hotloop_caller) (rate(hotloop_predictions_by_caller_total{${MODEL}}[5m]))`,
+            legend: '{{hotloop_model}} {{hotloop_version}} {{hotloop_caller}}',
           },
         ],
       },

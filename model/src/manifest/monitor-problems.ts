@@ -50,6 +50,13 @@ export function addressesOf(receiver: Receiver): { readonly webhook?: string; re
   return receiver.startsWith('mailto:') ? { email: receiver.slice(7) } : { webhook: receiver };
 }
 
+/** Names of metadata services; whatever else resolves to one is refused when it is resolved. */
+const METADATA_NAMES: ReadonlySet<string> = new Set([
+  'metadata',
+  'metadata.google.internal',
+  'instance-data',
+]);
+
 /**
  * Why a webhook's address is rejected, as far as its text shows; host names are checked again when they are resolved.
  */
@@ -59,36 +66,69 @@ export function webhookProblem(address: string): string | undefined {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   if (url.username !== '' || url.password !== '') return 'a webhook must not contain a password';
   if (isIP(host) !== 0 && isMetadataAddress(host)) return `${host} is in the metadata range of a host`;
+  if (METADATA_NAMES.has(host.replace(/\.$/, '').toLowerCase()))
+    return `${host} is the metadata service of a host`;
   const isLoopback = host === 'localhost' || (isIP(host) !== 0 && isLoopbackAddress(host));
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)) return undefined;
   return 'a webhook must be https; http only to loopback';
 }
 
-const mapped = (ip: string): string => /^(?:0*:)*ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1] ?? hexMapped(ip);
-
-/** Decodes ::ffff:a9fe:a9fe, the form in which URL writes a mapped IPv4 address. */
-function hexMapped(ip: string): string {
-  const match = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(ip);
-  if (!match) return ip;
-  const [high, low] = [Number.parseInt(match[1]!, 16), Number.parseInt(match[2]!, 16)];
-  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+/**
+ * The IPv4 address that an IPv6 address leads to: mapped (::ffff:0:0/96), compatible (::/96), through NAT64 (64:ff9b::/96,
+ * 64:ff9b:1::/48) or 6to4 (2002::/16); else the address itself, in lower case.
+ */
+function embedded(address: string): string {
+  const groups = ipv6Groups(address);
+  if (groups === null) return address.toLowerCase();
+  const ipv4 = (at: number) =>
+    [groups[at]! >> 8, groups[at]! & 255, groups[at + 1]! >> 8, groups[at + 1]! & 255].join('.');
+  const starts = (...prefix: readonly number[]) => prefix.every((group, at) => groups[at] === group);
+  if (starts(0, 0, 0, 0, 0, 0xffff) || starts(0x64, 0xff9b)) return ipv4(6);
+  if (starts(0, 0, 0, 0, 0, 0) && groups[6] !== 0) return ipv4(6);
+  if (starts(0x2002)) return ipv4(1);
+  return groups.map((group) => group.toString(16)).join(':');
 }
 
-/** Link-local addresses, and those at which clouds serve a machine's credentials. */
+/** The eight groups of an IPv6 address; null for anything else. */
+function ipv6Groups(address: string): number[] | null {
+  const [text = ''] = address.split('%');
+  if (isIP(text) !== 6) return null;
+  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
+  const group = (high: string, low: string) => (Number(high) * 256 + Number(low)).toString(16);
+  const plain = dotted
+    ? `${dotted[1]}${group(dotted[2]!, dotted[3]!)}:${group(dotted[4]!, dotted[5]!)}`
+    : text;
+  const [before = '', after] = plain.split('::');
+  const numbers = (part: string) =>
+    part === '' ? [] : part.split(':').map((one) => Number.parseInt(one, 16));
+  const [head, tail] = [numbers(before), numbers(after ?? '')];
+  return after === undefined
+    ? head
+    : [...head, ...new Array<number>(8 - head.length - tail.length).fill(0), ...tail];
+}
+
+/** Where clouds serve a machine's credentials, beside the link-local ranges: as `embedded` writes addresses. */
+const METADATA: ReadonlySet<string> = new Set([
+  '100.100.100.200', // Alibaba
+  '168.63.129.16', // Azure
+  '192.0.0.192', // Oracle
+  'fd00:ec2:0:0:0:0:0:254', // AWS
+  'fd20:ce:0:0:0:0:0:254', // Google
+]);
+
+/** Link-local addresses, those at which clouds serve a machine's credentials, and those that mean "any". */
 export function isMetadataAddress(address: string): boolean {
-  const ip = mapped(address).toLowerCase();
+  const ip = embedded(address);
   return (
     ip.startsWith('169.254.') ||
-    /^fe[89ab][0-9a-f]:/.test(ip) ||
-    ip === 'fd00:ec2::254' ||
-    ip === '100.100.100.200' ||
-    ip === '192.0.0.192' ||
-    ip === '0.0.0.0' ||
-    ip === '::'
+    ip.startsWith('0.') ||
+    /^fe[89ab]/.test(ip) ||
+    ip === '0:0:0:0:0:0:0:0' ||
+    METADATA.has(ip)
   );
 }
 
 export function isLoopbackAddress(address: string): boolean {
-  const ip = mapped(address);
-  return ip.startsWith('127.') || ip === '::1';
+  const ip = embedded(address);
+  return ip.startsWith('127.') || ip === '0:0:0:0:0:0:0:1';
 }

@@ -75,9 +75,16 @@ function momentsOf(features: ArrayLike<number>, columns: number, rows: number) {
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++)
       deviations[column]! += (features[row * columns + column]! - means[column]!) ** 2 / rows;
-  for (let column = 0; column < columns; column++) deviations[column] = Math.sqrt(deviations[column]!) || 1;
+  for (let column = 0; column < columns; column++) {
+    const deviation = Math.sqrt(deviations[column]!);
+    // The mean of a constant is rounded: what is left of its deviation would make any other value later a huge one.
+    deviations[column] = deviation > CONSTANT * Math.abs(means[column]!) ? deviation : 1;
+  }
   return { means, deviations };
 }
+
+/** A deviation below this part of the mean is that of a constant column. */
+const CONSTANT = 1e-9;
 
 /** Of the columns' correlation matrix, by power iteration. */
 function largestEigenvalue(scaled: Float64Array, columns: number, rows: number): number {

@@ -163,6 +163,18 @@ describe('performance without labels', () => {
     expect(model.weights[0]! / model.deviations[0]!).toBeCloseTo(2, 0);
   });
 
+  it('does not take the rounded mean of a constant column for a spread', () => {
+    const rows = Array.from({ length: 330 }, (_v, row) => [row % 3 === 0 ? 1 : 0, 1 / 3]);
+    const model = fitLogistic(
+      rows.flat(),
+      2,
+      rows.map(([first]) => first!),
+    );
+    const of = (constant: number) => logisticProbability(model, [1, constant]);
+    expect(of(1 / 3)).toBeGreaterThan(0.8);
+    expect(of(0)).toBeCloseTo(of(1 / 3), 6);
+  });
+
   it('estimates the regression loss from rows with similar predictions', () => {
     const predictions = rows.map(([x]) => x!);
     const noisy = rows.map(([x]) => x! + (random() - 0.5) * (x! > 0 ? 2 : 0.2));

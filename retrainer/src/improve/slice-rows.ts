@@ -11,22 +11,23 @@ export interface Slice {
   readonly rows: readonly number[];
 }
 
-/** Numbers of a feature that has more are divided at their quartiles. */
+/** Numbers of a feature that has more are divided at their quartiles; of more texts, the rarer are one slice. */
 const MOST_VALUES = 12;
 
 /**
- * The rows divided by the values of one feature: by category where it is one_hot, by value where it has few, else at the
- * quartiles. Throws INVALID_ARGUMENT for a feature that the manifest does not have.
+ * The rows divided by the values of one feature: by category where it is one_hot, by text where it is one, by value where it
+ * has few, else at the quartiles. Throws INVALID_ARGUMENT for a feature that the manifest does not have.
  */
 export function sliceRows(manifest: Manifest, feature: string, part: DatasetPart): Slice[] {
-  const place = columnsOf(manifest).features.find(({ name }) => name === feature);
+  const { features, inputs } = columnsOf(manifest);
+  const place = features.find(({ name }) => name === feature);
   if (!place || place.width === 0)
     throw new HotloopError(
       'INVALID_ARGUMENT',
       `training.gate.slices: ${JSON.stringify(feature)} is no feature of model ${manifest.name}`,
       { reason: 'invalid_manifest' },
     );
-  const { offset, width } = place;
+  const { offset, width, input } = place;
   const at = (row: number, column: number) => part.features[row * part.columns + offset + column]!;
   const categories = columnKeys(manifest)
     .filter((key) => key.feature === feature)
@@ -38,6 +39,16 @@ export function sliceRows(manifest: Manifest, feature: string, part: DatasetPart
         if (at(row, column) > 0.5) return `= ${categories[column] ?? column}`;
       return '= other';
     });
+  const { texts } = part;
+  if (texts && inputs.find(({ name }) => name === input)?.dtype === 'string') {
+    const byText = Map.groupBy(all, (row) => texts[at(row, 0)] ?? '');
+    const commonest = [...byText].sort(([, a], [, b]) => b.length - a.length).slice(0, MOST_VALUES);
+    const named = new Set(commonest.map(([one]) => one));
+    return grouped(all, feature, (row) => {
+      const own = texts[at(row, 0)] ?? '';
+      return named.has(own) ? `= ${own.slice(0, MOST_TEXT)}` : '= other';
+    });
+  }
   const values = [...new Set(all.map((row) => at(row, 0)))].sort((a, b) => a - b);
   if (values.length <= MOST_VALUES) return grouped(all, feature, (row) => `= ${text(at(row, 0))}`);
   const sorted = all.map((row) => at(row, 0)).sort((a, b) => a - b);
@@ -55,5 +66,8 @@ function grouped(rows: readonly number[], feature: string, labelOf: (row: number
     rows: members,
   }));
 }
+
+/** Characters of a text that its slice is named by. */
+const MOST_TEXT = 40;
 
 const text = (value: number): string => String(Number(value.toPrecision(4)));

@@ -1,7 +1,8 @@
-import { type LoggedInputs, loggedRows } from '@hotloop/model/features/flat-rows.ts';
+import type { LoggedInputs } from '@hotloop/model/features/flat-rows.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { type Pool, type Queryable, transaction } from '@hotloop/platform/postgres/pool.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { joinedValues, LOGGED_INPUTS, loggedValues } from './logged-values.ts';
 import { type LoggedOutputs, scoresOf } from './row-outputs.ts';
 import { addCalls, type CallCount } from './sketches/call-store.ts';
 import type { SketchLayout } from './sketches/feature-sketch.ts';
@@ -28,14 +29,11 @@ interface CountedCalls {
   readonly calls: number;
 }
 
-interface LoggedRow extends LoggedOutputs {
+interface LoggedRow extends LoggedOutputs, LoggedInputs {
   readonly at_ms: string;
   readonly model: string;
   readonly version: number;
   readonly variant: string;
-  readonly columns: number;
-  readonly features: Buffer | null;
-  readonly input_spec: LoggedInputs['input_spec'];
   readonly statuses: Buffer | null;
   readonly queue_us: number;
   readonly run_us: number;
@@ -60,8 +58,8 @@ const CALLS = `
 
 // Input: positions; as arrays, models, versions and how many of 65536 rows of each are read. Output: these rows.
 const ROWS = `
-  SELECT extract(epoch FROM at) * 1000 AS at_ms, model, version, variant, "rows", "columns", features, statuses, outputs,
-         output_spec, queue_us, run_us, error_code, CASE WHEN "columns" = 0 THEN input_spec ELSE '[]' END AS input_spec
+  SELECT extract(epoch FROM at) * 1000 AS at_ms, model, version, variant, statuses, outputs, output_spec, queue_us, run_us,
+         error_code, ${LOGGED_INPUTS}
   FROM prediction JOIN unnest($3::text[], $4::integer[], $5::integer[]) AS share (model, version, parts) USING (model, version)
   WHERE ingested > $1 AND ingested <= $2 AND variant <> 'shadow' AND (uuid_hash(prediction_id) & 65535) < parts`;
 
@@ -77,7 +75,7 @@ const SUMMARISED_AT_ONCE = 5_000;
 /** Distinct callers of a minute; more are counted as `other`. */
 const MAX_CALLERS = 50;
 /** Versions whose rows are all this wide have their features summarised; wider rows cost more than they tell. */
-const MAX_COLUMNS = 20_000;
+export const MAX_COLUMNS = 20_000;
 
 export interface Collected {
   readonly rows: number;
@@ -214,7 +212,7 @@ class Summary {
     const { layout, slicesOf } = group;
     const scores = scoresOf(row, manifest);
     for (const score of scores) group.scores.push(score);
-    const values = layout.width === 0 || layout.width > MAX_COLUMNS ? null : valuesOf(row, layout);
+    const values = layout.width > MAX_COLUMNS ? null : loggedValues(row, layout, TEXTS);
     if (!values) return;
     const width = layout.features.length;
     const wanted = row.rows * width;
@@ -236,7 +234,7 @@ class Summary {
     for (const group of this.#groups.values()) {
       const { layout, sketches } = group;
       if (group.rows > 0) {
-        const features = joined(group.features, group.rows * layout.width);
+        const features = joinedValues(group.features);
         const statuses = new Uint8Array(group.rows * layout.features.length);
         let offset = 0;
         for (const part of group.statuses) {
@@ -312,15 +310,6 @@ class Summary {
 
 const TEXTS = new TextHashes();
 
-/** All inputs of the row's candidates, row by row; null where the log does not hold them in the form of this version. */
-function valuesOf(row: LoggedRow, { isMatrix, width, inputs }: SketchLayout): Float32Array | null {
-  if (!row.features || row.columns !== (isMatrix ? width : 0)) return null;
-  const values = isMatrix
-    ? new Float32Array(new Uint8Array(row.features).buffer)
-    : loggedRows(inputs, row, TEXTS);
-  return values?.length === row.rows * width ? values : null;
-}
-
 function layoutOf(manifest: Manifest): Layout {
   const layout = sketchLayout(manifest);
   return { layout, slicesOf: slicesOfRows(manifest, layout) };
@@ -330,16 +319,6 @@ function addBlock(group: Group, features: Float32Array, statuses: Uint8Array, ro
   group.features.push(features);
   group.statuses.push(statuses);
   group.rows += rows;
-}
-
-function joined(parts: readonly Float32Array[], length: number): Float32Array {
-  const all = new Float32Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
 }
 
 function numbers(sketches: FeatureSketches, name: string, values: Float32Array): void {

@@ -3,7 +3,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type RefusedCalls, readRefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
 import type { ModelRecord, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { HOUR_MS } from '@hotloop/proto/time-units.ts';
-import { ROW, SCORE } from './collect.ts';
+import { MAX_COLUMNS, ROW, SCORE } from './collect.ts';
 import { evaluateSlices } from './evaluate-slices.ts';
 import { measureDrift } from './signals/drift.ts';
 import { judgeDuplicates } from './signals/duplicates.ts';
@@ -110,7 +110,7 @@ export async function evaluateDay(pool: Pool, live: VersionRecord, now: number):
     ? judgeFeatures({ ...shared, baseline: baseline.sketches, against: baseline.source })
     : {
         signals: [],
-        notJudged: [{ feature: null, reason: 'there is no baseline yet: too few rows were logged' }],
+        notJudged: [{ feature: null, reason: noBaseline(monitor.drift.window) }],
       };
   const week =
     lastWeek.size === 0
@@ -123,6 +123,7 @@ export async function evaluateDay(pool: Pool, live: VersionRecord, now: number):
   const seen = new Set(training.signals.map(({ feature }) => feature));
   // What shows in all rows shows in their slices too.
   const slices = (await evaluateSlices(pool, live, now)).filter(({ feature }) => !seen.has(feature));
+  const unsummarised = nothingSummarised(live, current, now - since);
   const scores = scoreDrift(current, baseline?.sketches.has(SCORE) ? baseline.sketches : lastWeek, live);
   return {
     signals: [
@@ -132,7 +133,7 @@ export async function evaluateDay(pool: Pool, live: VersionRecord, now: number):
       ...slices,
       ...(repeats ? [repeats] : []),
     ],
-    notJudged: training.notJudged,
+    notJudged: unsummarised === null ? training.notJudged : [{ feature: null, reason: unsummarised }],
     baseline: baseline?.source ?? null,
   };
 }
@@ -158,6 +159,25 @@ export async function baselineFor(
   const span = now - start < 5 * HOUR_MS ? SPANS.recent : SPANS.hour;
   const sketches = await readSketches(pool, { ...query, span });
   return largest(sketches) === 0 ? null : { source: 'its first rows', sketches };
+}
+
+const noBaseline = (window: string): string =>
+  `there is nothing to compare with yet: train the version with hotloop train, or wait until its first rows are older than monitor.drift.window, ${window}`;
+
+/** Why no feature of a version can be judged, and what to do; null where there are rows. */
+function nothingSummarised(
+  { model, version, manifest }: VersionRecord,
+  current: FeatureSketches,
+  windowMs: number,
+): string | null {
+  if (!manifest.monitor.enabled) return 'model.yaml says monitor: {enabled: false}; remove it to be watched';
+  const { features, width } = sketchLayout(manifest);
+  if (width > MAX_COLUMNS)
+    return `a row has ${width} columns; features of more than ${MAX_COLUMNS} are not summarised`;
+  if (features.some(({ name }) => current.has(name))) return null;
+  const days = Math.round(windowMs / DAY_MS);
+  if (current.size > 0) return `the log holds no features of version ${version} in the last ${days} days`;
+  return `version ${version} logged no predictions in the last ${days} days: call it, such as with hotloop predict ${model}, and look again after ten seconds`;
 }
 
 const largest = (sketches: FeatureSketches): number =>

@@ -9,6 +9,7 @@ import type { Incident } from './incidents/incident.ts';
 import {
   acknowledgeIncident,
   closeIncident,
+  endSilence,
   findIncident,
   insertSilence,
   listIncidents,
@@ -122,6 +123,21 @@ export function monitoringRoutes({ pool, registry, clock }: MonitoringRoutesDepe
       '/v1/models/:model/silences',
       { config: operate, schema: { summary: 'Silences in force', params: modelParams } },
       async ({ params }) => ({ silences: await listSilences(pool, params.model, clock.now()) }),
+    );
+    app.delete(
+      '/v1/models/:model/silences/:id',
+      {
+        config: operate,
+        schema: {
+          summary: 'Ends a silence: what is still wrong is told',
+          params: modelParams.extend({ id: z.uuid() }),
+        },
+      },
+      async ({ params: { model, id } }) => {
+        if (!(await endSilence(pool, model, id, clock.now())))
+          throw new HotloopError('NOT_FOUND', `model ${model} has no silence ${id} in force`);
+        return { ended: id };
+      },
     );
     app.get(
       '/v1/models/:model/monitoring',

@@ -2,7 +2,7 @@ import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { MonitorSpec } from '@hotloop/model/manifest/monitor-schema.ts';
 import { type Pool, type Queryable, transaction } from '@hotloop/platform/postgres/pool.ts';
 import { deliveriesOf } from '../notify/alert-body.ts';
-import { enqueueDeliveries } from '../notify/delivery-store.ts';
+import { enqueueDeliveries, isTold } from '../notify/delivery-store.ts';
 import type { Signal } from '../signals/signal.ts';
 import { type Cost, type Evidence, groupSignals, type Incident, type IncidentDraft } from './incident.ts';
 import {
@@ -75,9 +75,9 @@ async function write(
   const open = await listIncidents(client, { model, open: true, limit: 1000 });
   const byCause = new Map(open.map((incident) => [incident.cause, incident]));
   const silences = await listSilences(client, model, now);
+  const isSilent = (one: string) => silences.some(({ cause }) => cause === '' || cause === one);
   const tell = async (incident: Incident, receivers = monitor.notify) => {
-    if (silences.some(({ cause }) => cause === '' || cause === incident.cause)) return;
-    await enqueueDeliveries(client, deliveriesOf(incident, receivers));
+    if (!isSilent(incident.cause)) await enqueueDeliveries(client, deliveriesOf(incident, receivers));
   };
   const opened: Incident[] = [];
   const closed: Incident[] = [];
@@ -94,8 +94,14 @@ async function write(
     const isPriced = cost?.known === true && known.cost?.known !== true;
     const news = isPriced || isNews(known, draft);
     const incident = await updateIncident(client, known.id, { ...draft, cost, evidence }, now, news);
-    if (news) await tell(incident);
-    if (monitor.escalate && now - known.openedAt >= durationMs(monitor.escalate.after)) {
+    // A silence that is over: what it held back is told now, unless somebody looks after it.
+    const wasSilent = !news && incident.state === 'open' && !(await isTold(client, incident));
+    if (news || wasSilent) await tell(incident);
+    if (
+      monitor.escalate &&
+      !isSilent(incident.cause) &&
+      now - known.openedAt >= durationMs(monitor.escalate.after)
+    ) {
       const escalated = await markEscalated(client, known.id, now);
       if (escalated) await tell(escalated, monitor.escalate.to);
     }

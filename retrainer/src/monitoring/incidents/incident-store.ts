@@ -223,3 +223,18 @@ export async function listSilences(
   );
   return rows.map((row) => ({ ...row, until: row.until.getTime() }));
 }
+
+/** Ends a silence now. False when it was not in force. */
+export async function endSilence(
+  database: Queryable,
+  model: string,
+  id: string,
+  now: number,
+): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `UPDATE monitor_silence SET until = to_timestamp($3 / 1000.0)
+     WHERE model = $1 AND id = $2 AND until > to_timestamp($3 / 1000.0)`,
+    [model, id, now],
+  );
+  return rowCount === 1;
+}

@@ -1,4 +1,4 @@
-import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import { type LoggedInputs, TextTable } from '@hotloop/model/features/flat-rows.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
@@ -7,7 +7,15 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { gateMetric } from '../../improve/gate.ts';
 import { measure } from '../../improve/measure.ts';
 import type { Trainer } from '../../improve/trainer.ts';
+import {
+  type FlatLayout,
+  joinedValues,
+  LOGGED_INPUTS,
+  loggedColumns,
+  loggedValues,
+} from '../logged-values.ts';
 import { readScoredRows, readVectors, type ScoredRow } from '../performance/scored-rows.ts';
+import { sketchLayout } from '../sketches/feature-sketch.ts';
 import type { Investigation } from './apply-signals.ts';
 import type { Cost, Evidence, IncidentDraft } from './incident.ts';
 import { replayCost, unknownCost } from './replay-cost.ts';
@@ -99,7 +107,8 @@ export class Investigator {
     metric: ReturnType<typeof gateMetric>,
   ): Promise<Cost> {
     const { pool, bundles, score } = this.#dependencies;
-    const { width: columns } = columnsOf(manifest);
+    const layout = sketchLayout(manifest);
+    const texts = new TextTable();
     const scored = await readScoredRows(
       pool,
       manifest,
@@ -113,10 +122,12 @@ export class Investigator {
     const labelled = (
       earlier.length >= LEAST_LABELLED ? earlier : await this.#whole(known, features, manifest)
     ).slice(-LABELLED_ROWS);
-    const { rows, features: vectors } = await readVectors(pool, labelled, columns);
+    const { rows, features: vectors } = await readVectors(pool, labelled, layout, texts);
+    const broken = await this.#loggedSince(manifest, version, since, layout, texts);
     const dataset = {
       rows: rows.length,
-      columns,
+      columns: layout.width,
+      ...(layout.isMatrix ? {} : { inputs: layout.inputs, texts: texts.texts }),
       features: vectors,
       labels: Float32Array.from(rows, ({ label }) => label ?? 0),
       weights: new Float32Array(rows.length).fill(1),
@@ -125,7 +136,6 @@ export class Investigator {
       [...new Set(rows.map(({ predictionId }) => predictionId))].map((id, index) => [id, index]),
     );
     const groups = Uint32Array.from(rows, ({ predictionId }) => ids.get(predictionId)!);
-    const broken = await this.#loggedSince(manifest, version, since, columns);
     const { onnx } = await bundles.get(bundleSha256);
     const output = manifest.output === undefined ? {} : { output: manifest.output };
     return replayCost(
@@ -179,18 +189,18 @@ export class Investigator {
   }
 
   async #loggedSince(
-    manifest: Manifest,
+    { name }: Manifest,
     version: number,
     since: number,
-    columns: number,
+    layout: FlatLayout,
+    texts: TextTable,
   ): Promise<Float32Array> {
-    const { rows } = await this.#dependencies.pool.query<{ features: Buffer }>(
-      `SELECT features FROM prediction WHERE model = $1 AND version = $2 AND at >= to_timestamp($3 / 1000.0)
+    const { rows } = await this.#dependencies.pool.query<LoggedInputs>(
+      `SELECT ${LOGGED_INPUTS} FROM prediction WHERE model = $1 AND version = $2 AND at >= to_timestamp($3 / 1000.0)
          AND "columns" = $4 AND features IS NOT NULL AND error_code IS NULL ORDER BY prediction_id DESC LIMIT $5`,
-      [manifest.name, version, since, columns, BROKEN_ROWS],
+      [name, version, since, loggedColumns(layout), BROKEN_ROWS],
     );
-    const bytes = Buffer.concat(rows.map(({ features }) => features));
-    return new Float32Array(new Uint8Array(bytes).buffer, 0, Math.floor(bytes.length / 4));
+    return joinedValues(rows.flatMap((row) => loggedValues(row, layout, texts) ?? []));
   }
 
   /** Predictions in which a feature named has a status other than present; else the newest of the window. */

@@ -24,6 +24,18 @@ export async function enqueueDeliveries(
   );
 }
 
+/** Whether an incident, as it is now, was sent to anybody or is about to be. */
+export async function isTold(
+  database: Queryable,
+  { id, transition }: { readonly id: string; readonly transition: number },
+): Promise<boolean> {
+  const { rows } = await database.query<{ told: boolean }>(
+    'SELECT EXISTS (SELECT 1 FROM incident_delivery WHERE incident = $1 AND transition = $2) AS told',
+    [id, transition],
+  );
+  return rows[0]!.told;
+}
+
 /**
  * Takes deliveries that are due, for `leaseMs`; those of one incident and receiver in their order. Whoever takes one and ends
  * before it is marked has it taken again later, under the same key.

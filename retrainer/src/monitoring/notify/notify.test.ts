@@ -13,6 +13,7 @@ import {
   startTestRetrainer,
 } from '../../testing/fixture.ts';
 import { type ApplyOptions, applySignals } from '../incidents/apply-signals.ts';
+import { endSilence, insertSilence } from '../incidents/incident-store.ts';
 import type { Signal } from '../signals/signal.ts';
 import { reportAbsence } from '../start-monitoring.ts';
 import { deliverDue } from './deliver.ts';
@@ -108,6 +109,19 @@ it('tells Slack and a mailbox, and escalates once what nobody acknowledged', asy
   await deliverDue(settings);
   expect(mail.messages.slice(1).map((text) => /^To: (.*)$/m.exec(text)?.[1])).toEqual(['lead@example.com']);
   expect(slack.bodies).toHaveLength(1);
+
+  // What a silence held back is told once, when it is over.
+  const other = { ...signal, feature: 'y', source: 'request.y', message: 'y is missing in 40 % of rows' };
+  const silence = { model: 'm', cause: 'feature:y', reason: 'known', actor: 'test' };
+  const { id } = await insertSilence(stores.pool, { ...silence, until: now + 90 * 60_000 });
+  await apply(stores, monitor, now + 65 * 60_000, [signal, other]);
+  await deliverDue(settings);
+  expect(slack.bodies).toHaveLength(1);
+  expect(await endSilence(stores.pool, 'm', id, now + 70 * 60_000)).toBe(true);
+  expect(await endSilence(stores.pool, 'm', id, now + 70 * 60_000)).toBe(false);
+  for (const minutes of [71, 72]) await apply(stores, monitor, now + minutes * 60_000, [signal, other]);
+  await deliverDue(settings);
+  expect(slack.bodies.slice(1)).toEqual([{ text: expect.stringContaining('y is missing in 40 % of rows') }]);
 });
 
 it('acknowledges, silences and closes over HTTP, and counts open incidents', async () => {

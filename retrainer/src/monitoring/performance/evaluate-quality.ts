@@ -1,4 +1,4 @@
-import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import { TextTable } from '@hotloop/model/features/flat-rows.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { aucStandardError } from '@hotloop/model/statistics/area-under-curve.ts';
 import type { Estimate } from '@hotloop/model/statistics/estimated-performance.ts';
@@ -8,6 +8,7 @@ import { sliceRows } from '../../improve/slice-rows.ts';
 import { hasOutcomes } from '../../outcomes/outcome-store.ts';
 import { findVersion } from '../../registry/version-store.ts';
 import type { Signal } from '../signals/signal.ts';
+import { sketchLayout } from '../sketches/feature-sketch.ts';
 import { sliceFeatures } from '../slices.ts';
 import { judgeLabels } from './judge-labels.ts';
 import { judgeQuality } from './judge-quality.ts';
@@ -76,13 +77,15 @@ async function withSlices(
   rows: readonly ScoredRow[],
 ): Promise<readonly ScoredRow[]> {
   const wanted = sliceFeatures(manifest);
-  const { width, isMatrix } = columnsOf(manifest);
-  if (wanted.length === 0 || !isMatrix || rows.length === 0) return rows;
+  if (wanted.length === 0 || rows.length === 0) return rows;
+  const layout = sketchLayout(manifest);
+  const texts = new TextTable();
   const newest = rows.slice(-SLICED_ROWS);
-  const { rows: found, features } = await readVectors(pool, newest, width);
+  const { rows: found, features } = await readVectors(pool, newest, layout, texts);
   const slices = found.map((): string[] => []);
   const part = {
-    ...{ rows: found.length, columns: width, features },
+    ...{ rows: found.length, columns: layout.width, features },
+    ...{ inputs: layout.inputs, texts: texts.texts },
     labels: new Float32Array(0),
     weights: new Float32Array(0),
     groups: new Uint32Array(0),

@@ -1,7 +1,9 @@
+import type { LoggedInputs, TextTable } from '@hotloop/model/features/flat-rows.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Tensor } from '@hotloop/model/tensor.ts';
 import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
 import { type LabelledPrediction, readLabels } from '../../datasets/read-labels.ts';
+import { type FlatLayout, LOGGED_INPUTS, loggedColumns, loggedValues } from '../logged-values.ts';
 import { rowOutputs, scoresOf } from '../row-outputs.ts';
 
 /** What the model said of one row, and what was then reported; null while no label is known. */
@@ -76,23 +78,30 @@ export async function readScoredRows(
   return { rows: scored.reverse(), unmatched };
 }
 
-/** The logged vectors of rows, end to end, [rows x columns]; rows whose vector has another width are left out. */
+/**
+ * The logged inputs of rows, end to end, float32[rows x width]; rows that the log does not hold in the layout's form are left
+ * out.
+ *
+ * @param texts gets the texts of text inputs, whose cells are places in it.
+ */
 export async function readVectors(
   pool: Pool,
   rows: readonly ScoredRow[],
-  columns: number,
+  layout: FlatLayout,
+  texts: TextTable,
 ): Promise<{ readonly rows: readonly ScoredRow[]; readonly features: Float32Array }> {
-  const found = await pool.query<{ prediction_id: string; features: Buffer }>(
-    'SELECT prediction_id, features FROM prediction WHERE prediction_id = ANY($1::uuid[]) AND "columns" = $2 AND features IS NOT NULL',
-    [[...new Set(rows.map(({ predictionId }) => predictionId))], columns],
+  const found = await pool.query<LoggedInputs & { prediction_id: string }>(
+    `SELECT prediction_id, ${LOGGED_INPUTS} FROM prediction
+     WHERE prediction_id = ANY($1::uuid[]) AND "columns" = $2 AND features IS NOT NULL`,
+    [[...new Set(rows.map(({ predictionId }) => predictionId))], loggedColumns(layout)],
   );
-  const vectors = new Map(found.rows.map((one) => [one.prediction_id, one.features]));
-  const size = columns * 4;
+  const { width } = layout;
+  const vectors = new Map(found.rows.map((one) => [one.prediction_id, loggedValues(one, layout, texts)]));
   const kept = rows.filter(
-    ({ predictionId, row }) => (vectors.get(predictionId)?.length ?? 0) >= (row + 1) * size,
+    ({ predictionId, row }) => (vectors.get(predictionId)?.length ?? 0) >= (row + 1) * width,
   );
-  const bytes = new Uint8Array(kept.length * size);
+  const features = new Float32Array(kept.length * width);
   for (const [at, { predictionId, row }] of kept.entries())
-    bytes.set(vectors.get(predictionId)!.subarray(row * size, (row + 1) * size), at * size);
-  return { rows: kept, features: new Float32Array(bytes.buffer) };
+    features.set(vectors.get(predictionId)!.subarray(row * width, (row + 1) * width), at * width);
+  return { rows: kept, features };
 }

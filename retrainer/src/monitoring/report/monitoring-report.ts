@@ -7,7 +7,7 @@ import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { QUEUE_US, ROW, RUN_US, SCORE } from '../collect.ts';
 import { baselineFor, evaluateDay, evaluateRecent, RECENT_MS } from '../evaluate-model.ts';
 import type { Incident } from '../incidents/incident.ts';
-import { listIncidents } from '../incidents/incident-store.ts';
+import { listIncidents, listSilences, type Silence } from '../incidents/incident-store.ts';
 import type { Quality } from '../performance/quality.ts';
 import { listQuality } from '../performance/quality-store.ts';
 import { DRIFT_DEFAULTS, measureDrift } from '../signals/drift.ts';
@@ -64,6 +64,8 @@ export interface MonitoringReport {
   readonly signals: readonly Signal[];
   readonly notJudged: readonly NotJudged[];
   readonly incidents: readonly Incident[];
+  /** In force: nothing is sent about these causes. */
+  readonly silences: readonly Silence[];
   /** Versions by the day they were registered, for the marks of the chart. */
   readonly versions: readonly { readonly version: number; readonly at: number }[];
 }
@@ -101,6 +103,7 @@ export async function monitoringReport(
     incidents: (await listIncidents(pool, { model: model.name, limit: 100 })).filter(
       ({ closedAt }) => closedAt === null || closedAt >= since,
     ),
+    silences: await listSilences(pool, model.name, now),
     versions: await versionDays(pool, model.name),
   };
   if (!live || live.manifest.task === 'tensor')

@@ -2,6 +2,7 @@ import type { Incident } from '../incidents/incident.ts';
 import { costText } from '../notify/alert-body.ts';
 import type { Quality } from '../performance/quality.ts';
 import { percent, short } from '../signals/judge-features.ts';
+import { notJudgedLines } from '../signals/not-judged.ts';
 import { type Mark, qualityChart, rateChart } from './charts.ts';
 import { escaped } from './escaped.ts';
 import type { FeatureReport, MonitoringReport } from './monitoring-report.ts';
@@ -82,9 +83,13 @@ function tiles({ calls, incidents, quality, features }: MonitoringReport): strin
   ].join('')}</div>`;
 }
 
-function incidentList({ incidents }: MonitoringReport): string {
-  if (incidents.length === 0) return '<p class="good">None.</p>';
-  return incidents.map(incidentHtml).join('');
+function incidentList({ incidents, silences }: MonitoringReport): string {
+  const silent = silences.map(
+    ({ cause, until, reason, actor }) =>
+      `<p class="muted">Nothing is sent about ${cause === '' ? 'this model' : escaped(cause)} until ${day(until)} UTC: ${escaped(reason)} (${escaped(actor)})</p>`,
+  );
+  const found = incidents.length === 0 ? '<p class="good">None.</p>' : incidents.map(incidentHtml).join('');
+  return found + silent.join('');
 }
 
 function incidentHtml(one: Incident): string {
@@ -158,9 +163,7 @@ function featureTable({ features }: MonitoringReport): string {
 
 function notJudgedList({ notJudged }: MonitoringReport): string {
   if (notJudged.length === 0) return '<p class="good">Everything was judged.</p>';
-  const lines = notJudged.map(
-    ({ feature, reason }) => `<li>${escaped(feature ?? 'the model')}: ${escaped(reason)}</li>`,
-  );
+  const lines = notJudgedLines(notJudged).map((line) => `<li>${escaped(line)}</li>`);
   return `<ul>${lines.join('')}</ul>`;
 }
 

@@ -13,9 +13,9 @@ export function domainSignal(
   against: string,
 ): Signal | null {
   if (auc < LEAST_AUC || auc - 0.5 < LEAST_ERRORS * error) return null;
-  const reasons = columns
+  const reasons = sharesByName(columns, names)
     .slice(0, 3)
-    .map(({ column, share }) => `${names[column] ?? column} ${(share * 100).toFixed(0)} %`)
+    .map(({ name, share }) => `${name} ${(share * 100).toFixed(0)} %`)
     .join(', ');
   return {
     ...{ kind: 'domain_drift', feature: null, source: 'domain', unit: 'auc', threshold: LEAST_AUC },
@@ -23,4 +23,17 @@ export function domainSignal(
     severity: auc >= 0.8 ? 'critical' : 'warning',
     message: `rows can be told from those of ${against} with an AUC of ${auc.toFixed(2)}, mostly by ${reasons}`,
   };
+}
+
+/** What the classifier goes by, the most first: columns of one name together. */
+export function sharesByName(
+  columns: DomainDifference['columns'],
+  names: readonly string[],
+): { readonly name: string; readonly share: number }[] {
+  const shares = new Map<string, number>();
+  for (const { column, share } of columns) {
+    const name = names[column] ?? String(column);
+    shares.set(name, (shares.get(name) ?? 0) + share);
+  }
+  return [...shares].map(([name, share]) => ({ name, share })).sort((a, b) => b.share - a.share);
 }

@@ -1,17 +1,26 @@
-import { columnKeys } from '@hotloop/model/manifest/column-keys.ts';
-import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import type { LoggedInputs } from '@hotloop/model/features/flat-rows.ts';
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { domainDifference } from '@hotloop/model/statistics/domain-classifier.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { SAMPLED_ROWS } from '../keep-baseline.ts';
-import { readSample, type SampledRows } from '../sketches/sketch-store.ts';
+import {
+  type FlatLayout,
+  joinedValues,
+  LOGGED_INPUTS,
+  loggedColumns,
+  loggedValues,
+} from '../logged-values.ts';
+import { sketchLayout } from '../sketches/feature-sketch.ts';
+import { readSample } from '../sketches/sketch-store.ts';
+import { TextHashes } from '../sketches/text-hashes.ts';
 import { domainSignal } from './domain.ts';
+import { domainColumns } from './domain-columns.ts';
 import { ruleFor } from './judge-features.ts';
 import type { Signal } from './signal.ts';
 
-/** Wider rows cost seconds of a processor, and text or ids are told apart by their own sketches. */
+/** Wider rows cost seconds of a processor. */
 const MAX_COLUMNS = 200;
 /** The window is read at so many moments, so that a day of millions costs no more than one of thousands. */
 const PARTS = 40;
@@ -26,53 +35,50 @@ export async function evaluateDomain(
   { manifest, version, now }: { readonly manifest: Manifest; readonly version: number; readonly now: number },
 ): Promise<Signal[]> {
   const rule = ruleFor(manifest.monitor, 'domain_drift', null);
-  const { width, isMatrix } = columnsOf(manifest);
-  if (rule?.off || !isMatrix || width === 0 || width > MAX_COLUMNS) return [];
+  if (rule?.off) return [];
+  const columns = domainColumns(manifest);
+  const width = columns.names.length;
+  if (width === 0 || width > MAX_COLUMNS) return [];
   const before = await readSample(pool, manifest.name, version);
-  if (!before || before.columns !== width) return [];
-  const today = await newestRows(pool, manifest, version, now, width);
-  if (today.rows < manifest.monitor.drift.min_rows) return [];
-  const difference = domainDifference(finite(before), finite(today), width);
+  if (!before || before.columns !== columns.from) return [];
+  const today = await newestRows(pool, manifest, version, now);
+  if (today.length / columns.from < manifest.monitor.drift.min_rows) return [];
+  const difference = domainDifference(columns.of(before.features), columns.of(today), width);
   if (!difference) return [];
-  const names = columnKeys(manifest).map(({ feature, category }) =>
-    category === null ? feature : `${feature} = ${category}`,
-  );
-  const signal = domainSignal(difference, names, 'training');
+  const signal = domainSignal(difference, columns.names, 'training');
   if (!signal || signal.effect < (rule?.at_least ?? 0)) return [];
   return [{ ...signal, severity: rule?.severity ?? signal.severity }];
 }
 
-/** Rows of the judged window, spread over it: at most as many as the sample of the training holds. */
+/** Flat rows of the judged window, spread over it: at most as many as the sample of the training holds. */
 async function newestRows(
   pool: Pool,
-  { name, monitor }: Manifest,
+  manifest: Manifest,
   version: number,
   now: number,
-  columns: number,
-): Promise<SampledRows> {
-  const windowMs = durationMs(monitor.drift.window);
+): Promise<Float32Array> {
+  const layout: FlatLayout = sketchLayout(manifest);
+  const { width } = layout;
+  const windowMs = durationMs(manifest.monitor.drift.window);
   const edges = Array.from({ length: PARTS + 1 }, (_v, part) =>
     firstPredictionIdAt(Math.round(now - windowMs + (part * windowMs) / PARTS)),
   );
-  const { rows } = await pool.query<{ features: Buffer }>(
-    `SELECT one.features FROM unnest($3::uuid[], $4::uuid[]) AS part (first_id, next_id) CROSS JOIN LATERAL (
-       SELECT features FROM prediction WHERE prediction_id >= part.first_id AND prediction_id < part.next_id
+  const { rows } = await pool.query<LoggedInputs>(
+    `SELECT one.* FROM unnest($3::uuid[], $4::uuid[]) AS part (first_id, next_id) CROSS JOIN LATERAL (
+       SELECT ${LOGGED_INPUTS} FROM prediction
+       WHERE prediction_id >= part.first_id AND prediction_id < part.next_id
          AND model = $1 AND version = $2 AND variant <> 'shadow' AND "columns" = $5 AND features IS NOT NULL
          AND error_code IS NULL ORDER BY prediction_id LIMIT $6) AS one`,
-    [name, version, edges.slice(0, -1), edges.slice(1), columns, ROWS_OF_A_PART],
+    [manifest.name, version, edges.slice(0, -1), edges.slice(1), loggedColumns(layout), ROWS_OF_A_PART],
   );
-  const bytes = Buffer.concat(rows.map(({ features }) => features));
-  const found = Math.floor(bytes.length / 4 / columns);
-  const all = new Float32Array(new Uint8Array(bytes).buffer, 0, found * columns);
+  const texts = new TextHashes();
+  const all = joinedValues(rows.flatMap((row) => loggedValues(row, layout, texts) ?? []));
+  const found = all.length / width;
   const count = Math.min(SAMPLED_ROWS, found);
-  const features = new Float32Array(count * columns);
+  const features = new Float32Array(count * width);
   for (let at = 0; at < count; at++) {
     const row = Math.floor((at * found) / count);
-    features.set(all.subarray(row * columns, (row + 1) * columns), at * columns);
+    features.set(all.subarray(row * width, (row + 1) * width), at * width);
   }
-  return { rows: count, columns, features };
+  return features;
 }
-
-/** Values that are missing as NaN count as 0, on both sides alike. */
-const finite = ({ features }: SampledRows): Float64Array =>
-  Float64Array.from(features, (value) => (Number.isFinite(value) ? value : 0));

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { groupSignals } from '../incidents/incident.ts';
 import { baselineOf, sketchLayout } from '../sketches/feature-sketch.ts';
 import { judgeFeatures } from './judge-features.ts';
+import { notJudgedLines } from './not-judged.ts';
 import { expectedCalls, judgeCallers, judgeTraffic, withRefused } from './traffic.ts';
 
 const manifest = manifestSchema.parse({
@@ -67,8 +68,13 @@ describe('features against their baseline', () => {
   it('says what it cannot judge', () => {
     expect(judge(rows(20, random)).notJudged[0]).toEqual({
       feature: 'price',
-      reason: '20 rows in the window; 200 are needed',
+      reason: '20 rows in the window; 200 are needed (monitor.drift.min_rows)',
     });
+    const few = ['a', 'b', 'c', 'd', 'e'].map((feature) => ({ feature, reason: 'too few rows' }));
+    expect(notJudgedLines([...few, { feature: null, reason: 'no version is live' }])).toEqual([
+      'a, b, c and 2 more: too few rows',
+      'no version is live',
+    ]);
   });
 
   it('makes one incident of the features of one source', () => {
