@@ -128,7 +128,8 @@ it('tells a lost column, and says what is too small to judge', async () => {
     'any',
   );
   expect(tiny.code).toBe(0);
-  expect(tiny.out).toContain('not judged: price: 20 rows in the window; 200 are needed');
+  expect(tiny.out).toContain('not judged: price, city, flag: 20 rows in the window; 200 are needed');
+  expect(tiny.out).not.toContain('drifted');
 });
 
 it('refuses what it cannot read in one line', async () => {

@@ -87,10 +87,11 @@ function kindsOf(text: string): ReadonlySet<string> {
 }
 
 function describe(result: CheckResult, failures: number): string {
+  const notJudged = new Set(result.notJudged.map(({ feature }) => feature));
   const lines = result.features.map(({ name, drift, missingBefore, missingNow }) => {
     const effect = drift.effect.toFixed(3).padStart(9);
     const missing = `${(missingBefore * 100).toFixed(1)} -> ${(missingNow * 100).toFixed(1)} %`.padStart(18);
-    const mark = drift.effect >= result.threshold ? '  drifted' : '';
+    const mark = drift.effect >= result.threshold && !notJudged.has(name) ? '  drifted' : '';
     return `  ${name.slice(0, 40).padEnd(42)}${effect}${missing}${mark}`;
   });
   return [

@@ -27,7 +27,7 @@ export interface FeatureReport {
   readonly distinct: number;
   readonly before: string;
   readonly now: string;
-  /** Null while there is nothing to compare with. */
+  /** Null while there is nothing to compare with, or too few rows to compare. */
   readonly drift: {
     readonly effect: number;
     readonly low: number;
@@ -165,7 +165,7 @@ async function featureReports(
 ): Promise<FeatureReport[]> {
   const { manifest } = live;
   const baseline = await baselineFor(pool, live, now - RECENT_MS, now);
-  const { features: measure, at_least } = manifest.monitor.drift;
+  const { features: measure, at_least, min_rows } = manifest.monitor.drift;
   const threshold = at_least ?? DRIFT_DEFAULTS[measure];
   const scores: SketchedFeature = {
     name: SCORE,
@@ -179,7 +179,7 @@ async function featureReports(
     const sketch = sketches.get(feature.name);
     if (!sketch) return [];
     const past = baseline?.sketches.get(feature.name);
-    const isJudged = past !== undefined && past.present > 0 && sketch.present > 0;
+    const isJudged = past !== undefined && past.present > 0 && sketch.present >= min_rows;
     const drift = isJudged ? measureDrift(past, sketch, measure) : null;
     return [
       {

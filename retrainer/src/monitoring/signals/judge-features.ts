@@ -135,8 +135,7 @@ function reasonNotToJudge(
 ): string | null {
   const least = recent ? 50 : monitor.drift.min_rows;
   if (!now || now.rows === 0) return 'no rows in the window';
-  if (now.rows < least)
-    return `${now.rows} rows in the window; ${least} are needed${recent ? '' : ' (monitor.drift.min_rows)'}`;
+  if (now.rows < least) return `${now.rows} rows in the window; ${least} are needed`;
   if (!past) return `${against} holds no values of it`;
   if (past.rows < BASELINE_ROWS) return `${against} holds ${past.rows} rows; ${BASELINE_ROWS} are needed`;
   return null;

@@ -68,7 +68,7 @@ describe('features against their baseline', () => {
   it('says what it cannot judge', () => {
     expect(judge(rows(20, random)).notJudged[0]).toEqual({
       feature: 'price',
-      reason: '20 rows in the window; 200 are needed (monitor.drift.min_rows)',
+      reason: '20 rows in the window; 200 are needed',
     });
     const few = ['a', 'b', 'c', 'd', 'e'].map((feature) => ({ feature, reason: 'too few rows' }));
     expect(notJudgedLines([...few, { feature: null, reason: 'no version is live' }])).toEqual([
