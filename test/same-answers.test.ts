@@ -124,7 +124,7 @@ it('gives the same answers by front door, batch, SQL and Postgres', async () => 
 
     // An unmodified Postgres calls the model through contrib dblink.
     await using postgres = await connectSql(stores.databaseUrl);
-    await postgres.query(installStatements(sql.address, undefined));
+    await postgres.query(installStatements(sql.address, { key: undefined, maxRows: ROWS }));
     const literals = rows.map((row) => `'${JSON.stringify(row).replaceAll("'", "''")}'::jsonb`).join(', ');
     const [linked] = await postgres.query(
       `SELECT unnest(hotloop.predict('purchase-intent', ARRAY[${literals}]))`,
@@ -133,6 +133,13 @@ it('gives the same answers by front door, batch, SQL and Postgres', async () => 
     const [one] = await postgres.query(
       `SELECT hotloop.predict('purchase-intent', ${literals.split(/, (?=')/)[0]})`,
     );
+
+    const tooMany = `SELECT hotloop.predict('purchase-intent', array_fill('{}'::jsonb, ARRAY[${ROWS + 1}]))`;
+    await expect(postgres.query(tooMany)).rejects.toThrow(
+      `takes at most ${ROWS} rows in one call, not ${ROWS + 1}`,
+    );
+    const [none] = await postgres.query(`SELECT hotloop.predict('purchase-intent', '{}'::jsonb[])`);
+    expect(none!.rows[0]![0]).toBe('{}');
 
     for (const answers of [batch, bySql, byPostgres]) {
       expect(answers).toHaveLength(ROWS);

@@ -155,7 +155,7 @@ async function linkedRatios(
     `SELECT * EXCLUDE (id) FROM '${join(folder, 'clients.parquet')}' LIMIT ${LINKED_ROWS}`,
   )) as Record<string, number>[];
   await using postgres = await connectSql(local.backing.databaseUrl);
-  await postgres.query(installStatements(local.sqlAddress ?? '', undefined));
+  await postgres.query(installStatements(local.sqlAddress ?? '', { key: undefined }));
   await postgres.query('CREATE TABLE linked_rows (row jsonb)');
   const values = rows.map((row) => `('${JSON.stringify(row).replaceAll("'", "''")}')`);
   await postgres.query(`INSERT INTO linked_rows VALUES ${values.join(', ')}`);

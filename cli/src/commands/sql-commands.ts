@@ -6,7 +6,7 @@ import { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
 import { table } from '../terminal.ts';
-import { INSTALL_NOTES, installStatements } from './sql-install.ts';
+import { DEFAULT_MAX_ROWS, INSTALL_NOTES, installStatements } from './sql-install.ts';
 
 interface SqlOptions extends GlobalOptions {
   readonly command?: string;
@@ -16,6 +16,7 @@ interface SqlOptions extends GlobalOptions {
 interface SqlInstallOptions extends SqlOptions {
   readonly endpoint: string;
   readonly grant?: string;
+  readonly maxRows: string;
   readonly print?: boolean;
 }
 
@@ -43,16 +44,30 @@ export function addSqlCommands(program: Command, context: CommandContext): void 
     .argument('<database-url>', 'postgres://... or the name of a variable that holds it')
     .option('--endpoint <host:port>', 'where the database reaches SQL', '127.0.0.1:7405')
     .option('--grant <role>', 'a role of the database that may call it, beside the one that installs it')
+    .option('--max-rows <n>', 'rows of one call of the array form', String(DEFAULT_MAX_ROWS))
     .option('--print', 'print the statements instead of running them')
     .action(async (url: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<SqlInstallOptions>();
       const key = options.print ? undefined : options.apiKey;
-      const statements = installStatements(options.endpoint, key, options.grant);
+      const maxRows = maxRowsOf(options.maxRows);
+      if (!/^[^\s:]+:\d{1,5}$|^\[[\da-f:]+\]:\d{1,5}$/i.test(options.endpoint))
+        throw new CommandError(`--endpoint must be HOST:PORT, not ${JSON.stringify(options.endpoint)}`);
+      const statements = installStatements(options.endpoint, { key, role: options.grant, maxRows });
       if (options.print) return void context.terminal.out.write(`${statements}\n`);
       await using client = await connected(addressNamed(url, context));
       await asked(client, statements);
       present(context, options, { installed: true, endpoint: options.endpoint }, () => INSTALL_NOTES);
     });
+}
+
+const MOST_ROWS = 1_000_000;
+
+function maxRowsOf(text: string): number {
+  const rows = Number(text);
+  if (Number.isInteger(rows) && rows >= 1 && rows <= MOST_ROWS) return rows;
+  throw new CommandError(
+    `--max-rows must be a whole number from 1 to ${MOST_ROWS}, not ${JSON.stringify(text)}`,
+  );
 }
 
 /** An address, or the variable that holds it, so that no password stands in a shell's history. */

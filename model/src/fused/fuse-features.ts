@@ -1,5 +1,5 @@
 import type { CompiledFeature } from '../features/compile-feature.ts';
-import type { Feature } from '../features/feature-schema.ts';
+import type { Feature, Transform } from '../features/feature-schema.ts';
 import { GraphBuilder, int } from '../onnx/graph-builder.ts';
 import { elementTypeCode } from '../onnx/tensor.ts';
 import { allOf, type Checked, fuseChecks } from './fuse-checks.ts';
@@ -19,6 +19,8 @@ export interface FuseOptions {
 export interface FusedFeature {
   /** float64, or string for an input of texts; float32 for precomputed columns of a float32 input. */
   readonly columns: string;
+  /** The columns are float32, and every number of them fits the network. */
+  readonly isFinite?: boolean;
   readonly accepted: readonly string[];
 }
 
@@ -26,6 +28,10 @@ export interface FusedFeature {
 export const OPSET_OF_TEXT = 20;
 /** Transforms that leave NaN unchanged. */
 const KEEP_NAN: ReadonlySet<string> = new Set(['abs', 'log1p', 'standardize', 'scale']);
+/** Transforms that do the same as in the plan with the NaN of a text that is no moment. */
+const AFTER_TIME: ReadonlySet<string> = new Set([...KEEP_NAN, 'one_hot']);
+/** Transforms whose operators are of `OPSET_OF_TEXT` where they read a text. */
+const READ_TEXT: ReadonlySet<string> = new Set(['text', 'time']);
 
 /** Writes features into a graph. Inputs that several features read are declared once. */
 export class FeatureWriter {
@@ -116,15 +122,19 @@ export class FeatureWriter {
     const { transform } = this.#features[index] as Feature;
     const { values, encoder, takesNaN } = feature;
     for (const each of transform)
-      if (takesNaN && !KEEP_NAN.has(typeof each === 'string' ? each : (Object.keys(each)[0] ?? '')))
-        throw new NotFusable('NaN represents its missing value');
+      if (takesNaN && !KEEP_NAN.has(nameOf(each))) throw new NotFusable('NaN represents its missing value');
     const raw = this.#rawOf(index);
     let { column } = raw;
-    for (const each of transform) column = fuseTransform(graph, column, each);
+    for (const [at, each] of transform.entries()) {
+      if (nameOf(each) === 'time' && transform.slice(at + 1).some((next) => !AFTER_TIME.has(nameOf(next))))
+        throw new NotFusable('what is no moment is refused by the plan alone');
+      if (column.kind === 'text' && READ_TEXT.has(nameOf(each))) this.leastOpset = OPSET_OF_TEXT;
+      column = fuseTransform(graph, column, each);
+    }
     if (column.kind === 'text' && encoder.dtype !== 'string') throw new NotFusable('it ends in text');
     const columns = values === 1 ? column.value : reshape(graph, column.value, values * column.width);
     const [ofRows = '', ...accepted] = this.#ofRows(index, [columns, ...raw.accepted]);
-    return { columns: ofRows, accepted };
+    return { columns: ofRows, accepted, isFinite: column.kind === 'finite' };
   }
 
   /** Expands values of distinct texts to rows; other values are returned unchanged. */
@@ -260,6 +270,10 @@ function categoriesOf({ transform: [first], allowed = [] }: Feature): readonly s
   if (typeof first !== 'object') return undefined;
   const found = 'one_hot' in first ? first.one_hot : 'multi_hot' in first ? first.multi_hot : undefined;
   return found && [...found, ...allowed].map(String);
+}
+
+function nameOf(transform: Transform): string {
+  return typeof transform === 'string' ? transform : (Object.keys(transform)[0] ?? '');
 }
 
 /** Why it cannot be fused; undefined if it can. */

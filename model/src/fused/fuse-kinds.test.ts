@@ -39,9 +39,14 @@ const anyRow: fc.Arbitrary<FusedRow> = fc.record({
  * Runs the same rows through the fused file and through plan, network and decision. @returns the shares of accepted
  * rows.
  */
-async function compare(manifest: Manifest, onnx: Uint8Array, seed: number): Promise<number> {
+async function compare(
+  manifest: Manifest,
+  onnx: Uint8Array,
+  seed: number,
+  drawn: fc.Arbitrary<FusedRow> = anyRow,
+): Promise<number> {
   const fused = fuseModel(manifest, onnx, ORIGIN);
-  const rows = fc.sample(anyRow, { numRuns: 150, seed });
+  const rows = fc.sample(drawn, { numRuns: 150, seed });
   const answers = await runFused(fused.onnx, fusedFeeds(fused.inputs, rows));
   expectEqual(answers, await runParts(manifest, onnx, rows));
   const columnar = fuseModel(manifest, onnx, ORIGIN, { distinctTexts: true });
@@ -127,6 +132,113 @@ describe('a fused file handles in the same way as the plan', () => {
     expect(fused.runtimeOperators).toEqual(['MurmurHash3']);
     expect(fused.inputs.filter(({ name }) => name.startsWith('feature.'))).toEqual([]);
     expect(await compare(manifest, networkOf(manifest), 40)).toBeGreaterThan(0.3);
+  });
+
+  it('hashed words of texts, whatever their letters', async () => {
+    const text = (settings: object) => [
+      { text: { buckets: 64, ngrams: [1, 2], norm: 'l2', lowercase: true, ...settings } },
+    ];
+    const idf = Array.from({ length: 64 }, (_, at) => 0.5 + at / 20);
+    const features = [
+      { name: 'x', from: 'request.x', missing: 1 },
+      { name: 'plain', from: 'request.words', missing: 'Nothing Said', transform: text({}) },
+      {
+        name: 'cased',
+        from: 'request.words',
+        missing: '',
+        transform: text({ lowercase: false, binary: true, norm: 'l1', ngrams: [2, 3] }),
+      },
+      {
+        name: 'weighed',
+        from: 'request.words',
+        missing: '',
+        transform: text({ alternate_sign: false, sublinear: true, idf, norm: 'none', ngrams: [1, 1] }),
+      },
+    ] as Parameters<typeof manifestOf>[0]['features'];
+    const manifest = manifestOf({ features });
+    const fused = fuseModel(manifest, networkOf(manifest), ORIGIN);
+    expect(fused.inputs.map(({ name, why }) => [name, why])).toEqual([
+      ['request.x', undefined],
+      ['request.words', undefined],
+    ]);
+    expect(new Set(fused.runtimeOperators)).toEqual(new Set(['Tokenizer', 'MurmurHash3']));
+    // Letters with a rule of their own: the final sigma and what it looks past, a capital whose lower case is two characters.
+    const special = [..."ΣΣσςΑαİIßẞʰⒶ𐐀日9_-. \u0307\u0345\u00ad'’"];
+    const words = fc.oneof(
+      fc.array(fc.constantFrom(...special), { maxLength: 12 }).map((letters) => letters.join('')),
+      fc
+        .array(fc.integer({ min: 27, max: 0x3ffff }), { maxLength: 12 })
+        .map((points) => String.fromCodePoint(...points).toWellFormed()),
+      fc.constantFrom('My CARD was stolen, my card!', 'Überweisung of 12 euros 🙂', '', 'a b c'),
+    );
+    const rows = fc.record({
+      'request.x': number,
+      'request.words': fc.option(words, { nil: undefined }),
+    });
+    expect(await compare(manifest, networkOf(manifest), 65, rows)).toBe(1);
+  });
+
+  it('hours, weekdays and months in UTC, of texts and of milliseconds, and what is no moment', async () => {
+    const time = (part: 'hour' | 'weekday' | 'month', as: 'number' | 'cyclic' = 'number') => ({
+      time: { part, as, zone: 'Etc/UTC' },
+    });
+    const manifest = manifestOf({
+      features: [
+        { name: 'hour', from: 'request.at', missing: '2026-01-15T12:00:00Z', transform: [time('hour')] },
+        {
+          name: 'month',
+          from: 'request.at',
+          missing: '2026-01-15T12:00:00Z',
+          transform: [time('month'), { one_hot: [1, 2, 3, 12] }],
+        },
+        {
+          name: 'day',
+          from: 'request.ms',
+          type: 'number',
+          missing: 0,
+          transform: [time('weekday', 'cyclic')],
+        },
+        { name: 'season', from: 'request.ms', type: 'number', missing: 0, transform: [time('month')] },
+      ],
+    });
+    const fused = fuseModel(manifest, networkOf(manifest), ORIGIN);
+    expect(fused.inputs.filter(({ why }) => why !== undefined)).toEqual([]);
+    const zone = fc.constantFrom('Z', 'z', '+01:00', '-11:30', '+23:59', '', '+24:00');
+    const moment = fc
+      .tuple(fc.date({ noInvalidDate: true, min: new Date('0001-01-02'), max: new Date('9999-12-30') }), zone)
+      .map(([date, offset]) => date.toISOString().replace('Z', offset));
+    const rows = fc.record({
+      'request.at': fc.oneof(
+        { weight: 8, arbitrary: moment },
+        fc.constantFrom(
+          '2024-02-29T23:59:60Z',
+          '2023-02-29T00:00:00Z',
+          '2026-13-01T00:00:00Z',
+          'today',
+          undefined,
+        ),
+      ),
+      'request.ms': fc.oneof(
+        fc.integer({ min: -62_000_000_000_000, max: 8_640_000_000_000_000 }),
+        fc.double({ min: -1e12, max: 2e12, noNaN: true }),
+        fc.constantFrom(8.64e15, 8.64e15 + 2, undefined),
+      ),
+    });
+    const share = await compare(manifest, networkOf(manifest), 66, rows);
+    expect(share).toBeGreaterThan(0.4);
+    expect(share).toBeLessThan(1);
+    const local = manifestOf({
+      features: [
+        {
+          name: 'hour',
+          from: 'request.at',
+          transform: [{ time: { part: 'hour', as: 'number', zone: 'Europe/Berlin' } }],
+        },
+      ],
+    });
+    expect(fuseModel(local, networkOf(local), ORIGIN).inputs).toMatchObject([
+      { name: 'feature.hour', why: expect.stringContaining('only time in UTC') },
+    ]);
   });
 
   for (const [index, combine] of [

@@ -23,6 +23,8 @@ export interface FusedModel {
   readonly onnx: Uint8Array;
   readonly inputs: readonly FusedInput[];
   readonly outputs: readonly string[];
+  /** Numbers that one row becomes before the network; what a run needs grows with rows times columns. */
+  readonly columns: number;
   /**
    * ONNX Runtime's own operators that the file needs; empty: any runtime that implements the standard can execute it.
    */
@@ -74,10 +76,12 @@ export function fuseModel(
   const at = outputIndex(manifest, network);
   const spec = network.graph.outputs[at] as ValueSpec;
   fuseDecision(graph, manifest, { value: outputs[at] as string, spec }, { accepted, writer, compiled });
+  const columns = layOut(compiled).inputs.reduce((sum, { width }) => sum + width, 0);
   const metadata = {
     'hotloop.model': manifest.name,
     'hotloop.version': String(origin.version),
     'hotloop.bundle_sha256': origin.bundleSha256,
+    'hotloop.columns': String(columns),
     'hotloop.inputs': JSON.stringify(writer.inputs),
   };
   const model = graph.build(`${manifest.name} version ${origin.version}`, {
@@ -88,6 +92,7 @@ export function fuseModel(
   return {
     onnx: encodeModel(model),
     inputs: writer.inputs,
+    columns,
     outputs: model.graph.outputs.map(({ name }) => name),
     runtimeOperators: [
       ...new Set(
@@ -121,26 +126,35 @@ function writeInputs(
   for (const [index, layout] of inputs.entries()) {
     const members = compiled.flatMap((feature, at) => (placed[at]?.input === index ? [{ feature, at }] : []));
     const isText = layout.dtype === 'string';
-    const columns = members.map(({ at }) => {
-      const { columns: made } = features[at] as FusedFeature;
-      const isReady = writer.inputs.some(({ name, type }) => name === made && type === 'float32');
-      return isReady ? graph.node('Cast', [made], { to: int(elementTypeCode('float64')) }) : made;
-    });
-    const matrix =
-      columns.length === 1 ? (columns[0] as string) : graph.node('Concat', columns, { axis: int(1) });
-    const holds = isText
-      ? undefined
-      : isHeld(
-          graph,
-          matrix,
-          layout,
-          members.map(({ feature }) => feature),
-        );
-    if (holds !== undefined) flags.push(holds);
+    const readOf = ({ at }: (typeof members)[number]) => features[at] as FusedFeature;
     const input = networkInput(manifest, wanted, layout.name);
-    const cast = isText
-      ? matrix
-      : graph.node('Cast', [matrix], { to: int(elementTypeCode(input.elementType)) });
+    const castOf = (value: string) =>
+      isText ? value : graph.node('Cast', [value], { to: int(elementTypeCode(input.elementType)) });
+    const sideBySide = (values: readonly string[]) =>
+      values.length === 1 ? (values[0] as string) : graph.node('Concat', values, { axis: int(1) });
+    const doubles = new Map(
+      members
+        .filter((member) => readOf(member).isFinite !== true)
+        .map((member) => {
+          const { columns: made } = readOf(member);
+          const isReady = writer.inputs.some(({ name, type }) => name === made && type === 'float32');
+          return [
+            member,
+            isReady ? graph.node('Cast', [made], { to: int(elementTypeCode('float64')) }) : made,
+          ] as const;
+        }),
+    );
+    const checked = doubles.size === 0 ? undefined : sideBySide([...doubles.values()]);
+    if (checked !== undefined && !isText) {
+      const compiledOf = [...doubles.keys()].map(({ feature }) => feature);
+      const width = compiledOf.reduce((sum, feature) => sum + feature.width, 0);
+      flags.push(isHeld(graph, checked, { ...layout, width }, compiledOf));
+    }
+    // What is finite already is large, so it is neither checked nor widened.
+    const cast =
+      checked !== undefined && doubles.size === members.length
+        ? castOf(checked)
+        : sideBySide(members.map((member) => castOf(doubles.get(member) ?? readOf(member).columns)));
     const shaped =
       layout.shape === undefined
         ? cast

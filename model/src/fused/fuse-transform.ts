@@ -1,6 +1,8 @@
 import type { Transform } from '../features/feature-schema.ts';
 import { type GraphBuilder, int } from '../onnx/graph-builder.ts';
 import { elementTypeCode, float64Tensor, int64Tensor } from '../onnx/tensor.ts';
+import { fuseText } from './fuse-text.ts';
+import { fuseTime } from './fuse-time.ts';
 import { type FusedColumn, ML_DOMAIN, NotFusable, numberConstant, RUNTIME_DOMAIN } from './fused-column.ts';
 
 type KindOf<T> = T extends string ? T : keyof T & string;
@@ -85,9 +87,8 @@ const FUSE: { readonly [Kind in TransformKind]?: Fuse<Kind> } = {
     if (column.kind === 'number') throw new NotFusable('multi_hot of a number has no operators');
     return hotTexts(graph, column, categories);
   },
-  text: () => {
-    throw new NotFusable('text has no operators');
-  },
+  text: fuseText,
+  time: fuseTime,
 };
 
 /** One column per category; for any other text all are 0. */

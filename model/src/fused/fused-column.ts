@@ -9,11 +9,11 @@ export const RUNTIME_DOMAIN = 'com.microsoft';
 export { ABSENT_TEXT } from './absent-text.ts';
 
 /**
- * A value between the raw field and the columns of the network: float64[M, width], or text[M, 1]. M is the number of
- * rows, times N for a list of N values.
+ * A value between the raw field and the columns of the network: number is float64[M, width], finite is float32[M, width] that a
+ * network takes as it is, text is text[M, 1]. M is the number of rows, times N for a list of N values.
  */
 export interface FusedColumn {
-  readonly kind: 'number' | 'text';
+  readonly kind: 'number' | 'finite' | 'text';
   /** Name of the value in the graph. */
   readonly value: string;
   readonly width: number;

@@ -42,12 +42,21 @@ export async function readTopicRange(
     for (const [partition, end] of ends) if ((starts.get(partition) ?? 0n) >= end) ends.delete(partition);
     if (ends.size === 0) return;
     const done = Promise.withResolvers<void>();
+    const passed = (partition: number, lastOffset: string) => {
+      const end = ends.get(partition);
+      if (end !== undefined && BigInt(lastOffset) + 1n >= end) ends.delete(partition);
+      if (ends.size === 0) done.resolve();
+    };
     const stop = () => done.reject(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
     try {
       await consumer.connect();
       await consumer.subscribe({ topics: [topic], fromBeginning: true });
       consumer.on('consumer.crash', ({ payload }) => done.reject(payload.error));
+      // Also told where the last thing of a partition is the end of a transaction, which is no message.
+      consumer.on('consumer.end_batch_process', ({ payload }) =>
+        passed(payload.partition, payload.lastOffset),
+      );
       await consumer.run({
         autoCommit: false,
         async eachBatch({ batch, resolveOffset, heartbeat }) {
@@ -62,8 +71,6 @@ export async function readTopicRange(
           if (raws.length > 0) await take(raws);
           resolveOffset(batch.lastOffset());
           await heartbeat();
-          if (end !== undefined && BigInt(batch.lastOffset()) + 1n >= end) ends.delete(batch.partition);
-          if (ends.size === 0) done.resolve();
         },
       });
       for (const [partition, start] of starts) consumer.seek({ topic, partition, offset: start.toString() });

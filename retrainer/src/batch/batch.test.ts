@@ -1,12 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openSqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { RawMessage } from '@hotloop/platform/kafka/message.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { readTopicRange } from '@hotloop/platform/kafka/read-range.ts';
+import { openTransactionalProducer } from '@hotloop/platform/kafka/transactional-producer.ts';
 import { uniqueName } from '@hotloop/platform/testing/test-services.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../testing/fixture.ts';
 import { batchProgress, claimPart, readBatchRun } from './batch-store.ts';
+import { sendRows } from './kafka-rows.ts';
 import { requestBatch } from './request-batch.ts';
 import { runScheduleNow, startDueBatches, stepOf } from './run-schedules.ts';
 import { putSchedule, scheduleSchema } from './schedule-store.ts';
@@ -130,6 +134,34 @@ describe('a batch', () => {
     }
     const wrong = requestBatch(dependencies, { ...request, source: `kafka:${name}.in?since=1` }, Date.now());
     await expect(wrong).rejects.toThrow(/from=TIME/);
+  });
+
+  it('sends to a topic only the rows that a worker before it did not', async () => {
+    const { kafka } = stand;
+    const topic = uniqueName('resumed');
+    const runId = randomUUID();
+    await using database = await openSqlDatabase({ memoryMb: 64, threads: 1, files: true });
+    using connection = await database.connect();
+    const file = join(await stand.newFolder(), 'part.parquet');
+    await connection.run(
+      `COPY (SELECT n AS "row", 'k' || n % 2 AS message_key, n / 2 AS score FROM range(2500) t(n)) TO '${file}' (FORMAT parquet)`,
+    );
+    const location = { kind: 'kafka', topic, fromMs: undefined, toMs: undefined } as const;
+    await using before = await openTransactionalProducer(kafka, `hotloop-batch-${runId}`);
+    const headers = { 'hotloop-run': runId };
+    const first = Array.from({ length: 700 }, (_, row) => ({
+      value: '{}',
+      headers: { ...headers, 'hotloop-row': String(row) },
+    }));
+    await before.send(topic, first);
+    const rows = { runId, files: [file], connection, isRepeated: true };
+    await sendRows(kafka, location, rows, AbortSignal.timeout(60_000));
+    const places: string[] = [];
+    const take = async (messages: readonly RawMessage[]) => {
+      for (const message of messages) places.push(message.headers['hotloop-row'] ?? '');
+    };
+    await readTopicRange(kafka, location, take, AbortSignal.timeout(60_000));
+    expect(places.map(Number).sort((a, b) => a - b)).toEqual(Array.from({ length: 2500 }, (_, row) => row));
   });
 
   it('says what does not fit before the first row, and never overwrites unless asked', async () => {

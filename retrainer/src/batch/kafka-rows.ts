@@ -6,8 +6,8 @@ import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlConnection } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { KafkaAddress } from '@hotloop/platform/kafka/connection.ts';
 import type { RawMessage } from '@hotloop/platform/kafka/message.ts';
-import { openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { readTopicRange, topicSize } from '@hotloop/platform/kafka/read-range.ts';
+import { openTransactionalProducer } from '@hotloop/platform/kafka/transactional-producer.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Location } from './location.ts';
 
@@ -100,40 +100,70 @@ export async function checkTopic(
   );
 }
 
+/** The rows of one result, and whether a worker before this one may have sent some of them. */
+export interface RowsToSend {
+  readonly runId: string;
+  readonly files: readonly string[];
+  readonly connection: SqlConnection;
+  readonly isRepeated: boolean;
+}
+
 /**
  * Sends the rows of a result in their order, one message each, under the key that the request came with, so messages of one key stay in
- * order. The headers `hotloop-run` and `hotloop-row` are the same when a killed run sends a row again.
+ * order. A thousand rows are one transaction, and a worker that takes over first bars the one before it and then leaves out the rows that
+ * are on the topic, so readers of committed messages have each row once. The headers `hotloop-run` and `hotloop-row` name a row.
  */
 export async function sendRows(
   address: KafkaAddress | undefined,
   { topic }: KafkaLocation,
-  rows: { readonly runId: string; readonly files: readonly string[]; readonly connection: SqlConnection },
+  { runId, files, connection, isRepeated }: RowsToSend,
   signal: AbortSignal,
 ): Promise<void> {
-  await using producer = await openProducer(brokersOf(address));
-  for (const file of rows.files) {
+  const brokers = brokersOf(address);
+  await using producer = await openTransactionalProducer(brokers, `hotloop-batch-${runId}`);
+  const sent = isRepeated ? await sentRows(brokers, topic, runId, signal) : new Set<string>();
+  for (const file of files) {
     const table = `read_parquet(${sqlText(file)})`;
-    const described = await rows.connection.rows(`DESCRIBE SELECT * FROM ${table}`);
+    const described = await connection.rows(`DESCRIBE SELECT * FROM ${table}`);
     const names = described.map((row) => String(row.column_name));
     const fields = names.filter((name) => !(MESSAGE_COLUMNS as readonly string[]).includes(name));
     const struct = fields.map((name) => `${sqlText(name)}: ${sqlName(name)}`).join(', ');
     const key = names.includes('message_key') ? 'message_key' : 'NULL';
     for (let from = 0; ; from += AT_ONCE) {
       signal.throwIfAborted();
-      const found = await rows.connection.rows(
+      const found = await connection.rows(
         `SELECT "row" AS place, ${key} AS key, CAST(to_json({${struct}}) AS VARCHAR) AS value FROM ${table} ORDER BY "row" LIMIT ${AT_ONCE} OFFSET ${from}`,
       );
       if (found.length === 0) break;
       await producer.send(
         topic,
-        found.map(({ place, key: given, value }) => ({
-          ...(given === null ? {} : { key: String(given) }),
-          value: String(value),
-          headers: { 'hotloop-run': rows.runId, 'hotloop-row': String(place) },
-        })),
+        found
+          .filter(({ place }) => !sent.has(String(place)))
+          .map(({ place, key: given, value }) => ({
+            ...(given === null ? {} : { key: String(given) }),
+            value: String(value),
+            headers: { 'hotloop-run': runId, 'hotloop-row': String(place) },
+          })),
       );
     }
   }
+}
+
+/** The rows of a run that are on a topic already. */
+async function sentRows(
+  address: KafkaAddress,
+  topic: string,
+  runId: string,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const sent = new Set<string>();
+  if ((await topicSize(address, topic)) === 0) return sent;
+  const take = async (messages: readonly RawMessage[]) => {
+    for (const { headers } of messages)
+      if (headers['hotloop-run'] === runId) sent.add(headers['hotloop-row'] ?? '');
+  };
+  await readTopicRange(address, { topic, fromMs: undefined, toMs: undefined }, take, signal);
+  return sent;
 }
 
 function brokersOf(address: KafkaAddress | undefined): KafkaAddress {

@@ -157,7 +157,9 @@ async function finish({ claim, dependencies, connection, work, signal }: PartCon
   };
   const refusedFile = join(work, 'refused.jsonl');
   const told = (await gatherRefused(work, progress.parts, refusedFile)) ? refusedFile : undefined;
-  await publish(run, parts, { work, connection, report, refused: told, outside: dependencies, signal });
+  const isRepeated = claim.token > 1;
+  const published = { work, connection, report, refused: told, outside: dependencies, isRepeated, signal };
+  await publish(run, parts, published);
   await rm(work, { recursive: true, force: true });
   const refused = progress.refused === 0 ? '' : `, ${progress.refused} refused`;
   await endBatch(pool, claim, `${progress.accepted} rows${refused}`);

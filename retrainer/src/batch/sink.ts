@@ -73,6 +73,8 @@ export interface Published {
   /** The file that says which rows were refused and why. */
   readonly refused: string | undefined;
   readonly outside: OutsideAddresses;
+  /** A worker before this one has begun to publish. */
+  readonly isRepeated: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -80,13 +82,13 @@ export interface Published {
 export async function publish(
   run: BatchRun,
   parts: readonly string[],
-  { work, connection, report, refused, outside, signal }: Published,
+  { work, connection, report, refused, outside, isRepeated, signal }: Published,
 ): Promise<void> {
   const location = sinkOf(run);
   const folder = partsFolder(run, work);
   if (location.kind === 'kafka') {
     const files = parts.map((name) => join(folder, name));
-    return sendRows(outside.kafka, location, { runId: run.runId, files, connection }, signal);
+    return sendRows(outside.kafka, location, { runId: run.runId, files, connection, isRepeated }, signal);
   }
   if (location.kind === 'table') {
     const files = `[${parts.map((name) => sqlText(join(folder, name))).join(', ')}]`;

@@ -39,9 +39,12 @@ export interface VersionScorer extends Disposable {
   score(columns: readonly ColumnData[], rows: number): Float64Array;
 }
 
+/** A chunk of 2,048 rows then takes some 70 MB for each step between features and network. */
+const MOST_COLUMNS = 8192;
+
 /**
  * Loads a version as its fused file. Throws FAILED_PRECONDITION `not_fusable`, also for features whose values a column of
- * raw fields cannot hold (lists of history, ready columns of several numbers).
+ * raw fields cannot hold (lists of history, ready columns of several numbers), and for more columns than fit into memory.
  */
 export async function openVersionScorer(
   bundles: BundleStore,
@@ -50,7 +53,14 @@ export async function openVersionScorer(
 ): Promise<VersionScorer> {
   const bundle = await bundles.get(record.bundleSha256);
   const manifest = parseManifest(bundle.manifestYaml);
-  const { onnx, inputs, outputs } = fuseModel(manifest, bundle.onnx, record, { distinctTexts: true });
+  const fused = fuseModel(manifest, bundle.onnx, record, { distinctTexts: true });
+  const { onnx, inputs, outputs, columns: width } = fused;
+  if (width > MOST_COLUMNS)
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `model ${record.model} has ${width} columns, too many for whole chunks of rows (at most ${MOST_COLUMNS}); ask the front door`,
+      { reason: 'not_fusable' },
+    );
   for (const input of inputs)
     if (input.width !== 1)
       throw new HotloopError(

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { connectSql } from '@hotloop/platform/postgres/sql-client.ts';
 import { pythonWith } from '../../peers/python-peer.ts';
 import type { EnginesStand } from '../../stand/engines-stand.ts';
@@ -11,17 +12,17 @@ import { commandsOnPath } from './commands-on-path.ts';
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const SNIPPET_MS = 300_000;
-const PAGES = ['portable-models', 'batch', 'sql', 'serverless', 'engines'];
+const PAGES = ['portable-models', 'batch', 'sql', 'serverless', 'engines', 'remote-models', 'pipelines'];
 
 interface Snippet {
   readonly page: string;
-  readonly language: 'sh' | 'sql' | 'python';
+  readonly language: 'sh' | 'sql' | 'python' | 'yaml';
   readonly text: string;
 }
 
 /**
  * Runs the snippets of the pages in order, in a folder with the files that they mention, against the platform. Blocks
- * without a language are not run. @returns how many ran and how many failed.
+ * without a language are not run; a `model.yaml` goes into the folder of its model. @returns how many ran and how many failed.
  */
 export async function runSnippets(
   stand: EnginesStand,
@@ -44,17 +45,7 @@ export async function runSnippets(
     if (snippet.language === 'python' && python === undefined) continue;
     ran++;
     try {
-      const text = placed(snippet, stand, folder);
-      if (snippet.language === 'sql') {
-        await using sql = await connectSql(stand.sqlUrl);
-        await sql.query(text);
-      } else {
-        const [program, flags] =
-          snippet.language === 'python'
-            ? [python as string, ['-c']]
-            : ['bash', ['--norc', '-euo', 'pipefail', '-c']];
-        await run(program, [...flags, text], { cwd: folder, env: environment, timeout: SNIPPET_MS });
-      }
+      await runSnippet(snippet, { stand, folder, environment, python: python ?? 'python3' });
     } catch (error) {
       failed++;
       const { stderr = '', message } = error as { stderr?: string; message: string };
@@ -66,11 +57,47 @@ export async function runSnippets(
   return { ran, failed };
 }
 
+async function runSnippet(
+  snippet: Snippet,
+  {
+    stand,
+    folder,
+    environment,
+    python,
+  }: {
+    readonly stand: EnginesStand;
+    readonly folder: string;
+    readonly environment: Record<string, string>;
+    readonly python: string;
+  },
+): Promise<void> {
+  const text = placed(snippet, stand, folder);
+  const options = { cwd: folder, env: environment, timeout: SNIPPET_MS };
+  switch (snippet.language) {
+    case 'sql': {
+      await using sql = await connectSql(stand.sqlUrl);
+      await sql.query(text);
+      return;
+    }
+    case 'yaml': {
+      const model = join(folder, /^name: (\S+)$/m.exec(text)?.[1] ?? '');
+      await mkdir(model, { recursive: true });
+      await writeFile(join(model, 'model.yaml'), text);
+      return;
+    }
+    case 'python':
+      await run(python, ['-c', text], options);
+      return;
+    case 'sh':
+      await run('bash', ['--norc', '-euo', 'pipefail', '-c', text], options);
+  }
+}
+
 async function snippetsOf(): Promise<Snippet[]> {
   const snippets: Snippet[] = [];
   for (const page of PAGES) {
     const text = await readFile(join(ROOT, 'docs', `${page}.md`), 'utf8');
-    for (const [, language, body = ''] of text.matchAll(/```(sh|sql|python)\n([\s\S]*?)```/g))
+    for (const [, language, body = ''] of text.matchAll(/```(sh|sql|python|yaml)\n([\s\S]*?)```/g))
       snippets.push({ page, language: language as Snippet['language'], text: body });
   }
   return snippets;
@@ -81,6 +108,7 @@ function placed({ text, language }: Snippet, stand: EnginesStand, folder: string
   const moved = text
     .replaceAll('127.0.0.1:7405', stand.local.sqlAddress ?? '')
     .replaceAll('hotloop.internal:7405', stand.local.sqlAddress ?? '')
+    .replaceAll('models.internal:8001', stand.local.addresses.compute)
     .replaceAll('--api-key KEY ', '')
     .replaceAll('node deploy/', 'node "$ROOT"/deploy/')
     .replaceAll('/data/', `${folder}/`);
@@ -92,6 +120,10 @@ function placed({ text, language }: Snippet, stand: EnginesStand, folder: string
 /** Prepares the files, models and the command that the pages mention. */
 async function prepare(stand: EnginesStand, folder: string): Promise<void> {
   const { client, connection } = stand;
+  const promoted = async (bundle: Parameters<typeof client.models.push>[0]) => {
+    const { version } = await client.models.push(bundle).finished();
+    await client.models.promote(version.model, version.version).finished();
+  };
   await mkdir(folder, { recursive: true });
   const rows = await stand.writeRows('snippet-rows.parquet', 500);
   await connection.run(
@@ -112,13 +144,25 @@ features:
   - {name: visits, from: request.visits}
 training: {network: {hidden: [4]}}
 `;
-  for (const manifestYaml of [
-    `${ranker.replace(/^training:$/m, 'training:\n  network: {hidden: [8]}')}`,
-    visitors,
-  ]) {
-    const { version } = await client.models.push({ manifestYaml, untrained: true }).finished();
-    await client.models.promote(version.model, version.version).finished();
-  }
+  const kind = `name: visitor-kind
+task: binary
+features:
+  - {name: pages, from: request.pages}
+decision: {labels: [new, loyal]}
+training: {network: {hidden: [4]}}
+`;
+  const trained = ranker.replace(/^training:$/m, 'training:\n  network: {hidden: [8]}');
+  for (const manifestYaml of [trained, visitors, kind]) await promoted({ manifestYaml, untrained: true });
+  // What the page about remote models calls another server is the compute service of this one.
+  const forest = {
+    inputs: 3,
+    hidden: [4],
+    outputs: 1,
+    activation: 'relu',
+    head: 'sigmoid',
+    seed: 2,
+  } as const;
+  await promoted({ name: 'churn-forest', onnx: perceptron(forest) });
   await connection.run(
     `COPY (SELECT n % 17 AS pages, n % 5 AS items, (n % 17) > 8 AS bought FROM range(400) t(n)) TO '${join(folder, 'visits.csv')}' (FORMAT csv, HEADER)`,
   );

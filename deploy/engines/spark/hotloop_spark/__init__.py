@@ -21,6 +21,8 @@ import pandas as pd
 __all__ = ["FusedModel", "load", "map_in_pandas", "output_schema", "register"]
 
 ABSENT_TEXT = "\x1a"
+# Numbers at once between features and network, so that words hashed into thousands of columns fit into memory.
+_MOST_CELLS = 16 * 1024 * 1024
 _TYPES = {"float64": np.float64, "float32": np.float32, "bool": np.bool_, "int8": np.int8}
 
 
@@ -36,6 +38,7 @@ class FusedModel:
         self.model = metadata["hotloop.model"]
         self.version = int(metadata["hotloop.version"])
         self.inputs = json.loads(metadata["hotloop.inputs"])
+        self._rows_at_once = max(1, _MOST_CELLS // int(metadata.get("hotloop.columns", 1)))
         self.outputs = [output.name for output in self._session.get_outputs()]
         wide = [each["name"] for each in self.inputs if each["width"] != 1]
         if wide:
@@ -48,6 +51,10 @@ class FusedModel:
 
     def answer(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Answers all rows of a frame. A refused row has a null score and label."""
+        starts = range(0, max(1, len(frame)), self._rows_at_once)
+        return pd.concat([self._answer(frame.iloc[at : at + self._rows_at_once]) for at in starts])
+
+    def _answer(self, frame: pd.DataFrame) -> pd.DataFrame:
         feeds = {each["name"]: _tensor(each, frame, _column(each["name"])) for each in self.inputs}
         refused = np.zeros(len(frame), dtype=bool)
         for each in self.inputs:

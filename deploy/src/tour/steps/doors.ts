@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { fusedFeeds } from '@hotloop/model/fused/fused-feeds.ts';
 import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import { decodeModel } from '@hotloop/model/onnx/model.ts';
+import type { RawMessage } from '@hotloop/platform/kafka/message.ts';
+import { readTopicRange } from '@hotloop/platform/kafka/read-range.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openPool } from '@hotloop/platform/postgres/pool.ts';
 import { randomPredictionIds } from '@hotloop/proto/prediction-id.ts';
@@ -78,6 +80,42 @@ const batchParquet: TourStep = {
   },
 };
 
+const REPLAYED = 6;
+
+const replayTopic: TourStep = {
+  name: 'replay-topic',
+  about:
+    'Requests of a topic are answered again by another version, in their order for each key, into another topic.',
+  async run(context) {
+    const { version } = await frontDoor(context);
+    const [requests, answers] = ['tour-replay-requests', `tour-replay-answers-${version}`];
+    const messages = Array.from({ length: REPLAYED }, (_, at) => ({
+      key: `k${at % 2}`,
+      value: JSON.stringify({ request: { ...VISITOR, visits: at }, entities: { user: `u${at}` } }),
+    }));
+    await context.producer.send(requests, messages);
+    const range = ['--from', `kafka:${requests}`, '--to', `kafka:${answers}`];
+    const run = await context.json<BatchAnswer>(
+      ...['batch', 'run', 'churn', '--use-version', String(version), ...range],
+    );
+    expectThat(run.state === 'done' && run.accepted >= REPLAYED, `${REPLAYED} rows`, JSON.stringify(run));
+    const brokers = context.local.backing.kafkaBrokers.split(',');
+    const kafka = { brokers, clientId: 'tour', log: silentLog() };
+    const users: string[] = [];
+    const take = async (found: readonly RawMessage[]) => {
+      for (const { key, value } of found) {
+        const { user } = JSON.parse(Buffer.from(value ?? []).toString()) as { user: string };
+        if (Buffer.from(key ?? []).toString() === 'k0') users.push(user);
+      }
+    };
+    await readTopicRange(kafka, { topic: answers, fromMs: undefined, toMs: undefined }, take, context.signal);
+    expectThat(users.join() === 'u0,u2,u4', 'the answers of a key in the order of its requests', users.join());
+    const again = await context.command('batch', 'run', 'churn', ...range);
+    expectThat(again.exitCode !== 0, 'a topic that holds messages to be left alone', again.out.trim());
+    return `${run.accepted} requests answered by version ${run.version}, and refused a second time without --append`;
+  },
+};
+
 async function fusedFile(context: TourContext, version: number): Promise<Uint8Array> {
   const path = join(context.folder, 'churn-fused.onnx');
   const output = ['--use-version', String(version), '-o', path];
@@ -126,4 +164,10 @@ const lambda: TourStep = {
   },
 };
 
-export const DOOR_STEPS: readonly TourStep[] = [batchParquet, sqlByPsql, fusedInPlainRuntime, lambda];
+export const DOOR_STEPS: readonly TourStep[] = [
+  batchParquet,
+  replayTopic,
+  sqlByPsql,
+  fusedInPlainRuntime,
+  lambda,
+];
