@@ -134,7 +134,7 @@ async function openBatchStand(rows: number) {
   return {
     ...{ folder, manifest, width, onnx, scorer, connection, source },
     fused: fuseModel(manifest, onnx, record).onnx,
-    call: scorer.inputs.map((input) => inputExpression(input, () => true)).join(', '),
+    call: scorer.inputs.map((input) => inputExpression(input, () => '')).join(', '),
     async [Symbol.asyncDispose]() {
       connection[Symbol.dispose]();
       await database[Symbol.asyncDispose]();

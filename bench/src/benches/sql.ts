@@ -83,7 +83,7 @@ async function ownAnswers(stand: EnginesStand, queries: readonly string[]): Prom
     run: (columns, count) => scorer.score(columns, count),
   });
   using connection = await database.connect();
-  const call = scorer.inputs.map((input) => inputExpression(input, () => true)).join(', ');
+  const call = scorer.inputs.map((input) => inputExpression(input, () => '')).join(', ');
   const all = [];
   for (const query of queries) {
     using statement = await connection.prepare(

@@ -25,6 +25,7 @@ import { DRILL_MODEL, drillInput, makeLive, openDrillClient } from '../stand/dri
 import { historyAt } from '../stand/history-at.ts';
 import { type StoreAddresses, type Stores, startStores } from '../stand/stores.ts';
 import type { Drill } from './drill.ts';
+import { kafkaTransactions } from './kafka-transactions.ts';
 
 const START_MS = 180_000;
 const BACK_MS = 60_000;
@@ -38,7 +39,7 @@ class Missing extends Error {}
 
 /**
  * Stores in their production setups, each started and really used if its programs are available: Redis with
- * sentinels, Redis Cluster, Postgres behind PgBouncer (session and transaction pooling), Kafka with a login. A store
+ * sentinels, Redis Cluster, Postgres behind PgBouncer (session and transaction pooling), Kafka with transactions and with a login. A store
  * that is not available here is named in one line.
  */
 export const drillStores: Drill = async ({ say, only }): Promise<Figure[]> => {
@@ -47,6 +48,7 @@ export const drillStores: Drill = async ({ say, only }): Promise<Figure[]> => {
     cluster,
     'pgbouncer-session': (folder) => pgbouncer(folder, 'session'),
     'pgbouncer-transaction': (folder) => pgbouncer(folder, 'transaction'),
+    'kafka-transactions': kafkaTransactions,
     'kafka-plain': (folder) => kafkaLogin(folder, 'PLAIN', false),
     'kafka-scram-tls': (folder) => kafkaLogin(folder, 'SCRAM-SHA-512', true),
   };

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { connectKafka, fromKafkaError, type KafkaAddress } from './connection.ts';
 import { type RawMessage, rawMessage } from './message.ts';
@@ -18,6 +19,36 @@ export interface TopicRange {
  */
 export async function readTopicRange(
   address: KafkaAddress,
+  range: TopicRange,
+  take: (messages: readonly RawMessage[]) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  let hasTaken = false;
+  const taking = async (messages: readonly RawMessage[]) => {
+    hasTaken = true;
+    await take(messages);
+  };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readOnce(address, range, taking, signal);
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      // A broker that has just started still loads its groups. Nothing was taken yet, so beginning again takes nothing twice.
+      if (hasTaken || attempt === ATTEMPTS || !mayPass(error)) throw fromKafkaError(error);
+      await delay(attempt * BETWEEN_MS, undefined, { signal });
+    }
+  }
+}
+
+const ATTEMPTS = 8;
+const BETWEEN_MS = 250;
+
+function mayPass(error: unknown): boolean {
+  return error instanceof Error && (error as Error & { retriable?: boolean }).retriable === true;
+}
+
+async function readOnce(
+  address: KafkaAddress,
   { topic, fromMs, toMs }: TopicRange,
   take: (messages: readonly RawMessage[]) => Promise<void>,
   signal: AbortSignal,
@@ -25,7 +56,11 @@ export async function readTopicRange(
   const kafka = connectKafka(address);
   const admin = kafka.admin();
   const groupId = `hotloop-range-${randomUUID()}`;
-  const consumer = kafka.consumer({ groupId, sessionTimeout: 30_000, maxWaitTimeInMs: 250, minBytes: 1 });
+  const consumer = kafka.consumer({
+    ...{ groupId, sessionTimeout: 30_000, maxWaitTimeInMs: 250, minBytes: 1 },
+    // After a crash it would read from the start and hand messages over again.
+    retry: { retries: 5, restartOnFailure: async () => false },
+  });
   try {
     await admin.connect();
     if (!(await admin.listTopics()).includes(topic))
@@ -42,6 +77,8 @@ export async function readTopicRange(
     for (const [partition, end] of ends) if ((starts.get(partition) ?? 0n) >= end) ends.delete(partition);
     if (ends.size === 0) return;
     const done = Promise.withResolvers<void>();
+    // It may be rejected before it is waited for.
+    done.promise.catch(() => undefined);
     const passed = (partition: number, lastOffset: string) => {
       const end = ends.get(partition);
       if (end !== undefined && BigInt(lastOffset) + 1n >= end) ends.delete(partition);
@@ -52,7 +89,11 @@ export async function readTopicRange(
     try {
       await consumer.connect();
       await consumer.subscribe({ topics: [topic], fromBeginning: true });
-      consumer.on('consumer.crash', ({ payload }) => done.reject(payload.error));
+      let crash: Error | undefined;
+      consumer.on('consumer.crash', ({ payload }) => {
+        crash = payload.error;
+        done.reject(payload.error);
+      });
       // Also told where the last thing of a partition is the end of a transaction, which is no message.
       consumer.on('consumer.end_batch_process', ({ payload }) =>
         passed(payload.partition, payload.lastOffset),
@@ -73,15 +114,14 @@ export async function readTopicRange(
           await heartbeat();
         },
       });
+      // `run` also resolves where the group could not be joined.
+      if (crash !== undefined) throw crash;
       for (const [partition, start] of starts) consumer.seek({ topic, partition, offset: start.toString() });
       signal.throwIfAborted();
       await done.promise;
     } finally {
       signal.removeEventListener('abort', stop);
     }
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    throw fromKafkaError(error);
   } finally {
     await consumer.disconnect().catch(() => undefined);
     await admin.deleteGroups([groupId]).catch(() => undefined);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { perceptron } from '@hotloop/model/onnx/perceptron.ts';
 import { openSqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { RawMessage } from '@hotloop/platform/kafka/message.ts';
 import { openProducer } from '@hotloop/platform/kafka/producer.ts';
@@ -8,7 +9,7 @@ import { readTopicRange } from '@hotloop/platform/kafka/read-range.ts';
 import { openTransactionalProducer } from '@hotloop/platform/kafka/transactional-producer.ts';
 import { uniqueName } from '@hotloop/platform/testing/test-services.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from '../testing/fixture.ts';
+import { eventually, makeLive, push } from '../testing/fixture.ts';
 import { batchProgress, claimPart, readBatchRun } from './batch-store.ts';
 import { sendRows } from './kafka-rows.ts';
 import { requestBatch } from './request-batch.ts';
@@ -71,6 +72,51 @@ describe('a batch', () => {
       'b.jsonl.result.json',
       'in.csv',
     ]);
+  });
+
+  it('answers texts and moments by whole columns, a column of timestamps as its texts', async () => {
+    const { stores, dependencies } = stand;
+    const folder = await stand.newFolder();
+    const manifest = `name: letters
+task: binary
+features:
+  - {name: words, from: request.words, transform: [{text: {buckets: 32}}]}
+  - {name: hour, from: request.at, transform: [{time: {part: hour}}]}
+`;
+    const network = {
+      inputs: 33,
+      hidden: [4],
+      outputs: 1,
+      activation: 'tanh',
+      head: 'sigmoid',
+      seed: 3,
+    } as const;
+    await makeLive(stores, 'letters', await push(stores, manifest, perceptron(network)));
+    await using database = await openSqlDatabase({ memoryMb: 64, threads: 1, files: true });
+    using connection = await database.connect();
+    const rows = `SELECT n AS id, 'My card, letter ' || n AS words, TIMESTAMP '2026-01-15 00:30:00' + n * INTERVAL 1 HOUR AS "at" FROM range(40) t(n)`;
+    await connection.run(`COPY (${rows}) TO '${join(folder, 'typed.parquet')}' (FORMAT parquet)`);
+    await connection.run(
+      `COPY (SELECT id, words, strftime("at", '%Y-%m-%dT%H:%M:%SZ') AS "at" FROM (${rows})) TO '${join(folder, 'texts.parquet')}' (FORMAT parquet)`,
+    );
+    // There is no front door here, so only columns can answer.
+    await using _worker = await stand.startWorker();
+    const answers: string[] = [];
+    for (const name of ['typed', 'texts']) {
+      const sink = join(folder, `${name}.jsonl`);
+      const request = {
+        ...asked,
+        model: 'letters',
+        source: join(folder, `${name}.parquet`),
+        sink,
+        options: {},
+      };
+      const { run } = await requestBatch(dependencies, request, Date.now());
+      expect(await ended(stores, run.runId)).toMatchObject({ state: 'done', message: '40 rows' });
+      answers.push(await readFile(sink, 'utf8'));
+    }
+    expect(answers[0]).toBe(answers[1]);
+    expect(new Set(answers[0]?.match(/"score":[^,]*/g)).size).toBe(40);
   });
 
   it('replays the requests of a topic into another one, in their order for each key, and never twice into the same', async () => {

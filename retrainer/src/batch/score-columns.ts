@@ -19,12 +19,12 @@ export async function scoreColumns(context: PartContext): Promise<void> {
   await checkUnchanged(run.plan?.fingerprints ?? []);
   const scorer = await dependencies.scorers.of(await versionOf(context));
   const columns = await columnsOf(connection, files);
-  const names = new Set(columns.map(({ name }) => name));
+  const types = new Map(columns.map(({ name, type }) => [name, type]));
   await registerAnswer(database, scorer);
   const accepted = acceptedOf(scorer);
   const inputs = new Set(scorer.inputs.map(columnOfInput));
   const kept = run.options.keep ?? columns.map(({ name }) => name).filter((name) => !inputs.has(name));
-  const given = scorer.inputs.map((input) => inputExpression(input, (name) => names.has(name))).join(', ');
+  const given = scorer.inputs.map((input) => inputExpression(input, (name) => types.get(name))).join(', ');
   const keep = kept.map((name) => `${sqlName(name)}, `).join('');
   const answered = `SELECT *, answer(${given}) AS ${ANSWER} FROM ${await slice(connection, files, claim.firstRow, claim.endRow)}`;
   await writePart(
@@ -32,11 +32,17 @@ export async function scoreColumns(context: PartContext): Promise<void> {
     `SELECT "row", ${keep}${outputColumns(scorer).join(', ')}, ${sqlText(run.model)} AS model, ${run.version} AS version
      FROM (${answered}) WHERE ${accepted}`,
     () =>
-      writeRefused(connection, scorer, `SELECT * FROM (${answered}) WHERE NOT ${accepted}`, names, {
-        work,
-        part: claim.part,
-        token: claim.token,
-      }),
+      writeRefused(
+        connection,
+        scorer,
+        `SELECT * FROM (${answered}) WHERE NOT ${accepted}`,
+        new Set(types.keys()),
+        {
+          work,
+          part: claim.part,
+          token: claim.token,
+        },
+      ),
   );
 }
 

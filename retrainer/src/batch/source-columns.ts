@@ -4,6 +4,8 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { parameterExpression } from '../scoring/version-scorer.ts';
 
 const NUMERIC = /^(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|U\w*INT\w*|FLOAT|DOUBLE|DECIMAL.*)$/;
+/** Moments reach a model as the text that the front door would get. */
+const MOMENT = /^(DATE|TIMESTAMP( WITH TIME ZONE|_NS|_MS|_S)?)$/;
 const PREFIX = /^(request|item|entity)\./;
 
 /** The column of a source that an input reads: `request.price` is in `price`; anything else has its own name. */
@@ -48,7 +50,7 @@ function fits(input: FusedInput, type: string): boolean {
     case 'float32':
       return NUMERIC.test(type);
     case 'string':
-      return type === 'VARCHAR' || type.startsWith('ENUM');
+      return type === 'VARCHAR' || type.startsWith('ENUM') || MOMENT.test(type);
     case 'bool':
     case 'int8':
       return type === 'BOOLEAN';
@@ -66,18 +68,30 @@ export function readAs(input: FusedInput): string {
   return input.type === 'bool' || input.type === 'int8' ? 'BOOLEAN' : 'DOUBLE';
 }
 
-/** The SQL expression that hands a column, or its absence, to a function with a scorer's parameters. */
-export function inputExpression(input: FusedInput, has: (column: string) => boolean): string {
+/**
+ * The SQL expression that hands a column, or its absence, to a function with a scorer's parameters. @param typeOf the type of a column of the
+ * source; undefined where there is none.
+ */
+export function inputExpression(input: FusedInput, typeOf: (column: string) => string | undefined): string {
   const name = columnOfInput(input);
-  const type =
-    input.type === 'string'
-      ? 'VARCHAR'
-      : input.type === 'float64'
-        ? 'DOUBLE'
-        : input.type === 'float32'
-          ? 'FLOAT'
-          : 'BOOLEAN';
-  const value = has(name) ? `"${name.replaceAll('"', '""')}"` : 'NULL';
-  if (input.type === 'int8') return `CAST(CAST(${value} AS BOOLEAN) AS TINYINT)`;
-  return parameterExpression(input, `CAST(${value} AS ${type})`);
+  const type = typeOf(name);
+  const value = type === undefined ? 'NULL' : `"${name.replaceAll('"', '""')}"`;
+  switch (input.type) {
+    case 'int8':
+      return `CAST(CAST(${value} AS BOOLEAN) AS TINYINT)`;
+    case 'string':
+      return parameterExpression(
+        input,
+        type?.startsWith('TIMESTAMP') ? momentText(value, type) : `CAST(${value} AS VARCHAR)`,
+      );
+    default:
+      return parameterExpression(input, `CAST(${value} AS ${SQL_TYPES[input.type]})`);
+  }
+}
+
+const SQL_TYPES = { float64: 'DOUBLE', float32: 'FLOAT', bool: 'BOOLEAN' } as const;
+
+function momentText(value: string, type: string): string {
+  const utc = type.endsWith('ZONE') ? `${value} AT TIME ZONE 'UTC'` : `CAST(${value} AS TIMESTAMP)`;
+  return `strftime(${utc}, '%Y-%m-%dT%H:%M:%S.%gZ')`;
 }
