@@ -109,7 +109,11 @@ const replayTopic: TourStep = {
       }
     };
     await readTopicRange(kafka, { topic: answers, fromMs: undefined, toMs: undefined }, take, context.signal);
-    expectThat(users.join() === 'u0,u2,u4', 'the answers of a key in the order of its requests', users.join());
+    expectThat(
+      users.join() === 'u0,u2,u4',
+      'the answers of a key in the order of its requests',
+      users.join(),
+    );
     const again = await context.command('batch', 'run', 'churn', ...range);
     expectThat(again.exitCode !== 0, 'a topic that holds messages to be left alone', again.out.trim());
     return `${run.accepted} requests answered by version ${run.version}, and refused a second time without --append`;
