@@ -15,6 +15,7 @@ import {
   openStores,
   push,
 } from '@hotloop/retrainer/testing/fixture.ts';
+import { allCells } from '@hotloop/retrainer/training/feature-cells.ts';
 import { expect, it } from 'vitest';
 
 const GOOD = 150;
@@ -135,7 +136,7 @@ it('names topic, field and first offset of a producer that changed its messages,
         {
           ...{ rowShape: [1], columns: 1 },
           values: Float32Array.from({ length: dataset.rows }, (_v, row) => {
-            const own = dataset.features.subarray(row * NAMES.length, (row + 1) * NAMES.length);
+            const own = allCells(dataset).subarray(row * NAMES.length, (row + 1) * NAMES.length);
             return 1 / (1 + Math.exp(-own.reduce((a, b) => a + b)));
           }),
         },

@@ -6,6 +6,7 @@ import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { record } from '@hotloop/model/testing/manifests.ts';
 import { trainingSettings } from '@hotloop/model/training/training-settings.ts';
+import { allCells } from '@hotloop/retrainer/training/feature-cells.ts';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Figure, figure } from '../figure.ts';
 
@@ -34,7 +35,9 @@ export async function documentsAccuracy(folder: string, say: (line: string) => v
     AbortSignal.timeout(LIMIT_MS),
   );
   const session = await InferenceSession.create(onnx);
-  const { rows, columns, features, labels } = datasetOf(compileFeaturePlan(manifest), test.map(sessionOf));
+  const dataset = datasetOf(compileFeaturePlan(manifest), test.map(sessionOf));
+  const { rows, columns, labels } = dataset;
+  const features = allCells(dataset);
   let right = 0;
   for (let from = 0; from < rows; from += BATCH) {
     const to = Math.min(rows, from + BATCH);

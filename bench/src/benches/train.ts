@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { allCells } from '@hotloop/retrainer/training/feature-cells.ts';
 import { DIFFERENTIABLE } from '@hotloop/retrainer/training/gradients/gradient-rules.ts';
 import { checkOperator } from '@hotloop/retrainer/training/testing/check-operator.ts';
 import type { TrainingDataset } from '@hotloop/retrainer/training/training-dataset.ts';
@@ -11,6 +12,7 @@ import type { Bench, BenchOptions } from '../bench.ts';
 import { type Figure, figure } from '../figure.ts';
 import { type TrainModel, trainConv, trainLstm, trainMlp } from '../models/train-models.ts';
 import { datasetBench } from './training/dataset.ts';
+import { memoryBench } from './training/memory.ts';
 import { servingBench } from './training/serving.ts';
 
 const SEEDS = 25;
@@ -19,9 +21,14 @@ const CURVE_STEPS = 200;
 const RATE = 1e-3;
 const peerFile = fileURLToPath(new URL('../peers/train-torch.py', import.meta.url));
 
-const PARTS: Readonly<Record<string, Bench>> = { steps, serving: servingBench, dataset: datasetBench };
+const PARTS: Readonly<Record<string, Bench>> = {
+  steps,
+  serving: servingBench,
+  dataset: datasetBench,
+  memory: memoryBench,
+};
 
-/** Gradients and steps, serving during training, and a large dataset; `--only` runs one of the three. */
+/** Gradients and steps, serving during training, a large dataset, and the memory of a training; `--only` runs one. */
 export const trainBench: Bench = async (options) => {
   const { only } = options;
   if (only !== undefined && !Object.hasOwn(PARTS, only))
@@ -154,7 +161,7 @@ async function compare(model: TrainModel, own: OwnRun, options: BenchOptions): P
     steps: CURVE_STEPS,
     rate: RATE,
     weights: named(own.graph.initial),
-    x: Array.from(data.features),
+    x: Array.from(allCells(data)),
     y: Array.from(data.labels),
     seconds: options.seconds,
   });

@@ -5,6 +5,7 @@ import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { type ArchivedEvent, eventLine, openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import { describe, expect, it } from 'vitest';
 import { openStores } from '../testing/fixture.ts';
+import { allCells } from '../training/feature-cells.ts';
 import { importDataset } from './import-dataset.ts';
 import { eventsOfRequests } from './past-events.ts';
 
@@ -61,14 +62,14 @@ describe('a training set from past labels', () => {
   it('holds features as they were at each row’s time; late events count from their arrival', async () => {
     const built = await build(MANIFEST.replace('TASK', 'binary'), LABELS, 'arrival');
     expect(built).toMatchObject({ examples: 4, refused: 0, withEvents: 3 });
-    const { features } = built.training.rows > built.holdout.rows ? built.training : built.holdout;
+    const features = allCells(built.training.rows > built.holdout.rows ? built.training : built.holdout);
     const rows = [
       [3, 2, 30],
       [4, 1, 37],
       [5, 1, 537],
       [6, 0, 0],
     ];
-    const all = [...built.training.features, ...built.holdout.features];
+    const all = [...allCells(built.training), ...allCells(built.holdout)];
     expect(all).toHaveLength(12);
     for (let from = 0; from < all.length; from += 3) expect(rows).toContainEqual(all.slice(from, from + 3));
     expect(features.length).toBeGreaterThan(0);
@@ -76,7 +77,7 @@ describe('a training set from past labels', () => {
 
   it('can count events that were imported later from their own time', async () => {
     const built = await build(MANIFEST.replace('TASK', 'binary'), LABELS, 'time');
-    const all = [...built.training.features, ...built.holdout.features];
+    const all = [...allCells(built.training), ...allCells(built.holdout)];
     const first = all.indexOf(3);
     expect(all.slice(first, first + 3)).toEqual([3, 3, 530]);
   });

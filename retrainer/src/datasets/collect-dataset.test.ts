@@ -12,6 +12,7 @@ import {
   push,
   type Stores,
 } from '../testing/fixture.ts';
+import { allCells } from '../training/feature-cells.ts';
 import { COLLECT_DEFAULTS, collectDataset } from './collect-dataset.ts';
 import { loadDataset } from './dataset.ts';
 
@@ -92,7 +93,7 @@ describe('collecting a dataset', () => {
       training: { rows: 2 },
       holdout: { rows: 1 },
     });
-    expect([...dataset.training.features, ...dataset.holdout.features]).toEqual([0, -0, 1, -1, 2, -2]);
+    expect([...allCells(dataset.training), ...allCells(dataset.holdout)]).toEqual([0, -0, 1, -1, 2, -2]);
     expect((await collect(stores, manifestText('m'), now + 1)).sha256).toBe(dataset.sha256);
   });
 
@@ -149,9 +150,9 @@ describe('collecting a dataset', () => {
       { id: 'o', keys: { user: 'u', item: 'b' }, type: 'buy', at: now - 2 * HOUR + 1000 },
     ]);
     const { training, holdout } = await collect(stores, RANKING, now);
-    expect([...training.features]).toEqual([0, 0, 1, 1]);
+    expect([...allCells(training)]).toEqual([0, 0, 1, 1]);
     expect([...training.labels]).toEqual([0, 1]);
-    expect([...holdout.features]).toEqual([3, 3]);
+    expect([...allCells(holdout)]).toEqual([3, 3]);
     expect([...training.weights]).toEqual([1, 1]);
     // What was shown rarely stands for more of what was not shown; nobody weighs more than the clip.
     const weighed = await collect(stores, `${RANKING}training: {data: {propensity: {clip: 10}}}\n`, now);
@@ -175,9 +176,10 @@ describe('collecting a dataset', () => {
       ids.map((prediction, index) => ({ id: `o${index}`, prediction, value: 1, at: now })),
     );
     const few = await collect(stores, manifestText('m'), now, { ...COLLECT_DEFAULTS, maxPredictions: 4 });
-    expect([...few.training.features, ...few.holdout.features].filter((_, index) => index % 2 === 0)).toEqual(
-      [6, 7, 8, 9],
-    );
+    expect(
+      [...allCells(few.training), ...allCells(few.holdout)].filter((_, index) => index % 2 === 0),
+    ).toEqual([6, 7, 8, 9]);
+    expect(few.notes).toEqual([expect.stringContaining('older predictions are not used')]);
     const short = await collect(stores, manifestText('m'), now, { ...COLLECT_DEFAULTS, maxRows: 3 });
     expect(short.examples).toBe(3);
     const small = await collect(stores, manifestText('m'), now, {
@@ -185,6 +187,9 @@ describe('collecting a dataset', () => {
       maxFeatureBytes: 5 * 8,
     });
     expect(small.examples).toBe(5);
+    expect(small.notes).toEqual([
+      'the oldest 5 labelled rows are left out: a dataset of this model holds 5 rows at most',
+    ]);
   });
 
   it('keeps the history when a feature or category is added, and says what it fills in or cannot use', async () => {
@@ -214,7 +219,7 @@ describe('collecting a dataset', () => {
     const dataset = await collect(stores, wider, now);
     expect(dataset).toMatchObject({ examples: 4, unusable: 0 });
     // z is filled in, x is kept, of y = c, b, a the category b was logged.
-    expect([...dataset.training.features.subarray(5, 10)]).toEqual([7, 1, 0, 1, 0]);
+    expect([...allCells(dataset.training).subarray(5, 10)]).toEqual([7, 1, 0, 1, 0]);
     expect(dataset.notes).toEqual([expect.stringContaining('added z, y = c')]);
     const required = wider.replace(', missing: 7', '');
     const refused = await collect(stores, required, now);

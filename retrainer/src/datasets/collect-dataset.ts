@@ -17,7 +17,7 @@ export type { CollectOptions } from './collect-rows.ts';
 export const COLLECT_DEFAULTS: CollectOptions = {
   maxPredictions: 2_000_000,
   maxRows: 4_000_000,
-  maxFeatureBytes: 1 << 30,
+  maxFeatureBytes: 4 * 1024 ** 3,
 };
 
 export interface CollectRequest {
@@ -61,7 +61,14 @@ export async function collectDataset(
   const spec = trainingSpec(manifest);
   const { data, holdout } = spec;
   const fitting = Math.max(1, Math.floor(options.maxFeatureBytes / (4 * Math.max(columns, 1))));
-  spool.keepNewest(Math.min(fitting, data.max_rows ?? fitting));
+  const most = Math.min(fitting, data.max_rows ?? fitting);
+  const dropped = spool.keepNewest(most);
+  const left =
+    dropped === 0
+      ? []
+      : [
+          `the oldest ${dropped} labelled rows are left out: a dataset of this model holds ${most} rows at most`,
+        ];
   const path = join(folder, 'dataset.parquet');
   const written = await writeDataset(spool, path, {
     model: manifest.name,
@@ -70,7 +77,7 @@ export async function collectDataset(
     split: { holdout, validation: validationShare(spec), data, hasParent: request.parentTo !== null },
     parentTo: request.parentTo ?? 0,
   });
-  return { ...collected, ...written, notes: [...importNotes, ...collected.notes], path };
+  return { ...collected, ...written, notes: [...importNotes, ...collected.notes, ...left], path };
 }
 
 /** Two connections that see the same state: one streams, the other answers questions meanwhile. */

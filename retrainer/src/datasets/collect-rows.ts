@@ -41,7 +41,7 @@ export interface CollectOptions {
   readonly maxPredictions: number;
   /** Rows (candidates) of them at most. */
   readonly maxRows: number;
-  /** Memory for feature vectors in training; older examples beyond it are left out. */
+  /** Bytes of feature vectors of one dataset; older examples beyond it are left out. */
   readonly maxFeatureBytes: number;
 }
 
@@ -94,6 +94,10 @@ export async function collectRows(
   const { maps, notes } = await versionRows(lookups, manifest, spool.texts);
   const cut = await outcomeCut(lookups, manifest.name);
   const first = await firstPrediction(lookups, manifest, maps, now, options);
+  if (first?.hasOlder)
+    notes.push(
+      `older predictions are not used: a dataset is made of the newest ${options.maxPredictions} predictions, ${options.maxRows} rows at most`,
+    );
   const totals = { pending: 0, unusable: 0 };
   const matched = new Bits();
   let earliest = now;
@@ -111,7 +115,7 @@ export async function collectRows(
     bytes = 0;
   };
   if (first !== null) {
-    for await (const rows of copyOut(log, predictionsFrom(log, manifest, first, maps))) {
+    for await (const rows of copyOut(log, predictionsFrom(log, manifest, first.predictionId, maps))) {
       for (const row of rows) {
         const prediction = predictionOf(row);
         if (!maps.has(prediction.version)) continue;
@@ -276,9 +280,12 @@ async function versionRows(
  */
 const USABLE = `variant IN ('live', 'canary', 'pinned') AND error_code IS NULL AND features IS NOT NULL`;
 
-// Input: model, most predictions, most rows, first id. Output: the oldest prediction within them.
+// Input: model, most predictions, most rows, first id. Output: the oldest prediction within them; whether there are older ones.
 const FIRST = `
-  SELECT prediction_id FROM (
+  SELECT prediction_id, EXISTS (
+    SELECT FROM prediction WHERE model = $1 AND prediction_id >= $4 AND prediction_id < counted.prediction_id
+      AND ${USABLE} AND version = ANY ($5) AND "columns" = ANY ($6)) AS "hasOlder"
+  FROM (
     SELECT prediction_id, sum("rows") OVER (ORDER BY prediction_id DESC) AS rows_so_far FROM (
       SELECT prediction_id, "rows" FROM prediction
       WHERE model = $1 AND prediction_id >= $4 AND ${USABLE} AND version = ANY ($5) AND "columns" = ANY ($6)
@@ -291,10 +298,10 @@ async function firstPrediction(
   maps: ReadonlyMap<number, VersionRows>,
   now: number,
   options: CollectOptions,
-): Promise<string | null> {
+): Promise<{ readonly predictionId: string; readonly hasOlder: boolean } | null> {
   const { data } = trainingSpec(manifest);
   const since = data.max_age === undefined ? 0 : Math.max(0, now - durationMs(data.max_age));
-  const { rows } = await client.query<{ prediction_id: string }>(FIRST, [
+  const { rows } = await client.query<{ prediction_id: string; hasOlder: boolean }>(FIRST, [
     manifest.name,
     options.maxPredictions,
     options.maxRows,
@@ -302,7 +309,8 @@ async function firstPrediction(
     [...maps.keys()],
     [...new Set([...maps.values()].map(({ logged }) => logged))],
   ]);
-  return rows[0]?.prediction_id ?? null;
+  const [found] = rows;
+  return found ? { predictionId: found.prediction_id, hasOlder: found.hasOlder } : null;
 }
 
 function predictionsFrom(

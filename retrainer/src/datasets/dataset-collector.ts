@@ -11,11 +11,11 @@ import { countWaiting } from '../outcomes/waiting-outcomes.ts';
 import { type JobLimits, runJobProcess } from '../training/job-process.ts';
 import { type CollectedFile, type CollectOptions, collectDataset } from './collect-dataset.ts';
 import { type CollectorDone, DATASET_FILE, REQUEST_FILE } from './collector-protocol.ts';
-import { type Dataset, loadDataset } from './dataset.ts';
+import { type LoadedDataset, loadDataset } from './dataset.ts';
 import { datasetKey, findDataset, listDatasets, type NewDataset, parentDataset } from './dataset-store.ts';
 
-/** A dataset that lies in the store, with its rows in memory. */
-export interface CollectedDataset extends Dataset, Omit<CollectedFile, 'path'> {
+/** A dataset that lies in the store, with its rows, until it is disposed of. */
+export interface CollectedDataset extends LoadedDataset, Omit<CollectedFile, 'path'> {
   /** Outcomes whose prediction was not in Postgres when the waiting for it ended. */
   readonly missing: number;
   /** Time and peak memory of the collecting process; absent where it ran in this process. */

@@ -127,7 +127,7 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
           );
           return { sha256: null, examples: accepted, positives: null, ...told };
         }
-        const imported = await importDataset(file.path, manifest, columns, dependencies);
+        using imported = await importDataset(file.path, manifest, columns, dependencies);
         const { sha256, examples, positives, refused, problems } = imported;
         return { sha256, examples, positives, refused, problems };
       },
@@ -152,7 +152,7 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
         const manifest = await findVersionManifest(dependencies, params.model);
         await using archive = await openEventArchive(objects);
         const past = { archive, countFrom: query.events };
-        const built = await importDataset(file.path, manifest, query, dependencies, past);
+        using built = await importDataset(file.path, manifest, query, dependencies, past);
         const { sha256, examples, positives, refused, problems, withEvents } = built;
         return { sha256, examples, positives, refused, problems, rows_with_events: withEvents };
       },

@@ -7,7 +7,8 @@ import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { openDuckDb, parquetSource } from '@hotloop/platform/duckdb/duckdb.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { manifestText } from '../testing/fixture.ts';
-import { loadDataset } from './dataset.ts';
+import { allCells } from '../training/feature-cells.ts';
+import { type Dataset, joinParts, loadDataset, pickRows } from './dataset.ts';
 import { RowSpool } from './row-spool.ts';
 import { writeDataset } from './write-dataset.ts';
 
@@ -55,7 +56,7 @@ describe('a dataset', () => {
     });
     const { training, holdout } = await loadDataset(path);
     expect(training).toMatchObject({ rows: 8, columns: 2 });
-    expect([...training.features.subarray(0, 6)]).toEqual([0, 0, 0, 1, 1, 0]);
+    expect([...allCells(training).subarray(0, 6)]).toEqual([0, 0, 0, 1, 1, 0]);
     expect([...holdout.groups]).toEqual([4, 4]);
     expect([...holdout.labels]).toEqual([0, 1]);
     await using database = await openDuckDb();
@@ -66,6 +67,27 @@ describe('a dataset', () => {
       { part: 'holdout', label: 0, x: 4, y: 0 },
       { part: 'holdout', label: 1, x: 4, y: 1 },
     ]);
+  });
+
+  it('is the same where its vectors stay in a file, whole, joined and picked', async () => {
+    const examples = Array.from({ length: 40 }, (_, id) => ({ id: id >> 1, row: id % 2, label: id % 3 }));
+    const { path } = await written(examples, { data: { frozen: 0.2 } });
+    using held = await loadDataset(path);
+    using stored = await loadDataset(path, 0);
+    for (const part of ['training', 'holdout', 'frozen', 'validation'] as const) {
+      const { features, ...rest } = stored[part];
+      expect(features.length).toBe(held[part].features.length);
+      expect(allCells(stored[part])).toEqual(allCells(held[part]));
+      const { features: _held, ...same } = held[part];
+      expect(rest).toEqual(same);
+    }
+    const both = ({ holdout, training }: Dataset) => joinParts([holdout, training]);
+    expect(allCells(both(stored))).toEqual(allCells(both(held)));
+    const rows = [5, 0, 11];
+    const [picked, same] = [pickRows(both(stored), rows), pickRows(both(held), rows)];
+    expect(allCells(picked)).toEqual(allCells(same));
+    expect(picked.labels).toEqual(same.labels);
+    expect(() => joinParts([stored.training, held.holdout])).toThrow(RangeError);
   });
 
   it('has the same digest for the same rows, and another for any change', async () => {
@@ -87,7 +109,7 @@ describe('a dataset', () => {
     const { path, examples: kept } = await written(examples, { newest: 5 });
     expect(kept).toBe(3);
     const { training, holdout } = await loadDataset(path);
-    expect([...training.features, ...holdout.features].filter((_, index) => index % 2 === 0)).toEqual([
+    expect([...allCells(training), ...allCells(holdout)].filter((_, index) => index % 2 === 0)).toEqual([
       2, 2, 2,
     ]);
   });

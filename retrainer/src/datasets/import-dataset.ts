@@ -12,7 +12,7 @@ import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { EventsOf } from '../parity/events-of-entities.ts';
-import { type Dataset, loadDataset } from './dataset.ts';
+import { type LoadedDataset, loadDataset } from './dataset.ts';
 import { datasetInputs } from './dataset-inputs.ts';
 import { datasetKey, storeDataset } from './dataset-store.ts';
 import {
@@ -26,7 +26,7 @@ import { readTable } from './read-table.ts';
 import { RowSpool } from './row-spool.ts';
 import { writeDataset } from './write-dataset.ts';
 
-export interface ImportedDataset extends Dataset {
+export interface ImportedDataset extends LoadedDataset {
   readonly sha256: string;
   readonly examples: number;
   readonly positives: number;

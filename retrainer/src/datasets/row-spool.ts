@@ -119,16 +119,20 @@ export class RowSpool implements AsyncDisposable {
     return this.#numbers[index * 5]!;
   }
 
-  /** Drops the oldest rows until at most so many are left; never a part of a prediction. Nothing is appended after it. */
-  keepNewest(most: number): void {
+  /**
+   * Drops the oldest rows until at most so many are left; never a part of a prediction. Nothing is appended after it. Returns how many
+   * were dropped.
+   */
+  keepNewest(most: number): number {
     let first = Math.max(0, this.#rows - most);
     while (first > 0 && first < this.#rows && this.#ids[first] === this.#ids[first - 1]) first++;
-    if (first === 0) return;
+    if (first === 0) return 0;
     this.#ids = this.#ids.slice(first);
     this.#keys = this.#keys.slice(first);
     this.#numbers = this.#numbers.subarray(first * 5);
     this.#dropped += first;
     this.#rows -= first;
+    return first;
   }
 
   /** The vectors of rows from `from` to before `to`. */

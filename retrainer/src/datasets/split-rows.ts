@@ -102,7 +102,9 @@ function validate(rows: RowReader, parts: Uint8Array, { validation = 0, data }: 
     if (chosen.length < training.length) for (const index of chosen) mark(index, 'validation');
     return;
   }
-  const groups = [...new Set(training.map((index) => rows.group(index)))];
+  // Groups ascend.
+  const groups: number[] = [];
+  for (const index of training) if (groups.at(-1) !== rows.group(index)) groups.push(rows.group(index));
   const count = Math.min(Math.round(groups.length * validation), groups.length - 1);
   const first = count < 1 ? Number.POSITIVE_INFINITY : groups[groups.length - count]!;
   for (const index of training) if (rows.group(index) >= first) mark(index, 'validation');

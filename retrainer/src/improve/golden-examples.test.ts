@@ -9,6 +9,7 @@ import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { int64Tensor } from '@hotloop/model/onnx/tensor.ts';
 import { describe, expect, it } from 'vitest';
 import type { DatasetPart } from '../datasets/dataset.ts';
+import { allCells } from '../training/feature-cells.ts';
 import { scoreModel } from '../training/score-model.ts';
 import { goldenExamples } from './golden-examples.ts';
 import type { Trainer } from './trainer.ts';
@@ -57,7 +58,7 @@ describe('golden examples of a trained version', () => {
     for (const [visits = 0, ...plan] of rows) {
       expect(plan.toSorted()).toEqual([0, 0, 1]);
       const visitor = Math.round(visits - 0.1);
-      expect(Math.fround(visits)).toBe(held.features[visitor * 4]);
+      expect(Math.fround(visits)).toBe(allCells(held)[visitor * 4]);
       if (plan[visitor % 3] === 1) ofOneVisitor++;
     }
     expect(ofOneVisitor).toBeLessThan(8);

@@ -6,6 +6,7 @@ import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import type { DatasetPart } from '../datasets/dataset.ts';
 import { bindInputs, rowValues } from '../training/bind-inputs.ts';
+import { cellsOfRows } from '../training/feature-cells.ts';
 import type { JobLimits } from '../training/job-process.ts';
 import type { ModelScores } from '../training/score-model.ts';
 import type { TrainingDataset } from '../training/training-dataset.ts';
@@ -67,8 +68,8 @@ function mixedRows(manifest: Manifest, holdout: DatasetPart): TrainingDataset {
   const features = new Float32Array(ROWS * columns);
   for (let row = 0; row < ROWS; row++)
     for (const { offset, width } of columnsOf(manifest).features) {
-      const from = random.integer(holdout.rows) * columns + offset;
-      features.set(holdout.features.subarray(from, from + width), row * columns + offset);
+      const drawn = cellsOfRows(holdout, [random.integer(holdout.rows)]);
+      features.set(drawn.subarray(offset, offset + width), row * columns + offset);
     }
   return {
     ...(holdout.inputs ? { inputs: holdout.inputs } : {}),

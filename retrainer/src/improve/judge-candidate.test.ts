@@ -3,6 +3,7 @@ import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { describe, expect, it } from 'vitest';
 import type { DatasetPart } from '../datasets/dataset.ts';
 import { playedTrainer } from '../testing/labelled-model.ts';
+import { allCells } from '../training/feature-cells.ts';
 import { crossValidate, foldedRows } from './cross-validate.ts';
 import { judgeOnHoldout } from './judge-candidate.ts';
 import { nothingToLearn } from './nothing-to-learn.ts';
@@ -46,7 +47,7 @@ async function judged(
     async score({ dataset }) {
       const values = (of: (x: number, isItalian: boolean) => number) =>
         Float32Array.from({ length: dataset.rows }, (_, row) =>
-          of(dataset.features[row * 3]!, dataset.features[row * 3 + 1] === 1),
+          of(allCells(dataset)[row * 3]!, allCells(dataset)[row * 3 + 1] === 1),
         );
       return [liveOf, scoreOf].map((of) => ({ rowShape: [1], columns: 1, values: values(of) }));
     },
@@ -124,7 +125,7 @@ describe('a candidate on the held-out rows', () => {
     expect(nothingToLearn(manifest, rows)).toBeNull();
     expect(nothingToLearn(manifest, part(1, 5))).toContain('there are 1 rows to learn from; at least 20');
     expect(nothingToLearn(manifest, { ...rows, labels: rows.labels.map(() => 1) })).toContain('one class');
-    expect(nothingToLearn(manifest, { ...rows, features: rows.features.map(() => 2) })).toContain(
+    expect(nothingToLearn(manifest, { ...rows, features: allCells(rows).map(() => 2) })).toContain(
       'all 3 columns are constant',
     );
   });

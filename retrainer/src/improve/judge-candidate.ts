@@ -2,7 +2,7 @@ import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { type DatasetPart, pickRows } from '../datasets/dataset.ts';
+import { type DatasetPart, rowsBetween } from '../datasets/dataset.ts';
 import type { JobLimits } from '../training/job-process.ts';
 import { compareScores } from './compare-scores.ts';
 import { constantScores } from './constant-baseline.ts';
@@ -101,10 +101,7 @@ const MOST_LOOKED_AT = 20_000;
 
 function newestRows(training: DatasetPart): DatasetPart {
   const first = Math.max(0, training.rows - MOST_LOOKED_AT);
-  return pickRows(
-    training,
-    Array.from({ length: training.rows - first }, (_, row) => first + row),
-  );
+  return rowsBetween(training, first, training.rows);
 }
 
 function elapsedOf({ live, candidate }: { live: object; candidate: object }) {

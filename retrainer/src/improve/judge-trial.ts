@@ -2,7 +2,7 @@ import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import type { DatasetPart } from '../datasets/dataset.ts';
+import { type DatasetPart, rowsBetween } from '../datasets/dataset.ts';
 import type { JobLimits } from '../training/job-process.ts';
 import { gateMetric, LARGER_IS_BETTER } from './gate.ts';
 import { measureAll } from './measure.ts';
@@ -21,16 +21,6 @@ export function splitForTrials(training: DatasetPart): {
   // Rows of one prediction stay together.
   while (first < training.rows && training.groups[first] === training.groups[first - 1]) first++;
   return { fit: rowsBetween(training, 0, first), judge: rowsBetween(training, first, training.rows) };
-}
-
-function rowsBetween(part: DatasetPart, from: number, to: number): DatasetPart {
-  return {
-    ...{ rows: to - from, columns: part.columns },
-    features: part.features.slice(from * part.columns, to * part.columns),
-    labels: part.labels.slice(from, to),
-    weights: part.weights.slice(from, to),
-    groups: part.groups.slice(from, to),
-  };
 }
 
 /** The metrics of a trial on the rows that judge it; `trial_loss` is smaller for a better one. */

@@ -1,5 +1,6 @@
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { DatasetPart } from '../datasets/dataset.ts';
+import { cellBlocks, cellsOfRows } from '../training/feature-cells.ts';
 
 const LEAST_ROWS = 20;
 
@@ -9,13 +10,22 @@ const LEAST_ROWS = 20;
  */
 export function nothingToLearn(
   manifest: Manifest,
-  { rows, columns, labels, features }: Pick<DatasetPart, 'rows' | 'columns' | 'labels' | 'features'>,
+  part: Pick<DatasetPart, 'rows' | 'columns' | 'labels' | 'features'>,
 ): string | null {
+  const { rows, columns, labels } = part;
   if (rows < LEAST_ROWS) return `there are ${rows} rows to learn from; at least ${LEAST_ROWS} are needed`;
   if (labels.every((label) => label === labels[0]))
     return manifest.task === 'regression'
       ? `all ${rows} labels are ${labels[0]}; rows with another label are missing`
       : `all ${rows} rows to learn from have one class (label ${labels[0]}); rows of another are missing`;
-  const varies = features.some((value, index) => index >= columns && value !== features[index % columns]);
-  return varies ? null : `all ${columns} columns are constant in ${rows} rows; rows that differ are missing`;
+  return varies(part)
+    ? null
+    : `all ${columns} columns are constant in ${rows} rows; rows that differ are missing`;
+}
+
+function varies(part: Pick<DatasetPart, 'rows' | 'columns' | 'features'>): boolean {
+  const first = cellsOfRows(part, [0]);
+  for (const { cells } of cellBlocks(part))
+    if (cells.some((value, index) => value !== first[index % part.columns])) return true;
+  return false;
 }

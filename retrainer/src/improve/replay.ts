@@ -242,11 +242,11 @@ async function readLabels(
   version: number,
   { datasets, objects, clock }: ReplayDependencies,
 ): Promise<ReadonlyMap<string, number>> {
-  const { sha256 } = await datasets.collect(manifest, version, clock.now(), COLLECT_DEFAULTS, LIMITS);
+  using collected = await datasets.collect(manifest, version, clock.now(), COLLECT_DEFAULTS, LIMITS);
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-replay-'));
   try {
     const path = join(folder, 'dataset.parquet');
-    await objects.getFile(datasetKey(sha256), path);
+    await objects.getFile(datasetKey(collected.sha256), path);
     await using reader = await ParquetReader.open(path);
     const at = (name: string) => reader.columns.findIndex((column) => column.name === name);
     const labels = new Map<string, number>();

@@ -80,7 +80,7 @@ export async function retrain(
   const spec = trainingSpec(parent.manifest);
   hooks.onProgress(0, 'collecting what was logged and what happened');
   const kept = await keptTraining(claim.run, dependencies);
-  const dataset =
+  using dataset =
     kept?.dataset ??
     (await dependencies.datasets.collect(parent.manifest, parent.version, clock.now(), options.collect, {
       ...{ timeoutMs: options.trainTimeoutMs, signal: hooks.signal },

@@ -10,10 +10,19 @@ import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
 import { trainingSettings, trainingSpec } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { type Dataset, type DatasetPart, frozenPart, joinParts, loadDataset } from '../datasets/dataset.ts';
+import {
+  type Dataset,
+  type DatasetPart,
+  frozenPart,
+  joinParts,
+  type LoadedDataset,
+  loadDataset,
+  rowsBetween,
+} from '../datasets/dataset.ts';
 import { datasetKey, listDatasets } from '../datasets/dataset-store.ts';
 import { findLiveOrNewest } from '../registry/version-store.ts';
 import { untrainedNetwork } from '../registry/weights-without-file.ts';
+import { cellBlocks, cellsOfRows } from '../training/feature-cells.ts';
 import { compareScores } from './compare-scores.ts';
 import { type Compared, gateMetric, LARGER_IS_BETTER } from './gate.ts';
 import { measure, type Scores } from './measure.ts';
@@ -75,7 +84,9 @@ export async function selectFeatures(
   const manifest = parseManifest(bundle.manifestYaml);
   const columns = columnsOf(manifest);
   const { sha256, dataset } = await newestDataset(model, columns.width, dependencies);
-  const part = firstRows(frozenPart(dataset) ?? dataset.holdout, MOST_ROWS);
+  using _open = dataset;
+  const judges = frozenPart(dataset) ?? dataset.holdout;
+  const part = rowsBetween(judges, 0, Math.min(judges.rows, MOST_ROWS));
   if (part.rows < LEAST_ROWS)
     throw refused(`${part.rows} held-out rows say nothing; at least ${LEAST_ROWS} are needed`);
   const metric = gateMetric(trainableTask(manifest), trainingSpec(manifest).gate.metric);
@@ -149,8 +160,9 @@ async function compareTrained(
     return trained.modelBytes;
   };
   try {
-    const full = await train(manifest, dataset.training, dataset.validation);
-    const small = await train(reduced, picked(dataset.training, places), picked(dataset.validation, places));
+    const [rows, validation] = [newestFitting(dataset.training), newestFitting(dataset.validation)];
+    const full = await train(manifest, rows, validation);
+    const small = await train(reduced, picked(rows, places), picked(validation, places));
     const against = await score(full, part);
     const candidate = await score(small, picked(part, places));
     const compared = compareScores(manifest, metric, candidate, against, part);
@@ -180,7 +192,7 @@ async function newestDataset(
   model: string,
   width: number,
   { pool, objects }: FirstVersionDependencies,
-): Promise<{ sha256: string; dataset: Dataset }> {
+): Promise<{ sha256: string; dataset: LoadedDataset }> {
   const found = (await listDatasets(pool, model)).find(({ columns }) => columns === width);
   if (found === undefined)
     throw refused(
@@ -211,18 +223,22 @@ function shuffled(part: DatasetPart, offset: number, width: number, random: Seed
     const other = Math.floor(random.uniform() * (row + 1));
     [order[row], order[other]] = [order[other]!, order[row]!];
   }
-  const features = part.features.slice();
-  for (let row = 0; row < rows; row++)
-    for (let column = offset; column < offset + width; column++)
-      features[row * columns + column] = part.features[order[row]! * columns + column]!;
+  const cells = cellsOfRows(part, order);
+  const features = cellsOfRows(
+    part,
+    order.map((_, row) => row),
+  );
+  for (let from = 0; from < features.length; from += columns)
+    features.set(cells.subarray(from + offset, from + offset + width), from + offset);
   return { ...part, features };
 }
 
 function picked(part: DatasetPart, places: readonly number[]): DatasetPart {
   const features = new Float32Array(part.rows * places.length);
-  for (let row = 0; row < part.rows; row++)
-    for (const [at, place] of places.entries())
-      features[row * places.length + at] = part.features[row * part.columns + place]!;
+  for (const { from, rows, cells } of cellBlocks(part))
+    for (let row = 0; row < rows; row++)
+      for (const [at, place] of places.entries())
+        features[(from + row) * places.length + at] = cells[row * part.columns + place]!;
   const { inputs } = part;
   if (!inputs) return { ...part, columns: places.length, features };
   const kept = new Set(places);
@@ -238,15 +254,10 @@ function picked(part: DatasetPart, places: readonly number[]): DatasetPart {
   return { ...part, columns: places.length, features, inputs: narrowed };
 }
 
-function firstRows(part: DatasetPart, most: number): DatasetPart {
-  if (part.rows <= most) return part;
-  return {
-    ...(part.inputs ? { inputs: part.inputs } : {}),
-    ...(part.texts ? { texts: part.texts } : {}),
-    ...{ rows: most, columns: part.columns, features: part.features.slice(0, most * part.columns) },
-    ...{ labels: part.labels.slice(0, most), weights: part.weights.slice(0, most) },
-    groups: part.groups.slice(0, most),
-  };
+/** What is trained on with other columns is in memory. */
+function newestFitting(part: DatasetPart): DatasetPart {
+  const most = Math.floor(MOST_CELLS / Math.max(1, part.columns));
+  return part.rows <= most ? part : rowsBetween(part, part.rows - most, part.rows);
 }
 
 function refused(problem: string): HotloopError {

@@ -3,6 +3,7 @@ import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { DatasetPart } from '../datasets/dataset.ts';
+import { cellBlocks } from '../training/feature-cells.ts';
 
 /** Held-out rows that share a value of a feature. */
 export interface Slice {
@@ -28,7 +29,8 @@ export function sliceRows(manifest: Manifest, feature: string, part: DatasetPart
       { reason: 'invalid_manifest' },
     );
   const { offset, width, input } = place;
-  const at = (row: number, column: number) => part.features[row * part.columns + offset + column]!;
+  const cells = columnsBetween(part, offset, width);
+  const at = (row: number, column: number) => cells[row * width + column]!;
   const categories = columnKeys(manifest)
     .filter((key) => key.feature === feature)
     .map(({ category }) => category);
@@ -58,6 +60,17 @@ export function sliceRows(manifest: Manifest, feature: string, part: DatasetPart
     const quartile = edges.filter((edge) => value >= edge).length;
     return `${text(edges[quartile - 1] ?? sorted[0]!)} to ${text(edges[quartile] ?? sorted.at(-1)!)}`;
   });
+}
+
+/** The cells of some columns that follow one another, [rows, width]. */
+function columnsBetween(part: DatasetPart, offset: number, width: number): Float32Array {
+  const found = new Float32Array(part.rows * width);
+  for (const { from, rows, cells } of cellBlocks(part))
+    for (let row = 0; row < rows; row++) {
+      const start = row * part.columns + offset;
+      found.set(cells.subarray(start, start + width), (from + row) * width);
+    }
+  return found;
 }
 
 function grouped(rows: readonly number[], feature: string, labelOf: (row: number) => string): Slice[] {

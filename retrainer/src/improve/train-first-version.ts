@@ -74,7 +74,7 @@ export async function trainFirstVersion(
   const untrained = untrainedNetwork(manifest);
   await using archive = readsHistory(manifest, columns) ? await openEventArchive(objects) : undefined;
   const past = archive && ({ archive, countFrom: limits.eventsCountFrom ?? 'arrival' } as const);
-  const dataset = await importDataset(path, manifest, columns, dependencies, past);
+  using dataset = await importDataset(path, manifest, columns, dependencies, past);
   const folded = foldedRows(manifest, dataset);
   const unlearnable = nothingToLearn(manifest, folded ?? dataset.training);
   if (unlearnable !== null)

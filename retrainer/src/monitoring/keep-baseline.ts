@@ -1,24 +1,20 @@
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
+import { cellBlocks, cellsOfRows } from '../training/feature-cells.ts';
+import type { TrainingDataset } from '../training/training-dataset.ts';
 import {
   addRows,
-  baselineOf,
   type FeatureSketches,
+  type LoggedRows,
   type SketchLayout,
   sketchLayout,
 } from './sketches/feature-sketch.ts';
-import { writeBaseline, writeSample } from './sketches/sketch-store.ts';
+import { type SampledRows, writeBaseline, writeSample } from './sketches/sketch-store.ts';
 import { TextHashes } from './sketches/text-hashes.ts';
-import { slicesOfRows } from './slices.ts';
+import { type SlicesOfRow, slicesOfRows } from './slices.ts';
 
 /** The rows that a version was trained on. */
-export interface TrainedRows {
-  readonly rows: number;
-  readonly columns: number;
-  readonly features: Float32Array;
-  /** What the cells of text inputs are places of. */
-  readonly texts?: readonly string[];
-}
+export type TrainedRows = Pick<TrainingDataset, 'rows' | 'columns' | 'features' | 'texts'>;
 
 /** Rows that are kept as they are, at even distances, for the classifier that tells rows of today apart from them. */
 export const SAMPLED_ROWS = 2_000;
@@ -38,61 +34,73 @@ export async function keepBaseline(
   const { rows, columns } = given;
   const layout = sketchLayout(manifest);
   if (rows === 0 || layout.width !== columns) return;
-  const trained = hashed(given, layout);
-  const { features } = trained;
   const { name } = manifest;
-  await writeBaseline(database, name, version, 'training', baselineOf(manifest, features, rows));
-  for (const [slice, sketches] of sliceBaselines(manifest, trained))
+  const slicesOf = slicesOfRows(manifest, layout);
+  const whole: FeatureSketches = new Map();
+  const slices = new Map<string, FeatureSketches>();
+  for (const block of cellBlocks(given)) {
+    const features = hashed(block.cells, given, layout);
+    addRows(whole, layout, blockOf(features, columns));
+    if (slicesOf) addSlices(slices, slicesOf, layout, features);
+  }
+  await writeBaseline(database, name, version, 'training', whole);
+  for (const [slice, sketches] of slices)
     await writeBaseline(database, name, version, 'training', sketches, slice);
   if (columns * Math.min(rows, SAMPLED_ROWS) <= SAMPLED_VALUES)
-    await writeSample(database, name, version, sampleOf(trained));
+    await writeSample(database, name, version, sampleOf(given, layout));
 }
 
-/** Rows whose texts stand by their hashes, as the log's rows are summarised. */
-function hashed(trained: TrainedRows, { features: layout, width }: SketchLayout): TrainedRows {
-  const { texts, rows } = trained;
+/** Cells whose texts stand by their hashes, as the log's rows are summarised. */
+function hashed(
+  features: Float32Array,
+  { texts }: TrainedRows,
+  { features: layout, width }: SketchLayout,
+): Float32Array {
   const cells = layout.filter(({ isText }) => isText);
-  if (texts === undefined || cells.length === 0) return trained;
-  const hashes = texts.map((text) => new TextHashes().placeOf(text));
-  const features = trained.features.slice();
-  for (let row = 0; row < rows; row++)
+  if (texts === undefined || cells.length === 0) return features;
+  const changed = features.slice();
+  const hashes = new Map<number, number>();
+  for (let start = 0; start < changed.length; start += width)
     for (const { offset, width: own } of cells)
-      for (let at = row * width + offset; at < row * width + offset + own; at++)
-        features[at] = hashes[features[at]!] ?? 0;
-  return { ...trained, features };
+      for (let at = start + offset; at < start + offset + own; at++) {
+        const place = changed[at]!;
+        const hash = hashes.get(place) ?? new TextHashes().placeOf(texts[place] ?? '');
+        hashes.set(place, hash);
+        changed[at] = hash;
+      }
+  return changed;
 }
 
-function sliceBaselines(manifest: Manifest, { rows, columns, features }: TrainedRows) {
-  const layout = sketchLayout(manifest);
-  const slicesOf = slicesOfRows(manifest, layout);
-  const found = new Map<string, FeatureSketches>();
-  if (!slicesOf) return found;
+function addSlices(
+  slices: Map<string, FeatureSketches>,
+  slicesOf: SlicesOfRow,
+  layout: SketchLayout,
+  features: Float32Array,
+): void {
+  const columns = layout.width;
   const members = new Map<string, number[]>();
-  for (let row = 0; row < rows; row++)
-    for (const slice of slicesOf(features, row * columns)) {
+  for (let from = 0; from < features.length; from += columns)
+    for (const slice of slicesOf(features, from)) {
       const own = members.get(slice);
-      if (own) own.push(row);
-      else members.set(slice, [row]);
+      if (own) own.push(from);
+      else members.set(slice, [from]);
     }
   for (const [slice, own] of members) {
     const values = new Float32Array(own.length * columns);
-    for (const [at, row] of own.entries())
-      values.set(features.subarray(row * columns, (row + 1) * columns), at * columns);
-    const sketches: FeatureSketches = new Map();
-    addRows(sketches, layout, {
-      ...{ rows: own.length, columns, features: values, statuses: new Uint8Array(0) },
-    });
-    found.set(slice, sketches);
+    for (const [at, from] of own.entries()) values.set(features.subarray(from, from + columns), at * columns);
+    const sketches: FeatureSketches = slices.get(slice) ?? new Map();
+    addRows(sketches, layout, blockOf(values, columns));
+    slices.set(slice, sketches);
   }
-  return found;
 }
 
-function sampleOf({ rows, columns, features }: TrainedRows): TrainedRows {
-  const count = Math.min(rows, SAMPLED_ROWS);
-  const values = new Float32Array(count * columns);
-  for (let at = 0; at < count; at++) {
-    const row = Math.floor((at * rows) / count);
-    values.set(features.subarray(row * columns, (row + 1) * columns), at * columns);
-  }
-  return { rows: count, columns, features: values };
+function blockOf(features: Float32Array, columns: number): LoggedRows {
+  return { rows: features.length / columns, columns, features, statuses: new Uint8Array(0) };
+}
+
+function sampleOf(trained: TrainedRows, layout: SketchLayout): SampledRows {
+  const count = Math.min(trained.rows, SAMPLED_ROWS);
+  const places = Uint32Array.from({ length: count }, (_, at) => Math.floor((at * trained.rows) / count));
+  const features = hashed(cellsOfRows(trained, places), trained, layout);
+  return { rows: count, columns: trained.columns, features };
 }

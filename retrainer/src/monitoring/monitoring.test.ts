@@ -11,6 +11,7 @@ import {
   push,
   type Stores,
 } from '../testing/fixture.ts';
+import { allCells } from '../training/feature-cells.ts';
 import { collectLoggedRows } from './collect.ts';
 import { findIncident, listIncidents } from './incidents/incident-store.ts';
 import { monitoringStatus, statusAlarms } from './monitoring-status.ts';
@@ -81,7 +82,7 @@ function monitorOf(stores: Stores, now: () => number): Monitor {
           columns: 1,
           values: Float32Array.from(
             { length: dataset.rows },
-            (_v, row) => 1 / (1 + Math.exp(-dataset.features[row * 2]!)),
+            (_v, row) => 1 / (1 + Math.exp(-allCells(dataset)[row * 2]!)),
           ),
         },
       ],

@@ -4,6 +4,7 @@ import { datasetCollector } from '../datasets/dataset-collector.ts';
 import type { RetrainDependencies } from '../improve/retrain.ts';
 import type { Trainer } from '../improve/trainer.ts';
 import type { WorkerOptions } from '../runs/run-worker.ts';
+import { allCells } from '../training/feature-cells.ts';
 import {
   digestOf,
   linearModel,
@@ -59,10 +60,8 @@ export function playedTrainer(change: Partial<Trainer> = {}, seed = 2): Trainer 
       return { modelBytes, sha256: digestOf(modelBytes), metrics };
     },
     async score({ models, dataset }) {
-      const x = Float32Array.from(
-        { length: dataset.rows },
-        (_, row) => dataset.features[row * dataset.columns]!,
-      );
+      const cells = allCells(dataset);
+      const x = Float32Array.from({ length: dataset.rows }, (_, row) => cells[row * dataset.columns]!);
       return models.map((_, index) => ({
         rowShape: [1],
         columns: 1,

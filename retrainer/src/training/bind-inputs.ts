@@ -2,6 +2,7 @@ import type { Dtype } from '@hotloop/model/features/feature-schema.ts';
 import type { RowInput } from '@hotloop/model/features/flat-rows.ts';
 import { quoted } from '@hotloop/model/onnx/unsound.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { cellsOfRows } from './feature-cells.ts';
 import type { TrainingDataset } from './training-dataset.ts';
 
 /** An input as a model declares it; a free dimension is not a number. */
@@ -83,11 +84,13 @@ function misfit(declared: readonly DeclaredInput[], what: string): HotloopError 
 /** The cells of the rows of a dataset as JSON values: of numbers, flags and texts. Nine digits give the same 32-bit float again. */
 export function rowValues(
   { dtype, start, width }: Pick<BoundInput, 'dtype' | 'start' | 'width'>,
-  { columns, features, texts }: TrainingDataset,
+  dataset: TrainingDataset,
   rows: readonly number[],
 ): (number | boolean | string)[] {
-  return rows.flatMap((row) =>
-    Array.from(features.subarray(row * columns + start, row * columns + start + width), (cell) =>
+  const { columns, texts } = dataset;
+  const cells = cellsOfRows(dataset, rows);
+  return rows.flatMap((_, row) =>
+    Array.from(cells.subarray(row * columns + start, row * columns + start + width), (cell) =>
       dtype === 'string'
         ? (texts?.[cell] ?? '')
         : dtype === 'bool'

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { type EvaluatorDone, type EvaluatorJob, evaluatorFiles } from './evaluator-protocol.ts';
 import { scoreModel, timeModels } from './score-model.ts';
 import { serveJob } from './serve-job.ts';
-import { decodeTrainingDataset } from './training-dataset.ts';
+import { openTrainingDataset } from './training-dataset.ts';
 
 // The scoring process: one job, then the end. Started by `scoreInProcess` only.
 
 await serveJob<never, EvaluatorDone>(async (directory) => {
   const job = JSON.parse(await readFile(join(directory, evaluatorFiles.job), 'utf8')) as EvaluatorJob;
-  const dataset = decodeTrainingDataset(await readFile(join(directory, evaluatorFiles.dataset)));
+  using dataset = await openTrainingDataset(join(directory, evaluatorFiles.dataset));
   const rowShapes: (readonly number[])[] = [];
   const models: Uint8Array[] = [];
   for (let index = 0; index < job.models; index++) {

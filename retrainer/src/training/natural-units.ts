@@ -2,6 +2,7 @@ import type { OnnxGraph, OnnxNode } from '@hotloop/model/onnx/model.ts';
 import { floatAttribute, intAttribute } from '@hotloop/model/onnx/node-attributes.ts';
 import type { LossName, LossSpec } from '@hotloop/model/training/training-settings.ts';
 import type { BoundInput } from './bind-inputs.ts';
+import { cellsOfRows, StoredCells } from './feature-cells.ts';
 import type { TrainingDataset } from './training-dataset.ts';
 
 /** Where a value of natural units lies and how wide it spreads: standard = (natural - mean) / deviation. */
@@ -80,11 +81,9 @@ export function findUnits(
   });
   const target =
     last?.outputs === 1
-      ? unitOf(
-          rows,
-          (row) => dataset.labels[row]!,
-          (row) => dataset.weights[row]!,
-        )
+      ? unitsOf(rows, dataset.weights, 1, function* (ordered) {
+          for (const row of ordered) yield [dataset.labels[row]!];
+        })[0]!
       : null;
   const isUnusual = target && !(isUsual(target) && target.deviation > 1 / usualScale);
   return { inputs, target: isUnusual ? target : null, last };
@@ -94,46 +93,75 @@ const isUsual = ({ mean, deviation }: Unit) => Math.abs(mean) <= usualScale && d
 
 /** The units of the columns of one input; null where all are of usual size. */
 function columnUnits(
-  { columns, features, weights }: TrainingDataset,
+  dataset: TrainingDataset,
   rows: Uint32Array,
   start: number,
   width: number,
 ): readonly Unit[] | null {
-  const units = Array.from({ length: width }, (_, column) => {
-    const unit = unitOf(
-      rows,
-      (row) => features[row * columns + start + column]!,
-      (row) => weights[row]!,
-    );
-    return isUsual(unit) ? { mean: 0, deviation: 1 } : unit;
+  const units = unitsOf(rows, dataset.weights, width, function* (ordered) {
+    for (let at = 0; at < ordered.length; at += MEASURED_ROWS) {
+      const cells = cellsOfRows(dataset, ordered.subarray(at, at + MEASURED_ROWS));
+      for (let from = start; from < cells.length; from += dataset.columns)
+        yield cells.subarray(from, from + width);
+    }
   });
-  return units.some(({ mean, deviation }) => mean !== 0 || deviation !== 1) ? units : null;
+  const usual = units.map((unit) => (isUsual(unit) ? { mean: 0, deviation: 1 } : unit));
+  return usual.some(({ mean, deviation }) => mean !== 0 || deviation !== 1) ? usual : null;
 }
 
-/** The weighted mean and deviation; a constant has deviation 1. Two passes: large means do not cancel. */
-function unitOf(rows: Uint32Array, value: (row: number) => number, weight: (row: number) => number): Unit {
-  let [total, sum, squares] = [0, 0, 0];
-  for (const row of rows) {
-    total += weight(row);
-    sum += weight(row) * value(row);
+/** Rows whose cells are in memory at once. */
+const MEASURED_ROWS = 1024;
+
+/**
+ * The weighted mean and deviation of each column; a constant has deviation 1. Two passes: large means do not cancel.
+ *
+ * @param values gives the [width] values of each row, in the order that it is given.
+ */
+function unitsOf(
+  rows: Uint32Array,
+  weights: Float32Array,
+  width: number,
+  values: (ordered: Uint32Array) => Iterable<ArrayLike<number>>,
+): Unit[] {
+  // In the order in which they lie: they may be in a file.
+  const ordered = rows.slice().sort();
+  const [sums, squares] = [new Float64Array(width), new Float64Array(width)];
+  let [total, at] = [0, 0];
+  for (const row of values(ordered)) {
+    const weight = weights[ordered[at++]!]!;
+    total += weight;
+    for (let column = 0; column < width; column++) sums[column]! += weight * row[column]!;
   }
-  const mean = sum / total;
-  for (const row of rows) squares += weight(row) * (value(row) - mean) ** 2;
-  const deviation = Math.sqrt(squares / total);
-  return { mean, deviation: deviation > 1e-12 * Math.max(1, Math.abs(mean)) ? deviation : 1 };
+  const means = sums.map((sum) => sum / total);
+  at = 0;
+  for (const row of values(ordered)) {
+    const weight = weights[ordered[at++]!]!;
+    for (let column = 0; column < width; column++)
+      squares[column]! += weight * (row[column]! - means[column]!) ** 2;
+  }
+  return Array.from(means, (mean, column) => {
+    const deviation = Math.sqrt(squares[column]! / total);
+    return { mean, deviation: deviation > 1e-12 * Math.max(1, Math.abs(mean)) ? deviation : 1 };
+  });
 }
 
 /** @returns the dataset in standard units. */
 export function standardised(dataset: TrainingDataset, { inputs, target }: NaturalUnits): TrainingDataset {
   if (inputs.length === 0 && !target) return dataset;
-  const features = inputs.length === 0 ? dataset.features : dataset.features.slice();
-  for (const { start, columns } of inputs)
-    for (const [column, { mean, deviation }] of columns.entries())
-      for (let at = start + column; at < features.length; at += dataset.columns)
-        features[at] = (features[at]! - mean) / deviation;
+  const standardise = (cells: Float32Array) => {
+    for (const { start, columns } of inputs)
+      for (const [column, { mean, deviation }] of columns.entries())
+        for (let at = start + column; at < cells.length; at += dataset.columns)
+          cells[at] = (cells[at]! - mean) / deviation;
+  };
   const labels = target
     ? dataset.labels.map((value) => (value - target.mean) / target.deviation)
     : dataset.labels;
+  if (inputs.length === 0) return { ...dataset, labels };
+  if (dataset.features instanceof StoredCells)
+    return { ...dataset, features: dataset.features.changed(standardise), labels };
+  const features = dataset.features.slice();
+  standardise(features);
   return { ...dataset, features, labels };
 }
 

@@ -8,7 +8,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bindInputs } from './bind-inputs.ts';
 import { rowTensors } from './row-tensors.ts';
-import { decodeTrainingDataset, encodeTrainingDataset } from './training-dataset.ts';
 
 const manifest = parseManifest(`name: m
 task: ranking
@@ -68,14 +67,10 @@ describe('the rows of a model with several inputs', () => {
         expect(features).toEqual(flatRows(inputs, served, texts));
         const { rows } = served;
         const zeros = new Float32Array(rows);
-        const data = decodeTrainingDataset(
-          Buffer.concat(
-            encodeTrainingDataset({
-              ...{ rows, columns: layout.width, inputs, texts: texts.texts },
-              ...{ features, labels: zeros, weights: zeros },
-            }),
-          ),
-        );
+        const data = {
+          ...{ rows, columns: layout.width, inputs, texts: texts.texts },
+          ...{ features, labels: zeros, weights: zeros },
+        };
         const back = rowTensors(bindInputs(declared, data), data, [...zeros.keys()]);
         for (const { name, contents, shape } of served.tensors) {
           const tensor = back[name]!;

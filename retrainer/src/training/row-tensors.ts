@@ -1,5 +1,6 @@
 import * as ort from 'onnxruntime-node';
 import type { BoundInput } from './bind-inputs.ts';
+import { cellsOfRows } from './feature-cells.ts';
 import type { TrainingDataset } from './training-dataset.ts';
 
 /** The tensors of some rows, one for each input. */
@@ -8,20 +9,32 @@ export function rowTensors(
   dataset: TrainingDataset,
   rows: ArrayLike<number>,
 ): Record<string, ort.Tensor> {
-  return Object.fromEntries(inputs.map((input) => [input.name, rowTensor(input, dataset, rows)]));
+  const { columns, texts } = dataset;
+  const cells = cellsOfRows(dataset, rows);
+  return Object.fromEntries(
+    inputs.map((input) => [
+      input.name,
+      rowTensor(input, cellsOfInput(input, cells, columns), rows.length, texts),
+    ]),
+  );
+}
+
+/** [rows, width] of one input, out of [rows, columns]. */
+function cellsOfInput({ start, width }: BoundInput, rows: Float32Array, columns: number): Float32Array {
+  if (width === columns) return rows;
+  const cells = new Float32Array((rows.length / columns) * width);
+  for (let from = start, to = 0; from < rows.length; from += columns, to += width)
+    cells.set(rows.subarray(from, from + width), to);
+  return cells;
 }
 
 function rowTensor(
-  { dtype, start, width, rowShape }: BoundInput,
-  { columns, features, texts }: TrainingDataset,
-  rows: ArrayLike<number>,
+  { dtype, rowShape }: BoundInput,
+  cells: Float32Array,
+  rows: number,
+  texts: readonly string[] | undefined,
 ): ort.Tensor {
-  const cells = new Float32Array(rows.length * width);
-  for (let i = 0; i < rows.length; i++) {
-    const from = rows[i]! * columns + start;
-    cells.set(features.subarray(from, from + width), i * width);
-  }
-  const shape = [rows.length, ...rowShape];
+  const shape = [rows, ...rowShape];
   switch (dtype) {
     case 'float32':
       return new ort.Tensor('float32', cells, shape);

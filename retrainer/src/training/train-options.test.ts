@@ -11,7 +11,7 @@ import { learningRateAt } from './learning-rate.ts';
 import { rmse, rocAuc } from './metrics.ts';
 import { scoreModel } from './score-model.ts';
 import { train } from './train.ts';
-import { decodeTrainingDataset, encodeTrainingDataset, type TrainingDataset } from './training-dataset.ts';
+import type { TrainingDataset } from './training-dataset.ts';
 import { trainingNames, writeTrainingGraph } from './write-training-graph.ts';
 
 const settings: TrainingSettings = {
@@ -179,11 +179,6 @@ describe('a loss that ranks', () => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('which rows were shown together'),
     });
-  });
-
-  it('keeps the groups in the file of a dataset', () => {
-    const data = choices(4, 1);
-    expect(decodeTrainingDataset(Buffer.concat(encodeTrainingDataset(data)))).toEqual(data);
   });
 });
 

@@ -4,6 +4,7 @@ import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import type { Optimizer, TrainingSettings } from '@hotloop/model/training/training-settings.ts';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
+import { allCells } from './feature-cells.ts';
 import { initialModel } from './initial-model.ts';
 import { multiclassAccuracy, rmse, rocAuc } from './metrics.ts';
 import { type TrainingProgress, train } from './train.ts';
@@ -41,7 +42,7 @@ const binaryModel = () => initialModel({ features: columns, task: 'binary', hidd
 async function predict(modelBytes: Uint8Array, data: TrainingDataset): Promise<Float32Array> {
   const session = await ort.InferenceSession.create(modelBytes, { intraOpNumThreads: 1 });
   try {
-    const input = new ort.Tensor('float32', data.features, [data.rows, data.columns]);
+    const input = new ort.Tensor('float32', allCells(data), [data.rows, data.columns]);
     const results = await session.run({ input });
     return results[session.outputNames[0]!]!.data as Float32Array;
   } finally {
@@ -213,7 +214,7 @@ describe('an update', () => {
     const vector = (values: ArrayLike<number>) =>
       new ort.Tensor('float64', Float64Array.from(values), [values.length]);
     const batch = {
-      input: new ort.Tensor('float64', Float64Array.from(data.features), [rows, columns]),
+      input: new ort.Tensor('float64', Float64Array.from(allCells(data)), [rows, columns]),
       [trainingNames.labels]: vector(data.labels),
       [trainingNames.weights]: vector(data.weights),
     };

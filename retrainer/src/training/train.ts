@@ -11,6 +11,7 @@ import {
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type BoundInput, bindInputs } from './bind-inputs.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { shuffleRows } from './feature-cells.ts';
 import { inferShapes } from './infer-shapes.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { addAdapters } from './low-rank.ts';
@@ -161,7 +162,8 @@ async function beginInUnits(
   for (const { name, dims } of parameters) initializers.set(name, float32Tensor(changed.get(name)!, dims));
   const asTrained = await open({ ...model, graph: { ...model.graph, initializers } });
   try {
-    const some = rows.slice(0, beginningRows);
+    // In the order in which they lie: they may be in a file.
+    const some = rows.slice(0, beginningRows).sort();
     const trainedLoss = await asTrained.lossOf(data, some);
     const asItIs = await open(model);
     const isUntrained = !(trainedLoss <= (await asItIs.lossOf(data, some)));
@@ -343,23 +345,27 @@ function splitRows(dataset: TrainingDataset, settings: TrainingSettings, random:
 
 /** The batches of one epoch, in a new order. Of a loss that ranks, a batch takes whole groups. */
 function drawBatches(
-  { groups }: TrainingDataset,
+  { groups, features }: TrainingDataset,
   training: Uint32Array,
   { loss, batch }: TrainingSettings,
   random: SeededRandom,
 ): readonly Uint32Array[] {
   if (!groups || !needsGroups(lossSpec(loss).name)) {
-    random.shuffle(training);
+    shuffleRows(training, features, random);
     return Array.from({ length: Math.ceil(training.length / batch) }, (_, i) =>
       training.subarray(i * batch, (i + 1) * batch),
     );
   }
-  const byGroup = [...Map.groupBy(training, (row) => groups[row]!).values()];
-  random.shuffle(byGroup);
+  // A group is drawn by its first row.
+  const byFirst = new Map(
+    [...Map.groupBy(training, (row) => groups[row]!).values()].map((own) => [own[0]!, own]),
+  );
+  const order = Uint32Array.from(byFirst.keys());
+  shuffleRows(order, features, random);
   const batches: Uint32Array[] = [];
   let rows: number[] = [];
-  for (const group of byGroup) {
-    rows.push(...group);
+  for (const first of order) {
+    rows.push(...byFirst.get(first)!);
     if (rows.length < batch) continue;
     batches.push(Uint32Array.from(rows));
     rows = [];

@@ -29,6 +29,8 @@ export interface TrainerResult {
   /** Of `modelBytes`, in hex. */
   readonly sha256: string;
   readonly metrics: TrainingMetrics;
+  /** Most memory of the training process, in MB, where one was started. */
+  readonly peakMb?: number;
 }
 
 const mainFile = fileURLToPath(new URL('./trainer-main.ts', import.meta.url));
@@ -64,13 +66,13 @@ export function trainInProcess(job: TrainingJob, options: TrainerOptions): Promi
       await writeTrainingDataset(join(directory, trainerFiles.dataset), job.dataset);
       await writeFile(join(directory, trainerFiles.settings), JSON.stringify(job.settings));
     },
-    collect: async (directory, { metrics, sha256 }) => {
+    collect: async (directory, { metrics, sha256, peakMb }) => {
       await saving;
       const modelBytes = new Uint8Array(await readFile(join(directory, trainerFiles.trained)));
       if (createHash('sha256').update(modelBytes).digest('hex') !== sha256) {
         throw new HotloopError('DATA_LOSS', 'the trained model changed on its way from the training process');
       }
-      return { modelBytes, sha256, metrics };
+      return { modelBytes, sha256, metrics, peakMb };
     },
   });
 }

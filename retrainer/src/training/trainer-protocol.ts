@@ -19,4 +19,6 @@ export interface TrainerDone {
   readonly metrics: TrainingMetrics;
   /** Of the file it wrote, in hex. */
   readonly sha256: string;
+  /** Most memory that the process had, in MB. */
+  readonly peakMb: number;
 }

@@ -1,7 +1,8 @@
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { RowInput } from '@hotloop/model/features/flat-rows.ts';
 import { type LossName, type LossSpec, lossSpec } from '@hotloop/model/training/training-settings.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { CellFile, cellBlocks, type FeatureCells, HELD_BYTES, StoredCells } from './feature-cells.ts';
 import { needsGroups } from './ranking-losses.ts';
 
 /** Examples to learn from, row by row: what was served, what happened, and how much each example counts. */
@@ -12,8 +13,8 @@ export interface TrainingDataset {
   readonly inputs?: readonly RowInput[];
   /** What the cells of text inputs are places of. */
   readonly texts?: readonly string[];
-  /** [rows * columns], row-major, as the model was given them. */
-  readonly features: Float32Array;
+  /** [rows * columns], row-major, as the model was given them; where they are many, in a file. */
+  readonly features: FeatureCells;
   /** [rows]: 0 or 1 (or between) for binary, the class number for classes, any number for regression. */
   readonly labels: Float32Array;
   /** [rows]: at least 0; an example of weight 0 is left out. */
@@ -33,7 +34,7 @@ const alignment = 8;
  */
 export async function writeTrainingDataset(path: string, dataset: TrainingDataset): Promise<void> {
   await using file = await open(path, 'wx', 0o600);
-  for (const part of encodeTrainingDataset(dataset))
+  for (const part of trainingDatasetBytes(dataset))
     for (let at = 0; at < part.length; at += WRITTEN_BYTES)
       await file.writeFile(part.subarray(at, at + WRITTEN_BYTES));
 }
@@ -41,57 +42,88 @@ export async function writeTrainingDataset(path: string, dataset: TrainingDatase
 /** Bytes of the dataset that are handed to the system at once. */
 const WRITTEN_BYTES = 1 << 26;
 
-/** The bytes of the file, part by part; views of the dataset, not copies. */
-export function encodeTrainingDataset(dataset: TrainingDataset): Uint8Array[] {
-  const { rows, columns, inputs, texts, features, labels, weights, groups } = dataset;
+/** The bytes of the file, part by part; views of the dataset where it is in memory. */
+export function* trainingDatasetBytes(dataset: TrainingDataset): Generator<Uint8Array> {
+  const { rows, columns, inputs, texts, labels, weights, groups } = dataset;
   const start = magic.length + 4;
-  const parts = [features, labels, weights, ...(groups ? [groups] : [])];
   const plain = JSON.stringify({ rows, columns, inputs, texts, ...(groups ? { groups: true } : {}) });
   const header = Buffer.from(plain.padEnd(plain.length + paddingOf(start + Buffer.byteLength(plain))));
   const beginning = Buffer.alloc(start);
   beginning.write(magic, 0, 'latin1');
   beginning.writeUInt32LE(header.length, magic.length);
-  return [
-    beginning,
-    header,
-    ...parts.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
-  ];
+  yield beginning;
+  yield header;
+  const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Uint32Array) =>
+    new Uint8Array(buffer, byteOffset, byteLength);
+  for (const { cells } of cellBlocks(dataset)) yield bytesOf(cells);
+  yield bytesOf(labels);
+  yield bytesOf(weights);
+  if (groups) yield bytesOf(groups);
 }
 
 function paddingOf(length: number): number {
   return (alignment - (length % alignment)) % alignment;
 }
 
-/** Reads what {@link writeTrainingDataset} wrote. @throws a coded error (DATA_LOSS) when the bytes do not fit. */
-export function decodeTrainingDataset(bytes: Uint8Array): TrainingDataset {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** A dataset of a file. Where its rows are read from it as they are needed, the file stays open until it is disposed of. */
+export type OpenTrainingDataset = TrainingDataset & Disposable;
+
+/**
+ * Opens what {@link writeTrainingDataset} wrote. Cells beyond `heldBytes` stay in the file.
+ *
+ * @throws a coded error (DATA_LOSS) when the bytes do not fit.
+ */
+export async function openTrainingDataset(
+  path: string,
+  heldBytes: number = HELD_BYTES,
+  blockRows?: number,
+): Promise<OpenTrainingDataset> {
+  await using file = await open(path, 'r');
+  const { size } = await file.stat();
   const start = magic.length + 4;
-  if (view.length < start || view.toString('latin1', 0, magic.length) !== magic)
+  const beginning = await bytesAt(file, 0, Math.min(start, size));
+  if (beginning.length < start || beginning.toString('latin1', 0, magic.length) !== magic)
     throw damaged('it does not begin as one');
-  const headerEnd = start + view.readUInt32LE(magic.length);
-  if (headerEnd > view.length) throw damaged('its header is cut short');
-  const { rows, columns, inputs, texts, groups } = readHeader(view.toString('utf8', start, headerEnd));
-  if (view.length - headerEnd !== 4 * rows * (columns + (groups ? 3 : 2))) {
-    throw damaged(`${rows} rows of ${columns} columns do not take ${view.length - headerEnd} bytes`);
-  }
-  // A copy only where the bytes start unaligned: a dataset may be large.
-  const start32 = view.byteOffset + headerEnd;
-  const isAligned = start32 % Float32Array.BYTES_PER_ELEMENT === 0;
-  const values = isAligned
-    ? new Float32Array(view.buffer, start32, (view.length - headerEnd) / Float32Array.BYTES_PER_ELEMENT)
-    : new Float32Array(new Uint8Array(view.subarray(headerEnd)).buffer);
+  const headerEnd = start + beginning.readUInt32LE(magic.length);
+  if (headerEnd > size) throw damaged('its header is cut short');
+  const header = readHeader((await bytesAt(file, start, headerEnd - start)).toString('utf8'));
+  const { rows, columns, inputs, texts } = header;
+  const cells = 4 * rows * columns;
+  const wanted = cells + 4 * rows * (header.groups ? 3 : 2);
+  if (size - headerEnd !== wanted)
+    throw damaged(`${rows} rows of ${columns} columns do not take ${size - headerEnd} bytes`);
+  const held = cells <= heldBytes;
+  const from = headerEnd + (held ? 0 : cells);
+  const { buffer } = await bytesAt(file, from, headerEnd + wanted - from);
+  const after = held ? cells : 0;
+  const stored = held
+    ? null
+    : new CellFile({
+        path,
+        offset: headerEnd,
+        rows,
+        columns,
+        ...(blockRows === undefined ? {} : { blockRows }),
+      });
   return {
-    rows,
-    columns,
-    ...(inputs ? { inputs } : {}),
-    ...(texts ? { texts } : {}),
-    features: values.subarray(0, rows * columns),
-    labels: values.subarray(rows * columns, rows * (columns + 1)),
-    weights: values.subarray(rows * (columns + 1), rows * (columns + 2)),
-    ...(groups
-      ? { groups: new Uint32Array(values.buffer, values.byteOffset + 4 * rows * (columns + 2), rows) }
-      : {}),
+    ...{ rows, columns, ...(inputs ? { inputs } : {}), ...(texts ? { texts } : {}) },
+    features: stored ? new StoredCells(stored) : new Float32Array(buffer, 0, rows * columns),
+    labels: new Float32Array(buffer, after, rows),
+    weights: new Float32Array(buffer, after + 4 * rows, rows),
+    ...(header.groups ? { groups: new Uint32Array(buffer, after + 8 * rows, rows) } : {}),
+    [Symbol.dispose]: () => stored?.[Symbol.dispose](),
   };
+}
+
+/** Reads into a buffer of its own, so that arrays over it are aligned. */
+async function bytesAt(file: FileHandle, position: number, length: number): Promise<Buffer<ArrayBuffer>> {
+  const bytes = Buffer.from(new ArrayBuffer(length));
+  for (let filled = 0; filled < length; ) {
+    const { bytesRead } = await file.read(bytes, filled, length - filled, position + filled);
+    if (bytesRead === 0) throw damaged('it is cut short');
+    filled += bytesRead;
+  }
+  return bytes;
 }
 
 interface Header extends Pick<TrainingDataset, 'rows' | 'columns' | 'inputs' | 'texts'> {
@@ -135,11 +167,10 @@ export function checkTrainingDataset(
   if (features.length !== rows * columns || labels.length !== rows || weights.length !== rows) {
     throw unfit(`${rows} rows of ${columns} columns do not match its ${features.length} feature values`);
   }
-  const badFeature = features.findIndex((value) => !Number.isFinite(value));
-  if (badFeature >= 0) {
-    throw unfit(
-      `row ${Math.floor(badFeature / columns)}, column ${badFeature % columns} is ${features[badFeature]}`,
-    );
+  for (const { from, cells } of cellBlocks(dataset)) {
+    const bad = cells.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0)
+      throw unfit(`row ${from + Math.floor(bad / columns)}, column ${bad % columns} is ${cells[bad]}`);
   }
   const badWeight = weights.findIndex((weight) => !(weight >= 0 && Number.isFinite(weight)));
   if (badWeight >= 0) throw unfit(`row ${badWeight} has weight ${weights[badWeight]}`);

@@ -6,6 +6,7 @@ import { MONTHS, type Month, readSessions, sessionsOf } from '@hotloop/example-s
 import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { type TrainingSettings, trainingSettings } from '@hotloop/model/training/training-settings.ts';
+import { allCells } from '@hotloop/retrainer/training/feature-cells.ts';
 import { initialModel } from '@hotloop/retrainer/training/initial-model.ts';
 import { rocAuc } from '@hotloop/retrainer/training/metrics.ts';
 import { scoreModel } from '@hotloop/retrainer/training/score-model.ts';
@@ -103,12 +104,13 @@ function mixed(fresh: TrainingDataset, older: TrainingDataset, share: number): T
     ...{ rows, columns, features: new Float32Array(rows * columns), labels: new Float32Array(rows) },
     weights: new Float32Array(rows).fill(1),
   };
-  mix.features.set(fresh.features);
+  mix.features.set(allCells(fresh));
+  const olderCells = allCells(older);
   mix.labels.set(fresh.labels);
   for (let index = 0; index < wanted; index++) {
     const from = Math.floor((index * older.rows) / wanted);
     const at = fresh.rows + index;
-    mix.features.set(older.features.subarray(from * columns, (from + 1) * columns), at * columns);
+    mix.features.set(olderCells.subarray(from * columns, (from + 1) * columns), at * columns);
     mix.labels[at] = older.labels[from]!;
   }
   return mix;

@@ -1,6 +1,7 @@
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
+import { allCells } from '../../training/feature-cells.ts';
 import type { TrainingDataset } from '../../training/training-dataset.ts';
 import type { Cost } from './incident.ts';
 
@@ -38,7 +39,8 @@ export async function replayCost(
   if (rows < 100) return unknownCost(metric.name, `only ${rows} labelled rows; 100 are needed`);
   if (brokenRows === 0) return unknownCost(metric.name, 'no logged rows of the incident');
   const random = new SeededRandom(SEED);
-  const changed = dataset.features.slice();
+  const cells = allCells(dataset);
+  const changed = cells.slice();
   const chosen = layout.features.filter(({ name }) => features.includes(name));
   for (let row = 0; row < rows; row++) {
     const from = random.integer(brokenRows) * columns;
@@ -46,7 +48,7 @@ export async function replayCost(
       for (let column = offset; column < offset + width; column++)
         changed[row * columns + column] = broken[from + column]!;
   }
-  const before = await measure(dataset.features, dataset.labels);
+  const before = await measure(cells, dataset.labels);
   const after = await measure(changed, dataset.labels);
   const sign = metric.higherIsBetter ? 1 : -1;
   const lossOn = (sample: Uint32Array) => sign * (before(sample) - after(sample));

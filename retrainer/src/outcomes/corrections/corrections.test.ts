@@ -7,6 +7,7 @@ import { RowSpool } from '../../datasets/row-spool.ts';
 import { appendTold } from '../../datasets/told-examples.ts';
 import { readRegressionCases } from '../../improve/regression-cases.ts';
 import { linearModel, logPredictions, manifestText, openStores, push } from '../../testing/fixture.ts';
+import { allCells } from '../../training/feature-cells.ts';
 import {
   acceptedCorrections,
   approveUpload,
@@ -131,7 +132,7 @@ describe('corrections', () => {
     expect(first.problems.map(({ line }) => line)).toEqual([3, 4, 6]);
     await approveUpload(pool, first.uploadId, 'bob', false);
     const cases = await readRegressionCases(pool, manifest);
-    expect([...cases.rows.features]).toEqual([1, 2, 7, 8]);
+    expect([...allCells(cases.rows)]).toEqual([1, 2, 7, 8]);
     expect([...cases.rows.labels]).toEqual([1, 0]);
     const folder = await mkdtemp(join(tmpdir(), 'hotloop-told-'));
     {
