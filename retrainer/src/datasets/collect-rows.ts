@@ -11,14 +11,7 @@ import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { type LabelRule, labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
-import {
-  type BinaryRow,
-  copyOut,
-  jsonbOf,
-  textArrayOf,
-  timestampMsOf,
-  uuidOf,
-} from '@hotloop/platform/postgres/copy-out.ts';
+import { type BinaryRow, copyOut } from '@hotloop/platform/postgres/copy-out.ts';
 import type { PoolClient } from '@hotloop/platform/postgres/pool.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { countOutcomes, outcomeCut, readOutcomesOf, type StoredOutcome } from '../outcomes/outcome-store.ts';
@@ -65,7 +58,8 @@ const SLICE_BYTES = 48 * 1024 * 1024;
 interface LoggedPrediction extends JoinPrediction {
   readonly version: number;
   readonly columns: number;
-  readonly features: Buffer | null;
+  /** In memory of their own. */
+  readonly features: Uint8Array<ArrayBuffer>;
   readonly inputSpec: InputSpec;
 }
 
@@ -115,12 +109,12 @@ export async function collectRows(
     bytes = 0;
   };
   if (first !== null) {
-    for await (const rows of copyOut(log, predictionsFrom(log, manifest, first.predictionId, maps))) {
-      for (const row of rows) {
-        const prediction = predictionOf(row);
+    const select = predictionsFrom(log, manifest, first.predictionId, maps);
+    for await (const rows of copyOut(log, select, predictionOf)) {
+      for (const prediction of rows) {
         if (!maps.has(prediction.version)) continue;
         slice.push(prediction);
-        bytes += prediction.features?.length ?? 0;
+        bytes += prediction.features.length;
         if (slice.length >= SLICE_PREDICTIONS || bytes >= SLICE_BYTES) await join();
       }
     }
@@ -190,7 +184,7 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
     data.frozen === 0
       ? [...joined.examples]
       : [...joined.examples.filter((example) => !isFrozen(example)), ...observed().examples.filter(isFrozen)];
-  const width = columnsOf(manifest).width;
+  const vector = new Float32Array(columnsOf(manifest).width);
   const examples = decided.sort((a, b) => compare(a.predictionId, b.predictionId) || a.row - b.row);
   let served: { of: LoggedPrediction | null; rows: Float32Array | null } = { of: null, rows: null };
   for (const example of examples) {
@@ -203,18 +197,16 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
     const prediction = byId.get(example.predictionId)!;
     const { inputs, map } = maps.get(prediction.version)!;
     if (served.of !== prediction) {
-      const logged = { ...prediction, input_spec: prediction.inputSpec };
-      served = { of: prediction, rows: loggedRows(inputs, logged, spool.texts) };
+      served = { of: prediction, rows: servedRows(prediction, inputs, spool.texts) };
     }
-    const vector = served.rows && vectorOf(served.rows, example.row, map, width);
-    if (vector === null) {
+    if (served.rows === null || !writeVector(served.rows, example.row, map, vector)) {
       totals.unusable++;
       continue;
     }
     const propensity = shown
       .get(example.predictionId)
       ?.propensityOf(prediction.candidates[example.row] ?? '');
-    await spool.append(
+    const full = spool.append(
       {
         predictionId: example.predictionId,
         row: example.row,
@@ -227,14 +219,26 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
       },
       vector,
     );
+    if (full) await full;
   }
 }
 
-/** The row's vector with the wanted columns, or null when it holds what cannot be learnt from. */
-function vectorOf(served: Float32Array, row: number, map: ColumnMap, width: number): Float32Array | null {
-  const out = new Float32Array(width);
-  map.write(served, row * map.width, out, 0);
-  return out.every(Number.isFinite) ? out : null;
+/** The rows of a prediction, all inputs side by side; null for what is not as its version's inputs. */
+function servedRows(
+  prediction: LoggedPrediction,
+  inputs: readonly RowInput[],
+  texts: TextTable,
+): Float32Array | null {
+  const { rows, columns, features, inputSpec } = prediction;
+  if (columns === 0) return loggedRows(inputs, { rows, columns, features, input_spec: inputSpec }, texts);
+  return features.length === rows * columns * 4 ? new Float32Array(features.buffer) : null;
+}
+
+/** Writes the row's vector with the wanted columns; false when it holds what cannot be learnt from. */
+function writeVector(served: Float32Array, row: number, map: ColumnMap, vector: Float32Array): boolean {
+  map.write(served, row * map.width, vector, 0);
+  for (let column = 0; column < vector.length; column++) if (!Number.isFinite(vector[column])) return false;
+  return true;
 }
 
 /**
@@ -335,18 +339,16 @@ function predictionsFrom(
 }
 
 function predictionOf(row: BinaryRow): LoggedPrediction {
-  const [id, at, version, entities, candidates, rows, features, columns, spec] = row as readonly Buffer[];
   return {
-    predictionId: uuidOf(id!),
-    at: timestampMsOf(at!),
-    version: version!.readInt32BE(0),
-    entities: entities!.length <= 3 ? {} : (jsonbOf(entities!) as Record<string, string>),
-    candidates: textArrayOf(candidates!),
-    rows: rows!.readInt32BE(0),
-    // A copy: the chunk would be kept for the few vectors that are wanted of it.
-    features: features === null ? null : Buffer.from(features!),
-    columns: columns!.readInt32BE(0),
-    inputSpec: spec!.length <= 3 ? [] : (jsonbOf(spec!) as InputSpec),
+    predictionId: row.uuid(0),
+    at: row.timestampMs(1),
+    version: row.integer(2),
+    entities: row.record(3),
+    candidates: row.texts(4),
+    rows: row.integer(5),
+    features: row.copy(6),
+    columns: row.integer(7),
+    inputSpec: row.length(8) <= 3 ? [] : (row.json(8) as InputSpec),
     shown: null,
   };
 }

@@ -109,6 +109,7 @@ export function datasetCollector(dependencies: CollectorDependencies): DatasetCo
             : await runJobProcess<never, CollectorDone, Awaited<ReturnType<typeof store>>>({
                 ...limits,
                 memoryLimitMb: MEMORY_MB,
+                semiSpaceMb: 32,
                 activity: 'dataset',
                 mainFile: fileURLToPath(new URL('./collector-main.ts', import.meta.url)),
                 prepare: (directory) =>

@@ -206,6 +206,12 @@ function rowsOf(
 /** The rows whose window holds the event. Found by bisection: a busy user has as many predictions as events. */
 function timelyRows(event: OutcomeEvent, rows: readonly Row[], windowMs: number): readonly Row[] {
   const isExempt = event.predictionId !== null && (event.kind === 'retract' || isAnalyst(event.source));
+  if (rows.length === 1) {
+    const { at } = rows[0]!.prediction;
+    const isTimely =
+      at <= event.occurredAt + CLOCK_SKEW_MS && (isExempt || at >= event.occurredAt - windowMs);
+    return isTimely ? rows : [];
+  }
   const from = isExempt ? 0 : firstAtOrAfter(rows, event.occurredAt - windowMs);
   // Times are whole milliseconds.
   return rows.slice(from, firstAtOrAfter(rows, event.occurredAt + CLOCK_SKEW_MS + 1));

@@ -53,9 +53,9 @@ export class RowSpool implements AsyncDisposable {
     return this.#rows;
   }
 
-  async append(row: SpooledRow, vector: Float32Array): Promise<void> {
+  /** Adds a row; its vector is copied. Returns what to wait for before the next one, null where nothing is. */
+  append(row: SpooledRow, vector: Float32Array): Promise<void> | null {
     const bytes = this.columns * 4;
-    if (this.#pendingBytes + bytes > this.#pending.length) await this.#flush();
     this.#pending.set(new Uint8Array(vector.buffer, vector.byteOffset, bytes), this.#pendingBytes);
     this.#pendingBytes += bytes;
     if ((this.#rows + 1) * 5 > this.#numbers.length) {
@@ -82,6 +82,7 @@ export class RowSpool implements AsyncDisposable {
     numbers[at + 3] = source;
     numbers[at + 4] = row.row * 2 ** 26 + row.version;
     this.#rows++;
+    return this.#pendingBytes + bytes > this.#pending.length ? this.#flush() : null;
   }
 
   at(index: number): SpooledRow {

@@ -1,11 +1,5 @@
 import type { AttributeValue } from '@hotloop/model/value.ts';
-import {
-  type BinaryRow,
-  copyOut,
-  jsonbOf,
-  timestampMsOf,
-  uuidOf,
-} from '@hotloop/platform/postgres/copy-out.ts';
+import { type BinaryRow, copyOut } from '@hotloop/platform/postgres/copy-out.ts';
 import { fromPostgresError, type PoolClient, type Queryable } from '@hotloop/platform/postgres/pool.ts';
 import type { OutcomeEvent } from '../datasets/join.ts';
 import type { AcceptedOutcome } from './accept-outcome.ts';
@@ -100,8 +94,8 @@ export async function readOutcomesOf(client: PoolClient, wanted: OutcomesWanted)
         ]),
   ];
   const outcomes: StoredOutcome[] = [];
-  for await (const rows of copyOut(client, selects.join(' UNION ALL ')))
-    for (const row of rows) outcomes.push(outcomeOf(row));
+  for await (const rows of copyOut(client, selects.join(' UNION ALL '), outcomeOf))
+    for (const row of rows) outcomes.push(row);
   return outcomes;
 }
 
@@ -121,17 +115,16 @@ export async function countOutcomes(
 }
 
 function outcomeOf(row: BinaryRow): StoredOutcome {
-  const [sequence, id, source, kind, predictionId, keys, value, attributes, occurredAt] = row;
   return {
-    sequence: Number(sequence!.readBigInt64BE(0)),
-    id: id!.toString('utf8'),
-    source: source!.toString('utf8'),
-    kind: kind!.toString('utf8') === 'retract' ? 'retract' : 'label',
-    predictionId: predictionId ? uuidOf(predictionId) : null,
-    keys: keys!.length <= 3 ? {} : (jsonbOf(keys!) as Record<string, string>),
-    value: value ? (jsonbOf(value) as AttributeValue | null) : null,
-    attributes: attributes!.length <= 3 ? {} : (jsonbOf(attributes!) as Record<string, AttributeValue>),
-    occurredAt: timestampMsOf(occurredAt!),
+    sequence: row.bigint(0),
+    id: row.text(1),
+    source: row.text(2),
+    kind: row.text(3) === 'retract' ? 'retract' : 'label',
+    predictionId: row.isNull(4) ? null : row.uuid(4),
+    keys: row.record(5),
+    value: row.isNull(6) ? null : (row.json(6) as AttributeValue | null),
+    attributes: row.record(7),
+    occurredAt: row.timestampMs(8),
   };
 }
 
