@@ -186,7 +186,9 @@ monitor: {slices: [shop, note], drift: {min_rows: 50}}
   ]);
 
   const bundles = { get: async () => ({ onnx: new Uint8Array(0) }) } as unknown as Stores['bundles'];
-  const score: Trainer['score'] = async ({ dataset: { rows, columns, features, texts, inputs } }) => {
+  const score: Trainer['score'] = async ({ dataset }) => {
+    const { rows, columns, texts, inputs } = dataset;
+    const features = allCells(dataset);
     expect(inputs!.map(({ name }) => name)).toEqual(['wide', 'shop_id', 'note']);
     const values = Float32Array.from({ length: rows }, (_v, row) =>
       texts![features[row * columns + 2]!] === 'red' ? 0.6 : 0.2,
