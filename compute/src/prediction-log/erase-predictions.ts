@@ -1,12 +1,12 @@
 import type { Datatype } from '@hotloop/model/tensor.ts';
-import { type Entity, type Eraser, isTelling } from '@hotloop/platform/ports/erasure.ts';
+import { type Entity, type Eraser, isDistinctive } from '@hotloop/platform/ports/erasure.ts';
 import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/pool.ts';
 
 const PAGE = 500;
 
 /**
- * Predictions for an entity, those in which it was a candidate, and those one of whose text inputs is its id, or holds it if it is
- * telling. Reads the whole log.
+ * Predictions for an entity, predictions in which it was a candidate, and predictions with a text input that equals its
+ * id (contains it, if the id is distinctive). Reads the whole log.
  */
 export async function findPredictionsOf(database: Queryable, entity: Entity): Promise<string[]> {
   const { kind, id } = entity;
@@ -34,7 +34,9 @@ async function* predictionsWithText(database: Queryable, id: string): AsyncGener
       [after, Buffer.from(id)],
     );
     for (const { prediction_id, input_spec, features } of rows)
-      if (textsOf(input_spec, features).some((text) => text === id || (isTelling(id) && text.includes(id))))
+      if (
+        textsOf(input_spec, features).some((text) => text === id || (isDistinctive(id) && text.includes(id)))
+      )
         yield prediction_id;
     if (rows.length < PAGE) return;
     after = rows.at(-1)!.prediction_id;

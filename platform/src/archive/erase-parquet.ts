@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDb, parquetSource, sqlName, sqlText } from '../duckdb/duckdb.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
-import { type Entity, fieldsOfKind, isTelling, jsonTextsOf, type Traces } from '../ports/erasure.ts';
+import { type Entity, fieldsOfKind, isDistinctive, jsonTextsOf, type Traces } from '../ports/erasure.ts';
 
 /** Copies an object, passes the copy's path to `use`, and removes the copy. */
 export async function withLocalCopy<T>(
@@ -76,10 +76,10 @@ export function rowsAbout(columns: ReadonlyMap<string, string>, traces: Traces):
   for (const [name, type] of columns) {
     const column = sqlName(name);
     const isCandidates = name === 'candidates' && kind === 'item';
-    if (type === 'VARCHAR[]' && (isTelling(id) || isCandidates))
+    if (type === 'VARCHAR[]' && (isDistinctive(id) || isCandidates))
       conditions.push(`list_contains(${column}, ${sqlText(id)})`);
     if (type !== 'VARCHAR' && type !== 'JSON') continue;
-    if (named.length === 0 && isTelling(id)) conditions.push(`${column} = ${sqlText(id)}`);
+    if (named.length === 0 && isDistinctive(id)) conditions.push(`${column} = ${sqlText(id)}`);
     conditions.push(holdsId(`CAST(${column} AS VARCHAR)`, traces.entity));
   }
   if (columns.has('prediction_id') && traces.predictions.length > 0)

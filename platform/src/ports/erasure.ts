@@ -26,13 +26,13 @@ export interface Eraser {
 }
 
 /** A shorter id, such as 42, is often another value too: a size, a class or someone's rating. */
-const TELLING_LENGTH = 6;
+const DISTINCTIVE_LENGTH = 6;
 
 /**
  * Whether an id is distinctive enough to identify its entity anywhere in a text. Shorter ids only count in a field
  * named after their kind.
  */
-export const isTelling = (id: string): boolean => id.length >= TELLING_LENGTH;
+export const isDistinctive = (id: string): boolean => id.length >= DISTINCTIVE_LENGTH;
 
 /** Names of fields that contain the id of an entity of this kind. */
 export const fieldsOfKind = (kind: string): string[] => [kind, `${kind}_id`, `${kind}Id`, `${kind}ID`];
@@ -43,7 +43,7 @@ export const fieldsOfKind = (kind: string): string[] => [kind, `${kind}_id`, `${
  */
 export function jsonTextsOf({ kind, id }: Entity): string[] {
   const value = JSON.stringify(id);
-  if (isTelling(id)) return [value];
+  if (isDistinctive(id)) return [value];
   // Written with a space after the colon, or without.
   const fields = fieldsOfKind(kind).flatMap((field) => [
     `${JSON.stringify(field)}:`,
@@ -61,6 +61,6 @@ export function jsonTextsOf({ kind, id }: Entity): string[] {
  * value in JSON text.
  */
 export function quotedIn({ id }: Entity, inJson: boolean): string {
-  if (isTelling(id)) return id;
+  if (isDistinctive(id)) return id;
   return inJson ? JSON.stringify(JSON.stringify(id)).slice(1, -1) : JSON.stringify(id);
 }

@@ -1,4 +1,4 @@
-import { type Eraser, fieldsOfKind, isTelling } from '@hotloop/platform/ports/erasure.ts';
+import { type Eraser, fieldsOfKind, isDistinctive } from '@hotloop/platform/ports/erasure.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 
 /**
@@ -18,7 +18,7 @@ export function tableRowEraser(
         `DELETE FROM reference_row WHERE (key = $1 AND table_name <> ALL($2))
            OR EXISTS (SELECT FROM jsonb_each_text(fields) AS field (name, value)
              WHERE value = $1 AND ($3 OR name = ANY($4)))`,
-        [id, others, isTelling(id), fieldsOfKind(kind)],
+        [id, others, isDistinctive(id), fieldsOfKind(kind)],
       );
       return rowCount ?? 0;
     },

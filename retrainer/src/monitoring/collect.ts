@@ -11,11 +11,11 @@ import { addToSpan, SPANS } from './sketches/sketch-store.ts';
 import { TextHashes } from './sketches/text-hashes.ts';
 import { type SlicesOfRow, slicesOfRows } from './slices.ts';
 
-/** Names of what is summarised beside the features; no feature can be called so. */
+/** Names of summaries other than features. No feature can have such a name. */
 export const SCORE = '$score';
 export const QUEUE_US = '$queue_us';
 export const RUN_US = '$run_us';
-/** A hash of each row: how many distinct ones tells of duplicates. */
+/** A hash of each row: the number of distinct hashes shows how many rows are duplicates. */
 export const ROW = '$row';
 
 interface CountedCalls {
@@ -49,14 +49,14 @@ const BOUND = `
     edge.xmin - 1 AS newest
   FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin) edge`;
 
-// Input: positions. Output: all calls between them, counted; nothing of what they were asked or answered is read.
+// Input: positions. Output: counts of all calls between them; inputs and outputs are not read.
 const CALLS = `
   SELECT model, version, variant, caller, extract(epoch FROM date_trunc('minute', at)) * 1000 AS minute_ms,
          error_code, degraded <> '{}' AS is_degraded, count(*)::integer AS calls
   FROM prediction WHERE ingested > $1 AND ingested <= $2
   GROUP BY 1, 2, 3, 4, 5, 6, 7`;
 
-// Input: positions; as arrays, models, versions and how many of 65536 rows of each are read. Output: these rows.
+// Input: positions; arrays of models, versions and sampling rates (out of 65536 rows). Output: the sampled rows.
 const ROWS = `
   SELECT extract(epoch FROM at) * 1000 AS at_ms, model, version, variant, statuses, outputs, output_spec, queue_us, run_us,
          error_code, ${LOGGED_INPUTS}
@@ -72,14 +72,14 @@ const FETCH = 1_000;
  * time from serving. Calls and errors are always counted in full.
  */
 const SUMMARISED_AT_ONCE = 5_000;
-/** Distinct callers of a minute; more are counted as `other`. */
+/** Distinct callers counted per minute; further callers are counted as `other`. */
 const MAX_CALLERS = 50;
-/** Versions whose rows are all this wide have their features summarised; wider rows cost more than they tell. */
+/** Features are summarised for rows up to this width; wider rows cost too much processor time. */
 export const MAX_COLUMNS = 20_000;
 
 export interface Collected {
   readonly rows: number;
-  /** More rows wait. */
+  /** Whether more rows are waiting. */
   readonly more: boolean;
 }
 
@@ -110,7 +110,7 @@ export async function collectLoggedRows(
     await client.query(
       `UPDATE monitor_position SET ingested = $1, heartbeat_at = to_timestamp($2 / 1000.0),
          read_to = CASE WHEN $3 THEN to_timestamp($2 / 1000.0) ELSE read_to END`,
-      // A server restored from a dump counts its transactions from the start again.
+      // A server restored from a dump starts counting its transactions from the beginning.
       [upper, now, isNewest],
     );
     return { rows, more: !isNewest };
@@ -164,7 +164,7 @@ interface Layout {
 interface Group extends Layout {
   readonly model: string;
   readonly version: number;
-  /** Empty: all rows. */
+  /** Empty for all rows. */
   readonly slice: string;
   readonly manifest: Manifest;
   readonly at: number;
@@ -177,7 +177,7 @@ interface Group extends Layout {
   run: number[];
 }
 
-/** What the rows of one transaction add. */
+/** The summaries of the rows read in one transaction. */
 class Summary {
   readonly #registry: RegistryReader;
   readonly #groups = new Map<string, Group>();
@@ -195,7 +195,7 @@ class Summary {
     return this.#manifestOf(model, version)?.monitor.enabled === true;
   }
 
-  /** A part of rows says nothing of how many are duplicates. */
+  /** A sample of rows does not show how many rows are duplicates. */
   seesPartOf(model: string, version: number): void {
     this.#partial.add(`${model} ${version}`);
   }
@@ -229,7 +229,7 @@ class Summary {
       }
   }
 
-  /** Moves what was gathered into the sketches, column by column. */
+  /** Moves the gathered values into the sketches, column by column. */
   flush(): void {
     for (const group of this.#groups.values()) {
       const { layout, sketches } = group;

@@ -59,7 +59,7 @@ it('finds what is wrong in one slice, in all features together, and at the sourc
   await transaction(stores.pool, (client) => keepBaseline(client, live.manifest, 1, training));
   const now = Date.now();
   await transaction(stores.pool, (client) => keepBaseline(client, live.manifest, 2, training));
-  // Those of the plan pro spend a deviation more; one in five has it, so all together hardly show it.
+  // Customers of plan pro spend one standard deviation more. They are one in five, so all rows together hardly show it.
   const rows = Array.from({ length: 300 }, (_v, row) => {
     const isPro = row % 5 === 0;
     const spent = allCells(training)[(row * 2 + 1) * 3]! + (isPro ? 1 : 0);

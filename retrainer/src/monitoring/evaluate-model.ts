@@ -23,18 +23,18 @@ import {
 export interface Evaluation {
   readonly signals: readonly Signal[];
   readonly notJudged: readonly NotJudged[];
-  /** What the features are compared with; null while there is nothing to compare with. */
+  /** The baseline that features are compared with; null while there is none. */
   readonly baseline: string | null;
 }
 
 const DAY_MS = 24 * HOUR_MS;
-/** Past that the calls of an hour are learned from. */
+/** How much past the expected calls of an hour are learned from. */
 const LEARNED_MS = 60 * DAY_MS;
-/** The window in which breakage is judged. */
+/** The window in which broken features are detected. */
 export const RECENT_MS = 10 * 60_000;
 const SHORTEST_SCORES = 200;
 
-/** Calls that stop or fail, judged every few seconds: reads a few hundred rows. */
+/** Detects calls that stop or fail. Runs every few seconds and reads a few hundred rows. */
 export async function evaluateTraffic(
   pool: Pool,
   model: ModelRecord,
@@ -58,14 +58,14 @@ export async function evaluateTraffic(
   );
 }
 
-/** A model whose calls are all refused is not silent: the minute of the last one counts as called until its end. */
+/** A model whose calls are all refused is not silent: the minute of the last refusal counts as having calls. */
 function lastOf(lastAt: number | null, refused: readonly RefusedCalls[]): number | null {
   const newest = refused.at(-1);
   return newest ? Math.max(lastAt ?? 0, newest.minute + 60_000) : lastAt;
 }
 
 /**
- * A feature that broke just now: the last minutes against the baseline. Reads the spans of five minutes.
+ * Detects a feature that has just broken: compares the last minutes with the baseline. Reads the spans of five minutes.
  */
 export async function evaluateRecent(pool: Pool, live: VersionRecord, now: number): Promise<Evaluation> {
   const { model, version, manifest } = live;
@@ -87,7 +87,7 @@ export async function evaluateRecent(pool: Pool, live: VersionRecord, now: numbe
   return { ...judged, baseline: baseline.source };
 }
 
-/** The window of `monitor.drift` against training and against the week before: drift of features and of predictions. */
+/** Compares the window of `monitor.drift` with training and with the week before: drift of features and predictions. */
 export async function evaluateDay(pool: Pool, live: VersionRecord, now: number): Promise<Evaluation> {
   const { model, version, manifest } = live;
   const { monitor } = manifest;
@@ -98,7 +98,7 @@ export async function evaluateDay(pool: Pool, live: VersionRecord, now: number):
     readSketches(pool, { model, versions: [version], span: SPANS.hour, since, until: end });
   let since = now - windowMs;
   let current = await read(since, until);
-  // A model with few calls is judged by its week.
+  // A model with few calls is judged by a week of them.
   if (largest(current) < monitor.drift.min_rows) {
     since = now - Math.max(windowMs, 7 * DAY_MS);
     current = await read(since, until);
@@ -121,7 +121,7 @@ export async function evaluateDay(pool: Pool, live: VersionRecord, now: number):
   });
   const repeats = judgeDuplicates(rows, since, monitor);
   const seen = new Set(training.signals.map(({ feature }) => feature));
-  // What shows in all rows shows in their slices too.
+  // A change in all rows appears in their slices too.
   const slices = (await evaluateSlices(pool, live, now)).filter(({ feature }) => !seen.has(feature));
   const unsummarised = nothingSummarised(live, current, now - since);
   const scores = scoreDrift(current, baseline?.sketches.has(SCORE) ? baseline.sketches : lastWeek, live);
@@ -138,7 +138,7 @@ export async function evaluateDay(pool: Pool, live: VersionRecord, now: number):
   };
 }
 
-/** Training's baseline where there is one; else what the version was asked before the window, at most its first week. */
+/** The baseline from training if there is one; otherwise the version's requests before the window, at most its first week. */
 export async function baselineFor(
   pool: Pool,
   { model, version }: VersionRecord,
@@ -155,7 +155,7 @@ export async function baselineFor(
   if (from === null || from === undefined) return null;
   const start = Number(from);
   const query = { model, versions: [version], since: start, until: Math.min(before, start + 7 * DAY_MS) };
-  // In its first hours the spans of five minutes still hold all of it, and end where the window begins.
+  // In the version's first hours the five-minute spans still contain all its requests, and end where the window begins.
   const span = now - start < 5 * HOUR_MS ? SPANS.recent : SPANS.hour;
   const sketches = await readSketches(pool, { ...query, span });
   return largest(sketches) === 0 ? null : { source: 'its first rows', sketches };

@@ -3,7 +3,7 @@ import { evaluateQuality, type QualityQuestion } from './performance/evaluate-qu
 import { evaluateDomain } from './signals/evaluate-domain.ts';
 import type { Signal } from './signals/signal.ts';
 
-/** What needs the rows themselves rather than their summaries: quality, labels, all features together. Takes seconds. */
+/** Evaluations that need rows instead of summaries: quality, labels, all features together. Takes seconds. */
 export async function evaluateRows(pool: Pool, question: QualityQuestion): Promise<Signal[]> {
   return [...(await evaluateQuality(pool, question)), ...(await evaluateDomain(pool, question))];
 }

@@ -11,7 +11,7 @@ import { MOST_SLICES, sliceFeatures } from './slices.ts';
 const WEEK_MS = 168 * HOUR_MS;
 
 /**
- * Features of each slice against the same slice in training, or else in the week before. All slices together may raise as many
+ * Compares the features of each slice with the same slice in training, or in the week before. All slices together may raise as many
  * false alarms as the whole: the rate of each is divided by their number.
  */
 export async function evaluateSlices(pool: Pool, live: VersionRecord, now: number): Promise<Signal[]> {
@@ -22,7 +22,7 @@ export async function evaluateSlices(pool: Pool, live: VersionRecord, now: numbe
   const since = now - durationMs(monitor.drift.window);
   const slices = (await listSlices(pool, model, version, since)).slice(0, MOST_SLICES);
   const whole = sketchLayout(manifest);
-  // A slice by country has one country: the feature itself is judged in the whole.
+  // Within a slice by country the country is constant, so that feature is judged only over all rows.
   const layout = { ...whole, features: whole.features.filter(({ name }) => !slicing.has(name)) };
   const strict = {
     ...monitor,

@@ -13,17 +13,17 @@ import { type UsedEvent, usedEvents, usedTables } from './signals/used-sources.t
 import { readCallerHours } from './sketches/call-store.ts';
 
 const DAY_MS = 24 * HOUR_MS;
-/** What came before is compared with. */
+/** The past that recent messages are compared with. */
 const PAST_MS = 7 * DAY_MS;
 /** Events are counted every few seconds, and topics may pause for a while without anything being wrong. */
 const EVENT_SILENCE_MS = 10 * 60_000;
-/** An outcome may come before its prediction is in Postgres. */
+/** An outcome may arrive before its prediction is in Postgres. */
 const SETTLED_MS = 10 * 60_000;
 const LEAST_OUTCOMES = 100;
 const JOIN_CHANGE = 0.1;
 
 /**
- * What features are made of, before it becomes one: events whose fields changed, that come late or not at all, tables that are
+ * Checks the sources of features: events whose fields changed, that come late or not at all, tables that are
  * not uploaded any more, outcomes that belong to no prediction. Reads counts only.
  */
 export async function evaluateSources(pool: Pool, live: VersionRecord, now: number): Promise<Signal[]> {
@@ -53,7 +53,7 @@ export async function evaluateSources(pool: Pool, live: VersionRecord, now: numb
   });
 }
 
-/** A kind of event that stopped, by its own rate at this hour of the week. */
+/** Detects a type of event that stopped, by its usual rate at this hour of the week. */
 function staleEvents(
   used: UsedEvent,
   shapes: readonly EventShape[],
@@ -87,7 +87,7 @@ function staleEvents(
     : [];
 }
 
-/** Outcomes of the last day that belong to no prediction, against those of the week before. */
+/** Compares the outcomes of the last day that belong to no prediction with those of the week before. */
 async function unmatchedOutcomes(pool: Pool, model: string, now: number): Promise<Signal[]> {
   const until = now - SETTLED_MS;
   const recent = await countUnmatched(pool, model, until - DAY_MS, until);

@@ -16,14 +16,14 @@ import { type SlicesOfRow, slicesOfRows } from './slices.ts';
 /** The rows that a version was trained on. */
 export type TrainedRows = Pick<TrainingDataset, 'rows' | 'columns' | 'features' | 'texts'>;
 
-/** Rows that are kept as they are, at even distances, for the classifier that tells rows of today apart from them. */
+/** Number of rows kept unchanged, evenly spaced, for the classifier that separates today's rows from them. */
 export const SAMPLED_ROWS = 2_000;
-/** Values of a sample at most: 8 MB. */
+/** Maximum number of values in a sample: 8 MB. */
 const SAMPLED_VALUES = 2_000_000;
 
 /**
- * Keeps what the features looked like in a version's training, as a whole and by slice, in the transaction that registers
- * it. Rows of other columns than the manifest's are not summarised; the version is then compared with its first week.
+ * Stores the distribution of the features in a version's training, as a whole and by slice, in the transaction that registers
+ * it. Rows whose columns differ from the manifest's are not summarised; the version is then compared with its first week.
  */
 export async function keepBaseline(
   database: Queryable,

@@ -36,7 +36,7 @@ const sinceQuery = z.object({
   since: z.string().max(40).default('7d').describe('A duration such as 7d, or a date'),
 });
 
-/** What monitoring says and takes: incidents, silences, reports, its own state. */
+/** Routes of monitoring: incidents, silences, reports, its own state. */
 export function monitoringRoutes({ pool, registry, clock }: MonitoringRoutesDependencies): RouteModule {
   return (app) => {
     app.get(

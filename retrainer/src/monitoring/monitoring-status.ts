@@ -3,11 +3,11 @@ import { listIncidents } from './incidents/incident-store.ts';
 import { undelivered } from './notify/delivery-store.ts';
 
 export interface MonitoringStatus {
-  /** False: no monitor has worked for a minute. */
+  /** False if no monitor has worked for a minute. */
   readonly working: boolean;
   readonly heartbeatAt: number;
   readonly evaluatedAt: number;
-  /** How far the log has been read; later calls are not known yet. */
+  /** The time up to which the log has been read; later calls are not known yet. */
   readonly readTo: number;
   readonly openIncidents: number;
   readonly undelivered: {
@@ -19,7 +19,7 @@ export interface MonitoringStatus {
 
 const LATE_MS = 60_000;
 
-/** Whether the monitor itself works, and what it could not tell anybody. */
+/** Whether the monitor itself works, and which notifications could not be delivered. */
 export async function monitoringStatus(pool: Pool, now: number): Promise<MonitoringStatus> {
   const { rows } = await pool.query<{ heartbeat: Date; evaluated: Date; read_to: Date; open: string }>(
     `SELECT heartbeat_at AS heartbeat, evaluated_at AS evaluated, read_to,
@@ -43,7 +43,7 @@ export interface StatusAlarm {
 
 const MOST_INCIDENTS = 10;
 
-/** What an operator sees first: a monitor that does not work, undelivered alarms, open incidents; the worst first. */
+/** The summary for operators: a monitor that does not work, undelivered alarms, open incidents; most severe first. */
 export async function statusAlarms(pool: Pool, now: number): Promise<StatusAlarm[]> {
   const { working, heartbeatAt, undelivered: waiting } = await monitoringStatus(pool, now);
   const open = (await listIncidents(pool, { open: true, limit: 1_000 })).filter(

@@ -23,7 +23,7 @@ import { Monitor } from './start-monitoring.ts';
 
 const MINUTE = 60_000;
 
-/** A webhook that keeps what it is sent, and may refuse. */
+/** A webhook that records what it receives, and may refuse. */
 async function receiver() {
   const seen: {
     key: string;
@@ -141,7 +141,7 @@ it('counts all calls of a flood, and summarises a random part of its rows', asyn
     since: 0,
     until: now + 1,
   });
-  // All rows were there at once, or in parts of which the small ones are read in full.
+  // All rows were read at once, or in several parts; small parts are read in full.
   expect(sketches.get('x')!.rows).toBeGreaterThan(40);
   expect(sketches.get('x')!.rows).toBeLessThan(400);
 });

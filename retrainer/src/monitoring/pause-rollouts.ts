@@ -4,7 +4,7 @@ import type { PromotionDependencies } from '../rollouts/request-rollout.ts';
 import { activeRollouts } from '../rollouts/rollout-store.ts';
 import type { PauseRollout } from './start-monitoring.ts';
 
-/** Holds the rollouts of a model that are under way; a person resumes them. One that cannot be held now stays as it is. */
+/** Holds the running rollouts of a model until a person resumes them. One that cannot be held now is left unchanged. */
 export function rolloutPause(dependencies: PromotionDependencies, log: Log): PauseRollout {
   return async (model, reason) => {
     const held: string[] = [];

@@ -10,7 +10,7 @@ export interface LoggedOutputs {
   readonly rows: number;
 }
 
-/** The numbers that the model's score output gives each row; none where they were not kept or are no numbers. */
+/** The values of the model's score output for each row; empty if they were not logged or are not numbers. */
 export function rowOutputs(
   { outputs, output_spec, rows }: LoggedOutputs,
   manifest: Manifest,
@@ -36,7 +36,7 @@ export function rowOutputs(
   return [];
 }
 
-/** One number a row: the score, the second of two, or the index of the largest of several classes. */
+/** One number per row: the score, the second of two, or the index of the largest of several classes. */
 export function scoresOf(logged: LoggedOutputs, manifest: Manifest): number[] {
   return rowOutputs(logged, manifest).map((own) =>
     own.length > 2 || manifest.task === 'multiclass' ? largestClass(own) : own[own.length - 1]!,

@@ -25,7 +25,7 @@ import type { EvaluateQuality } from './performance/evaluate-quality.ts';
 import type { NotJudged, Signal } from './signals/signal.ts';
 import { dropOldSpans } from './sketches/sketch-store.ts';
 
-/** What the rollouts offer to the monitor. Answers what was done, or null when no rollout runs. */
+/** Pauses a model's rollouts for the monitor. Returns what was done, or null if no rollout runs. */
 export type PauseRollout = (model: string, reason: string) => Promise<string | null>;
 
 export interface MonitoringDependencies {
@@ -37,7 +37,7 @@ export interface MonitoringDependencies {
   readonly log: Log;
   readonly mail?: MailSettings;
   readonly pauseRollout?: PauseRollout;
-  /** Where quality is worked out; default in this thread. */
+  /** Where quality is computed; by default in this thread. */
   readonly evaluateQuality?: EvaluateQuality;
 }
 
@@ -45,7 +45,7 @@ export interface MonitoringOptions {
   readonly collectEveryMs: number;
   readonly evaluateEveryMs: number;
   readonly dayEveryMs: number;
-  /** How often what producers send is judged. */
+  /** How often the messages of producers are judged. */
   readonly sourcesEveryMs: number;
   readonly deliverEveryMs: number;
   readonly closeAfterMs: number;
@@ -60,13 +60,13 @@ export const MONITORING_DEFAULTS: MonitoringOptions = {
   closeAfterMs: 2 * 60_000,
 };
 
-/** Past that no comparison looks. */
+/** No comparison reads anything older. */
 const SHAPES_KEPT_MS = 8 * DAY_MS;
 const REFUSED_KEPT_MS = 60 * DAY_MS;
-/** The monitor was away for so long: an incident of the platform. */
+/** A longer absence of the monitor is an incident of the platform. */
 const AWAY_MS = 5 * 60_000;
 
-/** What the slower judgements of a version found last. */
+/** The latest results of the slower evaluations of a version. */
 interface Slow {
   readonly at: number;
   readonly version: number;
@@ -74,7 +74,7 @@ interface Slow {
   readonly notJudged: readonly NotJudged[];
 }
 
-/** The monitor of one process. Several may run: each piece of work is locked in Postgres. */
+/** The monitor of one process. Several may run, because each piece of work is locked in Postgres. */
 export class Monitor implements AsyncDisposable {
   readonly #dependencies: MonitoringDependencies;
   readonly #options: MonitoringOptions;
@@ -101,7 +101,7 @@ export class Monitor implements AsyncDisposable {
     return this;
   }
 
-  /** Reads all rows that wait. */
+  /** Reads all waiting rows. */
   async collect(): Promise<void> {
     const { pool, registry, clock } = this.#dependencies;
     for (;;) {
@@ -114,7 +114,7 @@ export class Monitor implements AsyncDisposable {
     return deliverDue(this.#dependencies, this.#stop.signal);
   }
 
-  /** Judges every model that is live; one that cannot be judged does not keep the others from it. */
+  /** Evaluates every live model; a failure of one does not affect the others. */
   async evaluate(): Promise<void> {
     const { registry, clock, log } = this.#dependencies;
     const readTo = await this.#begin();
@@ -131,7 +131,7 @@ export class Monitor implements AsyncDisposable {
     await this.#tidy(clock.now());
   }
 
-  /** Drops what is too old for any comparison, once an hour. */
+  /** Deletes data too old for any comparison, once an hour. */
   async #tidy(now: number): Promise<void> {
     const { pool } = this.#dependencies;
     if (now - this.#tidiedAt < HOUR_MS) return;
@@ -141,7 +141,7 @@ export class Monitor implements AsyncDisposable {
     this.#tidiedAt = now;
   }
 
-  /** What could not be judged of a model, and why, as of the last time. */
+  /** What the last evaluation of a model could not judge, and why. */
   notJudged(model: string): readonly NotJudged[] {
     return this.#slow.get(model)?.notJudged ?? [];
   }
@@ -151,7 +151,7 @@ export class Monitor implements AsyncDisposable {
     await Promise.all(this.#loops);
   }
 
-  /** Takes the turn, unless another monitor had it just now. Says how far the log has been read; null: not our turn. */
+  /** Claims the next evaluation. Returns up to when the log has been read, or null if another monitor evaluated just now. */
   async #begin(): Promise<number | null> {
     const { pool, clock } = this.#dependencies;
     const now = clock.now();
@@ -212,7 +212,7 @@ export class Monitor implements AsyncDisposable {
     return slow;
   }
 
-  /** What an incident starts: a training run, a rollout that pauses. */
+  /** The effects of an incident: it starts a training run, or pauses a rollout. */
   async #act(incident: Incident, live: VersionRecord): Promise<void> {
     const { pool, registry, log, pauseRollout } = this.#dependencies;
     const { decay } = live.manifest.monitor;
@@ -253,7 +253,7 @@ export class Monitor implements AsyncDisposable {
   }
 }
 
-/** One signal of a kind, feature, slice and changed field: the first found is the newest. */
+/** Keeps one signal for each kind, feature, slice and changed field: the first, which is the newest. */
 function distinct(signals: readonly Signal[]): Signal[] {
   const seen = new Set<string>();
   return signals.filter(({ kind, feature, source, slice, producer }) => {
@@ -266,8 +266,8 @@ function distinct(signals: readonly Signal[]): Signal[] {
 }
 
 /**
- * An incident of the platform when no monitor worked for minutes: it tells what nobody was watching, to everybody whom a live
- * model's alarms go to. Of several monitors that start at once, one tells it.
+ * Opens an incident of the platform after minutes without a working monitor, and sends it to all receivers of live models'
+ * alarms. If several monitors start at once, only one sends it.
  */
 export async function reportAbsence(
   pool: Pool,
@@ -289,7 +289,7 @@ export async function reportAbsence(
       const live = liveVersion === null ? undefined : versions.get(liveVersion);
       return live?.manifest.monitor.enabled ? live.manifest.monitor.notify : [];
     });
-    // Receivers take no end of what never began.
+    // A receiver is not told of an end whose beginning it was not told of.
     const begun = { ...incident, state: 'open' as const, closedAt: null, transition: 1 };
     for (const told of [begun, incident]) await enqueueDeliveries(client, deliveriesOf(told, receivers));
   });

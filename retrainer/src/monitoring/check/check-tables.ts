@@ -38,7 +38,7 @@ export interface CheckResult {
   readonly measure: string;
   readonly threshold: number;
   readonly features: readonly CheckedFeature[];
-  /** AUC of a classifier that tells the two files apart, with what it goes by; null where it cannot be told. */
+  /** AUC of a classifier that separates the rows of the two files, with its most important columns; null if unknown. */
   readonly domain: {
     readonly auc: number;
     readonly features: readonly { readonly name: string; readonly share: number }[];
@@ -48,10 +48,10 @@ export interface CheckResult {
   readonly notJudged: readonly NotJudged[];
 }
 
-/** Categories that are counted by name; what is rarer is `other`. */
+/** Number of categories counted by name; rarer ones count as `other`. */
 const CATEGORIES = 100;
 const DOMAIN_ROWS = 4_000;
-/** Of rows that are repeats, what more than before alarms. */
+/** An increase of the share of repeated rows that raises an alarm. */
 const DUPLICATE_GAP = 0.05;
 
 /** Compares two tables as the monitor compares a day with training. Pure. */
@@ -141,7 +141,7 @@ function duplicateSignal({ before, now }: CheckResult['duplicates'], n: number):
   };
 }
 
-/** The commonest texts, the most frequent first. */
+/** The most frequent texts, the most frequent first. */
 function commonest(values: readonly (string | null)[]): string[] {
   const counts = new Map<string, number>();
   for (const value of values) if (value !== null) counts.set(value, (counts.get(value) ?? 0) + 1);
@@ -170,7 +170,7 @@ function sketchOf(column: Column, categories: readonly string[]): FeatureSketch 
   return sketch;
 }
 
-/** Numbers as they are (missing: the reference's mean), texts as whether they are the commonest one. */
+/** Numbers unchanged (missing: the mean of the reference), texts as 1 for the most frequent text and 0 for others. */
 function domainOf(shared: readonly { name: string; before: Column; now: Column }[]) {
   const width = shared.length;
   if (width === 0) return null;

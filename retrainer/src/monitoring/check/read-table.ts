@@ -19,7 +19,7 @@ const SOURCES: Readonly<Record<string, (path: string) => string>> = {
 const NUMBER = /^(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|U\w+INT|FLOAT|DOUBLE|DECIMAL.*)$/;
 
 /**
- * Reads a CSV, JSONL or Parquet file into columns; times and nested values are left out, booleans are texts. Throws
+ * Reads a CSV, JSONL or Parquet file into columns. Times and nested values are skipped; booleans become texts. Throws
  * NOT_FOUND, and INVALID_ARGUMENT for a file that cannot be read or has no rows.
  */
 export async function readTable(database: DuckDb, path: string): Promise<Table> {
@@ -35,7 +35,7 @@ export async function readTable(database: DuckDb, path: string): Promise<Table> 
     table = await read(database, source);
   } catch (error) {
     if (!(error instanceof HotloopError)) throw error;
-    // What follows the first lines are settings that this command does not have.
+    // The rest of DuckDB's message is about settings that this command does not have.
     const why = error.message.split('\n').slice(0, 2).join(' ');
     throw new HotloopError(error.code, `${path} cannot be read: ${why}`, { cause: error });
   }

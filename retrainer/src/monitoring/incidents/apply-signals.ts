@@ -14,7 +14,7 @@ import {
   updateIncident,
 } from './incident-store.ts';
 
-/** What an incident is given beside its signals: when it opens, when its signals change, and its cost until it is known. */
+/** Adds details to an incident: when it opens, when its signals change, and for its cost until the cost is known. */
 export interface Investigation {
   costOf(draft: IncidentDraft): Promise<Cost | null>;
   evidenceOf(draft: IncidentDraft): Promise<Evidence>;
@@ -24,7 +24,7 @@ export interface ApplyOptions {
   readonly model: string;
   readonly monitor: MonitorSpec;
   readonly now: number;
-  /** How long an incident has no signal before it closes. */
+  /** An incident closes after this long without a signal. */
   readonly closeAfterMs: number;
 }
 
@@ -34,7 +34,7 @@ export interface AppliedChanges {
 }
 
 /**
- * Opens, updates, escalates and closes the incidents of a model as its signals say, with what is to be sent, in one
+ * Opens, updates, escalates and closes the incidents of a model according to its signals, and queues the messages, in one
  * transaction. The same signals again change nothing.
  */
 export async function applySignals(
@@ -46,12 +46,12 @@ export async function applySignals(
   const drafts = groupSignals(options.model, signals);
   const open = await listIncidents(pool, { model: options.model, open: true, limit: 1000 });
   const byCause = new Map(open.map((incident) => [incident.cause, incident]));
-  // What takes long is done before the transaction.
+  // Slow work is done before the transaction.
   const found = new Map<string, { cost: Cost | null; evidence: Evidence }>();
   for (const draft of drafts) {
     const known = byCause.get(draft.cause);
     if (known && !isNews(known, draft)) {
-      // Labels, or rows of what is broken, may have come meanwhile.
+      // Labels, or rows with the broken values, may have arrived since.
       const cost = known.cost?.known ? known.cost : await investigation.costOf(draft);
       found.set(draft.cause, { cost, evidence: known.evidence });
     } else
@@ -119,7 +119,7 @@ async function write(
 
 const RANK = { info: 0, warning: 1, critical: 2 } as const;
 
-/** Worth telling: it got worse, or shows in a way it did not before. */
+/** Whether to notify again: it got worse, or a new kind of signal appeared. */
 function isNews(known: Incident, draft: IncidentDraft): boolean {
   if (RANK[draft.severity] > RANK[known.severity]) return true;
   const nameOf = ({ kind, feature, slice }: Signal) => `${kind} ${feature} ${slice ?? ''}`;

@@ -60,7 +60,7 @@ export async function countOpenIncidents(
   return rows.map((row) => ({ ...row, count: Number(row.count) }));
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function listIncidents(database: Queryable, query: IncidentQuery): Promise<Incident[]> {
   const { rows } = await database.query<StoredIncident>(
     `SELECT * FROM incident WHERE ($1::text IS NULL OR model = $1)
@@ -77,7 +77,7 @@ export async function findIncident(database: Queryable, id: string): Promise<Inc
   return fromRow(rows[0]);
 }
 
-/** Opens an incident unless one of this cause is open; null then. */
+/** Opens an incident. Returns null if one with this cause is already open. */
 export async function insertIncident(
   database: Queryable,
   draft: IncidentDraft,
@@ -97,7 +97,7 @@ export async function insertIncident(
   return rows[0] ? fromRow(rows[0]) : null;
 }
 
-/** Keeps an incident of the platform that is over when it is noticed. */
+/** Records an incident of the platform that had already ended when it was noticed. */
 export async function insertEnded(
   database: Queryable,
   { cause, title }: { readonly cause: string; readonly title: string },
@@ -114,7 +114,7 @@ export async function insertEnded(
   return fromRow(rows[0]!);
 }
 
-/** Brings an incident up to date; `told` makes it a transition of its own. */
+/** Updates an incident; with `told`, the update counts as a transition, which is sent to receivers. */
 export async function updateIncident(
   database: Queryable,
   id: string,
@@ -133,7 +133,7 @@ export async function updateIncident(
   return fromRow(rows[0]!);
 }
 
-/** Marks an incident without signals, and closes it once it has been so for a time. Null while it stays open. */
+/** Marks an incident as having no signals, and closes it after a time. Returns null while it stays open. */
 export async function quietIncident(
   database: Queryable,
   id: string,
@@ -148,7 +148,7 @@ export async function quietIncident(
   return now - since < closeAfterMs ? null : closeIncident(database, id, now, '');
 }
 
-/** Null when it was closed already. */
+/** Null if it was already closed. */
 export async function closeIncident(
   database: Queryable,
   id: string,
@@ -164,7 +164,7 @@ export async function closeIncident(
   return rows[0] ? fromRow(rows[0]) : null;
 }
 
-/** Null when it is not open. */
+/** Null if it is not open. */
 export async function acknowledgeIncident(
   database: Queryable,
   id: string,
@@ -180,7 +180,7 @@ export async function acknowledgeIncident(
   return rows[0] ? fromRow(rows[0]) : null;
 }
 
-/** Open incidents that nobody acknowledged before a moment; each is answered once. */
+/** Open incidents that were not acknowledged by a given time; each is returned once. */
 export async function markEscalated(database: Queryable, id: string, now: number): Promise<Incident | null> {
   const { rows } = await database.query<StoredIncident>(
     `UPDATE incident SET escalated_at = to_timestamp($2 / 1000.0), transition = transition + 1
@@ -193,7 +193,7 @@ export async function markEscalated(database: Queryable, id: string, now: number
 export interface Silence {
   readonly id: string;
   readonly model: string;
-  /** Empty: every cause. */
+  /** Empty for every cause. */
   readonly cause: string;
   readonly until: number;
   readonly reason: string;
@@ -210,7 +210,7 @@ export async function insertSilence(database: Queryable, silence: Omit<Silence, 
   return { ...silence, id };
 }
 
-/** Those in force. */
+/** Silences in force. */
 export async function listSilences(
   database: Queryable,
   model: string | null,

@@ -4,7 +4,7 @@ import type { Producer, Severity, Signal } from '../signals/signal.ts';
 export type IncidentState = 'open' | 'acknowledged' | 'closed';
 export type IncidentEvent = 'signal' | 'quiet' | 'acknowledge' | 'close';
 
-/** What an event makes of an incident; null: nothing changes. An incident that is over is opened as a new one. */
+/** The next state for each event; null: no change. A closed incident is not reopened; a new one is opened. */
 export const INCIDENT_TRANSITIONS: Readonly<
   Record<IncidentState, Readonly<Record<IncidentEvent, IncidentState | null>>>
 > = {
@@ -13,20 +13,20 @@ export const INCIDENT_TRANSITIONS: Readonly<
   closed: { signal: null, quiet: null, acknowledge: null, close: null },
 };
 
-/** What an incident is estimated to cost while it lasts, in the model's metric. */
+/** The estimated cost of an incident while it lasts, in the model's metric. */
 export interface Cost {
   readonly metric: string;
-  /** How much worse; in the metric's unit, positive is a loss. */
+  /** The loss in the metric's unit; positive means worse. */
   readonly loss: number;
   readonly low: number;
   readonly high: number;
-  /** How it was found. */
+  /** How the cost was estimated. */
   readonly method: string;
-  /** False: the model has no labels yet, or its scores no calibration; `method` says which. */
+  /** False if the model has no labels yet, or its scores no calibration; `method` says which. */
   readonly known: boolean;
 }
 
-/** Signals with one cause, before they are matched with the incidents that are open. */
+/** Signals with one cause, before they are matched with open incidents. */
 export interface IncidentDraft {
   readonly model: string;
   readonly cause: string;
@@ -40,7 +40,7 @@ export interface Incident extends IncidentDraft {
   readonly state: IncidentState;
   readonly cost: Cost | null;
   readonly evidence: Evidence;
-  /** Grows with every change that is told. */
+  /** Increases with every change that is sent to receivers. */
   readonly transition: number;
   readonly openedAt: number;
   readonly updatedAt: number;
@@ -52,15 +52,15 @@ export interface Incident extends IncidentDraft {
 }
 
 export interface Evidence {
-  /** Predictions that show it; `hotloop trace ID` tells their story. */
+  /** Example predictions; `hotloop trace ID` shows their history. */
   readonly examples?: readonly string[];
   readonly versions?: readonly number[];
-  /** Of a schema change: where it began. */
+  /** For a schema change: where it began. */
   readonly producer?: Producer;
   readonly action?: string;
 }
 
-/** Kinds of drift, of features, predictions, labels and of what relates them. */
+/** Kinds of drift: of features, predictions, labels and the relation between them. */
 export const DRIFT_KINDS: ReadonlySet<SignalKind> = new Set([
   'drift',
   'domain_drift',
@@ -69,11 +69,11 @@ export const DRIFT_KINDS: ReadonlySet<SignalKind> = new Set([
   'concept_drift',
 ]);
 
-/** Whether an incident certainly costs something: its loss is known, and its interval lies above 0. */
+/** Whether an incident costs something for certain: its loss is known, and the whole interval is above 0. */
 export const costs = ({ cost }: Pick<Incident, 'cost'>): boolean =>
   cost?.known === true && cost.low > 0 && cost.loss > 0;
 
-/** The incidents that may start a training run: one that measured decay with labels, one of a drift that costs. Pure. */
+/** Incidents that may start a training run: one with decay measured on labels, one with drift that has a cost. Pure. */
 export function lossesOf(open: readonly Pick<Incident, 'id' | 'signals' | 'cost'>[]): {
   readonly decay: string | null;
   readonly costlyDrift: string | null;
@@ -97,9 +97,9 @@ export function worst(signals: readonly Signal[]): Severity {
   );
 }
 
-/** What happened before a feature was made of it: the cause of what its features show. */
+/** Kinds of signals about sources. They are the cause of signals about the features computed from them. */
 const SOURCE_KINDS: ReadonlySet<SignalKind> = new Set(['schema', 'stale', 'late_events', 'join']);
-/** What the model does with broken features. */
+/** Kinds of signals that are consequences of broken features. */
 const CONSEQUENCES: ReadonlySet<SignalKind> = new Set([
   'prediction_drift',
   'estimated_decay',
@@ -110,8 +110,8 @@ const CONSEQUENCES: ReadonlySet<SignalKind> = new Set([
 
 /**
  * Groups signals by cause: those of one feature, and those of several features with one source where each is missing or
- * broken alike, together with what is known of that source. A change of a producer's messages binds all features that read the fields.
- * What the model does (predictions, quality) is a consequence of a broken feature if there is one, and an incident of its own only if
+ * broken in the same way, together with the signals about that source. A change of a producer's messages groups all features that read the fields.
+ * Changed predictions and quality are consequences of a broken feature if there is one, and a separate incident only if
  * there is none. Pure.
  */
 export function groupSignals(model: string, signals: readonly Signal[]): IncidentDraft[] {
@@ -156,7 +156,7 @@ export function groupSignals(model: string, signals: readonly Signal[]): Inciden
   }));
 }
 
-/** The cause comes before its effects, then the worst. */
+/** Causes before effects, then by severity. */
 function titleOf(cause: string, signals: readonly Signal[]): string {
   const rank = ({ kind, severity }: Signal) => (SOURCE_KINDS.has(kind) ? 3 : 0) + RANK[severity];
   const first = signals.toSorted((a, b) => rank(b) - rank(a))[0]!;

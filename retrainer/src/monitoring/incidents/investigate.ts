@@ -31,11 +31,11 @@ const LABELLED_DAYS = 60;
 const LEAST_LABELLED = 100;
 const BROKEN_ROWS = 500;
 const SCORE_TIMEOUT_MS = 60_000;
-/** What was found about a cause holds for so long; labels and rows that were lacking may come sooner. */
+/** How long a result is reused. Missing labels and rows may arrive sooner. */
 const KEEP_MS = 10 * 60_000;
 const KEEP_UNKNOWN_MS = 60_000;
 
-/** Finds what incidents cost and predictions that show them. What takes long is done once and kept for ten minutes. */
+/** Estimates the cost of incidents and finds example predictions. Slow results are cached for ten minutes. */
 export class Investigator {
   readonly #dependencies: InvestigateDependencies;
   readonly #costs = new Map<string, { readonly at: number; readonly cost: Cost | null }>();
@@ -44,7 +44,7 @@ export class Investigator {
     this.#dependencies = dependencies;
   }
 
-  /** For one evaluation of a model. `since`: where the judged window begins. */
+  /** For one evaluation of a model. `since`: the beginning of the judged window. */
   of(record: VersionRecord, since: number, now: number, signal: AbortSignal): Investigation {
     return {
       costOf: async (draft) => {
@@ -118,7 +118,7 @@ export class Investigator {
     );
     const known = scored.rows.filter(({ label }) => label !== null);
     const earlier = known.filter(({ at }) => at < since);
-    // A model that is new has its labels in the judged window itself: rows in which the features were there.
+    // A new model has labels only in the judged window itself: rows in which the features were present.
     const labelled = (
       earlier.length >= LEAST_LABELLED ? earlier : await this.#whole(known, features, manifest)
     ).slice(-LABELLED_ROWS);
@@ -171,7 +171,7 @@ export class Investigator {
     );
   }
 
-  /** Rows in which each of the features had a value of its own. */
+  /** Rows in which each of the features was present. */
   async #whole(
     rows: readonly ScoredRow[],
     features: readonly string[],
@@ -203,7 +203,7 @@ export class Investigator {
     return joinedValues(rows.flatMap((row) => loggedValues(row, layout, texts) ?? []));
   }
 
-  /** Predictions in which a feature named has a status other than present; else the newest of the window. */
+  /** Predictions in which a named feature is not present; otherwise the newest of the window. */
   async #evidenceOf(draft: IncidentDraft, record: VersionRecord, since: number): Promise<Evidence> {
     const { manifest, model, version } = record;
     const index = manifest.features.findIndex(({ name }) =>

@@ -7,11 +7,11 @@ import type { Cost } from './incident.ts';
 
 export interface ReplayedRows {
   readonly dataset: TrainingDataset;
-  /** Rows x columns as logged while the incident lasts, whose columns replace those of the dataset. */
+  /** Rows x columns logged during the incident; their columns replace those of the dataset. */
   readonly broken: Float32Array;
 }
 
-/** Scores rows with the live model and measures them against labels. */
+/** Scores rows with the live model and computes the metric on their labels. */
 export type Measure = (
   features: Float32Array,
   labels: Float32Array,
@@ -21,9 +21,9 @@ const RESAMPLES = 200;
 const SEED = 7;
 
 /**
- * What broken features cost: the live model's metric on labelled rows from before, against its metric on the same rows when
- * the features named take values as they are logged now. Drawn at random, so a feature keeps its present distribution and
- * loses its bond to the row: for a feature that is broken that is what happens; for one that merely drifted it is the most
+ * The cost of broken features: the live model's metric on earlier labelled rows, against its metric on the same rows when
+ * the named features take values logged now. Values are drawn at random, so a feature keeps its present distribution and
+ * loses its relation to the row. For a broken feature that is what happens; for one that merely drifted it is the most
  * that it can cost. The interval is a bootstrap over rows (percentiles of 200 resamples).
  */
 export async function replayCost(

@@ -15,7 +15,7 @@ export function receiverName(receiver: Receiver): string {
   return `webhook:${isSlack ? 'slack' : 'alertmanager'}:${webhook}`;
 }
 
-/** One delivery for each receiver of a transition. */
+/** One delivery of a transition to each receiver. */
 export function deliveriesOf(
   incident: Incident,
   receivers: readonly Receiver[],

@@ -18,8 +18,8 @@ const FIRST_RETRY_MS = 2_000;
 const LAST_RETRY_MS = 60_000;
 
 /**
- * Sends what is due. Returns how many were delivered. A message that is not taken is tried again, forever, ever later up to a
- * minute; each try carries the same `Idempotency-Key`, incident/transition, so that a receiver can tell a repeat.
+ * Sends deliveries that are due, and returns how many succeeded. A failed delivery is retried without end, with backoff of up to a
+ * minute; each try has the same `Idempotency-Key`, incident/transition, so that a receiver can recognise a repeat.
  */
 export async function deliverDue(
   { pool, log, mail }: DeliverDependencies,

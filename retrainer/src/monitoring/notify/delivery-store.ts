@@ -9,7 +9,7 @@ export interface Delivery {
   readonly attempts: number;
 }
 
-/** Writes what is to be sent, in the transaction of the incident's change; the same transition again changes nothing. */
+/** Queues deliveries in the transaction of the incident's change. Repeating the same transition changes nothing. */
 export async function enqueueDeliveries(
   database: Queryable,
   deliveries: readonly Omit<Delivery, 'attempts'>[],
@@ -37,8 +37,8 @@ export async function isTold(
 }
 
 /**
- * Takes deliveries that are due, for `leaseMs`; those of one incident and receiver in their order. Whoever takes one and ends
- * before it is marked has it taken again later, under the same key.
+ * Claims deliveries that are due, for `leaseMs`; those of one incident and receiver in order. If the process ends
+ * before it marks a delivery, the delivery is claimed again later, with the same key.
  */
 export async function claimDeliveries(
   database: Queryable,
@@ -86,7 +86,7 @@ export interface Undelivered {
   readonly lastError: string;
 }
 
-/** What waits, and has failed at least once. */
+/** Waiting deliveries that have failed at least once. */
 export async function undelivered(database: Queryable): Promise<Undelivered> {
   const { rows } = await database.query<{ count: string; oldest: Date | null; error: string | null }>(
     `SELECT count(*) AS count, min(created_at) AS oldest, max(last_error) AS error

@@ -34,7 +34,7 @@ function apply(stores: Stores, monitor: unknown, now: number, signals = [signal]
   return applySignals(stores.pool, signals, nothingFound, options);
 }
 
-/** A mail server that speaks enough SMTP to be given a message. */
+/** A mail server with enough SMTP to receive a message. */
 async function mailServer() {
   const messages: string[] = [];
   const server = createTcpServer((socket) => {
@@ -169,7 +169,7 @@ it('acknowledges, silences and closes over HTTP, and counts open incidents', asy
   expect(scraped).toMatch(/^hotloop_incidents_open{hotloop_model="m",hotloop_severity="warning"} 1$/m);
   expect((await ask('POST', `${path}/acknowledge`, { note: 'mine' })).body).toMatchObject({ note: 'mine' });
   expect((await ask('POST', `${path}/acknowledge`, {})).status).toBe(400);
-  // Acknowledged, it is not escalated, silence or not.
+  // An acknowledged incident is not escalated, whether it is silenced or not.
   await stores.pool.query('DELETE FROM monitor_silence');
   await apply(stores, monitor, now + 2 * 3_600_000);
   await deliverDue(stores);
@@ -180,7 +180,7 @@ it('acknowledges, silences and closes over HTTP, and counts open incidents', asy
   await deliverDue(stores);
   expect(slack.bodies).toHaveLength(1);
 
-  // Nobody watched for an hour: two monitors that start say so once, that it began and that it is over.
+  // No monitor ran for an hour: two monitors that start report its beginning and end once.
   await stores.pool.query("UPDATE monitor_position SET heartbeat_at = now() - interval '1 hour'");
   await Promise.all([1, 2].map(() => reportAbsence(stores.pool, stores.registry, Date.now())));
   for (const _turn of [1, 2]) await deliverDue(stores);

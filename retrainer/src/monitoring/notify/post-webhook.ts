@@ -16,11 +16,11 @@ type ResolveAll = (
 ) => void;
 
 /**
- * Posts JSON to a webhook. The address is checked as written, and again when its name is resolved, on the very addresses
- * that are connected to: a name cannot lead to a metadata service. Redirects are not followed. Throws INVALID_ARGUMENT for
- * an address that is refused, UNAVAILABLE for an answer that is not 2xx or for none in time.
+ * Posts JSON to a webhook. The URL is checked, and after DNS resolution the resolved addresses are checked too and used for the
+ * connection, so that a name cannot lead to a metadata service. Redirects are not followed. Throws INVALID_ARGUMENT for
+ * a refused address, UNAVAILABLE for an answer other than 2xx or a timeout.
  *
- * @param key sent as `Idempotency-Key`: the same for each try of one message.
+ * @param key the `Idempotency-Key`: the same for each try of one message.
  */
 export async function postWebhook(
   address: string,
@@ -67,7 +67,7 @@ export async function postWebhook(
 }
 
 /**
- * Resolves a name and refuses it when any of its addresses is one that a webhook must not reach.
+ * Resolves a name and refuses it if a webhook must not reach any of its addresses.
  *
  * @param resolve the resolver of the machine.
  */

@@ -11,11 +11,11 @@ export interface Mail {
   readonly to: string;
   readonly subject: string;
   readonly text: string;
-  /** The same for each try of one message. */
+  /** Message id, the same for each try of one message. */
   readonly key: string;
 }
 
-/** Sends one mail. Throws FAILED_PRECONDITION without settings, UNAVAILABLE when the server does not take it. */
+/** Sends one mail. Throws FAILED_PRECONDITION without settings, UNAVAILABLE if the server does not accept it. */
 export async function sendEmail(
   settings: MailSettings | undefined,
   mail: Mail,

@@ -10,7 +10,7 @@ import type { Forecast } from './foretell.ts';
 import type { LabelledRow, ScoredRow } from './scored-rows.ts';
 
 const LEAST_LABELS = 200;
-/** A calibration of several classes rests on more labels than one of two. */
+/** A calibration of several classes needs more labels than one of two classes. */
 const LABELS_OF_A_CLASS = 20;
 
 type ClassRow<Row extends ScoredRow = ScoredRow> = Row & { readonly probabilities: ArrayLike<number> };
@@ -18,7 +18,7 @@ type ClassRow<Row extends ScoredRow = ScoredRow> = Row & { readonly probabilitie
 const hasClasses = <Row extends ScoredRow>(row: Row): row is ClassRow<Row> =>
   row.probabilities !== undefined && (row.label === null || row.label < row.probabilities.length);
 
-/** Of task multiclass: the metric of labelled rows; null where probabilities were not kept. */
+/** For task multiclass: the metric of labelled rows; null if probabilities were not logged. */
 export function measureClasses(metric: ClassesMetric, rows: readonly LabelledRow[]): Estimate | null {
   const known = rows.filter(hasClasses<LabelledRow>);
   if (known.length < 2) return null;
@@ -33,7 +33,7 @@ export function measureClasses(metric: ClassesMetric, rows: readonly LabelledRow
   );
 }
 
-/** Of task multiclass: the metric expected of rows by the probabilities of their labels. */
+/** For task multiclass: the expected metric of rows, given the probabilities of their labels. */
 export function estimateClasses(
   metric: ClassesMetric,
   rows: readonly ScoredRow[],

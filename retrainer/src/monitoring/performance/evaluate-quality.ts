@@ -16,7 +16,7 @@ import { measureQuality, type QualityMetric, qualityMetric, qualityOverTime } fr
 import { writeQuality } from './quality-store.ts';
 import { readScoredRows, readVectors, type ScoredRow } from './scored-rows.ts';
 
-/** Plain data, so that it can be given to a thread. */
+/** Plain data that can be passed to a thread. */
 export interface QualityQuestion {
   readonly manifest: Manifest;
   readonly version: number;
@@ -24,29 +24,29 @@ export interface QualityQuestion {
   readonly now: number;
 }
 
-/** Works a version's quality out; rejects as the database does. */
+/** Computes a version's quality. Rejects with the errors of the database. */
 export type EvaluateQuality = (question: QualityQuestion, signal: AbortSignal) => Promise<readonly Signal[]>;
 
 const WEEK_MS = 7 * DAY_MS;
 const Z95 = 1.959963984540054;
 const QUALITY_DAYS = 60;
-/** The newest rows; more would not change the verdict, only its cost. */
+/** Number of newest rows that are read; more would cost more without changing the result. */
 const QUALITY_ROWS = 50_000;
-/** Rows whose vectors are read to tell their slices, the newest. */
+/** Number of newest rows whose vectors are read to find their slices. */
 const SLICED_ROWS = 20_000;
 
 /**
- * Joins the newest predictions with their labels, keeps quality by day and by week and slice, and judges decay, the labels, and
- * what relates them to the scores. Takes seconds of a processor.
+ * Joins the newest predictions with their labels, stores quality by day and by week and slice, and judges decay, the labels, and
+ * the relation between scores and labels. Takes seconds of processor time.
  */
 export async function evaluateQuality(
   pool: Pool,
   { manifest, version, now }: QualityQuestion,
 ): Promise<Signal[]> {
   const metric = qualityMetric(manifest);
-  // Without a single outcome nothing can be measured, nor can an estimate be calibrated.
+  // Without any outcome, nothing can be measured and no estimate can be calibrated.
   if (metric === null || !(await hasOutcomes(pool, manifest.name))) return [];
-  // Of several labels each is a row of its own.
+  // With several labels, each label is a separate row.
   const each = manifest.task === 'multilabel' ? Math.max(1, manifest.decision.labels?.length ?? 1) : 1;
   const limit = Math.ceil(QUALITY_ROWS / each);
   const scored = await readScoredRows(pool, manifest, now - QUALITY_DAYS * DAY_MS, now, limit);
@@ -70,7 +70,7 @@ export async function evaluateQuality(
   ];
 }
 
-/** Rows with the slices that they belong to. */
+/** Adds to rows the slices that they belong to. */
 async function withSlices(
   pool: Pool,
   manifest: Manifest,
@@ -100,15 +100,15 @@ async function withSlices(
   });
 }
 
-/** The standard error of a figure, were it of n rows; NaN where there is none. */
+/** The standard error of a figure measured on n rows; NaN if there is none. */
 function errorOf(figure: Estimate | null, n: number): number {
   return figure ? ((figure.high - figure.low) / (2 * Z95)) * Math.sqrt(figure.n / n) : Number.NaN;
 }
 
 /**
- * What the gate measured on held-out rows, with a 95 % interval: for AUC from the numbers of positives and negatives that the
- * labels lead to expect (Hanley and McNeil), for accuracy binomial, for log loss from how much later labels vary, for rmse as of
- * normal errors. Null where none is known.
+ * The gate's measurement on held-out rows, with a 95 % interval: for AUC from the expected numbers of positives and negatives
+ * (Hanley and McNeil), for accuracy binomial, for log loss from the variance of later labels, for rmse as for normal errors.
+ * Null if there is none.
  */
 async function gateFigure(
   pool: Pool,

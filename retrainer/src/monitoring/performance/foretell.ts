@@ -2,26 +2,26 @@ import { fitPlatt, logLoss, type Platt, plattProbability } from '@hotloop/model/
 import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import type { LabelledRow, ScoredRow } from './scored-rows.ts';
 
-/** Labels that a calibration needs in any case, and of each side. */
+/** Minimum number of labels of a calibration, in total and of each class. */
 const LEAST_LABELS = 200;
 const LEAST_OF_A_SIDE = 20;
-/** Labels of a calibration that follows change, and of one that does not waver. */
+/** Number of labels of the calibration that adapts quickly, and of the stable one. */
 const FRESH_LABELS = 100;
 const MANY_LABELS = 5_000;
 
-/** How labels are foretold from scores. */
+/** How labels are predicted from scores. */
 export interface Forecast<Fit, Expected> {
-  /** Learns from the newest `count` labels or as many as it takes; null where there are too few. */
+  /** Fits the newest `count` labels, or more if needed; null if there are too few. */
   fit(labels: readonly LabelledRow[], count: number): Fit | null;
   expect(fit: Fit, row: ScoredRow): Expected;
-  /** Sum over rows of -ln of the probability given to what happened. */
+  /** Sum over rows of -ln of the probability given to the label that was reported. */
   lossOf(fit: Fit, rows: readonly LabelledRow[]): number;
 }
 
 /**
- * What is expected of each row's label, day by day from the labels of the days before. Two calibrations compete, one of the newest
- * labels and one of many more: each day takes the one that has foretold the labels of the last days better (log loss,
- * forgotten by a tenth a day). The few newest follow change, the many do not waver where nothing changes. Pure.
+ * The expected label of each row, day by day from the labels of earlier days. Two calibrations compete, one of the newest
+ * labels and one of many more: each day uses the one that predicted the labels of the last days better (log loss, decaying
+ * by a tenth a day). The first adapts to change; the second is stable when nothing changes. Pure.
  */
 export function foretell<Fit, Expected>(
   rows: readonly ScoredRow[],
@@ -61,7 +61,7 @@ export const labelForecast: Forecast<Platt, number> = {
   lossOf: logLoss,
 };
 
-/** The newest labels, as many as asked for or as it takes to hold enough of both classes; null where there are too few. */
+/** The newest labels: `count`, or more until both classes have enough; null if there are too few. */
 function newestOf(labels: readonly LabelledRow[], count: number): readonly LabelledRow[] | null {
   if (labels.length < LEAST_LABELS) return null;
   let [positives, taken] = [0, 0];

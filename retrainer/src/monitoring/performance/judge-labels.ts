@@ -9,20 +9,20 @@ import { labelledWeeks } from './judge-quality.ts';
 import type { ScoredRow } from './scored-rows.ts';
 
 const LEAST_LABELS = 200;
-/** Each class needs so many labels on both sides before what relates it to scores is compared. */
+/** Each class needs this many labels on both sides before its relation to the scores is compared. */
 const LEAST_OF_A_CLASS = 20;
 const LABEL_BINS = 10;
 /** Population stability index of labels. */
 const LABEL_DRIFT = 0.05;
-/** Excess log loss a row, in nats; of numbers, the shift of the mean residual in deviations of the residuals. */
+/** Excess log loss per row, in nats; for numbers, the shift of the mean residual in standard deviations of the residuals. */
 const CONCEPT_LOSS = 0.01;
 const CONCEPT_SHIFT = 0.2;
 
 type Labelled = ScoredRow & { readonly label: number };
 
 /**
- * Labels that are not distributed as before, and labels that do not follow from the scores as before (concept drift): the
- * newest matured week of a version against its earlier labels. Pure.
+ * Finds a changed distribution of labels, and a changed relation of labels to scores (concept drift): compares the
+ * newest matured week of a version with its earlier labels. Pure.
  */
 export function judgeLabels(
   task: Task,
@@ -40,7 +40,7 @@ export function judgeLabels(
   return [labelDrift(task, before, recent, monitor), concept].flatMap((signal) => signal ?? []);
 }
 
-/** Of several classes: the probability of the predicted class, and whether it was right. */
+/** For several classes: the probability of the predicted class, and whether it was right. */
 function asRight(row: Labelled): Labelled[] {
   const score = row.probabilities?.[row.score];
   return score === undefined ? [] : [{ ...row, score, label: row.score === row.label ? 1 : 0 }];
@@ -55,7 +55,7 @@ function labelDrift(
   const bins = task === 'regression' ? decileBins(before) : (label: number) => Math.round(label);
   const size =
     1 + Math.max(...before.map(({ label }) => bins(label)), ...recent.map(({ label }) => bins(label)));
-  // Labels of thousands of kinds are no classes.
+  // Labels with thousands of distinct values are not classes.
   if (size > 1_000) return null;
   const counts = (rows: readonly Labelled[]) => {
     const own = new Float64Array(size);
@@ -100,7 +100,7 @@ function conceptDrift(
       rows.map(({ label }) => label),
     );
   const [own, past, pooled] = [fit(recent), fit(before), fit([...before, ...recent])];
-  // Likelihood ratio: one curve from score to label for both times, or one for each (two parameters more).
+  // Likelihood ratio: one curve from score to label for both periods, or one for each (two parameters more).
   const statistic =
     2 * (logLoss(pooled, before) + logLoss(pooled, recent) - logLoss(past, before) - logLoss(own, recent));
   const p = chiSquareSurvival(Math.max(0, statistic), 2);

@@ -13,7 +13,7 @@ const now = 100 * DAY;
 const { monitor } = manifestSchema.parse({ name: 'm', features: [{ name: 'x', from: 'request.x' }] });
 const seed = 41;
 
-/** 300 rows a day for 30 days; `chance` gives the chance of a positive of each. */
+/** 300 rows a day for 30 days; `chance` gives each row's probability of a positive label. */
 function rows(chance: (score: number, daysAgo: number, slice: string) => number, delayDays = 0): ScoredRow[] {
   const random = new SeededRandom(seed);
   return Array.from({ length: 9_000 }, (_v, index) => {
@@ -56,7 +56,7 @@ describe(`decay, seed ${seed}`, () => {
     expect((now - weeks.maturedUntil) / DAY).toBe(6);
     expect(weeks.maturedShare).toBe(1);
     expect(names(judge(late))).toContain('decay');
-    // Nothing is said of days whose labels are not there yet.
+    // Days whose labels have not arrived yet are not judged.
     expect(judge(rows((score, daysAgo) => (daysAgo < 6 ? 0.3 : score), 6))).toEqual([]);
   });
 
@@ -114,7 +114,7 @@ it('may start training by decay, or by drift that certainly costs, and by nothin
 });
 
 describe(`quality of several classes before labels come, seed ${seed}`, () => {
-  /** The model is too sure of itself, and from so many days ago on its inputs are harder. */
+  /** The model is overconfident, and from `harder` days ago on its inputs are harder. */
   function classRows(harder: number, aDay = 100): ScoredRow[] {
     const random = new SeededRandom(seed);
     return Array.from({ length: 30 * aDay }, (_v, index) => {

@@ -8,9 +8,9 @@ import type { Signal } from '../signals/signal.ts';
 import { estimateQuality, lossBetween, measureQuality, type QualityMetric } from './quality.ts';
 import type { ScoredRow } from './scored-rows.ts';
 
-/** Labels of the newest days are compared once there are so many. */
+/** Number of labels that the newest days need before they are compared. */
 const LEAST_LABELS = 200;
-/** A day whose labelled share is below this part of what older days have has not matured. */
+/** A day has not matured if its labelled share is below this fraction of the share of older days. */
 const MATURE_PART = 0.5;
 const Z95 = 1.959963984540054;
 
@@ -18,23 +18,23 @@ export interface JudgedQuality {
   readonly metric: QualityMetric;
   readonly monitor: MonitorSpec;
   readonly now: number;
-  /** What the gate measured on held-out rows when the version was registered; absent: its first labels are the measure. */
+  /** The gate's measurement on held-out rows at registration; if absent, the version's first labels are used. */
   readonly gate?: Estimate | null;
 }
 
-/** The labels of a version in two parts: before, and the newest week whose labels have come. */
+/** The labels of a version in two parts: earlier ones, and the newest week whose labels have arrived. */
 export interface LabelledWeeks {
   readonly before: readonly ScoredRow[];
   readonly recent: readonly ScoredRow[];
-  /** Labelled rows of all rows of the week. */
+  /** Share of the week's rows that are labelled. */
   readonly maturedShare: number;
-  /** Milliseconds since 1970: days from here on have too few labels yet to be judged. */
+  /** Milliseconds since 1970: later days have too few labels so far to be judged. */
   readonly maturedUntil: number;
 }
 
 /**
- * Divides labelled rows at the begin of the newest matured week: days from the end on whose labelled share is less than half
- * of the usual one are left out, for the labels that come early are not like those that come late. Pure.
+ * Divides labelled rows at the beginning of the newest matured week. The newest days are left out while their labelled share is
+ * less than half of the usual one, because early labels differ from late ones. Pure.
  */
 export function labelledWeeks(rows: readonly ScoredRow[], now: number): LabelledWeeks {
   const days = Map.groupBy(rows, ({ at }) => Math.floor((now - at) / DAY_MS));
@@ -61,8 +61,8 @@ export function labelledWeeks(rows: readonly ScoredRow[], now: number): Labelled
 }
 
 /**
- * Decay: the newest week of labels against what the gate measured, or else against the version's earlier labels, as a whole
- * and by slice; and before labels come, what the scores of the last day lead to expect. Pure.
+ * Finds decay: compares the newest week of labels with the gate's measurement or the version's earlier labels, as a whole
+ * and by slice; before labels arrive, uses the quality expected from the scores of the last day. Pure.
  */
 export function judgeQuality(rows: readonly ScoredRow[], judged: JudgedQuality): Signal[] {
   const { metric, monitor, now, gate } = judged;
@@ -81,7 +81,7 @@ export function judgeQuality(rows: readonly ScoredRow[], judged: JudgedQuality):
     });
   const newest = rows.filter(({ at, label }) => at >= now - DAY_MS && label === null);
   const estimated = estimateQuality(metric, newest, [...before, ...recent]);
-  // Two estimates with the same bias are compared: the estimator against what was measured of the same labels.
+  // Compares two estimates with the same bias: both come from the estimator, not from measured labels.
   if (estimated && earlier && newest.length >= monitor.drift.min_rows)
     found.push({
       ...{ kind: 'estimated_decay', loss: lossBetween(metric, earlier, estimated) },
@@ -91,7 +91,7 @@ export function judgeQuality(rows: readonly ScoredRow[], judged: JudgedQuality):
   return [...whole, ...sliceDecay(before, recent, judged)];
 }
 
-/** Slices that got worse against their own past, where the whole did not show it already. */
+/** Slices that got worse than their own past, unless the whole already shows it. */
 function sliceDecay(
   before: readonly ScoredRow[],
   recent: readonly ScoredRow[],
@@ -123,7 +123,7 @@ interface Finding {
   readonly slice?: string;
 }
 
-/** The interval is one of 95 %; an alarm has to be as unlikely by chance as those of features. */
+/** The interval is a 95 % interval; an alarm must be as unlikely by chance as alarms about features. */
 function chanceOf({ value, low }: Estimate): number {
   const error = (value - low) / Z95;
   return error > 0 ? normalTwoSided(value / error) : value > 0 ? 0 : 1;

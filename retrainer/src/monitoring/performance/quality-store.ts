@@ -2,7 +2,7 @@ import type { Estimate } from '@hotloop/model/statistics/estimated-performance.t
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 import type { Quality, QualityMetric } from './quality.ts';
 
-/** Keeps the quality of days and slices; what is measured again is replaced, its first estimate is kept. */
+/** Stores the quality of days and slices. A new measurement replaces the old one; the first estimate is kept. */
 export async function writeQuality(
   database: Queryable,
   model: string,
@@ -21,7 +21,7 @@ export async function writeQuality(
   );
 }
 
-/** Of days as a whole, or by week and slice, in the order of time. */
+/** Quality of whole days, or by week and slice, in chronological order. */
 export async function listQuality(
   database: Queryable,
   model: string,

@@ -6,7 +6,7 @@ import type { QualityAnswer, QualityThreadData } from './quality-thread.ts';
 
 const QUERY_TIMEOUT_MS = 60_000;
 
-/** Answers one question; what fails is told as text. */
+/** Answers one question; an error is returned as text. */
 async function answer({ databaseUrl, question }: QualityThreadData): Promise<QualityAnswer> {
   await using pool = openPool(databaseUrl, {
     max: 1,

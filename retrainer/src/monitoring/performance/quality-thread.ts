@@ -15,8 +15,8 @@ export interface QualityThreadData {
 export type QualityAnswer = { readonly signals: readonly Signal[] } | { readonly failed: string };
 
 /**
- * Works quality out in a thread that ends afterwards, with a connection and a memory bound of its own: joining and scoring
- * fifty thousand rows would hold up everything else that the retrainer serves. Rejects UNAVAILABLE.
+ * Computes quality in a thread that ends afterwards, with its own connection and memory limit: joining and scoring
+ * fifty thousand rows would delay everything else that the retrainer serves. Rejects UNAVAILABLE.
  */
 export function qualityInThread(databaseUrl: string): EvaluateQuality {
   return async (question, signal) => {

@@ -28,7 +28,7 @@ export interface Quality {
   readonly estimated: Estimate | null;
 }
 
-/** The metric that monitoring follows; null where none applies. That of task multilabel is over all labels of all rows. */
+/** The metric that monitoring follows; null if none applies. For task multilabel it covers all labels of all rows. */
 export function qualityMetric({ task, training, monitor }: Manifest): QualityMetric | null {
   switch (task) {
     case 'binary':
@@ -48,13 +48,13 @@ export function qualityMetric({ task, training, monitor }: Manifest): QualityMet
 
 export const isBetterHigher = (metric: QualityMetric): boolean => metric !== 'rmse' && metric !== 'log_loss';
 
-/** Labels that a calibration needs: of both classes, or of numbers. */
+/** Number of labels that a calibration needs: of both classes, or of numbers. */
 const CALIBRATION_LABELS = 200;
 const CALIBRATION_POSITIVES = 20;
 const ESTIMATED_ROWS = 50;
 const Z = 1.959963984540054;
 
-/** The metric of labelled rows with its 95 % interval; null where it is not defined. */
+/** The metric of labelled rows with its 95 % interval; null if it is undefined. */
 export function measureQuality(metric: QualityMetric, rows: readonly ScoredRow[]): Estimate | null {
   const known = rows.filter((row): row is LabelledRow => row.label !== null);
   const n = known.length;
@@ -79,8 +79,8 @@ export function measureQuality(metric: QualityMetric, rows: readonly ScoredRow[]
 }
 
 /**
- * The metric expected of rows without their labels (CBPE, DLE), from what earlier rows with labels teach. Null where too few
- * labels are known.
+ * The expected metric of rows without labels (CBPE, DLE), estimated from earlier labelled rows. Null if there are too few
+ * labels.
  */
 export function estimateQuality(
   metric: QualityMetric,
@@ -114,8 +114,8 @@ export function estimateQuality(
 }
 
 /**
- * Quality by span and version. Each day is estimated from the labels of the days before it, and a longer span from its days
- * together; so an estimate follows a relation that changes, a day behind it. Pure.
+ * Quality by span and version. Each day is estimated from the labels of earlier days, and a longer span from its days
+ * together, so an estimate follows a changing relation with a delay of one day. Pure.
  */
 export function qualityOverTime(
   metric: QualityMetric,
@@ -144,7 +144,7 @@ export function qualityOverTime(
               error,
             )
           : estimateOfClasses(metric, own, classes, error);
-    // The estimator's own error: beyond what the sampling of the labels explains.
+    // The estimator's own error: the part that the sampling of labels does not explain.
     if (measured && estimated) {
       const noise = (measured.high - measured.low) / (2 * Z);
       gaps.push(Math.sqrt(Math.max(0, (estimated.value - measured.value) ** 2 - noise ** 2)));
@@ -184,7 +184,7 @@ function estimateOfClasses(
   return estimateClasses(metric, known, (row) => expected.get(row)!, errorOfEstimator);
 }
 
-/** How much worse a metric is: positive is a loss, for AUC and accuracy as for errors. */
+/** How much worse a metric is: a positive value is a loss, for AUC and accuracy as well as for errors. */
 export function lossBetween(metric: QualityMetric, before: Estimate, now: Estimate): Estimate {
   const sign = isBetterHigher(metric) ? 1 : -1;
   const half = Math.hypot((before.high - before.low) / 2, (now.high - now.low) / 2);

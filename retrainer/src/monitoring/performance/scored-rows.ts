@@ -6,19 +6,19 @@ import { type LabelledPrediction, readLabels } from '../../datasets/read-labels.
 import { type FlatLayout, LOGGED_INPUTS, loggedColumns, loggedValues } from '../logged-values.ts';
 import { rowOutputs, scoresOf } from '../row-outputs.ts';
 
-/** What the model said of one row, and what was then reported; null while no label is known. */
+/** The model's answer for one row and the reported label, null while unknown. */
 export interface ScoredRow {
   readonly at: number;
   readonly version: number;
-  /** The index of the predicted class in task multiclass. NaN where the outputs were not kept. */
+  /** In task multiclass, the index of the predicted class. NaN if the outputs were not logged. */
   readonly score: number;
-  /** By class, in task multiclass. */
+  /** Probabilities by class, in task multiclass. */
   readonly probabilities?: ArrayLike<number>;
   readonly label: number | null;
   readonly predictionId: string;
-  /** Of the prediction, which has several in task ranking. In task multilabel each label of it is a scored row of its own. */
+  /** Row number within the prediction, which has several rows in task ranking. In task multilabel each label is a separate scored row. */
   readonly row: number;
-  /** Parts that it belongs to, such as `country = IT`; absent where they were not looked up. */
+  /** Slices that it belongs to, such as `country = IT`; absent if they were not looked up. */
   readonly slices?: readonly string[];
 }
 
@@ -26,7 +26,7 @@ export type LabelledRow = ScoredRow & { readonly label: number };
 
 export interface ScoredRows {
   readonly rows: readonly ScoredRow[];
-  /** Reports that belong to no prediction. */
+  /** Number of reports without a prediction. */
   readonly unmatched: number;
 }
 
@@ -42,7 +42,7 @@ interface PredictionRow extends LabelledPrediction {
   readonly output_spec: { name: string; datatype: Tensor['datatype']; shape: number[] }[];
 }
 
-/** The newest predictions since a moment with their scores and labels, ascending by time. */
+/** The newest predictions since a given time with their scores and labels, oldest first. */
 export async function readScoredRows(
   pool: Pool,
   manifest: Manifest,
@@ -64,7 +64,7 @@ export async function readScoredRows(
       const about = { at, version: row.version, predictionId: row.prediction_id, row: index };
       const own = outputs[index];
       if (manifest.task === 'multilabel' && own)
-        // The set of labels is one number: bit k is label k.
+        // The set of labels is encoded as one number: bit k stands for label k.
         return Array.from(own, (score, k) => ({
           ...{ ...about, score },
           label: label === null ? null : Math.floor(label / 2 ** k) % 2,
@@ -79,10 +79,10 @@ export async function readScoredRows(
 }
 
 /**
- * The logged inputs of rows, end to end, float32[rows x width]; rows that the log does not hold in the layout's form are left
+ * The logged inputs of rows, concatenated, float32[rows x width]; rows whose logged form does not match the layout are left
  * out.
  *
- * @param texts gets the texts of text inputs, whose cells are places in it.
+ * @param texts receives the texts of text inputs, whose cells are indices into it.
  */
 export async function readVectors(
   pool: Pool,

@@ -9,7 +9,7 @@ const [LEFT, RIGHT, TOP, BOTTOM] = [52, 16, 30, 30] as const;
 const MUTED = '#7a8494';
 const [BLUE, ORANGE, RED] = ['#2563eb', '#d9730d', '#c81e3a'] as const;
 
-/** A moment that explains a change: a version that went live, a producer that changed its messages. */
+/** An event that may explain a change: a version that went live, a producer that changed its messages. */
 export interface Mark {
   readonly at: number;
   readonly label: string;
@@ -89,8 +89,8 @@ function marksOf(scale: Scale, marks: readonly Mark[]): string {
 }
 
 /**
- * The metric over time with its intervals: measured with labels (line), estimated without (dashed), and what happened at the
- * time. Plain SVG.
+ * The metric over time with its intervals: measured with labels (line), estimated without (dashed), and marked events.
+ * Plain SVG.
  */
 export function qualityChart(
   quality: readonly Quality[],
@@ -130,7 +130,7 @@ export function qualityChart(
   return frame(scale, low, high, body, `${quality[0]!.metric} over time`, DAY_MS);
 }
 
-/** Words for the moments below, instead of dates. */
+/** Labels below the time axis, instead of dates. */
 export type Names = readonly (readonly [at: number, name: string])[];
 
 function named(scale: Scale, low: number, high: number, body: string, title: string, names: Names): string {
@@ -138,7 +138,7 @@ function named(scale: Scale, low: number, high: number, body: string, title: str
   const labels = names
     .map(([at, name]) => text(scale.x(at), HEIGHT - 8, name, 'text-anchor="middle"'))
     .join('');
-  // The dates of the frame stand on the same line: they are replaced.
+  // Replaces the dates that the frame has in the same place.
   return framed
     .replaceAll(
       new RegExp(`<text [^>]*y="${(HEIGHT - 8).toFixed(1)}"[^>]*>\\d{4}-\\d{2}-\\d{2}</text>`, 'g'),
@@ -147,7 +147,7 @@ function named(scale: Scale, low: number, high: number, body: string, title: str
     .replace('</svg>', `${labels}</svg>`);
 }
 
-/** Calls by hour with those expected, errors below them. */
+/** Calls by hour with the expected calls, and errors below them. */
 export function rateChart(hours: readonly HourOfCalls[], marks: readonly Mark[] = []): string {
   if (hours.length === 0) return '<p class="muted">No calls.</p>';
   const pad = hours.length === 1 ? 3_600_000 : 0;
@@ -167,7 +167,7 @@ export function rateChart(hours: readonly HourOfCalls[], marks: readonly Mark[] 
   return frame(scale, 0, high, body, 'calls by hour', 3_600_000);
 }
 
-/** One row a feature, one cell a time: the darker, the further from the baseline. `limit` is the threshold of an alarm. */
+/** One row per feature, one cell per time: darker cells are further from the baseline. `limit` is the alarm threshold. */
 export function driftMap(
   rows: readonly { readonly name: string; readonly effects: readonly (number | null)[] }[],
   names: readonly string[],

@@ -41,7 +41,7 @@ export interface LatencyReport {
   readonly p99: number;
 }
 
-/** All that monitoring says of one model. */
+/** The whole monitoring report of one model. */
 export interface MonitoringReport {
   readonly model: string;
   readonly version: number | null;
@@ -53,20 +53,20 @@ export interface MonitoringReport {
   readonly expectedCallsAnHour: number | null;
   readonly queueMs: LatencyReport | null;
   readonly runMs: LatencyReport | null;
-  /** Share of rows that are repeats, estimated; null without rows. */
+  /** Estimated share of repeated rows; null without rows. */
   readonly duplicateShare: number | null;
   readonly features: readonly FeatureReport[];
   readonly quality: readonly Quality[];
   /** The newest week of each slice. */
   readonly slices: readonly Quality[];
-  /** How far estimates were from what labels showed later; null where none could be held against labels. */
+  /** Mean difference between estimates and later measurements; null if no estimate has a measurement yet. */
   readonly estimatorError: { readonly mean: number; readonly days: number } | null;
   readonly signals: readonly Signal[];
   readonly notJudged: readonly NotJudged[];
   readonly incidents: readonly Incident[];
-  /** In force: nothing is sent about these causes. */
+  /** Silences in force. */
   readonly silences: readonly Silence[];
-  /** Versions by the day they were registered, for the marks of the chart. */
+  /** Versions by the day of registration, for the marks of the chart. */
   readonly versions: readonly { readonly version: number; readonly at: number }[];
 }
 
@@ -78,7 +78,7 @@ export function findModel(registry: RegistryReader, name: string): ModelRecord {
   return model;
 }
 
-/** What happened to a model since a moment, with what could not be judged and why. */
+/** Reports on a model since a given time, with everything that could not be judged and why. */
 export async function monitoringReport(
   pool: Pool,
   model: ModelRecord,
@@ -135,7 +135,7 @@ export async function monitoringReport(
   };
 }
 
-/** Calls that reached no version are rows of their own. */
+/** Calls that reached no version are separate rows. */
 function refusedByCaller(refused: readonly RefusedCalls[]): CallSummary[] {
   return [...Map.groupBy(refused, ({ caller }) => caller)].map(([caller, own]) => {
     const codes: Record<string, number> = {};
@@ -213,7 +213,7 @@ async function versionDays(pool: Pool, model: string): Promise<{ version: number
   return rows.map(({ version, ms }) => ({ version, at: Number(ms) }));
 }
 
-/** Milliseconds since 1970 of `7d` (so long ago) or of a date. Throws INVALID_ARGUMENT for anything else. */
+/** Parses `7d` (seven days ago) or a date to milliseconds since 1970. Throws INVALID_ARGUMENT for anything else. */
 export function parseSince(text: string, now: number): number {
   try {
     return now - durationMs(text);

@@ -24,7 +24,7 @@ svg{width:100%;height:auto;display:block}code{font-size:12px}ul{margin:.3rem 0;p
 
 const day = (at: number) => new Date(at).toISOString().slice(0, 16).replace('T', ' ');
 
-/** The report as one file: no scripts, nothing is fetched. All text from outside is escaped. */
+/** The report as one HTML file without scripts or external resources. All text from outside is escaped. */
 export function reportHtml(report: MonitoringReport): string {
   const { model, version, since, until } = report;
   const marks = marksOf(report);
@@ -42,7 +42,7 @@ ${tiles(report)}
 `;
 }
 
-/** When versions were registered, and when producers changed their messages. */
+/** Marks for the registration of versions and for changes of producers' messages. */
 export function marksOf({ versions, incidents }: Pick<MonitoringReport, 'versions' | 'incidents'>): Mark[] {
   const schema = incidents.flatMap(({ signals }) =>
     signals.flatMap(({ producer }): Mark[] =>
@@ -167,7 +167,7 @@ function notJudgedList({ notJudged }: MonitoringReport): string {
   return `<ul>${lines.join('')}</ul>`;
 }
 
-/** Heads that begin with # are of numbers. */
+/** Columns whose heading begins with # contain numbers. */
 function table(heads: readonly string[], rows: readonly string[]): string {
   const cells = heads.map((head) =>
     head.startsWith('#') ? `<th class="n">${head.slice(1)}</th>` : `<th>${head}</th>`,

@@ -1,12 +1,12 @@
 import type { DomainDifference } from '@hotloop/model/statistics/domain-classifier.ts';
 import type { Signal } from './signal.ts';
 
-/** An AUC that matters, however many rows show it. */
+/** Smallest AUC that counts as drift, however many rows there are. */
 const LEAST_AUC = 0.6;
-/** Standard errors above one half. */
+/** How many standard errors the AUC is above one half. */
 const LEAST_ERRORS = 4;
 
-/** All features together, with those that tell most; null when nothing tells the two apart. */
+/** Drift of all features together, with the most informative features; null if the two cannot be told apart. */
 export function domainSignal(
   { auc, error, columns, rows }: DomainDifference,
   names: readonly string[],

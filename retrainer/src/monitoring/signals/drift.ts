@@ -11,7 +11,7 @@ import type { FeatureSketch } from '../sketches/feature-sketch.ts';
 export type DriftMeasure = 'psi' | 'jensen_shannon' | 'wasserstein';
 
 export interface Drift {
-  /** Corrected for the noise of small samples; never below 0. */
+  /** Corrected for sampling noise; never below 0. */
   readonly effect: number;
   readonly low: number;
   readonly high: number;
@@ -46,7 +46,7 @@ export function sharedBins(
     }
   }
   const order = new Map<number, number>();
-  // A value above every edge falls into one bin more than there are edges.
+  // There is one bin more than edges, for values above every edge.
   const size = edges.length + 1;
   const place = (sketch: FeatureSketch): Float64Array => {
     const counts = new Float64Array(size);
@@ -67,7 +67,7 @@ export function sharedBins(
 
 const rankOf = (bin: number): number => (bin & 0x8000 ? -(bin & 0x7fff) - 1 : bin);
 
-/** Categories that are rare in both are one bin, so that the chi-square test holds. */
+/** Merges categories that are rare in both into one bin, so that the chi-square test is valid. */
 function categoryBins(baseline: FeatureSketch, current: FeatureSketch) {
   const size = Math.max(baseline.categories.length, current.categories.length);
   const expected: number[] = [];
@@ -90,7 +90,7 @@ function categoryBins(baseline: FeatureSketch, current: FeatureSketch) {
   };
 }
 
-/** How far a feature's values now are from its baseline. Values that are missing are another signal, and not in it. */
+/** Distance of a feature's present values from its baseline. Missing values are not included; they are another signal. */
 export function measureDrift(baseline: FeatureSketch, current: FeatureSketch, measure: DriftMeasure): Drift {
   const { expected, actual } = sharedBins(baseline, current);
   const wasserstein = measure === 'wasserstein' ? scaledWasserstein(baseline, current) : 0;
@@ -114,7 +114,7 @@ export function driftOfCounts(
   const half = Z95 * Math.hypot(psiError(expected, actual, emptyShare), noise / 2);
   if (measure === 'psi') return { effect: psi, low: Math.max(0, psi - half), high: psi + half, p, n: m };
   if (measure === 'jensen_shannon') {
-    // For small shifts the divergence is an eighth of the index; so is its noise.
+    // For small shifts the divergence, and its noise, is an eighth of the index.
     const squared = Math.max(0, jensenShannonDistance(expected, actual) ** 2 - noise / 8);
     const effect = Math.sqrt(squared);
     const low = Math.sqrt(Math.max(0, squared - half / 8));
@@ -125,7 +125,7 @@ export function driftOfCounts(
   return { effect, low: Math.max(0, effect - Z95 * error), high: effect + Z95 * error, p, n: m };
 }
 
-/** In training deviations; for categories, the total variation distance. */
+/** In standard deviations of training; for categories, the total variation distance. */
 function scaledWasserstein(baseline: FeatureSketch, current: FeatureSketch): number {
   if (baseline.kind === 'number') {
     const deviation = baseline.values.deviation;

@@ -3,16 +3,16 @@ import type { SketchAt } from '../sketches/sketch-store.ts';
 import { percent, ruleFor } from './judge-features.ts';
 import type { Signal } from './signal.ts';
 
-/** Counts of distinct rows are estimates (2 %), and rows of few features repeat by chance: a smaller rise says nothing. */
+/** Smaller increases are ignored: counts of distinct rows are estimates (2 %), and rows of few features repeat by chance. */
 const LEAST_RISE = 0.2;
 const LEAST_ROWS = 500;
 
 /**
- * Rows that repeat within an hour: those of the judged window against those of the time before, for an hour with more rows has
- * more repeats by chance. Pure.
+ * Compares the share of repeated rows in the judged window with that of earlier hours. Repeats are counted within each hour,
+ * because a longer span has more of them by chance. Pure.
  *
  * @param hours sketches of the rows' hashes, by hour.
- * @param since where the judged window begins.
+ * @param since the beginning of the judged window.
  */
 export function judgeDuplicates(
   hours: readonly SketchAt[],

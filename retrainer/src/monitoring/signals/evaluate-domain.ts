@@ -20,15 +20,15 @@ import { domainColumns } from './domain-columns.ts';
 import { ruleFor } from './judge-features.ts';
 import type { Signal } from './signal.ts';
 
-/** Wider rows cost seconds of a processor. */
+/** Wider rows cost seconds of processor time. */
 const MAX_COLUMNS = 200;
-/** The window is read at so many moments, so that a day of millions costs no more than one of thousands. */
+/** The window is sampled at this many times, so that the cost does not depend on the traffic. */
 const PARTS = 40;
 const ROWS_OF_A_PART = 300;
 
 /**
- * All features together: a classifier is trained to tell the rows of the judged window from those of the training, and what it
- * goes by is named. Without a sample of the training, nothing is found. Takes up to a second of a processor.
+ * Judges all features together: a classifier is trained to separate the rows of the judged window from training rows, and its
+ * most important features are named. Finds nothing without a sample of training rows. Takes up to a second of processor time.
  */
 export async function evaluateDomain(
   pool: Pool,
@@ -50,7 +50,7 @@ export async function evaluateDomain(
   return [{ ...signal, severity: rule?.severity ?? signal.severity }];
 }
 
-/** Flat rows of the judged window, spread over it: at most as many as the sample of the training holds. */
+/** Flat rows spread over the judged window, at most as many as in the sample of training rows. */
 async function newestRows(
   pool: Pool,
   manifest: Manifest,

@@ -20,18 +20,18 @@ export interface FeatureJudgement {
 export interface JudgedWindow {
   readonly layout: SketchLayout;
   readonly current: FeatureSketches;
-  /** Training, or the first week; absent or too small features are said not to be judged. */
+  /** From training or the first week. Features that are absent from it, or have too few rows, are reported as not judged. */
   readonly baseline: FeatureSketches;
   readonly monitor: MonitorSpec;
-  /** Declared by `quality.max_missing`, by feature. */
+  /** Limits declared by `quality.max_missing`, by feature. */
   readonly maxMissing: ReadonlyMap<string, number>;
-  /** What the baseline is, for messages: "training", "last week". */
+  /** Name of the baseline in messages: "training", "last week". */
   readonly against: string;
-  /** A few minutes rather than a day: only breakage is judged, for the mix of values changes with the hour. */
+  /** The window is a few minutes instead of a day: then only breakage is judged, because the mix of values changes with the hour. */
   readonly recent?: boolean;
 }
 
-/** Share of `quality.max_missing` by feature, where the manifest declares it. */
+/** The share `quality.max_missing` by feature, if declared. */
 export function declaredMissing(manifest: Manifest): ReadonlyMap<string, number> {
   const declared = new Map<string, number>();
   for (const feature of manifest.features) {
@@ -41,9 +41,9 @@ export function declaredMissing(manifest: Manifest): ReadonlyMap<string, number>
   return declared;
 }
 
-/** Rows that a baseline needs before anything is compared with it. */
+/** Minimum number of rows of a baseline. */
 const BASELINE_ROWS = 200;
-/** Breakage is judged every few seconds, so its tests must be far stricter than those of a day. */
+/** Breakage is judged every few seconds, so its tests must be much stricter than the daily ones. */
 const RECENT_P = 1e-9;
 const RECENT_GAP = 0.1;
 
@@ -88,14 +88,14 @@ export function judgeFeatures(window: JudgedWindow): FeatureJudgement {
 
 const isThere = <T>(value: T | null): value is T => value !== null;
 
-/** Those that are both too unlikely for chance over all features and as large as the rule asks for. */
+/** Signals that are statistically significant over all features and as large as the rule requires. */
 function passing(
   candidates: readonly Candidate[],
   tested: number,
   rate: number,
   monitor: MonitorSpec,
 ): Signal[] {
-  // What was looked at and showed nothing counts as well: the largest of many would be taken for one of few.
+  // Tests without a finding count too, because the correction depends on the number of all tests.
   const silent = Array.from({ length: Math.max(0, tested - candidates.length) }, () => 1);
   const adjusted = adjustedForFalseDiscoveries([...candidates.map(({ p }) => p), ...silent]);
   return candidates.flatMap(({ signal }, index) => {
@@ -108,7 +108,7 @@ function passing(
   });
 }
 
-/** The rule that names the feature, or else the one for all features. */
+/** The rule for this feature, or the one for all features. */
 export function ruleFor(
   monitor: MonitorSpec,
   kind: SignalKind,
@@ -167,7 +167,7 @@ function missingOf({ feature, now, past, window }: Pair): Candidate | null {
   const { low, high } = wilsonInterval(now.missing, now.rows);
   const table = /^reference\.(.+)$/.exec(feature.source)?.[1];
   const finds = table === undefined ? '' : `the join with table ${table} finds nothing: `;
-  // Against a declared limit the baseline is the limit itself, exactly known.
+  // With a declared limit, the baseline is the limit, which is known exactly.
   const p =
     declared === undefined
       ? sharesDiffer(now.missing, now.rows, past.missing, past.rows)
@@ -184,7 +184,7 @@ function missingOf({ feature, now, past, window }: Pair): Candidate | null {
   };
 }
 
-/** Values that are there but older than the feature's `max_age`. */
+/** Values that are present but older than the feature's `max_age`. */
 function staleOf({ feature, now, past, window }: Pair): Candidate | null {
   const [stale, before] = [now.statuses[FEATURE_STATUS.STALE]!, past.statuses[FEATURE_STATUS.STALE]!];
   const [share, shareBefore] = [stale / now.rows, before / past.rows];
@@ -222,7 +222,7 @@ function newCategoryOf({ feature, now, past, window }: Pair): Candidate | null {
   };
 }
 
-/** Values that the manifest's range refuses, and numbers outside all that the baseline has seen. */
+/** Values outside the manifest's range, and numbers outside the range of the baseline. */
 function rangeOf({ feature, now, past, window }: Pair): Candidate | null {
   let outside = now.outOfRange;
   let before = past.outOfRange;
@@ -261,7 +261,7 @@ function numberOf(bin: number): number {
 function constantOf({ feature, now, past }: Pair): Candidate | null {
   if (feature.kind !== 'number' || now.values.count < BASELINE_ROWS) return null;
   if (now.values.min !== now.values.max || past.values.min === past.values.max) return null;
-  // The chance that so many rows all take the value that is most frequent in the baseline.
+  // The probability that so many rows all have the baseline's most frequent value.
   let most = 0;
   for (const count of past.values.bins.values()) most = Math.max(most, count);
   const p = (most / Math.max(1, past.values.count)) ** now.values.count;
@@ -279,7 +279,7 @@ function constantOf({ feature, now, past }: Pair): Candidate | null {
 
 const aboutOf = ({ name, source }: SketchedFeature) => ({ feature: name, source });
 
-/** The middle and the spread of a number, or the commonest categories. */
+/** Median and spread of a number, or the most frequent categories. */
 export function summaryOf(feature: SketchedFeature, sketch: FeatureSketch): string {
   if (feature.isText) return `${Math.round(sketch.values.distinct.estimate())} different texts`;
   if (feature.kind === 'number') {

@@ -22,7 +22,7 @@ const manifest = manifestSchema.parse({
 });
 const NOW = 1_780_000_200_000;
 
-/** Counts of spans of ten minutes: `spans` back in time, the newest first offset last. */
+/** Counts per span of ten minutes, beginning `from` spans ago and ending `to` spans ago. */
 function shapes(field: string, kind: ShapeKind, messages: number, from: number, to: number): EventShape[] {
   return Array.from({ length: from - to }, (_v, index) => {
     const at = Math.floor(NOW / SHAPE_SPAN_MS) * SHAPE_SPAN_MS - (from - index - 1) * SHAPE_SPAN_MS;
@@ -149,7 +149,7 @@ describe('messages of a producer', () => {
         'the field age of the requests of caller app is a text in 33 % of the messages; it was a number',
       ],
     ]);
-    // Drift of the same feature is a consequence, though its source is called otherwise.
+    // Drift of the same feature is a consequence, although its source has another name.
     const drift = { ...found[0]!, kind: 'missing' as const, source: 'request.age' };
     expect(groupSignals('m', [drift, ...found])).toMatchObject([{ cause: 'feature:age' }]);
   });

@@ -8,16 +8,16 @@ import { SeenShapes, type Sides, TYPES } from './seen-shapes.ts';
 import type { Producer, Severity, Signal } from './signal.ts';
 import type { UsedEvent, UsedTable } from './used-sources.ts';
 
-/** A share of messages that changed by less is no change of a schema. */
+/** A smaller change of a share of messages is not a schema change. */
 const LEAST_CHANGE = 0.1;
 const LATE_CHANGE = 0.1;
-/** A power of ten that so few numbers had before is unusual, and this many powers away a unit has changed. */
+/** A power of ten with fewer numbers than this share is unusual. If it is this many powers away, the unit has changed. */
 const RARE_SIZE = 0.01;
 const LEAST_POWERS = 1.5;
-/** A table is stale when it is this many times older than it usually gets. */
+/** A table is stale when its age is this many times the time between its last two uploads. */
 const STALE_TIMES = 3;
 
-/** What a producer changed in its messages, and messages that come late. Pure. */
+/** Finds changes of a producer's messages, and late messages. Pure. */
 export function judgeShapes(
   used: readonly UsedEvent[],
   shapes: readonly EventShape[],
@@ -58,7 +58,7 @@ interface Change {
   readonly sides: Sides;
 }
 
-/** Of another type, gone, of another size, or new: the first that applies; null where nothing changed. */
+/** The first change that applies: another type, gone, another size, or new; null if nothing changed. */
 function fieldChange(field: string, seen: SeenShapes): Change | null {
   const types = TYPES.map((kind) => ({ kind, ...seen.sides(field, [kind]) }));
   const change = (of: Change['of'], what: string, sides: Sides): Change | null =>
@@ -81,7 +81,7 @@ function fieldChange(field: string, seen: SeenShapes): Change | null {
   return change('gone', gone, absent) ?? sizeChange(field, seen, change);
 }
 
-/** Numbers of sizes that did not occur before, and far from those that did: a unit that changed. */
+/** Numbers of a magnitude that did not occur before and is far from earlier ones: the unit changed. */
 function sizeChange(
   field: string,
   seen: SeenShapes,
@@ -108,7 +108,7 @@ function sizeChange(
   return change('size', what, sides);
 }
 
-/** A new field that came where another went, in as many messages; undefined where none did. */
+/** A new field that replaced the one that disappeared, in the same share of messages; undefined if there is none. */
 function renamedTo(change: Change, changes: readonly Change[]): string | undefined {
   if (change.of !== 'gone') return undefined;
   const { sides } = change;
@@ -138,7 +138,7 @@ function changeSignal(used: UsedEvent, { field, what, severity, sides }: Change,
     used,
     feature,
     sides,
-    // What no feature reads is told, but nobody is woken for it.
+    // A field that no feature reads is reported with low severity.
     feature === null ? 'info' : severity,
     {
       message: `the field ${field} of ${used.label}${isCaller ? ` of ${first.topic}` : ''} ${what}${hint}${where}`,
@@ -163,7 +163,7 @@ function signalOf(
   };
 }
 
-/** Reference tables that were not uploaded when they usually are, or are older than a feature allows. Pure. */
+/** Reference tables whose usual upload is overdue, or that are older than a feature allows. Pure. */
 export function judgeTables(used: readonly UsedTable[], ages: readonly TableAge[], now: number): Signal[] {
   return used.flatMap(({ table, source, feature, maxAgeMs }) => {
     const age = ages.find((one) => one.table === table);

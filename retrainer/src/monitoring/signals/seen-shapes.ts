@@ -4,31 +4,31 @@ import type { EventShape, ShapeKind } from '@hotloop/platform/postgres/event-sha
 export const TYPES = ['number', 'text', 'flag', 'list'] as const;
 export type FieldType = (typeof TYPES)[number];
 
-/** Now: the last half hour, in spans of ten minutes. Before: all that is kept, a week. */
+/** "Now" is the last half hour, in spans of ten minutes; "before" is the rest of the stored week. */
 const NOW_MS = 30 * 60_000;
 const LEAST_NOW = 20;
 const LEAST_BEFORE = 100;
-/** Judged every minute for every field, so chance must be left out well. */
+/** Strict, because every field is judged every minute. */
 const MOST_P = 1e-9;
 
-/** Messages that show something now, out of how many, and before. */
+/** Number of messages with a property, and of all messages, now and before. */
 export interface Sides {
   readonly now: number;
   readonly n: number;
   readonly share: number;
-  /** The share before. */
+  /** The earlier share. */
   readonly before: number;
   /** Whether there are enough messages on both sides. */
   readonly isJudged: boolean;
-  /** Whether the share grew by more than chance gives. */
+  /** Whether the share grew more than chance explains. */
   readonly differs: boolean;
-  /** Where it began; undefined when it does not occur now. */
+  /** Where it began; undefined if it does not occur now. */
   readonly first: EventShape | undefined;
 }
 
 /**
- * The shapes of one event of one topic, as now and before. Where the past is shorter than half an hour, each kind is divided at its
- * own first message: what had come until then is before. Pure.
+ * The shapes of one event type of one topic, now and before. If the past is shorter than half an hour, each kind is divided at its
+ * own first message: messages until then count as before. Pure.
  */
 export class SeenShapes {
   readonly #shapes: readonly EventShape[];
@@ -37,7 +37,7 @@ export class SeenShapes {
   readonly #n: number;
   readonly #m: number;
 
-  /** @param shapes in the order of time. */
+  /** @param shapes in chronological order. */
   constructor(shapes: readonly EventShape[], now: number) {
     this.#shapes = shapes;
     this.#recent = shapes.filter(({ at }) => at > now - NOW_MS);
@@ -50,7 +50,7 @@ export class SeenShapes {
     return [...new Set(this.#shapes.flatMap((one) => (one.field === field ? one.kind : [])))];
   }
 
-  /** The type that a field had before; null for a field that is new. */
+  /** The earlier type of a field; null for a new field. */
   usualType(field: string): FieldType | null {
     const known = TYPES.map((kind) => ({
       kind,
@@ -64,7 +64,7 @@ export class SeenShapes {
     return most.messages === 0 ? null : most.kind;
   }
 
-  /** Messages whose field is of one of some kinds. */
+  /** Counts messages whose field has one of these kinds. */
   sides(field: string, kinds: readonly ShapeKind[]): Sides {
     if (!this.#isYoung) {
       const now = count(this.#recent, field, kinds);
@@ -73,7 +73,7 @@ export class SeenShapes {
     const earlier = this.#earlier(field, kinds);
     const all = this.#n + this.#m;
     const now = count(this.#shapes, field, kinds);
-    // From the first message on: it is not before.
+    // The first message and later ones do not count as before.
     if (earlier < LEAST_BEFORE) return sidesOf(now, all, now, all, undefined);
     return sidesOf(now, all - earlier, 0, earlier, first(this.#shapes, field, kinds));
   }
@@ -82,12 +82,12 @@ export class SeenShapes {
     return this.#m < LEAST_BEFORE;
   }
 
-  /** How many messages had come before the first of some kinds. */
+  /** Number of messages before the first one with any of these kinds. */
   #earlier(field: string, kinds: readonly ShapeKind[]): number {
     return first(this.#shapes, field, kinds)?.earlier ?? 0;
   }
 
-  /** The first of the spans, up to the newest, in which it is as frequent as now. */
+  /** The first span from which on, up to the newest, it is as frequent as now. */
   #beginning(field: string, kinds: readonly ShapeKind[]): EventShape | undefined {
     const share = count(this.#recent, field, kinds) / Math.max(1, this.#n);
     const spans = [...Map.groupBy(this.#shapes, ({ at }) => at).values()];
@@ -95,7 +95,7 @@ export class SeenShapes {
     const shareOf = (span: readonly EventShape[]) =>
       count(span, field, kinds) / Math.max(1, count(span, '', ['message']));
     while (from > 0 && shareOf(spans[from - 1]!) >= share / 2) from--;
-    // It may have begun late in a span, and is rare in that one.
+    // It may have begun late in a span and be rare in it.
     const before = spans[from - 1];
     if (before && shareOf(before) > 0 && (from === 1 || shareOf(spans[from - 2]!) === 0)) from--;
     return first(spans.slice(from).flat(), field, kinds) ?? first(this.#recent, field, kinds);
@@ -116,7 +116,7 @@ const isOf = (one: EventShape, field: string, kinds: readonly ShapeKind[]) =>
 const count = (from: readonly EventShape[], field: string, kinds: readonly ShapeKind[]): number =>
   from.reduce((sum, one) => sum + (isOf(one, field, kinds) ? one.messages : 0), 0);
 
-/** The earliest, by time and then by the number of messages before it. */
+/** The earliest, by time and then by the number of earlier messages. */
 function first(
   from: readonly EventShape[],
   field: string,

@@ -2,7 +2,7 @@ import type { SignalKind } from '@hotloop/model/manifest/monitor-schema.ts';
 
 export type Severity = 'info' | 'warning' | 'critical';
 
-/** Where a producer's change of its messages begins. */
+/** The beginning of a producer's change of its messages. */
 export interface Producer {
   /** `http` for events that came over HTTP. */
   readonly topic: string;
@@ -13,12 +13,12 @@ export interface Producer {
   readonly firstAt: number;
 }
 
-/** One thing that is not as it was, or not as it should be. */
+/** One finding: something changed or violates a rule. */
 export interface Signal {
   readonly kind: SignalKind;
-  /** Null: it is about the model, not about one feature. */
+  /** Null if it concerns the whole model. */
   readonly feature: string | null;
-  /** Rows that it is about, such as `country = IT`; absent: all. */
+  /** The slice that it concerns, such as `country = IT`; absent for all rows. */
   readonly slice?: string;
   /** Signals with the same source have one cause, such as `history.user.view` or `traffic`. */
   readonly source: string;
@@ -30,16 +30,16 @@ export interface Signal {
   readonly threshold: number;
   /** Chance of an effect like this if nothing had changed, corrected for the number of features; null where none applies. */
   readonly p: number | null;
-  /** Rows it rests on. */
+  /** Number of rows of evidence. */
   readonly n: number;
   readonly severity: Severity;
-  /** One sentence with the numbers before and now. */
+  /** One sentence with the earlier and the present numbers. */
   readonly message: string;
-  /** Of a schema change. */
+  /** Only for a schema change. */
   readonly producer?: Producer;
 }
 
-/** What could not be judged, and why: said rather than passed over. */
+/** What could not be judged, and why. Reported so that a gap is visible. */
 export interface NotJudged {
   readonly feature: string | null;
   readonly reason: string;

@@ -6,12 +6,12 @@ import { percent } from './judge-features.ts';
 import type { Signal } from './signal.ts';
 
 const WEEK_HOURS = 168;
-/** Of one caller among several. */
+/** For one of several callers. */
 const CALLER_SILENCE_MS = 10 * MINUTE_MS;
-/** Of a longer pause the rest is left out. */
+/** Only this much of a longer pause is considered. */
 const MOST_PAUSE_HOURS = 72;
 
-/** Calls of one model in one hour. */
+/** Calls to one model in one hour. */
 export interface HourOfCalls {
   /** Milliseconds since 1970 of its start. */
   readonly at: number;
@@ -20,19 +20,19 @@ export interface HourOfCalls {
 }
 
 export interface TrafficFacts {
-  /** Whole hours before now, ascending; hours without a call may be left out. */
+  /** Past whole hours, oldest first; hours without calls may be left out. */
   readonly hours: readonly HourOfCalls[];
-  /** Calls by minute of the last hour, ascending. */
+  /** Calls by minute of the last hour, oldest first. */
   readonly minutes: readonly HourOfCalls[];
-  /** Calls of the last hour that were refused at the door, by minute; `minutes` holds them as errors. */
+  /** Calls of the last hour that the front door refused, by minute; `minutes` includes them as errors. */
   readonly refused?: readonly RefusedCalls[];
-  /** When the last call was made; null: never. */
+  /** Time of the last call; null if there was none. */
   readonly lastAt: number | null;
-  /** How far the log has been read; later calls are not known yet. */
+  /** The time up to which the log has been read; later calls are not known yet. */
   readonly readTo: number;
 }
 
-/** Calls with those that were refused before they came into a log, which are errors too. Pure. */
+/** Adds the calls that were refused before they reached the log; they are errors too. Pure. */
 export function withRefused(
   calls: readonly HourOfCalls[],
   refused: readonly RefusedCalls[],
@@ -51,13 +51,13 @@ export interface ExpectedCalls {
   readonly rate: number;
   /** Variance of an hour's calls over its mean; 1 for Poisson. */
   readonly dispersion: number;
-  /** Hours it was learned from. */
+  /** Number of hours that it was learned from. */
   readonly hours: number;
 }
 
 /**
- * What the model's own past lets expect of an hour: the same hour of the week in earlier weeks, shrunk to the same
- * hour of other days with the weight of one week; with how much more hours vary than chance. Null without a whole hour of past.
+ * The calls expected in an hour from the model's own past: the same hour of earlier weeks, shrunk towards the same hour of
+ * other days with the weight of one week; with the overdispersion of hours. Null without a whole hour of past.
  */
 export function expectedCalls(hours: readonly HourOfCalls[], now: number): ExpectedCalls | null {
   const first = hours[0];
@@ -89,7 +89,7 @@ export function expectedCalls(hours: readonly HourOfCalls[], now: number): Expec
   return { rate, dispersion: weeklyDispersion(hours, first.at, thisHour), hours: recent };
 }
 
-/** The place of the first hour at or after a moment, by bisection. */
+/** Index of the first hour at or after a time, by bisection. */
 function firstFrom(hours: readonly HourOfCalls[], at: number): number {
   let [low, high] = [0, hours.length];
   while (low < high) {
@@ -105,7 +105,7 @@ function callsAt(hours: readonly HourOfCalls[], at: number): number {
   return hour?.at === at ? hour.calls : 0;
 }
 
-/** How far hours of the week are from their own means, over what chance gives. */
+/** Variance of hours around the mean of their hour of the week, relative to a Poisson distribution. */
 function weeklyDispersion(hours: readonly HourOfCalls[], from: number, to: number): number {
   const weeks = Math.floor((to - from) / HOUR_MS / WEEK_HOURS);
   if (weeks < 2) return 2;
@@ -128,7 +128,7 @@ function weeklyDispersion(hours: readonly HourOfCalls[], from: number, to: numbe
   return used === 0 ? 1 : Math.max(1, total / used);
 }
 
-/** Calls that stop, are far too few or far too many, and errors. Pure. */
+/** Finds calls that stop, far too few or too many calls, and errors. Pure. */
 export function judgeTraffic(
   facts: TrafficFacts,
   monitor: MonitorSpec,
@@ -147,7 +147,7 @@ export function judgeTraffic(
   return signals;
 }
 
-/** The rate expected now: of the hour of the week, or while the past is shorter than an hour, of the last minutes. */
+/** The rate expected now: of the hour of the week; with less than an hour of past, of the last minutes. */
 function rateNow({ hours, minutes }: TrafficFacts, now: number): ExpectedCalls | null {
   const learned = expectedCalls(hours, now);
   if (learned && learned.hours >= 24) return learned;
@@ -159,7 +159,7 @@ function rateNow({ hours, minutes }: TrafficFacts, now: number): ExpectedCalls |
   return { rate: (calls * HOUR_MS) / span, dispersion: 2, hours: span / HOUR_MS };
 }
 
-/** Calls expected of a pause: a pause that began at night is not judged by the rate of the morning alone. */
+/** Calls expected during a pause, hour by hour, because a pause may have begun at night. */
 function expectedBetween(facts: TrafficFacts, current: ExpectedCalls, from: number, to: number): number {
   if (current.hours < 24) return (current.rate * (to - from)) / HOUR_MS;
   let mean = 0;
@@ -172,7 +172,7 @@ function expectedBetween(facts: TrafficFacts, current: ExpectedCalls, from: numb
   return mean;
 }
 
-/** Nothing for longer than the rate of the hour of the week explains. Pure. */
+/** No calls for longer than the rate of the hour of the week explains. Pure. */
 export function judgeSilence(
   facts: TrafficFacts,
   monitor: MonitorSpec,
@@ -196,7 +196,7 @@ export function judgeSilence(
   };
 }
 
-/** The last whole hour against what its hour of the week lets expect. */
+/** Compares the last whole hour with the calls expected in it. */
 function rateOf({ hours }: TrafficFacts, monitor: MonitorSpec, now: number): Signal | null {
   const start = Math.floor(now / HOUR_MS) * HOUR_MS - HOUR_MS;
   const past = hours.filter((hour) => hour.at < start);
@@ -245,7 +245,7 @@ function errorsOf({ minutes, hours, refused = [] }: TrafficFacts, now: number): 
   };
 }
 
-/** Names the caller and the code where one of each makes most of the errors. */
+/** Names the caller and the code if one of each causes most of the errors. */
 function mostRefused(refused: readonly RefusedCalls[], now: number, errors: number): string {
   const sums = new Map<string, number>();
   for (const { minute, caller, code, calls } of refused)
@@ -257,7 +257,7 @@ function mostRefused(refused: readonly RefusedCalls[], now: number, errors: numb
   return most && most[1] > errors / 2 ? `: mostly refused at the door, ${most[0]}` : '';
 }
 
-/** A caller that has called for a week and stopped, while others go on. Pure. */
+/** A caller that called for a week and then stopped, while others continue. Pure. */
 export function judgeCallers(
   callers: readonly {
     readonly caller: string;
@@ -267,7 +267,7 @@ export function judgeCallers(
   monitor: MonitorSpec,
   now: number,
 ): Signal[] {
-  // When all are silent the model is, which is another alarm.
+  // If all callers are silent, the model is silent, which is another alarm.
   if (callers.length < 2 || callers.every(({ lastAt }) => now - lastAt >= CALLER_SILENCE_MS)) return [];
   return callers.flatMap(({ caller, hours, lastAt }) => {
     if (now - (hours[0]?.at ?? now) < WEEK_HOURS * HOUR_MS) return [];

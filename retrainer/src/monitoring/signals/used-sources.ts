@@ -2,17 +2,17 @@ import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { REQUEST_EVENT, requestEventOf } from '@hotloop/platform/postgres/event-shape-store.ts';
 
-/** Events that features of a model are made of. */
+/** Events from which a model's features are computed. */
 export interface UsedEvent {
   readonly event: string;
-  /** Only of this topic; absent: of any. */
+  /** The topic; absent for any topic. */
   readonly topic?: string;
-  /** As in the signals of its features, such as `history.user.view`. */
+  /** The source as named in signals of its features, such as `history.user.view`. */
   readonly source: string;
-  /** For people: `view events`. */
+  /** Name for messages: `view events`. */
   readonly label: string;
   readonly features: readonly { readonly name: string; readonly fields: ReadonlySet<string> }[];
-  /** Some of each second are counted: their number says nothing. */
+  /** Only a sample of each second is counted, so counts are not comparable. */
   readonly isSampled?: boolean;
 }
 
@@ -27,24 +27,24 @@ export interface UsedTable {
 
 const HISTORY = /^history\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)\.(.+)$/;
 const REFERENCE = /^reference\.([A-Za-z_]\w*)\./;
-/** A feature's own field of the request, or of a candidate, which is counted as `item.NAME`. */
+/** A field of the request that a feature reads, or of a candidate, which is counted as `item.NAME`. */
 const REQUEST = /^request\.([A-Za-z_]\w*)$/;
 const CANDIDATE = /^item\.[A-Za-z_]\w*$/;
 const WORD = /[A-Za-z_]\w*/g;
 
-/** The events and the requests that a manifest's features read, with the fields they name. Pure. */
+/** The events and requests that a manifest's features read, with the fields. Pure. */
 export function usedEvents({ name: model, features, kafka }: Manifest): UsedEvent[] {
   const bySource = new Map<string, { event: string; features: { name: string; fields: Set<string> }[] }>();
   for (const { name, from, where } of features) {
     const [, entity, event, call] = HISTORY.exec(from) ?? [];
     if (event === undefined || entity === undefined) continue;
-    // `sum(price)` names a field, and so does `event.price` in a condition.
+    // `sum(price)` names a field, as does `event.price` in a condition.
     const inner = /\((.*)\)/.exec(call ?? '')?.[1] ?? '';
     const fields = new Set([
       ...(inner.match(WORD) ?? []),
       ...[...(where ?? '').matchAll(/event\.([A-Za-z_]\w*)/g)].map(([, field]) => field!),
     ]);
-    // `history.user.buy.item` reads the field that it ends in.
+    // `history.user.buy.item` reads the field at its end.
     if (call !== undefined && /^\w+$/.test(call)) fields.add(call);
     const source = `history.${entity}.${event}`;
     const known = bySource.get(source) ?? { event, features: [] };

@@ -1,7 +1,7 @@
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 import type { HourOfCalls } from '../signals/traffic.ts';
 
-/** Calls of one minute, by who asked what. */
+/** Calls of one minute, by version, variant and caller. */
 export interface CallCount {
   readonly model: string;
   readonly version: number;
@@ -15,7 +15,7 @@ export interface CallCount {
   readonly codes: Record<string, number>;
 }
 
-/** Adds counts to those stored, inside the transaction that moves the position. */
+/** Adds counts to the stored ones, inside the transaction that moves the position. */
 export async function addCalls(database: Queryable, counts: readonly CallCount[]): Promise<void> {
   if (counts.length === 0) return;
   await database.query(
@@ -33,7 +33,7 @@ export async function addCalls(database: Queryable, counts: readonly CallCount[]
   );
 }
 
-/** Calls that people or programs waited for, by hour or by minute; copies to a shadow are not counted. */
+/** Calls by hour or by minute; copies sent to a shadow version are not counted. */
 export async function readCalls(
   database: Queryable,
   model: string,
@@ -56,9 +56,9 @@ export async function readCalls(
 }
 
 export interface CallSummary {
-  /** 0 for calls that reached none. */
+  /** 0 for calls that reached no version. */
   readonly version: number;
-  /** `refused` for calls that were refused at the front door. */
+  /** `refused` for calls that the front door refused. */
   readonly variant: string;
   readonly caller: string;
   readonly calls: number;
@@ -67,7 +67,7 @@ export interface CallSummary {
   readonly codes: Readonly<Record<string, number>>;
 }
 
-/** Calls since a moment by version, variant and caller. */
+/** Calls since a given time by version, variant and caller. */
 export async function summariseCalls(
   database: Queryable,
   model: string,
@@ -100,7 +100,7 @@ export async function summariseCalls(
   }));
 }
 
-/** When the model was last called, as far as the log has been read; null: never. */
+/** Time of the last call that has been read from the log; null if there is none. */
 export async function lastCallAt(database: Queryable, model: string): Promise<number | null> {
   const { rows } = await database.query<{ at_ms: string | null }>(
     `SELECT extract(epoch FROM max(at)) * 1000 AS at_ms FROM prediction
@@ -112,14 +112,14 @@ export async function lastCallAt(database: Queryable, model: string): Promise<nu
   return ms === null || ms === undefined ? null : Number(ms);
 }
 
-/** The hours of one caller, and when it last called, to the minute. */
+/** Calls of one caller by hour, and the minute of its last call. */
 export interface CallerHours {
   readonly caller: string;
   readonly hours: readonly HourOfCalls[];
   readonly lastAt: number;
 }
 
-/** Calls by hour of the callers that called most, at most twenty; those beyond fifty a minute are counted as `other`, and left out. */
+/** Calls by hour of the twenty most active callers. Callers beyond fifty per minute are counted as `other` and left out. */
 export async function readCallerHours(
   database: Queryable,
   model: string,
@@ -137,7 +137,7 @@ export async function readCallerHours(
   return [...Map.groupBy(rows, ({ caller }) => caller)].map(([caller, own]) => ({
     caller,
     hours: own.map((row) => ({ at: Number(row.at_ms), calls: Number(row.calls), errors: 0 })),
-    // The minute may have held a call until its end.
+    // The last call may have been at the end of its minute.
     lastAt: Math.max(...own.map((row) => Number(row.last_ms))) + 60_000,
   }));
 }

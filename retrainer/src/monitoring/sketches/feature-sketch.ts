@@ -9,36 +9,36 @@ import {
   ValueSketch,
 } from '@hotloop/model/statistics/value-sketch.ts';
 
-/** number: quantiles of one column. category: how often each of one_hot's columns is 1. wide: tokens, by folded column. */
+/** number: quantiles of one column. category: how often each one_hot column is 1. wide: tokens, by folded column. */
 export type FeatureKind = 'number' | 'category' | 'wide';
 
-/** Where a feature stands in the logged rows, and how it is summarised. */
+/** The columns of a feature in the logged rows, and how it is summarised. */
 export interface SketchedFeature {
   readonly name: string;
   readonly kind: FeatureKind;
   readonly offset: number;
   readonly width: number;
-  /** Its values are hashes of texts: which there are is known, and not how large they are. */
+  /** Its values are hashes of texts, so they can only be compared for equality. */
   readonly isText?: boolean;
-  /** Names of the categories of one_hot, as the manifest writes them. */
+  /** Names of the one_hot categories, as in the manifest. */
   readonly categories: readonly string[];
-  /** What the values come from, such as `history.user.view`: features of one cause share it. */
+  /** The source of the values, such as `history.user.view`; features with a common cause share it. */
   readonly source: string;
 }
 
 export interface SketchLayout {
-  /** Columns of a row of all inputs, one input after another. */
+  /** Number of columns of a row, all inputs together. */
   readonly width: number;
   readonly inputs: readonly RowInput[];
-  /** The log holds rows as they are; else it holds tensors, one for each input. */
+  /** True if the log contains plain rows; otherwise it contains one tensor per input. */
   readonly isMatrix: boolean;
   readonly features: readonly SketchedFeature[];
 }
 
-/** Tokens of a wide feature are folded into so many counts. */
+/** Tokens of a wide feature are folded into this many counts. */
 export const WIDE_BUCKETS = 256;
 
-/** How a version's logged rows are summarised. */
+/** The plan for summarising a version's logged rows. */
 export function sketchLayout(manifest: Manifest): SketchLayout {
   const columns = columnsOf(manifest);
   return {
@@ -68,7 +68,7 @@ export function sketchLayout(manifest: Manifest): SketchLayout {
 
 const STATUSES = Object.keys(FEATURE_STATUS).length;
 
-/** One feature in one span of time. Merging two parts gives exactly the sketch of the whole. */
+/** Summary of one feature in one span of time. Merging two parts gives exactly the sketch of the whole. */
 export class FeatureSketch {
   readonly kind: FeatureKind;
   rows = 0;
@@ -76,7 +76,7 @@ export class FeatureSketch {
   readonly statuses = new Float64Array(STATUSES);
   /** The present values of a number. */
   values = new ValueSketch();
-  /** Rows by category, the last count being rows of none; or tokens by folded column. */
+  /** Rows by category, with rows of no category last; or tokens by folded column. */
   categories: Float64Array;
 
   constructor(kind: FeatureKind, width: number) {
@@ -86,7 +86,7 @@ export class FeatureSketch {
     );
   }
 
-  /** The share of rows without a value of their own. */
+  /** The share of rows in which the feature is not present. */
   get missingShare(): number {
     const { MISSING, STALE, DEGRADED } = FEATURE_STATUS;
     const absent = this.statuses[MISSING]! + this.statuses[STALE]! + this.statuses[DEGRADED]!;
@@ -125,13 +125,13 @@ export interface LoggedRows {
   readonly rows: number;
   readonly columns: number;
   readonly features: Float32Array;
-  /** rows x features; empty when they were not kept: then every value counts as present. */
+  /** rows x features; empty if they were not logged: then every value counts as present. */
   readonly statuses: Uint8Array;
 }
 
 export type FeatureSketches = Map<string, FeatureSketch>;
 
-/** Adds rows to the sketches of their features; rows of another width are not counted. */
+/** Adds rows to the sketches of their features; rows with another width are skipped. */
 export function addRows(sketches: FeatureSketches, layout: SketchLayout, block: LoggedRows): void {
   if (block.columns !== layout.width || block.rows === 0) return;
   const hasStatuses = block.statuses.length === block.rows * layout.features.length;
@@ -181,7 +181,7 @@ function presentValues(block: LoggedRows, offset: number, index: number, feature
   return values.subarray(0, count);
 }
 
-/** A value out of its range was clipped or replaced, but it was there. */
+/** A value out of range was clipped or replaced, but it was present. */
 const isPresent = (status: number): boolean =>
   status === FEATURE_STATUS.FRESH ||
   status === FEATURE_STATUS.OUT_OF_RANGE ||
@@ -241,7 +241,7 @@ export function restoreFeatureSketch(stored: StoredFeatureSketch): FeatureSketch
  * The baseline of a dataset: the sketches of its columns. Pure.
  *
  * @param features rows x columns, float32, as served.
- * @param statuses rows x features; empty when they are not known.
+ * @param statuses rows x features; empty if unknown.
  */
 export function baselineOf(
   manifest: Manifest,

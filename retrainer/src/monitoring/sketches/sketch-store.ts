@@ -13,7 +13,7 @@ export const SPANS = { recent: 300, hour: 3600 } as const;
 export interface SpanKey {
   readonly model: string;
   readonly version: number;
-  /** Empty: all rows. */
+  /** Empty for all rows. */
   readonly slice: string;
   readonly span: number;
   /** Milliseconds since 1970 of its start. */
@@ -27,7 +27,7 @@ interface StoredRow {
   readonly sketch: StoredFeatureSketch;
 }
 
-/** Adds sketches to what is stored of their span; inside the transaction that moves the position. */
+/** Merges sketches into the stored ones of their span, inside the transaction that moves the position. */
 export async function addToSpan(database: Queryable, key: SpanKey, sketches: FeatureSketches): Promise<void> {
   const { model, version, slice, span, at } = key;
   const { rows } = await database.query<StoredRow>(
@@ -54,14 +54,14 @@ export async function addToSpan(database: Queryable, key: SpanKey, sketches: Fea
 
 export interface SketchQuery {
   readonly model: string;
-  /** All versions when absent. */
+  /** Absent for all versions. */
   readonly versions?: readonly number[];
   readonly span: number;
   /** Spans that start at or after it and before `until`, milliseconds since 1970. */
   readonly since: number;
   readonly until: number;
   readonly feature?: string;
-  /** All rows when absent. */
+  /** Absent for all rows. */
   readonly slice?: string;
 }
 
@@ -77,7 +77,7 @@ function parametersOf(query: SketchQuery): unknown[] {
   return [model, span, since, until, versions ?? null, feature ?? null, slice ?? ''];
 }
 
-/** The merged sketches of a time, by feature. */
+/** The merged sketches of a period, by feature. */
 export async function readSketches(database: Queryable, query: SketchQuery): Promise<FeatureSketches> {
   const { rows } = await database.query<StoredRow>(SELECT, parametersOf(query));
   const merged: FeatureSketches = new Map();
@@ -97,7 +97,7 @@ export interface SketchAt {
   readonly sketch: FeatureSketch;
 }
 
-/** Each span by itself, in the order of time: for charts. */
+/** Each span separately, in chronological order: for charts. */
 export async function listSketches(database: Queryable, query: SketchQuery): Promise<SketchAt[]> {
   const { rows } = await database.query<StoredRow>(SELECT, parametersOf(query));
   return rows.map((row) => ({
@@ -113,7 +113,7 @@ export interface StoredBaseline {
   readonly sketches: FeatureSketches;
 }
 
-/** Keeps what a version's features looked like when it was trained; replaces an earlier one. */
+/** Stores the baseline of a version's features from its training; replaces an earlier one. */
 export async function writeBaseline(
   database: Queryable,
   model: string,
@@ -148,7 +148,7 @@ export async function readBaseline(
   };
 }
 
-/** Drops spans that are older than they are kept for. */
+/** Deletes spans past their retention. */
 export async function dropOldSpans(database: Queryable, now: number): Promise<void> {
   for (const [span, keptMs] of [
     [SPANS.recent, 6 * 3_600_000],
@@ -160,7 +160,7 @@ export async function dropOldSpans(database: Queryable, now: number): Promise<vo
     ]);
 }
 
-/** Slices that a version has sketches of since a moment. */
+/** Slices with sketches of a version since a given time. */
 export async function listSlices(
   database: Queryable,
   model: string,
@@ -182,7 +182,7 @@ export interface SampledRows {
   readonly features: Float32Array;
 }
 
-/** Keeps rows of a version's training; replaces earlier ones. */
+/** Stores rows of a version's training; replaces earlier ones. */
 export async function writeSample(
   database: Queryable,
   model: string,

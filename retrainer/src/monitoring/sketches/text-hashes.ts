@@ -1,6 +1,6 @@
 import { TextTable } from '@hotloop/model/features/flat-rows.ts';
 
-/** Numbers texts by a hash of 24 bits (FNV-1a), which float32 holds exactly: the same in every process, and nothing is kept. */
+/** Maps texts to a 24-bit hash (FNV-1a), which float32 represents exactly. The same in every process, without stored state. */
 export class TextHashes extends TextTable {
   override placeOf(text: string): number {
     let hash = 0x811c9dc5;

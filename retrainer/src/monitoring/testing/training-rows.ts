@@ -1,7 +1,7 @@
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import type { TrainedRows } from '../keep-baseline.ts';
 
-/** Rows of one number and a category of two, the second for every fifth row. */
+/** Rows of one number and one of two categories, the second in every fifth row. */
 export function trainingRows(rows: number): TrainedRows {
   const random = new SeededRandom(77);
   const features = new Float32Array(rows * 3);

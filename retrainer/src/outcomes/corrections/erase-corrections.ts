@@ -1,4 +1,4 @@
-import { type Eraser, isTelling, quotedIn } from '@hotloop/platform/ports/erasure.ts';
+import { type Eraser, isDistinctive, quotedIn } from '@hotloop/platform/ports/erasure.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 
 /** Erases corrections of the entity's predictions, and what an upload quotes of its id. The uploads themselves stay. */
@@ -10,7 +10,7 @@ export function correctionEraser(database: Queryable): Eraser {
       const { rowCount } = await database.query(
         `DELETE FROM correction WHERE prediction_id = ANY($1::uuid[]) OR ($2 = 'item' AND item = $3)
            OR ($4 AND (value = to_jsonb($3::text) OR note = $3))`,
-        [predictions, kind, id, isTelling(id)],
+        [predictions, kind, id, isDistinctive(id)],
       );
       await database.query(
         `UPDATE correction_upload SET problems = '[]' WHERE position($1 IN problems::text) > 0`,
