@@ -26,7 +26,7 @@ interface Result {
 async function closeTheLoop(args: readonly string[]): Promise<Result> {
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-loop-'));
   try {
-    const command = [MAIN, '--once', '--json', '--folder', folder, ...args];
+    const command = [MAIN, '--once', '--json', '--free-ports', '--folder', folder, ...args];
     const { stdout, stderr } = await new Promise<{ stdout: string; stderr: string }>((resolve) => {
       execFile(process.execPath, command, { cwd: ROOT }, (_error, stdout, stderr) =>
         resolve({ stdout, stderr }),
@@ -34,7 +34,9 @@ async function closeTheLoop(args: readonly string[]): Promise<Result> {
     });
     const last = stdout.trimEnd().split('\n').at(-1) ?? '';
     if (!last.startsWith('{')) throw new Error(`it printed no result:\n${stderr}`);
-    return JSON.parse(last) as Result;
+    const result = JSON.parse(last) as Result;
+    if (result.reason !== undefined) throw new Error(`${result.reason}\n${stderr}`);
+    return result;
   } finally {
     await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
@@ -61,15 +63,16 @@ function expectClosedLoop(result: Result): void {
   expect(result.elapsed_s).toBeLessThan(180);
 }
 
-describe('the whole loop on real parts', { timeout: TIMEOUT_MS }, () => {
+// Most of a demonstration is waiting for visitors, so both run at the same time.
+describe.concurrent('the whole loop on real parts', { timeout: TIMEOUT_MS }, () => {
   it('learns a better version from what simulated visitors do, and swaps it in without a failed request', async () => {
     expectClosedLoop(await closeTheLoop(['--seed', '3']));
   });
 
-  it('learns a better version from real sessions replayed in time order', async (context) => {
+  it('learns a better version from real sessions replayed in time order, in a single process', async (context) => {
     if (!existsSync(SESSIONS))
       context.skip('the sessions of the UCI repository are not beside this checkout');
-    const result = await closeTheLoop(['--data', SESSIONS]);
+    const result = await closeTheLoop(['--single', '--data', SESSIONS]);
     expectClosedLoop(result);
     // What a plain logistic regression reaches on the same months: version 1's share of the year, and all of it.
     expect(result.versions[0]!.auc).toBeGreaterThanOrEqual(0.852);

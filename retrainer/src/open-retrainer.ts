@@ -10,16 +10,16 @@ import type { MailSettings } from './monitoring/notify/send-email.ts';
 import type { Databases } from './outcomes/sql/read-sql-outcomes.ts';
 import { type Retrainer, startRetrainer } from './service.ts';
 
-/** Where the console is built, beside this package. */
+/** The console's built files, beside this package. */
 const CONSOLE_FOLDER = fileURLToPath(new URL('../../console/dist', import.meta.url));
 
-/** Collecting a dataset reads for as long as this; everything else is far quicker. */
+/** Limit of the reads that collect a dataset; everything else is much faster. */
 export const RETRAINER_QUERY_TIMEOUT_MS = 120_000;
 
 /**
- * Opens the retrainer out of its settings; the foundation's `closing` closes it.
+ * Opens the retrainer with its settings; the foundation's `closing` closes it.
  *
- * @param databases addresses of databases that outcomes are read from, by the name of their variable.
+ * @param databases addresses of the databases with outcomes, by the name of their variable.
  */
 export async function openRetrainer(
   settings: RetrainerSettings,
@@ -90,13 +90,13 @@ function oidcOf(settings: RetrainerSettings, { issuer }: Foundation): OidcLoginS
   };
 }
 
-/** Between processes that encrypt, a person asks by the command line or an application instead. */
+/** The console cannot ask for predictions if processes encrypt their connections; the command line can. */
 function frontDoorOf(
   { HOTLOOP_FRONT_DOOR: predictions, HOTLOOP_INFERENCE_HTTP: inference }: RetrainerSettings,
   { tls, apiKey }: Foundation,
 ): FrontDoor | null {
   if (predictions === undefined || inference === undefined || tls !== undefined) return null;
-  // The command line reads the same variable as a URL; one environment may serve both.
+  // The command line reads the same variable as a URL, and both may share one environment.
   const bare = (address: string) => address.replace(/^http:\/\//, '').replace(/\/$/, '');
   return { predictions: bare(predictions), inference: bare(inference), apiKey };
 }

@@ -37,7 +37,7 @@ describe('the retrainer', () => {
     );
     expect(steps.at(-1)).toMatchObject({ state: 'live', toVersion: 1, generation: 1 });
 
-    // What decides is x alone; the untrained model knows nothing of it.
+    // The label depends on x alone; the untrained model does not know that.
     const rows = Array.from({ length: 200 }, (_, index) => [
       Math.sin(index * 7.3) * 2,
       Math.cos(index * 3.1),
@@ -65,7 +65,7 @@ describe('the retrainer', () => {
     expect(asked).toMatchObject({ created: true });
     expect(repeated).toEqual({ ...(asked as object), created: false });
     const { runId } = asked as { runId: string };
-    // Training has the lowest priority: on a busy machine it takes its time.
+    // Training has the lowest priority, so it may take long on a busy machine.
     const seen = (await all(jobs.WatchRun({ runId }, withDeadline(170_000)))) as Run__Output[];
     const ended = seen.at(-1);
     expect(ended).toMatchObject({ state: 'succeeded', parentVersion: 1, version: 2, examples: 200 });

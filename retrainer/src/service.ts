@@ -50,12 +50,12 @@ import { scoreInProcess } from './training/evaluator-process.ts';
 import { trainInProcess } from './training/trainer-process.ts';
 
 export interface RetrainerOptions {
-  /** host:port; port 0 takes a free one. */
+  /** host:port; port 0 selects a free one. */
   readonly listen: string;
   readonly drainMs: number;
-  /** Without it nothing is served over HTTP. */
+  /** Without it there is no HTTP server. */
   readonly http?: HttpOptions;
-  /** The console's built files, and the secret of its sessions. Without it HTTP serves the API alone. */
+  /** The console's built files, and the secret of its sessions. Without it HTTP serves only the API. */
   readonly console?: {
     readonly folder: string;
     readonly sessionSecret?: string | undefined;
@@ -64,32 +64,32 @@ export interface RetrainerOptions {
   };
   /** The Redis of the run queue; must be noeviction. */
   readonly queueUrl: string;
-  /** Separates deployments that share the queue's Redis, and outcome groups that share Kafka. */
+  /** Separates deployments that share the queue's Redis, and consumer groups for outcomes that share Kafka. */
   readonly deployment?: string;
   /** Without them no outcomes are read from Kafka. */
   readonly kafkaBrokers?: readonly string[];
-  /** A tracking server of MLflow that ended runs are exported to. */
+  /** An MLflow tracking server to which ended runs are exported. */
   readonly mlflowUrl?: string;
-  /** Training runs at once; 0 leaves them to other retrainers. */
+  /** Number of concurrent training runs; 0 leaves them to other retrainers. */
   readonly trainers?: number;
   readonly maxModelBytes?: number;
-  /** Where predictions are answered; the console asks for a first one. */
+  /** Address of the preprocessor; the console sends a first prediction to it. */
   readonly frontDoor?: FrontDoor | null;
-  /** Addresses of databases that outcomes are read from, by the name of their variable. */
+  /** Addresses of databases with outcomes, by the name of their variable. */
   readonly databases?: Databases;
   readonly promotion?: Partial<PromotionOptions>;
   readonly leaseMs?: number;
   readonly trainTimeoutMs?: number;
-  /** How long a run waits for predictions that labels name and that are not in Postgres yet. */
+  /** How long a run waits for predictions that have labels but are not in Postgres yet. */
   readonly labelWaitMs?: number;
   /** False leaves monitoring to other retrainers. Default true. */
   readonly monitors?: boolean;
   readonly monitoring?: Partial<MonitoringOptions>;
-  /** Where the programs are that training.trainer may name. Without it none is run. */
+  /** Folder of the programs that training.trainer may name. Without it no program is run. */
   readonly external?: ExternalOptions;
-  /** Bundles that land there are registered. */
+  /** Bundles that appear there are registered. */
   readonly watched?: ObjectStore;
-  /** Without it alarms by e-mail wait. */
+  /** Without it, alarms by e-mail wait. */
   readonly mail?: MailSettings;
 }
 
@@ -97,8 +97,8 @@ export interface RetrainerOptions {
 export interface RetrainerAdapters {
   readonly pool: Pool;
   /**
-   * Listened on for what open pages of the console should show, and where processes that join datasets connect to. Without it
-   * pages do not change by themselves, and datasets are joined in this process.
+   * Used to listen for changes that open pages of the console should show, and by the processes that join datasets. Without it,
+   * pages do not update by themselves, and datasets are joined in this process.
    */
   readonly databaseUrl?: string;
   readonly registry: RegistryReader;
@@ -115,11 +115,11 @@ export interface RetrainerAdapters {
 
 export interface Retrainer extends AsyncDisposable {
   readonly address: string;
-  /** host:port of HTTP as bound; empty when none is served. */
+  /** host:port of HTTP as bound; empty without an HTTP server. */
   readonly httpAddress: string;
-  /** Takes outcomes by direct call, for a preprocessor in the same process. */
+  /** Accepts outcomes by direct call, for a preprocessor in the same process. */
   readonly feedback: FeedbackPort;
-  /** Resolves when every outcome topic declared now is being read; at once without Kafka. */
+  /** Resolves when every outcome topic that is now declared is being read; at once without Kafka. */
   outcomesJoined(timeoutMs: number): Promise<void>;
 }
 
@@ -134,18 +134,18 @@ const DEFAULTS = {
   monitors: true,
 } as const;
 
-/** How often the watched prefix is looked at. */
+/** Interval between passes over the watched prefix. */
 const WATCH_MS = 5_000;
 
 const MLFLOW_MS = 10_000;
 
-/** Metadata of a push travels in small chunks; this bounds what one message may hold. */
+/** Maximum size of a message; a push is sent in small chunks. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Starts the retrainer; serves when it resolves. Reading outcomes begins behind it. Disposal, or the signal, drains the
- * server, leaves the topics, gives runs at work back, and closes what it opened, in reverse order. Rejects
- * FAILED_PRECONDITION for a queue Redis that may evict jobs, UNAVAILABLE for one that is away.
+ * Starts the retrainer; it serves when this resolves, and starts to read outcomes afterwards. Disposal, or the signal, drains the
+ * server, leaves the topics, gives running runs back, and closes everything in reverse order. Rejects
+ * FAILED_PRECONDITION for a queue Redis that may evict jobs, UNAVAILABLE for one that cannot be reached.
  */
 export async function startRetrainer(
   options: RetrainerOptions,

@@ -20,6 +20,8 @@ export interface StageOptions {
   readonly single: boolean;
   /** Used only by the demonstration, which starts from scratch each time. */
   readonly folder: string;
+  /** Any free ports. Otherwise the usual ones, as far as they are free when it starts. */
+  readonly freePorts: boolean;
   /** Contains unpacked system packages. */
   readonly cacheDir: string;
   readonly addresses: BackingAddresses;
@@ -52,7 +54,7 @@ export async function openStage(options: StageOptions, signal: AbortSignal): Pro
       fresh: true,
       console: true,
       single: options.single,
-      ports: localPorts((port) => ({ preferably: port })),
+      ports: localPorts((port) => (options.freePorts ? 'any' : { preferably: port })),
       addresses: options.addresses,
       environment: options.environment,
       say,

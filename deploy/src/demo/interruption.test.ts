@@ -34,7 +34,7 @@ interface Running {
 
 async function startDemo(args: readonly string[] = []): Promise<Running & AsyncDisposable> {
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-interrupted-'));
-  const child = spawn(process.execPath, [MAIN, '--folder', folder, ...args], {
+  const child = spawn(process.execPath, [MAIN, '--free-ports', '--folder', folder, ...args], {
     // The folder's name in the environment marks every process that is started below.
     env: { PATH: process.env.PATH, TMPDIR: folder },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -84,7 +84,7 @@ describe.runIf(process.platform === 'linux')('a running demonstration', { timeou
   it('tells a second start who runs and how to stop it, and outlives no kill -9', async () => {
     await using demo = await startDemo();
     await demo.said('version 1 of product-ranker is live');
-    const second = spawn(process.execPath, [MAIN, '--folder', demo.folder], {
+    const second = spawn(process.execPath, [MAIN, '--free-ports', '--folder', demo.folder], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let talk = '';

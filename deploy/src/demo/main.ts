@@ -22,6 +22,7 @@ interface Flags {
   readonly seed: number;
   readonly rate: number;
   readonly folder: string;
+  readonly freePorts: boolean;
 }
 
 const say = (line: string) => process.stderr.write(`hotloop: ${line}\n`);
@@ -45,6 +46,7 @@ function readFlags(): Flags {
     .option('--seed <number>', 'what the built-in shop and the first training follow from', wholeNumber(0), 1)
     .option('--rate <number>', 'predictions per second', wholeNumber(1), 250)
     .option('--folder <path>', 'where it keeps its files while it runs', join(STATE, 'demo'))
+    .option('--free-ports', 'any free ports instead of the usual ones, to run several at once', false)
     .parse()
     .opts<Flags>();
 }
@@ -81,6 +83,7 @@ async function main(): Promise<number> {
         single: flags.single,
         perSecond: flags.rate,
         folder: flags.folder,
+        freePorts: flags.freePorts,
         cacheDir: join(STATE, 'cache'),
         addresses: backingAddresses(process.env),
         environment: serviceEnvironment(process.env),

@@ -7,20 +7,20 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
 import { readFromHere, TRANSACTION_COLUMNS } from '../monitoring/reading-position.ts';
 
-/** What a backup is made of and restored into. */
+/** The stores that a backup reads and a restore writes. */
 export interface BackupSources {
   readonly pool: Pool;
   /** Bundles, datasets and the archive. */
   readonly store: ObjectStore;
 }
 
-/** Written last: a folder without it is no complete backup. */
+/** Written last: a folder without it is not a complete backup. */
 const DESCRIPTION = 'backup.json';
 const FORMAT = 1;
 
 const backupSchema = z.object({
   format: z.literal(FORMAT),
-  /** The moment that the tables show. */
+  /** The time whose state the tables have. */
   at: z.string(),
   database: tableCopySchema,
   objects: z.array(z.object({ key: z.string(), bytes: z.number() })),
@@ -28,10 +28,10 @@ const backupSchema = z.object({
 export type Backup = z.output<typeof backupSchema>;
 
 /**
- * Copies Postgres and the store into an empty folder, while everything runs. The tables show one moment. Objects are copied
- * after it, and are written before the rows that name them: so every object that a row names is there. Not included: Redis
- * (rebuilt from the archive), Kafka, and what nodes have not yet shipped from their journals. Throws FAILED_PRECONDITION for
- * a folder that holds a backup.
+ * Copies Postgres and the store into an empty folder, while everything runs. All tables are read in one snapshot. Objects are copied
+ * after it; an object is always written before the row that names it, so every named object is in the backup. Not included: Redis
+ * (rebuilt from the archive), Kafka, and rows that nodes have not yet shipped from their journals. Throws FAILED_PRECONDITION for
+ * a folder that contains a backup.
  */
 export async function makeBackup({ pool, store }: BackupSources, folder: string): Promise<Backup> {
   const description = join(folder, DESCRIPTION);
@@ -63,8 +63,8 @@ export async function makeBackup({ pool, store }: BackupSources, folder: string)
 }
 
 /**
- * Puts a backup back: objects first, then all tables in one transaction. The database must have been migrated. Throws
- * FAILED_PRECONDITION where the database holds models already, unless `replace` says that they go; INVALID_ARGUMENT for a folder
+ * Restores a backup: objects first, then all tables in one transaction. The database must have been migrated. Throws
+ * FAILED_PRECONDITION if the database already contains models, unless `replace` is set; INVALID_ARGUMENT for a folder
  * without a complete backup.
  */
 export async function restoreBackup(

@@ -15,33 +15,33 @@ import { correctionEraser } from '../outcomes/corrections/erase-corrections.ts';
 import { outcomeEraser } from '../outcomes/erase-outcomes.ts';
 import { versionsTrainedOn } from '../registry/version-store.ts';
 
-/** Where an entity leaves traces. The services' own erasers are wired in by the command: services do not import each other. */
+/** Everything that may contain an entity's data. The command passes in the erasers of other services, because services do not import each other. */
 export interface ForgetStores {
   readonly pool: Pool;
   readonly store: ObjectStore;
   readonly findPredictions: (entity: Entity) => Promise<string[]>;
-  /** Of the other services, in the order in which they work. Whatever finds predictions again comes last. */
+  /** Erasers of the other services, in the order in which they run. The one that deletes predictions comes last, so that a repetition after a failure still finds them. */
   readonly erasers: readonly Eraser[];
 }
 
 export interface Forgotten {
-  /** How many rows, keys or events went, by what they are. */
+  /** Number of erased rows, keys or events, by kind. */
   readonly erased: Readonly<Record<string, number>>;
-  /** Files in which the entity's predictions were: they are removed, their description stays. */
+  /** Datasets that contained the entity's predictions: their files are removed, their descriptions stay. */
   readonly datasets: readonly string[];
-  /** What was trained on them, and still serves what it learned. */
+  /** Versions that were trained on these datasets. */
   readonly versions: readonly { readonly model: string; readonly version: number }[];
-  /** Results of batches that could not be reached. */
+  /** Results of batches that could not be erased. */
   readonly unreachable: readonly string[];
-  /** Topics of models, which keep messages until their retention ends. */
+  /** Topics of models; their messages stay until Kafka's retention ends. */
   readonly topics: readonly string[];
 }
 
 /**
- * Erases an entity (such as user 42) wherever Hotloop keeps it, each module its own part, and writes a ledger row that says how much
- * went, without the id. Datasets that are collected later do not hold it, because they are made from the log. Versions that were
- * trained on it are listed: whether they are retrained is for a person to decide. May be repeated, also after it failed half-way. What
- * nodes have not shipped yet is not found: repeat it after a minute.
+ * Erases an entity (such as user 42) wherever Hotloop stores it, each module its own part, and writes a ledger row with the counts,
+ * without the id. Later datasets do not contain it, because they are collected from the log. Versions that were trained on it
+ * are listed, so that a person can decide whether to retrain. It may be repeated, also after a failure. Rows that nodes have not
+ * shipped yet are not found: repeat it after a minute.
  */
 export async function forgetEntity(
   stores: ForgetStores,

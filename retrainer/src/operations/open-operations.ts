@@ -19,18 +19,18 @@ const settingsSchema = z.object({
   HOTLOOP_TLS_CERT: z.string().min(1).optional(),
 });
 
-/** The stores of a Hotloop, for the commands that work on them directly. Disposing closes the connections. */
+/** The stores of one installation, for commands that access them directly. Disposing closes the connections. */
 export interface Operations extends AsyncDisposable {
   readonly pool: Pool;
   readonly store: ObjectStore;
   /** The store's folder; undefined for a bucket. */
   readonly folder: string | undefined;
-  /** Brings an empty database to the newest schema. */
+  /** Migrates the database to the newest schema. */
   migrate(): Promise<void>;
-  /** Lends a connection to the cache. Throws INVALID_ARGUMENT where REDIS_CACHE_URL is not set. */
+  /** Opens a connection to the cache for one call. Throws INVALID_ARGUMENT if REDIS_CACHE_URL is not set. */
   withCache<T>(use: (redis: RedisClient) => Promise<T>): Promise<T>;
   readonly redis: Readonly<Record<'cache' | 'queue', () => Promise<void>>>;
-  /** The topics of Kafka; undefined where no broker is set. */
+  /** The topics of Kafka; undefined if no broker is set. */
   readonly topics: (() => Promise<readonly string[]>) | undefined;
   /** File of the TLS certificate. */
   readonly certificate: string | undefined;
@@ -43,7 +43,7 @@ export function openOperations(environment: Environment): Operations {
   const closing = new Closing(log);
   const pool = closing.use(
     'Postgres',
-    // No query timeout: pg never clears its timer for a COPY, which would keep the command from ending until the timeout.
+    // No query timeout: pg never clears its timer for a COPY, and the command could not end before the timeout.
     openPool(settings.DATABASE_URL, { max: 2, queryTimeoutMs: 0, application: 'hotloop', log }),
   );
   const store = openObjectStore(settings.HOTLOOP_STORE);

@@ -50,7 +50,7 @@ describe('a backup', () => {
     await using into = await openStores();
     await using place = await folder();
     await used(from);
-    // As far as a database that was used for long.
+    // Positions as in a database that was used for a long time.
     await from.pool.query('UPDATE monitor_position SET ingested = 1000000000000');
     await makeBackup({ pool: from.pool, store: from.objects }, place.path);
     await restoreBackup({ pool: into.pool, store: into.objects }, place.path);
@@ -76,7 +76,7 @@ describe('a backup', () => {
         )
       ).rows[0]?.n;
     expect(await unread()).toBe(0);
-    // Sequences go on where they were, and nothing that existed is given twice.
+    // Sequences continue where they were, so no number is given twice.
     await label(
       into,
       'c',
@@ -85,7 +85,7 @@ describe('a backup', () => {
     );
     const { rows } = await into.pool.query('SELECT count(DISTINCT sequence)::integer AS n FROM outcome');
     expect(rows).toEqual([{ n: 3 }]);
-    // The monitor goes on with what comes next, whatever number the other database had come to.
+    // The monitor continues with new rows, whatever transaction number the other database had reached.
     expect(await unread()).toBe(1);
   });
 

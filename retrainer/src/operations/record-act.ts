@@ -1,7 +1,7 @@
 import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
 import { appendLedger, type LedgerAction } from '../ledger/ledger.ts';
 
-/** Writes what an operator did into the ledger; `detail` holds no secrets. */
+/** Records an operator's action in the ledger; `detail` must not contain secrets. */
 export async function recordAct(
   pool: Pool,
   action: LedgerAction,

@@ -8,11 +8,11 @@ import { ITEM_KEY, type OutcomeEvent } from '../datasets/join.ts';
 
 const MAX_ID = 200;
 const MAX_KEY = 500;
-/** Postgres keeps years 4713 BC to 294276 AD; an outcome of another age than this is a mistake. */
+/** Postgres supports the years 4713 BC to 294276 AD; an outcome outside this narrower range is a mistake. */
 const EARLIEST_MS = Date.UTC(1970, 0, 1);
 const LATEST_AHEAD_MS = 24 * 3_600_000;
 
-/** An outcome as reported, before anything of it is believed. */
+/** An outcome as reported, not validated yet. */
 export interface ReportedOutcome {
   readonly id: string;
   readonly source: string;
@@ -25,14 +25,14 @@ export interface ReportedOutcome {
   readonly occurredAt: string;
 }
 
-/** An outcome that fits its model, ready to be kept. */
+/** A validated outcome, ready to be stored. */
 export interface AcceptedOutcome extends OutcomeEvent {
   readonly model: string;
 }
 
 /**
- * Checks a report against its model's manifest. Keeps of the keys only the declared ones, and `item`. Whether the
- * prediction exists is not asked: its row may arrive later. Throws INVALID_ARGUMENT naming the field and the reason.
+ * Validates a report against its model's manifest. Of the keys, only the declared ones and `item` are kept. Whether the
+ * prediction exists is not checked, because its row may arrive later. Throws INVALID_ARGUMENT naming the field and the reason.
  */
 export function acceptOutcome(
   report: ReportedOutcome,
@@ -108,8 +108,8 @@ function timeOf(text: string, now: number): number {
 }
 
 /**
- * Whether Postgres can hold every text in it. One that it cannot hold would fail the statement that keeps its
- * neighbours, and a topic would offer the same batch again for ever.
+ * Whether Postgres can store every text of the outcome. Otherwise the statement for the whole batch would fail, and the same
+ * batch would be delivered by its topic forever.
  */
 function isStorable(value: unknown): boolean {
   if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed();

@@ -1,7 +1,7 @@
 import type { FeedbackPort } from '@hotloop/platform/ports/feedback.ts';
 import { type OutcomeDependencies, recordOutcomes } from './record-outcomes.ts';
 
-/** The feedback port within one process; over gRPC it is FeedbackService. */
+/** The feedback port within one process; FeedbackService is the same over gRPC. */
 export function directFeedback(dependencies: OutcomeDependencies): FeedbackPort {
   return {
     recordOutcomes: (items) =>

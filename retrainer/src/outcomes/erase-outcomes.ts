@@ -1,7 +1,7 @@
 import { type Eraser, isDistinctive, jsonTextsOf, quotedIn } from '@hotloop/platform/ports/erasure.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 
-/** Erases outcomes of the entity's predictions, with its key, or with its id as an attribute; and where a source quotes it. */
+/** Erases outcomes of the entity's predictions, with its key, or with its id as an attribute; and errors of SQL sources that quote the id. */
 export function outcomeEraser(database: Queryable): Eraser {
   return {
     what: 'outcomes',

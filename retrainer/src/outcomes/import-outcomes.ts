@@ -8,24 +8,24 @@ const MOST_PROBLEMS = 20;
 
 export interface OutcomeFile {
   readonly sha256: string;
-  /** The column that holds what happened. */
+  /** The column with the outcome's value. */
   readonly label: string;
-  /** The column that holds when, in RFC 3339; null where there is none. */
+  /** The column with the time, in RFC 3339; null if there is none. */
   readonly at: string | null;
 }
 
 export interface ImportedOutcomes {
   readonly accepted: number;
-  /** Rows that were reported before; a file that is sent twice counts once. */
+  /** Rows that were already reported; a file that is sent twice counts once. */
   readonly duplicates: number;
   readonly refused: number;
-  /** The first refused rows, each with its line. */
+  /** The first refused rows, with their lines. */
   readonly problems: readonly string[];
 }
 
 /**
  * Reports a file of outcomes that name predictions (`prediction_id`; `item` for a candidate of a ranking). A row's id is its column `id`,
- * else the file's digest and the line. Rows that cannot be used are told by their line, and do not refuse the others.
+ * else the file's digest and the line. Invalid rows are reported with their line; the others are accepted.
  */
 export async function importOutcomes(
   rows: AsyncIterable<TableRow>,

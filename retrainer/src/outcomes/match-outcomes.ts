@@ -6,7 +6,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { ModelRules } from './model-rules.ts';
 import { modelsWaiting, settleOutcomes } from './waiting-outcomes.ts';
 
-/** Looking for matches may take this share of the time, however many outcomes wait. */
+/** Matching may use at most this share of the time, however many outcomes wait. */
 const DUTY = 0.1;
 const LOOK_EVERY_MS = 500;
 
@@ -18,8 +18,8 @@ export interface MatchDependencies {
 }
 
 /**
- * Matches waiting outcomes with the predictions that have come since, in batches, until disposal. Any number of retrainers may do
- * it beside each other. The counters it keeps are what the loop's state shows.
+ * Matches waiting outcomes with predictions that have arrived since, in batches, until disposal. Any number of retrainers may do
+ * it at the same time. It maintains the counters of the loop's state.
  */
 export function startMatching({ pool, rules, clock, log }: MatchDependencies): AsyncDisposable {
   const stop = new AbortController();
@@ -52,7 +52,7 @@ export function startMatching({ pool, rules, clock, log }: MatchDependencies): A
   };
 }
 
-/** A model that was deleted, or is not in the snapshot yet, has no window: its outcomes match nothing. */
+/** A model that was deleted, or is not in the snapshot yet, has no window, so its outcomes match nothing. */
 function windowOf(model: string, rules: ModelRules): number {
   try {
     return durationMs(rules.of(model).manifest.outcome.window);

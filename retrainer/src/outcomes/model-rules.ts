@@ -9,21 +9,21 @@ export interface ModelRule {
   readonly rule: LabelRule;
 }
 
-/** The manifest that speaks for a model: the live version's, else the newest's. */
+/** A model's current manifest: the live version's, else the newest version's. */
 export function currentManifest(model: ModelRecord): Manifest | undefined {
   const newest = Math.max(...model.versions.keys());
   return model.versions.get(model.liveVersion ?? newest)?.manifest;
 }
 
-/** How each registered model's outcomes are read. Expressions are compiled once for each manifest. */
+/** The rules for reading each registered model's outcomes. Expressions are compiled once per manifest. */
 export interface ModelRules {
   /** Throws NOT_FOUND for a model that is not registered. */
   of(model: string): ModelRule;
-  /** The models whose outcomes come from a topic. */
+  /** Models that read outcomes from this topic. */
   ofTopic(topic: string): readonly ModelRule[];
-  /** All topics that any model takes outcomes from, sorted. */
+  /** All outcome topics, sorted. */
   topics(): readonly string[];
-  /** The models whose outcomes are read by SQL. */
+  /** Models whose outcomes are read by SQL. */
   sqlSources(): readonly (readonly [ModelRule, SqlOutcomes])[];
 }
 

@@ -19,7 +19,7 @@ const purchases = (name: string, topic: string) =>
     `outcome: {from: "kafka:${topic}", join: [user], positive: "event.type == 'purchase'", otherwise: 0}\n`,
   );
 
-/** A store that can be taken away and brought back. */
+/** A store that can be made unavailable. */
 function interruptible(stores: Stores) {
   const state = { away: false, attempts: 0 };
   const database: OutcomeDependencies['database'] = Object.assign(Object.create(stores.pool), {
@@ -114,7 +114,7 @@ describe('outcomes on a topic', () => {
     expect(aside.rows[0]!.value.toString()).toBe(malformed[0]);
     expect(aside.rows[2]).toMatchObject({ value: Buffer.from([0xff, 0xfe, 0x00]), headers: { trace: 't' } });
 
-    // The store goes away: nothing is lost, and nothing is committed before it stands in Postgres.
+    // While the store is unavailable, nothing is lost, and nothing is committed before it is in Postgres.
     state.away = true;
     state.attempts = 0;
     await producer.send(topic, [{ value: cloudEvent('e5', { user: 'u5' }) }, { value: 'torn' }]);
@@ -126,7 +126,7 @@ describe('outcomes on a topic', () => {
       BOUND_MS,
     );
 
-    // A model registered later brings its topic with it, and reads what stands there already.
+    // A model registered later adds its topic, and reads the messages that are already there.
     await producer.send(second, [{ value: cloudEvent('e6', { user: 'u6' }) }]);
     await push(stores, purchases('later', second), linearModel());
     await eventually(async () => (await count(stores, 'outcome')) === 5, BOUND_MS);

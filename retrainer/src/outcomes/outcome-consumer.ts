@@ -13,20 +13,20 @@ const STOP_MS = 5_000;
 
 export interface OutcomeConsumerOptions {
   readonly brokers: readonly string[];
-  /** Groups are named after it and the topic; retrainers of one deployment share it. */
+  /** Prefix of consumer groups, followed by the topic; the same for all retrainers of a deployment. */
   readonly groupPrefix: string;
   readonly log: Log;
 }
 
 export interface OutcomeConsumers extends AsyncDisposable {
-  /** Resolves when every topic declared now is being read. */
+  /** Resolves when every topic that is declared at the time of the call is being read. */
   joined(timeoutMs: number): Promise<void>;
 }
 
 /**
- * Reads the outcome topics of all registered models, one consumer for each topic, and follows the registry: a topic is
- * begun when a model declares it and left when none does any more. A message is committed only after its outcomes
- * stand in Postgres, so while that is away they wait on the topic. A malformed one becomes a dead letter with its bytes.
+ * Reads the outcome topics of all registered models, one consumer per topic, and follows the registry: it starts to read a
+ * topic when a model declares it, and stops when none does. A message is committed only after its outcomes are in Postgres, so
+ * messages wait on the topic while Postgres is unavailable. A malformed message becomes a dead letter with its bytes.
  */
 export function startOutcomeConsumers(
   dependencies: OutcomeDependencies,
@@ -84,7 +84,7 @@ function startTopic(
           if (fresh.has(reportKey(outcome))) traceOutcome(dependencies.tracing, outcome);
       },
       async keepDeadLetter(raw, error) {
-        // A model pushed a moment ago may be the one the message means: look again before it becomes a dead letter.
+        // The model may have been pushed a moment ago: look again before the message becomes a dead letter.
         await registry.refresh(AbortSignal.timeout(2_000)).catch(() => undefined);
         const late = tryAgain(() => readAccepted(raw, dependencies, clock));
         if (late) return void (await insertOutcomes(database, late));
@@ -105,7 +105,7 @@ function tryAgain<T>(read: () => T): T | null {
   }
 }
 
-/** One outcome for the model that the message names, else one for each model that declares the topic. */
+/** One outcome for the model that the message names, or one for each model that declares the topic. */
 function readAccepted(
   raw: RawMessage,
   { rules }: OutcomeDependencies,
@@ -115,12 +115,12 @@ function readAccepted(
   const targets = message.model === '' ? rules.ofTopic(raw.topic) : [rules.of(message.model)];
   if (targets.length === 0)
     throw new HotloopError('NOT_FOUND', 'no registered model takes its outcomes from this topic');
-  // Without its own time an event happened when it was written to the topic, however late it is read.
+  // An event without a time gets the time when it was written to the topic.
   const arrivedAt = raw.timestampMs > 0 ? raw.timestampMs : clock.now();
   return targets.flatMap((target) => acceptUnlessBesideThePoint(message.report, target, arrivedAt));
 }
 
-/** On a topic of many kinds of events, one that gives no label need not carry the join keys either. */
+/** On a topic with several event types, an event that gives no label does not need the join keys. */
 function acceptUnlessBesideThePoint(
   report: ReportedOutcome,
   { manifest, rule }: ModelRule,

@@ -5,7 +5,7 @@ import type { ReportedOutcome } from './accept-outcome.ts';
 const MAX_BYTES = 1024 * 1024;
 const MAX_FIELDS = 1000;
 
-/** An outcome as it stands on a topic, with the model it names or an empty text. */
+/** An outcome as read from a topic, with the model that it names or an empty text. */
 export interface OutcomeMessage {
   readonly model: string;
   readonly report: ReportedOutcome;
@@ -34,7 +34,7 @@ export function readOutcomeMessage(value: Uint8Array | null, topic: string): Out
     report: {
       id,
       source: `kafka:${topic}`,
-      // A field of that name may mean something else in the sender's events.
+      // A field with this name may have another meaning in the sender's events.
       kind: kind === 'label' || kind === 'retract' ? kind : '',
       predictionId: text(data, 'prediction_id'),
       keys: keysOf(data.keys === undefined ? data : record(data.keys, 'data.keys')),

@@ -4,7 +4,7 @@ import { fromPostgresError, type PoolClient, type Queryable } from '@hotloop/pla
 import type { OutcomeEvent } from '../datasets/join.ts';
 import type { AcceptedOutcome } from './accept-outcome.ts';
 
-// Input: a JSON list of outcomes. Effect: one row for each that is not there yet. Output: those that were new.
+// Input: a JSON list of outcomes. Effect: inserts those that do not exist. Output: the new ones.
 const INSERT = `
   INSERT INTO outcome (id, model, source, kind, prediction_id, keys, value, attributes, occurred_at)
   SELECT id, model, source, kind, prediction_id, keys, value, attributes, to_timestamp(occurred_ms / 1000.0)
@@ -21,7 +21,7 @@ export function reportKey(report: { model: string; source: string; id: string })
   return JSON.stringify([report.model, report.source, report.id]);
 }
 
-/** Keeps reports in one statement, each once. Returns the `reportKey` of those that were new. All or none. */
+/** Stores reports in one statement, each once; all or none. Returns the `reportKey` of the new ones. */
 export async function insertOutcomes(
   database: Queryable,
   outcomes: readonly AcceptedOutcome[],
@@ -53,7 +53,7 @@ export async function insertOutcomes(
   }
 }
 
-/** The newest sequence number that any report of the model has; 0 without one. */
+/** The newest sequence number of the model's reports; 0 without reports. */
 export async function outcomeCut(database: Queryable, model: string): Promise<number> {
   const { rows } = await database.query<{ cut: string }>(
     'SELECT coalesce(max(sequence), 0) AS cut FROM outcome WHERE model = $1',
@@ -62,24 +62,24 @@ export async function outcomeCut(database: Queryable, model: string): Promise<nu
   return Number(rows[0]?.cut ?? 0);
 }
 
-/** A report with the number of its arrival. */
+/** A report with its sequence number. */
 export interface StoredOutcome extends OutcomeEvent {
   readonly sequence: number;
 }
 
-/** Which reports can be about some predictions. */
+/** Selects the reports that can concern certain predictions. */
 export interface OutcomesWanted {
   readonly model: string;
-  /** The newest sequence number that counts. */
+  /** The last sequence number that is read. */
   readonly cut: number;
-  /** Reports that name a prediction from the first to the last of these ids, inclusive. */
+  /** Reports that name a prediction between these ids, inclusive. */
   readonly firstId: string;
   readonly lastId: string;
-  /** Reports with keys that happened between these times; null where the model declares no keys. */
+  /** Reports with join keys whose event was between these times; null if the model declares no keys. */
   readonly keyed: readonly [fromMs: number, toMs: number] | null;
 }
 
-/** Reads reports through COPY, in the order of no field. */
+/** Reads reports through COPY, in no particular order. */
 export async function readOutcomesOf(client: PoolClient, wanted: OutcomesWanted): Promise<StoredOutcome[]> {
   const { model, cut, firstId, lastId, keyed } = wanted;
   const where = `model = ${client.escapeLiteral(model)} AND sequence <= ${Number(cut)}`;
@@ -99,7 +99,7 @@ export async function readOutcomesOf(client: PoolClient, wanted: OutcomesWanted)
   return outcomes;
 }
 
-/** How many reports of a model, up to a cut, happened at or after a moment. */
+/** Number of a model's reports, up to a sequence number, whose event was at or after a given time. */
 export async function countOutcomes(
   database: Queryable,
   model: string,
@@ -128,7 +128,7 @@ function outcomeOf(row: BinaryRow): StoredOutcome {
   };
 }
 
-/** Whether anything was ever reported about a model. */
+/** Whether a model has any report. */
 export async function hasOutcomes(database: Queryable, model: string): Promise<boolean> {
   const { rows } = await database
     .query<{ found: boolean }>('SELECT EXISTS (SELECT 1 FROM outcome WHERE model = $1) AS found', [model])

@@ -26,13 +26,13 @@ export interface OutcomeDependencies {
   readonly rules: ModelRules;
   readonly tracing: Tracing;
   readonly clock: Clock;
-  /** Told of each verdict, for metrics. */
+  /** Called with each verdict, for metrics. */
   readonly count?: (model: string, verdict: OutcomeVerdict, predictionId: string | null) => void;
 }
 
 /**
- * Keeps a batch of reports: bad reports are refused one by one, the others are stored in one statement, each once. Resolves
- * with one verdict for each, in order, only after they are stored. Rejects UNAVAILABLE when none could be.
+ * Stores a batch of reports: invalid ones are refused individually, the others are stored in one statement, each once. Resolves
+ * after they are stored, with one verdict for each, in order. Rejects UNAVAILABLE if they could not be stored.
  */
 export async function recordOutcomes(
   requests: readonly OutcomeRequest[],
@@ -48,7 +48,7 @@ export async function recordOutcomes(
   const verdicts = checked.map((result, index): OutcomeVerdict => {
     const id = requests[index]!.report.id;
     if (result instanceof HotloopError) return { id, status: 'refused', error: result };
-    // Taken out at its first use, so that a repetition within the batch is the duplicate.
+    // Removed at its first use, so that a repetition within the batch is a duplicate.
     const isNew = fresh.delete(reportKey(result));
     if (isNew) traceOutcome(dependencies.tracing, result);
     return { id, status: isNew ? 'accepted' : 'duplicate', error: null };
@@ -61,7 +61,7 @@ export async function recordOutcomes(
   return verdicts;
 }
 
-/** A model registered a moment ago may be known to the store and not to the snapshot yet. */
+/** A model registered a moment ago may be in the store but not in the snapshot yet. */
 async function refreshIfUnknown(
   requests: readonly OutcomeRequest[],
   { registry }: OutcomeDependencies,
@@ -82,7 +82,7 @@ function check(request: OutcomeRequest, rules: ModelRules, now: number): Accepte
   }
 }
 
-/** What happens next lands in the trace of its prediction, days later as well. */
+/** Continues the trace of the prediction, even days later. */
 export function traceOutcome(tracing: Tracing, outcome: AcceptedOutcome): void {
   const predictionId = outcome.predictionId;
   if (predictionId === null) return;

@@ -7,14 +7,14 @@ import {
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { CLOCK_SKEW_MS } from '../datasets/join.ts';
 
-/** What one look settles at most, so that it stays short. */
+/** Limits of one pass, so that it stays short. */
 const MOST_NAMED = 5_000;
 const MOST_KEYED = 100_000;
 
-/** Keyed outcomes without a match are looked up again after these many seconds, and after the last of them no more. */
+/** Seconds after which keyed outcomes without a match are looked up again; after the last one they are not. */
 const LOOK_AGAIN_S = [2, 10, 60, 600, 3_600, 86_400];
 
-// Input: model, most rows. Effect: takes those off the list whose prediction has arrived.
+// Input: model, maximum of rows. Effect: removes outcomes whose prediction has arrived from the list.
 const SETTLE_NAMED = `
   DELETE FROM outcome_waiting USING (
     SELECT waiting.sequence FROM (
@@ -25,7 +25,7 @@ const SETTLE_NAMED = `
   ) AS arrived
   WHERE outcome_waiting.sequence = arrived.sequence`;
 
-// Input: model, most rows. Output: keyed outcomes that are due, with their times; locked, so that no other retrainer looks them up.
+// Input: model, maximum of rows. Output: keyed outcomes that are due, with their times; locked, so that no other retrainer looks them up.
 const DUE_KEYED = `
   SELECT sequence, extract(epoch FROM occurred_at)::double precision * 1000 AS occurred_ms
   FROM outcome_waiting JOIN outcome USING (sequence)
@@ -44,8 +44,8 @@ const LOOK_AGAIN = `
   WHERE sequence = ANY ($1::bigint[])`;
 
 /**
- * Looks once for the predictions of a model's waiting outcomes and takes those off the list that have one. Predictions arrive in
- * Postgres a moment after they are answered, so outcomes may come first. Returns how many keyed ones were looked up: when they are
+ * Looks once for the predictions of a model's waiting outcomes and removes outcomes with a match from the list. Predictions arrive in
+ * Postgres a moment after the answer, so outcomes may come first. Returns how many keyed outcomes were looked up: if that is
  * `MOST_KEYED`, there are more.
  */
 export async function settleOutcomes(pool: Pool, model: string, windowMs: number): Promise<number> {
@@ -61,7 +61,7 @@ export async function settleOutcomes(pool: Pool, model: string, windowMs: number
       const from = Math.max(0, times.reduce((a, b) => Math.min(a, b)) - windowMs);
       const to = times.reduce((a, b) => Math.max(a, b)) + CLOCK_SKEW_MS;
       const sequences = due.map((row) => row.sequence);
-      // One pass over the predictions, rather than one for each outcome.
+      // One pass over the predictions instead of one per outcome.
       await client.query('SET LOCAL enable_nestloop = off');
       const { rows: matched } = await client.query<{ sequence: string }>(MATCHED, [
         model,
@@ -81,7 +81,7 @@ export async function settleOutcomes(pool: Pool, model: string, windowMs: number
   }
 }
 
-/** The models that have outcomes to be looked up now. */
+/** Models with outcomes that are due to be looked up. */
 export async function modelsWaiting(database: Queryable): Promise<string[]> {
   const { rows } = await database.query<{ model: string }>(
     `SELECT name AS model FROM model WHERE EXISTS (
@@ -92,8 +92,8 @@ export async function modelsWaiting(database: Queryable): Promise<string[]> {
 }
 
 /**
- * How many outcomes that came within a time name a prediction which is not in Postgres: it may still be on its way. Those whose
- * prediction has come since are taken off the list first.
+ * Number of recent outcomes whose prediction is not in Postgres, and may still arrive. Outcomes whose
+ * prediction has arrived are removed from the list first.
  */
 export async function countWaiting(database: Queryable, model: string, withinMs: number): Promise<number> {
   try {
@@ -109,7 +109,7 @@ export async function countWaiting(database: Queryable, model: string, withinMs:
   }
 }
 
-/** Labels that came in a time, and those of them that belong to no prediction so far. Milliseconds since 1970. */
+/** Number of labels that arrived in a period, and of those without a prediction so far. Milliseconds since 1970. */
 export async function countUnmatched(
   database: Queryable,
   model: string,

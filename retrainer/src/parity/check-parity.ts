@@ -16,7 +16,7 @@ export interface ParityDependencies {
 export interface ParityOptions {
   readonly model: string;
   readonly sinceMs: number;
-  /** Later requests are left out: their events are perhaps not archived yet. */
+  /** Later requests are skipped, because their events may not be archived yet. */
   readonly untilMs: number;
   readonly most: number;
 }
@@ -24,7 +24,7 @@ export interface ParityOptions {
 export interface FeatureParity {
   readonly feature: string;
   readonly differing: number;
-  /** The first request that differs, and what it was served. */
+  /** The first request that differs, with the value that was served. */
   readonly firstPrediction: string;
   readonly served: number;
   readonly recomputed: number;
@@ -33,15 +33,15 @@ export interface FeatureParity {
 export interface Parity {
   readonly compared: number;
   readonly equal: number;
-  /** Requests that could not be compared: answered without their history, or their vectors are not in the log. */
+  /** Requests that could not be compared: answered without history, or without vectors in the log. */
   readonly skipped: number;
-  /** The features that disagree, most first. */
+  /** The features that differ, most frequent first. */
   readonly disagreeing: readonly FeatureParity[];
-  /** The features that were compared. */
+  /** The compared features. */
   readonly features: readonly string[];
 }
 
-/** Requests whose entities' events are in memory at once. */
+/** Number of requests whose entities' events are in memory at the same time. */
 const SLICE = 5000;
 
 interface LoggedRow {
@@ -56,8 +56,8 @@ interface LoggedRow {
 }
 
 /**
- * Recomputes logged requests from archived events and compares with the vectors that were served. Works through slices of requests; the
- * events of a slice's entities are in memory. Throws FAILED_PRECONDITION when no version has features from history.
+ * Recomputes the features of logged requests from archived events and compares them with the served vectors. Processes requests in
+ * slices; the events of a slice's entities are in memory. Throws FAILED_PRECONDITION if no version has features from history.
  */
 export async function checkParity(
   { pool, archive, manifestOf }: ParityDependencies,

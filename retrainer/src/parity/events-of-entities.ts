@@ -6,12 +6,12 @@ export type EventsOf = (entity: string, id: string, type: string) => readonly Ar
 
 export const entityKey = (entity: string, id: string): string => JSON.stringify([entity, id]);
 
-/** Events in memory at once; about 1 GiB. */
+/** Maximum number of events in memory; about 1 GiB. */
 const MOST_EVENTS = 2_000_000;
 
 /**
- * Reads the archived events of some entities, named by `entityKey`, into memory. Rejects RESOURCE_EXHAUSTED (too_many_events) when there
- * are more than `most`: ask for fewer entities at once.
+ * Reads the archived events of some entities, identified by `entityKey`, into memory. Rejects RESOURCE_EXHAUSTED (too_many_events) if
+ * there are more than `most`; then ask for fewer entities.
  */
 export async function eventsOfEntities(
   archive: Pick<EventArchive, 'read'>,

@@ -9,7 +9,7 @@ import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import { z } from 'zod';
 import { checkParity } from './check-parity.ts';
 
-/** Events are archived every few seconds; what was asked in the last seconds is left for the next time. */
+/** Events are archived every few seconds, so the requests of the last seconds are left for the next check. */
 const SETTLE_MS = 15_000;
 const MOST_REQUESTS = 1_000_000;
 
@@ -19,7 +19,7 @@ export interface ParityRouteDependencies {
   readonly objects: ObjectStore;
 }
 
-/** Compares served features with what the archived events give. */
+/** Route that compares served features with those recomputed from archived events. */
 export function parityRoutes({ pool, registry, objects }: ParityRouteDependencies): RouteModule {
   return (app) => {
     app.post(

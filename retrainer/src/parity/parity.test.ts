@@ -32,7 +32,7 @@ const EVENTS = [
   event('view', 'u1', 60_000, 1),
   event('view', 'u1', 50_000, 1),
   event('buy', 'u1', 40_000, 12),
-  // It happened before the request, and arrived after it.
+  // It happened before the request, but arrived after it.
   event('buy', 'u1', 30_000, 100, 600_000),
 ];
 const SERVED = [3, 2, 12, 6];

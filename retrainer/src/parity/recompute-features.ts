@@ -5,22 +5,22 @@ import type { Placed } from '@hotloop/model/features/input-layout.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { ArchivedEvent } from '@hotloop/platform/archive/event-archive.ts';
 
-/** How far apart two numbers may be, relative to the larger one, or to 1. */
+/** Tolerance for numbers, relative to the larger one, or to 1. */
 export const TOLERANCE = 1e-6;
-/** The clocks of two nodes may differ, and an event is in the history some time after it arrived. */
+/** Clocks of two nodes may differ, and an event enters the history some time after its arrival. */
 const UNSURE_US = 2_000_000;
-/** Events whose arrival may be before or after a request; more are not tried one by one. */
+/** Maximum number of events near the request for which both orders are tried. */
 const MOST_UNSURE = 64;
 
-/** What the log keeps of one request. */
+/** A request as logged. */
 export interface ServedRequest {
   readonly predictionId: string;
-  /** The moment that its features were computed for, ms. */
+  /** The time that its features were computed for, ms. */
   readonly atMs: number;
   readonly entities: Readonly<Record<string, string>>;
   readonly candidates: readonly string[];
   readonly rows: number;
-  /** [rows, columns] as served. */
+  /** The served vectors, [rows, columns]. */
   readonly features: Float32Array;
 }
 
@@ -30,16 +30,16 @@ export interface Difference {
   readonly recomputed: number;
 }
 
-/** Recomputes what can be recomputed of a version: the features that come from history alone. */
+/** Recomputes the features of a version that depend on history alone. */
 export interface Recomputation {
-  /** Their names; the others are values of the request, or of tables that have changed since. */
+  /** Names of these features. The others depend on the request, or on tables that may have changed since. */
   readonly features: readonly string[];
   readonly columns: number;
-  /** The event types that they read. */
+  /** Event types that these features read. */
   readonly types: readonly string[];
   /**
-   * Features of a request that differ from what the events give, one entry for each. `eventsOf` answers an entity's events of a type, newest
-   * first. Events that arrived around the moment of the request may have been seen or not: either is right.
+   * Returns the features of a request that differ from the recomputed ones. `eventsOf` returns an entity's events of a type, newest
+   * first. Events that arrived at about the time of the request may or may not have been seen; both are accepted.
    */
   differences(
     request: ServedRequest,
@@ -47,7 +47,7 @@ export interface Recomputation {
   ): Difference[];
 }
 
-/** Undefined when the version has no feature that comes from history alone, or several inputs. */
+/** Undefined if the version has no feature that depends on history alone, or has several inputs. */
 export function recomputationOf(manifest: Manifest): Recomputation | undefined {
   const whole = compileFeaturePlan(manifest);
   if (whole.inputs.length !== 1) return undefined;
@@ -123,7 +123,7 @@ export function recomputationOf(manifest: Manifest): Recomputation | undefined {
   };
 }
 
-/** The events that had arrived, as a history that forgets nothing would answer the read. */
+/** Answers the read with the events that had arrived, like a history with unlimited retention. */
 function visible(events: readonly ArchivedEvent[], { sinceMs, limit }: HistoryRead, cutUs: number) {
   const found = [];
   for (const { key, atMs, arrivalUs, fields } of events) {

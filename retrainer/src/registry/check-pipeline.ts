@@ -6,8 +6,8 @@ import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /**
- * Throws FAILED_PRECONDITION `bad_pipeline` for a step whose version is not registered, or ranks, and for a step whose answer no
- * feature reads. Steps are versions that exist already, so a pipeline never asks itself.
+ * Throws FAILED_PRECONDITION `bad_pipeline` for a step whose version is not registered, or has task ranking, and for a step whose
+ * answer no feature reads. Steps are existing versions, so a pipeline cannot contain itself.
  */
 export async function checkPipeline(
   pool: Queryable,

@@ -16,7 +16,7 @@ describe('a model.yaml with a training section', () => {
     expect(() => check(trees, 'training: {epochs: 1}\n')).toThrow(
       /cannot be fine-tuned: .*node '.+' of type 'ai\.onnx\.ml:TreeEnsemble\w+'.*training\.trainer/s,
     );
-    // A program trains them, or nobody does.
+    // These are trained by a program, or not at all.
     expect(() => check(trees, 'training: {trainer: {command: [python, train.py]}}\n')).not.toThrow();
     expect(() => check(trees, '')).not.toThrow();
   });

@@ -11,9 +11,9 @@ import { gradientRuleOf } from '../training/gradients/gradient-rules.ts';
 import { writeTrainingGraph } from '../training/write-training-graph.ts';
 
 /**
- * Refuses a manifest with a `training` section whose model cannot be fine-tuned, at push instead of at the first retraining:
- * its training graph is written, and thrown away. A declared external trainer needs no gradients. Throws INVALID_ARGUMENT
- * (not_trainable) with the node and with what helps.
+ * Refuses a manifest with a `training` section whose model cannot be fine-tuned, at push instead of at the first retraining.
+ * Builds the training graph and discards it. An external trainer needs no gradients, so its models are not checked. Throws
+ * INVALID_ARGUMENT (not_trainable) with the node and the remedy.
  */
 export function checkTrainable(
   manifest: Manifest,
@@ -21,7 +21,7 @@ export function checkTrainable(
   description: Pick<ModelDescription, 'inputs'>,
 ): void {
   if (manifest.training === undefined || manifest.training.trainer !== undefined) return;
-  // Another server trains what it serves.
+  // A model on another server is trained there.
   if (manifest.runtime.remote !== undefined) return;
   try {
     const settings = trainingSettings(manifest);
@@ -43,7 +43,7 @@ export function checkTrainable(
   }
 }
 
-/** The node that stands in the way, where the message does not name one: of classical operators the last, which holds the weights. */
+/** The node that prevents training, if the message names none: the last classical operator, which contains the weights. */
 function culprit(onnx: Uint8Array, message: string): string {
   if (message.includes('node ')) return '';
   const fixed = decodeModel(onnx).graph.nodes.filter(

@@ -5,7 +5,7 @@ import { DATASET_KEY, knownDatasets } from '../datasets/dataset-store.ts';
 import { CHECKPOINT_KEY } from '../improve/run-checkpoints.ts';
 import { openRuns } from '../runs/run-store.ts';
 
-/** What of the store nothing refers to. */
+/** Unreferenced objects of the store. */
 export interface Garbage {
   readonly bundles: number;
   readonly datasets: number;
@@ -15,21 +15,21 @@ export interface Garbage {
 }
 
 export interface GarbageOptions {
-  /** Younger objects stay: an upload may be about to register them. */
+  /** Younger objects are kept, because an upload may be about to register them. */
   readonly minAgeMs: number;
-  /** Looks, and removes nothing. */
+  /** Only lists, and removes nothing. */
   readonly isDryRun: boolean;
 }
 
 const BUNDLE_KEY = /^([0-9a-f]{64})\/model\.(onnx|yaml)$/;
 const EVERY_MS = 6 * 3_600_000;
 const MIN_AGE_MS = 24 * 3_600_000;
-/** Any number, the same in every retrainer: one collects at a time. */
+/** Key of the advisory lock, the same in every retrainer: only one collects at a time. */
 const LOCK = 7_403_002;
 
 /**
- * Removes bundles that no registered version has, datasets that the registry does not know and checkpoints of runs that have ended. Which
- * are wanted is read after the listing, and a bundle counts as young from the last push that named it. Other keys of the store are left alone.
+ * Removes bundles without a registered version, datasets that the registry does not know and checkpoints of ended runs. References
+ * are read after the listing, and a bundle's age counts from the last push that used it. Other keys of the store are not touched.
  */
 export async function collectGarbage(
   pool: Pool,
@@ -73,7 +73,7 @@ async function readWanted(pool: Pool): Promise<ReadonlySet<string>> {
   }
 }
 
-/** Every six hours removes what has been garbage for a day; of several retrainers one does. Disposal waits for a removal in progress. */
+/** Every six hours one of the retrainers removes garbage that is older than a day. Disposal waits for a removal in progress. */
 export function startCollecting(
   pool: Pool,
   objects: ObjectStore,

@@ -5,9 +5,9 @@ import { listVersions, type VersionRow } from './version-store.ts';
 
 export interface ModelSummary {
   readonly name: string;
-  /** Of the live version, else of the newest. */
+  /** Task of the live version, else of the newest. */
   readonly task: string;
-  /** 0 when there is none. */
+  /** 0 if there is none. */
   readonly liveVersion: number;
   readonly previousVersion: number;
   readonly generation: number;
@@ -68,7 +68,7 @@ export async function listModels(pool: Pool): Promise<readonly ModelSummary[]> {
   return readSummaries(pool, null);
 }
 
-/** A model with its versions and what every node says of each. Throws NOT_FOUND. */
+/** A model with its versions and every node's report on each. Throws NOT_FOUND. */
 export async function getModel(pool: Pool, name: string): Promise<ModelDetails> {
   const [summaries, versions, nodes, lived] = await Promise.all([
     readSummaries(pool, name),

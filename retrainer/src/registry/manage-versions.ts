@@ -17,7 +17,7 @@ export interface Act {
 
 const LABEL = /^[a-z0-9][a-z0-9_./-]{0,62}$/;
 
-/** Sets labels of a version; an empty value takes one away. Rejects NOT_FOUND, INVALID_ARGUMENT. */
+/** Sets labels of a version; an empty value removes the label. Rejects NOT_FOUND, INVALID_ARGUMENT. */
 export async function labelVersion(
   pool: Pool,
   model: string,
@@ -44,7 +44,7 @@ export async function labelVersion(
   });
 }
 
-/** Puts a version away: kept, but not to be promoted. `archived` false brings it back. Rejects FAILED_PRECONDITION `in_use`. */
+/** Archives a version: it is kept, but cannot be promoted. `archived` false reverts this. Rejects FAILED_PRECONDITION `in_use`. */
 export async function archiveVersion(
   pool: Pool,
   model: string,
@@ -65,7 +65,7 @@ export async function archiveVersion(
 
 /**
  * Deletes a version from the registry. Its bundle stays in the store until `collectGarbage`, its rows in the logs and the ledger stay. Rejects
- * NOT_FOUND, FAILED_PRECONDITION `in_use` for what is live, previous or in a rollout.
+ * NOT_FOUND, FAILED_PRECONDITION `in_use` for a version that is live, previous or in a rollout.
  */
 export async function deleteVersion(pool: Pool, model: string, version: number, act: Act): Promise<void> {
   await change(pool, model, async (client) => {
@@ -114,7 +114,7 @@ async function refuseInUse(client: PoolClient, model: string, version: number): 
     });
 }
 
-/** The model's row first, then the registry's counter, the ledger last: as everybody who changes a model. */
+/** Locks in the order of all changes of a model: the model's row, the registry's counter, the ledger last. */
 async function change<T>(pool: Pool, model: string, run: (client: PoolClient) => Promise<T>): Promise<T> {
   try {
     return await transaction(

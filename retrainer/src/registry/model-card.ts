@@ -3,7 +3,7 @@ import type { GateVerdict } from '../improve/gate.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
 import type { VersionRow } from './version-store.ts';
 
-/** What is known of a version, all of it facts of the registry. */
+/** The registry's facts about a version. */
 export interface ModelCard {
   readonly model: string;
   readonly version: number;
@@ -100,7 +100,7 @@ function limitsOf(version: VersionRow, manifest: Manifest): string[] {
   return limits;
 }
 
-/** Every check of the gate, slices among them, with its interval. */
+/** Every check of the gate, including slices, with its interval. */
 function gateSection(gate: GateVerdict | null): string[] {
   if (gate === null) return [];
   const text = (value: number | null) => (value === null ? '-' : String(Number(value.toPrecision(4))));
@@ -119,7 +119,7 @@ function gateSection(gate: GateVerdict | null): string[] {
   return ['\n## Gate: whole, by slice, and on corrections', ...table, `\n${gate.message}`];
 }
 
-/** The card for people, in Markdown. Pure. */
+/** The card in Markdown. Pure. */
 export function modelCardMarkdown(card: ModelCard): string {
   const metrics = Object.entries(card.metrics).map(
     ([name, value]) => `| ${name} | ${Number(value.toFixed(6))} |`,

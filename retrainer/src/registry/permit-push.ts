@@ -5,8 +5,8 @@ import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/po
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /**
- * Holds a push to the key's models and to the limits of its project: the topics that the manifest names, and how many models the
- * project may have. Throws PERMISSION_DENIED, or RESOURCE_EXHAUSTED for one model too many.
+ * Enforces for a push the key's models and the limits of its project: the topics that the manifest names, and the number of models.
+ * Throws PERMISSION_DENIED, or RESOURCE_EXHAUSTED for one model too many.
  */
 export async function permitPush(caller: Caller, manifest: Manifest, database: Queryable): Promise<void> {
   permitModel(caller, manifest.name);

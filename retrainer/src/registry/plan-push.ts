@@ -12,21 +12,21 @@ import { listVersions, type VersionRow } from './version-store.ts';
 
 export const PLANNED_CHANGES = ['none', 'new_model', 'new_version', 'promote'] as const;
 
-/** What a push of a folder, and its rollout, would change. */
+/** The changes that a push of a folder, and its rollout, would make. */
 export interface PushPlan {
   readonly model: string;
   readonly change: (typeof PLANNED_CHANGES)[number];
-  /** The registered version that the folder is; null when it would become a new one. */
+  /** The registered version that equals the folder; null if it would become a new version. */
   readonly version: number | null;
   readonly liveVersion: number | null;
-  /** How model.yaml rolls out. */
+  /** The rollout mode of model.yaml. */
   readonly mode: string;
   readonly message: string;
 }
 
 /**
- * Compares a model's folder with the registry and changes nothing. `onnxSha256` is empty for a folder without model.onnx, which keeps
- * the weights. A live version that was retrained from the folder's version is what the folder asks for. Throws
+ * Compares a model's folder with the registry, without changes. `onnxSha256` is empty for a folder without model.onnx, which keeps
+ * the weights. A live version that was retrained from the folder's version counts as up to date. Throws
  * INVALID_ARGUMENT for a model.yaml that would be refused.
  */
 export async function planPush(
@@ -63,10 +63,10 @@ export async function planPush(
   return plan('promote', same.version, liveVersion, `version ${same.version} is registered, but not live`);
 }
 
-/** How many versions are looked at, the live one first, then the newest. */
+/** Maximum number of versions that are compared, the live one first, then the newest. */
 const MOST_COMPARED = 10;
 
-/** The version whose manifest is the same, but for golden examples that it was given with its weights. */
+/** The version with the same manifest, apart from golden examples that it received with its weights. */
 async function sameManifest(
   manifest: Manifest,
   live: number | null,
@@ -84,7 +84,7 @@ async function sameManifest(
   return undefined;
 }
 
-/** Whether a version was retrained, in any number of rounds, from another. */
+/** Whether a version was retrained, in any number of rounds, from the other. */
 function descends(version: number | null, from: number, versions: readonly VersionRow[]): boolean {
   const parents = new Map(versions.map((each) => [each.version, each.parentVersion]));
   for (let at = version === null ? null : parents.get(version); at != null; at = parents.get(at))

@@ -4,7 +4,7 @@ import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { z } from 'zod';
 import { PLANNED_CHANGES, planPush } from './plan-push.ts';
 
-/** What a push would change, over HTTP. */
+/** Route that returns what a push would change. */
 export function planRoutes(stores: { readonly pool: Pool; readonly bundles: BundleStore }): RouteModule {
   return (app) => {
     app.post(

@@ -249,7 +249,7 @@ describe('pushing a model', () => {
     expect(record?.manifest.golden).toBeUndefined();
     const bundle = await stores.bundles.get(record!.bundleSha256);
     expect(parseManifest(bundle.manifestYaml).golden?.examples).toHaveLength(1);
-    // Another expectation is another version: the digest covers it.
+    // Another expected output makes another version, because the digest covers it.
     const other = manifestText('m', golden('[[1, 2], [3, 4]]', '[[0.5], [0.26]]'));
     expect(await pushed(stores, { manifestYaml: other })).toMatchObject({ version: 2, created: true });
   });

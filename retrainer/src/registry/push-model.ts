@@ -31,13 +31,13 @@ export interface PushHeader {
   readonly onnxSha256: string;
   readonly onnxBytes: number;
   readonly note: string;
-  /** Without a file: begin untrained even where the model has been trained. */
+  /** Without a file: start untrained even if the model has been trained. */
   readonly untrained?: boolean;
 }
 
 export interface PushLimits {
   readonly maxOnnxBytes: number;
-  /** Throws when the caller may not push this model. */
+  /** Throws if the caller may not push this model. */
   readonly permit?: (manifest: Manifest) => Promise<void>;
 }
 
@@ -49,13 +49,13 @@ export interface PushDependencies {
 
 export interface PushedModel extends RegisteredVersion {
   readonly model: string;
-  /** The version whose weights were kept, when no file came and they fit. */
+  /** The version whose weights were kept, if no file came and they fit. */
   readonly weightsFrom?: number;
 }
 
 /**
- * Takes in an upload and registers it as the model's next version. Nothing is stored, and nothing loads the file, before
- * the bytes match the declared digest, the ONNX file is sound and the manifest fits it. Throws INVALID_ARGUMENT
+ * Validates an upload and registers it as the model's next version. The file is neither stored nor loaded before its
+ * bytes match the declared digest, the ONNX file is valid and the manifest fits it. Throws INVALID_ARGUMENT
  * naming the field and the reason, RESOURCE_EXHAUSTED for more bytes than allowed.
  */
 export async function pushModel(
@@ -101,7 +101,7 @@ export async function pushModel(
   };
 }
 
-/** Golden outputs belong to the weights: a pushed model.yaml that declares none takes over those of the weights it keeps. */
+/** Golden outputs belong to the weights: a pushed model.yaml without any takes over those of the weights that it keeps. */
 function withGoldenOf(from: Weights['from'], manifest: Manifest, manifestYaml: string): string {
   const examples = from?.manifest.golden?.examples ?? [];
   return manifest.golden || examples.length === 0 ? manifestYaml : replaceGolden(manifestYaml, examples);
@@ -111,7 +111,7 @@ function comesWithoutFile(header: PushHeader, manifest: Manifest): boolean {
   return manifest.task !== 'tensor' && header.onnxBytes === 0 && header.onnxSha256 === '';
 }
 
-/** Asks the server that runs the model for its inputs and outputs. Throws what it says, UNAVAILABLE when it cannot be reached. */
+/** Asks the server that runs the model for its inputs and outputs. Throws the server's error, or UNAVAILABLE if it cannot be reached. */
 async function remoteInterface(header: PushHeader, { name, runtime }: Manifest): Promise<Uint8Array> {
   if (header.onnxBytes > 0)
     throw new HotloopError(
@@ -125,7 +125,7 @@ async function remoteInterface(header: PushHeader, { name, runtime }: Manifest):
   return remoteInterfaceFile(inputs, outputs);
 }
 
-/** Outputs that are sequences of maps become the matrix they were made of: that is what a decision reads. */
+/** Replaces outputs that are sequences of maps by the matrix that they were made from, because a decision reads a matrix. */
 function withoutZipMap(onnx: Uint8Array): Uint8Array {
   return dropZipMap(onnx)?.onnx ?? onnx;
 }

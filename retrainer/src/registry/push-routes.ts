@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { permitPush } from './permit-push.ts';
 import { type PushDependencies, pushModel } from './push-model.ts';
 
-/** A manifest travels in the query, as base64url, beside the file in the body. */
+/** The manifest is sent in the query, as base64url; the file is the body. */
 const MOST_MANIFEST_CHARACTERS = 60_000;
 const MOST_ONNX_BYTES = 512 * 1024 * 1024;
 

@@ -28,7 +28,7 @@ const one = z.object({ model: z.string(), version: z.coerce.number().int().min(1
 const said = { actor: z.string().max(200).default(''), reason: z.string().max(2_000).default('') };
 const done = z.object({ model: z.string(), version: z.int(), done: z.string() });
 
-/** What is done to registered versions over HTTP: labels, notes, archive, delete, download, model card. */
+/** Routes for registered versions: labels, notes, archive, delete, download, model card. */
 export function registryRoutes({ pool, bundles, objects, clock }: RegistryRouteDependencies): RouteModule {
   return (app) => {
     app.post(

@@ -3,13 +3,13 @@ import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts
 
 const CURRENT = 'SELECT version, yaml FROM shared_features ORDER BY version DESC LIMIT 1';
 
-/** Input: the file, time in milliseconds, actor. Effect: the next version, unless the newest one is the same text. */
+/** Input: the file, time in milliseconds, actor. Effect: inserts the next version, unless the newest has the same text. */
 const INSERT = `
   INSERT INTO shared_features (version, yaml, at, actor)
   SELECT coalesce(max(version), 0) + 1, $1, to_timestamp($2 / 1000.0), $3 FROM shared_features
   RETURNING version`;
 
-/** The newest features.yaml; undefined when there is none. Rejects UNAVAILABLE without Postgres. */
+/** The newest features.yaml; undefined if there is none. Rejects UNAVAILABLE without Postgres. */
 export async function currentSharedFeatures(pool: Pool): Promise<SharedFeatures | undefined> {
   try {
     const { rows } = await pool.query<{ version: number; yaml: string }>(CURRENT);
@@ -20,8 +20,8 @@ export async function currentSharedFeatures(pool: Pool): Promise<SharedFeatures 
 }
 
 /**
- * Keeps a features.yaml as the next version. Models that were pushed before keep what they took. Rejects INVALID_ARGUMENT
- * naming every field that is wrong.
+ * Stores a features.yaml as the next version. Models that were pushed earlier keep their features. Rejects INVALID_ARGUMENT
+ * naming every wrong field.
  */
 export async function pushSharedFeatures(
   pool: Pool,

@@ -9,16 +9,16 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { appendLedger } from '../ledger/ledger.ts';
 import { unknownModel } from '../rollouts/promotion-store.ts';
 
-/** A bundle that stands in the bundle store and is to become a version. */
+/** A bundle in the bundle store that will become a version. */
 export interface NewVersion {
   readonly model: string;
   readonly bundleSha256: string;
   readonly onnxSha256: string;
   readonly manifest: Manifest;
   readonly note: string;
-  /** Lineage of a trained version; null for a pushed one. */
+  /** Parent version of a trained version; null for a pushed one. */
   readonly trained: {
-    /** Null for a version that was trained from a file. */
+    /** Null for a version trained from a file. */
     readonly parentVersion: number | null;
     readonly datasetSha256: string;
     readonly runId: string | null;
@@ -30,11 +30,11 @@ export interface NewVersion {
 
 export interface RegisteredVersion {
   readonly version: number;
-  /** False when the same bundle had been registered before. */
+  /** False if the same bundle was already registered. */
   readonly created: boolean;
 }
 
-/** Registers a version in a transaction of its own, together with `also`; see `insertVersion`. */
+/** Registers a version in its own transaction, together with `also`; see `insertVersion`. */
 export async function registerVersion(
   pool: Pool,
   version: NewVersion,
@@ -53,8 +53,9 @@ export async function registerVersion(
 }
 
 /**
- * Gives a bundle the model's next number and writes the ledger, inside the caller's transaction. The same bundle again gives the number it has. Numbers are never given twice, also after
- * the newest version was deleted: allocation holds the model's row and looks at the ledger.
+ * Gives a bundle the model's next number and writes the ledger, inside the caller's transaction. A bundle that is already registered
+ * keeps its number. Numbers are never reused, even after the newest version was deleted: allocation locks the model's row and reads
+ * the ledger.
  */
 export async function insertVersion(client: Queryable, version: NewVersion): Promise<RegisteredVersion> {
   const { model, bundleSha256, trained } = version;
@@ -73,7 +74,7 @@ export async function insertVersion(client: Queryable, version: NewVersion): Pro
       model,
       bundleSha256,
       version.onnxSha256,
-      // The examples stand in the bundle, for the node that loads it; every service reads the rest of every version.
+      // Golden examples stay in the bundle, for the node that loads it; every service reads the rest of every version.
       JSON.stringify({ ...version.manifest, golden: undefined }),
       trained?.parentVersion ?? null,
       trained?.datasetSha256 ?? null,
@@ -107,8 +108,8 @@ export async function insertVersion(client: Queryable, version: NewVersion): Pro
 }
 
 /**
- * Locks the model's row, which is made if it is not there. Whoever changes a model locks that row first, then what the
- * registry's triggers change, then the ledger: in another order a push and a promotion would wait for each other.
+ * Locks the model's row, and creates it if necessary. Every change of a model locks that row first, then the rows that the
+ * registry's triggers change, then the ledger; with another order, a push and a promotion could deadlock.
  */
 async function holdModel(client: Queryable, model: string): Promise<void> {
   const hold = 'SELECT 1 FROM model WHERE name = $1 FOR NO KEY UPDATE';
@@ -131,7 +132,7 @@ export interface VersionRow {
   readonly metrics: Readonly<Record<string, number>>;
   readonly note: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Null unless the version was put away: kept, but not to be promoted. */
+  /** Null unless the version is archived: kept, but it cannot be promoted. */
   readonly archivedAt: number | null;
   readonly createdAt: number;
 }
@@ -169,7 +170,7 @@ export async function findVersion(database: Queryable, model: string, version: n
   return versionOf(rows[0]);
 }
 
-/** NOT_FOUND, with the newest version that there is, or with the model that is meant most likely. */
+/** NOT_FOUND, naming the newest existing version, or the model with the most similar name. */
 export async function unknownVersion(
   database: Queryable,
   model: string,

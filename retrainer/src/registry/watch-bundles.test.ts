@@ -34,7 +34,7 @@ it('registers bundles that land in a watched prefix, rolls them out as they say,
   await land('team/first', manifestText('m', 'rollout: {mode: canary}\n'), 1);
   await land('second', manifestText('m', 'rollout: {promote: manual}\n'), 2);
   await land('broken', 'name: m\nfeatures: 3\n', 3);
-  // The first look only remembers: a file may still be written.
+  // The first pass only records sizes and times, because a file may still be being written.
   expect(await look()).toEqual([]);
   const receipts = await look();
   expect(receipts).toHaveLength(3);
@@ -46,7 +46,7 @@ it('registers bundles that land in a watched prefix, rolls them out as they say,
   expect(rows).toEqual([
     { version: first?.version, actor: 'watched prefix', reason: 'landed in team/first/' },
   ]);
-  // Another retrainer, or this one after a restart, does nothing twice.
+  // Another retrainer, or this one after a restart, registers nothing twice.
   seen.clear();
   await look();
   expect(await look()).toEqual([]);
@@ -75,7 +75,7 @@ it('registers bundles that land in a watched prefix, rolls them out as they say,
   expect(await keys()).toEqual(before.filter((key) => !planned.keys.includes(key)));
   expect(before.length - planned.keys.length).toBe(3);
 
-  // The same bytes again are a new version, from a bundle that is stored anew.
+  // The same bytes again make a new version, whose bundle is stored again.
   const file = join(folder, 'second', 'model.yaml');
   await utimes(file, new Date(), new Date(Date.now() + 10_000));
   await look();

@@ -11,7 +11,7 @@ import { type PushDependencies, type PushLimits, pushModel } from './push-model.
 interface Landed {
   readonly folder: string;
   readonly files: ReadonlySet<string>;
-  /** Sizes and times of its files; the same twice means that nobody is writing any more. */
+  /** Sizes and times of its files. If they are unchanged since the last pass, writing has ended. */
   readonly state: string;
 }
 
@@ -21,12 +21,12 @@ export interface WatchOptions {
   readonly promotion: Omit<PromotionOptions, 'pollMs'>;
 }
 
-/** The result for a folder; written beside its files as `hotloop.json`, for its author. */
+/** The result for a folder; written into it as `hotloop.json`, for its author. */
 export interface Receipt {
   readonly state: string;
   readonly model?: string;
   readonly version?: number;
-  /** Set where the version went on to a rollout. */
+  /** Set if a rollout of the version was started. */
   readonly rollout?: string;
   readonly error?: string;
 }
@@ -36,9 +36,10 @@ const RECEIPT = 'hotloop.json';
 const FILES = new Set(['model.yaml', 'model.onnx']);
 
 /**
- * Looks at the prefix once: each folder whose files have stayed the same since the look before is verified and registered like a push, and
- * rolled out unless its manifest says `rollout: {promote: manual}`. A bundle that is registered already is not rolled out again. What
- * was refused is told in the folder's hotloop.json and tried again when a file changes. Returns the receipts that it wrote.
+ * Makes one pass over the prefix: each folder whose files are unchanged since the previous pass is verified and registered like a
+ * push, and rolled out unless its manifest says `rollout: {promote: manual}`. A bundle that is already registered is not rolled out
+ * again. A refusal is written into the folder's hotloop.json, and the folder is tried again when a file changes. Returns the
+ * receipts that it wrote.
  */
 export async function takeLanded(
   objects: ObjectStore,
@@ -53,7 +54,7 @@ export async function takeLanded(
     seen.set(one.folder, one.state);
     if (!isStill || (await isDone(objects, one))) continue;
     const receipt = await take(objects, one, dependencies, limits, promotion);
-    // A store that was away is tried again; everything else is told.
+    // If the store was unavailable, it is tried again; other errors are written into the receipt.
     if (receipt === null) continue;
     await objects.put(`${one.folder}${RECEIPT}`, Buffer.from(`${JSON.stringify(receipt, null, 2)}\n`));
     receipts.push(receipt);
@@ -75,7 +76,7 @@ async function take(
     const onnx = files.has('model.onnx') ? await objects.get(`${folder}model.onnx`) : new Uint8Array(0);
     const header = {
       manifestYaml,
-      // A bare file has the name of its folder.
+      // A model.onnx without model.yaml gets the name of its folder.
       name: manifestYaml === '' ? (folder.split('/').at(-2) ?? '') : '',
       onnxSha256: onnx.length === 0 ? '' : createHash('sha256').update(onnx).digest('hex'),
       onnxBytes: onnx.length,
@@ -122,7 +123,7 @@ async function isDone(objects: ObjectStore, { folder, state }: Landed): Promise<
   }
 }
 
-/** Looks again and again until disposal. */
+/** Repeats the pass until disposal. */
 export function startWatching(
   objects: ObjectStore,
   dependencies: PushDependencies,

@@ -14,15 +14,15 @@ import { findLiveOrNewest } from './version-store.ts';
 
 export interface Weights {
   readonly onnx: Uint8Array;
-  /** The trained version they belong to; null when they are new. */
+  /** The trained version with these weights; null if they are new. */
   readonly from: { readonly version: number; readonly manifest: Manifest } | null;
 }
 
 /**
- * The weights of a version that is pushed as model.yaml alone: those of the live version (or of the newest, when none is live)
- * where it has been trained and the new manifest has the same columns, labels and task; otherwise the untrained network that
- * the manifest declares. Throws FAILED_PRECONDITION (weights_do_not_fit) where trained weights would be lost, unless
- * `untrained` asks for that.
+ * The weights of a version that is pushed as model.yaml alone: those of the live version (or of the newest, if none is live)
+ * if it has been trained and the new manifest has the same columns, labels and task; otherwise the untrained network that
+ * the manifest declares. Throws FAILED_PRECONDITION (weights_do_not_fit) if trained weights would be lost, unless
+ * `untrained` is set.
  */
 export async function weightsWithoutFile(
   manifest: Manifest,
@@ -60,13 +60,13 @@ function misfitOf(before: Manifest, after: Manifest, bundle: Bundle): string | n
   }
 }
 
-/** A version whose weights are still those that its manifest begins with has nothing to lose. */
+/** Whether the weights are still the initial ones of the manifest, so that replacing them loses nothing. */
 function isUntrained(manifest: Manifest, bundle: Bundle): boolean {
   if (manifest.task === 'tensor' || manifest.golden?.examples.length) return false;
   return sha256(untrainedNetwork(manifest)) === sha256(bundle.onnx);
 }
 
-/** What a model begins with when there is nothing but its description. Its answers are random until it has been trained. */
+/** The initial network of a model without a file. Its answers are random until it has been trained. */
 export function untrainedNetwork(manifest: Manifest): Uint8Array {
   const { task, decision, training, golden } = manifest;
   if (task === 'tensor' || task === 'multilabel')

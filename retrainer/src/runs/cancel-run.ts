@@ -6,8 +6,8 @@ import { type RunRow, runOf } from './run-store.ts';
 import { getRun } from './watch-run.ts';
 
 /**
- * Ends a run that has not ended. Its token grows, so that the worker that runs it can write nothing more, and stops at its next
- * heartbeat. Throws NOT_FOUND; FAILED_PRECONDITION for a run that has ended, or whose version is being promoted already.
+ * Cancels a run. Its token increases, so the worker can write nothing more, and stops at its next
+ * heartbeat. Throws NOT_FOUND; FAILED_PRECONDITION for a run that has ended, or whose version is already being promoted.
  */
 export async function cancelRun(pool: Pool, runId: string, actor: string, at: number): Promise<TrainingRun> {
   const before = await getRun(pool, runId);

@@ -36,7 +36,7 @@ describe('a search', () => {
     };
     const never = new AbortController().signal;
     for (let turn = 0; turn < 12; turn++) {
-      // Two retrainers look at the same search.
+      // Two retrainers drive the same search.
       const search = await findSearch(stores.pool, begun.searchId);
       if (search.state === 'ended') break;
       await Promise.all([stepSearch(search, stores), stepSearch(search, stores)]);
@@ -52,11 +52,11 @@ describe('a search', () => {
     });
     const runs = await listRuns(stores.pool, 'm', 100, experiment);
     const trials = runs.filter(({ kind }) => kind === 'trial');
-    // Four with few epochs, then the better two with all.
+    // Four trials with few epochs, then the better two with all epochs.
     expect(trials.map(({ parameters }) => parameters.epochs).sort()).toEqual([3, 3, 3, 3, 6, 6]);
     expect(trials.every(({ state, version }) => state === 'succeeded' && version === null)).toBe(true);
     expect(trials.every(({ metrics }) => metrics.trial_loss === -1)).toBe(true);
-    // Trials are measured on a fifth of the 48 rows that are learnt from, the winner on the 12 that are held out.
+    // Trials are measured on a fifth of the 48 training rows, the winner on the 12 held-out rows.
     expect(judged.slice(0, 6)).toEqual([10, 10, 10, 10, 10, 10]);
     expect(judged[6]).toBe(12);
   });

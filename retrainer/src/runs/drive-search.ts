@@ -19,7 +19,7 @@ interface SearchDependencies {
   readonly registry: RegistryReader;
 }
 
-/** The name under which a search's runs are grouped. */
+/** Name of the experiment that groups a search's runs. */
 export const experimentOf = (searchId: string): string => `search-${searchId.slice(0, 8)}`;
 
 function liveManifest(registry: RegistryReader, name: string): Manifest {
@@ -39,7 +39,7 @@ function liveManifest(registry: RegistryReader, name: string): Manifest {
 }
 
 /**
- * Begins a search over the ranges of the live version's training.search; `change` replaces some of its settings. Throws NOT_FOUND,
+ * Starts a search over the ranges of the live version's training.search; `change` replaces some of its settings. Throws NOT_FOUND,
  * FAILED_PRECONDITION (nothing live), INVALID_ARGUMENT (no ranges).
  */
 export async function requestSearch(
@@ -71,7 +71,7 @@ function trialOf(run: TrainingRun): Trial {
   return { key, point, loss: run.state === 'succeeded' || loss === null ? loss : Number.NaN };
 }
 
-/** Looks at one search and starts what comes next. The same trials start the same, so several retrainers may look. */
+/** Starts the next trials of one search. Requests are idempotent, so several retrainers may do it. */
 export async function stepSearch(search: Search, { pool, registry }: SearchDependencies): Promise<void> {
   const { searchId, model, spec, seed } = search;
   const experiment = experimentOf(searchId);

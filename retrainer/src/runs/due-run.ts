@@ -2,31 +2,31 @@ import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import type { TriggerSpec } from '@hotloop/model/manifest/trigger-schema.ts';
 import { MINUTE_MS } from '@hotloop/proto/time-units.ts';
 
-/** What a trigger looks at. Times are milliseconds since 1970. */
+/** Facts for a trigger. Times are milliseconds since 1970. */
 export interface TriggerFacts {
-  /** A run of the model has not ended. */
+  /** Whether a run of the model has not ended. */
   readonly busy: boolean;
-  /** Sequence of the newest outcome that any dataset of the model could have held. */
+  /** Sequence number of the newest outcome that was available to any dataset of the model so far. */
   readonly cut: number;
-  /** Outcomes after it. */
+  /** Number of later outcomes. */
   readonly newLabels: number;
-  /** When the last run was asked for, or else when the live version was registered. */
+  /** When the last run was requested, or else when the live version was registered. */
   readonly lastAt: number;
-  /** Runs that were asked for in the last 24 hours. */
+  /** Number of runs requested in the last 24 hours. */
   readonly runsToday?: number;
-  /** The open incident that measured, with labels, that the live version is worse. */
+  /** The open incident of decay of the live version, measured on labels. */
   readonly decay?: string | null;
-  /** The open incident of a drift that costs, measured or estimated. */
+  /** The open incident of a drift that has a cost, measured or estimated. */
   readonly costlyDrift?: string | null;
 }
 
 export interface DueRun {
-  /** The same for every process that sees the same facts, so that several retrainers ask for one run. */
+  /** The same for the same facts in every process, so that several retrainers request only one run. */
   readonly key: string;
   readonly reason: string;
 }
 
-/** Whether a run is due, and why. Pure. A failed run is not asked for again on the same labels. */
+/** Whether a run is due, and why. Pure. A failed run is not requested again with the same labels. */
 export function dueRun(trigger: TriggerSpec, facts: TriggerFacts, now: number): DueRun | null {
   if (heldBack(trigger, facts, now) !== null) return null;
   const { labels, every, decay, drift } = trigger;
@@ -34,7 +34,7 @@ export function dueRun(trigger: TriggerSpec, facts: TriggerFacts, now: number): 
     const share = Math.floor(facts.newLabels / labels);
     return { key: `labels:${facts.cut}:${share}`, reason: `${facts.newLabels} new outcomes` };
   }
-  // One run for each incident and state of the labels: a second without new labels would learn the same.
+  // One run per incident and state of the labels: a second run without new labels would have the same result.
   if (decay === true && facts.decay && facts.newLabels > 0)
     return { key: `decay:${facts.decay}:${facts.cut}`, reason: 'the live version has measurably got worse' };
   if (drift === true && facts.costlyDrift && facts.newLabels > 0)
@@ -44,7 +44,7 @@ export function dueRun(trigger: TriggerSpec, facts: TriggerFacts, now: number): 
   return null;
 }
 
-/** Why nothing may start now, whatever the conditions say; null when nothing holds it back. */
+/** Why no run may start now, whatever the conditions are; null if one may. */
 function heldBack(trigger: TriggerSpec, facts: TriggerFacts, now: number): string | null {
   if (facts.busy) return 'a run has not ended';
   const { cooldown, per_day: perDay } = trigger;
@@ -55,7 +55,7 @@ function heldBack(trigger: TriggerSpec, facts: TriggerFacts, now: number): strin
   return null;
 }
 
-/** One sentence for each condition, and for what holds back. Pure. */
+/** One sentence for each condition, and for the reason against a run. Pure. */
 export function explainTriggers(trigger: TriggerSpec, facts: TriggerFacts, now: number): string[] {
   const { labels, every, decay, drift } = trigger;
   const held = heldBack(trigger, facts, now);

@@ -10,14 +10,14 @@ const MAX_TEXT = 500;
 
 export interface RunRequest {
   readonly model: string;
-  /** Repeating it gives the same run; empty makes a run of its own. */
+  /** The same key returns the same run; an empty key always creates a run. */
   readonly key: string;
   readonly reason: string;
   readonly hold: boolean;
 }
 
 /**
- * Asks for a training run. Throws NOT_FOUND (model), FAILED_PRECONDITION (nothing live to learn on from, or a model that
+ * Requests a training run. Throws NOT_FOUND (model), FAILED_PRECONDITION (no live version to start from, or a model that
  * cannot be trained), INVALID_ARGUMENT.
  */
 export async function requestRun(
@@ -28,7 +28,7 @@ export async function requestRun(
   for (const field of ['key', 'reason'] as const)
     if (request[field].length > MAX_TEXT || request[field].includes('\0'))
       throw new HotloopError('INVALID_ARGUMENT', `${field} must be at most ${MAX_TEXT} characters`);
-  // A version promoted a moment ago counts.
+  // Includes a version that was promoted a moment ago.
   await registry.refresh(AbortSignal.timeout(2_000)).catch(() => undefined);
   const model = registry.current().models.get(request.model);
   if (!model)

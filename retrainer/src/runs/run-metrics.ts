@@ -10,7 +10,7 @@ export interface CurvePoint {
 
 const MOST_POINTS = 5_000;
 
-// Input: run, token, points. A stale token writes nothing; a step that is written again takes the newer value.
+// Input: run, token, points. A stale token writes nothing; a repeated step overwrites the value.
 const WRITE = `
   INSERT INTO run_metric (run_id, name, step, value)
   SELECT $1, name, step, value FROM unnest($3::text[], $4::bigint[], $5::float8[]) AS point (name, step, value)
@@ -28,13 +28,13 @@ async function writeCurve(pool: Pool, claim: RunClaim, points: readonly CurvePoi
 }
 
 export interface CurveWriter {
-  /** Takes a point; it is written soon. Values that are not finite are left out. */
+  /** Adds a point, which is written soon. Non-finite values are dropped. */
   add(name: string, step: number, value: number | null): void;
-  /** Resolves when everything taken has been written, or could not be. */
+  /** Resolves when all points have been written or have failed. */
   settled(): Promise<void>;
 }
 
-/** Writes points in batches, one write at a time. A curve is told, never relied on: a failed write loses its points. */
+/** Writes points in batches, one write at a time. Curves are only for display, so the points of a failed write are lost. */
 export function curveWriter(pool: Pool, claim: RunClaim): CurveWriter {
   let waiting: CurvePoint[] = [];
   let writing: Promise<void> | undefined;

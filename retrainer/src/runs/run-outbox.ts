@@ -5,20 +5,20 @@ import type { RunQueue } from './queue/run-queue.ts';
 
 export interface OutboxOptions {
   readonly everyMs: number;
-  /** Every run that waits is put into the queue again this often, in case the queue lost it. */
+  /** How often waiting runs are queued again, in case the queue lost them. */
   readonly resendMs: number;
   readonly log: Log;
 }
 
-/** Runs nobody holds: never put into the queue, given back, or whose worker let its lease end. */
+/** Runs without a worker: never queued, given back, or with an expired lease. */
 const UNHELD = `
   SELECT run_id, token, NOT enqueued OR lease_until IS NOT NULL AS urgent FROM training_run
   WHERE ended_at IS NULL AND (lease_until IS NULL OR lease_until < now())
   ORDER BY created_at LIMIT 1000`;
 
 /**
- * Puts runs that wait into the queue. Returns how many. The row comes first and the queue after, so a run is never lost:
- * whatever the queue forgets is put there again, and what it holds twice only one worker can claim.
+ * Queues waiting runs, and returns how many. The row is written before the queue, so a run is never lost:
+ * a run that the queue lost is queued again, and a run that is queued twice can be claimed by only one worker.
  */
 export async function enqueueWaitingRuns(pool: Pool, queue: RunQueue, all: boolean): Promise<number> {
   const { rows } = await pool.query<{ run_id: string; token: string; urgent: boolean }>(UNHELD);
@@ -33,7 +33,7 @@ export async function enqueueWaitingRuns(pool: Pool, queue: RunQueue, all: boole
   return due.length;
 }
 
-/** Looks for waiting runs until the signal fires. Failures are logged and tried again at the next turn. */
+/** Queues waiting runs until the signal fires. Failures are logged, and the next pass tries again. */
 export async function keepEnqueueing(
   pool: Pool,
   queue: RunQueue,

@@ -21,7 +21,7 @@ describe('the states of a training run', () => {
         const next = nextRunState(state, event);
         if (next) reached.add(next);
       }
-    // A person cancels from outside.
+    // A person may cancel in any state.
     expect([...reached, 'cancelled'].sort()).toEqual([...RUN_STATES].sort());
     for (const state of RUN_STATES) expect(nextRunState(state, 'failed') !== null).toBe(!isEnded(state));
   });

@@ -1,4 +1,4 @@
-/** Where a training run stands. The last four are the end. */
+/** State of a training run. The last four are final. */
 export const RUN_STATES = [
   'requested',
   'collecting',
@@ -13,7 +13,10 @@ export const RUN_STATES = [
 ] as const;
 export type RunState = (typeof RUN_STATES)[number];
 
-/** A person's `cancelled` is no event: it ends the run from outside, whatever a worker does (`cancel-run.ts`). claimed: a worker begins, or begins again after another was lost. held: registered, and not to be promoted. */
+/**
+ * `cancelled` is not an event: a person ends the run, whatever the worker does (`cancel-run.ts`). claimed: a worker starts,
+ * also after another was lost. held: registered, but not promoted.
+ */
 export const RUN_EVENTS = [
   'claimed',
   'collected',
@@ -40,9 +43,9 @@ const none = {
 } as const;
 
 /**
- * Every state and event; null where the event cannot happen. What a lost worker had in memory (rows, weights) is lost
- * with it, so a new claim begins by collecting again; only once the version is registered does it go on from there.
- * `refused` while collecting: too few examples to train on.
+ * The next state for every state and event; null if the event cannot happen. The rows and weights in the memory of a lost worker
+ * are lost, so a new claim starts with collecting; if the version is already registered, it continues from there.
+ * `refused` while collecting: too few examples.
  */
 export const RUN_TRANSITIONS: Record<RunState, Record<RunEvent, RunState | null>> = {
   requested: { ...none, claimed: 'collecting', failed: 'failed' },

@@ -11,7 +11,7 @@ import { appendLedger } from '../ledger/ledger.ts';
 import type { RunChange, TrainingRun } from './run.ts';
 import { isEnded, isRunState, nextRunState, type RunEvent, type RunState } from './run-state.ts';
 
-/** A worker's right to write a run, until a newer claim takes it. */
+/** A worker's right to write a run, until a newer claim replaces it. */
 export interface RunClaim {
   readonly run: TrainingRun;
   readonly token: number;
@@ -26,7 +26,7 @@ export interface RunCount {
 export interface NewRun {
   readonly runId: string;
   readonly model: string;
-  /** Repeating a key gives the run that has it. */
+  /** The same key returns the existing run. */
   readonly key: string;
   readonly reason: string;
   readonly hold: boolean;
@@ -35,12 +35,12 @@ export interface NewRun {
   readonly overrides?: Readonly<Record<string, unknown>>;
 }
 
-/** Thrown by every write whose claim is no longer the newest: the worker was too slow, and its result does not count. */
+/** Thrown by every write with a stale claim: the worker was too slow, and its result is ignored. */
 export function staleClaim(): HotloopError {
   return new HotloopError('ABORTED', 'another worker has taken this run over', { reason: 'stale_token' });
 }
 
-/** Asks for a run. `created` is false when the key had been used before; the run is then that one. */
+/** Requests a run. `created` is false if the key was already used; the run is then the existing one. */
 export async function createRun(
   pool: Pool,
   request: NewRun,
@@ -75,12 +75,12 @@ export async function openRuns(database: Queryable): Promise<string[]> {
   return rows.map((row) => runOf(row).runId);
 }
 
-/** Of a model that is deleted. */
+/** Deletes the runs of a deleted model. */
 export async function deleteRuns(client: Queryable, model: string): Promise<void> {
   await query(client, 'DELETE FROM training_run WHERE model = $1', [model]);
 }
 
-/** Newest first; of every model, and every experiment, when it is empty. */
+/** Newest first; empty means every model, or every experiment. */
 export async function listRuns(
   database: Queryable,
   model: string,
@@ -97,12 +97,12 @@ export async function listRuns(
 }
 
 /**
- * Takes a run for a worker until the lease ends, with a token greater than all before. Null when there is nothing to take:
- * the run has ended, another worker holds it, or another run of the model is at work; trials of a search may work side by side.
+ * Claims a run for a worker until the lease ends, with a token greater than all earlier ones. Null if it cannot be claimed:
+ * the run has ended, another worker has it, or another run of the model is active. Trials of a search may run in parallel.
  */
 export async function claimRun(pool: Pool, runId: string, leaseMs: number): Promise<RunClaim | null> {
   return inTransaction(pool, async (client) => {
-    // Claims of one model wait for each other here, so that two runs of it never work at once.
+    // Claims of one model are serialised here, so that two runs of it are never active at the same time.
     await client.query(
       'SELECT 1 FROM model WHERE name = (SELECT model FROM training_run WHERE run_id = $1) FOR NO KEY UPDATE',
       [runId],
@@ -129,7 +129,7 @@ export async function claimRun(pool: Pool, runId: string, leaseMs: number): Prom
   });
 }
 
-/** Lengthens the lease. Throws ABORTED with reason stale_token when the claim is not the newest any more. */
+/** Extends the lease. Throws ABORTED with reason stale_token for a stale claim. */
 export async function extendLease(pool: Pool, claim: RunClaim, leaseMs: number): Promise<void> {
   const rows = await query(
     pool,
@@ -140,7 +140,7 @@ export async function extendLease(pool: Pool, claim: RunClaim, leaseMs: number):
   if (rows.length === 0) throw staleClaim();
 }
 
-/** Gives an unfinished run back, to be taken up again at once by anyone. A stale claim changes nothing. */
+/** Gives an unfinished run back, so that any worker can claim it at once. A stale claim changes nothing. */
 export async function releaseRun(pool: Pool, claim: RunClaim): Promise<void> {
   await query(
     pool,
@@ -150,7 +150,7 @@ export async function releaseRun(pool: Pool, claim: RunClaim): Promise<void> {
   );
 }
 
-/** Writes progress within a state. A stale claim changes nothing and says nothing: the next step finds out. */
+/** Writes progress within a state. A stale claim changes nothing, without an error: the next event finds out. */
 export async function reportProgress(
   pool: Pool,
   claim: RunClaim,
@@ -166,8 +166,8 @@ export async function reportProgress(
 }
 
 /**
- * Moves a run by one event of the transition table, and with it whatever `also` does, in one transaction: all or none. The
- * end of a run is a row of the ledger too. Throws ABORTED with reason stale_token for a claim that is not the newest.
+ * Applies one event of the transition table, and `also`, in one transaction. The end of a run is also written to the
+ * ledger. Throws ABORTED with reason stale_token for a stale claim.
  */
 export async function advanceRun(
   pool: Pool,
@@ -298,7 +298,7 @@ async function query(database: Queryable, text: string, values: unknown[]): Prom
   return wrapped(async () => (await database.query<RunRow>(text, values)).rows);
 }
 
-/** Once more when Postgres found two transactions waiting for each other. */
+/** Retries once after a deadlock in Postgres. */
 function inTransaction<T>(pool: Pool, fn: (client: PoolClient) => Promise<T>): Promise<T> {
   return wrapped(() => transaction(pool, fn, { retrySerialization: true }));
 }
@@ -311,7 +311,7 @@ async function wrapped<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-/** How many runs stand in each state; ended ones of the last week alone. */
+/** Number of runs in each state; ended ones only of the last week. */
 export async function countRuns(database: Queryable): Promise<RunCount[]> {
   const { rows } = await database.query<{ model: string; state: RunState; runs: string }>(
     `SELECT model, state, count(*) AS runs FROM training_run
@@ -321,7 +321,7 @@ export async function countRuns(database: Queryable): Promise<RunCount[]> {
   return rows.map((row) => ({ ...row, runs: Number(row.runs) }));
 }
 
-/** A run that ended when it is written: a first version from a file. */
+/** A run that has already ended: a first version from a file. */
 export interface EndedRun
   extends Pick<TrainingRun, 'runId' | 'model' | 'reason' | 'message' | 'datasetSha256' | 'examples'>,
     Pick<TrainingRun, 'metrics' | 'parameters' | 'hardware'> {
@@ -330,7 +330,7 @@ export interface EndedRun
   readonly endedAt: number;
 }
 
-/** Writes the run of a first version, in the transaction that registers it. */
+/** Inserts the run of a first version, in the transaction that registers it. */
 export async function insertFirstRun(client: Queryable, run: EndedRun): Promise<void> {
   await query(
     client,

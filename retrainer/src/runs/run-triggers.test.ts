@@ -76,7 +76,7 @@ describe('triggering a model', () => {
     await labels(stores, 1, 'b');
     const asked = await Promise.all([1, 2, 3].map(() => triggerModel(model(stores), dependencies)));
     expect(asked.filter(Boolean)).toHaveLength(1);
-    // It failed: the same labels do not ask again, five more do.
+    // It failed: the same labels do not request another run, five more labels do.
     await stores.pool.query("UPDATE training_run SET state = 'failed', ended_at = now()");
     expect(await triggerModel(model(stores), dependencies)).toBe(false);
     await labels(stores, 5, 'c');

@@ -9,7 +9,7 @@ import { listIncidents } from '../monitoring/incidents/incident-store.ts';
 import { dueRun, explainTriggers, type TriggerFacts } from './due-run.ts';
 import { requestRun } from './request-run.ts';
 
-// Input: model, live version, how many outcomes are worth counting. Output: one row of facts.
+// Input: model, live version, maximum of outcomes to count. Output: one row of facts.
 const FACTS = `
   SELECT
     EXISTS (SELECT 1 FROM training_run WHERE model = $1 AND kind = 'retrain' AND ended_at IS NULL) AS busy,
@@ -25,7 +25,7 @@ const FACTS = `
   FROM (SELECT coalesce(max(dataset.cut), 0) AS cut FROM training_run
         JOIN dataset ON dataset.sha256 = training_run.dataset_sha256 WHERE training_run.model = $1) seen`;
 
-/** New labels are counted up to this many times the number of the trigger. */
+/** New labels are counted up to this multiple of the trigger's number. */
 const MAX_SHARES = 100;
 
 interface FactsRow {
@@ -56,7 +56,7 @@ export interface TriggerDependencies {
   readonly log: Log;
 }
 
-/** Looks at one model and asks for a run where one is due. Returns whether it asked for a new one. */
+/** Requests a run of one model if it is due. Returns whether it created one. */
 export async function triggerModel(model: ModelRecord, dependencies: TriggerDependencies): Promise<boolean> {
   const { pool, registry, clock, log } = dependencies;
   const live = model.liveVersion === null ? undefined : model.versions.get(model.liveVersion);
@@ -70,7 +70,7 @@ export async function triggerModel(model: ModelRecord, dependencies: TriggerDepe
   return created;
 }
 
-/** Looks at every model in turn until the signal fires. Failures are logged and tried again. */
+/** Checks every model in turn until the signal fires. Failures are logged, and the next pass tries again. */
 export async function keepTriggering(
   dependencies: TriggerDependencies,
   everyMs: number,
@@ -87,15 +87,15 @@ export async function keepTriggering(
 
 export interface WhyNot {
   readonly model: string;
-  /** What the live version's model.yaml declares; null where it declares no trigger. */
+  /** The trigger in the live version's model.yaml; null without one. */
   readonly trigger: Readonly<Record<string, unknown>> | null;
-  /** True when a run will be asked for at the next look. */
+  /** True if the next pass will request a run. */
   readonly due: boolean;
   /** One sentence for each condition. */
   readonly reasons: readonly string[];
 }
 
-/** Explains why no run of a model has started by itself. Throws NOT_FOUND. */
+/** Explains why no run of a model was triggered. Throws NOT_FOUND. */
 export async function whyNot(
   name: string,
   { pool, registry, now }: Pick<TriggerDependencies, 'pool' | 'registry'> & { readonly now: number },

@@ -267,7 +267,7 @@ describe('a training run', () => {
     const working = work(stores, runId, slow, { leaseMs });
     await begun.promise;
     const first = (await leaseUntil()).getTime();
-    // Longer than the lease it began with.
+    // Longer than the initial lease.
     await eventually(async () => (await leaseUntil()).getTime() > first + leaseMs + 100);
     expect(await claimRun(stores.pool, runId, leaseMs)).toBeNull();
     resume.resolve();

@@ -6,9 +6,9 @@ import { curveWriter } from './run-metrics.ts';
 import { advanceRun, claimRun, extendLease, type RunClaim, releaseRun, reportProgress } from './run-store.ts';
 
 export interface WorkerOptions extends RetrainOptions {
-  /** How long a worker may be silent before another takes its run over. */
+  /** After this time without a heartbeat, another worker takes over the run. */
   readonly leaseMs: number;
-  /** A run that was begun this often without an end is given up. */
+  /** A run fails after this many attempts without an end. */
   readonly maxAttempts: number;
   readonly log: Log;
 }
@@ -16,9 +16,9 @@ export interface WorkerOptions extends RetrainOptions {
 const PROGRESS_EVERY_MS = 250;
 
 /**
- * Works on one run, if it is there to be claimed, and keeps its lease while it does. Never rejects: a failure is written into
- * the run; a temporary one (a store is unavailable, the training process was killed) gives the run back to be tried again; a
- * stop of the service too. A claim that was overtaken writes nothing.
+ * Claims one run, executes it, and extends its lease meanwhile. Never rejects: a permanent failure is written into the run. After a
+ * temporary failure (a store is unavailable, the training process was killed) or a stop of the service the run is given back to be
+ * tried again. A stale claim writes nothing.
  */
 export async function workOnRun(
   runId: string,
@@ -57,7 +57,7 @@ async function underLease(
   const lost = new AbortController();
   const heartbeat = setInterval(() => {
     extendLease(dependencies.pool, claim, options.leaseMs).catch((error: unknown) => {
-      // Postgres may be away for a moment; only a newer claim ends the work.
+      // Postgres may be unavailable for a moment; only a newer claim ends the work.
       if (toHotloopError(error).reason === 'stale_token') lost.abort(error);
     });
   }, options.leaseMs / 3);
@@ -75,7 +75,7 @@ async function underLease(
   }
 }
 
-/** Writes progress a few times a second at most, one write at a time; what it misses, the next write tells. */
+/** Writes progress at most a few times a second, one write at a time; the next write includes skipped progress. */
 function progressWriter(claim: RunClaim, { pool, clock }: RetrainDependencies) {
   let writing: Promise<void> = Promise.resolve();
   let isWriting = false;
@@ -114,7 +114,7 @@ async function settle(
   } catch (failure) {
     if (toHotloopError(failure).reason === 'stale_token')
       return log.warn({ runId }, 'another worker has taken the run over');
-    // The lease expires, and another worker takes the run.
+    // The lease expires, and another worker takes over the run.
     log.error({ runId, error: failure }, 'the end of the run could not be written');
   }
 }

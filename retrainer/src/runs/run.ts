@@ -1,7 +1,7 @@
 import type { GateVerdict } from '../improve/gate.ts';
 import type { RunState } from './run-state.ts';
 
-/** A training run as its row stands. Times are milliseconds since 1970. */
+/** The row of a training run. Times are milliseconds since 1970. */
 export interface TrainingRun {
   readonly runId: string;
   readonly model: string;
@@ -9,18 +9,18 @@ export interface TrainingRun {
   readonly reason: string;
   /** Registers the version but does not promote it. */
   readonly hold: boolean;
-  /** A trial of a search is never registered; `first` made a first version from a file. */
+  /** A trial of a search is never registered; `first` created a first version from a file. */
   readonly kind: 'retrain' | 'trial' | 'first';
-  /** Groups runs that belong together; empty without. */
+  /** Groups runs that belong together; may be empty. */
   readonly experiment: string;
-  /** What was asked for instead of what model.yaml says. */
+  /** Settings of the request that replace those of model.yaml. */
   readonly overrides: Readonly<Record<string, unknown>>;
-  /** What it was trained with, complete; empty before training. */
+  /** The complete training settings; empty before training. */
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly hardware: Readonly<Record<string, unknown>>;
   readonly state: RunState;
   readonly message: string;
-  /** The fencing token: a write that carries an older one changes nothing. Also counts the attempts. */
+  /** The fencing token: a write with an older one changes nothing. It also counts the attempts. */
   readonly token: number;
   readonly parentVersion: number | null;
   readonly version: number | null;
@@ -35,7 +35,7 @@ export interface TrainingRun {
   readonly endedAt: number | null;
 }
 
-/** What a step may write beside the state. */
+/** Fields that a step may write besides the state. */
 export interface RunChange {
   readonly message?: string;
   readonly parentVersion?: number;

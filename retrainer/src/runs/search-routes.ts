@@ -7,7 +7,7 @@ import { findSearch, type Search } from './search-store.ts';
 
 const reads = { requires: 'operate' } as const;
 
-/** `/v1/searches`: start one, and see how far it is. Its trials are runs of its experiment. */
+/** `/v1/searches`: start a search and read its progress. Its trials are runs of its experiment. */
 export function searchRoutes(dependencies: {
   readonly pool: Pool;
   readonly registry: RegistryReader;

@@ -68,7 +68,7 @@ export function openSearches(database: Queryable): Promise<Search[]> {
   return select(database, 'ended_at IS NULL', []);
 }
 
-/** Moves a search on; one that has ended stays as it is. */
+/** Updates a search; one that has ended is not changed. */
 export async function moveSearch(
   pool: Pool,
   searchId: string,

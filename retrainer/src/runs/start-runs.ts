@@ -11,16 +11,16 @@ export interface RunsDependencies extends TriggerDependencies {
 }
 
 export interface RunsOptions extends WorkerOptions {
-  /** Whether runs are worked on here; without it they are only asked for and put in line. */
+  /** Whether runs are executed here; otherwise they are only requested and queued. */
   readonly works: boolean;
-  /** False: runs are asked for by others. Default true. */
+  /** False if other processes evaluate the triggers. Default true. */
   readonly triggers?: boolean;
 }
 
 export interface Runs extends AsyncDisposable {
-  /** Puts runs that were just asked for in line at once, rather than at the outbox's next turn. */
+  /** Queues newly requested runs at once, instead of at the outbox's next pass. */
   wake(): void;
-  /** Jobs of the queue that could not be a run, newest first. */
+  /** Dead letters of the queue, newest first. */
   deadLetters(limit: number): Promise<DeadLetter[]>;
 }
 
@@ -29,7 +29,7 @@ const RESEND_MS = 15_000;
 const TRIGGER_MS = 1_000;
 const SEARCH_MS = 500;
 
-/** Triggers, outbox and worker. Disposal stops all three; a run at work is given back, and goes on elsewhere or later. */
+/** Starts triggers, outbox and worker. Disposal stops all three; an active run is given back, and continues elsewhere or later. */
 export async function startRuns(
   dependencies: RunsDependencies,
   retraining: RetrainDependencies,

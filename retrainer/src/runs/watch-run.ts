@@ -14,8 +14,8 @@ export async function getRun(pool: Pool, runId: string): Promise<TrainingRun> {
 }
 
 /**
- * A run at once, and again at every change until it has ended. Ends early when the signal fires. Throws NOT_FOUND; a store
- * that is away for a moment is waited for.
+ * Yields a run at once, and at every change until it has ended. Ends early when the signal fires. Throws NOT_FOUND; waits
+ * for a store that is briefly unavailable.
  */
 export async function* watchRun(
   pool: Pool,

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 
 const LOOK_EVERY_MS = 1_000;
-/** So many looks in a row that find nothing: the outbox may be about to put a run in line. */
+/** Consecutive checks without a run, because the outbox may be about to queue one. */
 const QUIET_LOOKS = 3;
 
-/** Resolves with true when no training run waits or works for a while, with false when the signal fires. */
+/** Resolves with true when no training run has been waiting or active for a while, with false when the signal fires. */
 export async function whenIdle(pool: Pool, signal: AbortSignal, everyMs = LOOK_EVERY_MS): Promise<boolean> {
   for (let quiet = 0; quiet < QUIET_LOOKS; ) {
     if (signal.aborted) return false;

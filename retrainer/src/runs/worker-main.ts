@@ -16,7 +16,7 @@ import { whenIdle } from './when-idle.ts';
 const QUERY_TIMEOUT_MS = 120_000;
 const LABEL_WAIT_MS = 15_000;
 
-/** `hotloop worker --training`: works on training runs apart from the control API. Start as many as there are machines for it. */
+/** `hotloop worker --training`: executes training runs without the control API. Several may run, on several machines. */
 serviceMain(
   { service: 'training-worker', maxConnections: 6, queryTimeoutMs: QUERY_TIMEOUT_MS },
   process.env,

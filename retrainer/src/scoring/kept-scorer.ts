@@ -2,13 +2,13 @@ import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { openVersionScorer, type VersionScorer } from './version-scorer.ts';
 
-/** Keeps the scorer that was used last, so that the parts of one batch do not load the same version again and again. */
+/** Caches the scorer that was used last, so that the parts of one batch load a version only once. */
 export interface KeptScorer extends Disposable {
   /** The version's scorer, valid until another version is asked for. Throws as `openVersionScorer`. */
   of(record: VersionRecord): Promise<VersionScorer>;
 }
 
-/** For one user at a time: asking for another version disposes the one before. */
+/** Must be used by one caller at a time: a request for another version disposes the previous scorer. */
 export function keepScorer(bundles: BundleStore): KeptScorer {
   let kept: VersionScorer | undefined;
   return {

@@ -6,8 +6,8 @@ import { openSynchronousSession, tensorOf } from './synchronous-session.ts';
 const ONNX = perceptron({ inputs: 3, hidden: [4], outputs: 1, activation: 'tanh', head: 'sigmoid', seed: 3 });
 
 /**
- * openSynchronousSession uses a part of onnxruntime-node that is not its public interface. When a release changes it, this fails first:
- * look at node_modules/onnxruntime-node/dist/backend.js for how the public session calls the native one now.
+ * openSynchronousSession uses a part of onnxruntime-node that is not public. This test fails when a release changes it; then
+ * see node_modules/onnxruntime-node/dist/backend.js for how the public session calls the native one.
  */
 it('answers as the public interface of onnxruntime-node, within the same turn', async () => {
   const rows = Float32Array.of(0.1, 1, -2, 3, 0, 0.5);

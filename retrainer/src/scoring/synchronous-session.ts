@@ -2,12 +2,12 @@ import { createRequire } from 'node:module';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { Tensor } from 'onnxruntime-node';
 
-/** What a session takes and gives: tensors by name. */
+/** Inputs or outputs of a session: tensors by name. */
 export type Feeds = Readonly<Record<string, Tensor>>;
 
-/** A session that runs on the calling thread, for callers that must answer before they return, such as SQL functions. */
+/** A session that runs synchronously on the calling thread, such as for SQL functions. */
 export interface SynchronousSession extends Disposable {
-  /** Throws what the runtime says. */
+  /** Throws the runtime's error. */
   run(feeds: Feeds, outputs: readonly string[]): Feeds;
 }
 
@@ -24,7 +24,7 @@ interface Binding {
 
 /**
  * Loads a model. The runtime's public interface defers every run to a later turn of the event loop although the run itself
- * is synchronous; DuckDB waits for a function's answer within the same turn, so the native session is used directly.
+ * is synchronous. DuckDB needs a function's result within the same turn, so the native session is used directly.
  */
 export function openSynchronousSession(onnx: Uint8Array, threads: number): SynchronousSession {
   const { binding, initOrt } = createRequire(import.meta.url)('onnxruntime-node/dist/binding.js') as Binding;
@@ -50,7 +50,7 @@ export function openSynchronousSession(onnx: Uint8Array, threads: number): Synch
   };
 }
 
-/** The constructor's overloads pair each type with its array; callers hold the same pairs. */
+/** The constructor's overloads pair each type with its array class; callers pass matching pairs. */
 export function tensorOf(type: string, data: unknown, dims: readonly number[]): Tensor {
   return new (Tensor as unknown as new (type: string, data: unknown, dims: readonly number[]) => Tensor)(
     type,

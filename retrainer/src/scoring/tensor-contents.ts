@@ -4,7 +4,7 @@ import { type Feeds, tensorOf } from './synchronous-session.ts';
 
 type RuntimeTensor = Feeds[string];
 
-/** The runtime's name of each datatype, with the array that holds its values. */
+/** The runtime's name of each datatype, with the array class of its values. */
 const ARRAYS = {
   FP32: ['float32', Float32Array],
   FP64: ['float64', Float64Array],
@@ -15,7 +15,7 @@ const ARRAYS = {
   BOOL: ['bool', Uint8Array],
 } as const;
 
-/** A tensor as it crosses ports, for the runtime. Throws UNIMPLEMENTED for a datatype that features never have. */
+/** Converts a tensor of a port to one of the runtime. Throws UNIMPLEMENTED for a datatype that features never have. */
 export function runtimeTensorOf({ datatype, shape, contents }: Tensor): RuntimeTensor {
   if (datatype === 'BYTES') return tensorOf('string', textsOf(contents), shape);
   const known = ARRAYS[datatype as keyof typeof ARRAYS];
@@ -24,7 +24,7 @@ export function runtimeTensorOf({ datatype, shape, contents }: Tensor): RuntimeT
   return tensorOf(type, new ArrayOf(Uint8Array.from(contents).buffer), shape);
 }
 
-/** The same back. */
+/** Converts a tensor of the runtime to one of a port. */
 export function tensorOfRuntime(name: string, tensor: RuntimeTensor): Tensor {
   const shape = tensor.dims;
   if (tensor.type === 'string')

@@ -16,7 +16,7 @@ import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type Feeds, openSynchronousSession, tensorOf } from './synchronous-session.ts';
 
-/** What the rows of one chunk are answered with. Refused rows have accepted 0, score NaN and an empty label. */
+/** Results of the rows of one chunk. Refused rows have accepted 0, score NaN and an empty label. */
 export interface ScoredRows {
   readonly score: Float64Array;
   readonly accepted: Uint8Array;
@@ -26,16 +26,16 @@ export interface ScoredRows {
   readonly scores?: Float64Array;
 }
 
-/** One version, loaded to answer whole columns of raw fields. */
+/** One loaded version that scores whole columns of raw fields. */
 export interface VersionScorer extends Disposable {
   readonly record: VersionRecord;
   readonly manifest: Manifest;
   readonly inputs: readonly FusedInput[];
-  /** What a database's function hands over for each input, in their order. */
+  /** Parameters of the database function, one for each input, in order. */
   readonly parameters: readonly ColumnType[];
-  /** One column for each input, in their order; null is absent. */
+  /** One column for each input, in order; null means absent. */
   answer(columns: readonly ColumnData[], rows: number): ScoredRows;
-  /** The scores alone, NaN in a refused row: labels of many rows cost as much as a small network. */
+  /** Only the scores, NaN for a refused row. Labels of many rows would cost as much time as a small network. */
   score(columns: readonly ColumnData[], rows: number): Float64Array;
 }
 
@@ -43,8 +43,8 @@ export interface VersionScorer extends Disposable {
 const MOST_COLUMNS = 8192;
 
 /**
- * Loads a version as its fused file. Throws FAILED_PRECONDITION `not_fusable`, also for features whose values a column of
- * raw fields cannot hold (lists of history, ready columns of several numbers), and for more columns than fit into memory.
+ * Loads a version as its fused file. Throws FAILED_PRECONDITION `not_fusable`, also for features whose values do not fit a column
+ * of raw fields (lists of history, precomputed columns of several numbers), and for more columns than fit into memory.
  */
 export async function openVersionScorer(
   bundles: BundleStore,
@@ -97,7 +97,7 @@ export async function openVersionScorer(
   };
 }
 
-/** Tensors of one chunk, and the rows that lack a flag which must be there: a boolean tensor cannot say so. */
+/** Tensors of one chunk, and the rows that lack a required flag, which a boolean tensor cannot express. */
 function feedsOf(inputs: readonly FusedInput[], columns: readonly ColumnData[], rows: number) {
   const feeds: Record<string, Feeds[string]> = {};
   const refused = new Set<number>();
@@ -128,9 +128,9 @@ function feedsOf(inputs: readonly FusedInput[], columns: readonly ColumnData[], 
   return { feeds, refused };
 }
 
-/** More are looked for in the model, not in SQL, where each row would be compared with all of them. */
+/** With more categories, texts are looked up in the model. SQL would compare each row with all of them. */
 const MOST_CATEGORIES = 64;
-/** A text that is no category: no field of a request is likely to hold it, and it would only count as unknown. */
+/** Stands for a text that is not a category. It is unlikely in a request, and would count as unknown anyway. */
 const UNKNOWN_TEXT = '\u0000';
 
 function hasPositions({ categories }: FusedInput): boolean {
@@ -145,8 +145,8 @@ function parameterOf(input: FusedInput): ColumnType {
 }
 
 /**
- * SQL that turns a column's value into what the scorer's parameter takes: a text of few categories into its position from 1 on, 0 for any
- * other and -1 for NULL, which the engine finds without a call for each row.
+ * SQL that converts a column's value to the scorer's parameter. A text with few categories becomes its position, from 1, 0 for any
+ * other text and -1 for NULL, which the engine computes without a call per row.
  */
 export function parameterExpression(input: FusedInput, value: string): string {
   if (parameterOf(input) !== 'int32') return value;

@@ -4,19 +4,19 @@ import { sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 
-/** Where the archive's Parquet files are. */
+/** Location of the archive's Parquet files. */
 export interface SqlArchive {
   readonly objects: ObjectStore;
-  /** The store's own folder, where it is one: its files are then read in place. */
+  /** The store's folder, if the store is one: its files are then read in place. */
   readonly folder: string | undefined;
 }
 
 interface ArchiveView {
-  /** Keys of its files begin with it. */
+  /** Prefix of the keys of its files. */
   readonly prefix: string;
-  /** The view, of `read_parquet(...)` in the place of FILES. */
+  /** SQL of the view; FILES is replaced by `read_parquet(...)`. */
   readonly select: string;
-  /** What it is while there are no files: names and types. */
+  /** Names and types of its columns, for an empty table while there are no files. */
   readonly columns: string;
 }
 
@@ -47,8 +47,8 @@ export const ARCHIVE_VIEWS: Readonly<Record<string, ArchiveView>> = {
 export const ARCHIVE_FOLDERS: readonly string[] = ['events', 'log'];
 
 /**
- * Makes a view over all files of its part of the archive: each event once; days of the log that are past its retention. Files of a
- * bucket are copied into `cache` first, each once.
+ * Creates a view over all files of its part of the archive: events without duplicates, or days of the log past its retention. Files
+ * of a bucket are first copied into `cache`, each once.
  */
 export async function refreshArchiveView(
   name: string,

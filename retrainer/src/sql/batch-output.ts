@@ -10,15 +10,15 @@ import { literalOf, scanSql } from './sql-scan.ts';
 
 export interface BatchOutputs {
   readonly database: Queryable;
-  /** The folder that statements may read; results elsewhere are refused. */
+  /** The folder that statements may read; results outside are refused. */
   readonly files: string | undefined;
   /** Where objects of a bucket are copied to. */
   readonly cache: string;
 }
 
 /**
- * Replaces each `batch_output('NAME')` by the files of a batch's result: the run of that id, or the newest of that schedule. Throws
- * NOT_FOUND, or FAILED_PRECONDITION where the result is not a file that SQL may read.
+ * Replaces each `batch_output('NAME')` by the files of a batch's result: the run with that id, or the newest of that schedule. Throws
+ * NOT_FOUND, or FAILED_PRECONDITION if the result is not a file that SQL may read.
  */
 export async function withBatchOutputs(sql: string, outputs: BatchOutputs): Promise<string> {
   const tokens = scanSql(sql);
@@ -62,7 +62,7 @@ async function tableOf(name: string, { database, files, cache }: BatchOutputs): 
   }
 }
 
-/** The parts of a bucket, copied once: those of a run never change. */
+/** The parts of a result in a bucket, copied once because they never change. */
 async function copied(url: string, folder: string): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   using store = openObjectStore(url);

@@ -12,7 +12,7 @@ import { parse } from 'csv-parse/sync';
 import { uuidv7 } from '../batch/batch-id.ts';
 import { literalOf, scanSql } from './sql-scan.ts';
 
-/** `CREATE [OR REPLACE] MODEL name [OPTIONS (label = 'column')] AS SELECT ...`, taken apart. */
+/** The parts of `CREATE [OR REPLACE] MODEL name [OPTIONS (label = 'column')] AS SELECT ...`. */
 export interface CreateModel {
   readonly name: string;
   readonly replace: boolean;
@@ -20,7 +20,7 @@ export interface CreateModel {
   readonly select: string;
 }
 
-/** Where a training is asked for. */
+/** Where the training is requested. */
 export interface TrainingDoor {
   /** http://host:port of the control API. */
   readonly url: string;
@@ -31,15 +31,15 @@ export interface CreateModelDependencies {
   readonly registry: RegistryReader;
   readonly bundles: BundleStore;
   readonly door: TrainingDoor | undefined;
-  /** For the rows on their way. */
+  /** Folder for temporary files with the rows. */
   readonly folder: string;
 }
 
-/** Bytes of the rows that a draft of model.yaml looks at. */
+/** Number of bytes of rows that are used to draft model.yaml. */
 const DRAFT_BYTES = 16 * 1024 * 1024;
 const COLUMNS = ['model', 'version', 'created', 'examples', 'dataset'] as const;
 
-/** Undefined for every other statement. Throws INVALID_ARGUMENT for one that begins so and goes on otherwise. */
+/** Parses CREATE MODEL; undefined for every other statement. Throws INVALID_ARGUMENT for a syntax error. */
 export function parseCreateModel(sql: string): CreateModel | undefined {
   const tokens = scanSql(sql);
   const words = tokens.slice(0, 4).map(({ text }) => text.toUpperCase());
@@ -69,8 +69,8 @@ export function parseCreateModel(sql: string): CreateModel | undefined {
 }
 
 /**
- * The statement that trains: the rows of the SELECT become the history of the model, a first version is trained from them and
- * registered, not promoted. A model that is there keeps its model.yaml; another's is drafted from the columns.
+ * Executes CREATE MODEL: the rows of the SELECT become the history of the model, and a first version is trained from them and
+ * registered, but not promoted. An existing model keeps its model.yaml; for a new one it is drafted from the columns.
  */
 export function createModelStatement(
   { name, replace, label, select }: CreateModel,

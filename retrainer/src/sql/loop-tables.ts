@@ -7,7 +7,7 @@ import { copyQueryToCsv } from '@hotloop/platform/postgres/copy-query.ts';
 import { ARCHIVE_VIEWS, refreshArchiveView, type SqlArchive } from './archive-views.ts';
 import { scanSql } from './sql-scan.ts';
 
-/** The loop's tables as SQL sees them. The newest rows of each, read from Postgres when a statement names the table. */
+/** The loop's tables in SQL: the newest rows of each, read from Postgres when a statement names the table. */
 const TABLES: Readonly<Record<string, string>> = {
   predictions: `SELECT prediction_id, at, model, version, variant, propensity, caller, entities::text AS entities,
     array_to_string(candidates, ',') AS candidates, "rows", "columns", array_to_string(degraded, ',') AS degraded,
@@ -34,7 +34,7 @@ const FRESH_MS = 2_000;
 const MOST_ROWS = 1_000_000;
 
 export interface LoopTables extends AsyncDisposable {
-  /** Brings the tables that a statement names up to date. True when it names one. */
+  /** Refreshes the tables that a statement names. True if it names one. */
   refresh(sql: string, signal: AbortSignal): Promise<boolean>;
 }
 

@@ -20,11 +20,11 @@ export interface SqlOptions {
   readonly statementTimeoutMs: number;
   readonly memoryMb: number;
   readonly databaseUrl: string;
-  /** A folder whose Parquet, CSV and JSON files statements may read and write; without it none. */
+  /** Folder in which statements may read and write Parquet, CSV and JSON files; without it they may access no files. */
   readonly files?: string;
-  /** The archive of events and of the log as tables; without it there are none. */
+  /** The archive of events and of the log, available as tables if given. */
   readonly archive?: SqlArchive;
-  /** Where CREATE MODEL asks for a training. */
+  /** Where CREATE MODEL requests a training. */
   readonly training?: TrainingDoor;
 }
 

@@ -12,20 +12,20 @@ import { columnOfInput } from '../batch/source-columns.ts';
 import { openVersionScorer, parameterExpression, type VersionScorer } from '../scoring/version-scorer.ts';
 import { literalOf, scanSql } from './sql-scan.ts';
 
-/** In words how a row becomes the model's columns: the features as JSON. */
+/** Explains how a row becomes the model's columns: the features as JSON. */
 const EXPLAIN = 'explain';
 
-/** What each function answers with. Refused rows are NULL. */
+/** Return type of each function. Refused rows give NULL. */
 const FUNCTIONS = ['predict', 'predict_label', 'predict_proba'] as const;
 type PredictFunction = (typeof FUNCTIONS)[number];
 const RETURNS = { predict: 'float64', predict_label: 'string', predict_proba: 'float64[]' } as const;
 
 export interface PredictFunctions {
-  /** Loads what a statement names. Throws NOT_FOUND for a model or version that does not exist. */
+  /** Loads the versions that a statement names. Throws NOT_FOUND for a model or version that does not exist. */
   prepare(sql: string): Promise<void>;
   /**
    * The statement with each predict('model', row) replaced by the function of that version over the columns it needs: whole
-   * columns then reach the model without JSON. The same text where there is nothing to replace.
+   * columns then reach the model without JSON. Returns the same text if there is nothing to replace.
    */
   fast(sql: string): string;
 }
@@ -111,7 +111,7 @@ function resolve(registry: RegistryReader, name: string) {
     : resolveVersion(registry.current(), name.slice(0, at), name.slice(at + 1));
 }
 
-/** A function over the columns of one version, and a macro that takes them out of a row. */
+/** Creates a function over the columns of one version, and a macro that extracts them from a row. */
 async function registerFast(
   database: SqlDatabase,
   fn: PredictFunction,
@@ -135,8 +135,8 @@ async function registerFast(
 }
 
 /**
- * Takes an input out of a struct. JSON is no struct: its texts would come with their quotes, so the general form reads it. Texts and
- * numbers are not cast, so that a number where a text is needed is refused, as at the front door.
+ * Extracts an input from a struct. JSON is handled by the general form, because its texts would include quotes. Texts and numbers are
+ * not cast, so that a number in place of a text is refused, as at the front door.
  */
 function fieldOf(input: FusedInput): string {
   const field = `struct_extract(r, ${sqlText(columnOfInput(input))})`;
@@ -162,7 +162,7 @@ function answerOf(
   });
 }
 
-/** Rows as JSON texts, of any models: grouped by model, so that each model runs once. */
+/** Scores rows given as JSON texts, for any models: grouped by model, so that each model runs once. */
 function scoreJson(
   fn: PredictFunction,
   models: PlainColumn,
@@ -196,7 +196,7 @@ function parseRow(text: string): Record<string, number | string | boolean | null
   let row: unknown;
   try {
     row = JSON.parse(text);
-    // JSON in a text of JSON: to_json of a value that was JSON already.
+    // JSON text inside a JSON string: to_json was applied to JSON.
     if (typeof row === 'string') row = JSON.parse(row);
   } catch {
     row = undefined;
@@ -239,14 +239,14 @@ function explainJson({ manifest }: VersionScorer, row: Readonly<Record<string, u
 
 interface Call {
   readonly fn: PredictFunction | typeof EXPLAIN;
-  /** Undefined when it is no literal. */
+  /** Undefined if it is not a literal. */
   readonly model: string | undefined;
-  /** From the function's name to behind the comma. */
+  /** Range from the function's name to just after the comma. */
   readonly start: number;
   readonly end: number;
 }
 
-/** Where a statement calls a predict function. */
+/** Position of a call of a predict function in a statement. */
 function calls(sql: string): Call[] {
   const tokens = scanSql(sql);
   return tokens.flatMap((token, index) => {

@@ -5,12 +5,12 @@ import { scanSql } from './sql-scan.ts';
 /** Functions that read files, or tables by a name that is computed. */
 const READERS =
   /^(read_\w+|\w+_scan|scan_\w+|glob|parquet_\w+|sniff_csv|duckdb_\w+|pragma_\w+|sql_auto_complete|query|query_table|seq_scan|getenv|which_secret|json_execute_serialized_sql)$/i;
-/** What clients ask of the catalogue when they connect. */
+/** Catalogue functions that clients call when they connect. */
 const CATALOGUE = /^(pg_catalog|information_schema)\./i;
 
 /**
- * Throws PERMISSION_DENIED for a text that reads tables or files: a key with the role predict alone may call models over the values
- * that it brings.
+ * Throws PERMISSION_DENIED for a text that reads tables or files: a key with only the role predict may call models with the values
+ * in its statement.
  */
 export function refuseReading(sql: string, connection: SqlConnection): void {
   for (const { kind, text } of scanSql(sql)) {
@@ -30,7 +30,7 @@ function refuse(what: string): never {
   throw new HotloopError('PERMISSION_DENIED', `${what} needs a key with the role operate`);
 }
 
-/** None of a text that is no SQL: what is wrong with it is said when it is prepared. */
+/** Empty for text that is not SQL; the error is reported when it is prepared. */
 function tablesOf(sql: string, connection: SqlConnection): readonly string[] {
   try {
     return connection.tableNames(sql);

@@ -7,17 +7,17 @@ import type { PredictFunctions } from './predict-functions.ts';
 import { refuseChanging, refuseReading } from './predict-role.ts';
 import { scanSql } from './sql-scan.ts';
 
-/** What one session may do and for how long. */
+/** Permissions and time limit of one session. */
 export interface SqlRights {
-  /** Read the loop's tables, and make tables. Without it only expressions such as predict(...) are answered. */
+  /** Allows reading the loop's tables, and creating tables. Without it only expressions such as predict(...) are allowed. */
   readonly mayReadTables: boolean;
 }
 
 export interface SqlEngine {
   readonly database: SqlDatabase;
   /**
-   * Makes a statement ready: refreshes the tables it names, loads the models, replaces predict calls by their fast form. Rejects
-   * with the error of the text as it was written.
+   * Prepares a statement: refreshes the tables it names, loads the models, replaces predict calls by their fast form. Rejects
+   * with the error of the original text.
    */
   prepare(
     connection: SqlConnection,
@@ -65,7 +65,7 @@ export function createSqlEngine(
         try {
           return await allowed(fast);
         } catch (error) {
-          // A row without one of the columns, or JSON: the general form says what is wrong, or answers.
+          // The row lacks one of the columns, or is JSON: the general form answers or reports the error.
           if (toHotloopError(error).reason !== 'duckdb') throw error;
         }
       }
@@ -97,7 +97,7 @@ function mlPredict(sql: string): string {
   return sql;
 }
 
-/** Index of the parenthesis that closes the one at `open`. */
+/** Index of the closing parenthesis for the one at `open`. */
 function closing(tokens: readonly { readonly text: string }[], open: number): number {
   let depth = 0;
   for (let at = open; at < tokens.length; at++) {

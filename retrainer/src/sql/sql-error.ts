@@ -1,18 +1,18 @@
 import { toHotloopError } from '@hotloop/proto/errors.ts';
 
-/** What a client of the Postgres protocol is told. */
+/** An error for a client of the Postgres protocol. */
 export interface SqlError {
   /** SQLSTATE. */
   readonly code: string;
   readonly message: string;
-  /** Character of the statement, from 1. */
+  /** Position in the statement, in characters from 1. */
   readonly position?: number;
 }
 
-/** SQLSTATE by how DuckDB's message begins; the first that fits. */
+/** SQLSTATE by the beginning of DuckDB's message; the first match counts. */
 const STATES: readonly (readonly [RegExp, string])[] = [
   [/^Parser Error/, '42601'],
-  // The driver says no more of text that it cannot read as a statement.
+  // The driver's only message for text that it cannot parse.
   [/^Error in native callback/, '42601'],
   [/^Catalog Error: (Table|View) .* does not exist/, '42P01'],
   [/^Catalog Error: .*[Ff]unction .* does not exist/, '42883'],
@@ -32,7 +32,7 @@ const STATES: readonly (readonly [RegExp, string])[] = [
   [/^Invalid/, '22023'],
 ];
 
-/** States of our own errors, by code. */
+/** SQLSTATE of our own errors, by code. */
 const CODES: Readonly<Partial<Record<string, string>>> = {
   CANCELLED: '57014',
   RESOURCE_EXHAUSTED: '53200',
@@ -46,7 +46,7 @@ const CODES: Readonly<Partial<Record<string, string>>> = {
   ALREADY_EXISTS: '42P07',
 };
 
-/** An error of DuckDB or of ours as Postgres would say it. */
+/** Converts an error of DuckDB or of ours to the form of Postgres. */
 export function sqlErrorOf(error: unknown, sql: string): SqlError {
   const known = toHotloopError(error);
   if (known.reason !== 'duckdb') return { code: CODES[known.code] ?? 'XX000', message: known.message };
@@ -57,7 +57,7 @@ export function sqlErrorOf(error: unknown, sql: string): SqlError {
   return { code, message, ...(position === undefined ? {} : { position }) };
 }
 
-/** DuckDB shows the line and a caret below it; long lines are cut, so what is at the caret is looked for in the line. */
+/** DuckDB shows the line and a caret below it. Long lines are cut, so the text at the caret is searched for in the statement. */
 function positionOf(message: string, sql: string): number | undefined {
   const shown = /LINE (\d+): (.*)\n(\s*)\^/.exec(message);
   if (!shown) return undefined;

@@ -6,7 +6,7 @@ import { openSql } from './open-sql.ts';
 
 const QUERY_TIMEOUT_MS = 60_000;
 
-/** SQL in a process of its own: what a statement does to it, it does to nothing else. */
+/** Runs SQL in a separate process, so that a statement can harm nothing else. */
 serviceMain(
   { service: 'sql', maxConnections: 4, queryTimeoutMs: QUERY_TIMEOUT_MS },
   process.env,

@@ -1,4 +1,4 @@
-/** One piece of SQL text: what it is, and where it stands. */
+/** One token of SQL text with its kind and position. */
 export interface SqlToken {
   readonly kind: 'word' | 'text' | 'quoted' | 'number' | 'symbol';
   readonly text: string;
@@ -9,7 +9,7 @@ export interface SqlToken {
 const TOKEN =
   /\s+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|(?<text>[eE]?'(?:[^']|'')*(?:'|$))|(?<quoted>"(?:[^"]|"")*(?:"|$))|(?<dollar>\$(?:[A-Za-z_]\w*)?\$)|(?<word>[\p{L}_][\p{L}\p{N}_]*)|(?<number>\d+(?:\.\d+)?)|(?<symbol>[\s\S])/gu;
 
-/** The tokens of a SQL text; space and comments are left out. Never throws: what is not closed ends with the text. */
+/** Splits SQL text into tokens, without spaces and comments. Never throws: an unclosed token ends with the text. */
 export function scanSql(sql: string): SqlToken[] {
   const tokens: SqlToken[] = [];
   TOKEN.lastIndex = 0;
@@ -30,7 +30,7 @@ export function scanSql(sql: string): SqlToken[] {
   return tokens;
 }
 
-/** The statements of a text, each with where it begins. Empty ones are left out. */
+/** The non-empty statements of a text, each with its position. */
 export function splitStatements(sql: string): { readonly sql: string; readonly start: number }[] {
   const statements: { sql: string; start: number }[] = [];
   let first: SqlToken | undefined;

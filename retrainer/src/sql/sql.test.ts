@@ -175,7 +175,7 @@ describe('SQL over the Postgres protocol', () => {
     const cancel = Buffer.alloc(16);
     for (const [at, value] of [16, 80877102, processID, secretKey].entries())
       cancel.writeInt32BE(value, at * 4);
-    // A cancellation that comes before the statement runs does nothing, as in Postgres.
+    // As in Postgres, a cancellation before the statement runs has no effect.
     while (!ended) {
       const socket = createConnection(Number(port), hostname);
       socket.end(cancel);

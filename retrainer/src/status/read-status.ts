@@ -6,17 +6,17 @@ import { type Rollout, sharePercent } from '../rollouts/rollout.ts';
 import { listRollouts } from '../rollouts/rollout-rows.ts';
 import { listRuns } from '../runs/run-store.ts';
 
-/** One part of the status, for the module that knows it. A part that fails leaves its place empty and says why. */
+/** One part of the status, provided by its module. If it fails, it is left out and the reason is reported. */
 export type StatusPart = () => Promise<unknown>;
 
 export interface StatusDependencies {
   readonly pool: Pool;
   readonly loop: LoopReader;
-  /** Parts of other modules, by their name in the answer; such as alarms. */
+  /** Parts of other modules, by their name in the answer, such as alarms. */
   readonly parts?: Readonly<Record<string, StatusPart>>;
 }
 
-/** All that an operator looks at first. Read in parallel; a part that cannot be read is told under `unread`. */
+/** The overview for operators. Parts are read in parallel; one that cannot be read is listed under `unread`. */
 export async function readStatus({ pool, loop, parts = {} }: StatusDependencies) {
   const unread: Record<string, string> = {};
   const part = async <T>(name: string, read: () => Promise<T>): Promise<T | null> => {
@@ -96,7 +96,7 @@ async function readNodes(pool: Pool) {
   }));
 }
 
-/** How old the newest row of the prediction log is; null when it is empty. */
+/** Age of the newest row of the prediction log; null if it is empty. */
 async function readLag(pool: Pool): Promise<number | null> {
   const { rows } = await pool.query<{ lag: number | null }>(
     `SELECT extract(epoch FROM now() - at)::float8 AS lag FROM prediction ORDER BY prediction_id DESC LIMIT 1`,

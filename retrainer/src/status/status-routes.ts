@@ -1,7 +1,7 @@
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { readStatus, type StatusDependencies } from './read-status.ts';
 
-/** `GET /v1/status`: the first page that an operator reads. */
+/** `GET /v1/status`: the overview for operators. */
 export function statusRoutes(dependencies: StatusDependencies): RouteModule {
   return (app) => {
     app.get(

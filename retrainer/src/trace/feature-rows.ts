@@ -3,14 +3,14 @@ import type { TextTable } from '@hotloop/model/features/flat-rows.ts';
 import { type Columns, columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 
-/** What one feature was for one candidate (or for the request). */
+/** The value of one feature for one candidate (or for the request). */
 export interface FeatureValue {
   readonly name: string;
   readonly from: string;
   readonly status: string;
-  /** As it went into the model: one number for each of its columns. */
+  /** The model's input: one number for each column of the feature. */
   readonly values: readonly number[];
-  /** The category that the columns stand for, where they are one_hot, or the text of a text input; null for others. */
+  /** The category of one_hot columns, or the text of a text input; null for others. */
   readonly category: string | null;
 }
 
@@ -25,14 +25,14 @@ export interface LoggedFeatures {
 
 const MAX_ROWS = 20;
 const STATUS_NAMES = new Map<number, string>(
-  // What is fresh is simply there.
+  // A fresh value counts as present.
   Object.entries(FEATURE_STATUS).map(([name, code]) => [
     code,
     name === 'FRESH' ? 'present' : name.toLowerCase(),
   ]),
 );
 
-/** Cuts rows of features, all inputs side by side (`flatFeatures`), into features. Pure. Empty for other inputs. */
+/** Splits rows of features, all inputs concatenated (`flatFeatures`), into features. Pure. Empty for other inputs. */
 export function featureRows(
   manifest: Manifest,
   logged: LoggedFeatures,
@@ -63,7 +63,7 @@ export function featureRows(
   );
 }
 
-/** Of the input that the column belongs to. */
+/** Name of the input that the column belongs to. */
 function dtypeOf({ inputs }: Columns, offset: number): string | undefined {
   let end = 0;
   return inputs.find(({ width }) => {
@@ -72,7 +72,7 @@ function dtypeOf({ inputs }: Columns, offset: number): string | undefined {
   })?.dtype;
 }
 
-/** The category of a one_hot step; null when no column is set, or more than one. */
+/** The category of a one_hot step; null unless exactly one column is set. */
 function categoryOf(last: unknown, values: readonly number[]): string | null {
   if (typeof last !== 'object' || last === null || !('one_hot' in last)) return null;
   const categories = last.one_hot;

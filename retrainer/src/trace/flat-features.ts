@@ -6,7 +6,7 @@ import type { LoggedFeatures } from './feature-rows.ts';
 /** A logged prediction whose inputs may be a table of feature rows or several tensors. */
 export type LoggedPrediction = LoggedInputs & Pick<LoggedFeatures, 'statuses'>;
 
-/** What it was served with as one table; null where the log does not hold it. Texts stand as their places in `texts`. Pure. */
+/** Its served inputs as one table; null if the log does not contain them. Texts are given as indices into `texts`. Pure. */
 export function flatFeatures(
   manifest: Manifest,
   { statuses, ...logged }: LoggedPrediction,

@@ -1,6 +1,6 @@
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 
-/** Which model gave a prediction; null for one that is not in the log. The id must be a UUID. */
+/** The model of a prediction; null if it is not in the log. The id must be a UUID. */
 export async function predictedModel(
   database: Queryable,
   predictionId: string,

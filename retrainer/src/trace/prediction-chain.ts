@@ -7,7 +7,7 @@ export interface PredictionRow {
   readonly model: string;
   readonly version: number;
   readonly variant: string;
-  /** How likely it was that this version answered. */
+  /** The probability with which this version was chosen to answer. */
   readonly propensity: number;
   readonly caller: string;
   readonly entities: Record<string, string>;
@@ -41,7 +41,7 @@ export interface OutcomeRow {
   readonly received_at: Date;
 }
 
-/** A run whose dataset was collected after the prediction's outcome had come. */
+/** A run whose dataset was collected after the prediction's outcome arrived. */
 export interface LearningRow {
   readonly sha256: string;
   readonly examples: string;
@@ -82,13 +82,13 @@ const OUTCOME = 'sequence, id, source, kind, value, attributes, occurred_at, rec
 
 const OUTCOMES_BY_ID = `SELECT ${OUTCOME} FROM outcome WHERE prediction_id = $1 ORDER BY sequence LIMIT 200`;
 
-// Input: id. Output: the outcomes whose keys and window hold one of the prediction's rows.
+// Input: id. Output: the outcomes whose keys and window match one of the prediction's rows.
 const OUTCOMES_BY_KEYS = `
   SELECT ${OUTCOME} FROM outcome
   WHERE sequence IN (SELECT sequence FROM outcome_match_by_keys WHERE prediction_id = $1)
   ORDER BY sequence LIMIT 200`;
 
-// Input: model, the sequence of the first outcome (null: none), since when the prediction can have counted. Output: the runs that followed.
+// Input: model, sequence of the first outcome (null: none), time from which the prediction can be in a dataset. Output: later runs.
 const LEARNINGS = `
   SELECT dataset.sha256, dataset.examples, dataset.cut, dataset.created_at AS collected_at,
          run.run_id, run.state, run.reason, run.message, run.version, run.gate, run.created_at, run.ended_at,
@@ -122,7 +122,7 @@ export async function readChain(
   const outcomes = [...named.rows, ...keyed.rows];
   const at = prediction.at.getTime();
   const first = outcomes.length > 0 ? Math.min(...outcomes.map((row) => Number(row.sequence))) : null;
-  // Without an outcome it can only have counted by the default label, once its window had ended.
+  // Without an outcome it can only have the default label, once its window has ended.
   const since = first === null ? at + windowOf(prediction.model) : at;
   const learnings = await pool.query<LearningRow>(LEARNINGS, [prediction.model, first, since]);
   return { prediction, decision, outcomes, learnings: learnings.rows };

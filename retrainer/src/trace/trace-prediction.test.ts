@@ -70,7 +70,7 @@ describe('the story of a prediction', () => {
       `dataset: 50 examples, ${await lastDataset(stores)}`,
       'run: succeeded: done',
     ]);
-    // Nothing happened to this one: it counted only from the end of its window on, by the default label.
+    // This one has no outcome: from the end of its window on it counts with the default label.
     expect((await trace(stores, other!)).map(({ kind }) => kind)).toEqual(['request', 'output']);
     await learnt(stores, 4, AT + 3_600_001, 4);
     expect((await trace(stores, other!)).map(({ kind }) => kind)).toEqual([

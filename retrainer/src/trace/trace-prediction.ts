@@ -42,8 +42,8 @@ const ORDER: readonly TraceKind[] = [
 ];
 
 /**
- * The story of one prediction, oldest first: what was asked, what the model said, what was decided, what happened, and
- * which versions learnt from it. Throws INVALID_ARGUMENT, NOT_FOUND (its row may still be on its way to the store).
+ * The history of one prediction, oldest first: the request, the model's answer, the decision, the outcomes, and
+ * the versions trained on it. Throws INVALID_ARGUMENT, NOT_FOUND (its row may not have reached the store yet).
  */
 export async function tracePrediction(
   id: string,
@@ -166,7 +166,7 @@ function learningSteps(row: LearningRow): TraceStep[] {
       kind: 'run',
       at: row.created_at.getTime(),
       service: 'retrainer',
-      // A refusal's message says so itself.
+      // The message of a refusal already contains the word.
       summary: row.message.startsWith(row.state) ? row.message : `${row.state}: ${row.message}`,
       attributes: {
         run_id: row.run_id,

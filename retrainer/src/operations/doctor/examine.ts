@@ -7,7 +7,7 @@ import { STORE_CHECKS } from './store-checks.ts';
 
 const CHECKS: Checks = { ...STORE_CHECKS, ...SERVING_CHECKS, ...LOOP_CHECKS, ...SAFETY_CHECKS };
 
-/** Runs every check, each by itself: one that fails does not hide the others. Never rejects. */
+/** Runs every check independently: a failing one does not hide the others. Never rejects. */
 export async function examine(patient: Patient): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const [check, run] of Object.entries(CHECKS)) {

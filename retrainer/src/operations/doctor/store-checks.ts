@@ -5,7 +5,7 @@ import { type Checks, ill, well } from './check.ts';
 const LEAST_FREE_SHARE = 0.1;
 const MOST_CLOCK_MS = 1_000;
 const MOST_CONNECTIONS = 0.8;
-/** Dead rows that autovacuum should have removed long before. */
+/** With more dead rows than this, autovacuum is not keeping up. */
 const MOST_DEAD_SHARE = 0.4;
 const LEAST_DEAD = 100_000;
 

@@ -5,21 +5,21 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { Finding } from '../doctor/check.ts';
 import { describeEnvironment, scrubSecrets, secretsOf } from './scrub-secrets.ts';
 
-/** What a support bundle is made of. */
+/** The sources of a support bundle. */
 export interface SupportSources {
   readonly pool: Pool;
   readonly findings: readonly Finding[];
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Of services on this machine; undefined where logs are elsewhere. */
+  /** Log folder of services on this machine; undefined if logs are elsewhere. */
   readonly logFolder: string | undefined;
   readonly version: string;
-  /** When, in milliseconds since 1970. */
+  /** Current time in milliseconds since 1970. */
   readonly now: number;
 }
 
 const LOG_TAIL_BYTES = 512 * 1024;
 
-/** What is asked of Postgres: states and counts, never features, outputs, outcomes, entities or manifests. */
+/** Queries on Postgres: states and counts, never features, outputs, outcomes, entities or manifests. */
 const QUERIES: Readonly<Record<string, string>> = {
   'migrations.json': 'SELECT name, applied_at FROM schema_migration ORDER BY name',
   'settings-postgres.json': `SELECT name, setting, unit FROM pg_settings WHERE name IN ('server_version', 'max_connections',
@@ -46,8 +46,8 @@ const QUERIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Files for whoever helps: name -> text. No personal data is asked for, and every text goes through `scrubSecrets`. What cannot be read is
- * said in its file.
+ * Returns the files of a support bundle: name -> text. No personal data is read, and every text passes through `scrubSecrets`. If a
+ * source cannot be read, its file contains the error.
  */
 export async function collectSupport(sources: SupportSources): Promise<ReadonlyMap<string, string>> {
   const { pool, environment, findings, version, now, logFolder } = sources;
@@ -79,7 +79,7 @@ export async function collectSupport(sources: SupportSources): Promise<ReadonlyM
   return files;
 }
 
-/** The end of a file, from the beginning of a line. */
+/** The end of a file, beginning with a whole line. */
 async function tailOf(path: string): Promise<string> {
   let file: FileHandle | undefined;
   try {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { describeEnvironment, scrubSecrets, secretsOf } from './scrub-secrets.ts';
 
-/** Planted, each in the form in which logs and settings hold it. */
+/** Secrets in the forms in which logs and settings contain them. */
 const PLANTED = {
   DATABASE_URL: 'postgres://hotloop:Tr0ub4dor%2F3@db:5432/hotloop',
   REDIS_CACHE_URL: 'rediss://:re-dis-pass-77@cache:6379',

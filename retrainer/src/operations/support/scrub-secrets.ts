@@ -1,6 +1,6 @@
 const REMOVED = '[removed]';
 
-/** Shapes that secrets have, wherever they stand. */
+/** Patterns of secrets. */
 const SHAPES: readonly [RegExp, string][] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g, REMOVED],
   // user:password@ of an address.
@@ -13,16 +13,16 @@ const SHAPES: readonly [RegExp, string][] = [
     /((?:password|passwd|secret|token|api[_-]?key|authorization|access[_-]?key|credential)[a-z_-]*["']?\s*[:=]\s*["']?)(?!\[removed\])[^\s"',;}&]+/gi,
     `$1${REMOVED}`,
   ],
-  // What follows a host in an address of a webhook is often its secret.
+  // The path of a webhook's address is often its secret.
   [/\b(https?:\/\/[^\s/"'<>?]+)\/[^\s"'<>]+/gi, `$1/${REMOVED}`],
 ];
 
-/** A word of this length or more is looked for by itself; shorter ones would remove half of the text. */
+/** Minimum length of a known secret that is searched for; removing shorter ones would damage the text. */
 const LEAST = 6;
 
 /**
- * Removes secrets from a text: what looks like one, and the known ones in whatever form they stand. Pure. The known ones are removed
- * first, also in the encodings that addresses and JSON give them.
+ * Removes secrets from a text: known secrets first, also in URL and JSON encoding, then everything that looks like a secret.
+ * Pure.
  */
 export function scrubSecrets(text: string, known: readonly string[]): string {
   let scrubbed = text;
@@ -39,11 +39,11 @@ export function scrubSecrets(text: string, known: readonly string[]): string {
   return scrubbed;
 }
 
-/** Variables whose value is no secret, and tells what is set. */
+/** Variables whose values are not secret and help with support. */
 const TOLD =
   /^HOTLOOP_(NODE|LOG_LEVEL|TRACE_RATIO|DRAIN_MS|LISTEN|HTTP_LISTEN|MEMORY_BUDGET_MB|JOURNAL_MAX_MB|HANG_MS|EXECUTION_PROVIDERS|EVENT_TOPICS|BATCH_\w+|SQL_TIMEOUT_MS|SQL_MEMORY_MB|IDLE_UNLOAD_MS|OIDC_ISSUER|OIDC_AUDIENCE)$|^(TZ|NODE_ENV)$/;
 
-/** Variables of Hotloop: names of all, values of those that hold no secret. */
+/** Hotloop's variables: all names, and the values that are not secret. */
 export function describeEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
@@ -54,7 +54,7 @@ export function describeEnvironment(
   return told;
 }
 
-/** Everything in an environment that may be a secret, taken apart: passwords of addresses, keys of lists. */
+/** All possible secrets in an environment, split into parts: passwords in addresses, keys in lists. */
 export function secretsOf(environment: Readonly<Record<string, string | undefined>>): string[] {
   const found: string[] = [];
   for (const [name, value] of Object.entries(environment)) {

@@ -25,7 +25,7 @@ const ANYONE = 'anonymous';
 const operate = { requires: 'operate' } as const;
 const feedback = { requires: 'feedback' } as const;
 
-/** `/v1/corrections` and `/v1/models/{model}/corrections`: upload, look, approve, withdraw, correct one prediction. */
+/** `/v1/corrections` and `/v1/models/{model}/corrections`: upload, read, approve, withdraw, correct one prediction. */
 export function correctionRoutes(dependencies: CorrectionDependencies): RouteModule {
   const { pool } = dependencies;
   const needsAnother = async (model: string) =>

@@ -22,14 +22,14 @@ export interface CorrectionUpload {
   readonly accepted: number;
   readonly refused: number;
   readonly problems: readonly { readonly line: number; readonly problem: string }[];
-  /** What approving it changes: rows that get another label than they have, and contradictions. */
+  /** Effect of an approval: rows whose label changes, and contradictions. */
   readonly counts: Readonly<Record<string, number>>;
   readonly createdAt: string;
 }
 
-/** A correction that counts: later candidates must answer it rightly. */
+/** An approved correction: later candidates must answer it correctly. */
 export interface RegressionCase {
-  /** Null for an example that was told by its features. */
+  /** Null for an example that is given by its features. */
   readonly predictionId: string | null;
   readonly features: Readonly<Record<string, Cell>> | null;
   readonly item: string | null;
@@ -67,24 +67,24 @@ export async function findUpload(database: Queryable, uploadId: string): Promise
   return { ...rows[0], createdAt: rows[0].createdAt.toISOString() };
 }
 
-/** Whether two corrections speak of the same example. */
+/** Whether two corrections concern the same example. */
 const SAME_ROW = '(older.prediction_id = newer.prediction_id OR older.features = newer.features)';
 
-/** What approving an upload would change. */
+/** What an approval of the upload would change. */
 export interface CorrectionPreview {
-  /** Rows whose known label is another one. */
+  /** Rows whose known label differs. */
   readonly changed: number;
-  /** Rows without a label so far. */
+  /** Rows without a label. */
   readonly added: number;
-  /** Rows whose label is the same already. */
+  /** Rows that already have this label. */
   readonly same: number;
-  /** Rows that contradict an approved correction: neither will count. */
+  /** Rows that contradict an approved correction; then neither counts. */
   readonly contradicting: number;
-  /** Versions whose answers are corrected. */
+  /** Versions that gave the corrected answers. */
   readonly versions: readonly number[];
 }
 
-// Input: upload. Output: one row of counts over what is staged. The known label is an analyst's latest, else the latest of anyone.
+// Input: upload. Output: one row of counts over the staged rows. The known label is an analyst's latest, else the latest.
 const PREVIEW = `
   SELECT count(*) FILTER (WHERE known.value IS NULL)::int AS added,
     count(*) FILTER (WHERE known.value IS NOT NULL AND known.value = staged.value)::int AS same,
@@ -108,7 +108,7 @@ export async function previewUpload(database: Queryable, uploadId: string): Prom
   return rows[0]!;
 }
 
-/** The corrections of a model that count, for the gate. */
+/** The approved corrections of a model, for the gate. */
 export async function acceptedCorrections(database: Queryable, model: string): Promise<RegressionCase[]> {
   const { rows } = await database.query<RegressionCase>(
     `SELECT prediction_id AS "predictionId", features, item, label FROM correction JOIN correction_upload USING (upload_id)
@@ -118,18 +118,18 @@ export async function acceptedCorrections(database: Queryable, model: string): P
   return rows;
 }
 
-/** An example that analysts told by its features, with its label. */
+/** An example that analysts gave by its features, with its label. */
 export interface ToldExample {
-  /** Names the row of the upload. */
+  /** Identifies the row of the upload. */
   readonly id: string;
   readonly features: Readonly<Record<string, Cell>>;
   readonly label: number;
   readonly by: string;
-  /** When it was sent, in milliseconds since 1970. */
+  /** Time of the upload, in milliseconds since 1970. */
   readonly at: number;
 }
 
-/** Approved examples of a model that name no prediction; a waived one is learnt from all the same. */
+/** Approved examples of a model without a prediction; a waived one is still used for training. */
 export async function toldExamples(database: Queryable, model: string): Promise<ToldExample[]> {
   const { rows } = await database.query<Omit<ToldExample, 'at'> & { readonly at: Date }>(
     `SELECT upload_id || '/' || line AS id, features, label, uploaded_by AS by, created_at AS at
@@ -141,7 +141,7 @@ export async function toldExamples(database: Queryable, model: string): Promise<
   return rows.map((row) => ({ ...row, at: row.at.getTime() }));
 }
 
-// Outcomes of counted corrections: the analyst's label, by upload and line, so that each counts once.
+// Outcomes of approved corrections: the analyst's label, identified by upload and line, so that each counts once.
 const REPORT = `
   INSERT INTO outcome (id, model, source, kind, prediction_id, keys, value, occurred_at)
   SELECT $2 || upload_id || '/' || line, model, 'analyst:' || uploaded_by, $3, prediction_id,
@@ -163,7 +163,7 @@ async function report(client: PoolClient, rows: readonly RowKey[], kind: 'label'
 }
 
 /**
- * Lets a staged upload count. Rows that contradict an approved correction of another upload stop counting on both sides.
+ * Approves a staged upload. Rows that contradict an approved correction of another upload stop counting on both sides.
  * Throws PERMISSION_DENIED where another key must approve, FAILED_PRECONDITION for an upload that is not staged.
  */
 export async function approveUpload(
@@ -210,7 +210,7 @@ export async function approveUpload(
   return findUpload(pool, uploadId);
 }
 
-/** Takes an upload back, with its labels, whether it counted or not. Throws FAILED_PRECONDITION when it was taken back before. */
+/** Withdraws an upload with its labels, whether it was approved or not. Throws FAILED_PRECONDITION if it was already withdrawn. */
 export async function withdrawUpload(pool: Pool, uploadId: string): Promise<CorrectionUpload> {
   await change(pool, uploadId, null, async (client) => {
     const { rows } = await client.query<RowKey>(
@@ -237,8 +237,8 @@ export interface Waiver {
 }
 
 /**
- * Lets later versions pass without answering some corrections rightly. Their labels still count; the ledger says who waived them and
- * why. Throws FAILED_PRECONDITION where none of them is a regression case.
+ * Lets later versions pass the gate although they answer these corrections wrongly. The labels still count; the ledger records who
+ * waived them and why. Throws FAILED_PRECONDITION if none of them is a regression case.
  */
 export async function waiveCases(pool: Pool, uploadId: string, waiver: Waiver): Promise<CorrectionUpload> {
   const { lines, reason, actor, at } = waiver;

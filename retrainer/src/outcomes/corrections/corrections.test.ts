@@ -144,7 +144,7 @@ describe('corrections', () => {
       ]);
     }
     await rm(folder, { recursive: true });
-    // Another upload says otherwise of one of them: neither counts.
+    // Another upload contradicts one of them: neither counts.
     const second = await stage([{ x: '1', y: '2', label: '0' }]);
     await approveUpload(pool, second.uploadId, 'bob', false);
     expect((await acceptedCorrections(pool, 'm')).map(({ label }) => label)).toEqual([0]);

@@ -1,7 +1,7 @@
 import { type Eraser, isDistinctive, quotedIn } from '@hotloop/platform/ports/erasure.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 
-/** Erases corrections of the entity's predictions, and what an upload quotes of its id. The uploads themselves stay. */
+/** Erases corrections of the entity's predictions, and texts of uploads that contain its id. The uploads themselves stay. */
 export function correctionEraser(database: Queryable): Eraser {
   return {
     what: 'corrections',

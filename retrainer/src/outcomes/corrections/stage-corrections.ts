@@ -17,7 +17,7 @@ const BATCH = 1_000;
 
 interface Correction {
   readonly line: number;
-  /** Null where the row tells the features of an example instead. */
+  /** Null if the row gives the features of an example instead. */
   readonly predictionId: string | null;
   readonly features: Readonly<Record<string, Cell>> | null;
   readonly item: string | null;
@@ -34,9 +34,10 @@ export interface UploadSource {
 }
 
 /**
- * Checks a file of corrections (columns label and prediction_id, or the model's features; item and note if there are any) and stages what can be used.
- * Nothing counts yet. Rows without a label are skipped. Each refused row is reported with its line: unknown or malformed ids, labels outside the task's domain,
- * duplicates. Rows of the file that contradict each other are kept and marked; none of them will count.
+ * Validates a file of corrections (columns label and prediction_id, or the model's features; optionally item and note) and stages
+ * the valid rows. They count only after approval. Rows without a label are skipped. Each refused row is reported with its line:
+ * unknown or malformed ids, labels outside the task's domain, duplicates. Rows of the file that contradict each other are kept and
+ * marked; none of them will count.
  */
 export async function stageCorrections(
   rows: AsyncIterable<{ readonly line: number; readonly cells: Readonly<Record<string, Cell>> }>,
@@ -56,7 +57,7 @@ export async function stageCorrections(
   const byRow = new Map<string, Correction>();
   const corrections: Correction[] = [];
   for await (const { line, cells } of rows) {
-    // A row of an export that nobody has judged.
+    // An exported row that was not labelled.
     if ('label' in cells && (cells.label ?? null) === null) continue;
     if (++total > MOST_ROWS)
       throw new HotloopError('INVALID_ARGUMENT', `at most ${MOST_ROWS} corrections fit one upload`);
@@ -91,7 +92,7 @@ export async function stageCorrections(
   return findUpload(pool, uploadId);
 }
 
-/** One correction, or why it cannot be used. */
+/** One correction, or the reason why it is refused. */
 function readCorrection(
   { line, cells }: TableRow,
   manifest: Manifest,
@@ -130,8 +131,8 @@ function readCorrection(
 type ExampleReader = (row: TableRow) => Readonly<Record<string, Cell>>;
 
 /**
- * Reads the cells that features read, and checks that the plan can compute them; null for tasks whose rows are no examples by
- * themselves. Throws INVALID_ARGUMENT naming the column.
+ * Reads the cells of the features, and checks that the plan can compute them. Null for tasks in which one row is not a
+ * complete example. Throws INVALID_ARGUMENT naming the column.
  */
 function exampleReader(manifest: Manifest): ExampleReader | null {
   if (manifest.task === 'ranking' || manifest.task === 'tensor') return null;
@@ -151,7 +152,7 @@ function exampleReader(manifest: Manifest): ExampleReader | null {
   };
 }
 
-/** The columns of a file that features read: the field of their source, or their name. */
+/** The column of each feature in a file: the field of its source, or its name. */
 function fieldsOf(manifest: Manifest): string[] {
   const fields = manifest.features.flatMap((feature) => {
     const [, field = ''] = 'from' in feature ? String(feature.from).split('.') : [];
@@ -223,7 +224,7 @@ async function store(
   }
 }
 
-/** The rows of an uploaded file. Throws INVALID_ARGUMENT when it has not the columns of corrections. */
+/** The rows of an uploaded file. Throws INVALID_ARGUMENT if it lacks the columns of corrections. */
 export async function* correctionRows(path: string, manifest: Manifest): ReturnType<typeof readTable> {
   const fields = new Set(fieldsOf(manifest));
   let isFirst = true;

@@ -3,10 +3,10 @@ import type { OutsideRow } from '@hotloop/platform/postgres/outside-rows.ts';
 import type { ReportedOutcome } from '../accept-outcome.ts';
 
 /**
- * Reads a row of the declared query as an outcome. `prediction_id`, `value`, `kind` and `occurred_at` mean what they mean
- * elsewhere; join keys are columns of their names; all scalar columns are attributes for `positive` and `label`. Without
- * `occurred_at` the watermark is its time where it is one. The report's id is the row's id and watermark, so that a row that was
- * changed counts again and one that is read twice does not. Pure.
+ * Reads a row of the declared query as an outcome. `prediction_id`, `value`, `kind` and `occurred_at` have their usual
+ * meanings; join keys are columns with their names; all scalar columns are attributes for `positive` and `label`. Without
+ * `occurred_at`, the watermark is used as its time if it is one. The report's id consists of the row's id and watermark, so a
+ * changed row counts again, and a row that is read twice does not. Pure.
  */
 export function outcomeOfRow(row: OutsideRow, watermark: string, source: string): ReportedOutcome {
   const { cells } = row;
@@ -42,7 +42,7 @@ function isList(value: unknown): value is string[] | number[] {
   );
 }
 
-/** A time of Postgres' JSON as RFC 3339; one without a zone is UTC. Empty for anything else. */
+/** A time in Postgres' JSON as RFC 3339, UTC if it has no zone. Empty for anything else. */
 function timeOf(cell: unknown): string {
   if (typeof cell !== 'string') return '';
   if (/^\d{4}-\d\d-\d\d$/.test(cell)) return `${cell}T00:00:00Z`;

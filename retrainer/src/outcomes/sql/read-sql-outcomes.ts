@@ -15,27 +15,27 @@ import { insertOutcomes } from '../outcome-store.ts';
 import { outcomeOfRow } from './outcome-row.ts';
 import { advanceSource, failSource, keepSource, lockSource } from './sql-source-store.ts';
 
-/** The address that a variable holds; undefined when it is not set. */
+/** The address in a variable; undefined if it is not set. */
 export type Databases = (variable: string) => string | undefined;
 
 export interface SqlOutcomeDependencies {
   readonly pool: Pool;
   readonly databases: Databases;
   readonly clock: Clock;
-  /** Told of each new outcome. */
+  /** Called for each new outcome. */
   readonly onAccepted?: (outcome: AcceptedOutcome) => void;
 }
 
 const PAGE_ROWS = 2_000;
 const MOST_PROBLEMS = 10;
 const RETRY_MS = 30_000;
-/** Transactions of the other database that began earlier may commit later: their rows get a watermark below the position. */
+/** Overlap of readings: transactions that began earlier may commit later, so their rows have watermarks below the position. */
 const OVERLAP_MS = 300_000;
 
 /**
- * Reads what is new in a model's outcome query, if it is due, page by page. The outcomes of a page and the position after it are
- * stored in one transaction, and a row that is read twice is one outcome: so each counts exactly once, wherever a process is killed.
- * What fails is kept with the source, without the address. Returns how many outcomes were new.
+ * Reads new rows of a model's outcome query, if it is due, page by page. The outcomes of a page and the position after it are
+ * stored in one transaction, and a row that is read twice is one outcome, so each counts exactly once even if a process is killed.
+ * An error is stored with the source, without the address. Returns the number of new outcomes.
  */
 export async function readSqlOutcomes(
   rule: ModelRule,
@@ -94,7 +94,7 @@ async function readPage(
     const keys = await insertOutcomes(client, accepted);
     if (keys.size > 0) fresh.push(...accepted);
     const last = rows.at(-1) ?? null;
-    // A page of the overlap takes the position back for a while; what is read twice counts once.
+    // A page of the overlap moves the position back for a while; rows that are read twice count once.
     const isLast = rows.length < PAGE_ROWS;
     await advanceSource(client, model, {
       position: last,
@@ -122,7 +122,7 @@ function acceptRows(
     try {
       const report = outcomeOfRow(row, spec.watermark, `sql:${spec.url_env}`);
       const outcome = acceptOutcome(report, manifest, rule, now);
-      // Rows that `positive` judges false tell nothing; most rows of a business table are such.
+      // Rows for which `positive` is false are no outcomes; most rows of a business table are like that.
       if (outcome.kind === 'retract' || rule.labelOf(outcome) !== null) accepted.push(outcome);
     } catch (error) {
       refused++;

@@ -90,7 +90,7 @@ describe('outcomes by SQL', () => {
     expect(await counted(stores)).toBe(2500);
     await makeDue(stores);
     expect(await read(stores, bookings.url)).toBe(0);
-    // One row changes, and one commits late: its time lies below the position.
+    // One row changes, and one commits late, with a time below the position.
     await bookings.pool.query(
       `UPDATE booking SET state = 'paid', changed = now() at time zone 'utc' WHERE id = 1`,
     );

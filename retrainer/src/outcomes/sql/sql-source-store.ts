@@ -1,14 +1,14 @@
 import type { OutsidePosition } from '@hotloop/platform/postgres/outside-rows.ts';
 import { fromPostgresError, type PoolClient, type Queryable } from '@hotloop/platform/postgres/pool.ts';
 
-/** Where the reading of a model's outcome query stands. */
+/** The reading position of a model's outcome query. */
 export interface SqlSource {
-  /** Outcomes that it brought. */
+  /** Number of outcomes read so far. */
   readonly outcomes: number;
-  /** Rows of the latest reading that could not be used, and the first of them with the reason. */
+  /** Number of invalid rows in the latest reading, and the first of them with the reason. */
   readonly refused: number;
   readonly problems: readonly string[];
-  /** Why the latest reading failed; empty when it did not. */
+  /** Error of the latest reading; empty if it succeeded. */
   readonly error: string;
   /** Milliseconds since 1970; null before the first. */
   readonly readAt: number | null;
@@ -40,7 +40,7 @@ export async function findSource(database: Queryable, model: string): Promise<Sq
   }
 }
 
-/** Makes the row of a model, due at once; a changed query begins again from the start. */
+/** Creates the row of a model, due at once. A changed query is read from the start. */
 export async function keepSource(database: Queryable, model: string, querySha256: string): Promise<void> {
   await database.query(
     `INSERT INTO outcome_source (model, query_sha256) VALUES ($1, $2) ON CONFLICT (model) DO UPDATE
@@ -49,7 +49,7 @@ export async function keepSource(database: Queryable, model: string, querySha256
   );
 }
 
-/** Locks a model's row for this transaction. Null when another holds it or, with `dueOnly`, when it is not due. */
+/** Locks a model's row for this transaction. Null if it is locked elsewhere or, with `dueOnly`, if it is not due. */
 export async function lockSource(
   client: PoolClient,
   model: string,

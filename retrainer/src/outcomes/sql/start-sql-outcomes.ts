@@ -5,7 +5,7 @@ import { readSqlOutcomes, type SqlOutcomeDependencies } from './read-sql-outcome
 
 const LOOK_EVERY_MS = 500;
 
-/** Reads the outcome queries of all registered models when they are due, until disposal. Any number of retrainers may do it. */
+/** Reads the outcome queries of all registered models when they are due, until disposal. Several retrainers may do it at the same time. */
 export function startSqlOutcomes(
   rules: ModelRules,
   dependencies: SqlOutcomeDependencies,

@@ -3,7 +3,7 @@ import type { TrainingRun } from '../run.ts';
 import type { CurvePoint } from '../run-metrics.ts';
 import type { MlflowClient } from './mlflow-client.ts';
 
-/** What MLflow keeps of a run here: it is found again by this tag, so that a run is exported once. */
+/** Tag of the run in MLflow. It is used to find the run again, so that it is exported once. */
 export const RUN_TAG = 'hotloop.run_id';
 const MOST_METRICS = 1_000;
 const MOST_TEXT = 500;
@@ -12,7 +12,7 @@ interface MlflowRun {
   readonly info: { readonly run_id: string; readonly artifact_uri: string };
 }
 
-/** The experiment of a name, made where there is none. */
+/** Finds an experiment by name, or creates it. */
 export async function experimentId(mlflow: MlflowClient, name: string): Promise<string> {
   const find = async () =>
     (
@@ -28,13 +28,13 @@ export async function experimentId(mlflow: MlflowClient, name: string): Promise<
   try {
     return (await mlflow.post<{ experiment_id: string }>('experiments/create', { name })).experiment_id;
   } catch (error) {
-    // Another made it meanwhile.
+    // Another process has just created it.
     if (error instanceof HotloopError && error.code === 'ALREADY_EXISTS') return find();
     throw error;
   }
 }
 
-/** The run of MLflow that a run here was exported to; null where it was not. */
+/** The MLflow run to which a run was exported; null if it was not. */
 export async function findExported(
   mlflow: MlflowClient,
   experiment: string,
@@ -50,7 +50,7 @@ export async function findExported(
 
 /**
  * Writes an ended run to MLflow: parameters, metrics, curves, dataset, parent, hardware, under the experiment `hotloop/MODEL` (or the
- * search's). A run that is there already is left alone. Returns its id there, and whether it was written now.
+ * search's). A run that already exists there is not changed. Returns its id there, and whether it was written now.
  */
 export async function exportRun(
   mlflow: MlflowClient,
@@ -115,7 +115,7 @@ function statusOf({ state }: TrainingRun): string {
   return state === 'cancelled' ? 'KILLED' : 'FINISHED';
 }
 
-/** MLflow takes letters, digits, _, -, ., spaces and slashes. */
+/** MLflow allows letters, digits, _, -, ., spaces and slashes. */
 const nameOf = (key: string) => key.replaceAll(/[^\w\-. /]/g, '_').slice(0, 250);
 
 const textOf = (value: unknown) =>

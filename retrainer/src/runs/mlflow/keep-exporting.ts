@@ -9,8 +9,8 @@ import { mlflowClient } from './mlflow-client.ts';
 const NEWEST = 200;
 
 /**
- * Exports ended runs to an MLflow server until the signal fires. What is there already is left alone, so any number of retrainers may do
- * it, and a restart repeats nothing. A server that is away is tried again.
+ * Exports ended runs to an MLflow server until the signal fires. Runs that already exist there are not changed, so several
+ * retrainers may do it, and a restart repeats nothing. A server that cannot be reached is tried again.
  */
 export async function keepExporting(
   url: string,

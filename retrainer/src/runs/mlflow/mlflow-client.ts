@@ -10,18 +10,18 @@ const PROXIED = 'mlflow-artifacts:';
 
 /** A tracking server of MLflow, over its REST interface (https://mlflow.org/docs/latest/rest-api.html). */
 export interface MlflowClient {
-  /** Throws NOT_FOUND (MLflow's RESOURCE_DOES_NOT_EXIST), ALREADY_EXISTS, UNAVAILABLE, INVALID_ARGUMENT with what MLflow says. */
+  /** Throws NOT_FOUND (MLflow's RESOURCE_DOES_NOT_EXIST), ALREADY_EXISTS, UNAVAILABLE, INVALID_ARGUMENT with MLflow's message. */
   get<T>(path: string, query: Readonly<Record<string, string>>): Promise<T>;
   post<T>(path: string, body: object): Promise<T>;
-  /** Artifacts by their address, as runs and model versions name it. They are written through the server (mlflow-artifacts:). */
+  /** Artifacts by the address in runs and model versions. They are written through the server (mlflow-artifacts:). */
   putArtifact(address: string, bytes: Uint8Array): Promise<void>;
-  /** Reads through the server, or from a folder that this machine has. Throws NOT_FOUND, FAILED_PRECONDITION for other stores. */
+  /** Reads through the server, or from a local folder. Throws NOT_FOUND, FAILED_PRECONDITION for other stores. */
   getArtifact(address: string): Promise<Uint8Array>;
 }
 
 /**
  * @param url such as http://127.0.0.1:5000; a user and password in it are sent as MLflow's basic authentication.
- * @param token sent as a bearer token, for servers behind a proxy that asks for one
+ * @param token sent as a bearer token, for servers behind a proxy that requires one
  */
 export function mlflowClient(url: string, token?: string): MlflowClient {
   const base = addressOf(url);
@@ -99,7 +99,7 @@ async function refusalOf(response: Response): Promise<HotloopError> {
   try {
     told = JSON.parse(text) as typeof told;
   } catch {
-    // A proxy's page.
+    // Such as an error page of a proxy.
   }
   const message = `MLflow refused: ${(told.message ?? `status ${response.status}`).slice(0, 300)}`;
   if (told.error_code === 'RESOURCE_DOES_NOT_EXIST' || response.status === 404)

@@ -5,16 +5,16 @@ import type { MlflowClient } from './mlflow-client.ts';
 
 const FOLDER = 'model';
 
-/** The files of a version, as MLflow keeps them: an ONNX model of its own flavour, with model.yaml beside it. */
+/** The files of a version in MLflow: an ONNX model in its flavour, with model.yaml beside it. */
 export interface RegisteredFiles {
   readonly onnx: Uint8Array;
-  /** Null for a model that came from elsewhere. */
+  /** Null for a model from elsewhere. */
   readonly manifestYaml: string | null;
 }
 
 /**
- * Registers a version in MLflow's model registry, where `mlflow.onnx.load_model` and `mlflow models serve` find it. Returns the number
- * that MLflow gives it.
+ * Registers a version in MLflow's model registry, where `mlflow.onnx.load_model` and `mlflow models serve` find it. Returns MLflow's
+ * version number.
  */
 export async function pushToMlflow(
   mlflow: MlflowClient,
@@ -59,7 +59,7 @@ export async function versionOfAlias(mlflow: MlflowClient, name: string, alias: 
 }
 
 /**
- * Reads a version of MLflow's registry: the file of its ONNX flavour, and model.yaml where it was logged with one. Throws NOT_FOUND,
+ * Reads a version of MLflow's registry: the file of its ONNX flavour, and model.yaml if it was logged. Throws NOT_FOUND,
  * FAILED_PRECONDITION.
  */
 export async function pullFromMlflow(

@@ -22,7 +22,7 @@ describe('the queue', () => {
       log: stores.log,
     });
     expect(await enqueueWaitingRuns(stores.pool, queue, false)).toBe(1);
-    // In line already: nothing to do, until somebody looks at all of them.
+    // It is already queued, so nothing is done until all waiting runs are checked.
     expect(await enqueueWaitingRuns(stores.pool, queue, false)).toBe(0);
     await redis[Symbol.asyncDispose]();
     expect(await enqueueWaitingRuns(stores.pool, queue, true)).toBe(1);

@@ -12,31 +12,31 @@ const RUN_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ADD_MS = 5_000;
 const CLOSE_MS = 5_000;
 
-/** A run that waits for a worker. The token makes a run that was lost by one worker another entry than before. */
+/** A run that waits for a worker. The token makes a new entry for a run that a worker lost. */
 export interface QueuedRun {
   readonly runId: string;
   readonly token: number;
 }
 
-/** A job of the queue that nothing was done with. */
+/** A dead letter: a job that could not be processed. */
 export interface DeadLetter {
   /** RFC 3339. */
   readonly at: string;
   readonly reason: string;
-  /** What the job held, at most 2,000 characters of JSON. */
+  /** The job's data, at most 2,000 characters of JSON. */
   readonly job: string;
 }
 
-/** Carries run ids to workers. It may lose or repeat them: the rows in Postgres are the truth, and a claim decides. */
+/** Delivers run ids to workers. It may lose or repeat them: the rows in Postgres are authoritative, and a worker must claim a run. */
 export interface RunQueue extends AsyncDisposable {
-  /** Adds a run unless it waits there already. Rejects UNAVAILABLE. */
+  /** Adds a run unless it is already queued. Rejects UNAVAILABLE. */
   add(run: QueuedRun): Promise<void>;
   /**
-   * Runs `work` on one run after another until disposal, which waits for the one at work. At most one consumer. A job that is none of
-   * ours, or for which `work` gives a reason, becomes a dead letter.
+   * Calls `work` for one run after another until disposal, which waits for the current one. At most one consumer. A job that is not a
+   * run, or for which `work` returns a reason, becomes a dead letter.
    */
   consume(work: (runId: string) => Promise<string | undefined>): Promise<void>;
-  /** Jobs that could not be a run, newest first. */
+  /** Dead letters, newest first. */
   deadLetters(limit: number): Promise<DeadLetter[]>;
 }
 
@@ -44,12 +44,12 @@ export interface RunQueueOptions {
   readonly url: string;
   /** Separates deployments that share a Redis. */
   readonly prefix: string;
-  /** Runs at once. */
+  /** Number of concurrent runs. */
   readonly concurrency: number;
   readonly log: Log;
 }
 
-/** BullMQ's one home. Rejects FAILED_PRECONDITION for a Redis that may evict jobs, UNAVAILABLE for one that is away. */
+/** Opens the queue with BullMQ. Rejects FAILED_PRECONDITION for a Redis that may evict jobs, UNAVAILABLE for one that cannot be reached. */
 export async function openRunQueue(options: RunQueueOptions): Promise<RunQueue> {
   const { url, prefix, log } = options;
   const redisOptions = { role: 'queue', blocking: true, log } as const;

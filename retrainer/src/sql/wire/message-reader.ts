@@ -1,6 +1,6 @@
 import { WireError } from './wire-error.ts';
 
-/** Reads the fields of one message. Throws 08P01 where it is cut short. */
+/** Reads the fields of one message. Throws 08P01 if it is truncated. */
 export class MessageReader {
   readonly #bytes: Buffer;
   #at = 0;

@@ -1,4 +1,4 @@
-/** What a statement about the session changes and answers. */
+/** Effect and answer of a statement about the session. */
 export interface SessionStatement {
   readonly tag: string;
   readonly transaction?: 'I' | 'T';
@@ -6,7 +6,7 @@ export interface SessionStatement {
   readonly show?: { readonly name: string; readonly value: string };
 }
 
-/** What SHOW answers, and what a new session is told. */
+/** Answers to SHOW, and parameters that a new session receives. */
 export const PARAMETERS: Readonly<Record<string, string>> = {
   server_version: '16.0 (Hotloop)',
   server_encoding: 'UTF8',
@@ -21,8 +21,8 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
 const UNITS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
 
 /**
- * Statements that drivers send about their session: transactions (each statement of ours stands for itself), SET, SHOW,
- * DISCARD and the like. Undefined for everything else.
+ * Handles statements that drivers send about their session: transactions (without effect, each statement is independent), SET, SHOW,
+ * DISCARD and so on. Undefined for everything else.
  */
 export function sessionStatement(sql: string): SessionStatement | undefined {
   const text = sql.trim();

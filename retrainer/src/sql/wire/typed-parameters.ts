@@ -4,7 +4,7 @@ import { WireError } from './wire-error.ts';
 
 const NUMERIC = /^(TINYINT|SMALLINT|INTEGER|BIGINT|FLOAT|DOUBLE|U\w*INT\w*|HUGEINT|DECIMAL.*)$/;
 
-/** Postgres' numbers of the types int2, int4, int8, oid; float4, float8, numeric; bool. */
+/** Postgres' type numbers (OIDs) of int2, int4, int8, oid; float4, float8, numeric; bool. */
 export function typedParameter(text: string, oid: number, wanted: string): SqlParameter {
   if ([20, 21, 23, 26].includes(oid)) return BigInt(text);
   if ([700, 701, 1700].includes(oid)) return Number(text);
@@ -30,7 +30,7 @@ const CASTS: Readonly<Record<number, string>> = {
   1700: 'DOUBLE',
 };
 
-/** The statement with a NULL of the declared type, or of text, in the place of each parameter: it has the same columns. */
+/** Replaces each parameter by a NULL of its declared type, or of text. The resulting statement has the same columns. */
 export function withNulls(sql: string, oids: readonly number[]): string {
   let text = sql;
   const tokens = scanSql(sql);
@@ -44,7 +44,7 @@ export function withNulls(sql: string, oids: readonly number[]): string {
   return text;
 }
 
-/** What a finished statement is called, with the number of rows it changed. */
+/** The command tag of a finished statement, with the number of changed rows. */
 export function commandTag(sql: string, changed: number): string {
   const [first = '', second = ''] = sql.trim().toUpperCase().split(/\s+/);
   if (first === 'INSERT') return `INSERT 0 ${changed}`;

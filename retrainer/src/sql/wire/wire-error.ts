@@ -1,6 +1,6 @@
 import type { SqlError } from '../sql-error.ts';
 
-/** An error that is told to the client as it is. */
+/** An error that is sent to the client unchanged. */
 export class WireError extends Error {
   readonly error: SqlError;
 

@@ -21,7 +21,7 @@ export function int16(value: number): Buffer {
   return bytes;
 }
 
-/** Postgres' number of a type, by DuckDB's name of it. Everything else travels as text. */
+/** Postgres' type numbers by DuckDB's type names. Other types are sent as text. */
 const OIDS: Readonly<Record<string, number>> = {
   BOOLEAN: 16,
   TINYINT: 21,
@@ -74,7 +74,7 @@ export function rowDescription(
   return message('T', int16(columns.length), ...fields);
 }
 
-/** One format for all, one for each, or none: text. */
+/** One format for all, one for each, or none, which means text. */
 export function formatOf(formats: readonly number[], index: number): number {
   return formats.length === 1 ? (formats[0] ?? 0) : (formats[index] ?? 0);
 }
@@ -98,12 +98,12 @@ export function dataRow(
   return message('D', ...parts);
 }
 
-/** Lists of numbers are arrays in Postgres' own notation. */
+/** Lists of numbers are written as arrays in Postgres' notation. */
 function asText(value: string, type: string): string {
   return type === 'DOUBLE[]' || type === 'FLOAT[]' ? `{${value.slice(1, -1)}}` : value;
 }
 
-/** The binary form of the types that drivers ask for in it. */
+/** Encodes the types that drivers request in binary form. */
 function binaryOf(value: string, oid: number): Buffer {
   switch (oid) {
     case 16:
@@ -132,7 +132,7 @@ function binaryOf(value: string, oid: number): Buffer {
   }
 }
 
-/** A parameter as text; binary ones by the number of their type. */
+/** Decodes a parameter to text; a binary one by its type number. */
 export function parameterText(bytes: Buffer, format: number, oid: number): string {
   if (format === 0) return bytes.toString('utf8');
   switch (oid) {
@@ -150,7 +150,7 @@ export function parameterText(bytes: Buffer, format: number, oid: number): strin
     case 701:
       return String(bytes.readDoubleBE());
     case 3802:
-      // jsonb: one byte of version, then the text.
+      // jsonb: a version byte, then the text.
       return bytes.toString('utf8', 1);
     default:
       return bytes.toString('utf8');

@@ -11,7 +11,7 @@ import { errorMessage, message } from './wire-messages.ts';
 import { WireSession } from './wire-session.ts';
 
 export interface WireServerOptions {
-  /** host:port; port 0 takes a free one. Anything but loopback needs API keys. */
+  /** host:port; port 0 selects a free one. Addresses other than loopback require API keys. */
   readonly listen: string;
   readonly statementTimeoutMs: number;
   readonly maxSessions: number;
@@ -28,8 +28,8 @@ const PROTOCOL_3 = 3;
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Speaks the Postgres protocol, so that psql, JDBC, pandas and BI tools connect as they are. The password is an API key, where
- * keys are used; the user's name means nothing.
+ * Serves the Postgres protocol, so that psql, JDBC, pandas and BI tools can connect unmodified. The password is an API key, if
+ * keys are used; the user name is ignored.
  */
 export async function startWireServer(
   engine: SqlEngine,
@@ -89,7 +89,7 @@ export async function startWireServer(
     }
   }
 
-  /** Reads the first message; undefined when the connection was about something else, such as a cancellation. */
+  /** Reads the first message; undefined if the connection has another purpose, such as a cancellation. */
   async function start(socket: Socket, read: Read): Promise<true | undefined> {
     for (;;) {
       const first = await body(read);
@@ -161,7 +161,7 @@ async function body(read: Read): Promise<Buffer> {
   return length === 0 ? Buffer.alloc(0) : read(length);
 }
 
-/** Reads so many bytes at a time; rejects when the connection ends. */
+/** Reads an exact number of bytes; rejects when the connection ends. */
 function reader(socket: Socket): Read {
   let pending = Buffer.alloc(0);
   let wake = Promise.withResolvers<void>();

@@ -29,7 +29,7 @@ interface Portal {
   readonly values: readonly SqlParameter[];
   readonly formats: readonly number[];
   rows?: AsyncGenerator<(string | null)[][], number>;
-  /** Rows that were read but not sent, because the client asked for fewer. */
+  /** Rows that were read but not sent yet, because the client asked for fewer. */
   left: (string | null)[][];
   sent: number;
 }
@@ -37,11 +37,11 @@ interface Portal {
 export interface WireSessionOptions {
   readonly rights: SqlRights;
   readonly statementTimeoutMs: number;
-  /** Writes and resolves when more may be written. */
+  /** Writes, and resolves when more may be written. */
   readonly write: (bytes: Buffer) => Promise<void>;
 }
 
-/** What one connected client may do: the messages after the start of the protocol, one at a time, in order. */
+/** The session of one connected client: answers its messages after the start-up phase, one at a time, in order. */
 export class WireSession implements Disposable {
   readonly #engine: SqlEngine;
   readonly #connection: SqlConnection;
@@ -60,7 +60,7 @@ export class WireSession implements Disposable {
     this.#timeoutMs = options.statementTimeoutMs;
   }
 
-  /** Ends the statement that runs now, for a reason that the client is told. */
+  /** Ends the current statement, and sends the reason to the client. */
   cancel(why = 'canceling statement due to user request'): void {
     if (!this.#running) return;
     this.#running.why = why;
@@ -68,7 +68,7 @@ export class WireSession implements Disposable {
     this.#connection.interrupt();
   }
 
-  /** Answers one message. False: the client says goodbye. */
+  /** Answers one message. False if the client ends the session. */
   async take(type: string, body: Buffer): Promise<boolean> {
     if (type === 'X') return false;
     if (type === 'Q') {
@@ -201,7 +201,7 @@ export class WireSession implements Disposable {
     const statement = await this.#withinTime(async (signal) => {
       const { rights } = this.#options;
       const first = await this.#engine.prepare(this.#connection, sql, rights, signal);
-      // Where the types of parameters are open, the database does not know those of the columns either.
+      // While the types of parameters are unknown, the database does not know those of the columns either.
       if (first.parameterTypes.length === 0 || first.columns.every(({ type }) => type !== '')) return first;
       using described = await this.#engine.prepare(this.#connection, withNulls(sql, oids), rights, signal);
       return { ...first, columns: described.columns };
@@ -276,7 +276,7 @@ export class WireSession implements Disposable {
     });
   }
 
-  /** Statements about the session itself, which no database needs to see. */
+  /** Statements about the session itself, which are not sent to the database. */
   async #runSession(sql: string): Promise<void> {
     const { write } = this.#options;
     const found = sessionStatement(sql);
