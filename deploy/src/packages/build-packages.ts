@@ -17,8 +17,12 @@ function format(manifest: Readonly<Record<string, unknown>>): string {
   return `${JSON.stringify(manifest, null, 2)}\n`;
 }
 
-/** Compiles the `hotloop` package (command, services, local runner, and the console if it is built) into a folder. */
-export function buildPlatformPackage(root: string, out: string): void {
+/**
+ * Compiles the `hotloop` package (command, services, local runner, and the console if it is built) into a folder.
+ *
+ * @param checkTypes as in CompileOptions.
+ */
+export function buildPlatformPackage(root: string, out: string, checkTypes = true): void {
   compilePackage({
     root,
     out,
@@ -28,6 +32,7 @@ export function buildPlatformPackage(root: string, out: string): void {
     ]),
     target: 'ES2024',
     declarations: false,
+    checkTypes,
   });
   const console = join(root, 'console', 'dist');
   if (existsSync(console)) cpSync(console, join(out, 'console', 'dist'), { recursive: true });

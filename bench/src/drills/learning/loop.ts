@@ -38,8 +38,14 @@ export const drillLoop: Drill = async ({ say }): Promise<Figure[]> => {
   const story: Story = { ...built, manifestYaml };
   await using stage = await openStage(
     {
-      ...{ story, single: true,
-      freePorts: true, folder: join(folder.path, 'local'), cacheDir: CACHE, addresses: {} },
+      ...{
+        story,
+        single: true,
+        freePorts: true,
+        folder: join(folder.path, 'local'),
+        cacheDir: CACHE,
+        addresses: {},
+      },
       ...{ environment: { HOTLOOP_LOG_LEVEL: 'warn' }, apiKey: undefined, say },
     },
     signal,
