@@ -7,7 +7,7 @@ import type { RolloutEvent, RolloutState } from './rollout-state.ts';
 import { stepAfter } from './rollout-steps.ts';
 import { addApproval, applyEvent, fenceRollout, inTransaction, lockModel } from './rollout-store.ts';
 
-/** What a person may do to a rollout. */
+/** Actions of a person on a rollout. */
 export const ROLLOUT_ACTIONS = ['approve', 'hold', 'resume', 'advance', 'abort', 'rollback'] as const;
 export type RolloutAction = (typeof ROLLOUT_ACTIONS)[number];
 
@@ -18,9 +18,9 @@ export interface ActInput {
 }
 
 /**
- * Does what a person asks, at once and in one transaction; the process that drives the rollout loses its claim. Rejects NOT_FOUND,
- * FAILED_PRECONDITION `wrong_state` (the rollout is not where this can happen), PERMISSION_DENIED `same_person` (an approval by
- * the one who asked for the rollout, or who approved already).
+ * Applies a person's action at once, in one transaction; the process that drives the rollout loses its claim. Rejects NOT_FOUND,
+ * FAILED_PRECONDITION `wrong_state` (not possible in the rollout's state), PERMISSION_DENIED `same_person` (an approval by
+ * the person who requested the rollout, or who has already approved it).
  */
 export async function actOnRollout(
   rolloutId: string,
@@ -74,7 +74,7 @@ export async function actOnRollout(
         const approved = await addApproval(client, rollout, { actor, at, reason });
         if (approved.approvals.length < approved.plan.approvals) return approved;
         const message = `approved by ${approved.approvals.map((one) => one.actor).join(', ')}`;
-        // The ledger comes last in a transaction: asking for the version changes the registry.
+        // The ledger is written last in a transaction, after the changes of the registry.
         const requested = await applyEvent(
           client,
           approved,
@@ -102,7 +102,7 @@ const RESUMED = {
   measuring: 'measuring_resumed',
 } as const satisfies Record<string, RolloutEvent>;
 
-/** What a held rollout was doing follows from its traffic, which goes on while it is held. */
+/** The state to resume follows from the rollout's traffic, which continues while it is held. */
 function stateBefore({ traffic, plan }: Rollout): keyof typeof RESUMED {
   if (traffic?.kind === 'shadow') return 'shadow';
   return plan.mode === 'canary' ? 'canary' : 'measuring';

@@ -3,7 +3,7 @@ import type { LabelledExample } from '../datasets/join.ts';
 
 export interface AnsweredRow {
   readonly rows: number;
-  /** The output that is judged, row major. */
+  /** The evaluated output, row major. */
   readonly numbers: Float64Array;
   /** Known labels by row. */
   readonly labels: ReadonlyMap<number, number>;
@@ -12,15 +12,15 @@ export interface AnsweredRow {
 export interface QualityOptions {
   /** regression: the mean absolute deviation of the labels. */
   readonly deviation: number;
-  /** True when both versions answered the same request, and one of them was seen. */
+  /** True if both versions answered the same request, and only one answer was shown. */
   readonly isPaired: boolean;
 }
 
 /**
- * How good one answer was, from 0 to 1; null when it cannot be told.
+ * Quality of one answer, from 0 to 1; null if it is unknown.
  * binary: right or wrong at the threshold where the gate's metric is accuracy, else 1 - (p - label)^2 (Brier). multiclass: right or wrong.
- * regression: 1 / (1 + |error| / mean deviation of the labels). ranking: whether anything shown was a success; for both versions'
- * answers to one request, the reciprocal rank of the first success. Pure.
+ * regression: 1 / (1 + |error| / mean deviation of the labels). ranking: whether any shown item was a success; if both versions
+ * answered the same request, the reciprocal rank of the first success. Pure.
  */
 export function answerQuality(
   manifest: Manifest,
@@ -50,7 +50,7 @@ export function answerQuality(
   }
 }
 
-/** The scale of errors: how far labels lie from their mean, on average. */
+/** The scale of errors: the mean absolute deviation of the labels from their mean. */
 export function deviationOf(
   manifest: Manifest,
   labels: ReadonlyMap<string, readonly LabelledExample[]>,

@@ -1,6 +1,6 @@
 import type { VersionQuality } from './compare-quality.ts';
 
-/** Nobody is shut out: a version that is never asked can never show that it has become better. */
+/** Minimum share of each version: without traffic, a version could never show that it has become better. */
 const LEAST_SHARE = 0.05;
 const POINTS = 2_001;
 const DEVIATIONS = 8;

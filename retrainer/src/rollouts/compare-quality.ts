@@ -1,21 +1,21 @@
 import { confidenceSequence, SequenceGatherer, type SequenceSums } from './confidence-sequence.ts';
 
-/** One answer whose outcome is known. */
+/** One answer with a known outcome. */
 export interface JudgedAnswer {
   readonly version: 'candidate' | 'live';
   /** From 0 (wrong) to 1 (right). */
   readonly quality: number;
-  /** The share of the candidate when it was given; from 0 to 1, exclusive. */
+  /** The candidate's share at that time; from 0 to 1, exclusive. */
   readonly share: number;
 }
 
-/** What is known of a candidate against the live version. Qualities are from 0 to 1. */
+/** Comparison of a candidate with the live version. Qualities are from 0 to 1. */
 export interface Comparison {
   readonly candidate: VersionQuality;
   readonly live: VersionQuality;
-  /** Candidate minus live. */
+  /** Quality of the candidate minus that of the live version. */
   readonly difference: number;
-  /** Bounds of the difference, valid at every moment; infinite without observations. */
+  /** Bounds of the difference, valid at all times; infinite without observations. */
   readonly lower: number;
   readonly upper: number;
   readonly design: 'split' | 'paired' | 'before_after';
@@ -26,15 +26,15 @@ export interface VersionQuality {
   readonly mean: number;
 }
 
-/** Each bound is wrong with this probability, over the whole life of a rollout. */
+/** Probability that a bound is ever wrong during a rollout. */
 export const ALPHA = 0.025;
 
-/** What the judgement is a function of; scaled up, it tells how it would look with more outcomes. */
+/** Sufficient statistics of the verdict. Scaled up, they predict the verdict with more outcomes. */
 export interface ComparisonSums {
   readonly design: Comparison['design'];
   readonly candidate: VersionQuality;
   readonly live: VersionQuality;
-  /** split and paired: one sequence of differences. before_after: one for each version, candidate first. */
+  /** split and paired: one sequence of differences. before_after: one sequence per version, candidate first. */
   readonly sequences: readonly SequenceSums[];
 }
 
@@ -49,7 +49,7 @@ export function compareSplit(answers: Iterable<JudgedAnswer>): ComparisonSums {
   return comparison.sums;
 }
 
-/** The same, one answer after another. */
+/** The same, incrementally. */
 export class SplitComparison {
   readonly #gatherer = new SequenceGatherer();
   readonly #candidate = new Mean();
@@ -76,7 +76,7 @@ export class SplitComparison {
   }
 }
 
-/** Both versions' answers to the same requests: shadows. Differences lie between -1 and 1. Pure. */
+/** Pairs of both versions' answers to the same requests, from a shadow. Differences are between -1 and 1. Pure. */
 export function comparePairs(
   pairs: Iterable<{ readonly candidate: number; readonly live: number }>,
 ): ComparisonSums {
@@ -91,8 +91,8 @@ export function comparePairs(
 }
 
 /**
- * The candidate since it became live against the former version before: what changed in the world meanwhile is taken for the
- * version's doing, so this shows large differences only. Pure.
+ * Compares the candidate since it became live with the former version before that. Other changes at the same time are attributed
+ * to the version, so only large differences count. Pure.
  */
 export function compareBeforeAfter(candidate: Iterable<number>, live: Iterable<number>): ComparisonSums {
   const gathered = [candidate, live].map((qualities) => {
@@ -114,7 +114,7 @@ export function compareBeforeAfter(candidate: Iterable<number>, live: Iterable<n
   };
 }
 
-/** The difference with its bounds, each of which is wrong with probability `alpha`. Pure. */
+/** The difference with bounds that are each wrong with probability `alpha` at most. Pure. */
 export function comparisonOf(sums: ComparisonSums, alpha: number = ALPHA): Comparison {
   const { design, candidate, live, sequences } = sums;
   const [first, second] = sequences;
@@ -133,7 +133,7 @@ export function comparisonOf(sums: ComparisonSums, alpha: number = ALPHA): Compa
   };
 }
 
-/** The same evidence, were there `factor` times as much of it. Pure. */
+/** The evidence scaled to `factor` times as many outcomes. Pure. */
 export function scaled(sums: ComparisonSums, factor: number): ComparisonSums {
   return {
     ...sums,

@@ -3,12 +3,12 @@ import { banditShare } from './bandit-share.ts';
 import type { QualityVerdict } from './judge-quality.ts';
 import type { Evidence, Rollout } from './rollout.ts';
 
-/** A bandit's share is changed when the evidence moved it by so much. */
+/** A bandit's share is changed only by at least this much. */
 const LEAST_SHARE_CHANGE = 0.02;
 
 /**
- * In how many milliseconds a rollout that serves is looked at again: when the evidence is due, or earlier when a step that ends by time
- * ends before that.
+ * Milliseconds until a serving rollout is checked again: when the evidence is due, or earlier if a timed step ends
+ * before that.
  */
 export function lookAgainMs(
   { plan, state, stepAt }: Rollout,
@@ -19,7 +19,7 @@ export function lookAgainMs(
   return isTimed ? Math.min(evidenceMs, Math.max(pollMs, stepAt + plan.everyMs - now)) : evidenceMs;
 }
 
-/** How many milliseconds a version that became live is still watched for. */
+/** Milliseconds for which a version is watched after it became live. */
 export function watchLeftMs(
   { flippedAt }: Rollout,
   { watch }: { readonly watch: string },
@@ -28,7 +28,7 @@ export function watchLeftMs(
   return (flippedAt ?? now) + durationMs(watch) - now;
 }
 
-/** Why the present step ends now; null when it does not. */
+/** Why the present step ends now; null if it continues. */
 export function advanceOf(
   { plan, state, stepAt }: Rollout,
   { traffic }: Evidence,
@@ -43,7 +43,7 @@ export function advanceOf(
   return now - stepAt >= plan.everyMs ? `${plan.everyMs} ms have passed (${state})` : null;
 }
 
-/** The share that a bandit's version gets from now on; null when the present one is near enough. */
+/** The new share of a bandit's version; null if the present one is close enough. */
 export function banditShareOf(
   { plan, state, traffic }: Rollout,
   verdict: QualityVerdict | null,
@@ -55,7 +55,7 @@ export function banditShareOf(
   return Math.abs(share - (traffic?.arms[0]?.share ?? 0)) >= LEAST_SHARE_CHANGE ? share : null;
 }
 
-/** What the rollout waits for, for people. */
+/** A sentence for people: what the rollout waits for. */
 export function waitingMessage(
   rollout: Rollout,
   { traffic, outcomesPerDay }: Evidence,
@@ -75,7 +75,7 @@ export function waitingMessage(
   return `${where}; waits for about ${verdict.needed} more outcomes (${time}): ${verdict.message}`;
 }
 
-/** The part of a message that says what is done; what it waits for is written again. */
+/** The part of a message before what the rollout waits for, which changes often. */
 function firstOf(message: string): string {
   return message.split(';')[0] ?? message;
 }

@@ -23,11 +23,11 @@ import {
 } from './rollout-store.ts';
 
 export interface DriveOptions {
-  /** How long another driver waits for one that was lost. */
+  /** Lease of a driver: after this time, another one takes over. */
   readonly leaseMs: number;
-  /** How often nodes are asked, in milliseconds. */
+  /** Interval between checks of the nodes, in milliseconds. */
   readonly pollMs: number;
-  /** How often evidence is looked at, in milliseconds. */
+  /** Interval between checks of the evidence, in milliseconds. */
   readonly evidenceMs: number;
 }
 
@@ -36,9 +36,9 @@ export const DRIVE_DEFAULTS: DriveOptions = { leaseMs: 5_000, pollMs: 100, evide
 type Update = Omit<RolloutUpdate, 'isRecorded'> & { readonly isRecorded?: boolean };
 
 /**
- * Takes a rollout one step further: claims it, looks, decides, and writes what follows in one transaction under the claim's token. Lost at
- * any point, it leaves the old version live or the new one, never anything between, and the next driver continues from
- * there. Several drivers at once do no harm. Does nothing for a rollout that has ended or that another driver holds.
+ * Advances a rollout by one step: claims it, reads its state, decides, and writes the result in one transaction under the claim's token.
+ * If the process ends at any point, either the old version or the new one is live, and the next driver continues from
+ * there. Several drivers may run at the same time. Does nothing for a rollout that has ended or that another driver has claimed.
  */
 export async function driveRollout(
   rolloutId: string,
@@ -174,7 +174,7 @@ async function driveWatching(
   return releaseRollout(pool, claim, 0);
 }
 
-/** The former version is still loaded everywhere, as the model's previous one: the first look finds it ready. */
+/** The former version is still loaded everywhere, as the model's previous one, so the first check finds it ready. */
 async function driveReverting(
   claim: RolloutClaim,
   dependencies: PromotionDependencies,
@@ -205,7 +205,7 @@ async function driveReverting(
   });
 }
 
-/** Takes a step inside the caller's transaction; the flip is one of them. */
+/** Applies a step, which may be the flip, inside the caller's transaction. */
 export async function take(
   client: PoolClient,
   rollout: Rollout,
@@ -224,7 +224,7 @@ export async function take(
     clock.now(),
   );
   if (!isFlip) return begun;
-  // What several shadows and a canary have in common is the target: the flip expects it.
+  // Several shadows and a canary share the model's target, which the flip expects.
   if (rollout.plan.mode === 'shadow')
     await client.query('UPDATE model SET target_version = $2 WHERE name = $1', [model, version]);
   const flipped = await flipWithin(client, {
@@ -245,7 +245,7 @@ export async function take(
 
 interface Gathered {
   readonly evidence: Evidence;
-  /** Why it must be rolled back; null when nothing speaks against it. */
+  /** Why it must be rolled back; null if there is no reason. */
   readonly breach: string | null;
   readonly verdict: QualityVerdict | null;
 }
@@ -286,7 +286,7 @@ async function isOvertaken(rollout: Rollout, { pool }: PromotionDependencies): P
   return now.generation !== generation || expected !== version;
 }
 
-/** Applies the last event, which is recorded, and takes the wish for the version back. */
+/** Applies the final event, which is recorded, and withdraws the request to load the version. */
 async function finish(
   claim: RolloutClaim,
   dependencies: PromotionDependencies,
@@ -309,7 +309,7 @@ async function change(
   });
 }
 
-/** A rollout that ends without having flipped wishes for its version no longer. */
+/** Withdraws the request to load the version for a rollout that ends without the flip. */
 export async function withdrawWish(client: PoolClient, rollout: Rollout): Promise<void> {
   const { state, model, version, generation, flippedAt } = rollout;
   if (isRolloutEnded(state) && flippedAt === null) await clearTarget(client, model, version, generation);

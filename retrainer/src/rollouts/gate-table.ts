@@ -1,6 +1,6 @@
 import type { GateVerdict } from '../improve/gate.ts';
 
-/** What a gate found, as a table for people: one line for each check. Pure. */
+/** The results of a gate as a text table, one line for each check. Pure. */
 export function gateTable(gate: GateVerdict): string {
   const text = (value: number | null) => (value === null ? '-' : String(Number(value.toPrecision(4))));
   const rows = (gate.checks ?? []).map(

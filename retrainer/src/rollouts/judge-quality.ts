@@ -1,18 +1,18 @@
 import { type Comparison, type ComparisonSums, comparisonOf, scaled } from './compare-quality.ts';
 
 export interface QualityRule {
-  /** How much worse the version may be, in quality from 0 to 1. */
+  /** Largest accepted loss of quality, from 0 to 1. */
   readonly drop: number;
-  /** Outcomes of each version before anything is concluded. */
+  /** Minimum number of outcomes of each version. */
   readonly minOutcomes: number;
-  /** The share of the requests that the version would answer next, from 0 to 1. */
+  /** The share of requests that the version would answer in the next step, from 0 to 1. */
   readonly nextShare: number;
 }
 
 export interface QualityVerdict {
   readonly kind: 'advance' | 'roll_back' | 'wait';
   readonly comparison: Comparison;
-  /** More outcomes of both versions that an advance needs if the difference stays; null when no number would do. */
+  /** Further outcomes of both versions that an advance needs if the difference stays the same; null if no number suffices. */
   readonly needed: number | null;
   /** One sentence with the numbers. */
   readonly message: string;
@@ -21,10 +21,10 @@ export interface QualityVerdict {
 const MOST_FACTOR = 2 ** 16;
 
 /**
- * Rolls back when the version is worse for certain and, by the estimate, by more than is allowed. Advances when the worst that is
- * still possible, times the share of the requests that would meet it, is no more than is allowed: small steps need little evidence, the
- * last one needs all of it. Between the two it waits, and says for how much. Since the bounds hold at every moment, looking often
- * changes nothing about how often this errs. Pure.
+ * Rolls back if the version is certainly worse, and the estimated loss is larger than allowed. Advances if the largest loss that is
+ * still possible, times the share of requests in the next step, is no larger than allowed: small steps need little evidence, the
+ * last one needs the most. Otherwise it waits, and says for how many outcomes. The bounds hold at all times, so frequent checks do
+ * not increase the error rate. Pure.
  */
 export function judgeQuality(sums: ComparisonSums, rule: QualityRule): QualityVerdict {
   const comparison = comparisonOf(sums);
@@ -54,7 +54,7 @@ function isHarmless({ lower }: Comparison, { nextShare, drop }: QualityRule): bo
   return nextShare * Math.max(0, -lower) <= drop;
 }
 
-/** By how much the evidence must grow, found by doubling and then halving the interval. */
+/** Factor by which the evidence must grow, found by doubling and then bisection. */
 function outcomesNeeded(sums: ComparisonSums, rule: QualityRule): number | null {
   const isEnough = (factor: number) => isHarmless(comparisonOf(scaled(sums, factor)), rule);
   let high = 2;

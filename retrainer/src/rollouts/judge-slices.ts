@@ -1,6 +1,6 @@
 import { ALPHA, type ComparisonSums, comparisonOf } from './compare-quality.ts';
 
-/** How the candidate compares in one part of the requests. */
+/** Comparison of the candidate with the live version in one slice. */
 export interface SliceVerdict {
   /** Such as `country = IT`. */
   readonly slice: string;
@@ -11,12 +11,12 @@ export interface SliceVerdict {
   readonly isBreach: boolean;
 }
 
-/** Of the slices the largest are judged. Each bound is wrong that much less often, so that all together err as often as one. */
+/** Only this many of the largest slices are judged. The error rate is divided among them. */
 export const MOST_SLICES = 20;
 
 /**
- * A slice is breached as the whole is: worse for certain, and by more than is allowed. A candidate may be better on the whole and bad for
- * one country. Largest slices first. Pure.
+ * Judges each slice by the rule for the whole: certainly worse, and by more than allowed. A candidate may be better on the whole but
+ * worse for one country. Largest slices first. Pure.
  */
 export function judgeSlices(
   slices: ReadonlyMap<string, ComparisonSums>,
@@ -44,7 +44,7 @@ export function judgeSlices(
     });
 }
 
-/** The sentence of the first breached slice; null when there is none. Pure. */
+/** The sentence of the first breached slice; null without one. Pure. */
 export function sliceBreach(verdicts: readonly SliceVerdict[], drop: number): string | null {
   const found = verdicts.find(({ isBreach }) => isBreach);
   if (!found) return null;

@@ -1,7 +1,7 @@
 import type { RolloutGuards } from '@hotloop/model/manifest/rollout-schema.ts';
 import type { TrafficFacts } from './rollout.ts';
 
-/** The first guard that the candidate's answers breach, as a sentence with the numbers; null when none. Pure. */
+/** The first guard that the candidate's answers breach, as a sentence with the numbers; null if none. Pure. */
 export function breachOf(facts: TrafficFacts, guards: RolloutGuards): string | null {
   const { requests, errors, nonfinite, p99Ms, drift } = facts;
   if (requests === 0) return null;

@@ -7,15 +7,15 @@ import type { LabelledPrediction } from '../datasets/read-labels.ts';
 import { answerQuality } from './answer-quality.ts';
 import { type LoggedOutputs, loggedNumbers } from './logged-outputs.ts';
 
-/** The newest predictions that are looked at. */
+/** Maximum number of newest predictions that are read. */
 const MOST_PREDICTIONS = 100_000;
 
-/** A logged answer, as far as its quality depends on it. */
+/** The parts of a logged answer that its quality depends on. */
 export interface PredictionRow extends LoggedOutputs, LabelledPrediction {
   readonly version: number;
   readonly variant: string;
   readonly propensity: number;
-  /** Null where they were not asked for. */
+  /** Null if they were not requested. */
   readonly features: Buffer | null;
 }
 
@@ -24,11 +24,11 @@ export interface AnswersAsked {
   readonly versions: readonly number[];
   /** Milliseconds since 1970. */
   readonly since: number;
-  /** Features are most of a row's bytes. */
+  /** Whether features are read, which are most of a row's bytes. */
   readonly withFeatures: boolean;
 }
 
-/** The newest answers of some versions that did not fail, in the order of time. */
+/** The newest successful answers of some versions, oldest first. */
 export async function readPredictions(
   client: PoolClient,
   { model, versions, since, withFeatures }: AnswersAsked,
@@ -43,7 +43,7 @@ export async function readPredictions(
   return rows.reverse();
 }
 
-/** The quality of one answer whose labels are known, from 0 to 1; null where its outputs cannot be judged. */
+/** Quality of one answer with known labels, from 0 to 1; null if its outputs cannot be judged. */
 export function qualityOfRow(
   manifest: Manifest,
   row: PredictionRow,
@@ -56,7 +56,7 @@ export function qualityOfRow(
   return answerQuality(manifest, { rows: row.rows, numbers, labels }, rules);
 }
 
-/** When the last of its labels was known. */
+/** When the last of its labels became known. */
 export function knownAt(examples: readonly LabelledExample[], { outcome }: Manifest): number {
   const windowMs = durationMs(outcome.window);
   return Math.max(...examples.map((example) => example.outcome?.occurredAt ?? example.at + windowMs));

@@ -8,8 +8,8 @@ export interface LoggedOutputs {
 }
 
 /**
- * The numbers of one output, by name, else of the first one; null for text, and where the bytes do not fit the shape. The contents
- * of all outputs are kept end to end, so that those before the one wanted are passed over.
+ * The numbers of one output, by name, or of the first one; null for text, or if the bytes do not match the shape. The contents
+ * of all outputs are concatenated, so earlier ones are skipped.
  */
 export function loggedNumbers(row: LoggedOutputs, name: string | undefined): Float64Array | null {
   let offset = 0;
@@ -29,7 +29,7 @@ export function loggedNumbers(row: LoggedOutputs, name: string | undefined): Flo
   return null;
 }
 
-/** The last number of the first row: of a probability of two classes the positive one. */
+/** The last number of the first row: with two classes, the probability of the positive one. */
 export function firstNumber(row: LoggedOutputs): number | null {
   const numbers = loggedNumbers(row, undefined);
   const columns = row.output_spec[0]?.shape.slice(1).reduce((product, size) => product * size, 1) ?? 1;

@@ -145,7 +145,7 @@ describe('promoting', () => {
     const lost = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
     expect(won.length).toBeGreaterThanOrEqual(1);
     for (const reason of lost) expect(reason).toMatchObject({ code: 'ABORTED' });
-    // However many came one after another: each flip is one generation and one row of the ledger.
+    // Each flip is one generation and one row of the ledger, whatever the number of promotions.
     const state = await readModelState(stores.pool, 'm');
     const { rows } = await stores.pool.query(
       "SELECT version FROM ledger WHERE action = 'promote' ORDER BY sequence",
@@ -188,7 +188,7 @@ describe('promoting', () => {
     await setTarget(stores.pool, 'm', 2, 1);
     expect((await readModelState(stores.pool, 'm')).liveVersion).toBe(1);
     expect(await begin(stores).done).toBe(2);
-    // And again, after it was done: nothing changes.
+    // A repetition after its end changes nothing.
     const again = begin(stores);
     expect(await again.done).toBe(2);
     expect(again.states()).toEqual(['live']);

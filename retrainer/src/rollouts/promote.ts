@@ -17,7 +17,7 @@ export type { PromoteInput, PromotionDependencies, PromotionOptions };
 export interface PromotionProgress {
   readonly state: RolloutState;
   readonly message: string;
-  /** 0 when nothing was live. */
+  /** 0 if nothing was live. */
   readonly fromVersion: number;
   readonly toVersion: number;
   readonly generation: number;
@@ -28,10 +28,10 @@ export const PROMOTION_DEFAULTS: PromotionOptions = { timeoutMs: 120_000, pollMs
 export type Report = (progress: PromotionProgress) => void;
 
 /**
- * Asks for a version to become live and watches until it is, or until the rollout has begun what takes long (approval, shadow,
- * canary, split). The rollout is a row that the reconciler drives: a caller who leaves changes nothing. Resolves with the model's
- * generation. Rejects as `requestPromotion`, and ABORTED (another promotion or rollback came first), FAILED_PRECONDITION (a node cannot load it;
- * with the node's reason), DEADLINE_EXCEEDED (not ready in time), CANCELLED for the watch alone.
+ * Requests a rollout of a version and watches it until the version is live, or until the rollout has started a long phase (approval,
+ * shadow, canary, split). The rollout is a row that the reconciler drives, so it continues if the caller leaves. Resolves with the
+ * model's generation. Rejects as `requestPromotion`, and ABORTED (another promotion or rollback came first), FAILED_PRECONDITION (a
+ * node cannot load it; with the node's reason), DEADLINE_EXCEEDED (not ready in time), CANCELLED for the watch alone.
  */
 export async function promote(
   input: PromoteInput,
@@ -52,8 +52,8 @@ export async function promote(
 }
 
 /**
- * Back to the previous version, or away from a version that a rollout is trying out. The previous version is still loaded everywhere, so
- * the first look finds it ready and the flip is immediate; a node that lost it is waited for. Rejects as `requestRollback` and `promote`.
+ * Returns to the previous version, or ends a rollout's trial of a version. The previous version is still loaded everywhere, so
+ * the flip is immediate, unless a node has lost it, which is waited for. Rejects as `requestRollback` and `promote`.
  */
 export async function rollback(
   model: string,
@@ -68,7 +68,7 @@ export async function rollback(
   return watch(rollout, dependencies, options, report, signal);
 }
 
-/** States that may last long: a caller who only wanted the rollout to begin stops waiting here. */
+/** States that may last long: the caller stops waiting here. */
 const HANDED_OVER: ReadonlySet<RolloutState> = new Set([
   'approval',
   'shadow',
@@ -78,7 +78,7 @@ const HANDED_OVER: ReadonlySet<RolloutState> = new Set([
   'live',
 ]);
 
-/** Tells every change. It drives the rollout as well, so that a rollout needs no reconciler at the same time. */
+/** Yields every change. It also drives the rollout, so that it does not depend on a running reconciler. */
 async function watch(
   rollout: Rollout,
   dependencies: PromotionDependencies,
@@ -97,7 +97,7 @@ async function watch(
       if (TOLD.has(change.state)) report(progressOf(rollout, change));
     }
     const now = await findRollout(dependencies.pool, rolloutId);
-    // The last row may have come after the changes were read.
+    // The last row may have been written after the changes were read.
     if (changes.length === 0 || now.state === changes.at(-1)?.state) {
       if (now.state === 'failed') throw failureOf(now);
       if (isRolloutEnded(now.state) || HANDED_OVER.has(now.state)) return generationOf(now);
@@ -106,7 +106,7 @@ async function watch(
   }
 }
 
-/** `settled` only says that nothing more is watched. */
+/** `settled` only means that the version is no longer watched. */
 const TOLD: ReadonlySet<RolloutState> = new Set([
   'approval',
   'loading',
@@ -126,7 +126,7 @@ function progressOf(rollout: Rollout, { state, message }: RolloutChange): Promot
   const { fromVersion, version, action } = rollout;
   const isBack = state === 'rolled_back' && action === 'promote';
   const generation = state === 'live' ? rollout.generation + 1 : rollout.generation;
-  // Who rolls a trial back is told where the model is: at the version that was live all along.
+  // After the rollback of a trial, the live version is the one that was live all the time.
   return isBack
     ? { state: 'live', message, fromVersion: version, toVersion: fromVersion ?? 0, generation }
     : { state, message, fromVersion: fromVersion ?? 0, toVersion: version, generation };

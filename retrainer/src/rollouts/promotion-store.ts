@@ -20,12 +20,12 @@ export interface ModelState {
 export interface Flip {
   readonly model: string;
   readonly version: number;
-  /** The generation that the promotion began at: the compare-and-swap's expectation. */
+  /** The generation at the start of the promotion, expected by the compare-and-swap. */
   readonly generation: number;
   readonly action: Extract<LedgerAction, 'promote' | 'rollback'>;
   readonly actor: string;
   readonly at: number;
-  /** Kept with the ledger's row. */
+  /** Stored in the ledger's row. */
   readonly detail?: Readonly<Record<string, unknown>>;
 }
 
@@ -36,7 +36,7 @@ interface ModelRow {
   readonly generation: string;
 }
 
-/** What the registry says of a model now. Throws NOT_FOUND. */
+/** The registry's present state of a model. Throws NOT_FOUND. */
 export async function readModelState(pool: Queryable, model: string): Promise<ModelState> {
   const { rows } = await query<ModelRow>(
     pool,
@@ -53,7 +53,7 @@ export async function readModelState(pool: Queryable, model: string): Promise<Mo
   };
 }
 
-/** NOT_FOUND, with the registered name that is meant most likely. */
+/** NOT_FOUND, naming the registered model with the most similar name. */
 export async function unknownModel(database: Queryable, model: string): Promise<HotloopError> {
   const { rows } = await query<{ name: string }>(
     database,
@@ -78,7 +78,7 @@ export async function hasVersion(pool: Queryable, model: string, version: number
   return rows.length > 0;
 }
 
-/** Asks every node to load a version. False when the model has moved on from the generation. */
+/** Requests every node to load a version. False if the model's generation has changed. */
 export async function setTarget(
   pool: Queryable,
   model: string,
@@ -93,7 +93,7 @@ export async function setTarget(
   return rowCount === 1;
 }
 
-/** Takes the wish back, unless another promotion has put its own there. */
+/** Withdraws the request, unless another promotion has replaced it. */
 export async function clearTarget(
   pool: Queryable,
   model: string,
@@ -107,7 +107,7 @@ export async function clearTarget(
   );
 }
 
-/** What every node that is alive said last of the version, by name. A node that said nothing yet is `cold`. */
+/** The last report of every live node about the version, by name. A node without a report is `cold`. */
 export async function readNodeReports(
   pool: Queryable,
   model: string,
@@ -126,14 +126,14 @@ export async function readNodeReports(
   return rows;
 }
 
-/** The flip in a transaction of its own; see `flipWithin`. */
+/** The flip in its own transaction; see `flipWithin`. */
 export async function flip(pool: Pool, flip: Flip): Promise<number | null> {
   return inTransaction(pool, (client) => flipWithin(client, flip));
 }
 
 /**
  * The flip: one compare-and-swap and its ledger row, inside the caller's transaction. Returns the new generation, or null
- * when the model has moved on (another flip, or another promotion's target). A rollback asks for no target: the
+ * if the model has changed (another flip, or another promotion's target). A rollback expects no target, because the
  * previous version is still loaded everywhere.
  */
 export async function flipWithin(client: Queryable, flip: Flip): Promise<number | null> {

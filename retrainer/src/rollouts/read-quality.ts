@@ -19,14 +19,14 @@ import { type SliceNames, sliceNames } from './slice-names.ts';
 
 export interface QualityFacts {
   readonly sums: ComparisonSums;
-  /** The same for each part of the requests that a guard names. */
+  /** The same for each slice that a guard names. */
   readonly slices: ReadonlyMap<string, ComparisonSums>;
-  /** Outcomes of both versions a day, at the rate since it began. */
+  /** Outcomes of both versions per day, at the rate since the step began. */
   readonly outcomesPerDay: number;
 }
 
 /**
- * The outcomes of the candidate and of the live version that have matured, joined as for a dataset, in the order in which they became
+ * Reads the matured outcomes of the candidate and the live version, joined as for a dataset, in the order in which they became
  * known. Null for a model without labels (task tensor).
  */
 export async function readQuality(pool: Pool, rollout: Rollout, now: number): Promise<QualityFacts | null> {
@@ -42,7 +42,7 @@ type Known = {
   readonly knownAt: number;
   readonly at: number;
   readonly version: number;
-  /** How likely it was that this version answered. */
+  /** The probability with which this version was chosen to answer. */
   readonly propensity: number;
   readonly slices: readonly string[];
 };
@@ -58,7 +58,7 @@ async function read(client: PoolClient, rollout: Rollout, now: number): Promise<
     ...{ model, versions: [version, fromVersion], since },
     withFeatures: rollout.plan.guards?.slices !== undefined,
   });
-  // Nobody saw the answer of a shadow; its outcomes are those of the live answer to the same request.
+  // A shadow's answer is not shown; its outcomes are those of the live answer to the same request.
   const asked = predictions.filter(({ variant }) => variant !== 'shadow');
   const { examples: labels } = await readLabels(client, manifest, asked, now);
   const deviation = deviationOf(manifest, labels);
@@ -94,7 +94,7 @@ async function read(client: PoolClient, rollout: Rollout, now: number): Promise<
     };
     return { sums: compare(known), slices: bySlice(known, compare), outcomesPerDay };
   }
-  // Who answered with certainty was in no split: a service had not heard of it yet, or not any more.
+  // Answers with probability 1 were not part of the split: a service did not know of it yet, or no longer.
   const split = known
     .filter(({ propensity }) => propensity < 1)
     .map(({ version: answering, quality, propensity, slices }) =>
@@ -105,7 +105,7 @@ async function read(client: PoolClient, rollout: Rollout, now: number): Promise<
   return { sums: compareSplit(split), slices: bySlice(split, compareSplit), outcomesPerDay };
 }
 
-/** What is compared of all, compared within each slice. */
+/** The comparison within each slice. */
 function bySlice<T extends { readonly slices: readonly string[] }>(
   all: readonly T[],
   compare: (some: readonly T[]) => ComparisonSums,
@@ -163,7 +163,7 @@ function perDay(outcomes: number, since: number, now: number): number {
   return (outcomes * DAY_MS) / Math.max(1, now - since);
 }
 
-/** When it first got requests of the model; undefined before that. */
+/** When it first received requests; undefined before that. */
 async function servingSince(client: PoolClient, rolloutId: string): Promise<number | undefined> {
   const { rows } = await client.query<{ at: Date | null }>(
     "SELECT min(at) AS at FROM rollout_event WHERE rollout_id = $1 AND traffic ->> 'kind' <> 'load'",

@@ -6,7 +6,7 @@ import { firstNumber, type LoggedOutputs } from './logged-outputs.ts';
 import type { Rollout, TrafficFacts } from './rollout.ts';
 import { stabilityIndex } from './stability-index.ts';
 
-/** Guards look at so much of the past at most; older trouble is over. */
+/** Guards look at most this far into the past; older problems are over. */
 const WINDOW_MS = 15 * 60_000;
 const SCORES = 2_000;
 
@@ -22,7 +22,7 @@ const OUTPUTS = `
   WHERE prediction_id >= $1 AND model = $2 AND version = $3 AND variant = ANY($4) AND error_code IS NULL AND outputs IS NOT NULL
   ORDER BY prediction_id DESC LIMIT ${SCORES}`;
 
-/** What the candidate's own answers showed since the step began, of the last quarter of an hour at most. */
+/** Statistics of the candidate's answers since the step began, at most of the last 15 minutes. */
 export async function readTraffic(database: Queryable, rollout: Rollout, now: number): Promise<TrafficFacts> {
   const { model, version, state, plan } = rollout;
   const begun = state === 'live' ? (rollout.flippedAt ?? rollout.stepAt) : rollout.stepAt;
@@ -49,7 +49,7 @@ export async function readTraffic(database: Queryable, rollout: Rollout, now: nu
   }
 }
 
-/** As what the log has the candidate's answers. */
+/** How the log marks the candidate's answers. */
 export function variantOf({ state }: Pick<Rollout, 'state'>): 'shadow' | 'canary' | 'live' {
   if (state === 'shadow') return 'shadow';
   return state === 'live' ? 'live' : 'canary';
@@ -65,7 +65,7 @@ async function readDrift(
     const { rows } = await database.query<LoggedOutputs>(OUTPUTS, [since, model, of, variants]);
     return rows.flatMap((row) => firstNumber(row) ?? []);
   };
-  // Once the candidate is live, the former version answers no more: its scores are those of before.
+  // Once the candidate is live, the former version gives no more answers, so its earlier scores are used.
   const since = state === 'live' ? firstPredictionIdAt(0) : from;
   const [candidate, live] = [
     await scores(version, [variant], from),

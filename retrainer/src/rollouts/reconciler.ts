@@ -4,13 +4,13 @@ import { DRIVE_DEFAULTS, type DriveOptions, driveRollout } from './drive-rollout
 import type { PromotionDependencies } from './request-rollout.ts';
 import { dueRollouts } from './rollout-rows.ts';
 
-/** Drives every rollout that is due, for as long as it runs. Any number of them may run beside each other. */
+/** Drives every rollout that is due while it runs. Several reconcilers may run at the same time. */
 export interface Reconciler extends AsyncDisposable {
-  /** Looks at once rather than at the next turn. */
+  /** Checks at once instead of at the next pass. */
   wake(): void;
 }
 
-/** Starts driving. Disposal stops after what is being written; what is unfinished is gone on with elsewhere or later. */
+/** Starts the reconciler. Disposal waits for a write in progress; unfinished rollouts continue elsewhere or later. */
 export function startReconciler(
   dependencies: PromotionDependencies,
   log: Log,

@@ -28,9 +28,9 @@ export interface PromoteInput {
   readonly expectedGeneration: number;
   readonly actor: string;
   readonly reason?: string;
-  /** Promotes a version although its gate refused it; needs a reason. */
+  /** Promotes a version although its gate refused it; requires a reason. */
   readonly force?: boolean;
-  /** Instead of what the version's manifest says. */
+  /** Replaces the rollout section of the version's manifest. */
   readonly change?: Partial<Pick<RolloutSpec, 'mode' | 'steps' | 'share' | 'advance' | 'requests' | 'every'>>;
 }
 
@@ -38,7 +38,7 @@ export interface PromotionOptions {
   /** How long nodes may take to load and warm the version. */
   readonly timeoutMs: number;
   readonly pollMs: number;
-  /** How long a failure that stood there before this promotion is taken for an old one, while the node tries again. */
+  /** How long a failure from before this promotion is ignored while the node tries again. */
   readonly oldFailureMs: number;
 }
 
@@ -47,16 +47,16 @@ export interface PromotionDependencies {
   readonly clock: Clock;
 }
 
-/** Shadows of a model at once. */
+/** Maximum number of concurrent shadows of a model. */
 const MOST_SHADOWS = 4;
 
-/** Either a rollout, or the word that the version is live already. */
+/** Either a rollout, or the information that the version is already live. */
 export type Requested =
   | { readonly kind: 'rollout'; readonly rollout: Rollout }
   | { readonly kind: 'already_live'; readonly state: ModelState };
 
 /**
- * Inserts the rollout of a version; the reconciler does the rest, whatever becomes of the caller. Rejects NOT_FOUND (model, version), ABORTED
+ * Inserts the rollout of a version, which the reconciler then drives, independently of the caller. Rejects NOT_FOUND (model, version), ABORTED
  * `generation_moved`, FAILED_PRECONDITION: `gate_failed` (with the gate's table), `archived`, `rollout_in_progress`.
  */
 export async function requestPromotion(
@@ -83,7 +83,7 @@ export async function requestPromotion(
       );
     const forced = await checkGate(client, found.runId, input);
     const spec = { ...(await readManifest(client, model, version)).rollout, ...input.change };
-    // The first version has nothing to be compared with.
+    // The first version cannot be compared with another one.
     const mode: RolloutMode = state.liveVersion === null ? 'at_once' : spec.mode;
     const joined = await sameRollout(client, model, version, mode);
     if (joined) return { kind: 'rollout', rollout: joined };
@@ -108,7 +108,7 @@ export async function requestPromotion(
 }
 
 /**
- * Inserts the way back to the previous version. It overtakes whatever promotion is loading, and ends the watch over the live version.
+ * Inserts a rollback to the previous version. It replaces a promotion that is loading, and ends the watch over the live version.
  * Rejects NOT_FOUND, FAILED_PRECONDITION `no_previous_version`.
  */
 export async function requestRollback(
@@ -163,7 +163,7 @@ export async function requestRollback(
   });
 }
 
-/** Past the approvals, if there are any: asks every node to load the version. Inside the caller's transaction. */
+/** After the approvals, if any: requests every node to load the version. Inside the caller's transaction. */
 export async function begin(client: PoolClient, rollout: Rollout, at: number): Promise<Rollout> {
   const { plan, model, version, generation, approvals } = rollout;
   if (approvals.length < plan.approvals)
@@ -207,7 +207,7 @@ async function holdModel(client: PoolClient, model: string): Promise<ModelState>
   return readModelState(client, model);
 }
 
-/** The rollout of this very version that is past its loading: asking again joins it. */
+/** A rollout of the same version that has finished loading; a repeated request joins it. */
 async function sameRollout(
   client: PoolClient,
   model: string,
@@ -250,7 +250,7 @@ async function makeRoom(
   );
 }
 
-/** True while a person would be surprised if it were ended by another promotion. */
+/** True if another promotion must not end the rollout without being asked to. */
 function isServing({ state }: Rollout): boolean {
   return state === 'shadow' || state === 'canary' || state === 'measuring' || state === 'held';
 }

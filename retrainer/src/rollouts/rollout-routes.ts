@@ -253,7 +253,7 @@ async function requireModel({ pool }: PromotionDependencies, model: string): Pro
   if (rowCount === 0) throw await unknownModel(pool, model);
 }
 
-/** Who stands in the ledger: the subject of the key, or without keys the name that is given. */
+/** The actor for the ledger: the subject of the key, or without keys the given name. */
 export function actorOf(subject: string, claimed: string): string {
   return subject || claimed.replaceAll('\0', '').slice(0, 200) || 'anonymous';
 }

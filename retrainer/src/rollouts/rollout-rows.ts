@@ -18,7 +18,7 @@ export async function findRollout(database: Queryable, rolloutId: string): Promi
   return rolloutOf(rows[0]);
 }
 
-/** Newest first; of every model when it is empty. */
+/** Newest first; empty means every model. */
 export async function listRollouts(database: Queryable, model: string, limit: number): Promise<Rollout[]> {
   const rows = await queryRollouts(
     database,
@@ -28,7 +28,7 @@ export async function listRollouts(database: Queryable, model: string, limit: nu
   return rows.map(rolloutOf);
 }
 
-/** Rollouts that somebody should look at now. */
+/** Rollouts that are due to be checked. */
 export async function dueRollouts(database: Queryable): Promise<string[]> {
   const rows = await queryRollouts(
     database,
@@ -39,7 +39,7 @@ export async function dueRollouts(database: Queryable): Promise<string[]> {
   return rows.map((row) => row.rollout_id);
 }
 
-/** What happened to a rollout after a change that is known. */
+/** Changes of a rollout after a known one. */
 export async function changesAfter(
   database: Queryable,
   rolloutId: string,

@@ -1,5 +1,5 @@
 /**
- * Where a rollout stands. The last four are the end.
+ * State of a rollout. The last four are final.
  *
  *   requested -> approval -> loading -> warming -> ready -> flipping -> live -> settled
  *                                                    |-> shadow -> canary -> flipping
@@ -60,7 +60,7 @@ export type RolloutEvent = (typeof ROLLOUT_EVENTS)[number];
 
 const none = Object.fromEntries(ROLLOUT_EVENTS.map((event) => [event, null])) as Record<RolloutEvent, null>;
 
-/** Before any node answers for it. */
+/** States before any node has to load the version. */
 const early = { ...none, overtaken: 'failed', aborted: 'aborted', rolled_back: 'aborted' } as const;
 
 const waiting = {
@@ -72,7 +72,7 @@ const waiting = {
   timed_out: 'failed',
 } as const;
 
-/** While its version is asked, visibly or not. */
+/** States in which the version gets requests, as a shadow or visibly. */
 const serving = {
   ...none,
   held: 'held',
@@ -83,7 +83,7 @@ const serving = {
   flip_begun: 'flipping',
 } as const;
 
-/** Every state and event; null where the event cannot happen. A node that joins late takes `ready` back to `loading`. */
+/** The next state for every state and event; null if the event cannot happen. A node that joins late moves `ready` back to `loading`. */
 export const ROLLOUT_TRANSITIONS: Record<RolloutState, Record<RolloutEvent, RolloutState | null>> = {
   requested: { ...early, approval_needed: 'approval', target_set: 'loading' },
   approval: { ...early, approved: 'requested' },
@@ -134,16 +134,16 @@ export function isRolloutState(text: string): text is RolloutState {
   return (ROLLOUT_STATES as readonly string[]).includes(text);
 }
 
-/** What one compute node said last of the version. `cold`: it said nothing yet. */
+/** The last report of one compute node about the version. `cold`: no report yet. */
 export interface NodeReport {
   readonly node: string;
   readonly state: string;
   readonly detail: string;
-  /** The failure as a word, such as golden_mismatch; may be empty. */
+  /** The reason of the failure, such as golden_mismatch; may be empty. */
   readonly reason: string;
 }
 
-/** The event that the nodes' reports amount to. Pure. No node at all is still loading: one may be starting. */
+/** The event that follows from the nodes' reports. Pure. Without any node it is still loading, because one may be starting. */
 export function eventOfReports(
   reports: readonly NodeReport[],
 ): Extract<RolloutEvent, 'node_loading' | 'node_warming' | 'nodes_ready' | 'node_failed'> {

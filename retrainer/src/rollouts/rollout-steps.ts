@@ -2,7 +2,7 @@ import type { RolloutGuards } from '@hotloop/model/manifest/rollout-schema.ts';
 import type { Rollout, RolloutPlan, RolloutTrafficPart } from './rollout.ts';
 import type { RolloutEvent } from './rollout-state.ts';
 
-/** What a rollout does next: an event, and what the services do from then on. */
+/** The next step of a rollout: an event, and the traffic from then on. */
 export interface NextStep {
   readonly event: Extract<
     RolloutEvent,
@@ -13,7 +13,7 @@ export interface NextStep {
   readonly message: string;
 }
 
-/** Used where a rollout asks traffic of a version whose manifest declares no guards. */
+/** Guards of a rollout with traffic, if the version's manifest declares none. */
 export const DEFAULT_GUARDS: RolloutGuards = {
   nonfinite: 0,
   metric_drop: 0.02,
@@ -22,7 +22,7 @@ export const DEFAULT_GUARDS: RolloutGuards = {
   watch: '1h',
 };
 
-/** What every node being ready leads to. Pure. */
+/** The step after every node is ready. Pure. */
 export function firstStep({ plan, version, salt }: Rollout): NextStep {
   switch (plan.mode) {
     case 'at_once':
@@ -37,7 +37,7 @@ export function firstStep({ plan, version, salt }: Rollout): NextStep {
   }
 }
 
-/** What comes after the present step. Pure. */
+/** The step after the present one. Pure. */
 export function stepAfter({ plan, version, salt, step }: Rollout): NextStep {
   if (plan.mode !== 'canary') return flipStep(step);
   return canaryStep(plan, version, salt, step + 1, 'step_advanced');

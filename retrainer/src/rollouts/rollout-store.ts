@@ -19,7 +19,7 @@ import type {
 import { queryRollouts, type RolloutRow, rolloutOf } from './rollout-rows.ts';
 import { isRolloutEnded, nextRolloutState, type RolloutEvent } from './rollout-state.ts';
 
-/** A driver's right to write a rollout, until a newer claim takes it. */
+/** A driver's right to write a rollout, until a newer claim replaces it. */
 export interface RolloutClaim {
   readonly rollout: Rollout;
   readonly token: number;
@@ -40,7 +40,7 @@ export interface NewRollout {
   readonly message: string;
 }
 
-/** What an event changes besides the state. */
+/** Changes of an event besides the state. */
 export interface RolloutUpdate {
   readonly event: RolloutEvent;
   readonly message: string;
@@ -50,7 +50,7 @@ export interface RolloutUpdate {
   readonly traffic?: RolloutTrafficPart | null;
   readonly evidence?: Evidence;
   readonly failure?: RolloutFailure;
-  /** True writes a row of the ledger. */
+  /** Whether to write a row of the ledger. */
   readonly isRecorded: boolean;
 }
 
@@ -104,15 +104,15 @@ export async function recordRequest(client: Queryable, rollout: Rollout, at: num
 }
 
 /**
- * Locks a model inside the caller's transaction, then the counter that the registry's triggers move. Everybody who changes a model
- * locks in this order, and the ledger last: in another order two of them would wait for each other.
+ * Locks a model inside the caller's transaction, then the counter that the registry's triggers increment. Every change of a model
+ * locks in this order, and the ledger last; with another order two changes could deadlock.
  */
 export async function lockModel(client: Queryable, model: string): Promise<void> {
   await client.query('SELECT 1 FROM model WHERE name = $1 FOR NO KEY UPDATE', [model]);
   await client.query('SELECT 1 FROM registry_change FOR UPDATE');
 }
 
-/** Takes a rollout for a driver until the lease ends. Null when it has ended or another driver holds it. */
+/** Claims a rollout for a driver until the lease ends. Null if it has ended or another driver has claimed it. */
 export async function claimRollout(
   pool: Pool,
   rolloutId: string,
@@ -129,7 +129,7 @@ export async function claimRollout(
   return { rollout, token: rollout.token };
 }
 
-/** Gives the claim back; looks again after `dueMs`. A stale claim changes nothing. */
+/** Releases the claim; the rollout is due again after `dueMs`. A stale claim changes nothing. */
 export async function releaseRollout(
   pool: Pool,
   claim: RolloutClaim,
@@ -145,8 +145,8 @@ export async function releaseRollout(
 }
 
 /**
- * Runs a change of a claimed rollout in one transaction. The model's row is locked first, as by everybody who changes a model, then the
- * rollout's. Throws ABORTED `stale_token` when the claim is not the newest.
+ * Runs a change of a claimed rollout in one transaction. The model's row is locked first, as by every change of a model, then the
+ * rollout's. Throws ABORTED `stale_token` for a stale claim.
  */
 export async function changeRollout<T>(
   pool: Pool,
@@ -165,8 +165,8 @@ export async function changeRollout<T>(
 }
 
 /**
- * Applies one event of the transition table inside the caller's transaction, which holds the rollout's row. Throws
- * FAILED_PRECONDITION `wrong_state` when the event cannot happen in the state it is in.
+ * Applies one event of the transition table inside the caller's transaction, which has locked the rollout's row. Throws
+ * FAILED_PRECONDITION `wrong_state` if the event cannot happen in its state.
  */
 export async function applyEvent(
   client: Queryable,
@@ -228,7 +228,7 @@ export async function applyEvent(
   return changed;
 }
 
-/** Writes what is going on while the state stays; nothing when the message is the same. */
+/** Updates the message without a change of state; does nothing if the message is the same. */
 export async function reportMessage(
   pool: Pool,
   claim: RolloutClaim,
@@ -280,7 +280,7 @@ async function insertChange(
   );
 }
 
-/** Those of a model that have not ended, locked until the caller's transaction ends. */
+/** Rollouts of a model that have not ended, locked until the caller's transaction ends. */
 export async function activeRollouts(client: Queryable, model: string): Promise<Rollout[]> {
   const { rows } = await client.query<RolloutRow>(
     'SELECT * FROM rollout WHERE model = $1 AND ended_at IS NULL ORDER BY created_at FOR UPDATE',
@@ -289,14 +289,14 @@ export async function activeRollouts(client: Queryable, model: string): Promise<
   return rows.map(rolloutOf);
 }
 
-/** Ends the claim of the process that drives the rollout now, inside the caller's transaction. */
+/** Ends the current driver's claim, inside the caller's transaction. */
 export async function fenceRollout(client: Queryable, rollout: Rollout): Promise<void> {
   await client.query('UPDATE rollout SET token = token + 1, lease_until = NULL WHERE rollout_id = $1', [
     rollout.rolloutId,
   ]);
 }
 
-/** Once more when Postgres found two transactions waiting for each other. */
+/** Retries once after a deadlock in Postgres. */
 export async function inTransaction<T>(pool: Pool, fn: (client: PoolClient) => Promise<T>): Promise<T> {
   try {
     return await transaction(pool, fn, { retrySerialization: true });

@@ -5,7 +5,7 @@ import type { QualityVerdict } from './judge-quality.ts';
 import type { SliceVerdict } from './judge-slices.ts';
 import type { RolloutEvent, RolloutState } from './rollout-state.ts';
 
-/** What a rollout runs by from its begin to its end: the manifest's section, and what the request changed. */
+/** The plan of a rollout, fixed at its start: the manifest's section with the changes of the request. */
 export interface RolloutPlan {
   readonly mode: RolloutMode;
   /** Percent; 0 is a shadow. */
@@ -15,34 +15,34 @@ export interface RolloutPlan {
   readonly requests: number;
   readonly everyMs: number;
   readonly approvals: number;
-  /** Null when nothing is guarded. */
+  /** Null without guards. */
   readonly guards: RolloutGuards | null;
   /** How long nodes may take to load and warm the version. */
   readonly timeoutMs: number;
-  /** How long a failure that was there before is taken for an old one, while the node tries again. */
+  /** How long an earlier failure is ignored while the node tries again. */
   readonly oldFailureMs: number;
-  /** Nodes whose failure was there before. */
+  /** Nodes that had already failed before. */
   readonly oldFailures: readonly string[];
-  /** Set when a version was promoted although its gate had refused it. */
+  /** Set if the version was promoted although its gate had refused it. */
   readonly forced?: boolean;
 }
 
-/** What the candidate's answers showed since the step began. */
+/** Statistics of the candidate's answers since the step began. */
 export interface TrafficFacts {
   readonly requests: number;
   readonly errors: number;
   readonly nonfinite: number;
   readonly p99Ms: number | null;
-  /** Population stability index of the scores against the live version's; null when it was not computed. */
+  /** Population stability index of the scores against the live version's; null if not computed. */
   readonly drift: number | null;
 }
 
 export interface Evidence {
   readonly traffic?: TrafficFacts;
   readonly quality?: Omit<QualityVerdict, 'message'> & { readonly message: string };
-  /** How the candidate does in each part of the requests that a guard names, largest first. */
+  /** Comparison within each slice that a guard names, largest first. */
   readonly slices?: readonly SliceVerdict[];
-  /** Outcomes a day at the present rate. */
+  /** Outcomes per day at the present rate. */
   readonly outcomesPerDay?: number;
 }
 
@@ -52,7 +52,7 @@ export interface Approval {
   readonly reason: string;
 }
 
-/** Why a rollout failed, for the caller who waits. */
+/** Why a rollout failed, for a waiting caller. */
 export interface RolloutFailure {
   readonly code: ErrorCode;
   readonly reason: string;

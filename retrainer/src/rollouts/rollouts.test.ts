@@ -50,7 +50,7 @@ async function driven(stores: Stores, rollout: Rollout): Promise<Rollout> {
 const act = (stores: Stores, rollout: Rollout, action: RolloutAction, actor = 'ada') =>
   actOnRollout(rollout.rolloutId, { action, actor, reason: 'because' }, using(stores));
 
-/** What the step began so long ago, to whoever asks for its evidence. */
+/** Moves the start of the step into the past, so that its evidence is older. */
 async function aged(pool: Pool, { rolloutId }: Rollout, ms: number): Promise<void> {
   await pool.query(
     `UPDATE rollout SET step_at = step_at - make_interval(secs => $2 / 1000.0),
@@ -160,7 +160,7 @@ describe('a canary', () => {
     await aged(stores.pool, rollout, HOUR);
     await answered(stores, { version: 1, variant: 'live', count: 1_500, right: 0.7 });
     await answered(stores, { version: 2, variant: 'canary', count: 1_500, right: 0.9 });
-    // 81 % against 72 % on the whole, so that only the slice can be what is found.
+    // 81 % against 72 % on the whole, so that only the slice can be breached.
     const few = await answered(stores, { version: 1, variant: 'live', count: 200, right: 0.9 });
     few.push(...(await answered(stores, { version: 2, variant: 'canary', count: 200, right: 0.1 })));
     await stores.pool.query('UPDATE prediction SET features = $2 WHERE prediction_id = ANY($1::uuid[])', [

@@ -6,8 +6,8 @@ import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 export type SliceNames = (features: Buffer | null) => readonly string[];
 
 /**
- * The slices that a prediction belongs to, one for each feature named: by category where the feature is one_hot, else by its value.
- * Features that the manifest does not have, and rows that were not logged, belong to none. Pure.
+ * The slices of a prediction, one for each named feature: by category if the feature is one_hot, else by its value.
+ * Features that are not in the manifest, and rows that were not logged, have no slice. Pure.
  */
 export function sliceNames(manifest: Manifest, names: readonly string[]): SliceNames {
   const layout = columnsOf(manifest);

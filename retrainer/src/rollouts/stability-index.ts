@@ -1,11 +1,11 @@
 const BINS = 10;
-/** Stands for an empty bin, whose logarithm would be infinite. */
+/** Replaces an empty bin, whose logarithm would be infinite. */
 const LEAST = 1e-4;
 
 /**
- * Population stability index of `actual` against `expected`, over ten bins that hold a tenth of `expected` each: the sum of
- * (a - e) ln(a / e) over the bins' shares. Below 0.1 is usually called no change, above 0.25 a large one (Siddiqi, Credit Risk
- * Scorecards, 2006). Null when either is empty. Pure.
+ * Population stability index of `actual` against `expected`, over ten bins with a tenth of `expected` each: the sum of
+ * (a - e) ln(a / e) over the bins' shares. By convention, below 0.1 is no change, and above 0.25 a large one (Siddiqi, Credit Risk
+ * Scorecards, 2006). Null if either is empty. Pure.
  */
 export function stabilityIndex(expected: readonly number[], actual: readonly number[]): number | null {
   if (expected.length === 0 || actual.length === 0) return null;

@@ -10,15 +10,15 @@ export interface CanaryWorld {
   /** Shares of the steps, from 0 to 1. */
   readonly steps: readonly number[];
   readonly drop: number;
-  /** Requests until a label is known: drawn evenly up to this. */
+  /** Number of requests until a label is known: uniform up to this. */
   readonly delay: number;
-  /** A rollout that has not ended by then stays where it is. */
+  /** The simulation ends here, even if the rollout has not. */
   readonly requests: number;
-  /** The evidence is looked at after so many requests. */
+  /** The evidence is checked every so many requests. */
   readonly lookEvery: number;
 }
 
-/** How a canary with late labels ends, under the rules of the real one. The seed decides everything. */
+/** Simulates a canary with late labels, with the real rules. Deterministic for a given seed. */
 export function simulateCanary(world: CanaryWorld): 'live' | 'rolled_back' | 'waiting' {
   const random = new SeededRandom(world.seed);
   const comparison = new SplitComparison();
