@@ -50,7 +50,7 @@ export async function keepBaseline(
     await writeSample(database, name, version, sampleOf(given, layout));
 }
 
-/** Cells whose texts stand by their hashes, as the log's rows are summarised. */
+/** Cells with texts replaced by their hashes, as in the summaries of the log. */
 function hashed(
   features: Float32Array,
   { texts }: TrainedRows,
