@@ -1,3 +1,4 @@
+import { eventLine } from '@hotloop/platform/archive/event-archive.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { EventSpool } from './archive/event-spool.ts';
 import type { History } from './history/history.ts';
@@ -10,6 +11,8 @@ import { entriesOf, type ParsedEvent } from './parse-event.ts';
  */
 export type TakeEvents = (events: readonly ParsedEvent[], signal?: AbortSignal) => Promise<void>;
 
+const NO_LINES = Buffer.alloc(0);
+
 export function takeEvents(history: History, spool: EventSpool | undefined, clock: Clock): TakeEvents {
   let lastUs = 0;
   return async (events, signal) => {
@@ -18,11 +21,14 @@ export function takeEvents(history: History, spool: EventSpool | undefined, cloc
       lastUs = Math.max(lastUs + 1, nowMs * 1000);
       return { ...event, arrivalUs: lastUs };
     });
-    await history.append(
+    const added = history.append(
       arrived.flatMap((event) => entriesOf(event, event.arrivalUs)),
       nowMs,
       signal,
     );
-    await spool?.append(arrived);
+    // While Redis works.
+    const lines = spool ? Buffer.from(arrived.map(eventLine).join('')) : NO_LINES;
+    await added;
+    await spool?.append(lines);
   };
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ArchivedEvent, openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
+import { type ArchivedEvent, eventLine, openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
@@ -132,8 +132,8 @@ describe('events that are being archived', () => {
     const failing = { addFile: () => Promise.reject(new HotloopError('UNAVAILABLE', 'away')) };
     const folder = opened.spoolFolder;
     await using spool = await openEventSpool({ folder, everyMs: 60_000, maxBytes: 100 }, failing, log);
-    const event = { ...viewed('a'), arrivalUs: 1 };
-    await spool.append([event]);
-    await expect(spool.append([event])).rejects.toMatchObject({ reason: 'archive_behind' });
+    const line = Buffer.from(eventLine({ ...viewed('a'), arrivalUs: 1 }));
+    await spool.append(line);
+    await expect(spool.append(line)).rejects.toMatchObject({ reason: 'archive_behind' });
   });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ArchivedEvent, type EventArchive, eventLine } from '@hotloop/platform/archive/event-archive.ts';
+import type { EventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
@@ -21,8 +21,8 @@ export interface EventSpoolOptions {
  * `append` resolves when the operating system has the bytes.
  */
 export interface EventSpool extends AsyncDisposable {
-  /** Rejects RESOURCE_EXHAUSTED when too much data waits to be shipped. */
-  append(events: readonly ArchivedEvent[]): Promise<void>;
+  /** Appends lines of `eventLine`. Rejects RESOURCE_EXHAUSTED when too much data waits to be shipped. */
+  append(lines: Buffer): Promise<void>;
   /** Ships everything that was appended before the call. Rejects UNAVAILABLE when the store cannot be reached. */
   flush(): Promise<void>;
 }
@@ -73,8 +73,8 @@ class FileSpool implements EventSpool {
     this.#timer.unref();
   }
 
-  append(events: readonly ArchivedEvent[]): Promise<void> {
-    if (events.length === 0) return Promise.resolve();
+  append(lines: Buffer): Promise<void> {
+    if (lines.length === 0) return Promise.resolve();
     return this.#inTurn(async () => {
       if (this.#bytes > this.#options.maxBytes)
         throw new HotloopError(
@@ -84,7 +84,6 @@ class FileSpool implements EventSpool {
             reason: 'archive_behind',
           },
         );
-      const lines = Buffer.from(events.map(eventLine).join(''));
       this.#current ??= await this.#open();
       await this.#current.file.appendFile(lines);
       this.#current.bytes += lines.length;

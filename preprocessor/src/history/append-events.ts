@@ -4,6 +4,7 @@ import {
   decodeSlice,
   encodeEntity,
   encodeSlice,
+  MOST_TAIL_ROWS,
   type PackedEntity,
   type PackedType,
   SLICE_MS,
@@ -11,7 +12,7 @@ import {
   sliceOf,
   type Tile,
 } from './packed-entity.ts';
-import { bytesOf, comesBefore, fieldsOf, hasSameId, packRow, type Row } from './packed-rows.ts';
+import { bytesOf, fieldsOf, holds, insertRow, packRow, type Row } from './packed-rows.ts';
 
 /**
  * Maximum number of events of one type in an entity's own key, and the number that remains there when there are more.
@@ -22,6 +23,8 @@ const KEPT_EVENTS = 256;
 const KEPT_BYTES = 32 * 1024;
 /** Number of new events after which the limit is checked. */
 const STEP = 256;
+/** Number of events of one type above which the oldest are dropped; those of a tail come on top of it. */
+const MOST_EVENTS = HISTORY_LENGTH + HISTORY_LENGTH / 16 - MOST_TAIL_ROWS;
 
 /** Slices of the second key: their bytes, or null if there is no such slice. */
 export type Slices = ReadonlyMap<string, Buffer | null>;
@@ -38,9 +41,9 @@ export type Change =
     };
 
 /**
- * Adds events to an entity (undefined: an unknown one). An event is ignored if its id is among the entity's newest
- * events of its type or among those of its time slice, or if it is older than the dropped events. Events older than
- * `oldestMs` are dropped in whole slices.
+ * Adds events to an entity (undefined: an unknown one), and merges its tail, if it has one. An event is ignored if its
+ * id is among the entity's newest events of its type or among those of its time slice, or if it is older than the
+ * dropped events. Events older than `oldestMs` are dropped in whole slices.
  */
 export function appendEvents(
   entity: PackedEntity | undefined,
@@ -52,8 +55,14 @@ export function appendEvents(
   const cutMs = sliceOf(oldestMs) * SLICE_MS;
   const change = new EntityChange(loaded);
   const types = new Map<string, Omit<PackedType, 'columns'>>(entity?.types);
-  for (const [type, own] of Map.groupBy(entries, ({ event }) => event)) {
+  const added = Map.groupBy(entries, ({ event }) => event);
+  if (entity?.hasTail) {
+    change.write();
+    for (const type of types.keys()) if (!added.has(type)) added.set(type, []);
+  }
+  for (const [type, own] of added) {
     const list = new TypeChange(type, entity?.types.get(type), change);
+    list.moveOlder();
     for (let from = 0; from < own.length; from += STEP) {
       for (const entry of own.slice(from, from + STEP)) if (entry.atMs >= cutMs) list.add(packRow(entry));
       list.moveOlder();
@@ -170,7 +179,7 @@ class TypeChange {
         return;
       }
     }
-    insert(this.#rows, row);
+    insertRow(this.#rows, row);
     this.#change.write();
   }
 
@@ -204,7 +213,7 @@ class TypeChange {
   makeRoom(): void {
     let total = this.#rows.length;
     for (const { count } of this.#tiles.values()) total += count;
-    if (total <= HISTORY_LENGTH + HISTORY_LENGTH / 16) return;
+    if (total <= MOST_EVENTS) return;
     let excess = total - HISTORY_LENGTH;
     for (const { slice, count, newestMs } of [...this.#tiles.values()].sort(oldestFirst)) {
       if (excess === 0) return;
@@ -259,7 +268,7 @@ class TypeChange {
   }
 
   #insertOlder(slice: Row[], row: Row): void {
-    insert(slice, row);
+    insertRow(slice, row);
     const at = sliceOf(row.atMs);
     this.#tiles.set(at, counted(this.#tiles.get(at) ?? emptyTile(at), row));
     this.#change.write(sliceName(this.#type, at));
@@ -278,21 +287,6 @@ class TypeChange {
     this.#tiles.set(slice, rows.reduce(counted, emptyTile(slice)));
     this.#change.write(sliceName(this.#type, slice));
   }
-}
-
-function holds(rows: readonly Row[], row: Row): boolean {
-  for (let index = 0; index < rows.length; index++) if (hasSameId(rows[index] as Row, row)) return true;
-  return false;
-}
-
-function insert(rows: Row[], row: Row): void {
-  let [from, until] = [0, rows.length];
-  while (from < until) {
-    const middle = (from + until) >> 1;
-    if (comesBefore(rows[middle] as Row, row)) from = middle + 1;
-    else until = middle;
-  }
-  rows.splice(from, 0, row);
 }
 
 function oldestFirst(a: Tile, b: Tile): number {

@@ -1,15 +1,22 @@
 import type { FieldSummary } from '@hotloop/model/features/history.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { bytesOf, copyRows, type Row, RowColumns, rowsOf } from './packed-rows.ts';
+import { bytesOf, copyRows, mergeRows, type Row, RowColumns, rowAt, rowsOf } from './packed-rows.ts';
 
 /** Length of the time slice that one summary covers, in ms. */
 export const SLICE_MS = 6 * 3_600_000;
-/** Bytes at the start of an entity that change with every write. */
+/** Bytes at the start of an entity that change whenever it is packed. */
 export const TOKEN_BYTES = 8;
-const FORMAT = 1;
+const FORMAT = 2;
 const OLDER_AT = 9;
 const LENGTH_AT = 10;
-const TYPES_AT = 16;
+const COUNT_AT = 14;
+const TYPES_AT = 32;
+
+/** A tail of more bytes is merged, and more new events of one entity at a time do not go into a tail. */
+export const MOST_TAIL_BYTES = 4096;
+export const MOST_TAILED = 64;
+/** More than the number of the smallest rows in a tail to which one more batch was appended. */
+export const MOST_TAIL_ROWS = 256;
 
 /** Several events of one time slice, which starts at `slice * SLICE_MS`. */
 export interface Tile {
@@ -34,24 +41,33 @@ export interface PackedType {
 }
 
 /**
- * The contents of an entity's own key. Bytes: token (8), format (1), 1 when a type has older events (1), u32 length
- * of everything, u16 number of types; for each: u16 length and its name, f64 olderMs, f64 floorMs, f64 oldestMs, u32
- * bytes of rows, u32 bytes of tiles, the rows, the tiles. A tile: i32 slice, u32 count, f64 newestMs, u16 number of
- * fields; for each: u16 length and its name, u32 count, f64 sum, min, max.
+ * The contents of an entity's own key: a packed part, and a tail of events that were appended since it was packed. The
+ * script that appends reads the first bytes (`history-script.ts`).
+ *
+ * Packed part: token (8), format (1), 1 when a type has older events (1), u32 length of this part, u16 number of
+ * types, f64 the largest olderMs and floorMs of any type, f64 time of the oldest event; for each type: u16 length and
+ * its name, f64 olderMs, f64 floorMs, f64 oldestMs, u32 bytes of rows, u32 bytes of tiles, the rows, the tiles. A tile:
+ * i32 slice, u32 count, f64 newestMs, u16 number of fields; for each: u16 length and its name, u32 count, f64 sum, min,
+ * max.
+ *
+ * Tail, in the order of writing: u16 length and name of the type, the row. All are newer than every olderMs and
+ * floorMs; some may have the id of an earlier row, and then do not count.
  */
 export interface PackedEntity {
   /** False: the second key contains nothing of it. */
   readonly hasOlder: boolean;
+  readonly hasTail: boolean;
+  /** Events of the tail are among the others. */
   readonly types: ReadonlyMap<string, PackedType>;
 }
 
 /** Throws UNAVAILABLE for data of a newer version, and for truncated data. Parts are decoded on demand. */
 export function decodeEntity(buffer: Buffer): PackedEntity {
   if (buffer[TOKEN_BYTES] !== FORMAT)
-    throw new HotloopError('UNAVAILABLE', 'the history was written by a newer version', {
+    throw new HotloopError('UNAVAILABLE', 'the history was written by another version', {
       reason: 'history_format',
     });
-  if (buffer.length < TYPES_AT || buffer.readUInt32LE(LENGTH_AT) !== buffer.length)
+  if (buffer.length < TYPES_AT || buffer.readUInt32LE(LENGTH_AT) > buffer.length)
     throw new HotloopError('UNAVAILABLE', 'the history of an entity is damaged', {
       reason: 'history_damaged',
     });
@@ -60,24 +76,80 @@ export function decodeEntity(buffer: Buffer): PackedEntity {
 
 class StoredEntity implements PackedEntity {
   readonly hasOlder: boolean;
+  readonly hasTail: boolean;
   readonly #buffer: Buffer;
   #types: ReadonlyMap<string, PackedType> | undefined;
 
   constructor(buffer: Buffer) {
     this.hasOlder = buffer[OLDER_AT] === 1;
+    this.hasTail = buffer.length > buffer.readUInt32LE(LENGTH_AT);
     this.#buffer = buffer;
   }
 
   get types(): ReadonlyMap<string, PackedType> {
-    this.#types ??= typesOf(this.#buffer);
+    this.#types ??= this.hasTail ? withTail(this.#buffer) : typesOf(this.#buffer);
     return this.#types;
+  }
+}
+
+function withTail(buffer: Buffer): Map<string, PackedType> {
+  const added = new Map<string, Row[]>();
+  for (let at = buffer.readUInt32LE(LENGTH_AT); at < buffer.length; ) {
+    const nameEnd = at + 2 + buffer.readUInt16LE(at);
+    const name = buffer.toString('utf8', at + 2, nameEnd);
+    const row = rowAt(buffer, nameEnd, buffer.length);
+    const rows = added.get(name);
+    if (rows === undefined) added.set(name, [row]);
+    else rows.push(row);
+    at = row.end;
+  }
+  const types: Map<string, PackedType> = typesOf(buffer);
+  for (const [name, rows] of added) types.set(name, new TailedType(buffer, types.get(name), rows));
+  return types;
+}
+
+/** A type with rows in the tail; merged on first use. */
+class TailedType implements PackedType {
+  readonly olderMs: number;
+  readonly floorMs: number;
+  readonly #buffer: Buffer;
+  readonly #packed: PackedType | undefined;
+  readonly #added: readonly Row[];
+  #rows: readonly Row[] | undefined;
+  #columns: RowColumns | undefined;
+
+  constructor(buffer: Buffer, packed: PackedType | undefined, added: readonly Row[]) {
+    this.olderMs = packed?.olderMs ?? Number.NEGATIVE_INFINITY;
+    this.floorMs = packed?.floorMs ?? Number.NEGATIVE_INFINITY;
+    this.#buffer = buffer;
+    this.#packed = packed;
+    this.#added = added;
+  }
+
+  get rows(): readonly Row[] {
+    this.#rows ??= mergeRows(this.#packed?.rows ?? [], this.#added);
+    return this.#rows;
+  }
+
+  get columns(): RowColumns {
+    this.#columns ??= RowColumns.ofRows(this.#buffer, this.rows);
+    return this.#columns;
+  }
+
+  get tiles(): readonly Tile[] {
+    return this.#packed?.tiles ?? [];
+  }
+
+  get oldestMs(): number {
+    const { rows } = this;
+    return Math.min(this.#packed?.oldestMs ?? Number.POSITIVE_INFINITY, (rows.at(-1) as Row).atMs);
   }
 }
 
 function typesOf(buffer: Buffer): Map<string, PackedType> {
   const types = new Map<string, PackedType>();
   let at = TYPES_AT;
-  for (let left = buffer.readUInt16LE(TYPES_AT - 2); left > 0; left--) {
+  for (let left = buffer.readUInt16LE(COUNT_AT); left > 0; left--) {
     const nameEnd = at + 2 + buffer.readUInt16LE(at);
     const name = buffer.toString('utf8', at + 2, nameEnd);
     const rowsAt = nameEnd + 32;
@@ -115,7 +187,7 @@ class StoredType implements PackedType {
   }
 
   get columns(): RowColumns {
-    this.#columns ??= new RowColumns(this.#buffer, this.#rowsAt, this.#tilesAt);
+    this.#columns ??= RowColumns.ofPart(this.#buffer, this.#rowsAt, this.#tilesAt);
     return this.#columns;
   }
 
@@ -132,7 +204,11 @@ export function encodeEntity(
 ): Buffer {
   let length = TYPES_AT;
   let hasOlder = 0;
-  for (const [name, { rows, tiles }] of types) {
+  let boundMs = Number.NEGATIVE_INFINITY;
+  let oldestEventMs = Number.POSITIVE_INFINITY;
+  for (const [name, { rows, tiles, olderMs, floorMs, oldestMs }] of types) {
+    boundMs = Math.max(boundMs, olderMs, floorMs);
+    oldestEventMs = Math.min(oldestEventMs, oldestMs);
     length += 34 + Buffer.byteLength(name) + bytesOf(rows) + tileBytes(tiles);
     if (tiles.length > 0) hasOlder = 1;
   }
@@ -141,7 +217,9 @@ export function encodeEntity(
   buffer[TOKEN_BYTES] = FORMAT;
   buffer[OLDER_AT] = hasOlder;
   buffer.writeUInt32LE(length, LENGTH_AT);
-  let at = buffer.writeUInt16LE(types.size, TYPES_AT - 2);
+  let at = buffer.writeUInt16LE(types.size, COUNT_AT);
+  at = buffer.writeDoubleLE(boundMs, at);
+  at = buffer.writeDoubleLE(oldestEventMs, at);
   for (const [name, { rows, tiles, olderMs, floorMs, oldestMs }] of types) {
     at = writeName(buffer, name, at);
     at = buffer.writeDoubleLE(olderMs, at);

@@ -30,59 +30,169 @@ export interface Row {
   readonly end: number;
 }
 
+type PackedEvent = HistoryEvent & { readonly arrivalUs: number };
+
+/** Largest number of bytes that UTF-8 needs for one UTF-16 code unit. */
+const UTF8 = 3;
+const SHORT_TEXT = 40;
+
+/** An upper bound of the length of an event's row. */
+function mostBytes({ id, fields }: PackedEvent): number {
+  let bytes = ID + UTF8 * id.length;
+  for (const name of Object.keys(fields)) {
+    const value = fields[name] as AttributeValue;
+    bytes += 3 + 8 + UTF8 * name.length;
+    if (typeof value === 'string' || typeof value === 'object') bytes += UTF8 * textOf(value).length;
+  }
+  return bytes;
+}
+
+function textOf(value: string | object): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
 /** Encodes an event as a row. */
-export function packRow({ id, atMs, arrivalUs, fields }: HistoryEvent & { readonly arrivalUs: number }): Row {
-  const names = Object.keys(fields);
-  let length = ID + Buffer.byteLength(id);
-  const lists: string[] = [];
-  for (const name of names) {
-    const value = fields[name] as AttributeValue;
-    length += 3 + Buffer.byteLength(name);
-    if (typeof value === 'number') length += 8;
-    else if (typeof value === 'string') length += 4 + Buffer.byteLength(value);
-    else if (typeof value === 'object') {
-      const list = JSON.stringify(value);
-      length += 4 + Buffer.byteLength(list);
-      lists.push(list);
-    }
+export function packRow(event: PackedEvent): Row {
+  const writer = new RowWriter(mostBytes(event));
+  const end = writer.add(event);
+  return { atMs: event.atMs, arrivalUs: event.arrivalUs, buffer: writer.bytes(0, end), start: 0, end };
+}
+
+/** Encodes rows, and texts before them, one after the other. */
+export class RowWriter {
+  #buffer: Buffer;
+  #at = 0;
+
+  constructor(bytes: number) {
+    this.#buffer = Buffer.allocUnsafe(bytes);
   }
-  const buffer = Buffer.allocUnsafe(length);
-  buffer.writeUInt32LE(length, 0);
-  buffer.writeDoubleLE(atMs, AT);
-  buffer.writeDoubleLE(arrivalUs, ARRIVAL);
-  let at = ID + buffer.write(id, ID);
-  buffer.writeUInt16LE(at - ID, ID_LENGTH);
-  let list = 0;
-  for (const name of names) {
-    const value = fields[name] as AttributeValue;
-    const written = buffer.write(name, at + 2);
-    buffer.writeUInt16LE(written, at);
-    at += 2 + written;
-    if (typeof value === 'boolean') buffer[at++] = value ? TRUE : FALSE;
+
+  /** The written bytes from one offset to another. They stay valid; later ones may be written elsewhere. */
+  bytes(from: number, until: number): Buffer {
+    return this.#buffer.subarray(from, until);
+  }
+
+  /** Appends a row, with `before` in front of it as a text of u16 length; returns the offset after it. */
+  add(event: PackedEvent, before?: string): number {
+    const { id, atMs, arrivalUs, fields } = event;
+    this.#reserve(mostBytes(event) + 2 + UTF8 * (before?.length ?? 0));
+    if (before !== undefined) this.#name(before);
+    const start = this.#at;
+    this.#buffer.writeDoubleLE(atMs, start + AT);
+    this.#buffer.writeDoubleLE(arrivalUs, start + ARRIVAL);
+    this.#at = start + ID_LENGTH;
+    this.#name(id);
+    for (const name of Object.keys(fields)) {
+      this.#name(name);
+      this.#value(fields[name] as AttributeValue);
+    }
+    this.#buffer.writeUInt32LE(this.#at - start, start);
+    return this.#at;
+  }
+
+  #value(value: AttributeValue): void {
+    const type = this.#at++;
+    if (typeof value === 'boolean') this.#buffer[type] = value ? TRUE : FALSE;
     else if (typeof value === 'number') {
-      buffer[at] = NUMBER;
-      at = buffer.writeDoubleLE(value, at + 1);
+      this.#buffer[type] = NUMBER;
+      this.#at = this.#buffer.writeDoubleLE(value, this.#at);
     } else {
-      buffer[at] = typeof value === 'string' ? TEXT : LIST;
-      const bytes = buffer.write(typeof value === 'string' ? value : (lists[list++] as string), at + 5);
-      buffer.writeUInt32LE(bytes, at + 1);
-      at += 5 + bytes;
+      this.#buffer[type] = typeof value === 'string' ? TEXT : LIST;
+      this.#at = writeText(this.#buffer, textOf(value), type + 5);
+      this.#buffer.writeUInt32LE(this.#at - type - 5, type + 1);
     }
   }
-  return { atMs, arrivalUs, buffer, start: 0, end: length };
+
+  #name(text: string): void {
+    const start = this.#at;
+    this.#at = writeText(this.#buffer, text, start + 2);
+    this.#buffer.writeUInt16LE(this.#at - start - 2, start);
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#at + bytes <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#at + bytes, 2 * this.#buffer.length));
+    this.#buffer.copy(larger, 0, 0, this.#at);
+    this.#buffer = larger;
+  }
+}
+
+/** Writes UTF-8; returns the offset after it. Short texts in ASCII without a call into the runtime. */
+function writeText(buffer: Buffer, text: string, at: number): number {
+  const { length } = text;
+  if (length > SHORT_TEXT) return at + buffer.write(text, at);
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 127) return at + buffer.write(text, at);
+    buffer[at + index] = code;
+  }
+  return at + length;
 }
 
 /** The consecutive rows in a part of a buffer. Throws RangeError when the part is damaged. */
 export function rowsOf(buffer: Buffer, from: number, until: number): Row[] {
   const rows: Row[] = [];
   for (let start = from; start < until; ) {
-    const end = start + buffer.readUInt32LE(start);
-    if (end < start + ID || end > until) throw new RangeError(DAMAGED);
-    const atMs = buffer.readDoubleLE(start + AT);
-    rows.push({ atMs, arrivalUs: buffer.readDoubleLE(start + ARRIVAL), buffer, start, end });
-    start = end;
+    const row = rowAt(buffer, start, until);
+    rows.push(row);
+    start = row.end;
   }
   return rows;
+}
+
+/** The row that starts at an offset. Throws RangeError when it does not end before `until`. */
+export function rowAt(buffer: Buffer, start: number, until: number): Row {
+  const end = rowEnd(buffer, start, until);
+  const atMs = buffer.readDoubleLE(start + AT);
+  return { atMs, arrivalUs: buffer.readDoubleLE(start + ARRIVAL), buffer, start, end };
+}
+
+function rowEnd(buffer: Buffer, start: number, until: number): number {
+  const end = start + buffer.readUInt32LE(start);
+  if (end < start + ID || end > until) throw new RangeError(DAMAGED);
+  return end;
+}
+
+/**
+ * Adds rows in the order in which they were written: of rows with one id the first remains. Newest first, as `rows`
+ * are.
+ */
+export function mergeRows(rows: readonly Row[], added: readonly Row[]): Row[] {
+  const merged = [...rows];
+  const ids = new Set(rows.map(idHash));
+  for (const row of added) {
+    const hash = idHash(row);
+    if (ids.has(hash) && holds(merged, row)) continue;
+    ids.add(hash);
+    insertRow(merged, row);
+  }
+  return merged;
+}
+
+/** Whether one of the rows has the id of another. */
+export function holds(rows: readonly Row[], row: Row): boolean {
+  for (let index = 0; index < rows.length; index++) if (hasSameId(rows[index] as Row, row)) return true;
+  return false;
+}
+
+/** Inserts a row at its place in rows that are in order. */
+export function insertRow(rows: Row[], row: Row): void {
+  let [from, until] = [0, rows.length];
+  while (from < until) {
+    const middle = (from + until) >> 1;
+    if (comesBefore(rows[middle] as Row, row)) from = middle + 1;
+    else until = middle;
+  }
+  rows.splice(from, 0, row);
+}
+
+/** Equal for equal ids. From their last bytes, because ids are hashes or end with a number. */
+function idHash({ buffer, start }: Row): number {
+  const length = buffer.readUInt16LE(start + ID_LENGTH);
+  let hash = length;
+  for (let at = Math.max(0, length - 4); at < length; at++)
+    hash = (hash * 257 + (buffer[start + ID + at] as number)) | 0;
+  return hash;
 }
 
 /** Copies rows one after the other; adjacent rows of one buffer in a single copy. Returns the end offset. */
@@ -169,27 +279,46 @@ function isText(buffer: Buffer, from: number, text: Buffer): boolean {
   return true;
 }
 
-/** Rows of a part of a buffer as columns, shared by all lists over them. Throws RangeError when they are damaged. */
+/** Rows of one buffer as columns, shared by all lists over them. */
 export class RowColumns {
   readonly times: readonly number[];
   readonly #buffer: Buffer;
-  /** Start offset of each row, and the end of the last one. */
   readonly #starts: readonly number[];
+  readonly #ends: readonly number[];
   readonly #numbers = new Map<string, number[]>();
 
-  constructor(buffer: Buffer, from: number, until: number) {
-    const times: number[] = [];
-    const starts = [from];
-    for (let start = from; start < until; ) {
-      const end = start + buffer.readUInt32LE(start);
-      if (end < start + ID || end > until) throw new RangeError(DAMAGED);
-      times.push(buffer.readDoubleLE(start + AT));
-      starts.push(end);
-      start = end;
-    }
+  private constructor(
+    buffer: Buffer,
+    times: readonly number[],
+    starts: readonly number[],
+    ends: readonly number[],
+  ) {
     this.times = times;
     this.#buffer = buffer;
     this.#starts = starts;
+    this.#ends = ends;
+  }
+
+  /** The consecutive rows in a part of a buffer. Throws RangeError when the part is damaged. */
+  static ofPart(buffer: Buffer, from: number, until: number): RowColumns {
+    const [times, starts, ends]: [number[], number[], number[]] = [[], [], []];
+    for (let start = from; start < until; ) {
+      const end = rowEnd(buffer, start, until);
+      times.push(buffer.readDoubleLE(start + AT));
+      starts.push(start);
+      ends.push(end);
+      start = end;
+    }
+    return new RowColumns(buffer, times, starts, ends);
+  }
+
+  static ofRows(buffer: Buffer, rows: readonly Row[]): RowColumns {
+    return new RowColumns(
+      buffer,
+      rows.map(({ atMs }) => atMs),
+      rows.map(({ start }) => start),
+      rows.map(({ end }) => end),
+    );
   }
 
   numbers(field: string): readonly number[] {
@@ -199,14 +328,14 @@ export class RowColumns {
     const numbers: number[] = [];
     for (let index = 0; index < this.times.length; index++)
       numbers.push(
-        numberIn(this.#buffer, this.#starts[index] as number, this.#starts[index + 1] as number, name),
+        numberIn(this.#buffer, this.#starts[index] as number, this.#ends[index] as number, name),
       );
     this.#numbers.set(field, numbers);
     return numbers;
   }
 
   row(index: number): Row {
-    const [start, end] = [this.#starts[index] as number, this.#starts[index + 1] as number];
+    const [start, end] = [this.#starts[index] as number, this.#ends[index] as number];
     return {
       ...{ buffer: this.#buffer, start, end },
       ...{ atMs: this.times[index] as number, arrivalUs: this.#buffer.readDoubleLE(start + ARRIVAL) },

@@ -1,4 +1,4 @@
-import { eventsOf } from '@hotloop/model/features/event-list.ts';
+import { type EventList, eventsOf } from '@hotloop/model/features/event-list.ts';
 import { record } from '@hotloop/model/testing/manifests.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
@@ -10,6 +10,7 @@ import { startCountingProxy } from '../testing/counting-proxy.ts';
 import { describeHistory } from '../testing/history-contract.ts';
 import { HISTORY_AGE_MS, type History, type HistoryEntry, type HistoryRead } from './history.ts';
 import { HistoryGate } from './history-gate.ts';
+import { MOST_TAIL_BYTES } from './packed-entity.ts';
 import { RedisHistory } from './redis-history.ts';
 
 const open = (url: string): Promise<RedisClient> =>
@@ -90,6 +91,35 @@ describe('Redis history', () => {
     // Checks the counter itself: two consecutive reads are two round trips.
     await history.read(reads(2));
     expect(proxy.roundTrips()).toBe(2);
+  });
+
+  it('appends new events in one round trip without reading, and merges them before there are many', async () => {
+    await using opened = await openBehindProxy();
+    const { proxy, history, redis } = opened;
+    const all = manyEvents(200).toReversed();
+    const price = (event: HistoryEntry) => ({ ...event, event: Number(event.fields.price) % 3 === 0 ? 'buy' : 'view' });
+    await history.append(all.slice(0, 1), Date.now());
+    proxy.reset();
+    await history.append(all.slice(1, 3), Date.now());
+    expect(proxy.roundTrips()).toBe(1);
+    let longest = 0;
+    for (let at = 3; at < all.length; at += 2) {
+      await history.append(all.slice(at, at + 2).map(price), Date.now());
+      const value = (await redis.getBuffer('entity:{item:i0}')) as Buffer;
+      longest = Math.max(longest, value.length - value.readUInt32LE(10));
+    }
+    expect(longest).toBeGreaterThan(1000);
+    expect(longest).toBeLessThanOrEqual(MOST_TAIL_BYTES);
+    const read = { entity: 'item', entityId: 'i0', sinceMs: 0, limit: 16_384, fields: true };
+    const [views, buys] = await history.read([
+      { ...read, event: 'view' },
+      { ...read, event: 'buy' },
+    ]);
+    const expected = all.toReversed().map((one, age) => (age > 196 ? one : price(one)));
+    for (const [events, type] of [[views, 'view'], [buys, 'buy']] as const)
+      expect(eventsOf(events as EventList).map(({ id }) => id)).toEqual(
+        expected.filter(({ event }) => event === type).map(({ id }) => id),
+      );
   });
 
   it('lets keys expire that are no longer written', async () => {

@@ -6,20 +6,29 @@ import type { TrackedReads } from '@hotloop/platform/redis/tracked-reads.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { appendEvents, type Change, removeEvents, type Slices } from './append-events.ts';
 import { type FillableHistory, HISTORY_AGE_MS, type HistoryEntry, type HistoryRead } from './history.ts';
-import { WRITE_SCRIPT } from './history-script.ts';
-import { decodeEntity, type PackedEntity, TOKEN_BYTES } from './packed-entity.ts';
+import { APPEND_SCRIPT, WRITE_SCRIPT } from './history-script.ts';
+import {
+  decodeEntity,
+  encodeEntity,
+  MOST_TAIL_BYTES,
+  MOST_TAILED,
+  type PackedEntity,
+  SLICE_MS,
+  sliceOf,
+  TOKEN_BYTES,
+} from './packed-entity.ts';
 import { PackedList } from './packed-list.ts';
 import type { Row } from './packed-rows.ts';
 import { slicesOf } from './read-events.ts';
+import { type Group, tailBatch } from './tail-batch.ts';
 
-/**
- * Number of entities that are read, changed and written together, and number per script; Redis serves other clients
- * between two scripts.
- */
+/** Number of entities that are read, changed and written whole together. */
 const CHUNK = 256;
-const SCRIPT_CHUNK = 64;
 /** Chunks that one append works on at the same time. */
 const LANES = 3;
+/** Number of entities per script; Redis serves other clients between two scripts. */
+const WRITE_CHUNK = 64;
+const APPEND_CHUNK = 128;
 /** Maximum number of attempts on an entity that other processes write at the same time. */
 const MOST_ATTEMPTS = 100;
 /** Exists while the store contains all events; it is lost with them when the store is emptied. */
@@ -28,13 +37,24 @@ const FILLED_KEY = 'entity:filled';
 const EARLIER_FILLED_KEY = 'history:filled';
 const EARLIER_KEYS = 'history:*';
 
-const WRITE_DIGEST = createHash('sha1').update(WRITE_SCRIPT).digest('hex');
+const APPEND = scriptOf(APPEND_SCRIPT);
+const WRITE = scriptOf(WRITE_SCRIPT);
 const NO_SLICES: Slices = new Map();
 const NO_WANTED: ReadonlyMap<string, Slices> = new Map();
 const NO_TOKEN = Buffer.alloc(0);
 
 type PipelineResults = readonly (readonly [Error | null, unknown])[] | null;
 type Argument = string | number | Buffer;
+
+interface Script {
+  readonly text: string;
+  readonly digest: string;
+}
+
+interface Call {
+  readonly keys: readonly string[];
+  readonly values: readonly Argument[];
+}
 
 interface Write {
   readonly key: string;
@@ -44,8 +64,9 @@ interface Write {
 
 /**
  * History in Redis: one key per entity with its events of all types (`packed-entity.ts`); the older events of
- * entities with many events are in a second key, by slice. A writer reads the entity, adds to it, and writes it if no
- * other process has written it meanwhile. The caller owns the client.
+ * entities with many events are in a second key, by slice. New events are appended to the entity's value, which costs
+ * one command and no read. When there are many of them, or one of them belongs to the older events, a writer reads the
+ * entity, adds to it, and writes it whole if no other process has written it meanwhile. The caller owns the client.
  */
 export class RedisHistory implements FillableHistory {
   readonly #redis: RedisClient;
@@ -61,21 +82,60 @@ export class RedisHistory implements FillableHistory {
   }
 
   async append(entries: readonly HistoryEntry[], nowMs: number, signal?: AbortSignal): Promise<void> {
-    const groups = [...Map.groupBy(entries, keyOf)];
+    const oldestMs = nowMs - HISTORY_AGE_MS;
+    const cutMs = sliceOf(oldestMs) * SLICE_MS;
+    const [few, many]: [Group[], Group[]] = [[], []];
+    for (const group of Map.groupBy(
+      entries.filter(({ atMs }) => atMs >= cutMs),
+      keyOf,
+    ))
+      (group[1].length > MOST_TAILED ? many : few).push(group);
+    signal?.throwIfAborted();
+    const left = await this.#appendToTails(few, cutMs);
+    await this.#writeWhole([...many, ...left], oldestMs, signal);
+  }
+
+  /** Returns the entities that must be written whole; those whose events were appended, without events. */
+  async #appendToTails(groups: readonly Group[], cutMs: number): Promise<Group[]> {
+    const cut = Buffer.allocUnsafe(8);
+    cut.writeDoubleLE(cutMs);
+    const values = [HISTORY_AGE_MS, encodeEntity(this.#token(), new Map()), cut, MOST_TAIL_BYTES];
+    // Redis works on one chunk while the next is packed here.
+    const left = await Promise.all(
+      this.#chunks(groups, APPEND_CHUNK).map(async (chunk) => {
+        const { keys, sizes, rows } = tailBatch(chunk);
+        const [answers] = await this.#evaluate(APPEND, [{ keys, values: [...values, sizes, rows] }]);
+        this.#reads?.drop(keys);
+        return chunk.flatMap(([key, own], index): Group[] => {
+          const answer = (answers as string)[index];
+          if (answer === 'a') return [];
+          return [[key, answer === 'm' ? [] : own]];
+        });
+      }),
+    );
+    return left.flat();
+  }
+
+  /** Adds events to entities and merges their tails. */
+  async #writeWhole(
+    groups: readonly Group[],
+    oldestMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     let next = 0;
     // While Redis works on the entities of one lane, the next are computed here.
     const lane = async () => {
       while (next < groups.length) {
         const own = groups.slice(next, next + CHUNK);
         next += CHUNK;
-        await this.#appendTo(own, nowMs - HISTORY_AGE_MS, signal);
+        await this.#writeChunk(own, oldestMs, signal);
       }
     };
     await Promise.all(Array.from({ length: LANES }, lane));
   }
 
-  async #appendTo(
-    groups: readonly (readonly [string, readonly HistoryEntry[]])[],
+  async #writeChunk(
+    groups: readonly Group[],
     oldestMs: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -87,7 +147,7 @@ export class RedisHistory implements FillableHistory {
       const written = await this.#change(
         tried.map(([key]) => key),
         (entity, slices, index) =>
-          appendEvents(entity, (tried[index] as (typeof tried)[number])[1], oldestMs, slices, this.#token()),
+          appendEvents(entity, (tried[index] as Group)[1], oldestMs, slices, this.#token()),
       );
       left = tried.filter(([key]) => !written.has(key));
     }
@@ -167,12 +227,9 @@ export class RedisHistory implements FillableHistory {
   /** Returns the keys that were written. */
   async #write(writes: readonly Write[]): Promise<string[]> {
     if (writes.length === 0) return [];
-    // One script may only write keys of one node, and the keys of an entity are on one node.
-    const size = this.#redis.isCluster ? 1 : SCRIPT_CHUNK;
-    const chunks = Array.from({ length: Math.ceil(writes.length / size) }, (_, at) =>
-      writes.slice(at * size, (at + 1) * size),
-    );
+    const chunks = this.#chunks(writes, WRITE_CHUNK);
     const results = await this.#evaluate(
+      WRITE,
       chunks.map((chunk) => ({
         keys: chunk.flatMap(({ keys }) => keys),
         values: [HISTORY_AGE_MS, ...chunk.flatMap(({ values }) => values)],
@@ -183,25 +240,30 @@ export class RedisHistory implements FillableHistory {
     );
   }
 
+  /** One script may only write keys of one node, and only the keys of one entity are surely on one node. */
+  #chunks<T>(all: readonly T[], most: number): T[][] {
+    const size = this.#redis.isCluster ? 1 : most;
+    return Array.from({ length: Math.ceil(all.length / size) }, (_, at) =>
+      all.slice(at * size, (at + 1) * size),
+    );
+  }
+
   /** In one round trip. On a cluster, scripts of one turn are sent together to each node. */
-  async #evaluate(
-    scripts: readonly { readonly keys: readonly string[]; readonly values: readonly Argument[] }[],
-  ): Promise<unknown[]> {
+  async #evaluate({ text, digest }: Script, calls: readonly Call[]): Promise<unknown[]> {
     if (this.#redis.isCluster)
       return Promise.all(
-        scripts.map(({ keys, values }) => this.#redis.eval(WRITE_SCRIPT, keys.length, ...keys, ...values)),
+        calls.map(({ keys, values }) => this.#redis.eval(text, keys.length, ...keys, ...values)),
       ).catch(away);
     // An explicit pipeline is one write, whatever the client's own settings. Only the script's digest is sent.
     const once = () => {
       const pipeline = this.#redis.pipeline();
-      for (const { keys, values } of scripts) pipeline.evalsha(WRITE_DIGEST, keys.length, ...keys, ...values);
+      for (const { keys, values } of calls) pipeline.evalsha(digest, keys.length, ...keys, ...values);
       return pipeline.exec().catch(away);
     };
     const results = await once();
     if (results?.some(([error]) => error?.message.startsWith('NOSCRIPT')) !== true) return valuesOf(results);
-    // A restarted Redis does not know the script yet. A write that succeeded anyway is not repeated, because its
-    // token has changed.
-    await this.#redis.script('LOAD', WRITE_SCRIPT).catch(away);
+    // A restarted Redis does not know the script yet. A call that succeeded anyway changes nothing the second time.
+    await this.#redis.script('LOAD', text).catch(away);
     return valuesOf(await once());
   }
 
@@ -268,8 +330,15 @@ function writeOf(key: string, found: Buffer | null, change: Change & { kind: 'ch
   return {
     key,
     keys: [key, olderKey(key)],
-    values: [found?.subarray(0, TOKEN_BYTES) ?? NO_TOKEN, change.entity, change.slices.size, ...slices],
+    values: [
+      ...[found?.subarray(0, TOKEN_BYTES) ?? NO_TOKEN, found?.length ?? 0],
+      ...[change.entity, change.slices.size, ...slices],
+    ],
   };
+}
+
+function scriptOf(text: string): Script {
+  return { text, digest: createHash('sha1').update(text).digest('hex') };
 }
 
 function decoded(bytes: Buffer | null): PackedEntity | undefined {

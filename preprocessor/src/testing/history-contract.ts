@@ -215,18 +215,27 @@ export const HISTORY_CONTRACT: readonly HistoryCase[] = [
       );
       for (const from of [0, 700, 300, 1200, 0])
         await history.append(entries.slice(from, from + 700), NOW_MS);
+      // The same in small batches, some of them twice.
+      for (let from = 0; from < entries.length; from += 30)
+        await history.append(
+          entries.slice(from, from + 40).map((one) => ({ ...one, entityId: 'u2' })),
+          NOW_MS,
+        );
       const windows = [3_600_000, DAY_MS, 7 * DAY_MS, 16.37 * DAY_MS, 90 * DAY_MS];
       const edgesMs = windows.map((window) => NOW_MS - window);
-      for (const events of [0, 1, 40, 300]) {
-        const read = readOf({ limit: HISTORY_LENGTH, summarize: { events, edgesMs } });
-        const found = await eventsIn(history, read);
-        expect(found.slice(0, events).some(({ summary }) => summary)).toBe(false);
-        expect(found.map(({ atMs }) => atMs)).toEqual(found.map(({ atMs }) => atMs).sort((a, b) => b - a));
-        for (const sinceMs of edgesMs)
-          expect(totalOf(found, sinceMs), `seed ${seed}, ${events} events, since ${sinceMs}`).toEqual(
-            totalOf(entries, sinceMs),
-          );
-      }
+      for (const entityId of ['u1', 'u2'])
+        for (const events of [0, 1, 40, 300]) {
+          const read = readOf({ entityId, limit: HISTORY_LENGTH, summarize: { events, edgesMs } });
+          const found = await eventsIn(history, read);
+          const times = found.map(({ atMs }) => atMs);
+          expect(found.slice(0, events).some(({ summary }) => summary)).toBe(false);
+          expect(times).toEqual(times.toSorted((a, b) => b - a));
+          for (const sinceMs of edgesMs)
+            expect(
+              totalOf(found, sinceMs),
+              `seed ${seed}, ${entityId}, ${events} events, since ${sinceMs}`,
+            ).toEqual(totalOf(entries, sinceMs));
+        }
     },
   },
   {
