@@ -34,8 +34,8 @@ export interface EventsDependencies {
   readonly onLag?: (topic: string, partition: number, messages: number) => void;
 }
 
-/** Messages per batch: a batch is one pipeline to the history and one write to the archive's spool. */
-const MAX_BATCH = 2000;
+/** Messages per batch, which is packed at once: predictions of this process wait some milliseconds for it. */
+const MAX_BATCH = 1000;
 
 /**
  * Copies events from topics into the history and the archive, at least once; both ignore duplicates. A message that

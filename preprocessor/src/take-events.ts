@@ -17,18 +17,22 @@ export function takeEvents(history: History, spool: EventSpool | undefined, cloc
   let lastUs = 0;
   return async (events, signal) => {
     const nowMs = clock.now();
-    const arrived = events.map((event) => {
-      lastUs = Math.max(lastUs + 1, nowMs * 1000);
-      return { ...event, arrivalUs: lastUs };
-    });
+    const firstUs = Math.max(lastUs + 1, nowMs * 1000);
+    lastUs = firstUs + events.length - 1;
     const added = history.append(
-      arrived.flatMap((event) => entriesOf(event, event.arrivalUs)),
+      events.flatMap((event, index) => entriesOf(event, firstUs + index)),
       nowMs,
       signal,
     );
     // While Redis works.
-    const lines = spool ? Buffer.from(arrived.map(eventLine).join('')) : NO_LINES;
+    const lines = spool ? linesOf(events, firstUs) : NO_LINES;
     await added;
     await spool?.append(lines);
   };
+}
+
+function linesOf(events: readonly ParsedEvent[], firstUs: number): Buffer {
+  let text = '';
+  for (const [index, event] of events.entries()) text += eventLine({ ...event, arrivalUs: firstUs + index });
+  return Buffer.from(text);
 }

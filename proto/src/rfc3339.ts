@@ -6,8 +6,12 @@ import { MINUTE_MS } from './time-units.ts';
  * 2 March.
  */
 export function parseRfc3339(text: string): number | null {
-  const [year, month, day] = [digits(text, 0, 4), digits(text, 5, 7), digits(text, 8, 10)];
-  const [hour, minute, second] = [digits(text, 11, 13), digits(text, 14, 16), digits(text, 17, 19)];
+  const year = digits(text, 0, 4);
+  const month = digits(text, 5, 7);
+  const day = digits(text, 8, 10);
+  const hour = digits(text, 11, 13);
+  const minute = digits(text, 14, 16);
+  const second = digits(text, 17, 19);
   if (text[4] !== '-' || text[7] !== '-' || text[13] !== ':' || text[16] !== ':') return null;
   if (text[10] !== 'T' && text[10] !== 't' && text[10] !== ' ') return null;
   // Comparisons with NaN, which stands for other characters than digits, are false.
@@ -18,7 +22,8 @@ export function parseRfc3339(text: string): number | null {
   if (text[at] === '.') for (at++; isDigit(text, at); ) at++;
   const fraction = at - 20;
   if (fraction === 0 || fraction > 9) return null;
-  const milliseconds = fraction < 0 ? 0 : digits(text, 20, Math.min(at, 23)) * 10 ** Math.max(0, 3 - fraction);
+  const milliseconds =
+    fraction < 0 ? 0 : digits(text, 20, Math.min(at, 23)) * 10 ** Math.max(0, 3 - fraction);
   const offsetMs = offsetOf(text, at);
   if (offsetMs === null) return null;
   if (year >= 100) return Date.UTC(year, month - 1, day, hour, minute, second, milliseconds) - offsetMs;
@@ -43,8 +48,9 @@ function offsetOf(text: string, at: number): number | null {
 function digits(text: string, from: number, until: number): number {
   let number = 0;
   for (let at = from; at < until; at++) {
-    if (!isDigit(text, at)) return Number.NaN;
-    number = 10 * number + text.charCodeAt(at) - 48;
+    const digit = text.charCodeAt(at) - 48;
+    if (!(digit >= 0 && digit <= 9)) return Number.NaN;
+    number = 10 * number + digit;
   }
   return number;
 }

@@ -56,8 +56,9 @@ const FIRST_OF_KEY = 'QUALIFY row_number() OVER (PARTITION BY type, key ORDER BY
 
 /** One event as a line of a file for `addFile`. */
 export function eventLine({ key, type, atMs, arrivalUs, entities, fields }: ArchivedEvent): string {
-  const row = { key, type, at_ms: atMs, arrival_us: arrivalUs };
-  return `${JSON.stringify({ ...row, entities: JSON.stringify(entities), fields: JSON.stringify(fields) })}\n`;
+  const text = JSON.stringify;
+  // Entities and fields are texts, whose contents are JSON.
+  return `{"key":${text(key)},"type":${text(type)},"at_ms":${atMs},"arrival_us":${arrivalUs},"entities":${text(text(entities))},"fields":${text(text(fields))}}\n`;
 }
 
 /** Opens the archive over a store. Disposal closes the database and removes its temporary files. */

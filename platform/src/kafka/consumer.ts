@@ -1,9 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type ErrorCode, HotloopError } from '@hotloop/proto/errors.ts';
-import type { Consumer, EachBatchPayload } from 'kafkajs';
+import type { Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs';
 import type { Log } from '../log.ts';
 import { answerWithin, connectKafka, type KafkaAddress } from './connection.ts';
-import { type ParsedMessage, type RawMessage, rawMessage, sortMessages } from './message.ts';
+import {
+  type ParsedMessage,
+  type RawMessage,
+  rawMessage,
+  type SortedMessages,
+  sortMessages,
+} from './message.ts';
 
 export type { ParsedMessage, RawMessage } from './message.ts';
 
@@ -160,25 +166,38 @@ class RunningConsumer<T> implements EventConsumer {
   async #takeBatch(payload: EachBatchPayload): Promise<void> {
     const { topic, partition, messages } = payload.batch;
     const size = this.#options.maxBatch ?? 500;
+    const sorted = (from: number) =>
+      sortMessages(
+        messages.slice(from, from + size).map((message) => rawMessage(topic, partition, message)),
+        this.#options.parse,
+      );
+    let [next, committing] = [sorted(0), Promise.resolve()];
     for (let from = 0; from < messages.length; from += size) {
-      const raws = messages.slice(from, from + size).map((message) => rawMessage(topic, partition, message));
-      const last = raws.at(-1);
-      if (!last || !(await this.#takeIn(raws, payload))) return;
-      payload.resolveOffset(String(last.offset));
+      // The next messages are parsed while these wait for a store, and are handed over while these are committed.
+      const taking = this.#takeIn(next, payload);
+      if (from + size < messages.length) next = sorted(from + size);
+      const taken = await taking;
+      await committing;
+      if (!taken) return;
+      const last = messages[Math.min(from + size, messages.length) - 1] as KafkaMessage;
+      const offset = BigInt(last.offset) + 1n;
+      payload.resolveOffset(last.offset);
       // Not consumer.commitOffsets, which silently does nothing once stopping has begun.
-      const offset = String(last.offset + 1n);
-      await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] });
-      this.#options.onLag?.(topic, partition, Number(BigInt(payload.batch.highWatermark) - last.offset - 1n));
+      const partitions = [{ partition, offset: String(offset) }];
+      committing = payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions }] });
+      // It is awaited, and its error thrown, when the next messages are processed.
+      committing.catch(() => undefined);
+      this.#options.onLag?.(topic, partition, Number(BigInt(payload.batch.highWatermark) - offset));
       await payload.heartbeat();
     }
+    await committing;
   }
 
   /**
    * Returns false when it was given up before all messages were processed; then nothing is committed, and they are
    * delivered again.
    */
-  async #takeIn(raws: readonly RawMessage[], payload: EachBatchPayload): Promise<boolean> {
-    const { readable, unreadable } = sortMessages(raws, this.#options.parse);
+  async #takeIn({ readable, unreadable }: SortedMessages<T>, payload: EachBatchPayload): Promise<boolean> {
     for (const { raw, error } of unreadable) {
       if (!(await this.#keepAside(raw, error, payload))) return false;
     }

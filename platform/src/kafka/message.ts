@@ -40,11 +40,16 @@ export function rawMessage(topic: string, partition: number, message: KafkaMessa
   };
 }
 
+export interface SortedMessages<T> {
+  readonly readable: readonly ParsedMessage<T>[];
+  readonly unreadable: readonly UnreadableMessage[];
+}
+
 /** Parses each message; a message that cannot be parsed does not stop the others. */
 export function sortMessages<T>(
   raws: readonly RawMessage[],
   parse: (raw: RawMessage) => T,
-): { readonly readable: ParsedMessage<T>[]; readonly unreadable: UnreadableMessage[] } {
+): SortedMessages<T> {
   const readable: ParsedMessage<T>[] = [];
   const unreadable: UnreadableMessage[] = [];
   for (const raw of raws) {

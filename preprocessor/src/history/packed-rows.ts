@@ -327,9 +327,7 @@ export class RowColumns {
     const name = Buffer.from(field);
     const numbers: number[] = [];
     for (let index = 0; index < this.times.length; index++)
-      numbers.push(
-        numberIn(this.#buffer, this.#starts[index] as number, this.#ends[index] as number, name),
-      );
+      numbers.push(numberIn(this.#buffer, this.#starts[index] as number, this.#ends[index] as number, name));
     this.#numbers.set(field, numbers);
     return numbers;
   }

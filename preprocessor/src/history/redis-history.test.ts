@@ -97,7 +97,10 @@ describe('Redis history', () => {
     await using opened = await openBehindProxy();
     const { proxy, history, redis } = opened;
     const all = manyEvents(200).toReversed();
-    const price = (event: HistoryEntry) => ({ ...event, event: Number(event.fields.price) % 3 === 0 ? 'buy' : 'view' });
+    const price = (event: HistoryEntry) => ({
+      ...event,
+      event: Number(event.fields.price) % 3 === 0 ? 'buy' : 'view',
+    });
     await history.append(all.slice(0, 1), Date.now());
     proxy.reset();
     await history.append(all.slice(1, 3), Date.now());
@@ -116,7 +119,10 @@ describe('Redis history', () => {
       { ...read, event: 'buy' },
     ]);
     const expected = all.toReversed().map((one, age) => (age > 196 ? one : price(one)));
-    for (const [events, type] of [[views, 'view'], [buys, 'buy']] as const)
+    for (const [events, type] of [
+      [views, 'view'],
+      [buys, 'buy'],
+    ] as const)
       expect(eventsOf(events as EventList).map(({ id }) => id)).toEqual(
         expected.filter(({ event }) => event === type).map(({ id }) => id),
       );
