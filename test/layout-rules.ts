@@ -51,7 +51,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   pg: ['platform/src/journal', 'platform/src/postgres', 'bench/src/peers/sql-clients.ts'],
   'pg-copy-streams': ['platform/src/journal', 'platform/src/postgres'],
   pino: ['platform/src/log.ts'],
-  yaml: ['model/src/manifest', 'cli/src', 'retrainer/src/runs/mlflow'],
+  yaml: ['model/src/manifest', 'cli/src', 'retrainer/src/runs/mlflow', 'deploy/src/helm'],
   fastify: ['platform/src/http'],
   '@fastify': ['platform/src/http'],
   'fastify-type-provider-zod': ['platform/src/http'],

@@ -1,46 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { parseAllDocuments } from 'yaml';
+import { type Manifest, manifestsOf, podsOf } from './chart-manifests.ts';
 import { isInstalled, renderChart, VALUES_MATRIX } from './render-chart.ts';
 
 const PATH = process.env.PATH ?? '';
 const hasHelm = await isInstalled('helm', PATH);
 if (!hasHelm) process.stderr.write('skipped: helm is not installed, so the chart is not rendered\n');
 
-interface Manifest {
-  readonly kind: string;
-  readonly metadata: { readonly name: string };
-  readonly spec?: {
-    readonly template?: PodTemplate;
-    readonly jobTemplate?: { readonly spec: { readonly template: PodTemplate } };
-    readonly jobTargetRef?: { readonly template: PodTemplate };
-  };
-}
-interface PodTemplate {
-  readonly spec: PodSpec;
-}
-interface PodSpec {
-  readonly automountServiceAccountToken: boolean;
-  readonly securityContext: {
-    readonly runAsNonRoot: boolean;
-    readonly seccompProfile: { readonly type: string };
-  };
-  readonly containers: readonly {
-    readonly env?: readonly { readonly name: string; readonly value?: string }[];
-    readonly securityContext: Readonly<Record<string, unknown>>;
-  }[];
-}
-
 async function render(settings: readonly string[]): Promise<Manifest[]> {
-  return parseAllDocuments(await renderChart(settings, PATH))
-    .map((document) => document.toJS() as Manifest)
-    .filter(Boolean);
-}
-
-/** The pods of a manifest: of a controller, of a CronJob, or of KEDA's ScaledJob. */
-function podsOf({ spec }: Manifest): PodSpec[] {
-  return [spec?.template, spec?.jobTemplate?.spec.template, spec?.jobTargetRef?.template].flatMap(
-    (template) => template?.spec ?? [],
-  );
+  return manifestsOf(await renderChart(settings, PATH));
 }
 
 describe.runIf(hasHelm)('the Helm chart', { timeout: 60_000 }, () => {
