@@ -101,7 +101,7 @@ describe('the compute process', () => {
     expect(await site.state()).toBeUndefined();
   });
 
-  it('runs models on what the node is told to, where their manifest names nothing', async () => {
+  it('runs models on the execution provider of the node where their manifest names none', async () => {
     await using site = await makeSite();
     await site.start({ HOTLOOP_EXECUTION_PROVIDERS: 'cuda' });
     await expect.poll(() => site.detail(), { timeout: 20_000 }).toMatch(/cuda/i);

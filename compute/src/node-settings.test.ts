@@ -32,7 +32,7 @@ describe('the settings of a node', () => {
     });
   });
 
-  it('leave everything as usual where nothing is set', () => {
+  it('are the defaults where nothing is set', () => {
     expect(read({ HOTLOOP_EXECUTION_PROVIDERS: '' })).toEqual({
       fleet: { deviceEnvironment: {} },
       journal: {},

@@ -26,7 +26,7 @@ describe('batch cost', () => {
     expect(cost.estimate(4)).toBeGreaterThan(159);
   });
 
-  it('caps a batch where the fixed part hardly counts, and never past the time that is meant', () => {
+  it('caps a batch where the fixed cost is negligible, and never beyond the target time', () => {
     const cost = new BatchCost();
     expect(cost.cap(256, 20_000)).toBe(256);
     for (const rows of [1, 2, 4, 8, 16]) cost.observe(rows, 1_000 + 50 * rows);

@@ -63,7 +63,7 @@ it('counts each request as one where the first dimension is no batch', async () 
   });
 });
 
-it('counts each request as one where a row is a value, described without batches, and tells what runs held', async () => {
+it('counts each request as one where a row is a single value, and reports the sizes of runs', async () => {
   expect(await client.call('ModelConfig', { name: 'values' })).toMatchObject({ config: { maxBatchSize: 0 } });
   expect(await countTwo('values', [3])).toMatchObject({
     inferenceCount: '2',

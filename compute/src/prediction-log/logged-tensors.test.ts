@@ -29,7 +29,7 @@ describe('inputs in the log', () => {
     );
   });
 
-  it('are not kept at all when features are hidden and nobody knows where those stand', () => {
+  it('are not kept at all when features are hidden and their positions are unknown', () => {
     const policy = logPolicyOf(parseManifest(featureManifest('tiny', 2, 'log: {redact: [f1]}\n')));
     const inputs = [{ contents: Uint8Array.of(1) }, { contents: Uint8Array.of(2) }];
     expect(keptInputs(new LoggedTensors([X, SSN], policy), policy, inputs, 1, 0)).toBeNull();

@@ -82,7 +82,7 @@ it('logs every queued request, whatever its result, and no request that was reje
   expect(await newest()).toBe(before);
 });
 
-it('answers and logs rows of any width where features are hidden, and keeps those of which it knows what is hidden', async () => {
+it('answers and logs rows of any width where features are hidden, and keeps only rows whose hidden positions are known', async () => {
   await using test = await startTestCompute();
   const manifest = featureManifest('wide', 4, 'log: {redact: [f3]}\n');
   const model = echoModel([{ name: 'x', elementType: 'float32', shape: ['N', 'M'] }]);

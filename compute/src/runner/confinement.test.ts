@@ -116,7 +116,7 @@ describe.runIf(process.platform === 'linux')('a runner', () => {
     expect(said).toEqual([expect.stringMatching(/^runners could not be confined/)]);
   });
 
-  it('of root never has the user id of one of the previous thousands', async (context) => {
+  it('started by root never gets the user id of one of the thousands started before it', async (context) => {
     if (!(await isPowerful(context))) return;
     const confinement = await new Confinements(silentLog()).for({ executionProviders: ['cpu'] });
     const users = Array.from({ length: 4_000 }, () =>

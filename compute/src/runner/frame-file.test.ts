@@ -33,7 +33,7 @@ function open(): FrameFile & Disposable {
 }
 
 describe('the file of large frames', () => {
-  it('gives back each frame whole, from where it says, while the other is there', () => {
+  it('returns each frame whole, from its offset, while the other one is held', () => {
     using file = open();
     const sent = [frameOf(1, 40 * KIB), frameOf(2, 3 * MIB)];
     const places = sent.map((parts) => file.put(parts));

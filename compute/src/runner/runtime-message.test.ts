@@ -76,7 +76,7 @@ describe('the message of the runtime as a caller sees it', () => {
     expect(callersMessage(message)).toBe(seen);
   });
 
-  it('keeps no name that begins like something at the root of the machine, nor any where nobody knows what is there', () => {
+  it('removes names that begin like a folder at the root of the machine, and all names where those folders are unknown', () => {
     const message = 'in node (/Encoder/MatMul)';
     expect(callersMessage(message, new Set(['models']))).toBe(message);
     expect(callersMessage(message, new Set(['encoder']))).toBe('in node (…MatMul)');
@@ -130,7 +130,7 @@ describe('the message of the runtime as a caller sees it', () => {
     );
   });
 
-  it('holds no path of this machine, nor any other to a file, where it keeps names', () => {
+  it('contains no path to a file where it keeps names', () => {
     const roots = fc.constantFrom(...readdirSync('/').filter((name) => /^\w/.test(name)), 'Users', 'mnt');
     const file = fc.constantFrom('model.onnx', 'weights.bin', 'libx.so', 'libx.so.9', 'a.json', 'x.PB');
     const path = fc.oneof(

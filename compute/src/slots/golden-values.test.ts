@@ -46,7 +46,7 @@ describe('values of a golden example', () => {
     expect([1 + 2 ** -8, 1 + 3 * 2 ** -8, -0.1].map(brain)).toEqual([1, 1 + 2 ** -6, -0.10009765625]);
   });
 
-  it('are read where they lie, aligned or not', () => {
+  it('are read in place, aligned or not', () => {
     const padded = Buffer.concat([Buffer.of(7), encodeValues('x', 'FP32', [0.5, -2])]);
     expect(decodeValues('FP32', padded.subarray(1))).toEqual([0.5, -2]);
   });

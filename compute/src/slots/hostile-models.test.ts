@@ -65,7 +65,7 @@ describe('corrupt and hostile models', () => {
       expect(test.compute.fleet.find('odd', version)?.detail).not.toMatch(/\/|stack/);
   });
 
-  it('says what the runtime says of a model, but not where in its sources', async () => {
+  it('passes on what the runtime says about a model, without the place in its sources', async () => {
     await using test = await startTestCompute();
     const graph = new GraphBuilder();
     graph.input('x', 'float32', ['N']);

@@ -62,23 +62,23 @@ describe('whether requests may share a run', () => {
     expect(rowsAreIndependent(decodeModel(distanceFromMean('float32', type)))).toBe(false);
   });
 
-  it('no where the graph shows that the other rows count', async () => {
+  it('no, where the graph shows that the other rows count', async () => {
     expect(await isShareable(distanceFromMean('float32', 'float32'))).toBe(false);
   });
 
-  it('no where an answer is text, which cannot be parted', async () => {
+  it('no, where an answer is text, which cannot be parted', async () => {
     expect(await isShareable(echoModel([{ name: 'x', elementType: 'string', shape: ['N', 2] }]))).toBe(false);
   });
 
-  it('no where all rows come out alike, for then nothing is known', async () => {
+  it('no, where all rows come out alike, for then nothing is known', async () => {
     expect(await isShareable(constant())).toBe(false);
   });
 
-  it('no where an answer is infinite alone and finite beside others, however wide the tolerance', async () => {
+  it('no, where an answer is infinite alone and finite beside others, however wide the tolerance', async () => {
     expect(await isShareable(infiniteAlone())).toBe(false);
   });
 
-  it('no where a model refuses made-up rows, until real ones show it; the version is served either way', async () => {
+  it('no, where a model refuses made-up rows, until real ones show it; the version is served either way', async () => {
     // The model rejects ids below five.
     const onnx = lateIds();
     expect(await isShareable(onnx, 'late')).toBe(false);
@@ -103,7 +103,7 @@ describe('whether requests may share a run', () => {
     expect(statistics?.runCount).toBe(3);
   });
 
-  it('no where the graph looks across rows, whatever its rows show; then nothing is asked', async () => {
+  it('no, where the graph looks across rows, whatever its rows show; then nothing is asked', async () => {
     const { fleet } = test.compute;
     expect(await isShareable(lateIds('mean'), 'mingling')).toBe(false);
     const { serving, statistics } = fleet.find('mingling', 1) ?? {};
@@ -114,13 +114,13 @@ describe('whether requests may share a run', () => {
     expect(statistics?.runCount).toBe(0);
   });
 
-  it('yes where golden examples show it, although the model rejects made-up rows', async () => {
+  it('yes, where golden examples show it, although the model rejects made-up rows', async () => {
     const examples =
       '[{inputs: {id: [5]}, outputs: {value: [50]}}, {inputs: {id: [6]}, outputs: {value: [60]}}]';
     expect(await isShareable(lateIds(), 'late-known', `golden: {examples: ${examples}}\n`)).toBe(true);
   });
 
-  it('no where only large values would show that rows affect each other', async () => {
+  it('no, where only large values would show that rows affect each other', async () => {
     expect(await isShareable(largeIdsMingle(), 'large')).toBe(false);
   });
 
