@@ -56,6 +56,7 @@ export async function tryOnServer(
     judge('definitions', await call('apply', '--server-side', '-f', file));
   await call('wait', '--for=condition=Established', 'customresourcedefinitions', '--all', '--timeout=60s');
 
+  const version = ['--kube-version', server.version];
   let installed = 0;
   let pods = 0;
   for (const [index, settings] of VALUES_MATRIX.entries()) {
@@ -66,7 +67,7 @@ export async function tryOnServer(
     const into = ['--namespace', namespace];
     const done = await helm('install', RELEASE, CHART, ...into, '--no-hooks', ...values);
     if (judge(name, done)) installed++;
-    const rendered = await helm('template', RELEASE, CHART, ...into, ...values);
+    const rendered = await helm('template', RELEASE, CHART, ...into, ...version, ...values);
     judge(name, rendered);
     for (const pod of podsIn(rendered.stdout)) {
       judge(`${name}: ${pod.metadata.name}`, await offer(server, namespace, pod, signal));
@@ -75,7 +76,7 @@ export async function tryOnServer(
   }
   await upgradeWithHooks({ call, helm, judge });
 
-  const [first] = podsIn((await helm('template', RELEASE, CHART)).stdout);
+  const [first] = podsIn((await helm('template', RELEASE, CHART, ...version)).stdout);
   if (first === undefined) throw new Error('the chart describes no pod');
   const planted = plantedMistakes(first);
   let caught = 0;
@@ -178,14 +179,7 @@ async function upgradeWithHooks({ call, helm, judge }: Hands): Promise<void> {
     const finished = running.then(() => 'done' as const);
     let jobs = 0;
     while ((await Promise.race([finished, delay(POLL_MS, 'waiting' as const)])) === 'waiting') {
-      const listed = await call(
-        'get',
-        'jobs',
-        ...into,
-        '-o',
-        'jsonpath={.items[?(!@.status.succeeded)].metadata.name}',
-      );
-      for (const job of listed.stdout.split(/\s+/).filter(Boolean)) {
+      for (const job of await unfinishedJobs(call, into)) {
         const now = await images();
         if (before === '' ? now !== '' : !now.includes(before))
           judge(name, { code: 1, stdout: '', stderr: `services changed before the migration ended: ${now}` });
@@ -199,6 +193,17 @@ async function upgradeWithHooks({ call, helm, judge }: Hands): Promise<void> {
   }
   if (!(await images()).includes(':one'))
     judge('rollback', { code: 1, stdout: '', stderr: 'the images before were not restored' });
+}
+
+async function unfinishedJobs(call: Call, into: readonly string[]): Promise<string[]> {
+  const { stdout } = await call('get', 'jobs', ...into, '-o', 'json');
+  const { items } = JSON.parse(stdout || '{"items":[]}') as { readonly items: readonly Job[] };
+  return items.filter(({ status }) => !status?.succeeded).map(({ metadata }) => metadata.name);
+}
+
+interface Job {
+  readonly metadata: { readonly name: string };
+  readonly status?: { readonly succeeded?: number };
 }
 
 /** Says what the Job controller would say of a Job that succeeded. */

@@ -21,13 +21,13 @@ const FAULT_EVERY_MS = 45_000;
 const FAULT_MS = 5_000;
 const MOST_PER_SECOND = 100;
 const MB = 2 ** 20;
-/** A series with fewer samples belongs to a process that was restarted late. */
+/** Fewer samples give no slope. */
 const SHORTEST = 10;
 
 /**
  * A steady load for `--hours` with a fault every 45 seconds: a store is stopped or frozen, a process is killed.
- * Slopes by least squares over the time after the warm-up, for the process that grew most; a process that a fault
- * ended is restarted and left out. `soak_mb_h` counts the memory that a service retains after a full garbage
+ * Slopes by least squares over the time after the warm-up, for the process that grew most, of those that ran from the
+ * beginning: one that a fault ended warms up again, and is only printed. `soak_mb_h` counts the memory that a service retains after a full garbage
  * collection, and the whole memory of a runner: between collections, heaps vary by more than a leak of ten megabytes
  * per hour adds in minutes. `soak_resident_mb_h` is the whole memory of services.
  */
@@ -55,6 +55,9 @@ export const drillSoak: Drill = async ({ hours, rate, say }): Promise<Figure[]> 
   const load = steadyLoad({
     ...{ client, model: DRILL_MODEL, perSecond: Math.min(rate, MOST_PER_SECOND), input: drillInput },
   });
+  const fromTheBeginning = new Set(
+    cluster.nodes.flatMap((node) => [`${node.name} ${node.pid}`, ...runnersOf(node).map(([name]) => name)]),
+  );
   const begun = performance.now();
   const end = begun + hours * 3_600_000;
   const warmUntil = begun + (end - begun) * WARM_SHARE;
@@ -71,8 +74,8 @@ export const drillSoak: Drill = async ({ hours, rate, say }): Promise<Figure[]> 
       const memory = pid === undefined ? undefined : await memories.of(pid);
       if (pid === undefined || memory === undefined) continue;
       append(series, `${name} ${pid}`, { at, ...memory, handles: handlesOf(pid) });
-      for (const runner of name.startsWith('compute') ? node.children() : [])
-        append(runners, `${name}'s child ${runner}`, { at, value: residentBytes(runner) });
+      for (const [runner, runnerPid] of runnersOf(node))
+        append(runners, runner, { at, value: residentBytes(runnerPid) });
     }
     const rows = await pool
       .query<{ n: number }>('SELECT coalesce(sum(predictions), 0)::int AS n FROM logged_count')
@@ -88,17 +91,27 @@ export const drillSoak: Drill = async ({ hours, rate, say }): Promise<Figure[]> 
   const asked = await load.stop();
   const failures = asked.flatMap(({ failure }) => failure ?? []);
   if (failures[0] !== undefined) say(`${failures.length} failed, the first with: ${failures[0]}`);
+  const stayed = ([name]: readonly [string, unknown]): boolean => fromTheBeginning.has(name);
   const slopeOf = (of: Exclude<keyof Look, 'at'>) =>
     steepest(
-      [...series].map(([name, looks]) => [name, looks.map((look) => ({ at: look.at, value: look[of] }))]),
+      [...series]
+        .filter(stayed)
+        .map(([name, looks]) => [name, looks.map((look) => ({ at: look.at, value: look[of] }))]),
     );
   const used = slopeOf('usedBytes');
-  const runner = steepest([...runners]);
+  const runner = steepest([...runners].filter(stayed));
   const resident = slopeOf('residentBytes');
   const handles = slopeOf('handles');
   for (const [name, looks] of series)
     say(
-      `${name}: ${fromTo(looks, 'usedBytes', MB)} MB used, ${fromTo(looks, 'residentBytes', MB)} MB resident, ${fromTo(looks, 'handles', 1)} handles`,
+      `${name}${fromTheBeginning.has(name) ? '' : ' (restarted)'}: ${fromTo(looks, 'usedBytes', MB)} MB used, ${fromTo(looks, 'residentBytes', MB)} MB resident, ${fromTo(looks, 'handles', 1)} handles`,
+    );
+  for (const [name, looks] of runners)
+    say(
+      `${name}${fromTheBeginning.has(name) ? '' : ' (restarted)'}: ${looks
+        .map(({ value }) => (value / MB).toFixed(0))
+        .filter((_, index) => index % 10 === 0)
+        .join(', ')} MB resident`,
     );
   say(`grew most: ${used.name}; of the runners ${runner.name}`);
   return [
@@ -112,6 +125,12 @@ export const drillSoak: Drill = async ({ hours, rate, say }): Promise<Figure[]> 
     figure('soak_disk_mb', [diskBytes(join(folder.path, 'data')) / MB]),
   ];
 };
+
+/** The runners of a compute node: their names in the report, and their process ids. */
+function runnersOf(node: Cluster['nodes'][number]): [string, number][] {
+  if (!node.name.startsWith('compute')) return [];
+  return node.children().map((pid) => [`${node.name}'s runner ${pid}`, pid]);
+}
 
 interface Point {
   readonly at: number;

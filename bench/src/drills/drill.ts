@@ -19,7 +19,7 @@ export interface DrillOptions {
   readonly weeks: number;
   /** `monitoring`: seconds for which the receiver of alarms is down. */
   readonly down: number;
-  /** `failures`: rows of the matrix, such as 1,5,9-12; `learning`: only this part. */
+  /** `failures`: rows of the matrix, such as 1,5,9-12; `learning`, `chart`: only this part. */
   readonly only?: string;
   /** `soak`: the duration. */
   readonly hours: number;

@@ -101,7 +101,7 @@ const program = new Command('npm run drill --')
   .option('--parts <names>', 'rollout: some of canary, ledger, rollback, crash, bad_model, shadow, restart')
   .option(
     '--only <ids>',
-    'failures: rows of the matrix, such as 1,5,9-12; stores: names of trials; hostile: interfaces; learning: one part',
+    'failures: rows of the matrix, such as 1,5,9-12; stores: names of trials; hostile: interfaces; learning: one part; chart: server',
   )
   .option('--hours <h>', 'soak: duration', Number, 0.3)
   .option('--from <commit>', 'upgrade: the state to upgrade from')

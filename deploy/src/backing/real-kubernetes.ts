@@ -30,6 +30,11 @@ const STAGING =
   kube-proxy kube-scheduler kubectl kubelet metrics mount-utils pod-security-admission sample-apiserver
   sample-cli-plugin sample-controller streaming`.split(/\s+/);
 
+/** A build from the sources of a module does not know its version; clients such as Helm ask for it. */
+const VERSION_FLAGS = ['component-base', 'client-go/pkg']
+  .map((within) => `-X k8s.io/${within}/version.gitVersion=${KUBERNETES_VERSION}`)
+  .join(' ');
+
 const PROBE_TIMEOUT_MS = 20_000;
 const BUILD_TIMEOUT_MS = 20 * 60_000;
 const START_TIMEOUT_MS = 120_000;
@@ -205,7 +210,7 @@ async function builtServers(options: RealKubernetesOptions, signal: AbortSignal)
     await writeFile(join(draft, 'go.mod'), goModule());
     await writeFile(join(draft, 'programs.go'), IMPORTS);
     await go(['mod', 'tidy'], BUILD_TIMEOUT_MS);
-    const into = ['-trimpath', '-ldflags=-s -w', '-o'];
+    const into = ['-trimpath', `-ldflags=-s -w ${VERSION_FLAGS}`, '-o'];
     await go(['build', ...into, join(binaries, 'etcd'), 'go.etcd.io/etcd/server/v3'], BUILD_TIMEOUT_MS);
     await go(
       ['build', ...into, join(binaries, 'kube-apiserver'), 'k8s.io/kubernetes/cmd/kube-apiserver'],
