@@ -49,6 +49,7 @@ export async function openRetrainer(
         frontDoor: frontDoorOf(settings, foundation),
         drainMs: foundation.drainMs,
         trainers: settings.HOTLOOP_TRAINING === 'here' ? 1 : 0,
+        monitors: settings.HOTLOOP_MONITORING === 'here',
         queueUrl: settings.REDIS_QUEUE_URL,
         databases,
         ...mailOf(settings),

@@ -21,15 +21,22 @@ export interface LocalStand extends AsyncDisposable {
   settle(): Promise<void>;
 }
 
-/** Starts it with its own backing services, in its own folder. `single` runs the four services in a single process. */
-export async function startLocalStand(folder: string, single: boolean): Promise<LocalStand> {
+/**
+ * Starts it with its own backing services, in its own folder. `single` runs the four services in a single process;
+ * `environment` is added to that of the services.
+ */
+export async function startLocalStand(
+  folder: string,
+  single: boolean,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<LocalStand> {
   await using opened = new AsyncDisposableStack();
   const dir = join(folder, single ? 'single' : 'four');
   const local = opened.use(
     await startBenchLocal(folder, {
       single,
       dir,
-      environment: { HOTLOOP_LOG_LEVEL: 'warn', HOTLOOP_TRACE_RATIO: '0' },
+      environment: { HOTLOOP_LOG_LEVEL: 'warn', HOTLOOP_TRACE_RATIO: '0', ...environment },
     }),
   );
   const client = opened.use(await connectTo(local));

@@ -13,6 +13,14 @@ export function processTree(root: number): number[] {
   return found;
 }
 
+/** The processes that one started itself and that still run. Linux. */
+export function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => parentOf(pid) === parent);
+}
+
 /** Undefined when the process has ended meanwhile. */
 function parentOf(pid: number): number | undefined {
   try {

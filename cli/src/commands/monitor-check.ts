@@ -42,8 +42,8 @@ export function addMonitorCheck(monitor: Command, context: CommandContext): void
       const spec = monitorSchema.safeParse({
         drift: {
           features: options.measure,
-          min_rows: Number(options.minRows),
-          ...(options.atLeast === undefined ? {} : { at_least: Number(options.atLeast) }),
+          min_rows: numberOf('--min-rows', options.minRows),
+          ...(options.atLeast === undefined ? {} : { at_least: numberOf('--at-least', options.atLeast) }),
         },
       });
       if (!spec.success)
@@ -65,6 +65,13 @@ export function addMonitorCheck(monitor: Command, context: CommandContext): void
       );
       if (failures.length > 0) context.fail?.(1);
     });
+}
+
+function numberOf(option: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value))
+    throw new CommandError(`${option}: ${JSON.stringify(text)} is not a number`);
+  return value;
 }
 
 function without<T extends { readonly columns: ReadonlyMap<string, unknown> }>(

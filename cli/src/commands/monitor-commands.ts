@@ -248,7 +248,7 @@ function describeIncident({ id, model, state, severity, title, cost, evidence }:
   const from =
     place === undefined
       ? ''
-      : `\n  began in field ${place.field} of topic ${place.topic}${place.firstOffset === null ? '' : `, partition ${place.partition}, offset ${place.firstOffset}`}`;
+      : `\n  began in field ${place.field} of ${place.topic.startsWith('caller ') ? 'the requests of' : 'topic'} ${place.topic}${place.firstOffset === null ? '' : `, partition ${place.partition}, offset ${place.firstOffset}`}`;
   return `${severity} ${state} ${model}: ${title}\n  ${loss}; ${id}${from}`;
 }
 

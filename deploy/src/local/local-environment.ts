@@ -1,37 +1,22 @@
 import { deviceEnvironment } from '@hotloop/compute/runner/device-environment.ts';
+import { SERVICE_VARIABLES } from '@hotloop/platform/start-up/settings.ts';
 import type { BackingAddresses } from '../backing/backing-services.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Variables that are passed on to the services unchanged. */
-const HANDED_ON = [
-  'PATH',
-  'TMPDIR',
-  'HOTLOOP_API_KEYS',
-  'HOTLOOP_OIDC_ISSUER',
-  'HOTLOOP_OIDC_AUDIENCE',
-  'HOTLOOP_OIDC_JWKS_URL',
-  'HOTLOOP_OIDC_ROLES_CLAIM',
-  'HOTLOOP_OIDC_MODELS_CLAIM',
-  'HOTLOOP_OIDC_PROJECT_CLAIM',
-  'HOTLOOP_TABLES_WATCH',
-  'HOTLOOP_TLS_CERT',
-  'HOTLOOP_TLS_KEY',
-  'HOTLOOP_TLS_CA',
-  'HOTLOOP_SESSION_SECRET',
-  'HOTLOOP_LOG_LEVEL',
-  'HOTLOOP_TRACE_RATIO',
-  'HOTLOOP_EXECUTION_PROVIDERS',
-  'HOTLOOP_MEMORY_BUDGET_MB',
-  'HOTLOOP_JOURNAL_MAX_MB',
-  'HOTLOOP_HANG_MS',
-  'HOTLOOP_IDLE_UNLOAD_MS',
-  'HOTLOOP_SQL_FILES',
-  'HOTLOOP_SQL_TIMEOUT_MS',
-  'HOTLOOP_SQL_MEMORY_MB',
-  'HOTLOOP_BATCH_MEMORY_MB',
-  'OTEL_EXPORTER_OTLP_ENDPOINT',
-] as const;
+/**
+ * Settings that the local runner decides, or that mean something else to the command line in the same terminal. All other
+ * settings of services are passed on unchanged, so a new one works with `hotloop up` as well.
+ */
+const DECIDED: ReadonlySet<string> = new Set([
+  ...['DATABASE_URL', 'REDIS_CACHE_URL', 'REDIS_QUEUE_URL', 'KAFKA_BROKERS'],
+  ...['HOTLOOP_STORE', 'HOTLOOP_DATA', 'HOTLOOP_NODE', 'HOTLOOP_DRAIN_MS', 'HOTLOOP_API_KEY'],
+  ...['HOTLOOP_LISTEN', 'HOTLOOP_HTTP_LISTEN', 'HOTLOOP_SQL_LISTEN', 'HOTLOOP_SINGLE', 'HOTLOOP_SHARE_PORT'],
+  ...['HOTLOOP_PREPROCESSOR', 'HOTLOOP_COMPUTE', 'HOTLOOP_POSTPROCESSOR', 'HOTLOOP_RETRAINER'],
+  ...['HOTLOOP_CONTROL', 'HOTLOOP_FRONT_DOOR', 'HOTLOOP_INFERENCE_HTTP', 'HOTLOOP_CONSOLE'],
+  ...['HOTLOOP_WORKER_EXIT_WHEN_IDLE', 'HOTLOOP_BATCH_WORK'],
+]);
+const HANDED_ON = ['PATH', 'TMPDIR', ...SERVICE_VARIABLES.filter((name) => !DECIDED.has(name))];
 
 /** Addresses of databases that model.yaml and batches name: BOOKINGS_URL. */
 const OUTSIDE_DATABASE = /^(?!HOTLOOP_|DATABASE_URL$|REDIS_)[A-Z][A-Z0-9_]*_URL$/;

@@ -12,6 +12,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { dialAddress } from './free-address.ts';
 import { withInternalKey } from './internal-key.ts';
+import { serviceEnvironment } from './local-environment.ts';
 import { ANY_PORTS, startLocal } from './start-local.ts';
 
 const KEY = 'a-key-of-sixteen-letters';
@@ -25,6 +26,25 @@ describe('the environment of services with API keys', () => {
     expect(first.HOTLOOP_API_KEY).not.toBe(second.HOTLOOP_API_KEY);
     expect(withInternalKey({})).toEqual({});
   });
+});
+
+it('hands every setting of the services on, except what `hotloop up` decides, and nothing else', () => {
+  const given = {
+    HOTLOOP_SMTP_URL: 'smtp://mail.example',
+    HOTLOOP_MAIL_FROM: 'hotloop@example.com',
+    HOTLOOP_MONITORING: 'here',
+    HOTLOOP_SQL_MEMORY_MB: '100',
+    HOTLOOP_EXECUTION_PROVIDERS: 'cpu',
+    BOOKINGS_URL: 'postgres://bookings.example/x',
+    PATH: '/bin',
+  };
+  const others = {
+    HOTLOOP_RETRAINER: 'far.example:1',
+    HOTLOOP_API_KEY: 'k',
+    HOTLOOP_NODE: 'n',
+    HOME: '/root',
+  };
+  expect(serviceEnvironment({ ...given, ...others })).toEqual(given);
 });
 
 describe('an address that is listened on', () => {

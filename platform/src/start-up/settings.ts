@@ -195,6 +195,10 @@ export const retrainerSettings = {
     .enum(['here', 'elsewhere'])
     .default('here')
     .describe('elsewhere: training runs are left to workers, such as Jobs of a cluster.'),
+  HOTLOOP_MONITORING: z
+    .enum(['here', 'elsewhere'])
+    .default('here')
+    .describe('elsewhere: models are watched by another retrainer.'),
   HOTLOOP_SMTP_URL: urlSchema('smtp', 'smtps').optional().describe('Mail server for alarms by e-mail.'),
   HOTLOOP_MAIL_FROM: z.string().min(3).default('hotloop@localhost').describe('Sender of these mails.'),
   HOTLOOP_STORE: z.string().min(1).describe('The model store: a folder or s3://BUCKET/PREFIX.'),

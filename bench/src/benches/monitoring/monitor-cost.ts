@@ -8,11 +8,13 @@ import { framedLoad } from '../../load/framed-load.ts';
 import { predictRequest } from '../../models/bench-requests.ts';
 import { PREDICT_STREAM, predictItem } from '../../models/framed-items.ts';
 import { benchFolder } from '../../stand/bench-folder.ts';
-import { cpuSecondsBelow } from '../../stand/cpu-seconds.ts';
+import { cpuSecondsOf } from '../../stand/cpu-seconds.ts';
 import { startLocalStand } from '../../stand/local-stand.ts';
+import { childrenOf } from '../../stand/process-tree.ts';
 
 const STREAMS = { streams: 4, window: 64 };
 const SETTLE_MS = 120_000;
+const READ_EVERY_MS = 5_000;
 /** The monitor reads the log every five seconds and judges every ten: shorter turns would miss it or pay it twice. */
 const LEAST_SECONDS = 10;
 
@@ -24,57 +26,57 @@ export interface MonitorCost {
 }
 
 /**
- * Serving through the four processes under full load, with monitoring and without, in turns on one platform. Without
- * monitoring, the retrainer's process is stopped (SIGSTOP), so all its other work also counts as cost of monitoring.
+ * Two platforms of four services each under full load, by turns: one with monitoring, one whose retrainer leaves it to
+ * another (`HOTLOOP_MONITORING=elsewhere`) that does not exist.
  *
- * What a prediction takes is counted in processor time of all processes below this one (services, runners, Postgres,
- * Redis, Kafka) until everything that the turn left behind is done: its log is shipped, and, with monitoring, summarised.
- * Where the processors are what limits serving, the ratio of predictions per processor second is the ratio of throughputs,
- * and other programs on the machine hardly change it; they change the ratio by the clock by half and more.
+ * What a prediction takes is counted in processor time of all processes of its platform (services, runners, Postgres,
+ * Redis, Kafka) until what the turn left behind is done: its log is shipped, and, with monitoring, summarised; the other
+ * platform waits as long. Where processors are what limits serving, the ratio of predictions per processor second is the
+ * ratio of throughputs, and other programs on the machine change it little; they change the ratio by the clock by half.
  */
 export async function monitorCost({
   rounds,
   seconds,
   say,
 }: Pick<BenchOptions, 'rounds' | 'seconds' | 'say'>): Promise<MonitorCost> {
-  await using folder = await benchFolder();
-  say('starting the services in four processes');
-  await using stand = await startLocalStand(folder.path, false);
-  const pid = stand.local.pidOf('retrainer');
-  if (pid === undefined) throw new Error('the retrainer has no process of its own');
-  await using pool = openPool(stand.local.backing.databaseUrl, {
-    ...{ max: 1, queryTimeoutMs: 30_000, application: 'bench' },
-    log: createLog({ service: 'bench', level: 'error' }),
-  });
-  const item = predictItem(predictRequest());
-  const paid = async (s: number, settle: () => Promise<void>): Promise<PaidSample> => {
-    const [before, start] = [cpuSecondsBelow(process.pid), performance.now()];
-    const sample = await framedLoad(stand.load, PREDICT_STREAM, item, STREAMS, s);
-    const predictions = (sample.perSecond * (performance.now() - start)) / 1000;
-    await settle();
-    return { ...sample, perCpuSecond: predictions / (cpuSecondsBelow(process.pid) - before) };
+  await using stack = new AsyncDisposableStack();
+  const start = async (name: string, environment: Readonly<Record<string, string>>) => {
+    say(`starting the platform ${name} monitoring`);
+    const others = new Set(childrenOf(process.pid));
+    const folder = stack.use(await benchFolder());
+    const stand = stack.use(await startLocalStand(folder.path, false, environment));
+    const processes = childrenOf(process.pid).filter((pid) => !others.has(pid));
+    return { stand, cpuSeconds: () => cpuSecondsOf(processes) };
   };
+  const watched = await start('with', {});
+  const unwatched = await start('without', { HOTLOOP_MONITORING: 'elsewhere' });
+  const pool = stack.use(
+    openPool(watched.stand.local.backing.databaseUrl, {
+      ...{ max: 1, queryTimeoutMs: 30_000, application: 'bench' },
+      log: createLog({ service: 'bench', level: 'error' }),
+    }),
+  );
+  const item = predictItem(predictRequest());
+  const paid = async (side: typeof watched, s: number, settled: () => Promise<void>): Promise<PaidSample> => {
+    const [before, begun] = [side.cpuSeconds(), performance.now()];
+    const sample = await framedLoad(side.stand.load, PREDICT_STREAM, item, STREAMS, s);
+    const predictions = (sample.perSecond * (performance.now() - begun)) / 1000;
+    await side.stand.settle();
+    await settled();
+    return { ...sample, perCpuSecond: predictions / (side.cpuSeconds() - before) };
+  };
+  let waitedMs = READ_EVERY_MS / 2;
   const sides: Side<PaidSample>[] = [
     {
       name: 'on',
       run: (s) =>
-        paid(s, async () => {
-          await stand.settle();
+        paid(watched, s, async () => {
+          const begun = performance.now();
           await summarised(pool);
+          waitedMs = performance.now() - begun;
         }),
     },
-    {
-      name: 'off',
-      async run(s) {
-        process.kill(pid, 'SIGSTOP');
-        try {
-          return await paid(s, stand.settle);
-        } finally {
-          process.kill(pid, 'SIGCONT');
-        }
-      },
-      settle: () => summarised(pool),
-    },
+    { name: 'off', run: (s) => paid(unwatched, s, () => delay(waitedMs)) },
   ];
   const turn = Math.max(LEAST_SECONDS, seconds);
   await warm(sides, turn, say);

@@ -87,10 +87,13 @@ function producerAnnotations({ producer }: Evidence): Record<string, string> {
 
 function subjectOf(incident: Incident): string {
   const state = incident.closedAt === null ? incident.severity : 'over';
-  return `[hotloop ${state}] ${incident.model || 'the platform'}: ${incident.title}`
+  const escalated = isEscalated(incident) ? ', escalated' : '';
+  return `[hotloop ${state}${escalated}] ${incident.model || 'the platform'}: ${incident.title}`
     .slice(0, 200)
     .replace(/[\r\n]+/g, ' ');
 }
+
+const isEscalated = ({ escalatedAt, state }: Incident): boolean => escalatedAt !== null && state === 'open';
 
 export function costText(cost: Cost | null): string {
   if (!cost) return 'not estimated';
@@ -105,6 +108,8 @@ export function textOf(incident: Incident): string {
     `state ${incident.state}, severity ${incident.severity}, estimated cost ${costText(incident.cost)}`,
     ...incident.signals.slice(0, 12).map((signal) => `- ${signal.kind}: ${signal.message}`),
   ];
+  if (isEscalated(incident))
+    lines.push(`escalated: not acknowledged since it opened at ${new Date(incident.openedAt).toISOString()}`);
   const { examples, producer, action } = incident.evidence;
   if (producer)
     lines.push(

@@ -108,6 +108,7 @@ it('tells Slack and a mailbox, and escalates once what nobody acknowledged', asy
   await deliverDue(settings);
   await deliverDue(settings);
   expect(mail.messages.slice(1).map((text) => /^To: (.*)$/m.exec(text)?.[1])).toEqual(['lead@example.com']);
+  expect(mail.messages[1]).toMatch(/^Subject: \[hotloop warning, escalated\] m: /m);
   expect(slack.bodies).toHaveLength(1);
 
   // What a silence held back is told once, when it is over.

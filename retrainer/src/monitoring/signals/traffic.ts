@@ -192,7 +192,7 @@ export function judgeSilence(
     kind: 'silence',
     ...{ feature: null, source: 'traffic', effect: seconds, low: seconds, high: seconds, unit: 'seconds' },
     ...{ threshold: silenceMs / 1000, p, n: 0, severity: 'critical' },
-    message: `no call for ${seconds} s; ${mean.toFixed(mean < 10 ? 1 : 0)} were expected, and none has the probability ${p.toExponential(1)}`,
+    message: `no call for ${seconds} s; ${mean.toFixed(mean < 10 ? 1 : 0)} were expected, and none has the probability ${probabilityText(p)}`,
   };
 }
 
@@ -220,7 +220,7 @@ function rateOf({ hours }: TrafficFacts, monitor: MonitorSpec, now: number): Sig
       unit: 'times the expected calls',
     },
     ...{ threshold: ratio < 1 ? 0.5 : 2, p, n: calls, severity: 'warning' },
-    message: `${calls} calls in the last hour; ${Math.round(expected.rate)} were expected (probability ${p.toExponential(1)})`,
+    message: `${calls} calls in the last hour; ${Math.round(expected.rate)} were expected (probability ${probabilityText(p)})`,
   };
 }
 
@@ -284,3 +284,6 @@ export function judgeCallers(
       : [];
   });
 }
+
+/** A float holds no smaller one than about 1e-308. */
+const probabilityText = (p: number): string => (p < 1e-300 ? 'below 1e-300' : p.toExponential(1));
