@@ -24,7 +24,7 @@ describe('layout', () => {
     expect(layoutViolations(trackedSources())).toEqual([]);
   });
 
-  it('numbers every migration once, without a gap', () => {
+  it('numbers every migration once, without gaps', () => {
     const names = readdirSync(join(root, 'platform/src/postgres/migrations')).sort();
     expect(names.map((name) => Number(name.slice(0, 4)))).toEqual(names.map((_, index) => index + 1));
   });
@@ -41,7 +41,7 @@ describe('layout', () => {
     expect(unnamed).toEqual([]);
   });
 
-  it('has one README, license and change log where a newcomer looks', () => {
+  it('has one README, license and change log at the root', () => {
     for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'])
       expect(existsSync(join(root, name)), name).toBe(true);
   });
