@@ -1,5 +1,5 @@
 import { importCycles } from './import-cycles.ts';
-import { writerViolations } from './table-writers.ts';
+import { readerViolations, writerViolations } from './table-access.ts';
 
 /** One source file of the project. */
 export interface SourceFile {
@@ -205,6 +205,7 @@ export function layoutViolations(files: readonly SourceFile[]): string[] {
     ...partViolations(file),
     ...homeViolations(file),
     ...writerViolations(file),
+    ...readerViolations(file),
     ...textViolations(file),
   ]);
   for (const cycle of importCycles(files, resolveImport, importsOf)) found.push(`import cycle: ${cycle}`);

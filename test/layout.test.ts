@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { layoutViolations, type SourceFile } from './layout-rules.ts';
-import { TABLE_WRITERS } from './table-writers.ts';
+import { TABLE_WRITERS } from './table-access.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -24,7 +24,7 @@ describe('layout', () => {
     expect(layoutViolations(trackedSources())).toEqual([]);
   });
 
-  it('numbers every migration once, without gaps', () => {
+  it('numbers every migration once, without a gap', () => {
     const names = readdirSync(join(root, 'platform/src/postgres/migrations')).sort();
     expect(names.map((name) => Number(name.slice(0, 4)))).toEqual(names.map((_, index) => index + 1));
   });
@@ -41,7 +41,7 @@ describe('layout', () => {
     expect(unnamed).toEqual([]);
   });
 
-  it('has one README, license and change log at the root', () => {
+  it('has one README, license and change log where a newcomer looks', () => {
     for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'])
       expect(existsSync(join(root, name)), name).toBe(true);
   });
@@ -83,6 +83,13 @@ describe('the layout checker', () => {
     [
       'a statement that writes a table of another module',
       { path: 'retrainer/src/control/a.ts', text: 'query(`UPDATE training_run SET state = 1`)' },
+    ],
+    [
+      'a query that reads a table of another module',
+      {
+        path: 'retrainer/src/improve/a.ts',
+        text: 'query(`SELECT 1 FROM prediction JOIN model_version USING (model)`)',
+      },
     ],
     ['a default export', { path: 'compute/src/a.ts', text: 'export default 1;' }],
   ];

@@ -11,17 +11,17 @@ const withGap = (gapMs: number): AskedPrediction[] =>
   });
 
 describe('the time to recover', () => {
-  it('is zero if nothing was lost, and the gap minus the tenth that may be missing', () => {
+  it('is none where nothing was lost, and the gap less the tenth that may be missing otherwise', () => {
     expect(recoveryMs(withGap(0), 2000, 100)).toBe(0);
     expect(recoveryMs(withGap(1000), 2000, 100)).toBe(900);
   });
 
-  it('is infinite if it never recovers', () => {
+  it('is infinite where it never comes', () => {
     expect(recoveryMs(withGap(3000), 2000, 100)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
-it('counts the answers of a span', () => {
+it('counts the answered of a span', () => {
   expect(answeredShare(between(withGap(1000), 2000, 4000))).toBe(0.5);
   expect(answeredShare([])).toBe(0);
 });

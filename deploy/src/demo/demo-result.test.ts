@@ -17,7 +17,7 @@ const sound: Measured = {
 };
 
 describe('demoResult', () => {
-  it('is the documented object after a success', () => {
+  it('is the very object that is promised when all went well', () => {
     expect(demoResult(sound)).toEqual({
       ok: true,
       predictions: 100,

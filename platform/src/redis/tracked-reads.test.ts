@@ -58,7 +58,7 @@ describe('reads that are kept while Redis tells of changes', () => {
   it('see what this process has written itself at once', async () => {
     await using opened = await open();
     for (let turn = 0; turn < 50; turn++) {
-      // A read that is in flight while the value changes is not cached either.
+      // A read on its way while the value changes is not kept either.
       const reading = opened.kept.get(['a']);
       await opened.others.set('a', String(turn));
       opened.kept.drop(['a']);
@@ -113,7 +113,7 @@ describe('reads that are kept while Redis tells of changes', () => {
     );
     let connections = 0;
     changes.on('ready', () => connections++);
-    // It checks again whether both are connected to the same server.
+    // It looks again whether both are connected to the same one now.
     await expect.poll(() => connections, { timeout: 10_000 }).toBeGreaterThan(1);
     expect(kept.isTracking).toBe(false);
     await reads.set('a', '1');

@@ -41,12 +41,12 @@ export class TrackedReads<T> implements AsyncDisposable {
   #bytes = 0;
   /** One set for each read in flight: the keys that changed since it was sent. */
   readonly #underWay = new Set<Set<string>>();
-  /** Increases whenever the whole cache is cleared. */
+  /** Grows whenever everything that is kept is forgotten. */
   #epoch = 0;
   /** Number of closed connections: of either, and of `changes`. */
   #closes = 0;
   #changesCloses = 0;
-  /** The connection that receives invalidations, and the server that it is connected to. */
+  /** The connection that hears of changes, and the server that it is connected to. */
   #hearing: { readonly id: number; readonly server: string } | undefined;
   #isDivided = false;
   #isTracking = false;
@@ -182,7 +182,7 @@ export class TrackedReads<T> implements AsyncDisposable {
     const closes = this.#changesCloses;
     try {
       if (this.redis.isCluster || this.#isClosed) return;
-      // A subscribed connection answers neither of these commands.
+      // Neither can be asked once it is subscribed.
       const hearing = { id: await this.#changes.client('ID'), server: await serverOf(this.#changes) };
       await this.#changes.subscribe(CHANGES);
       if (closes !== this.#changesCloses) return;

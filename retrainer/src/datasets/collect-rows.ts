@@ -15,6 +15,7 @@ import { type BinaryRow, copyOut } from '@hotloop/platform/postgres/copy-out.ts'
 import type { PoolClient } from '@hotloop/platform/postgres/pool.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { countOutcomes, outcomeCut, readOutcomesOf, type StoredOutcome } from '../outcomes/outcome-store.ts';
+import { listManifests } from '../registry/version-store.ts';
 import {
   CLOCK_SKEW_MS,
   ITEM_KEY,
@@ -249,13 +250,9 @@ async function versionRows(
   manifest: Manifest,
   texts: TextTable,
 ): Promise<{ maps: Map<number, VersionRows>; notes: string[] }> {
-  const { rows } = await client.query<{ version: number; manifest: Manifest }>(
-    'SELECT version, manifest FROM model_version WHERE model = $1 ORDER BY version',
-    [manifest.name],
-  );
   const maps = new Map<number, VersionRows>();
   const notes: string[] = [];
-  for (const { version, manifest: older } of rows) {
+  for (const { version, manifest: older } of await listManifests(client, manifest.name)) {
     if (older.task !== manifest.task) {
       notes.push(`rows of version ${version} are not used: its task was ${older.task}`);
       continue;

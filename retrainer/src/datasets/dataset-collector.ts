@@ -8,6 +8,7 @@ import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { countWaiting } from '../outcomes/waiting-outcomes.ts';
+import { datasetOfVersion } from '../registry/version-store.ts';
 import { type JobLimits, runJobProcess } from '../training/job-process.ts';
 import { type CollectedFile, type CollectOptions, collectDataset } from './collect-dataset.ts';
 import { type CollectorDone, DATASET_FILE, REQUEST_FILE } from './collector-protocol.ts';
@@ -87,7 +88,7 @@ export function datasetCollector(dependencies: CollectorDependencies): DatasetCo
     },
     async collect(manifest, parentVersion, now, options, limits) {
       const missing = await awaitPredictions(dependencies, manifest.name, limits.signal);
-      const parent = await parentDataset(pool, manifest.name, parentVersion);
+      const parent = await parentDataset(pool, await datasetOfVersion(pool, manifest.name, parentVersion));
       const imported = await listDatasets(pool, manifest.name, ['imported', 'built']);
       const folder = await mkdtemp(join(tmpdir(), 'hotloop-collect-'));
       try {

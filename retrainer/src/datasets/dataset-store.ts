@@ -132,16 +132,24 @@ export async function findDataset(database: Queryable, sha256: string): Promise<
   return rowOf(rows[0]);
 }
 
+/** The newest outcome that any dataset of a model has seen, by sequence; 0 without one. */
+export async function newestCut(database: Queryable, model: string): Promise<number> {
+  const { rows } = await database.query<{ cut: string }>(
+    'SELECT coalesce(max(cut), 0) AS cut FROM dataset WHERE model = $1',
+    [model],
+  );
+  return Number(rows[0]?.cut ?? 0);
+}
+
 /** The newest time in a version's dataset, and its digest; null for a version that was not trained on one. */
 export async function parentDataset(
   database: Queryable,
-  model: string,
-  version: number,
+  datasetSha256: string | null,
 ): Promise<{ readonly sha256: string; readonly to: number } | null> {
+  if (datasetSha256 === null) return null;
   const { rows } = await database.query<{ sha256: string; to_ms: string | null }>(
-    `SELECT sha256, extract(epoch FROM to_at) * 1000 AS to_ms FROM dataset
-     WHERE sha256 = (SELECT dataset_sha256 FROM model_version WHERE model = $1 AND version = $2)`,
-    [model, version],
+    'SELECT sha256, extract(epoch FROM to_at) * 1000 AS to_ms FROM dataset WHERE sha256 = $1',
+    [datasetSha256],
   );
   const row = rows[0];
   return row ? { sha256: row.sha256, to: row.to_ms === null ? 0 : Math.round(Number(row.to_ms)) } : null;

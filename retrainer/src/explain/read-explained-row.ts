@@ -1,6 +1,7 @@
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { isPredictionId } from '@hotloop/proto/prediction-id.ts';
+import { findVersion } from '../registry/version-store.ts';
 import type { LoggedOutputs } from '../rollouts/logged-outputs.ts';
 import type { LoggedPrediction } from '../trace/flat-features.ts';
 
@@ -19,7 +20,6 @@ export interface ExplainedRow extends LoggedPrediction {
 interface Stored extends LoggedPrediction {
   readonly model: string;
   readonly version: number;
-  readonly bundle_sha256: string;
   readonly candidates: string[];
   readonly outputs: Buffer | null;
   readonly output_spec: LoggedOutputs['output_spec'] | null;
@@ -27,8 +27,8 @@ interface Stored extends LoggedPrediction {
 }
 
 const STORED = `
-  SELECT model, version, bundle_sha256, candidates, "rows", "columns", features, statuses, input_spec, outputs, output_spec, error_message
-  FROM prediction JOIN model_version USING (model, version) WHERE prediction_id = $1`;
+  SELECT model, version, candidates, "rows", "columns", features, statuses, input_spec, outputs, output_spec, error_message
+  FROM prediction WHERE prediction_id = $1`;
 
 // Input: model, version, columns, the id that is explained. Output: features of recent predictions.
 const BACKGROUND = `
@@ -48,10 +48,7 @@ export async function readExplainedRow(pool: Pool, predictionId: string): Promis
     const { rows } = await pool.query<Stored>(STORED, [id]);
     const stored = rows[0];
     if (!stored)
-      throw new HotloopError(
-        'NOT_FOUND',
-        `prediction ${id} is not in the log, or its version was deleted; a row may still be on its way`,
-      );
+      throw new HotloopError('NOT_FOUND', `prediction ${id} is not in the log; it may still be on its way`);
     if (stored.error_message !== null)
       throw new HotloopError(
         'FAILED_PRECONDITION',
@@ -59,11 +56,12 @@ export async function readExplainedRow(pool: Pool, predictionId: string): Promis
         { reason: 'not_explainable' },
       );
     const { model, version, columns } = stored;
+    const { bundleSha256 } = await findVersion(pool, model, version);
     const others = await pool.query<LoggedPrediction>(BACKGROUND, [model, version, columns, id]);
     return {
       ...{ model, version, columns, rows: stored.rows },
       ...{ features: stored.features, statuses: stored.statuses, input_spec: stored.input_spec },
-      bundleSha256: stored.bundle_sha256,
+      bundleSha256,
       candidates: stored.candidates,
       outputs: stored.outputs,
       outputSpec: stored.output_spec,

@@ -172,3 +172,22 @@ export async function modelHistory(database: Queryable, model: string, limit: nu
   );
   return rows.map(ledgerRowOf);
 }
+
+/** The versions of a model that were live at some time. */
+export async function versionsThatWereLive(database: Queryable, model: string): Promise<ReadonlySet<number>> {
+  const { rows } = await database.query<{ version: number }>(
+    `SELECT DISTINCT version FROM ledger
+     WHERE model = $1 AND action IN ('promote', 'rollback') AND version IS NOT NULL`,
+    [model],
+  );
+  return new Set(rows.map(({ version }) => version));
+}
+
+/** The newest version of a model that the ledger names, deleted ones included; 0 without one. */
+export async function newestVersionEver(database: Queryable, model: string): Promise<number> {
+  const { rows } = await database.query<{ newest: number | null }>(
+    'SELECT max(version) AS newest FROM ledger WHERE model = $1',
+    [model],
+  );
+  return rows[0]?.newest ?? 0;
+}

@@ -26,7 +26,7 @@ export function startMatching({ pool, rules, clock, log }: MatchDependencies): A
   let isAway = false;
   const turn = async () => {
     try {
-      for (const model of await modelsWaiting(pool)) {
+      for (const model of await modelsWaiting(pool, rules.models())) {
         if (stop.signal.aborted) return;
         await settleOutcomes(pool, model, windowOf(model, rules));
       }

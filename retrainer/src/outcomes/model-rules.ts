@@ -19,6 +19,8 @@ export function currentManifest(model: ModelRecord): Manifest | undefined {
 export interface ModelRules {
   /** Throws NOT_FOUND for a model that is not registered. */
   of(model: string): ModelRule;
+  /** The names of the registered models. */
+  models(): readonly string[];
   /** Models that read outcomes from this topic. */
   ofTopic(topic: string): readonly ModelRule[];
   /** All outcome topics, sorted. */
@@ -46,6 +48,7 @@ export function modelRules(registry: RegistryReader): ModelRules {
         throw new HotloopError('NOT_FOUND', `model ${JSON.stringify(name.slice(0, 80))} is not registered`);
       return ruleOf(manifest);
     },
+    models: () => [...registry.current().models.keys()],
     ofTopic: (topic) =>
       manifests()
         .filter((manifest) => manifest.outcome.from === KAFKA + topic)

@@ -114,6 +114,21 @@ export async function countOutcomes(
   return Number(rows[0]?.count ?? 0);
 }
 
+/** How many labels of a model came after a sequence number, counted up to `most`. */
+export async function countNewLabels(
+  database: Queryable,
+  model: string,
+  cut: number,
+  most: number,
+): Promise<number> {
+  const { rows } = await database.query<{ count: string }>(
+    `SELECT count(*) AS count FROM (
+       SELECT 1 FROM outcome WHERE model = $1 AND sequence > $2 AND kind = 'label' LIMIT $3) few`,
+    [model, cut, most],
+  );
+  return Number(rows[0]?.count ?? 0);
+}
+
 function outcomeOf(row: BinaryRow): StoredOutcome {
   return {
     sequence: row.bigint(0),

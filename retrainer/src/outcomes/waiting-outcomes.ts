@@ -81,12 +81,13 @@ export async function settleOutcomes(pool: Pool, model: string, windowMs: number
   }
 }
 
-/** Models with outcomes that are due to be looked up. */
-export async function modelsWaiting(database: Queryable): Promise<string[]> {
+/** Those of the given models that have outcomes that are due to be looked up. */
+export async function modelsWaiting(database: Queryable, models: readonly string[]): Promise<string[]> {
   const { rows } = await database.query<{ model: string }>(
-    `SELECT name AS model FROM model WHERE EXISTS (
+    `SELECT name AS model FROM unnest($1::text[]) AS registered (name) WHERE EXISTS (
        SELECT 1 FROM outcome_waiting WHERE outcome_waiting.model = name AND prediction_id IS NOT NULL)
      UNION SELECT DISTINCT model FROM outcome_waiting WHERE prediction_id IS NULL AND look_at <= now()`,
+    [models],
   );
   return rows.map((row) => row.model);
 }

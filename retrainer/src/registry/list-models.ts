@@ -1,5 +1,6 @@
 import { fromPostgresError, type Pool } from '@hotloop/platform/postgres/pool.ts';
 import { NODE_ALIVE_SECONDS } from '@hotloop/platform/registry/node-liveness.ts';
+import { versionsThatWereLive } from '../ledger/ledger.ts';
 import { unknownModel } from '../rollouts/promotion-store.ts';
 import { listVersions, type VersionRow } from './version-store.ts';
 
@@ -39,9 +40,6 @@ const SUMMARY = `
   FROM model LEFT JOIN model_version version ON version.model = model.name
   WHERE $1::text IS NULL OR model.name = $1 GROUP BY model.name ORDER BY model.name`;
 
-const WERE_LIVE = `
-  SELECT DISTINCT version FROM ledger WHERE model = $1 AND action IN ('promote', 'rollback') AND version IS NOT NULL`;
-
 const NODES = `
   SELECT node, version, memory_bytes, detail,
     CASE WHEN seen_at > now() - make_interval(secs => $2) THEN state ELSE 'gone' END AS state
@@ -70,13 +68,12 @@ export async function listModels(pool: Pool): Promise<readonly ModelSummary[]> {
 
 /** A model with its versions and every node's report on each. Throws NOT_FOUND. */
 export async function getModel(pool: Pool, name: string): Promise<ModelDetails> {
-  const [summaries, versions, nodes, lived] = await Promise.all([
+  const [summaries, versions, nodes, wereLive] = await Promise.all([
     readSummaries(pool, name),
     listVersions(pool, name),
     rowsOf<NodeRow>(pool, NODES, [name, NODE_ALIVE_SECONDS]),
-    rowsOf<{ version: number }>(pool, WERE_LIVE, [name]),
+    versionsThatWereLive(pool, name),
   ]);
-  const wereLive = new Set(lived.map((row) => row.version));
   const model = summaries[0];
   if (!model) throw await unknownModel(pool, name);
   return {

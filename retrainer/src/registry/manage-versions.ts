@@ -6,6 +6,7 @@ import {
 } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { appendLedger, type LedgerAction } from '../ledger/ledger.ts';
+import { isInRollout } from '../rollouts/rollout-store.ts';
 import { deleteRuns } from '../runs/run-store.ts';
 import { unknownVersion } from './version-store.ts';
 
@@ -104,12 +105,12 @@ export async function deleteModel(pool: Pool, model: string, isForced: boolean, 
 async function refuseInUse(client: PoolClient, model: string, version: number): Promise<void> {
   const { rows } = await client.query<{ role: string }>(
     `SELECT CASE WHEN live_version = $2 THEN 'live' WHEN previous_version = $2 THEN 'the way back of a rollback' END AS role
-     FROM model WHERE name = $1 AND $2 IN (live_version, previous_version)
-     UNION ALL SELECT 'in a rollout' FROM rollout WHERE model = $1 AND ended_at IS NULL AND $2 IN (version, from_version)`,
+     FROM model WHERE name = $1 AND $2 IN (live_version, previous_version)`,
     [model, version],
   );
-  if (rows[0])
-    throw new HotloopError('FAILED_PRECONDITION', `version ${version} of ${model} is ${rows[0].role}`, {
+  const role = rows[0]?.role ?? ((await isInRollout(client, model, version)) ? 'in a rollout' : null);
+  if (role !== null)
+    throw new HotloopError('FAILED_PRECONDITION', `version ${version} of ${model} is ${role}`, {
       reason: 'in_use',
     });
 }

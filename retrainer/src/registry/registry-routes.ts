@@ -6,14 +6,13 @@ import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { HOUR_MS } from '@hotloop/proto/time-units.ts';
 import { z } from 'zod';
 import { modelHistory } from '../ledger/ledger.ts';
-import { readManifest } from '../rollouts/read-traffic.ts';
 import { actorOf } from '../rollouts/rollout-routes.ts';
 import { findRun } from '../runs/run-store.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { getModel } from './list-models.ts';
 import { archiveVersion, deleteModel, deleteVersion, labelVersion } from './manage-versions.ts';
 import { modelCard, modelCardMarkdown } from './model-card.ts';
-import { findVersion, listVersions } from './version-store.ts';
+import { findVersion, listVersions, readManifest } from './version-store.ts';
 
 export interface RegistryRouteDependencies {
   readonly pool: Pool;

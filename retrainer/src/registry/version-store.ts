@@ -1,4 +1,4 @@
-import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import { type Manifest, manifestSchema } from '@hotloop/model/manifest/manifest.ts';
 import {
   fromPostgresError,
   type Pool,
@@ -6,7 +6,7 @@ import {
   transaction,
 } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { appendLedger } from '../ledger/ledger.ts';
+import { appendLedger, newestVersionEver } from '../ledger/ledger.ts';
 import { unknownModel } from '../rollouts/promotion-store.ts';
 
 /** A bundle in the bundle store that will become a version. */
@@ -65,10 +65,11 @@ export async function insertVersion(client: Queryable, version: NewVersion): Pro
     [model, bundleSha256],
   );
   if (existing.rows[0]) return { version: existing.rows[0].version, created: false };
+  const newest = await newestVersionEver(client, model);
   const { rows } = await client.query<{ version: number }>(
     `INSERT INTO model_version
        (model, version, bundle_sha256, onnx_sha256, manifest, parent_version, dataset_sha256, run_id, metrics, note)
-     SELECT $1, greatest(max(version), (SELECT max(version) FROM ledger WHERE model = $1), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9 FROM model_version WHERE model = $1
+     SELECT $1, greatest(max(version), $10::integer) + 1, $2, $3, $4, $5, $6, $7, $8, $9 FROM model_version WHERE model = $1
      RETURNING version`,
     [
       model,
@@ -81,6 +82,7 @@ export async function insertVersion(client: Queryable, version: NewVersion): Pro
       trained?.runId ?? null,
       JSON.stringify(trained?.metrics ?? {}),
       version.note,
+      newest,
     ],
   );
   const number = rows[0]?.version;
@@ -111,7 +113,7 @@ export async function insertVersion(client: Queryable, version: NewVersion): Pro
  * Locks the model's row, and creates it if necessary. Every change of a model locks that row first, then the rows that the
  * registry's triggers change, then the ledger; with another order, a push and a promotion could deadlock.
  */
-async function holdModel(client: Queryable, model: string): Promise<void> {
+export async function holdModel(client: Queryable, model: string): Promise<void> {
   const hold = 'SELECT 1 FROM model WHERE name = $1 FOR NO KEY UPDATE';
   const { rowCount } = await client.query(hold, [model]);
   if (rowCount === 1) return;
@@ -227,6 +229,41 @@ function versionOf(row: StoredVersion): VersionRow {
     archivedAt: row.archived_at?.getTime() ?? null,
     createdAt: row.created_at.getTime(),
   };
+}
+
+/** The manifests of all versions of a model as registered, the oldest first. */
+export async function listManifests(
+  database: Queryable,
+  model: string,
+): Promise<{ readonly version: number; readonly manifest: Manifest }[]> {
+  const { rows } = await database.query<{ version: number; manifest: Manifest }>(
+    'SELECT version, manifest FROM model_version WHERE model = $1 ORDER BY version',
+    [model],
+  );
+  return rows;
+}
+
+/** The manifest of a version as registered. Throws NOT_FOUND. */
+export async function readManifest(database: Queryable, model: string, version: number): Promise<Manifest> {
+  const { rows } = await database.query<{ manifest: unknown }>(
+    'SELECT manifest FROM model_version WHERE model = $1 AND version = $2',
+    [model, version],
+  );
+  if (!rows[0]) throw new HotloopError('NOT_FOUND', `model ${model} has no version ${version}`);
+  return manifestSchema.parse(rows[0].manifest);
+}
+
+/** The dataset that a version was trained on; null for one that was pushed, or is not there. */
+export async function datasetOfVersion(
+  database: Queryable,
+  model: string,
+  version: number,
+): Promise<string | null> {
+  const { rows } = await database.query<{ dataset_sha256: string | null }>(
+    'SELECT dataset_sha256 FROM model_version WHERE model = $1 AND version = $2',
+    [model, version],
+  );
+  return rows[0]?.dataset_sha256 ?? null;
 }
 
 /** Versions that were trained on one of these datasets. */

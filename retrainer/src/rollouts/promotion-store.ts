@@ -70,14 +70,6 @@ export async function unknownModel(database: Queryable, model: string): Promise<
   );
 }
 
-export async function hasVersion(pool: Queryable, model: string, version: number): Promise<boolean> {
-  const { rows } = await query(pool, 'SELECT 1 FROM model_version WHERE model = $1 AND version = $2', [
-    model,
-    version,
-  ]);
-  return rows.length > 0;
-}
-
 /** Requests every node to load a version. False if the model's generation has changed. */
 export async function setTarget(
   pool: Queryable,

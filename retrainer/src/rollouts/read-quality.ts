@@ -10,10 +10,10 @@ import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
 import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import type { LabelledExample } from '../datasets/join.ts';
 import { readLabels } from '../datasets/read-labels.ts';
+import { readManifest } from '../registry/version-store.ts';
 import { deviationOf } from './answer-quality.ts';
 import { type ComparisonSums, compareBeforeAfter, comparePairs, compareSplit } from './compare-quality.ts';
 import { knownAt, type PredictionRow, qualityOfRow, readPredictions } from './judged-answers.ts';
-import { readManifest } from './read-traffic.ts';
 import type { Rollout } from './rollout.ts';
 import { type SliceNames, sliceNames } from './slice-names.ts';
 

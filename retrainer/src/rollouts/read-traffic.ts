@@ -1,6 +1,4 @@
-import { type Manifest, manifestSchema } from '@hotloop/model/manifest/manifest.ts';
 import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/pool.ts';
-import { HotloopError } from '@hotloop/proto/errors.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
 import { firstNumber, type LoggedOutputs } from './logged-outputs.ts';
 import type { Rollout, TrafficFacts } from './rollout.ts';
@@ -72,14 +70,4 @@ async function readDrift(
     await scores(fromVersion, ['live'], since),
   ];
   return stabilityIndex(live, candidate);
-}
-
-/** The manifest of a version as registered. Throws NOT_FOUND. */
-export async function readManifest(database: Queryable, model: string, version: number): Promise<Manifest> {
-  const { rows } = await database.query<{ manifest: unknown }>(
-    'SELECT manifest FROM model_version WHERE model = $1 AND version = $2',
-    [model, version],
-  );
-  if (!rows[0]) throw new HotloopError('NOT_FOUND', `model ${model} has no version ${version}`);
-  return manifestSchema.parse(rows[0].manifest);
 }

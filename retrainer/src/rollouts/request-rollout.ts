@@ -4,11 +4,10 @@ import type { RolloutMode, RolloutSpec } from '@hotloop/model/manifest/rollout-s
 import type { Clock } from '@hotloop/platform/clock.ts';
 import type { Pool, PoolClient } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { findVersion } from '../registry/version-store.ts';
+import { findVersion, readManifest } from '../registry/version-store.ts';
 import { findRun } from '../runs/run-store.ts';
 import { gateTable } from './gate-table.ts';
 import { type ModelState, readModelState, readNodeReports, setTarget } from './promotion-store.ts';
-import { readManifest } from './read-traffic.ts';
 import type { Rollout, RolloutPlan } from './rollout.ts';
 import { DEFAULT_GUARDS } from './rollout-steps.ts';
 import {

@@ -289,6 +289,15 @@ export async function activeRollouts(client: Queryable, model: string): Promise<
   return rows.map(rolloutOf);
 }
 
+/** Whether a rollout that has not ended goes to or from a version. */
+export async function isInRollout(client: Queryable, model: string, version: number): Promise<boolean> {
+  const { rowCount } = await client.query(
+    'SELECT 1 FROM rollout WHERE model = $1 AND ended_at IS NULL AND $2 IN (version, from_version) LIMIT 1',
+    [model, version],
+  );
+  return rowCount === 1;
+}
+
 /** Ends the current driver's claim, inside the caller's transaction. */
 export async function fenceRollout(client: Queryable, rollout: Rollout): Promise<void> {
   await client.query('UPDATE rollout SET token = token + 1, lease_until = NULL WHERE rollout_id = $1', [

@@ -8,6 +8,7 @@ import {
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { GateVerdict } from '../improve/gate.ts';
 import { appendLedger } from '../ledger/ledger.ts';
+import { holdModel } from '../registry/version-store.ts';
 import type { RunChange, TrainingRun } from './run.ts';
 import { isEnded, isRunState, nextRunState, type RunEvent, type RunState } from './run-state.ts';
 
@@ -102,11 +103,12 @@ export async function listRuns(
  */
 export async function claimRun(pool: Pool, runId: string, leaseMs: number): Promise<RunClaim | null> {
   return inTransaction(pool, async (client) => {
+    const asked = await client.query<{ model: string }>('SELECT model FROM training_run WHERE run_id = $1', [
+      runId,
+    ]);
+    if (!asked.rows[0]) return null;
     // Claims of one model are serialised here, so that two runs of it are never active at the same time.
-    await client.query(
-      'SELECT 1 FROM model WHERE name = (SELECT model FROM training_run WHERE run_id = $1) FOR NO KEY UPDATE',
-      [runId],
-    );
+    await holdModel(client, asked.rows[0].model);
     const { rows } = await client.query<RunRow>(
       `SELECT * FROM training_run run WHERE run_id = $1 AND ended_at IS NULL
            AND (lease_until IS NULL OR lease_until < now())

@@ -4,26 +4,20 @@ import type { Log } from '@hotloop/platform/log.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { ModelRecord, RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
+import { newestCut } from '../datasets/dataset-store.ts';
 import { lossesOf } from '../monitoring/incidents/incident.ts';
 import { listIncidents } from '../monitoring/incidents/incident-store.ts';
+import { countNewLabels } from '../outcomes/outcome-store.ts';
+import { findVersion } from '../registry/version-store.ts';
 import { dueRun, explainTriggers, type TriggerFacts } from './due-run.ts';
 import { requestRun } from './request-run.ts';
 
-// Input: model, live version, maximum of outcomes to count. Output: one row of facts.
+// Input: model. Output: one row of facts.
 const FACTS = `
-  SELECT
-    EXISTS (SELECT 1 FROM training_run WHERE model = $1 AND kind = 'retrain' AND ended_at IS NULL) AS busy,
-    (SELECT count(*) FROM training_run WHERE model = $1 AND kind = 'retrain'
-       AND created_at > now() - interval '24 hours') AS runs_today,
-    seen.cut,
-    (SELECT count(*) FROM (
-       SELECT 1 FROM outcome WHERE model = $1 AND sequence > seen.cut AND kind = 'label' LIMIT $3) few) AS new_labels,
-    extract(epoch FROM coalesce(
-       (SELECT max(created_at) FROM training_run WHERE model = $1 AND kind = 'retrain'),
-       (SELECT created_at FROM model_version WHERE model = $1 AND version = $2),
-       now())) * 1000 AS last_ms
-  FROM (SELECT coalesce(max(dataset.cut), 0) AS cut FROM training_run
-        JOIN dataset ON dataset.sha256 = training_run.dataset_sha256 WHERE training_run.model = $1) seen`;
+  SELECT count(*) FILTER (WHERE ended_at IS NULL) > 0 AS busy,
+    count(*) FILTER (WHERE created_at > now() - interval '24 hours') AS runs_today,
+    extract(epoch FROM max(created_at)) * 1000 AS last_ms
+  FROM training_run WHERE model = $1 AND kind = 'retrain'`;
 
 /** New labels are counted up to this multiple of the trigger's number. */
 const MAX_SHARES = 100;
@@ -31,19 +25,20 @@ const MAX_SHARES = 100;
 interface FactsRow {
   readonly busy: boolean;
   readonly runs_today: string;
-  readonly cut: string;
-  readonly new_labels: string;
-  readonly last_ms: string;
+  /** Null before the first run. */
+  readonly last_ms: string | null;
 }
 
 async function readFacts(pool: Pool, model: string, live: number, labels: number): Promise<TriggerFacts> {
-  const { rows } = await pool.query<FactsRow>(FACTS, [model, live, Math.max(1, labels * MAX_SHARES)]);
+  const { rows } = await pool.query<FactsRow>(FACTS, [model]);
   const row = rows[0]!;
+  const cut = await newestCut(pool, model);
+  const newLabels = await countNewLabels(pool, model, cut, Math.max(1, labels * MAX_SHARES));
+  const lastAt =
+    row.last_ms === null ? (await findVersion(pool, model, live)).createdAt : Math.round(Number(row.last_ms));
   return {
     busy: row.busy,
-    cut: Number(row.cut),
-    newLabels: Number(row.new_labels),
-    lastAt: Math.round(Number(row.last_ms)),
+    ...{ cut, newLabels, lastAt },
     runsToday: Number(row.runs_today),
     ...lossesOf(await listIncidents(pool, { model, open: true, limit: 1_000 })),
   };

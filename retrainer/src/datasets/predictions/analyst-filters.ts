@@ -4,6 +4,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { shadowIdOf } from '@hotloop/proto/shadow-id.ts';
 import { type SketchedFeature, sketchLayout } from '../../monitoring/sketches/feature-sketch.ts';
 import { readBaseline } from '../../monitoring/sketches/sketch-store.ts';
+import { listVersions } from '../../registry/version-store.ts';
 import { type LoggedOutputs, loggedNumbers } from '../../rollouts/logged-outputs.ts';
 
 const BATCH = 2_000;
@@ -21,10 +22,7 @@ export async function disagreeing(
   rows: readonly Answered[],
   least: number,
 ): Promise<ReadonlySet<string>> {
-  const { rows: versions } = await pool.query<{ version: number }>(
-    'SELECT version FROM model_version WHERE model = $1',
-    [model],
-  );
+  const versions = await listVersions(pool, model);
   const found = new Set<string>();
   for (let from = 0; from < rows.length; from += BATCH) {
     const copies = new Map<string, Answered>();

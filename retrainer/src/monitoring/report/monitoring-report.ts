@@ -4,6 +4,7 @@ import { type RefusedCalls, readRefusedCalls } from '@hotloop/platform/postgres/
 import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { DAY_MS } from '@hotloop/proto/time-units.ts';
+import { listVersions } from '../../registry/version-store.ts';
 import { QUEUE_US, ROW, RUN_US, SCORE } from '../collect.ts';
 import { baselineFor, evaluateDay, evaluateRecent, RECENT_MS } from '../evaluate-model.ts';
 import type { Incident } from '../incidents/incident.ts';
@@ -206,11 +207,8 @@ function latencyOf(sketch: FeatureSketch | undefined): LatencyReport | null {
 }
 
 async function versionDays(pool: Pool, model: string): Promise<{ version: number; at: number }[]> {
-  const { rows } = await pool.query<{ version: number; ms: string }>(
-    'SELECT version, extract(epoch FROM created_at) * 1000 AS ms FROM model_version WHERE model = $1 ORDER BY version',
-    [model],
-  );
-  return rows.map(({ version, ms }) => ({ version, at: Number(ms) }));
+  const versions = await listVersions(pool, model);
+  return versions.map(({ version, createdAt }) => ({ version, at: createdAt })).reverse();
 }
 
 /** Parses `7d` (seven days ago) or a date to milliseconds since 1970. Throws INVALID_ARGUMENT for anything else. */
