@@ -69,7 +69,7 @@ describe('Apache Kafka 4', () => {
     expect(offsets?.filter((offset) => offset > 0)).toEqual([4]);
   });
 
-  it("carries the project's own events: in order, the malformed one a dead letter, none twice after a restart", async (context) => {
+  it("delivers the project's events in order, malformed ones as dead letters, none twice after a restart", async (context) => {
     needsKafka(context);
     const topic = uniqueName('events');
     const groupId = uniqueName('readers');

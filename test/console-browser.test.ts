@@ -92,7 +92,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await page.getByRole('heading', { name: 'Overview' }).waitFor();
   });
 
-  it('shows every model with its traffic, and follows to its loop', async () => {
+  it('shows every model with its traffic, and links to its loop', async () => {
     await shown('v2 live');
     await picture('overview');
     await page.getByRole('article').getByRole('link', { name: CONSOLE_MODEL }).click();
@@ -104,7 +104,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await picture('model');
   });
 
-  it('rolls back with a reason, and an open page shows it by itself', async () => {
+  it('rolls back with a reason, and an open page is updated', async () => {
     const other = await page.context().newPage();
     await other.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
     await other.getByText('Version 2 is live').waitFor();
@@ -165,7 +165,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await shown('the weekend has other customers');
   });
 
-  it('leads from an ONNX file to a first prediction', async () => {
+  it('guides from an ONNX file to a first prediction', async () => {
     await page.goto(`${stand.url}/new`);
     await page.locator('input[type=file]').setInputFiles({
       name: 'doubler.onnx',
@@ -182,7 +182,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await page.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
   });
 
-  it('schedules batches, runs one at once and no second one beside it, and pauses', async () => {
+  it('schedules batches, runs one at once but not two concurrently, and pauses', async () => {
     await page.getByRole('link', { name: 'Batch' }).click();
     await shown('Nothing is scheduled');
     await page.getByRole('button', { name: 'New schedule' }).click();

@@ -60,7 +60,7 @@ async function outputs(yaml: string, onnx: Uint8Array, input: FeatureInput): Pro
 }
 
 describe('nets with several inputs', () => {
-  it('serve a wide-and-deep net: numbers beside ids that feed an embedding', async () => {
+  it('serve a wide-and-deep net: numbers, and ids that feed an embedding', async () => {
     const graph = new GraphBuilder();
     const wide = graph.input('wide', 'float32', ['N', 2]);
     const id = graph.input('shop_id', 'int64', ['N', 1]);

@@ -56,7 +56,7 @@ it('fetches an alias or a version of the registry of MLflow, with its model.yaml
   expect(isMlflowReference('models/churn')).toBe(false);
 });
 
-it('says what is wrong: no such alias, no such form, artifacts elsewhere, no server', async () => {
+it('reports an unknown alias, an unknown format, artifacts elsewhere and an absent server', async () => {
   await using mlflow = await startMlflow('s3://key:secret@bucket/x');
   await expect(fetchMlflowModel('models:/churn@none', mlflow.server)).rejects.toThrow(/alias x not found/);
   await expect(fetchMlflowModel('models:/churn', mlflow.server)).rejects.toThrow(/NAME@ALIAS/);

@@ -124,7 +124,7 @@ const runs = (last: object) => ({
 });
 
 describe('hotloop predict', () => {
-  it('shows a ranking with what was missing', async () => {
+  it('shows a ranking with the missing features', async () => {
     const files = { 'shelf.json': '[{"id":"p1","price":3},{"id":"p2"}]' };
     const { code, out, err } = await run(['predict', 'shop', '-u', 'u1', '-c', 'shelf.json', '--features'], {
       answer: ranking,
@@ -147,7 +147,7 @@ describe('hotloop predict', () => {
     `);
   });
 
-  it('prints one line of JSON when asked to, wherever the flag stands', async () => {
+  it('prints one line of JSON with --json, at any position', async () => {
     for (const args of [
       ['--json', 'predict', 'shop'],
       ['predict', 'shop', '--json'],
@@ -176,7 +176,7 @@ describe('hotloop predict', () => {
       expect(JSON.parse(told.out)).toMatchObject({ error: { exitCode: 2, code: 'USAGE' } });
     });
 
-  it('tells what the service refused, for a person and for a program', async () => {
+  it('reports an error of the service, as text and as JSON', async () => {
     const answer: FakeOptions['answer'] = () => ({
       failure: {
         code: 3,
@@ -193,7 +193,7 @@ describe('hotloop predict', () => {
     expect(JSON.parse(out).error).toMatchObject({ exitCode: 4, code: 'INVALID_ARGUMENT' });
   });
 
-  it('says what to do when nothing answers', async () => {
+  it('names the remedy when no service answers', async () => {
     const door = await startFakeFrontDoor();
     door.kill();
     const { code, err } = await run(['--address', door.address, '--timeout', '300', 'predict', 'm']);
@@ -235,7 +235,7 @@ describe('hotloop model', () => {
     `);
   });
 
-  it('pushes a description alone, and says that it begins untrained', async () => {
+  it('pushes model.yaml without a file, and says that it starts untrained', async () => {
     const files = { 'churn/model.yaml': 'name: churn' };
     const { code, err } = await run(['model', 'push', 'churn'], { others: registry, files });
     expect(code).toBe(0);
@@ -288,7 +288,7 @@ describe('hotloop retrain and trace', () => {
     expect(err).toContain('the run was refused: auc 0.70 is below 0.79');
   });
 
-  it('tells the story of a prediction', async () => {
+  it('shows the history of a prediction', async () => {
     const others = runs({ state: 'succeeded' });
     expect((await run(['trace', PREDICTION_ID], { others })).out).toMatchInlineSnapshot(`
       "prediction 01a1fdb4-7e16-7634-8489-45d21f65836e

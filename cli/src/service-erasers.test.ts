@@ -65,7 +65,7 @@ async function fillTables({ pool }: Stores, ids: readonly string[], sink: string
 }
 
 describe('an entity that is forgotten', () => {
-  it('is nowhere afterwards, and others stay', async () => {
+  it('is erased everywhere, and other entities stay', async () => {
     await using stores = await openStores();
     const place = await mkdtemp(join(tmpdir(), 'hotloop-forget-'));
     await using _removed = { [Symbol.asyncDispose]: () => rm(place, { recursive: true, force: true }) };

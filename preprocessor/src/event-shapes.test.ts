@@ -13,7 +13,7 @@ const summary = (tally: ShapeTally) =>
       `${field} ${kind} ${messages} from ${firstOffset}`.trim(),
     );
 
-it('counts the types of fields, and knows where each first came', () => {
+it('counts the types of fields, with the first offset of each', () => {
   const tally = new ShapeTally([]);
   tally.add([seen(10, { price: 5, user: 'a' }), seen(11, { price: 6, user: 'b' })], NOW);
   tally.add([seen(12, { price: '6.00', user: 'b' }), seen(13, { user: 'b', tags: ['x'] })], NOW);
@@ -29,7 +29,7 @@ it('counts the types of fields, and knows where each first came', () => {
   expect(tally.take()).toEqual([]);
 });
 
-it('counts the magnitudes of numbers, and how many messages came before the first of a kind', () => {
+it('counts the magnitudes of numbers, and the messages before the first of each', () => {
   const tally = new ShapeTally([]);
   tally.add(
     [5, 0, 5_000, -0.02, Number.NaN].map((price, at) => seen(at, { price })),

@@ -54,7 +54,7 @@ it.each([
   [0.2, 1000],
   [20, 50],
 ])(
-  'at three times the capacity, %d per ms in %d ms, nearly all admitted predictions are in time',
+  'answers nearly all admitted predictions in time at three times the capacity, %d per ms in %d ms',
   (perMs, timeoutMs) => {
     for (let seed = 1; seed <= 2; seed++) {
       const gate = new ModelGate(0);
@@ -69,7 +69,7 @@ it.each([
   },
 );
 
-it('rejects nothing of a load that can be served, nor of a short burst', () => {
+it('rejects nothing below capacity, nor during a short burst', () => {
   const gate = new ModelGate(0);
   const steady = { seed: 4, perMs: 2, timeoutMs: 500, fromMs: 0, toMs: 20_000 };
   expect(simulate(gate, steady, () => 1).refused).toBe(0);
@@ -79,7 +79,7 @@ it('rejects nothing of a load that can be served, nor of a short burst', () => {
   }
 });
 
-it('admits all again a second after the overload, and admits a caller with a long timeout before one with a short one', () => {
+it('admits everything a second after the overload, and long timeouts before short ones', () => {
   const gate = new ModelGate(0);
   const over = { seed: 5, perMs: 1, timeoutMs: 500, fromMs: 0, toMs: 5000 };
   expect(simulate(gate, over, () => 3).refused).toBeGreaterThan(5000);
@@ -89,7 +89,7 @@ it('admits all again a second after the overload, and admits a caller with a lon
   expect(gate.retryAfter(100, 7000)).toBeUndefined();
 });
 
-it('rejects nothing while a model stands still and just after: what waits is answered when it is back', () => {
+it('rejects nothing during and after a short pause of a model: waiting calls are answered', () => {
   const gate = new ModelGate(0);
   for (let index = 0; index < 300; index++) gate.enter();
   gate.late(1000);

@@ -91,7 +91,7 @@ describe('any request', () => {
     expect(Math.min(answered, refused)).toBeGreaterThan(50);
   });
 
-  it('would be seen to fail where a caller is blamed for what is ours', async () => {
+  it('fails the check if a caller is blamed for an internal error', async () => {
     const { predictor, inference } = openPredictor();
     inference.infer = () => Promise.reject(new TypeError('a bug'));
     await expect(refusal(predictor.predict(asked(), call()))).rejects.toThrow('a bug');

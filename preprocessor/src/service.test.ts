@@ -258,7 +258,7 @@ describe('PredictionService over gRPC', () => {
     await expect.poll(() => ask({}).then(({ model }) => model, String), { timeout: 20_000 }).toBe('plain');
   });
 
-  it('says when to try again where it refuses because of others, by call and on a stream', async () => {
+  it('says when to retry after a refusal caused by other load, for calls and streams', async () => {
     await using opened = await open({ limits: { maxInFlight: 0, maxCellsInFlight: 1 } });
     await opened.framed.ready(5000);
     const told = { code: 'RESOURCE_EXHAUSTED', reason: 'too_many_in_flight', retryAfterMs: 100 };
@@ -314,7 +314,7 @@ describe('PredictionService over gRPC', () => {
     expect(error.message).not.toMatch(/127\.0\.0\.1|\d{4,5}/);
   });
 
-  it('asks for an API key where keys are configured, and writes its subject into the log item', async () => {
+  it('requires an API key if keys are configured, and logs its subject', async () => {
     const apiKeys = 'a-key-of-enough-length:web-shop:predict,another-key-long-enough:ops:operate';
     await using anonymous = await open({ apiKeys });
     expect((await refusal(anonymous.predict(plain(1)))).code).toBe('UNAUTHENTICATED');

@@ -48,7 +48,7 @@ async function environment(
 }
 
 describe('the retrainer process', () => {
-  it('serves, and ends at SIGTERM without a word of trouble', async () => {
+  it('serves, and ends on SIGTERM without an error', async () => {
     await using stack = new AsyncDisposableStack();
     const { child, printed } = startMain(await environment(stack, 'queue'));
     stack.defer(() => void child.kill('SIGKILL'));
@@ -71,7 +71,7 @@ describe('the retrainer process', () => {
     expect(printed()).toMatch(/^retrainer: .*allkeys-lru.*noeviction.*\n$/);
   });
 
-  it('names what is missing, in one line', async () => {
+  it('names the missing setting, in one line', async () => {
     const { child, printed } = startMain({ HOTLOOP_STOER: 'x' });
     expect(await once(child, 'exit')).toEqual([1, null]);
     expect(printed()).toMatch(/^retrainer: cannot start: .*HOTLOOP_STOER.*HOTLOOP_STORE.*DATABASE_URL.*\n$/);

@@ -18,7 +18,7 @@ const MANIFEST = manifestText(
 );
 
 describe('the retrainer', () => {
-  it('closes the loop: push, promote, outcomes, training, gate, the next version live, its story and ledger', async () => {
+  it('closes the loop: push, promote, outcomes, training, gate, next version live, trace and ledger', async () => {
     await using stores = await openStores();
     await using started = await startTestRetrainer(stores);
     await using _node = obedientNode(stores.pool);

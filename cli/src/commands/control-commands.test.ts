@@ -23,7 +23,7 @@ class Captured extends Writable {
   }
 }
 
-it('takes versions through the registry, rollouts and the ledger from the command line', async () => {
+it('manages versions, rollouts and the ledger from the command line', async () => {
   await using stores = await openStores();
   for (const seed of [1, 2, 3]) await push(stores, manifestText('churn'), linearModel(seed));
   await using _node = obedientNode(stores.pool);

@@ -25,7 +25,7 @@ it('shows which features matter, and what a model without the others is worth', 
   expect(JSON.parse(json.out)).toEqual(SELECTION);
 });
 
-it('says why nothing was trained, and refuses a number of shuffles that says nothing', async () => {
+it('says why nothing was trained, and refuses too small a number of shuffles', async () => {
   const note = 'every feature matters';
   const ranked = { ...SELECTION, retrained: null, note };
   const ran = await runAgainst(['features', 'select', 'churn', '--no-retrain'], {}, ranked);
@@ -39,7 +39,7 @@ it('says why nothing was trained, and refuses a number of shuffles that says not
   }
 });
 
-it('fills the history with the events of a model, and passes on what the front door refuses', async () => {
+it('fills the history with the events of a model, and reports what the front door refuses', async () => {
   const answer = { types: ['buy', 'view'], events: 1200, seconds: 1.25 };
   const ran = await runAgainst(
     ['features', 'backfill', 'a/b', '--since', '2026-01-15T00:00:00Z'],

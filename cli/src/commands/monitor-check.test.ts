@@ -88,7 +88,7 @@ it('passes where nothing changed, also from CSV to Parquet', async () => {
   expect(same.code).toBe(0);
 });
 
-it('fails on drift with the exit code 1, and says in what', async () => {
+it('fails on drift with exit code 1, and names the columns', async () => {
   const unit = await check(
     '--reference',
     file('before.csv'),
@@ -115,7 +115,7 @@ it('fails on drift with the exit code 1, and says in what', async () => {
   expect(allowed.code).toBe(0);
 });
 
-it('tells a lost column, and says what is too small to judge', async () => {
+it('reports a missing column, and what is too small to judge', async () => {
   const fewer = await check('--reference', file('before.csv'), '--current', file('fewer.csv'));
   expect(fewer.code).toBe(1);
   expect(fewer.out).toContain('critical schema: the column flag is gone');

@@ -21,14 +21,14 @@ describe('the example of films', () => {
     expect(() => readRatings('userId,movieId,rating,timestamp\nu,1,x,1\n')).toThrow('rating 1 lacks');
   });
 
-  it('measures rankings as the literature does', () => {
+  it('measures rankings with the usual definitions', () => {
     const wanted = new Set(['a', 'c']);
     expect(precisionAtTen(['a', 'b', 'c'], wanted)).toBeCloseTo(0.2);
     expect(ndcgAtTen(['a', 'b', 'c'], wanted)).toBeCloseTo((1 + 1 / 2) / (1 + 1 / Math.log2(3)));
     expect(ndcgAtTen(['a', 'c'], wanted)).toBe(1);
   });
 
-  it('gives a gain its interval, which holds 0 when there is none', () => {
+  it('gives a gain its interval, which contains 0 if there is none', () => {
     const none = bootstrap(Array.from({ length: 200 }, (_, index) => (index % 2 === 0 ? 1 : -1)));
     expect(none.low).toBeLessThan(0);
     expect(none.high).toBeGreaterThan(0);

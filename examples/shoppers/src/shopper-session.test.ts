@@ -12,7 +12,7 @@ const line = (month: string, revenue: string, administrative = '0') =>
   `${administrative},0,0,0,1,12.5,0.2,0.2,0,0,${month},1,1,1,1,New_Visitor,FALSE,${revenue}`;
 
 describe('readSessions', () => {
-  it('reads sessions in the order of the year, without the month among what a model may know', () => {
+  it('reads sessions in the order of the year, without the month as a feature', () => {
     const sessions = readSessions(
       [HEADER, line('Nov', 'TRUE'), line('Feb', 'FALSE'), line('Mar', 'FALSE')].join('\n'),
     );

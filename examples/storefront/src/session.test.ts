@@ -15,7 +15,7 @@ describe('the storefront', () => {
     expect(pastViews(world, world.visitors[0]!)).toEqual(pastViews(again, again.visitors[0]!));
   });
 
-  it('never judges on sessions that were served or learnt from', () => {
+  it('never evaluates on sessions that were served or trained on', () => {
     const shelves = (purpose: 'past' | 'served' | 'judged') =>
       Array.from({ length: 50 }, (_, index) =>
         sessionAt(world, purpose, index, 'summer')
@@ -26,7 +26,7 @@ describe('the storefront', () => {
     expect(shelves('judged').filter((shelf) => seen.has(shelf))).toEqual([]);
   });
 
-  it('shows each visitor a shelf of different products, and lets everybody have a turn before anybody returns', () => {
+  it('shows each visitor different products, and every visitor once before one returns', () => {
     const sessions = world.visitors.map((_, index) => sessionAt(world, 'served', index, 'winter'));
     for (const { shelf } of sessions) expect(new Set(shelf).size).toBe(SHELF);
     expect(new Set(sessions.map(({ visitor }) => visitor.id)).size).toBe(world.visitors.length);

@@ -96,7 +96,7 @@ describe('feature plan', () => {
     expect(statusAndValue([])).toEqual([0, 0]);
   });
 
-  it('marks what it computed without the history as degraded, and refuses where nothing stands for it', () => {
+  it('marks features computed without the history as degraded, and refuses one without a default', () => {
     const features = [
       { name: 'views', from: 'history.user.view.count', missing: 3 },
       { name: 'price', from: 'request.price' },

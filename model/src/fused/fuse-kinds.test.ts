@@ -134,7 +134,7 @@ describe('a fused file handles in the same way as the plan', () => {
     expect(await compare(manifest, networkOf(manifest), 40)).toBeGreaterThan(0.3);
   });
 
-  it('hashed words of texts, whatever their letters', async () => {
+  it('hashed words of texts in any script', async () => {
     const text = (settings: object) => [
       { text: { buckets: 64, ngrams: [1, 2], norm: 'l2', lowercase: true, ...settings } },
     ];
@@ -178,7 +178,7 @@ describe('a fused file handles in the same way as the plan', () => {
     expect(await compare(manifest, networkOf(manifest), 65, rows)).toBe(1);
   });
 
-  it('hours, weekdays and months in UTC, of texts and of milliseconds, and what is no moment', async () => {
+  it('hours, weekdays and months in UTC, from texts and milliseconds, and invalid times', async () => {
     const time = (part: 'hour' | 'weekday' | 'month', as: 'number' | 'cyclic' = 'number') => ({
       time: { part, as, zone: 'Etc/UTC' },
     });
@@ -345,7 +345,7 @@ describe('a network of an old operator set', () => {
     expect(await compare(manifest, onnx, 80)).toBe(1);
   });
 
-  it('is refused, with the operator, where nothing rewrites it', async () => {
+  it('is refused, naming the operator, if it cannot be rewritten', async () => {
     const manifest = manifestOf({ features: [{ name: 'x', from: 'request.x' }] });
     const graph = new GraphBuilder();
     graph.input('input', 'float32', ['N', 1]);

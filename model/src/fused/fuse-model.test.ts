@@ -76,7 +76,7 @@ describe('a fused file', () => {
     expect(() => inspectModel(fused.onnx, { domains: ['ai.onnx.ml'] })).not.toThrow();
   });
 
-  it('answers the same where texts are handed over once each, and says which of them count', async () => {
+  it('gives the same answers when each distinct text is passed once, and lists the texts it distinguishes', async () => {
     const manifest = manifestOf(SHOP);
     const onnx = networkOf(manifest);
     const fused = fuseModel(manifest, onnx, ORIGIN, { distinctTexts: true });
@@ -149,7 +149,7 @@ describe('a fused file', () => {
     expect(fuseModel(manifest, networkOf(manifest), ORIGIN).runtimeOperators).toEqual(['MurmurHash3']);
   });
 
-  it('takes ready columns where a transform has no operators', () => {
+  it('accepts computed columns if a transform has no operators', () => {
     const manifest = manifestOf({
       features: [
         {

@@ -54,7 +54,7 @@ describe(`performance of several classes, seed ${seed}`, () => {
     );
   });
 
-  it('is estimated before the labels come, of a model that is too sure of itself as well', () => {
+  it('is estimated before labels arrive, also for an overconfident model', () => {
     const random = new SeededRandom(seed);
     const past = drawn(4_000, random, 2);
     const now = drawn(4_000, random, 2);
@@ -72,7 +72,7 @@ describe(`performance of several classes, seed ${seed}`, () => {
     }
   });
 
-  it('has intervals that hold the expected value in about 95 of 100 draws', () => {
+  it('has intervals that contain the expected value in about 95 of 100 draws', () => {
     const random = new SeededRandom(seed);
     for (const metric of METRICS) {
       const draws = Array.from({ length: 80 }, () => drawn(250, random, 1));
@@ -83,7 +83,7 @@ describe(`performance of several classes, seed ${seed}`, () => {
     }
   });
 
-  it('has probabilities that sum to 1 whatever the curves and rows', () => {
+  it('has probabilities that sum to 1 for any curves and rows', () => {
     const probability = fc.double({ min: 0, max: 1, noNaN: true });
     fc.assert(
       fc.property(

@@ -144,7 +144,7 @@ describe('performance without labels', () => {
     expect(plattProbability(platt, 0.7)).toBeCloseTo(0.7, 1);
   });
 
-  it('calibrates scores that say far too much, where a full step of Newton runs away', () => {
+  it('calibrates very overconfident scores, for which a full Newton step diverges', () => {
     // Scores near 0 and 1 that are right four times in five.
     const sure = labels.map((label, at) => ((at % 5 === 0) === (label === 1) ? 1e-5 : 1 - 1e-5));
     const platt = fitPlatt(sure, labels);
@@ -163,7 +163,7 @@ describe('performance without labels', () => {
     expect(model.weights[0]! / model.deviations[0]!).toBeCloseTo(2, 0);
   });
 
-  it('does not take the rounded mean of a constant column for a spread', () => {
+  it("does not report rounding of a constant column's mean as variance", () => {
     const rows = Array.from({ length: 330 }, (_v, row) => [row % 3 === 0 ? 1 : 0, 1 / 3]);
     const model = fitLogistic(
       rows.flat(),

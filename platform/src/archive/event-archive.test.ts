@@ -63,7 +63,7 @@ describe('the archive of events', () => {
     expect((await opened.read(0, undefined, ['buy'])).map(({ key }) => key)).toEqual(['d']);
   });
 
-  it('returns an event once that was added twice; adding the same file again changes nothing', async () => {
+  it('returns an event that was added twice only once; adding the same file again changes nothing', async () => {
     await using opened = await open();
     await opened.add('s1.jsonl', [event('a', 1), event('b', 2)]);
     await opened.add('s1.jsonl', [event('a', 1), event('b', 2)]);

@@ -92,7 +92,7 @@ describe('authorization', () => {
     );
   });
 
-  it('asks nothing where the table says public', () => {
+  it('requires no key for a method that the table declares public', () => {
     expect(
       authorize(AUTHORIZATION, '/grpc.health.v1.Health/Check', authenticator, headers({})).roles.size,
     ).toBe(0);

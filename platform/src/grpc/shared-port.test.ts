@@ -41,7 +41,7 @@ async function whoAnswers(address: string): Promise<string> {
   }
 }
 
-it('a port is shared by servers that say so, and left to the others by one that drains', async () => {
+it('a port is shared by servers with that option, and released by one that drains', async () => {
   await using first = await start('first', { sharePort: true });
   const { address } = first;
   await using _second = await start('second', { sharePort: true, address });

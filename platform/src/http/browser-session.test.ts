@@ -19,7 +19,7 @@ const ROUTES: RouteModule = (app) => {
 };
 
 describe('sealed sessions', () => {
-  it('survive the server that sealed them where its successor has the same secret', () => {
+  it('remain valid after a restart with the same secret', () => {
     const cookie = browserSessions('s'.repeat(32)).seal('key');
     expect(browserSessions('s'.repeat(32)).open(cookie)).toBe('key');
     expect(browserSessions(undefined).open(cookie)).toBeUndefined();

@@ -60,7 +60,7 @@ async function startIssuer() {
   };
 }
 
-it('logs a user in at an issuer, with a role that reads and does not write', async () => {
+it('logs a user in at an issuer, with a read-only role', async () => {
   await using issuer = await startIssuer();
   await using metrics = openMetrics('test');
   const tokens = createJwtVerifier({

@@ -32,7 +32,7 @@ describe('lines of a stream', () => {
     );
   });
 
-  it('are refused where one is too long, by its number', async () => {
+  it('are refused if one is too long, with its number', async () => {
     await expect(linesOf(`ok\n${'x'.repeat(101)}\n`)).rejects.toThrow('line 2 has more than 100 bytes');
     await expect(linesOf(`ok\n${'x'.repeat(101)}`, 200)).rejects.toThrow('line 2');
   });

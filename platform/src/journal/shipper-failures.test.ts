@@ -39,7 +39,7 @@ describe.each([
     expect(await stand.count()).toBe(50);
   });
 
-  it('goes on where it stopped: nothing is shipped twice or left out by a restart', async () => {
+  it('continues at its position: a restart ships nothing twice and omits nothing', async () => {
     let written = 0;
     for (let opening = 0; opening < 3; opening++) {
       await using journal = stand.open('one', 4_000);
@@ -176,7 +176,7 @@ describe.each([
     });
   });
 
-  it('forgets a flush once it is over: later rows are gathered again', async () => {
+  it('gathers rows again after a flush has ended', async () => {
     await using journal = stand.open();
     await using shipper = start(journal, { ...QUICK, gatherMs: 3_600_000 });
     await shipper.flush(10_000);

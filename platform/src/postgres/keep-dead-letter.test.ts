@@ -26,7 +26,7 @@ async function open() {
 }
 
 describe('storing a dead letter', () => {
-  it('keeps it byte for byte, with where it stood and what was wrong with it, once', async () => {
+  it('stores it byte for byte with its position and its error, once', async () => {
     await using opened = await open();
     const keepDeadLetter = postgresDeadLetters(opened.pool, 'history');
     for (let index = 0; index < 2; index++) await keepDeadLetter(message(), problem);

@@ -60,7 +60,7 @@ describe('migrations since the last release', () => {
     expect(unsafe(`-- why\nSELECT 1; ${sql};`, releasedTables)).toHaveLength(1);
   });
 
-  it('may add columns and make other tables as they like', () => {
+  it('may add columns and create other tables', () => {
     const sql = "ALTER TABLE model ADD COLUMN note text NOT NULL DEFAULT ''; DROP TABLE rollout_event;";
     expect(unsafe(sql, releasedTables)).toEqual([]);
   });

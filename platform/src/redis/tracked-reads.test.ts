@@ -38,8 +38,8 @@ async function open(maxBytes = 1_000_000) {
   };
 }
 
-describe('reads that are kept while Redis tells of changes', () => {
-  it('ask Redis once, and again when somebody else has changed, deleted, or emptied something', async () => {
+describe('reads that are cached while Redis reports changes', () => {
+  it('ask Redis once, and again after another client changed, deleted or flushed keys', async () => {
     await using opened = await open();
     const { kept, others } = opened;
     await others.set('a', '1');
@@ -55,7 +55,7 @@ describe('reads that are kept while Redis tells of changes', () => {
     expect(kept.isTracking).toBe(true);
   });
 
-  it('see what this process has written itself at once', async () => {
+  it('see writes of this process at once', async () => {
     await using opened = await open();
     for (let turn = 0; turn < 50; turn++) {
       // A read on its way while the value changes is not kept either.
@@ -68,7 +68,7 @@ describe('reads that are kept while Redis tells of changes', () => {
     }
   });
 
-  it('hold no more than they may', async () => {
+  it('keep at most the configured bytes', async () => {
     await using opened = await open(10_000);
     const keys = Array.from({ length: 100 }, (_, index) => `k${index}`);
     for (const key of keys) await opened.others.set(key, 'x'.repeat(800));
@@ -80,7 +80,7 @@ describe('reads that are kept while Redis tells of changes', () => {
     expect(opened.asked()).toBe(3);
   });
 
-  it('go to Redis when nothing was heard for long, and keep nothing over a lost connection', async () => {
+  it('ask Redis after a long silence, and cache nothing across a lost connection', async () => {
     await using opened = await open();
     const { kept, changes, others } = opened;
     await others.set('a', '1');
@@ -98,7 +98,7 @@ describe('reads that are kept while Redis tells of changes', () => {
     await expect.poll(() => kept.get(['a'])).toEqual(['3']);
   });
 
-  it('keep nothing while the connection that hears of changes is to another server', async () => {
+  it('cache nothing while the connection for invalidations is to another server', async () => {
     await using stack = new AsyncDisposableStack();
     const connect = async (role: 'cache' | 'queue', hearsChanges = false) => {
       const { url } = stack.use(await createTestRedis(role));

@@ -49,7 +49,7 @@ it('omits a gauge that fails, and shows the rest in both formats', async () => {
   expect(open.text).toMatch(/d_bytes{n="one"} 5\n# EOF\n$/);
 });
 
-it('says nothing but what a scraper can read, also with units of the library', async () => {
+it('prints only valid exposition text, also for units of the library', async () => {
   await using metrics = openMetrics('test');
   metrics.meter.createGauge('lag', { unit: '{message}' }).record(4);
   metrics.tallies.counter({ name: 'e', description: 'E', unit: '1', labels: [] }).add(1);

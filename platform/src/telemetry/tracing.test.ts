@@ -159,7 +159,7 @@ describe('tracing', () => {
     tracing.span('predict', { predictionId, sampled: true, root: true }).end();
   });
 
-  it('decides alike in every service, for the configured share of predictions', async () => {
+  it('makes the same decision in every service, for the configured share of predictions', async () => {
     const receiver = 'http://127.0.0.1:1';
     await using one = startTracing({ service: 'a', endpoint: receiver, sampleRatio: 0.25 });
     await using two = startTracing({ service: 'b', endpoint: receiver, sampleRatio: 0.25 });

@@ -81,7 +81,7 @@ function nameShownBy(address: string): Promise<string> {
 }
 
 describe('gRPC over mutual TLS', () => {
-  it('answers callers with a certificate of the CA, and nobody else', async () => {
+  it('answers only callers with a certificate of the CA', async () => {
     using one = await open('one');
     using two = await open('two');
     using stranger = await open('stranger', 'ca');

@@ -106,7 +106,7 @@ describe('pictures', () => {
       });
   });
 
-  it('that are absent are zeros where the model says so, and are refused otherwise', async () => {
+  it('that are absent become zeros if the model declares it, and are refused otherwise', async () => {
     const decoder = createImageDecoder();
     const optional = planOf({ width: 2, height: 1 }, 0);
     const { tensors, statuses } = optional.run(await decoder.decode(optional, inputOf()), [], 0);

@@ -74,7 +74,7 @@ describe('a batch', () => {
     ]);
   });
 
-  it('answers texts and moments by whole columns, a column of timestamps as its texts', async () => {
+  it('answers columns of texts and times, and a column of timestamps as its texts', async () => {
     const { stores, dependencies } = stand;
     const folder = await stand.newFolder();
     const manifest = `name: letters
@@ -119,7 +119,7 @@ features:
     expect(new Set(answers[0]?.match(/"score":[^,]*/g)).size).toBe(40);
   });
 
-  it('replays the requests of a topic into another one, in their order for each key, and never twice into the same', async () => {
+  it('replays the requests of a topic into another, in order for each key, and never twice into the same', async () => {
     const { stores, dependencies, kafka } = stand;
     const name = uniqueName('replay');
     await using producer = await openProducer(kafka);
@@ -182,7 +182,7 @@ features:
     await expect(wrong).rejects.toThrow(/from=TIME/);
   });
 
-  it('sends to a topic only the rows that a worker before it did not', async () => {
+  it('sends to a topic only the rows that an earlier worker did not send', async () => {
     const { kafka } = stand;
     const topic = uniqueName('resumed');
     const runId = randomUUID();
@@ -210,7 +210,7 @@ features:
     expect(places.map(Number).sort((a, b) => a - b)).toEqual(Array.from({ length: 2500 }, (_, row) => row));
   });
 
-  it('says what does not fit before the first row, and never overwrites unless asked', async () => {
+  it('reports what does not fit before the first row, and overwrites only if asked', async () => {
     const { stores, dependencies } = stand;
     const folder = await stand.newFolder();
     await using _worker = await stand.startWorker();
@@ -242,7 +242,7 @@ features:
     ]);
   });
 
-  it('uses no file outside the folder of its machine, also not by a link', async () => {
+  it("uses no file outside the machine's folder, not even through a link", async () => {
     const { stores, dependencies } = stand;
     const folder = await stand.newFolder();
     const inside = join(folder, 'inside');
@@ -312,7 +312,7 @@ features:
     expect(await rows()).toBe(297);
   });
 
-  it('fails when its source changes, and hands a part whose worker was lost to another', async () => {
+  it('fails when its source changes, and gives a part of a lost worker to another', async () => {
     const { stores, dependencies } = stand;
     const folder = await stand.newFolder();
     const first = join(folder, 'first.csv');
@@ -358,7 +358,7 @@ features:
 describe('a schedule', () => {
   const spec = scheduleSchema.parse({ model: 'churn', source: 'in.csv', sink: 'out/{date}', every: '1h' });
 
-  it('runs one for all times that passed, each of them, or none, as its policy says', () => {
+  it('runs once for all missed times, once for each, or not at all, depending on the policy', () => {
     const hour = 3_600_000;
     const step = (catch_up: 'skip' | 'one' | 'all') =>
       stepOf({ spec: { ...spec, catch_up } }, hour, 5.5 * hour);
@@ -368,7 +368,7 @@ describe('a schedule', () => {
     expect(stepOf({ spec }, hour, 1.5 * hour)).toEqual({ due: hour, next: 2 * hour });
   });
 
-  it('starts each time once, into a dated partition, and never while its last run is at work', async () => {
+  it('starts once at each time, into a dated partition, and never while the previous run is active', async () => {
     await using stand = await openStand();
     const { dependencies, stores } = stand;
     const now = Date.UTC(2026, 4, 1, 10);

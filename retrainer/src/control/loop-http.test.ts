@@ -10,7 +10,7 @@ import {
 } from '../testing/fixture.ts';
 
 describe('outcomes and the loop over HTTP', () => {
-  it('records outcomes one by one and counts what matches nothing until its prediction is stored', async () => {
+  it('records outcomes individually, and counts them as unmatched until their prediction is stored', async () => {
     await using stores = await openStores();
     await push(stores, manifestText('m'), linearModel());
     await using metrics = openMetrics('retrainer');

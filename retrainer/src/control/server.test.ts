@@ -155,7 +155,7 @@ describe('what a caller gets for bad input', () => {
     await expect(call(client)).rejects.toMatchObject({ code, details: expect.stringContaining(text) });
   });
 
-  it('refuses one outcome by itself, with its code and reason', async () => {
+  it('refuses one outcome individually, with its code and reason', async () => {
     const outcomes = [
       { id: 'good', model: 'm', predictionId: P1, value: { flag: true } },
       { id: 'bad', model: 'm', predictionId: P1, value: { text: 'maybe' } },
@@ -227,7 +227,7 @@ describe('keys and roles', () => {
     await expect(list(stranger)).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
   });
 
-  it('holds a key of a project to its models and topics, over gRPC and HTTP', async () => {
+  it('limits a key of a project to its models and topics, over gRPC and HTTP', async () => {
     await using stores = await openStores();
     await using metrics = openMetrics('retrainer');
     await new ProjectStore(stores.pool).put({ name: 'shop', maxModels: 1 });

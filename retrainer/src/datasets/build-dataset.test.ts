@@ -59,7 +59,7 @@ async function build(manifest: string, lines: readonly string[], countFrom: 'arr
 }
 
 describe('a training set from past labels', () => {
-  it('holds features as they were at each row’s time; late events count from their arrival', async () => {
+  it('contains features as of each row’s time; late events count from their arrival', async () => {
     const built = await build(MANIFEST.replace('TASK', 'binary'), LABELS, 'arrival');
     expect(built).toMatchObject({ examples: 4, refused: 0, withEvents: 3 });
     const features = allCells(built.training.rows > built.holdout.rows ? built.training : built.holdout);
@@ -75,7 +75,7 @@ describe('a training set from past labels', () => {
     expect(features.length).toBeGreaterThan(0);
   });
 
-  it('can count events that were imported later from their own time', async () => {
+  it('can count events that were imported later as of their own time', async () => {
     const built = await build(MANIFEST.replace('TASK', 'binary'), LABELS, 'time');
     const all = [...allCells(built.training), ...allCells(built.holdout)];
     const first = all.indexOf(3);
@@ -92,7 +92,7 @@ describe('a training set from past labels', () => {
     expect(built.problems).toEqual([expect.stringContaining('line 18: at must be a time of RFC 3339')]);
   });
 
-  it('refuses more events at once than memory holds', async () => {
+  it('refuses more events at once than fit into memory', async () => {
     const archive = {
       async *read() {
         yield EVENTS;

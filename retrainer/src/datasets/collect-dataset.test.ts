@@ -62,7 +62,7 @@ async function collect(stores: Stores, text: string, now: number, options = COLL
 }
 
 describe('collecting a dataset', () => {
-  it('learns from what was served and seen: live, canary and pinned, not shadow, not failed, not another feature plan', async () => {
+  it('contains served predictions (live, canary, pinned), not shadow, failed or of another feature plan', async () => {
     await using stores = await openStores();
     const now = Date.now();
     await push(stores, manifestText('m'), linearModel());
@@ -97,7 +97,7 @@ describe('collecting a dataset', () => {
     expect((await collect(stores, manifestText('m'), now + 1)).sha256).toBe(dataset.sha256);
   });
 
-  it('holds recent positives back until the negatives beside them are known', async () => {
+  it('delays recent positives until the negatives of the same time are known', async () => {
     await using stores = await openStores();
     const now = Date.now();
     await push(stores, KEYED, linearModel());
@@ -122,7 +122,7 @@ describe('collecting a dataset', () => {
     expect(late).toMatchObject({ examples: 4, positives: 2, pending: 0 });
   });
 
-  it('makes every candidate that was shown an example', async () => {
+  it('makes an example of every shown candidate', async () => {
     await using stores = await openStores();
     const now = Date.now();
     await push(stores, RANKING, linearModel());
@@ -159,7 +159,7 @@ describe('collecting a dataset', () => {
     expect([...weighed.training.weights]).toEqual([10, 2]);
   });
 
-  it('leaves out the oldest when there are more than fit', async () => {
+  it('omits the oldest rows beyond the limit', async () => {
     await using stores = await openStores();
     const now = Date.now();
     await push(stores, manifestText('m'), linearModel());
@@ -192,7 +192,7 @@ describe('collecting a dataset', () => {
     ]);
   });
 
-  it('keeps the history when a feature or category is added, and says what it fills in or cannot use', async () => {
+  it('keeps the history when a feature or category is added, and reports what is filled in or unusable', async () => {
     await using stores = await openStores();
     const now = Date.now();
     const before = manifestText('m').replace(
@@ -227,7 +227,7 @@ describe('collecting a dataset', () => {
     expect(refused.notes).toEqual([expect.stringMatching(/version 1 are not used: feature z is new/)]);
   });
 
-  it('refuses a model whose log keeps one of its features out', async () => {
+  it('refuses a model whose log excludes one of its features', async () => {
     await using stores = await openStores();
     const redacted = manifestText('m', 'log: {redact: [y]}\n');
     await push(stores, redacted, linearModel());
@@ -237,7 +237,7 @@ describe('collecting a dataset', () => {
     });
   });
 
-  it('keeps corrections out of the frozen holdout, and uses them everywhere else', async () => {
+  it('omits corrections from the frozen holdout, and uses them elsewhere', async () => {
     await using stores = await openStores();
     const text = manifestText('m', 'training: {data: {frozen: 0.5}}\n');
     await push(stores, text, linearModel());

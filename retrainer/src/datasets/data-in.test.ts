@@ -61,7 +61,7 @@ describe('a file with labels', () => {
       body,
     );
 
-  it('becomes a trained first version and its history, whatever its line ends and BOM', async () => {
+  it('becomes a trained first version and its history, with any line ends and BOM', async () => {
     const trained = await train(csvOf(400));
     expect(trained).toMatchObject({
       status: 200,
@@ -92,7 +92,7 @@ describe('a file with labels', () => {
     ).toBe('PAR1');
   });
 
-  it('may be outcomes that name predictions: each counts once, and is refused by its line', async () => {
+  it('may contain outcomes of predictions: each counts once, and refusals name the line', async () => {
     const [first, second] = await logPredictions(stores.pool, [
       { model: 'churn', features: [1, 1, 0], columns: 3 },
       { model: 'churn', features: [2, 0, 1], columns: 3 },
@@ -137,7 +137,7 @@ describe('a file with labels', () => {
     expect(answer.body.detail).toContain(words);
   });
 
-  it('without the named label column is refused with the columns it has', async () => {
+  it('without the named label column is refused, listing its columns', async () => {
     expect((await train(csvOf(50), MANIFEST, 'churned')).body.detail).toContain('visits, plan, left');
   });
 

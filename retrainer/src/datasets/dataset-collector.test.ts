@@ -37,7 +37,7 @@ describe('the process that joins a dataset', () => {
     expect(frozenPart(collected)).toBeNull();
   });
 
-  it('ends with the reason when its time is up or it is cancelled', async () => {
+  it('ends with the reason at its deadline or when it is cancelled', async () => {
     await using stores = await openStores();
     const { pool, objects, databaseUrl } = stores;
     await push(stores, manifestText('m'), linearModel());

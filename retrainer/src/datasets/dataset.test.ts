@@ -69,7 +69,7 @@ describe('a dataset', () => {
     ]);
   });
 
-  it('is the same where its vectors stay in a file, whole, joined and picked', async () => {
+  it('is the same if its vectors stay in a file: whole, joined and selected', async () => {
     const examples = Array.from({ length: 40 }, (_, id) => ({ id: id >> 1, row: id % 2, label: id % 3 }));
     const { path } = await written(examples, { data: { frozen: 0.2 } });
     using held = await loadDataset(path);
@@ -114,7 +114,7 @@ describe('a dataset', () => {
     ]);
   });
 
-  it('weighs the classes alike where that is declared, and numbers the folds', async () => {
+  it('balances the classes if declared, and numbers the folds', async () => {
     const examples = Array.from({ length: 100 }, (_, id) => ({ id, label: id % 10 === 0 ? 1 : 0 }));
     const { path } = await written(examples, { data: { classes: 'balanced', folds: 5 } });
     const { training } = await loadDataset(path);

@@ -64,13 +64,13 @@ describe('joining by prediction id', () => {
       expect(labels(joinOutcomes([prediction()], events, spec(), later))).toEqual([[0, 0]]);
   });
 
-  it('takes an analyst before an automatic source, even when the automatic one is later', () => {
+  it('prefers an analyst to an automatic source, even when the automatic one is later', () => {
     const analyst = event({ id: 'a', source: 'analyst:ada', value: 0 });
     const automatic = event({ id: 'b', value: 1, occurredAt: T0 + 5000 });
     expect(labels(joinOutcomes([prediction()], [analyst, automatic], spec(), later))).toEqual([[0, 0]]);
   });
 
-  it('takes a label back when it is retracted, and leaves what the other kind of source said', () => {
+  it('removes a retracted label, and keeps that of the other kind of source', () => {
     const label = event({ id: 'a' });
     const retraction = event({ id: 'b', kind: 'retract', value: null, occurredAt: T0 + 2000 });
     expect(labels(joinOutcomes([prediction()], [label, retraction], spec(), later))).toEqual([]);
@@ -84,7 +84,7 @@ describe('joining by prediction id', () => {
     ]);
   });
 
-  it('counts a label again that was given after a retraction', () => {
+  it('counts a label that was given after a retraction', () => {
     const events = [
       event({ id: 'a' }),
       event({ id: 'b', kind: 'retract', occurredAt: T0 + 2000 }),
@@ -104,7 +104,7 @@ describe('joining by prediction id', () => {
     expect(result.unmatched[0]?.reason).toBe(reason);
   });
 
-  it('hears an analyst, and a retraction, after the window as well', () => {
+  it('accepts analysts and retractions after the window', () => {
     const late = { occurredAt: T0 + 3 * WINDOW };
     const analyst = event({ ...late, source: 'analyst', value: 0 });
     expect(labels(joinOutcomes([prediction()], [analyst], spec(), later))).toEqual([[0, 0]]);
@@ -120,7 +120,7 @@ describe('joining by prediction id', () => {
     });
   });
 
-  it('needs the item to tell the candidates of one prediction apart', () => {
+  it('needs the item to distinguish the candidates of one prediction', () => {
     const ranking = prediction({ candidates: ['a', 'b'], rows: 2 });
     const bare = joinOutcomes([ranking], [event()], spec(), later);
     expect(bare.unmatched[0]?.reason).toBe('no_row');
@@ -133,7 +133,7 @@ describe('joining by prediction id', () => {
 });
 
 describe('the default label', () => {
-  it('comes when the window has ended, and not before', () => {
+  it('is given when the window has ended, and not before', () => {
     const negative = spec({ otherwise: 0 });
     expect(joinOutcomes([prediction()], [], negative, T0 + WINDOW - 1)).toMatchObject({
       examples: [],
@@ -146,7 +146,7 @@ describe('the default label', () => {
     expect(joinOutcomes([prediction()], [], spec(), later)).toMatchObject({ examples: [], unanswered: 1 });
   });
 
-  it('is not given to a candidate that nobody saw', () => {
+  it('is not given to a candidate that was not shown', () => {
     const ranking = prediction({ candidates: ['a', 'b', 'c'], rows: 3, shown: new Set(['a', 'b']) });
     const bought = event({ keys: { item: 'b' } });
     const result = joinOutcomes([ranking], [bought], spec({ otherwise: 0 }), later);
@@ -157,7 +157,7 @@ describe('the default label', () => {
     expect(result.unanswered).toBe(1);
   });
 
-  it('is taken when what happened was no label', () => {
+  it('is given when the event was no label', () => {
     const view = event({ value: null });
     const result = joinOutcomes([prediction()], [view], spec({ otherwise: 0 }), later);
     expect(result).toMatchObject({ examples: [{ label: 0 }], unmatched: [] });
@@ -177,7 +177,7 @@ describe('joining by keys', () => {
     ]);
   });
 
-  it('matches every prediction whose window holds the event', () => {
+  it('matches every prediction whose window contains the event', () => {
     const second = { ...ranking, predictionId: '018bcfe5-6800-7000-8000-000000000002', at: T0 + 500 };
     const third = { ...ranking, predictionId: '018bcfe5-6800-7000-8000-000000000003', at: T0 + 20_000 };
     const result = joinOutcomes([ranking, second, third], [purchase()], keyed, later);
@@ -196,7 +196,7 @@ describe('joining by keys', () => {
     expect(result.unmatched).toMatchObject([{ reason: 'unknown_prediction' }]);
   });
 
-  it('takes item for an entity where there are no candidates', () => {
+  it('treats item as an entity if there are no candidates', () => {
     const scored = prediction({ entities: { user: 'u1', item: 'b' } });
     expect(labels(joinOutcomes([scored], [purchase()], keyed, later))).toEqual([[0, 1]]);
   });

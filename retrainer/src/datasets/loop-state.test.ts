@@ -31,7 +31,7 @@ async function outcome(
 }
 
 describe('the state of the loop', () => {
-  it('counts predictions, outcomes, those that match nothing, and dead letters', async () => {
+  it('counts predictions, outcomes, unmatched outcomes and dead letters', async () => {
     await using stores = await openStores();
     await push(stores, MANIFEST, linearModel());
     await makeLive(stores, 'm', 1);
@@ -71,7 +71,7 @@ describe('the state of the loop', () => {
     await expect(loop.read('nope')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('joins nothing when it is read, and finds predictions that came after their outcome', async () => {
+  it('needs no join when it is read, and finds predictions that arrive after their outcome', async () => {
     await using stores = await openStores();
     await push(stores, MANIFEST, linearModel());
     await outcome(stores, 'early', null, { user: 'u1', item: 'b' });

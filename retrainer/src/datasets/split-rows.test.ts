@@ -57,7 +57,7 @@ describe('dividing rows', () => {
     expect(partsOf([])).toEqual([]);
   });
 
-  it('validates on the newest of what is learnt from, or on entities of their own', () => {
+  it('validates on the newest training rows, or on separate entities', () => {
     const parts = partsOf(rowsOf(10, 2), {}, 0.2, false, 0.25);
     expect(parts.map((part) => part[0]).join('')).toBe('ttttttttttttvvvvhhhh');
     const rows = rowsOf(60, 1, (group) => ({ key: `u${group % 7}` }));
@@ -79,7 +79,7 @@ describe('dividing rows', () => {
     expect(partsOf(rowsOf(1, 1), {}, 0.2, false, 0.5)).toEqual(['training']);
   });
 
-  it('never has an entity on two sides, whatever comes later', () => {
+  it('never has an entity in two parts, also in later datasets', () => {
     void fc.assert(
       fc.property(
         fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g'), { minLength: 2, maxLength: 60 }),
@@ -101,7 +101,7 @@ describe('dividing rows', () => {
     );
   });
 
-  it('freezes a share that no later dataset learns from', () => {
+  it('freezes a share that no later dataset trains on', () => {
     const parts = partsOf(rowsOf(5000, 1), { frozen: 0.1 });
     expect(count(parts, 'frozen') / 5000).toBeCloseTo(0.1, 1);
     expect(partsOf(rowsOf(4000, 1), { frozen: 0.1 }).map((part) => part === 'frozen')).toEqual(
@@ -119,7 +119,7 @@ describe('dividing rows', () => {
     expect(count(partsOf(rows, { replay: 0.5 }, 0.01, false), 'left_out')).toBe(0);
   });
 
-  it('caps what one source may contribute', () => {
+  it('limits the share of one source', () => {
     const rows = rowsOf(10_000, 1, (group) => ({ source: group % 10 === 0 ? 'sdk' : 'analyst:mallory' }));
     const parts = partsOf(rows, { max_per_source: 0.6 });
     const learnt = rows.filter((_, index) => parts[index] === 'training');

@@ -95,7 +95,7 @@ describe('an explanation', () => {
     expect(found.features.find(({ name }) => name === 'color')?.category).toBe('red');
   });
 
-  it('of a graph of steps, which has no gradient, comes from permutations and adds up exactly', async () => {
+  it('of step functions, which have no gradient, comes from permutations and adds up exactly', async () => {
     const graph = new GraphBuilder();
     const input = graph.input('input', 'float32', ['N', 4]);
     const zero = graph.initializer('zero', float32Tensor(Float32Array.of(0)));
@@ -113,7 +113,7 @@ describe('an explanation', () => {
     ]);
   });
 
-  it('of a model of several inputs explains numbers and indices alike', async () => {
+  it('of a model with several inputs explains numbers and indices', async () => {
     const manifest = `name: m
 task: binary
 features:
@@ -159,7 +159,7 @@ features:
     });
   });
 
-  it('of a model of several inputs of numbers is by integrated gradients over all of them', async () => {
+  it('of a model with several numeric inputs uses integrated gradients over all of them', async () => {
     const manifest = `name: m
 task: binary
 features:
@@ -190,7 +190,7 @@ features:
     expect(found.features[1]).toMatchObject({ name: 'weight', values: [7] });
   });
 
-  it('refuses a row that is not there, and features that were not logged as a matrix', async () => {
+  it('refuses a missing row, and features that were not logged as a matrix', async () => {
     const onnx = perceptron({
       inputs: 4,
       hidden: [],
@@ -207,7 +207,7 @@ features:
     });
   });
 
-  it('by permutations is caught when an attribution is lost', () => {
+  it('by permutations fails the check when an attribution is lost', () => {
     const groups = [
       { offset: 0, width: 1 },
       { offset: 1, width: 1 },

@@ -55,7 +55,7 @@ interface Expected {
 const COPY = 'cp parent/model.onnx model.onnx';
 
 describe('an external trainer', () => {
-  it('gets the dataset, the parent and the settings in a folder, and leaves a model with metrics', async () => {
+  it('gets the dataset, the parent and the settings in a folder, and returns a model with metrics', async () => {
     const { modelBytes, reported } = await trainWith(
       `test "$(cat dataset.parquet)" = rows && test -s parent/model.yaml && grep -q '"depth": 3' settings.json &&
        grep -q '"seed": 7' settings.json && ${COPY} && echo '{"trees": 12, "name": "x"}' > metrics.json`,
@@ -89,7 +89,7 @@ describe('an external trainer', () => {
       { fold: null },
       [0, 1, 2, 3, 4].map((group) => ({ part: group === 4 ? 'frozen' : 'training', group })),
     ],
-  ])('is not shown the rows that judge: those %s', async (_title, withheld, expected) => {
+  ])('does not receive the rows of the evaluation: those %s', async (_title, withheld, expected) => {
     const folder = await mkdtemp(join(tmpdir(), 'hotloop-trial-'));
     const [dataset, seen] = [join(folder, 'all.parquet'), join(folder, 'seen.parquet')];
     {
@@ -161,7 +161,7 @@ describe('an external trainer', () => {
     },
   );
 
-  it('is ended by the signal, and not run at all where no folder of programs is set', async () => {
+  it('is ended by the signal, and does not run unless a folder of programs is set', async () => {
     await expect(trainWith('sleep 60', {}, { signal: AbortSignal.timeout(200) })).rejects.toMatchObject({
       code: 'CANCELLED',
     });

@@ -25,7 +25,7 @@ const check = (outcome: GateCheck['outcome']): GateCheck => ({
 });
 
 describe('the gate', () => {
-  it('passes a candidate that is better, and says the numbers', () => {
+  it('passes a better candidate, with the numbers', () => {
     const verdict = judgeCandidate(input());
     expect(verdict).toMatchObject({ passed: true, candidate: 0.9, live: 0.85, baseline: 0.5, missing: null });
     expect(verdict.improvement).toBeCloseTo(0.05);
@@ -77,7 +77,7 @@ describe('the gate', () => {
     expect(judgeCandidate(input({ live: compared(0.8, 0.85) })).missing).toBeNull();
   });
 
-  it('does not refuse what is only reported', () => {
+  it('does not refuse because of a metric that is only reported', () => {
     expect(judgeCandidate(input({ checks: [check('reported')] })).passed).toBe(true);
   });
 
@@ -102,7 +102,7 @@ describe('the gate', () => {
     );
   });
 
-  it('has a metric for every task, and knows which way each gets better', () => {
+  it('has a metric for every task, with its direction', () => {
     expect(gateMetric('binary', undefined)).toBe('auc');
     expect(gateMetric('binary', 'log_loss')).toBe('log_loss');
     expect(Object.keys(LARGER_IS_BETTER).sort()).toEqual([...METRICS].sort());

@@ -45,7 +45,7 @@ const modelOf = (inputs: number, head: 'sigmoid' | 'softmax' = 'sigmoid', output
   perceptron({ inputs, hidden: [8], outputs, activation: 'tanh', head, seed: 5 });
 
 describe('golden examples of a trained version', () => {
-  it('are rows of values that were served, each from a row drawn for it alone, and what the model gives for them', async () => {
+  it('are served values, each from a different row, with the outputs of the model', async () => {
     const held = heldOut(200);
     const model = modelOf(4);
     const examples = await goldenExamples(MANIFEST, model, held, trainer, limits);
@@ -69,7 +69,7 @@ describe('golden examples of a trained version', () => {
     expect(Float32Array.from(expected.elements as number[])).toEqual(values);
   });
 
-  it('are the same for the same rows and weights, so that a run that is tried again registers the same bundle', async () => {
+  it('are the same for the same rows and weights, so a repeated run registers the same bundle', async () => {
     const make = (rows: number) => goldenExamples(MANIFEST, modelOf(4), heldOut(rows), trainer, limits);
     expect(await make(50)).toEqual(await make(50));
     expect(await make(50)).not.toEqual(await make(51));
@@ -90,7 +90,7 @@ describe('golden examples of a trained version', () => {
     expect(flattenValues(matrix!.outputs.probabilities!).shape).toEqual([8, 3]);
   });
 
-  it('leave rows out whose outputs are not finite', async () => {
+  it('omit rows whose outputs are not finite', async () => {
     const graph = new GraphBuilder();
     graph.input('input', 'float32', ['N', 1]);
     graph.node('Log', ['input'], {}, { name: 'log', outputs: ['score'] });
@@ -109,7 +109,7 @@ describe('golden examples of a trained version', () => {
     );
   });
 
-  it('are fewer where rows are wide, and none where one row is too wide or none is held out', async () => {
+  it('are fewer for wide rows, and none if one row is too wide or none is held out', async () => {
     const wide = async (columns: number) => {
       const from = `request.x, transform: [{one_hot: [${Array.from({ length: columns }, (_, index) => index)}]}]`;
       const manifest = parseManifest(`name: wide\nfeatures: [{name: x, from: ${from}}]\n`);

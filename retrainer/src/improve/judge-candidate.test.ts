@@ -75,7 +75,7 @@ describe('a candidate on the held-out rows', () => {
     });
   });
 
-  it('is refused when rows that no version learns from get worse, however good the ordinary holdout looks', async () => {
+  it('is refused when the frozen holdout gets worse, even if the ordinary holdout improves', async () => {
     const frozen = part(60, 7);
     const honest = await judged(manifestOf('binary'), (x) => x, none, undefined, frozen);
     expect(outcomes(honest)).toMatchObject({ 'frozen holdout': 'passed' });
@@ -88,7 +88,7 @@ describe('a candidate on the held-out rows', () => {
     expect(poisoned.gate.message).toContain('on the frozen holdout is worse by 0.5');
   });
 
-  it('is judged in folds by trainings that have not seen the row, where the holdout would be small', async () => {
+  it('is judged by cross-validation if the holdout would be small', async () => {
     const rows = { ...part(60, 4), folds: Int32Array.from({ length: 60 }, (_, row) => row % 3) };
     const learnt: number[][] = [];
     const trainer = playedTrainer({
@@ -119,7 +119,7 @@ describe('a candidate on the held-out rows', () => {
     expect(foldedRows(manifestOf('binary'), dataset)).toBeNull();
   });
 
-  it('has nothing to learn from one class, one row or constant columns', () => {
+  it('is refused for one class, one row or constant columns', () => {
     const manifest = manifestOf('binary');
     const rows = part(30, 5);
     expect(nothingToLearn(manifest, rows)).toBeNull();
@@ -130,7 +130,7 @@ describe('a candidate on the held-out rows', () => {
     );
   });
 
-  it('is refused when it always says the same, whatever the task', async () => {
+  it('is refused when its answer is constant, for any task', async () => {
     for (const task of ['binary', 'regression']) {
       const { gate } = await judged(
         manifestOf(task),
@@ -143,7 +143,7 @@ describe('a candidate on the held-out rows', () => {
     }
   });
 
-  it('is refused when a declared slice gets worse, though the whole gets better', async () => {
+  it('is refused when a declared slice gets worse, even if the whole improves', async () => {
     const manifest = manifestOf('binary', ', slices: [country], slice_drop: 0.1');
     const judgement = await judged(
       manifest,
@@ -173,7 +173,7 @@ describe('a candidate on the held-out rows', () => {
     expect(lenient.gate.passed).toBe(true);
   });
 
-  it('is refused for outputs that are no numbers, and for what the manifest limits', async () => {
+  it('is refused for outputs that are not numbers, and above limits of the manifest', async () => {
     const broken = await judged(manifestOf('binary'), (x) => (x > 0.9 ? Number.NaN : x));
     expect(outcomes(broken)).toMatchObject({ 'finite outputs': 'failed' });
     const limits = ', calibration: 0.01, drift: 0.05, megabytes: 0.00001';

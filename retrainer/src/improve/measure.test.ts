@@ -22,7 +22,7 @@ const manifest = (task: string, rest = '') =>
 const LABELS = 'decision: {labels: [a, b, c]}\n';
 
 describe('measuring a model', () => {
-  it('reads the probability of the positive class out of one column or two', () => {
+  it('reads the probability of the positive class from one column or two', () => {
     const one = measure(manifest('binary'), 'auc', scores(1, 0.1, 0.9, 0.4), part([0, 1, 0]));
     const two = measure(manifest('binary'), 'auc', scores(2, 0.9, 0.1, 0.1, 0.9, 0.6, 0.4), part([0, 1, 0]));
     expect([one, two]).toEqual([1, 1]);
@@ -39,7 +39,7 @@ describe('measuring a model', () => {
     expect([at(0.5), at(0.2)]).toEqual([1, 0.5]);
   });
 
-  it('reads one column a class', () => {
+  it('reads one column per class', () => {
     const row = scores(3, 0.2, 0.5, 0.3);
     expect(measure(manifest('multiclass', LABELS), 'accuracy', row, part([1]))).toBe(1);
     expect(measure(manifest('multiclass', LABELS), 'log_loss', row, part([1]))).toBeCloseTo(-Math.log(0.5));
@@ -54,7 +54,7 @@ describe('measuring a model', () => {
     expect(measure(manifest('ranking'), 'ndcg', scores(1, 0.2, 0.1, 0.9, 0.8), labels)).toBeLessThan(1);
   });
 
-  it('tells every metric of the task that has a value, and the one asked for in any case', () => {
+  it('reports every metric of the task that has a value, and always the requested one', () => {
     expect([...measureAll(manifest('binary'), 'auc', scores(1, 0.1, 0.9), part([0, 1])).keys()]).toEqual([
       'auc',
       'log_loss',
@@ -72,19 +72,19 @@ describe('measuring a model', () => {
   });
 });
 
-describe('what the trainer is told', () => {
+describe('the settings of the trainer', () => {
   it.each([
     ['binary', '', 'binary_cross_entropy'],
     ['ranking', '', 'binary_cross_entropy'],
     ['regression', '', 'mean_squared_error'],
     ['multiclass', LABELS, 'cross_entropy'],
-  ])('the loss of %s unless one is declared', (task, rest, loss) => {
+  ])('contain the loss of %s unless one is declared', (task, rest, loss) => {
     expect(trainingSettings(manifest(task, rest)).loss).toBe(loss);
     const declared = manifest(task, `${rest}training: {loss: mean_squared_error}\n`);
     expect(trainingSettings(declared).loss).toBe('mean_squared_error');
   });
 
-  it('the optimizer as declared, and rows to stop by only where patience asks for them', () => {
+  it('contain the declared optimizer, and validation rows only if patience needs them', () => {
     const adam = trainingSettings(
       manifest(
         'binary',
@@ -112,7 +112,7 @@ describe('what the trainer is told', () => {
     });
   });
 
-  it('nothing of a bare tensor model', () => {
+  it('contain nothing for a bare tensor model', () => {
     expect(() => trainingSettings(parseManifest('name: m\ntask: tensor\n'))).toThrow(
       expect.objectContaining({ code: 'FAILED_PRECONDITION' }),
     );

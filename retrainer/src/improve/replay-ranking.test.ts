@@ -39,7 +39,7 @@ const reversed = (count: number) =>
   Float32Array.from({ length: count * ITEMS.length }, (_, row) => row % ITEMS.length);
 
 describe('replayed rankings', () => {
-  it('estimate what another order would have earned, from what was shown by chance', () => {
+  it('estimate the reward of another order from exploration', () => {
     const count = 6000;
     const { requests, labels } = simulated(count, 1);
     const { logged, withoutPropensity, changed } = loggedRequests(
@@ -61,7 +61,7 @@ describe('replayed rankings', () => {
     expect(value.logged.value).toBeLessThan(0.5);
   });
 
-  it('leave out requests that could have been served in one way only', () => {
+  it('omit requests with only one possible order', () => {
     const { requests, labels } = simulated(3, 2);
     const certain = requests.map((one) => ({
       ...one,

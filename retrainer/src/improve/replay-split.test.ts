@@ -20,7 +20,7 @@ const mean = (answers: readonly SplitAnswer[], version: number) => {
 };
 
 describe('the value of a version in splits', () => {
-  it('is right where shares changed with the time of day, by the logged propensities', () => {
+  it('is unbiased when shares changed with the time of day, by the logged propensities', () => {
     const answers = split(new SeededRandom(7), 40_000);
     // The truth is 0.5 and 0.6.
     for (const [version, truth] of [

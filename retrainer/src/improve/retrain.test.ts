@@ -47,7 +47,7 @@ describe('a retrained version', () => {
     expect(outputs.score).toEqual(rows.map(([x]) => [(x + 1) / 2]));
   });
 
-  it('is judged by cross-validation where few rows would be held out, and on the frozen ones', async () => {
+  it('is judged by cross-validation if few rows would be held out, and on the frozen ones', async () => {
     await using stores = await openStores();
     const spec = 'training: {epochs: 1, data: {folds: 3, frozen: 0.3}, gate: {min_examples: 30}}';
     await withLabels(stores, 60, manifestText('m', `${spec}\n`));
@@ -73,7 +73,7 @@ describe('a retrained version', () => {
     expect(run).toMatchObject({ state: 'succeeded', metrics: { held_out: whole, trained_on: whole } });
   });
 
-  it('is none when the weights are those of the live version, whatever examples it would have', async () => {
+  it('is not registered when the weights equal those of the live version, also with other examples', async () => {
     await using stores = await openStores();
     await withLabels(stores);
     expect(await heldRun(stores, playedTrainer({}, 1))).toMatchObject({

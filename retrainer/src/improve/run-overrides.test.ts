@@ -17,7 +17,7 @@ const TREES = ', trainer: {command: [python3, train.py]}';
 
 describe('the kernel of a trial', () => {
   it.each(['logistic', 'perceptron', 'wide-and-deep', 'factorization-machine'] as const)(
-    'is a network that is trained here, whatever program the manifest names: %s',
+    'is a network that is trained here, even if the manifest names a program: %s',
     (kernel) => {
       const trial = withOverrides(manifest(TREES), { kernel });
       expect(trainingSpec(trial)).toMatchObject({ network: { kind: kernel }, epochs: 2 });
@@ -28,7 +28,7 @@ describe('the kernel of a trial', () => {
     },
   );
 
-  it('may be the program, where the manifest names one', () => {
+  it('may be the program that the manifest names', () => {
     const trial = withOverrides(manifest(TREES), { kernel: 'external' });
     expect(trainingSpec(trial).trainer?.command).toEqual(['python3', 'train.py']);
     expect(changesNetwork({ kernel: 'external' })).toBe(false);

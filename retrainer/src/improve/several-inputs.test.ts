@@ -76,7 +76,7 @@ async function log(stores: Stores, yaml: string, count: number, labelOf: (shop: 
 }
 
 describe('a model with several inputs', () => {
-  it('is trained from a file, improved by what happened, judged, and keeps golden examples of all inputs', async () => {
+  it('is trained from a file, retrained on outcomes, judged, and keeps golden examples of all inputs', async () => {
     await using stores = await openStores();
     await using folder = await mkdtempDisposable(join(tmpdir(), 'several-inputs-'));
     const path = join(folder.path, 'shops.csv');
@@ -107,7 +107,7 @@ describe('a model with several inputs', () => {
     expect((inputs.member as boolean[][])[0]![0]).toBeTypeOf('boolean');
   });
 
-  it('that takes texts has them in its dataset, for an external trainer', async () => {
+  it('with text inputs has the texts in its dataset, for an external trainer', async () => {
     await using stores = await openStores();
     const yaml = YAML.replace(
       'transform: [{id: {values: [north,south,east,west]}}], input: shop_id',

@@ -19,7 +19,7 @@ async function write(stores: Stores, count: number): Promise<void> {
 }
 
 describe('the ledger', () => {
-  it('is whole when every row follows from the one before', async () => {
+  it('is valid when every row follows from the one before', async () => {
     await using stores = await openStores();
     expect(await verifyLedger(stores.pool)).toEqual({ rows: 0, broken: null, head: LEDGER_GENESIS });
     await write(stores, 5);
@@ -28,14 +28,14 @@ describe('the ledger', () => {
     expect(verdict.head).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it('stays whole when half a surrogate pair stands in a name', async () => {
+  it('stays valid when a name contains half of a surrogate pair', async () => {
     await using stores = await openStores();
     for (const actor of ['\ud83d', 'ada \u{1f600}'.slice(0, 5)])
       await transaction(stores.pool, (client) => appendLedger(client, entry({ actor })));
     expect(await verifyLedger(stores.pool)).toMatchObject({ rows: 2, broken: null });
   });
 
-  it('finds a planted change wherever it is', async () => {
+  it('finds a planted change at any position', async () => {
     await using stores = await openStores();
     await write(stores, 5);
     const plant = async (change: string) => {
@@ -76,13 +76,13 @@ describe('the ledger', () => {
     await expect(stores.pool.query('TRUNCATE ledger')).rejects.toThrow(/append-only/);
   });
 
-  it('keeps one chain when many write at once', async () => {
+  it('keeps one chain with concurrent writers', async () => {
     await using stores = await openStores();
     await Promise.all(Array.from({ length: 20 }, () => write(stores, 1)));
     expect(await verifyLedger(stores.pool)).toMatchObject({ rows: 20, broken: null });
   });
 
-  it('writes nothing when what it tells of does not happen', async () => {
+  it('writes nothing when its transaction is rolled back', async () => {
     await using stores = await openStores();
     const failing = transaction(stores.pool, async (client) => {
       await appendLedger(client, entry());

@@ -103,7 +103,7 @@ async function collectCalls(stores: Stores, monitor: Monitor, calls: number, unt
   });
 }
 
-it('counts each logged row once, whoever reads the log and however often', async () => {
+it('counts each logged row once, with any number of readers and passes', async () => {
   await using stores = await openStores();
   await push(stores, manifestText('m'), linearModel());
   await makeLive(stores, 'm', 1);
@@ -124,7 +124,7 @@ it('counts each logged row once, whoever reads the log and however often', async
   }
 });
 
-it('counts all calls of a flood, and summarises a random part of its rows', async () => {
+it('counts all calls under heavy traffic, and summarises a random part of its rows', async () => {
   await using stores = await openStores();
   await push(stores, manifestText('m'), linearModel());
   await makeLive(stores, 'm', 1);
@@ -146,7 +146,7 @@ it('counts all calls of a flood, and summarises a random part of its rows', asyn
   expect(sketches.get('x')!.rows).toBeLessThan(400);
 });
 
-it('opens one incident for a broken feature with its cost, tells a webhook once, and closes it', async () => {
+it('opens one incident for a broken feature with its cost, notifies a webhook once, and closes it', async () => {
   await using stores = await openStores();
   await using hook = await receiver();
   await push(stores, manifestText('m', `monitor: {notify: ["${hook.url}"]}\n`), linearModel());

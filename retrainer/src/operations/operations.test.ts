@@ -45,7 +45,7 @@ async function used(stores: Stores): Promise<readonly string[]> {
 }
 
 describe('a backup', () => {
-  it('brings back every table and object in an empty database and store', async () => {
+  it('restores every table and object in an empty database and store', async () => {
     await using from = await openStores();
     await using into = await openStores();
     await using place = await folder();
@@ -89,7 +89,7 @@ describe('a backup', () => {
     expect(await unread()).toBe(1);
   });
 
-  it('is refused where models are, where one lies already, and when it is incomplete', async () => {
+  it('is refused for a database with models, a folder with a backup, and an incomplete backup', async () => {
     await using stores = await openStores();
     await using place = await folder();
     const sources = { pool: stores.pool, store: stores.objects };
@@ -115,7 +115,7 @@ describe('a backup', () => {
 });
 
 describe('the doctor', () => {
-  it('finds a missing bundle and a store that is away, and says what to do', async () => {
+  it('finds a missing bundle and an unavailable store, and names the remedy', async () => {
     await using stores = await openStores();
     await used(stores);
     const well = async () => undefined;
@@ -142,7 +142,7 @@ describe('the doctor', () => {
 });
 
 describe('a support bundle', () => {
-  it('tells states, counts and logs, and neither planted secrets nor whom predictions were for', async () => {
+  it('contains states, counts and logs, but no secrets or entities of predictions', async () => {
     await using stores = await openStores();
     await using place = await folder();
     await used(stores);

@@ -36,7 +36,7 @@ const count = async (stores: Stores, table: string) =>
   (await stores.pool.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`)).rows[0]!.n;
 
 describe('outcomes on a topic', () => {
-  it('are kept once each, dead letters when malformed, waited with while the store is away, and followed to new topics', async () => {
+  it('are stored once each, become dead letters when malformed, wait for the store, and follow new topics', async () => {
     await using stores = await openStores();
     const [topic, second] = [uniqueName('outcomes'), uniqueName('outcomes')];
     await push(stores, purchases('m', topic), linearModel());

@@ -13,7 +13,7 @@ const EVENT = {
 };
 
 describe('reading an outcome message', () => {
-  it('takes the keys from the fields of data unless keys are given', () => {
+  it('reads the keys from the fields of data unless keys are given', () => {
     const data = { user: 'u1', item: 7, member: true, list: [1, 2], nothing: null };
     const { report } = readOutcomeMessage(bytes({ ...EVENT, data }), 't');
     expect({ ...report.keys }).toEqual({ user: 'u1', item: '7', member: 'true' });
@@ -58,7 +58,7 @@ describe('reading an outcome message', () => {
     expect(() => readOutcomeMessage(value, 't')).toThrow(reason);
   });
 
-  it('reads any bytes or refuses them with a coded error, and pollutes no prototype', () => {
+  it('reads any bytes or refuses them with a coded error, without prototype pollution', () => {
     const anything = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       fc.json().map((text) => new TextEncoder().encode(text)),

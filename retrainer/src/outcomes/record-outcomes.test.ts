@@ -65,7 +65,7 @@ describe('recording outcomes', () => {
     expect(verdict).toMatchObject({ status: 'accepted', error: null });
   });
 
-  describe('that cannot be kept', () => {
+  describe('that cannot be stored', () => {
     let stores: Stores;
     beforeAll(async () => {
       stores = await openStores();
@@ -119,7 +119,7 @@ describe('recording outcomes', () => {
         'INVALID_ARGUMENT',
         'surrogate',
       ],
-    ])('refuses %s by itself, and keeps its neighbours', async (title, model, change, code, text) => {
+    ])('refuses only %s, and stores its neighbours', async (title, model, change, code, text) => {
       const requests = [
         { model: 'm', report: report({ id: `before ${title}` }) },
         { model, report: report(change) },
@@ -131,7 +131,7 @@ describe('recording outcomes', () => {
     });
   });
 
-  it('keeps the declared keys, the item, and what the event says, and judges it by the expression', async () => {
+  it('stores the declared keys, the item and the attributes, and labels by the expression', async () => {
     await using stores = await openStores();
     await push(stores, KEYED, linearModel());
     await push(stores, JUDGED, linearModel());
@@ -178,7 +178,7 @@ describe('recording outcomes', () => {
     expect(spans).toMatchObject([{ predictionId: P1, sampled: true, kind: 'consumer' }]);
   });
 
-  it('says that it could keep nothing when the store is away', async () => {
+  it('reports UNAVAILABLE when nothing could be stored', async () => {
     await using stores = await openStores();
     await push(stores, manifestText('m'), linearModel());
     const database = {
@@ -190,7 +190,7 @@ describe('recording outcomes', () => {
     });
   });
 
-  it('takes ten thousand in one statement', async () => {
+  it('stores ten thousand in one statement', async () => {
     await using stores = await openStores();
     await push(stores, manifestText('m'), linearModel());
     await logPredictions(stores.pool, []);

@@ -51,7 +51,7 @@ describe('recomputing what was served', () => {
     events.filter((one) => one.type === type).sort((a, b) => b.atMs - a.atMs);
   const recomputation = recomputationOf(manifest);
 
-  it('agrees with the vector, and looks at features from history alone', () => {
+  it('agrees with the vector, and compares only features from history', () => {
     expect(recomputation?.features).toEqual(['views_1h', 'spent', 'per_view']);
     expect(recomputation?.differences(request(SERVED), eventsOf(EVENTS))).toEqual([]);
   });
@@ -62,14 +62,14 @@ describe('recomputing what was served', () => {
     ]);
   });
 
-  it('takes either answer where an event arrived around the request, and no third', () => {
+  it('accepts both values if an event arrived around the request, and no third', () => {
     const near = [...EVENTS, event('view', 'u1', -1, 1, -2)];
     for (const views of [2, 3])
       expect(recomputation?.differences(request([3, views, 12, 12 / views]), eventsOf(near))).toEqual([]);
     expect(recomputation?.differences(request([3, 4, 12, 3]), eventsOf(near))).not.toEqual([]);
   });
 
-  it('has nothing to do for a model without history', () => {
+  it('does nothing for a model without history', () => {
     expect(
       recomputationOf(parseManifest('name: m\nfeatures: [{name: a, from: request.a}]\n')),
     ).toBeUndefined();

@@ -11,7 +11,7 @@ const check = (onnx: Uint8Array, training: string) =>
   checkTrainable(parseManifest(manifestText('m', training)), onnx, inspectModel(onnx));
 
 describe('a model.yaml with a training section', () => {
-  it('is refused at push for trees, with the node and with what helps', async () => {
+  it('is refused at push for trees, with the node and the remedy', async () => {
     const trees = new Uint8Array(await readFile(TREES));
     expect(() => check(trees, 'training: {epochs: 1}\n')).toThrow(
       /cannot be fine-tuned: .*node '.+' of type 'ai\.onnx\.ml:TreeEnsemble\w+'.*training\.trainer/s,
@@ -21,7 +21,7 @@ describe('a model.yaml with a training section', () => {
     expect(() => check(trees, '')).not.toThrow();
   });
 
-  it('is taken for a network', () => {
+  it('is accepted for a network', () => {
     expect(() => check(linearModel(), 'training: {epochs: 1}\n')).not.toThrow();
   });
 });

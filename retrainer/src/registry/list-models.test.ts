@@ -4,7 +4,7 @@ import { linearModel, manifestText, nodeSays, openStores, push } from '../testin
 import { getModel } from './list-models.ts';
 
 describe('the versions of a model', () => {
-  it('are retired only after they were live, whatever a node has loaded', async () => {
+  it('are retired only after they were live, whatever nodes have loaded', async () => {
     await using stores = await openStores();
     for (let seed = 1; seed <= 5; seed++) await push(stores, manifestText('m'), linearModel(seed));
     for (const [generation, version] of [1, 2, 4].entries()) {

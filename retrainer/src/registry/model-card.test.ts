@@ -18,7 +18,7 @@ const CARD: ModelCard = {
   },
 };
 
-it('writes every check of the gate into the card, slices among them, each with its interval', () => {
+it('shows every check of the gate, including slices, with its interval', () => {
   const text = modelCardMarkdown(CARD);
   expect(text).toContain('| slice country = IT | passed | 0.8 | 0.77 | -0.01 to 0.07 | 40 |');
   expect(text).toContain('## Limits\n\n- small');

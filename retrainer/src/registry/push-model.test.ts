@@ -39,7 +39,7 @@ async function pushed(
 }
 
 describe('pushing a model', () => {
-  it('numbers bundles 1, 2, 3 and knows one that it has', async () => {
+  it('numbers bundles 1, 2, 3 and recognises a registered one', async () => {
     await using stores = await openStores();
     expect(await pushed(stores)).toEqual({ model: 'm', version: 1, created: true });
     expect(await pushed(stores, {}, [linearModel(2)])).toMatchObject({ version: 2, created: true });
@@ -53,7 +53,7 @@ describe('pushing a model', () => {
     expect(digestOf(bundle.onnx)).toBe(versions[0]!.onnxSha256);
   });
 
-  it('pins shared features: a later features.yaml changes nothing that was pushed', async () => {
+  it('pins shared features: a later features.yaml does not change pushed versions', async () => {
     await using stores = await openStores();
     const shared = (missing: number) => `features:\n  - {name: a, from: request.a, missing: ${missing}}\n`;
     const manifestYaml = 'name: m\nfeatures: [{use: a}, {name: b, from: request.b}]\n';
@@ -76,7 +76,7 @@ describe('pushing a model', () => {
     ]);
   });
 
-  it('gives numbers without gaps or repetition to registrations at the same moment', async () => {
+  it('gives concurrent registrations numbers without gaps or repetition', async () => {
     await using stores = await openStores();
     await pushed(stores);
     const bundles = Array.from({ length: 40 }, (_, index) => digestOf(Uint8Array.of(index % 30)));
@@ -99,7 +99,7 @@ describe('pushing a model', () => {
     expect(results[0]!.version).toBe(results[30]!.version);
   });
 
-  it('begins with the declared untrained network when no file comes, and says so of a tensor model', async () => {
+  it('starts with the declared untrained network without a file, and refuses that for a tensor model', async () => {
     await using stores = await openStores();
     const none = { onnxSha256: '', onnxBytes: 0 };
     const manifestYaml = manifestText('fresh', 'training: {network: {hidden: [5]}, seed: 3}\n');
@@ -113,7 +113,7 @@ describe('pushing a model', () => {
     ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('keeps trained weights under an edited model.yaml without a file, and refuses where they would be lost', async () => {
+  it('keeps trained weights for an edited model.yaml without a file, and refuses if they would be lost', async () => {
     await using stores = await openStores();
     const none = { onnxSha256: '', onnxBytes: 0 };
     await pushed(stores, { manifestYaml: manifestText('m', golden('[[0, 0]]', '[[0.5]]')) }, [
@@ -145,7 +145,7 @@ describe('pushing a model', () => {
     });
   });
 
-  it('begins anew where the weights had not been trained yet', async () => {
+  it('starts again with initial weights if none were trained yet', async () => {
     await using stores = await openStores();
     const none = { onnxSha256: '', onnxBytes: 0 };
     await pushed(stores, { ...none, manifestYaml: manifestText('m') }, []);
@@ -163,7 +163,7 @@ describe('pushing a model', () => {
     expect((await getModel(stores.pool, 'bare')).model.task).toBe('tensor');
   });
 
-  describe('that cannot be', () => {
+  describe('of invalid input', () => {
     let stores: Stores;
     beforeAll(async () => {
       stores = await openStores();
@@ -230,7 +230,7 @@ describe('pushing a model', () => {
       ['another name than the manifest says', { name: 'other' }, [MODEL], 'name'],
       ['no name and no manifest', { manifestYaml: '' }, [MODEL], 'name'],
       ['a name that is a path', { manifestYaml: '', name: '../../etc' }, [MODEL], 'name'],
-    ])('refuses %s, naming the field, and keeps nothing', async (_title, change, bytes, field) => {
+    ])('refuses %s, naming the field, and stores nothing', async (_title, change, bytes, field) => {
       await expect(pushed(stores, change, bytes)).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
         message: expect.stringContaining(field),
@@ -240,7 +240,7 @@ describe('pushing a model', () => {
     });
   });
 
-  it('keeps golden examples in the bundle, and out of what every service reads of every version', async () => {
+  it('keeps golden examples in the bundle, and not in the snapshot that every service reads', async () => {
     await using stores = await openStores();
     const manifestYaml = manifestText('m', golden('[[1, 2], [3, 4]]', '[[0.5], [0.25]]'));
     expect(await pushed(stores, { manifestYaml })).toMatchObject({ version: 1, created: true });
@@ -254,7 +254,7 @@ describe('pushing a model', () => {
     expect(await pushed(stores, { manifestYaml: other })).toMatchObject({ version: 2, created: true });
   });
 
-  it('refuses more bytes than it may take before they are sent', async () => {
+  it('refuses more bytes than its limit before they are sent', async () => {
     await using stores = await openStores();
     await expect(pushed(stores, { onnxBytes: LIMITS.maxOnnxBytes + 1 })).rejects.toMatchObject({
       code: 'RESOURCE_EXHAUSTED',

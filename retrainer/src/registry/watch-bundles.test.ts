@@ -18,7 +18,7 @@ const OPTIONS = {
   promotion: { timeoutMs: 10_000, oldFailureMs: 100 },
 };
 
-it('registers bundles that land in a watched prefix, rolls them out as they say, and collects what was deleted', async () => {
+it('registers bundles of a watched prefix, rolls them out as declared, and collects deleted ones', async () => {
   await using stores = await openStores();
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-watched-'));
   await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };

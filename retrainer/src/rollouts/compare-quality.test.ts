@@ -8,7 +8,7 @@ import { stabilityIndex } from './stability-index.ts';
 import { simulateCanary } from './testing/simulate-canary.ts';
 
 describe('a confidence sequence', () => {
-  it('holds the mean at every moment in at least the share of runs that it promises', () => {
+  it('contains the mean at every time in at least the promised share of runs', () => {
     const runs = 300;
     let missed = 0;
     for (let seed = 1; seed <= runs; seed++) {
@@ -36,7 +36,7 @@ describe('a confidence sequence', () => {
 });
 
 describe('comparisons', () => {
-  it('weigh a split by its shares, whatever they were', () => {
+  it('weigh a split by its shares', () => {
     const random = new SeededRandom(7);
     const answers = Array.from({ length: 60_000 }, (_, index) => {
       const share = index < 30_000 ? 0.1 : 0.5;
@@ -49,7 +49,7 @@ describe('comparisons', () => {
     expect(upper).toBeLessThan(0);
   });
 
-  it('see in pairs and before against after what is there', () => {
+  it('find a difference in pairs and between before and after', () => {
     const pairs = Array.from({ length: 500 }, () => ({ candidate: 0.2, live: 0.9 }));
     expect(comparisonOf(comparePairs(pairs)).upper).toBeLessThan(0);
     const after = Array.from({ length: 500 }, () => 0.1);
@@ -66,7 +66,7 @@ describe('comparisons', () => {
   });
 });
 
-it('simulated canaries roll equal versions back and let worse ones through in less than one of twenty runs', () => {
+it('roll back equal versions, and promote worse ones, in less than one of twenty simulated canaries', () => {
   const world = {
     live: 0.8,
     steps: [0.05, 0.25, 0.5],

@@ -42,7 +42,7 @@ const targetIs = (stores: Stores, version: number | null) =>
   eventually(async () => (await readModelState(stores.pool, 'm')).targetVersion === version);
 
 describe('promoting', () => {
-  it('waits for every node that is alive, then flips once', async () => {
+  it('waits for every live node, then switches once', async () => {
     await using stores = await openStores();
     await withVersions(stores, 2);
     await makeLive(stores, 'm', 1);
@@ -69,7 +69,7 @@ describe('promoting', () => {
     await eventually(async () => stores.registry.current().models.get('m')?.liveVersion === 2);
   });
 
-  it("leaves the old version live when a node cannot load it, and says the node's reason", async () => {
+  it("keeps the old version live when a node cannot load the new one, and gives the node's reason", async () => {
     await using stores = await openStores();
     await withVersions(stores, 2);
     await makeLive(stores, 'm', 1);
@@ -90,7 +90,7 @@ describe('promoting', () => {
     });
   });
 
-  it("names the failure by the node's own word where it gives one", async () => {
+  it("reports the failure's reason that the node gives", async () => {
     await using stores = await openStores();
     await withVersions(stores, 2);
     await makeLive(stores, 'm', 1);
@@ -107,7 +107,7 @@ describe('promoting', () => {
     expect(await readModelState(stores.pool, 'm')).toMatchObject({ liveVersion: 1, targetVersion: null });
   });
 
-  it('takes an old failure for old, until the node had time to try again', async () => {
+  it('ignores an old failure until the node had time to retry', async () => {
     await using stores = await openStores();
     await withVersions(stores, 2);
     await nodeSays(stores.pool, 'a', 'm', 2, 'failed', 'the disk was full');
@@ -121,7 +121,7 @@ describe('promoting', () => {
     await expect(begin(stores, { version: 3 }).done).rejects.toThrow('the disk is full');
   });
 
-  it('gives up after its time, and says which nodes were not ready', async () => {
+  it('fails at its deadline, and says which nodes were not ready', async () => {
     await using stores = await openStores();
     await withVersions(stores, 2);
     const nobody = begin(stores, {}, { ...OPTIONS, timeoutMs: 50 });
@@ -155,7 +155,7 @@ describe('promoting', () => {
     expect(await verifyLedger(stores.pool)).toMatchObject({ broken: null });
   });
 
-  it('flips once when two promote the same version from the same generation', async () => {
+  it('switches once when two promote the same version from the same generation', async () => {
     await using stores = await openStores();
     await withVersions(stores, 2);
     await makeLive(stores, 'm', 1);
@@ -168,7 +168,7 @@ describe('promoting', () => {
     expect((await readModelState(stores.pool, 'm')).generation).toBe(2);
   });
 
-  it('is overtaken by a later promotion of another version, and leaves that one alone', async () => {
+  it('is superseded by a later promotion of another version, and does not disturb it', async () => {
     await using stores = await openStores();
     await withVersions(stores, 3);
     const first = begin(stores, { version: 2 });
@@ -180,7 +180,7 @@ describe('promoting', () => {
     expect(await readModelState(stores.pool, 'm')).toMatchObject({ liveVersion: 3, targetVersion: null });
   });
 
-  it('goes on where a promoter was lost half way', async () => {
+  it('continues after a promoter was lost half way', async () => {
     await using stores = await openStores();
     await withVersions(stores, 2);
     await makeLive(stores, 'm', 1);
@@ -194,7 +194,7 @@ describe('promoting', () => {
     expect(again.states()).toEqual(['live']);
   });
 
-  it('goes on when its caller leaves', async () => {
+  it('continues when its caller disconnects', async () => {
     await using stores = await openStores();
     await withVersions(stores, 2);
     const leaving = new AbortController();
@@ -249,8 +249,8 @@ describe('the compare-and-swap', () => {
   });
 });
 
-describe('everything at once', () => {
-  it('pushes, promotes and rolls back one model without waiting in a circle', async () => {
+describe('concurrent changes', () => {
+  it('push, promote and roll back one model without a deadlock', async () => {
     await using stores = await openStores();
     await withVersions(stores, 3);
     await using _node = obedientNode(stores.pool);
@@ -274,7 +274,7 @@ describe('everything at once', () => {
     expect(await verifyLedger(stores.pool)).toMatchObject({ broken: null });
   });
 
-  it('lets a push wait for a promotion without holding what the promotion needs next', async () => {
+  it('let a push wait for a promotion without holding a lock that the promotion needs next', async () => {
     await using stores = await openStores();
     await withVersions(stores, 1);
     const promoter = await stores.pool.connect();
@@ -310,7 +310,7 @@ describe('rolling back', () => {
       new AbortController().signal,
     );
 
-  it('goes to the previous version at once, because it is still loaded', async () => {
+  it('switches to the previous version at once, because it is still loaded', async () => {
     await using stores = await openStores();
     await withVersions(stores, 2);
     await makeLive(stores, 'm', 1);
@@ -322,7 +322,7 @@ describe('rolling back', () => {
     expect(await readModelState(stores.pool, 'm')).toMatchObject({ liveVersion: 1, previousVersion: 2 });
   });
 
-  it('beats a promotion that is under way', async () => {
+  it('supersedes a promotion in progress', async () => {
     await using stores = await openStores();
     await withVersions(stores, 3);
     await makeLive(stores, 'm', 1);

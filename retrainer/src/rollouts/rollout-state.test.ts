@@ -12,12 +12,12 @@ const reports = (...states: string[]) =>
   states.map((state, index) => ({ node: `n${index}`, state, detail: '', reason: '' }));
 
 describe('the states of a rollout', () => {
-  it('says of every state and event what follows', () => {
+  it('have a transition for every state and event', () => {
     for (const state of ROLLOUT_STATES)
       expect(Object.keys(ROLLOUT_TRANSITIONS[state]).sort()).toEqual([...ROLLOUT_EVENTS].sort());
   });
 
-  it('goes live only out of the flip, and flips only when every node is ready', () => {
+  it('become live only through the flip, and flip only when every node is ready', () => {
     const into = (target: RolloutState) =>
       ROLLOUT_STATES.filter((state) => Object.values(ROLLOUT_TRANSITIONS[state]).includes(target));
     expect(into('live')).toEqual(['flipping']);
@@ -26,13 +26,13 @@ describe('the states of a rollout', () => {
     expect(into('reverting')).toEqual(['live']);
   });
 
-  it('does not leave its end', () => {
+  it('do not leave a final state', () => {
     for (const state of ROLLOUT_STATES.filter(isRolloutEnded))
       expect(Object.values(ROLLOUT_TRANSITIONS[state]).every((next) => next === null)).toBe(true);
   });
 });
 
-describe('what the reports of nodes amount to', () => {
+describe("the summary of the nodes' reports", () => {
   it.each([
     ['no node', [], 'node_loading'],
     ['one that said nothing', ['cold'], 'node_loading'],

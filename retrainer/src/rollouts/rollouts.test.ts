@@ -152,7 +152,7 @@ describe('a canary', () => {
     expect(rows[0].detail).toMatchObject({ event: 'breached', evidence: { quality: { kind: 'roll_back' } } });
   });
 
-  it('is rolled back by one slice that is worse, though it is better on the whole', async () => {
+  it('is rolled back if one slice is worse, even if the total is better', async () => {
     await using stores = await opened(
       '{mode: canary, steps: [50], rollback: {slices: [x], min_outcomes: 50}}',
     );
@@ -188,7 +188,7 @@ describe('a canary', () => {
     });
   });
 
-  it('is held, resumed and aborted by a person; a second promotion is told of it', async () => {
+  it('is held, resumed and aborted by a person; a second promotion reports it', async () => {
     await using stores = await opened('{mode: canary, steps: [50], advance: manual}');
     const rollout = await driven(stores, await started(stores));
     expect((await act(stores, rollout, 'hold')).state).toBe('held');
@@ -202,7 +202,7 @@ describe('a canary', () => {
     expect((await started(stores, { version: 3 })).state).toBe('loading');
   });
 
-  it('is what a rollback of the model ends; the live version stays', async () => {
+  it('is ended by a rollback of the model; the live version stays', async () => {
     await using stores = await opened('{mode: canary, steps: [50], advance: manual}');
     await driven(stores, await started(stores));
     const back = await requestRollback('m', 'ada', 'it looks odd', using(stores), OPTIONS);
@@ -212,7 +212,7 @@ describe('a canary', () => {
 });
 
 describe('a shadow', () => {
-  it('runs beside others, is compared on the same requests, and flips when a person says so', async () => {
+  it('runs next to others, is compared on the same requests, and is promoted on request', async () => {
     await using stores = await opened('{mode: shadow}');
     let two = await driven(stores, await started(stores));
     const three = await driven(stores, await started(stores, { version: 3 }));
@@ -256,7 +256,7 @@ describe('a bandit', () => {
 });
 
 describe('a version that became live', () => {
-  it('is watched, and goes back by itself when its outcomes are worse than those of the former one', async () => {
+  it('is watched, and rolled back automatically when its outcomes are worse than before', async () => {
     await using stores = await opened('{mode: at_once, rollback: {metric_drop: 0.05}}');
     await answered(stores, { version: 1, variant: 'live', count: 400, right: 0.9 });
     let rollout = await driven(stores, await started(stores));
@@ -273,7 +273,7 @@ describe('a version that became live', () => {
 });
 
 describe('approvals', () => {
-  it('must come from another person than the one who asks', async () => {
+  it('must come from a person other than the requester', async () => {
     await using stores = await opened('{mode: at_once, approvals: 1}');
     const rollout = await started(stores);
     expect(rollout.state).toBe('approval');
@@ -285,7 +285,7 @@ describe('approvals', () => {
 });
 
 describe('a version that its gate refused', () => {
-  it('is promoted by force and with a reason only, which the ledger keeps', async () => {
+  it('is promoted only with force and a reason, which the ledger stores', async () => {
     await using stores = await opened('{mode: at_once}');
     const check = {
       name: 'auc',
@@ -318,7 +318,7 @@ describe('a version that its gate refused', () => {
     expect(rows[0].detail).toMatchObject({ forced: true, reason: 'the labels were wrong' });
   });
 
-  it('suggests the model that was meant', async () => {
+  it('has its model suggested when the name is misspelled', async () => {
     await using stores = await openStores();
     await push(stores, manifestText('product-ranker'), linearModel(1));
     await expect(started(stores, { model: 'product-rankr' })).rejects.toThrow('did you mean product-ranker?');

@@ -20,7 +20,7 @@ const MANIFEST = manifestText(
 );
 
 describe('a search', () => {
-  it('tries its points as runs of one experiment, and judges the winner on rows that no trial saw', async () => {
+  it('runs its trials as runs of one experiment, and judges the winner on rows that no trial saw', async () => {
     await using stores = await openStores();
     await withLabels(stores, 60, MANIFEST);
     const begun = await requestSearch('m', { parallel: 4 }, stores);
@@ -61,7 +61,7 @@ describe('a search', () => {
     expect(judged[6]).toBe(12);
   });
 
-  it('is refused for a model with nothing live', async () => {
+  it('is refused for a model without a live version', async () => {
     await using stores = await openStores();
     await expect(requestSearch('m', {}, stores)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });

@@ -9,12 +9,12 @@ import {
 } from './run-state.ts';
 
 describe('the states of a training run', () => {
-  it('says of every state and event what follows', () => {
+  it('have a transition for every state and event', () => {
     for (const state of RUN_STATES)
       expect(Object.keys(RUN_TRANSITIONS[state]).sort()).toEqual([...RUN_EVENTS].sort());
   });
 
-  it('can be reached, and every one that is not the end can end', () => {
+  it('can all be reached, and all can end', () => {
     const reached = new Set<RunState>(['requested']);
     for (const state of reached)
       for (const event of RUN_EVENTS) {
@@ -26,12 +26,12 @@ describe('the states of a training run', () => {
     for (const state of RUN_STATES) expect(nextRunState(state, 'failed') !== null).toBe(!isEnded(state));
   });
 
-  it('does not leave its end', () => {
+  it('do not leave a final state', () => {
     for (const state of RUN_STATES.filter(isEnded))
       for (const event of RUN_EVENTS) expect(nextRunState(state, event)).toBeNull();
   });
 
-  it('can be taken up again wherever a worker was lost, and never registers twice', () => {
+  it('can be resumed wherever a worker was lost, and never register twice', () => {
     for (const state of RUN_STATES.filter((one) => !isEnded(one))) {
       const next = nextRunState(state, 'claimed');
       expect(next).toBe(state === 'promoting' ? 'promoting' : 'collecting');

@@ -29,7 +29,7 @@ describe('whether a run is due', () => {
 });
 
 describe('why no run has started', () => {
-  it('says what each condition waits for, and what holds back', () => {
+  it('says what each condition waits for, and what prevents a run', () => {
     const trigger = { labels: 10, every: '1h', decay: true, cooldown: '2m', per_day: 3 };
     expect(explainTriggers(trigger, { ...facts, newLabels: 4 }, 61_000)).toEqual([
       'the cooldown of 2m ends in 1 min',
@@ -39,7 +39,7 @@ describe('why no run has started', () => {
     ]);
   });
 
-  it('is asked of the registered model', async () => {
+  it('is read for the registered model', async () => {
     await using stores = await openStores();
     await push(stores, manifestText('m', 'training: {trigger: {labels: 5, drift: true}}\n'), linearModel());
     const ask = () => whyNot('m', { ...stores, now: Date.now() });
@@ -65,7 +65,7 @@ async function labels(stores: Stores, count: number, prefix: string): Promise<vo
 }
 
 describe('triggering a model', () => {
-  it('asks for one run for the same labels, however many look', async () => {
+  it('requests one run for the same labels, with any number of retrainers', async () => {
     await using stores = await openStores();
     await push(stores, manifestText('m', 'training: {trigger: {labels: 5}}\n'), linearModel());
     const dependencies = { ...stores, clock: systemClock };
@@ -83,7 +83,7 @@ describe('triggering a model', () => {
     expect(await triggerModel(model(stores), dependencies)).toBe(true);
   });
 
-  it('counts from what the last dataset could have held', async () => {
+  it('counts from the labels that the last dataset could contain', async () => {
     await using stores = await openStores();
     await push(stores, manifestText('m', 'training: {trigger: {labels: 5}}\n'), linearModel());
     await makeLive(stores, 'm', 1);
@@ -100,7 +100,7 @@ describe('triggering a model', () => {
     expect(await triggerModel(model(stores), { ...stores, clock: systemClock })).toBe(true);
   });
 
-  it('asks again after the declared time', async () => {
+  it('requests again after the declared time', async () => {
     await using stores = await openStores();
     await push(stores, manifestText('m', 'training: {trigger: {every: 1h}}\n'), linearModel());
     await makeLive(stores, 'm', 1);

@@ -46,7 +46,7 @@ const work = (
 ) => workOnRun(runId, dependenciesOf(stores, trainer), workerOptions(stores, change), signal);
 
 describe('a claim', () => {
-  it('is given to one worker, and with a greater token after its lease has ended', async () => {
+  it('is given to one worker, and with a higher token after its lease has ended', async () => {
     await using stores = await openStores();
     await withLabels(stores, 0);
     const runId = await requested(stores);
@@ -64,7 +64,7 @@ describe('a claim', () => {
     expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
   });
 
-  it('that is stale writes nothing', async () => {
+  it('that has expired writes nothing', async () => {
     await using stores = await openStores();
     await withLabels(stores, 0);
     const runId = await requested(stores);
@@ -91,7 +91,7 @@ describe('a claim', () => {
 });
 
 describe('a training run', () => {
-  it('counts once when a worker pauses past its lease and both write', async () => {
+  it('counts once when a worker continues after its lease and both write', async () => {
     await using stores = await openStores();
     await withLabels(stores);
     await using _node = obedientNode(stores.pool);
@@ -119,7 +119,7 @@ describe('a training run', () => {
     expect(rows.map((row) => row.onnx_sha256)).toEqual([digestOf(linearModel(1)), digestOf(linearModel(2))]);
   });
 
-  it('is given back when the service stops, and taken up again', async () => {
+  it('is released when the service stops, and resumed', async () => {
     await using stores = await openStores();
     await withLabels(stores);
     await using _node = obedientNode(stores.pool);
@@ -138,7 +138,7 @@ describe('a training run', () => {
     expect(await runOf(stores, runId)).toMatchObject({ state: 'succeeded', token: 2 });
   });
 
-  it('is tried again when the training process died, and given up after too many times', async () => {
+  it('is retried when the training process died, and fails after too many attempts', async () => {
     await using stores = await openStores();
     await withLabels(stores);
     const runId = await requested(stores);
@@ -164,7 +164,7 @@ describe('a training run', () => {
     });
   });
 
-  it('is refused by the gate with the numbers, and changes nothing that serves', async () => {
+  it('is refused by the gate with the numbers, and leaves serving unchanged', async () => {
     await using stores = await openStores();
     await withLabels(stores);
     const runId = await requested(stores);
@@ -197,7 +197,7 @@ describe('a training run', () => {
     });
   });
 
-  it('registers and does not promote when it is held', async () => {
+  it('registers but does not promote when promotion is on hold', async () => {
     await using stores = await openStores();
     await withLabels(stores);
     const runId = randomUUID();
@@ -208,7 +208,7 @@ describe('a training run', () => {
     expect(stores.registry.current().models.get('m')?.liveVersion).toBe(1);
   });
 
-  it('goes on with the promotion when a worker was lost after registering', async () => {
+  it('continues with the promotion when a worker was lost after registering', async () => {
     await using stores = await openStores();
     await withLabels(stores);
     const runId = await requested(stores);
@@ -229,7 +229,7 @@ describe('a training run', () => {
     expect(rows).toEqual([{ live_version: 2 }]);
   });
 
-  it('fails when another version went live while it waited, instead of replacing it unseen', async () => {
+  it('fails when another version went live while it waited, instead of replacing it', async () => {
     await using stores = await openStores();
     await withLabels(stores);
     const runId = await requested(stores);
@@ -275,7 +275,7 @@ describe('a training run', () => {
     expect(await runOf(stores, runId)).toMatchObject({ state: 'succeeded', token: 1 });
   });
 
-  it('stops working when another worker has taken it over', async () => {
+  it('stops when another worker has taken over', async () => {
     await using stores = await openStores();
     await withLabels(stores);
     const runId = await requested(stores);

@@ -9,7 +9,7 @@ const ONNX = perceptron({ inputs: 3, hidden: [4], outputs: 1, activation: 'tanh'
  * openSynchronousSession uses a part of onnxruntime-node that is not public. This test fails when a release changes it; then
  * see node_modules/onnxruntime-node/dist/backend.js for how the public session calls the native one.
  */
-it('answers as the public interface of onnxruntime-node, within the same turn', async () => {
+it("gives the answers of onnxruntime-node's public interface, synchronously", async () => {
   const rows = Float32Array.of(0.1, 1, -2, 3, 0, 0.5);
   using session = openSynchronousSession(ONNX, 1);
   const open = await ort.InferenceSession.create(ONNX);
@@ -21,7 +21,7 @@ it('answers as the public interface of onnxruntime-node, within the same turn', 
   await open.release();
 });
 
-it('refuses bytes that are no model, and feeds that do not fit, without ending the process', () => {
+it('refuses invalid models and feeds without ending the process', () => {
   expect(() => openSynchronousSession(Uint8Array.of(1, 2, 3), 1)).toThrow(/does not take/);
   using session = openSynchronousSession(ONNX, 1);
   expect(() => session.run({ input: tensorOf('float32', new Float32Array(2), [1, 2]) }, ['value'])).toThrow();

@@ -75,7 +75,7 @@ async function failure(
 }
 
 describe('SQL over the Postgres protocol', () => {
-  it('answers predictions over rows, structs and JSON alike, and by version', async () => {
+  it('answers predictions over rows, structs and JSON, and by version', async () => {
     await using stand = await openStand();
     await using client = await stand.connect();
     const { rows } = await client.query(
@@ -99,7 +99,7 @@ describe('SQL over the Postgres protocol', () => {
     expect(big.rows.reduce((sum, row) => sum + Number((row as { n: number }).n), 0)).toBe(5000);
   });
 
-  it('reads the tables of the loop, keeps tables made from predictions, and reads and writes files of its folder only', async () => {
+  it('reads the tables of the loop, keeps created tables, and reads and writes only files of its folder', async () => {
     await using stand = await openStand();
     await logPredictions(stand.stores.pool, [
       { model: 'churn', features: [1, 2] },
@@ -129,7 +129,7 @@ describe('SQL over the Postgres protocol', () => {
     ).toMatchObject({ code: '42501' });
   });
 
-  it('says what is wrong with the codes and positions of Postgres, and goes on', async () => {
+  it('reports errors with the codes and positions of Postgres, and continues', async () => {
     await using stand = await openStand();
     await using client = await stand.connect();
     const cases: [string, string, string | undefined][] = [
@@ -185,7 +185,7 @@ describe('SQL over the Postgres protocol', () => {
     expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   });
 
-  it('takes an API key as password, and keeps the log from one that may only predict', async () => {
+  it('accepts an API key as password, and hides the log from one that may only predict', async () => {
     await using stand = await openStand('secret-predict-key-1:app:predict,secret-operate-key-1:ops:operate');
     expect(await failure(stand.connect('wrong'))).toMatchObject({ code: '28P01' });
     await using app = await stand.connect('secret-predict-key-1');
@@ -214,7 +214,7 @@ describe('SQL over the Postgres protocol', () => {
     expect((await app.query(over)).rows).toHaveLength(3);
   });
 
-  it('explains rows, and has labels, corrections and reference rows as tables', async () => {
+  it('explains rows, and shows labels, corrections and reference rows as tables', async () => {
     await using stand = await openStand();
     await using client = await stand.connect();
     const { rows } = await client.query(
@@ -227,7 +227,7 @@ describe('SQL over the Postgres protocol', () => {
       expect((await client.query(`SELECT count(*)::INTEGER AS n FROM ${name}`)).rows).toEqual([{ n: 0 }]);
   });
 
-  it('has archived events as a table, each once', async () => {
+  it('shows archived events as a table, each once', async () => {
     await using stand = await openStand();
     await using client = await stand.connect();
     expect((await client.query('SELECT count(*)::INTEGER AS n FROM events')).rows).toEqual([{ n: 0 }]);
@@ -248,7 +248,7 @@ describe('SQL over the Postgres protocol', () => {
     expect(rows).toEqual([{ type: 'view', moment: '2026-01-02 03:00:00', who: 'ada', n: 2 }]);
   });
 
-  it('has days of the log past their retention as a table, and results of batches by id and by schedule', async () => {
+  it('shows archived days of the log, and results of batches by id and by schedule, as tables', async () => {
     await using stand = await openStand();
     await using client = await stand.connect();
     const count = async (table: string) =>
@@ -283,7 +283,7 @@ describe('SQL over the Postgres protocol', () => {
     expect(await failure(count(`batch_output('nobody')`))).toMatchObject({ code: '42704' });
   });
 
-  it('starts a training by CREATE MODEL, drafted from the columns, for those who may', async () => {
+  it('starts a training by CREATE MODEL, drafted from the columns, for permitted callers', async () => {
     const asked: { query: URLSearchParams; body: string }[] = [];
     const control = createServer(async (request, response) => {
       asked.push({ query: new URL(request.url ?? '', 'http://x').searchParams, body: await text(request) });
@@ -335,7 +335,7 @@ describe('SQL over the Postgres protocol', () => {
 });
 
 describe('scanning SQL', () => {
-  it('leaves texts, names and comments alone', () => {
+  it('does not change texts, names and comments', () => {
     const sql = `SELECT 'a;b', "c;d", $$e;f$$ -- ;\n; /* ; */ SELECT 2;`;
     expect(splitStatements(sql).map((each) => each.sql)).toEqual([
       `SELECT 'a;b', "c;d", $$e;f$$`,

@@ -42,8 +42,8 @@ async function learnt(stores: Stores, cut: number, at: number, version: number |
   );
 }
 
-describe('the story of a prediction', () => {
-  it('tells of the outcomes that its keys and window hold, and of the runs that came after', async () => {
+describe('the history of a prediction', () => {
+  it('contains the outcomes of its keys and window, and later runs', async () => {
     await using stores = await openStores();
     await push(stores, MANIFEST, linearModel());
     const [id, other] = await logPredictions(stores.pool, [
@@ -81,7 +81,7 @@ describe('the story of a prediction', () => {
     ]);
   });
 
-  it('tells of a failure without its cause, and of outcomes whose prediction has not arrived yet', async () => {
+  it('reports a failure without its cause, and outcomes whose prediction has not arrived yet', async () => {
     await using stores = await openStores();
     await push(stores, manifestText('m'), linearModel());
     const [failed] = await logPredictions(stores.pool, [

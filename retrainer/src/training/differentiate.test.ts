@@ -52,7 +52,7 @@ describe('differentiate', () => {
   it.each<[string, Attributes, string]>([
     ['Sin', {}, "cannot train through node 'odd' of type 'Sin'"],
     ['CumSum', {}, "cannot train through node 'odd' of type 'CumSum'"],
-  ])('refuses an operator without a rule on the way: %s', (operator, attributes, message) => {
+  ])('refuses an operator without a rule on the path: %s', (operator, attributes, message) => {
     const write = () =>
       writeTrainingGraph(
         model((graph) => {
@@ -66,7 +66,7 @@ describe('differentiate', () => {
     );
   });
 
-  it('refuses a subgraph that reads a trained weight from around it', () => {
+  it('refuses a subgraph that reads a trained weight from outside', () => {
     const branch = new GraphBuilder('branch/');
     branch.node('Identity', ['w'], {}, { outputs: ['chosen'] });
     branch.output('chosen', 'float32', null);
@@ -84,7 +84,7 @@ describe('differentiate', () => {
     expect(write).toThrow("cannot train through node 'choice' of type 'If'");
   });
 
-  it('does not mind what cannot be differentiated off the way', async () => {
+  it('accepts operators without a gradient that are not on the path', async () => {
     const found = await checkGradient(
       model((graph) => {
         const w = graph.initializer('w', float32Tensor([0.5, -0.2]));
@@ -96,7 +96,7 @@ describe('differentiate', () => {
     expect(found.worst).toBeLessThan(1e-7);
   });
 
-  it('refuses an operator set older than its rules', () => {
+  it('refuses an operator set that is older than its rules', () => {
     const old = { ...layered(), opsets: new Map([['', 11]]) };
     expect(() => writeTrainingGraph(old, { loss, until: 'loss' })).toThrow('operator set 13 or newer');
   });
@@ -108,32 +108,32 @@ describe('differentiate', () => {
 });
 
 describe('the choice of weights', () => {
-  it('takes all that reach the output', () => {
+  it('includes all that reach the output', () => {
     expect(trained('all')).toEqual(['w1', 'b1', 'w2', 'b2', 'w3']);
   });
 
-  it('takes those that are named', () => {
+  it('includes the named ones', () => {
     expect(trained(['b2', 'w1'])).toEqual(['w1', 'b2']);
   });
 
-  it('takes the last layers, a layer being a matrix product and what follows it', () => {
+  it('includes the last layers, a layer being a matrix product and what follows it', () => {
     expect(trained({ last: 1 })).toEqual(['w3']);
     expect(trained({ last: 2 })).toEqual(['w2', 'b2', 'w3']);
     expect(trained({ last: 9 })).toEqual(['w1', 'b1', 'w2', 'b2', 'w3']);
   });
 
-  it('refuses a name the model does not have, naming those it has', () => {
+  it('refuses an unknown name, and lists the known ones', () => {
     expect(() => trained(['w1', 'wrong'])).toThrow(/names 'wrong'.*'w1', 'b1'/);
   });
 
-  it('writes no gradient behind the first trained weight', () => {
+  it('writes no gradient before the first trained weight', () => {
     const all = writeTrainingGraph(layered(), { loss, until: 'gradient' }).bytes.length;
     const last = writeTrainingGraph(layered(), { loss, until: 'gradient', trainable: { last: 1 } }).bytes
       .length;
     expect(last).toBeLessThan(all);
   });
 
-  it('leaves constants that only steer an operator alone', () => {
+  it('excludes constants that only configure an operator', () => {
     const graph = model((builder) => {
       const w = builder.initializer('w', float32Tensor([1, 2]));
       const bound = builder.initializer('bound', float32Tensor([0], []));

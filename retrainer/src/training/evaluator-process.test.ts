@@ -38,7 +38,7 @@ describe('scoreInProcess', { timeout: timeoutMs }, () => {
     ]);
   });
 
-  it('gives nothing for no rows', async () => {
+  it('returns nothing for no rows', async () => {
     const scores = await scoreInProcess({ models: [binary], dataset: dataset(0) }, { timeoutMs });
     expect(scores[0]!.values).toEqual(new Float32Array(0));
   });

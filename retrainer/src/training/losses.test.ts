@@ -171,7 +171,7 @@ describe('a loss', () => {
     expect(found.loss).toBeCloseTo((1 + 4 + 2 * 16) / 4, 12);
   });
 
-  it('is refused on an output that has more values per row than it takes', () => {
+  it('is refused on an output with too many values per row', () => {
     const graph = new GraphBuilder();
     graph.input('input', 'float32', ['N', 2]);
     graph.initializer('weight', float32Tensor([1, 2, 3, 4], [2, 2]));

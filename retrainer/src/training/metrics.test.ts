@@ -114,7 +114,7 @@ describe('ndcg', () => {
     );
   });
 
-  it('averages over groups, leaving out those with nothing to find', () => {
+  it('averages over groups that have a relevant row', () => {
     const scores = [2, 1, 1, 2, 5];
     const labels = [1, 0, 1, 0, 0];
     const groups = ['a', 'a', 'b', 'b', 'c'];
@@ -124,7 +124,7 @@ describe('ndcg', () => {
 });
 
 describe('the other measures', () => {
-  it('are those of small examples counted by hand', () => {
+  it('equal small examples computed by hand', () => {
     expect(logLoss([0.5, 0.25], [1, 0])).toBeCloseTo((Math.log(2) - Math.log(0.75)) / 2, 12);
     expect(multiclassLogLoss([0.5, 0.5, 0.1, 0.9], [0, 1], 2)).toBeCloseTo(
       -(Math.log(0.5) + Math.log(0.9)) / 2,
@@ -140,7 +140,7 @@ describe('the other measures', () => {
     expect(logLoss([0, 1], [1, 0])).toBeLessThan(40);
   });
 
-  it('are not a number over nothing', () => {
+  it('are not a number for no rows', () => {
     for (const value of [logLoss([], []), accuracy([], []), rmse([], []), rocAuc([], [])])
       expect(value).toBeNaN();
   });

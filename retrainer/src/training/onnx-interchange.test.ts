@@ -55,7 +55,7 @@ async function rewritten(bytes: Uint8Array): Promise<Uint8Array> {
 }
 
 describe('a file written by another writer', () => {
-  it('reads as the same weights, and predicts and trains the same', async () => {
+  it('has the same weights, and predicts and trains in the same way', async () => {
     const other = await rewritten(model);
     expect(Buffer.from(other).equals(model)).toBe(false);
     expect(inspectModel(other).parameterCount).toBe(inspectModel(model).parameterCount);

@@ -57,7 +57,7 @@ function logged(tensors: readonly Tensor[], rows: number) {
 }
 
 describe('the rows of a model with several inputs', () => {
-  it('come out of log and dataset as the tensors that were served', () => {
+  it('are read from log and dataset as the tensors that were served', () => {
     const plan = compileFeaturePlan(manifest);
     fc.assert(
       fc.property(requests, (request) => {
@@ -87,7 +87,7 @@ describe('the rows of a model with several inputs', () => {
     );
   });
 
-  it('are none where the log is cut short, hides an input, or holds a number that a dataset would round', () => {
+  it('are omitted if the log is truncated, hides an input, or contains a number that a dataset would round', () => {
     const attributes = record({ price: 1, exact: 2 });
     const request = record({ shop: 's', city: 'Köln', open: true, visits: 3 });
     const candidates = [{ id: 'a', attributes }];

@@ -111,7 +111,7 @@ describe('an update', () => {
     return seen;
   }
 
-  it('with momentum is the one written by hand', async () => {
+  it('with momentum equals the one computed by hand', async () => {
     const seen = await path({ until: { kind: 'sgd', momentum: 0.9 } }, 3, 0.1);
     let [p, m] = [weights.slice(), [0, 0, 0]];
     for (const found of seen) {
@@ -121,12 +121,12 @@ describe('an update', () => {
     }
   });
 
-  it('goes no further than the clipped gradient', async () => {
+  it('is limited by the clipped gradient', async () => {
     const [found] = await path({ clipNorm: 0.5 }, 1, 1);
     expect(Math.hypot(...found!.map((value, i) => value - weights[i]!))).toBeCloseTo(0.5, 12);
   });
 
-  it('is drawn back to the weights it began with', async () => {
+  it('is pulled back to the initial weights', async () => {
     const free = (await path({}, 200, 0.1)).at(-1)!;
     const held = (await path({ parentPenalty: 2 / 3 }, 200, 0.1)).at(-1)!;
     expect(Math.hypot(...free)).toBeLessThan(1e-5);
@@ -136,7 +136,7 @@ describe('an update', () => {
 });
 
 describe('the learning rate', () => {
-  it('rises over the warm-up, then falls along a cosine or a line', () => {
+  it('rises during the warm-up, then falls along a cosine or a line', () => {
     const rates = (kind: 'linear' | 'cosine') =>
       [1, 2, 3, 7, 11, 12].map((step) => learningRateAt(1, { kind, warmup: 2 }, step, 12));
     expect(rates('linear')).toEqual([1 / 3, 2 / 3, 1, 0.6, expect.closeTo(0.2), expect.closeTo(0.1)]);
@@ -183,7 +183,7 @@ describe('a loss that ranks', () => {
 });
 
 describe('low-rank adapters', () => {
-  it('begin as the very model, change its weights by their rank alone, and learn', async () => {
+  it('start as the same model, change its weights only within their rank, and learn', async () => {
     const data = houses(600, 4);
     const model = priceModel();
     const adapters = { rank: 2, weights: 'all' } as const;
@@ -208,7 +208,7 @@ describe('low-rank adapters', () => {
 });
 
 describe('a checkpoint', () => {
-  it('lets a training go on to the very bytes that it would have given', async () => {
+  it('lets a training continue to the same bytes as without interruption', async () => {
     const data = houses(300, 6);
     const own = { ...settings, epochs: 6, patience: 3 };
     const kept: Uint8Array[] = [];

@@ -51,7 +51,7 @@ async function predict(modelBytes: Uint8Array, data: TrainingDataset): Promise<F
 }
 
 describe('train', () => {
-  it('learns what a linear model could not, and writes a file that predicts it', async () => {
+  it('learns a non-linear function, and writes a file that predicts it', async () => {
     const before = await predict(binaryModel(), dataset(500, 2, isInside));
     const { modelBytes, metrics } = await train(binaryModel(), dataset(1500, 1, isInside), {
       ...settings,
@@ -97,7 +97,7 @@ describe('train', () => {
     expect((await run(1)).equals(await run(2))).toBe(false);
   });
 
-  it('changes only the weights it was told to train', async () => {
+  it('changes only the selected weights', async () => {
     const data = dataset(200, 1, isInside);
     const { modelBytes } = await train(binaryModel(), data, {
       ...settings,
@@ -112,7 +112,7 @@ describe('train', () => {
     expect(after.nodes).toEqual(before.nodes);
   });
 
-  it('keeps the best epoch and stops when patience is over', async () => {
+  it('keeps the best epoch and stops when patience is exhausted', async () => {
     // Labels without any rule: the validation loss can only rise once the network learns them by heart.
     const random = new SeededRandom(4);
     const noise = dataset(120, 1, () => random.integer(2));
@@ -131,7 +131,7 @@ describe('train', () => {
     expect(await predict(modelBytes, noise)).toEqual(await predict(binaryModel(), noise));
   });
 
-  it('leaves out examples of weight 0', async () => {
+  it('ignores examples of weight 0', async () => {
     const half = dataset(200, 1, isInside);
     half.weights.fill(0, 0, 100);
     const { metrics } = await train(binaryModel(), half, { ...settings, epochs: 1, validationFraction: 0 });
@@ -149,7 +149,7 @@ describe('train', () => {
     expect(seen[1]!.loss).toBeLessThan(seen[0]!.loss);
   });
 
-  it('stops with a clear error when the loss is no number any more', async () => {
+  it('stops with a clear error when the loss is no longer a number', async () => {
     const model = perceptron({
       inputs: columns,
       hidden: [],
@@ -246,7 +246,7 @@ describe('an update', () => {
     return { initial: Float64Array.from(step.initial), layout: step.parameters, seen };
   }
 
-  it('of Adam with decay is the one written by hand in float64', async () => {
+  it('of Adam with decay equals the one computed by hand in float64', async () => {
     const [rate, beta1, beta2, epsilon, weightDecay] = [0.01, 0.85, 0.99, 1e-7, 0.1];
     const run = await updates({ kind: 'adam', beta1, beta2, epsilon, weightDecay }, rate, 12);
     const expected = run.initial.slice();

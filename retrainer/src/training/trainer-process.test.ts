@@ -85,7 +85,7 @@ async function interrupt(
 }
 
 describe('trainInProcess', { timeout: PATIENCE_MS }, () => {
-  it('gives what training in this process gives, and reports on the way', async () => {
+  it('gives the same result as training in this process, and reports progress', async () => {
     await using work = await workDirectory();
     const job = { modelBytes, dataset: dataset(), settings };
     const seen: TrainingProgress[] = [];
@@ -103,7 +103,7 @@ describe('trainInProcess', { timeout: PATIENCE_MS }, () => {
     expect(await readdir(work.path)).toEqual([]);
   });
 
-  it('passes on why training was refused', async () => {
+  it('reports why training was refused', async () => {
     const job = { modelBytes: modelBytes.subarray(0, 100), dataset: dataset(), settings };
     await expect(trainInProcess(job, { timeoutMs: PATIENCE_MS })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -125,7 +125,7 @@ describe('trainInProcess', { timeout: PATIENCE_MS }, () => {
     expect(error).toMatchObject({ code: 'CANCELLED' });
   });
 
-  it('does not start under a signal that fired already', async () => {
+  it('does not start if the signal has already fired', async () => {
     const training = trainInProcess(
       { modelBytes, dataset: dataset(), settings },
       { timeoutMs: PATIENCE_MS, signal: AbortSignal.abort() },
@@ -133,12 +133,12 @@ describe('trainInProcess', { timeout: PATIENCE_MS }, () => {
     await expect(training).rejects.toMatchObject({ code: 'CANCELLED' });
   });
 
-  it('ends when its time is up', async () => {
+  it('ends at its deadline', async () => {
     const error = await interrupt(() => {}, { timeoutMs: 1_500 });
     expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED', message: expect.stringContaining('1.5 s') });
   });
 
-  it('ends when it needs more memory than it may', async () => {
+  it('ends when it exceeds its memory limit', async () => {
     const error = await interrupt(() => {}, { memoryLimitMb: 64 });
     expect(error).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
   });

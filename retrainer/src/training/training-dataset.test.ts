@@ -45,7 +45,7 @@ const datasets: fc.Arbitrary<TrainingDataset> = fc
   }));
 
 describe('a dataset file', () => {
-  it('gives back what was written, whether it is read at once or block by block', async () => {
+  it('returns what was written, read at once or block by block', async () => {
     await fc.assert(
       fc.asyncProperty(datasets, fc.nat({ max: 5 }), async (dataset, more) => {
         const path = await written(dataset);
@@ -72,7 +72,7 @@ describe('a dataset file', () => {
     );
   });
 
-  it('is refused wherever it is cut', async () => {
+  it('is refused if it is truncated anywhere', async () => {
     const whole = Buffer.concat([
       ...trainingDatasetBytes({
         rows: 2,
@@ -107,14 +107,14 @@ describe('rows that stay in a file', () => {
     return { rows, columns: 3, features, labels, weights: new Float32Array(rows).fill(1) };
   }
 
-  it('train to the very bytes of rows in memory where a window holds them all', async () => {
+  it('train to the same bytes as rows in memory if a window holds them all', async () => {
     const data = examples(1000);
     using stored = await openTrainingDataset(await written(data), 0, 100);
     const [first, second] = [await train(model, data, settings), await train(model, stored, settings)];
     expect(Buffer.from(second.modelBytes).equals(first.modelBytes)).toBe(true);
   });
 
-  it('are learnt from window by window where there are more, to the same bytes each time', async () => {
+  it('are trained on window by window beyond that, to the same bytes each time', async () => {
     const path = await written(examples(2000));
     const trained = [];
     for (let run = 0; run < 2; run++) {

@@ -37,11 +37,11 @@ export const LEARNING_CELLS: readonly TestCell[] = [
       },
       {
         file: 'retrainer/src/datasets/join.test.ts',
-        name: 'matches every prediction whose window holds the event',
+        name: 'matches every prediction whose window contains the event',
       },
       {
         file: 'retrainer/src/datasets/join.test.ts',
-        name: 'comes when the window has ended, and not before',
+        name: 'is given when the window has ended, and not before',
       },
     ],
     bug: {
@@ -78,9 +78,9 @@ export const LEARNING_CELLS: readonly TestCell[] = [
     tests: [
       {
         file: 'retrainer/src/runs/run-worker.test.ts',
-        name: 'counts once when a worker pauses past its lease and both write',
+        name: 'counts once when a worker continues after its lease and both write',
       },
-      { file: 'retrainer/src/runs/run-worker.test.ts', name: 'that is stale writes nothing' },
+      { file: 'retrainer/src/runs/run-worker.test.ts', name: 'that has expired writes nothing' },
     ],
     bug: {
       file: 'retrainer/src/runs/run-store.ts',
@@ -93,8 +93,11 @@ export const LEARNING_CELLS: readonly TestCell[] = [
     fault: 'a promoter dies midway',
     holds: 'before the flip the old version is live, after it the new one; another promoter continues',
     tests: [
-      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'goes on where a promoter was lost half way' },
-      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'goes on when its caller leaves' },
+      {
+        file: 'retrainer/src/rollouts/promote.test.ts',
+        name: 'continues after a promoter was lost half way',
+      },
+      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'continues when its caller disconnects' },
     ],
     bug: {
       file: 'retrainer/src/rollouts/reconciler.ts',
@@ -140,7 +143,7 @@ export const LEARNING_CELLS: readonly TestCell[] = [
     fault: 'a rollback',
     holds: 'it needs no load: the version before is still warm; with nothing to go back to it is refused',
     tests: [
-      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'goes to the previous version at once' },
+      { file: 'retrainer/src/rollouts/promote.test.ts', name: 'switches to the previous version at once' },
       { file: 'retrainer/src/rollouts/promote.test.ts', name: 'refuses when there is nothing to go back to' },
     ],
     bug: {

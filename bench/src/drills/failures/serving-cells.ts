@@ -42,7 +42,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
         file: 'compute/src/main.test.ts',
         name: 'loses no answered prediction when it is killed under load',
       },
-      { file: 'platform/src/journal/shipper-failures.test.ts', name: 'goes on where it stopped' },
+      { file: 'platform/src/journal/shipper-failures.test.ts', name: 'continues at its position' },
     ],
     bug: {
       file: 'compute/src/infer.ts',
@@ -57,11 +57,11 @@ export const SERVING_CELLS: readonly TestCell[] = [
     tests: [
       {
         file: 'retrainer/src/runs/run-worker.test.ts',
-        name: 'goes on with the promotion when a worker was lost after registering',
+        name: 'continues with the promotion when a worker was lost after registering',
       },
       {
         file: 'retrainer/src/runs/run-worker.test.ts',
-        name: 'is tried again when the training process died',
+        name: 'is retried when the training process died',
       },
       { file: 'retrainer/src/runs/run-worker.test.ts', name: 'is given to one worker' },
     ],
@@ -76,7 +76,10 @@ export const SERVING_CELLS: readonly TestCell[] = [
     fault: 'kill -9 of the web console',
     holds: 'a login survives: the server keeps no session state',
     tests: [
-      { file: 'platform/src/http/browser-session.test.ts', name: 'survive the server that sealed them' },
+      {
+        file: 'platform/src/http/browser-session.test.ts',
+        name: 'remain valid after a restart with the same secret',
+      },
     ],
     bug: {
       file: 'platform/src/http/browser-session.ts',
@@ -108,7 +111,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
     id: 12,
     fault: 'the queue (Redis) is lost with all its contents',
     holds: 'waiting runs are queued again from Postgres, each once',
-    tests: [{ file: 'retrainer/src/runs/queue/run-queue.test.ts', name: 'brings back runs that it lost' }],
+    tests: [{ file: 'retrainer/src/runs/queue/run-queue.test.ts', name: 'restores lost runs' }],
     bug: {
       file: 'retrainer/src/runs/run-outbox.ts',
       from: 'rows.filter((row) => all || row.urgent)',
@@ -258,7 +261,7 @@ export const SERVING_CELLS: readonly TestCell[] = [
     holds: 'it is rejected when it is pushed, with the reason',
     tests: [
       { file: 'model/src/manifest/check-model.test.ts', name: 'a manifest that does not fit its model' },
-      { file: 'retrainer/src/registry/push-model.test.ts', name: 'that cannot be' },
+      { file: 'retrainer/src/registry/push-model.test.ts', name: 'of invalid input' },
     ],
     bug: {
       file: 'model/src/manifest/check-model.ts',

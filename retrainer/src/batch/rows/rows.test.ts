@@ -48,7 +48,7 @@ beforeAll(async () => {
 afterAll(() => stand[Symbol.asyncDispose]());
 
 describe('a batch of single requests', () => {
-  it('asks the front door for what is logged, with the same id however often, and says which rows it refused', async () => {
+  it('sends rows to be logged to the front door, under the same id at each attempt, and reports refused rows', async () => {
     const { stores, dependencies } = stand;
     const folder = await stand.newFolder();
     const source = join(folder, 'in.csv');
@@ -82,7 +82,7 @@ describe('a batch of single requests', () => {
     expect((await ended(stores, refused.run.runId)).message).toContain('--as-of or --log');
   });
 
-  it('computes features of history as of a time of each row', async () => {
+  it("computes history features as of each row's time", async () => {
     const { stores, dependencies } = stand;
     const folder = await stand.newFolder();
     const manifest = `name: visitors

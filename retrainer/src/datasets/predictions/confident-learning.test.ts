@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { suspectedLabels } from './confident-learning.ts';
 
 describe('suspected labels', () => {
-  it('are the flipped ones, the most certain first', () => {
+  it('are those with a flipped label, the most certain first', () => {
     const score = [0.9, 0.95, 0.85, 0.1, 0.05, 0.15, 0.97, 0.2];
     const labels = [1, 1, 1, 0, 0, 0, 0, 1];
     const found = suspectedLabels(
@@ -19,7 +19,7 @@ describe('suspected labels', () => {
     expect(found[0]).toMatchObject({ index: 6, suspected: 1 });
   });
 
-  it('never name the given label, and are none where all probabilities are alike', () => {
+  it('never suggest the given label, and are empty if all probabilities are equal', () => {
     const probability = fc.double({ min: 0, max: 1, noNaN: true });
     void fc.assert(
       fc.property(fc.array(fc.tuple(probability, fc.nat(1)), { minLength: 1 }), (rows) => {

@@ -103,7 +103,7 @@ describe('the export of predictions', () => {
     });
   });
 
-  it('writes no cell that a spreadsheet takes for a formula', () => {
+  it('writes no cell that a spreadsheet would run as a formula', () => {
     expect(['=1+1', '@x', '+1', '-1', '\tx', 'a,b', -1, 'plain'].map(csvCell)).toEqual([
       "'=1+1",
       "'@x",

@@ -86,7 +86,7 @@ async function hook() {
   };
 }
 
-it('tells Slack and a mailbox, and escalates once what nobody acknowledged', async () => {
+it('notifies Slack and a mailbox, and escalates an unacknowledged incident once', async () => {
   await using stores = await openStores();
   await using mail = await mailServer();
   await using slack = await hook();

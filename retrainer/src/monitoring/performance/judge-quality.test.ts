@@ -50,7 +50,7 @@ describe(`decay, seed ${seed}`, () => {
     expect(judge(rows(stable), { value: 0.8 })).toEqual([]);
   });
 
-  it('waits for labels that come late, and then judges the newest week that has them', () => {
+  it('waits for late labels, and then judges the newest week that has them', () => {
     const late = rows((score, daysAgo) => (daysAgo < 14 ? 0.3 : score), 6);
     const weeks = labelledWeeks(late, now);
     expect((now - weeks.maturedUntil) / DAY).toBe(6);
@@ -60,7 +60,7 @@ describe(`decay, seed ${seed}`, () => {
     expect(judge(rows((score, daysAgo) => (daysAgo < 6 ? 0.3 : score), 6))).toEqual([]);
   });
 
-  it('is found in one slice, which the whole hides', () => {
+  it('is found in one slice if the total does not show it', () => {
     const found = judge(
       rows((score, daysAgo, slice) => (slice === 'country = IT' && daysAgo < 7 ? 0.4 : score)),
     );
@@ -70,7 +70,7 @@ describe(`decay, seed ${seed}`, () => {
 });
 
 describe('labels', () => {
-  it('drift when their share changes, and mean something else when scores do not say so', () => {
+  it('drift when their share changes, and report a changed meaning when scores do not', () => {
     const found = judgeLabels(
       'binary',
       rows((score, daysAgo) => (daysAgo < 7 ? Math.min(1, score * 2) : score)),
@@ -92,7 +92,7 @@ describe('labels', () => {
   });
 });
 
-it('may start training by decay, or by drift that certainly costs, and by nothing else', () => {
+it('may start training for decay, or for drift with a certain cost, and for nothing else', () => {
   const cost = (loss: number, low: number, known = true) => ({
     ...{ metric: 'auc', loss, low, high: loss * 2, method: '', known },
   });
@@ -135,16 +135,21 @@ describe(`quality of several classes before labels come, seed ${seed}`, () => {
   }
   const week = (at: number) => Math.floor(at / (7 * DAY)) * 7 * DAY;
 
-  it.each(['accuracy', 'macro_f1', 'log_loss'] as const)('is near what they then show, in %s', (metric) => {
-    for (const harder of [0, 9]) {
-      const weeks = qualityOverTime(metric, classRows(harder), week).slice(1);
-      expect(weeks.length).toBeGreaterThan(3);
-      for (const { measured, estimated } of weeks)
-        expect(Math.abs(estimated!.value - measured!.value)).toBeLessThan(metric === 'log_loss' ? 0.1 : 0.06);
-    }
-  });
+  it.each(['accuracy', 'macro_f1', 'log_loss'] as const)(
+    'is close to the later measurement, in %s',
+    (metric) => {
+      for (const harder of [0, 9]) {
+        const weeks = qualityOverTime(metric, classRows(harder), week).slice(1);
+        expect(weeks.length).toBeGreaterThan(3);
+        for (const { measured, estimated } of weeks)
+          expect(Math.abs(estimated!.value - measured!.value)).toBeLessThan(
+            metric === 'log_loss' ? 0.1 : 0.06,
+          );
+      }
+    },
+  );
 
-  it('tells of expected decay, and of none where nothing changed', () => {
+  it('reports expected decay, and none if nothing changed', () => {
     const judgeAt = (harder: number) => {
       const given = classRows(harder, 250).map((row) =>
         row.at >= now - 2 * DAY ? { ...row, label: null } : row,
@@ -157,7 +162,7 @@ describe(`quality of several classes before labels come, seed ${seed}`, () => {
     expect(found!.message).toMatch(/^estimated accuracy fell from 0\.7\d+ to 0\.4\d+$/);
   });
 
-  it('means something else where the model is right less often at the same probability', () => {
+  it('reports a changed meaning if the model is right less often at the same probability', () => {
     const turned = classRows(0).map((row, index) =>
       row.at >= now - 7 * DAY && index % 2 === 0 ? { ...row, label: ((row.label ?? 0) + 1) % 3 } : row,
     );

@@ -37,8 +37,8 @@ const used = usedEvents(manifest);
 const judge = (given: readonly EventShape[]) => judgeShapes(used, given, NOW);
 const usual = [...shapes('', 'message', 100, 20, 0), ...shapes('user', 'text', 100, 20, 0)];
 
-describe('what features are made of', () => {
-  it('is read from the manifest', () => {
+describe('the sources of features', () => {
+  it('are read from the manifest', () => {
     expect(
       used.map(({ source, features }) => [source, features.map(({ name, fields }) => [name, ...fields])]),
     ).toEqual([
@@ -59,7 +59,7 @@ describe('what features are made of', () => {
 });
 
 describe('messages of a producer', () => {
-  it('say nothing while they stay as they are, optional fields included', () => {
+  it('raise no alarm while they do not change, including optional fields', () => {
     const optional = [...shapes('note', 'text', 30, 20, 0), ...shapes('note', 'absent', 70, 20, 0)];
     expect(judge([...usual, ...shapes('price', 'number', 100, 20, 0), ...optional])).toEqual([]);
   });
@@ -80,7 +80,7 @@ describe('messages of a producer', () => {
     );
   });
 
-  it('tell of a field that is gone, and of one that is new', () => {
+  it('report a removed field and a new one', () => {
     const gone = judge([
       ...usual,
       ...shapes('amount', 'number', 100, 20, 1),
@@ -93,7 +93,7 @@ describe('messages of a producer', () => {
     expect(added[0]!.message).toContain('color of events buy is new, a text');
   });
 
-  it('tell of a unit that changed, and of a field that came in the place of another', () => {
+  it('report a changed unit, and a field that replaced another', () => {
     const times = judge([
       ...usual,
       ...[...shapes('amount', 'number', 100, 20, 0), ...shapes('amount', '1e1', 90, 20, 2)],
@@ -117,7 +117,7 @@ describe('messages of a producer', () => {
     expect(groupSignals('m', renamed)).toHaveLength(1);
   });
 
-  it('are judged within minutes of their first: what came before the first of a kind is the past', () => {
+  it('are judged within minutes; messages before the first of a kind are the baseline', () => {
     const [one] = shapes('', 'message', 250, 1, 0);
     const of = (field: string, kind: ShapeKind, messages: number, earlier: number, offset: string) => ({
       ...{ ...one!, field, kind, messages, earlier, firstOffset: offset },
@@ -132,7 +132,7 @@ describe('messages of a producer', () => {
     expect(judge([one!, of('price', 'number', 200, 0, '0'), of('price', 'text', 50, 3, '3')])).toEqual([]);
   });
 
-  it('are told of the caller that changed its requests', () => {
+  it('name the caller that changed its requests', () => {
     const ofCaller = (caller: string, changed: readonly EventShape[]) =>
       [...usual, ...changed].map((one) => ({
         ...{ ...one, topic: `caller ${caller}`, event: '$request:m' },
@@ -154,14 +154,14 @@ describe('messages of a producer', () => {
     expect(groupSignals('m', [drift, ...found])).toMatchObject([{ cause: 'feature:age' }]);
   });
 
-  it('tell when they come late, and are not judged when there are too few', () => {
+  it('report delays, and are not judged when there are too few', () => {
     expect(judge([...usual, ...shapes('', 'late', 40, 2, 0)])).toMatchObject([
       { kind: 'late_events', source: 'history.user.buy' },
     ]);
     expect(judge([...shapes('', 'message', 3, 20, 0), ...shapes('', 'late', 3, 2, 0)])).toEqual([]);
   });
 
-  it('are the cause of what their features show: one incident, and its title says why', () => {
+  it("are the cause of their features' drift: one incident, whose title names the cause", () => {
     const drift = (feature: string): Signal => ({
       ...{
         kind: 'missing',

@@ -65,7 +65,7 @@ describe('features against their baseline', () => {
     expect(kinds(judge(rows(5_000, random), statuses))).toEqual(['missing price']);
   });
 
-  it('says what it cannot judge', () => {
+  it('reports what it cannot judge', () => {
     expect(judge(rows(20, random)).notJudged[0]).toEqual({
       feature: 'price',
       reason: '20 rows in the window; 200 are needed',
@@ -77,7 +77,7 @@ describe('features against their baseline', () => {
     ]);
   });
 
-  it('makes one incident of the features of one source', () => {
+  it('opens one incident for the features of one source', () => {
     const { signals } = judge(rows(5_000, random, { times: 1000 }));
     const twice = [...signals, ...signals.map((signal) => ({ ...signal, feature: 'age' }))];
     expect(groupSignals('m', signals).map(({ cause }) => cause)).toEqual(['feature:price']);
@@ -101,7 +101,7 @@ describe('traffic', () => {
     expect(expectedCalls(hours, now - 12 * hour)!.rate).toBeGreaterThan(700);
   });
 
-  it('tells of one caller that stopped while another goes on, and of none that is new or quiet at night', () => {
+  it('reports a caller that stopped while another continues, but not new ones or those silent at night', () => {
     const judgeAt = (at: number, stoppedMs: number) =>
       judgeCallers(
         [
@@ -117,7 +117,7 @@ describe('traffic', () => {
     expect(judgeAt(now - 20 * hour, hour)).toEqual([]);
   });
 
-  it('tells of a caller whose calls are refused at the door, which no log holds: failed, not silent', () => {
+  it('reports a caller whose calls are refused before the log as failed, not as silent', () => {
     const refused = [0, 1, 2].map((minute) => ({
       ...{ model: 'm', minute: now - (3 - minute) * 60_000, caller: 'shop', code: 'INVALID_ARGUMENT' },
       calls: 40,
@@ -138,7 +138,7 @@ describe('traffic', () => {
     ]);
   });
 
-  it('is silent about a quiet night, and alarms on the same silence by day', () => {
+  it('raises no alarm on a quiet night, and one for the same silence by day', () => {
     const judgeAt = (at: number) =>
       judgeTraffic(
         { hours: hours.filter((one) => one.at < at), minutes: [], lastAt: at - 90_000, readTo: at },

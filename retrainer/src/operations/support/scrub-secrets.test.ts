@@ -22,7 +22,7 @@ const SECRETS = [
 ];
 
 describe('scrubbing secrets', () => {
-  it('takes known ones out of any text, in every encoding that they have', () => {
+  it('removes known ones from any text, in every encoding', () => {
     const known = secretsOf(PLANTED);
     for (const secret of SECRETS)
       for (const form of [
@@ -44,17 +44,17 @@ describe('scrubbing secrets', () => {
     ['a field of JSON', '{"password":"hunter22","x":1}', 'hunter22'],
     ['a setting', 'api_key=hunter22&x=1', 'hunter22'],
     ['a webhook', 'POST https://hooks.example.org/services/T000/B000/XXXX failed', 'B000'],
-  ])('takes out %s that nobody declared', (_, text, secret) => {
+  ])('removes %s that was not declared', (_, text, secret) => {
     expect(scrubSecrets(text, [])).not.toContain(secret);
   });
 
-  it('leaves what helps', () => {
+  it('keeps useful text', () => {
     const line =
       '{"level":"warn","model":"ranker","version":3,"message":"a node is silent","host":"http://127.0.0.1:7404"}';
     expect(scrubSecrets(line, secretsOf(PLANTED))).toBe(line);
   });
 
-  it('never leaves a known secret, whatever the text around it (property)', () => {
+  it('removes a known secret from any surrounding text (property)', () => {
     fc.assert(
       fc.property(
         fc.stringMatching(/^[A-Za-z0-9!$%&/=+#-]{8,40}$/),
@@ -68,7 +68,7 @@ describe('scrubbing secrets', () => {
     );
   });
 
-  it('names variables, and tells the values of harmless ones alone', () => {
+  it('names variables, and shows only the values of harmless ones', () => {
     const told = describeEnvironment({ ...PLANTED, PATH: '/usr/bin', HOME: '/root' });
     expect(told.HOTLOOP_LOG_LEVEL).toBe('debug');
     expect(told.DATABASE_URL).toMatch(/^set, \d+ characters$/);

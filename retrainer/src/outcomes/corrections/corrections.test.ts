@@ -18,7 +18,7 @@ import {
 import { stageCorrections } from './stage-corrections.ts';
 
 describe('corrections', () => {
-  it('are staged with a report, count when another key approves, and go when they are withdrawn or contradicted', async () => {
+  it('are staged with a report, count after approval by another key, and end when withdrawn or contradicted', async () => {
     await using stores = await openStores();
     const { pool } = stores;
     await push(stores, manifestText('m'), linearModel());
@@ -107,7 +107,7 @@ describe('corrections', () => {
     ]);
   });
 
-  it('may tell the features of an example instead of naming a prediction', async () => {
+  it('may contain the features of an example instead of naming a prediction', async () => {
     await using stores = await openStores();
     const { pool } = stores;
     await push(stores, manifestText('m'), linearModel());

@@ -74,7 +74,7 @@ function dying(pool: Pool, page: number): Pool {
 }
 
 describe('outcomes by SQL', () => {
-  it('count exactly once across kills, readers beside each other, late commits and changed rows', async () => {
+  it('count exactly once across kills, concurrent readers, late commits and changed rows', async () => {
     await using stores = await openStores();
     await using bookings = await openBookings(stores);
     await push(stores, MANIFEST, linearModel());
@@ -113,7 +113,7 @@ describe('outcomes by SQL', () => {
     expect(state.sqlSource).toMatchObject({ outcomes: 2502, error: '', refused: 0 });
   });
 
-  it('tell what is wrong without the address: no variable, no server, a bad query, rows that cannot be used', async () => {
+  it('report errors without the address: no variable, no server, a bad query, unusable rows', async () => {
     await using stores = await openStores();
     await using bookings = await openBookings(stores);
     await push(stores, MANIFEST, linearModel());

@@ -55,7 +55,7 @@ const RUN: TrainingRun = {
 
 describe('MLflow', () => {
   it.skipIf(!hasMlflow)(
-    'keeps runs once each, and models as ONNX that come back as they went',
+    'stores each run once, and models as ONNX that are returned unchanged',
     async () => {
       await using server = await startMlflow();
       const mlflow = mlflowClient(server.url);
@@ -89,7 +89,7 @@ describe('MLflow', () => {
     180_000,
   );
 
-  it('is refused by its address, and told when it is away', async () => {
+  it('is refused for an address that is not allowed, and reported when unavailable', async () => {
     expect(() => mlflowClient('ftp://x')).toThrow('must be a URL');
     const away = mlflowClient(`http://127.0.0.1:${await freePort()}`);
     await expect(exportRun(away, RUN, [])).rejects.toMatchObject({ code: 'UNAVAILABLE' });

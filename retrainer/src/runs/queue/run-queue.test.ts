@@ -9,7 +9,7 @@ import { createRun } from '../run-store.ts';
 import { openRunQueue } from './run-queue.ts';
 
 describe('the queue', () => {
-  it('brings back runs that it lost, from the rows in Postgres', async () => {
+  it('restores lost runs from the rows in Postgres', async () => {
     await using stores = await openStores();
     await using redis = await createTestRedis('queue');
     await push(stores, manifestText('m'), linearModel());
@@ -35,7 +35,7 @@ describe('the queue', () => {
     expect(seen).toEqual([runId]);
   });
 
-  it('holds a run once however often it is added', async () => {
+  it('contains a run once, even if it is added repeatedly', async () => {
     await using redis = await createTestRedis('queue');
     await using stores = await openStores();
     await using queue = await openRunQueue({
@@ -56,7 +56,7 @@ describe('the queue', () => {
     expect(seen).toEqual([first, second]);
   });
 
-  it('puts forged and unknown jobs with the dead letters, and goes on', async () => {
+  it('makes forged and unknown jobs dead letters, and continues', async () => {
     await using redis = await createTestRedis('queue');
     await using stores = await openStores();
     const options = { url: redis.url, prefix: 'test', concurrency: 1, log: stores.log };

@@ -28,7 +28,7 @@ describe('the gradient checker', () => {
     'off by a constant': ({ writer }, right) => writer.op('Add', [right, writer.scalar(1e-3)]),
   };
 
-  it.each(Object.keys(faults))('catches a rule that is %s, whatever the operator', async (fault) => {
+  it.each(Object.keys(faults))('detects a rule that is %s, for any operator', async (fault) => {
     for (const operator of DIFFERENTIABLE) {
       const wrong = (domain: string, name: string): GradientRule | undefined => {
         const right = gradientRuleOf(domain, name);
