@@ -82,6 +82,7 @@ async function main(): Promise<number> {
       signal,
     );
     for (const line of describeAddresses(local)) say(line);
+    if (portBase !== undefined) say(`commands in another terminal need: ${exportAddresses(local)}`);
     say(`logs are in ${local.logFolder}; Ctrl-C stops`);
     const { sqlAddress: sql } = local;
     const ready = { ready: true, ...local.addresses, http: local.httpAddresses, ...(sql ? { sql } : {}) };
@@ -122,6 +123,18 @@ function describeAddresses({ addresses, httpAddresses, sqlAddress, backing }: Lo
     ['Redis', `${withoutPassword(backing.redisCacheUrl)}, ${withoutPassword(backing.redisQueueUrl)}`],
   ];
   return rows.map(([what, where]) => `${what.padEnd(24)}${where}`);
+}
+
+/** Commands find Hotloop by themselves only at the usual ports. */
+function exportAddresses({ addresses, httpAddresses }: Local): string {
+  const variables = {
+    HOTLOOP_PREPROCESSOR: addresses.preprocessor,
+    HOTLOOP_RETRAINER: addresses.retrainer,
+    HOTLOOP_CONTROL: `http://${httpAddresses.retrainer}`,
+    HOTLOOP_FRONT_DOOR: `http://${httpAddresses.preprocessor}`,
+  };
+  const assignments = Object.entries(variables).map(([name, address]) => `${name}=${address}`);
+  return `export ${assignments.join(' ')}`;
 }
 
 function withoutPassword(url: string): string {
