@@ -29,7 +29,10 @@ export interface NewBatchRun {
   readonly caller: string;
 }
 
-/** Inserts a run with its planning as the first piece of work, or finds the one with the same key. */
+/**
+ * Inserts a run with its planning as the first piece of work, or finds the one with the same key. Throws
+ * FAILED_PRECONDITION `schedule_running` while another run of its schedule is at work.
+ */
 export async function insertBatchRun(
   pool: Pool,
   run: NewBatchRun,
@@ -38,7 +41,7 @@ export async function insertBatchRun(
     transaction(pool, async (client) => {
       const { rowCount } = await client.query(
         `INSERT INTO batch_run (run_id, model, version, key, source, sink, options, schedule, state, caller)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'planning', $9) ON CONFLICT (model, key) DO NOTHING`,
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'planning', $9) ON CONFLICT DO NOTHING`,
         [
           run.runId,
           run.model,
@@ -58,7 +61,9 @@ export async function insertBatchRun(
         run.model,
         run.key,
       ]);
-      return { run: runOf(rows[0] as BatchRow), created };
+      const [row] = rows;
+      if (!row) throw scheduleRunning(run.schedule ?? '');
+      return { run: runOf(row), created };
     }),
   );
 }
@@ -283,6 +288,14 @@ async function endPart(
     [claim.run.runId, claim.part, claim.token, written.accepted, written.refused, written.sha256],
   );
   if (rowCount !== 1) throw staleClaim();
+}
+
+function scheduleRunning(name: string): HotloopError {
+  return new HotloopError(
+    'FAILED_PRECONDITION',
+    `a run of ${name} is at work; runs of one schedule never overlap. Wait for it, or cancel it`,
+    { reason: 'schedule_running' },
+  );
 }
 
 function staleClaim(): HotloopError {

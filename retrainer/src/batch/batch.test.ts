@@ -387,6 +387,11 @@ describe('a schedule', () => {
     await expect(runScheduleNow(dependencies, 'hourli', 'ada', now)).rejects.toThrow(/hourly/);
     await stores.pool.query("UPDATE batch_run SET state = 'done', ended_at = now()");
     await putSchedule(stores.pool, 'hourly', { ...spec, enabled: false }, now);
-    expect(await again()).toMatchObject({ schedule: 'hourly', state: 'planning' });
+    const both = await Promise.allSettled([again(), again()]);
+    const lost = both.filter((each) => each.status === 'rejected');
+    expect(both.find((each) => each.status === 'fulfilled')).toMatchObject({
+      value: { schedule: 'hourly', state: 'planning' },
+    });
+    expect(lost).toMatchObject([{ reason: { code: 'FAILED_PRECONDITION', reason: 'schedule_running' } }]);
   });
 });

@@ -9,7 +9,6 @@ import { type BatchDependencies, requestBatch } from './request-batch.ts';
 import {
   advanceSchedule,
   dueSchedules,
-  isScheduleRunning,
   listSchedules,
   recurrenceOf,
   type Schedule,
@@ -27,7 +26,7 @@ export async function startDueBatches(
   const { pool } = dependencies;
   let started = 0;
   for (const schedule of await dueSchedules(pool, nowMs)) {
-    if (schedule.nextAt === null || (await isScheduleRunning(pool, schedule.name))) continue;
+    if (schedule.nextAt === null) continue;
     const { due, next } = stepOf(schedule, schedule.nextAt, nowMs);
     try {
       if (due !== null) {
@@ -49,6 +48,7 @@ export async function startDueBatches(
         started++;
       }
     } catch (error) {
+      if (toHotloopError(error).reason === 'schedule_running') continue;
       // One that cannot start must not keep the others; it is tried again at its next time.
       log.error(
         { schedule: schedule.name, error: toHotloopError(error).message },
@@ -80,15 +80,8 @@ export async function runScheduleNow(
     );
     throw new HotloopError('NOT_FOUND', `there is no schedule ${JSON.stringify(name.slice(0, 80))}${meant}`);
   }
-  if (await isScheduleRunning(pool, name))
-    throw new HotloopError(
-      'FAILED_PRECONDITION',
-      `a run of ${name} is at work; runs of one schedule never overlap. Wait for it, or cancel it`,
-      { reason: 'schedule_running' },
-    );
   const { model, version, source, sink, options } = schedule.spec;
-  const key = `${name}@${new Date(nowMs).toISOString()}`;
-  const request = { model, version, source, sink, options, key, schedule: name, caller };
+  const request = { model, version, source, sink, options, key: '', schedule: name, caller };
   return (await requestBatch(dependencies, request, nowMs)).run;
 }
 

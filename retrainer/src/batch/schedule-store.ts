@@ -95,15 +95,6 @@ export async function removeSchedule(database: Queryable, name: string): Promise
   return rowCount === 1;
 }
 
-/** Whether a run of the schedule has not ended. */
-export async function isScheduleRunning(database: Queryable, name: string): Promise<boolean> {
-  const { rowCount } = await database.query(
-    'SELECT 1 FROM batch_run WHERE schedule = $1 AND ended_at IS NULL LIMIT 1',
-    [name],
-  );
-  return (rowCount ?? 0) > 0;
-}
-
 interface ScheduleRow {
   readonly name: string;
   readonly spec: ScheduleSpec;
