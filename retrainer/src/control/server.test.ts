@@ -1,3 +1,7 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { ApiKeyStore } from '@hotloop/platform/auth/api-key-store.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
@@ -6,9 +10,10 @@ import { ProjectStore } from '@hotloop/platform/auth/project-store.ts';
 import { withDeadline } from '@hotloop/platform/grpc/client.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { all, type RetrainerClients, reply, retrainerClients, upload } from '../testing/clients.ts';
 import {
+  digestOf,
   eventually,
   linearModel,
   makeLive,
@@ -31,7 +36,8 @@ describe('what a caller gets for bad input', () => {
 
   beforeAll(async () => {
     stores = await openStores();
-    started = await startTestRetrainer(stores, { trainers: 0, maxModelBytes: 1 << 20 });
+    const http = { listen: '127.0.0.1:0', metrics: openMetrics('retrainer') };
+    started = await startTestRetrainer(stores, { trainers: 0, maxModelBytes: 1 << 20, http });
     client = retrainerClients(started.retrainer.address);
     await push(stores, manifestText('m'), linearModel());
   });
@@ -182,12 +188,87 @@ describe('what a caller gets for bad input', () => {
     });
   });
 
+  it('leaves nothing behind of an upload that is cut, over gRPC, HTTP and in the console', async () => {
+    const temporary = await mkdtemp(join(tmpdir(), 'hotloop-cut-'));
+    vi.stubEnv('TMPDIR', temporary);
+    const files = async () => {
+      const sizes: number[] = [];
+      for (const name of await readdir(temporary, { recursive: true })) {
+        const found = await stat(join(temporary, name)).catch(() => null);
+        if (found?.isFile()) sizes.push(found.size);
+      }
+      return sizes;
+    };
+    const traces = async () => {
+      const objects: string[] = [];
+      for await (const { key } of stores.objects.list('')) objects.push(key);
+      const { rows } = await stores.pool.query(
+        `SELECT (SELECT json_agg(name) FROM model) AS models, (SELECT count(*) FROM model_version) AS versions,
+           (SELECT count(*) FROM ledger) AS ledger, (SELECT count(*) FROM dataset) AS datasets,
+           (SELECT count(*) FROM correction_upload) AS uploads, (SELECT count(*) FROM outcome) AS outcomes`,
+      );
+      return { objects, ...(rows[0] as object) };
+    };
+    try {
+      const before = await traces();
+      const onnx = linearModel(9);
+      const half = onnx.subarray(0, onnx.length / 2);
+      const call = client.registry.PushModel(soon(), () => undefined);
+      call.on('error', () => undefined);
+      call.write({ header: { name: 'cut', onnxSha256: digestOf(onnx), onnxBytes: onnx.length } });
+      call.write({ chunk: half }, () => call.cancel());
+
+      const address = started.retrainer.httpAddress ?? '';
+      const manifest = Buffer.from(manifestText('cut')).toString('base64url');
+      const table = Buffer.from(`label,x,y\n${'1,2,3\n'.repeat(500)}`);
+      const uploads: readonly (readonly [path: string, type: string, body: Uint8Array])[] = [
+        [`/v1/models/push?manifest=${manifest}`, 'application/octet-stream', half],
+        ['/v1/console/models/cut/onnx', 'application/onnx', half],
+        [`/v1/models/first-version?label=label&manifest=${manifest}`, 'text/csv', table],
+        ['/v1/models/m/corrections/file', 'text/csv', table],
+        ['/v1/models/m/history?label=label', 'text/csv', table],
+      ];
+      const tables = uploads.filter(([, type]) => type === 'text/csv').length;
+      // One says how long its body is and the other sends chunks: the server must notice the missing end of both.
+      for (const length of ['content-length: 1000000', 'transfer-encoding: chunked']) {
+        const open = await Promise.all(
+          uploads.map(async ([path, type, body]) => {
+            const socket = connect(Number(address.split(':').at(-1)), '127.0.0.1');
+            socket.on('error', () => undefined);
+            socket.write(
+              `POST ${path} HTTP/1.1\r\nhost: ${address}\r\ncontent-type: ${type}\r\n${length}\r\n\r\n`,
+            );
+            if (length.endsWith('chunked')) socket.write(`${body.length.toString(16)}\r\n`);
+            await new Promise((done) => socket.write(body, done));
+            return socket;
+          }),
+        );
+        await eventually(
+          async () => (await files()).filter((bytes) => bytes === table.length).length === tables,
+        );
+        for (const socket of open) socket.destroy();
+        await eventually(async () => (await readdir(temporary)).length === 0);
+      }
+      expect(await traces()).toEqual(before);
+      await upload(client.registry, onnx, { name: 'cut' });
+      const { versions } = await reply<{ versions: object[] }>((done) =>
+        client.registry.GetModel({ model: 'cut' }, soon(), done as never),
+      );
+      expect(versions).toMatchObject([{ version: 1 }]);
+    } finally {
+      vi.unstubAllEnvs();
+      await rm(temporary, { recursive: true, force: true });
+    }
+  });
+
   it('lists models and runs, and ends a watch when the service drains', async () => {
     await makeLive(stores, 'm', 1);
     const { models } = await reply<{ models: object[] }>((done) =>
       client.registry.ListModels({}, soon(), done as never),
     );
-    expect(models).toMatchObject([{ name: 'm', task: 'binary', liveVersion: 1, versions: 1 }]);
+    expect(models.filter((model) => (model as { name: string }).name === 'm')).toMatchObject([
+      { name: 'm', task: 'binary', liveVersion: 1, versions: 1 },
+    ]);
     const { runId } = await reply<{ runId: string }>((done) =>
       client.jobs.Retrain({ model: 'm', reason: 'curiosity' }, soon(), done as never),
     );

@@ -5,6 +5,7 @@ import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
+import { permitPush } from '../../registry/permit-push.ts';
 import { pushModel } from '../../registry/push-model.ts';
 
 /** Where the other services answer over HTTP, for the first prediction of a person in a browser. */
@@ -56,9 +57,7 @@ export function firstRunRoutes({ pool, bundles, clock, frontDoor }: FirstRunDepe
           chunks(),
           caller.subject || 'console',
           { pool, bundles, clock },
-          {
-            maxOnnxBytes: MOST_ONNX_BYTES,
-          },
+          { maxOnnxBytes: MOST_ONNX_BYTES, permit: (manifest) => permitPush(caller, manifest, pool) },
         );
       },
     );
