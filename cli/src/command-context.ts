@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { TlsOptions } from '@hotloop/client';
 import type { HotloopClient } from '@hotloop/client/hotloop-client.ts';
 import { ControlClient, DEFAULT_CONTROL_URL } from './control-client.ts';
-import type { Terminal } from './terminal.ts';
+import { columnsOf, type Table, type Terminal, tableWithin } from './terminal.ts';
 
 const DEFAULT_FRONT_DOOR_URL = 'http://127.0.0.1:7480';
 
@@ -96,12 +96,13 @@ export function frontDoorClient(options: GlobalOptions, signal: AbortSignal): Co
   return controlClient({ ...options, control: options.frontDoor ?? DEFAULT_FRONT_DOOR_URL }, signal);
 }
 
-/** Writes a result: one line of JSON for programs, or text for a person. */
+/** Writes a result: one line of JSON for programs, or text for a person, whose tables fit the terminal. */
 export function present(
   context: CommandContext,
   options: GlobalOptions,
   value: unknown,
-  text: () => string,
+  text: (table: Table) => string,
 ): void {
-  context.terminal.out.write(`${options.json ? JSON.stringify(value) : text()}\n`);
+  const { terminal } = context;
+  terminal.out.write(`${options.json ? JSON.stringify(value) : text(tableWithin(columnsOf(terminal)))}\n`);
 }

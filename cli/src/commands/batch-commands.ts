@@ -6,7 +6,7 @@ import { type CommandContext, controlClient, type GlobalOptions, present } from 
 import { CommandError } from '../command-error.ts';
 import { confirmed } from '../confirmed.ts';
 import type { ControlClient } from '../control-client.ts';
-import { progressLine, table } from '../terminal.ts';
+import { progressLine } from '../terminal.ts';
 
 interface BatchReport {
   readonly run_id: string;
@@ -155,7 +155,7 @@ function addList(batch: Command, context: CommandContext): void {
         '/v1/batch/runs',
         { model: options.model, schedule: options.schedule },
       );
-      present(context, options, runs, () => {
+      present(context, options, runs, (table) => {
         if (runs.length === 0)
           return 'no batches yet; `hotloop batch run MODEL --from ... --to ...` starts one';
         const rows = runs.map((run) => [
@@ -239,7 +239,7 @@ function addSchedules(batch: Command, context: CommandContext): void {
       const options = command.optsWithGlobals<GlobalOptions>();
       const control = controlClient(options, context.signal);
       const { schedules } = await control.get<{ schedules: ScheduleReport[] }>('/v1/batch/schedules');
-      present(context, options, schedules, () => {
+      present(context, options, schedules, (table) => {
         if (schedules.length === 0) return 'no schedules yet';
         const rows = schedules.map(({ name, spec, nextAt }) => [
           name,

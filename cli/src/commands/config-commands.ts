@@ -10,7 +10,6 @@ import {
   writeConfigFile,
 } from '../config-file.ts';
 import { confirmed } from '../confirmed.ts';
-import { table } from '../terminal.ts';
 
 /** `hotloop config list|set|use|remove`. */
 export function addConfigCommands(program: Command, context: CommandContext): void {
@@ -24,7 +23,7 @@ export function addConfigCommands(program: Command, context: CommandContext): vo
       const options = command.optsWithGlobals<GlobalOptions>();
       const file = await readConfigFile(path);
       const hidden = { path, context: file.context ?? null, contexts: hideKeys(file) };
-      present(context, options, hidden, () => {
+      present(context, options, hidden, (table) => {
         const rows = Object.entries(file.contexts).map(([name, one]) => [
           name === file.context ? `* ${name}` : `  ${name}`,
           one.address ?? '-',

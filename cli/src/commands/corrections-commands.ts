@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
 import { confirmed } from '../confirmed.ts';
-import { progressLine, table } from '../terminal.ts';
+import { progressLine } from '../terminal.ts';
 
 interface Upload {
   readonly uploadId: string;
@@ -80,7 +80,7 @@ export function addCorrectionCommands(program: Command, context: CommandContext)
         '/v1/corrections',
         { model },
       );
-      present(context, options, uploads, () =>
+      present(context, options, uploads, (table) =>
         table(
           ['upload', 'model', 'state', 'by', 'usable', 'refused'],
           uploads.map((one) => [

@@ -8,7 +8,7 @@ import { Command } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
 import { draft, modelName } from '../draft-model.ts';
-import { progressLine, table } from '../terminal.ts';
+import { progressLine } from '../terminal.ts';
 
 interface DatasetShown {
   readonly sha256: string;
@@ -77,7 +77,7 @@ export function addDatasetCommands(program: Command, context: CommandContext): v
         '/v1/datasets',
         { model },
       );
-      present(context, options, datasets, () =>
+      present(context, options, datasets, (table) =>
         datasets.length === 0
           ? 'no datasets yet; `hotloop retrain MODEL` or `hotloop train FILE` makes one'
           : table(

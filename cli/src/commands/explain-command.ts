@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
-import { fitted } from '../terminal.ts';
+import type { Table } from '../terminal.ts';
 
 interface ExplanationView {
   readonly predictionId: string;
@@ -49,7 +49,7 @@ export function addExplainCommand(program: Command, context: CommandContext): vo
         `/v1/predictions/${encodeURIComponent(id)}/explanation`,
         { row: options.row },
       );
-      present(context, options, found, () => describe(found));
+      present(context, options, found, (table) => describe(found, table));
     });
 }
 
@@ -59,7 +59,7 @@ function parseRow(text: string): number {
   return value;
 }
 
-function describe(found: ExplanationView): string {
+function describe(found: ExplanationView, table: Table): string {
   const { features, score, reference, sum, gap, logged } = found;
   const largest = Math.max(...features.map(({ attribution }) => Math.abs(attribution)), 1e-12);
   const rows = features.map(({ name, attribution, values, category, status }) => {
@@ -75,7 +75,7 @@ function describe(found: ExplanationView): string {
   return [
     `${found.model} version ${found.version}: ${what}${of} ${score.toFixed(4)}, against ${reference.toFixed(4)} for ${found.referenceIs}`,
     ...differs,
-    fitted(['feature', 'moved by', '', 'as the model got it'], rows),
+    table(['feature', 'moved by', '', 'as the model got it'], rows),
     `sum ${signed(sum)}, off by ${Math.abs(gap).toExponential(1)}; by ${METHODS[found.method] ?? found.method}`,
   ].join('\n');
 }

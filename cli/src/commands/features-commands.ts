@@ -13,7 +13,7 @@ import {
 } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
 import { draft, modelName } from '../draft-model.ts';
-import { table } from '../terminal.ts';
+import { columnsOf, type Table, tableWithin } from '../terminal.ts';
 import { addBackfill, addSelect } from './features-select.ts';
 
 /** Columns of one feature that the text form shows; --json has them all. */
@@ -80,7 +80,7 @@ export function addFeaturesCommands(program: Command, context: CommandContext): 
         `/v1/models/${encodeURIComponent(model)}/explain`,
         body,
       );
-      present(context, options, explained, () => describeExplanation(explained));
+      present(context, options, explained, (table) => describeExplanation(explained, table));
     });
 
   features
@@ -96,7 +96,7 @@ export function addFeaturesCommands(program: Command, context: CommandContext): 
         `/v1/models/${encodeURIComponent(model)}/parity`,
         { most: Number(options.most), ...(options.since === undefined ? {} : { since: options.since }) },
       );
-      present(context, options, parity, () => describeParity(parity));
+      present(context, options, parity, (table) => describeParity(parity, table));
     });
 
   addSelect(features, context);
@@ -121,7 +121,7 @@ export function addFeaturesCommands(program: Command, context: CommandContext): 
         await writeFile(options.output, inferred.yaml).catch((cause: unknown) => {
           throw new CommandError(`${options.output} cannot be written`, { cause });
         });
-      const findings = describeFindings(inferred);
+      const findings = describeFindings(inferred, tableWithin(columnsOf(context.terminal)));
       if (!options.json && findings !== '') context.terminal.err.write(`${findings}\n`);
       present(context, options, inferred, () =>
         options.output === undefined
@@ -174,7 +174,7 @@ export function addFeaturesCommands(program: Command, context: CommandContext): 
     });
 }
 
-function describeParity({ compared, equal, skipped, features, disagreeing }: Parity): string {
+function describeParity({ compared, equal, skipped, features, disagreeing }: Parity, table: Table): string {
   const head = `${equal} of ${compared} requests agree in ${features.length} features from history; ${skipped} could not be compared`;
   if (disagreeing.length === 0) return head;
   const rows = disagreeing.map((one) => [
@@ -236,7 +236,7 @@ function parseJson(text: string, where: string): unknown {
   }
 }
 
-function describeExplanation({ model, version, features, degraded }: Explanation): string {
+function describeExplanation({ model, version, features, degraded }: Explanation, table: Table): string {
   const rows = features.flatMap(({ feature, source, status, candidate, raw, columns }) => {
     const lit =
       columns.length <= SHOWN_COLUMNS
@@ -262,7 +262,7 @@ function short(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
-function describeFindings({ findings }: InferredManifest): string {
+function describeFindings({ findings }: InferredManifest, table: Table): string {
   if (findings.length === 0) return '';
   return table(
     ['column', 'finding', 'detail'],

@@ -6,7 +6,7 @@ import {
   type GlobalOptions,
   present,
 } from '../command-context.ts';
-import { table } from '../terminal.ts';
+import type { Table } from '../terminal.ts';
 
 interface SelectOptions extends GlobalOptions {
   readonly repeats: number;
@@ -58,7 +58,7 @@ export function addSelect(features: Command, context: CommandContext): void {
       const { repeats, retrain } = options;
       const path = `/v1/models/${encodeURIComponent(model)}/features/select`;
       const selection = await client.post<Selection>(path, { repeats, retrain });
-      present(context, options, selection, () => describe(selection));
+      present(context, options, selection, (table) => describe(selection, table));
     });
 }
 
@@ -88,7 +88,7 @@ export function addBackfill(features: Command, context: CommandContext): void {
     });
 }
 
-function describe({ model, version, metric, value, rows, features, retrained, note }: Selection): string {
+function describe({ model, version, metric, value, rows, features, retrained, note }: Selection, table: Table): string {
   const shown = (number: number | null) => (number === null ? '-' : Number(number.toPrecision(4)));
   const lines = features.map((one) => [
     ...[one.feature.slice(0, 40), shown(one.importance), shown(one.error)],

@@ -5,7 +5,6 @@ import { recordAct } from '@hotloop/retrainer/operations/record-act.ts';
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
-import { table } from '../terminal.ts';
 import { openStores, WHERE } from './operations-commands.ts';
 
 interface KeyOptions extends GlobalOptions {
@@ -75,7 +74,7 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
       const records = (await new ApiKeyStore(stores.pool).list()).map(
         ({ digest: _digest, ...record }) => record,
       );
-      present(context, options, records, () =>
+      present(context, options, records, (table) =>
         table(
           ['id', 'subject', 'roles', 'reaches', 'state'],
           records.map((record) => [

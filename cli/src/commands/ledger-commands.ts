@@ -1,7 +1,6 @@
 import { HotloopClientError } from '@hotloop/client/hotloop-client-error.ts';
 import { Command } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
-import { fitted } from '../terminal.ts';
 
 interface LedgerRow {
   readonly sequence: number;
@@ -42,10 +41,10 @@ export function addLedgerCommands(program: Command, context: CommandContext): vo
       const { rows } = await controlClient(options, context.signal).get<{ rows: LedgerRow[] }>(path, {
         limit: options.limit,
       });
-      present(context, options, rows, () =>
+      present(context, options, rows, (table) =>
         rows.length === 0
           ? `nothing has happened to ${model} yet`
-          : fitted(['at', 'by', 'what', 'version', 'detail'], rows.map(rowOf)),
+          : table(['at', 'by', 'what', 'version', 'detail'], rows.map(rowOf)),
       );
     });
   ledger

@@ -7,7 +7,7 @@ import { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present, withClient } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
 import { fetchMlflowModel, isMlflowReference } from '../mlflow-source.ts';
-import { fitted, progressLine, table } from '../terminal.ts';
+import { progressLine, type Table } from '../terminal.ts';
 import { addModelConvert } from './convert-command.ts';
 import { addModelInit } from './model-init-command.ts';
 
@@ -39,7 +39,7 @@ export function addModelCommands(program: Command, context: CommandContext): voi
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const models = await withClient(options, (client) => client.models.list({ signal: context.signal }));
-      present(context, options, models, () => {
+      present(context, options, models, (table) => {
         if (models.length === 0) return 'no models yet; `hotloop model push DIR` registers one';
         const rows = models.map((entry) => [
           entry.name,
@@ -65,8 +65,8 @@ export function addModelCommands(program: Command, context: CommandContext): voi
           .catch(() => []);
         return { details, refused: runs.filter((run) => run.state === 'refused' || run.state === 'failed') };
       });
-      present(context, options, { ...details, rejected: refused }, () =>
-        describe(details, refused.slice(0, REJECTED_SHOWN)),
+      present(context, options, { ...details, rejected: refused }, (table) =>
+        describe(details, refused.slice(0, REJECTED_SHOWN), table),
       );
     });
   addFlips(model, context);
@@ -230,7 +230,7 @@ function parseVersion(text: string): number {
   return Number(text);
 }
 
-function describe({ model, versions }: ModelDetails, refused: readonly Run[]): string {
+function describe({ model, versions }: ModelDetails, refused: readonly Run[], table: Table): string {
   const head = `${model.name} (${model.task || 'no task'}), live version ${model.liveVersion || 'none'}`;
   const rows = versions.map((version) => [
     version.version,
@@ -248,7 +248,7 @@ function describe({ model, versions }: ModelDetails, refused: readonly Run[]): s
   const rejected = refused.map(
     (run) => `rejected ${run.endedAt.slice(0, 16).replace('T', ' ')}: ${run.message}`,
   );
-  const shown = fitted(['version', 'state', 'from', 'metrics', 'nodes', 'registered'], rows);
+  const shown = table(['version', 'state', 'from', 'metrics', 'nodes', 'registered'], rows);
   return [`${head}\n`, shown, ...[...failures, ...rejected].map((line) => `\n${line}`)].join('\n');
 }
 

@@ -15,7 +15,6 @@ import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
 import { serviceErasers } from '../service-erasers.ts';
-import { table } from '../terminal.ts';
 
 interface OperationsOptions extends GlobalOptions {
   readonly dir?: string;
@@ -115,14 +114,9 @@ Examples:
       await using stores = await openStores(context, options);
       const findings = await examine(stores);
       present(context, options, findings, () =>
-        table(
-          ['', 'check', 'found'],
-          findings.map(({ check, ok, says, remedy }) => [
-            ok ? 'ok' : '!!',
-            check,
-            remedy === '' ? says : `${says}: ${remedy}`,
-          ]),
-        ),
+        findings
+          .map(({ check, ok, says, remedy }) => `${ok ? 'ok' : '!!'}  ${check}: ${says}${remedy === '' ? '' : `\n    ${remedy}`}`)
+          .join('\n'),
       );
       if (findings.some((finding) => !finding.ok)) context.fail?.(1);
     });

@@ -14,7 +14,7 @@ import {
   withClient,
 } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
-import { table } from '../terminal.ts';
+import type { Table } from '../terminal.ts';
 import { followRollout, type RolloutView } from './rollout-commands.ts';
 
 /** Exit code of `hotloop plan` when something would change. */
@@ -57,7 +57,7 @@ export function addPlanCommands(program: Command, context: CommandContext): void
     .action(async (folder: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const plans = await planAll(folder, options, context);
-      present(context, options, { models: plans }, () => describe(plans));
+      present(context, options, { models: plans }, (table) => describe(plans, table));
       if (plans.some(({ change }) => change !== 'none')) context.fail?.(CHANGES);
     });
   program
@@ -74,7 +74,7 @@ export function addPlanCommands(program: Command, context: CommandContext): void
       const plans = await planAll(folder, options, context);
       const applied: (PlannedFolder & { readonly state: string })[] = [];
       for (const plan of plans) applied.push({ ...plan, ...(await applyOne(plan, options, context)) });
-      present(context, options, { models: applied }, () =>
+      present(context, options, { models: applied }, (table) =>
         table(
           ['model', 'version', 'state'],
           applied.map(({ model, version, state }) => [model, version ?? '-', state]),
@@ -167,7 +167,7 @@ async function readFolder(
   return { manifestYaml, onnx: existsSync(file) ? await context.readFile(file) : undefined };
 }
 
-function describe(plans: readonly PlannedFolder[]): string {
+function describe(plans: readonly PlannedFolder[], table: Table): string {
   const rows = plans.map(({ folder, model, change, live_version, mode, message }) => [
     model,
     basename(folder),

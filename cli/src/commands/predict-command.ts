@@ -3,7 +3,7 @@ import type { CandidateInput, PredictInput, Prediction } from '@hotloop/client/p
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present, withClient } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
-import { table } from '../terminal.ts';
+import type { Table } from '../terminal.ts';
 
 interface PredictOptions extends GlobalOptions {
   readonly request?: string;
@@ -35,7 +35,7 @@ export function addPredictCommand(program: Command, context: CommandContext): vo
       const prediction = await withClient(options, (client) =>
         client.predict(model, input, { signal: context.signal }),
       );
-      present(context, options, prediction, () => describe(prediction));
+      present(context, options, prediction, (table) => describe(prediction, table));
     });
 }
 
@@ -81,7 +81,7 @@ function isCandidate(value: unknown): value is CandidateInput {
   return isObject(value) && typeof value.id === 'string';
 }
 
-function describe(prediction: Prediction): string {
+function describe(prediction: Prediction, table: Table): string {
   const lines = [
     `${prediction.model} version ${prediction.version} (${prediction.variant})`,
     ...(prediction.label === '' ? [] : [`label       ${prediction.label}`]),

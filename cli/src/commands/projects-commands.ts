@@ -3,7 +3,6 @@ import { recordAct } from '@hotloop/retrainer/operations/record-act.ts';
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
-import { table } from '../terminal.ts';
 import { openStores, WHERE } from './operations-commands.ts';
 
 interface ProjectOptions extends GlobalOptions {
@@ -55,7 +54,7 @@ export function addProjectCommands(program: Command, context: CommandContext): v
       const options = command.optsWithGlobals<ProjectOptions>();
       await using stores = await openStores(context, options);
       const listed = await new ProjectStore(stores.pool).list();
-      present(context, options, listed, () =>
+      present(context, options, listed, (table) =>
         listed.length === 0
           ? 'no projects; keys reach all models'
           : table(

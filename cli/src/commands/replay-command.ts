@@ -1,7 +1,7 @@
 import { durationMs } from '@hotloop/model/manifest/duration.ts';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
-import { table } from '../terminal.ts';
+import type { Table } from '../terminal.ts';
 
 interface Estimate {
   readonly value: number;
@@ -61,13 +61,13 @@ export function addReplayCommand(program: Command, context: CommandContext): voi
         `/v1/models/${encodeURIComponent(model)}/replay`,
         { candidate, since },
       );
-      present(context, options, found, () => describe(found));
+      present(context, options, found, (table) => describe(found, table));
     });
 }
 
 const number = (value: number): string => String(Number(value.toPrecision(4)));
 
-function describe(found: ReplayShown): string {
+function describe(found: ReplayShown, table: Table): string {
   const { value, compared, split, warnings } = found;
   const estimate = (name: string, { value: mean, interval }: Estimate) => [
     ...[name, number(mean), `${number(interval.low)} to ${number(interval.high)}`],

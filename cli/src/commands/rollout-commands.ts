@@ -5,7 +5,7 @@ import { type CommandContext, controlClient, type GlobalOptions, present } from 
 import { CommandError } from '../command-error.ts';
 import { confirmed } from '../confirmed.ts';
 import type { ControlClient } from '../control-client.ts';
-import { fitted, progressLine, table } from '../terminal.ts';
+import { progressLine, type Table } from '../terminal.ts';
 
 /** A rollout as the control API tells it. */
 export interface RolloutView {
@@ -155,7 +155,7 @@ function addReading(rollout: Command, context: CommandContext): void {
           limit: options.limit,
         },
       );
-      present(context, options, rollouts, () =>
+      present(context, options, rollouts, (table) =>
         rollouts.length === 0
           ? 'no rollouts yet; `hotloop promote MODEL VERSION` begins one'
           : table(['rollout', 'model', 'version', 'mode', 'state', 'share %'], rollouts.map(rowOf)),
@@ -169,7 +169,7 @@ function addReading(rollout: Command, context: CommandContext): void {
       const options = command.optsWithGlobals<GlobalOptions>();
       const control = controlClient(options, context.signal);
       const followed = await control.get<Followed>(`/v1/rollouts/${await resolveRollout(control, id)}`);
-      present(context, options, followed, () => describeFollowed(followed));
+      present(context, options, followed, (table) => describeFollowed(followed, table));
     });
   rollout
     .command('watch')
@@ -263,9 +263,9 @@ function describe({ rolloutId, model, version, state, message, ended, fromVersio
   return ended || state === 'live' ? where : `${where}\nfollow it with: hotloop rollout watch ${rolloutId}`;
 }
 
-function describeFollowed({ rollout, changes }: Followed): string {
+function describeFollowed({ rollout, changes }: Followed, table: Table): string {
   const rows = changes.map((change) => [change.at, change.state, change.actor, change.message]);
-  return `${describe(rollout)}\n\n${fitted(['at', 'state', 'by', 'message'], rows)}`;
+  return `${describe(rollout)}\n\n${table(['at', 'state', 'by', 'message'], rows)}`;
 }
 
 function dropAbsent(values: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
-import { fitted, table } from '../terminal.ts';
+import type { Table } from '../terminal.ts';
 
 interface RunShown {
   readonly runId: string;
@@ -43,10 +43,10 @@ export function addRunsCommands(program: Command, context: CommandContext): void
       const { deadLetters } = await controlClient(options, context.signal).get<{
         deadLetters: { at: string; reason: string; job: string }[];
       }>('/v1/runs/dead-letters');
-      present(context, options, deadLetters, () =>
+      present(context, options, deadLetters, (table) =>
         deadLetters.length === 0
           ? 'none: every job of the queue was a run'
-          : fitted(
+          : table(
               ['at', 'reason', 'job'],
               deadLetters.map(({ at, reason, job }) => [at.slice(0, 19), reason, job]),
             ),
@@ -64,10 +64,10 @@ export function addRunsCommands(program: Command, context: CommandContext): void
         model,
         experiment: options.experiment,
       });
-      present(context, options, found.runs, () =>
+      present(context, options, found.runs, (table) =>
         found.runs.length === 0
           ? 'no runs yet; `hotloop retrain MODEL` starts one'
-          : fitted(
+          : table(
               ['run', 'model', 'state', 'version', 'examples', 'seconds', 'what it says'],
               found.runs.map((run) => [
                 run.runId.slice(0, 8),
@@ -100,7 +100,7 @@ export function addRunsCommands(program: Command, context: CommandContext): void
       const options = command.optsWithGlobals<GlobalOptions>();
       if (ids.length < 2) throw new CommandError('name two or more runs');
       const shown = await Promise.all(ids.map((id) => readRun(options, context, id)));
-      present(context, options, shown, () => compare(shown));
+      present(context, options, shown, (table) => compare(shown, table));
     });
   runs
     .command('cancel')
@@ -158,7 +158,7 @@ function curves(points: RunDetails['curve']): string[] {
   });
 }
 
-function compare(runs: readonly RunDetails[]): string {
+function compare(runs: readonly RunDetails[], table: Table): string {
   const all = runs.map(
     ({ parameters, metrics }) => ({ ...parameters, ...metrics }) as Record<string, unknown>,
   );

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
-import { fitted, progressLine } from '../terminal.ts';
+import { progressLine, type Table } from '../terminal.ts';
 
 interface SearchShown {
   readonly searchId: string;
@@ -71,9 +71,9 @@ export function addSearchCommand(program: Command, context: CommandContext): voi
         }
       }
       const runs = await readRuns();
-      present(context, options, { ...search, runs }, () =>
+      present(context, options, { ...search, runs }, (table) =>
         [
-          trialTable(runs),
+          trialTable(runs, table),
           search.message,
           `all runs: hotloop runs list ${model} --experiment ${search.experiment}`,
         ].join('\n'),
@@ -83,10 +83,10 @@ export function addSearchCommand(program: Command, context: CommandContext): voi
 
 const MOST_SHOWN = 12;
 
-function trialTable(runs: readonly TrialShown[]): string {
+function trialTable(runs: readonly TrialShown[], table: Table): string {
   const loss = ({ metrics }: TrialShown) => metrics.trial_loss ?? Number.POSITIVE_INFINITY;
   const trials = runs.filter(({ kind }) => kind === 'trial').toSorted((a, b) => loss(a) - loss(b));
-  return fitted(
+  return table(
     ['trial', 'state', 'loss', 'with'],
     trials.slice(0, MOST_SHOWN).map((run) => [
       run.runId.slice(0, 8),

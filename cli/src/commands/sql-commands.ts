@@ -5,7 +5,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
-import { table } from '../terminal.ts';
+import { tableWithin } from '../terminal.ts';
 import { DEFAULT_MAX_ROWS, INSTALL_NOTES, installStatements } from './sql-install.ts';
 
 interface SqlOptions extends GlobalOptions {
@@ -125,5 +125,7 @@ async function prompt(client: SqlClient, context: CommandContext): Promise<void>
 function textOf({ command, columns, rows }: SqlAnswer): string {
   if (columns.length === 0) return command;
   const shown = rows.map((row) => row.map((value) => value ?? 'NULL'));
+  // As psql does: values are shown whole.
+  const table = tableWithin(Number.POSITIVE_INFINITY);
   return `${table(columns, shown)}\n(${rows.length} ${rows.length === 1 ? 'row' : 'rows'})`;
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
-import { table } from '../terminal.ts';
+import type { Table } from '../terminal.ts';
 
 interface Status {
   readonly at: string;
@@ -56,16 +56,23 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const status = await controlClient(options, context.signal).get<Status>('/v1/status');
-      present(context, options, status, () => describe(status));
+      present(context, options, status, (table) => describe(status, table));
     });
 }
 
-function describe(status: Status): string {
-  const parts = [models(status), loaded(status), nodes(status), rollouts(status), runs(status), rest(status)];
+function describe(status: Status, table: Table): string {
+  const parts = [
+    models(status, table),
+    loaded(status, table),
+    nodes(status, table),
+    rollouts(status),
+    runs(status, table),
+    rest(status),
+  ];
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
-function models({ models }: Status): string {
+function models({ models }: Status, table: Table): string {
   if (models.length === 0) return 'no models yet; `hotloop model push DIR` registers one';
   const count = (model: ModelStatus, name: string) => {
     const value = model.loop[name];
@@ -86,7 +93,7 @@ function models({ models }: Status): string {
   );
 }
 
-function loaded({ models }: Status): string {
+function loaded({ models }: Status, table: Table): string {
   const rows = models.flatMap((model) =>
     model.loaded.flatMap(({ version, nodes }) =>
       nodes
@@ -97,7 +104,7 @@ function loaded({ models }: Status): string {
   return rows.length === 0 ? '' : table(['loaded', 'version', 'node', 'state', 'MB'], rows);
 }
 
-function nodes({ nodes }: Status): string {
+function nodes({ nodes }: Status, table: Table): string {
   if (nodes.length === 0) return 'no compute node has reported yet';
   return table(
     ['node', 'state', 'versions', 'MB'],
@@ -119,11 +126,11 @@ function rollouts({ rollouts }: Status): string {
     .join('\n');
 }
 
-function runs({ runs }: Status): string {
+function runs({ runs }: Status, table: Table): string {
   if (runs.length === 0) return '';
   return table(
     ['run of', 'state', 'version', 'message'],
-    runs.map(({ model, state, version, message }) => [model, state, version ?? '-', message.slice(0, 60)]),
+    runs.map(({ model, state, version, message }) => [model, state, version ?? '-', message]),
   );
 }
 
