@@ -2,6 +2,7 @@ import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useTheme } from '../theme.ts';
+import { timeRange, valueRange } from './axis-range.ts';
 
 export interface Series {
   readonly label: string;
@@ -57,14 +58,8 @@ export function TimeChart({ label, at, series, boundaries, height = 220, plain =
       cursor: { y: false, points: { size: 7 } },
       legend: { show: series.length > 1 },
       scales: {
-        x: { time: !plain },
-        y: {
-          range: (_plot, low, high) => {
-            const least = from === undefined ? low : Math.min(from, low);
-            const most = high === least ? least + 1 : high;
-            return [least, most + (most - least) * 0.08];
-          },
-        },
+        x: { time: !plain, range: (_plot, first, last) => timeRange(first, last, plain) },
+        y: { range: (_plot, low, high) => valueRange(low, high, from) },
       },
       axes: [
         { ...axis, grid: { show: false }, size: 30, space: 70, ...(plain ? {} : { values: clockLabels }) },
