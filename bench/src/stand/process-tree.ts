@@ -21,6 +21,27 @@ export function childrenOf(parent: number): number[] {
     .filter((pid) => parentOf(pid) === parent);
 }
 
+/**
+ * The descendants of a process. Reads only these, and not every process of the machine, so that it may be called often
+ * without disturbing what is measured; it may miss one that starts or ends meanwhile.
+ */
+export function descendantsOf(root: number): number[] {
+  const found = listedChildren(root);
+  for (let at = 0; at < found.length; at++) found.push(...listedChildren(found[at] ?? 0));
+  return found;
+}
+
+/** Linux keeps them by the thread that started them. */
+function listedChildren(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+    );
+  } catch {
+    return [];
+  }
+}
+
 /** Undefined when the process has ended meanwhile. */
 function parentOf(pid: number): number | undefined {
   try {

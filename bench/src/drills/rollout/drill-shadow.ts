@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Figure, figure } from '../../figure.ts';
 import { quantile } from '../../interleave.ts';
 import { benchFolder } from '../../stand/bench-folder.ts';
-import { processTree } from '../../stand/process-tree.ts';
+import { descendantsOf } from '../../stand/process-tree.ts';
 import { openRolloutStand, type RolloutStand } from '../../stand/rollout-stand.ts';
 import type { Drill } from '../drill.ts';
 import { until } from '../until.ts';
@@ -10,11 +10,12 @@ import { askSteadily } from './ask-steadily.ts';
 import { DRILL_MODEL, drillManifest, linearScore } from './drill-models.ts';
 
 const PAIRS = 10;
-const TURN_MS = 5_000;
-const PER_SECOND = 150;
+const TURN_MS = 8_000;
+/** A fraction of what the platform can do, so that the tail of the latency is that of single requests and not of a queue. */
+const PER_SECOND = 200;
 const LOOK_MS = 100;
-/** Compute treats a longer run as hung. */
-const HANG_MS = '1000';
+/** Compute treats a longer run as hung. The primary must not seem so either where the machine has little time to give. */
+const HANG_MS = '2000';
 
 /**
  * A shadow whose runner hangs (SIGSTOP) in every other pair and crashes (SIGKILL) in the others: the primary's p99
@@ -33,7 +34,8 @@ export const drillShadow: Drill = async ({ say }): Promise<Figure[]> => {
     const answer = await stand.client.predict(DRILL_MODEL, { request: { x: 0 } }).catch(() => undefined);
     return answer?.version === 1;
   });
-  await turn(stand);
+  const own = new Set(descendantsOf(stand.computes[0]?.pid ?? 0));
+  await turn(stand, own);
   const ratios: number[] = [];
   const counts = { asked: 0, failed: 0, broken: 0 };
   for (let pair = 0; pair < PAIRS; pair++) {
@@ -41,13 +43,13 @@ export const drillShadow: Drill = async ({ say }): Promise<Figure[]> => {
     const p99: Record<'with' | 'without', number> = { with: 0, without: 0 };
     const sides = (['with', 'without'] as const).toSorted(() => (pair % 4 < 2 ? -1 : 1));
     for (const side of sides) {
-      const { latencies, errors, broken } = await (side === 'with' ? brokenTurn(stand, signal) : turn(stand));
+      const { latencies, errors, broken } = await (side === 'with' ? brokenTurn(stand, own, signal) : turn(stand, own));
       const failed = errors.length;
       for (const error of new Set(errors)) say(`${failed} failed ${side} the shadow, such as: ${error}`);
       p99[side] = quantile(latencies, 0.99);
       counts.asked += latencies.length + failed;
       counts.failed += failed;
-      counts.broken += broken;
+      counts.broken += broken.length;
     }
     ratios.push(p99.with / p99.without);
     say(
@@ -68,48 +70,58 @@ interface Turn {
   /** What predictions failed with. */
   readonly errors: readonly string[];
   /** Runners that were stopped or killed. */
-  readonly broken: number;
+  readonly broken: readonly number[];
 }
 
-async function turn({ client }: RolloutStand): Promise<Turn> {
-  const asking = askSteadily(client, PER_SECOND);
-  await delay(TURN_MS);
-  await asking.stop();
-  const answered = asking.answers.filter(({ prediction }) => prediction !== null);
-  return {
-    latencies: answered.map(({ answeredAt, dueAt }) => answeredAt - dueAt),
-    errors: asking.answers.flatMap(({ prediction, error }) => (prediction === null ? [error] : [])),
-    broken: 0,
-  };
-}
-
-/** A turn with a shadow whose runners are broken as soon as they appear. */
-async function brokenTurn(stand: RolloutStand, signal: 'SIGSTOP' | 'SIGKILL'): Promise<Turn> {
-  const compute = stand.computes[0]?.pid ?? 0;
-  const own = new Set(processTree(compute));
-  const started = await stand.command('promote', DRILL_MODEL, '2', '--mode', 'shadow', '--detach').ended;
-  if (started.code !== 0) throw new Error(`the shadow was not begun: ${started.output}`);
-  await until('the shadow', () => isShadowing(stand));
+/** @param signal breaks every runner that is not one of `own`, as soon as it appears. */
+async function turn(
+  { client, computes }: RolloutStand,
+  own: ReadonlySet<number>,
+  signal?: 'SIGSTOP' | 'SIGKILL',
+): Promise<Turn> {
   const stop = new AbortController();
-  const broken = new Set<number>();
-  const breaking = (async () => {
+  const broken: number[] = [];
+  // Looked for in both kinds of turns: a look takes time of the process that measures.
+  const looking = (async () => {
     while (!stop.signal.aborted) {
-      for (const pid of processTree(compute))
-        if (!own.has(pid) && !broken.has(pid)) {
-          broken.add(pid);
+      for (const pid of descendantsOf(computes[0]?.pid ?? 0))
+        if (signal !== undefined && !own.has(pid) && !broken.includes(pid)) {
+          broken.push(pid);
           signalOne(pid, signal);
         }
       await delay(LOOK_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     }
   })();
-  const told = await turn(stand);
+  const asking = askSteadily(client, PER_SECOND);
+  await delay(TURN_MS);
+  await asking.stop();
   stop.abort();
-  await breaking;
+  await looking;
+  const answered = asking.answers.filter(({ prediction }) => prediction !== null);
+  return {
+    latencies: answered.map(({ answeredAt, dueAt }) => answeredAt - dueAt),
+    errors: asking.answers.flatMap(({ prediction, error }) => (prediction === null ? [error] : [])),
+    broken,
+  };
+}
+
+/** A turn with a shadow whose runners are broken as soon as they appear. */
+async function brokenTurn(
+  stand: RolloutStand,
+  own: ReadonlySet<number>,
+  signal: 'SIGSTOP' | 'SIGKILL',
+): Promise<Turn> {
+  const started = await stand.command('promote', DRILL_MODEL, '2', '--mode', 'shadow', '--detach').ended;
+  if (started.code !== 0) throw new Error(`the shadow was not begun: ${started.output}`);
+  await until('the shadow', () => isShadowing(stand));
+  const told = await turn(stand, own, signal);
   const ended = await stand.command('rollout', 'abort', DRILL_MODEL, '--yes').ended;
   if (ended.code !== 0) throw new Error(`the shadow was not ended: ${ended.output}`);
-  for (const pid of broken) signalOne(pid, 'SIGKILL');
-  await until('the end of its runners', () => processTree(compute).every((pid) => own.has(pid)));
-  return { ...told, broken: broken.size };
+  for (const pid of told.broken) signalOne(pid, 'SIGKILL');
+  await until('the end of its runners', () =>
+    descendantsOf(stand.computes[0]?.pid ?? 0).every((pid) => own.has(pid)),
+  );
+  return told;
 }
 
 function signalOne(pid: number, signal: NodeJS.Signals): void {
