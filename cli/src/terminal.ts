@@ -40,7 +40,9 @@ function repaintedLine(err: TerminalStream): ProgressLine {
   let line = '';
   // A line that wraps could not be repainted.
   const paint = () =>
-    err.write(`\r\u001b[K${FRAMES[frame++ % FRAMES.length]} ${cut(line, (err.columns ?? TABLE_COLUMNS) - 3)}`);
+    err.write(
+      `\r\u001b[K${FRAMES[frame++ % FRAMES.length]} ${cut(line, (err.columns ?? TABLE_COLUMNS) - 3)}`,
+    );
   const timer = setInterval(paint, FRAME_MS);
   timer.unref();
   return {
@@ -113,7 +115,8 @@ export function tableWithin(columns: number): Table {
 /** Makes the widest column narrower, again and again, until all fit or none may be narrower. Changes `widths`. */
 function narrow(widths: number[], least: readonly number[], most: number): void {
   const total = () => widths.reduce((sum, width) => sum + width, 0);
-  const room = (column: number) => ((widths[column] ?? 0) > (least[column] ?? 0) ? (widths[column] ?? 0) : -1);
+  const room = (column: number) =>
+    (widths[column] ?? 0) > (least[column] ?? 0) ? (widths[column] ?? 0) : -1;
   while (total() > most) {
     const widest = widths.reduce((best, _, column) => (room(column) > room(best) ? column : best), 0);
     if (room(widest) < 0) return;

@@ -15,9 +15,10 @@ export function formatRate(rate: number): string {
   return rate <= 1 ? formatShare(rate, 0) : `${rate.toFixed(1)} each`;
 }
 
-/** Four digits: enough to tell two versions apart. */
+/** Four digits: enough to tell two versions apart. Whole numbers, such as epochs, without. */
 export function formatMetric(value: number | null | undefined): string {
-  return value === null || value === undefined || !Number.isFinite(value) ? '–' : value.toFixed(4);
+  if (value === null || value === undefined || !Number.isFinite(value)) return '–';
+  return Number.isInteger(value) ? formatCount(value) : value.toFixed(4);
 }
 
 export function formatMs(value: number | null | undefined): string {
@@ -61,5 +62,8 @@ const METRIC_NAMES: Readonly<Record<string, string>> = {
 };
 
 export function metricName(name: string): string {
-  return METRIC_NAMES[name] ?? name.replaceAll('_', ' ');
+  if (name.startsWith('live_')) return `${metricName(name.slice('live_'.length))} of live`;
+  if (name.startsWith('constant_')) return `${metricName(name.slice('constant_'.length))} of a constant`;
+  const text = name.replaceAll('_', ' ');
+  return METRIC_NAMES[name] ?? text.charAt(0).toUpperCase() + text.slice(1);
 }

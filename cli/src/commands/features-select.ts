@@ -88,7 +88,10 @@ export function addBackfill(features: Command, context: CommandContext): void {
     });
 }
 
-function describe({ model, version, metric, value, rows, features, retrained, note }: Selection, table: Table): string {
+function describe(
+  { model, version, metric, value, rows, features, retrained, note }: Selection,
+  table: Table,
+): string {
   const shown = (number: number | null) => (number === null ? '-' : Number(number.toPrecision(4)));
   const lines = features.map((one) => [
     ...[one.feature.slice(0, 40), shown(one.importance), shown(one.error)],

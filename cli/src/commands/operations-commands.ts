@@ -115,7 +115,10 @@ Examples:
       const findings = await examine(stores);
       present(context, options, findings, () =>
         findings
-          .map(({ check, ok, says, remedy }) => `${ok ? 'ok' : '!!'}  ${check}: ${says}${remedy === '' ? '' : `\n    ${remedy}`}`)
+          .map(
+            ({ check, ok, says, remedy }) =>
+              `${ok ? 'ok' : '!!'}  ${check}: ${says}${remedy === '' ? '' : `\n    ${remedy}`}`,
+          )
           .join('\n'),
       );
       if (findings.some((finding) => !finding.ok)) context.fail?.(1);

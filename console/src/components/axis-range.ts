@@ -1,5 +1,5 @@
-/** A moment alone stands in the middle of an hour. */
 const HALF_HOUR_S = 1_800;
+/** Of the range, above the highest value. */
 const AIR = 0.08;
 
 /** What the value axis shows: some air above the values; a flat line stands in the middle. Null: there are no values. Pure. */
@@ -12,10 +12,8 @@ export function valueRange(low: number | null, high: number | null, from?: numbe
   return from === undefined ? [least - around, high + around] : [least, high + around];
 }
 
-/** What the axis of time or steps shows. Seconds since 1970, or steps when `plain`. Pure. */
-export function timeRange(first: number | null, last: number | null, plain: boolean): [number, number] {
-  if (first === null || last === null) return [0, 1];
-  if (last > first) return [first, last];
+/** What the axis shows of a single moment (seconds since 1970) or, when `plain`, of a single step. Pure. */
+export function timeRange(at: number, plain: boolean): [number, number] {
   const around = plain ? 1 : HALF_HOUR_S;
-  return [first - around, last + around];
+  return [at - around, at + around];
 }

@@ -28,9 +28,10 @@ export function Page({
         <div className="titles">
           {crumbs.length > 0 && (
             <nav className="crumbs" aria-label="Breadcrumb">
-              {crumbs.map(([text, href]) => (
+              {crumbs.map(([text, href], place) => (
                 <span key={href}>
-                  <Link href={href}>{text}</Link> /
+                  {place > 0 && '/ '}
+                  <Link href={href}>{text}</Link>
                 </span>
               ))}
             </nav>

@@ -44,6 +44,9 @@ export function TimeChart({ label, at, series, boundaries, height = 220, plain =
     if (!node || at.length === 0) return;
     const style = getComputedStyle(node);
     const color = (name: string) => style.getPropertyValue(`--${name}`).trim();
+    // A series without any value would be a name in the legend and nothing else.
+    const filled = series.filter(({ values }) => values.some((value) => value !== null));
+    const shown = filled.length === 0 ? series : filled;
     const format = series[0]?.format ?? ((value: number) => String(value));
     const axis = {
       stroke: color('text-faint'),
@@ -51,14 +54,16 @@ export function TimeChart({ label, at, series, boundaries, height = 220, plain =
       grid: { stroke: color('chart-grid'), width: 1 },
       ticks: { show: false },
     };
+    const left = plain ? (at[0] ?? 0) : (at[0] ?? 0) / 1000;
+    const isMoment = at.at(-1) === at[0];
     const options: uPlot.Options = {
       width: node.clientWidth,
       height,
-      padding: [12, 8, 0, 0],
+      padding: [12, 20, 0, 0],
       cursor: { y: false, points: { size: 7 } },
-      legend: { show: series.length > 1 },
+      legend: { show: shown.length > 1 },
       scales: {
-        x: { time: !plain, range: (_plot, first, last) => timeRange(first, last, plain) },
+        x: { time: !plain, ...(isMoment ? { range: () => timeRange(left, plain) } : {}) },
         y: { range: (_plot, low, high) => valueRange(low, high, from) },
       },
       axes: [
@@ -67,7 +72,7 @@ export function TimeChart({ label, at, series, boundaries, height = 220, plain =
       ],
       series: [
         plain ? { label: 'Step' } : { label: 'Time', value: (_plot, value) => clock(value) },
-        ...series.map((each, index) => {
+        ...shown.map((each, index) => {
           const stroke = color(`chart-${each.color ?? (index % 4) + 1}`);
           return {
             label: each.label,
@@ -75,7 +80,7 @@ export function TimeChart({ label, at, series, boundaries, height = 220, plain =
             width: 1.75,
             spanGaps: true,
             ...(each.dashed ? { dash: [5, 4] } : {}),
-            ...(index === 0 && series.length === 1 ? { fill: `${stroke}18` } : {}),
+            ...(index === 0 && shown.length === 1 ? { fill: `${stroke}18` } : {}),
             points: { show: each.values.filter((value) => value !== null).length < 4, size: 6 },
             value: (_plot: uPlot, value: number | null) =>
               value === null || value === undefined ? '–' : (each.format ?? format)(value),
@@ -84,7 +89,7 @@ export function TimeChart({ label, at, series, boundaries, height = 220, plain =
       ],
       hooks: { draw: [(plot) => drawBoundaries(plot, boundaries ?? [], color)] },
     };
-    const data = [plain ? at : at.map((ms) => ms / 1000), ...series.map(({ values }) => values)];
+    const data = [plain ? at : at.map((ms) => ms / 1000), ...shown.map(({ values }) => values)];
     const plot = new uPlot(options, data as unknown as uPlot.AlignedData, node);
     const observer = new ResizeObserver(() => plot.setSize({ width: node.clientWidth, height }));
     observer.observe(node);
@@ -103,8 +108,9 @@ function drawBoundaries(plot: uPlot, boundaries: readonly Boundary[], color: (na
   ctx.save();
   ctx.textAlign = 'left';
   ctx.font = `${11 * scale}px ${getComputedStyle(plot.root).fontFamily}`;
-  let free = Number.NEGATIVE_INFINITY;
-  for (const { at, label } of boundaries.toSorted((a, b) => a.at - b.at)) {
+  // From the newest on: what it says still holds, so it is named before an older one beside it.
+  let free = bbox.left + bbox.width;
+  for (const { at, label } of boundaries.toSorted((a, b) => b.at - a.at)) {
     const x = plot.valToPos(at / 1000, 'x', true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
     ctx.strokeStyle = color('text-faint');
@@ -114,13 +120,12 @@ function drawBoundaries(plot: uPlot, boundaries: readonly Boundary[], color: (na
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
     ctx.fillStyle = color('text-soft');
-    // A label that would cover the one before, or leave the chart, is left out; the line says enough.
+    // On the left of its line where it would leave the chart. One that would reach the next line is left out.
     const width = ctx.measureText(label).width + 8 * scale;
-    const fits = x + width < bbox.left + bbox.width;
-    const left = fits ? x + 4 * scale : x - width + 4 * scale;
-    if (left < free) continue;
-    ctx.fillText(label, left, bbox.top + 10 * scale);
-    free = left + width;
+    const isAtEdge = x + width > bbox.left + bbox.width;
+    if (isAtEdge || x + width <= free)
+      ctx.fillText(label, isAtEdge ? x - width + 4 * scale : x + 4 * scale, bbox.top + 10 * scale);
+    free = isAtEdge ? x - width : x;
   }
   ctx.restore();
 }

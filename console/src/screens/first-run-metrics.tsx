@@ -1,5 +1,5 @@
 import { Stat } from '../components/card.tsx';
-import { formatCount, formatMetric, metricName } from '../number-format.ts';
+import { formatMetric, metricName } from '../number-format.ts';
 
 /** A version that was made from a file. */
 export interface Ready {
@@ -17,11 +17,7 @@ export function Metrics({ metrics }: { metrics: Readonly<Record<string, number>>
   return (
     <div className="grid stats boxed">
       {entries.slice(0, 6).map(([name, value]) => (
-        <Stat
-          key={name}
-          label={metricName(name)}
-          value={Number.isInteger(value) ? formatCount(value) : formatMetric(value)}
-        />
+        <Stat key={name} label={metricName(name)} value={formatMetric(value)} />
       ))}
     </div>
   );

@@ -9,10 +9,20 @@ import { Callout } from '../components/states.tsx';
 import { formatCount } from '../number-format.ts';
 import { FirstPrediction } from './first-prediction.tsx';
 import type { Ready } from './first-run-metrics.tsx';
-import { featuresOf, manifestOf, readCsv, type Table, taskOf } from './read-csv.ts';
+import {
+  featuresOf,
+  HEAD_BYTES,
+  manifestOf,
+  problemOf,
+  readCsv,
+  requestOf,
+  type Table,
+  taskOf,
+  withFieldNames,
+} from './read-csv.ts';
 
 type Chosen =
-  | { readonly kind: 'csv'; readonly file: File; readonly table: Table }
+  | { readonly kind: 'csv'; readonly file: File; readonly rows: Blob; readonly table: Table }
   | { readonly kind: 'onnx'; readonly file: File };
 
 /** From a file to a first prediction. */
@@ -24,12 +34,14 @@ export function FirstRunScreen() {
   const choose = async (file: File | undefined) => {
     setProblem('');
     setReady(null);
+    setChosen(null);
     if (!file) return;
     if (file.name.endsWith('.onnx')) return setChosen({ kind: 'onnx', file });
-    const table = readCsv(await file.slice(0, 4 << 20).text());
-    if (table.columns.length < 2 || table.rows.length < 20)
-      return setProblem('A CSV with a header, at least two columns and 20 rows is needed.');
-    setChosen({ kind: 'csv', file, table });
+    const text = await file.slice(0, HEAD_BYTES).text();
+    const table = readCsv(text);
+    const why = problemOf(table);
+    if (why !== '') return setProblem(`${file.name}: ${why}`);
+    setChosen({ kind: 'csv', file, rows: await withFieldNames(file, text, table), table });
   };
 
   return (
@@ -135,7 +147,7 @@ function useUpload(onReady: (ready: Ready) => void) {
 }
 
 function FromTable({
-  chosen: { file, table },
+  chosen: { file, rows, table },
   onReady,
 }: {
   chosen: Extract<Chosen, { kind: 'csv' }>;
@@ -149,18 +161,18 @@ function FromTable({
   const label = candidates.find((column) => column.name === labelName);
   if (!label) return <Callout tone="bad">No column of this file can be predicted.</Callout>;
   const features = featuresOf(table, label);
+  const leftOut = table.columns
+    .filter((column) => column !== label && !features.includes(column))
+    .map(({ name: field, title }) => title || field);
   const train = () => {
     const manifest = toBase64Url(manifestOf(name, table, label));
     const query = new URLSearchParams({ label: label.name, manifest });
-    const first = table.rows[0] ?? [];
-    const request = Object.fromEntries(
-      features.map((column) => {
-        const value = first[table.columns.indexOf(column)] ?? '';
-        return [column.name, column.kind === 'number' ? Number(value) : value];
-      }),
-    );
     const path = `/v1/models/first-version?${query}`;
-    void run('Training…', () => upload<Uploaded>(path, file, 'application/octet-stream'), request);
+    void run(
+      'Training…',
+      () => upload<Uploaded>(path, rows, 'application/octet-stream'),
+      requestOf(table, label),
+    );
   };
   return (
     <div className="stack">
@@ -183,11 +195,14 @@ function FromTable({
             onChange={(event) => setLabelName(event.target.value)}
           >
             {candidates.map((column) => (
-              <option key={column.name}>{column.name}</option>
+              <option key={column.name} value={column.name}>
+                {column.title || column.name}
+              </option>
             ))}
           </select>
           <span className="help">
             {taskOf(label)}, learnt from {features.length} of {table.columns.length - 1} columns
+            {leftOut.length > 0 && `; left out: ${leftOut.join(', ')}`}
           </span>
         </div>
       </div>
@@ -195,7 +210,7 @@ function FromTable({
         {features.slice(0, 8).map((column) => (
           <Stat
             key={column.name}
-            label={column.name}
+            label={column.title || column.name}
             value={
               column.kind === 'number' ? Number(column.mean.toPrecision(3)) : formatCount(column.distinct)
             }

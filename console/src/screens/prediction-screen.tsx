@@ -67,7 +67,7 @@ const KINDS: Readonly<Record<string, { readonly name: string; readonly tone: str
   request: { name: 'Asked', tone: 'good' },
   output: { name: 'Model answered', tone: 'good' },
   decision: { name: 'Decided', tone: 'good' },
-  outcome: { name: 'Outcome', tone: 'busy' },
+  outcome: { name: 'Outcome', tone: 'info' },
   dataset: { name: 'Joined a dataset', tone: '' },
   run: { name: 'Trained on', tone: '' },
   gate: { name: 'Candidate judged', tone: '' },
@@ -172,14 +172,14 @@ function FeatureTable({
       <thead>
         <tr>
           <th>Feature</th>
-          <th>Comes from</th>
-          <th>Status</th>
           {rows.map((_, row) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: rows of a past prediction keep their order
             <th key={row} className="number">
               {candidates[row] ?? 'Value'}
             </th>
           ))}
+          <th>Status</th>
+          <th>Comes from</th>
         </tr>
       </thead>
       <tbody>
@@ -191,16 +191,16 @@ function FeatureTable({
               <td>
                 <span className="strong">{feature.name}</span>
               </td>
-              <td className="soft mono">{feature.from}</td>
-              <td>
-                <Badge tone={STATUS_TONES[status] ?? 'neutral'}>{status.replaceAll('_', ' ')}</Badge>
-              </td>
               {across.map((value, row) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: rows of a past prediction keep their order
                 <td key={row} className="number">
                   {describe(value)}
                 </td>
               ))}
+              <td>
+                <Badge tone={STATUS_TONES[status] ?? 'neutral'}>{status.replaceAll('_', ' ')}</Badge>
+              </td>
+              <td className="soft mono">{feature.from}</td>
             </tr>
           );
         })}

@@ -106,7 +106,8 @@ function VerdictCard({ rollout }: { rollout: Rollout }) {
         <div>
           <span className="eyebrow">
             {what} {rollout.version}
-            {rollout.fromVersion ? ` instead of ${rollout.fromVersion}` : ''} · {rollout.mode}
+            {rollout.fromVersion ? ` instead of ${rollout.fromVersion}` : ''} ·{' '}
+            {rollout.mode.replaceAll('_', ' ')}
           </span>
           <h2>{verdict.title}</h2>
           <p className="soft small">{verdict.text}</p>
@@ -145,8 +146,8 @@ function VerdictCard({ rollout }: { rollout: Rollout }) {
 }
 
 function Steps({ rollout }: { rollout: Rollout }) {
-  const { steps, step, state, sharePercent } = rollout;
-  if (steps.length < 2) return null;
+  const { mode, steps, step, state, sharePercent } = rollout;
+  if (mode !== 'canary' || steps.length < 2) return null;
   const done = state === 'live' || state === 'settled';
   return (
     <ol className="steps" aria-label="Steps">
@@ -304,7 +305,7 @@ const STATE_TONES: Readonly<Record<string, Tone>> = {
 };
 
 function toneOf(state: string): string {
-  return STATE_TONES[state] ?? 'busy';
+  return STATE_TONES[state] ?? 'info';
 }
 
 function History({
@@ -324,9 +325,11 @@ function History({
             <th>What</th>
             <th>State</th>
             <th>Who</th>
-            <th>Why</th>
+            <th>Reason or result</th>
             <th>Began</th>
-            <th>Show</th>
+            <th>
+              <span className="visually-hidden">Show</span>
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -336,7 +339,7 @@ function History({
                 <span className="strong">
                   {rollout.action === 'rollback' ? 'back to ' : ''}v{rollout.version}
                 </span>{' '}
-                <span className="faint">{rollout.mode}</span>
+                <span className="faint">{rollout.mode.replaceAll('_', ' ')}</span>
               </td>
               <td>
                 <Badge tone={STATE_TONES[rollout.state] ?? 'info'} busy={!rollout.ended}>

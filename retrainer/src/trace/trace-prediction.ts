@@ -164,7 +164,8 @@ function learningSteps(row: LearningRow): TraceStep[] {
     },
     {
       kind: 'run',
-      at: row.created_at.getTime(),
+      // Its summary says how it ended; until then it stands where it was asked for.
+      at: (row.ended_at ?? row.created_at).getTime(),
       service: 'retrainer',
       // The message of a refusal already contains the word.
       summary: row.message.startsWith(row.state) ? row.message : `${row.state}: ${row.message}`,

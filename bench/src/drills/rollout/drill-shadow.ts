@@ -43,7 +43,9 @@ export const drillShadow: Drill = async ({ say }): Promise<Figure[]> => {
     const p99: Record<'with' | 'without', number> = { with: 0, without: 0 };
     const sides = (['with', 'without'] as const).toSorted(() => (pair % 4 < 2 ? -1 : 1));
     for (const side of sides) {
-      const { latencies, errors, broken } = await (side === 'with' ? brokenTurn(stand, own, signal) : turn(stand, own));
+      const { latencies, errors, broken } = await (side === 'with'
+        ? brokenTurn(stand, own, signal)
+        : turn(stand, own));
       const failed = errors.length;
       for (const error of new Set(errors)) say(`${failed} failed ${side} the shadow, such as: ${error}`);
       p99[side] = quantile(latencies, 0.99);
