@@ -1,4 +1,5 @@
 import { type ClientErrorCode, toClientError } from '@hotloop/client/hotloop-client-error.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /** A mistake in how the command was typed or in a file it names; the message says what to change. */
 export class CommandError extends Error {
@@ -41,7 +42,8 @@ export interface CommandFailure {
 export function commandFailure(error: unknown): CommandFailure {
   if (error instanceof CommandError)
     return { exitCode: 2, code: 'USAGE', message: error.message, advice: '' };
-  const known = toClientError(error);
+  // Commands that work on the stores directly fail with the errors of the services themselves.
+  const known = error instanceof HotloopError ? error : toClientError(error);
   const advice =
     known.code === 'UNAVAILABLE' ? 'is Hotloop running? `hotloop up` starts it; --address names another' : '';
   return { exitCode: EXIT_CODES[known.code], code: known.code, message: known.message, advice };

@@ -1,4 +1,5 @@
 import { type ClientErrorCode, HotloopClientError } from '@hotloop/client/hotloop-client-error.ts';
+import { CommandError } from './command-error.ts';
 
 export const DEFAULT_CONTROL_URL = 'http://127.0.0.1:7404';
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -76,7 +77,7 @@ export class ControlClient {
     body?: Body,
     contentType?: string,
   ): Promise<Response> {
-    const url = new URL(path, this.#options.url);
+    const url = addressOf(path, this.#options.url);
     for (const [name, value] of Object.entries(query))
       if (value !== undefined) url.searchParams.set(name, String(value));
     const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
@@ -100,6 +101,14 @@ export class ControlClient {
     if (!response.ok) throw await problemOf(response);
     return response;
   }
+}
+
+function addressOf(path: string, base: string): URL {
+  if (!URL.canParse(base) || !/^https?:/.test(base))
+    throw new CommandError(
+      `the control API is at a URL such as ${DEFAULT_CONTROL_URL}, not ${JSON.stringify(base)}`,
+    );
+  return new URL(path, base);
 }
 
 async function problemOf(response: Response): Promise<HotloopClientError> {

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { CommandContext, CommandTree } from '../command-context.ts';
+import { type CommandContext, type CommandTree, type GlobalOptions, present } from '../command-context.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof SHELLS)[number];
@@ -19,9 +19,9 @@ export function addCompletionCommand(program: Command, context: CommandContext):
         '  hotloop completion fish > ~/.config/fish/completions/hotloop.fish',
       ].join('\n'),
     )
-    .action(async (shell: Shell) => {
-      const tree = await context.commandTree?.();
-      context.terminal.out.write(`${script(shell, tree ?? {})}\n`);
+    .action(async (shell: Shell, _options: unknown, command: Command) => {
+      const text = script(shell, (await context.commandTree?.()) ?? {});
+      present(context, command.optsWithGlobals<GlobalOptions>(), { shell, script: text }, () => text);
     });
 }
 

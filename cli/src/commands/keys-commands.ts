@@ -5,6 +5,7 @@ import { recordAct } from '@hotloop/retrainer/operations/record-act.ts';
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
+import { confirmed } from '../confirmed.ts';
 import { openStores, WHERE } from './operations-commands.ts';
 
 interface KeyOptions extends GlobalOptions {
@@ -121,12 +122,11 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
     .command('revoke')
     .description('end a key; services refuse it within seconds')
     .argument('<id>')
-    .option('--yes', 'do it')
+    .option('-y, --yes', 'do not ask first')
     .option('--dir <folder>', WHERE)
     .action(async (id: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<KeyOptions>();
-      if (!options.yes)
-        throw new CommandError(`callers with key ${id} will be refused; add --yes to confirm`);
+      await confirmed(context, options, `revoke key ${id}? Its callers will be refused.`);
       await using stores = await openStores(context, options);
       await new ApiKeyStore(stores.pool).revoke(id);
       await recordAct(stores.pool, 'key', { act: 'revoke', id });

@@ -14,6 +14,7 @@ import { collectSupport } from '@hotloop/retrainer/operations/support/collect-su
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
+import { confirmed } from '../confirmed.ts';
 import { serviceErasers } from '../service-erasers.ts';
 
 interface OperationsOptions extends GlobalOptions {
@@ -82,7 +83,7 @@ Examples:
     .argument('<entity>', 'kind, such as user')
     .argument('<id>')
     .option('--dir <folder>', WHERE)
-    .option('--yes', 'do it; nothing can be brought back')
+    .option('-y, --yes', 'do not ask first; nothing can be brought back')
     .option(
       '--again-after <seconds>',
       'erase once more after this time, for what nodes had not shipped yet; 0: once',
@@ -93,7 +94,7 @@ Examples:
     .action(async (entity: string, id: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OperationsOptions>();
       if (id === '') throw new CommandError('the id is empty');
-      if (!options.yes) throw new CommandError(`this erases ${entity} ${id} for good; add --yes to confirm`);
+      await confirmed(context, options, `erase ${entity} ${id} for good?`);
       await using stores = await openStores(context, options);
       const erase = () =>
         forgetEntity(serviceErasers(stores), { entity, id, actor: 'operator', now: Date.now() });

@@ -3,6 +3,7 @@ import { recordAct } from '@hotloop/retrainer/operations/record-act.ts';
 import type { Command } from 'commander';
 import { type CommandContext, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
+import { confirmed } from '../confirmed.ts';
 import { openStores, WHERE } from './operations-commands.ts';
 
 interface ProjectOptions extends GlobalOptions {
@@ -71,11 +72,11 @@ export function addProjectCommands(program: Command, context: CommandContext): v
     .command('remove')
     .description('remove a project that has no keys; its models stay')
     .argument('<name>')
-    .option('--yes', 'do it')
+    .option('-y, --yes', 'do not ask first')
     .option('--dir <folder>', WHERE)
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ProjectOptions>();
-      if (!options.yes) throw new CommandError(`this removes project ${name}; add --yes to confirm`);
+      await confirmed(context, options, `remove project ${name}?`);
       await using stores = await openStores(context, options);
       await new ProjectStore(stores.pool).remove(name);
       await recordAct(stores.pool, 'project', { act: 'remove', name });

@@ -64,7 +64,7 @@ export function addRolloutCommands(program: Command, context: CommandContext): v
     .argument('<version>', 'a version number', parseVersion)
     .option('--mode <mode>', 'at_once, shadow, canary, ab or bandit, instead of what model.yaml says')
     .option('--steps <percents>', 'of a canary, such as 5,25,50', parseSteps)
-    .option('--share <fraction>', 'of ab and bandit, such as 0.5', Number)
+    .option('--share <fraction>', 'of ab and bandit, such as 0.5', parseShare)
     .option('--advance <rule>', 'evidence, requests, time or manual')
     .option('--force', 'although its gate refused it; needs --reason')
     .option('-d, --detach', 'do not wait until it has begun')
@@ -278,8 +278,14 @@ function parseVersion(text: string): number {
   return Number(text);
 }
 
+function parseShare(text: string): number {
+  const share = Number(text);
+  if (!(share > 0 && share <= 1)) throw new InvalidArgumentError('must be a fraction above 0, at most 1');
+  return share;
+}
+
 function parseSteps(text: string): number[] {
-  const steps = text.split(',').map(Number);
+  const steps = text.split(',').map((step) => (step.trim() === '' ? Number.NaN : Number(step)));
   if (steps.some((step) => !(step >= 0 && step <= 100)))
     throw new InvalidArgumentError('must be percents such as 5,25,50');
   return steps;

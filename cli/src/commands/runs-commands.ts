@@ -1,3 +1,4 @@
+import { HotloopClientError } from '@hotloop/client/hotloop-client-error.ts';
 import { Command } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
@@ -127,9 +128,8 @@ async function fullId(options: GlobalOptions, context: CommandContext, run: stri
   });
   const found = runs.filter(({ runId }) => run.length >= 4 && runId.startsWith(run));
   if (found.length === 1) return found[0]!.runId;
-  throw new CommandError(
-    found.length === 0 ? `there is no run ${run}` : `several runs begin with ${run}; give more digits`,
-  );
+  if (found.length === 0) throw new HotloopClientError('NOT_FOUND', `there is no run ${run}`);
+  throw new CommandError(`several runs begin with ${run}; give more digits`);
 }
 
 function describe(run: RunDetails): string {

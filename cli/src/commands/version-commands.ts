@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { type CommandContext, controlClient, type GlobalOptions, present } from '../command-context.ts';
 import { CommandError } from '../command-error.ts';
 import { confirmed } from '../confirmed.ts';
@@ -80,7 +80,7 @@ export function addVersionCommands(program: Command, context: CommandContext): v
     .command('gc')
     .description('remove bundles and datasets of the store that nothing refers to')
     .option('--dry-run', 'only tell what would go')
-    .option('--older-than <hours>', 'what is younger stays', Number, 24)
+    .option('--older-than <hours>', 'what is younger stays', parseHours, 24)
     .option('-y, --yes', 'do not ask first')
     .addHelpText('after', '\nExample:\n  hotloop model gc --dry-run')
     .action(async (_options: unknown, command: Command) => {
@@ -155,6 +155,12 @@ function labelsOf(pairs: readonly string[]): Record<string, string> {
       return [pair.slice(0, at), pair.slice(at + 1)];
     }),
   );
+}
+
+function parseHours(text: string): number {
+  const hours = Number(text);
+  if (text.trim() === '' || !(hours >= 0)) throw new InvalidArgumentError('must be hours, 0 or more');
+  return hours;
 }
 
 function parseVersion(text: string): number {

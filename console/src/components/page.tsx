@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
 
 /** A screen: its title, what can be done, and its content. */
@@ -64,11 +64,17 @@ const TABS = [
 export function ModelTabs({ model }: { model: string }) {
   const [location] = useLocation();
   const base = `/models/${model}`;
+  const current = useRef<HTMLAnchorElement>(null);
+  // On a narrow screen the tabs scroll: the current one must be in sight.
+  useEffect(() => {
+    if (location.startsWith(base)) current.current?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [location, base]);
   return (
     <nav className="tabs" aria-label={`Screens of ${model}`}>
       {TABS.map(([path, text]) => (
         <Link
           key={path}
+          ref={location === base + path ? current : undefined}
           href={base + path}
           className="tab"
           aria-current={location === base + path ? 'page' : undefined}
