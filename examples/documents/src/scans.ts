@@ -8,6 +8,7 @@ import { trainInProcess } from '@hotloop/retrainer/training/trainer-process.ts';
 import { greyPng } from './png.ts';
 
 export const SCANS_TOPIC = 'scans';
+export const SCANS_FILED_TOPIC = 'scans-filed';
 
 /** Pixels of a scan's side, and of the side that the model sees. */
 const SCAN = 128;
@@ -19,7 +20,10 @@ const SHIFT = 8;
 const LEARNED_OF_EACH = 80;
 const TIMEOUT_MS = 120_000;
 
-/** model.yaml of the router of scans: the other half of the post, sent on to the same departments as letters. */
+/**
+ * model.yaml of the router of scans: the other half of the post, sent on to the same departments as letters. It learns
+ * from scans that a department returns with the right one.
+ */
 export function scanManifest(desks: readonly string[]): string {
   return `# Which department does a scanned form belong to? Scans come from a topic of their own, as base64 of a PNG or JPEG file.
 name: scans
@@ -31,18 +35,31 @@ features:
     transform: [{image: {width: ${SEEN}, height: ${SEEN}, channels: 1, fit: stretch, mean: [0.5], std: [0.5]}}]
 decision: {labels: ${JSON.stringify(desks)}}
 kafka: {requests: ${SCANS_TOPIC}, replies_by_label: "desk.{label}"}
+outcome:
+  from: kafka:${SCANS_FILED_TOPIC}
+  join: [letter]
+  label: "event.desk"
+  window: 1h
+training:
+  optimizer: {adam: {learning_rate: 0.002}}
+  epochs: 20
+  batch: 16
+  holdout: 0.2
+  gate: {metric: accuracy, at_least: 0.0, min_examples: 30}
+rollout: {mode: at_once, promote: automatic}
 `;
 }
 
 /**
- * A scanned form of a department, drawn: its code in black cells, somewhat shifted, lines of writing, and the noise of a scanner. The same
- * random numbers give the same scan.
+ * A scanned form of a department, drawn: its code in black cells, somewhat shifted, lines of writing, and the noise of a
+ * scanner. A new edition of a form has another code. The same random numbers give the same scan.
  */
 export function drawScan(
   desk: number,
   random: SeededRandom,
+  edition = 1,
 ): { readonly png: Buffer; readonly pixels: Uint8Array } {
-  const code = codeOf(desk);
+  const code = codeOf(desk, edition);
   const [left, top] = [SHIFT + shift(random), SHIFT + shift(random)];
   const ink = 20 + random.uniform() * 70;
   const paper = 200 + random.uniform() * 40;
@@ -81,7 +98,7 @@ export async function firstScanVersion(desks: readonly string[], signal: AbortSi
         ...{ features: columns, task: 'multiclass', classes: desks.length, hidden: [48], seed: 1 },
       }),
       dataset: { rows, columns, features, labels, weights: new Float32Array(rows).fill(1) },
-      settings: { ...trainingSettings(parseManifest(scanManifest(desks))), epochs: 15 },
+      settings: { ...trainingSettings(parseManifest(scanManifest(desks))), epochs: 15, batch: 256 },
     },
     { timeoutMs: TIMEOUT_MS, signal },
   );
@@ -114,8 +131,8 @@ function seenPixels(pixels: Uint8Array): Float32Array {
   });
 }
 
-function codeOf(desk: number): boolean[] {
-  const random = new SeededRandom(1000 + desk);
+function codeOf(desk: number, edition: number): boolean[] {
+  const random = new SeededRandom(1000 * edition + desk);
   return Array.from({ length: CODE * CODE }, () => random.uniform() < 0.5);
 }
 

@@ -24,6 +24,9 @@ const KEYED = manifestText(
 );
 const RANKING = KEYED.replace('task: binary', 'task: ranking').replace('[user]', '[user, item]');
 
+const LARGE_IMAGE =
+  '  - {name: scan, from: request.scan, transform: [{image: {width: 224, height: 224, channels: 1}}]}\n';
+
 async function happened(
   stores: Stores,
   rows: readonly {
@@ -227,13 +230,20 @@ describe('collecting a dataset', () => {
     expect(refused.notes).toEqual([expect.stringMatching(/version 1 are not used: feature z is new/)]);
   });
 
-  it('refuses a model whose log excludes one of its features', async () => {
+  it('refuses a model whose log excludes one of its features, or whose images are too large', async () => {
     await using stores = await openStores();
     const redacted = manifestText('m', 'log: {redact: [y]}\n');
     await push(stores, redacted, linearModel());
     await expect(collect(stores, redacted, Date.now())).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
       message: expect.stringContaining('feature y'),
+    });
+    const large = redacted
+      .replace(/features:\n( {2}- .*\n)+/, `features:\n${LARGE_IMAGE}`)
+      .replace(/log: .*\n/, '');
+    await expect(collect(stores, large, Date.now())).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('image scan has 50176 numbers'),
     });
   });
 

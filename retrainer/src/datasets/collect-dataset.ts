@@ -41,7 +41,7 @@ const QUERY_MS = 600_000;
 /**
  * Builds the dataset of a model from what was logged and what was reported, in one snapshot of Postgres, and writes it as Parquet
  * into `folder`. The vectors are those that were served, never computed again. Memory is bounded by slices. Throws
- * FAILED_PRECONDITION for a model whose log keeps one of its features out.
+ * FAILED_PRECONDITION for a model whose log keeps one of its features out, or whose images are large.
  */
 export async function collectDataset(
   pool: Pool,
@@ -50,6 +50,7 @@ export async function collectDataset(
 ): Promise<CollectedFile> {
   const { manifest, options } = request;
   refuseRedacted(manifest);
+  refuseLargeImages(manifest);
   const columns = columnsOf(manifest).width;
   await using spool = await RowSpool.create(folder, columns);
   const importNotes = await appendImported(request.imports, manifest, spool);
@@ -110,6 +111,22 @@ async function inSnapshot<T>(
   } finally {
     if (!broken) await lookups.query('COMMIT').catch(() => undefined);
     lookups.release(broken);
+  }
+}
+
+/** A dataset has a column for each number of a row. */
+const MOST_IMAGE_COLUMNS = 16_384;
+
+function refuseLargeImages(manifest: Manifest): void {
+  for (const [index, { name, transform }] of manifest.features.entries()) {
+    const [first] = transform;
+    const width = columnsOf(manifest).features[index]?.width ?? 0;
+    if (typeof first !== 'object' || !('image' in first) || width <= MOST_IMAGE_COLUMNS) continue;
+    throw new HotloopError(
+      'FAILED_PRECONDITION',
+      `model ${manifest.name} cannot be trained here: its image ${name} has ${width} numbers, and datasets take images of at most ${MOST_IMAGE_COLUMNS}; train it elsewhere and push it`,
+      { reason: 'image_too_large' },
+    );
   }
 }
 

@@ -9,7 +9,13 @@ import {
   REQUESTS_TOPIC,
   readLetters,
 } from '@hotloop/example-documents/letters.ts';
-import { drawScan, firstScanVersion, SCANS_TOPIC, scanManifest } from '@hotloop/example-documents/scans.ts';
+import {
+  drawScan,
+  firstScanVersion,
+  SCANS_FILED_TOPIC,
+  SCANS_TOPIC,
+  scanManifest,
+} from '@hotloop/example-documents/scans.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
 import { startConsumer } from '@hotloop/platform/kafka/consumer.ts';
 import type { RawMessage } from '@hotloop/platform/kafka/message.ts';
@@ -83,12 +89,21 @@ const letters: TourStep = {
   },
 };
 
-/** Number of scans per department. */
+/** Number of scans per department; departments whose form has a new edition later, and number of its scans. */
 const SCANS = 8;
+const RENEWED = 3;
+const RENEWED_SCANS = 24;
+
+interface Scan {
+  readonly id: string;
+  readonly desk: string;
+  readonly scan: string;
+}
 
 const scans: TourStep = {
   name: 'scans-by-topic',
-  about: 'Scanned forms on a topic of their own are read by an image model and go to the same departments.',
+  about:
+    'An image model routes scanned forms by topic. Departments change their forms, return what they get wrongly, and the next version has learned the new forms.',
   async run(context) {
     const desks = Array.from({ length: DESKS }, (_, index) => `department ${index + 1}`);
     const manifestYaml = scanManifest(desks);
@@ -96,11 +111,6 @@ const scans: TourStep = {
     const { version } = await context.client.models.push({ manifestYaml, onnx }).finished();
     await context.client.models.promote('scans', version.version).finished();
     const random = new SeededRandom(12);
-    const sent = Array.from({ length: DESKS * SCANS }, (_, index) => ({
-      id: `scan-${index}`,
-      desk: desks[index % DESKS] as string,
-      scan: drawScan(index % DESKS, random).png.toString('base64'),
-    }));
     for (const desk of desks) await context.producer.send(deskTopic(desk), []);
     const arrived = new Map<string, string>();
     await using _consumer = await startConsumer({
@@ -110,23 +120,58 @@ const scans: TourStep = {
       },
       keepDeadLetter: async () => undefined,
     });
+    /** Sends scans; returns which share reached the right department. */
+    const route = async (sent: readonly Scan[]) => {
+      await context.producer.send(
+        SCANS_TOPIC,
+        sent.map(({ id, scan }) => ({
+          key: id,
+          value: JSON.stringify({ entities: { letter: id }, request: { scan } }),
+        })),
+      );
+      await context.until(
+        'every scan at a department',
+        async () => (sent.every(({ id }) => arrived.has(id)) ? true : undefined),
+        60_000,
+      );
+      return sent.filter(({ id, desk }) => arrived.get(id) === deskTopic(desk)).length / sent.length;
+    };
+    const drawn = (name: string, count: number, departments: number, edition: number): Scan[] =>
+      Array.from({ length: count * departments }, (_, index) => ({
+        id: `${name}-${index}`,
+        desk: desks[index % departments] as string,
+        scan: drawScan(index % departments, random, edition).png.toString('base64'),
+      }));
+    const known = drawn('scan', SCANS, DESKS, 1);
+    const right = await route(known);
+    expectThat(right > 0.9, 'nearly all scans at the right department', `${percent(right)} are`);
+
+    const renewed = drawn('renewed', RENEWED_SCANS, RENEWED, 2);
+    const before = await route(renewed);
     await context.producer.send(
-      SCANS_TOPIC,
-      sent.map(({ id, scan }) => ({
+      SCANS_FILED_TOPIC,
+      [...known, ...renewed].map(({ id, desk }) => ({
         key: id,
-        value: JSON.stringify({ entities: { letter: id }, request: { scan } }),
+        value: filedEvent(id, desk, randomUUID(), new Date()),
       })),
     );
-    await context.until(
-      'every scan at a department',
-      async () => (arrived.size === sent.length ? true : undefined),
-      60_000,
+    await context.until('the outcomes of all scans', async () => {
+      const { outcomes, outcomesUnmatched } = await context.client.loop('scans');
+      return outcomes === known.length + renewed.length && outcomesUnmatched === 0 ? true : undefined;
+    });
+    const run = await context.json<{ version: number }>('retrain', 'scans', '--reason', 'returned scans');
+    const after = await route(drawn('later', SCANS, RENEWED, 2));
+    expectThat(after > 0.9, 'the new forms at the right departments', `${percent(after)} are`);
+    return (
+      `${percent(right)} of ${known.length} scans at the right one of ${desks.length} departments; of new forms ` +
+      `${percent(before)} before, and ${percent(after)} after version ${run.version} learned from the returned scans`
     );
-    const right = sent.filter(({ id, desk }) => arrived.get(id) === deskTopic(desk)).length / sent.length;
-    expectThat(right > 0.9, 'nearly all scans at the right department', `${(100 * right).toFixed(0)} % are`);
-    return `${sent.length} scans routed, ${(100 * right).toFixed(0)} % to the right one of ${desks.length} departments`;
   },
 };
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
+}
 
 /** Reads which letter or scan was routed to which topic. */
 function deskReader(context: TourContext, groupId: string, desks: readonly string[]) {
