@@ -1,4 +1,4 @@
-import { permit } from '@hotloop/platform/auth/authorization.ts';
+import { permit, permitModel } from '@hotloop/platform/auth/authorization.ts';
 import { framedHandler } from '@hotloop/platform/framed/served/framed-server.ts';
 import { toFailure } from '@hotloop/platform/framed/status.ts';
 import {
@@ -8,6 +8,7 @@ import {
 } from '@hotloop/platform/grpc/attributes.ts';
 import type { CallContext } from '@hotloop/platform/grpc/call-context.ts';
 import { unary } from '@hotloop/platform/grpc/handlers.ts';
+import type { LateRequest } from '@hotloop/platform/grpc/late-request.ts';
 import { toLoggedStatus } from '@hotloop/platform/grpc/logged-status.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Failure } from '@hotloop/proto/gen/hotloop/v1/Failure.ts';
@@ -32,24 +33,24 @@ export interface TimeoutOptions {
 
 const MAX_BATCH = 4096;
 
-/** Maps PredictionService to the predictor and back; contains no logic. */
-export function predictionHandlers(
-  predictor: Predictor,
-  timeouts: TimeoutOptions,
-): PredictionServiceHandlers {
+/** Maps PredictionService to the predictor and back; contains no logic. Serve `Predict` with late requests. */
+export function predictionHandlers(predictor: Predictor, timeouts: TimeoutOptions) {
   /** The shorter timeout of item and call; 0 in an item means that it sets none. */
   const grant = (itemTimeoutMs: number, callTimeoutMs: number): number => {
     const wanted = itemTimeoutMs > 0 ? Math.min(itemTimeoutMs, callTimeoutMs) : callTimeoutMs;
     return Math.min(Number.isFinite(wanted) ? wanted : timeouts.defaultTimeoutMs, timeouts.maxTimeoutMs);
   };
   return {
-    Predict: unary(async (message: PredictRequest__Output, context) => {
-      permit(context.caller, message.model);
-      const timeoutMs = grant(message.timeoutMs, context.remainingMs());
-      const call = { caller: context.caller.subject, timeoutMs, signal: context.signal };
-      const refusal = predictor.refusal(message.model, call);
+    Predict: unary(async (late: LateRequest<PredictRequest__Output>, context) => {
+      const { caller, signal } = context;
+      permit(caller, late.model);
+      const call = { caller: caller.subject, timeoutMs: grant(0, context.remainingMs()), signal };
+      const refusal = predictor.refusal(late.model, call);
       if (refusal) throw refusal;
-      return replyOf(await predictor.predict(requestOf(message), call));
+      const message = late.read();
+      permitModel(caller, message.model);
+      const timeoutMs = grant(message.timeoutMs, context.remainingMs());
+      return replyOf(await predictor.predict(requestOf(message), { ...call, timeoutMs }));
     }),
     PredictBatch: unary(
       async ({ requests }: PredictBatchRequest__Output, context): Promise<PredictBatchReply> => {
@@ -92,7 +93,7 @@ export function predictionHandlers(
       sizeOf: ({ reply }) =>
         128 + (reply?.decision?.ranked?.length ?? 0) * 64 + (reply?.featureStatuses?.length ?? 0) * 32,
     }),
-  };
+  } satisfies Record<keyof PredictionServiceHandlers, unknown>;
 }
 
 /** As for a stream's item: the cause of an internal error is logged under the call's request id. */

@@ -1,6 +1,11 @@
+import type { MethodDefinition } from '@grpc/grpc-js';
 import { eventsOf } from '@hotloop/model/features/event-list.ts';
 import { manifestOf } from '@hotloop/model/testing/manifests.ts';
-import { type Authenticator, createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
+import {
+  type Authenticator,
+  type Caller,
+  createAuthenticator,
+} from '@hotloop/platform/auth/authorization.ts';
 import { createJwtVerifier } from '@hotloop/platform/auth/jwt-verifier.ts';
 import { openKeyring } from '@hotloop/platform/auth/keyring.ts';
 import { startIssuer } from '@hotloop/platform/auth/testing/test-issuer.ts';
@@ -116,6 +121,15 @@ async function open(
         own.set('authorization', `Bearer ${token}`);
         client.predict(request, own, withDeadline(10_000), (error, reply) =>
           error ? reject(fromStatus(error)) : resolve(reply as PredictReply__Output),
+        );
+      }),
+    /** Sends the bytes as a PredictRequest. */
+    predictBytes: (bytes: Buffer) =>
+      new Promise<unknown>((resolve, reject) => {
+        const { path } = client.predict as unknown as MethodDefinition<unknown, unknown>;
+        const same = (given: Buffer) => given;
+        client.makeUnaryRequest(path, same, same, bytes, metadata, withDeadline(10_000), (error, reply) =>
+          error ? reject(fromStatus(error)) : resolve(reply),
         );
       }),
     predictBatch: (requests: PredictRequest[]) =>
@@ -258,11 +272,33 @@ describe('PredictionService over gRPC', () => {
     await expect.poll(() => ask({}).then(({ model }) => model, String), { timeout: 20_000 }).toBe('plain');
   });
 
+  it('checks the model that counts where the bytes of a request name two', async () => {
+    const caller: Caller = { subject: 'ada', roles: new Set(['predict']), models: new Set(['plain']) };
+    await using opened = await open({ authenticator: { required: true, authenticate: () => caller } });
+    /** A PredictRequest of these models and nothing else: field 1, a text. */
+    const naming = (...models: string[]) =>
+      Buffer.concat(models.map((model) => Buffer.from(`\n${String.fromCharCode(model.length)}${model}`)));
+    const denied = { code: 'PERMISSION_DENIED', reason: 'model_not_in_scope' };
+    const refusals: [Buffer, object][] = [
+      [naming('plain', 'ranker'), denied],
+      [naming('ranker', 'plain'), denied],
+      [naming('plain', 'plain'), { code: 'INVALID_ARGUMENT', reason: 'missing_feature' }],
+      [Buffer.from('garbage'), { code: 'INVALID_ARGUMENT', reason: 'malformed_request' }],
+    ];
+    for (const [bytes, expected] of refusals)
+      expect(await refusal(opened.predictBytes(bytes)), JSON.stringify(bytes.toString())).toMatchObject(
+        expected,
+      );
+    expect(opened.inference.items).toEqual([]);
+  });
+
   it('says when to retry after a refusal caused by other load, for calls and streams', async () => {
     await using opened = await open({ limits: { maxInFlight: 0, maxCellsInFlight: 1 } });
     await opened.framed.ready(5000);
     const told = { code: 'RESOURCE_EXHAUSTED', reason: 'too_many_in_flight', retryAfterMs: 100 };
     expect(await refusal(opened.predict(plain(1)))).toMatchObject(told);
+    // What is refused because of load is not decoded, so nothing is said about bytes that cannot be read.
+    expect(await refusal(opened.predictBytes(Buffer.from('\n\u0005plain\u000f')))).toMatchObject(told);
     expect(await refusal(opened.framed.call({ request: plain(1) }, { timeoutMs: 5000 }))).toMatchObject(told);
   });
 

@@ -189,7 +189,7 @@ export async function startPreprocessor(
     const timeouts = options.timeouts ?? DEFAULT_TIMEOUTS;
     const server = await startGrpcServer({
       services: [
-        { name: SERVICE, handlers: predictionHandlers(predictor, timeouts) },
+        { name: SERVICE, handlers: predictionHandlers(predictor, timeouts), late: ['Predict'] },
         { name: INTAKE, handlers: intakeHandlers(take, adapters.tables, clock) },
       ],
       definitions: loadServiceDefinitions(['hotloop/v1/prediction.proto', 'hotloop/v1/intake.proto']),

@@ -19,6 +19,7 @@ import { ActiveCalls } from './active-calls.ts';
 import { guardService } from './guard.ts';
 import { createHealth, type Health } from './health.ts';
 import { onHttp2Session } from './http2-sessions.ts';
+import { decodingLate } from './late-request.ts';
 import { formatAddress, parseListenAddress } from './listen-address.ts';
 import { listenShared, type SharedPort } from './shared-port.ts';
 import { replaceStreamTable } from './stream-table.ts';
@@ -29,6 +30,8 @@ export interface ServedService {
   readonly name: string;
   /** By method name. Create them with unary, serverStream, clientStream, orderedStream or framedHandler. */
   readonly handlers: UntypedServiceImplementation;
+  /** Methods whose handlers get a `LateRequest`. Default: none. */
+  readonly late?: readonly string[];
 }
 
 export interface GrpcServerOptions {
@@ -112,8 +115,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     handlers: UntypedServiceImplementation,
     counted?: ActiveCalls,
   ) => server.addService(definition, guardService(definition, handlers, { ...guard, active: counted }));
-  for (const service of options.services)
-    add(markingUnreadable(definitionOf(options.definitions, service.name)), service.handlers, active);
+  for (const { name, handlers, late = [] } of options.services) {
+    const definition = markingUnreadable(definitionOf(options.definitions, name));
+    add(decodingLate(definition, late), handlers, active);
+  }
   add(markingUnreadable(health.definition), health.handlers);
   addReflection(options, add);
   const { port, close } = await bind(server, options);
