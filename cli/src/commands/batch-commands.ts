@@ -55,16 +55,16 @@ function withSource(command: Command): Command {
   return command
     .option(
       '--from <source>',
-      'file, folder, s3://BUCKET/PREFIX, postgres:VARIABLE/TABLE or postgres:VARIABLE?SELECT',
+      'file, folder, s3://BUCKET/PREFIX, postgres:VARIABLE/TABLE, postgres:VARIABLE?SELECT or kafka:TOPIC?from=TIME&to=TIME',
     )
     .option(
       '--to <sink>',
-      'file (.parquet, .csv, .jsonl), folder of Parquet parts, s3://BUCKET/PREFIX or postgres:VARIABLE/TABLE',
+      'file (.parquet, .csv, .jsonl), folder of Parquet parts, s3://BUCKET/PREFIX, postgres:VARIABLE/TABLE or kafka:TOPIC',
     )
     .option('--use-version <version>', 'a number, or live, candidate, previous', 'live')
     .option('--keep <columns>', 'columns of the source to keep, separated by commas', commaList)
     .option('--overwrite', 'replace what the sink holds')
-    .option('--append', 'add to what a Postgres table holds')
+    .option('--append', 'add to what a Postgres table or a topic holds')
     .option('--log', 'log each prediction, so that outcomes can be joined to it')
     .option('--as-of <time>', 'history and reference data as of a time, or of the time in this column')
     .option('--part-rows <rows>', 'rows of one part', positive);
@@ -115,7 +115,7 @@ function bodyOf(model: string, options: RunOptions) {
 
 /** Workers have folders of their own, so a file is named in full. */
 function absolute(location: string): string {
-  return /^(postgres:|[a-z][a-z0-9+.-]*:\/\/)/i.test(location) ? location : resolve(location);
+  return /^(postgres:|kafka:|[a-z][a-z0-9+.-]*:\/\/)/i.test(location) ? location : resolve(location);
 }
 
 async function follow(

@@ -23,7 +23,7 @@ export const batchOptionsSchema = z.strictObject({
   append: z
     .boolean()
     .default(false)
-    .describe('Add to what a Postgres table holds; rows of an earlier run stay'),
+    .describe('Add to what a Postgres table or a topic holds; rows of an earlier run stay'),
   as_of: z
     .string()
     .optional()
