@@ -127,7 +127,7 @@ async function planAll(
   for (const each of await foldersIn(folder)) {
     const { manifestYaml, onnx } = await readFolder(each, context);
     // The registry keeps the file without maps in its outputs, so that is what it is compared with.
-    const kept = onnx && (dropZipMap(onnx)?.onnx ?? onnx);
+    const kept = onnx && keptFile(onnx, each);
     const onnx_sha256 = kept ? createHash('sha256').update(kept).digest('hex') : '';
     const plan = await control
       .post<Plan>('/v1/plan', { manifest_yaml: manifestYaml, onnx_sha256 })
@@ -142,6 +142,15 @@ async function planAll(
   if (twice !== undefined)
     throw new CommandError(`two folders describe model ${twice.model}; one of them is ${twice.folder}`);
   return plans;
+}
+
+/** Throws CommandError naming the file where it is no model. */
+function keptFile(onnx: Buffer, folder: string): Uint8Array {
+  try {
+    return dropZipMap(onnx)?.onnx ?? onnx;
+  } catch (cause) {
+    throw new CommandError(`${join(folder, 'model.onnx')}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** The folder itself, or those in it, that have a model.yaml; by name. */

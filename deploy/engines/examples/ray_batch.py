@@ -17,4 +17,6 @@ class Score:
 if __name__ == "__main__":
     fused, source, sink = sys.argv[1:4]
     rows = ray.data.read_parquet(source)
-    rows.map_batches(Score, fn_constructor_args=(fused,), batch_format="pandas", concurrency=2).write_parquet(sink)
+    # One worker at least and eight at most: a fixed number would leave a small machine no processor to read and write with.
+    answers = rows.map_batches(Score, fn_constructor_args=(fused,), batch_format="pandas", concurrency=(1, 8))
+    answers.write_parquet(sink)

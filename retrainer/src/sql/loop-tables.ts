@@ -30,6 +30,9 @@ const TABLES: Readonly<Record<string, string>> = {
     FROM model_version v JOIN model m ON m.name = v.model ORDER BY v.model, v.version`,
 };
 
+/** Names that only the platform writes. */
+export const KEPT_TABLES: readonly string[] = [...Object.keys(TABLES), ...Object.keys(ARCHIVE_VIEWS)];
+
 const FRESH_MS = 2_000;
 const MOST_ROWS = 1_000_000;
 

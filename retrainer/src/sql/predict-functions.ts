@@ -3,7 +3,7 @@ import type { FusedInput } from '@hotloop/model/fused/fused-input.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
 import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import { type PlainColumn, plainColumn } from '@hotloop/platform/duckdb/read-column.ts';
-import type { ColumnData, SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
+import type { ColumnData, SqlColumn, SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { resolveVersion } from '@hotloop/platform/registry/resolve-version.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
@@ -14,6 +14,12 @@ import { literalOf, scanSql } from './sql-scan.ts';
 
 /** Explains how a row becomes the model's columns: the features as JSON. */
 const EXPLAIN = 'explain';
+
+/** A result column without an alias is named by its function, as in Postgres, not by the rewritten call. */
+export function shownColumn(column: SqlColumn): SqlColumn {
+  const [, name] = /^"?(predict|predict_label|predict_proba|explain)"?(?::[^"]*")?\(/.exec(column.name) ?? [];
+  return name === undefined ? column : { ...column, name };
+}
 
 /** Return type of each function. Refused rows give NULL. */
 const FUNCTIONS = ['predict', 'predict_label', 'predict_proba'] as const;

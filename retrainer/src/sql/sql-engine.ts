@@ -2,8 +2,9 @@ import type { SqlConnection, SqlDatabase, SqlStatement } from '@hotloop/platform
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import { type BatchOutputs, withBatchOutputs } from './batch-output.ts';
 import { type CreateModelDependencies, createModelStatement, parseCreateModel } from './create-model.ts';
-import type { LoopTables } from './loop-tables.ts';
-import type { PredictFunctions } from './predict-functions.ts';
+import { refuseChangingOurs } from './keep-tables.ts';
+import { KEPT_TABLES, type LoopTables } from './loop-tables.ts';
+import { type PredictFunctions, shownColumn } from './predict-functions.ts';
 import { refuseChanging, refuseReading } from './predict-role.ts';
 import { scanSql } from './sql-scan.ts';
 
@@ -45,6 +46,7 @@ export function createSqlEngine(
         await tables.refresh(create.select, signal);
         return createModelStatement(create, connection, models, signal);
       }
+      refuseChangingOurs(given, KEPT_TABLES);
       const shaped = mlPredict(given);
       await functions.prepare(shaped);
       if (rights.mayReadTables) await tables.refresh(shaped, signal);
@@ -54,7 +56,7 @@ export function createSqlEngine(
         const statement = await connection.prepare(text);
         try {
           if (!rights.mayReadTables) refuseChanging(statement);
-          return statement;
+          return { ...statement, columns: statement.columns.map(shownColumn) };
         } catch (error) {
           statement[Symbol.dispose]();
           throw error;

@@ -91,8 +91,8 @@ describe('SQL over the Postgres protocol', () => {
     expect([b, c]).toEqual([a, a]);
     expect(label).toBe((a as number) >= 0.5 ? 'leaves' : 'stays');
     expect(p[1]).toBe(a);
-    const refused = await client.query(`SELECT predict('churn', {visits: 1, age: 300, plan: 'pro'}) AS x`);
-    expect(refused.rows).toEqual([{ x: null }]);
+    const refused = await client.query(`SELECT predict('churn', {visits: 1, age: 300, plan: 'pro'})`);
+    expect(refused.rows).toEqual([{ predict: null }]);
     const big = await client.query(
       `SELECT predicted_label, count(*)::INTEGER AS n FROM ML.PREDICT(MODEL churn, TABLE ${ROWS.replace(/ t$/, '')}) GROUP BY ALL`,
     );
@@ -141,6 +141,11 @@ describe('SQL over the Postgres protocol', () => {
       [`SELECT predict('nobody', {a: 1})`, '42704', undefined],
       [`SELECT predict('churn', {visits: 'many', plan: 'pro'})`, '22023', undefined],
       [`SELECT predict('churn', 3)`, '22023', undefined],
+      ['DROP TABLE predictions', '42501', undefined],
+      ['EXPLAIN ANALYZE DELETE FROM main."versions"', '42501', undefined],
+      ['CREATE OR REPLACE VIEW labels AS SELECT 1', '42501', undefined],
+      ['CREATE OR REPLACE MACRO predict(model, r) AS 1', '42501', undefined],
+      ['SELECT 1\0', '22021', undefined],
     ];
     for (const [sql, code, position] of cases) {
       const found = await failure(client.query(sql));

@@ -15,19 +15,26 @@ const OPTIONS = { maxBuffer: 64 * 1024 * 1024, timeout: 300_000 };
 const ROWS = 500;
 const SAME = 1e-6;
 
+const RUNS = { ray: byRay, flink: byFlink, airflow: byAirflow };
+
+/** The engines whose examples run. */
+export const ENGINES: readonly string[] = Object.keys(RUNS);
+
 /**
- * Runs the examples of Ray, Flink and Airflow with those engines from PyPI, against the stand. An engine that cannot be installed is
- * skipped, in one line. @returns how many ran, and how many gave another answer than the platform does, or none.
+ * Runs the examples of Ray, Flink and Airflow, or of one of them, with those engines from PyPI, against the stand. An engine that cannot
+ * be installed is skipped, in one line. @returns how many ran, and how many gave another answer than the platform does, or none.
  */
 export async function runEngineExamples(
   stand: EnginesStand,
   path: string,
   say: (line: string) => void,
+  engines: readonly string[] = ENGINES,
 ): Promise<{ ran: number; failed: number }> {
   const folder = join(stand.folder, 'engine-examples');
   const environment = await commandsOnPath(stand, folder, path);
   let [ran, failed] = [0, 0];
-  for (const [name, example] of Object.entries({ Ray: byRay, Flink: byFlink, Airflow: byAirflow })) {
+  for (const [name, example] of Object.entries(RUNS)) {
+    if (!engines.includes(name)) continue;
     try {
       const found = await example(stand, { folder, environment, say });
       if (found === undefined) continue;

@@ -110,6 +110,8 @@ export class WireSession implements Disposable {
   }
 
   async #simple(text: string): Promise<void> {
+    if (text.includes('\0'))
+      return await this.#fail(new WireError({ code: '22021', message: 'a statement cannot hold a NUL' }), '');
     const statements = splitStatements(text);
     if (statements.length === 0) await this.#options.write(message('I'));
     for (const { sql, start } of statements) {
