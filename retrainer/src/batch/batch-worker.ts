@@ -1,11 +1,14 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@hotloop/platform/log.ts';
 import { toHotloopError } from '@hotloop/proto/errors.ts';
 import { keepScorer } from '../scoring/kept-scorer.ts';
+import { checkAllowed } from './allowed-files.ts';
 import { type BatchClaim, FINISH, PLANNING } from './batch-run.ts';
-import { batchProgress, claimPart, extendPart, releasePart, stopBatch } from './batch-store.ts';
+import { batchProgress, claimPart, extendPart, readBatchRun, releasePart, stopBatch } from './batch-store.ts';
 import type { BatchQueue } from './queue/batch-queue.ts';
 import { type PartDependencies, type PartOptions, runPart } from './run-part.ts';
+import { discardParts } from './sink.ts';
 
 export interface BatchWorkerOptions extends PartOptions {
   /** How long a worker may be silent before another takes its part over. */
@@ -85,8 +88,10 @@ async function work(
     }
   } catch (error) {
     const known = toHotloopError(error);
-    if (known.reason === 'stale_token' || lost.signal.aborted)
-      return log.warn('another worker has taken the part over, or the run has ended');
+    if (known.reason === 'stale_token' || lost.signal.aborted) {
+      log.warn('another worker has taken the part over, or the run has ended');
+      return await discardEnded(claim, dependencies, options);
+    }
     const mayPass = stopping.aborted || (known.code === 'UNAVAILABLE' && claim.token < options.maxAttempts);
     if (mayPass) {
       log.warn({ error }, 'the part is given back');
@@ -98,8 +103,25 @@ async function work(
     await stopBatch(pool, claim.run.runId, 'failed', known.message).catch((failure: unknown) =>
       log.error({ error: failure }, 'the end of the batch could not be written'),
     );
+    await discardEnded(claim, dependencies, options);
   } finally {
     clearInterval(heartbeat);
+  }
+}
+
+/** Removes the parts of a run that failed or was cancelled; those of a run that goes on stay. Never rejects. */
+async function discardEnded(
+  { run }: BatchClaim,
+  { pool }: PartDependencies,
+  { folder, files, log }: BatchWorkerOptions,
+): Promise<void> {
+  try {
+    const now = await readBatchRun(pool, run.runId);
+    if (now?.state !== 'failed' && now?.state !== 'cancelled') return;
+    await checkAllowed(run.sink, files);
+    await discardParts(run, join(folder, run.runId));
+  } catch (error) {
+    log.debug({ error }, 'the parts of an ended batch stay where they are');
   }
 }
 

@@ -122,7 +122,13 @@ async function localFiles(
 }
 
 async function filesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch((cause: unknown) => {
+  const names = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOTDIR')
+      throw new HotloopError(
+        'INVALID_ARGUMENT',
+        `${folder} is a file, whose name must end in .parquet, .csv or .jsonl`,
+        { reason: 'bad_location', cause },
+      );
     throw new HotloopError('NOT_FOUND', `${folder} is not there`, { cause });
   });
   return names

@@ -154,6 +154,11 @@ export async function makePartsFolder(run: BatchRun, work: string): Promise<stri
   return folder;
 }
 
+/** Removes what a run has left that ended without a result. */
+export async function discardParts(run: BatchRun, work: string): Promise<void> {
+  for (const folder of [partsFolder(run, work), work]) await rm(folder, { recursive: true, force: true });
+}
+
 /** Lists and structs travel as JSON. */
 function asTexts(select: string, described: readonly Record<string, unknown>[]): string {
   const columns = described.map(({ column_name, column_type }) => {
