@@ -11,7 +11,8 @@ import { benchFolder } from '../stand/bench-folder.ts';
 import { startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
 
-const PART_ROWS = 20_000;
+const LEAST_PART_ROWS = 20_000;
+const PARTS = 200;
 const LONGEST_MS = 15 * 60_000;
 const BETWEEN_KILLS_MS = 1_500;
 const MANIFEST = `name: drill
@@ -33,9 +34,10 @@ interface RunReport {
 
 /**
  * Scores the same rows twice: once undisturbed, once while the worker and the control service are killed repeatedly
- * (`--kills`). Then both results are compared, row by row and byte by byte. `--predictions` is the number of rows.
+ * (`--kills`). Then both results are compared, row by row and byte by byte. `--rows` is the number of rows.
  */
-export const drillBatch: Drill = async ({ kills, predictions: rows, say }): Promise<Figure[]> => {
+export const drillBatch: Drill = async ({ kills, rows, say }): Promise<Figure[]> => {
+  const partRows = Math.max(LEAST_PART_ROWS, Math.ceil(rows / PARTS));
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await benchFolder());
   const local = stack.use(
@@ -49,7 +51,7 @@ export const drillBatch: Drill = async ({ kills, predictions: rows, say }): Prom
   const source = join(folder.path, 'rows.parquet');
   await connection.run(
     `COPY (SELECT n AS id, (hash(n) % 50)::DOUBLE AS visits, CASE WHEN n % 97 = 0 THEN 300 ELSE hash(n + 1) % 90 END::DOUBLE AS age,
-       CASE WHEN n % 2 = 0 THEN 'free' ELSE 'pro' END AS plan FROM range(${rows}) t(n)) TO '${source}' (FORMAT parquet, ROW_GROUP_SIZE ${PART_ROWS})`,
+       CASE WHEN n % 2 = 0 THEN 'free' ELSE 'pro' END AS plan FROM range(${rows}) t(n)) TO '${source}' (FORMAT parquet, ROW_GROUP_SIZE ${partRows})`,
   );
   {
     const { preprocessor, retrainer } = local.addresses;
@@ -72,7 +74,7 @@ export const drillBatch: Drill = async ({ kills, predictions: rows, say }): Prom
   let killed = 0;
   const run = async (name: string, mayKill: boolean): Promise<string> => {
     const sink = join(folder.path, name);
-    const options = { part_rows: PART_ROWS, keep: ['id'] };
+    const options = { part_rows: partRows, keep: ['id'] };
     const body = { model: 'drill', source, sink, options, key: name };
     const started = await ask('', body);
     if (started === undefined) throw new Error('the batch could not be started');
@@ -108,7 +110,7 @@ export const drillBatch: Drill = async ({ kills, predictions: rows, say }): Prom
   const wrong =
     Number(compared?.wrong) + Math.abs(Number(counted?.doubled)) + Math.abs(Number(counted?.missing));
   const parts = Array.from(
-    { length: Math.ceil(rows / PART_ROWS) },
+    { length: Math.ceil(rows / partRows) },
     (_, at) => `part-${String(at).padStart(5, '0')}.parquet`,
   );
   let otherBytes = 0;

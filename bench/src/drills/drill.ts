@@ -3,6 +3,8 @@ import type { Figure } from '../figure.ts';
 export interface DrillOptions {
   /** `log`: number of answered predictions; `parity`: at most 100,000. */
   readonly predictions: number;
+  /** `batch`: rows of the run. */
+  readonly rows: number;
   /** `log`: maximum predictions per second. */
   readonly rate: number;
   readonly kills: number;

@@ -79,10 +79,11 @@ const program = new Command('npm run drill --')
   .option('--json', 'print the report as JSON on the last line')
   .option(
     '--predictions <n>',
-    'log: how many answered predictions; batch: rows; parity: at most 100,000; engines: at most 10,000',
+    'log: how many answered predictions; parity: at most 100,000; engines: at most 10,000',
     count,
     1_000_000,
   )
+  .option('--rows <n>', 'batch: rows', count, 10_000_000)
   .option('--rate <n>', 'log, cluster, upgrade, soak: predictions a second at most', count, 5_000)
   .option('--kills <n>', 'log, batch, history: number of kills', count, 20)
   .option('--outage <s>', 'log, failures: seconds for which a store is unavailable', count, 60)

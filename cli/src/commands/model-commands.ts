@@ -135,7 +135,8 @@ async function readBundle(path: string, options: PushOptions, context: CommandCo
     context.readFile(join(path, 'model.yaml')),
     context.readFile(join(path, 'model.onnx')).catch(absent),
   ]);
-  if (!onnx)
+  const manifestYaml = decodeManifest(manifest);
+  if (!onnx && !/\bremote\s*:/.test(manifestYaml))
     context.terminal.err.write(
       options.untrained
         ? `${path} has no model.onnx: it begins untrained, and learns from outcomes\n`
@@ -144,7 +145,7 @@ async function readBundle(path: string, options: PushOptions, context: CommandCo
   return {
     untrained: options.untrained ?? false,
     ...(onnx ? { onnx } : {}),
-    manifestYaml: decodeManifest(manifest),
+    manifestYaml,
     ...note,
   };
 }
