@@ -104,13 +104,8 @@ features:
     const answers: string[] = [];
     for (const name of ['typed', 'texts']) {
       const sink = join(folder, `${name}.jsonl`);
-      const request = {
-        ...asked,
-        model: 'letters',
-        source: join(folder, `${name}.parquet`),
-        sink,
-        options: {},
-      };
+      const source = join(folder, `${name}.parquet`);
+      const request = { ...asked, model: 'letters', source, sink, options: {} };
       const { run } = await requestBatch(dependencies, request, Date.now());
       expect(await ended(stores, run.runId)).toMatchObject({ state: 'done', message: '40 rows' });
       answers.push(await readFile(sink, 'utf8'));
