@@ -42,6 +42,8 @@ export interface PushResult {
   readonly created: boolean;
   /** The version whose weights were kept, because no `onnx` was given; 0 if none. */
   readonly weightsFrom: number;
+  /** Columns that these weights do not know, such as `month = Apr`; they have weight 0 until a retraining. */
+  readonly newColumns: readonly string[];
 }
 
 export interface ModelDetails {
@@ -158,7 +160,8 @@ export class Models {
       { ...patience, timeoutMs: patience.timeoutMs ?? PUSH_TIMEOUT_MS },
     );
     if (!reply.version) throw new HotloopClientError('INTERNAL', 'the service named no version');
-    return { version: reply.version, created: reply.created, weightsFrom: reply.weightsFrom };
+    const { version, created, weightsFrom, newColumns } = reply;
+    return { version, created, weightsFrom, newColumns };
   }
 }
 

@@ -98,7 +98,7 @@ function addPush(model: Command, context: CommandContext): void {
           for await (const { sentBytes, totalBytes } of push)
             progress.update(`uploading ${basename(path)}`, sentBytes / totalBytes);
         }
-        const { version, created, weightsFrom } = await push.finished();
+        const { version, created, weightsFrom, newColumns } = await push.finished();
         if (options.promote)
           await follow(
             client.models.promote(version.model, version.version, { signal: context.signal }),
@@ -107,14 +107,18 @@ function addPush(model: Command, context: CommandContext): void {
         present(
           context,
           options,
-          { ...version, created, weightsFrom, promoted: options.promote ?? false },
+          { ...version, created, weightsFrom, newColumns, promoted: options.promote ?? false },
           () => {
             const done = created ? 'registered' : 'was registered already';
             const next = options.promote
               ? 'and is live'
               : `; \`hotloop model promote ${version.model} ${version.version}\` makes it live`;
             const kept = weightsFrom > 0 ? ` with the weights of version ${weightsFrom}` : '';
-            return `${version.model} version ${version.version} ${done}${kept}${options.promote ? ' ' : ''}${next}`;
+            const added =
+              newColumns.length === 0
+                ? ''
+                : `\nthese weights do not know ${newColumns.join(', ')}: no effect until \`hotloop retrain ${version.model}\``;
+            return `${version.model} version ${version.version} ${done}${kept}${options.promote ? ' ' : ''}${next}${added}`;
           },
         );
       });

@@ -57,6 +57,7 @@ export function registryHandlers(
           version: version ? versionMessage(version) : null,
           created: pushed.created,
           weightsFrom: pushed.weightsFrom ?? 0,
+          newColumns: [...(pushed.newColumns ?? [])],
         };
       },
     ),

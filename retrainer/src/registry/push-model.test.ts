@@ -1,5 +1,6 @@
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { decodeModel } from '@hotloop/model/onnx/model.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { unary } from '@hotloop/platform/grpc/handlers.ts';
@@ -143,6 +144,30 @@ describe('pushing a model', () => {
       version: 3,
       created: true,
     });
+  });
+
+  it('keeps trained weights when a feature or category is added, with weight 0 for the new columns', async () => {
+    await using stores = await openStores();
+    const without = manifestText('m', golden('[[0, 0]]', '[[0.5]]'));
+    await pushed(stores, { manifestYaml: without }, [linearModel(7)]);
+    const month = '{name: month, from: request.month, transform: [{one_hot: [Jan, Feb]}]}';
+    const manifestYaml = manifestText('m').replace('  - {name: y', `  - ${month}\n  - {name: y`);
+    const none = { onnxSha256: '', onnxBytes: 0 };
+    expect(await pushed(stores, { ...none, manifestYaml }, [])).toEqual({
+      ...{ model: 'm', version: 2, created: true, weightsFrom: 1 },
+      newColumns: ['month = Jan', 'month = Feb'],
+    });
+    const [version] = (await getModel(stores.pool, 'm')).versions;
+    expect(version?.note).toMatch(/weights of version 1, with weight 0 for month = Jan, month = Feb/);
+    const bundle = await stores.bundles.get(version!.bundleSha256);
+    expect(parseManifest(bundle.manifestYaml).golden).toBeUndefined();
+    const weightsOf = (onnx: Uint8Array) => [...decodeModel(onnx).graph.initializers.values()][0]!;
+    const { dims, data } = weightsOf(bundle.onnx);
+    const old = weightsOf(linearModel(7)).data;
+    expect([dims, [...data]]).toEqual([
+      [4, 1],
+      [old[0], 0, 0, old[1]],
+    ]);
   });
 
   it('starts again with initial weights if none were trained yet', async () => {

@@ -19,7 +19,7 @@ import { checkPipeline } from './check-pipeline.ts';
 import { checkTrainable } from './check-trainable.ts';
 import { currentSharedFeatures } from './shared-features.ts';
 import { type RegisteredVersion, registerVersion } from './version-store.ts';
-import { type Weights, weightsWithoutFile } from './weights-without-file.ts';
+import { type KeptWeights, type Weights, weightsWithoutFile } from './weights-without-file.ts';
 
 const MAX_NOTE = 2_000;
 const REMOTE_TIMEOUT_MS = 10_000;
@@ -51,6 +51,8 @@ export interface PushedModel extends RegisteredVersion {
   readonly model: string;
   /** The version whose weights were kept, if no file came and they fit. */
   readonly weightsFrom?: number;
+  /** Columns that these weights do not know, such as `month = Apr`; they have weight 0 until a retraining. */
+  readonly newColumns?: readonly string[];
 }
 
 /**
@@ -89,7 +91,7 @@ export async function pushModel(
     bundleSha256,
     onnxSha256: sha256(onnx),
     manifest,
-    note: header.note || (from === null ? '' : `edited model.yaml, weights of version ${from.version}`),
+    note: header.note || (from === null ? '' : noteOf(from)),
     trained: null,
     actor,
     at: clock.now(),
@@ -98,12 +100,18 @@ export async function pushModel(
     ...registered,
     model: manifest.name,
     ...(from === null ? {} : { weightsFrom: from.version }),
+    ...(from === null || from.newColumns.length === 0 ? {} : { newColumns: from.newColumns }),
   };
+}
+
+function noteOf({ version, newColumns }: KeptWeights): string {
+  const added = newColumns.length === 0 ? '' : `, with weight 0 for ${newColumns.join(', ')}`;
+  return `edited model.yaml, weights of version ${version}${added}`.slice(0, MAX_NOTE);
 }
 
 /** Golden outputs belong to the weights: a pushed model.yaml without any takes over those of the weights that it keeps. */
 function withGoldenOf(from: Weights['from'], manifest: Manifest, manifestYaml: string): string {
-  const examples = from?.manifest.golden?.examples ?? [];
+  const examples = from?.golden ?? [];
   return manifest.golden || examples.length === 0 ? manifestYaml : replaceGolden(manifestYaml, examples);
 }
 

@@ -1,10 +1,11 @@
 import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
-import { columnDifference, describeDifference } from '@hotloop/model/manifest/column-keys.ts';
+import { columnDifference, columnKeys, describeDifference } from '@hotloop/model/manifest/column-keys.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { initialNetwork } from '@hotloop/model/onnx/initial-networks.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
+import { widenInput } from '@hotloop/model/onnx/widen-input.ts';
 import { featureNetwork } from '@hotloop/model/training/feature-network.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import { type Bundle, type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
@@ -15,13 +16,21 @@ import { findLiveOrNewest } from './version-store.ts';
 export interface Weights {
   readonly onnx: Uint8Array;
   /** The trained version with these weights; null if they are new. */
-  readonly from: { readonly version: number; readonly manifest: Manifest } | null;
+  readonly from: KeptWeights | null;
+}
+
+export interface KeptWeights {
+  readonly version: number;
+  /** Its golden examples, if they still fit. */
+  readonly golden: NonNullable<Manifest['golden']>['examples'];
+  /** Columns that the weights do not know, such as `month = Apr`; they have weight 0 until a retraining. */
+  readonly newColumns: readonly string[];
 }
 
 /**
  * The weights of a version that is pushed as model.yaml alone: those of the live version (or of the newest, if none is live)
- * if it has been trained and the new manifest has the same columns, labels and task; otherwise the untrained network that
- * the manifest declares. Throws FAILED_PRECONDITION (weights_do_not_fit) if trained weights would be lost, unless
+ * if it has been trained and the new manifest has the same columns, labels and task, or more columns and a network that can
+ * be widened; otherwise the untrained network that the manifest declares. Throws FAILED_PRECONDITION (weights_do_not_fit) if trained weights would be lost, unless
  * `untrained` is set.
  */
 export async function weightsWithoutFile(
@@ -35,7 +44,9 @@ export async function weightsWithoutFile(
   const before = parseManifest(bundle.manifestYaml);
   if (before.runtime.remote !== undefined || isUntrained(before, bundle))
     return { onnx: untrainedNetwork(manifest), from: null };
-  const misfit = misfitOf(before, manifest, bundle);
+  const widened = widenedFor(before, manifest, bundle);
+  const onnx = widened?.onnx ?? bundle.onnx;
+  const misfit = misfitOf(before, manifest, onnx, widened !== null);
   if (misfit !== null)
     throw new HotloopError(
       'FAILED_PRECONDITION',
@@ -43,17 +54,35 @@ export async function weightsWithoutFile(
         `Push a model.onnx that fits, undo the change, or push with --untrained to begin with an untrained network`,
       { reason: 'weights_do_not_fit' },
     );
-  return { onnx: bundle.onnx, from: { version: current.version, manifest: before } };
+  const golden = widened === null ? (before.golden?.examples ?? []) : [];
+  return { onnx, from: { version: current.version, golden, newColumns: widened?.newColumns ?? [] } };
 }
 
-function misfitOf(before: Manifest, after: Manifest, bundle: Bundle): string | null {
-  if (before.task !== after.task) return `task was ${before.task} and is ${after.task}`;
+/** The network for rows with added or moved columns; null if no column was added or moved, or it cannot be widened. */
+function widenedFor(
+  before: Manifest,
+  after: Manifest,
+  { onnx }: Bundle,
+): { readonly onnx: Uint8Array; readonly newColumns: readonly string[] } | null {
+  if (before.task !== after.task) return null;
   const difference = columnDifference(before, after);
+  if (difference === null || difference.removed.length > 0 || difference.changed.length > 0) return null;
+  const [old, wanted] = [columnsOf(before), columnsOf(after)];
+  if (!old.isMatrix || !wanted.isMatrix) return null;
+  const known = new Map(columnKeys(before).map(({ key }, index) => [key, index]));
+  const from = columnKeys(after).map(({ key }) => known.get(key) ?? null);
+  const wider = widenInput(onnx, { width: old.width, from });
+  return wider && { onnx: wider, newColumns: difference.added };
+}
+
+function misfitOf(before: Manifest, after: Manifest, onnx: Uint8Array, isWidened: boolean): string | null {
+  if (before.task !== after.task) return `task was ${before.task} and is ${after.task}`;
+  const difference = isWidened ? null : columnDifference(before, after);
   if (difference !== null) return `features: ${describeDifference(difference)}`;
   const labels = (manifest: Manifest) => JSON.stringify(manifest.decision.labels ?? []);
   if (after.task === 'multiclass' && labels(before) !== labels(after)) return 'decision.labels have changed';
   try {
-    checkManifestFits(after, inspectModel(bundle.onnx));
+    checkManifestFits(after, inspectModel(onnx));
     return null;
   } catch (error) {
     return error instanceof HotloopError ? error.message : String(error);

@@ -12,6 +12,10 @@ export interface PushModelReply {
    * The version whose weights were kept because no file was sent; 0 if none.
    */
   'weightsFrom'?: (number);
+  /**
+   * Columns that these weights do not know, such as "month = Apr"; they have weight 0 until a retraining.
+   */
+  'newColumns'?: (string)[];
 }
 
 export interface PushModelReply__Output {
@@ -24,4 +28,8 @@ export interface PushModelReply__Output {
    * The version whose weights were kept because no file was sent; 0 if none.
    */
   'weightsFrom': (number);
+  /**
+   * Columns that these weights do not know, such as "month = Apr"; they have weight 0 until a retraining.
+   */
+  'newColumns': (string)[];
 }
