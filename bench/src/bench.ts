@@ -21,7 +21,7 @@ export interface BenchOptions {
   readonly lagSeconds: number;
   /** `batch`, `sql`, `spark`, `train`: number of rows; each has its own default. */
   readonly rows?: number | undefined;
-  /** `train`: only this part (`steps`, `serving`, `dataset`). */
+  /** `train`, `monitoring`: only this part. */
   readonly only?: string;
   /** `providers` only: environment of its runners that selects devices. */
   readonly devices: DeviceEnvironment;

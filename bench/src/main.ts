@@ -77,7 +77,10 @@ const program = new Command('npm run bench --')
   .option('--users <n>', 'users: number of users in the history', positive, 10_000_000)
   .option('--data <folder>', 'features: the folder of banking77, for documents_accuracy')
   .option('--rows <n>', 'batch, sql, spark, train: number of rows', positive)
-  .option('--only <part>', 'train: steps, serving, dataset or memory alone')
+  .option(
+    '--only <part>',
+    'one part: train has steps, serving, dataset, memory; monitoring has agreement, sketches, cost',
+  )
   .option('--profile <folder>', 'write a CPU profile of each measured process to this folder')
   .action(async (name: string, { json, ...options }: Flags) => {
     const names =

@@ -19,7 +19,7 @@ export const RETRAINER_QUERY_TIMEOUT_MS = 120_000;
 /**
  * Opens the retrainer with its settings; the foundation's `closing` closes it.
  *
- * @param databases addresses of the databases with outcomes, by the name of their variable.
+ * @param databases addresses of the databases with outcomes, and secrets of webhooks, by the name of their variable.
  */
 export async function openRetrainer(
   settings: RetrainerSettings,
@@ -53,6 +53,7 @@ export async function openRetrainer(
         queueUrl: settings.REDIS_QUEUE_URL,
         databases,
         ...mailOf(settings),
+        ...consoleAddress(settings, listen.http),
         external: { scripts: settings.HOTLOOP_TRAINERS, path: settings.HOTLOOP_TRAINERS_PATH },
         ...(settings.HOTLOOP_MLFLOW_URL ? { mlflowUrl: settings.HOTLOOP_MLFLOW_URL } : {}),
         ...(settings.KAFKA_BROKERS ? { kafkaBrokers: settings.KAFKA_BROKERS } : {}),
@@ -70,6 +71,15 @@ export async function openRetrainer(
       },
     ),
   );
+}
+
+/** Links in alarms lead there. Without a setting, a retrainer that this machine alone can reach has one address. */
+function consoleAddress(
+  { HOTLOOP_CONSOLE_URL: url }: RetrainerSettings,
+  listen: string,
+): { readonly consoleUrl?: string } {
+  if (url !== undefined) return { consoleUrl: url };
+  return /^(127\.0\.0\.1|localhost):[1-9]\d*$/.test(listen) ? { consoleUrl: `http://${listen}` } : {};
 }
 
 function mailOf(settings: RetrainerSettings): { readonly mail?: MailSettings } {

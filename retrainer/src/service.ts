@@ -75,8 +75,10 @@ export interface RetrainerOptions {
   readonly maxModelBytes?: number;
   /** Address of the preprocessor; the console sends a first prediction to it. */
   readonly frontDoor?: FrontDoor | null;
-  /** Addresses of databases with outcomes, by the name of their variable. */
+  /** Addresses of databases with outcomes, and secrets of webhooks, by the name of their variable. */
   readonly databases?: Databases;
+  /** Address of the console as people see it, for links in alarms. */
+  readonly consoleUrl?: string;
   readonly promotion?: Partial<PromotionOptions>;
   readonly leaseMs?: number;
   readonly trainTimeoutMs?: number;
@@ -235,6 +237,8 @@ export async function startRetrainer(
         ...{ pool, registry, bundles, score: trainer.score, clock, log, pauseRollout },
         ...mail,
         ...quality,
+        ...(options.consoleUrl === undefined ? {} : { consoleUrl: options.consoleUrl }),
+        ...(options.databases ? { secrets: options.databases } : {}),
       };
       closing.use('monitoring', new Monitor(monitoring, options.monitoring).start());
     }

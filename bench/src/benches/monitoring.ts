@@ -7,20 +7,31 @@ import { peerAgreement } from './monitoring/peer-agreement.ts';
 
 const VALUES = 1_000_000;
 
+const PARTS: Readonly<Record<string, Bench>> = {
+  agreement: async ({ say }) => {
+    const agreement = await peerAgreement(say);
+    await besideNannyml(say);
+    return agreement === null ? [] : [figure('peer_agreement', [agreement], { atMost: 1e-6 })];
+  },
+  sketches: async (options) => [sketchRate(options)],
+  cost: async (options) => {
+    const { perProcessor, perClock } = await monitorCost(options);
+    return [figure('monitor_cost', perProcessor, { atLeast: 0.95 }), figure('monitor_cost_clock', perClock)];
+  },
+};
+
 /**
- * The cost of monitoring for serving, the speed of summarizing feature values on one core, and the correctness of its
- * statistics.
+ * The correctness of monitoring's statistics, the speed of summarizing feature values on one core, and the cost of
+ * monitoring for serving; `--only` runs one of the parts.
  */
 export const monitoringBench: Bench = async (options) => {
-  const agreement = await peerAgreement(options.say);
-  await besideNannyml(options.say);
-  const { perProcessor, perClock } = await monitorCost(options);
-  return [
-    sketchRate(options),
-    ...(agreement === null ? [] : [figure('peer_agreement', [agreement], { atMost: 1e-6 })]),
-    figure('monitor_cost', perProcessor, { atLeast: 0.95 }),
-    figure('monitor_cost_clock', perClock),
-  ];
+  const { only } = options;
+  if (only !== undefined && !Object.hasOwn(PARTS, only))
+    throw new RangeError(`monitoring has the parts ${Object.keys(PARTS).join(', ')}, not ${only}`);
+  const figures: Figure[] = [];
+  for (const [name, part] of Object.entries(PARTS))
+    if (only === undefined || only === name) figures.push(...(await part(options)));
+  return figures;
 };
 
 function sketchRate({ rounds, seconds }: Pick<BenchOptions, 'rounds' | 'seconds'>): Figure {

@@ -9,6 +9,27 @@ export function cpuSecondsOf(roots: readonly number[]): number {
   return roots.flatMap(processTree).reduce((sum, pid) => sum + cpuSeconds(pid), 0);
 }
 
+/** The same for each root, by the program that it runs, such as `retrainer`, `postgres`. Linux. */
+export function cpuSecondsByProgram(roots: readonly number[]): Map<string, number> {
+  const byProgram = new Map<string, number>();
+  for (const pid of roots) {
+    const program = programOf(pid);
+    byProgram.set(program, (byProgram.get(program) ?? 0) + cpuSecondsOf([pid]));
+  }
+  return byProgram;
+}
+
+/** The folder of a service's entry file, or the name of another program. */
+function programOf(pid: number): string {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const service = words.flatMap((word) => /([a-z-]+)\/src\/[^/]*\.ts$/.exec(word)?.[1] ?? [])[0];
+    return service ?? (words[0] ?? '').split('/').at(-1) ?? '';
+  } catch {
+    return 'ended';
+  }
+}
+
 /** Of a process and its ended children; 0 when it has ended, for then its parent counts it. */
 function cpuSeconds(pid: number): number {
   try {

@@ -17,8 +17,12 @@ interface Incident {
     method: string;
     known: boolean;
   } | null;
+  readonly openedAt: number;
   readonly evidence?: {
+    readonly beganAt?: number;
+    readonly action?: string;
     readonly producer?: {
+      firstAt: number;
       topic: string;
       field: string;
       partition: number | null;
@@ -58,6 +62,7 @@ interface Report {
     missingShare: number;
     drift: { effect: number; threshold: number } | null;
   }[];
+  readonly gaps: Readonly<Record<string, string>>;
   readonly notJudged: readonly { feature: string | null; reason: string }[];
   readonly incidents: readonly Incident[];
   readonly silences: readonly Silence[];
@@ -189,7 +194,7 @@ function describeReport(model: string, report: Report): string {
     return `  ${name.slice(0, 40).padEnd(42)}${String(rows).padStart(9)}${`${(missingShare * 100).toFixed(1)} %`.padStart(10)}${effect.padStart(9)}${mark}`;
   });
   return [
-    `${model}, version ${report.version ?? 'none live'}: ${calls} calls, ${errors} failed; compared with ${report.baseline ?? 'nothing yet'}`,
+    `${model}, ${report.version === null ? 'no version live' : `version ${report.version}`}: ${calls} calls, ${errors} failed; compared with ${report.baseline ?? 'nothing yet'}`,
     ...callLines(report),
     ...qualityLines(report),
     ...(features.length === 0
@@ -199,9 +204,16 @@ function describeReport(model: string, report: Report): string {
           ...features,
         ]),
     ...notJudgedLines(report.notJudged).map((line) => `  not judged: ${line}`),
+    ...gapLines(report),
     ...report.incidents.map(describeIncident),
     ...report.silences.map(describeSilence),
   ].join('\n');
+}
+
+/** Why parts of the report are empty; what a feature is not judged for is told above. */
+function gapLines({ gaps }: Report): string[] {
+  const { features: _features, baseline: _baseline, ...others } = gaps;
+  return Object.values(others).map((line) => `  ${line}`);
 }
 
 /** Who asked how often, the most first. */
@@ -240,19 +252,24 @@ function qualityLines({ quality, slices, estimatorError }: Report): string[] {
   ];
 }
 
-function describeIncident({ id, model, state, severity, title, cost, evidence }: Incident): string {
+function describeIncident(incident: Incident): string {
+  const { id, model, state, severity, title, cost, evidence, openedAt } = incident;
   const loss = cost?.known
-    ? `costs ${cost.loss.toFixed(3)} ${cost.metric} (${cost.low.toFixed(3)} to ${cost.high.toFixed(3)})`
+    ? `${cost.low > 0 ? 'costs' : 'no loss shown:'} ${cost.loss.toFixed(3)} ${cost.metric} (${cost.low.toFixed(3)} to ${cost.high.toFixed(3)})`
     : `cost not known${cost ? `: ${cost.method}` : ''}`;
   const place = evidence?.producer;
   const from =
     place === undefined
       ? ''
       : `\n  began in field ${place.field} of ${place.topic.startsWith('caller ') ? 'the requests of' : 'topic'} ${place.topic}${place.firstOffset === null ? '' : `, partition ${place.partition}, offset ${place.firstOffset}`}`;
-  return `${severity} ${state} ${model}: ${title}\n  ${loss}; ${id}${from}`;
+  const began = evidence?.beganAt ?? place?.firstAt;
+  const when = `since ${timeText(Math.min(began ?? openedAt, openedAt))}`;
+  const done = evidence?.action === undefined ? '' : `\n  done: ${evidence.action}`;
+  return `${severity} ${state} ${model || 'the platform'}: ${title}\n  ${when}; ${loss}; ${id}${from}${done}`;
 }
 
+const timeText = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+
 function describeSilence({ id, cause, until, reason, actor }: Silence): string {
-  const time = new Date(until).toISOString().slice(0, 16).replace('T', ' ');
-  return `nothing is sent about ${cause === '' ? 'any cause' : cause} until ${time} UTC: ${reason}; by ${actor || 'somebody without a key'}; ${id}`;
+  return `nothing is sent about ${cause === '' ? 'any cause' : cause} until ${timeText(until)}: ${reason}; by ${actor || 'somebody without a key'}; ${id}`;
 }

@@ -47,6 +47,7 @@ export interface Incident {
   readonly evidence: {
     readonly examples?: readonly string[];
     readonly versions?: readonly number[];
+    readonly beganAt?: number;
     readonly action?: string;
     readonly producer?: Producer;
   };
@@ -55,6 +56,9 @@ export interface Incident {
   readonly closedAt: number | null;
   readonly acknowledgedBy: string | null;
   readonly note: string;
+  /** When it began, and what to do about it: only of one incident by its id. */
+  readonly beganAt?: number;
+  readonly toDo?: { readonly text: string; readonly runbook: string };
 }
 
 export interface FeatureReport {
@@ -112,6 +116,10 @@ export interface MonitoringReport {
   readonly estimatorError: { readonly mean: number; readonly days: number } | null;
   readonly calls: readonly CallerReport[];
   readonly incidents: readonly Incident[];
+  /** Why parts of the report are empty, one sentence each. */
+  readonly gaps: Readonly<
+    Partial<Record<'calls' | 'silence' | 'features' | 'baseline' | 'quality' | 'decay', string>>
+  >;
   readonly notJudged: readonly { readonly feature: string | null; readonly reason: string }[];
 }
 

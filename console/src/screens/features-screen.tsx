@@ -35,18 +35,16 @@ export function FeaturesScreen({ model }: { model: string }) {
         }
       >
         <Answer query={query} lines={8}>
-          {({ features, notJudged, baseline }) =>
+          {({ features, baseline, gaps }) =>
             features.length === 0 ? (
               <Empty title="Nothing to compare yet">
-                {notJudged[0]?.reason ?? 'Features are summarised once predictions are logged.'}
+                {gaps.features ?? 'Features are summarised once predictions are logged.'}
               </Empty>
             ) : (
               <>
                 <FeatureTable features={features} />
                 <div className="card-foot tiny faint row">
-                  {baseline === null
-                    ? 'There is no baseline yet: drift cannot be judged.'
-                    : `Compared with ${baseline}.`}
+                  {baseline === null ? gaps.baseline : `Compared with ${baseline}.`}
                 </div>
               </>
             )
@@ -55,9 +53,11 @@ export function FeaturesScreen({ model }: { model: string }) {
       </Card>
       <Card title="Callers" flush>
         <Answer query={query} lines={3}>
-          {({ calls }) =>
+          {({ calls, gaps }) =>
             calls.length === 0 ? (
-              <Empty title="No calls in this time" icon="clock" />
+              <Empty title="No calls in this time" icon="clock">
+                {gaps.calls}
+              </Empty>
             ) : (
               <CallerTable calls={calls} />
             )

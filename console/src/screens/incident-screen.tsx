@@ -38,14 +38,24 @@ function Details({ incident }: { incident: Incident }) {
           <Stat label="State" value={stateOf(incident)} hint={incident.note || undefined} />
           <Stat
             label="Estimated cost"
-            value={cost?.known ? `${cost.loss.toFixed(3)} ${cost.metric}` : 'not known'}
+            value={
+              cost?.known
+                ? cost.low > 0
+                  ? `${cost.loss.toFixed(3)} ${cost.metric}`
+                  : 'no loss shown'
+                : 'not known'
+            }
             hint={
               cost?.known
-                ? `95 % interval ${cost.low.toFixed(3)} to ${cost.high.toFixed(3)}`
+                ? `95 % interval of ${cost.metric} ${cost.low.toFixed(3)} to ${cost.high.toFixed(3)}`
                 : (cost?.method ?? 'it was not estimated')
             }
           />
-          <Stat label="Opened" value={<Age at={incident.openedAt} />} hint={moment(incident.openedAt)} />
+          <Stat
+            label="Began"
+            value={<Age at={incident.beganAt ?? incident.openedAt} />}
+            hint={`${moment(incident.beganAt ?? incident.openedAt)}, noticed ${moment(incident.openedAt)}`}
+          />
           <Stat
             label={incident.closedAt === null ? 'Changed' : 'Closed'}
             value={<Age at={incident.closedAt ?? incident.updatedAt} />}
@@ -73,6 +83,14 @@ function Details({ incident }: { incident: Incident }) {
         {cost?.known && <p className="small soft">The cost: {cost.method}.</p>}
         {action && <p className="small soft">Done: {action}</p>}
       </Card>
+      {incident.toDo && incident.closedAt === null && (
+        <Card title="What to do">
+          <p className="small">{incident.toDo.text}</p>
+          <p className="small soft">
+            More in <span className="mono">{incident.toDo.runbook}</span>
+          </p>
+        </Card>
+      )}
       <Card title="What shows it" flush>
         {signals.length === 0 ? (
           <Empty title="No signals are kept">The incident was over when it was noticed.</Empty>

@@ -68,7 +68,7 @@ function IncidentRow({ incident }: { incident: Incident }) {
       {cost && (
         <p className="small soft">
           {cost.known
-            ? `Estimated cost: ${cost.loss.toFixed(3)} ${cost.metric} (${cost.low.toFixed(3)} to ${cost.high.toFixed(3)}), ${cost.method}`
+            ? `${cost.low > 0 ? 'Estimated cost' : 'No loss shown'}: ${cost.loss.toFixed(3)} ${cost.metric} (${cost.low.toFixed(3)} to ${cost.high.toFixed(3)}), ${cost.method}`
             : `Its cost is not known: ${cost.method}`}
         </p>
       )}

@@ -74,7 +74,7 @@ function QualityChart({ report, details }: { report: MonitoringReport; details: 
   if (at.length === 0)
     return (
       <Empty title="Nothing was measured yet" icon="clock">
-        Quality is measured by the hour, once outcomes have arrived.
+        {report.gaps.quality ?? 'Quality is measured by the day, once outcomes have arrived.'}
       </Empty>
     );
   return (
@@ -86,9 +86,10 @@ function QualityChart({ report, details }: { report: MonitoringReport; details: 
 }
 
 /** The newest week of each slice, and how far estimates were off. */
-function SliceList({ report: { slices, estimatorError } }: { report: MonitoringReport }) {
+function SliceList({ report: { slices, estimatorError, gaps } }: { report: MonitoringReport }) {
   return (
     <>
+      {gaps.decay && <p className="tiny faint">{gaps.decay}</p>}
       {estimatorError && (
         <p className="tiny faint">
           Estimates were off by {formatMetric(estimatorError.mean)} on average over {estimatorError.days} days

@@ -18,8 +18,8 @@ const DECIDED: ReadonlySet<string> = new Set([
 ]);
 const HANDED_ON = ['PATH', 'TMPDIR', ...SERVICE_VARIABLES.filter((name) => !DECIDED.has(name))];
 
-/** Addresses of databases that model.yaml and batches name: BOOKINGS_URL. */
-const OUTSIDE_DATABASE = /^(?!HOTLOOP_|DATABASE_URL$|REDIS_)[A-Z][A-Z0-9_]*_URL$/;
+/** What model.yaml and batches name: addresses of databases (BOOKINGS_URL), secrets of webhooks (ALERTS_SECRET). */
+const NAMED_BY_MODELS = /^(?!HOTLOOP_|DATABASE_URL$|REDIS_)[A-Z][A-Z0-9_]*_(URL|SECRET)$/;
 
 /** Addresses of backing services that run elsewhere. */
 export function backingAddresses(environment: Environment): BackingAddresses {
@@ -35,6 +35,6 @@ export function serviceEnvironment(environment: Environment): Record<string, str
     if (value !== undefined && value !== '') handed[name] = value;
   }
   for (const [name, value] of Object.entries(environment))
-    if (OUTSIDE_DATABASE.test(name) && value) handed[name] = value;
+    if (NAMED_BY_MODELS.test(name) && value) handed[name] = value;
   return { ...handed, ...deviceEnvironment(environment) };
 }

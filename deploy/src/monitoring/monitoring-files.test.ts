@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { SIGNAL_KINDS } from '@hotloop/model/manifest/monitor-schema.ts';
+import { ADVICE } from '@hotloop/retrainer/monitoring/signals/advice.ts';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { ALERT_RULES } from './alert-rules.ts';
@@ -58,6 +59,12 @@ it('uses no metric that no service has', () => {
 it('has a runbook for every rule, and for every signal of a model', () => {
   const runbooks = readFileSync(join(ROOT, 'docs/runbooks.md'), 'utf8');
   for (const kind of SIGNAL_KINDS) expect(runbooks).toMatch(new RegExp(`^## ${kind}$`, 'm'));
+  // What an alarm advises stands in the section that it refers to.
+  const sections = new Map(runbooks.split(/^## /m).map((one) => [one.split('\n')[0], one]));
+  for (const kind of SIGNAL_KINDS)
+    expect(sections.get(kind)?.replaceAll('`', '').replaceAll(/\s+/g, ' '), kind).toContain(
+      ADVICE[kind].replace(/\.$/, ''),
+    );
   for (const { alert } of ALERT_RULES) expect(runbooks).toMatch(new RegExp(`^## ${alert}$`, 'm'));
 });
 

@@ -34,6 +34,16 @@ const receiverSchema = z.union([
   z.strictObject({
     webhook: z.string().min(1).max(2000).describe('https, or http on loopback'),
     format: z.enum(['alertmanager', 'slack']).default('alertmanager'),
+    secret_env: z
+      .string()
+      .regex(
+        /^(?!HOTLOOP_)[A-Z][A-Z0-9_]{0,56}_SECRET$/,
+        "must name a variable such as ALERTS_SECRET that contains the webhook's secret; Hotloop's own are not allowed",
+      )
+      .optional()
+      .describe(
+        'The environment variable of the retrainer with the secret that signs messages (Standard Webhooks)',
+      ),
   }),
   z.strictObject({ email: z.string().min(3).max(320) }),
 ]);

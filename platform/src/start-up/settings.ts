@@ -233,7 +233,9 @@ export const retrainerSettings = {
   HOTLOOP_OIDC_SCOPE: z.string().min(1).default('openid profile').describe('Scope of the login.'),
   HOTLOOP_CONSOLE_URL: urlSchema('http', 'https')
     .optional()
-    .describe('Address of the console as browsers see it, if it is behind a proxy.'),
+    .describe(
+      'Address of the console as browsers see it: for logins behind a proxy, and for links in alarms.',
+    ),
   HOTLOOP_SESSION_SECRET: z
     .string()
     .min(32, 'must be at least 32 characters')

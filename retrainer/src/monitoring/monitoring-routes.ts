@@ -16,7 +16,7 @@ import {
   listSilences,
 } from './incidents/incident-store.ts';
 import { monitoringStatus } from './monitoring-status.ts';
-import { deliveriesOf } from './notify/alert-body.ts';
+import { adviceOn, beganAt, deliveriesOf } from './notify/alert-body.ts';
 import { enqueueDeliveries } from './notify/delivery-store.ts';
 import { findModel, monitoringReport, parseSince } from './report/monitoring-report.ts';
 import { reportHtml } from './report/report-html.ts';
@@ -64,8 +64,17 @@ export function monitoringRoutes({ pool, registry, clock }: MonitoringRoutesDepe
     );
     app.get(
       '/v1/incidents/:id',
-      { config: operate, schema: { summary: 'One incident with its evidence', params: incidentParams } },
-      async ({ params }) => findIncident(pool, params.id),
+      {
+        config: operate,
+        schema: {
+          summary: 'One incident with its evidence, when it began, and what to do',
+          params: incidentParams,
+        },
+      },
+      async ({ params }) => {
+        const incident = await findIncident(pool, params.id);
+        return { ...incident, beganAt: beganAt(incident), toDo: adviceOn(incident) };
+      },
     );
     app.post(
       '/v1/incidents/:id/acknowledge',

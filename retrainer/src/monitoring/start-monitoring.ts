@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '@hotloop/platform/clock.ts';
-import type { Log } from '@hotloop/platform/log.ts';
 import { dropOldShapes } from '@hotloop/platform/postgres/event-shape-store.ts';
 import { type Pool, transaction } from '@hotloop/platform/postgres/pool.ts';
 import { dropOldRefusedCalls } from '@hotloop/platform/postgres/refused-call-store.ts';
@@ -18,9 +17,8 @@ import { costs, DRIFT_KINDS, type Incident } from './incidents/incident.ts';
 import { insertEnded } from './incidents/incident-store.ts';
 import { Investigator } from './incidents/investigate.ts';
 import { deliveriesOf } from './notify/alert-body.ts';
-import { deliverDue } from './notify/deliver.ts';
+import { type DeliverDependencies, deliverDue } from './notify/deliver.ts';
 import { enqueueDeliveries } from './notify/delivery-store.ts';
-import type { MailSettings } from './notify/send-email.ts';
 import type { EvaluateQuality } from './performance/evaluate-quality.ts';
 import type { NotJudged, Signal } from './signals/signal.ts';
 import { dropOldSpans } from './sketches/sketch-store.ts';
@@ -28,14 +26,11 @@ import { dropOldSpans } from './sketches/sketch-store.ts';
 /** Pauses a model's rollouts for the monitor. Returns what was done, or null if no rollout runs. */
 export type PauseRollout = (model: string, reason: string) => Promise<string | null>;
 
-export interface MonitoringDependencies {
-  readonly pool: Pool;
+export interface MonitoringDependencies extends DeliverDependencies {
   readonly registry: RegistryReader;
   readonly bundles: BundleStore;
   readonly score: Trainer['score'];
   readonly clock: Clock;
-  readonly log: Log;
-  readonly mail?: MailSettings;
   readonly pauseRollout?: PauseRollout;
   /** Where quality is computed; by default in this thread. */
   readonly evaluateQuality?: EvaluateQuality;

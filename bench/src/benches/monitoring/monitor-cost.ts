@@ -8,7 +8,7 @@ import { framedLoad } from '../../load/framed-load.ts';
 import { predictRequest } from '../../models/bench-requests.ts';
 import { PREDICT_STREAM, predictItem } from '../../models/framed-items.ts';
 import { benchFolder } from '../../stand/bench-folder.ts';
-import { cpuSecondsOf } from '../../stand/cpu-seconds.ts';
+import { cpuSecondsByProgram } from '../../stand/cpu-seconds.ts';
 import { startLocalStand } from '../../stand/local-stand.ts';
 import { childrenOf } from '../../stand/process-tree.ts';
 
@@ -19,20 +19,23 @@ const READ_EVERY_MS = 5_000;
 const LEAST_SECONDS = 10;
 
 export interface MonitorCost {
-  /** Predictions for each second of processor time of the whole platform: with monitoring / without, by pair. */
+  /** Throughput with monitoring / without, by pair, where processors are what limits it. */
   readonly perProcessor: readonly number[];
-  /** Predictions for each second of the clock, likewise. */
+  /** Predictions for each second of the clock: with / without, by pair. */
   readonly perClock: readonly number[];
 }
+
+/** The programs in which monitoring works; all others run the same code with and without it. */
+const MONITORING: ReadonlySet<string> = new Set(['retrainer', 'postgres']);
 
 /**
  * Two platforms of four services each under full load, by turns: one with monitoring, one whose retrainer leaves it to
  * another (`HOTLOOP_MONITORING=elsewhere`) that does not exist.
  *
- * What a prediction takes is counted in processor time of all processes of its platform (services, runners, Postgres,
- * Redis, Kafka) until what the turn left behind is done: its log is shipped, and, with monitoring, summarised; the other
- * platform waits as long. Where processors are what limits serving, the ratio of predictions per processor second is the
- * ratio of throughputs, and other programs on the machine change it little; they change the ratio by the clock by half.
+ * A turn's processor time is counted by program until what the turn left behind is done: its log is shipped, and, with
+ * monitoring, summarised; the other platform waits as long. What monitoring adds is the difference of the retrainer and
+ * Postgres alone. It is held against all that a prediction takes without monitoring: the time of the other programs changes by
+ * half with how many rows happen to share a run, on a machine that others use too, and says nothing about monitoring.
  */
 export async function monitorCost({
   rounds,
@@ -46,7 +49,7 @@ export async function monitorCost({
     const folder = stack.use(await benchFolder());
     const stand = stack.use(await startLocalStand(folder.path, false, environment));
     const processes = childrenOf(process.pid).filter((pid) => !others.has(pid));
-    return { stand, cpuSeconds: () => cpuSecondsOf(processes) };
+    return { stand, cpuSeconds: () => cpuSecondsByProgram(processes) };
   };
   const watched = await start('with', {});
   const unwatched = await start('without', { HOTLOOP_MONITORING: 'elsewhere' });
@@ -57,39 +60,59 @@ export async function monitorCost({
     }),
   );
   const item = predictItem(predictRequest());
-  const paid = async (side: typeof watched, s: number, settled: () => Promise<void>): Promise<PaidSample> => {
+  const paid = async (
+    name: string,
+    side: typeof watched,
+    s: number,
+    settled: () => Promise<void>,
+  ): Promise<PaidSample> => {
     const [before, begun] = [side.cpuSeconds(), performance.now()];
     const sample = await framedLoad(side.stand.load, PREDICT_STREAM, item, STREAMS, s);
     const predictions = (sample.perSecond * (performance.now() - begun)) / 1000;
     await side.stand.settle();
     await settled();
-    return { ...sample, perCpuSecond: predictions / (side.cpuSeconds() - before) };
+    const spent = [...side.cpuSeconds()].map(
+      ([program, seconds]) => [program, seconds - (before.get(program) ?? 0)] as const,
+    );
+    const micros = (ofMonitoring: boolean) =>
+      (spent.reduce((sum, [program, own]) => sum + (!ofMonitoring || MONITORING.has(program) ? own : 0), 0) *
+        1e6) /
+      predictions;
+    const [all, watching] = [micros(false), micros(true)];
+    say(
+      `${name}: ${all.toFixed(0)} us of processor time a prediction, ${watching.toFixed(1)} of them in the retrainer and Postgres`,
+    );
+    return { ...sample, all, watching };
   };
   let waitedMs = READ_EVERY_MS / 2;
   const sides: Side<PaidSample>[] = [
     {
       name: 'on',
       run: (s) =>
-        paid(watched, s, async () => {
+        paid('on', watched, s, async () => {
           const begun = performance.now();
           await summarised(pool);
           waitedMs = performance.now() - begun;
         }),
     },
-    { name: 'off', run: (s) => paid(unwatched, s, () => delay(waitedMs)) },
+    { name: 'off', run: (s) => paid('off', unwatched, s, () => delay(waitedMs)) },
   ];
   const turn = Math.max(LEAST_SECONDS, seconds);
   await warm(sides, turn, say);
   const measured = await interleave(sides, rounds, turn, say);
   return {
-    perProcessor: ratios(measured, 'on', 'off', ({ perCpuSecond }) => perCpuSecond),
+    perProcessor: (measured.get('on') ?? []).flatMap(({ watching }, round) => {
+      const off = measured.get('off')?.[round];
+      return off ? [off.all / (off.all + watching - off.watching)] : [];
+    }),
     perClock: ratios(measured, 'on', 'off', ({ perSecond }) => perSecond),
   };
 }
 
 interface PaidSample extends Sample {
-  /** Predictions for each second of processor time. */
-  readonly perCpuSecond: number;
+  /** Microseconds of processor time for each prediction: of all programs, and of those in which monitoring works. */
+  readonly all: number;
+  readonly watching: number;
 }
 
 /** Resolves when the monitor has counted every logged prediction. */

@@ -55,6 +55,8 @@ export interface Evidence {
   /** Example predictions; `hotloop trace ID` shows their history. */
   readonly examples?: readonly string[];
   readonly versions?: readonly number[];
+  /** When the cause began, milliseconds since 1970; absent where it is not known. */
+  readonly beganAt?: number;
   /** For a schema change: where it began. */
   readonly producer?: Producer;
   readonly action?: string;
@@ -156,10 +158,14 @@ export function groupSignals(model: string, signals: readonly Signal[]): Inciden
   }));
 }
 
-/** Causes before effects, then by severity. */
-function titleOf(cause: string, signals: readonly Signal[]): string {
+/** The signal that names an incident: causes before effects, then by severity. Undefined without signals. */
+export function leadingSignal(signals: readonly Signal[]): Signal | undefined {
   const rank = ({ kind, severity }: Signal) => (SOURCE_KINDS.has(kind) ? 3 : 0) + RANK[severity];
-  const first = signals.toSorted((a, b) => rank(b) - rank(a))[0]!;
+  return signals.toSorted((a, b) => rank(b) - rank(a))[0];
+}
+
+function titleOf(cause: string, signals: readonly Signal[]): string {
+  const first = leadingSignal(signals)!;
   if (!cause.startsWith('source:')) return first.message;
   const names = [...new Set(signals.flatMap(({ feature }) => (feature === null ? [] : [feature])))];
   return `${names.length} features from ${cause.slice(7)} changed together (${names.slice(0, 4).join(', ')}): ${first.message}`;

@@ -1,5 +1,6 @@
 import { type LoggedInputs, TextTable } from '@hotloop/model/features/flat-rows.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
+import type { SignalKind } from '@hotloop/model/manifest/monitor-schema.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
@@ -17,6 +18,7 @@ import {
 import { readScoredRows, readVectors, type ScoredRow } from '../performance/scored-rows.ts';
 import { sketchLayout } from '../sketches/feature-sketch.ts';
 import type { Investigation } from './apply-signals.ts';
+import { findOnset } from './find-onset.ts';
 import type { Cost, Evidence, IncidentDraft } from './incident.ts';
 import { replayCost, unknownCost } from './replay-cost.ts';
 
@@ -35,10 +37,30 @@ const SCORE_TIMEOUT_MS = 60_000;
 const KEEP_MS = 10 * 60_000;
 const KEEP_UNKNOWN_MS = 60_000;
 
+const MOST_KEPT = 1_000;
+/** Features of one incident whose beginning is looked for. */
+const MOST_DATED = 4;
+/** Signals of values that are not there: other rows of the same time are as they should be. */
+const ABSENCES: ReadonlySet<SignalKind> = new Set(['missing', 'join', 'stale']);
+
+/** The judged window begins at `since`; the cause at `onset`, null where that is not known. */
+interface CostWindow {
+  readonly since: number;
+  readonly onset: number | null;
+}
+
+const featuresOf = (draft: IncidentDraft): string[] => [
+  ...new Set(draft.signals.flatMap(({ feature }) => feature ?? [])),
+];
+
+const keyOf = (draft: IncidentDraft, { version }: VersionRecord): string =>
+  `${draft.model} ${version} ${draft.cause}`;
+
 /** Estimates the cost of incidents and finds example predictions. Slow results are cached for ten minutes. */
 export class Investigator {
   readonly #dependencies: InvestigateDependencies;
   readonly #costs = new Map<string, { readonly at: number; readonly cost: Cost | null }>();
+  readonly #onsets = new Map<string, { readonly at: number; readonly onset: number | null }>();
 
   constructor(dependencies: InvestigateDependencies) {
     this.#dependencies = dependencies;
@@ -48,22 +70,48 @@ export class Investigator {
   of(record: VersionRecord, since: number, now: number, signal: AbortSignal): Investigation {
     return {
       costOf: async (draft) => {
-        const key = `${draft.model} ${record.version} ${draft.cause}`;
+        const onset = await this.#onsetOf(draft, record, since, now);
+        const key = `${keyOf(draft, record)} ${onset}`;
         const kept = this.#costs.get(key);
         if (kept && now - kept.at < (kept.cost?.known ? KEEP_MS : KEEP_UNKNOWN_MS)) return kept.cost;
-        const cost = await this.#costOf(draft, record, since, now, signal);
-        if (this.#costs.size > 1_000) this.#costs.clear();
+        const cost = await this.#costOf(draft, record, { since, onset }, now, signal);
+        if (this.#costs.size > MOST_KEPT) this.#costs.clear();
         this.#costs.set(key, { at: now, cost });
         return cost;
       },
-      evidenceOf: (draft) => this.#evidenceOf(draft, record, since),
+      evidenceOf: async (draft) =>
+        this.#evidenceOf(draft, record, since, await this.#onsetOf(draft, record, since, now)),
     };
+  }
+
+  /** When the cause began: as a changed producer tells it, or as the values of the features do. */
+  async #onsetOf(
+    draft: IncidentDraft,
+    record: VersionRecord,
+    since: number,
+    now: number,
+  ): Promise<number | null> {
+    const told = draft.signals.flatMap(({ producer }) => producer?.firstAt ?? []);
+    if (told.length > 0) return Math.min(...told);
+    const features = featuresOf(draft);
+    if (features.length === 0 || record.manifest.task === 'tensor') return null;
+    const key = keyOf(draft, record);
+    const kept = this.#onsets.get(key);
+    if (kept && now - kept.at < KEEP_MS && kept.onset !== null) return kept.onset;
+    const onset = await findOnset(this.#dependencies.pool, {
+      ...{ record, now, features: features.slice(0, MOST_DATED) },
+      // The change may be as old as the window.
+      since: since - (now - since),
+    });
+    if (this.#onsets.size > MOST_KEPT) this.#onsets.clear();
+    this.#onsets.set(key, { at: now, onset });
+    return onset;
   }
 
   async #costOf(
     draft: IncidentDraft,
     record: VersionRecord,
-    since: number,
+    window: CostWindow,
     now: number,
     signal: AbortSignal,
   ): Promise<Cost | null> {
@@ -79,7 +127,7 @@ export class Investigator {
     if (manifest.task === 'tensor' || manifest.task === 'multilabel')
       return unknownCost('', `a model of task ${manifest.task} has no metric here`);
     const metric = gateMetric(manifest.task, manifest.training?.gate?.metric);
-    const features = [...new Set(draft.signals.flatMap(({ feature }) => feature ?? []))];
+    const features = featuresOf(draft);
     if (features.length === 0)
       return unknownCost(
         metric,
@@ -90,8 +138,7 @@ export class Investigator {
           : 'no single feature is broken that rows could be scored again with',
       );
     try {
-      const begun = draft.signals.flatMap(({ producer }) => producer?.firstAt ?? []);
-      return await this.#replay(features, record, Math.max(since, ...begun), now, signal, metric);
+      return await this.#replay(draft, record, window, now, signal, metric);
     } catch (error) {
       if (error instanceof HotloopError) return unknownCost(metric, error.message);
       throw error;
@@ -99,14 +146,16 @@ export class Investigator {
   }
 
   async #replay(
-    features: readonly string[],
+    draft: IncidentDraft,
     { manifest, bundleSha256, version }: VersionRecord,
-    since: number,
+    { since, onset }: CostWindow,
     now: number,
     signal: AbortSignal,
     metric: ReturnType<typeof gateMetric>,
   ): Promise<Cost> {
     const { pool, bundles, score } = this.#dependencies;
+    const features = featuresOf(draft);
+    const begunAt = onset ?? since;
     const layout = sketchLayout(manifest);
     const texts = new TextTable();
     const scored = await readScoredRows(
@@ -117,13 +166,19 @@ export class Investigator {
       4 * LABELLED_ROWS,
     );
     const known = scored.rows.filter(({ label }) => label !== null);
-    const earlier = known.filter(({ at }) => at < since);
-    // A new model has labels only in the judged window itself: rows in which the features were present.
+    const earlier = known.filter(({ at }) => at < begunAt);
+    // A new model may have labels only in the judged window itself: rows in which absent features were present.
+    const isAbsence = draft.signals.every(({ kind }) => ABSENCES.has(kind));
     const labelled = (
-      earlier.length >= LEAST_LABELLED ? earlier : await this.#whole(known, features, manifest)
+      earlier.length >= LEAST_LABELLED || !isAbsence ? earlier : await this.#whole(known, features, manifest)
     ).slice(-LABELLED_ROWS);
+    if (labelled.length < LEAST_LABELLED)
+      return unknownCost(
+        metric,
+        `only ${labelled.length} labelled rows from before it; ${LEAST_LABELLED} are needed`,
+      );
     const { rows, features: vectors } = await readVectors(pool, labelled, layout, texts);
-    const broken = await this.#loggedSince(manifest, version, since, layout, texts);
+    const broken = await this.#loggedSince(manifest, version, begunAt, layout, texts);
     const dataset = {
       rows: rows.length,
       columns: layout.width,
@@ -203,8 +258,13 @@ export class Investigator {
     return joinedValues(rows.flatMap((row) => loggedValues(row, layout, texts) ?? []));
   }
 
-  /** Predictions in which a named feature is not present; otherwise the newest of the window. */
-  async #evidenceOf(draft: IncidentDraft, record: VersionRecord, since: number): Promise<Evidence> {
+  /** Predictions in which a named feature is not present; otherwise the newest since it began, or of the window. */
+  async #evidenceOf(
+    draft: IncidentDraft,
+    record: VersionRecord,
+    since: number,
+    onset: number | null,
+  ): Promise<Evidence> {
     const { manifest, model, version } = record;
     const index = manifest.features.findIndex(({ name }) =>
       draft.signals.some(({ feature }) => feature === name),
@@ -213,12 +273,13 @@ export class Investigator {
       `SELECT prediction_id FROM prediction WHERE model = $1 AND version = $2 AND at >= to_timestamp($3 / 1000.0)
        ORDER BY ($4 >= 0 AND statuses IS NOT NULL AND length(statuses) > $4 AND get_byte(statuses, greatest($4, 0)) <> 0) DESC,
          prediction_id DESC LIMIT 5`,
-      [model, version, since, index],
+      [model, version, onset ?? since, index],
     );
     const producer = draft.signals.find((signal) => signal.producer)?.producer;
     return {
       examples: rows.map(({ prediction_id }) => prediction_id),
       versions: [version],
+      ...(onset === null ? {} : { beganAt: onset }),
       ...(producer ? { producer } : {}),
     };
   }

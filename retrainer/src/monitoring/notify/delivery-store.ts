@@ -3,7 +3,7 @@ import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 export interface Delivery {
   readonly incident: string;
   readonly transition: number;
-  /** Address with its format: `webhook:alertmanager:https://…`, `webhook:slack:https://…` or `email:NAME@HOST`. */
+  /** Its name: `webhook:alertmanager:https://…`, `webhook:slack+ALERTS_SECRET:https://…` or `email:NAME@HOST`. */
   readonly receiver: string;
   readonly body: unknown;
   readonly attempts: number;
@@ -37,7 +37,8 @@ export async function isTold(
 }
 
 /**
- * Claims deliveries that are due, for `leaseMs`; those of one incident and receiver in order. If the process ends
+ * Claims deliveries that are due, for `leaseMs`; those of one incident and receiver in order, and of each receiver only a
+ * part of `limit`, so that one that does not answer does not delay the others. If the process ends
  * before it marks a delivery, the delivery is claimed again later, with the same key.
  */
 export async function claimDeliveries(
@@ -52,9 +53,13 @@ export async function claimDeliveries(
        WHERE delivered_at IS NULL AND next_at <= now() AND NOT EXISTS (
          SELECT 1 FROM incident_delivery before WHERE before.incident = due.incident
            AND before.receiver = due.receiver AND before.transition < due.transition AND before.delivered_at IS NULL)
+         AND $3 > (
+           SELECT count(*) FROM incident_delivery other WHERE other.receiver = due.receiver
+             AND other.delivered_at IS NULL AND other.next_at <= now()
+             AND (other.next_at, other.incident, other.transition) < (due.next_at, due.incident, due.transition))
        ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
      RETURNING incident, transition, receiver, body, attempts`,
-    [limit, leaseMs],
+    [limit, leaseMs, Math.max(1, Math.floor(limit / 4))],
   );
   return rows;
 }

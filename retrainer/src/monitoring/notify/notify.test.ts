@@ -104,6 +104,10 @@ it('notifies Slack and a mailbox, and escalates an unacknowledged incident once'
   expect(mail.messages[0]).toMatch(/^Subject: \[hotloop warning\] m: x is missing in 40 % of rows$/m);
   expect(mail.messages[0]).toMatch(/^To: team@example\.com$/m);
   expect(slack.bodies).toEqual([{ text: expect.stringContaining('x is missing in 40 % of rows') }]);
+  // What, since when, and what to do.
+  const { text } = slack.bodies[0] as { text: string };
+  expect(text).toMatch(/^began 20\d\d-.* UTC, noticed 20\d\d-.* UTC$/m);
+  expect(text).toMatch(/^to do: Open an example with .* More: docs\/runbooks\.md#missing$/m);
   for (const minutes of [61, 62, 63]) await apply(stores, monitor, now + minutes * 60_000);
   await deliverDue(settings);
   await deliverDue(settings);

@@ -16,23 +16,22 @@ type ResolveAll = (
 ) => void;
 
 /**
- * Posts JSON to a webhook. The URL is checked, and after DNS resolution the resolved addresses are checked too and used for the
+ * Posts a JSON text to a webhook. The URL is checked, and after DNS resolution the resolved addresses are checked too and used for the
  * connection, so that a name cannot lead to a metadata service. Redirects are not followed. Throws INVALID_ARGUMENT for
  * a refused address, UNAVAILABLE for an answer other than 2xx or a timeout.
  *
- * @param key the `Idempotency-Key`: the same for each try of one message.
+ * @param headers besides those of the content, such as `idempotency-key`, the same for each try of one message.
  */
 export async function postWebhook(
   address: string,
-  body: unknown,
-  key: string,
+  text: string,
+  headers: Readonly<Record<string, string>>,
   timeoutMs: number,
   signal?: AbortSignal,
 ): Promise<void> {
   const problem = webhookProblem(address);
   if (problem) throw new HotloopError('INVALID_ARGUMENT', `the webhook is refused: ${problem}`);
   const url = new URL(address);
-  const text = JSON.stringify(body);
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const sent = send(
@@ -44,8 +43,8 @@ export async function postWebhook(
       headers: {
         'content-type': 'application/json',
         'content-length': Buffer.byteLength(text),
-        'idempotency-key': key,
         'user-agent': 'hotloop',
+        ...headers,
       },
     },
     (answer) => {

@@ -9,7 +9,7 @@ import { estimateQuality, lossBetween, measureQuality, type QualityMetric } from
 import type { ScoredRow } from './scored-rows.ts';
 
 /** Number of labels that the newest days need before they are compared. */
-const LEAST_LABELS = 200;
+export const LEAST_LABELS = 200;
 /** A day has not matured if its labelled share is below this fraction of the share of older days. */
 const MATURE_PART = 0.5;
 const Z95 = 1.959963984540054;

@@ -4,6 +4,7 @@ import { type RefusedCalls, readRefusedCalls } from '@hotloop/platform/postgres/
 import type { ModelRecord, RegistryReader, VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { DAY_MS } from '@hotloop/proto/time-units.ts';
+import { hasOutcomes } from '../../outcomes/outcome-store.ts';
 import { listVersions } from '../../registry/version-store.ts';
 import { QUEUE_US, ROW, RUN_US, SCORE } from '../collect.ts';
 import { baselineFor, evaluateDay, evaluateRecent, RECENT_MS } from '../evaluate-model.ts';
@@ -15,9 +16,10 @@ import { DRIFT_DEFAULTS, measureDrift } from '../signals/drift.ts';
 import { summaryOf } from '../signals/judge-features.ts';
 import type { NotJudged, Signal } from '../signals/signal.ts';
 import { expectedCalls, type HourOfCalls, withRefused } from '../signals/traffic.ts';
-import { type CallSummary, readCalls, summariseCalls } from '../sketches/call-store.ts';
+import { type CallSummary, lastCallAt, readCalls, summariseCalls } from '../sketches/call-store.ts';
 import { type FeatureSketch, type SketchedFeature, sketchLayout } from '../sketches/feature-sketch.ts';
 import { readSketches, SPANS } from '../sketches/sketch-store.ts';
+import { type ReportGaps, reportGaps } from './report-gaps.ts';
 
 export interface FeatureReport {
   readonly name: string;
@@ -67,6 +69,8 @@ export interface MonitoringReport {
   readonly incidents: readonly Incident[];
   /** Silences in force. */
   readonly silences: readonly Silence[];
+  /** Why parts of the report are empty. */
+  readonly gaps: ReportGaps;
   /** Versions by the day of registration, for the marks of the chart. */
   readonly versions: readonly { readonly version: number; readonly at: number }[];
 }
@@ -87,6 +91,33 @@ export async function monitoringReport(
   now: number,
 ): Promise<MonitoringReport> {
   const live = model.liveVersion === null ? undefined : model.versions.get(model.liveVersion);
+  const report = await reportOf(pool, model, live, since, now);
+  const week = await listQuality(pool, model.name, now - 7 * DAY_MS);
+  const gaps = reportGaps({
+    ...{ model: model.name, manifest: live?.manifest, since, baseline: report.baseline },
+    calls: report.calls.reduce((sum, { calls }) => sum + calls, 0),
+    lastCallAt: await lastCallAt(pool, model.name),
+    expectedCallsAnHour: report.expectedCallsAnHour,
+    features: report.features.length,
+    notJudged: report.notJudged.map(({ reason }) => reason),
+    hasOutcomes: await hasOutcomes(pool, model.name),
+    quality: report.quality,
+    weekLabels: week.reduce(
+      (sum, { version, labelled }) => sum + (version === live?.version ? labelled : 0),
+      0,
+    ),
+    incidents: report.incidents.length,
+  });
+  return { ...report, gaps };
+}
+
+async function reportOf(
+  pool: Pool,
+  model: ModelRecord,
+  live: VersionRecord | undefined,
+  since: number,
+  now: number,
+): Promise<Omit<MonitoringReport, 'gaps'>> {
   const refused = await readRefusedCalls(pool, model.name, 'hour', since);
   const hours = withRefused(await readCalls(pool, model.name, 'hour', since, now), refused);
   const quality = await listQuality(pool, model.name, since);

@@ -1,5 +1,5 @@
 import type { Incident } from '../incidents/incident.ts';
-import { costText } from '../notify/alert-body.ts';
+import { adviceOn, beganAt, costText } from '../notify/alert-body.ts';
 import type { Quality } from '../performance/quality.ts';
 import { percent, short } from '../signals/judge-features.ts';
 import { notJudgedLines } from '../signals/not-judged.ts';
@@ -31,16 +31,20 @@ export function reportHtml(report: MonitoringReport): string {
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>Monitoring of ${escaped(model)}</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><style>${STYLE}</style></head><body><main>
 <h1>Monitoring of ${escaped(model)}</h1>
-<p class="muted">version ${version ?? 'none live'}, ${day(since)} to ${day(until)} UTC, compared with ${escaped(report.baseline ?? 'nothing yet')}</p>
+<p class="muted">${version === null ? 'no version live' : `version ${version}`}, ${day(since)} to ${day(until)} UTC, compared with ${escaped(report.baseline ?? 'nothing yet')}</p>
 ${tiles(report)}
 <section><h2>Incidents</h2>${incidentList(report)}</section>
-<section><h2>Quality</h2>${qualityChart(report.quality, marks)}${qualityText(report)}${sliceTable(report.slices)}</section>
-<section><h2>Calls by hour</h2>${rateChart(report.hours, marks)}${callTable(report)}</section>
-<section><h2>Features</h2>${featureTable(report)}</section>
+<section><h2>Quality</h2>${report.gaps.quality === undefined ? qualityChart(report.quality, marks) : gap(report.gaps.quality)}${qualityText(report)}${sliceTable(report.slices)}</section>
+<section><h2>Calls by hour</h2>${report.gaps.calls === undefined ? `${rateChart(report.hours, marks)}${callTable(report)}` : gap(report.gaps.calls)}${gap(report.gaps.silence)}</section>
+<section><h2>Features</h2>${report.gaps.features === undefined ? featureTable(report) : gap(report.gaps.features)}</section>
 <section><h2>Not judged</h2>${notJudgedList(report)}</section>
 </main></body></html>
 `;
 }
+
+/** Why a part is empty; nothing where it is not. */
+const gap = (sentence: string | undefined): string =>
+  sentence === undefined ? '' : `<p class="muted">${escaped(sentence)}</p>`;
 
 /** Marks for the registration of versions and for changes of producers' messages. */
 export function marksOf({ versions, incidents }: Pick<MonitoringReport, 'versions' | 'incidents'>): Mark[] {
@@ -77,18 +81,18 @@ function tiles({ calls, incidents, quality, features }: MonitoringReport): strin
     ),
     tile(
       'drifted features',
-      `${drifted.length} of ${features.length}`,
-      drifted.length === 0 ? 'good' : 'warning',
+      features.length === 0 ? '-' : `${drifted.length} of ${features.length}`,
+      features.length === 0 ? '' : drifted.length === 0 ? 'good' : 'warning',
     ),
   ].join('')}</div>`;
 }
 
-function incidentList({ incidents, silences }: MonitoringReport): string {
+function incidentList({ incidents, silences, gaps }: MonitoringReport): string {
   const silent = silences.map(
     ({ cause, until, reason, actor }) =>
       `<p class="muted">Nothing is sent about ${cause === '' ? 'this model' : escaped(cause)} until ${day(until)} UTC: ${escaped(reason)} (${escaped(actor)})</p>`,
   );
-  const found = incidents.length === 0 ? '<p class="good">None.</p>' : incidents.map(incidentHtml).join('');
+  const found = incidents.length === 0 ? gap(gaps.incidents) : incidents.map(incidentHtml).join('');
   return found + silent.join('');
 }
 
@@ -98,10 +102,12 @@ function incidentHtml(one: Incident): string {
   const where = producer
     ? `<p>Began in field <code>${escaped(producer.field)}</code> of ${producer.topic.startsWith('caller ') ? `the requests of ${escaped(producer.topic)}` : `topic <code>${escaped(producer.topic)}</code>`}${producer.firstOffset === null ? '' : `, partition ${producer.partition}, offset ${escaped(producer.firstOffset)}`}, ${day(producer.firstAt)} UTC.</p>`
     : '';
+  const todo = one.closedAt === null ? `<p>To do: ${escaped(adviceOn(one).text)}</p>` : '';
+  const began = beganAt(one) < one.openedAt ? `began ${day(beganAt(one))} UTC, ` : '';
   return `<div class="incident ${one.severity}"><p><span class="tag ${one.severity}">${one.severity}</span><span class="tag">${one.state}</span><strong>${escaped(one.title)}</strong></p>
-<p>Estimated cost: ${escaped(costText(one.cost))}</p>${where}
+<p>Estimated cost: ${escaped(costText(one.cost))}</p>${where}${todo}
 ${others.length === 0 ? '' : `<ul>${others.map(({ kind, message }) => `<li>${kind}: ${escaped(message)}</li>`).join('')}</ul>`}
-<p class="muted">opened ${day(one.openedAt)} UTC${one.closedAt === null ? '' : `, closed ${day(one.closedAt)} UTC`}${
+<p class="muted">${began}opened ${day(one.openedAt)} UTC${one.closedAt === null ? '' : `, closed ${day(one.closedAt)} UTC`}${
     examples.length === 0
       ? ''
       : `; for example ${examples
@@ -111,7 +117,7 @@ ${others.length === 0 ? '' : `<ul>${others.map(({ kind, message }) => `<li>${kin
   }${action === undefined ? '' : `; done: ${escaped(action)}`}</p></div>`;
 }
 
-function qualityText({ quality, estimatorError }: MonitoringReport): string {
+function qualityText({ quality, estimatorError, gaps }: MonitoringReport): string {
   const rows = quality.reduce((sum, one) => sum + one.rows, 0);
   const labelled = quality.reduce((sum, one) => sum + one.labelled, 0);
   if (rows === 0) return '';
@@ -119,7 +125,7 @@ function qualityText({ quality, estimatorError }: MonitoringReport): string {
     estimatorError === null
       ? 'No estimate could be held against labels yet.'
       : `Estimates were off by ${short(estimatorError.mean)} on average over ${estimatorError.days} days with labels.`;
-  return `<p class="muted">Labels of ${percent(labelled / rows)} of the rows have come. ${error}</p>`;
+  return `<p class="muted">Labels of ${percent(labelled / rows)} of the rows have come. ${error}</p>${gap(gaps.decay)}`;
 }
 
 function sliceTable(slices: readonly Quality[]): string {
