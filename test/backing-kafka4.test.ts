@@ -8,6 +8,7 @@ import { uniqueName } from '@hotloop/platform/testing/test-services.ts';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { BackingServiceError } from '../deploy/src/backing/backing-service-error.ts';
+import { freePort } from '../deploy/src/backing/free-port.ts';
 import { startRealKafka } from '../deploy/src/backing/real-kafka.ts';
 import { startWatchdog } from '../deploy/src/backing/watchdog.ts';
 
@@ -42,6 +43,21 @@ function needsKafka(context: TestContext): void {
 }
 
 describe('Apache Kafka 4', () => {
+  it('starts on other ports when one is taken before it listens', async (context) => {
+    needsKafka(context);
+    await using stack = new AsyncDisposableStack();
+    const dir = await mkdtemp(join(tmpdir(), 'hotloop-kafka4-'));
+    stack.defer(() => rm(dir, { recursive: true, force: true }));
+    const taken = Number(brokers.split(':').at(-1));
+    const offered = [taken];
+    const watchdog = stack.use(startWatchdog());
+    const nextPort = async () => offered.shift() ?? freePort();
+    const options = { dir, cacheDir: CACHE_DIR, watchdog, log: () => undefined, nextPort };
+    const second = stack.use(await startRealKafka(options, NEVER));
+    expect(second.brokers).not.toBe(brokers);
+    expect(offered).toEqual([]);
+  }, 120_000);
+
   it('serves kafkajs: produce, join a group, consume, commit, resume after the committed offset', async (context) => {
     needsKafka(context);
     await using stack = new AsyncDisposableStack();

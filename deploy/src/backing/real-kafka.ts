@@ -18,6 +18,7 @@ const DOWNLOAD_TIMEOUT_MS = 180_000;
 const FORMAT_TIMEOUT_MS = 60_000;
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
+const PORT_ATTEMPTS = 5;
 
 const PROJECT = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -37,6 +38,8 @@ export interface RealKafkaOptions {
   readonly log: (line: string) => void;
   /** Clients must log in with it (SASL). */
   readonly login?: KafkaLogin;
+  /** Where ports come from; default: the system. */
+  readonly nextPort?: () => Promise<number>;
   /** Clients must encrypt: PEM files of the broker's certificate and key (PKCS #8). */
   readonly tls?: { readonly certificate: string; readonly key: string };
 }
@@ -55,10 +58,26 @@ export interface KafkaLogin {
 export async function startRealKafka(options: RealKafkaOptions, signal: AbortSignal): Promise<RunningKafka> {
   await requireJava(signal);
   const jars = await kafkaJars(resolve(options.cacheDir), options.log, signal);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnFreePorts(jars, options, signal);
+    } catch (error) {
+      const taken = error instanceof BackingServiceError && /Address already in use/i.test(error.message);
+      if (!taken || attempt >= PORT_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function startOnFreePorts(
+  jars: string,
+  options: RealKafkaOptions,
+  signal: AbortSignal,
+): Promise<RunningKafka> {
   const dir = resolve(options.dir);
   await rm(join(dir, 'data'), { recursive: true, force: true });
   await mkdir(dir, { recursive: true });
-  const ports = { clients: await freePort(), broker: await freePort(), controller: await freePort() };
+  const nextPort = options.nextPort ?? freePort;
+  const ports = { clients: await nextPort(), broker: await nextPort(), controller: await nextPort() };
   const port = ports.clients;
   const configuration = join(dir, 'server.properties');
   const { login, tls } = options;
