@@ -1,5 +1,6 @@
 import type { Decision } from '@hotloop/model/decision/decision.ts';
 import type { Variant } from '@hotloop/model/variant.ts';
+import { permitModel } from '@hotloop/platform/auth/authorization.ts';
 import { framedHandler } from '@hotloop/platform/framed/served/framed-server.ts';
 import {
   attributesFromMessage,
@@ -25,8 +26,9 @@ export function decisionHandlers(decider: DecisionPort): DecisionServiceHandlers
       decision: decisionOf(await decider.decide(itemOf(request), signal)),
     })),
     DecideStream: framedHandler<DecideItem__Output, DecideReplyItem>({
-      async handle({ request }) {
+      async handle({ request }, { caller }) {
         if (!request) throw new HotloopError('INVALID_ARGUMENT', 'the item has no request');
+        permitModel(caller, request.model);
         // A decision takes less time than checking whether its caller still waits.
         return { decision: decisionOf(await decider.decide(itemOf(request))) };
       },

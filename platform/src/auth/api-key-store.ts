@@ -4,6 +4,7 @@ import { fromPostgresError, postgresErrorCode, type Queryable } from '../postgre
 import { ROLES, type Role } from './authorization.ts';
 import type { Project } from './project-store.ts';
 
+const LATEST_MS = Date.UTC(9999, 11, 31);
 const FOREIGN_KEY_VIOLATION = '23503';
 
 export interface NewApiKey {
@@ -47,6 +48,8 @@ export class ApiKeyStore {
     if (given.roles.length === 0 || given.roles.some((role) => !ROLES.includes(role)))
       throw invalid(`roles must be some of ${ROLES.join(', ')}`);
     if (given.perSecond !== undefined && !(given.perSecond > 0)) throw invalid('per_second must be above 0');
+    if (given.expiresAt !== undefined && !(given.expiresAt.getTime() <= LATEST_MS))
+      throw invalid('a key expires before the year 10000, or never');
     const key = `hl_${randomBytes(24).toString('base64url')}`;
     const [row] = await this.#query(
       `INSERT INTO api_key (subject, key_sha256, roles, models, per_second, expires_at, project)

@@ -66,6 +66,10 @@ describe('the keyring', () => {
     const projects = new ProjectStore(pool);
     await projects.put({ name: 'shop', perSecond: 2, maxModels: 3 });
     await expect(projects.put({ name: 'shop-eu' })).rejects.toMatchObject({ reason: 'invalid_project' });
+    for (const ms of [Number.NaN, Date.UTC(10_001, 0)])
+      await expect(
+        store.create({ subject: 'a', roles: ['predict'], expiresAt: new Date(ms) }),
+      ).rejects.toMatchObject({ reason: 'invalid_api_key' });
     await expect(store.create({ subject: 'a', roles: ['predict'], project: 'none' })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     });

@@ -4,7 +4,10 @@ import { fromPostgresError, postgresErrorCode, type Queryable } from '../postgre
 const NAME = /^[a-z0-9][a-z0-9_]{0,30}$/;
 const RESTRICT_VIOLATION = '23001';
 
-/** A team's share of an installation. Its models are named `NAME-...`, its topics `NAME....` or `NAME-...`. */
+/**
+ * A team's share of an installation. Its models are named `NAME-...`, its topics `NAME....` or `NAME-...`, the variables
+ * with the addresses of its databases `NAME__...` in upper case, and its objects `s3://BUCKET/projects/NAME/...`.
+ */
 export interface Project {
   readonly name: string;
   /** Predictions per second and node, for all its keys together; absent: no quota. */
@@ -23,8 +26,29 @@ export function modelsOf(project: string, named: Pick<ReadonlySet<string>, 'has'
   return { has: (model: string) => isModelOf(project, model) && (named?.has(model) ?? true) };
 }
 
-export function isTopicOf(project: string, topic: string): boolean {
-  return topic.startsWith(`${project}.`) || topic.startsWith(`${project}-`);
+/** Throws PERMISSION_DENIED for a topic that does not belong to the project. */
+export function permitTopic(project: string, topic: string): void {
+  if (topic.startsWith(`${project}.`) || topic.startsWith(`${project}-`)) return;
+  throw new HotloopError(
+    'PERMISSION_DENIED',
+    `topic ${topic} is none of project ${project}; its topics begin with ${project}. or ${project}-`,
+    { reason: 'topic_not_in_project' },
+  );
+}
+
+/**
+ * Throws PERMISSION_DENIED for a variable with the address of a database that is not one of the project: `PROJECT__NAME`.
+ * NAME contains no `__`, so no variable belongs to two projects.
+ */
+export function permitVariable(project: string, variable: string): void {
+  const prefix = `${project.toUpperCase()}__`;
+  const name = variable.startsWith(prefix) ? variable.slice(prefix.length) : '';
+  if (/^[A-Z0-9]/.test(name) && !name.includes('__')) return;
+  throw new HotloopError(
+    'PERMISSION_DENIED',
+    `variable ${variable} is none of project ${project}; its variables begin with ${prefix}`,
+    { reason: 'variable_not_in_project' },
+  );
 }
 
 /** Writes and reads the table project. Rejects UNAVAILABLE while Postgres cannot be reached. */

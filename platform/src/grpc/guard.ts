@@ -138,8 +138,11 @@ function guard(
 
 /** Lists every model, although it only requires the role predict. */
 const ABOUT_ALL: ReadonlySet<string> = new Set(['/inference.GRPCInferenceService/RepositoryIndex']);
-/** The handlers of these methods check every message. */
-const BY_MESSAGE: ReadonlySet<string> = new Set([
+/** The handlers of these methods check the model: of every message, or of what an id names. */
+const CHECKED_BY_HANDLER: ReadonlySet<string> = new Set([
+  '/hotloop.v1.JobService/GetRun',
+  '/hotloop.v1.JobService/Trace',
+  '/hotloop.v1.JobService/WatchRun',
   '/hotloop.v1.RegistryService/PushModel',
   '/inference.GRPCInferenceService/ModelStreamInfer',
 ]);
@@ -151,7 +154,7 @@ function permitCall(
   request: unknown,
   authorization: ReadonlyMap<string, Requirement>,
 ): void {
-  if (BY_MESSAGE.has(path)) return;
+  if (CHECKED_BY_HANDLER.has(path)) return;
   const { model, modelName, name } = (request ?? {}) as Readonly<Record<string, unknown>>;
   const named = [model, modelName, name].find((value) => typeof value === 'string' && value !== '');
   const requirement = ABOUT_ALL.has(path) ? 'operate' : (authorization.get(path) ?? 'operate');

@@ -6,6 +6,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The role that the route requires. A route without it is rejected when the server starts: default deny. */
     requires?: Requirement;
+    /** The handler itself checks which model the caller may access, because it reads the model's name from a manifest. */
+    checksModel?: boolean;
   }
   interface FastifyRequest {
     /** The authenticated caller; set before the handler runs. */

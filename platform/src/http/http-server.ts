@@ -138,9 +138,11 @@ export async function openHttpServer(
     request.caller = await callerOf(request, adapters.authenticator, options.pages?.sessions);
   });
   app.addHook('preHandler', async (request) => {
-    const { requires = 'operate' } = request.routeOptions.config;
-    if (request.caller.models !== undefined)
-      permitNamed(request.caller, requires, await namedModel(request, options.modelOf));
+    const { requires = 'operate', checksModel = false } = request.routeOptions.config;
+    if (request.caller.models === undefined || checksModel) return;
+    const named = await namedModels(request, options.modelOf);
+    if (named.length === 0) permitNamed(request.caller, requires, undefined);
+    for (const model of named) permitNamed(request.caller, requires, model);
   });
   const durations = httpDurations(adapters.metrics.tallies);
   app.addHook('onResponse', async (request, reply) => {
@@ -203,21 +205,24 @@ function addOwnRoutes(app: HttpApp, { metrics, isReady }: HttpServerAdapters): v
   app.get('/openapi.json', open, async () => app.swagger());
 }
 
-/** The model that a request is about, from its path, query or body. */
-async function namedModel(
+/**
+ * Every model that a request names, by an id in its path, in its path, its query or its body. Query and body count only
+ * where the route declares them: a name that the handler does not read must not open it.
+ */
+async function namedModels(
   request: FastifyRequest,
   modelOf: HttpServerOptions['modelOf'] = {},
-): Promise<string | undefined> {
+): Promise<readonly string[]> {
   const params = (request.params ?? {}) as Readonly<Record<string, unknown>>;
+  const { querystring, body } = request.routeOptions.schema ?? {};
+  const named: unknown[] = [];
   for (const [parameter, find] of Object.entries(modelOf)) {
     const id = params[parameter];
-    if (typeof id === 'string') return (await find(id)) ?? undefined;
+    if (typeof id === 'string') named.push(await find(id));
   }
-  for (const part of [params, request.query, request.body]) {
-    const model = (part as Readonly<Record<string, unknown>> | null | undefined)?.model;
-    if (typeof model === 'string' && model !== '') return model;
-  }
-  return undefined;
+  for (const part of [params, querystring && request.query, body && request.body])
+    named.push((part as Readonly<Record<string, unknown>> | null | undefined)?.model);
+  return named.filter((model): model is string => typeof model === 'string' && model !== '');
 }
 
 /** Rejects UNAUTHENTICATED or PERMISSION_DENIED. */

@@ -5,6 +5,7 @@ import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { BATCH_STATES, type BatchRun, batchOptionsSchema, isEnded } from './batch-run.ts';
 import { batchProgress, listBatchRuns, readBatchRun, stopBatch } from './batch-store.ts';
+import { permitBatch } from './permit-batch.ts';
 import { type BatchDependencies, requestBatch } from './request-batch.ts';
 import { runScheduleNow } from './run-schedules.ts';
 import { listSchedules, putSchedule, removeSchedule, scheduleSchema } from './schedule-store.ts';
@@ -56,6 +57,7 @@ export function batchRoutes(dependencies: BatchDependencies & { readonly clock: 
         },
       },
       async ({ body, caller }) => {
+        permitBatch(caller, body);
         const request = { ...body, schedule: null, caller: caller.subject };
         return report((await requestBatch(dependencies, request, clock.now())).run);
       },
@@ -132,7 +134,10 @@ export function batchRoutes(dependencies: BatchDependencies & { readonly clock: 
           body: scheduleSchema,
         },
       },
-      async ({ params, body }) => putSchedule(pool, params.name, body, clock.now()),
+      async ({ params, body, caller }) => {
+        permitBatch(caller, body);
+        return putSchedule(pool, params.name, body, clock.now());
+      },
     );
     app.post(
       '/v1/batch/schedules/:name/run',

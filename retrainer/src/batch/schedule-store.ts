@@ -69,6 +69,12 @@ export async function listSchedules(database: Queryable): Promise<Schedule[]> {
   return rows.map(scheduleOf);
 }
 
+/** The model that a schedule predicts with; null: there is no such schedule. */
+export async function scheduledModel(database: Queryable, name: string): Promise<{ model: string } | null> {
+  const { rows } = await database.query<ScheduleRow>('SELECT * FROM batch_schedule WHERE name = $1', [name]);
+  return rows[0] ? { model: scheduleOf(rows[0]).spec.model } : null;
+}
+
 export async function dueSchedules(database: Queryable, nowMs: number): Promise<Schedule[]> {
   const { rows } = await database.query<ScheduleRow>(
     `SELECT * FROM batch_schedule WHERE enabled AND next_at <= to_timestamp($1 / 1000.0) ORDER BY next_at`,

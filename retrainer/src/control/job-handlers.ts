@@ -1,7 +1,9 @@
+import { type Caller, permitModel } from '@hotloop/platform/auth/authorization.ts';
 import { attributesToMessage } from '@hotloop/platform/grpc/attributes.ts';
 import { serverStream, unary } from '@hotloop/platform/grpc/handlers.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { GetLoopReply } from '@hotloop/proto/gen/hotloop/v1/GetLoopReply.ts';
 import type { GetLoopRequest__Output } from '@hotloop/proto/gen/hotloop/v1/GetLoopRequest.ts';
 import type { GetRunRequest__Output } from '@hotloop/proto/gen/hotloop/v1/GetRunRequest.ts';
@@ -19,6 +21,7 @@ import { requestRun } from '../runs/request-run.ts';
 import type { TrainingRun } from '../runs/run.ts';
 import { listRuns } from '../runs/run-store.ts';
 import { getRun, watchRun } from '../runs/watch-run.ts';
+import { predictedModel } from '../trace/predicted-model.ts';
 import { tracePrediction } from '../trace/trace-prediction.ts';
 
 export interface JobDependencies {
@@ -42,21 +45,29 @@ export function jobHandlers({ pool, registry, rules, loop, wake }: JobDependenci
       wake();
       return { runId: run.runId, created };
     }),
-    GetRun: unary(async ({ runId }: GetRunRequest__Output) => runMessage(await getRun(pool, runId))),
+    GetRun: unary(async ({ runId }: GetRunRequest__Output, { caller }) => {
+      const run = await getRun(pool, runId);
+      permitModel(caller, run.model);
+      return runMessage(run);
+    }),
     ListRuns: unary(async ({ model, limit }: ListRunsRequest__Output): Promise<ListRunsReply> => {
       const runs = await listRuns(pool, model, Math.min(limit || DEFAULT_RUNS, MAX_RUNS));
       return { runs: runs.map(runMessage) };
     }),
     WatchRun: serverStream(async function* ({ runId }: GetRunRequest__Output, context) {
       const signal = AbortSignal.any([context.signal, context.draining]);
-      for await (const run of watchRun(pool, runId, POLL_MS, signal)) yield runMessage(run);
+      for await (const run of watchRun(pool, runId, POLL_MS, signal)) {
+        permitModel(context.caller, run.model);
+        yield runMessage(run);
+      }
     }),
     GetLoop: unary(async ({ model }: GetLoopRequest__Output): Promise<GetLoopReply> => {
       const { latestRun, ...state } = await loop.read(model);
       return { ...state, latestRun: latestRun === null ? null : runMessage(latestRun) };
     }),
-    Trace: unary(async ({ predictionId }: TraceRequest__Output): Promise<TraceReply> => {
+    Trace: unary(async ({ predictionId }: TraceRequest__Output, { caller }): Promise<TraceReply> => {
       const steps = await tracePrediction(predictionId, pool, rules);
+      if (caller.models) await permitTrace(caller, pool, predictionId);
       return {
         predictionId: predictionId.toLowerCase(),
         steps: steps.map((step) => ({
@@ -67,6 +78,13 @@ export function jobHandlers({ pool, registry, rules, loop, wake }: JobDependenci
       };
     }),
   };
+}
+
+/** For a key that is limited to some models. Throws PERMISSION_DENIED; NOT_FOUND when the log does not say whose the id is. */
+async function permitTrace(caller: Caller, pool: Pool, predictionId: string): Promise<void> {
+  const predicted = await predictedModel(pool, predictionId);
+  if (!predicted) throw new HotloopError('NOT_FOUND', `prediction ${predictionId} is not in the log`);
+  permitModel(caller, predicted.model);
 }
 
 function runMessage(run: TrainingRun): Run {

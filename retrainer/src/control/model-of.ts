@@ -2,6 +2,7 @@ import type { ModelOf } from '@hotloop/platform/http/http-server.ts';
 import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { readBatchRun } from '../batch/batch-store.ts';
+import { scheduledModel } from '../batch/schedule-store.ts';
 import { findDataset } from '../datasets/dataset-store.ts';
 import { findIncident } from '../monitoring/incidents/incident-store.ts';
 import { findUpload } from '../outcomes/corrections/correction-store.ts';
@@ -15,9 +16,11 @@ type Find = (database: Queryable, id: string) => Promise<{ readonly model: strin
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const DIGEST = /^[0-9a-f]{6,64}$/;
+const SCHEDULE = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
 /** The things that a parameter of a path may name, in the order in which they are looked for, and the form of their ids. */
 const NAMED: Readonly<Record<string, readonly [form: RegExp, find: Find][]>> = {
+  name: [[SCHEDULE, scheduledModel]],
   rollout: [[UUID, findRollout]],
   uploadId: [[UUID, findUpload]],
   search: [[UUID, findSearch]],

@@ -3,12 +3,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import { ApiKeyStore } from '@hotloop/platform/auth/api-key-store.ts';
 import { createAuthenticator } from '@hotloop/platform/auth/authorization.ts';
-import { openKeyring } from '@hotloop/platform/auth/keyring.ts';
-import { ProjectStore } from '@hotloop/platform/auth/project-store.ts';
 import { withDeadline } from '@hotloop/platform/grpc/client.ts';
-import { silentLog } from '@hotloop/platform/log.ts';
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { all, type RetrainerClients, reply, retrainerClients, upload } from '../testing/clients.ts';
@@ -306,55 +302,5 @@ describe('keys and roles', () => {
       reply((done) => one.registry.ListModels({}, one.metadata(), soon(), done));
     await expect(list(feedback)).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
     await expect(list(stranger)).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
-  });
-
-  it('limits a key of a project to its models and topics, over gRPC and HTTP', async () => {
-    await using stores = await openStores();
-    await using metrics = openMetrics('retrainer');
-    await new ProjectStore(stores.pool).put({ name: 'shop', maxModels: 1 });
-    const keys = new ApiKeyStore(stores.pool);
-    const { key } = await keys.create({ subject: 'team', roles: ['operate', 'feedback'], project: 'shop' });
-    await using ring = await openKeyring(keys, silentLog(), { apiKeys: 'whole-key-0123456789:ops:operate' });
-    await using started = await startTestRetrainer(
-      stores,
-      { trainers: 0, http: { listen: '127.0.0.1:0', metrics } },
-      { authenticator: ring },
-    );
-    using whole = retrainerClients(started.retrainer.address, 'whole-key-0123456789');
-    using team = retrainerClients(started.retrainer.address, key);
-    await upload(whole.registry, linearModel(), { name: 'bank-a' }, whole.metadata());
-    await upload(team.registry, linearModel(), { name: 'shop-a' }, team.metadata());
-    const pushed = (header: Parameters<typeof upload>[2]) =>
-      upload(team.registry, linearModel(), header, team.metadata());
-    await expect(pushed({ name: 'bank-a' })).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
-    await expect(pushed({ name: 'shop-b' })).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED });
-    const foreign = manifestText('shop-a', 'outcome: {from: kafka:bank.buys, join: [user]}\n');
-    await expect(pushed({ manifestYaml: foreign })).rejects.toMatchObject({
-      code: status.PERMISSION_DENIED,
-      details: expect.stringContaining('bank.buys'),
-    });
-    const model = (name: string) =>
-      reply((done) => team.registry.GetModel({ model: name }, team.metadata(), soon(), done));
-    await expect(model('shop-a')).resolves.toMatchObject({ model: { name: 'shop-a' } });
-    await expect(model('bank-a')).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
-    await expect(
-      reply((done) => team.registry.ListModels({}, team.metadata(), soon(), done)),
-    ).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
-    const rollout = '00000000-0000-4000-8000-00000000000a';
-    await stores.pool.query(
-      `INSERT INTO rollout (rollout_id, model, version, action, mode, plan, state, salt, generation, actor, ended_at)
-       VALUES ($1, 'bank-a', 1, 'promote', 'at_once', '{}', 'settled', '', 1, 'ops', now())`,
-      [rollout],
-    );
-    const http = async (path: string) =>
-      (
-        await fetch(`http://${started.retrainer.httpAddress}${path}`, {
-          headers: { authorization: `Bearer ${key}` },
-        })
-      ).status;
-    expect(await http('/v1/models/shop-a/loop')).toBe(200);
-    expect(await http('/v1/models/bank-a/loop')).toBe(403);
-    expect(await http(`/v1/rollouts/${rollout}`)).toBe(403);
-    expect(await http('/v1/status')).toBe(403);
   });
 });

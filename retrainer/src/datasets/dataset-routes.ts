@@ -11,6 +11,7 @@ import { type FirstVersionDependencies, trainFirstVersion } from '../improve/tra
 import { importOutcomes } from '../outcomes/import-outcomes.ts';
 import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
 import { findVersionManifest } from '../registry/find-manifest.ts';
+import { permitPush } from '../registry/permit-push.ts';
 import { type DatasetRow, datasetKey, findDataset, listDatasets } from './dataset-store.ts';
 import { importDataset } from './import-dataset.ts';
 import { EVENTS_COUNT_FROM } from './past-events.ts';
@@ -160,7 +161,7 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
     app.post(
       '/v1/models/first-version',
       {
-        config: { requires: 'operate' },
+        config: { requires: 'operate', checksModel: true },
         bodyLimit: MOST_UPLOAD_BYTES + 1,
         schema: {
           summary: 'Train a first version from a file with labels, and register it',
@@ -172,7 +173,7 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
       },
       async ({ query, body, caller }) => {
         const manifestYaml = Buffer.from(query.manifest, 'base64url').toString('utf8');
-        parseManifest(manifestYaml);
+        await permitPush(caller, parseManifest(manifestYaml), dependencies.pool);
         await using file = await receiveTable(body as Readable);
         const columns = { label: query.label, at: query.at ?? null };
         const actor = caller.subject || 'anonymous';

@@ -1,24 +1,20 @@
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { type Caller, permitModel } from '@hotloop/platform/auth/authorization.ts';
-import { isTopicOf } from '@hotloop/platform/auth/project-store.ts';
+import { permitTopic, permitVariable } from '@hotloop/platform/auth/project-store.ts';
 import { fromPostgresError, type Queryable } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 
 /**
- * Enforces for a push the key's models and the limits of its project: the topics that the manifest names, and the number of models.
- * Throws PERMISSION_DENIED, or RESOURCE_EXHAUSTED for one model too many.
+ * Enforces for a push the key's models and the limits of its project: the models, topics and databases that the
+ * manifest names, and the number of models. Throws PERMISSION_DENIED, or RESOURCE_EXHAUSTED for one model too many.
  */
 export async function permitPush(caller: Caller, manifest: Manifest, database: Queryable): Promise<void> {
-  permitModel(caller, manifest.name);
+  for (const model of modelsIn(manifest)) permitModel(caller, model);
   const { project } = caller;
   if (project === undefined) return;
-  const foreign = topicsOf(manifest).find((topic) => !isTopicOf(project.name, topic));
-  if (foreign !== undefined)
-    throw new HotloopError(
-      'PERMISSION_DENIED',
-      `topic ${foreign} is none of project ${project.name}; its topics begin with ${project.name}. or ${project.name}-`,
-      { reason: 'topic_not_in_project' },
-    );
+  for (const topic of topicsOf(manifest)) permitTopic(project.name, topic);
+  const from = manifest.outcome?.from;
+  if (typeof from === 'object') permitVariable(project.name, from.sql.url_env);
   if (project.maxModels === undefined) return;
   const { models, exists } = await countModels(database, project.name, manifest.name);
   if (!exists && models >= project.maxModels)
@@ -27,6 +23,13 @@ export async function permitPush(caller: Caller, manifest: Manifest, database: Q
       `project ${project.name} has ${models} models, and may have ${project.maxModels}`,
       { reason: 'project_models' },
     );
+}
+
+/** The model itself, and the models whose answers it uses. */
+function modelsIn({ name, pipeline = [], rollout }: Manifest): string[] {
+  return [name, ...pipeline.map(({ model }) => model), rollout?.fallback].filter(
+    (model) => model !== undefined,
+  );
 }
 
 /** Topics that a manifest reads or writes. `{label}` stands for a label. */

@@ -27,14 +27,16 @@ export interface PushPlan {
 /**
  * Compares a model's folder with the registry, without changes. `onnxSha256` is empty for a folder without model.onnx, which keeps
  * the weights. A live version that was retrained from the folder's version counts as up to date. Throws
- * INVALID_ARGUMENT for a model.yaml that would be refused.
+ * INVALID_ARGUMENT for a model.yaml that would be refused, and what `permit` throws.
  */
 export async function planPush(
   given: { readonly manifestYaml: string; readonly onnxSha256: string },
   { pool, bundles }: { readonly pool: Pool; readonly bundles: BundleStore },
+  permit?: (manifest: Manifest) => Promise<void>,
 ): Promise<PushPlan> {
   const manifestYaml = completeManifest(given.manifestYaml, await currentSharedFeatures(pool));
   const manifest = parseManifest(manifestYaml);
+  await permit?.(manifest);
   if (manifest.task !== 'tensor') labelRule(manifest);
   const { name: model } = manifest;
   const versions = await listVersions(pool, model);

@@ -1,7 +1,9 @@
+import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
 import { z } from 'zod';
+import { permitPush } from './permit-push.ts';
 import { PLANNED_CHANGES, planPush } from './plan-push.ts';
 
 /** Route that returns what a push would change. */
@@ -10,7 +12,7 @@ export function planRoutes(stores: { readonly pool: Pool; readonly bundles: Bund
     app.post(
       '/v1/plan',
       {
-        config: { requires: 'operate' },
+        config: { requires: 'operate', checksModel: true },
         schema: {
           summary: 'What a push of this model.yaml and file, and its rollout, would change; changes nothing',
           body: z.strictObject({
@@ -33,9 +35,10 @@ export function planRoutes(stores: { readonly pool: Pool; readonly bundles: Bund
           },
         },
       },
-      async ({ body }) => {
+      async ({ body, caller }) => {
         const given = { manifestYaml: body.manifest_yaml, onnxSha256: body.onnx_sha256 };
-        const { liveVersion, ...plan } = await planPush(given, stores);
+        const permit = (manifest: Manifest) => permitPush(caller, manifest, stores.pool);
+        const { liveVersion, ...plan } = await planPush(given, stores, permit);
         return { ...plan, live_version: liveVersion };
       },
     );

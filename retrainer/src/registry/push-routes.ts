@@ -16,7 +16,7 @@ export function pushRoutes(dependencies: PushDependencies): RouteModule {
     app.post(
       '/v1/models/push',
       {
-        config: { requires: 'operate' },
+        config: { requires: 'operate', checksModel: true },
         bodyLimit: MOST_ONNX_BYTES + 1,
         schema: {
           summary: 'Register the next version of a model (application/octet-stream: model.onnx, or nothing)',
