@@ -43,6 +43,18 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
     'deploy/src/tour/steps/doors.ts',
     'bench/src',
   ],
+  '@grpc/grpc-js': [
+    'platform/src/grpc',
+    'platform/src/framed',
+    'platform/src/tls',
+    'client-sdk/src',
+    'proto/src/gen',
+    'bench/src',
+  ],
+  '@grpc/proto-loader': ['proto/src', 'platform/src/grpc', 'compute/src/oip'],
+  '@grpc/reflection': ['platform/src/grpc'],
+  'grpc-health-check': ['platform/src/grpc'],
+  protobufjs: ['proto/src', 'model/src/onnx'],
   kafkajs: ['platform/src/kafka'],
   ioredis: ['platform/src/redis'],
   '@marcbachmann/cel-js': ['model/src/expression.ts'],
@@ -52,6 +64,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'pg-copy-streams': ['platform/src/journal', 'platform/src/postgres'],
   pino: ['platform/src/log.ts'],
   yaml: ['model/src/manifest', 'cli/src', 'retrainer/src/runs/mlflow', 'deploy/src/helm'],
+  zod: ['model/src', 'platform/src', 'preprocessor/src', 'retrainer/src', 'deploy/src/archive'],
   fastify: ['platform/src/http'],
   '@fastify': ['platform/src/http'],
   'fastify-type-provider-zod': ['platform/src/http'],
@@ -70,6 +83,10 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'playwright-core': ['deploy/src/browser', 'bench/src'],
   'axe-core': ['bench/src'],
   uplot: ['console/src'],
+  '@clack/prompts': ['cli/src'],
+  commander: ['cli/src', 'deploy/src', 'bench/src'],
+  '@opentelemetry/api': ['platform/src/telemetry'],
+  '@opentelemetry/sdk-node': ['platform/src/telemetry'],
   '@opentelemetry/sdk-trace': ['platform/src/telemetry'],
   '@opentelemetry/sdk-metrics': ['platform/src/telemetry'],
   '@opentelemetry/exporter-prometheus': ['platform/src/telemetry'],
@@ -196,6 +213,11 @@ function textViolations(file: SourceFile): string[] {
   if (/^export default /m.test(file.text) && file.path !== 'vitest.config.ts')
     found.push(`${file.path}: default export`);
   return found;
+}
+
+/** Whether the rules say where an outside library may be imported. */
+export function hasHome(library: string): boolean {
+  return Object.keys(HOMES).some((name) => library === name || library.startsWith(`${name}/`));
 }
 
 /** Every place where the project breaks its own layout, one line each. */

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { layoutViolations, type SourceFile } from './layout-rules.ts';
+import { hasHome, layoutViolations, type SourceFile } from './layout-rules.ts';
 import { TABLE_WRITERS } from './table-access.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -24,7 +24,19 @@ describe('layout', () => {
     expect(layoutViolations(trackedSources())).toEqual([]);
   });
 
-  it('numbers every migration once, without a gap', () => {
+  it('names the home of every library that a package depends on', () => {
+    const listed = execFileSync('git', ['ls-files', '*package.json'], { cwd: root, encoding: 'utf8' });
+    const dependencies = listed
+      .trim()
+      .split('\n')
+      .flatMap((path) => Object.keys(JSON.parse(readFileSync(join(root, path), 'utf8')).dependencies ?? {}));
+    expect(dependencies).toContain('zod');
+    expect(hasHome('left-pad')).toBe(false);
+    const homeless = dependencies.filter((name) => !name.startsWith('@hotloop/') && !hasHome(name));
+    expect([...new Set(homeless)]).toEqual([]);
+  });
+
+  it('numbers every migration once, without gaps', () => {
     const names = readdirSync(join(root, 'platform/src/postgres/migrations')).sort();
     expect(names.map((name) => Number(name.slice(0, 4)))).toEqual(names.map((_, index) => index + 1));
   });
@@ -41,7 +53,7 @@ describe('layout', () => {
     expect(unnamed).toEqual([]);
   });
 
-  it('has one README, license and change log where a newcomer looks', () => {
+  it('has one README, license and change log at the root', () => {
     for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'])
       expect(existsSync(join(root, name)), name).toBe(true);
   });
@@ -90,6 +102,18 @@ describe('the layout checker', () => {
         path: 'retrainer/src/improve/a.ts',
         text: 'query(`SELECT 1 FROM prediction JOIN model_version USING (model)`)',
       },
+    ],
+    [
+      'a framed client that imports other infrastructure',
+      { path: 'platform/src/framed/a.ts', text: "import { x } from '../postgres/pool.ts';" },
+    ],
+    [
+      'a journal that imports a service',
+      { path: 'platform/src/journal/a.ts', text: "import { x } from '@hotloop/compute/b.ts';" },
+    ],
+    [
+      'a client library that imports infrastructure',
+      { path: 'client-sdk/src/a.ts', text: "import { x } from '@hotloop/platform/log.ts';" },
     ],
     ['a default export', { path: 'compute/src/a.ts', text: 'export default 1;' }],
   ];
