@@ -88,8 +88,9 @@ function addRun(batch: Command, context: CommandContext): void {
         key: options.key ?? '',
       });
       const report = options.wait ? await follow(started, control, context) : started;
-      present(context, options, report, () => describe(report));
-      if (report.state === 'failed' || report.state === 'cancelled')
+      const hasFailed = report.state === 'failed' || report.state === 'cancelled';
+      if (options.json || !hasFailed) present(context, options, report, () => describe(report));
+      if (hasFailed)
         throw new HotloopClientError('FAILED_PRECONDITION', `the batch ${report.state}: ${report.message}`);
     });
 }
@@ -138,7 +139,7 @@ async function follow(
 function describe(report: BatchReport): string {
   const what = `${report.model} version ${report.version}`;
   if (report.state !== 'done')
-    return `batch ${report.run_id} of ${what} is ${report.state} ${report.message}`;
+    return `batch ${report.run_id} of ${what} is ${report.state}${report.message === '' ? '' : `: ${report.message}`}`;
   const rate = report.rows_per_second === null ? '' : ` (${report.rows_per_second} rows/s)`;
   return `${what}: ${report.message} in ${report.sink}${rate}`;
 }

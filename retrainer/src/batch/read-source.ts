@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlConnection } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { KafkaAddress } from '@hotloop/platform/kafka/connection.ts';
 import { openObjectStore } from '@hotloop/platform/object-store/open-object-store.ts';
@@ -11,6 +10,7 @@ import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { Fingerprint } from './batch-run.ts';
 import { copyTopic } from './kafka-rows.ts';
 import { type Format, formatOf, type Location, parseLocation } from './location.ts';
+import { stageText } from './text-source.ts';
 
 /** Addresses of databases, by the name of the variable that holds them. */
 export type DatabaseAddresses = (variable: string) => string | undefined;
@@ -49,14 +49,13 @@ export async function readSource(
   const datasetSha256 = await digestOf(local.files);
   if (local.format === 'parquet') return { files: local.files, fingerprints, datasetSha256 };
   const staged = join(folder, 'source.parquet');
-  const list = `[${local.files.map(sqlText).join(', ')}]`;
-  const select =
-    local.format === 'csv'
-      ? `read_csv(${list}, header = true, union_by_name = true${await csvTypes(connection, list, { ...types, ...local.types })})`
-      : `read_json(${list}, format = 'newline_delimited', union_by_name = true${await jsonTypes(connection, list, types)})`;
-  await connection.run(
-    `COPY (SELECT * FROM ${select}) TO ${sqlText(staged)} (FORMAT parquet, ROW_GROUP_SIZE 100000)`,
-  );
+  const { format, types: certain = {} } = local;
+  try {
+    await stageText(connection, { files: local.files, format, types, certain }, staged);
+  } finally {
+    // A file that changed while it was copied may fail in any way, or not at all.
+    await checkUnchanged(fingerprints);
+  }
   // A copy of ours does not change; what was copied is in the digest.
   return { files: [staged], fingerprints: [], datasetSha256 };
 }
@@ -147,39 +146,6 @@ function ofOneFormat(where: string, files: readonly string[]): LocalFiles {
       { reason: 'bad_location' },
     );
   return { files, format };
-}
-
-/** Only columns that the file has may be named. */
-async function csvTypes(
-  connection: SqlConnection,
-  list: string,
-  types: Readonly<Record<string, string>>,
-): Promise<string> {
-  const described = await connection.rows(
-    `DESCRIBE SELECT * FROM read_csv(${list}, header = true, union_by_name = true)`,
-  );
-  const names = new Set(described.map((row) => String(row.column_name)));
-  const given = Object.entries(types).filter(([name]) => names.has(name));
-  if (given.length === 0) return '';
-  return `, types = {${given.map(([name, type]) => `${sqlName(name)}: '${type}'`).join(', ')}}`;
-}
-
-/** All columns, with the types that are known: a text that looks like a date stays a text. Lists and objects are as they are found. */
-async function jsonTypes(
-  connection: SqlConnection,
-  list: string,
-  types: Readonly<Record<string, string>>,
-): Promise<string> {
-  const described = await connection.rows(
-    `DESCRIBE SELECT * FROM read_json(${list}, format = 'newline_delimited', union_by_name = true)`,
-  );
-  const columns = described.map((row) => {
-    const [name, found] = [String(row.column_name), String(row.column_type)];
-    const known =
-      types[name] === 'VARCHAR' && /^(DATE|TIME|TIMESTAMP.*|UUID)$/.test(found) ? 'VARCHAR' : found;
-    return `${sqlText(name)}: ${sqlText(known)}`;
-  });
-  return columns.length === 0 ? '' : `, columns = {${columns.join(', ')}}`;
 }
 
 async function fingerprintOf(path: string): Promise<Fingerprint> {

@@ -7,6 +7,7 @@ import type { SqlConnection } from '@hotloop/platform/duckdb/sql-database.ts';
 import { toHotloopError } from '@hotloop/proto/errors.ts';
 import type { VersionScorer } from '../scoring/version-scorer.ts';
 import { columnOfInput } from './source-columns.ts';
+import { UNREADABLE } from './text-source.ts';
 
 /** Rows of a part that are told one by one; all are counted. */
 const MOST_TOLD = 1_000;
@@ -15,7 +16,7 @@ const fileOf = (work: string, part: number) => join(work, `refused-${part}.jsonl
 
 /**
  * Writes which rows of a part were refused and why, in the words of the front door: `{"row": 99, "reason": "..."}`, the first
- * thousand. `refused` is a query's text of the rows with the model's columns.
+ * thousand. `refused` is a query's text of the rows with the model's columns and {@link UNREADABLE}.
  */
 export async function writeRefused(
   connection: SqlConnection,
@@ -27,10 +28,12 @@ export async function writeRefused(
   const inputs = scorer.inputs.map((input) => ({ input, column: columnOfInput(input) }));
   const columns = inputs.filter(({ column }) => given.has(column)).map(({ column }) => sqlName(column));
   const rows = await connection.rows(
-    `SELECT ${['"row"', ...columns].join(', ')} FROM (${refused}) ORDER BY "row" LIMIT ${MOST_TOLD}`,
+    `SELECT ${['"row"', sqlName(UNREADABLE), ...columns].join(', ')} FROM (${refused}) ORDER BY "row" LIMIT ${MOST_TOLD}`,
   );
   const plan = compileFeaturePlan(scorer.manifest);
   const told = rows.map((row) => {
+    const unreadable = row[UNREADABLE];
+    if (typeof unreadable === 'string') return { row: Number(row.row), reason: unreadable };
     const request = Object.create(null) as Record<string, AttributeValue>;
     for (const { input, column } of inputs) {
       const value = row[column];
@@ -55,7 +58,8 @@ export async function writeRefusals(
   refusals: readonly { readonly row: number; readonly reason: string }[],
   where: { readonly work: string; readonly part: number; readonly token: number },
 ): Promise<void> {
-  const lines = refusals.slice(0, MOST_TOLD).map((refusal) => `${JSON.stringify(refusal)}\n`);
+  const inOrder = refusals.toSorted((a, b) => a.row - b.row);
+  const lines = inOrder.slice(0, MOST_TOLD).map((refusal) => `${JSON.stringify(refusal)}\n`);
   const path = fileOf(where.work, where.part);
   const temporary = `${path}.${where.token}.tmp`;
   await writeFile(temporary, lines.join(''));

@@ -16,6 +16,7 @@ import { CANDIDATES, checkRowColumns, rowColumnsOf } from './rows/row-request.ts
 import { scoreColumns } from './score-columns.ts';
 import { checkSink, makePartsFolder, partName, publish, sinkFormat } from './sink.ts';
 import { checkColumns, columnOfInput, readAs } from './source-columns.ts';
+import { sourceProblem } from './source-problem.ts';
 import { columnsOf, parquet } from './source-rows.ts';
 
 export type { PartDependencies } from './part-context.ts';
@@ -67,7 +68,9 @@ async function plan(context: PartContext): Promise<void> {
   const scorer = await scorerOf(record.manifest, () => dependencies.scorers.of(record));
   const types = typesOf(record.manifest, scorer?.inputs ?? []);
   const source = await readSource(run.source, work, types, connection, dependencies, signal);
-  const columns = await columnsOf(connection, source.files);
+  const columns = await columnsOf(connection, source.files).catch((error: unknown) => {
+    throw sourceProblem(error);
+  });
   const mode = modeOf(run, record.manifest, scorer, columns);
   if (mode === 'fused' && scorer) checkColumns(run.model, scorer.inputs, columns);
   else checkRowColumns(run.model, rowColumnsOf(record.manifest), columns);

@@ -6,6 +6,7 @@ import { checkUnchanged } from './read-source.ts';
 import { writeRefused } from './refused-rows.ts';
 import { columnOfInput, inputExpression } from './source-columns.ts';
 import { columnsOf, slice } from './source-rows.ts';
+import { UNREADABLE } from './text-source.ts';
 import { writePart } from './write-part.ts';
 
 /** A name that no column of a source should have. */
@@ -21,7 +22,7 @@ export async function scoreColumns(context: PartContext): Promise<void> {
   const columns = await columnsOf(connection, files);
   const types = new Map(columns.map(({ name, type }) => [name, type]));
   await registerAnswer(database, scorer);
-  const accepted = acceptedOf(scorer);
+  const accepted = `(${acceptedOf(scorer)} AND ${sqlName(UNREADABLE)} IS NULL)`;
   const inputs = new Set(scorer.inputs.map(columnOfInput));
   const kept = run.options.keep ?? columns.map(({ name }) => name).filter((name) => !inputs.has(name));
   const given = scorer.inputs.map((input) => inputExpression(input, (name) => types.get(name))).join(', ');

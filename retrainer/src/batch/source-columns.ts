@@ -6,6 +6,8 @@ import { parameterExpression } from '../scoring/version-scorer.ts';
 const NUMERIC = /^(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|U\w*INT\w*|FLOAT|DOUBLE|DECIMAL.*)$/;
 /** Moments reach a model as the text that the front door would get. */
 const MOMENT = /^(DATE|TIMESTAMP( WITH TIME ZONE|_NS|_MS|_S)?)$/;
+/** Columns that an error names. */
+const MOST_NAMED = 30;
 const PREFIX = /^(request|item|entity)\./;
 
 /** The column of a source that an input reads: `request.price` is in `price`; anything else has its own name. */
@@ -33,14 +35,22 @@ export function checkColumns(
     } else if (!fits(input, column.type))
       problems.push(`${name} is ${column.type} where the model takes ${wordOf(input)}`);
   }
-  if (problems.length > 0)
-    throw new HotloopError(
-      'INVALID_ARGUMENT',
-      `the source does not fit model ${model}: ${problems.join('; ')}`,
-      {
-        reason: 'schema_mismatch',
-      },
-    );
+  if (problems.length > 0) throw schemaMismatch(model, problems, columns);
+}
+
+/** Lists what is wrong and the columns that there are, since a name is often only written differently. */
+export function schemaMismatch(
+  model: string,
+  problems: readonly string[],
+  columns: readonly SqlColumn[],
+): HotloopError {
+  const names = columns.slice(0, MOST_NAMED).map(({ name }) => name);
+  const more = columns.length > MOST_NAMED ? `, and ${columns.length - MOST_NAMED} more` : '';
+  return new HotloopError(
+    'INVALID_ARGUMENT',
+    `the source does not fit model ${model}: ${problems.join('; ')}. Its columns are ${names.join(', ')}${more}`,
+    { reason: 'schema_mismatch' },
+  );
 }
 
 function fits(input: FusedInput, type: string): boolean {

@@ -1,8 +1,14 @@
-import { sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
+import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlColumn, SqlConnection } from '@hotloop/platform/duckdb/sql-database.ts';
+import { UNREADABLE } from './text-source.ts';
 
-/** The columns of Parquet files that are read as one table. */
+/** The columns of Parquet files that are read as one table, without the one that says what cannot be read. */
 export async function columnsOf(connection: SqlConnection, files: readonly string[]): Promise<SqlColumn[]> {
+  const columns = await allColumnsOf(connection, files);
+  return columns.filter(({ name }) => name !== UNREADABLE);
+}
+
+async function allColumnsOf(connection: SqlConnection, files: readonly string[]): Promise<SqlColumn[]> {
   const described = await connection.rows(`DESCRIBE SELECT * FROM ${parquet(files)}`);
   return described.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
 }
@@ -13,7 +19,7 @@ export function parquet(files: readonly string[], more = ''): string {
 }
 
 /**
- * The rows first <= row < end over all files, in order, with their number as the column "row". Row groups outside are not read, and
+ * The rows first <= row < end over all files, in order, with their number as the column "row", and with {@link UNREADABLE}. Row groups outside are not read, and
  * rows stream: nothing is sorted or gathered.
  */
 export async function slice(
@@ -23,18 +29,20 @@ export async function slice(
   end: number,
 ): Promise<string> {
   const pieces: string[] = [];
+  const isStaged = (await allColumnsOf(connection, files)).some(({ name }) => name === UNREADABLE);
+  const reason = isStaged ? '' : `, NULL::VARCHAR AS ${sqlName(UNREADABLE)}`;
   let before = 0;
   for (const file of files) {
     const rows = await rowsOf(connection, file);
     const [low, high] = [Math.max(0, first - before), Math.min(rows, end - before)];
     if (low < high)
       pieces.push(
-        `SELECT * EXCLUDE (file_row_number), file_row_number + ${before} AS "row" FROM ${parquet([file], ', file_row_number = true')}
+        `SELECT * EXCLUDE (file_row_number), file_row_number + ${before} AS "row"${reason} FROM ${parquet([file], ', file_row_number = true')}
          WHERE file_row_number >= ${low} AND file_row_number < ${high}`,
       );
     before += rows;
   }
-  if (pieces.length === 0) return `(SELECT *, 0::BIGINT AS "row" FROM ${parquet(files)} LIMIT 0)`;
+  if (pieces.length === 0) return `(SELECT *, 0::BIGINT AS "row"${reason} FROM ${parquet(files)} LIMIT 0)`;
   return `(${pieces.join(' UNION ALL BY NAME ')})`;
 }
 

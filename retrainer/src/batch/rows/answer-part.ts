@@ -10,6 +10,7 @@ import { type PartContext, versionOf } from '../part-context.ts';
 import { checkUnchanged } from '../read-source.ts';
 import { writeRefusals } from '../refused-rows.ts';
 import { columnsOf, slice } from '../source-rows.ts';
+import { UNREADABLE } from '../text-source.ts';
 import { writePart } from '../write-part.ts';
 import { openAsOfAnswers } from './as-of-answers.ts';
 import { frontDoorAnswers } from './front-door-answers.ts';
@@ -107,10 +108,14 @@ async function answerRows(
     const atOnce = wanted.images ? Math.min(answers.rowsAtOnce, IMAGES_AT_ONCE) : answers.rowsAtOnce;
     for (let from = claim.firstRow; from < claim.endRow; from += atOnce) {
       signal.throwIfAborted();
-      const rows = await connection.rows(
-        `SELECT "row", ${asOf} AS "time of row"${columns.join('')} FROM source_rows
+      const found = await connection.rows(
+        `SELECT "row", ${asOf} AS "time of row", ${sqlName(UNREADABLE)}${columns.join('')} FROM source_rows
          WHERE "row" >= ${from} AND "row" < ${from + atOnce} ORDER BY "row"`,
       );
+      const rows = found.filter((row) => row[UNREADABLE] === null);
+      for (const row of found)
+        if (row[UNREADABLE] !== null)
+          refusals.push({ row: Number(row.row), reason: String(row[UNREADABLE]) });
       const requests = rows.map((row) => rowRequestOf(row, wanted));
       const times = rows.map((row) =>
         row['time of row'] === null ? Number.NaN : Number(row['time of row']),
@@ -142,7 +147,7 @@ function asOfExpression(asOf: string | undefined, names: readonly string[]): str
   if (asOf === undefined) return 'NULL';
   const fixed = parseRfc3339(asOf);
   if (fixed !== null) return String(fixed);
-  if (names.includes(asOf)) return `epoch_ms(CAST(${sqlName(asOf)} AS TIMESTAMPTZ))`;
+  if (names.includes(asOf)) return `epoch_ms(TRY_CAST(${sqlName(asOf)} AS TIMESTAMPTZ))`;
   throw new HotloopError(
     'INVALID_ARGUMENT',
     `as_of ${asOf} is neither a time such as 2026-05-01T00:00:00Z nor a column of the source`,

@@ -4,7 +4,7 @@ import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { stepFields } from '@hotloop/model/manifest/pipeline-schema.ts';
 import type { Attributes, AttributeValue } from '@hotloop/model/value.ts';
 import type { SqlColumn } from '@hotloop/platform/duckdb/sql-database.ts';
-import { HotloopError } from '@hotloop/proto/errors.ts';
+import { schemaMismatch } from '../source-columns.ts';
 
 /** One row of a source as a request of the front door. */
 export interface RowRequest {
@@ -75,12 +75,7 @@ export function checkRowColumns(model: string, wanted: RowColumns, columns: read
     if (!has(entity)) problems.push(`${entity} is missing: it says whose history or reference row is read`);
   if (wanted.candidates && !has(CANDIDATES))
     problems.push(`${CANDIDATES} is missing: a list of {id, ...} for each row, which the model ranks`);
-  if (problems.length > 0)
-    throw new HotloopError(
-      'INVALID_ARGUMENT',
-      `the source does not fit model ${model}: ${problems.join('; ')}`,
-      { reason: 'schema_mismatch' },
-    );
+  if (problems.length > 0) throw schemaMismatch(model, problems, columns);
 }
 
 /** Null is absent. What is no value of a request, such as a date, becomes its text; the bytes of an image their base64. */
