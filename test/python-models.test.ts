@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { CONVERT_SCRIPT } from '@hotloop/cli/convert-script.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { ParquetWriter } from '@hotloop/platform/parquet/parquet-file.ts';
+import { scoreModel } from '@hotloop/retrainer/training/score-model.ts';
 import { describe, expect, it } from 'vitest';
 
 const run = promisify(execFile);
@@ -87,8 +88,8 @@ describe('a model of another library', { timeout: 180_000 }, () => {
   });
 });
 
-/** Two numbers and, where asked for, a city; the label is whether the first is above 0. */
-async function writeRows(path: string, hasCity: boolean): Promise<void> {
+/** Two numbers and, where asked for, a city; the label is whether the first is above 0, or missing: then it is NaN. */
+async function writeRows(path: string, hasCity: boolean, missing = false): Promise<void> {
   await using writer = await ParquetWriter.create(path, [
     ...(['prediction_id', 'part', 'source'] as const).map((name) => ({ name, type: 'text' }) as const),
     ...(['row', 'version', 'group', 'fold'] as const).map((name) => ({ name, type: 'int32' }) as const),
@@ -97,13 +98,14 @@ async function writeRows(path: string, hasCity: boolean): Promise<void> {
   ]);
   const rows = Array.from({ length: ROWS }, (_, row) => row);
   const numbers = Float32Array.from(rows, (row) => ((row * 37) % 101) / 50 - 1);
+  const isMissing = (row: number) => missing && row % 3 === 0;
   await writer.writeGroup([
     ...[rows.map(String), rows.map((row) => (row < 100 ? 'training' : 'holdout')), rows.map(() => '')],
     ...[0, 1, 2, 3].map(() => new Int32Array(ROWS)),
     new Float32Array(ROWS),
-    numbers.map((value) => (value > 0 ? 1 : 0)),
+    numbers.map((value, row) => (value > 0 || isMissing(row) ? 1 : 0)),
     new Float32Array(ROWS).fill(1),
-    numbers,
+    numbers.map((value, row) => (isMissing(row) ? Number.NaN : value)),
     hasCity ? rows.map((row) => (row % 2 === 0 ? 'Ulm' : 'Köln')) : numbers.toReversed(),
   ]);
   await writer.finish();
@@ -130,5 +132,31 @@ describe('an external trainer in Python', { timeout: 180_000 }, () => {
     expect(left.inputs).toHaveLength(inputs);
     expect(left.outputs).toHaveLength(1);
     expect(JSON.parse(await readFile(join(folder.path, 'metrics.json'), 'utf8'))).toBeTypeOf('object');
+  });
+
+  it.each(EXAMPLES.slice(0, 2))('learns what a missing value says, as NaN: %s', async (script, needs) => {
+    const wanted = needs.split(' ');
+    const found = await installed;
+    if (wanted.some((name) => !found.includes(name))) {
+      console.warn(`not run: python3 has not all of ${needs}`);
+      return;
+    }
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'trainer-'));
+    await writeRows(join(folder.path, 'dataset.parquet'), false, true);
+    await writeFile(join(folder.path, 'settings.json'), JSON.stringify({ seed: 1, trees: 20 }));
+    await run('python3', [join(TRAINERS, script)], { cwd: folder.path });
+    const rows = {
+      ...{ rows: 3, columns: 2, features: Float32Array.of(Number.NaN, 0, -0.9, 0, 0.9, 0) },
+      ...{ labels: new Float32Array(3), weights: new Float32Array(3) },
+    };
+    const { values, columns } = await scoreModel(
+      await readFile(join(folder.path, 'model.onnx')),
+      rows,
+      undefined,
+    );
+    const [missing, below, above] = [0, 1, 2].map((row) => values[row * columns + columns - 1]!);
+    expect(missing).toBeGreaterThan(0.5);
+    expect(below).toBeLessThan(0.5);
+    expect(above).toBeGreaterThan(0.5);
   });
 });

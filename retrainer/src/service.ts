@@ -176,6 +176,9 @@ export async function startRetrainer(
       ...(adapters.databaseUrl === undefined ? {} : { databaseUrl: adapters.databaseUrl }),
       waitMs: settings.labelWaitMs,
     });
+    const external = settings.external
+      ? { external: externalTrainer(adapters.objects, settings.external) }
+      : {};
     const runs = closing.use(
       'training runs',
       await startRuns(
@@ -187,7 +190,7 @@ export async function startRetrainer(
           datasets,
           trainer,
           checkpoints: adapters.objects,
-          ...(settings.external ? { external: externalTrainer(adapters.objects, settings.external) } : {}),
+          ...external,
         },
         {
           collect: COLLECT_DEFAULTS,
@@ -305,7 +308,7 @@ export async function startRetrainer(
         changes,
         batches: batches.dependencies,
         datasets,
-        data: { pool, bundles, objects: adapters.objects, trainer, clock, outcomes },
+        data: { pool, bundles, objects: adapters.objects, trainer, ...external, clock, outcomes },
       });
     const pages = options.console && {
       folder: options.console.folder,

@@ -230,6 +230,40 @@ describe('collecting a dataset', () => {
     expect(refused.notes).toEqual([expect.stringMatching(/version 1 are not used: feature z is new/)]);
   });
 
+  it('gives missing values to a trainer program as NaN, and leaves them out of what is fine-tuned here', async () => {
+    await using stores = await openStores();
+    const now = Date.now();
+    const yaml = manifestText('m').replace('from: request.x', 'from: request.x, missing: .nan');
+    await push(stores, yaml, linearModel());
+    const rows = [
+      [1, 2],
+      [Number.NaN, 2],
+      // Only x may be missing.
+      [1, Number.NaN],
+      [Number.POSITIVE_INFINITY, 2],
+      [0, 3],
+    ];
+    const ids = await logPredictions(
+      stores.pool,
+      rows.map((features, index) => ({ model: 'm', features, at: now - 1000 + index })),
+    );
+    await happened(
+      stores,
+      ids.map((prediction, index) => ({ id: `o${index}`, prediction, value: 1, at: now })),
+    );
+    const cellsOf = ({ training, holdout }: Awaited<ReturnType<typeof collect>>) => [
+      ...allCells(training),
+      ...allCells(holdout),
+    ];
+    const external = await collect(stores, `${yaml}training: {trainer: {command: [train.sh]}}\n`, now);
+    expect(external).toMatchObject({ examples: 3, unusable: 2, notes: [] });
+    expect(cellsOf(external)).toEqual([1, 2, Number.NaN, 2, 0, 3]);
+    const here = await collect(stores, yaml, now);
+    expect(here).toMatchObject({ examples: 2, unusable: 2 });
+    expect(cellsOf(here)).toEqual([1, 2, 0, 3]);
+    expect(here.notes).toEqual([expect.stringMatching(/^1 rows are not used: a value is missing/)]);
+  });
+
   it('refuses a model whose log excludes one of its features, or whose images are too large', async () => {
     await using stores = await openStores();
     const redacted = manifestText('m', 'log: {redact: [y]}\n');

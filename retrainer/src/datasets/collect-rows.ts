@@ -29,6 +29,7 @@ import { type ColumnMap, mapColumns } from './map-columns.ts';
 import type { RowSpool } from './row-spool.ts';
 import { readShown, type Shown } from './shown-candidates.ts';
 import { isFrozenKey } from './split-rows.ts';
+import { missingNote, type RowUse, rowUse } from './usable-rows.ts';
 
 export interface CollectOptions {
   /** The newest predictions that are looked at. */
@@ -93,7 +94,8 @@ export async function collectRows(
     notes.push(
       `older predictions are not used: a dataset is made of the newest ${options.maxPredictions} predictions, ${options.maxRows} rows at most`,
     );
-  const totals = { pending: 0, unusable: 0 };
+  const totals = { pending: 0, unusable: 0, missing: 0 };
+  const useOf = rowUse(manifest);
   const matched = new Bits();
   let earliest = now;
   let slice: LoggedPrediction[] = [];
@@ -104,7 +106,7 @@ export async function collectRows(
     await joining;
     if (slice.length === 0) return;
     for (const { at } of slice) earliest = Math.min(earliest, at);
-    joining = joinSlice(slice, { lookups, manifest, rule, maps, spool, now, cut, totals, matched });
+    joining = joinSlice(slice, { lookups, manifest, rule, maps, spool, now, cut, totals, matched, useOf });
     joining.catch(() => undefined);
     slice = [];
     bytes = 0;
@@ -123,7 +125,9 @@ export async function collectRows(
     await joining;
   }
   const total = await countOutcomes(lookups, manifest.name, cut, earliest - CLOCK_SKEW_MS);
-  return { cut, ...totals, unmatched: Math.max(0, total - matched.count), notes };
+  notes.push(...missingNote(totals.missing));
+  const { pending, unusable } = totals;
+  return { cut, pending, unusable, unmatched: Math.max(0, total - matched.count), notes };
 }
 
 interface Slice {
@@ -134,12 +138,13 @@ interface Slice {
   readonly spool: RowSpool;
   readonly now: number;
   readonly cut: number;
-  readonly totals: { pending: number; unusable: number };
+  readonly totals: { pending: number; unusable: number; missing: number };
   readonly matched: Bits;
+  readonly useOf: (vector: Float32Array) => RowUse;
 }
 
 async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice): Promise<void> {
-  const { lookups, manifest, rule, maps, spool, now, cut, totals, matched } = slice;
+  const { lookups, manifest, rule, maps, spool, now, cut, totals, matched, useOf } = slice;
   const windowMs = durationMs(manifest.outcome.window);
   const times = predictions.map(({ at }) => at);
   const [from, to] = [times.reduce((a, b) => Math.min(a, b)), times.reduce((a, b) => Math.max(a, b))];
@@ -200,8 +205,15 @@ async function joinSlice(predictions: readonly LoggedPrediction[], slice: Slice)
     if (served.of !== prediction) {
       served = { of: prediction, rows: servedRows(prediction, inputs, spool.texts) };
     }
-    if (served.rows === null || !writeVector(served.rows, example.row, map, vector)) {
+    if (served.rows === null) {
       totals.unusable++;
+      continue;
+    }
+    map.write(served.rows, example.row * map.width, vector, 0);
+    const use = useOf(vector);
+    if (use !== 'usable') {
+      if (use === 'missing') totals.missing++;
+      else totals.unusable++;
       continue;
     }
     const propensity = shown
@@ -233,13 +245,6 @@ function servedRows(
   const { rows, columns, features, inputSpec } = prediction;
   if (columns === 0) return loggedRows(inputs, { rows, columns, features, input_spec: inputSpec }, texts);
   return features.length === rows * columns * 4 ? new Float32Array(features.buffer) : null;
-}
-
-/** Writes the row's vector with the wanted columns; false when it holds what cannot be learnt from. */
-function writeVector(served: Float32Array, row: number, map: ColumnMap, vector: Float32Array): boolean {
-  map.write(served, row * map.width, vector, 0);
-  for (let column = 0; column < vector.length; column++) if (!Number.isFinite(vector[column])) return false;
-  return true;
 }
 
 /**

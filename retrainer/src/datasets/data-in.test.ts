@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
-import { mkdtempDisposable } from 'node:fs/promises';
+import { mkdtemp, mkdtempDisposable, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { openDuckDb, parquetSource } from '@hotloop/platform/duckdb/duckdb.ts';
 import { openMetrics } from '@hotloop/platform/telemetry/metrics.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  linearModel,
   logPredictions,
   openStores,
   type StartedRetrainer,
@@ -22,6 +24,9 @@ features:
 training: {epochs: 20, optimizer: {adam: {learning_rate: 0.05}}}
 `;
 
+/** A linear model with this seed is right more often than not. */
+const READY_SEED = 2;
+
 const rowsOf = (count: number) =>
   Array.from({ length: count }, (_, index) => {
     const [visits, plan] = [(index * 7) % 40, index % 2 === 0 ? 'free' : 'pro'];
@@ -36,15 +41,22 @@ describe('a file with labels', () => {
   let stores: Stores;
   let metrics: ReturnType<typeof openMetrics>;
   let started: StartedRetrainer;
+  let scripts: string;
   beforeAll(async () => {
     stores = await openStores();
     metrics = openMetrics('retrainer');
-    started = await startTestRetrainer(stores, { trainers: 0, http: { listen: '127.0.0.1:0', metrics } });
+    scripts = await mkdtemp(join(tmpdir(), 'trainers-'));
+    started = await startTestRetrainer(stores, {
+      trainers: 0,
+      external: { scripts, path: '/usr/local/bin:/usr/bin:/bin' },
+      http: { listen: '127.0.0.1:0', metrics },
+    });
   });
   afterAll(async () => {
     await started[Symbol.asyncDispose]();
     await metrics[Symbol.asyncDispose]();
     await stores[Symbol.asyncDispose]();
+    await rm(scripts, { recursive: true });
   });
 
   async function call(path: string, body?: string | Buffer) {
@@ -90,6 +102,39 @@ describe('a file with labels', () => {
         .subarray(0, 4)
         .toString(),
     ).toBe('PAR1');
+  });
+
+  it('becomes what the declared program trains: without a parent, and with missing values as NaN', async () => {
+    await writeFile(join(scripts, 'ready.onnx'), linearModel(READY_SEED, 3));
+    await writeFile(
+      join(scripts, 'train.sh'),
+      'test ! -e parent/model.onnx && test -s parent/model.yaml && cp "$1" model.onnx && echo \'{"trees": 7}\' > metrics.json',
+    );
+    const yaml = MANIFEST.replace('churn', 'trees')
+      .replace('request.visits,', 'request.visits, missing: .nan,')
+      .replace('training: {', 'training: {trainer: {command: [sh, train.sh, ready.onnx]}, ');
+    const csv = csvOf(200).replace('\n7,', '\n,');
+    const trained = await train(csv, yaml);
+    expect(trained).toMatchObject({
+      status: 200,
+      body: { version: 1, examples: 200, metrics: { trees: 7, trained_on: 160 } },
+    });
+    const file = await fetch(
+      `http://${started.retrainer.httpAddress}/v1/datasets/${trained.body.dataset}/file`,
+    );
+    const path = join(scripts, 'dataset.parquet');
+    await writeFile(path, Buffer.from(await file.arrayBuffer()));
+    await using database = await openDuckDb();
+    const rows = await database.query(
+      `SELECT prediction_id, part, plan FROM (SELECT *, "plan=pro" AS plan FROM ${parquetSource([path])}) WHERE isnan(visits)`,
+    );
+    expect(rows).toEqual([{ prediction_id: 'line 3', part: 'training', plan: 1 }]);
+    // A network answers NaN to NaN, so it is refused before anything is learnt.
+    const network = yaml.replace('trainer: {command: [sh, train.sh, ready.onnx]}, ', '');
+    expect(await train(csv, network.replace('trees', 'network'))).toMatchObject({
+      status: 400,
+      body: { detail: expect.stringContaining('feature visits: missing is .nan') },
+    });
   });
 
   it('may contain outcomes of predictions: each counts once, and refusals name the line', async () => {

@@ -4,6 +4,7 @@ import { type ParquetReader, ParquetReader as Reader } from '@hotloop/platform/p
 import { placesOf } from './dataset.ts';
 import { mapColumns } from './map-columns.ts';
 import type { RowSpool } from './row-spool.ts';
+import { missingNote, type RowUse, rowUse } from './usable-rows.ts';
 import { FIRST_FEATURE } from './write-dataset.ts';
 
 /** A dataset that was imported from a file, on this machine. */
@@ -19,6 +20,7 @@ export async function appendImported(
   spool: RowSpool,
 ): Promise<string[]> {
   const notes: string[] = [];
+  const useOf = rowUse(manifest);
   for (const { sha256, path } of files) {
     await using reader = await Reader.open(path);
     const keys = JSON.parse(reader.metadata.columns ?? '[]') as string[];
@@ -29,20 +31,24 @@ export async function appendImported(
       continue;
     }
     if (map.note !== null) notes.push(`the rows of ${name} are used with other columns`);
-    await appendFile(reader, keys.length, map, columnsOf(manifest).width, spool);
+    const missing = await appendFile(reader, map, columnsOf(manifest).width, spool, useOf);
+    notes.push(...missingNote(missing, ` of ${name}`));
   }
   return notes;
 }
 
 type Map = Exclude<ReturnType<typeof mapColumns>, { problem: string }>;
 
+/** Resolves with how many rows were left out because a value is missing. */
 async function appendFile(
   reader: ParquetReader,
-  columns: number,
   map: Map,
   width: number,
   spool: RowSpool,
-): Promise<void> {
+  useOf: (vector: Float32Array) => RowUse,
+): Promise<number> {
+  const columns = map.width;
+  let missing = 0;
   for (let group = 0; group < reader.groups.length; group++) {
     const own = await Promise.all([0, 1, 2, 4, 5, 6, 7].map((column) => reader.read(group, column)));
     const [ids, rows, times, labels, weights, sources, versions] = own;
@@ -54,6 +60,10 @@ async function appendFile(
       for (let column = 0; column < columns; column++) vector[column] = features[column]![row]!;
       const out = new Float32Array(width);
       map.write(vector, 0, out, 0);
+      if (useOf(out) !== 'usable') {
+        missing++;
+        continue;
+      }
       const predictionId = String(ids![row]);
       await spool.append(
         {
@@ -70,4 +80,5 @@ async function appendFile(
       );
     }
   }
+  return missing;
 }

@@ -6,6 +6,7 @@ import { toldExamples } from '../outcomes/corrections/correction-store.ts';
 import { exampleReader } from './labelled-rows.ts';
 import type { RowSpool } from './row-spool.ts';
 import { isFrozenKey } from './split-rows.ts';
+import { missingNote, rowUse } from './usable-rows.ts';
 
 /**
  * Appends the examples that analysts told by their features: before the log, so that they are learnt from and do not fill the holdout,
@@ -20,19 +21,25 @@ export async function appendTold(
   if (told.length === 0) return [];
   const read = exampleReader(manifest, spool.texts);
   const { data } = trainingSpec(manifest);
+  const useOf = rowUse(manifest);
   let unusable = 0;
+  let missing = 0;
   for (const { id, features, label, by, at } of told) {
     const key = `correction ${id}`;
     if (isFrozenKey(key, data)) continue;
     try {
       const row = { predictionId: key, row: 0, at, label, weight: 1, version: 0, key };
-      await spool.append({ ...row, source: `analyst:${by}` }, read(features));
+      const vector = read(features);
+      if (useOf(vector) === 'usable') await spool.append({ ...row, source: `analyst:${by}` }, vector);
+      else missing++;
     } catch (error) {
       if (!(error instanceof HotloopError)) throw error;
       unusable++;
     }
   }
-  return unusable === 0
-    ? []
-    : [`${unusable} corrections by features cannot be used: the features have changed since`];
+  const changed =
+    unusable === 0
+      ? []
+      : [`${unusable} corrections by features cannot be used: the features have changed since`];
+  return [...changed, ...missingNote(missing, ' of corrections by features')];
 }

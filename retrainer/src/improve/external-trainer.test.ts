@@ -98,18 +98,23 @@ describe('an external trainer', () => {
         { name: 'group', type: 'int32' },
         { name: 'row', type: 'int32' },
         { name: 'fold', type: 'int32' },
+        { name: 'price', type: 'float' },
       ]);
       await writer.writeGroup([
         ['training', 'training', 'training', 'holdout', 'frozen'],
         Int32Array.of(0, 1, 2, 3, 4),
         new Int32Array(5),
         Int32Array.of(0, 1, 0, 1, -1),
+        new Float32Array(5).fill(Number.NaN),
       ]);
       await writer.finish();
     }
     await trainWith(`${COPY}; cp dataset.parquet ${seen}`, {}, {}, { dataset, withheld });
     await using database = await openDuckDb();
-    const rows = await database.query(`SELECT part, "group" FROM ${parquetSource([seen])} ORDER BY "group"`);
+    const rows = await database.query(
+      // What is missing stays NaN.
+      `SELECT part, "group" FROM ${parquetSource([seen])} WHERE isnan(price) ORDER BY "group"`,
+    );
     expect(rows).toEqual(expected);
     await rm(folder, { recursive: true });
   });

@@ -9,15 +9,19 @@ import type { TrainerSpec } from '@hotloop/model/manifest/trainer-schema.ts';
 import { dropZipMap } from '@hotloop/model/onnx/drop-zip-map.ts';
 import { openDuckDb, parquetSource } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { ObjectStore } from '@hotloop/platform/object-store/object-store.ts';
-import type { Bundle } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { datasetKey } from '../datasets/dataset-store.ts';
 import type { TrainerResult } from '../training/trainer-process.ts';
 
+/** The model that is to be improved; the first version of a model has no `onnx`. */
+export interface ExternalParent {
+  readonly manifestYaml: string;
+  readonly onnx: Uint8Array | null;
+}
+
 export interface ExternalJob {
   readonly spec: TrainerSpec;
-  /** The model that is to be improved. */
-  readonly parent: Bundle;
+  readonly parent: ExternalParent;
   readonly datasetSha256: string;
   /** Rows that the program is not given, because they judge. Default: `part` says what each row is for. */
   readonly withheld?: Withheld;
@@ -52,7 +56,7 @@ export interface ExternalOptions {
   readonly path: string;
 }
 
-/** The files of a job's folder: the program reads the first four and writes the last two. */
+/** The files of a job's folder: the program reads the first four and writes the last two. A first version has no parent model. */
 export const EXTERNAL_FILES = {
   dataset: 'dataset.parquet',
   parentModel: 'parent/model.onnx',
@@ -80,7 +84,7 @@ export function externalTrainer(objects: ObjectStore, options: ExternalOptions):
       if (scripts === undefined)
         throw new HotloopError(
           'FAILED_PRECONDITION',
-          'training.trainer names a program, but this worker runs none: set HOTLOOP_TRAINERS to the folder of the programs',
+          'training.trainer names a program, but this process runs none: set HOTLOOP_TRAINERS to the folder of the programs',
           { reason: 'no_external_trainers' },
         );
       const folder = await mkdtemp(join(tmpdir(), 'hotloop-trainer-'));
@@ -113,7 +117,7 @@ async function prepare(folder: string, job: ExternalJob, objects: ObjectStore): 
   const dataset = join(folder, EXTERNAL_FILES.dataset);
   await objects.getFile(datasetKey(job.datasetSha256), dataset);
   if (job.withheld !== undefined) await withhold(dataset, job.withheld);
-  await writeFile(join(folder, EXTERNAL_FILES.parentModel), job.parent.onnx);
+  if (job.parent.onnx !== null) await writeFile(join(folder, EXTERNAL_FILES.parentModel), job.parent.onnx);
   await writeFile(join(folder, EXTERNAL_FILES.parentManifest), job.parent.manifestYaml);
   const settings = { ...job.settings, ...job.spec.settings };
   await writeFile(join(folder, EXTERNAL_FILES.settings), JSON.stringify(settings, null, 2));

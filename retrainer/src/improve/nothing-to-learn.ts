@@ -26,6 +26,11 @@ export function nothingToLearn(
 function varies(part: Pick<DatasetPart, 'rows' | 'columns' | 'features'>): boolean {
   const first = cellsOfRows(part, [0]);
   for (const { cells } of cellBlocks(part))
-    if (cells.some((value, index) => value !== first[index % part.columns])) return true;
+    if (cells.some((value, index) => !isSame(value, first[index % part.columns]!))) return true;
   return false;
+}
+
+/** NaN, a missing value, is the same as NaN. */
+function isSame(a: number, b: number): boolean {
+  return a === b || (Number.isNaN(a) && Number.isNaN(b));
 }

@@ -2,21 +2,20 @@ import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { trainingSettings } from '@hotloop/model/training/training-settings.ts';
-import type { Bundle } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { type DatasetPart, joinParts } from '../datasets/dataset.ts';
 import { datasetInputs } from '../datasets/dataset-inputs.ts';
 import type { TrainingProgress } from '../training/train.ts';
 import type { TrainerResult } from '../training/trainer-process.ts';
-import type { ExternalTrainer, Withheld } from './external-trainer.ts';
+import type { ExternalParent, ExternalTrainer, Withheld } from './external-trainer.ts';
 import type { RetrainHooks, Trainer } from './trainer.ts';
 
 /** What a run trains. */
 export interface TrainingTask {
   readonly manifest: Manifest;
-  readonly parent: Bundle;
-  /** What fine-tuning begins with: the parent's weights, or an untrained network. */
-  readonly start: Uint8Array;
+  readonly parent: ExternalParent;
+  /** What fine-tuning begins with: the parent's weights, or an untrained network. Null: a program trains, without a start. */
+  readonly start: Uint8Array | null;
   readonly datasetSha256: string;
   readonly rows: DatasetPart;
   /** What an external trainer, which reads the stored dataset, is not given. */
@@ -66,7 +65,7 @@ export async function runTrainer(
 function refuseExternal(): never {
   throw new HotloopError(
     'FAILED_PRECONDITION',
-    'training.trainer names a program, but this worker runs none: set HOTLOOP_TRAINERS to the folder of the programs',
+    'training.trainer names a program, but this process runs none: set HOTLOOP_TRAINERS to the folder of the programs',
     { reason: 'no_external_trainers' },
   );
 }
@@ -93,6 +92,7 @@ async function fineTune(
   timeoutMs: number,
   { onProgress, onCurve, signal, onCheckpoint, resume }: RetrainHooks,
 ): Promise<TrainerResult> {
+  if (start === null) throw new HotloopError('INTERNAL', 'fine-tuning has no weights to begin with');
   const judges = validation !== undefined && validation.rows > 0 ? validation : null;
   const dataset = judges === null ? rows : joinParts([rows, judges]);
   const settings = {

@@ -51,12 +51,13 @@ export function sliceRows(manifest: Manifest, feature: string, part: DatasetPart
       return named.has(own) ? `= ${own.slice(0, MOST_TEXT)}` : '= other';
     });
   }
-  const values = [...new Set(all.map((row) => at(row, 0)))].sort((a, b) => a - b);
-  if (values.length <= MOST_VALUES) return grouped(all, feature, (row) => `= ${text(at(row, 0))}`);
-  const sorted = all.map((row) => at(row, 0)).sort((a, b) => a - b);
+  const known = all.map((row) => at(row, 0)).filter((value) => !Number.isNaN(value));
+  if (new Set(known).size <= MOST_VALUES) return grouped(all, feature, (row) => `= ${text(at(row, 0))}`);
+  const sorted = known.sort((a, b) => a - b);
   const edges = [0.25, 0.5, 0.75].map((share) => sorted[Math.floor(share * sorted.length)]!);
   return grouped(all, feature, (row) => {
     const value = at(row, 0);
+    if (Number.isNaN(value)) return '= missing';
     const quartile = edges.filter((edge) => value >= edge).length;
     return `${text(edges[quartile - 1] ?? sorted[0]!)} to ${text(edges[quartile] ?? sorted.at(-1)!)}`;
   });
@@ -83,4 +84,5 @@ function grouped(rows: readonly number[], feature: string, labelOf: (row: number
 /** Characters of a text that its slice is named by. */
 const MOST_TEXT = 40;
 
-const text = (value: number): string => String(Number(value.toPrecision(4)));
+const text = (value: number): string =>
+  Number.isNaN(value) ? 'missing' : String(Number(value.toPrecision(4)));

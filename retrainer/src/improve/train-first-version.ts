@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
 import type { Metric } from '@hotloop/model/manifest/gate-schema.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { replaceGolden } from '@hotloop/model/manifest/replace-golden.ts';
-import { inspectModel } from '@hotloop/model/onnx/inspect.ts';
 import { trainableTask } from '@hotloop/model/training/trainable-task.ts';
-import { trainingSettings, trainingSpec } from '@hotloop/model/training/training-settings.ts';
+import { trainingSpec } from '@hotloop/model/training/training-settings.ts';
 import { openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import type { Clock } from '@hotloop/platform/clock.ts';
 import { type BundleStore, sha256 } from '@hotloop/platform/registry/bundle-store.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
-import { type Dataset, type DatasetPart, joinParts } from '../datasets/dataset.ts';
+import type { Dataset, DatasetPart } from '../datasets/dataset.ts';
 import { type ImportDependencies, importDataset } from '../datasets/import-dataset.ts';
 import type { LabelledColumns } from '../datasets/labelled-rows.ts';
 import type { EventsCountFrom } from '../datasets/past-events.ts';
@@ -23,16 +21,20 @@ import type { ModelScores } from '../training/score-model.ts';
 import { compareScores } from './compare-scores.ts';
 import { constantScores } from './constant-baseline.ts';
 import { crossValidate, foldedRows } from './cross-validate.ts';
+import type { ExternalTrainer, Withheld } from './external-trainer.ts';
 import { gateMetric, shown } from './gate.ts';
 import { goldenExamples } from './golden-examples.ts';
 import { measureAll } from './measure.ts';
 import { nothingToLearn } from './nothing-to-learn.ts';
 import { hardware, parametersOf } from './run-overrides.ts';
+import { runTrainer } from './run-trainer.ts';
 import type { Trainer } from './trainer.ts';
 
 export interface FirstVersionDependencies extends ImportDependencies {
   readonly bundles: BundleStore;
   readonly trainer: Trainer;
+  /** Runs the program that training.trainer names; absent: none is run here. */
+  readonly external?: ExternalTrainer;
   readonly clock: Clock;
 }
 
@@ -48,9 +50,9 @@ export interface FirstVersion {
 }
 
 /**
- * Trains a version from a file with labels: no live predictions are needed. The file becomes the model's imported history, the
- * network is the one that training.network declares, and what is held out measures it, or cross-validation where training.data.folds is
- * declared and little would be held out. The version is registered, not promoted.
+ * Trains a version from a file with labels: no live predictions are needed. The file becomes the model's imported history. What is
+ * trained is the network that training.network declares, or what the program of training.trainer leaves. The held-out rows measure
+ * it, or cross-validation where training.data.folds is declared and few would be held out. The version is registered, not promoted.
  * Features from history are those of each row's time, from archived events, where the file has a column of times.
  * Throws INVALID_ARGUMENT for a file that cannot be learnt from, with the count and what is missing.
  */
@@ -71,7 +73,7 @@ export async function trainFirstVersion(
   const runId = randomUUID();
   const manifest = parseManifest(manifestYaml);
   const task = trainableTask(manifest);
-  const untrained = untrainedNetwork(manifest);
+  const untrained = manifest.training?.trainer === undefined ? untrainedNetwork(manifest) : null;
   await using archive = readsHistory(manifest, columns) ? await openEventArchive(objects) : undefined;
   const past = archive && ({ archive, countFrom: limits.eventsCountFrom ?? 'arrival' } as const);
   using dataset = await importDataset(path, manifest, columns, dependencies, past);
@@ -81,21 +83,25 @@ export async function trainFirstVersion(
     throw new HotloopError('INVALID_ARGUMENT', `the file cannot be learnt from: ${unlearnable}`, {
       reason: 'nothing_to_learn',
     });
-  const settings = trainingSettings(manifest);
-  const trainOn = (rows: DatasetPart, validationRows: number) =>
-    trainer.train(
-      { modelBytes: untrained, dataset: rows, settings: { ...settings, validationRows } },
-      limits,
+  const trainOn = (rows: DatasetPart, more: { validation?: DatasetPart; withheld?: Withheld }) =>
+    runTrainer(
+      {
+        ...{ manifest, parent: { manifestYaml, onnx: untrained }, start: untrained },
+        ...{ datasetSha256: dataset.sha256, rows, ...more },
+      },
+      dependencies,
+      limits.timeoutMs,
+      { onProgress: () => undefined, signal: limits.signal ?? new AbortController().signal },
     );
   const trained = folded
-    ? await trainOn(folded, 0)
-    : await trainOn(joinParts([dataset.training, dataset.validation]), dataset.validation.rows);
-  checkManifestFits(manifest, inspectModel(trained.modelBytes));
+    ? await trainOn(folded, { withheld: { fold: null } })
+    : await trainOn(dataset.training, { validation: dataset.validation });
   const output = manifest.output === undefined ? {} : { output: manifest.output };
   const judged = folded ?? dataset.holdout;
-  const trainFold = async (rows: DatasetPart) => (await trainOn(rows, 0)).modelBytes;
+  const trainFold = async (rows: DatasetPart, fold: number) =>
+    (await trainOn(rows, { withheld: { fold } })).modelBytes;
   const scores = folded
-    ? (await crossValidate(folded, untrained, manifest.output, trainFold, trainer, limits)).candidate
+    ? (await crossValidate(folded, trained.modelBytes, manifest.output, trainFold, trainer, limits)).candidate
     : (await trainer.score({ models: [trained.modelBytes], dataset: judged, ...output }, limits))[0];
   if (!scores) throw new HotloopError('INTERNAL', 'the scores of the trained model were asked for');
   const metric = gateMetric(task, trainingSpec(manifest).gate.metric);
@@ -103,6 +109,7 @@ export async function trainFirstVersion(
   const constant = refuseConstant(manifest, metric, scores, parts);
   const metrics = Object.fromEntries(
     [
+      ...Object.entries(trained.reported),
       ...measureAll(manifest, metric, scores, judged),
       [`constant_${metric}`, constant] as const,
       ['held_out', judged.rows] as const,

@@ -1,3 +1,4 @@
+import { MISSING_NAN } from '@hotloop/model/features/feature-schema.ts';
 import { checkManifestFits } from '@hotloop/model/manifest/check-model.ts';
 import { columnDifference, columnKeys, describeDifference } from '@hotloop/model/manifest/column-keys.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
@@ -91,7 +92,8 @@ function misfitOf(before: Manifest, after: Manifest, onnx: Uint8Array, isWidened
 
 /** Whether the weights are still the initial ones of the manifest, so that replacing them loses nothing. */
 function isUntrained(manifest: Manifest, bundle: Bundle): boolean {
-  if (manifest.task === 'tensor' || manifest.golden?.examples.length) return false;
+  if (manifest.task === 'tensor' || manifest.golden?.examples.length || featureWithNaN(manifest))
+    return false;
   return sha256(untrainedNetwork(manifest)) === sha256(bundle.onnx);
 }
 
@@ -105,6 +107,13 @@ export function untrainedNetwork(manifest: Manifest): Uint8Array {
     throw new HotloopError(
       'INVALID_ARGUMENT',
       'golden.examples: an untrained network gives no outputs that are known; push model.onnx, or leave them out',
+      { reason: 'invalid_manifest' },
+    );
+  const nan = featureWithNaN(manifest);
+  if (nan)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `feature ${nan.name}: missing is .nan, and a network answers NaN to NaN; declare a number, or push a model.onnx that takes NaN`,
       { reason: 'invalid_manifest' },
     );
   const network = training?.network;
@@ -134,4 +143,8 @@ export function untrainedNetwork(manifest: Manifest): Uint8Array {
     ...(kind === 'logistic' ? { hidden: [] } : {}),
     seed: training?.seed ?? 1,
   });
+}
+
+function featureWithNaN({ features }: Manifest): Manifest['features'][number] | undefined {
+  return features.find(({ missing }) => missing === MISSING_NAN);
 }
