@@ -67,6 +67,14 @@ describe('the queue', () => {
     await forger.add('rm -rf', { runId: randomUUID() });
     await forger.add('run', { runId: "'; DROP TABLE training_run" });
     await forger.add('run', 'x'.repeat(5_000));
+    // Written past BullMQ: not JSON, too deep to be written as JSON again, a job without content.
+    const raw = async (id: string, data: string) => {
+      await connection.hset(`test:hotloop-training:${id}`, { name: 'run', data, opts: '{}', timestamp: 0 });
+      await connection.lpush('test:hotloop-training:wait', id);
+    };
+    await raw('no-json', '{');
+    await raw('deep', `{"runId":${'['.repeat(100_000)}${']'.repeat(100_000)}}`);
+    await connection.lpush('test:hotloop-training:wait', 'nothing');
     const [unknown, known] = [randomUUID(), randomUUID()];
     await queue.add({ runId: unknown, token: 0 });
     await queue.add({ runId: known, token: 0 });
@@ -75,10 +83,14 @@ describe('the queue', () => {
       seen.push(id);
       return id === unknown ? 'there is no such run' : undefined;
     });
-    await eventually(async () => (await queue.deadLetters(10)).length === 4 && seen.includes(known));
+    await eventually(async () => (await queue.deadLetters(10)).length === 7 && seen.includes(known));
+    await eventually(async () => (await forger.getJobCountByTypes('active', 'wait', 'failed')) === 0);
     await forger.close();
     const letters = await queue.deadLetters(10);
     expect(letters.map(({ reason }) => reason).sort()).toEqual([
+      'it is not JSON',
+      'it names no run',
+      'it names no run',
       'it names no run',
       'it names no run',
       'it names no run',

@@ -8,6 +8,7 @@ const QUEUE = 'hotloop-training';
 const DEAD = 'hotloop-training-dead-letters';
 const MOST_DEAD = 1_000;
 const MOST_TEXT = 2_000;
+const MOST_NAME = 100;
 const RUN_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ADD_MS = 5_000;
 const CLOSE_MS = 5_000;
@@ -57,11 +58,29 @@ export async function openRunQueue(options: RunQueueOptions): Promise<RunQueue> 
   const queue = new Queue(QUEUE, { connection, prefix });
   const dead = new Queue<DeadLetter>(DEAD, { connection, prefix });
   dead.on('error', (error) => log.warn({ error }, 'the queue of dead letters reported an error'));
-  const bury = async (name: string, data: unknown, reason: string) => {
-    log.warn({ job: name, reason }, 'a job of the run queue was put with the dead letters');
+  const bury = async (name: string | undefined, data: unknown, reason: string) => {
+    log.warn(
+      { job: name?.slice(0, MOST_NAME), reason },
+      'a job of the run queue was put with the dead letters',
+    );
     const letter = { at: new Date().toISOString(), reason, job: textOf({ name, data }) };
     await dead.add('dead', letter, { attempts: 1 });
     if ((await dead.getWaitingCount()) > MOST_DEAD) await dead.clean(0, MOST_DEAD / 10, 'wait');
+  };
+  /** BullMQ cannot read a job that is not JSON, so it would leave it among the active ones. */
+  const buryUnreadable = async () => {
+    const active = queue.toKey('active');
+    for (const id of await connection.lrange(active, 0, -1)) {
+      const isReadable = await queue.getJob(id).then(
+        () => true,
+        (error: unknown) => !(error instanceof SyntaxError),
+      );
+      if (isReadable) continue;
+      const key = queue.toKey(id);
+      const [name, data] = await connection.hmget(key, 'name', 'data');
+      await bury(name ?? undefined, data, 'it is not JSON');
+      await connection.multi().lrem(active, 0, id).del(key, `${key}:lock`).exec();
+    }
   };
   queue.on('error', (error) => log.warn({ error }, 'the run queue reported an error'));
   let worker: { readonly worker: Worker; close(): Promise<void> } | undefined;
@@ -86,7 +105,13 @@ export async function openRunQueue(options: RunQueueOptions): Promise<RunQueue> 
         },
         { connection: own, prefix, concurrency: options.concurrency },
       );
-      running.on('error', (error) => log.warn({ error }, 'the run worker reported an error'));
+      running.on('error', (error) => {
+        log.warn({ error }, 'the run worker reported an error');
+        if (error instanceof SyntaxError)
+          buryUnreadable().catch((cause: unknown) =>
+            log.warn({ error: cause }, 'a job that is not JSON is left'),
+          );
+      });
       worker = {
         worker: running,
         async close() {
@@ -119,8 +144,14 @@ function runIdOf(data: unknown): string | null {
   return typeof id === 'string' && RUN_ID.test(id) ? id : null;
 }
 
-function textOf(job: unknown): string {
-  return (JSON.stringify(job) ?? '').slice(0, MOST_TEXT);
+function textOf(job: { readonly name: string | undefined; readonly data: unknown }): string {
+  try {
+    return JSON.stringify(job).slice(0, MOST_TEXT);
+  } catch (error) {
+    // Too deep for JSON.stringify, which is recursive; JSON.parse is not.
+    if (!(error instanceof RangeError)) throw error;
+    return JSON.stringify({ name: job.name?.slice(0, MOST_NAME), data: 'too deeply nested to be shown' });
+  }
 }
 
 function withinTime<T>(promise: Promise<T>, ms: number): Promise<T> {
