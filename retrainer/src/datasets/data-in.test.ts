@@ -37,6 +37,12 @@ const csvOf = (count: number) =>
     .map(({ visits, plan, left }) => `${visits},${plan},${left}`)
     .join('\r\n')}\r\n`;
 
+/** Text of more than one chunk of a stream, whose last line is Latin-1. */
+function latin1After(rows: number, line = `1,${'free'.repeat(20)},1\n`): Buffer {
+  const first = line.startsWith('{') ? '' : 'visits,plan,left\n';
+  return Buffer.concat([Buffer.from(first + line.repeat(rows)), Buffer.from('1,für,1\n', 'latin1')]);
+}
+
 describe('a file with labels', () => {
   let stores: Stores;
   let metrics: ReturnType<typeof openMetrics>;
@@ -173,6 +179,12 @@ describe('a file with labels', () => {
     ['has ragged rows', `${csvOf(50)}1,free\n`, 'line 52'],
     ['has a column twice', csvOf(50).replace('plan', 'visits'), 'twice'],
     ['is text of another encoding', Buffer.from('visits,plän,left\n', 'latin1'), 'UTF-8'],
+    ['has a line of Latin-1 later', latin1After(3_000), 'line 3002 is not UTF-8'],
+    ['has lines of JSON in Latin-1 later', latin1After(3_000, '{"visits":1}\n'), 'line 3001 is not UTF-8'],
+    ['is an Excel workbook', Buffer.from('PK\x03\x04 and more'), 'Excel'],
+    ['is compressed', Buffer.from([0x1f, 0x8b, 8, 1]), 'gzip'],
+    ['is a JSON array', '[{"visits":1}]', 'one JSON object a line'],
+    ['is Parquet that was cut off', 'PAR1 and no footer', 'incomplete'],
     ['has one class alone', csvOf(50).replaceAll(/,[01]\r/g, ',1\r'), 'one class'],
     ['has one row', csvOf(1), '1 rows'],
     ['has constant columns', csvOf(60).replaceAll(/\d+,(free|pro),/g, '1,free,'), 'constant'],

@@ -1,5 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { Transform } from 'node:stream';
 import { openDuckDb, parquetSource } from '@hotloop/platform/duckdb/duckdb.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { CsvError, parse } from 'csv-parse';
@@ -18,6 +20,12 @@ export type TableFormat = 'csv' | 'jsonl' | 'parquet';
 const HEAD_BYTES = 1024 * 1024;
 const MOST_LINE_BYTES = 1024 * 1024;
 const MOST_COLUMNS = 5_000;
+const OTHER_FILES = [
+  ['PK\x03\x04', 'it is a ZIP archive or an Excel workbook; save it as CSV (UTF-8), JSONL or Parquet'],
+  ['\x1f\x8b', 'it is compressed with gzip; decompress it first'],
+  ['<', 'it begins like HTML or XML; save it as CSV (UTF-8), JSONL or Parquet'],
+  ['[', 'it begins like a JSON array; write one JSON object a line (JSONL)'],
+] as const;
 const OTHER_DELIMITERS = [
   [';', 'semicolons'],
   ['\t', 'tabs'],
@@ -42,21 +50,19 @@ export async function checkTable(path: string): Promise<TableFormat> {
 export function checkHead(head: Buffer, isWhole: boolean): TableFormat {
   if (head.length === 0) throw refused('the file is empty');
   if (head.subarray(0, 4).toString('latin1') === 'PAR1') return 'parquet';
+  for (const [start, advice] of OTHER_FILES)
+    if (head.subarray(0, start.length).toString('latin1') === start) throw refused(advice);
   const nul = head.indexOf(0);
   if (nul >= 0)
     throw refused(`byte ${nul + 1} is NUL: this is not a text file (UTF-16 text must be saved as UTF-8)`);
   const end = head.indexOf('\n');
   if (end < 0 && !isWhole) throw refused(`the first line is longer than ${MOST_LINE_BYTES} bytes`);
-  let first: string;
-  try {
-    const line = end < 0 ? head : head.subarray(0, end);
-    first = new TextDecoder('utf-8', { fatal: true }).decode(line).trim();
-  } catch (cause) {
-    throw new HotloopError('INVALID_ARGUMENT', 'the file cannot be read: line 1 is not UTF-8', {
-      reason: 'unreadable_file',
-      cause,
-    });
-  }
+  const line = end < 0 ? head : head.subarray(0, end);
+  if (!isUtf8(line)) throw notUtf8(1);
+  const first = line
+    .toString('utf8')
+    .replace(/^\ufeff/, '')
+    .trim();
   if (first.startsWith('{')) return 'jsonl';
   const columns = first.split(',').length;
   if (columns > MOST_COLUMNS)
@@ -81,9 +87,11 @@ export async function* readTable(path: string): AsyncGenerator<TableRow> {
 async function* readCsv(path: string): AsyncGenerator<TableRow> {
   const parser = parse({ bom: true, info: true, skip_empty_lines: true, max_record_size: MOST_LINE_BYTES });
   const source = createReadStream(path);
+  const text = utf8Only();
   // A pipe does not hand on errors: without this the parser would wait for ever.
   source.once('error', (error) => parser.destroy(error));
-  source.pipe(parser);
+  text.once('error', (error) => parser.destroy(error));
+  source.pipe(text).pipe(parser);
   let header: string[] | null = null;
   try {
     for await (const { record, info } of parser as AsyncIterable<{
@@ -115,7 +123,10 @@ async function* readCsv(path: string): AsyncGenerator<TableRow> {
 async function* readJsonLines(path: string): AsyncGenerator<TableRow> {
   let rest = '';
   let line = 0;
-  const stream = createReadStream(path, { encoding: 'utf8', highWaterMark: 256 * 1024 });
+  const source = createReadStream(path, { highWaterMark: 256 * 1024 });
+  const stream = utf8Only().setEncoding('utf8');
+  source.once('error', (error) => stream.destroy(error));
+  source.pipe(stream);
   for await (const chunk of stream as AsyncIterable<string>) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
@@ -129,10 +140,49 @@ async function* readJsonLines(path: string): AsyncGenerator<TableRow> {
   if (rest.trim() !== '') yield { line: line + 1, cells: parseLine(rest, line + 1) };
 }
 
+/** Passes text on and fails at the first line that is not UTF-8: decoding would change such text without a word. */
+function utf8Only(): Transform {
+  let rest: Buffer = Buffer.alloc(0);
+  let lines = 0;
+  const check = (bytes: Buffer): HotloopError | null => {
+    if (isUtf8(bytes)) {
+      for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) lines++;
+      return null;
+    }
+    for (let from = 0; ; ) {
+      const end = bytes.indexOf(10, from);
+      lines++;
+      if (end < 0 || !isUtf8(bytes.subarray(from, end))) return notUtf8(lines);
+      from = end + 1;
+    }
+  };
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      // A character may be divided between two chunks, a line end is none.
+      const end = bytes.lastIndexOf(10) + 1;
+      rest = bytes.subarray(end);
+      const whole = bytes.subarray(0, end);
+      if (rest.length > MOST_LINE_BYTES)
+        done(refused(`line ${lines + 1} is longer than ${MOST_LINE_BYTES} bytes`));
+      else done(check(whole), whole);
+    },
+    flush(done) {
+      done(check(rest), rest);
+    },
+  });
+}
+
+function notUtf8(line: number): HotloopError {
+  return refused(
+    `line ${line} is not UTF-8; save the file as UTF-8 (text of Windows or Latin-1 is not read)`,
+  );
+}
+
 function parseLine(text: string, line: number): Record<string, Cell> {
   let value: unknown;
   try {
-    value = JSON.parse(text.replace(/^\ufeff/, ''));
+    value = JSON.parse(text.replace(/^\ufeff/, ''), /\d{16}/.test(text) ? exactNumber : undefined);
   } catch (error) {
     throw refused(`line ${line} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -141,23 +191,41 @@ function parseLine(text: string, line: number): Record<string, Cell> {
   return cellsOf(value as Record<string, unknown>);
 }
 
+/** A whole number that a double cannot hold stays a text, so that an id is not changed. */
+function exactNumber(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const { source } = context ?? {};
+  return source !== undefined && /^-?\d+$/.test(source) && !Number.isSafeInteger(value) ? source : value;
+}
+
 async function* readParquet(path: string): AsyncGenerator<TableRow> {
   await using database = await openDuckDb({ memoryMb: 256 });
   let line = 0;
-  for await (const rows of database.stream(`SELECT * FROM ${parquetSource([path])}`))
-    for (const row of rows) yield { line: ++line, cells: cellsOf(row) };
+  try {
+    for await (const rows of database.stream(`SELECT * FROM ${parquetSource([path])}`))
+      for (const row of rows) yield { line: ++line, cells: cellsOf(row) };
+  } catch (error) {
+    if (!(error instanceof HotloopError) || error.reason !== 'duckdb') throw error;
+    throw refused(`it begins like Parquet, but ${error.message}; it may be incomplete: write it again`);
+  }
 }
 
-/** Numbers, texts and flags as they are; times as RFC 3339; anything else as JSON. */
+/**
+ * Numbers, texts and flags as they are, whole numbers that a double cannot hold as texts, times as RFC 3339, NaN (how pandas writes an
+ * empty cell) as empty, anything else as JSON.
+ */
 function cellsOf(row: Readonly<Record<string, unknown>>): Record<string, Cell> {
   const cells: Record<string, Cell> = Object.create(null);
   for (const [name, value] of Object.entries(row)) {
-    if (value === null || value === undefined) cells[name] = null;
+    if (value === null || value === undefined || Number.isNaN(value)) cells[name] = null;
     else if (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number')
       cells[name] = value;
-    else if (typeof value === 'bigint') cells[name] = Number(value);
+    else if (typeof value === 'bigint')
+      cells[name] = Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
     else if (value instanceof Date) cells[name] = value.toISOString();
-    else cells[name] = JSON.stringify(value);
+    else
+      cells[name] = JSON.stringify(value, (_key, part: unknown) =>
+        typeof part === 'bigint' ? String(part) : part,
+      );
   }
   return cells;
 }

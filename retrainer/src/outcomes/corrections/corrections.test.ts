@@ -1,8 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, mkdtempDisposable, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { openDuckDb } from '@hotloop/platform/duckdb/duckdb.ts';
 import { describe, expect, it } from 'vitest';
+import { readTable } from '../../datasets/read-table.ts';
 import { RowSpool } from '../../datasets/row-spool.ts';
 import { appendTold } from '../../datasets/told-examples.ts';
 import { readRegressionCases } from '../../improve/regression-cases.ts';
@@ -15,7 +17,12 @@ import {
   waiveCases,
   withdrawUpload,
 } from './correction-store.ts';
-import { stageCorrections } from './stage-corrections.ts';
+import { correctionRows, stageCorrections } from './stage-corrections.ts';
+
+async function firstCells(path: string) {
+  for await (const { cells } of readTable(path)) return cells;
+  return undefined;
+}
 
 describe('corrections', () => {
   it('are staged with a report, count after approval by another key, and end when withdrawn or contradicted', async () => {
@@ -105,6 +112,53 @@ describe('corrections', () => {
       { source: 'analyst:ada', kind: 'label', count: 2 },
       { source: 'analyst:ada', kind: 'retract', count: 2 },
     ]);
+  });
+
+  it('of a file without rows or labels are refused; cells of any type of Parquet are read or refused by line', async () => {
+    await using stores = await openStores();
+    await push(stores, manifestText('m'), linearModel());
+    const [id, other] = await logPredictions(
+      stores.pool,
+      [1, 2].map((x) => ({ model: 'm', features: [x, 2] })),
+    );
+    const manifest = parseManifest(manifestText('m'));
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'corrections-'));
+    const path = join(folder.path, 'file');
+    const source = { by: 'ada', fileSha256: '', note: '' };
+    const stage = () => stageCorrections(correctionRows(path, manifest), manifest, source, stores.pool);
+    await writeFile(path, 'prediction_id,label\n');
+    await expect(stage()).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/no rows/),
+    });
+    await writeFile(path, `prediction_id,label\n${id},\n`);
+    await expect(stage()).rejects.toMatchObject({
+      reason: 'no_labels',
+      message: expect.stringMatching(/none of the 1 rows/),
+    });
+    await using database = await openDuckDb();
+    const parquet = (rows: string) => database.writeParquet(`SELECT * FROM (${rows})`, path);
+    const odd = `interval 3 day AS note, time '10:00' AS t, MAP {'a': 1::hugeint} AS m, '\\x01'::blob AS b`;
+    await parquet(
+      `SELECT '${id}'::uuid AS prediction_id, 1.0::decimal(9, 2) AS label, ${odd}
+       UNION ALL SELECT '${other}', 'nan'::double, ${odd}`,
+    );
+    expect(await stage()).toMatchObject({ accepted: 1, refused: 0, rows: 1 });
+  });
+
+  it('keep whole numbers that a double cannot hold as texts', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'corrections-'));
+    const path = join(folder.path, 'file');
+    await writeFile(path, '{"user": 9007199254740993, "small": 7, "real": 9007199254740993.5, "label": 1}\n');
+    expect(await firstCells(path)).toEqual({
+      user: '9007199254740993',
+      small: 7,
+      real: 2 ** 53 + 2,
+      label: 1,
+    });
+    await using database = await openDuckDb();
+    await database.writeParquet('SELECT 9007199254740993 AS "user", 7::bigint AS small', path);
+    expect(await firstCells(path)).toEqual({ user: '9007199254740993', small: 7 });
   });
 
   it('may contain the features of an example instead of naming a prediction', async () => {

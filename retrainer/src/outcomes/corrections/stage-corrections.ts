@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { NO_EVENTS } from '@hotloop/model/features/event-list.ts';
 import { TextTable } from '@hotloop/model/features/flat-rows.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
@@ -12,6 +12,8 @@ import { type Cell, readTable, type TableRow } from '../../datasets/read-table.t
 import { type CorrectionUpload, findUpload } from './correction-store.ts';
 
 const MOST_ROWS = 1_000_000;
+/** Characters of ids, features and notes of one upload, which is held in memory until it is stored. */
+const MOST_CHARACTERS = 200_000_000;
 const MOST_PROBLEMS = 100;
 const BATCH = 1_000;
 
@@ -49,6 +51,8 @@ export async function stageCorrections(
   const problems: { line: number; problem: string }[] = [];
   let refused = 0;
   let total = 0;
+  let skipped = 0;
+  let characters = 0;
   const refuse = (line: number, problem: string) => {
     refused++;
     if (problems.length < MOST_PROBLEMS) problems.push({ line, problem });
@@ -58,16 +62,31 @@ export async function stageCorrections(
   const corrections: Correction[] = [];
   for await (const { line, cells } of rows) {
     // An exported row that was not labelled.
-    if ('label' in cells && (cells.label ?? null) === null) continue;
+    if ('label' in cells && (cells.label ?? null) === null) {
+      skipped++;
+      continue;
+    }
     if (++total > MOST_ROWS)
-      throw new HotloopError('INVALID_ARGUMENT', `at most ${MOST_ROWS} corrections fit one upload`);
+      throw new HotloopError(
+        'INVALID_ARGUMENT',
+        `line ${line}: at most ${MOST_ROWS} corrections fit one upload; divide the file`,
+        { reason: 'too_many_corrections' },
+      );
     const labelOf = (value: AttributeValue) => rule.labelOf({ value, attributes: {} });
     const read = readCorrection({ line, cells }, manifest, labelOf, example);
     if (typeof read === 'string') {
       refuse(line, read);
       continue;
     }
-    const key = JSON.stringify([read.predictionId, read.features, read.item]);
+    const told = JSON.stringify([read.predictionId, read.features, read.item]);
+    characters += told.length + read.note.length + String(read.value).length;
+    if (characters > MOST_CHARACTERS)
+      throw new HotloopError(
+        'INVALID_ARGUMENT',
+        `line ${line}: the rows up to here have more than ${MOST_CHARACTERS} characters; divide the file, or leave out columns of texts`,
+        { reason: 'too_many_corrections' },
+      );
+    const key = createHash('sha256').update(told).digest('base64');
     const earlier = byRow.get(key);
     if (earlier && earlier.label === read.label) {
       refuse(line, `says the same as line ${earlier.line}`);
@@ -81,6 +100,12 @@ export async function stageCorrections(
     } else byRow.set(key, read);
     corrections.push(read);
   }
+  if (total === 0)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      `none of the ${skipped} rows has a label: fill in the column label where you know better`,
+      { reason: 'no_labels' },
+    );
   const known = await knownOnes(corrections, manifest.name, pool);
   const usable = corrections.filter((one) => {
     if (one.predictionId === null || known.has(one.predictionId)) return true;
@@ -239,4 +264,12 @@ export async function* correctionRows(path: string, manifest: Manifest): ReturnT
     isFirst = false;
     yield row;
   }
+  if (isFirst)
+    throw new HotloopError(
+      'INVALID_ARGUMENT',
+      'the file has no rows; corrections are rows under a line of column names',
+      {
+        reason: 'invalid_corrections',
+      },
+    );
 }
