@@ -129,6 +129,7 @@ it('reports a missing column, and what is too small to judge', async () => {
   );
   expect(tiny.code).toBe(0);
   expect(tiny.out).toContain('not judged: price, city, flag: 20 rows in the window; 200 are needed');
+  expect(tiny.out).toMatch(/no column was judged$/m);
   expect(tiny.out).not.toContain('drifted');
 });
 

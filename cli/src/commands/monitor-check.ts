@@ -95,6 +95,7 @@ function kindsOf(text: string): ReadonlySet<string> {
 
 function describe(result: CheckResult, failures: number): string {
   const notJudged = new Set(result.notJudged.map(({ feature }) => feature));
+  const judged = result.features.filter(({ name }) => !notJudged.has(name)).length;
   const lines = result.features.map(({ name, drift, missingBefore, missingNow }) => {
     const effect = drift.effect.toFixed(3).padStart(9);
     const missing = `${(missingBefore * 100).toFixed(1)} -> ${(missingNow * 100).toFixed(1)} %`.padStart(18);
@@ -108,7 +109,7 @@ function describe(result: CheckResult, failures: number): string {
     ...(result.domain ? [domainLine(result.domain)] : []),
     ...notJudgedLines(result.notJudged).map((line) => `  not judged: ${line}`),
     ...result.signals.map(({ severity, kind, message }) => `${severity} ${kind}: ${message}`),
-    failures === 0 ? 'ok' : `failed: ${failures} signals`,
+    failures > 0 ? `failed: ${failures} signals` : judged === 0 ? 'no column was judged' : 'ok',
   ].join('\n');
 }
 

@@ -105,7 +105,8 @@ function alertmanagerBody(receiver: string, incident: Incident): unknown {
         startsAt: new Date(beganAt(incident)).toISOString(),
         endsAt: isOver ? new Date(incident.closedAt!).toISOString() : '0001-01-01T00:00:00Z',
         generatorURL: '',
-        fingerprint: createHash('sha256').update(JSON.stringify(labels)).digest('hex').slice(0, 16),
+        // Severity and kind may change while it lasts; it is one alert all the same.
+        fingerprint: createHash('sha256').update(incident.id).digest('hex').slice(0, 16),
       },
     ],
   };

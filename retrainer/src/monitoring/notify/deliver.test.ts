@@ -6,6 +6,7 @@ import { insertIncident } from '../incidents/incident-store.ts';
 import { deliveriesOf, withLink } from './alert-body.ts';
 import { deliverDue } from './deliver.ts';
 import { claimDeliveries, enqueueDeliveries } from './delivery-store.ts';
+import { postWebhook } from './post-webhook.ts';
 import { signatureHeaders } from './sign-webhook.ts';
 
 const SECRET = 'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
@@ -151,4 +152,11 @@ it('adds a link to mails and to Slack as a line, and none where the console has 
   expect(withLink('webhook:slack:https://hooks.example/', { text: 'what' }, undefined)).toEqual({
     text: 'what',
   });
+});
+
+it('says that a receiver does not answer in time', async () => {
+  await using hooks = await receivers();
+  await expect(postWebhook(hooks.url('/hang'), '{}', {}, 50)).rejects.toThrow(
+    'the webhook did not answer within 0.05 s',
+  );
 });

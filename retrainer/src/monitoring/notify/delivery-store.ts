@@ -88,13 +88,14 @@ export async function markFailed(
 export interface Undelivered {
   readonly count: number;
   readonly oldestAt: number | null;
+  /** The errors of the last tries, each once. */
   readonly lastError: string;
 }
 
 /** Waiting deliveries that have failed at least once. */
 export async function undelivered(database: Queryable): Promise<Undelivered> {
   const { rows } = await database.query<{ count: string; oldest: Date | null; error: string | null }>(
-    `SELECT count(*) AS count, min(created_at) AS oldest, max(last_error) AS error
+    `SELECT count(*) AS count, min(created_at) AS oldest, left(string_agg(DISTINCT nullif(last_error, ''), '; '), 1000) AS error
      FROM incident_delivery WHERE delivered_at IS NULL AND attempts > 0`,
   );
   const row = rows[0]!;

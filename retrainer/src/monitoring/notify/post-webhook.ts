@@ -33,13 +33,14 @@ export async function postWebhook(
   if (problem) throw new HotloopError('INVALID_ARGUMENT', `the webhook is refused: ${problem}`);
   const url = new URL(address);
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  const timeout = AbortSignal.timeout(timeoutMs);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const sent = send(
     url,
     {
       method: 'POST',
       lookup: checkedLookup(url.hostname),
-      signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]),
+      signal: AbortSignal.any([timeout, ...(signal ? [signal] : [])]),
       headers: {
         'content-type': 'application/json',
         'content-length': Buffer.byteLength(text),
@@ -58,7 +59,13 @@ export async function postWebhook(
     reject(
       cause instanceof HotloopError
         ? cause
-        : new HotloopError('UNAVAILABLE', `the webhook cannot be reached: ${cause.message}`, { cause }),
+        : new HotloopError(
+            'UNAVAILABLE',
+            timeout.aborted
+              ? `the webhook did not answer within ${timeoutMs / 1000} s`
+              : `the webhook cannot be reached: ${cause.message}`,
+            { cause },
+          ),
     ),
   );
   sent.end(text);
