@@ -117,9 +117,7 @@ export interface MonitoringReport {
   readonly calls: readonly CallerReport[];
   readonly incidents: readonly Incident[];
   /** Why parts of the report are empty, one sentence each. */
-  readonly gaps: Readonly<
-    Partial<Record<'calls' | 'silence' | 'features' | 'baseline' | 'quality' | 'decay', string>>
-  >;
+  readonly gaps: Readonly<Partial<Record<'calls' | 'features' | 'baseline' | 'quality' | 'decay', string>>>;
   readonly notJudged: readonly { readonly feature: string | null; readonly reason: string }[];
 }
 

@@ -3,10 +3,12 @@ import { changePoint } from '@hotloop/model/statistics/change-point.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { VersionRecord } from '@hotloop/platform/registry/snapshot.ts';
 import { firstPredictionIdAt } from '@hotloop/proto/prediction-id.ts';
+import { MINUTE_MS } from '@hotloop/proto/time-units.ts';
 import { LOGGED_INPUTS, loggedColumns, loggedValues } from '../logged-values.ts';
+import { readCalls } from '../sketches/call-store.ts';
 import { type SketchedFeature, type SketchLayout, sketchLayout } from '../sketches/feature-sketch.ts';
 
-/** The window is read as this many equal parts, so that its cost does not grow with the number of calls. */
+/** The window is read as this many parts of about as many calls each, so that its cost does not grow with the number of calls. */
 const PARTS = 40;
 /** Rows read of each part, and rows of any model among which they are looked for. */
 const ROWS_OF_PART = 25;
@@ -89,9 +91,8 @@ async function readRows(
   layout: SketchLayout,
   texts: TextTable,
 ): Promise<TimedRow[]> {
-  const bounds = Array.from({ length: PARTS + 1 }, (_v, part) =>
-    firstPredictionIdAt(Math.floor(since + ((now + 1 - since) * part) / PARTS)),
-  );
+  const minutes = await readCalls(pool, record.model, 'minute', since - MINUTE_MS, now + 1);
+  const bounds = partsOf(minutes, since, now + 1).map((at) => firstPredictionIdAt(Math.floor(at)));
   const { rows } = await pool.query<ReadRow>(ROWS, [
     ...[bounds.slice(0, -1), bounds.slice(1)],
     ...[record.model, record.version, loggedColumns(layout)],
@@ -102,6 +103,36 @@ async function readRows(
       ? [{ at: Math.round(Number(row.at_ms)), values, statuses: row.statuses }]
       : [];
   });
+}
+
+/**
+ * Bounds of the parts of a time, from the first to the last: they hold about as many calls each, and are equally long where
+ * the calls are not counted yet. Pure.
+ */
+export function partsOf(
+  minutes: readonly { readonly at: number; readonly calls: number }[],
+  since: number,
+  until: number,
+): number[] {
+  const spans = minutes
+    .map(({ at, calls }) => ({
+      ...{ from: Math.max(at, since), to: Math.min(at + MINUTE_MS, until), calls },
+    }))
+    .filter(({ from, to, calls }) => to > from && calls > 0);
+  const total = spans.reduce((sum, { calls }) => sum + calls, 0);
+  const bounds = [since];
+  let [passed, span] = [0, 0];
+  for (let part = 1; part < PARTS; part++) {
+    if (total === 0) {
+      bounds.push(since + ((until - since) * part) / PARTS);
+      continue;
+    }
+    const wanted = (total * part) / PARTS;
+    while (span < spans.length - 1 && passed + spans[span]!.calls < wanted) passed += spans[span++]!.calls;
+    const { from, to, calls } = spans[span]!;
+    bounds.push(from + (to - from) * Math.min(1, (wanted - passed) / calls));
+  }
+  return [...bounds, until];
 }
 
 /** One category for each prediction, by its first row: the status of the feature, and of a value that is there its bin. */

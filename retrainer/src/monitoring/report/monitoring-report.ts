@@ -97,7 +97,6 @@ export async function monitoringReport(
     ...{ model: model.name, manifest: live?.manifest, since, baseline: report.baseline },
     calls: report.calls.reduce((sum, { calls }) => sum + calls, 0),
     lastCallAt: await lastCallAt(pool, model.name),
-    expectedCallsAnHour: report.expectedCallsAnHour,
     features: report.features.length,
     notJudged: report.notJudged.map(({ reason }) => reason),
     hasOutcomes: await hasOutcomes(pool, model.name),

@@ -12,7 +12,7 @@ const quality = { version: 1, at: NOW, metric: 'auc', rows: 500, labelled: 3 } a
 
 /** A report in which nothing is empty. */
 const whole = {
-  ...{ model: 'm', manifest, since: NOW - 7 * DAY, calls: 500, lastCallAt: NOW, expectedCallsAnHour: 20 },
+  ...{ model: 'm', manifest, since: NOW - 7 * DAY, calls: 500, lastCallAt: NOW },
   ...{ features: 1, notJudged: [], baseline: 'training', hasOutcomes: true, weekLabels: 400, incidents: 1 },
   quality: [{ ...quality, measured: { value: 0.8, low: 0.7, high: 0.9, n: 500 }, estimated: null }],
 };
@@ -34,7 +34,6 @@ it.each([
     'calls',
     /^no call since 2026-05-25.*the last was at 2026-05-23/,
   ],
-  ['an hour of past', { expectedCallsAnHour: null }, 'silence', /first whole hour/],
   ['a baseline', { baseline: null }, 'baseline', /nothing to compare with yet/],
   [
     'features',
@@ -69,7 +68,7 @@ it('draws no empty table in the report of a model that was never called', async 
   await makeLive(stores, 'm', 1);
   const report = await monitoringReport(stores.pool, findModel(stores.registry, 'm'), NOW - DAY, NOW);
   expect(Object.keys(report.gaps).sort()).toEqual([
-    ...['baseline', 'calls', 'features', 'incidents', 'quality', 'silence'],
+    ...['baseline', 'calls', 'features', 'incidents', 'quality'],
   ]);
   const html = reportHtml(report);
   expect(html).not.toMatch(/<tbody><\/tbody>|<p class="muted"><\/p>/);

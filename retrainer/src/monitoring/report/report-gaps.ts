@@ -5,7 +5,6 @@ import type { Quality } from '../performance/quality.ts';
 /** Parts of a report that can be empty, each with one sentence that says why and what to do. Absent: not empty. */
 export interface ReportGaps {
   readonly calls?: string;
-  readonly silence?: string;
   readonly features?: string;
   readonly baseline?: string;
   readonly quality?: string;
@@ -20,8 +19,6 @@ export interface GapFacts {
   readonly calls: number;
   /** Milliseconds since 1970; null: never. */
   readonly lastCallAt: number | null;
-  /** Calls an hour; null while they cannot be told from the past. */
-  readonly expectedCallsAnHour: number | null;
   readonly since: number;
   readonly features: number;
   /** Why features were not judged. */
@@ -43,9 +40,6 @@ export function reportGaps(facts: GapFacts): ReportGaps {
       facts.lastCallAt === null
         ? `no call has been logged yet: call it, such as with hotloop predict ${model}`
         : `no call since ${timeText(since)}; the last was at ${timeText(facts.lastCallAt)}`;
-  if (facts.expectedCallsAnHour === null)
-    gaps.silence =
-      'it is not known yet how many calls to expect: silence is judged after the first whole hour with calls';
   if (features === 0) gaps.features = notJudged[0] ?? 'no row of this time has been summarised yet';
   if (baseline === null)
     gaps.baseline =

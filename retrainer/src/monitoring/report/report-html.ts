@@ -35,7 +35,7 @@ export function reportHtml(report: MonitoringReport): string {
 ${tiles(report)}
 <section><h2>Incidents</h2>${incidentList(report)}</section>
 <section><h2>Quality</h2>${report.gaps.quality === undefined ? qualityChart(report.quality, marks) : gap(report.gaps.quality)}${qualityText(report)}${sliceTable(report.slices)}</section>
-<section><h2>Calls by hour</h2>${report.gaps.calls === undefined ? `${rateChart(report.hours, marks)}${callTable(report)}` : gap(report.gaps.calls)}${gap(report.gaps.silence)}</section>
+<section><h2>Calls by hour</h2>${report.gaps.calls === undefined ? `${rateChart(report.hours, marks)}${callTable(report)}` : gap(report.gaps.calls)}</section>
 <section><h2>Features</h2>${report.gaps.features === undefined ? featureTable(report) : gap(report.gaps.features)}</section>
 <section><h2>Not judged</h2>${notJudgedList(report)}</section>
 </main></body></html>
