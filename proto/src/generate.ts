@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CONTRACT_FILES, OIP_FILES, PROTO_ROOT } from './definitions.ts';
 
@@ -42,8 +42,8 @@ function filesUnder(folder: string): Map<string, string> {
   return found;
 }
 
-/** Committed files that differ from what the contracts generate now. */
-function staleFiles(): string[] {
+/** Committed files that differ from what the contracts generate now, with the text that they should have; null: none. */
+function staleFiles(): Map<string, string | null> {
   const fresh = mkdtempSync(join(tmpdir(), 'hotloop-types-'));
   try {
     generateTypes(fresh);
@@ -51,19 +51,26 @@ function staleFiles(): string[] {
     const present = filesUnder(GENERATED);
     const names = new Set([...wanted.keys(), ...present.keys()]);
     const stale = [...names].filter((name) => wanted.get(name) !== present.get(name));
-    return stale;
+    return new Map(stale.map((name) => [name, wanted.get(name) ?? null]));
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
 }
 
+const stale = staleFiles();
 if (process.argv.includes('--check')) {
-  const stale = staleFiles();
-  if (stale.length > 0) {
-    console.error(`generated files are not current: ${stale.join(', ')}\nrun: npm run generate`);
+  if (stale.size > 0) {
+    console.error(`generated files are not current: ${[...stale.keys()].join(', ')}\nrun: npm run generate`);
     process.exitCode = 1;
   }
-} else {
-  rmSync(GENERATED, { recursive: true, force: true });
-  generateTypes(GENERATED);
 }
+// Files that are as they should be are not touched: a check of types may read them meanwhile.
+else
+  for (const [name, text] of stale) {
+    const path = join(GENERATED, name);
+    if (text === null) rmSync(path);
+    else {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+    }
+  }
