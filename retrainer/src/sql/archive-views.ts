@@ -71,13 +71,24 @@ export async function refreshArchiveView(
     }
     paths.push(path);
   }
-  const nulls = view.columns.split(', ').map((column) => {
-    const [, columnName = '', type = ''] = /^(\S+) (.+)$/.exec(column) ?? [];
-    return `NULL::${type} AS ${columnName}`;
-  });
   const files = `read_parquet([${paths.map(sqlText).join(', ')}], union_by_name = true)`;
-  const select =
-    paths.length === 0 ? `SELECT ${nulls.join(', ')} WHERE false` : view.select.replace('FILES', () => files);
+  const select = paths.length === 0 ? emptySelect(view) : view.select.replace('FILES', () => files);
   using connection = await database.connect();
   await connection.run(`CREATE OR REPLACE VIEW ${name} AS ${select}`);
+}
+
+/** Creates a view without rows, so that a list of tables has it before its files are looked for. */
+export async function declareArchiveView(name: string, database: SqlDatabase): Promise<void> {
+  using connection = await database.connect();
+  await connection.run(
+    `CREATE VIEW IF NOT EXISTS ${name} AS ${emptySelect(ARCHIVE_VIEWS[name] as ArchiveView)}`,
+  );
+}
+
+function emptySelect({ columns }: ArchiveView): string {
+  const nulls = columns.split(', ').map((column) => {
+    const [, name = '', type = ''] = /^(\S+) (.+)$/.exec(column) ?? [];
+    return `NULL::${type} AS ${name}`;
+  });
+  return `SELECT ${nulls.join(', ')} WHERE false`;
 }

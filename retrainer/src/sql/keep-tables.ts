@@ -4,7 +4,7 @@ import { scanSql } from './sql-scan.ts';
 /** What changes the thing that is named after it. */
 const CHANGES =
   /(?:^| )(INSERT( OR \w+)? INTO|MERGE INTO|DELETE FROM|UPDATE|TRUNCATE|COPY|(CREATE|DROP|ALTER|TRUNCATE)( OR REPLACE)?( TEMP| TEMPORARY)? (TABLE|VIEW|MACRO|FUNCTION)( IF( NOT)? EXISTS)?) $/;
-const FUNCTION = /^(predict|predict_label|predict_proba|explain)(_json)?$|^predict\w*:/i;
+const FUNCTION = /^(predict|predict_label|predict_proba|explain)(_json)?$|^predict\w*:|^pg_\w+$/i;
 
 /**
  * All sessions share the tables of the loop and the functions that call models. Throws PERMISSION_DENIED for a statement that would

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { sqlName, sqlText } from '@hotloop/platform/duckdb/duckdb.ts';
 import type { SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import { copyQueryToCsv } from '@hotloop/platform/postgres/copy-query.ts';
-import { ARCHIVE_VIEWS, refreshArchiveView, type SqlArchive } from './archive-views.ts';
+import { ARCHIVE_VIEWS, declareArchiveView, refreshArchiveView, type SqlArchive } from './archive-views.ts';
+import { listsTables } from './postgres-catalog.ts';
 import { scanSql } from './sql-scan.ts';
 
 /** The loop's tables in SQL: the newest rows of each, read from Postgres when a statement names the table. */
@@ -37,7 +38,7 @@ const FRESH_MS = 2_000;
 const MOST_ROWS = 1_000_000;
 
 export interface LoopTables extends AsyncDisposable {
-  /** Refreshes the tables that a statement names. True if it names one. */
+  /** Refreshes the tables that a statement names, and makes all of them for one that lists tables. True if it names one. */
   refresh(sql: string, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -49,6 +50,7 @@ export async function openLoopTables(
 ): Promise<LoopTables> {
   const work = folder ?? (await mkdtemp(join(tmpdir(), 'hotloop-sql-tables-')));
   const readAt = new Map<string, number>();
+  const declared = new Set<string>();
   let turn: Promise<void> = Promise.resolve();
 
   async function read(name: string, query: string, signal: AbortSignal): Promise<void> {
@@ -70,12 +72,32 @@ export async function openLoopTables(
     readAt.set(name, performance.now());
   }
 
+  /** Makes the tables that nothing has named yet, without rows, so that a list of all tables has them. */
+  async function declare(signal: AbortSignal): Promise<void> {
+    for (const [name, query] of Object.entries(TABLES)) {
+      if (declared.has(name) || readAt.has(name)) continue;
+      const path = join(work, `${name}.csv`);
+      const types = await copyQueryToCsv(databaseUrl, `${query} LIMIT 0`, path, signal);
+      await rm(path, { force: true });
+      const columns = Object.entries(types).map(([column, type]) => `${sqlName(column)} ${type}`);
+      using connection = await database.connect();
+      await connection.run(`CREATE TABLE IF NOT EXISTS ${name} (${columns.join(', ')})`);
+      declared.add(name);
+    }
+    for (const name of archive ? Object.keys(ARCHIVE_VIEWS) : []) {
+      if (declared.has(name) || readAt.has(name)) continue;
+      await declareArchiveView(name, database);
+      declared.add(name);
+    }
+  }
+
   return {
     async refresh(sql, signal) {
       const words = new Set(scanSql(sql).map(({ text }) => text.toLowerCase().replaceAll('"', '')));
       const named = Object.entries(TABLES).filter(([name]) => words.has(name));
       const archived = Object.keys(ARCHIVE_VIEWS).filter((name) => words.has(name));
       const work = turn.then(async () => {
+        if (listsTables(sql)) await declare(signal);
         for (const [name, query] of named) await read(name, query, signal);
         if (archive) for (const name of archived) await readArchive(name, archive);
       });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Authenticator } from '@hotloop/platform/auth/authorization.ts';
 import { Closing } from '@hotloop/platform/closing.ts';
-import { openSqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
+import { openSqlDatabase, type SqlDatabase } from '@hotloop/platform/duckdb/sql-database.ts';
 import type { Log } from '@hotloop/platform/log.ts';
 import type { Queryable } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
@@ -11,6 +11,7 @@ import type { RegistryReader } from '@hotloop/platform/registry/snapshot.ts';
 import { ARCHIVE_FOLDERS, type SqlArchive } from './archive-views.ts';
 import type { TrainingDoor } from './create-model.ts';
 import { openLoopTables } from './loop-tables.ts';
+import { catalogMacros } from './postgres-catalog.ts';
 import { addPredictFunctions } from './predict-functions.ts';
 import { createSqlEngine } from './sql-engine.ts';
 import { startWireServer, type WireServer } from './wire/wire-server.ts';
@@ -38,6 +39,11 @@ export interface SqlAdapters {
 
 const MAX_SESSIONS = 64;
 
+async function addCatalog(database: SqlDatabase): Promise<void> {
+  using connection = await database.connect();
+  for (const statement of catalogMacros()) await connection.run(statement);
+}
+
 /** Opens the embedded database with its functions and tables, and serves it over the Postgres protocol. */
 export async function openSql(options: SqlOptions, adapters: SqlAdapters): Promise<WireServer> {
   const { pool, registry, bundles, authenticator, log } = adapters;
@@ -61,6 +67,7 @@ export async function openSql(options: SqlOptions, adapters: SqlAdapters): Promi
       await openLoopTables(database, options.databaseUrl, tablesFolder, options.archive),
     );
     const functions = await addPredictFunctions(database, registry, bundles);
+    await addCatalog(database);
     const engine = createSqlEngine(
       database,
       functions,

@@ -17,7 +17,8 @@ const EXPLAIN = 'explain';
 
 /** A result column without an alias is named by its function, as in Postgres, not by the rewritten call. */
 export function shownColumn(column: SqlColumn): SqlColumn {
-  const [, name] = /^"?(predict|predict_label|predict_proba|explain)"?(?::[^"]*")?\(/.exec(column.name) ?? [];
+  const [, name] =
+    /^"?(predict|predict_label|predict_proba|explain|version)"?(?::[^"]*")?\(/.exec(column.name) ?? [];
   return name === undefined ? column : { ...column, name };
 }
 

@@ -4,6 +4,7 @@ import { type BatchOutputs, withBatchOutputs } from './batch-output.ts';
 import { type CreateModelDependencies, createModelStatement, parseCreateModel } from './create-model.ts';
 import { refuseChangingOurs } from './keep-tables.ts';
 import { KEPT_TABLES, type LoopTables } from './loop-tables.ts';
+import { catalogForm } from './postgres-catalog.ts';
 import { type PredictFunctions, shownColumn } from './predict-functions.ts';
 import { refuseChanging, refuseReading } from './predict-role.ts';
 import { scanSql } from './sql-scan.ts';
@@ -47,7 +48,7 @@ export function createSqlEngine(
         return createModelStatement(create, connection, models, signal);
       }
       refuseChangingOurs(given, KEPT_TABLES);
-      const shaped = mlPredict(given);
+      const shaped = catalogForm(mlPredict(given));
       await functions.prepare(shaped);
       if (rights.mayReadTables) await tables.refresh(shaped, signal);
       else refuseReading(shaped, connection);

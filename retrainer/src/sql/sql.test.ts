@@ -336,6 +336,11 @@ describe('SQL over the Postgres protocol', () => {
     await using client = await stand.connect();
     const { rows } = await client.query({ text: query, rowMode: 'array' });
     expect(psql.stdout.trim().split('\n')).toEqual(rows.map((row: unknown[]) => row.join('|')));
+    // Tables are listed before a statement has named them.
+    const shown = ['-At', '-c', '\\dt', '-c', '\\d outcomes', '-c', '\\l'];
+    const { stdout } = await promisify(execFile)('psql', [stand.url, ...shown]);
+    expect(stdout).toContain('main|predictions|table|hotloop');
+    expect(stdout).toContain('received_at|timestamp with time zone|');
   });
 });
 

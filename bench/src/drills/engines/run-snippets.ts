@@ -32,7 +32,10 @@ export async function runSnippets(
   const folder = join(stand.folder, 'snippets');
   await prepare(stand, folder);
   const python = await pythonWith(
-    { onnxruntime: 'onnxruntime', pandas: 'pandas', pyarrow: 'pyarrow', pyspark: 'pyspark' },
+    {
+      ...{ onnxruntime: 'onnxruntime', pandas: 'pandas', pyarrow: 'pyarrow', pyspark: 'pyspark' },
+      ...{ sqlalchemy: 'sqlalchemy', psycopg: 'psycopg[binary]' },
+    },
     say,
   );
   const environment = {

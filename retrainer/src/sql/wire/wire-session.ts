@@ -121,6 +121,8 @@ export class WireSession implements Disposable {
         try {
           if (prepared.statement?.isQuery)
             await this.#options.write(rowDescription(prepared.statement.columns, []));
+          const shown = sessionStatement(sql)?.show;
+          if (shown) await this.#options.write(rowDescription([shownColumn(shown)], []));
           await this.#execute(portal, 0);
         } finally {
           prepared.statement?.[Symbol.dispose]();
@@ -170,7 +172,9 @@ export class WireSession implements Disposable {
           await write(message('t', int16(types.length), ...types.map(int32)));
         }
         const formats = kind === 'S' ? [] : this.#portal(name).formats;
-        await write(statement?.isQuery ? rowDescription(statement.columns, formats) : message('n'));
+        const shown = sessionStatement(prepared.sql)?.show;
+        const columns = shown ? [shownColumn(shown)] : statement?.isQuery ? statement.columns : undefined;
+        await write(columns ? rowDescription(columns, formats) : message('n'));
         return prepared.sql;
       }
       case 'E': {
@@ -286,9 +290,7 @@ export class WireSession implements Disposable {
     if (found.transaction) this.#transaction = found.transaction;
     if (found.timeoutMs !== undefined) this.#timeoutMs = found.timeoutMs || this.#options.statementTimeoutMs;
     if (found.show) {
-      const columns = [{ name: found.show.name, type: 'VARCHAR' }];
-      await write(rowDescription(columns, []));
-      await write(dataRow([found.show.value], columns, []));
+      await write(dataRow([found.show.value], [shownColumn(found.show)], []));
     }
     await write(message('C', found.tag));
   }
@@ -311,3 +313,5 @@ export class WireSession implements Disposable {
     }
   }
 }
+
+const shownColumn = ({ name }: { readonly name: string }) => ({ name, type: 'VARCHAR' });
