@@ -23,12 +23,13 @@ export async function connectSql(url: string): Promise<SqlClient> {
   });
   client.on('error', () => undefined);
   await client.connect().catch((cause: unknown) => {
-    const refused = cause instanceof pg.DatabaseError;
-    throw new HotloopError(
-      refused ? 'UNAUTHENTICATED' : 'UNAVAILABLE',
-      refused ? cause.message : 'no SQL server answers at this address',
-      { cause },
-    );
+    if (cause instanceof pg.DatabaseError)
+      throw new HotloopError('UNAUTHENTICATED', cause.message, { cause });
+    if (/password must be a string/.test(String(cause)))
+      throw new HotloopError('UNAUTHENTICATED', 'the server asks for a password, and the address has none', {
+        cause,
+      });
+    throw new HotloopError('UNAVAILABLE', 'no SQL server answers at this address', { cause });
   });
   return {
     async query(sql) {

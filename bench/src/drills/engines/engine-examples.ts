@@ -11,7 +11,7 @@ import { fusedFile } from './same-answers.ts';
 
 const run = promisify(execFile);
 const EXAMPLES = fileURLToPath(new URL('../../../../deploy/engines/', import.meta.url));
-const OPTIONS = { maxBuffer: 64 * 1024 * 1024, timeout: 300_000 };
+const OPTIONS = { maxBuffer: 64 * 1024 * 1024, timeout: 900_000 };
 const ROWS = 500;
 const SAME = 1e-6;
 
