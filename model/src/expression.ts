@@ -78,6 +78,15 @@ export function parseExpression(
   return parseChecked(text, variables).ast as ExpressionNode;
 }
 
+const ARITHMETIC: ReadonlySet<string> = new Set(['+', '-', '*', '/', '%', '-_']);
+
+/** Whether an expression can be true or false, as far as that is known without values. Throws as `compileExpression`. */
+export function isCondition(text: string, variables: Readonly<Record<string, VariableKind>>): boolean {
+  const parsed = parseChecked(text, variables);
+  const type = String(parsed.check().type);
+  return type === 'bool' || (type === 'dyn' && !ARITHMETIC.has((parsed.ast as ExpressionNode).op));
+}
+
 function parseChecked(text: string, variables: Readonly<Record<string, VariableKind>>) {
   if (text.length > MAX_CHARACTERS) throw refused(`it has more than ${MAX_CHARACTERS} characters`);
   const parsed = parse(environmentFor(variables), text);

@@ -9,6 +9,7 @@ import type { HistoryGate } from './history/history-gate.ts';
 import type { ImageDecoder } from './images/decode-images.ts';
 import type { PredictionCall, PredictionRequest } from './prediction.ts';
 import type { ReferenceReader } from './tables/reference-reader.ts';
+import { unreadNames } from './unread-names.ts';
 import { validateCandidates, validateRequest } from './validate-request.ts';
 
 export interface Explanation {
@@ -17,6 +18,8 @@ export interface Explanation {
   readonly features: readonly ExplainedFeature[];
   /** What was unavailable when the features were computed, such as history. */
   readonly degraded: readonly string[];
+  /** What the request names and this version does not use, as `unreadNames`. */
+  readonly unread: readonly string[];
 }
 
 /** Computes the features of a request as `predict` would, with details. Nothing is inferred, decided or logged. */
@@ -56,6 +59,7 @@ export function createExplainer(
         model: record.model,
         version: record.version,
         features: plan.explain(decoded, events, nowMs, found),
+        unread: unreadNames(record.manifest, request),
         degraded: [...(events === null ? ['history'] : []), ...(found === null ? ['reference'] : [])],
       };
     },

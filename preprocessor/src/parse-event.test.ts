@@ -82,6 +82,9 @@ describe('parseEvent', () => {
     ['no entity', bytes({ ...event, data: { price: 1 } }), 'entity'],
     ['an empty entity map', bytes({ ...event, data: { entity: {} } }), 'entity'],
     ['an id that is a number', bytes({ ...event, data: { entity: { user: 7 } } }), 'data.entity.user'],
+    ['a number beyond a double', bytes(JSON.stringify(event).replace('12.5', '1e400')), 'data.price'],
+    ['half of a surrogate pair', bytes(JSON.stringify(event).replace('u1', '\\ud800')), 'data.entity.user'],
+    ['half of one in a field', bytes({ ...event, data: { ...event.data, note: 'a\udc00' } }), 'data.note'],
     ['very many fields', bytes({ ...event, data: { ...event.data, big: 'x'.repeat(5000) } }), 'data'],
   ];
   it.each(cases)('rejects %s, naming it', (_, value, word) => {

@@ -19,13 +19,22 @@ const MAX_AHEAD_MS = 5 * 60_000;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 const MAX_TEXT = 256;
 const MAX_SOURCE = 1024;
-const text = z.string().min(1).max(MAX_TEXT);
+const WELL_FORMED = 'contains half of a surrogate pair';
+const text = z
+  .string()
+  .min(1)
+  .max(MAX_TEXT)
+  .refine((given) => given.isWellFormed(), WELL_FORMED);
 
 /** CloudEvents 1.0, JSON event format; attributes that are not listed here are allowed and ignored. */
 const eventSchema = z.object({
   specversion: z.literal('1.0'),
   id: text,
-  source: z.string().min(1).max(MAX_SOURCE),
+  source: z
+    .string()
+    .min(1)
+    .max(MAX_SOURCE)
+    .refine((given) => given.isWellFormed(), WELL_FORMED),
   type: z.string().regex(NAME, 'must be letters, digits and _, as history.ENTITY.EVENT names it'),
   time: z.string(),
   data: z.looseObject({ entity: z.record(z.string().regex(NAME), text) }),
@@ -85,7 +94,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function isText(value: unknown, most: number): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= most;
+  return typeof value === 'string' && value.length > 0 && value.length <= most && value.isWellFormed();
 }
 
 function checkedEvent(document: unknown): EventDocument {
@@ -132,16 +141,28 @@ function fieldsOf(
   for (const name of Object.keys(entities)) fields[name] = entities[name] ?? '';
   for (const name of Object.keys(data)) {
     const value = data[name];
-    if (name !== 'entity' && name !== '__proto__' && isAttribute(value)) fields[name] = value;
+    if (name !== 'entity' && name !== '__proto__' && isAttribute(name, value)) fields[name] = value;
   }
   return fields;
 }
 
-function isAttribute(value: unknown): value is AttributeValue {
-  if (typeof value === 'string' || typeof value === 'boolean') return true;
-  if (typeof value === 'number') return Number.isFinite(value);
-  if (!Array.isArray(value)) return false;
-  return value.every((item) => typeof item === 'string') || value.every((item) => Number.isFinite(item));
+/** Throws INVALID_ARGUMENT for a value that cannot be kept as it is. */
+function isAttribute(name: string, value: unknown): value is AttributeValue {
+  if (typeof value === 'string') {
+    if (!value.isWellFormed()) throw invalid(`data.${name}: ${WELL_FORMED}`);
+    return true;
+  }
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw invalid(`data.${name}: is not a number that a double can represent`);
+    return true;
+  }
+  if (!Array.isArray(value)) return typeof value === 'boolean';
+  const type = typeof value[0];
+  if (value.some((item) => typeof item !== type)) return false;
+  return (
+    value.length === 0 ||
+    ((type === 'string' || type === 'number') && value.every((item) => isAttribute(name, item)))
+  );
 }
 
 function invalid(message: string, cause?: unknown): HotloopError {

@@ -56,6 +56,8 @@ interface Explanation {
   readonly version: number;
   readonly features: readonly ExplainedFeature[];
   readonly degraded: readonly string[];
+  /** Absent in answers of earlier versions. */
+  readonly unread?: readonly string[];
 }
 
 /** `hotloop features`: what features are, how they come about, and a draft of them from data. */
@@ -236,7 +238,10 @@ function parseJson(text: string, where: string): unknown {
   }
 }
 
-function describeExplanation({ model, version, features, degraded }: Explanation, table: Table): string {
+function describeExplanation(
+  { model, version, features, degraded, unread = [] }: Explanation,
+  table: Table,
+): string {
   const rows = features.flatMap(({ feature, source, status, candidate, raw, columns }) => {
     const lit =
       columns.length <= SHOWN_COLUMNS
@@ -255,7 +260,8 @@ function describeExplanation({ model, version, features, degraded }: Explanation
     ]);
   });
   const without = degraded.length === 0 ? '' : `, without ${degraded.join(', ')}`;
-  return `${model} version ${version}${without}\n${table(['column', 'value', 'raw', 'source', 'status', 'candidate'], rows)}`;
+  const unused = unread.length === 0 ? '' : `\nnot used by this version: ${unread.join(', ')}`;
+  return `${model} version ${version}${without}${unused}\n${table(['column', 'value', 'raw', 'source', 'status', 'candidate'], rows)}`;
 }
 
 function short(text: string, length: number): string {

@@ -145,17 +145,29 @@ describe('feature plan rejects, naming the feature,', () => {
     { name: 'month', from: 'request.month', transform: [{ one_hot: ['Jan'] }], missing: 'Jan' },
     { name: 'weekend', from: 'request.weekend', type: 'flag' as const, missing: false },
     { name: 'views', from: 'history.user.view.count', missing: 0 },
+    {
+      ...{ name: 'at', from: 'request.at', missing: '2026-01-01T00:00:00Z' },
+      transform: [{ time: { part: 'hour' as const, as: 'cyclic' as const } }],
+    },
+    {
+      ...{ name: 'ms', from: 'request.ms', type: 'number' as const, missing: 0 },
+      transform: [{ time: { part: 'month' as const } }],
+    },
   ];
   const plan = compileFeaturePlan(manifestOf({ features }));
   const cases: [string, Record<string, unknown>, string[]][] = [
     ['a missing one', {}, ['price', 'request.price', 'missing']],
     ['a text for a number', { price: 'cheap' }, ['price', 'a number', 'the text "cheap"']],
     ['a flag for a number', { price: true }, ['price', 'a number', 'true']],
-    ['a list for a number', { price: [1] }, ['price', 'a number', 'a list']],
+    ['a list for a number', { price: [1] }, ['price', 'a number', 'a list of numbers']],
     ['a number for a text', { price: 1, month: 1 }, ['month', 'a text', 'the number 1']],
     ['a number for a flag', { price: 1, weekend: 1 }, ['weekend', 'true or false', 'the number 1']],
     ['one out of range', { price: 101 }, ['price', '[0, 100]', '101']],
     ['not a number', { price: Number.NaN }, ['price', 'finite']],
+    ['a list of mixed values for a number', { price: [1, 'a'] }, ['price', 'a list of mixed values']],
+    ['a misspelled one', { prise: 1 }, ['price', 'send request.price', 'the request has "prise"']],
+    ['a day that does not exist', { price: 1, at: '2026-02-30T00:00:00Z' }, ['at', 'on a day that exists']],
+    ['a time beyond all years', { price: 1, ms: 1e300 }, ['ms', 'milliseconds since 1970']],
     ['an infinite one', { price: Number.NEGATIVE_INFINITY }, ['price', 'finite']],
   ];
   it.each(cases)('%s', (_, request, words) => {

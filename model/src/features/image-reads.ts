@@ -1,3 +1,5 @@
+import { quotedJson } from '@hotloop/proto/quoted.ts';
+import type { Attributes } from '../value.ts';
 import type { CompiledFeature } from './compile-feature.ts';
 import type { ImageRead } from './image.ts';
 import type { FeatureInput } from './plan-input.ts';
@@ -11,11 +13,15 @@ export function imageReads(
   return features.flatMap(({ name, from, image }) => {
     if (image === undefined) return [];
     const [kind, field = ''] = from.split('.');
-    const rows =
-      kind === 'item' ? (ranking ? candidates : []).map(({ attributes }) => attributes) : [request];
-    return rows.flatMap((attributes, row) => {
+    const read = (attributes: Attributes, row: number, candidate?: string): ImageRead[] => {
       const value = attributes[field];
-      return value === undefined ? [] : [{ feature: name, row, value, settings: image }];
-    });
+      const of = candidate === undefined ? '' : ` of candidate ${quotedJson(candidate)}`;
+      return value === undefined
+        ? []
+        : [{ feature: name, where: `feature ${name}${of} (${from})`, row, value, settings: image }];
+    };
+    return kind === 'item'
+      ? (ranking ? candidates : []).flatMap(({ id, attributes }, row) => read(attributes, row, id))
+      : read(request, 0);
   });
 }

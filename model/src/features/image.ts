@@ -20,6 +20,8 @@ export interface ImageSettings {
 /** One image that must be decoded before the plan can run. */
 export interface ImageRead {
   readonly feature: string;
+  /** The feature, its source and its candidate, for messages. */
+  readonly where: string;
   /** Row of the prediction; 0 for a feature of the request. */
   readonly row: number;
   /** As received: base64 of a JPEG or PNG file, with or without the prefix `data:...;base64,`. */

@@ -1,5 +1,6 @@
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { quotedJson } from '@hotloop/proto/quoted.ts';
+import type { Attributes } from '../value.ts';
 import type { CompiledFeature } from './compile-feature.ts';
 import { FEATURE_STATUS } from './feature-status.ts';
 
@@ -26,7 +27,10 @@ function described(value: unknown): string {
   if (typeof value === 'number') return `the number ${value}`;
   if (typeof value === 'string') return `the text ${quotedJson(value)}`;
   if (typeof value === 'boolean') return String(value);
-  return Array.isArray(value) ? 'a list' : 'something else';
+  if (!Array.isArray(value)) return 'something else';
+  const types = new Set(value.map((item) => typeof item));
+  if (types.size !== 1) return types.size === 0 ? 'an empty list' : 'a list of mixed values';
+  return types.has('number') ? 'a list of numbers' : 'a list of texts';
 }
 
 export function mistyped(feature: CompiledFeature, value: unknown, candidate: Row): HotloopError {
@@ -35,7 +39,9 @@ export function mistyped(feature: CompiledFeature, value: unknown, candidate: Ro
 }
 
 export function notFinite(feature: CompiledFeature, value: unknown, candidate: Row): HotloopError {
-  const problem = `must be a finite number that ${feature.encoder.dtype} can represent, not ${described(value)}`;
+  const { stages, dtype } = feature.encoder;
+  const expected = stages.flatMap((stage) => ('expects' in stage ? [stage.expects] : []))[0];
+  const problem = `must be ${expected ?? `a finite number that ${dtype} can represent`}, not ${described(value)}`;
   return refusal(feature, candidate, problem, 'nonfinite_feature');
 }
 
@@ -59,8 +65,17 @@ export function tooFew(feature: CompiledFeature, arrived: number, candidate: Row
   return refusal(feature, candidate, problem, 'missing_feature');
 }
 
-/** The feature's value is absent, for the reason in `status`, and no missing value is declared. */
-export function absent(feature: CompiledFeature, status: number, candidate: Row): HotloopError {
+/**
+ * The feature's value is absent, for the reason in `status`, and no missing value is declared.
+ *
+ * @param request the attributes that were sent with the request: a misspelled name is seen beside what was missed.
+ */
+export function absent(
+  feature: CompiledFeature,
+  status: number,
+  candidate: Row,
+  request: Attributes,
+): HotloopError {
   if (status === FEATURE_STATUS.DEGRADED)
     return new HotloopError(
       'UNAVAILABLE',
@@ -77,9 +92,18 @@ export function absent(feature: CompiledFeature, status: number, candidate: Row)
   return refusal(
     feature,
     candidate,
-    `is missing and the model declares no missing value for it; ${feature.source.remedy}`,
+    `is missing and the model declares no missing value for it; ${feature.source.remedy}${sentInstead(feature, request)}`,
     'missing_feature',
   );
+}
+
+const MOST_NAMES = 10;
+
+function sentInstead({ source }: CompiledFeature, request: Attributes): string {
+  const names = source.kind === 'request' ? Object.keys(request) : [];
+  if (names.length === 0) return '';
+  const more = names.length > MOST_NAMES ? ', ...' : '';
+  return `; the request has ${names.slice(0, MOST_NAMES).map(quotedJson).join(', ')}${more}`;
 }
 
 /** The manifest contains something that cannot be served. */

@@ -227,7 +227,7 @@ export class FeatureRunner {
     const absence = this.#absence[row] as number;
     if (feature.values > 1 && absence === FEATURE_STATUS.MISSING)
       return refuse.tooFew(feature, found, candidate);
-    return refuse.absent(feature, absence, candidate);
+    return refuse.absent(feature, absence, candidate, run.input.request);
   }
 
   #write(run: PlanRun, buffer: InputBuffer, rows: number): void {

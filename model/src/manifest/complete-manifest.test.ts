@@ -58,6 +58,21 @@ describe('a pushed model.yaml', () => {
     });
     expect(misleadingFeatures(hot, { MatMul: 2 })).toEqual([]);
   });
+
+  it('may not look further back than the history, or filter events by what is no condition', () => {
+    const problemsOf = (feature: object) =>
+      misleadingFeatures(
+        manifestOf({ features: [{ name: 'c', from: 'history.user.buy.count', missing: 0, ...feature }] }),
+        undefined,
+      );
+    expect(problemsOf({ window: '90d', where: 'event.price > 10.0' })).toEqual([]);
+    expect(problemsOf({ where: 'event.gift' })).toEqual([]);
+    expect(problemsOf({ where: '"gift"' })).toHaveLength(1);
+    expect(problemsOf({ window: '91d', where: 'event.price + 1' })).toEqual([
+      'features.c: window is 91d, but the history keeps events for 90d; declare at most that',
+      expect.stringMatching(/features.c: where must be true or false.*event.price > 10.0/),
+    ]);
+  });
 });
 
 describe('features.yaml', () => {

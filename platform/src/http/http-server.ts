@@ -112,7 +112,7 @@ export async function openHttpServer(
     ...(adapters.tls === undefined ? {} : { https: httpsOptions(adapters.tls) }),
   });
   const app = typed(bare);
-  app.removeContentTypeParser('application/json');
+  app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser(
     JSON_TYPES,
     { parseAs: 'buffer' },

@@ -58,6 +58,12 @@ function fromHttpError(error: unknown): HotloopError {
     return new HotloopError('INVALID_ARGUMENT', 'the body is too large for this route; send less at once', {
       reason: 'body_too_large',
     });
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return new HotloopError(
+      'INVALID_ARGUMENT',
+      'content-type: send JSON with application/json; files are application/x-ndjson, text/csv or application/vnd.apache.parquet where a route takes files',
+      { reason: 'unsupported_content_type' },
+    );
   if (statusCode < 500) return new HotloopError('INVALID_ARGUMENT', String(message), { cause: error });
   return toHotloopError(error);
 }

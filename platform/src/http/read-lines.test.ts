@@ -8,9 +8,9 @@ async function* chunksOf(text: string, size: number) {
 }
 
 async function linesOf(text: string, size = 3, maxBytes = 100) {
-  const lines: [number, string][] = [];
+  const lines: [number, string | undefined][] = [];
   for await (const { number, bytes } of readLines(chunksOf(text, size), maxBytes))
-    lines.push([number, Buffer.from(bytes).toString()]);
+    lines.push([number, bytes && Buffer.from(bytes).toString()]);
   return lines;
 }
 
@@ -32,8 +32,16 @@ describe('lines of a stream', () => {
     );
   });
 
-  it('are refused if one is too long, with its number', async () => {
-    await expect(linesOf(`ok\n${'x'.repeat(101)}\n`)).rejects.toThrow('line 2 has more than 100 bytes');
-    await expect(linesOf(`ok\n${'x'.repeat(101)}`, 200)).rejects.toThrow('line 2');
+  it('have no content where they are too long; the others have', async () => {
+    for (const size of [3, 100, 200, 1000]) {
+      const text = `ok\n${'x'.repeat(101)}\n${'y'.repeat(100)}\r\n${'z'.repeat(500)}`;
+      expect(await linesOf(text, size, 101), String(size)).toEqual([
+        [1, 'ok'],
+        [2, 'x'.repeat(101)],
+        [3, 'y'.repeat(100)],
+        [4, undefined],
+      ]);
+      expect((await linesOf(text, size, 100)).map(([, line]) => line)).toEqual(['ok', ...Array(3)]);
+    }
   });
 });

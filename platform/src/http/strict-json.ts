@@ -8,9 +8,9 @@ const BACKSLASH = 0x5c;
 
 /**
  * Parses JSON from external callers. Rejects what parsers usually accept and then interpret differently: bytes that
- * are not UTF-8, the same key twice in one object, the key `__proto__`, and nesting deeper than 32. Throws
- * INVALID_ARGUMENT with the path of the field if there is one. Memory: the text, the values, and the keys of the
- * currently open objects.
+ * are not UTF-8, half of a surrogate pair (which UTF-8 cannot hold), the same key twice in one object, the key
+ * `__proto__`, and nesting deeper than 32. Throws INVALID_ARGUMENT with the path of the field if there is one. Memory:
+ * the text, the values, and the keys of the currently open objects.
  */
 export function parseStrictJson(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw invalid('the body is empty; send JSON');
@@ -21,13 +21,32 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
     throw invalid('the body is not valid UTF-8', cause);
   }
   checkStructure(text);
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (cause) {
     throw invalid(
       `the body is not JSON: ${cause instanceof Error ? cause.message.slice(0, 200) : ''}`,
       cause,
     );
+  }
+  if (SURROGATE.test(text)) checkTexts(value, '');
+  return value;
+}
+
+/** Only an escape can bring in half of a pair: bytes that are UTF-8 have none. */
+const SURROGATE = /\\u[dD][89a-fA-F]/;
+
+function checkTexts(value: unknown, path: string): void {
+  if (typeof value === 'string' && !value.isWellFormed())
+    throw invalid(
+      `${path === '' ? 'the body' : path}: contains half of a surrogate pair, which is not a character`,
+    );
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, part] of Object.entries(value)) {
+    const at = (path === '' ? key : `${path}.${key}`).toWellFormed().slice(0, 500);
+    if (!key.isWellFormed()) checkTexts(key, at);
+    checkTexts(part, at);
   }
 }
 

@@ -31,7 +31,12 @@ export function eventRoutes(take: TakeEvents, clock: Clock): RouteModule {
             'application/cloudevents+json',
             'application/cloudevents-batch+json',
           ],
-          body: z.union([z.array(cloudEvent).max(MAX_EVENTS), cloudEvent]),
+          body: z.union([z.array(cloudEvent).max(MAX_EVENTS), cloudEvent], {
+            error: ({ input }) =>
+              Array.isArray(input) && input.length > MAX_EVENTS
+                ? `at most ${MAX_EVENTS} events may be sent at once, not ${input.length}`
+                : 'must be a CloudEvent (a JSON object), or a list of CloudEvents',
+          }),
           response: { 200: eventsReply },
         },
       },

@@ -26,6 +26,9 @@ const explanation = z.object({
     }),
   ),
   degraded: z.array(z.string()),
+  unread: z
+    .array(z.string())
+    .describe('What the request names and this version does not use, such as request.prise'),
 });
 
 /** POST /v1/models/{model}/explain: every column computed from a request, with its source and status. */
@@ -54,6 +57,7 @@ export function explainRoutes(explainer: Explainer, timeouts: TimeoutOptions): R
         return {
           ...rest,
           degraded: [...rest.degraded],
+          unread: [...rest.unread],
           features: features.map((feature) => ({
             ...feature,
             raw: feature.raw.map((value) =>

@@ -98,11 +98,12 @@ describe('the front door over HTTP', () => {
 
   it('explains every column of a request with its source and status, and treats null as missing', async () => {
     await using door = await open();
-    const body = JSON.stringify({ request: { price: 2, colour: null }, entities: { user: 'u1' } });
+    const body = JSON.stringify({ request: { price: 2, colour: null, prise: 3 }, entities: { user: 'u1' } });
     const answer = await door.post('/v1/models/shopper/explain', body);
     expect(answer.status).toBe(200);
-    const { features } = (await answer.json()) as { features: { feature: string }[] };
-    expect(features.find(({ feature }) => feature === 'price')).toEqual({
+    const { features, unread } = await documentOf(answer);
+    expect(unread).toEqual(['request.prise']);
+    expect(features.find(({ feature }: { feature: string }) => feature === 'price')).toEqual({
       feature: 'price',
       source: 'request.price',
       status: 'FRESH',
@@ -168,10 +169,10 @@ describe('the front door over HTTP', () => {
   it('answers a stream of lines in order; a failed line does not affect the others', async () => {
     await using door = await open();
     const lines = Array.from({ length: 300 }, (_, index) =>
-      index === 7
-        ? '{"request": {"price": 1, "price": 2}}'
-        : JSON.stringify({ request: { price: index / 100 } }),
+      JSON.stringify({ request: { price: index / 100 } }),
     );
+    lines[7] = '{"request": {"price": 1, "price": 2}}';
+    lines[9] = ' '.repeat(2 * 1024 * 1024);
     const response = await door.post('/v1/models/shopper/predict-batch', lines.join('\r\n'), {
       'content-type': 'application/x-ndjson',
     });
@@ -182,6 +183,7 @@ describe('the front door over HTTP', () => {
     expect(answers).toHaveLength(300);
     expect(answers[7]).toMatchObject({ line: 8, error: { status: 400, reason: 'invalid_json' } });
     expect(answers[7].error.detail).toContain('request.price');
+    expect(answers[9]).toMatchObject({ line: 10, error: { status: 400, reason: 'line_too_long' } });
     expect(answers[299].decision.score).toBeCloseTo(logistic([2.99, -1]), 2);
   });
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { type Caller, permit } from '@hotloop/platform/auth/authorization.ts';
 import type { HttpApp, RouteModule } from '@hotloop/platform/http/http-server.ts';
 import { problemOf } from '@hotloop/platform/http/problem.ts';
-import { type Line, readLines } from '@hotloop/platform/http/read-lines.ts';
+import { type Line, lineTooLong, readLines } from '@hotloop/platform/http/read-lines.ts';
 import { parseStrictJson } from '@hotloop/platform/http/strict-json.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
@@ -85,8 +85,10 @@ export function predictRoutes(predictor: Predictor, timeouts: TimeoutOptions): R
           });
         const gone = new AbortController();
         reply.raw.once('close', () => gone.abort());
-        const one = async ({ number, bytes }: Line): Promise<string> => {
+        const one = async (line: Line): Promise<string> => {
+          const { number, bytes } = line;
           try {
+            if (bytes === undefined) throw lineTooLong(line, MAX_LINE_BYTES);
             return `${JSON.stringify(await answer(model, parseStrictJson(bytes), caller, gone.signal))}\n`;
           } catch (error) {
             return `${JSON.stringify({ line: number, error: problemOf(error) })}\n`;

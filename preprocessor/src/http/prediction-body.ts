@@ -10,8 +10,10 @@ const VALUE = 'must be a number, a text, true or false, or a list of numbers or 
 export const attributeSchema = z.union(
   [z.number(), z.string(), z.boolean(), z.array(z.number()).max(MAX_LIST), z.array(z.string()).max(MAX_LIST)],
   {
-    error: ({ input }) =>
-      Array.isArray(input) && input.length > MAX_LIST ? `has more than ${MAX_LIST} entries` : VALUE,
+    error: ({ input }) => {
+      if (typeof input === 'number') return 'must be a finite number that a double can represent';
+      return Array.isArray(input) && input.length > MAX_LIST ? `has more than ${MAX_LIST} entries` : VALUE;
+    },
   },
 );
 /** JSON null means that the attribute is missing. */

@@ -95,14 +95,15 @@ describe('pictures', () => {
         'invalid_image',
       ],
       [png.toString('base64'), 'pixels; at most 10000', 'image_too_large'],
-      ['A'.repeat(20_000_000), 'larger than', 'invalid_image'],
+      ['A'.repeat(20_000_000), 'larger than', 'image_too_large'],
+      ['data:image/png;base64,\n', 'is empty', 'invalid_image'],
     ];
     for (const [scan, words, reason] of cases)
       await expect(
         tensorOf({ width: 2, height: 2 }, scan, { ...IMAGE_LIMITS, maxPixels: 10_000 }),
       ).rejects.toMatchObject({
         ...{ code: 'INVALID_ARGUMENT', reason },
-        message: expect.stringMatching(new RegExp(`feature scan.*${words}`)),
+        message: expect.stringMatching(new RegExp(`feature scan \\(request.scan\\).*${words}`)),
       });
   });
 

@@ -36,6 +36,9 @@ export const IMAGE_LIMITS: ImageLimits = {
 
 const JPEG = [0xff, 0xd8, 0xff];
 const PNG = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+const LINE_BREAK = /[\r\n]+/g;
+/** Characters of base64 with line breaks for one byte, at most. */
+const LINES_SHARE = 1.5;
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 
 /** Memory: `atOnce` images of `maxPixels`, plus the waiting files. The library is loaded with the first image. */
@@ -75,19 +78,24 @@ type SharpFactory = (bytes: Uint8Array, options: SharpOptions) => Sharp;
 /**
  * Decodes base64 and checks the first bytes for JPEG or PNG, so that no other decoder ever processes a caller's data.
  */
-function bytesOf({ feature, value }: ImageRead, maxBytes: number): Buffer {
-  if (typeof value !== 'string') throw refused(feature, 'must be a JPEG or PNG file as base64 text');
-  const text = value.startsWith('data:') ? value.slice(value.indexOf(',') + 1) : value;
-  if (text.length > Math.ceil(maxBytes / 3) * 4) throw refused(feature, `is larger than ${maxBytes} bytes`);
-  if (!BASE64.test(text)) throw refused(feature, 'is not base64');
+function bytesOf({ where, value }: ImageRead, maxBytes: number): Buffer {
+  if (typeof value !== 'string') throw refused(where, 'must be a JPEG or PNG file as base64 text');
+  if (value.length > LINES_SHARE * maxBytes)
+    throw refused(where, `is larger than ${maxBytes} bytes`, 'image_too_large');
+  // Many encoders break base64 into lines, as MIME does.
+  const text = value.slice(value.startsWith('data:') ? value.indexOf(',') + 1 : 0).replaceAll(LINE_BREAK, '');
+  if (text === '') throw refused(where, 'is empty');
+  if (text.length > Math.ceil(maxBytes / 3) * 4)
+    throw refused(where, `is larger than ${maxBytes} bytes`, 'image_too_large');
+  if (!BASE64.test(text)) throw refused(where, 'is not base64');
   const bytes = Buffer.from(text, 'base64');
   const begins = (magic: readonly number[]) => magic.every((byte, at) => bytes[at] === byte);
-  if (!begins(JPEG) && !begins(PNG)) throw refused(feature, 'is neither a JPEG nor a PNG file');
+  if (!begins(JPEG) && !begins(PNG)) throw refused(where, 'is neither a JPEG nor a PNG file');
   return bytes;
 }
 
 async function tensorOf(
-  { feature, settings }: ImageRead,
+  { where, settings }: ImageRead,
   bytes: Uint8Array,
   sharp: SharpFactory,
   { maxPixels, timeoutMs }: ImageLimits,
@@ -103,7 +111,7 @@ async function tensorOf(
     const size = await picture.metadata();
     const pixels = (size.width ?? 0) * (size.height ?? 0);
     if (pixels > maxPixels)
-      throw refused(feature, `has ${pixels} pixels; at most ${maxPixels} are decoded`, 'image_too_large');
+      throw refused(where, `has ${pixels} pixels; at most ${maxPixels} are decoded`, 'image_too_large');
     const { data, info } = await fitted(picture, settings, size.autoOrient)
       .flatten({ background: '#ffffff' })
       .toColourspace(channels === 1 ? 'b-w' : 'srgb')
@@ -111,19 +119,14 @@ async function tensorOf(
       .raw()
       .toBuffer({ resolveWithObject: true });
     if (info.width !== width || info.height !== height || info.channels < channels)
-      throw refused(feature, 'cannot be decoded into the shape that the model needs');
+      throw refused(where, 'cannot be decoded into the shape that the model needs');
     return normalised(data, info.channels, settings);
   } catch (error) {
     if (error instanceof HotloopError) throw error;
     const text = error instanceof Error ? error.message : '';
     if (/pixel limit/i.test(text))
-      throw refused(
-        feature,
-        `has too many pixels; at most ${maxPixels} are decoded`,
-        'image_too_large',
-        error,
-      );
-    throw refused(feature, 'is damaged, or cannot be decoded', 'invalid_image', error);
+      throw refused(where, `has too many pixels; at most ${maxPixels} are decoded`, 'image_too_large', error);
+    throw refused(where, 'is damaged, or cannot be decoded', 'invalid_image', error);
   }
 }
 
@@ -189,8 +192,8 @@ class Room {
   }
 }
 
-function refused(feature: string, problem: string, reason = 'invalid_image', cause?: unknown): HotloopError {
-  return new HotloopError('INVALID_ARGUMENT', `feature ${feature}: the image ${problem}`, {
+function refused(where: string, problem: string, reason = 'invalid_image', cause?: unknown): HotloopError {
+  return new HotloopError('INVALID_ARGUMENT', `${where}: the image ${problem}`, {
     reason,
     cause,
   });

@@ -78,6 +78,10 @@ async function* readCsv(file: Readable, needed: readonly string[]): AsyncGenerat
 
 async function* readJsonLines(file: Readable): AsyncGenerator<FileRow> {
   for await (const { number, bytes } of readLines(file, MAX_LINE_BYTES)) {
+    if (bytes === undefined) {
+      yield { line: number, problem: `has more than ${MAX_LINE_BYTES} bytes` };
+      continue;
+    }
     try {
       const values = parseStrictJson(bytes);
       if (typeof values === 'object' && values !== null && !Array.isArray(values))

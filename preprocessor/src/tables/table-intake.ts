@@ -40,5 +40,5 @@ export async function uploadFile(
   const schema = await store.schemaOf(table);
   const needed = Object.keys(schema.columns).filter((name) => !schema.columns[name]?.optional);
   const rows = readRows(file, known, [schema.key, ...needed]);
-  return uploadTable(store, { name: table, schema, rows, maxRefused });
+  return uploadTable(store, { name: table, schema, rows, asTexts: known === 'text/csv', maxRefused });
 }

@@ -4,6 +4,9 @@ import { z } from 'zod';
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 const nameSchema = z.string().regex(NAME, 'must be letters, digits and _, at most 63');
 const MAX_TEXT = 4096;
+/** What a decoder puts in the place of bytes that are not UTF-8. */
+const REPLACED = '\ufffd';
+const NOT_UTF8 = 'contains bytes that are not UTF-8, or the replacement character U+FFFD';
 
 const columnSchema = z.strictObject({
   type: z.enum(['number', 'text', 'flag']),
@@ -27,15 +30,20 @@ export interface TableRow {
 }
 
 /**
- * Validates one row. Values are texts (CSV) or JSON values. Returns the row, or the problem with the column's name.
+ * Validates one row. Values have types of their own, or are texts that are read as the column's type (`asTexts`: CSV). Returns the row, or the problem with the column's name.
  * Columns that the schema does not name are dropped.
  */
-export function checkRow(schema: TableSchema, values: Readonly<Record<string, unknown>>): TableRow | string {
+export function checkRow(
+  schema: TableSchema,
+  values: Readonly<Record<string, unknown>>,
+  asTexts: boolean,
+): TableRow | string {
   const key = values[schema.key];
   const keyText = typeof key === 'number' || typeof key === 'bigint' ? String(key) : key;
   if (typeof keyText !== 'string' || keyText === '' || keyText.length > 256)
     return `${schema.key}: the key must have 1 to 256 characters`;
   if (keyText.includes('\0')) return `${schema.key}: contains a NUL character`;
+  if (keyText.includes(REPLACED) || !keyText.isWellFormed()) return `${schema.key}: ${NOT_UTF8}`;
   const fields: Record<string, AttributeValue> = Object.create(null);
   for (const [name, column] of Object.entries(schema.columns)) {
     const value = values[name];
@@ -43,13 +51,15 @@ export function checkRow(schema: TableSchema, values: Readonly<Record<string, un
       if (!column.optional) return `${name}: is missing`;
       continue;
     }
+    if (!asTexts && column.type !== 'text' && typeof value === 'string')
+      return `${name}: the text ${shown(value)} is not a ${column.type}; write it without quotes`;
     const read = READ[column.type](value);
     if (read === undefined) return `${name}: ${shown(value)} is not a ${column.type}`;
     if (typeof read === 'number' && column.range && (read < column.range[0] || read > column.range[1]))
       return `${name}: ${read} is outside ${column.range[0]} to ${column.range[1]}`;
     if (typeof read === 'string') {
-      if (read.includes('\0') || !read.isWellFormed())
-        return `${name}: contains a NUL character or an unpaired surrogate`;
+      if (read.includes('\0')) return `${name}: contains a NUL character`;
+      if (read.includes(REPLACED) || !read.isWellFormed()) return `${name}: ${NOT_UTF8}`;
       if (read.length > MAX_TEXT) return `${name}: has more than ${MAX_TEXT} characters`;
       if (column.allowed && !column.allowed.includes(read)) return `${name}: ${shown(read)} is not allowed`;
     }

@@ -127,6 +127,14 @@ describe('reference tables', () => {
       'line 9: segment: contains a NUL',
     ])
       expect(refused.body.detail).toContain(part);
+    const latin = Buffer.from('id,segment\nu\xe9,new\n', 'latin1');
+    expect((await tables.upload(latin)).body.detail).toContain(
+      'line 2: id: contains bytes that are not UTF-8',
+    );
+    const lines = '{"id":"u1","segment":"new","age":"33"}\n{"id":"u2","segment":"new","member":"true"}\n';
+    const texts = (await tables.upload(lines, 'application/x-ndjson')).body.detail;
+    expect(texts).toContain('line 1: age: the text "33" is not a number');
+    expect(texts).toContain('line 2: member: the text "true" is not a flag');
     expect(await tables.segment('u1')).toBe('new');
     const skipped = await tables.upload(bad, 'text/csv', '?max_refused=10');
     expect(skipped.body).toMatchObject({ rows: 1, refused: 7 });

@@ -27,9 +27,16 @@ const SHOWN = 100;
  */
 export async function uploadTable(
   store: TableStore,
-  given: { name: string; schema: TableSchema; rows: AsyncIterable<FileRow>; maxRefused: number },
+  given: {
+    readonly name: string;
+    readonly schema: TableSchema;
+    readonly rows: AsyncIterable<FileRow>;
+    /** Values are texts, as in CSV. */
+    readonly asTexts: boolean;
+    readonly maxRefused: number;
+  },
 ): Promise<UploadResult> {
-  const { name, schema, rows, maxRefused } = given;
+  const { name, schema, rows, asTexts, maxRefused } = given;
   const version = await store.begin(name);
   const refusedRows: RefusedRow[] = [];
   let refused = 0;
@@ -56,7 +63,7 @@ export async function uploadTable(
       batch = [];
     };
     for await (const { line, values, problem } of rows) {
-      const row = values === undefined ? (problem ?? 'cannot be read') : checkRow(schema, values);
+      const row = values === undefined ? (problem ?? 'cannot be read') : checkRow(schema, values, asTexts);
       if (typeof row === 'string') refuse(line, row);
       else if (batch.push({ line, row }) >= BATCH) await flush();
     }

@@ -20,10 +20,15 @@ export const time = transformKind({
     if (before === 'flag' || before === 'texts') throw new RangeError('time needs a text or milliseconds');
     const partOf = localTime(zone, part);
     const read = reader(before);
+    const expects =
+      before === 'text'
+        ? 'a time in RFC 3339 with its offset, such as 2026-01-15T12:00:00Z, on a day that exists'
+        : 'a time in milliseconds since 1970, up to the year 275760';
     if (as === 'number')
       return {
         stage: 'encode',
         whole: false,
+        expects,
         apply(raw, numbers, count) {
           for (let index = 0; index < count; index++) numbers[index] = partOf(read(raw, numbers, index));
         },
@@ -32,6 +37,7 @@ export const time = transformKind({
     return {
       stage: 'columns',
       width: 2,
+      expects,
       reads: before === 'text' ? 'raw' : 'numbers',
       write(raw, numbers, index, out, at) {
         const turn = ((partOf(read(raw, numbers, index)) - first) / length) * 2 * Math.PI;

@@ -14,12 +14,15 @@ export type Before = RawType | 'numbers';
  * - `columns` ends the chain: it writes `width` columns of one value into `out` from `at`, which are zero before, and returns false
  *   when one is not a finite float32. `shape`: the columns are a tensor of that shape, row major. `image`: raw values are images that
  *   must be decoded so before the plan runs.
+ *
+ * `expects` says, for messages, which values of the raw type become a number; without it, all finite ones do.
  */
 export type Stage =
   | { readonly stage: 'numbers'; apply(numbers: Float64Array, count: number): void }
   | {
       readonly stage: 'encode';
       readonly whole: boolean;
+      readonly expects?: string;
       apply(raw: readonly unknown[], numbers: Float64Array, count: number): void;
     }
   | {
@@ -28,6 +31,7 @@ export type Stage =
       readonly reads: 'raw' | 'numbers';
       readonly shape?: readonly number[];
       readonly image?: ImageSettings;
+      readonly expects?: string;
       write(
         raw: readonly unknown[],
         numbers: Float64Array,
