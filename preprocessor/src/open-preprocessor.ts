@@ -23,7 +23,7 @@ import { deadLetters } from './dead-letters.ts';
 import { followShapes } from './event-shapes.ts';
 import { EVENTS_GROUP } from './events.ts';
 import { decodeEntity } from './history/packed-entity.ts';
-import { RedisHistory } from './history/redis-history.ts';
+import { keyOf, RedisHistory } from './history/redis-history.ts';
 import { type Preprocessor, startPreprocessor } from './service.ts';
 import { openReferenceReader } from './tables/reference-reader.ts';
 import { TableStore } from './tables/table-store.ts';
@@ -85,7 +85,7 @@ export async function openPreprocessor(
   const kept = closing.use(
     'kept history',
     new TrackedReads(cache, await openCache('history changes', 1000, true), {
-      ...{ decode: decodeEntity, maxBytes: KEPT_HISTORY_BYTES, clock: systemClock, log },
+      ...{ decode: decodeEntity, keyOf, maxBytes: KEPT_HISTORY_BYTES, clock: systemClock, log },
     }),
   );
   const history = new RedisHistory(await openCache('events', 5000), kept);

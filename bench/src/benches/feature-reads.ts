@@ -12,7 +12,7 @@ import { openRedis } from '@hotloop/platform/redis/redis.ts';
 import { TrackedReads } from '@hotloop/platform/redis/tracked-reads.ts';
 import type { HistoryEntry } from '@hotloop/preprocessor/history/history.ts';
 import { decodeEntity } from '@hotloop/preprocessor/history/packed-entity.ts';
-import { RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
+import { keyOf, RedisHistory } from '@hotloop/preprocessor/history/redis-history.ts';
 import { DAY_MS } from '@hotloop/proto/time-units.ts';
 import type { BenchOptions } from '../bench.ts';
 import { type Figure, figure } from '../figure.ts';
@@ -43,7 +43,7 @@ export async function featureReads({ rounds, seconds, say }: BenchOptions): Prom
   });
   await using _changes = changes;
   await using kept = new TrackedReads(redis, changes, {
-    ...{ decode: decodeEntity, maxBytes: 16 * 1024 * 1024, clock: systemClock, log: silentLog() },
+    ...{ decode: decodeEntity, keyOf, maxBytes: 16 * 1024 * 1024, clock: systemClock, log: silentLog() },
   });
   const history = new RedisHistory(redis, kept);
   const bare = new RedisHistory(redis);

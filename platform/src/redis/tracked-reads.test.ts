@@ -3,7 +3,12 @@ import { systemClock } from '../clock.ts';
 import { silentLog } from '../log.ts';
 import { createTestRedis } from '../testing/test-services.ts';
 import { openRedis } from './redis.ts';
-import { TrackedReads } from './tracked-reads.ts';
+import { type Named, TrackedReads } from './tracked-reads.ts';
+
+const keyOf = ({ entity, entityId }: Named) => `${entity}${entityId}`;
+/** Names with these keys: the last letter is the id. */
+const named = (keys: readonly string[]): Named[] =>
+  keys.map((key) => ({ entity: key.slice(0, -1), entityId: key.slice(-1) }));
 
 async function open(maxBytes = 1_000_000) {
   const stack = new AsyncDisposableStack();
@@ -28,7 +33,7 @@ async function open(maxBytes = 1_000_000) {
   const clock = { ...systemClock, aheadMs: 0, monotonic: () => performance.now() + clock.aheadMs };
   const kept = stack.use(
     new TrackedReads(reads, changes, {
-      ...{ decode: String, maxBytes, heartbeatMs: 20, clock, log: silentLog() },
+      ...{ decode: String, keyOf, maxBytes, heartbeatMs: 20, clock, log: silentLog() },
     }),
   );
   await expect.poll(() => kept.isTracking).toBe(true);
@@ -43,15 +48,15 @@ describe('reads that are cached while Redis reports changes', () => {
     await using opened = await open();
     const { kept, others } = opened;
     await others.set('a', '1');
-    expect(await kept.get(['a', 'none', 'a'])).toEqual(['1', undefined, '1']);
-    expect(await kept.get(['none', 'a'])).toEqual([undefined, '1']);
+    expect(await kept.get(named(['a', 'none', 'a']))).toEqual(['1', undefined, '1']);
+    expect(await kept.get(named(['none', 'a']))).toEqual([undefined, '1']);
     expect(opened.asked()).toBe(2);
     await others.set('none', '2');
-    await expect.poll(() => kept.get(['a', 'none'])).toEqual(['1', '2']);
+    await expect.poll(() => kept.get(named(['a', 'none']))).toEqual(['1', '2']);
     await others.del('a');
-    await expect.poll(() => kept.get(['a', 'none'])).toEqual([undefined, '2']);
+    await expect.poll(() => kept.get(named(['a', 'none']))).toEqual([undefined, '2']);
     await others.flushdb();
-    await expect.poll(() => kept.get(['a', 'none'])).toEqual([undefined, undefined]);
+    await expect.poll(() => kept.get(named(['a', 'none']))).toEqual([undefined, undefined]);
     expect(kept.isTracking).toBe(true);
   });
 
@@ -59,12 +64,12 @@ describe('reads that are cached while Redis reports changes', () => {
     await using opened = await open();
     for (let turn = 0; turn < 50; turn++) {
       // A read on its way while the value changes is not kept either.
-      const reading = opened.kept.get(['a']);
+      const reading = opened.kept.get(named(['a']));
       await opened.others.set('a', String(turn));
       opened.kept.drop(['a']);
-      expect(await opened.kept.get(['a'])).toEqual([String(turn)]);
+      expect(await opened.kept.get(named(['a']))).toEqual([String(turn)]);
       await reading;
-      expect(await opened.kept.get(['a'])).toEqual([String(turn)]);
+      expect(await opened.kept.get(named(['a']))).toEqual([String(turn)]);
     }
   });
 
@@ -72,11 +77,11 @@ describe('reads that are cached while Redis reports changes', () => {
     await using opened = await open(10_000);
     const keys = Array.from({ length: 100 }, (_, index) => `k${index}`);
     for (const key of keys) await opened.others.set(key, 'x'.repeat(800));
-    await opened.kept.get(keys);
+    await opened.kept.get(named(keys));
     expect(opened.asked()).toBe(2);
-    await opened.kept.get(keys.slice(-9));
+    await opened.kept.get(named(keys.slice(-9)));
     expect(opened.asked()).toBe(2);
-    await opened.kept.get(keys.slice(1, 2));
+    await opened.kept.get(named(keys.slice(1, 2)));
     expect(opened.asked()).toBe(3);
   });
 
@@ -84,18 +89,18 @@ describe('reads that are cached while Redis reports changes', () => {
     await using opened = await open();
     const { kept, changes, others } = opened;
     await others.set('a', '1');
-    await kept.get(['a']);
+    await kept.get(named(['a']));
     opened.clock.aheadMs += 4000;
     expect(kept.isTracking).toBe(false);
-    await kept.get(['a']);
+    await kept.get(named(['a']));
     expect(opened.asked()).toBe(2);
     await expect.poll(() => kept.isTracking).toBe(true);
     changes.disconnect(true);
     await others.set('a', '2');
-    await expect.poll(() => kept.get(['a']), { timeout: 10_000 }).toEqual(['2']);
+    await expect.poll(() => kept.get(named(['a'])), { timeout: 10_000 }).toEqual(['2']);
     await expect.poll(() => kept.isTracking, { timeout: 10_000 }).toBe(true);
     await others.set('a', '3');
-    await expect.poll(() => kept.get(['a'])).toEqual(['3']);
+    await expect.poll(() => kept.get(named(['a']))).toEqual(['3']);
   });
 
   it('cache nothing while the connection for invalidations is to another server', async () => {
@@ -108,7 +113,7 @@ describe('reads that are cached while Redis reports changes', () => {
     const [reads, changes] = [await connect('cache'), await connect('queue', true)];
     const kept = stack.use(
       new TrackedReads(reads, changes, {
-        ...{ decode: String, maxBytes: 1000, heartbeatMs: 20, clock: systemClock, log: silentLog() },
+        ...{ decode: String, keyOf, maxBytes: 1000, heartbeatMs: 20, clock: systemClock, log: silentLog() },
       }),
     );
     let connections = 0;
@@ -117,6 +122,6 @@ describe('reads that are cached while Redis reports changes', () => {
     await expect.poll(() => connections, { timeout: 10_000 }).toBeGreaterThan(1);
     expect(kept.isTracking).toBe(false);
     await reads.set('a', '1');
-    expect(await kept.get(['a'])).toEqual(['1']);
+    expect(await kept.get(named(['a']))).toEqual(['1']);
   });
 });

@@ -2,7 +2,15 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { RedisClient } from './redis.ts';
 
+/** What a value is about. */
+export interface Named {
+  readonly entity: string;
+  readonly entityId: string;
+}
+
 export interface TrackedReadsOptions<T> {
+  /** The key of a value; different names have different keys. */
+  readonly keyOf: (name: Named) => string;
   /** Decodes a value. If it throws, `get` rejects with that error. */
   readonly decode: (bytes: Buffer) => T;
   /** Largest total size of the cached values in bytes, as stored in Redis. Decoded they take several times as much. */
@@ -18,9 +26,9 @@ const CHANGES = '__redis__:invalidate';
 /** Cached values are not used when no ping of `changes` sent within this time was answered. */
 const TRUST_MS = 3000;
 /** Estimated overhead of a cache entry, in addition to its value. */
-const ENTRY_BYTES = 200;
+const ENTRY_BYTES = 300;
 
-interface Entry<T> {
+interface Entry<T> extends Named {
   readonly value: T | undefined;
   readonly bytes: number;
 }
@@ -36,8 +44,13 @@ export class TrackedReads<T> implements AsyncDisposable {
   readonly redis: RedisClient;
   readonly #changes: RedisClient;
   readonly #options: TrackedReadsOptions<T>;
-  /** Cached entries in the order in which they were read. */
+  /** Cached entries by their keys, in the order in which they were read. */
   readonly #kept = new Map<string, Entry<T>>();
+  /**
+   * The same by entity and id: a prediction looks up hundreds, and to make and hash a key costs more than the rest of
+   * a lookup.
+   */
+  readonly #byId = new Map<string, Map<string, Entry<T>>>();
   #bytes = 0;
   /** One set for each read in flight: the keys that changed since it was sent. */
   readonly #underWay = new Set<Set<string>>();
@@ -74,33 +87,39 @@ export class TrackedReads<T> implements AsyncDisposable {
     return this.#isTracking && this.#options.clock.monotonic() - this.#heardAt <= TRUST_MS;
   }
 
-  /** The values of the keys, in the same order; undefined for keys without a value. Rejects when Redis fails. */
-  async get(keys: readonly string[]): Promise<(T | undefined)[]> {
-    if (!this.isTracking) return (await this.#fetch(keys)).map((bytes) => this.#decoded(bytes));
+  /** The values of the names, in the same order; undefined for names without a value. Rejects when Redis fails. */
+  async get(names: readonly Named[]): Promise<(T | undefined)[]> {
+    const { keyOf } = this.#options;
+    if (!this.isTracking) return (await this.#fetch(names.map(keyOf))).map((bytes) => this.#decoded(bytes));
     const values: (T | undefined)[] = [];
-    const others = new Set<string>();
+    const others = new Map<string, Named>();
     // The first missing value is requested before the others are looked up: often it is the only one.
     let first: Promise<Map<string, T | undefined>> | undefined;
-    for (const key of keys) {
-      const entry = this.#kept.get(key);
+    let entity: string | undefined;
+    let ids: Map<string, Entry<T>> | undefined;
+    for (const name of names) {
+      if (name.entity !== entity) {
+        entity = name.entity;
+        ids = this.#byId.get(entity);
+      }
+      const entry = ids?.get(name.entityId);
       values.push(entry?.value);
       if (entry !== undefined) continue;
-      if (first === undefined) first = this.#readAndKeep([key]);
-      else others.add(key);
+      if (first === undefined) first = this.#readAndKeep(new Map([[keyOf(name), name]]));
+      else others.set(keyOf(name), name);
     }
     if (first === undefined) return values;
-    const [one, rest] = await Promise.all([
-      first,
-      others.size === 0 ? undefined : this.#readAndKeep([...others]),
-    ]);
+    const [one, rest] = await Promise.all([first, others.size === 0 ? undefined : this.#readAndKeep(others)]);
     return values.map((value, index) => {
-      const key = keys[index] as string;
-      return value ?? rest?.get(key) ?? one.get(key);
+      if (value !== undefined) return value;
+      const key = keyOf(names[index] as Named);
+      return rest?.get(key) ?? one.get(key);
     });
   }
 
-  async #readAndKeep(keys: readonly string[]): Promise<Map<string, T | undefined>> {
+  async #readAndKeep(names: ReadonlyMap<string, Named>): Promise<Map<string, T | undefined>> {
     const epoch = this.#epoch;
+    const keys = [...names.keys()];
     const changed = new Set<string>();
     const values = new Map<string, T | undefined>();
     this.#underWay.add(changed);
@@ -111,7 +130,8 @@ export class TrackedReads<T> implements AsyncDisposable {
         const bytes = found && Buffer.from(found);
         const value = this.#decoded(bytes);
         values.set(key, value);
-        if (epoch === this.#epoch && !changed.has(key)) this.#keep(key, value, bytes?.length ?? 0);
+        if (epoch === this.#epoch && !changed.has(key))
+          this.#keep(key, names.get(key) as Named, value, bytes?.length ?? 0);
       }
     } finally {
       this.#underWay.delete(changed);
@@ -123,8 +143,7 @@ export class TrackedReads<T> implements AsyncDisposable {
   drop(keys: Iterable<string>): void {
     for (const key of keys) {
       const entry = this.#kept.get(key);
-      if (entry !== undefined) this.#bytes -= entry.bytes;
-      this.#kept.delete(key);
+      if (entry !== undefined) this.#remove(key, entry);
       for (const changed of this.#underWay) changed.add(key);
     }
   }
@@ -145,15 +164,27 @@ export class TrackedReads<T> implements AsyncDisposable {
     return bytes === null ? undefined : this.#options.decode(bytes);
   }
 
-  #keep(key: string, value: T | undefined, length: number): void {
+  #keep(key: string, { entity, entityId }: Named, value: T | undefined, length: number): void {
     const bytes = length + ENTRY_BYTES;
+    const entry = { entity, entityId, value, bytes };
     this.#bytes += bytes - (this.#kept.get(key)?.bytes ?? 0);
-    this.#kept.set(key, { value, bytes });
-    for (const [oldest, entry] of this.#kept) {
+    this.#kept.set(key, entry);
+    const ids = this.#byId.get(entity);
+    if (ids === undefined) this.#byId.set(entity, new Map([[entityId, entry]]));
+    else ids.set(entityId, entry);
+    for (const [oldest, one] of this.#kept) {
       if (this.#bytes <= this.#options.maxBytes) return;
-      this.#kept.delete(oldest);
-      this.#bytes -= entry.bytes;
+      this.#remove(oldest, one);
     }
+  }
+
+  #remove(key: string, { entity, entityId, bytes }: Entry<T>): void {
+    this.#kept.delete(key);
+    const ids = this.#byId.get(entity);
+    ids?.delete(entityId);
+    // Callers choose the names of entities.
+    if (ids?.size === 0) this.#byId.delete(entity);
+    this.#bytes -= bytes;
   }
 
   /** Null means that all keys changed, as after FLUSHDB. */
@@ -165,6 +196,7 @@ export class TrackedReads<T> implements AsyncDisposable {
   #forget(): void {
     this.#epoch++;
     this.#kept.clear();
+    this.#byId.clear();
     this.#bytes = 0;
   }
 

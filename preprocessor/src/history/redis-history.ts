@@ -40,7 +40,6 @@ const EARLIER_KEYS = 'history:*';
 const APPEND = scriptOf(APPEND_SCRIPT);
 const WRITE = scriptOf(WRITE_SCRIPT);
 const NO_SLICES: Slices = new Map();
-const NO_WANTED: ReadonlyMap<string, Slices> = new Map();
 const NO_TOKEN = Buffer.alloc(0);
 
 type PipelineResults = readonly (readonly [Error | null, unknown])[] | null;
@@ -171,20 +170,23 @@ export class RedisHistory implements FillableHistory {
 
   async read(reads: readonly HistoryRead[]): Promise<EventList[]> {
     if (reads.length === 0) return [];
-    const keys = reads.map(keyOf);
-    const entities = await (this.#reads ? this.#reads.get(keys).catch(away) : this.#decode(keys));
+    const entities = await (this.#reads
+      ? this.#reads.get(reads).catch(away)
+      : this.#decode(reads.map(keyOf)));
     const wanted = new Map<string, Set<string>>();
     for (let index = 0; index < reads.length; index++) {
       const entity = entities[index];
       if (entity?.hasOlder !== true) continue;
-      const key = keys[index] as string;
-      const names = slicesOf(entity, reads[index] as HistoryRead);
+      const read = reads[index] as HistoryRead;
+      const key = keyOf(read);
+      const names = slicesOf(entity, read);
       if (names.length > 0) wanted.set(key, new Set([...(wanted.get(key) ?? []), ...names]));
     }
-    const slices =
-      wanted.size === 0 ? NO_WANTED : await this.#fetchSlices(wanted, this.#reads?.redis ?? this.#redis);
+    if (wanted.size === 0)
+      return reads.map((read, index) => new PackedList(entities[index], read, NO_SLICES));
+    const slices = await this.#fetchSlices(wanted, this.#reads?.redis ?? this.#redis);
     return reads.map(
-      (read, index) => new PackedList(entities[index], read, slices.get(keys[index] as string) ?? NO_SLICES),
+      (read, index) => new PackedList(entities[index], read, slices.get(keyOf(read)) ?? NO_SLICES),
     );
   }
 
