@@ -69,6 +69,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@fastify': ['platform/src/http'],
   'fastify-type-provider-zod': ['platform/src/http'],
   jose: ['platform/src/auth'],
+  undici: ['platform/src/tls'],
   croner: ['platform/src/schedule'],
   '@aws-sdk': ['platform/src/object-store'],
   '@duckdb/node-api': ['platform/src/duckdb'],

@@ -81,11 +81,18 @@ function tlsOptions({ tlsCa, tlsCert, tlsKey }: GlobalOptions): { readonly tls?:
   };
 }
 
+/** Where certificates are named, the services answer over HTTPS. */
+function defaultUrl({ tlsCa, tlsCert }: GlobalOptions, url: string): string {
+  return tlsCa === undefined && tlsCert === undefined ? url : url.replace('http:', 'https:');
+}
+
 /** The control API of the retrainer, as the options say. */
 export function controlClient(options: GlobalOptions, signal: AbortSignal): ControlClient {
+  const encrypted = tlsOptions(options);
   return new ControlClient({
-    url: options.control ?? DEFAULT_CONTROL_URL,
+    url: options.control ?? defaultUrl(options, DEFAULT_CONTROL_URL),
     signal,
+    ...encrypted,
     ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
   });
@@ -93,7 +100,10 @@ export function controlClient(options: GlobalOptions, signal: AbortSignal): Cont
 
 /** The front door over HTTP, as the options say: events and reference tables. */
 export function frontDoorClient(options: GlobalOptions, signal: AbortSignal): ControlClient {
-  return controlClient({ ...options, control: options.frontDoor ?? DEFAULT_FRONT_DOOR_URL }, signal);
+  return controlClient(
+    { ...options, control: options.frontDoor ?? defaultUrl(options, DEFAULT_FRONT_DOOR_URL) },
+    signal,
+  );
 }
 
 /** Writes a result: one line of JSON for programs, or text for a person, whose tables fit the terminal. */

@@ -1,3 +1,4 @@
+import type { TlsOptions } from '@hotloop/client/client-options.ts';
 import { type ClientErrorCode, HotloopClientError } from '@hotloop/client/hotloop-client-error.ts';
 import { CommandError } from './command-error.ts';
 
@@ -11,6 +12,8 @@ export interface ControlClientOptions {
   /** Deadline of each call. */
   readonly timeoutMs?: number;
   readonly signal: AbortSignal;
+  /** Certificates in PEM, for https:// addresses. */
+  readonly tls?: TlsOptions;
 }
 
 type Body = string | Uint8Array | ReadableStream<Uint8Array>;
@@ -83,7 +86,8 @@ export class ControlClient {
     const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     let response: Response;
     try {
-      response = await fetch(url, {
+      const call = this.#options.tls === undefined ? fetch : await fetchBy(this.#options.tls);
+      response = await call(url, {
         method,
         headers: {
           ...(contentType === undefined ? {} : { 'content-type': contentType }),
@@ -101,6 +105,15 @@ export class ControlClient {
     if (!response.ok) throw await problemOf(response);
     return response;
   }
+}
+
+/** Loaded only where it is needed, because every command loads this file. */
+async function fetchBy({ certificate, privateKey, rootCertificates }: TlsOptions): Promise<typeof fetch> {
+  const { fetchShowing } = await import('@hotloop/platform/tls/service-fetch.ts');
+  const buffer = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes);
+  return fetchShowing({
+    ...{ certificate: buffer(certificate), key: buffer(privateKey), ca: buffer(rootCertificates) },
+  }).fetch;
 }
 
 function addressOf(path: string, base: string): URL {

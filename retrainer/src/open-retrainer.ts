@@ -4,6 +4,7 @@ import { openObjectStore } from '@hotloop/platform/object-store/open-object-stor
 import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import type { Foundation } from '@hotloop/platform/start-up/foundation.ts';
 import type { Listen, RetrainerSettings } from '@hotloop/platform/start-up/settings.ts';
+import { serviceFetch } from '@hotloop/platform/tls/service-fetch.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import type { FrontDoor } from './control/console/first-run-routes.ts';
 import type { MailSettings } from './monitoring/notify/send-email.ts';
@@ -101,13 +102,13 @@ function oidcOf(settings: RetrainerSettings, { issuer }: Foundation): OidcLoginS
   };
 }
 
-/** The console cannot ask for predictions if processes encrypt their connections; the command line can. */
+/** Where the console asks for predictions; null if no setting says where. */
 function frontDoorOf(
   { HOTLOOP_FRONT_DOOR: predictions, HOTLOOP_INFERENCE_HTTP: inference }: RetrainerSettings,
   { tls, apiKey }: Foundation,
 ): FrontDoor | null {
-  if (predictions === undefined || inference === undefined || tls !== undefined) return null;
+  if (predictions === undefined || inference === undefined) return null;
   // The command line reads the same variable as a URL, and both may share one environment.
-  const bare = (address: string) => address.replace(/^http:\/\//, '').replace(/\/$/, '');
-  return { predictions: bare(predictions), inference: bare(inference), apiKey };
+  const bare = (address: string) => address.replace(/^https?:\/\//, '').replace(/\/$/, '');
+  return { predictions: bare(predictions), inference: bare(inference), apiKey, calls: serviceFetch(tls) };
 }

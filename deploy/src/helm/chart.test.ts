@@ -40,6 +40,22 @@ describe.runIf(hasHelm)('the Helm chart', { timeout: 60_000 }, () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
+  it.each([
+    ['an unknown value', ['compute.replcas=3'], 'replcas'],
+    ['an unknown provider of GPUs', ['compute.gpu.provider=aws'], 'gke'],
+    ['a password in the address of Kafka', ['kafkaBrokers=kafka://me:secret@kafka:9092'], 'kafkaBrokers'],
+    ['a topic without a broker', ['keda.enabled=true', 'keda.topic=requests'], 'bootstrapServers'],
+  ])('refuses %s', async (_, settings, named) => {
+    await expect(renderChart(settings, PATH)).rejects.toThrow(named);
+  });
+
+  it('gives compute with GPUs the image and the providers for them', async () => {
+    const withGpu = await renderChart(['compute.gpu.count=1', 'image.tag=1.2'], PATH);
+    expect(withGpu).toContain('image: hotloop/compute:1.2-cuda\n');
+    expect(withGpu).toContain('image: hotloop/preprocessor:1.2\n');
+    expect(withGpu).toContain('{name: HOTLOOP_EXECUTION_PROVIDERS, value: "cuda,cpu"}');
+  });
+
   it('gives each service a budget, a policy and a headless service', async () => {
     const kinds = (await render(['batch.enabled=false'])).map(({ kind }) => kind);
     for (const kind of ['StatefulSet', 'Service', 'PodDisruptionBudget', 'NetworkPolicy'])

@@ -33,6 +33,14 @@ export const VALUES_MATRIX: readonly (readonly string[])[] = [
   ['keda.enabled=true', 'keda.topic=requests', 'kafkaBrokers=kafka:9092', 'trainingPool.enabled=true'],
   ['keda.enabled=true', 'trainingPool.enabled=true', 'networkPolicy.enabled=false'],
   [
+    'keda.enabled=true',
+    'keda.topic=requests',
+    'keda.bootstrapServers=kafka:9093',
+    'keda.authentication=kafka-login',
+    'keda.metadata.sasl=scram_sha512',
+    'keda.metadata.tls=enable',
+  ],
+  [
     'sql.enabled=true',
     'batch.replicas=3',
     'batch.data.accessMode=ReadWriteMany',

@@ -14,6 +14,7 @@ import { openHttpServer } from '../http/http-server.ts';
 import { silentLog } from '../log.ts';
 import { openMetrics } from '../telemetry/metrics.ts';
 import { makeTestCa, makeTestCertificate } from '../testing/test-certificates.ts';
+import { serviceFetch } from './service-fetch.ts';
 import { TlsIdentity } from './tls-identity.ts';
 
 let folder = '';
@@ -143,6 +144,24 @@ describe('HTTP over mutual TLS', () => {
     expect(await status('/secret', stranger)).toBe(401);
     using two = await open('two');
     expect(await status('/secret', two)).toBe(200);
+
+    // Calls of a service to another one, whose certificate is renewed while it runs.
+    const asked = async (identity: TlsIdentity) =>
+      (await serviceFetch(identity).fetch(`https://${server.address}/secret`)).status;
+    expect(await asked(two)).toBe(200);
+    expect(await asked(stranger)).toBe(401);
+    using distrustful = await open('two', 'other-ca');
+    await expect(asked(distrustful)).rejects.toThrow('fetch failed');
+    const put = (name: string) =>
+      Promise.all(['crt', 'key'].map((end) => copyFile(at(`${name}.${end}`), at(`caller.${end}`))));
+    await put('stranger');
+    using caller = await open('caller');
+    const calls = serviceFetch(caller);
+    expect((await calls.fetch(`https://${server.address}/secret`)).status).toBe(401);
+    await put('two');
+    await caller.reload();
+    const answer = await calls.fetch(`https://${server.address}/secret`);
+    expect(await answer.json()).toEqual({ ok: 1 });
     await metrics[Symbol.asyncDispose]?.();
   });
 });

@@ -4,6 +4,7 @@ import { openObjectStore } from '@hotloop/platform/object-store/open-object-stor
 import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import { serviceMain } from '@hotloop/platform/start-up/service-main.ts';
 import { workerSettings } from '@hotloop/platform/start-up/settings.ts';
+import { serviceFetch } from '@hotloop/platform/tls/service-fetch.ts';
 import type { AllowedFiles } from './allowed-files.ts';
 import { startBatchWorker } from './batch-worker.ts';
 import { openBatchQueue } from './queue/batch-queue.ts';
@@ -39,11 +40,12 @@ serviceMain(
       /^(HOTLOOP_|DATABASE_URL$|REDIS_)/.test(variable) ? undefined : process.env[variable];
     const brokers = settings.KAFKA_BROKERS;
     const kafka = brokers === undefined ? {} : { kafka: { brokers, clientId: 'hotloop-batch', log } };
+    const calls = serviceFetch(tls);
     const door = settings.HOTLOOP_FRONT_DOOR;
     const frontDoor =
       door === undefined
         ? {}
-        : { frontDoor: { url: `${tls === undefined ? 'http' : 'https'}://${door}`, apiKey } };
+        : { frontDoor: { url: `${calls.scheme}://${door}`, apiKey, fetch: calls.fetch } };
     closing.use(
       'batch worker',
       await startBatchWorker(

@@ -25,6 +25,8 @@ export interface TrainingDoor {
   /** http://host:port of the control API. */
   readonly url: string;
   readonly apiKey: string | undefined;
+  /** How it is called; default: the global `fetch`. */
+  readonly fetch?: typeof fetch;
 }
 
 export interface CreateModelDependencies {
@@ -148,7 +150,8 @@ async function ask(
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
   const query = new URLSearchParams({ label, manifest: Buffer.from(yaml).toString('base64url') });
-  const response = await fetch(`${door.url}/v1/models/first-version?${query}`, {
+  const call = door.fetch ?? fetch;
+  const response = await call(`${door.url}/v1/models/first-version?${query}`, {
     method: 'POST',
     headers: {
       'content-type': 'text/csv',

@@ -2,6 +2,7 @@ import { openObjectStore } from '@hotloop/platform/object-store/open-object-stor
 import { openBundleStore } from '@hotloop/platform/registry/object-bundle-store.ts';
 import { serviceMain } from '@hotloop/platform/start-up/service-main.ts';
 import { sqlSettings } from '@hotloop/platform/start-up/settings.ts';
+import { serviceFetch } from '@hotloop/platform/tls/service-fetch.ts';
 import { openSql } from './open-sql.ts';
 
 const QUERY_TIMEOUT_MS = 60_000;
@@ -16,6 +17,7 @@ serviceMain(
     const objects = openObjectStore(store);
     closing.defer('store', () => objects[Symbol.dispose]());
     const control = settings.HOTLOOP_CONTROL;
+    const calls = serviceFetch(tls);
     const server = closing.use(
       'SQL',
       await openSql(
@@ -28,7 +30,7 @@ serviceMain(
           archive: { objects, folder: store.includes('://') ? undefined : store },
           ...(control === undefined
             ? {}
-            : { training: { url: `${tls === undefined ? 'http' : 'https'}://${control}`, apiKey } }),
+            : { training: { url: `${calls.scheme}://${control}`, apiKey, fetch: calls.fetch } }),
         },
         { pool, registry, bundles: openBundleStore(store), authenticator, log },
       ),

@@ -13,7 +13,13 @@ app.kubernetes.io/component: {{ .service }}
 {{- if $digest -}}
 {{ .root.Values.image.repository }}/{{ .service }}@{{ $digest }}
 {{- else -}}
-{{ .root.Values.image.repository }}/{{ .service }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- $tag := .root.Values.image.tag | default .root.Chart.AppVersion -}}
+{{- with .root.Values.compute.gpu -}}
+{{- if and (eq $.service "compute") (gt (int .count) 0) -}}
+{{- $tag = .tag | default (printf "%s-cuda" $tag) -}}
+{{- end -}}
+{{- end -}}
+{{ .root.Values.image.repository }}/{{ .service }}:{{ $tag }}
 {{- end -}}
 {{- end -}}
 

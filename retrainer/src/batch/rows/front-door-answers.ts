@@ -13,6 +13,8 @@ export interface FrontDoor {
   /** http://host:port, or https. */
   readonly url: string;
   readonly apiKey: string | undefined;
+  /** How it is called; default: the global `fetch`. */
+  readonly fetch?: typeof fetch;
 }
 
 interface Line {
@@ -40,6 +42,7 @@ export function frontDoorAnswers(run: BatchRun, door: FrontDoor, now: () => numb
     'content-type': 'application/x-ndjson',
     ...(door.apiKey === undefined ? {} : { authorization: `Bearer ${door.apiKey}` }),
   };
+  const call = door.fetch ?? fetch;
   return {
     rowsAtOnce: ROWS_AT_ONCE,
     async answer(rows, _times, signal) {
@@ -69,7 +72,7 @@ export function frontDoorAnswers(run: BatchRun, door: FrontDoor, now: () => numb
 
   async function ask(rows: readonly RowRequest[], signal: AbortSignal): Promise<Line[]> {
     const body = rows.map((row) => `${JSON.stringify(bodyOf(row))}\n`).join('');
-    const response = await fetch(url, { method: 'POST', headers, body, signal }).catch((cause: unknown) => {
+    const response = await call(url, { method: 'POST', headers, body, signal }).catch((cause: unknown) => {
       signal.throwIfAborted();
       throw new HotloopError('UNAVAILABLE', 'the front door cannot be reached', { cause });
     });

@@ -3,6 +3,7 @@ import type { Clock } from '@hotloop/platform/clock.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
 import type { Pool } from '@hotloop/platform/postgres/pool.ts';
 import type { BundleStore } from '@hotloop/platform/registry/bundle-store.ts';
+import type { ServiceFetch } from '@hotloop/platform/tls/service-fetch.ts';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
 import { permitPush } from '../../registry/permit-push.ts';
@@ -15,6 +16,8 @@ export interface FrontDoor {
   /** host:port of compute, which answers tensors. */
   readonly inference: string;
   readonly apiKey: string | undefined;
+  /** How both are called. */
+  readonly calls: ServiceFetch;
 }
 
 export interface FirstRunDependencies {
@@ -93,7 +96,7 @@ async function ask(
     );
   let answer: Response;
   try {
-    answer = await fetch(`http://${frontDoor[where]}${path}`, {
+    answer = await frontDoor.calls.fetch(`${frontDoor.calls.scheme}://${frontDoor[where]}${path}`, {
       method: body === undefined ? 'GET' : 'POST',
       signal: AbortSignal.timeout(ANSWER_MS),
       headers: {
