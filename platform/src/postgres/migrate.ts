@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { HotloopError } from '@hotloop/proto/errors.ts';
 import pg from 'pg';
 import type { Log } from '../log.ts';
-import { fromPostgresError } from './pool.ts';
+import { fromPostgresError, type Queryable } from './pool.ts';
 
 export interface MigrateOptions {
   /** Folder of numbered files such as 0001-loop.sql; default: the project's own. */
@@ -49,6 +49,13 @@ export async function migrate(url: string, options: MigrateOptions): Promise<rea
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+/** Names of this version's migrations that the database lacks. Rejects with Postgres' error. */
+export async function missingMigrations(database: Queryable): Promise<readonly string[]> {
+  const { rows } = await database.query<{ name: string }>('SELECT name FROM schema_migration');
+  const applied = new Set(rows.map(({ name }) => name));
+  return (await readMigrations(OWN_FOLDER)).map(({ name }) => name).filter((name) => !applied.has(name));
 }
 
 async function applyMissing(

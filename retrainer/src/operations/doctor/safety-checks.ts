@@ -12,15 +12,23 @@ const BACKUP_DAYS = 7;
 export const SAFETY_CHECKS: Checks = {
   'API keys': async ({ pool }) => {
     const keys = (await new ApiKeyStore(pool).list()).filter(({ revoked }) => !revoked);
-    const soon = keys.filter(({ expiresAt }) => {
-      const days = ((expiresAt?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now()) / DAY_MS;
-      return days > 0 && days < SOON_DAYS;
-    });
-    return soon.length === 0
+    const until = (days: number) =>
+      keys
+        .filter(
+          ({ expiresAt }) => expiresAt !== undefined && expiresAt.getTime() - Date.now() < days * DAY_MS,
+        )
+        .map(({ subject, id }) => `${subject} (${id})`);
+    const expired = until(0);
+    const soon = until(SOON_DAYS).filter((key) => !expired.includes(key));
+    const problems = [
+      ...(soon.length === 0 ? [] : [`expire within ${SOON_DAYS} days: ${soon.join(', ')}`]),
+      ...(expired.length === 0 ? [] : [`have expired and are not revoked: ${expired.join(', ')}`]),
+    ];
+    return problems.length === 0
       ? well(`${keys.length} in Postgres, none expires within ${SOON_DAYS} days`)
       : ill(
-          `expire within ${SOON_DAYS} days: ${soon.map(({ subject, id }) => `${subject} (${id})`).join(', ')}`,
-          '`hotloop keys rotate ID`, give the new key to its user, then revoke the old one',
+          problems.join('; '),
+          '`hotloop keys rotate ID`, give the new key to its user, then `hotloop keys revoke ID`',
         );
   },
   certificate: async ({ certificate }) => {
@@ -40,7 +48,7 @@ export const SAFETY_CHECKS: Checks = {
       ? well(`${rows} rows, unbroken`)
       : ill(
           `broken at row ${typeof broken === 'object' ? JSON.stringify(broken) : String(broken)}`,
-          'somebody changed it with rights on the database: compare with a backup',
+          'it was changed with rights on the database: compare it with a backup',
         );
   },
   backup: async ({ pool }) => {

@@ -59,7 +59,7 @@ export const SERVING_CHECKS: Checks = {
     return rows.length === 0
       ? well('none stands still')
       : ill(
-          `nobody drives: ${rows.map(({ model, state }) => `${model} (${state})`).join(', ')}`,
+          `not driven by any retrainer: ${rows.map(({ model, state }) => `${model} (${state})`).join(', ')}`,
           'start a retrainer; see its log',
         );
   },

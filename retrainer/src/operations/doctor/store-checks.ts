@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { missingMigrations } from '@hotloop/platform/postgres/migrate.ts';
 import { topicsOfModels } from '@hotloop/platform/registry/reference-usage.ts';
 import { type Checks, ill, well } from './check.ts';
 
@@ -15,7 +16,13 @@ export const STORE_CHECKS: Checks = {
     const { rows } = await pool.query<{ name: string; version: string }>(
       `SELECT max(name) AS name, current_setting('server_version') AS version FROM schema_migration`,
     );
-    return well(`${rows[0]?.version} answers; newest migration ${rows[0]?.name ?? 'none'}`);
+    const missing = await missingMigrations(pool);
+    return missing.length === 0
+      ? well(`${rows[0]?.version} answers; newest migration ${rows[0]?.name ?? 'none'}`)
+      : ill(
+          `this version's migrations are missing: ${missing.join(', ')}`,
+          'start a service of this version, or run the migrations (`helm upgrade` does)',
+        );
   },
   connections: async ({ pool }) => {
     const { rows } = await pool.query<{ used: number; most: number }>(
@@ -86,6 +93,6 @@ export const STORE_CHECKS: Checks = {
     const says = `${Math.round(share * 100)} % of the disk is free`;
     return share >= LEAST_FREE_SHARE
       ? well(says)
-      : ill(says, 'free space, or shorten `log.keep` in model.yaml');
+      : ill(says, 'free space, or shorten `log.retention` in model.yaml');
   },
 };
