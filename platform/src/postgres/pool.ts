@@ -90,6 +90,13 @@ export function postgresErrorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
+/** Whether an error means that Postgres could not be reached or ended the connection, so that a retry makes sense. */
+export function isPostgresAway(error: unknown): boolean {
+  const code = postgresErrorCode(error);
+  if (code !== '') return /^(08|53|57P|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND)/.test(code);
+  return error instanceof Error && /^(Connection terminated|timeout exceeded)/.test(error.message);
+}
+
 /**
  * The HotloopError for a failed query: UNAVAILABLE when Postgres cannot be reached, is too slow or full, otherwise
  * INTERNAL.

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@hotloop/platform/clock.ts';
 import { createLog } from '@hotloop/platform/log.ts';
-import { openPool } from '@hotloop/platform/postgres/pool.ts';
+import { fromPostgresError, isPostgresAway, openPool } from '@hotloop/platform/postgres/pool.ts';
 import { serveJob } from '../training/serve-job.ts';
 import { collectDataset } from './collect-dataset.ts';
 import { type CollectorDone, type CollectorRequest, REQUEST_FILE } from './collector-protocol.ts';
@@ -25,7 +25,10 @@ await serveJob<never, CollectorDone>(async (directory) => {
     log,
   });
   const begun = systemClock.monotonic();
-  const { path: _path, ...collected } = await collectDataset(pool, request, directory);
+  const { path: _path, ...collected } = await collectDataset(pool, request, directory).catch((error) => {
+    // The run is then tried again.
+    throw isPostgresAway(error) ? fromPostgresError(error) : error;
+  });
   return {
     ...collected,
     seconds: (systemClock.monotonic() - begun) / 1000,

@@ -37,6 +37,18 @@ describe('the process that joins a dataset', () => {
     expect(frozenPart(collected)).toBeNull();
   });
 
+  it('reports a Postgres that cannot be reached, so that the run is tried again', async () => {
+    await using stores = await openStores();
+    const { pool, objects } = stores;
+    await push(stores, manifestText('m'), linearModel());
+    const databaseUrl = 'postgres://nobody@127.0.0.1:1/absent';
+    const collector = datasetCollector({ pool, objects, databaseUrl, waitMs: 0 });
+    const limits = { timeoutMs: 60_000 };
+    await expect(
+      collector.collect(parseManifest(manifestText('m')), 1, Date.now(), COLLECT_DEFAULTS, limits),
+    ).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
   it('ends with the reason at its deadline or when it is cancelled', async () => {
     await using stores = await openStores();
     const { pool, objects, databaseUrl } = stores;

@@ -1,4 +1,5 @@
 import type { Log } from '@hotloop/platform/log.ts';
+import { fromPostgresError, isPostgresAway } from '@hotloop/platform/postgres/pool.ts';
 import { HotloopError, toHotloopError } from '@hotloop/proto/errors.ts';
 import { type RetrainDependencies, type RetrainOptions, retrain } from '../improve/retrain.ts';
 import type { RetrainHooks } from '../improve/trainer.ts';
@@ -102,7 +103,7 @@ async function settle(
   signal: AbortSignal,
 ): Promise<void> {
   const { runId } = claim.run;
-  const known = toHotloopError(error);
+  const known = isPostgresAway(error) ? fromPostgresError(error) : toHotloopError(error);
   try {
     if (known.reason === 'stale_token') return log.warn({ runId }, 'another worker has taken the run over');
     if (signal.aborted || (known.code === 'UNAVAILABLE' && claim.token < maxAttempts)) {
