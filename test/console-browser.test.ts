@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { accessibilityFindings } from '@hotloop/bench/browser/console-screens.ts';
+import { accessibilityFindings, consoleScreens } from '@hotloop/bench/browser/console-screens.ts';
 import {
   CONSOLE_MODEL,
   type ConsoleStand,
@@ -182,6 +182,30 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await page.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
   });
 
+  it('leads from a CSV of a spreadsheet to a first prediction, and refuses one class by its name', async () => {
+    await page.goto(`${stand.url}/new`);
+    const rows = Array.from({ length: 120 }, (_, row) => {
+      const [days, spend] = [row % 40, ((row * 37) % 100) / 10];
+      return `0${(row % 9) + 1}.0${(row % 7) + 1}.2026;${days};${String(spend).replace('.', ',')};Köln;${spend > 5 ? 'ja' : 'nein'}`;
+    });
+    const text = `Datum;Alter (Tage);Umsatz;Stadt;Kündigt\r\n${rows.join('\r\n')}\r\n`;
+    await page.locator('input[type=file]').setInputFiles({
+      ...{ name: 'Kunden 2026.csv', mimeType: 'text/csv', buffer: Buffer.from(text, 'latin1') },
+    });
+    await shown(/Windows-1252.*semicolons.*decimal points in Umsatz.*begin with the day in Datum/);
+    await page.getByLabel('Column to predict').selectOption('Stadt');
+    await page.getByRole('alert').getByText('the label Stadt has fewer than two values').waitFor();
+    await page.getByLabel('Column to predict').selectOption('Kündigt');
+    await shown('it is always Köln');
+    expect(await accessibilityFindings(page, 'new')).toEqual([]);
+    await page.getByRole('button', { name: 'Train the first version' }).click();
+    await page.getByRole('button', { name: 'Predict' }).waitFor({ timeout: 60_000 });
+    await page.getByRole('button', { name: 'Predict' }).click();
+    await page.getByRole('link', { name: 'Its story' }).waitFor();
+    expect(await page.locator('.stat', { hasText: /^Answer/ }).innerText()).toMatch(/ja|nein/);
+    await page.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
+  });
+
   it('schedules batches, runs one at once but not two concurrently, and pauses', async () => {
     await page.getByRole('link', { name: 'Batch' }).click();
     await shown('Nothing is scheduled');
@@ -270,6 +294,22 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
       .locator('canvas')
       .waitFor();
     await picture('narrow-dark');
+  });
+
+  it('fits every screen into 390 and 1440 px: only tables and tabs scroll sideways', async () => {
+    const runs = await stand.client.runs.list(CONSOLE_MODEL);
+    const screens = consoleScreens(CONSOLE_MODEL, stand.predictionIds[0] ?? '', runs[0]?.runId ?? '');
+    const wide: string[] = [];
+    for (const width of [390, 1440]) {
+      await page.setViewportSize({ width, height: 844 });
+      for (const { name, path, shows } of screens) {
+        await page.goto(stand.url + path);
+        await page.getByText(shows).first().waitFor({ state: 'attached' });
+        const used = await page.evaluate<number>('document.documentElement.scrollWidth');
+        if (used > width) wide.push(`${name} at ${width} px: ${used}`);
+      }
+    }
+    expect(wide).toEqual([]);
   });
 
   it('asks nobody else, and broke no policy on the way', () => {

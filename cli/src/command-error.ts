@@ -45,6 +45,10 @@ export function commandFailure(error: unknown): CommandFailure {
   // Commands that work on the stores directly fail with the errors of the services themselves.
   const known = error instanceof HotloopError ? error : toClientError(error);
   const advice =
-    known.code === 'UNAVAILABLE' ? 'is Hotloop running? `hotloop up` starts it; --address names another' : '';
+    known.code === 'UNAVAILABLE'
+      ? 'is Hotloop running? `hotloop up` starts it; --address names another'
+      : known.message.includes('DATABASE_URL is not set')
+        ? '--dir FOLDER names the folder of a running `hotloop up`; elsewhere the environment says where the stores are'
+        : '';
   return { exitCode: EXIT_CODES[known.code], code: known.code, message: known.message, advice };
 }

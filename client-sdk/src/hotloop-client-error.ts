@@ -83,7 +83,7 @@ export function toClientError(error: unknown): HotloopClientError {
   if (error instanceof HotloopClientError) return error;
   if (isServiceError(error)) {
     const [reason] = error.metadata?.get(REASON_TRAILER) ?? [];
-    return new HotloopClientError(clientErrorCode(error.code), error.details, {
+    return new HotloopClientError(clientErrorCode(error.code), messageOf(error.details), {
       ...(reason === undefined ? {} : { reason: String(reason) }),
       ...retryAfter(Number(error.metadata?.get(RETRY_TRAILER)[0])),
       cause: error,
@@ -96,6 +96,13 @@ export function toClientError(error: unknown): HotloopClientError {
   return new HotloopClientError('UNKNOWN', error instanceof Error ? error.message : String(error), {
     cause: error,
   });
+}
+
+/** gRPC tells of each attempt to connect and of its load balancing; a reader needs the address. */
+function messageOf(details: string): string {
+  if (!/\bNo connection established\b/.test(details)) return details;
+  const [, address] = /\bconnect E[A-Z]+ (\S+:\d+)/.exec(details) ?? [];
+  return address === undefined ? 'nothing answers' : `nothing answers at ${address}`;
 }
 
 interface StatusLike {

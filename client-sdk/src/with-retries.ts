@@ -54,8 +54,7 @@ export async function withRetries<T>(
 /** UNAVAILABLE with the address that was tried, because it may be the wrong one. */
 function atAddress(failure: HotloopClientError, address?: string): HotloopClientError {
   if (failure.code !== 'UNAVAILABLE' || address === undefined) return failure;
-  const noConnection =
-    failure.reason === 'not_connected' || /^No connection established/.test(failure.message);
+  const noConnection = failure.reason === 'not_connected' || /^nothing answers\b/.test(failure.message);
   const message = noConnection ? `nothing answers at ${address}` : `${failure.message} (${address})`;
   return new HotloopClientError('UNAVAILABLE', message, { reason: failure.reason, cause: failure });
 }

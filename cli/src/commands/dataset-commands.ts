@@ -201,9 +201,10 @@ function addTrain(program: Command, context: CommandContext): void {
     .action(async (file: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<FileOptions & { model?: string; events: string }>();
       const described = options.model ?? (await draftBeside(context, file, options.label));
-      const manifest = (await context.readFile(described)).toString('base64url');
-      const query = { manifest, events: options.events };
-      const trained = await upload<Trained>(context, options, file, '/v1/models/first-version', query);
+      const manifest = await context.readFile(described);
+      const query = { manifest_bytes: String(manifest.length), events: options.events };
+      const path = '/v1/models/first-version';
+      const trained = await upload<Trained>(context, options, file, path, query, manifest);
       present(context, options, trained, () =>
         [
           `${trained.model} version ${trained.version}, trained on ${trained.examples} rows (dataset ${trained.dataset.slice(0, 12)})`,
@@ -243,6 +244,7 @@ async function upload<T>(
   file: string,
   path: string,
   query: Readonly<Record<string, string>>,
+  preface?: Uint8Array,
 ): Promise<T> {
   const { size } = await stat(file).catch((cause: unknown) => {
     throw new CommandError(`${file} cannot be read`, { cause });
@@ -259,7 +261,7 @@ async function upload<T>(
   const client = controlClient({ timeout: TRAIN_TIMEOUT_MS, ...options }, context.signal);
   return client.upload<T>(
     path,
-    Readable.toWeb(stream) as ReadableStream<Uint8Array>,
+    Readable.toWeb(Readable.from(inTurn(preface, stream))) as ReadableStream<Uint8Array>,
     'application/octet-stream',
     {
       ...query,
@@ -267,6 +269,11 @@ async function upload<T>(
       at: options.at,
     },
   );
+}
+
+async function* inTurn(preface: Uint8Array | undefined, file: Readable): AsyncGenerator<Uint8Array> {
+  if (preface !== undefined) yield preface;
+  yield* file as AsyncIterable<Uint8Array>;
 }
 
 function refusals({ refused, problems }: Pick<Imported, 'refused' | 'problems'>): string[] {

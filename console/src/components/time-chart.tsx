@@ -131,6 +131,7 @@ function drawBoundaries(plot: uPlot, boundaries: readonly Boundary[], color: (na
 }
 
 const time = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hour12: false });
+const precise = new Intl.DateTimeFormat('en', { timeStyle: 'medium', hour12: false });
 const day = new Intl.DateTimeFormat('en', { month: 'short', day: 'numeric' });
 
 function clock(seconds: number | null): string {
@@ -138,6 +139,7 @@ function clock(seconds: number | null): string {
 }
 
 function clockLabels(_plot: uPlot, splits: number[]): string[] {
-  const long = (splits.at(-1) ?? 0) - (splits[0] ?? 0) > 2 * 86_400;
-  return splits.map((seconds) => (long ? day : time).format(seconds * 1000));
+  const [first = 0, second = first + 60] = splits;
+  const format = (splits.at(-1) ?? 0) - first > 2 * 86_400 ? day : second - first < 60 ? precise : time;
+  return splits.map((seconds) => format.format(seconds * 1000));
 }

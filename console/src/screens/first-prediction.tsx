@@ -64,6 +64,11 @@ export function FirstPrediction({ ready }: { ready: Ready }) {
           Version {ready.version} of {ready.model} is going live.
         </Callout>
         <Metrics metrics={ready.metrics} />
+        {ready.refused > 0 && (
+          <Callout tone="warn">
+            {ready.refused} rows were not used: {ready.problems.slice(0, 3).join('; ')}
+          </Callout>
+        )}
         <div className="field">
           <label htmlFor="first-request">Request</label>
           <textarea

@@ -6,8 +6,11 @@ export interface Ready {
   readonly model: string;
   readonly version: number;
   readonly metrics: Readonly<Record<string, number>>;
+  /** Rows that could not be used, and why the first of them. */
+  readonly refused: number;
+  readonly problems: readonly string[];
   /** Fields of a first request, from the file; null for a bare ONNX model. */
-  readonly request: Readonly<Record<string, string | number>> | null;
+  readonly request: Readonly<Record<string, string | number | boolean>> | null;
 }
 
 /** How well it does on the rows that it was not trained on. */

@@ -265,7 +265,7 @@ function signed(value: number): string {
 }
 
 function Changes({ changes }: { changes: readonly RolloutChange[] }) {
-  const newest = changes.toReversed().slice(0, 30);
+  const newest = withoutOldProgress(changes.toReversed()).slice(0, 30);
   return (
     <Card title="What happened" flush>
       <ol className="timeline">
@@ -291,6 +291,13 @@ function Changes({ changes }: { changes: readonly RolloutChange[] }) {
         ))}
       </ol>
     </Card>
+  );
+}
+
+/** A long wait says every minute how it stands; what it said before is no news. */
+function withoutOldProgress(newestFirst: readonly RolloutChange[]): readonly RolloutChange[] {
+  return newestFirst.filter(
+    ({ event }, index) => event !== 'progress' || newestFirst[index - 1]?.event !== 'progress',
   );
 }
 

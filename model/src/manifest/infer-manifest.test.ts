@@ -69,6 +69,28 @@ describe('a drafted model.yaml', () => {
     );
   });
 
+  it('keeps a measurement that separates the labels, and takes one that is the label in other words for a leak', () => {
+    const iris = table({
+      petal: (row) => ((row % 3) + (row % 30) / 40).toFixed(2),
+      code: (row) => String((row % 3) * 10),
+      species: (row) => ['setosa', 'versicolor', 'virginica'][row % 3] ?? '',
+    });
+    const { features, findings } = inferManifest('iris', iris, undefined);
+    expect(features).toEqual(['petal']);
+    expect(findings.map(({ column, finding }) => [column, finding])).toEqual([['code', 'leak']]);
+  });
+
+  it('names the answer that says no first, whatever the language', () => {
+    for (const [no, yes] of [
+      ['nein', 'ja'],
+      ['non', 'oui'],
+      ['N', 'Y'],
+    ] as const) {
+      const data = table({ x: (row) => String(Math.sin(row)), left: (row) => (row % 3 === 0 ? yes : no) });
+      expect(parseManifest(inferManifest('m', data, 'left').yaml).decision.labels).toEqual([no, yes]);
+    }
+  });
+
   it('distinguishes regression from many classes, and rejects data that it cannot draft from', () => {
     const numbers = table({ x: (row) => String(Math.sin(row)), y: (row) => String(Math.cos(3 * row)) });
     expect(inferManifest('m', numbers, 'y').task).toBe('regression');

@@ -1,4 +1,7 @@
-import { Document, isCollection, isMap, isSeq } from 'yaml';
+import { parseRfc3339 } from '@hotloop/proto/rfc3339.ts';
+import { isAbsent } from './absent.ts';
+import { fieldNames } from './field-names.ts';
+import { writeManifest } from './write-manifest.ts';
 
 /** A table from a CSV file: texts, row by row. */
 export interface TextTable {
@@ -8,7 +11,7 @@ export interface TextTable {
 
 export interface ColumnFinding {
   readonly column: string;
-  readonly finding: 'no_variance' | 'duplicate' | 'leak' | 'id' | 'too_many_missing';
+  readonly finding: 'no_variance' | 'duplicate' | 'leak' | 'id' | 'too_many_missing' | 'unreadable_time';
   readonly detail: string;
 }
 
@@ -20,11 +23,18 @@ export interface InferredManifest {
   readonly features: readonly string[];
   /** Columns that were omitted, or need attention, and why. */
   readonly findings: readonly ColumnFinding[];
+  /** The fields of a first request: those of the first row in which none of them is missing, otherwise of the first row. */
+  readonly example: Readonly<Record<string, string | number | boolean>>;
 }
 
 /** Maximum number of distinct texts of a categorical column. */
 const MOST_CATEGORIES = 50;
-const ABSENT: ReadonlySet<string> = new Set(['', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '?']);
+/** Steps of the optimizer that a small network needs. */
+const STEPS = 4_000;
+const MANY_ROWS = 20_000;
+const FEW_ROWS = 100;
+/** Maximum number of classes that are told apart. */
+const MOST_CLASSES = 100;
 const TRUE_FALSE: ReadonlySet<string> = new Set(['true', 'false', 'True', 'False', 'TRUE', 'FALSE']);
 const LABEL_NAMES = [
   'label',
@@ -38,10 +48,14 @@ const LABEL_NAMES = [
   'clicked',
   'bought',
 ];
-const INSTANT = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}/;
+const NEGATIVE = /^(n|no|nein|non|nej|false)$/i;
+/** A date or time, whether or not a feature can read it. */
+const INSTANT = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}|$)/;
 
 interface Column {
   readonly name: string;
+  /** Its name in a request. */
+  readonly field: string;
   readonly texts: readonly string[];
   readonly kind: 'number' | 'flag' | 'category' | 'text' | 'time';
   /** Of the non-missing values. */
@@ -58,9 +72,11 @@ interface Column {
  */
 export function inferManifest(name: string, table: TextTable, label: string | undefined): InferredManifest {
   if (table.rows.length === 0) throw new RangeError('the file has no rows');
+  const fields = fieldNames(table.columns);
   const columns = table.columns.map((column, index) =>
     profile(
       column,
+      fields[index] as string,
       table.rows.map((row) => row[index] ?? ''),
     ),
   );
@@ -69,26 +85,45 @@ export function inferManifest(name: string, table: TextTable, label: string | un
   const findings: ColumnFinding[] = [];
   const features: Record<string, unknown>[] = [];
   const seen = new Map<string, string>();
-  const used = new Set<string>();
+  const used: Column[] = [];
+  const names = new Set<string>();
   for (const column of columns) {
     if (column === target) continue;
     const finding = problemOf(column, target, seen);
     if (finding) findings.push({ column: column.name, ...finding });
     if (finding && finding.finding !== 'too_many_missing') continue;
-    features.push(...featuresOf(column, used));
+    features.push(...featuresOf(column, names));
+    used.push(column);
   }
   if (features.length === 0)
     throw new RangeError(`no column can be a feature: ${findings.map(describeFinding).join('; ')}`);
-  const labels = [...target.distinct.keys()].sort(byNumber);
+  const labels = [...target.distinct.keys()].sort(negativeFirst);
   const manifest = {
     name,
     task,
     features,
     ...(task === 'multiclass' || (task === 'binary' && !isZeroOne(labels)) ? { decision: { labels } } : {}),
-    training: { epochs: 20 },
+    training: trainingOf(table.rows.length),
   };
   const yaml = `${commentOf(table.rows.length, target.name, findings)}${writeManifest(manifest)}`;
-  return { yaml, task, label: target.name, features: features.map((one) => String(one.name)), findings };
+  const example = exampleOf(used, table.rows.length);
+  return {
+    yaml,
+    task,
+    label: target.name,
+    features: features.map((one) => String(one.name)),
+    findings,
+    example,
+  };
+}
+
+/** Enough small steps for a small table, at most as many passes as its size bears; training stops when it learns no more. */
+function trainingOf(rows: number): Record<string, unknown> {
+  const batch = rows < MANY_ROWS ? 32 : 256;
+  const epochs = Math.min(200, Math.max(5, Math.ceil((STEPS * batch) / rows)));
+  // Every row of a small table is needed for learning, and for judging.
+  const judged = rows < FEW_ROWS ? { data: { folds: 5 } } : { patience: 10 };
+  return { optimizer: { adam: { learning_rate: 0.003 } }, epochs, batch, ...judged };
 }
 
 /** A comment for the reader of the draft: its source, and the omitted columns. */
@@ -107,22 +142,11 @@ function commentOf(rows: number, label: string, findings: readonly ColumnFinding
 const describeFinding = ({ column, finding, detail }: ColumnFinding): string =>
   `${JSON.stringify(column)} (${finding}: ${detail.replaceAll(/\s+/g, ' ')})`;
 
-/** YAML in the usual style: one line per field of a feature, and short lists and maps within one line. */
-function writeManifest(manifest: Readonly<Record<string, unknown>>): string {
-  const document = new Document(manifest);
-  const features = document.get('features');
-  const sections = isSeq(features) ? [...features.items] : [];
-  sections.push(document.get('decision'), document.get('training'));
-  for (const section of sections)
-    for (const { value } of isMap(section) ? section.items : []) if (isCollection(value)) value.flow = true;
-  return document.toString({ lineWidth: 110, flowCollectionPadding: false });
-}
-
-function profile(name: string, texts: readonly string[]): Column {
+function profile(name: string, field: string, texts: readonly string[]): Column {
   const distinct = new Map<string, number>();
   let missing = 0;
   for (const text of texts)
-    if (ABSENT.has(text.trim())) missing++;
+    if (isAbsent(text)) missing++;
     else distinct.set(text, (distinct.get(text) ?? 0) + 1);
   const values = [...distinct.keys()];
   const isNumeric =
@@ -140,21 +164,26 @@ function profile(name: string, texts: readonly string[]): Column {
           ? 'category'
           : 'text';
   const numbers = Float64Array.from(texts, (text) =>
-    ABSENT.has(text.trim()) ? Number.NaN : isFlag ? Number(/^t/i.test(text)) : Number(text),
+    isAbsent(text) ? Number.NaN : isFlag ? Number(/^t/i.test(text)) : Number(text),
   );
-  return { name, texts, kind, distinct, missing, numbers };
+  return { name, field, texts, kind, distinct, missing, numbers };
 }
 
 function pickLabel(columns: readonly Column[], wanted: string | undefined): Column {
   const found =
     wanted === undefined
-      ? (columns.find(({ name }) => LABEL_NAMES.includes(name.toLowerCase())) ?? columns.at(-1))
+      ? (LABEL_NAMES.flatMap((usual) => columns.find(({ name }) => name.toLowerCase() === usual) ?? [])[0] ??
+        columns.at(-1))
       : columns.find(({ name }) => name === wanted);
   if (!found)
     throw new RangeError(
       `there is no column ${JSON.stringify(wanted)}; there are ${columns.map(({ name }) => name).join(', ')}`,
     );
   if (found.distinct.size < 2) throw new RangeError(`the label ${found.name} has fewer than two values`);
+  if (found.kind !== 'number' && found.distinct.size > MOST_CLASSES)
+    throw new RangeError(
+      `the label ${found.name} has ${found.distinct.size} different texts; at most ${MOST_CLASSES} are told apart`,
+    );
   return found;
 }
 
@@ -175,6 +204,11 @@ function problemOf(
     return {
       finding: 'no_variance',
       detail: distinct.size === 0 ? 'it is empty' : `it is always ${[...distinct.keys()][0]}`,
+    };
+  if (kind === 'time' && [...distinct.keys()].some((text) => parseRfc3339(text) === null))
+    return {
+      finding: 'unreadable_time',
+      detail: 'times are read with their offset, as in 2026-01-15T12:00:00Z',
     };
   const key = texts.join('\u0000');
   const twin = seen.get(key);
@@ -209,6 +243,8 @@ function leakOf(column: Column, target: Column): string | undefined {
       return `it is almost proportional to the label (correlation ${correlation.toFixed(4)})`;
   }
   if (column.distinct.size > column.texts.length / 5 || target.distinct.size > 50) return undefined;
+  // A measurement may separate the labels by itself; few numbers are the label in other words.
+  if (column.kind === 'number' && column.distinct.size > 2 * target.distinct.size) return undefined;
   const labelOf = new Map<string, string>();
   for (const [row, text] of column.texts.entries()) {
     const label = target.texts[row] ?? '';
@@ -235,9 +271,9 @@ function correlationOf(a: Float64Array, b: Float64Array): number {
   return variance > 0 ? (count * sumAB - sumA * sumB) / Math.sqrt(variance) : 0;
 }
 
-function featuresOf(column: Column, used: Set<string>): Record<string, unknown>[] {
-  const name = uniqueName(column.name, used);
-  const from = `request.${/^[A-Za-z_]\w*$/.test(column.name) ? column.name : name}`;
+function featuresOf(column: Column, names: Set<string>): Record<string, unknown>[] {
+  const name = column.kind === 'time' ? column.field : uniqueName(column.field, names);
+  const from = `request.${column.field}`;
   switch (column.kind) {
     case 'number': {
       const { mean, std, min, max } = statisticsOf(column.numbers);
@@ -268,10 +304,13 @@ function featuresOf(column: Column, used: Set<string>): Record<string, unknown>[
       ];
     }
     case 'time':
-      return (['hour', 'weekday'] as const).map((part) => ({
-        name: uniqueName(`${column.name}_${part}`, used),
+      return partsOf(column).map((part) => ({
+        name: uniqueName(`${column.field}_${part}`, names),
         from,
         type: 'text',
+        ...(column.missing > 0
+          ? { missing: [...column.distinct.keys()].sort()[column.distinct.size >> 1] }
+          : {}),
         transform: [{ time: { part, as: 'cyclic' } }],
       }));
     case 'text':
@@ -285,6 +324,28 @@ function featuresOf(column: Column, used: Set<string>): Record<string, unknown>[
         },
       ];
   }
+}
+
+/** The parts of its times that differ; the weekday, where none does. */
+function partsOf({ distinct }: Column): readonly ('hour' | 'weekday' | 'month')[] {
+  const times = [...distinct.keys()].map((text) => new Date(parseRfc3339(text) ?? 0));
+  const differs = (part: (time: Date) => number) => new Set(times.map(part)).size > 1;
+  const hour = differs((time) => time.getUTCHours());
+  const month = differs((time) => time.getUTCMonth());
+  return [...(hour ? (['hour'] as const) : []), 'weekday', ...(month ? (['month'] as const) : [])];
+}
+
+function exampleOf(columns: readonly Column[], rows: number): Record<string, string | number | boolean> {
+  const has = (row: number) => (column: Column) => !isAbsent(column.texts[row] ?? '');
+  let row = 0;
+  while (row < rows && !columns.every(has(row))) row++;
+  if (row === rows) row = 0;
+  return Object.fromEntries(
+    columns.filter(has(row)).map(({ field, kind, texts }) => {
+      const text = texts[row] ?? '';
+      return [field, kind === 'number' ? Number(text) : kind === 'flag' ? /^t/i.test(text) : text];
+    }),
+  );
 }
 
 function statisticsOf(numbers: Float64Array): { mean: number; std: number; min: number; max: number } {
@@ -310,15 +371,10 @@ function rounded(value: number): number {
   return Number(value.toPrecision(6));
 }
 
-function uniqueName(column: string, used: Set<string>): string {
-  const plain =
-    column
-      .replace(/[^A-Za-z0-9_]+/g, '_')
-      .replace(/^(?=[0-9])/, '_')
-      .slice(0, 58) || 'column';
-  let name = plain;
-  for (let number = 2; used.has(name); number++) name = `${plain}_${number}`;
-  used.add(name);
+function uniqueName(field: string, names: Set<string>): string {
+  let name = field;
+  for (let number = 2; names.has(name); number++) name = `${field}_${number}`;
+  names.add(name);
   return name;
 }
 
@@ -326,7 +382,9 @@ function isZeroOne(labels: readonly string[]): boolean {
   return labels.join() === '0,1';
 }
 
-function byNumber(a: string, b: string): number {
+function negativeFirst(a: string, b: string): number {
+  const no = Number(NEGATIVE.test(b)) - Number(NEGATIVE.test(a));
+  if (no !== 0) return no;
   const difference = Number(a) - Number(b);
   return Number.isNaN(difference) ? (a < b ? -1 : 1) : difference;
 }

@@ -194,6 +194,66 @@ describe('a file with labels', () => {
     expect(answer.body.detail).toContain(words);
   });
 
+  it('leads by itself to a model: drafted from its titles, dates and missing values, and trained as drafted', async () => {
+    const day = (row: number) => new Date(Date.UTC(2026, 0, 1 + row, row % 24)).toISOString();
+    const lines = Array.from({ length: 400 }, (_, row) => {
+      const [spend, plan] = [(row * 37) % 100, ['free', 'pro'][row % 2]];
+      const left = spend < 50 && plan === 'free' ? 'yes' : 'no';
+      const missing = row % 9 === 3 ? 'NA' : row % 11 === 5 ? '' : `${spend}.5`;
+      return `${1000 + row},${missing},${plan},${row % 13 === 0 ? '' : day(row)},always,2026-01-0${(row % 9) + 1},${left}`;
+    });
+    const file = `Customer id,Monthly spend (EUR),plan,Seen at,constant,Day,Left?\n${lines.join('\n')}\n`;
+    const drafted = await call('/models/draft?name=titles&label=Left%3F', file);
+    expect(drafted).toMatchObject({ status: 200, body: { task: 'binary', label: 'Left?' } });
+    const { yaml, features, findings, example } = drafted.body as {
+      readonly yaml: string;
+      readonly features: readonly string[];
+      readonly findings: readonly { readonly column: string; readonly finding: string }[];
+      readonly example: unknown;
+    };
+    expect(features).toEqual([
+      ...['Monthly_spend_EUR', 'plan', 'Seen_at_hour', 'Seen_at_weekday', 'Seen_at_month'],
+    ]);
+    expect(findings.map(({ column, finding }) => `${column}: ${finding}`)).toEqual([
+      'Customer id: id',
+      'constant: no_variance',
+      'Day: unreadable_time',
+    ]);
+    expect(example).toEqual({ Monthly_spend_EUR: 37.5, plan: 'pro', Seen_at: day(1) });
+    const trained = await train(file, yaml, encodeURIComponent('Left?'));
+    expect(trained).toMatchObject({ status: 200, body: { model: 'titles', examples: 400, refused: 0 } });
+    // A column that is not found would be missing in every row, and the label could not be told.
+    expect(Number((trained.body.metrics as { readonly auc: number }).auc)).toBeGreaterThan(0.85);
+  });
+
+  it('drafts and trains also hundreds of columns, and says why nothing can be drafted', async () => {
+    const wide = Array.from({ length: 300 }, (_, column) => `measurement ${column}`);
+    const rows = Array.from({ length: 80 }, (_, row) =>
+      [
+        ...wide.map((_title, column) =>
+          column === 7 ? (row % 2) * 5 + (row % 3) : (100 * Math.sin(97 * row + 13 * column)).toFixed(2),
+        ),
+        row % 2,
+      ].join(','),
+    );
+    const file = `${wide.join(',')},label\n${rows.join('\n')}\n`;
+    const drafted = await call('/models/draft?name=wide', file);
+    expect((drafted.body.features as readonly string[]).length).toBeGreaterThan(200);
+    const yaml = String(drafted.body.yaml).replace(/epochs: \d+/, 'epochs: 20');
+    const trained = await call(
+      `/models/first-version?label=label&manifest_bytes=${Buffer.byteLength(yaml)}`,
+      Buffer.from(yaml + file),
+    );
+    expect(trained).toMatchObject({ status: 200, body: { model: 'wide', examples: 80 } });
+    const draftOf = async (body: string, label = 'y') =>
+      (await call(`/models/draft?name=none&label=${label}`, body)).body.detail;
+    const texts = Array.from({ length: 150 }, (_, row) => `${row % 7},comment ${row}`).join('\n');
+    expect(await draftOf('x,y\n1,2\n2,2\n')).toBe('the label y has fewer than two values');
+    expect(await draftOf(`x,y\n${texts}\n`)).toContain('150 different texts; at most 100 are told apart');
+    expect(await draftOf('x,y\n1,2\n', 'z')).toContain('there is no column "z"; there are x, y');
+    expect(await draftOf('x,y\n')).toBe('the file has no rows');
+  });
+
   it('without the named label column is refused, listing its columns', async () => {
     expect((await train(csvOf(50), MANIFEST, 'churned')).body.detail).toContain('visits, plan, left');
   });

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
+import { nameSchema } from '@hotloop/model/manifest/schema-parts.ts';
 import { openEventArchive } from '@hotloop/platform/archive/event-archive.ts';
 import type { RouteModule } from '@hotloop/platform/http/http-server.ts';
+import { HotloopError } from '@hotloop/proto/errors.ts';
 import { z } from 'zod';
 import { type FirstVersionDependencies, trainFirstVersion } from '../improve/train-first-version.ts';
 import { importOutcomes } from '../outcomes/import-outcomes.ts';
@@ -13,6 +15,7 @@ import type { OutcomeDependencies } from '../outcomes/record-outcomes.ts';
 import { findVersionManifest } from '../registry/find-manifest.ts';
 import { permitPush } from '../registry/permit-push.ts';
 import { type DatasetRow, datasetKey, findDataset, listDatasets } from './dataset-store.ts';
+import { draftModel } from './draft-model.ts';
 import { importDataset } from './import-dataset.ts';
 import { EVENTS_COUNT_FROM } from './past-events.ts';
 import { readTable } from './read-table.ts';
@@ -23,8 +26,18 @@ export interface DatasetRouteDependencies extends FirstVersionDependencies {
 }
 
 const TRAIN_MS = 3_600_000;
-/** A manifest travels in the query, as base64url, beside the file in the body. */
+/** In the query, where proxies and Node bound the request line; longer ones come before the file in the body. */
 const MOST_MANIFEST_CHARACTERS = 60_000;
+const MOST_MANIFEST_BYTES = 4 * 1024 * 1024;
+
+/** A draft needs the beginning of a file only. */
+const MOST_DRAFT_BYTES = 32 * 1024 * 1024;
+
+const draftSchema = z.object({
+  ...{ yaml: z.string(), task: z.string(), label: z.string(), features: z.array(z.string()) },
+  findings: z.array(z.object({ column: z.string(), finding: z.string(), detail: z.string() })),
+  example: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+});
 
 const datasetSchema = z.object({
   sha256: z.string(),
@@ -159,22 +172,64 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
       },
     );
     app.post(
+      '/v1/models/draft',
+      {
+        // It reads nothing but what was sent.
+        config: { requires: 'operate', checksModel: true },
+        bodyLimit: MOST_DRAFT_BYTES,
+        schema: {
+          summary:
+            'Draft a model.yaml from the first rows of a file: types, ranges, categories, task and label',
+          querystring: z.object({
+            name: nameSchema,
+            label: z
+              .string()
+              .min(1)
+              .optional()
+              .describe('The column to predict; else one named like a label, or the last'),
+          }),
+          response: { 200: draftSchema },
+        },
+      },
+      async ({ query, body }) => {
+        await using file = await receiveTable(body as Readable);
+        const { features, findings, ...rest } = await draftModel(query.name, file.path, query.label);
+        return { ...rest, features: [...features], findings: [...findings] };
+      },
+    );
+    app.post(
       '/v1/models/first-version',
       {
         config: { requires: 'operate', checksModel: true },
-        bodyLimit: MOST_UPLOAD_BYTES + 1,
+        bodyLimit: MOST_MANIFEST_BYTES + MOST_UPLOAD_BYTES + 1,
         schema: {
           summary: 'Train a first version from a file with labels, and register it',
           querystring: columnsQuery.extend({
-            manifest: z.string().max(MOST_MANIFEST_CHARACTERS).describe('model.yaml as base64url'),
+            manifest: z.string().max(MOST_MANIFEST_CHARACTERS).optional().describe('model.yaml as base64url'),
+            manifest_bytes: z.coerce
+              .number()
+              .int()
+              .min(1)
+              .max(MOST_MANIFEST_BYTES)
+              .optional()
+              .describe('Instead: the body begins with model.yaml, so many bytes of UTF-8; the file follows'),
             events: eventsQuery,
           }),
         },
       },
       async ({ query, body, caller }) => {
-        const manifestYaml = Buffer.from(query.manifest, 'base64url').toString('utf8');
-        await permitPush(caller, parseManifest(manifestYaml), dependencies.pool);
-        await using file = await receiveTable(body as Readable);
+        if ((query.manifest === undefined) === (query.manifest_bytes === undefined))
+          throw new HotloopError(
+            'INVALID_ARGUMENT',
+            'send model.yaml once: as manifest, or before the file',
+            { reason: 'invalid_request' },
+          );
+        const permit = (yaml: string) => permitPush(caller, parseManifest(yaml), dependencies.pool);
+        const inQuery = query.manifest && Buffer.from(query.manifest, 'base64url').toString('utf8');
+        if (inQuery !== undefined) await permit(inQuery);
+        await using file = await receiveTable(body as Readable, query.manifest_bytes);
+        const manifestYaml = inQuery ?? file.preface;
+        if (inQuery === undefined) await permit(manifestYaml);
         const columns = { label: query.label, at: query.at ?? null };
         const actor = caller.subject || 'anonymous';
         return await trainFirstVersion(file.path, manifestYaml, columns, actor, dependencies, {

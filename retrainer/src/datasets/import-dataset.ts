@@ -123,7 +123,11 @@ export async function importDataset(
       model: manifest.name,
       columns: columnKeys(manifest),
       ...datasetInputs(manifest),
-      split: { holdout, validation: validationShare(spec), data, hasParent: false },
+      // Files without times are often sorted by something else, such as the label.
+      split: {
+        ...{ holdout, validation: validationShare(spec), data, hasParent: false },
+        isOrdered: columns.at !== null,
+      },
       parentTo: 0,
     });
     await objects.putFile(datasetKey(written.sha256), join(folder, 'dataset.parquet'));

@@ -8,7 +8,9 @@ import {
 } from '@hotloop/model/features/feature-plan.ts';
 import { flatRows, rowInputs, type TextTable } from '@hotloop/model/features/flat-rows.ts';
 import type { HistoryRead } from '@hotloop/model/features/history.ts';
+import { isAbsent } from '@hotloop/model/manifest/absent.ts';
 import { columnsOf } from '@hotloop/model/manifest/columns.ts';
+import { fieldNames } from '@hotloop/model/manifest/field-names.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import { type LabelRule, labelRule } from '@hotloop/model/outcome/label-rule.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
@@ -48,7 +50,8 @@ export interface LabelledColumns {
 }
 
 /**
- * A feature reads the column that is named as the field of its source (`request.price` reads `price`), or else as the feature. An
+ * A feature reads the column that is named as the field of its source (`request.price` reads `price`), or else as the feature, or
+ * else whose title gives that field (`request.List_price` reads `List price`). `NA`, `null` and the like are missing numbers. An
  * entity is read from the column of its name. A ranking model reads one candidate a row: its id from the column `item`, its attributes
  * from the columns of their names. Throws FAILED_PRECONDITION for a model without features.
  */
@@ -67,6 +70,7 @@ export function labelledRowReader(manifest: Manifest, columns: LabelledColumns):
   const entityNames = new Set(
     features.flatMap(({ source }) => source.history?.entity ?? source.reference?.entity ?? []),
   );
+  const titleOf = titles();
   const ofLine = <T>(line: number, run: () => T): T => {
     try {
       return run();
@@ -83,7 +87,7 @@ export function labelledRowReader(manifest: Manifest, columns: LabelledColumns):
     parse: ({ line, cells }) =>
       ofLine(line, () => ({
         line,
-        input: inputOf(features, entityNames, cells, ranking),
+        input: inputOf(features, entityNames, cells, ranking, titleOf),
         label: labelOf(cells, columns.label, rule, manifest),
         at: timeOf(cells, columns.at),
       })),
@@ -114,8 +118,9 @@ export function exampleReader(
   const flat = flattener(manifest);
   const plan = compileFeaturePlan(manifest);
   const features = compileFeatures(manifest.features, false);
+  const titleOf = titles();
   return (cells) => {
-    const input = inputOf(features, NO_ENTITIES, cells, false);
+    const input = inputOf(features, NO_ENTITIES, cells, false, titleOf);
     const history = plan.needsHistory ? plan.reads(input, 0).map(() => NO_EVENTS) : null;
     return flat(plan.run(input, history, 0), texts);
   };
@@ -136,6 +141,7 @@ function inputOf(
   entityNames: ReadonlySet<string>,
   cells: Readonly<Record<string, Cell>>,
   ranking: boolean,
+  titleOf: ReturnType<typeof titles>,
 ): FeatureInput {
   const request: Record<string, AttributeValue> = Object.create(null);
   const attributes: Record<string, AttributeValue> = Object.create(null);
@@ -146,10 +152,11 @@ function inputOf(
   }
   for (const feature of features) {
     const [kind, field = ''] = feature.from.split('.');
-    const column = field in cells ? field : feature.name in cells ? feature.name : undefined;
+    const column = field in cells ? field : feature.name in cells ? feature.name : titleOf(cells, field);
     if (column === undefined) continue;
     const cell = cells[column]!;
     if (cell === null) continue;
+    if (typeof cell === 'string' && feature.type !== 'text' && isAbsent(cell)) continue;
     if (kind === 'entity') entities[field] = String(cell);
     else if (kind === 'request') request[field] = typed(cell, feature, column);
     else if (kind === 'item') attributes[field] = typed(cell, feature, column);
@@ -159,6 +166,22 @@ function inputOf(
   if (item === undefined || item === null)
     throw invalid('item', 'is empty; a row of a ranking model names its candidate there');
   return { request, entities, candidates: [{ id: String(item), attributes }] };
+}
+
+type Cells = Readonly<Record<string, Cell>>;
+
+/** Finds the column whose title gives a field. Rows of one file have the same columns, so these are looked at once. */
+function titles(): (cells: Cells, field: string) => string | undefined {
+  let known: { readonly columns: string; readonly titles: ReadonlyMap<string, string> } | undefined;
+  return (cells, field) => {
+    const names = Object.keys(cells);
+    const columns = names.join('\0');
+    if (known?.columns !== columns) {
+      const fields = fieldNames(names);
+      known = { columns, titles: new Map(names.map((name, index) => [fields[index] ?? name, name])) };
+    }
+    return known.titles.get(field);
+  };
 }
 
 /** CSV has texts alone: they become what the feature asks for. */

@@ -57,6 +57,27 @@ describe('dividing rows', () => {
     expect(partsOf([])).toEqual([]);
   });
 
+  it('draws the same share of whole predictions where the order of the rows is not that of time', () => {
+    // Sorted by the label, as many files are: the last fifth would be one class alone.
+    const rows = rowsOf(100, 2);
+    const spec = {
+      holdout: 0.2,
+      validation: 0.1,
+      data: dataSchema.parse({}),
+      hasParent: false,
+      isOrdered: false,
+    };
+    const parts = [...splitRows(readerOf(rows), spec)].map((part) => PARTS[part]!);
+    expect(PARTS.map((part) => count(parts, part))).toEqual([144, 40, 0, 0, 16]);
+    for (const part of ['holdout', 'validation']) {
+      const groups = rows.filter((_, index) => parts[index] === part).map(({ group }) => group);
+      expect(groups.filter((group) => groups.filter((one) => one === group).length === 2)).toEqual(groups);
+      expect(Math.min(...groups)).toBeLessThan(30);
+      expect(Math.max(...groups)).toBeGreaterThan(70);
+    }
+    expect([...splitRows(readerOf(rows), spec)]).toEqual([...splitRows(readerOf(rows), spec)]);
+  });
+
   it('validates on the newest training rows, or on separate entities', () => {
     const parts = partsOf(rowsOf(10, 2), {}, 0.2, false, 0.25);
     expect(parts.map((part) => part[0]).join('')).toBe('ttttttttttttvvvvhhhh');

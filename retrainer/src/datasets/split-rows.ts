@@ -23,6 +23,8 @@ export interface SplitSpec {
   /** Share of the training predictions (or entities) that validates; 0: none. */
   readonly validation?: number;
   readonly data: DataSpec;
+  /** False: the order of the rows says nothing about time, so the "newest" are drawn by the hash of the key. */
+  readonly isOrdered?: boolean;
   /** Whether the model has been trained on an earlier dataset, so that `replay` means something. */
   readonly hasParent: boolean;
 }
@@ -47,10 +49,16 @@ export function splitRows(rows: RowReader, spec: SplitSpec): Uint8Array {
   if (data.frozen > 0)
     for (let index = 0; index < rows.length; index++)
       if (isFrozenKey(rows.key(index), data)) mark(index, 'frozen');
-  const firstHeld = firstHeldGroup(rows, parts, spec.holdout);
+  const newest = newestGroups(
+    rows,
+    [...parts.keys()].filter((index) => parts[index] === 0),
+    spec.holdout,
+    spec,
+    'holdout',
+  );
   for (let index = 0; index < rows.length; index++) {
     if (PARTS[parts[index]!] === 'frozen') continue;
-    const isNewest = rows.group(index) >= firstHeld;
+    const isNewest = newest(rows.group(index));
     const isHeldEntity = data.split !== 'time' && share(rows.key(index), 'holdout') < entityShare(spec);
     mark(index, sideOf(data.split, isNewest, isHeldEntity));
   }
@@ -82,19 +90,46 @@ function entityShare({ holdout, data }: SplitSpec): number {
   return data.split === 'time_and_entity' ? Math.sqrt(holdout) : holdout;
 }
 
-/** The first group of the newest share; at least one is held out and one is not, where there are two. */
-function firstHeldGroup(rows: RowReader, parts: Uint8Array, holdout: number): number {
+/**
+ * Says of a group whether it belongs to the newest share of the rows; at least one does and one does not, where there are two and
+ * `least` is 1. Without an order in time, to the share with the lowest hashes.
+ */
+function newestGroups(
+  rows: RowReader,
+  indices: readonly number[],
+  wanted: number,
+  { isOrdered = true }: Pick<SplitSpec, 'isOrdered'>,
+  salt: string,
+  least = 1,
+): (group: number) => boolean {
   const groups: number[] = [];
-  for (let index = 0; index < rows.length; index++) {
+  const keys = new Map<number, string>();
+  // Groups ascend.
+  for (const index of indices) {
     const group = rows.group(index);
-    if (parts[index] === 0 && groups.at(-1) !== group) groups.push(group);
+    if (groups.at(-1) === group) continue;
+    groups.push(group);
+    if (!isOrdered) keys.set(group, rows.key(index));
   }
-  const held = Math.min(Math.max(Math.round(groups.length * holdout), 1), groups.length - 1);
-  return held <= 0 ? Number.POSITIVE_INFINITY : groups[groups.length - held]!;
+  const count = Math.min(Math.max(Math.round(groups.length * wanted), least), groups.length - 1);
+  if (count <= 0) return () => false;
+  if (isOrdered) {
+    const first = groups[groups.length - count]!;
+    return (group) => group >= first;
+  }
+  const hashes = groups.map((group) => [share(keys.get(group) ?? '', salt), group] as const);
+  const chosen = new Set(
+    hashes
+      .sort(([a], [b]) => a - b)
+      .slice(0, count)
+      .map(([, group]) => group),
+  );
+  return (group) => chosen.has(group);
 }
 
 /** Never all: something is left to learn from. */
-function validate(rows: RowReader, parts: Uint8Array, { validation = 0, data }: SplitSpec, mark: Mark): void {
+function validate(rows: RowReader, parts: Uint8Array, spec: SplitSpec, mark: Mark): void {
+  const { validation = 0, data } = spec;
   if (validation === 0) return;
   const training = [...parts.keys()].filter((index) => parts[index] === 0);
   if (data.split !== 'time') {
@@ -102,12 +137,8 @@ function validate(rows: RowReader, parts: Uint8Array, { validation = 0, data }: 
     if (chosen.length < training.length) for (const index of chosen) mark(index, 'validation');
     return;
   }
-  // Groups ascend.
-  const groups: number[] = [];
-  for (const index of training) if (groups.at(-1) !== rows.group(index)) groups.push(rows.group(index));
-  const count = Math.min(Math.round(groups.length * validation), groups.length - 1);
-  const first = count < 1 ? Number.POSITIVE_INFINITY : groups[groups.length - count]!;
-  for (const index of training) if (rows.group(index) >= first) mark(index, 'validation');
+  const newest = newestGroups(rows, training, validation, spec, 'validation', 0);
+  for (const index of training) if (newest(rows.group(index))) mark(index, 'validation');
 }
 
 type Mark = (index: number, part: Part) => void;

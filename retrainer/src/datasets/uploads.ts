@@ -8,6 +8,8 @@ import { checkHead } from './read-table.ts';
 
 /** A file that was sent over HTTP, on this machine until disposal. */
 export interface UploadedFile extends AsyncDisposable {
+  /** What came before the file; empty where nothing was announced. */
+  readonly preface: string;
   readonly path: string;
   readonly sha256: string;
   readonly bytes: number;
@@ -19,8 +21,10 @@ const HEAD_BYTES = 1024 * 1024;
 /**
  * Writes a stream of CSV, JSONL or Parquet into a file. What cannot be read is refused as soon as its first megabyte is here, and
  * more bytes than allowed at once: memory and disk stay bounded. Throws INVALID_ARGUMENT with the reason, or RESOURCE_EXHAUSTED.
+ *
+ * @param prefaceBytes so many bytes of UTF-8 come before the file in the same body.
  */
-export async function receiveTable(stream: Readable): Promise<UploadedFile> {
+export async function receiveTable(stream: Readable, prefaceBytes = 0): Promise<UploadedFile> {
   // A body of JSON, or none, was read already and is no file.
   if (typeof stream?.iterator !== 'function')
     throw new HotloopError(
@@ -39,7 +43,11 @@ export async function receiveTable(stream: Readable): Promise<UploadedFile> {
     await using file = await open(path, 'wx', 0o600);
     let head: Buffer | null = Buffer.alloc(0);
     // Left open when it is refused: a connection that is cut would take the reason with it. The rest is read and dropped.
-    for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    let preface = Buffer.alloc(0);
+    for await (const piece of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      const before = piece.subarray(0, prefaceBytes - preface.length);
+      if (before.length > 0) preface = Buffer.concat([preface, before]);
+      const chunk = piece.subarray(before.length);
       bytes += chunk.length;
       if (bytes > MOST_UPLOAD_BYTES)
         throw new HotloopError(
@@ -58,7 +66,10 @@ export async function receiveTable(stream: Readable): Promise<UploadedFile> {
       await file.writeFile(chunk);
     }
     if (head !== null) checkHead(head, true);
-    return { path, sha256: hash.digest('hex'), bytes, [Symbol.asyncDispose]: dispose };
+    return {
+      ...{ path, preface: preface.toString('utf8'), sha256: hash.digest('hex'), bytes },
+      [Symbol.asyncDispose]: dispose,
+    };
   } catch (error) {
     stream.resume();
     await dispose();

@@ -173,19 +173,47 @@ describe('a canary', () => {
     expect(rollout.evidence.slices?.find(({ slice }) => slice === 'x = 1')?.isBreach).toBe(false);
   });
 
-  it('is rolled back by failed answers', async () => {
-    await using stores = await opened('{mode: canary, steps: [50], rollback: {error_rate: 0.1}}');
+  /** Drives a canary whose 200 answers are like the live ones, then changes them in the log, and drives it again. */
+  async function breached(guard: string, change: string): Promise<Rollout> {
+    await using stores = await opened(`{mode: canary, steps: [50], rollback: ${guard}}`);
     const rollout = await driven(stores, await started(stores));
     await aged(stores.pool, rollout, HOUR);
-    const row = { model: 'm', version: 2, variant: 'canary', features: [1, 2] };
-    await logPredictions(
-      stores.pool,
-      Array.from({ length: 200 }, () => ({ ...row, errorCode: 'INTERNAL' })),
-    );
-    expect(await driven(stores, rollout)).toMatchObject({
+    await answered(stores, { version: 1, variant: 'live', count: 200, right: 0.5 });
+    const ids = await answered(stores, { version: 2, variant: 'canary', count: 200, right: 0.5 });
+    expect((await driven(stores, rollout)).state).toBe('canary');
+    await stores.pool.query(`UPDATE prediction SET ${change} WHERE prediction_id = ANY($1::uuid[])`, [ids]);
+    return await driven(stores, rollout);
+  }
+
+  it('is rolled back by failed answers', async () => {
+    expect(await breached('{error_rate: 0.1}', "error_code = 'INTERNAL'")).toMatchObject({
       state: 'rolled_back',
       message: 'rolled back: 200 of 200 answers failed; 10 % are allowed',
     });
+  });
+
+  it.each([
+    [
+      'slow answers',
+      '{p99_ms: 50}',
+      'run_us = 60000, queue_us = 1000',
+      /^rolled back: p99 is 61\.0 ms over 200 answers; 50 ms are allowed$/,
+    ],
+    [
+      'answers that are no numbers',
+      '{error_rate: 1}',
+      "error_code = 'INTERNAL', error_message = 'score is not a finite number'",
+      /^rolled back: 200 of 200 answers were not finite numbers; 0 % are allowed$/,
+    ],
+    [
+      'scores that moved',
+      '{drift: 0.25}',
+      `outputs = '\\x${Buffer.from(new Float32Array([0.1]).buffer).toString('hex')}'`,
+      /^rolled back: the scores moved by a stability index of \d+\.\d+; 0\.25 is allowed$/,
+    ],
+  ])('is rolled back by %s', async (_what, guard, change, message) => {
+    const ended = await breached(guard, change);
+    expect([ended.state, ended.message]).toEqual(['rolled_back', expect.stringMatching(message)]);
   });
 
   it('is held, resumed and aborted by a person; a second promotion reports it', async () => {

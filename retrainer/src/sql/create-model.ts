@@ -142,6 +142,11 @@ async function draft(name: string, path: string, label: string | undefined) {
   }
 }
 
+async function* inTurn(manifest: Uint8Array, rows: Readable): AsyncGenerator<Uint8Array> {
+  yield manifest;
+  yield* rows as AsyncIterable<Uint8Array>;
+}
+
 async function ask(
   door: TrainingDoor,
   path: string,
@@ -149,7 +154,8 @@ async function ask(
   label: string,
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
-  const query = new URLSearchParams({ label, manifest: Buffer.from(yaml).toString('base64url') });
+  const manifest = Buffer.from(yaml);
+  const query = new URLSearchParams({ label, manifest_bytes: String(manifest.length) });
   const call = door.fetch ?? fetch;
   const response = await call(`${door.url}/v1/models/first-version?${query}`, {
     method: 'POST',
@@ -157,7 +163,7 @@ async function ask(
       'content-type': 'text/csv',
       ...(door.apiKey === undefined ? {} : { authorization: `Bearer ${door.apiKey}` }),
     },
-    body: Readable.toWeb(createReadStream(path)) as ReadableStream,
+    body: Readable.toWeb(Readable.from(inTurn(manifest, createReadStream(path)))) as ReadableStream,
     duplex: 'half',
     signal,
   } as RequestInit).catch((cause: unknown) => {

@@ -309,10 +309,10 @@ describe('SQL over the Postgres protocol', () => {
         { model: 'clicks', version: '1', created: 'true', examples: '200', dataset: 'd' },
       ]);
       expect(asked[0]?.query.get('label')).toBe('clicked');
-      expect(Buffer.from(asked[0]?.query.get('manifest') ?? '', 'base64url').toString()).toContain(
-        'name: clicks',
-      );
-      expect(asked[0]?.body.split('\n')).toHaveLength(202);
+      const body = Buffer.from(asked[0]?.body ?? '');
+      const manifestBytes = Number(asked[0]?.query.get('manifest_bytes'));
+      expect(body.subarray(0, manifestBytes).toString()).toContain('name: clicks');
+      expect(body.subarray(manifestBytes).toString().split('\n')).toHaveLength(202);
       expect(await failure(ops.query(`CREATE MODEL churn AS ${rows}`))).toMatchObject({ code: '42P07' });
       expect(await failure(ops.query('CREATE MODEL x AS DROP TABLE y'))).toMatchObject({ code: '22023' });
       await using app = await stand.connect('secret-predict-key-1');
