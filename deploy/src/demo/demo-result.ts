@@ -21,7 +21,11 @@ export interface SwapReport {
   readonly from: number;
   readonly to: number;
   readonly failed_during: number;
+  /** Before the training. */
+  readonly p50_ms_steady: number;
   readonly p99_ms_steady: number;
+  readonly p99_ms_training: number;
+  /** From the promotion until shortly after the first answer of the new version. */
   readonly p99_ms_during: number;
 }
 
@@ -54,7 +58,9 @@ export function demoResult(measured: Measured): DemoResult {
     versions: measured.verdicts.map(({ version, auc }) => ({ version, auc: round(auc, 4) })),
     swap: measured.swap && {
       ...measured.swap,
+      p50_ms_steady: round(measured.swap.p50_ms_steady, 2),
       p99_ms_steady: round(measured.swap.p99_ms_steady, 2),
+      p99_ms_training: round(measured.swap.p99_ms_training, 2),
       p99_ms_during: round(measured.swap.p99_ms_during, 2),
     },
     elapsed_s: round(measured.elapsedMs / 1000, 1),

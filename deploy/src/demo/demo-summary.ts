@@ -25,7 +25,8 @@ export function demoSummary({ measured, rounds, logFolder }: SummaryInput): stri
     const aucs = judgement?.verdicts.map(({ version, auc }) => `${version}: ${auc.toFixed(4)}`) ?? [];
     lines.push(
       `  swap       version ${swap.from} -> ${swap.to}, ${count(run.examples)} examples, ${swap.failed_during} failed`,
-      `             p99 ${swap.p99_ms_steady.toFixed(1)} ms before, ${report.p99MsTraining.toFixed(1)} ms while training, ` +
+      `             p99 ${swap.p99_ms_steady.toFixed(1)} ms before (p50 ${swap.p50_ms_steady.toFixed(1)}), ` +
+        `${swap.p99_ms_training.toFixed(1)} ms while training, ` +
         `${swap.p99_ms_during.toFixed(1)} ms through the swap, at ${report.perSecondDuring.toFixed(0)}/s`,
     );
     if (aucs.length > 0) lines.push(`  AUC        on the same later sessions: ${aucs.join(', ')}`);

@@ -23,7 +23,6 @@ export interface RoundReport {
   /** Answered predictions per second while training, and through the swap. */
   readonly perSecondTraining: number;
   readonly perSecondDuring: number;
-  readonly p99MsTraining: number;
 }
 
 export interface RoundContext {
@@ -56,7 +55,7 @@ export async function learningRound(context: RoundContext, signal: AbortSignal):
   if (!run) throw new Error('the retrainer reported nothing about the run');
   const endedAt = performance.now();
   const training = log.between(trainingFrom, promotingFrom ?? endedAt);
-  const kept = { run, perSecondTraining: training.perSecond, p99MsTraining: training.p99Ms };
+  const kept = { run, perSecondTraining: training.perSecond };
   if (run.state !== 'succeeded' || run.version === 0) return { ...kept, swap: null, perSecondDuring: 0 };
 
   const firstDueAt = await firstAnswerOf(log, run.version, signal);
@@ -77,7 +76,9 @@ export async function learningRound(context: RoundContext, signal: AbortSignal):
       from: run.parentVersion,
       to: run.version,
       failed_during: during.failed,
+      p50_ms_steady: steady.p50Ms,
       p99_ms_steady: steady.p99Ms,
+      p99_ms_training: training.p99Ms,
       p99_ms_during: during.p99Ms,
     },
   };
