@@ -70,7 +70,7 @@ async function gone(pid: number): Promise<boolean> {
 }
 
 describe('the set-up script', () => {
-  it.each([[[]], [['strat']]])('names the commands there are when given %j', async (args: string[]) => {
+  it.each([[[]], [['strat']]])('lists the commands when given %j', async (args: string[]) => {
     const { code, stdout, stderr } = await resultOf(node(join(SCRIPTS, 'bootstrap.mjs'), ...args));
     expect(code).toBe(2);
     expect(stdout).toBe('');
@@ -85,7 +85,7 @@ describe('a command run through it', () => {
     setInterval(() => {}, 1000);
     console.log(process.pid);`;
 
-  it('gets a doubled Ctrl-C exactly once, and its exit code is passed on', async () => {
+  it('receives a repeated Ctrl-C exactly once, and its exit code is passed on', async () => {
     const { runner, lines } = await runThroughRunner(COUNTS);
     // It may end before the second signal on a busy machine.
     const closed = once(runner, 'close');
@@ -97,14 +97,14 @@ describe('a command run through it', () => {
     expect(runner.exitCode).toBe(7);
   });
 
-  it('that ends by the signal leaves the code of that signal', async () => {
+  it('that ends by a signal exits with the code of that signal', async () => {
     const { runner } = await runThroughRunner(`console.log('up'); setInterval(() => {}, 1000)`);
     runner.kill('SIGTERM');
     await once(runner, 'close');
     expect(runner.exitCode).toBe(143);
   });
 
-  it('takes its own children with it when it ends', async () => {
+  it('ends its own children when it ends', async () => {
     const { runner, firstLine } = await runThroughRunner(`
       const child = require('node:child_process').spawn('sleep', ['600'], { stdio: 'ignore' });
       console.log(child.pid);
@@ -114,7 +114,7 @@ describe('a command run through it', () => {
     expect(await gone(Number(firstLine))).toBe(true);
   });
 
-  it('does not outlive a killed set-up script, even if it ignores being asked', async () => {
+  it('ends after the set-up script is killed, even if it ignores the signal', async () => {
     const { runner, firstLine } = await runThroughRunner(
       `process.on('SIGTERM', () => {}); console.log(process.pid); setInterval(() => {}, 1000)`,
     );
@@ -138,7 +138,7 @@ describe('the set-up lock', () => {
     return String(line);
   };
 
-  it('makes a second set-up wait for the first, and say so', async () => {
+  it('makes a second set-up wait for the first, with a message', async () => {
     const file = join(dir, 'waits.lock');
     const first = take(file);
     expect(await nextLine(first)).toBe('taken');
@@ -152,7 +152,7 @@ describe('the set-up lock', () => {
     await once(second, 'exit');
   });
 
-  it('is taken over from a killed one', async () => {
+  it('is taken over from a killed process', async () => {
     const file = join(dir, 'killed.lock');
     const first = take(file);
     expect(await nextLine(first)).toBe('taken');
@@ -195,7 +195,7 @@ describe('the last line of a test run', () => {
     expect(summaryLine(readTestCounts(file, exitCode))).toBe(line);
   });
 
-  it('leaves out the failing files that were run again, and only these', async () => {
+  it('leaves out failing files that were run again, and only those', async () => {
     const { failedTestFiles, readTestCounts, summaryLine }: TestSummary = await import(
       join(SCRIPTS, 'test-summary.mjs')
     );
@@ -210,7 +210,7 @@ describe('the last line of a test run', () => {
     expect(failedTestFiles(join(dir, 'none.json'))).toEqual([]);
   });
 
-  it('is a failure when there is no report', async () => {
+  it('is a failure without a report', async () => {
     const { readTestCounts, summaryLine }: TestSummary = await import(join(SCRIPTS, 'test-summary.mjs'));
     expect(summaryLine(readTestCounts(join(dir, 'none.json'), 0))).toBe('0 passed, 1 failed');
   });
@@ -238,13 +238,13 @@ function packagesNotLocked(packages: Readonly<Record<string, LockedPackage>>): s
 }
 
 describe('package-lock.json', () => {
-  it('holds every package of every platform, without which npm ci refuses to install', async () => {
+  it('contains every package of every platform, without which npm ci refuses to install', async () => {
     const text = await readFile(join(ROOT, 'package-lock.json'), 'utf8');
     const { packages }: { packages: Record<string, LockedPackage> } = JSON.parse(text);
     expect(packagesNotLocked(packages)).toEqual([]);
   });
 
-  it('is caught when it lacks one', () => {
+  it('fails the check if one is missing', () => {
     const lock = {
       'node_modules/tool': { optionalDependencies: { 'tool-linux': '1', 'tool-darwin': '1' } },
       'node_modules/tool-linux': {},

@@ -238,7 +238,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await page.goto(`${stand.url}/models/${CONSOLE_MODEL}`);
   });
 
-  it('lets a key that reads see everything and press nothing, and asks to log in again where one was', async () => {
+  it('lets a read-only key see everything but change nothing, and returns to the page after a new login', async () => {
     const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
     const other = await context.newPage();
     other.setDefaultTimeout(SHOWN_MS);
@@ -263,7 +263,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     await context.close();
   });
 
-  it('tells the story of a prediction, and shows what was logged without running it', async () => {
+  it('shows the history of a prediction, and logged content without executing it', async () => {
     const hostile = stand.predictionIds.at(79) ?? '';
     await page.goto(`${stand.url}/predictions/${hostile}`);
     await shown('What happened');
@@ -275,7 +275,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     expect(await page.locator('img').count()).toBe(0);
   });
 
-  it('can be used with a narrow screen, in the dark, and by those who do not see it', async () => {
+  it('is accessible on a narrow screen and in dark mode', async () => {
     await page.emulateMedia({ colorScheme: 'dark' });
     for (const [width, path] of [
       [1280, '/'],
@@ -312,7 +312,7 @@ describe.runIf(executable !== undefined)('the console in a browser', { timeout: 
     expect(wide).toEqual([]);
   });
 
-  it('asks nobody else, and broke no policy on the way', () => {
+  it('sends no request to another host, and violates no content policy', () => {
     expect(elsewhere).toEqual([]);
     expect(complaints).toEqual([]);
   });

@@ -14,7 +14,7 @@ function commandsOf(text: string): string[] {
   return [...text.matchAll(/(?:^|[\s'"`])hotloop ([a-z]+)/gm)].map((match) => match[1] ?? '');
 }
 
-it('has a CI workflow of the shape that GitHub Actions takes, of commands that exist', () => {
+it('has a valid CI workflow for GitHub Actions with existing commands', () => {
   const workflow = parse(read('github-actions.yaml')) as {
     on: object;
     jobs: Record<string, { 'runs-on': string; steps: { uses?: string; run?: string }[] }>;
@@ -30,7 +30,7 @@ it('has a CI workflow of the shape that GitHub Actions takes, of commands that e
   expect(commandsOf(runs.join('\n'))).toEqual(['plan', 'apply']);
 });
 
-it('has Python examples that parse, and a DAG of commands that exist', (context) => {
+it('has Python examples that parse, and a DAG with existing commands', (context) => {
   const python = ['/usr/bin/python3', '/usr/local/bin/python3'].find((path) => existsSync(path));
   if (python === undefined) {
     console.warn('not run: this machine has no Python');
@@ -46,7 +46,7 @@ it('has Python examples that parse, and a DAG of commands that exist', (context)
   for (const command of commands) expect(COMMANDS).toContain(command);
 });
 
-it('names commands that exist in every page of the engines, batch, SQL and serverless', () => {
+it('names only existing commands in the pages of engines, batch, SQL and serverless', () => {
   for (const page of ['batch', 'sql', 'serverless', 'engines', 'portable-models', 'remote-models']) {
     const text = readFileSync(fileURLToPath(new URL(`../docs/${page}.md`, import.meta.url)), 'utf8');
     const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1] ?? '').join('\n');

@@ -38,7 +38,7 @@ function damaged(onnx: Uint8Array, weight: string): Uint8Array {
 }
 
 describe('a version that was trained here', () => {
-  it('is served as trained, and refused with weights that were damaged since', async () => {
+  it('is served as trained, and refused after its weights were damaged', async () => {
     await using test = await startTestCompute();
     const limits = { timeoutMs: 60_000 };
     const manifest = parseManifest(YAML);

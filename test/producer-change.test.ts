@@ -60,7 +60,7 @@ async function receiver() {
   };
 }
 
-it('names topic, field and first offset of a producer that changed its messages, with the cost, in one incident each', async () => {
+it('reports topic, field, first offset and cost of a change by a producer in one incident each', async () => {
   await using stores = await openStores();
   await using hook = await receiver();
   const brokers = testServices().kafkaBrokers.split(',');

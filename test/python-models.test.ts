@@ -69,7 +69,7 @@ const NEEDED = [...FORMATS.map(([, , needs]) => needs), ...EXAMPLES.map(([, need
 const installed = packagesOf([...new Set(NEEDED.flatMap((needs) => needs.split(' ')))]);
 
 describe('a model of another library', { timeout: 180_000 }, () => {
-  it.each(FORMATS)('becomes ONNX that answers as it does: %s', async (format, file, needs, make, columns) => {
+  it.each(FORMATS)('becomes ONNX with the same answers: %s', async (format, file, needs, make, columns) => {
     const wanted = needs.split(' ');
     const found = await installed;
     if (wanted.some((name) => !found.includes(name))) {
@@ -112,7 +112,7 @@ async function writeRows(path: string, hasCity: boolean, missing = false): Promi
 }
 
 describe('an external trainer in Python', { timeout: 180_000 }, () => {
-  it.each(EXAMPLES)('of the examples leaves a model: %s', async (script, needs, inputs) => {
+  it.each(EXAMPLES)('of the examples produces a model: %s', async (script, needs, inputs) => {
     const wanted = needs.split(' ');
     const found = await installed;
     if (wanted.some((name) => !found.includes(name))) {

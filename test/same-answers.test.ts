@@ -51,7 +51,7 @@ async function frontDoor(
   return scores;
 }
 
-it('gives the same answers by front door, batch, SQL and Postgres', async () => {
+it('gives the same answers through front door, batch, SQL and Postgres', async () => {
   await using stores = await openStores();
   await using redis = await createTestRedis('queue');
   const folder = await mkdtemp(join(tmpdir(), 'hotloop-same-'));

@@ -115,7 +115,7 @@ features:
     expect(scores).toEqual([2 * 3 + 20 * 30, 2 * 1 + 20 * 10, 0]);
   });
 
-  it('serve one input a column, texts among them', async () => {
+  it('serve one input per column, including texts', async () => {
     const graph = new GraphBuilder();
     const age = graph.input('age', 'float32', ['N', 1]);
     const city = graph.input('city', 'string', ['N', 1]);

@@ -56,7 +56,10 @@ function expectClosedLoop(result: Result): void {
   ]);
   expect(result).toMatchObject({ ok: true, failed: 0, logged: result.predictions });
   expect(result.outcomes).toBeGreaterThan(1000);
-  expect(Object.keys(result.swap)).toEqual(['from', 'to', 'failed_during', 'p99_ms_steady', 'p99_ms_during']);
+  expect(Object.keys(result.swap)).toEqual([
+    ...['from', 'to', 'failed_during'],
+    ...['p50_ms_steady', 'p99_ms_steady', 'p99_ms_training', 'p99_ms_during'],
+  ]);
   expect(result.swap).toMatchObject({ from: 1, to: 2, failed_during: 0 });
   expect(result.versions.map(({ version }) => version)).toEqual([1, 2]);
   expect(result.versions[1]!.auc).toBeGreaterThan(result.versions[0]!.auc);

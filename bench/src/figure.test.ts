@@ -30,7 +30,7 @@ describe('figure', () => {
     expect(figure('swap_p99', [], { atMost: 1.2 }).met).toBe(false);
   });
 
-  it('is only told when it has no goal', () => {
+  it('is reported without a verdict when it has no goal', () => {
     expect(figure('echo_p50_ms', [0.5])).toMatchObject({ goal: '', met: null });
   });
 

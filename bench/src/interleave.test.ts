@@ -22,20 +22,20 @@ describe('quantile', () => {
     );
   });
 
-  it('is caught when it sorts numbers as texts', () => {
+  it('fails a check when it sorts numbers as texts', () => {
     const asTexts = (values: readonly number[], q: number) =>
       [...values].map(String).sort()[Math.ceil(q * values.length) - 1];
     expect(Number(asTexts([10, 9, 100], 0.5))).not.toBe(reference([10, 9, 100], 0.5));
     expect(quantile([10, 9, 100], 0.5)).toBe(10);
   });
 
-  it('gives nothing of nothing', () => {
+  it('is not a number for an empty list', () => {
     expect(quantile([], 0.5)).toBeNaN();
   });
 });
 
 describe('interleave', () => {
-  it('gives every side its turn in every round, and another one the first', async () => {
+  it('gives each side one turn in every round, and starts each round with another side', async () => {
     const turns: string[] = [];
     const side = (name: string): Side => ({
       name,

@@ -29,7 +29,7 @@ describe('npm run bench', () => {
     expect(stderr).toContain('echo_unary_per_s');
   });
 
-  it('refuses an unknown name and says which there are', async () => {
+  it('refuses an unknown name and lists the known ones', async () => {
     await expect(run('speed')).rejects.toMatchObject({ stderr: expect.stringContaining('echo, runtime') });
   });
 });

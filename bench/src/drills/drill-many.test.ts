@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { zipf } from './drill-many.ts';
 
 describe("Zipf's choice of models", () => {
-  it('asks number n in proportion to 1 / n, and all of them', () => {
+  it('draws number n in proportion to 1 / n, and every number', () => {
     const seed = 7;
     const random = new SeededRandom(seed);
     const choose = zipf(50, () => random.uniform());

@@ -68,7 +68,7 @@ async function startPeer(): Promise<Peer> {
 }
 
 describe('a bare load', () => {
-  it('makes calls that a server of the library reads whole, no more at once than it takes, and hears all answers', async () => {
+  it('makes calls that a grpc-js server reads, within its limit of streams, and receives all answers', async () => {
     await using peer = await startPeer();
     await using load = await openBareLoad(peer.address);
     const message = Buffer.alloc(2_000, 'bytes');
@@ -81,7 +81,7 @@ describe('a bare load', () => {
     expect(peer.mostAtOnce()).toBe(4);
   });
 
-  it('rejects what is refused, and goes on', async () => {
+  it('rejects refused calls, and continues', async () => {
     await using peer = await startPeer();
     await using load = await openBareLoad(peer.address);
     await expect(load.caller('/test/Refuse', Buffer.from('x'))()).rejects.toThrow('a call was refused');
@@ -89,7 +89,7 @@ describe('a bare load', () => {
     await expect(load.caller('/test/Echo', Buffer.from('x'))()).resolves.toBeUndefined();
   });
 
-  it('rejects what has no answer when the server ends, what was held back, and whatever comes later', async () => {
+  it('rejects unanswered, waiting and later calls when the server ends', async () => {
     await using peer = await startPeer();
     await using load = await openBareLoad(peer.address);
     // From then on the client knows that the server accepts four at once.
@@ -102,7 +102,7 @@ describe('a bare load', () => {
     await expect(call()).rejects.toThrow(/closed|GOAWAY|reset/i);
   });
 
-  it('reads frames that come in pieces, answers pings, and sends what is held back when the server takes more', async () => {
+  it('reads split frames, answers pings, and sends waiting calls when the server accepts more', async () => {
     const frames: Buffer[] = [];
     const server = createServer((socket) => {
       socket.on('error', () => undefined);
@@ -144,7 +144,7 @@ describe('a bare load', () => {
     }
   });
 
-  it('takes no request that needs more than one frame', async () => {
+  it('refuses a request that needs more than one frame', async () => {
     await using peer = await startPeer();
     await using load = await openBareLoad(peer.address);
     expect(() => load.caller('/test/Echo', Buffer.alloc(16_384))).toThrow(RangeError);

@@ -12,7 +12,7 @@ const { requestDeserialize, responseSerialize } = service.InferStream;
 const decode = (frame: Buffer) => requestDeserialize(frame) as InferFrame__Output;
 
 describe('framed load', () => {
-  it('makes frames whose items differ in sequence and prediction id alone', () => {
+  it('makes frames whose items differ only in sequence and prediction id', () => {
     const maker = new FrameMaker(inferItem(benchPerceptron('small')), 0);
     const items = [...decode(maker.next(300)).items, ...decode(maker.next(200)).items];
     expect(new Set(items.map((item) => item.sequence)).size).toBe(500);
@@ -33,7 +33,7 @@ describe('framed load', () => {
     expect(countAnswers(responseSerialize({ items: [] }))).toBe(0);
   });
 
-  it('does not take a failure for an answer', () => {
+  it('does not count a failure as an answer', () => {
     const failure = { code: 'UNAVAILABLE', message: 'gone' };
     const output = { outputs: [], queueUs: 1, runUs: 2 };
     const items = [

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openLoad } from './open-load.ts';
 
 describe('open load', () => {
-  it('sends on while a slow server owes answers, and counts their whole wait', async () => {
+  it('keeps sending while a slow server has not answered, and counts the whole wait', async () => {
     const owed: PromiseWithResolvers<void>[] = [];
     const arrivals = await openLoad({
       perSecond: 200,
@@ -21,7 +21,7 @@ describe('open load', () => {
     expect(Math.max(...arrivals.map((arrival) => arrival.latencyMs))).toBeGreaterThan(20);
   });
 
-  it('tells a failure as one', async () => {
+  it('counts a failure as one', async () => {
     const arrivals = await openLoad({
       perSecond: 500,
       seconds: 0.1,

@@ -11,17 +11,17 @@ const withGap = (gapMs: number): AskedPrediction[] =>
   });
 
 describe('the time to recover', () => {
-  it('is none where nothing was lost, and the gap less the tenth that may be missing otherwise', () => {
+  it('is zero if nothing was lost, and the gap minus the tenth that may be missing', () => {
     expect(recoveryMs(withGap(0), 2000, 100)).toBe(0);
     expect(recoveryMs(withGap(1000), 2000, 100)).toBe(900);
   });
 
-  it('is infinite where it never comes', () => {
+  it('is infinite if it never recovers', () => {
     expect(recoveryMs(withGap(3000), 2000, 100)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
-it('counts the answered of a span', () => {
+it('counts the answers of a span', () => {
   expect(answeredShare(between(withGap(1000), 2000, 4000))).toBe(0.5);
   expect(answeredShare([])).toBe(0);
 });

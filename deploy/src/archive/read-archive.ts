@@ -11,25 +11,25 @@ import { archiveFolders, type Base, listBases } from './archive-layout.ts';
 import { copyDataFolder } from './copy-data-folder.ts';
 
 const REPLAY_MS = 3_600_000;
-/** A file that is this much younger than the restored moment contains everything before it, whatever the clocks. */
+/** A file that is this much newer than the restored time contains everything before it, even if clocks differ. */
 const MARGIN_MS = 120_000;
-/** What Postgres reports when the log ends before the requested moment. */
+/** Postgres' message if the log ends before the requested time. */
 const NOTHING_LATER = 'recovery ended before configured recovery target was reached';
 
 export interface ReadArchiveOptions {
   readonly archive: string;
-  /** The requested moment, in milliseconds since 1970. */
+  /** The requested time, in milliseconds since 1970. */
   readonly at: number;
   /** A folder for this call only, with room for all of Postgres' files and all objects. */
   readonly scratch: string;
-  /** Told before what takes long. */
+  /** Called before each long step. */
   readonly say: (line: string) => void;
 }
 
 /**
- * Creates a backup, in `scratch/backup`, of the state at a past moment: a second Postgres replays the archived log on
- * a copy of the files up to that moment. If the archive ends before it, everything in it is used. Throws RangeError
- * when the archive does not reach back far enough, or is not an archive.
+ * Creates a backup, in `scratch/backup`, of the state at a past time: a second Postgres replays the archived log on
+ * a copy of the files up to that time. If the archive ends before it, everything in it is used. Throws RangeError
+ * if the archive does not reach back far enough, or is not an archive.
  */
 export async function backupFromArchive(
   { archive, at, scratch, say }: ReadArchiveOptions,
@@ -39,7 +39,7 @@ export async function backupFromArchive(
   const base = bases.findLast(({ usableFrom }) => usableFrom <= at);
   if (!base) throw new RangeError(tooEarly(archive, at, bases));
   say('replaying the archived log of Postgres');
-  // Postgres may run as another account, which enters the folder and sees nothing but its own files there.
+  // Postgres may run as another account, which may enter the folder but read only its own files there.
   await chmod(scratch, 0o711);
   await using opened = new AsyncDisposableStack();
   const watchdog = opened.use(startWatchdog());

@@ -171,7 +171,7 @@ describe('embedded backing services', () => {
     await admin.disconnect();
   });
 
-  it('keep what was stored over a restart in the same folder, with the password readable by the owner alone', async () => {
+  it('keep their data over a restart in the same folder, with the password readable only by the owner', async () => {
     const dir = freshFolder();
     {
       await using first = await start(dir);
@@ -194,7 +194,7 @@ describe('embedded backing services', () => {
     }
   });
 
-  it('say what to do when the password of an existing database is gone', async () => {
+  it('name the remedy when the password of an existing database is missing', async () => {
     const dir = freshFolder();
     await mkdir(join(dir, 'postgres', 'data'), { recursive: true });
     await expect(start(dir)).rejects.toMatchObject({
@@ -213,7 +213,7 @@ describe('embedded backing services', () => {
     expect(await query(first.databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
-  it('are not started where an address is given', async () => {
+  it('are not started if an address is given', async () => {
     const dir = freshFolder();
     const addresses = {
       DATABASE_URL: 'postgres://elsewhere/db',
@@ -260,7 +260,7 @@ describe('nothing is left behind', () => {
     expect((await readdir(dir)).includes('owner.json')).toBe(false);
   });
 
-  it('when stopping one of them fails: the others are stopped all the same, and the failure is told', async () => {
+  it('when stopping one of them fails: the others are stopped, and the failure is reported', async () => {
     const dir = usedFolder();
     const services = await start(dir);
     const pids = await runningFor(dir);
@@ -296,7 +296,7 @@ describe('nothing is left behind', () => {
     expect(await query(again.databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
-  it('when parent and watchdog are both killed: the next start in the folder ends what is left', async () => {
+  it('when parent and watchdog are both killed: the next start in the folder ends the remaining processes', async () => {
     const dir = freshFolder();
     const script = `
       const { startRedis } = await import(${JSON.stringify(join(import.meta.dirname, 'redis.ts'))});

@@ -21,7 +21,7 @@ async function hasApt(): Promise<boolean> {
 }
 
 describe('system programs', () => {
-  it('are found again without a word: fetched once, or on the PATH', async () => {
+  it('are found again without output: fetched once, or on the PATH', async () => {
     const log: string[] = [];
     const options = {
       needed: ['redis', 'kcat'] as const,

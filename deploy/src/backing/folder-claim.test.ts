@@ -25,7 +25,7 @@ async function writeDeadClaims(folder: string, taken: readonly string[]): Promis
 }
 
 describe('a claimed folder', () => {
-  it('refuses a second owner, naming the first and what to do', async () => {
+  it('refuses a second owner, naming the first and the remedy', async () => {
     await using folder = await temporaryFolder();
     await using _claim = await claimFolder(folder.path);
     await expect(claimFolder(folder.path)).rejects.toMatchObject({
@@ -35,7 +35,7 @@ describe('a claimed folder', () => {
     expect(await isFolderClaimed(folder.path)).toBe(true);
   });
 
-  it('can be claimed again once given back, and leaves nothing in it', async () => {
+  it('can be claimed again after its release, and leaves no file in it', async () => {
     await using folder = await temporaryFolder();
     {
       await using _claim = await claimFolder(folder.path);
@@ -85,7 +85,7 @@ describe('a claimed folder', () => {
 });
 
 describe('the identity of a process', () => {
-  it('is the same each time for a living one and absent for none', async () => {
+  it('is constant while the process lives, and absent without one', async () => {
     const identity = await processIdentity(process.pid);
     expect(identity).toBeTypeOf('string');
     expect(await processIdentity(process.pid)).toBe(identity);

@@ -14,7 +14,7 @@ async function replaced(chunks: readonly Buffer[]): Promise<string> {
 }
 
 describe('bytes that are replaced in a stream', () => {
-  it('come out the same however the stream is cut into chunks', async () => {
+  it('are the same for any division of the stream into chunks', async () => {
     const text = fc.array(fc.constantFrom('a', 'b', 'c', 'abcab', 'x'), { maxLength: 30 });
     await fc.assert(
       fc.asyncProperty(text, fc.array(fc.nat(40), { maxLength: 8 }), async (parts, cuts) => {

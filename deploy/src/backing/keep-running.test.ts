@@ -33,7 +33,7 @@ async function kept(lives: Lives, log: string[] = []) {
 }
 
 describe('a server that is kept running', () => {
-  it('comes back when it ends by itself, also after failed attempts', async () => {
+  it('is restarted when it ends by itself, also after failed attempts', async () => {
     const lives = new Lives();
     const log: string[] = [];
     await using server = await kept(lives, log);
@@ -47,7 +47,7 @@ describe('a server that is kept running', () => {
     ]);
   });
 
-  it('stays away when it was stopped, whichever life it is in', async () => {
+  it('is not restarted after a stop, also when it was restarted before', async () => {
     const lives = new Lives();
     const server = await kept(lives);
     lives.begun[0]?.end();

@@ -52,7 +52,7 @@ async function isGone(started: ServerProcess<unknown>): Promise<boolean> {
 }
 
 describe('a server process', () => {
-  it('is ready with what its output said, and is gone once disposed, twice being once', async () => {
+  it('is ready with the data from its output, and ends on disposal, which may be repeated', async () => {
     const started = await startServerProcess(server(SERVES), NEVER);
     expect(started.ready).toBe(7);
     await Promise.all([started[Symbol.asyncDispose](), started[Symbol.asyncDispose]()]);
@@ -60,7 +60,7 @@ describe('a server process', () => {
     expect(await isGone(started)).toBe(true);
   });
 
-  it('that ends while starting is an error with its last words', async () => {
+  it('that ends while starting is an error with its last output', async () => {
     const options = server(`console.error('no room on the disk'); process.exit(3);`);
     await expect(startServerProcess(options, NEVER)).rejects.toMatchObject({
       code: 'START_FAILED',
@@ -68,7 +68,7 @@ describe('a server process', () => {
     });
   });
 
-  it('that never gets ready is ended at its deadline', async () => {
+  it('that does not become ready is ended at its deadline', async () => {
     const options = server(`console.log('pid ' + process.pid); setInterval(() => {}, 1000);`, {
       startTimeoutMs: 500,
     });
@@ -99,7 +99,7 @@ describe('a server process', () => {
     });
   });
 
-  it('never blocks on its own output, however much it says', async () => {
+  it('never blocks on its own output, whatever the amount', async () => {
     const said = 8 * 1024 * 1024;
     const script = `
       console.log('ready 1');
@@ -123,7 +123,7 @@ describe('a server process', () => {
     expect(log.join()).toContain('killing it');
   });
 
-  it('that dies by itself is told to the log', async () => {
+  it('that ends by itself is reported in the log', async () => {
     const log: string[] = [];
     const started = await startServerProcess(server(SERVES, { log: (line) => log.push(line) }), NEVER);
     process.kill(started.pid, 'SIGKILL');
@@ -142,7 +142,7 @@ describe('a server process', () => {
 });
 
 describe('a process record', () => {
-  it('never ends a stranger who got the same number', async () => {
+  it('never ends another process that got the same number', async () => {
     await using stranger = await startServerProcess(server(SERVES), NEVER);
     const file = join(dir, 'stranger.json');
     await writeFile(file, JSON.stringify({ pid: stranger.pid, identity: 'an earlier process' }));

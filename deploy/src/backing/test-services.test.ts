@@ -6,7 +6,7 @@ import { claimFolder } from './folder-claim.ts';
 import { removeDeadRuns } from './test-services.ts';
 
 describe('folders of test runs', () => {
-  it('go when their run is dead, and stay while it lives or may be about to begin', async () => {
+  it('are removed when their run has ended, and stay while it runs or may be starting', async () => {
     const runs = await mkdtemp(join(tmpdir(), 'hotloop-runs-'));
     await using stack = new AsyncDisposableStack();
     stack.defer(() => rm(runs, { recursive: true, force: true }));

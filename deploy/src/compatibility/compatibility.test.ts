@@ -62,7 +62,7 @@ describe('the comparison', () => {
     for (const [at, text] of expected.entries()) expect(found[at]).toContain(text.split(' is')[0]);
   });
 
-  it('finds a member of the client library that changes, and one that must be given', () => {
+  it('finds a changed member of the client library, and a new required one', () => {
     const before = memberFacts(
       'AskInput',
       'export interface AskInput {\n  readonly a: string;\n  go(x: number): void;\n}\n',
@@ -83,7 +83,7 @@ describe('the comparison', () => {
     ]);
   });
 
-  it('lets a new operation ask for what it likes', () => {
+  it('allows a new operation to require anything', () => {
     const fresh = operationFacts('http POST /new', {
       parameters: [{ in: 'query', name: 'q', required: true }],
     });

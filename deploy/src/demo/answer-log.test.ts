@@ -3,7 +3,7 @@ import { AnswerLog, percentile } from './answer-log.ts';
 import { describeStatus } from './status-line.ts';
 
 describe('percentile', () => {
-  it('is the smallest value that at least the share does not exceed', () => {
+  it('is the smallest value that at least the given share does not exceed', () => {
     const values = Array.from({ length: 100 }, (_, index) => index + 1);
     expect([percentile(values, 0.5), percentile(values, 0.99), percentile(values, 1)]).toEqual([50, 99, 100]);
     expect(percentile([7], 0.99)).toBe(7);
@@ -12,7 +12,7 @@ describe('percentile', () => {
 });
 
 describe('AnswerLog', () => {
-  it('counts what was due in a span, answered and failed, however late the answer came', () => {
+  it('counts predictions that were due in a span, answered and failed, even if the answer came late', () => {
     const log = new AnswerLog();
     const tickets = [0, 100, 200, 300].map((dueAt) => log.open(dueAt));
     log.addAnswer(tickets[1]!, { dueAt: 100, latencyMs: 5, version: 1 }, [0.2], [0]);
@@ -26,7 +26,7 @@ describe('AnswerLog', () => {
     expect([log.answered, log.failed, log.firstDueOf(2), log.firstDueOf(3)]).toEqual([3, 1, 300, undefined]);
   });
 
-  it('tells the rolling AUC of the newest version alone', () => {
+  it('gives the rolling AUC of only the newest version', () => {
     const log = new AnswerLog();
     const add = (version: number, score: number, label: number) => {
       const dueAt = 0;

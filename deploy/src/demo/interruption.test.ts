@@ -81,7 +81,7 @@ describe.runIf(process.platform === 'linux')('a running demonstration', { timeou
     });
   }
 
-  it('tells a second start who runs and how to stop it, and outlives no kill -9', async () => {
+  it('names the running process to a second start, and leaves nothing behind after kill -9', async () => {
     await using demo = await startDemo();
     await demo.said('version 1 of product-ranker is live');
     const second = spawn(process.execPath, [MAIN, '--free-ports', '--folder', demo.folder], {

@@ -79,7 +79,7 @@ describe.runIf(hasHelm)('the Helm chart', { timeout: 60_000 }, () => {
     ]);
   });
 
-  it('trains by Jobs, one for each waiting run with KEDA, and leaves the retrainers out of it', async () => {
+  it('trains by Jobs, one for each waiting run with KEDA, and not in the retrainers', async () => {
     const kindsOf = async (settings: readonly string[]) =>
       (await render(settings))
         .filter(({ metadata }) => metadata.name === 'test-training')

@@ -19,7 +19,7 @@ const KEY = 'a-key-of-sixteen-letters';
 const MANIFEST = 'name: churn\ntask: binary\nfeatures:\n  - {name: visits, from: request.visits}\n';
 
 describe('the environment of services with API keys', () => {
-  it('gets one more key for their own calls, a new one at every start', () => {
+  it('contains one more key for their own calls, a new one at every start', () => {
     const first = withInternalKey({ HOTLOOP_API_KEYS: `${KEY}:me:operate` });
     const second = withInternalKey({ HOTLOOP_API_KEYS: `${KEY}:me:operate` });
     expect(first.HOTLOOP_API_KEYS).toContain(`,${first.HOTLOOP_API_KEY}:hotloop-internal:`);

@@ -33,7 +33,7 @@ async function withService(text: string) {
 }
 
 describe('startServiceChild', () => {
-  it('gives the ready line, keeps what the service says in its log, and stops it', async () => {
+  it('returns the ready line, writes the output of the service to its log, and stops it', async () => {
     await using service = await withService(`console.error('a word'); ${READY} ${STAY}`);
     const child = await startServiceChild({ ...service.options, env: { PORT: '99' } }, NEVER);
     expect(child.ready.address).toBe('127.0.0.1:99');
@@ -43,14 +43,14 @@ describe('startServiceChild', () => {
     expect(await readFile(service.options.log.file, 'utf8')).toContain('a word');
   });
 
-  it('tells the last lines of a service that ends while it starts, and where the others are', async () => {
+  it('reports the last lines of a service that ends while it starts, and the log with the others', async () => {
     await using service = await withService(`console.error('no such database'); process.exit(3);`);
     const started = startServiceChild({ ...service.options, env: {} }, NEVER);
     await expect(started).rejects.toMatchObject({ code: 'SERVICE_FAILED' });
     await expect(started).rejects.toThrow(/exit code 3.*service\.log.*\nno such database/s);
   });
 
-  it('ends a service whose start is given up', async () => {
+  it('ends a service whose start is aborted', async () => {
     await using service = await withService(`console.error(process.pid); ${STAY}`);
     const stop = new AbortController();
     const started = startServiceChild({ ...service.options, env: {} }, stop.signal);
@@ -60,7 +60,7 @@ describe('startServiceChild', () => {
     expect(await isAlive(Number(service.options.log.lastLines()[0]))).toBe(false);
   });
 
-  it('kills a service that does not stop, with whatever it had started', async () => {
+  it('kills a service that does not stop, with the processes that it started', async () => {
     await using service = await withService(`
       import { spawn } from 'node:child_process';
       process.on('SIGTERM', () => {});
@@ -77,7 +77,7 @@ describe('startServiceChild', () => {
 });
 
 describe('superviseService', () => {
-  it('starts a crashed service again where it was, and not one that was stopped', async () => {
+  it('restarts a crashed service at the same address, but not a stopped one', async () => {
     await using service = await withService(`${READY} ${STAY}`);
     const events: ServiceEvent[] = [];
     const supervised = await superviseService(
@@ -105,7 +105,7 @@ describe('superviseService', () => {
 });
 
 describe('freeAddress', () => {
-  it('falls back, or refuses by name, where the port is taken', async () => {
+  it('selects another port, or refuses with the name, if the port is taken', async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     try {

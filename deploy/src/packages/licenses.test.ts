@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { isAllowed, refusedLicenses } from './licenses.ts';
 
-it('ships packages under permissive licenses alone', () => {
+it('ships only packages under permissive licenses', () => {
   expect(refusedLicenses(join(import.meta.dirname, '..', '..', '..'))).toEqual([]);
   for (const [license, allowed] of [
     ['MIT', true],

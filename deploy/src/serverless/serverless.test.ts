@@ -76,7 +76,7 @@ it('hosts many models by the contract of SageMaker, and loads a file again when 
   }
 });
 
-it('answers as a function and by the contract of SageMaker, logs before it answers, and refuses what it cannot read', async () => {
+it('answers as a function and by the contract of SageMaker, logs before it answers, and refuses unreadable requests', async () => {
   const { onnx } = fuseModel(MANIFEST, ONNX, { version: 4, bundleSha256: 'x' });
   const logged: ServerlessPrediction[] = [];
   const predictor = await loadFusedPredictor(onnx, randomPredictionIds());

@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, '..', '..', '..');
 const COMMANDS = '# Commands\n\n## hotloop up\n\nRuns it.\n';
 
 describe('the documentation site', () => {
-  it('is built from every page, with links that all lead somewhere and a search that finds', async () => {
+  it('is built from every page, with valid links and a working search', async () => {
     const out = await mkdtemp(join(tmpdir(), 'hotloop-site-'));
     try {
       const { pages, broken } = buildSite({ root: ROOT, out, commands: COMMANDS });
@@ -35,7 +35,7 @@ describe('the documentation site', () => {
     }
   });
 
-  it('finds a planted link to nowhere, and one to an anchor that is not there', async () => {
+  it('finds a planted broken link, and one to a missing anchor', async () => {
     const root = await mkdtemp(join(tmpdir(), 'hotloop-site-'));
     try {
       for (const name of ['docs', 'model/model.schema.json', 'proto/hotloop'])

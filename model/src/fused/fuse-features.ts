@@ -43,7 +43,7 @@ export class FeatureWriter {
   readonly #options: FuseOptions;
   readonly #inputs: FusedInput[] = [];
   /** Text inputs that have a second input with row indices, and the texts that are distinguished; undefined: all. */
-  readonly #told = new Map<string, ReadonlySet<string> | undefined>();
+  readonly #distinguished = new Map<string, ReadonlySet<string> | undefined>();
   readonly #sources = new Map<string, string>();
   readonly #checked = new Map<number, Checked & { readonly input: string | undefined }>();
 
@@ -62,8 +62,8 @@ export class FeatureWriter {
 
   get inputs(): readonly FusedInput[] {
     return this.#inputs.map((input) => {
-      const told = this.#told.get(input.name);
-      return told === undefined ? input : { ...input, categories: [...told] };
+      const distinguished = this.#distinguished.get(input.name);
+      return distinguished === undefined ? input : { ...input, categories: [...distinguished] };
     });
   }
 
@@ -252,15 +252,15 @@ export class FeatureWriter {
   }
 
   /**
-   * int32[N]: the index of each row's text among the distinct texts of an input. `told`: the texts that the reader
+   * int32[N]: the index of each row's text among the distinct texts of an input. `distinguished`: the texts that the reader
    * distinguishes; undefined: all.
    */
-  #rowsOf(input: string, told: readonly string[] | undefined): string {
+  #rowsOf(input: string, distinguished: readonly string[] | undefined): string {
     const name = rowsInputOf(input);
-    const isFirst = !this.#told.has(input);
+    const isFirst = !this.#distinguished.has(input);
     if (isFirst) this.#graph.input(name, 'int32', ['N']);
-    const before = isFirst ? new Set<string>() : this.#told.get(input);
-    this.#told.set(input, told && before && new Set([...before, ...told]));
+    const before = isFirst ? new Set<string>() : this.#distinguished.get(input);
+    this.#distinguished.set(input, distinguished && before && new Set([...before, ...distinguished]));
     return name;
   }
 }

@@ -54,12 +54,12 @@ export class TrackedReads<T> implements AsyncDisposable {
   #bytes = 0;
   /** One set for each read in flight: the keys that changed since it was sent. */
   readonly #underWay = new Set<Set<string>>();
-  /** Grows whenever everything that is kept is forgotten. */
+  /** Increases whenever the whole cache is cleared. */
   #epoch = 0;
   /** Number of closed connections: of either, and of `changes`. */
   #closes = 0;
   #changesCloses = 0;
-  /** The connection that hears of changes, and the server that it is connected to. */
+  /** The connection that receives invalidations, and the server that it is connected to. */
   #hearing: { readonly id: number; readonly server: string } | undefined;
   #isDivided = false;
   #isTracking = false;
@@ -214,7 +214,7 @@ export class TrackedReads<T> implements AsyncDisposable {
     const closes = this.#changesCloses;
     try {
       if (this.redis.isCluster || this.#isClosed) return;
-      // Neither can be asked once it is subscribed.
+      // A subscribed connection answers neither of these commands.
       const hearing = { id: await this.#changes.client('ID'), server: await serverOf(this.#changes) };
       await this.#changes.subscribe(CHANGES);
       if (closes !== this.#changesCloses) return;
