@@ -76,6 +76,13 @@ function withBinary(json: object, ...tensors: Buffer[]) {
 }
 
 describe('Open Inference Protocol over REST', () => {
+  it('answers HEAD like GET, without a body, and names the allowed methods to others', async () => {
+    const head = await fetch(`${base}/v2/health/live`, { method: 'HEAD' });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    const other = await fetch(`${base}/v2/health/live`, { method: 'PUT' });
+    expect([other.status, other.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+  });
+
   it('answers the health checks with bodies, in the exact content type', async () => {
     expect(await get('/v2/health/live')).toEqual({
       status: 200,
