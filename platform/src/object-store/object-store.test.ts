@@ -107,3 +107,28 @@ describe('addresses and keys', () => {
     expect([keyPart('view'), keyPart('a b/..'), keyPart('')]).toEqual(['view', 'a=20b=2f=2e=2e', '=']);
   });
 });
+
+it('uses the server that the environment names, with the bucket in the path', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { endpoint } = stack.use(await startFakeS3());
+  const given = {
+    AWS_ENDPOINT_URL: endpoint.replace('127.0.0.1', 'localhost'),
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+  };
+  const before = { ...process.env };
+  stack.defer(() => {
+    process.env = before;
+  });
+  Object.assign(process.env, given);
+  const store = stack.use(openObjectStore('s3://bucket/by-environment'));
+  await store.put('a', Buffer.from('kept'));
+  expect((await store.get('a')).toString()).toBe('kept');
+  const direct = stack.use(
+    openObjectStore('s3://bucket/by-environment', {
+      endpoint,
+      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    }),
+  );
+  expect((await direct.get('a')).toString()).toBe('kept');
+});

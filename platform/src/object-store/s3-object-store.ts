@@ -17,8 +17,9 @@ export interface S3Options {
   readonly bucket: string;
   /** Prepended to every key, without leading and trailing slashes; may be empty. */
   readonly prefix: string;
-  /** For services other than Amazon's, such as MinIO; the bucket is then part of the path. */
+  /** For services other than Amazon's, such as MinIO. Default: AWS_ENDPOINT_URL, else Amazon's. */
   readonly endpoint?: string;
+  /** Default: the SDK's own search (AWS_REGION, profile), else us-east-1. */
   readonly region?: string;
   /** Default: the SDK's own search (environment, profile, role of the machine). */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
@@ -28,11 +29,14 @@ export interface S3Options {
  * Objects in a bucket. Disposal ends its connections. Every request is tried up to three times and has a time limit.
  */
 export function s3ObjectStore(options: S3Options): ObjectStore & Disposable {
+  const found = new S3Client({}).config.region;
   const client = new S3Client({
-    region: options.region ?? 'us-east-1',
+    region: options.region ?? (() => found().catch(() => 'us-east-1')),
     maxAttempts: 3,
     requestHandler: { connectionTimeout: 3000, requestTimeout: 60_000 },
-    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint, forcePathStyle: true }),
+    // The bucket in the path: in the name of the host it needs DNS that a server of one's own seldom has (`bucket.s3`).
+    forcePathStyle: true,
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
   });
   const Bucket = options.bucket;
