@@ -177,7 +177,9 @@ export class Monitor implements AsyncDisposable {
         closeAfterMs: this.#options.closeAfterMs,
       },
     );
-    for (const incident of changes.opened) await this.#act(incident, live);
+    for (const { model: name, id, cause, title } of changes.opened)
+      this.#dependencies.log.warn({ model: name, incident: id, cause }, title);
+    for (const incident of [...changes.opened, ...changes.priced]) await this.#act(incident, live);
   }
 
   async #sourcesOf(live: VersionRecord, now: number): Promise<readonly Signal[]> {
@@ -207,12 +209,11 @@ export class Monitor implements AsyncDisposable {
     return slow;
   }
 
-  /** The effects of an incident: it starts a training run, or pauses a rollout. */
+  /** The effects of an incident whose cost is known: it starts a training run, or pauses a rollout. */
   async #act(incident: Incident, live: VersionRecord): Promise<void> {
-    const { pool, registry, log, pauseRollout } = this.#dependencies;
+    const { pool, registry, pauseRollout } = this.#dependencies;
     const { decay } = live.manifest.monitor;
     const hasLoss = costs(incident) && (incident.cost?.loss ?? 0) >= decay.at_least;
-    log.warn({ model: incident.model, incident: incident.id, cause: incident.cause }, incident.title);
     if (!hasLoss) return;
     const done: string[] = [];
     if (decay.pause_rollout && pauseRollout) {

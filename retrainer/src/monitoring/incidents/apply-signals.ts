@@ -30,6 +30,8 @@ export interface ApplyOptions {
 
 export interface AppliedChanges {
   readonly opened: readonly Incident[];
+  /** Those whose cost became known after they had opened. */
+  readonly priced: readonly Incident[];
   readonly closed: readonly Incident[];
 }
 
@@ -80,6 +82,7 @@ async function write(
     if (!isSilent(incident.cause)) await enqueueDeliveries(client, deliveriesOf(incident, receivers));
   };
   const opened: Incident[] = [];
+  const priced: Incident[] = [];
   const closed: Incident[] = [];
   for (const draft of drafts) {
     const { cost, evidence } = found.get(draft.cause)!;
@@ -94,6 +97,7 @@ async function write(
     const isPriced = cost?.known === true && known.cost?.known !== true;
     const news = isPriced || isNews(known, draft);
     const incident = await updateIncident(client, known.id, { ...draft, cost, evidence }, now, news);
+    if (isPriced) priced.push(incident);
     // A silence that is over: what it held back is told now, unless somebody looks after it.
     const wasSilent = !news && incident.state === 'open' && !(await isTold(client, incident));
     if (news || wasSilent) await tell(incident);
@@ -114,7 +118,7 @@ async function write(
     closed.push(over);
     await tell(over);
   }
-  return { opened, closed };
+  return { opened, priced, closed };
 }
 
 const RANK = { info: 0, warning: 1, critical: 2 } as const;

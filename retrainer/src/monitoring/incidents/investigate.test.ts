@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
+import type { Trainer } from '../../improve/trainer.ts';
 import {
+  eventually,
   linearModel,
   logPredictions,
   makeLive,
@@ -88,4 +90,26 @@ it('finds no beginning where nothing changed, and then says why there is no cost
     known: false,
     method: 'only 0 labelled rows from before it; 100 are needed',
   });
+});
+
+it('tells of an incident whose cost takes long, and has the cost once it is there', async () => {
+  await using stores = await openStores();
+  const now = Date.now();
+  const { record, draft } = await newModel(stores, now, 1000);
+  const held = Promise.withResolvers<void>();
+  let scored = 0;
+  const score: Trainer['score'] = async ({ dataset }) => {
+    scored++;
+    await held.promise;
+    return [{ rowShape: [1], columns: 1, values: allCells(dataset).filter((_cell, at) => at % 2 === 0) }];
+  };
+  const investigator = new Investigator({ ...stores, score }, 1);
+  const at = (moment: number) =>
+    investigator.of(record, now - 10 * MINUTE, moment, new AbortController().signal).costOf(draft);
+  expect(await at(now)).toMatchObject({ known: false, method: 'it is still being estimated' });
+  expect(await at(now + 10_000)).toMatchObject({ known: false });
+  held.resolve();
+  await eventually(async () => (await at(now + 20_000))?.known === true);
+  // One estimate of the values before and after, however often it was asked for.
+  expect(scored).toBe(2);
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type LoggedInputs, TextTable } from '@hotloop/model/features/flat-rows.ts';
 import type { Manifest } from '@hotloop/model/manifest/manifest.ts';
 import type { SignalKind } from '@hotloop/model/manifest/monitor-schema.ts';
@@ -37,6 +38,9 @@ const SCORE_TIMEOUT_MS = 60_000;
 const KEEP_MS = 10 * 60_000;
 const KEEP_UNKNOWN_MS = 60_000;
 
+/** An incident is told without its cost if that takes longer, so that no other alarm waits; the cost follows. */
+const MOST_WAIT_MS = 10_000;
+const LATE = unknownCost('', 'it is still being estimated');
 const MOST_KEPT = 1_000;
 /** Features of one incident whose beginning is looked for. */
 const MOST_DATED = 4;
@@ -62,8 +66,15 @@ export class Investigator {
   readonly #costs = new Map<string, { readonly at: number; readonly cost: Cost | null }>();
   readonly #onsets = new Map<string, { readonly at: number; readonly onset: number | null }>();
 
-  constructor(dependencies: InvestigateDependencies) {
+  readonly #running = new Map<string, Promise<Cost | null>>();
+  #last: Promise<void> = Promise.resolve();
+
+  readonly #mostWaitMs: number;
+
+  /** @param mostWaitMs how long an incident waits for its cost. */
+  constructor(dependencies: InvestigateDependencies, mostWaitMs = MOST_WAIT_MS) {
     this.#dependencies = dependencies;
+    this.#mostWaitMs = mostWaitMs;
   }
 
   /** For one evaluation of a model. `since`: the beginning of the judged window. */
@@ -74,14 +85,36 @@ export class Investigator {
         const key = `${keyOf(draft, record)} ${onset}`;
         const kept = this.#costs.get(key);
         if (kept && now - kept.at < (kept.cost?.known ? KEEP_MS : KEEP_UNKNOWN_MS)) return kept.cost;
-        const cost = await this.#costOf(draft, record, { since, onset }, now, signal);
-        if (this.#costs.size > MOST_KEPT) this.#costs.clear();
-        this.#costs.set(key, { at: now, cost });
-        return cost;
+        const running =
+          this.#running.get(key) ??
+          this.#start(key, now, () => this.#costOf(draft, record, { since, onset }, now, signal));
+        const wait = new AbortController();
+        const late = sleep(this.#mostWaitMs, LATE, { signal: wait.signal, ref: false });
+        try {
+          return await Promise.race([running, late]);
+        } finally {
+          wait.abort();
+        }
       },
       evidenceOf: async (draft) =>
         this.#evidenceOf(draft, record, since, await this.#onsetOf(draft, record, since, now)),
     };
+  }
+
+  /** Estimates one cost after the other, and keeps each for later evaluations, also where nobody waits for it any more. */
+  #start(key: string, now: number, work: () => Promise<Cost | null>): Promise<Cost | null> {
+    const startedAt = performance.now();
+    const running = this.#last.then(work).then((cost) => {
+      if (this.#costs.size > MOST_KEPT) this.#costs.clear();
+      this.#costs.set(key, { at: now + performance.now() - startedAt, cost });
+      return cost;
+    });
+    this.#running.set(key, running);
+    this.#last = running.then(
+      () => void this.#running.delete(key),
+      () => void this.#running.delete(key),
+    );
+    return running;
   }
 
   /** When the cause began: as a changed producer tells it, or as the values of the features do. */
