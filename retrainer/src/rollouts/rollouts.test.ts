@@ -266,6 +266,23 @@ describe('a shadow', () => {
   });
 });
 
+describe('an A/B split', () => {
+  it('keeps its share however good the outcomes are, and ends when a person decides', async () => {
+    await using stores = await opened('{mode: ab, share: 0.3, rollback: {metric_drop: 0.05}}');
+    let rollout = await driven(stores, await started(stores));
+    await aged(stores.pool, rollout, HOUR);
+    await answered(stores, { version: 1, variant: 'live', propensity: 0.7, count: 400, right: 0.5 });
+    await answered(stores, { version: 2, variant: 'canary', propensity: 0.3, count: 400, right: 0.95 });
+    rollout = await driven(stores, rollout);
+    expect(rollout).toMatchObject({ state: 'measuring', traffic: { arms: [{ version: 2, share: 0.3 }] } });
+    expect(rollout.message).toContain('waits for a person');
+    expect(rollout.evidence.quality?.comparison.lower).toBeGreaterThan(0.05);
+    await act(stores, rollout, 'advance');
+    rollout = await driven(stores, rollout);
+    expect([rollout.state, (await readModelState(stores.pool, 'm')).liveVersion]).toEqual(['live', 2]);
+  });
+});
+
 describe('a bandit', () => {
   it('moves its share towards the version with the better outcomes', async () => {
     await using stores = await opened('{mode: bandit, share: 0.5, rollback: {metric_drop: 0.001}}');
