@@ -337,7 +337,7 @@ function nonFinite(outputs: readonly Tensor[]): HotloopError | undefined {
     if (index >= 0)
       return new HotloopError(
         'INTERNAL',
-        `output ${output.name} is not a finite number at element ${index}`,
+        `output ${output.name} is not a finite number at element ${index}: the model cannot take these features; \`hotloop features explain\` shows their values`,
         {
           reason: 'nonfinite_output',
         },
