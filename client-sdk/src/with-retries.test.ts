@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HotloopClientError } from './hotloop-client-error.ts';
+import { HotloopClientError, toClientError } from './hotloop-client-error.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { type Patience, withRetries } from './with-retries.ts';
 
@@ -24,6 +24,17 @@ function failing(times: number, reason: string): { attempt: () => Promise<number
     },
   };
 }
+
+it('says which address does not answer, and nothing of how gRPC tried', () => {
+  const details =
+    'round_robin: No connection established. Last error: No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:7403. Resolution note: ';
+  expect(toClientError({ code: 14, details })).toMatchObject({
+    code: 'UNAVAILABLE',
+    message: 'nothing answers at 127.0.0.1:7403',
+  });
+  expect(toClientError({ code: 14, details: 'No connection established' }).message).toBe('nothing answers');
+  expect(toClientError({ code: 14, details: 'the queue is full' }).message).toBe('the queue is full');
+});
 
 describe('retries', () => {
   it('end after the attempts when the call may have run', async () => {
