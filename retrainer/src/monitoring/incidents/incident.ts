@@ -160,7 +160,8 @@ export function groupSignals(model: string, signals: readonly Signal[]): Inciden
 
 /** The signal that names an incident: causes before effects, then by severity. Undefined without signals. */
 export function leadingSignal(signals: readonly Signal[]): Signal | undefined {
-  const rank = ({ kind, severity }: Signal) => (SOURCE_KINDS.has(kind) ? 3 : 0) + RANK[severity];
+  const rank = ({ kind, severity }: Signal) =>
+    (SOURCE_KINDS.has(kind) ? 3 : CONSEQUENCES.has(kind) ? -3 : 0) + RANK[severity];
   return signals.toSorted((a, b) => rank(b) - rank(a))[0];
 }
 
