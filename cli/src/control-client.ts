@@ -4,6 +4,8 @@ import { CommandError } from './command-error.ts';
 
 export const DEFAULT_CONTROL_URL = 'http://127.0.0.1:7404';
 const DEFAULT_TIMEOUT_MS = 60_000;
+/** The global `fetch` does not wait longer for the head of an answer. */
+const MOST_MS_OF_GLOBAL_FETCH = 300_000;
 
 export interface ControlClientOptions {
   /** Base address such as http://127.0.0.1:7404. */
@@ -86,7 +88,8 @@ export class ControlClient {
     const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     let response: Response;
     try {
-      const call = this.#options.tls === undefined ? fetch : await fetchBy(this.#options.tls);
+      const isLong = (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS) > MOST_MS_OF_GLOBAL_FETCH;
+      const call = this.#options.tls || isLong ? await fetchBy(this.#options.tls ?? {}) : fetch;
       response = await call(url, {
         method,
         headers: {

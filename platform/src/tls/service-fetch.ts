@@ -13,8 +13,7 @@ export interface ServiceFetch {
  * certificate is used for new connections. Without a CA the system's certificates are trusted.
  */
 export function serviceFetch(tls: TlsIdentity | undefined): ServiceFetch {
-  if (tls === undefined) return { scheme: 'http', fetch };
-  if (!tls.asksForCertificates) return { scheme: 'https', fetch };
+  if (!tls?.asksForCertificates) return { scheme: tls ? 'https' : 'http', fetch: fetchShowing({}).fetch };
   let call = fetchShowing(tls.material);
   tls.onChange((material) => {
     void call.close();
@@ -25,13 +24,17 @@ export function serviceFetch(tls: TlsIdentity | undefined): ServiceFetch {
 
 type Shown = { readonly [Part in keyof TlsMaterial]?: Buffer | undefined };
 
-/** `fetch` that shows a certificate and trusts a CA, all in PEM; without a CA the system's certificates are trusted. */
+/**
+ * `fetch` that shows a certificate and trusts a CA, all in PEM; without a CA the system's certificates are trusted. It
+ * waits for an answer as long as its signal lets it; the global one gives up after five minutes, such as of a training.
+ */
 export function fetchShowing({ certificate, key, ca }: Shown): {
   readonly fetch: typeof fetch;
   /** Ends its connections when their calls have ended. */
   close(): Promise<void>;
 } {
   const dispatcher = new Agent({
+    ...{ headersTimeout: 0, bodyTimeout: 0 },
     connect: {
       ...(certificate === undefined ? {} : { cert: certificate }),
       ...(key === undefined ? {} : { key }),

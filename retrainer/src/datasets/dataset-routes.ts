@@ -234,6 +234,7 @@ export function datasetRoutes(dependencies: DatasetRouteDependencies): RouteModu
         const actor = caller.subject || 'anonymous';
         return await trainFirstVersion(file.path, manifestYaml, columns, actor, dependencies, {
           timeoutMs: TRAIN_MS,
+          permit: () => permit(manifestYaml),
           eventsCountFrom: query.events,
         });
       },

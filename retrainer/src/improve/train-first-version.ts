@@ -66,6 +66,8 @@ export async function trainFirstVersion(
     readonly timeoutMs: number;
     readonly signal?: AbortSignal;
     readonly eventsCountFrom?: EventsCountFrom | undefined;
+    /** Throws if the caller may not register the model; asked after the training, which takes minutes. */
+    readonly permit?: (manifest: Manifest) => Promise<void>;
   },
 ): Promise<FirstVersion> {
   const { pool, bundles, objects, trainer, clock } = dependencies;
@@ -120,6 +122,7 @@ export async function trainFirstVersion(
   );
   const golden = await goldenExamples(manifest, trained.modelBytes, judged, trainer, limits);
   const bundle = { manifestYaml: replaceGolden(manifestYaml, golden), onnx: trained.modelBytes };
+  await limits.permit?.(manifest);
   const bundleSha256 = await bundles.put(bundle);
   const version = {
     model: manifest.name,
