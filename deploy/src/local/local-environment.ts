@@ -21,6 +21,9 @@ const HANDED_ON = ['PATH', 'TMPDIR', ...SERVICE_VARIABLES.filter((name) => !DECI
 /** What model.yaml and batches name: addresses of databases (BOOKINGS_URL), secrets of webhooks (ALERTS_SECRET). */
 const NAMED_BY_MODELS = /^(?!HOTLOOP_|DATABASE_URL$|REDIS_)[A-Z][A-Z0-9_]*_(URL|SECRET)$/;
 
+/** How the SDK of S3 reaches buckets that batches, watched prefixes and SQL name. */
+const OF_BUCKETS = /^AWS_[A-Z0-9_]+$/;
+
 /** Addresses of backing services that run elsewhere. */
 export function backingAddresses(environment: Environment): BackingAddresses {
   const { DATABASE_URL, REDIS_CACHE_URL, REDIS_QUEUE_URL, KAFKA_BROKERS } = environment;
@@ -35,6 +38,6 @@ export function serviceEnvironment(environment: Environment): Record<string, str
     if (value !== undefined && value !== '') handed[name] = value;
   }
   for (const [name, value] of Object.entries(environment))
-    if (NAMED_BY_MODELS.test(name) && value) handed[name] = value;
+    if ((NAMED_BY_MODELS.test(name) || OF_BUCKETS.test(name)) && value) handed[name] = value;
   return { ...handed, ...deviceEnvironment(environment) };
 }

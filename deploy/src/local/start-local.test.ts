@@ -36,6 +36,7 @@ it('hands every setting of the services on, except what `hotloop up` decides, an
     HOTLOOP_SQL_MEMORY_MB: '100',
     HOTLOOP_EXECUTION_PROVIDERS: 'cpu',
     BOOKINGS_URL: 'postgres://bookings.example/x',
+    AWS_ENDPOINT_URL: 'http://s3.example:9000',
     PATH: '/bin',
   };
   const others = {
