@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { datasetOf, firstVersion } from '@hotloop/deploy/demo/first-version.ts';
-import { desksOf, type Letter, letterManifest, readLetters } from '@hotloop/example-documents/letters.ts';
+import { desksOf, type Letter, letterManifest } from '@hotloop/example-documents/letters.ts';
 import { compileFeaturePlan } from '@hotloop/model/features/feature-plan.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { record } from '@hotloop/model/testing/manifests.ts';
@@ -9,6 +7,7 @@ import { trainingSettings } from '@hotloop/model/training/training-settings.ts';
 import { allCells } from '@hotloop/retrainer/training/feature-cells.ts';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Figure, figure } from '../figure.ts';
+import type { LettersData } from '../models/letters-data.ts';
 
 const LIMIT_MS = 600_000;
 const BATCH = 512;
@@ -17,9 +16,10 @@ const BATCH = 512;
  * `documents_accuracy`: the model of examples/documents, trained here on all letters of train.csv and evaluated on
  * those of test.csv.
  */
-export async function documentsAccuracy(folder: string, say: (line: string) => void): Promise<Figure[]> {
-  const train = readLetters(await readFile(join(folder, 'train.csv'), 'utf8'), 'train');
-  const test = readLetters(await readFile(join(folder, 'test.csv'), 'utf8'), 'test');
+export async function documentsAccuracy(
+  { train, test }: LettersData,
+  say: (line: string) => void,
+): Promise<Figure[]> {
   const desks = desksOf(train);
   const manifest = parseManifest(letterManifest(desks));
   const sessionOf = ({ text, desk }: Letter) => ({

@@ -3,6 +3,7 @@ import { manifestOf, record } from '@hotloop/model/testing/manifests.ts';
 import type { AttributeValue } from '@hotloop/model/value.ts';
 import type { BenchOptions } from '../bench.ts';
 import { type Figure, figure } from '../figure.ts';
+import { readLettersData } from '../models/letters-data.ts';
 import { documentsAccuracy } from './documents-accuracy.ts';
 import { featureReads } from './feature-reads.ts';
 
@@ -19,6 +20,7 @@ const TURN = 20;
  */
 export async function featuresBench(options: BenchOptions): Promise<Figure[]> {
   const { rounds, seconds, data, say } = options;
+  const letters = data === undefined ? undefined : await readLettersData(data);
   const numeric = numericWork();
   const text = textWork();
   const cells: number[] = [];
@@ -37,7 +39,7 @@ export async function featuresBench(options: BenchOptions): Promise<Figure[]> {
     figure('cells', cells, { atLeast: 50e6 }),
     figure('cells_text', megabytes, { atLeast: 15 }),
     ...(await featureReads(options)),
-    ...(data === undefined ? [] : await documentsAccuracy(data, say)),
+    ...(letters === undefined ? [] : await documentsAccuracy(letters, say)),
   ];
 }
 

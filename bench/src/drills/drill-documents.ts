@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HotloopClient } from '@hotloop/client';
 import { firstVersion } from '@hotloop/deploy/demo/first-version.ts';
@@ -12,7 +10,6 @@ import {
   type Letter,
   letterManifest,
   REQUESTS_TOPIC,
-  readLetters,
 } from '@hotloop/example-documents/letters.ts';
 import { parseManifest } from '@hotloop/model/manifest/parse-manifest.ts';
 import { SeededRandom } from '@hotloop/model/onnx/seeded-random.ts';
@@ -21,6 +18,7 @@ import { startConsumer } from '@hotloop/platform/kafka/consumer.ts';
 import { type EventProducer, openProducer } from '@hotloop/platform/kafka/producer.ts';
 import { silentLog } from '@hotloop/platform/log.ts';
 import { type Figure, figure } from '../figure.ts';
+import { readLettersData } from '../models/letters-data.ts';
 import { benchFolder } from '../stand/bench-folder.ts';
 import { connectTo, startBenchLocal } from '../stand/bench-local.ts';
 import type { Drill } from './drill.ts';
@@ -40,8 +38,9 @@ const LIMIT_MS = 18 * 60_000;
 export const drillDocuments: Drill = async ({ say, data }): Promise<Figure[]> => {
   if (data === undefined) throw new RangeError('give the folder of banking77 with --data');
   const signal = AbortSignal.timeout(LIMIT_MS);
-  const test = readLetters(await readFile(join(data, 'test.csv'), 'utf8'), 'test');
-  const train = shuffled(readLetters(await readFile(join(data, 'train.csv'), 'utf8'), 'train'));
+  const letters = await readLettersData(data);
+  const { test } = letters;
+  const train = shuffled(letters.train);
   const desks = desksOf(train);
   const manifestYaml = letterManifest(desks);
   const manifest = parseManifest(manifestYaml);
