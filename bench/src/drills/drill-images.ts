@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 /**
  * Builds the file tree of each container image and starts it in a chroot (as root): `images_started` is the number of
- * images that got as far as reading their settings.
+ * images that got as far as reading their settings, or the model that they serve.
  */
 export const drillImages: Drill = async ({ say }): Promise<Figure[]> => {
   const folder = await mkdtemp(join(ROOT, 'deploy', 'image-'));
@@ -26,7 +26,9 @@ export const drillImages: Drill = async ({ say }): Promise<Figure[]> => {
       const { platform, arch } = process;
       const start = buildImageTree(name, { compiled, modules, out: join(root, 'app'), platform, arch });
       const said = await startInChroot(root, start[0] ?? '');
-      const isWell = said.includes('DATABASE_URL is not set');
+      const isWell = said.includes(
+        name === 'serverless' ? 'there is no fused file at' : 'DATABASE_URL is not set',
+      );
       if (isWell) started++;
       say(`${name}: ${isWell ? 'starts' : said.slice(0, 500)}`);
       await rm(root, { recursive: true, force: true });

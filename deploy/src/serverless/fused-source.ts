@@ -58,7 +58,9 @@ export async function openFusedSource(options: FusedSourceOptions, nowMs: number
 
 async function find(address: string): Promise<Found> {
   if (!address.startsWith('s3://')) {
-    const { size, mtimeMs } = await stat(address);
+    const { size, mtimeMs } = await stat(address).catch((error: unknown) => {
+      throw isMissing(error) ? missing(address) : error;
+    });
     return { mark: `${size} ${mtimeMs}`, read: () => readFile(address) };
   }
   // The SDK is loaded only when it is used, because it would double the time of a cold start.
@@ -68,5 +70,15 @@ async function find(address: string): Promise<Found> {
   for await (const object of store.list(key))
     if (object.key === key)
       return { mark: `${object.bytes} ${object.modifiedMs}`, read: () => store.get(key) };
-  throw new Error(`${address} is not there`);
+  throw missing(address);
+}
+
+function missing(address: string): Error {
+  return new Error(
+    `there is no fused file at ${address}: make one with "hotloop model export MODEL --fused", or name another one with HOTLOOP_FUSED`,
+  );
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

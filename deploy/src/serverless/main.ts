@@ -24,8 +24,12 @@ const open = (address: string) =>
 const host = openModelHost(async (folder) =>
   lambdaHandler(await open(`${folder}/model.onnx`), log, Date.now),
 );
+const end = (error: unknown): never => {
+  process.stderr.write(`hotloop: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+};
 const handle =
-  HOTLOOP_FUSED === 'multi' ? undefined : lambdaHandler(await open(HOTLOOP_FUSED), log, Date.now);
+  HOTLOOP_FUSED === 'multi' ? undefined : lambdaHandler(await open(HOTLOOP_FUSED).catch(end), log, Date.now);
 const server = await startSagemakerServer(handle, { host: '0.0.0.0', port: Number(PORT) }, host);
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   process.once(signal, () => void server[Symbol.asyncDispose]());

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,6 +75,18 @@ it('hosts many models by the contract of SageMaker, and loads a file again when 
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+it('ends with one line when its container starts without a fused file', async () => {
+  const main = join(import.meta.dirname, 'main.ts');
+  const env = { ...process.env, HOTLOOP_FUSED: join(tmpdir(), 'hotloop-no-such-file.onnx') };
+  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+    execFile(process.execPath, [main], { env }, (error, _stdout, stderr) =>
+      resolve({ code: error?.code, stderr }),
+    );
+  });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^hotloop: there is no fused file at .*no-such-file\.onnx: make one with .*\n$/);
 });
 
 it('answers as a function and by the contract of SageMaker, logs before it answers, and refuses unreadable requests', async () => {
