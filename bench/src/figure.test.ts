@@ -18,6 +18,10 @@ describe('figure', () => {
     expect(figure('log_p99', [1.2, 1.1, 1.3], { atMost: 1.1 })).toMatchObject({ goal: '<= 1.1', met: false });
   });
 
+  it('is the mean of the two middle rounds of an even number', () => {
+    expect(figure('shadow_p99', [3, 1, 1.2, 1.1]).value).toBeCloseTo(1.15, 12);
+  });
+
   it('does not let one lucky round meet a goal that the median misses', () => {
     const rounds = [0.1, 0.1, 0.1, 0.1, 5];
     expect(figure('infer_unary', rounds, { atLeast: 0.8 }).met).toBe(false);

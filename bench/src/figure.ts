@@ -1,4 +1,4 @@
-import { quantile, type Rounds, type Sample } from './interleave.ts';
+import type { Rounds, Sample } from './interleave.ts';
 
 /** The goal of a figure. */
 export interface Goal {
@@ -24,7 +24,7 @@ const rounded = (value: number): number =>
 
 /** The median over the rounds, compared with a goal. */
 export function figure(key: string, values: readonly number[], goal: Goal = {}): Figure {
-  const value = quantile(values, 0.5);
+  const value = median(values);
   const { atLeast, atMost } = goal;
   const text = atLeast !== undefined ? `>= ${atLeast}` : atMost !== undefined ? `<= ${atMost}` : '';
   const met = atLeast !== undefined ? value >= atLeast : atMost !== undefined ? value <= atMost : null;
@@ -51,4 +51,12 @@ export function ratios<S extends Sample>(
     const other = below[index];
     return other ? [measure(sample) / measure(other)] : [];
   });
+}
+
+/** The middle value; of an even number, the mean of the two in the middle. NaN without values. */
+function median(values: readonly number[]): number {
+  const sorted = Float64Array.from(values).sort();
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
