@@ -170,7 +170,7 @@ function addIncidentActions(incidents: Command, context: CommandContext): void {
     .command('silences')
     .description('silences of a model that are in force, with their reasons')
     .argument('<model>')
-    .option('--end <id>', 'end this one: what is still wrong is told')
+    .option('--end <id>', 'end this silence; problems that persist are reported')
     .addHelpText('after', '\nExample:\n  hotloop incidents silences shoppers')
     .action(async (model: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions & { end?: string }>();
@@ -210,7 +210,7 @@ function describeReport(model: string, report: Report): string {
   ].join('\n');
 }
 
-/** Why parts of the report are empty; what a feature is not judged for is told above. */
+/** Why parts of the report are empty; why a feature is not judged is printed above. */
 function gapLines({ gaps }: Report): string[] {
   const { features: _features, baseline: _baseline, ...others } = gaps;
   return Object.values(others).map((line) => `  ${line}`);

@@ -111,38 +111,37 @@ export async function startRealKubernetes(
   };
 }
 
-function startEtcd(
+async function startEtcd(
   build: string,
   dir: string,
   options: RealKubernetesOptions,
   signal: AbortSignal,
 ): ReturnType<typeof startServerProcess<string>> {
-  return Promise.all([freePort(), freePort()]).then(([clients, peers]) => {
-    const address = `http://127.0.0.1:${clients}`;
-    const peer = `http://127.0.0.1:${peers}`;
-    return startServerProcess(
-      {
-        name: `etcd ${ETCD_VERSION}`,
-        command: join(build, 'etcd'),
-        args: [
-          ...['--data-dir', join(dir, 'etcd'), '--unsafe-no-fsync', '--name', 'default'],
-          ...['--listen-client-urls', address, '--advertise-client-urls', address],
-          ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-          ...['--initial-cluster', `default=${peer}`],
-        ],
-        env: { PATH, TZ: 'UTC' },
-        cwd: dir,
-        recordFile: join(dir, 'etcd.json'),
-        ready: (line) => (/ready to serve client requests/.test(line) ? address : undefined),
-        startTimeoutMs: START_TIMEOUT_MS,
-        stopSignal: 'SIGTERM',
-        stopTimeoutMs: STOP_TIMEOUT_MS,
-        watchdog: options.watchdog,
-        log: options.log,
-      },
-      signal,
-    );
-  });
+  const [clients, peers] = await Promise.all([freePort(), freePort()]);
+  const address = `http://127.0.0.1:${clients}`;
+  const peer = `http://127.0.0.1:${peers}`;
+  return startServerProcess(
+    {
+      name: `etcd ${ETCD_VERSION}`,
+      command: join(build, 'etcd'),
+      args: [
+        ...['--data-dir', join(dir, 'etcd'), '--unsafe-no-fsync', '--name', 'default'],
+        ...['--listen-client-urls', address, '--advertise-client-urls', address],
+        ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+        ...['--initial-cluster', `default=${peer}`],
+      ],
+      env: { PATH, TZ: 'UTC' },
+      cwd: dir,
+      recordFile: join(dir, 'etcd.json'),
+      ready: (line) => (/ready to serve client requests/.test(line) ? address : undefined),
+      startTimeoutMs: START_TIMEOUT_MS,
+      stopSignal: 'SIGTERM',
+      stopTimeoutMs: STOP_TIMEOUT_MS,
+      watchdog: options.watchdog,
+      log: options.log,
+    },
+    signal,
+  );
 }
 
 async function serverArguments(dir: string, port: number, etcd: string, token: string): Promise<string[]> {

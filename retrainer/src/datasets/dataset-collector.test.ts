@@ -56,7 +56,7 @@ describe('the process that joins a dataset', () => {
       await using stores = await openStores();
       const { pool, objects } = stores;
       await push(stores, manifestText('m'), linearModel());
-      const databaseUrl = 'postgres://nobody@127.0.0.1:1/absent';
+      const databaseUrl = 'postgres://hotloop@127.0.0.1:1/unreachable';
       const collector = datasetCollector({ pool, objects, databaseUrl, waitMs: 0 });
       const limits = { timeoutMs: LIMIT_MS };
       await expect(

@@ -138,7 +138,7 @@ export function monitoringRoutes({ pool, registry, clock }: MonitoringRoutesDepe
       {
         config: operate,
         schema: {
-          summary: 'Ends a silence: what is still wrong is told',
+          summary: 'Ends a silence; problems that persist are reported',
           params: modelParams.extend({ id: z.uuid() }),
         },
       },

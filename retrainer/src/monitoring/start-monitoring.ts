@@ -285,7 +285,7 @@ export async function reportAbsence(
       const live = liveVersion === null ? undefined : versions.get(liveVersion);
       return live?.manifest.monitor.enabled ? live.manifest.monitor.notify : [];
     });
-    // A receiver is not told of an end whose beginning it was not told of.
+    // A receiver that was not notified of the start is not notified of the end either.
     const begun = { ...incident, state: 'open' as const, closedAt: null, transition: 1 };
     for (const told of [begun, incident]) await enqueueDeliveries(client, deliveriesOf(told, receivers));
   });

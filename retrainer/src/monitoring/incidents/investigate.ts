@@ -38,7 +38,7 @@ const SCORE_TIMEOUT_MS = 60_000;
 const KEEP_MS = 10 * 60_000;
 const KEEP_UNKNOWN_MS = 60_000;
 
-/** An incident is told without its cost if that takes longer, so that no other alarm waits; the cost follows. */
+/** If estimating the cost takes longer, the incident is reported without it, so that other alarms are not delayed; the cost follows. */
 const MOST_WAIT_MS = 10_000;
 const LATE = unknownCost('', 'it is still being estimated');
 const MOST_KEPT = 1_000;
@@ -101,7 +101,7 @@ export class Investigator {
     };
   }
 
-  /** Estimates one cost after the other, and keeps each for later evaluations, also where nobody waits for it any more. */
+  /** Estimates costs one at a time and caches each for later evaluations, also after the caller has stopped waiting. */
   #start(key: string, now: number, work: () => Promise<Cost | null>): Promise<Cost | null> {
     const startedAt = performance.now();
     const running = this.#last.then(work).then((cost) => {
